@@ -1,0 +1,1 @@
+//! Connection, session and link state machines (specification parts 2 and 5).

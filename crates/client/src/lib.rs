@@ -1,0 +1,1 @@
+//! Device client for Azure IoT Hub: many device identities over few multiplexed AMQP connections.

@@ -1,0 +1,2 @@
+//! Entry point of the `drawspan` command.
+fn main() {}

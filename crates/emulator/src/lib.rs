@@ -1,0 +1,1 @@
+//! A local Azure IoT Hub that unmodified official SDKs can talk to: library and command.

@@ -1,0 +1,1 @@
+//! Drives an AMQP engine over a socket: TLS, TCP options, flushing.
