@@ -1,0 +1,50 @@
+'use strict';
+// Devices through the official service SDK, message bodies, and the ledger of what was accepted.
+
+const fs = require('node:fs');
+const path = require('node:path');
+const iothub = require('azure-iothub');
+const { env, same, holds } = require('./check');
+
+/** A data file of this folder's sibling `data`. */
+function data(name) {
+  return JSON.parse(fs.readFileSync(path.join(__dirname, '..', '..', 'data', name), 'utf8'));
+}
+
+/** Creates the devices with generated keys; id -> registry record. */
+async function createDevices(ids) {
+  const registry = iothub.Registry.fromConnectionString(env('HUB_CONNECTION_STRING'));
+  const devices = new Map();
+  for (const deviceId of ids) {
+    const { responseBody: device } = await registry.create({ deviceId });
+    same(device.deviceId, deviceId, 'created device');
+    holds(Buffer.from(device.authentication.symmetricKey.primaryKey, 'base64').length >= 16, 'the hub generated a key');
+    holds(typeof device.generationId === 'string' && device.generationId !== '', `generation ${device.generationId}`);
+    devices.set(deviceId, device);
+  }
+  return devices;
+}
+
+/** A device's connection string, as the portal shows it. */
+function connectionString(device) {
+  return `HostName=${env('HUB')};DeviceId=${device.deviceId};SharedAccessKey=${device.authentication.symmetricKey.primaryKey}`;
+}
+
+/** The body of a message of a data file. */
+function body(message) {
+  if (message.bodyHex !== undefined) return Buffer.from(message.bodyHex, 'hex');
+  if (message.bodyBytes !== undefined) return Buffer.from(Array.from({ length: message.bodyBytes }, (_, i) => (i * 31) % 251));
+  return Buffer.from(message.body, 'utf8');
+}
+
+/**
+ * What the readers must find: each accepted message, in the order of acceptance, and the time span in which that happened.
+ * `authScope` is the scope that the hub notes as authentication method.
+ */
+function writeLedger(startMs, entries) {
+  const ledger = { startMs, endMs: Date.now(), entries };
+  fs.writeFileSync(env('LEDGER'), JSON.stringify(ledger, null, 1));
+  console.log(`  ledger: ${entries.length} messages`);
+}
+
+module.exports = { data, createDevices, connectionString, body, writeLedger };
