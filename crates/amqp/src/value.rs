@@ -1,8 +1,12 @@
 //! The AMQP type system as Rust values (specification part 1).
 
-use std::borrow::Cow;
+mod compound;
+mod symbol;
 
 use bytes::Bytes;
+
+pub use compound::{Array, Map, MixedArray};
+pub use symbol::{NotAscii, Symbol};
 
 /// Any AMQP value. Used where the specification leaves the type open: annotations, properties, filters, bodies.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,14 +63,91 @@ pub enum Value {
     Described(Box<(Value, Value)>),
 }
 
-/// ASCII text from a constrained domain (specification 1.6.21).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Symbol(Cow<'static, str>);
+impl Value {
+    /// The text of a string or symbol.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            Self::Symbol(symbol) => Some(symbol.as_str()),
+            _ => None,
+        }
+    }
 
-/// Key-value pairs in the order of the wire; keys need not be unique on the wire, the first one counts.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Map(pub Vec<(Value, Value)>);
+    /// The number, from any integer type that fits.
+    #[must_use]
+    pub fn as_i64(&self) -> Option<i64> {
+        match *self {
+            Self::Ubyte(number) => Some(number.into()),
+            Self::Ushort(number) => Some(number.into()),
+            Self::Uint(number) => Some(number.into()),
+            Self::Ulong(number) => i64::try_from(number).ok(),
+            Self::Byte(number) => Some(number.into()),
+            Self::Short(number) => Some(number.into()),
+            Self::Int(number) => Some(number.into()),
+            Self::Long(number) => Some(number),
+            _ => None,
+        }
+    }
 
-/// Values of one type, as the `array` encoding demands.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Array(Vec<Value>);
+    /// The number, from any integer type that fits.
+    #[must_use]
+    pub fn as_u64(&self) -> Option<u64> {
+        match *self {
+            Self::Ulong(number) => Some(number),
+            _ => self.as_i64().and_then(|number| u64::try_from(number).ok()),
+        }
+    }
+
+    /// The truth value of a boolean.
+    #[must_use]
+    pub fn as_bool(&self) -> Option<bool> {
+        match *self {
+            Self::Bool(truth) => Some(truth),
+            _ => None,
+        }
+    }
+
+    /// The bytes of a binary.
+    #[must_use]
+    pub fn as_bytes(&self) -> Option<&Bytes> {
+        match self {
+            Self::Binary(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The entries of a map.
+    #[must_use]
+    pub fn as_map(&self) -> Option<&Map> {
+        match self {
+            Self::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// Puts a descriptor before a value.
+    #[must_use]
+    pub fn described(descriptor: impl Into<Self>, value: impl Into<Self>) -> Self {
+        Self::Described(Box::new((descriptor.into(), value.into())))
+    }
+}
+
+macro_rules! from {
+    ($($source:ty => $variant:ident),* $(,)?) => {
+        $(impl From<$source> for Value {
+            fn from(source: $source) -> Self {
+                Self::$variant(source.into())
+            }
+        })*
+    };
+}
+
+from! {
+    bool => Bool, u8 => Ubyte, u16 => Ushort, u32 => Uint, u64 => Ulong, i8 => Byte, i16 => Short, i32 => Int, i64 => Long,
+    f32 => Float, f64 => Double, char => Char, &str => String, String => String, Symbol => Symbol, Bytes => Binary,
+    Vec<Value> => List, Map => Map, Array => Array,
+}
+
+#[cfg(test)]
+mod tests;

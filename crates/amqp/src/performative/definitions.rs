@@ -1,5 +1,13 @@
 //! Types shared by several performatives.
 
+use std::fmt;
+
+use bytes::{BufMut, BytesMut};
+
+use crate::codec::{
+    Decode, DecodeError, Encode, ListReader, Reader, composite, constructor, descriptor, list,
+    numbered,
+};
 use crate::limits::MAX_DELIVERY_TAG_BYTES;
 use crate::value::{Map, Symbol, Value};
 
@@ -123,4 +131,191 @@ pub mod condition {
         LINK_REDIRECT = "amqp:link:redirect";
         LINK_STOLEN = "amqp:link:stolen";
     }
+}
+
+impl DeliveryTag {
+    /// A tag of these bytes; none when there are more than [`MAX_DELIVERY_TAG_BYTES`].
+    #[must_use]
+    pub fn new(tag: &[u8]) -> Option<Self> {
+        let mut bytes = [0; MAX_DELIVERY_TAG_BYTES];
+        bytes.get_mut(..tag.len())?.copy_from_slice(tag);
+        Some(Self {
+            len: u8::try_from(tag.len()).ok()?,
+            bytes,
+        })
+    }
+
+    /// A tag of four bytes, for those who count their deliveries.
+    #[must_use]
+    pub fn from_u32(number: u32) -> Self {
+        let [a, b, c, d] = number.to_be_bytes();
+        let mut bytes = [0; MAX_DELIVERY_TAG_BYTES];
+        (bytes[0], bytes[1], bytes[2], bytes[3]) = (a, b, c, d);
+        Self { len: 4, bytes }
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len.into()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for DeliveryTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DeliveryTag(")?;
+        self.as_bytes()
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str(")")
+    }
+}
+
+impl Decode for DeliveryTag {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let constructor = reader.byte()?;
+        Self::new(reader.octets_of(constructor)?).ok_or(DecodeError::InvalidValue("delivery-tag"))
+    }
+}
+
+impl Encode for DeliveryTag {
+    fn encode(&self, out: &mut BytesMut) {
+        self.as_bytes().encode(out);
+    }
+}
+
+impl Error {
+    /// An error without further facts.
+    #[must_use]
+    pub fn new(condition: Symbol, description: impl Into<String>) -> Self {
+        Self {
+            condition,
+            description: Some(description.into()),
+            info: None,
+        }
+    }
+
+    /// The same with further facts.
+    #[must_use]
+    pub fn with_info(mut self, info: Fields) -> Self {
+        self.info = Some(info);
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.description {
+            Some(description) => write!(f, "{}: {description}", self.condition),
+            None => write!(f, "{}", self.condition),
+        }
+    }
+}
+
+composite! {
+    Error = ERROR {
+        condition: required,
+        description: optional,
+        info: optional,
+    }
+}
+
+numbered! {
+    SenderSettleMode as u8, "snd-settle-mode" {
+        0 => Unsettled,
+        1 => Settled,
+        2 => Mixed,
+    }
+}
+
+numbered! {
+    ReceiverSettleMode as u8, "rcv-settle-mode" {
+        0 => First,
+        1 => Second,
+    }
+}
+
+impl Decode for Role {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(if bool::decode(reader)? {
+            Self::Receiver
+        } else {
+            Self::Sender
+        })
+    }
+}
+
+impl Encode for Role {
+    fn encode(&self, out: &mut BytesMut) {
+        (*self == Self::Receiver).encode(out);
+    }
+}
+
+impl Decode for DeliveryState {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.clone();
+        match reader.descriptor()?.code() {
+            Some(descriptor::ACCEPTED) => ListReader::read(reader, |_| Ok(Self::Accepted)),
+            Some(descriptor::RELEASED) => ListReader::read(reader, |_| Ok(Self::Released)),
+            Some(descriptor::REJECTED) => ListReader::read(reader, |fields| {
+                Ok(Self::Rejected(fields.optional::<Error>()?))
+            }),
+            Some(descriptor::RECEIVED) => ListReader::read(reader, |fields| {
+                Ok(Self::Received {
+                    section_number: fields.required("section-number")?,
+                    section_offset: fields.required("section-offset")?,
+                })
+            }),
+            Some(descriptor::MODIFIED) => ListReader::read(reader, |fields| {
+                Ok(Self::Modified {
+                    delivery_failed: fields.optional()?.unwrap_or(false),
+                    undeliverable_here: fields.optional()?.unwrap_or(false),
+                    message_annotations: fields.optional()?,
+                })
+            }),
+            _ => {
+                *reader = start;
+                reader.value().map(Self::Other)
+            }
+        }
+    }
+}
+
+impl Encode for DeliveryState {
+    fn encode(&self, out: &mut BytesMut) {
+        match self {
+            Self::Received {
+                section_number,
+                section_offset,
+            } => list(out, descriptor::RECEIVED, 2, |out| {
+                section_number.encode(out);
+                section_offset.encode(out);
+            }),
+            Self::Accepted => bare(out, descriptor::ACCEPTED),
+            Self::Rejected(error) => list(out, descriptor::REJECTED, 1, |out| error.encode(out)),
+            Self::Released => bare(out, descriptor::RELEASED),
+            Self::Modified {
+                delivery_failed,
+                undeliverable_here,
+                message_annotations,
+            } => {
+                list(out, descriptor::MODIFIED, 3, |out| {
+                    delivery_failed.encode(out);
+                    undeliverable_here.encode(out);
+                    message_annotations.encode(out);
+                });
+            }
+            Self::Other(value) => value.encode(out),
+        }
+    }
+}
+
+/// An outcome without fields: clients were seen to accept the empty list here, unlike in performatives.
+fn bare(out: &mut BytesMut, code: u8) {
+    out.put_slice(&[
+        constructor::DESCRIBED,
+        constructor::SMALL_ULONG,
+        code,
+        constructor::LIST_0,
+    ]);
 }

@@ -9,8 +9,11 @@ mod terminus;
 mod transport;
 
 pub use definitions::{
-    DeliveryState, DeliveryTag, Error, Fields, Outcome, ReceiverSettleMode, Role, SenderSettleMode, condition,
+    DeliveryState, DeliveryTag, Error, Fields, Outcome, ReceiverSettleMode, Role, SenderSettleMode,
+    condition,
 };
 pub use sasl::{SaslCode, SaslFrame};
 pub use terminus::{ExpiryPolicy, Source, Target, TerminusDurability};
-pub use transport::{Attach, Begin, Close, Detach, Disposition, End, Flow, Open, Performative, Transfer};
+pub use transport::{
+    Attach, Begin, Close, Detach, Disposition, End, Flow, Open, Performative, Transfer,
+};

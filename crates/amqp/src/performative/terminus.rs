@@ -1,7 +1,10 @@
 //! Source and target of a link (specification 3.5.3, 3.5.4).
 
+use bytes::{BufMut, BytesMut};
+
 use super::definitions::{DeliveryState, Fields};
-use crate::value::{Map, Symbol, Value};
+use crate::codec::{Decode, DecodeError, Encode, Reader, composite, constructor, numbered};
+use crate::value::{Map, Symbol};
 
 /// What of a terminus survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,7 +78,63 @@ pub struct Target {
     pub capabilities: Option<Vec<Symbol>>,
 }
 
-/// Marker so that unusual terminus types (a transaction coordinator) are told apart from a missing one.
-#[derive(Debug, Clone, PartialEq)]
-#[allow(dead_code)]
-pub(crate) struct Unknown(pub(crate) Value);
+composite! {
+    Source = SOURCE {
+        address: optional,
+        durable: or(TerminusDurability::None),
+        expiry_policy: or(ExpiryPolicy::SessionEnd),
+        timeout_s: or(0),
+        dynamic: or(false),
+        dynamic_node_properties: optional,
+        distribution_mode: optional,
+        filter: optional,
+        default_outcome: optional,
+        outcomes: optional,
+        capabilities: optional,
+    }
+}
+
+composite! {
+    Target = TARGET {
+        address: optional,
+        durable: or(TerminusDurability::None),
+        expiry_policy: or(ExpiryPolicy::SessionEnd),
+        timeout_s: or(0),
+        dynamic: or(false),
+        dynamic_node_properties: optional,
+        capabilities: optional,
+    }
+}
+
+numbered! {
+    TerminusDurability as u32, "durable" {
+        0 => None,
+        1 => Configuration,
+        2 => UnsettledState,
+    }
+}
+
+impl Decode for ExpiryPolicy {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match Symbol::decode(reader)?.as_str() {
+            "link-detach" => Ok(Self::LinkDetach),
+            "session-end" => Ok(Self::SessionEnd),
+            "connection-close" => Ok(Self::ConnectionClose),
+            "never" => Ok(Self::Never),
+            _ => Err(DecodeError::InvalidValue("expiry-policy")),
+        }
+    }
+}
+
+impl Encode for ExpiryPolicy {
+    fn encode(&self, out: &mut BytesMut) {
+        let name = match self {
+            Self::LinkDetach => "link-detach",
+            // The default; null says so in one byte.
+            Self::SessionEnd => return out.put_u8(constructor::NULL),
+            Self::ConnectionClose => "connection-close",
+            Self::Never => "never",
+        };
+        Symbol::from_static(name).encode(out);
+    }
+}

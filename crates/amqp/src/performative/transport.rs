@@ -1,11 +1,12 @@
 //! The nine performatives (specification 2.7).
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::definitions::{
     DeliveryState, DeliveryTag, Error, Fields, ReceiverSettleMode, Role, SenderSettleMode,
 };
 use super::terminus::{Source, Target};
+use crate::codec::{Composite, DecodeError, Encode, Reader, composite, descriptor};
 use crate::value::{Map, Symbol};
 
 /// Any performative.
@@ -82,9 +83,10 @@ pub struct Attach {
     pub snd_settle_mode: SenderSettleMode,
     /// How the receiver settles.
     pub rcv_settle_mode: ReceiverSettleMode,
-    /// Where messages come from; none refuses the link.
+    /// Where messages come from; none refuses the link. A foreign described type is read as none.
     pub source: Option<Box<Source>>,
-    /// Where messages go; none refuses the link.
+    /// Where messages go; none refuses the link. A foreign described type, as a transaction coordinator, is read
+    /// as none.
     pub target: Option<Box<Target>>,
     /// Unsettled deliveries of a resumed link.
     pub unsettled: Option<Map>,
@@ -198,4 +200,157 @@ pub struct End {
 pub struct Close {
     /// Why.
     pub error: Option<Error>,
+}
+
+impl Performative {
+    /// Reads a performative; what follows a transfer is its payload.
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let descriptor = reader.descriptor()?;
+        let performative = match descriptor.code() {
+            Some(descriptor::TRANSFER) => {
+                let mut transfer = Transfer::decode_list(reader)?;
+                transfer.payload = reader.take_rest();
+                Self::Transfer(transfer)
+            }
+            Some(descriptor::DISPOSITION) => Self::Disposition(Disposition::decode_list(reader)?),
+            Some(descriptor::FLOW) => Self::Flow(Flow::decode_list(reader)?),
+            Some(descriptor::OPEN) => Self::Open(Box::new(Open::decode_list(reader)?)),
+            Some(descriptor::BEGIN) => Self::Begin(Box::new(Begin::decode_list(reader)?)),
+            Some(descriptor::ATTACH) => Self::Attach(Box::new(Attach::decode_list(reader)?)),
+            Some(descriptor::DETACH) => Self::Detach(Detach::decode_list(reader)?),
+            Some(descriptor::END) => Self::End(End::decode_list(reader)?),
+            Some(descriptor::CLOSE) => Self::Close(Close::decode_list(reader)?),
+            _ => return Err(descriptor.unknown()),
+        };
+        reader.finish()?;
+        Ok(performative)
+    }
+}
+
+/// Without the payload of a transfer.
+impl Encode for Performative {
+    fn encode(&self, out: &mut BytesMut) {
+        match self {
+            Self::Open(open) => open.encode(out),
+            Self::Begin(begin) => begin.encode(out),
+            Self::Attach(attach) => attach.encode(out),
+            Self::Flow(flow) => flow.encode(out),
+            Self::Transfer(transfer) => transfer.encode(out),
+            Self::Disposition(disposition) => disposition.encode(out),
+            Self::Detach(detach) => detach.encode(out),
+            Self::End(end) => end.encode(out),
+            Self::Close(close) => close.encode(out),
+        }
+    }
+}
+
+composite! {
+    Open = OPEN {
+        container_id: required,
+        hostname: optional,
+        max_frame_size: or(u32::MAX),
+        channel_max: or(u16::MAX),
+        idle_time_out_ms: optional,
+        outgoing_locales: optional,
+        incoming_locales: optional,
+        offered_capabilities: optional,
+        desired_capabilities: optional,
+        properties: optional,
+    }
+}
+
+composite! {
+    Begin = BEGIN {
+        remote_channel: optional,
+        next_outgoing_id: required,
+        incoming_window: required,
+        outgoing_window: required,
+        handle_max: or(u32::MAX),
+        offered_capabilities: optional,
+        desired_capabilities: optional,
+        properties: optional,
+    }
+}
+
+composite! {
+    Attach = ATTACH {
+        name: required,
+        handle: required,
+        role: required,
+        snd_settle_mode: or(SenderSettleMode::Mixed),
+        rcv_settle_mode: or(ReceiverSettleMode::First),
+        source: if_known,
+        target: if_known,
+        unsettled: optional,
+        incomplete_unsettled: or(false),
+        initial_delivery_count: optional,
+        max_message_size: optional,
+        offered_capabilities: optional,
+        desired_capabilities: optional,
+        properties: optional,
+    }
+}
+
+composite! {
+    Flow = FLOW {
+        next_incoming_id: optional,
+        incoming_window: required,
+        next_outgoing_id: required,
+        outgoing_window: required,
+        handle: optional,
+        delivery_count: optional,
+        link_credit: optional,
+        available: optional,
+        drain: or(false),
+        echo: or(false),
+        properties: optional,
+    }
+}
+
+composite! {
+    Transfer = TRANSFER {
+        handle: required,
+        delivery_id: optional,
+        delivery_tag: optional,
+        message_format: optional,
+        settled: optional,
+        more: or(false),
+        rcv_settle_mode: optional,
+        state: optional,
+        resume: or(false),
+        aborted: or(false),
+        batchable: or(false),
+        ; payload: Bytes::new()
+    }
+}
+
+composite! {
+    Disposition = DISPOSITION {
+        role: required,
+        first: required,
+        last: optional,
+        settled: or(false),
+        state: optional,
+        batchable: or(false),
+    }
+}
+
+composite! {
+    Detach = DETACH {
+        handle: required,
+        closed: or(false),
+        error: optional,
+    }
+}
+
+composite! {
+    End = END {
+        error: optional,
+    }
+}
+
+composite! {
+    Close = CLOSE {
+        error: optional,
+    }
 }
