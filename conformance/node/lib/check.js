@@ -57,7 +57,7 @@ async function refused(promise, what) {
 }
 
 function show(value) {
-  const text = typeof value === 'string' ? JSON.stringify(value) : require('node:util').inspect(value, { breakLength: Infinity });
+  const text = typeof value === 'string' ? JSON.stringify(value) : require('node:util').inspect(value, { breakLength: Infinity, compact: true });
   return text.length > 200 ? `${text.slice(0, 200)}… (${text.length} characters)` : text;
 }
 
