@@ -7,9 +7,20 @@ const peer = require('./lib/peer');
 const container = rhea.create_container();
 container.id = 'rhea-mirror';
 
+/** How the deliveries of `count` on a connection ended, and how many are still open. */
 function tally(connection) {
-  connection.tally ??= Object.fromEntries(peer.OUTCOMES.map((outcome) => [outcome, 0]));
+  connection.tally ??= { open: 0, seen: Object.fromEntries(peer.OUTCOMES.map((outcome) => [outcome, 0])) };
   return connection.tally;
+}
+
+/** Answers a waiting `tally` link once nothing is open any more: its attach may overtake the last dispositions. */
+function report(connection) {
+  const { open, seen, link } = tally(connection);
+  if (open > 0 || !link) return;
+  connection.tally.link = undefined;
+  const longs = Object.entries(seen).map(([name, number]) => [name, rhea.types.wrap_long(number)]);
+  link.queue = [() => ({ application_properties: Object.fromEntries(longs) })];
+  pump(link);
 }
 
 /** Sends what is due on a sender while it has credit. */
@@ -30,10 +41,12 @@ container.on('sender_open', ({ sender, connection }) => {
   sender.set_source({ address });
   sender.set_target(sender.target);
   const counted = /^count\/(\d+)\/(\d+)$/.exec(address);
-  if (counted) sender.queue = count(Number(counted[1]), Number(counted[2]));
-  else if (address === 'tally') {
-    const seen = Object.entries(tally(connection)).map(([name, number]) => [name, rhea.types.wrap_long(number)]);
-    sender.queue = [() => ({ application_properties: Object.fromEntries(seen) })];
+  if (counted) {
+    sender.queue = count(Number(counted[1]), Number(counted[2]));
+    tally(connection).open += sender.queue.length;
+  } else if (address === 'tally') {
+    tally(connection).link = sender;
+    report(connection);
   } else if (address === 'echo') sender.session.echo = sender;
   else sender.close({ condition: 'amqp:not-found', description: 'no such node' });
   sender.tallied = counted !== null;
@@ -67,8 +80,11 @@ container.on('sendable', ({ sender }) => setImmediate(pump, sender));
 for (const outcome of peer.OUTCOMES) {
   container.on(outcome, ({ delivery, sender, connection }) => {
     if (!sender.tallied) return;
-    const seen = peer.judge(outcome, delivery.remote_state ?? {});
-    tally(connection)[seen] = (tally(connection)[seen] ?? 0) + 1;
+    const { seen } = tally(connection);
+    const name = peer.judge(outcome, delivery.remote_state ?? {});
+    seen[name] = (seen[name] ?? 0) + 1;
+    connection.tally.open -= 1;
+    report(connection);
   });
 }
 for (const quiet of ['sender_error', 'receiver_error', 'session_error', 'disconnected']) container.on(quiet, () => {});

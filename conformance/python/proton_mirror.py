@@ -1,5 +1,6 @@
 """Proton as the listening side of the peer protocol: `proton_mirror.py HOST:PORT`, runs until it is ended."""
 
+import collections
 import re
 import sys
 
@@ -8,6 +9,15 @@ from proton.handlers import MessagingHandler
 from proton.reactor import Container
 
 import peer
+
+
+class Tally:
+    """How the deliveries of `count` on a connection ended, and how many are still open."""
+
+    def __init__(self):
+        self.open = 0
+        self.link = None
+        self.seen = collections.Counter({name: 0 for name in peer.OUTCOMES})
 
 
 class Mirror(MessagingHandler):
@@ -46,9 +56,10 @@ class Mirror(MessagingHandler):
             self.queues[link] = [
                 Message(id=f"m-{i}", properties={"index": i}, body=peer.body(i, size), inferred=True) for i in range(total)
             ]
+            self.tally(event).open += total
         elif address == "tally":
-            seen = self.tallies.get(event.connection, {})
-            self.queues[link] = [Message(properties={name: seen.get(name, 0) for name in {*peer.OUTCOMES, *seen}})]
+            self.tally(event).link = link
+            self.report(self.tally(event))
         elif address == "echo":
             self.echoes[event.session] = link
             self.queues[link] = []
@@ -66,9 +77,20 @@ class Mirror(MessagingHandler):
 
     def on_settled(self, event):
         if event.link.is_sender and (event.link.remote_source.address or "").startswith("count/"):
-            tally = self.tallies.setdefault(event.connection, {})
-            seen = peer.judge(event.delivery)
-            tally[seen] = tally.get(seen, 0) + 1
+            tally = self.tally(event)
+            tally.seen[peer.judge(event.delivery)] += 1
+            tally.open -= 1
+            self.report(tally)
+
+    def tally(self, event):
+        return self.tallies.setdefault(event.connection, Tally())
+
+    def report(self, tally):
+        """Answers a waiting `tally` link once nothing is open any more: its attach may overtake the last dispositions."""
+        if tally.open == 0 and tally.link:
+            link, tally.link = tally.link, None
+            self.queues[link] = [Message(properties=dict(tally.seen))]
+            self.pump(link)
 
     def on_message(self, event):
         address = event.link.remote_target.address
