@@ -1,1 +1,38 @@
-//! The Azure IoT Hub and DPS contract as pure values: ids, tokens, addresses, messages, failures, limits.
+//! The Azure IoT Hub and DPS contract as pure values.
+//!
+//! * [`ids`]: device, module, host and registration names, checked once.
+//! * [`key`], [`sas`], [`connection_string`]: who may do what, and how it is proven.
+//! * [`address`]: what an AMQP link address means, whichever client wrote it.
+//! * [`telemetry`]: the device-to-cloud message.
+//! * [`error_code`], [`error_body`]: how the hub words a refusal, written by the emulator and read by the client.
+//! * [`failure`]: what a refusal means for a device connection, and the remedy.
+//! * [`status`]: the public words for the state of a device connection.
+//! * [`limits`]: quotas, throttles and sizes.
+//! * [`time`]: the one format of times on the wire.
+//!
+//! Nothing in here knows a socket, a clock, a random source or an async runtime.
+
+pub mod address;
+pub mod connection_string;
+pub mod error_body;
+pub mod error_code;
+pub mod failure;
+pub mod ids;
+pub mod key;
+pub mod limits;
+pub mod sas;
+pub mod status;
+pub mod telemetry;
+pub mod time;
+
+mod encoding;
+
+pub use address::Address;
+pub use connection_string::{DeviceConnectionString, HubConnectionString};
+pub use error_code::ErrorCode;
+pub use failure::{Failure, FailureKind, Remedy};
+pub use ids::{DeviceId, HostName, InvalidDeviceId, InvalidId, ModuleId, RegistrationId};
+pub use key::SymmetricKey;
+pub use status::{ConnectionStatus, ConnectionStatusReason};
+pub use telemetry::Telemetry;
+pub use time::UtcTime;

@@ -1,0 +1,255 @@
+//! Connection strings: `HostName=…;SharedAccessKeyName=…;SharedAccessKey=…` of a hub policy, and
+//! `HostName=…;DeviceId=…;SharedAccessKey=…` of a device.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::ids::{DeviceId, HostName, InvalidId};
+use crate::key::{InvalidKey, SymmetricKey};
+use crate::limits::CONNECTION_STRING_MAX_CHARS;
+
+const HOST: &str = "HostName";
+const POLICY: &str = "SharedAccessKeyName";
+const KEY: &str = "SharedAccessKey";
+const DEVICE: &str = "DeviceId";
+
+/// Access to a hub by one of its policies. `Display` and `Debug` show no key.
+#[derive(Debug, Clone)]
+pub struct HubConnectionString {
+    /// The hub.
+    pub host: HostName,
+    /// The policy's name, never empty.
+    pub policy: String,
+    /// The policy's key.
+    pub key: SymmetricKey,
+}
+
+/// Access to a hub as one device. `Display` and `Debug` show no key.
+#[derive(Debug, Clone)]
+pub struct DeviceConnectionString {
+    /// The hub.
+    pub host: HostName,
+    /// The device.
+    pub device_id: DeviceId,
+    /// The device's key.
+    pub key: SymmetricKey,
+}
+
+/// Why a text is not a connection string. Holds nothing of the text but what names its mistake, never a key.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum InvalidConnectionString {
+    /// Longer than any connection string.
+    #[error(
+        "the connection string has {length} characters, at most {CONNECTION_STRING_MAX_CHARS} are allowed"
+    )]
+    TooLong {
+        /// Length found.
+        length: usize,
+    },
+    /// A part that is not one of the known `Name=Value`. The part may be a stray key, so it is not shown.
+    #[error("part {number} of the connection string is none of {expected}")]
+    Part {
+        /// The part's number, from 1.
+        number: usize,
+        /// The names that may stand there.
+        expected: &'static str,
+    },
+    /// A part is missing, or empty.
+    #[error("the connection string has no {name}")]
+    Missing {
+        /// The missing name.
+        name: &'static str,
+    },
+    /// A part is there twice.
+    #[error("the connection string has {name} twice")]
+    Twice {
+        /// The repeated name.
+        name: &'static str,
+    },
+    /// The host or the device id is not one.
+    #[error(transparent)]
+    Id(#[from] InvalidId),
+    /// The key is not one.
+    #[error("SharedAccessKey: {0}")]
+    Key(#[from] InvalidKey),
+}
+
+impl HubConnectionString {
+    /// Reads a policy's connection string. Names compare without case, as in the SDKs.
+    pub fn parse(text: &str) -> Result<Self, InvalidConnectionString> {
+        const EXPECTED: &str = "HostName=, SharedAccessKeyName=, SharedAccessKey=";
+        let [host, policy, key] = split(text, [HOST, POLICY, KEY], EXPECTED)?;
+        Ok(Self {
+            host: HostName::parse(host)?,
+            policy: policy.to_owned(),
+            key: SymmetricKey::from_base64(key)?,
+        })
+    }
+
+    /// The whole string with the key: a secret, not for logs.
+    #[must_use]
+    pub fn to_secret_string(&self) -> String {
+        let Self { host, policy, key } = self;
+        format!("{HOST}={host};{POLICY}={policy};{KEY}={}", key.to_base64())
+    }
+}
+
+impl DeviceConnectionString {
+    /// Reads a device's connection string. Names compare without case, as in the SDKs. A device id with `;` cannot be
+    /// written this way, by nobody.
+    pub fn parse(text: &str) -> Result<Self, InvalidConnectionString> {
+        const EXPECTED: &str = "HostName=, DeviceId=, SharedAccessKey=";
+        let [host, device_id, key] = split(text, [HOST, DEVICE, KEY], EXPECTED)?;
+        Ok(Self {
+            host: HostName::parse(host)?,
+            device_id: DeviceId::parse(device_id)?,
+            key: SymmetricKey::from_base64(key)?,
+        })
+    }
+
+    /// The whole string with the key: a secret, not for logs.
+    #[must_use]
+    pub fn to_secret_string(&self) -> String {
+        let Self {
+            host,
+            device_id,
+            key,
+        } = self;
+        format!(
+            "{HOST}={host};{DEVICE}={device_id};{KEY}={}",
+            key.to_base64()
+        )
+    }
+}
+
+impl fmt::Display for HubConnectionString {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{HOST}={};{POLICY}={};{KEY}=***", self.host, self.policy)
+    }
+}
+
+impl fmt::Display for DeviceConnectionString {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{HOST}={};{DEVICE}={};{KEY}=***",
+            self.host, self.device_id
+        )
+    }
+}
+
+/// The values of exactly the given names, in their order.
+fn split<'a>(
+    text: &'a str,
+    names: [&'static str; 3],
+    expected: &'static str,
+) -> Result<[&'a str; 3], InvalidConnectionString> {
+    if text.len() > CONNECTION_STRING_MAX_CHARS {
+        return Err(InvalidConnectionString::TooLong { length: text.len() });
+    }
+    let mut values = [""; 3];
+    for (index, part) in text.trim().split(';').enumerate() {
+        if part.is_empty() {
+            continue;
+        }
+        let unknown = InvalidConnectionString::Part {
+            number: index + 1,
+            expected,
+        };
+        let Some((name, value)) = part.split_once('=') else {
+            return Err(unknown);
+        };
+        let name = name.trim();
+        let slot = names
+            .into_iter()
+            .zip(values.iter_mut())
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        match slot {
+            None => return Err(unknown),
+            Some((name, slot)) if !slot.is_empty() => {
+                return Err(InvalidConnectionString::Twice { name });
+            }
+            Some((_, slot)) => *slot = value.trim(),
+        }
+    }
+    match names.into_iter().zip(values).find(|(_, v)| v.is_empty()) {
+        Some((name, _)) => Err(InvalidConnectionString::Missing { name }),
+        None => Ok(values),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZg==";
+
+    #[test]
+    fn reads_a_policy() {
+        let text = format!(
+            "HostName=Contoso.azure-devices.net;SharedAccessKeyName=iothubowner;SharedAccessKey={SECRET}"
+        );
+        let parsed = HubConnectionString::parse(&text).unwrap();
+
+        assert_eq!(parsed.host.as_str(), "contoso.azure-devices.net");
+        assert_eq!(parsed.policy, "iothubowner");
+        assert_eq!(parsed.key.to_base64(), SECRET);
+        assert_eq!(parsed.to_secret_string(), text.replace('C', "c"));
+        assert!(!format!("{parsed} {parsed:?}").contains(SECRET));
+    }
+
+    #[test]
+    fn reads_a_device_in_any_order_and_case() {
+        let text = format!("sharedaccesskey={SECRET}; deviceid=A=b,%; HOSTNAME=h.net;");
+        let parsed = DeviceConnectionString::parse(&text).unwrap();
+
+        assert_eq!(parsed.device_id.as_str(), "A=b,%");
+        assert_eq!(
+            parsed.to_secret_string(),
+            format!("HostName=h.net;DeviceId=A=b,%;SharedAccessKey={SECRET}")
+        );
+        assert!(!format!("{parsed} {parsed:?}").contains(SECRET));
+    }
+
+    #[test]
+    fn names_the_mistake_without_the_key() {
+        let check = |text: &str, expected: &str| {
+            let error = HubConnectionString::parse(text).unwrap_err().to_string();
+            assert_eq!(error, expected, "{text}");
+            assert!(!error.contains("MDEy"));
+        };
+        let missing = "the connection string has no ";
+        check("", &format!("{missing}HostName"));
+        check(
+            "HostName=h;SharedAccessKeyName=p",
+            &format!("{missing}SharedAccessKey"),
+        );
+        check("HostName=;SharedAccessKey=x", &format!("{missing}HostName"));
+        check(
+            "HostName=h;hostname=h",
+            "the connection string has HostName twice",
+        );
+        let expected = "is none of HostName=, SharedAccessKeyName=, SharedAccessKey=";
+        check(
+            &format!("HostName=h;{SECRET}"),
+            &format!("part 2 of the connection string {expected}"),
+        );
+        check(
+            "HostName=h;GatewayHostName=g",
+            &format!("part 2 of the connection string {expected}"),
+        );
+        check(
+            "HostName=h_h;SharedAccessKeyName=p;SharedAccessKey=MDEy",
+            "invalid host name: character '_' at position 2 is not allowed",
+        );
+        check(
+            "HostName=h;SharedAccessKeyName=p;SharedAccessKey=MDEy",
+            "SharedAccessKey: the key has 3 bytes, 16 to 64 are allowed",
+        );
+        check(
+            &"x".repeat(5000),
+            "the connection string has 5000 characters, at most 4096 are allowed",
+        );
+    }
+}

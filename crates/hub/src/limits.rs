@@ -1,0 +1,310 @@
+//! Sizes, quotas and throttles of IoT Hub and DPS.
+//!
+//! Sources: Azure articles "IoT Hub quotas and throttling", "IoT Hub and DPS limits", "understand device identities";
+//! where Microsoft publishes nothing, what the official SDKs assume.
+
+/// Characters of a device or module id.
+pub const DEVICE_ID_MAX_CHARS: usize = 128;
+/// Characters of a DPS registration id.
+pub const REGISTRATION_ID_MAX_CHARS: usize = 128;
+/// Characters of a DNS name (RFC 1035).
+pub const HOST_NAME_MAX_CHARS: usize = 253;
+/// Characters of a link address; the longest legal one is a module's, percent-encoded, with its host.
+pub const ADDRESS_MAX_CHARS: usize = 2048;
+/// Characters of a connection string.
+pub const CONNECTION_STRING_MAX_CHARS: usize = 4096;
+/// Characters of a SAS token.
+pub const TOKEN_MAX_CHARS: usize = 4096;
+
+/// Bytes of the shortest symmetric key.
+pub const KEY_MIN_BYTES: usize = 16;
+/// Bytes of the longest symmetric key.
+pub const KEY_MAX_BYTES: usize = 64;
+
+/// How long after its expiry a token is still taken, for clocks that differ.
+pub const SAS_GRACE_S: u64 = 300;
+
+/// A device-to-cloud message: body, system values, and names and values of the application properties.
+pub const D2C_MESSAGE_MAX_BYTES: usize = 262_144;
+/// Messages in one device-to-cloud batch; the batch as a whole has the size of one message at most.
+pub const D2C_BATCH_MAX_MESSAGES: usize = 500;
+/// A cloud-to-device message.
+pub const C2D_MESSAGE_MAX_BYTES: usize = 65_536;
+/// Cloud-to-device messages waiting for one device.
+pub const C2D_QUEUE_MAX_MESSAGES: usize = 50;
+/// How long a cloud-to-device message stays locked for its receiver.
+pub const C2D_LOCK_S: u64 = 60;
+
+/// Identities whose tokens one AMQP connection over TCP takes.
+pub const CBS_TOKENS_PER_CONNECTION: usize = 1000;
+/// Of these, how many the official clients use; the rest is room for changes under way.
+pub const DEVICES_PER_CONNECTION: usize = 995;
+/// The same for AMQP over WebSocket.
+pub const DEVICES_PER_WEBSOCKET: usize = 495;
+
+/// The least wait after a throttling refusal that names no time.
+pub const THROTTLED_WAIT_MIN_S: u32 = 10;
+
+/// Characters kept of what a hub says about a failure.
+pub const FAILURE_MESSAGE_MAX_CHARS: usize = 256;
+
+/// Most units of an F1 hub, of a level 1 or 2 hub, and of a level 3 hub.
+const UNITS_MAX: [u32; 3] = [1, 200, 10];
+
+/// Edition of a hub: free, basic or standard, with its level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sku {
+    /// Free.
+    F1,
+    /// Basic, level 1.
+    B1,
+    /// Standard, level 1.
+    S1,
+    /// Basic, level 2.
+    B2,
+    /// Standard, level 2.
+    S2,
+    /// Basic, level 3.
+    B3,
+    /// Standard, level 3.
+    S3,
+}
+
+/// An edition with its number of units: what all throttles follow from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HubSize {
+    sku: Sku,
+    units: u32,
+}
+
+/// A number of units that the edition does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{sku:?} hubs have 1 to {limit} units, not {units}")]
+pub struct InvalidUnits {
+    /// The edition.
+    pub sku: Sku,
+    /// Units asked for.
+    pub units: u32,
+    /// Most units of that edition.
+    pub limit: u32,
+}
+
+/// How often something may happen, per minute, so that all documented figures are whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rate {
+    /// Events per minute.
+    pub per_minute: u64,
+}
+
+impl Rate {
+    /// `count` events per second.
+    #[must_use]
+    pub const fn per_second(count: u32) -> Self {
+        Self::per_minute(count as u64 * 60)
+    }
+
+    /// `count` events per minute.
+    #[must_use]
+    pub const fn per_minute(count: u64) -> Self {
+        Self { per_minute: count }
+    }
+}
+
+impl Sku {
+    /// Whether cloud-to-device messages, twins and methods exist.
+    #[must_use]
+    pub const fn has_cloud_to_device(self) -> bool {
+        matches!(self, Self::F1 | Self::S1 | Self::S2 | Self::S3)
+    }
+
+    /// What is counted as one message of the daily quota, in bytes.
+    #[must_use]
+    pub const fn meter_bytes(self) -> usize {
+        match self {
+            Self::F1 => 512,
+            _ => 4096,
+        }
+    }
+
+    const fn units_max(self) -> u32 {
+        match self {
+            Self::F1 => UNITS_MAX[0],
+            Self::B3 | Self::S3 => UNITS_MAX[2],
+            _ => UNITS_MAX[1],
+        }
+    }
+}
+
+impl HubSize {
+    /// The smallest paid hub; what is assumed of a hub of unknown size.
+    pub const S1: Self = Self {
+        sku: Sku::S1,
+        units: 1,
+    };
+
+    /// An edition with `units` units; F1 has 1, levels 1 and 2 up to 200, level 3 up to 10.
+    pub const fn new(sku: Sku, units: u32) -> Result<Self, InvalidUnits> {
+        let limit = sku.units_max();
+        if units == 0 || units > limit {
+            return Err(InvalidUnits { sku, units, limit });
+        }
+        Ok(Self { sku, units })
+    }
+
+    /// The edition.
+    #[must_use]
+    pub const fn sku(self) -> Sku {
+        self.sku
+    }
+
+    /// Messages per day, counted in [`Sku::meter_bytes`], starting again at 00:00 UTC.
+    #[must_use]
+    pub const fn messages_per_day(self) -> u64 {
+        let per_unit = match self.sku {
+            Sku::F1 => 8_000,
+            Sku::B1 | Sku::S1 => 400_000,
+            Sku::B2 | Sku::S2 => 6_000_000,
+            Sku::B3 | Sku::S3 => 300_000_000,
+        };
+        per_unit * self.units as u64
+    }
+
+    /// New device connections, and device-to-cloud messages: both have the same figures.
+    #[must_use]
+    pub const fn connections(self) -> Rate {
+        Rate::per_second(match self.level() {
+            Level::One => max(100, 12 * self.units),
+            Level::Two => 120 * self.units,
+            Level::Three => 6_000 * self.units,
+        })
+    }
+
+    /// Device-to-cloud messages, whatever their size.
+    #[must_use]
+    pub const fn d2c_sends(self) -> Rate {
+        self.connections()
+    }
+
+    /// Cloud-to-device messages from services; also registry operations and file upload initiations.
+    #[must_use]
+    pub const fn c2d_sends(self) -> Rate {
+        Rate::per_minute(match self.level() {
+            Level::One | Level::Two => 100 * self.units as u64,
+            Level::Three => 5_000 * self.units as u64,
+        })
+    }
+
+    /// Registry operations; each identity of a bulk call counts.
+    #[must_use]
+    pub const fn registry_operations(self) -> Rate {
+        self.c2d_sends()
+    }
+
+    /// Twin reads of devices and modules.
+    #[must_use]
+    pub const fn twin_reads(self) -> Rate {
+        Rate::per_second(match self.level() {
+            Level::One => 100,
+            Level::Two => max(100, 10 * self.units),
+            Level::Three => 500 * self.units,
+        })
+    }
+
+    /// Twin updates of devices and modules.
+    #[must_use]
+    pub const fn twin_updates(self) -> Rate {
+        Rate::per_second(match self.level() {
+            Level::One => 50,
+            Level::Two => max(50, 5 * self.units),
+            Level::Three => 250 * self.units,
+        })
+    }
+
+    /// Direct method requests in bytes of payload per second, each rounded up to 4 KB.
+    #[must_use]
+    pub const fn method_bytes_per_s(self) -> u64 {
+        let kilobytes = match self.level() {
+            Level::One => 160,
+            Level::Two => 480,
+            Level::Three => 24 * 1024,
+        };
+        kilobytes * 1024 * self.units as u64
+    }
+
+    const fn level(self) -> Level {
+        match self.sku {
+            Sku::F1 | Sku::B1 | Sku::S1 => Level::One,
+            Sku::B2 | Sku::S2 => Level::Two,
+            Sku::B3 | Sku::S3 => Level::Three,
+        }
+    }
+}
+
+/// F1 is throttled like level 1.
+enum Level {
+    One,
+    Two,
+    Three,
+}
+
+const fn max(a: u32, b: u32) -> u32 {
+    if a > b { a } else { b }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn throttles_follow_the_documented_table() {
+        let check = |sku, units, connections_s, c2d_min, reads_s, updates_s, methods_kb_s, day| {
+            let size = HubSize::new(sku, units).unwrap();
+            assert_eq!(size.connections(), Rate::per_second(connections_s));
+            assert_eq!(size.d2c_sends(), Rate::per_second(connections_s));
+            assert_eq!(size.c2d_sends(), Rate::per_minute(c2d_min));
+            assert_eq!(size.registry_operations(), Rate::per_minute(c2d_min));
+            assert_eq!(size.twin_reads(), Rate::per_second(reads_s));
+            assert_eq!(size.twin_updates(), Rate::per_second(updates_s));
+            assert_eq!(size.method_bytes_per_s(), methods_kb_s * 1024_u64);
+            assert_eq!(size.messages_per_day(), day);
+        };
+        check(Sku::F1, 1, 100, 100, 100, 50, 160, 8_000);
+        check(Sku::S1, 1, 100, 100, 100, 50, 160, 400_000);
+        check(Sku::S1, 2, 100, 200, 100, 50, 320, 800_000);
+        check(Sku::B1, 9, 108, 900, 100, 50, 1_440, 3_600_000);
+        check(Sku::S2, 1, 120, 100, 100, 50, 480, 6_000_000);
+        check(Sku::B2, 20, 2_400, 2_000, 200, 100, 9_600, 120_000_000);
+        check(Sku::S3, 1, 6_000, 5_000, 500, 250, 24_576, 300_000_000);
+        check(
+            Sku::B3,
+            10,
+            60_000,
+            50_000,
+            5_000,
+            2_500,
+            245_760,
+            3_000_000_000,
+        );
+    }
+
+    #[test]
+    fn units_have_limits() {
+        let check = |sku, units, limit| {
+            let error = HubSize::new(sku, units).unwrap_err();
+            assert_eq!(error, InvalidUnits { sku, units, limit });
+        };
+        check(Sku::F1, 2, 1);
+        check(Sku::S1, 0, 200);
+        check(Sku::B2, 201, 200);
+        check(Sku::S3, 11, 10);
+    }
+
+    #[test]
+    fn editions_differ() {
+        assert!(!Sku::B1.has_cloud_to_device());
+        assert!(Sku::F1.has_cloud_to_device());
+        assert_eq!(Sku::F1.meter_bytes(), 512);
+        assert_eq!(Sku::S3.meter_bytes(), 4096);
+        assert_eq!(HubSize::S1.sku(), Sku::S1);
+    }
+}
