@@ -100,7 +100,9 @@ class Mirror(MessagingHandler):
         if address == "detach":
             return refuse(event.link, "amqp:link:detach-forced", "as asked")
         link = self.echoes[event.session]
-        self.queues[link].append(Message(correlation_id=event.message.id, body=event.message.body, inferred=True))
+        # A copy: the body is a view into memory that dies with the received message.
+        body = bytes(event.message.body)
+        self.queues[link].append(Message(correlation_id=event.message.id, body=body, inferred=True))
         return self.pump(link)
 
     def on_link_error(self, event):
