@@ -1,1 +1,5 @@
 //! A local Azure IoT Hub that unmodified official SDKs can talk to: library and command.
+
+mod clock;
+pub mod limits;
+pub mod log;

@@ -1,0 +1,71 @@
+//! Waking readers, without a queue: a reader that was woken is not woken again until it has looked.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::error::LogError;
+use crate::limits::SUBSCRIPTIONS_MAX;
+
+/// The readers that wait for one partition.
+#[derive(Debug, Default)]
+pub(super) struct Bells {
+    waiting: Mutex<Vec<Weak<Bell>>>,
+}
+
+/// A reader's standing wish to be woken when a partition grows. Dropping it ends the wish.
+#[derive(Debug)]
+pub struct Subscription {
+    bell: Arc<Bell>,
+}
+
+struct Bell {
+    rung: AtomicBool,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for Bell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bell")
+            .field("rung", &self.rung)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Subscription {
+    /// Allows the next call of the waker, and says whether there was one since the last time.
+    ///
+    /// Call it *before* reading: what is stored in between wakes again.
+    pub fn rearm(&self) -> bool {
+        self.bell.rung.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl Bells {
+    /// `wake` is called from whoever stores, so it must be short and must not block.
+    pub(super) fn subscribe(
+        &self,
+        wake: Box<dyn Fn() + Send + Sync>,
+    ) -> Result<Subscription, LogError> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|bell| bell.strong_count() > 0);
+        if waiting.len() >= SUBSCRIPTIONS_MAX {
+            return Err(LogError::TooManyReaders);
+        }
+        let bell = Arc::new(Bell {
+            rung: AtomicBool::new(false),
+            wake,
+        });
+        waiting.push(Arc::downgrade(&bell));
+        Ok(Subscription { bell })
+    }
+
+    pub(super) fn ring(&self) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for bell in waiting.iter().filter_map(Weak::upgrade) {
+            if !bell.rung.swap(true, Ordering::AcqRel) {
+                (bell.wake)();
+            }
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! A partition's folder: closed segments, and the one that grows.
+
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use super::LogLimits;
+use super::error::LogError;
+use super::index::{Entry, Index};
+use super::position::{Keys, Target};
+use super::scan;
+use super::segment::{Base, Cursor, PREAMBLE, PREAMBLE_BYTES, keys};
+
+/// The files of one partition.
+#[derive(Debug)]
+pub(super) struct Disk {
+    folder: PathBuf,
+    closed: VecDeque<Arc<Closed>>,
+    active: Active,
+    /// Closed segments whose last bytes may not be on the disk yet.
+    unsynchronised: Vec<(Arc<File>, PathBuf)>,
+    limits: LogLimits,
+}
+
+/// A segment that does not grow any more. Its index is built when it is first needed.
+#[derive(Debug)]
+pub(super) struct Closed {
+    path: PathBuf,
+    base: Base,
+    end_position: u64,
+    stride_bytes: u64,
+    /// When its last record was stored, or a little later.
+    last_unix_ms: u64,
+    /// Keys of the first record.
+    first: Keys,
+    index: OnceLock<Index>,
+}
+
+#[derive(Debug)]
+struct Active {
+    path: PathBuf,
+    base: Base,
+    file: Arc<File>,
+    index: Index,
+    end_position: u64,
+    synchronised: bool,
+    /// A write failed and could not be undone: nothing may be appended behind the rubbish.
+    broken: bool,
+}
+
+/// What a reader needs to find a place without holding the partition's lock.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// In a closed segment, whose index may have to be built.
+    Closed(Arc<Closed>),
+    /// In the growing segment: from this record up to this byte.
+    Active {
+        path: PathBuf,
+        base: Base,
+        from: Entry,
+        end_position: u64,
+    },
+}
+
+/// A partition's folder as it was found.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) disk: Disk,
+    /// Where the next record goes.
+    pub(super) next: Base,
+    /// When the last record was stored; 0 if none is known.
+    pub(super) last_unix_ms: u64,
+}
+
+impl Disk {
+    /// Opens or creates a partition's folder; cuts off what a crash left at the end.
+    pub(super) fn open(folder: &Path, limits: LogLimits) -> Result<Opened, LogError> {
+        fs::create_dir_all(folder).map_err(|cause| LogError::io("create", folder, cause))?;
+        let mut bases = segment_bases(folder)?;
+        let last = bases.pop().unwrap_or_default();
+        let path = folder.join(last.file_name());
+        if !path.exists() {
+            create(&path)?;
+        }
+        let contents = scan::recover(&path, last, limits.index_stride_bytes)?;
+        let mut closed = VecDeque::new();
+        let mut following = (last, contents.index.first().map(|first| first.keys.unix_ms));
+        for base in bases.into_iter().rev() {
+            let segment = Closed::open(folder, base, following, limits.index_stride_bytes)?;
+            following = (base, Some(segment.first.unix_ms));
+            closed.push_front(Arc::new(segment));
+        }
+        let last_closed_ms = closed.back().map(|segment| segment.last_unix_ms);
+        let last_unix_ms = contents.last_unix_ms.or(last_closed_ms).unwrap_or(0);
+        let next = contents.end;
+        let active = Active::open(path, last, contents.index, contents.end_position)?;
+        let folder = folder.to_path_buf();
+        let disk = Self {
+            folder,
+            closed,
+            active,
+            unsynchronised: Vec::new(),
+            limits,
+        };
+        Ok(Opened {
+            disk,
+            next,
+            last_unix_ms,
+        })
+    }
+
+    /// The oldest place that is kept.
+    pub(super) fn begin(&self) -> Base {
+        self.closed
+            .front()
+            .map_or(self.active.base, |closed| closed.base)
+    }
+
+    /// Appends encoded records with one write; after an error nothing of them is there.
+    pub(super) fn append(&mut self, bytes: &[u8], entries: &[Entry]) -> Result<(), LogError> {
+        if self.active.broken {
+            return Err(LogError::Broken);
+        }
+        if let Err(cause) = (&*self.active.file).write_all(bytes) {
+            self.active.undo();
+            return Err(LogError::io("write to", &self.active.path, cause));
+        }
+        for entry in entries {
+            self.active
+                .index
+                .note(*entry, self.limits.index_stride_bytes);
+        }
+        self.active.end_position += bytes.len() as u64;
+        self.active.synchronised = false;
+        Ok(())
+    }
+
+    /// Byte position of the next record within its file.
+    pub(super) fn end_position(&self) -> u64 {
+        self.active.end_position
+    }
+
+    /// Closes the growing segment when it is large or old enough, and begins the next one.
+    pub(super) fn roll_if_due(
+        &mut self,
+        next: Base,
+        last_unix_ms: u64,
+        now_unix_ms: u64,
+    ) -> Result<(), LogError> {
+        let Some(first) = self.active.index.first() else {
+            return Ok(());
+        };
+        let old = now_unix_ms.saturating_sub(first.keys.unix_ms) >= self.limits.segment_age_ms;
+        if !old && self.active.end_position < self.limits.segment_bytes {
+            return Ok(());
+        }
+        let path = self.folder.join(next.file_name());
+        create(&path)?;
+        let active = Active::open(path, next, Index::default(), PREAMBLE_BYTES)?;
+        let before = std::mem::replace(&mut self.active, active);
+        if !before.synchronised {
+            self.unsynchronised.push((before.file, before.path.clone()));
+        }
+        self.closed.push_back(Arc::new(Closed {
+            path: before.path,
+            base: before.base,
+            end_position: before.end_position,
+            stride_bytes: self.limits.index_stride_bytes,
+            last_unix_ms,
+            first: first.keys,
+            index: OnceLock::from(before.index),
+        }));
+        Ok(())
+    }
+
+    /// Takes the oldest closed segments out that retention does not keep; the caller deletes the files.
+    pub(super) fn expire(&mut self, now_unix_ms: u64) -> Vec<PathBuf> {
+        let mut total = self.active.end_position;
+        total += self
+            .closed
+            .iter()
+            .map(|closed| closed.end_position)
+            .sum::<u64>();
+        let keep_from = now_unix_ms.saturating_sub(self.limits.retention_ms);
+        let mut expired = Vec::new();
+        while let Some(oldest) = self.closed.front() {
+            if total <= self.limits.disk_bytes && oldest.last_unix_ms >= keep_from {
+                break;
+            }
+            total -= oldest.end_position;
+            expired.push(oldest.path.clone());
+            self.closed.pop_front();
+        }
+        expired
+    }
+
+    /// The files that have bytes that may not be on the disk yet; they count as synchronised from now on.
+    pub(super) fn take_unsynchronised(&mut self) -> Vec<(Arc<File>, PathBuf)> {
+        let mut files = std::mem::take(&mut self.unsynchronised);
+        if !std::mem::replace(&mut self.active.synchronised, true) {
+            files.push((Arc::clone(&self.active.file), self.active.path.clone()));
+        }
+        files
+    }
+
+    /// Where to look for `target`; `None` if it lies behind everything.
+    pub(super) fn place(&self, target: Target) -> Option<Place> {
+        if let Some(from) = self.active.index.before(target)
+            && (target.is_after(from.keys) || self.closed.is_empty())
+        {
+            let Active {
+                path,
+                base,
+                end_position,
+                ..
+            } = &self.active;
+            return Some(Place::Active {
+                path: path.clone(),
+                base: *base,
+                from,
+                end_position: *end_position,
+            });
+        }
+        let after = self
+            .closed
+            .partition_point(|closed| target.is_after(closed.first));
+        self.closed
+            .get(after.saturating_sub(1))
+            .cloned()
+            .map(Place::Closed)
+    }
+}
+
+impl Active {
+    fn open(path: PathBuf, base: Base, index: Index, end_position: u64) -> Result<Self, LogError> {
+        let failed = |cause| LogError::io("open", &path, cause);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(failed)?;
+        let mut end_position = end_position;
+        if end_position < PREAMBLE_BYTES {
+            // The crash came between creating the file and its first bytes.
+            file.set_len(0)
+                .and_then(|()| file.write_all(&PREAMBLE))
+                .map_err(failed)?;
+            end_position = PREAMBLE_BYTES;
+        }
+        file.seek(SeekFrom::Start(end_position)).map_err(failed)?;
+        Ok(Self {
+            path,
+            base,
+            file: Arc::new(file),
+            index,
+            end_position,
+            synchronised: true,
+            broken: false,
+        })
+    }
+
+    /// Removes the beginning of a record whose write failed.
+    fn undo(&mut self) {
+        let undone = self
+            .file
+            .set_len(self.end_position)
+            .and_then(|()| (&*self.file).seek(SeekFrom::Start(self.end_position)));
+        self.broken = undone.is_err();
+    }
+}
+
+impl Closed {
+    /// `following` is the next segment's place, and the time of its first record if it has one.
+    fn open(
+        folder: &Path,
+        base: Base,
+        following: (Base, Option<u64>),
+        stride_bytes: u64,
+    ) -> Result<Self, LogError> {
+        let path = folder.join(base.file_name());
+        let end_position = path
+            .metadata()
+            .map_err(|cause| LogError::io("look at", &path, cause))?
+            .len();
+        if end_position <= PREAMBLE_BYTES || base.offset_at(end_position) != following.0.offset {
+            return Err(LogError::Gap { path });
+        }
+        let mut cursor = Cursor::open(&path, base, (PREAMBLE_BYTES, base.sequence), end_position)?;
+        let first = match cursor.next_record() {
+            Ok(Some(record)) => keys(&record),
+            Ok(None) => return Err(LogError::Gap { path }),
+            Err(stop) => return Err(cursor.error(stop)),
+        };
+        let mut index = OnceLock::new();
+        let last_unix_ms = match following.1 {
+            Some(unix_ms) => unix_ms,
+            None => {
+                let contents = scan::complete(&path, base, end_position, stride_bytes)?;
+                index = OnceLock::from(contents.index);
+                contents.last_unix_ms.unwrap_or(first.unix_ms)
+            }
+        };
+        Ok(Self {
+            path,
+            base,
+            end_position,
+            stride_bytes,
+            last_unix_ms,
+            first,
+            index,
+        })
+    }
+
+    fn index(&self) -> Result<&Index, LogError> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
+        }
+        let contents = scan::complete(&self.path, self.base, self.end_position, self.stride_bytes)?;
+        Ok(self.index.get_or_init(|| contents.index))
+    }
+}
+
+impl Place {
+    /// A cursor at a record that is not behind `target`, or is the segment's first.
+    pub(super) fn cursor(&self, target: Target) -> Result<Cursor, LogError> {
+        match self {
+            Self::Active {
+                path,
+                base,
+                from,
+                end_position,
+            } => Cursor::open(
+                path,
+                *base,
+                (from.position, from.keys.sequence),
+                *end_position,
+            ),
+            Self::Closed(closed) => {
+                let from = closed.index()?.before(target);
+                let start = from.map_or((PREAMBLE_BYTES, closed.base.sequence), |entry| {
+                    (entry.position, entry.keys.sequence)
+                });
+                Cursor::open(&closed.path, closed.base, start, closed.end_position)
+            }
+        }
+    }
+}
+
+fn create(path: &Path) -> Result<(), LogError> {
+    File::create(path)
+        .and_then(|mut file| file.write_all(&PREAMBLE))
+        .map_err(|cause| LogError::io("create", path, cause))
+}
+
+fn segment_bases(folder: &Path) -> Result<Vec<Base>, LogError> {
+    let failed = |cause| LogError::io("list", folder, cause);
+    let mut bases = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        bases.extend(name.to_str().and_then(Base::from_file_name));
+    }
+    bases.sort_unstable();
+    Ok(bases)
+}
