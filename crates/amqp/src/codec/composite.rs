@@ -47,7 +47,7 @@ impl<'a> ListReader<'a> {
         for _ in 0..list.left {
             list.reader.skip()?;
         }
-        list.reader.finish()?;
+        reader.close_list(&list.reader)?;
         Ok(value)
     }
 

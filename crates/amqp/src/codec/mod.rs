@@ -1,7 +1,7 @@
 //! Reading and writing the type system (specification part 1).
 //!
 //! The reader takes every encoding that the specification allows. It believes no announced size or count: sizes are
-//! checked against the bytes that are there, and no more value slots are ever reserved than the data has bytes.
+//! checked against the bytes that are there, and hardly more value slots are ever reserved than the data has bytes.
 //! The writer chooses the shortest encoding, except that composite types are lists at full length with explicit
 //! nulls behind a one-byte descriptor, because official clients index by position.
 
@@ -16,6 +16,7 @@ mod writer;
 
 pub(crate) use composite::{Composite, ListReader, composite, numbered};
 pub use error::DecodeError;
+pub(crate) use reader::Descriptor;
 pub use reader::Reader;
 pub(crate) use writer::{compound, described, list, patch};
 

@@ -14,14 +14,17 @@ pub struct Reader<'a> {
     source: &'a Bytes,
     rest: &'a [u8],
     depth: usize,
-    /// Items that may still be materialised. An honest item takes a byte at least, so that the source's length is
-    /// enough; only arrays of items without width can run out of it.
+    /// Items that may still be materialised. Nearly every item takes a byte at least, so that the source's length is
+    /// enough for them.
     slots: usize,
 }
 
 /// What a descriptor says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Descriptor(Option<u64>);
+
+/// Items beyond one per byte, for honest arrays whose items have no width or copy a descriptor.
+const SPARE_SLOTS: usize = 64;
 
 impl<'a> Reader<'a> {
     /// Reads from the start of `source`.
@@ -31,7 +34,7 @@ impl<'a> Reader<'a> {
             source,
             rest: source,
             depth: 0,
-            slots: source.len(),
+            slots: source.len() + SPARE_SLOTS,
         }
     }
 
@@ -228,7 +231,7 @@ impl<'a> Reader<'a> {
         Ok(items)
     }
 
-    /// The body of a list as a reader of its own, with the count.
+    /// The body of a list as a reader of its own, with the count. To be given back to [`Self::close_list`].
     pub(crate) fn list(&mut self) -> Result<(Self, usize), DecodeError> {
         let (body, wide): (&[u8], _) = match self.byte()? {
             c::LIST_0 => (&[], None),
@@ -245,7 +248,7 @@ impl<'a> Reader<'a> {
             source: self.source,
             rest: body,
             depth: self.depth,
-            slots: body.len(),
+            slots: self.slots,
         };
         inner.enter()?;
         let count = wide.map_or(Ok(0), |wide| inner.size(wide))?;
@@ -253,6 +256,12 @@ impl<'a> Reader<'a> {
             return Err(DecodeError::CountExceedsBuffer);
         }
         Ok((inner, count))
+    }
+
+    /// Ends the reading of a list's body.
+    pub(crate) fn close_list(&mut self, body: &Self) -> Result<(), DecodeError> {
+        self.slots = body.slots;
+        body.finish()
     }
 }
 

@@ -183,6 +183,14 @@ fn arrays() {
         "e0 0c 01 f0 00000006 00000001 50 01",
     );
     check(array([Map::new()]), "e0 0a 01 d1 00000004 00000000");
+    reads(
+        "e0 02 03 40",
+        array([Value::Null, Value::Null, Value::Null]),
+    );
+    reads(
+        "e0 09 04 00 5301 50 01020304",
+        array([1_u8, 2, 3, 4].map(|number| Value::described(1_u64, number))),
+    );
     // The descriptor stands once, before the constructor of all items.
     let described = [3_u16, 4].map(|number| Value::described(symbol("x:y"), number));
     check(array(described), "e0 0c 02 00 a303783a79 60 0003 0004");

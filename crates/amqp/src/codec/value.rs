@@ -153,7 +153,7 @@ impl Decode for Vec<Value> {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (mut body, count) = reader.list()?;
         let items = body.items(count)?;
-        body.finish()?;
+        reader.close_list(&body)?;
         Ok(items)
     }
 }

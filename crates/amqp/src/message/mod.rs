@@ -12,7 +12,7 @@ pub use section::{Section, SectionKind, Sections, sections};
 
 use bytes::{Bytes, BytesMut};
 
-use crate::codec::{Decode, DecodeError, Encode, Reader, described};
+use crate::codec::{Composite, Decode, DecodeError, Encode, Reader, described};
 use crate::value::{Map, Value};
 
 /// A message with all its sections.
@@ -74,33 +74,33 @@ impl Message {
     /// [`DecodeError`]; [`DecodeError::SurplusSection`] for a section that was there already, or for bodies of two kinds.
     pub fn decode(bytes: &Bytes) -> Result<Self, DecodeError> {
         let mut message = Self::default();
-        for section in sections(bytes) {
-            message.take(&section?)?;
+        let mut reader = Reader::new(bytes);
+        while reader.remaining() > 0 {
+            let descriptor = reader.descriptor()?;
+            let kind = SectionKind::of(descriptor).ok_or_else(|| descriptor.unknown())?;
+            message.take(kind, &mut reader)?;
         }
         Ok(message)
     }
 
-    fn take(&mut self, section: &Section) -> Result<(), DecodeError> {
-        let kind = section.kind;
+    fn take(&mut self, kind: SectionKind, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
         match kind {
-            SectionKind::Header => once(&mut self.header, kind, decode(&section.raw)?),
-            SectionKind::DeliveryAnnotations => once(
-                &mut self.delivery_annotations,
-                kind,
-                decode(&section.value)?,
-            ),
-            SectionKind::MessageAnnotations => {
-                once(&mut self.message_annotations, kind, decode(&section.value)?)
+            SectionKind::Header => once(&mut self.header, kind, Header::decode_list(reader)?),
+            SectionKind::DeliveryAnnotations => {
+                once(&mut self.delivery_annotations, kind, Map::decode(reader)?)
             }
-            SectionKind::Properties => once(&mut self.properties, kind, decode(&section.raw)?),
-            SectionKind::ApplicationProperties => once(
-                &mut self.application_properties,
-                kind,
-                decode(&section.value)?,
-            ),
-            SectionKind::Footer => once(&mut self.footer, kind, decode(&section.value)?),
+            SectionKind::MessageAnnotations => {
+                once(&mut self.message_annotations, kind, Map::decode(reader)?)
+            }
+            SectionKind::Properties => {
+                once(&mut self.properties, kind, Properties::decode_list(reader)?)
+            }
+            SectionKind::ApplicationProperties => {
+                once(&mut self.application_properties, kind, Map::decode(reader)?)
+            }
+            SectionKind::Footer => once(&mut self.footer, kind, Map::decode(reader)?),
             SectionKind::Data | SectionKind::Sequence | SectionKind::Value => {
-                self.body.take(section)
+                self.body.take(kind, reader)
             }
         }
     }
@@ -140,15 +140,15 @@ impl Message {
 }
 
 impl Body {
-    fn take(&mut self, section: &Section) -> Result<(), DecodeError> {
-        match (section.kind, &mut *self) {
-            (SectionKind::Data, Self::Empty) => *self = Self::Data(vec![decode(&section.value)?]),
-            (SectionKind::Data, Self::Data(parts)) => parts.push(decode(&section.value)?),
+    fn take(&mut self, kind: SectionKind, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        match (kind, &mut *self) {
+            (SectionKind::Data, Self::Empty) => *self = Self::Data(vec![Bytes::decode(reader)?]),
+            (SectionKind::Data, Self::Data(parts)) => parts.push(Bytes::decode(reader)?),
             (SectionKind::Sequence, Self::Empty) => {
-                *self = Self::Sequence(vec![decode(&section.value)?])
+                *self = Self::Sequence(vec![Vec::decode(reader)?])
             }
-            (SectionKind::Sequence, Self::Sequence(parts)) => parts.push(decode(&section.value)?),
-            (SectionKind::Value, Self::Empty) => *self = Self::Value(decode(&section.value)?),
+            (SectionKind::Sequence, Self::Sequence(parts)) => parts.push(Vec::decode(reader)?),
+            (SectionKind::Value, Self::Empty) => *self = Self::Value(reader.value()?),
             (kind, _) => return Err(DecodeError::SurplusSection(kind.name())),
         }
         Ok(())
@@ -173,13 +173,6 @@ fn once<T>(place: &mut Option<T>, kind: SectionKind, value: T) -> Result<(), Dec
         None => Ok(()),
         Some(_) => Err(DecodeError::SurplusSection(kind.name())),
     }
-}
-
-fn decode<T: Decode>(bytes: &Bytes) -> Result<T, DecodeError> {
-    let mut reader = Reader::new(bytes);
-    let value = T::decode(&mut reader)?;
-    reader.finish()?;
-    Ok(value)
 }
 
 fn map(out: &mut BytesMut, kind: SectionKind, map: Option<&Map>) {

@@ -2,29 +2,30 @@
 
 use bytes::Bytes;
 
-use crate::codec::{Decode, DecodeError, Reader, descriptor};
+use crate::codec::{Decode, DecodeError, Descriptor, Reader, descriptor};
 
 /// What a section holds (specification 3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub enum SectionKind {
     /// `header`
-    Header,
+    Header = descriptor::HEADER,
     /// `delivery-annotations`
-    DeliveryAnnotations,
+    DeliveryAnnotations = descriptor::DELIVERY_ANNOTATIONS,
     /// `message-annotations`
-    MessageAnnotations,
+    MessageAnnotations = descriptor::MESSAGE_ANNOTATIONS,
     /// `properties`
-    Properties,
+    Properties = descriptor::PROPERTIES,
     /// `application-properties`
-    ApplicationProperties,
+    ApplicationProperties = descriptor::APPLICATION_PROPERTIES,
     /// `data`
-    Data,
+    Data = descriptor::DATA,
     /// `amqp-sequence`
-    Sequence,
+    Sequence = descriptor::AMQP_SEQUENCE,
     /// `amqp-value`
-    Value,
+    Value = descriptor::AMQP_VALUE,
     /// `footer`
-    Footer,
+    Footer = descriptor::FOOTER,
 }
 
 /// One section, still encoded. Shares the memory of the message.
@@ -63,22 +64,13 @@ impl Section {
 }
 
 impl SectionKind {
+    /// Its descriptor.
     pub(super) fn code(self) -> u8 {
-        match self {
-            Self::Header => descriptor::HEADER,
-            Self::DeliveryAnnotations => descriptor::DELIVERY_ANNOTATIONS,
-            Self::MessageAnnotations => descriptor::MESSAGE_ANNOTATIONS,
-            Self::Properties => descriptor::PROPERTIES,
-            Self::ApplicationProperties => descriptor::APPLICATION_PROPERTIES,
-            Self::Data => descriptor::DATA,
-            Self::Sequence => descriptor::AMQP_SEQUENCE,
-            Self::Value => descriptor::AMQP_VALUE,
-            Self::Footer => descriptor::FOOTER,
-        }
+        self as u8
     }
 
-    fn of_code(code: u8) -> Option<Self> {
-        Some(match code {
+    pub(super) fn of(descriptor: Descriptor) -> Option<Self> {
+        Some(match descriptor.code()? {
             descriptor::HEADER => Self::Header,
             descriptor::DELIVERY_ANNOTATIONS => Self::DeliveryAnnotations,
             descriptor::MESSAGE_ANNOTATIONS => Self::MessageAnnotations,
@@ -114,28 +106,27 @@ impl Iterator for Sections {
         if self.rest.is_empty() {
             return None;
         }
-        let section = next(&self.rest);
-        self.rest = section.as_ref().map_or_else(
-            |_| Bytes::new(),
-            |section| self.rest.slice(section.raw.len()..),
-        );
+        let section = self.section();
+        if section.is_err() {
+            self.rest.clear();
+        }
         Some(section)
     }
 }
 
-fn next(rest: &Bytes) -> Result<Section, DecodeError> {
-    let mut reader = Reader::new(rest);
-    let descriptor = reader.descriptor()?;
-    let kind = descriptor
-        .code()
-        .and_then(SectionKind::of_code)
-        .ok_or_else(|| descriptor.unknown())?;
-    let start = rest.len() - reader.remaining();
-    reader.skip()?;
-    let end = rest.len() - reader.remaining();
-    Ok(Section {
-        kind,
-        raw: rest.slice(..end),
-        value: rest.slice(start..end),
-    })
+impl Sections {
+    fn section(&mut self) -> Result<Section, DecodeError> {
+        let mut reader = Reader::new(&self.rest);
+        let descriptor = reader.descriptor()?;
+        let kind = SectionKind::of(descriptor).ok_or_else(|| descriptor.unknown())?;
+        let start = self.rest.len() - reader.remaining();
+        reader.skip()?;
+        let end = self.rest.len() - reader.remaining();
+        let raw = self.rest.split_to(end);
+        Ok(Section {
+            kind,
+            value: raw.slice(start..),
+            raw,
+        })
+    }
 }

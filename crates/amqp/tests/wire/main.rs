@@ -1,5 +1,11 @@
 //! The codec from outside: against recordings, against damage, against itself.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "these are tests, helpers included"
+)]
+
 mod footprint;
 mod mutations;
 mod recorded;
