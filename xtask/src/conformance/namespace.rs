@@ -1,0 +1,86 @@
+//! A user, mount and network namespace of our own: every port is free, and a private hosts file gives the hub a name.
+//! Nothing outside is changed, and an ordinary user may do it.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use super::environment::{DPS, HUB};
+use crate::error::{Error, Result};
+use crate::tools::succeeds;
+use crate::workspace::Workspace;
+
+/// Ways to get there: as anybody; and, where user namespaces are switched off, as root.
+const WAYS: &[&[&str]] = &[
+    &["--user", "--map-root-user", "--mount", "--net"],
+    &["--mount", "--net"],
+];
+
+/// The arguments of `unshare` that work on this machine.
+pub(crate) fn find() -> Result<&'static [&'static str]> {
+    let works = |way: &&&[&str]| {
+        let mut command = vec!["unshare"];
+        command.extend_from_slice(way);
+        command.extend_from_slice(&["mount", "--bind", "/etc/hosts", "/etc/hosts"]);
+        succeeds(&command)
+    };
+    WAYS.iter().find(works).copied().ok_or_else(|| {
+        let hint = "user namespaces: permit them (sysctl kernel.unprivileged_userns_clone=1 or \
+                    kernel.apparmor_restrict_unprivileged_userns=0; in a container, a seccomp profile that allows unshare)";
+        Error::Missing(vec![hint.into()])
+    })
+}
+
+/// Replaces this process by `conformance-inside` in the namespace. As it is the same process, whatever ends it from outside
+/// ends the run; returns only when that fails.
+pub(crate) fn enter(workspace: &Workspace, way: &[&str], names: &[String]) -> Error {
+    let error = Command::new("unshare")
+        .args(way)
+        .arg(&workspace.this)
+        .arg("conformance-inside")
+        .args(names)
+        .env("CARGO_MANIFEST_DIR", workspace.root.join("xtask"))
+        .env("CARGO_TARGET_DIR", &workspace.target)
+        .exec();
+    Error::Io("starting unshare".into(), error)
+}
+
+/// Inside: brings the loopback device up, puts the private hosts file in place and checks both.
+pub(crate) fn prepare(workspace: &Workspace) -> Result<()> {
+    let hosts = workspace.conformance().join("hosts");
+    fs::write(
+        &hosts,
+        format!("127.0.0.1 localhost {HUB} {DPS}\n::1 localhost\n"),
+    )
+    .map_err(Error::io("writing", &hosts))?;
+    run(Command::new("ip").args(["link", "set", "lo", "up"]))?;
+    run(Command::new("mount")
+        .arg("--bind")
+        .arg(&hosts)
+        .arg("/etc/hosts"))?;
+    for name in [HUB, DPS] {
+        let found: Vec<IpAddr> = (name, 443)
+            .to_socket_addrs()
+            .map_err(Error::io("looking up", name))?
+            .map(|address| address.ip())
+            .collect();
+        if found != [IpAddr::V4(Ipv4Addr::LOCALHOST)] {
+            return Err(Error::Unexpected(format!(
+                "{name} means {found:?} here, not loopback: /etc/hosts is not asked"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .map_err(Error::io("starting", command.get_program()))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Error::Step(format!("{command:?} ({status})")))
+    }
+}

@@ -1,0 +1,179 @@
+//! The table of scenarios: which servers run, and which scripts are run against them, in order.
+
+/// One thing that somebody else's program must find to be so.
+pub(crate) struct Scenario {
+    /// What it is called on the command line.
+    pub(crate) name: &'static str,
+    /// What it shows, in one line.
+    pub(crate) about: &'static str,
+    /// Started in this order, and fresh for every scenario.
+    pub(crate) servers: &'static [Server],
+    /// Run in this order; all must succeed.
+    pub(crate) scripts: &'static [Program],
+}
+
+/// A process that serves.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Server {
+    /// `drawspan emulator` with standard ports.
+    Emulator,
+    /// `drawspan serve` with the hub's policy.
+    Bridge,
+    /// The listening side of the peer protocol.
+    Mirror(Program),
+}
+
+/// A program of a scenario.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Program {
+    /// A file of `conformance/node`, and its arguments.
+    Node(&'static str, &'static [&'static str]),
+    /// A file of `conformance/python`, and its arguments.
+    Python(&'static str, &'static [&'static str]),
+    /// The engine's own side of the peer protocol (`crates/net/examples/peer.rs`), and its arguments.
+    Engine(&'static [&'static str]),
+}
+
+use Program::{Engine, Node, Python};
+use Server::{Bridge, Emulator, Mirror};
+
+use super::environment::MIRROR;
+
+/// Telemetry by the device SDK, which both readers then look for.
+const TELEMETRY: Program = Node("telemetry.js", &[]);
+
+/// All scenarios. Those that need the least come first.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "judges",
+        about: "rhea and Proton, who judge the engine, hold each other to the peer protocol",
+        servers: &[Mirror(Python("proton_mirror.py", &[MIRROR]))],
+        scripts: &[
+            Node("rhea_driver.js", &[MIRROR]),
+            Python("proton_driver.py", &[MIRROR]),
+        ],
+    },
+    Scenario {
+        name: "rhea-connects",
+        about: "rhea as client of the engine",
+        servers: &[Mirror(Engine(&["listen", MIRROR]))],
+        scripts: &[Node("rhea_driver.js", &[MIRROR])],
+    },
+    Scenario {
+        name: "rhea-listens",
+        about: "rhea as server of the engine",
+        servers: &[Mirror(Node("rhea_mirror.js", &[MIRROR]))],
+        scripts: &[Engine(&["connect", MIRROR, "--distinct-names"])],
+    },
+    Scenario {
+        name: "proton-connects",
+        about: "Proton as client of the engine",
+        servers: &[Mirror(Engine(&["listen", MIRROR]))],
+        scripts: &[Python("proton_driver.py", &[MIRROR])],
+    },
+    Scenario {
+        name: "proton-listens",
+        about: "Proton as server of the engine",
+        servers: &[Mirror(Python("proton_mirror.py", &[MIRROR]))],
+        scripts: &[Engine(&["connect", MIRROR])],
+    },
+    Scenario {
+        name: "node-telemetry",
+        about: "azure-iot-device sends telemetry over AMQP; too large is MessageTooLargeError",
+        servers: &[Emulator],
+        scripts: &[TELEMETRY],
+    },
+    Scenario {
+        name: "node-wrong-key",
+        about: "azure-iot-device with a wrong key, and as an unknown device, is refused",
+        servers: &[Emulator],
+        scripts: &[Node("wrong_key.js", &[])],
+    },
+    Scenario {
+        name: "python-read",
+        about: "azure-eventhub reads what azure-iot-device sent, exactly, from every position",
+        servers: &[Emulator],
+        scripts: &[TELEMETRY, Python("read.py", &[])],
+    },
+    Scenario {
+        name: "node-read",
+        about: "@azure/event-hubs reads what azure-iot-device sent, exactly, from every position",
+        servers: &[Emulator],
+        scripts: &[TELEMETRY, Node("read.js", &[])],
+    },
+    Scenario {
+        name: "redirect",
+        about: "the hub says where its Event Hubs-compatible endpoint is (amqp:link:redirect)",
+        servers: &[Emulator],
+        scripts: &[Node("redirect.js", &[])],
+    },
+    Scenario {
+        name: "bridge",
+        about: "telemetry over HTTP is read exactly by both Event Hubs clients; bad requests are refused by name",
+        servers: &[Emulator, Bridge],
+        scripts: &[
+            Node("bridge.js", &[]),
+            Python("read.py", &[]),
+            Node("read.js", &[]),
+        ],
+    },
+];
+
+impl Scenario {
+    /// Whether `drawspan` itself must be built.
+    pub(crate) fn needs_product(&self) -> bool {
+        self.servers
+            .iter()
+            .any(|server| matches!(server, Emulator | Bridge))
+    }
+
+    /// Whether the engine's peer must be built.
+    pub(crate) fn needs_engine(&self) -> bool {
+        let is_engine = |program: &Program| matches!(program, Engine(_));
+        self.scripts.iter().any(is_engine)
+            || self
+                .servers
+                .iter()
+                .any(|server| matches!(server, Mirror(program) if is_engine(program)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use std::path::Path;
+
+    #[test]
+    fn names_are_unique_and_scripts_exist() {
+        let mut names = HashSet::new();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance");
+        for scenario in SCENARIOS {
+            assert!(
+                names.insert(scenario.name),
+                "{} is there twice",
+                scenario.name
+            );
+            assert!(
+                !scenario.scripts.is_empty(),
+                "{} checks nothing",
+                scenario.name
+            );
+            let mirrors = scenario.servers.iter().filter_map(|server| {
+                if let Mirror(program) = server {
+                    Some(program)
+                } else {
+                    None
+                }
+            });
+            for program in scenario.scripts.iter().chain(mirrors) {
+                let script = match program {
+                    Node(file, _) => folder.join("node").join(file),
+                    Python(file, _) => folder.join("python").join(file),
+                    Engine(_) => continue,
+                };
+                assert!(script.is_file(), "{} is not there", script.display());
+            }
+        }
+    }
+}
