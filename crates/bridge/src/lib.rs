@@ -1,1 +1,19 @@
-//! What a device connection is: wanted against actual state, retry schedule, as pure functions of (state, input, now).
+//! What a device connection *is*, as pure functions of (state, input, now).
+//!
+//! * [`device`]: the life of one device connection. Start reading there.
+//! * [`governor`]: who may try to connect now: the pace of one hub, under its [`hub_state`] and its [`breaker`].
+//! * [`time`]: how time and chance come in.
+//! * [`limits`]: every figure.
+//!
+//! Nothing in here knows a socket, a clock, a random source or an async runtime.
+
+pub mod breaker;
+pub mod device;
+pub mod governor;
+pub mod hub_state;
+pub mod limits;
+pub mod time;
+
+pub use device::{Device, Effect, Effects, Epoch, Input, State};
+pub use governor::Governor;
+pub use time::{Jitter, Now};

@@ -1,0 +1,119 @@
+//! What a device wants done.
+
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason};
+
+/// Number of an attempt of one device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Epoch(u32);
+
+/// How an attempt differs from the usual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct How {
+    /// Look at the clock and make a new token, even if one is at hand.
+    pub fresh_token: bool,
+    /// Not on the connection that was full.
+    pub other_connection: bool,
+}
+
+/// What to do for a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Ask the governor for a permit: the hub's, or DPS's if the hub is unknown.
+    RequestPermit {
+        /// The attempt.
+        epoch: Epoch,
+    },
+    /// A permit came too late: give it to somebody else.
+    ReturnPermit {
+        /// The attempt it was for.
+        epoch: Epoch,
+    },
+    /// Register at DPS.
+    Provision {
+        /// The attempt.
+        epoch: Epoch,
+    },
+    /// Open a connection to [`super::Device::hub`].
+    Open {
+        /// The attempt.
+        epoch: Epoch,
+        /// How it differs from the usual.
+        how: How,
+    },
+    /// Close the connection, or stop opening it.
+    Close {
+        /// The attempt.
+        epoch: Epoch,
+    },
+    /// Tell who wants to know.
+    StatusChanged {
+        /// The public status.
+        status: ConnectionStatus,
+        /// Its public reason.
+        reason: ConnectionStatusReason,
+    },
+}
+
+/// What to do, in this order: at most a change of the public status and one other thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct Effects {
+    status: Option<Effect>,
+    action: Option<Effect>,
+}
+
+impl Epoch {
+    pub(super) const FIRST: Self = Self(0);
+
+    pub(super) const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
+impl How {
+    /// Nothing special.
+    pub const USUAL: Self = Self {
+        fresh_token: false,
+        other_connection: false,
+    };
+}
+
+impl Effects {
+    /// Nothing to do.
+    pub const NONE: Self = Self {
+        status: None,
+        action: None,
+    };
+
+    /// This, then that: `self` has no action, or `other` has none.
+    pub(super) fn then(self, other: Self) -> Self {
+        Self {
+            status: self.status.or(other.status),
+            action: self.action.or(other.action),
+        }
+    }
+}
+
+impl From<Effect> for Effects {
+    fn from(effect: Effect) -> Self {
+        match effect {
+            Effect::StatusChanged { .. } => Self {
+                status: Some(effect),
+                action: None,
+            },
+            _ => Self {
+                status: None,
+                action: Some(effect),
+            },
+        }
+    }
+}
+
+impl IntoIterator for Effects {
+    type Item = Effect;
+    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<Effect>, 2>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        [self.status, self.action].into_iter().flatten()
+    }
+}

@@ -1,0 +1,67 @@
+//! What can happen to a device.
+
+use std::time::Duration;
+
+use drawspan_hub::{Failure, HostName};
+
+use super::Epoch;
+
+/// What can happen to a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input<'a> {
+    /// A request used the device: it stays wanted for 9 to 11 minutes from then. Uses while connected need not be
+    /// told one by one: it is enough to tell the last one before a [`Input::Deadline`].
+    Use {
+        /// When, monotonic.
+        at: Duration,
+    },
+    /// Its subscriptions changed; true while there are any.
+    Permanent(bool),
+    /// The governor lets the attempt start.
+    Permit {
+        /// The attempt.
+        epoch: Epoch,
+    },
+    /// DPS assigned the device.
+    Assigned {
+        /// The attempt.
+        epoch: Epoch,
+        /// The hub it belongs to.
+        hub: HostName,
+    },
+    /// DPS did not assign the device.
+    AssignFailed {
+        /// The attempt.
+        epoch: Epoch,
+        /// Why.
+        failure: &'a Failure,
+    },
+    /// The connection is open.
+    Opened {
+        /// The attempt.
+        epoch: Epoch,
+    },
+    /// The connection could not be opened.
+    OpenFailed {
+        /// The attempt.
+        epoch: Epoch,
+        /// Why.
+        failure: &'a Failure,
+    },
+    /// An open connection ended.
+    Lost {
+        /// The attempt.
+        epoch: Epoch,
+        /// Why.
+        failure: &'a Failure,
+    },
+    /// The connection is closed, as asked.
+    Closed {
+        /// The attempt.
+        epoch: Epoch,
+    },
+    /// [`super::Device::next_deadline`] has come.
+    Deadline,
+    /// Somebody asks to try again now, whatever happened.
+    Resync,
+}

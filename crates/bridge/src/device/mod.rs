@@ -1,0 +1,444 @@
+//! The life of one device connection.
+//!
+//! A [`Device`] holds all that is known about it: whether anybody *wants* it connected, which hub it is assigned to, what
+//! it is doing ([`State`]), and what went wrong so far. It does nothing itself. [`Device::handle`] takes an [`Input`], with
+//! the time and a random number, and answers with [`Effects`] for the caller to carry out.
+//!
+//! A device is wanted *permanently* while subscriptions exist, and *temporarily* for 9 to 11 minutes after each use.
+//! When nothing wants it any more, its connection is closed and it is `Idle` again.
+//!
+//! ```text
+//!          wanted             permit, hub known                 opened
+//!   Idle ─────────► Queued ──────────────────────► Connecting ─────────► Connected
+//!    ▲               ▲  │ permit, hub unknown          ▲                    │
+//!    │               │  └────────► Provisioning ───────┘                    │
+//!    │               │              assigned                                │
+//!    │               │                                                      │ lost
+//!    │               ├─── Waiting ◄──── failed (any of the three) ◄─────────┤
+//!    │               └─── Yielded ◄──── somebody else took the device ◄─────┘
+//!    │ closed
+//!    └─────────── Closing ◄──── nothing wants it (Connecting, Connected)
+//! ```
+//!
+//! | state | leaves on | to |
+//! |---|---|---|
+//! | `Idle` | wanted | `Queued`, asking for a permit |
+//! | `Queued` | permit | `Connecting` if the hub is known, else `Provisioning` |
+//! | `Provisioning` | assigned | `Connecting` |
+//! | | failed | as the remedy says |
+//! | `Connecting` | opened | `Connected` |
+//! | | failed | as the remedy says |
+//! | `Connected` | lost | as the remedy says |
+//! | `Waiting` | deadline, resync, or a request (at most once per 60 s, and not before a time the hub has named) | `Queued` |
+//! | `Yielded` | deadline, resync, subscription change | `Queued` |
+//! | `Closing` | closed | `Idle`, or `Queued` if wanted again |
+//!
+//! When nothing is wanted any more, `Connecting` and `Connected` go to `Closing`, and `Queued`, `Waiting` and `Yielded`
+//! go to `Idle`. `Provisioning` first awaits its answer, because a registration is paid for and rationed.
+//!
+//! **Remedies** ([`drawspan_hub::Remedy`]) become states in `remedy.rs`: mostly `Waiting`, on the schedule of
+//! `trouble.rs`. An unreachable hub sends its devices back to `Queued` and counts against none of them: the governor
+//! holds the queue until the hub is back.
+//!
+//! **Epochs.** Each attempt, from its permit to the end of its connection, has a number that every effect carries and
+//! every answer repeats. What comes with another number is an answer to something that is over: it changes nothing, and
+//! what it brought is given back.
+//!
+//! **What the caller owes.** `Open` is answered by `Opened` or `OpenFailed`; an opened connection that ends by itself is
+//! reported by one `Lost`; `Close` is always answered by `Closed`, whatever happened meanwhile; `Provision` is answered
+//! by `Assigned` or `AssignFailed`, in bounded time. `Deadline` is due at [`Device::next_deadline`].
+
+mod assignment;
+mod effect;
+mod input;
+mod remedy;
+mod trouble;
+mod wanted;
+
+use std::time::Duration;
+
+use drawspan_hub::{
+    ConnectionStatus, ConnectionStatusReason, ErrorCode, Failure, FailureKind, HostName,
+};
+
+use crate::limits::REQUEST_ATTEMPT_INTERVAL;
+use crate::time::{Jitter, Now};
+use trouble::{RETRYING, Trouble};
+use wanted::Wanted;
+
+pub use assignment::Assignment;
+pub use effect::{Effect, Effects, Epoch, How};
+pub use input::Input;
+
+/// One device connection. See the module for its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    assignment: Assignment,
+    wanted: Wanted,
+    state: State,
+    /// The current or last attempt.
+    epoch: Epoch,
+    /// How the next attempt shall be made.
+    how: How,
+    trouble: Trouble,
+    /// Before that, no request cuts a wait short.
+    next_request_attempt: Duration,
+    status: Option<(ConnectionStatus, ConnectionStatusReason)>,
+}
+
+/// What a device is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nothing, and nothing is wanted.
+    Idle,
+    /// Waiting for a permit.
+    Queued,
+    /// Asking DPS for its hub.
+    Provisioning,
+    /// Opening.
+    Connecting,
+    /// Connected.
+    Connected {
+        /// Since when, monotonic.
+        since: Duration,
+    },
+    /// Waiting for the next attempt.
+    Waiting {
+        /// Until when, monotonic.
+        until: Duration,
+        /// What went wrong.
+        why: Why,
+        /// Whether nothing helps before `until`, so that requests do not cut it short.
+        firm: bool,
+    },
+    /// Somebody else holds the device.
+    Yielded {
+        /// Until when, monotonic.
+        until: Duration,
+        /// What the hub said.
+        why: Why,
+    },
+    /// Closing the connection.
+    Closing,
+}
+
+/// The essence of a [`Failure`], small enough to keep per device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Why {
+    /// What kind of failure it was.
+    pub kind: FailureKind,
+    /// The hub's code, if it gave one.
+    pub code: Option<ErrorCode>,
+}
+
+impl Device {
+    /// A device that nothing wants yet.
+    #[must_use]
+    pub const fn new(assignment: Assignment) -> Self {
+        Self {
+            assignment,
+            wanted: Wanted::NOT,
+            state: State::Idle,
+            epoch: Epoch::FIRST,
+            how: How::USUAL,
+            trouble: Trouble::NONE,
+            next_request_attempt: Duration::ZERO,
+            status: None,
+        }
+    }
+
+    /// Takes an input and says what to do about it. `jitter` must be fresh for each call.
+    pub fn handle(&mut self, input: Input<'_>, now: Now, jitter: Jitter) -> Effects {
+        match input {
+            Input::Use { at } => self.used(at, now, jitter),
+            Input::Permanent(permanent) => self.subscriptions_changed(permanent, now),
+            Input::Permit { epoch } => self.permitted(epoch, now),
+            Input::Assigned { epoch, hub } => self.assigned(epoch, hub, now),
+            Input::AssignFailed { epoch, failure } => {
+                self.assign_failed(epoch, failure, now, jitter)
+            }
+            Input::Opened { epoch } => self.opened(epoch, now),
+            Input::OpenFailed { epoch, failure } | Input::Lost { epoch, failure } => {
+                self.lost(epoch, failure, now, jitter)
+            }
+            Input::Closed { epoch } => self.closed(epoch, now, jitter),
+            Input::Deadline => self.deadline_passed(now),
+            Input::Resync => self.resync(now),
+        }
+    }
+
+    /// When [`Input::Deadline`] is due, monotonic; `None` if no time matters.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let unwanted = self.wanted.ends();
+        match self.state {
+            State::Idle | State::Provisioning | State::Closing => None,
+            State::Queued | State::Connecting | State::Connected { .. } => unwanted,
+            State::Waiting { until, .. } | State::Yielded { until, .. } => {
+                Some(unwanted.map_or(until, |unwanted| unwanted.min(until)))
+            }
+        }
+    }
+
+    /// What the device is doing.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// The current attempt, or the last one.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Its hub, as far as known.
+    #[must_use]
+    pub const fn hub(&self) -> Option<&HostName> {
+        self.assignment.hub()
+    }
+
+    /// The public words; `None` if it never tried to connect.
+    #[must_use]
+    pub const fn status(&self) -> Option<(ConnectionStatus, ConnectionStatusReason)> {
+        self.status
+    }
+
+    /// Whether nothing would be lost by dropping it: it is idle, and no registration at DPS is to be remembered.
+    #[must_use]
+    pub fn is_forgettable(&self, now: Now) -> bool {
+        self.state == State::Idle && self.assignment.may_register(now.monotonic)
+    }
+
+    // Inputs: what somebody wants.
+
+    fn used(&mut self, at: Duration, now: Now, jitter: Jitter) -> Effects {
+        self.wanted.used(at, jitter);
+        if !self.wanted.is_wanted(now.monotonic) {
+            return self.unwanted();
+        }
+        self.requested(now)
+    }
+
+    /// A request: it wakes an idle device, and may cut a wait short, but not for long stretches of requests.
+    fn requested(&mut self, now: Now) -> Effects {
+        match self.state {
+            State::Idle => self.enter_queued(now),
+            State::Waiting { firm: false, .. } if now.monotonic >= self.next_request_attempt => {
+                self.next_request_attempt = now.monotonic + REQUEST_ATTEMPT_INTERVAL;
+                self.enter_queued(now)
+            }
+            _ => Effects::NONE,
+        }
+    }
+
+    fn subscriptions_changed(&mut self, permanent: bool, now: Now) -> Effects {
+        self.wanted.permanent = permanent;
+        if !self.wanted.is_wanted(now.monotonic) {
+            return self.unwanted();
+        }
+        match self.state {
+            State::Yielded { .. } => self.enter_queued(now),
+            _ => self.requested(now),
+        }
+    }
+
+    fn resync(&mut self, now: Now) -> Effects {
+        match self.state {
+            State::Waiting { .. } | State::Yielded { .. } => {
+                self.trouble = Trouble::NONE;
+                self.enter_queued(now)
+            }
+            _ => Effects::NONE,
+        }
+    }
+
+    fn deadline_passed(&mut self, now: Now) -> Effects {
+        if !self.wanted.is_wanted(now.monotonic) {
+            return self.unwanted();
+        }
+        match self.state {
+            State::Waiting { until, .. } | State::Yielded { until, .. }
+                if now.monotonic >= until =>
+            {
+                self.enter_queued(now)
+            }
+            _ => Effects::NONE,
+        }
+    }
+
+    // Inputs: answers.
+
+    fn permitted(&mut self, epoch: Epoch, now: Now) -> Effects {
+        if epoch != self.epoch || self.state != State::Queued {
+            return Effect::ReturnPermit { epoch }.into();
+        }
+        if self.assignment.must_register() {
+            self.assignment.registering(now.monotonic);
+            self.state = State::Provisioning;
+            return Effect::Provision { epoch }.into();
+        }
+        self.enter_connecting()
+    }
+
+    fn assigned(&mut self, epoch: Epoch, hub: HostName, now: Now) -> Effects {
+        if epoch != self.epoch || self.state != State::Provisioning {
+            return Effects::NONE;
+        }
+        self.assignment.assigned(hub);
+        if self.wanted.is_wanted(now.monotonic) {
+            self.enter_connecting()
+        } else {
+            self.enter_idle()
+        }
+    }
+
+    fn assign_failed(
+        &mut self,
+        epoch: Epoch,
+        failure: &Failure,
+        now: Now,
+        jitter: Jitter,
+    ) -> Effects {
+        if epoch != self.epoch || self.state != State::Provisioning {
+            return Effects::NONE;
+        }
+        self.assignment.failed(failure);
+        self.failed(failure, now, jitter)
+    }
+
+    fn opened(&mut self, epoch: Epoch, now: Now) -> Effects {
+        if epoch == self.epoch {
+            match self.state {
+                State::Connecting => return self.enter_connected(now),
+                // Its `Close` is on the way already, or it was said twice.
+                State::Closing | State::Connected { .. } => return Effects::NONE,
+                _ => {}
+            }
+        }
+        Effect::Close { epoch }.into()
+    }
+
+    fn lost(&mut self, epoch: Epoch, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
+        if epoch != self.epoch {
+            return Effects::NONE;
+        }
+        match self.state {
+            State::Connecting => self.failed(failure, now, jitter),
+            State::Connected { since } => {
+                let stood = now.monotonic.saturating_sub(since);
+                self.trouble.stood(stood);
+                self.assignment.stood(stood);
+                self.failed(failure, now, jitter)
+            }
+            // In `Closing`, `Closed` will follow.
+            _ => Effects::NONE,
+        }
+    }
+
+    fn closed(&mut self, epoch: Epoch, now: Now, jitter: Jitter) -> Effects {
+        match self.state {
+            State::Closing if epoch == self.epoch => {
+                if self.wanted.is_wanted(now.monotonic) {
+                    self.enter_queued(now)
+                } else {
+                    self.enter_idle()
+                }
+            }
+            // Nobody asked for it, but it is gone all the same.
+            State::Connecting | State::Connected { .. } => {
+                let failure = Failure::local(FailureKind::ConnectionLost, "closed unasked");
+                self.lost(epoch, &failure, now, jitter)
+            }
+            _ => Effects::NONE,
+        }
+    }
+
+    // States: what entering them takes.
+
+    fn unwanted(&mut self) -> Effects {
+        match self.state {
+            State::Idle | State::Provisioning | State::Closing => Effects::NONE,
+            State::Queued | State::Waiting { .. } | State::Yielded { .. } => self.enter_idle(),
+            State::Connecting | State::Connected { .. } => {
+                self.state = State::Closing;
+                Effect::Close { epoch: self.epoch }.into()
+            }
+        }
+    }
+
+    fn enter_idle(&mut self) -> Effects {
+        self.state = State::Idle;
+        self.how = How::USUAL;
+        self.trouble.forget_failures();
+        // A device that never tried has no status to change.
+        let disabled = (
+            ConnectionStatus::Disabled,
+            ConnectionStatusReason::ClientClose,
+        );
+        match self.status {
+            Some(_) => self.show(disabled),
+            None => Effects::NONE,
+        }
+    }
+
+    fn enter_queued(&mut self, now: Now) -> Effects {
+        if let Some(until) = self.assignment.must_wait_to_register(now.monotonic) {
+            self.state = State::Waiting {
+                until,
+                why: self.trouble.last_failure(),
+                firm: true,
+            };
+            return match self.status {
+                Some((ConnectionStatus::Disabled, _)) => self.show(RETRYING),
+                _ => Effects::NONE,
+            };
+        }
+        self.epoch = self.epoch.next();
+        self.state = State::Queued;
+        Effect::RequestPermit { epoch: self.epoch }.into()
+    }
+
+    fn enter_connecting(&mut self) -> Effects {
+        self.state = State::Connecting;
+        Effect::Open {
+            epoch: self.epoch,
+            how: self.how,
+        }
+        .into()
+    }
+
+    fn enter_connected(&mut self, now: Now) -> Effects {
+        self.how = How::USUAL;
+        self.state = State::Connected {
+            since: now.monotonic,
+        };
+        self.show((
+            ConnectionStatus::Connected,
+            ConnectionStatusReason::ConnectionOk,
+        ))
+    }
+
+    /// Makes the public words these, telling it if they are new.
+    fn show(&mut self, status: (ConnectionStatus, ConnectionStatusReason)) -> Effects {
+        if self.status.replace(status) == Some(status) {
+            return Effects::NONE;
+        }
+        let (status, reason) = status;
+        Effect::StatusChanged { status, reason }.into()
+    }
+}
+
+impl From<&Failure> for Why {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            kind: failure.kind,
+            code: failure.code,
+        }
+    }
+}
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

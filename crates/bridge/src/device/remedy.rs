@@ -1,0 +1,92 @@
+//! From a failure to the next state, by the remedy that the failure table names.
+
+use std::time::Duration;
+
+use drawspan_hub::failure::Until;
+use drawspan_hub::{Failure, Remedy};
+
+use super::trouble::RETRYING;
+use super::{Device, Effects, State, Why};
+use crate::limits::{ASKED_WAIT_SPREAD_PERCENT, MIDNIGHT_SPREAD};
+use crate::time::{Jitter, Now, seconds_to_midnight};
+
+impl Device {
+    /// An attempt or a connection failed.
+    pub(super) fn failed(&mut self, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
+        if !self.wanted.is_wanted(now.monotonic) {
+            return self.enter_idle();
+        }
+        self.trouble.note(failure);
+        match failure.remedy() {
+            Remedy::HubDown => {
+                let shown = self.show(RETRYING);
+                shown.then(self.enter_queued(now))
+            }
+            Remedy::WaitUntil(until) => self.wait_until(until, failure, now, jitter),
+            Remedy::Yield => {
+                self.state = State::Yielded {
+                    until: now.monotonic + self.trouble.yield_for(jitter),
+                    why: failure.into(),
+                };
+                self.show(RETRYING)
+            }
+            Remedy::SlowRetry => self.retry(failure, now, jitter),
+            Remedy::OtherConnection => {
+                self.how.other_connection = true;
+                self.retry(failure, now, jitter)
+            }
+            Remedy::Reauthenticate if !self.trouble.reauthenticated => {
+                self.trouble.reauthenticated = true;
+                self.how.fresh_token = true;
+                self.schedule(failure, now, jitter);
+                // The credentials are not blamed yet: a token may simply have expired.
+                self.show(RETRYING)
+            }
+            Remedy::Reauthenticate | Remedy::Reprovision => {
+                self.ask_dps();
+                self.retry(failure, now, jitter)
+            }
+        }
+    }
+
+    fn retry(&mut self, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
+        self.schedule(failure, now, jitter);
+        self.show(self.trouble.status(failure, now.monotonic))
+    }
+
+    fn schedule(&mut self, failure: &Failure, now: Now, jitter: Jitter) {
+        self.trouble.count(failure, now.monotonic);
+        if self.trouble.may_have_moved(now.monotonic) {
+            self.ask_dps();
+        }
+        let wait = self.trouble.wait(now.monotonic, jitter);
+        self.wait(now.monotonic + wait, failure.into(), false);
+    }
+
+    fn wait_until(&mut self, until: Until, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
+        let (least, spread) = match until {
+            Until::MidnightUtc => {
+                let left = Duration::from_secs(seconds_to_midnight(now.unix_s));
+                (left, MIDNIGHT_SPREAD)
+            }
+            Until::After { seconds } => {
+                let asked = Duration::from_secs(seconds.into());
+                (asked, asked * ASKED_WAIT_SPREAD_PERCENT / 100)
+            }
+        };
+        let wait = jitter.between(least, least + spread);
+        self.wait(now.monotonic + wait, failure.into(), true);
+        self.show(RETRYING)
+    }
+
+    const fn wait(&mut self, until: Duration, why: Why, firm: bool) {
+        self.state = State::Waiting { until, why, firm };
+    }
+
+    /// Where there is no DPS, the known hub is tried on.
+    const fn ask_dps(&mut self) {
+        if self.assignment.ask() {
+            self.trouble.forget_refusals();
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Whether anybody wants a device connected.
+
+use std::time::Duration;
+
+use crate::limits::{TEMPORARY_MAX, TEMPORARY_MIN};
+use crate::time::Jitter;
+
+/// Whether anybody wants a device connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// Subscriptions exist.
+    pub(super) permanent: bool,
+    /// Somebody used it: wanted until then.
+    temporary: Option<Duration>,
+}
+
+impl Wanted {
+    pub(super) const NOT: Self = Self {
+        permanent: false,
+        temporary: None,
+    };
+
+    /// A use lengthens the time, never shortens it.
+    pub(super) fn used(&mut self, at: Duration, jitter: Jitter) {
+        let until = at + jitter.between(TEMPORARY_MIN, TEMPORARY_MAX);
+        self.temporary = self.temporary.max(Some(until));
+    }
+
+    pub(super) fn is_wanted(&self, now: Duration) -> bool {
+        self.permanent || self.temporary.is_some_and(|until| now < until)
+    }
+
+    /// When it ends to be wanted if nothing more happens.
+    pub(super) fn ends(&self) -> Option<Duration> {
+        if self.permanent { None } else { self.temporary }
+    }
+}

@@ -1,0 +1,201 @@
+//! Who may try to connect to a hub now.
+//!
+//! One [`Governor`] per hub. It hands out permits at the pace that the hub allows ([`Pacer`]), none but a probe's while the
+//! hub is unreachable ([`HubState`]) or refuses everyone ([`Breaker`]). The queue of devices is the caller's; it asks
+//! [`Governor::take`] for each device and waits as long as told.
+
+use std::time::Duration;
+
+use drawspan_hub::limits::{HubSize, Rate};
+
+use crate::breaker::Breaker;
+use crate::hub_state::HubState;
+
+/// How long a pause a burst may make up for.
+const BURST: Duration = Duration::from_millis(100);
+
+/// Paces the attempts to connect to one hub.
+#[derive(Debug, Clone)]
+pub struct Governor {
+    /// Whether the hub can be reached.
+    pub hub: HubState,
+    /// Whether the hub refuses everyone.
+    pub breaker: Breaker,
+    pacer: Pacer,
+}
+
+impl Governor {
+    /// A governor with the given pace; [`Pace::default`] is right for a hub of unknown size.
+    #[must_use]
+    pub fn new(pace: Pace) -> Self {
+        Self {
+            hub: HubState::default(),
+            breaker: Breaker::default(),
+            pacer: Pacer::new(pace),
+        }
+    }
+
+    /// A permit for one attempt, or how long to wait before asking again. The wait ends earlier if the hub comes back.
+    pub fn take(&mut self, now: Duration) -> Result<(), Duration> {
+        self.hub.check(now)?;
+        self.breaker.check(now)?;
+        self.pacer.take(now)?;
+        self.hub.attempt_starts(now);
+        self.breaker.attempt_starts(now);
+        Ok(())
+    }
+
+    /// A permit was not used.
+    pub fn give_back(&mut self, now: Duration) {
+        self.pacer.give_back();
+        self.hub.attempt_abandoned(now);
+    }
+}
+
+/// How fast permits are handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As fast as asked: for hubs without limits.
+    Unlimited,
+    /// At that rate, evenly.
+    Limited(Rate),
+}
+
+impl Pace {
+    /// The pace of new connections that a hub of that size allows.
+    #[must_use]
+    pub const fn of(size: HubSize) -> Self {
+        Self::Limited(size.connections())
+    }
+}
+
+impl Default for Pace {
+    /// The smallest paid hub's.
+    fn default() -> Self {
+        Self::of(HubSize::S1)
+    }
+}
+
+/// A token bucket that holds a tenth of a second's tokens, at least one. Kept as the time at which it will be full.
+#[derive(Debug, Clone)]
+pub struct Pacer {
+    /// Time per permit; zero when unlimited.
+    interval: Duration,
+    full_at: Duration,
+}
+
+impl Pacer {
+    /// A full bucket. A rate of zero is taken as one per minute: a device that never may is a mistake, not a rate.
+    #[must_use]
+    pub fn new(pace: Pace) -> Self {
+        let interval = match pace {
+            Pace::Unlimited => Duration::ZERO,
+            Pace::Limited(rate) => Duration::from_nanos(60_000_000_000 / rate.per_minute.max(1)),
+        };
+        Self {
+            interval,
+            full_at: Duration::ZERO,
+        }
+    }
+
+    /// Takes a token, or says how long until there is one.
+    pub fn take(&mut self, now: Duration) -> Result<(), Duration> {
+        let room = BURST.max(self.interval);
+        let full_at = self.full_at.max(now) + self.interval;
+        match full_at.checked_sub(now + room) {
+            Some(wait) if !wait.is_zero() => Err(wait),
+            _ => {
+                self.full_at = full_at;
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts a token back.
+    pub fn give_back(&mut self) {
+        self.full_at = self.full_at.saturating_sub(self.interval);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes greedily for `length`, waiting as told; returns the number of permits.
+    fn taken(pacer: &mut Pacer, length: Duration) -> usize {
+        let mut now = Duration::from_secs(5);
+        let end = now + length;
+        let mut count = 0;
+        while now < end {
+            match pacer.take(now) {
+                Ok(()) => count += 1,
+                Err(wait) => now += wait,
+            }
+        }
+        count
+    }
+
+    #[test]
+    fn keeps_the_rate() {
+        let check = |pace, seconds, expected: usize, burst: usize| {
+            let count = taken(&mut Pacer::new(pace), Duration::from_secs(seconds));
+            assert!((expected..=expected + burst).contains(&count), "{count}");
+        };
+        check(Pace::default(), 10, 1000, 10);
+        check(Pace::Limited(Rate::per_minute(6)), 60, 6, 1);
+        check(Pace::Limited(Rate::per_minute(0)), 120, 2, 1);
+        let size = HubSize::new(drawspan_hub::limits::Sku::S3, 1).unwrap();
+        check(Pace::of(size), 2, 12_000, 600);
+    }
+
+    #[test]
+    fn unlimited_never_waits() {
+        let mut pacer = Pacer::new(Pace::Unlimited);
+        assert!((0..100_000).all(|_| pacer.take(Duration::ZERO).is_ok()));
+    }
+
+    #[test]
+    fn a_permit_given_back_can_be_taken_again() {
+        let mut pacer = Pacer::new(Pace::Limited(Rate::per_second(1)));
+        assert_eq!(pacer.take(Duration::ZERO), Ok(()));
+        assert_eq!(pacer.take(Duration::ZERO), Err(Duration::from_secs(1)));
+        pacer.give_back();
+        assert_eq!(pacer.take(Duration::ZERO), Ok(()));
+    }
+
+    #[test]
+    fn while_a_hub_is_down_only_the_probe_passes() {
+        let mut governor = Governor::new(Pace::Unlimited);
+        let start = Duration::from_secs(1);
+        assert_eq!(governor.take(start), Ok(()));
+        governor.hub.unreachable(start);
+        let wait = governor.take(start).unwrap_err();
+        let probe = start + wait;
+        assert_eq!(governor.take(probe), Ok(()));
+        assert!(governor.take(probe).is_err());
+
+        governor.give_back(probe);
+        assert_eq!(
+            governor.take(probe),
+            Ok(()),
+            "the probe went to someone else"
+        );
+
+        governor.hub.reached();
+        assert!((0..1000).all(|_| governor.take(probe).is_ok()));
+    }
+
+    #[test]
+    fn while_a_hub_refuses_everyone_few_pass() {
+        let mut governor = Governor::new(Pace::Unlimited);
+        let now = Duration::from_secs(1);
+        (0..100).for_each(|device| {
+            governor.breaker.refused(device, now);
+        });
+        let wait = governor.take(now).unwrap_err();
+        assert_eq!(governor.take(now + wait), Ok(()));
+        assert!(governor.take(now + wait).is_err());
+        governor.breaker.accepted();
+        assert_eq!(governor.take(now + wait), Ok(()));
+    }
+}

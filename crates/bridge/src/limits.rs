@@ -1,0 +1,63 @@
+//! Every figure of a device connection.
+
+use std::time::Duration;
+
+/// How long a use keeps a device connected: at least this …
+pub const TEMPORARY_MIN: Duration = Duration::from_secs(540);
+/// … and less than this, so that devices used together do not leave together.
+pub const TEMPORARY_MAX: Duration = Duration::from_secs(660);
+
+/// Quick attempts are made for that long after the first failure.
+pub const QUICK_PHASE: Duration = Duration::from_secs(300);
+/// The shortest wait between quick attempts.
+pub const QUICK_WAIT_MIN: Duration = Duration::from_millis(100);
+/// The longest wait between quick attempts.
+pub const QUICK_WAIT_MAX: Duration = Duration::from_secs(10);
+/// What the quick waits grow by: twice as much each time, ± 20 %.
+pub const QUICK_STEP: Duration = Duration::from_millis(100);
+
+/// Slow waits are random up to this times the number of slow attempts …
+pub const SLOW_STEP: Duration = Duration::from_secs(300);
+/// … and never longer than this.
+pub const SLOW_WAIT_MAX: Duration = Duration::from_secs(1800);
+
+/// A connection that stood that long ends a series of failures; shorter ones belong to it.
+pub const STABLE_AFTER: Duration = Duration::from_secs(60);
+/// A connection that stood that long makes earlier thefts forgotten.
+pub const THEFTS_FORGOTTEN_AFTER: Duration = Duration::from_secs(1800);
+
+/// Requests cut a wait short at most once in that time.
+pub const REQUEST_ATTEMPT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// After the first theft the device comes back after at least this …
+pub const YIELD_MIN: Duration = Duration::from_secs(10);
+/// … and less than this.
+pub const YIELD_MAX: Duration = Duration::from_secs(30);
+
+/// Devices that wait for the end of a daily quota come back spread over that time.
+pub const MIDNIGHT_SPREAD: Duration = Duration::from_secs(60);
+/// A wait that a hub asked for is made longer by up to this part of it, in percent.
+pub const ASKED_WAIT_SPREAD_PERCENT: u32 = 20;
+
+/// So many refusals …
+pub const REPROVISION_REFUSALS: u16 = 10;
+/// … and so much time since the first failure, and DPS is asked whether the device has moved.
+pub const REPROVISION_AFTER: Duration = Duration::from_secs(900);
+/// A device registers at DPS at most once in that time, …
+pub const REGISTRATION_INTERVAL_MIN: Duration = Duration::from_secs(300);
+/// … which doubles with each registration that did not help, up to this.
+pub const REGISTRATION_INTERVAL_MAX: Duration = Duration::from_secs(1800);
+
+/// The shortest wait between probes of a hub that is unreachable.
+pub const PROBE_WAIT_MIN: Duration = Duration::from_millis(100);
+/// The longest wait between probes.
+pub const PROBE_WAIT_MAX: Duration = Duration::from_secs(2);
+/// A probe that has not ended after that long is given up.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// So many different devices refused their credentials …
+pub const BREAKER_DEVICES: usize = 20;
+/// … within that time, and none accepted: the fault is not theirs.
+pub const BREAKER_WINDOW: Duration = Duration::from_secs(30);
+/// While the breaker is open, one device tries that often.
+pub const BREAKER_PROBE_INTERVAL: Duration = Duration::from_secs(30);
