@@ -1,0 +1,116 @@
+//! The direction of crates. This table is the rule; `ARCHITECTURE.md` explains it.
+
+// Helpers of tests may fail loudly, as tests do.
+#![allow(clippy::expect_used, clippy::panic)]
+
+mod metadata;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use metadata::Metadata;
+
+/// Crate · what it may use · what its tests may use besides.
+const MAY_USE: &[(&str, &[&str], &[&str])] = &[
+    (
+        "drawspan",
+        &["bridge", "client", "emulator", "hub", "store"],
+        &[],
+    ),
+    ("drawspan-client", &["amqp", "hub", "net"], &["emulator"]),
+    ("drawspan-emulator", &["amqp", "hub", "net"], &[]),
+    ("drawspan-net", &["amqp"], &[]),
+    ("drawspan-bridge", &["hub"], &[]),
+    ("drawspan-store", &["hub"], &[]),
+    ("drawspan-amqp", &[], &[]),
+    ("drawspan-hub", &[], &[]),
+    ("xtask", &[], &[]),
+];
+
+/// Crates whose decisions are functions of what they are given…
+const PURE: &[&str] = &["drawspan-amqp", "drawspan-hub", "drawspan-bridge"];
+
+/// …and what must therefore not be below them: runtimes, sockets, randomness.
+const IMPURE: &[&str] = &[
+    "tokio",
+    "async-std",
+    "smol",
+    "mio",
+    "socket2",
+    "hyper",
+    "rustls",
+    "getrandom",
+    "rand",
+];
+
+#[test]
+fn crates_use_only_what_lies_below_them() {
+    let metadata = Metadata::of_workspace();
+    let mut wrong = Vec::new();
+    for (package, dependencies) in metadata.own_dependencies() {
+        let Some((_, code, tests)) = MAY_USE.iter().find(|(name, _, _)| *name == package) else {
+            wrong.push(format!("{package} is not in the table"));
+            continue;
+        };
+        for (dependency, only_tests) in dependencies {
+            let short = dependency.strip_prefix("drawspan-").unwrap_or(&dependency);
+            let allowed = code.contains(&short) || (only_tests && tests.contains(&short));
+            if !allowed {
+                wrong.push(format!("{package} must not use {dependency}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_table_itself_keeps_the_promises_of_the_design() {
+    let reach: BTreeMap<&str, BTreeSet<String>> = MAY_USE
+        .iter()
+        .map(|(name, _, _)| (*name, reachable(name)))
+        .collect();
+    for never in ["client", "bridge", "store"] {
+        assert!(
+            !reach["drawspan-emulator"].contains(never),
+            "the emulator never learns from {never}"
+        );
+    }
+    for never in ["amqp", "net", "client"] {
+        assert!(
+            !reach["drawspan-bridge"].contains(never),
+            "the bridge never knows {never}"
+        );
+    }
+}
+
+fn reachable(name: &str) -> BTreeSet<String> {
+    let Some((_, code, _)) = MAY_USE.iter().find(|(known, _, _)| *known == name) else {
+        return BTreeSet::new();
+    };
+    let below = code
+        .iter()
+        .flat_map(|used| reachable(&format!("drawspan-{used}")));
+    code.iter()
+        .map(|used| (*used).to_owned())
+        .chain(below)
+        .collect()
+}
+
+#[test]
+fn pure_crates_know_no_runtime_socket_or_randomness() {
+    let metadata = Metadata::of_everything();
+    let mut wrong = Vec::new();
+    for pure in PURE {
+        let below = metadata.below(pure);
+        assert!(
+            below.contains(*pure),
+            "{pure} is a package of the workspace"
+        );
+        wrong.extend(
+            IMPURE
+                .iter()
+                .filter(|name| below.contains(**name))
+                .map(|name| format!("{pure} reaches {name}")),
+        );
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
