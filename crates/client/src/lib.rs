@@ -1,1 +1,16 @@
 //! Device client for Azure IoT Hub: many device identities over few multiplexed AMQP connections.
+//!
+//! * [`HubConnection`]: one AMQP connection in one task. Devices are opened on it, each with a session of its own; it
+//!   tells what happens to them through a [`StatusBoard`]. It never retries: whoever opened a device decides.
+//! * [`Packing`]: which connection takes the next device. Pure.
+//! * [`encode`](message::encode): a telemetry message as the hub's own clients write it.
+
+mod board;
+mod connection;
+pub mod limits;
+pub mod message;
+mod packing;
+
+pub use board::{Owner, Status, StatusBoard};
+pub use connection::{ConnectionConfig, DeviceSession, HubConnection, Policy, Send, SendFailure};
+pub use packing::{ConnectionKey, Packing};

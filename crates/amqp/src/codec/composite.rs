@@ -3,6 +3,7 @@
 use bytes::BytesMut;
 
 use super::{Decode, DecodeError, Encode, Reader};
+use crate::value::Symbol;
 
 /// A described list of fields.
 pub(crate) trait Composite: Sized + Encode {
@@ -67,6 +68,13 @@ impl<'a> ListReader<'a> {
         self.optional()?.ok_or(DecodeError::MissingField(name))
     }
 
+    /// The next field of several symbols. None of them is the same as null (specification 1.4).
+    pub(crate) fn multiple(&mut self) -> Result<Option<Vec<Symbol>>, DecodeError> {
+        Ok(self
+            .optional()?
+            .filter(|symbols: &Vec<Symbol>| !symbols.is_empty()))
+    }
+
     /// The next field, if it is of this type. Another described type counts as absent, so that its sender can be
     /// refused politely instead of losing the connection.
     pub(crate) fn if_known<T: Composite>(&mut self) -> Result<Option<Box<T>>, DecodeError> {
@@ -93,6 +101,7 @@ impl<'a> ListReader<'a> {
 ///
 /// * `required`: null is an error.
 /// * `optional`: an `Option`; null is none.
+/// * `multiple`: an `Option` of several symbols; an empty array is none, too.
 /// * `or(default)`: null is the default.
 /// * `if_known`: an `Option<Box<_>>`; null and foreign described types are none.
 ///
@@ -125,6 +134,9 @@ macro_rules! composite {
     (@read $fields:ident $field:ident required) => { $fields.required(stringify!($field))? };
     (@read $fields:ident $field:ident optional) => { $fields.optional()? };
     (@read $fields:ident $field:ident or $default:expr) => { $fields.optional()?.unwrap_or($default) };
+    (@read $fields:ident $field:ident multiple) => {
+        $fields.multiple()?
+    };
     (@read $fields:ident $field:ident if_known) => { $fields.if_known()? };
 }
 
@@ -149,12 +161,6 @@ macro_rules! numbered {
             }
         }
     };
-}
-
-impl<T: Encode> Encode for &T {
-    fn encode(&self, out: &mut BytesMut) {
-        (**self).encode(out);
-    }
 }
 
 pub(crate) use {composite, numbered};

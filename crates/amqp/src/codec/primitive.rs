@@ -228,9 +228,13 @@ impl Encode for Symbol {
     }
 }
 
-/// Always an array, also of one: the C SDK takes nothing else for SASL mechanisms.
+/// An array, also of one: the C SDK takes nothing else for SASL mechanisms. But none is null, which means the same
+/// (specification 1.4): azure-eventhub for Python leaves the constructor of an empty array unread and stumbles over it.
 impl Encode for Vec<Symbol> {
     fn encode(&self, out: &mut BytesMut) {
+        if self.is_empty() {
+            return out.put_u8(c::NULL);
+        }
         let wide = self
             .iter()
             .any(|symbol| symbol.as_str().len() > u8::MAX.into());

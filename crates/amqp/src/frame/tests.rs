@@ -99,13 +99,13 @@ fn performatives_are_written_at_full_length() {
         incoming_window: 5,
         outgoing_window: 5,
         handle_max: u32::MAX,
-        offered_capabilities: Some(vec![]),
+        offered_capabilities: None,
         desired_capabilities: Some(vec![Symbol::from_static("a"), Symbol::from_static("b")]),
         properties: None,
     };
     check(
         &Performative::Begin(Box::new(begin)),
-        "005311 [08 600001 43 5205 5205 70ffffffff e00200a3 e00602a301610162 40]",
+        "005311 [08 600001 43 5205 5205 70ffffffff 40 e00602a301610162 40]",
     );
     check(
         &Performative::Flow(Flow {
@@ -234,6 +234,14 @@ fn every_permitted_form_is_read() {
     ] {
         reads(hex, &close);
     }
+    // An empty array of symbols, with whatever type, is the same as none; one symbol is the same as an array of one.
+    let mut capable = Open {
+        desired_capabilities: Some(vec![Symbol::from_static("x")]),
+        ..open()
+    };
+    capable.hostname = Some("h".into());
+    let hex = "005310 [09 a10163 a10168 7000010000 601fff 700003a980 e00200a3 e0020040 40 a30178]";
+    reads(hex, &Performative::Open(Box::new(capable)));
     let short = Performative::Flow(Flow {
         incoming_window: 1,
         next_outgoing_id: 2,
@@ -245,6 +253,19 @@ fn every_permitted_form_is_read() {
     (rest.max_frame_size, rest.channel_max, rest.idle_time_out_ms) = (u32::MAX, u16::MAX, None);
     reads("005310 [01 a10163]", &Performative::Open(Box::new(rest)));
     assert_eq!(decode_performative(Bytes::new()), Ok(None));
+}
+
+#[test]
+fn empty_arrays_of_symbols_are_written_as_null() {
+    let mut with_none = BytesMut::new();
+    encode_performative(&mut with_none, 0, &Performative::Open(Box::new(open())));
+    let mut with_empty = BytesMut::new();
+    let empty = Open {
+        offered_capabilities: Some(Vec::new()),
+        ..open()
+    };
+    encode_performative(&mut with_empty, 0, &Performative::Open(Box::new(empty)));
+    assert_eq!(with_empty, with_none);
 }
 
 #[test]

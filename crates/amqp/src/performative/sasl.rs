@@ -8,7 +8,7 @@ use crate::value::Symbol;
 /// Any SASL frame body.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SaslFrame {
-    /// What the server offers.
+    /// What the server offers; at least one.
     Mechanisms(Vec<Symbol>),
     /// What the client chose.
     Init {

@@ -89,8 +89,8 @@ composite! {
         distribution_mode: optional,
         filter: optional,
         default_outcome: optional,
-        outcomes: optional,
-        capabilities: optional,
+        outcomes: multiple,
+        capabilities: multiple,
     }
 }
 
@@ -102,7 +102,7 @@ composite! {
         timeout_s: or(0),
         dynamic: or(false),
         dynamic_node_properties: optional,
-        capabilities: optional,
+        capabilities: multiple,
     }
 }
 

@@ -251,10 +251,10 @@ composite! {
         max_frame_size: or(u32::MAX),
         channel_max: or(u16::MAX),
         idle_time_out_ms: optional,
-        outgoing_locales: optional,
-        incoming_locales: optional,
-        offered_capabilities: optional,
-        desired_capabilities: optional,
+        outgoing_locales: multiple,
+        incoming_locales: multiple,
+        offered_capabilities: multiple,
+        desired_capabilities: multiple,
         properties: optional,
     }
 }
@@ -266,8 +266,8 @@ composite! {
         incoming_window: required,
         outgoing_window: required,
         handle_max: or(u32::MAX),
-        offered_capabilities: optional,
-        desired_capabilities: optional,
+        offered_capabilities: multiple,
+        desired_capabilities: multiple,
         properties: optional,
     }
 }
@@ -285,8 +285,8 @@ composite! {
         incomplete_unsettled: or(false),
         initial_delivery_count: optional,
         max_message_size: optional,
-        offered_capabilities: optional,
-        desired_capabilities: optional,
+        offered_capabilities: multiple,
+        desired_capabilities: multiple,
         properties: optional,
     }
 }

@@ -105,7 +105,7 @@ impl IntoIterator for Map {
 }
 
 impl Array {
-    /// An array of these values.
+    /// An array of these values. Beware of empty ones where azure-eventhub for Python reads: it misreads them.
     ///
     /// # Errors
     /// [`MixedArray`] when their types differ, or the descriptors of described values.

@@ -110,7 +110,7 @@ fn map() -> BoxedStrategy<Map> {
 }
 
 fn symbols() -> BoxedStrategy<Vec<Symbol>> {
-    vec(symbol(), 0..4).boxed()
+    vec(symbol(), 1..4).boxed()
 }
 
 prop_compose! {

@@ -1,0 +1,347 @@
+//! The connection itself: what it holds, how it is driven, how it ends.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use super::config::{ClientSasl, Config};
+use super::event::{Closed, CommandError, Event, LinkId, SessionId};
+use super::link::Link;
+use super::session::Session;
+use super::settle::PendingDisposition;
+use super::slab::Slab;
+use crate::frame;
+use crate::limits;
+use crate::performative::{Close, Error, Open, Performative};
+use crate::value::Symbol;
+
+/// An AMQP 1.0 connection as a value. `Duration`s are instants of one monotonic clock of the embedder's.
+#[derive(Debug)]
+pub struct Connection {
+    pub(super) config: Config,
+    pub(super) side: Side,
+    pub(super) phase: Phase,
+    pub(super) peer: Peer,
+    pub(super) input: BytesMut,
+    pub(super) output: BytesMut,
+    pub(super) events: VecDeque<Event>,
+    pub(super) sessions: Slab<Session>,
+    pub(super) links: Slab<Link>,
+    /// Session by the peer's channel; [`NO_SESSION`] where there is none.
+    pub(super) channels: Vec<u32>,
+    /// Sessions with queued transfers, each once, in turn.
+    pub(super) sendable: VecDeque<u32>,
+    pub(super) queued_bytes: usize,
+    pub(super) pending_disposition: Option<PendingDisposition>,
+    phase_since: Duration,
+    last_read: Duration,
+    last_write: Duration,
+}
+
+/// Marks a channel that carries no session.
+pub(super) const NO_SESSION: u32 = u32::MAX;
+
+#[derive(Debug)]
+pub(super) enum Side {
+    Client(Option<ClientSasl>),
+    /// With the SASL mechanisms on offer.
+    Server(Vec<Symbol>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The peer's protocol header is due.
+    Header {
+        sasl_done: bool,
+    },
+    /// Client: mechanisms are due.
+    SaslMechanisms,
+    /// Server: the client's choice is due.
+    SaslInit,
+    /// Server: the embedder's decision is due; nothing is read.
+    SaslDecision,
+    /// Client: the outcome is due.
+    SaslOutcome,
+    /// The peer's open is due.
+    Opening,
+    Open,
+    /// We closed; the peer's close is due.
+    CloseSent,
+    Done,
+}
+
+/// What the peer's open said.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) max_frame_bytes: usize,
+    pub(super) channel_max: u16,
+    idle_time_out: Option<Duration>,
+}
+
+impl Connection {
+    /// The side that connects. Without `sasl` the AMQP header is the first thing sent, as IoT Hub's own device
+    /// clients do it.
+    pub fn client(config: Config, sasl: Option<ClientSasl>, now: Duration) -> Self {
+        let bare = sasl.is_none();
+        let mut connection = Self::new(config, Side::Client(sasl), now);
+        if bare {
+            connection.write_header_and_open();
+        } else {
+            connection.output.extend_from_slice(&frame::SASL_HEADER);
+        }
+        connection
+    }
+
+    /// The side that listens. A client may skip SASL; `mechanisms` are offered to one that does not.
+    pub fn server(config: Config, mechanisms: Vec<Symbol>, now: Duration) -> Self {
+        Self::new(config, Side::Server(mechanisms), now)
+    }
+
+    fn new(config: Config, side: Side, now: Duration) -> Self {
+        Self {
+            peer: Peer {
+                max_frame_bytes: limits::MIN_MAX_FRAME_BYTES as usize,
+                channel_max: 0,
+                idle_time_out: None,
+            },
+            config,
+            side,
+            phase: Phase::Header { sasl_done: false },
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            events: VecDeque::new(),
+            sessions: Slab::new(),
+            links: Slab::new(),
+            channels: Vec::new(),
+            sendable: VecDeque::new(),
+            queued_bytes: 0,
+            pending_disposition: None,
+            phase_since: now,
+            last_read: now,
+            last_write: now,
+        }
+    }
+
+    /// Where to append bytes from the peer.
+    pub fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// Tells that bytes were appended.
+    pub fn received(&mut self, now: Duration) {
+        self.last_read = now;
+    }
+
+    /// The next event. Reads at most as many frames as it takes to find one.
+    pub fn poll_event(&mut self, now: Duration) -> Option<Event> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            if !self.step(now) {
+                return None;
+            }
+        }
+    }
+
+    /// Bytes to write, topped up from waiting transfers. Remove what was written, then call [`wrote`](Self::wrote).
+    pub fn poll_output(&mut self) -> &mut BytesMut {
+        self.flush_disposition();
+        self.fill_output();
+        if self.output.len() > limits::OUTPUT_HARD_BYTES && self.phase != Phase::Done {
+            self.output.clear();
+            self.finish(Closed::PeerDoesNotRead);
+        }
+        &mut self.output
+    }
+
+    /// Tells that bytes were written.
+    pub fn wrote(&mut self, now: Duration) {
+        self.last_write = now;
+    }
+
+    /// Gives back the memory of empty buffers. Worth calling when the connection has become idle.
+    pub fn shrink(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        if self.output.is_empty() {
+            self.output = BytesMut::new();
+        }
+    }
+
+    /// Whether the connection is over.
+    pub fn is_done(&self) -> bool {
+        self.phase == Phase::Done
+    }
+
+    /// Sessions that exist.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Highest number of sessions that both ends allow; 0 before open.
+    pub fn session_capacity(&self) -> usize {
+        match self.phase {
+            Phase::Open => usize::from(self.peer.channel_max.min(self.config.channel_max)) + 1,
+            _ => 0,
+        }
+    }
+
+    /// When [`tick`](Self::tick) is due.
+    pub fn deadline(&self) -> Option<Duration> {
+        match self.phase {
+            Phase::Done => None,
+            Phase::Open => [self.silence_deadline(), self.heartbeat_deadline()]
+                .into_iter()
+                .flatten()
+                .min(),
+            _ => Some(self.phase_since + Duration::from_millis(limits::HANDSHAKE_TIMEOUT_MS)),
+        }
+    }
+
+    /// Does what is due: a heartbeat, or giving up on a silent peer.
+    pub fn tick(&mut self, now: Duration) {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        if self.phase != Phase::Open {
+            self.finish(Closed::TimedOut);
+            return;
+        }
+        if self
+            .silence_deadline()
+            .is_some_and(|deadline| now >= deadline)
+        {
+            let text = "nothing was received within the announced idle time-out";
+            self.emit_close(Some(Error::new(
+                crate::performative::condition::CONNECTION_FORCED,
+                text,
+            )));
+            self.finish(Closed::Silent);
+            return;
+        }
+        frame::encode_empty(&mut self.output);
+        // Counted as written at once, so that a stalled socket does not collect heartbeats.
+        self.last_write = now;
+    }
+
+    /// Closes the connection and everything on it. The [`Closed`] event comes when the peer has agreed.
+    pub fn close(&mut self, error: Option<Error>, now: Duration) {
+        match self.phase {
+            Phase::Open => {
+                self.flush_disposition();
+                self.fill_output();
+                self.emit_close(error);
+                self.set_phase(Phase::CloseSent, now);
+            }
+            Phase::CloseSent | Phase::Done => {}
+            _ => self.finish(Closed::ByUs),
+        }
+    }
+
+    fn silence_deadline(&self) -> Option<Duration> {
+        let announced = Duration::from_millis(u64::from(self.config.idle_time_out_ms?));
+        Some(self.last_read + announced * 3 / 2)
+    }
+
+    fn heartbeat_deadline(&self) -> Option<Duration> {
+        Some(self.last_write + self.peer.idle_time_out? / 2)
+    }
+
+    pub(super) fn opened_by_peer(&mut self, open: &Open) {
+        self.peer.max_frame_bytes = open.max_frame_size.max(limits::MIN_MAX_FRAME_BYTES) as usize;
+        self.peer.channel_max = open.channel_max;
+        self.peer.idle_time_out = match open.idle_time_out_ms {
+            None | Some(0) => None,
+            Some(ms) => Some(Duration::from_millis(u64::from(
+                ms.max(limits::MIN_PEER_IDLE_TIME_OUT_MS),
+            ))),
+        };
+    }
+
+    pub(super) fn set_phase(&mut self, phase: Phase, now: Duration) {
+        self.phase = phase;
+        self.phase_since = now;
+    }
+
+    /// The peer broke the protocol: tell it, and end.
+    pub(super) fn violate(&mut self, error: Error) {
+        match (self.phase, &self.side) {
+            (Phase::Opening, Side::Server(_)) => {
+                self.emit_open();
+                self.emit_close(Some(error.clone()));
+            }
+            (Phase::Open | Phase::Opening, _) => self.emit_close(Some(error.clone())),
+            _ => {}
+        }
+        self.finish(Closed::Violation(error));
+    }
+
+    /// Everything is over: state is dropped, the last output stays.
+    pub(super) fn finish(&mut self, closed: Closed) {
+        if self.phase == Phase::Done {
+            return;
+        }
+        self.phase = Phase::Done;
+        self.pending_disposition = None;
+        self.sessions = Slab::new();
+        self.links = Slab::new();
+        self.channels = Vec::new();
+        self.sendable = VecDeque::new();
+        self.queued_bytes = 0;
+        self.input = BytesMut::new();
+        self.events.push_back(Event::Closed(closed));
+    }
+
+    pub(super) fn emit_close(&mut self, error: Option<Error>) {
+        self.emit(0, &Performative::Close(Close { error }));
+    }
+
+    /// Writes a frame behind what was decided before it.
+    pub(super) fn emit(&mut self, channel: u16, performative: &Performative) {
+        self.flush_disposition();
+        frame::encode_performative(&mut self.output, channel, performative);
+    }
+
+    pub(super) fn check_open(&self) -> Result<(), CommandError> {
+        if self.phase == Phase::Open {
+            Ok(())
+        } else {
+            Err(CommandError::NotOpen)
+        }
+    }
+
+    pub(super) fn session_mut(&mut self, id: SessionId) -> Result<&mut Session, CommandError> {
+        if self.sessions.generation(id.index) != Some(id.generation) {
+            return Err(CommandError::UnknownSession);
+        }
+        self.sessions
+            .get_mut(id.index)
+            .ok_or(CommandError::UnknownSession)
+    }
+
+    pub(super) fn link_mut(&mut self, id: LinkId) -> Result<&mut Link, CommandError> {
+        if self.links.generation(id.index) != Some(id.generation) {
+            return Err(CommandError::UnknownLink);
+        }
+        self.links
+            .get_mut(id.index)
+            .ok_or(CommandError::UnknownLink)
+    }
+
+    pub(super) fn session_id(&self, index: u32) -> SessionId {
+        SessionId {
+            index,
+            generation: self.sessions.generation(index).unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn link_id(&self, index: u32) -> LinkId {
+        LinkId {
+            index,
+            generation: self.links.generation(index).unwrap_or_default(),
+        }
+    }
+}

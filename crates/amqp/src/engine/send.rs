@@ -1,0 +1,231 @@
+//! Sending messages: credit, session windows, frames, fairness between sessions (specification 2.6.12, 2.5.6).
+
+use bytes::Bytes;
+
+use super::connection::Connection;
+use super::event::{CommandError, DeliveryId, LinkId};
+use super::session::{Sent, channel_of};
+use crate::frame;
+use crate::limits;
+use crate::performative::{DeliveryTag, ReceiverSettleMode, Role, Transfer};
+
+/// A message to send.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// Unique among the link's unsettled deliveries.
+    pub tag: DeliveryTag,
+    /// 0, or a vendor's format.
+    pub message_format: u32,
+    /// Nothing is expected back.
+    pub settled: bool,
+    /// Comes back with the outcome.
+    pub context: u64,
+    /// The encoded message.
+    pub payload: &'a [u8],
+}
+
+/// A delivery, or the rest of one, that waits for its session's window or for room to write.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) head: Head,
+    pub(super) payload: Bytes,
+}
+
+/// What the first transfer frame of a delivery says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
+    pub(super) handle: u32,
+    delivery: u32,
+    tag: DeliveryTag,
+    message_format: u32,
+    settled: bool,
+    /// The first frame is written.
+    begun: bool,
+}
+
+impl Connection {
+    /// Sends a message, or queues it within the bounds of [`limits`]. Needs credit: see [`credit`](Self::credit).
+    pub fn send(
+        &mut self,
+        link: LinkId,
+        message: &Outgoing<'_>,
+    ) -> Result<DeliveryId, CommandError> {
+        self.check_open()?;
+        let queued_bytes = self.queued_bytes;
+        let found = self.link_mut(link)?;
+        if found.role != Role::Sender || !found.is_attached() {
+            return Err(CommandError::WrongState);
+        }
+        if message.payload.len() as u64 > found.max_message_bytes {
+            return Err(CommandError::MessageTooLarge);
+        }
+        if queued_bytes + message.payload.len() > limits::MAX_QUEUED_BYTES {
+            return Err(CommandError::QueueFull);
+        }
+        found.credit = found.credit.checked_sub(1).ok_or(CommandError::NoCredit)?;
+        found.delivery_count = found.delivery_count.wrapping_add(1);
+        let (handle, index) = (found.handle, found.session);
+        let session = self
+            .sessions
+            .get_mut(index)
+            .ok_or(CommandError::UnknownSession)?;
+        let delivery = session.next_delivery_id;
+        session.next_delivery_id = delivery.wrapping_add(1);
+        if !message.settled {
+            session.sent.push(
+                delivery,
+                Sent {
+                    link,
+                    context: message.context,
+                },
+            );
+        }
+        let mut head = Head {
+            handle,
+            delivery,
+            tag: message.tag,
+            message_format: message.message_format,
+            settled: message.settled,
+            begun: false,
+        };
+        let rest = if session.queue.is_empty() {
+            self.write_frames(index, &mut head, message.payload)
+        } else {
+            Some(0)
+        };
+        if let Some(written) = rest {
+            self.enqueue(
+                index,
+                head,
+                message.payload.get(written..).unwrap_or_default(),
+            );
+        }
+        Ok(DeliveryId(delivery))
+    }
+
+    fn enqueue(&mut self, index: u32, head: Head, rest: &[u8]) {
+        self.queued_bytes += rest.len();
+        if let Some(session) = self.sessions.get_mut(index) {
+            session.queue.push_back(Queued {
+                head,
+                payload: Bytes::copy_from_slice(rest),
+            });
+            if session.queue.len() == 1 {
+                self.sendable.push_back(index);
+            }
+        }
+    }
+
+    /// Writes as many frames of a delivery as window and output allow. Returns how many bytes were written when some
+    /// remain, none when the delivery is whole.
+    fn write_frames(&mut self, index: u32, head: &mut Head, payload: &[u8]) -> Option<usize> {
+        let room = self
+            .peer
+            .max_frame_bytes
+            .saturating_sub(frame::transfer_overhead_bytes())
+            .max(1);
+        let mut written = 0;
+        loop {
+            if !self.may_write_transfer(index) {
+                return Some(written);
+            }
+            let rest = payload.get(written..).unwrap_or_default();
+            let piece = rest.get(..room).unwrap_or(rest);
+            written += piece.len();
+            let more = written < payload.len();
+            self.write_transfer(index, head, more, piece);
+            if !more {
+                return None;
+            }
+        }
+    }
+
+    fn may_write_transfer(&self, index: u32) -> bool {
+        self.output.len() < limits::OUTPUT_SOFT_BYTES
+            && self
+                .sessions
+                .get(index)
+                .is_some_and(|session| session.remote_incoming_window > 0)
+    }
+
+    fn write_transfer(&mut self, index: u32, head: &mut Head, more: bool, piece: &[u8]) {
+        self.flush_disposition();
+        let Some(session) = self.sessions.get_mut(index) else {
+            return;
+        };
+        session.next_outgoing_id = session.next_outgoing_id.wrapping_add(1);
+        session.remote_incoming_window = session.remote_incoming_window.saturating_sub(1);
+        let first = !head.begun;
+        head.begun = true;
+        let transfer = Transfer {
+            handle: head.handle,
+            delivery_id: first.then_some(head.delivery),
+            delivery_tag: first.then_some(head.tag),
+            message_format: first.then_some(head.message_format),
+            settled: Some(head.settled),
+            more,
+            rcv_settle_mode: None::<ReceiverSettleMode>,
+            state: None,
+            resume: false,
+            aborted: false,
+            batchable: false,
+            payload: Bytes::new(),
+        };
+        frame::encode_transfer(&mut self.output, channel_of(index), &transfer, piece);
+    }
+
+    /// Moves waiting transfers to the output, one frame per session and turn.
+    pub(super) fn fill_output(&mut self) {
+        // A whole round without a frame means that every session waits for its window.
+        let mut idle_turns = 0;
+        while idle_turns < self.sendable.len() && self.output.len() < limits::OUTPUT_SOFT_BYTES {
+            let Some(index) = self.sendable.pop_front() else {
+                return;
+            };
+            match self.write_one_queued(index) {
+                Turn::Wrote => {
+                    idle_turns = 0;
+                    self.sendable.push_back(index);
+                }
+                Turn::Blocked => {
+                    idle_turns += 1;
+                    self.sendable.push_back(index);
+                }
+                Turn::Empty => {}
+            }
+        }
+    }
+
+    fn write_one_queued(&mut self, index: u32) -> Turn {
+        let room = self
+            .peer
+            .max_frame_bytes
+            .saturating_sub(frame::transfer_overhead_bytes())
+            .max(1);
+        let Some(session) = self.sessions.get_mut(index) else {
+            return Turn::Empty;
+        };
+        let Some(queued) = session.queue.front_mut() else {
+            return Turn::Empty;
+        };
+        if session.remote_incoming_window == 0 {
+            return Turn::Blocked;
+        }
+        let piece = queued.payload.split_to(room.min(queued.payload.len()));
+        let more = !queued.payload.is_empty();
+        let mut head = queued.head;
+        queued.head.begun = true;
+        if !more {
+            session.queue.pop_front();
+        }
+        self.queued_bytes = self.queued_bytes.saturating_sub(piece.len());
+        self.write_transfer(index, &mut head, more, &piece);
+        Turn::Wrote
+    }
+}
+
+enum Turn {
+    Wrote,
+    Blocked,
+    Empty,
+}

@@ -1,0 +1,311 @@
+use super::pair::Pair;
+use super::{accept, begin, receiver, sender};
+use crate::engine::{AcceptOptions, CommandError, Config, Credit, Event, LinkOptions, Outgoing};
+use crate::performative::{DeliveryState, DeliveryTag, Error, Role, condition};
+
+fn message(context: u64, payload: &[u8]) -> Outgoing<'_> {
+    let tag = DeliveryTag::from_u32(context as u32);
+    Outgoing {
+        tag,
+        message_format: 0,
+        settled: false,
+        context,
+        payload,
+    }
+}
+
+#[test]
+fn a_refused_link_is_never_attached_and_tells_why() {
+    let mut pair = Pair::open(Config::default());
+    let (session, _) = begin(&mut pair);
+    for role in [Role::Sender, Role::Receiver] {
+        let options = match role {
+            Role::Sender => LinkOptions::sender("x", "nowhere"),
+            Role::Receiver => LinkOptions::receiver("x", "nowhere", Credit::Auto(10)),
+        };
+        let link = pair.client.connection.attach(session, options).unwrap();
+        pair.settle();
+        let Event::AttachRequested { link: theirs, .. } = pair.server.next() else {
+            panic!("no attach")
+        };
+        let error = Error::new(condition::NOT_FOUND, "no such node");
+        pair.server
+            .connection
+            .refuse(theirs, error.clone())
+            .unwrap();
+        pair.settle();
+        assert_eq!(
+            pair.client.drain(),
+            vec![Event::Detached {
+                link,
+                session,
+                closed: true,
+                error: Some(error)
+            }]
+        );
+        assert!(matches!(pair.server.next(), Event::Detached { link, .. } if link == theirs));
+        assert_eq!(
+            pair.client.connection.detach(link, true, None),
+            Err(CommandError::UnknownLink)
+        );
+    }
+}
+
+#[test]
+fn sender_and_receiver_may_share_a_name_on_one_session() {
+    let mut pair = Pair::open(Config::default());
+    let (session, _) = begin(&mut pair);
+    let (out, _) = sender(&mut pair, session, "same", Credit::Manual(1));
+    let (into, theirs) = receiver(
+        &mut pair,
+        session,
+        LinkOptions::receiver("same", "queue", Credit::Manual(1)),
+    );
+    assert_ne!(out, into);
+    pair.server.drain();
+    pair.server
+        .connection
+        .send(theirs, &message(1, b"down"))
+        .unwrap();
+    pair.settle();
+    assert!(
+        pair.client
+            .drain()
+            .iter()
+            .any(|event| matches!(event, Event::Delivery { link, .. } if *link == into))
+    );
+}
+
+#[test]
+fn one_session_ends_and_its_neighbour_stays() {
+    let mut pair = Pair::open(Config::default());
+    let (first, theirs) = begin(&mut pair);
+    let (second, _) = begin(&mut pair);
+    let (gone, _) = sender(&mut pair, first, "l", Credit::Manual(5));
+    let (stays, _) = sender(&mut pair, second, "l", Credit::Manual(5));
+    pair.client.drain();
+    let error = Error::new(condition::INTERNAL_ERROR, "worker restarted");
+    pair.server
+        .connection
+        .end(theirs, Some(error.clone()))
+        .unwrap();
+    pair.settle();
+    assert_eq!(
+        pair.client.drain(),
+        vec![Event::SessionEnded {
+            session: first,
+            error: Some(error)
+        }]
+    );
+    assert_eq!(
+        pair.client.connection.send(gone, &message(1, b"x")),
+        Err(CommandError::UnknownLink)
+    );
+    pair.client
+        .connection
+        .send(stays, &message(1, b"x"))
+        .unwrap();
+    pair.settle();
+    assert!(
+        pair.server
+            .drain()
+            .iter()
+            .any(|event| matches!(event, Event::Delivery { .. }))
+    );
+}
+
+#[test]
+fn detach_drops_what_waits_and_frees_the_name() {
+    let mut pair = Pair::open(Config {
+        incoming_window: 1,
+        ..Config::default()
+    });
+    let (session, _) = begin(&mut pair);
+    let (link, theirs) = sender(&mut pair, session, "l", Credit::Manual(10));
+    pair.client.drain();
+    for context in 0..10 {
+        pair.client
+            .connection
+            .send(link, &message(context, b"waits for the window"))
+            .unwrap();
+    }
+    pair.client.connection.detach(link, true, None).unwrap();
+    assert_eq!(
+        pair.client.connection.send(link, &message(10, b"")),
+        Err(CommandError::WrongState)
+    );
+    pair.settle();
+    assert_eq!(
+        pair.client.drain(),
+        vec![Event::Detached {
+            link,
+            session,
+            closed: true,
+            error: None
+        }]
+    );
+    assert_eq!(pair.client.connection.queued_bytes, 0);
+    assert!(
+        pair.server
+            .drain()
+            .iter()
+            .any(|event| matches!(event, Event::Detached { link, .. } if *link == theirs))
+    );
+    let (again, _) = sender(&mut pair, session, "l", Credit::Manual(1));
+    assert_ne!(again, link);
+}
+
+#[test]
+fn a_detach_before_the_answer_is_answered_in_full() {
+    let mut pair = Pair::open(Config::default());
+    let (session, _) = begin(&mut pair);
+    let link = pair
+        .client
+        .connection
+        .attach(session, LinkOptions::sender("l", "queue"))
+        .unwrap();
+    pair.client.connection.detach(link, true, None).unwrap();
+    pair.settle();
+    assert!(matches!(pair.client.drain()[..], [Event::Detached { .. }]));
+    let events = pair.server.drain();
+    let [
+        Event::AttachRequested { link: theirs, .. },
+        Event::Detached { .. },
+    ] = events[..]
+    else {
+        panic!("{events:?}");
+    };
+    assert_eq!(
+        pair.server
+            .connection
+            .accept(theirs, AcceptOptions::default()),
+        Err(CommandError::UnknownLink)
+    );
+}
+
+#[test]
+fn a_link_name_attached_twice_is_stolen_from_the_first() {
+    let mut pair = Pair::open(Config::default());
+    let (session, _) = begin(&mut pair);
+    let (first, _) = sender(&mut pair, session, "l", Credit::Manual(1));
+    pair.client.drain();
+    let second = pair
+        .client
+        .connection
+        .attach(session, LinkOptions::sender("l", "queue"))
+        .unwrap();
+    accept(&mut pair, AcceptOptions::default());
+    let events = pair.client.drain();
+    assert!(events.iter().any(
+        |event| matches!(event, Event::Detached { link, error: Some(error), .. }
+        if *link == first && error.condition == condition::LINK_STOLEN)
+    ));
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, Event::Attached { link, .. } if *link == second))
+    );
+}
+
+#[test]
+fn a_receiver_drains_and_grants_anew() {
+    let mut pair = Pair::open(Config::default());
+    let (session, _) = begin(&mut pair);
+    let (link, theirs) = receiver(
+        &mut pair,
+        session,
+        LinkOptions::receiver("r", "queue", Credit::Manual(3)),
+    );
+    assert!(matches!(
+        pair.server.next(),
+        Event::Credit {
+            credit: 3,
+            drain: false,
+            ..
+        }
+    ));
+    for context in 0..3 {
+        pair.server
+            .connection
+            .send(theirs, &message(context, b"x"))
+            .unwrap();
+    }
+    assert_eq!(
+        pair.server.connection.send(theirs, &message(3, b"x")),
+        Err(CommandError::NoCredit)
+    );
+    pair.settle();
+    assert_eq!(pair.client.drain().len(), 3);
+    pair.client.connection.grant(link, 2).unwrap();
+    pair.settle();
+    assert!(matches!(
+        pair.server.next(),
+        Event::Credit { credit: 2, .. }
+    ));
+    pair.server.connection.drained(theirs).unwrap();
+    pair.settle();
+    assert_eq!(pair.server.connection.credit(theirs), 0);
+    assert_eq!(pair.client.connection.credit(link), 0);
+    pair.client.connection.grant(link, 1).unwrap();
+    pair.settle();
+    assert_eq!(pair.server.connection.credit(theirs), 1);
+}
+
+#[test]
+fn settlement_in_mode_second_takes_three_steps() {
+    let mut pair = Pair::open(Config::default());
+    let (session, _) = begin(&mut pair);
+    let mut options = LinkOptions::receiver("r", "queue", Credit::Manual(1));
+    options.rcv_settle_mode = crate::performative::ReceiverSettleMode::Second;
+    let (link, theirs) = receiver(&mut pair, session, options);
+    pair.server.drain();
+    let sent = pair
+        .server
+        .connection
+        .send(theirs, &message(77, b"x"))
+        .unwrap();
+    pair.settle();
+    let Event::Delivery {
+        delivery,
+        settled: false,
+        ..
+    } = pair.client.next()
+    else {
+        panic!("no delivery")
+    };
+    pair.client
+        .connection
+        .propose(link, delivery, DeliveryState::Accepted)
+        .unwrap();
+    pair.settle();
+    assert_eq!(
+        pair.server.next(),
+        Event::Outcome {
+            link: theirs,
+            delivery: sent,
+            context: 77,
+            state: Some(DeliveryState::Accepted),
+            settled: false
+        }
+    );
+    let session = pair.server.connection.session_of(theirs).unwrap();
+    pair.server
+        .connection
+        .settle_sent(session, sent, Some(DeliveryState::Released))
+        .unwrap();
+    pair.settle();
+    assert_eq!(
+        pair.client.next(),
+        Event::SettledBySender {
+            link,
+            delivery,
+            state: Some(DeliveryState::Released)
+        }
+    );
+    assert_eq!(
+        pair.client
+            .connection
+            .settle(link, delivery, DeliveryState::Accepted),
+        Err(CommandError::UnknownDelivery)
+    );
+}

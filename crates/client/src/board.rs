@@ -1,0 +1,68 @@
+//! Where connections tell what happened to devices.
+//!
+//! A connection never waits for whoever listens, and the other way round: news collect on the board, bounded by what
+//! was asked for, and the listener is woken once for all of them.
+
+use std::sync::{Mutex, PoisonError};
+
+use drawspan_hub::Failure;
+use tokio::sync::Notify;
+
+use crate::connection::DeviceSession;
+use crate::packing::ConnectionKey;
+
+/// Whose device it is, in words of the listener: an index and the epoch of its attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// Index of the device.
+    pub index: u32,
+    /// Epoch of the attempt.
+    pub epoch: u32,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Status {
+    /// The hub took the connection's token: devices are being opened.
+    ConnectionReady(ConnectionKey),
+    /// The connection is over, and every device on it with it. Their own news do not follow.
+    ConnectionEnded(ConnectionKey, Failure),
+    /// A device can send.
+    Opened(Owner, DeviceSession),
+    /// The hub refused a device.
+    OpenFailed(Owner, Failure),
+    /// The hub ended an open device.
+    Lost(Owner, Failure),
+    /// A device is closed, as asked.
+    Closed(Owner),
+}
+
+/// News for one listener.
+#[derive(Debug, Default)]
+pub struct StatusBoard {
+    news: Mutex<Vec<Status>>,
+    wake: Notify,
+}
+
+impl StatusBoard {
+    /// Leaves news. Each device causes at most two per attempt, so that the board is as bounded as the fleet.
+    pub fn post(&self, status: Status) {
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        news.push(status);
+        if news.len() == 1 {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Waits for news and takes all of them, in order.
+    pub async fn take(&self) -> Vec<Status> {
+        loop {
+            let news =
+                std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner));
+            if !news.is_empty() {
+                return news;
+            }
+            self.wake.notified().await;
+        }
+    }
+}

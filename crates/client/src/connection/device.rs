@@ -1,0 +1,35 @@
+//! One device on a connection.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use drawspan_amqp::engine::{LinkId, SessionId};
+
+use super::Send;
+use super::sends::Reply;
+use crate::board::Owner;
+
+/// A device and its session. Links beyond telemetry are attached when they are wanted.
+#[derive(Debug)]
+pub(super) struct Device {
+    pub(super) owner: Owner,
+    pub(super) session: SessionId,
+    pub(super) telemetry: LinkId,
+    pub(super) phase: Phase,
+    pub(super) next_tag: u32,
+    /// Messages that wait for credit, oldest first.
+    pub(super) waiting: VecDeque<(Send, Reply)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The hub must take the link until then.
+    Attaching {
+        until: Duration,
+    },
+    Open,
+    /// The session is ending, and why has been told already, or is that it was asked for.
+    Ending {
+        asked: bool,
+    },
+}

@@ -1,0 +1,156 @@
+//! One AMQP connection to a hub, in one task, with many devices on it.
+
+mod cbs;
+mod device;
+mod handler;
+mod sends;
+mod task;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use drawspan_amqp::engine::SessionId;
+use drawspan_hub::{DeviceId, Failure, HostName, SymmetricKey};
+use drawspan_net::{Clock, Connector};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::board::{Owner, StatusBoard};
+use crate::limits;
+use crate::packing::ConnectionKey;
+
+/// A shared access policy of the hub that may connect devices: one token serves a whole connection.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Its name, such as `iothubowner` or `device`.
+    pub name: String,
+    /// Its key.
+    pub key: SymmetricKey,
+}
+
+/// What all connections of a pool share.
+#[derive(Debug)]
+pub struct ConnectionConfig {
+    /// The hub.
+    pub host: HostName,
+    /// Who signs.
+    pub policy: Policy,
+    /// How to get there.
+    pub connector: Connector,
+    /// Time.
+    pub clock: Clock,
+    /// Where news go.
+    pub board: Arc<StatusBoard>,
+}
+
+/// An open device on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceSession(SessionId);
+
+/// One message to send.
+#[derive(Debug)]
+pub struct Send {
+    /// The device.
+    pub session: DeviceSession,
+    /// The encoded message.
+    pub message: Bytes,
+    /// Time of the connection's clock at which an answer is due, whatever it is.
+    pub deadline: Duration,
+}
+
+/// Why a message was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendFailure {
+    /// The device is not open there any more; nothing was sent.
+    #[error("the device is not open on this connection")]
+    Stale,
+    /// Too much is on its way already; nothing was sent.
+    #[error("too many messages wait for the hub")]
+    Full,
+    /// The deadline came before the hub gave credit; nothing was sent.
+    #[error("the hub gave no credit in time")]
+    NotSent,
+    /// Sent, but no answer came: the hub may have it or not.
+    #[error("the hub did not tell whether it accepted the message")]
+    Unsettled,
+    /// The hub refused it.
+    #[error("the hub refused the message: {0}")]
+    Refused(Failure),
+}
+
+/// Handle of a connection. The connection closes when all handles are gone.
+#[derive(Debug, Clone)]
+pub struct HubConnection {
+    commands: mpsc::Sender<Command>,
+    sends: Arc<AtomicUsize>,
+}
+
+enum Command {
+    Open {
+        owner: Owner,
+        device: DeviceId,
+    },
+    Close {
+        owner: Owner,
+        session: DeviceSession,
+    },
+    Send(Send, oneshot::Sender<Result<(), SendFailure>>),
+}
+
+impl HubConnection {
+    /// Starts connecting. Must be called within a runtime. Everything that follows is told to the board.
+    pub fn start(config: Arc<ConnectionConfig>, key: ConnectionKey) -> Self {
+        let (commands, receiver) =
+            mpsc::channel(limits::SENDS_PER_CONNECTION + limits::CONTROL_PER_CONNECTION);
+        tokio::spawn(task::run(config, key, receiver));
+        Self {
+            commands,
+            sends: Arc::default(),
+        }
+    }
+
+    /// Opens a device. False when the connection is over: that was told to the board, or will be.
+    pub fn open(&self, owner: Owner, device: DeviceId) -> bool {
+        self.commands
+            .try_send(Command::Open { owner, device })
+            .is_ok()
+    }
+
+    /// Closes a device. False as for [`open`](Self::open).
+    pub fn close(&self, owner: Owner, session: DeviceSession) -> bool {
+        self.commands
+            .try_send(Command::Close { owner, session })
+            .is_ok()
+    }
+
+    /// Sends a message and waits for the hub's answer, at most until its deadline.
+    pub async fn send(&self, send: Send) -> Result<(), SendFailure> {
+        let Some(_permit) = SendPermit::take(&self.sends) else {
+            return Err(SendFailure::Full);
+        };
+        let (reply, answer) = oneshot::channel();
+        if self.commands.try_send(Command::Send(send, reply)).is_err() {
+            return Err(SendFailure::Stale);
+        }
+        // The task is gone only with its connection, and then nobody knows what the hub made of it.
+        answer.await.unwrap_or(Err(SendFailure::Unsettled))
+    }
+}
+
+/// Keeps sends below their bound, so that control commands always find room.
+struct SendPermit<'a>(&'a AtomicUsize);
+
+impl<'a> SendPermit<'a> {
+    fn take(count: &'a AtomicUsize) -> Option<Self> {
+        let permit = Self(count);
+        let before = count.fetch_add(1, Ordering::Relaxed);
+        (before < limits::SENDS_PER_CONNECTION).then_some(permit)
+    }
+}
+
+impl Drop for SendPermit<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,30 @@
+//! The monotonic clock that engines are driven by.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Instants as durations since the clock was made; all connections of a process may share one.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    /// A clock that starts now.
+    pub fn start() -> Self {
+        Self {
+            origin: Instant::now(),
+        }
+    }
+
+    /// Time since the start.
+    pub fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    /// The instant of a time since the start.
+    pub fn instant(&self, since_start: Duration) -> Instant {
+        self.origin + since_start
+    }
+}
