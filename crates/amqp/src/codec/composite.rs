@@ -1,7 +1,5 @@
 //! Composite types: described lists of fields (specification 1.4).
 
-use bytes::BytesMut;
-
 use super::{Decode, DecodeError, Encode, Reader};
 use crate::value::Symbol;
 
