@@ -1,0 +1,109 @@
+//! The emulator's own certificate authority, and the certificate that its servers show.
+
+mod authority;
+mod files;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use drawspan_hub::HostName;
+use rustls::ServerConfig;
+
+/// File name of the authority's certificate, which clients are told to trust.
+pub const CA_FILE: &str = "ca.pem";
+const KEY_FILE: &str = "ca-key.pem";
+
+/// An authority, and TLS as the emulator's servers speak it.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    /// The authority's certificate, PEM.
+    pub(crate) ca_pem: String,
+    /// Where that certificate lies.
+    pub(crate) ca_path: PathBuf,
+    /// TLS 1.2 and 1.3 with a certificate of this authority.
+    pub(crate) server: Arc<ServerConfig>,
+}
+
+/// Why there is no certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum CaError {
+    /// The file system refused.
+    #[error("cannot {doing} {}: {cause}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A certificate could not be made, or the stored key is not one.
+    #[error("cannot make a certificate with the key at {}: {cause}", path.display())]
+    Certificate {
+        /// The key's file.
+        path: PathBuf,
+        /// What the certificate library said.
+        #[source]
+        cause: rcgen::Error,
+    },
+    /// The stored authority does not vouch for what its key signs.
+    #[error(
+        "the certificate at {} has expired or does not belong to {KEY_FILE} beside it; \
+         delete both, start again, and have clients trust the new one ({cause})",
+        path.display()
+    )]
+    Unusable {
+        /// The certificate's file.
+        path: PathBuf,
+        /// What the check said.
+        #[source]
+        cause: rustls::Error,
+    },
+}
+
+/// Takes the authority that lies in `folder`, or makes one there, and issues a certificate for `localhost`, the loopback
+/// addresses, `bind` and `names`. With `keep_key` false the authority's key is not written.
+pub(crate) fn prepare(
+    folder: &Path,
+    keep_key: bool,
+    bind: IpAddr,
+    names: &[HostName],
+) -> Result<Tls, CaError> {
+    let (ca_path, key_path) = (folder.join(CA_FILE), folder.join(KEY_FILE));
+    let unmade = |cause| CaError::Certificate {
+        path: key_path.clone(),
+        cause,
+    };
+    let key = match files::read(&key_path)? {
+        Some(pem) => authority::Key::from_pem(&pem).map_err(unmade)?,
+        None => authority::Key::generate().map_err(unmade)?,
+    };
+    let stored = files::read(&ca_path)?;
+    let ca_pem = match &stored {
+        Some(pem) => pem.clone(),
+        None => key.certificate().map_err(unmade)?,
+    };
+    let leaf = key.issue(bind, names).map_err(unmade)?;
+    let unusable = |cause| CaError::Unusable {
+        path: ca_path.clone(),
+        cause,
+    };
+    authority::check(&ca_pem, &leaf).map_err(unusable)?;
+    let server = leaf.into_server_config().map_err(unusable)?;
+    // The key first: a certificate without its key could never be used again.
+    if keep_key && !key_path.exists() {
+        files::write(&key_path, &key.to_pem(), files::Access::OwnerOnly)?;
+    }
+    if stored.is_none() {
+        files::write(&ca_path, &ca_pem, files::Access::Everyone)?;
+    }
+    Ok(Tls {
+        ca_pem,
+        ca_path,
+        server: Arc::new(server),
+    })
+}

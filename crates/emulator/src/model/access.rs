@@ -1,0 +1,203 @@
+//! Who may do what: from a token to a grant, from a grant to an answer.
+
+use std::sync::Arc;
+
+use drawspan_hub::sas::Token;
+use drawspan_hub::{DeviceId, ErrorCode, HostName};
+
+use super::device::{Device, DeviceStatus};
+use super::policy::{Policies, Policy, Right};
+use super::registry::Registry;
+
+/// A token whose signature and time were found good: what its holder may do as long as it lasts.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// Who holds it.
+    pub principal: Principal,
+    token: Token,
+}
+
+/// Whose key signed a token.
+#[derive(Clone, Debug)]
+pub enum Principal {
+    /// A policy of the hub.
+    Policy(&'static Policy),
+    /// A device, with its own key.
+    Device(Arc<Device>),
+}
+
+/// Why a caller may not. Holds nothing of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// There is no token.
+    #[error("the request has no token")]
+    NoToken,
+    /// The token cannot be taken apart.
+    #[error("the token is not a shared access signature")]
+    Malformed,
+    /// It expired, the tolerance for clocks included.
+    #[error("the token has expired")]
+    Expired,
+    /// It is for another hub.
+    #[error("the token is for another host")]
+    OtherHost,
+    /// It names a policy that there is not.
+    #[error("the token names an unknown policy")]
+    UnknownPolicy,
+    /// It names no policy, and no device that there is.
+    #[error("the token is for an unknown device")]
+    UnknownDevice,
+    /// Another key signed it.
+    #[error("the token is signed with another key")]
+    WrongKey,
+    /// The device is disabled.
+    #[error("the device is disabled")]
+    DeviceDisabled,
+    /// The token is for something else.
+    #[error("the token does not cover this resource")]
+    OutOfScope,
+    /// The policy does not include this.
+    #[error("the token's policy does not allow this")]
+    MissingRight,
+}
+
+impl Denied {
+    /// The hub's code for it, towards a service that uses the REST interface.
+    pub fn code(self) -> ErrorCode {
+        match self {
+            Self::NoToken | Self::Malformed => ErrorCode::UNAUTHORIZED,
+            _ => ErrorCode::UNAUTHORIZED_ACCESS,
+        }
+    }
+}
+
+/// Verifies a token of any kind at time `now_unix_s`.
+///
+/// # Errors
+/// When nothing can be done with the token at this hub, whatever is tried.
+pub fn verify(
+    token: &str,
+    host: &HostName,
+    policies: &Policies,
+    registry: &Registry,
+    now_unix_s: u64,
+) -> Result<Grant, Denied> {
+    let token = Token::parse(token).map_err(|_| Denied::Malformed)?;
+    let paths: Vec<&str> = token
+        .readings()
+        .filter_map(|reading| path_at(reading, host))
+        .collect();
+    if paths.is_empty() {
+        return Err(Denied::OtherHost);
+    }
+    let principal = match token.policy() {
+        Some(name) => {
+            let policy = policies.find(name).ok_or(Denied::UnknownPolicy)?;
+            signed(token.signed_by(&policies.key))?;
+            Principal::Policy(policy)
+        }
+        None => Principal::Device(signing_device(&token, &paths, registry)?),
+    };
+    if !token.is_current(now_unix_s) {
+        return Err(Denied::Expired);
+    }
+    Ok(Grant { principal, token })
+}
+
+impl Grant {
+    /// Whether the holder may use `path` at `host` (decoded, such as `/devices/{id}/messages/events`) with `right`.
+    /// Expiry is not looked at: see [`Self::expires_unix_s`].
+    ///
+    /// # Errors
+    /// When the token is for something else, or its policy for other things.
+    pub fn allows(&self, right: Right, host: &HostName, path: &str) -> Result<(), Denied> {
+        let has_right = match &self.principal {
+            Principal::Policy(policy) => policy.allows(right),
+            Principal::Device(device) => {
+                right == Right::DeviceConnect && is_of_device(path, &device.id)
+            }
+        };
+        if !has_right {
+            return Err(Denied::MissingRight);
+        }
+        if !self.token.covers(host, path) {
+            return Err(Denied::OutOfScope);
+        }
+        Ok(())
+    }
+
+    /// When the token says that it expires, in seconds since 1970.
+    pub fn expires_unix_s(&self) -> u64 {
+        self.token.expiry_unix_s()
+    }
+
+    /// Whether the token is still taken: until the hub's tolerance for clocks after its expiry.
+    pub fn is_current(&self, now_unix_s: u64) -> bool {
+        self.token.is_current(now_unix_s)
+    }
+
+    /// The device whose own key signed, if one did.
+    pub fn device(&self) -> Option<&Arc<Device>> {
+        match &self.principal {
+            Principal::Device(device) => Some(device),
+            Principal::Policy(_) => None,
+        }
+    }
+}
+
+fn signed(holds: bool) -> Result<(), Denied> {
+    if holds { Ok(()) } else { Err(Denied::WrongKey) }
+}
+
+/// The device that a token without policy is for. An id with `%` has several readings, so each is tried.
+fn signing_device(
+    token: &Token,
+    paths: &[&str],
+    registry: &Registry,
+) -> Result<Arc<Device>, Denied> {
+    let mut denied = Denied::UnknownDevice;
+    for device_id in paths.iter().filter_map(|path| device_of(path)) {
+        let Some(entry) = registry.get(&device_id) else {
+            continue;
+        };
+        if !entry.device.keys().any(|key| token.signed_by(key)) {
+            denied = Denied::WrongKey;
+            continue;
+        }
+        return match entry.device.status {
+            DeviceStatus::Enabled => Ok(Arc::clone(&entry.device)),
+            DeviceStatus::Disabled => Err(Denied::DeviceDisabled),
+        };
+    }
+    Err(denied)
+}
+
+/// What follows the host in a resource, if the host is this one. Scheme and port do not matter.
+fn path_at<'a>(resource: &'a str, host: &HostName) -> Option<&'a str> {
+    let rest = resource
+        .split_once("://")
+        .map_or(resource, |(_, rest)| rest);
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let name = authority
+        .split_once(':')
+        .map_or(authority, |(name, _)| name);
+    name.eq_ignore_ascii_case(host.as_str()).then_some(path)
+}
+
+/// The id in `devices/{id}`; not that of a module's path.
+fn device_of(path: &str) -> Option<DeviceId> {
+    let mut segments = path.split('/');
+    let is_device = segments.next()?.eq_ignore_ascii_case("devices");
+    let id = segments.next().filter(|_| is_device)?;
+    if segments
+        .next()
+        .is_some_and(|next| next.eq_ignore_ascii_case("modules"))
+    {
+        return None;
+    }
+    DeviceId::parse(id).ok()
+}
+
+fn is_of_device(path: &str, id: &DeviceId) -> bool {
+    device_of(path.trim_start_matches('/')).is_some_and(|of| of == *id)
+}

@@ -1,0 +1,160 @@
+//! A device identity.
+
+use std::sync::Arc;
+
+use drawspan_hub::{DeviceId, SymmetricKey};
+
+/// A device as the registry knows it. Replaced as a whole when it changes.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// Its name.
+    pub id: DeviceId,
+    /// Differs between devices that had the same name one after the other.
+    pub generation_id: Arc<str>,
+    /// Changes with every change of the identity; written without quotes.
+    pub etag: String,
+    /// Whether it may connect.
+    pub status: DeviceStatus,
+    /// Why it has that status, in the operator's words.
+    pub status_reason: Option<String>,
+    /// When the status last changed, Unix milliseconds; `None` if it never did.
+    pub status_updated_unix_ms: Option<u64>,
+    /// How it proves who it is.
+    pub authentication: Authentication,
+    /// Whether it was registered as an IoT Edge device. Kept and reported, without effect.
+    pub iot_edge: bool,
+}
+
+/// Whether a device may connect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceStatus {
+    /// It may.
+    #[default]
+    Enabled,
+    /// It may not.
+    Disabled,
+}
+
+/// How a device proves who it is.
+#[derive(Clone, Debug)]
+pub enum Authentication {
+    /// By tokens that one of two keys signed.
+    Sas {
+        /// The key used first.
+        primary: SymmetricKey,
+        /// The key that stays valid while the other is exchanged.
+        secondary: SymmetricKey,
+    },
+    /// By a certificate with one of these thumbprints (hex).
+    SelfSigned {
+        /// The thumbprint used first.
+        primary: String,
+        /// The other one.
+        secondary: Option<String>,
+    },
+    /// By a certificate that a registered authority issued.
+    CertificateAuthority,
+    /// Not at all.
+    None,
+}
+
+/// What a caller wants a device to be.
+#[derive(Clone, Debug)]
+pub struct DeviceSpec {
+    /// Its name.
+    pub id: DeviceId,
+    /// Whether it may connect.
+    pub status: DeviceStatus,
+    /// Why it has that status.
+    pub status_reason: Option<String>,
+    /// How it proves who it is.
+    pub authentication: AuthenticationSpec,
+    /// Whether it is an IoT Edge device.
+    pub iot_edge: bool,
+}
+
+/// How a caller wants a device to prove who it is.
+#[derive(Clone, Debug)]
+pub enum AuthenticationSpec {
+    /// By keys; `None` leaves the choice to the hub: those that it has, or fresh ones.
+    Sas(Option<(SymmetricKey, SymmetricKey)>),
+    /// In the given way.
+    Other(Authentication),
+}
+
+/// Names and keys that nobody can guess, made for one change.
+#[derive(Clone, Debug)]
+pub struct Fresh {
+    /// For a device that is new.
+    pub generation_id: Arc<str>,
+    /// For any change.
+    pub etag: String,
+    /// For a device without keys.
+    pub primary: SymmetricKey,
+    /// For a device without keys.
+    pub secondary: SymmetricKey,
+}
+
+impl DeviceSpec {
+    /// An enabled device with keys of the hub's choice.
+    pub fn new(id: DeviceId) -> Self {
+        let authentication = AuthenticationSpec::Sas(None);
+        Self {
+            id,
+            status: DeviceStatus::Enabled,
+            status_reason: None,
+            authentication,
+            iot_edge: false,
+        }
+    }
+
+    /// The identity that comes of it; `before` is the one that it replaces.
+    pub(super) fn into_device(
+        self,
+        before: Option<&Device>,
+        fresh: Fresh,
+        now_unix_ms: u64,
+    ) -> Device {
+        let authentication = match self.authentication {
+            AuthenticationSpec::Other(authentication) => authentication,
+            AuthenticationSpec::Sas(Some((primary, secondary))) => {
+                Authentication::Sas { primary, secondary }
+            }
+            AuthenticationSpec::Sas(None) => match before.map(|before| &before.authentication) {
+                Some(keys @ Authentication::Sas { .. }) => keys.clone(),
+                _ => Authentication::Sas {
+                    primary: fresh.primary,
+                    secondary: fresh.secondary,
+                },
+            },
+        };
+        let status_updated_unix_ms = match before {
+            Some(before) if before.status == self.status => before.status_updated_unix_ms,
+            Some(_) => Some(now_unix_ms),
+            None => None,
+        };
+        Device {
+            id: self.id,
+            generation_id: before.map_or(fresh.generation_id, |before| {
+                Arc::clone(&before.generation_id)
+            }),
+            etag: fresh.etag,
+            status: self.status,
+            status_reason: self.status_reason,
+            status_updated_unix_ms,
+            authentication,
+            iot_edge: self.iot_edge,
+        }
+    }
+}
+
+impl Device {
+    /// The keys that may sign for it; none for a device that has no keys.
+    pub fn keys(&self) -> impl Iterator<Item = &SymmetricKey> {
+        let keys = match &self.authentication {
+            Authentication::Sas { primary, secondary } => [Some(primary), Some(secondary)],
+            _ => [None, None],
+        };
+        keys.into_iter().flatten()
+    }
+}

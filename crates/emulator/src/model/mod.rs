@@ -1,0 +1,11 @@
+//! The hub as a value: identity registry, policies, who may do what, consumer groups.
+//!
+//! Nothing in here knows a clock, a random source, a file or a socket: time and fresh names come in as arguments.
+
+pub mod access;
+pub mod device;
+pub mod groups;
+pub mod policy;
+pub mod registry;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! The identity registry of one hub.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use drawspan_hub::{DeviceId, ErrorCode};
+
+use super::device::{Device, DeviceSpec, DeviceStatus, Fresh};
+use crate::limits::DEVICES_MAX;
+
+/// All devices of a hub, by name.
+#[derive(Debug, Default)]
+pub struct Registry {
+    entries: BTreeMap<DeviceId, Entry>,
+}
+
+/// A device and what is known of its connection.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The identity.
+    pub device: Arc<Device>,
+    /// Whether and since when it is connected. Forgotten when the emulator stops.
+    pub connection: Connection,
+}
+
+/// What the registry says about a device's connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connection {
+    /// Whether it is connected.
+    pub connected: bool,
+    /// When that last changed, Unix milliseconds; `None` if it never did.
+    pub updated_unix_ms: Option<u64>,
+    /// When the device last sent something, Unix milliseconds.
+    pub last_activity_unix_ms: Option<u64>,
+}
+
+/// Which version of a device a caller means (RFC 9110, If-Match).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IfMatch {
+    /// Whichever there is.
+    Any,
+    /// The one with this ETag.
+    Etag(String),
+}
+
+/// What has changed, for the store.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A device is new or different.
+    Put(Arc<Device>),
+    /// A device is gone.
+    Delete(DeviceId),
+}
+
+/// How many devices there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Devices that may connect.
+    pub enabled: usize,
+    /// Devices that may not.
+    pub disabled: usize,
+    /// Devices that are connected.
+    pub connected: usize,
+}
+
+/// Why the registry refuses a change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    /// The name is taken.
+    #[error("A device with ID '{0}' is already registered.")]
+    AlreadyExists(DeviceId),
+    /// There is no such device.
+    #[error("Device {0} not registered")]
+    NotFound(DeviceId),
+    /// The device is not the version that the caller means.
+    #[error("Device version did not match, existing ETag is {existing}")]
+    PreconditionFailed {
+        /// The ETag that the device has.
+        existing: String,
+    },
+    /// The hub is full.
+    #[error("The hub has {DEVICES_MAX} devices, and takes no more")]
+    TooManyDevices,
+}
+
+impl RegistryError {
+    /// The hub's code for it.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::AlreadyExists(_) => ErrorCode::DEVICE_ALREADY_EXISTS,
+            Self::NotFound(_) => ErrorCode::DEVICE_NOT_FOUND,
+            Self::PreconditionFailed { .. } => ErrorCode::PRECONDITION_FAILED,
+            Self::TooManyDevices => ErrorCode::TOO_MANY_DEVICES,
+        }
+    }
+}
+
+impl Registry {
+    /// A registry as it was stored.
+    pub fn from_devices(devices: Vec<Device>) -> Self {
+        let entry = |device: Device| (device.id.clone(), Entry::new(Arc::new(device)));
+        Self {
+            entries: devices.into_iter().map(entry).collect(),
+        }
+    }
+
+    /// A device, if there is one.
+    pub fn get(&self, id: &DeviceId) -> Option<&Entry> {
+        self.entries.get(id)
+    }
+
+    /// The first `top` devices, by name.
+    pub fn list(&self, top: usize) -> impl Iterator<Item = &Entry> {
+        self.entries.values().take(top)
+    }
+
+    /// How many devices there are.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for entry in self.entries.values() {
+            match entry.device.status {
+                DeviceStatus::Enabled => counts.enabled += 1,
+                DeviceStatus::Disabled => counts.disabled += 1,
+            }
+            counts.connected += usize::from(entry.connection.connected);
+        }
+        counts
+    }
+
+    /// Registers a device that there is not yet.
+    ///
+    /// # Errors
+    /// When the name is taken, or the hub is full.
+    pub fn create(
+        &mut self,
+        spec: DeviceSpec,
+        fresh: Fresh,
+        now_unix_ms: u64,
+    ) -> Result<Entry, RegistryError> {
+        if self.entries.contains_key(&spec.id) {
+            return Err(RegistryError::AlreadyExists(spec.id));
+        }
+        if self.entries.len() >= DEVICES_MAX {
+            return Err(RegistryError::TooManyDevices);
+        }
+        let entry = Entry::new(Arc::new(spec.into_device(None, fresh, now_unix_ms)));
+        self.entries.insert(entry.device.id.clone(), entry.clone());
+        Ok(entry)
+    }
+
+    /// Replaces a device that there is; its generation, its keys if none are given, and its connection stay.
+    ///
+    /// # Errors
+    /// When there is no such device, or not that version of it.
+    pub fn update(
+        &mut self,
+        spec: DeviceSpec,
+        if_match: &IfMatch,
+        fresh: Fresh,
+        now_unix_ms: u64,
+    ) -> Result<Entry, RegistryError> {
+        let Some(entry) = self.entries.get_mut(&spec.id) else {
+            return Err(RegistryError::NotFound(spec.id));
+        };
+        if_match.check(&entry.device)?;
+        entry.device = Arc::new(spec.into_device(Some(&entry.device), fresh, now_unix_ms));
+        Ok(entry.clone())
+    }
+
+    /// Forgets a device.
+    ///
+    /// # Errors
+    /// When there is no such device, or not that version of it.
+    pub fn delete(&mut self, id: &DeviceId, if_match: &IfMatch) -> Result<(), RegistryError> {
+        let Some(entry) = self.entries.get(id) else {
+            return Err(RegistryError::NotFound(id.clone()));
+        };
+        if_match.check(&entry.device)?;
+        self.entries.remove(id);
+        Ok(())
+    }
+
+    /// Takes note of a connection or its end. Says whether there is such a device.
+    pub fn set_connected(&mut self, id: &DeviceId, connected: bool, now_unix_ms: u64) -> bool {
+        let Some(entry) = self.entries.get_mut(id) else {
+            return false;
+        };
+        if entry.connection.connected != connected {
+            entry.connection.connected = connected;
+            entry.connection.updated_unix_ms = Some(now_unix_ms);
+        }
+        entry.connection.last_activity_unix_ms = Some(now_unix_ms);
+        true
+    }
+}
+
+impl Entry {
+    fn new(device: Arc<Device>) -> Self {
+        Self {
+            device,
+            connection: Connection::default(),
+        }
+    }
+}
+
+impl IfMatch {
+    /// Reads a header: quoted or not, weak or not, `*` or `"*"`.
+    pub fn parse(header: &str) -> Self {
+        let header = header.trim();
+        let tag = header
+            .strip_prefix("W/")
+            .unwrap_or(header)
+            .trim_matches('"');
+        if tag == "*" {
+            Self::Any
+        } else {
+            Self::Etag(tag.to_owned())
+        }
+    }
+
+    fn check(&self, device: &Device) -> Result<(), RegistryError> {
+        match self {
+            Self::Etag(etag) if *etag != device.etag => Err(RegistryError::PreconditionFailed {
+                existing: device.etag.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Names and keys that nobody can guess: the only place that asks the system for randomness.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use drawspan_hub::SymmetricKey;
+use drawspan_hub::key::InvalidKey;
+
+use crate::model::device::Fresh;
+
+/// Bytes of a key that the hub makes.
+const KEY_BYTES: usize = 32;
+/// 100 ns steps from the year 1 to 1970: the hub's generation ids look like .NET's ticks.
+const TICKS_TO_1970: u64 = 621_355_968_000_000_000;
+
+/// Why there is no randomness.
+#[derive(Debug, thiserror::Error)]
+pub enum NoRandomness {
+    /// The system has none.
+    #[error("the system gives no random bytes: {0}")]
+    System(getrandom::Error),
+    /// Cannot happen: the length is fixed.
+    #[error(transparent)]
+    Key(#[from] InvalidKey),
+}
+
+/// A key of the length that the hub uses.
+pub(crate) fn key() -> Result<SymmetricKey, NoRandomness> {
+    Ok(SymmetricKey::from_bytes(&bytes::<KEY_BYTES>()?)?)
+}
+
+/// What a change of a device may need.
+pub(crate) fn fresh(now_unix_ms: u64) -> Result<Fresh, NoRandomness> {
+    let [a, b, etag @ ..] = bytes::<8>()?;
+    let ticks =
+        TICKS_TO_1970 + now_unix_ms * 10_000 + u64::from(u16::from_le_bytes([a, b])) % 10_000;
+    Ok(Fresh {
+        generation_id: ticks.to_string().into(),
+        etag: STANDARD.encode(etag),
+        primary: key()?,
+        secondary: key()?,
+    })
+}
+
+/// 32 hex digits.
+pub(crate) fn hex() -> Result<String, NoRandomness> {
+    Ok(format!("{:032x}", u128::from_le_bytes(bytes()?)))
+}
+
+fn bytes<const LEN: usize>() -> Result<[u8; LEN], NoRandomness> {
+    let mut bytes = [0; LEN];
+    getrandom::fill(&mut bytes).map_err(NoRandomness::System)?;
+    Ok(bytes)
+}

@@ -1,0 +1,102 @@
+//! The registry on disk: SQLite, written by one thread that puts waiting changes into one transaction.
+
+mod schema;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::path::{Path, PathBuf};
+
+use drawspan_hub::HostName;
+use rusqlite::Connection;
+
+use crate::model::device::Device;
+pub(crate) use writer::{Slot, Store};
+
+/// Why the registry cannot be stored or loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite refused.
+    #[error("cannot {doing} the registry at {}: {cause}", path.display())]
+    Sqlite {
+        /// What was tried.
+        doing: &'static str,
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        cause: rusqlite::Error,
+    },
+    /// Written by a later version.
+    #[error("the registry at {} has format {found}, this version reads format {readable}", path.display())]
+    Foreign {
+        /// The database file.
+        path: PathBuf,
+        /// Format found.
+        found: i64,
+        /// Format that can be read.
+        readable: i64,
+    },
+    /// A stored device makes no sense.
+    #[error("the registry at {} holds a device that cannot be read: {what}", path.display())]
+    Device {
+        /// The database file.
+        path: PathBuf,
+        /// Which field of which device.
+        what: String,
+    },
+    /// The writing thread is gone: it failed earlier, or the emulator is stopping.
+    #[error("the registry is not being written any more")]
+    Closed,
+    /// The system gave no thread.
+    #[error("no thread for the registry: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+/// The database before the writing thread has it.
+#[derive(Debug)]
+pub(crate) struct Database {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Database {
+    /// Opens or creates the file.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let failed = |cause| StoreError::Sqlite {
+            doing: "open",
+            path: path.to_path_buf(),
+            cause,
+        };
+        let connection = Connection::open(path).map_err(failed)?;
+        schema::prepare(&connection, path)?;
+        Ok(Self {
+            connection,
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// All devices of a hub.
+    pub(crate) fn devices(&self, hub: &HostName) -> Result<Vec<Device>, StoreError> {
+        schema::load(&self.connection, hub, &self.path)
+    }
+
+    /// A value kept under `name`, for all hubs.
+    pub(crate) fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        schema::setting(&self.connection, name).map_err(|cause| self.failed("read", cause))
+    }
+
+    /// Keeps `value` under `name`.
+    pub(crate) fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        schema::set_setting(&self.connection, name, value)
+            .map_err(|cause| self.failed("write", cause))
+    }
+
+    fn failed(&self, doing: &'static str, cause: rusqlite::Error) -> StoreError {
+        StoreError::Sqlite {
+            doing,
+            path: self.path.clone(),
+            cause,
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Tables, and devices as rows.
+
+use std::path::Path;
+
+use drawspan_hub::{DeviceId, HostName, SymmetricKey};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::StoreError;
+use crate::model::device::{Authentication, Device, DeviceStatus};
+use crate::model::registry::Change;
+
+/// Raised with every change of the tables.
+const FORMAT: i64 = 1;
+
+const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS device (
+        hub TEXT NOT NULL,
+        id TEXT NOT NULL,
+        generation_id TEXT NOT NULL,
+        etag TEXT NOT NULL,
+        enabled INTEGER NOT NULL,
+        status_reason TEXT,
+        status_updated_unix_ms INTEGER,
+        authentication TEXT NOT NULL,
+        first_credential TEXT,
+        second_credential TEXT,
+        iot_edge INTEGER NOT NULL,
+        PRIMARY KEY (hub, id)
+    ) WITHOUT ROWID;
+";
+
+const SAS: &str = "sas";
+const SELF_SIGNED: &str = "selfSigned";
+const CERTIFICATE_AUTHORITY: &str = "certificateAuthority";
+const NONE: &str = "none";
+
+/// Makes the file ready: fast and safe against the end of the process (not of the machine: a second may be lost).
+pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let failed = |cause| StoreError::Sqlite {
+        doing: "prepare",
+        path: path.to_path_buf(),
+        cause,
+    };
+    let found: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(failed)?;
+    if found > FORMAT {
+        return Err(StoreError::Foreign {
+            path: path.to_path_buf(),
+            found,
+            readable: FORMAT,
+        });
+    }
+    connection
+        .query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
+        .and_then(|()| connection.execute_batch("PRAGMA synchronous = NORMAL"))
+        .and_then(|()| connection.execute_batch(TABLES))
+        .and_then(|()| connection.pragma_update(None, "user_version", FORMAT))
+        .map_err(failed)
+}
+
+pub(super) fn load(
+    connection: &Connection,
+    hub: &HostName,
+    path: &Path,
+) -> Result<Vec<Device>, StoreError> {
+    let failed = |cause| StoreError::Sqlite {
+        doing: "read",
+        path: path.to_path_buf(),
+        cause,
+    };
+    let mut select = connection
+        .prepare(
+            "SELECT id, generation_id, etag, enabled, status_reason, status_updated_unix_ms, authentication,
+                    first_credential, second_credential, iot_edge
+             FROM device WHERE hub = ?1",
+        )
+        .map_err(failed)?;
+    let mut rows = select.query([hub.as_str()]).map_err(failed)?;
+    let mut devices = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let id: String = row.get(0).map_err(failed)?;
+        let device = read(row, &id).map_err(failed)?;
+        let what = || format!("`{id}` of {hub}");
+        devices.push(device.ok_or_else(|| StoreError::Device {
+            path: path.to_path_buf(),
+            what: what(),
+        })?);
+    }
+    Ok(devices)
+}
+
+/// `None` if the row makes no sense.
+fn read(row: &Row<'_>, id: &str) -> rusqlite::Result<Option<Device>> {
+    let (first, second): (Option<String>, Option<String>) = (row.get(7)?, row.get(8)?);
+    let key = |text: Option<String>| text.and_then(|text| SymmetricKey::from_base64(&text).ok());
+    let kind: String = row.get(6)?;
+    let authentication = match kind.as_str() {
+        SAS => key(first)
+            .zip(key(second))
+            .map(|(primary, secondary)| Authentication::Sas { primary, secondary }),
+        SELF_SIGNED => first.map(|primary| Authentication::SelfSigned {
+            primary,
+            secondary: second,
+        }),
+        CERTIFICATE_AUTHORITY => Some(Authentication::CertificateAuthority),
+        NONE => Some(Authentication::None),
+        _ => None,
+    };
+    let (Ok(id), Some(authentication)) = (DeviceId::parse(id), authentication) else {
+        return Ok(None);
+    };
+    let updated: Option<i64> = row.get(5)?;
+    Ok(Some(Device {
+        id,
+        generation_id: row.get::<_, String>(1)?.into(),
+        etag: row.get(2)?,
+        status: if row.get(3)? {
+            DeviceStatus::Enabled
+        } else {
+            DeviceStatus::Disabled
+        },
+        status_reason: row.get(4)?,
+        status_updated_unix_ms: updated.and_then(|ms| u64::try_from(ms).ok()),
+        authentication,
+        iot_edge: row.get(9)?,
+    }))
+}
+
+pub(super) fn apply(
+    connection: &Connection,
+    hub: &HostName,
+    change: &Change,
+) -> rusqlite::Result<()> {
+    match change {
+        Change::Put(device) => put(connection, hub, device),
+        Change::Delete(id) => connection
+            .prepare_cached("DELETE FROM device WHERE hub = ?1 AND id = ?2")?
+            .execute([hub.as_str(), id.as_str()])
+            .map(drop),
+    }
+}
+
+fn put(connection: &Connection, hub: &HostName, device: &Device) -> rusqlite::Result<()> {
+    let (kind, first, second) = match &device.authentication {
+        Authentication::Sas { primary, secondary } => {
+            (SAS, Some(primary.to_base64()), Some(secondary.to_base64()))
+        }
+        Authentication::SelfSigned { primary, secondary } => {
+            (SELF_SIGNED, Some(primary.clone()), secondary.clone())
+        }
+        Authentication::CertificateAuthority => (CERTIFICATE_AUTHORITY, None, None),
+        Authentication::None => (NONE, None, None),
+    };
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO device VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute(params![
+            hub.as_str(),
+            device.id.as_str(),
+            &*device.generation_id,
+            device.etag,
+            device.status == DeviceStatus::Enabled,
+            device.status_reason,
+            device
+                .status_updated_unix_ms
+                .and_then(|ms| i64::try_from(ms).ok()),
+            kind,
+            first,
+            second,
+            device.iot_edge,
+        ])
+        .map(drop)
+}
+
+pub(super) fn setting(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    connection
+        .query_row("SELECT value FROM setting WHERE name = ?1", [name], |row| {
+            row.get(0)
+        })
+        .optional()
+}
+
+pub(super) fn set_setting(
+    connection: &Connection,
+    name: &str,
+    value: &str,
+) -> rusqlite::Result<()> {
+    connection
+        .execute(
+            "INSERT OR REPLACE INTO setting VALUES (?1, ?2)",
+            [name, value],
+        )
+        .map(drop)
+}

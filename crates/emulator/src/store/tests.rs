@@ -1,0 +1,233 @@
+use std::sync::Arc;
+
+use drawspan_hub::{DeviceId, HostName, SymmetricKey};
+
+use super::{Database, Store, StoreError};
+use crate::model::device::{Authentication, Device, DeviceStatus};
+use crate::model::registry::Change;
+use crate::random;
+
+fn hub(name: &str) -> HostName {
+    HostName::parse(name).unwrap()
+}
+
+fn device(id: &str, authentication: Authentication) -> Arc<Device> {
+    Arc::new(Device {
+        id: DeviceId::parse(id).unwrap(),
+        generation_id: "638000000000000000".into(),
+        etag: "AbCd".into(),
+        status: DeviceStatus::Disabled,
+        status_reason: Some("lost".into()),
+        status_updated_unix_ms: Some(1_700_000_000_000),
+        authentication,
+        iot_edge: true,
+    })
+}
+
+fn sas() -> Authentication {
+    let key = |byte| SymmetricKey::from_bytes(&[byte; 32]).unwrap();
+    Authentication::Sas {
+        primary: key(1),
+        secondary: key(2),
+    }
+}
+
+#[tokio::test]
+async fn devices_come_back_as_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registry.db");
+    let all = [
+        device("a%#?'", sas()),
+        device(
+            "b",
+            Authentication::SelfSigned {
+                primary: "AA".into(),
+                secondary: None,
+            },
+        ),
+        device("c", Authentication::CertificateAuthority),
+        device("d", Authentication::None),
+    ];
+    let store = Store::start(Database::open(&path).unwrap()).unwrap();
+    let changes = all.iter().cloned().map(Change::Put).collect();
+    store
+        .slot()
+        .await
+        .unwrap()
+        .send(hub("one.test"), changes)
+        .wait()
+        .await
+        .unwrap();
+    let elsewhere = vec![Change::Put(device("a%#?'", Authentication::None))];
+    store
+        .slot()
+        .await
+        .unwrap()
+        .send(hub("two.test"), elsewhere)
+        .wait()
+        .await
+        .unwrap();
+    // Not closed: what was waited for is there for whoever opens the file next.
+    let found = Database::open(&path)
+        .unwrap()
+        .devices(&hub("one.test"))
+        .unwrap();
+    assert_eq!(
+        format!("{found:?}"),
+        format!("{:?}", all.iter().map(Arc::as_ref).collect::<Vec<_>>())
+    );
+    assert_eq!(
+        Database::open(&path)
+            .unwrap()
+            .devices(&hub("two.test"))
+            .unwrap()
+            .len(),
+        1
+    );
+    let Authentication::Sas { secondary, .. } = &found[0].authentication else {
+        panic!("{found:?}")
+    };
+    assert_eq!(
+        secondary.to_base64(),
+        SymmetricKey::from_bytes(&[2; 32]).unwrap().to_base64()
+    );
+    store.close();
+}
+
+#[tokio::test]
+async fn changes_are_written_in_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registry.db");
+    let store = Store::start(Database::open(&path).unwrap()).unwrap();
+    let mut last = None;
+    for number in 0..500 {
+        let change = match number % 3 {
+            2 => Change::Delete(DeviceId::parse("a").unwrap()),
+            _ => Change::Put(device("a", sas())),
+        };
+        last = Some(
+            store
+                .slot()
+                .await
+                .unwrap()
+                .send(hub("one.test"), vec![change]),
+        );
+    }
+    last.unwrap().wait().await.unwrap();
+    assert_eq!(
+        Database::open(&path)
+            .unwrap()
+            .devices(&hub("one.test"))
+            .unwrap()
+            .len(),
+        1,
+        "499 is a put"
+    );
+    store.close();
+}
+
+#[tokio::test]
+async fn closing_writes_what_was_handed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registry.db");
+    let store = Store::start(Database::open(&path).unwrap()).unwrap();
+    drop(
+        store
+            .slot()
+            .await
+            .unwrap()
+            .send(hub("one.test"), vec![Change::Put(device("a", sas()))]),
+    );
+    store.close();
+    assert_eq!(
+        Database::open(&path)
+            .unwrap()
+            .devices(&hub("one.test"))
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_write_that_fails_is_the_last_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registry.db");
+    let database = Database::open(&path).unwrap();
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch("DROP TABLE device")
+        .unwrap();
+    let store = Store::start(database).unwrap();
+    let put = || vec![Change::Put(device("a", sas()))];
+    let error = store
+        .slot()
+        .await
+        .unwrap()
+        .send(hub("one.test"), put())
+        .wait()
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, StoreError::Sqlite { doing: "write", .. }),
+        "{error}"
+    );
+    let error = match store.slot().await {
+        Ok(slot) => slot.send(hub("one.test"), put()).wait().await.unwrap_err(),
+        Err(error) => error,
+    };
+    assert!(matches!(error, StoreError::Closed), "{error}");
+    store.close();
+}
+
+#[test]
+fn a_later_format_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registry.db");
+    drop(Database::open(&path).unwrap());
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 2)
+        .unwrap();
+    let error = Database::open(&path).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            StoreError::Foreign {
+                found: 2,
+                readable: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_row_that_makes_no_sense_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registry.db");
+    let database = Database::open(&path).unwrap();
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let row = "INSERT INTO device VALUES ('one.test','x','1','e',1,NULL,NULL,'sas','not a key','either',0)";
+    connection.execute_batch(row).unwrap();
+    let error = database.devices(&hub("one.test")).unwrap_err();
+    assert!(error.to_string().contains("`x` of one.test"), "{error}");
+}
+
+#[test]
+fn settings_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registry.db");
+    let key = random::key().unwrap().to_base64();
+    let database = Database::open(&path).unwrap();
+    assert_eq!(database.setting("policy-key").unwrap(), None);
+    database.set_setting("policy-key", &key).unwrap();
+    assert_eq!(
+        Database::open(&path)
+            .unwrap()
+            .setting("policy-key")
+            .unwrap(),
+        Some(key)
+    );
+}
