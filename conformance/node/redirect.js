@@ -38,7 +38,7 @@ function receiverError(address, password) {
     });
     container.on('receiver_error', (context) => resolve(context.receiver.error));
     container.on('message', () => reject(new Error('a message instead of a redirect')));
-    container.on('connection_error', (context) => resolve(context.connection.error));
+    container.on('connection_error', (context) => resolve(context.error ?? context.connection.error));
     container.on('disconnected', (context) => (opened ? reject : resolve)(context.error ?? new Error('disconnected')));
     container.on('rejected', () => reject(new Error('rejected')));
     container.on('error', (error) => resolve(error));
