@@ -1,2 +1,11 @@
 //! Entry point of the `drawspan` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    drawspan::cli::main()
+}

@@ -1,0 +1,63 @@
+//! The ceiling of benchmarks: the API as it is, with devices that accept everything at once.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use drawspan_hub::{DeviceId, Telemetry};
+use tokio::time::Instant;
+
+use super::{block_on, failed, log, misused, signals};
+use crate::config::{Mistakes, connect, serve};
+use crate::devices::{Devices, SendError};
+use crate::http::api::Api;
+use crate::http::auth::ApiKeys;
+use crate::http::server;
+use crate::limits::REQUEST_TIMEOUT_S;
+
+/// Devices that accept every message at once.
+#[derive(Debug, Clone, Copy)]
+pub struct AnswerAtOnce;
+
+impl Devices for AnswerAtOnce {
+    async fn send(&self, _: DeviceId, _: Telemetry, _: Instant) -> Result<(), SendError> {
+        Ok(())
+    }
+}
+
+/// Flags of `bench-ceiling`.
+#[derive(Args)]
+pub struct CeilingArgs {
+    /// Where to listen for HTTP
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: String,
+    /// Key that callers send in the header x-api-key
+    #[arg(long, value_name = "KEY")]
+    api_key: String,
+}
+
+pub(super) fn run(args: &CeilingArgs) -> ExitCode {
+    let mut mistakes = Mistakes::default();
+    let address = mistakes.keep("--listen", connect::parse_address(&args.listen));
+    serve::check_api_key(&mut mistakes, &args.api_key);
+    let (Some(address), []) = (address, mistakes.lines()) else {
+        return misused(&mistakes);
+    };
+    log::start("info");
+    let api_keys = ApiKeys::new([args.api_key.as_str()]);
+    block_on(async move {
+        let timeout = Duration::from_secs(REQUEST_TIMEOUT_S);
+        match server::bind(address) {
+            Ok(listener) => {
+                if let Ok(address) = listener.local_addr() {
+                    println!("listening on http://{address}");
+                }
+                println!("ready");
+                let api = Api::new(AnswerAtOnce, api_keys, timeout);
+                server::serve(listener, api, signals::shutdown(), Duration::from_secs(1)).await;
+                ExitCode::SUCCESS
+            }
+            Err(error) => failed(format_args!("cannot listen on {address}: {error}")),
+        }
+    })
+}

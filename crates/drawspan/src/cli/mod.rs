@@ -1,0 +1,80 @@
+//! The command line, and what each subcommand runs.
+
+pub mod ceiling;
+
+mod load;
+mod log;
+mod signals;
+mod term;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::config::EXIT_USAGE;
+
+#[derive(Parser)]
+#[command(name = "drawspan", version, about, max_term_width = 110, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Send telemetry as fast as told, and say what came of it
+    #[command(after_help = load::EXAMPLES)]
+    Load(crate::load::LoadArgs),
+    /// The same HTTP API with devices that answer at once: what the bridge is measured against
+    #[command(hide = true)]
+    BenchCeiling(ceiling::CeilingArgs),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  drawspan dev                      bridge, local hub and sample devices; nothing to configure
+  drawspan serve --help             the bridge, in front of a real hub or the emulator
+  drawspan emulator --help          a local IoT hub for the official SDKs";
+
+/// Runs the command line of this process. Exit codes: 0 done, 1 failed, 64 not understood.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+                _ => ExitCode::from(EXIT_USAGE),
+            };
+        }
+    };
+    match cli.command {
+        Command::Load(args) => load::run(&args),
+        Command::BenchCeiling(args) => ceiling::run(&args),
+    }
+}
+
+/// Runs `work` on a runtime with a thread per core.
+fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => failed(format_args!("cannot start: {error}")),
+    }
+}
+
+/// Says why, and fails.
+fn failed(why: impl std::fmt::Display) -> ExitCode {
+    eprintln!("drawspan: {why}");
+    ExitCode::FAILURE
+}
+
+/// Says what is wrong with the configuration.
+fn misused(mistakes: &crate::config::Mistakes) -> ExitCode {
+    eprint!("drawspan: {mistakes}");
+    ExitCode::from(EXIT_USAGE)
+}

@@ -1,0 +1,15 @@
+//! The HTTP API and the server that carries it.
+//!
+//! A request passes: path made canonical → API key → route → handler → response or [`problem::Problem`]. There is no
+//! middleware: the telemetry route is the hot path of the product.
+
+pub mod api;
+pub mod auth;
+pub mod problem;
+pub mod server;
+
+mod body;
+mod envelope;
+mod path;
+mod refusal;
+mod telemetry;

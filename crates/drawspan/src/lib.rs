@@ -1,0 +1,14 @@
+//! Drawspan, a device bridge for Azure IoT Hub: HTTP in, one Azure IoT identity per device out.
+//!
+//! * [`cli`]: the command line, and what each subcommand runs.
+//! * [`config`]: flags and environment as one valid value.
+//! * [`http`]: the API, and the server that carries it.
+//! * [`devices`]: what the API needs of whoever holds the device connections.
+//! * [`load`]: a load generator that keeps an honest ledger.
+
+pub mod cli;
+pub mod config;
+pub mod devices;
+pub mod http;
+pub mod limits;
+pub mod load;

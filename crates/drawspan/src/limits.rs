@@ -1,0 +1,44 @@
+//! Every bound of this crate that is not a limit of the hub. Units are in the names.
+
+/// Largest HTTP request body that is read. A message of the hub's 262,144 bytes fits with its envelope, escapes and white space.
+pub const MAX_BODY_BYTES: usize = 524_288;
+/// How much of a body that will not be used is still read, so that its sender sees our answer instead of a reset.
+pub const MAX_DISCARDED_BODY_BYTES: usize = 4 * 1_048_576;
+/// How long such a body is read at most.
+pub const DISCARD_TIMEOUT_MS: u64 = 2_000;
+/// Longest request path, query included.
+pub const MAX_URI_BYTES: usize = 4_096;
+/// Request line and headers together; beyond it hyper answers 431. (hyper itself takes 100 headers.)
+pub const MAX_HEAD_BYTES: usize = 65_536;
+/// How long a connection may take to send a request's head; also how long it may stay idle.
+pub const HEAD_TIMEOUT_MS: u64 = 60_000;
+/// HTTP connections open at the same time. One costs about 20 KB.
+pub const MAX_CONNECTIONS: usize = 10_000;
+/// Connections beyond [`MAX_CONNECTIONS`] that are being told so at the same time; more are closed without a word.
+pub const MAX_REFUSALS: usize = 64;
+/// Connections the kernel completes ahead of us. A short queue stalls a burst of callers for seconds.
+pub const LISTEN_BACKLOG: i32 = 4_096;
+/// Pause after the system had no socket to give.
+pub const ACCEPT_PAUSE_MS: u64 = 100;
+/// What `Retry-After` says when nobody knows better.
+pub const RETRY_AFTER_S: u64 = 5;
+
+/// Default, least and most seconds that a request may take.
+pub const REQUEST_TIMEOUT_S: u64 = 30;
+/// Most seconds that a request may be configured to take.
+pub const MAX_REQUEST_TIMEOUT_S: u64 = 300;
+/// Most devices per second that may be configured to connect.
+pub const MAX_CONNECT_RATE: u32 = 100_000;
+/// Longest API key in bytes.
+pub const MAX_API_KEY_BYTES: usize = 512;
+/// Largest file of certificates that is read.
+pub const MAX_CA_FILE_BYTES: u64 = 1_048_576;
+
+/// What a load connection waits for an answer, beyond the server's own deadline.
+pub const LOAD_GRACE_S: u64 = 1;
+/// Load connections being opened at the same time.
+pub const MAX_OPENING_LOAD_CONNECTIONS: usize = 128;
+/// Finished requests waiting to be written to the ledger.
+pub const LEDGER_QUEUE: usize = 65_536;
+/// Largest answer body a load connection reads before it gives the connection up.
+pub const MAX_ANSWER_BYTES: usize = 65_536;
