@@ -46,6 +46,9 @@ impl Workspace {
             .args(arguments)
             .current_dir(&self.root)
             .env("CARGO_TARGET_DIR", &self.target);
+        if self.ci {
+            command.env("CI", "true");
+        }
         command
     }
 

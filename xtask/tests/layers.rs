@@ -13,7 +13,7 @@ use metadata::Metadata;
 const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     (
         "drawspan",
-        &["bridge", "client", "emulator", "hub", "store"],
+        &["bridge", "client", "emulator", "hub", "net", "store"],
         &[],
     ),
     ("drawspan-client", &["amqp", "hub", "net"], &["emulator"]),
