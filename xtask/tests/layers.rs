@@ -10,12 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use metadata::Metadata;
 
 /// Crate · what it may use · what its tests may use besides.
+#[rustfmt::skip] // one crate per line
 const MAY_USE: &[(&str, &[&str], &[&str])] = &[
-    (
-        "drawspan",
-        &["bridge", "client", "emulator", "hub", "net", "store"],
-        &[],
-    ),
+    ("drawspan", &["bridge", "client", "emulator", "hub", "net", "store"], &[]),
     ("drawspan-client", &["amqp", "hub", "net"], &["emulator"]),
     ("drawspan-emulator", &["amqp", "hub", "net"], &[]),
     ("drawspan-net", &["amqp"], &[]),
