@@ -362,7 +362,8 @@ impl Device {
             State::Queued | State::Waiting { .. } | State::Yielded { .. } => self.enter_idle(),
             State::Connecting | State::Connected { .. } => {
                 self.state = State::Closing;
-                Effect::Close { epoch: self.epoch }.into()
+                let close = Effect::Close { epoch: self.epoch };
+                self.show(DISABLED).then(close.into())
             }
         }
     }
@@ -372,12 +373,8 @@ impl Device {
         self.how = How::USUAL;
         self.trouble.forget_failures();
         // A device that never tried has no status to change.
-        let disabled = (
-            ConnectionStatus::Disabled,
-            ConnectionStatusReason::ClientClose,
-        );
         match self.status {
-            Some(_) => self.show(disabled),
+            Some(_) => self.show(DISABLED),
             None => Effects::NONE,
         }
     }
@@ -428,6 +425,12 @@ impl Device {
         Effect::StatusChanged { status, reason }.into()
     }
 }
+
+/// The public words of a device that nothing wants.
+const DISABLED: (ConnectionStatus, ConnectionStatusReason) = (
+    ConnectionStatus::Disabled,
+    ConnectionStatusReason::ClientClose,
+);
 
 impl From<&Failure> for Why {
     fn from(failure: &Failure) -> Self {
