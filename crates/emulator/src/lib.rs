@@ -1,9 +1,40 @@
 //! A local Azure IoT Hub that unmodified official SDKs can talk to: library and command.
+//!
+//! [`Emulator::start`] serves one or more hubs from one process, with a certificate authority of its own, and returns
+//! when all ports accept. State is kept in memory or in a directory. [`cli`] is the same as a command.
+//!
+//! * [`model`]: the hub as a value (registry, policies, access, consumer groups).
+//! * [`log`]: telemetry in append-only, checksummed segments.
+//! * [`Hub`]: one running hub, as the protocol heads see it; one folder per protocol.
+//!
+//! Nothing here knows how our own device client works: official SDKs judge what is right.
 
+mod amqps;
+mod announcement;
 mod ca;
+pub mod cli;
 mod clock;
+mod config;
+mod emulator;
+mod https;
+mod hub;
+mod hub_set;
 pub mod limits;
 pub mod log;
 pub mod model;
 mod random;
+mod server;
+mod state;
 mod store;
+mod tail;
+
+pub use ca::{CA_FILE, CaError};
+pub use config::{
+    AMQPS_PORT, Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED, MQTTS_PORT, Mistake, Ports,
+};
+pub use emulator::{Addresses, Emulator, Running, StartError};
+pub use hub::{ChangeError, Hub};
+pub use hub_set::{HubSet, Served};
+pub use random::NoRandomness;
+pub use state::StateError;
+pub use store::StoreError;

@@ -11,7 +11,7 @@ use drawspan_hub::HostName;
 use rusqlite::Connection;
 
 use crate::model::device::Device;
-pub(crate) use writer::{Slot, Store};
+pub(crate) use writer::Store;
 
 /// Why the registry cannot be stored or loaded.
 #[derive(Debug, thiserror::Error)]

@@ -15,13 +15,14 @@ use crate::model::registry::Change;
 /// The way to the writing thread.
 #[derive(Debug)]
 pub(crate) struct Store {
-    queue: mpsc::Sender<Job>,
+    /// `None` once closed.
+    queue: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// A place in the writing thread's queue.
 #[derive(Debug)]
-pub(crate) struct Slot<'a>(mpsc::Permit<'a, Job>);
+pub(crate) struct Slot(mpsc::OwnedPermit<Job>);
 
 /// A write that is under way.
 #[derive(Debug)]
@@ -42,32 +43,43 @@ impl Store {
             .spawn(move || run(database, jobs))
             .map_err(StoreError::Thread)?;
         Ok(Self {
-            queue,
+            queue: Mutex::new(Some(queue)),
             thread: Mutex::new(Some(thread)),
         })
     }
 
     /// Waits for a place in the queue. Taken before the registry changes, so that a full queue holds changes back.
-    pub(crate) async fn slot(&self) -> Result<Slot<'_>, StoreError> {
-        self.queue
-            .reserve()
-            .await
-            .map(Slot)
-            .map_err(|_| StoreError::Closed)
+    pub(crate) async fn slot(&self) -> Result<Slot, StoreError> {
+        let queue = self
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let slot = queue.ok_or(StoreError::Closed)?.reserve_owned().await;
+        slot.map(Slot).map_err(|_| StoreError::Closed)
     }
 
-    /// Waits until everything is written; nothing more is taken. Blocks.
-    pub(crate) fn close(self) {
-        let Self { queue, thread } = self;
-        drop(queue);
-        if let Some(thread) = thread.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    /// Takes nothing more, and waits until everything that was handed over is written. Blocks.
+    pub(crate) fn close(&self) {
+        drop(
+            self.queue
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread {
             // A panic there was reported by the thread itself.
             let _ = thread.join();
         }
     }
 }
 
-impl Slot<'_> {
+impl Slot {
     /// Hands changes over, to be written together. Changes are written in the order of these calls.
     pub(crate) fn send(self, hub: HostName, changes: Vec<Change>) -> Written {
         let (done, written) = oneshot::channel();

@@ -1,0 +1,100 @@
+//! What a user is told at start.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::config::Config;
+use crate::emulator::Addresses;
+use crate::hub::Hub;
+use crate::hub_set::HubSet;
+
+/// The whole text; its last line is `ready`. Holds keys: it is for the terminal, not for a log.
+pub(crate) fn text(config: &Config, hubs: &HubSet, addresses: Addresses, ca: &Path) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = write(&mut text, config, hubs, addresses, ca);
+    text
+}
+
+fn write(
+    out: &mut String,
+    config: &Config,
+    hubs: &HubSet,
+    addresses: Addresses,
+    ca: &Path,
+) -> std::fmt::Result {
+    for hub in hubs.hubs() {
+        write_hub(out, config, hub)?;
+    }
+    writeln!(
+        out,
+        "amqps  {}  (TLS handshake only: AMQP is not served yet)",
+        addresses.amqps
+    )?;
+    write!(out, "https  {}", addresses.https)?;
+    if addresses.https_moved {
+        write!(out, "  (443 is not permitted here)")?;
+    }
+    writeln!(out)?;
+    writeln!(out, "mqtts  not served yet")?;
+    if config.dps_name.is_some() {
+        writeln!(out, "dps    not served yet")?;
+    }
+    match &config.state {
+        Some(_) => writeln!(out, "state  {}", ca.parent().unwrap_or(ca).display())?,
+        None => writeln!(out, "state  in memory; --state DIR keeps it")?,
+    }
+    write_trust(out, config, ca)?;
+    writeln!(out, "\nready")
+}
+
+fn write_hub(out: &mut String, config: &Config, hub: &Hub) -> std::fmt::Result {
+    writeln!(out, "IoT hub {}", hub.host())?;
+    for connection in hub.connection_strings() {
+        writeln!(
+            out,
+            "  {:<12} {}",
+            connection.policy,
+            connection.to_secret_string()
+        )?;
+    }
+    writeln!(
+        out,
+        "  {:<12} {}",
+        "Event Hubs",
+        hub.event_hubs_connection_string()
+    )?;
+    for connection in config
+        .devices
+        .iter()
+        .filter_map(|id| hub.device_connection_string(id))
+    {
+        let label = format!("device {}", connection.device_id);
+        writeln!(out, "  {label:<12} {}", connection.to_secret_string())?;
+    }
+    writeln!(out)
+}
+
+fn write_trust(out: &mut String, config: &Config, ca: &Path) -> std::fmt::Result {
+    let ca = ca.display();
+    writeln!(out, "\nClients must trust this emulator's own authority:")?;
+    writeln!(out, "  Node             NODE_EXTRA_CA_CERTS={ca}")?;
+    writeln!(out, "  Python requests  REQUESTS_CA_BUNDLE={ca}")?;
+    writeln!(out, "  OpenSSL          SSL_CERT_FILE={ca}")?;
+    writeln!(out, "  curl             --cacert {ca}")?;
+    writeln!(
+        out,
+        "Official SDKs connect to the name in the connection string, always at 5671 (AMQP), 8883 (MQTT) and 443"
+    )?;
+    writeln!(
+        out,
+        "(REST, WebSocket). The name must lead here, for instance by this line in /etc/hosts:"
+    )?;
+    let address = if config.bind.is_unspecified() {
+        "127.0.0.1".to_owned()
+    } else {
+        config.bind.to_string()
+    };
+    let names: Vec<String> = config.names().iter().map(ToString::to_string).collect();
+    writeln!(out, "  {address} {}", names.join(" "))
+}

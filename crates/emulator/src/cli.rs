@@ -1,0 +1,214 @@
+//! The command line of `drawspan emulator`.
+
+use std::io::{self, Write as _};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use drawspan_hub::{DeviceId, HostName, SymmetricKey};
+
+use crate::config::{AMQPS_PORT, Config, MQTTS_PORT, Mistake};
+use crate::emulator::{Emulator, StartError};
+use crate::tail;
+
+const DEFAULT_HUB: &str = "localhost";
+
+const EXAMPLES: &str = "\
+Examples:
+  A hub named localhost with one device, forgotten at the end:
+    drawspan emulator --device sensor-1
+
+  A hub that keeps its devices and messages, and a line per message that arrives:
+    drawspan emulator --hub contoso.azure-devices.net --state ./emulator --tail
+
+  Any port, for tests that run side by side:
+    drawspan emulator --amqps-port 0 --https-port 0";
+
+/// A local IoT hub for official Azure IoT SDKs.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct EmulatorArgs {
+    /// DNS name of a hub, repeatable [default: localhost]
+    #[arg(long = "hub", value_name = "NAME")]
+    hubs: Vec<String>,
+    /// DNS name of the provisioning service; in the certificate, not served yet
+    #[arg(long, value_name = "NAME")]
+    dps_name: Option<String>,
+    /// Id scope of the provisioning service; not used yet
+    #[arg(long, value_name = "SCOPE")]
+    id_scope: Option<String>,
+    /// Key of the enrollment group; devices created by --device get the keys that are derived from it
+    #[arg(
+        long,
+        value_name = "BASE64",
+        env = "DRAWSPAN_GROUP_KEY",
+        hide_env_values = true
+    )]
+    group_key: Option<String>,
+    /// Key of all policies (iothubowner, service, device, …) [default: a new one, kept with --state]
+    #[arg(
+        long,
+        value_name = "BASE64",
+        env = "DRAWSPAN_POLICY_KEY",
+        hide_env_values = true
+    )]
+    policy_key: Option<String>,
+    /// Folder for devices, messages and the certificate authority; without it all is forgotten at the end
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Address to listen at
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
+    bind: String,
+    /// Port of AMQP over TLS, 0 for any; SDKs use 5671
+    #[arg(long, value_name = "PORT", default_value_t = AMQPS_PORT)]
+    amqps_port: u16,
+    /// Port of MQTT over TLS; not served yet
+    #[arg(long, value_name = "PORT", default_value_t = MQTTS_PORT)]
+    mqtts_port: u16,
+    /// Port of HTTPS, 0 for any; SDKs use 443 [default: 443, or 8443 where 443 is not permitted]
+    #[arg(long, value_name = "PORT")]
+    https_port: Option<u16>,
+    /// Device to create on every hub, repeatable
+    #[arg(long = "device", value_name = "ID")]
+    devices: Vec<String>,
+    /// Print a line for every message that reaches a hub
+    #[arg(long)]
+    tail: bool,
+}
+
+/// Everything that is wrong with a command line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct InvalidArgs(pub Vec<String>);
+
+/// Why the command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The command line is wrong.
+    #[error(transparent)]
+    Args(#[from] InvalidArgs),
+    /// The emulator did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The terminal, or what took its place, is gone.
+    #[error("cannot print: {0}")]
+    Print(#[source] io::Error),
+    /// The system gives no signals.
+    #[error("cannot wait for Ctrl-C: {0}")]
+    Signal(#[source] io::Error),
+}
+
+/// Runs `drawspan emulator` until it is interrupted or terminated.
+///
+/// # Errors
+/// When the command line is wrong or the emulator does not start.
+pub async fn run(args: EmulatorArgs) -> Result<(), CommandError> {
+    let tails = args.tail;
+    let config = args.into_config()?;
+    let mut interrupted = Interrupted::new().map_err(CommandError::Signal)?;
+    let running = Emulator::start(config).await?;
+    let tail = tails.then(|| tail::print(running.hubs()));
+    let mut out = io::stdout().lock();
+    out.write_all(running.announcement().as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(CommandError::Print)?;
+    drop(out);
+    interrupted.wait().await;
+    drop(tail);
+    running.shutdown().await;
+    Ok(())
+}
+
+impl EmulatorArgs {
+    /// The configuration that is meant.
+    ///
+    /// # Errors
+    /// Everything that is wrong, not only the first.
+    pub fn into_config(self) -> Result<Config, InvalidArgs> {
+        let mut errors = Vec::new();
+        let mut hubs = self.hubs;
+        if hubs.is_empty() {
+            hubs.push(DEFAULT_HUB.to_owned());
+        }
+        let hubs = hubs
+            .iter()
+            .filter_map(|text| check(&mut errors, "hub", HostName::parse(text)))
+            .collect();
+        let mut config = Config::new(hubs);
+        config.dps_name = self
+            .dps_name
+            .and_then(|text| check(&mut errors, "dps-name", HostName::parse(&text)));
+        config.id_scope = self.id_scope;
+        config.group_key = self
+            .group_key
+            .and_then(|text| check(&mut errors, "group-key", SymmetricKey::from_base64(&text)));
+        config.policy_key = self
+            .policy_key
+            .and_then(|text| check(&mut errors, "policy-key", SymmetricKey::from_base64(&text)));
+        config.state = self.state;
+        if let Some(bind) = check(&mut errors, "bind", self.bind.parse::<IpAddr>()) {
+            config.bind = bind;
+        }
+        config.ports.amqps = self.amqps_port;
+        config.ports.https = self.https_port;
+        config.devices = self
+            .devices
+            .iter()
+            .filter_map(|text| check(&mut errors, "device", DeviceId::parse(text)))
+            .collect();
+        // A hub whose name is wrong was reported already, and is not there only because of that.
+        let mistakes = config
+            .mistakes()
+            .into_iter()
+            .filter(|mistake| *mistake != Mistake::NoHub);
+        errors.extend(mistakes.map(|mistake| mistake.to_string()));
+        if errors.is_empty() {
+            Ok(config)
+        } else {
+            Err(InvalidArgs(errors))
+        }
+    }
+}
+
+fn check<T, E: std::fmt::Display>(
+    errors: &mut Vec<String>,
+    flag: &str,
+    result: Result<T, E>,
+) -> Option<T> {
+    result
+        .map_err(|error| errors.push(format!("--{flag}: {error}")))
+        .ok()
+}
+
+/// Ctrl-C, or the signal by which service managers end a program.
+struct Interrupted {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Interrupted {
+    #[cfg(unix)]
+    fn new() -> io::Result<Self> {
+        let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        Ok(Self { terminate })
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    async fn wait(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = self.terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+#[cfg(test)]
+#[path = "cli_tests.rs"]
+mod tests;

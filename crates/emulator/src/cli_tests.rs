@@ -1,0 +1,102 @@
+use clap::{Args as _, Command, FromArgMatches as _};
+
+use super::{EmulatorArgs, InvalidArgs};
+use crate::config::{Config, Ports};
+
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+fn parse(line: &str) -> Result<Config, InvalidArgs> {
+    let command = EmulatorArgs::augment_args(Command::new("emulator"));
+    let matches = command
+        .try_get_matches_from(format!("emulator {line}").split_whitespace())
+        .unwrap();
+    EmulatorArgs::from_arg_matches(&matches)
+        .unwrap()
+        .into_config()
+}
+
+#[test]
+fn nothing_is_needed() {
+    let config = parse("").unwrap();
+    assert_eq!(config.hubs[0].as_str(), "localhost");
+    assert_eq!(
+        config.ports,
+        Ports {
+            amqps: 5671,
+            https: None
+        }
+    );
+    assert_eq!(
+        (
+            config.bind.to_string().as_str(),
+            config.partitions,
+            config.state
+        ),
+        ("127.0.0.1", 4, None)
+    );
+}
+
+#[test]
+fn every_flag_counts() {
+    let config = parse(&format!(
+        "--hub a.test --hub B.test --dps-name dps.test --id-scope 0ne1 --group-key {KEY} --policy-key {KEY} \
+         --state dir --bind ::1 --amqps-port 1 --mqtts-port 2 --https-port 3 --device x --device y%#1 --tail"
+    ))
+    .unwrap();
+    let names: Vec<_> = config
+        .names()
+        .iter()
+        .map(|name| name.as_str().to_owned())
+        .collect();
+    assert_eq!(names, ["a.test", "b.test", "dps.test"]);
+    assert_eq!(
+        config.ports,
+        Ports {
+            amqps: 1,
+            https: Some(3)
+        }
+    );
+    assert_eq!(
+        config
+            .devices
+            .iter()
+            .map(|id| id.as_str())
+            .collect::<Vec<_>>(),
+        ["x", "y%#1"]
+    );
+    assert_eq!(
+        (config.id_scope.as_deref(), config.bind.to_string().as_str()),
+        (Some("0ne1"), "::1")
+    );
+    assert_eq!(config.policy_key.unwrap().to_base64(), KEY);
+    assert_eq!(config.group_key.unwrap().to_base64(), KEY);
+    assert_eq!(config.state.unwrap().to_str(), Some("dir"));
+}
+
+#[test]
+fn every_mistake_is_reported_and_no_key_shown() {
+    let InvalidArgs(errors) = parse(
+        "--hub a.test --hub A.test --hub _ --dps-name a..b --group-key sEcReT --policy-key QUJD --bind nowhere --device a/b",
+    )
+    .unwrap_err();
+    let flags = [
+        "--hub: ",
+        "--dps-name: ",
+        "--group-key: ",
+        "--policy-key: ",
+        "--bind: ",
+        "--device: ",
+        "the name a.test",
+    ];
+    assert_eq!(errors.len(), flags.len(), "{errors:#?}");
+    for (error, flag) in errors.iter().zip(flags) {
+        assert!(
+            error.starts_with(flag),
+            "{error} does not start with {flag}"
+        );
+        assert!(
+            !error.contains("sEcReT") && !error.contains("QUJD"),
+            "{error}"
+        );
+    }
+}

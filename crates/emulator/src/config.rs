@@ -1,0 +1,130 @@
+//! What an emulator is to serve.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use drawspan_hub::{DeviceId, HostName, SymmetricKey};
+
+use crate::limits::{HUBS_MAX, PARTITIONS, PARTITIONS_MAX};
+use crate::model::groups::{ConsumerGroups, InvalidGroups};
+
+/// Port of AMQP over TLS; official SDKs take no other.
+pub const AMQPS_PORT: u16 = 5671;
+/// Port of MQTT over TLS; official SDKs take no other.
+pub const MQTTS_PORT: u16 = 8883;
+/// Port of HTTPS; official SDKs take no other.
+pub const HTTPS_PORT: u16 = 443;
+/// Port of HTTPS where [`HTTPS_PORT`] is not permitted.
+pub const HTTPS_PORT_UNPRIVILEGED: u16 = 8443;
+
+/// What an emulator is to serve, and where. Made by [`Config::new`], then adjusted.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// DNS names of the hubs, at least one.
+    pub hubs: Vec<HostName>,
+    /// DNS name of the provisioning service. Part of the certificate; not served yet.
+    pub dps_name: Option<HostName>,
+    /// Id scope of the provisioning service. Not used yet.
+    pub id_scope: Option<String>,
+    /// Key of the provisioning service's enrollment group. Devices created at start get the keys derived from it.
+    pub group_key: Option<SymmetricKey>,
+    /// Key of every policy of every hub; by default one of the emulator's choice, kept in the state directory.
+    pub policy_key: Option<SymmetricKey>,
+    /// Where state is kept; `None` keeps it in memory.
+    pub state: Option<PathBuf>,
+    /// Address to listen at.
+    pub bind: IpAddr,
+    /// Ports to listen at.
+    pub ports: Ports,
+    /// Devices to create on every hub, unless they are there.
+    pub devices: Vec<DeviceId>,
+    /// Partitions of each hub's event endpoint, 1 to 32. Cannot fall below what a state directory has.
+    pub partitions: u16,
+    /// Consumer groups beside `$Default`.
+    pub consumer_groups: Vec<String>,
+}
+
+/// Ports to listen at; 0 lets the system choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// AMQP over TLS.
+    pub amqps: u16,
+    /// HTTPS; `None` takes 443, or 8443 where 443 is not permitted.
+    pub https: Option<u16>,
+}
+
+/// What is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Mistake {
+    /// No hub at all.
+    #[error("there is no hub: name at least one")]
+    NoHub,
+    /// Too many hubs.
+    #[error("{0} hubs are too many, at most {HUBS_MAX} are allowed")]
+    TooManyHubs(usize),
+    /// A name that is there twice.
+    #[error(
+        "the name {0} is there twice; every hub and the provisioning service need one of their own"
+    )]
+    SameName(HostName),
+    /// A number of partitions that no hub has.
+    #[error("{0} partitions: 1 to {PARTITIONS_MAX} are allowed")]
+    Partitions(u16),
+    /// Something about the consumer groups.
+    #[error(transparent)]
+    Groups(#[from] InvalidGroups),
+}
+
+impl Config {
+    /// `hubs` at the default ports of the loopback address, state in memory.
+    pub fn new(hubs: Vec<HostName>) -> Self {
+        Self {
+            hubs,
+            dps_name: None,
+            id_scope: None,
+            group_key: None,
+            policy_key: None,
+            state: None,
+            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ports: Ports {
+                amqps: AMQPS_PORT,
+                https: None,
+            },
+            devices: Vec::new(),
+            partitions: PARTITIONS,
+            consumer_groups: Vec::new(),
+        }
+    }
+
+    /// Everything that is wrong.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        if self.hubs.is_empty() {
+            mistakes.push(Mistake::NoHub);
+        }
+        if self.hubs.len() > HUBS_MAX {
+            mistakes.push(Mistake::TooManyHubs(self.hubs.len()));
+        }
+        let mut seen = HashSet::new();
+        let repeated = self
+            .names()
+            .into_iter()
+            .filter(|name| !seen.insert(name.clone()));
+        mistakes.extend(repeated.map(Mistake::SameName));
+        if !(1..=PARTITIONS_MAX).contains(&self.partitions) {
+            mistakes.push(Mistake::Partitions(self.partitions));
+        }
+        mistakes.extend(
+            ConsumerGroups::new(&self.consumer_groups)
+                .err()
+                .map(Mistake::Groups),
+        );
+        mistakes
+    }
+
+    /// Every name that a client may connect to.
+    pub(crate) fn names(&self) -> Vec<HostName> {
+        self.hubs.iter().chain(&self.dps_name).cloned().collect()
+    }
+}

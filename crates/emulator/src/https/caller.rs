@@ -1,0 +1,107 @@
+//! Who asks which hub: host, API version and token of a request.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri, header};
+use drawspan_hub::ErrorCode;
+
+use super::refusal::Refusal;
+use super::{Shared, Sni};
+use crate::hub::Hub;
+use crate::hub_set::Served;
+use crate::model::access::{Denied, Grant};
+use crate::model::policy::Right;
+
+/// A caller whose token is good. The hub is given out together with the check of what it is wanted for.
+#[derive(Debug)]
+pub(super) struct Caller {
+    hub: Arc<Hub>,
+    grant: Grant,
+}
+
+impl Caller {
+    /// The hub, if the caller may use `path` (decoded) there with one of `rights`.
+    pub(super) fn hub(&self, rights: &[Right], path: &str) -> Result<&Arc<Hub>, Refusal> {
+        let mut result = Err(Denied::MissingRight);
+        for right in rights {
+            result = self.grant.allows(*right, self.hub.host(), path);
+            if result.is_ok() {
+                return Ok(&self.hub);
+            }
+        }
+        result.map(|()| &self.hub).map_err(Refusal::from)
+    }
+}
+
+impl FromRequestParts<Shared> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Refusal> {
+        let hub = hub(parts, shared)?;
+        check_api_version(&parts.uri)?;
+        let token = text(&parts.headers, header::AUTHORIZATION.as_str()).ok_or(Denied::NoToken)?;
+        let grant = hub.authenticate(token)?;
+        Ok(Self { hub, grant })
+    }
+}
+
+/// The first value of a query parameter, as it is written.
+pub(super) fn query<'a>(uri: &'a Uri, name: &str) -> Option<&'a str> {
+    let mut pairs = uri
+        .query()?
+        .split('&')
+        .filter_map(|pair| pair.split_once('='));
+    pairs
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
+}
+
+/// A header, if it is there and is text.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn hub(parts: &Parts, shared: &Shared) -> Result<Arc<Hub>, Refusal> {
+    let named = match parts.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => text(&parts.headers, header::HOST.as_str()),
+    };
+    let sni = parts
+        .extensions
+        .get::<Sni>()
+        .and_then(|sni| sni.0.as_deref());
+    match shared.hubs.select(named, sni) {
+        Served::Hub(hub) => Ok(hub),
+        Served::Dps => Err(Refusal::not_yet("This emulator does not serve DPS yet")),
+        Served::Nothing => {
+            let host = named.unwrap_or_default();
+            Err(Refusal::new(
+                ErrorCode::HUB_NOT_FOUND,
+                format!("This emulator has no hub of the name '{host}'"),
+            ))
+        }
+    }
+}
+
+/// Any date will do: versions from 2016 to 2021 were seen, and the emulator answers all alike.
+fn check_api_version(uri: &Uri) -> Result<(), Refusal> {
+    let version = query(uri, "api-version").unwrap_or_default();
+    let date = version.as_bytes().iter().take(10).enumerate();
+    let is_date = date.clone().count() == 10
+        && date.into_iter().all(|(at, byte)| {
+            if at == 4 || at == 7 {
+                *byte == b'-'
+            } else {
+                byte.is_ascii_digit()
+            }
+        });
+    if is_date {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        ErrorCode::INVALID_PROTOCOL_VERSION,
+        format!("api-version '{version}' is not valid, use 2021-04-12"),
+    ))
+}

@@ -1,0 +1,116 @@
+//! The HTTPS head: the registry's REST interface, and the authority's certificate.
+
+mod body;
+mod bulk;
+mod caller;
+mod devices;
+mod refusal;
+mod statistics;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Request, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use drawspan_hub::ErrorCode;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service as _;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+
+use crate::hub_set::HubSet;
+use crate::limits::REQUEST_READ_MS;
+use crate::server::Secured;
+use refusal::Refusal;
+
+/// What all requests share.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) hubs: HubSet,
+    pub(crate) ca_pem: Arc<str>,
+}
+
+/// The name to which a connection was opened.
+#[derive(Clone, Debug)]
+struct Sni(Option<Arc<str>>);
+
+/// Everything that the head answers.
+pub(crate) fn router(shared: Shared) -> Router {
+    Router::new()
+        .route("/ca.pem", get(ca_pem))
+        .route("/devices", get(devices::list).post(bulk::apply))
+        .route("/devices/", get(devices::list).post(bulk::apply))
+        .route(
+            "/devices/{id}",
+            get(devices::read)
+                .put(devices::write)
+                .delete(devices::delete),
+        )
+        .route(
+            "/devices/{id}/",
+            get(devices::read)
+                .put(devices::write)
+                .delete(devices::delete),
+        )
+        .route("/statistics/devices", get(statistics::devices))
+        .route("/statistics/service", get(statistics::service))
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(shared)
+}
+
+/// Serves one connection until it ends, or until the emulator stops and the request under way is answered.
+pub(crate) async fn serve(connection: Secured, router: Router) {
+    let Secured {
+        stream,
+        sni,
+        mut stop,
+        ..
+    } = connection;
+    let sni = Sni(sni);
+    let router = TowerToHyperService::new(router);
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(sni.clone());
+        router.call(request.map(Body::new))
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(REQUEST_READ_MS))
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(serving);
+    let result = tokio::select! {
+        result = &mut serving => result,
+        () = stop.stopped() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "an HTTPS connection ended early");
+    }
+}
+
+async fn ca_pem(State(shared): State<Shared>) -> Response {
+    (
+        [(header::CONTENT_TYPE, "application/x-pem-file")],
+        shared.ca_pem.to_string(),
+    )
+        .into_response()
+}
+
+async fn unknown_route() -> Refusal {
+    Refusal::new(
+        ErrorCode::GENERIC_NOT_FOUND,
+        "The resource does not exist, or this emulator does not serve it yet",
+    )
+}
+
+async fn wrong_method() -> Refusal {
+    Refusal::wrong_method()
+}

@@ -1,0 +1,35 @@
+//! How many devices there are.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::json;
+
+use super::body;
+use super::caller::Caller;
+use super::refusal::Refusal;
+use crate::model::policy::Right;
+
+/// `GET /statistics/devices`
+pub(super) async fn devices(caller: Caller) -> Result<Response, Refusal> {
+    let hub = caller.hub(&[Right::RegistryRead], "/statistics/devices")?;
+    let counts = hub.registry().counts();
+    let answer = json!({
+        "totalDeviceCount": counts.enabled + counts.disabled,
+        "enabledDeviceCount": counts.enabled,
+        "disabledDeviceCount": counts.disabled,
+    });
+    Ok(body::write(StatusCode::OK, &answer))
+}
+
+/// `GET /statistics/service`
+pub(super) async fn service(caller: Caller) -> Result<Response, Refusal> {
+    let hub = caller.hub(
+        &[Right::ServiceConnect, Right::RegistryRead],
+        "/statistics/service",
+    )?;
+    let counts = hub.registry().counts();
+    Ok(body::write(
+        StatusCode::OK,
+        &json!({ "connectedDeviceCount": counts.connected }),
+    ))
+}

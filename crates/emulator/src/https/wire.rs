@@ -1,0 +1,240 @@
+//! Devices as JSON. No `Debug` here: these hold keys as text.
+
+use drawspan_hub::{DeviceId, ErrorCode, SymmetricKey, UtcTime};
+use serde::{Deserialize, Serialize};
+
+use super::refusal::Refusal;
+use crate::model::device::{Authentication, AuthenticationSpec, DeviceSpec, DeviceStatus};
+use crate::model::registry::Entry;
+
+/// What the hub writes for a time that never came.
+const NEVER: &str = "0001-01-01T00:00:00";
+
+/// A device as a client describes it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DeviceBody {
+    /// `id` in bulk calls.
+    #[serde(alias = "id")]
+    pub(super) device_id: Option<String>,
+    #[serde(alias = "eTag")]
+    pub(super) etag: Option<String>,
+    pub(super) import_mode: Option<String>,
+    status: Option<String>,
+    status_reason: Option<String>,
+    authentication: Option<AuthenticationBody>,
+    capabilities: Option<Capabilities>,
+}
+
+/// A device as the hub describes it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DeviceAnswer {
+    device_id: String,
+    generation_id: String,
+    etag: String,
+    connection_state: &'static str,
+    status: &'static str,
+    status_reason: Option<String>,
+    connection_state_updated_time: String,
+    status_updated_time: String,
+    last_activity_time: String,
+    cloud_to_device_message_count: u32,
+    authentication: AuthenticationBody,
+    capabilities: Capabilities,
+}
+
+#[derive(Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AuthenticationBody {
+    symmetric_key: Option<Keys>,
+    x509_thumbprint: Option<Thumbprints>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+#[derive(Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Keys {
+    primary_key: Option<String>,
+    secondary_key: Option<String>,
+}
+
+#[derive(Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Thumbprints {
+    primary_thumbprint: Option<String>,
+    secondary_thumbprint: Option<String>,
+}
+
+#[derive(Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Capabilities {
+    #[serde(default)]
+    iot_edge: bool,
+}
+
+impl DeviceBody {
+    /// The description of device `id`, or what is wrong with it.
+    pub(super) fn into_spec(self, id: DeviceId) -> Result<DeviceSpec, Refusal> {
+        let status = match self.status.as_deref() {
+            None => DeviceStatus::Enabled,
+            Some(status) if status.eq_ignore_ascii_case("enabled") => DeviceStatus::Enabled,
+            Some(status) if status.eq_ignore_ascii_case("disabled") => DeviceStatus::Disabled,
+            Some(_) => return Err(invalid("status is neither enabled nor disabled")),
+        };
+        Ok(DeviceSpec {
+            id,
+            status,
+            status_reason: self.status_reason.filter(|reason| !reason.is_empty()),
+            authentication: self.authentication.unwrap_or_default().into_spec()?,
+            iot_edge: self.capabilities.unwrap_or_default().iot_edge,
+        })
+    }
+}
+
+impl AuthenticationBody {
+    fn into_spec(self) -> Result<AuthenticationSpec, Refusal> {
+        let thumbprints = self.x509_thumbprint.unwrap_or_default();
+        let primary = given(thumbprints.primary_thumbprint);
+        // Old clients send no type; then the credentials tell.
+        let fallback = if primary.is_some() {
+            "selfSigned"
+        } else {
+            "sas"
+        };
+        let kind = self.kind.as_deref().unwrap_or(fallback);
+        let is = |name: &str| kind.eq_ignore_ascii_case(name);
+        if is("sas") {
+            return self.symmetric_key.unwrap_or_default().into_spec();
+        }
+        if is("selfSigned") {
+            let primary = primary
+                .ok_or_else(|| invalid("selfSigned needs x509Thumbprint.primaryThumbprint"))?;
+            let secondary = given(thumbprints.secondary_thumbprint);
+            if ![Some(&primary), secondary.as_ref()]
+                .into_iter()
+                .flatten()
+                .all(|text| is_thumbprint(text))
+            {
+                return Err(invalid("a thumbprint is 40 or 64 hexadecimal digits"));
+            }
+            return Ok(AuthenticationSpec::Other(Authentication::SelfSigned {
+                primary,
+                secondary,
+            }));
+        }
+        if is("certificateAuthority") {
+            return Ok(AuthenticationSpec::Other(
+                Authentication::CertificateAuthority,
+            ));
+        }
+        if is("none") {
+            return Ok(AuthenticationSpec::Other(Authentication::None));
+        }
+        Err(invalid(
+            "authentication.type is none of sas, selfSigned, certificateAuthority, none",
+        ))
+    }
+
+    fn of(authentication: &Authentication) -> Self {
+        let (kind, keys, thumbprints) = match authentication {
+            Authentication::Sas { primary, secondary } => {
+                let keys = [primary, secondary].map(|key| Some(key.to_base64()));
+                ("sas", keys, [None, None])
+            }
+            Authentication::SelfSigned { primary, secondary } => (
+                "selfSigned",
+                [None, None],
+                [Some(primary.clone()), secondary.clone()],
+            ),
+            Authentication::CertificateAuthority => {
+                ("certificateAuthority", [None, None], [None, None])
+            }
+            Authentication::None => ("none", [None, None], [None, None]),
+        };
+        let [primary_key, secondary_key] = keys;
+        let [primary_thumbprint, secondary_thumbprint] = thumbprints;
+        Self {
+            symmetric_key: Some(Keys {
+                primary_key,
+                secondary_key,
+            }),
+            x509_thumbprint: Some(Thumbprints {
+                primary_thumbprint,
+                secondary_thumbprint,
+            }),
+            kind: Some(kind.to_owned()),
+        }
+    }
+}
+
+impl Keys {
+    /// Node sends empty texts where it means none.
+    fn into_spec(self) -> Result<AuthenticationSpec, Refusal> {
+        let key = |text: String| {
+            SymmetricKey::from_base64(&text).map_err(|error| invalid(&error.to_string()))
+        };
+        match (given(self.primary_key), given(self.secondary_key)) {
+            (None, None) => Ok(AuthenticationSpec::Sas(None)),
+            (Some(primary), Some(secondary)) => Ok(AuthenticationSpec::Sas(Some((
+                key(primary)?,
+                key(secondary)?,
+            )))),
+            _ => Err(invalid("give both keys of a device, or none")),
+        }
+    }
+}
+
+impl DeviceAnswer {
+    pub(super) fn of(entry: &Entry) -> Self {
+        let (device, connection) = (&entry.device, entry.connection);
+        Self {
+            device_id: device.id.to_string(),
+            generation_id: device.generation_id.to_string(),
+            etag: device.etag.clone(),
+            connection_state: if connection.connected {
+                "Connected"
+            } else {
+                "Disconnected"
+            },
+            status: match device.status {
+                DeviceStatus::Enabled => "enabled",
+                DeviceStatus::Disabled => "disabled",
+            },
+            status_reason: device.status_reason.clone(),
+            connection_state_updated_time: time(connection.updated_unix_ms),
+            status_updated_time: time(device.status_updated_unix_ms),
+            last_activity_time: time(connection.last_activity_unix_ms),
+            cloud_to_device_message_count: 0,
+            authentication: AuthenticationBody::of(&device.authentication),
+            capabilities: Capabilities {
+                iot_edge: device.iot_edge,
+            },
+        }
+    }
+}
+
+/// A device id from a client.
+pub(super) fn device_id(text: &str) -> Result<DeviceId, Refusal> {
+    DeviceId::parse(text).map_err(|error| invalid(&error.to_string()))
+}
+
+pub(super) fn invalid(message: &str) -> Refusal {
+    Refusal::new(ErrorCode::ARGUMENT_INVALID, message)
+}
+
+fn given(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+fn is_thumbprint(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn time(unix_ms: Option<u64>) -> String {
+    unix_ms.map_or_else(
+        || NEVER.to_owned(),
+        |ms| UtcTime::from_unix_ms(ms as i64).to_string(),
+    )
+}

@@ -1,0 +1,297 @@
+//! One running hub: the model, its store and its telemetry, as the protocol heads see it.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use drawspan_hub::{DeviceConnectionString, DeviceId, HostName, HubConnectionString, SymmetricKey};
+
+use crate::clock;
+use crate::log::{
+    LogError, NewRecord, PartitionInfo, Position, StoredRecord, Subscription, TelemetryLog,
+};
+use crate::model::access::{self, Denied, Grant};
+use crate::model::device::{AuthenticationSpec, Device, DeviceSpec, DeviceStatus};
+use crate::model::groups::ConsumerGroups;
+use crate::model::policy::{POLICIES, Policies};
+use crate::model::registry::{Change, Entry, Registry};
+use crate::random::{self, NoRandomness};
+use crate::store::{Store, StoreError};
+
+/// Devices that are created together, at start.
+const CREATE_GROUP: usize = 1000;
+
+/// A hub. Shared by all connections; nothing here waits while it holds a lock.
+#[derive(Debug)]
+pub struct Hub {
+    host: HostName,
+    created_unix_ms: u64,
+    policies: Policies,
+    groups: ConsumerGroups,
+    registry: RwLock<Registry>,
+    store: Option<Arc<Store>>,
+    log: Arc<TelemetryLog>,
+}
+
+/// What a hub is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) host: HostName,
+    pub(crate) created_unix_ms: u64,
+    pub(crate) policies: Policies,
+    pub(crate) groups: ConsumerGroups,
+    pub(crate) registry: Registry,
+    /// `None` keeps the registry in memory only.
+    pub(crate) store: Option<Arc<Store>>,
+    pub(crate) log: Arc<TelemetryLog>,
+}
+
+/// Why the registry could not be changed, other than by its own rules.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// The change cannot be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No names and keys can be made.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+}
+
+impl Hub {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts {
+            host,
+            created_unix_ms,
+            policies,
+            groups,
+            registry,
+            store,
+            log,
+        } = parts;
+        Self {
+            host,
+            created_unix_ms,
+            policies,
+            groups,
+            registry: RwLock::new(registry),
+            store,
+            log,
+        }
+    }
+
+    /// Its DNS name.
+    pub fn host(&self) -> &HostName {
+        &self.host
+    }
+
+    /// Its Event Hubs-compatible name: the first label of its DNS name.
+    pub fn entity(&self) -> &str {
+        self.host.hub_name()
+    }
+
+    /// When it was created, Unix milliseconds; without a state directory, when it was started.
+    pub fn created_unix_ms(&self) -> u64 {
+        self.created_unix_ms
+    }
+
+    /// The time of day by which this hub lives, Unix milliseconds.
+    pub fn now_unix_ms(&self) -> u64 {
+        clock::unix_ms()
+    }
+
+    /// Verifies a token. What its holder may do, [`Grant::allows`] tells.
+    ///
+    /// # Errors
+    /// When nothing can be done with the token at this hub.
+    pub fn authenticate(&self, token: &str) -> Result<Grant, Denied> {
+        access::verify(
+            token,
+            &self.host,
+            &self.policies,
+            &self.registry(),
+            self.now_unix_ms() / 1000,
+        )
+    }
+
+    /// A device, if it is registered.
+    pub fn device(&self, id: &DeviceId) -> Option<Arc<Device>> {
+        self.registry()
+            .get(id)
+            .map(|entry| Arc::clone(&entry.device))
+    }
+
+    /// A device that may connect: registered and enabled.
+    ///
+    /// # Errors
+    /// [`Denied::UnknownDevice`] or [`Denied::DeviceDisabled`].
+    pub fn enabled_device(&self, id: &DeviceId) -> Result<Arc<Device>, Denied> {
+        let device = self.device(id).ok_or(Denied::UnknownDevice)?;
+        match device.status {
+            DeviceStatus::Enabled => Ok(device),
+            DeviceStatus::Disabled => Err(Denied::DeviceDisabled),
+        }
+    }
+
+    /// Takes note that a device connected or left. Says whether it is registered.
+    pub fn set_connected(&self, id: &DeviceId, connected: bool) -> bool {
+        self.registry_mut()
+            .set_connected(id, connected, self.now_unix_ms())
+    }
+
+    /// The consumer group of that name, as it is written; names compare without case.
+    pub fn consumer_group(&self, name: &str) -> Option<&str> {
+        self.groups.find(name)
+    }
+
+    /// Stores messages of devices; see [`TelemetryLog::append_batch`].
+    ///
+    /// # Errors
+    /// When they are not all stored. None of them may be acknowledged then.
+    pub fn ingest(&self, records: &[NewRecord]) -> Result<(), LogError> {
+        self.log.append_batch(records, self.now_unix_ms())
+    }
+
+    /// How many partitions the event endpoint has.
+    pub fn partition_count(&self) -> u16 {
+        self.log.partition_count()
+    }
+
+    /// Where a partition begins and ends; `None` if there is no such partition.
+    pub fn partition(&self, partition: u16) -> Option<PartitionInfo> {
+        self.log.info(partition)
+    }
+
+    /// Sequence number at which reading from `position` begins; see [`TelemetryLog::seek`].
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn seek(&self, partition: u16, position: Position) -> Result<u64, LogError> {
+        self.log.seek(partition, position)
+    }
+
+    /// Messages from `sequence` on; see [`TelemetryLog::read`].
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn read(
+        &self,
+        partition: u16,
+        sequence: u64,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<StoredRecord>, LogError> {
+        self.log.read(partition, sequence, max_records, max_bytes)
+    }
+
+    /// Has `wake` called when a partition grows; see [`TelemetryLog::subscribe`].
+    ///
+    /// # Errors
+    /// When too many readers wait already.
+    pub fn subscribe(
+        &self,
+        partition: u16,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Option<Subscription>, LogError> {
+        self.log.subscribe(partition, wake)
+    }
+
+    /// Connection strings of the policies that clients use, owner first.
+    pub fn connection_strings(&self) -> Vec<HubConnectionString> {
+        POLICIES
+            .iter()
+            .take(3)
+            .map(|policy| HubConnectionString {
+                host: self.host.clone(),
+                policy: policy.name.to_owned(),
+                key: self.policies.key.clone(),
+            })
+            .collect()
+    }
+
+    /// The connection string that Event Hubs clients take. A secret.
+    pub fn event_hubs_connection_string(&self) -> String {
+        format!(
+            "Endpoint=sb://{}/;SharedAccessKeyName=iothubowner;SharedAccessKey={};EntityPath={}",
+            self.host,
+            self.policies.key.to_base64(),
+            self.entity()
+        )
+    }
+
+    /// The connection string of a device that is registered and has keys.
+    pub fn device_connection_string(&self, id: &DeviceId) -> Option<DeviceConnectionString> {
+        let device = self.device(id)?;
+        let key = device.keys().next()?.clone();
+        Some(DeviceConnectionString {
+            host: self.host.clone(),
+            device_id: id.clone(),
+            key,
+        })
+    }
+
+    /// Creates the devices that there are not yet. With a group key they get the key that DPS would give them.
+    ///
+    /// # Errors
+    /// When they cannot be stored.
+    pub async fn ensure_devices(
+        &self,
+        ids: &[DeviceId],
+        group_key: Option<&SymmetricKey>,
+    ) -> Result<(), ChangeError> {
+        for ids in ids.chunks(CREATE_GROUP) {
+            let mut specs = Vec::new();
+            for id in ids {
+                let mut spec = DeviceSpec::new(id.clone());
+                if let Some(group_key) = group_key {
+                    let keys = (group_key.derive(id.as_str()), random::key()?);
+                    spec.authentication = AuthenticationSpec::Sas(Some(keys));
+                }
+                specs.push((spec, random::fresh(self.now_unix_ms())?));
+            }
+            let now = self.now_unix_ms();
+            self.change(|registry| {
+                // The only refusals are that a device is there already, which is what is wanted, and a full hub.
+                let created = specs
+                    .into_iter()
+                    .filter_map(|(spec, fresh)| registry.create(spec, fresh, now).ok());
+                ((), created.map(|entry| Change::Put(entry.device)).collect())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Changes the registry and waits until the changes, which `change` returns, are stored.
+    pub(crate) async fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Registry) -> (T, Vec<Change>),
+    ) -> Result<T, ChangeError> {
+        let Some(store) = &self.store else {
+            return Ok(change(&mut self.registry_mut()).0);
+        };
+        let slot = store.slot().await?;
+        let (result, written) = {
+            // Handed over under the lock: changes of one device are stored in the order in which they were made.
+            let mut registry = self.registry_mut();
+            let (result, changes) = change(&mut registry);
+            if changes.is_empty() {
+                return Ok(result);
+            }
+            (result, slot.send(self.host.clone(), changes))
+        };
+        written.wait().await?;
+        Ok(result)
+    }
+
+    pub(crate) fn entry(&self, id: &DeviceId) -> Option<Entry> {
+        self.registry().get(id).cloned()
+    }
+
+    pub(crate) fn registry(&self) -> RwLockReadGuard<'_, Registry> {
+        self.registry.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn registry_mut(&self) -> RwLockWriteGuard<'_, Registry> {
+        self.registry
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

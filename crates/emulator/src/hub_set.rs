@@ -1,0 +1,95 @@
+//! Which hub a connection is for.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+use drawspan_hub::HostName;
+
+use crate::hub::Hub;
+
+/// All hubs of one emulator, and the name of its DPS.
+#[derive(Clone, Debug)]
+pub struct HubSet {
+    hubs: Arc<[Arc<Hub>]>,
+    dps_name: Option<HostName>,
+}
+
+/// What a name stands for.
+#[derive(Clone, Debug)]
+pub enum Served {
+    /// A hub.
+    Hub(Arc<Hub>),
+    /// The provisioning service.
+    Dps,
+    /// Nothing here.
+    Nothing,
+}
+
+impl HubSet {
+    pub(crate) fn new(hubs: Vec<Arc<Hub>>, dps_name: Option<HostName>) -> Self {
+        Self {
+            hubs: hubs.into(),
+            dps_name,
+        }
+    }
+
+    /// All hubs, in the order of the configuration.
+    pub fn hubs(&self) -> &[Arc<Hub>] {
+        &self.hubs
+    }
+
+    /// The hub of exactly that name.
+    pub fn find(&self, name: &str) -> Option<&Arc<Hub>> {
+        let name = without_port(name);
+        self.hubs
+            .iter()
+            .find(|hub| hub.host().as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// What a client means that says `named` (a `Host` header, an AMQP `open.hostname`; a port does not matter) over a
+    /// TLS connection that it opened to `sni`.
+    ///
+    /// `localhost` and addresses are nobody's name: they stand for what the connection was opened to, or else the first
+    /// hub. So does a client that says nothing.
+    pub fn select(&self, named: Option<&str>, sni: Option<&str>) -> Served {
+        let mut names = [named, sni].into_iter().flatten().map(without_port);
+        let stands_for_any = |name: &str| self.find(name).is_none() && is_local(name);
+        match names.find(|name| !stands_for_any(name)) {
+            Some(name) if self.is_dps(name) => Served::Dps,
+            Some(name) => self
+                .find(name)
+                .cloned()
+                .map_or(Served::Nothing, Served::Hub),
+            None => self
+                .hubs
+                .first()
+                .cloned()
+                .map_or(Served::Nothing, Served::Hub),
+        }
+    }
+
+    fn is_dps(&self, name: &str) -> bool {
+        self.dps_name
+            .as_ref()
+            .is_some_and(|dps| dps.as_str().eq_ignore_ascii_case(name))
+    }
+}
+
+fn is_local(name: &str) -> bool {
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    name.is_empty() || name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
+}
+
+fn without_port(name: &str) -> &str {
+    if name.parse::<Ipv6Addr>().is_ok() {
+        return name;
+    }
+    match name.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => name,
+    }
+}
+
+#[cfg(test)]
+#[path = "hub_set_tests.rs"]
+mod tests;

@@ -1,0 +1,60 @@
+use std::sync::Arc;
+
+use drawspan_hub::{HostName, SymmetricKey};
+
+use super::{HubSet, Served};
+use crate::hub::{Hub, Parts};
+use crate::log::{LogLimits, TelemetryLog};
+use crate::model::groups::ConsumerGroups;
+use crate::model::policy::Policies;
+use crate::model::registry::Registry;
+
+fn set(names: &[&str]) -> HubSet {
+    let hub = |name: &&str| {
+        Arc::new(Hub::new(Parts {
+            host: HostName::parse(name).unwrap(),
+            created_unix_ms: 0,
+            policies: Policies {
+                key: SymmetricKey::from_bytes(&[1; 32]).unwrap(),
+            },
+            groups: ConsumerGroups::new(&[]).unwrap(),
+            registry: Registry::default(),
+            store: None,
+            log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
+        }))
+    };
+    HubSet::new(
+        names.iter().map(hub).collect(),
+        Some(HostName::parse("dps.test").unwrap()),
+    )
+}
+
+#[test]
+fn names_find_their_hub() {
+    let check = |names: &[&str], named: Option<&str>, sni: Option<&str>, expected: &str| {
+        let found = match set(names).select(named, sni) {
+            Served::Hub(hub) => hub.host().to_string(),
+            Served::Dps => "DPS".to_owned(),
+            Served::Nothing => "nothing".to_owned(),
+        };
+        assert_eq!(found, expected, "{names:?} {named:?} {sni:?}");
+    };
+    let two = ["a.test", "b.test"];
+    check(&two, Some("b.test"), None, "b.test");
+    check(&two, Some("B.Test:8443"), Some("a.test"), "b.test");
+    check(&two, Some("DPS.test"), None, "DPS");
+    check(&two, Some("c.test"), Some("a.test"), "nothing");
+    check(&two, Some("localhost:8443"), Some("b.test"), "b.test");
+    check(&two, Some("127.0.0.1:5671"), None, "a.test");
+    check(&two, Some("[::1]:443"), Some("localhost"), "a.test");
+    check(&two, Some("::1"), None, "a.test");
+    check(&two, None, Some("b.test"), "b.test");
+    check(&two, None, None, "a.test");
+    check(&two, Some(""), None, "a.test");
+    check(
+        &["a.test", "localhost"],
+        Some("localhost"),
+        Some("a.test"),
+        "localhost",
+    );
+}

@@ -1,0 +1,11 @@
+//! The emulator over real sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests count as tests"
+)]
+
+mod https;
+mod lifecycle;
+mod support;

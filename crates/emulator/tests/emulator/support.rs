@@ -1,0 +1,151 @@
+//! A client of its own for the tests: HTTP/1.1 by hand over TLS that trusts nothing but the emulator's authority.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use drawspan_emulator::{Config, Emulator, Ports, Running};
+use drawspan_hub::{HostName, SymmetricKey, sas};
+use rustls::crypto::ring::default_provider;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+pub(crate) const HUB: &str = "contoso.test";
+
+pub(crate) fn key(byte: u8) -> SymmetricKey {
+    SymmetricKey::from_bytes(&[byte; 32]).unwrap()
+}
+
+/// Two hubs at any ports, with a known policy key.
+pub(crate) fn config() -> Config {
+    let hubs = [HUB, "second.test"].map(|name| HostName::parse(name).unwrap());
+    let mut config = Config::new(hubs.to_vec());
+    config.policy_key = Some(key(1));
+    config.dps_name = Some(HostName::parse("dps.test").unwrap());
+    config.ports = Ports {
+        amqps: 0,
+        https: Some(0),
+    };
+    config
+}
+
+pub(crate) async fn start() -> Running {
+    Emulator::start(config()).await.unwrap()
+}
+
+pub(crate) fn tls(ca: &Path) -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_file(ca).unwrap())
+        .unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    TlsConnector::from(Arc::new(config))
+}
+
+pub(crate) async fn connect(
+    ca: &Path,
+    address: SocketAddr,
+    name: &str,
+) -> tokio_rustls::client::TlsStream<TcpStream> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    tls(ca)
+        .connect(ServerName::try_from(name.to_owned()).unwrap(), stream)
+        .await
+        .unwrap()
+}
+
+/// A token of the hub's owner, good for an hour.
+pub(crate) fn owner() -> String {
+    policy(&key(1), "iothubowner")
+}
+
+pub(crate) fn policy(key: &SymmetricKey, name: &str) -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    sas::sign(HUB, key, now + 3600, Some(name))
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut fields = self.head.lines().filter_map(|line| line.split_once(": "));
+        fields
+            .find(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+}
+
+/// A request of the hub's owner, `target` with its `api-version`.
+pub(crate) async fn ask(
+    running: &Running,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let join = if target.contains('?') { '&' } else { '?' };
+    let target = format!("{target}{join}api-version=2021-04-12");
+    let token = owner();
+    let mut headers = headers.to_vec();
+    if !headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+    {
+        headers.push(("Authorization", &token));
+    }
+    ask_raw(running, HUB, method, &target, &headers, body).await
+}
+
+/// A request as given, to `host`.
+pub(crate) async fn ask_raw(
+    running: &Running,
+    host: &str,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let mut stream = connect(running.ca_path(), running.addresses().https, "localhost").await;
+    let mut request =
+        format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+    // A refusal may come, and the connection end, before all is written.
+    let _ = stream.write_all(request.as_bytes()).await;
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes).await;
+    let text = String::from_utf8(bytes).unwrap();
+    let (head, body) = text
+        .split_once("\r\n\r\n")
+        .unwrap_or_else(|| panic!("no answer: {text:?}"));
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer {
+        status,
+        head: head.to_owned(),
+        body: body.to_owned(),
+    }
+}
