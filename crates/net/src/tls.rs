@@ -1,38 +1,29 @@
 //! Whom a client trusts.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Why the trusted authorities could not be loaded.
+/// Why a client's TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// The file cannot be read, or is not PEM.
-    #[error("cannot read certificates from {path}: {source}")]
-    File {
-        /// File.
-        path: PathBuf,
-        /// Cause.
-        source: rustls::pki_types::pem::Error,
-    },
-    /// The file holds no usable certificate.
-    #[error("{0} holds no certificate: a PEM file with the authority's certificate is needed")]
-    Empty(PathBuf),
+    /// No certificate to trust.
+    #[error("no certificate authority to trust: the system has none, or none of those given can be used")]
+    NoAuthority,
     /// TLS could not be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
 }
 
-/// TLS 1.2 and 1.3, trusting the system's authorities and those in the PEM files `extra`.
-pub fn client_config(extra: &[PathBuf]) -> Result<Arc<ClientConfig>, TrustError> {
+/// TLS 1.2 and 1.3, trusting `authorities`, or the system's where none are given.
+pub fn client_config(authorities: Vec<CertificateDer<'static>>) -> Result<Arc<ClientConfig>, TrustError> {
+    let certificates =
+        if authorities.is_empty() { rustls_native_certs::load_native_certs().certs } else { authorities };
     let mut roots = RootCertStore::empty();
-    // A system without authorities is no error: `extra` may be all that is needed.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    for path in extra {
-        add_file(&mut roots, path)?;
+    let (added, _) = roots.add_parsable_certificates(certificates);
+    if added == 0 {
+        return Err(TrustError::NoAuthority);
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
@@ -40,20 +31,4 @@ pub fn client_config(extra: &[PathBuf]) -> Result<Arc<ClientConfig>, TrustError>
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::new(config))
-}
-
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TrustError> {
-    let unreadable = |source| TrustError::File {
-        path: path.to_owned(),
-        source,
-    };
-    let certificates = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(unreadable)?;
-    let (added, _) = roots.add_parsable_certificates(certificates);
-    if added == 0 {
-        Err(TrustError::Empty(path.to_owned()))
-    } else {
-        Ok(())
-    }
 }

@@ -168,16 +168,24 @@ impl DeviceHandler {
         Ok(())
     }
 
-    fn close(&mut self, connection: &mut Connection, owner: Owner, session: DeviceSession) {
-        match self.device_on(session.0) {
-            Some(device) if device.owner == owner && device.phase == Phase::Open => {
+    fn close(&mut self, connection: &mut Connection, owner: Owner, session: Option<DeviceSession>) {
+        self.queued.retain(|(of, _)| *of != owner);
+        let session = session.map(|session| session.0).or_else(|| self.session_of(owner));
+        match session.and_then(|session| self.device_on(session)) {
+            Some(device) if device.owner == owner && !matches!(device.phase, Phase::Ending { .. }) => {
+                let attaching = matches!(device.phase, Phase::Attaching { .. });
                 device.phase = Phase::Ending { asked: true };
                 let session = device.session;
+                self.attaching -= usize::from(attaching);
                 self.end(connection, session);
             }
-            // Lost meanwhile, and told so, or it was never there.
+            // Still queued, or lost meanwhile and told so.
             _ => self.config.board.post(Status::Closed(owner)),
         }
+    }
+
+    fn session_of(&self, owner: Owner) -> Option<SessionId> {
+        self.devices.iter().flatten().find(|device| device.owner == owner).map(|device| device.session)
     }
 
     /// The hub took the link, or gave the first credit.

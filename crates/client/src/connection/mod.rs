@@ -93,7 +93,7 @@ enum Command {
     },
     Close {
         owner: Owner,
-        session: DeviceSession,
+        session: Option<DeviceSession>,
     },
     Send(Send, oneshot::Sender<Result<(), SendFailure>>),
 }
@@ -117,8 +117,9 @@ impl HubConnection {
             .is_ok()
     }
 
-    /// Closes a device. False as for [`open`](Self::open).
-    pub fn close(&self, owner: Owner, session: DeviceSession) -> bool {
+    /// Closes a device; without a session, one that is still being opened. [`Status::Closed`](crate::Status::Closed) always
+    /// follows. False as for [`open`](Self::open).
+    pub fn close(&self, owner: Owner, session: Option<DeviceSession>) -> bool {
         self.commands
             .try_send(Command::Close { owner, session })
             .is_ok()

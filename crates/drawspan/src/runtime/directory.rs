@@ -1,0 +1,79 @@
+//! Connected devices by id, for callers that only want to send.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use drawspan_client::{DeviceSession, HubConnection};
+use drawspan_hub::DeviceId;
+
+/// Parts of the directory, each with a lock of its own, held for one look-up.
+const STRIPES: usize = 64;
+
+/// Where a connected device is.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) connection: HubConnection,
+    pub(super) session: DeviceSession,
+    /// Tells this route from earlier and later ones of the device.
+    pub(super) serial: u32,
+    last_use_ms: AtomicU64,
+}
+
+impl Route {
+    pub(super) fn new(connection: HubConnection, session: DeviceSession, serial: u32, now: Duration) -> Self {
+        Self { connection, session, serial, last_use_ms: AtomicU64::new(millis(now)) }
+    }
+
+    pub(super) fn used(&self, now: Duration) {
+        self.last_use_ms.store(millis(now), Ordering::Relaxed);
+    }
+
+    pub(super) fn last_use(&self) -> Duration {
+        Duration::from_millis(self.last_use_ms.load(Ordering::Relaxed))
+    }
+}
+
+/// Written by the shard, read by everybody. A route may be stale: its connection says so.
+#[derive(Debug)]
+pub(super) struct Directory {
+    stripes: Vec<RwLock<HashMap<DeviceId, Arc<Route>>>>,
+    hasher: std::hash::RandomState,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        let stripes = (0..STRIPES).map(|_| RwLock::default()).collect();
+        Self { stripes, hasher: std::hash::RandomState::new() }
+    }
+}
+
+impl Directory {
+    pub(super) fn get(&self, device: &DeviceId) -> Option<Arc<Route>> {
+        let stripe = self.stripe(device)?.read().unwrap_or_else(PoisonError::into_inner);
+        stripe.get(device).cloned()
+    }
+
+    pub(super) fn insert(&self, device: DeviceId, route: Arc<Route>) {
+        if let Some(stripe) = self.stripe(&device) {
+            stripe.write().unwrap_or_else(PoisonError::into_inner).insert(device, route);
+        }
+    }
+
+    pub(super) fn remove(&self, device: &DeviceId) {
+        if let Some(stripe) = self.stripe(device) {
+            stripe.write().unwrap_or_else(PoisonError::into_inner).remove(device);
+        }
+    }
+
+    fn stripe(&self, device: &DeviceId) -> Option<&RwLock<HashMap<DeviceId, Arc<Route>>>> {
+        let hash = self.hasher.hash_one(device);
+        self.stripes.get(usize::try_from(hash % STRIPES as u64).ok()?)
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

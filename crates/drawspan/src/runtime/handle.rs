@@ -1,0 +1,162 @@
+//! What the HTTP side holds: sends on a device's connection, and waits and resends within the request's time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use drawspan_client::{Send, SendFailure, message};
+use drawspan_hub::{DeviceId, Failure, FailureKind, Telemetry};
+use drawspan_net::Clock;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::RESEND_PAUSE;
+use super::directory::{Directory, Route};
+use super::entry::Waiter;
+use super::shard::Connect;
+use crate::devices::{Devices, SendError};
+use crate::limits::RETRY_AFTER_S;
+
+/// The devices' side. Cheap to clone; the last one gone ends it.
+#[derive(Debug, Clone)]
+pub struct Bridge {
+    shard: mpsc::Sender<Connect>,
+    directory: Arc<Directory>,
+    hub_down: Arc<AtomicBool>,
+    clock: Clock,
+}
+
+impl Bridge {
+    pub(super) fn new(
+        shard: mpsc::Sender<Connect>,
+        directory: Arc<Directory>,
+        hub_down: Arc<AtomicBool>,
+        clock: Clock,
+    ) -> Self {
+        Self { shard, directory, hub_down, clock }
+    }
+
+    /// A route other than `not`, connecting the device if need be.
+    async fn connect(
+        &self,
+        device: &DeviceId,
+        not: Option<u32>,
+        deadline: Instant,
+    ) -> Result<Arc<Route>, NoRoute> {
+        let (reply, answer) = oneshot::channel();
+        let request = Connect { device: device.clone(), waiter: Waiter { not, reply } };
+        self.shard.try_send(request).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => NoRoute::Full,
+            mpsc::error::TrySendError::Closed(_) => NoRoute::Stopped,
+        })?;
+        match timeout_at(deadline, answer).await {
+            Ok(Ok(Ok(route))) => Ok(route),
+            Ok(Ok(Err(failure))) => Err(NoRoute::Refused(failure)),
+            Ok(Err(_)) => Err(NoRoute::Stopped),
+            Err(_) => Err(NoRoute::TimedOut),
+        }
+    }
+
+    async fn send_until(
+        &self,
+        device: &DeviceId,
+        encoded: bytes::Bytes,
+        deadline: Instant,
+        fate: &mut Fate,
+    ) -> Result<(), SendError> {
+        let mut route = self.directory.get(device);
+        let mut not = None;
+        loop {
+            let found = match route.take() {
+                Some(route) => route,
+                None => self.connect(device, not, deadline).await.map_err(|error| self.no_route(error, fate))?,
+            };
+            let now = self.clock.now();
+            found.used(now);
+            let left = deadline.saturating_duration_since(Instant::now());
+            let send = Send { session: found.session, message: encoded.clone(), deadline: now + left };
+            match found.connection.send(send).await {
+                Ok(()) => return Ok(()),
+                Err(SendFailure::Full) => return Err(SendError::QueueFull { retry_after_s: RETRY_AFTER_S }),
+                Err(SendFailure::NotSent) => return Err(self.too_late(fate)),
+                Err(SendFailure::Stale) => not = Some(found.serial),
+                Err(SendFailure::Unsettled) => {
+                    fate.unknown = true;
+                    not = Some(found.serial);
+                }
+                Err(SendFailure::Refused(failure)) => {
+                    let Some(pause) = pause_before_resend(&failure) else { return Err(refused(failure)) };
+                    if Instant::now() + pause >= deadline {
+                        return Err(refused(failure));
+                    }
+                    sleep(pause).await;
+                    route = Some(found);
+                    continue;
+                }
+            }
+            if Instant::now() >= deadline {
+                return Err(self.too_late(fate));
+            }
+        }
+    }
+
+    fn no_route(&self, error: NoRoute, fate: &Fate) -> SendError {
+        match error {
+            // What was sent before may have arrived: a refusal now says nothing about it.
+            _ if fate.unknown => SendError::FateUnknown,
+            NoRoute::Refused(failure) => refused(failure),
+            NoRoute::Full => SendError::QueueFull { retry_after_s: RETRY_AFTER_S },
+            NoRoute::Stopped => SendError::NotReady,
+            NoRoute::TimedOut => self.too_late(fate),
+        }
+    }
+
+    fn too_late(&self, fate: &Fate) -> SendError {
+        if fate.unknown {
+            SendError::FateUnknown
+        } else if self.hub_down.load(Ordering::Relaxed) {
+            SendError::HubUnreachable { retry_after_s: RETRY_AFTER_S }
+        } else {
+            SendError::NotWritten
+        }
+    }
+}
+
+/// Whether the hub may have the message although nobody said so.
+#[derive(Debug, Default)]
+struct Fate {
+    unknown: bool,
+}
+
+enum NoRoute {
+    Refused(Failure),
+    Full,
+    Stopped,
+    TimedOut,
+}
+
+impl Devices for Bridge {
+    async fn send(&self, device: DeviceId, message: Telemetry, deadline: Instant) -> Result<(), SendError> {
+        message.check_size().map_err(|_| SendError::TooLarge)?;
+        let encoded = message::encode(&message);
+        let mut fate = Fate::default();
+        self.send_until(&device, encoded, deadline, &mut fate).await
+    }
+}
+
+/// How long to wait before the same message is worth another try; none when the hub will not take it.
+fn pause_before_resend(failure: &Failure) -> Option<Duration> {
+    match failure.kind {
+        FailureKind::Throttled => Some(Duration::from_secs(failure.retry_after_s.map_or(1, u64::from))),
+        FailureKind::ServerError | FailureKind::Timeout => Some(RESEND_PAUSE),
+        _ => None,
+    }
+}
+
+fn refused(failure: Failure) -> SendError {
+    match failure.kind {
+        FailureKind::MessageTooLarge => SendError::TooLarge,
+        FailureKind::QueueFull if failure.code.is_none() => SendError::QueueFull { retry_after_s: RETRY_AFTER_S },
+        _ => SendError::Refused(failure),
+    }
+}
