@@ -5,29 +5,22 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use drawspan_hub::SymmetricKey;
 use drawspan_hub::key::InvalidKey;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::announcement;
-use crate::ca::{self, CaError, Tls};
-use crate::config::{Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED, Mistake};
-use crate::hub::{ChangeError, Hub, Parts};
+use crate::ca::CaError;
+use crate::config::{Config, Mistake};
+use crate::hub::ChangeError;
 use crate::hub_set::HubSet;
-use crate::log::{Keeper, LogError, LogLimits, TelemetryLog};
-use crate::model::groups::ConsumerGroups;
-use crate::model::policy::Policies;
-use crate::model::registry::Registry;
-use crate::random::{self, NoRandomness};
+use crate::log::{Keeper, LogError};
+use crate::opening::{self, Opened};
+use crate::random::NoRandomness;
 use crate::server::{self, Stop, Stopper};
 use crate::state::{StateError, StateFolder};
-use crate::store::{Database, Store, StoreError};
-use crate::{amqps, clock, https};
-
-const POLICY_KEY: &str = "policy-key";
-const CREATED: &str = "created-unix-ms";
+use crate::store::{Store, StoreError};
+use crate::{amqps, https};
 
 /// Hubs to be started.
 #[derive(Debug)]
@@ -101,15 +94,6 @@ pub enum StartError {
     Thread(#[source] io::Error),
 }
 
-/// What is opened before anything is served.
-struct Opened {
-    state: StateFolder,
-    tls: Tls,
-    store: Option<Arc<Store>>,
-    hubs: Vec<Arc<Hub>>,
-    logs: Vec<Arc<TelemetryLog>>,
-}
-
 impl Emulator {
     /// Starts all hubs of `config`. When it returns, all ports accept.
     ///
@@ -121,9 +105,9 @@ impl Emulator {
             return Err(StartError::Config(mistakes));
         }
         // First, because a port that is taken is the likeliest failure and should leave no trace.
-        let (amqps_listener, https_listener, addresses) = listen(&config)?;
-        let opening = config.clone();
-        let opened = tokio::task::spawn_blocking(move || open(&opening));
+        let (amqps_listener, https_listener, addresses) = opening::listen(&config)?;
+        let from = config.clone();
+        let opened = tokio::task::spawn_blocking(move || opening::open(&from));
         let Opened {
             state,
             tls,
@@ -221,126 +205,4 @@ impl Running {
             tracing::error!(%error, "the emulator did not end cleanly");
         }
     }
-}
-
-fn listen(config: &Config) -> Result<(TcpListener, TcpListener, Addresses), StartError> {
-    let (amqps, amqps_address) = listen_at(config, "AMQP", config.ports.amqps)?;
-    let wanted = config.ports.https.unwrap_or(HTTPS_PORT);
-    let (https, https_address) = match listen_at(config, "HTTPS", wanted) {
-        Err(StartError::Listen { cause, .. })
-            if config.ports.https.is_none() && cause.kind() == io::ErrorKind::PermissionDenied =>
-        {
-            listen_at(config, "HTTPS", HTTPS_PORT_UNPRIVILEGED)?
-        }
-        result => result?,
-    };
-    let https_moved = wanted != 0 && https_address.port() != wanted;
-    Ok((
-        amqps,
-        https,
-        Addresses {
-            amqps: amqps_address,
-            https: https_address,
-            https_moved,
-        },
-    ))
-}
-
-fn listen_at(
-    config: &Config,
-    protocol: &'static str,
-    port: u16,
-) -> Result<(TcpListener, SocketAddr), StartError> {
-    let address = SocketAddr::new(config.bind, port);
-    let failed = |cause| StartError::Listen {
-        protocol,
-        address,
-        cause,
-    };
-    let listener = server::bind(address).map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok((listener, address))
-}
-
-/// Opens everything that is on disk. Blocks.
-fn open(config: &Config) -> Result<Opened, StartError> {
-    let state = StateFolder::open(config.state.as_deref())?;
-    let tls = ca::prepare(state.path(), state.is_kept(), config.bind, &config.names())?;
-    let database = state
-        .registry()
-        .map(|path| Database::open(&path))
-        .transpose()?;
-    let key = policy_key(config, database.as_ref())?;
-    let created_unix_ms = created(database.as_ref())?;
-    let groups = ConsumerGroups::new(&config.consumer_groups)
-        .map_err(|error| StartError::Config(vec![Mistake::Groups(error)]))?;
-    let mut parts = Vec::new();
-    for host in &config.hubs {
-        let log = TelemetryLog::open(
-            state.telemetry(host).as_deref(),
-            config.partitions,
-            LogLimits::default(),
-        )?;
-        let devices = database
-            .as_ref()
-            .map(|database| database.devices(host))
-            .transpose()?;
-        let registry = Registry::from_devices(devices.unwrap_or_default());
-        parts.push((host.clone(), registry, Arc::new(log)));
-    }
-    let store = database.map(Store::start).transpose()?.map(Arc::new);
-    let logs = parts.iter().map(|(_, _, log)| Arc::clone(log)).collect();
-    let hubs = parts.into_iter().map(|(host, registry, log)| {
-        let (policies, groups, store) =
-            (Policies { key: key.clone() }, groups.clone(), store.clone());
-        Arc::new(Hub::new(Parts {
-            host,
-            created_unix_ms,
-            policies,
-            groups,
-            registry,
-            store,
-            log,
-        }))
-    });
-    let hubs = hubs.collect();
-    Ok(Opened {
-        state,
-        tls,
-        store,
-        hubs,
-        logs,
-    })
-}
-
-/// The configured key, else the one used before, else a new one.
-fn policy_key(config: &Config, database: Option<&Database>) -> Result<SymmetricKey, StartError> {
-    let kept = database
-        .map(|database| database.setting(POLICY_KEY))
-        .transpose()?
-        .flatten();
-    let key = match (&config.policy_key, kept) {
-        (Some(key), _) => key.clone(),
-        (None, Some(text)) => return Ok(SymmetricKey::from_base64(&text)?),
-        (None, None) => random::key()?,
-    };
-    if let Some(database) = database {
-        database.set_setting(POLICY_KEY, &key.to_base64())?;
-    }
-    Ok(key)
-}
-
-fn created(database: Option<&Database>) -> Result<u64, StartError> {
-    let now = clock::unix_ms();
-    let Some(database) = database else {
-        return Ok(now);
-    };
-    if let Some(created) = database
-        .setting(CREATED)?
-        .and_then(|text| text.parse().ok())
-    {
-        return Ok(created);
-    }
-    database.set_setting(CREATED, &now.to_string())?;
-    Ok(now)
 }

@@ -22,6 +22,7 @@ mod hub_set;
 pub mod limits;
 pub mod log;
 pub mod model;
+mod opening;
 mod random;
 mod server;
 mod state;

@@ -5,6 +5,7 @@
 //! folder the same log lives in memory and forgets its oldest records when it is full.
 
 mod bell;
+mod closed;
 mod disk;
 mod error;
 mod index;

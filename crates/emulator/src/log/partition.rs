@@ -7,7 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::BytesMut;
 
 use super::bell::{Bells, Subscription};
-use super::disk::{Disk, Opened, Place};
+use super::closed::Place;
+use super::disk::{Disk, Opened};
 use super::error::LogError;
 use super::index::Entry;
 use super::position::{Keys, Position, Target};
