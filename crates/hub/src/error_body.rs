@@ -119,7 +119,7 @@ impl ErrorDescription {
             let number = || name.parse().ok().and_then(ErrorCode::new);
             ErrorCode::from_name(name).or_else(number)
         });
-        self.code = self.code.or(code);
+        self.code = code;
         let message = if message.trim().is_empty() {
             name.unwrap_or_default()
         } else {
@@ -283,6 +283,11 @@ mod tests {
         assert_eq!(long.chars().count(), FAILURE_MESSAGE_MAX_CHARS);
         let many = ErrorDescription::parse(&"word ".repeat(100_000)).message;
         assert_eq!(many.chars().count(), FAILURE_MESSAGE_MAX_CHARS);
+        let huge = format!(
+            r#"{{"errorCode":404001,"x":"{}"}}"#,
+            "x".repeat(BODY_MAX_BYTES)
+        );
+        assert_eq!(ErrorDescription::parse(&huge).code, None, "not looked into");
         let deep = "[".repeat(BODY_MAX_BYTES);
         assert_eq!(ErrorDescription::parse(&deep).code, None);
     }

@@ -144,6 +144,14 @@ fn a_space_in_the_policy_may_be_a_plus() {
 }
 
 #[test]
+fn takes_the_expiry_as_it_was_signed() {
+    let sig = encode_component(&STANDARD.encode(key(1).sign(b"h\n007")));
+    let token = Token::parse(&format!("SharedAccessSignature sr=h&sig={sig}&se=007")).unwrap();
+    assert!(token.signed_by(&key(1)));
+    assert_eq!(token.expiry_unix_s(), 7);
+}
+
+#[test]
 fn takes_a_signature_by_the_text_of_the_key() {
     use hmac::Mac as _;
     let sr = "sb%3A%2F%2Fhub.azure-devices.net%2Fevents";

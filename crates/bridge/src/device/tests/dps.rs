@@ -1,0 +1,179 @@
+//! When DPS is asked which hub a device belongs to.
+
+use super::*;
+
+#[test]
+fn an_unknown_hub_is_asked_of_dps() {
+    let mut life = Life::new(Assignment::dps(None));
+    assert_eq!(life.input(USED), [life.asks_permit()]);
+    assert_eq!(life.permit(), [life.provisions()]);
+    assert_eq!(life.device.next_deadline(), None);
+    assert_eq!(life.assigned("a.net"), [life.opens()]);
+    assert_eq!(life.device.hub(), Some(&hub("a.net")));
+
+    let mut life = Life::new(Assignment::dps(Some(hub("cached.net"))));
+    life.input(USED);
+    assert_eq!(life.permit(), [life.opens()]);
+}
+
+#[test]
+fn a_device_that_its_hub_does_not_know_registers_again_within_its_budget() {
+    let mut life = Life::new(Assignment::dps(Some(hub("a.net"))));
+    life.input(Input::Permanent(true));
+    life.permit();
+    assert_eq!(
+        life.open_failed(FailureKind::DeviceNotFound),
+        [shows(DEVICE_DISABLED)]
+    );
+    life.deadline();
+    assert_eq!(life.permit(), [life.provisions()]);
+    let registered_at = life.now;
+    assert_eq!(life.assigned("b.net"), [life.opens()]);
+
+    // Until the budget allows more, it says what it waits for.
+    life.open_failed(FailureKind::DeviceNotFound);
+    life.deadline();
+    let State::Waiting { until, why, firm } = life.device.state() else {
+        panic!("{:?}", life.device.state());
+    };
+    assert_eq!((why.kind, firm), (FailureKind::DeviceNotFound, true));
+    assert_eq!(until, registered_at + s(300));
+    life.input(Input::Permanent(false));
+    assert_eq!(life.input(Input::Permanent(true)), [shows(RETRYING)]);
+    life.deadline();
+    assert_eq!(life.permit(), [life.provisions()]);
+    life.assigned("b.net");
+
+    // The new hub does not know it either.
+    let mut registered_at = life.now;
+    for expected in [600, 1200, 1800, 1800] {
+        life.open_failed(FailureKind::DeviceNotFound);
+        while life.waits() {
+            let at = life.now;
+            life.input(Input::Use { at });
+            if life.waits() {
+                life.deadline();
+            }
+        }
+        assert_eq!(life.permit(), [life.provisions()]);
+        assert_eq!(life.now - registered_at, s(expected));
+        registered_at = life.now;
+        life.assigned("b.net");
+    }
+
+    // A connection that stands ends that.
+    life.opened();
+    life.later(3600);
+    life.lost(FailureKind::DeviceNotFound);
+    life.deadline();
+    assert_eq!(life.permit(), [life.provisions()]);
+    assert!(!life.device.is_forgettable(Now {
+        monotonic: life.now,
+        unix_s: 0
+    }));
+    life.assign_failed(FailureKind::DeviceNotFound);
+    life.deadline();
+    assert_eq!(life.deadline().0 + Duration::from_millis(200), s(300));
+}
+
+#[test]
+fn without_dps_a_refused_device_is_tried_on() {
+    let mut life = Life::connecting();
+    assert_eq!(
+        life.open_failed(FailureKind::DeviceNotFound),
+        [shows(DEVICE_DISABLED)]
+    );
+    for _ in 0..100 {
+        life.fail_again(FailureKind::DeviceNotFound);
+    }
+    assert_eq!(life.device.status(), Some(DEVICE_DISABLED));
+}
+
+#[test]
+fn ten_failures_and_a_quarter_of_an_hour_ask_dps() {
+    let mut life = Life::new(Assignment::dps(Some(hub("a.net"))));
+    life.input(Input::Permanent(true));
+    life.permit();
+    life.open_failed(FailureKind::ServerError);
+    let began = life.now;
+    loop {
+        life.deadline();
+        let effects = life.permit();
+        if effects == [life.provisions()] {
+            break;
+        }
+        assert_eq!(effects, [life.opens()]);
+        life.open_failed(FailureKind::ServerError);
+    }
+    assert!(life.now - began >= s(900), "{:?}", life.now);
+    assert!(life.now - began < s(2400), "{:?}", life.now);
+
+    // That was asked; the hub that it named is tried, ten times again.
+    assert_eq!(life.assigned("a.net"), [life.opens()]);
+    for _ in 0..9 {
+        life.open_failed(FailureKind::ServerError);
+        life.deadline();
+        assert_eq!(life.permit(), [life.opens()]);
+    }
+
+    // Not because of load.
+    let mut life = Life::new(Assignment::dps(Some(hub("a.net"))));
+    life.input(Input::Permanent(true));
+    life.permit();
+    life.open_failed(FailureKind::Throttled);
+    for _ in 0..500 {
+        life.deadline();
+        assert_eq!(life.permit(), [life.opens()]);
+        life.open_failed(FailureKind::Throttled);
+    }
+}
+
+#[test]
+fn when_dps_does_not_answer_a_known_hub_is_tried_and_nothing_is_charged() {
+    let mut life = Life::new(Assignment::dps(Some(hub("a.net"))));
+    life.input(Input::Permanent(true));
+    life.permit();
+    life.open_failed(FailureKind::DeviceNotFound);
+    life.deadline();
+    assert_eq!(life.permit(), [life.provisions()]);
+    life.assign_failed(FailureKind::ServerError);
+    life.deadline();
+    assert_eq!(life.permit(), [life.opens()], "the known hub");
+
+    let mut life = Life::new(Assignment::dps(None));
+    life.input(Input::Permanent(true));
+    for _ in 0..10 {
+        assert_eq!(life.permit(), [life.provisions()]);
+        assert_eq!(life.device.state(), State::Provisioning);
+        let effects = life.assign_failed(FailureKind::HubUnreachable);
+        assert!(effects.contains(&life.asks_permit()));
+    }
+    life.permit();
+    life.assigned("a.net");
+    life.open_failed(FailureKind::DeviceNotFound);
+    life.deadline();
+    assert_eq!(
+        life.device.next_deadline(),
+        Some(s(300)),
+        "one registration"
+    );
+}
+
+#[test]
+fn an_idle_device_is_forgettable_once_its_registration_is_no_longer_counted() {
+    let mut life = Life::new(Assignment::dps(None));
+    life.input(Input::Permanent(true));
+    life.permit();
+    life.input(Input::Permanent(false));
+    life.assigned("a.net");
+    let forgettable = |life: &Life| {
+        life.device.is_forgettable(Now {
+            monotonic: life.now,
+            unix_s: 0,
+        })
+    };
+    assert!(!forgettable(&life));
+    life.later(300);
+    assert!(forgettable(&life));
+    assert!(!forgettable(&Life::connected()));
+}
