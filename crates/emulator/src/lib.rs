@@ -16,6 +16,7 @@ pub mod cli;
 mod clock;
 mod config;
 mod emulator;
+mod files;
 mod https;
 mod hub;
 mod hub_set;

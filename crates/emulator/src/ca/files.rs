@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use super::CaError;
+use crate::files::keep_private;
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +31,9 @@ pub(super) fn write(path: &Path, text: &str, access: Access) -> Result<(), CaErr
     let new = path.with_extension("new");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
-    restrict(&mut options, access);
+    if access == Access::OwnerOnly {
+        keep_private(&mut options);
+    }
     options
         .open(&new)
         .and_then(|mut file| {
@@ -44,16 +47,3 @@ pub(super) fn write(path: &Path, text: &str, access: Access) -> Result<(), CaErr
             cause,
         })
 }
-
-#[cfg(unix)]
-fn restrict(options: &mut OpenOptions, access: Access) {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    options.mode(if access == Access::OwnerOnly {
-        0o600
-    } else {
-        0o644
-    });
-}
-
-#[cfg(not(unix))]
-fn restrict(_: &mut OpenOptions, _: Access) {}

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use drawspan_hub::HostName;
 use rusqlite::Connection;
 
+use crate::files;
 use crate::model::device::Device;
 pub(crate) use writer::Store;
 
@@ -26,6 +27,15 @@ pub enum StoreError {
         /// What SQLite said.
         #[source]
         cause: rusqlite::Error,
+    },
+    /// The file cannot be created.
+    #[error("cannot create the registry at {}: {cause}", path.display())]
+    File {
+        /// The database file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
     },
     /// Written by a later version.
     #[error("the registry at {} has format {found}, this version reads format {readable}", path.display())]
@@ -68,6 +78,11 @@ impl Database {
             path: path.to_path_buf(),
             cause,
         };
+        // It holds keys. SQLite gives the files beside it the same permissions.
+        files::create_private(path).map_err(|cause| StoreError::File {
+            path: path.to_path_buf(),
+            cause,
+        })?;
         let connection = Connection::open(path).map_err(failed)?;
         schema::prepare(&connection, path)?;
         Ok(Self {

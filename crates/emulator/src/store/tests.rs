@@ -231,3 +231,21 @@ fn settings_are_kept() {
         Some(key)
     );
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_reads_the_keys() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registry.db");
+    let store = Store::start(Database::open(&path).unwrap()).unwrap();
+    let change = vec![Change::Put(device("a", sas()))];
+    let slot = store.slot().await.unwrap();
+    slot.send(hub("one.test"), change).wait().await.unwrap();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{:?}", entry.file_name());
+    }
+    store.close();
+}

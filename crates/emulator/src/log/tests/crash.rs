@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use super::{messages, open, record, segments, small};
+use crate::limits::READ_BLOCK_BYTES;
 use crate::log::{Damage, LogError, LogLimits, TelemetryLog};
 
 /// One segment with the messages `first`, `second`, `third`; each an append of its own.
@@ -61,6 +62,11 @@ fn a_torn_end_is_cut_at_every_byte() {
         fs::write(&path, &bytes[..len]).unwrap();
         let log = open(folder.path(), small());
         assert_eq!(messages(&log), ["first", "second"], "cut at {len}");
+        assert_eq!(
+            fs::metadata(&path).unwrap().len() as usize,
+            whole_records,
+            "nothing stays"
+        );
         log.append_batch(&[record("a", "again")], 1).unwrap();
         drop(log);
         let log = open(
@@ -151,27 +157,37 @@ fn damage_in_the_middle_is_reported_at_every_byte() {
 
 #[test]
 fn damage_across_a_large_distance_is_still_found() {
-    let folder = tempfile::tempdir().unwrap();
-    let log = open(folder.path(), LogLimits::default());
-    let large = "x".repeat(400_000);
-    log.append_batch(&[record("a", &large), record("a", "behind")], 1)
-        .unwrap();
-    let path = segments(folder.path()).remove(0);
-    let mut bytes = fs::read(&path).unwrap();
-    bytes[12] ^= 1;
-    fs::write(&path, bytes).unwrap();
-    let error = TelemetryLog::open(Some(folder.path()), 1, small()).unwrap_err();
-    assert!(
-        matches!(
+    // The search begins one byte behind the damaged record's start, and looks at 256 KiB at a time: the next record's
+    // header begins there in the second block, ends there, or lies across.
+    let first_block_end = 12 + 1 + READ_BLOCK_BYTES;
+    for header_at in [
+        first_block_end - 28,
+        first_block_end - 10,
+        first_block_end,
+        400_000,
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let log = open(folder.path(), LogLimits::default());
+        // A record takes 52 bytes beside its message.
+        let large = "x".repeat(header_at - 12 - 52);
+        log.append_batch(&[record("a", &large), record("a", "behind")], 1)
+            .unwrap();
+        let path = segments(folder.path()).remove(0);
+        let mut bytes = fs::read(&path).unwrap();
+        assert_eq!(bytes.len(), header_at + 52 + "behind".len());
+        bytes[12] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let error = TelemetryLog::open(Some(folder.path()), 1, small()).unwrap_err();
+        let expected = matches!(
             error,
             LogError::Corrupt {
                 sequence: 0,
                 damage: Damage::Header,
                 ..
             }
-        ),
-        "{error}"
-    );
+        );
+        assert!(expected, "{header_at}: {error}");
+    }
 }
 
 #[test]
