@@ -129,11 +129,12 @@ impl Emulator {
         let acceptor = TlsAcceptor::from(tls.server);
         let mut servers = JoinSet::new();
         let amqp_hubs = hubs.clone();
+        let presences = Arc::new(amqps::Presences::default());
         servers.spawn(server::accept(
             amqps_listener,
             acceptor.clone(),
             stop.clone(),
-            move |connection| amqps::serve(connection, amqp_hubs.clone()),
+            move |connection| amqps::serve(connection, amqp_hubs.clone(), Arc::clone(&presences)),
         ));
         let router = https::router(https::Shared {
             hubs: hubs.clone(),

@@ -58,3 +58,30 @@ pub const HANDSHAKE_MS: u64 = 10_000;
 pub const ACCEPT_PAUSE_MS: u64 = 50;
 /// Connections get this long to end by themselves when the emulator stops.
 pub const SHUTDOWN_MS: u64 = 3_000;
+
+/// Device tokens on one AMQP connection (the hub's own limit).
+pub const TOKENS_PER_CONNECTION_MAX: usize = 1_000;
+/// Tokens of policies on one AMQP connection: Event Hubs clients put one for each partition that they read.
+pub const GRANTS_OF_POLICIES_MAX: usize = 1_000;
+/// The `max-message-size` of telemetry links.
+pub const TELEMETRY_MESSAGE_BYTES: u64 = 256 * 1024;
+/// What encoding may add to it before a message is refused.
+pub const TELEMETRY_SLACK_BYTES: u64 = 64 * 1024;
+/// Credit of a telemetry link.
+pub const TELEMETRY_CREDIT: u32 = 1_000;
+/// Messages in one batch.
+pub const BATCH_MESSAGES_MAX: usize = 500;
+/// Credit of a link for requests.
+pub const REQUEST_CREDIT: u32 = 1_000;
+/// Largest request on such a link.
+pub const REQUEST_BYTES: u64 = 64 * 1024;
+/// Answers that wait on one link for the client's credit.
+pub const ANSWERS_MAX: usize = 1_024;
+/// Events read from the log at once for one reader.
+pub const READ_EVENTS: usize = 256;
+/// Bytes of events read from the log at once for one reader, and that may wait to be written to it.
+pub const READ_EVENT_BYTES: usize = 1024 * 1024;
+/// Pause of a reader's link while much waits to be written.
+pub const READ_PAUSE_MS: u64 = 10;
+/// How often expired tokens are looked for.
+pub const TOKEN_SWEEP_MS: u64 = 5_000;

@@ -71,9 +71,10 @@ impl Connection {
         self.check_open()?;
         let (found, attach) = self.take_request(link)?;
         if found.role == Role::Receiver {
-            found.max_message_bytes = options
+            let limit = options
                 .max_message_bytes
                 .unwrap_or(limits::MAX_MESSAGE_BYTES);
+            found.max_message_bytes = limit.saturating_add(options.slack_bytes);
         }
         let (handle, role, session) = (found.handle, found.role, found.session);
         let attach = *attach;

@@ -132,6 +132,8 @@ pub struct AcceptOptions {
     pub target: Option<Target>,
     /// Largest message that we take, in bytes.
     pub max_message_bytes: Option<u64>,
+    /// What a message may have beyond that before it is thrown away: clients count differently.
+    pub slack_bytes: u64,
     /// Link properties.
     pub properties: Option<Fields>,
     /// Capabilities offered.

@@ -156,6 +156,11 @@ impl Connection {
         &mut self.output
     }
 
+    /// Bytes that wait to be written, messages that wait for a session's window included.
+    pub fn waiting_bytes(&self) -> usize {
+        self.output.len() + self.queued_bytes
+    }
+
     /// Tells that bytes were written.
     pub fn wrote(&mut self, now: Duration) {
         self.last_write = now;

@@ -28,6 +28,7 @@ use crate::hub_set::HubSet;
 use crate::limits::REQUEST_READ_MS;
 use crate::server::Secured;
 use refusal::Refusal;
+pub(crate) use refusal::tracking_id;
 
 /// What all requests share.
 #[derive(Clone, Debug)]

@@ -105,7 +105,7 @@ impl IntoResponse for Refusal {
 }
 
 /// `0123…-G:0-TimeStamp:11/22/2026 10:20:30`, as the hub's support asks for it.
-fn tracking_id(now_unix_ms: i64) -> String {
+pub(crate) fn tracking_id(now_unix_ms: i64) -> String {
     let id = random::hex().unwrap_or_default();
     let time = OffsetDateTime::from_unix_timestamp(now_unix_ms / 1000)
         .unwrap_or(OffsetDateTime::UNIX_EPOCH);

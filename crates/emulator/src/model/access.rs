@@ -136,6 +136,19 @@ impl Grant {
         self.token.is_current(now_unix_s)
     }
 
+    /// What the token says it is for, decoded.
+    pub fn resource(&self) -> &str {
+        self.token.resource()
+    }
+
+    /// The policy whose key signed, if one did.
+    pub fn policy(&self) -> Option<&'static Policy> {
+        match self.principal {
+            Principal::Policy(policy) => Some(policy),
+            Principal::Device(_) => None,
+        }
+    }
+
     /// The device whose own key signed, if one did.
     pub fn device(&self) -> Option<&Arc<Device>> {
         match &self.principal {

@@ -1,0 +1,105 @@
+//! What a connection may do: the tokens that were put on it.
+
+use std::collections::HashMap;
+
+use drawspan_hub::{DeviceId, HostName};
+
+use crate::limits::{GRANTS_OF_POLICIES_MAX, TOKENS_PER_CONNECTION_MAX};
+use crate::model::access::{Denied, Grant, Principal};
+use crate::model::policy::Right;
+
+/// Grants by identity. A new token of an identity takes the place of its old one.
+#[derive(Debug, Default)]
+pub(super) struct Access {
+    devices: HashMap<DeviceId, Grant>,
+    policies: Vec<Grant>,
+}
+
+/// The connection has as many tokens as it may have.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TooManyTokens;
+
+impl Access {
+    /// Takes a verified token in.
+    pub(super) fn put(&mut self, grant: Grant) -> Result<(), TooManyTokens> {
+        match &grant.principal {
+            Principal::Device(device) => {
+                let full = self.devices.len() >= TOKENS_PER_CONNECTION_MAX;
+                if full && !self.devices.contains_key(&device.id) {
+                    return Err(TooManyTokens);
+                }
+                self.devices.insert(device.id.clone(), grant);
+            }
+            Principal::Policy(_) => self.put_policy(grant)?,
+        }
+        Ok(())
+    }
+
+    /// The grant that allows `right` on a path, or why none does.
+    pub(super) fn check(
+        &self,
+        right: Right,
+        host: &HostName,
+        path: &str,
+        device: Option<&DeviceId>,
+        now_unix_s: u64,
+    ) -> Result<&Grant, Denied> {
+        let own = device.and_then(|device| self.devices.get(device));
+        // Clients ask for themselves, so that one look-up is the rule.
+        let candidates = own.into_iter().chain(&self.policies);
+        let mut denied = Denied::NoToken;
+        for grant in candidates {
+            if !grant.is_current(now_unix_s) {
+                denied = Denied::Expired;
+                continue;
+            }
+            match grant.allows(right, host, path) {
+                Ok(()) => return Ok(grant),
+                Err(reason) => denied = reason,
+            }
+        }
+        Err(denied)
+    }
+
+    /// Seconds since 1970 at which the next token expires.
+    pub(super) fn next_expiry_unix_s(&self) -> Option<u64> {
+        self.devices
+            .values()
+            .chain(&self.policies)
+            .map(Grant::expires_unix_s)
+            .min()
+    }
+
+    /// Takes expired tokens out. Returns the devices they were for, and whether any token is left.
+    pub(super) fn expire(&mut self, now_unix_s: u64) -> (Vec<DeviceId>, bool) {
+        let expired: Vec<_> = self
+            .devices
+            .iter()
+            .filter(|(_, grant)| !grant.is_current(now_unix_s))
+            .map(|(device, _)| device.clone())
+            .collect();
+        for device in &expired {
+            self.devices.remove(device);
+        }
+        self.policies.retain(|grant| grant.is_current(now_unix_s));
+        (
+            expired,
+            !self.devices.is_empty() || !self.policies.is_empty(),
+        )
+    }
+
+    fn put_policy(&mut self, grant: Grant) -> Result<(), TooManyTokens> {
+        let same = |other: &Grant| {
+            other.resource() == grant.resource() && other.policy() == grant.policy()
+        };
+        if let Some(old) = self.policies.iter_mut().find(|other| same(other)) {
+            *old = grant;
+            return Ok(());
+        }
+        if self.policies.len() >= GRANTS_OF_POLICIES_MAX {
+            return Err(TooManyTokens);
+        }
+        self.policies.push(grant);
+        Ok(())
+    }
+}

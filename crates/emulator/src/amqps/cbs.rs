@@ -1,0 +1,88 @@
+//! `$cbs`: tokens are put on a connection (claims-based security, working draft 05).
+
+use bytes::Bytes;
+use drawspan_amqp::message::{Body, Message, MessageId, Properties};
+use drawspan_amqp::value::{Map, Value};
+use drawspan_hub::ErrorCode;
+
+use super::access::{Access, TooManyTokens};
+use super::error::status_description;
+use crate::hub::Hub;
+
+/// What the hub says when a connection has its tokens (seen in logs of the hub's users).
+const TOO_MANY: &str = "The maximum number of tokens per connection (1000) has been reached.";
+
+/// Carries a request out and returns the answer.
+pub(super) fn answer(request: &Message, hub: &Hub, access: &mut Access) -> Bytes {
+    let (status, description) = match put_token(request, hub, access) {
+        Ok(()) => (200, String::from("OK")),
+        Err(refused) => refused,
+    };
+    respond(request, status, &description, Body::Empty)
+}
+
+fn put_token(request: &Message, hub: &Hub, access: &mut Access) -> Result<(), (i32, String)> {
+    let property = |name: &str| {
+        request
+            .application_properties
+            .as_ref()
+            .and_then(|properties| properties.get(name))
+            .and_then(Value::as_str)
+    };
+    match property("operation") {
+        Some("put-token") => {}
+        // Tokens end by themselves; a client that takes one back needs no more than an answer.
+        Some("delete-token") => return Ok(()),
+        _ => return Err(bad_request("the operation must be put-token")),
+    }
+    let kind = property("type").unwrap_or_default();
+    let known = [
+        "servicebus.windows.net:sastoken",
+        "azure-devices.net:sastoken",
+    ];
+    if !known.iter().any(|known| known.eq_ignore_ascii_case(kind)) {
+        let text = "only shared access signatures are taken here";
+        return Err((401, status_description(ErrorCode::UNAUTHORIZED, text)));
+    }
+    let Body::Value(Value::String(token)) = &request.body else {
+        return Err(bad_request("the body must be the token, as an AMQP string"));
+    };
+    // The token's own resource counts; `name` is spelled differently by every client.
+    let grant = hub.authenticate(token).map_err(|denied| {
+        tracing::info!(hub = %hub.host(), reason = %denied, "a token was refused");
+        (
+            401,
+            status_description(ErrorCode::UNAUTHORIZED, &denied.to_string()),
+        )
+    })?;
+    access
+        .put(grant)
+        .map_err(|TooManyTokens| (500, String::from(TOO_MANY)))
+}
+
+fn bad_request(text: &str) -> (i32, String) {
+    (400, status_description(ErrorCode::ARGUMENT_INVALID, text))
+}
+
+/// An answer to a request: its message id comes back as correlation id, of the same AMQP type, and the status code is an
+/// AMQP `int`; official clients insist on both.
+pub(super) fn respond(request: &Message, status: i32, description: &str, body: Body) -> Bytes {
+    let message_id = request
+        .properties
+        .as_ref()
+        .and_then(|properties| properties.message_id.clone());
+    let correlation_id: Option<MessageId> = message_id;
+    let message = Message {
+        properties: Some(Properties {
+            correlation_id,
+            ..Properties::default()
+        }),
+        application_properties: Some(Map(vec![
+            (Value::from("status-code"), Value::Int(status)),
+            (Value::from("status-description"), Value::from(description)),
+        ])),
+        body,
+        ..Message::default()
+    };
+    message.to_bytes()
+}

@@ -1,0 +1,54 @@
+//! Refusals on the wire: an AMQP condition, and the hub's JSON as its description.
+
+use drawspan_amqp::performative::{Error, condition};
+use drawspan_amqp::value::{Map, Symbol, Value};
+use drawspan_hub::ErrorCode;
+use drawspan_hub::error_body::HubError;
+use drawspan_hub::time::UtcTime;
+
+use crate::clock;
+use crate::https::tracking_id;
+use crate::model::access::Denied;
+
+const TRACKING_ID: Symbol = Symbol::from_static("com.microsoft:tracking-id");
+
+/// A refusal with the hub's code.
+pub(super) fn refusal(condition: Symbol, code: ErrorCode, message: &str) -> Error {
+    let now = clock::unix_ms() as i64;
+    let tracking_id = tracking_id(now);
+    let description = description(code, message, &tracking_id, now);
+    Error::new(condition, description).with_info(Map(vec![(
+        Value::Symbol(TRACKING_ID),
+        Value::from(tracking_id.as_str()),
+    )]))
+}
+
+/// The hub's JSON for a status description.
+pub(super) fn status_description(code: ErrorCode, message: &str) -> String {
+    let now = clock::unix_ms() as i64;
+    description(code, message, &tracking_id(now), now)
+}
+
+/// Why a link is not for its owner.
+pub(super) fn denied(denied: Denied) -> Error {
+    let (condition, code) = match denied {
+        Denied::UnknownDevice => (condition::NOT_FOUND, ErrorCode::DEVICE_NOT_FOUND),
+        Denied::DeviceDisabled => (condition::UNAUTHORIZED_ACCESS, ErrorCode::DEVICE_DISABLED),
+        Denied::MissingRight | Denied::OutOfScope => (
+            condition::UNAUTHORIZED_ACCESS,
+            ErrorCode::UNAUTHORIZED_ACCESS,
+        ),
+        _ => (condition::UNAUTHORIZED_ACCESS, ErrorCode::UNAUTHORIZED),
+    };
+    refusal(condition, code, &denied.to_string())
+}
+
+fn description(code: ErrorCode, message: &str, tracking_id: &str, now: i64) -> String {
+    HubError {
+        code,
+        tracking_id,
+        message,
+        timestamp_utc: UtcTime::from_unix_ms(now),
+    }
+    .to_description()
+}

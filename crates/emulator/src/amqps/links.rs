@@ -1,0 +1,184 @@
+//! What a link is for: a table from (address, direction) to link kind.
+
+use drawspan_amqp::engine::LinkId;
+use drawspan_amqp::performative::{Attach, Error, Role, condition};
+use drawspan_hub::address::{self, Address, DeviceFunction, Entity, EventHubPart};
+use drawspan_hub::{DeviceId, ErrorCode};
+
+use super::error::refusal;
+use super::events::Reader;
+use super::telemetry::TelemetryLink;
+
+/// A link as it was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Requests to `$cbs`.
+    CbsRequests,
+    /// Answers of `$cbs`.
+    CbsAnswers,
+    /// Requests to `$management`.
+    ManagementRequests,
+    /// Answers of `$management`.
+    ManagementAnswers,
+    /// Telemetry of a device.
+    Telemetry(DeviceId),
+    /// Events of a partition.
+    Events {
+        entity: Entity,
+        group: String,
+        partition: u32,
+    },
+    /// The event endpoint, asked at the hub.
+    Redirect,
+}
+
+/// A link as it is served.
+#[derive(Debug)]
+pub(super) enum Link {
+    CbsRequests,
+    CbsAnswers,
+    ManagementRequests,
+    ManagementAnswers,
+    Telemetry(Box<TelemetryLink>),
+    Events(Box<Reader>),
+}
+
+/// Links by their slot, so that looking one up costs nothing.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    slots: Vec<Option<(LinkId, Link)>>,
+}
+
+impl Links {
+    pub(super) fn insert(&mut self, id: LinkId, link: Link) {
+        if self.slots.len() <= id.slot() {
+            self.slots.resize_with(id.slot() + 1, || None);
+        }
+        if let Some(slot) = self.slots.get_mut(id.slot()) {
+            *slot = Some((id, link));
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, id: LinkId) -> Option<&mut Link> {
+        let (of, link) = self.slots.get_mut(id.slot())?.as_mut()?;
+        (*of == id).then_some(link)
+    }
+
+    pub(super) fn remove(&mut self, id: LinkId) -> Option<Link> {
+        let slot = self.slots.get_mut(id.slot())?;
+        match slot {
+            Some((of, _)) if *of == id => slot.take().map(|(_, link)| link),
+            _ => None,
+        }
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (LinkId, &mut Link)> {
+        self.slots
+            .iter_mut()
+            .flatten()
+            .map(|(id, link)| (*id, link))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (LinkId, &Link)> {
+        self.slots.iter().flatten().map(|(id, link)| (*id, link))
+    }
+}
+
+/// Looks an attach up in the table.
+pub(super) fn wanted(attach: &Attach) -> Result<Wanted, Error> {
+    let (address, to_hub) = match attach.role {
+        Role::Sender => (
+            attach
+                .target
+                .as_ref()
+                .and_then(|target| target.address.as_deref()),
+            true,
+        ),
+        Role::Receiver => (
+            attach
+                .source
+                .as_ref()
+                .and_then(|source| source.address.as_deref()),
+            false,
+        ),
+    };
+    let Some(text) = address else {
+        return Err(not_found("the link has no address"));
+    };
+    let address = address::parse(text).map_err(|error| not_found(&error.to_string()))?;
+    match (address, to_hub) {
+        (Address::Cbs, true) => Ok(Wanted::CbsRequests),
+        (Address::Cbs, false) => Ok(Wanted::CbsAnswers),
+        (
+            Address::EventHub {
+                entity: Entity::BuiltIn,
+                part: EventHubPart::Management,
+            },
+            _,
+        ) => Ok(Wanted::Redirect),
+        (
+            Address::Management
+            | Address::EventHub {
+                part: EventHubPart::Management,
+                ..
+            },
+            true,
+        ) => Ok(Wanted::ManagementRequests),
+        (
+            Address::Management
+            | Address::EventHub {
+                part: EventHubPart::Management,
+                ..
+            },
+            false,
+        ) => Ok(Wanted::ManagementAnswers),
+        (
+            Address::Device {
+                device,
+                module: None,
+                function: DeviceFunction::Events,
+            },
+            true,
+        ) => Ok(Wanted::Telemetry(device)),
+        (
+            Address::EventHub {
+                entity,
+                part: EventHubPart::Consumer { group, partition },
+            },
+            false,
+        ) => Ok(Wanted::Events {
+            entity,
+            group,
+            partition,
+        }),
+        (Address::Device { .. } | Address::Service(_), _) => Err(not_yet()),
+        (Address::EventHub { .. }, _) => Err(not_found(
+            "the event endpoint can be read by partition only",
+        )),
+    }
+}
+
+/// The path that a token must cover, as Event Hubs clients and devices sign it.
+pub(super) fn event_path(entity: &Entity, rest: &str) -> String {
+    match entity {
+        Entity::BuiltIn => format!("/messages/events{rest}"),
+        Entity::Named(name) => format!("/{name}{rest}"),
+    }
+}
+
+pub(super) fn not_found(text: &str) -> Error {
+    refusal(
+        condition::NOT_FOUND,
+        ErrorCode::AMQP_ADDRESS_NOT_FOUND,
+        text,
+    )
+}
+
+fn not_yet() -> Error {
+    let text = "the emulator does not serve this kind of link yet";
+    refusal(
+        condition::NOT_IMPLEMENTED,
+        ErrorCode::AMQP_ADDRESS_NOT_FOUND,
+        text,
+    )
+}

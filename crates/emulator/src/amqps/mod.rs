@@ -1,0 +1,81 @@
+//! The AMQP head: devices, and the Event Hubs-compatible endpoint, on one port.
+//!
+//! [`head`] handles a connection's events. What a link is for stands in [`links`], a table from (address, direction) to
+//! link kind; each kind has a file of its own: [`cbs`], [`telemetry`], [`events`], [`management`], [`redirect`].
+//! [`access`] keeps what the connection may do, [`presence`] which connection holds which device.
+
+mod access;
+mod answers;
+mod cbs;
+mod error;
+mod events;
+mod filter;
+mod head;
+mod links;
+mod management;
+mod presence;
+mod redirect;
+mod sasl;
+mod stamp;
+mod telemetry;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use drawspan_amqp::engine::{Config, Connection};
+use drawspan_net::{Clock, drive};
+use tokio::sync::mpsc;
+
+use crate::hub_set::HubSet;
+use crate::server::Secured;
+use head::{Head, Wake};
+pub(crate) use presence::Presences;
+use presence::Signals;
+
+/// Serves one connection until it ends, or until the emulator stops.
+pub(crate) async fn serve(connection: Secured, hubs: HubSet, presences: Arc<Presences>) {
+    let Secured {
+        stream,
+        peer,
+        sni,
+        mut stop,
+    } = connection;
+    let port = stream
+        .get_ref()
+        .0
+        .local_addr()
+        .map_or(0, |address| address.port());
+    // A wake-up that waits already stands for all others.
+    let (wake, commands) = mpsc::channel::<Wake>(1);
+    let signals = Arc::new(Signals::new(wake));
+    let clock = Clock::start();
+    let engine = Connection::server(engine_config(), sasl::mechanisms(), clock.now());
+    let mut head = Head::new(
+        hubs,
+        sni,
+        port,
+        Arc::clone(&presences),
+        Arc::clone(&signals),
+    );
+    let ended = {
+        let driven = drive(stream, engine, &mut head, commands, clock);
+        tokio::pin!(driven);
+        tokio::select! {
+            ended = &mut driven => ended,
+            () = stop.stopped() => {
+                signals.stop.store(true, Ordering::Release);
+                signals.wake();
+                driven.await
+            }
+        }
+    };
+    tracing::debug!(%peer, ?ended, "AMQP connection over");
+    head.leave();
+}
+
+fn engine_config() -> Config {
+    Config {
+        container_id: String::from("drawspan-emulator"),
+        ..Config::default()
+    }
+}

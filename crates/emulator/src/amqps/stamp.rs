@@ -1,0 +1,108 @@
+//! A stored message as readers of events get it: with the hub's stamps.
+
+use bytes::{Bytes, BytesMut};
+use drawspan_amqp::codec::{DecodeError, decode_value};
+use drawspan_amqp::message::{Message, SectionKind, sections};
+use drawspan_amqp::value::{Map, Symbol, Value};
+
+use crate::log::{AuthKind, AuthScope, MessageSource, StoredRecord};
+
+/// Encodes the event. The sender's properties and body are passed on byte for byte; its annotations stay, except those
+/// that are the hub's to say.
+pub(super) fn event(record: &StoredRecord) -> Result<Bytes, DecodeError> {
+    let mut annotations = stamps(record);
+    let mut head = BytesMut::new();
+    let mut properties = None;
+    let mut application_properties = None;
+    let mut rest = Vec::new();
+    for section in sections(&record.message) {
+        let section = section?;
+        match section.kind {
+            SectionKind::MessageAnnotations => keep_foreign(&mut annotations, &section.value)?,
+            SectionKind::Properties => properties = Some(section.raw),
+            SectionKind::ApplicationProperties => application_properties = Some(section.raw),
+            // They concern the device's hop only.
+            SectionKind::Header | SectionKind::DeliveryAnnotations | SectionKind::Footer => {}
+            _ => rest.push(section.raw),
+        }
+    }
+    head.reserve(record.message.len() + STAMPS_BYTES);
+    Message {
+        message_annotations: Some(annotations),
+        ..Message::default()
+    }
+    .encode(&mut head);
+    // The C client's sections come in another order than the specification's.
+    for section in properties
+        .into_iter()
+        .chain(application_properties)
+        .chain(rest)
+    {
+        head.extend_from_slice(&section);
+    }
+    Ok(head.freeze())
+}
+
+/// About what the stamps take.
+const STAMPS_BYTES: usize = 512;
+
+fn stamps(record: &StoredRecord) -> Map {
+    let time = Value::Timestamp(i64::try_from(record.enqueued_unix_ms).unwrap_or(i64::MAX));
+    let text = |text: &str| Value::from(text);
+    let source = match record.origin.source {
+        MessageSource::Telemetry => "Telemetry",
+    };
+    let stamps = [
+        (
+            "x-opt-sequence-number",
+            Value::Long(i64::try_from(record.sequence).unwrap_or(i64::MAX)),
+        ),
+        ("x-opt-offset", text(&record.offset.to_string())),
+        ("x-opt-enqueued-time", time.clone()),
+        (
+            "iothub-connection-device-id",
+            text(record.device_id.as_str()),
+        ),
+        ("iothub-connection-auth-method", text(&auth_method(record))),
+        (
+            "iothub-connection-auth-generation-id",
+            text(&record.origin.generation_id),
+        ),
+        ("iothub-enqueuedtime", time),
+        ("iothub-message-source", text(source)),
+    ];
+    Map(stamps
+        .into_iter()
+        .map(|(name, value)| (Value::Symbol(Symbol::from_static(name)), value))
+        .collect())
+}
+
+fn auth_method(record: &StoredRecord) -> String {
+    let scope = match record.origin.scope {
+        AuthScope::Device => "device",
+        AuthScope::Hub => "hub",
+    };
+    let kind = match record.origin.kind {
+        AuthKind::Sas => "sas",
+        AuthKind::X509 => "x509",
+    };
+    format!(
+        r#"{{"scope":"{scope}","type":"{kind}","issuer":"iothub","acceptingIpFilterRule":null}}"#
+    )
+}
+
+/// Adds the sender's annotations whose names are not the hub's.
+fn keep_foreign(annotations: &mut Map, value: &Bytes) -> Result<(), DecodeError> {
+    let Value::Map(theirs) = decode_value(value)? else {
+        return Ok(());
+    };
+    for (name, value) in theirs.0 {
+        let taken = name
+            .as_str()
+            .is_none_or(|name| annotations.get(name).is_some() || name.starts_with("x-opt-"));
+        if !taken {
+            annotations.0.push((name, value));
+        }
+    }
+    Ok(())
+}
