@@ -4,6 +4,7 @@
 //! * [`config`]: flags and environment as one valid value.
 //! * [`http`]: the API, and the server that carries it.
 //! * [`devices`]: what the API needs of whoever holds the device connections.
+//! * [`runtime`]: the shell around the device cores.
 //! * [`load`]: a load generator that keeps an honest ledger.
 
 pub mod cli;
@@ -12,3 +13,4 @@ pub mod devices;
 pub mod http;
 pub mod limits;
 pub mod load;
+pub mod runtime;

@@ -42,3 +42,12 @@ pub const MAX_OPENING_LOAD_CONNECTIONS: usize = 128;
 pub const LEDGER_QUEUE: usize = 65_536;
 /// Largest answer body a load connection reads before it gives the connection up.
 pub const MAX_ANSWER_BYTES: usize = 65_536;
+
+/// Devices that one process holds.
+pub const MAX_DEVICES: usize = 1_000_000;
+/// Requests that wait for one device to be connected.
+pub const WAITERS_PER_DEVICE: usize = 256;
+/// Requests on their way to the shard.
+pub const SHARD_QUEUE: usize = 16_384;
+/// Requests that the shard takes before it looks at the clock and the news.
+pub const SHARD_BATCH: usize = 256;

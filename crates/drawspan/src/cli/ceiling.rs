@@ -7,7 +7,7 @@ use clap::Args;
 use drawspan_hub::{DeviceId, Telemetry};
 use tokio::time::Instant;
 
-use super::{block_on, failed, log, misused, signals};
+use super::{block_on, failed, files, log, misused, signals};
 use crate::config::{Mistakes, connect, serve};
 use crate::devices::{Devices, SendError};
 use crate::http::api::Api;
@@ -46,6 +46,7 @@ pub(super) fn run(args: &CeilingArgs) -> ExitCode {
     log::start("info");
     let api_keys = ApiKeys::new([args.api_key.as_str()]);
     block_on(async move {
+        files::allow_many();
         let timeout = Duration::from_secs(REQUEST_TIMEOUT_S);
         match server::bind(address) {
             Ok(listener) => {

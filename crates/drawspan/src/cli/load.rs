@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
-use super::{block_on, failed, misused, signals};
+use super::{block_on, failed, files, misused, signals};
 use crate::load::run::Progress;
 use crate::load::{self, Load, LoadArgs};
 
@@ -26,6 +26,7 @@ pub(super) fn run(args: &LoadArgs) -> ExitCode {
     };
     let json = args.json;
     block_on(async move {
+        files::allow_many();
         let (stopper, stop) = watch::channel(false);
         tokio::spawn(async move {
             signals::shutdown().await;

@@ -2,8 +2,12 @@
 
 pub mod ceiling;
 
+mod dev;
+mod emulator;
+mod files;
 mod load;
 mod log;
+mod serve;
 mod signals;
 mod term;
 
@@ -23,6 +27,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run bridge, local hub and sample devices in one process; nothing to configure
+    #[command(after_help = dev::EXAMPLES)]
+    Dev(dev::DevArgs),
+    /// Run the bridge, in front of a real hub or the emulator
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(Box<crate::config::ServeArgs>),
+    /// Run a local IoT hub for official Azure IoT SDKs
+    Emulator(Box<drawspan_emulator::cli::EmulatorArgs>),
     /// Send telemetry as fast as told, and say what came of it
     #[command(after_help = load::EXAMPLES)]
     Load(crate::load::LoadArgs),
@@ -51,6 +63,9 @@ pub fn main() -> ExitCode {
         }
     };
     match cli.command {
+        Command::Dev(args) => dev::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Emulator(args) => emulator::run(*args),
         Command::Load(args) => load::run(&args),
         Command::BenchCeiling(args) => ceiling::run(&args),
     }

@@ -12,7 +12,7 @@ use crate::limits::MAX_CA_FILE_BYTES;
 
 /// Why a file gives no authorities.
 #[derive(Debug, Error)]
-pub(super) enum InvalidAuthorities {
+pub enum InvalidAuthorities {
     /// Cannot be read.
     #[error("cannot read {path}: {error}")]
     Read {
@@ -38,7 +38,10 @@ pub(super) enum InvalidAuthorities {
 }
 
 /// Reads all certificates of a file.
-pub(super) fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidAuthorities> {
+///
+/// # Errors
+/// The file cannot be read, is not PEM, or holds no certificate.
+pub fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidAuthorities> {
     let name = path.display().to_string();
     let mut bytes = Vec::new();
     let read =

@@ -6,6 +6,7 @@ pub mod serve;
 
 mod authorities;
 
+pub use authorities::{InvalidAuthorities, read as read_authorities};
 pub use connect::ConnectTo;
 pub use mistakes::Mistakes;
 pub use serve::{Config, ServeArgs};

@@ -1,0 +1,197 @@
+//! One line per message that reaches the local hub.
+//!
+//! Payloads are shown here because the user asked to see them; the log never has them.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+
+use drawspan_amqp::message::{Body, Message};
+use drawspan_amqp::value::{Map, Value};
+use drawspan_emulator::Hub;
+use drawspan_emulator::log::{LogError, Position, StoredRecord};
+use drawspan_hub::UtcTime;
+use drawspan_hub::telemetry::COMPONENT_ANNOTATION;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::cli::term::{Colour, Paint};
+
+/// Messages that are read at once, and about how many bytes of them.
+const MAX_RECORDS: usize = 100;
+const MAX_BYTES: usize = 262_144;
+/// What is shown of a body, and of each property.
+const BODY_CHARS: usize = 160;
+const PROPERTY_CHARS: usize = 60;
+const MAX_PROPERTIES: usize = 20;
+
+/// Prints what arrives from now on, until the result is dropped.
+///
+/// # Errors
+/// The hub's log cannot be read.
+pub(super) fn start(hub: &Arc<Hub>, paint: Paint) -> Result<JoinSet<()>, LogError> {
+    let mut followers = JoinSet::new();
+    for partition in 0..hub.partition_count() {
+        // Before anything can be sent: nothing is missed.
+        let from = hub.seek(partition, Position::End)?;
+        let hub = Arc::clone(hub);
+        followers.spawn(async move {
+            if let Err(error) = follow(&hub, partition, from, paint).await {
+                tracing::error!(%error, partition, "messages are not shown any more");
+            }
+        });
+    }
+    Ok(followers)
+}
+
+async fn follow(hub: &Hub, partition: u16, from: u64, paint: Paint) -> Result<(), LogError> {
+    let news = Arc::new(Notify::new());
+    let bell = Arc::clone(&news);
+    let Some(subscription) = hub.subscribe(partition, move || bell.notify_one())? else {
+        return Ok(());
+    };
+    let mut next = from;
+    loop {
+        subscription.rearm();
+        let records = hub.read(partition, next, MAX_RECORDS, MAX_BYTES)?;
+        let Some(last) = records.last() else {
+            news.notified().await;
+            continue;
+        };
+        next = last.sequence + 1;
+        let lines: String = records
+            .iter()
+            .map(|record| line(record, paint) + "\n")
+            .collect();
+        // Nobody reads the terminal any more: then nothing need be shown.
+        if io::stdout().lock().write_all(lines.as_bytes()).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// `time  device  body  properties`.
+fn line(record: &StoredRecord, paint: Paint) -> String {
+    let time = UtcTime::from_unix_ms(i64::try_from(record.enqueued_unix_ms).unwrap_or_default())
+        .to_string();
+    let time = time.get(11..23).unwrap_or(&time).to_owned();
+    let mut line = format!(
+        "{}  {}",
+        paint.with(Colour::Grey, time),
+        paint.with(Colour::Cyan, &record.device_id)
+    );
+    let Ok(message) = Message::decode(&record.message) else {
+        let _ = write!(
+            line,
+            "  {}",
+            paint.with(Colour::Yellow, "not an AMQP message")
+        );
+        return line;
+    };
+    let _ = write!(line, "  {}", body(&message.body));
+    let annotations = message.message_annotations.unwrap_or_default();
+    if let Some(component) = annotations
+        .get_symbol(COMPONENT_ANNOTATION)
+        .and_then(Value::as_str)
+    {
+        let _ = write!(line, "  component={}", shown(component, PROPERTY_CHARS));
+    }
+    let properties = message.application_properties.unwrap_or_default();
+    if !properties.is_empty() {
+        let _ = write!(
+            line,
+            "  {}",
+            paint.with(Colour::Green, text_of(&properties))
+        );
+    }
+    line
+}
+
+fn body(body: &Body) -> String {
+    match body {
+        Body::Data(parts) => shown(&String::from_utf8_lossy(&parts.concat()), BODY_CHARS),
+        Body::Empty => "(no body)".to_owned(),
+        Body::Sequence(_) | Body::Value(_) => "(a body of AMQP values)".to_owned(),
+    }
+}
+
+fn text_of(properties: &Map) -> String {
+    let one = |(name, value): &(Value, Value)| {
+        let text = |value: &Value| match value.as_str() {
+            Some(text) => shown(text, PROPERTY_CHARS),
+            None => shown(&format!("{value:?}"), PROPERTY_CHARS),
+        };
+        format!("{}={}", text(name), text(value))
+    };
+    properties
+        .iter()
+        .take(MAX_PROPERTIES)
+        .map(one)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The beginning of a text, on one line. Control characters become `�`: a message must not steer the terminal.
+fn shown(text: &str, max_chars: usize) -> String {
+    let visible = |letter: char| match letter {
+        '\n' | '\r' | '\t' => ' ',
+        letter if letter.is_control() => '\u{fffd}',
+        letter => letter,
+    };
+    let mut shown: String = text.chars().take(max_chars).map(visible).collect();
+    if text.chars().nth(max_chars).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use drawspan_emulator::log::{AuthKind, AuthScope, MessageSource, Origin};
+    use drawspan_hub::{DeviceId, Telemetry};
+
+    use super::*;
+
+    fn record(message: bytes::Bytes) -> StoredRecord {
+        StoredRecord {
+            sequence: 0,
+            offset: 0,
+            enqueued_unix_ms: 1_795_342_830_123,
+            device_id: DeviceId::parse("sensor-1").unwrap(),
+            origin: Origin {
+                scope: AuthScope::Hub,
+                kind: AuthKind::Sas,
+                generation_id: "1".into(),
+                source: MessageSource::Telemetry,
+            },
+            message,
+        }
+    }
+
+    #[test]
+    fn a_line_has_time_device_body_and_properties() {
+        let message = Telemetry {
+            component: Some("pump".into()),
+            properties: vec![
+                ("room".into(), "12".into()),
+                ("\u{1b}[2J".into(), "b".into()),
+            ],
+            ..Telemetry::json("{\"t\":\r\n1}\u{7}")
+        };
+        let record = record(drawspan_client::message::encode(&message));
+        let plain = line(&record, Paint(false));
+        assert_eq!(
+            plain,
+            "10:20:30.123  sensor-1  {\"t\":  1}\u{fffd}  component=pump  room=12 \u{fffd}[2J=b"
+        );
+        assert!(line(&record, Paint(true)).contains("\u{1b}[36msensor-1\u{1b}[0m"));
+    }
+
+    #[test]
+    fn long_bodies_are_cut_and_strange_ones_named() {
+        let long = drawspan_client::message::encode(&Telemetry::json("ä".repeat(500)));
+        let shown = line(&record(long), Paint(false));
+        assert!(shown.ends_with(&format!("{}…", "ä".repeat(BODY_CHARS))));
+        assert!(line(&record("???".into()), Paint(false)).ends_with("not an AMQP message"));
+    }
+}

@@ -1,0 +1,23 @@
+//! `drawspan emulator`: the local hub as a process of its own.
+
+use std::process::ExitCode;
+
+use drawspan_emulator::cli::{self, CommandError, EmulatorArgs};
+
+use super::{block_on, failed, files, log};
+use crate::config::EXIT_USAGE;
+
+pub(super) fn run(args: EmulatorArgs) -> ExitCode {
+    log::start("info");
+    block_on(async move {
+        files::allow_many();
+        match cli::run(args).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(CommandError::Args(mistakes)) => {
+                eprintln!("drawspan: {mistakes}");
+                ExitCode::from(EXIT_USAGE)
+            }
+            Err(error) => failed(error),
+        }
+    })
+}

@@ -1,0 +1,56 @@
+//! `drawspan serve`: the bridge, in front of a hub.
+
+use std::process::ExitCode;
+
+use tracing::warn;
+
+use super::{block_on, failed, files, log, misused, signals};
+use crate::config::{Config, ServeArgs};
+use crate::http::api::Api;
+use crate::http::server;
+use crate::runtime;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  In front of a hub in the cloud:
+    drawspan serve --api-key KEY --hub-connection-string 'HostName=HUB.azure-devices.net;SharedAccessKeyName=device;SharedAccessKey=…'
+
+  In front of `drawspan emulator --hub localhost --state ./drawspan-state --device sensor-1`:
+    drawspan serve --api-key KEY --listen 127.0.0.1:8080 --ca ./drawspan-state/ca.pem \\
+      --connect localhost=127.0.0.1:5671 --hub-connection-string 'HostName=localhost;SharedAccessKeyName=device;SharedAccessKey=…'
+
+Secrets are better given in the environment: DRAWSPAN_API_KEY, DRAWSPAN_HUB_CONNECTION_STRING, DRAWSPAN_GROUP_KEY.";
+
+pub(super) fn run(args: &ServeArgs) -> ExitCode {
+    match args.check() {
+        Ok(config) => {
+            log::start("info");
+            block_on(serve(config))
+        }
+        Err(mistakes) => misused(&mistakes),
+    }
+}
+
+async fn serve(config: Config) -> ExitCode {
+    files::allow_many();
+    for flag in &config.without_effect {
+        warn!("{flag} has no effect yet");
+    }
+    let listener = match server::bind(config.listen) {
+        Ok(listener) => listener,
+        Err(error) => return failed(format_args!("cannot listen on {}: {error}", config.listen)),
+    };
+    let address = listener.local_addr().unwrap_or(config.listen);
+    let bridge = match runtime::start(&config) {
+        Ok(bridge) => bridge,
+        Err(error) => return failed(error),
+    };
+    let api = Api::new(bridge, config.api_keys, config.request_timeout);
+    println!(
+        "listening on http://{address}, devices on {}",
+        config.hub.host
+    );
+    println!("ready");
+    server::serve(listener, api, signals::shutdown(), config.request_timeout).await;
+    ExitCode::SUCCESS
+}
