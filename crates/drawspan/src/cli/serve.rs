@@ -10,16 +10,16 @@ use crate::http::api::Api;
 use crate::http::server;
 use crate::runtime;
 
-pub(super) const EXAMPLES: &str = "\
-Examples:
-  In front of a hub in the cloud:
-    drawspan serve --api-key KEY --hub-connection-string 'HostName=HUB.azure-devices.net;SharedAccessKeyName=device;SharedAccessKey=…'
+pub(super) const EXAMPLES: &str = r"Examples:
+  In front of a hub in the cloud; secrets are better given in the environment:
+    export DRAWSPAN_API_KEY=KEY
+    export DRAWSPAN_HUB_CONNECTION_STRING='HostName=…;SharedAccessKeyName=device;SharedAccessKey=…'
+    drawspan serve
 
-  In front of `drawspan emulator --hub localhost --state ./drawspan-state --device sensor-1`:
-    drawspan serve --api-key KEY --listen 127.0.0.1:8080 --ca ./drawspan-state/ca.pem \\
-      --connect localhost=127.0.0.1:5671 --hub-connection-string 'HostName=localhost;SharedAccessKeyName=device;SharedAccessKey=…'
-
-Secrets are better given in the environment: DRAWSPAN_API_KEY, DRAWSPAN_HUB_CONNECTION_STRING, DRAWSPAN_GROUP_KEY.";
+  In front of the emulator, with a connection string that it printed:
+    drawspan emulator --state ./drawspan-state --device sensor-1
+    drawspan serve --api-key KEY --listen 127.0.0.1:8080 --ca ./drawspan-state/ca.pem \
+      --connect localhost=127.0.0.1:5671 --hub-connection-string '…'";
 
 pub(super) fn run(args: &ServeArgs) -> ExitCode {
     match args.check() {
