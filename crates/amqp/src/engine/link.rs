@@ -27,6 +27,10 @@ pub(super) struct Link {
     /// As the specification's delivery-count, kept by both ends.
     pub(super) delivery_count: u32,
     pub(super) credit: u32,
+    /// For a sender: deliveries in the session's queue, the one included of which some frames are written.
+    pub(super) queued: u32,
+    /// For a sender: a drain is to be answered behind what is queued.
+    pub(super) drain_answer_due: bool,
     /// For a receiver: the credit to keep topped up; 0 when the embedder grants.
     pub(super) auto_credit: u32,
     /// For a receiver: deliveries that the embedder has not settled.
@@ -104,7 +108,10 @@ impl Connection {
         }
         found.delivery_count = found.delivery_count.wrapping_add(found.credit);
         found.credit = 0;
-        self.emit_link_flow(link.index, true);
+        found.drain_answer_due = found.queued > 0;
+        if !found.drain_answer_due {
+            self.emit_link_flow(link.index, true);
+        }
         Ok(())
     }
 
@@ -142,6 +149,8 @@ impl Connection {
         let attach_due = matches!(link.state, LinkState::AttachSent { .. });
         link.state = LinkState::DetachSent { attach_due };
         link.partial = None;
+        link.queued = 0;
+        link.drain_answer_due = false;
         let (handle, session) = (link.handle, link.session);
         self.drop_queued(session, handle);
         self.emit(
@@ -204,7 +213,7 @@ impl Connection {
         let mut dropped = 0;
         session.queue.retain(|queued| {
             let keep = queued.head.handle != handle;
-            dropped += if keep { 0 } else { queued.payload.len() };
+            dropped += if keep { 0 } else { queued.cost() };
             keep
         });
         self.queued_bytes = self.queued_bytes.saturating_sub(dropped);
@@ -292,10 +301,12 @@ impl Connection {
         let Some(session) = self.sessions.get(link.session) else {
             return;
         };
+        // Counted at `send`, but not yet told to the peer.
+        let unsent = session.unsent(link);
         let flow = Flow {
             handle: Some(link.handle),
-            delivery_count: Some(link.delivery_count),
-            link_credit: Some(link.credit),
+            delivery_count: Some(link.delivery_count.wrapping_sub(unsent)),
+            link_credit: Some(link.credit.saturating_add(unsent)),
             drain,
             ..session.flow()
         };

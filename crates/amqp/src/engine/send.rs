@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::connection::Connection;
-use super::event::{CommandError, DeliveryId, LinkId};
+use super::connection::{Connection, Phase};
+use super::event::{CommandError, LinkId};
 use super::session::{Sent, channel_of};
 use crate::frame;
 use crate::limits;
@@ -31,25 +31,33 @@ pub(super) struct Queued {
     pub(super) payload: Bytes,
 }
 
+/// What an entry of the queue counts for beside its bytes, so that tiny messages are bounded too.
+const QUEUED_OVERHEAD_BYTES: usize = 128;
+
+impl Queued {
+    /// What it counts for in `queued_bytes`.
+    pub(super) fn cost(&self) -> usize {
+        QUEUED_OVERHEAD_BYTES + self.payload.len()
+    }
+}
+
 /// What the first transfer frame of a delivery says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head {
+    pub(super) link: LinkId,
     pub(super) handle: u32,
-    delivery: u32,
+    context: u64,
     tag: DeliveryTag,
     message_format: u32,
     settled: bool,
     /// The first frame is written.
-    begun: bool,
+    pub(super) begun: bool,
 }
 
 impl Connection {
     /// Sends a message, or queues it within the bounds of [`limits`]. Needs credit: see [`credit`](Self::credit).
-    pub fn send(
-        &mut self,
-        link: LinkId,
-        message: &Outgoing<'_>,
-    ) -> Result<DeliveryId, CommandError> {
+    /// [`Event::Outcome`](crate::Event::Outcome) names it by its context.
+    pub fn send(&mut self, link: LinkId, message: &Outgoing<'_>) -> Result<(), CommandError> {
         self.check_open()?;
         let queued_bytes = self.queued_bytes;
         let found = self.link_mut(link)?;
@@ -69,20 +77,10 @@ impl Connection {
             .sessions
             .get_mut(index)
             .ok_or(CommandError::UnknownSession)?;
-        let delivery = session.next_delivery_id;
-        session.next_delivery_id = delivery.wrapping_add(1);
-        if !message.settled {
-            session.sent.push(
-                delivery,
-                Sent {
-                    link,
-                    context: message.context,
-                },
-            );
-        }
         let mut head = Head {
+            link,
             handle,
-            delivery,
+            context: message.context,
             tag: message.tag,
             message_format: message.message_format,
             settled: message.settled,
@@ -100,19 +98,25 @@ impl Connection {
                 message.payload.get(written..).unwrap_or_default(),
             );
         }
-        Ok(DeliveryId(delivery))
+        Ok(())
     }
 
     fn enqueue(&mut self, index: u32, head: Head, rest: &[u8]) {
-        self.queued_bytes += rest.len();
-        if let Some(session) = self.sessions.get_mut(index) {
-            session.queue.push_back(Queued {
-                head,
-                payload: Bytes::copy_from_slice(rest),
-            });
-            if session.queue.len() == 1 {
-                self.sendable.push_back(index);
-            }
+        let Some(session) = self.sessions.get_mut(index) else {
+            return;
+        };
+        let queued = Queued {
+            head,
+            payload: Bytes::copy_from_slice(rest),
+        };
+        self.queued_bytes += queued.cost();
+        session.queue.push_back(queued);
+        if !session.sendable {
+            session.sendable = true;
+            self.sendable.push_back(index);
+        }
+        if let Some(link) = self.links.get_mut(head.link.index) {
+            link.queued += 1;
         }
     }
 
@@ -157,9 +161,18 @@ impl Connection {
         session.remote_incoming_window = session.remote_incoming_window.saturating_sub(1);
         let first = !head.begun;
         head.begun = true;
+        // Numbered only now: what a detach drops before must leave no gap, at which Proton ends the session.
+        let delivery = session.next_delivery_id;
+        if first {
+            session.next_delivery_id = delivery.wrapping_add(1);
+            if !head.settled {
+                let (link, context) = (head.link, head.context);
+                session.sent.push(delivery, Sent { link, context });
+            }
+        }
         let transfer = Transfer {
             handle: head.handle,
-            delivery_id: first.then_some(head.delivery),
+            delivery_id: first.then_some(delivery),
             delivery_tag: first.then_some(head.tag),
             message_format: first.then_some(head.message_format),
             settled: Some(head.settled),
@@ -176,6 +189,10 @@ impl Connection {
 
     /// Moves waiting transfers to the output, one frame per session and turn.
     pub(super) fn fill_output(&mut self) {
+        // Nothing may follow our close (specification 2.4.6).
+        if self.phase != Phase::Open {
+            return;
+        }
         // A whole round without a frame means that every session waits for its window.
         let mut idle_turns = 0;
         while idle_turns < self.sendable.len() && self.output.len() < limits::OUTPUT_SOFT_BYTES {
@@ -206,6 +223,7 @@ impl Connection {
             return Turn::Empty;
         };
         let Some(queued) = session.queue.front_mut() else {
+            session.sendable = false;
             return Turn::Empty;
         };
         if session.remote_incoming_window == 0 {
@@ -218,9 +236,25 @@ impl Connection {
         if !more {
             session.queue.pop_front();
         }
-        self.queued_bytes = self.queued_bytes.saturating_sub(piece.len());
+        let freed = piece.len() + if more { 0 } else { QUEUED_OVERHEAD_BYTES };
+        self.queued_bytes = self.queued_bytes.saturating_sub(freed);
         self.write_transfer(index, &mut head, more, &piece);
+        if !more {
+            self.left_queue(head.link.index);
+        }
         Turn::Wrote
+    }
+
+    /// A link's oldest delivery has left the queue; behind its last one goes what was to follow.
+    fn left_queue(&mut self, index: u32) {
+        let Some(link) = self.links.get_mut(index) else {
+            return;
+        };
+        link.queued = link.queued.saturating_sub(1);
+        if link.queued == 0 && std::mem::take(&mut link.drain_answer_due) {
+            let drain = link.credit == 0;
+            self.emit_link_flow(index, drain);
+        }
     }
 }
 

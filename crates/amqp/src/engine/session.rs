@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::connection::{Connection, NO_SESSION};
 use super::event::{CommandError, Event, LinkId, SessionId};
-use super::link::NO_LINK;
+use super::link::{Link, NO_LINK};
 use super::send::Queued;
 use super::unsettled::Unsettled;
 use crate::frame;
@@ -29,6 +29,8 @@ pub(super) struct Session {
     /// Deliveries of the peer that we have not settled, with their link.
     pub(super) received: Unsettled<LinkId>,
     pub(super) queue: VecDeque<Queued>,
+    /// Stands in the connection's list of sessions with queued transfers.
+    pub(super) sendable: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,7 @@ impl Session {
             sent: Unsettled::new(),
             received: Unsettled::new(),
             queue: VecDeque::new(),
+            sendable: false,
         }
     }
 
@@ -133,6 +136,15 @@ impl Session {
             // The peer's window has shrunk below what is on its way.
             self.remote_incoming_window = 0;
         }
+    }
+
+    /// Deliveries of a link that are queued and of which no frame is written. Only the first in the queue can be begun.
+    pub(super) fn unsent(&self, link: &Link) -> u32 {
+        let begun = self
+            .queue
+            .front()
+            .is_some_and(|queued| queued.head.begun && queued.head.handle == link.handle);
+        link.queued.saturating_sub(u32::from(begun))
     }
 
     /// A flow that tells our session state.
@@ -263,7 +275,7 @@ impl Connection {
         let dropped: usize = session
             .queue
             .drain(..)
-            .map(|queued| queued.payload.len())
+            .map(|queued| queued.cost())
             .sum();
         self.queued_bytes = self.queued_bytes.saturating_sub(dropped);
         self.emit(channel_of(index), &Performative::End(End { error }));
@@ -277,12 +289,12 @@ impl Connection {
         for link in session.links() {
             self.links.remove(link);
         }
-        let dropped: usize = session
-            .queue
-            .iter()
-            .map(|queued| queued.payload.len())
-            .sum();
+        let dropped: usize = session.queue.iter().map(Queued::cost).sum();
         self.queued_bytes = self.queued_bytes.saturating_sub(dropped);
+        if session.sendable {
+            // The index will be another session's.
+            self.sendable.retain(|waiting| *waiting != index);
+        }
         let (SessionState::Mapped { remote_channel }
         | SessionState::EndSent {
             remote_channel: Some(remote_channel),

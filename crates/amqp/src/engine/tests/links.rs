@@ -259,8 +259,7 @@ fn settlement_in_mode_second_takes_three_steps() {
     options.rcv_settle_mode = crate::performative::ReceiverSettleMode::Second;
     let (link, theirs) = receiver(&mut pair, session, options);
     pair.server.drain();
-    let sent = pair
-        .server
+    pair.server
         .connection
         .send(theirs, &message(77, b"x"))
         .unwrap();
@@ -282,7 +281,7 @@ fn settlement_in_mode_second_takes_three_steps() {
         pair.server.next(),
         Event::Outcome {
             link: theirs,
-            delivery: sent,
+            delivery,
             context: 77,
             state: Some(DeliveryState::Accepted),
             settled: false
@@ -291,7 +290,7 @@ fn settlement_in_mode_second_takes_three_steps() {
     let session = pair.server.connection.session_of(theirs).unwrap();
     pair.server
         .connection
-        .settle_sent(session, sent, Some(DeliveryState::Released))
+        .settle_sent(session, delivery, Some(DeliveryState::Released))
         .unwrap();
     pair.settle();
     assert_eq!(
@@ -308,4 +307,89 @@ fn settlement_in_mode_second_takes_three_steps() {
             .settle(link, delivery, DeliveryState::Accepted),
         Err(CommandError::UnknownDelivery)
     );
+}
+
+#[test]
+fn what_a_detach_drops_leaves_no_gap_in_the_delivery_ids() {
+    let mut pair = Pair::open(Config {
+        incoming_window: 1,
+        ..Config::default()
+    });
+    let (session, _) = begin(&mut pair);
+    let (gone, _) = sender(&mut pair, session, "gone", Credit::Manual(10));
+    let (stays, _) = sender(&mut pair, session, "stays", Credit::Manual(10));
+    for context in 0..5 {
+        for link in [gone, stays] {
+            pair.client
+                .connection
+                .send(link, &message(context, b"waits for the window"))
+                .unwrap();
+        }
+    }
+    pair.client.connection.detach(gone, true, None).unwrap();
+    pair.settle();
+    let ids: Vec<u32> = pair
+        .server
+        .drain()
+        .iter()
+        .filter_map(|event| match event {
+            Event::Delivery { delivery, .. } => Some(delivery.0),
+            _ => None,
+        })
+        .collect();
+    let consecutive: Vec<u32> = (0..u32::try_from(ids.len()).unwrap()).collect();
+    assert!(ids.len() >= 5);
+    assert_eq!(ids, consecutive);
+}
+
+#[test]
+fn a_drain_is_answered_behind_what_is_queued() {
+    let mut pair = Pair::open(Config {
+        incoming_window: 1,
+        ..Config::default()
+    });
+    let (session, _) = begin(&mut pair);
+    let (link, theirs) = receiver(
+        &mut pair,
+        session,
+        LinkOptions::receiver("r", "queue", Credit::Manual(10)),
+    );
+    for context in 0..4 {
+        pair.server
+            .connection
+            .send(theirs, &message(context, b"x"))
+            .unwrap();
+    }
+    // Asked for its state in between, the sender must count only what it has sent.
+    let index = theirs.index;
+    pair.server.connection.emit_link_flow(index, false);
+    pair.server.connection.drained(theirs).unwrap();
+    pair.settle();
+    let events = pair.client.drain();
+    assert_eq!(events.len(), 4, "{events:?}");
+    assert_eq!(pair.client.connection.credit(link), 0);
+    assert_eq!(pair.server.connection.credit(theirs), 0);
+}
+
+#[test]
+fn a_session_waits_its_turn_once_however_often_its_queue_was_dropped() {
+    let mut pair = Pair::open(Config {
+        incoming_window: 1,
+        ..Config::default()
+    });
+    let (session, _) = begin(&mut pair);
+    for name in ["a", "b", "c", "d"] {
+        let (link, _) = sender(&mut pair, session, name, Credit::Manual(10));
+        for context in 0..3 {
+            pair.client
+                .connection
+                .send(link, &message(context, b"x"))
+                .unwrap();
+        }
+        assert_eq!(pair.client.connection.sendable.len(), 1);
+        pair.client.connection.detach(link, true, None).unwrap();
+    }
+    pair.settle();
+    assert_eq!(pair.client.connection.sendable.len(), 0);
+    assert_eq!(pair.client.connection.queued_bytes, 0);
 }

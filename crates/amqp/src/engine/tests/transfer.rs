@@ -1,6 +1,6 @@
 use super::pair::Pair;
 use super::{begin, sender};
-use crate::engine::{CommandError, Config, Credit, DeliveryId, Event, Outgoing};
+use crate::engine::{CommandError, Config, Credit, Event, Outgoing};
 use crate::performative::{DeliveryState, DeliveryTag, Error, condition};
 
 fn message(context: u64, payload: &[u8]) -> Outgoing<'_> {
@@ -325,7 +325,7 @@ fn what_waits_is_bounded_and_settled_messages_expect_nothing() {
     let (link, _) = sender(&mut pair, session, "l", Credit::Auto(100_000));
     pair.client.drain();
     let body = vec![0; 1_000_000];
-    let mut last = Ok(DeliveryId(0));
+    let mut last = Ok(());
     for context in 0..100 {
         last = pair.client.connection.send(
             link,
