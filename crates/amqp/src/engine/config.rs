@@ -17,7 +17,7 @@ pub struct Config {
     pub max_frame_bytes: u32,
     /// Highest channel number, one session each.
     pub channel_max: u16,
-    /// Silence that we announce as too long, in milliseconds. The peer is dropped after 1.5 times as long.
+    /// Silence that we announce as too long, in milliseconds; 0 as none. The peer is dropped after 1.5 times as long.
     pub idle_time_out_ms: Option<u32>,
     /// Transfers that a session takes before it must be told of room again.
     pub incoming_window: u32,

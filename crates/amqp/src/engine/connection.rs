@@ -247,7 +247,8 @@ impl Connection {
     }
 
     fn silence_deadline(&self) -> Option<Duration> {
-        let announced = Duration::from_millis(u64::from(self.config.idle_time_out_ms?));
+        let announced_ms = self.config.idle_time_out_ms.filter(|ms| *ms > 0)?;
+        let announced = Duration::from_millis(u64::from(announced_ms));
         Some(self.last_read + announced * 3 / 2)
     }
 
@@ -327,13 +328,17 @@ impl Connection {
             .ok_or(CommandError::UnknownSession)
     }
 
+    /// A link on which something may still be said: after our end its channel must stay silent (specification 2.5.5).
     pub(super) fn link_mut(&mut self, id: LinkId) -> Result<&mut Link, CommandError> {
         if self.links.generation(id.index) != Some(id.generation) {
             return Err(CommandError::UnknownLink);
         }
-        self.links
-            .get_mut(id.index)
-            .ok_or(CommandError::UnknownLink)
+        let link = self.links.get_mut(id.index);
+        let link = link.ok_or(CommandError::UnknownLink)?;
+        match self.sessions.get(link.session) {
+            Some(session) if !session.is_ending() => Ok(link),
+            _ => Err(CommandError::UnknownLink),
+        }
     }
 
     pub(super) fn session_id(&self, index: u32) -> SessionId {

@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use super::config::Credit;
 use super::connection::Connection;
 use super::event::{CommandError, DeliveryId, Event, LinkId};
-use super::session::channel_of;
+use super::session::{Session, channel_of};
 use crate::frame;
 use crate::performative::{
     Attach, DeliveryTag, Detach, Error, Flow, Performative, ReceiverSettleMode, Role, condition,
@@ -120,7 +120,14 @@ impl Connection {
         if self.links.generation(link.index) != Some(link.generation) {
             return 0;
         }
-        self.links.get(link.index).map_or(0, |found| found.credit)
+        let Some(found) = self.links.get(link.index) else {
+            return 0;
+        };
+        let ending = |session: &Session| session.is_ending();
+        match self.sessions.get(found.session).is_none_or(ending) {
+            true => 0,
+            false => found.credit,
+        }
     }
 
     /// Detaches a link, for good when `closed`. [`Event::Detached`] comes when the peer has agreed.
@@ -249,6 +256,15 @@ impl Connection {
         let Some(link) = self.links.get_mut(index) else {
             return;
         };
+        // A link that we detached must stay silent, and an embedder that gave it up hears no more of it. A peer may give
+        // credit before the embedder has answered its attach.
+        if !matches!(
+            link.state,
+            LinkState::Attached | LinkState::Requested { .. }
+        ) {
+            return;
+        }
+        let attached = link.is_attached();
         match link.role {
             Role::Sender => {
                 let before = link.credit;
@@ -277,7 +293,7 @@ impl Connection {
                 }
             }
         }
-        if flow.echo {
+        if flow.echo && attached {
             self.emit_link_flow(index, false);
         }
     }

@@ -272,11 +272,7 @@ impl Connection {
             SessionState::Mapped { remote_channel } => Some(remote_channel),
         };
         session.state = SessionState::EndSent { remote_channel };
-        let dropped: usize = session
-            .queue
-            .drain(..)
-            .map(|queued| queued.cost())
-            .sum();
+        let dropped: usize = session.queue.drain(..).map(|queued| queued.cost()).sum();
         self.queued_bytes = self.queued_bytes.saturating_sub(dropped);
         self.emit(channel_of(index), &Performative::End(End { error }));
     }

@@ -62,6 +62,9 @@ impl Connection {
     ) -> Result<(), CommandError> {
         self.check_open()?;
         let found = self.session_mut(session)?;
+        if found.is_ending() {
+            return Err(CommandError::UnknownSession);
+        }
         found
             .sent
             .remove(delivery.0)

@@ -214,3 +214,45 @@ fn a_reader_that_never_reads_is_dropped_with_bounded_memory() {
     assert!(server.poll_output().len() < 64 * 1_024);
     assert_eq!(server.end(session, None), Err(CommandError::NotOpen));
 }
+
+#[test]
+fn nothing_follows_our_close_though_messages_wait() {
+    let mut pair = Pair::open(Config {
+        incoming_window: 1,
+        ..Config::default()
+    });
+    let (session, _) = begin(&mut pair);
+    let (link, _) = sender(&mut pair, session, "l", Credit::Manual(10));
+    let client = &mut pair.client.connection;
+    for context in 0..5 {
+        let message = crate::engine::Outgoing {
+            tag: crate::performative::DeliveryTag::from_u32(context),
+            message_format: 0,
+            settled: false,
+            context: u64::from(context),
+            payload: b"waits for the window",
+        };
+        client.send(link, &message).unwrap();
+    }
+    client.close(None, pair.now);
+    let before = client.poll_output().len();
+    // The window opens too late.
+    let session = client.sessions.get_mut(session.index).unwrap();
+    session.remote_incoming_window = 100;
+    assert_eq!(client.poll_output().len(), before);
+    pair.settle();
+    assert_eq!(
+        pair.server.drain().last(),
+        Some(&Event::Closed(Closed::ByPeer(None)))
+    );
+}
+
+#[test]
+fn an_idle_time_out_of_zero_is_none() {
+    let mut pair = Pair::open(Config {
+        idle_time_out_ms: Some(0),
+        ..Config::default()
+    });
+    pair.run_until(Duration::from_secs(100_000));
+    assert!(pair.client.drain().is_empty() && pair.server.drain().is_empty());
+}
