@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use super::config::Credit;
 use super::connection::Connection;
 use super::event::{CommandError, DeliveryId, Event, LinkId};
-use super::session::{Session, channel_of};
+use super::session::{Session, channel_of, serial_after};
 use crate::frame;
 use crate::performative::{
     Attach, DeliveryTag, Detach, Error, Flow, Performative, ReceiverSettleMode, Role, condition,
@@ -80,7 +80,8 @@ impl Link {
 
     /// New credit to announce, when a topped-up receiver has used half of it.
     pub(super) fn wanted_credit(&self) -> Option<u32> {
-        let target = self.auto_credit.saturating_sub(self.unsettled);
+        let taken = self.unsettled + u32::from(self.partial.is_some());
+        let target = self.auto_credit.saturating_sub(taken);
         (self.is_attached() && target > 0 && self.credit <= target / 2).then_some(target)
     }
 }
@@ -269,13 +270,10 @@ impl Connection {
             Role::Sender => {
                 let before = link.credit;
                 // Without a count the receiver has not seen our attach yet: it counts from our initial value, 0.
-                let limit = flow
-                    .delivery_count
-                    .unwrap_or(0)
-                    .wrapping_add(flow.link_credit.unwrap_or(0));
-                let credit = limit.wrapping_sub(link.delivery_count);
-                link.credit = if credit > i32::MAX as u32 { 0 } else { credit };
-                let credit = link.credit;
+                let seen = flow.delivery_count.unwrap_or(0);
+                let on_their_way = serial_after(link.delivery_count, seen);
+                let credit = flow.link_credit.unwrap_or(0).saturating_sub(on_their_way);
+                link.credit = credit;
                 if credit != before || flow.drain {
                     self.events.push_back(Event::Credit {
                         link: id,
@@ -285,17 +283,18 @@ impl Connection {
                 }
             }
             Role::Receiver => {
-                if let Some(count) = flow.delivery_count {
-                    // A sender that drained has moved its count on and used up our credit.
-                    let used = count.wrapping_sub(link.delivery_count);
-                    link.credit = link.credit.saturating_sub(used);
-                    link.delivery_count = count;
-                }
+                // A sender that drained has moved its count on and used up our credit. One that counts a delivery only
+                // when it is whole is behind our count for a while; that takes nothing away.
+                let count = flow.delivery_count.unwrap_or(link.delivery_count);
+                let used = serial_after(count, link.delivery_count);
+                link.credit = link.credit.saturating_sub(used);
+                link.delivery_count = link.delivery_count.wrapping_add(used);
             }
         }
         if flow.echo && attached {
             self.emit_link_flow(index, false);
         }
+        self.refresh_credit(index);
     }
 
     /// Tops up a receiver's credit when it is due.

@@ -128,14 +128,9 @@ impl Session {
 
     /// Applies the session part of a flow (specification 2.5.6).
     fn on_flow(&mut self, flow: &Flow) {
-        let next_incoming_id = flow.next_incoming_id.unwrap_or(0);
-        self.remote_incoming_window = next_incoming_id
-            .wrapping_add(flow.incoming_window)
-            .wrapping_sub(self.next_outgoing_id);
-        if self.remote_incoming_window > i32::MAX as u32 {
-            // The peer's window has shrunk below what is on its way.
-            self.remote_incoming_window = 0;
-        }
+        let seen = flow.next_incoming_id.unwrap_or(0);
+        let on_their_way = serial_after(self.next_outgoing_id, seen);
+        self.remote_incoming_window = flow.incoming_window.saturating_sub(on_their_way);
     }
 
     /// Deliveries of a link that are queued and of which no frame is written. Only the first in the queue can be begun.
@@ -368,6 +363,12 @@ impl Connection {
             *slot = index;
         }
     }
+}
+
+/// How far `ours` is ahead of `theirs` in serial numbers (RFC 1982); 0 when a peer claims to be ahead of us.
+pub(super) fn serial_after(ours: u32, theirs: u32) -> u32 {
+    let ahead = ours.wrapping_sub(theirs);
+    if ahead > i32::MAX as u32 { 0 } else { ahead }
 }
 
 /// A session's index is its channel; the slab is capped by channel-max.
