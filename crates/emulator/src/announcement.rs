@@ -26,11 +26,7 @@ fn write(
     for hub in hubs.hubs() {
         write_hub(out, config, hub)?;
     }
-    writeln!(
-        out,
-        "amqps  {}  (TLS handshake only: AMQP is not served yet)",
-        addresses.amqps
-    )?;
+    writeln!(out, "amqps  {}", addresses.amqps)?;
     write!(out, "https  {}", addresses.https)?;
     if addresses.https_moved {
         write!(out, "  (443 is not permitted here)")?;

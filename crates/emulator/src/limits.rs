@@ -48,8 +48,6 @@ pub const REQUEST_BODY_BYTES: usize = 1024 * 1024;
 /// Head and body of an HTTPS request must have arrived within this time.
 pub const REQUEST_READ_MS: u64 = 30_000;
 
-/// Connections that the kernel keeps for a listener that is busy.
-pub const LISTEN_BACKLOG: i32 = 4096;
 /// Connections that one listener serves at a time; more wait in the backlog.
 pub const CONNECTIONS_MAX: usize = 16_384;
 /// A TLS handshake must be over within this time.

@@ -17,7 +17,7 @@ use crate::model::policy::Policies;
 use crate::model::registry::Registry;
 use crate::state::StateFolder;
 use crate::store::{Database, Store};
-use crate::{clock, random, server};
+use crate::{clock, random};
 
 const POLICY_KEY: &str = "policy-key";
 const CREATED: &str = "created-unix-ms";
@@ -66,7 +66,7 @@ fn listen_at(
         address,
         cause,
     };
-    let listener = server::bind(address).map_err(failed)?;
+    let listener = drawspan_net::listen(address).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
 }

@@ -1,7 +1,6 @@
 //! Listening, TLS, and ending.
 
 mod accept;
-mod listen;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +10,6 @@ use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
 
 pub(crate) use accept::accept;
-pub(crate) use listen::bind;
 
 /// A connection whose TLS handshake is done.
 #[derive(Debug)]

@@ -83,6 +83,13 @@ fn time_never_falls_within_a_partition() {
         .map(|record| record.enqueued_unix_ms)
         .collect();
     assert_eq!(times, [5_000, 5_000, 5_000]);
+    // The growing segment is empty now: the newest time stands in the closed one.
+    log.keep(5_000 + small().segment_age_ms).unwrap();
+    assert_eq!(segments(folder.path()).len(), 2);
+    drop(log);
+    let log = open(folder.path(), small());
+    log.append_batch(&[record("a", "4")], 2_000).unwrap();
+    assert_eq!(log.read(0, 3, 1, 1).unwrap()[0].enqueued_unix_ms, 5_000);
 }
 
 #[test]
@@ -221,11 +228,21 @@ fn size_and_age_are_bounds_on_disk() {
         info.begin_sequence,
         "what is gone is skipped"
     );
+    let offset_of_98 = log.read(0, 98, 1, 1).unwrap()[0].offset as i64;
     // The first look closes the segment for its age, a later one finds it too old to keep.
     log.keep(1_000 + limits.segment_age_ms).unwrap();
     log.keep(1_001 + limits.retention_ms).unwrap();
     let info = log.info(0).unwrap();
     assert!(info.is_empty() && info.begin_sequence == 100, "{info:?}");
+    let position = Position::Offset {
+        value: offset_of_98,
+        inclusive: true,
+    };
+    assert_eq!(
+        log.seek(0, position).unwrap(),
+        100,
+        "memory forgets what the disk forgot"
+    );
     drop(log);
     let log = open(folder.path(), limits);
     assert_eq!(
