@@ -40,7 +40,7 @@ impl Connection {
             auto_credit: 0,
             unsettled: 0,
             max_message_bytes,
-            name: options.name.as_str().into(),
+            name: Some(options.name.as_str().into()),
             partial: None,
         };
         let id = self.insert_link(link).ok_or(CommandError::TooManyLinks)?;
@@ -173,19 +173,22 @@ impl Connection {
 
     /// The live link of that name and direction, and whether the peer's attach answers it.
     fn link_named(&self, session: u32, attach: &Attach) -> Option<(u32, bool)> {
-        self.sessions.get(session)?.links().find_map(|index| {
-            let link = self.links.get(index)?;
-            if link.role == attach.role || *link.name != *attach.name {
+        let named = |index| {
+            let link: &Link = self.links.get(index)?;
+            if link.role == attach.role || link.name.as_deref() != Some(attach.name.as_str()) {
                 return None;
             }
             match link.state {
-                LinkState::AttachSent { .. } | LinkState::DetachSent { attach_due: true } => {
-                    Some((index, true))
-                }
-                LinkState::Attached => Some((index, false)),
+                // The older one, when a name was given up and taken again before the peer answered.
+                LinkState::DetachSent { attach_due: true } => Some((0, index, true)),
+                LinkState::AttachSent { .. } => Some((1, index, true)),
+                LinkState::Attached => Some((2, index, false)),
                 _ => None,
             }
-        })
+        };
+        let links = self.sessions.get(session)?.links();
+        let (_, index, answers) = links.filter_map(named).min_by_key(|(rank, ..)| *rank)?;
+        Some((index, answers))
     }
 
     fn on_attach_answer(&mut self, session: u32, index: u32, attach: Box<Attach>) {
@@ -193,7 +196,7 @@ impl Connection {
         let Some(link) = self.links.get_mut(index) else {
             return;
         };
-        link.name = Box::default();
+        link.name = None;
         if let LinkState::DetachSent { attach_due } = &mut link.state {
             *attach_due = false;
             return;
@@ -245,7 +248,7 @@ impl Connection {
             auto_credit: 0,
             unsettled: 0,
             max_message_bytes,
-            name: attach.name.as_str().into(),
+            name: Some(attach.name.as_str().into()),
             partial: None,
         };
         let Some(id) = self.insert_link(link) else {

@@ -14,13 +14,23 @@ impl Connection {
     pub(super) fn step(&mut self, now: Duration) -> bool {
         match self.phase {
             Phase::Header { sasl_done } => self.step_header(sasl_done, now),
-            Phase::SaslDecision => false,
+            Phase::SaslDecision => self.wait_for_decision(),
             Phase::Done => {
                 self.input.clear();
                 false
             }
             _ => self.step_frame(now),
         }
+    }
+
+    /// While the embedder decides, a peer may be a frame ahead, not more.
+    fn wait_for_decision(&mut self) -> bool {
+        let too_much = self.input.len() > self.config.max_frame_bytes as usize;
+        if too_much {
+            let text = "too much came before the outcome of SASL";
+            self.violate(Error::new(condition::FRAMING_ERROR, text));
+        }
+        too_much
     }
 
     fn step_frame(&mut self, now: Duration) -> bool {

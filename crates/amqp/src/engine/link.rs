@@ -37,8 +37,8 @@ pub(super) struct Link {
     pub(super) unsettled: u32,
     /// The receiver's limit, whichever end that is.
     pub(super) max_message_bytes: u64,
-    /// Unique per session and direction. Empty once a link of ours is attached.
-    pub(super) name: Box<str>,
+    /// Unique per session and direction. Forgotten once a link of ours is attached.
+    pub(super) name: Option<Box<str>>,
     pub(super) partial: Option<Box<Partial>>,
 }
 

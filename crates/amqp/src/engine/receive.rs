@@ -43,7 +43,11 @@ impl Connection {
         };
         let partial = match link.partial.take() {
             Some(partial) => Some(continued(partial, &transfer)?),
-            None => None,
+            None => {
+                link.credit = link.credit.checked_sub(1).ok_or_else(over_credit)?;
+                link.delivery_count = link.delivery_count.wrapping_add(1);
+                None
+            }
         };
         if transfer.aborted {
             // As if it had never been sent, but its credit is used (specification 2.6.14).
@@ -54,12 +58,9 @@ impl Connection {
         let mut partial = match partial {
             Some(partial) => partial,
             None => {
-                link.credit = link.credit.checked_sub(1).ok_or_else(over_credit)?;
-                link.delivery_count = link.delivery_count.wrapping_add(1);
                 let head = started(&transfer)?;
                 if !transfer.more && transfer.payload.len() as u64 <= limit {
-                    self.deliver(session, index, &head, transfer.payload);
-                    return Ok(());
+                    return self.deliver(session, index, &head, transfer.payload);
                 }
                 Box::new(head)
             }
@@ -75,18 +76,26 @@ impl Connection {
             link.partial = Some(partial);
         } else {
             let bytes = std::mem::take(&mut partial.bytes).freeze();
-            self.deliver(session, index, &partial, bytes);
+            self.deliver(session, index, &partial, bytes)?;
         }
         Ok(())
     }
 
-    fn deliver(&mut self, session: u32, index: u32, head: &Partial, payload: Bytes) {
+    fn deliver(
+        &mut self,
+        session: u32,
+        index: u32,
+        head: &Partial,
+        payload: Bytes,
+    ) -> Result<(), Error> {
         let link = self.link_id(index);
         let delivery = head.delivery;
         let settled = head.settled;
         if !settled {
-            if let Some(session) = self.sessions.get_mut(session) {
-                session.received.push(delivery.0, link);
+            let session = self.sessions.get_mut(session);
+            if session.is_some_and(|session| !session.received.insert(delivery.0, link)) {
+                let text = format!("delivery-id {} is in use or out of sequence", delivery.0);
+                return Err(Error::new(condition::NOT_ALLOWED, text));
             }
             if let Some(link) = self.links.get_mut(index) {
                 link.unsettled += 1;
@@ -111,6 +120,7 @@ impl Connection {
         if settled {
             self.refresh_credit(index);
         }
+        Ok(())
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-/// Entries by delivery id. Ids arrive in ascending serial order (RFC 1982); settlement may come in any order, so that
-/// settled entries leave holes, which go when they reach an end or outnumber the rest.
+/// Entries by delivery id, in ascending serial order (RFC 1982). Settlement may come in any order, so that settled
+/// entries leave holes, which go when they reach an end or outnumber the rest.
 #[derive(Debug)]
 pub(super) struct Unsettled<T> {
     entries: VecDeque<(u32, Option<T>)>,
@@ -21,6 +21,27 @@ impl<T> Unsettled<T> {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.entries.len() - self.holes as usize
+    }
+
+    /// Adds an id that a peer chose: nearly in order, since messages of several links may overtake each other. False
+    /// when it is there already or too far from the others to compare with them.
+    pub(super) fn insert(&mut self, id: u32, value: T) -> bool {
+        let comparable = |end: Option<&(u32, Option<T>)>| {
+            end.is_none_or(|(other, _)| distance(id, *other) <= MAX_SPAN)
+        };
+        if !comparable(self.entries.front()) || !comparable(self.entries.back()) {
+            return false;
+        }
+        let position = self.lower_bound(id);
+        match self.entries.get_mut(position) {
+            Some((other, Some(_))) if *other == id => return false,
+            Some((other, hole)) if *other == id => {
+                *hole = Some(value);
+                self.holes -= 1;
+            }
+            _ => self.entries.insert(position, (id, Some(value))),
+        }
+        true
     }
 
     /// Adds the newest id.
@@ -93,6 +114,13 @@ impl<T> Unsettled<T> {
     }
 }
 
+/// Ids further apart than this are not kept together: all that are kept must compare with each other.
+const MAX_SPAN: u32 = 1 << 30;
+
+fn distance(a: u32, b: u32) -> u32 {
+    a.wrapping_sub(b).cast_signed().unsigned_abs()
+}
+
 /// Serial number comparison (RFC 1982): `a` is not after `b`.
 fn serial_le(a: u32, b: u32) -> bool {
     b.wrapping_sub(a) < 1 << 31
@@ -131,6 +159,21 @@ mod tests {
             unsettled.remove(id);
             assert!(unsettled.entries.len() < 100);
         }
+    }
+
+    #[test]
+    fn ids_of_a_peer_may_overtake_but_not_repeat() {
+        let mut unsettled = Unsettled::new();
+        for id in [3, u32::MAX, 1, 2, 0, 7] {
+            assert!(unsettled.insert(id, id));
+            assert!(!unsettled.insert(id, id));
+        }
+        assert_eq!(unsettled.ids(u32::MAX, 7), vec![u32::MAX, 0, 1, 2, 3, 7]);
+        assert!(!unsettled.insert(1 << 31, 0));
+        assert_eq!(unsettled.remove(2), Some(2));
+        assert!(unsettled.insert(2, 20));
+        assert_eq!(unsettled.remove(2), Some(20));
+        assert_eq!(unsettled.len(), 5);
     }
 
     #[test]

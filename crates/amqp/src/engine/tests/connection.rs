@@ -3,7 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::pair::Pair;
-use super::{begin, sender};
+use super::{begin, message, sender};
 use crate::engine::{ClientSasl, Closed, CommandError, Config, Connection, Credit, Event};
 use crate::frame;
 use crate::performative::{Error, SaslCode, condition};
@@ -225,14 +225,9 @@ fn nothing_follows_our_close_though_messages_wait() {
     let (link, _) = sender(&mut pair, session, "l", Credit::Manual(10));
     let client = &mut pair.client.connection;
     for context in 0..5 {
-        let message = crate::engine::Outgoing {
-            tag: crate::performative::DeliveryTag::from_u32(context),
-            message_format: 0,
-            settled: false,
-            context: u64::from(context),
-            payload: b"waits for the window",
-        };
-        client.send(link, &message).unwrap();
+        client
+            .send(link, &message(context, b"waits for the window"))
+            .unwrap();
     }
     client.close(None, pair.now);
     let before = client.poll_output().len();
@@ -255,4 +250,22 @@ fn an_idle_time_out_of_zero_is_none() {
     });
     pair.run_until(Duration::from_secs(100_000));
     assert!(pair.client.drain().is_empty() && pair.server.drain().is_empty());
+}
+
+#[test]
+fn a_peer_that_does_not_wait_for_the_outcome_of_sasl_is_bounded() {
+    let mut pair = sasl_pair(vec![MECHANISM]);
+    pair.settle();
+    assert!(matches!(pair.server.next(), Event::SaslInit { .. }));
+    let server = &mut pair.server.connection;
+    let frame = [0; crate::limits::MAX_FRAME_BYTES as usize];
+    server.input().extend_from_slice(&frame);
+    assert_eq!(server.poll_event(pair.now), None);
+    server.input().extend_from_slice(&frame[..1]);
+    let closed = server.poll_event(pair.now);
+    assert!(matches!(
+        closed,
+        Some(Event::Closed(Closed::Violation(error))) if error.condition == condition::FRAMING_ERROR
+    ));
+    assert!(server.input().is_empty());
 }

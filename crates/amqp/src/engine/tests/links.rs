@@ -1,18 +1,7 @@
 use super::pair::Pair;
-use super::{accept, begin, receiver, sender};
-use crate::engine::{AcceptOptions, CommandError, Config, Credit, Event, LinkOptions, Outgoing};
-use crate::performative::{DeliveryState, DeliveryTag, Error, Flow, Role, condition};
-
-fn message(context: u64, payload: &[u8]) -> Outgoing<'_> {
-    let tag = DeliveryTag::from_u32(context as u32);
-    Outgoing {
-        tag,
-        message_format: 0,
-        settled: false,
-        context,
-        payload,
-    }
-}
+use super::{accept, begin, message, receiver, sender};
+use crate::engine::{AcceptOptions, CommandError, Config, Credit, Event, LinkOptions};
+use crate::performative::{DeliveryState, Error, Role, condition};
 
 #[test]
 fn a_refused_link_is_never_attached_and_tells_why() {
@@ -392,77 +381,4 @@ fn a_session_waits_its_turn_once_however_often_its_queue_was_dropped() {
     pair.settle();
     assert_eq!(pair.client.connection.sendable.len(), 0);
     assert_eq!(pair.client.connection.queued_bytes, 0);
-}
-
-#[test]
-fn nothing_is_said_on_a_session_after_our_end() {
-    let mut pair = Pair::open(Config::default());
-    let (session, _) = begin(&mut pair);
-    let (out, _) = sender(&mut pair, session, "out", Credit::Manual(10));
-    let options = LinkOptions::receiver("in", "queue", Credit::Manual(10));
-    let (into, theirs) = receiver(&mut pair, session, options);
-    pair.server
-        .connection
-        .send(theirs, &message(1, b"x"))
-        .unwrap();
-    pair.settle();
-    let Event::Delivery { delivery, .. } = pair
-        .client
-        .take(|event| matches!(event, Event::Delivery { .. }))
-    else {
-        unreachable!()
-    };
-    pair.client.drain();
-    let client = &mut pair.client.connection;
-    client.end(session, None).unwrap();
-    let before = client.poll_output().len();
-    let gone = Err(CommandError::UnknownLink);
-    assert_eq!(client.send(out, &message(2, b"x")), gone);
-    assert_eq!(client.settle(into, delivery, DeliveryState::Accepted), gone);
-    assert_eq!(client.grant(into, 5), gone);
-    assert_eq!(client.detach(out, true, None), gone);
-    assert_eq!(client.credit(out), 0);
-    assert_eq!(client.poll_output().len(), before);
-    pair.settle();
-    assert!(matches!(
-        pair.client.drain()[..],
-        [Event::SessionEnded { error: None, .. }]
-    ));
-    assert!(!pair.server.connection.is_done());
-}
-
-#[test]
-fn a_flow_gets_no_answer_on_a_link_that_is_not_attached() {
-    let mut pair = Pair::open(Config::default());
-    let (session, _) = begin(&mut pair);
-    let options = LinkOptions::receiver("r", "queue", Credit::Manual(0));
-    pair.client.connection.attach(session, options).unwrap();
-    pair.exchange();
-    let Event::AttachRequested { link, .. } = pair.server.next() else {
-        panic!("no attach")
-    };
-    let echo = Flow {
-        handle: Some(0),
-        link_credit: Some(5),
-        echo: true,
-        ..Flow::default()
-    };
-    let server = &mut pair.server.connection;
-    crate::frame::encode_flow(server.input(), 0, &echo);
-    // Credit that comes before the answer counts.
-    assert_eq!(
-        server.poll_event(pair.now),
-        Some(Event::Credit {
-            link,
-            credit: 5,
-            drain: false
-        })
-    );
-    assert!(server.poll_output().is_empty());
-    server.accept(link, AcceptOptions::default()).unwrap();
-    server.detach(link, true, None).unwrap();
-    let before = server.poll_output().len();
-    crate::frame::encode_flow(server.input(), 0, &echo);
-    assert_eq!(server.poll_event(pair.now), None);
-    assert_eq!(server.poll_output().len(), before);
 }

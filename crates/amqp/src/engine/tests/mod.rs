@@ -1,11 +1,13 @@
 //! Scenarios of two engines on virtual time.
 
 mod connection;
+mod foreign;
 mod links;
 mod pair;
 mod transfer;
 
-use super::{AcceptOptions, Credit, Event, LinkId, LinkOptions, SessionId};
+use super::{AcceptOptions, Credit, Event, LinkId, LinkOptions, Outgoing, SessionId};
+use crate::performative::DeliveryTag;
 use pair::Pair;
 
 /// A session begun by the client: its key at both ends.
@@ -68,4 +70,22 @@ fn accept(pair: &mut Pair, options: AcceptOptions) -> LinkId {
     pair.server.connection.accept(link, options).unwrap();
     pair.settle();
     link
+}
+
+fn message(context: u64, payload: &[u8]) -> Outgoing<'_> {
+    Outgoing {
+        tag: DeliveryTag::from_u32(context as u32),
+        message_format: 0,
+        settled: false,
+        context,
+        payload,
+    }
+}
+
+fn payloads(events: &[Event]) -> Vec<Vec<u8>> {
+    let payload = |event: &Event| match event {
+        Event::Delivery { payload, .. } => Some(payload.to_vec()),
+        _ => None,
+    };
+    events.iter().filter_map(payload).collect()
 }

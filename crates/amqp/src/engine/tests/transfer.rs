@@ -1,27 +1,7 @@
 use super::pair::Pair;
-use super::{begin, receiver, sender};
-use crate::engine::{CommandError, Config, Credit, Event, LinkOptions, Outgoing};
-use crate::frame;
-use crate::performative::{DeliveryState, DeliveryTag, Error, Flow, condition};
-
-fn message(context: u64, payload: &[u8]) -> Outgoing<'_> {
-    let tag = DeliveryTag::from_u32(context as u32);
-    Outgoing {
-        tag,
-        message_format: 0,
-        settled: false,
-        context,
-        payload,
-    }
-}
-
-fn payloads(events: &[Event]) -> Vec<Vec<u8>> {
-    let payload = |event: &Event| match event {
-        Event::Delivery { payload, .. } => Some(payload.to_vec()),
-        _ => None,
-    };
-    events.iter().filter_map(payload).collect()
-}
+use super::{begin, message, payloads, sender};
+use crate::engine::{CommandError, Config, Credit, Event, Outgoing};
+use crate::performative::{DeliveryState, Error, condition};
 
 #[test]
 fn large_messages_cross_in_frames_and_windows_however_they_are_cut() {
@@ -353,70 +333,6 @@ fn what_waits_is_bounded_and_settled_messages_expect_nothing() {
             .len(),
         0
     );
-}
-
-/// Feeds the server a flow of the client's on the first session.
-fn flow(pair: &mut Pair, flow: &Flow) {
-    frame::encode_flow(pair.server.connection.input(), 0, flow);
-    pair.settle();
-}
-
-#[test]
-fn credit_and_windows_without_practical_limit_are_taken_as_such() {
-    let mut pair = Pair::open(Config::default());
-    let (session, _) = begin(&mut pair);
-    let options = LinkOptions::receiver("r", "queue", Credit::Manual(2));
-    let (_, theirs) = receiver(&mut pair, session, options);
-    let server = &mut pair.server.connection;
-    server.send(theirs, &message(0, b"on its way")).unwrap();
-    server.poll_output();
-    flow(
-        &mut pair,
-        &Flow {
-            next_incoming_id: Some(0),
-            incoming_window: u32::MAX,
-            handle: Some(0),
-            delivery_count: Some(0),
-            link_credit: Some(u32::MAX),
-            ..Flow::default()
-        },
-    );
-    assert_eq!(pair.server.connection.credit(theirs), u32::MAX - 1);
-    pair.client.drain();
-    pair.server
-        .connection
-        .send(theirs, &message(1, b"x"))
-        .unwrap();
-    assert_eq!(pair.server.connection.queued_bytes, 0);
-}
-
-#[test]
-fn a_sender_that_counts_late_takes_no_credit_away() {
-    let mut pair = Pair::open(Config::default());
-    let (session, _) = begin(&mut pair);
-    let (link, theirs) = sender(&mut pair, session, "l", Credit::Manual(3));
-    pair.client
-        .connection
-        .send(link, &message(0, b"x"))
-        .unwrap();
-    pair.settle();
-    assert_eq!(pair.server.connection.credit(theirs), 2);
-    let late = Flow {
-        next_incoming_id: Some(0),
-        incoming_window: 5_000,
-        handle: Some(0),
-        delivery_count: Some(0),
-        link_credit: Some(3),
-        ..Flow::default()
-    };
-    flow(&mut pair, &late);
-    assert_eq!(pair.server.connection.credit(theirs), 2);
-    pair.client
-        .connection
-        .send(link, &message(1, b"x"))
-        .unwrap();
-    pair.settle();
-    assert_eq!(payloads(&pair.server.drain()).len(), 2);
 }
 
 #[test]
