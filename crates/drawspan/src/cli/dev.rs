@@ -1,5 +1,6 @@
 //! `drawspan dev`: bridge, local hub and sample devices in one process, nothing to configure.
 
+mod paint;
 mod ports;
 mod tail;
 mod text;
@@ -15,14 +16,14 @@ use drawspan_emulator::{Config as EmulatorConfig, Emulator, Hub, Ports, Running}
 use drawspan_hub::{DeviceId, HostName, HubConnectionString};
 use tokio::net::TcpListener;
 
-use super::term::{self, Paint};
-use super::{block_on, failed, files, log, misused, signals};
+use super::{block_on, failed, files, log, misused, signals, term};
 use crate::config::{Config, ConnectTo, Mistakes, connect, serve};
 use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
 use crate::http::server;
 use crate::limits::REQUEST_TIMEOUT_S;
 use crate::runtime;
+use paint::Paint;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

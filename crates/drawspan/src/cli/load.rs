@@ -36,6 +36,13 @@ pub(super) fn run(args: &LoadArgs) -> ExitCode {
         let outcome = load::run(&load, stop, |progress| show(&bar, &load, progress)).await;
         bar.finish_and_clear();
         match outcome {
+            Ok(report) if report.no_answer == report.requests => {
+                let authority = &load.authority;
+                return failed(format_args!(
+                    "no answer from {authority} to any of {} requests",
+                    report.requests
+                ));
+            }
             Ok(report) if json => println!("{}", report.to_json()),
             Ok(report) => print!("{report}"),
             Err(error) => return failed(format_args!("the ledger cannot be written: {error}")),

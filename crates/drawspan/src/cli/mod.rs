@@ -2,7 +2,9 @@
 
 pub mod ceiling;
 
+#[cfg(feature = "emulator")]
 mod dev;
+#[cfg(feature = "emulator")]
 mod emulator;
 mod files;
 mod load;
@@ -28,12 +30,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run bridge, local hub and sample devices in one process; nothing to configure
+    #[cfg(feature = "emulator")]
     #[command(after_help = dev::EXAMPLES)]
     Dev(dev::DevArgs),
     /// Run the bridge, in front of a real hub or the emulator
     #[command(after_help = serve::EXAMPLES)]
     Serve(Box<crate::config::ServeArgs>),
     /// Run a local IoT hub for official Azure IoT SDKs
+    #[cfg(feature = "emulator")]
     Emulator(Box<drawspan_emulator::cli::EmulatorArgs>),
     /// Send telemetry as fast as told, and say what came of it
     #[command(after_help = load::EXAMPLES)]
@@ -63,8 +67,10 @@ pub fn main() -> ExitCode {
         }
     };
     match cli.command {
+        #[cfg(feature = "emulator")]
         Command::Dev(args) => dev::run(&args),
         Command::Serve(args) => serve::run(&args),
+        #[cfg(feature = "emulator")]
         Command::Emulator(args) => emulator::run(*args),
         Command::Load(args) => load::run(&args),
         Command::BenchCeiling(args) => ceiling::run(&args),

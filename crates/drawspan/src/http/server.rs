@@ -1,4 +1,7 @@
 //! The accept loop: plain HTTP/1.1, bounded in connections, heads and idle time, drained on shutdown.
+//!
+//! What is no HTTP request (a broken request line, too many or too long headers) is answered by hyper before any of our
+//! code sees it: 400 or 431 with an empty body, and the connection is closed. It offers no way to word these.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -53,8 +56,18 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
     drain: Duration,
 ) {
+    serve_bounded(listener, api, shutdown, drain, MAX_CONNECTIONS).await;
+}
+
+async fn serve_bounded(
+    listener: TcpListener,
+    api: Api,
+    shutdown: impl Future<Output = ()>,
+    drain: Duration,
+    max_connections: usize,
+) {
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(max_connections));
     let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
     tokio::pin!(shutdown);
     loop {
@@ -144,3 +157,6 @@ async fn refuse(mut stream: TcpStream) {
     };
     let _ = timeout(Duration::from_secs(1), farewell).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use drawspan_hub::telemetry::COMPONENT_ANNOTATION;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::cli::term::{Colour, Paint};
+use super::paint::{Colour, Paint};
 
 /// Messages that are read at once, and about how many bytes of them.
 const MAX_RECORDS: usize = 100;

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use drawspan_hub::{DeviceId, HubConnectionString};
 
+use super::paint::{Colour, Paint};
 use super::ports::TwoProcesses;
-use crate::cli::term::{Colour, Paint};
 
 /// The folder of the emulator as a process of its own.
 const STATE: &str = "./drawspan-state";

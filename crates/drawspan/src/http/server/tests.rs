@@ -1,0 +1,169 @@
+use std::net::Ipv4Addr;
+
+use drawspan_hub::{DeviceId, Telemetry};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::*;
+use crate::devices::{Devices, SendError};
+use crate::http::auth::ApiKeys;
+
+/// Says when a message came, and accepts it when it is told to.
+#[derive(Clone)]
+struct Patient {
+    came: mpsc::Sender<oneshot::Sender<()>>,
+}
+
+impl Devices for Patient {
+    async fn send(&self, _: DeviceId, _: Telemetry, _: Instant) -> Result<(), SendError> {
+        let (accept, accepted) = oneshot::channel();
+        let _ = self.came.send(accept).await;
+        accepted.await.map_err(|_| SendError::NotReady)
+    }
+}
+
+struct Server {
+    address: SocketAddr,
+    messages: mpsc::Receiver<oneshot::Sender<()>>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+fn start(max_connections: usize) -> Server {
+    let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (came, messages) = mpsc::channel(1);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let api = Api::new(
+        Patient { came },
+        ApiKeys::new(["k"]),
+        Duration::from_secs(30),
+    );
+    let shutdown = async {
+        let _ = stopped.await;
+    };
+    let drain = Duration::from_secs(10);
+    let task = tokio::spawn(serve_bounded(
+        listener,
+        api,
+        shutdown,
+        drain,
+        max_connections,
+    ));
+    Server {
+        address,
+        messages,
+        stop,
+        task,
+    }
+}
+
+async fn connect(server: &Server) -> TcpStream {
+    TcpStream::connect(server.address).await.unwrap()
+}
+
+/// All that comes until the other side hangs up.
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    timeout(Duration::from_secs(10), stream.read_to_end(&mut bytes))
+        .await
+        .unwrap()
+        .unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+fn post(path: &str, key: &str, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\nx-api-key: {key}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+async fn ask(server: &Server, request: &str) -> String {
+    let mut stream = connect(server).await;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    rest(&mut stream).await
+}
+
+#[tokio::test]
+async fn a_request_under_way_survives_the_shutdown() {
+    let mut server = start(10);
+    let mut stream = connect(&server).await;
+    let request = post("/devices/d/messages/events", "k", r#"{"data":{}}"#);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let accept = server.messages.recv().await.unwrap();
+    server.stop.send(()).unwrap();
+    // The listener goes first; the answer comes all the same.
+    let refused = async { while TcpStream::connect(server.address).await.is_ok() {} };
+    timeout(Duration::from_secs(10), refused).await.unwrap();
+    accept.send(()).unwrap();
+    assert!(rest(&mut stream).await.starts_with("HTTP/1.1 200 OK\r\n"));
+    server.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn connections_beyond_the_bound_are_told_so() {
+    let server = start(1);
+    let mut first = connect(&server).await;
+    first
+        .write_all(b"GET /health HTTP/1.1\r\nhost: h\r\n\r\n")
+        .await
+        .unwrap();
+    let mut status = [0; 15];
+    first.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200 OK");
+
+    let answer = rest(&mut connect(&server).await).await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(
+        answer.contains("retry-after: 5\r\n") && answer.contains("application/problem+json"),
+        "{answer}"
+    );
+    assert!(answer.contains("\"message\":"), "{answer}");
+}
+
+#[tokio::test]
+async fn large_bodies_see_their_refusal_instead_of_a_reset() {
+    let server = start(10);
+    let body = format!(r#"{{"data":{{"a":"{}"}}}}"#, "x".repeat(3_000_000));
+    for (path, key, expected) in [
+        ("/devices/d/messages/events", "wrong", "HTTP/1.1 401 "),
+        ("/devices/d/unknown", "k", "HTTP/1.1 404 "),
+        ("/devices/d/messages/events", "k", "HTTP/1.1 413 "),
+    ] {
+        let answer = ask(&server, &post(path, key, &body)).await;
+        assert!(answer.starts_with(expected), "{expected}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_100_continue_is_refused_without_sending() {
+    let server = start(10);
+    let head = "POST /devices/d/messages/events HTTP/1.1\r\nhost: h\r\nx-api-key: k\r\nexpect: 100-continue\r\n\
+                content-type: application/json\r\ncontent-length: 3000000\r\n\r\n";
+    let answer = ask(&server, head).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_refused_and_cut_off() {
+    let server = start(10);
+    let long = format!(
+        "GET / HTTP/1.1\r\nx: {}\r\n\r\n",
+        "x".repeat(4 * MAX_HEAD_BYTES)
+    );
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(200));
+    for (request, expected) in [
+        ("EHLO there\r\n\r\n", "400"),
+        (&long, "431"),
+        (&many, "431"),
+    ] {
+        let answer = ask(&server, request).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {expected} ")),
+            "{expected}: {answer}"
+        );
+    }
+}

@@ -1,0 +1,145 @@
+//! The command as its users run it.
+#![cfg(feature = "emulator")]
+
+// Helpers of tests may fail loudly, as tests do.
+#![allow(clippy::expect_used, clippy::panic)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_drawspan"));
+    // Whoever runs the tests may have settings of their own.
+    command.args(arguments).env_clear();
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    command(arguments).output().expect("the command runs")
+}
+
+#[test]
+fn every_command_explains_itself() {
+    for name in ["dev", "serve", "emulator", "load"] {
+        let output = run(&[name, "--help"]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{name}");
+        assert!(
+            text.contains("Examples:") && text.contains(&format!("drawspan {name}")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn mistakes_come_all_at_once_with_code_64_and_without_secrets() {
+    let check = |arguments: &[&str], expected: &[&str]| {
+        let output = run(arguments);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}: {text}");
+        for part in expected {
+            assert!(text.contains(part), "{arguments:?}: {text}");
+        }
+        assert!(!text.contains("hunter"), "{text}");
+    };
+    check(
+        &["serve"],
+        &[
+            "2 mistakes",
+            "--api-key: missing",
+            "--hub-connection-string: missing",
+        ],
+    );
+    check(
+        &["serve", "--api-key", "k", "--id-scope", "S"],
+        &["1 mistake ", "not there yet"],
+    );
+    let secrets = [
+        "serve",
+        "--api-key",
+        "hunter 2",
+        "--hub-connection-string",
+        "hunter2",
+        "--group-key",
+        "hunter2",
+    ];
+    check(
+        &secrets,
+        &["--api-key: ", "--hub-connection-string: ", "--group-key: "],
+    );
+    check(&["serve", "--nonsense"], &["--nonsense"]);
+    check(
+        &["dev", "--listen", "x", "--device", "a b"],
+        &["--listen: ", "--device: "],
+    );
+    check(&["emulator", "--hub", "a_b"], &["--hub: "]);
+    check(
+        &["load", "--rate", "0", "--url", "ftp://x"],
+        &["--rate: ", "--url: "],
+    );
+    check(&[], &["Usage"]);
+}
+
+/// A running command; ended when dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn dev_needs_nothing_and_shows_what_arrives() {
+    let child = command(&["dev", "--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut running = Running(child.expect("the command starts"));
+    let mut lines = BufReader::new(running.0.stdout.take().expect("its output")).lines();
+    let mut next = || lines.next().expect("another line").expect("text");
+
+    let address = next()
+        .split_once("http://")
+        .and_then(|(_, rest)| rest.split_once(','))
+        .map(|(a, _)| a.to_owned());
+    let address = address.expect("an address");
+    while next() != "ready" {}
+
+    let answer = post(
+        &address,
+        "/devices/sensor-1/messages/events",
+        r#"{"data":{"a":1},"properties":{"p":"v"}}"#,
+    );
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let shown = next();
+    assert!(shown.ends_with("  sensor-1  {\"a\":1}  p=v"), "{shown}");
+
+    let answer = post(
+        &address,
+        "/devices/stranger/messages/events",
+        r#"{"data":{}}"#,
+    );
+    assert!(
+        answer.starts_with("HTTP/1.1 502 ") && answer.contains("\"code\":404001"),
+        "{answer}"
+    );
+}
+
+fn post(address: &str, path: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(40)))
+        .expect("a timeout");
+    let length = body.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
