@@ -66,6 +66,7 @@ async function counted(session, total, size, outcome) {
   same(messages.map((message) => message.message_id), Array.from({ length: total }, (_, i) => `m-${i}`), 'message ids');
   same(messages.map((message) => Number(message.application_properties.index)), Array.from({ length: total }, (_, i) => i), 'indexes');
   holds(messages.every((message, i) => Buffer.from(message.body.content).equals(peer.body(i, size))), `${total} bodies of ${size} bytes are exact`);
+  await peer.settled();
   receiver.close();
   await once(receiver, 'receiver_close');
 }

@@ -44,6 +44,14 @@ function settleNow(delivery, outcome) {
   }
 }
 
+/** Resolves once all that was to be settled is on its way: deliveries that a closed link leaves behind have no outcome. */
+function settled() {
+  return new Promise((resolve) => {
+    const look = () => (due.length === 0 ? resolve() : setImmediate(look));
+    look();
+  });
+}
+
 /** The name of a remote outcome, or what is wrong with it. */
 function judge(event, state) {
   if (event === 'rejected' && state.error?.condition !== AS_ASKED.condition) return `rejected with ${state.error?.condition}`;
@@ -69,4 +77,4 @@ function address(text) {
   return [Number(text.slice(colon + 1)), text.slice(0, colon)];
 }
 
-module.exports = { OUTCOMES, AS_ASKED, IDLE_MS, body, settle, judge, options, address };
+module.exports = { OUTCOMES, AS_ASKED, IDLE_MS, body, settle, settled, judge, options, address };

@@ -30,7 +30,7 @@ pub(crate) enum Program {
     Node(&'static str, &'static [&'static str]),
     /// A file of `conformance/python`, and its arguments.
     Python(&'static str, &'static [&'static str]),
-    /// The engine's own side of the peer protocol (`crates/net/examples/peer.rs`), and its arguments.
+    /// The engine's own side of the peer protocol (`crates/net/examples/peer`), and its arguments.
     Engine(&'static [&'static str]),
 }
 
