@@ -29,10 +29,10 @@ impl Connection {
             return self.end_session(session, Some(error));
         }
         // Transfers that were on their way when we detached, or that come before our answer, are thrown away.
-        if link.is_attached() {
-            if let Err(error) = self.take_transfer(session, index, transfer) {
-                self.detach_link(index, true, Some(error));
-            }
+        if link.is_attached()
+            && let Err(error) = self.take_transfer(session, index, transfer)
+        {
+            self.detach_link(index, true, Some(error));
         }
         self.refresh_window(session);
     }

@@ -103,11 +103,12 @@ impl Connection {
 
     /// Adds to the run of accepted deliveries, or starts a new one.
     fn accept_delivery(&mut self, session: u32, delivery: u32) {
-        if let Some(pending) = &mut self.pending_disposition {
-            if pending.session == session && pending.last.wrapping_add(1) == delivery {
-                pending.last = delivery;
-                return;
-            }
+        if let Some(pending) = &mut self.pending_disposition
+            && pending.session == session
+            && pending.last.wrapping_add(1) == delivery
+        {
+            pending.last = delivery;
+            return;
         }
         self.flush_disposition();
         self.pending_disposition = Some(PendingDisposition {
@@ -203,10 +204,10 @@ impl Connection {
         };
         // In mode first, or when the link is gone, nobody but us is left to settle.
         let ours = !settled && mode != Some(ReceiverSettleMode::Second);
-        if settled || ours {
-            if let Some(session) = self.sessions.get_mut(index) {
-                session.sent.remove(delivery);
-            }
+        if (settled || ours)
+            && let Some(session) = self.sessions.get_mut(index)
+        {
+            session.sent.remove(delivery);
         }
         if ours {
             self.emit_disposition(index, Role::Sender, delivery, true, state.clone());
