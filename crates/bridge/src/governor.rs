@@ -11,6 +11,12 @@ use drawspan_hub::limits::{HubSize, Rate};
 use crate::breaker::Breaker;
 use crate::hub_state::HubState;
 
+/// A learned pace grows when this much time's permits were taken up.
+const LEARNING_PERIOD: Duration = Duration::from_secs(1);
+/// It grows no further than this: 50,000 devices per second.
+const INTERVAL_MIN: Duration = Duration::from_micros(20);
+/// After the hub has throttled it does not grow for that long.
+const THROTTLED_PAUSE: Duration = Duration::from_secs(60);
 /// How long a pause a burst may make up for.
 const BURST: Duration = Duration::from_millis(100);
 
@@ -45,6 +51,16 @@ impl Governor {
         Ok(())
     }
 
+    /// The hub took a device: a pace that is learned may grow.
+    pub fn accepted(&mut self, now: Duration) {
+        self.pacer.accepted(now);
+    }
+
+    /// The hub throttles: a pace that is learned shrinks.
+    pub fn throttled(&mut self, now: Duration) {
+        self.pacer.throttled(now);
+    }
+
     /// A permit was not used.
     pub fn give_back(&mut self, now: Duration) {
         self.pacer.give_back();
@@ -53,12 +69,16 @@ impl Governor {
 }
 
 /// How fast permits are handed out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pace {
     /// As fast as asked: for hubs without limits.
     Unlimited,
     /// At that rate, evenly.
     Limited(Rate),
+    /// From the rate of the smallest paid hub, twice as fast each second while the hub takes all of it, half as fast when
+    /// it throttles: for hubs whose size nobody told.
+    #[default]
+    Learned,
 }
 
 impl Pace {
@@ -69,33 +89,76 @@ impl Pace {
     }
 }
 
-impl Default for Pace {
-    /// The smallest paid hub's.
-    fn default() -> Self {
-        Self::of(HubSize::S1)
-    }
-}
-
 /// A token bucket that holds a tenth of a second's tokens, at least one. Kept as the time at which it will be full.
 #[derive(Debug, Clone)]
 pub struct Pacer {
     /// Time per permit; zero when unlimited.
     interval: Duration,
     full_at: Duration,
+    learning: Option<Learning>,
+}
+
+/// What is learned about the pace that a hub takes.
+#[derive(Debug, Clone, Default)]
+struct Learning {
+    /// Devices taken since `since`.
+    accepted: u32,
+    since: Duration,
+    /// No growth before that: the hub throttled.
+    not_before: Duration,
 }
 
 impl Pacer {
     /// A full bucket. A rate of zero is taken as one per minute: a device that never may is a mistake, not a rate.
     #[must_use]
     pub fn new(pace: Pace) -> Self {
-        let interval = match pace {
-            Pace::Unlimited => Duration::ZERO,
-            Pace::Limited(rate) => Duration::from_nanos(60_000_000_000 / rate.per_minute.max(1)),
+        let (interval, learning) = match pace {
+            Pace::Unlimited => (Duration::ZERO, None),
+            Pace::Limited(rate) => (interval_of(rate), None),
+            Pace::Learned => (
+                interval_of(HubSize::S1.connections()),
+                Some(Learning::default()),
+            ),
         };
         Self {
             interval,
             full_at: Duration::ZERO,
+            learning,
         }
+    }
+
+    /// A device was taken: once a second's worth was, the pace doubles.
+    fn accepted(&mut self, now: Duration) {
+        let Some(learning) = &mut self.learning else {
+            return;
+        };
+        if now < learning.not_before {
+            return;
+        }
+        // A trickle says nothing about what the hub takes.
+        if learning.accepted == 0 || now.saturating_sub(learning.since) > 2 * LEARNING_PERIOD {
+            learning.accepted = 0;
+            learning.since = now;
+        }
+        learning.accepted += 1;
+        // Half of a second's permits say enough: the other half is still on its way.
+        let enough = LEARNING_PERIOD.as_nanos() / (2 * self.interval.as_nanos().max(1));
+        if u128::from(learning.accepted) >= enough {
+            self.interval = (self.interval / 2).max(INTERVAL_MIN);
+            learning.accepted = 0;
+        }
+    }
+
+    /// Half as fast, at least the smallest hub's pace, and no growth for a while.
+    fn throttled(&mut self, now: Duration) {
+        let Some(learning) = &mut self.learning else {
+            return;
+        };
+        if now >= learning.not_before {
+            self.interval = (self.interval * 2).min(interval_of(HubSize::S1.connections()));
+            learning.not_before = now + THROTTLED_PAUSE;
+        }
+        learning.accepted = 0;
     }
 
     /// Takes a token, or says how long until there is one.
@@ -115,6 +178,15 @@ impl Pacer {
     pub fn give_back(&mut self) {
         self.full_at = self.full_at.saturating_sub(self.interval);
     }
+}
+
+const fn interval_of(rate: Rate) -> Duration {
+    let per_minute = if rate.per_minute == 0 {
+        1
+    } else {
+        rate.per_minute
+    };
+    Duration::from_nanos(60_000_000_000 / per_minute)
 }
 
 #[cfg(test)]
@@ -141,7 +213,8 @@ mod tests {
             let count = taken(&mut Pacer::new(pace), Duration::from_secs(seconds));
             assert!((expected..=expected + burst).contains(&count), "{count}");
         };
-        check(Pace::default(), 10, 1000, 10);
+        check(Pace::of(HubSize::S1), 10, 1000, 10);
+        check(Pace::Learned, 10, 1000, 10);
         check(Pace::Limited(Rate::per_minute(6)), 60, 6, 1);
         check(Pace::Limited(Rate::per_minute(0)), 120, 2, 1);
         let size = HubSize::new(drawspan_hub::limits::Sku::S3, 1).unwrap();
@@ -197,5 +270,46 @@ mod tests {
         assert!(governor.take(now + wait).is_err());
         governor.breaker.accepted();
         assert_eq!(governor.take(now + wait), Ok(()));
+    }
+
+    /// Devices taken within `length` by a hub that takes `limit` per second and throttles the rest.
+    fn learned(length: Duration, limit: usize) -> usize {
+        let mut governor = Governor::new(Pace::Learned);
+        let (mut now, mut count, mut this_second) = (Duration::from_secs(1), 0, (1, 0));
+        let end = now + length;
+        while now < end {
+            match governor.take(now) {
+                Err(wait) => now += wait,
+                Ok(()) => {
+                    if this_second.0 != now.as_secs() {
+                        this_second = (now.as_secs(), 0);
+                    }
+                    this_second.1 += 1;
+                    if this_second.1 > limit {
+                        governor.throttled(now);
+                    } else {
+                        governor.accepted(now);
+                        count += 1;
+                    }
+                }
+            }
+        }
+        count
+    }
+
+    #[test]
+    fn a_learned_pace_grows_while_the_hub_takes_everything() {
+        assert!(learned(Duration::from_secs(3), usize::MAX) >= 1_000);
+        assert!(learned(Duration::from_secs(10), usize::MAX) >= 50_000);
+    }
+
+    #[test]
+    fn a_learned_pace_stays_near_what_a_hub_takes() {
+        let check = |limit: usize| {
+            let taken = learned(Duration::from_secs(60), limit);
+            assert!(taken >= 60 * limit / 3, "{taken} of {limit} per second");
+        };
+        check(120);
+        check(1_000);
     }
 }

@@ -16,7 +16,11 @@ pub struct Packing {
 impl Packing {
     /// The connection for one more device; a new one when all are full.
     pub fn place(&mut self) -> ConnectionKey {
-        if let Some((key, count)) = self.connections.iter_mut().find(|(_, count)| *count < DEVICES_PER_CONNECTION) {
+        if let Some((key, count)) = self
+            .connections
+            .iter_mut()
+            .find(|(_, count)| *count < DEVICES_PER_CONNECTION)
+        {
             *count += 1;
             return *key;
         }
@@ -82,6 +86,9 @@ mod tests {
         assert_eq!(packing.place(), ConnectionKey(2));
         packing.fill(ConnectionKey(2));
         assert_eq!(packing.place(), ConnectionKey(3));
-        assert!(!packing.leave(ConnectionKey(1)), "a connection that is gone is nobody's last");
+        assert!(
+            !packing.leave(ConnectionKey(1)),
+            "a connection that is gone is nobody's last"
+        );
     }
 }

@@ -1,6 +1,5 @@
 //! The command as its users run it.
 #![cfg(feature = "emulator")]
-
 // Helpers of tests may fail loudly, as tests do.
 #![allow(clippy::expect_used, clippy::panic)]
 

@@ -5,11 +5,13 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use drawspan_hub::{DeviceId, HostName, SymmetricKey};
+use drawspan_hub::{HostName, SymmetricKey};
 
 use crate::config::{AMQPS_PORT, Config, MQTTS_PORT, Mistake};
+use crate::device_range;
 use crate::emulator::{Emulator, StartError};
-use crate::tail;
+use crate::log::LogError;
+use crate::tail::{self, Paint};
 
 const DEFAULT_HUB: &str = "localhost";
 
@@ -17,6 +19,9 @@ const EXAMPLES: &str = "\
 Examples:
   A hub named localhost with one device, forgotten at the end:
     drawspan emulator --device sensor-1
+
+  50,000 devices, load-1 to load-50000:
+    drawspan emulator --device 'load-[1-50000]'
 
   A hub that keeps its devices and messages, and a line per message that arrives:
     drawspan emulator --hub contoso.azure-devices.net --state ./emulator --tail
@@ -68,7 +73,7 @@ pub struct EmulatorArgs {
     /// Port of HTTPS, 0 for any; SDKs use 443 [default: 443, or 8443 where 443 is not permitted]
     #[arg(long, value_name = "PORT")]
     https_port: Option<u16>,
-    /// Device to create on every hub, repeatable
+    /// Device to create on every hub, repeatable; PREFIX[1-50000] stands for that many
     #[arg(long = "device", value_name = "ID")]
     devices: Vec<String>,
     /// Print a line for every message that reaches a hub
@@ -90,6 +95,9 @@ pub enum CommandError {
     /// The emulator did not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// Messages cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The terminal, or what took its place, is gone.
     #[error("cannot print: {0}")]
     Print(#[source] io::Error),
@@ -107,14 +115,16 @@ pub async fn run(args: EmulatorArgs) -> Result<(), CommandError> {
     let config = args.into_config()?;
     let mut interrupted = Interrupted::new().map_err(CommandError::Signal)?;
     let running = Emulator::start(config).await?;
-    let tail = tails.then(|| tail::print(running.hubs()));
+    let shown = if tails { running.hubs().hubs() } else { &[] };
+    let tails = shown.iter().map(|hub| tail::start(hub, Paint::of_stdout()));
+    let tails = tails.collect::<Result<Vec<_>, _>>()?;
     let mut out = io::stdout().lock();
     out.write_all(running.announcement().as_bytes())
         .and_then(|()| out.flush())
         .map_err(CommandError::Print)?;
     drop(out);
     interrupted.wait().await;
-    drop(tail);
+    drop(tails);
     running.shutdown().await;
     Ok(())
 }
@@ -151,11 +161,9 @@ impl EmulatorArgs {
         }
         config.ports.amqps = self.amqps_port;
         config.ports.https = self.https_port;
-        config.devices = self
-            .devices
-            .iter()
-            .filter_map(|text| check(&mut errors, "device", DeviceId::parse(text)))
-            .collect();
+        let (devices, invalid) = device_range::parse_all(&self.devices);
+        errors.extend(invalid.iter().map(|error| format!("--device: {error}")));
+        config.devices = devices;
         // A hub whose name is wrong was reported already, and is not there only because of that.
         let mistakes = config
             .mistakes()

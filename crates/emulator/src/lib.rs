@@ -15,6 +15,7 @@ mod ca;
 pub mod cli;
 mod clock;
 mod config;
+mod device_range;
 mod emulator;
 mod files;
 mod https;
@@ -28,7 +29,7 @@ mod random;
 mod server;
 mod state;
 mod store;
-mod tail;
+pub mod tail;
 
 pub use ca::{CA_FILE, CaError};
 pub use config::{

@@ -3,6 +3,8 @@
 mod cbs;
 mod device;
 mod handler;
+mod opening;
+mod sending;
 mod sends;
 mod task;
 

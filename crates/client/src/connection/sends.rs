@@ -76,11 +76,9 @@ impl Sends {
                 }) => over(*channel, *deadline),
                 _ => false,
             };
-            if is_over {
-                if let Some(reply) = self.free_slot(index) {
-                    // Whoever asked may be gone; that changes nothing.
-                    let _ = reply.send(Err(SendFailure::Unsettled));
-                }
+            if is_over && let Some(reply) = self.free_slot(index) {
+                // Whoever asked may be gone; that changes nothing.
+                let _ = reply.send(Err(SendFailure::Unsettled));
             }
         }
     }

@@ -1,29 +1,28 @@
 //! `drawspan dev`: bridge, local hub and sample devices in one process, nothing to configure.
 
-mod paint;
 mod ports;
-mod tail;
 mod text;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use drawspan_bridge::governor::Pace;
+use drawspan_emulator::tail::{self, Paint};
 use drawspan_emulator::{Config as EmulatorConfig, Emulator, Hub, Ports, Running};
 use drawspan_hub::{DeviceId, HostName, HubConnectionString};
 use tokio::net::TcpListener;
 
-use super::{block_on, failed, files, log, misused, signals, term};
+use super::{block_on, failed, files, log, misused, signals};
 use crate::config::{Config, ConnectTo, Mistakes, connect, serve};
 use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
 use crate::http::server;
 use crate::limits::REQUEST_TIMEOUT_S;
 use crate::runtime;
-use paint::Paint;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -126,7 +125,7 @@ async fn dev(plan: Plan) -> Result<(), Box<dyn std::error::Error>> {
         Duration::from_secs(REQUEST_TIMEOUT_S),
     );
 
-    let paint = Paint(term::colour_wanted(io::stdout().is_terminal()));
+    let paint = Paint::of_stdout();
     let intro = text::Intro {
         address,
         api_key: plan.api_key.as_deref(),
@@ -193,7 +192,7 @@ fn bridge_config(
         authorities: crate::config::read_authorities(emulator.ca_path())?,
         connect: vec![connect],
         // The local hub has no throttles.
-        connect_rate_per_s: None,
+        connect_pace: Pace::Unlimited,
         request_timeout: Duration::from_secs(REQUEST_TIMEOUT_S),
         without_effect: Vec::new(),
     })

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use drawspan_hub::limits::HubSize;
+use drawspan_bridge::governor::Pace;
+use drawspan_hub::limits::Rate;
 use drawspan_hub::{HubConnectionString, SymmetricKey};
 use rustls_pki_types::CertificateDer;
 
@@ -73,7 +74,8 @@ pub struct ServeArgs {
         value_delimiter = ','
     )]
     pub connect: Vec<String>,
-    /// Devices connected per second at most; 0 is no limit [default: what an S1 hub takes, 100]
+    /// Devices connected per second at most; 0 is no limit [default: 100, what an S1 hub takes, and more as the hub
+    /// keeps up]
     #[arg(long, value_name = "N", env = "DRAWSPAN_CONNECT_RATE")]
     pub connect_rate: Option<String>,
     /// How long a request may take, connecting included
@@ -94,8 +96,8 @@ pub struct Config {
     pub authorities: Vec<CertificateDer<'static>>,
     /// Names to be reached elsewhere, first match wins.
     pub connect: Vec<ConnectTo>,
-    /// Devices connected per second at most; `None` is no limit.
-    pub connect_rate_per_s: Option<u32>,
+    /// Pace at which devices are connected.
+    pub connect_pace: Pace,
     /// How long a request may take.
     pub request_timeout: Duration,
     /// Flags that were given and have no effect yet.
@@ -144,7 +146,7 @@ impl ServeArgs {
                     hub,
                     authorities,
                     connect,
-                    connect_rate_per_s: (rate > 0).then_some(rate),
+                    connect_pace: rate,
                     request_timeout: Duration::from_secs(timeout_s),
                     without_effect,
                 })
@@ -204,10 +206,13 @@ impl ServeArgs {
         None
     }
 
-    fn connect_rate(&self, mistakes: &mut Mistakes) -> Option<u32> {
-        match &self.connect_rate {
-            Some(text) => number(mistakes, "--connect-rate", text, 0, MAX_CONNECT_RATE),
-            None => u32::try_from(HubSize::S1.connections().per_minute / 60).ok(),
+    fn connect_rate(&self, mistakes: &mut Mistakes) -> Option<Pace> {
+        let Some(text) = &self.connect_rate else {
+            return Some(Pace::Learned);
+        };
+        match number(mistakes, "--connect-rate", text, 0, MAX_CONNECT_RATE)? {
+            0 => Some(Pace::Unlimited),
+            rate => Some(Pace::Limited(Rate::per_second(rate))),
         }
     }
 }

@@ -23,8 +23,18 @@ pub(super) struct Route {
 }
 
 impl Route {
-    pub(super) fn new(connection: HubConnection, session: DeviceSession, serial: u32, now: Duration) -> Self {
-        Self { connection, session, serial, last_use_ms: AtomicU64::new(millis(now)) }
+    pub(super) fn new(
+        connection: HubConnection,
+        session: DeviceSession,
+        serial: u32,
+        now: Duration,
+    ) -> Self {
+        Self {
+            connection,
+            session,
+            serial,
+            last_use_ms: AtomicU64::new(millis(now)),
+        }
     }
 
     pub(super) fn used(&self, now: Duration) {
@@ -46,31 +56,44 @@ pub(super) struct Directory {
 impl Default for Directory {
     fn default() -> Self {
         let stripes = (0..STRIPES).map(|_| RwLock::default()).collect();
-        Self { stripes, hasher: std::hash::RandomState::new() }
+        Self {
+            stripes,
+            hasher: std::hash::RandomState::new(),
+        }
     }
 }
 
 impl Directory {
     pub(super) fn get(&self, device: &DeviceId) -> Option<Arc<Route>> {
-        let stripe = self.stripe(device)?.read().unwrap_or_else(PoisonError::into_inner);
+        let stripe = self
+            .stripe(device)?
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         stripe.get(device).cloned()
     }
 
     pub(super) fn insert(&self, device: DeviceId, route: Arc<Route>) {
         if let Some(stripe) = self.stripe(&device) {
-            stripe.write().unwrap_or_else(PoisonError::into_inner).insert(device, route);
+            stripe
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(device, route);
         }
     }
 
     pub(super) fn remove(&self, device: &DeviceId) {
         if let Some(stripe) = self.stripe(device) {
-            stripe.write().unwrap_or_else(PoisonError::into_inner).remove(device);
+            stripe
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(device);
         }
     }
 
     fn stripe(&self, device: &DeviceId) -> Option<&RwLock<HashMap<DeviceId, Arc<Route>>>> {
         let hash = self.hasher.hash_one(device);
-        self.stripes.get(usize::try_from(hash % STRIPES as u64).ok()?)
+        self.stripes
+            .get(usize::try_from(hash % STRIPES as u64).ok()?)
     }
 }
 

@@ -43,7 +43,14 @@ pub(super) struct Attempt {
 
 impl Entry {
     pub(super) fn new(id: DeviceId, machine: Device) -> Self {
-        Self { id, machine, attempt: None, route: None, waiters: Vec::new(), timer: None }
+        Self {
+            id,
+            machine,
+            attempt: None,
+            route: None,
+            waiters: Vec::new(),
+            timer: None,
+        }
     }
 
     /// The device is connected: who waits for a route gets it, but for those who had just this one.

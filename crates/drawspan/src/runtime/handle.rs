@@ -33,7 +33,12 @@ impl Bridge {
         hub_down: Arc<AtomicBool>,
         clock: Clock,
     ) -> Self {
-        Self { shard, directory, hub_down, clock }
+        Self {
+            shard,
+            directory,
+            hub_down,
+            clock,
+        }
     }
 
     /// A route other than `not`, connecting the device if need be.
@@ -44,7 +49,10 @@ impl Bridge {
         deadline: Instant,
     ) -> Result<Arc<Route>, NoRoute> {
         let (reply, answer) = oneshot::channel();
-        let request = Connect { device: device.clone(), waiter: Waiter { not, reply } };
+        let request = Connect {
+            device: device.clone(),
+            waiter: Waiter { not, reply },
+        };
         self.shard.try_send(request).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => NoRoute::Full,
             mpsc::error::TrySendError::Closed(_) => NoRoute::Stopped,
@@ -69,15 +77,26 @@ impl Bridge {
         loop {
             let found = match route.take() {
                 Some(route) => route,
-                None => self.connect(device, not, deadline).await.map_err(|error| self.no_route(error, fate))?,
+                None => self
+                    .connect(device, not, deadline)
+                    .await
+                    .map_err(|error| self.no_route(error, fate))?,
             };
             let now = self.clock.now();
             found.used(now);
             let left = deadline.saturating_duration_since(Instant::now());
-            let send = Send { session: found.session, message: encoded.clone(), deadline: now + left };
+            let send = Send {
+                session: found.session,
+                message: encoded.clone(),
+                deadline: now + left,
+            };
             match found.connection.send(send).await {
                 Ok(()) => return Ok(()),
-                Err(SendFailure::Full) => return Err(SendError::QueueFull { retry_after_s: RETRY_AFTER_S }),
+                Err(SendFailure::Full) => {
+                    return Err(SendError::QueueFull {
+                        retry_after_s: RETRY_AFTER_S,
+                    });
+                }
                 Err(SendFailure::NotSent) => return Err(self.too_late(fate)),
                 Err(SendFailure::Stale) => not = Some(found.serial),
                 Err(SendFailure::Unsettled) => {
@@ -85,7 +104,9 @@ impl Bridge {
                     not = Some(found.serial);
                 }
                 Err(SendFailure::Refused(failure)) => {
-                    let Some(pause) = pause_before_resend(&failure) else { return Err(refused(failure)) };
+                    let Some(pause) = pause_before_resend(&failure) else {
+                        return Err(refused(failure));
+                    };
                     if Instant::now() + pause >= deadline {
                         return Err(refused(failure));
                     }
@@ -105,7 +126,9 @@ impl Bridge {
             // What was sent before may have arrived: a refusal now says nothing about it.
             _ if fate.unknown => SendError::FateUnknown,
             NoRoute::Refused(failure) => refused(failure),
-            NoRoute::Full => SendError::QueueFull { retry_after_s: RETRY_AFTER_S },
+            NoRoute::Full => SendError::QueueFull {
+                retry_after_s: RETRY_AFTER_S,
+            },
             NoRoute::Stopped => SendError::NotReady,
             NoRoute::TimedOut => self.too_late(fate),
         }
@@ -115,7 +138,9 @@ impl Bridge {
         if fate.unknown {
             SendError::FateUnknown
         } else if self.hub_down.load(Ordering::Relaxed) {
-            SendError::HubUnreachable { retry_after_s: RETRY_AFTER_S }
+            SendError::HubUnreachable {
+                retry_after_s: RETRY_AFTER_S,
+            }
         } else {
             SendError::NotWritten
         }
@@ -136,7 +161,12 @@ enum NoRoute {
 }
 
 impl Devices for Bridge {
-    async fn send(&self, device: DeviceId, message: Telemetry, deadline: Instant) -> Result<(), SendError> {
+    async fn send(
+        &self,
+        device: DeviceId,
+        message: Telemetry,
+        deadline: Instant,
+    ) -> Result<(), SendError> {
         message.check_size().map_err(|_| SendError::TooLarge)?;
         let encoded = message::encode(&message);
         let mut fate = Fate::default();
@@ -147,7 +177,9 @@ impl Devices for Bridge {
 /// How long to wait before the same message is worth another try; none when the hub will not take it.
 fn pause_before_resend(failure: &Failure) -> Option<Duration> {
     match failure.kind {
-        FailureKind::Throttled => Some(Duration::from_secs(failure.retry_after_s.map_or(1, u64::from))),
+        FailureKind::Throttled => Some(Duration::from_secs(
+            failure.retry_after_s.map_or(1, u64::from),
+        )),
         FailureKind::ServerError | FailureKind::Timeout => Some(RESEND_PAUSE),
         _ => None,
     }
@@ -156,7 +188,9 @@ fn pause_before_resend(failure: &Failure) -> Option<Duration> {
 fn refused(failure: Failure) -> SendError {
     match failure.kind {
         FailureKind::MessageTooLarge => SendError::TooLarge,
-        FailureKind::QueueFull if failure.code.is_none() => SendError::QueueFull { retry_after_s: RETRY_AFTER_S },
+        FailureKind::QueueFull if failure.code.is_none() => SendError::QueueFull {
+            retry_after_s: RETRY_AFTER_S,
+        },
         _ => SendError::Refused(failure),
     }
 }

@@ -15,10 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use drawspan_bridge::governor::Pace;
 use drawspan_client::{ConnectionConfig, Policy, StatusBoard};
 use drawspan_hub::HubConnectionString;
-use drawspan_hub::limits::Rate;
 use drawspan_net::{Clock, Connector, Route, TrustError, client_config};
 use tokio::sync::mpsc;
 
@@ -41,20 +39,24 @@ pub fn start(config: &Config) -> Result<Bridge, TrustError> {
         clock,
         board: Arc::clone(&board),
     });
-    let pace = match config.connect_rate_per_s {
-        None => Pace::Unlimited,
-        Some(rate) => Pace::Limited(Rate::per_second(rate.into())),
-    };
     let directory = Arc::default();
     let hub_down = Arc::new(AtomicBool::new(false));
     let (requests, receiver) = mpsc::channel(limits::SHARD_QUEUE);
-    let fleet = fleet::Fleet::new(connections, pace, Arc::clone(&directory), Arc::clone(&hub_down));
+    let fleet = fleet::Fleet::new(
+        connections,
+        config.connect_pace,
+        Arc::clone(&directory),
+        Arc::clone(&hub_down),
+    );
     tokio::spawn(shard::run(fleet, receiver, board, clock));
     Ok(Bridge::new(requests, directory, hub_down, clock))
 }
 
 fn policy(hub: &HubConnectionString) -> Policy {
-    Policy { name: hub.policy.clone(), key: hub.key.clone() }
+    Policy {
+        name: hub.policy.clone(),
+        key: hub.key.clone(),
+    }
 }
 
 fn routes(config: &Config) -> Vec<Route> {

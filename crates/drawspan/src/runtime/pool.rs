@@ -15,15 +15,21 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new(config: Arc<ConnectionConfig>) -> Self {
-        Self { config, packing: Packing::default(), connections: HashMap::new() }
+        Self {
+            config,
+            packing: Packing::default(),
+            connections: HashMap::new(),
+        }
     }
 
     /// A connection for one more device, opened if need be.
     pub(super) fn place(&mut self) -> (ConnectionKey, HubConnection) {
         let key = self.packing.place();
         let config = &self.config;
-        let connection =
-            self.connections.entry(key).or_insert_with(|| HubConnection::start(Arc::clone(config), key));
+        let connection = self
+            .connections
+            .entry(key)
+            .or_insert_with(|| HubConnection::start(Arc::clone(config), key));
         (key, connection.clone())
     }
 

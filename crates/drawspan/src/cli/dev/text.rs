@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
+use drawspan_emulator::tail::{Colour, Paint};
 use drawspan_hub::{DeviceId, HubConnectionString};
 
-use super::paint::{Colour, Paint};
 use super::ports::TwoProcesses;
 
 /// The folder of the emulator as a process of its own.

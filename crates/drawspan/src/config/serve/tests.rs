@@ -34,7 +34,7 @@ fn check(change: impl FnOnce(&mut ServeArgs), expected: &[&str]) {
 fn the_least_that_is_enough() {
     let config = good().check().unwrap();
     assert_eq!(config.hub.host.as_str(), "hub.example");
-    assert_eq!(config.connect_rate_per_s, Some(100));
+    assert_eq!(config.connect_pace, Pace::Learned);
     assert_eq!(config.request_timeout, Duration::from_secs(30));
     assert!(
         config.authorities.is_empty()
@@ -157,7 +157,7 @@ fn no_rate_is_no_limit() {
         connect_rate: Some("0".into()),
         ..good()
     };
-    assert_eq!(args.check().unwrap().connect_rate_per_s, None);
+    assert_eq!(args.check().unwrap().connect_pace, Pace::Unlimited);
 }
 
 #[test]

@@ -1,23 +1,34 @@
 //! Colours, or none.
 
 use std::fmt::{self, Display};
+use std::io::IsTerminal as _;
 
 /// A colour of every terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Colour {
+pub enum Colour {
+    /// For what matters least.
     Grey = 90,
+    /// For what is well, and for properties.
     Green = 32,
+    /// For names.
     Cyan = 36,
+    /// For what is odd.
     Yellow = 33,
 }
 
 /// Paints, or does not.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Paint(pub(super) bool);
+pub struct Paint(pub bool);
 
 impl Paint {
+    /// Colours on a terminal, unless the user wants none (`NO_COLOR`).
+    pub fn of_stdout() -> Self {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self(!refused && std::io::stdout().is_terminal())
+    }
+
     /// `text` in `colour`.
-    pub(super) fn with<T: Display>(self, colour: Colour, text: T) -> impl Display {
+    pub fn with<T: Display>(self, colour: Colour, text: T) -> impl Display {
         Painted {
             text,
             colour: self.0.then_some(colour),

@@ -2,20 +2,23 @@
 //!
 //! Payloads are shown here because the user asked to see them; the log never has them.
 
+mod paint;
+
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use drawspan_amqp::message::{Body, Message};
 use drawspan_amqp::value::{Map, Value};
-use drawspan_emulator::Hub;
-use drawspan_emulator::log::{LogError, Position, StoredRecord};
 use drawspan_hub::UtcTime;
 use drawspan_hub::telemetry::COMPONENT_ANNOTATION;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::paint::{Colour, Paint};
+pub use paint::{Colour, Paint};
+
+use crate::hub::Hub;
+use crate::log::{LogError, Position, StoredRecord};
 
 /// Messages that are read at once, and about how many bytes of them.
 const MAX_RECORDS: usize = 100;
@@ -29,7 +32,7 @@ const MAX_PROPERTIES: usize = 20;
 ///
 /// # Errors
 /// The hub's log cannot be read.
-pub(super) fn start(hub: &Arc<Hub>, paint: Paint) -> Result<JoinSet<()>, LogError> {
+pub fn start(hub: &Arc<Hub>, paint: Paint) -> Result<JoinSet<()>, LogError> {
     let mut followers = JoinSet::new();
     for partition in 0..hub.partition_count() {
         // Before anything can be sent: nothing is missed.
@@ -147,10 +150,15 @@ fn shown(text: &str, max_chars: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use drawspan_emulator::log::{AuthKind, AuthScope, MessageSource, Origin};
-    use drawspan_hub::{DeviceId, Telemetry};
+    use drawspan_amqp::value::Symbol;
+    use drawspan_hub::DeviceId;
 
     use super::*;
+    use crate::log::{AuthKind, AuthScope, MessageSource, Origin};
+
+    fn text(name: &str, value: &str) -> (Value, Value) {
+        (Value::from(name), Value::from(value))
+    }
 
     fn record(message: bytes::Bytes) -> StoredRecord {
         StoredRecord {
@@ -170,15 +178,13 @@ mod tests {
 
     #[test]
     fn a_line_has_time_device_body_and_properties() {
-        let message = Telemetry {
-            component: Some("pump".into()),
-            properties: vec![
-                ("room".into(), "12".into()),
-                ("\u{1b}[2J".into(), "b".into()),
-            ],
-            ..Telemetry::json("{\"t\":\r\n1}\u{7}")
+        let component = Value::Symbol(Symbol::from_static(COMPONENT_ANNOTATION));
+        let message = Message {
+            message_annotations: Some(Map(vec![(component, Value::from("pump"))])),
+            application_properties: Some(Map(vec![text("room", "12"), text("\u{1b}[2J", "b")])),
+            ..Message::from_data("{\"t\":\r\n1}\u{7}")
         };
-        let record = record(drawspan_client::message::encode(&message));
+        let record = record(message.to_bytes());
         let plain = line(&record, Paint(false));
         assert_eq!(
             plain,
@@ -189,7 +195,7 @@ mod tests {
 
     #[test]
     fn long_bodies_are_cut_and_strange_ones_named() {
-        let long = drawspan_client::message::encode(&Telemetry::json("ä".repeat(500)));
+        let long = Message::from_data("ä".repeat(500)).to_bytes();
         let shown = line(&record(long), Paint(false));
         assert!(shown.ends_with(&format!("{}…", "ä".repeat(BODY_CHARS))));
         assert!(line(&record("???".into()), Paint(false)).ends_with("not an AMQP message"));
