@@ -8,6 +8,9 @@ use crate::emulator::Addresses;
 use crate::hub::Hub;
 use crate::hub_set::HubSet;
 
+/// Nobody reads the connection strings of 50,000 devices.
+const DEVICES_SHOWN: usize = 20;
+
 /// The whole text; its last line is `ready`. Holds keys: it is for the terminal, not for a log.
 pub(crate) fn text(config: &Config, hubs: &HubSet, addresses: Addresses, ca: &Path) -> String {
     let mut text = String::new();
@@ -60,13 +63,14 @@ fn write_hub(out: &mut String, config: &Config, hub: &Hub) -> std::fmt::Result {
         "Event Hubs",
         hub.event_hubs_connection_string()
     )?;
-    for connection in config
-        .devices
-        .iter()
-        .filter_map(|id| hub.device_connection_string(id))
-    {
+    let devices = config.devices.iter().take(DEVICES_SHOWN);
+    for connection in devices.filter_map(|id| hub.device_connection_string(id)) {
         let label = format!("device {}", connection.device_id);
         writeln!(out, "  {label:<12} {}", connection.to_secret_string())?;
+    }
+    let others = config.devices.len().saturating_sub(DEVICES_SHOWN);
+    if others > 0 {
+        writeln!(out, "  and {others} more devices")?;
     }
     writeln!(out)
 }

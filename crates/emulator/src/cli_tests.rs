@@ -40,7 +40,7 @@ fn nothing_is_needed() {
 fn every_flag_counts() {
     let config = parse(&format!(
         "--hub a.test --hub B.test --dps-name dps.test --id-scope 0ne1 --group-key {KEY} --policy-key {KEY} \
-         --state dir --bind ::1 --amqps-port 1 --mqtts-port 2 --https-port 3 --device x --device y%#1 --tail"
+         --state dir --bind ::1 --amqps-port 1 --mqtts-port 2 --https-port 3 --device x --device y%#1 --device z-[9-10] --tail"
     ))
     .unwrap();
     let names: Vec<_> = config
@@ -62,7 +62,7 @@ fn every_flag_counts() {
             .iter()
             .map(|id| id.as_str())
             .collect::<Vec<_>>(),
-        ["x", "y%#1"]
+        ["x", "y%#1", "z-9", "z-10"]
     );
     assert_eq!(
         (config.id_scope.as_deref(), config.bind.to_string().as_str()),

@@ -95,6 +95,19 @@ async fn without_a_directory_nothing_is_left() {
 }
 
 #[tokio::test]
+async fn the_announcement_of_many_devices_is_short() {
+    let running = Emulator::start(Config {
+        devices: (1..=30).map(|n| device(&format!("d-{n}"))).collect(),
+        ..config()
+    })
+    .await
+    .unwrap();
+    let text = running.announcement();
+    assert_eq!(text.matches("  device d-").count(), 20, "{text}");
+    assert!(text.contains("  and 10 more devices\n"), "{text}");
+}
+
+#[tokio::test]
 async fn the_announcement_is_true() {
     let running = Emulator::start(Config {
         devices: vec![device("a")],
