@@ -3,6 +3,7 @@
 mod bench;
 mod conformance;
 mod error;
+mod process;
 mod step;
 mod suite;
 mod tools;

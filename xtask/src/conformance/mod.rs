@@ -6,7 +6,6 @@
 mod clients;
 mod environment;
 mod namespace;
-mod process;
 mod run;
 mod scenarios;
 mod servers;

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::environment::variables;
-use super::process::script;
 use super::scenarios::Scenario;
 use super::servers::{Running, command, name};
 use crate::error::{Error, Result};
+use crate::process::script;
 use crate::workspace::Workspace;
 
 /// Whether all held; says so in a line, or why not.

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use super::environment::{API_KEY, BRIDGE, ConnectionStrings, HUB, POLICY_KEY, authority, state};
-use super::process::{Server, bound_to_us};
 use super::scenarios::{self, Program};
 use crate::error::{Error, Result};
+use crate::process::{Server, bound_to_us};
 use crate::workspace::Workspace;
 
 /// What runs during a scenario.

@@ -1,4 +1,4 @@
-//! Programs that a scenario starts. Each writes a log of its own, and none outlives the run.
+//! Programs that a task starts beside itself. Each writes a log of its own, and none outlives the run.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
