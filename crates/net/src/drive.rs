@@ -73,6 +73,7 @@ where
         commands_open: true,
         closed: None,
         linger_until: None,
+        shut_down: false,
         batch: Vec::new(),
     };
     poll_fn(|cx| driver.poll(cx, timer.as_mut())).await
@@ -86,8 +87,9 @@ struct Driver<'a, S, H: Handler> {
     clock: Clock,
     commands_open: bool,
     closed: Option<Closed>,
-    /// Set when the connection is over: what is left is written until then.
+    /// Set when the connection is over: what is left is written, and the peer's rest thrown away, until then.
     linger_until: Option<Duration>,
+    shut_down: bool,
     batch: Vec<H::Command>,
 }
 
@@ -114,6 +116,8 @@ where
         // What the handler did may have ended the connection.
         self.handle_events(now);
         let written = self.write(cx, now);
+        // Writing finds out that a peer does not read.
+        self.handle_events(now);
         if let Err(error) = read {
             return Poll::Ready(self.stream_ended(error));
         }
@@ -219,7 +223,6 @@ where
     }
 
     fn write(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<io::Result<()>> {
-        let mut wrote = false;
         loop {
             let output = self.connection.poll_output();
             if output.is_empty() {
@@ -233,21 +236,40 @@ where
             };
             output.advance(count);
             self.connection.wrote(now);
-            wrote = true;
         }
-        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        if wrote {
-            flushed
-        } else {
-            flushed.map_ok(|()| ())
-        }
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn shut_down(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
-        // The peer may be gone already; how AMQP ended is what counts.
-        let _ = ready!(Pin::new(&mut self.stream).poll_shutdown(cx));
+        if !self.shut_down {
+            // The peer may be gone already; how AMQP ended is what counts.
+            let _ = ready!(Pin::new(&mut self.stream).poll_shutdown(cx));
+            self.shut_down = true;
+        }
         let closed = self.closed.clone().unwrap_or(Closed::ByUs);
+        if may_be_sending(&closed) {
+            ready!(self.discard(cx));
+        }
         Poll::Ready(Ended::Closed(closed))
+    }
+
+    /// Reads until the peer has ended, too. TCP resets a connection that is closed before all is read, and a reset takes
+    /// with it what we said last: why we ended.
+    fn discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        CHUNK.with_borrow_mut(|chunk| {
+            let mut budget = limits::READ_BUDGET_BYTES;
+            while budget > 0 {
+                let mut buffer = ReadBuf::new(chunk);
+                match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
+                    Ok(()) if !buffer.filled().is_empty() => {
+                        budget = budget.saturating_sub(buffer.filled().len());
+                    }
+                    _ => return Poll::Ready(()),
+                }
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
     }
 
     fn stream_ended(&mut self, error: io::Error) -> Ended {
@@ -277,3 +299,21 @@ where
         }
     }
 }
+
+/// Whether the peer was cut off, as opposed to having agreed that it is over.
+fn may_be_sending(closed: &Closed) -> bool {
+    match closed {
+        Closed::Violation(_)
+        | Closed::SaslRefused(_)
+        | Closed::NoSaslMechanism(_)
+        | Closed::WrongProtocol(_) => true,
+        Closed::ByUs
+        | Closed::ByPeer(_)
+        | Closed::Silent
+        | Closed::TimedOut
+        | Closed::PeerDoesNotRead => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

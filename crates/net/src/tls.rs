@@ -9,7 +9,9 @@ use rustls::{ClientConfig, RootCertStore};
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// No certificate to trust.
-    #[error("no certificate authority to trust: the system has none, or none of those given can be used")]
+    #[error(
+        "no certificate authority to trust: the system has none, or none of those given can be used"
+    )]
     NoAuthority,
     /// TLS could not be set up.
     #[error("TLS cannot be set up: {0}")]
@@ -17,9 +19,14 @@ pub enum TrustError {
 }
 
 /// TLS 1.2 and 1.3, trusting `authorities`, or the system's where none are given.
-pub fn client_config(authorities: Vec<CertificateDer<'static>>) -> Result<Arc<ClientConfig>, TrustError> {
-    let certificates =
-        if authorities.is_empty() { rustls_native_certs::load_native_certs().certs } else { authorities };
+pub fn client_config(
+    authorities: Vec<CertificateDer<'static>>,
+) -> Result<Arc<ClientConfig>, TrustError> {
+    let certificates = if authorities.is_empty() {
+        rustls_native_certs::load_native_certs().certs
+    } else {
+        authorities
+    };
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(certificates);
     if added == 0 {
