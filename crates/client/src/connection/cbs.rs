@@ -13,6 +13,7 @@ use drawspan_amqp::value::{Map, Value};
 use drawspan_hub::{Failure, FailureKind, HostName, sas};
 
 use super::Policy;
+use super::device::named;
 use crate::limits;
 
 /// Address of the node.
@@ -64,12 +65,14 @@ impl Cbs {
     /// Attaches the pair of links on a session of their own.
     pub(super) fn start(connection: &mut Connection) -> Result<Self, CommandError> {
         let session = connection.begin()?;
-        let sender =
-            connection.attach(session, LinkOptions::sender("drawspan-cbs-sender", NODE))?;
+        let sender = connection.attach(
+            session,
+            named(LinkOptions::sender("drawspan-cbs-sender", NODE)),
+        )?;
         let credit = Credit::Auto(ANSWER_CREDIT);
         let receiver = connection.attach(
             session,
-            LinkOptions::receiver("drawspan-cbs-receiver", NODE, credit),
+            named(LinkOptions::receiver("drawspan-cbs-receiver", NODE, credit)),
         )?;
         Ok(Self::Attaching {
             sender,

@@ -3,11 +3,16 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use drawspan_amqp::engine::{LinkId, SessionId};
+use drawspan_amqp::engine::{LinkId, LinkOptions, SessionId};
+use drawspan_amqp::value::{Map, Symbol, Value};
 
 use super::Send;
 use super::sends::Reply;
 use crate::board::Owner;
+
+/// Link property that names the client in the hub's logs. Official clients set it on every link, those of `$cbs` included.
+const CLIENT_VERSION: Symbol = Symbol::from_static("com.microsoft:client-version");
+const CLIENT_VERSION_TEXT: &str = concat!("drawspan/", env!("CARGO_PKG_VERSION"));
 
 /// A device and its session. Links beyond telemetry are attached when they are wanted.
 #[derive(Debug)]
@@ -32,4 +37,13 @@ pub(super) enum Phase {
     Ending {
         asked: bool,
     },
+}
+
+/// A link that says who attaches it.
+pub(super) fn named(mut options: LinkOptions) -> LinkOptions {
+    options.properties = Some(Map(vec![(
+        Value::Symbol(CLIENT_VERSION),
+        Value::from(CLIENT_VERSION_TEXT),
+    )]));
+    options
 }

@@ -5,18 +5,13 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{CommandError, Connection, LinkId, LinkOptions, SessionId};
 use drawspan_amqp::performative::Error;
-use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_hub::{DeviceId, Failure, FailureKind, address};
 
-use super::device::{Device, Phase};
+use super::device::{Device, Phase, named};
 use super::handler::{DeviceHandler, failure_of};
 use super::{DeviceSession, SendFailure};
 use crate::board::{Owner, Status};
 use crate::limits;
-
-/// Link property that names the client in the hub's logs.
-const CLIENT_VERSION: Symbol = Symbol::from_static("com.microsoft:client-version");
-const CLIENT_VERSION_TEXT: &str = concat!("drawspan/", env!("CARGO_PKG_VERSION"));
 
 impl DeviceHandler {
     pub(super) fn open(
@@ -45,11 +40,7 @@ impl DeviceHandler {
     ) -> Result<(), CommandError> {
         let session = connection.begin()?;
         let address = address::telemetry(device);
-        let mut options = LinkOptions::sender("drawspan-telemetry", address);
-        options.properties = Some(Map(vec![(
-            Value::Symbol(CLIENT_VERSION),
-            Value::from(CLIENT_VERSION_TEXT),
-        )]));
+        let options = named(LinkOptions::sender("drawspan-telemetry", address));
         let telemetry = match connection.attach(session, options) {
             Ok(link) => link,
             Err(error) => {
