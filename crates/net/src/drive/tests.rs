@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use drawspan_amqp::engine::{Closed, Config, Connection, Event};
 use drawspan_amqp::frame::{self, FrameKind};
 use drawspan_amqp::performative::{Begin, Flow, Open, Performative};
@@ -126,45 +126,67 @@ async fn a_handlers_deadline_is_met_on_an_idle_connection() {
     assert!(waited >= Duration::from_millis(31_234) && waited < Duration::from_secs(32));
 }
 
+/// Bytes that a pipe holds until a write waits.
+const PIPE_BYTES: usize = 1_024;
+
+/// A session, and then so many questions that their answers are more than a connection keeps, but none beyond.
+fn questions() -> BytesMut {
+    let mut out = greeting();
+    let begin = Begin {
+        remote_channel: None,
+        next_outgoing_id: 0,
+        incoming_window: 100,
+        outgoing_window: 100,
+        handle_max: 0,
+        offered_capabilities: None,
+        desired_capabilities: None,
+        properties: None,
+    };
+    frame::encode_performative(&mut out, 0, &Performative::Begin(Box::new(begin)));
+    let mut echoes = BytesMut::new();
+    let flow = Flow {
+        echo: true,
+        ..Flow::default()
+    };
+    for _ in 0..1_000 {
+        frame::encode_flow(&mut echoes, 0, &flow);
+    }
+    let mut server = Connection::server(Config::default(), Vec::new(), Duration::ZERO);
+    server.input().extend_from_slice(&out);
+    let mut written = 0;
+    loop {
+        while server.poll_event(Duration::ZERO).is_some() {}
+        let output = server.poll_output();
+        let taken = output.len().min(PIPE_BYTES - written);
+        output.advance(taken);
+        written += taken;
+        if server.is_done() {
+            return out;
+        }
+        server.input().extend_from_slice(&echoes);
+        out.extend_from_slice(&echoes);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_asks_and_never_reads_is_dropped() {
-    let (ours, mut theirs) = duplex(1_024);
+    let (ours, mut theirs) = duplex(PIPE_BYTES);
     let clock = Clock::start();
     let server = Connection::server(Config::default(), Vec::new(), clock.now());
     let (_commands, received) = mpsc::channel(1);
     let mut notes = Notes::default();
-    let asks = async {
-        let mut out = greeting();
-        let begin = Begin {
-            remote_channel: None,
-            next_outgoing_id: 0,
-            incoming_window: 100,
-            outgoing_window: 100,
-            handle_max: 0,
-            offered_capabilities: None,
-            desired_capabilities: None,
-            properties: None,
-        };
-        frame::encode_performative(&mut out, 0, &Performative::Begin(Box::new(begin)));
-        theirs.write_all(&out).await.unwrap();
-        let mut echoes = BytesMut::new();
-        let flow = Flow {
-            echo: true,
-            ..Flow::default()
-        };
-        for _ in 0..1_000 {
-            frame::encode_flow(&mut echoes, 0, &flow);
-        }
-        // Until the other end hangs up.
-        while theirs.write_all(&echoes).await.is_ok() {}
+    let questions = questions();
+    let both = async {
+        tokio::join!(
+            drive(ours, server, &mut notes, received, clock),
+            theirs.write_all(&questions),
+        )
     };
-    let (ended, ()) = tokio::join!(
-        async {
-            // Owns the stream, so that the peer sees its end.
-            drive(ours, server, &mut notes, received, clock).await
-        },
-        asks
-    );
+    // At once: nothing more comes that would wake the connection.
+    let (ended, asked) = tokio::time::timeout(Duration::from_secs(1), both)
+        .await
+        .unwrap();
+    asked.unwrap();
     assert!(
         matches!(ended, Ended::Closed(Closed::PeerDoesNotRead)),
         "{ended:?}"
