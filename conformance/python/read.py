@@ -103,16 +103,18 @@ def positions(partition, events):
     """Starting after or at a sequence number, an offset or a time gives exactly the rest."""
     last = partition["last_enqueued_sequence_number"]
 
-    at = events[1]
+    # Something must be left after it, or there would be nothing to wait for.
+    index = min(1, len(events) - 2)
+    at = events[index]
     last_time = events[-1].enqueued_time
     # Two events may share a millisecond: take the latest time after which something is left.
     times = [event.enqueued_time for event in events if event.enqueued_time < last_time]
     time = times[-1] if times else events[0].enqueued_time - datetime.timedelta(milliseconds=1)
     cases = [
-        (at.sequence_number, False, events[2:], f"after sequence number {at.sequence_number}"),
-        (at.sequence_number, True, events[1:], f"sequence number {at.sequence_number}"),
-        (at.offset, False, events[2:], f"after offset {at.offset}"),
-        (at.offset, True, events[1:], f"offset {at.offset}"),
+        (at.sequence_number, False, events[index + 1 :], f"after sequence number {at.sequence_number}"),
+        (at.sequence_number, True, events[index:], f"sequence number {at.sequence_number}"),
+        (at.offset, False, events[index + 1 :], f"after offset {at.offset}"),
+        (at.offset, True, events[index:], f"offset {at.offset}"),
         (time, False, [event for event in events if event.enqueued_time > time], f"after time {time}"),
         (time, True, [event for event in events if event.enqueued_time >= time], f"time {time}"),
     ]

@@ -1,0 +1,91 @@
+"""The unmodified azure-eventhub finds every message that a load's ledger says was accepted. Twice is allowed, never is not."""
+
+import collections
+import json
+import threading
+
+from azure.eventhub import EventHubConsumerClient
+
+from check import env, holds, run
+
+PREFETCH = 3000
+SECONDS = 90
+
+
+def accepted():
+    """Ids that got 200, from lines of id, device, status and latency."""
+    with open(env("LOAD_LEDGER"), encoding="utf-8") as ledger:
+        lines = [line.rstrip("\n").split("\t") for line in ledger]
+    return {int(line[0]): line[1] for line in lines if line[2] == "200"}
+
+
+def consumer():
+    return EventHubConsumerClient.from_connection_string(
+        env("EVENT_HUB_CONNECTION_STRING"), consumer_group="$Default", connection_verify=env("CA"), retry_total=0
+    )
+
+
+def read(partition, last, found, errors):
+    """Reads a partition from its beginning up to the event with the sequence number `last`."""
+    client, done = consumer(), threading.Event()
+
+    def on_batch(_context, events):
+        for event in events:
+            device = event.system_properties[b"iothub-connection-device-id"].decode()
+            found[json.loads(b"".join(event.body))["id"], device] += 1
+        if events and events[-1].sequence_number >= last:
+            done.set()
+
+    def on_error(_context, error):
+        errors.append(error)
+        done.set()
+
+    def receive():
+        try:
+            client.receive_batch(
+                on_batch,
+                on_error=on_error,
+                partition_id=partition,
+                starting_position="-1",
+                prefetch=PREFETCH,
+                max_batch_size=PREFETCH,
+                max_wait_time=1,
+            )
+        except Exception as error:  # pylint: disable=broad-except
+            on_error(None, error)
+
+    threading.Thread(target=receive, daemon=True).start()
+    if not done.wait(SECONDS):
+        errors.append(TimeoutError(f"partition {partition} not read up to {last} in {SECONDS} s"))
+    client.close()
+
+
+def main():
+    expected = accepted()
+    holds(expected, f"{len(expected)} messages were accepted")
+    with consumer() as client:
+        lasts = {
+            partition: client.get_partition_properties(partition)["last_enqueued_sequence_number"]
+            for partition in client.get_partition_ids()
+        }
+    founds, errors = [], []
+    readers = []
+    for partition, last in lasts.items():
+        if last < 0:
+            continue
+        founds.append(collections.Counter())
+        readers.append(threading.Thread(target=read, args=(partition, last, founds[-1], errors), daemon=True))
+        readers[-1].start()
+    for reader in readers:
+        reader.join()
+    if errors:
+        raise errors[0]
+    found = sum(founds, collections.Counter())
+    missing = [(message, device) for message, device in expected.items() if (message, device) not in found]
+    again = sum(found[key] - 1 for key in expected.items() if found[key] > 1)
+    print(f"  {sum(found.values())} events, {again} of the accepted ones twice or more", flush=True)
+    holds(not missing, f"{len(missing)} of {len(expected)} accepted messages are missing, as {missing[:3]}")
+
+
+if __name__ == "__main__":
+    run(main, SECONDS + 30)
