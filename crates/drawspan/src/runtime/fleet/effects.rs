@@ -6,6 +6,7 @@ use std::time::Duration;
 use drawspan_bridge::device::{Epoch, How};
 use drawspan_bridge::{Effect, Effects, Input, Jitter, Now};
 use drawspan_client::Owner;
+use drawspan_hub::{Failure, FailureKind};
 
 use super::Fleet;
 use crate::runtime::entry::Attempt;
@@ -29,7 +30,7 @@ impl Fleet {
                 Effect::RequestPermit { epoch } => self.queue.push_back((index, epoch)),
                 Effect::ReturnPermit { .. } => self.governor.give_back(now),
                 Effect::Open { epoch, how } => self.open(index, epoch, how),
-                Effect::Close { .. } => self.close(index),
+                Effect::Close { epoch } => self.close(index, epoch),
                 Effect::StatusChanged { status, reason } => {
                     if let Some(entry) = self.entry(index) {
                         tracing::debug!(device = %entry.id, status = status.as_str(), reason = reason.as_str());
@@ -56,17 +57,25 @@ impl Fleet {
             connection: key,
             session: None,
         });
-        // A connection that is over tells so on the board, and this device with it.
-        connection.open(
-            Owner {
-                index,
-                epoch: serial,
-            },
-            entry.id.clone(),
-        );
+        let owner = Owner {
+            index,
+            epoch: serial,
+        };
+        if !connection.open(owner, entry.id.clone()) {
+            let text = "the connection is over, or has too much to do";
+            let failure = Failure::local(FailureKind::ConnectionLost, text);
+            self.down(
+                owner,
+                |epoch| Input::OpenFailed {
+                    epoch,
+                    failure: &failure,
+                },
+                Some(&failure),
+            );
+        }
     }
 
-    pub(super) fn close(&mut self, index: u32) {
+    pub(super) fn close(&mut self, index: u32, epoch: Epoch) {
         let directory = Arc::clone(&self.directory);
         let Some(entry) = self.entry(index) else {
             return;
@@ -74,15 +83,17 @@ impl Fleet {
         if entry.route.take().is_some() {
             directory.remove(&entry.id);
         }
-        let Some(attempt) = entry.attempt else { return };
-        if let Some(connection) = self.pool.get(attempt.connection) {
-            connection.close(
-                Owner {
-                    index,
-                    epoch: attempt.serial,
-                },
-                attempt.session,
-            );
+        let Some(attempt) = entry.attempt else {
+            return self.feed(index, Input::Closed { epoch });
+        };
+        let owner = Owner {
+            index,
+            epoch: attempt.serial,
+        };
+        let connection = self.pool.get(attempt.connection);
+        if !connection.is_some_and(|connection| connection.close(owner, attempt.session)) {
+            // Nobody is left to answer; should the session still stand, the hub gives the device to the next one.
+            self.down(owner, |epoch| Input::Closed { epoch }, None);
         }
     }
 
