@@ -22,8 +22,6 @@ pub(crate) enum Error {
     Conformance { passed: usize, failed: usize },
     /// No scenarios of these names.
     UnknownScenario(String),
-    /// The command is planned but not written.
-    NotThereYet(&'static str),
 }
 
 impl Error {
@@ -36,7 +34,7 @@ impl Error {
     /// The exit status of the whole command.
     pub(crate) fn status(&self) -> u8 {
         match self {
-            Self::UnknownScenario(_) | Self::NotThereYet(_) => 2,
+            Self::UnknownScenario(_) => 2,
             _ => 1,
         }
     }
@@ -63,7 +61,6 @@ impl fmt::Display for Error {
                     "no scenario `{name}`; cargo xtask conformance --list names them"
                 )
             }
-            Self::NotThereYet(command) => write!(f, "`{command}` is not there yet"),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod bench;
 mod conformance;
 mod error;
+mod load;
 mod process;
 mod step;
 mod suite;

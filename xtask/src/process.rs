@@ -126,6 +126,11 @@ impl Server {
         })
     }
 
+    /// Its process id, which is the program's own.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }
@@ -137,7 +142,7 @@ impl Server {
     /// A server must survive what the clients do to it, and no task of it may have panicked.
     pub(crate) fn check(&mut self) -> Result<()> {
         if self.has_ended() {
-            return Err(self.unready("ended during the scenario"));
+            return Err(self.unready("ended unasked"));
         }
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         if log.contains("panicked at") {
@@ -156,38 +161,63 @@ impl Drop for Server {
     }
 }
 
+/// A program that comes to an end by itself; killed when dropped before.
+pub(crate) struct Script {
+    name: String,
+    log: PathBuf,
+    child: Child,
+    deadline: Instant,
+}
+
 /// Runs a script to its end.
-pub(crate) fn script(name: &str, mut command: Command, folder: &Path) -> Result<()> {
-    let log = folder.join(format!("{name}.log"));
-    let file = append(&log)?;
-    command
-        .stderr(file.try_clone().map_err(Error::io("opening", &log))?)
-        .stdout(file);
-    let mut child = command.spawn().map_err(Error::io("starting", name))?;
-    let deadline = Instant::now() + SCRIPT_TIMEOUT;
-    let status: Option<ExitStatus> = loop {
-        match child.try_wait().map_err(Error::io("waiting for", name))? {
-            Some(status) => break Some(status),
-            None if Instant::now() >= deadline => break None,
-            None => thread::sleep(POLL),
-        }
-    };
-    match status {
-        Some(status) if status.success() => Ok(()),
-        Some(status) => Err(Error::Unexpected(format!(
-            "{name}: {status}\n{}",
-            tail(&log)
-        ))),
-        None => {
-            // Too late for both to matter.
-            let _ = child.kill();
-            let _ = child.wait();
-            Err(Error::Unexpected(format!(
-                "{name}: no end after {} s\n{}",
-                SCRIPT_TIMEOUT.as_secs(),
-                tail(&log)
-            )))
-        }
+pub(crate) fn script(name: &str, command: Command, folder: &Path) -> Result<()> {
+    Script::start(name, command, folder)?.finish().map(drop)
+}
+
+impl Script {
+    /// Starts a script; all that it prints goes to its log.
+    pub(crate) fn start(name: &str, mut command: Command, folder: &Path) -> Result<Self> {
+        let log = folder.join(format!("{name}.log"));
+        let file = append(&log)?;
+        command
+            .stderr(file.try_clone().map_err(Error::io("opening", &log))?)
+            .stdout(file);
+        let child = command.spawn().map_err(Error::io("starting", name))?;
+        Ok(Self {
+            name: name.into(),
+            log,
+            child,
+            deadline: Instant::now() + SCRIPT_TIMEOUT,
+        })
+    }
+
+    /// Waits for its end, which must be a good one. Gives its log.
+    pub(crate) fn finish(mut self) -> Result<String> {
+        let status: Option<ExitStatus> = loop {
+            let status = self.child.try_wait();
+            match status.map_err(Error::io("waiting for", &self.name))? {
+                Some(status) => break Some(status),
+                None if Instant::now() >= self.deadline => break None,
+                None => thread::sleep(POLL),
+            }
+        };
+        let what = match status {
+            Some(status) if status.success() => {
+                return fs::read_to_string(&self.log).map_err(Error::io("reading", &self.log));
+            }
+            Some(status) => status.to_string(),
+            None => format!("no end after {} s", SCRIPT_TIMEOUT.as_secs()),
+        };
+        let (name, tail) = (&self.name, tail(&self.log));
+        Err(Error::Unexpected(format!("{name}: {what}\n{tail}")))
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        // It has ended by itself, mostly.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

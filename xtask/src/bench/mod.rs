@@ -1,13 +1,68 @@
-//! `cargo xtask bench`: speed beside a ceiling in the same run.
+//! `cargo xtask bench`: speed beside a ceiling in the same run. `BENCHMARKS.md` says what is measured and how.
+
+mod machine;
+mod plan;
+mod process_facts;
+mod read_back;
+mod report;
+mod scale;
+mod spread;
+mod stand;
+mod table;
+
+use std::fs;
+use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::step::step;
 use crate::workspace::Workspace;
+use machine::Machine;
+use plan::Plan;
+use read_back::Reader;
+use report::Results;
 
 /// What to measure.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {}
+pub(crate) struct Arguments {
+    /// Shorter and fewer runs, and fewer devices: shows that all of it works, not figures to quote
+    #[arg(long)]
+    quick: bool,
+}
 
-/// Refuses: there is no benchmark yet.
-pub(crate) fn run(_workspace: &Workspace, _arguments: &Arguments) -> Result<()> {
-    Err(Error::NotThereYet("bench"))
+/// Builds, measures, prints a table and writes `target/bench/result.json`. Fails when something did not work, never because
+/// of a figure.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let plan = if arguments.quick {
+        Plan::QUICK
+    } else {
+        Plan::FULL
+    };
+    step(
+        "build: drawspan",
+        &mut workspace.cargo(&["build", "--release", "--quiet", "--package", "drawspan"]),
+    )?;
+    let reader = Reader::find(workspace)?;
+    let folder = workspace.target.join("bench");
+    fresh(&folder)?;
+    let machine = Machine::of_this(workspace, &plan)?;
+    println!("── bench: {} (about {} s)", machine.at, plan.about_s());
+    let scales = plan
+        .scales
+        .iter()
+        .map(|scale| scale::measure(workspace, scale, &reader, &folder))
+        .collect::<Result<Vec<_>>>()?;
+    let results = Results { machine, scales };
+    let json = results.to_json()?;
+    let path = folder.join("result.json");
+    fs::write(&path, json).map_err(Error::io("writing", &path))?;
+    println!("\n{}", table::of(&results));
+    println!("All of it: {}", path.display());
+    Ok(())
+}
+
+fn fresh(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(Error::io("removing", folder))?;
+    }
+    fs::create_dir_all(folder).map_err(Error::io("making", folder))
 }

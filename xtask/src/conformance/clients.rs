@@ -12,10 +12,19 @@ const STAMP: &str = "installed-from";
 
 /// Installs what is not installed yet.
 pub(crate) fn install(workspace: &Workspace) -> Result<()> {
-    let scripts = workspace.scripts();
-    let target = workspace.conformance();
-    node(&scripts.join("node"), &target.join("node"))?;
-    python(&scripts.join("python"), &target.join("python"))
+    node(
+        &workspace.scripts().join("node"),
+        &workspace.conformance().join("node"),
+    )?;
+    install_python(workspace)
+}
+
+/// Installs those in Python only.
+pub(crate) fn install_python(workspace: &Workspace) -> Result<()> {
+    python(
+        &workspace.scripts().join("python"),
+        &workspace.conformance().join("python"),
+    )
 }
 
 fn node(from: &Path, to: &Path) -> Result<()> {

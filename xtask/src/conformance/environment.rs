@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use super::outage;
 use crate::error::{Error, Result};
 
 /// Host name of the hub.
@@ -17,6 +18,9 @@ pub(crate) const API_KEY: &str = "conformance-api-key";
 pub(crate) const BRIDGE: &str = "127.0.0.1:8080";
 /// Where the mirror of a peer scenario listens.
 pub(crate) const MIRROR: &str = "127.0.0.1:5672";
+
+/// What the ids of a load's devices begin with; numbers from 1 follow.
+pub(crate) const DEVICE_PREFIX: &str = "load-";
 
 /// What an emulator said when it started, as a user reads it.
 #[derive(Debug, PartialEq)]
@@ -59,8 +63,10 @@ pub(crate) fn variables(
     strings: Option<&ConnectionStrings>,
     folder: &Path,
 ) -> Vec<(&'static str, OsString)> {
-    let mut variables: Vec<(&'static str, OsString)> =
-        vec![("LEDGER", folder.join("ledger.json").into())];
+    let mut variables: Vec<(&'static str, OsString)> = vec![
+        ("LEDGER", folder.join("ledger.json").into()),
+        ("LOAD_LEDGER", folder.join(outage::LEDGER).into()),
+    ];
     if let Some(strings) = strings {
         let ca = authority(folder);
         variables.extend([

@@ -3,9 +3,10 @@
 //! Outside the namespace: look for tools, install the clients, build. Then this program replaces itself by itself inside a
 //! namespace of its own, and runs the scenarios there.
 
-mod clients;
-mod environment;
+pub(crate) mod clients;
+pub(crate) mod environment;
 mod namespace;
+mod outage;
 mod run;
 mod scenarios;
 mod servers;

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::environment::variables;
-use super::scenarios::Scenario;
+use super::outage;
+use super::scenarios::{Program, Scenario};
 use super::servers::{Running, command, name};
 use crate::error::{Error, Result};
 use crate::process::script;
@@ -26,12 +27,21 @@ pub(crate) fn run(workspace: &Workspace, scenario: &Scenario) -> bool {
 fn attempt(workspace: &Workspace, scenario: &Scenario) -> Result<()> {
     let folder = workspace.conformance().join("logs").join(scenario.name);
     fresh(&folder)?;
-    let mut running = Running::start(workspace, scenario.servers, &folder)?;
+    let devices = scenario.outage.as_ref().map_or(0, |outage| outage.devices);
+    let mut running = Running::start(workspace, scenario.servers, devices, &folder)?;
     let variables = variables(running.strings.as_ref(), &folder);
-    for program in scenario.scripts {
+    let command_of = |program: &Program| {
         let mut command = command(workspace, program);
         command.envs(variables.iter().map(|(name, value)| (name, value)));
-        script(name(program), command, &folder)?;
+        command
+    };
+    if let Some(outage) = &scenario.outage {
+        let mut connected = command_of(&outage::CONNECTED);
+        connected.arg(outage.devices.to_string());
+        outage::run(workspace, outage, &mut running, connected, &folder)?;
+    }
+    for program in scenario.scripts {
+        script(name(program), command_of(program), &folder)?;
         running.check()?;
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! The table of scenarios: which servers run, and which scripts are run against them, in order.
 
+use std::time::Duration;
+
 /// One thing that somebody else's program must find to be so.
 pub(crate) struct Scenario {
     /// What it is called on the command line.
@@ -8,6 +10,8 @@ pub(crate) struct Scenario {
     pub(crate) about: &'static str,
     /// Started in this order, and fresh for every scenario.
     pub(crate) servers: &'static [Server],
+    /// Happens before the scripts.
+    pub(crate) outage: Option<Outage>,
     /// Run in this order; all must succeed.
     pub(crate) scripts: &'static [Program],
 }
@@ -38,6 +42,7 @@ use Program::{Engine, Node, Python};
 use Server::{Bridge, Emulator, Mirror};
 
 use super::environment::MIRROR;
+use super::outage::Outage;
 
 /// Telemetry by the device SDK, which both readers then look for.
 const TELEMETRY: Program = Node("telemetry.js", &[]);
@@ -48,6 +53,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "judges",
         about: "rhea and Proton, who judge the engine, hold each other to the peer protocol",
         servers: &[Mirror(Python("proton_mirror.py", &[MIRROR]))],
+        outage: None,
         scripts: &[
             Node("rhea_driver.js", &[MIRROR]),
             Python("proton_driver.py", &[MIRROR]),
@@ -57,65 +63,89 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "rhea-connects",
         about: "rhea as client of the engine",
         servers: &[Mirror(Engine(&["listen", MIRROR]))],
+        outage: None,
         scripts: &[Node("rhea_driver.js", &[MIRROR])],
     },
     Scenario {
         name: "rhea-listens",
         about: "rhea as server of the engine",
         servers: &[Mirror(Node("rhea_mirror.js", &[MIRROR]))],
+        outage: None,
         scripts: &[Engine(&["connect", MIRROR, "--distinct-names"])],
     },
     Scenario {
         name: "proton-connects",
         about: "Proton as client of the engine",
         servers: &[Mirror(Engine(&["listen", MIRROR]))],
+        outage: None,
         scripts: &[Python("proton_driver.py", &[MIRROR])],
     },
     Scenario {
         name: "proton-listens",
         about: "Proton as server of the engine",
         servers: &[Mirror(Python("proton_mirror.py", &[MIRROR]))],
+        outage: None,
         scripts: &[Engine(&["connect", MIRROR])],
     },
     Scenario {
         name: "node-telemetry",
         about: "azure-iot-device sends telemetry over AMQP; too large is MessageTooLargeError",
         servers: &[Emulator],
+        outage: None,
         scripts: &[TELEMETRY],
     },
     Scenario {
         name: "node-wrong-key",
         about: "azure-iot-device with a wrong key, and as an unknown device, is refused",
         servers: &[Emulator],
+        outage: None,
         scripts: &[Node("wrong_key.js", &[])],
     },
     Scenario {
         name: "python-read",
         about: "azure-eventhub reads what azure-iot-device sent, exactly, from every position",
         servers: &[Emulator],
+        outage: None,
         scripts: &[TELEMETRY, Python("read.py", &[])],
     },
     Scenario {
         name: "node-read",
         about: "@azure/event-hubs reads what azure-iot-device sent, exactly, from every position",
         servers: &[Emulator],
+        outage: None,
         scripts: &[TELEMETRY, Node("read.js", &[])],
     },
     Scenario {
         name: "redirect",
         about: "the hub says where its Event Hubs-compatible endpoint is (amqp:link:redirect)",
         servers: &[Emulator],
+        outage: None,
         scripts: &[Node("redirect.js", &[])],
     },
     Scenario {
         name: "bridge",
         about: "telemetry over HTTP is read exactly by both Event Hubs clients; bad requests are refused by name",
         servers: &[Emulator, Bridge],
+        outage: None,
         scripts: &[
             Node("bridge.js", &[]),
             Python("read.py", &[]),
             Node("read.js", &[]),
         ],
+    },
+    Scenario {
+        name: "outage",
+        about: "the emulator is killed under load and started again: every request is answered, nothing accepted is lost",
+        servers: &[Emulator, Bridge],
+        outage: Some(Outage {
+            devices: 1_000,
+            connections: 64,
+            rate: 2_000,
+            load_s: 12,
+            after: Duration::from_secs(4),
+            lasts: Duration::from_secs(2),
+        }),
+        scripts: &[Python("read_ids.py", &[])],
     },
 ];
 

@@ -4,7 +4,9 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 
-use super::environment::{API_KEY, BRIDGE, ConnectionStrings, HUB, POLICY_KEY, authority, state};
+use super::environment::{
+    API_KEY, BRIDGE, ConnectionStrings, DEVICE_PREFIX, HUB, POLICY_KEY, authority, state,
+};
 use super::scenarios::{self, Program};
 use crate::error::{Error, Result};
 use crate::process::{Server, bound_to_us};
@@ -13,26 +15,30 @@ use crate::workspace::Workspace;
 /// What runs during a scenario.
 #[derive(Default)]
 pub(crate) struct Running {
-    servers: Vec<Server>,
+    emulator: Option<Server>,
+    others: Vec<Server>,
     /// Known once an emulator runs.
     pub(crate) strings: Option<ConnectionStrings>,
 }
 
 impl Running {
-    /// Starts servers in order, each ready before the next.
+    /// Starts servers in order, each ready before the next; an emulator with devices as many as `load_devices`.
     pub(crate) fn start(
         workspace: &Workspace,
         servers: &[scenarios::Server],
+        load_devices: u32,
         folder: &Path,
     ) -> Result<Self> {
         let mut running = Self::default();
         for server in servers {
             match server {
-                scenarios::Server::Emulator => running.emulator(workspace, folder)?,
+                scenarios::Server::Emulator => {
+                    running.start_emulator(workspace, load_devices, folder)?;
+                }
                 scenarios::Server::Bridge => running.bridge(workspace, folder)?,
                 scenarios::Server::Mirror(program) => {
                     running
-                        .servers
+                        .others
                         .push(Server::start("mirror", command(workspace, program), folder)?.0);
                 }
             }
@@ -40,7 +46,13 @@ impl Running {
         Ok(running)
     }
 
-    fn emulator(&mut self, workspace: &Workspace, folder: &Path) -> Result<()> {
+    /// Starts the emulator, with the state that an earlier one left.
+    pub(crate) fn start_emulator(
+        &mut self,
+        workspace: &Workspace,
+        load_devices: u32,
+        folder: &Path,
+    ) -> Result<()> {
         let mut command = bound_to_us(workspace.release("drawspan"));
         command.args([
             "emulator",
@@ -54,8 +66,11 @@ impl Running {
         command
             .args(["--amqps-port", "5671", "--https-port", "443", "--state"])
             .arg(state(folder));
+        if load_devices > 0 {
+            command.args(["--device", &format!("{DEVICE_PREFIX}[1-{load_devices}]")]);
+        }
         let (server, output) = Server::start("emulator", command, folder)?;
-        self.servers.push(server);
+        self.emulator = Some(server);
         self.strings = Some(ConnectionStrings::parse(&output)?);
         let ca = authority(folder);
         if ca.is_file() {
@@ -84,16 +99,27 @@ impl Running {
             &strings.hub,
         ]);
         command.arg("--ca").arg(authority(folder));
-        self.servers
+        self.others
             .push(Server::start_until("bridge", command, folder, || {
                 TcpStream::connect(BRIDGE).is_ok()
             })?);
         Ok(())
     }
 
+    /// Ends the emulator with SIGKILL: it can write nothing more.
+    pub(crate) fn kill_emulator(&mut self) -> Result<()> {
+        let mut emulator = self
+            .emulator
+            .take()
+            .ok_or_else(|| Error::Unexpected("there is no emulator to kill".into()))?;
+        // It must have run until now, or this proves nothing.
+        emulator.check()
+    }
+
     /// Checks that all servers are still well.
     pub(crate) fn check(&mut self) -> Result<()> {
-        self.servers.iter_mut().try_for_each(Server::check)
+        let mut all = self.emulator.iter_mut().chain(&mut self.others);
+        all.try_for_each(Server::check)
     }
 }
 

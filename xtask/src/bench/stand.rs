@@ -1,0 +1,198 @@
+//! What is measured: emulator in directory mode, bridge and ceiling, each a process of its own on ports of the system's choice.
+
+use std::cell::Cell;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::plan::Scale;
+use super::process_facts::{
+    connections_to, cpu, cpu_of_ended_children, peak_bytes, resident_bytes,
+};
+use super::read_back::{Endpoint, Reader};
+use super::report::{Costs, Idle, Run, Target};
+use crate::conformance::environment::ConnectionStrings;
+use crate::error::{Error, Result};
+use crate::load::Load;
+use crate::process::{Server, bound_to_us};
+use crate::workspace::Workspace;
+
+const HUB: &str = "hub.localtest";
+const API_KEY: &str = "bench-api-key";
+const DEVICE_PREFIX: &str = "load-";
+/// How long nothing happens before memory is looked at, so that buffers of the load are given back.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// Servers that wait for load.
+pub(crate) struct Stand<'a> {
+    workspace: &'a Workspace,
+    folder: PathBuf,
+    devices: u32,
+    emulator: Server,
+    bridge: Server,
+    ceiling: Server,
+    bridge_address: String,
+    ceiling_address: String,
+    amqps: SocketAddr,
+    strings: ConnectionStrings,
+    loads: Cell<u32>,
+}
+
+impl<'a> Stand<'a> {
+    /// Starts everything; no device is connected yet.
+    pub(crate) fn start(workspace: &'a Workspace, scale: &Scale, folder: &Path) -> Result<Self> {
+        let folder = folder.join(scale.devices.to_string());
+        fs::create_dir_all(&folder).map_err(Error::io("making", &folder))?;
+        let state = folder.join("state");
+        let drawspan = || bound_to_us(workspace.release("drawspan"));
+
+        let mut command = drawspan();
+        command
+            .args(["emulator", "--hub", HUB, "--bind", "127.0.0.1"])
+            .args(["--amqps-port", "0", "--https-port", "0", "--device"])
+            .arg(format!("{DEVICE_PREFIX}[1-{}]", scale.devices))
+            .arg("--state")
+            .arg(&state);
+        let (emulator, said) = Server::start("emulator", command, &folder)?;
+        let strings = ConnectionStrings::parse(&said)?;
+        let amqps: SocketAddr = word_after(&said, "amqps")?
+            .parse()
+            .map_err(|_| Error::Unexpected("the emulator printed no address".into()))?;
+
+        let mut command = drawspan();
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--api-key", API_KEY])
+            .args(["--connect-rate", "0", "--hub-connection-string"])
+            .arg(&strings.hub)
+            .args(["--connect", &format!("{HUB}:5671={amqps}"), "--ca"])
+            .arg(state.join("ca.pem"));
+        let (bridge, said) = Server::start("bridge", command, &folder)?;
+        let bridge_address = http_address(&said)?;
+
+        let mut command = drawspan();
+        command.args(["bench-ceiling", "--listen", "127.0.0.1:0"]);
+        command.args(["--api-key", API_KEY]);
+        let (ceiling, said) = Server::start("ceiling", command, &folder)?;
+        Ok(Self {
+            workspace,
+            folder,
+            devices: scale.devices,
+            emulator,
+            bridge,
+            ceiling,
+            bridge_address,
+            ceiling_address: http_address(&said)?,
+            amqps,
+            strings,
+            loads: Cell::new(0),
+        })
+    }
+
+    /// One load; every request of it must get 200.
+    pub(crate) fn load(&self, target: Target, flags: &[String]) -> Result<Run> {
+        let (address, server) = match target {
+            Target::Ceiling => (&self.ceiling_address, &self.ceiling),
+            Target::Bridge => (&self.bridge_address, &self.bridge),
+        };
+        let number = self.loads.get() + 1;
+        self.loads.set(number);
+        let name = format!("load-{number}-{}", target.name());
+        let mut all = vec!["--device-prefix".into(), DEVICE_PREFIX.into()];
+        all.extend(["--devices".into(), self.devices.to_string()]);
+        all.extend_from_slice(flags);
+        let clocks = || -> Result<[Duration; 3]> {
+            let (server, emulator) = (cpu(server.pid())?, cpu(self.emulator.pid())?);
+            Ok([server, emulator, cpu_of_ended_children()?])
+        };
+        let before = clocks()?;
+        let load = Load::start(self.workspace, &name, address, API_KEY, &all, &self.folder)?;
+        let load = load.finish()?;
+        let after = clocks()?;
+        load.all_ok(&format!("{} devices, {name}", self.devices))?;
+        let mut costs = after
+            .into_iter()
+            .zip(before)
+            .map(|(after, before)| (after - before).as_secs_f64() * 1e6 / load.ok.max(1) as f64);
+        let mut next = || costs.next().unwrap_or_default();
+        let cpu_us_per_message = Costs {
+            server: next(),
+            emulator: next(),
+            load: next(),
+        };
+        Ok(Run {
+            target,
+            load,
+            cpu_us_per_message,
+        })
+    }
+
+    /// The bridge's resident bytes.
+    pub(crate) fn resident_bytes(&self) -> Result<u64> {
+        resident_bytes(self.bridge.pid())
+    }
+
+    /// The bridge when nothing has happened for a while; `empty` is what it had before the first device.
+    pub(crate) fn idle(&self, after: &str, empty: u64) -> Result<Idle> {
+        sleep(SETTLE);
+        let pid = self.bridge.pid();
+        let resident_bytes = self.resident_bytes()?;
+        Ok(Idle {
+            after: after.into(),
+            resident_bytes,
+            bytes_per_device: (resident_bytes as f64 - empty as f64) / f64::from(self.devices),
+            peak_bytes: peak_bytes(pid)?,
+            connections: connections_to(pid, self.amqps.port())?,
+            emulator_resident_bytes: super::process_facts::resident_bytes(self.emulator.pid())?,
+        })
+    }
+
+    /// Number of messages at the hub, see [`Reader::count`].
+    pub(crate) fn read_back(&self, reader: &Reader) -> Result<Option<u64>> {
+        let endpoint = Endpoint {
+            connection_string: &self.strings.event_hub,
+            address: &self.amqps.to_string(),
+            ca: &self.folder.join("state/ca.pem"),
+        };
+        reader.count("read-back", &endpoint, &self.folder)
+    }
+
+    /// Nobody ended or panicked.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        let mut all = [&mut self.emulator, &mut self.bridge, &mut self.ceiling];
+        all.iter_mut().try_for_each(|server| server.check())
+    }
+}
+
+/// The address in `listening on http://ADDRESS, …`.
+fn http_address(said: &str) -> Result<String> {
+    let word = word_after(said, "listening on")?;
+    let address = word.trim_end_matches(',').strip_prefix("http://");
+    address
+        .map(str::to_owned)
+        .ok_or_else(|| Error::Unexpected(format!("no address in `{said}`")))
+}
+
+/// The word behind `start`, in the line that begins so.
+fn word_after<'a>(said: &'a str, start: &str) -> Result<&'a str> {
+    said.lines()
+        .find_map(|line| line.strip_prefix(start)?.split_whitespace().next())
+        .ok_or_else(|| Error::Unexpected(format!("no line `{start} …` in `{said}`")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_what_servers_print() {
+        let said = "listening on http://127.0.0.1:40001, devices on hub.localtest\n";
+        assert_eq!(http_address(said).unwrap(), "127.0.0.1:40001");
+        let said = "listening on http://127.0.0.1:40001\n";
+        assert_eq!(http_address(said).unwrap(), "127.0.0.1:40001");
+        let said = "IoT hub a\namqps  127.0.0.1:5\n";
+        assert_eq!(word_after(said, "amqps").unwrap(), "127.0.0.1:5");
+        assert!(http_address("ready\n").is_err());
+    }
+}
