@@ -177,7 +177,9 @@ impl Connection {
             .get(session)
             .and_then(|found| found.link_of_peer(detach.handle))
         else {
-            return self.end_session(session, Some(unattached(detach.handle)));
+            // It says what is so already. fe2o3-amqp answers a refusal twice; the session's other links are not to
+            // suffer from that.
+            return;
         };
         let Some(link) = self.links.get_mut(index) else {
             return;

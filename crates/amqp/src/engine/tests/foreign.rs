@@ -4,7 +4,7 @@ use super::pair::Pair;
 use super::{begin, message, payloads, receiver, sender};
 use crate::engine::{AcceptOptions, CommandError, Config, Credit, Event, LinkOptions};
 use crate::frame;
-use crate::performative::{DeliveryState, DeliveryTag, Flow, condition};
+use crate::performative::{DeliveryState, DeliveryTag, Detach, Flow, Performative, condition};
 
 /// Feeds the server a flow of the client's on the first session.
 fn flow(pair: &mut Pair, flow: &Flow) {
@@ -265,4 +265,27 @@ fn a_link_without_a_name_steals_none() {
         pair.client.drain()[..],
         [Event::AttachRequested { .. }]
     ));
+}
+
+#[test]
+fn a_detach_that_is_said_twice_changes_nothing() {
+    let mut pair = Pair::open(Config::default());
+    let (session, _) = begin(&mut pair);
+    let (gone, _) = sender(&mut pair, session, "gone", Credit::Manual(1));
+    let (stays, _) = sender(&mut pair, session, "stays", Credit::Manual(1));
+    pair.client.connection.detach(gone, true, None).unwrap();
+    pair.settle();
+    let twice = Performative::Detach(Detach {
+        handle: 0,
+        closed: true,
+        error: None,
+    });
+    frame::encode_performative(pair.server.connection.input(), 0, &twice);
+    pair.settle();
+    pair.client
+        .connection
+        .send(stays, &message(1, b"x"))
+        .unwrap();
+    pair.settle();
+    assert_eq!(payloads(&pair.server.drain()).len(), 1);
 }

@@ -214,7 +214,7 @@ fn a_large_message_does_not_hold_up_other_sessions() {
         .unwrap();
     pair.client
         .connection
-        .send(large, &message(1, &vec![1; 40]))
+        .send(large, &message(1, &[1; 40]))
         .unwrap();
     pair.client
         .connection
