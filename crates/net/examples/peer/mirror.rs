@@ -22,8 +22,14 @@ use crate::common::{
 pub(crate) async fn listen(address: &str) -> Result<(), Failure> {
     let listener = TcpListener::bind(address).await;
     let listener = listener.map_err(|error| format!("{address}: {error}"))?;
-    let clock = Clock::start();
     println!("ready");
+    serve(listener).await;
+    Ok(())
+}
+
+/// Obeys whoever connects, for ever.
+pub(crate) async fn serve(listener: TcpListener) {
+    let clock = Clock::start();
     loop {
         let (stream, from) = match listener.accept().await {
             Ok(accepted) => accepted,
