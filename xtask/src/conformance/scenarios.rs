@@ -134,6 +134,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
     },
     Scenario {
+        name: "dev",
+        about: "the lines that `cargo run --release -- dev` prints do what they say, pasted as they stand",
+        servers: &[],
+        outage: None,
+        scripts: &[Python("dev_lines.py", &[])],
+    },
+    Scenario {
         name: "outage",
         about: "the emulator is killed under load and started again: every request is answered, nothing accepted is lost",
         servers: &[Emulator, Bridge],
@@ -150,11 +157,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 impl Scenario {
-    /// Whether `drawspan` itself must be built.
+    /// Whether `drawspan` itself must be built. A scenario without servers starts it by itself.
     pub(crate) fn needs_product(&self) -> bool {
-        self.servers
-            .iter()
-            .any(|server| matches!(server, Emulator | Bridge))
+        self.servers.is_empty()
+            || self
+                .servers
+                .iter()
+                .any(|server| matches!(server, Emulator | Bridge))
     }
 
     /// Whether the engine's peer must be built.

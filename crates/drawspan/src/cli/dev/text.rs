@@ -62,7 +62,7 @@ impl Intro<'_> {
         self.write_two_processes(out)?;
         writeln!(
             out,
-            "\nWhat reaches the hub is shown below. Ctrl-C ends it."
+            "\nWhat reaches the hub is shown here. Ctrl-C ends it."
         )?;
         writeln!(out, "ready")
     }
@@ -75,7 +75,7 @@ impl Intro<'_> {
         let host = &policy.host;
         write!(
             out,
-            "  {command} emulator --hub {host} --state {STATE} --policy-key {}",
+            "  {command} emulator --tail --hub {host} --state {STATE} --policy-key {}",
             policy.key.to_base64()
         )?;
         write!(out, " --amqps-port {amqps} --https-port {https}")?;
