@@ -128,13 +128,12 @@ impl Emulator {
         let (stopper, stop) = Stop::new();
         let acceptor = TlsAcceptor::from(tls.server);
         let mut servers = JoinSet::new();
-        let amqp_hubs = hubs.clone();
-        let presences = Arc::new(amqps::Presences::default());
+        let shared = amqps::Shared::new(hubs.clone());
         servers.spawn(server::accept(
             amqps_listener,
             acceptor.clone(),
             stop.clone(),
-            move |connection| amqps::serve(connection, amqp_hubs.clone(), Arc::clone(&presences)),
+            move |connection| amqps::serve(connection, Arc::clone(&shared)),
         ));
         let router = https::router(https::Shared {
             hubs: hubs.clone(),

@@ -1,6 +1,7 @@
 //! One running hub: the model, its store and its telemetry, as the protocol heads see it.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::fmt;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use drawspan_hub::{DeviceConnectionString, DeviceId, HostName, HubConnectionString, SymmetricKey};
 
@@ -29,7 +30,11 @@ pub struct Hub {
     registry: RwLock<Registry>,
     store: Option<Arc<Store>>,
     log: Arc<TelemetryLog>,
+    watcher: OnceLock<Watcher>,
 }
+
+/// Hears of devices that may not connect any more.
+struct Watcher(Box<dyn Fn(&DeviceId) + Send + Sync>);
 
 /// What a hub is made of.
 #[derive(Debug)]
@@ -74,6 +79,7 @@ impl Hub {
             registry: RwLock::new(registry),
             store,
             log,
+            watcher: OnceLock::new(),
         }
     }
 
@@ -259,26 +265,44 @@ impl Hub {
         Ok(())
     }
 
+    /// Has `watcher` called with each device that is deleted or disabled, once that is stored. Only the first one counts.
+    pub(crate) fn watch(&self, watcher: impl Fn(&DeviceId) + Send + Sync + 'static) {
+        // The one caller calls once.
+        let _ = self.watcher.set(Watcher(Box::new(watcher)));
+    }
+
     /// Changes the registry and waits until the changes, which `change` returns, are stored.
     pub(crate) async fn change<T>(
         &self,
         change: impl FnOnce(&mut Registry) -> (T, Vec<Change>),
     ) -> Result<T, ChangeError> {
         let Some(store) = &self.store else {
-            return Ok(change(&mut self.registry_mut()).0);
+            let (result, changes) = change(&mut self.registry_mut());
+            self.tell(&shut_out(&changes));
+            return Ok(result);
         };
         let slot = store.slot().await?;
-        let (result, written) = {
+        let (result, shut_out, written) = {
             // Handed over under the lock: changes of one device are stored in the order in which they were made.
             let mut registry = self.registry_mut();
             let (result, changes) = change(&mut registry);
             if changes.is_empty() {
                 return Ok(result);
             }
-            (result, slot.send(self.host.clone(), changes))
+            let shut_out = shut_out(&changes);
+            (result, shut_out, slot.send(self.host.clone(), changes))
         };
-        written.wait().await?;
+        let written = written.wait().await;
+        // Stored or not, the registry has changed.
+        self.tell(&shut_out);
+        written?;
         Ok(result)
+    }
+
+    fn tell(&self, devices: &[DeviceId]) {
+        if let Some(Watcher(watcher)) = self.watcher.get() {
+            devices.iter().for_each(watcher);
+        }
     }
 
     pub(crate) fn entry(&self, id: &DeviceId) -> Option<Entry> {
@@ -293,5 +317,21 @@ impl Hub {
         self.registry
             .write()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Devices that may not connect after these changes.
+fn shut_out(changes: &[Change]) -> Vec<DeviceId> {
+    let of = |change: &Change| match change {
+        Change::Delete(id) => Some(id.clone()),
+        Change::Put(device) if device.status == DeviceStatus::Disabled => Some(device.id.clone()),
+        Change::Put(_) => None,
+    };
+    changes.iter().filter_map(of).collect()
+}
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watcher")
     }
 }

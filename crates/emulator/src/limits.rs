@@ -29,6 +29,8 @@ pub const PARTITION_TAIL_BYTES: usize = 1024 * 1024;
 pub const INDEX_STRIDE_BYTES: u64 = 16 * 1024;
 /// A reader takes this much of a file at once.
 pub const READ_BLOCK_BYTES: usize = 256 * 1024;
+/// Readers without epoch that share a partition in one consumer group (Event Hubs' limit).
+pub const READERS_MAX: usize = 5;
 /// Readers that can wait for one partition at a time: 20 consumer groups of 5 readers, and the emulator's own.
 pub const SUBSCRIPTIONS_MAX: usize = 128;
 /// How often telemetry is synchronised to the disk and retention is looked after.

@@ -61,31 +61,17 @@ impl Access {
         Err(denied)
     }
 
-    /// Seconds since 1970 at which the next token expires.
-    pub(super) fn next_expiry_unix_s(&self) -> Option<u64> {
-        self.devices
-            .values()
-            .chain(&self.policies)
-            .map(Grant::expires_unix_s)
-            .min()
+    /// Whether there is no token at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.devices.is_empty() && self.policies.is_empty()
     }
 
-    /// Takes expired tokens out. Returns the devices they were for, and whether any token is left.
-    pub(super) fn expire(&mut self, now_unix_s: u64) -> (Vec<DeviceId>, bool) {
-        let expired: Vec<_> = self
-            .devices
-            .iter()
-            .filter(|(_, grant)| !grant.is_current(now_unix_s))
-            .map(|(device, _)| device.clone())
-            .collect();
-        for device in &expired {
-            self.devices.remove(device);
-        }
+    /// Takes expired tokens out. Says whether there were any.
+    pub(super) fn expire(&mut self, now_unix_s: u64) -> bool {
+        let before = self.devices.len() + self.policies.len();
+        self.devices.retain(|_, grant| grant.is_current(now_unix_s));
         self.policies.retain(|grant| grant.is_current(now_unix_s));
-        (
-            expired,
-            !self.devices.is_empty() || !self.policies.is_empty(),
-        )
+        self.devices.len() + self.policies.len() < before
     }
 
     fn put_policy(&mut self, grant: Grant) -> Result<(), TooManyTokens> {

@@ -8,6 +8,7 @@ use drawspan_hub::ErrorCode;
 use super::access::{Access, TooManyTokens};
 use super::error::status_description;
 use crate::hub::Hub;
+use crate::model::access::Denied;
 
 /// What the hub says when a connection has its tokens (seen in logs of the hub's users).
 const TOO_MANY: &str = "The maximum number of tokens per connection (1000) has been reached.";
@@ -50,10 +51,12 @@ fn put_token(request: &Message, hub: &Hub, access: &mut Access) -> Result<(), (i
     // The token's own resource counts; `name` is spelled differently by every client.
     let grant = hub.authenticate(token).map_err(|denied| {
         tracing::info!(hub = %hub.host(), reason = %denied, "a token was refused");
-        (
-            401,
-            status_description(ErrorCode::UNAUTHORIZED, &denied.to_string()),
-        )
+        let (status, code) = match denied {
+            Denied::Malformed => (400, ErrorCode::ARGUMENT_INVALID),
+            Denied::DeviceDisabled => (401, ErrorCode::DEVICE_DISABLED),
+            _ => (401, ErrorCode::UNAUTHORIZED),
+        };
+        (status, status_description(code, &denied.to_string()))
     })?;
     access
         .put(grant)

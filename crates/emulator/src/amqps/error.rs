@@ -29,18 +29,52 @@ pub(super) fn status_description(code: ErrorCode, message: &str) -> String {
     description(code, message, &tracking_id(now), now)
 }
 
-/// Why a link is not for its owner.
+/// Why a link is not for its owner. A [`Denied`] speaks of a token by itself; here it is the link that is spoken of.
 pub(super) fn denied(denied: Denied) -> Error {
-    let (condition, code) = match denied {
-        Denied::UnknownDevice => (condition::NOT_FOUND, ErrorCode::DEVICE_NOT_FOUND),
-        Denied::DeviceDisabled => (condition::UNAUTHORIZED_ACCESS, ErrorCode::DEVICE_DISABLED),
-        Denied::MissingRight | Denied::OutOfScope => (
-            condition::UNAUTHORIZED_ACCESS,
-            ErrorCode::UNAUTHORIZED_ACCESS,
+    let unauthorized = condition::UNAUTHORIZED_ACCESS;
+    let (condition, code, text) = match denied {
+        Denied::UnknownDevice => (
+            condition::NOT_FOUND,
+            ErrorCode::DEVICE_NOT_FOUND,
+            "the device is not registered",
         ),
-        _ => (condition::UNAUTHORIZED_ACCESS, ErrorCode::UNAUTHORIZED),
+        Denied::DeviceDisabled => (
+            unauthorized,
+            ErrorCode::DEVICE_DISABLED,
+            "the device is disabled",
+        ),
+        Denied::NoToken => (
+            unauthorized,
+            ErrorCode::UNAUTHORIZED,
+            "no token for this was put on the connection",
+        ),
+        Denied::WrongKey => (
+            unauthorized,
+            ErrorCode::UNAUTHORIZED,
+            "the device's keys have changed since its token was put",
+        ),
+        Denied::OutOfScope => (
+            unauthorized,
+            ErrorCode::UNAUTHORIZED_ACCESS,
+            "no token on the connection covers this",
+        ),
+        Denied::MissingRight => (
+            unauthorized,
+            ErrorCode::UNAUTHORIZED_ACCESS,
+            "the policy of the connection's token does not allow this",
+        ),
+        Denied::Expired => (
+            unauthorized,
+            ErrorCode::UNAUTHORIZED,
+            "the token has expired",
+        ),
+        Denied::Malformed | Denied::OtherHost | Denied::UnknownPolicy => (
+            unauthorized,
+            ErrorCode::UNAUTHORIZED,
+            "the token is not one for this hub",
+        ),
     };
-    refusal(condition, code, &denied.to_string())
+    refusal(condition, code, text)
 }
 
 fn description(code: ErrorCode, message: &str, tracking_id: &str, now: i64) -> String {

@@ -2,25 +2,44 @@
 
 use std::sync::Arc;
 
-use drawspan_amqp::engine::{CommandError, Connection, LinkId, Outgoing};
-use drawspan_amqp::performative::DeliveryTag;
+use drawspan_amqp::engine::{AcceptOptions, CommandError, Connection, LinkId, Outgoing};
+use drawspan_amqp::performative::{Attach, DeliveryTag};
+use drawspan_amqp::value::Symbol;
 
-use super::presence::Signals;
+use super::readers::Taken;
+use super::signals::Signals;
 use super::stamp;
 use crate::hub::Hub;
 use crate::limits;
 use crate::log::{LogError, Position, Subscription};
 
+/// Capability of a reader that wants to know, with each event, where its partition ends.
+const METRIC: Symbol = Symbol::from_static("com.microsoft:enable-receiver-runtime-metric");
+
 /// A reader of one partition.
 #[derive(Debug)]
 pub(super) struct Reader {
-    link: LinkId,
+    of: Of,
     partition: u16,
     next_sequence: u64,
-    settled: bool,
     next_tag: u32,
     drain: bool,
     subscription: Subscription,
+}
+
+/// What a reader's link is.
+#[derive(Debug)]
+pub(super) struct Of {
+    pub(super) link: LinkId,
+    /// What a token must cover.
+    pub(super) path: String,
+    /// Whether events go out settled.
+    pub(super) settled: bool,
+    /// Whether each event says where the partition ends.
+    pub(super) metric: bool,
+    /// Its place among the partition's readers, held as long as it reads.
+    #[expect(dead_code, reason = "dropping it is its use")]
+    pub(super) place: Taken,
 }
 
 /// What came of pumping.
@@ -32,30 +51,46 @@ pub(super) enum Pumped {
     More,
 }
 
+/// Whether a reader desires the metric.
+pub(super) fn wants_metric(attach: &Attach) -> bool {
+    let desired = attach.desired_capabilities.as_ref();
+    desired.is_some_and(|desired| desired.contains(&METRIC))
+}
+
+/// How such a link is accepted.
+pub(super) fn accept_options(metric: bool) -> AcceptOptions {
+    AcceptOptions {
+        offered_capabilities: metric.then(|| vec![METRIC]),
+        ..AcceptOptions::default()
+    }
+}
+
 impl Reader {
-    /// Starts behind `position`, which is looked up now: "latest" means from here on.
+    /// Starts behind `position` of a partition that there is. It is looked up now: "latest" means from here on.
     pub(super) fn new(
         hub: &Hub,
         partition: u16,
         position: Position,
-        link: LinkId,
-        settled: bool,
+        of: Of,
         signals: &Arc<Signals>,
-    ) -> Result<Option<Self>, LogError> {
+    ) -> Result<Self, LogError> {
         let signals = Arc::clone(signals);
-        let Some(subscription) = hub.subscribe(partition, move || signals.wake())? else {
-            return Ok(None);
-        };
+        let subscription = hub.subscribe(partition, move || signals.wake())?;
+        let subscription = subscription.ok_or(LogError::TooManyReaders)?;
         let next_sequence = hub.seek(partition, position)?;
-        Ok(Some(Self {
-            link,
+        Ok(Self {
+            of,
             partition,
             next_sequence,
-            settled,
             next_tag: 0,
             drain: false,
             subscription,
-        }))
+        })
+    }
+
+    /// What a token must cover for it.
+    pub(super) fn path(&self) -> &str {
+        &self.of.path
     }
 
     /// The client wants what there is now, and its credit used up then.
@@ -72,7 +107,7 @@ impl Reader {
         // Before reading, so that what is stored meanwhile wakes again.
         self.subscription.rearm();
         loop {
-            let credit = connection.credit(self.link) as usize;
+            let credit = connection.credit(self.of.link) as usize;
             if credit == 0 {
                 break;
             }
@@ -89,9 +124,14 @@ impl Reader {
             if records.is_empty() {
                 break;
             }
+            let end = self
+                .of
+                .metric
+                .then(|| hub.partition(self.partition))
+                .flatten();
             for record in records {
                 self.next_sequence = record.sequence + 1;
-                match stamp::event(&record) {
+                match stamp::event(&record, end.as_ref()) {
                     Ok(event) => {
                         if !self.send(connection, &event) {
                             self.next_sequence = record.sequence;
@@ -107,7 +147,7 @@ impl Reader {
         }
         if std::mem::take(&mut self.drain) {
             // An error means that the link is gone, of which an event tells.
-            let _ = connection.drained(self.link);
+            let _ = connection.drained(self.of.link);
         }
         Ok(Pumped::Idle)
     }
@@ -118,11 +158,11 @@ impl Reader {
         let message = Outgoing {
             tag,
             message_format: 0,
-            settled: self.settled,
+            settled: self.of.settled,
             context: 0,
             payload: event,
         };
-        match connection.send(self.link, &message) {
+        match connection.send(self.of.link, &message) {
             Ok(_) => {
                 self.next_tag = self.next_tag.wrapping_add(1);
                 true

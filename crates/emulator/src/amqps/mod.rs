@@ -2,7 +2,8 @@
 //!
 //! [`head`] handles a connection's events. What a link is for stands in [`links`], a table from (address, direction) to
 //! link kind; each kind has a file of its own: [`cbs`], [`telemetry`], [`events`], [`management`], [`redirect`].
-//! [`access`] keeps what the connection may do, [`presence`] which connection holds which device.
+//! [`access`] keeps what the connection may do, [`presence`] which connection holds which device, [`readers`] who reads
+//! which partition; [`signals`] is how connections reach each other.
 
 mod access;
 mod answers;
@@ -14,13 +15,14 @@ mod head;
 mod links;
 mod management;
 mod presence;
+mod readers;
 mod redirect;
 mod sasl;
+mod signals;
 mod stamp;
 mod telemetry;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use drawspan_amqp::engine::{Config, Connection};
 use drawspan_net::{Clock, drive};
@@ -29,11 +31,40 @@ use tokio::sync::mpsc;
 use crate::hub_set::HubSet;
 use crate::server::Secured;
 use head::{Head, Wake};
-pub(crate) use presence::Presences;
-use presence::Signals;
+use presence::Presences;
+use readers::Readers;
+use signals::Signals;
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    hubs: HubSet,
+    presences: Presences,
+    readers: Readers,
+}
+
+impl Shared {
+    /// Also has links looked at when their devices are disabled or deleted.
+    pub(crate) fn new(hubs: HubSet) -> Arc<Self> {
+        let shared = Arc::new(Self {
+            hubs,
+            presences: Presences::default(),
+            readers: Readers::default(),
+        });
+        for hub in shared.hubs.hubs() {
+            let (host, shared) = (hub.host().clone(), Arc::downgrade(&shared));
+            hub.watch(move |device| {
+                if let Some(shared) = shared.upgrade() {
+                    shared.presences.changed(&host, device);
+                }
+            });
+        }
+        shared
+    }
+}
 
 /// Serves one connection until it ends, or until the emulator stops.
-pub(crate) async fn serve(connection: Secured, hubs: HubSet, presences: Arc<Presences>) {
+pub(crate) async fn serve(connection: Secured, shared: Arc<Shared>) {
     let Secured {
         stream,
         peer,
@@ -50,21 +81,14 @@ pub(crate) async fn serve(connection: Secured, hubs: HubSet, presences: Arc<Pres
     let signals = Arc::new(Signals::new(wake));
     let clock = Clock::start();
     let engine = Connection::server(engine_config(), sasl::mechanisms(), clock.now());
-    let mut head = Head::new(
-        hubs,
-        sni,
-        port,
-        Arc::clone(&presences),
-        Arc::clone(&signals),
-    );
+    let mut head = Head::new(shared, sni, port, Arc::clone(&signals));
     let ended = {
         let driven = drive(stream, engine, &mut head, commands, clock);
         tokio::pin!(driven);
         tokio::select! {
             ended = &mut driven => ended,
             () = stop.stopped() => {
-                signals.stop.store(true, Ordering::Release);
-                signals.wake();
+                signals.stop();
                 driven.await
             }
         }

@@ -2,58 +2,18 @@
 //! (409002 LinkCreationConflict in the hub's logs).
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use drawspan_amqp::engine::LinkId;
-use drawspan_hub::DeviceId;
-use tokio::sync::mpsc;
+use drawspan_hub::{DeviceId, HostName};
 
-use super::head::Wake;
+use super::signals::{Notice, Signals};
 use crate::hub::Hub;
-
-/// How others reach a connection's task.
-#[derive(Debug)]
-pub(super) struct Signals {
-    wake: mpsc::Sender<Wake>,
-    /// The emulator stops.
-    pub(super) stop: AtomicBool,
-    /// Links that a newer connection took over.
-    stolen: Mutex<Vec<LinkId>>,
-}
-
-impl Signals {
-    pub(super) fn new(wake: mpsc::Sender<Wake>) -> Self {
-        Self {
-            wake,
-            stop: AtomicBool::new(false),
-            stolen: Mutex::default(),
-        }
-    }
-
-    /// Has the task look at everything that may have changed.
-    pub(super) fn wake(&self) {
-        // Full means that a wake-up waits already; closed, that nobody is there to be woken.
-        let _ = self.wake.try_send(Wake);
-    }
-
-    pub(super) fn take_stolen(&self) -> Vec<LinkId> {
-        std::mem::take(&mut *self.stolen.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn steal(&self, link: LinkId) {
-        self.stolen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(link);
-        self.wake();
-    }
-}
 
 /// The holders of all devices of all hubs.
 #[derive(Debug, Default)]
-pub(crate) struct Presences {
-    holders: Mutex<HashMap<(Arc<str>, DeviceId), Holder>>,
+pub(super) struct Presences {
+    holders: Mutex<HashMap<(HostName, DeviceId), Holder>>,
 }
 
 #[derive(Debug)]
@@ -69,35 +29,34 @@ impl Presences {
             signals: Arc::clone(signals),
             link,
         };
-        let key = (Arc::from(hub.host().as_str()), device.clone());
-        let before = self
-            .holders
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, holder);
-        if let Some(before) = before {
-            before.signals.steal(before.link);
-        }
+        let mut holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = holders.insert((hub.host().clone(), device.clone()), holder);
+        // Still under the lock: the registry hears of comings and goings in their order.
         hub.set_connected(device, true);
+        drop(holders);
+        if let Some(before) = before {
+            before.signals.notify(Notice::DeviceTaken(before.link));
+        }
     }
 
     /// A device's link is gone. Does nothing when another link has taken its place.
     pub(super) fn leave(&self, hub: &Hub, device: &DeviceId, signals: &Arc<Signals>, link: LinkId) {
-        let key = (Arc::from(hub.host().as_str()), device.clone());
+        let key = (hub.host().clone(), device.clone());
         let mut holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
         let mine = holders
             .get(&key)
             .is_some_and(|holder| holder.link == link && Arc::ptr_eq(&holder.signals, signals));
         if mine {
             holders.remove(&key);
-            drop(holders);
             hub.set_connected(device, false);
         }
     }
-}
 
-impl Signals {
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
+    /// A device was disabled or deleted: its link, if there is one, is to be looked at.
+    pub(super) fn changed(&self, host: &HostName, device: &DeviceId) {
+        let holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(holder) = holders.get(&(host.clone(), device.clone())) {
+            holder.signals.notify(Notice::DeviceChanged(holder.link));
+        }
     }
 }

@@ -5,11 +5,15 @@ use drawspan_amqp::codec::{DecodeError, decode_value};
 use drawspan_amqp::message::{Message, SectionKind, sections};
 use drawspan_amqp::value::{Map, Symbol, Value};
 
-use crate::log::{AuthKind, AuthScope, MessageSource, StoredRecord};
+use crate::clock;
+use crate::log::{AuthKind, AuthScope, MessageSource, PartitionInfo, StoredRecord};
 
 /// Encodes the event. The sender's properties and body are passed on byte for byte; its annotations stay, except those
-/// that are the hub's to say.
-pub(super) fn event(record: &StoredRecord) -> Result<Bytes, DecodeError> {
+/// that are the hub's to say. With `end`, it also says where its partition ends now.
+pub(super) fn event(
+    record: &StoredRecord,
+    end: Option<&PartitionInfo>,
+) -> Result<Bytes, DecodeError> {
     let mut annotations = stamps(record);
     let mut head = BytesMut::new();
     let mut properties = None;
@@ -28,6 +32,7 @@ pub(super) fn event(record: &StoredRecord) -> Result<Bytes, DecodeError> {
     }
     head.reserve(record.message.len() + STAMPS_BYTES);
     Message {
+        delivery_annotations: end.map(metric),
         message_annotations: Some(annotations),
         ..Message::default()
     }
@@ -46,13 +51,45 @@ pub(super) fn event(record: &StoredRecord) -> Result<Bytes, DecodeError> {
 /// About what the stamps take.
 const STAMPS_BYTES: usize = 512;
 
+/// Where a partition ends, for readers that asked for it.
+fn metric(end: &PartitionInfo) -> Map {
+    let long = |number: u64| Value::Long(i64::try_from(number).unwrap_or(i64::MAX));
+    let offset = end.last_offset.unwrap_or_default().to_string();
+    symbols([
+        (
+            "last_enqueued_sequence_number",
+            long(end.next_sequence.saturating_sub(1)),
+        ),
+        ("last_enqueued_offset", Value::from(offset)),
+        (
+            "last_enqueued_time_utc",
+            timestamp(end.last_enqueued_unix_ms.unwrap_or_default()),
+        ),
+        (
+            "runtime_info_retrieval_time_utc",
+            timestamp(clock::unix_ms()),
+        ),
+    ])
+}
+
+fn symbols<const N: usize>(entries: [(&'static str, Value); N]) -> Map {
+    Map(entries
+        .into_iter()
+        .map(|(name, value)| (Value::Symbol(Symbol::from_static(name)), value))
+        .collect())
+}
+
+fn timestamp(unix_ms: u64) -> Value {
+    Value::Timestamp(i64::try_from(unix_ms).unwrap_or(i64::MAX))
+}
+
 fn stamps(record: &StoredRecord) -> Map {
-    let time = Value::Timestamp(i64::try_from(record.enqueued_unix_ms).unwrap_or(i64::MAX));
+    let time = timestamp(record.enqueued_unix_ms);
     let text = |text: &str| Value::from(text);
     let source = match record.origin.source {
         MessageSource::Telemetry => "Telemetry",
     };
-    let stamps = [
+    symbols([
         (
             "x-opt-sequence-number",
             Value::Long(i64::try_from(record.sequence).unwrap_or(i64::MAX)),
@@ -70,11 +107,7 @@ fn stamps(record: &StoredRecord) -> Map {
         ),
         ("iothub-enqueuedtime", time),
         ("iothub-message-source", text(source)),
-    ];
-    Map(stamps
-        .into_iter()
-        .map(|(name, value)| (Value::Symbol(Symbol::from_static(name)), value))
-        .collect())
+    ])
 }
 
 fn auth_method(record: &StoredRecord) -> String {

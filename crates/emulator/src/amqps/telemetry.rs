@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use drawspan_amqp::codec::DecodeError;
 use drawspan_amqp::engine::{AcceptOptions, Connection, Credit, DeliveryId, LinkId};
-use drawspan_amqp::message::{BATCH_MESSAGE_FORMAT, SectionKind, batch, sections};
+use drawspan_amqp::message::{BATCH_MESSAGE_FORMAT, Body, Message, MessageId, batch};
 use drawspan_amqp::performative::{DeliveryState, Error, condition};
+use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_hub::{DeviceId, ErrorCode};
 
 use super::error::refusal;
@@ -108,41 +109,68 @@ impl Arrivals {
     }
 }
 
-/// A message over the limit.
-pub(super) fn too_large() -> DeliveryState {
-    let text = format!(
-        "a message has at most {} bytes",
-        limits::TELEMETRY_MESSAGE_BYTES
-    );
-    DeliveryState::Rejected(Some(refusal(
+/// A message over its link's limit.
+pub(super) fn too_large(limit_bytes: u64) -> Error {
+    let text = format!("a message has at most {limit_bytes} bytes");
+    refusal(
         condition::MESSAGE_SIZE_EXCEEDED,
         ErrorCode::MESSAGE_TOO_LARGE,
         &text,
-    )))
+    )
 }
 
-/// Whether a message is whole, and within the hub's limit: body, properties' names and values.
-fn check(message: &Bytes) -> Result<(), Error> {
-    let mut body_bytes = 0;
-    for section in sections(message) {
-        let section = section.map_err(malformed)?;
-        if section.kind == SectionKind::Data {
-            body_bytes += section.data().map_err(malformed)?.len();
-        }
-    }
-    if body_bytes as u64 > limits::TELEMETRY_MESSAGE_BYTES {
-        let DeliveryState::Rejected(Some(error)) = too_large() else {
-            return Ok(());
-        };
-        return Err(error);
-    }
-    Ok(())
-}
-
-fn malformed(error: DecodeError) -> Error {
+/// A message that cannot be read.
+pub(super) fn malformed(error: DecodeError) -> Error {
     refusal(
         condition::DECODE_ERROR,
         ErrorCode::FORMAT_ERROR,
         &format!("the message cannot be read: {error}"),
     )
+}
+
+/// Whether a message can be read, by those as well who will get it from the event endpoint, and is within the hub's limit.
+fn check(encoded: &Bytes) -> Result<(), Error> {
+    let message = Message::decode(encoded).map_err(malformed)?;
+    let limit = limits::TELEMETRY_MESSAGE_BYTES;
+    // Encoding only adds to what counts.
+    if encoded.len() as u64 > limit && counted_bytes(&message) > limit {
+        return Err(too_large(limit));
+    }
+    Ok(())
+}
+
+/// What the hub counts: the body, the values of system properties, names and values of the sender's.
+fn counted_bytes(message: &Message) -> u64 {
+    let body: usize = match &message.body {
+        Body::Data(parts) => parts.iter().map(Bytes::len).sum(),
+        Body::Value(value) => size(value),
+        Body::Sequence(parts) => parts.iter().flatten().map(size).sum(),
+        Body::Empty => 0,
+    };
+    let entries = message.application_properties.iter().flat_map(Map::iter);
+    let own: usize = entries.map(|(name, value)| size(name) + size(value)).sum();
+    let system = message.properties.as_ref().map_or(0, |properties| {
+        let id = |id: &Option<MessageId>| id.clone().map_or(0, |id| size(&id.into()));
+        let word = |word: &Option<Symbol>| word.as_ref().map_or(0, |word| word.as_str().len());
+        let to = properties.to.as_ref().map_or(0, String::len);
+        id(&properties.message_id)
+            + id(&properties.correlation_id)
+            + word(&properties.content_type)
+            + word(&properties.content_encoding)
+            + properties.user_id.as_ref().map_or(0, Bytes::len)
+            + to
+    });
+    (body + own + system) as u64
+}
+
+/// Bytes of text and binaries; of anything else, what it takes as a number.
+fn size(value: &Value) -> usize {
+    const NUMBER_BYTES: usize = 8;
+    match value {
+        Value::Null => 0,
+        Value::Binary(bytes) => bytes.len(),
+        Value::List(values) => values.iter().map(size).sum(),
+        Value::Map(map) => map.iter().map(|(key, value)| size(key) + size(value)).sum(),
+        value => value.as_str().map_or(NUMBER_BYTES, str::len),
+    }
 }

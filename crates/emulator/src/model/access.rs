@@ -136,6 +136,11 @@ impl Grant {
         self.token.is_current(now_unix_s)
     }
 
+    /// Whether one of the keys that `device` has now signed the token.
+    pub fn is_signed_by(&self, device: &Device) -> bool {
+        device.keys().any(|key| self.token.signed_by(key))
+    }
+
     /// What the token says it is for, decoded.
     pub fn resource(&self) -> &str {
         self.token.resource()

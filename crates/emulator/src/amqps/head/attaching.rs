@@ -1,0 +1,253 @@
+//! Links that come and go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawspan_amqp::engine::{AcceptOptions, Connection, Credit, LinkId, SessionId};
+use drawspan_amqp::performative::{Attach, Error, SenderSettleMode, condition};
+use drawspan_hub::DeviceId;
+use drawspan_hub::address::Entity;
+
+use super::{Head, unix_s};
+use crate::amqps::answers::Answers;
+use crate::amqps::error::denied;
+use crate::amqps::events::{self, Reader};
+use crate::amqps::links::{self, Link, Wanted, event_path, not_found};
+use crate::amqps::readers;
+use crate::amqps::telemetry::{self, TelemetryLink};
+use crate::amqps::{filter, redirect};
+use crate::hub::Hub;
+use crate::limits;
+use crate::log::{AuthKind, AuthScope, MessageSource, Origin};
+use crate::model::access::{Denied, Principal};
+use crate::model::policy::Right;
+
+impl Head {
+    pub(super) fn on_attach(
+        &mut self,
+        connection: &mut Connection,
+        session: SessionId,
+        id: LinkId,
+        attach: &Attach,
+        now: Duration,
+    ) {
+        let Some(hub) = self.hub.clone() else { return };
+        let taken = links::wanted(attach)
+            .and_then(|wanted| self.take_link(&hub, session, id, attach, wanted));
+        // An error of the engine means that the link is gone already, of which an event tells.
+        let _ = match taken {
+            Ok((link, options)) => {
+                self.links.insert(id, link);
+                connection.accept(id, options)
+            }
+            Err(error) => {
+                tracing::info!(hub = %hub.host(), condition = error.condition.as_str(), "a link was refused");
+                connection.refuse(id, error)
+            }
+        };
+        self.sweep_soon(now);
+    }
+
+    fn take_link(
+        &mut self,
+        hub: &Arc<Hub>,
+        session: SessionId,
+        id: LinkId,
+        attach: &Attach,
+        wanted: Wanted,
+    ) -> Result<(Link, AcceptOptions), Error> {
+        match wanted {
+            Wanted::CbsRequests => Ok((Link::CbsRequests, requests())),
+            Wanted::CbsAnswers => {
+                self.cbs.insert(session, Answers::new(id, None));
+                Ok((Link::CbsAnswers, AcceptOptions::default()))
+            }
+            Wanted::ManagementRequests => {
+                self.check_management(hub)?;
+                Ok((Link::ManagementRequests, requests()))
+            }
+            Wanted::ManagementAnswers => {
+                self.check_management(hub)?;
+                let target = attach.target.as_ref();
+                let reply_to = target.and_then(|target| target.address.clone());
+                self.management.push((session, Answers::new(id, reply_to)));
+                Ok((Link::ManagementAnswers, AcceptOptions::default()))
+            }
+            Wanted::Telemetry(device) => self.telemetry(hub, id, device),
+            Wanted::Events {
+                entity,
+                group,
+                partition,
+            } => self.events(hub, id, attach, &entity, &group, partition),
+            Wanted::Redirect => {
+                self.check_events(hub, &event_path(&Entity::BuiltIn, "/$management"))?;
+                Err(redirect::to_event_endpoint(hub, self.port))
+            }
+        }
+    }
+
+    fn telemetry(
+        &mut self,
+        hub: &Arc<Hub>,
+        id: LinkId,
+        device: DeviceId,
+    ) -> Result<(Link, AcceptOptions), Error> {
+        let (scope, generation_id) = self.check_device(hub, &device).map_err(denied)?;
+        let origin = Origin {
+            scope,
+            kind: AuthKind::Sas,
+            generation_id,
+            source: MessageSource::Telemetry,
+        };
+        let presences = &self.shared.presences;
+        presences.enter(hub, &device, &self.signals, id);
+        Ok((
+            Link::Telemetry(Box::new(TelemetryLink { device, origin })),
+            telemetry::accept_options(),
+        ))
+    }
+
+    /// Whether a device may send now. Says by whose token, and which of the devices of that name it is.
+    pub(super) fn check_device(
+        &self,
+        hub: &Hub,
+        device: &DeviceId,
+    ) -> Result<(AuthScope, Arc<str>), Denied> {
+        let path = format!("/devices/{device}/messages/events");
+        let right = Right::DeviceConnect;
+        let grant = self
+            .access
+            .check(right, hub.host(), &path, Some(device), unix_s())?;
+        let registered = hub.enabled_device(device)?;
+        let scope = match &grant.principal {
+            Principal::Policy(_) => AuthScope::Hub,
+            // Its keys may have changed since, or it may be another device of the same name.
+            Principal::Device(_) if !grant.is_signed_by(&registered) => {
+                return Err(Denied::WrongKey);
+            }
+            Principal::Device(_) => AuthScope::Device,
+        };
+        Ok((scope, registered.generation_id.clone()))
+    }
+
+    fn events(
+        &mut self,
+        hub: &Arc<Hub>,
+        id: LinkId,
+        attach: &Attach,
+        entity: &Entity,
+        group: &str,
+        partition: u32,
+    ) -> Result<(Link, AcceptOptions), Error> {
+        let rest = format!("/ConsumerGroups/{group}/Partitions/{partition}");
+        let path = event_path(entity, &rest);
+        self.check_events(hub, &path)?;
+        if let Entity::Named(name) = entity
+            && !name.eq_ignore_ascii_case(hub.entity())
+        {
+            return Err(missing_entity(name));
+        }
+        let Some(group) = hub.consumer_group(group) else {
+            return Err(missing_entity(&format!("{}:{group}", hub.entity())));
+        };
+        let number = u16::try_from(partition).ok();
+        let Some(number) = number.filter(|number| *number < hub.partition_count()) else {
+            return Err(not_found(&format!("there is no partition {partition}")));
+        };
+        let source = attach.source.as_deref().cloned().unwrap_or_default();
+        let position =
+            filter::position(&source).map_err(|text| Error::new(condition::INVALID_FIELD, text))?;
+        let wish = readers::Wish {
+            epoch: readers::epoch(attach)?,
+            signals: &self.signals,
+            link: id,
+        };
+        let place = self.shared.readers.take(hub, group, number, &wish)?;
+        let metric = events::wants_metric(attach);
+        let options = events::accept_options(metric);
+        let reader = Reader::new(
+            hub,
+            number,
+            position,
+            events::Of {
+                link: id,
+                path,
+                settled: attach.snd_settle_mode != SenderSettleMode::Unsettled,
+                metric,
+                place,
+            },
+            &self.signals,
+        );
+        match reader {
+            Ok(reader) => Ok((Link::Events(Box::new(reader)), options)),
+            Err(error) => Err(Error::new(
+                condition::RESOURCE_LIMIT_EXCEEDED,
+                error.to_string(),
+            )),
+        }
+    }
+
+    fn check_management(&self, hub: &Hub) -> Result<(), Error> {
+        let entity = Entity::Named(hub.entity().to_owned());
+        self.check_events(hub, &event_path(&entity, "/$management"))
+    }
+
+    fn check_events(&self, hub: &Hub, path: &str) -> Result<(), Error> {
+        self.check_service(hub, path).map_err(denied)
+    }
+
+    /// Whether a service may use `path` now.
+    pub(super) fn check_service(&self, hub: &Hub, path: &str) -> Result<(), Denied> {
+        let right = Right::ServiceConnect;
+        let grant = self.access.check(right, hub.host(), path, None, unix_s());
+        grant.map(|_| ())
+    }
+
+    pub(super) fn on_detached(&mut self, id: LinkId) {
+        match self.links.remove(id) {
+            Some(Link::Telemetry(link)) => {
+                if let Some(hub) = &self.hub {
+                    let presences = &self.shared.presences;
+                    presences.leave(hub, &link.device, &self.signals, id);
+                }
+            }
+            Some(Link::CbsAnswers) => self.cbs.retain(|_, answers| answers.link() != id),
+            Some(Link::ManagementAnswers) => {
+                self.management.retain(|(_, answers)| answers.link() != id)
+            }
+            // A reader gives its place up when it is dropped.
+            Some(Link::Events(_) | Link::CbsRequests | Link::ManagementRequests) | None => {}
+        }
+    }
+
+    pub(super) fn on_session_ended(&mut self, connection: &Connection, session: SessionId) {
+        self.cbs.remove(&session);
+        self.management.retain(|(of, _)| *of != session);
+        let gone: Vec<_> = self
+            .links
+            .iter()
+            .map(|(id, _)| id)
+            .filter(|id| connection.session_of(*id).is_none())
+            .collect();
+        for id in gone {
+            self.on_detached(id);
+        }
+    }
+}
+
+/// How a link for requests is accepted.
+fn requests() -> AcceptOptions {
+    AcceptOptions {
+        max_message_bytes: Some(limits::REQUEST_BYTES),
+        credit: Some(Credit::Auto(limits::REQUEST_CREDIT)),
+        ..AcceptOptions::default()
+    }
+}
+
+/// Event Hubs' own words, which its clients look for.
+fn missing_entity(name: &str) -> Error {
+    Error::new(
+        condition::NOT_FOUND,
+        format!("The messaging entity '{name}' could not be found."),
+    )
+}

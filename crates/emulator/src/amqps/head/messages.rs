@@ -1,0 +1,174 @@
+//! What comes over links, and what goes out.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use drawspan_amqp::engine::{Connection, DeliveryId, LinkId, SessionId};
+use drawspan_amqp::message::Message;
+use drawspan_amqp::performative::{DeliveryState, Error, condition};
+
+use super::Head;
+use crate::amqps::answers::Answers;
+use crate::amqps::events::Pumped;
+use crate::amqps::links::Link;
+use crate::amqps::{cbs, management, telemetry};
+use crate::limits;
+
+/// A message that came.
+pub(super) struct Arrived {
+    pub(super) link: LinkId,
+    /// The delivery, if its sender waits for an outcome.
+    pub(super) owed: Option<DeliveryId>,
+    pub(super) message_format: u32,
+    pub(super) payload: Bytes,
+}
+
+impl Arrived {
+    fn settle(&self, connection: &mut Connection, state: DeliveryState) {
+        if let Some(delivery) = self.owed {
+            // A link that is gone meanwhile takes no answer.
+            let _ = connection.settle(self.link, delivery, state);
+        }
+    }
+
+    /// The request in it. It is settled before it is answered: the C client takes it for lost otherwise.
+    fn request(&self, connection: &mut Connection) -> Option<Message> {
+        let decoded = Message::decode(&self.payload);
+        let (state, request) = match decoded {
+            Ok(request) => (DeliveryState::Accepted, Some(request)),
+            Err(error) => (
+                DeliveryState::Rejected(Some(telemetry::malformed(error))),
+                None,
+            ),
+        };
+        self.settle(connection, state);
+        request
+    }
+}
+
+impl Head {
+    pub(super) fn on_delivery(&mut self, connection: &mut Connection, arrived: &Arrived) {
+        let Some(hub) = self.hub.clone() else { return };
+        match self.links.get_mut(arrived.link) {
+            Some(Link::Telemetry(link)) => {
+                let at = arrived.owed.map(|delivery| (arrived.link, delivery));
+                let format = arrived.message_format;
+                let taken = self.arrivals.take(link, at, format, &arrived.payload);
+                if let Err(error) = taken {
+                    arrived.settle(connection, DeliveryState::Rejected(Some(error)));
+                }
+            }
+            Some(Link::CbsRequests) => {
+                let Some(request) = arrived.request(connection) else {
+                    return;
+                };
+                let answer = cbs::answer(&request, &hub, &mut self.access);
+                let session = connection.session_of(arrived.link);
+                if let Some(answers) = session.and_then(|session| self.cbs.get_mut(&session)) {
+                    answers.send(connection, answer);
+                }
+            }
+            Some(Link::ManagementRequests) => {
+                let Some(request) = arrived.request(connection) else {
+                    return;
+                };
+                let answer = management::answer(&request, &hub);
+                let session = connection.session_of(arrived.link);
+                if let Some(answers) = self.management_answers(session, &request) {
+                    answers.send(connection, answer);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Where the client wants the answer: at its `reply-to`, or on the link of the same session.
+    fn management_answers(
+        &mut self,
+        session: Option<SessionId>,
+        request: &Message,
+    ) -> Option<&mut Answers> {
+        let reply_to = request
+            .properties
+            .as_ref()
+            .and_then(|properties| properties.reply_to.as_deref());
+        let named = reply_to.and_then(|reply_to| {
+            self.management
+                .iter()
+                .position(|(_, answers)| answers.is_at(reply_to))
+        });
+        let here = || {
+            self.management
+                .iter()
+                .rposition(|(of, _)| Some(*of) == session)
+        };
+        let position = named.or_else(here)?;
+        self.management
+            .get_mut(position)
+            .map(|(_, answers)| answers)
+    }
+
+    pub(super) fn on_too_large(
+        &mut self,
+        connection: &mut Connection,
+        link: LinkId,
+        delivery: DeliveryId,
+    ) {
+        let limit = match self.links.get_mut(link) {
+            Some(Link::Telemetry(_)) => limits::TELEMETRY_MESSAGE_BYTES,
+            _ => limits::REQUEST_BYTES,
+        };
+        let state = DeliveryState::Rejected(Some(telemetry::too_large(limit)));
+        let _ = connection.settle(link, delivery, state);
+    }
+
+    pub(super) fn on_credit(&mut self, connection: &mut Connection, id: LinkId, drain: bool) {
+        match self.links.get_mut(id) {
+            Some(Link::Events(reader)) => {
+                if drain {
+                    reader.drain();
+                }
+                self.pump = true;
+                return;
+            }
+            Some(Link::CbsAnswers) => {
+                for answers in self.cbs.values_mut().filter(|answers| answers.link() == id) {
+                    answers.flush(connection);
+                }
+            }
+            Some(Link::ManagementAnswers) => {
+                let here = self.management.iter_mut();
+                for (_, answers) in here.filter(|(_, answers)| answers.link() == id) {
+                    answers.flush(connection);
+                }
+            }
+            _ => {}
+        }
+        if drain {
+            let _ = connection.drained(id);
+        }
+    }
+
+    /// Sends events to all readers.
+    pub(super) fn pump(&mut self, connection: &mut Connection, now: Duration) {
+        self.pump = false;
+        self.pump_at = None;
+        let Some(hub) = &self.hub else { return };
+        let mut failed = Vec::new();
+        for (id, link) in self.links.iter_mut() {
+            let Link::Events(reader) = link else { continue };
+            match reader.pump(connection, hub) {
+                Ok(Pumped::Idle) => {}
+                Ok(Pumped::More) => {
+                    self.pump_at = Some(now + Duration::from_millis(limits::READ_PAUSE_MS))
+                }
+                Err(error) => failed.push((id, error)),
+            }
+        }
+        for (id, error) in failed {
+            tracing::error!(hub = %hub.host(), %error, "events cannot be read");
+            let error = Error::new(condition::INTERNAL_ERROR, error.to_string());
+            let _ = connection.detach(id, true, Some(error));
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What is done with a connection's events: which hub, which links, which answers.
+
+mod attaching;
+mod messages;
+mod opening;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawspan_amqp::engine::{Connection, Event, SessionId};
+use drawspan_net::Handler;
+
+use super::Shared;
+use super::access::Access;
+use super::answers::Answers;
+use super::links::{Link, Links};
+use super::signals::Signals;
+use super::telemetry::Arrivals;
+use crate::clock;
+use crate::hub::Hub;
+use messages::Arrived;
+
+/// Asks a connection's task to look at what may have changed.
+#[derive(Debug)]
+pub(super) struct Wake;
+
+/// Everything that the emulator keeps about one AMQP connection.
+pub(super) struct Head {
+    shared: Arc<Shared>,
+    sni: Option<Arc<str>>,
+    port: u16,
+    signals: Arc<Signals>,
+    hub: Option<Arc<Hub>>,
+    access: Access,
+    links: Links,
+    /// By session and node: where a client takes answers.
+    cbs: HashMap<SessionId, Answers>,
+    management: Vec<(SessionId, Answers)>,
+    arrivals: Arrivals,
+    pump: bool,
+    pump_at: Option<Duration>,
+    sweep_at: Option<Duration>,
+}
+
+impl Head {
+    /// For a connection to `sni` at `port`.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        sni: Option<Arc<str>>,
+        port: u16,
+        signals: Arc<Signals>,
+    ) -> Self {
+        Self {
+            shared,
+            sni,
+            port,
+            signals,
+            hub: None,
+            access: Access::default(),
+            links: Links::default(),
+            cbs: HashMap::new(),
+            management: Vec::new(),
+            arrivals: Arrivals::default(),
+            pump: false,
+            pump_at: None,
+            sweep_at: None,
+        }
+    }
+
+    /// The connection is over: its devices are not connected any more.
+    pub(super) fn leave(&self) {
+        let Some(hub) = &self.hub else { return };
+        for (id, link) in self.links.iter() {
+            if let Link::Telemetry(link) = link {
+                let presences = &self.shared.presences;
+                presences.leave(hub, &link.device, &self.signals, id);
+            }
+        }
+    }
+}
+
+impl Handler for Head {
+    type Command = Wake;
+
+    fn on_event(&mut self, connection: &mut Connection, event: Event, now: Duration) {
+        match event {
+            Event::SaslInit {
+                mechanism,
+                initial_response,
+            } => {
+                let response = initial_response.unwrap_or_default();
+                self.on_sasl(connection, &mechanism, &response, now);
+            }
+            Event::Opened(open) => self.on_opened(connection, open.hostname.as_deref(), now),
+            Event::AttachRequested {
+                session,
+                link,
+                attach,
+            } => self.on_attach(connection, session, link, &attach, now),
+            Event::Detached { link, .. } => self.on_detached(link),
+            Event::SessionEnded { session, .. } => self.on_session_ended(connection, session),
+            Event::Delivery {
+                link,
+                delivery,
+                message_format,
+                settled,
+                payload,
+                ..
+            } => {
+                let arrived = Arrived {
+                    link,
+                    owed: (!settled).then_some(delivery),
+                    message_format,
+                    payload,
+                };
+                self.on_delivery(connection, &arrived);
+            }
+            Event::DeliveryTooLarge {
+                link,
+                delivery,
+                settled: false,
+            } => self.on_too_large(connection, link, delivery),
+            Event::Credit { link, drain, .. } => self.on_credit(connection, link, drain),
+            Event::SessionBegan { .. }
+            | Event::Attached { .. }
+            | Event::DeliveryTooLarge { .. }
+            | Event::Outcome { .. }
+            | Event::SettledBySender { .. }
+            | Event::Closed(_) => {}
+        }
+    }
+
+    fn on_command(&mut self, connection: &mut Connection, Wake: Wake, now: Duration) {
+        self.look(connection, now);
+    }
+
+    fn on_batch_end(&mut self, connection: &mut Connection, now: Duration) {
+        if let Some(hub) = &self.hub {
+            self.arrivals.store(connection, hub);
+        }
+        if self.pump {
+            self.pump(connection, now);
+        }
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        [self.pump_at, self.sweep_at].into_iter().flatten().min()
+    }
+
+    fn on_deadline(&mut self, connection: &mut Connection, now: Duration) {
+        if self.sweep_at.is_some_and(|at| at <= now) {
+            self.sweep_tokens(connection, now, unix_s());
+        }
+        if self.pump_at.is_some_and(|at| at <= now) {
+            self.pump = true;
+        }
+    }
+}
+
+fn unix_s() -> u64 {
+    clock::unix_ms() / 1000
+}

@@ -1,0 +1,97 @@
+//! What others change, and what time changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawspan_amqp::engine::{Connection, LinkId};
+use drawspan_amqp::performative::{Error, condition};
+use drawspan_hub::ErrorCode;
+
+use super::Head;
+use crate::amqps::error::{denied, refusal};
+use crate::amqps::links::Link;
+use crate::amqps::readers;
+use crate::amqps::signals::Notice;
+use crate::hub::Hub;
+use crate::limits;
+use crate::model::access::Denied;
+
+impl Head {
+    /// Does what others asked for.
+    pub(super) fn look(&mut self, connection: &mut Connection, now: Duration) {
+        if self.signals.is_stopping() {
+            let error = Error::new(condition::CONNECTION_FORCED, "the emulator is stopping");
+            connection.close(Some(error), now);
+            return;
+        }
+        for notice in self.signals.take_notices() {
+            match notice {
+                Notice::DeviceTaken(link) => {
+                    let text = "another connection took the device over";
+                    let code = ErrorCode::LINK_CREATION_CONFLICT;
+                    let error = refusal(condition::LINK_STOLEN, code, text);
+                    let _ = connection.detach(link, true, Some(error));
+                }
+                Notice::ReaderTaken { link, by } => {
+                    let _ = connection.detach(link, true, Some(readers::taken(by)));
+                }
+                Notice::DeviceChanged(link) => self.check_link(connection, link, None),
+            }
+        }
+        self.pump = true;
+    }
+
+    /// Has expired tokens looked for some time from now.
+    pub(super) fn sweep_soon(&mut self, now: Duration) {
+        self.sweep_at
+            .get_or_insert(now + Duration::from_millis(limits::TOKEN_SWEEP_MS));
+    }
+
+    /// Ends what lived by a token that has expired by now.
+    pub(super) fn sweep_tokens(&mut self, connection: &mut Connection, now: Duration, unix_s: u64) {
+        self.sweep_at = None;
+        if self.access.is_empty() {
+            return;
+        }
+        self.sweep_soon(now);
+        if !self.access.expire(unix_s) {
+            return;
+        }
+        if self.access.is_empty() {
+            // Node's client wedges when links are detached and the connection is closed at once: close only.
+            connection.close(Some(denied(Denied::Expired)), now);
+            return;
+        }
+        let links: Vec<_> = self.links.iter().map(|(id, _)| id).collect();
+        for link in links {
+            self.check_link(connection, link, Some(Denied::Expired));
+        }
+    }
+
+    /// Ends a link that would be refused now, because of `why`, if that is known.
+    fn check_link(&mut self, connection: &mut Connection, id: LinkId, why: Option<Denied>) {
+        let Some(hub) = self.hub.clone() else { return };
+        if let Err(reason) = self.still_allowed(&hub, id) {
+            tracing::info!(hub = %hub.host(), %reason, "a link is ended");
+            let _ = connection.detach(id, true, Some(denied(why.unwrap_or(reason))));
+        }
+    }
+
+    fn still_allowed(&mut self, hub: &Arc<Hub>, id: LinkId) -> Result<(), Denied> {
+        let (device, generation_id) = match self.links.get_mut(id) {
+            Some(Link::Telemetry(link)) => (link.device.clone(), link.origin.generation_id.clone()),
+            Some(Link::Events(reader)) => {
+                let path = reader.path().to_owned();
+                return self.check_service(hub, &path);
+            }
+            _ => return Ok(()),
+        };
+        let (_, now) = self.check_device(hub, &device)?;
+        // Deleted, and created anew under the same name.
+        if now == generation_id {
+            Ok(())
+        } else {
+            Err(Denied::UnknownDevice)
+        }
+    }
+}

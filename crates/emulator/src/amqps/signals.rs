@@ -1,0 +1,68 @@
+//! How other tasks reach a connection's own.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use drawspan_amqp::engine::LinkId;
+use tokio::sync::mpsc;
+
+use super::head::Wake;
+
+/// What a connection is told and asked by others.
+#[derive(Debug)]
+pub(super) struct Signals {
+    wake: mpsc::Sender<Wake>,
+    stop: AtomicBool,
+    notices: Mutex<Vec<Notice>>,
+}
+
+/// Something that happened to one of the connection's links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Notice {
+    /// A newer link took the device over.
+    DeviceTaken(LinkId),
+    /// The device was disabled or deleted.
+    DeviceChanged(LinkId),
+    /// A reader of epoch `by` took the partition over.
+    ReaderTaken { link: LinkId, by: i64 },
+}
+
+impl Signals {
+    pub(super) fn new(wake: mpsc::Sender<Wake>) -> Self {
+        Self {
+            wake,
+            stop: AtomicBool::new(false),
+            notices: Mutex::default(),
+        }
+    }
+
+    /// Has the task look at everything that may have changed.
+    pub(super) fn wake(&self) {
+        // Full means that a wake-up waits already; closed, that nobody is there to be woken.
+        let _ = self.wake.try_send(Wake);
+    }
+
+    /// The emulator stops.
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    pub(super) fn notify(&self, notice: Notice) {
+        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        // A device that changes often needs to be looked at once.
+        if !notices.contains(&notice) {
+            notices.push(notice);
+        }
+        drop(notices);
+        self.wake();
+    }
+
+    pub(super) fn take_notices(&self) -> Vec<Notice> {
+        std::mem::take(&mut *self.notices.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
