@@ -19,6 +19,12 @@ pub(crate) fn cpu_of_ended_children() -> Result<Duration> {
     stat_ticks(&read(std::process::id(), "stat")?, 16)
 }
 
+/// CPU time that all cores of the machine together have been busy, whatever with, and taken away by its host included.
+pub(crate) fn cpu_of_the_machine() -> Result<Duration> {
+    let path = "/proc/stat";
+    busy_ticks(&fs::read_to_string(path).map_err(Error::io("reading", path))?)
+}
+
 /// Resident memory in bytes, exactly: the counter in `status` may be off by 64 pages per core.
 pub(crate) fn resident_bytes(pid: u32) -> Result<u64> {
     let text = read(pid, "smaps_rollup")?;
@@ -68,6 +74,21 @@ fn stat_ticks(stat: &str, first: usize) -> Result<Duration> {
     }
 }
 
+/// Of the first line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal; what follows is counted in these.
+fn busy_ticks(stat: &str) -> Result<Duration> {
+    const IDLE: [usize; 2] = [3, 4];
+    let line = stat.lines().find_map(|line| line.strip_prefix("cpu "));
+    let ticks = line.unwrap_or_default().split_whitespace().take(8);
+    let busy = ticks
+        .enumerate()
+        .filter(|(index, _)| !IDLE.contains(index))
+        .map(|(_, ticks)| ticks.parse::<u32>());
+    match busy.sum::<std::result::Result<u32, _>>() {
+        Ok(ticks) if ticks > 0 => Ok(TICK * ticks),
+        _ => Err(Error::Unexpected("/proc/stat says no CPU time".into())),
+    }
+}
+
 fn field_kb(text: &str, name: &str) -> Option<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kb: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -105,6 +126,13 @@ mod tests {
     }
 
     #[test]
+    fn idle_time_is_not_busy() {
+        let stat = "cpu  1 2 3 1000 1000 4 5 6 9 9\ncpu0 7 7 7\n";
+        assert_eq!(busy_ticks(stat).unwrap(), Duration::from_millis(10 * 21));
+        assert!(busy_ticks("intr 5").is_err());
+    }
+
+    #[test]
     fn memory_has_its_unit() {
         let text = "55-7f ---p [rollup]\nRss:              1234 kB\nPss: 3 kB\n";
         assert_eq!(field_kb(text, "Rss:"), Some(1234 * 1024));
@@ -131,5 +159,6 @@ mod tests {
         assert_eq!(connections_to(pid, 1).unwrap(), 0);
         cpu(pid).unwrap();
         cpu_of_ended_children().unwrap();
+        assert!(cpu_of_the_machine().unwrap() > cpu(pid).unwrap());
     }
 }

@@ -53,6 +53,8 @@ pub(crate) struct Run {
     pub(crate) target: Target,
     pub(crate) load: Report,
     pub(crate) cpu_us_per_message: Costs,
+    /// Cores that were busy with something else meanwhile.
+    pub(crate) cores_of_others: f64,
 }
 
 /// CPU time per message that got 200, user and system, in microseconds.

@@ -5,11 +5,11 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::plan::Scale;
 use super::process_facts::{
-    connections_to, cpu, cpu_of_ended_children, peak_bytes, resident_bytes,
+    connections_to, cpu, cpu_of_ended_children, cpu_of_the_machine, peak_bytes, resident_bytes,
 };
 use super::read_back::{Endpoint, Reader};
 use super::report::{Costs, Idle, Run, Target};
@@ -102,29 +102,25 @@ impl<'a> Stand<'a> {
         let mut all = vec!["--device-prefix".into(), DEVICE_PREFIX.into()];
         all.extend(["--devices".into(), self.devices.to_string()]);
         all.extend_from_slice(flags);
-        let clocks = || -> Result<[Duration; 3]> {
-            let (server, emulator) = (cpu(server.pid())?, cpu(self.emulator.pid())?);
-            Ok([server, emulator, cpu_of_ended_children()?])
+        let clocks = || -> Result<Clocks> {
+            Ok(Clocks {
+                at: Instant::now(),
+                machine: cpu_of_the_machine()?,
+                server: cpu(server.pid())?,
+                emulator: cpu(self.emulator.pid())?,
+                load: cpu_of_ended_children()?,
+            })
         };
         let before = clocks()?;
         let load = Load::start(self.workspace, &name, address, API_KEY, &all, &self.folder)?;
         let load = load.finish()?;
-        let after = clocks()?;
+        let spent = clocks()?.since(&before);
         load.all_ok(&format!("{} devices, {name}", self.devices))?;
-        let mut costs = after
-            .into_iter()
-            .zip(before)
-            .map(|(after, before)| (after - before).as_secs_f64() * 1e6 / load.ok.max(1) as f64);
-        let mut next = || costs.next().unwrap_or_default();
-        let cpu_us_per_message = Costs {
-            server: next(),
-            emulator: next(),
-            load: next(),
-        };
         Ok(Run {
             target,
+            cpu_us_per_message: spent.by_message(load.ok),
+            cores_of_others: spent.cores_of_others(),
             load,
-            cpu_us_per_message,
         })
     }
 
@@ -137,14 +133,14 @@ impl<'a> Stand<'a> {
     pub(crate) fn idle(&self, after: &str, empty: u64) -> Result<Idle> {
         sleep(SETTLE);
         let pid = self.bridge.pid();
-        let resident_bytes = self.resident_bytes()?;
+        let resident = self.resident_bytes()?;
         Ok(Idle {
             after: after.into(),
-            resident_bytes,
-            bytes_per_device: (resident_bytes as f64 - empty as f64) / f64::from(self.devices),
+            resident_bytes: resident,
+            bytes_per_device: (resident as f64 - empty as f64) / f64::from(self.devices),
             peak_bytes: peak_bytes(pid)?,
             connections: connections_to(pid, self.amqps.port())?,
-            emulator_resident_bytes: super::process_facts::resident_bytes(self.emulator.pid())?,
+            emulator_resident_bytes: resident_bytes(self.emulator.pid())?,
         })
     }
 
@@ -162,6 +158,55 @@ impl<'a> Stand<'a> {
     pub(crate) fn check(&mut self) -> Result<()> {
         let mut all = [&mut self.emulator, &mut self.bridge, &mut self.ceiling];
         all.iter_mut().try_for_each(|server| server.check())
+    }
+}
+
+/// CPU time spent until an instant.
+struct Clocks {
+    at: Instant,
+    machine: Duration,
+    server: Duration,
+    emulator: Duration,
+    load: Duration,
+}
+
+/// CPU time spent between two instants.
+struct Spent {
+    seconds: f64,
+    machine: f64,
+    server: f64,
+    emulator: f64,
+    load: f64,
+}
+
+impl Clocks {
+    fn since(&self, before: &Self) -> Spent {
+        let seconds =
+            |after: Duration, before: Duration| after.saturating_sub(before).as_secs_f64();
+        Spent {
+            seconds: self.at.duration_since(before.at).as_secs_f64(),
+            machine: seconds(self.machine, before.machine),
+            server: seconds(self.server, before.server),
+            emulator: seconds(self.emulator, before.emulator),
+            load: seconds(self.load, before.load),
+        }
+    }
+}
+
+impl Spent {
+    fn by_message(&self, messages: u64) -> Costs {
+        let us = |seconds: f64| seconds * 1e6 / messages.max(1) as f64;
+        Costs {
+            server: us(self.server),
+            emulator: us(self.emulator),
+            load: us(self.load),
+        }
+    }
+
+    fn cores_of_others(&self) -> f64 {
+        let others = self.machine - self.server - self.emulator - self.load;
+        // The clocks are not read at the same instant.
+        others.max(0.0) / self.seconds
     }
 }
 

@@ -54,6 +54,8 @@ fn scale(measured: &Measured) -> String {
     rows.add("CPU per message, emulator", "", &bridge, "");
     let [ceiling, bridge] = both(|run| run.cpu_us_per_message.load, Unit::Us);
     rows.add("CPU per message, load", &ceiling, &bridge, "");
+    let [ceiling, bridge] = both(|run| run.cores_of_others, Unit::Ratio);
+    rows.add("cores busy with other things", &ceiling, &bridge, "");
     connecting(&mut rows, measured);
     at_rest(&mut rows, measured);
     let read_back = match measured.read_back {
