@@ -35,6 +35,7 @@ impl Connection {
             rcv_settle_mode: options.rcv_settle_mode,
             delivery_count: 0,
             credit: 0,
+            excess: 0,
             queued: 0,
             drain_answer_due: false,
             auto_credit: 0,
@@ -243,6 +244,7 @@ impl Connection {
             rcv_settle_mode: attach.rcv_settle_mode,
             delivery_count,
             credit: 0,
+            excess: 0,
             queued: 0,
             drain_answer_due: false,
             auto_credit: 0,
@@ -276,7 +278,7 @@ impl Connection {
             Credit::Auto(credit) => (credit, credit),
         };
         link.auto_credit = auto_credit;
-        link.credit = now;
+        link.set_credit(now);
         if now > 0 {
             self.emit_link_flow(index, false);
         }

@@ -27,6 +27,8 @@ pub(super) struct Link {
     /// As the specification's delivery-count, kept by both ends.
     pub(super) delivery_count: u32,
     pub(super) credit: u32,
+    /// For a receiver: what was promised beyond `credit` before that was lowered; the sender may not have heard of it.
+    pub(super) excess: u32,
     /// For a sender: deliveries in the session's queue, the one included of which some frames are written.
     pub(super) queued: u32,
     /// For a sender: a drain is to be answered behind what is queued.
@@ -78,6 +80,23 @@ impl Link {
         matches!(self.state, LinkState::Attached)
     }
 
+    /// Gives a receiver's peer new credit. What it was promised before stays good (specification 2.6.7).
+    pub(super) fn set_credit(&mut self, credit: u32) {
+        let promised = self.credit.saturating_add(self.excess);
+        self.credit = credit;
+        self.excess = promised.saturating_sub(credit);
+    }
+
+    /// Takes up to `count` from what a receiver's peer was promised; false when that was less.
+    pub(super) fn use_credit(&mut self, count: u32) -> bool {
+        let from_credit = count.min(self.credit);
+        let from_excess = (count - from_credit).min(self.excess);
+        self.credit -= from_credit;
+        self.excess -= from_excess;
+        self.delivery_count = self.delivery_count.wrapping_add(count);
+        from_credit + from_excess == count
+    }
+
     /// New credit to announce, when a topped-up receiver has used half of it.
     pub(super) fn wanted_credit(&self) -> Option<u32> {
         let taken = self.unsettled + u32::from(self.partial.is_some());
@@ -95,7 +114,7 @@ impl Connection {
             return Err(CommandError::WrongState);
         }
         found.auto_credit = 0;
-        found.credit = credit;
+        found.set_credit(credit);
         self.emit_link_flow(link.index, false);
         Ok(())
     }
@@ -289,8 +308,7 @@ impl Connection {
                 // when it is whole is behind our count for a while; that takes nothing away.
                 let count = flow.delivery_count.unwrap_or(link.delivery_count);
                 let used = serial_after(count, link.delivery_count);
-                link.credit = link.credit.saturating_sub(used);
-                link.delivery_count = link.delivery_count.wrapping_add(used);
+                link.use_credit(used);
             }
         }
         if flow.echo && attached {
@@ -307,7 +325,7 @@ impl Connection {
         let Some(credit) = link.wanted_credit() else {
             return;
         };
-        link.credit = credit;
+        link.set_credit(credit);
         self.emit_link_flow(index, false);
     }
 

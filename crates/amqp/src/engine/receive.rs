@@ -44,8 +44,9 @@ impl Connection {
         let partial = match link.partial.take() {
             Some(partial) => Some(continued(partial, &transfer)?),
             None => {
-                link.credit = link.credit.checked_sub(1).ok_or_else(over_credit)?;
-                link.delivery_count = link.delivery_count.wrapping_add(1);
+                if !link.use_credit(1) {
+                    return Err(over_credit());
+                }
                 None
             }
         };

@@ -289,3 +289,34 @@ fn a_detach_that_is_said_twice_changes_nothing() {
     pair.settle();
     assert_eq!(payloads(&pair.server.drain()).len(), 1);
 }
+
+#[test]
+fn lowered_credit_does_not_punish_what_is_on_its_way() {
+    let mut pair = Pair::open(Config::default());
+    let (session, _) = begin(&mut pair);
+    let (link, theirs) = sender(&mut pair, session, "l", Credit::Manual(3));
+    for context in 0..3 {
+        pair.client
+            .connection
+            .send(link, &message(context, b"x"))
+            .unwrap();
+    }
+    pair.server.connection.grant(theirs, 1).unwrap();
+    pair.settle();
+    assert_eq!(payloads(&pair.server.drain()).len(), 3);
+    assert_eq!(pair.server.connection.credit(theirs), 0);
+    // Nothing is left of the first promise.
+    let more = [(0, Some(3), false)];
+    frames_of(&mut pair.server.connection, &more);
+    pair.settle();
+    assert!(payloads(&pair.server.drain()).is_empty());
+    let over = pair
+        .client
+        .drain()
+        .into_iter()
+        .find_map(|event| match event {
+            Event::Detached { error, .. } => error,
+            _ => None,
+        });
+    assert_eq!(over.unwrap().condition, condition::TRANSFER_LIMIT_EXCEEDED);
+}

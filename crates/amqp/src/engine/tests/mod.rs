@@ -3,6 +3,7 @@
 mod connection;
 mod foreign;
 mod links;
+mod model;
 mod pair;
 mod transfer;
 
