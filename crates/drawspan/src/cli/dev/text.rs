@@ -60,10 +60,7 @@ impl Intro<'_> {
             )
         )?;
         self.write_two_processes(out)?;
-        writeln!(
-            out,
-            "\nWhat reaches the hub is shown here. Ctrl-C ends it."
-        )?;
+        writeln!(out, "\nWhat reaches the hub is shown here. Ctrl-C ends it.")?;
         writeln!(out, "ready")
     }
 
