@@ -320,3 +320,47 @@ fn lowered_credit_does_not_punish_what_is_on_its_way() {
         });
     assert_eq!(over.unwrap().condition, condition::TRANSFER_LIMIT_EXCEEDED);
 }
+
+/// Transfers among the frames that wait to be written, which are taken.
+fn transfers(connection: &mut crate::engine::Connection) -> usize {
+    let mut output = connection.poll_output().split();
+    let mut count = 0;
+    while let Some(raw) = frame::split_frame(&mut output, 65_536).unwrap() {
+        let performative = frame::decode_performative(raw.body).unwrap();
+        count += usize::from(matches!(performative, Some(Performative::Transfer(_))));
+    }
+    count
+}
+
+#[test]
+fn a_sender_stops_at_the_window_of_its_peer() {
+    let mut pair = Pair::open(Config {
+        incoming_window: 3,
+        ..Config::default()
+    });
+    let (session, _) = begin(&mut pair);
+    let options = LinkOptions::receiver("r", "queue", Credit::Manual(100));
+    let (_, theirs) = receiver(&mut pair, session, options);
+    let server = &mut pair.server.connection;
+    for context in 0..50 {
+        server.send(theirs, &message(context, b"x")).unwrap();
+    }
+    assert_eq!(transfers(server), 3);
+    // The peer has seen one of them when it opens its window.
+    let window = |next_incoming_id, incoming_window| Flow {
+        next_incoming_id: Some(next_incoming_id),
+        incoming_window,
+        ..Flow::default()
+    };
+    for (flow, expected) in [
+        (window(1, 10), 8),
+        (window(1, 10), 0),
+        (window(5, 2), 0),
+        (window(11, 2), 2),
+        (window(13, 1_000), 37),
+    ] {
+        frame::encode_flow(server.input(), 0, &flow);
+        while server.poll_event(pair.now).is_some() {}
+        assert_eq!(transfers(server), expected, "{flow:?}");
+    }
+}

@@ -37,6 +37,8 @@ enum Step {
         outcome: usize,
         propose: bool,
     },
+    /// Accepts all there is, as it came.
+    SettleAll,
     Grant {
         link: usize,
         credit: u32,
@@ -174,6 +176,7 @@ impl World {
                 outcome,
                 propose,
             } => self.settle(pick, outcome, propose),
+            Step::SettleAll => (0..self.open.len()).for_each(|_| self.settle(0, 0, false)),
             Step::Grant { link, credit } => self.grant(link, credit),
             Step::Drained(link) => self.drained(link),
             Step::Detach(who, link) => self.detach(who, link),
@@ -185,6 +188,7 @@ impl World {
         }
         self.handle_events();
         self.check_credit();
+        self.check_turns();
     }
 
     fn begin(&mut self, who: Who) {
@@ -507,6 +511,20 @@ impl World {
         }
     }
 
+    /// Every session with something to send waits for its turn, once.
+    fn check_turns(&self) {
+        for connection in [&self.pair.client.connection, &self.pair.server.connection] {
+            let mut waiting: Vec<u32> = connection.sendable.iter().copied().collect();
+            waiting.sort_unstable();
+            assert!(waiting.is_sorted_by(|one, other| one < other));
+            for index in 0..8u32 {
+                if let Some(session) = connection.sessions.get(index) {
+                    assert!(session.queue.is_empty() || waiting.contains(&index));
+                }
+            }
+        }
+    }
+
     /// Everything that was sent on a link that stayed has arrived; everything is settled as the receiver says; and
     /// when all links are gone nothing is left of them.
     fn finish(&mut self) {
@@ -593,6 +611,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => attach,
         20 => send,
         12 => settle,
+        3 => Just(Step::SettleAll),
         3 => grant,
         1 => any::<usize>().prop_map(Step::Drained),
         2 => (who(), any::<usize>()).prop_map(|(who, link)| Step::Detach(who, link)),
