@@ -6,6 +6,7 @@
     reason = "helpers of tests count as tests"
 )]
 
+mod amqp;
 mod https;
 mod lifecycle;
 mod support;

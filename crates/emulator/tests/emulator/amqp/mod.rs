@@ -1,0 +1,12 @@
+//! The AMQP head over real TLS sockets, by a client that knows AMQP and nothing of our own device client.
+
+mod cbs;
+mod client;
+mod events;
+mod links;
+mod positions;
+mod readers;
+mod sasl;
+mod telemetry;
+mod upkeep;
+mod wire;
