@@ -73,7 +73,7 @@ pub struct EmulatorArgs {
     /// Port of HTTPS, 0 for any; SDKs use 443 [default: 443, or 8443 where 443 is not permitted]
     #[arg(long, value_name = "PORT")]
     https_port: Option<u16>,
-    /// Device to create on every hub, repeatable; PREFIX[1-50000] stands for that many
+    /// Device to create on every hub, repeatable; load-[1-50000] stands for load-1 to load-50000
     #[arg(long = "device", value_name = "ID")]
     devices: Vec<String>,
     /// Print a line for every message that reaches a hub
