@@ -91,6 +91,10 @@ impl Connection {
             .copied()
             .unwrap_or(NO_SESSION);
         let Some(ending) = self.sessions.get(session).map(|found| found.is_ending()) else {
+            // Proton detaches links after the end of their session, which took them along.
+            if let Performative::Detach(_) = performative {
+                return;
+            }
             let text = format!("channel {channel} carries no session");
             return self.violate(Error::new(condition::ILLEGAL_STATE, text));
         };

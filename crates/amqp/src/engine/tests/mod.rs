@@ -5,6 +5,7 @@ mod foreign;
 mod links;
 mod model;
 mod pair;
+mod recorded;
 mod transfer;
 
 use super::{AcceptOptions, Credit, Event, LinkId, LinkOptions, Outgoing, SessionId};
