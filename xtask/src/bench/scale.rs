@@ -20,7 +20,7 @@ pub(crate) fn measure(
 ) -> Result<Measured> {
     let devices = thousands(f64::from(scale.devices));
     println!("   {devices} devices");
-    let mut stand = Stand::start(workspace, scale, folder)?;
+    let stand = Stand::start(workspace, scale, folder)?;
     let empty_bytes = stand.resident_bytes()?;
 
     let first_of_each = flags(&[("messages", scale.devices), ("connections", CONNECTING)]);
@@ -49,7 +49,7 @@ pub(crate) fn measure(
         }
     }
     let read_back = stand.read_back(reader)?;
-    stand.check()?;
+    stand.end()?;
     let measured = Measured {
         devices: scale.devices,
         floors: scale.floors,

@@ -154,10 +154,13 @@ impl<'a> Stand<'a> {
         reader.count("read-back", &endpoint, &self.folder)
     }
 
-    /// Nobody ended or panicked.
-    pub(crate) fn check(&mut self) -> Result<()> {
+    /// Ends everything, if nobody ended or panicked before. Hundreds of megabytes of messages go; the logs stay.
+    pub(crate) fn end(mut self) -> Result<()> {
         let mut all = [&mut self.emulator, &mut self.bridge, &mut self.ceiling];
-        all.iter_mut().try_for_each(|server| server.check())
+        all.iter_mut().try_for_each(|server| server.check())?;
+        let state = self.folder.join("state");
+        drop(self);
+        fs::remove_dir_all(&state).map_err(Error::io("removing", &state))
     }
 }
 
