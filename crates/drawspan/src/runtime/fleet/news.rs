@@ -87,7 +87,8 @@ impl Fleet {
             .zip(&self.entries)
             .filter_map(|(index, entry)| Some((index, on_it(entry.as_ref()?)?)))
             .collect();
-        if lost.len() > 1 {
+        // A hub that cannot be reached was told already, and there was no connection.
+        if failure.kind != FailureKind::HubUnreachable && !lost.is_empty() {
             tracing::warn!(hub = %self.config.host, devices = lost.len(), reason = %failure.message, "a connection is gone");
         }
         if failure.kind == FailureKind::Unauthorized {
