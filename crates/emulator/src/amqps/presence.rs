@@ -52,6 +52,11 @@ impl Presences {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.holders.lock().unwrap().is_empty()
+    }
+
     /// A device was disabled or deleted: its link, if there is one, is to be looked at.
     pub(super) fn changed(&self, host: &HostName, device: &DeviceId) {
         let holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);

@@ -68,6 +68,11 @@ pub(super) fn taken(by: i64) -> Error {
 }
 
 impl Readers {
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.lock().unwrap().is_empty()
+    }
+
     /// Gives a reader its place, and takes it from those who have to go.
     pub(super) fn take(
         &self,

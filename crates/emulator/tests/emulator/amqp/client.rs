@@ -381,14 +381,20 @@ impl Client {
         self.request(links, request).await
     }
 
-    /// Sends a request, which is accepted, and waits for its answer.
+    /// Sends a request and waits for its answer, before which it must have been accepted.
     pub(super) async fn request(
         &mut self,
         (sender, receiver): (LinkId, LinkId),
         request: Message,
     ) -> Answer {
-        let state = self.deliver(sender, 0, &request.to_bytes()).await;
-        assert_eq!(state, DeliveryState::Accepted);
+        self.send(sender, 0, &request.to_bytes(), false).await;
+        let wanted = u64::from(self.tags);
+        let first = self.next(|event| match event {
+            Event::Outcome { context, state, .. } if *context == wanted => Some(state.clone()),
+            Event::Delivery { link, .. } if *link == receiver => Some(None),
+            _ => None,
+        });
+        assert_eq!(first.await, Some(DeliveryState::Accepted));
         let message = self.receive(receiver).await;
         let properties = message.application_properties.as_ref().unwrap();
         let Some(Value::Int(status)) = properties.get("status-code") else {

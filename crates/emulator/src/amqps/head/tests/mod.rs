@@ -1,0 +1,153 @@
+//! A connection's head without sockets.
+
+mod expiry;
+mod mutations;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawspan_amqp::engine::{Closed, Config, Connection, Event};
+use drawspan_hub::{DeviceId, HostName, SymmetricKey, sas};
+use drawspan_net::Handler as _;
+use tokio::sync::mpsc;
+
+use super::{Head, unix_s};
+use crate::amqps::signals::Signals;
+use crate::amqps::{Shared, engine_config, sasl};
+use crate::hub::{Hub, Parts};
+use crate::hub_set::HubSet;
+use crate::log::{LogLimits, TelemetryLog};
+use crate::model::device::{DeviceSpec, Fresh};
+use crate::model::groups::ConsumerGroups;
+use crate::model::policy::Policies;
+use crate::model::registry::Registry;
+
+const HUB: &str = "hub.localtest";
+
+fn key(byte: u8) -> SymmetricKey {
+    SymmetricKey::from_bytes(&[byte; 32]).unwrap()
+}
+
+/// A hub in memory, with one partition and these devices, all of which have key 2.
+fn hub(devices: &[&str]) -> Arc<Hub> {
+    let mut registry = Registry::default();
+    for id in devices {
+        let fresh = Fresh {
+            generation_id: "1".into(),
+            etag: "1".into(),
+            primary: key(2),
+            secondary: key(3),
+        };
+        let spec = DeviceSpec::new(DeviceId::parse(id).unwrap());
+        registry.create(spec, fresh, 0).unwrap();
+    }
+    Arc::new(Hub::new(Parts {
+        host: HostName::parse(HUB).unwrap(),
+        created_unix_ms: 0,
+        policies: Policies { key: key(1) },
+        groups: ConsumerGroups::new(&[]).unwrap(),
+        registry,
+        store: None,
+        log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
+    }))
+}
+
+fn shared(hub: &Arc<Hub>) -> Arc<Shared> {
+    Shared::new(HubSet::new(vec![Arc::clone(hub)], None))
+}
+
+fn owner(resource: &str, life_s: u64) -> String {
+    sas::sign(resource, &key(1), unix_s() + life_s, Some("iothubowner"))
+}
+
+fn device_token(id: &str, life_s: u64) -> String {
+    let (host, id) = (HostName::parse(HUB).unwrap(), DeviceId::parse(id).unwrap());
+    let resource = sas::device_resource(&host, &id, None);
+    sas::sign(&resource, &key(2), unix_s() + life_s, None)
+}
+
+/// The emulator's end of a connection.
+struct End {
+    connection: Connection,
+    head: Head,
+    now: Duration,
+    closed: Option<Closed>,
+}
+
+impl End {
+    fn new(shared: &Arc<Shared>) -> Self {
+        let (wake, _) = mpsc::channel(1);
+        let signals = Arc::new(Signals::new(wake));
+        let now = Duration::ZERO;
+        Self {
+            connection: Connection::server(engine_config(), sasl::mechanisms(), now),
+            head: Head::new(Arc::clone(shared), None, 5671, signals),
+            now,
+            closed: None,
+        }
+    }
+
+    /// As if the client had put the token.
+    fn put(&mut self, hub: &Hub, token: &str) {
+        let grant = hub.authenticate(token).unwrap();
+        self.head.access.put(grant).unwrap();
+    }
+
+    /// Takes bytes in and returns what is to be written; all that one wake-up does.
+    fn take(&mut self, bytes: &[u8]) -> bytes::BytesMut {
+        self.connection.input().extend_from_slice(bytes);
+        self.connection.received(self.now);
+        self.handle_events();
+        self.head.on_batch_end(&mut self.connection, self.now);
+        self.handle_events();
+        self.connection.poll_output().split()
+    }
+
+    fn handle_events(&mut self) {
+        while let Some(event) = self.connection.poll_event(self.now) {
+            if let Event::Closed(closed) = &event {
+                self.closed = Some(closed.clone());
+            }
+            self.head.on_event(&mut self.connection, event, self.now);
+        }
+    }
+}
+
+/// Both ends, joined.
+struct Pair {
+    client: Connection,
+    events: Vec<Event>,
+    end: End,
+}
+
+impl Pair {
+    fn new(shared: &Arc<Shared>) -> Self {
+        let config = Config {
+            hostname: Some(HUB.into()),
+            ..Config::default()
+        };
+        let mut pair = Self {
+            client: Connection::client(config, None, Duration::ZERO),
+            events: Vec::new(),
+            end: End::new(shared),
+        };
+        pair.run();
+        pair
+    }
+
+    /// Until neither end has anything to say.
+    fn run(&mut self) {
+        loop {
+            let sent = self.client.poll_output().split();
+            let answered = self.end.take(&sent);
+            self.client.input().extend_from_slice(&answered);
+            self.client.received(self.end.now);
+            while let Some(event) = self.client.poll_event(self.end.now) {
+                self.events.push(event);
+            }
+            if sent.is_empty() && answered.is_empty() {
+                return;
+            }
+        }
+    }
+}
