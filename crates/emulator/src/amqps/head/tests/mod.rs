@@ -2,6 +2,7 @@
 
 mod expiry;
 mod mutations;
+mod replaced;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::log::{LogLimits, TelemetryLog};
 use crate::model::device::{DeviceSpec, Fresh};
 use crate::model::groups::ConsumerGroups;
 use crate::model::policy::Policies;
-use crate::model::registry::Registry;
+use crate::model::registry::{Change, Registry};
 
 const HUB: &str = "hub.localtest";
 
@@ -32,14 +33,7 @@ fn key(byte: u8) -> SymmetricKey {
 fn hub(devices: &[&str]) -> Arc<Hub> {
     let mut registry = Registry::default();
     for id in devices {
-        let fresh = Fresh {
-            generation_id: "1".into(),
-            etag: "1".into(),
-            primary: key(2),
-            secondary: key(3),
-        };
-        let spec = DeviceSpec::new(DeviceId::parse(id).unwrap());
-        registry.create(spec, fresh, 0).unwrap();
+        create(&mut registry, id, "1");
     }
     Arc::new(Hub::new(Parts {
         host: HostName::parse(HUB).unwrap(),
@@ -50,6 +44,17 @@ fn hub(devices: &[&str]) -> Arc<Hub> {
         store: None,
         log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
     }))
+}
+
+fn create(registry: &mut Registry, id: &str, generation_id: &str) -> Change {
+    let fresh = Fresh {
+        generation_id: generation_id.into(),
+        etag: "1".into(),
+        primary: key(2),
+        secondary: key(3),
+    };
+    let spec = DeviceSpec::new(DeviceId::parse(id).unwrap());
+    Change::Put(registry.create(spec, fresh, 0).unwrap().device)
 }
 
 fn shared(hub: &Arc<Hub>) -> Arc<Shared> {
