@@ -21,6 +21,11 @@ pub const SLOW_STEP: Duration = Duration::from_secs(300);
 /// … and never longer than this.
 pub const SLOW_WAIT_MAX: Duration = Duration::from_secs(1800);
 
+/// A device that its hub refused, where there is no DPS to ask, is tried again after at least this …
+pub const REFUSED_WAIT_MIN: Duration = Duration::from_secs(600);
+/// … and less than this, unless a request asks for it.
+pub const REFUSED_WAIT_MAX: Duration = Duration::from_secs(1800);
+
 /// A connection that stood that long ends a series of failures; shorter ones belong to it.
 pub const STABLE_AFTER: Duration = Duration::from_secs(60);
 /// A connection that stood that long makes earlier thefts forgotten.

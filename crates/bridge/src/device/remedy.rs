@@ -7,7 +7,9 @@ use drawspan_hub::{Failure, Remedy};
 
 use super::trouble::RETRYING;
 use super::{Device, Effects, State, Why};
-use crate::limits::{ASKED_WAIT_SPREAD_PERCENT, MIDNIGHT_SPREAD};
+use crate::limits::{
+    ASKED_WAIT_SPREAD_PERCENT, MIDNIGHT_SPREAD, REFUSED_WAIT_MAX, REFUSED_WAIT_MIN,
+};
 use crate::time::{Jitter, Now, seconds_to_midnight};
 
 impl Device {
@@ -43,14 +45,26 @@ impl Device {
                 self.show(RETRYING)
             }
             Remedy::Reauthenticate | Remedy::Reprovision => {
-                self.ask_dps();
-                self.retry(failure, now, jitter)
+                if self.ask_dps() {
+                    self.retry(failure, now, jitter)
+                } else {
+                    self.refused(failure, now, jitter)
+                }
             }
         }
     }
 
     fn retry(&mut self, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
         self.schedule(failure, now, jitter);
+        self.show(self.trouble.status(failure, now.monotonic))
+    }
+
+    /// The hub has answered, and there is nobody else to ask: trying again soon would give the same answer, at the cost of
+    /// devices that can connect. A request tries again, within its own interval.
+    fn refused(&mut self, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
+        self.trouble.count(failure, now.monotonic);
+        let wait = jitter.between(REFUSED_WAIT_MIN, REFUSED_WAIT_MAX);
+        self.wait(now.monotonic + wait, failure.into(), false);
         self.show(self.trouble.status(failure, now.monotonic))
     }
 
@@ -83,10 +97,12 @@ impl Device {
         self.state = State::Waiting { until, why, firm };
     }
 
-    /// Where there is no DPS, the known hub is tried on.
-    const fn ask_dps(&mut self) {
-        if self.assignment.ask() {
+    /// False where there is no DPS: the known hub is tried on.
+    const fn ask_dps(&mut self) -> bool {
+        let asked = self.assignment.ask();
+        if asked {
             self.trouble.forget_refusals();
         }
+        asked
     }
 }

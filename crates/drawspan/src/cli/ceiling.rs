@@ -43,7 +43,7 @@ pub(super) fn run(args: &CeilingArgs) -> ExitCode {
     let (Some(address), []) = (address, mistakes.lines()) else {
         return misused(&mistakes);
     };
-    log::start("info");
+    let _log = log::start("info");
     let api_keys = ApiKeys::new([args.api_key.as_str()]);
     block_on(async move {
         files::allow_many();

@@ -66,7 +66,7 @@ pub(super) fn run(args: &DevArgs) -> ExitCode {
         Err(mistakes) => return misused(&mistakes),
     };
     // What arrives is printed; of the rest only trouble matters here.
-    log::start("warn");
+    let _log = log::start("warn");
     block_on(async move {
         match dev(plan).await {
             Ok(()) => ExitCode::SUCCESS,

@@ -8,7 +8,7 @@ use super::{block_on, failed, files, log};
 use crate::config::EXIT_USAGE;
 
 pub(super) fn run(args: EmulatorArgs) -> ExitCode {
-    log::start("info");
+    let _log = log::start("info");
     block_on(async move {
         files::allow_many();
         match cli::run(args).await {

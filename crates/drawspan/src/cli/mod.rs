@@ -77,13 +77,21 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What is left of background work gets this long at the end.
+const SHUTDOWN: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Runs `work` on a runtime with a thread per core.
 fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
     {
-        Ok(runtime) => runtime.block_on(work),
+        Ok(runtime) => {
+            let code = runtime.block_on(work);
+            // What still waits for a terminal that does not read is not waited for.
+            runtime.shutdown_timeout(SHUTDOWN);
+            code
+        }
         Err(error) => failed(format_args!("cannot start: {error}")),
     }
 }

@@ -24,7 +24,7 @@ pub(super) const EXAMPLES: &str = r"Examples:
 pub(super) fn run(args: &ServeArgs) -> ExitCode {
     match args.check() {
         Ok(config) => {
-            log::start("info");
+            let _log = log::start("info");
             block_on(serve(config))
         }
         Err(mistakes) => misused(&mistakes),
@@ -51,6 +51,9 @@ async fn serve(config: Config) -> ExitCode {
         config.hub.host
     );
     println!("ready");
-    server::serve(listener, api, signals::shutdown(), config.request_timeout).await;
-    ExitCode::SUCCESS
+    let served = server::serve(listener, api, signals::shutdown(), config.request_timeout);
+    tokio::select! {
+        () = served => ExitCode::SUCCESS,
+        () = signals::second() => failed("ended at once, as asked twice; requests under way were cut off"),
+    }
 }

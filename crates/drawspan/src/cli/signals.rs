@@ -10,6 +10,12 @@ pub(super) async fn shutdown() {
     }
 }
 
+/// Resolves when the process is asked a second time.
+pub(super) async fn second() {
+    shutdown().await;
+    shutdown().await;
+}
+
 async fn interrupted() {
     if signal::ctrl_c().await.is_err() {
         // No way to be told: only SIGTERM and SIGKILL are left.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
-use axum::http::{HeaderMap, Request};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use axum::http::{HeaderMap, HeaderValue, Request};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
@@ -24,6 +24,13 @@ pub(super) async fn read_json(request: Request<Body>, deadline: Instant) -> Resu
         return Err(Problem::new(
             Kind::UnsupportedMediaType,
             "The content type must be application/json, text/json or application/*+json, in UTF-8.",
+        ));
+    }
+    if is_encoded(request.headers()) {
+        discard(request).await;
+        return Err(Problem::new(
+            Kind::UnsupportedMediaType,
+            "The body must come without content-encoding (compression).",
         ));
     }
     if announced(request.headers()).is_some_and(|length| length > MAX_BODY_BYTES as u64) {
@@ -110,6 +117,14 @@ fn too_large() -> Problem {
         Kind::TooLarge,
         format!("The request body is over {MAX_BODY_BYTES} bytes."),
     )
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|value| !plain(value))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -116,7 +116,9 @@ async fn connection(stream: TcpStream, api: Api, watcher: Watcher) {
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(HEAD_TIMEOUT_MS))
-        .max_buf_size(MAX_HEAD_BYTES);
+        .max_buf_size(MAX_HEAD_BYTES)
+        // A caller that has said all it wants to say still waits for the answer.
+        .half_close(true);
     // A connection ends for many reasons that are all the caller's business: it went, idled, or spoke no HTTP.
     let _ = watcher
         .watch(builder.serve_connection(TokioIo::new(stream), service))

@@ -13,7 +13,7 @@ use drawspan_amqp::value::{Map, Value};
 use drawspan_hub::UtcTime;
 use drawspan_hub::telemetry::COMPONENT_ANNOTATION;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 
 pub use paint::{Colour, Paint};
 
@@ -66,8 +66,10 @@ async fn follow(hub: &Hub, partition: u16, from: u64, paint: Paint) -> Result<()
             .iter()
             .map(|record| line(record, paint) + "\n")
             .collect();
+        // On a thread of its own: a terminal that is stopped stops what is shown, and nothing else.
+        let shown = spawn_blocking(move || io::stdout().lock().write_all(lines.as_bytes()));
         // Nobody reads the terminal any more: then nothing need be shown.
-        if io::stdout().lock().write_all(lines.as_bytes()).is_err() {
+        if !matches!(shown.await, Ok(Ok(()))) {
             return Ok(());
         }
     }

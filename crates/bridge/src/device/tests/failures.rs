@@ -1,6 +1,7 @@
 //! What comes of failures.
 
 use super::*;
+use crate::limits::REFUSED_WAIT_MIN;
 
 #[test]
 fn failures_are_retried_quickly_then_slowly_for_ever() {
@@ -79,6 +80,18 @@ fn a_request_cuts_a_wait_short_once_a_minute() {
     assert_eq!(request(&mut life), []);
     life.later(1);
     assert_eq!(request(&mut life), [life.asks_permit()]);
+}
+
+#[test]
+fn a_refusal_that_nobody_else_can_mend_is_not_asked_for_again_by_itself() {
+    for kind in [FailureKind::DeviceNotFound, FailureKind::DeviceDisabled] {
+        let mut life = Life::connecting();
+        life.open_failed(kind);
+        let State::Waiting { until, firm, .. } = life.device.state() else {
+            panic!("{:?}", life.device.state());
+        };
+        assert!(until >= life.now + REFUSED_WAIT_MIN && !firm, "{until:?}");
+    }
 }
 
 #[test]

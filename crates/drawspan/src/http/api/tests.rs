@@ -235,6 +235,15 @@ async fn bodies_that_are_not_json_are_415() {
         "unsupported-media-type",
     )
     .await;
+    let packed = with_key()
+        .header("content-type", "application/json")
+        .header("content-encoding", "gzip");
+    check_bad(
+        packed.body(GOOD.into()).unwrap(),
+        415,
+        "unsupported-media-type",
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -27,7 +27,17 @@ impl Fleet {
     pub(super) fn carry_out(&mut self, index: u32, effects: Effects, now: Duration) {
         for effect in effects {
             match effect {
-                Effect::RequestPermit { epoch } => self.queue.push_back((index, epoch)),
+                Effect::RequestPermit { epoch } => {
+                    let waited_for = self
+                        .entry(index)
+                        .is_some_and(|entry| !entry.waiters.is_empty());
+                    let queue = if waited_for {
+                        &mut self.asked
+                    } else {
+                        &mut self.queue
+                    };
+                    queue.push_back((index, epoch));
+                }
                 Effect::ReturnPermit { .. } => self.governor.give_back(now),
                 Effect::Open { epoch, how } => self.open(index, epoch, how),
                 Effect::Close { epoch } => self.close(index, epoch),

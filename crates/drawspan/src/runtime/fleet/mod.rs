@@ -26,8 +26,14 @@ pub(super) struct Fleet {
     free: Vec<u32>,
     by_id: HashMap<DeviceId, u32>,
     timers: Timers,
-    /// Devices that ask for a permit, in turn.
+    /// Devices that ask for a permit and that a caller waits for, in turn.
+    asked: VecDeque<(u32, Epoch)>,
+    /// Other devices that ask for a permit, in turn.
     queue: VecDeque<(u32, Epoch)>,
+    /// Permits given so far.
+    permits: u64,
+    /// No warning of a connection that ended before that.
+    next_warning: Duration,
     /// When the governor wants to be asked again.
     permit_at: Option<Duration>,
     governor: Governor,
@@ -52,7 +58,10 @@ impl Fleet {
             free: Vec::new(),
             by_id: HashMap::new(),
             timers: Timers::default(),
+            asked: VecDeque::new(),
             queue: VecDeque::new(),
+            permits: 0,
+            next_warning: Duration::ZERO,
             permit_at: None,
             governor: Governor::new(pace),
             directory,
@@ -170,18 +179,31 @@ impl Fleet {
             return;
         }
         self.permit_at = None;
-        while let Some((index, epoch)) = self.queue.front().copied() {
+        while !self.asked.is_empty() || !self.queue.is_empty() {
             if let Err(wait) = self.governor.take(now) {
                 self.permit_at = Some(now + wait);
                 return;
             }
-            self.queue.pop_front();
+            let Some((index, epoch)) = self.next_in_turn() else {
+                return;
+            };
             if self.entry(index).is_some() {
                 self.feed(index, Input::Permit { epoch });
             } else {
                 self.governor.give_back(now);
             }
         }
+    }
+
+    /// Callers come first, but every fourth permit is for those who come back by themselves.
+    fn next_in_turn(&mut self) -> Option<(u32, Epoch)> {
+        self.permits += 1;
+        let (first, second) = if self.permits.is_multiple_of(4) {
+            (&mut self.queue, &mut self.asked)
+        } else {
+            (&mut self.asked, &mut self.queue)
+        };
+        first.pop_front().or_else(|| second.pop_front())
     }
 
     pub(super) fn index_of(&mut self, id: DeviceId) -> Option<u32> {

@@ -13,6 +13,9 @@ use super::{Fleet, is_final};
 use crate::runtime::directory::Route;
 use crate::runtime::entry::Entry;
 
+/// Least time between two warnings of connections that ended.
+const WARNING_INTERVAL: Duration = Duration::from_secs(1);
+
 impl Fleet {
     pub(super) fn opened(&mut self, owner: Owner, session: DeviceSession, now: Duration) {
         let Some(attempt) = self.attempt(owner) else {
@@ -63,6 +66,10 @@ impl Fleet {
         match failure.map(|failure| failure.kind) {
             Some(FailureKind::Unauthorized) => self.refused_credentials(owner.index, now),
             Some(FailureKind::Throttled) => self.governor.throttled(now),
+            // The hub kept up: it answered.
+            Some(FailureKind::DeviceNotFound | FailureKind::DeviceDisabled) => {
+                self.governor.accepted(now);
+            }
             _ => {}
         }
         self.feed(owner.index, input(attempt.epoch));
@@ -87,9 +94,8 @@ impl Fleet {
             .zip(&self.entries)
             .filter_map(|(index, entry)| Some((index, on_it(entry.as_ref()?)?)))
             .collect();
-        // A hub that cannot be reached was told already, and there was no connection.
-        if failure.kind != FailureKind::HubUnreachable && !lost.is_empty() {
-            tracing::warn!(hub = %self.config.host, devices = lost.len(), reason = %failure.message, "a connection is gone");
+        if !lost.is_empty() {
+            self.warn_of_connection(lost.len(), failure, now);
         }
         if failure.kind == FailureKind::Unauthorized {
             // The token was for all of them.
@@ -115,6 +121,16 @@ impl Fleet {
         }
         // The connection may have been the probe: whoever is next is due as the governor says.
         self.permit_at = None;
+    }
+
+    /// Once a second at most: with a wrong key every attempt ends like this.
+    fn warn_of_connection(&mut self, devices: usize, failure: &Failure, now: Duration) {
+        // A hub that cannot be reached was told already, and there was no connection.
+        if failure.kind == FailureKind::HubUnreachable || now < self.next_warning {
+            return;
+        }
+        self.next_warning = now + WARNING_INTERVAL;
+        tracing::warn!(hub = %self.config.host, devices, reason = %failure, "a connection ended");
     }
 
     pub(super) fn refused_credentials(&mut self, index: u32, now: Duration) {

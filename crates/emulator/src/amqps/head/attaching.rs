@@ -41,7 +41,7 @@ impl Head {
                 connection.accept(id, options)
             }
             Err(error) => {
-                tracing::info!(hub = %hub.host(), condition = error.condition.as_str(), "a link was refused");
+                tracing::debug!(hub = %hub.host(), condition = error.condition.as_str(), "a link was refused");
                 connection.refuse(id, error)
             }
         };
