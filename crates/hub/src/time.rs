@@ -46,10 +46,14 @@ impl UtcTime {
             Ok(time) => time.assume_utc(),
             Err(_) => OffsetDateTime::parse(text, OFFSET).map_err(|_| InvalidTime)?,
         };
-        Ok(Self(
-            time.checked_to_offset(time::UtcOffset::UTC)
-                .ok_or(InvalidTime)?,
-        ))
+        let time = time
+            .checked_to_offset(time::UtcOffset::UTC)
+            .ok_or(InvalidTime)?;
+        // .NET, and with it the wire, knows the years 1 to 9999 only.
+        if !(1..=9999).contains(&time.year()) {
+            return Err(InvalidTime);
+        }
+        Ok(Self(time))
     }
 
     /// From milliseconds since 1970; what lies beyond the years 1 to 9999 becomes 1970.
@@ -121,6 +125,8 @@ mod tests {
             "2026-11-22T10:20:30 Z",
             "2026-11-22T10:20:30+99:00",
             "9999-12-31T23:59:59-01:00",
+            "0000-01-01T00:00:00+14:00",
+            "0001-01-01T00:00:00+01:00",
             "2026-11-22T10:20:30.00000000000000000000000000000000000000000Z",
         ] {
             assert_eq!(UtcTime::parse(text), Err(InvalidTime), "{text}");
