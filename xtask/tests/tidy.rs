@@ -84,7 +84,7 @@ fn no_file_names_a_place_on_somebodys_machine() {
     let mut found = Vec::new();
     for (name, text) in files() {
         for (number, line) in text.lines().enumerate() {
-            // A route such as GET x/root/… is no place: the slash must begin a path.
+            // A route with such a word in its middle is no place: the slash must begin a path.
             let begins = |at: usize| {
                 !line[..at].ends_with(|before: char| {
                     before.is_alphanumeric() || before == '.' || before == '}'

@@ -80,7 +80,7 @@ impl Bridge {
                 None => self
                     .connect(device, not, deadline)
                     .await
-                    .map_err(|error| self.no_route(error, fate))?,
+                    .map_err(|error| self.no_route(error))?,
             };
             let now = self.clock.now();
             found.used(now);
@@ -97,7 +97,7 @@ impl Bridge {
                         retry_after_s: RETRY_AFTER_S,
                     });
                 }
-                Err(SendFailure::NotSent) => return Err(self.too_late(fate)),
+                Err(SendFailure::NotSent) => return Err(self.too_late()),
                 Err(SendFailure::Stale) => not = Some(found.serial),
                 Err(SendFailure::Unsettled) => {
                     fate.unknown = true;
@@ -116,28 +116,24 @@ impl Bridge {
                 }
             }
             if Instant::now() >= deadline {
-                return Err(self.too_late(fate));
+                return Err(self.too_late());
             }
         }
     }
 
-    fn no_route(&self, error: NoRoute, fate: &Fate) -> SendError {
+    fn no_route(&self, error: NoRoute) -> SendError {
         match error {
-            // What was sent before may have arrived: a refusal now says nothing about it.
-            _ if fate.unknown => SendError::FateUnknown,
             NoRoute::Refused(failure) => refused(failure),
             NoRoute::Full => SendError::QueueFull {
                 retry_after_s: RETRY_AFTER_S,
             },
             NoRoute::Stopped => SendError::NotReady,
-            NoRoute::TimedOut => self.too_late(fate),
+            NoRoute::TimedOut => self.too_late(),
         }
     }
 
-    fn too_late(&self, fate: &Fate) -> SendError {
-        if fate.unknown {
-            SendError::FateUnknown
-        } else if self.hub_down.load(Ordering::Relaxed) {
+    fn too_late(&self) -> SendError {
+        if self.hub_down.load(Ordering::Relaxed) {
             SendError::HubUnreachable {
                 retry_after_s: RETRY_AFTER_S,
             }
@@ -151,6 +147,17 @@ impl Bridge {
 #[derive(Debug, Default)]
 struct Fate {
     unknown: bool,
+}
+
+impl Fate {
+    /// What is told when the last attempt failed: what an earlier one sent may have arrived, whatever came after it.
+    fn tell(&self, error: SendError) -> SendError {
+        if self.unknown {
+            SendError::FateUnknown
+        } else {
+            error
+        }
+    }
 }
 
 enum NoRoute {
@@ -170,7 +177,8 @@ impl Devices for Bridge {
         message.check_size().map_err(|_| SendError::TooLarge)?;
         let encoded = message::encode(&message);
         let mut fate = Fate::default();
-        self.send_until(&device, encoded, deadline, &mut fate).await
+        let sent = self.send_until(&device, encoded, deadline, &mut fate).await;
+        sent.map_err(|error| fate.tell(error))
     }
 }
 
@@ -192,5 +200,30 @@ fn refused(failure: Failure) -> SendError {
             retry_after_s: RETRY_AFTER_S,
         },
         _ => SendError::Refused(failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_sent_is_never_said_after_something_was() {
+        let errors = [
+            SendError::QueueFull { retry_after_s: 5 },
+            SendError::HubUnreachable { retry_after_s: 5 },
+            SendError::NotWritten,
+            SendError::NotReady,
+            SendError::Refused(Failure::local(
+                FailureKind::DeviceNotFound,
+                "gone meanwhile",
+            )),
+        ];
+        for error in errors {
+            let never = Fate { unknown: false };
+            let perhaps = Fate { unknown: true };
+            assert_eq!(never.tell(error.clone()), error);
+            assert_eq!(perhaps.tell(error), SendError::FateUnknown);
+        }
     }
 }
