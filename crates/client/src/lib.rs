@@ -2,15 +2,18 @@
 //!
 //! * [`HubConnection`]: one AMQP connection in one task. Devices are opened on it, each with a session of its own; it
 //!   tells what happens to them through a [`StatusBoard`]. It never retries: whoever opened a device decides.
+//! * [`Credentials`]: who signs, with keys that can be exchanged under way.
 //! * [`Packing`]: which connection takes the next device. Pure.
 //! * [`encode`](message::encode): a telemetry message as the hub's own clients write it.
 
 mod board;
 mod connection;
+pub mod credentials;
 pub mod limits;
 pub mod message;
 mod packing;
 
 pub use board::{Owner, Status, StatusBoard};
 pub use connection::{ConnectionConfig, DeviceSession, HubConnection, Policy, Send, SendFailure};
+pub use credentials::{Credentials, KeyPair, Keys, ListedDevice, WhichKey};
 pub use packing::{ConnectionKey, Packing};

@@ -27,6 +27,12 @@ pub fn device_resource(host: &HostName, device: &DeviceId, module: Option<&Modul
     })
 }
 
+/// The resource of a registration at DPS, encoded as a whole.
+#[must_use]
+pub fn registration_resource(id_scope: &str, registration: &str) -> String {
+    encode_component(&format!("{id_scope}/registrations/{registration}"))
+}
+
 /// Makes a token. `resource` is taken as it shall appear in `sr`; `policy` becomes `skn`.
 #[must_use]
 pub fn sign(

@@ -1,0 +1,268 @@
+//! Who signs the tokens.
+//!
+//! Keys are held here and nowhere else: what they sign is made when it is needed, since a signature costs less than a
+//! microsecond. They can be replaced while devices are connected; whichever token is made next is signed by the new ones.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use drawspan_hub::{DeviceId, HostName, SymmetricKey, sas};
+
+/// Policy name of tokens for DPS.
+const REGISTRATION_POLICY: &str = "registration";
+
+/// One of the two keys that every identity has, so that one can be exchanged while the other is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum WhichKey {
+    /// The first one.
+    #[default]
+    Primary,
+    /// The second one; where there is none, the first one.
+    Secondary,
+}
+
+/// A key, and perhaps a second one.
+#[derive(Debug, Clone)]
+pub struct KeyPair {
+    /// Used first.
+    pub primary: SymmetricKey,
+    /// Used when the first one is refused.
+    pub secondary: Option<SymmetricKey>,
+}
+
+/// The keys of a fleet.
+#[derive(Debug, Clone)]
+pub enum Keys {
+    /// Of a shared access policy of the hub that may connect devices: one token serves a whole connection.
+    Policy {
+        /// Its name, such as `device`.
+        name: String,
+        /// Its keys.
+        keys: KeyPair,
+    },
+    /// Of a DPS enrollment group: each device's own key is derived from them.
+    Group(KeyPair),
+    /// Each device's own. A device that is not listed cannot connect.
+    Explicit(HashMap<DeviceId, ListedDevice>),
+}
+
+/// A device that is listed with its hub and keys.
+#[derive(Debug, Clone)]
+pub struct ListedDevice {
+    /// Its hub.
+    pub hub: HostName,
+    /// Its keys at that hub.
+    pub keys: KeyPair,
+}
+
+/// Signs tokens. Shared by all connections of a fleet.
+#[derive(Debug)]
+pub struct Credentials {
+    keys: RwLock<Keys>,
+    per_device: bool,
+}
+
+/// The new keys are of another kind than those in use: connections were made for the latter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "keys of another kind need a restart: a policy's and devices' own cannot be exchanged for each other"
+)]
+pub struct OtherKind;
+
+impl KeyPair {
+    /// One key only.
+    #[must_use]
+    pub const fn single(primary: SymmetricKey) -> Self {
+        Self {
+            primary,
+            secondary: None,
+        }
+    }
+
+    fn get(&self, which: WhichKey) -> &SymmetricKey {
+        match (which, &self.secondary) {
+            (WhichKey::Secondary, Some(secondary)) => secondary,
+            _ => &self.primary,
+        }
+    }
+}
+
+impl Keys {
+    const fn is_per_device(&self) -> bool {
+        !matches!(self, Self::Policy { .. })
+    }
+}
+
+impl Credentials {
+    /// With these keys.
+    #[must_use]
+    pub fn new(keys: Keys) -> Self {
+        Self {
+            per_device: keys.is_per_device(),
+            keys: RwLock::new(keys),
+        }
+    }
+
+    /// Takes other keys from now on. Nothing that is connected is disturbed.
+    ///
+    /// # Errors
+    /// When a policy's keys would take the place of devices' own, or the other way round.
+    pub fn replace(&self, keys: Keys) -> Result<(), OtherKind> {
+        if keys.is_per_device() != self.per_device {
+            return Err(OtherKind);
+        }
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(())
+    }
+
+    /// Whether each device needs a token of its own; otherwise one serves a whole connection.
+    #[must_use]
+    pub const fn is_per_device(&self) -> bool {
+        self.per_device
+    }
+
+    /// The hub of a device that is listed with one.
+    #[must_use]
+    pub fn listed_hub(&self, device: &DeviceId) -> Option<HostName> {
+        match &*self.read() {
+            Keys::Explicit(devices) => devices.get(device).map(|listed| listed.hub.clone()),
+            Keys::Policy { .. } | Keys::Group(_) => None,
+        }
+    }
+
+    /// A token that covers the whole hub; `None` unless these are a policy's keys.
+    #[must_use]
+    pub fn policy_token(
+        &self,
+        host: &HostName,
+        which: WhichKey,
+        expiry_unix_s: u64,
+    ) -> Option<String> {
+        match &*self.read() {
+            Keys::Policy { name, keys } => Some(sas::sign(
+                host.as_str(),
+                keys.get(which),
+                expiry_unix_s,
+                Some(name),
+            )),
+            Keys::Group(_) | Keys::Explicit(_) => None,
+        }
+    }
+
+    /// A token for one device at its hub; `None` when there is no key for it.
+    #[must_use]
+    pub fn device_token(
+        &self,
+        host: &HostName,
+        device: &DeviceId,
+        which: WhichKey,
+        expiry_unix_s: u64,
+    ) -> Option<String> {
+        let key = self.device_key(device, which)?;
+        let resource = sas::device_resource(host, device, None);
+        Some(sas::sign(&resource, &key, expiry_unix_s, None))
+    }
+
+    /// A token for registering a device at DPS; `None` when there is no key for it.
+    #[must_use]
+    pub fn registration_token(
+        &self,
+        id_scope: &str,
+        registration: &DeviceId,
+        which: WhichKey,
+        expiry_unix_s: u64,
+    ) -> Option<String> {
+        let key = self.device_key(registration, which)?;
+        let resource = sas::registration_resource(id_scope, registration.as_str());
+        Some(sas::sign(
+            &resource,
+            &key,
+            expiry_unix_s,
+            Some(REGISTRATION_POLICY),
+        ))
+    }
+
+    fn device_key(&self, device: &DeviceId, which: WhichKey) -> Option<SymmetricKey> {
+        match &*self.read() {
+            Keys::Policy { .. } => None,
+            Keys::Group(keys) => Some(keys.get(which).derive(device.as_str())),
+            Keys::Explicit(devices) => {
+                let listed = devices.get(device)?;
+                Some(listed.keys.get(which).clone())
+            }
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Keys> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use drawspan_hub::sas::Token;
+
+    const GROUP: &str =
+        "8isrFI1sGsIlvvFSSFRiMfCNzv21fjbE/+ah/lSh3lF8e2YG1Te7w1KpZhJFFXJrqYKi9yegxkqIChbqOS9Egw==";
+    const DERIVED: &str = "Jsm0lyGpjaVYVP2g3FnmnmG9dI/9qU24wNoykUmermc=";
+
+    fn key(text: &str) -> SymmetricKey {
+        SymmetricKey::from_base64(text).unwrap()
+    }
+
+    fn group() -> Credentials {
+        Credentials::new(Keys::Group(KeyPair::single(key(GROUP))))
+    }
+
+    #[test]
+    fn a_group_signs_with_the_key_derived_for_the_device() {
+        let host = HostName::parse("hub.example").unwrap();
+        let device = DeviceId::parse("sn-007-888-abc-mac-a1-b2-c3-d4-e5-f6").unwrap();
+        for which in [WhichKey::Primary, WhichKey::Secondary] {
+            let token = group().device_token(&host, &device, which, 2_000_000_000);
+            let token = Token::parse(&token.unwrap()).unwrap();
+            assert!(token.signed_by(&key(DERIVED)));
+            let token = group().registration_token("0ne000", &device, which, 2_000_000_000);
+            let token = Token::parse(&token.unwrap()).unwrap();
+            assert!(token.signed_by(&key(DERIVED)));
+            assert_eq!(
+                token.resource(),
+                "0ne000/registrations/sn-007-888-abc-mac-a1-b2-c3-d4-e5-f6"
+            );
+            assert_eq!(token.policy(), Some("registration"));
+        }
+        assert_eq!(group().policy_token(&host, WhichKey::Primary, 1), None);
+    }
+
+    #[test]
+    fn replaced_keys_sign_what_comes_next_and_the_kind_stays() {
+        let host = HostName::parse("hub.example").unwrap();
+        let device = DeviceId::parse("a").unwrap();
+        let credentials = group();
+        let other = KeyPair::single(key(DERIVED));
+        let listed = ListedDevice {
+            hub: host.clone(),
+            keys: other.clone(),
+        };
+        let explicit = Keys::Explicit([(device.clone(), listed)].into());
+        assert_eq!(credentials.replace(explicit), Ok(()));
+        let token = credentials.device_token(&host, &device, WhichKey::Primary, 1);
+        assert!(
+            Token::parse(&token.unwrap())
+                .unwrap()
+                .signed_by(&key(DERIVED))
+        );
+        assert_eq!(credentials.listed_hub(&device), Some(host.clone()));
+        let unknown = DeviceId::parse("b").unwrap();
+        assert_eq!(
+            credentials.device_token(&host, &unknown, WhichKey::Primary, 1),
+            None
+        );
+        let policy = Keys::Policy {
+            name: "device".to_owned(),
+            keys: other,
+        };
+        assert_eq!(credentials.replace(policy), Err(OtherKind));
+    }
+}
