@@ -1,32 +1,90 @@
 //! What the HTTP side needs of the devices.
 
+use std::fmt;
 use std::future::Future;
 
-use drawspan_hub::DeviceId;
-use drawspan_hub::failure::Failure;
+use bytes::Bytes;
+use drawspan_hub::failure::{Failure, FailureKind};
 use drawspan_hub::telemetry::Telemetry;
+use drawspan_hub::{
+    ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode, HostName, InvalidId, UtcTime,
+};
 use tokio::time::Instant;
 
 /// The devices behind the HTTP side. Two implementors: the runtime, and the bench ceiling that answers at once.
+///
+/// Whatever takes a `deadline` resolves by then at the latest.
 pub trait Devices: Clone + Send + Sync + 'static {
     /// Sends one message under the device's own identity; `Ok` when the hub accepted it.
-    ///
-    /// Resolves by `deadline` at the latest.
     fn send(
         &self,
         device: DeviceId,
         message: Telemetry,
         deadline: Instant,
-    ) -> impl Future<Output = Result<(), SendError>> + Send;
+    ) -> impl Future<Output = Result<(), DeviceError>> + Send;
+
+    /// Reads the twin: a JSON object with the members `desired` and `reported`, as the hub sent it.
+    fn twin(
+        &self,
+        device: DeviceId,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Bytes, DeviceError>> + Send;
+
+    /// Changes reported properties. `patch` is a JSON object; `Ok` when the hub took it.
+    fn report(
+        &self,
+        device: DeviceId,
+        patch: Bytes,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<(), DeviceError>> + Send;
+
+    /// Registers the device at DPS, with its model if one is given, and remembers its hub. Where there is no DPS there is
+    /// nothing to do.
+    fn register(
+        &self,
+        device: DeviceId,
+        model_id: Option<String>,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<(), DeviceError>> + Send;
+
+    /// The public words for the device's connection; `None` if it never tried to connect.
+    fn connection_status(
+        &self,
+        device: DeviceId,
+    ) -> impl Future<
+        Output = Result<Option<(ConnectionStatus, ConnectionStatusReason)>, DeviceError>,
+    > + Send;
+
+    /// Reads again what is wanted of the device and, if its connection failed, tries once more. Does not wait for it.
+    ///
+    /// # Errors
+    /// When the order cannot be taken.
+    fn resync(&self, device: DeviceId) -> Result<(), DeviceError>;
+
+    /// What is known about the device's connection; `None` if nothing is.
+    fn diagnostics(
+        &self,
+        device: DeviceId,
+    ) -> impl Future<Output = Result<Option<Diagnostics>, DeviceError>> + Send;
+
+    /// Forgets the device: closes its connection, and removes it from the hub cache. The hub and DPS are not told.
+    fn forget(
+        &self,
+        device: DeviceId,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<(), DeviceError>> + Send;
+
+    /// Whether requests make sense now.
+    fn readiness(&self) -> Readiness;
 }
 
-/// Why a message was not accepted.
+/// Why something was not done for a device.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum SendError {
-    /// The hub answered, and said no.
+pub enum DeviceError {
+    /// The hub (or DPS) answered, and said no.
     #[error("the hub refused: {0}")]
     Refused(Failure),
-    /// The message is over the hub's limit.
+    /// The message or patch is over the hub's limit.
     #[error("the message is larger than the hub accepts")]
     TooLarge,
     /// The hub has too much to do for this device or for everybody.
@@ -41,8 +99,8 @@ pub enum SendError {
         /// When to try again, in seconds from now.
         retry_after_s: u64,
     },
-    /// Too many messages wait already.
-    #[error("too many messages wait for the hub, try again in {retry_after_s} s")]
+    /// Too many requests wait already.
+    #[error("too many requests wait, try again in {retry_after_s} s")]
     QueueFull {
         /// When to try again, in seconds from now.
         retry_after_s: u64,
@@ -50,10 +108,201 @@ pub enum SendError {
     /// This process is starting, or on its way out.
     #[error("not ready")]
     NotReady,
-    /// The deadline passed before the message was written: it is certainly not at the hub.
+    /// The deadline passed before anything was written: it is certainly not at the hub.
     #[error("not sent before the deadline")]
     NotWritten,
-    /// The message was written and the hub's answer did not come in time: it may or may not be at the hub.
+    /// It was written and the hub's answer did not come in time: it may or may not be at the hub.
     #[error("the hub did not answer in time")]
     FateUnknown,
+    /// The id is a device id, but not one under which DPS registers devices, and DPS is used.
+    #[error("not for DPS: {0}")]
+    IdNotForDps(InvalidId),
+    /// Devices are listed one by one, and this one is not among them.
+    #[error("the device is not listed")]
+    NotListed,
+}
+
+/// What an operator asks: why is this device (not) connected?
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnostics {
+    /// What the device is doing.
+    pub state: DeviceState,
+    /// Since when.
+    pub since: Option<UtcTime>,
+    /// The public words; `None` if it never tried to connect.
+    pub status: Option<(ConnectionStatus, ConnectionStatusReason)>,
+    /// Its hub, as far as known.
+    pub hub: Option<HostName>,
+    /// Its name at the hub, when DPS gave it another one than it has here.
+    pub assigned_device_id: Option<DeviceId>,
+    /// The last thing that went wrong.
+    pub last_failure: Option<LastFailure>,
+    /// Attempts that failed since the last good connection.
+    pub failures: u32,
+    /// When the next attempt is due, if one is.
+    pub next_attempt_at: Option<UtcTime>,
+    /// Whether it stays connected because of its subscriptions.
+    pub permanent: bool,
+    /// How long it stays connected because of its last use.
+    pub wanted_until: Option<UtcTime>,
+    /// The AMQP connection that it is on, by number.
+    pub connection: Option<u64>,
+    /// Which of the connection's tokens is the device's own; none where one token serves the whole connection.
+    pub token_slot: Option<u32>,
+    /// When that token ends.
+    pub token_expires_at: Option<UtcTime>,
+}
+
+/// What a device is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceState {
+    /// Not in memory; its hub is remembered.
+    Remembered,
+    /// Nothing: nothing wants it.
+    Idle,
+    /// Waiting for its turn to connect.
+    Queued,
+    /// Asking DPS for its hub.
+    Provisioning,
+    /// Opening.
+    Connecting,
+    /// Connected.
+    Connected,
+    /// Waiting for the next attempt.
+    Waiting,
+    /// Somebody else holds the device at the hub.
+    Yielded,
+    /// Closing, since nothing wants it any more.
+    Closing,
+}
+
+/// The last thing that went wrong with a device.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LastFailure {
+    /// The hub's own code, e.g. 401003.
+    pub code: Option<ErrorCode>,
+    /// What kind of failure it was.
+    pub kind: FailureKind,
+    /// Id by which the hub's operators find the case.
+    pub tracking_id: Option<String>,
+    /// What was said, one line.
+    pub message: String,
+    /// When.
+    pub at: UtcTime,
+}
+
+/// Whether requests make sense now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Readiness {
+    /// Whether to send requests here.
+    pub ready: bool,
+    /// What an operator should know; may hold something although requests make sense.
+    pub problems: Vec<Unready>,
+}
+
+/// What keeps requests, or some of them, from success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unready {
+    /// The process is starting.
+    Starting,
+    /// The process is on its way out.
+    Stopping,
+    /// No hub in use can be reached.
+    NoHubReachable,
+    /// One hub cannot be reached, others can.
+    HubUnreachable(HostName),
+    /// DPS cannot be reached, so devices whose hub is unknown cannot connect.
+    DpsUnreachable(HostName),
+    /// A hub refuses the credentials of many devices: the key or the clock is wrong.
+    CredentialsRefused(HostName),
+}
+
+impl Readiness {
+    /// All is well.
+    pub const READY: Self = Self {
+        ready: true,
+        problems: Vec::new(),
+    };
+
+    /// Ready unless one of the problems concerns every request.
+    #[must_use]
+    pub fn of(problems: Vec<Unready>) -> Self {
+        Self {
+            ready: !problems.iter().any(Unready::concerns_everybody),
+            problems,
+        }
+    }
+}
+
+impl Unready {
+    /// Whether no request can succeed. Part of a fleet that works is worth its requests.
+    const fn concerns_everybody(&self) -> bool {
+        match self {
+            Self::Starting | Self::Stopping | Self::NoHubReachable => true,
+            Self::HubUnreachable(_) | Self::DpsUnreachable(_) | Self::CredentialsRefused(_) => {
+                false
+            }
+        }
+    }
+}
+
+impl DeviceState {
+    /// The public word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Remembered => "remembered",
+            Self::Idle => "idle",
+            Self::Queued => "queued",
+            Self::Provisioning => "provisioning",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Waiting => "waiting",
+            Self::Yielded => "yielded",
+            Self::Closing => "closing",
+        }
+    }
+}
+
+impl fmt::Display for Unready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Starting => f.write_str("the bridge is starting"),
+            Self::Stopping => f.write_str("the bridge is stopping"),
+            Self::NoHubReachable => f.write_str("no hub can be reached"),
+            Self::HubUnreachable(hub) => write!(f, "hub {hub} cannot be reached"),
+            Self::DpsUnreachable(host) => write!(
+                f,
+                "DPS at {host} cannot be reached: devices whose hub is unknown cannot connect"
+            ),
+            Self::CredentialsRefused(hub) => write!(
+                f,
+                "hub {hub} refuses the credentials of many devices: the key or the clock is wrong"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn part_of_a_fleet_is_worth_its_requests() {
+        let hub = || HostName::parse("hub.example").unwrap();
+        let check = |problems: Vec<Unready>, ready| {
+            assert_eq!(Readiness::of(problems.clone()).ready, ready, "{problems:?}");
+        };
+        check(vec![], true);
+        check(vec![Unready::Starting], false);
+        check(vec![Unready::Stopping], false);
+        check(vec![Unready::NoHubReachable], false);
+        check(vec![Unready::HubUnreachable(hub())], true);
+        check(vec![Unready::DpsUnreachable(hub())], true);
+        check(vec![Unready::CredentialsRefused(hub())], true);
+        check(
+            vec![Unready::DpsUnreachable(hub()), Unready::Stopping],
+            false,
+        );
+    }
 }

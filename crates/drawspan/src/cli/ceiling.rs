@@ -3,25 +3,68 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use bytes::Bytes;
 use clap::Args;
-use drawspan_hub::{DeviceId, Telemetry};
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Telemetry};
 use tokio::time::Instant;
 
 use super::{block_on, failed, files, log, misused, signals};
 use crate::config::{Mistakes, connect, serve};
-use crate::devices::{Devices, SendError};
+use crate::devices::{DeviceError, Devices, Diagnostics, Readiness};
 use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
 use crate::http::server;
 use crate::limits::REQUEST_TIMEOUT_S;
 
-/// Devices that accept every message at once.
+/// Devices that accept everything at once, and of which nothing is known.
 #[derive(Debug, Clone, Copy)]
 pub struct AnswerAtOnce;
 
+const EMPTY_TWIN: &[u8] = br#"{"desired":{"$version":1},"reported":{"$version":1}}"#;
+
 impl Devices for AnswerAtOnce {
-    async fn send(&self, _: DeviceId, _: Telemetry, _: Instant) -> Result<(), SendError> {
+    async fn send(&self, _: DeviceId, _: Telemetry, _: Instant) -> Result<(), DeviceError> {
         Ok(())
+    }
+
+    async fn twin(&self, _: DeviceId, _: Instant) -> Result<Bytes, DeviceError> {
+        Ok(Bytes::from_static(EMPTY_TWIN))
+    }
+
+    async fn report(&self, _: DeviceId, _: Bytes, _: Instant) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    async fn register(
+        &self,
+        _: DeviceId,
+        _: Option<String>,
+        _: Instant,
+    ) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    async fn connection_status(
+        &self,
+        _: DeviceId,
+    ) -> Result<Option<(ConnectionStatus, ConnectionStatusReason)>, DeviceError> {
+        Ok(None)
+    }
+
+    fn resync(&self, _: DeviceId) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    async fn diagnostics(&self, _: DeviceId) -> Result<Option<Diagnostics>, DeviceError> {
+        Ok(None)
+    }
+
+    async fn forget(&self, _: DeviceId, _: Instant) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness::READY
     }
 }
 

@@ -10,6 +10,8 @@ pub mod server;
 
 mod body;
 mod envelope;
+#[cfg(test)]
+mod fake;
 mod path;
 mod refusal;
 mod telemetry;

@@ -20,6 +20,8 @@ pub enum Kind {
     BodyTimeout,
     /// There is no such route.
     NotFound,
+    /// There is no such device, or nothing is known of it.
+    UnknownDevice,
     /// The route exists, the method does not.
     MethodNotAllowed,
     /// The body is larger than the hub or this server takes.
@@ -55,6 +57,7 @@ impl Kind {
             Self::InvalidDeviceId => (S::BAD_REQUEST, "invalid-device-id", "Invalid device id"),
             Self::BodyTimeout => (S::REQUEST_TIMEOUT, "body-timeout", "Request body too slow"),
             Self::NotFound => (S::NOT_FOUND, "not-found", "No such route"),
+            Self::UnknownDevice => (S::NOT_FOUND, "unknown-device", "Unknown device"),
             Self::MethodNotAllowed => (
                 S::METHOD_NOT_ALLOWED,
                 "method-not-allowed",

@@ -4,31 +4,39 @@ use drawspan_hub::limits::THROTTLED_WAIT_MIN_S;
 use drawspan_hub::{Failure, FailureKind};
 
 use super::problem::{Kind, Problem};
-use crate::devices::SendError;
+use crate::devices::DeviceError;
 use crate::limits::RETRY_AFTER_S;
 
-impl From<SendError> for Problem {
-    fn from(error: SendError) -> Self {
+impl From<DeviceError> for Problem {
+    fn from(error: DeviceError) -> Self {
         match error {
-            SendError::Refused(failure) => refused(failure),
-            SendError::TooLarge => Self::new(Kind::TooLarge, "The message is larger than the hub accepts."),
-            SendError::Throttled { retry_after_s } => {
+            DeviceError::Refused(failure) => refused(failure),
+            DeviceError::TooLarge => Self::new(Kind::TooLarge, "The message is larger than the hub accepts."),
+            DeviceError::Throttled { retry_after_s } => {
                 Self::new(Kind::Throttled, "Too many messages for the hub; send again later.").retry_after(retry_after_s)
             }
-            SendError::HubUnreachable { retry_after_s } => {
+            DeviceError::HubUnreachable { retry_after_s } => {
                 Self::new(Kind::HubUnreachable, "The hub cannot be reached; nothing was sent.").retry_after(retry_after_s)
             }
-            SendError::QueueFull { retry_after_s } => {
+            DeviceError::QueueFull { retry_after_s } => {
                 Self::new(Kind::QueueFull, "Too many messages wait for the hub; nothing was sent.").retry_after(retry_after_s)
             }
-            SendError::NotReady => {
+            DeviceError::IdNotForDps(error) => Self::new(
+                Kind::InvalidDeviceId,
+                format!("The device id cannot be registered at DPS, through which devices find their hub: {error}."),
+            ),
+            DeviceError::NotListed => Self::new(
+                Kind::UnknownDevice,
+                "The device is not in the list of devices that this bridge was given.",
+            ),
+            DeviceError::NotReady => {
                 Self::new(Kind::NotReady, "The bridge is starting or stopping; nothing was sent.").retry_after(RETRY_AFTER_S)
             }
-            SendError::NotWritten => {
+            DeviceError::NotWritten => {
                 Self::new(Kind::NotSentInTime, "The message could not be sent in time; it is not at the hub.")
                     .retry_after(RETRY_AFTER_S)
             }
-            SendError::FateUnknown => Self::new(
+            DeviceError::FateUnknown => Self::new(
                 Kind::FateUnknown,
                 "The message was sent, and the hub did not answer in time; it may or may not have it. Sending it again may double it.",
             )

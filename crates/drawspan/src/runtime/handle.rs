@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use drawspan_client::{Send, SendFailure, message};
-use drawspan_hub::{DeviceId, Failure, FailureKind, Telemetry};
+use drawspan_hub::{
+    ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, FailureKind, Telemetry,
+};
 use drawspan_net::Clock;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -14,7 +17,7 @@ use super::RESEND_PAUSE;
 use super::directory::{Directory, Route};
 use super::entry::Waiter;
 use super::shard::Connect;
-use crate::devices::{Devices, SendError};
+use crate::devices::{DeviceError, Devices, Diagnostics, Readiness};
 use crate::limits::RETRY_AFTER_S;
 
 /// The devices' side. Cheap to clone; the last one gone ends it.
@@ -71,7 +74,7 @@ impl Bridge {
         encoded: bytes::Bytes,
         deadline: Instant,
         fate: &mut Fate,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), DeviceError> {
         let mut route = self.directory.get(device);
         let mut not = None;
         loop {
@@ -93,7 +96,7 @@ impl Bridge {
             match found.connection.send(send).await {
                 Ok(()) => return Ok(()),
                 Err(SendFailure::Full) => {
-                    return Err(SendError::QueueFull {
+                    return Err(DeviceError::QueueFull {
                         retry_after_s: RETRY_AFTER_S,
                     });
                 }
@@ -121,24 +124,24 @@ impl Bridge {
         }
     }
 
-    fn no_route(&self, error: NoRoute) -> SendError {
+    fn no_route(&self, error: NoRoute) -> DeviceError {
         match error {
             NoRoute::Refused(failure) => refused(failure),
-            NoRoute::Full => SendError::QueueFull {
+            NoRoute::Full => DeviceError::QueueFull {
                 retry_after_s: RETRY_AFTER_S,
             },
-            NoRoute::Stopped => SendError::NotReady,
+            NoRoute::Stopped => DeviceError::NotReady,
             NoRoute::TimedOut => self.too_late(),
         }
     }
 
-    fn too_late(&self) -> SendError {
+    fn too_late(&self) -> DeviceError {
         if self.hub_down.load(Ordering::Relaxed) {
-            SendError::HubUnreachable {
+            DeviceError::HubUnreachable {
                 retry_after_s: RETRY_AFTER_S,
             }
         } else {
-            SendError::NotWritten
+            DeviceError::NotWritten
         }
     }
 }
@@ -151,9 +154,9 @@ struct Fate {
 
 impl Fate {
     /// What is told when the last attempt failed: what an earlier one sent may have arrived, whatever came after it.
-    fn tell(&self, error: SendError) -> SendError {
+    fn tell(&self, error: DeviceError) -> DeviceError {
         if self.unknown {
-            SendError::FateUnknown
+            DeviceError::FateUnknown
         } else {
             error
         }
@@ -173,12 +176,52 @@ impl Devices for Bridge {
         device: DeviceId,
         message: Telemetry,
         deadline: Instant,
-    ) -> Result<(), SendError> {
-        message.check_size().map_err(|_| SendError::TooLarge)?;
+    ) -> Result<(), DeviceError> {
+        message.check_size().map_err(|_| DeviceError::TooLarge)?;
         let encoded = message::encode(&message);
         let mut fate = Fate::default();
         let sent = self.send_until(&device, encoded, deadline, &mut fate).await;
         sent.map_err(|error| fate.tell(error))
+    }
+
+    async fn twin(&self, _: DeviceId, _: Instant) -> Result<Bytes, DeviceError> {
+        Err(DeviceError::NotReady)
+    }
+
+    async fn report(&self, _: DeviceId, _: Bytes, _: Instant) -> Result<(), DeviceError> {
+        Err(DeviceError::NotReady)
+    }
+
+    async fn register(
+        &self,
+        _: DeviceId,
+        _: Option<String>,
+        _: Instant,
+    ) -> Result<(), DeviceError> {
+        Err(DeviceError::NotReady)
+    }
+
+    async fn connection_status(
+        &self,
+        _: DeviceId,
+    ) -> Result<Option<(ConnectionStatus, ConnectionStatusReason)>, DeviceError> {
+        Err(DeviceError::NotReady)
+    }
+
+    fn resync(&self, _: DeviceId) -> Result<(), DeviceError> {
+        Err(DeviceError::NotReady)
+    }
+
+    async fn diagnostics(&self, _: DeviceId) -> Result<Option<Diagnostics>, DeviceError> {
+        Err(DeviceError::NotReady)
+    }
+
+    async fn forget(&self, _: DeviceId, _: Instant) -> Result<(), DeviceError> {
+        Err(DeviceError::NotReady)
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness::READY
     }
 }
 
@@ -193,13 +236,13 @@ fn pause_before_resend(failure: &Failure) -> Option<Duration> {
     }
 }
 
-fn refused(failure: Failure) -> SendError {
+fn refused(failure: Failure) -> DeviceError {
     match failure.kind {
-        FailureKind::MessageTooLarge => SendError::TooLarge,
-        FailureKind::QueueFull if failure.code.is_none() => SendError::QueueFull {
+        FailureKind::MessageTooLarge => DeviceError::TooLarge,
+        FailureKind::QueueFull if failure.code.is_none() => DeviceError::QueueFull {
             retry_after_s: RETRY_AFTER_S,
         },
-        _ => SendError::Refused(failure),
+        _ => DeviceError::Refused(failure),
     }
 }
 
@@ -210,11 +253,11 @@ mod tests {
     #[test]
     fn nothing_sent_is_never_said_after_something_was() {
         let errors = [
-            SendError::QueueFull { retry_after_s: 5 },
-            SendError::HubUnreachable { retry_after_s: 5 },
-            SendError::NotWritten,
-            SendError::NotReady,
-            SendError::Refused(Failure::local(
+            DeviceError::QueueFull { retry_after_s: 5 },
+            DeviceError::HubUnreachable { retry_after_s: 5 },
+            DeviceError::NotWritten,
+            DeviceError::NotReady,
+            DeviceError::Refused(Failure::local(
                 FailureKind::DeviceNotFound,
                 "gone meanwhile",
             )),
@@ -223,7 +266,7 @@ mod tests {
             let never = Fate { unknown: false };
             let perhaps = Fate { unknown: true };
             assert_eq!(never.tell(error.clone()), error);
-            assert_eq!(perhaps.tell(error), SendError::FateUnknown);
+            assert_eq!(perhaps.tell(error), DeviceError::FateUnknown);
         }
     }
 }

@@ -6,37 +6,18 @@ use std::task::{Context, Poll};
 
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
-use drawspan_hub::{DeviceId, Failure, Telemetry};
+use drawspan_hub::{Failure, Telemetry};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::*;
-use crate::devices::SendError;
+use crate::devices::DeviceError;
+use crate::http::fake::{Call, Fake};
 
 const KEY: &str = "k-1";
 const GOOD: &str = r#"{"data":{}}"#;
 const EVENTS: &str = "/devices/dev-1/messages/events";
-
-/// Remembers what it was given and answers as it was told.
-#[derive(Clone)]
-struct Fake {
-    sent: Arc<Mutex<Vec<(DeviceId, Telemetry)>>>,
-    answer: Result<(), SendError>,
-}
-
-impl Devices for Fake {
-    async fn send(
-        &self,
-        device: DeviceId,
-        message: Telemetry,
-        _: Instant,
-    ) -> Result<(), SendError> {
-        self.sent.lock().unwrap().push((device, message));
-        self.answer.clone()
-    }
-}
 
 struct Answer {
     status: StatusCode,
@@ -72,22 +53,33 @@ impl Answer {
 
 struct Bench {
     api: Api,
-    sent: Arc<Mutex<Vec<(DeviceId, Telemetry)>>>,
+    calls: Arc<Mutex<Vec<Call>>>,
 }
 
-fn bench(answer: Result<(), SendError>) -> Bench {
-    let sent = Arc::default();
-    let fake = Fake {
-        sent: Arc::clone(&sent),
-        answer,
-    };
+fn bench(answer: Result<(), DeviceError>) -> Bench {
+    with(Fake {
+        refusal: answer.err(),
+        ..Fake::default()
+    })
+}
+
+fn with(fake: Fake) -> Bench {
+    let calls = Arc::clone(&fake.calls);
     Bench {
         api: Api::new(fake, ApiKeys::new([KEY]), Duration::from_secs(30)),
-        sent,
+        calls,
     }
 }
 
 impl Bench {
+    /// The one message that the devices were given.
+    fn sent(&self) -> (String, Telemetry) {
+        match &self.calls.lock().unwrap()[..] {
+            [Call::Send(device, message)] => (device.to_string(), message.clone()),
+            other => panic!("{other:?}"),
+        }
+    }
+
     async fn ask(&self, request: Request<Body>) -> Answer {
         let (parts, body) = self.api.answer(request).await.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
@@ -99,7 +91,7 @@ impl Bench {
     }
 
     fn untouched(&self) -> bool {
-        self.sent.lock().unwrap().is_empty()
+        self.calls.lock().unwrap().is_empty()
     }
 }
 
@@ -128,9 +120,8 @@ async fn a_message_reaches_its_device_as_it_was_sent() {
         (answer.status, &answer.body[..]),
         (StatusCode::OK, &b""[..])
     );
-    let sent = bench.sent.lock().unwrap();
-    let (device, message) = &sent[0];
-    assert_eq!(device.as_str(), "Dev:1");
+    let (device, message) = bench.sent();
+    assert_eq!(device, "Dev:1");
     assert_eq!(message.body, r#"{ "t" : 21.50 }"#);
     assert_eq!(message.content_type.as_deref(), Some("application/json"));
     assert_eq!(message.content_encoding.as_deref(), Some("utf-8"));
@@ -140,7 +131,6 @@ async fn a_message_reaches_its_device_as_it_was_sent() {
         "2026-11-22T10:20:30.5000000Z"
     );
     assert_eq!(message.properties, [("room".to_owned(), "12".to_owned())]);
-    assert_eq!(sent.len(), 1);
 }
 
 #[tokio::test]
@@ -149,7 +139,7 @@ async fn bodies_in_many_pieces_are_put_together() {
     let body = Pieces::of(br#"{"data":{"a":1}}"#.chunks(3));
     let answer = bench.ask(post(EVENTS, body)).await;
     assert_eq!(answer.status, StatusCode::OK);
-    assert_eq!(bench.sent.lock().unwrap()[0].1.body, r#"{"a":1}"#);
+    assert_eq!(bench.sent().1.body, r#"{"a":1}"#);
 }
 
 #[tokio::test]
@@ -312,7 +302,7 @@ async fn a_body_that_never_ends_is_given_up() {
 
 #[tokio::test]
 async fn what_the_devices_say_gets_its_status() {
-    let check = async |error: SendError, status: u16, slug: &str, retry_after: Option<&str>| {
+    let check = async |error: DeviceError, status: u16, slug: &str, retry_after: Option<&str>| {
         let answer = bench(Err(error.clone())).ask(post(EVENTS, GOOD)).await;
         assert_eq!(answer.status.as_u16(), status, "{error:?}");
         assert_eq!(
@@ -322,7 +312,7 @@ async fn what_the_devices_say_gets_its_status() {
         );
         assert_eq!(answer.header("retry-after"), retry_after, "{error:?}");
     };
-    let amqp = |condition, text| SendError::Refused(Failure::from_amqp(condition, Some(text)));
+    let amqp = |condition, text| DeviceError::Refused(Failure::from_amqp(condition, Some(text)));
 
     check(
         amqp("amqp:unauthorized-access", "errorcode: 401003"),
@@ -346,37 +336,37 @@ async fn what_the_devices_say_gets_its_status() {
     )
     .await;
     check(
-        SendError::Refused(Failure::from_cbs(429, "slow")),
+        DeviceError::Refused(Failure::from_cbs(429, "slow")),
         429,
         "throttled",
         Some("10"),
     )
     .await;
-    check(SendError::TooLarge, 413, "too-large", None).await;
+    check(DeviceError::TooLarge, 413, "too-large", None).await;
     check(
-        SendError::Throttled { retry_after_s: 7 },
+        DeviceError::Throttled { retry_after_s: 7 },
         429,
         "throttled",
         Some("7"),
     )
     .await;
     check(
-        SendError::HubUnreachable { retry_after_s: 2 },
+        DeviceError::HubUnreachable { retry_after_s: 2 },
         503,
         "hub-unreachable",
         Some("2"),
     )
     .await;
     check(
-        SendError::QueueFull { retry_after_s: 0 },
+        DeviceError::QueueFull { retry_after_s: 0 },
         503,
         "queue-full",
         Some("1"),
     )
     .await;
-    check(SendError::NotReady, 503, "not-ready", Some("5")).await;
-    check(SendError::NotWritten, 503, "not-sent-in-time", Some("5")).await;
-    check(SendError::FateUnknown, 504, "fate-unknown", Some("5")).await;
+    check(DeviceError::NotReady, 503, "not-ready", Some("5")).await;
+    check(DeviceError::NotWritten, 503, "not-sent-in-time", Some("5")).await;
+    check(DeviceError::FateUnknown, 504, "fate-unknown", Some("5")).await;
 }
 
 #[tokio::test]
@@ -384,7 +374,7 @@ async fn the_code_of_the_hub_is_passed_on() {
     let mut failure = Failure::from_cbs(404, "DeviceNotFound");
     failure.code = drawspan_hub::ErrorCode::new(404_001);
     failure.tracking_id = Some("T-1".into());
-    let answer = bench(Err(SendError::Refused(failure)))
+    let answer = bench(Err(DeviceError::Refused(failure)))
         .ask(post(EVENTS, r#"{"data":{}}"#))
         .await;
     let problem = answer.problem();

@@ -1,27 +1,11 @@
 use std::net::Ipv4Addr;
 
-use drawspan_hub::{DeviceId, Telemetry};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use super::*;
-use crate::devices::{Devices, SendError};
 use crate::http::auth::ApiKeys;
-
-/// Says when a message came, and accepts it when it is told to.
-#[derive(Clone)]
-struct Patient {
-    came: mpsc::Sender<oneshot::Sender<()>>,
-}
-
-impl Devices for Patient {
-    async fn send(&self, _: DeviceId, _: Telemetry, _: Instant) -> Result<(), SendError> {
-        let (accept, accepted) = oneshot::channel();
-        let _ = self.came.send(accept).await;
-        accepted.await.map_err(|_| SendError::NotReady)
-    }
-}
+use crate::http::fake::Fake;
 
 struct Server {
     address: SocketAddr,
@@ -35,11 +19,11 @@ fn start(max_connections: usize) -> Server {
     let address = listener.local_addr().unwrap();
     let (came, messages) = mpsc::channel(1);
     let (stop, stopped) = oneshot::channel::<()>();
-    let api = Api::new(
-        Patient { came },
-        ApiKeys::new(["k"]),
-        Duration::from_secs(30),
-    );
+    let devices = Fake {
+        gate: Some(came),
+        ..Fake::default()
+    };
+    let api = Api::new(devices, ApiKeys::new(["k"]), Duration::from_secs(30));
     let shutdown = async {
         let _ = stopped.await;
     };
