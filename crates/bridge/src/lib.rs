@@ -1,6 +1,7 @@
 //! What a device connection *is*, as pure functions of (state, input, now).
 //!
 //! * [`device`]: the life of one device connection. Start reading there.
+//! * [`fleet`]: all devices of a process, their queues and timers.
 //! * [`governor`]: who may try to connect now: the pace of one hub, under its [`hub_state`] and its [`breaker`].
 //! * [`time`]: how time and chance come in.
 //! * [`limits`]: every figure.
@@ -9,11 +10,13 @@
 
 pub mod breaker;
 pub mod device;
+pub mod fleet;
 pub mod governor;
 pub mod hub_state;
 pub mod limits;
 pub mod time;
 
 pub use device::{Device, Effect, Effects, Epoch, Input, State};
+pub use fleet::Fleet;
 pub use governor::Governor;
-pub use time::{Jitter, Now};
+pub use time::{Chance, Jitter, Now};

@@ -26,6 +26,26 @@ impl Jitter {
     }
 }
 
+/// A source of [`Jitter`] that a seed determines (SplitMix64). Not for secrets.
+#[derive(Debug, Clone)]
+pub struct Chance(u64);
+
+impl Chance {
+    /// Every seed is as good as another.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number.
+    pub const fn draw(&mut self) -> Jitter {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Jitter(mixed ^ (mixed >> 31))
+    }
+}
+
 /// Seconds until the next 00:00 UTC, at least one.
 pub(crate) const fn seconds_to_midnight(unix_s: u64) -> u64 {
     const DAY_S: u64 = 86_400;

@@ -101,6 +101,30 @@ impl Assignment {
         }
     }
 
+    /// A registration outside of any attempt named the hub; it is charged like any other. False where there is no DPS.
+    pub(super) fn registered(&mut self, hub: HostName, now: Duration) -> bool {
+        self.registering(now);
+        self.assigned(hub);
+        matches!(self, Self::Dps(_))
+    }
+
+    /// Until when a registration counts, if one does.
+    pub(super) fn remembered_until(&self) -> Option<Duration> {
+        match self {
+            Self::Dps(dps) if !dps.not_before.is_zero() => Some(dps.not_before),
+            _ => None,
+        }
+    }
+
+    /// What no longer counts is forgotten.
+    pub(super) fn forget_until(&mut self, now: Duration) {
+        if let Self::Dps(dps) = self
+            && now >= dps.not_before
+        {
+            dps.not_before = Duration::ZERO;
+        }
+    }
+
     /// DPS has named no hub: a known one is tried again first. What DPS did not take up is not charged.
     pub(super) fn failed(&mut self, failure: &Failure) {
         let Self::Dps(dps) = self else { return };

@@ -64,4 +64,11 @@ pub enum Input<'a> {
     Deadline,
     /// Somebody asks to try again now, whatever happened.
     Resync,
+    /// The device was registered at DPS by somebody's request, outside of any attempt.
+    Registered {
+        /// The hub it belongs to.
+        hub: HostName,
+    },
+    /// Nobody wants the device any more, subscriptions or not: it is being removed.
+    Release,
 }

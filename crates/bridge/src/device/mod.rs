@@ -10,9 +10,9 @@
 //! ```text
 //!          wanted             permit, hub known                 opened
 //!   Idle ─────────► Queued ──────────────────────► Connecting ─────────► Connected
-//!    ▲               ▲  │ permit, hub unknown          ▲                    │
-//!    │               │  └────────► Provisioning ───────┘                    │
-//!    │               │              assigned                                │
+//!    ▲               ▲  │ permit, hub unknown                               │
+//!    │               │  └────────► Provisioning                             │
+//!    │               ├─────────────────┘ assigned                           │
 //!    │               │                                                      │ lost
 //!    │               ├─── Waiting ◄──── failed (any of the three) ◄─────────┤
 //!    │               └─── Yielded ◄──── somebody else took the device ◄─────┘
@@ -24,7 +24,7 @@
 //! |---|---|---|
 //! | `Idle` | wanted | `Queued`, asking for a permit |
 //! | `Queued` | permit | `Connecting` if the hub is known, else `Provisioning` |
-//! | `Provisioning` | assigned | `Connecting` |
+//! | `Provisioning` | assigned | `Queued`, for the permit of its hub |
 //! | | failed | as the remedy says |
 //! | `Connecting` | opened | `Connected` |
 //! | | failed | as the remedy says |
@@ -164,6 +164,11 @@ impl Device {
             Input::Closed { epoch } => self.closed(epoch, now, jitter),
             Input::Deadline => self.deadline_passed(now),
             Input::Resync => self.resync(now),
+            Input::Registered { hub } => self.registered(hub, now),
+            Input::Release => {
+                self.wanted = Wanted::NOT;
+                self.unwanted()
+            }
         }
     }
 
@@ -172,7 +177,9 @@ impl Device {
     pub fn next_deadline(&self) -> Option<Duration> {
         let unwanted = self.wanted.ends();
         match self.state {
-            State::Idle | State::Provisioning | State::Closing => None,
+            State::Provisioning | State::Closing => None,
+            // Only to be forgotten.
+            State::Idle => self.assignment.remembered_until(),
             State::Queued | State::Connecting | State::Connected { .. } => unwanted,
             State::Waiting { until, .. } | State::Yielded { until, .. } => {
                 Some(unwanted.map_or(until, |unwanted| unwanted.min(until)))
@@ -196,6 +203,30 @@ impl Device {
     #[must_use]
     pub const fn hub(&self) -> Option<&HostName> {
         self.assignment.hub()
+    }
+
+    /// Whether the next attempt starts at DPS.
+    #[must_use]
+    pub const fn must_register(&self) -> bool {
+        self.assignment.must_register()
+    }
+
+    /// Whether subscriptions want it connected.
+    #[must_use]
+    pub const fn is_permanent(&self) -> bool {
+        self.wanted.permanent
+    }
+
+    /// Until when its last use keeps it wanted, monotonic.
+    #[must_use]
+    pub const fn wanted_until(&self) -> Option<Duration> {
+        self.wanted.temporary()
+    }
+
+    /// Failures of the series that it is in.
+    #[must_use]
+    pub const fn failures(&self) -> u32 {
+        self.trouble.failures()
     }
 
     /// The public words; `None` if it never tried to connect.
@@ -253,7 +284,22 @@ impl Device {
         }
     }
 
+    /// Somebody registered it at DPS meanwhile.
+    fn registered(&mut self, hub: HostName, now: Now) -> Effects {
+        let waited_for_dps = self.assignment.must_register();
+        if !self.assignment.registered(hub, now.monotonic) {
+            return Effects::NONE;
+        }
+        match self.state {
+            State::Queued | State::Waiting { firm: true, .. } if waited_for_dps => {
+                self.enter_queued(now)
+            }
+            _ => Effects::NONE,
+        }
+    }
+
     fn deadline_passed(&mut self, now: Now) -> Effects {
+        self.assignment.forget_until(now.monotonic);
         if !self.wanted.is_wanted(now.monotonic) {
             return self.unwanted();
         }
@@ -287,7 +333,8 @@ impl Device {
         }
         self.assignment.assigned(hub);
         if self.wanted.is_wanted(now.monotonic) {
-            self.enter_connecting()
+            // The hub has a pace of its own, and may be down.
+            self.enter_queued(now)
         } else {
             self.enter_idle()
         }

@@ -31,6 +31,8 @@ enum Step {
     },
     Permanent(bool),
     Resync,
+    Registered,
+    Release,
     Advance {
         ms: u64,
     },
@@ -87,6 +89,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..700_u64).prop_map(|ago_s| Step::Use { ago_s }),
         1 => any::<bool>().prop_map(Step::Permanent),
         1 => Just(Step::Resync),
+        1 => Just(Step::Registered),
+        1 => Just(Step::Release),
         1 => (0..900_000_u64).prop_map(|ms| Step::Advance { ms }),
         3 => (0..2_000_u64).prop_map(|late_ms| Step::Deadline { late_ms }),
         1 => Just(Step::EarlyDeadline),
@@ -133,6 +137,8 @@ impl Caller {
             }
             Step::Permanent(permanent) => self.input(Input::Permanent(*permanent)),
             Step::Resync => self.input(Input::Resync),
+            Step::Registered => self.input(Input::Registered { hub: hub() }),
+            Step::Release => self.input(Input::Release),
             Step::Advance { ms } => self.now += Duration::from_millis(*ms),
             Step::Deadline { late_ms } => self.deadline(Duration::from_millis(*late_ms)),
             Step::EarlyDeadline => self.input(Input::Deadline),
@@ -379,6 +385,8 @@ proptest! {
         caller.take(&Step::Deadline { late_ms: 0 });
         caller.settle();
         prop_assert_eq!(caller.device.state(), State::Idle);
+        // A registration may still count.
+        caller.take(&Step::Deadline { late_ms: 0 });
         prop_assert_eq!(caller.device.next_deadline(), None);
         prop_assert_eq!(caller.link, Link::None);
     }

@@ -112,11 +112,16 @@ impl Life {
         })
     }
 
+    /// DPS names the hub, whose permit is then asked for, and given if it is.
     fn assigned(&mut self, name: &str) -> Vec<Effect> {
-        self.input(Input::Assigned {
+        let effects = self.input(Input::Assigned {
             epoch: self.epoch(),
             hub: hub(name),
-        })
+        });
+        if effects == [self.asks_permit()] {
+            return self.permit();
+        }
+        effects
     }
 
     fn assign_failed(&mut self, kind: FailureKind) -> Vec<Effect> {

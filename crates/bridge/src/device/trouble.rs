@@ -47,6 +47,10 @@ impl Trouble {
         self.last
     }
 
+    pub(super) const fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// A connection stood that long before it was lost: long enough, and the series is over.
     pub(super) fn stood(&mut self, length: Duration) {
         if length >= STABLE_AFTER {

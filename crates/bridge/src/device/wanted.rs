@@ -30,6 +30,11 @@ impl Wanted {
         self.permanent || self.temporary.is_some_and(|until| now < until)
     }
 
+    /// Until when the last use counts.
+    pub(super) const fn temporary(&self) -> Option<Duration> {
+        self.temporary
+    }
+
     /// When it ends to be wanted if nothing more happens.
     pub(super) fn ends(&self) -> Option<Duration> {
         if self.permanent { None } else { self.temporary }

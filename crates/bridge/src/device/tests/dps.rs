@@ -173,7 +173,51 @@ fn an_idle_device_is_forgettable_once_its_registration_is_no_longer_counted() {
         })
     };
     assert!(!forgettable(&life));
+    assert_eq!(life.device.next_deadline(), Some(s(300)), "to be forgotten");
     life.later(300);
     assert!(forgettable(&life));
+    life.input(Input::Deadline);
+    assert_eq!(life.device.next_deadline(), None);
     assert!(!forgettable(&Life::connected()));
+}
+
+#[test]
+fn a_registration_by_request_helps_a_device_that_waits_for_dps() {
+    let registered = |life: &mut Life| life.input(Input::Registered { hub: hub("b.net") });
+
+    let mut life = Life::new(Assignment::dps(None));
+    life.input(USED);
+    let stale = life.epoch();
+    assert_eq!(registered(&mut life), [life.asks_permit()]);
+    assert_eq!(
+        life.input(Input::Permit { epoch: stale }),
+        [Effect::ReturnPermit { epoch: stale }],
+        "DPS's permit is for somebody else"
+    );
+    assert_eq!(life.permit(), [life.opens()]);
+    assert_eq!(life.device.hub(), Some(&hub("b.net")));
+
+    // It is charged.
+    life.open_failed(FailureKind::DeviceNotFound);
+    life.deadline();
+    assert_eq!(life.device.next_deadline(), Some(s(300)));
+    assert_eq!(registered(&mut life), [life.asks_permit()]);
+
+    let mut life = Life::connected();
+    assert_eq!(registered(&mut life), []);
+    assert_eq!(life.device.hub(), Some(&hub("h.net")), "fixed");
+
+    let mut life = Life::new(Assignment::dps(None));
+    assert_eq!(registered(&mut life), []);
+    assert_eq!(life.device.state(), State::Idle);
+}
+
+#[test]
+fn a_device_that_is_released_is_wanted_by_nobody() {
+    let mut life = Life::connected();
+    life.input(USED);
+    assert_eq!(life.input(Input::Release), [shows(DISABLED), life.closes()]);
+    assert_eq!(life.closed(), []);
+    assert_eq!(life.device.state(), State::Idle);
+    assert_eq!(life.device.next_deadline(), None);
 }

@@ -1,0 +1,78 @@
+//! What a fleet wants done, and what it has to tell.
+
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason};
+
+use crate::device::{Epoch, How};
+
+/// An attempt of a device to connect, up to the end of its connection. Unique in its process, over all devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Attempt {
+    /// Index of the device.
+    pub device: u32,
+    /// Number of the attempt.
+    pub serial: u32,
+}
+
+/// A hub, or the provisioning service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceId(pub(super) u16);
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Register a device at DPS.
+    Provision {
+        /// Index of the device.
+        device: u32,
+        /// To be repeated with the answer.
+        epoch: Epoch,
+    },
+    /// A registration that was asked for with this number may start now.
+    Register {
+        /// The number.
+        registration: u64,
+    },
+    /// Open a connection for a device.
+    Open {
+        /// The attempt.
+        attempt: Attempt,
+        /// The hub.
+        hub: ServiceId,
+        /// How it differs from the usual.
+        how: How,
+    },
+    /// Close it, or stop opening it.
+    Close {
+        /// The attempt.
+        attempt: Attempt,
+    },
+    /// A device's public status changed.
+    StatusChanged {
+        /// Index of the device.
+        device: u32,
+        /// The public status.
+        status: ConnectionStatus,
+        /// Its public reason.
+        reason: ConnectionStatusReason,
+    },
+    /// A hub's state, or DPS's, changed.
+    News(ServiceId, News),
+}
+
+/// What happened to a hub or to DPS, told once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// It cannot be reached.
+    Unreachable,
+    /// It can be reached again.
+    Reachable,
+    /// It refuses the credentials of many devices.
+    RefusesEveryone,
+    /// It takes credentials again.
+    TakesCredentials,
+}
+
+impl ServiceId {
+    /// The provisioning service.
+    pub const DPS: Self = Self(0);
+}

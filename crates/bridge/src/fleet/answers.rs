@@ -1,0 +1,219 @@
+//! What came of the actions.
+
+use std::time::Duration;
+
+use drawspan_hub::{Failure, FailureKind, HostName};
+
+use super::{Action, Attempt, Beside, Fleet, News, ServiceId};
+use crate::device::Epoch;
+use crate::time::Now;
+use crate::{Input, State};
+
+impl<B: Beside> Fleet<B> {
+    /// A hub answered, whatever it said.
+    pub fn reached(&mut self, service: ServiceId) {
+        let news = self
+            .service_mut(service)
+            .is_some_and(|service| service.governor.hub.reached());
+        if news {
+            self.actions
+                .push_back(Action::News(service, News::Reachable));
+        }
+    }
+
+    /// The device is connected.
+    pub fn opened(&mut self, attempt: Attempt, now: Now) {
+        let Some((epoch, hub)) = self.running(attempt) else {
+            return;
+        };
+        self.accepted(hub, now.monotonic);
+        self.feed(attempt.device, Input::Opened { epoch }, now);
+    }
+
+    /// The device could not be connected, or its connection ended by itself.
+    pub fn ended(&mut self, attempt: Attempt, failure: &Failure, now: Now) {
+        let Some((epoch, hub)) = self.running(attempt) else {
+            return;
+        };
+        self.learn(hub, attempt.device, failure, now.monotonic);
+        self.end(attempt, epoch, failure, now);
+    }
+
+    /// A connection that these attempts shared ended.
+    pub fn connection_ended(
+        &mut self,
+        hub: ServiceId,
+        attempts: &[Attempt],
+        failure: &Failure,
+        now: Now,
+    ) {
+        if failure.kind == FailureKind::HubUnreachable {
+            self.unreachable(hub, now.monotonic);
+        }
+        for attempt in attempts {
+            let Some((epoch, _)) = self.running(*attempt) else {
+                continue;
+            };
+            if failure.kind == FailureKind::Unauthorized {
+                // The token was for all of them.
+                self.refused(hub, attempt.device, now.monotonic);
+            }
+            self.end(*attempt, epoch, failure, now);
+        }
+    }
+
+    /// The connection is closed, as asked.
+    pub fn closed(&mut self, attempt: Attempt, now: Now) {
+        let Some((epoch, _)) = self.running(attempt) else {
+            return;
+        };
+        self.end_attempt(attempt.device);
+        self.feed(attempt.device, Input::Closed { epoch }, now);
+    }
+
+    /// DPS answered [`Action::Provision`], or did not.
+    pub fn assigned(
+        &mut self,
+        device: u32,
+        epoch: Epoch,
+        answer: Result<HostName, &Failure>,
+        now: Now,
+    ) {
+        let answer = answer.map(|hub| self.hub(&hub).map(|_| hub));
+        match answer {
+            Ok(None) => {
+                let failure = &too_many_hubs();
+                self.feed(device, Input::AssignFailed { epoch, failure }, now);
+            }
+            Ok(Some(hub)) => {
+                self.reached(ServiceId::DPS);
+                self.accepted(ServiceId::DPS, now.monotonic);
+                self.feed(device, Input::Assigned { epoch, hub }, now);
+            }
+            Err(failure) => {
+                self.dps_failed(device, failure, now.monotonic);
+                self.feed(device, Input::AssignFailed { epoch, failure }, now);
+            }
+        }
+    }
+
+    /// A registration that was allowed by [`Action::Register`] is over; `device` is its device, if that is known here.
+    pub fn registration_ended(
+        &mut self,
+        device: Option<u32>,
+        answer: Result<HostName, &Failure>,
+        now: Now,
+    ) {
+        match answer {
+            Ok(hub) => {
+                self.reached(ServiceId::DPS);
+                self.accepted(ServiceId::DPS, now.monotonic);
+                if let (Some(device), Some(_)) = (device, self.hub(&hub)) {
+                    self.feed(device, Input::Registered { hub }, now);
+                }
+            }
+            Err(failure) => {
+                self.dps_failed(device.unwrap_or(u32::MAX), failure, now.monotonic);
+            }
+        }
+    }
+
+    /// A registration that was allowed is not made.
+    pub fn registration_abandoned(&mut self, now: Now) {
+        if let Some(service) = self.service_mut(ServiceId::DPS) {
+            service.governor.give_back(now.monotonic);
+        }
+    }
+
+    fn dps_failed(&mut self, device: u32, failure: &Failure, now: Duration) {
+        if failure.kind == FailureKind::HubUnreachable {
+            self.unreachable(ServiceId::DPS, now);
+            return;
+        }
+        self.reached(ServiceId::DPS);
+        self.learn(ServiceId::DPS, device, failure, now);
+    }
+
+    /// What a failure says about the hub itself.
+    fn learn(&mut self, id: ServiceId, device: u32, failure: &Failure, now: Duration) {
+        match failure.kind {
+            FailureKind::Unauthorized => self.refused(id, device, now),
+            FailureKind::Throttled => {
+                if let Some(service) = self.service_mut(id) {
+                    service.governor.throttled(now);
+                }
+            }
+            // It kept up: it answered.
+            FailureKind::DeviceNotFound | FailureKind::DeviceDisabled => {
+                if let Some(service) = self.service_mut(id) {
+                    service.governor.accepted(now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn accepted(&mut self, id: ServiceId, now: Duration) {
+        let Some(service) = self.service_mut(id) else {
+            return;
+        };
+        service.governor.accepted(now);
+        if service.governor.breaker.accepted() {
+            self.actions
+                .push_back(Action::News(id, News::TakesCredentials));
+        }
+    }
+
+    fn refused(&mut self, id: ServiceId, device: u32, now: Duration) {
+        let Some(service) = self.service_mut(id) else {
+            return;
+        };
+        if service.governor.breaker.refused(device.into(), now) {
+            self.actions
+                .push_back(Action::News(id, News::RefusesEveryone));
+        }
+    }
+
+    fn unreachable(&mut self, id: ServiceId, now: Duration) {
+        let Some(service) = self.service_mut(id) else {
+            return;
+        };
+        if service.governor.hub.unreachable(now) {
+            self.actions.push_back(Action::News(id, News::Unreachable));
+        }
+    }
+
+    fn end(&mut self, attempt: Attempt, epoch: Epoch, failure: &Failure, now: Now) {
+        self.end_attempt(attempt.device);
+        let state = self.machine(attempt.device).map(|machine| machine.state());
+        let input = match state {
+            // Whatever ended it, it is closed now; nothing else will say so.
+            Some(State::Closing) => Input::Closed { epoch },
+            Some(State::Connected { .. }) => Input::Lost { epoch, failure },
+            _ => Input::OpenFailed { epoch, failure },
+        };
+        self.feed(attempt.device, input, now);
+    }
+
+    /// What was asked for cannot even be begun.
+    pub(super) fn nothing_to_open(&mut self, device: u32, epoch: Epoch, now: Now) {
+        let failure = &too_many_hubs();
+        self.feed(device, Input::OpenFailed { epoch, failure }, now);
+    }
+
+    fn end_attempt(&mut self, device: u32) {
+        if let Some(entry) = self.entry_mut(device) {
+            entry.attempt = None;
+        }
+    }
+
+    fn running(&self, attempt: Attempt) -> Option<(Epoch, ServiceId)> {
+        let running = self.entry(attempt.device)?.attempt?;
+        (running.serial == attempt.serial).then_some((running.epoch, running.hub))
+    }
+}
+
+fn too_many_hubs() -> Failure {
+    let text = "devices belong to more hubs than this process may connect to";
+    Failure::local(FailureKind::Forbidden, text)
+}

@@ -1,0 +1,336 @@
+//! Every device of a process: machines, what they queue for, and when they are due.
+//!
+//! A [`Fleet`] owns a [`Device`] for each id that anybody asked about, feeds it what happens, and turns what it wants
+//! done into [`Action`]s for the caller to carry out in their order. Devices that ask for a permit queue at the hub that
+//! they belong to, or at DPS ([`service`]); each of those has a [`Governor`](crate::Governor), so that a hub that is down or slow holds up
+//! nobody else's devices. Requests come first, but every fourth permit goes to a device that comes back by itself.
+//!
+//! What the caller must remember for a device (who waits for it, where its connection is) lies beside the machine, in a
+//! type of the caller's ([`Beside`]), so that a device is one entry and is forgotten as a whole.
+//!
+//! An attempt to connect is an [`Attempt`], unique in the process. `Open` is answered by [`Fleet::opened`] or
+//! [`Fleet::ended`], `Close` by [`Fleet::closed`], `Provision` by [`Fleet::assigned`]. What comes for an attempt that is over
+//! changes nothing.
+
+mod action;
+mod answers;
+mod entry;
+mod service;
+mod tickets;
+mod timers;
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use drawspan_hub::{DeviceId, HostName};
+
+use crate::device::{Assignment, Effect, Epoch};
+use crate::governor::Pace;
+use crate::time::{Chance, Now};
+use crate::{Device, Effects, Input};
+use entry::Entry;
+use service::Service;
+use timers::Timers;
+
+pub use action::{Action, Attempt, News, ServiceId};
+pub use entry::Beside;
+
+/// What a fleet is made of.
+#[derive(Debug, Clone)]
+pub struct FleetConfig {
+    /// How fast devices may connect to a hub.
+    pub hub_pace: Pace,
+    /// How fast devices may register at DPS.
+    pub dps_pace: Pace,
+    /// The provisioning service; only [`Assignment::Dps`] needs it.
+    pub dps: HostName,
+    /// Most devices at a time.
+    pub max_devices: usize,
+    /// Most hubs that devices may belong to.
+    pub max_hubs: usize,
+    /// For waits. Another seed spreads devices otherwise; nothing secret hangs on it.
+    pub seed: u64,
+}
+
+/// Every device of a process. See the module.
+#[derive(Debug)]
+pub struct Fleet<B> {
+    entries: Vec<Option<Entry<B>>>,
+    free: Vec<u32>,
+    by_id: HashMap<DeviceId, u32>,
+    timers: Timers,
+    services: Vec<Service>,
+    actions: VecDeque<Action>,
+    next_serial: u32,
+    next_place: u32,
+    chance: Chance,
+    config: FleetConfig,
+}
+
+/// As many devices as there may be are there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this process has as many devices as it may have")]
+pub struct FleetFull;
+
+impl<B: Beside> Fleet<B> {
+    /// Without devices.
+    #[must_use]
+    pub fn new(config: FleetConfig) -> Self {
+        Self {
+            entries: Vec::new(),
+            free: Vec::new(),
+            by_id: HashMap::new(),
+            timers: Timers::default(),
+            services: vec![Service::new(config.dps.clone(), config.dps_pace)],
+            actions: VecDeque::new(),
+            next_serial: 0,
+            next_place: 0,
+            chance: Chance::new(config.seed),
+            config,
+        }
+    }
+
+    // Devices.
+
+    /// The device's index, valid until the fleet is run again; `assignment` is asked for when it was not known.
+    ///
+    /// # Errors
+    /// [`FleetFull`].
+    pub fn device(
+        &mut self,
+        id: &DeviceId,
+        assignment: impl FnOnce() -> Assignment,
+    ) -> Result<u32, FleetFull> {
+        if let Some(index) = self.by_id.get(id) {
+            return Ok(*index);
+        }
+        if self.by_id.len() >= self.config.max_devices {
+            return Err(FleetFull);
+        }
+        let entry = Entry::new(id.clone(), Device::new(assignment()));
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => {
+                self.entries.push(None);
+                u32::try_from(self.entries.len() - 1).map_err(|_| FleetFull)?
+            }
+        };
+        if let Some(slot) = self.entries.get_mut(index as usize) {
+            *slot = Some(entry);
+        }
+        self.by_id.insert(id.clone(), index);
+        Ok(index)
+    }
+
+    /// A device that is known already.
+    #[must_use]
+    pub fn find(&self, id: &DeviceId) -> Option<u32> {
+        self.by_id.get(id).copied()
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self, index: u32) -> Option<&DeviceId> {
+        self.entry(index).map(|entry| &entry.id)
+    }
+
+    /// Its machine.
+    #[must_use]
+    pub fn machine(&self, index: u32) -> Option<&Device> {
+        self.entry(index).map(|entry| &entry.machine)
+    }
+
+    /// What the caller keeps beside it.
+    #[must_use]
+    pub fn beside(&self, index: u32) -> Option<&B> {
+        self.entry(index).map(|entry| &entry.beside)
+    }
+
+    /// What the caller keeps beside it.
+    pub fn beside_mut(&mut self, index: u32) -> Option<&mut B> {
+        self.entry_mut(index).map(|entry| &mut entry.beside)
+    }
+
+    /// The attempt that it makes, or the connection that it has.
+    #[must_use]
+    pub fn attempt(&self, index: u32) -> Option<Attempt> {
+        let attempt = self.entry(index)?.attempt.as_ref()?;
+        Some(Attempt {
+            device: index,
+            serial: attempt.serial,
+        })
+    }
+
+    /// Whether an attempt is not over yet.
+    #[must_use]
+    pub fn is_current(&self, attempt: Attempt) -> bool {
+        self.attempt(attempt.device) == Some(attempt)
+    }
+
+    /// Devices that are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether none is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// Every device that is known, with its machine.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &DeviceId, &Device)> {
+        (0u32..).zip(&self.entries).filter_map(|(index, entry)| {
+            let entry = entry.as_ref()?;
+            Some((index, &entry.id, &entry.machine))
+        })
+    }
+
+    // What somebody wants.
+
+    /// A request used the device, at that time.
+    pub fn used(&mut self, index: u32, at: Duration, now: Now) {
+        self.feed(index, Input::Use { at }, now);
+    }
+
+    /// Its subscriptions changed; true while there are any.
+    pub fn permanent(&mut self, index: u32, permanent: bool, now: Now) {
+        self.feed(index, Input::Permanent(permanent), now);
+    }
+
+    /// Somebody asks to try again now.
+    pub fn resync(&mut self, index: u32, now: Now) {
+        self.feed(index, Input::Resync, now);
+    }
+
+    /// Nobody wants the device any more.
+    pub fn release(&mut self, index: u32, now: Now) {
+        self.feed(index, Input::Release, now);
+    }
+
+    // Time.
+
+    /// Does what is due by now, and says when to come back.
+    pub fn run(&mut self, now: Now) -> Option<Duration> {
+        while let Some(index) = self.timers.pop_due(now.monotonic) {
+            self.deadline(index, now);
+        }
+        let permits = self.grant_permits(now);
+        [self.timers.next(), permits].into_iter().flatten().min()
+    }
+
+    /// What to do next. To be asked until there is nothing more, after each call.
+    pub fn action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    fn deadline(&mut self, index: u32, now: Now) {
+        let Some(entry) = self.entry_mut(index) else {
+            return;
+        };
+        if entry.timer.is_none_or(|timer| timer > now.monotonic) {
+            return;
+        }
+        entry.timer = None;
+        if let Some(at) = entry.beside.last_use() {
+            self.feed(index, Input::Use { at }, now);
+        }
+        self.feed(index, Input::Deadline, now);
+    }
+
+    // The machines.
+
+    fn feed(&mut self, index: u32, input: Input<'_>, now: Now) {
+        let jitter = self.chance.draw();
+        let Some(entry) = self.entry_mut(index) else {
+            return;
+        };
+        let effects = entry.machine.handle(input, now, jitter);
+        self.carry_out(index, effects, now);
+        self.set_timer(index);
+        self.forget_if_idle(index, now);
+    }
+
+    fn carry_out(&mut self, device: u32, effects: Effects, now: Now) {
+        for effect in effects {
+            match effect {
+                Effect::RequestPermit { epoch } => self.queue_device(device, epoch),
+                // The ticket that was granted is looked at where it was granted.
+                Effect::ReturnPermit { .. } => {}
+                Effect::Provision { epoch } => {
+                    self.actions.push_back(Action::Provision { device, epoch });
+                }
+                Effect::Open { epoch, how } => match self.begin_attempt(device, epoch) {
+                    Some((attempt, hub)) => {
+                        self.actions.push_back(Action::Open { attempt, hub, how });
+                    }
+                    None => self.nothing_to_open(device, epoch, now),
+                },
+                Effect::Close { epoch } => match self.attempt(device) {
+                    Some(attempt) => self.actions.push_back(Action::Close { attempt }),
+                    None => self.feed(device, Input::Closed { epoch }, now),
+                },
+                Effect::StatusChanged { status, reason } => {
+                    self.actions.push_back(Action::StatusChanged {
+                        device,
+                        status,
+                        reason,
+                    });
+                }
+            }
+        }
+    }
+
+    fn begin_attempt(&mut self, device: u32, epoch: Epoch) -> Option<(Attempt, ServiceId)> {
+        self.next_serial = self.next_serial.wrapping_add(1);
+        let serial = self.next_serial;
+        let host = self.machine(device)?.hub()?.clone();
+        let hub = self.hub(&host)?;
+        let entry = self.entry_mut(device)?;
+        entry.attempt = Some(entry::Running { serial, epoch, hub });
+        Some((Attempt { device, serial }, hub))
+    }
+
+    fn set_timer(&mut self, index: u32) {
+        let Some(entry) = self.entry_mut(index) else {
+            return;
+        };
+        let Some(at) = entry.machine.next_deadline() else {
+            return;
+        };
+        if entry.timer.is_none_or(|timer| at < timer) {
+            entry.timer = Some(at);
+            self.timers.set(at, index);
+        }
+    }
+
+    fn forget_if_idle(&mut self, index: u32, now: Now) {
+        let Some(entry) = self.entry_mut(index) else {
+            return;
+        };
+        let forgettable = entry.machine.is_forgettable(now)
+            && entry.attempt.is_none()
+            && entry.beside.may_be_forgotten();
+        if !forgettable {
+            return;
+        }
+        let id = entry.id.clone();
+        self.by_id.remove(&id);
+        if let Some(slot) = self.entries.get_mut(index as usize) {
+            *slot = None;
+            self.free.push(index);
+        }
+    }
+
+    fn entry(&self, index: u32) -> Option<&Entry<B>> {
+        self.entries.get(index as usize)?.as_ref()
+    }
+
+    fn entry_mut(&mut self, index: u32) -> Option<&mut Entry<B>> {
+        self.entries.get_mut(index as usize)?.as_mut()
+    }
+}
+
+#[cfg(test)]
+mod tests;

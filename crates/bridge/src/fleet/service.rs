@@ -1,0 +1,68 @@
+//! A hub, or DPS: its governor and who queues for its permits.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use drawspan_hub::HostName;
+
+use super::tickets::Ticket;
+use crate::governor::{Governor, Pace};
+
+/// Every so many permits one goes to a device that nobody waits for.
+const TURN_OF_OTHERS: u64 = 4;
+
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) host: HostName,
+    pub(super) governor: Governor,
+    /// Those that a caller waits for, in turn.
+    asked: VecDeque<Ticket>,
+    /// The others, in turn.
+    others: VecDeque<Ticket>,
+    permits: u64,
+}
+
+impl Service {
+    pub(super) fn new(host: HostName, pace: Pace) -> Self {
+        Self {
+            host,
+            governor: Governor::new(pace),
+            asked: VecDeque::new(),
+            others: VecDeque::new(),
+            permits: 0,
+        }
+    }
+
+    pub(super) fn push(&mut self, ticket: Ticket, waited_for: bool) {
+        let queue = if waited_for {
+            &mut self.asked
+        } else {
+            &mut self.others
+        };
+        queue.push_back(ticket);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.asked.len() + self.others.len()
+    }
+
+    pub(super) fn retain(&mut self, keep: impl Fn(&Ticket) -> bool) {
+        self.asked.retain(&keep);
+        self.others.retain(&keep);
+    }
+
+    /// Who is next; `Err` says when to ask again, `None` that nobody waits.
+    pub(super) fn next(&mut self, now: Duration) -> Result<Option<Ticket>, Duration> {
+        if self.len() == 0 {
+            return Ok(None);
+        }
+        self.governor.take(now)?;
+        self.permits += 1;
+        let (first, second) = if self.permits.is_multiple_of(TURN_OF_OTHERS) {
+            (&mut self.others, &mut self.asked)
+        } else {
+            (&mut self.asked, &mut self.others)
+        };
+        Ok(first.pop_front().or_else(|| second.pop_front()))
+    }
+}

@@ -1,0 +1,289 @@
+//! A fleet and its caller, in steps.
+
+use std::time::Duration;
+
+use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
+
+use super::*;
+use crate::State;
+use crate::governor::Pace;
+
+#[derive(Debug, Default)]
+struct Notes {
+    waited_for: bool,
+}
+
+impl Beside for Notes {
+    fn is_waited_for(&self) -> bool {
+        self.waited_for
+    }
+
+    fn may_be_forgotten(&self) -> bool {
+        !self.waited_for
+    }
+
+    fn last_use(&self) -> Option<Duration> {
+        None
+    }
+}
+
+struct Process {
+    fleet: Fleet<Notes>,
+    now: Duration,
+}
+
+fn host(text: &str) -> HostName {
+    HostName::parse(text).unwrap()
+}
+
+fn id(number: u32) -> DeviceId {
+    DeviceId::parse(&format!("d{number}")).unwrap()
+}
+
+fn failure(kind: FailureKind) -> Failure {
+    Failure::local(kind, "")
+}
+
+impl Process {
+    fn new() -> Self {
+        let config = FleetConfig {
+            hub_pace: Pace::Unlimited,
+            dps_pace: Pace::Unlimited,
+            dps: host("dps.net"),
+            max_devices: 1_000,
+            max_hubs: 2,
+            seed: 7,
+        };
+        Self {
+            fleet: Fleet::new(config),
+            now: Duration::from_secs(1_000),
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            monotonic: self.now,
+            unix_s: 1_700_000_000 + self.now.as_secs(),
+        }
+    }
+
+    fn uses(&mut self, number: u32, assignment: Assignment) -> u32 {
+        let index = self.fleet.device(&id(number), || assignment).unwrap();
+        self.fleet.used(index, self.now, self.now());
+        index
+    }
+
+    fn at(&mut self, number: u32, hub: &str) -> u32 {
+        self.uses(number, Assignment::Fixed(host(hub)))
+    }
+
+    /// Runs, and takes what is to be done but status changes.
+    fn actions(&mut self) -> Vec<Action> {
+        self.fleet.run(self.now());
+        let mut actions: Vec<_> = std::iter::from_fn(|| self.fleet.action()).collect();
+        actions.retain(|action| !matches!(action, Action::StatusChanged { .. }));
+        actions
+    }
+
+    fn opens(&mut self) -> Vec<(Attempt, ServiceId)> {
+        let opens = self
+            .actions()
+            .into_iter()
+            .filter_map(|action| match action {
+                Action::Open { attempt, hub, .. } => Some((attempt, hub)),
+                _ => None,
+            });
+        opens.collect()
+    }
+
+    fn connect(&mut self, index: u32) -> Attempt {
+        let attempt = self.opens()[0].0;
+        assert_eq!(attempt.device, index);
+        self.fleet.opened(attempt, self.now());
+        attempt
+    }
+}
+
+#[test]
+fn a_device_connects_ends_and_is_forgotten() {
+    let mut process = Process::new();
+    let index = process.at(1, "a.net");
+    let attempt = process.connect(index);
+    assert!(process.fleet.is_current(attempt));
+
+    process.now += Duration::from_secs(3_600);
+    assert_eq!(process.actions(), [Action::Close { attempt }]);
+    process.fleet.closed(attempt, process.now());
+    assert!(process.fleet.is_empty());
+    assert_eq!(process.fleet.find(&id(1)), None);
+    assert!(!process.fleet.is_current(attempt));
+    // Late news of it reach nobody.
+    process.fleet.opened(attempt, process.now());
+    process
+        .fleet
+        .ended(attempt, &failure(FailureKind::Unknown), process.now());
+    assert_eq!(process.actions(), []);
+}
+
+#[test]
+fn a_loss_that_crosses_a_close_is_its_end() {
+    let mut process = Process::new();
+    let index = process.at(1, "a.net");
+    let attempt = process.connect(index);
+    process.fleet.release(index, process.now());
+    assert_eq!(process.actions(), [Action::Close { attempt }]);
+    process
+        .fleet
+        .ended(attempt, &failure(FailureKind::LinkStolen), process.now());
+    assert!(process.fleet.is_empty());
+    process.fleet.closed(attempt, process.now());
+    assert_eq!(process.actions(), []);
+}
+
+#[test]
+fn a_hub_that_is_down_holds_up_its_own_devices_only() {
+    let mut process = Process::new();
+    let first = process.at(1, "a.net");
+    let attempt = process.opens()[0].0;
+    let hub = ServiceId(1);
+    let down = failure(FailureKind::HubUnreachable);
+    process
+        .fleet
+        .connection_ended(hub, &[attempt], &down, process.now());
+    assert_eq!(process.actions(), [Action::News(hub, News::Unreachable)]);
+    process.at(2, "a.net");
+    assert_eq!(process.actions(), []);
+
+    let other = process.at(3, "b.net");
+    let opens = process.opens();
+    assert_eq!(opens.len(), 1);
+    assert_eq!((opens[0].0.device, opens[0].1), (other, ServiceId(2)));
+
+    // One probe; the first that reaches the hub lets everyone through.
+    process.now += Duration::from_secs(1);
+    let opens = process.opens();
+    assert_eq!(opens.len(), 1);
+    assert_eq!(opens[0].0.device, first);
+    process.fleet.reached(hub);
+    process.fleet.opened(opens[0].0, process.now());
+    let actions = process.actions();
+    assert!(actions.contains(&Action::News(hub, News::Reachable)));
+    assert!(matches!(actions[1], Action::Open { .. }));
+    assert_eq!(process.fleet.machine(first).unwrap().failures(), 0);
+}
+
+#[test]
+fn a_new_device_registers_and_then_queues_at_its_hub() {
+    let mut process = Process::new();
+    let index = process.uses(1, Assignment::dps(None));
+    let actions = process.actions();
+    let [Action::Provision { device, epoch }] = actions[..] else {
+        panic!("{actions:?}");
+    };
+    assert_eq!(device, index);
+    process
+        .fleet
+        .assigned(device, epoch, Ok(host("a.net")), process.now());
+    let attempt = process.connect(index);
+    assert!(process.fleet.is_current(attempt));
+
+    // A third hub is one too many.
+    for (number, hub) in [(2, "b.net"), (3, "c.net")] {
+        let index = process.uses(number, Assignment::dps(None));
+        let actions = process.actions();
+        let [Action::Provision { device, epoch }] = actions[..] else {
+            panic!("{actions:?}");
+        };
+        process
+            .fleet
+            .assigned(device, epoch, Ok(host(hub)), process.now());
+        assert_eq!(process.opens().len(), usize::from(hub == "b.net"));
+        let waits = matches!(
+            process.fleet.machine(index).unwrap().state(),
+            State::Waiting { .. }
+        );
+        assert_eq!(waits, hub == "c.net");
+    }
+}
+
+#[test]
+fn a_registration_by_request_takes_its_turn_at_dps() {
+    let mut process = Process::new();
+    process.fleet.register(77);
+    assert_eq!(process.actions(), [Action::Register { registration: 77 }]);
+    let down = failure(FailureKind::HubUnreachable);
+    process
+        .fleet
+        .registration_ended(None, Err(&down), process.now());
+    assert_eq!(
+        process.actions(),
+        [Action::News(ServiceId::DPS, News::Unreachable)]
+    );
+
+    // A device that waits for DPS gets on with what the request brought.
+    let index = process.uses(1, Assignment::dps(None));
+    assert_eq!(process.actions(), []);
+    process
+        .fleet
+        .registration_ended(Some(index), Ok(host("a.net")), process.now());
+    process.connect(index);
+}
+
+#[test]
+fn requests_go_first_and_others_are_not_starved() {
+    let mut process = Process::new();
+    let one_per_second = Pace::Limited(drawspan_hub::limits::Rate::per_second(1));
+    process.fleet.config.hub_pace = one_per_second;
+    for number in 0..20 {
+        let index = process
+            .fleet
+            .device(&id(number), || Assignment::Fixed(host("a.net")))
+            .unwrap();
+        process.fleet.beside_mut(index).unwrap().waited_for = number % 2 == 1;
+        process.fleet.used(index, process.now, process.now());
+    }
+    let mut order = Vec::new();
+    for _ in 0..8 {
+        order.extend(
+            process
+                .opens()
+                .into_iter()
+                .map(|(attempt, _)| attempt.device),
+        );
+        process.now += Duration::from_secs(1);
+    }
+    assert_eq!(order, [1, 3, 5, 0, 7, 9, 11, 2]);
+}
+
+#[test]
+fn tickets_of_devices_that_come_and_go_do_not_pile_up() {
+    let mut process = Process::new();
+    let index = process.at(1, "a.net");
+    let attempt = process.opens()[0].0;
+    let down = failure(FailureKind::HubUnreachable);
+    process
+        .fleet
+        .connection_ended(ServiceId(1), &[attempt], &down, process.now());
+    for _ in 0..10_000 {
+        process.fleet.permanent(index, true, process.now());
+        process.fleet.release(index, process.now());
+        process.at(1, "a.net");
+    }
+    assert!(
+        process.fleet.queued() <= 1_030,
+        "{}",
+        process.fleet.queued()
+    );
+}
+
+#[test]
+fn a_full_fleet_says_so() {
+    let mut process = Process::new();
+    process.fleet.config.max_devices = 1;
+    process.at(1, "a.net");
+    assert_eq!(
+        process.fleet.device(&id(2), || panic!("asked")),
+        Err(FleetFull)
+    );
+    assert!(process.fleet.device(&id(1), || panic!("asked")).is_ok());
+}

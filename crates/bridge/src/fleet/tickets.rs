@@ -1,0 +1,169 @@
+//! Queueing for permits.
+
+use std::time::Duration;
+
+use drawspan_hub::HostName;
+
+use super::{Action, Beside, Fleet, ServiceId, service::Service};
+use crate::device::Epoch;
+use crate::time::Now;
+use crate::{Input, State};
+
+/// Tickets that nobody waits for any more are thrown out when there are this many more than twice the devices.
+const STALE_TICKETS: usize = 1_024;
+
+/// A device's place in a queue. Stale when the device does not queue any more, or has another place by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) device: u32,
+    pub(super) epoch: Epoch,
+    /// Tells it from those of devices that had the same index before.
+    number: u32,
+}
+
+/// What is in a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ticket {
+    /// A device's attempt.
+    Attempt(Place),
+    /// A registration that a caller asked for.
+    Registration(u64),
+}
+
+impl<B: Beside> Fleet<B> {
+    /// Queues for a registration by request; [`Action::Register`] says when it may start. It must be ended by
+    /// [`Fleet::registration_ended`].
+    pub fn register(&mut self, registration: u64) {
+        let ticket = Ticket::Registration(registration);
+        self.queue(ServiceId::DPS, ticket, true);
+    }
+
+    /// The host of a hub, or of DPS.
+    #[must_use]
+    pub fn host(&self, service: ServiceId) -> Option<&HostName> {
+        self.service(service).map(|service| &service.host)
+    }
+
+    /// Devices and registrations that queue for a permit; tickets of attempts that are over count for a while.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.services.iter().map(Service::len).sum()
+    }
+
+    pub(super) fn queue_device(&mut self, device: u32, epoch: Epoch) {
+        self.next_place = self.next_place.wrapping_add(1);
+        let number = self.next_place;
+        let Some(entry) = self.entry_mut(device) else {
+            return;
+        };
+        entry.place = number;
+        let waited_for = entry.beside.is_waited_for();
+        let service = self.service_of(device);
+        let place = Place {
+            device,
+            epoch,
+            number,
+        };
+        self.queue(service, Ticket::Attempt(place), waited_for);
+    }
+
+    fn queue(&mut self, service: ServiceId, ticket: Ticket, waited_for: bool) {
+        let most = 2 * self.by_id.len() + STALE_TICKETS;
+        let Some(service) = self.services.get_mut(usize::from(service.0)) else {
+            return;
+        };
+        service.push(ticket, waited_for);
+        if service.len() > most {
+            self.throw_out_stale_tickets();
+        }
+    }
+
+    fn throw_out_stale_tickets(&mut self) {
+        let mut services = std::mem::take(&mut self.services);
+        for service in &mut services {
+            service.retain(|ticket| match ticket {
+                Ticket::Registration(_) => true,
+                Ticket::Attempt(place) => self.is_valid(*place),
+            });
+        }
+        self.services = services;
+    }
+
+    /// Where a device's next permit comes from.
+    fn service_of(&mut self, index: u32) -> ServiceId {
+        let Some(machine) = self.machine(index) else {
+            return ServiceId::DPS;
+        };
+        if machine.must_register() {
+            return ServiceId::DPS;
+        }
+        let host = machine.hub().cloned();
+        host.and_then(|host| self.hub(&host))
+            .unwrap_or(ServiceId::DPS)
+    }
+
+    /// The number of a hub, given on first sight; `None` when there are as many as there may be.
+    pub(super) fn hub(&mut self, host: &HostName) -> Option<ServiceId> {
+        let hubs = self.services.iter().skip(1);
+        let known = hubs.zip(1..).find(|(service, _)| service.host == *host);
+        if let Some((_, number)) = known {
+            return Some(ServiceId(number));
+        }
+        if self.services.len() > self.config.max_hubs {
+            return None;
+        }
+        let number = u16::try_from(self.services.len()).ok()?;
+        self.services
+            .push(Service::new(host.clone(), self.config.hub_pace));
+        Some(ServiceId(number))
+    }
+
+    /// Gives out what the governors allow, and says when they allow more.
+    pub(super) fn grant_permits(&mut self, now: Now) -> Option<Duration> {
+        let mut due = None;
+        for number in 0..self.services.len() {
+            if let Some(wait) = self.grant_permits_of(number, now) {
+                let at = now.monotonic + wait;
+                due = Some(due.map_or(at, |due: Duration| due.min(at)));
+            }
+        }
+        due
+    }
+
+    fn grant_permits_of(&mut self, number: usize, now: Now) -> Option<Duration> {
+        loop {
+            let service = self.services.get_mut(number)?;
+            match service.next(now.monotonic) {
+                Err(wait) => return Some(wait),
+                Ok(None) => return None,
+                Ok(Some(Ticket::Registration(registration))) => {
+                    self.actions.push_back(Action::Register { registration });
+                }
+                Ok(Some(Ticket::Attempt(place))) if self.is_valid(place) => {
+                    let epoch = place.epoch;
+                    self.feed(place.device, Input::Permit { epoch }, now);
+                }
+                Ok(Some(Ticket::Attempt(..))) => {
+                    let service = self.services.get_mut(number)?;
+                    service.governor.give_back(now.monotonic);
+                }
+            }
+        }
+    }
+
+    fn is_valid(&self, place: Place) -> bool {
+        self.entry(place.device).is_some_and(|entry| {
+            entry.place == place.number
+                && entry.machine.state() == State::Queued
+                && entry.machine.epoch() == place.epoch
+        })
+    }
+
+    pub(super) fn service(&self, id: ServiceId) -> Option<&Service> {
+        self.services.get(usize::from(id.0))
+    }
+
+    pub(super) fn service_mut(&mut self, id: ServiceId) -> Option<&mut Service> {
+        self.services.get_mut(usize::from(id.0))
+    }
+}
