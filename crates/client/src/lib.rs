@@ -3,12 +3,14 @@
 //! * [`HubConnection`]: one AMQP connection in one task. Devices are opened on it, each with a session of its own; it
 //!   tells what happens to them through a [`StatusBoard`]. It never retries: whoever opened a device decides.
 //! * [`Credentials`]: who signs, with keys that can be exchanged under way.
+//! * [`dps`]: which hub a device belongs to.
 //! * [`Packing`]: which connection takes the next device. Pure.
 //! * [`encode`](message::encode): a telemetry message as the hub's own clients write it.
 
 mod board;
 mod connection;
 pub mod credentials;
+pub mod dps;
 pub mod limits;
 pub mod message;
 mod packing;

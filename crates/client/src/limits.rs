@@ -22,3 +22,25 @@ pub const SWEEP_INTERVAL_MS: u64 = 250;
 pub const IDLE_TIME_OUT_MS: u32 = 120_000;
 /// Port of AMQP over TLS.
 pub const AMQPS_PORT: u16 = 5_671;
+/// Port of HTTPS.
+pub const HTTPS_PORT: u16 = 443;
+/// Connections to the provisioning service that may be open at once.
+pub const DPS_CONNECTIONS: usize = 16;
+/// A connection to the provisioning service takes no new request after this time, since names may mean other addresses.
+pub const DPS_CONNECTION_LIFE_MS: u64 = 60_000;
+/// The provisioning service must answer a request within this time, connecting included.
+pub const DPS_REQUEST_TIMEOUT_MS: u64 = 30_000;
+/// Body of a registration: what the provisioning service allows.
+pub const DPS_REQUEST_BYTES: usize = 96 * 1_024;
+/// Body of an answer; it holds the payload of a custom allocation at most.
+pub const DPS_ANSWER_BYTES: usize = 256 * 1_024;
+/// Characters of an operation's id.
+pub const DPS_OPERATION_ID_CHARS: usize = 256;
+/// Time between questions after an operation when the provisioning service asks for none, as the official SDKs wait.
+pub const DPS_WAIT_S: u32 = 2;
+/// The provisioning service is waited for at least so long, …
+pub const DPS_WAIT_MIN_S: u32 = 1;
+/// … and at most so long at once.
+pub const DPS_WAIT_MAX_S: u32 = 300;
+/// Questions after an operation that may fail one after the other.
+pub const DPS_STATUS_FAILURES: u32 = 5;

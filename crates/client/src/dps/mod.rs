@@ -1,0 +1,145 @@
+//! Registration at the Device Provisioning Service over HTTPS: which hub a device belongs to, and under which name.
+//!
+//! Many registrations may be under way at once; they share few connections, and one that waits for the service's next
+//! answer holds none of them.
+
+mod answer;
+mod exchange;
+mod registration;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
+use drawspan_net::Connector;
+use tokio::time::Instant;
+
+use crate::credentials::{Credentials, WhichKey};
+use crate::limits;
+use answer::{Answer, Next};
+use exchange::{Exchange, Reply};
+use registration::Registration;
+
+/// The service's address that all tenants share.
+pub const GLOBAL_ENDPOINT: &str = "global.azure-devices-provisioning.net";
+
+/// Where and as whom devices are registered.
+#[derive(Debug, Clone)]
+pub struct DpsConfig {
+    /// The service's host name; [`GLOBAL_ENDPOINT`], unless the cloud is a sovereign one or a local one.
+    pub endpoint: HostName,
+    /// Id scope of the instance.
+    pub id_scope: String,
+    /// How to get there.
+    pub connector: Connector,
+    /// Who signs.
+    pub credentials: Arc<Credentials>,
+}
+
+/// Registers devices. Shared by reference; holds at most [`limits::DPS_CONNECTIONS`] connections.
+#[derive(Debug)]
+pub struct DpsClient {
+    config: DpsConfig,
+    exchange: Exchange,
+    /// How long a second of the service's waits lasts; tests make it short.
+    second: Duration,
+}
+
+/// Where a device belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assigned {
+    /// Its hub.
+    pub hub: HostName,
+    /// Its name there, which need not be the one that it was registered by.
+    pub device: DeviceId,
+}
+
+impl DpsClient {
+    /// Connects when the first device is registered.
+    #[must_use]
+    pub fn new(config: DpsConfig) -> Self {
+        let exchange = Exchange::new(config.connector.clone(), config.endpoint.clone());
+        Self {
+            config,
+            exchange,
+            second: Duration::from_secs(1),
+        }
+    }
+
+    /// Registers `device`, and waits until the service says where it belongs or `deadline` comes. `payload` is JSON that
+    /// the service keeps, such as `{"modelId":"…"}`.
+    ///
+    /// An operation that has begun is asked after until it ends, whatever the service says meanwhile: a second
+    /// registration would only add to what it suffers from. Nothing else is tried again.
+    ///
+    /// # Errors
+    /// What the service said, with its code, tracking id and `Retry-After`; [`FailureKind::HubUnreachable`] when it
+    /// cannot be reached, [`FailureKind::Timeout`] at the deadline, [`FailureKind::ServerError`] for an answer that makes
+    /// no sense, [`FailureKind::InvalidRequest`] for a name or payload that it would not take, and
+    /// [`FailureKind::Unauthorized`] when there is no key for the device. The last two are told without asking it.
+    pub async fn register(
+        &self,
+        device: &DeviceId,
+        which: WhichKey,
+        payload: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Assigned, Failure> {
+        let registration = Registration::new(&self.config, device, which, payload)?;
+        let running = self.run(&registration);
+        tokio::time::timeout_at(deadline, running)
+            .await
+            .unwrap_or_else(|_| {
+                let text = format!("{} did not assign the device in time", self.config.endpoint);
+                Err(Failure::local(FailureKind::Timeout, &text))
+            })
+    }
+
+    async fn run(&self, registration: &Registration<'_>) -> Result<Assigned, Failure> {
+        let reply = self.exchange.ask(&registration.register()?).await?;
+        let (operation, wait_s) = match Answer::read(&reply)?.into_next()? {
+            Next::Assigned(assigned) => return Ok(assigned),
+            Next::Ask { operation, wait_s } => (operation, wait_s),
+        };
+        self.follow(registration, &operation, wait_s).await
+    }
+
+    async fn follow(
+        &self,
+        registration: &Registration<'_>,
+        operation: &str,
+        mut wait_s: u32,
+    ) -> Result<Assigned, Failure> {
+        let mut failures = 0;
+        loop {
+            tokio::time::sleep(self.second * wait_s).await;
+            let reply = self.exchange.ask(&registration.status(operation)?).await;
+            let (failure, passing) = match reply {
+                Ok(reply) => match Answer::read(&reply) {
+                    Ok(answer) => match answer.into_next()? {
+                        Next::Assigned(assigned) => return Ok(assigned),
+                        Next::Ask { wait_s: next, .. } => {
+                            (failures, wait_s) = (0, next);
+                            continue;
+                        }
+                    },
+                    Err(failure) => (failure, reply.is_passing()),
+                },
+                Err(failure) => (failure, true),
+            };
+            failures += 1;
+            if !passing || failures >= limits::DPS_STATUS_FAILURES {
+                return Err(failure);
+            }
+            wait_s = answer::wait_s(failure.retry_after_s);
+        }
+    }
+}
+
+impl Reply {
+    /// Whether the service speaks of itself: the operation goes on.
+    fn is_passing(&self) -> bool {
+        self.status == 429 || self.status >= 500
+    }
+}
