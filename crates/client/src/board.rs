@@ -9,7 +9,7 @@ use drawspan_hub::Failure;
 use tokio::sync::Notify;
 
 use crate::connection::DeviceSession;
-use crate::packing::ConnectionKey;
+use crate::ledger::ConnectionKey;
 
 /// Whose device it is, in words of the listener: an index and the epoch of its attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -4,18 +4,18 @@
 //!   tells what happens to them through a [`StatusBoard`]. It never retries: whoever opened a device decides.
 //! * [`Credentials`]: who signs, with keys that can be exchanged under way.
 //! * [`dps`]: which hub a device belongs to.
-//! * [`Packing`]: which connection takes the next device. Pure.
+//! * [`Ledger`]: which connection takes which device. Pure.
 //! * [`encode`](message::encode): a telemetry message as the hub's own clients write it.
 
 mod board;
 mod connection;
 pub mod credentials;
 pub mod dps;
+mod ledger;
 pub mod limits;
 pub mod message;
-mod packing;
 
 pub use board::{Owner, Status, StatusBoard};
 pub use connection::{ConnectionConfig, DeviceSession, HubConnection, Policy, Send, SendFailure};
 pub use credentials::{Credentials, KeyPair, Keys, ListedDevice, WhichKey};
-pub use packing::{ConnectionKey, Packing};
+pub use ledger::{ConnectionKey, Ledger, LedgerConfig, Left};

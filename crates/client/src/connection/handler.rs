@@ -13,7 +13,7 @@ use super::device::Device;
 use super::sends::Sends;
 use super::{Command, ConnectionConfig};
 use crate::board::{Owner, Status};
-use crate::packing::ConnectionKey;
+use crate::ledger::ConnectionKey;
 
 pub(super) struct DeviceHandler {
     pub(super) config: Arc<ConnectionConfig>,

@@ -19,8 +19,8 @@ use drawspan_net::{Clock, Connector};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::board::{Owner, StatusBoard};
+use crate::ledger::ConnectionKey;
 use crate::limits;
-use crate::packing::ConnectionKey;
 
 /// A shared access policy of the hub that may connect devices: one token serves a whole connection.
 #[derive(Debug, Clone)]

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use super::handler::DeviceHandler;
 use super::{Command, ConnectionConfig};
 use crate::board::Status;
+use crate::ledger::ConnectionKey;
 use crate::limits;
-use crate::packing::ConnectionKey;
 
 pub(super) async fn run(
     config: Arc<ConnectionConfig>,

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use drawspan_client::{ConnectionConfig, ConnectionKey, HubConnection, Packing};
+use drawspan_client::limits;
+use drawspan_client::{ConnectionConfig, ConnectionKey, HubConnection, Ledger, LedgerConfig, Left};
+use drawspan_hub::DeviceId;
 
 /// Connections by key. They are opened when a device needs one and closed when their last device leaves.
 #[derive(Debug)]
 pub(super) struct Pool {
     config: Arc<ConnectionConfig>,
-    packing: Packing,
+    ledger: Ledger,
     connections: HashMap<ConnectionKey, HubConnection>,
 }
 
@@ -17,15 +19,18 @@ impl Pool {
     pub(super) fn new(config: Arc<ConnectionConfig>) -> Self {
         Self {
             config,
-            packing: Packing::default(),
+            ledger: Ledger::new(LedgerConfig {
+                slots_per_connection: limits::DEVICES_PER_CONNECTION,
+                per_device_tokens: false,
+            }),
             connections: HashMap::new(),
         }
     }
 
     /// A connection for one more device, opened if need be.
-    pub(super) fn place(&mut self) -> (ConnectionKey, HubConnection) {
-        let key = self.packing.place();
+    pub(super) fn place(&mut self, device: &DeviceId) -> (ConnectionKey, HubConnection) {
         let config = &self.config;
+        let key = self.ledger.place(device, None, config.clock.now());
         let connection = self
             .connections
             .entry(key)
@@ -37,21 +42,22 @@ impl Pool {
         self.connections.get(&key)
     }
 
-    /// A device left.
-    pub(super) fn leave(&mut self, key: ConnectionKey) {
-        if self.packing.leave(key) {
+    /// A device left; `opened` if the hub had taken it.
+    pub(super) fn leave(&mut self, device: &DeviceId, key: ConnectionKey, opened: bool) {
+        let token_until = opened.then(|| self.config.clock.now());
+        if self.ledger.leave(device, key, token_until) == Left::Last {
             // The connection closes with its last handle.
             self.connections.remove(&key);
         }
     }
 
     pub(super) fn fill(&mut self, key: ConnectionKey) {
-        self.packing.fill(key);
+        self.ledger.filled(key);
     }
 
     /// A connection ended, with everything on it.
     pub(super) fn ended(&mut self, key: ConnectionKey) {
         self.connections.remove(&key);
-        self.packing.remove(key);
+        self.ledger.ended(key);
     }
 }

@@ -57,7 +57,10 @@ impl Fleet {
     pub(super) fn open(&mut self, index: u32, epoch: Epoch, _how: How) {
         self.next_serial = self.next_serial.wrapping_add(1);
         let serial = self.next_serial;
-        let (key, connection) = self.pool.place();
+        let Some(device) = self.entry(index).map(|entry| entry.id.clone()) else {
+            return;
+        };
+        let (key, connection) = self.pool.place(&device);
         let Some(entry) = self.entry(index) else {
             return;
         };

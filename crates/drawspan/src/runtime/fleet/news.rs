@@ -61,7 +61,10 @@ impl Fleet {
         let Some(attempt) = self.attempt(owner).copied() else {
             return;
         };
-        self.pool.leave(attempt.connection);
+        if let Some(device) = self.entry(owner.index).map(|entry| entry.id.clone()) {
+            self.pool
+                .leave(&device, attempt.connection, attempt.session.is_some());
+        }
         self.forget_attempt(owner.index);
         match failure.map(|failure| failure.kind) {
             Some(FailureKind::Unauthorized) => self.refused_credentials(owner.index, now),

@@ -1,0 +1,260 @@
+//! Which connection takes which device.
+//!
+//! A hub counts the identities that ever showed a token on a connection, until their tokens expire: a device that leaves
+//! keeps its *slot* there. The ledger keeps these slots, so that
+//!
+//! * connections are filled one after the other, and never beyond what the hub takes;
+//! * a device that comes back goes where its slot still is, and costs none;
+//! * a connection full of slots whose devices have left is found, to be emptied and given up.
+//!
+//! With one token for a whole connection, as a policy signs it, nothing but live devices counts.
+//!
+//! Nothing here is proportional to the number of connections or devices, except for the end of a connection, which is
+//! proportional to the slots on it. Live devices are numbers only: whoever placed one keeps its key.
+
+mod order;
+mod slots;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use drawspan_hub::DeviceId;
+
+use crate::limits::SLOT_MARGIN;
+use order::Order;
+use slots::Slots;
+
+/// A connection of a pool. Never used again for another connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionKey(pub u32);
+
+/// What connections hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LedgerConfig {
+    /// Identities per connection, [`DEVICES_PER_CONNECTION`](crate::limits::DEVICES_PER_CONNECTION) or
+    /// [`DEVICES_PER_WEB_SOCKET`](crate::limits::DEVICES_PER_WEB_SOCKET).
+    pub slots_per_connection: usize,
+    /// Whether each device shows a token of its own. Otherwise one that leaves leaves no slot behind.
+    pub per_device_tokens: bool,
+}
+
+/// What a device that left leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// A connection with live devices on it; or one that was gone already.
+    Stays,
+    /// A connection without: it is to be closed, and its key is over.
+    Last,
+}
+
+/// The connections of one pool: one hub, one set of credentials.
+#[derive(Debug)]
+pub struct Ledger {
+    config: LedgerConfig,
+    connections: HashMap<ConnectionKey, Slots>,
+    /// Where devices left slots behind; also those that came back, until the token of their earlier stay expires.
+    held: HashMap<DeviceId, Vec<Held>>,
+    order: Order,
+    draining: Option<ConnectionKey>,
+    next: u32,
+}
+
+/// A slot that outlives a stay.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    key: ConnectionKey,
+    until: Duration,
+    /// Its device is there again.
+    live: bool,
+}
+
+impl Ledger {
+    /// A ledger without connections.
+    #[must_use]
+    pub fn new(config: LedgerConfig) -> Self {
+        Self {
+            config,
+            connections: HashMap::new(),
+            held: HashMap::new(),
+            order: Order::default(),
+            draining: None,
+            next: 0,
+        }
+    }
+
+    /// The connection for a device: the one that holds its slot, else the fullest with room, else a new one; `not` is none
+    /// of them, nor is one that is being drained. [`Self::leave`] or [`Self::ended`] must follow. `now` is monotonic.
+    pub fn place(
+        &mut self,
+        device: &DeviceId,
+        not: Option<ConnectionKey>,
+        now: Duration,
+    ) -> ConnectionKey {
+        self.expire(now);
+        if let Some(key) = self.take_held(device, not) {
+            return key;
+        }
+        let key = self.order.fullest(not).unwrap_or_else(|| self.add());
+        self.change(key, Slots::take);
+        key
+    }
+
+    /// A device left a connection, or could not be opened there. `token_until` is when its token expires, monotonic; `None`
+    /// if the hub took none from it this time.
+    pub fn leave(
+        &mut self,
+        device: &DeviceId,
+        key: ConnectionKey,
+        token_until: Option<Duration>,
+    ) -> Left {
+        let Some(slots) = self.connections.get(&key) else {
+            return Left::Stays;
+        };
+        if slots.live() <= 1 {
+            self.ended(key);
+            return Left::Last;
+        }
+        let until = token_until.map(|until| until + SLOT_MARGIN);
+        if !self.config.per_device_tokens {
+            self.change(key, |slots| slots.give_back(until.is_some()));
+            return Left::Stays;
+        }
+        // What an earlier stay left behind counts on, whatever came of this one.
+        let earlier = self.take_back(device, key);
+        match until.max(earlier) {
+            Some(until) => {
+                let held = Held {
+                    key,
+                    until,
+                    live: false,
+                };
+                self.held.entry(device.clone()).or_default().push(held);
+                self.change(key, |slots| slots.depart(device.clone(), until));
+            }
+            None => self.change(key, |slots| slots.give_back(false)),
+        }
+        Left::Stays
+    }
+
+    /// The hub said that a connection takes no more tokens: it gets no new identities, until slots of it expire.
+    pub fn filled(&mut self, key: ConnectionKey) {
+        self.change(key, Slots::fill);
+    }
+
+    /// A connection is gone, with everything on it.
+    pub fn ended(&mut self, key: ConnectionKey) {
+        let Some(slots) = self.connections.remove(&key) else {
+            return;
+        };
+        self.order.unlist(key, &slots);
+        if self.draining == Some(key) {
+            self.draining = None;
+        }
+        for device in slots.held() {
+            self.remove_held(device, key);
+        }
+    }
+
+    /// A connection to be emptied, if there is one that is full and of whose slots devices that left hold more than half.
+    /// No device is placed there any more; the caller moves those on it one by one, each placed before it leaves. One
+    /// connection at a time: the next is named when this one has ended.
+    pub fn drain(&mut self, now: Duration) -> Option<ConnectionKey> {
+        self.expire(now);
+        if self.draining.is_some() {
+            return None;
+        }
+        let key = self.order.wasteful()?;
+        self.draining = Some(key);
+        self.change(key, |_| ());
+        Some(key)
+    }
+
+    /// Connections that stand or are being opened.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Devices placed on a connection.
+    #[must_use]
+    pub fn live(&self, key: ConnectionKey) -> usize {
+        self.connections.get(&key).map_or(0, Slots::live)
+    }
+
+    /// Identities that the hub counts on a connection: live ones, and those that left while their tokens last.
+    #[must_use]
+    pub fn slots(&self, key: ConnectionKey) -> usize {
+        self.connections.get(&key).map_or(0, Slots::used)
+    }
+
+    fn add(&mut self) -> ConnectionKey {
+        let key = ConnectionKey(self.next);
+        // A connection each millisecond makes that 49 days.
+        self.next = self.next.wrapping_add(1);
+        let slots = Slots::new(self.config.slots_per_connection);
+        self.connections.insert(key, slots);
+        key
+    }
+
+    /// Frees the slots whose tokens have expired.
+    fn expire(&mut self, now: Duration) {
+        while let Some(key) = self.order.first_to_expire(now) {
+            let Some(device) = self.connections.get(&key).and_then(Slots::first_to_expire) else {
+                return;
+            };
+            let held = self.remove_held(&device, key);
+            let live = held.is_some_and(|held| held.live);
+            self.change(key, |slots| slots.expire_first(live));
+        }
+    }
+
+    /// Puts a device where it holds a slot.
+    fn take_held(
+        &mut self,
+        device: &DeviceId,
+        not: Option<ConnectionKey>,
+    ) -> Option<ConnectionKey> {
+        let draining = self.draining;
+        let held = self
+            .held
+            .get_mut(device)?
+            .iter_mut()
+            .find(|held| !held.live && Some(held.key) != not && Some(held.key) != draining)?;
+        held.live = true;
+        let key = held.key;
+        self.change(key, Slots::come_back);
+        Some(key)
+    }
+
+    /// Until when a device that is live on a connection holds a slot there from an earlier stay, which is forgotten.
+    fn take_back(&mut self, device: &DeviceId, key: ConnectionKey) -> Option<Duration> {
+        let held = self.remove_held(device, key)?;
+        self.change(key, |slots| slots.forget(device, held.until));
+        Some(held.until)
+    }
+
+    fn remove_held(&mut self, device: &DeviceId, key: ConnectionKey) -> Option<Held> {
+        let all = self.held.get_mut(device)?;
+        let index = all.iter().position(|held| held.key == key)?;
+        let held = all.swap_remove(index);
+        if all.is_empty() {
+            self.held.remove(device);
+        }
+        Some(held)
+    }
+
+    /// Changes a connection's slots, and its place in the order that follows from them.
+    fn change(&mut self, key: ConnectionKey, change: impl FnOnce(&mut Slots)) {
+        let Some(slots) = self.connections.get_mut(&key) else {
+            return;
+        };
+        self.order.unlist(key, slots);
+        change(slots);
+        self.order.list(key, slots, self.draining == Some(key));
+    }
+}
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+//! Connections in the orders in which they are looked for.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::ConnectionKey;
+use super::slots::Slots;
+
+/// Connections in the orders in which they are looked for.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    /// By room: those that take another identity.
+    room: BTreeSet<(usize, ConnectionKey)>,
+    /// By the time when their first slot expires.
+    expiry: BTreeSet<(Duration, ConnectionKey)>,
+    /// Those whose devices had better be elsewhere.
+    wasteful: BTreeSet<ConnectionKey>,
+}
+
+impl Order {
+    /// The fullest that takes another identity.
+    pub(super) fn fullest(&self, not: Option<ConnectionKey>) -> Option<ConnectionKey> {
+        let mut fullest = self.room.iter().map(|(_, key)| *key);
+        fullest.find(|key| Some(*key) != not)
+    }
+
+    /// One with a slot that has expired.
+    pub(super) fn first_to_expire(&self, now: Duration) -> Option<ConnectionKey> {
+        let (at, key) = self.expiry.first()?;
+        (*at <= now).then_some(*key)
+    }
+
+    pub(super) fn wasteful(&self) -> Option<ConnectionKey> {
+        self.wasteful.first().copied()
+    }
+
+    pub(super) fn list(&mut self, key: ConnectionKey, slots: &Slots, draining: bool) {
+        if slots.free() > 0 && !draining {
+            self.room.insert((slots.free(), key));
+        }
+        if slots.is_wasteful() && !draining {
+            self.wasteful.insert(key);
+        }
+        if let Some(at) = slots.first_expiry() {
+            self.expiry.insert((at, key));
+        }
+    }
+
+    /// Must be called with the slots as they were listed.
+    pub(super) fn unlist(&mut self, key: ConnectionKey, slots: &Slots) {
+        self.room.remove(&(slots.free(), key));
+        self.wasteful.remove(&key);
+        if let Some(at) = slots.first_expiry() {
+            self.expiry.remove(&(at, key));
+        }
+    }
+}

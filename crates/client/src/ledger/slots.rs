@@ -1,0 +1,109 @@
+//! The slots of one connection.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use drawspan_hub::DeviceId;
+
+/// Who is counted on a connection.
+#[derive(Debug)]
+pub(super) struct Slots {
+    /// Devices that are there.
+    live: usize,
+    /// Devices that left, and whose tokens have not expired.
+    departed: usize,
+    /// New identities that the hub takes.
+    free: usize,
+    /// The hub refused an identity although there was room: it counts some that are not counted here. From then on only a
+    /// slot that it is known to give up makes room.
+    filled: bool,
+    /// When slots expire: those of devices that left, and what an earlier stay left behind of those that came back.
+    expiry: BTreeSet<(Duration, DeviceId)>,
+}
+
+impl Slots {
+    pub(super) const fn new(free: usize) -> Self {
+        Self {
+            live: 0,
+            departed: 0,
+            free,
+            filled: false,
+            expiry: BTreeSet::new(),
+        }
+    }
+
+    pub(super) const fn live(&self) -> usize {
+        self.live
+    }
+
+    pub(super) const fn used(&self) -> usize {
+        self.live + self.departed
+    }
+
+    pub(super) const fn free(&self) -> usize {
+        self.free
+    }
+
+    /// Full, and mostly of devices that are not there.
+    pub(super) const fn is_wasteful(&self) -> bool {
+        self.free == 0 && self.departed > self.live
+    }
+
+    pub(super) fn first_expiry(&self) -> Option<Duration> {
+        self.expiry.first().map(|(at, _)| *at)
+    }
+
+    pub(super) fn first_to_expire(&self) -> Option<DeviceId> {
+        self.expiry.first().map(|(_, device)| device.clone())
+    }
+
+    /// Devices in `expiry`.
+    pub(super) fn held(&self) -> impl Iterator<Item = &DeviceId> {
+        self.expiry.iter().map(|(_, device)| device)
+    }
+
+    /// A new identity.
+    pub(super) const fn take(&mut self) {
+        self.live += 1;
+        self.free = self.free.saturating_sub(1);
+    }
+
+    /// An identity that holds a slot already.
+    pub(super) const fn come_back(&mut self) {
+        self.live += 1;
+        self.departed = self.departed.saturating_sub(1);
+    }
+
+    /// A device left and keeps its slot.
+    pub(super) fn depart(&mut self, device: DeviceId, until: Duration) {
+        self.live = self.live.saturating_sub(1);
+        self.departed += 1;
+        self.expiry.insert((until, device));
+    }
+
+    /// A device left and keeps nothing. `taken` if the hub had counted it and does no more.
+    pub(super) const fn give_back(&mut self, taken: bool) {
+        self.live = self.live.saturating_sub(1);
+        if taken || !self.filled {
+            self.free += 1;
+        }
+    }
+
+    /// A device that came back is leaving again: its slot's time is to be decided anew.
+    pub(super) fn forget(&mut self, device: &DeviceId, until: Duration) {
+        self.expiry.remove(&(until, device.clone()));
+    }
+
+    /// The slot that expires first has expired; `live` if its device came back and so keeps it.
+    pub(super) fn expire_first(&mut self, live: bool) {
+        if self.expiry.pop_first().is_some() && !live {
+            self.departed = self.departed.saturating_sub(1);
+            self.free += 1;
+        }
+    }
+
+    pub(super) const fn fill(&mut self) {
+        self.free = 0;
+        self.filled = true;
+    }
+}

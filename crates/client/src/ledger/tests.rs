@@ -1,0 +1,184 @@
+use super::*;
+use crate::limits::DEVICES_PER_CONNECTION;
+
+const PER_DEVICE: LedgerConfig = LedgerConfig {
+    slots_per_connection: 4,
+    per_device_tokens: true,
+};
+
+fn id(number: usize) -> DeviceId {
+    DeviceId::parse(&format!("d{number}")).unwrap()
+}
+
+const fn s(s: u64) -> Duration {
+    Duration::from_secs(s)
+}
+
+const A: ConnectionKey = ConnectionKey(0);
+const B: ConnectionKey = ConnectionKey(1);
+
+/// Devices 0 to 3 fill connection A.
+fn full() -> Ledger {
+    let mut ledger = Ledger::new(PER_DEVICE);
+    for device in 0..4 {
+        assert_eq!(ledger.place(&id(device), None, s(0)), A);
+    }
+    ledger
+}
+
+#[test]
+fn fifty_thousand_devices_need_51_connections() {
+    for per_device_tokens in [false, true] {
+        let mut ledger = Ledger::new(LedgerConfig {
+            slots_per_connection: DEVICES_PER_CONNECTION,
+            per_device_tokens,
+        });
+        for device in 0..50_000 {
+            ledger.place(&id(device), None, s(0));
+        }
+        assert_eq!(ledger.connections(), 51);
+        assert_eq!(ledger.live(ConnectionKey(49)), 995);
+        assert_eq!(ledger.slots(ConnectionKey(50)), 250);
+        assert_eq!(ledger.live(ConnectionKey(51)), 0);
+    }
+}
+
+#[test]
+fn a_device_that_left_keeps_its_slot_until_its_token_expires() {
+    let mut ledger = full();
+    let gone = s(100) + SLOT_MARGIN;
+    assert_eq!(ledger.leave(&id(0), A, Some(s(100))), Left::Stays);
+    assert_eq!((ledger.live(A), ledger.slots(A)), (3, 4));
+    assert_eq!(ledger.place(&id(9), None, s(1)), B, "its slot is not free");
+    assert_eq!(ledger.place(&id(0), None, s(2)), A, "it comes back to it");
+    assert_eq!(ledger.slots(A), 4);
+
+    ledger.leave(&id(0), A, Some(s(100)));
+    assert_eq!(ledger.place(&id(10), None, gone - s(1)), B);
+    assert_eq!(ledger.place(&id(11), None, gone), A, "expired, so free");
+    assert_eq!(ledger.place(&id(0), None, gone), B);
+}
+
+#[test]
+fn a_stay_without_a_token_ends_no_earlier_slot() {
+    let mut ledger = full();
+    ledger.leave(&id(0), A, Some(s(100)));
+    assert_eq!(ledger.place(&id(0), None, s(1)), A);
+    ledger.leave(&id(0), A, None);
+    assert_eq!(ledger.slots(A), 4, "the hub counts it as before");
+    assert_eq!(ledger.place(&id(9), None, s(2)), B);
+
+    // One that never had a slot leaves none.
+    ledger.leave(&id(1), A, None);
+    assert_eq!(ledger.slots(A), 3);
+    assert_eq!(ledger.place(&id(10), None, s(3)), A);
+}
+
+#[test]
+fn who_came_back_keeps_the_slot_when_the_earlier_token_expires() {
+    let mut ledger = full();
+    ledger.leave(&id(0), A, Some(s(100)));
+    ledger.place(&id(0), None, s(50));
+    assert_eq!(ledger.place(&id(9), None, s(100) + SLOT_MARGIN), B);
+    assert_eq!((ledger.live(A), ledger.slots(A)), (4, 4));
+}
+
+#[test]
+fn with_a_policy_nothing_is_left_behind() {
+    let mut ledger = Ledger::new(LedgerConfig {
+        per_device_tokens: false,
+        ..PER_DEVICE
+    });
+    (0..4).for_each(|device| assert_eq!(ledger.place(&id(device), None, s(0)), A));
+    ledger.leave(&id(0), A, Some(s(100)));
+    assert_eq!(ledger.slots(A), 3);
+    assert_eq!(ledger.place(&id(9), None, s(0)), A);
+    assert_eq!(ledger.place(&id(10), None, s(0)), B);
+}
+
+#[test]
+fn a_connection_without_devices_is_over_and_so_is_its_key() {
+    let mut ledger = full();
+    for device in 0..3 {
+        assert_eq!(ledger.leave(&id(device), A, Some(s(100))), Left::Stays);
+    }
+    assert_eq!(ledger.leave(&id(3), A, Some(s(100))), Left::Last);
+    assert_eq!((ledger.connections(), ledger.slots(A)), (0, 0));
+    assert_eq!(ledger.place(&id(0), None, s(1)), B, "its slot is gone too");
+    assert_eq!(ledger.leave(&id(3), A, None), Left::Stays, "nobody's last");
+    ledger.ended(B);
+    assert_eq!(ledger.place(&id(0), None, s(1)), ConnectionKey(2));
+}
+
+#[test]
+fn another_connection_is_another_one() {
+    let mut ledger = Ledger::new(PER_DEVICE);
+    assert_eq!(ledger.place(&id(0), None, s(0)), A);
+    assert_eq!(ledger.place(&id(1), Some(A), s(0)), B);
+    ledger.place(&id(2), None, s(0));
+    assert_eq!(ledger.leave(&id(2), A, Some(s(100))), Left::Stays);
+    assert_eq!(ledger.place(&id(2), Some(A), s(1)), B, "nor to its slot");
+    ledger.leave(&id(2), B, Some(s(100)));
+    assert_eq!(ledger.place(&id(2), Some(B), s(2)), A, "it holds two");
+}
+
+#[test]
+fn what_the_hub_calls_full_is_full_until_slots_expire() {
+    let mut ledger = Ledger::new(PER_DEVICE);
+    (0..3).for_each(|device| assert_eq!(ledger.place(&id(device), None, s(0)), A));
+    ledger.filled(A);
+    ledger.leave(&id(2), A, None);
+    assert_eq!(ledger.place(&id(9), None, s(0)), B, "the hub refused it");
+    ledger.leave(&id(1), A, Some(s(10)));
+    assert_eq!(ledger.place(&id(10), None, s(1)), B);
+    assert_eq!(ledger.place(&id(1), None, s(1)), A, "it is counted there");
+    ledger.leave(&id(1), A, Some(s(10)));
+    assert_eq!(ledger.place(&id(11), None, s(10) + SLOT_MARGIN), A);
+}
+
+#[test]
+fn a_connection_full_of_departed_devices_is_drained() {
+    let mut ledger = full();
+    ledger.leave(&id(0), A, Some(s(1000)));
+    ledger.leave(&id(1), A, Some(s(1000)));
+    assert_eq!(ledger.drain(s(1)), None, "half is not more than half");
+    ledger.leave(&id(2), A, Some(s(1000)));
+    assert_eq!(ledger.drain(s(1)), Some(A));
+    assert_eq!(ledger.drain(s(1)), None, "said once");
+
+    assert_eq!(ledger.place(&id(0), None, s(2)), B, "its slot is on A");
+    assert_eq!(ledger.place(&id(3), None, s(2)), B, "make before break");
+    assert_eq!(ledger.leave(&id(3), A, Some(s(1000))), Left::Last);
+    assert_eq!((ledger.connections(), ledger.live(B)), (1, 2));
+}
+
+#[test]
+fn with_room_there_is_nothing_to_drain() {
+    let mut ledger = Ledger::new(PER_DEVICE);
+    (0..3).for_each(|device| assert_eq!(ledger.place(&id(device), None, s(0)), A));
+    ledger.leave(&id(0), A, Some(s(1000)));
+    ledger.leave(&id(1), A, Some(s(1000)));
+    assert_eq!(ledger.drain(s(1)), None);
+}
+
+#[test]
+fn devices_that_come_and_go_leave_nothing_for_ever() {
+    let mut ledger = Ledger::new(LedgerConfig {
+        slots_per_connection: 100,
+        per_device_tokens: true,
+    });
+    let mut here = std::collections::VecDeque::new();
+    // Each second one comes; each stays for 600 s, with a token of 900 s.
+    for now in 0..20_000_u64 {
+        let device = id(now as usize);
+        here.push_back((device.clone(), ledger.place(&device, None, s(now))));
+        if here.len() > 600 {
+            let (device, key) = here.pop_front().unwrap();
+            ledger.leave(&device, key, Some(s(now + 300)));
+        }
+        let slots = 600 + 300 + SLOT_MARGIN.as_secs() as usize;
+        assert!(ledger.held.len() <= slots);
+        assert!(ledger.connections() <= slots / 100 + 2, "at {now}");
+        assert_eq!(ledger.connections.len(), ledger.connections());
+    }
+}
