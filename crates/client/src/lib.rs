@@ -16,6 +16,6 @@ pub mod limits;
 pub mod message;
 
 pub use board::{Owner, Status, StatusBoard};
-pub use connection::{ConnectionConfig, DeviceSession, HubConnection, Policy, Send, SendFailure};
+pub use connection::{ConnectionConfig, DeviceSession, HubConnection, Open, Send, SendFailure};
 pub use credentials::{Credentials, KeyPair, Keys, ListedDevice, WhichKey};
 pub use ledger::{ConnectionKey, Ledger, LedgerConfig, Left};

@@ -14,11 +14,19 @@ pub const SENDS_PER_CONNECTION: usize = 8_192;
 pub const SENDS_PER_DEVICE: usize = 256;
 /// Commands to open and close devices that wait for a connection's task: each device may have one of both.
 pub const CONTROL_PER_CONNECTION: usize = 2 * DEVICES_PER_CONNECTION;
-/// Life of a token that we sign.
+/// Life of a token that we sign, unless something else is asked for.
 pub const TOKEN_LIFE_S: u64 = 3_600;
-/// Share of its life after which a token is renewed, in percent.
+/// Shortest life of a device's token; what is asked for below that becomes this.
+pub const TOKEN_LIFE_MIN_S: u32 = 10;
+/// Share of its life after which a token is renewed at the latest, in percent.
 pub const TOKEN_RENEWAL_PERCENT: u64 = 85;
-/// The hub must answer a put-token within this time.
+/// How much earlier it may be renewed, in percent of its life, so that devices that came together do not renew together.
+pub const TOKEN_RENEWAL_JITTER_PERCENT: u64 = 5;
+/// Tokens that one connection renews at once.
+pub const RENEWALS_PER_LOOK: usize = 16;
+/// Least time between two looks at what each device of a connection has due: 64 renewals a second with the above.
+pub const LOOK_INTERVAL_MS: u64 = 250;
+/// The hub must take the `$cbs` links, and answer a put-token, within this time.
 pub const CBS_TIMEOUT_MS: u64 = 30_000;
 /// The hub must take a device's link within this time.
 pub const ATTACH_TIMEOUT_MS: u64 = 30_000;

@@ -1,18 +1,19 @@
-//! The token of a connection: claims-based security over the `$cbs` links.
+//! The `$cbs` links: tokens go out, answers come back (claims-based security).
 //!
-//! One exchange at a time: put-token, answer, renewal at 85 % of the token's life. Renewal happens in place and drops no
-//! link.
+//! Any number of tokens may be under way. Each waits for the hub's credit, then for its answer. What an answer means for
+//! the connection or a device is decided in `tokens.rs`.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use drawspan_amqp::engine::{CommandError, Connection, Credit, LinkId, LinkOptions, Outgoing};
+use drawspan_amqp::engine::{DeliveryId, SessionId};
 use drawspan_amqp::message::{Body, Message, MessageId, Properties};
-use drawspan_amqp::performative::DeliveryTag;
+use drawspan_amqp::performative::{DeliveryState, DeliveryTag};
 use drawspan_amqp::value::{Map, Value};
-use drawspan_hub::{Failure, FailureKind, HostName, sas};
+use drawspan_hub::Failure;
 
-use super::Policy;
 use super::device::named;
 use crate::limits;
 
@@ -24,46 +25,67 @@ const REPLY_TO: &str = "cbs";
 const TOKEN_TYPE: &str = "servicebus.windows.net:sastoken";
 /// Answers that may be under way.
 const ANSWER_CREDIT: u32 = 50;
+/// What message ids start with; a count follows, which is unique enough on a link of one connection.
+const REQUEST: &str = "put-token-";
 
-/// Where the exchange stands.
-#[derive(Debug)]
-pub(super) enum Cbs {
-    /// Links are being attached.
-    Attaching {
-        sender: LinkId,
-        receiver: LinkId,
-        credit: bool,
-        attached: bool,
-    },
-    /// The hub's answer is due.
-    Asked {
-        sender: LinkId,
-        request: u64,
-        until: Duration,
-        renewal: bool,
-    },
-    /// The token counts.
-    Valid {
-        sender: LinkId,
-        requests: u64,
-        renew_at: Duration,
-    },
+/// Marks the outcome of a put-token transfer, which tells nothing: the answer counts.
+pub(super) const CBS_CONTEXT: u64 = u64::MAX;
+
+/// Whom a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// All devices of the connection.
+    Policy,
+    /// The device of that session.
+    Device(SessionId),
 }
 
-/// What came of an event.
+/// The pair of links, on a session of their own.
+#[derive(Debug)]
+pub(super) struct Cbs {
+    session: SessionId,
+    sender: LinkId,
+    receiver: LinkId,
+    state: State,
+    /// Number of the next request.
+    next: u32,
+    /// Wait for credit, oldest first, each until that time.
+    waiting: VecDeque<(Subject, Duration)>,
+    /// Wait for their answer, by ascending number.
+    asked: VecDeque<Asked>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The hub must take both links until then.
+    Attaching {
+        until: Duration,
+        receiver: bool,
+    },
+    Up,
+}
+
+#[derive(Debug)]
+struct Asked {
+    request: u32,
+    subject: Subject,
+    until: Duration,
+}
+
+/// What an answer says.
 #[derive(Debug, PartialEq)]
-pub(super) enum Progress {
-    /// Nothing to tell.
-    None,
-    /// The token counts: devices may be opened.
-    Ready,
-    /// The hub does not take the token.
-    Refused(Failure),
+pub(super) enum Answer {
+    /// To nothing that was asked, or to what was given up since.
+    Stray,
+    /// The hub's word on a token.
+    To(Subject, Result<(), Failure>),
+    /// Not to be understood, which is the hub's fault.
+    Unreadable(String),
 }
 
 impl Cbs {
-    /// Attaches the pair of links on a session of their own.
-    pub(super) fn start(connection: &mut Connection) -> Result<Self, CommandError> {
+    /// Attaches both links.
+    pub(super) fn start(connection: &mut Connection, now: Duration) -> Result<Self, CommandError> {
         let session = connection.begin()?;
         let sender = connection.attach(
             session,
@@ -74,170 +96,161 @@ impl Cbs {
             session,
             named(LinkOptions::receiver("drawspan-cbs-receiver", NODE, credit)),
         )?;
-        Ok(Self::Attaching {
+        Ok(Self {
+            session,
             sender,
             receiver,
-            credit: false,
-            attached: false,
+            state: State::Attaching {
+                until: now + Duration::from_millis(limits::CBS_TIMEOUT_MS),
+                receiver: false,
+            },
+            next: 0,
+            waiting: VecDeque::new(),
+            asked: VecDeque::new(),
         })
     }
 
-    /// Whether a link is one of ours, as far as it still matters.
+    pub(super) fn is_session(&self, session: SessionId) -> bool {
+        self.session == session
+    }
+
     pub(super) fn owns(&self, link: LinkId) -> bool {
-        match self {
-            Self::Attaching {
-                sender, receiver, ..
-            } => link == *sender || link == *receiver,
-            Self::Asked { sender, .. } | Self::Valid { sender, .. } => link == *sender,
-        }
+        link == self.sender || link == self.receiver
     }
 
-    /// The hub gave credit on the sender.
-    pub(super) fn on_credit(&mut self, link: LinkId) {
-        if let Self::Attaching { sender, credit, .. } = self {
-            *credit |= link == *sender;
-        }
-    }
-
-    /// The hub took the receiver.
+    /// The hub took a link.
     pub(super) fn on_attached(&mut self, link: LinkId) {
-        if let Self::Attaching {
-            receiver, attached, ..
-        } = self
-        {
-            *attached |= link == *receiver;
+        if let State::Attaching { receiver, .. } = &mut self.state {
+            *receiver |= link == self.receiver;
         }
     }
 
-    /// Whether a token can be sent for the first time.
-    pub(super) fn is_waiting_for_token(&self) -> bool {
-        matches!(
-            self,
-            Self::Attaching {
-                credit: true,
-                attached: true,
-                ..
-            }
-        )
-    }
-
-    /// When something is due.
-    pub(super) fn deadline(&self) -> Option<Duration> {
-        match self {
-            Self::Attaching { .. } => None,
-            Self::Asked { until, .. } => Some(*until),
-            Self::Valid { renew_at, .. } => Some(*renew_at),
+    /// Whether tokens can go out from now on: true once.
+    pub(super) fn has_come_up(&mut self, connection: &Connection) -> bool {
+        let came = matches!(self.state, State::Attaching { receiver: true, .. })
+            && connection.credit(self.sender) > 0;
+        if came {
+            self.state = State::Up;
         }
+        came
     }
 
-    /// Sends a token, for the first time or again.
-    pub(super) fn put_token(
+    /// Puts a token in the queue.
+    pub(super) fn ask(&mut self, subject: Subject, now: Duration) {
+        let until = now + Duration::from_millis(limits::CBS_TIMEOUT_MS);
+        self.waiting.push_back((subject, until));
+    }
+
+    /// The next of the queue for which there is credit.
+    pub(super) fn next_to_send(&mut self, connection: &Connection) -> Option<(Subject, Duration)> {
+        if connection.credit(self.sender) == 0 {
+            return None;
+        }
+        self.waiting.pop_front()
+    }
+
+    /// Sends a token that [`next_to_send`](Self::next_to_send) asked for.
+    pub(super) fn send(
         &mut self,
         connection: &mut Connection,
-        host: &HostName,
+        subject: Subject,
         token: &str,
-        now: Duration,
+        until: Duration,
     ) -> Result<(), CommandError> {
-        let (sender, request, renewal) = match self {
-            Self::Attaching { sender, .. } => (*sender, 0, false),
-            Self::Valid {
-                sender, requests, ..
-            } => (*sender, *requests, true),
-            Self::Asked { .. } => return Ok(()),
-        };
+        let request = self.next;
         let mut payload = BytesMut::new();
-        request_message(host, token, request).encode(&mut payload);
-        let tag = DeliveryTag::from_u32(u32::try_from(request).unwrap_or_default());
-        connection.send(
-            sender,
-            &Outgoing {
-                tag,
-                message_format: 0,
-                settled: false,
-                context: CBS_CONTEXT,
-                payload: &payload,
-            },
-        )?;
-        let until = now + Duration::from_millis(limits::CBS_TIMEOUT_MS);
-        *self = Self::Asked {
-            sender,
-            request,
-            until,
-            renewal,
+        request_message(token, request).encode(&mut payload);
+        let message = Outgoing {
+            tag: DeliveryTag::from_u32(request),
+            message_format: 0,
+            settled: false,
+            context: CBS_CONTEXT,
+            payload: &payload,
         };
+        connection.send(self.sender, &message)?;
+        self.next = request.wrapping_add(1);
+        self.asked.push_back(Asked {
+            request,
+            subject,
+            until,
+        });
         Ok(())
     }
 
     /// An answer came.
-    pub(super) fn on_answer(&mut self, payload: &Bytes, now: Duration) -> Progress {
-        let Self::Asked {
-            sender,
-            request,
-            renewal,
-            ..
-        } = *self
-        else {
-            return Progress::None;
-        };
+    pub(super) fn on_answer(
+        &mut self,
+        connection: &mut Connection,
+        delivery: DeliveryId,
+        settled: bool,
+        payload: &Bytes,
+    ) -> Answer {
+        if !settled {
+            // An error means that the link is gone, of which an event tells.
+            let _ = connection.settle(self.receiver, delivery, DeliveryState::Accepted);
+        }
         let message = match Message::decode(payload) {
             Ok(message) => message,
             Err(error) => {
-                return refused(&format!(
+                return Answer::Unreadable(format!(
                     "the hub's answer to put-token is unreadable: {error}"
                 ));
             }
         };
-        let correlation = message
-            .properties
-            .as_ref()
-            .and_then(|properties| properties.correlation_id.clone());
-        if correlation != Some(MessageId::String(request_id(request))) {
-            return Progress::None;
-        }
-        let properties = message.application_properties.unwrap_or_default();
-        let status = properties.get("status-code").and_then(Value::as_i64);
-        let description = properties
-            .get("status-description")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let Some(status) = status.and_then(|status| i32::try_from(status).ok()) else {
-            return refused("the hub's answer to put-token has no status code");
+        let Some(request) = request_of(&message) else {
+            return Answer::Stray;
         };
-        if !(200..300).contains(&status) {
-            return Progress::Refused(Failure::from_cbs(status, description));
-        }
-        let life = Duration::from_secs(limits::TOKEN_LIFE_S * limits::TOKEN_RENEWAL_PERCENT / 100);
-        *self = Self::Valid {
-            sender,
-            requests: request + 1,
-            renew_at: now + life,
+        let Some(at) = self.asked.iter().position(|asked| asked.request == request) else {
+            return Answer::Stray;
         };
-        if renewal {
-            Progress::None
-        } else {
-            Progress::Ready
+        let Some(result) = word(&message) else {
+            return Answer::Unreadable(
+                "the hub's answer to put-token has no status code".to_owned(),
+            );
+        };
+        match self.asked.remove(at) {
+            Some(asked) => Answer::To(asked.subject, result),
+            None => Answer::Stray,
         }
+    }
+
+    /// When something is overdue.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let attaching = match self.state {
+            State::Attaching { until, .. } => Some(until),
+            State::Up => None,
+        };
+        let waiting = self.waiting.front().map(|(_, until)| *until);
+        let asked = self.asked.front().map(|asked| asked.until);
+        [attaching, waiting, asked].into_iter().flatten().min()
+    }
+
+    /// Whether the hub failed to take the links in time.
+    pub(super) fn is_late(&self, now: Duration) -> bool {
+        matches!(self.state, State::Attaching { until, .. } if until <= now)
+    }
+
+    /// A token that was not answered in time, and is given up with this.
+    pub(super) fn next_overdue(&mut self, now: Duration) -> Option<Subject> {
+        if self.asked.front().is_some_and(|asked| asked.until <= now) {
+            return self.asked.pop_front().map(|asked| asked.subject);
+        }
+        let (subject, _) = self.waiting.pop_front_if(|(_, until)| *until <= now)?;
+        Some(subject)
+    }
+
+    /// Nobody wants a token any more.
+    pub(super) fn forget(&mut self, subject: Subject) {
+        self.waiting.retain(|(of, _)| *of != subject);
     }
 }
 
-/// Marks the outcome of a put-token transfer, which tells nothing: the answer counts.
-pub(super) const CBS_CONTEXT: u64 = u64::MAX;
-
-/// A token of a hub policy: it covers the whole hub.
-pub(super) fn sign(host: &HostName, policy: &Policy, now_unix_s: u64) -> String {
-    sas::sign(
-        host.as_str(),
-        &policy.key,
-        now_unix_s + limits::TOKEN_LIFE_S,
-        Some(&policy.name),
-    )
-}
-
-fn request_message(host: &HostName, token: &str, request: u64) -> Message {
+/// A put-token. Its `name` is the token's resource as it stands in it, as in the Node client.
+fn request_message(token: &str, request: u32) -> Message {
     let text = |text: &str| Value::from(text);
     Message {
         properties: Some(Properties {
-            message_id: Some(MessageId::String(request_id(request))),
+            message_id: Some(MessageId::String(format!("{REQUEST}{request}"))),
             to: Some(NODE.to_owned()),
             reply_to: Some(REPLY_TO.to_owned()),
             ..Properties::default()
@@ -245,17 +258,62 @@ fn request_message(host: &HostName, token: &str, request: u64) -> Message {
         application_properties: Some(Map(vec![
             (text("operation"), text("put-token")),
             (text("type"), text(TOKEN_TYPE)),
-            (text("name"), text(host.as_str())),
+            (text("name"), text(resource_of(token))),
         ])),
         body: Body::Value(text(token)),
         ..Message::default()
     }
 }
 
-fn request_id(request: u64) -> String {
-    format!("put-token-{request}")
+fn resource_of(token: &str) -> &str {
+    let after = token.split_once("sr=").map_or("", |(_, rest)| rest);
+    after.split('&').next().unwrap_or_default()
 }
 
-fn refused(text: &str) -> Progress {
-    Progress::Refused(Failure::local(FailureKind::Protocol, text))
+fn request_of(message: &Message) -> Option<u32> {
+    match message.properties.as_ref()?.correlation_id.as_ref()? {
+        MessageId::String(id) => id.strip_prefix(REQUEST)?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// What an answer says of its token; none when it says nothing.
+fn word(message: &Message) -> Option<Result<(), Failure>> {
+    let properties = message.application_properties.as_ref()?;
+    let status = properties.get("status-code").and_then(Value::as_i64)?;
+    let status = i32::try_from(status).ok()?;
+    if (200..300).contains(&status) {
+        return Some(Ok(()));
+    }
+    let description = properties.get("status-description");
+    let description = description.and_then(Value::as_str).unwrap_or_default();
+    Some(Err(Failure::from_cbs(status, description)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_token_is_its_resource_as_written() {
+        let token = "SharedAccessSignature sr=h%2Fdevices%2Fa&sig=x%3D&se=1";
+        assert_eq!(resource_of(token), "h%2Fdevices%2Fa");
+        assert_eq!(resource_of("no token"), "");
+    }
+
+    #[test]
+    fn an_answer_without_a_number_for_status_says_nothing() {
+        let answer = |status: Value| Message {
+            application_properties: Some(Map(vec![
+                (Value::from("status-code"), status),
+                (Value::from("status-description"), Value::from("said")),
+            ])),
+            ..Message::default()
+        };
+        assert_eq!(word(&answer(Value::Int(202))), Some(Ok(())));
+        assert_eq!(word(&answer(Value::from("200"))), None);
+        assert_eq!(word(&Message::default()), None);
+        let refused = word(&answer(Value::Int(401))).unwrap().unwrap_err();
+        assert_eq!(refused, Failure::from_cbs(401, "said"));
+    }
 }

@@ -1,36 +1,43 @@
 //! What is done with a connection's events: the token first, then devices, then their messages.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use drawspan_amqp::engine::{Connection, DeliveryId, Event, LinkId, SessionId};
-use drawspan_amqp::performative::{DeliveryState, Error};
-use drawspan_hub::{DeviceId, Failure, FailureKind};
+use drawspan_amqp::engine::{Connection, Event, LinkId, SessionId};
+use drawspan_amqp::performative::Error;
+use drawspan_hub::{Failure, FailureKind};
 use drawspan_net::Handler;
 
-use super::cbs::{self, CBS_CONTEXT, Cbs, Progress};
+use super::cbs::{CBS_CONTEXT, Cbs};
 use super::device::Device;
 use super::sends::Sends;
-use super::{Command, ConnectionConfig};
-use crate::board::{Owner, Status};
+use super::tokens::PolicyToken;
+use super::{Command, ConnectionConfig, Open};
 use crate::ledger::ConnectionKey;
+use crate::limits;
 
 pub(super) struct DeviceHandler {
     pub(super) config: Arc<ConnectionConfig>,
     pub(super) key: ConnectionKey,
     pub(super) cbs: Option<Cbs>,
+    pub(super) policy: PolicyToken,
+    /// Devices may be opened.
     pub(super) ready: bool,
-    /// Devices to open once the token counts.
-    pub(super) queued: Vec<(Owner, DeviceId)>,
+    /// Whether a device's link is asked for before its token is answered, as far as the hub bears with that.
+    pub(super) pipelining: bool,
+    /// Devices to open once they may be.
+    pub(super) queued: Vec<Open>,
     /// By the channel of their session.
     pub(super) devices: Vec<Option<Device>>,
-    /// Devices whose link the hub has not taken yet.
-    pub(super) attaching: usize,
+    /// Devices that are being opened.
+    pub(super) opening: usize,
     /// Messages that wait for credit, over all devices.
     pub(super) waiting: usize,
     pub(super) sends: Sends,
     pub(super) sweep_at: Option<Duration>,
-    pub(super) failure: Option<Failure>,
+    /// When to look at every device for what is due, at the latest.
+    look_at: Option<Duration>,
+    failure: Option<Failure>,
 }
 
 impl DeviceHandler {
@@ -39,13 +46,16 @@ impl DeviceHandler {
             config,
             key,
             cbs: None,
+            policy: PolicyToken::default(),
             ready: false,
+            pipelining: true,
             queued: Vec::new(),
             devices: Vec::new(),
-            attaching: 0,
+            opening: 0,
             waiting: 0,
             sends: Sends::default(),
             sweep_at: None,
+            look_at: None,
             failure: None,
         }
     }
@@ -55,41 +65,33 @@ impl DeviceHandler {
         self.failure.take()
     }
 
-    fn give_up(&mut self, connection: &mut Connection, failure: Failure, now: Duration) {
+    pub(super) fn give_up(&mut self, connection: &mut Connection, failure: Failure, now: Duration) {
         self.failure.get_or_insert(failure);
         connection.close(None, now);
     }
 
-    // === Token ===
-
-    fn put_token(&mut self, connection: &mut Connection, now: Duration) {
-        let Some(cbs) = &mut self.cbs else { return };
-        let unix_s = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
-        let token = cbs::sign(&self.config.host, &self.config.policy, unix_s);
-        if let Err(error) = cbs.put_token(connection, &self.config.host, &token, now) {
-            let failure = Failure::local(
-                FailureKind::Protocol,
-                &format!("the token could not be sent: {error}"),
-            );
-            self.give_up(connection, failure, now);
+    fn start_cbs(&mut self, connection: &mut Connection, now: Duration) {
+        match Cbs::start(connection, now) {
+            Ok(cbs) => self.cbs = Some(cbs),
+            Err(error) => {
+                let text = format!("the $cbs links could not be attached: {error}");
+                let failure = Failure::local(FailureKind::Protocol, &text);
+                self.give_up(connection, failure, now);
+            }
         }
     }
 
-    fn on_cbs_progress(&mut self, connection: &mut Connection, progress: Progress, now: Duration) {
-        match progress {
-            Progress::None => {}
-            Progress::Refused(failure) => self.give_up(connection, failure, now),
-            Progress::Ready => {
-                self.ready = true;
-                self.config.board.post(Status::ConnectionReady(self.key));
-                for (owner, device) in std::mem::take(&mut self.queued) {
-                    self.open(connection, owner, &device, now);
-                }
-            }
-        }
+    /// Something is due then for some device.
+    pub(super) fn look_by(&mut self, at: Option<Duration>) {
+        self.look_at = [self.look_at, at].into_iter().flatten().min();
+    }
+
+    /// Does what is due for each device.
+    fn look(&mut self, connection: &mut Connection, now: Duration) {
+        self.look_at = None;
+        let next = self.renew_devices(connection, now);
+        let soonest = now + Duration::from_millis(limits::LOOK_INTERVAL_MS);
+        self.look_by(next.map(|next| next.max(soonest)));
     }
 }
 
@@ -98,26 +100,16 @@ impl Handler for DeviceHandler {
 
     fn on_event(&mut self, connection: &mut Connection, event: Event, now: Duration) {
         match event {
-            Event::Opened(_) => match Cbs::start(connection) {
-                Ok(cbs) => self.cbs = Some(cbs),
-                Err(error) => {
-                    let text = format!("the $cbs links could not be attached: {error}");
-                    self.give_up(
-                        connection,
-                        Failure::local(FailureKind::Protocol, &text),
-                        now,
-                    );
-                }
-            },
+            Event::Opened(_) => self.start_cbs(connection, now),
             Event::Attached { link, .. } => match &mut self.cbs {
-                Some(cbs) if cbs.owns(link) => cbs.on_attached(link),
-                _ => self.on_device_attached(connection, link),
+                Some(cbs) if cbs.owns(link) => {
+                    cbs.on_attached(link);
+                    self.look_at_cbs(connection, now);
+                }
+                _ => self.on_device_attached(connection, link, now),
             },
             Event::Credit { link, drain, .. } => {
-                match &mut self.cbs {
-                    Some(cbs) if cbs.owns(link) => cbs.on_credit(link),
-                    _ => self.on_credit(connection, link, now),
-                }
+                self.on_credit(connection, link, now);
                 if drain {
                     // An error means that the link is gone, of which an event tells.
                     let _ = connection.drained(link);
@@ -129,19 +121,36 @@ impl Handler for DeviceHandler {
                 settled,
                 payload,
                 ..
-            } => {
-                self.on_delivery(connection, link, delivery, settled, &payload, now);
-            }
+            } => match &mut self.cbs {
+                Some(cbs) if cbs.owns(link) => {
+                    let answer = cbs.on_answer(connection, delivery, settled, &payload);
+                    self.on_cbs_answer(connection, answer, now);
+                }
+                _ => {}
+            },
             Event::Outcome {
                 context: CBS_CONTEXT,
                 ..
             } => {}
             Event::Outcome { context, state, .. } => self.on_outcome(context, state),
-            Event::Detached { session, error, .. } => {
-                self.on_down(connection, session, error.as_ref(), false, now)
+            Event::Detached {
+                link,
+                session,
+                error,
+                ..
+            } => {
+                if self.is_cbs(session) {
+                    self.give_up(connection, failure_of(error.as_ref()), now);
+                } else {
+                    self.on_device_detached(connection, session, link, error.as_ref());
+                }
             }
             Event::SessionEnded { session, error } => {
-                self.on_down(connection, session, error.as_ref(), true, now)
+                if self.is_cbs(session) {
+                    self.give_up(connection, failure_of(error.as_ref()), now);
+                } else {
+                    self.on_session_gone(connection, session, error.as_ref());
+                }
             }
             Event::AttachRequested { link, .. } => {
                 let error = Error::new(
@@ -156,17 +165,12 @@ impl Handler for DeviceHandler {
             | Event::SettledBySender { .. }
             | Event::Closed(_) => {}
         }
-        if self.cbs.as_ref().is_some_and(Cbs::is_waiting_for_token) {
-            self.put_token(connection, now);
-        }
     }
 
     fn on_command(&mut self, connection: &mut Connection, command: Command, now: Duration) {
         match command {
-            Command::Open { owner, device } if self.ready => {
-                self.open(connection, owner, &device, now)
-            }
-            Command::Open { owner, device } => self.queued.push((owner, device)),
+            Command::Open(open) if self.ready => self.open(connection, open, now),
+            Command::Open(open) => self.queued.push(open),
             Command::Close { owner, session } => self.close(connection, owner, session),
             Command::Send(send, reply) => self.send(connection, send, reply, now),
         }
@@ -174,67 +178,54 @@ impl Handler for DeviceHandler {
 
     fn deadline(&self) -> Option<Duration> {
         let cbs = self.cbs.as_ref().and_then(Cbs::deadline);
-        [cbs, self.sweep_at].into_iter().flatten().min()
+        [cbs, self.policy.renew_at, self.sweep_at, self.look_at]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn on_deadline(&mut self, connection: &mut Connection, now: Duration) {
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.sweep(connection, now);
         }
-        match &self.cbs {
-            Some(Cbs::Valid { renew_at, .. }) if *renew_at <= now => {
-                self.put_token(connection, now)
-            }
-            Some(Cbs::Asked { until, .. }) if *until <= now => {
-                let failure = Failure::local(
-                    FailureKind::Timeout,
-                    "the hub did not answer put-token in time",
-                );
-                self.give_up(connection, failure, now);
-            }
-            _ => {}
+        self.sweep_tokens(connection, now);
+        self.renew_policy(connection, now);
+        if self.look_at.is_some_and(|at| at <= now) {
+            self.look(connection, now);
         }
     }
 }
 
 impl DeviceHandler {
-    fn on_delivery(
-        &mut self,
-        connection: &mut Connection,
-        link: LinkId,
-        delivery: DeliveryId,
-        settled: bool,
-        payload: &bytes::Bytes,
-        now: Duration,
-    ) {
-        if !settled {
-            let _ = connection.settle(link, delivery, DeliveryState::Accepted);
-        }
-        if let Some(cbs) = &mut self.cbs {
-            let progress = cbs.on_answer(payload, now);
-            self.on_cbs_progress(connection, progress, now);
+    fn is_cbs(&self, session: SessionId) -> bool {
+        self.cbs.as_ref().is_some_and(|cbs| cbs.is_session(session))
+    }
+
+    fn look_at_cbs(&mut self, connection: &mut Connection, now: Duration) {
+        let came = self
+            .cbs
+            .as_mut()
+            .is_some_and(|cbs| cbs.has_come_up(connection));
+        if came {
+            self.on_cbs_up(connection, now);
         }
     }
 
-    /// Something ended: a device's, or the token's own links, without which the connection is of no use.
-    fn on_down(
-        &mut self,
-        connection: &mut Connection,
-        session: SessionId,
-        error: Option<&Error>,
-        gone: bool,
-        now: Duration,
-    ) {
-        if self.device_on(session).is_some() {
-            self.on_device_down(connection, session, error, gone);
-        } else if session.channel() == CBS_CHANNEL {
-            self.give_up(connection, failure_of(error), now);
+    fn on_credit(&mut self, connection: &mut Connection, link: LinkId, now: Duration) {
+        let Some(session) = connection.session_of(link) else {
+            return;
+        };
+        if self.is_cbs(session) {
+            self.look_at_cbs(connection, now);
+            self.send_tokens(connection, now);
+        } else if self
+            .device_on(session)
+            .is_some_and(|device| device.is_telemetry(link))
+        {
+            self.on_telemetry_credit(connection, session, link, now);
         }
     }
 }
-
-/// The session of the `$cbs` links is the first one of a connection.
-const CBS_CHANNEL: usize = 0;
 
 pub(super) fn failure_of(error: Option<&Error>) -> Failure {
     match error {

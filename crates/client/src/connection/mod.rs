@@ -7,6 +7,9 @@ mod opening;
 mod sending;
 mod sends;
 mod task;
+#[cfg(test)]
+mod tests;
+mod tokens;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,36 +17,42 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_amqp::engine::SessionId;
-use drawspan_hub::{DeviceId, Failure, HostName, SymmetricKey};
+use drawspan_hub::{DeviceId, Failure, HostName};
 use drawspan_net::{Clock, Connector};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::board::{Owner, StatusBoard};
+use crate::credentials::{Credentials, WhichKey};
 use crate::ledger::ConnectionKey;
 use crate::limits;
-
-/// A shared access policy of the hub that may connect devices: one token serves a whole connection.
-#[derive(Debug, Clone)]
-pub struct Policy {
-    /// Its name, such as `iothubowner` or `device`.
-    pub name: String,
-    /// Its key.
-    pub key: SymmetricKey,
-}
 
 /// What all connections of a pool share.
 #[derive(Debug)]
 pub struct ConnectionConfig {
     /// The hub.
     pub host: HostName,
-    /// Who signs.
-    pub policy: Policy,
+    /// Who signs. A policy's token serves a whole connection; otherwise each device gets one of its own.
+    pub credentials: Arc<Credentials>,
     /// How to get there.
     pub connector: Connector,
     /// Time.
     pub clock: Clock,
     /// Where news go.
     pub board: Arc<StatusBoard>,
+}
+
+/// A device to open.
+#[derive(Debug, Clone)]
+pub struct Open {
+    /// Whose it is.
+    pub owner: Owner,
+    /// Its id at the hub.
+    pub device: DeviceId,
+    /// Which of its own keys signs. Of no meaning with a policy, nor is what follows.
+    pub key: WhichKey,
+    /// Life of its tokens, in seconds; at least [`limits::TOKEN_LIFE_MIN_S`]. They are renewed in place until the device is
+    /// closed.
+    pub token_life_s: u32,
 }
 
 /// An open device on a connection.
@@ -89,10 +98,7 @@ pub struct HubConnection {
 }
 
 enum Command {
-    Open {
-        owner: Owner,
-        device: DeviceId,
-    },
+    Open(Open),
     Close {
         owner: Owner,
         session: Option<DeviceSession>,
@@ -112,11 +118,24 @@ impl HubConnection {
         }
     }
 
+    /// As [`start`](Self::start), on a stream that stands already.
+    #[cfg(test)]
+    fn on_stream(
+        config: Arc<ConnectionConfig>,
+        key: ConnectionKey,
+        stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + std::marker::Send + 'static,
+    ) -> Self {
+        let (commands, receiver) = mpsc::channel(limits::CONTROL_PER_CONNECTION);
+        tokio::spawn(task::run_on(config, key, stream, receiver));
+        Self {
+            commands,
+            sends: Arc::default(),
+        }
+    }
+
     /// Opens a device. False when the connection is over: that was told to the board, or will be.
-    pub fn open(&self, owner: Owner, device: DeviceId) -> bool {
-        self.commands
-            .try_send(Command::Open { owner, device })
-            .is_ok()
+    pub fn open(&self, open: Open) -> bool {
+        self.commands.try_send(Command::Open(open)).is_ok()
     }
 
     /// Closes a device; without a session, one that is still being opened. [`Status::Closed`](crate::Status::Closed) always

@@ -1,72 +1,84 @@
 //! Opening and closing devices on the connection.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use drawspan_amqp::engine::{CommandError, Connection, LinkId, LinkOptions, SessionId};
-use drawspan_amqp::performative::Error;
-use drawspan_hub::{DeviceId, Failure, FailureKind, address};
+use drawspan_amqp::engine::{Connection, LinkId, LinkOptions, SessionId};
+use drawspan_amqp::performative::{Error, condition};
+use drawspan_hub::{Failure, FailureKind, address};
 
-use super::device::{Device, Phase, named};
+use super::cbs::Subject;
+use super::device::{Device, Phase, Progress, TokenPlan, named};
 use super::handler::{DeviceHandler, failure_of};
-use super::{DeviceSession, SendFailure};
+use super::tokens::opening_until_ms;
+use super::{DeviceSession, Open, SendFailure};
 use crate::board::{Owner, Status};
-use crate::limits;
 
 impl DeviceHandler {
-    pub(super) fn open(
-        &mut self,
-        connection: &mut Connection,
-        owner: Owner,
-        device: &DeviceId,
-        now: Duration,
-    ) {
-        if let Err(error) = self.try_open(connection, owner, device, now) {
-            let failure = Failure::local(
-                FailureKind::TokenLimit,
-                &format!("no room on the connection: {error}"),
-            );
-            self.config.board.post(Status::OpenFailed(owner, failure));
-        }
-    }
-
-    /// Begin and attach go out together; the hub's answer to the attach decides.
-    pub(super) fn try_open(
-        &mut self,
-        connection: &mut Connection,
-        owner: Owner,
-        device: &DeviceId,
-        now: Duration,
-    ) -> Result<(), CommandError> {
-        let session = connection.begin()?;
-        let address = address::telemetry(device);
-        let options = named(LinkOptions::sender("drawspan-telemetry", address));
-        let telemetry = match connection.attach(session, options) {
-            Ok(link) => link,
+    /// Begin, token and attach go out together; the hub's answers to the latter two decide.
+    pub(super) fn open(&mut self, connection: &mut Connection, open: Open, now: Duration) {
+        let session = match connection.begin() {
+            Ok(session) => session,
             Err(error) => {
-                connection.end(session, None)?;
-                return Err(error);
+                let text = format!("no room on the connection: {error}");
+                let failure = Failure::local(FailureKind::TokenLimit, &text);
+                let status = Status::OpenFailed(open.owner, failure);
+                return self.config.board.post(status);
             }
         };
-        let until = now + Duration::from_millis(limits::ATTACH_TIMEOUT_MS);
+        let per_device = self.config.credentials.is_per_device();
+        let device = Device {
+            id: open.device,
+            owner: open.owner,
+            session,
+            phase: Phase::Opening {
+                until_ms: opening_until_ms(now),
+                granted: !per_device,
+                link: Progress::Unasked,
+            },
+            waiting: None,
+            next_tag: 0,
+            token: TokenPlan::new(open.key, open.token_life_s),
+        };
         let channel = session.channel();
         if self.devices.len() <= channel {
             self.devices.resize_with(channel + 1, || None);
         }
         if let Some(slot) = self.devices.get_mut(channel) {
-            let phase = Phase::Attaching { until };
-            *slot = Some(Device {
-                owner,
-                session,
-                telemetry,
-                phase,
-                next_tag: 0,
-                waiting: VecDeque::new(),
-            });
-            self.attaching += 1;
+            *slot = Some(device);
+            self.opening += 1;
         }
         self.sweep_soon(now);
-        Ok(())
+        if per_device {
+            self.ask_token(connection, Subject::Device(session), now);
+        } else {
+            self.attach_telemetry(connection, session);
+        }
+    }
+
+    /// Asks for the telemetry link of a device that is being opened, once, or once more when that was too early.
+    pub(super) fn attach_telemetry(&mut self, connection: &mut Connection, session: SessionId) {
+        let Some(device) = self.device_on(session) else {
+            return;
+        };
+        let Phase::Opening { link, .. } = &mut device.phase else {
+            return;
+        };
+        let again = match *link {
+            Progress::Unasked => false,
+            Progress::TooEarly => true,
+            Progress::Asked(_) | Progress::AskedAgain(_) | Progress::Attached(_) => return,
+        };
+        let address = address::telemetry(&device.id);
+        let options = named(LinkOptions::sender("drawspan-telemetry", address));
+        match connection.attach(session, options) {
+            Ok(asked) if again => *link = Progress::AskedAgain(asked),
+            Ok(asked) => *link = Progress::Asked(asked),
+            Err(error) => {
+                let text = format!("no room on the connection: {error}");
+                let failure = Failure::local(FailureKind::TokenLimit, &text);
+                self.fail(connection, session, failure);
+            }
+        }
     }
 
     pub(super) fn close(
@@ -75,7 +87,7 @@ impl DeviceHandler {
         owner: Owner,
         session: Option<DeviceSession>,
     ) {
-        self.queued.retain(|(of, _)| *of != owner);
+        self.queued.retain(|open| open.owner != owner);
         let session = session
             .map(|session| session.0)
             .or_else(|| self.session_of(owner));
@@ -83,11 +95,8 @@ impl DeviceHandler {
             Some(device)
                 if device.owner == owner && !matches!(device.phase, Phase::Ending { .. }) =>
             {
-                let attaching = matches!(device.phase, Phase::Attaching { .. });
-                device.phase = Phase::Ending { asked: true };
                 let session = device.session;
-                self.attaching -= usize::from(attaching);
-                self.end(connection, session);
+                self.end(connection, session, true);
             }
             // Still queued, or lost meanwhile and told so.
             _ => self.config.board.post(Status::Closed(owner)),
@@ -102,76 +111,151 @@ impl DeviceHandler {
             .map(|device| device.session)
     }
 
-    /// The hub took the link, or gave the first credit.
-    pub(super) fn on_device_attached(&mut self, connection: &Connection, link: LinkId) {
+    /// The hub took a device's link.
+    pub(super) fn on_device_attached(
+        &mut self,
+        connection: &mut Connection,
+        link: LinkId,
+        now: Duration,
+    ) {
         let Some(session) = connection.session_of(link) else {
             return;
         };
         let Some(device) = self.device_on(session) else {
             return;
         };
-        if device.telemetry == link && matches!(device.phase, Phase::Attaching { .. }) {
-            device.phase = Phase::Open;
-            let owner = device.owner;
-            self.attaching = self.attaching.saturating_sub(1);
-            self.config
-                .board
-                .post(Status::Opened(owner, DeviceSession(session)));
+        if !device.is_telemetry(link) {
+            return;
+        }
+        if let Phase::Opening {
+            granted,
+            link: progress,
+            ..
+        } = &mut device.phase
+        {
+            *progress = Progress::Attached(link);
+            if *granted {
+                self.on_opened(connection, session, link, now);
+            }
         }
     }
 
-    /// The hub detached a link or ended a session: the device is down, its session with it.
-    pub(super) fn on_device_down(
+    /// Token and link are there.
+    pub(super) fn on_opened(
+        &mut self,
+        _connection: &mut Connection,
+        session: SessionId,
+        telemetry: LinkId,
+        _now: Duration,
+    ) {
+        let Some(device) = self.device_on(session) else {
+            return;
+        };
+        device.phase = Phase::Open { telemetry };
+        let owner = device.owner;
+        self.opening = self.opening.saturating_sub(1);
+        self.config
+            .board
+            .post(Status::Opened(owner, DeviceSession(session)));
+    }
+
+    /// The hub detached a link of a device.
+    pub(super) fn on_device_detached(
         &mut self,
         connection: &mut Connection,
         session: SessionId,
+        link: LinkId,
         error: Option<&Error>,
-        gone: bool,
+    ) {
+        let Some(device) = self.device_on(session) else {
+            return;
+        };
+        if !device.is_telemetry(link) {
+            return;
+        }
+        let refused = error.is_some_and(|error| error.condition == condition::UNAUTHORIZED_ACCESS);
+        if let Phase::Opening {
+            granted: false,
+            link: progress @ Progress::Asked(_),
+            ..
+        } = &mut device.phase
+            && refused
+        {
+            *progress = Progress::TooEarly;
+            return;
+        }
+        self.fail(connection, session, failure_of(error));
+    }
+
+    /// A device is of no use any more: that is told, and its session ends. The others do not notice.
+    pub(super) fn fail(
+        &mut self,
+        connection: &mut Connection,
+        session: SessionId,
+        failure: Failure,
     ) {
         let Some(device) = self.device_on(session) else {
             return;
         };
         let owner = device.owner;
-        let phase = device.phase;
-        if !gone && !matches!(phase, Phase::Ending { .. }) {
-            device.phase = Phase::Ending { asked: false };
-            self.end(connection, session);
-        }
-        let news = match phase {
-            Phase::Attaching { .. } => {
-                self.attaching = self.attaching.saturating_sub(1);
-                Some(Status::OpenFailed(owner, failure_of(error)))
-            }
-            Phase::Open => Some(Status::Lost(owner, failure_of(error))),
-            Phase::Ending { asked: true } if gone => Some(Status::Closed(owner)),
-            Phase::Ending { .. } => None,
+        let status = match device.phase {
+            Phase::Opening { .. } => Status::OpenFailed(owner, failure),
+            Phase::Open { .. } => Status::Lost(owner, failure),
+            Phase::Ending { .. } => return,
         };
-        if let Some(news) = news {
-            self.config.board.post(news);
+        self.config.board.post(status);
+        self.end(connection, session, false);
+    }
+
+    /// Ends a device's session, and everything on it.
+    fn end(&mut self, connection: &mut Connection, session: SessionId, asked: bool) {
+        let Some(device) = self.device_on(session) else {
+            return;
+        };
+        let before = std::mem::replace(&mut device.phase, Phase::Ending { asked });
+        if matches!(before, Phase::Opening { .. }) {
+            self.opening = self.opening.saturating_sub(1);
         }
-        self.abandon_sends(session);
-        if gone && let Some(slot) = self.devices.get_mut(session.channel()) {
+        // An error here means that the session is gone already, of which an event tells.
+        let _ = connection.end(session, None);
+        self.abandon(session);
+    }
+
+    /// A device's session is gone.
+    pub(super) fn on_session_gone(
+        &mut self,
+        connection: &mut Connection,
+        session: SessionId,
+        error: Option<&Error>,
+    ) {
+        self.fail(connection, session, failure_of(error));
+        let Some(slot) = self.devices.get_mut(session.channel()) else {
+            return;
+        };
+        if let Some(device) = slot
+            && device.session == session
+        {
+            if device.phase == (Phase::Ending { asked: true }) {
+                self.config.board.post(Status::Closed(device.owner));
+            }
             *slot = None;
         }
     }
 
-    pub(super) fn end(&mut self, connection: &mut Connection, session: SessionId) {
-        // An error here means that the session is gone already, of which an event tells.
-        let _ = connection.end(session, None);
-        self.abandon_sends(session);
-    }
-
     /// What was sent has an unknown fate now; what waited was not sent.
-    pub(super) fn abandon_sends(&mut self, session: SessionId) {
+    fn abandon(&mut self, session: SessionId) {
         let channel = session.channel();
         if let Some(device) = self.device_on(session) {
-            let waiting = std::mem::take(&mut device.waiting);
+            let waiting = device.waiting.take().unwrap_or_default();
             self.waiting -= waiting.len();
-            for (_, reply) in waiting {
+            for (_, reply) in *waiting {
                 let _ = reply.send(Err(SendFailure::Stale));
             }
         }
         self.sends.give_up(|of, _| of == channel);
+        if let Some(cbs) = &mut self.cbs {
+            cbs.forget(Subject::Device(session));
+        }
     }
 
     pub(super) fn device_on(&mut self, session: SessionId) -> Option<&mut Device> {

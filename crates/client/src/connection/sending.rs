@@ -1,15 +1,16 @@
 //! The devices' messages: on their way, waiting for credit, overdue.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use drawspan_amqp::engine::{CommandError, Connection, LinkId, Outgoing};
-use drawspan_amqp::performative::{DeliveryState, DeliveryTag, Error};
-use drawspan_amqp::value::Symbol;
+use drawspan_amqp::engine::{CommandError, Connection, LinkId, Outgoing, SessionId};
+use drawspan_amqp::performative::{DeliveryState, DeliveryTag};
 use drawspan_hub::{Failure, FailureKind};
 
-use super::device::Phase;
+use super::device::{Device, Phase};
 use super::handler::{DeviceHandler, failure_of};
 use super::sends::Reply;
+use super::tokens::millis;
 use super::{Send, SendFailure};
 use crate::limits;
 
@@ -21,21 +22,22 @@ impl DeviceHandler {
         reply: Reply,
         now: Duration,
     ) {
-        let Some(device) = self
-            .device_on(send.session.0)
-            .filter(|device| device.phase == Phase::Open)
-        else {
+        let Some((device, telemetry)) = self.open_on(send.session.0) else {
             let _ = reply.send(Err(SendFailure::Stale));
             return;
         };
-        if device.waiting.is_empty() && connection.credit(device.telemetry) > 0 {
-            self.transfer(connection, &send, reply, now);
-        } else if device.waiting.len() < limits::SENDS_PER_DEVICE {
-            device.waiting.push_back((send, reply));
-            self.waiting += 1;
-            self.sweep_soon(now);
-        } else {
-            let _ = reply.send(Err(SendFailure::Full));
+        match &mut device.waiting {
+            None if connection.credit(telemetry) > 0 => {
+                self.transfer(connection, &send, reply, now);
+            }
+            Some(waiting) if waiting.len() >= limits::SENDS_PER_DEVICE => {
+                let _ = reply.send(Err(SendFailure::Full));
+            }
+            waiting => {
+                waiting.get_or_insert_default().push_back((send, reply));
+                self.waiting += 1;
+                self.sweep_soon(now);
+            }
         }
     }
 
@@ -46,12 +48,11 @@ impl DeviceHandler {
         reply: Reply,
         now: Duration,
     ) {
-        let Some(device) = self.device_on(send.session.0) else {
+        let Some((device, telemetry)) = self.open_on(send.session.0) else {
             return;
         };
         let tag = DeliveryTag::from_u32(device.next_tag);
         device.next_tag = device.next_tag.wrapping_add(1);
-        let telemetry = device.telemetry;
         let context = self
             .sends
             .insert(reply, send.session.0.channel(), send.deadline);
@@ -70,15 +71,16 @@ impl DeviceHandler {
         self.sweep_soon(now);
     }
 
-    pub(super) fn on_credit(&mut self, connection: &mut Connection, link: LinkId, now: Duration) {
-        let Some(session) = connection.session_of(link) else {
-            return;
-        };
+    /// Credit came for a device's telemetry link: what waits goes out.
+    pub(super) fn on_telemetry_credit(
+        &mut self,
+        connection: &mut Connection,
+        session: SessionId,
+        link: LinkId,
+        now: Duration,
+    ) {
         while connection.credit(link) > 0 {
-            let Some((send, reply)) = self
-                .device_on(session)
-                .and_then(|device| device.waiting.pop_front())
-            else {
+            let Some((send, reply)) = self.device_on(session).and_then(Device::pop_waiting) else {
                 return;
             };
             self.waiting -= 1;
@@ -105,38 +107,71 @@ impl DeviceHandler {
         if self.waiting > 0 {
             self.sweep_waiting(now);
         }
-        if self.attaching > 0 {
-            self.sweep_attaching(connection, now);
+        if self.opening > 0 {
+            self.sweep_opening(connection, now);
         }
-        let more = !self.sends.is_empty() || self.waiting > 0 || self.attaching > 0;
+        let more = !self.sends.is_empty() || self.waiting > 0 || self.opening > 0;
         self.sweep_at = more.then_some(now + Duration::from_millis(limits::SWEEP_INTERVAL_MS));
     }
 
-    pub(super) fn sweep_waiting(&mut self, now: Duration) {
+    fn sweep_waiting(&mut self, now: Duration) {
         for device in self.devices.iter_mut().flatten() {
-            let before = device.waiting.len();
-            for (send, reply) in std::mem::take(&mut device.waiting) {
+            let Some(waiting) = device.waiting.take() else {
+                continue;
+            };
+            let before = waiting.len();
+            let mut kept = VecDeque::new();
+            for (send, reply) in *waiting {
                 if send.deadline <= now {
                     let _ = reply.send(Err(SendFailure::NotSent));
                 } else {
-                    device.waiting.push_back((send, reply));
+                    kept.push_back((send, reply));
                 }
             }
-            self.waiting -= before - device.waiting.len();
+            self.waiting -= before - kept.len();
+            device.waiting = (!kept.is_empty()).then(|| Box::new(kept));
         }
     }
 
-    pub(super) fn sweep_attaching(&mut self, connection: &mut Connection, now: Duration) {
-        let late: Vec<_> = self
-            .devices
-            .iter()
-            .flatten()
-            .filter(|device| matches!(device.phase, Phase::Attaching { until } if until <= now))
-            .map(|device| device.session)
-            .collect();
-        for session in late {
-            self.on_device_down(connection, session, Some(&too_late()), false);
+    fn sweep_opening(&mut self, connection: &mut Connection, now: Duration) {
+        let now_ms = millis(now);
+        let late = |device: &Device| match device.phase {
+            Phase::Opening {
+                until_ms, granted, ..
+            } if until_ms <= now_ms => Some((device.session, granted)),
+            _ => None,
+        };
+        let late: Vec<_> = self.devices.iter().flatten().filter_map(late).collect();
+        for (session, granted) in late {
+            let text = if granted {
+                "the hub did not take the device's link in time"
+            } else {
+                "the hub did not answer the device's put-token in time"
+            };
+            let failure = Failure::local(FailureKind::Timeout, text);
+            self.fail(connection, session, failure);
         }
+    }
+
+    /// An open device and its telemetry link.
+    fn open_on(&mut self, session: SessionId) -> Option<(&mut Device, LinkId)> {
+        let device = self.device_on(session)?;
+        match device.phase {
+            Phase::Open { telemetry } => Some((device, telemetry)),
+            _ => None,
+        }
+    }
+}
+
+impl Device {
+    /// The message that has waited longest. The queue goes with its last one.
+    fn pop_waiting(&mut self) -> Option<(Send, Reply)> {
+        let waiting = self.waiting.as_mut()?;
+        let first = waiting.pop_front();
+        if waiting.is_empty() {
+            self.waiting = None;
+        }
+        first
     }
 }
 
@@ -159,7 +194,7 @@ fn outcome(state: Option<DeliveryState>) -> Result<(), SendFailure> {
     }
 }
 
-fn failure_to_send(error: CommandError) -> SendFailure {
+pub(super) fn failure_to_send(error: CommandError) -> SendFailure {
     match error {
         CommandError::QueueFull => SendFailure::Full,
         CommandError::MessageTooLarge => {
@@ -168,11 +203,4 @@ fn failure_to_send(error: CommandError) -> SendFailure {
         }
         _ => SendFailure::Stale,
     }
-}
-
-fn too_late() -> Error {
-    Error::new(
-        Symbol::from_static("com.microsoft:timeout"),
-        "the hub did not take the device's link in time",
-    )
 }

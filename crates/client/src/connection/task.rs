@@ -5,6 +5,7 @@ use std::sync::Arc;
 use drawspan_amqp::engine::{Config, Connection};
 use drawspan_hub::{Failure, FailureKind};
 use drawspan_net::{Ended, drive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use super::handler::DeviceHandler;
@@ -18,24 +19,43 @@ pub(super) async fn run(
     key: ConnectionKey,
     commands: mpsc::Receiver<Command>,
 ) {
-    let failure = connect_and_drive(&config, key, commands).await;
+    let failure = match connect(&config).await {
+        Ok(stream) => converse(&config, key, stream, commands).await,
+        Err(failure) => failure,
+    };
     tracing::debug!(hub = %config.host, connection = key.0, reason = %failure.message, "connection over");
     config.board.post(Status::ConnectionEnded(key, failure));
 }
 
-async fn connect_and_drive(
-    config: &Arc<ConnectionConfig>,
+/// As [`run`], on a stream that stands already.
+#[cfg(test)]
+pub(super) async fn run_on(
+    config: Arc<ConnectionConfig>,
     key: ConnectionKey,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     commands: mpsc::Receiver<Command>,
-) -> Failure {
-    let stream = match config
+) {
+    let failure = converse(&config, key, stream, commands).await;
+    config.board.post(Status::ConnectionEnded(key, failure));
+}
+
+async fn connect(
+    config: &ConnectionConfig,
+) -> Result<impl AsyncRead + AsyncWrite + Unpin + use<>, Failure> {
+    config
         .connector
         .connect(config.host.as_str(), limits::AMQPS_PORT)
         .await
-    {
-        Ok(stream) => stream,
-        Err(error) => return Failure::local(FailureKind::HubUnreachable, &error.to_string()),
-    };
+        .map_err(|error| Failure::local(FailureKind::HubUnreachable, &error.to_string()))
+}
+
+/// Speaks AMQP until one side ends it.
+async fn converse(
+    config: &Arc<ConnectionConfig>,
+    key: ConnectionKey,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    commands: mpsc::Receiver<Command>,
+) -> Failure {
     let now = config.clock.now();
     let connection = Connection::client(engine_config(config, key), None, now);
     let mut handler = DeviceHandler::new(Arc::clone(config), key);

@@ -10,8 +10,8 @@ use drawspan_amqp::message::{Message, Properties};
 use drawspan_amqp::performative::{DeliveryState, DeliveryTag, Role};
 use drawspan_amqp::value::{Map, Value};
 use drawspan_client::{
-    ConnectionConfig, ConnectionKey, HubConnection, Owner, Policy, Send, Status, StatusBoard,
-    message,
+    ConnectionConfig, ConnectionKey, Credentials, HubConnection, KeyPair, Keys, Open, Owner, Send,
+    Status, StatusBoard, WhichKey, message,
 };
 use drawspan_hub::{DeviceId, HostName, SymmetricKey, Telemetry};
 use drawspan_net::{Clock, Connector, Handler, Route, client_config, drive};
@@ -66,19 +66,24 @@ pub(crate) async fn our_conversation(
 async fn send_one(host: HostName, connector: Connector, device: DeviceId, telemetry: Telemetry) {
     let board = Arc::new(StatusBoard::default());
     let clock = Clock::start();
-    let policy = Policy {
+    let keys = Keys::Policy {
         name: "device".into(),
-        key: SymmetricKey::from_bytes(&[7; 32]).unwrap(),
+        keys: KeyPair::single(SymmetricKey::from_bytes(&[7; 32]).unwrap()),
     };
     let config = ConnectionConfig {
         host,
-        policy,
+        credentials: Arc::new(Credentials::new(keys)),
         connector,
         clock,
         board: Arc::clone(&board),
     };
     let connection = HubConnection::start(Arc::new(config), ConnectionKey(0));
-    assert!(connection.open(Owner { index: 0, epoch: 0 }, device));
+    assert!(connection.open(Open {
+        owner: Owner { index: 0, epoch: 0 },
+        device,
+        key: WhichKey::Primary,
+        token_life_s: 3_600,
+    }));
     let session = loop {
         let news = board.take().await;
         let opened = news.iter().find_map(|status| match status {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use drawspan_client::{ConnectionConfig, Policy, StatusBoard};
+use drawspan_client::{ConnectionConfig, Credentials, KeyPair, Keys, StatusBoard};
 use drawspan_hub::HubConnectionString;
 use drawspan_net::{Clock, Connector, Route, TrustError, client_config};
 use tokio::sync::mpsc;
@@ -34,7 +34,7 @@ pub fn start(config: &Config) -> Result<Bridge, TrustError> {
     let clock = Clock::start();
     let connections = Arc::new(ConnectionConfig {
         host: config.hub.host.clone(),
-        policy: policy(&config.hub),
+        credentials: Arc::new(Credentials::new(keys(&config.hub))),
         connector: Connector::new(client_config(config.authorities.clone())?, routes(config)),
         clock,
         board: Arc::clone(&board),
@@ -52,10 +52,10 @@ pub fn start(config: &Config) -> Result<Bridge, TrustError> {
     Ok(Bridge::new(requests, directory, hub_down, clock))
 }
 
-fn policy(hub: &HubConnectionString) -> Policy {
-    Policy {
+fn keys(hub: &HubConnectionString) -> Keys {
+    Keys::Policy {
         name: hub.policy.clone(),
-        key: hub.key.clone(),
+        keys: KeyPair::single(hub.key.clone()),
     }
 }
 

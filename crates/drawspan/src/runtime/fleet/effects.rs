@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drawspan_bridge::device::{Epoch, How};
 use drawspan_bridge::{Effect, Effects, Input, Jitter, Now};
-use drawspan_client::Owner;
+use drawspan_client::{Open, Owner, WhichKey, limits};
 use drawspan_hub::{Failure, FailureKind};
 
 use super::Fleet;
@@ -74,7 +74,14 @@ impl Fleet {
             index,
             epoch: serial,
         };
-        if !connection.open(owner, entry.id.clone()) {
+        let open = Open {
+            owner,
+            device: entry.id.clone(),
+            key: WhichKey::Primary,
+            // A policy's token has a life of its own.
+            token_life_s: limits::TOKEN_LIFE_MIN_S,
+        };
+        if !connection.open(open) {
             let text = "the connection is over, or has too much to do";
             let failure = Failure::local(FailureKind::ConnectionLost, text);
             self.down(

@@ -1,0 +1,134 @@
+//! A connection at a scripted hub, on virtual time.
+
+mod hub;
+mod tokens;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawspan_hub::{DeviceId, HostName, SymmetricKey};
+use drawspan_net::{Clock, Connector, client_config};
+use hub::{Hub, Seen};
+use tokio::io::duplex;
+
+use super::{ConnectionConfig, DeviceSession, HubConnection, Open};
+use crate::board::{Owner, Status, StatusBoard};
+use crate::credentials::{Credentials, KeyPair, Keys, WhichKey};
+use crate::ledger::ConnectionKey;
+
+/// Longer, in virtual time, than anything that is waited for.
+const PATIENCE: Duration = Duration::from_secs(3 * 3_600);
+const LIFE_S: u32 = 3_600;
+const HOST: &str = "hub.example";
+
+/// A connection and the hub behind it.
+struct Bench {
+    connection: HubConnection,
+    hub: Hub,
+    board: Arc<StatusBoard>,
+    news: Vec<Status>,
+    clock: Clock,
+}
+
+fn key(byte: u8) -> SymmetricKey {
+    SymmetricKey::from_bytes(&[byte; 32]).unwrap()
+}
+
+/// Keys of a group: every device has one.
+fn group() -> Keys {
+    Keys::Group(KeyPair::single(key(1)))
+}
+
+fn policy(secondary: Option<u8>) -> Keys {
+    Keys::Policy {
+        name: "device".to_owned(),
+        keys: KeyPair {
+            primary: key(1),
+            secondary: secondary.map(key),
+        },
+    }
+}
+
+fn owner(index: u32) -> Owner {
+    Owner { index, epoch: 7 }
+}
+
+fn device(index: u32) -> DeviceId {
+    DeviceId::parse(&format!("d{index}")).unwrap()
+}
+
+fn open(index: u32) -> Open {
+    Open {
+        owner: owner(index),
+        device: device(index),
+        key: WhichKey::Primary,
+        token_life_s: LIFE_S,
+    }
+}
+
+fn telemetry_link(index: u32) -> Seen {
+    Seen::Attach(format!(">/devices/d{index}/messages/events"))
+}
+
+fn token(index: u32) -> Seen {
+    Seen::Token(format!("{HOST}%2Fdevices%2Fd{index}"))
+}
+
+impl Bench {
+    fn new(keys: Keys) -> Self {
+        let clock = Clock::start();
+        let board = Arc::new(StatusBoard::default());
+        let certificate = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap();
+        let trusted = client_config(vec![certificate.cert.der().clone()]).unwrap();
+        let config = ConnectionConfig {
+            host: HostName::parse(HOST).unwrap(),
+            credentials: Arc::new(Credentials::new(keys)),
+            connector: Connector::new(trusted, Vec::new()),
+            clock,
+            board: Arc::clone(&board),
+        };
+        let (ours, theirs) = duplex(64 * 1_024);
+        let hub = Hub::start(theirs, clock);
+        let connection = HubConnection::on_stream(Arc::new(config), ConnectionKey(3), ours);
+        Self {
+            connection,
+            hub,
+            board,
+            news: Vec::new(),
+            clock,
+        }
+    }
+
+    /// The next news.
+    async fn news(&mut self) -> Status {
+        if self.news.is_empty() {
+            let taken = tokio::time::timeout(PATIENCE, self.board.take()).await;
+            self.news = taken.unwrap_or_else(|_| {
+                panic!("no news: {:#?}", self.hub.with(|state| state.seen.clone()))
+            });
+        }
+        self.news.remove(0)
+    }
+
+    async fn ready(&mut self) {
+        let news = self.news().await;
+        assert!(
+            matches!(news, Status::ConnectionReady(ConnectionKey(3))),
+            "{news:?}"
+        );
+    }
+
+    async fn opened(&mut self, index: u32) -> DeviceSession {
+        let news = self.news().await;
+        let Status::Opened(of, session) = news else {
+            panic!("{news:?}");
+        };
+        assert_eq!(of, owner(index));
+        session
+    }
+
+    /// Lets virtual time pass, and everything happen that falls into it.
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
