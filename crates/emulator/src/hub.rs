@@ -1,9 +1,12 @@
 //! One running hub: the model, its store and its telemetry, as the protocol heads see it.
 
+mod methods;
+
 use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use drawspan_hub::{DeviceConnectionString, DeviceId, HostName, HubConnectionString, SymmetricKey};
+use tokio::sync::Notify;
 
 use crate::clock;
 use crate::log::{
@@ -15,7 +18,9 @@ use crate::model::groups::ConsumerGroups;
 use crate::model::policy::{POLICIES, Policies};
 use crate::model::registry::{Change, Entry, Registry};
 use crate::random::{self, NoRandomness};
+use crate::reach::Reach;
 use crate::store::{Store, StoreError};
+pub(crate) use methods::InvokeError;
 
 /// Devices that are created together, at start.
 const CREATE_GROUP: usize = 1000;
@@ -30,11 +35,13 @@ pub struct Hub {
     registry: RwLock<Registry>,
     store: Option<Arc<Store>>,
     log: Arc<TelemetryLog>,
-    watcher: OnceLock<Watcher>,
+    devices: OnceLock<Connected>,
+    /// Told when a device begins to take method calls.
+    calls_taken: Notify,
 }
 
-/// Hears of devices that may not connect any more.
-struct Watcher(Box<dyn Fn(&DeviceId) + Send + Sync>);
+/// The way to the devices that are connected.
+struct Connected(Box<dyn Reach>);
 
 /// What a hub is made of.
 #[derive(Debug)]
@@ -79,7 +86,8 @@ impl Hub {
             registry: RwLock::new(registry),
             store,
             log,
-            watcher: OnceLock::new(),
+            devices: OnceLock::new(),
+            calls_taken: Notify::new(),
         }
     }
 
@@ -265,10 +273,15 @@ impl Hub {
         Ok(())
     }
 
-    /// Has `watcher` called with each device that is deleted or disabled, once that is stored. Only the first one counts.
-    pub(crate) fn watch(&self, watcher: impl Fn(&DeviceId) + Send + Sync + 'static) {
+    /// Says how connected devices are reached. Only the first one counts.
+    pub(crate) fn reach_by(&self, reach: impl Reach + 'static) {
         // The one caller calls once.
-        let _ = self.watcher.set(Watcher(Box::new(watcher)));
+        let _ = self.devices.set(Connected(Box::new(reach)));
+    }
+
+    /// A device takes method calls from now on.
+    pub(crate) fn takes_calls(&self) {
+        self.calls_taken.notify_waiters();
     }
 
     /// Changes the registry and waits until the changes, which `change` returns, are stored.
@@ -300,8 +313,8 @@ impl Hub {
     }
 
     fn tell(&self, devices: &[DeviceId]) {
-        if let Some(Watcher(watcher)) = self.watcher.get() {
-            devices.iter().for_each(watcher);
+        if let Some(Connected(connected)) = self.devices.get() {
+            devices.iter().for_each(|device| connected.shut_out(device));
         }
     }
 
@@ -330,8 +343,8 @@ fn shut_out(changes: &[Change]) -> Vec<DeviceId> {
     changes.iter().filter_map(of).collect()
 }
 
-impl fmt::Debug for Watcher {
+impl fmt::Debug for Connected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Watcher")
+        f.write_str("Connected")
     }
 }

@@ -26,6 +26,7 @@ pub mod log;
 pub mod model;
 mod opening;
 mod random;
+mod reach;
 mod server;
 mod state;
 mod store;

@@ -85,3 +85,19 @@ pub const READ_EVENT_BYTES: usize = 1024 * 1024;
 pub const READ_PAUSE_MS: u64 = 10;
 /// How often expired tokens are looked for.
 pub const TOKEN_SWEEP_MS: u64 = 5_000;
+/// Method calls and the like that may wait for one connection's task.
+pub const PUSHES_MAX: usize = 4_096;
+/// Payload of a method call, and of its answer (the hub's own limit).
+pub const METHOD_PAYLOAD_BYTES: usize = 128 * 1024;
+/// What encoding may add to a method's answer.
+pub const METHOD_SLACK_BYTES: u64 = 4 * 1024;
+/// Calls that one device may have to answer at a time (403800; the hub's own number is not published).
+pub const METHODS_IN_FLIGHT_MAX: usize = 64;
+/// Characters of a method's name.
+pub const METHOD_NAME_CHARS: usize = 128;
+/// How long a caller may want to wait for a device to connect, seconds.
+pub const METHOD_CONNECT_MAX_S: u64 = 300;
+/// How long a caller may want to wait for a method's answer, seconds.
+pub const METHOD_RESPONSE_S: std::ops::RangeInclusive<u64> = 5..=300;
+/// How long a caller waits for a method's answer that says nothing about it, seconds.
+pub const METHOD_RESPONSE_DEFAULT_S: u64 = 30;

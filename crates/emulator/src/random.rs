@@ -46,6 +46,15 @@ pub(crate) fn hex() -> Result<String, NoRandomness> {
     Ok(format!("{:032x}", u128::from_le_bytes(bytes()?)))
 }
 
+/// A random UUID (RFC 9562, version 4), in network order.
+pub(crate) fn uuid() -> Result<[u8; 16], NoRandomness> {
+    const VERSION_4: u128 = 4 << 76;
+    const VARIANT: u128 = 2 << 62;
+    const FIXED: u128 = (0xf << 76) | (3 << 62);
+    let random = u128::from_be_bytes(bytes()?);
+    Ok(((random & !FIXED) | VERSION_4 | VARIANT).to_be_bytes())
+}
+
 fn bytes<const LEN: usize>() -> Result<[u8; LEN], NoRandomness> {
     let mut bytes = [0; LEN];
     getrandom::fill(&mut bytes).map_err(NoRandomness::System)?;

@@ -64,6 +64,8 @@ codes! {
     MAX_CBS_TOKEN_EXCEEDED = 403_005, "IotHubMaxCbsTokenExceeded";
     /// The device is disabled in the registry.
     DEVICE_DISABLED = 403_012, "DeviceDisabled";
+    /// The device has as many method calls to answer as it may have.
+    DEVICE_MAXIMUM_INFLIGHT_METHOD_EXCEEDED = 403_800, "DeviceMaximumInflightMethodExceeded";
     /// Not found, not said what.
     GENERIC_NOT_FOUND = 404_000, "GenericNotFound";
     /// No such device, or it is disabled.

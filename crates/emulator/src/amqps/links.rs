@@ -1,5 +1,7 @@
 //! What a link is for: a table from (address, direction) to link kind.
 
+use std::sync::Arc;
+
 use drawspan_amqp::engine::LinkId;
 use drawspan_amqp::performative::{Attach, Error, Role, condition};
 use drawspan_hub::address::{self, Address, DeviceFunction, Entity, EventHubPart};
@@ -7,6 +9,8 @@ use drawspan_hub::{DeviceId, ErrorCode};
 
 use super::error::refusal;
 use super::events::Reader;
+use super::methods::MethodCalls;
+use super::presence::DeviceLink;
 use super::telemetry::TelemetryLink;
 
 /// A link as it was asked for.
@@ -20,8 +24,8 @@ pub(super) enum Wanted {
     ManagementRequests,
     /// Answers of `$management`.
     ManagementAnswers,
-    /// Telemetry of a device.
-    Telemetry(DeviceId),
+    /// A link of a device.
+    Device(DeviceId, DeviceLink),
     /// Events of a partition.
     Events {
         entity: Entity,
@@ -40,7 +44,33 @@ pub(super) enum Link {
     ManagementRequests,
     ManagementAnswers,
     Telemetry(Box<TelemetryLink>),
+    MethodCalls(Box<MethodCalls>),
+    MethodAnswers(Box<Owner>),
     Events(Box<Reader>),
+}
+
+/// The device that a link is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) device: DeviceId,
+    /// Which of the devices that had this name.
+    pub(super) generation_id: Arc<str>,
+}
+
+impl Link {
+    /// Which link of which device it is, if it is one's.
+    pub(super) fn of_device(&self) -> Option<(DeviceLink, Owner)> {
+        match self {
+            Self::Telemetry(link) => Some((DeviceLink::Telemetry, link.owner())),
+            Self::MethodCalls(link) => Some((DeviceLink::MethodCalls, link.owner.clone())),
+            Self::MethodAnswers(owner) => Some((DeviceLink::MethodAnswers, (**owner).clone())),
+            Self::CbsRequests
+            | Self::CbsAnswers
+            | Self::ManagementRequests
+            | Self::ManagementAnswers
+            | Self::Events(_) => None,
+        }
+    }
 }
 
 /// Links by their slot, so that looking one up costs nothing.
@@ -136,10 +166,13 @@ pub(super) fn wanted(attach: &Attach) -> Result<Wanted, Error> {
             Address::Device {
                 device,
                 module: None,
-                function: DeviceFunction::Events,
+                function,
             },
-            true,
-        ) => Ok(Wanted::Telemetry(device)),
+            to_hub,
+        ) => {
+            let kind = device_link(function, to_hub).ok_or_else(not_yet)?;
+            Ok(Wanted::Device(device, kind))
+        }
         (
             Address::EventHub {
                 entity,
@@ -156,6 +189,25 @@ pub(super) fn wanted(attach: &Attach) -> Result<Wanted, Error> {
             "the event endpoint can be read by partition only",
         )),
     }
+}
+
+fn device_link(function: DeviceFunction, to_hub: bool) -> Option<DeviceLink> {
+    match (function, to_hub) {
+        (DeviceFunction::Events, true) => Some(DeviceLink::Telemetry),
+        (DeviceFunction::Methods, true) => Some(DeviceLink::MethodAnswers),
+        (DeviceFunction::Methods, false) => Some(DeviceLink::MethodCalls),
+        (DeviceFunction::Events, false)
+        | (DeviceFunction::DeviceBound | DeviceFunction::Twin, _) => None,
+    }
+}
+
+/// The path that a token must cover for a device's link.
+pub(super) fn device_path(device: &DeviceId, kind: DeviceLink) -> String {
+    let rest = match kind {
+        DeviceLink::Telemetry => "messages/events",
+        DeviceLink::MethodCalls | DeviceLink::MethodAnswers => "methods/devicebound",
+    };
+    format!("/devices/{device}/{rest}")
 }
 
 /// The path that a token must cover, as Event Hubs clients and devices sign it.

@@ -1,9 +1,9 @@
 //! The AMQP head: devices, and the Event Hubs-compatible endpoint, on one port.
 //!
 //! [`head`] handles a connection's events. What a link is for stands in [`links`], a table from (address, direction) to
-//! link kind; each kind has a file of its own: [`cbs`], [`telemetry`], [`events`], [`management`], [`redirect`].
+//! link kind; each kind has a file of its own: [`cbs`], [`telemetry`], [`methods`], [`events`], [`management`], [`redirect`].
 //! [`access`] keeps what the connection may do, [`presence`] which connection holds which device, [`readers`] who reads
-//! which partition; [`signals`] is how connections reach each other.
+//! which partition; [`signals`] is how connections, and services by way of the hub ([`crate::reach`]), reach each other.
 
 mod access;
 mod answers;
@@ -14,6 +14,7 @@ mod filter;
 mod head;
 mod links;
 mod management;
+mod methods;
 mod presence;
 mod readers;
 mod redirect;
@@ -22,13 +23,15 @@ mod signals;
 mod stamp;
 mod telemetry;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use drawspan_amqp::engine::{Config, Connection};
+use drawspan_hub::{DeviceId, HostName};
 use drawspan_net::{Clock, drive};
 use tokio::sync::mpsc;
 
 use crate::hub_set::HubSet;
+use crate::reach::{MethodCall, Reach};
 use crate::server::Secured;
 use head::{Head, Wake};
 use presence::Presences;
@@ -44,7 +47,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Also has links looked at when their devices are disabled or deleted.
+    /// Also lets the hubs reach their devices.
     pub(crate) fn new(hubs: HubSet) -> Arc<Self> {
         let shared = Arc::new(Self {
             hubs,
@@ -52,14 +55,33 @@ impl Shared {
             readers: Readers::default(),
         });
         for hub in shared.hubs.hubs() {
-            let (host, shared) = (hub.host().clone(), Arc::downgrade(&shared));
-            hub.watch(move |device| {
-                if let Some(shared) = shared.upgrade() {
-                    shared.presences.changed(&host, device);
-                }
+            hub.reach_by(Devices {
+                host: hub.host().clone(),
+                shared: Arc::downgrade(&shared),
             });
         }
         shared
+    }
+}
+
+/// The devices of one hub that are connected by AMQP.
+struct Devices {
+    host: HostName,
+    shared: Weak<Shared>,
+}
+
+impl Reach for Devices {
+    fn shut_out(&self, device: &DeviceId) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.presences.changed(&self.host, device);
+        }
+    }
+
+    fn call(&self, device: &DeviceId, call: MethodCall) -> Result<(), MethodCall> {
+        match self.shared.upgrade() {
+            Some(shared) => shared.presences.call(&self.host, device, call),
+            None => Err(call),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
-//! Which connection holds which device. A device is on one connection at a time: a newer one takes its links over
-//! (409002 LinkCreationConflict in the hub's logs).
+//! Which connection holds which device, and by which links. A device is on one connection at a time: a newer one takes all
+//! its links over, and a newer link of a kind takes the place of the older one (409002 LinkCreationConflict in the hub's
+//! logs).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,8 +8,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use drawspan_amqp::engine::LinkId;
 use drawspan_hub::{DeviceId, HostName};
 
-use super::signals::{Notice, Signals};
+use super::signals::{Notice, Push, Signals};
 use crate::hub::Hub;
+use crate::reach::MethodCall;
+
+/// The kinds of links that a device has, named by what goes over them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum DeviceLink {
+    /// Telemetry to the hub.
+    Telemetry,
+    /// Method calls to the device.
+    MethodCalls,
+    /// Their answers to the hub.
+    MethodAnswers,
+}
 
 /// The holders of all devices of all hubs.
 #[derive(Debug, Default)]
@@ -19,36 +32,61 @@ pub(super) struct Presences {
 #[derive(Debug)]
 struct Holder {
     signals: Arc<Signals>,
-    link: LinkId,
+    /// At most one of a kind.
+    links: Vec<(DeviceLink, LinkId)>,
+}
+
+/// A link that comes or goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At<'a> {
+    pub(super) device: &'a DeviceId,
+    pub(super) kind: DeviceLink,
+    pub(super) link: LinkId,
+    /// The connection that it is on.
+    pub(super) signals: &'a Arc<Signals>,
 }
 
 impl Presences {
-    /// A device's link is attached; whoever held the device before loses it.
-    pub(super) fn enter(&self, hub: &Hub, device: &DeviceId, signals: &Arc<Signals>, link: LinkId) {
-        let holder = Holder {
-            signals: Arc::clone(signals),
-            link,
-        };
+    /// A device's link is attached; a connection that held the device before loses it, and so does a link of that kind.
+    pub(super) fn enter(&self, hub: &Hub, at: At<'_>) {
+        let key = (hub.host().clone(), at.device.clone());
         let mut holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = holders.insert((hub.host().clone(), device.clone()), holder);
+        let holder = holders
+            .entry(key)
+            .or_insert_with(|| Holder::new(at.signals));
+        let before = if Arc::ptr_eq(&holder.signals, at.signals) {
+            holder.take(at.kind)
+        } else {
+            let before = std::mem::replace(holder, Holder::new(at.signals));
+            before.tell_taken();
+            None
+        };
+        holder.links.push((at.kind, at.link));
+        let takes_calls = holder.takes_calls().is_some();
         // Still under the lock: the registry hears of comings and goings in their order.
-        hub.set_connected(device, true);
+        hub.set_connected(at.device, true);
         drop(holders);
         if let Some(before) = before {
-            before.signals.notify(Notice::DeviceTaken(before.link));
+            at.signals.notify(Notice::DeviceTaken(before));
+        }
+        if takes_calls {
+            hub.takes_calls();
         }
     }
 
     /// A device's link is gone. Does nothing when another link has taken its place.
-    pub(super) fn leave(&self, hub: &Hub, device: &DeviceId, signals: &Arc<Signals>, link: LinkId) {
-        let key = (hub.host().clone(), device.clone());
+    pub(super) fn leave(&self, hub: &Hub, at: At<'_>) {
+        let key = (hub.host().clone(), at.device.clone());
         let mut holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
-        let mine = holders
-            .get(&key)
-            .is_some_and(|holder| holder.link == link && Arc::ptr_eq(&holder.signals, signals));
-        if mine {
-            holders.remove(&key);
-            hub.set_connected(device, false);
+        let Some(holder) = holders.get_mut(&key) else {
+            return;
+        };
+        if Arc::ptr_eq(&holder.signals, at.signals) {
+            holder.links.retain(|held| *held != (at.kind, at.link));
+            if holder.links.is_empty() {
+                holders.remove(&key);
+                hub.set_connected(at.device, false);
+            }
         }
     }
 
@@ -57,11 +95,72 @@ impl Presences {
         self.holders.lock().unwrap().is_empty()
     }
 
-    /// A device was disabled or deleted: its link, if there is one, is to be looked at.
+    /// A device was disabled or deleted: its links, if there are any, are to be looked at.
     pub(super) fn changed(&self, host: &HostName, device: &DeviceId) {
+        self.with(host, device, |holder| {
+            for (_, link) in &holder.links {
+                holder.signals.notify(Notice::DeviceChanged(*link));
+            }
+        });
+    }
+
+    /// Hands a method call to the connection of a device that takes calls.
+    pub(super) fn call(
+        &self,
+        host: &HostName,
+        device: &DeviceId,
+        call: MethodCall,
+    ) -> Result<(), MethodCall> {
+        let found = self.with(host, device, |holder| {
+            Some((Arc::clone(&holder.signals), holder.takes_calls()?))
+        });
+        match found.flatten() {
+            Some((signals, link)) => {
+                signals.push(Push::Call { link, call });
+                Ok(())
+            }
+            None => Err(call),
+        }
+    }
+
+    fn with<T>(
+        &self,
+        host: &HostName,
+        device: &DeviceId,
+        look: impl FnOnce(&Holder) -> T,
+    ) -> Option<T> {
         let holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(holder) = holders.get(&(host.clone(), device.clone())) {
-            holder.signals.notify(Notice::DeviceChanged(holder.link));
+        holders.get(&(host.clone(), device.clone())).map(look)
+    }
+}
+
+impl Holder {
+    fn new(signals: &Arc<Signals>) -> Self {
+        Self {
+            signals: Arc::clone(signals),
+            links: Vec::with_capacity(1),
+        }
+    }
+
+    fn link(&self, kind: DeviceLink) -> Option<LinkId> {
+        let found = self.links.iter().find(|(of, _)| *of == kind);
+        found.map(|(_, link)| *link)
+    }
+
+    fn take(&mut self, kind: DeviceLink) -> Option<LinkId> {
+        let at = self.links.iter().position(|(of, _)| *of == kind)?;
+        Some(self.links.swap_remove(at).1)
+    }
+
+    /// Where calls go, if their answers have a way back.
+    fn takes_calls(&self) -> Option<LinkId> {
+        self.link(DeviceLink::MethodAnswers)?;
+        self.link(DeviceLink::MethodCalls)
+    }
+
+    fn tell_taken(&self) {
+        for (_, link) in &self.links {
+            self.signals.notify(Notice::DeviceTaken(*link));
         }
     }
 }

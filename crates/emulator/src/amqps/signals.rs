@@ -7,6 +7,8 @@ use drawspan_amqp::engine::LinkId;
 use tokio::sync::mpsc;
 
 use super::head::Wake;
+use crate::limits::PUSHES_MAX;
+use crate::reach::{CallFailure, MethodCall};
 
 /// What a connection is told and asked by others.
 #[derive(Debug)]
@@ -14,6 +16,7 @@ pub(super) struct Signals {
     wake: mpsc::Sender<Wake>,
     stop: AtomicBool,
     notices: Mutex<Vec<Notice>>,
+    pushes: Mutex<Vec<Push>>,
 }
 
 /// Something that happened to one of the connection's links.
@@ -27,12 +30,20 @@ pub(super) enum Notice {
     ReaderTaken { link: LinkId, by: i64 },
 }
 
+/// Something that is to go out over one of the connection's links.
+#[derive(Debug)]
+pub(super) enum Push {
+    /// A method call for the device whose calls go over `link`.
+    Call { link: LinkId, call: MethodCall },
+}
+
 impl Signals {
     pub(super) fn new(wake: mpsc::Sender<Wake>) -> Self {
         Self {
             wake,
             stop: AtomicBool::new(false),
             notices: Mutex::default(),
+            pushes: Mutex::default(),
         }
     }
 
@@ -64,5 +75,33 @@ impl Signals {
 
     pub(super) fn take_notices(&self) -> Vec<Notice> {
         std::mem::take(&mut *self.notices.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Hands something over. When too much waits already, it is refused.
+    pub(super) fn push(&self, push: Push) {
+        let mut pushes = self.pushes.lock().unwrap_or_else(PoisonError::into_inner);
+        if pushes.len() >= PUSHES_MAX {
+            drop(pushes);
+            return push.refuse();
+        }
+        pushes.push(push);
+        drop(pushes);
+        self.wake();
+    }
+
+    pub(super) fn take_pushes(&self) -> Vec<Push> {
+        std::mem::take(&mut *self.pushes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Push {
+    /// There is no room for it.
+    fn refuse(self) {
+        match self {
+            Self::Call { call, .. } => {
+                // Nobody may be waiting any more.
+                let _ = call.answer.send(Err(CallFailure::TooMany));
+            }
+        }
     }
 }

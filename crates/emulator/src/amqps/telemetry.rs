@@ -11,6 +11,7 @@ use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_hub::{DeviceId, ErrorCode};
 
 use super::error::refusal;
+use super::links::Owner;
 use crate::hub::Hub;
 use crate::limits;
 use crate::log::{NewRecord, Origin};
@@ -20,6 +21,15 @@ use crate::log::{NewRecord, Origin};
 pub(super) struct TelemetryLink {
     pub(super) device: DeviceId,
     pub(super) origin: Origin,
+}
+
+impl TelemetryLink {
+    pub(super) fn owner(&self) -> Owner {
+        Owner {
+            device: self.device.clone(),
+            generation_id: self.origin.generation_id.clone(),
+        }
+    }
 }
 
 /// How such a link is accepted.

@@ -16,7 +16,7 @@ use crate::model::policy::Right;
 use crate::model::registry::{Change, Entry, IfMatch, RegistryError};
 use crate::random;
 
-type IdPath = Result<Path<String>, PathRejection>;
+pub(super) type IdPath = Result<Path<String>, PathRejection>;
 
 /// `GET /devices/{id}`
 pub(super) async fn read(caller: Caller, path: IdPath) -> Result<Response, Refusal> {
@@ -109,7 +109,7 @@ fn answer(entry: &Entry) -> Response {
     response
 }
 
-fn id_of(path: IdPath) -> Result<DeviceId, Refusal> {
+pub(super) fn id_of(path: IdPath) -> Result<DeviceId, Refusal> {
     let Path(text) =
         path.map_err(|error| Refusal::new(ErrorCode::ARGUMENT_INVALID, error.to_string()))?;
     device_id(&text)
@@ -119,6 +119,6 @@ fn path_of(id: &DeviceId) -> String {
     format!("/devices/{id}")
 }
 
-fn if_match(headers: &HeaderMap) -> Option<IfMatch> {
+pub(super) fn if_match(headers: &HeaderMap) -> Option<IfMatch> {
     text(headers, header::IF_MATCH.as_str()).map(IfMatch::parse)
 }

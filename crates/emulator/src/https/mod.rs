@@ -1,9 +1,11 @@
-//! The HTTPS head: the registry's REST interface, and the authority's certificate.
+//! The HTTPS head: the REST interface for services (registry, methods), and the authority's certificate.
 
 mod body;
 mod bulk;
 mod caller;
 mod devices;
+mod methods;
+mod modules;
 mod refusal;
 mod statistics;
 mod wire;
@@ -16,7 +18,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Request, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get, post};
 use drawspan_hub::ErrorCode;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -58,6 +60,14 @@ pub(crate) fn router(shared: Shared) -> Router {
             get(devices::read)
                 .put(devices::write)
                 .delete(devices::delete),
+        )
+        .route("/twins/{id}/methods", post(methods::invoke))
+        .route("/devices/{id}/modules", any(modules::not_yet))
+        .route("/devices/{id}/modules/{module}", any(modules::not_yet))
+        .route("/twins/{id}/modules/{module}", any(modules::not_yet))
+        .route(
+            "/twins/{id}/modules/{module}/methods",
+            any(modules::not_yet),
         )
         .route("/statistics/devices", get(statistics::devices))
         .route("/statistics/service", get(statistics::service))

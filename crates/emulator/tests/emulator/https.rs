@@ -1,28 +1,8 @@
 //! The registry over real sockets, asked as the service SDKs ask.
 
-use crate::support::{Answer, HUB, ask, ask_raw, config, key, policy, start};
+use crate::support::{HUB, ask, ask_raw, assert_refused, config, key, policy, start};
 use drawspan_hub::ErrorCode;
 use serde_json::{Value, json};
-
-/// Status, header and body must name the same code: the SDKs compare them.
-fn assert_refused(answer: &Answer, code: ErrorCode) {
-    let name = code.name().unwrap();
-    assert_eq!(answer.status, code.http_status(), "{answer:?}");
-    assert_eq!(answer.header("iothub-errorcode"), Some(name), "{answer:?}");
-    let body = answer.json();
-    let message = body["Message"].as_str().unwrap();
-    assert!(
-        message.starts_with(&format!("ErrorCode:{name};")),
-        "{message}"
-    );
-    assert!(
-        body["ExceptionMessage"]
-            .as_str()
-            .unwrap()
-            .starts_with("Tracking ID:"),
-        "{body}"
-    );
-}
 
 fn quoted(etag: &Value) -> String {
     format!("\"{}\"", etag.as_str().unwrap())

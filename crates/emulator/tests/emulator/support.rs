@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use drawspan_emulator::{Config, Emulator, Ports, Running};
-use drawspan_hub::{HostName, SymmetricKey, sas};
+use drawspan_hub::{ErrorCode, HostName, SymmetricKey, sas};
 use rustls::crypto::ring::default_provider;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
@@ -136,6 +136,7 @@ pub(crate) async fn ask_raw(
     request.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
     // A refusal may come, and the connection end, before all is written.
     let _ = stream.write_all(request.as_bytes()).await;
+    let _ = stream.flush().await;
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes).await;
     let text = String::from_utf8(bytes).unwrap();
@@ -148,4 +149,24 @@ pub(crate) async fn ask_raw(
         head: head.to_owned(),
         body: body.to_owned(),
     }
+}
+
+/// Status, header and body must name the same code: the SDKs compare them.
+pub(crate) fn assert_refused(answer: &Answer, code: ErrorCode) {
+    let name = code.name().unwrap();
+    assert_eq!(answer.status, code.http_status(), "{answer:?}");
+    assert_eq!(answer.header("iothub-errorcode"), Some(name), "{answer:?}");
+    let body = answer.json();
+    let message = body["Message"].as_str().unwrap();
+    assert!(
+        message.starts_with(&format!("ErrorCode:{name};")),
+        "{message}"
+    );
+    assert!(
+        body["ExceptionMessage"]
+            .as_str()
+            .unwrap()
+            .starts_with("Tracking ID:"),
+        "{body}"
+    );
 }

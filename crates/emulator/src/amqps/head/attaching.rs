@@ -12,7 +12,9 @@ use super::{Head, unix_s};
 use crate::amqps::answers::Answers;
 use crate::amqps::error::denied;
 use crate::amqps::events::{self, Reader};
-use crate::amqps::links::{self, Link, Wanted, event_path, not_found};
+use crate::amqps::links::{self, Link, Owner, Wanted, event_path, not_found};
+use crate::amqps::methods::{self, MethodCalls};
+use crate::amqps::presence::{At, DeviceLink};
 use crate::amqps::readers;
 use crate::amqps::telemetry::{self, TelemetryLink};
 use crate::amqps::{filter, redirect};
@@ -73,7 +75,7 @@ impl Head {
                 self.management.push((session, Answers::new(id, reply_to)));
                 Ok((Link::ManagementAnswers, AcceptOptions::default()))
             }
-            Wanted::Telemetry(device) => self.telemetry(hub, id, device),
+            Wanted::Device(device, kind) => self.device_link(hub, session, id, device, kind),
             Wanted::Events {
                 entity,
                 group,
@@ -86,34 +88,64 @@ impl Head {
         }
     }
 
-    fn telemetry(
+    fn device_link(
         &mut self,
         hub: &Arc<Hub>,
+        session: SessionId,
         id: LinkId,
         device: DeviceId,
+        kind: DeviceLink,
     ) -> Result<(Link, AcceptOptions), Error> {
-        let (scope, generation_id) = self.check_device(hub, &device).map_err(denied)?;
-        let origin = Origin {
-            scope,
-            kind: AuthKind::Sas,
+        let (scope, generation_id) = self.check_device(hub, &device, kind).map_err(denied)?;
+        self.shared.presences.enter(
+            hub,
+            At {
+                device: &device,
+                kind,
+                link: id,
+                signals: &self.signals,
+            },
+        );
+        let owner = Owner {
+            device,
             generation_id,
-            source: MessageSource::Telemetry,
         };
-        let presences = &self.shared.presences;
-        presences.enter(hub, &device, &self.signals, id);
-        Ok((
-            Link::Telemetry(Box::new(TelemetryLink { device, origin })),
-            telemetry::accept_options(),
-        ))
+        Ok(match kind {
+            DeviceLink::Telemetry => {
+                let origin = Origin {
+                    scope,
+                    kind: AuthKind::Sas,
+                    generation_id: owner.generation_id,
+                    source: MessageSource::Telemetry,
+                };
+                let device = owner.device;
+                (
+                    Link::Telemetry(Box::new(TelemetryLink { device, origin })),
+                    telemetry::accept_options(),
+                )
+            }
+            DeviceLink::MethodCalls => {
+                self.pairs.insert((session, owner.device.clone(), kind), id);
+                (
+                    Link::MethodCalls(Box::new(MethodCalls::new(owner, id))),
+                    AcceptOptions::default(),
+                )
+            }
+            DeviceLink::MethodAnswers => (
+                Link::MethodAnswers(Box::new(owner)),
+                methods::accept_answers(),
+            ),
+        })
     }
 
-    /// Whether a device may send now. Says by whose token, and which of the devices of that name it is.
+    /// Whether a device may have such a link now. Says by whose token, and which of the devices of that name it is.
     pub(super) fn check_device(
         &self,
         hub: &Hub,
         device: &DeviceId,
+        kind: DeviceLink,
     ) -> Result<(AuthScope, Arc<str>), Denied> {
-        let path = format!("/devices/{device}/messages/events");
+        let path = links::device_path(device, kind);
         let right = Right::DeviceConnect;
         let grant = self
             .access
@@ -203,20 +235,43 @@ impl Head {
         grant.map(|_| ())
     }
 
-    pub(super) fn on_detached(&mut self, id: LinkId) {
-        match self.links.remove(id) {
-            Some(Link::Telemetry(link)) => {
-                if let Some(hub) = &self.hub {
-                    let presences = &self.shared.presences;
-                    presences.leave(hub, &link.device, &self.signals, id);
-                }
+    pub(super) fn on_detached(&mut self, session: SessionId, id: LinkId) {
+        let Some(link) = self.links.remove(id) else {
+            return;
+        };
+        match link {
+            Link::CbsAnswers => self.cbs.retain(|_, answers| answers.link() != id),
+            Link::ManagementAnswers => self.management.retain(|(_, answers)| answers.link() != id),
+            // A reader gives its place up when it is dropped, and calls under way tell their callers.
+            link => {
+                self.left(id, &link);
+                self.unpair(session, id, &link);
             }
-            Some(Link::CbsAnswers) => self.cbs.retain(|_, answers| answers.link() != id),
-            Some(Link::ManagementAnswers) => {
-                self.management.retain(|(_, answers)| answers.link() != id)
-            }
-            // A reader gives its place up when it is dropped.
-            Some(Link::Events(_) | Link::CbsRequests | Link::ManagementRequests) | None => {}
+        }
+    }
+
+    fn unpair(&mut self, session: SessionId, id: LinkId, link: &Link) {
+        let Some((kind, owner)) = link.of_device() else {
+            return;
+        };
+        let pair = (session, owner.device, kind);
+        if self.pairs.get(&pair) == Some(&id) {
+            self.pairs.remove(&pair);
+        }
+    }
+
+    /// A link is gone: its device has one less.
+    pub(super) fn left(&self, id: LinkId, link: &Link) {
+        if let (Some(hub), Some((kind, owner))) = (&self.hub, link.of_device()) {
+            self.shared.presences.leave(
+                hub,
+                At {
+                    device: &owner.device,
+                    kind,
+                    link: id,
+                    signals: &self.signals,
+                },
+            );
         }
     }
 
@@ -230,7 +285,7 @@ impl Head {
             .filter(|id| connection.session_of(*id).is_none())
             .collect();
         for id in gone {
-            self.on_detached(id);
+            self.on_detached(session, id);
         }
     }
 }

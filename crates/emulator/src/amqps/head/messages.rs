@@ -11,6 +11,7 @@ use super::Head;
 use crate::amqps::answers::Answers;
 use crate::amqps::events::Pumped;
 use crate::amqps::links::Link;
+use crate::amqps::presence::DeviceLink;
 use crate::amqps::{cbs, management, telemetry};
 use crate::limits;
 
@@ -78,6 +79,20 @@ impl Head {
                     answers.send(connection, answer);
                 }
             }
+            Some(Link::MethodAnswers(owner)) => {
+                let device = owner.device.clone();
+                let Some(answer) = arrived.request(connection) else {
+                    return;
+                };
+                let session = connection.session_of(arrived.link);
+                let pair = session.and_then(|session| {
+                    let pair = (session, device, DeviceLink::MethodCalls);
+                    self.pairs.get(&pair).copied()
+                });
+                if let Some(Link::MethodCalls(calls)) = pair.and_then(|id| self.links.get_mut(id)) {
+                    calls.answered(&answer);
+                }
+            }
             _ => {}
         }
     }
@@ -116,6 +131,7 @@ impl Head {
     ) {
         let limit = match self.links.get_mut(link) {
             Some(Link::Telemetry(_)) => limits::TELEMETRY_MESSAGE_BYTES,
+            Some(Link::MethodAnswers(_)) => limits::METHOD_PAYLOAD_BYTES as u64,
             _ => limits::REQUEST_BYTES,
         };
         let state = DeliveryState::Rejected(Some(telemetry::too_large(limit)));
@@ -131,6 +147,7 @@ impl Head {
                 self.pump = true;
                 return;
             }
+            Some(Link::MethodCalls(calls)) => calls.flush(connection),
             Some(Link::CbsAnswers) => {
                 for answers in self.cbs.values_mut().filter(|answers| answers.link() == id) {
                     answers.flush(connection);

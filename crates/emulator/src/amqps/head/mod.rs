@@ -11,13 +11,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawspan_amqp::engine::{Connection, Event, SessionId};
+use drawspan_amqp::engine::{Connection, Event, LinkId, SessionId};
+use drawspan_hub::DeviceId;
 use drawspan_net::Handler;
 
 use super::Shared;
 use super::access::Access;
 use super::answers::Answers;
-use super::links::{Link, Links};
+use super::links::Links;
+use super::presence::DeviceLink;
 use super::signals::Signals;
 use super::telemetry::Arrivals;
 use crate::clock;
@@ -27,6 +29,9 @@ use messages::Arrived;
 /// Asks a connection's task to look at what may have changed.
 #[derive(Debug)]
 pub(super) struct Wake;
+
+/// By session and device: the half of a pair of links over which the hub speaks. Its kind tells which pair.
+type Pairs = HashMap<(SessionId, DeviceId, DeviceLink), LinkId>;
 
 /// Everything that the emulator keeps about one AMQP connection.
 pub(super) struct Head {
@@ -40,6 +45,7 @@ pub(super) struct Head {
     /// By session and node: where a client takes answers.
     cbs: HashMap<SessionId, Answers>,
     management: Vec<(SessionId, Answers)>,
+    pairs: Pairs,
     arrivals: Arrivals,
     pump: bool,
     pump_at: Option<Duration>,
@@ -64,6 +70,7 @@ impl Head {
             links: Links::default(),
             cbs: HashMap::new(),
             management: Vec::new(),
+            pairs: Pairs::new(),
             arrivals: Arrivals::default(),
             pump: false,
             pump_at: None,
@@ -73,12 +80,8 @@ impl Head {
 
     /// The connection is over: its devices are not connected any more.
     pub(super) fn leave(&self) {
-        let Some(hub) = &self.hub else { return };
         for (id, link) in self.links.iter() {
-            if let Link::Telemetry(link) = link {
-                let presences = &self.shared.presences;
-                presences.leave(hub, &link.device, &self.signals, id);
-            }
+            self.left(id, link);
         }
     }
 }
@@ -101,7 +104,7 @@ impl Handler for Head {
                 link,
                 attach,
             } => self.on_attach(connection, session, link, &attach, now),
-            Event::Detached { link, .. } => self.on_detached(link),
+            Event::Detached { link, session, .. } => self.on_detached(session, link),
             Event::SessionEnded { session, .. } => self.on_session_ended(connection, session),
             Event::Delivery {
                 link,

@@ -11,7 +11,7 @@ use super::Head;
 use crate::amqps::error::{denied, refusal};
 use crate::amqps::links::Link;
 use crate::amqps::readers;
-use crate::amqps::signals::Notice;
+use crate::amqps::signals::{Notice, Push};
 use crate::hub::Hub;
 use crate::limits;
 use crate::model::access::Denied;
@@ -38,7 +38,21 @@ impl Head {
                 Notice::DeviceChanged(link) => self.check_link(connection, link, None),
             }
         }
+        for push in self.signals.take_pushes() {
+            self.push(connection, push);
+        }
         self.pump = true;
+    }
+
+    fn push(&mut self, connection: &mut Connection, push: Push) {
+        match push {
+            // Dropped with a link that is gone, which tells the caller.
+            Push::Call { link, call } => {
+                if let Some(Link::MethodCalls(calls)) = self.links.get_mut(link) {
+                    calls.call(connection, call);
+                }
+            }
+        }
     }
 
     /// Has expired tokens looked for some time from now.
@@ -78,17 +92,20 @@ impl Head {
     }
 
     fn still_allowed(&mut self, hub: &Arc<Hub>, id: LinkId) -> Result<(), Denied> {
-        let (device, generation_id) = match self.links.get_mut(id) {
-            Some(Link::Telemetry(link)) => (link.device.clone(), link.origin.generation_id.clone()),
+        let link = match self.links.get_mut(id) {
             Some(Link::Events(reader)) => {
                 let path = reader.path().to_owned();
                 return self.check_service(hub, &path);
             }
-            _ => return Ok(()),
+            Some(link) => link,
+            None => return Ok(()),
         };
-        let (_, now) = self.check_device(hub, &device)?;
+        let Some((kind, owner)) = link.of_device() else {
+            return Ok(());
+        };
+        let (_, now) = self.check_device(hub, &owner.device, kind)?;
         // Deleted, and created anew under the same name.
-        if now == generation_id {
+        if now == owner.generation_id {
             Ok(())
         } else {
             Err(Denied::UnknownDevice)

@@ -4,6 +4,7 @@ mod cbs;
 mod client;
 mod events;
 mod links;
+mod methods;
 mod positions;
 mod readers;
 mod sasl;

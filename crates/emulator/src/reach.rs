@@ -1,0 +1,67 @@
+//! How a hub reaches the devices that are connected, whatever protocol they speak.
+
+use std::fmt;
+
+use bytes::Bytes;
+use drawspan_hub::DeviceId;
+use tokio::sync::oneshot;
+
+/// The connected devices of one hub, behind one protocol. Nothing here waits.
+pub(crate) trait Reach: Send + Sync {
+    /// The device was disabled or deleted: it may not be connected any more.
+    fn shut_out(&self, device: &DeviceId);
+
+    /// Calls a method. Gives the call back when the device is not connected, or does not take method calls.
+    fn call(&self, device: &DeviceId, call: MethodCall) -> Result<(), MethodCall>;
+}
+
+/// A method call on its way to a device.
+pub(crate) struct MethodCall {
+    /// The method's name.
+    pub(crate) name: String,
+    /// JSON; empty when the caller gave none.
+    pub(crate) payload: Bytes,
+    /// Where the answer goes; closed once the caller has given up, after which the device must not hear of the call.
+    pub(crate) answer: oneshot::Sender<Result<MethodAnswer, CallFailure>>,
+}
+
+/// What a device answered.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct MethodAnswer {
+    /// The device's status code.
+    pub(crate) status: i32,
+    /// JSON; empty when the device gave none.
+    pub(crate) payload: Bytes,
+}
+
+/// Why a call that found its device has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallFailure {
+    /// The device has as many calls to answer as it may have.
+    TooMany,
+    /// The device takes no message of this size.
+    RequestTooLarge,
+    /// The device's answer is larger than the hub takes.
+    AnswerTooLarge,
+    /// The device's answer makes no sense, and why.
+    BadAnswer(&'static str),
+}
+
+// Payloads are nobody's business.
+impl fmt::Debug for MethodCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MethodCall")
+            .field("name", &self.name)
+            .field("payload_bytes", &self.payload.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for MethodAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MethodAnswer")
+            .field("status", &self.status)
+            .field("payload_bytes", &self.payload.len())
+            .finish()
+    }
+}
