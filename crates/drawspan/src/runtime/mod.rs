@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use drawspan_client::{ConnectionConfig, Credentials, KeyPair, Keys, StatusBoard};
 use drawspan_hub::HubConnectionString;
-use drawspan_net::{Clock, Connector, Route, TrustError, client_config};
+use drawspan_net::{Clock, Connector, Route, Transport, TrustError, client_config};
 use tokio::sync::mpsc;
 
 use crate::config::serve::Config;
@@ -36,6 +36,7 @@ pub fn start(config: &Config) -> Result<Bridge, TrustError> {
         host: config.hub.host.clone(),
         credentials: Arc::new(Credentials::new(keys(&config.hub))),
         connector: Connector::new(client_config(config.authorities.clone())?, routes(config)),
+        transport: Transport::Amqps,
         clock,
         board: Arc::clone(&board),
     });
