@@ -3,12 +3,14 @@
 //! * [`device`]: the life of one device connection. Start reading there.
 //! * [`fleet`]: all devices of a process, their queues and timers.
 //! * [`governor`]: who may try to connect now: the pace of one hub, under its [`hub_state`] and its [`breaker`].
+//! * [`bucket`]: what a hub takes per second, shared by all who send.
 //! * [`time`]: how time and chance come in.
 //! * [`limits`]: every figure.
 //!
 //! Nothing in here knows a socket, a clock, a random source or an async runtime.
 
 pub mod breaker;
+pub mod bucket;
 pub mod device;
 pub mod fleet;
 pub mod governor;
@@ -16,6 +18,7 @@ pub mod hub_state;
 pub mod limits;
 pub mod time;
 
+pub use bucket::Bucket;
 pub use device::{Device, Effect, Effects, Epoch, Input, State};
 pub use fleet::Fleet;
 pub use governor::Governor;

@@ -23,10 +23,10 @@ pub struct Owner {
 /// What happened.
 #[derive(Debug, Clone)]
 pub enum Status {
-    /// The hub took the connection's token: devices are being opened.
-    ConnectionReady(ConnectionKey),
-    /// The connection is over, and every device on it with it. Their own news do not follow.
-    ConnectionEnded(ConnectionKey, Failure),
+    /// A connection of this pool can take devices: the hub answers.
+    ConnectionReady(u16, ConnectionKey),
+    /// A connection of this pool is over, and every device on it with it. Their own news do not follow.
+    ConnectionEnded(u16, ConnectionKey, Failure),
     /// A device can send.
     Opened(Owner, DeviceSession),
     /// The hub refused a device.

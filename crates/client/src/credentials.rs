@@ -21,6 +21,17 @@ pub enum WhichKey {
     Secondary,
 }
 
+impl WhichKey {
+    /// The one that is not this one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Primary => Self::Secondary,
+            Self::Secondary => Self::Primary,
+        }
+    }
+}
+
 /// A key, and perhaps a second one.
 #[derive(Debug, Clone)]
 pub struct KeyPair {
@@ -119,6 +130,15 @@ impl Credentials {
     #[must_use]
     pub const fn is_per_device(&self) -> bool {
         self.per_device
+    }
+
+    /// Whether a second key for all devices is there to be tried.
+    #[must_use]
+    pub fn has_secondary(&self) -> bool {
+        match &*self.read() {
+            Keys::Policy { keys, .. } | Keys::Group(keys) => keys.secondary.is_some(),
+            Keys::Explicit(_) => false,
+        }
     }
 
     /// The hub of a device that is listed with one.

@@ -45,8 +45,28 @@ pub const MAX_ANSWER_BYTES: usize = 65_536;
 
 /// Devices that one process holds.
 pub const MAX_DEVICES: usize = 1_000_000;
+/// Longest time that a request may wait for its turn at a hub whose pace is known.
+pub const QUEUE_PATIENCE_S: u64 = 10;
+/// Requests of one device that may wait for their turn at its hub.
+pub const QUEUED_PER_DEVICE: u32 = 64;
 /// Requests that wait for one device to be connected.
 pub const WAITERS_PER_DEVICE: usize = 256;
+/// Hubs that devices may belong to.
+pub const MAX_HUBS: usize = 256;
+/// Registrations at DPS that are under way at the same time. One costs about 2 KB.
+pub const REGISTRATIONS_AT_ONCE: usize = 2_048;
+/// Registrations that callers wait for and that DPS's pace does not allow yet.
+pub const WAITING_REGISTRATIONS: usize = 16_384;
+/// A device's registration must be over within this time.
+pub const REGISTRATION_TIMEOUT_S: u64 = 120;
+/// The hub cache's entries of devices that connected are renewed that often.
+pub const HUB_CACHE_RENEWAL_S: u64 = 6 * 3_600;
+/// Life of the token of a device that stays connected.
+pub const TOKEN_LIFE_S: u32 = 3_600;
+/// Least life of the token of a device that leaves about ten minutes after its last use: a slot is held that long.
+pub const TEMPORARY_TOKEN_LIFE_MIN_S: u32 = 900;
+/// Most life of such a token.
+pub const TEMPORARY_TOKEN_LIFE_MAX_S: u32 = 1_200;
 /// Requests on their way to the shard.
 pub const SHARD_QUEUE: usize = 16_384;
 /// Requests that the shard takes before it looks at the clock and the news.

@@ -75,4 +75,16 @@ pub enum News {
 impl ServiceId {
     /// The provisioning service.
     pub const DPS: Self = Self(0);
+
+    /// The service of that number, as it was given out by [`number`](Self::number).
+    #[must_use]
+    pub const fn of(number: u16) -> Self {
+        Self(number)
+    }
+
+    /// A number for it.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use drawspan_amqp::engine::SessionId;
 use drawspan_hub::{DeviceId, Failure, HostName};
-use drawspan_net::{Clock, Connector, Transport};
+use drawspan_net::{Clock, Connector};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::board::{Owner, StatusBoard};
@@ -29,14 +29,14 @@ use crate::limits;
 /// What all connections of a pool share.
 #[derive(Debug)]
 pub struct ConnectionConfig {
+    /// The pool's number, which is told with news of its connections.
+    pub pool: u16,
     /// The hub.
     pub host: HostName,
     /// Who signs. A policy's token serves a whole connection; otherwise each device gets one of its own.
     pub credentials: Arc<Credentials>,
     /// How to get there.
     pub connector: Connector,
-    /// How AMQP is carried.
-    pub transport: Transport,
     /// Time.
     pub clock: Clock,
     /// Where news go.

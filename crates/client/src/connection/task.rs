@@ -24,7 +24,9 @@ pub(super) async fn run(
         Err(failure) => failure,
     };
     tracing::debug!(hub = %config.host, connection = key.0, reason = %failure.message, "connection over");
-    config.board.post(Status::ConnectionEnded(key, failure));
+    config
+        .board
+        .post(Status::ConnectionEnded(config.pool, key, failure));
 }
 
 /// As [`run`], on a stream that stands already.
@@ -36,7 +38,9 @@ pub(super) async fn run_on(
     commands: mpsc::Receiver<Command>,
 ) {
     let failure = converse(&config, key, stream, commands).await;
-    config.board.post(Status::ConnectionEnded(key, failure));
+    config
+        .board
+        .post(Status::ConnectionEnded(config.pool, key, failure));
 }
 
 async fn connect(
@@ -44,7 +48,7 @@ async fn connect(
 ) -> Result<impl AsyncRead + AsyncWrite + Unpin + use<>, Failure> {
     config
         .connector
-        .connect_to(config.host.as_str(), config.transport)
+        .connect(config.host.as_str(), limits::AMQPS_PORT)
         .await
         .map_err(|error| Failure::local(FailureKind::HubUnreachable, &error.to_string()))
 }

@@ -34,7 +34,9 @@ impl DeviceHandler {
 
     fn on_ready(&mut self, connection: &mut Connection, now: Duration) {
         self.ready = true;
-        self.config.board.post(Status::ConnectionReady(self.key));
+        self.config
+            .board
+            .post(Status::ConnectionReady(self.config.pool, self.key));
         for open in std::mem::take(&mut self.queued) {
             self.open(connection, open, now);
         }

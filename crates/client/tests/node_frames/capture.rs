@@ -14,7 +14,7 @@ use drawspan_client::{
     Status, StatusBoard, WhichKey, message,
 };
 use drawspan_hub::{DeviceId, HostName, SymmetricKey, Telemetry};
-use drawspan_net::{Clock, Connector, Handler, Route, Transport, client_config, drive};
+use drawspan_net::{Clock, Connector, Handler, Route, client_config, drive};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -71,10 +71,10 @@ async fn send_one(host: HostName, connector: Connector, device: DeviceId, teleme
         keys: KeyPair::single(SymmetricKey::from_bytes(&[7; 32]).unwrap()),
     };
     let config = ConnectionConfig {
+        pool: 0,
         host,
         credentials: Arc::new(Credentials::new(keys)),
         connector,
-        transport: Transport::Amqps,
         clock,
         board: Arc::clone(&board),
     };
@@ -89,7 +89,7 @@ async fn send_one(host: HostName, connector: Connector, device: DeviceId, teleme
         let news = board.take().await;
         let opened = news.iter().find_map(|status| match status {
             Status::Opened(_, session) => Some(*session),
-            Status::ConnectionReady(_) => None,
+            Status::ConnectionReady(..) => None,
             other => panic!("{other:?}"),
         });
         if let Some(session) = opened {

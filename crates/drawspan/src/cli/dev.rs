@@ -23,6 +23,7 @@ use crate::http::auth::ApiKeys;
 use crate::http::server;
 use crate::limits::REQUEST_TIMEOUT_S;
 use crate::runtime;
+use drawspan_client::Credentials;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -118,7 +119,9 @@ async fn dev(plan: Plan) -> Result<(), Box<dyn std::error::Error>> {
         .find(HUB)
         .ok_or("the local hub is not there")?;
     let policy = policy(hub).ok_or("the local hub has no device policy")?;
-    let bridge = runtime::start(&bridge_config(&plan, address, &emulator, policy.clone())?)?;
+    let config = bridge_config(&plan, address, &emulator, policy.clone())?;
+    let credentials = Arc::new(Credentials::new(runtime::keys(&config)));
+    let bridge = runtime::start(&config, credentials, None)?;
     let api = Api::new(
         bridge,
         ApiKeys::new(plan.api_key.as_deref()),

@@ -1,6 +1,7 @@
 //! `drawspan serve`: the bridge, in front of a hub.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tracing::warn;
 
@@ -9,6 +10,7 @@ use crate::config::{Config, ServeArgs};
 use crate::http::api::Api;
 use crate::http::server;
 use crate::runtime;
+use drawspan_client::Credentials;
 
 pub(super) const EXAMPLES: &str = r"Examples:
   In front of a hub in the cloud; secrets are better given in the environment:
@@ -41,7 +43,8 @@ async fn serve(config: Config) -> ExitCode {
         Err(error) => return failed(format_args!("cannot listen on {}: {error}", config.listen)),
     };
     let address = listener.local_addr().unwrap_or(config.listen);
-    let bridge = match runtime::start(&config) {
+    let credentials = Arc::new(Credentials::new(runtime::keys(&config)));
+    let bridge = match runtime::start(&config, credentials, None) {
         Ok(bridge) => bridge,
         Err(error) => return failed(error),
     };

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use drawspan_client::{DeviceSession, HubConnection};
 use drawspan_hub::DeviceId;
+
+use super::throttle::Paces;
 
 /// Parts of the directory, each with a lock of its own, held for one look-up.
 const STRIPES: usize = 64;
@@ -19,6 +21,10 @@ pub(super) struct Route {
     pub(super) session: DeviceSession,
     /// Tells this route from earlier and later ones of the device.
     pub(super) serial: u32,
+    /// Requests that wait for their turn at the hub.
+    pub(super) queued: AtomicU32,
+    /// Of the hub.
+    pub(super) paces: Arc<Paces>,
     last_use_ms: AtomicU64,
 }
 
@@ -27,12 +33,15 @@ impl Route {
         connection: HubConnection,
         session: DeviceSession,
         serial: u32,
+        paces: Arc<Paces>,
         now: Duration,
     ) -> Self {
         Self {
             connection,
             session,
             serial,
+            queued: AtomicU32::new(0),
+            paces,
             last_use_ms: AtomicU64::new(millis(now)),
         }
     }

@@ -1,142 +1,72 @@
-//! What the HTTP side holds: sends on a device's connection, and waits and resends within the request's time.
+//! What the HTTP side holds: what is asked of one device, within the request's time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_client::{Send, SendFailure, message};
+use drawspan_client::{Credentials, message};
 use drawspan_hub::{
-    ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, FailureKind, Telemetry,
+    ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, FailureKind, RegistrationId,
+    Telemetry,
 };
 use drawspan_net::Clock;
+use drawspan_store::StoreError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-use super::RESEND_PAUSE;
+use super::beside::Waiter;
 use super::directory::{Directory, Route};
-use super::entry::Waiter;
-use super::shard::Connect;
+use super::health::Health;
+use super::persist::{TwinOperation, Work};
+use super::request::{Registration, Request};
+use super::shell::Profile;
 use crate::devices::{DeviceError, Devices, Diagnostics, Readiness};
 use crate::limits::RETRY_AFTER_S;
 
 /// The devices' side. Cheap to clone; the last one gone ends it.
 #[derive(Debug, Clone)]
 pub struct Bridge {
-    shard: mpsc::Sender<Connect>,
-    directory: Arc<Directory>,
-    hub_down: Arc<AtomicBool>,
-    clock: Clock,
+    pub(super) shard: mpsc::Sender<Request>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) health: Arc<Health>,
+    pub(super) clock: Clock,
+    pub(super) profile: Profile,
+    pub(super) credentials: Arc<Credentials>,
+    pub(super) store: Option<drawspan_store::HubCache>,
 }
 
 impl Bridge {
-    pub(super) fn new(
-        shard: mpsc::Sender<Connect>,
-        directory: Arc<Directory>,
-        hub_down: Arc<AtomicBool>,
-        clock: Clock,
-    ) -> Self {
-        Self {
-            shard,
-            directory,
-            hub_down,
-            clock,
-        }
-    }
-
     /// A route other than `not`, connecting the device if need be.
-    async fn connect(
+    pub(super) async fn connect(
         &self,
         device: &DeviceId,
         not: Option<u32>,
         deadline: Instant,
-    ) -> Result<Arc<Route>, NoRoute> {
+    ) -> Result<Arc<Route>, DeviceError> {
+        self.check_id(device)?;
         let (reply, answer) = oneshot::channel();
-        let request = Connect {
+        self.ask(Request::Connect {
             device: device.clone(),
             waiter: Waiter { not, reply },
-        };
-        self.shard.try_send(request).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => NoRoute::Full,
-            mpsc::error::TrySendError::Closed(_) => NoRoute::Stopped,
         })?;
         match timeout_at(deadline, answer).await {
             Ok(Ok(Ok(route))) => Ok(route),
-            Ok(Ok(Err(failure))) => Err(NoRoute::Refused(failure)),
-            Ok(Err(_)) => Err(NoRoute::Stopped),
-            Err(_) => Err(NoRoute::TimedOut),
+            Ok(Ok(Err(failure))) => Err(self.refused(failure)),
+            Ok(Err(_)) => Err(DeviceError::NotReady),
+            Err(_) => Err(self.too_late()),
         }
     }
 
-    async fn send_until(
-        &self,
-        device: &DeviceId,
-        encoded: bytes::Bytes,
-        deadline: Instant,
-        fate: &mut Fate,
-    ) -> Result<(), DeviceError> {
-        let mut route = self.directory.get(device);
-        let mut not = None;
-        loop {
-            let found = match route.take() {
-                Some(route) => route,
-                None => self
-                    .connect(device, not, deadline)
-                    .await
-                    .map_err(|error| self.no_route(error))?,
-            };
-            let now = self.clock.now();
-            found.used(now);
-            let left = deadline.saturating_duration_since(Instant::now());
-            let send = Send {
-                session: found.session,
-                message: encoded.clone(),
-                deadline: now + left,
-            };
-            match found.connection.send(send).await {
-                Ok(()) => return Ok(()),
-                Err(SendFailure::Full) => {
-                    return Err(DeviceError::QueueFull {
-                        retry_after_s: RETRY_AFTER_S,
-                    });
-                }
-                Err(SendFailure::NotSent) => return Err(self.too_late()),
-                Err(SendFailure::Stale) => not = Some(found.serial),
-                Err(SendFailure::Unsettled) => {
-                    fate.unknown = true;
-                    not = Some(found.serial);
-                }
-                Err(SendFailure::Refused(failure)) => {
-                    let Some(pause) = pause_before_resend(&failure) else {
-                        return Err(refused(failure));
-                    };
-                    if Instant::now() + pause >= deadline {
-                        return Err(refused(failure));
-                    }
-                    sleep(pause).await;
-                    route = Some(found);
-                    continue;
-                }
-            }
-            if Instant::now() >= deadline {
-                return Err(self.too_late());
-            }
-        }
+    fn ask(&self, request: Request) -> Result<(), DeviceError> {
+        self.shard.try_send(request).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => QUEUE_FULL,
+            mpsc::error::TrySendError::Closed(_) => DeviceError::NotReady,
+        })
     }
 
-    fn no_route(&self, error: NoRoute) -> DeviceError {
-        match error {
-            NoRoute::Refused(failure) => refused(failure),
-            NoRoute::Full => DeviceError::QueueFull {
-                retry_after_s: RETRY_AFTER_S,
-            },
-            NoRoute::Stopped => DeviceError::NotReady,
-            NoRoute::TimedOut => self.too_late(),
-        }
-    }
-
-    fn too_late(&self) -> DeviceError {
-        if self.hub_down.load(Ordering::Relaxed) {
+    /// What the time ran out for.
+    pub(super) fn too_late(&self) -> DeviceError {
+        if self.health.any_unreachable() {
             DeviceError::HubUnreachable {
                 retry_after_s: RETRY_AFTER_S,
             }
@@ -144,31 +74,44 @@ impl Bridge {
             DeviceError::NotWritten
         }
     }
-}
 
-/// Whether the hub may have the message although nobody said so.
-#[derive(Debug, Default)]
-struct Fate {
-    unknown: bool,
-}
-
-impl Fate {
-    /// What is told when the last attempt failed: what an earlier one sent may have arrived, whatever came after it.
-    fn tell(&self, error: DeviceError) -> DeviceError {
-        if self.unknown {
-            DeviceError::FateUnknown
-        } else {
-            error
+    pub(super) fn refused(&self, failure: Failure) -> DeviceError {
+        match failure.kind {
+            FailureKind::MessageTooLarge => DeviceError::TooLarge,
+            FailureKind::QueueFull if failure.code.is_none() => QUEUE_FULL,
+            FailureKind::HubUnreachable => DeviceError::HubUnreachable {
+                retry_after_s: RETRY_AFTER_S,
+            },
+            _ => DeviceError::Refused(failure),
         }
+    }
+
+    fn check_id(&self, device: &DeviceId) -> Result<(), DeviceError> {
+        match self.profile {
+            Profile::Dps => RegistrationId::parse(device.as_str())
+                .map(|_| ())
+                .map_err(DeviceError::IdNotForDps),
+            Profile::Listed => match self.credentials.listed_hub(device) {
+                Some(_) => Ok(()),
+                None => Err(DeviceError::NotListed),
+            },
+            Profile::Hub(_) => Ok(()),
+        }
+    }
+
+    async fn answer<T>(
+        &self,
+        make: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> Result<T, DeviceError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(make(reply))?;
+        answer.await.map_err(|_| DeviceError::NotReady)
     }
 }
 
-enum NoRoute {
-    Refused(Failure),
-    Full,
-    Stopped,
-    TimedOut,
-}
+pub(super) const QUEUE_FULL: DeviceError = DeviceError::QueueFull {
+    retry_after_s: RETRY_AFTER_S,
+};
 
 impl Devices for Bridge {
     async fn send(
@@ -179,94 +122,97 @@ impl Devices for Bridge {
     ) -> Result<(), DeviceError> {
         message.check_size().map_err(|_| DeviceError::TooLarge)?;
         let encoded = message::encode(&message);
-        let mut fate = Fate::default();
-        let sent = self.send_until(&device, encoded, deadline, &mut fate).await;
-        sent.map_err(|error| fate.tell(error))
+        let work = Work::Send(encoded);
+        self.persist(&device, &work, deadline).await.map(|_| ())
     }
 
-    async fn twin(&self, _: DeviceId, _: Instant) -> Result<Bytes, DeviceError> {
-        Err(DeviceError::NotReady)
+    async fn twin(&self, device: DeviceId, deadline: Instant) -> Result<Bytes, DeviceError> {
+        let work = Work::Twin(TwinOperation::Get);
+        self.persist(&device, &work, deadline).await
     }
 
-    async fn report(&self, _: DeviceId, _: Bytes, _: Instant) -> Result<(), DeviceError> {
-        Err(DeviceError::NotReady)
+    async fn report(
+        &self,
+        device: DeviceId,
+        patch: Bytes,
+        deadline: Instant,
+    ) -> Result<(), DeviceError> {
+        let work = Work::Twin(TwinOperation::Report(patch));
+        self.persist(&device, &work, deadline).await.map(|_| ())
     }
 
     async fn register(
         &self,
-        _: DeviceId,
-        _: Option<String>,
-        _: Instant,
+        device: DeviceId,
+        model_id: Option<String>,
+        deadline: Instant,
     ) -> Result<(), DeviceError> {
-        Err(DeviceError::NotReady)
+        self.check_id(&device)?;
+        if !matches!(self.profile, Profile::Dps) {
+            return Ok(());
+        }
+        let payload = model_id.map(|id| serde_json::json!({ "modelId": id }).to_string());
+        let (reply, answer) = oneshot::channel();
+        self.ask(Request::Register(Registration {
+            device,
+            payload,
+            deadline,
+            reply,
+        }))?;
+        match timeout_at(deadline, answer).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(failure))) if failure.kind == FailureKind::Timeout => {
+                Err(DeviceError::FateUnknown)
+            }
+            Ok(Ok(Err(failure))) => Err(self.refused(failure)),
+            Ok(Err(_)) => Err(DeviceError::NotReady),
+            Err(_) => Err(self.too_late()),
+        }
     }
 
     async fn connection_status(
         &self,
-        _: DeviceId,
+        device: DeviceId,
     ) -> Result<Option<(ConnectionStatus, ConnectionStatusReason)>, DeviceError> {
-        Err(DeviceError::NotReady)
+        self.answer(|reply| Request::Status { device, reply }).await
     }
 
-    fn resync(&self, _: DeviceId) -> Result<(), DeviceError> {
-        Err(DeviceError::NotReady)
+    fn resync(&self, device: DeviceId) -> Result<(), DeviceError> {
+        self.ask(Request::Resync(device))
     }
 
-    async fn diagnostics(&self, _: DeviceId) -> Result<Option<Diagnostics>, DeviceError> {
-        Err(DeviceError::NotReady)
+    async fn diagnostics(&self, device: DeviceId) -> Result<Option<Diagnostics>, DeviceError> {
+        self.answer(|reply| Request::Diagnose { device, reply })
+            .await
     }
 
-    async fn forget(&self, _: DeviceId, _: Instant) -> Result<(), DeviceError> {
-        Err(DeviceError::NotReady)
+    async fn forget(&self, device: DeviceId, deadline: Instant) -> Result<(), DeviceError> {
+        let of = device.clone();
+        self.answer(|reply| Request::Forget { device: of, reply })
+            .await?;
+        let Some(store) = &self.store else {
+            return Ok(());
+        };
+        match timeout_at(deadline, store.forget(device)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(not_stored(&error)),
+            Err(_) => Err(DeviceError::FateUnknown),
+        }
     }
 
     fn readiness(&self) -> Readiness {
-        Readiness::READY
+        self.health.readiness()
     }
 }
 
-/// How long to wait before the same message is worth another try; none when the hub will not take it.
-fn pause_before_resend(failure: &Failure) -> Option<Duration> {
-    match failure.kind {
-        FailureKind::Throttled => Some(Duration::from_secs(
-            failure.retry_after_s.map_or(1, u64::from),
-        )),
-        FailureKind::ServerError | FailureKind::Timeout => Some(RESEND_PAUSE),
-        _ => None,
+impl Bridge {
+    pub(super) fn until(&self, deadline: Instant) -> Duration {
+        self.clock.now() + deadline.saturating_duration_since(Instant::now())
     }
 }
 
-fn refused(failure: Failure) -> DeviceError {
-    match failure.kind {
-        FailureKind::MessageTooLarge => DeviceError::TooLarge,
-        FailureKind::QueueFull if failure.code.is_none() => DeviceError::QueueFull {
-            retry_after_s: RETRY_AFTER_S,
-        },
-        _ => DeviceError::Refused(failure),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_sent_is_never_said_after_something_was() {
-        let errors = [
-            DeviceError::QueueFull { retry_after_s: 5 },
-            DeviceError::HubUnreachable { retry_after_s: 5 },
-            DeviceError::NotWritten,
-            DeviceError::NotReady,
-            DeviceError::Refused(Failure::local(
-                FailureKind::DeviceNotFound,
-                "gone meanwhile",
-            )),
-        ];
-        for error in errors {
-            let never = Fate { unknown: false };
-            let perhaps = Fate { unknown: true };
-            assert_eq!(never.tell(error.clone()), error);
-            assert_eq!(perhaps.tell(error), DeviceError::FateUnknown);
-        }
-    }
+/// The device is gone from memory, and may come back with the next start.
+fn not_stored(error: &StoreError) -> DeviceError {
+    tracing::error!(%error, "a device could not be removed from the hub cache");
+    DeviceError::NotReady
 }

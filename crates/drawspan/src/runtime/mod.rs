@@ -1,62 +1,133 @@
-//! The shell around the device cores: one shard task owns every device, its timers and its connections.
+//! The shell around the device cores: one task owns every device, its timers and its connections.
 //!
-//! A caller that finds its device in the [`directory`] sends on the device's connection without meeting the shard at all.
-//! Otherwise it asks the shard to connect the device and waits.
+//! A caller that finds its device in the [`directory`] sends on the device's connection without meeting that task at all.
+//! Otherwise it asks the task to connect the device and waits.
 
+mod beside;
 mod directory;
-mod entry;
-mod fleet;
 mod handle;
+mod health;
+mod hub_cache;
+mod mailbox;
+mod persist;
 mod pool;
+mod registrations;
+mod request;
 mod shard;
-mod timers;
+mod shell;
+mod throttle;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
-use drawspan_client::{ConnectionConfig, Credentials, KeyPair, Keys, StatusBoard};
-use drawspan_hub::HubConnectionString;
-use drawspan_net::{Clock, Connector, Route, Transport, TrustError, client_config};
+use drawspan_bridge::fleet::FleetConfig;
+use drawspan_client::dps::DpsClient;
+use drawspan_client::{Credentials, KeyPair, Keys, StatusBoard};
+use drawspan_hub::HostName;
+use drawspan_net::{Clock, Connector, Route, TrustError, client_config};
+use drawspan_store::{HubCache, StoreError};
 use tokio::sync::mpsc;
 
 use crate::config::serve::Config;
 use crate::limits;
+use registrations::Registrations;
+use shell::{Parts, Profile, Shell};
 
 pub use handle::Bridge;
 
-/// Starts the devices' side. Must be called within a runtime.
-///
-/// # Errors
-/// When no certificate authority is there to trust.
-pub fn start(config: &Config) -> Result<Bridge, TrustError> {
-    let board = Arc::new(StatusBoard::default());
-    let clock = Clock::start();
-    let connections = Arc::new(ConnectionConfig {
-        host: config.hub.host.clone(),
-        credentials: Arc::new(Credentials::new(keys(&config.hub))),
-        connector: Connector::new(client_config(config.authorities.clone())?, routes(config)),
-        transport: Transport::Amqps,
-        clock,
-        board: Arc::clone(&board),
-    });
-    let directory = Arc::default();
-    let hub_down = Arc::new(AtomicBool::new(false));
-    let (requests, receiver) = mpsc::channel(limits::SHARD_QUEUE);
-    let fleet = fleet::Fleet::new(
-        connections,
-        config.connect_pace,
-        Arc::clone(&directory),
-        Arc::clone(&hub_down),
-    );
-    tokio::spawn(shard::run(fleet, receiver, board, clock));
-    Ok(Bridge::new(requests, directory, hub_down, clock))
+/// Why the devices' side cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No certificate authority is there to trust.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The hub cache cannot be read.
+    #[error("the hub cache cannot be read: {0}")]
+    Cache(#[from] StoreError),
 }
 
-fn keys(hub: &HubConnectionString) -> Keys {
+/// Starts the devices' side. Must be called within a runtime. `credentials` may be given other keys later; `store` is
+/// where the hubs of devices are remembered.
+///
+/// # Errors
+/// [`StartError`].
+pub fn start(
+    config: &Config,
+    credentials: Arc<Credentials>,
+    store: Option<HubCache>,
+) -> Result<Bridge, StartError> {
+    let clock = Clock::start();
+    let connector = Connector::new(client_config(config.authorities.clone())?, routes(config));
+    let known = store.as_ref().map_or(Ok(Vec::new()), HubCache::load_all)?;
+    let board = Arc::new(StatusBoard::default());
+    let registered = Arc::default();
+    let directory = Arc::default();
+    let health = Arc::default();
+    let dps = dps(config, &credentials, &connector);
+    let (profile, dps_host) = profile(config);
+    let shell = Shell::new(Parts {
+        fleet: fleet(config, dps_host),
+        profile: profile.clone(),
+        connector,
+        hub_size: None,
+        clock,
+        board: Arc::clone(&board),
+        directory: Arc::clone(&directory),
+        health: Arc::clone(&health),
+        cache: hub_cache::HubCache::new(store.clone(), known),
+        registrations: Registrations::new(
+            dps,
+            credentials.has_secondary(),
+            Arc::clone(&registered),
+        ),
+        credentials: Arc::clone(&credentials),
+    });
+    let (requests, receiver) = mpsc::channel(limits::SHARD_QUEUE);
+    tokio::spawn(shard::run(shell, receiver, board, registered, clock));
+    Ok(Bridge {
+        shard: requests,
+        directory,
+        health,
+        clock,
+        profile,
+        credentials,
+        store,
+    })
+}
+
+fn profile(config: &Config) -> (Profile, Option<HostName>) {
+    (Profile::Hub(config.hub.host.clone()), None)
+}
+
+fn dps(
+    _config: &Config,
+    _credentials: &Arc<Credentials>,
+    _connector: &Connector,
+) -> Option<DpsClient> {
+    None
+}
+
+fn fleet(config: &Config, dps: Option<HostName>) -> FleetConfig {
+    FleetConfig {
+        hub_pace: config.connect_pace,
+        dps_pace: config.connect_pace,
+        dps: dps.unwrap_or_else(|| config.hub.host.clone()),
+        max_devices: limits::MAX_DEVICES,
+        max_hubs: limits::MAX_HUBS,
+        seed: seed(),
+    }
+}
+
+/// Chance for waits. Nothing secret hangs on it: the standard library's seeded hasher is random enough.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(())
+}
+
+/// The keys that the configuration names.
+pub fn keys(config: &Config) -> Keys {
     Keys::Policy {
-        name: hub.policy.clone(),
-        keys: KeyPair::single(hub.key.clone()),
+        name: config.hub.policy.clone(),
+        keys: KeyPair::single(config.hub.key.clone()),
     }
 }
 
@@ -68,6 +139,3 @@ fn routes(config: &Config) -> Vec<Route> {
     };
     config.connect.iter().map(route).collect()
 }
-
-/// Waits between two attempts of one request to send a message.
-const RESEND_PAUSE: Duration = Duration::from_millis(50);

@@ -1,63 +1,122 @@
-//! The AMQP connections of the hub: which stand, and who is on which.
+//! The AMQP connections of one hub: which stand, and who is on which.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use drawspan_client::limits;
-use drawspan_client::{ConnectionConfig, ConnectionKey, HubConnection, Ledger, LedgerConfig, Left};
+use drawspan_client::{
+    ConnectionConfig, ConnectionKey, HubConnection, Ledger, LedgerConfig, Left, WhichKey,
+};
 use drawspan_hub::DeviceId;
+use drawspan_hub::limits::{DEVICES_PER_CONNECTION, HubSize};
+
+use super::throttle::Paces;
 
 /// Connections by key. They are opened when a device needs one and closed when their last device leaves.
 #[derive(Debug)]
 pub(super) struct Pool {
     config: Arc<ConnectionConfig>,
     ledger: Ledger,
-    connections: HashMap<ConnectionKey, HubConnection>,
+    connections: HashMap<ConnectionKey, Shared>,
+    /// The key that the hub took last.
+    pub(super) key: WhichKey,
+    /// How fast connected devices may be used.
+    pub(super) paces: Arc<Paces>,
+}
+
+/// A connection, and the indexes of the devices on it.
+#[derive(Debug)]
+struct Shared {
+    connection: HubConnection,
+    members: Vec<u32>,
+}
+
+/// Where a device was put.
+#[derive(Debug)]
+pub(super) struct Placed {
+    pub(super) key: ConnectionKey,
+    pub(super) connection: HubConnection,
+    pub(super) member: u32,
 }
 
 impl Pool {
-    pub(super) fn new(config: Arc<ConnectionConfig>) -> Self {
+    pub(super) fn new(config: ConnectionConfig, size: Option<HubSize>) -> Self {
+        let ledger = Ledger::new(LedgerConfig {
+            slots_per_connection: DEVICES_PER_CONNECTION,
+            per_device_tokens: config.credentials.is_per_device(),
+        });
         Self {
-            config,
-            ledger: Ledger::new(LedgerConfig {
-                slots_per_connection: limits::DEVICES_PER_CONNECTION,
-                per_device_tokens: false,
-            }),
+            config: Arc::new(config),
+            ledger,
             connections: HashMap::new(),
+            key: WhichKey::Primary,
+            paces: Arc::new(Paces::of(size)),
         }
     }
 
     /// A connection for one more device, opened if need be.
-    pub(super) fn place(&mut self, device: &DeviceId) -> (ConnectionKey, HubConnection) {
+    pub(super) fn place(
+        &mut self,
+        index: u32,
+        identity: &DeviceId,
+        not: Option<ConnectionKey>,
+        now: Duration,
+    ) -> Placed {
+        let key = self.ledger.place(identity, not, now);
         let config = &self.config;
-        let key = self.ledger.place(device, None, config.clock.now());
-        let connection = self
-            .connections
-            .entry(key)
-            .or_insert_with(|| HubConnection::start(Arc::clone(config), key));
-        (key, connection.clone())
-    }
-
-    pub(super) fn get(&self, key: ConnectionKey) -> Option<&HubConnection> {
-        self.connections.get(&key)
-    }
-
-    /// A device left; `opened` if the hub had taken it.
-    pub(super) fn leave(&mut self, device: &DeviceId, key: ConnectionKey, opened: bool) {
-        let token_until = opened.then(|| self.config.clock.now());
-        if self.ledger.leave(device, key, token_until) == Left::Last {
-            // The connection closes with its last handle.
-            self.connections.remove(&key);
+        let shared = self.connections.entry(key).or_insert_with(|| Shared {
+            connection: HubConnection::start(Arc::clone(config), key),
+            members: Vec::new(),
+        });
+        let member = u32::try_from(shared.members.len()).unwrap_or(u32::MAX);
+        shared.members.push(index);
+        Placed {
+            key,
+            connection: shared.connection.clone(),
+            member,
         }
     }
 
-    pub(super) fn fill(&mut self, key: ConnectionKey) {
+    pub(super) fn get(&self, key: ConnectionKey) -> Option<&HubConnection> {
+        self.connections.get(&key).map(|shared| &shared.connection)
+    }
+
+    /// A device left, and its token counts until `slot_until`. Says which device has its place in the list now.
+    pub(super) fn leave(
+        &mut self,
+        key: ConnectionKey,
+        member: u32,
+        identity: &DeviceId,
+        slot_until: Duration,
+    ) -> Option<u32> {
+        let shared = self.connections.get_mut(&key)?;
+        let place = member as usize;
+        if place < shared.members.len() {
+            shared.members.swap_remove(place);
+        }
+        let moved = shared.members.get(place).copied();
+        if self.ledger.leave(identity, key, Some(slot_until)) == Left::Last {
+            // The connection closes with its last handle.
+            self.connections.remove(&key);
+        }
+        moved
+    }
+
+    /// The hub takes no more tokens on a connection.
+    pub(super) fn filled(&mut self, key: ConnectionKey) {
         self.ledger.filled(key);
     }
 
-    /// A connection ended, with everything on it.
-    pub(super) fn ended(&mut self, key: ConnectionKey) {
-        self.connections.remove(&key);
+    /// A connection ended. Returns the devices that were on it.
+    pub(super) fn ended(&mut self, key: ConnectionKey) -> Vec<u32> {
         self.ledger.ended(key);
+        self.connections
+            .remove(&key)
+            .map(|shared| shared.members)
+            .unwrap_or_default()
+    }
+
+    pub(super) fn slots(&self, key: ConnectionKey) -> usize {
+        self.ledger.slots(key)
     }
 }

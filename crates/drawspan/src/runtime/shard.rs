@@ -1,54 +1,50 @@
-//! The task that owns the fleet: requests, news of connections and time go in, one after the other.
+//! The task that owns the shell: requests, news and time go in, one after the other.
+//!
+//! One task is enough: messages do not pass it, and what does (a device that connects or ends) costs it microseconds.
 
 use std::sync::Arc;
 
 use drawspan_client::StatusBoard;
-use drawspan_hub::DeviceId;
 use drawspan_net::Clock;
 use tokio::sync::mpsc;
 
-use super::entry::Waiter;
-use super::fleet::Fleet;
+use super::mailbox::Mailbox;
+use super::registrations::Done;
+use super::request::Request;
+use super::shell::Shell;
 use crate::limits;
-
-/// What callers ask of the shard.
-#[derive(Debug)]
-pub(super) struct Connect {
-    pub(super) device: DeviceId,
-    pub(super) waiter: Waiter,
-}
 
 /// Runs until every [`Bridge`](super::Bridge) is gone.
 pub(super) async fn run(
-    mut fleet: Fleet,
-    mut requests: mpsc::Receiver<Connect>,
+    mut shell: Shell,
+    mut requests: mpsc::Receiver<Request>,
     board: Arc<StatusBoard>,
+    registrations: Arc<Mailbox<Done>>,
     clock: Clock,
 ) {
     let mut batch = Vec::new();
     loop {
-        let due = fleet.run();
-        let timer = async {
-            match due {
-                Some(at) => tokio::time::sleep_until(clock.instant(at)).await,
-                None => std::future::pending().await,
-            }
-        };
+        let due = shell.run();
         tokio::select! {
             taken = requests.recv_many(&mut batch, limits::SHARD_BATCH) => {
                 if taken == 0 {
                     return;
                 }
-                for Connect { device, waiter } in batch.drain(..) {
-                    fleet.connect(device, waiter);
+                for request in batch.drain(..) {
+                    shell.request(request);
                 }
             }
             news = board.take() => {
                 for status in news {
-                    fleet.status(status);
+                    shell.status(status);
                 }
             }
-            () = timer => {}
+            done = registrations.take() => {
+                for registration in done {
+                    shell.registered(registration);
+                }
+            }
+            () = tokio::time::sleep_until(clock.instant(due)) => {}
         }
     }
 }

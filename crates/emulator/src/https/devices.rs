@@ -11,7 +11,6 @@ use super::body;
 use super::caller::{Caller, query, text};
 use super::refusal::Refusal;
 use super::wire::{DeviceAnswer, DeviceBody, device_id, invalid};
-use crate::hub::Hub;
 use crate::limits::LIST_MAX;
 use crate::model::policy::Right;
 use crate::model::registry::{Change, Entry, IfMatch, RegistryError};
@@ -24,7 +23,7 @@ pub(super) async fn read(caller: Caller, path: IdPath) -> Result<Response, Refus
     let id = id_of(path)?;
     let hub = caller.hub(&[Right::RegistryRead], &path_of(&id))?;
     let entry = hub.entry(&id).ok_or(RegistryError::NotFound(id))?;
-    Ok(answer(hub, &entry))
+    Ok(answer(&entry))
 }
 
 /// `PUT /devices/{id}`: creates; with `If-Match`, updates.
@@ -62,7 +61,7 @@ pub(super) async fn write(
             (result, change)
         })
         .await?;
-    Ok(answer(hub, &result?))
+    Ok(answer(&result?))
 }
 
 /// `DELETE /devices/{id}`
@@ -98,16 +97,12 @@ pub(super) async fn list(caller: Caller, uri: Uri) -> Result<Response, Refusal> 
             )));
         }
     };
-    let of = |entry: &Entry| DeviceAnswer::of(entry, hub.message_count(&entry.device.id));
-    let devices: Vec<DeviceAnswer> = hub.registry().list(top).map(of).collect();
+    let devices: Vec<DeviceAnswer> = hub.registry().list(top).map(DeviceAnswer::of).collect();
     Ok(body::write(StatusCode::OK, &devices))
 }
 
-fn answer(hub: &Hub, entry: &Entry) -> Response {
-    let mut response = body::write(
-        StatusCode::OK,
-        &DeviceAnswer::of(entry, hub.message_count(&entry.device.id)),
-    );
+fn answer(entry: &Entry) -> Response {
+    let mut response = body::write(StatusCode::OK, &DeviceAnswer::of(entry));
     if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", entry.device.etag)) {
         response.headers_mut().insert(header::ETAG, etag);
     }
@@ -120,7 +115,7 @@ pub(super) fn id_of(path: IdPath) -> Result<DeviceId, Refusal> {
     device_id(&text)
 }
 
-pub(super) fn path_of(id: &DeviceId) -> String {
+fn path_of(id: &DeviceId) -> String {
     format!("/devices/{id}")
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
-use drawspan_net::{Clock, Connector, Transport, client_config};
+use drawspan_net::{Clock, Connector, client_config};
 use hub::{Hub, Seen};
 use tokio::io::duplex;
 
@@ -81,10 +81,10 @@ impl Bench {
         let certificate = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap();
         let trusted = client_config(vec![certificate.cert.der().clone()]).unwrap();
         let config = ConnectionConfig {
+            pool: 7,
             host: HostName::parse(HOST).unwrap(),
             credentials: Arc::new(Credentials::new(keys)),
             connector: Connector::new(trusted, Vec::new()),
-            transport: Transport::Amqps,
             clock,
             board: Arc::clone(&board),
         };
@@ -114,7 +114,7 @@ impl Bench {
     async fn ready(&mut self) {
         let news = self.news().await;
         assert!(
-            matches!(news, Status::ConnectionReady(ConnectionKey(3))),
+            matches!(news, Status::ConnectionReady(7, ConnectionKey(3))),
             "{news:?}"
         );
     }

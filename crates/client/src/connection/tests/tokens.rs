@@ -276,7 +276,7 @@ async fn a_policys_token_serves_all_and_its_second_key_is_tried_once() {
     bench
         .hub
         .with(|state| state.tokens = Tokens::Refuse(401, "wrong key"));
-    let Status::ConnectionEnded(_, failure) = bench.news().await else {
+    let Status::ConnectionEnded(_, _, failure) = bench.news().await else {
         panic!("it stands");
     };
     assert_eq!(failure.kind, FailureKind::Unauthorized);
@@ -318,7 +318,7 @@ async fn a_policys_token_serves_all_and_its_second_key_is_tried_once() {
 async fn a_hub_that_takes_no_tokens_at_all_is_given_up() {
     let mut bench = Bench::new(group());
     bench.hub.with(|state| state.ignore.push("$cbs".to_owned()));
-    let Status::ConnectionEnded(_, failure) = bench.news().await else {
+    let Status::ConnectionEnded(_, _, failure) = bench.news().await else {
         panic!("it stands");
     };
     assert_eq!(failure.kind, FailureKind::Timeout);

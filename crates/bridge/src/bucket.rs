@@ -1,0 +1,116 @@
+//! What a hub takes per second, shared by all who send to it.
+//!
+//! The hub lets bursts pass and delays what is too much; a queue here keeps the excess within a bound and in order, so
+//! that a caller hears how long it will take. One atomic, no lock (the generic cell rate algorithm).
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use drawspan_hub::limits::Rate;
+
+/// A second's worth may go at once.
+const BURST: Duration = Duration::from_secs(1);
+
+/// Paces operations of one kind at one hub.
+#[derive(Debug, Default)]
+pub struct Bucket {
+    /// Nanoseconds per operation; zero when unlimited.
+    interval: u64,
+    /// When the operations admitted so far will all have been paid for, in nanoseconds.
+    paid_at: AtomicU64,
+}
+
+impl Bucket {
+    /// At that rate; `None` is no limit. A rate of zero is taken as one per minute.
+    #[must_use]
+    pub fn new(rate: Option<Rate>) -> Self {
+        let interval = rate.map_or(0, |rate| 60_000_000_000 / rate.per_minute.max(1));
+        Self {
+            interval,
+            paid_at: AtomicU64::new(0),
+        }
+    }
+
+    /// Admits one operation: how long it must wait before it starts.
+    ///
+    /// # Errors
+    /// When that would be longer than `patience`: how long until a queue place is free. Nothing is taken then.
+    pub fn admit(&self, now: Duration, patience: Duration) -> Result<Duration, Duration> {
+        if self.interval == 0 {
+            return Ok(Duration::ZERO);
+        }
+        let now = nanoseconds(now);
+        let mut paid_at = self.paid_at.load(Ordering::Relaxed);
+        loop {
+            let next = paid_at.max(now).saturating_add(self.interval);
+            let wait = next.saturating_sub(now.saturating_add(nanoseconds(BURST)));
+            if let Some(excess) = wait.checked_sub(nanoseconds(patience))
+                && excess > 0
+            {
+                return Err(Duration::from_nanos(excess));
+            }
+            match self.paid_at.compare_exchange_weak(
+                paid_at,
+                next,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Ok(Duration::from_nanos(wait)),
+                Err(other) => paid_at = other,
+            }
+        }
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn s(s: u64) -> Duration {
+        Duration::from_secs(s)
+    }
+
+    #[test]
+    fn no_limit_admits_everything_at_once() {
+        let bucket = Bucket::new(None);
+        assert!((0..1_000_000).all(|_| bucket.admit(s(1), s(0)) == Ok(s(0))));
+    }
+
+    #[test]
+    fn a_burst_passes_the_rest_waits_and_the_queue_ends() {
+        let bucket = Bucket::new(Some(Rate::per_second(100)));
+        assert!((0..100).all(|_| bucket.admit(s(10), s(2)) == Ok(s(0))));
+        let waits: Vec<_> = (0..200).map(|_| bucket.admit(s(10), s(2))).collect();
+        assert_eq!(waits[0], Ok(Duration::from_millis(10)));
+        assert_eq!(waits[199], Ok(s(2)));
+        assert_eq!(
+            bucket.admit(s(10), s(2)),
+            Err(Duration::from_millis(10)),
+            "full, and says when it is not"
+        );
+        assert_eq!(bucket.admit(s(11), s(2)), Ok(Duration::from_millis(1_010)));
+        assert_eq!(bucket.admit(s(100), s(2)), Ok(s(0)));
+    }
+
+    #[test]
+    fn threads_together_get_no_more_than_the_rate() {
+        let bucket = Bucket::new(Some(Rate::per_second(1_000)));
+        let admitted = || {
+            (0..5_000)
+                .filter(|_| bucket.admit(s(1), s(1)).is_ok())
+                .count()
+        };
+        let total: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(admitted)).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .sum()
+        });
+        assert_eq!(total, 2_000);
+    }
+}

@@ -1,0 +1,88 @@
+//! What the shell remembers for a device, beside its machine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawspan_bridge::fleet::{self, ServiceId};
+use drawspan_client::{ConnectionKey, DeviceSession, WhichKey};
+use drawspan_hub::{DeviceId, Failure};
+use tokio::sync::oneshot;
+
+use super::directory::Route;
+
+/// Somebody who waits for the device to be connected.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    /// A route that did not work for the caller; another one is needed.
+    pub(super) not: Option<u32>,
+    pub(super) reply: oneshot::Sender<Result<Arc<Route>, Failure>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    pub(super) waiters: Vec<Waiter>,
+    pub(super) route: Option<Arc<Route>>,
+    pub(super) place: Option<Place>,
+    /// The device's name at its hub, where DPS gave it another one.
+    pub(super) assigned: Option<DeviceId>,
+    /// The key that was used last.
+    pub(super) key: Option<WhichKey>,
+    /// The connection that took no more tokens.
+    pub(super) full: Option<ConnectionKey>,
+    /// What went wrong last. Shared by all who were on the same connection.
+    pub(super) last_failure: Option<Arc<Noted>>,
+}
+
+/// Where an attempt is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) hub: ServiceId,
+    pub(super) connection: ConnectionKey,
+    /// Index in the connection's list of devices.
+    pub(super) member: u32,
+    pub(super) token_life_s: u32,
+    /// Once it is open.
+    pub(super) session: Option<DeviceSession>,
+}
+
+/// A failure, and when it happened.
+#[derive(Debug)]
+pub(super) struct Noted {
+    pub(super) failure: Failure,
+    pub(super) at_unix_s: u64,
+}
+
+impl fleet::Beside for Beside {
+    fn is_waited_for(&self) -> bool {
+        !self.waiters.is_empty()
+    }
+
+    fn may_be_forgotten(&self) -> bool {
+        self.place.is_none() && self.waiters.iter().all(|waiter| waiter.reply.is_closed())
+    }
+
+    fn last_use(&self) -> Option<Duration> {
+        self.route.as_ref().map(|route| route.last_use())
+    }
+}
+
+impl Beside {
+    /// The device is connected: who waits for a route gets it, but for those who had just this one.
+    pub(super) fn answer_waiters(&mut self) {
+        let Some(route) = &self.route else { return };
+        for waiter in std::mem::take(&mut self.waiters) {
+            if waiter.not == Some(route.serial) {
+                self.waiters.push(waiter);
+            } else {
+                // The caller may have given up; nothing is owed then.
+                let _ = waiter.reply.send(Ok(Arc::clone(route)));
+            }
+        }
+    }
+
+    pub(super) fn refuse_waiters(&mut self, failure: &Failure) {
+        for waiter in std::mem::take(&mut self.waiters) {
+            let _ = waiter.reply.send(Err(failure.clone()));
+        }
+    }
+}

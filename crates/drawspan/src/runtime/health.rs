@@ -1,0 +1,77 @@
+//! Which hubs are in trouble, as everybody may read it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use drawspan_bridge::fleet::{News, ServiceId};
+use drawspan_hub::HostName;
+
+use crate::devices::{Readiness, Unready};
+
+/// Written by the shell when something changes.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    services: Mutex<BTreeMap<ServiceId, Service>>,
+    unreachable: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Service {
+    host: HostName,
+    reachable: bool,
+    takes_credentials: bool,
+}
+
+impl Health {
+    /// A service is in use, and nothing is known against it.
+    pub(super) fn add(&self, id: ServiceId, host: &HostName) {
+        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        services.entry(id).or_insert_with(|| Service {
+            host: host.clone(),
+            reachable: true,
+            takes_credentials: true,
+        });
+    }
+
+    pub(super) fn news(&self, id: ServiceId, news: News) {
+        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(service) = services.get_mut(&id) {
+            match news {
+                News::Unreachable => service.reachable = false,
+                News::Reachable => service.reachable = true,
+                News::RefusesEveryone => service.takes_credentials = false,
+                News::TakesCredentials => service.takes_credentials = true,
+            }
+        }
+        let count = services.values().filter(|service| !service.reachable);
+        self.unreachable.store(count.count(), Ordering::Relaxed);
+    }
+
+    /// Whether a hub, or DPS, cannot be reached.
+    pub(super) fn any_unreachable(&self) -> bool {
+        self.unreachable.load(Ordering::Relaxed) > 0
+    }
+
+    pub(super) fn readiness(&self) -> Readiness {
+        let services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut problems = Vec::new();
+        let mut hubs = services.iter().filter(|(id, _)| **id != ServiceId::DPS);
+        let some_hub = hubs.clone().next().is_some();
+        if some_hub && hubs.all(|(_, hub)| !hub.reachable) {
+            problems.push(Unready::NoHubReachable);
+        }
+        for (id, service) in &*services {
+            let host = || service.host.clone();
+            match (service.reachable, *id == ServiceId::DPS) {
+                (false, true) => problems.push(Unready::DpsUnreachable(host())),
+                (false, false) => problems.push(Unready::HubUnreachable(host())),
+                _ => {}
+            }
+            if !service.takes_credentials {
+                problems.push(Unready::CredentialsRefused(host()));
+            }
+        }
+        Readiness::of(problems)
+    }
+}

@@ -1,0 +1,143 @@
+//! Which hub DPS assigned each device to, so that a restart asks DPS nothing.
+//!
+//! The whole cache is in memory, since it is asked for each device that comes. The store behind it is best effort: an entry that is
+//! lost costs one registration.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use drawspan_hub::{DeviceId, HostName};
+use drawspan_store::CachedHub;
+
+use crate::limits;
+
+#[derive(Debug, Default)]
+pub(super) struct HubCache {
+    devices: HashMap<DeviceId, Cached>,
+    /// Each name once, however many devices belong to it.
+    hubs: Vec<HostName>,
+    store: Option<drawspan_store::HubCache>,
+    renew_at: Duration,
+}
+
+/// Where a device belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cached {
+    pub(super) hub: HostName,
+    /// Its name there, if it is another one.
+    pub(super) assigned: Option<DeviceId>,
+    renewed_unix_s: u64,
+    /// It connected since the last renewal.
+    used: bool,
+}
+
+impl HubCache {
+    pub(super) fn new(
+        store: Option<drawspan_store::HubCache>,
+        known: impl IntoIterator<Item = CachedHub>,
+    ) -> Self {
+        let mut cache = Self {
+            store,
+            renew_at: Duration::from_secs(limits::HUB_CACHE_RENEWAL_S),
+            ..Self::default()
+        };
+        for row in known {
+            let cached = Cached {
+                hub: cache.shared(row.hub),
+                assigned: row.assigned,
+                renewed_unix_s: row.renewed_unix_s,
+                used: false,
+            };
+            cache.devices.insert(row.device, cached);
+        }
+        cache
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.devices.len()
+    }
+
+    pub(super) fn get(&self, device: &DeviceId) -> Option<&Cached> {
+        self.devices.get(device)
+    }
+
+    /// DPS assigned a device.
+    pub(super) fn put(
+        &mut self,
+        device: &DeviceId,
+        hub: HostName,
+        assigned: Option<DeviceId>,
+        now_unix_s: u64,
+    ) {
+        let cached = Cached {
+            hub: self.shared(hub),
+            assigned,
+            renewed_unix_s: now_unix_s,
+            used: false,
+        };
+        if let Some(store) = &self.store {
+            store.put(CachedHub {
+                device: device.clone(),
+                hub: cached.hub.clone(),
+                assigned: cached.assigned.clone(),
+                renewed_unix_s: now_unix_s,
+            });
+        }
+        self.devices.insert(device.clone(), cached);
+    }
+
+    /// A device connected: its entry is worth keeping.
+    pub(super) fn used(&mut self, device: &DeviceId) {
+        if let Some(cached) = self.devices.get_mut(device) {
+            cached.used = true;
+        }
+    }
+
+    pub(super) fn forget(&mut self, device: &DeviceId) {
+        self.devices.remove(device);
+    }
+
+    /// When [`upkeep`](Self::upkeep) is due.
+    pub(super) const fn due(&self) -> Duration {
+        self.renew_at
+    }
+
+    /// Renews the entries that were used, and drops those that nobody used for a week.
+    pub(super) fn upkeep(&mut self, now: Duration, now_unix_s: u64) {
+        if now < self.renew_at {
+            return;
+        }
+        self.renew_at = now + Duration::from_secs(limits::HUB_CACHE_RENEWAL_S);
+        let mut renewed = Vec::new();
+        for (device, cached) in &mut self.devices {
+            if std::mem::take(&mut cached.used) {
+                cached.renewed_unix_s = now_unix_s;
+                renewed.push(device.clone());
+            }
+        }
+        let before_unix_s = now_unix_s.saturating_sub(drawspan_store::limits::HUB_CACHE_LIFE_S);
+        self.devices
+            .retain(|_, cached| cached.renewed_unix_s >= before_unix_s);
+        if let Some(store) = &self.store {
+            store.renew(renewed, now_unix_s);
+            let store = store.clone();
+            tokio::spawn(async move {
+                // What is not collected now is next time.
+                if let Err(error) = store.collect(now_unix_s, HashSet::new()).await {
+                    tracing::warn!(%error, "old entries stay in the hub cache");
+                }
+            });
+        }
+    }
+
+    fn shared(&mut self, hub: HostName) -> HostName {
+        if let Some(known) = self.hubs.iter().find(|known| **known == hub) {
+            return known.clone();
+        }
+        // Few hubs are usual; beyond some, a name of its own for each device is no harm.
+        if self.hubs.len() < limits::MAX_HUBS {
+            self.hubs.push(hub.clone());
+        }
+        hub
+    }
+}

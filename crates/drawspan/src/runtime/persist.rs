@@ -1,0 +1,164 @@
+//! One request, tried again within its time: on another connection when one breaks, later when the hub asks for that.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use drawspan_client::{Send, SendFailure};
+use drawspan_hub::{DeviceId, Failure, FailureKind};
+use tokio::time::{Instant, sleep};
+
+use super::directory::Route;
+use super::handle::{Bridge, QUEUE_FULL};
+use super::throttle::wait_turn;
+use crate::devices::DeviceError;
+
+/// Wait between two attempts when the hub had a fault of its own.
+const RESEND_PAUSE: Duration = Duration::from_millis(50);
+
+/// What is asked of a connected device.
+#[derive(Debug, Clone)]
+pub(super) enum Work {
+    /// An encoded message to send.
+    Send(Bytes),
+    /// Something about its twin.
+    Twin(TwinOperation),
+}
+
+impl Bridge {
+    /// Tries until it is done, the hub says no, or `deadline` comes. Returns what the hub sent back.
+    pub(super) async fn persist(
+        &self,
+        device: &DeviceId,
+        work: &Work,
+        deadline: Instant,
+    ) -> Result<Bytes, DeviceError> {
+        let mut fate = Fate::default();
+        let done = self.attempts(device, work, deadline, &mut fate).await;
+        done.map_err(|error| fate.tell(error))
+    }
+
+    async fn attempts(
+        &self,
+        device: &DeviceId,
+        work: &Work,
+        deadline: Instant,
+        fate: &mut Fate,
+    ) -> Result<Bytes, DeviceError> {
+        let mut route = self.directory.get(device);
+        let mut not = None;
+        loop {
+            let found = match route.take() {
+                Some(route) => route,
+                None => self.connect(device, not, deadline).await?,
+            };
+            let now = self.clock.now();
+            found.used(now);
+            wait_turn(&found, work, now, deadline).await?;
+            match attempt(&found, work, self.until(deadline)).await {
+                Ok(done) => return Ok(done),
+                Err(SendFailure::Full) => return Err(QUEUE_FULL),
+                Err(SendFailure::NotSent) => return Err(self.too_late()),
+                Err(SendFailure::Stale) => not = Some(found.serial),
+                Err(SendFailure::Unsettled) => {
+                    fate.unknown = true;
+                    not = Some(found.serial);
+                }
+                Err(SendFailure::Refused(failure)) => {
+                    let Some(pause) = pause_before_resend(&failure) else {
+                        return Err(self.refused(failure));
+                    };
+                    if Instant::now() + pause >= deadline {
+                        return Err(self.refused(failure));
+                    }
+                    sleep(pause).await;
+                    route = Some(found);
+                    continue;
+                }
+            }
+            if Instant::now() >= deadline {
+                return Err(self.too_late());
+            }
+        }
+    }
+}
+
+/// Once. `until` is a time of the connection's clock.
+async fn attempt(route: &Route, work: &Work, until: Duration) -> Result<Bytes, SendFailure> {
+    match work {
+        Work::Send(message) => {
+            let send = Send {
+                session: route.session,
+                message: message.clone(),
+                deadline: until,
+            };
+            route.connection.send(send).await.map(|()| Bytes::new())
+        }
+        Work::Twin(_) => {
+            let text = "twins are not served yet";
+            let failure = Failure::local(FailureKind::InvalidRequest, text);
+            Err(SendFailure::Refused(failure))
+        }
+    }
+}
+
+/// What is done with a twin.
+#[derive(Debug, Clone)]
+pub(super) enum TwinOperation {
+    /// It is read.
+    Get,
+    /// Its reported properties are changed.
+    Report(#[expect(dead_code)] Bytes),
+}
+
+/// Whether the hub may have the message although nobody said so.
+#[derive(Debug, Default)]
+struct Fate {
+    unknown: bool,
+}
+
+impl Fate {
+    /// What is told when the last attempt failed: what an earlier one sent may have arrived, whatever came after it.
+    fn tell(&self, error: DeviceError) -> DeviceError {
+        if self.unknown {
+            DeviceError::FateUnknown
+        } else {
+            error
+        }
+    }
+}
+
+/// How long to wait before the same message is worth another try; none when the hub will not take it.
+fn pause_before_resend(failure: &Failure) -> Option<Duration> {
+    match failure.kind {
+        FailureKind::Throttled => Some(Duration::from_secs(
+            failure.retry_after_s.map_or(1, u64::from),
+        )),
+        FailureKind::ServerError | FailureKind::Timeout => Some(RESEND_PAUSE),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_sent_is_never_said_after_something_was() {
+        let errors = [
+            QUEUE_FULL,
+            DeviceError::HubUnreachable { retry_after_s: 5 },
+            DeviceError::NotWritten,
+            DeviceError::NotReady,
+            DeviceError::Refused(Failure::local(
+                FailureKind::DeviceNotFound,
+                "gone meanwhile",
+            )),
+        ];
+        for error in errors {
+            let never = Fate { unknown: false };
+            let perhaps = Fate { unknown: true };
+            assert_eq!(never.tell(error.clone()), error);
+            assert_eq!(perhaps.tell(error), DeviceError::FateUnknown);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Registrations at DPS that are under way: each in a task of its own, never more than a limit of them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawspan_bridge::device::Epoch;
+use drawspan_client::WhichKey;
+use drawspan_client::dps::{Assigned, DpsClient};
+use drawspan_hub::{DeviceId, Failure, FailureKind};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::mailbox::Mailbox;
+use super::request::Registration;
+use crate::limits;
+
+#[derive(Debug)]
+pub(super) struct Registrations {
+    client: Option<Arc<DpsClient>>,
+    done: Arc<Mailbox<Done>>,
+    running: usize,
+    /// Allowed, but too many are under way.
+    ready: VecDeque<Job>,
+    /// Asked for by callers, and not allowed yet.
+    asked: HashMap<u64, Registration>,
+    next: u64,
+    /// The key that DPS took last.
+    key: WhichKey,
+    two_keys: bool,
+}
+
+/// For whom a registration is.
+#[derive(Debug)]
+pub(super) enum Origin {
+    /// A device's attempt.
+    Attempt { device: u32, epoch: Epoch },
+    /// A caller.
+    Caller(oneshot::Sender<Result<(), Failure>>),
+}
+
+/// How one ended.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) device: DeviceId,
+    pub(super) origin: Origin,
+    pub(super) key: WhichKey,
+    pub(super) answer: Result<Assigned, Failure>,
+}
+
+#[derive(Debug)]
+struct Job {
+    device: DeviceId,
+    payload: Option<String>,
+    deadline: Option<Instant>,
+    origin: Origin,
+}
+
+impl Registrations {
+    pub(super) fn new(client: Option<DpsClient>, two_keys: bool, done: Arc<Mailbox<Done>>) -> Self {
+        Self {
+            client: client.map(Arc::new),
+            done,
+            running: 0,
+            ready: VecDeque::new(),
+            asked: HashMap::new(),
+            next: 0,
+            key: WhichKey::Primary,
+            two_keys,
+        }
+    }
+
+    /// Keeps what a caller asks for until it is allowed, under the number that is returned. The caller gets an answer at
+    /// once when too many wait.
+    pub(super) fn ask(&mut self, registration: Registration) -> Option<u64> {
+        if self.client.is_none() {
+            let text = "there is no DPS to register at";
+            refuse(registration, FailureKind::InvalidRequest, text);
+            return None;
+        }
+        if self.asked.len() >= limits::WAITING_REGISTRATIONS {
+            self.asked.retain(|_, asked| !asked.reply.is_closed());
+        }
+        if self.asked.len() >= limits::WAITING_REGISTRATIONS {
+            refuse(
+                registration,
+                FailureKind::QueueFull,
+                "too many registrations wait already",
+            );
+            return None;
+        }
+        self.next += 1;
+        self.asked.insert(self.next, registration);
+        Some(self.next)
+    }
+
+    /// A caller's registration may start. False when the caller has gone.
+    pub(super) fn allowed(&mut self, number: u64) -> bool {
+        let Some(asked) = self.asked.remove(&number) else {
+            return false;
+        };
+        if asked.reply.is_closed() {
+            return false;
+        }
+        self.start(Job {
+            device: asked.device,
+            payload: asked.payload,
+            deadline: Some(asked.deadline),
+            origin: Origin::Caller(asked.reply),
+        });
+        true
+    }
+
+    /// A device's registration starts.
+    pub(super) fn provision(&mut self, device: DeviceId, index: u32, epoch: Epoch) {
+        self.start(Job {
+            device,
+            payload: None,
+            deadline: None,
+            origin: Origin::Attempt {
+                device: index,
+                epoch,
+            },
+        });
+    }
+
+    /// One is over; another one may start.
+    pub(super) fn ended(&mut self, done: &Done) {
+        self.running -= 1;
+        if done.answer.is_ok() {
+            self.key = done.key;
+        }
+        if let Some(job) = self.ready.pop_front() {
+            self.start(job);
+        }
+    }
+
+    fn start(&mut self, job: Job) {
+        let Some(client) = &self.client else { return };
+        if self.running >= limits::REGISTRATIONS_AT_ONCE {
+            self.ready.push_back(job);
+            return;
+        }
+        self.running += 1;
+        let most = Duration::from_secs(limits::REGISTRATION_TIMEOUT_S);
+        let deadline = job.deadline.unwrap_or_else(|| Instant::now() + most);
+        tokio::spawn(run(
+            Arc::clone(client),
+            job,
+            deadline,
+            self.key,
+            self.two_keys,
+            Arc::clone(&self.done),
+        ));
+    }
+}
+
+/// Registers with the key that was taken last, and with the other one if that is refused.
+async fn run(
+    client: Arc<DpsClient>,
+    job: Job,
+    deadline: Instant,
+    mut key: WhichKey,
+    two_keys: bool,
+    done: Arc<Mailbox<Done>>,
+) {
+    let payload = job.payload.as_deref();
+    let mut answer = client.register(&job.device, key, payload, deadline).await;
+    let refused = matches!(&answer, Err(failure) if failure.kind == FailureKind::Unauthorized);
+    if refused && two_keys {
+        key = key.other();
+        answer = client.register(&job.device, key, payload, deadline).await;
+    }
+    done.post(Done {
+        device: job.device,
+        origin: job.origin,
+        key,
+        answer,
+    });
+}
+
+fn refuse(registration: Registration, kind: FailureKind, text: &str) {
+    // The caller may have given up; nothing is owed then.
+    let _ = registration.reply.send(Err(Failure::local(kind, text)));
+}

@@ -1,0 +1,46 @@
+//! What callers ask of the shell.
+
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Failure};
+use tokio::sync::oneshot;
+
+use super::beside::Waiter;
+use crate::devices::Diagnostics;
+
+#[derive(Debug)]
+pub(super) enum Request {
+    /// A route to a device, connecting it if need be.
+    Connect { device: DeviceId, waiter: Waiter },
+    /// A registration at DPS, whether the device is known or not.
+    Register(Registration),
+    /// Another attempt, now.
+    Resync(DeviceId),
+    /// The public words.
+    Status {
+        device: DeviceId,
+        reply: oneshot::Sender<Option<(ConnectionStatus, ConnectionStatusReason)>>,
+    },
+    /// All that is known.
+    Diagnose {
+        device: DeviceId,
+        reply: oneshot::Sender<Option<Diagnostics>>,
+    },
+    /// To be known no more.
+    Forget {
+        device: DeviceId,
+        reply: oneshot::Sender<Forgotten>,
+    },
+}
+
+/// A registration that a caller asked for.
+#[derive(Debug)]
+pub(super) struct Registration {
+    pub(super) device: DeviceId,
+    /// JSON for whoever allocates the device.
+    pub(super) payload: Option<String>,
+    pub(super) deadline: tokio::time::Instant,
+    pub(super) reply: oneshot::Sender<Result<(), Failure>>,
+}
+
+/// The device is out of memory; its row in the store is the caller's to delete.
+#[derive(Debug)]
+pub(super) struct Forgotten;

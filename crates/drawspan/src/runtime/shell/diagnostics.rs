@@ -1,0 +1,124 @@
+//! Why a device is, or is not, connected.
+
+use std::time::Duration;
+
+use drawspan_bridge::{Device, Now, State};
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, UtcTime};
+
+use super::Shell;
+use crate::devices::{DeviceState, Diagnostics, LastFailure};
+
+impl Shell {
+    pub(super) fn diagnose(&self, id: &DeviceId) -> Option<Diagnostics> {
+        let cached = self.parts.cache.get(id);
+        let Some(index) = self.fleet.find(id) else {
+            return cached.map(|cached| Diagnostics {
+                hub: Some(cached.hub.clone()),
+                assigned_device_id: cached.assigned.clone(),
+                ..at_rest(self.status_of(id))
+            });
+        };
+        let machine = self.fleet.machine(index)?;
+        let beside = self.fleet.beside(index)?;
+        let now = self.now();
+        let noted = beside.last_failure.as_deref();
+        let place = beside.place;
+        Some(Diagnostics {
+            state: state(machine),
+            since: since(machine).map(|at| time(at, now)),
+            status: machine.status(),
+            hub: machine.hub().cloned(),
+            assigned_device_id: beside.assigned.clone(),
+            last_failure: noted.map(|noted| LastFailure {
+                code: noted.failure.code,
+                kind: noted.failure.kind,
+                tracking_id: noted.failure.tracking_id.clone(),
+                message: noted.failure.message.clone(),
+                at: utc(noted.at_unix_s),
+            }),
+            failures: machine.failures(),
+            next_attempt_at: next_attempt(machine).map(|at| time(at, now)),
+            permanent: machine.is_permanent(),
+            wanted_until: machine
+                .wanted_until()
+                .map(|until| self.wanted_until(index, until))
+                .map(|until| time(until, now)),
+            connection: place.map(|place| u64::from(place.connection.0)),
+            token_slot: None,
+            token_expires_at: None,
+        })
+    }
+
+    /// The machine hears of uses late; each of them counts for at least nine minutes.
+    fn wanted_until(&self, index: u32, known: Duration) -> Duration {
+        let last_use = self
+            .fleet
+            .beside(index)
+            .and_then(|beside| beside.route.as_ref())
+            .map(|route| route.last_use() + drawspan_bridge::limits::TEMPORARY_MIN);
+        last_use.map_or(known, |until| until.max(known))
+    }
+}
+
+const fn state(machine: &Device) -> DeviceState {
+    match machine.state() {
+        State::Idle => DeviceState::Idle,
+        State::Queued => DeviceState::Queued,
+        State::Provisioning => DeviceState::Provisioning,
+        State::Connecting => DeviceState::Connecting,
+        State::Connected { .. } => DeviceState::Connected,
+        State::Waiting { .. } => DeviceState::Waiting,
+        State::Yielded { .. } => DeviceState::Yielded,
+        State::Closing => DeviceState::Closing,
+    }
+}
+
+const fn since(machine: &Device) -> Option<Duration> {
+    match machine.state() {
+        State::Connected { since } => Some(since),
+        _ => None,
+    }
+}
+
+const fn next_attempt(machine: &Device) -> Option<Duration> {
+    match machine.state() {
+        State::Waiting { until, .. } | State::Yielded { until, .. } => Some(until),
+        _ => None,
+    }
+}
+
+/// A monotonic time by the calendar.
+fn time(at: Duration, now: Now) -> UtcTime {
+    let unix = Duration::from_secs(now.unix_s);
+    let at = (unix + at).saturating_sub(now.monotonic);
+    utc(at.as_secs())
+}
+
+fn utc(unix_s: u64) -> UtcTime {
+    UtcTime::from_unix_ms(
+        i64::try_from(unix_s)
+            .unwrap_or(i64::MAX)
+            .saturating_mul(1_000),
+    )
+}
+
+/// Of a device that is not in memory.
+const fn at_rest(status: Option<Words>) -> Diagnostics {
+    Diagnostics {
+        state: DeviceState::Remembered,
+        since: None,
+        status,
+        hub: None,
+        assigned_device_id: None,
+        last_failure: None,
+        failures: 0,
+        next_attempt_at: None,
+        permanent: false,
+        wanted_until: None,
+        connection: None,
+        token_slot: None,
+        token_expires_at: None,
+    }
+}
+
+type Words = (ConnectionStatus, ConnectionStatusReason);

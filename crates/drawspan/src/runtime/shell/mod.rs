@@ -1,0 +1,151 @@
+//! The shell around the fleet: it carries out what the fleet wants done, and brings back what came of it.
+
+mod actions;
+mod diagnostics;
+mod news;
+mod requests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use drawspan_bridge::device::Assignment;
+use drawspan_bridge::fleet::{FleetConfig, ServiceId};
+use drawspan_bridge::{Chance, Fleet, Now};
+use drawspan_client::{Credentials, StatusBoard};
+use drawspan_hub::limits::HubSize;
+use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
+use drawspan_net::{Clock, Connector};
+
+use super::beside::Beside;
+use super::directory::Directory;
+use super::health::Health;
+use super::hub_cache::HubCache;
+use super::pool::Pool;
+use super::registrations::Registrations;
+
+/// What the shell is made of.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) fleet: FleetConfig,
+    pub(super) profile: Profile,
+    pub(super) credentials: Arc<Credentials>,
+    pub(super) connector: Connector,
+    /// Of every hub, if it is known.
+    pub(super) hub_size: Option<HubSize>,
+    pub(super) clock: Clock,
+    pub(super) board: Arc<StatusBoard>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) health: Arc<Health>,
+    pub(super) cache: HubCache,
+    pub(super) registrations: Registrations,
+}
+
+/// How a device's hub is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Profile {
+    /// It is this one.
+    Hub(HostName),
+    /// DPS says so.
+    Dps,
+    /// It is listed with its keys.
+    Listed,
+}
+
+#[derive(Debug)]
+pub(super) struct Shell {
+    parts: Parts,
+    fleet: Fleet<Beside>,
+    pools: HashMap<ServiceId, Pool>,
+    /// For token lives.
+    chance: Chance,
+    /// No warning of a connection that ended before that.
+    next_warning: Duration,
+}
+
+impl Shell {
+    pub(super) fn new(parts: Parts) -> Self {
+        let seed = parts.fleet.seed;
+        Self {
+            fleet: Fleet::new(parts.fleet.clone()),
+            parts,
+            pools: HashMap::new(),
+            chance: Chance::new(seed),
+            next_warning: Duration::ZERO,
+        }
+    }
+
+    /// Does what is due and says when to come back.
+    pub(super) fn run(&mut self) -> Duration {
+        let now = self.now();
+        self.parts.cache.upkeep(now.monotonic, now.unix_s);
+        loop {
+            let due = self.fleet.run(now);
+            if !self.act() {
+                let upkeep = self.parts.cache.due();
+                return due.map_or(upkeep, |due| due.min(upkeep));
+            }
+        }
+    }
+
+    /// The device's index; a new device is given its hub as far as that is known.
+    fn index_of(&mut self, id: &DeviceId) -> Result<u32, Failure> {
+        let assignment = match self.fleet.find(id) {
+            Some(index) => return Ok(index),
+            None => self.assignment(id)?,
+        };
+        let cached = self.parts.cache.get(id);
+        let assigned = cached.and_then(|cached| cached.assigned.clone());
+        let index = self
+            .fleet
+            .device(id, || assignment)
+            .map_err(|full| Failure::local(FailureKind::TokenLimit, &full.to_string()))?;
+        if let Some(beside) = self.fleet.beside_mut(index) {
+            beside.assigned = assigned;
+        }
+        Ok(index)
+    }
+
+    fn assignment(&self, id: &DeviceId) -> Result<Assignment, Failure> {
+        match &self.parts.profile {
+            Profile::Hub(host) => Ok(Assignment::Fixed(host.clone())),
+            Profile::Dps => {
+                let cached = self.parts.cache.get(id);
+                Ok(Assignment::dps(cached.map(|cached| cached.hub.clone())))
+            }
+            Profile::Listed => {
+                let listed = self.parts.credentials.listed_hub(id);
+                listed.map(Assignment::Fixed).ok_or_else(|| {
+                    let text = "the device is not listed";
+                    Failure::local(FailureKind::InvalidRequest, text)
+                })
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        let unix_s = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        Now {
+            monotonic: self.parts.clock.now(),
+            unix_s,
+        }
+    }
+}
+
+/// Whether a caller should hear of it at once instead of waiting for the next attempt.
+const fn is_final(kind: FailureKind) -> bool {
+    use FailureKind as Kind;
+    !matches!(
+        kind,
+        Kind::HubUnreachable
+            | Kind::ConnectionLost
+            | Kind::Timeout
+            | Kind::ServerError
+            | Kind::HubMaintenance
+            | Kind::TokenLimit
+            | Kind::Unknown
+    )
+}

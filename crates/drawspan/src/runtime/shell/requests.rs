@@ -1,0 +1,123 @@
+//! What callers ask for.
+
+use std::sync::Arc;
+
+use drawspan_bridge::State;
+use drawspan_bridge::device::Why;
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, FailureKind};
+
+use super::{Shell, is_final};
+use crate::limits;
+use crate::runtime::beside::{Noted, Waiter};
+use crate::runtime::request::{Forgotten, Request};
+
+impl Shell {
+    pub(in crate::runtime) fn request(&mut self, request: Request) {
+        // Whoever asked may have given up; nothing is owed then.
+        match request {
+            Request::Connect { device, waiter } => self.connect(&device, waiter),
+            Request::Register(registration) => {
+                if let Some(number) = self.parts.registrations.ask(registration) {
+                    self.fleet.register(number);
+                }
+            }
+            Request::Resync(device) => self.resync(&device),
+            Request::Status { device, reply } => {
+                let _ = reply.send(self.status_of(&device));
+            }
+            Request::Diagnose { device, reply } => {
+                let _ = reply.send(self.diagnose(&device));
+            }
+            Request::Forget { device, reply } => {
+                self.forget(&device);
+                let _ = reply.send(Forgotten);
+            }
+        }
+        self.act();
+    }
+
+    /// A caller wants a route to a device.
+    fn connect(&mut self, id: &DeviceId, waiter: Waiter) {
+        let index = match self.index_of(id) {
+            Ok(index) => index,
+            Err(failure) => {
+                let _ = waiter.reply.send(Err(failure));
+                return;
+            }
+        };
+        if let Some(beside) = self.fleet.beside_mut(index) {
+            beside.waiters.retain(|waiter| !waiter.reply.is_closed());
+            if beside.waiters.len() >= limits::WAITERS_PER_DEVICE {
+                let text = "too many requests wait for this device already";
+                let failure = Failure::local(FailureKind::QueueFull, text);
+                let _ = waiter.reply.send(Err(failure));
+                return;
+            }
+            beside.waiters.push(waiter);
+        }
+        let now = self.now();
+        self.fleet.used(index, now.monotonic, now);
+        let state = self.fleet.machine(index).map(|machine| machine.state());
+        let Some(beside) = self.fleet.beside_mut(index) else {
+            return;
+        };
+        beside.answer_waiters();
+        // Still waiting after a refusal that time alone does not mend: say so at once.
+        if let Some(State::Waiting { why, .. } | State::Yielded { why, .. }) = state
+            && is_final(why.kind)
+        {
+            let failure = remembered(why, beside.last_failure.as_ref());
+            beside.refuse_waiters(&failure);
+        }
+    }
+
+    fn resync(&mut self, id: &DeviceId) {
+        let now = self.now();
+        if let Some(index) = self.fleet.find(id) {
+            self.fleet.resync(index, now);
+        }
+    }
+
+    pub(super) fn status_of(
+        &self,
+        id: &DeviceId,
+    ) -> Option<(ConnectionStatus, ConnectionStatusReason)> {
+        const AT_REST: (ConnectionStatus, ConnectionStatusReason) = (
+            ConnectionStatus::Disabled,
+            ConnectionStatusReason::ClientClose,
+        );
+        let known = self.fleet.find(id);
+        let machine = known.and_then(|index| self.fleet.machine(index));
+        let cached = || self.parts.cache.get(id).map(|_| AT_REST);
+        machine.and_then(|machine| machine.status()).or_else(cached)
+    }
+
+    fn forget(&mut self, id: &DeviceId) {
+        let now = self.now();
+        self.parts.cache.forget(id);
+        if let Some(index) = self.fleet.find(id) {
+            if let Some(beside) = self.fleet.beside_mut(index) {
+                let text = "the device was removed";
+                beside.refuse_waiters(&Failure::local(FailureKind::DeviceNotFound, text));
+            }
+            self.fleet.release(index, now);
+        }
+    }
+}
+
+/// A refusal that came earlier: with all that was said, if that is still kept.
+fn remembered(why: Why, last: Option<&Arc<Noted>>) -> Failure {
+    if let Some(noted) = last
+        && noted.failure.kind == why.kind
+    {
+        return noted.failure.clone();
+    }
+    let text = why
+        .code
+        .and_then(|code| code.name())
+        .unwrap_or("the hub refused this device a moment ago");
+    Failure {
+        code: why.code,
+        ..Failure::local(why.kind, text)
+    }
+}

@@ -1,0 +1,83 @@
+//! A hub's pace for what is asked of connected devices. The connects are paced by the fleet.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use drawspan_bridge::Bucket;
+use drawspan_hub::limits::HubSize;
+use tokio::time::{Instant, sleep};
+
+use super::directory::Route;
+use super::persist::{TwinOperation, Work};
+use crate::devices::DeviceError;
+use crate::limits::{QUEUE_PATIENCE_S, QUEUED_PER_DEVICE};
+
+/// The paces of one hub; no limits where its size is not known.
+#[derive(Debug)]
+pub(super) struct Paces {
+    sends: Bucket,
+    twin_reads: Bucket,
+    twin_updates: Bucket,
+}
+
+impl Paces {
+    pub(super) fn of(size: Option<HubSize>) -> Self {
+        Self {
+            sends: Bucket::new(size.map(|size| size.d2c_sends())),
+            twin_reads: Bucket::new(size.map(|size| size.twin_reads())),
+            twin_updates: Bucket::new(size.map(|size| size.twin_updates())),
+        }
+    }
+
+    const fn bucket(&self, work: &Work) -> &Bucket {
+        match work {
+            Work::Send(_) => &self.sends,
+            Work::Twin(TwinOperation::Get) => &self.twin_reads,
+            Work::Twin(TwinOperation::Report(_)) => &self.twin_updates,
+        }
+    }
+}
+
+/// Waits for the device's turn at its hub.
+///
+/// # Errors
+/// [`DeviceError::Throttled`] when the queue is as long as it may be, or this device has its share of it already.
+pub(super) async fn wait_turn(
+    route: &Route,
+    work: &Work,
+    now: Duration,
+    deadline: Instant,
+) -> Result<(), DeviceError> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let patience = left.min(Duration::from_secs(QUEUE_PATIENCE_S));
+    let admitted = route.paces.bucket(work).admit(now, patience);
+    let wait = admitted.map_err(throttled)?;
+    if wait.is_zero() {
+        return Ok(());
+    }
+    let _place = Place::take(&route.queued).ok_or_else(|| throttled(wait))?;
+    sleep(wait).await;
+    Ok(())
+}
+
+fn throttled(wait: Duration) -> DeviceError {
+    DeviceError::Throttled {
+        retry_after_s: wait.as_secs() + 1,
+    }
+}
+
+/// One of the few places that a device has in its hub's queue, so that a noisy one does not take all of them.
+struct Place<'a>(&'a AtomicU32);
+
+impl<'a> Place<'a> {
+    fn take(count: &'a AtomicU32) -> Option<Self> {
+        let place = Self(count);
+        (count.fetch_add(1, Ordering::Relaxed) < QUEUED_PER_DEVICE).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
