@@ -34,8 +34,6 @@ pub const ATTACH_TIMEOUT_MS: u64 = 30_000;
 pub const SWEEP_INTERVAL_MS: u64 = 250;
 /// Silence that we announce as too long; the official .NET client announces the same.
 pub const IDLE_TIME_OUT_MS: u32 = 120_000;
-/// Port of AMQP over TLS.
-pub const AMQPS_PORT: u16 = 5_671;
 /// Port of HTTPS.
 pub const HTTPS_PORT: u16 = 443;
 /// Connections to the provisioning service that may be open at once.

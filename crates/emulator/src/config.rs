@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
 
-use crate::limits::{HUBS_MAX, PARTITIONS, PARTITIONS_MAX};
+use crate::limits::{C2D_DELIVERY_COUNTS, HUBS_MAX, PARTITIONS, PARTITIONS_MAX};
+use crate::model::c2d;
 use crate::model::groups::{ConsumerGroups, InvalidGroups};
 
 /// Port of AMQP over TLS; official SDKs take no other.
@@ -43,6 +44,8 @@ pub struct Config {
     pub partitions: u16,
     /// Consumer groups beside `$Default`.
     pub consumer_groups: Vec<String>,
+    /// How messages to devices are treated.
+    pub cloud_to_device: c2d::Settings,
 }
 
 /// Ports to listen at; 0 lets the system choose.
@@ -71,6 +74,9 @@ pub enum Mistake {
     /// A number of partitions that no hub has.
     #[error("{0} partitions: 1 to {PARTITIONS_MAX} are allowed")]
     Partitions(u16),
+    /// A number of deliveries that no hub has.
+    #[error("{0} deliveries of a message: 1 to 100 are allowed")]
+    DeliveryCount(u32),
     /// Something about the consumer groups.
     #[error(transparent)]
     Groups(#[from] InvalidGroups),
@@ -94,6 +100,7 @@ impl Config {
             devices: Vec::new(),
             partitions: PARTITIONS,
             consumer_groups: Vec::new(),
+            cloud_to_device: c2d::Settings::default(),
         }
     }
 
@@ -115,6 +122,14 @@ impl Config {
         if !(1..=PARTITIONS_MAX).contains(&self.partitions) {
             mistakes.push(Mistake::Partitions(self.partitions));
         }
+        let counts = [
+            self.cloud_to_device.max_delivery_count,
+            self.cloud_to_device.feedback_max_delivery_count,
+        ];
+        let wrong = counts
+            .into_iter()
+            .filter(|count| !C2D_DELIVERY_COUNTS.contains(count));
+        mistakes.extend(wrong.map(Mistake::DeliveryCount));
         mistakes.extend(
             ConsumerGroups::new(&self.consumer_groups)
                 .err()

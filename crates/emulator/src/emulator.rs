@@ -139,6 +139,9 @@ impl Emulator {
             hubs: hubs.clone(),
             ca_pem: tls.ca_pem.into(),
         });
+        for hub in hubs.hubs() {
+            servers.spawn(Arc::clone(hub).keep_messages(stop.clone()));
+        }
         servers.spawn(server::accept(
             https_listener,
             acceptor,

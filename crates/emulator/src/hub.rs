@@ -1,5 +1,6 @@
 //! One running hub: the model, its store and its telemetry, as the protocol heads see it.
 
+mod c2d;
 mod methods;
 
 use std::fmt;
@@ -13,13 +14,15 @@ use crate::log::{
     LogError, NewRecord, PartitionInfo, Position, StoredRecord, Subscription, TelemetryLog,
 };
 use crate::model::access::{self, Denied, Grant};
+use crate::model::c2d::{CloudToDevice, Effects};
 use crate::model::device::{AuthenticationSpec, Device, DeviceSpec, DeviceStatus};
 use crate::model::groups::ConsumerGroups;
 use crate::model::policy::{POLICIES, Policies};
 use crate::model::registry::{Change, Entry, Registry};
 use crate::random::{self, NoRandomness};
 use crate::reach::Reach;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Write};
+use c2d::Messages;
 pub(crate) use methods::InvokeError;
 
 /// Devices that are created together, at start.
@@ -33,6 +36,7 @@ pub struct Hub {
     policies: Policies,
     groups: ConsumerGroups,
     registry: RwLock<Registry>,
+    messages: Messages,
     store: Option<Arc<Store>>,
     log: Arc<TelemetryLog>,
     devices: OnceLock<Connected>,
@@ -51,6 +55,7 @@ pub(crate) struct Parts {
     pub(crate) policies: Policies,
     pub(crate) groups: ConsumerGroups,
     pub(crate) registry: Registry,
+    pub(crate) messages: CloudToDevice,
     /// `None` keeps the registry in memory only.
     pub(crate) store: Option<Arc<Store>>,
     pub(crate) log: Arc<TelemetryLog>,
@@ -75,6 +80,7 @@ impl Hub {
             policies,
             groups,
             registry,
+            messages,
             store,
             log,
         } = parts;
@@ -84,6 +90,7 @@ impl Hub {
             policies,
             groups,
             registry: RwLock::new(registry),
+            messages: Messages::new(messages),
             store,
             log,
             devices: OnceLock::new(),
@@ -290,7 +297,10 @@ impl Hub {
         change: impl FnOnce(&mut Registry) -> (T, Vec<Change>),
     ) -> Result<T, ChangeError> {
         let Some(store) = &self.store else {
-            let (result, changes) = change(&mut self.registry_mut());
+            let mut registry = self.registry_mut();
+            let (result, changes) = change(&mut registry);
+            self.forget_messages(&changes);
+            drop(registry);
             self.tell(&shut_out(&changes));
             return Ok(result);
         };
@@ -302,8 +312,10 @@ impl Hub {
             if changes.is_empty() {
                 return Ok(result);
             }
+            self.forget_messages(&changes);
             let shut_out = shut_out(&changes);
-            (result, shut_out, slot.send(self.host.clone(), changes))
+            let writes = changes.into_iter().map(Write::from).collect();
+            (result, shut_out, slot.send(self.host.clone(), writes))
         };
         let written = written.wait().await;
         // Stored or not, the registry has changed.
@@ -311,6 +323,17 @@ impl Hub {
         written?;
         Ok(result)
     }
+
+    /// The messages of deleted devices go with them, before anything else can come.
+    fn forget_messages(&self, changes: &[Change]) {
+        for change in changes {
+            if let Change::Delete(device) = change {
+                self.messages.forget(device);
+            }
+        }
+    }
+
+    fn tell_of_messages(&self, _effects: &Effects) {}
 
     fn tell(&self, devices: &[DeviceId]) {
         if let Some(Connected(connected)) = self.devices.get() {

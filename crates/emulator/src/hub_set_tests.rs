@@ -19,6 +19,7 @@ fn set(names: &[&str]) -> HubSet {
             },
             groups: ConsumerGroups::new(&[]).unwrap(),
             registry: Registry::default(),
+            messages: crate::model::c2d::CloudToDevice::default(),
             store: None,
             log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
         }))

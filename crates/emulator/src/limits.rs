@@ -101,3 +101,38 @@ pub const METHOD_CONNECT_MAX_S: u64 = 300;
 pub const METHOD_RESPONSE_S: std::ops::RangeInclusive<u64> = 5..=300;
 /// How long a caller waits for a method's answer that says nothing about it, seconds.
 pub const METHOD_RESPONSE_DEFAULT_S: u64 = 30;
+
+/// Messages that wait for one device (the hub's own limit).
+pub const C2D_DEPTH: usize = 50;
+/// A message to a device (the hub's own limit).
+pub const C2D_MESSAGE_BYTES: u64 = 64 * 1024;
+/// What encoding may add to it before a message is refused.
+pub const C2D_SLACK_BYTES: u64 = 16 * 1024;
+/// Messages to all devices of a hub together: they are held in memory.
+pub const C2D_QUEUED_BYTES: usize = 512 * 1024 * 1024;
+/// How long a device has a message before others may get it (the hub's own).
+pub const C2D_LOCK_MS: u64 = 60_000;
+/// How long a message waits that does not say how long it should (the hub's default).
+pub const C2D_TTL_MS: u64 = 60 * 60 * 1000;
+/// How long any message waits (the hub's own limit).
+pub const C2D_TTL_MAX_MS: u64 = 48 * 60 * 60 * 1000;
+/// How often a message, or feedback, may be given back (the hub's default).
+pub const C2D_DELIVERY_COUNT: u32 = 10;
+/// How often it may be configured to be.
+pub const C2D_DELIVERY_COUNTS: std::ops::RangeInclusive<u32> = 1..=100;
+/// Messages to devices are looked after at least this often, in case the time of day is set.
+pub const KEEP_MESSAGES_MS: u64 = 60_000;
+/// Credit of a service's link for messages to devices.
+pub const C2D_CREDIT: u32 = 100;
+/// Messages that a device has on one link without having settled them; those whose lock was lost count too.
+pub const C2D_UNSETTLED_MAX: usize = 1_000;
+/// Records of one feedback message (the hub's own).
+pub const FEEDBACK_BATCH_RECORDS: usize = 64;
+/// How long records are gathered before they are sent (the hub's own).
+pub const FEEDBACK_GATHER_MS: u64 = 15_000;
+/// How long a service has feedback before others may get it (the hub's default).
+pub const FEEDBACK_LOCK_MS: u64 = 60_000;
+/// How long feedback is kept (the hub's default).
+pub const FEEDBACK_TTL_MS: u64 = 60 * 60 * 1000;
+/// Feedback messages that wait for services; beyond that the oldest goes.
+pub const FEEDBACK_BATCHES_MAX: usize = 1_024;

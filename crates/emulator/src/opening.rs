@@ -12,6 +12,7 @@ use crate::config::{Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED, Mistake};
 use crate::emulator::{Addresses, StartError};
 use crate::hub::{Hub, Parts};
 use crate::log::{LogLimits, TelemetryLog};
+use crate::model::c2d::CloudToDevice;
 use crate::model::groups::ConsumerGroups;
 use crate::model::policy::Policies;
 use crate::model::registry::Registry;
@@ -95,11 +96,16 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
             .map(|database| database.devices(host))
             .transpose()?;
         let registry = Registry::from_devices(devices.unwrap_or_default());
-        parts.push((host.clone(), registry, Arc::new(log)));
+        let kept = database
+            .as_ref()
+            .map(|database| database.messages(host))
+            .transpose()?;
+        let messages = CloudToDevice::restore(config.cloud_to_device, kept.unwrap_or_default());
+        parts.push((host.clone(), registry, messages, Arc::new(log)));
     }
     let store = database.map(Store::start).transpose()?.map(Arc::new);
-    let logs = parts.iter().map(|(_, _, log)| Arc::clone(log)).collect();
-    let hubs = parts.into_iter().map(|(host, registry, log)| {
+    let logs = parts.iter().map(|(.., log)| Arc::clone(log)).collect();
+    let hubs = parts.into_iter().map(|(host, registry, messages, log)| {
         let (policies, groups, store) =
             (Policies { key: key.clone() }, groups.clone(), store.clone());
         Arc::new(Hub::new(Parts {
@@ -108,6 +114,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
             policies,
             groups,
             registry,
+            messages,
             store,
             log,
         }))

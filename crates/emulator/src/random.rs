@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use drawspan_hub::SymmetricKey;
 use drawspan_hub::key::InvalidKey;
 
+use crate::model::c2d::LockToken;
 use crate::model::device::Fresh;
 
 /// Bytes of a key that the hub makes.
@@ -39,6 +40,11 @@ pub(crate) fn fresh(now_unix_ms: u64) -> Result<Fresh, NoRandomness> {
         primary: key()?,
         secondary: key()?,
     })
+}
+
+/// Names a hand-over of a message.
+pub(crate) fn lock_token() -> Result<LockToken, NoRandomness> {
+    Ok(LockToken(bytes()?))
 }
 
 /// 32 hex digits.

@@ -1,4 +1,4 @@
-//! Connecting to a hub.
+//! Connecting to a hub: directly or through a proxy, with AMQP right over TLS or in a WebSocket.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,6 +13,19 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::limits;
+use crate::proxy::{Proxy, ProxyError};
+use crate::stream::Stream;
+use crate::websocket::{WebSocket, WebSocketError};
+
+/// How AMQP is carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Transport {
+    /// Right over TLS, at port 5671.
+    #[default]
+    Amqps,
+    /// In a WebSocket, at port 443: for networks that let nothing else out.
+    WebSocket,
+}
 
 /// Reaches a name at an address of one's own choice; names in TLS and tokens stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +43,7 @@ pub struct Route {
 pub struct Connector {
     tls: Arc<ClientConfig>,
     routes: Arc<[Route]>,
+    proxy: Option<Arc<Proxy>>,
 }
 
 /// Why no connection came about.
@@ -48,6 +62,18 @@ pub enum ConnectError {
         /// Cause.
         source: io::Error,
     },
+    /// The proxy did not connect.
+    #[error("the proxy {proxy} does not connect to {host}:{port}: {source}")]
+    Proxy {
+        /// The proxy, without credentials.
+        proxy: String,
+        /// Host behind it.
+        host: String,
+        /// Port behind it.
+        port: u16,
+        /// Cause.
+        source: ProxyError,
+    },
     /// The TLS handshake failed.
     #[error("TLS with {host}:{port} failed: {source}")]
     Tls {
@@ -57,6 +83,14 @@ pub enum ConnectError {
         port: u16,
         /// Cause.
         source: io::Error,
+    },
+    /// No WebSocket was opened.
+    #[error("no WebSocket with {host}: {source}")]
+    WebSocket {
+        /// Host.
+        host: String,
+        /// Cause.
+        source: WebSocketError,
     },
     /// It took too long.
     #[error("{host}:{port} did not answer within {} s", limits::CONNECT_TIMEOUT_MS / 1_000)]
@@ -68,41 +102,97 @@ pub enum ConnectError {
     },
 }
 
+impl Transport {
+    /// The port that the hub serves it at.
+    #[must_use]
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Amqps => 5_671,
+            Self::WebSocket => 443,
+        }
+    }
+}
+
 impl Connector {
     /// With TLS settings and routes; the first route that matches counts.
     pub fn new(tls: Arc<ClientConfig>, routes: Vec<Route>) -> Self {
         Self {
             tls,
             routes: routes.into(),
+            proxy: None,
         }
     }
 
-    /// Connects. The name is looked up each time, since a hub keeps its name but changes its address when it fails
-    /// over.
+    /// Connects through `proxy` from now on. A route decides what the proxy is asked for.
+    #[must_use]
+    pub fn with_proxy(self, proxy: Proxy) -> Self {
+        Self {
+            proxy: Some(Arc::new(proxy)),
+            ..self
+        }
+    }
+
+    /// Connects with TLS. The name is looked up each time, since a hub keeps its name but changes its address when it
+    /// fails over.
+    ///
+    /// # Errors
+    /// What failed: name, TCP, proxy, TLS or patience ([`limits::CONNECT_TIMEOUT_MS`]).
     pub async fn connect(
         &self,
         host: &str,
         port: u16,
     ) -> Result<TlsStream<TcpStream>, ConnectError> {
-        let limit = Duration::from_millis(limits::CONNECT_TIMEOUT_MS);
-        let attempt = tokio::time::timeout(limit, self.attempt(host, port));
-        attempt.await.unwrap_or_else(|_| {
-            Err(ConnectError::TimedOut {
-                host: host.to_owned(),
-                port,
-            })
-        })
+        in_time(host, port, self.tls(host, port)).await
     }
 
-    async fn attempt(&self, host: &str, port: u16) -> Result<TlsStream<TcpStream>, ConnectError> {
+    /// Connects for AMQP, at the port of `transport`.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), or what the WebSocket's server said.
+    pub async fn connect_to(
+        &self,
+        host: &str,
+        transport: Transport,
+    ) -> Result<Stream, ConnectError> {
+        let port = transport.port();
+        let attempt = async {
+            let tls = self.tls(host, port).await?;
+            match transport {
+                Transport::Amqps => Ok(Stream::tls(tls)),
+                Transport::WebSocket => {
+                    let opened = WebSocket::connect(tls, host).await;
+                    let host = host.to_owned();
+                    opened
+                        .map(Stream::web_socket)
+                        .map_err(|source| ConnectError::WebSocket { host, source })
+                }
+            }
+        };
+        in_time(host, port, attempt).await
+    }
+
+    async fn tls(&self, host: &str, port: u16) -> Result<TlsStream<TcpStream>, ConnectError> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| ConnectError::Name(host.to_owned()))?;
-        let tcp = self.tcp(host, port).await;
-        let tcp = tcp.map_err(|source| ConnectError::Tcp {
-            host: host.to_owned(),
-            port,
-            source,
-        })?;
+        let tcp = match &self.proxy {
+            Some(proxy) => {
+                let tunnel = self.through(proxy, host, port).await;
+                tunnel.map_err(|source| ConnectError::Proxy {
+                    proxy: proxy.to_string(),
+                    host: host.to_owned(),
+                    port,
+                    source,
+                })?
+            }
+            None => {
+                let tcp = self.tcp(host, port).await;
+                tcp.map_err(|source| ConnectError::Tcp {
+                    host: host.to_owned(),
+                    port,
+                    source,
+                })?
+            }
+        };
         let tls = TlsConnector::from(Arc::clone(&self.tls))
             .connect(name, tcp)
             .await;
@@ -113,15 +203,25 @@ impl Connector {
         })
     }
 
+    async fn through(&self, proxy: &Proxy, host: &str, port: u16) -> Result<TcpStream, ProxyError> {
+        let mut stream = TcpStream::connect((proxy.host.as_str(), proxy.port)).await?;
+        set_options(&stream)?;
+        match self.route(host, port) {
+            Some(to) => {
+                let host = to.ip().to_string();
+                proxy.tunnel(&mut stream, &host, to.port()).await?;
+            }
+            None => proxy.tunnel(&mut stream, host, port).await?,
+        }
+        Ok(stream)
+    }
+
     async fn tcp(&self, host: &str, port: u16) -> io::Result<TcpStream> {
         let stream = match self.route(host, port) {
             Some(to) => TcpStream::connect(to).await?,
             None => TcpStream::connect((host, port)).await?,
         };
-        stream.set_nodelay(true)?;
-        #[cfg(target_os = "linux")]
-        SockRef::from(&stream)
-            .set_tcp_user_timeout(Some(Duration::from_millis(limits::TCP_USER_TIMEOUT_MS)))?;
+        set_options(&stream)?;
         Ok(stream)
     }
 
@@ -131,4 +231,27 @@ impl Connector {
         };
         self.routes.iter().find(matches).map(|route| route.to)
     }
+}
+
+async fn in_time<T>(
+    host: &str,
+    port: u16,
+    attempt: impl Future<Output = Result<T, ConnectError>>,
+) -> Result<T, ConnectError> {
+    let limit = Duration::from_millis(limits::CONNECT_TIMEOUT_MS);
+    let ended = tokio::time::timeout(limit, attempt).await;
+    ended.unwrap_or_else(|_| {
+        Err(ConnectError::TimedOut {
+            host: host.to_owned(),
+            port,
+        })
+    })
+}
+
+fn set_options(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    SockRef::from(stream)
+        .set_tcp_user_timeout(Some(Duration::from_millis(limits::TCP_USER_TIMEOUT_MS)))?;
+    Ok(())
 }

@@ -1,17 +1,24 @@
 //! The one hard I/O loop of Drawspan: an AMQP [`Connection`](drawspan_amqp::Connection) on a socket.
 //!
 //! * [`drive`]: reads, writes, timers and commands of one connection, in one task.
-//! * [`Connector`], [`listen`]: TCP with the options that matter, and TLS.
+//! * [`Connector`], [`listen`]: TCP with the options that matter, TLS, HTTP proxy.
+//! * [`WebSocket`]: a WebSocket as a stream of bytes, at both ends.
 
 mod clock;
 mod connect;
 mod drive;
 pub mod limits;
 mod listen;
+mod proxy;
+mod stream;
 mod tls;
+pub mod websocket;
 
 pub use clock::Clock;
-pub use connect::{ConnectError, Connector, Route};
+pub use connect::{ConnectError, Connector, Route, Transport};
 pub use drive::{Ended, Handler, drive};
 pub use listen::listen;
+pub use proxy::{InvalidProxy, Proxy, ProxyError};
+pub use stream::Stream;
 pub use tls::{TrustError, client_config};
+pub use websocket::{WebSocket, WebSocketError};

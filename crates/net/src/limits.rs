@@ -14,3 +14,15 @@ pub const CONNECT_TIMEOUT_MS: u64 = 20_000;
 pub const TCP_USER_TIMEOUT_MS: u64 = 60_000;
 /// A finished connection has this long to write what is left.
 pub const LINGER_MS: u64 = 5_000;
+/// Head of a proxy's answer.
+pub const PROXY_HEAD_BYTES: usize = 16 * 1_024;
+/// What is kept of a proxy's reason for refusing.
+pub const PROXY_REASON_CHARS: usize = 100;
+/// A WebSocket message that is written is cut at the last AMQP frame that ends before this; a longer frame goes alone.
+pub const WEBSOCKET_MESSAGE_BYTES: usize = 64 * 1_024;
+/// A WebSocket message that is read may be so long; a longer one ends the connection.
+pub const WEBSOCKET_MESSAGE_MAX_BYTES: usize = 1_024 * 1_024;
+/// Bytes that are read from a WebSocket's stream at once.
+pub const WEBSOCKET_READ_BYTES: usize = 16 * 1_024;
+/// A WebSocket gathers so much before it writes unasked.
+pub const WEBSOCKET_WRITE_BYTES: usize = 64 * 1_024;

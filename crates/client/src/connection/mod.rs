@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use drawspan_amqp::engine::SessionId;
 use drawspan_hub::{DeviceId, Failure, HostName};
-use drawspan_net::{Clock, Connector};
+use drawspan_net::{Clock, Connector, Transport};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::board::{Owner, StatusBoard};
@@ -37,6 +37,8 @@ pub struct ConnectionConfig {
     pub credentials: Arc<Credentials>,
     /// How to get there.
     pub connector: Connector,
+    /// How AMQP is carried.
+    pub transport: Transport,
     /// Time.
     pub clock: Clock,
     /// Where news go.

@@ -48,7 +48,7 @@ async fn connect(
 ) -> Result<impl AsyncRead + AsyncWrite + Unpin + use<>, Failure> {
     config
         .connector
-        .connect(config.host.as_str(), limits::AMQPS_PORT)
+        .connect_to(config.host.as_str(), config.transport)
         .await
         .map_err(|error| Failure::local(FailureKind::HubUnreachable, &error.to_string()))
 }

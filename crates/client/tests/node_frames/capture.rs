@@ -14,7 +14,7 @@ use drawspan_client::{
     Status, StatusBoard, WhichKey, message,
 };
 use drawspan_hub::{DeviceId, HostName, SymmetricKey, Telemetry};
-use drawspan_net::{Clock, Connector, Handler, Route, client_config, drive};
+use drawspan_net::{Clock, Connector, Handler, Route, Transport, client_config, drive};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -75,6 +75,7 @@ async fn send_one(host: HostName, connector: Connector, device: DeviceId, teleme
         host,
         credentials: Arc::new(Credentials::new(keys)),
         connector,
+        transport: Transport::Amqps,
         clock,
         board: Arc::clone(&board),
     };

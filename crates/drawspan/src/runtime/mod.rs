@@ -23,7 +23,7 @@ use drawspan_bridge::fleet::FleetConfig;
 use drawspan_client::dps::DpsClient;
 use drawspan_client::{Credentials, KeyPair, Keys, StatusBoard};
 use drawspan_hub::HostName;
-use drawspan_net::{Clock, Connector, Route, TrustError, client_config};
+use drawspan_net::{Clock, Connector, Route, Transport, TrustError, client_config};
 use drawspan_store::{HubCache, StoreError};
 use tokio::sync::mpsc;
 
@@ -68,6 +68,7 @@ pub fn start(
         fleet: fleet(config, dps_host),
         profile: profile.clone(),
         connector,
+        transport: Transport::Amqps,
         hub_size: None,
         clock,
         board: Arc::clone(&board),

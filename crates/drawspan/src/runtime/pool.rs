@@ -8,7 +8,8 @@ use drawspan_client::{
     ConnectionConfig, ConnectionKey, HubConnection, Ledger, LedgerConfig, Left, WhichKey,
 };
 use drawspan_hub::DeviceId;
-use drawspan_hub::limits::{DEVICES_PER_CONNECTION, HubSize};
+use drawspan_hub::limits::{DEVICES_PER_CONNECTION, DEVICES_PER_WEBSOCKET, HubSize};
+use drawspan_net::Transport;
 
 use super::throttle::Paces;
 
@@ -42,7 +43,10 @@ pub(super) struct Placed {
 impl Pool {
     pub(super) fn new(config: ConnectionConfig, size: Option<HubSize>) -> Self {
         let ledger = Ledger::new(LedgerConfig {
-            slots_per_connection: DEVICES_PER_CONNECTION,
+            slots_per_connection: match config.transport {
+                Transport::Amqps => DEVICES_PER_CONNECTION,
+                Transport::WebSocket => DEVICES_PER_WEBSOCKET,
+            },
             per_device_tokens: config.credentials.is_per_device(),
         });
         Self {

@@ -11,6 +11,7 @@ use super::body;
 use super::caller::{Caller, query, text};
 use super::refusal::Refusal;
 use super::wire::{DeviceAnswer, DeviceBody, device_id, invalid};
+use crate::hub::Hub;
 use crate::limits::LIST_MAX;
 use crate::model::policy::Right;
 use crate::model::registry::{Change, Entry, IfMatch, RegistryError};
@@ -23,7 +24,7 @@ pub(super) async fn read(caller: Caller, path: IdPath) -> Result<Response, Refus
     let id = id_of(path)?;
     let hub = caller.hub(&[Right::RegistryRead], &path_of(&id))?;
     let entry = hub.entry(&id).ok_or(RegistryError::NotFound(id))?;
-    Ok(answer(&entry))
+    Ok(answer(hub, &entry))
 }
 
 /// `PUT /devices/{id}`: creates; with `If-Match`, updates.
@@ -61,7 +62,7 @@ pub(super) async fn write(
             (result, change)
         })
         .await?;
-    Ok(answer(&result?))
+    Ok(answer(hub, &result?))
 }
 
 /// `DELETE /devices/{id}`
@@ -97,12 +98,16 @@ pub(super) async fn list(caller: Caller, uri: Uri) -> Result<Response, Refusal> 
             )));
         }
     };
-    let devices: Vec<DeviceAnswer> = hub.registry().list(top).map(DeviceAnswer::of).collect();
+    let of = |entry: &Entry| DeviceAnswer::of(entry, hub.message_count(&entry.device.id));
+    let devices: Vec<DeviceAnswer> = hub.registry().list(top).map(of).collect();
     Ok(body::write(StatusCode::OK, &devices))
 }
 
-fn answer(entry: &Entry) -> Response {
-    let mut response = body::write(StatusCode::OK, &DeviceAnswer::of(entry));
+fn answer(hub: &Hub, entry: &Entry) -> Response {
+    let mut response = body::write(
+        StatusCode::OK,
+        &DeviceAnswer::of(entry, hub.message_count(&entry.device.id)),
+    );
     if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", entry.device.etag)) {
         response.headers_mut().insert(header::ETAG, etag);
     }
@@ -115,7 +120,7 @@ pub(super) fn id_of(path: IdPath) -> Result<DeviceId, Refusal> {
     device_id(&text)
 }
 
-fn path_of(id: &DeviceId) -> String {
+pub(super) fn path_of(id: &DeviceId) -> String {
     format!("/devices/{id}")
 }
 

@@ -1,8 +1,9 @@
-//! The HTTPS head: the REST interface for services (registry, methods), and the authority's certificate.
+//! The HTTPS head: the REST interface for services (registry, methods, purge of queues), and the authority's certificate.
 
 mod body;
 mod bulk;
 mod caller;
+mod commands;
 mod devices;
 mod methods;
 mod modules;
@@ -18,7 +19,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Request, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post};
 use drawspan_hub::ErrorCode;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -69,6 +70,7 @@ pub(crate) fn router(shared: Shared) -> Router {
             "/twins/{id}/modules/{module}/methods",
             any(modules::not_yet),
         )
+        .route("/devices/{id}/commands", delete(commands::purge))
         .route("/statistics/devices", get(statistics::devices))
         .route("/statistics/service", get(statistics::service))
         .fallback(unknown_route)

@@ -39,7 +39,7 @@ pub(super) struct DeviceAnswer {
     connection_state_updated_time: String,
     status_updated_time: String,
     last_activity_time: String,
-    cloud_to_device_message_count: u32,
+    cloud_to_device_message_count: usize,
     authentication: AuthenticationBody,
     capabilities: Capabilities,
 }
@@ -187,7 +187,8 @@ impl Keys {
 }
 
 impl DeviceAnswer {
-    pub(super) fn of(entry: &Entry) -> Self {
+    /// With the number of `messages` that wait for it.
+    pub(super) fn of(entry: &Entry, messages: usize) -> Self {
         let (device, connection) = (&entry.device, entry.connection);
         Self {
             device_id: device.id.to_string(),
@@ -206,7 +207,7 @@ impl DeviceAnswer {
             connection_state_updated_time: time(connection.updated_unix_ms),
             status_updated_time: time(device.status_updated_unix_ms),
             last_activity_time: time(connection.last_activity_unix_ms),
-            cloud_to_device_message_count: 0,
+            cloud_to_device_message_count: messages,
             authentication: AuthenticationBody::of(&device.authentication),
             capabilities: Capabilities {
                 iot_edge: device.iot_edge,

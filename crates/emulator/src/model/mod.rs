@@ -1,8 +1,9 @@
-//! The hub as a value: identity registry, policies, who may do what, consumer groups.
+//! The hub as a value: identity registry, policies, who may do what, consumer groups, messages to devices.
 //!
 //! Nothing in here knows a clock, a random source, a file or a socket: time and fresh names come in as arguments.
 
 pub mod access;
+pub mod c2d;
 pub mod device;
 pub mod groups;
 pub mod policy;

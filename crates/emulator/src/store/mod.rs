@@ -1,5 +1,6 @@
-//! The registry on disk: SQLite, written by one thread that puts waiting changes into one transaction.
+//! The registry and what waits for devices, on disk: SQLite, written by one thread that puts waiting changes into one transaction.
 
+mod c2d;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -11,8 +12,19 @@ use drawspan_hub::HostName;
 use rusqlite::Connection;
 
 use crate::files;
+use crate::model::c2d::{self as messages, Kept};
 use crate::model::device::Device;
-pub(crate) use writer::Store;
+use crate::model::registry;
+pub(crate) use writer::{NoSlot, Slot, Store};
+
+/// Something to be written.
+#[derive(Clone, Debug)]
+pub(crate) enum Write {
+    /// A device.
+    Registry(registry::Change),
+    /// A message to a device, or feedback on one.
+    CloudToDevice(messages::Change),
+}
 
 /// Why the registry cannot be stored or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +59,8 @@ pub enum StoreError {
         /// Format that can be read.
         readable: i64,
     },
-    /// A stored device makes no sense.
-    #[error("the registry at {} holds a device that cannot be read: {what}", path.display())]
+    /// A stored device, or message to one, makes no sense.
+    #[error("the registry at {} holds what cannot be read: {what}", path.display())]
     Device {
         /// The database file.
         path: PathBuf,
@@ -96,6 +108,11 @@ impl Database {
         schema::load(&self.connection, hub, &self.path)
     }
 
+    /// Messages to devices, and feedback on them, of a hub.
+    pub(crate) fn messages(&self, hub: &HostName) -> Result<Kept, StoreError> {
+        c2d::load(&self.connection, hub, &self.path)
+    }
+
     /// A value kept under `name`, for all hubs.
     pub(crate) fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         schema::setting(&self.connection, name).map_err(|cause| self.failed("read", cause))
@@ -113,5 +130,17 @@ impl Database {
             path: self.path.clone(),
             cause,
         }
+    }
+}
+
+impl From<registry::Change> for Write {
+    fn from(change: registry::Change) -> Self {
+        Self::Registry(change)
+    }
+}
+
+impl From<messages::Change> for Write {
+    fn from(change: messages::Change) -> Self {
+        Self::CloudToDevice(change)
     }
 }

@@ -5,12 +5,13 @@ use std::path::Path;
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::StoreError;
+use super::{StoreError, Write, c2d};
 use crate::model::device::{Authentication, Device, DeviceStatus};
 use crate::model::registry::Change;
 
-/// Raised with every change of the tables.
-const FORMAT: i64 = 1;
+/// Raised with every change of the tables. What was added since format 1 are tables only, which are made when they are
+/// missing.
+const FORMAT: i64 = 2;
 
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -56,6 +57,7 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreE
         .query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
         .and_then(|()| connection.execute_batch("PRAGMA synchronous = NORMAL"))
         .and_then(|()| connection.execute_batch(TABLES))
+        .and_then(|()| connection.execute_batch(c2d::TABLES))
         .and_then(|()| connection.pragma_update(None, "user_version", FORMAT))
         .map_err(failed)
 }
@@ -131,14 +133,18 @@ fn read(row: &Row<'_>, id: &str) -> rusqlite::Result<Option<Device>> {
 pub(super) fn apply(
     connection: &Connection,
     hub: &HostName,
-    change: &Change,
+    write: &Write,
 ) -> rusqlite::Result<()> {
-    match change {
-        Change::Put(device) => put(connection, hub, device),
-        Change::Delete(id) => connection
-            .prepare_cached("DELETE FROM device WHERE hub = ?1 AND id = ?2")?
-            .execute([hub.as_str(), id.as_str()])
-            .map(drop),
+    match write {
+        Write::Registry(Change::Put(device)) => put(connection, hub, device),
+        Write::Registry(Change::Delete(id)) => {
+            c2d::forget(connection, hub, id)?;
+            connection
+                .prepare_cached("DELETE FROM device WHERE hub = ?1 AND id = ?2")?
+                .execute([hub.as_str(), id.as_str()])
+                .map(drop)
+        }
+        Write::CloudToDevice(change) => c2d::apply(connection, hub, change),
     }
 }
 

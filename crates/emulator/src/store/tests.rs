@@ -2,10 +2,12 @@ use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
 
-use super::{Database, Store, StoreError};
+use super::{Database, Store, StoreError, Write};
 use crate::model::device::{Authentication, Device, DeviceStatus};
 use crate::model::registry::Change;
 use crate::random;
+
+mod c2d;
 
 fn hub(name: &str) -> HostName {
     HostName::parse(name).unwrap()
@@ -22,6 +24,10 @@ fn device(id: &str, authentication: Authentication) -> Arc<Device> {
         authentication,
         iot_edge: true,
     })
+}
+
+fn put(device: Arc<Device>) -> Write {
+    Change::Put(device).into()
 }
 
 fn sas() -> Authentication {
@@ -49,7 +55,12 @@ async fn devices_come_back_as_they_were() {
         device("d", Authentication::None),
     ];
     let store = Store::start(Database::open(&path).unwrap()).unwrap();
-    let changes = all.iter().cloned().map(Change::Put).collect();
+    let changes = all
+        .iter()
+        .cloned()
+        .map(Change::Put)
+        .map(Write::from)
+        .collect();
     store
         .slot()
         .await
@@ -58,7 +69,7 @@ async fn devices_come_back_as_they_were() {
         .wait()
         .await
         .unwrap();
-    let elsewhere = vec![Change::Put(device("a%#?'", Authentication::None))];
+    let elsewhere = vec![put(device("a%#?'", Authentication::None))];
     store
         .slot()
         .await
@@ -110,7 +121,7 @@ async fn changes_are_written_in_their_order() {
                 .slot()
                 .await
                 .unwrap()
-                .send(hub("one.test"), vec![change]),
+                .send(hub("one.test"), vec![change.into()]),
         );
     }
     last.unwrap().wait().await.unwrap();
@@ -136,7 +147,7 @@ async fn closing_writes_what_was_handed_over() {
             .slot()
             .await
             .unwrap()
-            .send(hub("one.test"), vec![Change::Put(device("a", sas()))]),
+            .send(hub("one.test"), vec![put(device("a", sas()))]),
     );
     store.close();
     assert_eq!(
@@ -159,12 +170,12 @@ async fn a_write_that_fails_is_the_last_one() {
         .execute_batch("DROP TABLE device")
         .unwrap();
     let store = Store::start(database).unwrap();
-    let put = || vec![Change::Put(device("a", sas()))];
+    let writes = || vec![put(device("a", sas()))];
     let error = store
         .slot()
         .await
         .unwrap()
-        .send(hub("one.test"), put())
+        .send(hub("one.test"), writes())
         .wait()
         .await
         .unwrap_err();
@@ -173,7 +184,11 @@ async fn a_write_that_fails_is_the_last_one() {
         "{error}"
     );
     let error = match store.slot().await {
-        Ok(slot) => slot.send(hub("one.test"), put()).wait().await.unwrap_err(),
+        Ok(slot) => slot
+            .send(hub("one.test"), writes())
+            .wait()
+            .await
+            .unwrap_err(),
         Err(error) => error,
     };
     assert!(matches!(error, StoreError::Closed), "{error}");
@@ -187,15 +202,15 @@ fn a_later_format_is_refused() {
     drop(Database::open(&path).unwrap());
     rusqlite::Connection::open(&path)
         .unwrap()
-        .pragma_update(None, "user_version", 2)
+        .pragma_update(None, "user_version", 3)
         .unwrap();
     let error = Database::open(&path).unwrap_err();
     assert!(
         matches!(
             error,
             StoreError::Foreign {
-                found: 2,
-                readable: 1,
+                found: 3,
+                readable: 2,
                 ..
             }
         ),
@@ -239,7 +254,7 @@ async fn nobody_else_reads_the_keys() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("registry.db");
     let store = Store::start(Database::open(&path).unwrap()).unwrap();
-    let change = vec![Change::Put(device("a", sas()))];
+    let change = vec![put(device("a", sas()))];
     let slot = store.slot().await.unwrap();
     slot.send(hub("one.test"), change).wait().await.unwrap();
     for entry in std::fs::read_dir(folder.path()).unwrap() {

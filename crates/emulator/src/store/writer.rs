@@ -1,5 +1,6 @@
 //! The thread that writes.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -8,9 +9,8 @@ use drawspan_hub::HostName;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Database, StoreError, schema};
+use super::{Database, StoreError, Write, schema};
 use crate::limits::{STORE_GROUP, STORE_QUEUE};
-use crate::model::registry::Change;
 
 /// The way to the writing thread.
 #[derive(Debug)]
@@ -31,8 +31,22 @@ pub(crate) struct Written(oneshot::Receiver<Result<(), StoreError>>);
 #[derive(Debug)]
 struct Job {
     hub: HostName,
-    changes: Vec<Change>,
-    done: oneshot::Sender<Result<(), StoreError>>,
+    writes: Vec<Write>,
+    done: Done,
+}
+
+/// Told once what became of a write, on the writing thread, whatever happens to the job.
+struct Done(Option<Told>);
+
+type Told = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// Why there is no place in the queue at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoSlot {
+    /// All are taken.
+    Full,
+    /// Nothing is written any more.
+    Closed,
 }
 
 impl Store {
@@ -59,6 +73,19 @@ impl Store {
         slot.map(Slot).map_err(|_| StoreError::Closed)
     }
 
+    /// A place in the queue, if there is one now: for those who cannot wait.
+    pub(crate) fn try_slot(&self) -> Result<Slot, NoSlot> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = queue.clone().ok_or(NoSlot::Closed)?;
+        queue
+            .try_reserve_owned()
+            .map(Slot)
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => NoSlot::Full,
+                mpsc::error::TrySendError::Closed(_) => NoSlot::Closed,
+            })
+    }
+
     /// Takes nothing more, and waits until everything that was handed over is written. Blocks.
     pub(crate) fn close(&self) {
         drop(
@@ -81,10 +108,24 @@ impl Store {
 
 impl Slot {
     /// Hands changes over, to be written together. Changes are written in the order of these calls.
-    pub(crate) fn send(self, hub: HostName, changes: Vec<Change>) -> Written {
+    pub(crate) fn send(self, hub: HostName, writes: Vec<Write>) -> Written {
         let (done, written) = oneshot::channel();
-        self.0.send(Job { hub, changes, done });
+        self.send_then(hub, writes, move |result| {
+            // Nobody may be waiting any more: the change is made all the same.
+            let _ = done.send(result);
+        });
         Written(written)
+    }
+
+    /// As [`send`](Self::send); `done` is called on the writing thread, so it must be short and must not block.
+    pub(crate) fn send_then(
+        self,
+        hub: HostName,
+        writes: Vec<Write>,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) {
+        let done = Done(Some(Box::new(done)));
+        self.0.send(Job { hub, writes, done });
     }
 }
 
@@ -113,8 +154,7 @@ fn run(database: Database, mut jobs: mpsc::Receiver<Job>) {
             return;
         }
         for job in group {
-            // Nobody may be waiting any more: the change is made all the same.
-            let _ = job.done.send(Ok(()));
+            job.done.tell(Ok(()));
         }
     }
 }
@@ -122,8 +162,8 @@ fn run(database: Database, mut jobs: mpsc::Receiver<Job>) {
 fn write(connection: &mut Connection, group: &[Job]) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for job in group {
-        for change in &job.changes {
-            schema::apply(&transaction, &job.hub, change)?;
+        for write in &job.writes {
+            schema::apply(&transaction, &job.hub, write)?;
         }
     }
     transaction.commit()
@@ -138,8 +178,29 @@ fn give_up(cause: rusqlite::Error, group: Vec<Job>, path: &std::path::Path) {
         cause,
     });
     for job in group {
-        let _ = job
-            .done
-            .send(Err(failure.take().unwrap_or(StoreError::Closed)));
+        job.done
+            .tell(Err(failure.take().unwrap_or(StoreError::Closed)));
+    }
+}
+
+impl Done {
+    fn tell(mut self, result: Result<(), StoreError>) {
+        if let Some(done) = self.0.take() {
+            done(result);
+        }
+    }
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        if let Some(done) = self.0.take() {
+            done(Err(StoreError::Closed));
+        }
+    }
+}
+
+impl fmt::Debug for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Done")
     }
 }

@@ -443,3 +443,18 @@ async fn bodies_that_are_none() {
         404
     );
 }
+
+#[tokio::test]
+async fn a_queue_is_emptied() {
+    let running = start().await;
+    let unknown = ask(&running, "DELETE", "/devices/a/commands", &[], "").await;
+    assert_refused(&unknown, ErrorCode::DEVICE_NOT_FOUND);
+    ask(&running, "PUT", "/devices/a", &[], r#"{"deviceId":"a"}"#).await;
+    let purged = ask(&running, "DELETE", "/devices/a/commands", &[], "").await;
+    let expected = json!({"totalMessagesPurged": 0, "deviceId": "a", "moduleId": null});
+    assert_eq!((purged.status, purged.json()), (200, expected));
+    let token = policy(&key(1), "registryRead");
+    let headers = [("Authorization", token.as_str())];
+    let refused = ask(&running, "DELETE", "/devices/a/commands", &headers, "").await;
+    assert_refused(&refused, ErrorCode::UNAUTHORIZED_ACCESS);
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
-use drawspan_net::{Clock, Connector, client_config};
+use drawspan_net::{Clock, Connector, Transport, client_config};
 use hub::{Hub, Seen};
 use tokio::io::duplex;
 
@@ -85,6 +85,7 @@ impl Bench {
             host: HostName::parse(HOST).unwrap(),
             credentials: Arc::new(Credentials::new(keys)),
             connector: Connector::new(trusted, Vec::new()),
+            transport: Transport::Amqps,
             clock,
             board: Arc::clone(&board),
         };

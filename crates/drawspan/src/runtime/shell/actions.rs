@@ -168,6 +168,7 @@ impl Shell {
             host: host.clone(),
             credentials: parts.credentials.clone(),
             connector: parts.connector.clone(),
+            transport: parts.transport,
             clock: parts.clock,
             board: parts.board.clone(),
         };

@@ -15,7 +15,7 @@ use drawspan_bridge::{Chance, Fleet, Now};
 use drawspan_client::{Credentials, StatusBoard};
 use drawspan_hub::limits::HubSize;
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
-use drawspan_net::{Clock, Connector};
+use drawspan_net::{Clock, Connector, Transport};
 
 use super::beside::Beside;
 use super::directory::Directory;
@@ -31,6 +31,7 @@ pub(super) struct Parts {
     pub(super) profile: Profile,
     pub(super) credentials: Arc<Credentials>,
     pub(super) connector: Connector,
+    pub(super) transport: Transport,
     /// Of every hub, if it is known.
     pub(super) hub_size: Option<HubSize>,
     pub(super) clock: Clock,

@@ -41,6 +41,7 @@ fn hub(devices: &[&str]) -> Arc<Hub> {
         policies: Policies { key: key(1) },
         groups: ConsumerGroups::new(&[]).unwrap(),
         registry,
+        messages: crate::model::c2d::CloudToDevice::default(),
         store: None,
         log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
     }))

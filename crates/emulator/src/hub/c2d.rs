@@ -1,0 +1,291 @@
+//! Messages to devices: what the protocol heads, the registry and time do to them.
+//!
+//! Nothing here waits but [`Hub::purge_messages`] and [`Hub::keep_messages`]. Those who cannot wait hand in what is to
+//! happen once the change is stored; changes of a hub's messages are stored in the order in which they were made.
+
+#![allow(dead_code, reason = "the links that use it come next")]
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use drawspan_hub::DeviceId;
+use tokio::sync::Notify;
+
+use super::{ChangeError, Hub};
+use crate::limits::KEEP_MESSAGES_MS;
+use crate::model::c2d::{
+    Batch, CloudToDevice, Effects, LockLost, LockToken, NewMessage, Outcome, Queued, QueuedMessage,
+    Refused,
+};
+use crate::random::{self, NoRandomness};
+use crate::server::Stop;
+use crate::store::{NoSlot, Slot, StoreError, Write};
+
+/// The messages of a hub.
+pub(super) struct Messages {
+    held: Mutex<Held>,
+    /// Told when something is due earlier than the keeper knows.
+    earlier: Notify,
+}
+
+struct Held {
+    model: CloudToDevice,
+    /// When the keeper looks next.
+    looks_at: Option<u64>,
+}
+
+/// Why a message for a device is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SendError {
+    /// There is no such device.
+    UnknownDevice,
+    /// There is no room for it.
+    Refused(Refused),
+    /// It cannot be stored at the moment.
+    Store(NoSlot),
+}
+
+/// Why a receiver's word is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SettleError {
+    /// The receiver does not have it any more.
+    LockLost,
+    /// It cannot be stored at the moment.
+    Store(NoSlot),
+}
+
+impl Hub {
+    /// Takes a message in for a device. `done` is called once it is stored, perhaps on another thread.
+    pub(crate) fn send_message(
+        &self,
+        device: &DeviceId,
+        message: NewMessage,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) -> Result<(), SendError> {
+        let slot = self.try_slot().map_err(SendError::Store)?;
+        // Held meanwhile, so that no message comes behind the end of its device.
+        let registry = self.registry();
+        let Some(entry) = registry.get(device) else {
+            return Err(SendError::UnknownDevice);
+        };
+        let generation_id = Arc::clone(&entry.device.generation_id);
+        let message = NewMessage {
+            generation_id,
+            ..message
+        };
+        let send = |model: &mut CloudToDevice, now, effects: &mut Effects| {
+            model.send(device, message, now, effects)
+        };
+        let sent = self.apply(slot, send, done);
+        // Whoever is told may look at the registry.
+        drop(registry);
+        self.tell_of_messages(&sent.map_err(SendError::Refused)?.1);
+        Ok(())
+    }
+
+    /// Hands the next message of a device out. Nobody else gets it before its lock is over.
+    pub(crate) fn lock_message(
+        &self,
+        device: &DeviceId,
+    ) -> Result<Option<(LockToken, QueuedMessage)>, NoRandomness> {
+        let (token, now) = (random::lock_token()?, self.now_unix_ms());
+        let mut held = self.messages.held();
+        let locked = held.model.lock(device, token, now);
+        self.messages.look_earlier(&held);
+        Ok(locked.map(|message| (token, message)))
+    }
+
+    /// A message that was handed out did not go out.
+    pub(crate) fn release_message(&self, device: &DeviceId, token: LockToken) {
+        self.messages.held().model.release(device, token);
+    }
+
+    /// Takes the device's word on a message. `done` is called once it is stored, perhaps on another thread.
+    pub(crate) fn settle_message(
+        &self,
+        device: &DeviceId,
+        token: LockToken,
+        outcome: Outcome,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) -> Result<(), SettleError> {
+        let slot = self.try_slot().map_err(SettleError::Store)?;
+        let settle = |model: &mut CloudToDevice, now, effects: &mut Effects| {
+            model.settle(device, token, outcome, now, effects)
+        };
+        let settled = self.apply(slot, settle, done);
+        self.tell_of_messages(&settled.map_err(|LockLost| SettleError::LockLost)?.1);
+        Ok(())
+    }
+
+    /// Empties a device's queue, and returns how many messages were in it; `None` if there is no such device.
+    pub(crate) async fn purge_messages(
+        &self,
+        device: &DeviceId,
+    ) -> Result<Option<usize>, ChangeError> {
+        if self.device(device).is_none() {
+            return Ok(None);
+        }
+        let purge = |model: &mut CloudToDevice, now, effects: &mut Effects| {
+            model.purge(device, now, effects)
+        };
+        self.change_messages(purge).await.map(Some)
+    }
+
+    /// How many messages wait for a device.
+    pub(crate) fn message_count(&self, device: &DeviceId) -> usize {
+        self.messages.held().model.count(device)
+    }
+
+    /// Hands the next batch of feedback out.
+    pub(crate) fn lock_feedback(&self) -> Result<Option<(LockToken, Queued<Batch>)>, NoRandomness> {
+        let (token, now) = (random::lock_token()?, self.now_unix_ms());
+        let mut held = self.messages.held();
+        let locked = held.model.lock_feedback(token, now);
+        self.messages.look_earlier(&held);
+        Ok(locked.map(|batch| (token, batch)))
+    }
+
+    /// Feedback that was handed out did not go out.
+    pub(crate) fn release_feedback(&self, token: LockToken) {
+        self.messages.held().model.release_feedback(token);
+    }
+
+    /// Takes a service's word on feedback. `done` is called once it is stored, perhaps on another thread.
+    pub(crate) fn settle_feedback(
+        &self,
+        token: LockToken,
+        outcome: Outcome,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) -> Result<(), SettleError> {
+        let slot = self.try_slot().map_err(SettleError::Store)?;
+        let settle = |model: &mut CloudToDevice, now, effects: &mut Effects| {
+            model.settle_feedback(token, outcome, now, effects)
+        };
+        let settled = self.apply(slot, settle, done);
+        self.tell_of_messages(&settled.map_err(|LockLost| SettleError::LockLost)?.1);
+        Ok(())
+    }
+
+    /// Does what time brings, until the emulator stops or nothing can be stored any more.
+    pub(crate) async fn keep_messages(self: Arc<Self>, mut stop: Stop) {
+        loop {
+            let (now, due) = (self.now_unix_ms(), self.messages.look_later());
+            // The time of day may be set meanwhile.
+            let wait = due.map_or(KEEP_MESSAGES_MS, |due| {
+                due.saturating_sub(now).min(KEEP_MESSAGES_MS)
+            });
+            tokio::select! {
+                () = stop.stopped() => return,
+                () = self.messages.earlier.notified() => continue,
+                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+            }
+            let ticked = self
+                .change_messages(|model, now, effects| model.tick(now, effects))
+                .await;
+            if let Err(error) = ticked {
+                tracing::error!(hub = %self.host(), %error, "messages to devices are not looked after any more");
+                return;
+            }
+        }
+    }
+
+    /// Changes the messages and waits until that is stored.
+    async fn change_messages<T>(
+        &self,
+        change: impl FnOnce(&mut CloudToDevice, u64, &mut Effects) -> T,
+    ) -> Result<T, ChangeError> {
+        let slot = match &self.store {
+            Some(store) => Some(store.slot().await?),
+            None => None,
+        };
+        let (done, stored) = tokio::sync::oneshot::channel();
+        let change = |model: &mut CloudToDevice, now, effects: &mut Effects| {
+            Ok::<T, std::convert::Infallible>(change(model, now, effects))
+        };
+        let Ok((result, effects)) = self.apply(slot, change, move |result| {
+            // The one who waits may have given up.
+            let _ = done.send(result);
+        });
+        self.tell_of_messages(&effects);
+        stored.await.unwrap_or(Err(StoreError::Closed))?;
+        Ok(result)
+    }
+
+    /// A place in the store's queue; `None` where nothing is stored.
+    fn try_slot(&self) -> Result<Option<Slot>, NoSlot> {
+        self.store
+            .as_ref()
+            .map(|store| store.try_slot())
+            .transpose()
+    }
+
+    /// Changes the messages and hands the changes over to the store, in this order for everybody. Returns what
+    /// is to be told.
+    fn apply<T, E>(
+        &self,
+        slot: Option<Slot>,
+        change: impl FnOnce(&mut CloudToDevice, u64, &mut Effects) -> Result<T, E>,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) -> Result<(T, Effects), E> {
+        let (now, mut effects) = (self.now_unix_ms(), Effects::default());
+        let mut held = self.messages.held();
+        let result = change(&mut held.model, now, &mut effects)?;
+        self.messages.look_earlier(&held);
+        let unstored = match slot {
+            Some(slot) if !effects.changes.is_empty() => {
+                let writes = effects.changes.drain(..).map(Write::from).collect();
+                slot.send_then(self.host.clone(), writes, done);
+                None
+            }
+            _ => Some(done),
+        };
+        drop(held);
+        if let Some(done) = unstored {
+            done(Ok(()));
+        }
+        Ok((result, effects))
+    }
+}
+
+impl Messages {
+    pub(super) fn new(model: CloudToDevice) -> Self {
+        Self {
+            held: Mutex::new(Held {
+                model,
+                looks_at: None,
+            }),
+            earlier: Notify::new(),
+        }
+    }
+
+    /// The device was deleted; the store forgets its messages together with it.
+    pub(super) fn forget(&self, device: &DeviceId) {
+        self.held().model.forget(device);
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the keeper look before the time that it knows, if that is too late now.
+    fn look_earlier(&self, held: &Held) {
+        let due = held.model.deadline();
+        if due.is_some_and(|due| held.looks_at.is_none_or(|at| due < at)) {
+            self.earlier.notify_one();
+        }
+    }
+
+    /// When the keeper is to look, which is taken note of.
+    fn look_later(&self) -> Option<u64> {
+        let mut held = self.held();
+        held.looks_at = held.model.deadline();
+        held.looks_at
+    }
+}
+
+impl fmt::Debug for Messages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Messages")
+    }
+}
