@@ -14,6 +14,7 @@ pub mod dps;
 mod ledger;
 pub mod limits;
 pub mod message;
+pub mod peer_clock;
 
 pub use board::{Owner, Status, StatusBoard};
 pub use connection::{ConnectionConfig, DeviceSession, HubConnection, Open, Send, SendFailure};

@@ -56,3 +56,5 @@ pub const DPS_WAIT_MIN_S: u32 = 1;
 pub const DPS_WAIT_MAX_S: u32 = 300;
 /// Questions after an operation that may fail one after the other.
 pub const DPS_STATUS_FAILURES: u32 = 5;
+/// How long a peer is asked for its time.
+pub const PEER_CLOCK_TIMEOUT_MS: u64 = 10_000;

@@ -67,6 +67,12 @@ pub const TOKEN_LIFE_S: u32 = 3_600;
 pub const TEMPORARY_TOKEN_LIFE_MIN_S: u32 = 900;
 /// Most life of such a token.
 pub const TEMPORARY_TOKEN_LIFE_MAX_S: u32 = 1_200;
+/// How often devices are moved to another connection, or looked for that should be.
+pub const MOVE_INTERVAL_MS: u64 = 1_000;
+/// Devices moved each time.
+pub const MOVES_AT_ONCE: usize = 20;
+/// A clock that differs more from the hub's is worth a word; tokens are refused from five minutes on.
+pub const CLOCK_SKEW_S: u64 = 60;
 /// Requests on their way to the shard.
 pub const SHARD_QUEUE: usize = 16_384;
 /// Requests that the shard takes before it looks at the clock and the news.

@@ -69,6 +69,8 @@ pub enum Input<'a> {
         /// The hub it belongs to.
         hub: HostName,
     },
+    /// Its connection is to be replaced by another one: it is closed, and comes back if it is still wanted.
+    Relocate,
     /// Nobody wants the device any more, subscriptions or not: it is being removed.
     Release,
 }

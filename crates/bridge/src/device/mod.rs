@@ -33,6 +33,8 @@
 //! | `Yielded` | deadline, resync, subscription change | `Queued` |
 //! | `Closing` | closed | `Idle`, or `Queued` if wanted again |
 //!
+//! A connection that is to be replaced goes the same way: `Closing`, then `Queued`.
+//!
 //! When nothing is wanted any more, `Connecting` and `Connected` go to `Closing`, and `Queued`, `Waiting` and `Yielded`
 //! go to `Idle`. `Provisioning` first awaits its answer, because a registration is paid for and rationed.
 //!
@@ -165,6 +167,7 @@ impl Device {
             Input::Deadline => self.deadline_passed(now),
             Input::Resync => self.resync(now),
             Input::Registered { hub } => self.registered(hub, now),
+            Input::Relocate => self.relocate(),
             Input::Release => {
                 self.wanted = Wanted::NOT;
                 self.unwanted()
@@ -282,6 +285,16 @@ impl Device {
             }
             _ => Effects::NONE,
         }
+    }
+
+    /// It is not connected for a moment, and says so.
+    fn relocate(&mut self) -> Effects {
+        let State::Connected { .. } = self.state else {
+            return Effects::NONE;
+        };
+        self.state = State::Closing;
+        let close = Effect::Close { epoch: self.epoch };
+        self.show(RETRYING).then(close.into())
     }
 
     /// Somebody registered it at DPS meanwhile.

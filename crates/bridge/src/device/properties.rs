@@ -33,6 +33,7 @@ enum Step {
     Resync,
     Registered,
     Release,
+    Relocate,
     Advance {
         ms: u64,
     },
@@ -91,6 +92,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Resync),
         1 => Just(Step::Registered),
         1 => Just(Step::Release),
+        1 => Just(Step::Relocate),
         1 => (0..900_000_u64).prop_map(|ms| Step::Advance { ms }),
         3 => (0..2_000_u64).prop_map(|late_ms| Step::Deadline { late_ms }),
         1 => Just(Step::EarlyDeadline),
@@ -138,6 +140,7 @@ impl Caller {
             Step::Permanent(permanent) => self.input(Input::Permanent(*permanent)),
             Step::Resync => self.input(Input::Resync),
             Step::Registered => self.input(Input::Registered { hub: hub() }),
+            Step::Relocate => self.input(Input::Relocate),
             Step::Release => self.input(Input::Release),
             Step::Advance { ms } => self.now += Duration::from_millis(*ms),
             Step::Deadline { late_ms } => self.deadline(Duration::from_millis(*late_ms)),

@@ -204,6 +204,11 @@ impl<B: Beside> Fleet<B> {
         self.feed(index, Input::Resync, now);
     }
 
+    /// Its connection is to be replaced: it is closed, and opened again if it is still wanted.
+    pub fn relocate(&mut self, index: u32, now: Now) {
+        self.feed(index, Input::Relocate, now);
+    }
+
     /// Nobody wants the device any more.
     pub fn release(&mut self, index: u32, now: Now) {
         self.feed(index, Input::Release, now);

@@ -75,3 +75,46 @@ impl Health {
         Readiness::of(problems)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_while_some_hub_can_be_reached() {
+        let host = |text: &str| HostName::parse(text).unwrap();
+        let (first, second) = (ServiceId::of(1), ServiceId::of(2));
+        let health = Health::default();
+        assert_eq!(health.readiness(), Readiness::READY);
+        health.add(ServiceId::DPS, &host("dps.net"));
+        health.add(first, &host("a.net"));
+        health.add(second, &host("b.net"));
+
+        health.news(ServiceId::DPS, News::Unreachable);
+        health.news(first, News::Unreachable);
+        health.news(second, News::RefusesEveryone);
+        let readiness = health.readiness();
+        assert!(readiness.ready && health.any_unreachable());
+        assert_eq!(
+            readiness.problems,
+            [
+                Unready::DpsUnreachable(host("dps.net")),
+                Unready::HubUnreachable(host("a.net")),
+                Unready::CredentialsRefused(host("b.net")),
+            ]
+        );
+
+        health.news(second, News::Unreachable);
+        assert!(!health.readiness().ready);
+        for (service, news) in [
+            (ServiceId::DPS, News::Reachable),
+            (first, News::Reachable),
+            (second, News::Reachable),
+            (second, News::TakesCredentials),
+        ] {
+            health.news(service, news);
+        }
+        assert_eq!(health.readiness(), Readiness::READY);
+        assert!(!health.any_unreachable());
+    }
+}

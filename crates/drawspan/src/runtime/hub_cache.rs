@@ -53,10 +53,6 @@ impl HubCache {
         cache
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.devices.len()
-    }
-
     pub(super) fn get(&self, device: &DeviceId) -> Option<&Cached> {
         self.devices.get(device)
     }
@@ -139,5 +135,62 @@ impl HubCache {
             self.hubs.push(hub.clone());
         }
         hub
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+    const TODAY_UNIX_S: u64 = 1_800_000_000;
+
+    fn id(text: &str) -> DeviceId {
+        DeviceId::parse(text).unwrap()
+    }
+
+    fn hub(text: &str) -> HostName {
+        HostName::parse(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_used_stays_and_the_rest_goes_after_a_week() {
+        let mut cache = HubCache::new(None, []);
+        for name in ["used", "unused"] {
+            cache.put(&id(name), hub("a.net"), None, TODAY_UNIX_S);
+        }
+        assert_eq!(cache.due(), 6 * HOUR);
+        let mut now = Duration::ZERO;
+        while now < 9 * 24 * HOUR {
+            now += HOUR;
+            cache.used(&id("used"));
+            cache.upkeep(now, TODAY_UNIX_S + now.as_secs());
+        }
+        assert!(cache.get(&id("used")).is_some());
+        assert!(cache.get(&id("unused")).is_none());
+        cache.forget(&id("used"));
+        assert!(cache.get(&id("used")).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_start_knows_what_was_stored() {
+        let directory = tempfile::tempdir().unwrap();
+        let assigned = Some(id("other-name"));
+        {
+            let store = drawspan_store::Store::open(directory.path()).unwrap();
+            let mut cache = HubCache::new(Some(store.hub_cache()), []);
+            cache.put(&id("a"), hub("a.net"), assigned.clone(), TODAY_UNIX_S);
+            cache.put(&id("b"), hub("a.net"), None, TODAY_UNIX_S);
+            cache.put(&id("b"), hub("b.net"), None, TODAY_UNIX_S + 1);
+        }
+        let store = drawspan_store::Store::open(directory.path()).unwrap();
+        let known = store.hub_cache().load_all().unwrap();
+        let cache = HubCache::new(Some(store.hub_cache()), known);
+        let a = cache.get(&id("a")).unwrap();
+        assert_eq!(
+            (a.hub.clone(), a.assigned.clone()),
+            (hub("a.net"), assigned)
+        );
+        assert_eq!(cache.get(&id("b")).unwrap().hub, hub("b.net"));
     }
 }

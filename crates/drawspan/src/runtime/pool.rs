@@ -120,7 +120,10 @@ impl Pool {
             .unwrap_or_default()
     }
 
-    pub(super) fn slots(&self, key: ConnectionKey) -> usize {
-        self.ledger.slots(key)
+    /// Devices to be moved elsewhere, because those that left hold too many slots of their connection.
+    pub(super) fn drain(&mut self, now: Duration) -> Vec<u32> {
+        let key = self.ledger.drain(now);
+        let shared = key.and_then(|key| self.connections.get(&key));
+        shared.map_or_else(Vec::new, |shared| shared.members.clone())
     }
 }

@@ -139,3 +139,23 @@ fn wanted_again_while_closing() {
     assert_eq!(life.closed(), [life.asks_permit()]);
     assert_ne!(life.epoch(), before);
 }
+
+#[test]
+fn a_device_that_is_relocated_comes_back_by_itself() {
+    let mut life = Life::connected();
+    assert_eq!(
+        life.input(Input::Relocate),
+        [shows(RETRYING), life.closes()]
+    );
+    assert_eq!(life.input(Input::Relocate), []);
+    let asks = life.closed();
+    assert_eq!(asks, [life.asks_permit()]);
+    life.permit();
+    assert_eq!(life.opened(), [shows(CONNECTED)]);
+
+    // Unless nobody wants it any more.
+    life.input(Input::Relocate);
+    life.input(Input::Permanent(false));
+    assert_eq!(life.closed(), [shows(DISABLED)]);
+    assert_eq!(life.device.state(), State::Idle);
+}

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use drawspan_bridge::device::How;
 use drawspan_bridge::fleet::{Action, Attempt, News, ServiceId};
+use drawspan_client::peer_clock::{self, Skew};
 use drawspan_client::{ConnectionConfig, Open, Owner};
-use drawspan_hub::{DeviceId, Failure, FailureKind};
+use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
+use drawspan_net::Connector;
 
 use super::Shell;
 use crate::limits;
@@ -194,10 +196,10 @@ impl Shell {
         match news {
             News::Unreachable => tracing::warn!(%host, "cannot be reached"),
             News::Reachable => tracing::info!(%host, "can be reached again"),
-            News::RefusesEveryone => tracing::error!(
-                %host,
-                "refuses the credentials of many devices: wrong key, or the clock is wrong"
-            ),
+            News::RefusesEveryone => {
+                tracing::error!(%host, "refuses the credentials of many devices");
+                tokio::spawn(look_at_clock(self.parts.connector.clone(), host.clone()));
+            }
             News::TakesCredentials => tracing::info!(%host, "takes credentials again"),
         }
     }
@@ -208,5 +210,20 @@ pub(super) const fn owner(attempt: Attempt) -> Owner {
     Owner {
         index: attempt.device,
         epoch: attempt.serial,
+    }
+}
+
+/// Says which of the two it is: the clock, or the key.
+async fn look_at_clock(connector: Connector, host: HostName) {
+    match peer_clock::skew(&connector, &host).await {
+        Some(skew) if skew.length() > Duration::from_secs(limits::CLOCK_SKEW_S) => {
+            let (seconds, which) = match skew {
+                Skew::Behind(length) => (length.as_secs(), "behind"),
+                Skew::Ahead(length) => (length.as_secs(), "ahead of"),
+            };
+            tracing::error!("this machine's clock is {seconds} s {which} that of {host}: set it");
+        }
+        Some(_) => tracing::error!("the clocks of this machine and {host} agree: look at the key"),
+        None => tracing::error!("look at the key, and at this machine's clock"),
     }
 }

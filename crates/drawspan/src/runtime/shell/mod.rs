@@ -2,6 +2,7 @@
 
 mod actions;
 mod diagnostics;
+mod moves;
 mod news;
 mod requests;
 
@@ -16,6 +17,8 @@ use drawspan_client::{Credentials, StatusBoard};
 use drawspan_hub::limits::HubSize;
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
 use drawspan_net::{Clock, Connector, Transport};
+
+use moves::Moves;
 
 use super::beside::Beside;
 use super::directory::Directory;
@@ -60,6 +63,7 @@ pub(super) struct Shell {
     pools: HashMap<ServiceId, Pool>,
     /// For token lives.
     chance: Chance,
+    moves: Moves,
     /// No warning of a connection that ended before that.
     next_warning: Duration,
 }
@@ -72,6 +76,7 @@ impl Shell {
             parts,
             pools: HashMap::new(),
             chance: Chance::new(seed),
+            moves: Moves::default(),
             next_warning: Duration::ZERO,
         }
     }
@@ -80,10 +85,11 @@ impl Shell {
     pub(super) fn run(&mut self) -> Duration {
         let now = self.now();
         self.parts.cache.upkeep(now.monotonic, now.unix_s);
+        self.move_some(now);
         loop {
             let due = self.fleet.run(now);
             if !self.act() {
-                let upkeep = self.parts.cache.due();
+                let upkeep = self.parts.cache.due().min(self.moves.due());
                 return due.map_or(upkeep, |due| due.min(upkeep));
             }
         }

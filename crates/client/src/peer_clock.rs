@@ -1,0 +1,83 @@
+//! What time it is at a hub or at DPS. Tokens are refused when the two clocks differ by more than minutes, and nothing else tells
+//! that fault from a wrong key.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use drawspan_hub::HostName;
+use drawspan_net::Connector;
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use hyper::{Request, header};
+use hyper_util::rt::TokioIo;
+
+use crate::limits;
+
+/// How far this machine's clock is from a peer's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skew {
+    /// This machine's clock is behind by that much.
+    Behind(Duration),
+    /// This machine's clock is ahead by that much.
+    Ahead(Duration),
+}
+
+impl Skew {
+    /// By how much, whichever way.
+    #[must_use]
+    pub const fn length(self) -> Duration {
+        match self {
+            Self::Behind(length) | Self::Ahead(length) => length,
+        }
+    }
+
+    fn between(ours: SystemTime, theirs: SystemTime) -> Self {
+        match theirs.duration_since(ours) {
+            Ok(behind) => Self::Behind(behind),
+            Err(ahead) => Self::Ahead(ahead.duration()),
+        }
+    }
+}
+
+/// Asks `host` for the time over HTTPS (`Date` of any answer, RFC 9110 section 6.6.1). `None` when it does not say. Exact to
+/// a few seconds.
+pub async fn skew(connector: &Connector, host: &HostName) -> Option<Skew> {
+    let limit = Duration::from_millis(limits::PEER_CLOCK_TIMEOUT_MS);
+    let theirs = tokio::time::timeout(limit, date(connector, host)).await;
+    Some(Skew::between(SystemTime::now(), theirs.ok()??))
+}
+
+async fn date(connector: &Connector, host: &HostName) -> Option<SystemTime> {
+    let stream = connector
+        .connect(host.as_str(), limits::HTTPS_PORT)
+        .await
+        .ok()?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+    let request = Request::head("/")
+        .header(header::HOST, host.as_str())
+        .body(Empty::<Bytes>::new())
+        .ok()?;
+    let answer = async move {
+        let answer = sender.send_request(request).await.ok()?;
+        let date = answer.headers().get(header::DATE)?.to_str().ok()?;
+        httpdate::parse_http_date(date).ok()
+    };
+    tokio::select! {
+        date = answer => date,
+        _ = connection => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skew_has_a_direction() {
+        let now = SystemTime::now();
+        let minute = Duration::from_secs(60);
+        assert_eq!(Skew::between(now, now + minute), Skew::Behind(minute));
+        assert_eq!(Skew::between(now, now - minute), Skew::Ahead(minute));
+        assert_eq!(Skew::between(now, now - minute).length(), minute);
+    }
+}
