@@ -31,6 +31,24 @@ pub const MAX_REQUEST_TIMEOUT_S: u64 = 300;
 pub const MAX_CONNECT_RATE: u32 = 100_000;
 /// Longest API key in bytes.
 pub const MAX_API_KEY_BYTES: usize = 512;
+/// Least seconds that a token may be configured to live: a connection must outlast its renewal.
+pub const MIN_TOKEN_LIFE_S: u64 = 900;
+/// Most seconds that a token may be configured to live.
+pub const MAX_TOKEN_LIFE_S: u64 = 86_400;
+/// Most registrations per minute that may be configured.
+pub const MAX_DPS_RATE: u64 = 1_000_000;
+/// Registrations per minute that DPS takes of one instance.
+pub const DPS_RATE: u64 = 1_000;
+/// Longest id scope.
+pub const MAX_ID_SCOPE_CHARS: usize = 128;
+/// Largest configuration file.
+pub const MAX_CONFIG_FILE_BYTES: u64 = 1_048_576;
+/// Largest file that holds a secret.
+pub const MAX_SECRET_FILE_BYTES: u64 = 65_536;
+/// Largest file of listed devices: a million lines.
+pub const MAX_DEVICES_FILE_BYTES: u64 = 268_435_456;
+/// Mistakes in it that are told one by one.
+pub const MAX_DEVICES_FILE_MISTAKES: usize = 20;
 /// Largest file of certificates that is read.
 pub const MAX_CA_FILE_BYTES: u64 = 1_048_576;
 

@@ -21,8 +21,9 @@ fn run(arguments: &[&str]) -> Output {
 
 #[test]
 fn every_command_explains_itself() {
-    for name in ["dev", "serve", "emulator", "load"] {
-        let output = run(&[name, "--help"]);
+    for name in ["dev", "serve", "emulator", "load", "config check"] {
+        let arguments: Vec<_> = name.split(' ').chain(["--help"]).collect();
+        let output = run(&arguments);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{name}");
         assert!(
@@ -48,12 +49,12 @@ fn mistakes_come_all_at_once_with_code_64_and_without_secrets() {
         &[
             "2 mistakes",
             "--api-key: missing",
-            "--hub-connection-string: missing",
+            "--id-scope, --hub-connection-string or --devices-file: missing",
         ],
     );
     check(
         &["serve", "--api-key", "k", "--id-scope", "S"],
-        &["1 mistake ", "not there yet"],
+        &["1 mistake ", "--group-key: missing"],
     );
     let secrets = [
         "serve",
@@ -70,6 +71,17 @@ fn mistakes_come_all_at_once_with_code_64_and_without_secrets() {
     );
     check(&["serve", "--nonsense"], &["--nonsense"]);
     check(
+        &[
+            "config",
+            "check",
+            "--api-key",
+            "hunter2",
+            "--group-key",
+            "hunter2",
+        ],
+        &["2 mistakes", "--id-scope: missing", "--group-key: the key"],
+    );
+    check(
         &["dev", "--listen", "x", "--device", "a b"],
         &["--listen: ", "--device: "],
     );
@@ -79,6 +91,35 @@ fn mistakes_come_all_at_once_with_code_64_and_without_secrets() {
         &["--rate: ", "--url: "],
     );
     check(&[], &["Usage"]);
+}
+
+#[test]
+fn config_check_shows_what_counts_and_where_it_came_from() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("drawspan.toml");
+    let text = "request_timeout = 12\ngroup_key = 'MDEyMzQ1Njc4OWFiY2RlZg=='\n";
+    std::fs::write(&file, text).expect("it is written");
+    let output = command(&["config", "check", "--api-key", "hunter2"])
+        .env("DRAWSPAN_CONFIG", &file)
+        .env("DRAWSPAN_ID_SCOPE", "0ne000")
+        .output()
+        .expect("the command runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}");
+    let row = |key: &str| {
+        let found = text
+            .lines()
+            .find(|line| line.split(' ').next() == Some(key));
+        let words = found.unwrap_or_default().split_whitespace();
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(row("id_scope"), ["id_scope", "0ne000", "DRAWSPAN_ID_SCOPE"]);
+    assert_eq!(row("api_key"), ["api_key", "***", "--api-key"]);
+    assert_eq!(row("transport"), ["transport", "amqps", "default"]);
+    assert_eq!(row("request_timeout")[1], "12");
+    assert!(row("request_timeout")[2].ends_with("drawspan.toml:1"));
+    assert!(row("group_key")[1] == "***", "{text}");
+    assert!(!text.contains("hunter") && !text.contains("MDEy"), "{text}");
 }
 
 /// A running command; ended when dropped.

@@ -9,7 +9,7 @@ use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Telemetry
 use tokio::time::Instant;
 
 use super::{block_on, failed, files, log, misused, signals};
-use crate::config::{Mistakes, connect, serve};
+use crate::config::{self, Mistakes, connect};
 use crate::devices::{DeviceError, Devices, Diagnostics, Readiness};
 use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
@@ -82,7 +82,7 @@ pub struct CeilingArgs {
 pub(super) fn run(args: &CeilingArgs) -> ExitCode {
     let mut mistakes = Mistakes::default();
     let address = mistakes.keep("--listen", connect::parse_address(&args.listen));
-    serve::check_api_key(&mut mistakes, &args.api_key);
+    config::check_api_key(&mut mistakes, "--api-key", &args.api_key);
     let (Some(address), []) = (address, mistakes.lines()) else {
         return misused(&mistakes);
     };

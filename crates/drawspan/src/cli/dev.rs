@@ -11,19 +11,19 @@ use std::time::Duration;
 
 use clap::Args;
 use drawspan_bridge::governor::Pace;
+use drawspan_client::Credentials;
 use drawspan_emulator::tail::{self, Paint};
 use drawspan_emulator::{Config as EmulatorConfig, Emulator, Hub, Ports, Running};
 use drawspan_hub::{DeviceId, HostName, HubConnectionString};
 use tokio::net::TcpListener;
 
 use super::{block_on, failed, files, log, misused, signals};
-use crate::config::{Config, ConnectTo, Mistakes, connect, serve};
+use crate::config::{Config, ConnectTo, Mistakes, Profile, check_api_key, connect};
 use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
 use crate::http::server;
 use crate::limits::REQUEST_TIMEOUT_S;
 use crate::runtime;
-use drawspan_client::Credentials;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -84,7 +84,7 @@ impl DevArgs {
             .as_deref()
             .map(|text| mistakes.keep("--listen", connect::parse_address(text)));
         if let Some(key) = &self.api_key {
-            serve::check_api_key(&mut mistakes, key);
+            check_api_key(&mut mistakes, "--api-key", key);
         }
         let given = self.devices.iter().map(String::as_str);
         let devices: Vec<_> = match self.devices.is_empty() {
@@ -119,8 +119,8 @@ async fn dev(plan: Plan) -> Result<(), Box<dyn std::error::Error>> {
         .find(HUB)
         .ok_or("the local hub is not there")?;
     let policy = policy(hub).ok_or("the local hub has no device policy")?;
-    let config = bridge_config(&plan, address, &emulator, policy.clone())?;
-    let credentials = Arc::new(Credentials::new(runtime::keys(&config)));
+    let config = bridge_config(&plan, address, &emulator, &policy)?;
+    let credentials = Arc::new(Credentials::new(config.profile.keys()));
     let bridge = runtime::start(&config, credentials, None)?;
     let api = Api::new(
         bridge,
@@ -181,22 +181,17 @@ fn bridge_config(
     plan: &Plan,
     listen: SocketAddr,
     emulator: &Running,
-    hub: HubConnectionString,
+    hub: &HubConnectionString,
 ) -> Result<Config, crate::config::InvalidAuthorities> {
-    let connect = ConnectTo {
+    let api_keys = ApiKeys::new(plan.api_key.as_deref());
+    let mut config = Config::new(listen, api_keys, Profile::of_hub(hub));
+    config.authorities = crate::config::read_authorities(emulator.ca_path())?;
+    config.connect = vec![ConnectTo {
         name: plan.hub.clone(),
         port: None,
         to: emulator.addresses().amqps,
-    };
-    Ok(Config {
-        listen,
-        api_keys: ApiKeys::new(plan.api_key.as_deref()),
-        hub,
-        authorities: crate::config::read_authorities(emulator.ca_path())?,
-        connect: vec![connect],
-        // The local hub has no throttles.
-        connect_pace: Pace::Unlimited,
-        request_timeout: Duration::from_secs(REQUEST_TIMEOUT_S),
-        without_effect: Vec::new(),
-    })
+    }];
+    // The local hub has no throttles.
+    config.connect_pace = Pace::Unlimited;
+    Ok(config)
 }

@@ -2,6 +2,7 @@
 
 pub mod ceiling;
 
+mod config;
 #[cfg(feature = "emulator")]
 mod dev;
 #[cfg(feature = "emulator")]
@@ -33,9 +34,12 @@ enum Command {
     #[cfg(feature = "emulator")]
     #[command(after_help = dev::EXAMPLES)]
     Dev(dev::DevArgs),
-    /// Run the bridge, in front of a real hub or the emulator
+    /// Run the bridge, in front of real hubs or the emulator
     #[command(after_help = serve::EXAMPLES)]
     Serve(Box<crate::config::ServeArgs>),
+    /// Show and check the settings of serve
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Run a local IoT hub for official Azure IoT SDKs
     #[cfg(feature = "emulator")]
     Emulator(Box<drawspan_emulator::cli::EmulatorArgs>),
@@ -50,7 +54,8 @@ enum Command {
 const EXAMPLES: &str = "\
 Examples:
   drawspan dev                      bridge, local hub and sample devices; nothing to configure
-  drawspan serve --help             the bridge, in front of a real hub or the emulator
+  drawspan serve --help             the bridge, in front of real hubs or the emulator
+  drawspan config check --help      what the settings come to, and what is wrong with them
   drawspan emulator --help          a local IoT hub for the official SDKs";
 
 /// Runs the command line of this process. Exit codes: 0 done, 1 failed, 64 not understood.
@@ -69,7 +74,8 @@ pub fn main() -> ExitCode {
     match cli.command {
         #[cfg(feature = "emulator")]
         Command::Dev(args) => dev::run(&args),
-        Command::Serve(args) => serve::run(&args),
+        Command::Serve(args) => serve::run(*args),
+        Command::Config(command) => config::run(&command),
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => emulator::run(*args),
         Command::Load(args) => load::run(&args),

@@ -1,62 +1,94 @@
-//! `drawspan serve`: the bridge, in front of a hub.
+//! `drawspan serve`: the bridge, in front of DPS and its hubs.
+
+mod reload;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tracing::warn;
+use drawspan_client::Credentials;
+use drawspan_store::{OpenError, Store};
+use tracing::{info, warn};
 
 use super::{block_on, failed, files, log, misused, signals};
-use crate::config::{Config, ServeArgs};
+use crate::config::{self, Config, Environment, ServeArgs};
 use crate::http::api::Api;
 use crate::http::server;
 use crate::runtime;
-use drawspan_client::Credentials;
 
 pub(super) const EXAMPLES: &str = r"Examples:
-  In front of a hub in the cloud; secrets are better given in the environment:
+  Devices register through DPS; secrets are better kept in files or in the environment:
     export DRAWSPAN_API_KEY=KEY
-    export DRAWSPAN_HUB_CONNECTION_STRING='HostName=…;SharedAccessKeyName=device;SharedAccessKey=…'
-    drawspan serve
+    export DRAWSPAN_ID_SCOPE=0ne00A1B2C3
+    export DRAWSPAN_GROUP_KEY_FILE=/run/secrets/group-key
+    drawspan serve --state /var/lib/drawspan
+
+  Devices are on one hub, and connect by its policy:
+    drawspan serve --api-key KEY --hub-connection-string 'HostName=…;SharedAccessKeyName=device;SharedAccessKey=…'
 
   In front of the emulator, with a connection string that it printed:
     drawspan emulator --state ./drawspan-state --device sensor-1
     drawspan serve --api-key KEY --listen 127.0.0.1:8080 --ca ./drawspan-state/ca.pem \
-      --connect localhost=127.0.0.1:5671 --hub-connection-string '…'";
+      --connect localhost=127.0.0.1:5671 --hub-connection-string '…'
 
-pub(super) fn run(args: &ServeArgs) -> ExitCode {
-    match args.check() {
+  `drawspan config check` shows what the settings come to. SIGHUP reads keys again.";
+
+pub(super) fn run(args: ServeArgs) -> ExitCode {
+    let loaded = config::load(&args, &Environment::of_process());
+    match loaded.config {
         Ok(config) => {
             let _log = log::start("info");
-            block_on(serve(config))
+            for note in &loaded.notes {
+                warn!("{note}");
+            }
+            block_on(serve(args, config))
         }
         Err(mistakes) => misused(&mistakes),
     }
 }
 
-async fn serve(config: Config) -> ExitCode {
+async fn serve(args: ServeArgs, config: Config) -> ExitCode {
     files::allow_many();
-    for flag in &config.without_effect {
-        warn!("{flag} has no effect yet");
-    }
+    let store = match open(&config) {
+        Ok(store) => store,
+        Err(error) => return failed(error),
+    };
     let listener = match server::bind(config.listen) {
         Ok(listener) => listener,
         Err(error) => return failed(format_args!("cannot listen on {}: {error}", config.listen)),
     };
     let address = listener.local_addr().unwrap_or(config.listen);
-    let credentials = Arc::new(Credentials::new(runtime::keys(&config)));
-    let bridge = match runtime::start(&config, credentials, None) {
+    let credentials = Arc::new(Credentials::new(config.profile.keys()));
+    let cache = store.as_ref().map(Store::hub_cache);
+    let bridge = match runtime::start(&config, Arc::clone(&credentials), cache) {
         Ok(bridge) => bridge,
         Err(error) => return failed(error),
     };
-    let api = Api::new(bridge, config.api_keys, config.request_timeout);
-    println!(
-        "listening on http://{address}, devices on {}",
-        config.hub.host
-    );
+    let api = Api::new(bridge, config.api_keys.clone(), config.request_timeout);
+    println!("listening on http://{address}, {}", config.profile);
     println!("ready");
-    let served = server::serve(listener, api, signals::shutdown(), config.request_timeout);
-    tokio::select! {
+    let served = server::serve(
+        listener,
+        api.clone(),
+        signals::shutdown(),
+        config.request_timeout,
+    );
+    let reloads = reload::run(args, config, api, credentials);
+    let code = tokio::select! {
         () = served => ExitCode::SUCCESS,
         () = signals::second() => failed("ended at once, as asked twice; requests under way were cut off"),
+        () = reloads => ExitCode::FAILURE,
+    };
+    // What the devices still hold of the cache does not keep it open.
+    drop(store);
+    code
+}
+
+fn open(config: &Config) -> Result<Option<Store>, OpenError> {
+    match &config.state {
+        Some(directory) => Store::open(directory).map(Some),
+        None => {
+            info!("no state directory: the hubs of devices are forgotten at the end");
+            Ok(None)
+        }
     }
 }

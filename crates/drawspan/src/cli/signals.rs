@@ -37,3 +37,30 @@ async fn terminated() {
 async fn terminated() {
     std::future::pending().await
 }
+
+/// Requests to read the configuration again: SIGHUP, where there is one. Without this value a SIGHUP ends the process.
+pub(super) struct Hangups {
+    #[cfg(unix)]
+    stream: Option<signal::unix::Signal>,
+}
+
+impl Hangups {
+    /// Listens from now on.
+    pub(super) fn new() -> Self {
+        Self {
+            #[cfg(unix)]
+            stream: signal::unix::signal(signal::unix::SignalKind::hangup()).ok(),
+        }
+    }
+
+    /// Resolves at the next one.
+    pub(super) async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(stream) = &mut self.stream
+            && stream.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+}

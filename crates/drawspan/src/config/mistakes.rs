@@ -1,20 +1,24 @@
-//! All that is wrong with a configuration, in the order of its flags.
+//! All that is wrong with a configuration.
 
 use std::fmt;
 
-/// The mistakes found. Each names its flag and says what would be right; none holds a secret.
+/// The mistakes found. Each names where it was made and says what would be right; none holds a secret.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Mistakes(Vec<String>);
 
 impl Mistakes {
-    /// Adds a mistake in `flag`.
-    pub fn add(&mut self, flag: &str, what: impl fmt::Display) {
-        self.0.push(format!("{flag}: {what}"));
+    /// Adds a mistake made at `source`: a flag, a variable, or a line of the file.
+    pub fn add(&mut self, source: impl fmt::Display, what: impl fmt::Display) {
+        self.0.push(format!("{source}: {what}"));
     }
 
-    /// The value, or a mistake in `flag` and `None`.
-    pub fn keep<T, E: fmt::Display>(&mut self, flag: &str, result: Result<T, E>) -> Option<T> {
-        result.map_err(|error| self.add(flag, error)).ok()
+    /// The value, or a mistake at `source` and `None`.
+    pub fn keep<T, E: fmt::Display>(
+        &mut self,
+        source: impl fmt::Display,
+        result: Result<T, E>,
+    ) -> Option<T> {
+        result.map_err(|error| self.add(source, error)).ok()
     }
 
     /// The mistakes, each one line.

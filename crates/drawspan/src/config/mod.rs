@@ -1,15 +1,36 @@
-//! Flags and environment as one valid value. Every mistake is reported at once, and no secret is ever shown.
+//! Flags, environment and file as one valid value. Every mistake is reported at once, and no secret is ever shown.
+//!
+//! One table ([`settings`]) says what there is; `layers` finds what was given, [`check`](load) makes it valid.
 
 pub mod connect;
 pub mod mistakes;
-pub mod serve;
+pub mod reference;
+pub mod settings;
 
+mod arguments;
 mod authorities;
+mod check;
+mod devices_file;
+mod effective;
+mod file;
+mod layers;
+mod profile;
+mod reload;
+mod source;
+mod suggest;
+#[cfg(test)]
+mod tests;
 
+pub use arguments::ServeArgs;
 pub use authorities::{InvalidAuthorities, read as read_authorities};
+pub use check::{Config, Loaded, check_api_key, load};
 pub use connect::ConnectTo;
+pub use effective::{Effective, table};
+pub use layers::Environment;
 pub use mistakes::Mistakes;
-pub use serve::{Config, ServeArgs};
+pub use profile::{OtherProfile, Profile};
+pub use reload::Reload;
+pub use source::Source;
 
 /// Exit code for a command line or environment that cannot be used (`EX_USAGE` of sysexits).
 pub const EXIT_USAGE: u8 = 64;

@@ -1,12 +1,12 @@
 //! The routes.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
-use axum::http::{Request, Response};
+use axum::http::{HeaderMap, Request, Response};
 use axum::routing::{get, post};
 use tower_service::Service;
 
@@ -20,7 +20,7 @@ use crate::limits::MAX_URI_BYTES;
 #[derive(Clone, Debug)]
 pub struct Api {
     router: Router,
-    keys: Arc<ApiKeys>,
+    keys: Arc<RwLock<ApiKeys>>,
 }
 
 /// What handlers know.
@@ -43,8 +43,18 @@ impl Api {
             }));
         Self {
             router,
-            keys: Arc::new(keys),
+            keys: Arc::new(RwLock::new(keys)),
         }
+    }
+
+    /// Takes other API keys from now on.
+    pub fn replace_keys(&self, keys: ApiKeys) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.admit(headers)
     }
 
     /// Answers one request. Whatever is wrong with it, the answer is a response.
@@ -61,7 +71,7 @@ impl Api {
         }
         path::make_canonical(request.uri_mut());
         // Before validation, and before 404 and 405, as the original: without a key nothing is learned about routes.
-        if path::needs_key(request.uri().path()) && !self.keys.admit(request.headers()) {
+        if path::needs_key(request.uri().path()) && !self.admits(request.headers()) {
             body::discard(request).await;
             return Problem::new(
                 Kind::Unauthorized,

@@ -20,14 +20,14 @@ mod throttle;
 use std::sync::Arc;
 
 use drawspan_bridge::fleet::FleetConfig;
-use drawspan_client::dps::DpsClient;
-use drawspan_client::{Credentials, KeyPair, Keys, StatusBoard};
-use drawspan_hub::HostName;
-use drawspan_net::{Clock, Connector, Route, Transport, TrustError, client_config};
+use drawspan_client::dps::{DpsClient, DpsConfig};
+use drawspan_client::{Credentials, StatusBoard};
+use drawspan_hub::{HostName, InvalidId};
+use drawspan_net::{Clock, Connector, Route, TrustError, client_config};
 use drawspan_store::{HubCache, StoreError};
 use tokio::sync::mpsc;
 
-use crate::config::serve::Config;
+use crate::config::{self, Config};
 use crate::limits;
 use registrations::Registrations;
 use shell::{Parts, Profile, Shell};
@@ -43,6 +43,9 @@ pub enum StartError {
     /// The hub cache cannot be read.
     #[error("the hub cache cannot be read: {0}")]
     Cache(#[from] StoreError),
+    /// A host name is none.
+    #[error(transparent)]
+    Host(#[from] InvalidId),
 }
 
 /// Starts the devices' side. Must be called within a runtime. `credentials` may be given other keys later; `store` is
@@ -56,7 +59,7 @@ pub fn start(
     store: Option<HubCache>,
 ) -> Result<Bridge, StartError> {
     let clock = Clock::start();
-    let connector = Connector::new(client_config(config.authorities.clone())?, routes(config));
+    let connector = connector(config)?;
     let known = store.as_ref().map_or(Ok(Vec::new()), HubCache::load_all)?;
     let board = Arc::new(StatusBoard::default());
     let registered = Arc::default();
@@ -65,11 +68,12 @@ pub fn start(
     let dps = dps(config, &credentials, &connector);
     let (profile, dps_host) = profile(config);
     let shell = Shell::new(Parts {
-        fleet: fleet(config, dps_host),
+        fleet: fleet(config, dps_host)?,
         profile: profile.clone(),
         connector,
-        transport: Transport::Amqps,
-        hub_size: None,
+        transport: config.transport,
+        token_life_s: u32::try_from(config.token_life.as_secs()).unwrap_or(limits::TOKEN_LIFE_S),
+        hub_size: config.hub_size,
         clock,
         board: Arc::clone(&board),
         directory: Arc::clone(&directory),
@@ -95,41 +99,62 @@ pub fn start(
     })
 }
 
+fn connector(config: &Config) -> Result<Connector, TrustError> {
+    let connector = Connector::new(client_config(config.authorities.clone())?, routes(config));
+    Ok(match &config.proxy {
+        Some(proxy) => connector.with_proxy(proxy.clone()),
+        None => connector,
+    })
+}
+
+/// How a device's hub is found, and a host to speak of as DPS.
 fn profile(config: &Config) -> (Profile, Option<HostName>) {
-    (Profile::Hub(config.hub.host.clone()), None)
+    match &config.profile {
+        config::Profile::Dps { endpoint, .. } => (Profile::Dps, Some(endpoint.clone())),
+        config::Profile::Hub { host, .. } => (Profile::Hub(host.clone()), None),
+        config::Profile::Devices(_) => (Profile::Listed, None),
+    }
 }
 
 fn dps(
-    _config: &Config,
-    _credentials: &Arc<Credentials>,
-    _connector: &Connector,
+    config: &Config,
+    credentials: &Arc<Credentials>,
+    connector: &Connector,
 ) -> Option<DpsClient> {
-    None
+    let config::Profile::Dps {
+        endpoint, id_scope, ..
+    } = &config.profile
+    else {
+        return None;
+    };
+    Some(DpsClient::new(DpsConfig {
+        endpoint: endpoint.clone(),
+        id_scope: id_scope.clone(),
+        connector: connector.clone(),
+        credentials: Arc::clone(credentials),
+    }))
 }
 
-fn fleet(config: &Config, dps: Option<HostName>) -> FleetConfig {
-    FleetConfig {
+fn fleet(config: &Config, dps: Option<HostName>) -> Result<FleetConfig, StartError> {
+    let dps = match dps {
+        Some(host) => host,
+        // Never asked where there is no DPS.
+        None => HostName::parse(drawspan_client::dps::GLOBAL_ENDPOINT)?,
+    };
+    Ok(FleetConfig {
         hub_pace: config.connect_pace,
-        dps_pace: config.connect_pace,
-        dps: dps.unwrap_or_else(|| config.hub.host.clone()),
+        dps_pace: config.dps_pace,
+        dps,
         max_devices: limits::MAX_DEVICES,
         max_hubs: limits::MAX_HUBS,
         seed: seed(),
-    }
+    })
 }
 
 /// Chance for waits. Nothing secret hangs on it: the standard library's seeded hasher is random enough.
 fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(())
-}
-
-/// The keys that the configuration names.
-pub fn keys(config: &Config) -> Keys {
-    Keys::Policy {
-        name: config.hub.policy.clone(),
-        keys: KeyPair::single(config.hub.key.clone()),
-    }
 }
 
 fn routes(config: &Config) -> Vec<Route> {

@@ -180,12 +180,12 @@ impl Shell {
     /// Devices that leave soon get short tokens, so that their slots are free soon.
     fn token_life_s(&mut self, permanent: bool) -> u32 {
         if permanent {
-            return limits::TOKEN_LIFE_S;
+            return self.parts.token_life_s;
         }
         let least = Duration::from_secs(limits::TEMPORARY_TOKEN_LIFE_MIN_S.into());
         let most = Duration::from_secs(limits::TEMPORARY_TOKEN_LIFE_MAX_S.into());
         let life = self.chance.draw().between(least, most).as_secs();
-        u32::try_from(life).unwrap_or(limits::TOKEN_LIFE_S)
+        u32::try_from(life).unwrap_or(limits::TEMPORARY_TOKEN_LIFE_MAX_S)
     }
 
     fn news_of(&self, service: ServiceId, news: News) {

@@ -35,6 +35,8 @@ pub(super) struct Parts {
     pub(super) credentials: Arc<Credentials>,
     pub(super) connector: Connector,
     pub(super) transport: Transport,
+    /// Of devices that stay connected.
+    pub(super) token_life_s: u32,
     /// Of every hub, if it is known.
     pub(super) hub_size: Option<HubSize>,
     pub(super) clock: Clock,

@@ -1,0 +1,289 @@
+//! From what was given to what can be used.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use drawspan_bridge::governor::Pace;
+use drawspan_hub::limits::{HubSize, Rate, Sku};
+use drawspan_net::{Proxy, Transport};
+use rustls_pki_types::CertificateDer;
+
+use super::arguments::ServeArgs;
+use super::authorities;
+use super::connect::{ConnectTo, parse_address};
+use super::effective::{Effective, effective};
+use super::layers::{Environment, Value, Values, collect};
+use super::mistakes::Mistakes;
+use super::profile::{self, Profile};
+use super::settings::Setting;
+use crate::http::auth::ApiKeys;
+use crate::limits::{
+    DPS_RATE, MAX_API_KEY_BYTES, MAX_CONNECT_RATE, MAX_DPS_RATE, MAX_REQUEST_TIMEOUT_S,
+    MAX_TOKEN_LIFE_S, MIN_TOKEN_LIFE_S, REQUEST_TIMEOUT_S, TOKEN_LIFE_S,
+};
+
+const LISTEN: &str = "0.0.0.0:5001";
+
+/// A configuration that can be used. `Debug` shows no secret.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen for HTTP.
+    pub listen: SocketAddr,
+    /// Keys that open the API; never empty when it was read by [`load`].
+    pub api_keys: ApiKeys,
+    /// How devices get their identity.
+    pub profile: Profile,
+    /// Directory of what is remembered; `None` to remember nothing.
+    pub state: Option<PathBuf>,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// Edition and units of each hub, if told.
+    pub hub_size: Option<HubSize>,
+    /// Pace at which devices are connected to each hub.
+    pub connect_pace: Pace,
+    /// Pace of registrations at DPS.
+    pub dps_pace: Pace,
+    /// How hubs are spoken to.
+    pub transport: Transport,
+    /// Proxy on the way to hubs and DPS.
+    pub proxy: Option<Proxy>,
+    /// Authorities to trust; empty means the system's.
+    pub authorities: Vec<CertificateDer<'static>>,
+    /// Names to be reached elsewhere, first match wins.
+    pub connect: Vec<ConnectTo>,
+    /// Life of tokens for the hub.
+    pub token_life: Duration,
+    /// Every setting as it counts, for people.
+    pub effective: Vec<Effective>,
+}
+
+/// What came of reading all sources.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Every setting as it counts, mistaken ones included.
+    pub effective: Vec<Effective>,
+    /// What may be wrong, each one line.
+    pub notes: Vec<String>,
+    /// The configuration, or all mistakes.
+    pub config: Result<Config, Mistakes>,
+}
+
+/// Reads flags, variables and the file, and checks everything. Blocks, for files.
+#[must_use]
+pub fn load(args: &ServeArgs, environment: &Environment) -> Loaded {
+    let mut mistakes = Mistakes::default();
+    let values = collect(args, environment, &mut mistakes);
+    let effective = effective(&values);
+    let config = check(&values, effective.clone(), &mut mistakes);
+    let config = match (config, mistakes.lines()) {
+        (Some(config), []) => Ok(config),
+        _ => Err(mistakes),
+    };
+    Loaded {
+        effective,
+        notes: values.notes,
+        config,
+    }
+}
+
+impl Config {
+    /// What must be told; everything else as if nothing were given.
+    #[must_use]
+    pub fn new(listen: SocketAddr, api_keys: ApiKeys, profile: Profile) -> Self {
+        Self {
+            listen,
+            api_keys,
+            profile,
+            state: None,
+            request_timeout: Duration::from_secs(REQUEST_TIMEOUT_S),
+            hub_size: None,
+            connect_pace: Pace::Learned,
+            dps_pace: Pace::Limited(Rate::per_minute(DPS_RATE)),
+            transport: Transport::Amqps,
+            proxy: None,
+            authorities: Vec::new(),
+            connect: Vec::new(),
+            token_life: Duration::from_secs(TOKEN_LIFE_S.into()),
+            effective: Vec::new(),
+        }
+    }
+}
+
+fn check(values: &Values, effective: Vec<Effective>, mistakes: &mut Mistakes) -> Option<Config> {
+    let mut checker = Checker { values, mistakes };
+    let listen = checker.parse(Setting::Listen, parse_address);
+    let api_keys = checker.api_keys();
+    let timeout_s = checker.number(Setting::RequestTimeout, 1, MAX_REQUEST_TIMEOUT_S);
+    let profile = profile::check(values, checker.mistakes);
+    let state = checker.state();
+    let hub_size = checker.parse(Setting::HubSize, hub_size);
+    let connect_rate = checker.number(Setting::ConnectRate, 0, MAX_CONNECT_RATE);
+    let dps_rate = checker.number(Setting::DpsRate, 0, MAX_DPS_RATE);
+    let transport = checker.parse(Setting::Transport, transport);
+    let proxy = checker.parse(Setting::Proxy, proxy);
+    let authorities = checker.authorities();
+    let connect = checker.connect();
+    let token_life_s = checker.number(Setting::TokenLife, MIN_TOKEN_LIFE_S, MAX_TOKEN_LIFE_S);
+
+    let listen = listen.or_else(|| parse_address(LISTEN).ok())?;
+    let mut config = Config::new(listen, api_keys, profile?);
+    config.state = state;
+    config.hub_size = hub_size;
+    config.authorities = authorities;
+    config.connect = connect;
+    config.proxy = proxy.flatten();
+    config.effective = effective;
+    config.connect_pace = match (connect_rate, hub_size) {
+        (Some(0), _) => Pace::Unlimited,
+        (Some(rate), _) => Pace::Limited(Rate::per_second(rate)),
+        (None, Some(size)) => Pace::of(size),
+        (None, None) => config.connect_pace,
+    };
+    match dps_rate {
+        Some(0) => config.dps_pace = Pace::Unlimited,
+        Some(rate) => config.dps_pace = Pace::Limited(Rate::per_minute(rate)),
+        None => {}
+    }
+    if let Some(seconds) = timeout_s {
+        config.request_timeout = Duration::from_secs(seconds);
+    }
+    if let Some(seconds) = token_life_s {
+        config.token_life = Duration::from_secs(seconds);
+    }
+    if let Some(transport) = transport {
+        config.transport = transport;
+    }
+    Some(config)
+}
+
+struct Checker<'a> {
+    values: &'a Values,
+    mistakes: &'a mut Mistakes,
+}
+
+impl Checker<'_> {
+    fn parse<T, E: fmt::Display>(
+        &mut self,
+        setting: Setting,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let value = self.values.get(setting)?;
+        self.mistakes
+            .keep(&value.source, parse(value.text().trim()))
+    }
+
+    fn number<T>(&mut self, setting: Setting, least: T, most: T) -> Option<T>
+    where
+        T: std::str::FromStr + PartialOrd + fmt::Display + Copy,
+    {
+        self.parse(setting, |text| {
+            let number = text.parse::<T>().ok();
+            number
+                .filter(|value| (least..=most).contains(value))
+                .ok_or_else(|| format!("`{text}` is not a whole number from {least} to {most}"))
+        })
+    }
+
+    fn api_keys(&mut self) -> ApiKeys {
+        let Some(value) = self.values.get(Setting::ApiKey) else {
+            self.mistakes.add(
+                "--api-key",
+                "missing; without a key anybody could send for every device (`drawspan dev` needs none)",
+            );
+            return ApiKeys::default();
+        };
+        if value.values.is_empty() {
+            self.mistakes.add(&value.source, "names no key");
+        }
+        for key in &value.values {
+            check_api_key(self.mistakes, &value.source, &key.0);
+        }
+        ApiKeys::new(value.values.iter().map(|key| key.0.as_str()))
+    }
+
+    fn state(&mut self) -> Option<PathBuf> {
+        let value = self.values.get(Setting::State)?;
+        let path = self.values.path(value);
+        if value.text().is_empty() {
+            self.mistakes.add(&value.source, "empty");
+        } else if path.exists() && !path.is_dir() {
+            let path = path.display();
+            self.mistakes
+                .add(&value.source, format_args!("{path} is not a directory"));
+        }
+        Some(path)
+    }
+
+    fn authorities(&mut self) -> Vec<CertificateDer<'static>> {
+        let Some(value) = self.values.get(Setting::Ca) else {
+            return Vec::new();
+        };
+        let read = authorities::read(&self.values.path(value));
+        self.mistakes.keep(&value.source, read).unwrap_or_default()
+    }
+
+    fn connect(&mut self) -> Vec<ConnectTo> {
+        let Some(Value { values, source }) = self.values.get(Setting::Connect) else {
+            return Vec::new();
+        };
+        let parsed = values
+            .iter()
+            .filter_map(|text| self.mistakes.keep(source, ConnectTo::parse(&text.0)));
+        parsed.collect()
+    }
+}
+
+/// Adds what keeps a text from being an API key.
+pub fn check_api_key(mistakes: &mut Mistakes, source: impl fmt::Display, key: &str) {
+    if key.is_empty() {
+        mistakes.add(source, "empty");
+    } else if key.len() > MAX_API_KEY_BYTES {
+        mistakes.add(source, format!("over {MAX_API_KEY_BYTES} bytes"));
+    } else if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        mistakes.add(
+            source,
+            "only visible ASCII characters without spaces can be sent in a header",
+        );
+    }
+}
+
+fn hub_size(text: &str) -> Result<HubSize, String> {
+    let invalid = || {
+        format!(
+            "`{text}` is not an edition with its units, like S1 or S1x2 (F1, B1, S1, B2, S2, B3, S3)"
+        )
+    };
+    let upper = text.to_ascii_uppercase();
+    let (sku, units) = match upper.split_once('X') {
+        Some((sku, units)) => (sku, units.trim().parse().map_err(|_| invalid())?),
+        None => (upper.as_str(), 1),
+    };
+    let sku = match sku.trim() {
+        "F1" => Sku::F1,
+        "B1" => Sku::B1,
+        "S1" => Sku::S1,
+        "B2" => Sku::B2,
+        "S2" => Sku::S2,
+        "B3" => Sku::B3,
+        "S3" => Sku::S3,
+        _ => return Err(invalid()),
+    };
+    HubSize::new(sku, units).map_err(|error| error.to_string())
+}
+
+fn transport(text: &str) -> Result<Transport, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "amqps" => Ok(Transport::Amqps),
+        "websocket" => Ok(Transport::WebSocket),
+        _ => Err(format!("`{text}` is neither amqps nor websocket")),
+    }
+}
+
+fn proxy(text: &str) -> Result<Option<Proxy>, drawspan_net::InvalidProxy> {
+    match text {
+        "none" => Ok(None),
+        url => Proxy::parse(url).map(Some),
+    }
+}

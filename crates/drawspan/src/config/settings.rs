@@ -1,0 +1,236 @@
+//! The settings: the one table from which flags, variables, keys of the file, their help and the reference follow.
+
+/// Every variable begins with it.
+pub(super) const VARIABLE_PREFIX: &str = "DRAWSPAN_";
+
+/// A setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// Where to listen.
+    Listen,
+    /// Keys of callers.
+    ApiKey,
+    /// Directory of what is remembered.
+    State,
+    /// How long a request may take.
+    RequestTimeout,
+    /// DPS instance.
+    IdScope,
+    /// Enrollment group, first key.
+    GroupKey,
+    /// Enrollment group, second key.
+    GroupKeySecondary,
+    /// DPS host.
+    DpsEndpoint,
+    /// Hub policy, first key.
+    HubConnectionString,
+    /// Hub policy, second key.
+    HubConnectionStringSecondary,
+    /// Devices with keys of their own.
+    DevicesFile,
+    /// Edition and units.
+    HubSize,
+    /// Pace of connecting.
+    ConnectRate,
+    /// Pace of registering.
+    DpsRate,
+    /// AMQP over TLS or over WebSocket.
+    Transport,
+    /// HTTP proxy.
+    Proxy,
+    /// Authorities to trust.
+    Ca,
+    /// Names to be reached elsewhere.
+    Connect,
+    /// Life of tokens.
+    TokenLife,
+}
+
+/// How a setting is given and shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One value, shown.
+    Plain,
+    /// One value, not shown; it may also be read from a file (`*_file`).
+    Secret,
+    /// Several values, shown; in a variable with commas between them.
+    List,
+    /// Several values, not shown; in a file one per line.
+    SecretList,
+}
+
+/// What belongs together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// The server.
+    Server,
+    /// Profile: devices find their hub by DPS.
+    Dps,
+    /// Profile: a hub and its policy.
+    Hub,
+    /// Profile: listed devices.
+    Devices,
+    /// How fast.
+    Pace,
+    /// How the hub is reached.
+    Network,
+}
+
+/// All about a setting but its value.
+#[derive(Debug)]
+pub struct Spec {
+    /// Which.
+    pub setting: Setting,
+    /// Its key in the file; the variable is the same in upper case after `DRAWSPAN_`.
+    pub key: &'static str,
+    /// The flag, without dashes.
+    pub flag: &'static str,
+    /// The flag of the file that holds it, for secrets.
+    pub file_flag: &'static str,
+    /// What its value looks like.
+    pub value: &'static str,
+    /// What counts when it is not given; empty if nothing does.
+    pub default: &'static str,
+    /// One sentence.
+    pub help: &'static str,
+    /// How it is given.
+    pub kind: Kind,
+    /// Where it belongs.
+    pub group: Group,
+    /// Whether SIGHUP changes it.
+    pub reload: bool,
+}
+
+macro_rules! settings {
+    ($($group:ident { $($setting:ident $key:literal $flag:literal $kind:ident $value:literal $default:literal $reload:literal $help:literal)+ })+) => {
+        &[$($(Spec {
+            setting: Setting::$setting,
+            key: $key,
+            flag: $flag,
+            file_flag: concat!($flag, "-file"),
+            value: $value,
+            default: $default,
+            help: $help,
+            kind: Kind::$kind,
+            group: Group::$group,
+            reload: $reload,
+        },)+)+]
+    };
+}
+
+/// All settings, in the order in which they are told. Setting · key · flag · kind · value · default · by SIGHUP · help.
+#[rustfmt::skip] // one setting per line, and its help
+pub static SETTINGS: &[Spec] = settings! {
+    Server {
+        Listen "listen" "listen" Plain "ADDR:PORT" "0.0.0.0:5001" false
+            "Where to listen for HTTP"
+        ApiKey "api_key" "api-key" SecretList "KEY" "" true
+            "Key that callers send in the header x-api-key; several may be given"
+        State "state" "state" Plain "DIR" "" false
+            "Directory for what survives a restart: the hub of each device; without it DPS is asked again"
+        RequestTimeout "request_timeout" "request-timeout" Plain "SECONDS" "30" false
+            "How long a request may take, connecting included; 1 to 300"
+    }
+    Dps {
+        IdScope "id_scope" "id-scope" Plain "SCOPE" "" false
+            "Id scope of the DPS instance"
+        GroupKey "group_key" "group-key" Secret "BASE64" "" true
+            "Key of the DPS enrollment group, from which device keys are derived"
+        GroupKeySecondary "group_key_secondary" "group-key-secondary" Secret "BASE64" "" true
+            "Second key of the enrollment group, used when the first is refused"
+        DpsEndpoint "dps_endpoint" "dps-endpoint" Plain "HOST" "global.azure-devices-provisioning.net" false
+            "Host of DPS; other clouds have their own"
+    }
+    Hub {
+        HubConnectionString "hub_connection_string" "hub-connection-string" Secret "CS" "" true
+            "Connection string of a hub policy with DeviceConnect: all devices are on this hub"
+        HubConnectionStringSecondary "hub_connection_string_secondary" "hub-connection-string-secondary" Secret "CS" "" true
+            "The same with the policy's second key, used when the first is refused"
+    }
+    Devices {
+        DevicesFile "devices_file" "devices-file" Plain "FILE" "" true
+            "File of device connection strings, one per line; a second line of a device is its second key"
+    }
+    Pace {
+        HubSize "hub_size" "hub-size" Plain "SKU[xUNITS]" "" false
+            "Edition and units of each hub, like S1x2: how fast it may be asked; unset, that is learned"
+        ConnectRate "connect_rate" "connect-rate" Plain "N" "" false
+            "Devices connected to a hub per second at most, whatever its size; 0 is no limit"
+        DpsRate "dps_rate" "dps-rate" Plain "N" "1000" false
+            "Registrations at DPS per minute at most; 0 is no limit"
+    }
+    Network {
+        Transport "transport" "transport" Plain "amqps|websocket" "amqps" false
+            "AMQP over TLS (port 5671), or over WebSocket (port 443; half as many devices per connection)"
+        Proxy "proxy" "proxy" Plain "URL" "" false
+            "HTTP proxy on the way to hubs and DPS, http://[USER:PASSWORD@]HOST:PORT; unset, HTTPS_PROXY counts; `none` is none"
+        Ca "ca" "ca" Plain "FILE" "" false
+            "PEM file of the authorities to trust instead of the system's"
+        Connect "connect" "connect" List "NAME[:PORT]=ADDR:PORT" "" false
+            "Reach a hub or DPS name elsewhere; TLS still checks the name"
+        TokenLife "token_life" "token-life" Plain "SECONDS" "3600" false
+            "Life of the tokens that are signed for the hub; 900 to 86400"
+    }
+};
+
+impl Spec {
+    /// The spec of a setting.
+    pub(super) fn of(setting: Setting) -> Option<&'static Self> {
+        SETTINGS.iter().find(|spec| spec.setting == setting)
+    }
+
+    /// Its environment variable.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("{VARIABLE_PREFIX}{}", self.key.to_ascii_uppercase())
+    }
+
+    /// The key under which the file that holds a secret is named.
+    #[must_use]
+    pub fn file_key(&self) -> String {
+        format!("{}_file", self.key)
+    }
+
+    /// Whether its value is not to be shown.
+    #[must_use]
+    pub const fn is_secret(&self) -> bool {
+        matches!(self.kind, Kind::Secret | Kind::SecretList)
+    }
+
+    /// Whether it takes several values.
+    #[must_use]
+    pub const fn is_list(&self) -> bool {
+        matches!(self.kind, Kind::List | Kind::SecretList)
+    }
+}
+
+impl Group {
+    /// Its heading.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Server => "Server",
+            Self::Dps => "Profile: DPS enrollment group",
+            Self::Hub => "Profile: one hub by its policy",
+            Self::Devices => "Profile: listed devices",
+            Self::Pace => "Pace",
+            Self::Network => "Network",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_agree_and_are_unique() {
+        for spec in SETTINGS {
+            assert_eq!(spec.key.replace('_', "-"), spec.flag);
+            assert_eq!(spec.file_flag, format!("{}-file", spec.flag));
+            let same = SETTINGS.iter().filter(|other| other.key == spec.key);
+            assert_eq!(same.count(), 1, "{}", spec.key);
+            assert!(std::ptr::eq(Spec::of(spec.setting).unwrap(), spec));
+        }
+    }
+}

@@ -1,0 +1,90 @@
+use drawspan_client::Keys;
+
+use super::*;
+
+fn reload(start: &ServeArgs, new: &ServeArgs) -> Reload {
+    let start = config(start);
+    start.reload(&start, &config(new))
+}
+
+#[test]
+fn nothing_changes_when_nothing_changed() {
+    let reload = reload(&good(), &good());
+    assert!(reload.changed.is_empty() && reload.needs_restart.is_empty());
+    assert!(reload.keys.is_some());
+}
+
+#[test]
+fn keys_change_under_way() {
+    let new = ServeArgs::default()
+        .with("api-key", "other")
+        .with("api-key", "key")
+        .with("id-scope", "0ne000")
+        .with("group-key", OTHER_KEY);
+    let reload = reload(&dps(), &new);
+    assert_eq!(reload.changed, ["api_key", "group_key"]);
+    assert!(reload.needs_restart.is_empty());
+    assert_eq!(format!("{:?}", reload.api_keys), "ApiKeys(2)");
+    let Some(Keys::Group(pair)) = reload.keys else {
+        panic!("{reload:?}")
+    };
+    assert_eq!(pair.primary.to_base64(), OTHER_KEY);
+}
+
+#[test]
+fn what_needs_a_restart_is_named_and_keys_of_another_hub_are_not_taken() {
+    let new = ServeArgs::default()
+        .with("api-key", "key")
+        .with("hub-connection-string", &hub("other.example", OTHER_KEY))
+        .with("request-timeout", "31");
+    let reload = reload(&good(), &new);
+    assert!(reload.changed.is_empty(), "{reload:?}");
+    assert_eq!(
+        reload.needs_restart,
+        ["listen", "request_timeout", "hub_connection_string"]
+    );
+    assert!(reload.keys.is_none());
+}
+
+#[test]
+fn another_profile_needs_a_restart() {
+    for (from, to) in [(good(), dps()), (dps(), good())] {
+        let reload = reload(&from, &to);
+        assert!(reload.keys.is_none(), "{reload:?}");
+    }
+    let reload = reload(&dps(), &dps().with("dps-endpoint", "other.example"));
+    assert!(reload.keys.is_none());
+    assert_eq!(reload.needs_restart, ["dps_endpoint"]);
+}
+
+#[test]
+fn changes_are_told_once_and_restarts_until_they_happen() {
+    let start = config(&dps());
+    let new = config(&dps().with("api-key", "second").with("token-life", "900"));
+    let first = start.reload(&start, &new);
+    assert_eq!(first.changed, ["api_key"]);
+    assert_eq!(first.needs_restart, ["token_life"]);
+    let second = start.reload(&new, &new);
+    assert!(second.changed.is_empty());
+    assert_eq!(second.needs_restart, ["token_life"]);
+}
+
+#[test]
+fn a_list_of_devices_is_compared_by_what_it_holds() {
+    let (folder, args) = file("devices_file = 'devices.txt'\napi_key = 'k'");
+    let line = |id: &str| format!("HostName=h.example;DeviceId={id};SharedAccessKey={KEY}\n");
+    write(folder.path(), "devices.txt", &line("a"));
+    let start = config(&args);
+    write(
+        folder.path(),
+        "devices.txt",
+        &format!("{}{}", line("a"), line("b")),
+    );
+    let new = config(&args);
+    let reload = start.reload(&start, &new);
+    assert_eq!(reload.changed, ["devices_file"]);
+    let Some(Keys::Explicit(devices)) = reload.keys else {
+        panic!("{reload:?}")
+    };
+    assert_eq!(devices.len(), 2);
+}
