@@ -169,11 +169,6 @@ impl Credentials {
         }
     }
 
-    /// Whether a policy has a second key to try when the first one is refused.
-    pub(crate) fn has_second_policy_key(&self) -> bool {
-        matches!(&*self.read(), Keys::Policy { keys, .. } if keys.secondary.is_some())
-    }
-
     /// A token for one device at its hub; `None` when there is no key for it.
     #[must_use]
     pub fn device_token(

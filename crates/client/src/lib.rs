@@ -1,7 +1,8 @@
 //! Device client for Azure IoT Hub: many device identities over few multiplexed AMQP connections.
 //!
 //! * [`HubConnection`]: one AMQP connection in one task. Devices are opened on it, each with a session of its own; it
-//!   tells what happens to them through a [`StatusBoard`]. It never retries: whoever opened a device decides.
+//!   tells what happens to them through a [`StatusBoard`], and what they receive through an [`Inbox`]. It never retries:
+//!   whoever opened a device decides.
 //! * [`Credentials`]: who signs, with keys that can be exchanged under way.
 //! * [`dps`]: which hub a device belongs to.
 //! * [`Ledger`]: which connection takes which device. Pure.
@@ -11,12 +12,19 @@ mod board;
 mod connection;
 pub mod credentials;
 pub mod dps;
+mod inbox;
+mod incoming;
 mod ledger;
 pub mod limits;
 pub mod message;
 pub mod peer_clock;
 
 pub use board::{Owner, Status, StatusBoard};
-pub use connection::{ConnectionConfig, DeviceSession, HubConnection, Open, Send, SendFailure};
+pub use connection::{
+    C2dOutcome, ConnectionConfig, DeviceSession, HubConnection, MethodAnswer, Open, Outcome, Send,
+    SendFailure, TwinAnswer, TwinOperation, TwinRequest, Wants,
+};
 pub use credentials::{Credentials, KeyPair, Keys, ListedDevice, WhichKey};
+pub use inbox::Inbox;
+pub use incoming::{C2dDelivery, C2dMessage, Incoming, MethodRequestId};
 pub use ledger::{ConnectionKey, Ledger, LedgerConfig, Left};

@@ -12,8 +12,9 @@ pub const SLOT_MARGIN: Duration = Duration::from_secs(300);
 pub const SENDS_PER_CONNECTION: usize = 8_192;
 /// Messages of one device that wait for the hub's credit.
 pub const SENDS_PER_DEVICE: usize = 256;
-/// Commands to open and close devices that wait for a connection's task: each device may have one of both.
-pub const CONTROL_PER_CONNECTION: usize = 2 * DEVICES_PER_CONNECTION;
+/// Commands to open and close devices, and of what they want, that wait for a connection's task: each device may have one
+/// of each, and one to spare.
+pub const CONTROL_PER_CONNECTION: usize = 4 * DEVICES_PER_CONNECTION;
 /// Life of a token that we sign, unless something else is asked for.
 pub const TOKEN_LIFE_S: u64 = 3_600;
 /// Shortest life of a device's token; what is asked for below that becomes this.
@@ -30,6 +31,22 @@ pub const LOOK_INTERVAL_MS: u64 = 250;
 pub const CBS_TIMEOUT_MS: u64 = 30_000;
 /// The hub must take a device's link within this time.
 pub const ATTACH_TIMEOUT_MS: u64 = 30_000;
+/// Twin requests of one device that wait for the hub.
+pub const TWIN_REQUESTS_PER_DEVICE: usize = 16;
+/// Answers and notifications that the hub may send at once over a device's twin link; the .NET client gives the same.
+pub const TWIN_CREDIT: u32 = 50;
+/// Twin links that nothing uses any more are kept for so long.
+pub const TWIN_IDLE_MS: u64 = 60_000;
+/// Direct methods of one device that wait for their answer.
+pub const METHODS_PER_DEVICE: u32 = 16;
+/// An answer to a direct method is taken for so long: the hub waits for 300 s at most.
+pub const METHOD_LIFE_MS: u64 = 305_000;
+/// The hub must confirm the outcome of a cloud-to-device message within this time.
+pub const SETTLE_TIMEOUT_MS: u64 = 30_000;
+/// Entries of an [`Inbox`](crate::Inbox) from which on nothing more is asked for.
+pub const INBOX_ENTRIES: usize = 4_096;
+/// Bytes of an [`Inbox`](crate::Inbox) from which on nothing more is asked for.
+pub const INBOX_BYTES: usize = 16 * 1_024 * 1_024;
 /// How often the deadlines of waiting things are looked at.
 pub const SWEEP_INTERVAL_MS: u64 = 250;
 /// Silence that we announce as too long; the official .NET client announces the same.

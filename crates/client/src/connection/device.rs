@@ -8,6 +8,7 @@ use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_hub::DeviceId;
 
 use super::Send;
+use super::links::Links;
 use super::sends::Reply;
 use crate::board::Owner;
 use crate::credentials::WhichKey;
@@ -30,6 +31,8 @@ pub(super) struct Device {
         reason = "24 bytes less for all the devices that wait for nothing"
     )]
     pub(super) waiting: Option<Box<VecDeque<(Send, Reply)>>>,
+    /// What it has beside telemetry.
+    pub(super) links: Option<Box<Links>>,
     pub(super) next_tag: u32,
     pub(super) token: TokenPlan,
 }
@@ -104,11 +107,10 @@ pub(super) fn renewal_after(life: Duration, seed: u64) -> Duration {
     // Fibonacci hashing: neighbours come out far apart.
     let chance = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48;
     let jitter = limits::TOKEN_RENEWAL_JITTER_PERCENT * 1_000 * chance / (1 << 16);
-    let per_mille_of_percent = limits::TOKEN_RENEWAL_PERCENT * 1_000 - jitter;
+    let share = limits::TOKEN_RENEWAL_PERCENT * 1_000 - jitter;
     let ms = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
-    Duration::from_millis(
-        ms / 100_000 * per_mille_of_percent + ms % 100_000 * per_mille_of_percent / 100_000,
-    )
+    // Divided first, so that no life is too long.
+    Duration::from_millis(ms / 100_000 * share + ms % 100_000 * share / 100_000)
 }
 
 impl Device {

@@ -10,6 +10,7 @@ use drawspan_net::Handler;
 
 use super::cbs::{CBS_CONTEXT, Cbs};
 use super::device::Device;
+use super::links::{Arrived, Ids, METHOD_CONTEXT};
 use super::sends::Sends;
 use super::tokens::PolicyToken;
 use super::{Command, ConnectionConfig, Open};
@@ -37,6 +38,7 @@ pub(super) struct DeviceHandler {
     pub(super) sweep_at: Option<Duration>,
     /// When to look at every device for what is due, at the latest.
     look_at: Option<Duration>,
+    pub(super) ids: Ids,
     failure: Option<Failure>,
 }
 
@@ -56,6 +58,7 @@ impl DeviceHandler {
             sends: Sends::default(),
             sweep_at: None,
             look_at: None,
+            ids: Ids::default(),
             failure: None,
         }
     }
@@ -81,8 +84,10 @@ impl DeviceHandler {
         }
     }
 
-    /// Something is due then for some device.
-    pub(super) fn look_by(&mut self, at: Option<Duration>) {
+    /// Something is due then for some device. Looking at all of them again is not hurried.
+    pub(super) fn look_by(&mut self, at: Option<Duration>, now: Duration) {
+        let soonest = now + Duration::from_millis(limits::LOOK_INTERVAL_MS);
+        let at = at.map(|at| at.max(soonest));
         self.look_at = [self.look_at, at].into_iter().flatten().min();
     }
 
@@ -90,8 +95,8 @@ impl DeviceHandler {
     fn look(&mut self, connection: &mut Connection, now: Duration) {
         self.look_at = None;
         let next = self.renew_devices(connection, now);
-        let soonest = now + Duration::from_millis(limits::LOOK_INTERVAL_MS);
-        self.look_by(next.map(|next| next.max(soonest)));
+        self.look_by(next, now);
+        self.look_at_links(connection, now);
     }
 }
 
@@ -101,12 +106,12 @@ impl Handler for DeviceHandler {
     fn on_event(&mut self, connection: &mut Connection, event: Event, now: Duration) {
         match event {
             Event::Opened(_) => self.start_cbs(connection, now),
-            Event::Attached { link, .. } => match &mut self.cbs {
+            Event::Attached { link, attach } => match &mut self.cbs {
                 Some(cbs) if cbs.owns(link) => {
                     cbs.on_attached(link);
                     self.look_at_cbs(connection, now);
                 }
-                _ => self.on_device_attached(connection, link, now),
+                _ => self.on_device_attached(connection, link, &attach, now),
             },
             Event::Credit { link, drain, .. } => {
                 self.on_credit(connection, link, now);
@@ -118,6 +123,7 @@ impl Handler for DeviceHandler {
             Event::Delivery {
                 link,
                 delivery,
+                tag,
                 settled,
                 payload,
                 ..
@@ -126,10 +132,35 @@ impl Handler for DeviceHandler {
                     let answer = cbs.on_answer(connection, delivery, settled, &payload);
                     self.on_cbs_answer(connection, answer, now);
                 }
-                _ => {}
+                _ => self.on_link(connection, link, now, |links, at| {
+                    links.on_message(
+                        at,
+                        &Arrived {
+                            link,
+                            delivery,
+                            tag,
+                            settled,
+                            payload: &payload,
+                        },
+                    )
+                }),
             },
+            Event::DeliveryTooLarge { link, delivery, .. } => {
+                self.on_link(connection, link, now, |links, at| {
+                    links.on_too_large(at, link, delivery);
+                    Ok(())
+                });
+            }
+            Event::SettledBySender {
+                link,
+                delivery,
+                state,
+            } => self.on_link(connection, link, now, |links, at| {
+                links.on_settled(at, link, delivery, state);
+                Ok(())
+            }),
             Event::Outcome {
-                context: CBS_CONTEXT,
+                context: CBS_CONTEXT | METHOD_CONTEXT,
                 ..
             } => {}
             Event::Outcome { context, state, .. } => self.on_outcome(context, state),
@@ -142,7 +173,7 @@ impl Handler for DeviceHandler {
                 if self.is_cbs(session) {
                     self.give_up(connection, failure_of(error.as_ref()), now);
                 } else {
-                    self.on_device_detached(connection, session, link, error.as_ref());
+                    self.on_device_detached(connection, session, link, error.as_ref(), now);
                 }
             }
             Event::SessionEnded { session, error } => {
@@ -159,11 +190,7 @@ impl Handler for DeviceHandler {
                 );
                 let _ = connection.refuse(link, error);
             }
-            Event::SaslInit { .. }
-            | Event::SessionBegan { .. }
-            | Event::DeliveryTooLarge { .. }
-            | Event::SettledBySender { .. }
-            | Event::Closed(_) => {}
+            Event::SaslInit { .. } | Event::SessionBegan { .. } | Event::Closed(_) => {}
         }
     }
 
@@ -173,6 +200,20 @@ impl Handler for DeviceHandler {
             Command::Open(open) => self.queued.push(open),
             Command::Close { owner, session } => self.close(connection, owner, session),
             Command::Send(send, reply) => self.send(connection, send, reply, now),
+            Command::Want {
+                owner,
+                session,
+                wants,
+            } => self.want(connection, owner, session.0, wants, now),
+            Command::Twin(request, reply) => self.twin(connection, request, reply, now),
+            Command::Answer(answer, _permit) => {
+                let session = answer.session.0;
+                self.with_links(connection, session, now, |links, at| {
+                    links.answer_method(at, answer);
+                    Ok(())
+                });
+            }
+            Command::Settle(outcome, reply) => self.settle_c2d(connection, outcome, reply, now),
         }
     }
 
@@ -223,6 +264,10 @@ impl DeviceHandler {
             .is_some_and(|device| device.is_telemetry(link))
         {
             self.on_telemetry_credit(connection, session, link, now);
+        } else {
+            self.with_links(connection, session, now, |links, at| {
+                links.on_credit(at, link)
+            });
         }
     }
 }

@@ -3,7 +3,10 @@
 mod cbs;
 mod device;
 mod handler;
+mod links;
 mod opening;
+mod receiving;
+mod requests;
 mod sending;
 mod sends;
 mod task;
@@ -11,20 +14,26 @@ mod task;
 mod tests;
 mod tokens;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use bytes::Bytes;
-use drawspan_amqp::engine::SessionId;
-use drawspan_hub::{DeviceId, Failure, HostName};
+use drawspan_hub::HostName;
 use drawspan_net::{Clock, Connector, Transport};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::board::{Owner, StatusBoard};
-use crate::credentials::{Credentials, WhichKey};
+use crate::credentials::Credentials;
+use crate::inbox::Inbox;
 use crate::ledger::ConnectionKey;
 use crate::limits;
+use links::TwinReply;
+use sends::Reply;
+
+pub use requests::{
+    C2dOutcome, DeviceSession, MethodAnswer, Open, Outcome, Send, SendFailure, TwinAnswer,
+    TwinOperation, TwinRequest, Wants,
+};
 
 /// What all connections of a pool share.
 #[derive(Debug)]
@@ -43,55 +52,8 @@ pub struct ConnectionConfig {
     pub clock: Clock,
     /// Where news go.
     pub board: Arc<StatusBoard>,
-}
-
-/// A device to open.
-#[derive(Debug, Clone)]
-pub struct Open {
-    /// Whose it is.
-    pub owner: Owner,
-    /// Its id at the hub.
-    pub device: DeviceId,
-    /// Which of its own keys signs. Of no meaning with a policy, nor is what follows.
-    pub key: WhichKey,
-    /// Life of its tokens, in seconds; at least [`limits::TOKEN_LIFE_MIN_S`]. They are renewed in place until the device is
-    /// closed.
-    pub token_life_s: u32,
-}
-
-/// An open device on a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeviceSession(SessionId);
-
-/// One message to send.
-#[derive(Debug)]
-pub struct Send {
-    /// The device.
-    pub session: DeviceSession,
-    /// The encoded message.
-    pub message: Bytes,
-    /// Time of the connection's clock at which an answer is due, whatever it is.
-    pub deadline: Duration,
-}
-
-/// Why a message was not accepted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SendFailure {
-    /// The device is not open there any more; nothing was sent.
-    #[error("the device is not open on this connection")]
-    Stale,
-    /// Too much is on its way already; nothing was sent.
-    #[error("too many messages wait for the hub")]
-    Full,
-    /// The deadline came before the hub gave credit; nothing was sent.
-    #[error("the hub gave no credit in time")]
-    NotSent,
-    /// Sent, but no answer came: the hub may have it or not.
-    #[error("the hub did not tell whether it accepted the message")]
-    Unsettled,
-    /// The hub refused it.
-    #[error("the hub refused the message: {0}")]
-    Refused(Failure),
+    /// Where goes what devices receive.
+    pub inbox: Arc<Inbox>,
 }
 
 /// Handle of a connection. The connection closes when all handles are gone.
@@ -107,19 +69,23 @@ enum Command {
         owner: Owner,
         session: Option<DeviceSession>,
     },
-    Send(Send, oneshot::Sender<Result<(), SendFailure>>),
+    Send(Send, Reply),
+    Want {
+        owner: Owner,
+        session: DeviceSession,
+        wants: Wants,
+    },
+    Twin(TwinRequest, TwinReply),
+    Answer(MethodAnswer, Permit<Arc<AtomicUsize>>),
+    Settle(C2dOutcome, Reply),
 }
 
 impl HubConnection {
     /// Starts connecting. Must be called within a runtime. Everything that follows is told to the board.
     pub fn start(config: Arc<ConnectionConfig>, key: ConnectionKey) -> Self {
-        let (commands, receiver) =
-            mpsc::channel(limits::SENDS_PER_CONNECTION + limits::CONTROL_PER_CONNECTION);
-        tokio::spawn(task::run(config, key, receiver));
-        Self {
-            commands,
-            sends: Arc::default(),
-        }
+        let (connection, commands) = Self::new();
+        tokio::spawn(task::run(config, key, commands));
+        connection
     }
 
     /// As [`start`](Self::start), on a stream that stands already.
@@ -127,14 +93,21 @@ impl HubConnection {
     fn on_stream(
         config: Arc<ConnectionConfig>,
         key: ConnectionKey,
-        stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + std::marker::Send + 'static,
+        stream: tokio::io::DuplexStream,
     ) -> Self {
-        let (commands, receiver) = mpsc::channel(limits::CONTROL_PER_CONNECTION);
-        tokio::spawn(task::run_on(config, key, stream, receiver));
-        Self {
+        let (connection, commands) = Self::new();
+        tokio::spawn(task::run_on(config, key, stream, commands));
+        connection
+    }
+
+    fn new() -> (Self, mpsc::Receiver<Command>) {
+        let (commands, receiver) =
+            mpsc::channel(limits::SENDS_PER_CONNECTION + limits::CONTROL_PER_CONNECTION);
+        let connection = Self {
             commands,
             sends: Arc::default(),
-        }
+        };
+        (connection, receiver)
     }
 
     /// Opens a device. False when the connection is over: that was told to the board, or will be.
@@ -143,20 +116,72 @@ impl HubConnection {
     }
 
     /// Closes a device; without a session, one that is still being opened. [`Status::Closed`](crate::Status::Closed) always
-    /// follows. False as for [`open`](Self::open).
+    /// follows. A cloud-to-device message whose outcome was not told goes back to the hub. False as for
+    /// [`open`](Self::open).
     pub fn close(&self, owner: Owner, session: Option<DeviceSession>) -> bool {
         self.commands
             .try_send(Command::Close { owner, session })
             .is_ok()
     }
 
+    /// Changes what an open device receives, in place. Should the hub not take a link that this needs,
+    /// [`Status::Lost`](crate::Status::Lost) follows. False as for [`open`](Self::open).
+    pub fn want(&self, owner: Owner, session: DeviceSession, wants: Wants) -> bool {
+        let command = Command::Want {
+            owner,
+            session,
+            wants,
+        };
+        self.commands.try_send(command).is_ok()
+    }
+
     /// Sends a message and waits for the hub's answer, at most until its deadline.
+    ///
+    /// # Errors
+    /// [`SendFailure`] says whether the hub may have the message.
     pub async fn send(&self, send: Send) -> Result<(), SendFailure> {
-        let Some(_permit) = SendPermit::take(&self.sends) else {
+        self.ask(|reply| Command::Send(send, reply)).await
+    }
+
+    /// Asks a device's twin something and waits for the hub's answer, at most until its deadline. Several may be under way
+    /// at once.
+    ///
+    /// # Errors
+    /// [`SendFailure`] says whether the hub may have done it.
+    pub async fn twin(&self, request: TwinRequest) -> Result<TwinAnswer, SendFailure> {
+        self.ask(|reply| Command::Twin(request, reply)).await
+    }
+
+    /// Answers a direct method. Where the hub has stopped waiting, or the device is gone, nothing happens. False when there
+    /// is no connection any more, or it has too much to do.
+    pub fn answer_method(&self, answer: MethodAnswer) -> bool {
+        let Some(permit) = Permit::take(Arc::clone(&self.sends)) else {
+            return false;
+        };
+        self.commands
+            .try_send(Command::Answer(answer, permit))
+            .is_ok()
+    }
+
+    /// Tells the hub what became of a cloud-to-device message, and waits until it has confirmed that, for
+    /// [`SETTLE_TIMEOUT_MS`](limits::SETTLE_TIMEOUT_MS) at most. The next message may come then.
+    ///
+    /// # Errors
+    /// [`SendFailure::Stale`] when the message is the device's no more; [`SendFailure::Refused`] when the hub did not take
+    /// the outcome, for instance because its lock had ended. The hub delivers the message again in both cases.
+    pub async fn settle_c2d(&self, outcome: C2dOutcome) -> Result<(), SendFailure> {
+        self.ask(|reply| Command::Settle(outcome, reply)).await
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, SendFailure>>) -> Command,
+    ) -> Result<T, SendFailure> {
+        let Some(_permit) = Permit::take(&*self.sends) else {
             return Err(SendFailure::Full);
         };
         let (reply, answer) = oneshot::channel();
-        if self.commands.try_send(Command::Send(send, reply)).is_err() {
+        if self.commands.try_send(command(reply)).is_err() {
             return Err(SendFailure::Stale);
         }
         // The task is gone only with its connection, and then nobody knows what the hub made of it.
@@ -165,17 +190,17 @@ impl HubConnection {
 }
 
 /// Keeps sends below their bound, so that control commands always find room.
-struct SendPermit<'a>(&'a AtomicUsize);
+struct Permit<C: Deref<Target = AtomicUsize>>(C);
 
-impl<'a> SendPermit<'a> {
-    fn take(count: &'a AtomicUsize) -> Option<Self> {
+impl<C: Deref<Target = AtomicUsize>> Permit<C> {
+    fn take(count: C) -> Option<Self> {
         let permit = Self(count);
-        let before = count.fetch_add(1, Ordering::Relaxed);
+        let before = permit.0.fetch_add(1, Ordering::Relaxed);
         (before < limits::SENDS_PER_CONNECTION).then_some(permit)
     }
 }
 
-impl Drop for SendPermit<'_> {
+impl<C: Deref<Target = AtomicUsize>> Drop for Permit<C> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

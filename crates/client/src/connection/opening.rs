@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use drawspan_amqp::engine::{Connection, LinkId, LinkOptions, SessionId};
-use drawspan_amqp::performative::{Error, condition};
+use drawspan_amqp::performative::{Attach, Error, condition};
 use drawspan_hub::{Failure, FailureKind, address};
 
 use super::cbs::Subject;
 use super::device::{Device, Phase, Progress, TokenPlan, named};
 use super::handler::{DeviceHandler, failure_of};
+use super::links::Links;
 use super::tokens::opening_until_ms;
-use super::{DeviceSession, Open, SendFailure};
+use super::{DeviceSession, Open, SendFailure, Wants};
 use crate::board::{Owner, Status};
 
 impl DeviceHandler {
@@ -36,6 +37,7 @@ impl DeviceHandler {
                 link: Progress::Unasked,
             },
             waiting: None,
+            links: (open.wants != Wants::default()).then(|| Box::new(Links::new(open.wants))),
             next_tag: 0,
             token: TokenPlan::new(open.key, open.token_life_s),
         };
@@ -116,6 +118,7 @@ impl DeviceHandler {
         &mut self,
         connection: &mut Connection,
         link: LinkId,
+        attach: &Attach,
         now: Duration,
     ) {
         let Some(session) = connection.session_of(link) else {
@@ -125,6 +128,9 @@ impl DeviceHandler {
             return;
         };
         if !device.is_telemetry(link) {
+            self.with_links(connection, session, now, |links, at| {
+                links.on_attached(at, link, attach)
+            });
             return;
         }
         if let Phase::Opening {
@@ -143,10 +149,10 @@ impl DeviceHandler {
     /// Token and link are there.
     pub(super) fn on_opened(
         &mut self,
-        _connection: &mut Connection,
+        connection: &mut Connection,
         session: SessionId,
         telemetry: LinkId,
-        _now: Duration,
+        now: Duration,
     ) {
         let Some(device) = self.device_on(session) else {
             return;
@@ -157,6 +163,7 @@ impl DeviceHandler {
         self.config
             .board
             .post(Status::Opened(owner, DeviceSession(session)));
+        self.with_links(connection, session, now, Links::reconcile);
     }
 
     /// The hub detached a link of a device.
@@ -166,11 +173,15 @@ impl DeviceHandler {
         session: SessionId,
         link: LinkId,
         error: Option<&Error>,
+        now: Duration,
     ) {
         let Some(device) = self.device_on(session) else {
             return;
         };
         if !device.is_telemetry(link) {
+            self.with_links(connection, session, now, |links, at| {
+                links.on_detached(at, link, error)
+            });
             return;
         }
         let refused = error.is_some_and(|error| error.condition == condition::UNAUTHORIZED_ACCESS);
@@ -246,6 +257,9 @@ impl DeviceHandler {
     fn abandon(&mut self, session: SessionId) {
         let channel = session.channel();
         if let Some(device) = self.device_on(session) {
+            if let Some(links) = device.links.take() {
+                links.abandon();
+            }
             let waiting = device.waiting.take().unwrap_or_default();
             self.waiting -= waiting.len();
             for (_, reply) in *waiting {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::SendFailure;
+use super::requests::SendFailure;
 
 pub(super) type Reply = oneshot::Sender<Result<(), SendFailure>>;
 

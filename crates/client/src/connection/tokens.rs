@@ -144,7 +144,7 @@ impl DeviceHandler {
         let policy = &mut self.policy;
         let other = failure.kind == FailureKind::Unauthorized
             && !policy.other_refused
-            && self.config.credentials.has_second_policy_key();
+            && self.config.credentials.has_secondary();
         if other {
             policy.other_refused = true;
             policy.key = match policy.key {
@@ -188,7 +188,7 @@ impl DeviceHandler {
             }
             _ => None,
         };
-        self.look_by(renew_at);
+        self.look_by(renew_at, now);
         match link {
             Some(Progress::Attached(link)) => self.on_opened(connection, session, link, now),
             Some(Progress::TooEarly) => {

@@ -11,7 +11,7 @@ use drawspan_amqp::performative::{DeliveryState, DeliveryTag, Role};
 use drawspan_amqp::value::{Map, Value};
 use drawspan_client::{
     ConnectionConfig, ConnectionKey, Credentials, HubConnection, KeyPair, Keys, Open, Owner, Send,
-    Status, StatusBoard, WhichKey, message,
+    Status, StatusBoard, Wants, WhichKey, message,
 };
 use drawspan_hub::{DeviceId, HostName, SymmetricKey, Telemetry};
 use drawspan_net::{Clock, Connector, Handler, Route, Transport, client_config, drive};
@@ -78,6 +78,7 @@ async fn send_one(host: HostName, connector: Connector, device: DeviceId, teleme
         transport: Transport::Amqps,
         clock,
         board: Arc::clone(&board),
+        inbox: Arc::default(),
     };
     let connection = HubConnection::start(Arc::new(config), ConnectionKey(0));
     assert!(connection.open(Open {
@@ -85,6 +86,7 @@ async fn send_one(host: HostName, connector: Connector, device: DeviceId, teleme
         device,
         key: WhichKey::Primary,
         token_life_s: 3_600,
+        wants: Wants::default(),
     }));
     let session = loop {
         let news = board.take().await;

@@ -1,19 +1,24 @@
 //! A connection at a scripted hub, on virtual time.
 
+mod c2d;
 mod hub;
+mod methods;
 mod tokens;
+mod twin;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawspan_hub::{DeviceId, HostName, SymmetricKey};
+use drawspan_hub::{DeviceId, Failure, HostName, SymmetricKey};
 use drawspan_net::{Clock, Connector, Transport, client_config};
 use hub::{Hub, Seen};
 use tokio::io::duplex;
 
-use super::{ConnectionConfig, DeviceSession, HubConnection, Open};
+use super::{ConnectionConfig, DeviceSession, HubConnection, Open, Wants};
 use crate::board::{Owner, Status, StatusBoard};
 use crate::credentials::{Credentials, KeyPair, Keys, WhichKey};
+use crate::inbox::Inbox;
+use crate::incoming::Incoming;
 use crate::ledger::ConnectionKey;
 
 /// Longer, in virtual time, than anything that is waited for.
@@ -26,6 +31,7 @@ struct Bench {
     connection: HubConnection,
     hub: Hub,
     board: Arc<StatusBoard>,
+    inbox: Arc<Inbox>,
     news: Vec<Status>,
     clock: Clock,
 }
@@ -63,6 +69,7 @@ fn open(index: u32) -> Open {
         device: device(index),
         key: WhichKey::Primary,
         token_life_s: LIFE_S,
+        wants: Wants::default(),
     }
 }
 
@@ -78,6 +85,7 @@ impl Bench {
     fn new(keys: Keys) -> Self {
         let clock = Clock::start();
         let board = Arc::new(StatusBoard::default());
+        let inbox = Arc::new(Inbox::default());
         let certificate = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap();
         let trusted = client_config(vec![certificate.cert.der().clone()]).unwrap();
         let config = ConnectionConfig {
@@ -88,6 +96,7 @@ impl Bench {
             transport: Transport::Amqps,
             clock,
             board: Arc::clone(&board),
+            inbox: Arc::clone(&inbox),
         };
         let (ours, theirs) = duplex(64 * 1_024);
         let hub = Hub::start(theirs, clock);
@@ -96,6 +105,7 @@ impl Bench {
             connection,
             hub,
             board,
+            inbox,
             news: Vec::new(),
             clock,
         }
@@ -127,6 +137,39 @@ impl Bench {
         };
         assert_eq!(of, owner(index));
         session
+    }
+
+    /// Connects device 1 and opens it.
+    async fn open_one(wants: Wants) -> (Self, DeviceSession) {
+        let mut bench = Self::new(group());
+        bench.ready().await;
+        assert!(bench.connection.open(Open { wants, ..open(1) }));
+        let session = bench.opened(1).await;
+        (bench, session)
+    }
+
+    /// Whatever devices received since.
+    async fn incoming(&self) -> Vec<Incoming> {
+        let taken = tokio::time::timeout(PATIENCE, self.inbox.take()).await;
+        taken
+            .unwrap_or_else(|_| panic!("nothing: {:#?}", self.hub.with(|state| state.seen.clone())))
+    }
+
+    /// The failure with which device 1 was lost.
+    async fn lost(&mut self) -> Failure {
+        match self.news().await {
+            Status::Lost(of, failure) => {
+                assert_eq!(of, owner(1));
+                failure
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Shows that the connection is well: it takes another device.
+    async fn stays_open(&mut self, index: u32) {
+        assert!(self.connection.open(open(index)));
+        self.opened(index).await;
     }
 
     /// Lets virtual time pass, and everything happen that falls into it.

@@ -1,11 +1,12 @@
 //! What the fleet wants done.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_bridge::device::How;
 use drawspan_bridge::fleet::{Action, Attempt, News, ServiceId};
 use drawspan_client::peer_clock::{self, Skew};
-use drawspan_client::{ConnectionConfig, Open, Owner};
+use drawspan_client::{ConnectionConfig, Open, Owner, Wants};
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
 use drawspan_net::Connector;
 
@@ -89,6 +90,7 @@ impl Shell {
             device: identity,
             key,
             token_life_s,
+            wants: Wants::default(),
         };
         if !placed.connection.open(open) {
             let text = "the connection is over, or has too much to do";
@@ -173,6 +175,7 @@ impl Shell {
             transport: parts.transport,
             clock: parts.clock,
             board: parts.board.clone(),
+            inbox: Arc::default(),
         };
         self.pools.insert(hub, Pool::new(config, parts.hub_size));
     }

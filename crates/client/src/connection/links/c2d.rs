@@ -1,0 +1,265 @@
+//! Cloud-to-device messages: one at a time, the next one after the outcome of the one before.
+
+use std::time::Duration;
+
+use drawspan_amqp::engine::{Credit, DeliveryId, LinkId, LinkOptions};
+use drawspan_amqp::message::Message;
+use drawspan_amqp::performative::{Attach, DeliveryState, ReceiverSettleMode};
+use drawspan_hub::address::{Address, DeviceFunction};
+use drawspan_hub::{Failure, FailureKind};
+use tokio::sync::oneshot;
+
+use super::{Arrived, At, no_room, not_attached, parse};
+use crate::connection::SendFailure;
+use crate::connection::device::named;
+use crate::connection::handler::failure_of;
+use crate::connection::requests::{C2dOutcome, Outcome};
+use crate::incoming::{C2dDelivery, Incoming};
+use crate::limits;
+
+type Reply = oneshot::Sender<Result<(), SendFailure>>;
+
+#[derive(Debug)]
+pub(super) struct C2d {
+    link: LinkId,
+    /// Until when the hub must have taken the link; none once it has.
+    attaching_until: Option<Duration>,
+    /// The hub confirms outcomes, as it does for the .NET client: only so is it known whether its lock still held.
+    confirms: bool,
+    turn: Turn,
+}
+
+/// Whose turn it is.
+#[derive(Debug)]
+enum Turn {
+    /// Nobody's: there was no room for a message when one could have been asked for.
+    Withheld { look_at: Duration },
+    /// The hub's: it may send one.
+    Hub,
+    /// The receiver's: the outcome of this one is due. Nothing is owed to the hub when it was settled when it came.
+    Receiver { delivery: DeliveryId, settled: bool },
+    /// The hub's: it was told the outcome, and is to confirm it.
+    Confirming {
+        delivery: DeliveryId,
+        outcome: DeliveryState,
+        reply: Reply,
+        until: Duration,
+    },
+}
+
+impl C2d {
+    pub(super) fn attach(at: &mut At<'_>) -> Result<Self, Failure> {
+        let turn = turn(at);
+        let credit = match turn {
+            Turn::Hub => 1,
+            _ => 0,
+        };
+        let address = Address::device(at.device, DeviceFunction::DeviceBound).to_string();
+        let options =
+            LinkOptions::receiver("drawspan-devicebound", address, Credit::Manual(credit));
+        let options = LinkOptions {
+            rcv_settle_mode: ReceiverSettleMode::Second,
+            ..named(options)
+        };
+        let link = at.connection.attach(at.session, options);
+        Ok(Self {
+            link: link.map_err(no_room)?,
+            attaching_until: Some(at.now + Duration::from_millis(limits::ATTACH_TIMEOUT_MS)),
+            confirms: true,
+            turn,
+        })
+    }
+
+    /// A message that is not settled goes back to the hub, which delivers it again when its lock has ended.
+    pub(super) fn detach(&mut self, at: &mut At<'_>) {
+        let _ = at.connection.detach(self.link, true, None);
+        if let Turn::Confirming { reply, .. } = std::mem::replace(&mut self.turn, Turn::Hub) {
+            let _ = reply.send(Err(SendFailure::Unsettled));
+        }
+    }
+
+    pub(super) fn abandon(self) {
+        if let Turn::Confirming { reply, .. } = self.turn {
+            let _ = reply.send(Err(SendFailure::Unsettled));
+        }
+    }
+
+    pub(super) fn owns(&self, link: LinkId) -> bool {
+        self.link == link
+    }
+
+    pub(super) fn on_attached(&mut self, link: LinkId, attach: &Attach) {
+        if self.link == link {
+            self.attaching_until = None;
+            self.confirms = attach.rcv_settle_mode == ReceiverSettleMode::Second;
+        }
+    }
+
+    pub(super) fn on_message(&mut self, at: &mut At<'_>, arrived: &Arrived<'_>) {
+        let Ok(message) = Message::decode(arrived.payload) else {
+            // Nobody could make anything of it.
+            let state = DeliveryState::Rejected(None);
+            let _ = at.connection.settle(self.link, arrived.delivery, state);
+            return self.next(at);
+        };
+        self.turn = Turn::Receiver {
+            delivery: arrived.delivery,
+            settled: arrived.settled,
+        };
+        at.inbox.put(Incoming::C2d {
+            owner: at.owner,
+            session: at.device_session(),
+            delivery: C2dDelivery {
+                link: self.link,
+                delivery: arrived.delivery,
+            },
+            message: Box::new(parse::c2d(&message, &arrived.tag)),
+        });
+    }
+
+    /// Tells the hub what became of the message.
+    pub(super) fn settle(&mut self, at: &mut At<'_>, outcome: &C2dOutcome, reply: Reply) {
+        let settled = match self.turn {
+            Turn::Receiver { delivery, settled }
+                if delivery == outcome.delivery.delivery && self.link == outcome.delivery.link =>
+            {
+                settled
+            }
+            _ => {
+                let _ = reply.send(Err(SendFailure::Stale));
+                return;
+            }
+        };
+        let delivery = outcome.delivery.delivery;
+        let state = state_of(outcome.outcome);
+        if self.confirms && !settled {
+            let told = at.connection.propose(self.link, delivery, state.clone());
+            if told.is_ok() {
+                self.turn = Turn::Confirming {
+                    delivery,
+                    outcome: state,
+                    reply,
+                    until: at.now + Duration::from_millis(limits::SETTLE_TIMEOUT_MS),
+                };
+                return;
+            }
+        }
+        let told = settled || at.connection.settle(self.link, delivery, state).is_ok();
+        let _ = reply.send(if told {
+            Ok(())
+        } else {
+            Err(SendFailure::Stale)
+        });
+        self.next(at);
+    }
+
+    /// The hub settled a message: confirmed its outcome, or took it back.
+    pub(super) fn on_settled(
+        &mut self,
+        at: &mut At<'_>,
+        of: DeliveryId,
+        state: Option<DeliveryState>,
+    ) {
+        match std::mem::replace(&mut self.turn, Turn::Hub) {
+            Turn::Confirming {
+                delivery,
+                outcome,
+                reply,
+                ..
+            } if delivery == of => {
+                let _ = reply.send(confirmed(&outcome, state));
+                self.next(at);
+            }
+            Turn::Receiver { delivery, .. } if delivery == of => self.next(at),
+            other => self.turn = other,
+        }
+    }
+
+    /// Lets the hub send the next one, if there is room for it.
+    pub(super) fn next(&mut self, at: &mut At<'_>) {
+        self.turn = turn(at);
+        if matches!(self.turn, Turn::Hub) {
+            // An error means that the link is gone, of which an event tells.
+            let _ = at.connection.grant(self.link, 1);
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let turn = match self.turn {
+            Turn::Withheld { look_at } => Some(look_at),
+            Turn::Confirming { until, .. } => Some(until),
+            Turn::Hub | Turn::Receiver { .. } => None,
+        };
+        [self.attaching_until, turn].into_iter().flatten().min()
+    }
+
+    pub(super) fn look(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+        if self.attaching_until.is_some_and(|until| until <= at.now) {
+            return Err(not_attached());
+        }
+        match self.turn {
+            // Before the hub took the link there is nothing to give credit to.
+            Turn::Withheld { look_at } if look_at <= at.now && self.attaching_until.is_none() => {
+                self.next(at);
+            }
+            Turn::Confirming { until, .. } if until <= at.now => self.give_up_confirming(at),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn give_up_confirming(&mut self, at: &mut At<'_>) {
+        if let Turn::Confirming {
+            delivery,
+            outcome,
+            reply,
+            ..
+        } = std::mem::replace(&mut self.turn, Turn::Hub)
+        {
+            let _ = reply.send(Err(SendFailure::Unsettled));
+            let _ = at.connection.settle(self.link, delivery, outcome);
+            self.next(at);
+        }
+    }
+}
+
+/// Whose turn it is when there is no message under way.
+fn turn(at: &At<'_>) -> Turn {
+    if at.inbox.has_room() {
+        return Turn::Hub;
+    }
+    Turn::Withheld {
+        look_at: at.now + Duration::from_millis(limits::LOOK_INTERVAL_MS),
+    }
+}
+
+/// The words of the official clients.
+fn state_of(outcome: Outcome) -> DeliveryState {
+    match outcome {
+        Outcome::Complete => DeliveryState::Accepted,
+        Outcome::Reject => DeliveryState::Rejected(None),
+        Outcome::Abandon => DeliveryState::Released,
+    }
+}
+
+/// What the hub's last word means. Hubs repeat the outcome (an Edge hub always says accepted); one that refuses it says
+/// rejected, and why.
+fn confirmed(outcome: &DeliveryState, state: Option<DeliveryState>) -> Result<(), SendFailure> {
+    match state {
+        Some(DeliveryState::Rejected(Some(error))) => {
+            let mut failure = failure_of(Some(&error));
+            if error.condition.as_str() == "amqp:not-found" {
+                failure.kind = FailureKind::LockLost;
+            }
+            Err(SendFailure::Refused(failure))
+        }
+        Some(DeliveryState::Rejected(None)) if !matches!(outcome, DeliveryState::Rejected(_)) => {
+            let text = "the hub did not take the outcome of the message";
+            Err(SendFailure::Refused(Failure::local(
+                FailureKind::LockLost,
+                text,
+            )))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,179 @@
+//! Direct methods: requests come over one link, answers go over the other.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use drawspan_amqp::engine::{Credit, LinkId, Outgoing};
+use drawspan_amqp::message::{Body, Message, Properties};
+use drawspan_amqp::performative::{DeliveryTag, SenderSettleMode};
+use drawspan_amqp::value::{Map, Value};
+use drawspan_hub::Failure;
+use drawspan_hub::address::DeviceFunction;
+
+use super::pair::{Pair, Purpose};
+use super::{Arrived, At, not_attached, parse};
+use crate::connection::requests::MethodAnswer;
+use crate::incoming::{Incoming, MethodRequestId};
+use crate::limits;
+
+/// Marks the outcome of an answer, which tells nothing: the hub has it or does not want it.
+pub(in crate::connection) const METHOD_CONTEXT: u64 = u64::MAX - 1;
+
+const PURPOSE: Purpose = Purpose {
+    function: DeviceFunction::Methods,
+    sender: "drawspan-methods-sender",
+    receiver: "drawspan-methods-receiver",
+    prefix: "methods",
+    settled: SenderSettleMode::Mixed,
+    credit: Credit::Manual(limits::METHODS_PER_DEVICE),
+};
+
+/// Application property with a method's name; the lower-case `m` is the hub's.
+const NAME: &str = "IoThub-methodname";
+/// Application property with an answer's status.
+const STATUS: &str = "IoThub-status";
+/// What the hub's caller is told when there is no room for the request.
+const TOO_BUSY: i32 = 503;
+/// An answer without payload, as the Node client sends it.
+const NO_PAYLOAD: &[u8] = b"null";
+
+#[derive(Debug)]
+pub(super) struct Methods {
+    pair: Pair,
+    /// Requests that are not answered, oldest first, and when the hub gives each up.
+    pending: VecDeque<(MethodRequestId, Duration)>,
+    /// Answers that wait for credit, oldest first; no more than there were requests.
+    answers: VecDeque<Bytes>,
+    /// Requests that the hub may send now.
+    credit: u32,
+    next_tag: u32,
+}
+
+impl Methods {
+    pub(super) fn attach(at: &mut At<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            pair: Pair::attach(at, &PURPOSE)?,
+            pending: VecDeque::new(),
+            answers: VecDeque::new(),
+            credit: limits::METHODS_PER_DEVICE,
+            next_tag: 0,
+        })
+    }
+
+    pub(super) fn detach(&self, at: &mut At<'_>) {
+        self.pair.detach(at.connection);
+    }
+
+    pub(super) fn owns(&self, link: LinkId) -> bool {
+        self.pair.owns(link)
+    }
+
+    pub(super) fn on_attached(&mut self, link: LinkId) {
+        self.pair.on_attached(link);
+    }
+
+    pub(super) fn on_request(&mut self, at: &mut At<'_>, arrived: &Arrived<'_>) {
+        at.accept(arrived);
+        self.credit = self.credit.saturating_sub(1);
+        if let Some((request, name, payload)) = read(arrived.payload) {
+            let incoming = Incoming::Method {
+                owner: at.owner,
+                session: at.device_session(),
+                request: request.clone(),
+                name,
+                payload,
+            };
+            if at.inbox.offer(incoming).is_ok() {
+                let until = at.now + Duration::from_millis(limits::METHOD_LIFE_MS);
+                self.pending.push_back((request, until));
+            } else {
+                self.answers.push_back(encode(&request, TOO_BUSY, None));
+                self.flush(at);
+            }
+        }
+        self.refresh_credit(at);
+    }
+
+    /// Answers a request, once.
+    pub(super) fn answer(&mut self, at: &mut At<'_>, answer: MethodAnswer) {
+        let asked = |(request, _): &(MethodRequestId, Duration)| *request == answer.request;
+        let Some(index) = self.pending.iter().position(asked) else {
+            return;
+        };
+        self.pending.remove(index);
+        let payload = answer.payload;
+        self.answers
+            .push_back(encode(&answer.request, answer.status, payload));
+        self.flush(at);
+        self.refresh_credit(at);
+    }
+
+    /// Sends the answers for which there is credit.
+    pub(super) fn flush(&mut self, at: &mut At<'_>) {
+        while self.pair.is_up()
+            && at.connection.credit(self.pair.sender) > 0
+            && let Some(payload) = self.answers.pop_front()
+        {
+            let message = Outgoing {
+                tag: DeliveryTag::from_u32(self.next_tag),
+                message_format: 0,
+                settled: false,
+                context: METHOD_CONTEXT,
+                payload: &payload,
+            };
+            self.next_tag = self.next_tag.wrapping_add(1);
+            // One that cannot be sent is missed by the hub's caller, after its time.
+            let _ = at.connection.send(self.pair.sender, &message);
+        }
+    }
+
+    /// Lets the hub send as many as there may be without an answer.
+    fn refresh_credit(&mut self, at: &mut At<'_>) {
+        let taken = u32::try_from(self.pending.len() + self.answers.len()).unwrap_or(u32::MAX);
+        let free = limits::METHODS_PER_DEVICE.saturating_sub(taken);
+        if self.credit <= free / 2 && at.connection.grant(self.pair.receiver, free).is_ok() {
+            self.credit = free;
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let oldest = self.pending.front().map(|(_, until)| *until);
+        [self.pair.deadline(), oldest].into_iter().flatten().min()
+    }
+
+    pub(super) fn look(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+        if self.pair.is_late(at.now) {
+            return Err(not_attached());
+        }
+        let before = self.pending.len();
+        self.pending.retain(|(_, until)| *until > at.now);
+        if self.pending.len() < before {
+            self.refresh_credit(at);
+        }
+        Ok(())
+    }
+}
+
+/// A request, unless it is none that could be answered.
+fn read(payload: &Bytes) -> Option<(MethodRequestId, String, Bytes)> {
+    let message = Message::decode(payload).ok()?;
+    let request = message.properties.as_ref()?.correlation_id.clone()?;
+    let name = message.application_properties.as_ref()?.get(NAME);
+    let name = name.and_then(Value::as_str)?.to_owned();
+    Some((MethodRequestId(request), name, parse::data(&message.body)))
+}
+
+fn encode(request: &MethodRequestId, status: i32, payload: Option<Bytes>) -> Bytes {
+    let payload = payload.unwrap_or(Bytes::from_static(NO_PAYLOAD));
+    let message = Message {
+        properties: Some(Properties {
+            correlation_id: Some(request.0.clone()),
+            ..Properties::default()
+        }),
+        application_properties: Some(Map(vec![(Value::from(STATUS), Value::Int(status))])),
+        body: Body::Data(vec![payload]),
+        ..Message::default()
+    };
+    message.to_bytes()
+}

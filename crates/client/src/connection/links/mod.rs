@@ -1,0 +1,359 @@
+//! What a device has beside telemetry: links that are attached while something wants them.
+//!
+//! A link that is wanted and that the hub refuses, ends or does not answer for costs the device its session: whoever opened
+//! the device decides when to try again. Only twin links that nothing but single requests need come and go quietly.
+
+mod c2d;
+mod methods;
+mod pair;
+mod parse;
+mod twin;
+mod twin_messages;
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use bytes::Bytes;
+use drawspan_amqp::engine::{Connection, DeliveryId, LinkId, SessionId};
+use drawspan_amqp::performative::{Attach, DeliveryState, DeliveryTag, Error};
+use drawspan_hub::{DeviceId, Failure, FailureKind};
+use tokio::sync::oneshot;
+
+use super::handler::failure_of;
+use super::requests::{
+    C2dOutcome, DeviceSession, MethodAnswer, SendFailure, TwinAnswer, TwinOperation, Wants,
+};
+use crate::board::Owner;
+use crate::inbox::Inbox;
+use c2d::C2d;
+use methods::Methods;
+use twin::Twin;
+
+pub(super) use methods::METHOD_CONTEXT;
+
+/// Where the answer to a twin request goes.
+pub(super) type TwinReply = oneshot::Sender<Result<TwinAnswer, SendFailure>>;
+
+/// Links of one device, and what is wanted of them.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    pub(super) wants: Wants,
+    methods: Option<Methods>,
+    c2d: Option<C2d>,
+    twin: Option<Twin>,
+}
+
+/// The device, and what is around it.
+pub(super) struct At<'a> {
+    pub(super) connection: &'a mut Connection,
+    pub(super) inbox: &'a Inbox,
+    pub(super) ids: &'a mut Ids,
+    pub(super) device: &'a DeviceId,
+    pub(super) owner: Owner,
+    pub(super) session: SessionId,
+    pub(super) now: Duration,
+}
+
+/// A message that came over a link.
+pub(super) struct Arrived<'a> {
+    pub(super) link: LinkId,
+    pub(super) delivery: DeliveryId,
+    pub(super) tag: DeliveryTag,
+    pub(super) settled: bool,
+    pub(super) payload: &'a Bytes,
+}
+
+impl At<'_> {
+    fn device_session(&self) -> DeviceSession {
+        DeviceSession(self.session)
+    }
+
+    /// Tells the hub that a message came, where that is all there is to tell.
+    fn accept(&mut self, arrived: &Arrived<'_>) {
+        if !arrived.settled {
+            // An error means that the link is gone, of which an event tells.
+            let _ = self
+                .connection
+                .settle(arrived.link, arrived.delivery, DeliveryState::Accepted);
+        }
+    }
+}
+
+impl Links {
+    pub(super) fn new(wants: Wants) -> Self {
+        Self {
+            wants,
+            ..Self::default()
+        }
+    }
+
+    /// Whether there is nothing to keep.
+    pub(super) fn is_idle(&self) -> bool {
+        self.wants == Wants::default()
+            && self.methods.is_none()
+            && self.c2d.is_none()
+            && self.twin.is_none()
+    }
+
+    /// Attaches what is wanted and missing, detaches what is there and not wanted.
+    pub(super) fn reconcile(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+        match (self.wants.methods, &mut self.methods) {
+            (true, None) => self.methods = Some(Methods::attach(at)?),
+            (false, Some(methods)) => {
+                methods.detach(at);
+                self.methods = None;
+            }
+            _ => {}
+        }
+        match (self.wants.c2d, &mut self.c2d) {
+            (true, None) => self.c2d = Some(C2d::attach(at)?),
+            (false, Some(c2d)) => {
+                c2d.detach(at);
+                self.c2d = None;
+            }
+            _ => {}
+        }
+        match (self.wants.desired, &mut self.twin) {
+            (true, None) => self.twin.insert(Twin::attach(at)?).subscribe(at),
+            (true, Some(twin)) => twin.subscribe(at),
+            (false, Some(twin)) => twin.unsubscribe(at),
+            (false, None) => Ok(()),
+        }
+    }
+
+    /// Asks the twin something; its links are attached for that if need be.
+    pub(super) fn ask_twin(
+        &mut self,
+        at: &mut At<'_>,
+        operation: TwinOperation,
+        deadline: Duration,
+        reply: TwinReply,
+    ) -> Result<(), Failure> {
+        let twin = match &mut self.twin {
+            Some(twin) => twin,
+            None => match Twin::attach(at) {
+                Ok(twin) => self.twin.insert(twin),
+                Err(failure) => {
+                    let _ = reply.send(Err(SendFailure::Refused(failure)));
+                    return Ok(());
+                }
+            },
+        };
+        twin.ask(at, operation, deadline, reply)
+    }
+
+    pub(super) fn answer_method(&mut self, at: &mut At<'_>, answer: MethodAnswer) {
+        if let Some(methods) = &mut self.methods {
+            methods.answer(at, answer);
+        }
+    }
+
+    pub(super) fn settle_c2d(
+        &mut self,
+        at: &mut At<'_>,
+        outcome: &C2dOutcome,
+        reply: oneshot::Sender<Result<(), SendFailure>>,
+    ) {
+        match &mut self.c2d {
+            Some(c2d) => c2d.settle(at, outcome, reply),
+            None => {
+                let _ = reply.send(Err(SendFailure::Stale));
+            }
+        }
+    }
+
+    pub(super) fn on_attached(
+        &mut self,
+        at: &mut At<'_>,
+        link: LinkId,
+        attach: &Attach,
+    ) -> Result<(), Failure> {
+        if let Some(methods) = &mut self.methods {
+            methods.on_attached(link);
+        }
+        if let Some(c2d) = &mut self.c2d {
+            c2d.on_attached(link, attach);
+        }
+        match &mut self.twin {
+            Some(twin) => twin.on_attached(at, link),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn on_credit(&mut self, at: &mut At<'_>, link: LinkId) -> Result<(), Failure> {
+        if let Some(methods) = &mut self.methods
+            && methods.owns(link)
+        {
+            methods.flush(at);
+        }
+        match &mut self.twin {
+            Some(twin) if twin.owns(link) => twin.flush(at),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn on_message(
+        &mut self,
+        at: &mut At<'_>,
+        arrived: &Arrived<'_>,
+    ) -> Result<(), Failure> {
+        if let Some(methods) = &mut self.methods
+            && methods.owns(arrived.link)
+        {
+            methods.on_request(at, arrived);
+        } else if let Some(c2d) = &mut self.c2d
+            && c2d.owns(arrived.link)
+        {
+            c2d.on_message(at, arrived);
+        } else if let Some(twin) = &mut self.twin
+            && twin.owns(arrived.link)
+        {
+            return twin.on_message(at, arrived);
+        }
+        // Otherwise it came over a link that is being detached: what was not settled then goes back to the hub.
+        Ok(())
+    }
+
+    /// A message came that was too large to be kept.
+    pub(super) fn on_too_large(&mut self, at: &mut At<'_>, link: LinkId, delivery: DeliveryId) {
+        let _ = at
+            .connection
+            .settle(link, delivery, DeliveryState::Rejected(None));
+        if let Some(c2d) = &mut self.c2d
+            && c2d.owns(link)
+        {
+            c2d.next(at);
+        }
+    }
+
+    pub(super) fn on_settled(
+        &mut self,
+        at: &mut At<'_>,
+        link: LinkId,
+        delivery: DeliveryId,
+        state: Option<DeliveryState>,
+    ) {
+        if let Some(c2d) = &mut self.c2d
+            && c2d.owns(link)
+        {
+            c2d.on_settled(at, delivery, state);
+        }
+    }
+
+    /// The hub ended a link; one that was detached here is known to nobody any more.
+    pub(super) fn on_detached(
+        &mut self,
+        at: &mut At<'_>,
+        link: LinkId,
+        error: Option<&Error>,
+    ) -> Result<(), Failure> {
+        if let Some(methods) = self.methods.take_if(|methods| methods.owns(link)) {
+            methods.detach(at);
+            return Err(failure_of(error));
+        }
+        if let Some(c2d) = self.c2d.take_if(|c2d| c2d.owns(link)) {
+            c2d.abandon();
+            return Err(failure_of(error));
+        }
+        if let Some(twin) = self.twin.take_if(|twin| twin.owns(link)) {
+            twin.on_refused(at, &failure_of(error));
+            if self.wants.desired {
+                return Err(failure_of(error));
+            }
+        }
+        Ok(())
+    }
+
+    /// When something is due.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let methods = self.methods.as_ref().and_then(Methods::deadline);
+        let c2d = self.c2d.as_ref().and_then(C2d::deadline);
+        let wanted = self.wants.desired;
+        let twin = self.twin.as_ref();
+        let twin = twin.and_then(|twin| twin.deadline(wanted));
+        [methods, c2d, twin].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub(super) fn look(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+        if let Some(methods) = &mut self.methods {
+            methods.look(at)?;
+        }
+        if let Some(c2d) = &mut self.c2d {
+            c2d.look(at)?;
+        }
+        if let Some(twin) = &mut self.twin {
+            twin.look(at)?;
+        }
+        let wanted = self.wants.desired;
+        if let Some(twin) = self.twin.take_if(|twin| !wanted && twin.is_over(at.now)) {
+            twin.detach(at);
+            twin.abandon(&SendFailure::NotSent);
+        }
+        Ok(())
+    }
+
+    /// The device is gone: whoever waits is told. A cloud-to-device message that was not settled goes back to the hub.
+    pub(super) fn abandon(self) {
+        if let Some(c2d) = self.c2d {
+            c2d.abandon();
+        }
+        if let Some(twin) = self.twin {
+            twin.abandon(&SendFailure::Stale);
+        }
+    }
+}
+
+/// Ids that are not to be repeated. Nothing secret hangs on them: the standard library's seeded hasher is random enough.
+#[derive(Debug, Default)]
+pub(super) struct Ids {
+    seed: RandomState,
+    count: u64,
+}
+
+impl Ids {
+    fn next(&mut self) -> u64 {
+        self.count += 1;
+        self.seed.hash_one(self.count)
+    }
+
+    /// As a random uuid is written.
+    fn uuid(&mut self) -> String {
+        let (a, b) = (self.next(), self.next());
+        format!(
+            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            a >> 32,
+            a >> 16 & 0xffff,
+            a & 0xfff,
+            b >> 48 & 0x3fff | 0x8000,
+            b & 0xffff_ffff_ffff,
+        )
+    }
+}
+
+/// The hub did not take a link in time.
+fn not_attached() -> Failure {
+    let text = "the hub did not take a link of the device in time";
+    Failure::local(FailureKind::Timeout, text)
+}
+
+fn no_room(error: drawspan_amqp::engine::CommandError) -> Failure {
+    let text = format!("a link of the device could not be attached: {error}");
+    Failure::local(FailureKind::Protocol, &text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_look_like_uuids_and_differ() {
+        let mut ids = Ids::default();
+        let (one, other) = (ids.uuid(), ids.uuid());
+        assert_ne!(one, other);
+        let lengths: Vec<_> = one.split('-').map(str::len).collect();
+        assert_eq!(lengths, [8, 4, 4, 4, 12]);
+        assert_eq!(one.as_bytes()[14], b'4');
+        assert!(b"89ab".contains(&one.as_bytes()[19]), "{one}");
+    }
+}

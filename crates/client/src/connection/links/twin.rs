@@ -1,0 +1,332 @@
+//! The twin: requests with answers, and notifications of changed desired properties, over one pair of links.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use drawspan_amqp::engine::{Credit, LinkId, Outgoing};
+use drawspan_amqp::message::{Message, MessageId};
+use drawspan_amqp::performative::{DeliveryTag, SenderSettleMode};
+use drawspan_hub::address::DeviceFunction;
+use drawspan_hub::{Failure, FailureKind};
+
+use super::pair::{Pair, Purpose};
+use super::twin_messages::{Operation, answer, answered, request};
+use super::{Arrived, At, TwinReply, not_attached, parse};
+use crate::connection::requests::{SendFailure, TwinOperation};
+use crate::connection::sending::failure_to_send;
+use crate::incoming::Incoming;
+use crate::limits;
+
+const PURPOSE: Purpose = Purpose {
+    function: DeviceFunction::Twin,
+    sender: "drawspan-twin-sender",
+    receiver: "drawspan-twin-receiver",
+    prefix: "twin",
+    settled: SenderSettleMode::Settled,
+    credit: Credit::Auto(limits::TWIN_CREDIT),
+};
+
+#[derive(Debug)]
+pub(super) struct Twin {
+    pair: Pair,
+    /// What correlation ids start with, so that no answer is taken for one to a request over earlier links.
+    id: u64,
+    /// Requests sent so far.
+    count: u32,
+    /// Notifications were asked for.
+    subscribed: bool,
+    /// Requests that wait for the links or for credit, oldest first.
+    waiting: VecDeque<Ask>,
+    /// Requests that wait for their answer.
+    asked: Vec<Asked>,
+    last_use: Duration,
+}
+
+#[derive(Debug)]
+struct Ask {
+    operation: Operation,
+    whose: Whose,
+    deadline: Duration,
+}
+
+#[derive(Debug)]
+struct Asked {
+    number: u32,
+    whose: Whose,
+    deadline: Duration,
+}
+
+/// Who is to hear of an answer.
+#[derive(Debug)]
+enum Whose {
+    Caller(TwinReply),
+    /// The subscription: without it the device does not get what it wants.
+    Ours,
+    Nobody,
+}
+
+impl Whose {
+    fn fail(self, failure: SendFailure) {
+        if let Self::Caller(reply) = self {
+            // Whoever asked may be gone; that changes nothing.
+            let _ = reply.send(Err(failure));
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        matches!(self, Self::Caller(reply) if reply.is_closed())
+    }
+}
+
+impl Twin {
+    pub(super) fn attach(at: &mut At<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            pair: Pair::attach(at, &PURPOSE)?,
+            id: at.ids.next(),
+            count: 0,
+            subscribed: false,
+            waiting: VecDeque::new(),
+            asked: Vec::new(),
+            last_use: at.now,
+        })
+    }
+
+    pub(super) fn detach(&self, at: &mut At<'_>) {
+        self.pair.detach(at.connection);
+    }
+
+    pub(super) fn owns(&self, link: LinkId) -> bool {
+        self.pair.owns(link)
+    }
+
+    pub(super) fn on_attached(&mut self, at: &mut At<'_>, link: LinkId) -> Result<(), Failure> {
+        self.pair.on_attached(link);
+        self.flush(at)
+    }
+
+    /// Asks for notifications, once per pair of links, ahead of everything else.
+    pub(super) fn subscribe(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+        if self.subscribed {
+            return Ok(());
+        }
+        self.subscribed = true;
+        self.waiting.push_front(Ask {
+            operation: Operation::Subscribe,
+            whose: Whose::Ours,
+            deadline: own_deadline(at),
+        });
+        self.flush(at)
+    }
+
+    pub(super) fn unsubscribe(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+        if !self.subscribed {
+            return Ok(());
+        }
+        self.subscribed = false;
+        self.last_use = at.now;
+        let ours = |whose: &Whose| matches!(whose, Whose::Ours);
+        self.waiting.retain(|ask| !ours(&ask.whose));
+        for asked in &mut self.asked {
+            if ours(&asked.whose) {
+                asked.whose = Whose::Nobody;
+            }
+        }
+        self.waiting.push_back(Ask {
+            operation: Operation::Unsubscribe,
+            whose: Whose::Nobody,
+            deadline: own_deadline(at),
+        });
+        self.flush(at)
+    }
+
+    pub(super) fn ask(
+        &mut self,
+        at: &mut At<'_>,
+        operation: TwinOperation,
+        deadline: Duration,
+        reply: TwinReply,
+    ) -> Result<(), Failure> {
+        self.last_use = at.now;
+        if self.waiting.len() + self.asked.len() >= limits::TWIN_REQUESTS_PER_DEVICE {
+            let _ = reply.send(Err(SendFailure::Full));
+            return Ok(());
+        }
+        self.waiting.push_back(Ask {
+            operation: Operation::Of(operation),
+            whose: Whose::Caller(reply),
+            deadline,
+        });
+        self.flush(at)
+    }
+
+    /// Sends the requests for which there is credit.
+    pub(super) fn flush(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+        while self.pair.is_up()
+            && at.connection.credit(self.pair.sender) > 0
+            && let Some(ask) = self.waiting.pop_front()
+        {
+            if !ask.whose.is_gone() {
+                self.send(at, ask)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, at: &mut At<'_>, ask: Ask) -> Result<(), Failure> {
+        let number = self.count;
+        self.count = number.wrapping_add(1);
+        let payload = request(&ask.operation, self.id, number);
+        let message = Outgoing {
+            tag: DeliveryTag::from_u32(number),
+            message_format: 0,
+            // As all official clients do: the answer counts.
+            settled: true,
+            context: 0,
+            payload: &payload,
+        };
+        let Ask {
+            whose, deadline, ..
+        } = ask;
+        match at.connection.send(self.pair.sender, &message) {
+            Ok(()) => self.asked.push(Asked {
+                number,
+                whose,
+                deadline,
+            }),
+            Err(error) if matches!(whose, Whose::Ours) => {
+                let text = format!("notifications could not be asked for: {error}");
+                return Err(Failure::local(FailureKind::ConnectionLost, &text));
+            }
+            Err(error) => whose.fail(failure_to_send(error)),
+        }
+        Ok(())
+    }
+
+    /// An answer, or a notification.
+    pub(super) fn on_message(
+        &mut self,
+        at: &mut At<'_>,
+        arrived: &Arrived<'_>,
+    ) -> Result<(), Failure> {
+        at.accept(arrived);
+        let Ok(message) = Message::decode(arrived.payload) else {
+            // Whoever asked has a deadline.
+            return Ok(());
+        };
+        let properties = message.properties.as_ref();
+        match properties.and_then(|properties| properties.correlation_id.as_ref()) {
+            None => {
+                notify(at, parse::data(&message.body));
+                Ok(())
+            }
+            Some(correlation) => self.on_answer(at, correlation, &message),
+        }
+    }
+
+    fn on_answer(
+        &mut self,
+        at: &mut At<'_>,
+        correlation: &MessageId,
+        message: &Message,
+    ) -> Result<(), Failure> {
+        let number = answered(self.id, correlation);
+        let asked = |asked: &Asked| Some(asked.number) == number;
+        let Some(index) = self.asked.iter().position(asked) else {
+            return Ok(());
+        };
+        self.last_use = at.now;
+        let answer = answer(message);
+        match (self.asked.swap_remove(index).whose, answer) {
+            (Whose::Caller(reply), answer) => {
+                let _ = reply.send(answer.map_err(SendFailure::Refused));
+            }
+            (Whose::Ours, Err(failure)) => return Err(failure),
+            (Whose::Ours, Ok(_)) | (Whose::Nobody, _) => {}
+        }
+        Ok(())
+    }
+
+    /// The hub ended the links, or did not take them: whoever asked is told.
+    pub(super) fn on_refused(self, at: &mut At<'_>, failure: &Failure) {
+        self.detach(at);
+        let unsent = if self.pair.is_up() {
+            SendFailure::NotSent
+        } else {
+            SendFailure::Refused(failure.clone())
+        };
+        self.abandon(&unsent);
+    }
+
+    /// The links are gone, and with them the answers; what was not sent is told so in these words.
+    pub(super) fn abandon(self, unsent: &SendFailure) {
+        for ask in self.waiting {
+            ask.whose.fail(unsent.clone());
+        }
+        for asked in self.asked {
+            asked.whose.fail(SendFailure::Unsettled);
+        }
+    }
+
+    /// When something is due.
+    pub(super) fn deadline(&self, wanted: bool) -> Option<Duration> {
+        let waiting = self.waiting.iter().map(|ask| ask.deadline);
+        let asked = self.asked.iter().map(|asked| asked.deadline);
+        let idle = (!wanted && self.is_unused()).then(|| self.idle_at());
+        let others = [self.pair.deadline(), idle].into_iter().flatten();
+        waiting.chain(asked).chain(others).min()
+    }
+
+    /// Whether links that nothing but requests need are to go: unused for long, or never taken by the hub.
+    pub(super) fn is_over(&self, now: Duration) -> bool {
+        self.pair.is_late(now) || (self.is_unused() && self.idle_at() <= now)
+    }
+
+    fn is_unused(&self) -> bool {
+        self.waiting.is_empty() && self.asked.is_empty()
+    }
+
+    fn idle_at(&self) -> Duration {
+        self.last_use + Duration::from_millis(limits::TWIN_IDLE_MS)
+    }
+
+    /// Gives up what is overdue.
+    pub(super) fn look(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+        if self.pair.is_late(at.now) && self.subscribed {
+            return Err(not_attached());
+        }
+        let mut lost = false;
+        let waiting = std::mem::take(&mut self.waiting).into_iter();
+        let (late, rest): (VecDeque<_>, _) = waiting.partition(|ask| ask.deadline <= at.now);
+        self.waiting = rest;
+        for ask in late {
+            lost |= matches!(ask.whose, Whose::Ours);
+            ask.whose.fail(SendFailure::NotSent);
+        }
+        for asked in self.asked.extract_if(.., |asked| asked.deadline <= at.now) {
+            lost |= matches!(asked.whose, Whose::Ours);
+            asked.whose.fail(SendFailure::Unsettled);
+        }
+        if lost {
+            let text = "the hub did not answer when asked for notifications";
+            return Err(Failure::local(FailureKind::Timeout, text));
+        }
+        Ok(())
+    }
+}
+
+fn own_deadline(at: &At<'_>) -> Duration {
+    at.now + Duration::from_millis(limits::ATTACH_TIMEOUT_MS)
+}
+
+/// Passes a change of desired properties on.
+fn notify(at: &mut At<'_>, body: Bytes) {
+    let incoming = Incoming::Desired {
+        owner: at.owner,
+        session: at.device_session(),
+        body,
+    };
+    if at.inbox.offer(incoming).is_err() {
+        at.inbox.miss_desired(at.owner);
+    }
+}

@@ -1,0 +1,137 @@
+//! What is asked of a connection.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use drawspan_amqp::engine::SessionId;
+use drawspan_hub::{DeviceId, Failure};
+
+use crate::board::Owner;
+use crate::credentials::WhichKey;
+use crate::incoming::{C2dDelivery, MethodRequestId};
+
+/// An open device on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DeviceSession(pub(crate) SessionId);
+
+/// A device to open.
+#[derive(Debug, Clone)]
+pub struct Open {
+    /// Whose it is.
+    pub owner: Owner,
+    /// Its id at the hub.
+    pub device: DeviceId,
+    /// Which of its own keys signs. Of no meaning with a policy, nor is what follows.
+    pub key: WhichKey,
+    /// Life of its tokens, in seconds; at least [`TOKEN_LIFE_MIN_S`](crate::limits::TOKEN_LIFE_MIN_S). They are renewed in
+    /// place until the device is closed.
+    pub token_life_s: u32,
+    /// What it receives.
+    pub wants: Wants,
+}
+
+/// What a device receives, through the [`Inbox`](crate::Inbox).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Wants {
+    /// Direct methods.
+    pub methods: bool,
+    /// Cloud-to-device messages.
+    pub c2d: bool,
+    /// Changes of desired properties.
+    pub desired: bool,
+}
+
+/// One message to send.
+#[derive(Debug)]
+pub struct Send {
+    /// The device.
+    pub session: DeviceSession,
+    /// The encoded message.
+    pub message: Bytes,
+    /// Time of the connection's clock at which an answer is due, whatever it is.
+    pub deadline: Duration,
+}
+
+/// Something to ask of a device's twin.
+#[derive(Debug)]
+pub struct TwinRequest {
+    /// The device.
+    pub session: DeviceSession,
+    /// What to do.
+    pub operation: TwinOperation,
+    /// Time of the connection's clock at which an answer is due, whatever it is.
+    pub deadline: Duration,
+}
+
+/// What can be done with a twin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TwinOperation {
+    /// Read it: the answer's body is a JSON object with `desired` and `reported`.
+    Get,
+    /// Merge this JSON object into the reported properties. The answer has no body, but their new version.
+    Report(Bytes),
+}
+
+/// The hub's answer to a [`TwinRequest`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TwinAnswer {
+    /// Version of the reported properties, where the hub names it.
+    pub version: Option<i64>,
+    /// JSON, or nothing.
+    pub body: Bytes,
+}
+
+/// The answer to a direct method.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MethodAnswer {
+    /// The device that was asked.
+    pub session: DeviceSession,
+    /// What is answered.
+    pub request: MethodRequestId,
+    /// As in HTTP: 200 for success.
+    pub status: i32,
+    /// JSON; `null` when absent.
+    pub payload: Option<Bytes>,
+}
+
+/// What became of a cloud-to-device message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct C2dOutcome {
+    /// The device that got it.
+    pub session: DeviceSession,
+    /// The message.
+    pub delivery: C2dDelivery,
+    /// Its fate.
+    pub outcome: Outcome,
+}
+
+/// What can become of a cloud-to-device message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Taken: the hub forgets it.
+    Complete,
+    /// Not to be taken by anybody: the hub puts it to the dead letters.
+    Reject,
+    /// Not taken: the hub delivers it again, until it has done so too often.
+    Abandon,
+}
+
+/// Why a message was not accepted, or a request not answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendFailure {
+    /// The device is not open there any more; nothing was sent.
+    #[error("the device is not open on this connection")]
+    Stale,
+    /// Too much is on its way already; nothing was sent.
+    #[error("too many messages wait for the hub")]
+    Full,
+    /// The deadline came before the hub was ready to take it; nothing was sent.
+    #[error("the hub was not ready to take it in time")]
+    NotSent,
+    /// Sent, but no answer came: the hub may have it or not.
+    #[error("the hub did not tell whether it accepted the message")]
+    Unsettled,
+    /// The hub refused it.
+    #[error("the hub refused the message: {0}")]
+    Refused(Failure),
+}

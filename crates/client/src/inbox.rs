@@ -1,0 +1,127 @@
+//! Where connections leave what devices receive.
+//!
+//! Like the [board](crate::StatusBoard), it makes nobody wait. What it holds is bounded: each device receives a few methods
+//! and one cloud-to-device message at a time, and beyond a common bound methods are answered by the connection (503),
+//! cloud-to-device messages stay at the hub, and changes of desired properties become one mark per device.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::board::Owner;
+use crate::incoming::Incoming;
+use crate::limits;
+
+/// Incoming things for one listener.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    content: Mutex<Content>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    incoming: Vec<Incoming>,
+    size_bytes: usize,
+    /// Whose desired properties changed without room for the change.
+    missed: HashSet<Owner>,
+}
+
+impl Content {
+    fn has_room(&self) -> bool {
+        self.incoming.len() < limits::INBOX_ENTRIES && self.size_bytes < limits::INBOX_BYTES
+    }
+
+    fn is_empty(&self) -> bool {
+        self.incoming.is_empty() && self.missed.is_empty()
+    }
+}
+
+impl Inbox {
+    /// Waits for something and takes all there is, in order.
+    pub async fn take(&self) -> Vec<Incoming> {
+        loop {
+            let content = std::mem::take(&mut *self.lock());
+            if !content.is_empty() {
+                let missed = content.missed.into_iter();
+                let missed = missed.map(|owner| Incoming::DesiredMissed { owner });
+                return content.incoming.into_iter().chain(missed).collect();
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    /// Leaves something, unless there is no room; then it comes back.
+    pub(crate) fn offer(&self, incoming: Incoming) -> Result<(), Incoming> {
+        let mut content = self.lock();
+        if !content.has_room() {
+            return Err(incoming);
+        }
+        self.add(&mut content, incoming);
+        Ok(())
+    }
+
+    /// Leaves something that was asked for when there was room.
+    pub(crate) fn put(&self, incoming: Incoming) {
+        self.add(&mut self.lock(), incoming);
+    }
+
+    /// Leaves a mark in place of a change of desired properties.
+    pub(crate) fn miss_desired(&self, owner: Owner) {
+        let mut content = self.lock();
+        let was_empty = content.is_empty();
+        content.missed.insert(owner);
+        if was_empty {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Whether more may be asked for.
+    pub(crate) fn has_room(&self) -> bool {
+        self.lock().has_room()
+    }
+
+    fn add(&self, content: &mut Content, incoming: Incoming) {
+        let was_empty = content.is_empty();
+        content.size_bytes += incoming.size_bytes();
+        content.incoming.push(incoming);
+        if was_empty {
+            self.wake.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missed(index: u32) -> Incoming {
+        let owner = Owner { index, epoch: 0 };
+        Incoming::DesiredMissed { owner }
+    }
+
+    #[tokio::test]
+    async fn what_finds_no_room_comes_back_and_marks_need_none() {
+        let inbox = Inbox::default();
+        for index in 0..limits::INBOX_ENTRIES {
+            let index = u32::try_from(index).unwrap();
+            assert!(inbox.offer(missed(index)).is_ok());
+        }
+        assert!(!inbox.has_room());
+        assert_eq!(inbox.offer(missed(1)), Err(missed(1)));
+        inbox.put(missed(1));
+        for _ in 0..3 {
+            inbox.miss_desired(Owner { index: 9, epoch: 9 });
+        }
+        let taken = inbox.take().await;
+        assert_eq!(taken.len(), limits::INBOX_ENTRIES + 2);
+        assert!(inbox.has_room());
+        inbox.miss_desired(Owner { index: 1, epoch: 0 });
+        assert_eq!(inbox.take().await, [missed(1)]);
+    }
+}
