@@ -23,6 +23,7 @@ use crate::random::{self, NoRandomness};
 use crate::reach::Reach;
 use crate::store::{Store, StoreError, Write};
 use c2d::Messages;
+pub(crate) use c2d::{SendError, SettleError};
 pub(crate) use methods::InvokeError;
 
 /// Devices that are created together, at start.
@@ -333,7 +334,17 @@ impl Hub {
         }
     }
 
-    fn tell_of_messages(&self, _effects: &Effects) {}
+    fn tell_of_messages(&self, effects: &Effects) {
+        let Some(Connected(connected)) = self.devices.get() else {
+            return;
+        };
+        for device in &effects.available {
+            connected.message_waits(device);
+        }
+        if effects.feedback {
+            connected.feedback_waits();
+        }
+    }
 
     fn tell(&self, devices: &[DeviceId]) {
         if let Some(Connected(connected)) = self.devices.get() {

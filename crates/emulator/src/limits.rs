@@ -108,6 +108,8 @@ pub const C2D_DEPTH: usize = 50;
 pub const C2D_MESSAGE_BYTES: u64 = 64 * 1024;
 /// What encoding may add to it before a message is refused.
 pub const C2D_SLACK_BYTES: u64 = 16 * 1024;
+/// Characters of a message's id (the hub's own limit).
+pub const MESSAGE_ID_CHARS: usize = 128;
 /// Messages to all devices of a hub together: they are held in memory.
 pub const C2D_QUEUED_BYTES: usize = 512 * 1024 * 1024;
 /// How long a device has a message before others may get it (the hub's own).

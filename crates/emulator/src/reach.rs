@@ -6,10 +6,16 @@ use bytes::Bytes;
 use drawspan_hub::DeviceId;
 use tokio::sync::oneshot;
 
-/// The connected devices of one hub, behind one protocol. Nothing here waits.
+/// The connected devices, and services that listen, of one hub, behind one protocol. Nothing here waits.
 pub(crate) trait Reach: Send + Sync {
     /// The device was disabled or deleted: it may not be connected any more.
     fn shut_out(&self, device: &DeviceId);
+
+    /// There is a message for the device.
+    fn message_waits(&self, device: &DeviceId);
+
+    /// There is feedback for services.
+    fn feedback_waits(&self);
 
     /// Calls a method. Gives the call back when the device is not connected, or does not take method calls.
     fn call(&self, device: &DeviceId, call: MethodCall) -> Result<(), MethodCall>;

@@ -10,6 +10,11 @@ use crate::clock;
 use crate::https::tracking_id;
 use crate::model::access::Denied;
 
+/// An argument that is not allowed.
+pub(super) const ARGUMENT_ERROR: Symbol = Symbol::from_static("com.microsoft:argument-error");
+/// A message was settled after its lock.
+pub(super) const LOCK_LOST: Symbol = Symbol::from_static("com.microsoft:message-lock-lost");
+
 const TRACKING_ID: Symbol = Symbol::from_static("com.microsoft:tracking-id");
 
 /// A refusal with the hub's code.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use drawspan_amqp::engine::LinkId;
 use drawspan_amqp::performative::{Attach, Error, Role, condition};
-use drawspan_hub::address::{self, Address, DeviceFunction, Entity, EventHubPart};
+use drawspan_hub::address::{self, Address, DeviceFunction, Entity, EventHubPart, ServiceFunction};
 use drawspan_hub::{DeviceId, ErrorCode};
 
 use super::error::refusal;
 use super::events::Reader;
+use super::handout::Handout;
 use super::methods::MethodCalls;
 use super::presence::DeviceLink;
 use super::telemetry::TelemetryLink;
@@ -34,6 +35,10 @@ pub(super) enum Wanted {
     },
     /// The event endpoint, asked at the hub.
     Redirect,
+    /// Messages of services to devices.
+    Commands,
+    /// Feedback on them.
+    Feedback,
 }
 
 /// A link as it is served.
@@ -47,6 +52,8 @@ pub(super) enum Link {
     MethodCalls(Box<MethodCalls>),
     MethodAnswers(Box<Owner>),
     Events(Box<Reader>),
+    Handout(Box<Handout>),
+    Commands,
 }
 
 /// The device that a link is for.
@@ -64,7 +71,12 @@ impl Link {
             Self::Telemetry(link) => Some((DeviceLink::Telemetry, link.owner())),
             Self::MethodCalls(link) => Some((DeviceLink::MethodCalls, link.owner.clone())),
             Self::MethodAnswers(owner) => Some((DeviceLink::MethodAnswers, (**owner).clone())),
-            Self::CbsRequests
+            Self::Handout(handout) => {
+                let owner = handout.owner()?;
+                Some((DeviceLink::Messages, owner.clone()))
+            }
+            Self::Commands
+            | Self::CbsRequests
             | Self::CbsAnswers
             | Self::ManagementRequests
             | Self::ManagementAnswers
@@ -184,6 +196,8 @@ pub(super) fn wanted(attach: &Attach) -> Result<Wanted, Error> {
             group,
             partition,
         }),
+        (Address::Service(ServiceFunction::DeviceBound), true) => Ok(Wanted::Commands),
+        (Address::Service(ServiceFunction::Feedback), false) => Ok(Wanted::Feedback),
         (Address::Device { .. } | Address::Service(_), _) => Err(not_yet()),
         (Address::EventHub { .. }, _) => Err(not_found(
             "the event endpoint can be read by partition only",
@@ -196,8 +210,10 @@ fn device_link(function: DeviceFunction, to_hub: bool) -> Option<DeviceLink> {
         (DeviceFunction::Events, true) => Some(DeviceLink::Telemetry),
         (DeviceFunction::Methods, true) => Some(DeviceLink::MethodAnswers),
         (DeviceFunction::Methods, false) => Some(DeviceLink::MethodCalls),
+        (DeviceFunction::DeviceBound, false) => Some(DeviceLink::Messages),
         (DeviceFunction::Events, false)
-        | (DeviceFunction::DeviceBound | DeviceFunction::Twin, _) => None,
+        | (DeviceFunction::DeviceBound, true)
+        | (DeviceFunction::Twin, _) => None,
     }
 }
 
@@ -206,6 +222,7 @@ pub(super) fn device_path(device: &DeviceId, kind: DeviceLink) -> String {
     let rest = match kind {
         DeviceLink::Telemetry => "messages/events",
         DeviceLink::MethodCalls | DeviceLink::MethodAnswers => "methods/devicebound",
+        DeviceLink::Messages => "messages/devicebound",
     };
     format!("/devices/{device}/{rest}")
 }

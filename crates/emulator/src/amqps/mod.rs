@@ -1,16 +1,22 @@
 //! The AMQP head: devices, and the Event Hubs-compatible endpoint, on one port.
 //!
 //! [`head`] handles a connection's events. What a link is for stands in [`links`], a table from (address, direction) to
-//! link kind; each kind has a file of its own: [`cbs`], [`telemetry`], [`methods`], [`events`], [`management`], [`redirect`].
+//! link kind; each kind has a file of its own: [`cbs`], [`telemetry`], [`methods`], [`handout`] (messages
+//! to devices, [`devicebound`], and [`feedback`] on them), [`commands`] (messages from services), [`events`], [`management`],
+//! [`redirect`].
 //! [`access`] keeps what the connection may do, [`presence`] which connection holds which device, [`readers`] who reads
 //! which partition; [`signals`] is how connections, and services by way of the hub ([`crate::reach`]), reach each other.
 
 mod access;
 mod answers;
 mod cbs;
+mod commands;
+mod devicebound;
 mod error;
 mod events;
+mod feedback;
 mod filter;
+mod handout;
 mod head;
 mod links;
 mod management;
@@ -44,6 +50,7 @@ pub(crate) struct Shared {
     hubs: HubSet,
     presences: Presences,
     readers: Readers,
+    feedback: feedback::Receivers,
 }
 
 impl Shared {
@@ -53,6 +60,7 @@ impl Shared {
             hubs,
             presences: Presences::default(),
             readers: Readers::default(),
+            feedback: feedback::Receivers::default(),
         });
         for hub in shared.hubs.hubs() {
             hub.reach_by(Devices {
@@ -74,6 +82,18 @@ impl Reach for Devices {
     fn shut_out(&self, device: &DeviceId) {
         if let Some(shared) = self.shared.upgrade() {
             shared.presences.changed(&self.host, device);
+        }
+    }
+
+    fn message_waits(&self, device: &DeviceId) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.presences.message_waits(&self.host, device);
+        }
+    }
+
+    fn feedback_waits(&self) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.feedback.tell(&self.host);
         }
     }
 

@@ -21,6 +21,8 @@ pub(super) enum DeviceLink {
     MethodCalls,
     /// Their answers to the hub.
     MethodAnswers,
+    /// Messages to the device.
+    Messages,
 }
 
 /// The holders of all devices of all hubs.
@@ -100,6 +102,15 @@ impl Presences {
         self.with(host, device, |holder| {
             for (_, link) in &holder.links {
                 holder.signals.notify(Notice::DeviceChanged(*link));
+            }
+        });
+    }
+
+    /// There is a message for the device, whose link is told if there is one.
+    pub(super) fn message_waits(&self, host: &HostName, device: &DeviceId) {
+        self.with(host, device, |holder| {
+            if let Some(link) = holder.link(DeviceLink::Messages) {
+                holder.signals.notify(Notice::Waiting(link));
             }
         });
     }

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use drawspan_amqp::engine::LinkId;
+use drawspan_amqp::engine::{DeliveryId, LinkId};
+use drawspan_amqp::performative::DeliveryState;
 use tokio::sync::mpsc;
 
 use super::head::Wake;
@@ -17,6 +18,7 @@ pub(super) struct Signals {
     stop: AtomicBool,
     notices: Mutex<Vec<Notice>>,
     pushes: Mutex<Vec<Push>>,
+    stored: Mutex<Vec<Stored>>,
 }
 
 /// Something that happened to one of the connection's links.
@@ -28,6 +30,25 @@ pub(super) enum Notice {
     DeviceChanged(LinkId),
     /// A reader of epoch `by` took the partition over.
     ReaderTaken { link: LinkId, by: i64 },
+    /// There is something to be handed out.
+    Waiting(LinkId),
+}
+
+/// A delivery on whose peer's word, or message, the store has made an end.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) link: LinkId,
+    pub(super) delivery: DeliveryId,
+    pub(super) word: Word,
+}
+
+/// The hub's last word on a delivery.
+#[derive(Debug)]
+pub(super) enum Word {
+    /// On a message that it got.
+    Receiver(DeliveryState),
+    /// On a message that it sent.
+    Sender(DeliveryState),
 }
 
 /// Something that is to go out over one of the connection's links.
@@ -44,6 +65,7 @@ impl Signals {
             stop: AtomicBool::new(false),
             notices: Mutex::default(),
             pushes: Mutex::default(),
+            stored: Mutex::default(),
         }
     }
 
@@ -87,6 +109,18 @@ impl Signals {
         pushes.push(push);
         drop(pushes);
         self.wake();
+    }
+
+    /// Has a delivery answered. There are no more of these than deliveries under way, which credit bounds.
+    pub(super) fn stored(&self, stored: Stored) {
+        let mut all = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(stored);
+        drop(all);
+        self.wake();
+    }
+
+    pub(super) fn take_stored(&self) -> Vec<Stored> {
+        std::mem::take(&mut *self.stored.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn take_pushes(&self) -> Vec<Push> {

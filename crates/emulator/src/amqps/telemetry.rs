@@ -141,10 +141,18 @@ pub(super) fn malformed(error: DecodeError) -> Error {
 /// Whether a message can be read, by those as well who will get it from the event endpoint, and is within the hub's limit.
 fn check(encoded: &Bytes) -> Result<(), Error> {
     let message = Message::decode(encoded).map_err(malformed)?;
-    let limit = limits::TELEMETRY_MESSAGE_BYTES;
+    check_size(&message, encoded.len(), limits::TELEMETRY_MESSAGE_BYTES)
+}
+
+/// Whether a message, of which `encoded_bytes` came, is within a limit of the hub's.
+pub(super) fn check_size(
+    message: &Message,
+    encoded_bytes: usize,
+    limit_bytes: u64,
+) -> Result<(), Error> {
     // Encoding only adds to what counts.
-    if encoded.len() as u64 > limit && counted_bytes(&message) > limit {
-        return Err(too_large(limit));
+    if encoded_bytes as u64 > limit_bytes && counted_bytes(message) > limit_bytes {
+        return Err(too_large(limit_bytes));
     }
     Ok(())
 }

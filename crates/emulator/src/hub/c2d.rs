@@ -3,8 +3,6 @@
 //! Nothing here waits but [`Hub::purge_messages`] and [`Hub::keep_messages`]. Those who cannot wait hand in what is to
 //! happen once the change is stored; changes of a hub's messages are stored in the order in which they were made.
 
-#![allow(dead_code, reason = "the links that use it come next")]
-
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

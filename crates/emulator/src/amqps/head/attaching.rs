@@ -12,12 +12,13 @@ use super::{Head, unix_s};
 use crate::amqps::answers::Answers;
 use crate::amqps::error::denied;
 use crate::amqps::events::{self, Reader};
+use crate::amqps::handout::{Handout, Queue};
 use crate::amqps::links::{self, Link, Owner, Wanted, event_path, not_found};
 use crate::amqps::methods::{self, MethodCalls};
 use crate::amqps::presence::{At, DeviceLink};
 use crate::amqps::readers;
 use crate::amqps::telemetry::{self, TelemetryLink};
-use crate::amqps::{filter, redirect};
+use crate::amqps::{commands, feedback, filter, redirect};
 use crate::hub::Hub;
 use crate::limits;
 use crate::log::{AuthKind, AuthScope, MessageSource, Origin};
@@ -75,7 +76,18 @@ impl Head {
                 self.management.push((session, Answers::new(id, reply_to)));
                 Ok((Link::ManagementAnswers, AcceptOptions::default()))
             }
-            Wanted::Device(device, kind) => self.device_link(hub, session, id, device, kind),
+            Wanted::Device(device, kind) => {
+                self.device_link(hub, session, id, attach, device, kind)
+            }
+            Wanted::Commands => {
+                self.check_service(hub, commands::PATH).map_err(denied)?;
+                Ok((Link::Commands, commands::accept_options()))
+            }
+            Wanted::Feedback => {
+                self.check_service(hub, feedback::PATH).map_err(denied)?;
+                let place = self.shared.feedback.enter(hub.host(), &self.signals, id);
+                Ok(handout(id, attach, Queue::Feedback(place)))
+            }
             Wanted::Events {
                 entity,
                 group,
@@ -93,6 +105,7 @@ impl Head {
         hub: &Arc<Hub>,
         session: SessionId,
         id: LinkId,
+        attach: &Attach,
         device: DeviceId,
         kind: DeviceLink,
     ) -> Result<(Link, AcceptOptions), Error> {
@@ -135,6 +148,7 @@ impl Head {
                 Link::MethodAnswers(Box::new(owner)),
                 methods::accept_answers(),
             ),
+            DeviceLink::Messages => handout(id, attach, Queue::Device(owner)),
         })
     }
 
@@ -288,6 +302,13 @@ impl Head {
             self.on_detached(session, id);
         }
     }
+}
+
+/// A link over which messages are handed out.
+fn handout(id: LinkId, attach: &Attach, queue: Queue) -> (Link, AcceptOptions) {
+    let settled = attach.snd_settle_mode == SenderSettleMode::Settled;
+    let handout = Handout::new(id, queue, settled);
+    (Link::Handout(Box::new(handout)), AcceptOptions::default())
 }
 
 /// How a link for requests is accepted.

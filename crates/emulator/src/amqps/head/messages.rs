@@ -25,7 +25,7 @@ pub(super) struct Arrived {
 }
 
 impl Arrived {
-    fn settle(&self, connection: &mut Connection, state: DeliveryState) {
+    pub(super) fn settle(&self, connection: &mut Connection, state: DeliveryState) {
         if let Some(delivery) = self.owed {
             // A link that is gone meanwhile takes no answer.
             let _ = connection.settle(self.link, delivery, state);
@@ -79,6 +79,7 @@ impl Head {
                     answers.send(connection, answer);
                 }
             }
+            Some(Link::Commands) => self.on_message_to_device(connection, &hub, arrived),
             Some(Link::MethodAnswers(owner)) => {
                 let device = owner.device.clone();
                 let Some(answer) = arrived.request(connection) else {
@@ -132,13 +133,20 @@ impl Head {
         let limit = match self.links.get_mut(link) {
             Some(Link::Telemetry(_)) => limits::TELEMETRY_MESSAGE_BYTES,
             Some(Link::MethodAnswers(_)) => limits::METHOD_PAYLOAD_BYTES as u64,
+            Some(Link::Commands) => limits::C2D_MESSAGE_BYTES,
             _ => limits::REQUEST_BYTES,
         };
         let state = DeliveryState::Rejected(Some(telemetry::too_large(limit)));
         let _ = connection.settle(link, delivery, state);
     }
 
-    pub(super) fn on_credit(&mut self, connection: &mut Connection, id: LinkId, drain: bool) {
+    pub(super) fn on_credit(
+        &mut self,
+        connection: &mut Connection,
+        id: LinkId,
+        drain: bool,
+        now: Duration,
+    ) {
         match self.links.get_mut(id) {
             Some(Link::Events(reader)) => {
                 if drain {
@@ -146,6 +154,12 @@ impl Head {
                 }
                 self.pump = true;
                 return;
+            }
+            Some(Link::Handout(handout)) => {
+                if drain {
+                    handout.drain();
+                }
+                return self.hand_out(connection, id, now);
             }
             Some(Link::MethodCalls(calls)) => calls.flush(connection),
             Some(Link::CbsAnswers) => {

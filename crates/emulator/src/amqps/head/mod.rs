@@ -1,6 +1,7 @@
 //! What is done with a connection's events: which hub, which links, which answers.
 
 mod attaching;
+mod handing_out;
 mod messages;
 mod opening;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use drawspan_net::Handler;
 use super::Shared;
 use super::access::Access;
 use super::answers::Answers;
+use super::handout::Said;
 use super::links::Links;
 use super::presence::DeviceLink;
 use super::signals::Signals;
@@ -49,6 +51,7 @@ pub(super) struct Head {
     arrivals: Arrivals,
     pump: bool,
     pump_at: Option<Duration>,
+    hand_out_at: Option<Duration>,
     sweep_at: Option<Duration>,
 }
 
@@ -74,6 +77,7 @@ impl Head {
             arrivals: Arrivals::default(),
             pump: false,
             pump_at: None,
+            hand_out_at: None,
             sweep_at: None,
         }
     }
@@ -127,11 +131,25 @@ impl Handler for Head {
                 delivery,
                 settled: false,
             } => self.on_too_large(connection, link, delivery),
-            Event::Credit { link, drain, .. } => self.on_credit(connection, link, drain),
+            Event::Credit { link, drain, .. } => self.on_credit(connection, link, drain, now),
+            Event::Outcome {
+                link,
+                delivery,
+                context,
+                state,
+                settled,
+            } => {
+                let said = Said {
+                    delivery,
+                    context,
+                    state,
+                    settled,
+                };
+                self.on_outcome(connection, link, said, now);
+            }
             Event::SessionBegan { .. }
             | Event::Attached { .. }
             | Event::DeliveryTooLarge { .. }
-            | Event::Outcome { .. }
             | Event::SettledBySender { .. }
             | Event::Closed(_) => {}
         }
@@ -151,7 +169,8 @@ impl Handler for Head {
     }
 
     fn deadline(&self) -> Option<Duration> {
-        [self.pump_at, self.sweep_at].into_iter().flatten().min()
+        let all = [self.pump_at, self.hand_out_at, self.sweep_at];
+        all.into_iter().flatten().min()
     }
 
     fn on_deadline(&mut self, connection: &mut Connection, now: Duration) {
@@ -160,6 +179,9 @@ impl Handler for Head {
         }
         if self.pump_at.is_some_and(|at| at <= now) {
             self.pump = true;
+        }
+        if self.hand_out_at.is_some_and(|at| at <= now) {
+            self.hand_out_all(connection, now);
         }
     }
 }

@@ -11,7 +11,8 @@ use super::Head;
 use crate::amqps::error::{denied, refusal};
 use crate::amqps::links::Link;
 use crate::amqps::readers;
-use crate::amqps::signals::{Notice, Push};
+use crate::amqps::signals::{Notice, Push, Stored, Word};
+use crate::amqps::{commands, feedback};
 use crate::hub::Hub;
 use crate::limits;
 use crate::model::access::Denied;
@@ -35,8 +36,12 @@ impl Head {
                 Notice::ReaderTaken { link, by } => {
                     let _ = connection.detach(link, true, Some(readers::taken(by)));
                 }
+                Notice::Waiting(link) => self.hand_out(connection, link, now),
                 Notice::DeviceChanged(link) => self.check_link(connection, link, None),
             }
+        }
+        for stored in self.signals.take_stored() {
+            answer(connection, stored);
         }
         for push in self.signals.take_pushes() {
             self.push(connection, push);
@@ -97,6 +102,10 @@ impl Head {
                 let path = reader.path().to_owned();
                 return self.check_service(hub, &path);
             }
+            Some(Link::Commands) => return self.check_service(hub, commands::PATH),
+            Some(Link::Handout(handout)) if handout.owner().is_none() => {
+                return self.check_service(hub, feedback::PATH);
+            }
             Some(link) => link,
             None => return Ok(()),
         };
@@ -111,4 +120,20 @@ impl Head {
             Err(Denied::UnknownDevice)
         }
     }
+}
+
+/// Tells what the store has made an end of. A link that is gone meanwhile takes no answer.
+fn answer(connection: &mut Connection, stored: Stored) {
+    let Stored {
+        link,
+        delivery,
+        word,
+    } = stored;
+    let _ = match word {
+        Word::Receiver(state) => connection.settle(link, delivery, state),
+        Word::Sender(state) => match connection.session_of(link) {
+            Some(session) => connection.settle_sent(session, delivery, Some(state)),
+            None => Ok(()),
+        },
+    };
 }

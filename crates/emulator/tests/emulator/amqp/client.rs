@@ -28,7 +28,7 @@ pub(super) const SASTOKEN: &str = "servicebus.windows.net:sastoken";
 /// A connection, open, with one session and the links of `$cbs` on it.
 pub(super) struct Client {
     wire: Wire,
-    connection: Connection,
+    pub(super) connection: Connection,
     clock: Clock,
     events: VecDeque<Event>,
     tags: u32,

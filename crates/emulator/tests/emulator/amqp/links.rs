@@ -78,9 +78,8 @@ async fn addresses_that_mean_nothing_are_not_found() {
     }
     // What the hub has and the emulator has not yet.
     for options in [
-        receiver("/devices/a/messages/devicebound"),
         receiver("/devices/a/twin"),
-        sender("/messages/devicebound"),
+        receiver("/messages/servicebound/filenotifications"),
     ] {
         let error = client.attach(options).await.unwrap_err();
         assert_eq!(error.condition.as_str(), "amqp:not-implemented");

@@ -1,5 +1,6 @@
 //! The AMQP head over real TLS sockets, by a client that knows AMQP and nothing of our own device client.
 
+mod c2d;
 mod cbs;
 mod client;
 mod events;
