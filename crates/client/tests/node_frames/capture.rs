@@ -1,38 +1,84 @@
-//! Our client at a hub that takes everything and keeps the bytes.
+//! Our client, doing what a recorded one did.
 
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
 use std::time::Duration;
 
-use drawspan_amqp::engine::{AcceptOptions, Config, Connection, Credit, Event, LinkId, Outgoing};
-use drawspan_amqp::message::{Message, Properties};
-use drawspan_amqp::performative::{DeliveryState, DeliveryTag, Role};
-use drawspan_amqp::value::{Map, Value};
+use bytes::Bytes;
+use drawspan_amqp::message::MessageId;
 use drawspan_client::{
-    ConnectionConfig, ConnectionKey, Credentials, HubConnection, KeyPair, Keys, Open, Owner, Send,
-    Status, StatusBoard, Wants, WhichKey, message,
+    C2dOutcome, ConnectionConfig, ConnectionKey, Credentials, DeviceSession, HubConnection, Inbox,
+    Incoming, KeyPair, Keys, ListedDevice, MethodAnswer, Open, Outcome, Owner, Send, Status,
+    StatusBoard, TwinOperation, TwinRequest, Wants, WhichKey, message,
 };
 use drawspan_hub::{DeviceId, HostName, SymmetricKey, Telemetry};
-use drawspan_net::{Clock, Connector, Handler, Route, Transport, client_config, drive};
+use drawspan_net::{Clock, Connector, Route, Transport, client_config};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
-use tokio::io::{self, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
 use crate::conversation::Conversation;
+use crate::hub::{self, Sends};
 
 /// Nothing here takes long; this is for a client that waits for ever.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Opens `device` at `host` with a policy's token, and sends one message.
+/// What to do.
+#[derive(Debug, Clone)]
+pub(crate) enum Errand {
+    /// Send a message, with a policy's token.
+    Telemetry(Telemetry),
+    /// Subscribe to desired properties, read the twin, report this patch. This and the rest with the device's own token.
+    Twin { patch: Bytes },
+    /// Answer a method.
+    Method {
+        id: MessageId,
+        status: i32,
+        payload: Bytes,
+    },
+    /// Take a message from the cloud.
+    C2d(Outcome),
+}
+
+impl Errand {
+    fn keys(&self, host: &HostName, device: &DeviceId) -> Keys {
+        let keys = KeyPair::single(SymmetricKey::from_bytes(&[7; 32]).unwrap());
+        match self {
+            Self::Telemetry(_) => Keys::Policy {
+                name: "device".into(),
+                keys,
+            },
+            _ => {
+                let hub = host.clone();
+                Keys::Explicit([(device.clone(), ListedDevice { hub, keys })].into())
+            }
+        }
+    }
+
+    fn wants(&self) -> Wants {
+        Wants {
+            methods: matches!(self, Self::Method { .. }),
+            c2d: matches!(self, Self::C2d(_)),
+            desired: matches!(self, Self::Twin { .. }),
+        }
+    }
+
+    /// What the hub has for the device.
+    fn hub_sends(&self) -> Sends {
+        match self {
+            Self::Method { id, .. } => Sends::Method(id.clone()),
+            Self::C2d(_) => Sends::C2d,
+            Self::Telemetry(_) | Self::Twin { .. } => Sends::Nothing,
+        }
+    }
+}
+
+/// Opens `device` at `host` and runs the errand.
 pub(crate) async fn our_conversation(
     host: &str,
     device: &DeviceId,
-    telemetry: Telemetry,
+    errand: Errand,
 ) -> Conversation {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed([host.to_owned()]).unwrap();
@@ -51,34 +97,32 @@ pub(crate) async fn our_conversation(
         .with_single_cert(vec![cert.der().clone()], key)
         .unwrap();
     let trusted = client_config(vec![cert.der().clone()]).unwrap();
-    let hub = tokio::spawn(hub(listener, TlsAcceptor::from(Arc::new(server))));
+    let tls = TlsAcceptor::from(Arc::new(server));
+    let hub = tokio::spawn(hub::serve(listener, tls, errand.hub_sends()));
     let connector = Connector::new(trusted, vec![route]);
-    let client = send_one(
+    let client = run(
         HostName::parse(host).unwrap(),
         connector,
         device.clone(),
-        telemetry,
+        errand,
     );
     tokio::time::timeout(LIMIT, client).await.unwrap();
     Conversation::of_bytes(&tokio::time::timeout(LIMIT, hub).await.unwrap().unwrap())
 }
 
-async fn send_one(host: HostName, connector: Connector, device: DeviceId, telemetry: Telemetry) {
+async fn run(host: HostName, connector: Connector, device: DeviceId, errand: Errand) {
     let board = Arc::new(StatusBoard::default());
+    let inbox = Arc::new(Inbox::default());
     let clock = Clock::start();
-    let keys = Keys::Policy {
-        name: "device".into(),
-        keys: KeyPair::single(SymmetricKey::from_bytes(&[7; 32]).unwrap()),
-    };
     let config = ConnectionConfig {
         pool: 0,
+        credentials: Arc::new(Credentials::new(errand.keys(&host, &device))),
         host,
-        credentials: Arc::new(Credentials::new(keys)),
         connector,
         transport: Transport::Amqps,
         clock,
         board: Arc::clone(&board),
-        inbox: Arc::default(),
+        inbox: Arc::clone(&inbox),
     };
     let connection = HubConnection::start(Arc::new(config), ConnectionKey(0));
     assert!(connection.open(Open {
@@ -86,9 +130,59 @@ async fn send_one(host: HostName, connector: Connector, device: DeviceId, teleme
         device,
         key: WhichKey::Primary,
         token_life_s: 3_600,
-        wants: Wants::default(),
+        wants: errand.wants(),
     }));
-    let session = loop {
+    let session = opened(&board).await;
+    let deadline = clock.now() + LIMIT;
+    match errand {
+        Errand::Telemetry(telemetry) => {
+            let message = message::encode(&telemetry);
+            let send = Send {
+                session,
+                message,
+                deadline,
+            };
+            connection.send(send).await.unwrap();
+        }
+        Errand::Twin { patch } => {
+            for operation in [TwinOperation::Get, TwinOperation::Report(patch)] {
+                let request = TwinRequest {
+                    session,
+                    operation,
+                    deadline,
+                };
+                connection.twin(request).await.unwrap();
+            }
+        }
+        Errand::Method {
+            status, payload, ..
+        } => {
+            let Some(Incoming::Method { request, .. }) = inbox.take().await.pop() else {
+                panic!("no method");
+            };
+            assert!(connection.answer_method(MethodAnswer {
+                session,
+                request,
+                status,
+                payload: Some(payload),
+            }));
+        }
+        Errand::C2d(outcome) => {
+            let Some(Incoming::C2d { delivery, .. }) = inbox.take().await.pop() else {
+                panic!("no message");
+            };
+            let outcome = C2dOutcome {
+                session,
+                delivery,
+                outcome,
+            };
+            connection.settle_c2d(outcome).await.unwrap();
+        }
+    }
+}
+
+async fn opened(board: &StatusBoard) -> DeviceSession {
+    loop {
         let news = board.take().await;
         let opened = news.iter().find_map(|status| match status {
             Status::Opened(_, session) => Some(*session),
@@ -96,139 +190,7 @@ async fn send_one(host: HostName, connector: Connector, device: DeviceId, teleme
             other => panic!("{other:?}"),
         });
         if let Some(session) = opened {
-            break session;
+            return session;
         }
-    };
-    let send = Send {
-        session,
-        message: message::encode(&telemetry),
-        deadline: clock.now() + LIMIT,
-    };
-    connection.send(send).await.unwrap();
-}
-
-async fn hub(listener: TcpListener, tls: TlsAcceptor) -> Vec<u8> {
-    let (stream, _) = listener.accept().await.unwrap();
-    let stream = tls.accept(stream).await.unwrap();
-    let bytes = Arc::new(Mutex::new(Vec::new()));
-    let kept = Kept {
-        stream,
-        bytes: Arc::clone(&bytes),
-    };
-    let clock = Clock::start();
-    let engine = Connection::server(Config::default(), Vec::new(), clock.now());
-    let (_commands, none) = mpsc::channel(1);
-    drive(kept, engine, &mut LenientHub::default(), none, clock).await;
-    let bytes = bytes.lock().unwrap();
-    bytes.clone()
-}
-
-/// Takes every link and message, and every token.
-#[derive(Default)]
-struct LenientHub {
-    answers: Option<LinkId>,
-    cbs: Option<LinkId>,
-}
-
-impl Handler for LenientHub {
-    type Command = ();
-
-    fn on_event(&mut self, connection: &mut Connection, event: Event, _now: Duration) {
-        match event {
-            Event::AttachRequested { link, attach, .. } => {
-                match (attach.role, &attach.target) {
-                    (Role::Receiver, _) => self.answers = Some(link),
-                    (Role::Sender, Some(target)) if target.address.as_deref() == Some("$cbs") => {
-                        self.cbs = Some(link);
-                    }
-                    (Role::Sender, _) => {}
-                }
-                let options = AcceptOptions {
-                    credit: Some(Credit::Auto(10)),
-                    ..AcceptOptions::default()
-                };
-                connection.accept(link, options).unwrap();
-            }
-            Event::Delivery {
-                link,
-                delivery,
-                payload,
-                ..
-            } => {
-                connection
-                    .settle(link, delivery, DeliveryState::Accepted)
-                    .unwrap();
-                if self.cbs == Some(link) {
-                    self.answer(connection, &Message::decode(&payload).unwrap());
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn on_command(&mut self, _connection: &mut Connection, (): (), _now: Duration) {}
-}
-
-impl LenientHub {
-    fn answer(&self, connection: &mut Connection, request: &Message) {
-        let answer = Message {
-            properties: Some(Properties {
-                correlation_id: request.properties.as_ref().unwrap().message_id.clone(),
-                ..Properties::default()
-            }),
-            application_properties: Some(Map(vec![
-                (Value::from("status-code"), Value::Int(200)),
-                (Value::from("status-description"), Value::from("OK")),
-            ])),
-            ..Message::default()
-        };
-        let outgoing = Outgoing {
-            tag: DeliveryTag::from_u32(0),
-            message_format: 0,
-            settled: true,
-            context: 0,
-            payload: &answer.to_bytes(),
-        };
-        connection.send(self.answers.unwrap(), &outgoing).unwrap();
-    }
-}
-
-/// A stream of which everything that is read is kept.
-struct Kept<S> {
-    stream: S,
-    bytes: Arc<Mutex<Vec<u8>>>,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Kept<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        self.bytes
-            .lock()
-            .unwrap()
-            .extend_from_slice(&buffer.filled()[before..]);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Kept<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

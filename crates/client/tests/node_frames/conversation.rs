@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use drawspan_amqp::frame::{AMQP_HEADER, decode_performative, split_frame};
 use drawspan_amqp::message::Message;
-use drawspan_amqp::performative::{Attach, Performative, Role};
+use drawspan_amqp::performative::{Attach, DeliveryState, Performative, Role};
 use drawspan_hub::DeviceId;
 use drawspan_hub::address::{self, Address, DeviceFunction};
 
@@ -21,10 +21,9 @@ struct Sent {
 
 /// What a frame is about, whatever handles and names say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum About {
-    CbsSender,
-    CbsReceiver,
-    TelemetrySender,
+pub(crate) enum About {
+    Cbs(Role),
+    Device(DeviceFunction, Role),
 }
 
 impl Conversation {
@@ -78,41 +77,29 @@ impl Conversation {
         host.unwrap()
     }
 
-    /// The device whose telemetry link was attached.
+    /// The device of the first link that is one's.
     pub(crate) fn device(&self) -> DeviceId {
-        let device = self.attaches().find_map(|(_, attach)| {
-            match address::parse(attach.target.as_ref()?.address.as_deref()?) {
-                Ok(Address::Device { device, .. }) => Some(device),
-                _ => None,
-            }
-        });
+        let device =
+            self.attaches()
+                .find_map(|(_, attach)| match address::parse(address_of(attach)?) {
+                    Ok(Address::Device { device, .. }) => Some(device),
+                    _ => None,
+                });
         device.unwrap()
     }
 
-    /// The first telemetry message.
-    pub(crate) fn telemetry(&self) -> Message {
-        let sent = self.transfers(About::TelemetrySender).next().unwrap();
-        Message::decode(&sent.encoded.1).unwrap()
+    /// The first message over a link for which `wanted` holds.
+    pub(crate) fn message(&self, about: About, wanted: impl Fn(&Message) -> bool) -> Message {
+        Message::decode(&self.sent(about, wanted).encoded.1).unwrap()
     }
 
-    /// The same frames of both clients, named. The last one is called `telemetry`.
-    pub(crate) fn side_by_side<'a>(
-        &self,
-        ours: &Self,
-        telemetry: &'a str,
-    ) -> [(&'a str, Fields, Fields); 5] {
-        let attach = |name, about| (name, self.attach(about), ours.attach(about));
-        let transfer = |name, about| (name, self.transfer(about), ours.transfer(about));
-        [
-            attach("attach of the $cbs sender", About::CbsSender),
-            attach("attach of the $cbs receiver", About::CbsReceiver),
-            attach("attach of the telemetry sender", About::TelemetrySender),
-            transfer("put-token", About::CbsSender),
-            transfer(telemetry, About::TelemetrySender),
-        ]
+    /// The fields of that message and its transfer.
+    pub(crate) fn transfer(&self, about: About, wanted: impl Fn(&Message) -> bool) -> Fields {
+        let sent = self.sent(about, wanted);
+        fields::of_frame(&sent.encoded.0, &sent.encoded.1)
     }
 
-    fn attach(&self, about: About) -> Fields {
+    pub(crate) fn attach(&self, about: About) -> Fields {
         let (sent, _) = self
             .attaches()
             .find(|(_, attach)| about_of(attach) == Some(about))
@@ -120,9 +107,19 @@ impl Conversation {
         fields::of_frame(&sent.encoded.0, &sent.encoded.1)
     }
 
-    fn transfer(&self, about: About) -> Fields {
-        let sent = self.transfers(about).next().unwrap();
-        fields::of_frame(&sent.encoded.0, &sent.encoded.1)
+    /// The last disposition with this state.
+    pub(crate) fn disposition(&self, state: &DeliveryState) -> Fields {
+        let told = self.0.iter().rev().find(|sent| match &sent.performative {
+            Performative::Disposition(told) => told.state.as_ref() == Some(state),
+            _ => false,
+        });
+        let told = told.unwrap();
+        fields::of_frame(&told.encoded.0, &told.encoded.1)
+    }
+
+    fn sent(&self, about: About, wanted: impl Fn(&Message) -> bool) -> &Sent {
+        let wanted = |sent: &&Sent| wanted(&Message::decode(&sent.encoded.1).unwrap());
+        self.transfers(about).find(wanted).unwrap()
     }
 
     fn attaches(&self) -> impl Iterator<Item = (&Sent, &Attach)> {
@@ -148,21 +145,17 @@ impl Conversation {
 }
 
 fn about_of(attach: &Attach) -> Option<About> {
-    let address = match attach.role {
-        Role::Sender => attach.target.as_ref()?.address.as_deref()?,
-        Role::Receiver => attach.source.as_ref()?.address.as_deref()?,
-    };
-    match (address::parse(address).ok()?, attach.role) {
-        (Address::Cbs, Role::Sender) => Some(About::CbsSender),
-        (Address::Cbs, Role::Receiver) => Some(About::CbsReceiver),
-        (
-            Address::Device {
-                function: DeviceFunction::Events,
-                ..
-            },
-            Role::Sender,
-        ) => Some(About::TelemetrySender),
+    match address::parse(address_of(attach)?).ok()? {
+        Address::Cbs => Some(About::Cbs(attach.role)),
+        Address::Device { function, .. } => Some(About::Device(function, attach.role)),
         _ => None,
+    }
+}
+
+fn address_of(attach: &Attach) -> Option<&str> {
+    match attach.role {
+        Role::Sender => attach.target.as_ref()?.address.as_deref(),
+        Role::Receiver => attach.source.as_ref()?.address.as_deref(),
     }
 }
 

@@ -45,6 +45,16 @@ const TRANSFER: Layout = &[
     ("aborted", "Bool(false)"),
     ("batchable", "Bool(false)"),
 ];
+const DISPOSITION: Layout = &[
+    ("role", ABSENT),
+    ("first", ABSENT),
+    ("last", ABSENT),
+    ("settled", "Bool(false)"),
+    ("state", ABSENT),
+    ("batchable", "Bool(false)"),
+];
+/// Of an outcome that has no fields: its name says it all.
+const OUTCOME: Layout = &[];
 const SOURCE: Layout = &[
     ("address", ABSENT),
     ("durable", "Uint(0)"),
@@ -95,6 +105,9 @@ fn described(code: u64) -> (&'static str, Option<Layout>) {
     match code {
         0x12 => ("attach", Some(ATTACH)),
         0x14 => ("transfer", Some(TRANSFER)),
+        0x15 => ("disposition", Some(DISPOSITION)),
+        0x24 => ("accepted", Some(OUTCOME)),
+        0x26 => ("released", Some(OUTCOME)),
         0x28 => ("source", Some(SOURCE)),
         0x29 => ("target", Some(TARGET)),
         0x70 => ("header", Some(HEADER)),
@@ -166,8 +179,13 @@ fn list(name: &str, layout: Layout, value: Value, fields: &mut Fields) {
             Value::Null => put(name, (*default).to_owned(), fields),
             Value::Map(map) => entries(&name, map, fields),
             value @ Value::Described(_) => {
-                let (_, layout, value) = taken_apart(value);
-                list(&name, layout.unwrap(), value, fields);
+                let (of, layout, value) = taken_apart(value);
+                let layout = layout.unwrap();
+                if layout.is_empty() {
+                    put(name, of.to_owned(), fields);
+                } else {
+                    list(&name, layout, value, fields);
+                }
             }
             value => put(name, show(&value), fields),
         }

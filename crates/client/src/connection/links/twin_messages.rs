@@ -51,8 +51,14 @@ pub(super) fn request(operation: &Operation, of: u64, number: u32) -> Bytes {
     message.to_bytes()
 }
 
+/// A correlation id in the shape of a uuid, as all official clients have it.
 fn correlation(of: u64, number: u32) -> String {
-    format!("{of:016x}-{number}")
+    format!("{}-{number:012x}", start_of(of))
+}
+
+fn start_of(of: u64) -> String {
+    let (a, b, c) = (of >> 32, of >> 16 & 0xffff, of & 0xfff);
+    format!("{a:08x}-{b:04x}-4{c:03x}-8000")
 }
 
 /// The number of the request that a message answers, if it was sent over the links whose id is `of`.
@@ -60,8 +66,8 @@ pub(super) fn answered(of: u64, correlation: &MessageId) -> Option<u32> {
     let MessageId::String(text) = correlation else {
         return None;
     };
-    let (start, number) = text.split_once('-')?;
-    (start == format!("{of:016x}")).then(|| number.parse().ok())?
+    let (start, number) = text.rsplit_once('-')?;
+    (start == start_of(of)).then(|| u32::from_str_radix(number, 16).ok())?
 }
 
 /// What an answer says. One without a status is good news, as the .NET client reads it.
@@ -93,6 +99,7 @@ mod tests {
         assert_eq!(answered(7, &id(correlation(7, 12))), Some(12));
         assert_eq!(answered(8, &id(correlation(7, 12))), None);
         assert_eq!(answered(7, &id("12".to_owned())), None);
+        assert_eq!(correlation(7, 12), "00000000-0000-4007-8000-00000000000c");
         assert_eq!(answered(7, &MessageId::Ulong(12)), None);
     }
 
