@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::config::Config;
+use crate::dps::Dps;
 use crate::emulator::Addresses;
 use crate::hub::Hub;
 use crate::hub_set::HubSet;
@@ -12,10 +13,16 @@ use crate::hub_set::HubSet;
 const DEVICES_SHOWN: usize = 20;
 
 /// The whole text; its last line is `ready`. Holds keys: it is for the terminal, not for a log.
-pub(crate) fn text(config: &Config, hubs: &HubSet, addresses: Addresses, ca: &Path) -> String {
+pub(crate) fn text(
+    config: &Config,
+    hubs: &HubSet,
+    dps: &Dps,
+    addresses: Addresses,
+    ca: &Path,
+) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.
-    let _ = write(&mut text, config, hubs, addresses, ca);
+    let _ = write(&mut text, config, hubs, dps, addresses, ca);
     text
 }
 
@@ -23,12 +30,14 @@ fn write(
     out: &mut String,
     config: &Config,
     hubs: &HubSet,
+    dps: &Dps,
     addresses: Addresses,
     ca: &Path,
 ) -> std::fmt::Result {
     for hub in hubs.hubs() {
         write_hub(out, config, hub)?;
     }
+    write_dps(out, config, dps)?;
     writeln!(out, "amqps  {}", addresses.amqps)?;
     write!(out, "https  {}", addresses.https)?;
     if addresses.https_moved {
@@ -36,9 +45,6 @@ fn write(
     }
     writeln!(out)?;
     writeln!(out, "mqtts  not served yet")?;
-    if config.dps_name.is_some() {
-        writeln!(out, "dps    not served yet")?;
-    }
     match &config.state {
         Some(_) => writeln!(out, "state  {}", ca.parent().unwrap_or(ca).display())?,
         None => writeln!(out, "state  in memory; --state DIR keeps it")?,
@@ -71,6 +77,22 @@ fn write_hub(out: &mut String, config: &Config, hub: &Hub) -> std::fmt::Result {
     let others = config.devices.len().saturating_sub(DEVICES_SHOWN);
     if others > 0 {
         writeln!(out, "  and {others} more devices")?;
+    }
+    writeln!(out)
+}
+
+/// The name to give to SDKs, and what a fleet is configured with.
+fn write_dps(out: &mut String, config: &Config, dps: &Dps) -> std::fmt::Result {
+    let name = config.dps_name.as_ref().or(config.hubs.first());
+    let name = name.map_or("", |name| name.as_str());
+    writeln!(out, "Provisioning service {name}")?;
+    writeln!(out, "  {:<12} {}", "id scope", dps.id_scope())?;
+    for group in dps.groups() {
+        let label = format!("group {}", group.name);
+        let primary = group.primary.to_base64();
+        writeln!(out, "  {label:<12} {primary}")?;
+        let secondary = group.secondary.to_base64();
+        writeln!(out, "  {:<12} {secondary}", "  secondary")?;
     }
     writeln!(out)
 }

@@ -11,9 +11,12 @@ use crate::config::{AMQPS_PORT, Config, MQTTS_PORT, Mistake};
 use crate::device_range;
 use crate::emulator::{Emulator, StartError};
 use crate::log::LogError;
+use crate::model::dps::Allocation;
+use crate::provisioning::{GroupSpec, ID_SCOPE, Provisioning};
 use crate::tail::{self, Paint};
 
 const DEFAULT_HUB: &str = "localhost";
+const HASHED: &str = "hashed";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,6 +29,9 @@ Examples:
   A hub that keeps its devices and messages, and a line per message that arrives:
     drawspan emulator --hub contoso.azure-devices.net --state ./emulator --tail
 
+  Devices that register by themselves, and are spread over two hubs:
+    drawspan emulator --hub a.test --hub b.test --dps dps.test --id-scope 0ne00ABCDEF --enrollment-group meters
+
   Any port, for tests that run side by side:
     drawspan emulator --amqps-port 0 --https-port 0";
 
@@ -36,13 +42,26 @@ pub struct EmulatorArgs {
     /// DNS name of a hub, repeatable [default: localhost]
     #[arg(long = "hub", value_name = "NAME")]
     hubs: Vec<String>,
-    /// DNS name of the provisioning service; in the certificate, not served yet
-    #[arg(long, value_name = "NAME")]
+    /// DNS name of the provisioning service [default: the first hub's]
+    #[arg(long = "dps", visible_alias = "dps-name", value_name = "NAME")]
     dps_name: Option<String>,
-    /// Id scope of the provisioning service; not used yet
-    #[arg(long, value_name = "SCOPE")]
-    id_scope: Option<String>,
-    /// Key of the enrollment group; devices created by --device get the keys that are derived from it
+    /// Id scope of the provisioning service
+    #[arg(long, value_name = "SCOPE", default_value = ID_SCOPE)]
+    id_scope: String,
+    /// Enrollment group by symmetric keys, repeatable; keys that are not given are new ones, kept with --state [default:
+    /// one called default]
+    #[arg(long = "enrollment-group", value_name = "NAME[=PRIMARY[,SECONDARY]]")]
+    enrollment_groups: Vec<String>,
+    /// How devices are spread over hubs: hashed, or the name of the hub that gets all
+    #[arg(long, value_name = "hashed|HUB", default_value = HASHED)]
+    dps_allocation: String,
+    /// How long registering devices are asked to wait, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = Provisioning::default().retry_after_s)]
+    dps_retry_after: u32,
+    /// Registrations that the provisioning service takes in a minute [default: as many as come]
+    #[arg(long, value_name = "NUMBER")]
+    dps_registrations_per_minute: Option<u32>,
+    /// Primary key of the first enrollment group; devices created by --device get the keys that are derived from it
     #[arg(
         long,
         value_name = "BASE64",
@@ -148,7 +167,17 @@ impl EmulatorArgs {
         config.dps_name = self
             .dps_name
             .and_then(|text| check(&mut errors, "dps-name", HostName::parse(&text)));
-        config.id_scope = self.id_scope;
+        config.provisioning = Provisioning {
+            id_scope: self.id_scope,
+            groups: groups(&mut errors, &self.enrollment_groups),
+            allocation: match self.dps_allocation.as_str() {
+                HASHED => Allocation::Hashed,
+                hub => check(&mut errors, "dps-allocation", HostName::parse(hub))
+                    .map_or(Allocation::Hashed, Allocation::Static),
+            },
+            retry_after_s: self.dps_retry_after,
+            registrations_per_minute: self.dps_registrations_per_minute,
+        };
         config.group_key = self
             .group_key
             .and_then(|text| check(&mut errors, "group-key", SymmetricKey::from_base64(&text)));
@@ -176,6 +205,29 @@ impl EmulatorArgs {
             Err(InvalidArgs(errors))
         }
     }
+}
+
+/// `NAME`, `NAME=PRIMARY`, `NAME=PRIMARY,SECONDARY`. A key may end with `=`.
+fn groups(errors: &mut Vec<String>, texts: &[String]) -> Vec<GroupSpec> {
+    let mut key = |text: &str| {
+        let key = SymmetricKey::from_base64(text);
+        check(errors, "enrollment-group", key)
+    };
+    let mut group = |text: &String| {
+        let Some((name, keys)) = text.split_once('=') else {
+            return GroupSpec::new(text);
+        };
+        let (primary, secondary) = match keys.split_once(',') {
+            Some((primary, secondary)) => (primary, Some(secondary)),
+            None => (keys, None),
+        };
+        GroupSpec {
+            name: name.to_owned(),
+            primary: key(primary),
+            secondary: secondary.and_then(&mut key),
+        }
+    };
+    texts.iter().map(&mut group).collect()
 }
 
 fn check<T, E: std::fmt::Display>(

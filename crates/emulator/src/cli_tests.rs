@@ -65,8 +65,11 @@ fn every_flag_counts() {
         ["x", "y%#1", "z-9", "z-10"]
     );
     assert_eq!(
-        (config.id_scope.as_deref(), config.bind.to_string().as_str()),
-        (Some("0ne1"), "::1")
+        (
+            config.provisioning.id_scope.as_str(),
+            config.bind.to_string().as_str()
+        ),
+        ("0ne1", "::1")
     );
     assert_eq!(config.policy_key.unwrap().to_base64(), KEY);
     assert_eq!(config.group_key.unwrap().to_base64(), KEY);

@@ -9,6 +9,7 @@ use drawspan_hub::{DeviceId, HostName, SymmetricKey};
 use crate::limits::{C2D_DELIVERY_COUNTS, HUBS_MAX, PARTITIONS, PARTITIONS_MAX};
 use crate::model::c2d;
 use crate::model::groups::{ConsumerGroups, InvalidGroups};
+use crate::provisioning::{InvalidProvisioning, Provisioning};
 
 /// Port of AMQP over TLS; official SDKs take no other.
 pub const AMQPS_PORT: u16 = 5671;
@@ -24,11 +25,12 @@ pub const HTTPS_PORT_UNPRIVILEGED: u16 = 8443;
 pub struct Config {
     /// DNS names of the hubs, at least one.
     pub hubs: Vec<HostName>,
-    /// DNS name of the provisioning service. Part of the certificate; not served yet.
+    /// DNS name of the provisioning service. Without one it is served at the hubs' names, which it is anyway.
     pub dps_name: Option<HostName>,
-    /// Id scope of the provisioning service. Not used yet.
-    pub id_scope: Option<String>,
-    /// Key of the provisioning service's enrollment group. Devices created at start get the keys derived from it.
+    /// What the provisioning service does.
+    pub provisioning: Provisioning,
+    /// Primary key of the first enrollment group, unless the group has its own. With one, devices created at start get
+    /// the keys derived from that group's.
     pub group_key: Option<SymmetricKey>,
     /// Key of every policy of every hub; by default one of the emulator's choice, kept in the state directory.
     pub policy_key: Option<SymmetricKey>,
@@ -77,6 +79,9 @@ pub enum Mistake {
     /// A number of deliveries that no hub has.
     #[error("{0} deliveries of a message: 1 to 100 are allowed")]
     DeliveryCount(u32),
+    /// Something about the provisioning service.
+    #[error(transparent)]
+    Provisioning(#[from] InvalidProvisioning),
     /// Something about the consumer groups.
     #[error(transparent)]
     Groups(#[from] InvalidGroups),
@@ -88,7 +93,7 @@ impl Config {
         Self {
             hubs,
             dps_name: None,
-            id_scope: None,
+            provisioning: Provisioning::default(),
             group_key: None,
             policy_key: None,
             state: None,
@@ -130,6 +135,8 @@ impl Config {
             .into_iter()
             .filter(|count| !C2D_DELIVERY_COUNTS.contains(count));
         mistakes.extend(wrong.map(Mistake::DeliveryCount));
+        let provisioning = self.provisioning.mistakes(&self.hubs);
+        mistakes.extend(provisioning.into_iter().map(Mistake::Provisioning));
         mistakes.extend(
             ConsumerGroups::new(&self.consumer_groups)
                 .err()

@@ -12,6 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::announcement;
 use crate::ca::CaError;
 use crate::config::{Config, Mistake};
+use crate::dps::Dps;
 use crate::hub::ChangeError;
 use crate::hub_set::HubSet;
 use crate::log::{Keeper, LogError};
@@ -30,6 +31,7 @@ pub struct Emulator;
 #[derive(Debug)]
 pub struct Running {
     hubs: HubSet,
+    dps: Arc<Dps>,
     addresses: Addresses,
     ca_path: PathBuf,
     announcement: String,
@@ -113,17 +115,19 @@ impl Emulator {
             tls,
             store,
             hubs,
+            dps,
             logs,
         } = opened
             .await
             .map_err(|error| StartError::Thread(io::Error::other(error)))??;
         for hub in &hubs {
-            hub.ensure_devices(&config.devices, config.group_key.as_ref())
-                .await?;
+            // Without a key that users know, nobody could derive them.
+            let group = config.group_key.as_ref().and(dps.groups().first());
+            hub.ensure_devices(&config.devices, group).await?;
         }
         let keeper = Keeper::start(logs).map_err(StartError::Thread)?;
         let hubs = HubSet::new(hubs, config.dps_name.clone());
-        let announcement = announcement::text(&config, &hubs, addresses, &tls.ca_path);
+        let announcement = announcement::text(&config, &hubs, &dps, addresses, &tls.ca_path);
 
         let (stopper, stop) = Stop::new();
         let acceptor = TlsAcceptor::from(tls.server);
@@ -137,6 +141,7 @@ impl Emulator {
         ));
         let router = https::router(https::Shared {
             hubs: hubs.clone(),
+            dps: Arc::clone(&dps),
             ca_pem: tls.ca_pem.into(),
         });
         for hub in hubs.hubs() {
@@ -151,6 +156,7 @@ impl Emulator {
         let ca_path = tls.ca_path;
         Ok(Running {
             hubs,
+            dps,
             addresses,
             ca_path,
             announcement,
@@ -167,6 +173,11 @@ impl Running {
     /// The hubs, for callers in the same process.
     pub fn hubs(&self) -> &HubSet {
         &self.hubs
+    }
+
+    /// The provisioning service, for callers in the same process.
+    pub fn dps(&self) -> &Dps {
+        &self.dps
     }
 
     /// Where it listens.

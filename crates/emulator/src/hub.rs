@@ -6,7 +6,7 @@ mod methods;
 use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use drawspan_hub::{DeviceConnectionString, DeviceId, HostName, HubConnectionString, SymmetricKey};
+use drawspan_hub::{DeviceConnectionString, DeviceId, HostName, HubConnectionString};
 use tokio::sync::Notify;
 
 use crate::clock;
@@ -16,6 +16,7 @@ use crate::log::{
 use crate::model::access::{self, Denied, Grant};
 use crate::model::c2d::{CloudToDevice, Effects};
 use crate::model::device::{AuthenticationSpec, Device, DeviceSpec, DeviceStatus};
+use crate::model::dps::Group;
 use crate::model::groups::ConsumerGroups;
 use crate::model::policy::{POLICIES, Policies};
 use crate::model::registry::{Change, Entry, Registry};
@@ -249,22 +250,23 @@ impl Hub {
         })
     }
 
-    /// Creates the devices that there are not yet. With a group key they get the key that DPS would give them.
+    /// Creates the devices that there are not yet. With a group they get the keys that DPS would give them.
     ///
     /// # Errors
     /// When they cannot be stored.
     pub async fn ensure_devices(
         &self,
         ids: &[DeviceId],
-        group_key: Option<&SymmetricKey>,
+        group: Option<&Group>,
     ) -> Result<(), ChangeError> {
         for ids in ids.chunks(CREATE_GROUP) {
             let mut specs = Vec::new();
             for id in ids {
                 let mut spec = DeviceSpec::new(id.clone());
-                if let Some(group_key) = group_key {
-                    let keys = (group_key.derive(id.as_str()), random::key()?);
-                    spec.authentication = AuthenticationSpec::Sas(Some(keys));
+                if let Some(group) = group {
+                    let keys =
+                        [&group.primary, &group.secondary].map(|key| key.derive(id.as_str()));
+                    spec.authentication = AuthenticationSpec::Sas(Some(keys.into()));
                 }
                 specs.push((spec, random::fresh(self.now_unix_ms())?));
             }

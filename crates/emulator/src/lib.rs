@@ -5,6 +5,7 @@
 //!
 //! * [`model`]: the hub as a value (registry, policies, access, consumer groups).
 //! * [`log`]: telemetry in append-only, checksummed segments.
+//! * [`Dps`]: the provisioning service in front of the hubs.
 //! * [`Hub`]: one running hub, as the protocol heads see it; one folder per protocol.
 //!
 //! Nothing here knows how our own device client works: official SDKs judge what is right.
@@ -16,6 +17,7 @@ pub mod cli;
 mod clock;
 mod config;
 mod device_range;
+mod dps;
 mod emulator;
 mod files;
 mod https;
@@ -25,6 +27,7 @@ pub mod limits;
 pub mod log;
 pub mod model;
 mod opening;
+mod provisioning;
 mod random;
 mod reach;
 mod server;
@@ -36,9 +39,11 @@ pub use ca::{CA_FILE, CaError};
 pub use config::{
     AMQPS_PORT, Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED, MQTTS_PORT, Mistake, Ports,
 };
+pub use dps::{Dps, Observations};
 pub use emulator::{Addresses, Emulator, Running, StartError};
 pub use hub::{ChangeError, Hub};
 pub use hub_set::{HubSet, Served};
+pub use provisioning::{ENROLLMENT_GROUP, GroupSpec, ID_SCOPE, InvalidProvisioning, Provisioning};
 pub use random::NoRandomness;
 pub use state::StateError;
 pub use store::StoreError;

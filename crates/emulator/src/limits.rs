@@ -41,6 +41,17 @@ pub const STORE_QUEUE: usize = 1024;
 /// Registry writes that share one transaction.
 pub const STORE_GROUP: usize = 256;
 
+/// Enrollment groups of a provisioning service (the service's own limit).
+pub const ENROLLMENT_GROUPS_MAX: usize = 100;
+/// Characters of an enrollment group's name.
+pub const ENROLLMENT_NAME_MAX_CHARS: usize = 128;
+/// Characters of an id scope.
+pub const ID_SCOPE_MAX_CHARS: usize = 64;
+/// Longest wait that a device is asked for; the C client takes no longer one.
+pub const RETRY_AFTER_MAX_S: u32 = 300;
+/// Body of a registration (the service's own limit).
+pub const REGISTRATION_BODY_BYTES: usize = 96 * 1024;
+
 /// Devices of one bulk registry call.
 pub const BULK_MAX: usize = 100;
 /// Devices of one list call, and what a call gets that names no number.

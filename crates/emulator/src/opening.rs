@@ -9,10 +9,12 @@ use tokio::net::TcpListener;
 
 use crate::ca::{self, Tls};
 use crate::config::{Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED, Mistake};
+use crate::dps::{self, Dps};
 use crate::emulator::{Addresses, StartError};
 use crate::hub::{Hub, Parts};
 use crate::log::{LogLimits, TelemetryLog};
 use crate::model::c2d::CloudToDevice;
+use crate::model::dps::{Group, Registrations};
 use crate::model::groups::ConsumerGroups;
 use crate::model::policy::Policies;
 use crate::model::registry::Registry;
@@ -29,6 +31,7 @@ pub(crate) struct Opened {
     pub(crate) tls: Tls,
     pub(crate) store: Option<Arc<Store>>,
     pub(crate) hubs: Vec<Arc<Hub>>,
+    pub(crate) dps: Arc<Dps>,
     pub(crate) logs: Vec<Arc<TelemetryLog>>,
 }
 
@@ -103,6 +106,8 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
         let messages = CloudToDevice::restore(config.cloud_to_device, kept.unwrap_or_default());
         parts.push((host.clone(), registry, messages, Arc::new(log)));
     }
+    let enrollments = enrollment_groups(config, database.as_ref())?;
+    let registrations = database.as_ref().map(Database::registrations).transpose()?;
     let store = database.map(Store::start).transpose()?.map(Arc::new);
     let logs = parts.iter().map(|(.., log)| Arc::clone(log)).collect();
     let hubs = parts.into_iter().map(|(host, registry, messages, log)| {
@@ -119,12 +124,27 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
             log,
         }))
     });
-    let hubs = hubs.collect();
+    let hubs: Vec<_> = hubs.collect();
+    let provisioning = &config.provisioning;
+    let parts = dps::Parts {
+        id_scope: provisioning.id_scope.clone(),
+        groups: enrollments,
+        hubs: hubs.clone(),
+        retry_after_s: provisioning.retry_after_s,
+        store: store.clone(),
+    };
+    let dps = Dps::new(
+        parts,
+        provisioning.allocation.clone(),
+        Registrations::from_stored(registrations.unwrap_or_default()),
+        provisioning.registrations_per_minute,
+    );
     Ok(Opened {
         state,
         tls,
         store,
         hubs,
+        dps: Arc::new(dps),
         logs,
     })
 }
@@ -144,6 +164,38 @@ fn policy_key(config: &Config, database: Option<&Database>) -> Result<SymmetricK
         database.set_setting(POLICY_KEY, &key.to_base64())?;
     }
     Ok(key)
+}
+
+/// The configured groups, with the configured keys, else those used before, else new ones.
+fn enrollment_groups(
+    config: &Config,
+    database: Option<&Database>,
+) -> Result<Vec<Group>, StartError> {
+    let kept = database
+        .map(Database::groups)
+        .transpose()?
+        .unwrap_or_default();
+    let mut first_key = config.group_key.clone();
+    let mut groups = Vec::new();
+    for spec in config.provisioning.groups() {
+        let primary = spec.primary.or(first_key.take());
+        let before = kept
+            .iter()
+            .find(|group| group.name.eq_ignore_ascii_case(&spec.name));
+        let key = |given: Option<SymmetricKey>, before: Option<&SymmetricKey>| {
+            given.or(before.cloned()).map_or_else(random::group_key, Ok)
+        };
+        let group = Group {
+            name: spec.name.into(),
+            primary: key(primary, before.map(|group| &group.primary))?,
+            secondary: key(spec.secondary, before.map(|group| &group.secondary))?,
+        };
+        if let Some(database) = database {
+            database.put_group(&group)?;
+        }
+        groups.push(group);
+    }
+    Ok(groups)
 }
 
 fn created(database: Option<&Database>) -> Result<u64, StartError> {

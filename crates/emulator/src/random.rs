@@ -10,6 +10,8 @@ use crate::model::device::Fresh;
 
 /// Bytes of a key that the hub makes.
 const KEY_BYTES: usize = 32;
+/// Bytes of a key that DPS makes.
+const GROUP_KEY_BYTES: usize = 64;
 /// 100 ns steps from the year 1 to 1970: the hub's generation ids look like .NET's ticks.
 const TICKS_TO_1970: u64 = 621_355_968_000_000_000;
 
@@ -27,6 +29,11 @@ pub enum NoRandomness {
 /// A key of the length that the hub uses.
 pub(crate) fn key() -> Result<SymmetricKey, NoRandomness> {
     Ok(SymmetricKey::from_bytes(&bytes::<KEY_BYTES>()?)?)
+}
+
+/// A key of the length that DPS gives to enrollment groups.
+pub(crate) fn group_key() -> Result<SymmetricKey, NoRandomness> {
+    Ok(SymmetricKey::from_bytes(&bytes::<GROUP_KEY_BYTES>()?)?)
 }
 
 /// What a change of a device may need.
@@ -59,6 +66,15 @@ pub(crate) fn uuid() -> Result<[u8; 16], NoRandomness> {
     const FIXED: u128 = (0xf << 76) | (3 << 62);
     let random = u128::from_be_bytes(bytes()?);
     Ok(((random & !FIXED) | VERSION_4 | VARIANT).to_be_bytes())
+}
+
+/// A random UUID as text, in lower case.
+pub(crate) fn uuid_text() -> Result<String, NoRandomness> {
+    let hex = format!("{:032x}", u128::from_be_bytes(uuid()?));
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32];
+    Ok(parts
+        .map(|part| hex.get(part).unwrap_or_default())
+        .join("-"))
 }
 
 fn bytes<const LEN: usize>() -> Result<[u8; LEN], NoRandomness> {

@@ -74,7 +74,10 @@ fn hub(parts: &Parts, shared: &Shared) -> Result<Arc<Hub>, Refusal> {
         .and_then(|sni| sni.0.as_deref());
     match shared.hubs.select(named, sni) {
         Served::Hub(hub) => Ok(hub),
-        Served::Dps => Err(Refusal::not_yet("This emulator does not serve DPS yet")),
+        Served::Dps => Err(Refusal::new(
+            ErrorCode::GENERIC_NOT_FOUND,
+            "This is the provisioning service: devices register at /{idScope}/registrations/{registrationId}/register",
+        )),
         Served::Nothing => {
             let host = named.unwrap_or_default();
             Err(Refusal::new(

@@ -5,6 +5,7 @@ mod bulk;
 mod caller;
 mod commands;
 mod devices;
+mod dps;
 mod methods;
 mod modules;
 mod refusal;
@@ -27,6 +28,7 @@ use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 
+use crate::dps::Dps;
 use crate::hub_set::HubSet;
 use crate::limits::REQUEST_READ_MS;
 use crate::server::Secured;
@@ -37,6 +39,7 @@ pub(crate) use refusal::tracking_id;
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     pub(crate) hubs: HubSet,
+    pub(crate) dps: Arc<Dps>,
     pub(crate) ca_pem: Arc<str>,
 }
 
@@ -73,6 +76,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/devices/{id}/commands", delete(commands::purge))
         .route("/statistics/devices", get(statistics::devices))
         .route("/statistics/service", get(statistics::service))
+        .merge(dps::routes())
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .with_state(shared)

@@ -1,12 +1,14 @@
 //! The registry and what waits for devices, on disk: SQLite, written by one thread that puts waiting changes into one transaction.
 
 mod c2d;
+mod dps;
 mod schema;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use drawspan_hub::HostName;
 use rusqlite::Connection;
@@ -14,6 +16,7 @@ use rusqlite::Connection;
 use crate::files;
 use crate::model::c2d::{self as messages, Kept};
 use crate::model::device::Device;
+use crate::model::dps::{Group, Registration};
 use crate::model::registry;
 pub(crate) use writer::{NoSlot, Slot, Store};
 
@@ -24,6 +27,8 @@ pub(crate) enum Write {
     Registry(registry::Change),
     /// A message to a device, or feedback on one.
     CloudToDevice(messages::Change),
+    /// A device that registered at the provisioning service.
+    Registration(Arc<Registration>),
 }
 
 /// Why the registry cannot be stored or loaded.
@@ -111,6 +116,21 @@ impl Database {
     /// Messages to devices, and feedback on them, of a hub.
     pub(crate) fn messages(&self, hub: &HostName) -> Result<Kept, StoreError> {
         c2d::load(&self.connection, hub, &self.path)
+    }
+
+    /// All enrollment groups.
+    pub(crate) fn groups(&self) -> Result<Vec<Group>, StoreError> {
+        dps::groups(&self.connection, &self.path)
+    }
+
+    /// Keeps an enrollment group.
+    pub(crate) fn put_group(&self, group: &Group) -> Result<(), StoreError> {
+        dps::put_group(&self.connection, group).map_err(|cause| self.failed("write", cause))
+    }
+
+    /// All registrations at the provisioning service.
+    pub(crate) fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
+        dps::load(&self.connection, &self.path)
     }
 
     /// A value kept under `name`, for all hubs.

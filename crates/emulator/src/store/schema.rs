@@ -5,13 +5,13 @@ use std::path::Path;
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{StoreError, Write, c2d};
+use super::{StoreError, Write, c2d, dps};
 use crate::model::device::{Authentication, Device, DeviceStatus};
 use crate::model::registry::Change;
 
 /// Raised with every change of the tables. What was added since format 1 are tables only, which are made when they are
 /// missing.
-const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 3;
 
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -58,6 +58,7 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreE
         .and_then(|()| connection.execute_batch("PRAGMA synchronous = NORMAL"))
         .and_then(|()| connection.execute_batch(TABLES))
         .and_then(|()| connection.execute_batch(c2d::TABLES))
+        .and_then(|()| connection.execute_batch(dps::TABLES))
         .and_then(|()| connection.pragma_update(None, "user_version", FORMAT))
         .map_err(failed)
 }
@@ -145,6 +146,7 @@ pub(super) fn apply(
                 .map(drop)
         }
         Write::CloudToDevice(change) => c2d::apply(connection, hub, change),
+        Write::Registration(registration) => dps::put(connection, registration),
     }
 }
 

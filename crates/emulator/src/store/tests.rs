@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
 
+use super::schema::FORMAT;
 use super::{Database, Store, StoreError, Write};
 use crate::model::device::{Authentication, Device, DeviceStatus};
 use crate::model::registry::Change;
@@ -202,17 +203,13 @@ fn a_later_format_is_refused() {
     drop(Database::open(&path).unwrap());
     rusqlite::Connection::open(&path)
         .unwrap()
-        .pragma_update(None, "user_version", 3)
+        .pragma_update(None, "user_version", FORMAT + 1)
         .unwrap();
     let error = Database::open(&path).unwrap_err();
     assert!(
         matches!(
             error,
-            StoreError::Foreign {
-                found: 3,
-                readable: 2,
-                ..
-            }
+            StoreError::Foreign { found, readable, .. } if (found, readable) == (FORMAT + 1, FORMAT)
         ),
         "{error}"
     );

@@ -398,7 +398,8 @@ async fn what_there_is_not() {
         get("dps.test", "/devices?api-version=2021-04-12")
             .await
             .status,
-        501
+        404,
+        "the provisioning service has no devices of its own"
     );
     assert_eq!(
         get("localhost:8443", "/devices?api-version=2021-04-12")

@@ -7,6 +7,7 @@
 )]
 
 mod amqp;
+mod dps;
 mod https;
 mod lifecycle;
 mod support;

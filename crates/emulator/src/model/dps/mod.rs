@@ -1,0 +1,157 @@
+//! The provisioning service as a value: who may register, which hub they get, and what was registered.
+//!
+//! Sources: DPS articles "symmetric key attestation", "reprovision", "allocation policies".
+
+mod access;
+mod rate;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use drawspan_hub::{DeviceId, HostName, RegistrationId, SymmetricKey};
+
+pub use access::{Denied, verify};
+pub use rate::Rate;
+
+/// An enrollment group whose devices prove themselves by keys derived from the group's.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The key used first.
+    pub primary: SymmetricKey,
+    /// The key that stays valid while the other is exchanged.
+    pub secondary: SymmetricKey,
+}
+
+/// How devices are spread over hubs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Allocation {
+    /// Evenly, by name; adding a hub moves no more devices than it takes.
+    #[default]
+    Hashed,
+    /// All to this one.
+    Static(HostName),
+}
+
+/// A device that registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// The name, as it was written first.
+    pub id: RegistrationId,
+    /// The group that it belongs to.
+    pub group: Arc<str>,
+    /// Where it was assigned.
+    pub hub: HostName,
+    /// Its name there.
+    pub device: DeviceId,
+    /// How it came to that hub.
+    pub substatus: Substatus,
+    /// When it registered first, Unix milliseconds.
+    pub created_unix_ms: u64,
+    /// When it registered last, Unix milliseconds.
+    pub updated_unix_ms: u64,
+    /// Changes with every registration; written without quotes.
+    pub etag: String,
+    /// The last registration's operation.
+    pub operation: String,
+    /// What the device sent with its last registration, as JSON.
+    pub payload: Option<Arc<str>>,
+}
+
+/// How a device came to its hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Substatus {
+    /// It was assigned there first, or is there still.
+    InitialAssignment,
+    /// It was moved there.
+    DeviceDataMigrated,
+}
+
+/// All registrations. Names compare without case.
+#[derive(Debug, Default)]
+pub struct Registrations {
+    by_name: HashMap<String, Arc<Registration>>,
+}
+
+impl Group {
+    /// The keys of a device of this group: primary, secondary.
+    pub fn device_keys(&self, id: &RegistrationId) -> (SymmetricKey, SymmetricKey) {
+        let id = id.as_str();
+        (self.primary.derive(id), self.secondary.derive(id))
+    }
+}
+
+impl Allocation {
+    /// The hub for a device, `None` if there is none.
+    pub fn choose<'h>(
+        &self,
+        id: &RegistrationId,
+        hubs: impl Iterator<Item = &'h HostName>,
+    ) -> Option<&'h HostName> {
+        let mut hubs = hubs;
+        match self {
+            Self::Static(name) => hubs.find(|hub| *hub == name),
+            Self::Hashed => {
+                let name = id.as_str().to_ascii_lowercase();
+                hubs.max_by_key(|hub| weight(hub, &name))
+            }
+        }
+    }
+}
+
+/// Highest random weight: each device has its own order of the hubs (FNV-1a, then the finish of SplitMix64).
+fn weight(hub: &HostName, id: &str) -> u64 {
+    let bytes = [hub.as_str().as_bytes(), b"/", id.as_bytes()];
+    let hash = bytes
+        .iter()
+        .copied()
+        .flatten()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}
+
+impl Substatus {
+    /// The service's word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InitialAssignment => "initialAssignment",
+            Self::DeviceDataMigrated => "deviceDataMigrated",
+        }
+    }
+
+    /// The meaning of the service's word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::InitialAssignment, Self::DeviceDataMigrated]
+            .into_iter()
+            .find(|substatus| substatus.as_str() == text)
+    }
+}
+
+impl Registrations {
+    /// Registrations as they were stored.
+    pub fn from_stored(stored: Vec<Registration>) -> Self {
+        let mut registrations = Self::default();
+        for registration in stored {
+            registrations.put(Arc::new(registration));
+        }
+        registrations
+    }
+
+    /// A registration, if there is one.
+    pub fn get(&self, id: &RegistrationId) -> Option<&Arc<Registration>> {
+        self.by_name.get(&id.as_str().to_ascii_lowercase())
+    }
+
+    /// Takes note of a registration, in place of the one that there was.
+    pub fn put(&mut self, registration: Arc<Registration>) {
+        let name = registration.id.as_str().to_ascii_lowercase();
+        self.by_name.insert(name, registration);
+    }
+}
