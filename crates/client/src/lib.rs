@@ -3,6 +3,7 @@
 //! * [`HubConnection`]: one AMQP connection in one task. Devices are opened on it, each with a session of its own; it
 //!   tells what happens to them through a [`StatusBoard`], and what they receive through an [`Inbox`]. It never retries:
 //!   whoever opened a device decides.
+//! * [`DeviceClient`]: one device on a connection of its own, for programs that are that device.
 //! * [`Credentials`]: who signs, with keys that can be exchanged under way.
 //! * [`dps`]: which hub a device belongs to.
 //! * [`Ledger`]: which connection takes which device. Pure.
@@ -11,6 +12,7 @@
 mod board;
 mod connection;
 pub mod credentials;
+mod device_client;
 pub mod dps;
 mod inbox;
 mod incoming;
@@ -25,6 +27,9 @@ pub use connection::{
     SendFailure, TwinAnswer, TwinOperation, TwinRequest, Wants,
 };
 pub use credentials::{Credentials, KeyPair, Keys, ListedDevice, WhichKey};
+pub use device_client::{
+    DeviceClient, DeviceEvent, DeviceEvents, DeviceOptions, MethodCall, ReceivedMessage,
+};
 pub use inbox::Inbox;
 pub use incoming::{C2dDelivery, C2dMessage, Incoming, MethodRequestId};
 pub use ledger::{ConnectionKey, Ledger, LedgerConfig, Left};

@@ -47,6 +47,16 @@ pub const SETTLE_TIMEOUT_MS: u64 = 30_000;
 pub const INBOX_ENTRIES: usize = 4_096;
 /// Bytes of an [`Inbox`](crate::Inbox) from which on nothing more is asked for.
 pub const INBOX_BYTES: usize = 16 * 1_024 * 1_024;
+/// Events of a [`DeviceClient`](crate::DeviceClient) that wait to be taken, beside those of its inbox.
+pub const EVENTS: usize = 16;
+/// An operation of a device client may take so long, unless something else is asked for.
+pub const OPERATION_TIMEOUT_MS: u64 = 30_000;
+/// The hub must answer a device client that closes within this time.
+pub const CLOSE_TIMEOUT_MS: u64 = 5_000;
+/// A device client waits at most so long before the first attempt to connect again, …
+pub const RECONNECT_MIN_MS: u64 = 100;
+/// … and so long before later ones. One that stood for so long is not counted as a failure.
+pub const RECONNECT_MAX_MS: u64 = 10_000;
 /// How often the deadlines of waiting things are looked at.
 pub const SWEEP_INTERVAL_MS: u64 = 250;
 /// Silence that we announce as too long; the official .NET client announces the same.

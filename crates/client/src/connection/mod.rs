@@ -11,7 +11,7 @@ mod sending;
 mod sends;
 mod task;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tokens;
 
 use std::ops::Deref;
@@ -90,7 +90,7 @@ impl HubConnection {
 
     /// As [`start`](Self::start), on a stream that stands already.
     #[cfg(test)]
-    fn on_stream(
+    pub(crate) fn on_stream(
         config: Arc<ConnectionConfig>,
         key: ConnectionKey,
         stream: tokio::io::DuplexStream,

@@ -22,7 +22,7 @@ const CREDIT: u32 = 100;
 
 /// What the hub saw, in order.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     /// A link was asked for: `>` to the hub or `<` from it, then its address.
     Attach(String),
     /// A link went by the client's wish.
@@ -39,29 +39,29 @@ pub(super) enum Seen {
 
 /// What the hub answers to a put-token.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Tokens {
+pub(crate) enum Tokens {
     Take,
     Refuse(i32, &'static str),
     Ignore,
 }
 
-pub(super) struct State {
-    pub(super) seen: Vec<Seen>,
-    pub(super) tokens: Tokens,
+pub(crate) struct State {
+    pub(crate) seen: Vec<Seen>,
+    pub(crate) tokens: Tokens,
     /// Credit of the `$cbs` link; none is given before this is not 0.
-    pub(super) cbs_credit: u32,
-    pub(super) telemetry_credit: u32,
+    pub(crate) cbs_credit: u32,
+    pub(crate) telemetry_credit: u32,
     /// Links whose name, as in [`Seen::Attach`], ends like this are refused with the condition.
-    pub(super) refuse: Vec<(String, Error)>,
+    pub(crate) refuse: Vec<(String, Error)>,
     /// Links that end like this are never answered.
-    pub(super) ignore: Vec<String>,
+    pub(crate) ignore: Vec<String>,
     /// Devices whose links are taken only once their token was: as a hub does it that looks at one after the other.
-    pub(super) slow_tokens: bool,
+    pub(crate) slow_tokens: bool,
     /// Whether an outcome that the client leaves open is settled, and how if not as it was said.
-    pub(super) settle: Option<Option<DeliveryState>>,
-    pub(super) links: Vec<(String, LinkId, SessionId)>,
+    pub(crate) settle: Option<Option<DeliveryState>>,
+    pub(crate) links: Vec<(String, LinkId, SessionId)>,
     /// Mode in which the client receives, by link.
-    pub(super) attaches: Vec<Attach>,
+    pub(crate) attaches: Vec<Attach>,
     ended: bool,
     next_tag: u32,
     held: Vec<(LinkId, Message)>,
@@ -69,7 +69,7 @@ pub(super) struct State {
 
 type Act = Box<dyn FnOnce(&mut State, &mut Connection) + Send>;
 
-pub(super) struct Hub {
+pub(crate) struct Hub {
     state: Arc<Mutex<State>>,
     changed: Arc<Notify>,
     acts: mpsc::UnboundedSender<Act>,
@@ -78,7 +78,7 @@ pub(super) struct Hub {
 
 impl Hub {
     /// Serves one end of a stream.
-    pub(super) fn start(stream: DuplexStream, clock: Clock) -> Self {
+    pub(crate) fn start(stream: DuplexStream, clock: Clock) -> Self {
         let state = Arc::new(Mutex::new(State {
             seen: Vec::new(),
             tokens: Tokens::Take,
@@ -117,12 +117,12 @@ impl Hub {
     }
 
     /// Looks at the hub, or tells it how to behave.
-    pub(super) fn with<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
+    pub(crate) fn with<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
         look(&mut self.state.lock().unwrap())
     }
 
     /// Waits until the hub has seen enough.
-    pub(super) async fn until<R>(&self, mut enough: impl FnMut(&State) -> Option<R>) -> R {
+    pub(crate) async fn until<R>(&self, mut enough: impl FnMut(&State) -> Option<R>) -> R {
         let wait = async {
             loop {
                 if let Some(found) = enough(&self.state.lock().unwrap()) {
@@ -138,7 +138,7 @@ impl Hub {
     }
 
     /// Waits until the hub has seen `wanted` this often, and returns all it saw so far.
-    pub(super) async fn seen(&self, wanted: &Seen, times: usize) -> Vec<Seen> {
+    pub(crate) async fn seen(&self, wanted: &Seen, times: usize) -> Vec<Seen> {
         self.until(|state| {
             let count = state.seen.iter().filter(|seen| *seen == wanted).count();
             (count >= times).then(|| state.seen.clone())
@@ -147,19 +147,19 @@ impl Hub {
     }
 
     /// The `number`th message that was sent to `to`, from 0.
-    pub(super) async fn message(&self, to: &str, number: usize) -> Message {
+    pub(crate) async fn message(&self, to: &str, number: usize) -> Message {
         self.until(|state| state.messages(to).nth(number).cloned())
             .await
     }
 
     /// Has the hub do something.
-    pub(super) fn act(&self, act: impl FnOnce(&mut State, &mut Connection) + Send + 'static) {
+    pub(crate) fn act(&self, act: impl FnOnce(&mut State, &mut Connection) + Send + 'static) {
         assert!(self.acts.send(Box::new(act)).is_ok(), "the hub stands");
         self.commands.try_send(()).unwrap();
     }
 
     /// Sends a message over the newest link of that name.
-    pub(super) fn send(&self, link: &'static str, tag: &[u8], message: Message) {
+    pub(crate) fn send(&self, link: &'static str, tag: &[u8], message: Message) {
         let tag = DeliveryTag::new(tag).unwrap();
         self.act(move |state, connection| {
             let (id, _) = state.link(link).unwrap_or_else(|| panic!("no link {link}"));
@@ -175,25 +175,25 @@ impl Hub {
     }
 
     /// Waits until the connection is over.
-    pub(super) async fn ended(&self) {
+    pub(crate) async fn ended(&self) {
         self.until(|state| state.ended.then_some(())).await;
     }
 }
 
 impl State {
-    pub(super) fn link(&self, name: &str) -> Option<(LinkId, SessionId)> {
+    pub(crate) fn link(&self, name: &str) -> Option<(LinkId, SessionId)> {
         let found = self.links.iter().rev().find(|(of, ..)| of == name);
         found.map(|(_, link, session)| (*link, *session))
     }
 
-    pub(super) fn messages(&self, to: &str) -> impl Iterator<Item = &Message> {
+    pub(crate) fn messages(&self, to: &str) -> impl Iterator<Item = &Message> {
         self.seen.iter().filter_map(move |seen| match seen {
             Seen::Message(link, message) if link == to => Some(&**message),
             _ => None,
         })
     }
 
-    pub(super) fn attach(&self, name: &str) -> Option<&Attach> {
+    pub(crate) fn attach(&self, name: &str) -> Option<&Attach> {
         self.attaches
             .iter()
             .rev()
@@ -345,7 +345,7 @@ impl State {
     }
 
     /// Takes a token that was left without an answer.
-    pub(super) fn answer_token(&mut self, connection: &mut Connection, message_id: &str) {
+    pub(crate) fn answer_token(&mut self, connection: &mut Connection, message_id: &str) {
         let request = Message {
             properties: Some(Properties {
                 message_id: Some(message_id.into()),

@@ -1,7 +1,7 @@
 //! A connection at a scripted hub, on virtual time.
 
 mod c2d;
-mod hub;
+pub(crate) mod hub;
 mod methods;
 mod tokens;
 mod twin;

@@ -1,0 +1,290 @@
+//! The task behind a device client: connects, passes on what comes, and connects again.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawspan_hub::{Failure, FailureKind};
+use drawspan_net::Clock;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout};
+
+use super::backoff::backoff;
+use super::{DeviceEvent, DeviceOptions, Route, State};
+use crate::board::{Owner, Status, StatusBoard};
+use crate::connection::{ConnectionConfig, DeviceSession, HubConnection, Open, Wants};
+use crate::credentials::{Credentials, KeyPair, Keys, ListedDevice, WhichKey};
+use crate::inbox::Inbox;
+use crate::ledger::ConnectionKey;
+use crate::limits;
+
+/// How a connection is started.
+pub(super) type Start =
+    Box<dyn Fn(Arc<ConnectionConfig>, ConnectionKey) -> HubConnection + std::marker::Send>;
+
+type Closes = mpsc::Receiver<oneshot::Sender<()>>;
+
+pub(super) struct Supervisor {
+    options: DeviceOptions,
+    credentials: Arc<Credentials>,
+    start: Start,
+    clock: Clock,
+    state: watch::Sender<State>,
+    wants: watch::Receiver<Wants>,
+    events: mpsc::Sender<DeviceEvent>,
+    /// Events that wait until they are taken.
+    waiting: VecDeque<DeviceEvent>,
+    attempt: u32,
+}
+
+/// A connection that was started, and where it tells.
+struct Attempt {
+    connection: HubConnection,
+    owner: Owner,
+    board: Arc<StatusBoard>,
+    inbox: Arc<Inbox>,
+}
+
+/// How a connection ended.
+enum End {
+    Lost(Failure),
+    /// By wish of whoever is to be told.
+    Closed(Option<oneshot::Sender<()>>),
+}
+
+impl Supervisor {
+    pub(super) fn new(
+        options: DeviceOptions,
+        start: Start,
+        clock: Clock,
+        state: watch::Sender<State>,
+        wants: watch::Receiver<Wants>,
+        events: mpsc::Sender<DeviceEvent>,
+    ) -> Self {
+        let string = &options.connection_string;
+        let listed = ListedDevice {
+            hub: string.host.clone(),
+            keys: KeyPair::single(string.key.clone()),
+        };
+        let keys = Keys::Explicit([(string.device_id.clone(), listed)].into());
+        Self {
+            credentials: Arc::new(Credentials::new(keys)),
+            options,
+            start,
+            clock,
+            state,
+            wants,
+            events,
+            waiting: VecDeque::new(),
+            attempt: 0,
+        }
+    }
+
+    /// Runs until the device is closed, or lost for good. The first attempt's fate is told to `first`.
+    pub(super) async fn run(
+        mut self,
+        mut closes: Closes,
+        first: oneshot::Sender<Result<(), Failure>>,
+    ) {
+        let mut first = Some(first);
+        let mut failures = 0;
+        let chance = RandomState::new();
+        let end = loop {
+            let started = Instant::now();
+            let end = self.once(&mut closes, &mut first).await;
+            self.state.send_replace(State::Down);
+            let failure = match end {
+                End::Closed(_) => break end,
+                End::Lost(failure) => failure,
+            };
+            if let Some(first) = first.take() {
+                let _ = first.send(Err(failure));
+                return;
+            }
+            self.tell_connection(DeviceEvent::Disconnected(failure));
+            if !self.options.reconnect {
+                break End::Closed(None);
+            }
+            if started.elapsed() >= Duration::from_millis(limits::RECONNECT_MAX_MS) {
+                failures = 0;
+            }
+            failures += 1;
+            let wait = backoff(failures, chance.hash_one(self.attempt));
+            if let Some(end) = self.pause(wait, &mut closes).await {
+                break end;
+            }
+        };
+        self.state.send_replace(State::Over);
+        if let End::Closed(Some(done)) = end {
+            let _ = done.send(());
+        }
+        // Whoever still listens hears how it ended, and then that it did.
+        deliver(&self.events, &mut self.waiting).await;
+    }
+
+    /// One connection, from its start to its end.
+    async fn once(
+        &mut self,
+        closes: &mut Closes,
+        first: &mut Option<oneshot::Sender<Result<(), Failure>>>,
+    ) -> End {
+        let attempt = self.begin();
+        let session = loop {
+            tokio::select! {
+                news = attempt.board.take() => match progress(news) {
+                    Some(Ok(session)) => break session,
+                    Some(Err(failure)) => return End::Lost(failure),
+                    None => {}
+                },
+                done = closes.recv() => return End::Closed(done),
+                () = deliver(&self.events, &mut self.waiting), if !self.waiting.is_empty() => {}
+            }
+        };
+        let route = Route {
+            connection: attempt.connection.clone(),
+            session,
+            attempt: attempt.owner.epoch,
+        };
+        self.state.send_replace(State::Up(route.clone()));
+        match first.take() {
+            Some(first) => {
+                let _ = first.send(Ok(()));
+            }
+            None => self.tell_connection(DeviceEvent::Connected),
+        }
+        self.serve(&attempt, &route, closes).await
+    }
+
+    fn begin(&mut self) -> Attempt {
+        self.attempt += 1;
+        let (board, inbox) = (Arc::new(StatusBoard::default()), Arc::new(Inbox::default()));
+        let string = &self.options.connection_string;
+        let config = ConnectionConfig {
+            pool: 0,
+            host: string.host.clone(),
+            credentials: Arc::clone(&self.credentials),
+            connector: self.options.connector.clone(),
+            transport: self.options.transport,
+            clock: self.clock,
+            board: Arc::clone(&board),
+            inbox: Arc::clone(&inbox),
+        };
+        let owner = Owner {
+            index: 0,
+            epoch: self.attempt,
+        };
+        let connection = (self.start)(Arc::new(config), ConnectionKey(self.attempt));
+        // A connection that is over already says so on the board.
+        connection.open(Open {
+            owner,
+            device: string.device_id.clone(),
+            key: WhichKey::Primary,
+            token_life_s: u32::try_from(limits::TOKEN_LIFE_S).unwrap_or(u32::MAX),
+            wants: *self.wants.borrow_and_update(),
+        });
+        Attempt {
+            connection,
+            owner,
+            board,
+            inbox,
+        }
+    }
+
+    /// Passes on what comes until the connection ends. What nobody takes stays in the inbox, which makes the hub wait.
+    async fn serve(&mut self, attempt: &Attempt, route: &Route, closes: &mut Closes) -> End {
+        let mut wanted = true;
+        loop {
+            tokio::select! {
+                news = attempt.board.take() => {
+                    if let Some(Err(failure)) = progress(news) {
+                        return End::Lost(failure);
+                    }
+                }
+                done = closes.recv() => {
+                    close(attempt, route.session).await;
+                    return End::Closed(done);
+                }
+                changed = self.wants.changed(), if wanted => {
+                    wanted = changed.is_ok();
+                    let wants = *self.wants.borrow_and_update();
+                    // A connection that is over says so on the board.
+                    attempt.connection.want(attempt.owner, route.session, wants);
+                }
+                incoming = attempt.inbox.take(), if self.waiting.is_empty() && !self.events.is_closed() => {
+                    let incoming = incoming.into_iter();
+                    self.waiting.extend(incoming.map(|one| DeviceEvent::of(one, route)));
+                }
+                () = deliver(&self.events, &mut self.waiting), if !self.waiting.is_empty() => {}
+            }
+        }
+    }
+
+    /// Waits, but not for somebody who wants to close.
+    async fn pause(&mut self, time: Duration, closes: &mut Closes) -> Option<End> {
+        let until = Instant::now() + time;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return None,
+                done = closes.recv() => return Some(End::Closed(done)),
+                () = deliver(&self.events, &mut self.waiting), if !self.waiting.is_empty() => {}
+            }
+        }
+    }
+
+    /// Only the last word on the connection is worth telling.
+    fn tell_connection(&mut self, event: DeviceEvent) {
+        self.waiting.retain(|event| !event.is_of_connection());
+        self.waiting.push_back(event);
+    }
+}
+
+/// Passes on what waits, as it is taken.
+async fn deliver(events: &mpsc::Sender<DeviceEvent>, waiting: &mut VecDeque<DeviceEvent>) {
+    while !waiting.is_empty() {
+        let Ok(permit) = events.reserve().await else {
+            // Nobody listens any more.
+            return waiting.clear();
+        };
+        if let Some(event) = waiting.pop_front() {
+            permit.send(event);
+        }
+    }
+}
+
+async fn close(attempt: &Attempt, session: DeviceSession) {
+    if !attempt.connection.close(attempt.owner, Some(session)) {
+        return;
+    }
+    let closed = async {
+        loop {
+            let news = attempt.board.take().await;
+            let over =
+                |status: &Status| matches!(status, Status::Closed(_) | Status::ConnectionEnded(..));
+            if news.iter().any(over) {
+                return;
+            }
+        }
+    };
+    // A hub that does not answer is left alone.
+    let _ = timeout(Duration::from_millis(limits::CLOSE_TIMEOUT_MS), closed).await;
+}
+
+/// What news say of the one device: that it is open, or that it is not any more.
+fn progress(news: Vec<Status>) -> Option<Result<DeviceSession, Failure>> {
+    let mut progress = None;
+    for status in news {
+        match status {
+            Status::Opened(_, session) => progress = Some(Ok(session)),
+            Status::OpenFailed(_, failure)
+            | Status::Lost(_, failure)
+            | Status::ConnectionEnded(.., failure) => return Some(Err(failure)),
+            Status::Closed(_) => {
+                let text = "the device is closed";
+                return Some(Err(Failure::local(FailureKind::ConnectionLost, text)));
+            }
+            Status::ConnectionReady(..) => {}
+        }
+    }
+    progress
+}
