@@ -2,12 +2,12 @@
 
 mod c2d;
 mod methods;
+mod news;
 
-use std::fmt;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use drawspan_hub::{DeviceConnectionString, DeviceId, HostName, HubConnectionString};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::clock;
 use crate::log::{
@@ -22,10 +22,11 @@ use crate::model::policy::{POLICIES, Policies};
 use crate::model::registry::{Change, Entry, Registry};
 use crate::random::{self, NoRandomness};
 use crate::reach::Reach;
-use crate::store::{Store, StoreError, Write};
+use crate::store::{NoSlot, Slot, Store, StoreError, Write};
 use c2d::Messages;
 pub(crate) use c2d::{SendError, SettleError};
 pub(crate) use methods::InvokeError;
+use news::{Connected, News};
 
 /// Devices that are created together, at start.
 const CREATE_GROUP: usize = 1000;
@@ -41,13 +42,12 @@ pub struct Hub {
     messages: Messages,
     store: Option<Arc<Store>>,
     log: Arc<TelemetryLog>,
-    devices: OnceLock<Connected>,
+    devices: Arc<OnceLock<Connected>>,
+    /// Without a store: held during a change, until devices are told of it. Taken before the registry's lock.
+    telling: Mutex<()>,
     /// Told when a device begins to take method calls.
     calls_taken: Notify,
 }
-
-/// The way to the devices that are connected.
-struct Connected(Box<dyn Reach>);
 
 /// What a hub is made of.
 #[derive(Debug)]
@@ -95,7 +95,8 @@ impl Hub {
             messages: Messages::new(messages),
             store,
             log,
-            devices: OnceLock::new(),
+            devices: Arc::default(),
+            telling: Mutex::default(),
             calls_taken: Notify::new(),
         }
     }
@@ -300,31 +301,41 @@ impl Hub {
         change: impl FnOnce(&mut Registry) -> (T, Vec<Change>),
     ) -> Result<T, ChangeError> {
         let Some(store) = &self.store else {
-            let mut registry = self.registry_mut();
-            let (result, changes) = change(&mut registry);
-            self.forget_messages(&changes);
-            drop(registry);
-            self.tell(&shut_out(&changes));
-            return Ok(result);
+            return Ok(self.change_in_memory(change));
         };
         let slot = store.slot().await?;
-        let (result, shut_out, written) = {
+        let (result, written) = {
             // Handed over under the lock: changes of one device are stored in the order in which they were made.
             let mut registry = self.registry_mut();
             let (result, changes) = change(&mut registry);
             if changes.is_empty() {
                 return Ok(result);
             }
-            self.forget_messages(&changes);
-            let shut_out = shut_out(&changes);
-            let writes = changes.into_iter().map(Write::from).collect();
-            (result, shut_out, slot.send(self.host.clone(), writes))
+            let (done, written) = oneshot::channel();
+            self.hand_over_changes(slot, changes, move |stored| {
+                // Nobody may be waiting any more: the change is made all the same.
+                let _ = done.send(stored);
+            });
+            (result, written)
         };
-        let written = written.wait().await;
-        // Stored or not, the registry has changed.
-        self.tell(&shut_out);
-        written?;
+        written.await.unwrap_or(Err(StoreError::Closed))?;
         Ok(result)
+    }
+
+    /// What follows from changes at once, and from their being stored. Called under the registry's lock.
+    fn hand_over_changes(
+        &self,
+        slot: Slot,
+        changes: Vec<Change>,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) {
+        self.forget_messages(&changes);
+        let news = News::of(&changes, &self.devices);
+        let writes = changes.into_iter().map(Write::from).collect();
+        slot.send_then(self.host.clone(), writes, move |stored| {
+            news.tell(stored.is_ok());
+            done(stored);
+        });
     }
 
     /// The messages of deleted devices go with them, before anything else can come.
@@ -348,14 +359,46 @@ impl Hub {
         }
     }
 
-    fn tell(&self, devices: &[DeviceId]) {
-        if let Some(Connected(connected)) = self.devices.get() {
-            devices.iter().for_each(|device| connected.shut_out(device));
+    /// Changes the registry and has `done` called once the changes are stored, on another thread as a rule. `None` when the
+    /// store has too much to do; then nothing happens. With the result comes whether `done` will be called: it is not
+    /// when there is nothing to be stored.
+    pub(crate) fn change_soon<T>(
+        &self,
+        change: impl FnOnce(&mut Registry) -> (T, Vec<Change>),
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) -> Result<Option<(T, bool)>, StoreError> {
+        let Some(store) = &self.store else {
+            return Ok(Some((self.change_in_memory(change), false)));
+        };
+        let slot = match store.try_slot() {
+            Ok(slot) => slot,
+            Err(NoSlot::Full) => return Ok(None),
+            Err(NoSlot::Closed) => return Err(StoreError::Closed),
+        };
+        let mut registry = self.registry_mut();
+        let (result, changes) = change(&mut registry);
+        if changes.is_empty() {
+            return Ok(Some((result, false)));
         }
+        self.hand_over_changes(slot, changes, done);
+        Ok(Some((result, true)))
     }
 
     pub(crate) fn entry(&self, id: &DeviceId) -> Option<Entry> {
         self.registry().get(id).cloned()
+    }
+
+    fn change_in_memory<T>(&self, change: impl FnOnce(&mut Registry) -> (T, Vec<Change>)) -> T {
+        // First, so that devices are told in the order of the changes, and not under the registry's lock: who is told may
+        // want that.
+        let order = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut registry = self.registry_mut();
+        let (result, changes) = change(&mut registry);
+        self.forget_messages(&changes);
+        drop(registry);
+        News::of(&changes, &self.devices).tell(true);
+        drop(order);
+        result
     }
 
     pub(crate) fn registry(&self) -> RwLockReadGuard<'_, Registry> {
@@ -366,21 +409,5 @@ impl Hub {
         self.registry
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Devices that may not connect after these changes.
-fn shut_out(changes: &[Change]) -> Vec<DeviceId> {
-    let of = |change: &Change| match change {
-        Change::Delete(id) => Some(id.clone()),
-        Change::Put(device) if device.status == DeviceStatus::Disabled => Some(device.id.clone()),
-        Change::Put(_) => None,
-    };
-    changes.iter().filter_map(of).collect()
-}
-
-impl fmt::Debug for Connected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Connected")
     }
 }

@@ -149,3 +149,32 @@ pub const FEEDBACK_LOCK_MS: u64 = 60_000;
 pub const FEEDBACK_TTL_MS: u64 = 60 * 60 * 1000;
 /// Feedback messages that wait for services; beyond that the oldest goes.
 pub const FEEDBACK_BATCHES_MAX: usize = 1_024;
+/// Desired properties of a twin, and reported ones: names and values, metadata apart.
+pub const TWIN_PROPERTIES_BYTES: usize = 32 * 1024;
+/// Tags of a twin: names and values.
+pub const TWIN_TAGS_BYTES: usize = 8 * 1024;
+/// A name in a twin.
+pub const TWIN_KEY_BYTES: usize = 1024;
+/// A text in a twin.
+pub const TWIN_VALUE_BYTES: usize = 4 * 1024;
+/// Objects in objects in a section of a twin.
+pub const TWIN_DEPTH_MAX: usize = 10;
+/// Integers in a twin.
+pub const TWIN_INTEGERS: std::ops::RangeInclusive<i64> =
+    -4_503_599_627_370_496..=4_503_599_627_370_495;
+/// Largest request about a twin: properties of [`TWIN_PROPERTIES_BYTES`] as JSON, numbers and escapes included.
+pub const TWIN_REQUEST_BYTES: u64 = 256 * 1024;
+/// Credit of a link for requests about a twin.
+pub const TWIN_REQUEST_CREDIT: u32 = 100;
+/// Requests about twins that may wait on one connection.
+pub const TWIN_REQUESTS_MAX: usize = 8_192;
+/// Requests about twins that are carried out, and stored, together.
+pub const TWIN_BATCH: usize = 256;
+/// Pause before a store that had too much to do is asked again.
+pub const TWIN_RETRY_MS: u64 = 10;
+/// Twins on one page of a query that says nothing about it.
+pub const QUERY_PAGE: usize = 100;
+/// Most twins on one page of a query.
+pub const QUERY_PAGE_MAX: usize = 1_000;
+/// Text of a query.
+pub const QUERY_BYTES: usize = 4 * 1024;

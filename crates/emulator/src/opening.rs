@@ -98,12 +98,17 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
             .as_ref()
             .map(|database| database.devices(host))
             .transpose()?;
-        let registry = Registry::from_devices(devices.unwrap_or_default());
         let kept = database
             .as_ref()
             .map(|database| database.messages(host))
             .transpose()?;
         let messages = CloudToDevice::restore(config.cloud_to_device, kept.unwrap_or_default());
+        let twins = database
+            .as_ref()
+            .map(|database| database.twins(host))
+            .transpose()?;
+        let registry =
+            Registry::from_stored(devices.unwrap_or_default(), twins.unwrap_or_default());
         parts.push((host.clone(), registry, messages, Arc::new(log)));
     }
     let enrollments = enrollment_groups(config, database.as_ref())?;

@@ -17,6 +17,9 @@ pub(crate) trait Reach: Send + Sync {
     /// There is feedback for services.
     fn feedback_waits(&self);
 
+    /// Tells the device of its desired properties: a JSON patch with `$version`. One that does not want to know is not told.
+    fn desired(&self, device: &DeviceId, patch: &Bytes);
+
     /// Calls a method. Gives the call back when the device is not connected, or does not take method calls.
     fn call(&self, device: &DeviceId, call: MethodCall) -> Result<(), MethodCall>;
 }

@@ -36,9 +36,14 @@ impl Answers {
         self.reply_to.as_deref() == Some(reply_to)
     }
 
+    /// Whether the next answer that has to wait takes the place of another.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= ANSWERS_MAX
+    }
+
     /// Sends an answer, or keeps it until there is credit. A client that takes none loses the oldest.
     pub(super) fn send(&mut self, connection: &mut Connection, answer: Bytes) {
-        if self.waiting.len() >= ANSWERS_MAX {
+        if self.is_full() {
             self.waiting.pop_front();
         }
         self.waiting.push_back(answer);

@@ -13,6 +13,7 @@ use super::handout::Handout;
 use super::methods::MethodCalls;
 use super::presence::DeviceLink;
 use super::telemetry::TelemetryLink;
+use super::twin::TwinAnswers;
 
 /// A link as it was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub(super) enum Link {
     Telemetry(Box<TelemetryLink>),
     MethodCalls(Box<MethodCalls>),
     MethodAnswers(Box<Owner>),
+    TwinRequests(Box<Owner>),
+    TwinAnswers(Box<TwinAnswers>),
     Events(Box<Reader>),
     Handout(Box<Handout>),
     Commands,
@@ -71,6 +74,8 @@ impl Link {
             Self::Telemetry(link) => Some((DeviceLink::Telemetry, link.owner())),
             Self::MethodCalls(link) => Some((DeviceLink::MethodCalls, link.owner.clone())),
             Self::MethodAnswers(owner) => Some((DeviceLink::MethodAnswers, (**owner).clone())),
+            Self::TwinRequests(owner) => Some((DeviceLink::TwinRequests, (**owner).clone())),
+            Self::TwinAnswers(link) => Some((DeviceLink::TwinAnswers, link.owner.clone())),
             Self::Handout(handout) => {
                 let owner = handout.owner()?;
                 Some((DeviceLink::Messages, owner.clone()))
@@ -211,9 +216,9 @@ fn device_link(function: DeviceFunction, to_hub: bool) -> Option<DeviceLink> {
         (DeviceFunction::Methods, true) => Some(DeviceLink::MethodAnswers),
         (DeviceFunction::Methods, false) => Some(DeviceLink::MethodCalls),
         (DeviceFunction::DeviceBound, false) => Some(DeviceLink::Messages),
-        (DeviceFunction::Events, false)
-        | (DeviceFunction::DeviceBound, true)
-        | (DeviceFunction::Twin, _) => None,
+        (DeviceFunction::Twin, true) => Some(DeviceLink::TwinRequests),
+        (DeviceFunction::Twin, false) => Some(DeviceLink::TwinAnswers),
+        (DeviceFunction::Events, false) | (DeviceFunction::DeviceBound, true) => None,
     }
 }
 
@@ -223,6 +228,7 @@ pub(super) fn device_path(device: &DeviceId, kind: DeviceLink) -> String {
         DeviceLink::Telemetry => "messages/events",
         DeviceLink::MethodCalls | DeviceLink::MethodAnswers => "methods/devicebound",
         DeviceLink::Messages => "messages/devicebound",
+        DeviceLink::TwinRequests | DeviceLink::TwinAnswers => "twin",
     };
     format!("/devices/{device}/{rest}")
 }

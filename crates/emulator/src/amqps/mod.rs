@@ -1,7 +1,7 @@
 //! The AMQP head: devices, and the Event Hubs-compatible endpoint, on one port.
 //!
 //! [`head`] handles a connection's events. What a link is for stands in [`links`], a table from (address, direction) to
-//! link kind; each kind has a file of its own: [`cbs`], [`telemetry`], [`methods`], [`handout`] (messages
+//! link kind; each kind has a file of its own: [`cbs`], [`telemetry`], [`methods`], [`twin`], [`handout`] (messages
 //! to devices, [`devicebound`], and [`feedback`] on them), [`commands`] (messages from services), [`events`], [`management`],
 //! [`redirect`].
 //! [`access`] keeps what the connection may do, [`presence`] which connection holds which device, [`readers`] who reads
@@ -28,9 +28,11 @@ mod sasl;
 mod signals;
 mod stamp;
 mod telemetry;
+mod twin;
 
 use std::sync::{Arc, Weak};
 
+use bytes::Bytes;
 use drawspan_amqp::engine::{Config, Connection};
 use drawspan_hub::{DeviceId, HostName};
 use drawspan_net::{Clock, drive};
@@ -94,6 +96,12 @@ impl Reach for Devices {
     fn feedback_waits(&self) {
         if let Some(shared) = self.shared.upgrade() {
             shared.feedback.tell(&self.host);
+        }
+    }
+
+    fn desired(&self, device: &DeviceId, patch: &Bytes) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.presences.desired(&self.host, device, patch);
         }
     }
 

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use drawspan_amqp::engine::LinkId;
 use drawspan_hub::{DeviceId, HostName};
 
@@ -23,6 +24,10 @@ pub(super) enum DeviceLink {
     MethodAnswers,
     /// Messages to the device.
     Messages,
+    /// Requests about the twin to the hub.
+    TwinRequests,
+    /// Their answers to the device, and what it wants to know of its desired properties.
+    TwinAnswers,
 }
 
 /// The holders of all devices of all hubs.
@@ -131,6 +136,18 @@ impl Presences {
                 Ok(())
             }
             None => Err(call),
+        }
+    }
+
+    /// Hands news of desired properties to the connection of a device.
+    pub(super) fn desired(&self, host: &HostName, device: &DeviceId, patch: &Bytes) {
+        let found = self.with(host, device, |holder| {
+            let link = holder.link(DeviceLink::TwinAnswers)?;
+            Some((Arc::clone(&holder.signals), link))
+        });
+        if let Some((signals, link)) = found.flatten() {
+            let patch = patch.clone();
+            signals.push(Push::Desired { link, patch });
         }
     }
 

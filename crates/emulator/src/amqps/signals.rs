@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use drawspan_amqp::engine::{DeliveryId, LinkId};
 use drawspan_amqp::performative::DeliveryState;
 use tokio::sync::mpsc;
@@ -28,6 +29,10 @@ pub(super) enum Notice {
     DeviceTaken(LinkId),
     /// The device was disabled or deleted.
     DeviceChanged(LinkId),
+    /// What was to go out over the link could not be kept: its client must start again.
+    Overrun(LinkId),
+    /// Changes of twins that the connection made are stored, or not.
+    TwinsStored(bool),
     /// A reader of epoch `by` took the partition over.
     ReaderTaken { link: LinkId, by: i64 },
     /// There is something to be handed out.
@@ -56,6 +61,8 @@ pub(super) enum Word {
 pub(super) enum Push {
     /// A method call for the device whose calls go over `link`.
     Call { link: LinkId, call: MethodCall },
+    /// News of desired properties for the device whose twin answers go over `link`.
+    Desired { link: LinkId, patch: Bytes },
 }
 
 impl Signals {
@@ -104,7 +111,7 @@ impl Signals {
         let mut pushes = self.pushes.lock().unwrap_or_else(PoisonError::into_inner);
         if pushes.len() >= PUSHES_MAX {
             drop(pushes);
-            return push.refuse();
+            return self.refuse(push);
         }
         pushes.push(push);
         drop(pushes);
@@ -126,16 +133,15 @@ impl Signals {
     pub(super) fn take_pushes(&self) -> Vec<Push> {
         std::mem::take(&mut *self.pushes.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
 
-impl Push {
     /// There is no room for it.
-    fn refuse(self) {
-        match self {
-            Self::Call { call, .. } => {
+    fn refuse(&self, push: Push) {
+        match push {
+            Push::Call { call, .. } => {
                 // Nobody may be waiting any more.
                 let _ = call.answer.send(Err(CallFailure::TooMany));
             }
+            Push::Desired { link, .. } => self.notify(Notice::Overrun(link)),
         }
     }
 }

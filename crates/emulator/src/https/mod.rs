@@ -1,4 +1,5 @@
-//! The HTTPS head: the REST interface for services (registry, methods, purge of queues), and the authority's certificate.
+//! The HTTPS head: the REST interface for services (registry, twins, methods, purge of queues), and the authority's
+//! certificate.
 
 mod body;
 mod bulk;
@@ -8,8 +9,10 @@ mod devices;
 mod dps;
 mod methods;
 mod modules;
+mod query;
 mod refusal;
 mod statistics;
+mod twins;
 mod wire;
 
 use std::sync::Arc;
@@ -57,13 +60,19 @@ pub(crate) fn router(shared: Shared) -> Router {
             "/devices/{id}",
             get(devices::read)
                 .put(devices::write)
-                .delete(devices::delete),
+                .delete(devices::delete)
+                .post(query::run),
         )
         .route(
             "/devices/{id}/",
             get(devices::read)
                 .put(devices::write)
-                .delete(devices::delete),
+                .delete(devices::delete)
+                .post(query::run),
+        )
+        .route(
+            "/twins/{id}",
+            get(twins::read).patch(twins::write).put(twins::write),
         )
         .route("/twins/{id}/methods", post(methods::invoke))
         .route("/devices/{id}/modules", any(modules::not_yet))

@@ -2,6 +2,7 @@
 
 use drawspan_hub::{DeviceId, ErrorCode, SymmetricKey, UtcTime};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::refusal::Refusal;
 use crate::model::device::{Authentication, AuthenticationSpec, DeviceSpec, DeviceStatus};
@@ -213,6 +214,26 @@ impl DeviceAnswer {
                 iot_edge: device.iot_edge,
             },
         }
+    }
+}
+
+impl DeviceAnswer {
+    /// What a twin says of its device.
+    pub(super) fn in_twin(self) -> Value {
+        let thumbprints = self.authentication.x509_thumbprint.unwrap_or_default();
+        json!({
+            "deviceId": self.device_id,
+            "deviceEtag": self.etag,
+            "status": self.status,
+            "statusReason": self.status_reason,
+            "statusUpdateTime": self.status_updated_time,
+            "connectionState": self.connection_state,
+            "lastActivityTime": self.last_activity_time,
+            "cloudToDeviceMessageCount": self.cloud_to_device_message_count,
+            "authenticationType": self.authentication.kind,
+            "x509Thumbprint": thumbprints,
+            "capabilities": self.capabilities,
+        })
     }
 }
 

@@ -1,11 +1,14 @@
 //! The identity registry of one hub.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use drawspan_hub::{DeviceId, ErrorCode};
 
 use super::device::{Device, DeviceSpec, DeviceStatus, Fresh};
+use super::twin::Twin;
 use crate::limits::DEVICES_MAX;
 
 /// All devices of a hub, by name.
@@ -21,6 +24,7 @@ pub struct Entry {
     pub device: Arc<Device>,
     /// Whether and since when it is connected. Forgotten when the emulator stops.
     pub connection: Connection,
+    pub(super) twin: Option<Arc<Twin>>,
 }
 
 /// What the registry says about a device's connection.
@@ -48,8 +52,17 @@ pub enum IfMatch {
 pub enum Change {
     /// A device is new or different.
     Put(Arc<Device>),
-    /// A device is gone.
+    /// A device is gone, and its twin with it.
     Delete(DeviceId),
+    /// A twin is different.
+    Twin {
+        /// Whose.
+        device: DeviceId,
+        /// What it is now.
+        twin: Arc<Twin>,
+        /// What the device is to be told of its desired properties, if they changed: a JSON patch with `$version`.
+        desired: Option<Bytes>,
+    },
 }
 
 /// How many devices there are.
@@ -96,12 +109,16 @@ impl RegistryError {
 }
 
 impl Registry {
-    /// A registry as it was stored.
-    pub fn from_devices(devices: Vec<Device>) -> Self {
+    /// A registry as it was stored. Twins of devices that there are not are left out.
+    pub fn from_stored(devices: Vec<Device>, twins: Vec<(DeviceId, Twin)>) -> Self {
         let entry = |device: Device| (device.id.clone(), Entry::new(Arc::new(device)));
-        Self {
-            entries: devices.into_iter().map(entry).collect(),
+        let mut entries: BTreeMap<_, _> = devices.into_iter().map(entry).collect();
+        for (id, twin) in twins {
+            if let Some(entry) = entries.get_mut(&id) {
+                entry.twin = Some(Arc::new(twin));
+            }
         }
+        Self { entries }
     }
 
     /// A device, if there is one.
@@ -112,6 +129,15 @@ impl Registry {
     /// The first `top` devices, by name.
     pub fn list(&self, top: usize) -> impl Iterator<Item = &Entry> {
         self.entries.values().take(top)
+    }
+
+    /// The first `top` devices behind `after`, by name.
+    pub fn list_after(&self, after: &DeviceId, top: usize) -> impl Iterator<Item = &Entry> {
+        let behind = (Bound::Excluded(after), Bound::Unbounded);
+        self.entries
+            .range::<DeviceId, _>(behind)
+            .map(|(_, entry)| entry)
+            .take(top)
     }
 
     /// How many devices there are.
@@ -159,10 +185,8 @@ impl Registry {
         fresh: Fresh,
         now_unix_ms: u64,
     ) -> Result<Entry, RegistryError> {
-        let Some(entry) = self.entries.get_mut(&spec.id) else {
-            return Err(RegistryError::NotFound(spec.id));
-        };
-        if_match.check(&entry.device)?;
+        let entry = self.entry_mut(&spec.id)?;
+        if_match.check(&entry.device.etag)?;
         entry.device = Arc::new(spec.into_device(Some(&entry.device), fresh, now_unix_ms));
         Ok(entry.clone())
     }
@@ -175,9 +199,14 @@ impl Registry {
         let Some(entry) = self.entries.get(id) else {
             return Err(RegistryError::NotFound(id.clone()));
         };
-        if_match.check(&entry.device)?;
+        if_match.check(&entry.device.etag)?;
         self.entries.remove(id);
         Ok(())
+    }
+
+    pub(super) fn entry_mut(&mut self, id: &DeviceId) -> Result<&mut Entry, RegistryError> {
+        let found = self.entries.get_mut(id);
+        found.ok_or_else(|| RegistryError::NotFound(id.clone()))
     }
 
     /// Takes note of a connection or its end. Says whether there is such a device.
@@ -199,7 +228,13 @@ impl Entry {
         Self {
             device,
             connection: Connection::default(),
+            twin: None,
         }
+    }
+
+    /// The device's twin.
+    pub fn twin(&self) -> Arc<Twin> {
+        self.twin.clone().unwrap_or_default()
     }
 }
 
@@ -218,10 +253,10 @@ impl IfMatch {
         }
     }
 
-    fn check(&self, device: &Device) -> Result<(), RegistryError> {
+    pub(super) fn check(&self, existing: &str) -> Result<(), RegistryError> {
         match self {
-            Self::Etag(etag) if *etag != device.etag => Err(RegistryError::PreconditionFailed {
-                existing: device.etag.clone(),
+            Self::Etag(etag) if etag != existing => Err(RegistryError::PreconditionFailed {
+                existing: existing.to_owned(),
             }),
             _ => Ok(()),
         }

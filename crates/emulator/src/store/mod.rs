@@ -1,16 +1,17 @@
-//! The registry and what waits for devices, on disk: SQLite, written by one thread that puts waiting changes into one transaction.
+//! The registry, twins, and what waits for devices, on disk: SQLite, written by one thread that puts waiting changes into one transaction.
 
 mod c2d;
 mod dps;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod twins;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use drawspan_hub::HostName;
+use drawspan_hub::{DeviceId, HostName};
 use rusqlite::Connection;
 
 use crate::files;
@@ -18,12 +19,13 @@ use crate::model::c2d::{self as messages, Kept};
 use crate::model::device::Device;
 use crate::model::dps::{Group, Registration};
 use crate::model::registry;
+use crate::model::twin::Twin;
 pub(crate) use writer::{NoSlot, Slot, Store};
 
 /// Something to be written.
 #[derive(Clone, Debug)]
 pub(crate) enum Write {
-    /// A device.
+    /// A device, or its twin.
     Registry(registry::Change),
     /// A message to a device, or feedback on one.
     CloudToDevice(messages::Change),
@@ -131,6 +133,11 @@ impl Database {
     /// All registrations at the provisioning service.
     pub(crate) fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
         dps::load(&self.connection, &self.path)
+    }
+
+    /// All twins of a hub.
+    pub(crate) fn twins(&self, hub: &HostName) -> Result<Vec<(DeviceId, Twin)>, StoreError> {
+        twins::load(&self.connection, hub, &self.path)
     }
 
     /// A value kept under `name`, for all hubs.

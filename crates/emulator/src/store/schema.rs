@@ -5,13 +5,15 @@ use std::path::Path;
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{StoreError, Write, c2d, dps};
+use super::{StoreError, Write, c2d, dps, twins};
 use crate::model::device::{Authentication, Device, DeviceStatus};
 use crate::model::registry::Change;
 
 /// Raised with every change of the tables. What was added since format 1 are tables only, which are made when they are
 /// missing.
-pub(super) const FORMAT: i64 = 3;
+///
+/// 1: settings and devices. 2: messages to devices. 3: the provisioning service. 4: twins.
+pub(super) const FORMAT: i64 = 4;
 
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -59,6 +61,7 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreE
         .and_then(|()| connection.execute_batch(TABLES))
         .and_then(|()| connection.execute_batch(c2d::TABLES))
         .and_then(|()| connection.execute_batch(dps::TABLES))
+        .and_then(|()| connection.execute_batch(twins::TABLE))
         .and_then(|()| connection.pragma_update(None, "user_version", FORMAT))
         .map_err(failed)
 }
@@ -138,8 +141,12 @@ pub(super) fn apply(
 ) -> rusqlite::Result<()> {
     match write {
         Write::Registry(Change::Put(device)) => put(connection, hub, device),
+        Write::Registry(Change::Twin { device, twin, .. }) => {
+            twins::put(connection, hub, device, twin)
+        }
         Write::Registry(Change::Delete(id)) => {
             c2d::forget(connection, hub, id)?;
+            twins::delete(connection, hub, id)?;
             connection
                 .prepare_cached("DELETE FROM device WHERE hub = ?1 AND id = ?2")?
                 .execute([hub.as_str(), id.as_str()])

@@ -9,6 +9,7 @@ use crate::model::registry::Change;
 use crate::random;
 
 mod c2d;
+mod twins;
 
 fn hub(name: &str) -> HostName {
     HostName::parse(name).unwrap()

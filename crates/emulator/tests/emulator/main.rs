@@ -11,3 +11,4 @@ mod dps;
 mod https;
 mod lifecycle;
 mod support;
+mod twins;

@@ -18,6 +18,7 @@ use crate::amqps::methods::{self, MethodCalls};
 use crate::amqps::presence::{At, DeviceLink};
 use crate::amqps::readers;
 use crate::amqps::telemetry::{self, TelemetryLink};
+use crate::amqps::twin::{self, TwinAnswers};
 use crate::amqps::{commands, feedback, filter, redirect};
 use crate::hub::Hub;
 use crate::limits;
@@ -138,11 +139,20 @@ impl Head {
                 )
             }
             DeviceLink::MethodCalls => {
-                self.pairs.insert((session, owner.device.clone(), kind), id);
+                self.pair(session, &owner, kind, id);
+                let calls = MethodCalls::new(owner, id);
+                (Link::MethodCalls(Box::new(calls)), AcceptOptions::default())
+            }
+            DeviceLink::TwinAnswers => {
+                self.pair(session, &owner, kind, id);
+                let answers = TwinAnswers::new(owner, id);
                 (
-                    Link::MethodCalls(Box::new(MethodCalls::new(owner, id))),
+                    Link::TwinAnswers(Box::new(answers)),
                     AcceptOptions::default(),
                 )
+            }
+            DeviceLink::TwinRequests => {
+                (Link::TwinRequests(Box::new(owner)), twin::accept_requests())
             }
             DeviceLink::MethodAnswers => (
                 Link::MethodAnswers(Box::new(owner)),
@@ -262,6 +272,10 @@ impl Head {
                 self.unpair(session, id, &link);
             }
         }
+    }
+
+    fn pair(&mut self, session: SessionId, owner: &Owner, kind: DeviceLink, id: LinkId) {
+        self.pairs.insert((session, owner.device.clone(), kind), id);
     }
 
     fn unpair(&mut self, session: SessionId, id: LinkId, link: &Link) {

@@ -80,6 +80,10 @@ impl Head {
                 }
             }
             Some(Link::Commands) => self.on_message_to_device(connection, &hub, arrived),
+            Some(Link::TwinRequests(owner)) => {
+                let owner = (**owner).clone();
+                self.on_twin_request(connection, arrived, owner);
+            }
             Some(Link::MethodAnswers(owner)) => {
                 let device = owner.device.clone();
                 let Some(answer) = arrived.request(connection) else {
@@ -128,16 +132,25 @@ impl Head {
         &mut self,
         connection: &mut Connection,
         link: LinkId,
-        delivery: DeliveryId,
+        owed: Option<DeliveryId>,
     ) {
         let limit = match self.links.get_mut(link) {
             Some(Link::Telemetry(_)) => limits::TELEMETRY_MESSAGE_BYTES,
             Some(Link::MethodAnswers(_)) => limits::METHOD_PAYLOAD_BYTES as u64,
             Some(Link::Commands) => limits::C2D_MESSAGE_BYTES,
+            Some(Link::TwinRequests(_)) => limits::TWIN_REQUEST_BYTES,
             _ => limits::REQUEST_BYTES,
         };
-        let state = DeliveryState::Rejected(Some(telemetry::too_large(limit)));
-        let _ = connection.settle(link, delivery, state);
+        let error = telemetry::too_large(limit);
+        let asked = matches!(self.links.get_mut(link), Some(Link::TwinRequests(_)));
+        let _ = match owed {
+            Some(delivery) => {
+                connection.settle(link, delivery, DeliveryState::Rejected(Some(error)))
+            }
+            // Who waits for no outcome waits for an answer, which will not come.
+            None if asked => connection.detach(link, true, Some(error)),
+            None => Ok(()),
+        };
     }
 
     pub(super) fn on_credit(
@@ -162,6 +175,7 @@ impl Head {
                 return self.hand_out(connection, id, now);
             }
             Some(Link::MethodCalls(calls)) => calls.flush(connection),
+            Some(Link::TwinAnswers(link)) => link.answers.flush(connection),
             Some(Link::CbsAnswers) => {
                 for answers in self.cbs.values_mut().filter(|answers| answers.link() == id) {
                     answers.flush(connection);

@@ -6,6 +6,7 @@ mod messages;
 mod opening;
 #[cfg(test)]
 mod tests;
+mod twins;
 mod upkeep;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use super::links::Links;
 use super::presence::DeviceLink;
 use super::signals::Signals;
 use super::telemetry::Arrivals;
+use super::twin::Desk;
 use crate::clock;
 use crate::hub::Hub;
 use messages::Arrived;
@@ -49,6 +51,7 @@ pub(super) struct Head {
     management: Vec<(SessionId, Answers)>,
     pairs: Pairs,
     arrivals: Arrivals,
+    twins: Desk,
     pump: bool,
     pump_at: Option<Duration>,
     hand_out_at: Option<Duration>,
@@ -75,6 +78,7 @@ impl Head {
             management: Vec::new(),
             pairs: Pairs::new(),
             arrivals: Arrivals::default(),
+            twins: Desk::default(),
             pump: false,
             pump_at: None,
             hand_out_at: None,
@@ -129,8 +133,8 @@ impl Handler for Head {
             Event::DeliveryTooLarge {
                 link,
                 delivery,
-                settled: false,
-            } => self.on_too_large(connection, link, delivery),
+                settled,
+            } => self.on_too_large(connection, link, (!settled).then_some(delivery)),
             Event::Credit { link, drain, .. } => self.on_credit(connection, link, drain, now),
             Event::Outcome {
                 link,
@@ -149,7 +153,6 @@ impl Handler for Head {
             }
             Event::SessionBegan { .. }
             | Event::Attached { .. }
-            | Event::DeliveryTooLarge { .. }
             | Event::SettledBySender { .. }
             | Event::Closed(_) => {}
         }
@@ -160,8 +163,9 @@ impl Handler for Head {
     }
 
     fn on_batch_end(&mut self, connection: &mut Connection, now: Duration) {
-        if let Some(hub) = &self.hub {
-            self.arrivals.store(connection, hub);
+        if let Some(hub) = self.hub.clone() {
+            self.arrivals.store(connection, &hub);
+            self.serve_twins(connection, &hub, now);
         }
         if self.pump {
             self.pump(connection, now);
@@ -169,7 +173,8 @@ impl Handler for Head {
     }
 
     fn deadline(&self) -> Option<Duration> {
-        let all = [self.pump_at, self.hand_out_at, self.sweep_at];
+        let twins = self.twins.retry_at;
+        let all = [self.pump_at, self.hand_out_at, self.sweep_at, twins];
         all.into_iter().flatten().min()
     }
 
@@ -183,6 +188,8 @@ impl Handler for Head {
         if self.hand_out_at.is_some_and(|at| at <= now) {
             self.hand_out_all(connection, now);
         }
+        // Asked again when the batch ends.
+        self.twins.retry_at = self.twins.retry_at.filter(|at| *at > now);
     }
 }
 

@@ -37,6 +37,12 @@ impl Head {
                     let _ = connection.detach(link, true, Some(readers::taken(by)));
                 }
                 Notice::Waiting(link) => self.hand_out(connection, link, now),
+                Notice::Overrun(link) => {
+                    let text = "too much waits to be sent over the link";
+                    let error = Error::new(condition::DETACH_FORCED, text);
+                    let _ = connection.detach(link, true, Some(error));
+                }
+                Notice::TwinsStored(stored) => self.twins_stored(connection, stored),
                 Notice::DeviceChanged(link) => self.check_link(connection, link, None),
             }
         }
@@ -57,6 +63,7 @@ impl Head {
                     calls.call(connection, call);
                 }
             }
+            Push::Desired { link, patch } => self.tell_desired(connection, link, patch),
         }
     }
 

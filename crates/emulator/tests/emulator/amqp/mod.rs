@@ -10,5 +10,6 @@ mod positions;
 mod readers;
 mod sasl;
 mod telemetry;
+mod twin;
 mod upkeep;
 mod wire;

@@ -1,0 +1,217 @@
+//! Device twins (article "Understand and use device twins in IoT Hub"): tags and desired properties from services, reported
+//! properties from the device.
+
+mod rules;
+mod section;
+#[cfg(test)]
+mod tests;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use drawspan_hub::ErrorCode;
+use serde_json::{Map, Value};
+
+use crate::limits::{TWIN_PROPERTIES_BYTES, TWIN_TAGS_BYTES};
+pub use rules::TwinRule;
+pub use section::{Node, Section, Stamp};
+
+/// A JSON object.
+pub type Object = Map<String, Value>;
+
+/// The twin of one device. A device that never used it has the [`Default`] one, which nobody keeps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Twin {
+    /// Grows with every change.
+    pub version: u64,
+    /// Grows with every change by a service.
+    pub etag_number: u64,
+    /// What services note about the device; the device does not see it.
+    pub tags: Object,
+    /// What services want of the device.
+    pub desired: Section,
+    /// What the device says of itself.
+    pub reported: Section,
+}
+
+/// What a service wants to do to a twin.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TwinUpdate {
+    /// Everything that is not given is deleted, as opposed to left alone.
+    pub replace: bool,
+    /// `None` is not given; an empty object with `replace` deletes all.
+    pub tags: Option<Object>,
+    /// `None` is not given.
+    pub desired: Option<Object>,
+}
+
+/// Why a twin does not change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TwinError {
+    /// Not JSON.
+    #[error("The body is not JSON: {0}")]
+    NotJson(String),
+    /// JSON, but no object where one is due.
+    #[error("{0} is not a JSON object")]
+    NotAnObject(&'static str),
+    /// A rule for what a twin may hold.
+    #[error("{section}: {rule}")]
+    Rule {
+        /// Where.
+        section: &'static str,
+        /// Which.
+        rule: TwinRule,
+    },
+}
+
+impl TwinError {
+    /// The hub's code for it.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotJson(_) => ErrorCode::FORMAT_ERROR,
+            Self::NotAnObject(_) | Self::Rule { .. } => ErrorCode::ARGUMENT_INVALID,
+        }
+    }
+}
+
+impl Default for Twin {
+    fn default() -> Self {
+        let (desired, reported) = (Section::default(), Section::default());
+        Self {
+            version: desired.version() + reported.version(),
+            etag_number: 1,
+            tags: Object::new(),
+            desired,
+            reported,
+        }
+    }
+}
+
+impl Twin {
+    /// Changes with every change by a service; written without quotes.
+    pub fn etag(&self) -> String {
+        STANDARD.encode(self.etag_number.to_be_bytes())
+    }
+
+    /// What the device gets that asks for its twin.
+    pub fn for_device(&self) -> Value {
+        let (desired, reported) = (self.desired.for_device(), self.reported.for_device());
+        Value::from_iter([("desired", desired), ("reported", reported)])
+    }
+
+    /// Merges what the device reports; `null` deletes.
+    ///
+    /// # Errors
+    /// When `patch`, or what comes of it, is against the rules; then nothing is changed.
+    pub fn report(&mut self, patch: &Object, now_unix_ms: u64) -> Result<(), TwinError> {
+        let mut reported = self.reported.clone();
+        reported.merge(patch, now_unix_ms);
+        check(
+            patch,
+            "properties.reported",
+            reported.size(),
+            TWIN_PROPERTIES_BYTES,
+        )?;
+        self.reported = reported;
+        self.version += 1;
+        Ok(())
+    }
+
+    /// Does what a service wants. Returns what the device is to be told of its desired properties: a patch with `$version`.
+    ///
+    /// # Errors
+    /// When the update, or what comes of it, is against the rules; then nothing is changed.
+    pub fn update(
+        &mut self,
+        update: &TwinUpdate,
+        now_unix_ms: u64,
+    ) -> Result<Option<Value>, TwinError> {
+        let mut after = self.clone();
+        let empty = Object::new();
+        let given = |part: &Option<Object>| match part {
+            None if update.replace => Some(empty.clone()),
+            part => part.clone(),
+        };
+        if let Some(tags) = given(&update.tags) {
+            if update.replace {
+                after.tags.clear();
+            }
+            section::merge_plain(&mut after.tags, &tags);
+            check(&tags, "tags", rules::size(&after.tags), TWIN_TAGS_BYTES)?;
+        }
+        let mut news = None;
+        if let Some(mut desired) = given(&update.desired) {
+            if update.replace {
+                after.desired.add_removals(&mut desired);
+                after.desired.clear();
+            }
+            after.desired.merge(&desired, now_unix_ms);
+            let size = after.desired.size();
+            check(&desired, "properties.desired", size, TWIN_PROPERTIES_BYTES)?;
+            desired.insert("$version".into(), after.desired.version().into());
+            news = Some(Value::Object(desired));
+        }
+        after.version += 1;
+        after.etag_number += 1;
+        *self = after;
+        Ok(news)
+    }
+}
+
+/// Reads a patch as a device or service sends it.
+///
+/// # Errors
+/// [`TwinError::NotJson`] or [`TwinError::NotAnObject`].
+pub fn parse_patch(bytes: &[u8]) -> Result<Object, TwinError> {
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(TwinError::NotAnObject("the body")),
+        Err(error) => Err(TwinError::NotJson(error.to_string())),
+    }
+}
+
+impl TwinUpdate {
+    /// Reads a service's description of a twin, of which only tags and desired properties count. What the hub itself writes
+    /// into them (`$version`, `$metadata`) may come back, and is left out.
+    ///
+    /// # Errors
+    /// [`TwinError::NotAnObject`].
+    pub fn from_json(mut body: Object, replace: bool) -> Result<Self, TwinError> {
+        let properties = match body.remove("properties") {
+            None | Some(Value::Null) => Object::new(),
+            Some(Value::Object(properties)) => properties,
+            Some(_) => return Err(TwinError::NotAnObject("properties")),
+        };
+        let mut properties = properties;
+        Ok(Self {
+            replace,
+            tags: part(&mut body, "tags", "tags")?,
+            desired: part(&mut properties, "desired", "properties.desired")?,
+        })
+    }
+}
+
+fn part(of: &mut Object, name: &str, section: &'static str) -> Result<Option<Object>, TwinError> {
+    match of.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(mut object)) => {
+            for read_only in ["$version", "$metadata", "$etag"] {
+                object.remove(read_only);
+            }
+            Ok(Some(object))
+        }
+        Some(_) => Err(TwinError::NotAnObject(section)),
+    }
+}
+
+fn check(
+    patch: &Object,
+    section: &'static str,
+    size: usize,
+    max_bytes: usize,
+) -> Result<(), TwinError> {
+    let too_large = (size > max_bytes).then_some(TwinRule::TooLarge { max_bytes });
+    match rules::broken(patch).or(too_large) {
+        Some(rule) => Err(TwinError::Rule { section, rule }),
+        None => Ok(()),
+    }
+}
