@@ -7,9 +7,7 @@ use std::thread::JoinHandle;
 
 use drawspan_hub::HostName;
 use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::mpsc;
-#[cfg(test)]
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Database, StoreError, Write, schema};
 use crate::limits::{STORE_GROUP, STORE_QUEUE};
@@ -27,7 +25,6 @@ pub(crate) struct Store {
 pub(crate) struct Slot(mpsc::OwnedPermit<Job>);
 
 /// A write that is under way.
-#[cfg(test)]
 #[derive(Debug)]
 pub(crate) struct Written(oneshot::Receiver<Result<(), StoreError>>);
 
@@ -110,8 +107,7 @@ impl Store {
 }
 
 impl Slot {
-    /// As [`send_then`](Self::send_then), to be waited for.
-    #[cfg(test)]
+    /// Hands changes over, to be written together. Changes are written in the order of these calls.
     pub(crate) fn send(self, hub: HostName, writes: Vec<Write>) -> Written {
         let (done, written) = oneshot::channel();
         self.send_then(hub, writes, move |result| {
@@ -121,8 +117,7 @@ impl Slot {
         Written(written)
     }
 
-    /// Hands changes over, to be written together. Changes are written, and `done` is called, in the order of these calls.
-    /// `done` is called on the writing thread, so it must be short and must not block.
+    /// As [`send`](Self::send); `done` is called on the writing thread, so it must be short and must not block.
     pub(crate) fn send_then(
         self,
         hub: HostName,
@@ -134,7 +129,6 @@ impl Slot {
     }
 }
 
-#[cfg(test)]
 impl Written {
     /// Waits until the changes will survive the end of the process.
     pub(crate) async fn wait(self) -> Result<(), StoreError> {
