@@ -41,6 +41,10 @@ pub const YIELD_MAX: Duration = Duration::from_secs(30);
 
 /// Devices that wait for the end of a daily quota come back spread over that time.
 pub const MIDNIGHT_SPREAD: Duration = Duration::from_secs(60);
+/// A quota that is used up so soon after midnight is yesterday's, on a clock that is behind: …
+pub const MIDNIGHT_DOUBT: Duration = Duration::from_secs(3600);
+/// … another look is taken after that time, not a day later.
+pub const MIDNIGHT_RECHECK: Duration = Duration::from_secs(600);
 /// A wait that a hub asked for is made longer by up to this part of it, in percent.
 pub const ASKED_WAIT_SPREAD_PERCENT: u32 = 20;
 

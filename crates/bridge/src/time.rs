@@ -46,10 +46,16 @@ impl Chance {
     }
 }
 
+const DAY_S: u64 = 86_400;
+
 /// Seconds until the next 00:00 UTC, at least one.
 pub(crate) const fn seconds_to_midnight(unix_s: u64) -> u64 {
-    const DAY_S: u64 = 86_400;
     DAY_S - unix_s % DAY_S
+}
+
+/// Seconds since the last 00:00 UTC.
+pub(crate) const fn seconds_since_midnight(unix_s: u64) -> u64 {
+    unix_s % DAY_S
 }
 
 #[cfg(test)]

@@ -63,6 +63,12 @@ pub struct Effects {
 }
 
 impl Epoch {
+    /// It counts up, and starts again at its end.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
     pub(super) const FIRST: Self = Self(0);
 
     pub(super) const fn next(self) -> Self {

@@ -300,13 +300,14 @@ impl Device {
     /// Somebody registered it at DPS meanwhile.
     fn registered(&mut self, hub: HostName, now: Now) -> Effects {
         let waited_for_dps = self.assignment.must_register();
+        let moved = self.assignment.hub() != Some(&hub);
         if !self.assignment.registered(hub, now.monotonic) {
             return Effects::NONE;
         }
         match self.state {
-            State::Queued | State::Waiting { firm: true, .. } if waited_for_dps => {
-                self.enter_queued(now)
-            }
+            State::Waiting { firm: true, .. } if waited_for_dps => self.enter_queued(now),
+            // It queues in the wrong place.
+            State::Queued if waited_for_dps || moved => self.enter_queued(now),
             _ => Effects::NONE,
         }
     }
@@ -364,7 +365,7 @@ impl Device {
             return Effects::NONE;
         }
         self.assignment.failed(failure);
-        self.failed(failure, now, jitter)
+        self.dps_failed(failure, now, jitter)
     }
 
     fn opened(&mut self, epoch: Epoch, now: Now) -> Effects {

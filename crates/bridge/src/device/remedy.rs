@@ -8,9 +8,10 @@ use drawspan_hub::{Failure, Remedy};
 use super::trouble::RETRYING;
 use super::{Device, Effects, State, Why};
 use crate::limits::{
-    ASKED_WAIT_SPREAD_PERCENT, MIDNIGHT_SPREAD, REFUSED_WAIT_MAX, REFUSED_WAIT_MIN,
+    ASKED_WAIT_SPREAD_PERCENT, MIDNIGHT_DOUBT, MIDNIGHT_RECHECK, MIDNIGHT_SPREAD, REFUSED_WAIT_MAX,
+    REFUSED_WAIT_MIN,
 };
-use crate::time::{Jitter, Now, seconds_to_midnight};
+use crate::time::{Jitter, Now, seconds_since_midnight, seconds_to_midnight};
 
 impl Device {
     /// An attempt or a connection failed.
@@ -54,6 +55,20 @@ impl Device {
         }
     }
 
+    /// DPS named no hub. One that is known is tried again, however DPS refused: it may have refused for a while only.
+    pub(super) fn dps_failed(&mut self, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
+        let refuses = matches!(
+            failure.remedy(),
+            Remedy::Reauthenticate | Remedy::Reprovision
+        );
+        let tries_on = refuses && !self.must_register() && self.wanted.is_wanted(now.monotonic);
+        if !tries_on {
+            return self.failed(failure, now, jitter);
+        }
+        self.trouble.note(failure);
+        self.retry(failure, now, jitter)
+    }
+
     fn retry(&mut self, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
         self.schedule(failure, now, jitter);
         self.show(self.trouble.status(failure, now.monotonic))
@@ -80,8 +95,11 @@ impl Device {
     fn wait_until(&mut self, until: Until, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
         let (least, spread) = match until {
             Until::MidnightUtc => {
+                let passed = Duration::from_secs(seconds_since_midnight(now.unix_s));
                 let left = Duration::from_secs(seconds_to_midnight(now.unix_s));
-                (left, MIDNIGHT_SPREAD)
+                let doubtful = passed < MIDNIGHT_DOUBT;
+                let wait = if doubtful { MIDNIGHT_RECHECK } else { left };
+                (wait, MIDNIGHT_SPREAD)
             }
             Until::After { seconds } => {
                 let asked = Duration::from_secs(seconds.into());

@@ -26,6 +26,8 @@ impl<B: Beside> Fleet<B> {
         let Some((epoch, hub)) = self.running(attempt) else {
             return;
         };
+        // Over a connection that stood while others could not be made.
+        self.reached(hub);
         self.accepted(hub, now.monotonic);
         self.feed(attempt.device, Input::Opened { epoch }, now);
     }
@@ -35,6 +37,9 @@ impl<B: Beside> Fleet<B> {
         let Some((epoch, hub)) = self.running(attempt) else {
             return;
         };
+        if is_answer(failure) {
+            self.reached(hub);
+        }
         self.learn(hub, attempt.device, failure, now.monotonic);
         self.end(attempt, epoch, failure, now);
     }
@@ -49,6 +54,8 @@ impl<B: Beside> Fleet<B> {
     ) {
         if failure.kind == FailureKind::HubUnreachable {
             self.unreachable(hub, now.monotonic);
+        } else if is_answer(failure) {
+            self.reached(hub);
         }
         for attempt in attempts {
             let Some((epoch, _)) = self.running(*attempt) else {
@@ -211,6 +218,14 @@ impl<B: Beside> Fleet<B> {
         let running = self.entry(attempt.device)?.attempt?;
         (running.serial == attempt.serial).then_some((running.epoch, running.hub))
     }
+}
+
+/// Whether it was the hub that said so.
+const fn is_answer(failure: &Failure) -> bool {
+    !matches!(
+        failure.kind,
+        FailureKind::HubUnreachable | FailureKind::ConnectionLost | FailureKind::Timeout
+    )
 }
 
 fn too_many_hubs() -> Failure {

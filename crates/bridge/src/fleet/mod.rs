@@ -196,6 +196,7 @@ impl<B: Beside> Fleet<B> {
 
     /// Its subscriptions changed; true while there are any.
     pub fn permanent(&mut self, index: u32, permanent: bool, now: Now) {
+        self.catch_up(index, now);
         self.feed(index, Input::Permanent(permanent), now);
     }
 
@@ -238,10 +239,16 @@ impl<B: Beside> Fleet<B> {
             return;
         }
         entry.timer = None;
-        if let Some(at) = entry.beside.last_use() {
+        self.catch_up(index, now);
+        self.feed(index, Input::Deadline, now);
+    }
+
+    /// Tells the machine of uses that went past the fleet, before it is decided whether anybody wants it.
+    fn catch_up(&mut self, index: u32, now: Now) {
+        let last_use = self.beside(index).and_then(Beside::last_use);
+        if let Some(at) = last_use {
             self.feed(index, Input::Use { at }, now);
         }
-        self.feed(index, Input::Deadline, now);
     }
 
     // The machines.

@@ -11,6 +11,7 @@ use crate::governor::Pace;
 #[derive(Debug, Default)]
 struct Notes {
     waited_for: bool,
+    last_use: Option<Duration>,
 }
 
 impl Beside for Notes {
@@ -23,7 +24,7 @@ impl Beside for Notes {
     }
 
     fn last_use(&self) -> Option<Duration> {
-        None
+        self.last_use
     }
 }
 
@@ -286,4 +287,48 @@ fn a_full_fleet_says_so() {
         Err(FleetFull)
     );
     assert!(process.fleet.device(&id(1), || panic!("asked")).is_ok());
+}
+
+#[test]
+fn a_use_that_went_past_the_fleet_keeps_a_device_whose_subscriptions_end() {
+    let mut process = Process::new();
+    let index = process.at(1, "a.net");
+    process.fleet.permanent(index, true, process.now());
+    let attempt = process.connect(index);
+    process.now += Duration::from_secs(3_600);
+    process.fleet.beside_mut(index).unwrap().last_use = Some(process.now);
+    process.now += Duration::from_secs(60);
+    process.fleet.permanent(index, false, process.now());
+    assert_eq!(process.actions(), [], "used a minute ago");
+    process.now += Duration::from_secs(660);
+    assert_eq!(process.actions(), [Action::Close { attempt }]);
+}
+
+#[test]
+fn a_hub_that_answers_over_a_connection_that_stands_is_not_down() {
+    let hub = ServiceId(1);
+    for refusal in [None, Some(FailureKind::DeviceDisabled)] {
+        let mut process = Process::new();
+        process.at(1, "a.net");
+        let first = process.opens()[0].0;
+        let down = failure(FailureKind::HubUnreachable);
+        process
+            .fleet
+            .connection_ended(hub, &[first], &down, process.now());
+        process.at(2, "a.net");
+        process.now += Duration::from_millis(100);
+        let probe = process.opens()[0].0;
+        assert_eq!(process.opens(), [], "one probe");
+        match refusal {
+            None => process.fleet.opened(probe, process.now()),
+            Some(kind) => process.fleet.ended(probe, &failure(kind), process.now()),
+        }
+        let actions = process.actions();
+        assert!(actions.contains(&Action::News(hub, News::Reachable)));
+        assert!(
+            actions
+                .iter()
+                .any(|action| matches!(action, Action::Open { .. }))
+        );
+    }
 }

@@ -71,9 +71,47 @@ fn a_device_that_its_hub_does_not_know_registers_again_within_its_budget() {
         monotonic: life.now,
         unix_s: 0
     }));
+    life.assign_failed(FailureKind::ServerError);
+    life.deadline();
+    assert_eq!(life.permit(), [life.opens()], "the known hub");
+}
+
+#[test]
+fn a_known_hub_is_tried_again_when_dps_refuses() {
+    for kind in [
+        FailureKind::Unauthorized,
+        FailureKind::DeviceNotFound,
+        FailureKind::DeviceDisabled,
+    ] {
+        let mut life = Life::new(Assignment::dps(Some(hub("a.net"))));
+        life.input(Input::Permanent(true));
+        life.permit();
+        life.open_failed(FailureKind::DeviceNotFound);
+        life.deadline();
+        assert_eq!(life.permit(), [life.provisions()]);
+        for _ in 0..3 {
+            let registered_at = life.now;
+            life.assign_failed(kind);
+            life.deadline();
+            assert_eq!(life.permit(), [life.opens()], "{kind:?}");
+            // It refuses still: DPS is asked again, within the budget.
+            life.open_failed(FailureKind::DeviceNotFound);
+            life.deadline();
+            if life.waits() {
+                life.deadline();
+            }
+            assert_eq!(life.permit(), [life.provisions()]);
+            assert!(life.now - registered_at >= s(300));
+        }
+    }
+
+    // Where none is known there is nothing else to ask.
+    let mut life = Life::new(Assignment::dps(None));
+    life.input(Input::Permanent(true));
+    life.permit();
     life.assign_failed(FailureKind::DeviceNotFound);
     life.deadline();
-    assert_eq!(life.deadline().0 + Duration::from_millis(200), s(300));
+    assert_eq!(life.device.next_deadline(), Some(s(300)));
 }
 
 #[test]
@@ -202,6 +240,12 @@ fn a_registration_by_request_helps_a_device_that_waits_for_dps() {
     life.deadline();
     assert_eq!(life.device.next_deadline(), Some(s(300)));
     assert_eq!(registered(&mut life), [life.asks_permit()]);
+
+    // One that queues at another hub queues anew; one that queues there already stays.
+    let mut life = Life::new(Assignment::dps(Some(hub("a.net"))));
+    life.input(USED);
+    assert_eq!(registered(&mut life), [life.asks_permit()]);
+    assert_eq!(registered(&mut life), []);
 
     let mut life = Life::connected();
     assert_eq!(registered(&mut life), []);

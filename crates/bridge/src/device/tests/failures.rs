@@ -142,6 +142,11 @@ fn what_the_hub_named_is_waited_for() {
     assert_eq!(at_unix_s % 86_400, 30, "half a minute past midnight");
     assert!(waited > s(13 * 3600));
 
+    // The hub's clock is behind: yesterday's quota does not cost today.
+    life.permit();
+    life.open_failed(FailureKind::QuotaExceeded);
+    assert_eq!(life.deadline().0, s(630));
+
     life.permit();
     life.open_failed(FailureKind::QuotaExceeded);
     assert_eq!(life.input(Input::Resync), [life.asks_permit()]);
