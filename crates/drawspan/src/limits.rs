@@ -20,6 +20,10 @@ pub const MAX_REFUSALS: usize = 64;
 pub const LISTEN_BACKLOG: i32 = 4_096;
 /// Pause after the system had no socket to give.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
+/// The time from the first signal to the end of the process.
+pub const STOP_TIMEOUT_MS: u64 = 10_000;
+/// How long before the end requests under way are answered 503, so that there is time to write it.
+pub const STOP_FLUSH_MS: u64 = 1_000;
 /// What `Retry-After` says when nobody knows better.
 pub const RETRY_AFTER_S: u64 = 5;
 

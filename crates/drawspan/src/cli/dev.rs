@@ -37,7 +37,7 @@ const POLICY: &str = "device";
 const DEVICES: [&str; 2] = ["sensor-1", "sensor-2"];
 /// The first HTTP port that is tried.
 const HTTP_PORT: u16 = 8080;
-const DRAIN: Duration = Duration::from_secs(2);
+const STOP: Duration = Duration::from_secs(2);
 
 /// Flags of `dev`. None is needed.
 #[derive(Args, Clone)]
@@ -141,7 +141,7 @@ async fn dev(plan: Plan) -> Result<(), Box<dyn std::error::Error>> {
     let mut out = io::stdout();
     write!(out, "{}", intro.text(paint)).and_then(|()| out.flush())?;
 
-    server::serve(listener, api, signals::shutdown(), DRAIN).await;
+    server::serve(listener, api, signals::shutdown(), STOP).await;
     drop(tail);
     emulator.shutdown().await;
     Ok(())

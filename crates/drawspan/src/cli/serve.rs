@@ -4,6 +4,7 @@ mod reload;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use drawspan_client::Credentials;
 use drawspan_store::{OpenError, Store};
@@ -13,6 +14,7 @@ use super::{block_on, failed, files, log, misused, signals};
 use crate::config::{self, Config, Environment, ServeArgs};
 use crate::http::api::Api;
 use crate::http::server;
+use crate::limits::STOP_TIMEOUT_MS;
 use crate::runtime;
 
 pub(super) const EXAMPLES: &str = r"Examples:
@@ -70,7 +72,7 @@ async fn serve(args: ServeArgs, config: Config) -> ExitCode {
         listener,
         api.clone(),
         signals::shutdown(),
-        config.request_timeout,
+        Duration::from_millis(STOP_TIMEOUT_MS),
     );
     let reloads = reload::run(args, config, api, credentials);
     let code = tokio::select! {

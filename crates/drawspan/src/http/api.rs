@@ -6,15 +6,15 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
-use axum::http::{HeaderMap, Request, Response};
-use axum::routing::{get, post};
+use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::routing::{delete, get, patch, post};
 use tower_service::Service;
 
 use super::auth::ApiKeys;
 use super::problem::{Kind, Problem};
-use super::{body, path, telemetry};
+use super::{body, connection, path, probes, registration, telemetry, twin};
 use crate::devices::Devices;
-use crate::limits::MAX_URI_BYTES;
+use crate::limits::{MAX_URI_BYTES, RETRY_AFTER_S};
 
 /// The API over some devices. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -33,8 +33,10 @@ impl Api {
     /// The API in front of `devices`. A request that is not done `request_timeout` after its head arrived is answered all the same.
     pub fn new<D: Devices>(devices: D, keys: ApiKeys, request_timeout: Duration) -> Self {
         let router = Router::new()
-            .route("/health", get(health))
-            .route("/devices/{id}/messages/events", post(telemetry::send::<D>))
+            .route("/health", get(probes::health))
+            .route("/livez", get(probes::live))
+            .route("/readyz", get(probes::ready::<D>))
+            .merge(device_routes::<D>())
             .fallback(not_found)
             .method_not_allowed_fallback(method_not_allowed)
             .with_state(Arc::new(State {
@@ -58,27 +60,65 @@ impl Api {
     }
 
     /// Answers one request. Whatever is wrong with it, the answer is a response.
-    pub async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
+    pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        match self.admit(request).await {
+            Ok(request) => self.route(request).await,
+            Err(response) => response,
+        }
+    }
+
+    /// Answers one request while the process is on its way out: nothing is begun any more.
+    pub async fn answer_stopping(&self, request: Request<Body>) -> Response<Body> {
+        let request = match self.admit(request).await {
+            Ok(request) => request,
+            Err(response) => return response,
+        };
+        match request.uri().path() {
+            "/health" | "/livez" => self.route(request).await,
+            "/readyz" => probes::stopping(),
+            _ => {
+                body::discard(request).await;
+                stopping(
+                    "The bridge is stopping; nothing was sent. Send it again, to its successor.",
+                )
+            }
+        }
+    }
+
+    /// The answer to a request that was begun and will not be finished.
+    #[must_use]
+    pub fn answer_cut_off() -> Response<Body> {
+        stopping(
+            "The bridge had to stop before this was done; it may or may not have reached the hub. Send it again.",
+        )
+    }
+
+    /// The request with a canonical path, if its sender may ask.
+    async fn admit(&self, mut request: Request<Body>) -> Result<Request<Body>, Response<Body>> {
         let uri = request.uri();
         let uri_bytes = uri.path().len() + uri.query().map_or(0, str::len);
         if uri_bytes > MAX_URI_BYTES {
             body::discard(request).await;
-            return Problem::new(
+            let problem = Problem::new(
                 Kind::UriTooLong,
                 format!("The path is over {MAX_URI_BYTES} bytes."),
-            )
-            .into_response();
+            );
+            return Err(problem.into_response());
         }
         path::make_canonical(request.uri_mut());
         // Before validation, and before 404 and 405, as the original: without a key nothing is learned about routes.
         if path::needs_key(request.uri().path()) && !self.admits(request.headers()) {
             body::discard(request).await;
-            return Problem::new(
+            let problem = Problem::new(
                 Kind::Unauthorized,
                 "Send a valid API key in the header x-api-key.",
-            )
-            .into_response();
+            );
+            return Err(problem.into_response());
         }
+        Ok(request)
+    }
+
+    async fn route(&self, request: Request<Body>) -> Response<Body> {
         match self.router.clone().call(request).await {
             Ok(response) => response,
             Err(impossible) => match impossible {},
@@ -86,12 +126,52 @@ impl Api {
     }
 }
 
-async fn health() -> Response<Body> {
-    let mut response = Response::new(Body::from("Healthy"));
+/// Literals in lower case: paths come canonical.
+fn device_routes<D: Devices>() -> Router<Arc<State<D>>> {
+    Router::new()
+        .route("/devices/{id}", delete(connection::forget::<D>))
+        .route("/devices/{id}/messages/events", post(telemetry::send::<D>))
+        .route("/devices/{id}/twin", get(twin::get::<D>))
+        .route(
+            "/devices/{id}/twin/properties/reported",
+            patch(twin::report::<D>),
+        )
+        .route(
+            "/devices/{id}/registration",
+            post(registration::register::<D>),
+        )
+        .route(
+            "/devices/{id}/connectionstatus",
+            get(connection::status::<D>),
+        )
+        .route("/devices/{id}/resync", post(connection::resync::<D>))
+        .route(
+            "/devices/{id}/diagnostics",
+            get(connection::diagnostics::<D>),
+        )
+}
+
+/// 200 with JSON.
+pub(super) fn json_response(body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
     response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+}
+
+/// A status that says it all.
+pub(super) fn empty_response(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
     response
+}
+
+fn stopping(detail: &'static str) -> Response<Body> {
+    Problem::new(Kind::Stopping, detail)
+        .retry_after(RETRY_AFTER_S)
+        .into_response()
 }
 
 async fn not_found(request: Request<Body>) -> Response<Body> {

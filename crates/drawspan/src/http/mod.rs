@@ -9,9 +9,16 @@ pub mod problem;
 pub mod server;
 
 mod body;
+mod connection;
 mod envelope;
 #[cfg(test)]
 mod fake;
+mod member;
+mod model_id;
 mod path;
+mod probes;
 mod refusal;
+mod registration;
+mod request;
 mod telemetry;
+mod twin;

@@ -38,8 +38,10 @@ pub enum Kind {
     HubUnreachable,
     /// Too many messages wait already.
     QueueFull,
-    /// Starting or draining.
+    /// Starting, or too busy.
     NotReady,
+    /// On the way out.
+    Stopping,
     /// The deadline passed before the message was written.
     NotSentInTime,
     /// The hub did not answer in time.
@@ -63,7 +65,7 @@ impl Kind {
                 "method-not-allowed",
                 "Method not allowed",
             ),
-            Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too-large", "Message too large"),
+            Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
             Self::UriTooLong => (S::URI_TOO_LONG, "uri-too-long", "Path too long"),
             Self::UnsupportedMediaType => (
                 S::UNSUPPORTED_MEDIA_TYPE,
@@ -80,9 +82,10 @@ impl Kind {
             Self::QueueFull => (
                 S::SERVICE_UNAVAILABLE,
                 "queue-full",
-                "Too many messages wait",
+                "Too many requests wait",
             ),
             Self::NotReady => (S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
+            Self::Stopping => (S::SERVICE_UNAVAILABLE, "stopping", "Stopping"),
             Self::NotSentInTime => (
                 S::SERVICE_UNAVAILABLE,
                 "not-sent-in-time",
@@ -110,6 +113,7 @@ pub struct Problem {
     code: Option<u32>,
     tracking_id: Option<String>,
     retry_after_s: Option<u64>,
+    problems: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -124,6 +128,8 @@ struct Document<'a> {
     code: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tracking_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    problems: &'a [String],
 }
 
 impl Problem {
@@ -136,7 +142,15 @@ impl Problem {
             code: None,
             tracking_id: None,
             retry_after_s: None,
+            problems: Vec::new(),
         }
+    }
+
+    /// Adds several things that are wrong, each one line.
+    #[must_use]
+    pub fn with_problems(mut self, problems: Vec<String>) -> Self {
+        self.problems = problems;
+        self
     }
 
     /// Adds the hub's own error code, e.g. 401003, and the id by which its operators find the case.
@@ -172,6 +186,7 @@ impl Problem {
             message: &self.detail,
             code: self.code,
             tracking_id: self.tracking_id.as_deref(),
+            problems: &self.problems,
         };
         // Strings and numbers only: this cannot fail, and an empty body is still an honest status.
         serde_json::to_vec(&document).unwrap_or_default()

@@ -1,5 +1,7 @@
 //! What the devices could not do, as a problem document.
 
+use std::borrow::Cow;
+
 use drawspan_hub::limits::THROTTLED_WAIT_MIN_S;
 use drawspan_hub::{Failure, FailureKind};
 
@@ -9,38 +11,45 @@ use crate::limits::RETRY_AFTER_S;
 
 impl From<DeviceError> for Problem {
     fn from(error: DeviceError) -> Self {
-        match error {
-            DeviceError::Refused(failure) => refused(failure),
-            DeviceError::TooLarge => Self::new(Kind::TooLarge, "The message is larger than the hub accepts."),
-            DeviceError::Throttled { retry_after_s } => {
-                Self::new(Kind::Throttled, "Too many messages for the hub; send again later.").retry_after(retry_after_s)
+        use DeviceError as E;
+        let (kind, retry_after_s, detail): (_, _, Cow<'static, str>) = match error {
+            E::Refused(failure) => return refused(failure),
+            E::TooLarge => (Kind::TooLarge, None, "This is larger than the hub accepts.".into()),
+            E::Throttled { retry_after_s } => {
+                (Kind::Throttled, Some(retry_after_s), "Too many requests for the hub; send it again later.".into())
             }
-            DeviceError::HubUnreachable { retry_after_s } => {
-                Self::new(Kind::HubUnreachable, "The hub cannot be reached; nothing was sent.").retry_after(retry_after_s)
+            E::HubUnreachable { retry_after_s } => {
+                (Kind::HubUnreachable, Some(retry_after_s), "The hub cannot be reached; nothing was sent.".into())
             }
-            DeviceError::QueueFull { retry_after_s } => {
-                Self::new(Kind::QueueFull, "Too many messages wait for the hub; nothing was sent.").retry_after(retry_after_s)
+            E::QueueFull { retry_after_s } => {
+                (Kind::QueueFull, Some(retry_after_s), "Too many requests wait for the hub; nothing was sent.".into())
             }
-            DeviceError::IdNotForDps(error) => Self::new(
-                Kind::InvalidDeviceId,
-                format!("The device id cannot be registered at DPS, through which devices find their hub: {error}."),
-            ),
-            DeviceError::NotListed => Self::new(
-                Kind::UnknownDevice,
-                "The device is not in the list of devices that this bridge was given.",
-            ),
-            DeviceError::NotReady => {
-                Self::new(Kind::NotReady, "The bridge is starting or stopping; nothing was sent.").retry_after(RETRY_AFTER_S)
+            E::NotReady => {
+                (Kind::NotReady, Some(RETRY_AFTER_S), "The bridge is starting or stopping; nothing was sent.".into())
             }
-            DeviceError::NotWritten => {
-                Self::new(Kind::NotSentInTime, "The message could not be sent in time; it is not at the hub.")
-                    .retry_after(RETRY_AFTER_S)
+            E::NotWritten => {
+                (Kind::NotSentInTime, Some(RETRY_AFTER_S), "This could not be sent in time; nothing of it is at the hub.".into())
             }
-            DeviceError::FateUnknown => Self::new(
+            E::FateUnknown => (
                 Kind::FateUnknown,
-                "The message was sent, and the hub did not answer in time; it may or may not have it. Sending it again may double it.",
-            )
-            .retry_after(RETRY_AFTER_S),
+                Some(RETRY_AFTER_S),
+                "This was sent, and the hub did not answer in time; it may or may not have it. Sending it again may double it.".into(),
+            ),
+            E::IdNotForDps(error) => (
+                Kind::InvalidDeviceId,
+                None,
+                format!("The device cannot be registered at DPS, by which devices find their hub: {error}.").into(),
+            ),
+            E::NotListed => (
+                Kind::UnknownDevice,
+                None,
+                "The device is not in the list of devices that this bridge was given.".into(),
+            ),
+        };
+        let problem = Self::new(kind, detail);
+        match retry_after_s {
+            Some(seconds) => problem.retry_after(seconds),
+            None => problem,
         }
     }
 }
@@ -85,3 +94,6 @@ fn refused(failure: Failure) -> Problem {
         None => problem,
     }
 }
+
+#[cfg(test)]
+mod tests;

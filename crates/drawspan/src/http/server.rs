@@ -1,33 +1,31 @@
-//! The accept loop: plain HTTP/1.1, bounded in connections, heads and idle time, drained on shutdown.
+//! The accept loop: plain HTTP/1.1, bounded in connections, heads and idle time, and an end at which every request that came
+//! in time is answered.
 //!
 //! What is no HTTP request (a broken request line, too many or too long headers) is answered by hyper before any of our
 //! code sees it: 400 or 431 with an empty body, and the connection is closed. It offers no way to word these.
 
-use std::convert::Infallible;
+mod connection;
+mod stop;
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::api::Api;
 use super::problem::{Kind, Problem};
 use crate::limits::{
-    ACCEPT_PAUSE_MS, HEAD_TIMEOUT_MS, LISTEN_BACKLOG, MAX_CONNECTIONS, MAX_HEAD_BYTES,
-    MAX_REFUSALS, RETRY_AFTER_S,
+    ACCEPT_PAUSE_MS, LISTEN_BACKLOG, MAX_CONNECTIONS, MAX_REFUSALS, RETRY_AFTER_S, STOP_FLUSH_MS,
 };
+use stop::Phase;
 
 /// Opens the listening socket, with a queue long enough for a fleet that comes back at once.
 ///
@@ -48,81 +46,112 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves until `shutdown` resolves; then accepts nothing more, lets requests under way finish for at most `drain`,
-/// and returns.
+/// Serves until `shutdown` resolves; then accepts nothing more, answers what came before, and returns when that is done, after
+/// `stop` at the latest. A request that is under way gets its real answer, or 503 shortly before the end; one that was
+/// sent and not yet begun gets 503.
 pub async fn serve(
     listener: TcpListener,
     api: Api,
     shutdown: impl Future<Output = ()>,
-    drain: Duration,
+    stop: Duration,
 ) {
-    serve_bounded(listener, api, shutdown, drain, MAX_CONNECTIONS).await;
+    serve_bounded(listener, api, shutdown, stop, MAX_CONNECTIONS).await;
 }
 
 async fn serve_bounded(
     listener: TcpListener,
     api: Api,
     shutdown: impl Future<Output = ()>,
-    drain: Duration,
+    stop: Duration,
     max_connections: usize,
 ) {
-    let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(max_connections));
-    let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
+    let (phase, _) = watch::channel(Phase::Serving);
+    let server = Server {
+        api,
+        phase,
+        places: Arc::new(Semaphore::new(max_connections)),
+        refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
+    };
     tokio::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut shutdown => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                pause_after(&error).await;
-                continue;
-            }
-        };
+        match accepted {
+            Ok((stream, _)) => server.take(stream),
+            Err(error) => pause_after(&error).await,
+        }
+    }
+    info!("stopping: no new connections");
+    server.phase.send_replace(Phase::Stopping);
+    server.take_waiting(listener);
+    let flush = Duration::from_millis(STOP_FLUSH_MS).min(stop / 2);
+    if timeout(stop - flush, server.all_gone(max_connections))
+        .await
+        .is_ok()
+    {
+        return;
+    }
+    warn!("requests under way are answered 503");
+    server.phase.send_replace(Phase::CutOff);
+    if timeout(flush, server.all_gone(max_connections))
+        .await
+        .is_err()
+    {
+        warn!("callers that do not read their answers are cut off");
+    }
+}
+
+struct Server {
+    api: Api,
+    phase: watch::Sender<Phase>,
+    places: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+}
+
+impl Server {
+    fn take(&self, stream: TcpStream) {
         // Without it the answer to a small request would wait for the caller's acknowledgement.
         let _ = stream.set_nodelay(true);
-        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-            let connection = connection(stream, api.clone(), graceful.watcher());
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            let connection = connection::run(stream, self.api.clone(), self.phase.subscribe());
             tokio::spawn(async move {
                 connection.await;
                 drop(place);
             });
-        } else if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
+        } else if let Ok(place) = Arc::clone(&self.refusals).try_acquire_owned() {
             tokio::spawn(async move {
                 refuse(stream).await;
                 drop(place);
             });
         }
     }
-    drop(listener);
-    info!("draining: no new connections");
-    if timeout(drain, graceful.shutdown()).await.is_err() {
-        warn!(
-            "requests under way were cut off after {} s",
-            drain.as_secs()
-        );
-    }
-}
 
-async fn connection(stream: TcpStream, api: Api, watcher: Watcher) {
-    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let api = api.clone();
-        async move { Ok::<_, Infallible>(api.answer(request.map(Body::new)).await) }
-    });
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(HEAD_TIMEOUT_MS))
-        .max_buf_size(MAX_HEAD_BYTES)
-        // A caller that has said all it wants to say still waits for the answer.
-        .half_close(true);
-    // A connection ends for many reasons that are all the caller's business: it went, idled, or spoke no HTTP.
-    let _ = watcher
-        .watch(builder.serve_connection(TokioIo::new(stream), service))
-        .await;
+    /// Connections that the system has completed and nobody has accepted: closing the listener would reset them. Closes it.
+    fn take_waiting(&self, listener: TcpListener) {
+        let Ok(listener) = listener.into_std() else {
+            return;
+        };
+        for _ in 0..LISTEN_BACKLOG {
+            // It does not block.
+            let Ok((stream, _)) = listener.accept() else {
+                return;
+            };
+            if let Ok(stream) = stream
+                .set_nonblocking(true)
+                .and_then(|()| TcpStream::from_std(stream))
+            {
+                self.take(stream);
+            }
+        }
+    }
+
+    async fn all_gone(&self, max_connections: usize) {
+        let all = u32::try_from(max_connections).unwrap_or(u32::MAX);
+        // It fails only when the semaphore is closed, and nobody does that.
+        let _ = self.places.acquire_many(all).await;
+    }
 }
 
 async fn pause_after(error: &io::Error) {

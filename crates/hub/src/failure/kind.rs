@@ -53,6 +53,65 @@ pub enum FailureKind {
     Unknown,
 }
 
+impl FailureKind {
+    /// All of them.
+    pub const ALL: [Self; 23] = [
+        Self::HubUnreachable,
+        Self::ConnectionLost,
+        Self::HubMaintenance,
+        Self::HubSuspended,
+        Self::HubNotFound,
+        Self::Unauthorized,
+        Self::DeviceNotFound,
+        Self::DeviceDisabled,
+        Self::LinkStolen,
+        Self::QuotaExceeded,
+        Self::Throttled,
+        Self::TokenLimit,
+        Self::QueueFull,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::DeviceNotOnline,
+        Self::LockLost,
+        Self::MessageTooLarge,
+        Self::InvalidRequest,
+        Self::Protocol,
+        Self::Timeout,
+        Self::ServerError,
+        Self::Unknown,
+    ];
+
+    /// The public word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::HubUnreachable => "hubUnreachable",
+            Self::ConnectionLost => "connectionLost",
+            Self::HubMaintenance => "hubMaintenance",
+            Self::HubSuspended => "hubSuspended",
+            Self::HubNotFound => "hubNotFound",
+            Self::Unauthorized => "unauthorized",
+            Self::DeviceNotFound => "deviceNotFound",
+            Self::DeviceDisabled => "deviceDisabled",
+            Self::LinkStolen => "linkStolen",
+            Self::QuotaExceeded => "quotaExceeded",
+            Self::Throttled => "throttled",
+            Self::TokenLimit => "tokenLimit",
+            Self::QueueFull => "queueFull",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "notFound",
+            Self::DeviceNotOnline => "deviceNotOnline",
+            Self::LockLost => "lockLost",
+            Self::MessageTooLarge => "messageTooLarge",
+            Self::InvalidRequest => "invalidRequest",
+            Self::Protocol => "protocol",
+            Self::Timeout => "timeout",
+            Self::ServerError => "serverError",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 use FailureKind as Kind;
 
 /// By the hub's code. `None` also for generic codes, which say no more than the condition.

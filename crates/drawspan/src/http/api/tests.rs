@@ -301,75 +301,6 @@ async fn a_body_that_never_ends_is_given_up() {
 }
 
 #[tokio::test]
-async fn what_the_devices_say_gets_its_status() {
-    let check = async |error: DeviceError, status: u16, slug: &str, retry_after: Option<&str>| {
-        let answer = bench(Err(error.clone())).ask(post(EVENTS, GOOD)).await;
-        assert_eq!(answer.status.as_u16(), status, "{error:?}");
-        assert_eq!(
-            answer.problem()["type"],
-            format!("urn:drawspan:problem:{slug}"),
-            "{error:?}"
-        );
-        assert_eq!(answer.header("retry-after"), retry_after, "{error:?}");
-    };
-    let amqp = |condition, text| DeviceError::Refused(Failure::from_amqp(condition, Some(text)));
-
-    check(
-        amqp("amqp:unauthorized-access", "errorcode: 401003"),
-        502,
-        "hub-refused",
-        None,
-    )
-    .await;
-    check(
-        amqp("amqp:not-found", "no such device"),
-        502,
-        "hub-refused",
-        None,
-    )
-    .await;
-    check(
-        amqp("amqp:link:message-size-exceeded", "big"),
-        413,
-        "too-large",
-        None,
-    )
-    .await;
-    check(
-        DeviceError::Refused(Failure::from_cbs(429, "slow")),
-        429,
-        "throttled",
-        Some("10"),
-    )
-    .await;
-    check(DeviceError::TooLarge, 413, "too-large", None).await;
-    check(
-        DeviceError::Throttled { retry_after_s: 7 },
-        429,
-        "throttled",
-        Some("7"),
-    )
-    .await;
-    check(
-        DeviceError::HubUnreachable { retry_after_s: 2 },
-        503,
-        "hub-unreachable",
-        Some("2"),
-    )
-    .await;
-    check(
-        DeviceError::QueueFull { retry_after_s: 0 },
-        503,
-        "queue-full",
-        Some("1"),
-    )
-    .await;
-    check(DeviceError::NotReady, 503, "not-ready", Some("5")).await;
-    check(DeviceError::NotWritten, 503, "not-sent-in-time", Some("5")).await;
-    check(DeviceError::FateUnknown, 504, "fate-unknown", Some("5")).await;
-}
-
-#[tokio::test]
 async fn the_code_of_the_hub_is_passed_on() {
     let mut failure = Failure::from_cbs(404, "DeviceNotFound");
     failure.code = drawspan_hub::ErrorCode::new(404_001);
@@ -383,6 +314,9 @@ async fn the_code_of_the_hub_is_passed_on() {
         (&404_001.into(), &"T-1".into())
     );
 }
+
+mod devices;
+mod probes;
 
 /// A body in pieces that are all there at once; `None` for one that is always about to come.
 struct Pieces(Option<VecDeque<Bytes>>);

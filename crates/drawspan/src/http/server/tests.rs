@@ -6,15 +6,18 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::http::auth::ApiKeys;
 use crate::http::fake::Fake;
+use crate::limits::MAX_HEAD_BYTES;
 
-struct Server {
+const STOP: Duration = Duration::from_secs(10);
+
+struct TestServer {
     address: SocketAddr,
     messages: mpsc::Receiver<oneshot::Sender<()>>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
-fn start(max_connections: usize) -> Server {
+fn start(max_connections: usize) -> TestServer {
     let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let address = listener.local_addr().unwrap();
     let (came, messages) = mpsc::channel(1);
@@ -27,15 +30,14 @@ fn start(max_connections: usize) -> Server {
     let shutdown = async {
         let _ = stopped.await;
     };
-    let drain = Duration::from_secs(10);
     let task = tokio::spawn(serve_bounded(
         listener,
         api,
         shutdown,
-        drain,
+        STOP,
         max_connections,
     ));
-    Server {
+    TestServer {
         address,
         messages,
         stop,
@@ -43,7 +45,7 @@ fn start(max_connections: usize) -> Server {
     }
 }
 
-async fn connect(server: &Server) -> TcpStream {
+async fn connect(server: &TestServer) -> TcpStream {
     TcpStream::connect(server.address).await.unwrap()
 }
 
@@ -65,7 +67,7 @@ fn post(path: &str, key: &str, body: &str) -> String {
     )
 }
 
-async fn ask(server: &Server, request: &str) -> String {
+async fn ask(server: &TestServer, request: &str) -> String {
     let mut stream = connect(server).await;
     stream.write_all(request.as_bytes()).await.unwrap();
     rest(&mut stream).await
@@ -150,4 +152,126 @@ async fn what_is_no_request_is_refused_and_cut_off() {
             "{expected}: {answer}"
         );
     }
+}
+
+const GET_READY: &str = "GET /readyz HTTP/1.1\r\nhost: h\r\n\r\n";
+const GET_LIVE: &str = "GET /livez HTTP/1.1\r\nhost: h\r\n\r\n";
+
+/// A connection that has had an answer and is kept.
+async fn kept_alive(server: &TestServer) -> TcpStream {
+    let mut stream = connect(server).await;
+    stream.write_all(GET_LIVE.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(br#"{"status":"live"}"#) {
+        stream.read_buf(&mut answer).await.unwrap();
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    stream
+}
+
+fn check_closing(answer: &str, status: &str) {
+    assert!(
+        answer.starts_with(&format!("HTTP/1.1 {status} ")),
+        "{answer}"
+    );
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn requests_in_the_socket_at_the_end_are_answered() {
+    let server = start(10);
+    let post = post("/devices/d/messages/events", "k", r#"{"data":{}}"#);
+    let mut sender = kept_alive(&server).await;
+    let mut unauthorized = kept_alive(&server).await;
+    let mut prober = kept_alive(&server).await;
+    let mut liveness = kept_alive(&server).await;
+    let mut idle = kept_alive(&server).await;
+    // No task runs between these lines: the server learns of its end first.
+    sender.try_write(post.as_bytes()).unwrap();
+    let wrong_key = post.replace("x-api-key: k", "x-api-key: x");
+    unauthorized.try_write(wrong_key.as_bytes()).unwrap();
+    prober.try_write(GET_READY.as_bytes()).unwrap();
+    liveness.try_write(GET_LIVE.as_bytes()).unwrap();
+    server.stop.send(()).unwrap();
+
+    let answer = rest(&mut sender).await;
+    check_closing(&answer, "503");
+    assert!(
+        answer.contains("retry-after: 5\r\n") && answer.contains("problem:stopping"),
+        "{answer}"
+    );
+    check_closing(&rest(&mut unauthorized).await, "401");
+    let answer = rest(&mut prober).await;
+    check_closing(&answer, "503");
+    assert!(answer.contains("the bridge is stopping"), "{answer}");
+    check_closing(&rest(&mut liveness).await, "200");
+    assert_eq!(rest(&mut idle).await, "");
+    // Nothing is waited for.
+    server.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn connections_that_nobody_accepted_yet_are_answered() {
+    let server = start(10);
+    // Not through the runtime: the server's task does not run meanwhile.
+    let mut streams: Vec<_> = (0..3)
+        .map(|_| {
+            let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+            io::Write::write_all(&mut stream, GET_READY.as_bytes()).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            TcpStream::from_std(stream).unwrap()
+        })
+        .collect();
+    server.stop.send(()).unwrap();
+    for stream in &mut streams {
+        check_closing(&rest(stream).await, "503");
+    }
+    server.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn half_a_head_may_be_finished() {
+    let server = start(10);
+    let mut stream = kept_alive(&server).await;
+    let (first, second) = GET_READY.split_at(12);
+    stream.write_all(first.as_bytes()).await.unwrap();
+    // Once this is answered, the server has read what was written before it.
+    drop(kept_alive(&server).await);
+    server.stop.send(()).unwrap();
+    let refused = async { while TcpStream::connect(server.address).await.is_ok() {} };
+    timeout(STOP, refused).await.unwrap();
+    stream.write_all(second.as_bytes()).await.unwrap();
+    check_closing(&rest(&mut stream).await, "503");
+    server.task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_finished_is_answered_before_the_end() {
+    let mut server = start(10);
+    let started = tokio::time::Instant::now();
+    let mut stream = connect(&server).await;
+    let request = post("/devices/d/messages/events", "k", r#"{"data":{}}"#);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let never = server.messages.recv().await.unwrap();
+    server.stop.send(()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    check_closing(&answer, "503");
+    assert!(
+        answer.contains("retry-after: 5\r\n") && answer.contains("it may or may not have"),
+        "{answer}"
+    );
+    server.task.await.unwrap();
+    assert!(started.elapsed() < STOP);
+    assert!(never.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_in_the_middle_of_a_head_does_not_hold_up_the_end() {
+    let server = start(10);
+    let mut stream = kept_alive(&server).await;
+    stream.write_all(b"GET /rea").await.unwrap();
+    drop(kept_alive(&server).await);
+    server.stop.send(()).unwrap();
+    timeout(STOP, server.task).await.unwrap().unwrap();
 }

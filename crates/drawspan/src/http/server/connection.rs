@@ -1,0 +1,171 @@
+//! One HTTP connection: hyper's, with an end that loses no request.
+//!
+//! hyper's own graceful shutdown closes a connection that is between two requests although the next one may already lie in
+//! the socket, and its sender would see the connection end without an answer. So the socket is looked at before.
+
+use std::convert::Infallible;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{CONNECTION, HeaderValue};
+use axum::http::{Request, Response};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::stop::{Phase, Shared};
+use crate::http::api::Api;
+use crate::limits::{HEAD_TIMEOUT_MS, MAX_HEAD_BYTES};
+
+/// Serves a connection until it ends, or until the server stops and nobody would miss an answer.
+pub(super) async fn run(stream: TcpStream, api: Api, mut phase: watch::Receiver<Phase>) {
+    let shared = Arc::new(Shared::default());
+    shared.enter(*phase.borrow_and_update());
+    let socket = Socket {
+        stream,
+        shared: Arc::clone(&shared),
+    };
+    let asked = Arc::clone(&shared);
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let (api, shared) = (api.clone(), Arc::clone(&asked));
+        async move { Ok::<_, Infallible>(answer(&api, &shared, request.map(Body::new)).await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(HEAD_TIMEOUT_MS))
+        .max_buf_size(MAX_HEAD_BYTES)
+        // A caller that has said all it wants to say still waits for the answer.
+        .half_close(true);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
+    let mut closing = false;
+    loop {
+        let progress = std::future::poll_fn(|context| match connection.as_mut().poll(context) {
+            // A connection ends for many reasons that are all the caller's business: it went, idled, or spoke no HTTP.
+            Poll::Ready(_) => Poll::Ready(Progress::Ended),
+            Poll::Pending if !closing && shared.may_close() => Poll::Ready(Progress::MayClose),
+            Poll::Pending => Poll::Pending,
+        });
+        tokio::select! {
+            biased;
+            changed = phase.changed() => match changed {
+                Ok(()) => shared.enter(*phase.borrow_and_update()),
+                // The server is gone.
+                Err(_) => return,
+            },
+            progress = progress => match progress {
+                Progress::Ended => return,
+                Progress::MayClose if shared.is_cut_off() => return,
+                Progress::MayClose => {
+                    closing = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            },
+        }
+    }
+}
+
+enum Progress {
+    Ended,
+    MayClose,
+}
+
+async fn answer(api: &Api, shared: &Shared, request: Request<Body>) -> Response<Body> {
+    shared.request_begins();
+    let begun_late = shared.is_stopping();
+    let mut working = pin!(async {
+        match begun_late {
+            true => api.answer_stopping(request).await,
+            false => api.answer(request).await,
+        }
+    });
+    // hyper polls this whenever the connection's task wakes, so that a cut is seen without a timer per request.
+    let mut response = std::future::poll_fn(|context| match working.as_mut().poll(context) {
+        Poll::Pending if shared.is_cut_off() => Poll::Ready(Api::answer_cut_off()),
+        progress => progress,
+    })
+    .await;
+    if shared.is_stopping() {
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    shared.request_ends();
+    response
+}
+
+/// The socket, with an eye on what passes.
+struct Socket {
+    stream: TcpStream,
+    shared: Arc<Shared>,
+}
+
+impl Socket {
+    /// Whether nothing waits to be read. The runtime may not have heard yet of what just came, so the system is asked.
+    fn is_silent(&self) -> bool {
+        let peeked = SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]);
+        !peeked.is_ok_and(|bytes| bytes > 0)
+    }
+
+    fn noted<T>(&self, written: Poll<T>) -> Poll<T> {
+        self.shared.set_blocked(written.is_pending());
+        written
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let progress = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.shared.read();
+        } else if progress.is_pending() && self.shared.is_stopping() {
+            self.shared.set_silent(self.is_silent());
+        }
+        progress
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.noted(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.noted(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

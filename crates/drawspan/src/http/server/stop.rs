@@ -1,0 +1,107 @@
+//! How far the end has come, and what a connection knows about itself so that it can tell when it may close.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+/// How far the end of the server has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// Not at all.
+    Serving,
+    /// Nothing new is begun; what was begun is finished.
+    Stopping,
+    /// What is not finished is answered all the same.
+    CutOff,
+}
+
+/// What the parts of one connection (socket, requests, task) tell each other. All run in the connection's task.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    phase: AtomicU8,
+    /// A request is being answered.
+    under_way: AtomicBool,
+    /// Bytes came that belong to no answered request.
+    heard: AtomicBool,
+    /// The peer does not take what is to be written.
+    blocked: AtomicBool,
+    /// Nothing waits in the socket; known only once the server stops.
+    silent: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) >= Phase::Stopping as u8
+    }
+
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) >= Phase::CutOff as u8
+    }
+
+    pub(super) fn request_begins(&self) {
+        self.under_way.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn request_ends(&self) {
+        self.under_way.store(false, Ordering::Relaxed);
+        self.heard.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn read(&self) {
+        self.heard.store(true, Ordering::Relaxed);
+        self.silent.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_silent(&self, silent: bool) {
+        self.silent.store(silent, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_blocked(&self, blocked: bool) {
+        self.blocked.store(blocked, Ordering::Relaxed);
+    }
+
+    /// Whether the server stops and nobody would miss an answer.
+    pub(super) fn may_close(&self) -> bool {
+        let is = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        if !self.is_stopping() || is(&self.under_way) || is(&self.blocked) {
+            return false;
+        }
+        // Half a request's head is not waited for any more at the very end.
+        self.is_cut_off() || !is(&self.heard) && is(&self.silent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_closes_when_nobody_would_miss_an_answer() {
+        let shared = Shared::default();
+        let check = |expected: bool| assert_eq!(shared.may_close(), expected, "{shared:?}");
+        shared.set_silent(true);
+        check(false);
+        shared.enter(Phase::Stopping);
+        check(true);
+        shared.read();
+        check(false);
+        shared.set_silent(true);
+        check(false);
+        shared.request_begins();
+        check(false);
+        shared.request_ends();
+        check(true);
+        shared.set_blocked(true);
+        check(false);
+        shared.set_blocked(false);
+        shared.read();
+        check(false);
+        shared.enter(Phase::CutOff);
+        check(true);
+        shared.request_begins();
+        check(false);
+    }
+}
