@@ -133,6 +133,7 @@ impl Emulator {
         let acceptor = TlsAcceptor::from(tls.server);
         let mut servers = JoinSet::new();
         let shared = amqps::Shared::new(hubs.clone());
+        let in_websockets = Arc::clone(&shared);
         servers.spawn(server::accept(
             amqps_listener,
             acceptor.clone(),
@@ -151,7 +152,7 @@ impl Emulator {
             https_listener,
             acceptor,
             stop,
-            move |connection| https::serve(connection, router.clone()),
+            move |connection| https::serve(connection, router.clone(), Arc::clone(&in_websockets)),
         ));
         let ca_path = tls.ca_path;
         Ok(Running {

@@ -72,6 +72,8 @@ pub const SHUTDOWN_MS: u64 = 3_000;
 
 /// Device tokens on one AMQP connection (the hub's own limit).
 pub const TOKENS_PER_CONNECTION_MAX: usize = 1_000;
+/// Device tokens on one AMQP connection in a WebSocket (the official Java client stops there, saying that the hub does).
+pub const TOKENS_PER_WEBSOCKET_MAX: usize = 500;
 /// Tokens of policies on one AMQP connection: Event Hubs clients put one for each partition that they read.
 pub const GRANTS_OF_POLICIES_MAX: usize = 1_000;
 /// The `max-message-size` of telemetry links.

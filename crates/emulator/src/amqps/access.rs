@@ -4,29 +4,44 @@ use std::collections::HashMap;
 
 use drawspan_hub::{DeviceId, HostName};
 
-use crate::limits::{GRANTS_OF_POLICIES_MAX, TOKENS_PER_CONNECTION_MAX};
+use drawspan_net::Transport;
+
+use crate::limits::{GRANTS_OF_POLICIES_MAX, TOKENS_PER_CONNECTION_MAX, TOKENS_PER_WEBSOCKET_MAX};
 use crate::model::access::{Denied, Grant, Principal};
 use crate::model::policy::Right;
 
 /// Grants by identity. A new token of an identity takes the place of its old one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Access {
+    devices_max: usize,
     devices: HashMap<DeviceId, Grant>,
     policies: Vec<Grant>,
 }
 
-/// The connection has as many tokens as it may have.
+/// The connection has as many tokens as it may have, which are so many.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooManyTokens;
+pub(super) struct TooManyTokens(pub(super) usize);
 
 impl Access {
+    /// Of a connection over `transport`.
+    pub(super) fn new(transport: Transport) -> Self {
+        Self {
+            devices_max: match transport {
+                Transport::Amqps => TOKENS_PER_CONNECTION_MAX,
+                Transport::WebSocket => TOKENS_PER_WEBSOCKET_MAX,
+            },
+            devices: HashMap::new(),
+            policies: Vec::new(),
+        }
+    }
+
     /// Takes a verified token in.
     pub(super) fn put(&mut self, grant: Grant) -> Result<(), TooManyTokens> {
         match &grant.principal {
             Principal::Device(device) => {
-                let full = self.devices.len() >= TOKENS_PER_CONNECTION_MAX;
+                let full = self.devices.len() >= self.devices_max;
                 if full && !self.devices.contains_key(&device.id) {
-                    return Err(TooManyTokens);
+                    return Err(TooManyTokens(self.devices_max));
                 }
                 self.devices.insert(device.id.clone(), grant);
             }
@@ -83,7 +98,7 @@ impl Access {
             return Ok(());
         }
         if self.policies.len() >= GRANTS_OF_POLICIES_MAX {
-            return Err(TooManyTokens);
+            return Err(TooManyTokens(GRANTS_OF_POLICIES_MAX));
         }
         self.policies.push(grant);
         Ok(())

@@ -10,9 +10,6 @@ use super::error::status_description;
 use crate::hub::Hub;
 use crate::model::access::Denied;
 
-/// What the hub says when a connection has its tokens (seen in logs of the hub's users).
-const TOO_MANY: &str = "The maximum number of tokens per connection (1000) has been reached.";
-
 /// Carries a request out and returns the answer.
 pub(super) fn answer(request: &Message, hub: &Hub, access: &mut Access) -> Bytes {
     let (status, description) = match put_token(request, hub, access) {
@@ -60,7 +57,12 @@ fn put_token(request: &Message, hub: &Hub, access: &mut Access) -> Result<(), (i
     })?;
     access
         .put(grant)
-        .map_err(|TooManyTokens| (500, String::from(TOO_MANY)))
+        .map_err(|TooManyTokens(most)| (500, too_many(most)))
+}
+
+/// What the hub says when a connection has its tokens (seen in logs of the hub's users).
+fn too_many(most: usize) -> String {
+    format!("The maximum number of tokens per connection ({most}) has been reached.")
 }
 
 fn bad_request(text: &str) -> (i32, String) {

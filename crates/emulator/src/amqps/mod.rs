@@ -36,6 +36,7 @@ use bytes::Bytes;
 use drawspan_amqp::engine::{Config, Connection};
 use drawspan_hub::{DeviceId, HostName};
 use drawspan_net::{Clock, drive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use crate::hub_set::HubSet;
@@ -114,24 +115,22 @@ impl Reach for Devices {
 }
 
 /// Serves one connection until it ends, or until the emulator stops.
-pub(crate) async fn serve(connection: Secured, shared: Arc<Shared>) {
+pub(crate) async fn serve<S>(connection: Secured<S>, shared: Arc<Shared>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let Secured {
         stream,
         peer,
-        sni,
+        reached,
         mut stop,
     } = connection;
-    let port = stream
-        .get_ref()
-        .0
-        .local_addr()
-        .map_or(0, |address| address.port());
     // A wake-up that waits already stands for all others.
     let (wake, commands) = mpsc::channel::<Wake>(1);
     let signals = Arc::new(Signals::new(wake));
     let clock = Clock::start();
     let engine = Connection::server(engine_config(), sasl::mechanisms(), clock.now());
-    let mut head = Head::new(shared, sni, port, Arc::clone(&signals));
+    let mut head = Head::new(shared, reached, Arc::clone(&signals));
     let ended = {
         let driven = drive(stream, engine, &mut head, commands, clock);
         tokio::pin!(driven);

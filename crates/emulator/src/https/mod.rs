@@ -13,6 +13,7 @@ mod query;
 mod refusal;
 mod statistics;
 mod twins;
+mod websocket;
 mod wire;
 
 use std::sync::Arc;
@@ -25,18 +26,21 @@ use axum::http::{Request, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, post};
 use drawspan_hub::ErrorCode;
+use drawspan_net::Transport;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 
+use crate::amqps;
 use crate::dps::Dps;
 use crate::hub_set::HubSet;
 use crate::limits::REQUEST_READ_MS;
-use crate::server::Secured;
+use crate::server::{Reached, Secured};
 use refusal::Refusal;
 pub(crate) use refusal::tracking_id;
+use websocket::Upgraded;
 
 /// What all requests share.
 #[derive(Clone, Debug)]
@@ -92,23 +96,35 @@ pub(crate) fn router(shared: Shared) -> Router {
 }
 
 /// Serves one connection until it ends, or until the emulator stops and the request under way is answered.
-pub(crate) async fn serve(connection: Secured, router: Router) {
+///
+/// One that becomes a WebSocket is one of the AMQP head's from then on.
+pub(crate) async fn serve(connection: Secured, router: Router, amqp: Arc<amqps::Shared>) {
     let Secured {
         stream,
-        sni,
+        peer,
+        reached,
         mut stop,
-        ..
     } = connection;
-    let sni = Sni(sni);
+    let sni = Sni(reached.sni.clone());
     let router = TowerToHyperService::new(router);
+    let upgraded = Upgraded::default();
+    let upgrade = upgraded.clone();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        let answer = websocket::answer(&mut request, &upgrade);
         request.extensions_mut().insert(sni.clone());
-        router.call(request.map(Body::new))
+        let router = router.clone();
+        async move {
+            match answer {
+                Some(answer) => Ok(answer),
+                None => router.call(request.map(Body::new)).await,
+            }
+        }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(REQUEST_READ_MS))
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     tokio::pin!(serving);
     let result = tokio::select! {
         result = &mut serving => result,
@@ -119,6 +135,19 @@ pub(crate) async fn serve(connection: Secured, router: Router) {
     };
     if let Err(error) = result {
         tracing::debug!(%error, "an HTTPS connection ended early");
+    }
+    if let Some(stream) = upgraded.stream().await {
+        let reached = Reached {
+            transport: Transport::WebSocket,
+            ..reached
+        };
+        let connection = Secured {
+            stream,
+            peer,
+            reached,
+            stop,
+        };
+        amqps::serve(connection, amqp).await;
     }
 }
 

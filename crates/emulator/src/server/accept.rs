@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_net::Transport;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Secured, Stop};
+use super::{Reached, Secured, Stop};
 use crate::limits::{ACCEPT_PAUSE_MS, CONNECTIONS_MAX, HANDSHAKE_MS, SHUTDOWN_MS};
 
 /// Serves connections until `stop`, then gives those that there are some time to end, and ends the rest.
@@ -76,11 +77,16 @@ async fn secure(
     };
     match handshake {
         Ok(Ok(stream)) => {
-            let sni = stream.get_ref().1.server_name().map(Arc::from);
+            let (tcp, tls) = stream.get_ref();
+            let reached = Reached {
+                sni: tls.server_name().map(Arc::from),
+                port: tcp.local_addr().map_or(0, |address| address.port()),
+                transport: Transport::Amqps,
+            };
             Some(Secured {
                 stream,
                 peer,
-                sni,
+                reached,
                 stop,
             })
         }

@@ -5,6 +5,7 @@ mod accept;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use drawspan_net::Transport;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
@@ -13,12 +14,22 @@ pub(crate) use accept::accept;
 
 /// A connection whose TLS handshake is done.
 #[derive(Debug)]
-pub(crate) struct Secured {
-    pub(crate) stream: TlsStream<TcpStream>,
+pub(crate) struct Secured<S = TlsStream<TcpStream>> {
+    pub(crate) stream: S,
     pub(crate) peer: SocketAddr,
-    /// The name to which the client opened it, if it said.
-    pub(crate) sni: Option<Arc<str>>,
+    pub(crate) reached: Reached,
     pub(crate) stop: Stop,
+}
+
+/// What a client opened a connection to.
+#[derive(Clone, Debug)]
+pub(crate) struct Reached {
+    /// The name, if it said.
+    pub(crate) sni: Option<Arc<str>>,
+    /// The port.
+    pub(crate) port: u16,
+    /// How it speaks AMQP, if it does.
+    pub(crate) transport: Transport,
 }
 
 /// Says when the emulator stops.

@@ -28,6 +28,7 @@ use super::telemetry::Arrivals;
 use super::twin::Desk;
 use crate::clock;
 use crate::hub::Hub;
+use crate::server::Reached;
 use messages::Arrived;
 
 /// Asks a connection's task to look at what may have changed.
@@ -59,20 +60,19 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// For a connection to `sni` at `port`.
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        sni: Option<Arc<str>>,
-        port: u16,
-        signals: Arc<Signals>,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, reached: Reached, signals: Arc<Signals>) -> Self {
+        let Reached {
+            sni,
+            port,
+            transport,
+        } = reached;
         Self {
             shared,
             sni,
             port,
             signals,
             hub: None,
-            access: Access::default(),
+            access: Access::new(transport),
             links: Links::default(),
             cbs: HashMap::new(),
             management: Vec::new(),

@@ -13,7 +13,7 @@ use drawspan_amqp::performative::{DeliveryState, DeliveryTag, Error, Source};
 use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_emulator::{Config, Emulator, Hub, Running};
 use drawspan_hub::{DeviceId, HostName, SymmetricKey, sas};
-use drawspan_net::{Clock, Connector, Route, client_config};
+use drawspan_net::{Clock, Connector, Route, Transport, client_config};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
@@ -111,7 +111,12 @@ pub(super) async fn connect(running: &Running) -> Client {
 
 /// A connection without SASL, with one token on it.
 pub(super) async fn connect_as(running: &Running, token: &str) -> Client {
-    let mut client = connect(running).await;
+    connect_over(running, Transport::Amqps, token).await
+}
+
+/// As [`connect_as`], over `transport`.
+pub(super) async fn connect_over(running: &Running, transport: Transport, token: &str) -> Client {
+    let mut client = open(running, None, transport).await.unwrap();
     let answer = client.put_token(token).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     client
@@ -121,14 +126,28 @@ pub(super) async fn connect_with(
     running: &Running,
     sasl: Option<ClientSasl>,
 ) -> Result<Client, Closed> {
-    let authority = CertificateDer::from_pem_file(running.ca_path()).unwrap();
-    let route = Route {
+    open(running, sasl, Transport::Amqps).await
+}
+
+/// Reaches the emulator's ports as if they were the usual ones.
+pub(super) fn connector(running: &Running) -> Connector {
+    let addresses = running.addresses();
+    let route = |port, to| Route {
         host: HUB.to_owned(),
-        port: None,
-        to: running.addresses().amqps,
+        port: Some(port),
+        to,
     };
-    let connector = Connector::new(client_config(vec![authority]).unwrap(), vec![route]);
-    let stream = connector.connect(HUB, 5671).await.unwrap();
+    let routes = vec![route(5671, addresses.amqps), route(443, addresses.https)];
+    let authority = CertificateDer::from_pem_file(running.ca_path()).unwrap();
+    Connector::new(client_config(vec![authority]).unwrap(), routes)
+}
+
+async fn open(
+    running: &Running,
+    sasl: Option<ClientSasl>,
+    transport: Transport,
+) -> Result<Client, Closed> {
+    let stream = connector(running).connect_to(HUB, transport).await.unwrap();
     let clock = Clock::start();
     let config = AmqpConfig {
         container_id: "test".into(),

@@ -12,4 +12,5 @@ mod sasl;
 mod telemetry;
 mod twin;
 mod upkeep;
+mod websocket;
 mod wire;

@@ -6,15 +6,13 @@ use bytes::{Bytes, BytesMut};
 use drawspan_amqp::engine::Connection;
 use drawspan_amqp::frame::{decode_performative, encode_performative, split_frame};
 use drawspan_amqp::performative::Performative;
-use drawspan_net::Clock;
+use drawspan_net::{Clock, Stream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
 const AMQP_TYPE: u8 = 0;
 
 pub(super) struct Wire {
-    stream: TlsStream<TcpStream>,
+    stream: Stream,
     incoming: BytesMut,
     /// The engine does not hear of `max-message-size`, and so does not heed it.
     pub(super) heedless: bool,
@@ -25,7 +23,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TlsStream<TcpStream>) -> Self {
+    pub(super) fn new(stream: Stream) -> Self {
         Self {
             stream,
             incoming: BytesMut::new(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use drawspan_amqp::engine::{Closed, Config, Connection, Event};
 use drawspan_hub::{DeviceId, HostName, SymmetricKey, sas};
 use drawspan_net::Handler as _;
+use drawspan_net::Transport;
 use tokio::sync::mpsc;
 
 use super::{Head, unix_s};
@@ -22,6 +23,7 @@ use crate::model::device::{DeviceSpec, Fresh};
 use crate::model::groups::ConsumerGroups;
 use crate::model::policy::Policies;
 use crate::model::registry::{Change, Registry};
+use crate::server::Reached;
 
 const HUB: &str = "hub.localtest";
 
@@ -85,9 +87,14 @@ impl End {
         let (wake, _) = mpsc::channel(1);
         let signals = Arc::new(Signals::new(wake));
         let now = Duration::ZERO;
+        let reached = Reached {
+            sni: None,
+            port: 5671,
+            transport: Transport::Amqps,
+        };
         Self {
             connection: Connection::server(engine_config(), sasl::mechanisms(), now),
-            head: Head::new(Arc::clone(shared), None, 5671, signals),
+            head: Head::new(Arc::clone(shared), reached, signals),
             now,
             closed: None,
         }
