@@ -66,18 +66,25 @@ async fn serve(args: ServeArgs, config: Config) -> ExitCode {
         Err(error) => return failed(error),
     };
     let api = Api::new(bridge, config.api_keys.clone(), config.request_timeout);
+    // Before anybody can know that we are there.
+    let (mut endings, mut second) = (signals::Endings::new(), signals::Endings::new());
+    let hangups = signals::Hangups::new();
     println!("listening on http://{address}, {}", config.profile);
     println!("ready");
     let served = server::serve(
         listener,
         api.clone(),
-        signals::shutdown(),
+        endings.next(),
         Duration::from_millis(STOP_TIMEOUT_MS),
     );
-    let reloads = reload::run(args, config, api, credentials);
+    let second = async {
+        second.next().await;
+        second.next().await;
+    };
+    let reloads = reload::run(hangups, args, config, api, credentials);
     let code = tokio::select! {
         () = served => ExitCode::SUCCESS,
-        () = signals::second() => failed("ended at once, as asked twice; requests under way were cut off"),
+        () = second => failed("ended at once, as asked twice; requests under way were cut off"),
         () = reloads => ExitCode::FAILURE,
     };
     // What the devices still hold of the cache does not keep it open.

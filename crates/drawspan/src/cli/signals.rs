@@ -1,66 +1,81 @@
-//! When to stop.
+//! When to stop, and when to read the configuration again.
 
 use tokio::signal;
 
-/// Resolves when the process is asked to end: Ctrl-C, or SIGTERM where there is one.
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind};
+
+/// Requests to end the process: Ctrl-C, and SIGTERM where there is one. None is missed from the moment this exists.
+pub(super) struct Endings {
+    #[cfg(unix)]
+    streams: [Option<Signal>; 2],
+}
+
+/// Requests to read the configuration again: SIGHUP, where there is one. None is missed from the moment this exists; without
+/// it a SIGHUP ends the process.
+pub(super) struct Hangups {
+    #[cfg(unix)]
+    stream: Option<Signal>,
+}
+
+/// Resolves when the process is asked to end, listening from the first poll.
 pub(super) async fn shutdown() {
-    tokio::select! {
-        () = interrupted() => {}
-        () = terminated() => {}
+    Endings::new().next().await;
+}
+
+impl Endings {
+    /// Must be called within a runtime. Where the system gives no way to be told, only SIGKILL is left.
+    pub(super) fn new() -> Self {
+        Self {
+            #[cfg(unix)]
+            streams: [SignalKind::interrupt(), SignalKind::terminate()]
+                .map(|kind| signal::unix::signal(kind).ok()),
+        }
+    }
+
+    /// Resolves at the next request.
+    #[cfg(unix)]
+    pub(super) async fn next(&mut self) {
+        let [interrupt, terminate] = &mut self.streams;
+        tokio::select! {
+            () = next_of(interrupt.as_mut()) => {}
+            () = next_of(terminate.as_mut()) => {}
+        }
+    }
+
+    /// Resolves at the next request.
+    #[cfg(not(unix))]
+    pub(super) async fn next(&mut self) {
+        if signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
-/// Resolves when the process is asked a second time.
-pub(super) async fn second() {
-    shutdown().await;
-    shutdown().await;
-}
+impl Hangups {
+    /// Must be called within a runtime.
+    pub(super) fn new() -> Self {
+        Self {
+            #[cfg(unix)]
+            stream: signal::unix::signal(SignalKind::hangup()).ok(),
+        }
+    }
 
-async fn interrupted() {
-    if signal::ctrl_c().await.is_err() {
-        // No way to be told: only SIGTERM and SIGKILL are left.
-        std::future::pending::<()>().await;
+    /// Resolves at the next request.
+    pub(super) async fn next(&mut self) {
+        #[cfg(unix)]
+        next_of(self.stream.as_mut()).await;
+        #[cfg(not(unix))]
+        std::future::pending().await
     }
 }
 
 #[cfg(unix)]
-async fn terminated() {
-    match signal::unix::signal(signal::unix::SignalKind::terminate()) {
-        Ok(mut stream) => {
-            stream.recv().await;
-        }
-        Err(_) => std::future::pending().await,
+async fn next_of(stream: Option<&mut Signal>) {
+    if let Some(stream) = stream
+        && stream.recv().await.is_some()
+    {
+        return;
     }
-}
-
-#[cfg(not(unix))]
-async fn terminated() {
     std::future::pending().await
-}
-
-/// Requests to read the configuration again: SIGHUP, where there is one. Without this value a SIGHUP ends the process.
-pub(super) struct Hangups {
-    #[cfg(unix)]
-    stream: Option<signal::unix::Signal>,
-}
-
-impl Hangups {
-    /// Listens from now on.
-    pub(super) fn new() -> Self {
-        Self {
-            #[cfg(unix)]
-            stream: signal::unix::signal(signal::unix::SignalKind::hangup()).ok(),
-        }
-    }
-
-    /// Resolves at the next one.
-    pub(super) async fn next(&mut self) {
-        #[cfg(unix)]
-        if let Some(stream) = &mut self.stream
-            && stream.recv().await.is_some()
-        {
-            return;
-        }
-        std::future::pending().await
-    }
 }

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use drawspan_client::Credentials;
 use tracing::{error, info, warn};
 
-use super::super::signals;
+use super::super::signals::Hangups;
 use crate::config::{self, Config, Environment, ServeArgs};
 use crate::http::api::Api;
 
 /// Reloads at each SIGHUP. Never ends.
 pub(super) async fn run(
+    mut hangups: Hangups,
     args: ServeArgs,
     started_with: Config,
     api: Api,
     credentials: Arc<Credentials>,
 ) {
     let mut last = started_with.clone();
-    let mut hangups = signals::Hangups::new();
     loop {
         hangups.next().await;
         let args = args.clone();

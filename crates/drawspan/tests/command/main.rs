@@ -3,21 +3,14 @@
 // Helpers of tests may fail loudly, as tests do.
 #![allow(clippy::expect_used, clippy::panic)]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+#[cfg(unix)]
+mod serve;
+mod support;
 
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_drawspan"));
-    // Whoever runs the tests may have settings of their own.
-    command.args(arguments).env_clear();
-    command
-}
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
-fn run(arguments: &[&str]) -> Output {
-    command(arguments).output().expect("the command runs")
-}
+use support::{Running, command, post, run};
 
 #[test]
 fn every_command_explains_itself() {
@@ -122,16 +115,6 @@ fn config_check_shows_what_counts_and_where_it_came_from() {
     assert!(!text.contains("hunter") && !text.contains("MDEy"), "{text}");
 }
 
-/// A running command; ended when dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn dev_needs_nothing_and_shows_what_arrives() {
     let child = command(&["dev", "--listen", "127.0.0.1:0"])
@@ -151,6 +134,7 @@ fn dev_needs_nothing_and_shows_what_arrives() {
     let answer = post(
         &address,
         "/devices/sensor-1/messages/events",
+        "",
         r#"{"data":{"a":1},"properties":{"p":"v"}}"#,
     );
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
@@ -160,26 +144,11 @@ fn dev_needs_nothing_and_shows_what_arrives() {
     let answer = post(
         &address,
         "/devices/stranger/messages/events",
+        "",
         r#"{"data":{}}"#,
     );
     assert!(
         answer.starts_with("HTTP/1.1 502 ") && answer.contains("\"code\":404001"),
         "{answer}"
     );
-}
-
-fn post(address: &str, path: &str, body: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("a connection");
-    stream
-        .set_read_timeout(Some(Duration::from_secs(40)))
-        .expect("a timeout");
-    let length = body.len();
-    let request = format!(
-        "POST {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         content-length: {length}\r\n\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).expect("it is sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer
 }

@@ -1,0 +1,161 @@
+//! `serve` from its start to its end. Its hub is not there: that is enough to have requests under way.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{ChildStderr, Stdio};
+use std::time::Instant;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{BOUND, Running, command, post_text, rest, write};
+
+const HUB: &str =
+    "HostName=hub.localtest;SharedAccessKeyName=device;SharedAccessKey=MDEyMzQ1Njc4OWFiY2RlZg==";
+const EVENTS: &str = "/devices/d/messages/events";
+
+struct Serve {
+    running: Running,
+    address: String,
+    log: Lines<BufReader<ChildStderr>>,
+}
+
+fn start(folder: &Path) -> Serve {
+    let keys = folder.join("keys");
+    if !keys.exists() {
+        std::fs::write(&keys, "k\n").expect("it is written");
+    }
+    let mut command = command(&["serve", "--listen", "127.0.0.1:0"]);
+    command.args(["--hub-connection-string", HUB]);
+    // Port 1 is nobody's.
+    command.args(["--connect", "hub.localtest=127.0.0.1:1"]);
+    command.arg("--api-key-file").arg(keys);
+    command.arg("--state").arg(folder.join("state"));
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut running = Running(child.expect("the command starts"));
+    let mut lines = BufReader::new(running.0.stdout.take().expect("its output")).lines();
+    let mut next = || lines.next().expect("another line").expect("text");
+    let first = next();
+    let address = first
+        .strip_prefix("listening on http://")
+        .and_then(|rest| rest.split_once(", devices on hub.localtest"));
+    let address = address.unwrap_or_else(|| panic!("{first}")).0.to_owned();
+    assert_eq!(next(), "ready");
+    let log = BufReader::new(running.0.stderr.take().expect("its log")).lines();
+    Serve {
+        running,
+        address,
+        log,
+    }
+}
+
+impl Serve {
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.running.0);
+        kill_process(pid, signal).expect("it is there");
+    }
+
+    /// The status that a look-up with that key gets.
+    fn look_up(&self, key: &str) -> String {
+        let request = format!(
+            "GET /devices/d/diagnostics HTTP/1.1\r\nhost: h\r\nconnection: close\r\nx-api-key: {key}\r\n\r\n"
+        );
+        let answer = rest(write(&self.address, &request));
+        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    }
+
+    /// A message that waits for the hub: the device is known once it does.
+    fn under_way(&self) -> TcpStream {
+        let request = post_text(EVENTS, "x-api-key: k\r\n", r#"{"data":{}}"#);
+        let stream = write(&self.address, &request);
+        until(|| self.look_up("k") == "200");
+        stream
+    }
+
+    fn log_line_with(&mut self, part: &str) -> String {
+        let lines = self.log.by_ref().map(|line| line.expect("text"));
+        let mut lines = lines.filter(|line| line.contains(part));
+        lines
+            .next()
+            .unwrap_or_else(|| panic!("no line with {part}"))
+    }
+}
+
+fn until(mut reached: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !reached() {
+        assert!(started.elapsed() < BOUND, "not reached");
+    }
+}
+
+#[test]
+fn a_signal_ends_it_and_whoever_waits_is_answered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut serve = start(folder.path());
+    let waiting = serve.under_way();
+    serve.signal(Signal::TERM);
+    until(|| TcpStream::connect(&serve.address).is_err());
+    let answer = rest(waiting);
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(
+        answer.contains("retry-after: ") && answer.contains("connection: close"),
+        "{answer}"
+    );
+    let status = serve.running.0.wait().expect("its end");
+    assert_eq!(status.code(), Some(0));
+    // The state directory is free again.
+    drop(start(folder.path()));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut serve = start(folder.path());
+    let waiting = serve.under_way();
+    serve.signal(Signal::INT);
+    until(|| TcpStream::connect(&serve.address).is_err());
+    serve.signal(Signal::TERM);
+    assert_eq!(rest(waiting), "");
+    let status = serve.running.0.wait().expect("its end");
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
+fn a_hangup_reads_the_keys_again_and_a_mistake_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut serve = start(folder.path());
+    assert_eq!(serve.look_up("k"), "404");
+    std::fs::write(folder.path().join("keys"), "k\nsecond\n").expect("it is written");
+    serve.signal(Signal::HUP);
+    let line = serve.log_line_with("configuration read again");
+    assert!(
+        line.contains("api_key") && !line.contains("second"),
+        "{line}"
+    );
+    assert_eq!(serve.look_up("second"), "404");
+    assert_eq!(serve.look_up("third"), "401");
+
+    std::fs::write(folder.path().join("keys"), "\n").expect("it is written");
+    serve.signal(Signal::HUP);
+    let line = serve.log_line_with("everything stays as it is");
+    assert!(line.contains("--api-key-file: "), "{line}");
+    assert_eq!(serve.look_up("second"), "404");
+}
+
+#[test]
+fn two_processes_do_not_share_a_state_directory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let serve = start(folder.path());
+    let mut second = command(&["serve", "--listen", "127.0.0.1:0", "--api-key", "k"]);
+    second.args(["--hub-connection-string", HUB]);
+    let state = folder.path().join("state");
+    let output = second.arg("--state").arg(state).output();
+    let output = output.expect("the command runs");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let holder = format!("in use by another process (pid {})", serve.running.0.id());
+    assert!(text.contains(&holder), "{text}");
+}
