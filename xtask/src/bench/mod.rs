@@ -21,6 +21,8 @@ use plan::Plan;
 use read_back::Reader;
 use report::Results;
 
+pub(crate) use process_facts::{connections_to, resident_bytes};
+
 /// What to measure.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

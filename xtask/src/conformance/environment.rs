@@ -12,6 +12,10 @@ pub(crate) const HUB: &str = "hub.localtest";
 pub(crate) const DPS: &str = "dps.localtest";
 /// Key of the hub's policy, for tests only.
 pub(crate) const POLICY_KEY: &str = "Y29uZm9ybWFuY2UgcG9saWN5IGtleSwgMzIgYnl0ZXM=";
+/// Id scope of the provisioning service.
+pub(crate) const ID_SCOPE: &str = "0ne00C0DE00";
+/// Key of its enrollment group, for tests only.
+pub(crate) const GROUP_KEY: &str = "Y29uZm9ybWFuY2UgZW5yb2xsbWVudCBncm91cCBrZXk=";
 /// API key of the bridge, for tests only.
 pub(crate) const API_KEY: &str = "conformance-api-key";
 /// Where the bridge listens.

@@ -5,6 +5,7 @@
 
 pub(crate) mod clients;
 pub(crate) mod environment;
+mod fleet;
 mod namespace;
 mod outage;
 mod run;
@@ -17,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::step::{step, timed};
 use crate::tools;
 use crate::workspace::Workspace;
-use scenarios::{SCENARIOS, Scenario};
+use scenarios::{ON_REQUEST, SCENARIOS, Scenario};
 
 /// Prints name and purpose of every scenario.
 pub(crate) fn list() -> Result<()> {
@@ -66,7 +67,8 @@ pub(crate) fn inside(workspace: &Workspace, names: &[String]) -> Result<()> {
 
 fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
     if names.is_empty() {
-        return Ok(SCENARIOS.iter().collect());
+        let usual = |scenario: &&Scenario| !ON_REQUEST.contains(&scenario.name);
+        return Ok(SCENARIOS.iter().filter(usual).collect());
     }
     let find = |name: &String| {
         SCENARIOS

@@ -19,8 +19,6 @@ use crate::workspace::Workspace;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// By then every request must have been answered; what a busy machine adds is no reason to fail.
 const ANSWERED: Duration = REQUEST_TIMEOUT.saturating_add(Duration::from_secs(5));
-/// Within this time a product that works is connected again; printed beside the figure.
-const FLOOR_RECONNECTED_S: u64 = 10;
 /// The ledger of the load, in the scenario's folder.
 pub(crate) const LEDGER: &str = "load.tsv";
 
@@ -38,6 +36,8 @@ pub(crate) struct Outage {
     pub(crate) after: Duration,
     /// How long it is away.
     pub(crate) lasts: Duration,
+    /// Within this time a product that works is connected again; printed beside the figure.
+    pub(crate) floor_s: u64,
 }
 
 /// Ends when the hub says that so many devices (an argument) are connected.
@@ -64,13 +64,14 @@ pub(crate) fn run(
     sleep(outage.after);
     running.kill_emulator()?;
     sleep(outage.lasts);
-    running.start_emulator(workspace, outage.devices, folder)?;
+    running.start_emulator(workspace, folder)?;
     let ready = Instant::now();
     script("connected", connected, folder)?;
     say(&format!(
-        "{} devices connected again {:.1} s after `ready` (floor: {FLOOR_RECONNECTED_S} s)",
+        "{} devices connected again {:.1} s after `ready` (floor: {} s)",
         outage.devices,
-        ready.elapsed().as_secs_f64()
+        ready.elapsed().as_secs_f64(),
+        outage.floor_s
     ));
     let report = load.finish()?;
     running.check()?;
@@ -89,7 +90,8 @@ pub(crate) fn run(
     Ok(())
 }
 
-fn start(
+/// Starts a load on the bridge.
+pub(crate) fn start(
     workspace: &Workspace,
     name: &str,
     outage: &Outage,
@@ -140,7 +142,7 @@ fn check(report: &Report, ledger: &str) -> Result<()> {
     Ok(())
 }
 
-fn say(what: &str) {
+pub(crate) fn say(what: &str) {
     println!("           {what}");
 }
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::environment::variables;
-use super::outage;
-use super::scenarios::{Program, Scenario};
+use super::scenarios::{Drive, Program, Scenario};
 use super::servers::{Running, command, name};
+use super::{fleet, outage};
 use crate::error::{Error, Result};
 use crate::process::script;
 use crate::workspace::Workspace;
@@ -27,18 +27,33 @@ pub(crate) fn run(workspace: &Workspace, scenario: &Scenario) -> bool {
 fn attempt(workspace: &Workspace, scenario: &Scenario) -> Result<()> {
     let folder = workspace.conformance().join("logs").join(scenario.name);
     fresh(&folder)?;
-    let devices = scenario.outage.as_ref().map_or(0, |outage| outage.devices);
-    let mut running = Running::start(workspace, scenario.servers, devices, &folder)?;
+    let load_devices = match &scenario.drive {
+        Some(Drive::Outage(outage)) => outage.devices,
+        Some(Drive::Fleet(_)) | None => 0,
+    };
+    let mut running = Running::start(workspace, scenario.servers, load_devices, &folder)?;
     let variables = variables(running.strings.as_ref(), &folder);
     let command_of = |program: &Program| {
         let mut command = command(workspace, program);
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         command
     };
-    if let Some(outage) = &scenario.outage {
-        let mut connected = command_of(&outage::CONNECTED);
-        connected.arg(outage.devices.to_string());
-        outage::run(workspace, outage, &mut running, connected, &folder)?;
+    let counting = |program: &Program, devices: u32| {
+        let mut command = command_of(program);
+        command.arg(devices.to_string());
+        command
+    };
+    match &scenario.drive {
+        Some(Drive::Outage(outage)) => {
+            let connected = counting(&outage::CONNECTED, outage.devices);
+            outage::run(workspace, outage, &mut running, connected, &folder)?;
+        }
+        Some(Drive::Fleet(fleet)) => {
+            let registered = || counting(&fleet::REGISTERED, fleet.devices);
+            let connected = counting(&outage::CONNECTED, fleet.devices);
+            fleet.run(workspace, &mut running, connected, registered, &folder)?;
+        }
+        None => {}
     }
     for program in scenario.scripts {
         script(name(program), command_of(program), &folder)?;

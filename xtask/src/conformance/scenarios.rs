@@ -11,7 +11,7 @@ pub(crate) struct Scenario {
     /// Started in this order, and fresh for every scenario.
     pub(crate) servers: &'static [Server],
     /// Happens before the scripts.
-    pub(crate) outage: Option<Outage>,
+    pub(crate) drive: Option<Drive>,
     /// Run in this order; all must succeed.
     pub(crate) scripts: &'static [Program],
 }
@@ -23,6 +23,8 @@ pub(crate) enum Server {
     Emulator,
     /// `drawspan serve` with the hub's policy.
     Bridge,
+    /// `drawspan serve` with the key of the emulator's enrollment group.
+    BridgeByDps,
     /// The listening side of the peer protocol.
     Mirror(Program),
 }
@@ -39,9 +41,10 @@ pub(crate) enum Program {
 }
 
 use Program::{Engine, Node, Python};
-use Server::{Bridge, Emulator, Mirror};
+use Server::{Bridge, BridgeByDps, Emulator, Mirror};
 
 use super::environment::MIRROR;
+use super::fleet::Fleet;
 use super::outage::Outage;
 
 /// Telemetry by the device SDK, which both readers then look for.
@@ -53,7 +56,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "judges",
         about: "rhea and Proton, who judge the engine, hold each other to the peer protocol",
         servers: &[Mirror(Python("proton_mirror.py", &[MIRROR]))],
-        outage: None,
+        drive: None,
         scripts: &[
             Node("rhea_driver.js", &[MIRROR]),
             Python("proton_driver.py", &[MIRROR]),
@@ -63,70 +66,70 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "rhea-connects",
         about: "rhea as client of the engine",
         servers: &[Mirror(Engine(&["listen", MIRROR]))],
-        outage: None,
+        drive: None,
         scripts: &[Node("rhea_driver.js", &[MIRROR])],
     },
     Scenario {
         name: "rhea-listens",
         about: "rhea as server of the engine",
         servers: &[Mirror(Node("rhea_mirror.js", &[MIRROR]))],
-        outage: None,
+        drive: None,
         scripts: &[Engine(&["connect", MIRROR, "--distinct-names"])],
     },
     Scenario {
         name: "proton-connects",
         about: "Proton as client of the engine",
         servers: &[Mirror(Engine(&["listen", MIRROR]))],
-        outage: None,
+        drive: None,
         scripts: &[Python("proton_driver.py", &[MIRROR])],
     },
     Scenario {
         name: "proton-listens",
         about: "Proton as server of the engine",
         servers: &[Mirror(Python("proton_mirror.py", &[MIRROR]))],
-        outage: None,
+        drive: None,
         scripts: &[Engine(&["connect", MIRROR])],
     },
     Scenario {
         name: "node-telemetry",
         about: "azure-iot-device sends telemetry over AMQP; too large is MessageTooLargeError",
         servers: &[Emulator],
-        outage: None,
+        drive: None,
         scripts: &[TELEMETRY],
     },
     Scenario {
         name: "node-wrong-key",
         about: "azure-iot-device with a wrong key, and as an unknown device, is refused",
         servers: &[Emulator],
-        outage: None,
+        drive: None,
         scripts: &[Node("wrong_key.js", &[])],
     },
     Scenario {
         name: "python-read",
         about: "azure-eventhub reads what azure-iot-device sent, exactly, from every position",
         servers: &[Emulator],
-        outage: None,
+        drive: None,
         scripts: &[TELEMETRY, Python("read.py", &[])],
     },
     Scenario {
         name: "node-read",
         about: "@azure/event-hubs reads what azure-iot-device sent, exactly, from every position",
         servers: &[Emulator],
-        outage: None,
+        drive: None,
         scripts: &[TELEMETRY, Node("read.js", &[])],
     },
     Scenario {
         name: "redirect",
         about: "the hub says where its Event Hubs-compatible endpoint is (amqp:link:redirect)",
         servers: &[Emulator],
-        outage: None,
+        drive: None,
         scripts: &[Node("redirect.js", &[])],
     },
     Scenario {
         name: "bridge",
         about: "telemetry over HTTP is read exactly by both Event Hubs clients; bad requests are refused by name",
         servers: &[Emulator, Bridge],
-        outage: None,
+        drive: None,
         scripts: &[
             Node("bridge.js", &[]),
             Python("read.py", &[]),
@@ -137,24 +140,50 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "dev",
         about: "the lines that `cargo run --release -- dev` prints do what they say, pasted as they stand",
         servers: &[],
-        outage: None,
+        drive: None,
         scripts: &[Python("dev_lines.py", &[])],
     },
     Scenario {
         name: "outage",
         about: "the emulator is killed under load and started again: every request is answered, nothing accepted is lost",
         servers: &[Emulator, Bridge],
-        outage: Some(Outage {
+        drive: Some(Drive::Outage(Outage {
             devices: 1_000,
             connections: 64,
             rate: 2_000,
             load_s: 12,
             after: Duration::from_secs(4),
             lasts: Duration::from_secs(2),
-        }),
+            floor_s: 10,
+        })),
+        scripts: &[Python("read_ids.py", &[])],
+    },
+    Scenario {
+        name: "fleet",
+        about: "devices never seen register through the bridge; its restart and the emulator's end under load ask DPS nothing",
+        servers: &[Emulator, BridgeByDps],
+        drive: Some(Drive::Fleet(Fleet { devices: 2_000 })),
+        scripts: &[Python("read_ids.py", &[])],
+    },
+    Scenario {
+        name: "fleet-50000",
+        about: "the same with 50,000 devices; only when it is named",
+        servers: &[Emulator, BridgeByDps],
+        drive: Some(Drive::Fleet(Fleet { devices: 50_000 })),
         scripts: &[Python("read_ids.py", &[])],
     },
 ];
+
+/// Scenarios that are too long to be run unless they are named.
+pub(crate) const ON_REQUEST: &[&str] = &["fleet-50000"];
+
+/// What is done to the servers of a scenario.
+pub(crate) enum Drive {
+    /// The emulator dies and comes back.
+    Outage(Outage),
+    /// Devices register, the bridge dies and comes back, then the emulator.
+    Fleet(Fleet),
+}
 
 impl Scenario {
     /// Whether `drawspan` itself must be built. A scenario without servers starts it by itself.
@@ -163,7 +192,7 @@ impl Scenario {
             || self
                 .servers
                 .iter()
-                .any(|server| matches!(server, Emulator | Bridge))
+                .any(|server| matches!(server, Emulator | Bridge | BridgeByDps))
     }
 
     /// Whether the engine's peer must be built.

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::environment::{
-    API_KEY, BRIDGE, ConnectionStrings, DEVICE_PREFIX, HUB, POLICY_KEY, authority, state,
+    API_KEY, BRIDGE, ConnectionStrings, DEVICE_PREFIX, DPS, GROUP_KEY, HUB, ID_SCOPE, POLICY_KEY,
+    authority, state,
 };
 use super::scenarios::{self, Program};
 use crate::error::{Error, Result};
@@ -16,6 +17,10 @@ use crate::workspace::Workspace;
 #[derive(Default)]
 pub(crate) struct Running {
     emulator: Option<Server>,
+    /// By DPS.
+    bridge: Option<Server>,
+    /// Devices that the emulator has from its start.
+    load_devices: u32,
     others: Vec<Server>,
     /// Known once an emulator runs.
     pub(crate) strings: Option<ConnectionStrings>,
@@ -29,12 +34,16 @@ impl Running {
         load_devices: u32,
         folder: &Path,
     ) -> Result<Self> {
-        let mut running = Self::default();
+        let mut running = Self {
+            load_devices,
+            ..Self::default()
+        };
         for server in servers {
             match server {
                 scenarios::Server::Emulator => {
-                    running.start_emulator(workspace, load_devices, folder)?;
+                    running.start_emulator(workspace, folder)?;
                 }
+                scenarios::Server::BridgeByDps => running.start_bridge_by_dps(workspace, folder)?,
                 scenarios::Server::Bridge => running.bridge(workspace, folder)?,
                 scenarios::Server::Mirror(program) => {
                     running
@@ -47,12 +56,8 @@ impl Running {
     }
 
     /// Starts the emulator, with the state that an earlier one left.
-    pub(crate) fn start_emulator(
-        &mut self,
-        workspace: &Workspace,
-        load_devices: u32,
-        folder: &Path,
-    ) -> Result<()> {
+    pub(crate) fn start_emulator(&mut self, workspace: &Workspace, folder: &Path) -> Result<()> {
+        let load_devices = self.load_devices;
         let mut command = bound_to_us(workspace.release("drawspan"));
         command.args([
             "emulator",
@@ -62,6 +67,14 @@ impl Running {
             POLICY_KEY,
             "--bind",
             "127.0.0.1",
+            "--dps-name",
+            DPS,
+            "--id-scope",
+            ID_SCOPE,
+            "--group-key",
+            GROUP_KEY,
+            "--dps-retry-after",
+            "1",
         ]);
         command
             .args(["--amqps-port", "5671", "--https-port", "443", "--state"])
@@ -106,6 +119,38 @@ impl Running {
         Ok(())
     }
 
+    /// Starts a bridge that learns from DPS where devices belong, with the state that an earlier one left.
+    pub(crate) fn start_bridge_by_dps(
+        &mut self,
+        workspace: &Workspace,
+        folder: &Path,
+    ) -> Result<()> {
+        let mut command = bound_to_us(workspace.release("drawspan"));
+        command
+            .args(["serve", "--listen", BRIDGE, "--api-key", API_KEY])
+            .args(["--id-scope", ID_SCOPE, "--group-key", GROUP_KEY])
+            .args(["--dps-endpoint", DPS, "--dps-rate", "0", "--ca"])
+            .arg(authority(folder))
+            .arg("--state")
+            .arg(folder.join("bridge"));
+        let there = || TcpStream::connect(BRIDGE).is_ok();
+        self.bridge = Some(Server::start_until("bridge", command, folder, there)?);
+        Ok(())
+    }
+
+    /// Ends the bridge with SIGKILL.
+    pub(crate) fn kill_bridge(&mut self) -> Result<()> {
+        let bridge = self.bridge.take();
+        let none = || Error::Unexpected("there is no bridge to kill".into());
+        bridge.ok_or_else(none)?.check()
+    }
+
+    /// Process id of the bridge by DPS.
+    pub(crate) fn bridge_pid(&self) -> Result<u32> {
+        let none = || Error::Unexpected("there is no bridge".into());
+        self.bridge.as_ref().map(Server::pid).ok_or_else(none)
+    }
+
     /// Ends the emulator with SIGKILL: it can write nothing more.
     pub(crate) fn kill_emulator(&mut self) -> Result<()> {
         let mut emulator = self
@@ -118,7 +163,11 @@ impl Running {
 
     /// Checks that all servers are still well.
     pub(crate) fn check(&mut self) -> Result<()> {
-        let mut all = self.emulator.iter_mut().chain(&mut self.others);
+        let mut all = self
+            .emulator
+            .iter_mut()
+            .chain(&mut self.bridge)
+            .chain(&mut self.others);
         all.try_for_each(Server::check)
     }
 }
