@@ -5,6 +5,8 @@
 
 pub mod api;
 pub mod auth;
+#[cfg(test)]
+mod failure_table;
 pub mod problem;
 pub mod server;
 

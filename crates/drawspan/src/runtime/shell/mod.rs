@@ -73,6 +73,9 @@ pub(super) struct Shell {
 impl Shell {
     pub(super) fn new(parts: Parts) -> Self {
         let seed = parts.fleet.seed;
+        if parts.profile == Profile::Dps {
+            parts.health.add(ServiceId::DPS, &parts.fleet.dps);
+        }
         Self {
             fleet: Fleet::new(parts.fleet.clone()),
             parts,
