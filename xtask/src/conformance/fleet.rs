@@ -36,12 +36,12 @@ impl Fleet {
         workspace: &Workspace,
         running: &mut Running,
         connected: Command,
-        registered: impl Fn() -> Command,
+        registered: impl Fn(u32) -> Command,
         folder: &Path,
     ) -> Result<()> {
         let empty = resident_bytes(running.bridge_pid()?)?;
         self.one_of_each(workspace, "register", REGISTERING, folder)?;
-        script("registered", registered(), folder)?;
+        script("registered", registered(self.devices), folder)?;
         self.check_connections(running)?;
 
         running.kill_bridge()?;
@@ -53,13 +53,14 @@ impl Fleet {
             self.devices,
             start.elapsed().as_secs_f64()
         ));
-        script("registered", registered(), folder)?;
+        script("registered", registered(self.devices), folder)?;
         let bytes = resident_bytes(running.bridge_pid()?)? as f64 - empty as f64;
         let each = bytes / f64::from(self.devices);
         say(&format!("{each:.0} bytes per device, right after the load"));
 
         outage::run(workspace, &self.outage(), running, connected, folder)?;
-        script("registered", registered(), folder)?;
+        // The emulator that was started again counts anew.
+        script("registered", registered(0), folder)?;
         self.check_connections(running)
     }
 

@@ -49,7 +49,7 @@ fn attempt(workspace: &Workspace, scenario: &Scenario) -> Result<()> {
             outage::run(workspace, outage, &mut running, connected, &folder)?;
         }
         Some(Drive::Fleet(fleet)) => {
-            let registered = || counting(&fleet::REGISTERED, fleet.devices);
+            let registered = |devices| counting(&fleet::REGISTERED, devices);
             let connected = counting(&outage::CONNECTED, fleet.devices);
             fleet.run(workspace, &mut running, connected, registered, &folder)?;
         }

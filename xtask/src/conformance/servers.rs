@@ -71,11 +71,10 @@ impl Running {
             DPS,
             "--id-scope",
             ID_SCOPE,
-            "--group-key",
-            GROUP_KEY,
             "--dps-retry-after",
             "1",
         ]);
+        command.args(["--enrollment-group", &format!("conformance={GROUP_KEY}")]);
         command
             .args(["--amqps-port", "5671", "--https-port", "443", "--state"])
             .arg(state(folder));

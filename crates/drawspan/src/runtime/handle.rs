@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_client::{Credentials, message};
+use drawspan_client::{Credentials, TwinOperation, message};
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, FailureKind, RegistrationId,
     Telemetry,
@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use super::beside::Waiter;
 use super::directory::{Directory, Route};
 use super::health::Health;
-use super::persist::{TwinOperation, Work};
+use super::persist::Work;
 use super::request::{Registration, Request};
 use super::shell::Profile;
 use crate::devices::{DeviceError, Devices, Diagnostics, Readiness};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_client::{Send, SendFailure};
+use drawspan_client::{Send, SendFailure, TwinOperation, TwinRequest};
 use drawspan_hub::{DeviceId, Failure, FailureKind};
 use tokio::time::{Instant, sleep};
 
@@ -93,21 +93,15 @@ async fn attempt(route: &Route, work: &Work, until: Duration) -> Result<Bytes, S
             };
             route.connection.send(send).await.map(|()| Bytes::new())
         }
-        Work::Twin(_) => {
-            let text = "twins are not served yet";
-            let failure = Failure::local(FailureKind::InvalidRequest, text);
-            Err(SendFailure::Refused(failure))
+        Work::Twin(operation) => {
+            let request = TwinRequest {
+                session: route.session,
+                operation: operation.clone(),
+                deadline: until,
+            };
+            route.connection.twin(request).await.map(|twin| twin.body)
         }
     }
-}
-
-/// What is done with a twin.
-#[derive(Debug, Clone)]
-pub(super) enum TwinOperation {
-    /// It is read.
-    Get,
-    /// Its reported properties are changed.
-    Report(#[expect(dead_code)] Bytes),
 }
 
 /// Whether the hub may have the message although nobody said so.

@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use drawspan_bridge::Bucket;
+use drawspan_client::TwinOperation;
 use drawspan_hub::limits::HubSize;
 use tokio::time::{Instant, sleep};
 
 use super::directory::Route;
-use super::persist::{TwinOperation, Work};
+use super::persist::Work;
 use crate::devices::DeviceError;
 use crate::limits::{QUEUE_PATIENCE_S, QUEUED_PER_DEVICE};
 
