@@ -218,6 +218,10 @@ impl Handler for DeviceHandler {
     }
 
     fn deadline(&self) -> Option<Duration> {
+        if self.failure.is_some() {
+            // Given up: nothing is due any more, but that the hub agrees, which the engine waits for.
+            return None;
+        }
         let cbs = self.cbs.as_ref().and_then(Cbs::deadline);
         [cbs, self.policy.renew_at, self.sweep_at, self.look_at]
             .into_iter()

@@ -95,6 +95,12 @@ impl Methods {
         self.refresh_credit(at);
     }
 
+    /// A request came that could not be kept.
+    pub(super) fn on_lost(&mut self, at: &mut At<'_>) {
+        self.credit = self.credit.saturating_sub(1);
+        self.refresh_credit(at);
+    }
+
     /// Answers a request, once.
     pub(super) fn answer(&mut self, at: &mut At<'_>, answer: MethodAnswer) {
         let asked = |(request, _): &(MethodRequestId, Duration)| *request == answer.request;

@@ -219,6 +219,11 @@ impl Links {
         let _ = at
             .connection
             .settle(link, delivery, DeliveryState::Rejected(None));
+        if let Some(methods) = &mut self.methods
+            && methods.owns(link)
+        {
+            methods.on_lost(at);
+        }
         if let Some(c2d) = &mut self.c2d
             && c2d.owns(link)
         {
