@@ -21,7 +21,7 @@ use plan::Plan;
 use read_back::Reader;
 use report::Results;
 
-pub(crate) use process_facts::{connections_to, resident_bytes};
+pub(crate) use process_facts::connections_to;
 
 /// What to measure.
 #[derive(clap::Args)]

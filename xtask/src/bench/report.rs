@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::machine::Machine;
-use super::plan::Floors;
+use super::plan::{Floors, Identity};
 use super::spread::Spread;
 use crate::error::{Error, Result};
 use crate::load::Report;
@@ -19,10 +19,14 @@ pub(crate) struct Results {
 #[derive(Serialize)]
 pub(crate) struct Measured {
     pub(crate) devices: u32,
+    /// How they prove who they are.
+    pub(crate) identity: &'static str,
     #[serde(skip)]
     pub(crate) floors: Floors,
     /// The bridge's resident bytes before the first device.
     pub(crate) empty_bytes: u64,
+    /// The first message of each device, which registers and connects it, where DPS is asked.
+    pub(crate) registering: Option<Run>,
     /// The first message of each device, which connects it.
     pub(crate) connecting: Run,
     /// Ceiling and bridge in turn.
@@ -81,6 +85,16 @@ pub(crate) struct Idle {
     pub(crate) connections: usize,
     /// The emulator's, for comparison.
     pub(crate) emulator_resident_bytes: u64,
+}
+
+impl Identity {
+    /// For people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Policy => "one token of the hub's policy for each connection",
+            Self::Enrolled => "a token of its own for each device, registered at DPS",
+        }
+    }
 }
 
 impl Target {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::plan::{CONNECTING, Floors, Scale};
+use super::plan::{CONNECTING, Floors, Identity, REGISTERING, Scale};
 use super::read_back::Reader;
 use super::report::{Measured, Run, Target};
 use super::spread::Spread;
@@ -19,9 +19,13 @@ pub(crate) fn measure(
     folder: &Path,
 ) -> Result<Measured> {
     let devices = thousands(f64::from(scale.devices));
-    println!("   {devices} devices");
-    let stand = Stand::start(workspace, scale, folder)?;
+    println!("   {devices} devices, {}", scale.identity.name());
+    let mut stand = Stand::start(workspace, scale, folder)?;
     let empty_bytes = stand.resident_bytes()?;
+    let registering = match scale.identity {
+        Identity::Policy => None,
+        Identity::Enrolled => Some(register(&mut stand, scale)?),
+    };
 
     let first_of_each = flags(&[("messages", scale.devices), ("connections", CONNECTING)]);
     let connecting = stand.load(Target::Bridge, &first_of_each)?;
@@ -55,7 +59,9 @@ pub(crate) fn measure(
         floors: scale.floors,
         empty_bytes,
         of_ceiling: Spread::of(runs.chunks(2).map(of_ceiling)),
-        ok: sent(&connecting, &runs),
+        ok: sent(&registering, &connecting, &runs),
+        identity: scale.identity.name(),
+        registering,
         connecting,
         runs,
         idle,
@@ -63,6 +69,18 @@ pub(crate) fn measure(
     };
     check_count(&measured)?;
     Ok(measured)
+}
+
+/// Each device registers with its first message; then the bridge starts anew, and knows where they belong.
+fn register(stand: &mut Stand<'_>, scale: &Scale) -> Result<Run> {
+    let first_of_each = flags(&[("messages", scale.devices), ("connections", REGISTERING)]);
+    let registering = stand.load(Target::Bridge, &first_of_each)?;
+    println!(
+        "   registered and connected in {:.1} s",
+        registering.load.seconds
+    );
+    stand.restart_bridge()?;
+    Ok(registering)
 }
 
 fn flags(values: &[(&str, u32)]) -> Vec<String> {
@@ -85,9 +103,10 @@ fn line(ceiling: &Run, bridge: &Run) -> String {
     )
 }
 
-fn sent(connecting: &Run, runs: &[Run]) -> u64 {
+fn sent(registering: &Option<Run>, connecting: &Run, runs: &[Run]) -> u64 {
+    let registered = registering.as_ref().map_or(0, |run| run.load.ok);
     let bridge = runs.iter().filter(|run| run.target == Target::Bridge);
-    connecting.load.ok + bridge.map(|run| run.load.ok).sum::<u64>()
+    registered + connecting.load.ok + bridge.map(|run| run.load.ok).sum::<u64>()
 }
 
 /// Every request got 200 here, so nothing was ever sent twice: the counts must be the same.

@@ -7,19 +7,20 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::plan::Scale;
+use super::plan::{Identity, Scale};
 use super::process_facts::{
     connections_to, cpu, cpu_of_ended_children, cpu_of_the_machine, peak_bytes, resident_bytes,
 };
 use super::read_back::{Endpoint, Reader};
 use super::report::{Costs, Idle, Run, Target};
-use crate::conformance::environment::ConnectionStrings;
+use crate::conformance::environment::{ConnectionStrings, GROUP_KEY, ID_SCOPE};
 use crate::error::{Error, Result};
 use crate::load::Load;
 use crate::process::{Server, bound_to_us};
 use crate::workspace::Workspace;
 
 const HUB: &str = "hub.localtest";
+const DPS: &str = "dps.localtest";
 const API_KEY: &str = "bench-api-key";
 const DEVICE_PREFIX: &str = "load-";
 /// How long nothing happens before memory is looked at, so that buffers of the load are given back.
@@ -35,7 +36,7 @@ pub(crate) struct Stand<'a> {
     ceiling: Server,
     bridge_address: String,
     ceiling_address: String,
-    amqps: SocketAddr,
+    serve: Serve,
     strings: ConnectionStrings,
     loads: Cell<u32>,
 }
@@ -43,7 +44,10 @@ pub(crate) struct Stand<'a> {
 impl<'a> Stand<'a> {
     /// Starts everything; no device is connected yet.
     pub(crate) fn start(workspace: &'a Workspace, scale: &Scale, folder: &Path) -> Result<Self> {
-        let folder = folder.join(scale.devices.to_string());
+        let folder = folder.join(match scale.identity {
+            Identity::Policy => scale.devices.to_string(),
+            Identity::Enrolled => format!("{}-enrolled", scale.devices),
+        });
         fs::create_dir_all(&folder).map_err(Error::io("making", &folder))?;
         let state = folder.join("state");
         let drawspan = || bound_to_us(workspace.release("drawspan"));
@@ -51,25 +55,24 @@ impl<'a> Stand<'a> {
         let mut command = drawspan();
         command
             .args(["emulator", "--hub", HUB, "--bind", "127.0.0.1"])
-            .args(["--amqps-port", "0", "--https-port", "0", "--device"])
-            .arg(format!("{DEVICE_PREFIX}[1-{}]", scale.devices))
+            .args(["--amqps-port", "0", "--https-port", "0"])
+            .args(["--dps", DPS, "--dps-retry-after", "1"])
+            .args(["--enrollment-group", &format!("bench={GROUP_KEY}")])
             .arg("--state")
             .arg(&state);
+        if scale.identity == Identity::Policy {
+            command.args(["--device", &format!("{DEVICE_PREFIX}[1-{}]", scale.devices)]);
+        }
         let (emulator, said) = Server::start("emulator", command, &folder)?;
         let strings = ConnectionStrings::parse(&said)?;
-        let amqps: SocketAddr = word_after(&said, "amqps")?
-            .parse()
-            .map_err(|_| Error::Unexpected("the emulator printed no address".into()))?;
-
-        let mut command = drawspan();
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--api-key", API_KEY])
-            .args(["--connect-rate", "0", "--hub-connection-string"])
-            .arg(&strings.hub)
-            .args(["--connect", &format!("{HUB}:5671={amqps}"), "--ca"])
-            .arg(state.join("ca.pem"));
-        let (bridge, said) = Server::start("bridge", command, &folder)?;
-        let bridge_address = http_address(&said)?;
+        let amqps = address(&said, "amqps")?;
+        let serve = Serve {
+            identity: scale.identity,
+            hub: strings.hub.clone(),
+            amqps,
+            https: address(&said, "https")?,
+        };
+        let (bridge, bridge_address) = serve.start(workspace, &folder)?;
 
         let mut command = drawspan();
         command.args(["bench-ceiling", "--listen", "127.0.0.1:0"]);
@@ -84,10 +87,18 @@ impl<'a> Stand<'a> {
             ceiling,
             bridge_address,
             ceiling_address: http_address(&said)?,
-            amqps,
+            serve,
             strings,
             loads: Cell::new(0),
         })
+    }
+
+    /// Kills the bridge, and starts another one with what it left.
+    pub(crate) fn restart_bridge(&mut self) -> Result<()> {
+        self.bridge.check()?;
+        self.bridge.kill();
+        (self.bridge, self.bridge_address) = self.serve.start(self.workspace, &self.folder)?;
+        Ok(())
     }
 
     /// One load; every request of it must get 200.
@@ -139,7 +150,7 @@ impl<'a> Stand<'a> {
             resident_bytes: resident,
             bytes_per_device: (resident as f64 - empty as f64) / f64::from(self.devices),
             peak_bytes: peak_bytes(pid)?,
-            connections: connections_to(pid, self.amqps.port())?,
+            connections: connections_to(pid, self.serve.amqps.port())?,
             emulator_resident_bytes: resident_bytes(self.emulator.pid())?,
         })
     }
@@ -148,7 +159,7 @@ impl<'a> Stand<'a> {
     pub(crate) fn read_back(&self, reader: &Reader) -> Result<Option<u64>> {
         let endpoint = Endpoint {
             connection_string: &self.strings.event_hub,
-            address: &self.amqps.to_string(),
+            address: &self.serve.amqps.to_string(),
             ca: &self.folder.join("state/ca.pem"),
         };
         reader.count("read-back", &endpoint, &self.folder)
@@ -161,6 +172,38 @@ impl<'a> Stand<'a> {
         let state = self.folder.join("state");
         drop(self);
         fs::remove_dir_all(&state).map_err(Error::io("removing", &state))
+    }
+}
+
+/// How the bridge is started.
+struct Serve {
+    identity: Identity,
+    /// Connection string of the hub.
+    hub: String,
+    amqps: SocketAddr,
+    https: SocketAddr,
+}
+
+impl Serve {
+    /// The bridge, and where it listens.
+    fn start(&self, workspace: &Workspace, folder: &Path) -> Result<(Server, String)> {
+        let mut command = bound_to_us(workspace.release("drawspan"));
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--api-key", API_KEY])
+            .args(["--connect-rate", "0", "--ca"])
+            .arg(folder.join("state/ca.pem"))
+            .args(["--connect", &format!("{HUB}:5671={}", self.amqps)]);
+        match self.identity {
+            Identity::Policy => command.args(["--hub-connection-string", &self.hub]),
+            Identity::Enrolled => command
+                .args(["--connect", &format!("{DPS}:443={}", self.https)])
+                .args(["--dps-endpoint", DPS, "--dps-rate", "0"])
+                .args(["--id-scope", ID_SCOPE, "--group-key", GROUP_KEY])
+                .arg("--state")
+                .arg(folder.join("bridge")),
+        };
+        let (server, said) = Server::start("bridge", command, folder)?;
+        Ok((server, http_address(&said)?))
     }
 }
 
@@ -220,6 +263,12 @@ fn http_address(said: &str) -> Result<String> {
     address
         .map(str::to_owned)
         .ok_or_else(|| Error::Unexpected(format!("no address in `{said}`")))
+}
+
+/// An address that the emulator printed behind `name`.
+fn address(said: &str, name: &str) -> Result<SocketAddr> {
+    let none = |_| Error::Unexpected(format!("the emulator printed no address of {name}"));
+    word_after(said, name)?.parse().map_err(none)
 }
 
 /// The word behind `start`, in the line that begins so.

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::plan::{DEVICES_PER_CONNECTION, FLOOR_BYTES_PER_DEVICE, FLOOR_OF_CEILING, Floors};
+use super::plan::{
+    DEVICES_PER_CONNECTION, FLOOR_BYTES_PER_DEVICE, FLOOR_CONNECTED_PER_S, FLOOR_OF_CEILING, Floors,
+};
 use super::report::{Measured, Results, Run, Target};
 use super::spread::Spread;
 
@@ -31,7 +33,8 @@ pub(crate) fn of(results: &Results) -> String {
 fn scale(measured: &Measured) -> String {
     let devices = thousands(f64::from(measured.devices));
     let mut rows = Rows(format!(
-        "| {devices} devices | ceiling | bridge | floor |\n|---|---|---|---|\n"
+        "{devices} devices, {}:\n\n| | ceiling | bridge | floor |\n|---|---|---|---|\n",
+        measured.identity
     ));
     let both = |figure: fn(&Run) -> f64, unit: Unit| {
         [Target::Ceiling, Target::Bridge].map(|target| unit.spread(measured.spread(target, figure)))
@@ -71,13 +74,31 @@ fn scale(measured: &Measured) -> String {
 }
 
 fn connecting(rows: &mut Rows, measured: &Measured) {
+    if let Some(registering) = &measured.registering {
+        let load = &registering.load;
+        let text = format!(
+            "{}/s, all in {:.1} s",
+            thousands(load.ok_per_s),
+            load.seconds
+        );
+        rows.add(
+            "devices registered and connected by a first message",
+            "",
+            &text,
+            "",
+        );
+    }
     let load = &measured.connecting.load;
     let text = format!(
         "{}/s, all in {:.1} s",
         thousands(load.ok_per_s),
         load.seconds
     );
-    rows.add("devices connected by a first message", "", &text, "");
+    let floor = match measured.floors {
+        Floors::Memory => format!("≥ {}/s", thousands(FLOOR_CONNECTED_PER_S)),
+        Floors::Speed => String::new(),
+    };
+    rows.add("devices connected by a first message", "", &text, &floor);
     let ms = |us: u64| us as f64 / 1e3;
     let text = format!(
         "{:.1} ms, {:.1} ms",

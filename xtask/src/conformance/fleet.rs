@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::outage::{self, Outage, say};
 use super::scenarios::Program;
 use super::servers::Running;
-use crate::bench::{connections_to, resident_bytes};
+use crate::bench::connections_to;
 use crate::error::{Error, Result};
 use crate::process::script;
 use crate::workspace::Workspace;
@@ -39,7 +39,6 @@ impl Fleet {
         registered: impl Fn(u32) -> Command,
         folder: &Path,
     ) -> Result<()> {
-        let empty = resident_bytes(running.bridge_pid()?)?;
         self.one_of_each(workspace, "register", REGISTERING, folder)?;
         script("registered", registered(self.devices), folder)?;
         self.check_connections(running)?;
@@ -54,9 +53,6 @@ impl Fleet {
             start.elapsed().as_secs_f64()
         ));
         script("registered", registered(self.devices), folder)?;
-        let bytes = resident_bytes(running.bridge_pid()?)? as f64 - empty as f64;
-        let each = bytes / f64::from(self.devices);
-        say(&format!("{each:.0} bytes per device, right after the load"));
 
         outage::run(workspace, &self.outage(), running, connected, folder)?;
         // The emulator that was started again counts anew.
