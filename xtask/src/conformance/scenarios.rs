@@ -105,6 +105,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Node("wrong_key.js", &[])],
     },
     Scenario {
+        name: "node-c2d",
+        about: "azure-iothub sends to azure-iot-device, which completes, abandons and rejects; each end is told",
+        servers: &[Emulator],
+        outage: None,
+        scripts: &[Node("c2d.js", &[])],
+    },
+    Scenario {
         name: "python-read",
         about: "azure-eventhub reads what azure-iot-device sent, exactly, from every position",
         servers: &[Emulator],
