@@ -108,7 +108,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "node-c2d",
         about: "azure-iothub sends to azure-iot-device, which completes, abandons and rejects; each end is told",
         servers: &[Emulator],
-        outage: None,
+        drive: None,
         scripts: &[Node("c2d.js", &[])],
     },
     Scenario {
