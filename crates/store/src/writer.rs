@@ -82,17 +82,14 @@ fn write(connection: &mut Connection, group: &[Job]) -> rusqlite::Result<()> {
 }
 
 fn tell(group: Vec<Job>, written: &Result<(), StoreError>, loss: &Loss) {
-    let mut lost = 0;
-    for job in group {
-        match job {
-            Job::Forget { done, .. } => {
-                let _ = done.send(written.clone());
-            }
-            Job::Put(_) => lost += 1,
-            Job::Renew { .. } | Job::Collect { .. } => {}
-        }
-    }
     if let Err(error) = written {
-        loss.add(lost, error);
+        let puts = group.iter().filter(|job| matches!(job, Job::Put(_)));
+        // Counted before anybody who waits goes on.
+        loss.add(puts.count() as u64, error);
+    }
+    for job in group {
+        if let Job::Forget { done, .. } = job {
+            let _ = done.send(written.clone());
+        }
     }
 }
