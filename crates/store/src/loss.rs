@@ -17,6 +17,9 @@ pub(crate) struct Loss {
 impl Loss {
     /// So many more were lost; tells so once a minute.
     pub(crate) fn add(&self, count: u64, why: &dyn std::fmt::Display) {
+        if count == 0 {
+            return;
+        }
         if let Some(count) = self.to_tell(count, Instant::now()) {
             tracing::warn!(count, reason = %why, "hubs of devices are not remembered; after a restart DPS will be asked for them");
         }
