@@ -149,8 +149,6 @@ pub struct Diagnostics {
     pub connection: Option<u64>,
     /// Which of the connection's tokens is the device's own; none where one token serves the whole connection.
     pub token_slot: Option<u32>,
-    /// When that token ends.
-    pub token_expires_at: Option<UtcTime>,
 }
 
 /// What a device is doing.

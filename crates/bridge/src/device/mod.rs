@@ -54,14 +54,13 @@ mod assignment;
 mod effect;
 mod input;
 mod remedy;
+mod state;
 mod trouble;
 mod wanted;
 
 use std::time::Duration;
 
-use drawspan_hub::{
-    ConnectionStatus, ConnectionStatusReason, ErrorCode, Failure, FailureKind, HostName,
-};
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, Failure, FailureKind, HostName};
 
 use crate::limits::REQUEST_ATTEMPT_INTERVAL;
 use crate::time::{Jitter, Now};
@@ -71,6 +70,7 @@ use wanted::Wanted;
 pub use assignment::Assignment;
 pub use effect::{Effect, Effects, Epoch, How};
 pub use input::Input;
+pub use state::{State, Why};
 
 /// One device connection. See the module for its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,51 +86,6 @@ pub struct Device {
     /// Before that, no request cuts a wait short.
     next_request_attempt: Duration,
     status: Option<(ConnectionStatus, ConnectionStatusReason)>,
-}
-
-/// What a device is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Nothing, and nothing is wanted.
-    Idle,
-    /// Waiting for a permit.
-    Queued,
-    /// Asking DPS for its hub.
-    Provisioning,
-    /// Opening.
-    Connecting,
-    /// Connected.
-    Connected {
-        /// Since when, monotonic.
-        since: Duration,
-    },
-    /// Waiting for the next attempt.
-    Waiting {
-        /// Until when, monotonic.
-        until: Duration,
-        /// What went wrong.
-        why: Why,
-        /// Whether nothing helps before `until`, so that requests do not cut it short.
-        firm: bool,
-    },
-    /// Somebody else holds the device.
-    Yielded {
-        /// Until when, monotonic.
-        until: Duration,
-        /// What the hub said.
-        why: Why,
-    },
-    /// Closing the connection.
-    Closing,
-}
-
-/// The essence of a [`Failure`], small enough to keep per device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Why {
-    /// What kind of failure it was.
-    pub kind: FailureKind,
-    /// The hub's code, if it gave one.
-    pub code: Option<ErrorCode>,
 }
 
 impl Device {
@@ -492,15 +447,6 @@ const DISABLED: (ConnectionStatus, ConnectionStatusReason) = (
     ConnectionStatus::Disabled,
     ConnectionStatusReason::ClientClose,
 );
-
-impl From<&Failure> for Why {
-    fn from(failure: &Failure) -> Self {
-        Self {
-            kind: failure.kind,
-            code: failure.code,
-        }
-    }
-}
 
 #[cfg(test)]
 mod properties;

@@ -132,7 +132,6 @@ struct Document<'a> {
     wanted_until: Option<String>,
     connection: Option<u64>,
     token_slot: Option<u32>,
-    token_expires_at: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -163,7 +162,6 @@ impl<'a> Document<'a> {
             wanted_until: time(known.wanted_until),
             connection: known.connection,
             token_slot: known.token_slot,
-            token_expires_at: time(known.token_expires_at),
         }
     }
 }

@@ -44,8 +44,9 @@ impl Shell {
                 .map(|until| self.wanted_until(index, until))
                 .map(|until| time(until, now)),
             connection: place.map(|place| u64::from(place.connection.0)),
-            token_slot: None,
-            token_expires_at: None,
+            token_slot: place
+                .filter(|_| self.parts.credentials.is_per_device())
+                .map(|place| place.member),
         })
     }
 
@@ -117,7 +118,6 @@ const fn at_rest(status: Option<Words>) -> Diagnostics {
         wanted_until: None,
         connection: None,
         token_slot: None,
-        token_expires_at: None,
     }
 }
 

@@ -183,7 +183,6 @@ async fn diagnostics_tell_everything() {
         wanted_until: None,
         connection: Some(4),
         token_slot: None,
-        token_expires_at: None,
     };
     let bench = with(Fake {
         diagnostics: Some(known),
@@ -200,7 +199,7 @@ async fn diagnostics_tell_everything() {
             "at": "1970-01-01T00:00:02.0000000Z",
         },
         "failures": 3, "nextAttemptAt": "1970-01-01T00:00:03.5000000Z", "permanent": false,
-        "wantedUntil": null, "connection": 4, "tokenSlot": null, "tokenExpiresAt": null,
+        "wantedUntil": null, "connection": 4, "tokenSlot": null,
     });
     assert_eq!(found, expected);
 }

@@ -1,0 +1,59 @@
+//! What a device is doing, and what went wrong.
+
+use std::time::Duration;
+
+use drawspan_hub::{ErrorCode, Failure, FailureKind};
+
+/// What a device is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nothing, and nothing is wanted.
+    Idle,
+    /// Waiting for a permit.
+    Queued,
+    /// Asking DPS for its hub.
+    Provisioning,
+    /// Opening.
+    Connecting,
+    /// Connected.
+    Connected {
+        /// Since when, monotonic.
+        since: Duration,
+    },
+    /// Waiting for the next attempt.
+    Waiting {
+        /// Until when, monotonic.
+        until: Duration,
+        /// What went wrong.
+        why: Why,
+        /// Whether nothing helps before `until`, so that requests do not cut it short.
+        firm: bool,
+    },
+    /// Somebody else holds the device.
+    Yielded {
+        /// Until when, monotonic.
+        until: Duration,
+        /// What the hub said.
+        why: Why,
+    },
+    /// Closing the connection.
+    Closing,
+}
+
+/// The essence of a [`Failure`], small enough to keep per device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Why {
+    /// What kind of failure it was.
+    pub kind: FailureKind,
+    /// The hub's code, if it gave one.
+    pub code: Option<ErrorCode>,
+}
+
+impl From<&Failure> for Why {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            kind: failure.kind,
+            code: failure.code,
+        }
+    }
+}
