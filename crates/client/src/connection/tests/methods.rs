@@ -166,6 +166,21 @@ async fn only_so_many_methods_come_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn requests_that_are_too_large_use_up_no_credit() {
+    let (bench, _) = Bench::open_one(METHODS).await;
+    bench.links_up().await;
+    let large = "x".repeat(2 * 1_024 * 1_024);
+    for number in 0..2 * limits::METHODS_PER_DEVICE {
+        let number = u8::try_from(number).unwrap();
+        let message = Message::from_data(large.clone());
+        bench.hub.send(FROM_HUB, &[number], message);
+        bench.pass(Duration::from_secs(1)).await;
+    }
+    bench.call(99, "m", "1");
+    assert_eq!(bench.called().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_room_for_a_method_its_caller_is_told_at_once() {
     let (bench, _) = Bench::open_one(METHODS).await;
     bench.links_up().await;

@@ -28,6 +28,7 @@ const HOST: &str = "hub.example";
 
 /// A connection and the hub behind it.
 struct Bench {
+    config: Arc<ConnectionConfig>,
     connection: HubConnection,
     hub: Hub,
     board: Arc<StatusBoard>,
@@ -100,8 +101,10 @@ impl Bench {
         };
         let (ours, theirs) = duplex(64 * 1_024);
         let hub = Hub::start(theirs, clock);
-        let connection = HubConnection::on_stream(Arc::new(config), ConnectionKey(3), ours);
+        let config = Arc::new(config);
+        let connection = HubConnection::on_stream(Arc::clone(&config), ConnectionKey(3), ours);
         Self {
+            config,
             connection,
             hub,
             board,

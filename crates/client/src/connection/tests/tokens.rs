@@ -1,14 +1,19 @@
 //! Opening devices by their own tokens and by a policy's, and keeping them open.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_amqp::engine::{Config, Connection};
 use drawspan_amqp::performative::{Error, condition};
 use drawspan_hub::{Failure, FailureKind};
+use drawspan_net::Handler;
 
 use super::hub::{Seen, Tokens};
 use super::{Bench, LIFE_S, device, group, key, open, owner, policy, telemetry_link, token};
 use crate::board::Status;
+use crate::connection::handler::DeviceHandler;
 use crate::credentials::{KeyPair, Keys, ListedDevice, WhichKey};
+use crate::ledger::ConnectionKey;
 use crate::limits;
 
 const TOKEN_LIMIT: &str = "The maximum number of tokens per connection (1000) has been reached.";
@@ -101,7 +106,19 @@ async fn a_hub_that_looks_at_links_first_gets_the_token_first() {
         .hub
         .act(|state, connection| state.answer_token(connection, "put-token-0"));
     bench.opened(1).await;
+    // From then on a link waits for its token.
+    bench.hub.with(|state| state.tokens = Tokens::Ignore);
     assert!(bench.connection.open(open(2)));
+    bench.hub.seen(&token(2), 1).await;
+    bench.pass(Duration::from_secs(1)).await;
+    assert!(
+        !bench
+            .hub
+            .with(|state| state.seen.contains(&telemetry_link(2)))
+    );
+    bench
+        .hub
+        .act(|state, connection| state.answer_token(connection, "put-token-1"));
     bench.opened(2).await;
     let seen = bench.hub.with(|state| state.seen.clone());
     let rest = [
@@ -322,4 +339,18 @@ async fn a_hub_that_takes_no_tokens_at_all_is_given_up() {
         panic!("it stands");
     };
     assert_eq!(failure.kind, FailureKind::Timeout);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_due_on_a_connection_that_was_given_up() {
+    let bench = Bench::new(policy(None));
+    let mut handler = DeviceHandler::new(Arc::clone(&bench.config), ConnectionKey(4));
+    let now = Duration::from_secs(9);
+    let mut connection = Connection::client(Config::default(), None, now);
+    handler.sweep_soon(Duration::ZERO);
+    assert!(handler.deadline().is_some());
+    let failure = Failure::local(FailureKind::Timeout, "no answer");
+    handler.give_up(&mut connection, failure, now);
+    // Something overdue would be looked at again and again, until the hub answers our close.
+    assert_eq!(handler.deadline(), None);
 }

@@ -110,6 +110,8 @@ async fn a_twin_is_read_over_links_that_go_when_nothing_uses_them() {
         .pass(Duration::from_millis(limits::TWIN_IDLE_MS - 1_000))
         .await;
     let asked = bench.get(session);
+    // The answer is a use, too.
+    bench.pass(Duration::from_secs(20)).await;
     bench.answer(1, 200, None, "{}").await;
     asked.await.unwrap().unwrap();
     bench
@@ -229,6 +231,8 @@ async fn changes_of_desired_properties_come_while_they_are_wanted() {
         body: body.into(),
     };
     assert_eq!(bench.incoming().await, [expected]);
+    // What is wanted already is not asked for again.
+    assert!(bench.connection.want(owner(1), session, DESIRED));
 
     // The links stay without being used; when they are not wanted any more, they go after a while.
     bench
@@ -269,4 +273,16 @@ async fn a_subscription_that_fails_costs_the_device_its_session() {
         connection.detach(link, true, Some(error)).unwrap();
     });
     assert_eq!(bench.lost().await.kind, FailureKind::LinkStolen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_closes_tells_what_was_not_sent() {
+    let (bench, session) = Bench::open_one(Wants::default()).await;
+    bench
+        .hub
+        .with(|state| state.ignore.push("/twin".to_owned()));
+    let unsent = bench.get(session);
+    bench.hub.seen(&Seen::Attach(TO_HUB.to_owned()), 1).await;
+    assert!(bench.connection.close(owner(1), Some(session)));
+    assert_eq!(unsent.await.unwrap(), Err(SendFailure::Stale));
 }
