@@ -1,5 +1,7 @@
 //! What comes of failures.
 
+use drawspan_hub::ErrorCode;
+
 use super::*;
 use crate::limits::REFUSED_WAIT_MIN;
 
