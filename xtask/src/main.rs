@@ -1,10 +1,11 @@
-//! One door for developers and CI: `cargo xtask test`, `conformance`, `ci`, `bench`.
+//! One door for developers and CI: `cargo xtask test`, `conformance`, `ci`, `bench`, `sim`.
 
 mod bench;
 mod conformance;
 mod error;
 mod load;
 mod process;
+mod sim;
 mod step;
 mod suite;
 mod tools;
@@ -44,6 +45,13 @@ enum Command {
     Ci,
     /// Measures speed beside a ceiling in the same run.
     Bench(bench::Arguments),
+    /// Simulates the production cores with faults, one seed after the other; see its own `--help`.
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// `--seeds N`, `--seed S`, `--steps N`, `--trace`, `--tally`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// The part of `conformance` that runs inside the namespace.
     #[command(hide = true)]
     ConformanceInside {
@@ -63,6 +71,7 @@ fn main() -> ExitCode {
             suite::run(&workspace)
         }
         Command::Bench(arguments) => bench::run(&workspace, &arguments),
+        Command::Sim { arguments } => sim::run(&workspace, &arguments),
         Command::ConformanceInside { names } => conformance::inside(&workspace, &names),
     });
     match result {

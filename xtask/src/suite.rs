@@ -2,6 +2,7 @@
 
 use crate::conformance;
 use crate::error::{Error, Result};
+use crate::sim;
 use crate::step::step;
 use crate::tools::succeeds;
 use crate::workspace::Workspace;
@@ -26,6 +27,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         "documentation tests",
         &mut workspace.cargo(&["test", "--workspace", "--doc", "--quiet"]),
     )?;
+    sim::mutations(workspace)?;
     deny(workspace)?;
     match conformance::run(workspace, &[]) {
         Err(Error::Missing(tools)) if !workspace.ci => {

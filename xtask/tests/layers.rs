@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ("drawspan-store", &["hub"], &[]),
     ("drawspan-amqp", &[], &[]),
     ("drawspan-hub", &[], &[]),
+    ("drawspan-sim", &["bridge", "client", "hub"], &[]),
     ("xtask", &[], &[]),
 ];
 

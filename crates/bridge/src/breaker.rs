@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::limits::{BREAKER_DEVICES, BREAKER_PROBE_INTERVAL, BREAKER_WINDOW};
+use crate::mutation::{Mutation, planted};
 
 /// Watches the refused credentials of one hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +85,7 @@ impl Breaker {
                 refused.devices.clear();
                 false
             }
+            Self::Open { .. } if planted(Mutation::BreakerStays) => false,
             Self::Open { .. } => {
                 *self = Self::default();
                 true

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::limits::{PROBE_TIMEOUT, PROBE_WAIT_MAX, PROBE_WAIT_MIN};
+use crate::mutation::{Mutation, planted};
 
 /// Whether a hub can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,7 +46,9 @@ impl HubState {
 
     /// An attempt starts. While the hub is down it is the probe.
     pub fn attempt_starts(&mut self, now: Duration) {
-        if let Self::Down { probe, .. } = self {
+        if let Self::Down { probe, .. } = self
+            && !planted(Mutation::EverybodyProbes)
+        {
             *probe = Probe::Until(now + PROBE_TIMEOUT);
         }
     }

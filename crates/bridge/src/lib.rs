@@ -16,6 +16,8 @@ pub mod fleet;
 pub mod governor;
 pub mod hub_state;
 pub mod limits;
+#[doc(hidden)]
+pub mod mutation;
 pub mod time;
 
 pub use bucket::Bucket;

@@ -19,6 +19,8 @@ mod incoming;
 mod ledger;
 pub mod limits;
 pub mod message;
+#[doc(hidden)]
+pub mod mutation;
 pub mod peer_clock;
 
 pub use board::{Owner, Status, StatusBoard};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use drawspan_hub::{Failure, FailureKind, HostName};
 
 use crate::limits::{REGISTRATION_INTERVAL_MAX, REGISTRATION_INTERVAL_MIN, STABLE_AFTER};
+use crate::mutation::{Mutation, planted};
 
 /// Which hub a device belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +88,9 @@ impl Assignment {
 
     /// A registration starts: it is charged.
     pub(super) fn registering(&mut self, now: Duration) {
-        if let Self::Dps(dps) = self {
+        if let Self::Dps(dps) = self
+            && !planted(Mutation::RegistrationFree)
+        {
             dps.not_before = now + Duration::from_secs(dps.interval_s.into());
             dps.interval_s = dps.interval_s.saturating_mul(2).min(INTERVAL_MAX_S);
         }

@@ -50,6 +50,7 @@
 //! reported by one `Lost`; `Close` is always answered by `Closed`, whatever happened meanwhile; `Provision` is answered
 //! by `Assigned` or `AssignFailed`, in bounded time. `Deadline` is due at [`Device::next_deadline`].
 
+mod answers;
 mod assignment;
 mod effect;
 mod input;
@@ -277,94 +278,6 @@ impl Device {
                 if now.monotonic >= until =>
             {
                 self.enter_queued(now)
-            }
-            _ => Effects::NONE,
-        }
-    }
-
-    // Inputs: answers.
-
-    fn permitted(&mut self, epoch: Epoch, now: Now) -> Effects {
-        if epoch != self.epoch || self.state != State::Queued {
-            return Effect::ReturnPermit { epoch }.into();
-        }
-        if self.assignment.must_register() {
-            self.assignment.registering(now.monotonic);
-            self.state = State::Provisioning;
-            return Effect::Provision { epoch }.into();
-        }
-        self.enter_connecting()
-    }
-
-    fn assigned(&mut self, epoch: Epoch, hub: HostName, now: Now) -> Effects {
-        if epoch != self.epoch || self.state != State::Provisioning {
-            return Effects::NONE;
-        }
-        self.assignment.assigned(hub);
-        if self.wanted.is_wanted(now.monotonic) {
-            // The hub has a pace of its own, and may be down.
-            self.enter_queued(now)
-        } else {
-            self.enter_idle()
-        }
-    }
-
-    fn assign_failed(
-        &mut self,
-        epoch: Epoch,
-        failure: &Failure,
-        now: Now,
-        jitter: Jitter,
-    ) -> Effects {
-        if epoch != self.epoch || self.state != State::Provisioning {
-            return Effects::NONE;
-        }
-        self.assignment.failed(failure);
-        self.dps_failed(failure, now, jitter)
-    }
-
-    fn opened(&mut self, epoch: Epoch, now: Now) -> Effects {
-        if epoch == self.epoch {
-            match self.state {
-                State::Connecting => return self.enter_connected(now),
-                // Its `Close` is on the way already, or it was said twice.
-                State::Closing | State::Connected { .. } => return Effects::NONE,
-                _ => {}
-            }
-        }
-        Effect::Close { epoch }.into()
-    }
-
-    fn lost(&mut self, epoch: Epoch, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
-        if epoch != self.epoch {
-            return Effects::NONE;
-        }
-        match self.state {
-            State::Connecting => self.failed(failure, now, jitter),
-            State::Connected { since } => {
-                let stood = now.monotonic.saturating_sub(since);
-                self.trouble.stood(stood);
-                self.assignment.stood(stood);
-                self.failed(failure, now, jitter)
-            }
-            // In `Closing`, `Closed` will follow.
-            _ => Effects::NONE,
-        }
-    }
-
-    fn closed(&mut self, epoch: Epoch, now: Now, jitter: Jitter) -> Effects {
-        match self.state {
-            State::Closing if epoch == self.epoch => {
-                if self.wanted.is_wanted(now.monotonic) {
-                    self.enter_queued(now)
-                } else {
-                    self.enter_idle()
-                }
-            }
-            // Nobody asked for it, but it is gone all the same.
-            State::Connecting | State::Connected { .. } => {
-                let failure = Failure::local(FailureKind::ConnectionLost, "closed unasked");
-                self.lost(epoch, &failure, now, jitter)
             }
             _ => Effects::NONE,
         }

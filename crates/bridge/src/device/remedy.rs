@@ -11,6 +11,7 @@ use crate::limits::{
     ASKED_WAIT_SPREAD_PERCENT, MIDNIGHT_DOUBT, MIDNIGHT_RECHECK, MIDNIGHT_SPREAD, REFUSED_WAIT_MAX,
     REFUSED_WAIT_MIN,
 };
+use crate::mutation::{Mutation, planted};
 use crate::time::{Jitter, Now, seconds_since_midnight, seconds_to_midnight};
 
 impl Device {
@@ -22,6 +23,12 @@ impl Device {
         self.trouble.note(failure);
         match failure.remedy() {
             Remedy::HubDown => {
+                if planted(Mutation::DownCounted) {
+                    self.trouble.count(failure, now.monotonic);
+                }
+                if planted(Mutation::DownAsksDps) {
+                    self.ask_dps();
+                }
                 let shown = self.show(RETRYING);
                 shown.then(self.enter_queued(now))
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::limits::{TEMPORARY_MAX, TEMPORARY_MIN};
+use crate::mutation::{Mutation, planted};
 use crate::time::Jitter;
 
 /// Whether anybody wants a device connected.
@@ -22,7 +23,11 @@ impl Wanted {
 
     /// A use lengthens the time, never shortens it.
     pub(super) fn used(&mut self, at: Duration, jitter: Jitter) {
-        let until = at + jitter.between(TEMPORARY_MIN, TEMPORARY_MAX);
+        let from = match self.temporary {
+            Some(until) if planted(Mutation::UsesAddUp) => until,
+            _ => at,
+        };
+        let until = from + jitter.between(TEMPORARY_MIN, TEMPORARY_MAX);
         self.temporary = self.temporary.max(Some(until));
     }
 

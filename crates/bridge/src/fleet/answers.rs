@@ -6,6 +6,7 @@ use drawspan_hub::{Failure, FailureKind, HostName};
 
 use super::{Action, Attempt, Beside, Fleet, News, ServiceId};
 use crate::device::Epoch;
+use crate::mutation::{Mutation, planted};
 use crate::time::Now;
 use crate::{Input, State};
 
@@ -216,7 +217,8 @@ impl<B: Beside> Fleet<B> {
 
     fn running(&self, attempt: Attempt) -> Option<(Epoch, ServiceId)> {
         let running = self.entry(attempt.device)?.attempt?;
-        (running.serial == attempt.serial).then_some((running.epoch, running.hub))
+        let current = running.serial == attempt.serial || planted(Mutation::StaleAnswer);
+        current.then_some((running.epoch, running.hub))
     }
 }
 

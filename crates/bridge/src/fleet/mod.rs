@@ -26,6 +26,7 @@ use drawspan_hub::{DeviceId, HostName};
 
 use crate::device::{Assignment, Effect, Epoch};
 use crate::governor::Pace;
+use crate::mutation::{Mutation, planted};
 use crate::time::{Chance, Now};
 use crate::{Device, Effects, Input};
 use entry::Entry;
@@ -311,7 +312,8 @@ impl<B: Beside> Fleet<B> {
         let Some(at) = entry.machine.next_deadline() else {
             return;
         };
-        if entry.timer.is_none_or(|timer| at < timer) {
+        let earlier = |timer| at < timer && !planted(Mutation::TimerLate);
+        if entry.timer.is_none_or(earlier) {
             entry.timer = Some(at);
             self.timers.set(at, index);
         }

@@ -6,6 +6,7 @@ use drawspan_hub::HostName;
 
 use super::{Action, Beside, Fleet, ServiceId, service::Service};
 use crate::device::Epoch;
+use crate::mutation::{Mutation, planted};
 use crate::time::Now;
 use crate::{Input, State};
 
@@ -145,7 +146,9 @@ impl<B: Beside> Fleet<B> {
                 }
                 Ok(Some(Ticket::Attempt(..))) => {
                     let service = self.services.get_mut(number)?;
-                    service.governor.give_back(now.monotonic);
+                    if !planted(Mutation::PermitKept) {
+                        service.governor.give_back(now.monotonic);
+                    }
                 }
             }
         }

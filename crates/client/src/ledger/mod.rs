@@ -21,6 +21,7 @@ use std::time::Duration;
 use drawspan_hub::DeviceId;
 
 use crate::limits::SLOT_MARGIN;
+use crate::mutation::{Mutation, planted};
 use order::Order;
 use slots::Slots;
 
@@ -115,7 +116,7 @@ impl Ledger {
             return Left::Last;
         }
         let until = token_until.map(|until| until + SLOT_MARGIN);
-        if !self.config.per_device_tokens {
+        if !self.config.per_device_tokens || planted(Mutation::SlotFreed) {
             self.change(key, |slots| slots.give_back(until.is_some()));
             return Left::Stays;
         }
@@ -149,6 +150,9 @@ impl Ledger {
         self.order.unlist(key, &slots);
         if self.draining == Some(key) {
             self.draining = None;
+        }
+        if planted(Mutation::EndedRemembered) {
+            return;
         }
         for device in slots.held() {
             self.remove_held(device, key);

@@ -1,0 +1,103 @@
+//! Answers to what a device wanted done. Those to an attempt that is over change nothing, and what they brought is given
+//! back.
+
+use drawspan_hub::{Failure, FailureKind, HostName};
+
+use super::{Device, Effect, Effects, Epoch, State};
+use crate::mutation::{Mutation, planted};
+use crate::time::{Jitter, Now};
+
+impl Device {
+    pub(super) fn permitted(&mut self, epoch: Epoch, now: Now) -> Effects {
+        if epoch != self.epoch || self.state != State::Queued {
+            return Effect::ReturnPermit { epoch }.into();
+        }
+        if self.assignment.must_register() {
+            self.assignment.registering(now.monotonic);
+            self.state = State::Provisioning;
+            return Effect::Provision { epoch }.into();
+        }
+        self.enter_connecting()
+    }
+
+    pub(super) fn assigned(&mut self, epoch: Epoch, hub: HostName, now: Now) -> Effects {
+        if epoch != self.epoch || self.state != State::Provisioning {
+            return Effects::NONE;
+        }
+        self.assignment.assigned(hub);
+        if self.wanted.is_wanted(now.monotonic) {
+            // The hub has a pace of its own, and may be down.
+            self.enter_queued(now)
+        } else {
+            self.enter_idle()
+        }
+    }
+
+    pub(super) fn assign_failed(
+        &mut self,
+        epoch: Epoch,
+        failure: &Failure,
+        now: Now,
+        jitter: Jitter,
+    ) -> Effects {
+        if epoch != self.epoch || self.state != State::Provisioning {
+            return Effects::NONE;
+        }
+        self.assignment.failed(failure);
+        self.dps_failed(failure, now, jitter)
+    }
+
+    pub(super) fn opened(&mut self, epoch: Epoch, now: Now) -> Effects {
+        if epoch == self.epoch {
+            match self.state {
+                State::Connecting => return self.enter_connected(now),
+                // Its `Close` is on the way already, or it was said twice.
+                State::Closing | State::Connected { .. } => return Effects::NONE,
+                _ => {}
+            }
+        }
+        Effect::Close { epoch }.into()
+    }
+
+    pub(super) fn lost(
+        &mut self,
+        epoch: Epoch,
+        failure: &Failure,
+        now: Now,
+        jitter: Jitter,
+    ) -> Effects {
+        if epoch != self.epoch {
+            return Effects::NONE;
+        }
+        match self.state {
+            State::Connecting => self.failed(failure, now, jitter),
+            State::Connected { since } => {
+                let stood = now.monotonic.saturating_sub(since);
+                self.trouble.stood(stood);
+                self.assignment.stood(stood);
+                self.failed(failure, now, jitter)
+            }
+            // In `Closing`, `Closed` will follow.
+            _ => Effects::NONE,
+        }
+    }
+
+    pub(super) fn closed(&mut self, epoch: Epoch, now: Now, jitter: Jitter) -> Effects {
+        match self.state {
+            State::Closing if epoch == self.epoch => {
+                let wanted = self.wanted.is_wanted(now.monotonic);
+                if wanted && !planted(Mutation::WishForgotten) {
+                    self.enter_queued(now)
+                } else {
+                    self.enter_idle()
+                }
+            }
+            // Nobody asked for it, but it is gone all the same.
+            State::Connecting | State::Connected { .. } => {
+                let failure = Failure::local(FailureKind::ConnectionLost, "closed unasked");
+                self.lost(epoch, &failure, now, jitter)
+            }
+            _ => Effects::NONE,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Faults planted for the simulation to find, to show that it would find real ones like them. They exist with feature
+//! `mutations` alone, which no product enables; without it [`planted`] is false, and the compiler removes them.
+
+/// A planted fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutation {
+    /// An answer to an attempt that is over is taken for one to the attempt under way.
+    StaleAnswer,
+    /// A permit that nobody needs any more is not given back.
+    PermitKept,
+    /// Registrations are not charged.
+    RegistrationFree,
+    /// A hub that is down counts as a failure of each of its devices.
+    DownCounted,
+    /// A hub that is down makes its devices ask DPS.
+    DownAsksDps,
+    /// A timer that is set is not brought forward.
+    TimerLate,
+    /// While a hub is down everybody probes it.
+    EverybodyProbes,
+    /// What was wanted while a connection closed is forgotten.
+    WishForgotten,
+    /// Once the hub has refused everyone, an accepted device changes nothing.
+    BreakerStays,
+    /// Each use keeps a device wanted for that much longer, instead of from then on.
+    UsesAddUp,
+}
+
+impl Mutation {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::StaleAnswer,
+        Self::PermitKept,
+        Self::RegistrationFree,
+        Self::DownCounted,
+        Self::DownAsksDps,
+        Self::TimerLate,
+        Self::EverybodyProbes,
+        Self::WishForgotten,
+        Self::BreakerStays,
+        Self::UsesAddUp,
+    ];
+}
+
+#[cfg(feature = "mutations")]
+thread_local!(static PLANTED: std::cell::Cell<Option<Mutation>> = const { std::cell::Cell::new(None) });
+
+/// Plants a fault, or none, in what this thread does from now on.
+#[cfg(feature = "mutations")]
+pub fn plant(mutation: Option<Mutation>) {
+    PLANTED.set(mutation);
+}
+
+/// Whether a fault is planted.
+#[cfg(feature = "mutations")]
+pub(crate) fn planted(mutation: Mutation) -> bool {
+    PLANTED.get() == Some(mutation)
+}
+
+/// No fault is.
+#[cfg(not(feature = "mutations"))]
+pub(crate) const fn planted(_: Mutation) -> bool {
+    false
+}

@@ -1,0 +1,103 @@
+//! A device registers at DPS only with a reason, and only so often.
+
+use std::time::Duration;
+
+use drawspan_bridge::limits::{
+    REGISTRATION_INTERVAL_MAX, REGISTRATION_INTERVAL_MIN, REPROVISION_REFUSALS, STABLE_AFTER,
+};
+use drawspan_hub::{Failure, FailureKind};
+
+use super::{Violation, ensure};
+
+/// What one device has asked of DPS, and why.
+#[derive(Debug, Clone)]
+pub(crate) struct Budget {
+    /// What the next registration costs.
+    interval: Duration,
+    not_before: Duration,
+    /// Its hub knows it no more, or not its key.
+    refused: bool,
+    /// Failures that may mean that it has moved.
+    suspicions: u16,
+}
+
+impl Budget {
+    /// A registration starts; `hub_known` if there is one to be tried.
+    pub(crate) fn starts(
+        &mut self,
+        device: u32,
+        hub_known: bool,
+        now: Duration,
+    ) -> Result<(), Violation> {
+        let reason = !hub_known || self.refused || self.suspicions >= REPROVISION_REFUSALS;
+        ensure(reason, "DPS-REASON", || {
+            format!(
+                "device {device} has a hub, which refused it {} times, and asks DPS",
+                self.suspicions
+            )
+        })?;
+        let early = self.not_before.saturating_sub(now);
+        ensure(early.is_zero(), "DPS-BUDGET", || {
+            format!("device {device} registers {early:?} before its time")
+        })?;
+        self.charge(now);
+        self.refused = false;
+        self.suspicions = 0;
+        Ok(())
+    }
+
+    /// Somebody asked for a registration, and it was made.
+    pub(crate) fn charge(&mut self, now: Duration) {
+        self.not_before = now + self.interval;
+        self.interval = (2 * self.interval).min(REGISTRATION_INTERVAL_MAX);
+    }
+
+    /// DPS did not even look at it.
+    pub(crate) fn failed(&mut self, failure: &Failure) {
+        use FailureKind as Kind;
+        if matches!(
+            failure.kind,
+            Kind::HubUnreachable
+                | Kind::ConnectionLost
+                | Kind::Timeout
+                | Kind::ServerError
+                | Kind::Throttled
+        ) {
+            self.not_before = Duration::ZERO;
+            self.interval = (self.interval / 2).max(REGISTRATION_INTERVAL_MIN);
+        }
+    }
+
+    /// The device's hub refused it, or its connection ended after it had stood that long.
+    pub(crate) fn ended(&mut self, failure: &Failure, stood: Option<Duration>) {
+        use FailureKind as Kind;
+        if stood.is_some_and(|stood| stood >= STABLE_AFTER) {
+            self.interval = REGISTRATION_INTERVAL_MIN;
+        }
+        if matches!(
+            failure.kind,
+            Kind::Unauthorized | Kind::DeviceNotFound | Kind::DeviceDisabled
+        ) {
+            self.refused = true;
+        }
+        if failure.may_mean_moved() {
+            self.suspicions = self.suspicions.saturating_add(1);
+        }
+    }
+
+    /// The process forgot the device.
+    pub(crate) fn forgotten(&mut self) {
+        self.interval = REGISTRATION_INTERVAL_MIN;
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            interval: REGISTRATION_INTERVAL_MIN,
+            not_before: Duration::ZERO,
+            refused: false,
+            suspicions: 0,
+        }
+    }
+}

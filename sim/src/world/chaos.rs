@@ -1,0 +1,340 @@
+//! Deeds at random: what callers want, and what goes wrong.
+
+use std::time::Duration;
+
+use drawspan_bridge::limits::MIDNIGHT_DOUBT;
+
+use super::{Event, World};
+use crate::check::Violation;
+use crate::dps::{Enrolment, HubNo};
+use crate::fault::Fault;
+use crate::hub::{DeviceNo, Registered};
+use crate::scenario::Profile;
+use crate::shell::ToClient;
+use crate::words;
+
+/// What ends after a while.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Trouble {
+    AtHub(HubNo, Fault),
+    AtDps(Fault),
+    Skew,
+    /// A device is welcome again.
+    Shut(HubNo, DeviceNo),
+}
+
+/// How long a caller waits.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl World {
+    /// Something happens, and something else some time later.
+    pub(super) fn deed(&mut self) -> Result<(), Violation> {
+        if self.calm {
+            return Ok(());
+        }
+        let gap = self.dice.between(Duration::ZERO, 2 * self.scenario.gap);
+        self.agenda.set(self.now + gap, Event::Deed);
+        if self.dice.percent(self.scenario.faults_percent) {
+            match self.dice.pick(&self.scenario.faults) {
+                Some(fault) => self.fault(fault),
+                None => Ok(()),
+            }
+        } else {
+            self.wish();
+            Ok(())
+        }
+    }
+
+    fn device(&mut self) -> DeviceNo {
+        self.dice.below(self.scenario.devices) as DeviceNo
+    }
+
+    /// What callers want.
+    fn wish(&mut self) {
+        // Often all at once, as after a restart of theirs.
+        let many = if self.dice.percent(5) {
+            self.dice.below(self.scenario.devices).min(500)
+        } else {
+            1
+        };
+        let what = self.dice.below(100);
+        for _ in 0..many {
+            let device = self.device();
+            self.shell
+                .trace(|| format!("wish {what} for device {device}"));
+            match what {
+                0..60 if self.shell.used(device, self.now) => {
+                    self.agenda.set(self.now + PATIENCE, Event::GiveUp(device));
+                }
+                0..60 => {}
+                60..75 => self.shell.subscribe(device, true, self.now),
+                75..85 => self.shell.subscribe(device, false, self.now),
+                85..92 => self.shell.resync(device, self.now),
+                92..96 => self.shell.release(device, self.now),
+                _ if self.scenario.profile == Profile::Dps => {
+                    let stays = self.dice.percent(80);
+                    self.shell.ask_to_register(device, stays);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn fault(&mut self, fault: Fault) -> Result<(), Violation> {
+        self.shell.tally.note(&format!("{fault:?}"));
+        self.shell.trace(|| format!("{fault:?}"));
+        let hub = self.dice.below(self.hubs.len());
+        match fault {
+            Fault::HubDown
+            | Fault::NoNewConnections
+            | Fault::Throttle
+            | Fault::Quota
+            | Fault::Maintenance
+            | Fault::ServerErrors
+            | Fault::WrongKey
+            | Fault::Slow => self.hub_trouble(hub, fault),
+            Fault::ConnectionDrop => {
+                let lines = self.hubs[hub].lines();
+                if let Some(line) = self.dice.pick(&lines) {
+                    self.break_line(hub, line);
+                }
+            }
+            Fault::TokenLimit => {
+                let lines = self.hubs[hub].lines();
+                if let Some(line) = self.dice.pick(&lines) {
+                    self.hubs[hub].refuse_tokens(line);
+                }
+            }
+            Fault::DeviceDrop => self.device_drop(hub),
+            Fault::Thief => {
+                let device = self.device();
+                let until = self.now + self.dice.seconds(1.0, 7_200.0);
+                self.thief(device, until);
+            }
+            Fault::Disable | Fault::Delete => self.shut(fault),
+            Fault::Move => {
+                let device = self.device();
+                self.move_device(device, hub);
+            }
+            Fault::MoveAll => self.move_all(hub),
+            Fault::Skew => self.skew(),
+            Fault::DpsDown
+            | Fault::DpsThrottle
+            | Fault::DpsErrors
+            | Fault::DpsWrongKey
+            | Fault::DpsSlow => self.dps_trouble(fault),
+            Fault::Restart => {
+                for (hub, line) in self.shell.restart(self.now) {
+                    self.hubs[hub].drop_line(line);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lasts(&mut self, trouble: Trouble) {
+        let length = self.dice.seconds(0.5, 7_200.0);
+        self.agenda.set(self.now + length, Event::Calm(trouble));
+    }
+
+    fn hub_trouble(&mut self, number: HubNo, fault: Fault) {
+        let retry_after_s = self.retry_after_s();
+        let percent = self.dice.within(10, 100);
+        let hub = &mut self.hubs[number];
+        let lines = hub.lines();
+        let troubles = &mut hub.troubles;
+        match fault {
+            Fault::HubDown => {
+                troubles.down = true;
+                for line in lines {
+                    self.break_line(number, line);
+                }
+            }
+            Fault::NoNewConnections => troubles.no_new_connections = true,
+            Fault::Throttle => troubles.throttle = Some(retry_after_s),
+            Fault::Maintenance => troubles.maintenance = true,
+            Fault::ServerErrors => troubles.errors_percent = percent,
+            Fault::WrongKey => troubles.wrong_key = true,
+            Fault::Slow => troubles.slow = true,
+            _ => {
+                troubles.quota = true;
+                let unix_s = self.scenario.epoch_unix_s + self.now.as_secs();
+                let left = Duration::from_secs(86_400 - unix_s % 86_400);
+                let over = Event::Calm(Trouble::AtHub(number, fault));
+                self.agenda.set(self.now + left, over);
+                return;
+            }
+        }
+        self.lasts(Trouble::AtHub(number, fault));
+    }
+
+    fn retry_after_s(&mut self) -> Option<u32> {
+        let asks = self.dice.percent(50);
+        asks.then(|| self.dice.magnitude(1.0, 600.0) as u32)
+    }
+
+    fn dps_trouble(&mut self, fault: Fault) {
+        let retry_after_s = self.retry_after_s();
+        let percent = self.dice.within(10, 100);
+        let troubles = &mut self.dps.troubles;
+        match fault {
+            Fault::DpsDown => troubles.down = true,
+            Fault::DpsThrottle => troubles.throttle = Some(retry_after_s),
+            Fault::DpsErrors => troubles.errors_percent = percent,
+            Fault::DpsWrongKey => troubles.wrong_key = true,
+            _ => troubles.slow = true,
+        }
+        self.lasts(Trouble::AtDps(fault));
+    }
+
+    fn device_drop(&mut self, hub: HubNo) {
+        let device = self.device();
+        let failure = match self.dice.below(4) {
+            0 => words::lost(),
+            1 => words::amqp("amqp:link:detach-forced", 400_029),
+            2 => words::amqp("amqp:internal-error", 500_001),
+            _ => words::amqp("amqp:unauthorized-access", 401_003),
+        };
+        if let Some(session) = self.hubs[hub].eject(device, self.now) {
+            let news = ToClient::Lost(session.attempt, failure);
+            self.tell(self.hubs[hub].troubles.slow, session.line, news);
+        }
+    }
+
+    pub(super) fn thief(&mut self, device: DeviceNo, until: Duration) {
+        if self.calm {
+            return;
+        }
+        for hub in 0..self.hubs.len() {
+            if let Some(session) = self.hubs[hub].steal(device, self.now) {
+                self.shell.tally.note("stolen");
+                self.stolen(self.hubs[hub].troubles.slow, session);
+            }
+        }
+        let next = self.now + self.dice.seconds(1.0, 100.0);
+        if next < until {
+            self.agenda.set(next, Event::Thief(device, until));
+        }
+    }
+
+    /// A device is disabled or deleted, here and in half of the cases at DPS.
+    fn shut(&mut self, fault: Fault) {
+        let device = self.device();
+        let enrolment = self.dps.enrolment(device);
+        let hub = enrolment.hub;
+        let (registered, failure) = match fault {
+            Fault::Disable => (
+                Registered::Disabled,
+                words::amqp("amqp:not-allowed", 403_012),
+            ),
+            _ => (Registered::No, words::amqp("amqp:not-found", 404_001)),
+        };
+        self.leave_hub(hub, device, registered, failure);
+        if self.dice.percent(50) {
+            let enabled = false;
+            self.dps.enrol(device, Enrolment { hub, enabled });
+        }
+        if self.dice.percent(70) {
+            self.lasts(Trouble::Shut(hub, device));
+        }
+    }
+
+    fn leave_hub(
+        &mut self,
+        hub: HubNo,
+        device: DeviceNo,
+        registered: Registered,
+        failure: drawspan_hub::Failure,
+    ) {
+        self.hubs[hub].register(device, registered);
+        if let Some(session) = self.hubs[hub].eject(device, self.now) {
+            let slow = self.hubs[hub].troubles.slow;
+            self.tell(slow, session.line, ToClient::Lost(session.attempt, failure));
+        }
+    }
+
+    /// DPS assigns a device elsewhere.
+    fn move_device(&mut self, device: DeviceNo, to: HubNo) {
+        let Enrolment { hub, enabled } = self.dps.enrolment(device);
+        if self.scenario.profile != Profile::Dps || hub == to {
+            return;
+        }
+        self.dps.enrol(device, Enrolment { hub: to, enabled });
+        let failure = words::amqp("amqp:not-found", 404_001);
+        self.leave_hub(hub, device, Registered::No, failure);
+        // Often the device is there before it is told so.
+        if enabled && self.dice.percent(50) {
+            self.hubs[to].register(device, Registered::Enabled);
+        }
+    }
+
+    fn move_all(&mut self, from: HubNo) {
+        let to = self.dice.below(self.hubs.len());
+        for device in 0..self.scenario.devices as DeviceNo {
+            if self.dps.enrolment(device).hub == from {
+                self.move_device(device, to);
+            }
+        }
+    }
+
+    fn skew(&mut self) {
+        let far = if self.dice.percent(50) {
+            300.0
+        } else {
+            20_000.0
+        };
+        let seconds = self.dice.magnitude(1.0, far) as i64;
+        let skew_s = if self.dice.percent(50) {
+            seconds
+        } else {
+            -seconds
+        };
+        self.shell.skew_s = skew_s;
+        self.clock_was_off |= skew_s.unsigned_abs() >= MIDNIGHT_DOUBT.as_secs();
+        self.clock_was_ahead |= Self::is_far_ahead(skew_s);
+        self.lasts(Trouble::Skew);
+    }
+
+    /// A trouble is over.
+    pub(super) fn end(&mut self, trouble: Trouble) {
+        match trouble {
+            Trouble::AtHub(hub, fault) => {
+                let troubles = &mut self.hubs[hub].troubles;
+                match fault {
+                    Fault::HubDown => troubles.down = false,
+                    Fault::NoNewConnections => troubles.no_new_connections = false,
+                    Fault::Throttle => troubles.throttle = None,
+                    Fault::Maintenance => troubles.maintenance = false,
+                    Fault::ServerErrors => troubles.errors_percent = 0,
+                    Fault::WrongKey => troubles.wrong_key = false,
+                    Fault::Slow => troubles.slow = false,
+                    _ => troubles.quota = false,
+                }
+            }
+            Trouble::AtDps(fault) => {
+                let troubles = &mut self.dps.troubles;
+                match fault {
+                    Fault::DpsDown => troubles.down = false,
+                    Fault::DpsThrottle => troubles.throttle = None,
+                    Fault::DpsErrors => troubles.errors_percent = 0,
+                    Fault::DpsWrongKey => troubles.wrong_key = false,
+                    _ => troubles.slow = false,
+                }
+            }
+            Trouble::Skew => self.shell.skew_s = 0,
+            Trouble::Shut(hub, device) => {
+                self.dps.enrol(
+                    device,
+                    Enrolment {
+                        enabled: true,
+                        ..self.dps.enrolment(device)
+                    },
+                );
+                // It may belong elsewhere by now.
+                if self.dps.enrolment(device).hub == hub {
+                    self.hubs[hub].register(device, Registered::Enabled);
+                }
+            }
+        }
+    }
+}

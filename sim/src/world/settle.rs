@@ -1,0 +1,88 @@
+//! The faults stop: within bounded time every device does what is wanted of it.
+
+use std::time::Duration;
+
+use drawspan_bridge::State;
+
+use super::World;
+use crate::check::{Violation, ensure};
+use crate::dps;
+use crate::hub::{DeviceNo, Registered, Troubles};
+use crate::scenario::Profile;
+
+/// The longest that devices take once nothing goes wrong any more and no quota is used up: the longest waits of the
+/// schedule, of the budget at DPS and of the pace, one after the other.
+const SETTLES_WITHIN: Duration = Duration::from_secs(4 * 3_600);
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl World {
+    /// Nothing goes wrong from now on, and nobody uses anything. Returns when everything must be in order.
+    pub(crate) fn calm(&mut self) -> Duration {
+        self.calm = true;
+        self.shell.skew_s = 0;
+        self.dps.troubles = dps::Troubles::default();
+        let mut quota = false;
+        for hub in &mut self.hubs {
+            quota |= hub.troubles.quota;
+            hub.troubles = Troubles {
+                quota: hub.troubles.quota,
+                ..Troubles::default()
+            };
+        }
+        let unix_s = self.scenario.epoch_unix_s + self.now.as_secs();
+        let midnight = Duration::from_secs(86_400 - unix_s % 86_400);
+        let quota_lasts = match (quota, self.clock_was_off) {
+            // Somebody waits for the midnight of a clock that was wrong.
+            (_, true) => DAY,
+            (true, false) => midnight,
+            (false, false) => Duration::ZERO,
+        };
+        self.now + SETTLES_WITHIN + quota_lasts
+    }
+
+    /// Whether every device does what is wanted of it.
+    pub(crate) fn is_settled(&self) -> bool {
+        (0..self.scenario.devices as DeviceNo).all(|device| self.unsettled(device).is_none())
+    }
+
+    /// Why a device is not as it should be.
+    fn unsettled(&self, device: DeviceNo) -> Option<String> {
+        let state = self.shell.machine_of(device).map(|it| it.state());
+        let connected = matches!(state, Some(State::Connected { .. }));
+        if !self.shell.wants[device as usize].permanent {
+            return state.map(|state| format!("device {device} is wanted by nobody and {state:?}"));
+        }
+        let standing = self.hubs.iter().any(|hub| hub.session(device).is_some());
+        if connected != standing {
+            return Some(format!(
+                "device {device} is {state:?}, at its hub: {standing}"
+            ));
+        }
+        (self.is_admissible(device) && !connected)
+            .then(|| format!("device {device} is wanted and {state:?}"))
+    }
+
+    /// Whether its hub takes it, or will once it asks DPS.
+    fn is_admissible(&self, device: DeviceNo) -> bool {
+        let enrolment = self.dps.enrolment(device);
+        let registered = self.hubs[enrolment.hub].registered(device);
+        match self.scenario.profile {
+            Profile::Policy | Profile::DeviceKeys => registered == Registered::Enabled,
+            Profile::Dps => enrolment.enabled && registered != Registered::Disabled,
+        }
+    }
+
+    /// At the end.
+    pub(crate) fn settled(&self) -> Result<(), Violation> {
+        for device in 0..self.scenario.devices as DeviceNo {
+            let why = self.unsettled(device);
+            ensure(why.is_none(), "SETTLED", || why.unwrap_or_default())?;
+        }
+        let attached: usize = self.hubs.iter().map(|hub| hub.sessions()).sum();
+        let known = self.shell.fleet.len();
+        ensure(attached <= known, "SETTLED", || {
+            format!("{attached} devices are attached at hubs, {known} are known here")
+        })
+    }
+}

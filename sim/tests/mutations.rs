@@ -1,0 +1,39 @@
+//! Small faults, planted in the cores one at a time, are each found; the cores as they are hold on the same seeds.
+
+use drawspan_bridge::mutation as bridge;
+use drawspan_client::mutation as client;
+use drawspan_sim::{Failed, Scenario, run};
+
+/// Each is found within so many seeds.
+const SEEDS: u64 = 60;
+
+fn first_failure() -> Option<Failed> {
+    (0..SEEDS).find_map(|seed| run(Scenario::new(seed), false).err())
+}
+
+#[test]
+fn the_cores_hold() {
+    assert_eq!(first_failure(), None);
+}
+
+#[test]
+fn faults_of_the_bridge_are_found() {
+    for mutation in bridge::Mutation::ALL {
+        bridge::plant(Some(mutation));
+        let found = first_failure();
+        bridge::plant(None);
+        println!("{mutation:?}: {found:?}");
+        assert!(found.is_some(), "{mutation:?} was not found");
+    }
+}
+
+#[test]
+fn faults_of_the_ledger_are_found() {
+    for mutation in client::Mutation::ALL {
+        client::plant(Some(mutation));
+        let found = first_failure();
+        client::plant(None);
+        println!("{mutation:?}: {found:?}");
+        assert!(found.is_some(), "{mutation:?} was not found");
+    }
+}
