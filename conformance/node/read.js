@@ -5,8 +5,12 @@ const fs = require('node:fs');
 const { EventHubConsumerClient, earliestEventPosition } = require('@azure/event-hubs');
 const { run, env, same, holds, refused } = require('./lib/check');
 const { checkEvent } = require('./lib/event');
+const { overWebSocket } = require('./lib/transport');
 
-const noRetries = { retryOptions: { maxRetries: 0, timeoutInMs: 15000 } };
+const noRetries = {
+  retryOptions: { maxRetries: 0, timeoutInMs: 15000 },
+  ...(overWebSocket && { webSocketOptions: { webSocket: require('ws') } }),
+};
 
 function consumer(group, connectionString = env('EVENT_HUB_CONNECTION_STRING')) {
   return new EventHubConsumerClient(group, connectionString, noRetries);

@@ -1,11 +1,11 @@
 'use strict';
-// The unmodified device SDK over AMQP: telemetry with all kinds of properties, one large message, one that the hub must refuse.
+// The unmodified device SDK over AMQP, in a WebSocket if started with `ws`: telemetry with all kinds of properties, one large message, one that the hub must refuse.
 
 const { Client, Message } = require('azure-iot-device');
-const { Amqp } = require('azure-iot-device-amqp');
 const { errors } = require('azure-iot-common');
 const { run, same, holds, refused } = require('./lib/check');
 const hub = require('./lib/hub');
+const { Transport } = require('./lib/transport');
 
 /** The SDK's message; it puts the property `dt-subject` on the wire as the annotation of that name. */
 function sdkMessage(message) {
@@ -39,7 +39,7 @@ run(async () => {
   const devices = await hub.createDevices(ids);
   const clients = new Map();
   for (const [id, device] of devices) {
-    const client = Client.fromConnectionString(hub.connectionString(device), Amqp);
+    const client = Client.fromConnectionString(hub.connectionString(device), Transport);
     await client.open();
     clients.set(id, client);
   }

@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 pub(crate) const HUB: &str = "hub.localtest";
 /// Host name of the provisioning service.
 pub(crate) const DPS: &str = "dps.localtest";
+/// Secondary key of its enrollment group, for tests only.
+pub(crate) const GROUP_SECONDARY_KEY: &str = "c2Vjb25kIGtleSBvZiBhIGdyb3VwLCAzMiBieXRlcyE=";
 /// Key of the hub's policy, for tests only.
 pub(crate) const POLICY_KEY: &str = "Y29uZm9ybWFuY2UgcG9saWN5IGtleSwgMzIgYnl0ZXM=";
 /// Id scope of the provisioning service.
@@ -75,6 +77,10 @@ pub(crate) fn variables(
         let ca = authority(folder);
         variables.extend([
             ("HUB", HUB.into()),
+            ("DPS", DPS.into()),
+            ("ID_SCOPE", ID_SCOPE.into()),
+            ("GROUP_KEY", GROUP_KEY.into()),
+            ("GROUP_SECONDARY_KEY", GROUP_SECONDARY_KEY.into()),
             ("HUB_CONNECTION_STRING", (&strings.hub).into()),
             ("EVENT_HUB_CONNECTION_STRING", (&strings.event_hub).into()),
             ("EVENT_HUB_NAME", strings.event_hub_name().into()),

@@ -126,6 +126,24 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[TELEMETRY, Node("read.js", &[])],
     },
     Scenario {
+        name: "node-provisioning",
+        about: "azure-iot-provisioning-device registers over HTTPS by group keys; azure-iot-device connects with what comes of it",
+        servers: &[Emulator],
+        outage: None,
+        scripts: &[Node("provisioning.js", &[])],
+    },
+    Scenario {
+        name: "node-ws",
+        about: "azure-iot-device sends over AMQP in WebSockets, @azure/event-hubs reads over them, exactly",
+        servers: &[Emulator],
+        outage: None,
+        scripts: &[
+            Node("telemetry.js", &["ws"]),
+            Node("read.js", &["ws"]),
+            Node("provisioning.js", &["ws"]),
+        ],
+    },
+    Scenario {
         name: "redirect",
         about: "the hub says where its Event Hubs-compatible endpoint is (amqp:link:redirect)",
         servers: &[Emulator],

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::environment::{
-    API_KEY, BRIDGE, ConnectionStrings, DEVICE_PREFIX, DPS, GROUP_KEY, HUB, ID_SCOPE, POLICY_KEY,
-    authority, state,
+    API_KEY, BRIDGE, ConnectionStrings, DEVICE_PREFIX, DPS, GROUP_KEY, GROUP_SECONDARY_KEY, HUB,
+    ID_SCOPE, POLICY_KEY, authority, state,
 };
 use super::scenarios::{self, Program};
 use crate::error::{Error, Result};
@@ -67,14 +67,15 @@ impl Running {
             POLICY_KEY,
             "--bind",
             "127.0.0.1",
-            "--dps-name",
+            "--dps",
             DPS,
             "--id-scope",
             ID_SCOPE,
             "--dps-retry-after",
             "1",
         ]);
-        command.args(["--enrollment-group", &format!("conformance={GROUP_KEY}")]);
+        let group = format!("conformance={GROUP_KEY},{GROUP_SECONDARY_KEY}");
+        command.args(["--enrollment-group", &group]);
         command
             .args(["--amqps-port", "5671", "--https-port", "443", "--state"])
             .arg(state(folder));

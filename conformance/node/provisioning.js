@@ -1,0 +1,85 @@
+'use strict';
+// The unmodified provisioning SDK over HTTPS: a device that nobody has seen registers, connects with what it was told, and sends.
+// It finds the same hub again, and nobody registers with another key than the device's own.
+
+const crypto = require('node:crypto');
+const https = require('node:https');
+const { Client, Message } = require('azure-iot-device');
+const iothub = require('azure-iothub');
+const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
+const { Http } = require('azure-iot-provisioning-device-http');
+const { SymmetricKeySecurityClient } = require('azure-iot-security-symmetric-key');
+// Each of these packages brings its own azure-iot-common, so that errors are told by their names.
+const { run, env, same, refused } = require('./lib/check');
+const { Transport } = require('./lib/transport');
+
+/** A device's key: derived from its group's. */
+function derived(groupKey, id) {
+  return crypto.createHmac('sha256', Buffer.from(groupKey, 'base64')).update(id).digest('base64');
+}
+
+function register(id, key, { payload, scope = env('ID_SCOPE') } = {}) {
+  const security = new SymmetricKeySecurityClient(id, key);
+  const client = ProvisioningDeviceClient.create(env('DPS'), scope, new Http(), security);
+  if (payload !== undefined) client.setProvisioningPayload(payload);
+  return client.register();
+}
+
+/** What the emulator tells about itself at a path. */
+function told(path) {
+  return new Promise((resolve, reject) => {
+    const request = https.get({ host: env('DPS'), path }, (response) => {
+      const chunks = [];
+      response.on('data', (chunk) => chunks.push(chunk));
+      response.on('end', () => resolve(JSON.parse(Buffer.concat(chunks).toString('utf8'))));
+    });
+    request.on('error', reject);
+  });
+}
+
+async function send(result, key) {
+  const text = `HostName=${result.assignedHub};DeviceId=${result.deviceId};SharedAccessKey=${key}`;
+  const client = Client.fromConnectionString(text, Transport);
+  await client.open();
+  const sent = await client.sendEvent(new Message('{"registered":true}'));
+  same(sent.constructor.name, 'MessageEnqueued', `sent by ${result.deviceId}`);
+  await client.close();
+}
+
+run(async () => {
+  const registry = iothub.Registry.fromConnectionString(env('HUB_CONNECTION_STRING'));
+  for (const [id, groupKey] of [['Meter-1', env('GROUP_KEY')], ['meter:2', env('GROUP_SECONDARY_KEY')]]) {
+    const unknown = await refused(registry.get(id), `before ${id} registered`);
+    same(unknown.name, 'DeviceNotFoundError', `${id} is new`);
+    const key = derived(groupKey, id);
+    const payload = { modelId: 'dtmi:com:example:Meter;1' };
+    const first = await register(id, key, { payload });
+    same([first.assignedHub, first.deviceId, first.registrationId], [env('HUB'), id, id], 'assigned');
+    same([first.status, first.substatus], ['assigned', 'initialAssignment'], 'status');
+    await send(first, key);
+    const { responseBody: device } = await registry.get(id);
+    const { primaryKey, secondaryKey } = device.authentication.symmetricKey;
+    same(primaryKey, derived(env('GROUP_KEY'), id), "the hub has the group's derived primary key");
+    same(secondaryKey, derived(env('GROUP_SECONDARY_KEY'), id), 'and the derived secondary key');
+    same((await told(`/emulator/registrations/${id}`)).payload, payload, 'kept payload');
+
+    const again = await register(id, key);
+    same([again.assignedHub, again.deviceId], [first.assignedHub, first.deviceId], 'assigned again');
+    same((await registry.get(id)).responseBody.generationId, device.generationId, 'the device is the same: generation');
+    await send(again, key);
+  }
+
+  const right = derived(env('GROUP_KEY'), 'meter-3');
+  const attempts = [
+    ['the key of another device', derived(env('GROUP_KEY'), 'meter-4')],
+    ["the group's own key", env('GROUP_KEY')],
+    ['a key of nobody', Buffer.from('a key that nobody has, 32 bytes').toString('base64')],
+  ];
+  for (const [what, key] of attempts) {
+    const error = await refused(register('meter-3', key), what);
+    same(error.name, 'UnauthorizedError', 'by name');
+  }
+  await refused(register('meter-3', right, { scope: '0neNOTTHERE' }), 'an id scope that there is not');
+  await refused(registry.get('meter-3'), 'nothing came of it');
+  same((await told('/emulator/observations')).dps, { registrations: 8, polls: 4, lookups: 0 }, 'the service was asked');
+});
