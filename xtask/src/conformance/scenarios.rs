@@ -129,14 +129,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "node-provisioning",
         about: "azure-iot-provisioning-device registers over HTTPS by group keys; azure-iot-device connects with what comes of it",
         servers: &[Emulator],
-        outage: None,
+        drive: None,
         scripts: &[Node("provisioning.js", &[])],
     },
     Scenario {
         name: "node-ws",
         about: "azure-iot-device sends over AMQP in WebSockets, @azure/event-hubs reads over them, exactly",
         servers: &[Emulator],
-        outage: None,
+        drive: None,
         scripts: &[
             Node("telemetry.js", &["ws"]),
             Node("read.js", &["ws"]),

@@ -1,7 +1,7 @@
 //! An AMQP client for the tests: the engine in the client's role, driven by hand over a TLS socket.
 
 use std::collections::VecDeque;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_amqp::engine::{
@@ -12,13 +12,16 @@ use drawspan_amqp::message::{Body, Message, MessageId, Properties};
 use drawspan_amqp::performative::{DeliveryState, DeliveryTag, Error, Source};
 use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_emulator::{Config, Emulator, Hub, Running};
-use drawspan_hub::{DeviceId, HostName, SymmetricKey, sas};
+use drawspan_hub::DeviceId;
 use drawspan_net::{Clock, Connector, Route, Transport, client_config};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
+pub(super) use super::tokens::{
+    device_token, device_token_by, device_token_until, owner, policy, unix_s,
+};
 use super::wire::Wire;
-use crate::support::{HUB, config, key};
+use crate::support::{HUB, config};
 
 /// Nothing here takes long; this is for what never comes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -63,45 +66,6 @@ pub(super) fn device(id: &str) -> DeviceId {
 
 pub(super) fn hub(running: &Running) -> &Hub {
     &running.hubs().hubs()[0]
-}
-
-pub(super) fn unix_s() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_secs()
-}
-
-/// A token of the hub's owner.
-pub(super) fn owner() -> String {
-    policy("iothubowner")
-}
-
-pub(super) fn policy(name: &str) -> String {
-    sas::sign(HUB, &key(1), unix_s() + 3600, Some(name))
-}
-
-/// A token of a device, signed with its own key.
-pub(super) fn device_token(running: &Running, id: &str) -> String {
-    device_token_until(running, id, unix_s() + 3600)
-}
-
-pub(super) fn device_token_until(running: &Running, id: &str, expiry_unix_s: u64) -> String {
-    let key = hub(running)
-        .device_connection_string(&device(id))
-        .unwrap()
-        .key;
-    device_token_by(&key, id, expiry_unix_s)
-}
-
-pub(super) fn device_token_by(key: &SymmetricKey, id: &str, expiry_unix_s: u64) -> String {
-    let host = HostName::parse(HUB).unwrap();
-    sas::sign(
-        &sas::device_resource(&host, &device(id), None),
-        key,
-        expiry_unix_s,
-        None,
-    )
 }
 
 /// A connection without SASL.

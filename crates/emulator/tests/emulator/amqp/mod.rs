@@ -10,6 +10,7 @@ mod positions;
 mod readers;
 mod sasl;
 mod telemetry;
+mod tokens;
 mod twin;
 mod upkeep;
 mod websocket;
