@@ -4,7 +4,11 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const iothub = require('azure-iothub');
+const { Client } = require('azure-iot-device');
+const { Amqp, AmqpWs } = require('azure-iot-device-amqp');
 const { env, same, holds } = require('./check');
+
+const TRANSPORTS = { amqp: Amqp, 'amqp-ws': AmqpWs };
 
 /** A data file of this folder's sibling `data`. */
 function data(name) {
@@ -30,6 +34,31 @@ function connectionString(device) {
   return `HostName=${env('HUB')};DeviceId=${device.deviceId};SharedAccessKey=${device.authentication.symmetricKey.primaryKey}`;
 }
 
+/** The transport that a device is to use: the script's argument, `amqp` without one. */
+function transport() {
+  const name = process.argv[2] ?? 'amqp';
+  const found = TRANSPORTS[name];
+  if (!found) throw new Error(`there is no transport ${name}; there are ${Object.keys(TRANSPORTS).join(', ')}`);
+  return found;
+}
+
+/** A device's client, open. */
+async function open(device) {
+  const client = Client.fromConnectionString(connectionString(device), transport());
+  await client.open();
+  return client;
+}
+
+/** Looks again and again until `look` finds something; gives up after a while. */
+async function eventually(look, what) {
+  for (let i = 0; i < 500; i += 1) {
+    const found = await look();
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`${what}: it did not come`);
+}
+
 /** The body of a message of a data file. */
 function body(message) {
   if (message.bodyHex !== undefined) return Buffer.from(message.bodyHex, 'hex');
@@ -47,4 +76,4 @@ function writeLedger(startMs, entries) {
   console.log(`  ledger: ${entries.length} messages`);
 }
 
-module.exports = { data, createDevices, connectionString, body, writeLedger };
+module.exports = { data, createDevices, connectionString, transport, open, eventually, body, writeLedger };

@@ -105,6 +105,27 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Node("wrong_key.js", &[])],
     },
     Scenario {
+        name: "node-registry",
+        about: "azure-iothub creates, changes, lists and deletes devices, and their twins; stale ETags are refused",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Node("registry.js", &[])],
+    },
+    Scenario {
+        name: "node-twin",
+        about: "azure-iot-device reads, reports and hears of its twin, which azure-iothub changes",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Node("twin.js", &[])],
+    },
+    Scenario {
+        name: "node-methods",
+        about: "azure-iothub calls methods of azure-iot-device, which answers, is silent, or is not there",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Node("methods.js", &[])],
+    },
+    Scenario {
         name: "node-c2d",
         about: "azure-iothub sends to azure-iot-device, which completes, abandons and rejects; each end is told",
         servers: &[Emulator],

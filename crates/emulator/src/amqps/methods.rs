@@ -142,7 +142,8 @@ fn answer(message: &Message) -> Result<MethodAnswer, CallFailure> {
             "it has no IoThub-status of type int",
         ))?;
     let payload = match &message.body {
-        Body::Empty => Bytes::new(),
+        // Node's client writes `null` for a payload that was not given.
+        Body::Empty | Body::Value(Value::Null) => Bytes::new(),
         Body::Data(parts) => match parts.as_slice() {
             [only] => only.clone(),
             parts => parts.concat().into(),

@@ -302,6 +302,33 @@ async fn numbers_of_any_type_are_a_status() {
 }
 
 #[tokio::test]
+async fn null_as_a_body_is_none() {
+    let running = start(&["a"]).await;
+    let mut client = connect_as(&running, &device_token(&running, "a")).await;
+    let session = client.session;
+    let methods = Methods::attach(&mut client, session, "a").await;
+    for (body, code) in [
+        (Value::Null, None),
+        (Value::from("text"), Some(ErrorCode::FORMAT_ERROR)),
+    ] {
+        let service = invoke(&running, "a", json!({ "methodName": "x" }));
+        let device = async {
+            let (id, ..) = methods.call(&mut client).await;
+            let mut message = Message::decode(&answer(id, Value::Int(200), "")).unwrap();
+            message.body = Body::Value(body);
+            client
+                .deliver(methods.answers, 0, &message.to_bytes())
+                .await;
+        };
+        let (answer, ()) = tokio::join!(service, device);
+        match code {
+            None => assert_eq!(answer.json(), json!({ "status": 200, "payload": null })),
+            Some(code) => assert_refused(&answer, code),
+        }
+    }
+}
+
+#[tokio::test]
 async fn calls_that_cannot_be_are_refused() {
     let running = start(&["a"]).await;
     let large = "x".repeat(128 * 1024);
