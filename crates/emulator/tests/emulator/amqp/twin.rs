@@ -1,5 +1,7 @@
 //! Twins: what devices hear over AMQP, and when.
 
+use std::future::Future as _;
+
 use drawspan_amqp::engine::{Credit, LinkId, LinkOptions, SessionId};
 use drawspan_amqp::message::{Body, Message, MessageId, Properties};
 use drawspan_amqp::performative::{DeliveryState, SenderSettleMode};
@@ -501,4 +503,35 @@ async fn a_device_that_takes_no_answers_must_start_again() {
     }
     let error = client.detached(link).await;
     assert_eq!(error.condition.as_str(), "amqp:link:detach-forced");
+}
+
+#[tokio::test]
+async fn news_come_in_the_order_of_versions() {
+    let folder = tempfile::tempdir().unwrap();
+    for state in [None, Some(folder.path().to_path_buf())] {
+        let running = super::client::start_with(&["a"], |config| config.state = state).await;
+        let mut client = connect_as(&running, &device_token(&running, "a")).await;
+        let session = client.session;
+        let mut twin = Twin::attach(&mut client, session, "a").await;
+        twin.ask(&mut client, "PUT", DESIRED, " ").await;
+        let mut changes: Vec<_> = (0..20)
+            .map(|n| Box::pin(desire(&running, "a", json!({ "n": n }))))
+            .collect();
+        // All at once, from as many connections.
+        std::future::poll_fn(|context| {
+            changes.retain_mut(|change| change.as_mut().poll(context).is_pending());
+            match changes.is_empty() {
+                true => std::task::Poll::Ready(()),
+                false => std::task::Poll::Pending,
+            }
+        })
+        .await;
+        let mut last = Json::Null;
+        for version in 2..22 {
+            last = twin.news(&mut client).await;
+            assert_eq!(last["$version"], version);
+        }
+        let read = twin.ask(&mut client, "GET", "", " ").await;
+        assert_eq!(read.body["desired"], last);
+    }
 }

@@ -1,6 +1,7 @@
 //! A connection's head without sockets.
 
 mod expiry;
+mod methods;
 mod mutations;
 mod replaced;
 
