@@ -3,12 +3,12 @@
 
 const iothub = require('azure-iothub');
 const { Client, Message } = require('azure-iot-device');
-const { Amqp } = require('azure-iot-device-amqp');
 const { NoRetry } = require('azure-iot-common');
 // azure-iothub has error classes of its own.
 const errors = require('azure-iothub/dist/common-core/errors');
 const { run, env, same, holds, refused } = require('./lib/check');
 const hub = require('./lib/hub');
+const { Transport } = require('./lib/transport');
 
 /** A device that takes messages one after the other. */
 class Device {
@@ -25,7 +25,7 @@ class Device {
   }
 
   static async open(record) {
-    const client = Client.fromConnectionString(hub.connectionString(record), Amqp);
+    const client = Client.fromConnectionString(hub.connectionString(record), Transport);
     client.setRetryPolicy(new NoRetry());
     await client.open();
     return new Device(client);

@@ -3,13 +3,13 @@
 // and the right key still works afterwards.
 
 const { Client, Message, NoRetry } = { ...require('azure-iot-device'), ...require('azure-iot-common') };
-const { Amqp } = require('azure-iot-device-amqp');
 const { errors } = require('azure-iot-common');
 const { run, env, same, holds, refused } = require('./lib/check');
 const hub = require('./lib/hub');
+const { Transport } = require('./lib/transport');
 
 async function attempt(deviceId, key) {
-  const client = Client.fromConnectionString(`HostName=${env('HUB')};DeviceId=${deviceId};SharedAccessKey=${key}`, Amqp);
+  const client = Client.fromConnectionString(`HostName=${env('HUB')};DeviceId=${deviceId};SharedAccessKey=${key}`, Transport);
   client.setRetryPolicy(new NoRetry());
   try {
     await client.open();

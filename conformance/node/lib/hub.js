@@ -5,10 +5,8 @@ const fs = require('node:fs');
 const path = require('node:path');
 const iothub = require('azure-iothub');
 const { Client } = require('azure-iot-device');
-const { Amqp, AmqpWs } = require('azure-iot-device-amqp');
 const { env, same, holds } = require('./check');
-
-const TRANSPORTS = { amqp: Amqp, 'amqp-ws': AmqpWs };
+const { Transport } = require('./transport');
 
 /** A data file of this folder's sibling `data`. */
 function data(name) {
@@ -34,17 +32,9 @@ function connectionString(device) {
   return `HostName=${env('HUB')};DeviceId=${device.deviceId};SharedAccessKey=${device.authentication.symmetricKey.primaryKey}`;
 }
 
-/** The transport that a device is to use: the script's argument, `amqp` without one. */
-function transport() {
-  const name = process.argv[2] ?? 'amqp';
-  const found = TRANSPORTS[name];
-  if (!found) throw new Error(`there is no transport ${name}; there are ${Object.keys(TRANSPORTS).join(', ')}`);
-  return found;
-}
-
 /** A device's client, open. */
 async function open(device) {
-  const client = Client.fromConnectionString(connectionString(device), transport());
+  const client = Client.fromConnectionString(connectionString(device), Transport);
   await client.open();
   return client;
 }
@@ -76,4 +66,4 @@ function writeLedger(startMs, entries) {
   console.log(`  ledger: ${entries.length} messages`);
 }
 
-module.exports = { data, createDevices, connectionString, transport, open, eventually, body, writeLedger };
+module.exports = { data, createDevices, connectionString, open, eventually, body, writeLedger };

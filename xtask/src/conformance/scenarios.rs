@@ -155,13 +155,16 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "node-ws",
-        about: "azure-iot-device sends over AMQP in WebSockets, @azure/event-hubs reads over them, exactly",
+        about: "azure-iot-device speaks both ways over AMQP in WebSockets, @azure/event-hubs reads over them, exactly",
         servers: &[Emulator],
         drive: None,
         scripts: &[
             Node("telemetry.js", &["ws"]),
             Node("read.js", &["ws"]),
             Node("provisioning.js", &["ws"]),
+            Node("twin.js", &["ws"]),
+            Node("methods.js", &["ws"]),
+            Node("c2d.js", &["ws"]),
         ],
     },
     Scenario {
