@@ -160,11 +160,10 @@ impl Shell {
             format!("device {index} opens while {:?}", notes.place)
         })?;
         let device = notes.number;
-        let not = if how.other_connection {
-            notes.full
-        } else {
-            None
-        };
+        let full = notes
+            .full
+            .filter(|(at, _)| how.other_connection && *at == hub);
+        let not = full.map(|(_, key)| key);
         let id = self.ids[device as usize].clone();
         let key = self.pool(hub).ledger.place(&id, not, now);
         ensure(not != Some(key), "OTHER-CONNECTION", || {

@@ -95,7 +95,7 @@ impl Shell {
             && let Some(notes) = self.notes(attempt.device)
             && let Some(place) = notes.place
         {
-            notes.full = Some(place.key);
+            notes.full = Some((place.hub, place.key));
             self.pool(place.hub).ledger.filled(place.key);
         }
         let before = self.note_end(attempt.device, failure, now);

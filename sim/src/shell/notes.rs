@@ -18,7 +18,7 @@ pub(crate) struct Notes {
     /// When it was last used over the connection that stands, without the fleet being told.
     pub(crate) used: Option<Duration>,
     /// The connection that took no more tokens.
-    pub(crate) full: Option<ConnectionKey>,
+    pub(crate) full: Option<(ServiceId, ConnectionKey)>,
     /// The words that were told last.
     pub(crate) status: Option<(ConnectionStatus, ConnectionStatusReason)>,
     /// The highest number of an attempt that was seen.

@@ -61,7 +61,7 @@ mod wanted;
 
 use std::time::Duration;
 
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, Failure, FailureKind, HostName};
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, HostName};
 
 use crate::limits::REQUEST_ATTEMPT_INTERVAL;
 use crate::time::{Jitter, Now};

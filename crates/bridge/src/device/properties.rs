@@ -3,7 +3,7 @@
 //! A model of the caller keeps what it owes (permits, registrations, connections) and answers in random order, late, and
 //! with answers to things that are over. After each step the device must agree with it.
 
-use drawspan_hub::ConnectionStatus;
+use drawspan_hub::{ConnectionStatus, Failure, FailureKind};
 use proptest::prelude::*;
 
 use super::*;

@@ -54,7 +54,10 @@ impl Device {
             }
             Remedy::Reauthenticate | Remedy::Reprovision => {
                 if self.ask_dps() {
-                    self.retry(failure, now, jitter)
+                    let effects = self.retry(failure, now, jitter);
+                    // This one has led to something.
+                    self.trouble.forget_refusals();
+                    effects
                 } else {
                     self.refused(failure, now, jitter)
                 }
@@ -69,11 +72,15 @@ impl Device {
             Remedy::Reauthenticate | Remedy::Reprovision
         );
         let tries_on = refuses && !self.must_register() && self.wanted.is_wanted(now.monotonic);
-        if !tries_on {
-            return self.failed(failure, now, jitter);
-        }
-        self.trouble.note(failure);
-        self.retry(failure, now, jitter)
+        let effects = if tries_on {
+            self.trouble.note(failure);
+            self.retry(failure, now, jitter)
+        } else {
+            self.failed(failure, now, jitter)
+        };
+        // What DPS says is no reason to ask DPS.
+        self.trouble.forget_refusals();
+        effects
     }
 
     fn retry(&mut self, failure: &Failure, now: Now, jitter: Jitter) -> Effects {

@@ -1,6 +1,7 @@
 //! The life of a device, told in steps.
 
 use drawspan_hub::failure::Until;
+use drawspan_hub::{Failure, FailureKind};
 
 use super::*;
 

@@ -167,6 +167,23 @@ fn ten_failures_and_a_quarter_of_an_hour_ask_dps() {
 }
 
 #[test]
+fn failures_of_dps_are_no_reason_to_ask_dps() {
+    let mut life = Life::new(Assignment::dps(None));
+    life.input(Input::Permanent(true));
+    for _ in 0..9 {
+        assert_eq!(life.permit(), [life.provisions()]);
+        life.assign_failed(FailureKind::ServerError);
+        life.deadline();
+        life.later(110);
+    }
+    life.permit();
+    assert_eq!(life.assigned("a.net"), [life.opens()]);
+    life.open_failed(FailureKind::ServerError);
+    life.deadline();
+    assert_eq!(life.permit(), [life.opens()], "the first of ten");
+}
+
+#[test]
 fn when_dps_does_not_answer_a_known_hub_is_tried_and_nothing_is_charged() {
     let mut life = Life::new(Assignment::dps(Some(hub("a.net"))));
     life.input(Input::Permanent(true));
