@@ -1,5 +1,11 @@
 //! Connecting over every way that there is, to a server of its own and through a proxy of its own.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "these are tests, helpers included"
+)]
+
 mod peers;
 
 use drawspan_net::{ConnectError, Connector, Proxy, ProxyError, Transport, WebSocketError};
