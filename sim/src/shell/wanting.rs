@@ -160,9 +160,11 @@ impl Shell {
         ensure(queued <= tickets, "QUEUE", || {
             format!("{queued} devices queue with {tickets} tickets")
         })?;
-        let most = 2 * length + self.ids.len() + 2_048;
-        ensure(tickets <= most, "QUEUE-BOUND", || {
-            format!("{tickets} tickets for {length} devices")
+        // Stale ones are thrown out when one too many comes, not when devices go.
+        let most = 2 * self.ids.len() + 2_048;
+        let timers = self.fleet.timers();
+        ensure(tickets <= most && timers <= most, "BOUNDS", || {
+            format!("{tickets} tickets and {timers} timers for {length} devices")
         })
     }
 

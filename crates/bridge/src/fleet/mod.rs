@@ -36,6 +36,9 @@ use timers::Timers;
 pub use action::{Action, Attempt, News, ServiceId};
 pub use entry::Beside;
 
+/// Timers that are not needed any more are thrown out when there are this many more than twice the devices.
+const STALE_TIMERS: usize = 1_024;
+
 /// What a fleet is made of.
 #[derive(Debug, Clone)]
 pub struct FleetConfig {
@@ -180,6 +183,12 @@ impl<B: Beside> Fleet<B> {
         self.by_id.is_empty()
     }
 
+    /// Timers that are set; those that are not needed any more count for a while.
+    #[must_use]
+    pub fn timers(&self) -> usize {
+        self.timers.len()
+    }
+
     /// Every device that is known, with its machine.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &DeviceId, &Device)> {
         (0u32..).zip(&self.entries).filter_map(|(index, entry)| {
@@ -316,6 +325,19 @@ impl<B: Beside> Fleet<B> {
         if entry.timer.is_none_or(earlier) {
             entry.timer = Some(at);
             self.timers.set(at, index);
+            self.throw_out_stale_timers();
+        }
+    }
+
+    /// Those of devices that had earlier ones meanwhile. A device that goes up and down would pile them up.
+    fn throw_out_stale_timers(&mut self) {
+        if self.timers.len() > 2 * self.by_id.len() + STALE_TIMERS {
+            let mut timers = std::mem::take(&mut self.timers);
+            timers.retain(|at, index| {
+                let timer = self.entry(index).and_then(|entry| entry.timer);
+                timer == Some(at)
+            });
+            self.timers = timers;
         }
     }
 

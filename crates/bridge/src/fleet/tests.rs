@@ -332,3 +332,29 @@ fn a_hub_that_answers_over_a_connection_that_stands_is_not_down() {
         );
     }
 }
+
+#[test]
+fn timers_of_a_device_that_goes_up_and_down_do_not_pile_up() {
+    let mut process = Process::new();
+    let index = process.at(1, "a.net");
+    let lost = failure(FailureKind::ServerError);
+    let mut most = 0;
+    for _ in 0..5_000 {
+        for (attempt, _) in process.opens() {
+            process.fleet.ended(attempt, &lost, process.now());
+        }
+        process.fleet.used(index, process.now, process.now());
+        process.now += Duration::from_millis(110);
+        process.fleet.run(process.now());
+        process.fleet.resync(index, process.now());
+        most = most.max(process.fleet.timers());
+    }
+    assert!(most <= STALE_TIMERS + 2, "{most}");
+    // None that is needed was thrown out.
+    for (attempt, _) in process.opens() {
+        process.fleet.opened(attempt, process.now());
+    }
+    let closes = Duration::from_secs(3_600);
+    process.now += closes;
+    assert!(matches!(process.actions()[..], [Action::Close { .. }]));
+}

@@ -26,4 +26,17 @@ impl Timers {
         }
         self.heap.pop().map(|Reverse((_, index))| index)
     }
+
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Throws out what is not wanted, and what is there twice.
+    pub(super) fn retain(&mut self, keep: impl Fn(Duration, u32) -> bool) {
+        let mut all = std::mem::take(&mut self.heap).into_vec();
+        all.sort_unstable();
+        all.dedup();
+        all.retain(|Reverse((at, index))| keep(*at, *index));
+        self.heap = all.into();
+    }
 }
