@@ -66,9 +66,9 @@ impl Scenario {
             Profile::Dps,
         ];
         let profile = dice.pick(&profiles).unwrap_or(Profile::Dps);
-        let devices = dice.magnitude(1.0, 600.0) as usize;
+        let devices = dice.magnitude(1.0, 1_500.0) as usize;
         let devices = if dice.percent(4) {
-            devices * 8
+            devices * 4
         } else {
             devices
         };
@@ -77,7 +77,7 @@ impl Scenario {
             _ => 1,
         };
         let slots = dice.magnitude(2.0, 60.0) as usize;
-        let steps = dice.magnitude(300.0, 12_000.0) as usize;
+        let steps = dice.magnitude(300.0, 60_000.0) as usize;
         // From a burst to a day.
         let span = dice.magnitude(60.0, 86_400.0);
         let faults: Vec<Fault> = Fault::ALL
@@ -95,7 +95,7 @@ impl Scenario {
             steps,
             gap: Duration::from_secs_f64(span * 4.0 / steps as f64),
             latency: dice.seconds(0.001, 2.0),
-            faults_percent: dice.within(1, 30),
+            faults_percent: dice.magnitude(1.0, 30.0) as usize,
             faults,
             unordered: dice.percent(30),
             token_life: dice.seconds(600.0, 3_600.0),

@@ -165,7 +165,12 @@ impl Shell {
             .filter(|(at, _)| how.other_connection && *at == hub);
         let not = full.map(|(_, key)| key);
         let id = self.ids[device as usize].clone();
-        let key = self.pool(hub).ledger.place(&id, not, now);
+        let ledger = &mut self.pool(hub).ledger;
+        let draining = ledger.drain(now);
+        let key = ledger.place(&id, not, now);
+        ensure(draining != Some(key), "DRAINED", || {
+            format!("device {device} goes to {key:?}, which is to be emptied")
+        })?;
         ensure(not != Some(key), "OTHER-CONNECTION", || {
             format!("device {device} goes back to {key:?}, which is full")
         })?;

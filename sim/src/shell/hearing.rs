@@ -157,10 +157,10 @@ impl Shell {
     /// Before the fleet hears of the end of an attempt. Returns the failures so far.
     fn note_end(&mut self, index: u32, failure: &Failure, now: Duration) -> Option<u32> {
         let time = self.now(now);
-        let used = self.notes(index).and_then(|notes| notes.used.take());
-        if let Some(at) = used {
-            // What the connection knew is not lost with it.
-            self.fleet.used(index, at, time);
+        // What the connection knew is not lost with it.
+        self.fleet.catch_up(index, time);
+        if let Some(notes) = self.notes(index) {
+            notes.used = None;
         }
         let machine = self.fleet.machine(index)?;
         let stood = match machine.state() {

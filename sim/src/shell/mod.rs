@@ -3,10 +3,11 @@
 
 mod acting;
 mod hearing;
+mod moving;
 pub(crate) mod notes;
 mod wanting;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use drawspan_bridge::device::Assignment;
@@ -129,6 +130,8 @@ pub(crate) struct Shell {
     refusing: BTreeSet<ServiceId>,
     budgets: Vec<Budget>,
     pub(crate) tally: Tally,
+    /// Who is to change its connection.
+    moves: VecDeque<Attempt>,
     trace: bool,
 }
 
@@ -161,6 +164,7 @@ impl Shell {
             outages: BTreeMap::new(),
             refusing: BTreeSet::new(),
             tally: Tally::default(),
+            moves: VecDeque::new(),
             trace,
         }
     }
@@ -174,6 +178,7 @@ impl Shell {
         self.paces.clear();
         self.outages.clear();
         self.refusing.clear();
+        self.moves.clear();
         self.touched.clear();
         self.serial = 0;
         self.budgets.fill(Budget::default());

@@ -161,9 +161,11 @@ impl Shell {
             format!("{queued} devices queue with {tickets} tickets")
         })?;
         // Stale ones are thrown out when one too many comes, not when devices go.
-        let most = 2 * self.ids.len() + 2_048;
+        let most = 2 * self.ids.len() + 1_025;
+        let queues = self.hosts.len() + 1;
         let timers = self.fleet.timers();
-        ensure(tickets <= most && timers <= most, "BOUNDS", || {
+        let bounded = tickets <= most * queues && timers <= most;
+        ensure(bounded, "BOUNDS", || {
             format!("{tickets} tickets and {timers} timers for {length} devices")
         })
     }

@@ -19,6 +19,9 @@ use crate::scenario::{Profile, Scenario};
 use crate::shell::{Registration, Shell, ToClient, ToHub, host};
 use chaos::Trouble;
 
+/// From one move of devices between connections to the next.
+const MOVE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What happens at a moment.
 #[derive(Debug)]
 enum Event {
@@ -36,6 +39,8 @@ enum Event {
     FromDps(Registration, Result<HubNo, Failure>),
     /// Somebody else takes a device, again until then.
     Thief(DeviceNo, Duration),
+    /// The next devices change their connections.
+    Move,
     /// A caller waits no longer.
     GiveUp(DeviceNo),
 }
@@ -53,6 +58,8 @@ pub(crate) struct World {
     arrivals: BTreeMap<LineNo, (Duration, Duration)>,
     /// The times at which the fleet will be run.
     due: BTreeSet<Duration>,
+    /// Some devices will move.
+    moving: bool,
     /// Faults have stopped.
     calm: bool,
     /// Which day it is was seen differently here and there.
@@ -97,6 +104,7 @@ impl World {
             dps,
             arrivals: BTreeMap::new(),
             due: BTreeSet::new(),
+            moving: false,
             calm: false,
             clock_was_off: false,
             clock_was_ahead: false,
@@ -120,6 +128,10 @@ impl World {
         self.send_out();
         self.shell.check_touched()?;
         self.wake_at(due)?;
+        if !self.moving && self.shell.looks_for_moves(self.now) {
+            self.moving = true;
+            self.agenda.set(self.now + MOVE_INTERVAL, Event::Move);
+        }
         // As often as it costs less than what it looks at.
         if self.events.is_multiple_of(self.scenario.devices.max(16)) {
             self.scan()?;
@@ -142,6 +154,10 @@ impl World {
                 self.shell.hear_dps(registration, answer, self.now);
             }
             Event::Thief(device, until) => self.thief(device, until),
+            Event::Move => {
+                self.moving = false;
+                self.shell.moves(self.now);
+            }
             Event::GiveUp(device) => self.shell.gives_up(device),
         }
         Ok(())

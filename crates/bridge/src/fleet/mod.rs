@@ -217,6 +217,7 @@ impl<B: Beside> Fleet<B> {
 
     /// Its connection is to be replaced: it is closed, and opened again if it is still wanted.
     pub fn relocate(&mut self, index: u32, now: Now) {
+        self.catch_up(index, now);
         self.feed(index, Input::Relocate, now);
     }
 
@@ -253,8 +254,9 @@ impl<B: Beside> Fleet<B> {
         self.feed(index, Input::Deadline, now);
     }
 
-    /// Tells the machine of uses that went past the fleet, before it is decided whether anybody wants it.
-    fn catch_up(&mut self, index: u32, now: Now) {
+    /// Tells the machine of uses that went past the fleet ([`Beside::last_use`]), before it is decided whether anybody wants
+    /// the device. To be called before what is kept beside it forgets them, which is when its connection ends.
+    pub fn catch_up(&mut self, index: u32, now: Now) {
         let last_use = self.beside(index).and_then(Beside::last_use);
         if let Some(at) = last_use {
             self.feed(index, Input::Use { at }, now);

@@ -160,12 +160,12 @@ impl Ledger {
     }
 
     /// A connection to be emptied, if there is one that is full and of whose slots devices that left hold more than half.
-    /// No device is placed there any more; the caller moves those on it one by one, each placed before it leaves. One
-    /// connection at a time: the next is named when this one has ended.
+    /// No device is placed there any more; the caller moves those on it elsewhere. One connection at a time, named until it
+    /// has ended, because devices may have been on their way to it.
     pub fn drain(&mut self, now: Duration) -> Option<ConnectionKey> {
         self.expire(now);
         if self.draining.is_some() {
-            return None;
+            return self.draining;
         }
         let key = self.order.wasteful()?;
         self.draining = Some(key);

@@ -98,8 +98,9 @@ impl Model {
             Step::Drain => {
                 self.expire();
                 let draining = ledger.drain(self.now);
-                if let Some(key) = draining {
-                    assert_eq!(self.draining, None, "one at a time");
+                if self.draining.is_some() {
+                    assert_eq!(draining, self.draining, "one at a time");
+                } else if let Some(key) = draining {
                     let identities = &self.connections[&key];
                     let live = identities.values().filter(|identity| identity.live);
                     assert!(2 * live.count() < identities.len());

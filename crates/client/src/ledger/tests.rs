@@ -144,12 +144,13 @@ fn a_connection_full_of_departed_devices_is_drained() {
     assert_eq!(ledger.drain(s(1)), None, "half is not more than half");
     ledger.leave(&id(2), A, Some(s(1000)));
     assert_eq!(ledger.drain(s(1)), Some(A));
-    assert_eq!(ledger.drain(s(1)), None, "said once");
+    assert_eq!(ledger.drain(s(1)), Some(A), "until it has ended");
 
     assert_eq!(ledger.place(&id(0), None, s(2)), B, "its slot is on A");
     assert_eq!(ledger.place(&id(3), None, s(2)), B, "make before break");
     assert_eq!(ledger.leave(&id(3), A, Some(s(1000))), Left::Last);
     assert_eq!((ledger.connections(), ledger.live(B)), (1, 2));
+    assert_eq!(ledger.drain(s(2)), None);
 }
 
 #[test]

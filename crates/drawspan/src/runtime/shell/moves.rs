@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use drawspan_bridge::Now;
 use drawspan_bridge::fleet::Attempt;
+use drawspan_bridge::{Now, State};
 
 use super::Shell;
 use crate::limits;
@@ -47,8 +47,14 @@ impl Shell {
     fn look_for_moves(&mut self, now: Now) {
         for pool in self.pools.values_mut() {
             let devices = pool.drain(now.monotonic);
+            // Others are on their way already, or are looked for again.
+            let connected = |index: &u32| {
+                let machine = self.fleet.machine(*index);
+                machine.is_some_and(|it| matches!(it.state(), State::Connected { .. }))
+            };
             let attempts = devices
                 .into_iter()
+                .filter(connected)
                 .filter_map(|index| self.fleet.attempt(index));
             self.moves.waiting.extend(attempts);
         }

@@ -134,6 +134,7 @@ impl Shell {
         if failure.kind == FailureKind::TokenLimit {
             self.filled(index);
         }
+        self.fleet.catch_up(index, now);
         self.leave(index, now.monotonic);
         self.note(index, &failure);
         self.fleet.ended(attempt, &failure, now);
@@ -174,6 +175,7 @@ impl Shell {
         });
         let mut attempts = Vec::with_capacity(members.len());
         for index in members {
+            self.fleet.catch_up(index, now);
             self.forget_route(index);
             if let Some(beside) = self.fleet.beside_mut(index) {
                 beside.place = None;
