@@ -63,6 +63,8 @@ async function checkReporting(registry, twin, start) {
 async function checkNews(registry, twin) {
   const desire = async (desired) => (await registry.updateTwin('twin-1', { properties: { desired } }, '*')).responseBody;
   await desire({ early: 1 });
+  // What was to be told would have come before the answer to this.
+  await report(twin, { told: false });
   same(own(twin.properties.desired), {}, 'nothing is told to who did not ask');
   await wantNews(twin);
   const news = [];
