@@ -83,3 +83,21 @@ fn live(world: &mut World, steps: usize) -> Result<(), Violation> {
     world.scan()?;
     world.settled()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_line_that_says_where() {
+        let failed = Failed {
+            seed: 1234,
+            step: 567,
+            violation: Violation {
+                name: "PACE",
+                what: "too fast".into(),
+            },
+        };
+        assert_eq!(failed.to_string(), "seed 1234 step 567: PACE: too fast");
+    }
+}

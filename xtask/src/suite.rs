@@ -28,6 +28,10 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         &mut workspace.cargo(&["test", "--workspace", "--doc", "--quiet"]),
     )?;
     sim::mutations(workspace)?;
+    if workspace.ci {
+        // Otherwise the tests above have run a hundred.
+        sim::run(workspace, &["--seeds".into(), "1000".into()])?;
+    }
     deny(workspace)?;
     match conformance::run(workspace, &[]) {
         Err(Error::Missing(tools)) if !workspace.ci => {

@@ -78,6 +78,14 @@ impl Breaker {
         true
     }
 
+    /// An attempt was not made, or the hub said something that has nothing to do with credentials, such as that it does not
+    /// know the device. Another one may probe: should all devices have moved to another hub meanwhile, each has to learn that.
+    pub fn inconclusive(&mut self, now: Duration) {
+        if let Self::Open { next_probe } = self {
+            *next_probe = now.min(*next_probe);
+        }
+    }
+
     /// The hub accepted a device's credentials. True if the breaker closes by that.
     pub fn accepted(&mut self) -> bool {
         match self {
@@ -123,6 +131,19 @@ mod tests {
         assert!(breaker.accepted());
         assert_eq!(breaker.check(s(131)), Ok(()));
         assert!(!breaker.accepted());
+    }
+
+    #[test]
+    fn a_probe_that_says_nothing_of_credentials_makes_room_for_the_next() {
+        let mut breaker = opened();
+        breaker.attempt_starts(s(130));
+        breaker.inconclusive(s(131));
+        assert_eq!(breaker.check(s(131)), Ok(()));
+        breaker.attempt_starts(s(131));
+        assert_eq!(breaker.check(s(131)), Err(s(30)), "one at a time");
+        let mut closed = Breaker::default();
+        closed.inconclusive(s(1));
+        assert_eq!(closed, Breaker::default());
     }
 
     #[test]

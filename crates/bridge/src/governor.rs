@@ -65,6 +65,7 @@ impl Governor {
     pub fn give_back(&mut self, now: Duration) {
         self.pacer.give_back();
         self.hub.attempt_abandoned(now);
+        self.breaker.inconclusive(now);
     }
 }
 
@@ -268,6 +269,12 @@ mod tests {
         let wait = governor.take(now).unwrap_err();
         assert_eq!(governor.take(now + wait), Ok(()));
         assert!(governor.take(now + wait).is_err());
+        governor.give_back(now + wait);
+        assert_eq!(
+            governor.take(now + wait),
+            Ok(()),
+            "the probe went to someone else"
+        );
         governor.breaker.accepted();
         assert_eq!(governor.take(now + wait), Ok(()));
     }

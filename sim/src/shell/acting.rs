@@ -125,7 +125,7 @@ impl Shell {
     }
 
     fn register(&mut self, registration: u64, now: Duration) -> Result<(), Violation> {
-        let Some(device) = self.callers.remove(&registration) else {
+        let Some(Some(device)) = self.callers.remove(&registration) else {
             // Whoever asked has given up.
             self.fleet.registration_abandoned(self.now(now));
             return Ok(());

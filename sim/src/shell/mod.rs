@@ -118,7 +118,8 @@ pub(crate) struct Shell {
     hosts: Vec<HostName>,
     next_line: LineNo,
     next_registration: u64,
-    callers: BTreeMap<u64, DeviceNo>,
+    /// Who asked to be registered; nothing if they have given up.
+    callers: BTreeMap<u64, Option<DeviceNo>>,
     process: u32,
     /// How far the process's clock is ahead, in seconds.
     pub(crate) skew_s: i64,

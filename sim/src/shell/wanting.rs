@@ -78,12 +78,18 @@ impl Shell {
 
     /// A caller asks to register a device; some give up before it is its turn.
     pub(crate) fn ask_to_register(&mut self, number: DeviceNo, stays: bool) {
+        if self.callers.len() >= self.most_registrations() {
+            return;
+        }
         self.next_registration += 1;
         let registration = self.next_registration;
-        if stays {
-            self.callers.insert(registration, number);
-        }
+        self.callers.insert(registration, stays.then_some(number));
         self.fleet.register(registration);
+    }
+
+    /// Registrations by callers that may wait.
+    fn most_registrations(&self) -> usize {
+        5 + 2 * self.ids.len()
     }
 
     /// The index of a device, which the fleet knows from now on.
@@ -164,7 +170,7 @@ impl Shell {
         let most = 2 * self.ids.len() + 1_025;
         let queues = self.hosts.len() + 1;
         let timers = self.fleet.timers();
-        let bounded = tickets <= most * queues && timers <= most;
+        let bounded = tickets <= most * queues + self.most_registrations() && timers <= most;
         ensure(bounded, "BOUNDS", || {
             format!("{tickets} tickets and {timers} timers for {length} devices")
         })

@@ -144,6 +144,13 @@ impl<B: Beside> Fleet<B> {
 
     /// What a failure says about the hub itself.
     fn learn(&mut self, id: ServiceId, device: u32, failure: &Failure, now: Duration) {
+        let credentials = failure.kind == FailureKind::Unauthorized;
+        if is_answer(failure)
+            && !credentials
+            && let Some(service) = self.service_mut(id)
+        {
+            service.governor.breaker.inconclusive(now);
+        }
         match failure.kind {
             FailureKind::Unauthorized => self.refused(id, device, now),
             FailureKind::Throttled => {

@@ -19,6 +19,8 @@ pub(super) struct Service {
     asked: VecDeque<Ticket>,
     /// The others, in turn.
     others: VecDeque<Ticket>,
+    /// Those of both that are for registrations by request.
+    registrations: usize,
     permits: u64,
 }
 
@@ -29,6 +31,7 @@ impl Service {
             governor: Governor::new(pace),
             asked: VecDeque::new(),
             others: VecDeque::new(),
+            registrations: 0,
             permits: 0,
         }
     }
@@ -40,12 +43,19 @@ impl Service {
             &mut self.others
         };
         queue.push_back(ticket);
+        self.registrations += usize::from(matches!(ticket, Ticket::Registration(_)));
     }
 
     pub(super) fn len(&self) -> usize {
         self.asked.len() + self.others.len()
     }
 
+    /// Those for devices' attempts.
+    pub(super) fn attempts(&self) -> usize {
+        self.len() - self.registrations
+    }
+
+    /// Throws out tickets for attempts. Those for registrations are all wanted.
     pub(super) fn retain(&mut self, keep: impl Fn(&Ticket) -> bool) {
         self.asked.retain(&keep);
         self.others.retain(&keep);
@@ -63,6 +73,8 @@ impl Service {
         } else {
             (&mut self.asked, &mut self.others)
         };
-        Ok(first.pop_front().or_else(|| second.pop_front()))
+        let next = first.pop_front().or_else(|| second.pop_front());
+        self.registrations -= usize::from(matches!(next, Some(Ticket::Registration(_))));
+        Ok(next)
     }
 }

@@ -32,7 +32,7 @@ pub(super) enum Ticket {
 }
 
 impl<B: Beside> Fleet<B> {
-    /// Queues for a registration by request; [`Action::Register`] says when it may start. It must be ended by
+    /// Queues for a registration by request, of which the caller keeps a bounded number; [`Action::Register`] says when it may start. It must be ended by
     /// [`Fleet::registration_ended`].
     pub fn register(&mut self, registration: u64) {
         let ticket = Ticket::Registration(registration);
@@ -74,7 +74,7 @@ impl<B: Beside> Fleet<B> {
             return;
         };
         service.push(ticket, waited_for);
-        if service.len() > most {
+        if service.attempts() > most {
             self.throw_out_stale_tickets();
         }
     }

@@ -78,9 +78,7 @@ impl Registrations {
             refuse(registration, FailureKind::InvalidRequest, text);
             return None;
         }
-        if self.asked.len() >= limits::WAITING_REGISTRATIONS {
-            self.asked.retain(|_, asked| !asked.reply.is_closed());
-        }
+        // Those whose callers have gone count until it is their turn: their tickets stand in the fleet's queue.
         if self.asked.len() >= limits::WAITING_REGISTRATIONS {
             refuse(
                 registration,
