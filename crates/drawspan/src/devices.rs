@@ -93,8 +93,8 @@ pub enum DeviceError {
         /// When to try again, in seconds from now.
         retry_after_s: u64,
     },
-    /// No connection to the hub could be had.
-    #[error("the hub cannot be reached, try again in {retry_after_s} s")]
+    /// No connection to the hub, or to DPS, could be had.
+    #[error("the hub, or DPS, cannot be reached, try again in {retry_after_s} s")]
     HubUnreachable {
         /// When to try again, in seconds from now.
         retry_after_s: u64,
@@ -207,10 +207,10 @@ pub enum Unready {
     Stopping,
     /// No hub in use can be reached.
     NoHubReachable,
-    /// One hub cannot be reached, others can.
-    HubUnreachable(HostName),
-    /// DPS cannot be reached, so devices whose hub is unknown cannot connect.
-    DpsUnreachable(HostName),
+    /// One hub cannot be reached, others can; why, as far as known.
+    HubUnreachable(HostName, Option<String>),
+    /// DPS cannot be reached, so devices whose hub is unknown cannot connect; why, as far as known.
+    DpsUnreachable(HostName, Option<String>),
     /// A hub refuses the credentials of many devices: the key or the clock is wrong.
     CredentialsRefused(HostName),
 }
@@ -237,7 +237,7 @@ impl Unready {
     const fn concerns_everybody(&self) -> bool {
         match self {
             Self::Starting | Self::Stopping | Self::NoHubReachable => true,
-            Self::HubUnreachable(_) | Self::DpsUnreachable(_) | Self::CredentialsRefused(_) => {
+            Self::HubUnreachable(..) | Self::DpsUnreachable(..) | Self::CredentialsRefused(_) => {
                 false
             }
         }
@@ -268,10 +268,13 @@ impl fmt::Display for Unready {
             Self::Starting => f.write_str("the bridge is starting"),
             Self::Stopping => f.write_str("the bridge is stopping"),
             Self::NoHubReachable => f.write_str("no hub can be reached"),
-            Self::HubUnreachable(hub) => write!(f, "hub {hub} cannot be reached"),
-            Self::DpsUnreachable(host) => write!(
+            Self::HubUnreachable(hub, why) => {
+                write!(f, "hub {hub} cannot be reached{}", because(why.as_deref()))
+            }
+            Self::DpsUnreachable(host, why) => write!(
                 f,
-                "DPS at {host} cannot be reached: devices whose hub is unknown cannot connect"
+                "DPS at {host} cannot be reached{}: devices whose hub is unknown cannot connect",
+                because(why.as_deref())
             ),
             Self::CredentialsRefused(hub) => write!(
                 f,
@@ -279,6 +282,10 @@ impl fmt::Display for Unready {
             ),
         }
     }
+}
+
+fn because(why: Option<&str>) -> String {
+    why.map_or_else(String::new, |why| format!(" ({why})"))
 }
 
 #[cfg(test)]
@@ -295,11 +302,11 @@ mod tests {
         check(vec![Unready::Starting], false);
         check(vec![Unready::Stopping], false);
         check(vec![Unready::NoHubReachable], false);
-        check(vec![Unready::HubUnreachable(hub())], true);
-        check(vec![Unready::DpsUnreachable(hub())], true);
+        check(vec![Unready::HubUnreachable(hub(), None)], true);
+        check(vec![Unready::DpsUnreachable(hub(), None)], true);
         check(vec![Unready::CredentialsRefused(hub())], true);
         check(
-            vec![Unready::DpsUnreachable(hub()), Unready::Stopping],
+            vec![Unready::DpsUnreachable(hub(), None), Unready::Stopping],
             false,
         );
     }

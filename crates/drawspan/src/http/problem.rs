@@ -34,7 +34,7 @@ pub enum Kind {
     Throttled,
     /// The hub answered, and said no.
     HubRefused,
-    /// The hub cannot be reached.
+    /// The hub, or DPS, cannot be reached.
     HubUnreachable,
     /// Too many messages wait already.
     QueueFull,
@@ -77,7 +77,7 @@ impl Kind {
             Self::HubUnreachable => (
                 S::SERVICE_UNAVAILABLE,
                 "hub-unreachable",
-                "The hub cannot be reached",
+                "The hub, or DPS, cannot be reached",
             ),
             Self::QueueFull => (
                 S::SERVICE_UNAVAILABLE,

@@ -19,7 +19,7 @@ impl From<DeviceError> for Problem {
                 (Kind::Throttled, Some(retry_after_s), "Too many requests for the hub; send it again later.".into())
             }
             E::HubUnreachable { retry_after_s } => {
-                (Kind::HubUnreachable, Some(retry_after_s), "The hub cannot be reached; nothing was sent.".into())
+                (Kind::HubUnreachable, Some(retry_after_s), "The hub, or DPS, cannot be reached; nothing was sent. GET /readyz says which, and why.".into())
             }
             E::QueueFull { retry_after_s } => {
                 (Kind::QueueFull, Some(retry_after_s), "Too many requests wait for the hub; nothing was sent.".into())

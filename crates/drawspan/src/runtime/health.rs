@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use drawspan_bridge::fleet::{News, ServiceId};
-use drawspan_hub::HostName;
+use drawspan_hub::{Failure, FailureKind, HostName};
 
 use crate::devices::{Readiness, Unready};
 
@@ -21,6 +21,8 @@ struct Service {
     host: HostName,
     reachable: bool,
     takes_credentials: bool,
+    /// What was said when it could not be reached the last time.
+    why: Option<String>,
 }
 
 impl Health {
@@ -31,7 +33,25 @@ impl Health {
             host: host.clone(),
             reachable: true,
             takes_credentials: true,
+            why: None,
         });
+    }
+
+    /// An attempt ended like this; to be told before the news that come of it.
+    pub(super) fn note(&self, id: ServiceId, failure: &Failure) {
+        if failure.kind != FailureKind::HubUnreachable {
+            return;
+        }
+        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(service) = services.get_mut(&id) {
+            service.why = Some(failure.message.clone());
+        }
+    }
+
+    /// Why it could not be reached the last time.
+    pub(super) fn why(&self, id: ServiceId) -> Option<String> {
+        let services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        services.get(&id)?.why.clone()
     }
 
     pub(super) fn news(&self, id: ServiceId, news: News) {
@@ -63,10 +83,12 @@ impl Health {
         }
         for (id, service) in &*services {
             let host = || service.host.clone();
-            match (service.reachable, *id == ServiceId::DPS) {
-                (false, true) => problems.push(Unready::DpsUnreachable(host())),
-                (false, false) => problems.push(Unready::HubUnreachable(host())),
-                _ => {}
+            if !service.reachable {
+                let why = service.why.clone();
+                problems.push(match *id == ServiceId::DPS {
+                    true => Unready::DpsUnreachable(host(), why),
+                    false => Unready::HubUnreachable(host(), why),
+                });
             }
             if !service.takes_credentials {
                 problems.push(Unready::CredentialsRefused(host()));
@@ -90,6 +112,13 @@ mod tests {
         health.add(first, &host("a.net"));
         health.add(second, &host("b.net"));
 
+        let failure = |kind, text| Failure::local(kind, text);
+        health.note(
+            ServiceId::DPS,
+            &failure(FailureKind::HubUnreachable, "the proxy said 407"),
+        );
+        health.note(ServiceId::DPS, &failure(FailureKind::Throttled, "later"));
+        assert_eq!(health.why(first), None);
         health.news(ServiceId::DPS, News::Unreachable);
         health.news(first, News::Unreachable);
         health.news(second, News::RefusesEveryone);
@@ -98,8 +127,8 @@ mod tests {
         assert_eq!(
             readiness.problems,
             [
-                Unready::DpsUnreachable(host("dps.net")),
-                Unready::HubUnreachable(host("a.net")),
+                Unready::DpsUnreachable(host("dps.net"), Some("the proxy said 407".into())),
+                Unready::HubUnreachable(host("a.net"), None),
                 Unready::CredentialsRefused(host("b.net")),
             ]
         );

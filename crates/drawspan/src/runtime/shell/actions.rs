@@ -197,7 +197,10 @@ impl Shell {
             return;
         };
         match news {
-            News::Unreachable => tracing::warn!(%host, "cannot be reached"),
+            News::Unreachable => {
+                let reason = self.parts.health.why(service).unwrap_or_default();
+                tracing::warn!(%host, %reason, "cannot be reached");
+            }
             News::Reachable => tracing::info!(%host, "can be reached again"),
             News::RefusesEveryone => {
                 tracing::error!(%host, "refuses the credentials of many devices");

@@ -39,6 +39,9 @@ impl Shell {
     pub(in crate::runtime) fn registered(&mut self, done: Done) {
         self.parts.registrations.ended(&done);
         let now = self.now();
+        if let Err(failure) = &done.answer {
+            self.parts.health.note(ServiceId::DPS, failure);
+        }
         let hub = match &done.answer {
             Ok(assigned) => {
                 let (hub, name) = (assigned.hub.clone(), &assigned.device);
@@ -168,6 +171,7 @@ impl Shell {
             return;
         };
         let members = pool.ended(key);
+        self.parts.health.note(hub, &failure);
         self.warn_of_connection(hub, members.len(), &failure, now.monotonic);
         let noted = Arc::new(Noted {
             failure,

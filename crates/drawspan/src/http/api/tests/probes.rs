@@ -31,12 +31,15 @@ async fn readiness_is_open_and_tells_what_is_wrong() {
     assert_eq!(answer.body, r#"{"status":"ready","problems":[]}"#);
 
     let hub = HostName::parse("hub.example").unwrap();
-    let answer = ready(vec![Unready::HubUnreachable(hub)])
+    let answer = ready(vec![Unready::HubUnreachable(hub, Some("refused".into()))])
         .ask(get("/readyz"))
         .await;
     assert_eq!(answer.status, StatusCode::OK);
     let document: Value = serde_json::from_slice(&answer.body).unwrap();
-    assert_eq!(document["problems"][0], "hub hub.example cannot be reached");
+    assert_eq!(
+        document["problems"][0],
+        "hub hub.example cannot be reached (refused)"
+    );
 
     for problem in [Unready::Starting, Unready::NoHubReachable] {
         let words = problem.to_string();
