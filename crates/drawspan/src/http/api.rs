@@ -85,12 +85,17 @@ impl Api {
         }
     }
 
-    /// The answer to a request that was begun and will not be finished.
+    /// The answer to a request that was begun and will not be finished; `maybe_done` where something of it may be at the hub.
     #[must_use]
-    pub fn answer_cut_off() -> Response<Body> {
-        stopping(
-            "The bridge had to stop before this was done; it may or may not have reached the hub. Send it again.",
-        )
+    pub fn answer_cut_off(maybe_done: bool) -> Response<Body> {
+        stopping(match maybe_done {
+            true => {
+                "The bridge had to stop before this was done; it may or may not have reached the hub. Send it again."
+            }
+            false => {
+                "The bridge had to stop before the request had come in full; nothing was sent. Send it again."
+            }
+        })
     }
 
     /// The request with a canonical path, if its sender may ask.

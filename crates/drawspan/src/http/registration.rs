@@ -31,8 +31,13 @@ async fn try_register<D: Devices>(
     request: Request<Body>,
 ) -> Result<(), Problem> {
     let request = DeviceRequest::new(state, id, request).await?;
-    let (device, deadline, body) = request.json().await?;
-    let model = model(&body)?;
+    let (device, deadline, model) = match request.says_nothing() {
+        true => (request.device, request.deadline, None),
+        false => {
+            let (device, deadline, body) = request.json().await?;
+            (device, deadline, model(&body)?)
+        }
+    };
     Ok(state.devices.register(device, model, deadline).await?)
 }
 

@@ -4,8 +4,10 @@ use axum::body::Body;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::http::Request;
+use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
 use drawspan_hub::DeviceId;
+use hyper::body::Body as _;
 use tokio::time::{Instant, timeout_at};
 
 use super::api::State;
@@ -44,6 +46,11 @@ impl DeviceRequest {
                 Err(problem)
             }
         }
+    }
+
+    /// Whether there is no body, and no word of one.
+    pub(super) fn says_nothing(&self) -> bool {
+        self.request.body().is_end_stream() && !self.request.headers().contains_key(CONTENT_TYPE)
     }
 
     /// Reads the body, which must be JSON.

@@ -6,13 +6,14 @@ use axum::body::Body;
 use axum::extract;
 use axum::http::{Request, Response, StatusCode};
 use bytes::Bytes;
+use drawspan_hub::{ErrorCode, Failure, FailureKind};
 use serde_json::value::RawValue;
 
 use super::api::{State, json_response};
 use super::member;
 use super::problem::{Kind, Problem};
 use super::request::{DeviceRequest, IdInPath};
-use crate::devices::Devices;
+use crate::devices::{DeviceError, Devices};
 
 const BEFORE: &[u8] = br#"{"twin":{"properties":"#;
 const AFTER: &[u8] = b"}}";
@@ -67,7 +68,25 @@ async fn try_report<D: Devices>(
     let (device, deadline, body) = request.json().await?;
     let patch = patch(&body)?;
     drop(body);
-    Ok(state.devices.report(device, patch, deadline).await?)
+    let reported = state.devices.report(device, patch, deadline).await;
+    reported.map_err(of_patch)
+}
+
+/// The hub knows best what a twin may hold: a patch that it finds invalid is the caller's mistake.
+fn of_patch(error: DeviceError) -> Problem {
+    match error {
+        DeviceError::Refused(failure) if is_invalid(&failure) => {
+            Problem::new(Kind::InvalidBody, failure.message)
+                .from_hub(failure.code.map(ErrorCode::number), failure.tracking_id)
+        }
+        error => error.into(),
+    }
+}
+
+fn is_invalid(failure: &Failure) -> bool {
+    let code = failure.code.map(ErrorCode::number);
+    failure.kind == FailureKind::InvalidRequest
+        && code.is_some_and(|code| (400_000..401_000).contains(&code))
 }
 
 /// The bytes of `patch` as they came.

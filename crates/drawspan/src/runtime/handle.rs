@@ -86,6 +86,14 @@ impl Bridge {
         }
     }
 
+    /// A device that was listed may still be connected, and is not for callers any more.
+    fn check_listed(&self, device: &DeviceId) -> Result<(), DeviceError> {
+        match self.profile {
+            Profile::Listed => self.check_id(device),
+            Profile::Dps | Profile::Hub(_) => Ok(()),
+        }
+    }
+
     fn check_id(&self, device: &DeviceId) -> Result<(), DeviceError> {
         match self.profile {
             Profile::Dps => RegistrationId::parse(device.as_str())
@@ -120,6 +128,7 @@ impl Devices for Bridge {
         message: Telemetry,
         deadline: Instant,
     ) -> Result<(), DeviceError> {
+        self.check_listed(&device)?;
         message.check_size().map_err(|_| DeviceError::TooLarge)?;
         let encoded = message::encode(&message);
         let work = Work::Send(encoded);
@@ -127,6 +136,7 @@ impl Devices for Bridge {
     }
 
     async fn twin(&self, device: DeviceId, deadline: Instant) -> Result<Bytes, DeviceError> {
+        self.check_listed(&device)?;
         let work = Work::Twin(TwinOperation::Get);
         self.persist(&device, &work, deadline).await
     }
@@ -137,6 +147,7 @@ impl Devices for Bridge {
         patch: Bytes,
         deadline: Instant,
     ) -> Result<(), DeviceError> {
+        self.check_listed(&device)?;
         let work = Work::Twin(TwinOperation::Report(patch));
         self.persist(&device, &work, deadline).await.map(|_| ())
     }
@@ -178,6 +189,7 @@ impl Devices for Bridge {
     }
 
     fn resync(&self, device: DeviceId) -> Result<(), DeviceError> {
+        self.check_listed(&device)?;
         self.ask(Request::Resync(device))
     }
 

@@ -111,6 +111,18 @@ fn a_signal_ends_it_and_whoever_waits_is_answered() {
 }
 
 #[test]
+fn the_log_says_why_a_hub_cannot_be_reached() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut serve = start(folder.path());
+    let _waiting = serve.under_way();
+    let line = serve.log_line_with("cannot be reached");
+    assert!(
+        line.contains("reason=") && line.contains("refused"),
+        "{line}"
+    );
+}
+
+#[test]
 fn a_second_signal_ends_it_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut serve = start(folder.path());

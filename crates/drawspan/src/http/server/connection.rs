@@ -14,6 +14,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::header::{CONNECTION, HeaderValue};
 use axum::http::{Request, Response};
+use bytes::Bytes;
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -35,9 +37,9 @@ pub(super) async fn run(stream: TcpStream, api: Api, mut phase: watch::Receiver<
         shared: Arc::clone(&shared),
     };
     let asked = Arc::clone(&shared);
-    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let (api, shared) = (api.clone(), Arc::clone(&asked));
-        async move { Ok::<_, Infallible>(answer(&api, &shared, request.map(Body::new)).await) }
+        async move { Ok::<_, Infallible>(answer(&api, shared, request).await) }
     });
     let mut builder = http1::Builder::new();
     builder
@@ -79,8 +81,9 @@ enum Progress {
     MayClose,
 }
 
-async fn answer(api: &Api, shared: &Shared, request: Request<Body>) -> Response<Body> {
+async fn answer(api: &Api, shared: Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
     shared.request_begins();
+    let request = request.map(|body| Body::new(Watched::new(body, Arc::clone(&shared))));
     let begun_late = shared.is_stopping();
     let mut working = pin!(async {
         match begun_late {
@@ -90,7 +93,10 @@ async fn answer(api: &Api, shared: &Shared, request: Request<Body>) -> Response<
     });
     // hyper polls this whenever the connection's task wakes, so that a cut is seen without a timer per request.
     let mut response = std::future::poll_fn(|context| match working.as_mut().poll(context) {
-        Poll::Pending if shared.is_cut_off() => Poll::Ready(Api::answer_cut_off()),
+        Poll::Pending if shared.is_cut_off() => {
+            let maybe_done = !begun_late && shared.is_complete();
+            Poll::Ready(Api::answer_cut_off(maybe_done))
+        }
         progress => progress,
     })
     .await;
@@ -100,6 +106,52 @@ async fn answer(api: &Api, shared: &Shared, request: Request<Body>) -> Response<
     }
     shared.request_ends();
     response
+}
+
+/// The body of a request, with an eye on its end.
+struct Watched {
+    body: Incoming,
+    shared: Arc<Shared>,
+}
+
+impl Watched {
+    fn new(body: Incoming, shared: Arc<Shared>) -> Self {
+        let watched = Self { body, shared };
+        watched.look();
+        watched
+    }
+
+    fn look(&self) {
+        if self.body.is_end_stream() {
+            self.shared.request_came();
+        }
+    }
+}
+
+impl hyper::body::Body for Watched {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        match &frame {
+            Poll::Ready(None) => self.shared.request_came(),
+            Poll::Ready(Some(Ok(_))) => self.look(),
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// The socket, with an eye on what passes.

@@ -20,6 +20,8 @@ pub(super) struct Shared {
     phase: AtomicU8,
     /// A request is being answered.
     under_way: AtomicBool,
+    /// All of the request that is being answered came.
+    complete: AtomicBool,
     /// Bytes came that belong to no answered request.
     heard: AtomicBool,
     /// The peer does not take what is to be written.
@@ -42,7 +44,17 @@ impl Shared {
     }
 
     pub(super) fn request_begins(&self) {
+        self.complete.store(false, Ordering::Relaxed);
         self.under_way.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn request_came(&self) {
+        self.complete.store(true, Ordering::Relaxed);
+    }
+
+    /// Nothing is sent for a request before all of it came.
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete.load(Ordering::Relaxed)
     }
 
     pub(super) fn request_ends(&self) {

@@ -267,6 +267,27 @@ async fn what_cannot_be_finished_is_answered_before_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_a_body_that_never_came_in_full_nothing_was_sent() {
+    let server = start(10);
+    let mut stream = connect(&server).await;
+    let head = "POST /devices/d/messages/events HTTP/1.1\r\nhost: h\r\nx-api-key: k\r\n\
+                content-type: application/json\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // It is under way once it is asked for its body.
+    let go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+    let mut heard = vec![0; go_on.len()];
+    stream.read_exact(&mut heard).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&heard), go_on);
+    stream.write_all(b"{\"data").await.unwrap();
+    server.stop.send(()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    check_closing(&answer, "503");
+    assert!(answer.contains("nothing was sent"), "{answer}");
+    server.task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn silence_in_the_middle_of_a_head_does_not_hold_up_the_end() {
     let server = start(10);
     let mut stream = kept_alive(&server).await;

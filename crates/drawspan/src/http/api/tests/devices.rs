@@ -1,7 +1,8 @@
 //! The routes of a device, one after the other, and everything that may be wrong with a request to each.
 
 use drawspan_hub::{
-    ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode, FailureKind, HostName, UtcTime,
+    ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode, Failure, FailureKind, HostName,
+    UtcTime,
 };
 
 use super::*;
@@ -85,6 +86,39 @@ async fn a_patch_is_passed_on_as_it_came() {
     assert!(answer.body.is_empty());
     let patch = Bytes::from_static(br#"{ "a" : null, "b":1.50 }"#);
     assert_eq!(only_call(&bench), Call::Report(id(), patch));
+}
+
+#[tokio::test]
+async fn a_patch_that_the_hub_finds_invalid_is_the_callers_mistake() {
+    let check = async |code: Option<u32>, kind: FailureKind, status: u16| {
+        let mut failure = Failure::local(kind, "too deep");
+        failure.code = code.and_then(ErrorCode::new);
+        let bench = bench(Err(DeviceError::Refused(failure)));
+        let answer = bench
+            .ask(with_key("PATCH", REPORTED, r#"{"patch":{}}"#))
+            .await;
+        assert_eq!(answer.status.as_u16(), status, "{code:?}");
+        let problem = answer.problem();
+        assert_eq!(problem["code"].as_u64(), code.map(u64::from));
+        assert_eq!(problem["detail"], "too deep");
+    };
+    check(Some(400_004), FailureKind::InvalidRequest, 400).await;
+    check(None, FailureKind::InvalidRequest, 502).await;
+    check(Some(412_002), FailureKind::InvalidRequest, 502).await;
+    check(Some(401_003), FailureKind::Unauthorized, 502).await;
+}
+
+#[tokio::test]
+async fn a_registration_needs_no_body() {
+    let plain = |body: &'static str| {
+        let request = request("POST", REGISTRATION).header("x-api-key", KEY);
+        request.body(Body::from(body)).unwrap()
+    };
+    let bench = bench(Ok(()));
+    let answer = bench.ask(plain("")).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(only_call(&bench), Call::Register(id(), None));
+    check_bad(plain("{}"), 415, "unsupported-media-type").await;
 }
 
 #[tokio::test]
