@@ -6,6 +6,8 @@
 //! * [`devices`]: what the API needs of whoever holds the device connections.
 //! * [`runtime`]: the shell around the device cores.
 //! * [`load`]: a load generator that keeps an honest ledger.
+// They panic where nobody reads: `cli::say` does not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;
 pub mod config;

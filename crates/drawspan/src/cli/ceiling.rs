@@ -8,7 +8,7 @@ use clap::Args;
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Telemetry};
 use tokio::time::Instant;
 
-use super::{block_on, failed, files, log, misused, signals};
+use super::{block_on, failed, files, log, misused, say, signals};
 use crate::config::{self, Mistakes, connect};
 use crate::devices::{DeviceError, Devices, Diagnostics, Readiness};
 use crate::http::api::Api;
@@ -93,10 +93,9 @@ pub(super) fn run(args: &CeilingArgs) -> ExitCode {
         let timeout = Duration::from_secs(REQUEST_TIMEOUT_S);
         match server::bind(address) {
             Ok(listener) => {
-                if let Ok(address) = listener.local_addr() {
-                    println!("listening on http://{address}");
-                }
-                println!("ready");
+                let address = listener.local_addr().unwrap_or(address);
+                // It works as well where nobody reads that.
+                let _ = say::out(format_args!("listening on http://{address}\nready\n"));
                 let api = Api::new(AnswerAtOnce, api_keys, timeout);
                 server::serve(listener, api, signals::shutdown(), Duration::from_secs(1)).await;
                 ExitCode::SUCCESS

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::misused;
+use super::{misused, say};
 use crate::config::{self, Environment, ServeArgs};
 
 pub(super) const EXAMPLES: &str = "\
@@ -25,24 +25,19 @@ pub(super) enum ConfigCommand {
 pub(super) fn run(command: &ConfigCommand) -> ExitCode {
     match command {
         ConfigCommand::Check(args) => check(args),
-        ConfigCommand::Reference => {
-            print!("{}", config::reference::markdown());
-            ExitCode::SUCCESS
-        }
+        ConfigCommand::Reference => say::result(config::reference::markdown()),
     }
 }
 
 fn check(args: &ServeArgs) -> ExitCode {
     let loaded = config::load(args, &Environment::of_process());
-    print!("{}", config::table(&loaded.effective));
+    let table = say::result(config::table(&loaded.effective));
     for note in &loaded.notes {
-        eprintln!("drawspan: {note}");
+        say::aside(note);
     }
     match loaded.config {
-        Ok(config) => {
-            println!("\nno mistakes: {}", config.profile);
-            ExitCode::SUCCESS
-        }
+        Ok(_) if table != ExitCode::SUCCESS => table,
+        Ok(config) => say::result(format_args!("\nno mistakes: {}\n", config.profile)),
         Err(mistakes) => misused(&mistakes),
     }
 }

@@ -139,7 +139,9 @@ async fn dev(plan: Plan) -> Result<(), Box<dyn std::error::Error>> {
     };
     let tail = tail::start(hub, paint)?;
     let mut out = io::stdout();
-    write!(out, "{}", intro.text(paint)).and_then(|()| out.flush())?;
+    write!(out, "{}", intro.text(paint))
+        .and_then(|()| out.flush())
+        .map_err(|error| format!("cannot print: {error}"))?;
 
     server::serve(listener, api, signals::shutdown(), STOP).await;
     drop(tail);

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use drawspan_emulator::cli::{self, CommandError, EmulatorArgs};
 
-use super::{block_on, failed, files, log};
+use super::{block_on, failed, files, log, say};
 use crate::config::EXIT_USAGE;
 
 pub(super) fn run(args: EmulatorArgs) -> ExitCode {
@@ -14,7 +14,7 @@ pub(super) fn run(args: EmulatorArgs) -> ExitCode {
         match cli::run(args).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(CommandError::Args(mistakes)) => {
-                eprintln!("drawspan: {mistakes}");
+                say::aside(mistakes);
                 ExitCode::from(EXIT_USAGE)
             }
             Err(error) => failed(error),

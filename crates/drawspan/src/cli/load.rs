@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
-use super::{block_on, failed, files, misused, signals};
+use super::{block_on, failed, files, misused, say, signals};
 use crate::load::run::Progress;
 use crate::load::{self, Load, LoadArgs};
 
@@ -38,16 +38,15 @@ pub(super) fn run(args: &LoadArgs) -> ExitCode {
         match outcome {
             Ok(report) if report.no_answer == report.requests => {
                 let authority = &load.authority;
-                return failed(format_args!(
+                failed(format_args!(
                     "no answer from {authority} to any of {} requests",
                     report.requests
-                ));
+                ))
             }
-            Ok(report) if json => println!("{}", report.to_json()),
-            Ok(report) => print!("{report}"),
-            Err(error) => return failed(format_args!("the ledger cannot be written: {error}")),
+            Ok(report) if json => say::result(format_args!("{}\n", report.to_json())),
+            Ok(report) => say::result(report),
+            Err(error) => failed(format_args!("the ledger cannot be written: {error}")),
         }
-        ExitCode::SUCCESS
     })
 }
 

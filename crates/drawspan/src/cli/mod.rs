@@ -10,6 +10,7 @@ mod emulator;
 mod files;
 mod load;
 mod log;
+mod say;
 mod serve;
 mod signals;
 mod term;
@@ -64,8 +65,11 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
+            let printed = error.print();
             return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion if printed.is_err() => {
+                    ExitCode::FAILURE
+                }
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
                 _ => ExitCode::from(EXIT_USAGE),
             };
@@ -104,12 +108,12 @@ fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
 
 /// Says why, and fails.
 fn failed(why: impl std::fmt::Display) -> ExitCode {
-    eprintln!("drawspan: {why}");
+    say::aside(why);
     ExitCode::FAILURE
 }
 
 /// Says what is wrong with the configuration.
 fn misused(mistakes: &crate::config::Mistakes) -> ExitCode {
-    eprint!("drawspan: {mistakes}");
+    say::aside(mistakes.to_string().trim_end());
     ExitCode::from(EXIT_USAGE)
 }

@@ -10,7 +10,7 @@ use drawspan_client::Credentials;
 use drawspan_store::{OpenError, Store};
 use tracing::{info, warn};
 
-use super::{block_on, failed, files, log, misused, signals};
+use super::{block_on, failed, files, log, misused, say, signals};
 use crate::config::{self, Config, Environment, ServeArgs};
 use crate::http::api::Api;
 use crate::http::server;
@@ -69,8 +69,13 @@ async fn serve(args: ServeArgs, config: Config) -> ExitCode {
     // Before anybody can know that we are there.
     let (mut endings, mut second) = (signals::Endings::new(), signals::Endings::new());
     let hangups = signals::Hangups::new();
-    println!("listening on http://{address}, {}", config.profile);
-    println!("ready");
+    let profile = &config.profile;
+    let told = say::out(format_args!(
+        "listening on http://{address}, {profile}\nready\n"
+    ));
+    if let Err(error) = told {
+        warn!(%error, "nothing can be printed");
+    }
     let served = server::serve(
         listener,
         api.clone(),

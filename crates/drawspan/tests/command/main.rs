@@ -86,6 +86,44 @@ fn mistakes_come_all_at_once_with_code_64_and_without_secrets() {
     check(&[], &["Usage"]);
 }
 
+/// What prints must say so when it cannot, and never panic (exit code 101).
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_behind_the_output_is_an_honest_failure() {
+    let full = || {
+        let file = std::fs::File::options().write(true).open("/dev/full");
+        Stdio::from(file.expect("a full disk"))
+    };
+    let hub = "HostName=hub.localtest;SharedAccessKeyName=device;SharedAccessKey=MDEyMzQ1Njc4OWFiY2RlZg==";
+    let good = [
+        "config",
+        "check",
+        "--api-key",
+        "k",
+        "--hub-connection-string",
+        hub,
+    ];
+    let check = |arguments: &[&str], code: i32| {
+        let output = command(arguments).stdout(full()).output();
+        let output = output.expect("the command runs");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        let deaf = command(arguments).stdout(full()).stderr(full()).status();
+        assert_eq!(
+            deaf.expect("the command runs").code(),
+            Some(code),
+            "{arguments:?}"
+        );
+    };
+    assert!(run(&good).status.success());
+    check(&good, 1);
+    check(&["config", "check"], 64);
+    check(&["config", "reference"], 1);
+    check(&["dev", "--listen", "127.0.0.1:0"], 1);
+    check(&["emulator", "--amqps-port", "0", "--https-port", "0"], 1);
+    check(&["--help"], 1);
+}
+
 #[test]
 fn config_check_shows_what_counts_and_where_it_came_from() {
     let folder = tempfile::tempdir().expect("a folder");

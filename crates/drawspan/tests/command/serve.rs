@@ -110,6 +110,24 @@ fn a_signal_ends_it_and_whoever_waits_is_answered() {
     drop(start(folder.path()));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn it_serves_although_nobody_can_read_what_it_prints() {
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let mut command = command(&["serve", "--listen", "127.0.0.1:0", "--api-key", "k"]);
+    command.args(["--hub-connection-string", HUB]);
+    command
+        .stdout(full.expect("a full disk"))
+        .stderr(Stdio::piped());
+    let mut running = Running(command.spawn().expect("the command starts"));
+    let log = BufReader::new(running.0.stderr.take().expect("its log")).lines();
+    let mut log = log.map(|line| line.expect("text"));
+    assert!(log.any(|line| line.contains("nothing can be printed")));
+    kill_process(Pid::from_child(&running.0), Signal::TERM).expect("it is there");
+    let status = running.0.wait().expect("its end");
+    assert_eq!(status.code(), Some(0));
+}
+
 #[test]
 fn the_log_says_why_a_hub_cannot_be_reached() {
     let folder = tempfile::tempdir().expect("a folder");
