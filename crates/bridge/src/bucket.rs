@@ -31,6 +31,22 @@ impl Bucket {
         }
     }
 
+    /// Whether there is any limit.
+    #[must_use]
+    pub const fn is_limited(&self) -> bool {
+        self.interval != 0
+    }
+
+    /// How long an operation would wait that is admitted now.
+    #[must_use]
+    pub fn wait(&self, now: Duration) -> Duration {
+        let now = nanoseconds(now);
+        let paid_at = self.paid_at.load(Ordering::Relaxed);
+        let next = paid_at.max(now).saturating_add(self.interval);
+        let most = now.saturating_add(nanoseconds(BURST));
+        Duration::from_nanos(next.saturating_sub(most))
+    }
+
     /// Admits one operation: how long it must wait before it starts.
     ///
     /// # Errors
@@ -87,6 +103,7 @@ mod tests {
         let waits: Vec<_> = (0..200).map(|_| bucket.admit(s(10), s(2))).collect();
         assert_eq!(waits[0], Ok(Duration::from_millis(10)));
         assert_eq!(waits[199], Ok(s(2)));
+        assert_eq!(bucket.wait(s(10)), Duration::from_millis(2_010));
         assert_eq!(
             bucket.admit(s(10), s(2)),
             Err(Duration::from_millis(10)),

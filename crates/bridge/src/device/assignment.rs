@@ -20,8 +20,10 @@ pub enum Assignment {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dps {
     hub: Option<HostName>,
-    /// Ask before the next attempt although a hub is known.
+    /// Ask before an attempt although a hub is known, as soon as the budget allows that.
     ask: bool,
+    /// The attempt that is being made starts at DPS.
+    via: bool,
     /// Not before that, monotonic.
     not_before: Duration,
     /// How long to wait after the next registration.
@@ -35,9 +37,18 @@ impl Assignment {
         Self::Dps(Dps {
             hub: cached,
             ask: false,
+            via: false,
             not_before: Duration::ZERO,
             interval_s: INTERVAL_MIN_S,
         })
+    }
+
+    /// An attempt begins: it starts at DPS if that must be asked. While the budget does not allow that, a hub that is known is tried.
+    pub(super) fn begin(&mut self, now: Duration) {
+        let may = self.may_register(now);
+        if let Self::Dps(dps) = self {
+            dps.via = dps.hub.is_none() || (dps.ask && may);
+        }
     }
 
     /// The hub, as far as known.
@@ -49,15 +60,28 @@ impl Assignment {
         }
     }
 
-    /// Whether the next attempt starts at DPS.
+    /// Whether the attempt that is being made starts at DPS.
     pub(super) const fn must_register(&self) -> bool {
         match self {
             Self::Fixed(_) => false,
-            Self::Dps(dps) => dps.ask || dps.hub.is_none(),
+            Self::Dps(dps) => dps.via,
         }
     }
 
-    /// Makes the next attempt start at DPS. False where there is none.
+    /// Whether DPS is to be asked because the hub that is known has refused the device.
+    pub(super) const fn asks(&self) -> bool {
+        matches!(self, Self::Dps(Dps { ask: true, .. }))
+    }
+
+    /// Whether the next attempt will start at DPS because the hub that is known has refused the device.
+    pub(super) fn will_ask(&self, now: Duration) -> bool {
+        match self {
+            Self::Fixed(_) => false,
+            Self::Dps(dps) => dps.ask && now >= dps.not_before,
+        }
+    }
+
+    /// Makes the next attempt start at DPS, if the budget allows that by then. False where there is none.
     pub(super) const fn ask(&mut self) -> bool {
         match self {
             Self::Fixed(_) => false,
@@ -76,13 +100,25 @@ impl Assignment {
         }
     }
 
-    /// If the next attempt starts at DPS and the budget does not allow that yet: when it will.
+    /// If no hub is known and the budget does not allow a registration yet: when it will.
     pub(super) fn must_wait_to_register(&self, now: Duration) -> Option<Duration> {
         match self {
-            Self::Dps(dps) if self.must_register() && !self.may_register(now) => {
-                Some(dps.not_before)
-            }
+            Self::Dps(dps) if dps.hub.is_none() && now < dps.not_before => Some(dps.not_before),
             _ => None,
+        }
+    }
+
+    /// Somebody asks for another try, whatever happened before.
+    pub(super) const fn forgive(&mut self) {
+        if let Self::Dps(dps) = self {
+            dps.not_before = Duration::ZERO;
+        }
+    }
+
+    /// The device is removed, and what was known of it.
+    pub(super) fn forget(&mut self) {
+        if let Self::Dps(_) = self {
+            *self = Self::dps(None);
         }
     }
 
@@ -101,6 +137,7 @@ impl Assignment {
         if let Self::Dps(dps) = self {
             dps.hub = Some(hub);
             dps.ask = false;
+            dps.via = false;
         }
     }
 
@@ -132,6 +169,7 @@ impl Assignment {
     pub(super) fn failed(&mut self, failure: &Failure) {
         let Self::Dps(dps) = self else { return };
         dps.ask = false;
+        dps.via = dps.hub.is_none();
         if matches!(
             failure.kind,
             FailureKind::HubUnreachable

@@ -126,6 +126,7 @@ impl Device {
             Input::Relocate => self.relocate(),
             Input::Release => {
                 self.wanted = Wanted::NOT;
+                self.assignment.forget();
                 self.unwanted()
             }
         }
@@ -164,7 +165,7 @@ impl Device {
         self.assignment.hub()
     }
 
-    /// Whether the next attempt starts at DPS.
+    /// Whether the attempt that is being made starts at DPS.
     #[must_use]
     pub const fn must_register(&self) -> bool {
         self.assignment.must_register()
@@ -174,6 +175,12 @@ impl Device {
     #[must_use]
     pub const fn is_permanent(&self) -> bool {
         self.wanted.permanent
+    }
+
+    /// Whether it waits only a moment, to try what it has not tried yet: another key, or DPS.
+    #[must_use]
+    pub fn tries_another_way(&self) -> bool {
+        self.trouble.another_way && matches!(self.state, State::Waiting { .. })
     }
 
     /// Until when its last use keeps it wanted, monotonic.
@@ -236,7 +243,8 @@ impl Device {
     fn resync(&mut self, now: Now) -> Effects {
         match self.state {
             State::Waiting { .. } | State::Yielded { .. } => {
-                self.trouble = Trouble::NONE;
+                self.trouble.start_over();
+                self.assignment.forgive();
                 self.enter_queued(now)
             }
             _ => Effects::NONE,
@@ -255,15 +263,17 @@ impl Device {
 
     /// Somebody registered it at DPS meanwhile.
     fn registered(&mut self, hub: HostName, now: Now) -> Effects {
-        let waited_for_dps = self.assignment.must_register();
+        let asks = self.assignment.asks();
+        let none_known = self.assignment.hub().is_none();
         let moved = self.assignment.hub() != Some(&hub);
         if !self.assignment.registered(hub, now.monotonic) {
             return Effects::NONE;
         }
         match self.state {
-            State::Waiting { firm: true, .. } if waited_for_dps => self.enter_queued(now),
+            State::Waiting { firm: true, .. } if none_known => self.enter_queued(now),
+            State::Waiting { firm: false, .. } if none_known || asks => self.enter_queued(now),
             // It queues in the wrong place.
-            State::Queued if waited_for_dps || moved => self.enter_queued(now),
+            State::Queued if asks || moved => self.enter_queued(now),
             _ => Effects::NONE,
         }
     }
@@ -320,6 +330,7 @@ impl Device {
                 _ => Effects::NONE,
             };
         }
+        self.assignment.begin(now.monotonic);
         self.epoch = self.epoch.next();
         self.state = State::Queued;
         Effect::RequestPermit { epoch: self.epoch }.into()

@@ -21,6 +21,7 @@ impl Device {
             return self.enter_idle();
         }
         self.trouble.note(failure);
+        self.trouble.another_way = false;
         match failure.remedy() {
             Remedy::HubDown => {
                 if planted(Mutation::DownCounted) {
@@ -49,12 +50,18 @@ impl Device {
                 self.trouble.reauthenticated = true;
                 self.how.fresh_token = true;
                 self.schedule(failure, now, jitter);
+                self.trouble.another_way = true;
                 // The credentials are not blamed yet: a token may simply have expired.
                 self.show(RETRYING)
             }
             Remedy::Reauthenticate | Remedy::Reprovision => {
                 if self.ask_dps() {
-                    let effects = self.retry(failure, now, jitter);
+                    let effects = if self.assignment.will_ask(now.monotonic) {
+                        self.trouble.another_way = true;
+                        self.retry(failure, now, jitter)
+                    } else {
+                        self.wait_for_dps(failure, now)
+                    };
                     // This one has led to something.
                     self.trouble.forget_refusals();
                     effects
@@ -71,7 +78,9 @@ impl Device {
             failure.remedy(),
             Remedy::Reauthenticate | Remedy::Reprovision
         );
-        let tries_on = refuses && !self.must_register() && self.wanted.is_wanted(now.monotonic);
+        self.trouble.another_way = false;
+        let tries_on =
+            refuses && self.assignment.hub().is_some() && self.wanted.is_wanted(now.monotonic);
         let effects = if tries_on {
             self.trouble.note(failure);
             self.retry(failure, now, jitter)
@@ -94,6 +103,14 @@ impl Device {
         self.trouble.count(failure, now.monotonic);
         let wait = jitter.between(REFUSED_WAIT_MIN, REFUSED_WAIT_MAX);
         self.wait(now.monotonic + wait, failure.into(), false);
+        self.show(self.trouble.status(failure, now.monotonic))
+    }
+
+    /// DPS was asked not long ago: until it may be asked again, only a request tries the known hub, within its own interval.
+    fn wait_for_dps(&mut self, failure: &Failure, now: Now) -> Effects {
+        self.trouble.count(failure, now.monotonic);
+        let until = self.assignment.remembered_until().unwrap_or(now.monotonic);
+        self.wait(until, failure.into(), false);
         self.show(self.trouble.status(failure, now.monotonic))
     }
 

@@ -26,6 +26,8 @@ pub(super) struct Trouble {
     thefts: u8,
     /// Whether a fresh token has been tried.
     pub(super) reauthenticated: bool,
+    /// The next attempt is not like the one that failed.
+    pub(super) another_way: bool,
     last: Why,
 }
 
@@ -37,6 +39,7 @@ impl Trouble {
         refusals: 0,
         thefts: 0,
         reauthenticated: false,
+        another_way: false,
         last: Why {
             kind: FailureKind::Unknown,
             code: None,
@@ -64,6 +67,14 @@ impl Trouble {
     pub(super) const fn forget_failures(&mut self) {
         *self = Self {
             thefts: self.thefts,
+            ..Self::NONE
+        };
+    }
+
+    /// Begins anew, but for what went wrong last.
+    pub(super) const fn start_over(&mut self) {
+        *self = Self {
+            last: self.last,
             ..Self::NONE
         };
     }

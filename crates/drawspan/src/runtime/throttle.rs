@@ -49,15 +49,18 @@ pub(super) async fn wait_turn(
     now: Duration,
     deadline: Instant,
 ) -> Result<(), DeviceError> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let patience = left.min(Duration::from_secs(QUEUE_PATIENCE_S));
-    let admitted = route.paces.bucket(work).admit(now, patience);
-    let wait = admitted.map_err(throttled)?;
-    if wait.is_zero() {
+    let bucket = route.paces.bucket(work);
+    if !bucket.is_limited() {
         return Ok(());
     }
-    let _place = Place::take(&route.queued).ok_or_else(|| throttled(wait))?;
-    sleep(wait).await;
+    // Before it takes a turn: one that is refused must not cost another request its own.
+    let _place = Place::take(&route.queued).ok_or_else(|| throttled(bucket.wait(now)))?;
+    let left = deadline.saturating_duration_since(Instant::now());
+    let patience = left.min(Duration::from_secs(QUEUE_PATIENCE_S));
+    let wait = bucket.admit(now, patience).map_err(throttled)?;
+    if !wait.is_zero() {
+        sleep(wait).await;
+    }
     Ok(())
 }
 
@@ -80,5 +83,26 @@ impl<'a> Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_has_so_many_places_and_one_that_is_refused_takes_none() {
+        let queued = AtomicU32::new(0);
+        let mut places: Vec<_> = (0..QUEUED_PER_DEVICE)
+            .map_while(|_| Place::take(&queued))
+            .collect();
+        assert_eq!(places.len(), QUEUED_PER_DEVICE as usize);
+        for _ in 0..1_000 {
+            assert!(Place::take(&queued).is_none());
+        }
+        places.pop();
+        assert!(Place::take(&queued).is_some());
+        drop(places);
+        assert_eq!(queued.load(Ordering::Relaxed), 0);
     }
 }

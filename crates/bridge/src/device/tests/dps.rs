@@ -30,16 +30,19 @@ fn a_device_that_its_hub_does_not_know_registers_again_within_its_budget() {
     let registered_at = life.now;
     assert_eq!(life.assigned("b.net"), [life.opens()]);
 
-    // Until the budget allows more, it says what it waits for.
+    // Until the budget allows more, only a request tries the hub that is known, once a minute.
     life.open_failed(FailureKind::DeviceNotFound);
-    life.deadline();
     let State::Waiting { until, why, firm } = life.device.state() else {
         panic!("{:?}", life.device.state());
     };
-    assert_eq!((why.kind, firm), (FailureKind::DeviceNotFound, true));
+    assert_eq!((why.kind, firm), (FailureKind::DeviceNotFound, false));
     assert_eq!(until, registered_at + s(300));
-    life.input(Input::Permanent(false));
-    assert_eq!(life.input(Input::Permanent(true)), [shows(RETRYING)]);
+    assert!(!life.device.tries_another_way());
+    let at = life.now;
+    assert_eq!(life.input(Input::Use { at }), [life.asks_permit()]);
+    assert_eq!(life.permit(), [life.opens()], "the known hub");
+    life.open_failed(FailureKind::DeviceNotFound);
+    assert_eq!(life.device.next_deadline(), Some(registered_at + s(300)));
     life.deadline();
     assert_eq!(life.permit(), [life.provisions()]);
     life.assigned("b.net");
@@ -48,13 +51,7 @@ fn a_device_that_its_hub_does_not_know_registers_again_within_its_budget() {
     let mut registered_at = life.now;
     for expected in [600, 1200, 1800, 1800] {
         life.open_failed(FailureKind::DeviceNotFound);
-        while life.waits() {
-            let at = life.now;
-            life.input(Input::Use { at });
-            if life.waits() {
-                life.deadline();
-            }
-        }
+        life.deadline();
         assert_eq!(life.permit(), [life.provisions()]);
         assert_eq!(life.now - registered_at, s(expected));
         registered_at = life.now;
@@ -110,7 +107,6 @@ fn a_known_hub_is_tried_again_when_dps_refuses() {
     life.input(Input::Permanent(true));
     life.permit();
     life.assign_failed(FailureKind::DeviceNotFound);
-    life.deadline();
     assert_eq!(life.device.next_deadline(), Some(s(300)));
 }
 
@@ -206,7 +202,6 @@ fn when_dps_does_not_answer_a_known_hub_is_tried_and_nothing_is_charged() {
     life.permit();
     life.assigned("a.net");
     life.open_failed(FailureKind::DeviceNotFound);
-    life.deadline();
     assert_eq!(
         life.device.next_deadline(),
         Some(s(300)),
@@ -254,7 +249,6 @@ fn a_registration_by_request_helps_a_device_that_waits_for_dps() {
 
     // It is charged.
     life.open_failed(FailureKind::DeviceNotFound);
-    life.deadline();
     assert_eq!(life.device.next_deadline(), Some(s(300)));
     assert_eq!(registered(&mut life), [life.asks_permit()]);
 
@@ -281,4 +275,69 @@ fn a_device_that_is_released_is_wanted_by_nobody() {
     assert_eq!(life.closed(), []);
     assert_eq!(life.device.state(), State::Idle);
     assert_eq!(life.device.next_deadline(), None);
+}
+
+#[test]
+fn a_resync_asks_dps_again_whatever_the_budget_says() {
+    let mut life = Life::new(Assignment::dps(None));
+    life.input(Input::Permanent(true));
+    life.permit();
+    life.assigned("a.net");
+    life.open_failed(FailureKind::DeviceDisabled);
+    assert_eq!(life.device.next_deadline(), Some(s(300)));
+    assert_eq!(life.input(Input::Resync), [life.asks_permit()]);
+    assert_eq!(life.permit(), [life.provisions()]);
+
+    // DPS itself refused it: what it said is remembered, and a resync asks again.
+    let mut life = Life::new(Assignment::dps(None));
+    life.input(Input::Permanent(true));
+    life.permit();
+    life.assign_failed(FailureKind::DeviceNotFound);
+    let at = life.now;
+    life.input(Input::Use { at });
+    let State::Waiting { why, firm, .. } = life.device.state() else {
+        panic!("{:?}", life.device.state());
+    };
+    assert_eq!((why.kind, firm), (FailureKind::DeviceNotFound, true));
+    assert_eq!(life.input(Input::Resync), [life.asks_permit()]);
+    assert_eq!(life.permit(), [life.provisions()]);
+}
+
+#[test]
+fn a_device_that_is_released_forgets_its_hub() {
+    let mut life = Life::new(Assignment::dps(None));
+    life.input(USED);
+    life.permit();
+    life.assigned("a.net");
+    life.opened();
+    life.input(Input::Release);
+    life.closed();
+    assert_eq!(life.device.hub(), None);
+    let now = Now {
+        monotonic: life.now,
+        unix_s: 0,
+    };
+    assert!(life.device.is_forgettable(now));
+}
+
+#[test]
+fn what_has_not_been_tried_yet_is_another_way() {
+    let mut life = Life::new(Assignment::dps(Some(hub("a.net"))));
+    life.input(Input::Permanent(true));
+    life.permit();
+    life.open_failed(FailureKind::ServerError);
+    assert!(!life.device.tries_another_way());
+    life.deadline();
+    life.permit();
+    life.open_failed(FailureKind::Unauthorized);
+    assert!(life.device.tries_another_way(), "another key");
+    life.deadline();
+    life.permit();
+    life.open_failed(FailureKind::Unauthorized);
+    assert!(life.device.tries_another_way(), "DPS");
+    life.deadline();
+    assert_eq!(life.permit(), [life.provisions()]);
+    life.assigned("a.net");
+    life.open_failed(FailureKind::Unauthorized);
+    assert!(!life.device.tries_another_way(), "all is tried");
 }

@@ -225,10 +225,14 @@ impl Shell {
 
     /// Refuses those who wait when waiting on does not help.
     fn tell_waiters(&mut self, index: u32, failure: &Failure) {
-        let waiting = matches!(
-            self.fleet.machine(index).map(|machine| machine.state()),
-            Some(State::Waiting { .. } | State::Yielded { .. })
-        );
+        let waiting = self.fleet.machine(index).is_some_and(|machine| {
+            let waits = matches!(
+                machine.state(),
+                State::Waiting { .. } | State::Yielded { .. }
+            );
+            // What it tries next may well succeed within the callers' time.
+            waits && !machine.tries_another_way()
+        });
         if waiting
             && is_final(failure.kind)
             && let Some(beside) = self.fleet.beside_mut(index)

@@ -57,7 +57,9 @@ impl Shell {
         }
         let now = self.now();
         self.fleet.used(index, now.monotonic, now);
-        let state = self.fleet.machine(index).map(|machine| machine.state());
+        let machine = self.fleet.machine(index);
+        let state = machine.filter(|machine| !machine.tries_another_way());
+        let state = state.map(|machine| machine.state());
         let Some(beside) = self.fleet.beside_mut(index) else {
             return;
         };
