@@ -85,6 +85,11 @@ impl Budget {
         }
     }
 
+    /// Somebody asked for another try, whatever happened before.
+    pub(crate) const fn forgiven(&mut self) {
+        self.not_before = Duration::ZERO;
+    }
+
     /// The process forgot the device.
     pub(crate) fn forgotten(&mut self) {
         self.interval = REGISTRATION_INTERVAL_MIN;

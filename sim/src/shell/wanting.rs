@@ -56,6 +56,10 @@ impl Shell {
     pub(crate) fn resync(&mut self, number: DeviceNo, now: Duration) {
         if let Some(index) = self.index_of(number) {
             self.touched.insert(index);
+            let state = self.fleet.machine(index).map(|machine| machine.state());
+            if let Some(State::Waiting { .. } | State::Yielded { .. }) = state {
+                self.budgets[number as usize].forgiven();
+            }
             let time = self.now(now);
             self.fleet.resync(index, time);
         }
@@ -72,6 +76,9 @@ impl Shell {
         if let Some(notes) = self.notes(index) {
             notes.waiters = 0;
         }
+        let budget = &mut self.budgets[number as usize];
+        budget.forgiven();
+        budget.forgotten();
         let time = self.now(now);
         self.fleet.release(index, time);
     }

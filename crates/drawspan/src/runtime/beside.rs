@@ -29,6 +29,8 @@ pub(super) struct Beside {
     pub(super) key: Option<WhichKey>,
     /// The connection that took no more tokens.
     pub(super) full: Option<ConnectionKey>,
+    /// It was removed: what DPS still says of it is not remembered.
+    pub(super) removed: bool,
     /// What went wrong last. Shared by all who were on the same connection.
     pub(super) last_failure: Option<Arc<Noted>>,
 }
@@ -40,7 +42,8 @@ pub(super) struct Place {
     pub(super) connection: ConnectionKey,
     /// Index in the connection's list of devices.
     pub(super) member: u32,
-    pub(super) token_life_s: u32,
+    /// Of the token that the hub may count for the device; `None` once it has refused it.
+    pub(super) token_life_s: Option<u32>,
     /// Once it is open.
     pub(super) session: Option<DeviceSession>,
 }

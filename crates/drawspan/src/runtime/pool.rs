@@ -85,13 +85,13 @@ impl Pool {
         self.connections.get(&key).map(|shared| &shared.connection)
     }
 
-    /// A device left, and its token counts until `slot_until`. Says which device has its place in the list now.
+    /// A device left, and its token counts until `slot_until`, if the hub took one. Says which device has its place in the list now.
     pub(super) fn leave(
         &mut self,
         key: ConnectionKey,
         member: u32,
         identity: &DeviceId,
-        slot_until: Duration,
+        slot_until: Option<Duration>,
     ) -> Option<u32> {
         let shared = self.connections.get_mut(&key)?;
         let place = member as usize;
@@ -99,7 +99,7 @@ impl Pool {
             shared.members.swap_remove(place);
         }
         let moved = shared.members.get(place).copied();
-        if self.ledger.leave(identity, key, Some(slot_until)) == Left::Last {
+        if self.ledger.leave(identity, key, slot_until) == Left::Last {
             // The connection closes with its last handle.
             self.connections.remove(&key);
         }

@@ -82,7 +82,7 @@ impl Shell {
             hub,
             connection: placed.key,
             member: placed.member,
-            token_life_s,
+            token_life_s: Some(token_life_s),
             session: None,
         });
         let open = Open {
@@ -131,7 +131,8 @@ impl Shell {
             return;
         };
         // The token may be older than its whole life from now, never younger.
-        let slot_until = now + Duration::from_secs(u64::from(place.token_life_s));
+        let life = place.token_life_s.map(u64::from);
+        let slot_until = life.map(|life| now + Duration::from_secs(life));
         let moved = self
             .pools
             .get_mut(&place.hub)

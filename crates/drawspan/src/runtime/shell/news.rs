@@ -72,6 +72,10 @@ impl Shell {
     fn assigned(&mut self, device: &DeviceId, hub: HostName, assigned: Option<DeviceId>) {
         let now = self.now();
         let index = self.fleet.find(device);
+        let beside = index.and_then(|index| self.fleet.beside(index));
+        if beside.is_some_and(|beside| beside.removed) {
+            return;
+        }
         if let Some(beside) = index.and_then(|index| self.fleet.beside_mut(index)) {
             // While it is on a connection it is there under the name that it had.
             if beside.place.is_none() {
@@ -138,6 +142,9 @@ impl Shell {
             self.filled(index);
         }
         self.fleet.catch_up(index, now);
+        if failure.kind == FailureKind::Unauthorized {
+            self.token_refused(index);
+        }
         self.leave(index, now.monotonic);
         self.note(index, &failure);
         self.fleet.ended(attempt, &failure, now);
@@ -151,6 +158,16 @@ impl Shell {
         let now = self.now();
         self.leave(attempt.device, now.monotonic);
         self.fleet.closed(attempt, now);
+    }
+
+    /// The hub counts no token for this device, if it had taken none before.
+    fn token_refused(&mut self, index: u32) {
+        let beside = self.fleet.beside_mut(index);
+        if let Some(place) = beside.and_then(|beside| beside.place.as_mut())
+            && place.session.is_none()
+        {
+            place.token_life_s = None;
+        }
     }
 
     /// The connection took no token for this device any more.

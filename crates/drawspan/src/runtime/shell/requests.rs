@@ -46,6 +46,7 @@ impl Shell {
             }
         };
         if let Some(beside) = self.fleet.beside_mut(index) {
+            beside.removed = false;
             beside.waiters.retain(|waiter| !waiter.reply.is_closed());
             if beside.waiters.len() >= limits::WAITERS_PER_DEVICE {
                 let text = "too many requests wait for this device already";
@@ -101,6 +102,7 @@ impl Shell {
             if let Some(beside) = self.fleet.beside_mut(index) {
                 let text = "the device was removed";
                 beside.refuse_waiters(&Failure::local(FailureKind::DeviceNotFound, text));
+                beside.removed = true;
             }
             self.fleet.release(index, now);
         }
