@@ -186,6 +186,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
     },
     Scenario {
+        name: "bridge-twin",
+        about: "a device never seen registers, reports and is forgotten over HTTP; azure-iothub sees the same twin",
+        servers: &[Emulator, BridgeByDps],
+        drive: None,
+        scripts: &[Node("bridge_twin.js", &[])],
+    },
+    Scenario {
         name: "dev",
         about: "the lines that `cargo run --release -- dev` prints do what they say, pasted as they stand",
         servers: &[],
