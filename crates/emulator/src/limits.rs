@@ -58,6 +58,8 @@ pub const BULK_MAX: usize = 100;
 pub const LIST_MAX: usize = 1000;
 /// Body of an HTTPS request: the hub's largest, a bulk call of 100 devices, stays well below.
 pub const REQUEST_BODY_BYTES: usize = 1024 * 1024;
+/// What is read and dropped of a body that is too large, beyond its limit, so that its sender sees the refusal.
+pub const DROPPED_BODY_BYTES: usize = 4 * 1024 * 1024;
 /// Head and body of an HTTPS request must have arrived within this time.
 pub const REQUEST_READ_MS: u64 = 30_000;
 

@@ -5,6 +5,7 @@
 
 use std::io::IsTerminal;
 
+use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
@@ -12,13 +13,19 @@ use super::term;
 
 /// Environment variable with a filter like `info` or `drawspan=debug`.
 const FILTER: &str = "DRAWSPAN_LOG";
-/// Environment variable: `json` for one JSON object per line.
+/// Environment variable: `json` for one JSON object per line, `text` for lines to read.
 const FORMAT: &str = "DRAWSPAN_LOG_FORMAT";
 
 /// Starts logging, once per process; `default` is the filter unless the environment has another. Lines that wait are
 /// written when the result is dropped.
 pub(super) fn start(default: &str) -> WorkerGuard {
-    let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new(default));
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    let (wanted, format) = (variable(FILTER), variable(FORMAT));
+    let understood = understand(&wanted);
+    let filter = match &understood {
+        Ok(Some(filter)) => EnvFilter::new(filter),
+        Ok(None) | Err(_) => EnvFilter::new(default),
+    };
     let colour = term::colour_wanted(std::io::stderr().is_terminal());
     let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
     let builder = tracing_subscriber::fmt()
@@ -26,9 +33,67 @@ pub(super) fn start(default: &str) -> WorkerGuard {
         .with_writer(writer)
         .with_ansi(colour);
     // A second start, in a test, is no harm.
-    let _ = match std::env::var(FORMAT).as_deref() {
-        Ok("json") => builder.json().try_init(),
+    let _ = match format.as_str() {
+        "json" => builder.json().try_init(),
         _ => builder.compact().try_init(),
     };
+    if let Err(why) = understood {
+        tracing::warn!("{FILTER}: {why}; it counts as `{default}`");
+    }
+    if !matches!(format.as_str(), "" | "json" | "text") {
+        tracing::warn!("{FORMAT}: `{format}` is neither json nor text; it counts as text");
+    }
     guard
+}
+
+/// The filter that is meant; `None` for none.
+///
+/// # Errors
+/// What is wrong with it, in words. A word without `=` that is no level would be taken for the name of a part of the program,
+/// and nothing else would be logged any more.
+fn understand(text: &str) -> Result<Option<&str>, String> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let words = text.split(',').map(str::trim);
+    let mut plain = words.filter(|word| !word.contains(['=', '[']));
+    let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
+    if let Some(word) = plain.find(|word| !is_level(word)) {
+        return Err(format!(
+            "`{word}` is none of off, error, warn, info, debug, trace; for a part of the program write PART=LEVEL"
+        ));
+    }
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(Some(text)),
+        Err(error) => Err(format!("`{text}` is no filter: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_that_would_hide_everything_by_mistake_are_refused() {
+        for good in [
+            "info",
+            "WARN",
+            "off",
+            "drawspan=debug",
+            "info,drawspan_client=trace",
+        ] {
+            assert_eq!(understand(good), Ok(Some(good)));
+        }
+        assert_eq!(understand(""), Ok(None));
+        assert_eq!(understand(" "), Ok(None));
+        for bad in [
+            "verbose",
+            "info,drawspan",
+            "drawspan=loud",
+            "drawspan:debug",
+            "a=b=c",
+        ] {
+            assert!(understand(bad).is_err(), "{bad}");
+        }
+    }
 }

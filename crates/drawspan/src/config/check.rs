@@ -188,7 +188,7 @@ impl Checker<'_> {
 
     fn api_keys(&mut self) -> ApiKeys {
         let Some(value) = self.values.get(Setting::ApiKey) else {
-            self.mistakes.add(
+            self.mistakes.add_missing(
                 "--api-key",
                 "missing; without a key anybody could send for every device (`drawspan dev` needs none)",
             );

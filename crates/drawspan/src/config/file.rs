@@ -43,6 +43,7 @@ pub(super) fn read_text(path: &Path, limit: u64) -> Result<String, String> {
 pub(super) fn read(path: &Path, named_by: &Source, mistakes: &mut Mistakes) -> Contents {
     let text = read_text(path, MAX_CONFIG_FILE_BYTES);
     let Some(text) = mistakes.keep(named_by, text) else {
+        mistakes.mark_incomplete();
         return Contents::default();
     };
     let path: Arc<Path> = path.into();
@@ -55,6 +56,7 @@ pub(super) fn read(path: &Path, named_by: &Source, mistakes: &mut Mistakes) -> C
         // Not its whole display, which quotes the line: that may hold a secret.
         let offset = error.span().map_or(0, |span| span.start);
         mistakes.add(at(offset), error.message());
+        mistakes.mark_incomplete();
     }
     let mut contents = Contents::default();
     for (key, value) in table.get_ref() {

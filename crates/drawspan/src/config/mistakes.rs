@@ -4,12 +4,28 @@ use std::fmt;
 
 /// The mistakes found. Each names where it was made and says what would be right; none holds a secret.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Mistakes(Vec<String>);
+pub struct Mistakes {
+    lines: Vec<String>,
+    /// A source could not be read: what seems to be missing may be there.
+    incomplete: bool,
+}
 
 impl Mistakes {
     /// Adds a mistake made at `source`: a flag, a variable, or a line of the file.
     pub fn add(&mut self, source: impl fmt::Display, what: impl fmt::Display) {
-        self.0.push(format!("{source}: {what}"));
+        self.lines.push(format!("{source}: {what}"));
+    }
+
+    /// A source could not be read: what it may have held is not called missing.
+    pub(super) fn mark_incomplete(&mut self) {
+        self.incomplete = true;
+    }
+
+    /// Adds that something is missing, unless it may stand in a source that could not be read.
+    pub(super) fn add_missing(&mut self, source: impl fmt::Display, what: impl fmt::Display) {
+        if !self.incomplete {
+            self.add(source, what);
+        }
     }
 
     /// The value, or a mistake at `source` and `None`.
@@ -24,19 +40,21 @@ impl Mistakes {
     /// The mistakes, each one line.
     #[must_use]
     pub fn lines(&self) -> &[String] {
-        &self.0
+        &self.lines
     }
 }
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.0.len();
+        let count = self.lines.len();
         writeln!(
             f,
             "{count} mistake{} in the configuration:",
             if count == 1 { "" } else { "s" }
         )?;
-        self.0.iter().try_for_each(|line| writeln!(f, "  {line}"))
+        self.lines
+            .iter()
+            .try_for_each(|line| writeln!(f, "  {line}"))
     }
 }
 

@@ -129,7 +129,7 @@ pub(super) fn check(values: &Values, mistakes: &mut Mistakes) -> Option<Profile>
     ];
     let given: Vec<_> = given.into_iter().flatten().collect();
     match given[..] {
-        [] => mistakes.add(
+        [] => mistakes.add_missing(
             "--id-scope, --hub-connection-string or --devices-file",
             "missing; say how devices connect: by DPS (id_scope and group_key), by a hub's policy (hub_connection_string), or \
              each with its own key (devices_file)",
@@ -182,12 +182,12 @@ impl<'a> Dps<'a> {
         let id_scope = match self.id_scope {
             Some(value) => mistakes.keep(&value.source, id_scope(value.text())),
             None => {
-                mistakes.add("--id-scope", "missing; DPS needs it, with --group-key");
+                mistakes.add_missing("--id-scope", "missing; DPS needs it, with --group-key");
                 None
             }
         };
         if self.group_key.is_none() {
-            mistakes.add("--group-key", "missing; DPS needs it, with --id-scope");
+            mistakes.add_missing("--group-key", "missing; DPS needs it, with --id-scope");
         }
         let primary = key(self.group_key, mistakes);
         let secondary = key(self.group_key_secondary, mistakes);
@@ -253,7 +253,7 @@ fn check_hub(
     };
     let (first, second) = (parse(primary), parse(secondary));
     if let (None, Some(value)) = (primary, secondary) {
-        mistakes.add(
+        mistakes.add_missing(
             &value.source,
             "the first connection string is missing (hub_connection_string)",
         );

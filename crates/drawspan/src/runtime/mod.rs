@@ -4,6 +4,7 @@
 //! Otherwise it asks the task to connect the device and waits.
 
 mod beside;
+mod calendar;
 mod directory;
 mod handle;
 mod health;

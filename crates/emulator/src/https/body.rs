@@ -5,16 +5,18 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use bytes::{Bytes, BytesMut};
 use drawspan_hub::ErrorCode;
+use http_body_util::BodyExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::refusal::Refusal;
-use crate::limits::{REQUEST_BODY_BYTES, REQUEST_READ_MS};
+use crate::limits::{DROPPED_BODY_BYTES, REQUEST_BODY_BYTES, REQUEST_READ_MS};
 
 /// Reads a JSON body.
 pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
-    let whole = axum::body::to_bytes(body, REQUEST_BODY_BYTES);
+    let whole = whole(body, REQUEST_BODY_BYTES);
     let bytes = tokio::time::timeout(Duration::from_millis(REQUEST_READ_MS), whole)
         .await
         .map_err(|_| {
@@ -23,7 +25,14 @@ pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> 
                 "The body did not arrive in time",
             )
         })?
-        .map_err(unreadable)?;
+        .map_err(|error| match error {
+            Unreadable::TooLarge(_) => {
+                Refusal::new(ErrorCode::MESSAGE_TOO_LARGE, error.to_string())
+            }
+            Unreadable::Broken(_) => {
+                Refusal::new(ErrorCode::GENERIC_BAD_REQUEST, error.to_string())
+            }
+        })?;
     serde_json::from_slice(&bytes).map_err(|error| {
         Refusal::new(
             ErrorCode::FORMAT_ERROR,
@@ -43,14 +52,34 @@ pub(super) fn write<T: Serialize>(status: StatusCode, body: &T) -> Response {
     }
 }
 
-fn unreadable(error: axum::Error) -> Refusal {
-    let cause = error.into_inner();
-    if cause.is::<http_body_util::LengthLimitError>() {
-        let message = format!("The body has more than {REQUEST_BODY_BYTES} bytes");
-        return Refusal::new(ErrorCode::MESSAGE_TOO_LARGE, message);
+/// Why a body could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unreadable {
+    /// It has more bytes than this.
+    #[error("The body has more than {0} bytes")]
+    TooLarge(usize),
+    /// The connection broke, or what came is no HTTP.
+    #[error("The body cannot be read: {0}")]
+    Broken(axum::Error),
+}
+
+/// Reads a body of at most `limit` bytes. One that is larger is read on and dropped, within reason: a client that is still
+/// writing when its connection ends never sees why.
+pub(super) async fn whole(mut body: Body, limit: usize) -> Result<Bytes, Unreadable> {
+    let mut bytes = BytesMut::new();
+    let mut length = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(Unreadable::Broken)?;
+        let data = frame.data_ref().map_or(&[][..], |data| &data[..]);
+        length = length.saturating_add(data.len());
+        if length <= limit {
+            bytes.extend_from_slice(data);
+        } else if length > limit.saturating_add(DROPPED_BODY_BYTES) {
+            break;
+        }
     }
-    Refusal::new(
-        ErrorCode::GENERIC_BAD_REQUEST,
-        format!("The body cannot be read: {cause}"),
-    )
+    if length > limit {
+        return Err(Unreadable::TooLarge(limit));
+    }
+    Ok(bytes.freeze())
 }

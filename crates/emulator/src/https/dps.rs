@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::body::Unreadable;
 use super::caller::text;
 use super::{Shared, body};
 use crate::dps::{Asked, Dps, RegisterError};
@@ -165,12 +166,17 @@ fn authenticate<'d>(
 
 /// The payload in the body.
 async fn read(body: Body, id: &RegistrationId) -> Result<Option<Arc<str>>, Refusal> {
-    let whole = axum::body::to_bytes(body, REGISTRATION_BODY_BYTES);
+    let whole = body::whole(body, REGISTRATION_BODY_BYTES);
     let limit = Duration::from_millis(REQUEST_READ_MS);
     let bytes = tokio::time::timeout(limit, whole)
         .await
         .map_err(|_| invalid("The body did not arrive in time"))?
-        .map_err(|error| invalid(format!("The body cannot be read: {}", error.into_inner())))?;
+        .map_err(|error| match error {
+            Unreadable::TooLarge(_) => {
+                Refusal::new(ErrorCode::MESSAGE_TOO_LARGE.number(), error.to_string())
+            }
+            Unreadable::Broken(_) => invalid(error.to_string()),
+        })?;
     let body: RegisterBody<'_> = serde_json::from_slice(&bytes)
         .map_err(|error| invalid(format!("The body is not what is expected: {error}")))?;
     let names_other = |named: &String| !named.eq_ignore_ascii_case(id.as_str());

@@ -193,7 +193,9 @@ async fn refusals_are_worded_as_the_service_words_them() {
         400_004,
     );
     let large = format!(r#"{{"payload":"{}"}}"#, "x".repeat(100_000));
-    check(&put(target, &large).await, 400, 400_004);
+    check(&put(target, &large).await, 413, 413_001);
+    let larger = format!(r#"{{"payload":"{}"}}"#, "x".repeat(3_000_000));
+    check(&put(target, &larger).await, 413, 413_001);
     let bad = format!("/{SCOPE}/registrations/a%25/register");
     check(&put(&bad, "{}").await, 400, 400_004);
     let wrong_method = send(&running, "DELETE", target, &good, "").await;

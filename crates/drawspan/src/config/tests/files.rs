@@ -102,6 +102,17 @@ fn files_that_cannot_be_read_are_mistakes() {
 }
 
 #[test]
+fn nothing_is_called_missing_that_may_stand_in_a_file_that_cannot_be_read() {
+    let (folder, mut args) = file("group_key = 'x\n");
+    let mistakes = load(&args, &no_environment()).config.unwrap_err();
+    assert!(!mistakes.to_string().contains("missing"), "{mistakes}");
+    args.config = Some(folder.path().join("none"));
+    let args = args.with("id-scope", "S").with("request-timeout", "0");
+    let expected = ["--config: cannot read", "--request-timeout: "];
+    check_mistakes(&args, &no_environment(), &expected);
+}
+
+#[test]
 fn authorities_must_be_certificates() {
     let (folder, args) = file("ca = 'ca.pem'");
     let args = args

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawspan_bridge::{Device, Now, State};
+use drawspan_bridge::{Device, State};
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, UtcTime};
 
 use super::Shell;
@@ -20,12 +20,12 @@ impl Shell {
         };
         let machine = self.fleet.machine(index)?;
         let beside = self.fleet.beside(index)?;
-        let now = self.now();
+        let time = |at| self.calendar.at(at);
         let noted = beside.last_failure.as_deref();
         let place = beside.place;
         Some(Diagnostics {
             state: state(machine),
-            since: since(machine).map(|at| time(at, now)),
+            since: since(machine).map(time),
             status: machine.status(),
             hub: machine.hub().cloned(),
             assigned_device_id: beside.assigned.clone(),
@@ -37,12 +37,12 @@ impl Shell {
                 at: utc(noted.at_unix_s),
             }),
             failures: machine.failures(),
-            next_attempt_at: next_attempt(machine).map(|at| time(at, now)),
+            next_attempt_at: next_attempt(machine).map(time),
             permanent: machine.is_permanent(),
             wanted_until: machine
                 .wanted_until()
                 .map(|until| self.wanted_until(index, until))
-                .map(|until| time(until, now)),
+                .map(time),
             connection: place.map(|place| u64::from(place.connection.0)),
             token_slot: place
                 .filter(|_| self.parts.credentials.is_per_device())
@@ -86,13 +86,6 @@ const fn next_attempt(machine: &Device) -> Option<Duration> {
         State::Waiting { until, .. } | State::Yielded { until, .. } => Some(until),
         _ => None,
     }
-}
-
-/// A monotonic time by the calendar.
-fn time(at: Duration, now: Now) -> UtcTime {
-    let unix = Duration::from_secs(now.unix_s);
-    let at = (unix + at).saturating_sub(now.monotonic);
-    utc(at.as_secs())
 }
 
 fn utc(unix_s: u64) -> UtcTime {

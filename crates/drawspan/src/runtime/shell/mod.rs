@@ -8,7 +8,7 @@ mod requests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use drawspan_bridge::device::Assignment;
 use drawspan_bridge::fleet::{FleetConfig, ServiceId};
@@ -21,6 +21,7 @@ use drawspan_net::{Clock, Connector, Transport};
 use moves::Moves;
 
 use super::beside::Beside;
+use super::calendar::{self, Calendar};
 use super::directory::Directory;
 use super::health::Health;
 use super::hub_cache::HubCache;
@@ -66,6 +67,7 @@ pub(super) struct Shell {
     /// For token lives.
     chance: Chance,
     moves: Moves,
+    calendar: Calendar,
     /// No warning of a connection that ended before that.
     next_warning: Duration,
 }
@@ -78,6 +80,7 @@ impl Shell {
         }
         Self {
             fleet: Fleet::new(parts.fleet.clone()),
+            calendar: Calendar::new(parts.clock.now(), calendar::unix()),
             parts,
             pools: HashMap::new(),
             chance: Chance::new(seed),
@@ -89,6 +92,7 @@ impl Shell {
     /// Does what is due and says when to come back.
     pub(super) fn run(&mut self) -> Duration {
         let now = self.now();
+        self.calendar.look(now.monotonic, calendar::unix());
         self.parts.cache.upkeep(now.monotonic, now.unix_s);
         self.move_some(now);
         loop {
@@ -136,10 +140,7 @@ impl Shell {
     }
 
     fn now(&self) -> Now {
-        let unix_s = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
+        let unix_s = calendar::unix().as_secs();
         Now {
             monotonic: self.parts.clock.now(),
             unix_s,
