@@ -140,10 +140,12 @@ async fn what_is_no_request_is_refused_and_cut_off() {
         "GET / HTTP/1.1\r\nx: {}\r\n\r\n",
         "x".repeat(4 * MAX_HEAD_BYTES)
     );
+    let line = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(MAX_HEAD_BYTES));
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(200));
     for (request, expected) in [
         ("EHLO there\r\n\r\n", "400"),
         (&long, "431"),
+        (&line, "414"),
         (&many, "431"),
     ] {
         let answer = ask(&server, request).await;
