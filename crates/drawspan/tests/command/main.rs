@@ -4,6 +4,8 @@
 #![allow(clippy::expect_used, clippy::panic)]
 
 #[cfg(unix)]
+mod listed;
+#[cfg(unix)]
 mod serve;
 mod support;
 
