@@ -56,7 +56,8 @@ impl<'a> Stand<'a> {
         command
             .args(["emulator", "--hub", HUB, "--bind", "127.0.0.1"])
             .args(["--amqps-port", "0", "--https-port", "0"])
-            .args(["--dps", DPS, "--dps-retry-after", "1"])
+            .args(["--dps", DPS, "--id-scope", ID_SCOPE])
+            .args(["--dps-retry-after", "1"])
             .args(["--enrollment-group", &format!("bench={GROUP_KEY}")])
             .arg("--state")
             .arg(&state);
