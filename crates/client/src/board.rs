@@ -37,25 +37,38 @@ pub enum Status {
     Closed(Owner),
 }
 
-/// News for one listener.
-#[derive(Debug, Default)]
-pub struct StatusBoard {
-    news: Mutex<Vec<Status>>,
+/// Where connections tell what happened. Each device causes at most two news per attempt, so that the board is as bounded as
+/// the fleet.
+pub type StatusBoard = Board<Status>;
+
+/// News for one listener, bounded by what it asked for.
+#[derive(Debug)]
+pub struct Board<T> {
+    news: Mutex<Vec<T>>,
     wake: Notify,
 }
 
-impl StatusBoard {
-    /// Leaves news. Each device causes at most two per attempt, so that the board is as bounded as the fleet.
-    pub fn post(&self, status: Status) {
+impl<T> Default for Board<T> {
+    fn default() -> Self {
+        Self {
+            news: Mutex::default(),
+            wake: Notify::new(),
+        }
+    }
+}
+
+impl<T> Board<T> {
+    /// Leaves news; never waits.
+    pub fn post(&self, item: T) {
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        news.push(status);
+        news.push(item);
         if news.len() == 1 {
             self.wake.notify_one();
         }
     }
 
     /// Waits for news and takes all of them, in order.
-    pub async fn take(&self) -> Vec<Status> {
+    pub async fn take(&self) -> Vec<T> {
         loop {
             let news =
                 std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner));

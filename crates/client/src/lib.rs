@@ -23,7 +23,7 @@ pub mod message;
 pub mod mutation;
 pub mod peer_clock;
 
-pub use board::{Owner, Status, StatusBoard};
+pub use board::{Board, Owner, Status, StatusBoard};
 pub use connection::{
     C2dOutcome, ConnectionConfig, DeviceSession, HubConnection, MethodAnswer, Open, Outcome, Send,
     SendFailure, TwinAnswer, TwinOperation, TwinRequest, Wants,

@@ -9,7 +9,6 @@ mod directory;
 mod handle;
 mod health;
 mod hub_cache;
-mod mailbox;
 mod persist;
 mod pool;
 mod registrations;

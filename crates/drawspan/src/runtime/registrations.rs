@@ -5,20 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_bridge::device::Epoch;
-use drawspan_client::WhichKey;
 use drawspan_client::dps::{Assigned, DpsClient};
+use drawspan_client::{Board, WhichKey};
 use drawspan_hub::{DeviceId, Failure, FailureKind};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::mailbox::Mailbox;
 use super::request::Registration;
 use crate::limits;
 
 #[derive(Debug)]
 pub(super) struct Registrations {
     client: Option<Arc<DpsClient>>,
-    done: Arc<Mailbox<Done>>,
+    done: Arc<Board<Done>>,
     running: usize,
     /// Allowed, but too many are under way.
     ready: VecDeque<Job>,
@@ -57,7 +56,7 @@ struct Job {
 }
 
 impl Registrations {
-    pub(super) fn new(client: Option<DpsClient>, two_keys: bool, done: Arc<Mailbox<Done>>) -> Self {
+    pub(super) fn new(client: Option<DpsClient>, two_keys: bool, done: Arc<Board<Done>>) -> Self {
         Self {
             client: client.map(Arc::new),
             done,
@@ -160,7 +159,7 @@ async fn run(
     deadline: Instant,
     mut key: WhichKey,
     two_keys: bool,
-    done: Arc<Mailbox<Done>>,
+    done: Arc<Board<Done>>,
 ) {
     let payload = job.payload.as_deref();
     let mut answer = client.register(&job.device, key, payload, deadline).await;

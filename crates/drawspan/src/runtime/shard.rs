@@ -4,11 +4,10 @@
 
 use std::sync::Arc;
 
-use drawspan_client::StatusBoard;
+use drawspan_client::{Board, StatusBoard};
 use drawspan_net::Clock;
 use tokio::sync::mpsc;
 
-use super::mailbox::Mailbox;
 use super::registrations::Done;
 use super::request::Request;
 use super::shell::Shell;
@@ -19,7 +18,7 @@ pub(super) async fn run(
     mut shell: Shell,
     mut requests: mpsc::Receiver<Request>,
     board: Arc<StatusBoard>,
-    registrations: Arc<Mailbox<Done>>,
+    registrations: Arc<Board<Done>>,
     clock: Clock,
 ) {
     let mut batch = Vec::new();
