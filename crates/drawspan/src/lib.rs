@@ -4,6 +4,7 @@
 //! * [`config`]: flags and environment as one valid value.
 //! * [`http`]: the API, and the server that carries it.
 //! * [`devices`]: what the API needs of whoever holds the device connections.
+//! * [`webhooks`]: events on their way to callers.
 //! * [`runtime`]: the shell around the device cores.
 //! * [`load`]: a load generator that keeps an honest ledger.
 // They panic where nobody reads: `cli::say` does not.
@@ -16,3 +17,4 @@ pub mod http;
 pub mod limits;
 pub mod load;
 pub mod runtime;
+pub mod webhooks;

@@ -99,3 +99,18 @@ pub const CLOCK_SKEW_S: u64 = 60;
 pub const SHARD_QUEUE: usize = 16_384;
 /// Requests that the shard takes before it looks at the clock and the news.
 pub const SHARD_BATCH: usize = 256;
+
+/// Longest callback URL in bytes.
+pub const MAX_CALLBACK_URL_BYTES: usize = 2_048;
+/// Attempts after the first one to deliver an event.
+pub const HTTP_RETRY_LIMIT: u32 = 5;
+/// Most such attempts that may be configured.
+pub const MAX_HTTP_RETRY_LIMIT: u32 = 20;
+/// How long the receiver of a direct method may take, retries included: what the hub itself waits by default.
+pub const METHOD_ANSWER_TIMEOUT_S: u64 = 30;
+/// The least that may be configured: the hub's own least.
+pub const MIN_METHOD_ANSWER_TIMEOUT_S: u64 = 5;
+/// The most that may be configured: the hub's own most.
+pub const MAX_METHOD_ANSWER_TIMEOUT_S: u64 = 300;
+/// How much of a callback's answer is read.
+pub const MAX_CALLBACK_ANSWER_BYTES: usize = 131_072;

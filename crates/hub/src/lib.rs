@@ -3,6 +3,7 @@
 //! * [`ids`]: device, module, host and registration names, checked once.
 //! * [`key`], [`sas`], [`connection_string`]: who may do what, and how it is proven.
 //! * [`address`]: what an AMQP link address means, whichever client wrote it.
+//! * [`subscription`]: the kinds of events that callers subscribe to.
 //! * [`telemetry`]: the device-to-cloud message.
 //! * [`error_code`], [`error_body`]: how the hub words a refusal, written by the emulator and read by the client.
 //! * [`failure`]: what a refusal means for a device connection, and the remedy.
@@ -22,6 +23,7 @@ pub mod key;
 pub mod limits;
 pub mod sas;
 pub mod status;
+pub mod subscription;
 pub mod telemetry;
 pub mod time;
 
@@ -34,5 +36,6 @@ pub use failure::{Failure, FailureKind, Remedy};
 pub use ids::{DeviceId, HostName, InvalidDeviceId, InvalidId, ModuleId, RegistrationId};
 pub use key::SymmetricKey;
 pub use status::{ConnectionStatus, ConnectionStatusReason};
+pub use subscription::SubscriptionType;
 pub use telemetry::Telemetry;
 pub use time::UtcTime;

@@ -14,6 +14,7 @@ mod hub_cache;
 mod lock;
 mod loss;
 mod store;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -21,3 +22,4 @@ mod writer;
 pub use error::{OpenError, StoreError};
 pub use hub_cache::{CachedHub, HubCache};
 pub use store::Store;
+pub use subscriptions::{StoredScope, StoredSubscription};

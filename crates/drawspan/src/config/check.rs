@@ -9,6 +9,7 @@ use drawspan_bridge::governor::Pace;
 use drawspan_hub::limits::{HubSize, Rate, Sku};
 use drawspan_net::{Proxy, Transport};
 use rustls_pki_types::CertificateDer;
+use secrecy::SecretString;
 
 use super::arguments::ServeArgs;
 use super::authorities;
@@ -20,8 +21,10 @@ use super::profile::{self, Profile};
 use super::settings::Setting;
 use crate::http::auth::ApiKeys;
 use crate::limits::{
-    DPS_RATE, MAX_API_KEY_BYTES, MAX_CONNECT_RATE, MAX_DPS_RATE, MAX_REQUEST_TIMEOUT_S,
-    MAX_TOKEN_LIFE_S, MIN_TOKEN_LIFE_S, REQUEST_TIMEOUT_S, TOKEN_LIFE_S,
+    DPS_RATE, HTTP_RETRY_LIMIT, MAX_API_KEY_BYTES, MAX_CONNECT_RATE, MAX_DPS_RATE,
+    MAX_HTTP_RETRY_LIMIT, MAX_METHOD_ANSWER_TIMEOUT_S, MAX_REQUEST_TIMEOUT_S, MAX_TOKEN_LIFE_S,
+    METHOD_ANSWER_TIMEOUT_S, MIN_METHOD_ANSWER_TIMEOUT_S, MIN_TOKEN_LIFE_S, REQUEST_TIMEOUT_S,
+    TOKEN_LIFE_S,
 };
 
 const LISTEN: &str = "0.0.0.0:5001";
@@ -37,6 +40,10 @@ pub struct Config {
     pub profile: Profile,
     /// Directory of what is remembered; `None` to remember nothing.
     pub state: Option<PathBuf>,
+    /// File of the keys that protect what is stored; `None` for the one in the state directory.
+    pub keyring: Option<PathBuf>,
+    /// Files of the listener's certificate and its key; `None` to speak plain HTTP.
+    pub tls: Option<(PathBuf, PathBuf)>,
     /// How long a request may take.
     pub request_timeout: Duration,
     /// Edition and units of each hub, if told.
@@ -55,8 +62,37 @@ pub struct Config {
     pub connect: Vec<ConnectTo>,
     /// Life of tokens for the hub.
     pub token_life: Duration,
+    /// How events are delivered.
+    pub webhooks: Webhooks,
     /// Every setting as it counts, for people.
     pub effective: Vec<Effective>,
+}
+
+/// How events are delivered. `Debug` shows no secret.
+#[derive(Debug, Clone)]
+pub struct Webhooks {
+    /// Addresses and hosts that callbacks may point to, beside public ones; each as it was given.
+    pub allow: Vec<String>,
+    /// Attempts after the first one.
+    pub retry_limit: u32,
+    /// How long the receiver of a method may take, retries included.
+    pub method_answer_timeout: Duration,
+    /// Keys that sign events, each `whsec_` and Base64.
+    pub secrets: Vec<SecretString>,
+    /// Authorities to trust; empty means the system's.
+    pub authorities: Vec<CertificateDer<'static>>,
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            retry_limit: HTTP_RETRY_LIMIT,
+            method_answer_timeout: Duration::from_secs(METHOD_ANSWER_TIMEOUT_S),
+            secrets: Vec::new(),
+            authorities: Vec::new(),
+        }
+    }
 }
 
 /// What came of reading all sources.
@@ -97,6 +133,8 @@ impl Config {
             api_keys,
             profile,
             state: None,
+            keyring: None,
+            tls: None,
             request_timeout: Duration::from_secs(REQUEST_TIMEOUT_S),
             hub_size: None,
             connect_pace: Pace::Learned,
@@ -106,6 +144,7 @@ impl Config {
             authorities: Vec::new(),
             connect: Vec::new(),
             token_life: Duration::from_secs(TOKEN_LIFE_S.into()),
+            webhooks: Webhooks::default(),
             effective: Vec::new(),
         }
     }
@@ -123,13 +162,19 @@ fn check(values: &Values, effective: Vec<Effective>, mistakes: &mut Mistakes) ->
     let dps_rate = checker.number(Setting::DpsRate, 0, MAX_DPS_RATE);
     let transport = checker.parse(Setting::Transport, transport);
     let proxy = checker.parse(Setting::Proxy, proxy);
-    let authorities = checker.authorities();
+    let authorities = checker.authorities(Setting::Ca);
     let connect = checker.connect();
     let token_life_s = checker.number(Setting::TokenLife, MIN_TOKEN_LIFE_S, MAX_TOKEN_LIFE_S);
+    let keyring = checker.file(Setting::Keyring);
+    let tls = checker.tls();
+    let webhooks = checker.webhooks();
 
     let listen = listen.or_else(|| parse_address(LISTEN).ok())?;
     let mut config = Config::new(listen, api_keys, profile?);
     config.state = state;
+    config.keyring = keyring;
+    config.tls = tls;
+    config.webhooks = webhooks;
     config.hub_size = hub_size;
     config.authorities = authorities;
     config.connect = connect;
@@ -216,8 +261,58 @@ impl Checker<'_> {
         Some(path)
     }
 
-    fn authorities(&mut self) -> Vec<CertificateDer<'static>> {
-        let Some(value) = self.values.get(Setting::Ca) else {
+    /// A path, which need not lead anywhere yet.
+    fn file(&mut self, setting: Setting) -> Option<PathBuf> {
+        let value = self.values.get(setting)?;
+        if value.text().is_empty() {
+            self.mistakes.add(&value.source, "empty");
+        }
+        Some(self.values.path(value))
+    }
+
+    fn tls(&mut self) -> Option<(PathBuf, PathBuf)> {
+        let pair = (self.file(Setting::TlsCert), self.file(Setting::TlsKey));
+        match pair {
+            (Some(cert), Some(key)) => Some((cert, key)),
+            (None, None) => None,
+            (Some(_), None) => {
+                let text = "missing; the certificate needs its private key";
+                self.mistakes.add_missing("--tls-key", text);
+                None
+            }
+            (None, Some(_)) => {
+                let text = "missing; the private key needs its certificate";
+                self.mistakes.add_missing("--tls-cert", text);
+                None
+            }
+        }
+    }
+
+    fn webhooks(&mut self) -> Webhooks {
+        let defaults = Webhooks::default();
+        let texts = |setting| {
+            let value = self.values.get(setting);
+            value.map_or(&[][..], |value| value.values.as_slice())
+        };
+        let allow = texts(Setting::AllowCallbacks);
+        let allow = allow.iter().map(|text| text.0.clone()).collect();
+        let secrets = texts(Setting::WebhookSecret);
+        let secrets = secrets.iter().map(|text| text.0.clone().into()).collect();
+        let retry_limit = self.number(Setting::HttpRetryLimit, 0, MAX_HTTP_RETRY_LIMIT);
+        let (least, most) = (MIN_METHOD_ANSWER_TIMEOUT_S, MAX_METHOD_ANSWER_TIMEOUT_S);
+        let timeout_s = self.number(Setting::MethodAnswerTimeout, least, most);
+        let timeout = timeout_s.map(Duration::from_secs);
+        Webhooks {
+            allow,
+            retry_limit: retry_limit.unwrap_or(defaults.retry_limit),
+            method_answer_timeout: timeout.unwrap_or(defaults.method_answer_timeout),
+            secrets,
+            authorities: self.authorities(Setting::CallbackCa),
+        }
+    }
+
+    fn authorities(&mut self, setting: Setting) -> Vec<CertificateDer<'static>> {
+        let Some(value) = self.values.get(setting) else {
             return Vec::new();
         };
         let read = authorities::read(&self.values.path(value));

@@ -23,7 +23,7 @@ mod tests;
 
 pub use arguments::ServeArgs;
 pub use authorities::{InvalidAuthorities, read as read_authorities};
-pub use check::{Config, Loaded, check_api_key, load};
+pub use check::{Config, Loaded, Webhooks, check_api_key, load};
 pub use connect::ConnectTo;
 pub use effective::{Effective, table};
 pub use layers::Environment;

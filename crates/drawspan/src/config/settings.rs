@@ -12,6 +12,12 @@ pub enum Setting {
     ApiKey,
     /// Directory of what is remembered.
     State,
+    /// Keys that protect what is stored.
+    Keyring,
+    /// Certificate of the listener.
+    TlsCert,
+    /// Key of that certificate.
+    TlsKey,
     /// How long a request may take.
     RequestTimeout,
     /// DPS instance.
@@ -44,6 +50,16 @@ pub enum Setting {
     Connect,
     /// Life of tokens.
     TokenLife,
+    /// Where events may go beside the public internet.
+    AllowCallbacks,
+    /// Further attempts to deliver an event.
+    HttpRetryLimit,
+    /// How long the receiver of a method may take.
+    MethodAnswerTimeout,
+    /// Keys that sign events.
+    WebhookSecret,
+    /// Authorities to trust at receivers of events.
+    CallbackCa,
 }
 
 /// How a setting is given and shown.
@@ -74,6 +90,8 @@ pub enum Group {
     Pace,
     /// How the hub is reached.
     Network,
+    /// Events on their way to callers.
+    Webhooks,
 }
 
 /// All about a setting but its value.
@@ -127,7 +145,13 @@ pub static SETTINGS: &[Spec] = settings! {
         ApiKey "api_key" "api-key" SecretList "KEY" "" true
             "Key that callers send in the header x-api-key; several may be given"
         State "state" "state" Plain "DIR" "" false
-            "Directory for what survives a restart: the hub of each device; without it DPS is asked again"
+            "Directory for what survives a restart: subscriptions, dead letters, the hub of each device; without it all that is forgotten"
+        Keyring "keyring" "keyring" Plain "FILE" "" false
+            "File of the keys that encrypt callback URLs in the state directory; made when it is not there [default: keyring in the state directory]"
+        TlsCert "tls_cert" "tls-cert" Plain "FILE" "" false
+            "PEM file of the listener's certificate, with those that lead to its authority: HTTPS instead of HTTP; read again when it changes"
+        TlsKey "tls_key" "tls-key" Plain "FILE" "" false
+            "PEM file of that certificate's private key"
         RequestTimeout "request_timeout" "request-timeout" Plain "SECONDS" "30" false
             "How long a request may take, connecting included; 1 to 300"
     }
@@ -170,6 +194,18 @@ pub static SETTINGS: &[Spec] = settings! {
             "Reach a hub or DPS name elsewhere; TLS still checks the name"
         TokenLife "token_life" "token-life" Plain "SECONDS" "3600" false
             "Life of the tokens that are signed for the hub; 900 to 86400"
+    }
+    Webhooks {
+        AllowCallbacks "allow_callbacks" "allow-callbacks" List "CIDR|HOST" "" false
+            "Let callback URLs point to these private addresses, like 10.0.0.0/8 or adapter.local"
+        HttpRetryLimit "http_retry_limit" "http-retry-limit" Plain "N" "5" false
+            "Attempts after the first one to deliver an event; 0 to 20"
+        MethodAnswerTimeout "method_answer_timeout" "method-answer-timeout" Plain "SECONDS" "30" false
+            "How long the receiver of a direct method may take to answer; 5 to 300"
+        WebhookSecret "webhook_secret" "webhook-secret" SecretList "whsec_BASE64" "" true
+            "Key that signs events (Standard Webhooks); with several, each signs"
+        CallbackCa "callback_ca" "callback-ca" Plain "FILE" "" false
+            "PEM file of the authorities to trust at receivers of events instead of the system's"
     }
 };
 
@@ -215,6 +251,7 @@ impl Group {
             Self::Devices => "Profile: listed devices",
             Self::Pace => "Pace",
             Self::Network => "Network",
+            Self::Webhooks => "Webhooks",
         }
     }
 }

@@ -48,6 +48,18 @@ pub enum Kind {
     FateUnknown,
     /// Too many connections are open.
     TooManyConnections,
+    /// Events may not be sent there.
+    CallbackRefused,
+    /// There is no such subscription.
+    NoSubscription,
+    /// The device's messages go elsewhere.
+    Subscribed,
+    /// The message is not held any more.
+    LockLost,
+    /// There is no such dead letter.
+    NoDeadLetter,
+    /// What must survive could not be written.
+    NotStored,
 }
 
 impl Kind {
@@ -101,6 +113,12 @@ impl Kind {
                 "too-many-connections",
                 "Too many connections",
             ),
+            Self::CallbackRefused => (S::BAD_REQUEST, "callback-refused", "Callback URL refused"),
+            Self::NoSubscription => (S::NOT_FOUND, "no-subscription", "No such subscription"),
+            Self::Subscribed => (S::CONFLICT, "subscribed", "The device has a subscription"),
+            Self::LockLost => (S::GONE, "lock-lost", "Message not held any more"),
+            Self::NoDeadLetter => (S::NOT_FOUND, "no-dead-letter", "No such dead letter"),
+            Self::NotStored => (S::SERVICE_UNAVAILABLE, "not-stored", "Not stored"),
         }
     }
 }

@@ -45,6 +45,28 @@ impl From<DeviceError> for Problem {
                 None,
                 "The device is not in the list of devices that this bridge was given.".into(),
             ),
+            E::CallbackRefused(why) => (Kind::CallbackRefused, None, why.into()),
+            E::LockLost => (
+                Kind::LockLost,
+                None,
+                "The message is not held under this token any more; if it was not settled, the hub delivers it again.".into(),
+            ),
+            E::Subscribed => (
+                Kind::Subscribed,
+                None,
+                "The messages of this device go to the callback of its subscription; delete that to ask for them.".into(),
+            ),
+            E::NoDeadLetter => (Kind::NoDeadLetter, None, "There is no dead letter of this number.".into()),
+            E::NoSubscription => (
+                Kind::NoSubscription,
+                None,
+                "Nobody subscribes to this event of the device any more, so there is nowhere to send it.".into(),
+            ),
+            E::NotStored => (
+                Kind::NotStored,
+                Some(RETRY_AFTER_S),
+                "This could not be stored, so it does not count. The bridge's log says why.".into(),
+            ),
         };
         let problem = Self::new(kind, detail);
         match retry_after_s {

@@ -5,6 +5,7 @@
 
 mod beside;
 mod calendar;
+mod callers;
 mod directory;
 mod handle;
 mod health;

@@ -221,12 +221,12 @@ fn no_secret_is_shown() {
     );
 
     let args = ServeArgs::default()
-        .with("api-key", "top secret")
+        .with("api-key", "top s3cret")
         .with("group-key", "c2VjcmV0")
-        .with("proxy", "socks://me:secret@p:1")
+        .with("proxy", "socks://me:s3cret@p:1")
         .with(
             "hub-connection-string",
-            &hub("h.example", KEY).replace("device", "device;stray-secret"),
+            &hub("h.example", KEY).replace("device", "device;stray-s3cret"),
         );
     let loaded = load(&args, &no_environment());
     let shown = format!(
@@ -234,7 +234,7 @@ fn no_secret_is_shown() {
         table(&loaded.effective),
         loaded.config.unwrap_err()
     );
-    let secrets = ["secret", "MDEy", "c2Vj"];
+    let secrets = ["s3cret", "MDEy", "c2Vj"];
     assert!(
         !secrets.iter().any(|secret| shown.contains(secret)),
         "{shown}"

@@ -1,4 +1,11 @@
 //! What the HTTP side needs of the devices.
+//!
+//! [`Devices`] is what one device does; [`Subscriptions`], [`Downlink`], [`Listing`] and [`DeadLetters`] are the rest.
+
+mod dead_letters;
+mod downlink;
+mod listing;
+mod subscriptions;
 
 use std::fmt;
 use std::future::Future;
@@ -10,6 +17,18 @@ use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode, HostName, InvalidId, UtcTime,
 };
 use tokio::time::Instant;
+
+pub use dead_letters::{DeadLetter, DeadLetterQuery, DeadLetters};
+pub use downlink::{Downlink, Held};
+pub use listing::{ListPage, ListQuery, Listed, Listing};
+pub use subscriptions::{
+    Prefix, Scope, Subscribe, Subscribed, Subscription, SubscriptionStatus, Subscriptions,
+};
+
+/// Everything that the HTTP side needs.
+pub trait Bridging: Devices + Subscriptions + Downlink + Listing + DeadLetters {}
+
+impl<T: Devices + Subscriptions + Downlink + Listing + DeadLetters> Bridging for T {}
 
 /// The devices behind the HTTP side. Two implementors: the runtime, and the bench ceiling that answers at once.
 ///
@@ -120,6 +139,24 @@ pub enum DeviceError {
     /// Devices are listed one by one, and this one is not among them.
     #[error("the device is not listed")]
     NotListed,
+    /// Events may not be sent there; why, and what to do.
+    #[error("the callback URL is refused: {0}")]
+    CallbackRefused(String),
+    /// The message is not held for the device any more, or never was.
+    #[error("the message is not held any more")]
+    LockLost,
+    /// The device's messages go to its subscription.
+    #[error("the device's messages go to its subscription")]
+    Subscribed,
+    /// There is no such dead letter.
+    #[error("there is no such dead letter")]
+    NoDeadLetter,
+    /// Nobody subscribes to this any more.
+    #[error("nobody subscribes to this")]
+    NoSubscription,
+    /// What must survive the end of the process could not be written.
+    #[error("it could not be stored")]
+    NotStored,
 }
 
 /// What an operator asks: why is this device (not) connected?

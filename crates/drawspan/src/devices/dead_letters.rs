@@ -1,0 +1,69 @@
+//! Events that could not be delivered.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
+use tokio::time::Instant;
+
+use super::DeviceError;
+
+/// An event that its receiver did not take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeadLetter {
+    /// Its number, rising.
+    pub id: u64,
+    /// Of each attempt.
+    pub webhook_id: String,
+    /// Whose event it is.
+    pub device: DeviceId,
+    /// What it is about.
+    pub kind: SubscriptionType,
+    /// The event, as it was sent: a JSON object.
+    pub event: Bytes,
+    /// Scheme, host and port of the receiver.
+    pub origin: String,
+    /// What went wrong last, one line.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was given up.
+    pub failed_at: UtcTime,
+}
+
+/// Which of them to list. Every condition must hold.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DeadLetterQuery {
+    /// Of this device.
+    pub device: Option<DeviceId>,
+    /// Of this kind.
+    pub kind: Option<SubscriptionType>,
+    /// With higher numbers than this.
+    pub after: Option<u64>,
+    /// Most in the answer.
+    pub limit: usize,
+}
+
+/// Events that could not be delivered. Methods are not among them: nobody waits for their answer any more.
+pub trait DeadLetters {
+    /// Lists them, oldest first.
+    fn dead_letters(
+        &self,
+        query: DeadLetterQuery,
+    ) -> impl Future<Output = Result<Vec<DeadLetter>, DeviceError>> + Send;
+
+    /// Sends one again, to where the device's events of its kind go now; it is gone from the list once its receiver took it.
+    /// [`DeviceError::NoDeadLetter`], [`DeviceError::NoSubscription`].
+    fn replay(
+        &self,
+        id: u64,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<(), DeviceError>> + Send;
+
+    /// Removes one. [`DeviceError::NoDeadLetter`].
+    fn discard(
+        &self,
+        id: u64,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<(), DeviceError>> + Send;
+}

@@ -1,0 +1,129 @@
+//! Where events go.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::http::Uri;
+use thiserror::Error;
+
+use crate::limits::MAX_CALLBACK_URL_BYTES;
+
+/// An absolute `http` or `https` URL. It may hold secrets of the caller: `Debug` and logs show its origin only. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct CallbackUrl {
+    text: Arc<str>,
+    origin: Arc<str>,
+}
+
+/// Why a text cannot be called back. Never repeats the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum InvalidCallback {
+    /// Nothing is there.
+    #[error("the callback URL is empty")]
+    Empty,
+    /// Too long.
+    #[error("the callback URL is over {MAX_CALLBACK_URL_BYTES} bytes")]
+    TooLong,
+    /// Not an absolute URL.
+    #[error("the callback URL must be absolute, like https://example.com/events")]
+    NotAbsolute,
+    /// Another scheme.
+    #[error("the callback URL must begin with http:// or https://")]
+    Scheme,
+    /// Credentials in front of the host would be lost on the way.
+    #[error(
+        "the callback URL must not hold a user name or password; put a secret into its path or query"
+    )]
+    Credentials,
+}
+
+impl CallbackUrl {
+    /// Checks `text`.
+    ///
+    /// # Errors
+    /// [`InvalidCallback`].
+    pub fn parse(text: &str) -> Result<Self, InvalidCallback> {
+        if text.trim().is_empty() {
+            return Err(InvalidCallback::Empty);
+        }
+        if text.len() > MAX_CALLBACK_URL_BYTES {
+            return Err(InvalidCallback::TooLong);
+        }
+        let uri: Uri = text.parse().map_err(|_| InvalidCallback::NotAbsolute)?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(InvalidCallback::NotAbsolute);
+        };
+        let default_port = match scheme {
+            "http" => 80,
+            "https" => 443,
+            _ => return Err(InvalidCallback::Scheme),
+        };
+        if authority.as_str().contains('@') {
+            return Err(InvalidCallback::Credentials);
+        }
+        let host = authority.host().to_ascii_lowercase();
+        if host.is_empty() {
+            return Err(InvalidCallback::NotAbsolute);
+        }
+        let port = authority.port_u16().unwrap_or(default_port);
+        Ok(Self {
+            text: text.into(),
+            origin: format!("{scheme}://{host}:{port}").into(),
+        })
+    }
+
+    /// The URL as it was given. Not for logs.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Scheme, host and port: all that may be shown.
+    #[must_use]
+    pub fn origin(&self) -> &Arc<str> {
+        &self.origin
+    }
+}
+
+impl fmt::Debug for CallbackUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CallbackUrl({}/…)", self.origin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_hold_all_that_may_be_shown() {
+        let check = |text: &str, origin: &str| {
+            let url = CallbackUrl::parse(text).unwrap();
+            assert_eq!(&**url.origin(), origin);
+            assert_eq!(url.as_str(), text);
+            assert!(!format!("{url:?}").contains("secret"), "{url:?}");
+        };
+        check("http://Example.com/secret", "http://example.com:80");
+        check("https://a.b?code=secret", "https://a.b:443");
+        check("http://127.0.0.1:3000/secret", "http://127.0.0.1:3000");
+        check("http://[::1]:3000/secret", "http://[::1]:3000");
+    }
+
+    #[test]
+    fn the_rest_is_refused() {
+        let check = |text: &str, error| assert_eq!(CallbackUrl::parse(text), Err(error), "{text}");
+        check(" ", InvalidCallback::Empty);
+        check("/events", InvalidCallback::NotAbsolute);
+        check("example.com", InvalidCallback::NotAbsolute);
+        check("not a url", InvalidCallback::NotAbsolute);
+        check("ftp://example.com/", InvalidCallback::Scheme);
+        check(
+            "http://me:secret@example.com/",
+            InvalidCallback::Credentials,
+        );
+        check(
+            &format!("http://a/{}", "x".repeat(5_000)),
+            InvalidCallback::TooLong,
+        );
+    }
+}
