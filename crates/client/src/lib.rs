@@ -6,6 +6,7 @@
 //! * [`DeviceClient`]: one device on a connection of its own, for programs that are that device.
 //! * [`Credentials`]: who signs, with keys that can be exchanged under way.
 //! * [`dps`]: which hub a device belongs to.
+//! * [`service`]: the other side of the hub: messages and direct methods to devices.
 //! * [`Ledger`]: which connection takes which device. Pure.
 //! * [`encode`](message::encode): a telemetry message as the hub's own clients write it.
 
@@ -14,6 +15,7 @@ mod connection;
 pub mod credentials;
 mod device_client;
 pub mod dps;
+mod https;
 mod inbox;
 mod incoming;
 mod ledger;
@@ -22,6 +24,7 @@ pub mod message;
 #[doc(hidden)]
 pub mod mutation;
 pub mod peer_clock;
+pub mod service;
 
 pub use board::{Board, Owner, Status, StatusBoard};
 pub use connection::{

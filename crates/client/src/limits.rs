@@ -65,14 +65,23 @@ pub const IDLE_TIME_OUT_MS: u32 = 120_000;
 pub const HTTPS_PORT: u16 = 443;
 /// Connections to the provisioning service that may be open at once.
 pub const DPS_CONNECTIONS: usize = 16;
-/// A connection to the provisioning service takes no new request after this time, since names may mean other addresses.
-pub const DPS_CONNECTION_LIFE_MS: u64 = 60_000;
+/// An HTTPS connection takes no new request after this time, since names may mean other addresses.
+pub const HTTPS_CONNECTION_LIFE_MS: u64 = 60_000;
 /// The provisioning service must answer a request within this time, connecting included.
 pub const DPS_REQUEST_TIMEOUT_MS: u64 = 30_000;
 /// Body of a registration: what the provisioning service allows.
 pub const DPS_REQUEST_BYTES: usize = 96 * 1_024;
-/// Body of an answer; it holds the payload of a custom allocation at most.
-pub const DPS_ANSWER_BYTES: usize = 256 * 1_024;
+/// Body of an answer over HTTPS; it holds the payload of a custom allocation, or of a direct method's answer, at most.
+pub const HTTPS_ANSWER_BYTES: usize = 256 * 1_024;
+/// Connections of a service over which it calls direct methods; each waits for one answer at a time.
+pub const METHOD_CALLS: usize = 1_024;
+/// A direct method must be answered within this time: the hub waits for a device for 300 s, and as long for its answer, at
+/// most.
+pub const METHOD_CALL_TIMEOUT_MS: u64 = 610_000;
+/// Messages of a service that wait for the hub's word, or for its credit.
+pub const SERVICE_SENDS: usize = 8_192;
+/// Least pause between two attempts of a service to connect for its messages.
+pub const SERVICE_RECONNECT_MS: u64 = 200;
 /// Characters of an operation's id.
 pub const DPS_OPERATION_ID_CHARS: usize = 256;
 /// Time between questions after an operation when the provisioning service asks for none, as the official SDKs wait.

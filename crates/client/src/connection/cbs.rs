@@ -29,11 +29,11 @@ const ANSWER_CREDIT: u32 = 50;
 const REQUEST: &str = "put-token-";
 
 /// Marks the outcome of a put-token transfer, which tells nothing: the answer counts.
-pub(super) const CBS_CONTEXT: u64 = u64::MAX;
+pub(crate) const CBS_CONTEXT: u64 = u64::MAX;
 
 /// Whom a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Subject {
+pub(crate) enum Subject {
     /// All devices of the connection.
     Policy,
     /// The device of that session.
@@ -42,7 +42,7 @@ pub(super) enum Subject {
 
 /// The pair of links, on a session of their own.
 #[derive(Debug)]
-pub(super) struct Cbs {
+pub(crate) struct Cbs {
     session: SessionId,
     sender: LinkId,
     receiver: LinkId,
@@ -74,7 +74,7 @@ struct Asked {
 
 /// What an answer says.
 #[derive(Debug, PartialEq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// To nothing that was asked, or to what was given up since.
     Stray,
     /// The hub's word on a token.
@@ -85,7 +85,7 @@ pub(super) enum Answer {
 
 impl Cbs {
     /// Attaches both links.
-    pub(super) fn start(connection: &mut Connection, now: Duration) -> Result<Self, CommandError> {
+    pub(crate) fn start(connection: &mut Connection, now: Duration) -> Result<Self, CommandError> {
         let session = connection.begin()?;
         let sender = connection.attach(
             session,
@@ -110,23 +110,23 @@ impl Cbs {
         })
     }
 
-    pub(super) fn is_session(&self, session: SessionId) -> bool {
+    pub(crate) fn is_session(&self, session: SessionId) -> bool {
         self.session == session
     }
 
-    pub(super) fn owns(&self, link: LinkId) -> bool {
+    pub(crate) fn owns(&self, link: LinkId) -> bool {
         link == self.sender || link == self.receiver
     }
 
     /// The hub took a link.
-    pub(super) fn on_attached(&mut self, link: LinkId) {
+    pub(crate) fn on_attached(&mut self, link: LinkId) {
         if let State::Attaching { receiver, .. } = &mut self.state {
             *receiver |= link == self.receiver;
         }
     }
 
     /// Whether tokens can go out from now on: true once.
-    pub(super) fn has_come_up(&mut self, connection: &Connection) -> bool {
+    pub(crate) fn has_come_up(&mut self, connection: &Connection) -> bool {
         let came = matches!(self.state, State::Attaching { receiver: true, .. })
             && connection.credit(self.sender) > 0;
         if came {
@@ -136,13 +136,13 @@ impl Cbs {
     }
 
     /// Puts a token in the queue.
-    pub(super) fn ask(&mut self, subject: Subject, now: Duration) {
+    pub(crate) fn ask(&mut self, subject: Subject, now: Duration) {
         let until = now + Duration::from_millis(limits::CBS_TIMEOUT_MS);
         self.waiting.push_back((subject, until));
     }
 
     /// The next of the queue for which there is credit.
-    pub(super) fn next_to_send(&mut self, connection: &Connection) -> Option<(Subject, Duration)> {
+    pub(crate) fn next_to_send(&mut self, connection: &Connection) -> Option<(Subject, Duration)> {
         if connection.credit(self.sender) == 0 {
             return None;
         }
@@ -150,7 +150,7 @@ impl Cbs {
     }
 
     /// Sends a token that [`next_to_send`](Self::next_to_send) asked for.
-    pub(super) fn send(
+    pub(crate) fn send(
         &mut self,
         connection: &mut Connection,
         subject: Subject,
@@ -178,7 +178,7 @@ impl Cbs {
     }
 
     /// An answer came.
-    pub(super) fn on_answer(
+    pub(crate) fn on_answer(
         &mut self,
         connection: &mut Connection,
         delivery: DeliveryId,
@@ -215,7 +215,7 @@ impl Cbs {
     }
 
     /// When something is overdue.
-    pub(super) fn deadline(&self) -> Option<Duration> {
+    pub(crate) fn deadline(&self) -> Option<Duration> {
         let attaching = match self.state {
             State::Attaching { until, .. } => Some(until),
             State::Up => None,
@@ -226,12 +226,12 @@ impl Cbs {
     }
 
     /// Whether the hub failed to take the links in time.
-    pub(super) fn is_late(&self, now: Duration) -> bool {
+    pub(crate) fn is_late(&self, now: Duration) -> bool {
         matches!(self.state, State::Attaching { until, .. } if until <= now)
     }
 
     /// A token that was not answered in time, and is given up with this.
-    pub(super) fn next_overdue(&mut self, now: Duration) -> Option<Subject> {
+    pub(crate) fn next_overdue(&mut self, now: Duration) -> Option<Subject> {
         if self.asked.front().is_some_and(|asked| asked.until <= now) {
             return self.asked.pop_front().map(|asked| asked.subject);
         }
@@ -240,7 +240,7 @@ impl Cbs {
     }
 
     /// Nobody wants a token any more.
-    pub(super) fn forget(&mut self, subject: Subject) {
+    pub(crate) fn forget(&mut self, subject: Subject) {
         self.waiting.retain(|(of, _)| *of != subject);
     }
 }

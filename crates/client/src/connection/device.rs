@@ -103,7 +103,7 @@ impl TokenPlan {
 
 /// How long after a token was taken the next one is due: 85 % of its life, for most a little less, so that those who came
 /// together do not renew together. The same for the same seed.
-pub(super) fn renewal_after(life: Duration, seed: u64) -> Duration {
+pub(crate) fn renewal_after(life: Duration, seed: u64) -> Duration {
     // Fibonacci hashing: neighbours come out far apart.
     let chance = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48;
     let jitter = limits::TOKEN_RENEWAL_JITTER_PERCENT * 1_000 * chance / (1 << 16);
@@ -130,7 +130,7 @@ impl Device {
 }
 
 /// A link that says who attaches it.
-pub(super) fn named(mut options: LinkOptions) -> LinkOptions {
+pub(crate) fn named(mut options: LinkOptions) -> LinkOptions {
     options.properties = Some(Map(vec![(
         Value::Symbol(CLIENT_VERSION),
         Value::from(CLIENT_VERSION_TEXT),

@@ -276,7 +276,7 @@ impl DeviceHandler {
     }
 }
 
-pub(super) fn failure_of(error: Option<&Error>) -> Failure {
+pub(crate) fn failure_of(error: Option<&Error>) -> Failure {
     match error {
         Some(error) => Failure::from_amqp(error.condition.as_str(), error.description.as_deref()),
         None => Failure::local(

@@ -1,14 +1,14 @@
 //! One AMQP connection to a hub, in one task, with many devices on it.
 
-mod cbs;
-mod device;
+pub(crate) mod cbs;
+pub(crate) mod device;
 mod handler;
 mod links;
 mod opening;
 mod receiving;
 mod requests;
-mod sending;
-mod sends;
+pub(crate) mod sending;
+pub(crate) mod sends;
 mod task;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -29,6 +29,9 @@ use crate::ledger::ConnectionKey;
 use crate::limits;
 use links::TwinReply;
 use sends::Reply;
+
+pub(crate) use handler::failure_of;
+pub(crate) use task::failure_of as failure_of_end;
 
 pub use requests::{
     C2dOutcome, DeviceSession, MethodAnswer, Open, Outcome, Send, SendFailure, TwinAnswer,

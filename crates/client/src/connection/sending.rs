@@ -175,7 +175,7 @@ impl Device {
     }
 }
 
-fn outcome(state: Option<DeliveryState>) -> Result<(), SendFailure> {
+pub(crate) fn outcome(state: Option<DeliveryState>) -> Result<(), SendFailure> {
     let lost = |text: &str| {
         Err(SendFailure::Refused(Failure::local(
             FailureKind::ServerError,
@@ -194,7 +194,7 @@ fn outcome(state: Option<DeliveryState>) -> Result<(), SendFailure> {
     }
 }
 
-pub(super) fn failure_to_send(error: CommandError) -> SendFailure {
+pub(crate) fn failure_to_send(error: CommandError) -> SendFailure {
     match error {
         CommandError::QueueFull => SendFailure::Full,
         CommandError::MessageTooLarge => {

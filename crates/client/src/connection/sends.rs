@@ -6,11 +6,11 @@ use tokio::sync::oneshot;
 
 use super::requests::SendFailure;
 
-pub(super) type Reply = oneshot::Sender<Result<(), SendFailure>>;
+pub(crate) type Reply = oneshot::Sender<Result<(), SendFailure>>;
 
 /// Replies by a small number that goes with the delivery and comes back with its outcome.
 #[derive(Debug, Default)]
-pub(super) struct Sends {
+pub(crate) struct Sends {
     slots: Vec<Slot>,
     free: Vec<u32>,
     generation: u32,
@@ -28,12 +28,12 @@ enum Slot {
 }
 
 impl Sends {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.free.len() == self.slots.len()
     }
 
     /// Keeps `reply` until the outcome of a delivery on the session of `channel`. Returns the delivery's context.
-    pub(super) fn insert(&mut self, reply: Reply, channel: usize, deadline: Duration) -> u64 {
+    pub(crate) fn insert(&mut self, reply: Reply, channel: usize, deadline: Duration) -> u64 {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         let slot = Slot::Waiting {
@@ -56,7 +56,7 @@ impl Sends {
     }
 
     /// Takes the reply that waits for a delivery; none when it was answered already.
-    pub(super) fn take(&mut self, context: u64) -> Option<Reply> {
+    pub(crate) fn take(&mut self, context: u64) -> Option<Reply> {
         let index = (context & u64::from(u32::MAX)) as usize;
         let wanted = context >> 32;
         match self.slots.get(index) {
@@ -68,7 +68,7 @@ impl Sends {
     }
 
     /// Answers everything for which `over` holds: sent, outcome unknown.
-    pub(super) fn give_up(&mut self, over: impl Fn(usize, Duration) -> bool) {
+    pub(crate) fn give_up(&mut self, over: impl Fn(usize, Duration) -> bool) {
         for index in 0..self.slots.len() {
             let is_over = match self.slots.get(index) {
                 Some(Slot::Waiting {
@@ -84,7 +84,7 @@ impl Sends {
     }
 
     /// Gives memory back once nothing is on its way.
-    pub(super) fn shrink(&mut self) {
+    pub(crate) fn shrink(&mut self) {
         if self.is_empty() {
             self.slots = Vec::new();
             self.free = Vec::new();

@@ -76,7 +76,7 @@ fn engine_config(config: &ConnectionConfig, key: ConnectionKey) -> Config {
     }
 }
 
-fn failure_of(ended: Ended) -> Failure {
+pub(crate) fn failure_of(ended: Ended) -> Failure {
     use drawspan_amqp::engine::Closed;
     match ended {
         Ended::Stream(error) => Failure::local(

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Assigned;
-use super::exchange::Reply;
+use crate::https::Reply;
 use crate::limits;
 
 /// An answer other than a refusal.

@@ -4,7 +4,6 @@
 //! answer holds none of them.
 
 mod answer;
-mod exchange;
 mod registration;
 #[cfg(test)]
 mod tests;
@@ -17,9 +16,9 @@ use drawspan_net::Connector;
 use tokio::time::Instant;
 
 use crate::credentials::{Credentials, WhichKey};
+use crate::https::{Exchange, Reply};
 use crate::limits;
 use answer::{Answer, Next};
-use exchange::{Exchange, Reply};
 use registration::Registration;
 
 /// The service's address that all tenants share.
@@ -60,7 +59,13 @@ impl DpsClient {
     /// Connects when the first device is registered.
     #[must_use]
     pub fn new(config: DpsConfig) -> Self {
-        let exchange = Exchange::new(config.connector.clone(), config.endpoint.clone());
+        let exchange = Exchange::new(
+            config.connector.clone(),
+            config.endpoint.clone(),
+            "the provisioning service",
+            limits::DPS_CONNECTIONS,
+            Duration::from_millis(limits::DPS_REQUEST_TIMEOUT_MS),
+        );
         Self {
             config,
             exchange,

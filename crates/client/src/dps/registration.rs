@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::DpsConfig;
-use super::exchange::Ask;
 use crate::credentials::WhichKey;
+use crate::https::Ask;
 use crate::limits;
 
 /// What all official SDKs but one ask for; the answers of later versions only have more fields.
@@ -73,6 +73,7 @@ impl<'a> Registration<'a> {
             path: format!("{}/register?{API_VERSION}", self.path),
             token: self.token()?,
             body: self.body.clone(),
+            repeatable: true,
         })
     }
 
@@ -83,6 +84,7 @@ impl<'a> Registration<'a> {
             path: format!("{}/operations/{operation}?{API_VERSION}", self.path),
             token: self.token()?,
             body: Bytes::new(),
+            repeatable: true,
         })
     }
 

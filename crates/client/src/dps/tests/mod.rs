@@ -204,7 +204,7 @@ async fn the_deadline_ends_a_registration() {
 
 #[tokio::test]
 async fn an_answer_is_read_as_far_as_it_may_be() {
-    let large = format!("\"{}\"", "x".repeat(limits::DPS_ANSWER_BYTES));
+    let large = format!("\"{}\"", "x".repeat(limits::HTTPS_ANSWER_BYTES));
     let server = Server::start(move |_, _| Act::answer(200, &large)).await;
     let failure = register(&client(&server)).await.unwrap_err();
     assert!(failure.message.contains("limit"), "{failure}");

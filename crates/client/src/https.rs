@@ -1,4 +1,4 @@
-//! One request and its answer, over connections that are kept for the next one.
+//! One HTTPS request and its answer, over connections that are kept for the next one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,28 +19,36 @@ use tokio::time::Instant;
 use crate::limits;
 
 const USER_AGENT: &str = concat!("drawspan/", env!("CARGO_PKG_VERSION"));
+/// Where the provisioning service and a hub write their code of an error.
+const ERROR_CODES: [&str; 2] = ["x-ms-error-code", "iothub-errorcode"];
 
 /// A request.
-pub(super) struct Ask {
-    pub(super) method: Method,
-    pub(super) path: String,
-    pub(super) token: String,
-    pub(super) body: Bytes,
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) token: String,
+    pub(crate) body: Bytes,
+    /// Whether it may be sent again when a kept connection ends and nobody knows whether it was heard.
+    pub(crate) repeatable: bool,
 }
 
 /// An answer, whatever it says.
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) error_code: Option<String>,
-    pub(super) retry_after_s: Option<u32>,
-    pub(super) body: Bytes,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) error_code: Option<String>,
+    pub(crate) retry_after_s: Option<u32>,
+    pub(crate) body: Bytes,
 }
 
-/// The connections to the service.
+/// The connections to a service.
 #[derive(Debug)]
-pub(super) struct Exchange {
+pub(crate) struct Exchange {
     connector: Connector,
     host: HostName,
+    /// What the service is, for people.
+    name: &'static str,
+    /// How long a request may take, connecting included.
+    timeout: Duration,
     /// One per connection that may be in use.
     turns: Semaphore,
     idle: Arc<Idle>,
@@ -57,35 +65,50 @@ struct Kept {
 }
 
 impl Exchange {
-    pub(super) fn new(connector: Connector, host: HostName) -> Self {
+    /// With at most `connections` in use at once.
+    pub(crate) fn new(
+        connector: Connector,
+        host: HostName,
+        name: &'static str,
+        connections: usize,
+        timeout: Duration,
+    ) -> Self {
         Self {
             connector,
             host,
-            turns: Semaphore::new(limits::DPS_CONNECTIONS),
+            name,
+            timeout,
+            turns: Semaphore::new(connections),
             idle: Arc::default(),
         }
     }
 
     /// Waits for a connection, asks, and gives the connection back.
-    pub(super) async fn ask(&self, ask: &Ask) -> Result<Reply, Failure> {
+    pub(crate) async fn ask(&self, ask: &Ask) -> Result<Reply, Failure> {
         let request = self.request(ask)?;
         // Never closed, so that this cannot fail.
         let turn = self.turns.acquire().await;
         let _turn = turn.map_err(|error| self.unreachable(&error.to_string()))?;
-        let limit = Duration::from_millis(limits::DPS_REQUEST_TIMEOUT_MS);
-        let answer = tokio::time::timeout(limit, self.answer(request));
+        let answer = tokio::time::timeout(self.timeout, self.answer(request, ask.repeatable));
         answer.await.unwrap_or_else(|_| {
-            let seconds = limit.as_secs();
+            let seconds = self.timeout.as_secs();
             Err(self.unreachable(&format!("no answer within {seconds} s")))
         })
     }
 
-    async fn answer(&self, request: Request<Full<Bytes>>) -> Result<Reply, Failure> {
+    async fn answer(
+        &self,
+        request: Request<Full<Bytes>>,
+        repeatable: bool,
+    ) -> Result<Reply, Failure> {
         let (mut kept, response) = match self.idle.take() {
-            // The service may have ended it at any moment. Both requests may be repeated.
-            Some(mut kept) => match kept.sender.send_request(request.clone()).await {
+            // The service may have ended it at any moment.
+            Some(mut kept) => match kept.sender.try_send_request(request.clone()).await {
                 Ok(response) => (kept, response),
-                Err(_) => self.ask_anew(request).await?,
+                Err(error) if repeatable || error.message().is_some() => {
+                    self.ask_anew(request).await?
+                }
+                Err(error) => return Err(self.unreachable(&error.error().to_string())),
             },
             None => self.ask_anew(request).await?,
         };
@@ -116,21 +139,24 @@ impl Exchange {
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.unreachable(&error.to_string()))?;
-        let until = Instant::now() + Duration::from_millis(limits::DPS_CONNECTION_LIFE_MS);
-        tokio::spawn(run(connection, Arc::clone(&self.idle), until));
+        let until = Instant::now() + Duration::from_millis(limits::HTTPS_CONNECTION_LIFE_MS);
+        tokio::spawn(run(connection, Arc::clone(&self.idle), until, self.name));
         Ok(Kept { sender, until })
     }
 
     async fn read(&self, response: Response<Incoming>) -> Result<Reply, Failure> {
         let (head, body) = response.into_parts();
-        let body = Limited::new(body, limits::DPS_ANSWER_BYTES)
+        let body = Limited::new(body, limits::HTTPS_ANSWER_BYTES)
             .collect()
             .await
             .map_err(|error| self.unreachable(&format!("its answer broke off: {error}")))?;
         let text = |name| text(&head.headers, name);
         Ok(Reply {
             status: head.status.as_u16(),
-            error_code: text("x-ms-error-code").map(str::to_owned),
+            error_code: ERROR_CODES
+                .iter()
+                .find_map(|name| text(name))
+                .map(str::to_owned),
             retry_after_s: text("retry-after").and_then(|text| text.trim().parse().ok()),
             body: body.to_bytes(),
         })
@@ -191,8 +217,12 @@ impl Kept {
 }
 
 /// Runs a connection. It ends when nobody keeps it any more, which is at `until` if nobody uses it then.
-async fn run<S>(connection: http1::Connection<S, Full<Bytes>>, idle: Arc<Idle>, until: Instant)
-where
+async fn run<S>(
+    connection: http1::Connection<S, Full<Bytes>>,
+    idle: Arc<Idle>,
+    until: Instant,
+    name: &'static str,
+) where
     S: Read + Write + Unpin,
 {
     let mut connection = std::pin::pin!(connection);
@@ -204,7 +234,7 @@ where
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection to the provisioning service ended early");
+        tracing::debug!(%error, "a connection to {name} ended early");
     }
 }
 

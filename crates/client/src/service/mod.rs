@@ -1,0 +1,109 @@
+//! The other side of a hub: what a back end does there. Messages to devices go over one AMQP connection, many under way at
+//! once; direct methods are HTTPS requests, one connection for each that waits for its answer, kept for the next one.
+//!
+//! The bridge does not use it; what drives and tests the bridge does.
+
+mod message;
+mod methods;
+mod sender;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use drawspan_hub::{Failure, HostName};
+use drawspan_net::{Clock, Connector, Transport};
+use tokio::time::Instant;
+
+use crate::connection::SendFailure;
+use crate::credentials::Credentials;
+use crate::https::Exchange;
+use crate::limits;
+use sender::Sender;
+
+pub use message::Message;
+pub use methods::{Call, Called};
+
+/// Which hub, and as whom.
+#[derive(Debug, Clone)]
+pub struct ServiceConfig {
+    /// The hub.
+    pub host: HostName,
+    /// Keys of a policy that may connect services.
+    pub credentials: Arc<Credentials>,
+    /// How to get there.
+    pub connector: Connector,
+    /// How AMQP is carried.
+    pub transport: Transport,
+}
+
+/// A back end's access to a hub. Shared by reference.
+pub struct ServiceClient {
+    config: Arc<ServiceConfig>,
+    clock: Clock,
+    sender: Mutex<Option<Sender>>,
+    calls: Exchange,
+}
+
+impl ServiceClient {
+    /// Connects when there is something to send.
+    #[must_use]
+    pub fn new(config: ServiceConfig) -> Self {
+        let calls = Exchange::new(
+            config.connector.clone(),
+            config.host.clone(),
+            "the hub",
+            limits::METHOD_CALLS,
+            Duration::from_millis(limits::METHOD_CALL_TIMEOUT_MS),
+        );
+        Self {
+            config: Arc::new(config),
+            clock: Clock::start(),
+            sender: Mutex::default(),
+            calls,
+        }
+    }
+
+    /// Sends a message to a device, and waits until the hub has taken it, at most until `deadline`. Connects first if there
+    /// is no connection. Never sends twice. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// [`SendFailure`] says whether the hub may have it. [`SendFailure::Refused`] tells why no connection came about, too.
+    pub async fn send(&self, message: &Message, deadline: Instant) -> Result<(), SendFailure> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let until = self.clock.now() + left;
+        self.sender().send(message.encode(), until).await
+    }
+
+    /// Calls a direct method of a device, and waits for its answer.
+    ///
+    /// # Errors
+    /// What the hub said, for instance that the device is not online or did not answer in time;
+    /// [`FailureKind::HubUnreachable`](drawspan_hub::FailureKind::HubUnreachable) when there was no answer at all.
+    pub async fn call(&self, call: &Call) -> Result<Called, Failure> {
+        let ask = call.ask(&self.config)?;
+        Called::read(&self.calls.ask(&ask).await?)
+    }
+
+    /// The connection for messages, or a new one.
+    fn sender(&self) -> Sender {
+        let mut held = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*held {
+            Some(sender) if !sender.is_over() => sender.clone(),
+            before => {
+                let pause = match before {
+                    Some(_) => Duration::from_millis(limits::SERVICE_RECONNECT_MS),
+                    None => Duration::ZERO,
+                };
+                let sender = Sender::start(Arc::clone(&self.config), self.clock, pause);
+                held.insert(sender).clone()
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ServiceClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServiceClient({})", self.config.host)
+    }
+}
