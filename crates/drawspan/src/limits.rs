@@ -35,6 +35,10 @@ pub const MAX_REQUEST_TIMEOUT_S: u64 = 300;
 pub const MAX_CONNECT_RATE: u32 = 100_000;
 /// Longest API key in bytes.
 pub const MAX_API_KEY_BYTES: usize = 512;
+/// Longest name of an API key.
+pub const MAX_API_KEY_NAME_CHARS: usize = 64;
+/// Random bytes of an API key that we make.
+pub const API_KEY_BYTES: usize = 32;
 /// Least seconds that a token may be configured to live: a connection must outlast its renewal.
 pub const MIN_TOKEN_LIFE_S: u64 = 900;
 /// Most seconds that a token may be configured to live.

@@ -2,6 +2,7 @@
 
 pub mod ceiling;
 
+mod api_key;
 mod config;
 #[cfg(feature = "emulator")]
 mod dev;
@@ -41,6 +42,9 @@ enum Command {
     /// Show and check the settings of serve
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Make keys for callers
+    #[command(subcommand)]
+    ApiKey(api_key::ApiKeyCommand),
     /// Run a local IoT hub for official Azure IoT SDKs
     #[cfg(feature = "emulator")]
     Emulator(Box<drawspan_emulator::cli::EmulatorArgs>),
@@ -80,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Dev(args) => dev::run(&args),
         Command::Serve(args) => serve::run(*args),
         Command::Config(command) => config::run(&command),
+        Command::ApiKey(command) => api_key::run(&command),
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => emulator::run(*args),
         Command::Load(args) => load::run(&args),

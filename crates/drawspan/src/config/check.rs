@@ -19,12 +19,11 @@ use super::layers::{Environment, Value, Values, collect};
 use super::mistakes::Mistakes;
 use super::profile::{self, Profile};
 use super::settings::Setting;
-use crate::http::auth::ApiKeys;
+use crate::http::auth::{ApiKey, ApiKeys, check_plain};
 use crate::limits::{
-    DPS_RATE, HTTP_RETRY_LIMIT, MAX_API_KEY_BYTES, MAX_CONNECT_RATE, MAX_DPS_RATE,
-    MAX_HTTP_RETRY_LIMIT, MAX_METHOD_ANSWER_TIMEOUT_S, MAX_REQUEST_TIMEOUT_S, MAX_TOKEN_LIFE_S,
-    METHOD_ANSWER_TIMEOUT_S, MIN_METHOD_ANSWER_TIMEOUT_S, MIN_TOKEN_LIFE_S, REQUEST_TIMEOUT_S,
-    TOKEN_LIFE_S,
+    DPS_RATE, HTTP_RETRY_LIMIT, MAX_CONNECT_RATE, MAX_DPS_RATE, MAX_HTTP_RETRY_LIMIT,
+    MAX_METHOD_ANSWER_TIMEOUT_S, MAX_REQUEST_TIMEOUT_S, MAX_TOKEN_LIFE_S, METHOD_ANSWER_TIMEOUT_S,
+    MIN_METHOD_ANSWER_TIMEOUT_S, MIN_TOKEN_LIFE_S, REQUEST_TIMEOUT_S, TOKEN_LIFE_S,
 };
 
 const LISTEN: &str = "0.0.0.0:5001";
@@ -242,10 +241,20 @@ impl Checker<'_> {
         if value.values.is_empty() {
             self.mistakes.add(&value.source, "names no key");
         }
-        for key in &value.values {
-            check_api_key(self.mistakes, &value.source, &key.0);
+        let parsed = value
+            .values
+            .iter()
+            .filter_map(|entry| self.mistakes.keep(&value.source, ApiKey::parse(&entry.0)));
+        let keys: Vec<ApiKey> = parsed.collect();
+        let contradicts = |(at, key): (usize, &ApiKey)| {
+            let mut others = keys.iter().skip(at + 1);
+            others.any(|other| other.contradicts(key))
+        };
+        if keys.iter().enumerate().any(contradicts) {
+            self.mistakes
+                .add(&value.source, "the same key twice, with different rights");
         }
-        ApiKeys::new(value.values.iter().map(|key| key.0.as_str()))
+        keys.into_iter().collect()
     }
 
     fn state(&mut self) -> Option<PathBuf> {
@@ -332,16 +341,7 @@ impl Checker<'_> {
 
 /// Adds what keeps a text from being an API key.
 pub fn check_api_key(mistakes: &mut Mistakes, source: impl fmt::Display, key: &str) {
-    if key.is_empty() {
-        mistakes.add(source, "empty");
-    } else if key.len() > MAX_API_KEY_BYTES {
-        mistakes.add(source, format!("over {MAX_API_KEY_BYTES} bytes"));
-    } else if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        mistakes.add(
-            source,
-            "only visible ASCII characters without spaces can be sent in a header",
-        );
-    }
+    mistakes.keep(source, check_plain(key));
 }
 
 fn hub_size(text: &str) -> Result<HubSize, String> {

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::layers::{Value, Values};
 use super::settings::{Kind, SETTINGS, Setting, Spec};
 use super::source::Source;
+use crate::http::auth::ApiKey;
 
 /// A setting as it counts. Shows no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +71,7 @@ pub fn table(effective: &[Effective]) -> String {
 
 fn shown(spec: &Spec, value: &Value) -> String {
     match (spec.kind, value.values.len()) {
+        (Kind::SecretList, _) if spec.setting == Setting::ApiKey => api_keys(value),
         (Kind::Secret, _) | (Kind::SecretList, 1) => "***".to_owned(),
         (Kind::SecretList, count) => format!("*** ({count} values)"),
         // It may hold a password.
@@ -83,6 +85,19 @@ fn shown(spec: &Spec, value: &Value) -> String {
             texts.join(", ")
         }
     }
+}
+
+/// Nothing of keys in clear, and what is known of those that are given by their hash.
+fn api_keys(value: &Value) -> String {
+    let parsed = value.values.iter().map(|text| ApiKey::parse(&text.0).ok());
+    let hashed = parsed.flatten().filter(ApiKey::is_hashed);
+    let mut shown: Vec<String> = hashed.map(|key| key.shown()).collect();
+    match value.values.len() - shown.len() {
+        0 => {}
+        1 => shown.insert(0, "***".to_owned()),
+        plain => shown.insert(0, format!("*** ({plain} values)")),
+    }
+    shown.join(", ")
 }
 
 fn fingerprint(spec: &Spec, values: &Values, value: Option<&Value>) -> [u8; 32] {

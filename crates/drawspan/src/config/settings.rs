@@ -143,7 +143,7 @@ pub static SETTINGS: &[Spec] = settings! {
         Listen "listen" "listen" Plain "ADDR:PORT" "0.0.0.0:5001" false
             "Where to listen for HTTP"
         ApiKey "api_key" "api-key" SecretList "KEY" "" true
-            "Key that callers send in the header x-api-key; several may be given"
+            "Key that callers send in the header x-api-key, or its entry from `drawspan api-key new`; several may be given"
         State "state" "state" Plain "DIR" "" false
             "Directory for what survives a restart: subscriptions, dead letters, the hub of each device; without it all that is forgotten"
         Keyring "keyring" "keyring" Plain "FILE" "" false

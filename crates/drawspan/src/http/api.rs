@@ -10,9 +10,9 @@ use axum::http::{HeaderMap, Request, Response, StatusCode};
 use axum::routing::{delete, get, patch, post};
 use tower_service::Service;
 
-use super::auth::ApiKeys;
+use super::auth::{Admission, ApiKeys};
 use super::problem::{Kind, Problem};
-use super::{body, connection, path, probes, registration, telemetry, twin};
+use super::{access, body, connection, path, probes, registration, telemetry, twin};
 use crate::devices::Devices;
 use crate::limits::{MAX_URI_BYTES, RETRY_AFTER_S};
 
@@ -54,7 +54,7 @@ impl Api {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
-    fn admits(&self, headers: &HeaderMap) -> bool {
+    fn admission(&self, headers: &HeaderMap) -> Option<Admission> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         keys.admit(headers)
     }
@@ -112,15 +112,29 @@ impl Api {
         }
         path::make_canonical(request.uri_mut());
         // Before validation, and before 404 and 405, as the original: without a key nothing is learned about routes.
-        if path::needs_key(request.uri().path()) && !self.admits(request.headers()) {
+        if path::needs_key(request.uri().path())
+            && let Err(problem) = self.check_key(&mut request)
+        {
             body::discard(request).await;
-            let problem = Problem::new(
-                Kind::Unauthorized,
-                "Send a valid API key in the header x-api-key.",
-            );
             return Err(problem.into_response());
         }
         Ok(request)
+    }
+
+    /// What bounds a key goes with the request, for handlers that know more devices than the path.
+    fn check_key(&self, request: &mut Request<Body>) -> Result<(), Problem> {
+        match self.admission(request.headers()) {
+            None => Err(Problem::new(
+                Kind::Unauthorized,
+                "Send a valid API key in the header x-api-key.",
+            )),
+            Some(Admission::Full) => Ok(()),
+            Some(Admission::Limited(grant)) => {
+                access::check(&grant, request)?;
+                request.extensions_mut().insert(grant);
+                Ok(())
+            }
+        }
     }
 
     async fn route(&self, request: Request<Body>) -> Response<Body> {

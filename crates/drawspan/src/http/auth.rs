@@ -1,29 +1,40 @@
 //! API keys. Only their hashes are kept, and every comparison takes the same time.
 
+mod entry;
+mod grant;
+
 use std::fmt;
 use std::hint::black_box;
+use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use sha2::{Digest, Sha256};
 
+use entry::Hash;
+pub use entry::{ApiKey, InvalidApiKey, check_plain};
+pub use grant::{Grant, Scope};
+
 /// The header that carries the key.
 pub const API_KEY_HEADER: &str = "x-api-key";
 
-type Hash = [u8; 32];
-
 /// The keys that open the API. None at all means that everybody may; only `dev` runs so.
 #[derive(Clone, Default)]
-pub struct ApiKeys(Vec<Hash>);
+pub struct ApiKeys(Vec<(Hash, Admission)>);
+
+/// What a request may do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Admission {
+    /// Everything.
+    Full,
+    /// This.
+    Limited(Arc<Grant>),
+}
 
 impl ApiKeys {
-    /// Keeps the hashes of these keys.
+    /// Keeps the hashes of these keys, each of which allows everything.
     #[must_use]
     pub fn new<'a>(keys: impl IntoIterator<Item = &'a str>) -> Self {
-        Self(
-            keys.into_iter()
-                .map(|key| Sha256::digest(key.as_bytes()).into())
-                .collect(),
-        )
+        keys.into_iter().map(ApiKey::plain).collect()
     }
 
     /// Whether there is no key to ask for.
@@ -32,21 +43,34 @@ impl ApiKeys {
         self.0.is_empty()
     }
 
-    /// Whether a request with these headers may pass. Two keys in one request are no key.
+    /// What a request with these headers may do; `None` without a valid key. Two keys in one request are no key.
     #[must_use]
-    pub fn admit(&self, headers: &HeaderMap) -> bool {
+    pub fn admit(&self, headers: &HeaderMap) -> Option<Admission> {
         if self.is_open() {
-            return true;
+            return Some(Admission::Full);
         }
         let mut values = headers.get_all(API_KEY_HEADER).iter();
         let (Some(key), None) = (values.next(), values.next()) else {
-            return false;
+            return None;
         };
         let hash: Hash = Sha256::digest(key.as_bytes()).into();
         // No early exit: neither within a hash nor at the first key that fits.
-        self.0
-            .iter()
-            .fold(false, |found, known| found | same(known, &hash))
+        let fitting = |found, (known, admission)| match same(known, &hash) {
+            true => Some(admission),
+            false => found,
+        };
+        let all = self.0.iter().map(|(known, admission)| (known, admission));
+        all.fold(None, fitting).cloned()
+    }
+}
+
+impl FromIterator<ApiKey> for ApiKeys {
+    fn from_iter<T: IntoIterator<Item = ApiKey>>(keys: T) -> Self {
+        let held = |key: ApiKey| match key.grant.is_everything() {
+            true => (key.hash, Admission::Full),
+            false => (key.hash, Admission::Limited(Arc::new(key.grant))),
+        };
+        Self(keys.into_iter().map(held).collect())
     }
 }
 
@@ -68,21 +92,24 @@ fn same(a: &Hash, b: &Hash) -> bool {
 mod tests {
     use super::*;
 
-    fn check(keys: &[&str], sent: &[&'static str], admitted: bool) {
+    fn admitted(keys: &ApiKeys, sent: &[&'static str]) -> Option<Admission> {
         let mut headers = HeaderMap::new();
         for value in sent {
             headers.append("X-API-Key", (*value).parse().unwrap());
         }
-        assert_eq!(
-            ApiKeys::new(keys.iter().copied()).admit(&headers),
-            admitted,
-            "{keys:?} {sent:?}"
-        );
+        keys.admit(&headers)
+    }
+
+    fn check(keys: &[&str], sent: &[&'static str], expected: bool) {
+        let keys = ApiKeys::new(keys.iter().copied());
+        let found = admitted(&keys, sent);
+        assert_eq!(found, expected.then_some(Admission::Full), "{sent:?}");
     }
 
     #[test]
     fn only_one_of_the_keys_opens() {
         check(&["one"], &["one"], true);
+        check(&["one", "two"], &["one"], true);
         check(&["one", "two"], &["two"], true);
         check(&["one"], &[], false);
         check(&["one"], &[""], false);
@@ -91,6 +118,24 @@ mod tests {
         check(&["one"], &["one", "one"], false);
         check(&[], &[], true);
         check(&[], &["whatever"], true);
+    }
+
+    #[test]
+    fn each_key_brings_its_own_rights() {
+        let entries = [
+            ApiKey::plain("all"),
+            ApiKey::entry("some", Some("send"), Some("a-"), None).unwrap(),
+            ApiKey::entry("every", None, None, Some("n")).unwrap(),
+        ];
+        let keys: ApiKeys = entries.clone().into_iter().collect();
+        assert_eq!(admitted(&keys, &["all"]), Some(Admission::Full));
+        assert_eq!(admitted(&keys, &["every"]), Some(Admission::Full));
+        let limited = Admission::Limited(Arc::new(entries[1].grant.clone()));
+        assert_eq!(admitted(&keys, &["some"]), Some(limited));
+        // The hash is not the key.
+        let hash = ApiKeys::new(["k"]);
+        let sent = "8254c329a92850f6d539dd376f4816ee2764517da5e0235514af433164480d7a";
+        assert_eq!(admitted(&hash, &[sent]), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod failure_table;
 pub mod problem;
 pub mod server;
 
+mod access;
 mod body;
 mod connection;
 mod envelope;

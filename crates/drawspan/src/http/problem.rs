@@ -12,6 +12,8 @@ use serde::Serialize;
 pub enum Kind {
     /// No API key, or a wrong one.
     Unauthorized,
+    /// The API key does not allow this.
+    Forbidden,
     /// The body is not what the operation takes.
     InvalidBody,
     /// The device id in the path is none.
@@ -67,6 +69,7 @@ impl Kind {
         use StatusCode as S;
         match self {
             Self::Unauthorized => (S::UNAUTHORIZED, "unauthorized", "API key missing or wrong"),
+            Self::Forbidden => (S::FORBIDDEN, "forbidden", "Not allowed by the API key"),
             Self::InvalidBody => (S::BAD_REQUEST, "invalid-body", "Invalid request body"),
             Self::InvalidDeviceId => (S::BAD_REQUEST, "invalid-device-id", "Invalid device id"),
             Self::BodyTimeout => (S::REQUEST_TIMEOUT, "body-timeout", "Request body too slow"),

@@ -16,7 +16,14 @@ use support::{Running, command, post, run};
 
 #[test]
 fn every_command_explains_itself() {
-    for name in ["dev", "serve", "emulator", "load", "config check"] {
+    for name in [
+        "dev",
+        "serve",
+        "emulator",
+        "load",
+        "config check",
+        "api-key new",
+    ] {
         let arguments: Vec<_> = name.split(' ').chain(["--help"]).collect();
         let output = run(&arguments);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -153,6 +160,41 @@ fn config_check_shows_what_counts_and_where_it_came_from() {
     assert!(row("request_timeout")[2].ends_with("drawspan.toml:1"));
     assert!(row("group_key")[1] == "***", "{text}");
     assert!(!text.contains("hunter") && !text.contains("MDEy"), "{text}");
+}
+
+#[test]
+fn a_new_key_is_shown_once_and_known_by_its_entry() {
+    let made = run(&[
+        "api-key", "new", "--name", "line-1", "--scopes", "send", "--prefix", "a-",
+    ]);
+    let text = String::from_utf8_lossy(&made.stdout).into_owned();
+    let field = |name: &str| {
+        let found = text.lines().find_map(|line| line.strip_prefix(name));
+        found.unwrap_or_default().trim().to_owned()
+    };
+    let (key, entry) = (field("key"), field("entry"));
+    assert_eq!(key.len(), 43, "{text}");
+    assert!(!entry.contains(&key), "{text}");
+    let checked = run(&[
+        "config",
+        "check",
+        "--api-key",
+        &entry,
+        "--api-key",
+        "hunter2",
+        "--id-scope",
+        "S",
+        "--group-key",
+        "MDEyMzQ1Njc4OWFiY2RlZg==",
+    ]);
+    let text = String::from_utf8_lossy(&checked.stdout).into_owned();
+    let shown = "***, sha256:***;scopes=send;prefix=a-;name=line-1";
+    assert!(checked.status.success() && text.contains(shown), "{text}");
+
+    let bad = run(&["api-key", "new", "--scopes", "admin"]);
+    let text = String::from_utf8_lossy(&bad.stderr).into_owned();
+    assert_eq!(bad.status.code(), Some(64), "{text}");
+    assert!(text.contains("read, send and manage"), "{text}");
 }
 
 #[test]

@@ -316,6 +316,7 @@ async fn the_code_of_the_hub_is_passed_on() {
 }
 
 mod devices;
+mod keys;
 mod probes;
 
 /// A body in pieces that are all there at once; `None` for one that is always about to come.
