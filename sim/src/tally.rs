@@ -42,7 +42,7 @@ impl Tally {
         self.note(failure_name(kind));
     }
 
-    pub(crate) fn action(&mut self, action: Action) {
+    pub(crate) fn action(&mut self, action: &Action) {
         self.note(match action {
             Action::Provision { .. } => "registrations",
             Action::Register { .. } => "registrations by callers",

@@ -118,3 +118,13 @@ pub const MIN_METHOD_ANSWER_TIMEOUT_S: u64 = 5;
 pub const MAX_METHOD_ANSWER_TIMEOUT_S: u64 = 300;
 /// How much of a callback's answer is read.
 pub const MAX_CALLBACK_ANSWER_BYTES: usize = 131_072;
+/// Subscriptions of the fleet, over all kinds.
+pub const MAX_FLEET_SUBSCRIPTIONS: usize = 256;
+/// Callback URLs, and origins of them, that are remembered to be kept in memory once.
+pub const SHARED_TEXTS: usize = 4_096;
+/// Devices whose links are looked at in one go, after a start or a change of the fleet's subscriptions.
+pub const DEVICES_PER_SWEEP: usize = 512;
+/// Sweeps that wait; with more, one goes over all devices.
+pub const MAX_SWEEPS: usize = 16;
+/// How long a connection that was too busy is left alone before it is told again what a device wants.
+pub const WANT_AGAIN_MS: u64 = 100;

@@ -34,7 +34,7 @@ impl Shell {
         let mut any = false;
         while let Some(action) = self.fleet.action() {
             any = true;
-            self.tally.action(action);
+            self.tally.action(&action);
             self.trace(|| format!("{action:?}"));
             match action {
                 Action::Provision { device, epoch } => self.provision(device, epoch, now)?,
@@ -45,6 +45,7 @@ impl Shell {
                     device,
                     status,
                     reason,
+                    ..
                 } => {
                     self.touched.insert(device);
                     let Some(notes) = self.notes(device) else {

@@ -1,6 +1,6 @@
 //! What a fleet wants done, and what it has to tell.
 
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason};
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId};
 
 use crate::device::{Epoch, How};
 
@@ -18,7 +18,7 @@ pub struct Attempt {
 pub struct ServiceId(pub(super) u16);
 
 /// What to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Register a device at DPS.
     Provision {
@@ -48,8 +48,10 @@ pub enum Action {
     },
     /// A device's public status changed.
     StatusChanged {
-        /// Index of the device.
+        /// Index of the device, if it was not forgotten with this.
         device: u32,
+        /// Its id.
+        id: DeviceId,
         /// The public status.
         status: ConnectionStatus,
         /// Its public reason.

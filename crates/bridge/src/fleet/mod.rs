@@ -19,7 +19,8 @@ mod service;
 mod tickets;
 mod timers;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::time::Duration;
 
 use drawspan_hub::{DeviceId, HostName};
@@ -61,7 +62,8 @@ pub struct FleetConfig {
 pub struct Fleet<B> {
     entries: Vec<Option<Entry<B>>>,
     free: Vec<u32>,
-    by_id: HashMap<DeviceId, u32>,
+    /// In order, for those who list them.
+    by_id: BTreeMap<DeviceId, u32>,
     timers: Timers,
     services: Vec<Service>,
     actions: VecDeque<Action>,
@@ -83,7 +85,7 @@ impl<B: Beside> Fleet<B> {
         Self {
             entries: Vec::new(),
             free: Vec::new(),
-            by_id: HashMap::new(),
+            by_id: BTreeMap::new(),
             timers: Timers::default(),
             services: vec![Service::new(config.dps.clone(), config.dps_pace)],
             actions: VecDeque::new(),
@@ -187,6 +189,12 @@ impl<B: Beside> Fleet<B> {
     #[must_use]
     pub fn timers(&self) -> usize {
         self.timers.len()
+    }
+
+    /// The devices from there on, in the order of their ids.
+    pub fn devices_from(&self, from: Bound<&str>) -> impl Iterator<Item = &DeviceId> + use<'_, B> {
+        let devices = self.by_id.range::<str, _>((from, Bound::Unbounded));
+        devices.map(|(id, _)| id)
     }
 
     /// Every device that is known, with its machine.
@@ -296,11 +304,14 @@ impl<B: Beside> Fleet<B> {
                     None => self.feed(device, Input::Closed { epoch }, now),
                 },
                 Effect::StatusChanged { status, reason } => {
-                    self.actions.push_back(Action::StatusChanged {
-                        device,
-                        status,
-                        reason,
-                    });
+                    if let Some(id) = self.id(device).cloned() {
+                        self.actions.push_back(Action::StatusChanged {
+                            device,
+                            id,
+                            status,
+                            reason,
+                        });
+                    }
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_bridge::fleet::{self, ServiceId};
-use drawspan_client::{ConnectionKey, DeviceSession, WhichKey};
+use drawspan_client::{ConnectionKey, DeviceSession, Wants, WhichKey};
 use drawspan_hub::{DeviceId, Failure};
 use tokio::sync::oneshot;
 
@@ -23,6 +23,8 @@ pub(super) struct Beside {
     pub(super) waiters: Vec<Waiter>,
     pub(super) route: Option<Arc<Route>>,
     pub(super) place: Option<Place>,
+    /// What its connection was told that it is to have.
+    pub(super) told: Wants,
     /// The device's name at its hub, where DPS gave it another one.
     pub(super) assigned: Option<DeviceId>,
     /// The key that was used last.

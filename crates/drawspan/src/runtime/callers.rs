@@ -2,38 +2,61 @@
 
 use drawspan_client::Outcome;
 use drawspan_hub::{DeviceId, SubscriptionType};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::handle::Bridge;
+use super::request::Request;
 use crate::devices::{
     DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, Downlink, Held, ListPage, ListQuery,
     Listing, Scope, Subscribe, Subscribed, Subscription, Subscriptions,
 };
 
 impl Subscriptions for Bridge {
-    async fn subscribe(&self, _: Subscribe, _: Instant) -> Result<Subscribed, DeviceError> {
-        Err(DeviceError::NotReady)
+    async fn subscribe(
+        &self,
+        subscribe: Subscribe,
+        deadline: Instant,
+    ) -> Result<Subscribed, DeviceError> {
+        if let Scope::Device(device) = &subscribe.scope {
+            self.check_id(device)?;
+        }
+        let asked = self.answer(|reply| Request::Subscribe { subscribe, reply });
+        in_time(asked, deadline).await
     }
 
     async fn subscription(
         &self,
-        _: Scope,
-        _: SubscriptionType,
+        scope: Scope,
+        kind: SubscriptionType,
     ) -> Result<Option<Subscribed>, DeviceError> {
-        Err(DeviceError::NotReady)
+        self.answer(|reply| Request::Subscription { scope, kind, reply })
+            .await?
     }
 
     async fn unsubscribe(
         &self,
-        _: Scope,
-        _: SubscriptionType,
-        _: Instant,
+        scope: Scope,
+        kind: SubscriptionType,
+        deadline: Instant,
     ) -> Result<(), DeviceError> {
-        Err(DeviceError::NotReady)
+        let asked = self.answer(|reply| Request::Unsubscribe { scope, kind, reply });
+        in_time(asked, deadline).await
     }
 
     async fn fleet_subscriptions(&self) -> Result<Vec<Subscription>, DeviceError> {
-        Err(DeviceError::NotReady)
+        self.answer(|reply| Request::FleetSubscriptions { reply })
+            .await?
+    }
+}
+
+/// What was asked goes on when nobody waits for its answer any more.
+async fn in_time<T>(
+    asked: impl Future<Output = Result<Result<T, DeviceError>, DeviceError>>,
+    deadline: Instant,
+) -> Result<T, DeviceError> {
+    match timeout_at(deadline, asked).await {
+        Ok(answer) => answer?,
+        Err(_) => Err(DeviceError::FateUnknown),
     }
 }
 

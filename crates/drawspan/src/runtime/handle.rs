@@ -87,14 +87,14 @@ impl Bridge {
     }
 
     /// A device that was listed may still be connected, and is not for callers any more.
-    fn check_listed(&self, device: &DeviceId) -> Result<(), DeviceError> {
+    pub(super) fn check_listed(&self, device: &DeviceId) -> Result<(), DeviceError> {
         match self.profile {
             Profile::Listed => self.check_id(device),
             Profile::Dps | Profile::Hub(_) => Ok(()),
         }
     }
 
-    fn check_id(&self, device: &DeviceId) -> Result<(), DeviceError> {
+    pub(super) fn check_id(&self, device: &DeviceId) -> Result<(), DeviceError> {
         match self.profile {
             Profile::Dps => RegistrationId::parse(device.as_str())
                 .map(|_| ())
@@ -107,7 +107,7 @@ impl Bridge {
         }
     }
 
-    async fn answer<T>(
+    pub(super) async fn answer<T>(
         &self,
         make: impl FnOnce(oneshot::Sender<T>) -> Request,
     ) -> Result<T, DeviceError> {

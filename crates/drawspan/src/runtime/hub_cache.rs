@@ -3,7 +3,8 @@
 //! The whole cache is in memory, since it is asked for each device that comes. The store behind it is best effort: an entry that is
 //! lost costs one registration.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 use drawspan_hub::{DeviceId, HostName};
@@ -13,7 +14,8 @@ use crate::limits;
 
 #[derive(Debug, Default)]
 pub(super) struct HubCache {
-    devices: HashMap<DeviceId, Cached>,
+    /// In order, for those who list them.
+    devices: BTreeMap<DeviceId, Cached>,
     /// Each name once, however many devices belong to it.
     hubs: Vec<HostName>,
     store: Option<drawspan_store::HubCache>,
@@ -55,6 +57,15 @@ impl HubCache {
 
     pub(super) fn get(&self, device: &DeviceId) -> Option<&Cached> {
         self.devices.get(device)
+    }
+
+    /// The devices from there on, in the order of their ids.
+    pub(super) fn devices_from(
+        &self,
+        from: Bound<&str>,
+    ) -> impl Iterator<Item = &DeviceId> + use<'_> {
+        let devices = self.devices.range::<str, _>((from, Bound::Unbounded));
+        devices.map(|(device, _)| device)
     }
 
     /// DPS assigned a device.

@@ -3,6 +3,7 @@
 //! A caller that finds its device in the [`directory`] sends on the device's connection without meeting that task at all.
 //! Otherwise it asks the task to connect the device and waits.
 
+mod answer;
 mod beside;
 mod calendar;
 mod callers;
@@ -10,19 +11,22 @@ mod directory;
 mod handle;
 mod health;
 mod hub_cache;
+mod names;
 mod persist;
 mod pool;
 mod registrations;
 mod request;
 mod shard;
 mod shell;
+mod table;
 mod throttle;
+mod ticket;
 
 use std::sync::Arc;
 
 use drawspan_bridge::fleet::FleetConfig;
 use drawspan_client::dps::{DpsClient, DpsConfig};
-use drawspan_client::{Credentials, StatusBoard};
+use drawspan_client::{Credentials, Inbox, StatusBoard};
 use drawspan_hub::{HostName, InvalidId};
 use drawspan_net::{Clock, Connector, Route, TrustError, client_config};
 use drawspan_store::{HubCache, StoreError};
@@ -30,8 +34,10 @@ use tokio::sync::mpsc;
 
 use crate::config::{self, Config};
 use crate::limits;
+use crate::webhooks::Webhooks;
 use registrations::Registrations;
 use shell::{Parts, Profile, Shell};
+use table::Table;
 
 pub use handle::Bridge;
 
@@ -64,11 +70,14 @@ pub fn start(
     let known = store.as_ref().map_or(Ok(Vec::new()), HubCache::load_all)?;
     let board = Arc::new(StatusBoard::default());
     let registered = Arc::default();
+    let inbox: Arc<Inbox> = Arc::default();
+    let webhooks = Webhooks::default();
+    let attempts = webhooks.board();
     let directory = Arc::default();
     let health = Arc::default();
     let dps = dps(config, &credentials, &connector);
     let (profile, dps_host) = profile(config);
-    let shell = Shell::new(Parts {
+    let parts = Parts {
         fleet: fleet(config, dps_host)?,
         profile: profile.clone(),
         connector,
@@ -86,9 +95,13 @@ pub fn start(
             Arc::clone(&registered),
         ),
         credentials: Arc::clone(&credentials),
-    });
+        inbox: Arc::clone(&inbox),
+    };
+    let shell = Shell::new(parts, Table::default(), webhooks);
     let (requests, receiver) = mpsc::channel(limits::SHARD_QUEUE);
-    tokio::spawn(shard::run(shell, receiver, board, registered, clock));
+    tokio::spawn(shard::run(
+        shell, receiver, board, registered, inbox, attempts, clock,
+    ));
     Ok(Bridge {
         shard: requests,
         directory,

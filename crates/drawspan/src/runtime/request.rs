@@ -1,10 +1,13 @@
 //! What callers ask of the shell.
 
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Failure};
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, SubscriptionType};
 use tokio::sync::oneshot;
 
 use super::beside::Waiter;
-use crate::devices::Diagnostics;
+use crate::devices::{DeviceError, Diagnostics, Scope, Subscribe, Subscribed, Subscription};
+
+/// Where an answer goes. Whoever asked may have given up; nothing is owed then.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, DeviceError>>;
 
 #[derive(Debug)]
 pub(super) enum Request {
@@ -29,6 +32,25 @@ pub(super) enum Request {
         device: DeviceId,
         reply: oneshot::Sender<Forgotten>,
     },
+    /// A subscription to make or to replace.
+    Subscribe {
+        subscribe: Subscribe,
+        reply: Reply<Subscribed>,
+    },
+    /// A subscription.
+    Subscription {
+        scope: Scope,
+        kind: SubscriptionType,
+        reply: Reply<Option<Subscribed>>,
+    },
+    /// To have one no more.
+    Unsubscribe {
+        scope: Scope,
+        kind: SubscriptionType,
+        reply: Reply<()>,
+    },
+    /// Those of the fleet.
+    FleetSubscriptions { reply: Reply<Vec<Subscription>> },
 }
 
 /// A registration that a caller asked for.

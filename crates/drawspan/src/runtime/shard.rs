@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use drawspan_client::{Board, StatusBoard};
+use drawspan_client::{Board, Inbox, StatusBoard};
 use drawspan_net::Clock;
 use tokio::sync::mpsc;
 
@@ -12,6 +12,7 @@ use super::registrations::Done;
 use super::request::Request;
 use super::shell::Shell;
 use crate::limits;
+use crate::webhooks;
 
 /// Runs until every [`Bridge`](super::Bridge) is gone.
 pub(super) async fn run(
@@ -19,6 +20,8 @@ pub(super) async fn run(
     mut requests: mpsc::Receiver<Request>,
     board: Arc<StatusBoard>,
     registrations: Arc<Board<Done>>,
+    inbox: Arc<Inbox>,
+    attempts: Arc<Board<webhooks::Done>>,
     clock: Clock,
 ) {
     let mut batch = Vec::new();
@@ -41,6 +44,16 @@ pub(super) async fn run(
             done = registrations.take() => {
                 for registration in done {
                     shell.registered(registration);
+                }
+            }
+            incoming = inbox.take() => {
+                for incoming in incoming {
+                    shell.arrived(incoming);
+                }
+            }
+            attempts = attempts.take() => {
+                for attempt in attempts {
+                    shell.attempted(attempt);
                 }
             }
             () = tokio::time::sleep_until(clock.instant(due)) => {}

@@ -78,6 +78,16 @@ impl CallbackUrl {
         &self.text
     }
 
+    /// The same URL, sharing its origin's text with others of that origin.
+    #[must_use]
+    pub(crate) fn with_origin(self, origin: &Arc<str>) -> Self {
+        let origin = match self.origin == *origin {
+            true => Arc::clone(origin),
+            false => self.origin,
+        };
+        Self { origin, ..self }
+    }
+
     /// Scheme, host and port: all that may be shown.
     #[must_use]
     pub fn origin(&self) -> &Arc<str> {

@@ -28,6 +28,15 @@ pub struct Webhooks<T> {
     verdicts: VecDeque<Verdict<T>>,
 }
 
+impl<T> Default for Webhooks<T> {
+    fn default() -> Self {
+        Self {
+            board: Arc::default(),
+            verdicts: VecDeque::new(),
+        }
+    }
+}
+
 impl<T> Webhooks<T> {
     /// Queues an event behind the others of its device and kind. It comes back when there is no room.
     ///

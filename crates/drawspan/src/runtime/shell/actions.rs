@@ -1,12 +1,11 @@
 //! What the fleet wants done.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_bridge::device::How;
 use drawspan_bridge::fleet::{Action, Attempt, News, ServiceId};
 use drawspan_client::peer_clock::{self, Skew};
-use drawspan_client::{ConnectionConfig, Open, Owner, Wants};
+use drawspan_client::{ConnectionConfig, Open, Owner};
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
 use drawspan_net::Connector;
 
@@ -35,14 +34,8 @@ impl Shell {
                 Action::Open { attempt, hub, how } => self.open(attempt, hub, how),
                 Action::Close { attempt } => self.close(attempt),
                 Action::StatusChanged {
-                    device,
-                    status,
-                    reason,
-                } => {
-                    if let Some(id) = self.fleet.id(device) {
-                        tracing::debug!(device = %id, status = status.as_str(), reason = reason.as_str());
-                    }
-                }
+                    id, status, reason, ..
+                } => self.status_changed(&id, status, reason),
                 Action::News(service, news) => self.news_of(service, news),
             }
         }
@@ -60,6 +53,7 @@ impl Shell {
             .machine(index)
             .is_some_and(|machine| machine.is_permanent());
         let token_life_s = self.token_life_s(permanent);
+        let wants = self.wanted_links(index);
         self.ensure_pool(hub);
         let (Some(pool), Some(beside)) = (self.pools.get_mut(&hub), self.fleet.beside_mut(index))
         else {
@@ -72,6 +66,7 @@ impl Shell {
             usual
         };
         beside.key = Some(key);
+        beside.told = wants;
         let not = if how.other_connection {
             beside.full
         } else {
@@ -90,7 +85,7 @@ impl Shell {
             device: identity,
             key,
             token_life_s,
-            wants: Wants::default(),
+            wants,
         };
         if !placed.connection.open(open) {
             let text = "the connection is over, or has too much to do";
@@ -176,7 +171,7 @@ impl Shell {
             transport: parts.transport,
             clock: parts.clock,
             board: parts.board.clone(),
-            inbox: Arc::default(),
+            inbox: parts.inbox.clone(),
         };
         self.pools.insert(hub, Pool::new(config, parts.hub_size));
     }

@@ -1,10 +1,14 @@
 //! The shell around the fleet: it carries out what the fleet wants done, and brings back what came of it.
 
 mod actions;
+mod arriving;
 mod diagnostics;
 mod moves;
 mod news;
 mod requests;
+mod subscribing;
+mod verdicts;
+mod wanting;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,12 +17,13 @@ use std::time::Duration;
 use drawspan_bridge::device::Assignment;
 use drawspan_bridge::fleet::{FleetConfig, ServiceId};
 use drawspan_bridge::{Chance, Fleet, Now};
-use drawspan_client::{Credentials, StatusBoard};
+use drawspan_client::{Credentials, Inbox, StatusBoard};
 use drawspan_hub::limits::HubSize;
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
 use drawspan_net::{Clock, Connector, Transport};
 
 use moves::Moves;
+use wanting::Sweeps;
 
 use super::beside::Beside;
 use super::calendar::{self, Calendar};
@@ -27,6 +32,10 @@ use super::health::Health;
 use super::hub_cache::HubCache;
 use super::pool::Pool;
 use super::registrations::Registrations;
+use super::table::Table;
+use super::ticket::Ticket;
+use crate::devices::Prefix;
+use crate::webhooks::{self, Webhooks};
 
 /// What the shell is made of.
 #[derive(Debug)]
@@ -46,6 +55,8 @@ pub(super) struct Parts {
     pub(super) health: Arc<Health>,
     pub(super) cache: HubCache,
     pub(super) registrations: Registrations,
+    /// Of all connections.
+    pub(super) inbox: Arc<Inbox>,
 }
 
 /// How a device's hub is known.
@@ -68,17 +79,21 @@ pub(super) struct Shell {
     chance: Chance,
     moves: Moves,
     calendar: Calendar,
+    table: Table,
+    sweeps: Sweeps,
+    webhooks: Webhooks<Ticket>,
     /// No warning of a connection that ended before that.
     next_warning: Duration,
 }
 
 impl Shell {
-    pub(super) fn new(parts: Parts) -> Self {
+    /// With these subscriptions, whose devices are connected from now on.
+    pub(super) fn new(parts: Parts, table: Table, webhooks: Webhooks<Ticket>) -> Self {
         let seed = parts.fleet.seed;
         if parts.profile == Profile::Dps {
             parts.health.add(ServiceId::DPS, &parts.fleet.dps);
         }
-        Self {
+        let mut shell = Self {
             fleet: Fleet::new(parts.fleet.clone()),
             calendar: Calendar::new(parts.clock.now(), calendar::unix()),
             parts,
@@ -86,7 +101,12 @@ impl Shell {
             chance: Chance::new(seed),
             moves: Moves::default(),
             next_warning: Duration::ZERO,
-        }
+            table,
+            sweeps: Sweeps::default(),
+            webhooks,
+        };
+        shell.sweep(Prefix::default());
+        shell
     }
 
     /// Does what is due and says when to come back.
@@ -95,13 +115,22 @@ impl Shell {
         self.calendar.look(now.monotonic, calendar::unix());
         self.parts.cache.upkeep(now.monotonic, now.unix_s);
         self.move_some(now);
+        self.sweep_some(now);
         loop {
             let due = self.fleet.run(now);
-            if !self.act() {
+            let events = self.webhooks.run(now.monotonic);
+            if !self.act() && !self.hear_verdicts() {
                 let upkeep = self.parts.cache.due().min(self.moves.due());
-                return due.map_or(upkeep, |due| due.min(upkeep));
+                let due = [due, events, self.sweeps.due(now.monotonic)];
+                return due.into_iter().flatten().fold(upkeep, Duration::min);
             }
         }
+    }
+
+    /// Attempts to deliver an event are over.
+    pub(super) fn attempted(&mut self, done: webhooks::Done) {
+        let now = self.parts.clock.now();
+        self.webhooks.done(done, now);
     }
 
     /// The device's index; a new device is given its hub as far as that is known.

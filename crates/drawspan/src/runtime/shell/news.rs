@@ -129,6 +129,8 @@ impl Shell {
         beside.answer_waiters();
         self.parts.cache.used(&id);
         self.parts.directory.insert(id, route);
+        // It may have changed while the device was being opened.
+        self.tell_wants(index);
     }
 
     /// The hub refused a device, or ended it.
@@ -259,7 +261,7 @@ impl Shell {
     }
 }
 
-const fn attempt(owner: Owner) -> Attempt {
+pub(super) const fn attempt(owner: Owner) -> Attempt {
     Attempt {
         device: owner.index,
         serial: owner.epoch,

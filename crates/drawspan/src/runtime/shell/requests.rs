@@ -32,6 +32,14 @@ impl Shell {
                 self.forget(&device);
                 let _ = reply.send(Forgotten);
             }
+            Request::Subscribe { subscribe, reply } => self.subscribe(subscribe, reply),
+            Request::Subscription { scope, kind, reply } => {
+                let _ = reply.send(Ok(self.subscribed(&scope, kind)));
+            }
+            Request::Unsubscribe { scope, kind, reply } => self.unsubscribe(&scope, kind, reply),
+            Request::FleetSubscriptions { reply } => {
+                let _ = reply.send(Ok(self.table.all_of_fleet()));
+            }
         }
         self.act();
     }

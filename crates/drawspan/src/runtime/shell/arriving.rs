@@ -1,0 +1,217 @@
+//! What devices receive, and what happens to them, as events for subscribers.
+
+use bytes::Bytes;
+use drawspan_client::{
+    C2dDelivery, C2dMessage, DeviceSession, Incoming, MethodAnswer, MethodRequestId, Owner,
+};
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType};
+
+use super::Shell;
+use super::news::attempt;
+use crate::runtime::names;
+use crate::runtime::ticket::{C2dTicket, MethodTicket, Ticket};
+use crate::webhooks::{Content, Event};
+
+/// The answer to a method that nobody can take now.
+const TOO_BUSY: i32 = 503;
+/// The answer to a method that nobody subscribes to any more.
+const NOBODY: i32 = 404;
+
+impl Shell {
+    /// A device received something.
+    pub(in crate::runtime) fn arrived(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Method {
+                owner,
+                session,
+                request,
+                name,
+                payload,
+            } => {
+                let content = Content::Method { name, payload };
+                self.method(owner, session, request, content);
+            }
+            Incoming::C2d {
+                owner,
+                session,
+                delivery,
+                message,
+            } => self.c2d(owner, session, delivery, message),
+            Incoming::Desired { owner, body, .. } => self.desired(owner, body),
+            Incoming::DesiredMissed { owner } => self.desired_missed(owner),
+        }
+    }
+
+    fn method(
+        &mut self,
+        owner: Owner,
+        session: DeviceSession,
+        request: MethodRequestId,
+        content: Content,
+    ) {
+        let Some(device) = self.device_of(owner) else {
+            return;
+        };
+        let webhook_id = names::method(&request);
+        let ticket = MethodTicket {
+            attempt: attempt(owner),
+            session,
+            request,
+        };
+        let event = self.event(&device, webhook_id, content, Ticket::Method(ticket.clone()));
+        let status = match event.map(|event| self.offer(event)) {
+            Some(true) => return,
+            Some(false) => TOO_BUSY,
+            None => NOBODY,
+        };
+        self.answer_method(ticket, status, None);
+    }
+
+    pub(super) fn answer_method(
+        &mut self,
+        ticket: MethodTicket,
+        status: i32,
+        payload: Option<Bytes>,
+    ) {
+        let MethodTicket {
+            attempt,
+            session,
+            request,
+        } = ticket;
+        // Without a connection there is nobody to answer; where it is too busy, the hub's caller hears nothing.
+        if let Some(connection) = self.connection_of(attempt) {
+            connection.answer_method(MethodAnswer {
+                session,
+                request,
+                status,
+                payload,
+            });
+        }
+    }
+
+    fn c2d(
+        &mut self,
+        owner: Owner,
+        session: DeviceSession,
+        delivery: C2dDelivery,
+        message: Box<C2dMessage>,
+    ) {
+        let Some(device) = self.device_of(owner) else {
+            return;
+        };
+        let ticket = C2dTicket {
+            attempt: attempt(owner),
+            session,
+            delivery,
+            again: message.delivery_count > 0,
+        };
+        let webhook_id = self.c2d_name(owner.index, &message);
+        let content = Content::C2d(message);
+        let event = self.event(&device, webhook_id, content, Ticket::C2d(ticket));
+        let Some(event) = event else {
+            // Unsubscribed meanwhile: with its link the message goes back to the hub.
+            return;
+        };
+        if !self.offer(event) {
+            tracing::warn!(%device, "no room for a message: it stays at the hub");
+        }
+    }
+
+    fn c2d_name(&self, index: u32, message: &C2dMessage) -> String {
+        let hub = self.fleet.machine(index).and_then(|machine| machine.hub());
+        let identity = self.identity(index);
+        names::c2d(
+            hub.map_or("", |hub| hub.as_str()),
+            identity.as_ref().map_or("", DeviceId::as_str),
+            message,
+        )
+    }
+
+    fn desired(&mut self, owner: Owner, properties: Bytes) {
+        let Some(device) = self.device_of(owner) else {
+            return;
+        };
+        let version = names::version_of(&properties);
+        let webhook_id = self.desired_name(owner.index, version, false);
+        let content = Content::Desired {
+            properties,
+            full_state: false,
+        };
+        let ticket = Ticket::Desired { version };
+        if let Some(event) = self.event(&device, webhook_id, content, ticket) {
+            self.offer(event);
+        }
+    }
+
+    fn desired_missed(&mut self, _owner: Owner) {}
+
+    pub(super) fn desired_name(&self, index: u32, version: Option<i64>, full: bool) -> String {
+        let hub = self.fleet.machine(index).and_then(|machine| machine.hub());
+        let identity = self.identity(index);
+        names::desired(
+            hub.map_or("", |hub| hub.as_str()),
+            identity.as_ref().map_or("", DeviceId::as_str),
+            version,
+            full,
+        )
+    }
+
+    /// The device's connection is another than before, as the public words say it.
+    pub(super) fn status_changed(
+        &mut self,
+        device: &DeviceId,
+        status: ConnectionStatus,
+        reason: ConnectionStatusReason,
+    ) {
+        tracing::debug!(%device, status = status.as_str(), reason = reason.as_str());
+        let kind = SubscriptionType::ConnectionStatus;
+        if self.table.of(device, kind).is_none() {
+            return;
+        }
+        let content = Content::Status {
+            status,
+            reason,
+            skipped: 0,
+        };
+        if let Some(event) = self.event(device, names::status(), content, Ticket::Status)
+            && !self.offer(event)
+        {
+            tracing::warn!(%device, "no room for a change of its connection");
+        }
+    }
+
+    /// An event for whoever subscribes to it, if anybody does.
+    pub(super) fn event(
+        &self,
+        device: &DeviceId,
+        webhook_id: String,
+        content: Content,
+        ticket: Ticket,
+    ) -> Option<Event<Ticket>> {
+        let row = self.table.of(device, content.kind())?;
+        let received = self.parts.clock.now();
+        Some(Event {
+            device: device.clone(),
+            callback: row.callback.clone(),
+            webhook_id,
+            received_at: self.calendar.at(received),
+            received,
+            content,
+            ticket,
+        })
+    }
+
+    /// False when there is no room for it.
+    pub(super) fn offer(&mut self, event: Event<Ticket>) -> bool {
+        let now = self.parts.clock.now();
+        self.webhooks.offer(event, now).is_ok()
+    }
+
+    /// Whose it is. It may come before the news that the device is open; nobody's, when its attempt is over.
+    fn device_of(&self, owner: Owner) -> Option<DeviceId> {
+        if !self.fleet.is_current(attempt(owner)) {
+            return None;
+        }
+        self.fleet.id(owner.index).cloned()
+    }
+}

@@ -1,0 +1,218 @@
+//! All subscriptions, in memory: they are asked for at each event.
+
+mod shared;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::Bound;
+
+use drawspan_client::Wants;
+use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
+
+use crate::devices::{Prefix, Scope, Subscription};
+use crate::limits::MAX_FLEET_SUBSCRIPTIONS;
+use crate::webhooks::CallbackUrl;
+use shared::Shared;
+
+/// Where events of one kind go.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    pub(super) callback: CallbackUrl,
+    pub(super) created_at: UtcTime,
+    pub(super) keep_connected: bool,
+    /// It came from another bridge's tables.
+    pub(super) imported: bool,
+}
+
+/// What the subscriptions want of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Wish {
+    /// That it stays connected.
+    pub(super) permanent: bool,
+    /// While it is connected.
+    pub(super) links: Wants,
+}
+
+/// All subscriptions.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    own: BTreeMap<DeviceId, Own>,
+    /// One map per kind, by prefix.
+    fleet: [BTreeMap<Prefix, Row>; 4],
+    shared: Shared,
+}
+
+/// A device's own: four at most.
+type Own = Vec<(SubscriptionType, Row)>;
+
+/// There are as many of the fleet as there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooMany;
+
+impl Table {
+    /// Makes or replaces one.
+    pub(super) fn put(
+        &mut self,
+        scope: &Scope,
+        kind: SubscriptionType,
+        mut row: Row,
+    ) -> Result<(), TooMany> {
+        row.callback = self.shared.share(row.callback);
+        match scope {
+            Scope::Device(device) => {
+                let own = self.own.entry(device.clone()).or_default();
+                match own.iter_mut().find(|(of, _)| *of == kind) {
+                    Some((_, known)) => *known = row,
+                    None => {
+                        // There are many of these lists, and they do not grow often.
+                        own.reserve_exact(1);
+                        own.push((kind, row));
+                    }
+                }
+            }
+            Scope::Fleet(prefix) => {
+                let count: usize = self.fleet.iter().map(BTreeMap::len).sum();
+                match self.fleet_mut(kind).entry(prefix.clone()) {
+                    Entry::Occupied(mut known) => *known.get_mut() = row,
+                    Entry::Vacant(_) if count >= MAX_FLEET_SUBSCRIPTIONS => return Err(TooMany),
+                    Entry::Vacant(place) => {
+                        place.insert(row);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes one. False if there was none.
+    pub(super) fn remove(&mut self, scope: &Scope, kind: SubscriptionType) -> bool {
+        match scope {
+            Scope::Fleet(prefix) => self.fleet_mut(kind).remove(prefix).is_some(),
+            Scope::Device(device) => {
+                let Entry::Occupied(mut own) = self.own.entry(device.clone()) else {
+                    return false;
+                };
+                let before = own.get().len();
+                own.get_mut().retain(|(of, _)| *of != kind);
+                let removed = own.get().len() < before;
+                if own.get().is_empty() {
+                    own.remove();
+                }
+                removed
+            }
+        }
+    }
+
+    /// The one of exactly this scope.
+    pub(super) fn get(&self, scope: &Scope, kind: SubscriptionType) -> Option<&Row> {
+        match scope {
+            Scope::Device(device) => self.own(device, kind),
+            Scope::Fleet(prefix) => self.fleet(kind).get(prefix),
+        }
+    }
+
+    /// The one that counts for a device: its own, else that of the longest prefix.
+    pub(super) fn of(&self, device: &DeviceId, kind: SubscriptionType) -> Option<&Row> {
+        self.own(device, kind)
+            .or_else(|| self.of_fleet(device, kind))
+    }
+
+    fn own(&self, device: &DeviceId, kind: SubscriptionType) -> Option<&Row> {
+        let own = self.own.get(device)?;
+        own.iter().find(|(of, _)| *of == kind).map(|(_, row)| row)
+    }
+
+    fn of_fleet(&self, device: &DeviceId, kind: SubscriptionType) -> Option<&Row> {
+        let covering = self
+            .fleet(kind)
+            .iter()
+            .filter(|(prefix, _)| prefix.covers(device));
+        covering
+            .max_by_key(|(prefix, _)| prefix.as_str().len())
+            .map(|(_, row)| row)
+    }
+
+    /// What they want of a device that is known.
+    pub(super) fn wish(&self, device: &DeviceId) -> Wish {
+        let mut wish = Wish::default();
+        for kind in SubscriptionType::ALL {
+            let own = self.own(device, kind);
+            let Some(row) = own.or_else(|| self.of_fleet(device, kind)) else {
+                continue;
+            };
+            match kind {
+                SubscriptionType::DesiredProperties => wish.links.desired = true,
+                SubscriptionType::Methods => wish.links.methods = true,
+                SubscriptionType::C2dMessages => wish.links.c2d = true,
+                SubscriptionType::ConnectionStatus => continue,
+            }
+            wish.permanent |= own.is_some() || row.keep_connected;
+        }
+        wish
+    }
+
+    /// The kinds of a device's own.
+    pub(super) fn kinds(&self, device: &DeviceId) -> Vec<SubscriptionType> {
+        let own = self.own.get(device).into_iter().flatten();
+        let mut kinds: Vec<_> = own.map(|(kind, _)| *kind).collect();
+        kinds.sort_unstable();
+        kinds
+    }
+
+    /// All of the fleet, by kind and prefix.
+    pub(super) fn all_of_fleet(&self) -> Vec<Subscription> {
+        let kinds = SubscriptionType::ALL.into_iter();
+        let rows = kinds.flat_map(|kind| self.fleet(kind).iter().map(move |row| (kind, row)));
+        rows.map(|(kind, (prefix, row))| row.subscription(Scope::Fleet(prefix.clone()), kind))
+            .collect()
+    }
+
+    /// Devices with subscriptions of their own, from there on, in the order of ids.
+    pub(super) fn devices_from(
+        &self,
+        from: Bound<&str>,
+    ) -> impl Iterator<Item = &DeviceId> + use<'_> {
+        let devices = self.own.range::<str, _>((from, Bound::Unbounded));
+        devices.map(|(device, _)| device)
+    }
+
+    /// Devices with subscriptions of their own.
+    pub(super) fn devices(&self) -> usize {
+        self.own.len()
+    }
+
+    const fn fleet(&self, kind: SubscriptionType) -> &BTreeMap<Prefix, Row> {
+        let [desired, methods, c2d, status] = &self.fleet;
+        match kind {
+            SubscriptionType::DesiredProperties => desired,
+            SubscriptionType::Methods => methods,
+            SubscriptionType::C2dMessages => c2d,
+            SubscriptionType::ConnectionStatus => status,
+        }
+    }
+
+    const fn fleet_mut(&mut self, kind: SubscriptionType) -> &mut BTreeMap<Prefix, Row> {
+        let [desired, methods, c2d, status] = &mut self.fleet;
+        match kind {
+            SubscriptionType::DesiredProperties => desired,
+            SubscriptionType::Methods => methods,
+            SubscriptionType::C2dMessages => c2d,
+            SubscriptionType::ConnectionStatus => status,
+        }
+    }
+}
+
+impl Row {
+    pub(super) fn subscription(&self, scope: Scope, kind: SubscriptionType) -> Subscription {
+        let always = matches!(scope, Scope::Device(_)) && kind.needs_connection();
+        Subscription {
+            scope,
+            kind,
+            callback: self.callback.clone(),
+            created_at: self.created_at,
+            keep_connected: self.keep_connected || always,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+use std::sync::Arc;
+
+use super::*;
+
+fn id(text: &str) -> DeviceId {
+    DeviceId::parse(text).unwrap()
+}
+
+fn device(text: &str) -> Scope {
+    Scope::Device(id(text))
+}
+
+fn fleet(text: &str) -> Scope {
+    Scope::Fleet(Prefix::parse(text).unwrap())
+}
+
+fn row(url: &str, keep_connected: bool) -> Row {
+    Row {
+        callback: CallbackUrl::parse(url).unwrap(),
+        created_at: UtcTime::from_unix_ms(0),
+        keep_connected,
+        imported: false,
+    }
+}
+
+fn url(row: Option<&Row>) -> Option<&str> {
+    row.map(|row| row.callback.as_str())
+}
+
+#[test]
+fn a_devices_own_counts_first_and_then_the_longest_prefix() {
+    use SubscriptionType::{C2dMessages, Methods};
+    let mut table = Table::default();
+    for (scope, to) in [
+        (fleet(""), "http://a/all"),
+        (fleet("pump-"), "http://a/pumps"),
+        (fleet("pump-1"), "http://a/ones"),
+        (device("pump-1"), "http://a/own"),
+    ] {
+        table.put(&scope, Methods, row(to, false)).unwrap();
+    }
+    let check = |table: &Table, of: &str, expected: Option<&str>| {
+        assert_eq!(url(table.of(&id(of), Methods)), expected, "{of}");
+    };
+    check(&table, "pump-1", Some("http://a/own"));
+    check(&table, "pump-17", Some("http://a/ones"));
+    check(&table, "pump-2", Some("http://a/pumps"));
+    check(&table, "Pump-2", Some("http://a/all"));
+    assert_eq!(table.of(&id("pump-1"), C2dMessages), None);
+
+    assert!(table.remove(&device("pump-1"), Methods));
+    assert!(!table.remove(&device("pump-1"), Methods));
+    check(&table, "pump-1", Some("http://a/ones"));
+    assert!(table.remove(&fleet(""), Methods));
+    check(&table, "sensor", None);
+    assert_eq!(table.devices(), 0);
+}
+
+#[test]
+fn own_subscriptions_keep_a_device_connected_and_those_of_the_fleet_when_they_say_so() {
+    use SubscriptionType::{C2dMessages, ConnectionStatus, DesiredProperties, Methods};
+    let mut table = Table::default();
+    let check = |table: &Table, of: &str, permanent, methods, c2d, desired| {
+        let links = Wants {
+            methods,
+            c2d,
+            desired,
+        };
+        assert_eq!(table.wish(&id(of)), Wish { permanent, links }, "{of}");
+    };
+    let put = |table: &mut Table, scope, kind, keep| {
+        table.put(&scope, kind, row("http://a/b", keep)).unwrap();
+    };
+    put(&mut table, device("d"), ConnectionStatus, false);
+    check(&table, "d", false, false, false, false);
+    put(&mut table, fleet(""), C2dMessages, false);
+    check(&table, "d", false, false, true, false);
+    put(&mut table, device("d"), Methods, false);
+    check(&table, "d", true, true, true, false);
+    put(&mut table, fleet("e"), DesiredProperties, true);
+    check(&table, "e1", true, false, true, true);
+    // The longer prefix counts as a whole.
+    put(&mut table, fleet("e1"), DesiredProperties, false);
+    check(&table, "e1", false, false, true, true);
+    assert_eq!(table.kinds(&id("d")), [Methods, ConnectionStatus]);
+}
+
+#[test]
+fn equal_texts_are_kept_once() {
+    let mut table = Table::default();
+    let kind = SubscriptionType::Methods;
+    for (of, to) in [
+        ("a", "http://a/same"),
+        ("b", "http://a/same"),
+        ("c", "http://a/other"),
+    ] {
+        table.put(&device(of), kind, row(to, false)).unwrap();
+    }
+    let callback = |of: &str| table.get(&device(of), kind).unwrap().callback.clone();
+    assert!(std::ptr::eq(callback("a").as_str(), callback("b").as_str()));
+    assert!(Arc::ptr_eq(callback("a").origin(), callback("c").origin()));
+}
+
+#[test]
+fn the_fleets_are_few() {
+    let mut table = Table::default();
+    let kind = SubscriptionType::Methods;
+    for number in 0..MAX_FLEET_SUBSCRIPTIONS {
+        let scope = fleet(&number.to_string());
+        table.put(&scope, kind, row("http://a/b", false)).unwrap();
+    }
+    let put = table.put(&fleet("more"), kind, row("http://a/b", false));
+    assert_eq!(put, Err(TooMany));
+    let again = table.put(&fleet("0"), kind, row("http://a/c", false));
+    assert_eq!(again, Ok(()));
+    assert_eq!(table.all_of_fleet().len(), MAX_FLEET_SUBSCRIPTIONS);
+}

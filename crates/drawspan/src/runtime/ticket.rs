@@ -1,0 +1,38 @@
+//! What the shell needs when an event is over.
+
+use drawspan_bridge::fleet::Attempt;
+use drawspan_client::{C2dDelivery, DeviceSession, MethodRequestId};
+
+/// What an event is to its device.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Ticket {
+    /// A direct method, to be answered.
+    Method(MethodTicket),
+    /// A cloud-to-device message, to be settled.
+    C2d(C2dTicket),
+    /// Desired properties.
+    Desired {
+        /// Their `$version`.
+        version: Option<i64>,
+    },
+    /// A change of its connection.
+    Status,
+}
+
+/// Where the answer to a method goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MethodTicket {
+    pub(super) attempt: Attempt,
+    pub(super) session: DeviceSession,
+    pub(super) request: MethodRequestId,
+}
+
+/// Where the outcome of a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct C2dTicket {
+    pub(super) attempt: Attempt,
+    pub(super) session: DeviceSession,
+    pub(super) delivery: C2dDelivery,
+    /// The hub has delivered it before.
+    pub(super) again: bool,
+}
