@@ -2,8 +2,24 @@
 
 /// Largest HTTP request body that is read. A message of the hub's 262,144 bytes fits with its envelope, escapes and white space.
 pub const MAX_BODY_BYTES: usize = 524_288;
+/// Largest body of a batch.
+pub const MAX_BATCH_BYTES: usize = 4 * 1_048_576;
+/// Messages in a batch.
+pub const MAX_BATCH_ITEMS: usize = 500;
+/// Devices of a batch that are served at the same time.
+pub const BATCH_DEVICES_AT_ONCE: usize = 64;
+/// Longest time that a device may wait for a message.
+pub const MAX_RECEIVE_WAIT_S: u64 = 60;
+/// Devices in a page of their list, when nobody says how many.
+pub const LIST_LIMIT: u64 = 100;
+/// Most devices in a page.
+pub const MAX_LIST_LIMIT: u64 = 1_000;
+/// Dead letters in a page of their list, when nobody says how many.
+pub const DEAD_LETTER_LIMIT: u64 = 50;
+/// Most dead letters in a page: each may hold a message of 64 KB, in Base64.
+pub const MAX_DEAD_LETTER_LIMIT: u64 = 100;
 /// How much of a body that will not be used is still read, so that its sender sees our answer instead of a reset.
-pub const MAX_DISCARDED_BODY_BYTES: usize = 4 * 1_048_576;
+pub const MAX_DISCARDED_BODY_BYTES: usize = 8 * 1_048_576;
 /// How long such a body is read at most.
 pub const DISCARD_TIMEOUT_MS: u64 = 2_000;
 /// Longest request path, query included.

@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 
 use super::auth::{Grant, Scope};
 use super::problem::{Kind, Problem};
+use super::request::Arrived;
 
 /// What a route asks of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,13 +113,11 @@ pub(super) fn check(grant: &Grant, request: &Request<Body>) -> Result<(), Proble
     }
 }
 
-#[allow(dead_code, reason = "for handlers of many devices")]
 /// What bounds the request, if it does not come with a key that allows everything.
-pub(super) fn limit_of(request: &Request<Body>) -> Option<Arc<Grant>> {
-    request.extensions().get::<Arc<Grant>>().cloned()
+pub(super) fn limit_of(request: &Arrived) -> Option<Arc<Grant>> {
+    request.extension()
 }
 
-#[allow(dead_code, reason = "for handlers of many devices")]
 /// Whether the request may be about this device.
 pub(super) fn check_device(limit: Option<&Grant>, device: &DeviceId) -> Result<(), Problem> {
     match limit {

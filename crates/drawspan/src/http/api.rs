@@ -7,13 +7,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::http::{HeaderMap, Request, Response, StatusCode};
-use axum::routing::{delete, get, patch, post};
+use serde::Serialize;
 use tower_service::Service;
 
 use super::auth::{Admission, ApiKeys};
 use super::problem::{Kind, Problem};
-use super::{access, body, connection, path, probes, registration, telemetry, twin};
-use crate::devices::Devices;
+use super::{access, body, path, probes, routes};
+use crate::devices::{Bridging, Devices};
 use crate::limits::{MAX_URI_BYTES, RETRY_AFTER_S};
 
 /// The API over some devices. Cheap to clone.
@@ -30,13 +30,28 @@ pub(super) struct State<D> {
 }
 
 impl Api {
-    /// The API in front of `devices`. A request that is not done `request_timeout` after its head arrived is answered all the same.
-    pub fn new<D: Devices>(devices: D, keys: ApiKeys, request_timeout: Duration) -> Self {
-        let router = Router::new()
-            .route("/health", get(probes::health))
-            .route("/livez", get(probes::live))
-            .route("/readyz", get(probes::ready::<D>))
-            .merge(device_routes::<D>())
+    /// The API in front of `devices`. A request that is not done `request_timeout` after its head arrived is answered all the
+    /// same; one that waits for a message may take as long as it asked for.
+    pub fn new<D: Bridging>(devices: D, keys: ApiKeys, request_timeout: Duration) -> Self {
+        Self::over(routes::all(), devices, keys, request_timeout)
+    }
+
+    /// The same with the probes and one route: what the bridge is measured against.
+    pub fn telemetry_only<D: Devices>(
+        devices: D,
+        keys: ApiKeys,
+        request_timeout: Duration,
+    ) -> Self {
+        Self::over(routes::telemetry_only(), devices, keys, request_timeout)
+    }
+
+    fn over<D: Devices>(
+        routes: Router<Arc<State<D>>>,
+        devices: D,
+        keys: ApiKeys,
+        request_timeout: Duration,
+    ) -> Self {
+        let router = routes
             .fallback(not_found)
             .method_not_allowed_fallback(method_not_allowed)
             .with_state(Arc::new(State {
@@ -145,31 +160,6 @@ impl Api {
     }
 }
 
-/// Literals in lower case: paths come canonical.
-fn device_routes<D: Devices>() -> Router<Arc<State<D>>> {
-    Router::new()
-        .route("/devices/{id}", delete(connection::forget::<D>))
-        .route("/devices/{id}/messages/events", post(telemetry::send::<D>))
-        .route("/devices/{id}/twin", get(twin::get::<D>))
-        .route(
-            "/devices/{id}/twin/properties/reported",
-            patch(twin::report::<D>),
-        )
-        .route(
-            "/devices/{id}/registration",
-            post(registration::register::<D>),
-        )
-        .route(
-            "/devices/{id}/connectionstatus",
-            get(connection::status::<D>),
-        )
-        .route("/devices/{id}/resync", post(connection::resync::<D>))
-        .route(
-            "/devices/{id}/diagnostics",
-            get(connection::diagnostics::<D>),
-        )
-}
-
 /// 200 with JSON.
 pub(super) fn json_response(body: Vec<u8>) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
@@ -178,6 +168,11 @@ pub(super) fn json_response(body: Vec<u8>) -> Response<Body> {
         HeaderValue::from_static("application/json; charset=utf-8"),
     );
     response
+}
+
+/// 200 with JSON of texts, numbers and what was JSON before: writing that into memory does not fail.
+pub(super) fn json_of(value: &impl Serialize) -> Response<Body> {
+    json_response(serde_json::to_vec(value).unwrap_or_default())
 }
 
 /// A status that says it all.

@@ -11,14 +11,18 @@ use hyper::body::Body as _;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::problem::{Kind, Problem};
-use crate::limits::{DISCARD_TIMEOUT_MS, MAX_BODY_BYTES, MAX_DISCARDED_BODY_BYTES};
+use crate::limits::{DISCARD_TIMEOUT_MS, MAX_DISCARDED_BODY_BYTES};
 
 /// Reads the whole body of a request that says it is JSON.
 ///
 /// # Errors
-/// 415 when the content type is not JSON, 413 when the body is too large, 408 when it is not there by `deadline`,
+/// 415 when the content type is not JSON, 413 when the body is over `limit` bytes, 408 when it is not there by `deadline`,
 /// 400 when it breaks off.
-pub(super) async fn read_json(request: Request<Body>, deadline: Instant) -> Result<Bytes, Problem> {
+pub(super) async fn read_json(
+    request: Request<Body>,
+    deadline: Instant,
+    limit: usize,
+) -> Result<Bytes, Problem> {
     if !is_json(request.headers()) {
         discard(request).await;
         return Err(Problem::new(
@@ -33,12 +37,12 @@ pub(super) async fn read_json(request: Request<Body>, deadline: Instant) -> Resu
             "The body must come without content-encoding (compression).",
         ));
     }
-    if announced(request.headers()).is_some_and(|length| length > MAX_BODY_BYTES as u64) {
+    if announced(request.headers()).is_some_and(|length| length > limit as u64) {
         discard(request).await;
-        return Err(too_large());
+        return Err(too_large(limit));
     }
     // Polls the body first: no timer is made when it is there already.
-    match timeout_at(deadline, read(request.into_body())).await {
+    match timeout_at(deadline, read(request.into_body(), limit)).await {
         Ok(result) => result,
         Err(_) => Err(Problem::new(
             Kind::BodyTimeout,
@@ -47,7 +51,7 @@ pub(super) async fn read_json(request: Request<Body>, deadline: Instant) -> Resu
     }
 }
 
-async fn read(mut body: Body) -> Result<Bytes, Problem> {
+async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -60,9 +64,9 @@ async fn read(mut body: Body) -> Result<Bytes, Problem> {
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if first.len() + whole.len() + data.len() > MAX_BODY_BYTES {
+        if first.len() + whole.len() + data.len() > limit {
             discard_body(body).await;
-            return Err(too_large());
+            return Err(too_large(limit));
         }
         if first.is_empty() && whole.is_empty() {
             first = data;
@@ -112,10 +116,10 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn too_large() -> Problem {
+fn too_large(limit: usize) -> Problem {
     Problem::new(
         Kind::TooLarge,
-        format!("The request body is over {MAX_BODY_BYTES} bytes."),
+        format!("The request body is over {limit} bytes."),
     )
 }
 

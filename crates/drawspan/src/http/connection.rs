@@ -9,9 +9,9 @@ use axum::http::{Request, Response, StatusCode};
 use drawspan_hub::UtcTime;
 use serde::Serialize;
 
-use super::api::{State, empty_response, json_response};
+use super::api::{State, empty_response, json_of};
 use super::problem::{Kind, Problem};
-use super::request::{DeviceRequest, IdInPath, by};
+use super::request::{DeviceRequest, IdInPath, by, respond};
 use crate::devices::{Devices, Diagnostics, LastFailure};
 
 /// The public words.
@@ -32,15 +32,12 @@ pub(super) async fn status<D: Devices>(
                 "The device has not tried to connect; its first request makes it.",
             )
         })?;
-        to_json(&Status {
+        Ok(json_of(&Status {
             status: status.as_str(),
             reason: reason.as_str(),
-        })
+        }))
     };
-    match answer.await {
-        Ok(body) => json_response(body),
-        Err(problem) => problem.into_response(),
-    }
+    respond(answer.await)
 }
 
 /// Takes the order; 202.
@@ -81,15 +78,12 @@ pub(super) async fn diagnostics<D: Devices>(
                 "Nothing is known about this device: it was not used since the start, and its hub is not remembered.",
             )
         })?;
-        to_json(&Document::new(&id, &found))
+        Ok(json_of(&Document::new(&id, &found)))
     };
-    match answer.await {
-        Ok(body) => json_response(body),
-        Err(problem) => problem.into_response(),
-    }
+    respond(answer.await)
 }
 
-/// Forgets the device; 204, also when it was unknown.
+/// Forgets the device, its subscriptions too; 204, also when it was unknown.
 pub(super) async fn forget<D: Devices>(
     extract::State(state): extract::State<Arc<State<D>>>,
     id: IdInPath,
@@ -176,10 +170,4 @@ impl<'a> Failure<'a> {
             at: failure.at.to_string(),
         }
     }
-}
-
-fn to_json(value: &impl Serialize) -> Result<Vec<u8>, Problem> {
-    // Strings and numbers only: this does not fail.
-    serde_json::to_vec(value)
-        .map_err(|_| Problem::new(Kind::NotReady, "The answer could not be written."))
 }

@@ -1,13 +1,20 @@
-//! Devices for the tests of the HTTP side.
+//! Devices of tests.
 
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Telemetry};
+use drawspan_client::Outcome;
+use drawspan_hub::{
+    ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType, Telemetry, UtcTime,
+};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
-use crate::devices::{DeviceError, Devices, Diagnostics, Readiness};
+use crate::devices::{
+    DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, Devices, Diagnostics, Downlink, Held,
+    ListPage, ListQuery, Listing, Readiness, Scope, Subscribe, Subscribed, Subscription,
+    SubscriptionStatus, Subscriptions,
+};
 
 /// What the devices were asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +27,16 @@ pub(super) enum Call {
     Resync(DeviceId),
     Diagnostics(DeviceId),
     Forget(DeviceId),
+    Subscribe(Subscribe),
+    Subscription(Scope, SubscriptionType),
+    Unsubscribe(Scope, SubscriptionType),
+    FleetSubscriptions,
+    Receive(DeviceId),
+    Settle(DeviceId, String, Outcome),
+    List(ListQuery),
+    DeadLetters(DeadLetterQuery),
+    Replay(u64),
+    Discard(u64),
 }
 
 /// Remembers what it was asked and answers as it was told.
@@ -28,10 +45,18 @@ pub(super) struct Fake {
     pub(super) calls: Arc<Mutex<Vec<Call>>>,
     /// What it says to everything, instead of doing it.
     pub(super) refusal: Option<DeviceError>,
+    /// What it says to messages of devices whose ids begin so.
+    pub(super) refuses: Option<(&'static str, DeviceError)>,
     pub(super) twin: &'static str,
     pub(super) status: Option<(ConnectionStatus, ConnectionStatusReason)>,
     pub(super) diagnostics: Option<Diagnostics>,
     pub(super) readiness: Readiness,
+    pub(super) subscribed: Option<Subscribed>,
+    pub(super) fleet: Vec<Subscription>,
+    /// What a device receives; nothing comes for the others, however long they wait.
+    pub(super) held: Option<Held>,
+    pub(super) page: ListPage,
+    pub(super) letters: Vec<DeadLetter>,
     /// Whoever is told here of a message decides when it is accepted.
     pub(super) gate: Option<mpsc::Sender<oneshot::Sender<()>>>,
 }
@@ -41,10 +66,16 @@ impl Default for Fake {
         Self {
             calls: Arc::default(),
             refusal: None,
+            refuses: None,
             twin: "{}",
             status: None,
             diagnostics: None,
             readiness: Readiness::READY,
+            subscribed: None,
+            fleet: Vec::new(),
+            held: None,
+            page: ListPage::default(),
+            letters: Vec::new(),
             gate: None,
         }
     }
@@ -64,7 +95,12 @@ impl Devices for Fake {
         message: Telemetry,
         _: Instant,
     ) -> Result<(), DeviceError> {
+        let refuses = self.refuses.clone();
+        let refusal = refuses.filter(|(begin, _)| device.as_str().starts_with(begin));
         self.done(Call::Send(device, message), ())?;
+        if let Some((_, error)) = refusal {
+            return Err(error);
+        }
         let Some(gate) = &self.gate else {
             return Ok(());
         };
@@ -111,5 +147,88 @@ impl Devices for Fake {
 
     fn readiness(&self) -> Readiness {
         self.readiness.clone()
+    }
+}
+
+impl Subscriptions for Fake {
+    async fn subscribe(&self, subscribe: Subscribe, _: Instant) -> Result<Subscribed, DeviceError> {
+        let made = Subscription {
+            scope: subscribe.scope.clone(),
+            kind: subscribe.kind,
+            callback: subscribe.callback.clone(),
+            created_at: UtcTime::from_unix_ms(0),
+            keep_connected: subscribe.keep_connected,
+        };
+        let answer = (made, Some(SubscriptionStatus::Starting));
+        self.done(Call::Subscribe(subscribe), answer)
+    }
+
+    async fn subscription(
+        &self,
+        scope: Scope,
+        kind: SubscriptionType,
+    ) -> Result<Option<Subscribed>, DeviceError> {
+        self.done(Call::Subscription(scope, kind), self.subscribed.clone())
+    }
+
+    async fn unsubscribe(
+        &self,
+        scope: Scope,
+        kind: SubscriptionType,
+        _: Instant,
+    ) -> Result<(), DeviceError> {
+        self.done(Call::Unsubscribe(scope, kind), ())
+    }
+
+    async fn fleet_subscriptions(&self) -> Result<Vec<Subscription>, DeviceError> {
+        self.done(Call::FleetSubscriptions, self.fleet.clone())
+    }
+}
+
+impl Downlink for Fake {
+    async fn receive(
+        &self,
+        device: DeviceId,
+        wait_until: Instant,
+        _: Instant,
+    ) -> Result<Option<Held>, DeviceError> {
+        let held = self.done(Call::Receive(device), self.held.clone())?;
+        if held.is_none() {
+            sleep_until(wait_until).await;
+        }
+        Ok(held)
+    }
+
+    async fn settle(
+        &self,
+        device: DeviceId,
+        lock_token: String,
+        outcome: Outcome,
+        _: Instant,
+    ) -> Result<(), DeviceError> {
+        self.done(Call::Settle(device, lock_token, outcome), ())
+    }
+}
+
+impl Listing for Fake {
+    async fn list(&self, query: ListQuery) -> Result<ListPage, DeviceError> {
+        self.done(Call::List(query), self.page.clone())
+    }
+}
+
+impl DeadLetters for Fake {
+    async fn dead_letters(&self, query: DeadLetterQuery) -> Result<Vec<DeadLetter>, DeviceError> {
+        let found = self.letters.iter();
+        let found = found.filter(|letter| query.after.is_none_or(|after| letter.id > after));
+        let found = found.take(query.limit).cloned().collect();
+        self.done(Call::DeadLetters(query), found)
+    }
+
+    async fn replay(&self, id: u64, _: Instant) -> Result<(), DeviceError> {
+        self.done(Call::Replay(id), ())
+    }
+
+    async fn discard(&self, id: u64, _: Instant) -> Result<(), DeviceError> {
+        self.done(Call::Discard(id), ())
     }
 }

@@ -11,17 +11,26 @@ pub mod problem;
 pub mod server;
 
 mod access;
+mod batch;
 mod body;
 mod connection;
+mod dead_letter;
+mod downlink;
 mod envelope;
 #[cfg(test)]
 mod fake;
+mod fleet;
+mod listing;
 mod member;
 mod model_id;
 mod path;
+mod patience;
 mod probes;
+mod query;
 mod refusal;
 mod registration;
 mod request;
+mod routes;
+mod subscription;
 mod telemetry;
 mod twin;

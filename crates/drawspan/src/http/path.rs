@@ -7,13 +7,19 @@ use axum::http::uri::PathAndQuery;
 
 const DEVICES: &str = "devices";
 
-/// Whether the path lies under `/devices`, where the API key is asked for.
+/// First segments under which the API key is asked for.
+const PROTECTED: [&str; 4] = [DEVICES, "messages", "subscriptions", "deadletters"];
+
+/// Whether the path lies where the API key is asked for.
 #[must_use]
 pub(super) fn needs_key(path: &str) -> bool {
-    first_segment(path).eq_ignore_ascii_case(DEVICES)
+    let first = first_segment(path);
+    PROTECTED
+        .iter()
+        .any(|known| first.eq_ignore_ascii_case(known))
 }
 
-/// The same path with literals in lower case and without a slash at the end; the device id stays as it is.
+/// The same path with literals in lower case and without a slash at the end; device ids and lock tokens stay as they are.
 #[must_use]
 pub(super) fn canonical(path: &str) -> Cow<'_, str> {
     let path = if path.len() > 1 {
@@ -21,19 +27,24 @@ pub(super) fn canonical(path: &str) -> Cow<'_, str> {
     } else {
         path
     };
-    let under_devices = needs_key(path);
-    let mut segments = path.split('/').enumerate();
-    // Segment 0 is empty, 1 is `devices`, 2 the device id.
-    if !segments.any(|(at, text)| is_literal(at, under_devices) && has_upper_case(text)) {
+    if !path.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Cow::Borrowed(path);
     }
-    let lowered =
-        path.split('/')
-            .enumerate()
-            .map(|(at, text)| match is_literal(at, under_devices) {
-                true => text.to_ascii_lowercase(),
-                false => text.to_owned(),
-            });
+    let under_devices = first_segment(path).eq_ignore_ascii_case(DEVICES);
+    let mut before = "";
+    let lowered = path.split('/').enumerate().map(|(at, text)| {
+        // Segment 0 is empty, 1 is `devices`, 2 the device id, and 5 the lock token after `messages/deviceBound`.
+        let is_name = match at {
+            2 => true,
+            5 => before.eq_ignore_ascii_case("devicebound"),
+            _ => false,
+        };
+        before = text;
+        match is_name && under_devices {
+            true => text.to_owned(),
+            false => text.to_ascii_lowercase(),
+        }
+    });
     Cow::Owned(lowered.collect::<Vec<_>>().join("/"))
 }
 
@@ -57,14 +68,6 @@ fn first_segment(path: &str) -> &str {
         .split('/')
         .next()
         .unwrap_or_default()
-}
-
-fn is_literal(at: usize, under_devices: bool) -> bool {
-    !under_devices || at != 2
-}
-
-fn has_upper_case(text: &str) -> bool {
-    text.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
 #[cfg(test)]
@@ -95,6 +98,21 @@ mod tests {
             "/devices/A%2Fb/messages/events",
             "/devices/A%2Fb/messages/events",
         );
+        check(
+            "/Devices/A/Messages/DeviceBound/To-Ken/Complete?X=Y",
+            "/devices/A/messages/devicebound/To-Ken/complete?X=Y",
+        );
+        check(
+            "/Devices/A/Twin/Properties/Desired/Sub",
+            "/devices/A/twin/properties/desired/sub",
+        );
+        check("/devices/A/DeviceBound/Sub", "/devices/A/devicebound/sub");
+        check("/Messages/Events/", "/messages/events");
+        check(
+            "/Subscriptions/C2DMessages?prefix=A",
+            "/subscriptions/c2dmessages?prefix=A",
+        );
+        check("/DeadLetters/7/Replay", "/deadletters/7/replay");
         check("/HEALTH", "/health");
         check("/health/", "/health");
         check("/", "/");
@@ -102,8 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_asked_for_under_devices_only() {
+    fn the_key_is_asked_for_where_devices_are_reached() {
         for path in [
+            "/messages/events",
+            "/Messages",
+            "/SUBSCRIPTIONS",
+            "/subscriptions/x",
+            "/deadLetters/7",
             "/devices",
             "/Devices/x",
             "//devices/x",
@@ -111,7 +134,15 @@ mod tests {
         ] {
             assert!(needs_key(path), "{path}");
         }
-        for path in ["/", "/health", "/device", "/devicesx/y", "/a/devices"] {
+        for path in [
+            "/",
+            "/health",
+            "/device",
+            "/devicesx/y",
+            "/message",
+            "/docs",
+            "/a/devices",
+        ] {
             assert!(!needs_key(path), "{path}");
         }
     }

@@ -5,124 +5,102 @@ use std::borrow::Cow;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{Response, StatusCode};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-/// What kind of trouble: decides status, type and title.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+/// Declares the kinds with their rows: status, last word of the type, title.
+macro_rules! kinds {
+    ($($(#[doc = $doc:literal])+ $name:ident: $status:ident, $slug:literal, $title:literal;)+) => {
+        /// What kind of trouble: decides status, type and title.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Kind {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Kind {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            const fn row(self) -> (StatusCode, &'static str, &'static str) {
+                match self {
+                    $(Self::$name => (StatusCode::$status, $slug, $title),)+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
     /// No API key, or a wrong one.
-    Unauthorized,
+    Unauthorized: UNAUTHORIZED, "unauthorized", "API key missing or wrong";
     /// The API key does not allow this.
-    Forbidden,
+    Forbidden: FORBIDDEN, "forbidden", "Not allowed by the API key";
     /// The body is not what the operation takes.
-    InvalidBody,
+    InvalidBody: BAD_REQUEST, "invalid-body", "Invalid request body";
     /// The device id in the path is none.
-    InvalidDeviceId,
+    InvalidDeviceId: BAD_REQUEST, "invalid-device-id", "Invalid device id";
+    /// A parameter of the query is not what the operation takes.
+    InvalidQuery: BAD_REQUEST, "invalid-query", "Invalid query parameter";
+    /// The header `Idempotency-Key` is none.
+    InvalidIdempotencyKey: BAD_REQUEST, "invalid-idempotency-key", "Invalid idempotency key";
+    /// Another body came with the same key.
+    IdempotencyMismatch: UNPROCESSABLE_ENTITY, "idempotency-mismatch", "Idempotency key used for another body";
     /// The body did not arrive in time.
-    BodyTimeout,
+    BodyTimeout: REQUEST_TIMEOUT, "body-timeout", "Request body too slow";
     /// There is no such route.
-    NotFound,
+    NotFound: NOT_FOUND, "not-found", "No such route";
     /// There is no such device, or nothing is known of it.
-    UnknownDevice,
+    UnknownDevice: NOT_FOUND, "unknown-device", "Unknown device";
     /// The route exists, the method does not.
-    MethodNotAllowed,
+    MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed";
     /// The body is larger than the hub or this server takes.
-    TooLarge,
+    TooLarge: PAYLOAD_TOO_LARGE, "too-large", "Too large";
     /// The path is longer than any route.
-    UriTooLong,
+    UriTooLong: URI_TOO_LONG, "uri-too-long", "Path too long";
     /// The body is not declared to be JSON.
-    UnsupportedMediaType,
+    UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Body is not JSON";
     /// The hub has too much to do.
-    Throttled,
+    Throttled: TOO_MANY_REQUESTS, "throttled", "Throttled";
     /// The hub answered, and said no.
-    HubRefused,
+    HubRefused: BAD_GATEWAY, "hub-refused", "The hub refused";
     /// The hub, or DPS, cannot be reached.
-    HubUnreachable,
-    /// Too many messages wait already.
-    QueueFull,
+    HubUnreachable: SERVICE_UNAVAILABLE, "hub-unreachable", "The hub, or DPS, cannot be reached";
+    /// Too much waits already.
+    QueueFull: SERVICE_UNAVAILABLE, "queue-full", "Too many requests wait";
     /// Starting, or too busy.
-    NotReady,
+    NotReady: SERVICE_UNAVAILABLE, "not-ready", "Not ready";
     /// On the way out.
-    Stopping,
+    Stopping: SERVICE_UNAVAILABLE, "stopping", "Stopping";
     /// The deadline passed before the message was written.
-    NotSentInTime,
+    NotSentInTime: SERVICE_UNAVAILABLE, "not-sent-in-time", "Not sent in time";
     /// The hub did not answer in time.
-    FateUnknown,
+    FateUnknown: GATEWAY_TIMEOUT, "fate-unknown", "The hub did not answer in time";
     /// Too many connections are open.
-    TooManyConnections,
+    TooManyConnections: SERVICE_UNAVAILABLE, "too-many-connections", "Too many connections";
     /// Events may not be sent there.
-    CallbackRefused,
+    CallbackRefused: BAD_REQUEST, "callback-refused", "Callback URL refused";
     /// There is no such subscription.
-    NoSubscription,
+    NoSubscription: NOT_FOUND, "no-subscription", "No such subscription";
     /// The device's messages go elsewhere.
-    Subscribed,
+    Subscribed: CONFLICT, "subscribed", "The device has a subscription";
     /// The message is not held any more.
-    LockLost,
+    LockLost: GONE, "lock-lost", "Message not held any more";
     /// There is no such dead letter.
-    NoDeadLetter,
+    NoDeadLetter: NOT_FOUND, "no-dead-letter", "No such dead letter";
     /// What must survive could not be written.
-    NotStored,
+    NotStored: SERVICE_UNAVAILABLE, "not-stored", "Not stored";
 }
 
 impl Kind {
-    fn row(self) -> (StatusCode, &'static str, &'static str) {
-        use StatusCode as S;
-        match self {
-            Self::Unauthorized => (S::UNAUTHORIZED, "unauthorized", "API key missing or wrong"),
-            Self::Forbidden => (S::FORBIDDEN, "forbidden", "Not allowed by the API key"),
-            Self::InvalidBody => (S::BAD_REQUEST, "invalid-body", "Invalid request body"),
-            Self::InvalidDeviceId => (S::BAD_REQUEST, "invalid-device-id", "Invalid device id"),
-            Self::BodyTimeout => (S::REQUEST_TIMEOUT, "body-timeout", "Request body too slow"),
-            Self::NotFound => (S::NOT_FOUND, "not-found", "No such route"),
-            Self::UnknownDevice => (S::NOT_FOUND, "unknown-device", "Unknown device"),
-            Self::MethodNotAllowed => (
-                S::METHOD_NOT_ALLOWED,
-                "method-not-allowed",
-                "Method not allowed",
-            ),
-            Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
-            Self::UriTooLong => (S::URI_TOO_LONG, "uri-too-long", "Path too long"),
-            Self::UnsupportedMediaType => (
-                S::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-media-type",
-                "Body is not JSON",
-            ),
-            Self::Throttled => (S::TOO_MANY_REQUESTS, "throttled", "Throttled"),
-            Self::HubRefused => (S::BAD_GATEWAY, "hub-refused", "The hub refused"),
-            Self::HubUnreachable => (
-                S::SERVICE_UNAVAILABLE,
-                "hub-unreachable",
-                "The hub, or DPS, cannot be reached",
-            ),
-            Self::QueueFull => (
-                S::SERVICE_UNAVAILABLE,
-                "queue-full",
-                "Too many requests wait",
-            ),
-            Self::NotReady => (S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
-            Self::Stopping => (S::SERVICE_UNAVAILABLE, "stopping", "Stopping"),
-            Self::NotSentInTime => (
-                S::SERVICE_UNAVAILABLE,
-                "not-sent-in-time",
-                "Not sent in time",
-            ),
-            Self::FateUnknown => (
-                S::GATEWAY_TIMEOUT,
-                "fate-unknown",
-                "The hub did not answer in time",
-            ),
-            Self::TooManyConnections => (
-                S::SERVICE_UNAVAILABLE,
-                "too-many-connections",
-                "Too many connections",
-            ),
-            Self::CallbackRefused => (S::BAD_REQUEST, "callback-refused", "Callback URL refused"),
-            Self::NoSubscription => (S::NOT_FOUND, "no-subscription", "No such subscription"),
-            Self::Subscribed => (S::CONFLICT, "subscribed", "The device has a subscription"),
-            Self::LockLost => (S::GONE, "lock-lost", "Message not held any more"),
-            Self::NoDeadLetter => (S::NOT_FOUND, "no-dead-letter", "No such dead letter"),
-            Self::NotStored => (S::SERVICE_UNAVAILABLE, "not-stored", "Not stored"),
-        }
+    /// The last word of the problem's type, after `urn:drawspan:problem:`.
+    #[must_use]
+    pub const fn slug(self) -> &'static str {
+        self.row().1
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        self.row().0
     }
 }
 
@@ -192,25 +170,20 @@ impl Problem {
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.kind.row().0
+        self.kind.status()
+    }
+
+    /// What `Retry-After` says, in seconds.
+    #[must_use]
+    pub fn wait_s(&self) -> Option<u64> {
+        self.retry_after_s
     }
 
     /// The document.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let (status, slug, title) = self.kind.row();
-        let document = Document {
-            r#type: format!("urn:drawspan:problem:{slug}"),
-            title,
-            status: status.as_u16(),
-            detail: &self.detail,
-            message: &self.detail,
-            code: self.code,
-            tracking_id: self.tracking_id.as_deref(),
-            problems: &self.problems,
-        };
         // Strings and numbers only: this cannot fail, and an empty body is still an honest status.
-        serde_json::to_vec(&document).unwrap_or_default()
+        serde_json::to_vec(self).unwrap_or_default()
     }
 
     /// The response.
@@ -233,5 +206,22 @@ impl Problem {
             );
         }
         response
+    }
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (status, slug, title) = self.kind.row();
+        let document = Document {
+            r#type: format!("urn:drawspan:problem:{slug}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            message: &self.detail,
+            code: self.code,
+            tracking_id: self.tracking_id.as_deref(),
+            problems: &self.problems,
+        };
+        document.serialize(serializer)
     }
 }

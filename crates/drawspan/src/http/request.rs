@@ -1,10 +1,10 @@
-//! What the handlers of device routes have in common.
+//! What the handlers have in common.
 
 use axum::body::Body;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::http::Request;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{Request, Response};
 use bytes::Bytes;
 use drawspan_hub::DeviceId;
 use hyper::body::Body as _;
@@ -13,18 +13,83 @@ use tokio::time::{Instant, timeout_at};
 use super::api::State;
 use super::body;
 use super::problem::{Kind, Problem};
+use super::query::Query;
 use crate::devices::DeviceError;
-use crate::limits::RETRY_AFTER_S;
+use crate::limits::{MAX_BODY_BYTES, RETRY_AFTER_S};
 
 /// The id in the path, as the router found it.
 pub(super) type IdInPath = Result<Path<String>, PathRejection>;
 
-/// A request for a device, its id checked.
-pub(super) struct DeviceRequest {
-    pub(super) device: DeviceId,
+/// A request whose clock runs.
+pub(super) struct Arrived {
     /// When it must have been answered.
     pub(super) deadline: Instant,
     request: Request<Body>,
+}
+
+/// A request for a device, its id checked.
+pub(super) struct DeviceRequest {
+    pub(super) device: DeviceId,
+    pub(super) arrived: Arrived,
+}
+
+impl Arrived {
+    /// The clock starts now.
+    pub(super) fn new<D>(state: &State<D>, request: Request<Body>) -> Self {
+        Self {
+            deadline: Instant::now() + state.request_timeout,
+            request,
+        }
+    }
+
+    /// What came beside head and body; see [`super::patience`].
+    pub(super) fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        self.request.extensions().get().cloned()
+    }
+
+    /// Whether there is no body, and no word of one.
+    pub(super) fn says_nothing(&self) -> bool {
+        self.request.body().is_end_stream() && !self.request.headers().contains_key(CONTENT_TYPE)
+    }
+
+    /// Whether nothing follows the path.
+    pub(super) fn asks_for_nothing(&self) -> bool {
+        self.request.uri().query().is_none()
+    }
+
+    /// What the query string says, once `read` has found it valid.
+    pub(super) async fn query<T>(
+        self,
+        read: impl FnOnce(Query<'_>) -> Result<T, Problem>,
+    ) -> Result<(T, Self), Problem> {
+        match read(Query::new(self.request.uri().query())) {
+            Ok(value) => Ok((value, self)),
+            Err(problem) => Err(self.refuse(problem).await),
+        }
+    }
+
+    /// Reads the body, which must be JSON.
+    pub(super) async fn json(self) -> Result<(Instant, Bytes), Problem> {
+        self.json_up_to(MAX_BODY_BYTES).await
+    }
+
+    /// The same, up to so many bytes.
+    pub(super) async fn json_up_to(self, limit: usize) -> Result<(Instant, Bytes), Problem> {
+        let body = body::read_json(self.request, self.deadline, limit).await?;
+        Ok((self.deadline, body))
+    }
+
+    /// Of a route that takes no body: one that was sent all the same does not matter.
+    pub(super) async fn without_body(self) -> Instant {
+        body::discard(self.request).await;
+        self.deadline
+    }
+
+    /// Nothing will be done.
+    pub(super) async fn refuse(self, problem: Problem) -> Problem {
+        body::discard(self.request).await;
+        problem
+    }
 }
 
 impl DeviceRequest {
@@ -34,36 +99,38 @@ impl DeviceRequest {
         id: IdInPath,
         request: Request<Body>,
     ) -> Result<Self, Problem> {
-        let deadline = Instant::now() + state.request_timeout;
+        let arrived = Arrived::new(state, request);
         match device_id(id) {
-            Ok(device) => Ok(Self {
-                device,
-                deadline,
-                request,
-            }),
-            Err(problem) => {
-                body::discard(request).await;
-                Err(problem)
-            }
+            Ok(device) => Ok(Self { device, arrived }),
+            Err(problem) => Err(arrived.refuse(problem).await),
         }
     }
 
-    /// Whether there is no body, and no word of one.
-    pub(super) fn says_nothing(&self) -> bool {
-        self.request.body().is_end_stream() && !self.request.headers().contains_key(CONTENT_TYPE)
+    /// What the query string says, once `read` has found it valid.
+    pub(super) async fn query<T>(
+        self,
+        read: impl FnOnce(Query<'_>) -> Result<T, Problem>,
+    ) -> Result<(T, Self), Problem> {
+        let Self { device, arrived } = self;
+        let (value, arrived) = arrived.query(read).await?;
+        Ok((value, Self { device, arrived }))
     }
 
     /// Reads the body, which must be JSON.
     pub(super) async fn json(self) -> Result<(DeviceId, Instant, Bytes), Problem> {
-        let body = body::read_json(self.request, self.deadline).await?;
-        Ok((self.device, self.deadline, body))
+        let (deadline, body) = self.arrived.json().await?;
+        Ok((self.device, deadline, body))
     }
 
-    /// Of a route that takes no body: one that was sent all the same does not matter.
+    /// Of a route that takes no body.
     pub(super) async fn without_body(self) -> (DeviceId, Instant) {
-        body::discard(self.request).await;
-        (self.device, self.deadline)
+        (self.device, self.arrived.without_body().await)
     }
+}
+
+/// The response, whichever it is.
+pub(super) fn respond(answer: Result<Response<Body>, Problem>) -> Response<Body> {
+    answer.unwrap_or_else(Problem::into_response)
 }
 
 /// What the devices say, if they say it in time: what they only look up has no deadline of its own.
@@ -90,6 +157,11 @@ fn device_id(path: IdInPath) -> Result<DeviceId, Problem> {
     };
     DeviceId::parse(&text)
         .map_err(|error| Problem::new(Kind::InvalidDeviceId, sentence(&error.to_string())))
+}
+
+/// A mistake in the body.
+pub(super) fn invalid_body(text: impl Into<String>) -> Problem {
+    Problem::new(Kind::InvalidBody, text.into())
 }
 
 /// An error text as a sentence.

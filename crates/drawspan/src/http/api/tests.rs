@@ -242,7 +242,7 @@ async fn unknown_routes_are_404_and_wrong_methods_405() {
         check_bad(ask(method, path, key, GOOD), status, slug).await;
     };
     check("GET", "/devices/x/unknown", Some(KEY), 404, "not-found").await;
-    check("GET", "/devices", Some(KEY), 404, "not-found").await;
+    check("PUT", "/devices", Some(KEY), 405, "method-not-allowed").await;
     check("GET", "/", None, 404, "not-found").await;
     check("POST", "/elsewhere", None, 404, "not-found").await;
     check("PUT", EVENTS, Some(KEY), 405, "method-not-allowed").await;

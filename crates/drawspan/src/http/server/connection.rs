@@ -26,6 +26,7 @@ use tokio::sync::watch;
 
 use super::stop::{Phase, Shared};
 use crate::http::api::Api;
+use crate::http::patience::Patience;
 use crate::limits::{HEAD_TIMEOUT_MS, MAX_HEAD_BYTES};
 
 /// Serves a connection until it ends, or until the server stops and nobody would miss an answer.
@@ -83,7 +84,12 @@ enum Progress {
 
 async fn answer(api: &Api, shared: Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
     shared.request_begins();
-    let request = request.map(|body| Body::new(Watched::new(body, Arc::clone(&shared))));
+    let mut request = request.map(|body| Body::new(Watched::new(body, Arc::clone(&shared))));
+    if request.uri().query().is_some() {
+        shared.watch();
+        let patience = Patience::new(Arc::clone(&shared));
+        request.extensions_mut().insert(patience);
+    }
     let begun_late = shared.is_stopping();
     let mut working = pin!(async {
         match begun_late {
@@ -167,6 +173,23 @@ impl Socket {
         !peeked.is_ok_and(|bytes| bytes > 0)
     }
 
+    /// hyper does not read while it waits for an answer, as a caller that has said everything may wait for it. Who waits for
+    /// something to come is not waited for longer than that.
+    fn look_for_end(&self, context: &mut Context<'_>) {
+        let mut byte = [MaybeUninit::uninit()];
+        let seen = self
+            .stream
+            .poll_peek(context, &mut ReadBuf::uninit(&mut byte));
+        match seen {
+            Poll::Ready(Ok(1..)) | Poll::Pending => {}
+            Poll::Ready(Ok(0) | Err(_)) => {
+                self.shared.hang_up();
+                // The request was polled before.
+                context.waker().wake_by_ref();
+            }
+        }
+    }
+
     fn noted<T>(&self, written: Poll<T>) -> Poll<T> {
         self.shared.set_blocked(written.is_pending());
         written
@@ -213,7 +236,11 @@ impl AsyncWrite for Socket {
         self.stream.is_write_vectored()
     }
 
+    /// hyper asks for this whenever it has been polled.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.shared.is_watched() {
+            self.look_for_end(context);
+        }
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

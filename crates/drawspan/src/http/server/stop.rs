@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
+use crate::http::patience::Caller;
+
 /// How far the end of the server has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -28,6 +30,10 @@ pub(super) struct Shared {
     blocked: AtomicBool,
     /// Nothing waits in the socket; known only once the server stops.
     silent: AtomicBool,
+    /// The answer may be waited for; so it matters whether the peer hangs up meanwhile.
+    watched: AtomicBool,
+    /// The peer says nothing more, or is gone.
+    hung_up: AtomicBool,
 }
 
 impl Shared {
@@ -60,6 +66,22 @@ impl Shared {
     pub(super) fn request_ends(&self) {
         self.under_way.store(false, Ordering::Relaxed);
         self.heard.store(false, Ordering::Relaxed);
+        self.watched.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn watch(&self) {
+        self.watched.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether to look for the peer's end: an answer may be waited for, and all of its request came.
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed)
+            && self.is_complete()
+            && !self.hung_up.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn hang_up(&self) {
+        self.hung_up.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn read(&self) {
@@ -83,6 +105,12 @@ impl Shared {
         }
         // Half a request's head is not waited for any more at the very end.
         self.is_cut_off() || !is(&self.heard) && is(&self.silent)
+    }
+}
+
+impl Caller for Shared {
+    fn is_to_be_answered(&self) -> bool {
+        self.is_stopping() || self.hung_up.load(Ordering::Relaxed)
     }
 }
 

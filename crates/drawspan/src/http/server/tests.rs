@@ -1,11 +1,12 @@
 use std::net::Ipv4Addr;
+use std::sync::Mutex;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::http::auth::ApiKeys;
-use crate::http::fake::Fake;
+use crate::http::fake::{Call, Fake};
 use crate::limits::MAX_HEAD_BYTES;
 
 const STOP: Duration = Duration::from_secs(10);
@@ -13,6 +14,7 @@ const STOP: Duration = Duration::from_secs(10);
 struct TestServer {
     address: SocketAddr,
     messages: mpsc::Receiver<oneshot::Sender<()>>,
+    calls: Arc<Mutex<Vec<Call>>>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -26,6 +28,7 @@ fn start(max_connections: usize) -> TestServer {
         gate: Some(came),
         ..Fake::default()
     };
+    let calls = Arc::clone(&devices.calls);
     let api = Api::new(devices, ApiKeys::new(["k"]), Duration::from_secs(30));
     let shutdown = async {
         let _ = stopped.await;
@@ -40,6 +43,7 @@ fn start(max_connections: usize) -> TestServer {
     TestServer {
         address,
         messages,
+        calls,
         stop,
         task,
     }
@@ -297,4 +301,69 @@ async fn silence_in_the_middle_of_a_head_does_not_hold_up_the_end() {
     drop(kept_alive(&server).await);
     server.stop.send(()).unwrap();
     timeout(STOP, server.task).await.unwrap().unwrap();
+}
+
+const POLL: &str =
+    "GET /devices/d/messages/devicebound?wait=60 HTTP/1.1\r\nhost: h\r\nx-api-key: k\r\n\r\n";
+
+/// Resolves when the server's devices were asked for a message.
+async fn is_asked(server: &TestServer) {
+    let is_receive = |call: &Call| matches!(call, Call::Receive(_));
+    while !server.calls.lock().unwrap().iter().any(is_receive) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_message_is_answered_at_the_end() {
+    let server = start(10);
+    let mut stream = connect(&server).await;
+    stream.write_all(POLL.as_bytes()).await.unwrap();
+    is_asked(&server).await;
+    server.stop.send(()).unwrap();
+    check_closing(&rest(&mut stream).await, "204");
+    server.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn who_hung_up_is_not_waited_for() {
+    let server = start(1);
+    let mut stream = connect(&server).await;
+    stream.write_all(POLL.as_bytes()).await.unwrap();
+    is_asked(&server).await;
+    stream.shutdown().await.unwrap();
+    let answer = rest(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    drop(stream);
+    // And who hung up altogether leaves the only place to somebody else.
+    server.calls.lock().unwrap().clear();
+    let answer = loop {
+        let mut gone = connect(&server).await;
+        if gone.write_all(POLL.as_bytes()).await.is_ok() && served(&server, &mut gone).await {
+            drop(gone);
+            break until_served(&server).await;
+        }
+    };
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+/// Whether the poll on this connection is under way, and not refused because the place is still taken.
+async fn served(server: &TestServer, stream: &mut TcpStream) -> bool {
+    tokio::select! {
+        () = is_asked(server) => true,
+        readable = stream.readable() => readable.is_err(),
+    }
+}
+
+async fn until_served(server: &TestServer) -> String {
+    let live = GET_LIVE.replace("host: h", "host: h\r\nconnection: close");
+    let asked = async {
+        loop {
+            let answer = ask(server, &live).await;
+            if answer.starts_with("HTTP/1.1 200 ") {
+                return answer;
+            }
+        }
+    };
+    timeout(Duration::from_secs(10), asked).await.unwrap()
 }

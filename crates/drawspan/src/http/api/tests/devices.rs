@@ -270,7 +270,8 @@ async fn every_route_refuses_ids_that_are_none() {
             check_bad(with_key(method, &path, body), 400, "invalid-device-id").await;
         }
     }
-    check_bad(with_key("DELETE", "/devices/", ""), 404, "not-found").await;
+    let nobody = with_key("DELETE", "/devices/", "");
+    check_bad(nobody, 405, "method-not-allowed").await;
 }
 
 #[tokio::test]

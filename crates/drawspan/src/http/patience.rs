@@ -1,0 +1,33 @@
+//! How long a caller may be kept waiting for something to come.
+//!
+//! A long poll ends early, as if nothing had come, when the server stops and when its caller hung up. The server gives every
+//! request that could be one (it has a query string) a [`Patience`] along; who answers polls it beside the wait.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+/// What the server knows about a request that it answers.
+pub(super) trait Caller: Send + Sync {
+    /// Whether waiting has lost its sense. Asked whenever the connection's task wakes, which it does when that changes.
+    fn is_to_be_answered(&self) -> bool;
+}
+
+/// How long a caller may be kept waiting; for ever without one.
+#[derive(Clone)]
+pub(super) struct Patience(Arc<dyn Caller>);
+
+impl Patience {
+    pub(super) fn new(caller: Arc<impl Caller + 'static>) -> Self {
+        Self(caller)
+    }
+
+    /// Resolves when waiting has lost its sense. To be polled in the task of the connection.
+    pub(super) async fn over(patience: Option<&Self>) {
+        poll_fn(|_| match patience {
+            Some(Self(caller)) if caller.is_to_be_answered() => Poll::Ready(()),
+            _ => Poll::Pending,
+        })
+        .await;
+    }
+}
