@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
+use crate::keyring::{KeyRingError, NoNewKey};
+
 /// Why a state directory cannot be used. Each says what to do.
 #[derive(Debug, Error)]
 pub enum OpenError {
@@ -57,6 +59,57 @@ pub enum OpenError {
         #[source]
         cause: StoreError,
     },
+    /// The key ring cannot be read or understood.
+    #[error("the key ring {} cannot be used: {cause}; put back a copy of it, nothing was changed", path.display())]
+    KeyRing {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: KeyRingError,
+    },
+    /// There is none, though rows are encrypted.
+    #[error(
+        "there is no key ring {}, but {rows} stored values are encrypted, with key {version} among others; put it back, or name it with --keyring; nothing was changed",
+        path.display()
+    )]
+    NoKeyRing {
+        /// Where it should be.
+        path: PathBuf,
+        /// A key that is needed.
+        version: u32,
+        /// Values that are encrypted with it.
+        rows: u64,
+    },
+    /// A key is missing.
+    #[error(
+        "key {version} is missing from the key ring {}, but {rows} stored values are encrypted with it; put back the key ring that has it (its line can be copied), or name it with --keyring; nothing was changed",
+        path.display()
+    )]
+    KeyMissing {
+        /// Number of the key.
+        version: u32,
+        /// The key ring's file.
+        path: PathBuf,
+        /// Values that are encrypted with it.
+        rows: u64,
+    },
+    /// Another key has its number.
+    #[error(
+        "key {version} of the key ring {} is not the one with which {rows} stored values are encrypted; put back the key ring of this state directory, or name it with --keyring; nothing was changed",
+        path.display()
+    )]
+    OtherKey {
+        /// Number of the key.
+        version: u32,
+        /// The key ring's file.
+        path: PathBuf,
+        /// Values that are encrypted with the right one.
+        rows: u64,
+    },
+    /// A key ring cannot be made.
+    #[error("no new key: {0}")]
+    NoNewKey(#[source] NoNewKey),
     /// The system gave no thread.
     #[error("no thread for the store: {0}")]
     Thread(#[source] io::Error),
@@ -73,12 +126,28 @@ pub enum StoreError {
     ReadOnly,
     /// The file is damaged.
     #[error(
-        "the file is damaged; move it away to begin with an empty one (hubs are found again by DPS)"
+        "the file is damaged; put back a backup with `drawspan restore`, or move it away to begin with an empty one (hubs are found again by DPS, subscriptions are not)"
     )]
     Damaged,
     /// SQLite refused for another reason.
     #[error("{0}")]
     Sqlite(String),
+    /// A row cannot be decrypted.
+    #[error(
+        "{what} cannot be decrypted: {why}; it was changed by somebody else, or the key ring is another. Put back a backup with `drawspan restore`"
+    )]
+    Sealed {
+        /// Which row.
+        what: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Nothing can be encrypted.
+    #[error("the key ring cannot be used: {0}")]
+    KeyRing(String),
+    /// More changes wait than may.
+    #[error("too many changes wait")]
+    Busy,
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

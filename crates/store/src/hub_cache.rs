@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, HostName};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::database;
 use crate::error::StoreError;
 use crate::limits::HUB_CACHE_LIFE_S;
 use crate::loss::Loss;
-use crate::writer::Job;
+use crate::queue::Queue;
+use crate::writer::{Change, Job};
 
 /// What DPS said about a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,18 +31,14 @@ pub struct CachedHub {
 /// and holds nobody up.
 #[derive(Debug, Clone)]
 pub struct HubCache {
-    queue: mpsc::WeakSender<Job>,
+    queue: Queue,
     path: Arc<Path>,
     loss: Arc<Loss>,
 }
 
 impl HubCache {
-    pub(crate) fn new(queue: &mpsc::Sender<Job>, path: Arc<Path>, loss: Arc<Loss>) -> Self {
-        Self {
-            queue: queue.downgrade(),
-            path,
-            loss,
-        }
+    pub(crate) fn new(queue: Queue, path: Arc<Path>, loss: Arc<Loss>) -> Self {
+        Self { queue, path, loss }
     }
 
     /// All entries that were written so far, in no order. Blocks; about 0.2 s for a million.
@@ -49,7 +46,7 @@ impl HubCache {
     /// # Errors
     /// When the file cannot be read.
     pub fn load_all(&self) -> Result<Vec<CachedHub>, StoreError> {
-        let (entries, broken) = database::load(&database::open_to_read(&self.path)?)?;
+        let (entries, broken) = database::hub_cache::load(&database::open_to_read(&self.path)?)?;
         if broken > 0 {
             tracing::warn!(
                 broken,
@@ -62,18 +59,19 @@ impl HubCache {
 
     /// Remembers a device's hub, soon. Lost and counted when more waits than is good.
     pub fn put(&self, entry: CachedHub) {
-        self.try_send(Job::Put(entry), 1);
+        // A store that is closed forgets nothing that anybody could still ask it for.
+        if let Err(error @ StoreError::Busy) = self.queue.try_send(Change::PutHub(entry)) {
+            self.loss.add(1, &error);
+        }
     }
 
     /// These devices are in use; entries that are not there stay away. Best effort.
     pub fn renew(&self, devices: Vec<DeviceId>, now_unix_s: u64) {
-        self.try_send(
-            Job::Renew {
-                devices,
-                now_unix_s,
-            },
-            0,
-        );
+        // What is not renewed now is next time.
+        let _ = self.queue.try_send(Change::RenewHubs {
+            devices,
+            now_unix_s,
+        });
     }
 
     /// Removes a device's entry, and returns when that will survive the end of the process. Whatever was put before is
@@ -82,12 +80,12 @@ impl HubCache {
     /// # Errors
     /// When it could not be written.
     pub async fn forget(&self, device: DeviceId) -> Result<(), StoreError> {
-        let (done, written) = oneshot::channel();
-        self.send(Job::Forget { device, done }).await?;
-        written.await.unwrap_or(Err(StoreError::Closed))
+        self.queue.ask(Change::ForgetHub(device)).await.map(drop)
     }
 
-    /// Deletes entries that were not renewed for a week, but for those of `keep`, and says how many.
+    /// Deletes entries that were not renewed for a week, with their versions of desired properties, and says how many. Those of
+    /// `keep` stay, those of devices that have a subscription, and those of devices that a subscription of the fleet keeps
+    /// connected.
     ///
     /// # Errors
     /// When it could not be written; some may be gone then.
@@ -97,12 +95,12 @@ impl HubCache {
         keep: HashSet<DeviceId>,
     ) -> Result<usize, StoreError> {
         let (done, collected) = oneshot::channel();
-        self.send(Job::Collect {
+        let job = Job::Collect {
             before_unix_s: now_unix_s.saturating_sub(HUB_CACHE_LIFE_S),
             keep,
             done,
-        })
-        .await?;
+        };
+        self.queue.send(job).await?;
         collected.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -110,19 +108,5 @@ impl HubCache {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.loss.total()
-    }
-
-    fn try_send(&self, job: Job, entries: u64) {
-        let Some(queue) = self.queue.upgrade() else {
-            return;
-        };
-        if queue.try_send(job).is_err() && entries > 0 {
-            self.loss.add(entries, &"too many changes wait");
-        }
-    }
-
-    async fn send(&self, job: Job) -> Result<(), StoreError> {
-        let queue = self.queue.upgrade().ok_or(StoreError::Closed)?;
-        queue.send(job).await.map_err(|_| StoreError::Closed)
     }
 }

@@ -3,23 +3,41 @@
 //! * [`Store`]: the open directory. One process has it at a time; one thread writes, and puts what waits into one
 //!   transaction.
 //! * [`HubCache`]: which hub each device belongs to, so that a restart asks DPS for nobody.
+//! * [`Subscriptions`]: what callers subscribed to. Callback URLs are encrypted.
+//! * [`DeadLetters`]: events that their receivers did not take, encrypted; the newest of them.
+//! * [`DesiredVersions`]: which desired properties were delivered.
+//! * [`Idempotency`]: which requests were answered already.
 //!
-//! What was acknowledged survives `kill -9` of the process. (After a power failure the last second may be missing.)
+//! What was acknowledged survives `kill -9` of the process. (After a power failure the last second may be missing, but for
+//! subscriptions.) The keys lie in a key ring, a file of its own that need not be in the directory.
 
 pub mod limits;
 
+mod clock;
 mod database;
+mod dead_letters;
+mod desired_versions;
 mod error;
+mod files;
 mod hub_cache;
+mod idempotency;
+mod keeper;
+mod keyring;
 mod lock;
 mod loss;
+mod queue;
+mod reader;
 mod store;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub use dead_letters::{DeadLetterFilter, DeadLetters, NewDeadLetter, StoredDeadLetter};
+pub use desired_versions::DesiredVersions;
 pub use error::{OpenError, StoreError};
 pub use hub_cache::{CachedHub, HubCache};
-pub use store::Store;
-pub use subscriptions::{StoredScope, StoredSubscription};
+pub use idempotency::{Idempotency, StoredAnswer};
+pub use keyring::{KeyRingError, NoNewKey};
+pub use store::{Store, default_keyring};
+pub use subscriptions::{StoredScope, StoredSubscription, Subscriptions, Written};

@@ -4,6 +4,8 @@
 pub const STORE_QUEUE: usize = 16_384;
 /// Changes in one transaction.
 pub const STORE_GROUP: usize = 1_024;
+/// Questions on their way to the reading thread; who has one more waits.
+pub const READ_QUEUE: usize = 1_024;
 /// Rows deleted in one transaction when old entries are collected.
 pub const COLLECT_GROUP: usize = 4_096;
 /// How long another program, such as a backup, may hold the file before a write fails.
@@ -12,3 +14,36 @@ pub const BUSY_TIMEOUT_MS: u64 = 5_000;
 pub const LOSS_REPORT_INTERVAL_S: u64 = 60;
 /// An entry that was not renewed for so long is deleted, unless its device has a subscription.
 pub const HUB_CACHE_LIFE_S: u64 = 7 * 24 * 3_600;
+
+/// Dead letters kept; the oldest go first.
+pub const MAX_DEAD_LETTERS: u64 = 100_000;
+/// Bytes of the events of all dead letters; the oldest go first.
+pub const MAX_DEAD_LETTERS_BYTES: u64 = 256 << 20;
+/// Bytes of one dead letter's event: the largest message of a hub in base64, with what is told about it. A larger one is not kept.
+pub const MAX_DEAD_LETTER_BYTES: usize = 512 << 10;
+/// Bytes of the events of dead letters on their way to the writing thread; what is more is not kept.
+pub const DEAD_LETTERS_WAITING_BYTES: usize = 32 << 20;
+/// Bytes of events after which a list of dead letters ends, whatever its limit.
+pub const DEAD_LETTER_LIST_BYTES: usize = 32 << 20;
+/// Dead letters dropped in one go when there are too many.
+pub const DEAD_LETTER_DROP_GROUP: u64 = 64;
+
+/// How long an answer is remembered under its idempotency key.
+pub const IDEMPOTENCY_LIFE_S: u64 = 24 * 3_600;
+/// Answers remembered; the oldest go first.
+pub const MAX_IDEMPOTENCY_KEYS: u64 = 1_000_000;
+/// Answers deleted in one transaction when they are over.
+pub const IDEMPOTENCY_SWEEP_GROUP: usize = 1_024;
+/// Answers that are over are looked for that often.
+pub const IDEMPOTENCY_SWEEP_INTERVAL_S: u64 = 60;
+
+/// Rows encrypted anew in one transaction after a change of keys: a moment, so that others' changes wait for no more.
+pub const REKEY_GROUP: usize = 256;
+/// Bytes of events encrypted anew in one transaction.
+pub const REKEY_GROUP_BYTES: usize = 4 << 20;
+/// The key ring's file is looked at that often.
+pub const KEY_RING_LOOK_INTERVAL_MS: u64 = 2_000;
+/// Keys in a key ring.
+pub const MAX_KEYS: usize = 256;
+/// Bytes of a key ring's file.
+pub const MAX_KEY_RING_BYTES: usize = 64 << 10;

@@ -1,27 +1,36 @@
-//! Counting what was lost, without a log line for each.
+//! Counting what was lost, without a log line for each; and weighing what waits.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::limits::LOSS_REPORT_INTERVAL_S;
 
-/// Changes that were not written.
-#[derive(Debug, Default)]
+/// Changes that were not written, or rows that had to go.
+#[derive(Debug)]
 pub(crate) struct Loss {
+    what: &'static str,
     total: AtomicU64,
     told: Mutex<Option<(Instant, u64)>>,
 }
 
 impl Loss {
+    /// `what` is told with the count, and says what comes of it.
+    pub(crate) fn new(what: &'static str) -> Arc<Self> {
+        Arc::new(Self {
+            what,
+            total: AtomicU64::new(0),
+            told: Mutex::new(None),
+        })
+    }
+
     /// So many more were lost; tells so once a minute.
     pub(crate) fn add(&self, count: u64, why: &dyn std::fmt::Display) {
         if count == 0 {
             return;
         }
         if let Some(count) = self.to_tell(count, Instant::now()) {
-            tracing::warn!(count, reason = %why, "hubs of devices are not remembered; after a restart DPS will be asked for them");
+            tracing::warn!(count, reason = %why, "{}", self.what);
         }
     }
 
@@ -44,13 +53,57 @@ impl Loss {
     }
 }
 
+/// Bytes that wait, up to a bound.
+#[derive(Debug, Clone)]
+pub(crate) struct Scale {
+    waiting: Arc<AtomicUsize>,
+    bound: usize,
+}
+
+/// So many of the bytes that wait; gone when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    waiting: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Scale {
+    pub(crate) fn new(bound: usize) -> Self {
+        Self {
+            waiting: Arc::default(),
+            bound,
+        }
+    }
+
+    /// `None` when that would be more than may wait.
+    pub(crate) fn charge(&self, bytes: usize) -> Option<Charge> {
+        let more = |waiting: usize| {
+            let sum = waiting.saturating_add(bytes);
+            (sum <= self.bound).then_some(sum)
+        };
+        let charged = self
+            .waiting
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        charged.ok().map(|_| Charge {
+            waiting: Arc::clone(&self.waiting),
+            bytes,
+        })
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn told_at_once_and_then_once_a_minute() {
-        let loss = Loss::default();
+        let loss = Loss::new("lost");
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(loss.to_tell(3, at(0)), Some(3));
@@ -58,5 +111,16 @@ mod tests {
         assert_eq!(loss.to_tell(1, at(59)), None);
         assert_eq!(loss.to_tell(2, at(60)), Some(4));
         assert_eq!(loss.total(), 7);
+    }
+
+    #[test]
+    fn no_more_than_the_bound_waits() {
+        let scale = Scale::new(10);
+        let first = scale.charge(7).unwrap();
+        assert!(scale.charge(4).is_none());
+        let _second = scale.charge(3).unwrap();
+        assert!(scale.charge(usize::MAX).is_none());
+        drop(first);
+        assert!(scale.charge(7).is_some());
     }
 }

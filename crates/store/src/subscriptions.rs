@@ -1,7 +1,19 @@
 //! What callers subscribed to.
 
-use drawspan_hub::{SubscriptionType, UtcTime};
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
 use secrecy::SecretString;
+
+use crate::database::{self, subscriptions as table};
+use crate::error::StoreError;
+use crate::keyring::Keys;
+use crate::queue::{Answer, Queue};
+use crate::writer::Change;
 
 /// A subscription as it is stored.
 #[derive(Debug, Clone)]
@@ -12,7 +24,7 @@ pub struct StoredSubscription {
     pub kind: SubscriptionType,
     /// Where they go; encrypted in the file.
     pub callback_url: SecretString,
-    /// When it was made, or last replaced.
+    /// When it was made, or last replaced; kept to the millisecond.
     pub created_at: UtcTime,
     /// Whether devices stay connected for it.
     pub keep_connected: bool,
@@ -27,4 +39,73 @@ pub enum StoredScope {
     Device(String),
     /// Devices whose ids begin so.
     Fleet(String),
+}
+
+/// What callers subscribed to. Cheap to clone. A change that was acknowledged survives the end of the process, and of the
+/// machine.
+#[derive(Debug, Clone)]
+pub struct Subscriptions {
+    queue: Queue,
+    path: Arc<Path>,
+    keys: Arc<Keys>,
+}
+
+/// A change that was handed over; resolves once it is written. It is written as well when nobody waits.
+#[derive(Debug)]
+#[must_use = "it tells whether the change is written"]
+pub struct Written(Result<Answer, Option<StoreError>>);
+
+impl Subscriptions {
+    pub(crate) fn new(queue: Queue, path: Arc<Path>, keys: Arc<Keys>) -> Self {
+        Self { queue, path, keys }
+    }
+
+    /// All that were written so far, in no order. Blocks; about a second for a million.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or one of them cannot be decrypted: to lose one in silence would be worse.
+    pub fn load_all(&self) -> Result<Vec<StoredSubscription>, StoreError> {
+        table::load(
+            &database::open_to_read(&self.path)?,
+            &self.keys.ring(),
+            None,
+        )
+    }
+
+    /// Those of one device, without those of the fleet. Blocks for a moment.
+    ///
+    /// # Errors
+    /// As [`load_all`](Self::load_all).
+    pub fn load_device(&self, device: &DeviceId) -> Result<Vec<StoredSubscription>, StoreError> {
+        let connection = database::open_to_read(&self.path)?;
+        table::load(&connection, &self.keys.ring(), Some(device))
+    }
+
+    /// Makes or replaces one. Changes are written in the order of these calls, which do not wait; when too many wait, it is not
+    /// written, and [`StoreError::Busy`] comes of it.
+    pub fn put(&self, subscription: StoredSubscription) -> Written {
+        self.change(Change::PutSubscription(Box::new(subscription)))
+    }
+
+    /// Removes one, if it is there. As [`put`](Self::put).
+    pub fn remove(&self, scope: StoredScope, kind: SubscriptionType) -> Written {
+        self.change(Change::RemoveSubscription(scope, kind))
+    }
+
+    fn change(&self, change: Change) -> Written {
+        Written(self.queue.try_ask(change).map_err(Some))
+    }
+}
+
+impl Future for Written {
+    type Output = Result<(), StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Ok(answer) => Pin::new(answer)
+                .poll(context)
+                .map(|answer| answer.unwrap_or(Err(StoreError::Closed)).map(drop)),
+            Err(error) => Poll::Ready(Err(error.take().unwrap_or(StoreError::Closed))),
+        }
+    }
 }

@@ -3,93 +3,459 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use drawspan_hub::DeviceId;
+use drawspan_hub::{DeviceId, SubscriptionType};
 use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::database;
+use crate::database::dead_letters::{self, Totals};
+use crate::database::rekey::Rekey;
+use crate::database::{self, Sync, desired_versions, hub_cache, idempotency, keys, subscriptions};
+use crate::dead_letters::NewDeadLetter;
 use crate::error::StoreError;
 use crate::hub_cache::CachedHub;
-use crate::limits::STORE_GROUP;
-use crate::loss::Loss;
+use crate::idempotency::StoredAnswer;
+use crate::keyring::{KeyRing, Keys, Stamp};
+use crate::limits::{
+    DEAD_LETTER_DROP_GROUP, IDEMPOTENCY_SWEEP_GROUP, MAX_DEAD_LETTERS, MAX_DEAD_LETTERS_BYTES,
+    MAX_IDEMPOTENCY_KEYS, STORE_GROUP,
+};
+use crate::loss::{Charge, Loss};
+use crate::subscriptions::{StoredScope, StoredSubscription};
 
-/// A change, or several.
+/// A change of some rows.
 #[derive(Debug)]
-pub(crate) enum Job {
-    Put(CachedHub),
-    Renew {
+pub(crate) enum Change {
+    PutHub(CachedHub),
+    RenewHubs {
         devices: Vec<DeviceId>,
         now_unix_s: u64,
     },
-    Forget {
-        device: DeviceId,
-        done: oneshot::Sender<Result<(), StoreError>>,
+    ForgetHub(DeviceId),
+    PutSubscription(Box<StoredSubscription>),
+    RemoveSubscription(StoredScope, SubscriptionType),
+    PutDeadLetter {
+        letter: Box<NewDeadLetter>,
+        /// For as long as it waits.
+        _charge: Charge,
     },
+    RemoveDeadLetter(u64),
+    RemoveWebhook(String),
+    PutDesired(DeviceId, i64),
+    RemoveDesired(DeviceId),
+    PutAnswer([u8; 32], StoredAnswer),
+}
+
+/// Who waits for a change, and is told how many rows it changed.
+pub(crate) type Waiter = oneshot::Sender<Result<usize, StoreError>>;
+
+#[derive(Debug)]
+pub(crate) enum Job {
+    Change(Change, Option<Waiter>),
     Collect {
         before_unix_s: u64,
         keep: HashSet<DeviceId>,
-        done: oneshot::Sender<Result<usize, StoreError>>,
+        done: Waiter,
+    },
+    /// The key ring's file may have changed, or rows have older keys.
+    Keys,
+    /// Answers from before are over.
+    Sweep {
+        before_unix_s: u64,
     },
 }
 
-/// Writes in the order of the queue until its last sender is gone. A write that fails is told or counted, and the next
-/// one is tried: room may have been made meanwhile.
-pub(crate) fn run(mut connection: Connection, mut jobs: mpsc::Receiver<Job>, loss: &Arc<Loss>) {
-    let mut left = None;
-    while let Some(first) = left.take().or_else(|| jobs.blocking_recv()) {
-        if let Job::Collect {
-            before_unix_s,
-            keep,
-            done,
-        } = first
-        {
-            let collected = database::collect(&mut connection, before_unix_s, &keep);
-            // Nobody may be waiting any more.
-            let _ = done.send(collected.map_err(StoreError::from));
-            continue;
+/// What was lost, by what it means to lose it.
+#[derive(Debug)]
+pub(crate) struct Losses {
+    pub(crate) hubs: Arc<Loss>,
+    pub(crate) letters: Arc<Loss>,
+    pub(crate) dropped: Arc<Loss>,
+    pub(crate) desired: Arc<Loss>,
+}
+
+impl Default for Losses {
+    fn default() -> Self {
+        Self {
+            hubs: Loss::new(
+                "hubs of devices are not remembered; after a restart DPS will be asked for them",
+            ),
+            letters: Loss::new(
+                "events that were not delivered are not kept among the dead letters",
+            ),
+            dropped: Loss::new("the oldest dead letters were dropped"),
+            desired: Loss::new(
+                "versions of desired properties are not remembered; after a restart some will be delivered again",
+            ),
         }
-        let mut group = vec![first];
-        while group.len() < STORE_GROUP {
-            match jobs.try_recv() {
-                // Has transactions of its own, after this one.
-                Ok(job @ Job::Collect { .. }) => {
-                    left = Some(job);
-                    break;
+    }
+}
+
+/// Owns the connection that writes.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    connection: Connection,
+    keys: Arc<Keys>,
+    losses: Losses,
+    letters: Totals,
+    answers: u64,
+    /// Rows are being encrypted anew.
+    rekey: Option<Rekey>,
+    /// Older answers are being deleted.
+    sweep: Option<u64>,
+    /// The last state of the key ring's file that did not help.
+    useless: Option<Stamp>,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        connection: Connection,
+        keys: Arc<Keys>,
+        losses: Losses,
+    ) -> rusqlite::Result<Self> {
+        let letters = dead_letters::totals(&connection)?;
+        let answers = idempotency::count(&connection)?;
+        Ok(Self {
+            connection,
+            keys,
+            losses,
+            letters,
+            answers,
+            rekey: None,
+            sweep: None,
+            useless: None,
+        })
+    }
+
+    /// Writes in the order of the queue until its last sender is gone. A write that fails is told or counted, and the next
+    /// one is tried: room may have been made meanwhile. Background work goes on between groups.
+    pub(crate) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut left = None;
+        loop {
+            let is_idle = self.rekey.is_none() && self.sweep.is_none();
+            let next = match left.take() {
+                Some(job) => Some(job),
+                None if is_idle => match jobs.blocking_recv() {
+                    Some(job) => Some(job),
+                    None => return,
+                },
+                None => match jobs.try_recv() {
+                    Ok(job) => Some(job),
+                    Err(TryRecvError::Empty) => None,
+                    Err(TryRecvError::Disconnected) => return,
+                },
+            };
+            match next {
+                Some(Job::Change(change, waiter)) => {
+                    let group = gather(&mut jobs, (change, waiter), &mut left);
+                    self.write(group);
                 }
-                Ok(job) => group.push(job),
-                Err(_) => break,
+                Some(job) => self.other(job),
+                None => {}
+            }
+            self.background();
+        }
+    }
+
+    fn other(&mut self, job: Job) {
+        match job {
+            Job::Change(change, waiter) => self.write(vec![(change, waiter)]),
+            Job::Collect {
+                before_unix_s,
+                keep,
+                done,
+            } => {
+                let collected = hub_cache::collect(&mut self.connection, before_unix_s, &keep);
+                // Nobody may be waiting any more.
+                let _ = done.send(collected.map_err(StoreError::from));
+            }
+            Job::Keys => self.look_at_keys(),
+            Job::Sweep { before_unix_s } => self.sweep = Some(before_unix_s),
+        }
+    }
+
+    fn write(&mut self, group: Vec<(Change, Option<Waiter>)>) {
+        let written = self.transaction(&group);
+        if written.is_err() {
+            self.recount();
+        }
+        self.tell(group, written);
+    }
+
+    /// How many rows each of the group changed.
+    fn transaction(
+        &mut self,
+        group: &[(Change, Option<Waiter>)],
+    ) -> Result<Vec<usize>, StoreError> {
+        let subscribes = group.iter().any(|(change, _)| change.is_subscription());
+        database::sync(
+            &self.connection,
+            match subscribes {
+                true => Sync::OfMachine,
+                false => Sync::OfProcess,
+            },
+        )?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let ring = match group.iter().any(|(change, _)| change.seals()) {
+            true => ring_that_seals(&transaction, &self.keys, &mut self.useless)?,
+            false => self.keys.ring(),
+        };
+        let (mut letters, mut answers) = (self.letters, self.answers);
+        let mut changed = Vec::with_capacity(group.len());
+        for (change, _) in group {
+            changed.push(apply(
+                &transaction,
+                &ring,
+                change,
+                &mut letters,
+                &mut answers,
+            )?);
+        }
+        let dropped = bound_letters(&transaction, &mut letters)?;
+        let surplus = answers.saturating_sub(MAX_IDEMPOTENCY_KEYS);
+        if surplus > 0 {
+            answers -= idempotency::drop_oldest(&transaction, surplus)? as u64;
+        }
+        transaction.commit()?;
+        (self.letters, self.answers) = (letters, answers);
+        self.losses.dropped.add(dropped, &"there are too many");
+        Ok(changed)
+    }
+
+    fn tell(&self, group: Vec<(Change, Option<Waiter>)>, written: Result<Vec<usize>, StoreError>) {
+        if let Err(error) = &written {
+            // Counted before anybody who waits goes on.
+            for (change, _) in &group {
+                self.lose(change, error);
             }
         }
-        let written = write(&mut connection, &group).map_err(StoreError::from);
-        tell(group, &written, loss);
+        for (place, (_, waiter)) in group.into_iter().enumerate() {
+            if let Some(waiter) = waiter {
+                let changed = written.as_ref().map(|rows| rows.get(place).copied());
+                let changed = changed.map(Option::unwrap_or_default);
+                let _ = waiter.send(changed.map_err(Clone::clone));
+            }
+        }
+    }
+
+    fn lose(&self, change: &Change, error: &StoreError) {
+        match change {
+            Change::PutHub(_) => self.losses.hubs.add(1, error),
+            Change::PutDeadLetter { .. } => self.losses.letters.add(1, error),
+            Change::PutDesired(..) | Change::RemoveDesired(_) => self.losses.desired.add(1, error),
+            // Who waits is told; the rest costs nothing.
+            Change::RenewHubs { .. }
+            | Change::ForgetHub(_)
+            | Change::PutSubscription(_)
+            | Change::RemoveSubscription(..)
+            | Change::RemoveDeadLetter(_)
+            | Change::RemoveWebhook(_)
+            | Change::PutAnswer(..) => {}
+        }
+    }
+
+    /// Another program may have changed rows while ours could not.
+    fn recount(&mut self) {
+        if let Ok(letters) = dead_letters::totals(&self.connection) {
+            self.letters = letters;
+        }
+        if let Ok(answers) = idempotency::count(&self.connection) {
+            self.answers = answers;
+        }
+    }
+
+    fn look_at_keys(&mut self) {
+        self.useless = None;
+        match self.reload() {
+            Ok(true) => self.rekey = Some(Rekey::default()),
+            Ok(false) => {}
+            Err(error) => tracing::error!(
+                %error,
+                "the key ring changed and cannot be used; values are encrypted as before, but the next start will fail"
+            ),
+        }
+    }
+
+    /// Whether there are rows with other keys than the current one.
+    fn reload(&mut self) -> Result<bool, StoreError> {
+        let before = self.keys.ring().current();
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let used = keys::in_use(&transaction)?;
+        let failed = |error: crate::OpenError| StoreError::KeyRing(error.to_string());
+        self.keys.reload(&used).map_err(failed)?;
+        let ring = self.keys.ring();
+        keys::announce(&transaction, &ring)?;
+        transaction.commit()?;
+        if ring.current() != before {
+            tracing::info!(key = ring.current(), "the key ring has a new current key");
+        }
+        let other = |used: &keys::KeyUse| used.rows > 0 && used.version != ring.current();
+        Ok(used.iter().any(other))
+    }
+
+    /// Some of what is not urgent.
+    fn background(&mut self) {
+        if let Some(before_unix_s) = self.sweep {
+            match idempotency::sweep(&self.connection, before_unix_s) {
+                Ok(swept) => {
+                    self.answers = self.answers.saturating_sub(swept as u64);
+                    if swept < IDEMPOTENCY_SWEEP_GROUP {
+                        self.sweep = None;
+                    }
+                }
+                // Next time.
+                Err(_) => self.sweep = None,
+            }
+        }
+        if let Some(rekey) = self.rekey.take() {
+            match self.rekey(rekey) {
+                Ok(rekey) if rekey.is_done() => {
+                    let Rekey {
+                        done, unreadable, ..
+                    } = rekey;
+                    tracing::info!(
+                        rows = done,
+                        unreadable,
+                        "values are encrypted with the current key"
+                    );
+                }
+                Ok(rekey) => self.rekey = Some(rekey),
+                Err(error) => {
+                    tracing::warn!(%error, "values keep their old key until the next start");
+                }
+            }
+        }
+    }
+
+    fn rekey(&mut self, mut rekey: Rekey) -> Result<Rekey, StoreError> {
+        database::sync(&self.connection, Sync::OfProcess)?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let ring = ring_that_seals(&transaction, &self.keys, &mut self.useless)?;
+        rekey.step(&transaction, &ring)?;
+        transaction.commit()?;
+        Ok(rekey)
     }
 }
 
-fn write(connection: &mut Connection, group: &[Job]) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for job in group {
-        match job {
-            Job::Put(entry) => database::put(&transaction, entry)?,
-            Job::Renew {
-                devices,
-                now_unix_s,
-            } => database::renew(&transaction, devices, *now_unix_s)?,
-            Job::Forget { device, .. } => database::forget(&transaction, device)?,
-            Job::Collect { .. } => {}
-        }
+impl Change {
+    const fn seals(&self) -> bool {
+        matches!(self, Self::PutSubscription(_) | Self::PutDeadLetter { .. })
     }
-    transaction.commit()
+
+    const fn is_subscription(&self) -> bool {
+        matches!(
+            self,
+            Self::PutSubscription(_) | Self::RemoveSubscription(..)
+        )
+    }
 }
 
-fn tell(group: Vec<Job>, written: &Result<(), StoreError>, loss: &Loss) {
-    if let Err(error) = written {
-        let puts = group.iter().filter(|job| matches!(job, Job::Put(_)));
-        // Counted before anybody who waits goes on.
-        loss.add(puts.count() as u64, error);
-    }
-    for job in group {
-        if let Job::Forget { done, .. } = job {
-            let _ = done.send(written.clone());
+/// What waits besides, up to a group; what is no change comes after it.
+fn gather(
+    jobs: &mut mpsc::Receiver<Job>,
+    first: (Change, Option<Waiter>),
+    left: &mut Option<Job>,
+) -> Vec<(Change, Option<Waiter>)> {
+    let mut group = vec![first];
+    while group.len() < STORE_GROUP {
+        match jobs.try_recv() {
+            Ok(Job::Change(change, waiter)) => group.push((change, waiter)),
+            Ok(job) => {
+                *left = Some(job);
+                break;
+            }
+            Err(_) => break,
         }
+    }
+    group
+}
+
+fn apply(
+    transaction: &Connection,
+    ring: &KeyRing,
+    change: &Change,
+    letters: &mut Totals,
+    answers: &mut u64,
+) -> Result<usize, StoreError> {
+    Ok(match change {
+        Change::PutHub(entry) => hub_cache::put(transaction, entry).map(|()| 1)?,
+        Change::RenewHubs {
+            devices,
+            now_unix_s,
+        } => hub_cache::renew(transaction, devices, *now_unix_s).map(|()| devices.len())?,
+        Change::ForgetHub(device) => hub_cache::forget(transaction, device)?,
+        Change::PutSubscription(put) => subscriptions::put(transaction, ring, put).map(|()| 1)?,
+        Change::RemoveSubscription(scope, kind) => {
+            subscriptions::remove(transaction, scope, *kind)?
+        }
+        Change::PutDeadLetter { letter, .. } => {
+            dead_letters::put(transaction, ring, letter, letters).map(|()| 1)?
+        }
+        Change::RemoveDeadLetter(id) => dead_letters::remove(transaction, *id, letters)?,
+        Change::RemoveWebhook(id) => dead_letters::remove_webhook(transaction, id, letters)?,
+        Change::PutDesired(device, version) => {
+            desired_versions::put(transaction, device, *version)?
+        }
+        Change::RemoveDesired(device) => desired_versions::remove(transaction, device)?,
+        Change::PutAnswer(key, answer) => {
+            let more = idempotency::put(transaction, key, answer)?;
+            *answers += more as u64;
+            more
+        }
+    })
+}
+
+/// Drops the oldest until there are no longer too many; returns how many.
+fn bound_letters(transaction: &Connection, letters: &mut Totals) -> rusqlite::Result<u64> {
+    let mut dropped = 0;
+    loop {
+        let surplus = letters.rows.saturating_sub(MAX_DEAD_LETTERS);
+        if surplus == 0 && letters.bytes <= MAX_DEAD_LETTERS_BYTES {
+            return Ok(dropped);
+        }
+        let count = surplus.clamp(1, DEAD_LETTER_DROP_GROUP);
+        let gone = dead_letters::drop_oldest(transaction, count, letters)? as u64;
+        if gone == 0 {
+            return Ok(dropped);
+        }
+        dropped += gone;
+    }
+}
+
+/// The key ring as it is for this transaction. Another process may have made a new key current, and even removed ours, since the
+/// file was last looked at; it did so in a transaction, so that we see it here before anything is sealed.
+fn ring_that_seals(
+    transaction: &Connection,
+    held: &Keys,
+    useless: &mut Option<Stamp>,
+) -> Result<Arc<KeyRing>, StoreError> {
+    let ring = held.ring();
+    let is_known = keys::is_known(transaction, ring.current())?;
+    let newest = keys::newest(transaction)?;
+    if is_known && newest <= Some(ring.current()) {
+        return Ok(ring);
+    }
+    let stamp = held.stamp();
+    if is_known && useless.as_ref() == Some(&stamp) {
+        return Ok(ring);
+    }
+    *useless = Some(stamp);
+    match held.reload(&keys::in_use(transaction)?) {
+        Ok(()) => {
+            let ring = held.ring();
+            keys::announce(transaction, &ring)?;
+            Ok(ring)
+        }
+        Err(error) if is_known => {
+            tracing::error!(%error, "there is a new key, but the key ring cannot be used; values are encrypted with the old one");
+            Ok(ring)
+        }
+        Err(error) => Err(StoreError::KeyRing(error.to_string())),
     }
 }

@@ -99,9 +99,15 @@ async fn serve(args: ServeArgs, config: Config) -> ExitCode {
 
 fn open(config: &Config) -> Result<Option<Store>, OpenError> {
     match &config.state {
-        Some(directory) => Store::open(directory).map(Some),
+        Some(directory) => {
+            let keyring = config.keyring.clone();
+            let keyring = keyring.unwrap_or_else(|| drawspan_store::default_keyring(directory));
+            Store::open(directory, &keyring).map(Some)
+        }
         None => {
-            info!("no state directory: the hubs of devices are forgotten at the end");
+            info!(
+                "no state directory: subscriptions and the hubs of devices are forgotten at the end"
+            );
             Ok(None)
         }
     }

@@ -183,18 +183,22 @@ mod tests {
         assert!(cache.get(&id("used")).is_none());
     }
 
+    fn open(directory: &std::path::Path) -> drawspan_store::Store {
+        drawspan_store::Store::open(directory, &directory.join("keyring")).unwrap()
+    }
+
     #[tokio::test]
     async fn a_start_knows_what_was_stored() {
         let directory = tempfile::tempdir().unwrap();
         let assigned = Some(id("other-name"));
         {
-            let store = drawspan_store::Store::open(directory.path()).unwrap();
+            let store = open(directory.path());
             let mut cache = HubCache::new(Some(store.hub_cache()), []);
             cache.put(&id("a"), hub("a.net"), assigned.clone(), TODAY_UNIX_S);
             cache.put(&id("b"), hub("a.net"), None, TODAY_UNIX_S);
             cache.put(&id("b"), hub("b.net"), None, TODAY_UNIX_S + 1);
         }
-        let store = drawspan_store::Store::open(directory.path()).unwrap();
+        let store = open(directory.path());
         let known = store.hub_cache().load_all().unwrap();
         let cache = HubCache::new(Some(store.hub_cache()), known);
         let a = cache.get(&id("a")).unwrap();

@@ -1,3 +1,7 @@
+//! The store as its users see it.
+
+mod tables;
+
 use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -6,12 +10,18 @@ use std::process::{Command, Stdio};
 
 use drawspan_hub::{DeviceId, HostName};
 
-use super::{CachedHub, OpenError, Store, StoreError};
+use super::{CachedHub, OpenError, Store, StoreError, default_keyring};
 use crate::limits::HUB_CACHE_LIFE_S;
 
 const NOW: u64 = 2_000_000_000;
 /// Where the child process of the test below keeps its state.
 const CHILD_DIRECTORY: &str = "DRAWSPAN_STORE_TEST_DIRECTORY";
+
+/// With the key ring in the directory itself.
+fn open(directory: impl AsRef<Path>) -> Result<Store, OpenError> {
+    let directory = directory.as_ref();
+    Store::open(directory, &default_keyring(directory))
+}
 
 fn id(text: &str) -> DeviceId {
     DeviceId::parse(text).unwrap()
@@ -48,7 +58,7 @@ fn sql(directory: &Path, text: &str) {
 fn entries_come_back_as_they_were() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("made/on/demand");
-    let store = Store::open(&directory).unwrap();
+    let store = open(&directory).unwrap();
     let renamed = CachedHub {
         assigned: Some(id("other")),
         ..entry("a%#?'", "one.test")
@@ -57,7 +67,7 @@ fn entries_come_back_as_they_were() {
     store.hub_cache().put(renamed.clone());
     store.hub_cache().put(entry("b", "two.test"));
     drop(store);
-    let store = Store::open(&directory).unwrap();
+    let store = open(&directory).unwrap();
     let found = store.hub_cache().load_all().unwrap();
     assert_eq!(found, [renamed, entry("b", "two.test")]);
     assert_eq!(store.hub_cache().lost(), 0);
@@ -66,7 +76,7 @@ fn entries_come_back_as_they_were() {
 #[tokio::test]
 async fn forgotten_is_forgotten_when_it_is_said() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path()).unwrap();
+    let store = open(folder.path()).unwrap();
     let cache = store.hub_cache();
     for device in ["a", "b"] {
         cache.put(entry(device, "one.test"));
@@ -80,13 +90,13 @@ async fn forgotten_is_forgotten_when_it_is_said() {
         Err(StoreError::Closed)
     ));
     cache.put(entry("c", "one.test"));
-    assert_eq!(names(&Store::open(folder.path()).unwrap()), ["b"]);
+    assert_eq!(names(&open(folder.path()).unwrap()), ["b"]);
 }
 
 #[tokio::test]
 async fn a_week_without_use_is_the_end_unless_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path()).unwrap();
+    let store = open(folder.path()).unwrap();
     let cache = store.hub_cache();
     for device in ["old", "kept", "renewed"] {
         cache.put(entry(device, "one.test"));
@@ -104,7 +114,7 @@ async fn a_week_without_use_is_the_end_unless_kept() {
 #[tokio::test]
 async fn more_than_one_transaction_keeps_its_order() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path()).unwrap();
+    let store = open(folder.path()).unwrap();
     let cache = store.hub_cache();
     for number in 0..5_000 {
         let hub = if number == 4_999 {
@@ -125,8 +135,8 @@ async fn more_than_one_transaction_keeps_its_order() {
 #[test]
 fn two_processes_do_not_share_a_directory() {
     let folder = tempfile::tempdir().unwrap();
-    let first = Store::open(folder.path()).unwrap();
-    let error = Store::open(folder.path()).unwrap_err();
+    let first = open(folder.path()).unwrap();
+    let error = open(folder.path()).unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, OpenError::InUse { .. }), "{text}");
     assert!(
@@ -134,7 +144,7 @@ fn two_processes_do_not_share_a_directory() {
         "{text}"
     );
     drop(first);
-    Store::open(folder.path()).unwrap();
+    open(folder.path()).unwrap();
 }
 
 #[test]
@@ -144,7 +154,7 @@ fn files_of_others_are_left_alone() {
         make(folder.path());
         let file = folder.path().join("drawspan.db");
         let before = fs::read(&file).unwrap();
-        let error = Store::open(folder.path()).unwrap_err().to_string();
+        let error = open(folder.path()).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
         assert_eq!(fs::read(&file).unwrap(), before, "{expected}");
     };
@@ -164,27 +174,27 @@ fn files_of_others_are_left_alone() {
     );
     check(
         &|directory| {
-            drop(Store::open(directory).unwrap());
+            drop(open(directory).unwrap());
             sql(
                 directory,
-                "PRAGMA user_version = 2; PRAGMA wal_checkpoint(TRUNCATE)",
+                "PRAGMA user_version = 3; PRAGMA wal_checkpoint(TRUNCATE)",
             );
         },
-        "has format 2, this version reads up to 1",
+        "has format 3, this version reads up to 2",
     );
 }
 
 #[test]
 fn a_directory_that_is_a_file_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let error = Store::open(file.path()).unwrap_err().to_string();
+    let error = open(file.path()).unwrap_err().to_string();
     assert!(error.starts_with("cannot create "), "{error}");
 }
 
 #[tokio::test]
 async fn rows_that_make_no_sense_are_ignored() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path()).unwrap();
+    let store = open(folder.path()).unwrap();
     store.hub_cache().put(entry("good", "one.test"));
     settle(&store).await;
     for row in [
@@ -205,7 +215,7 @@ async fn rows_that_make_no_sense_are_ignored() {
 #[tokio::test]
 async fn a_write_that_fails_is_told_and_the_next_one_is_tried() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path()).unwrap();
+    let store = open(folder.path()).unwrap();
     let cache = store.hub_cache();
     sql(folder.path(), "ALTER TABLE hub_cache RENAME TO put_aside");
     cache.put(entry("lost", "one.test"));
@@ -234,7 +244,7 @@ fn full_disks_have_their_words() {
 fn nobody_else_reads_the_file() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
-    drop(Store::open(folder.path()).unwrap());
+    drop(open(folder.path()).unwrap());
     let mode = fs::metadata(folder.path().join("drawspan.db"))
         .unwrap()
         .permissions()
@@ -249,7 +259,7 @@ fn child_that_is_killed() {
     let Some(directory) = std::env::var_os(CHILD_DIRECTORY) else {
         return;
     };
-    let store = Store::open(Path::new(&directory)).unwrap();
+    let store = open(Path::new(&directory)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -285,9 +295,7 @@ fn what_was_said_survives_a_kill() {
         .unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    let found: HashSet<String> = names(&Store::open(folder.path()).unwrap())
-        .into_iter()
-        .collect();
+    let found: HashSet<String> = names(&open(folder.path()).unwrap()).into_iter().collect();
     for number in 0..=last {
         assert!(found.contains(&format!("d-{number}")), "{number}");
     }

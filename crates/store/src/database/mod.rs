@@ -1,0 +1,164 @@
+//! The file and its tables; what rows mean is below.
+
+pub(crate) mod dead_letters;
+pub(crate) mod desired_versions;
+pub(crate) mod hub_cache;
+pub(crate) mod idempotency;
+pub(crate) mod keys;
+pub(crate) mod rekey;
+pub(crate) mod subscriptions;
+
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use crate::error::OpenError;
+use crate::keyring::KeyRing;
+use crate::limits::BUSY_TIMEOUT_MS;
+
+/// Tells our files from those of others: `Drsp`.
+const APPLICATION: i64 = 0x4472_7370;
+/// Raised with every change of the tables. The first format had the hub cache alone; the second added all else.
+const FORMAT: i64 = 2;
+
+/// What is not there is added: that brings a file of any earlier format up to this one.
+const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS hub_cache (
+        device TEXT PRIMARY KEY,
+        hub TEXT NOT NULL,
+        assigned TEXT,
+        renewed_unix_s INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS keys (
+        version INTEGER PRIMARY KEY,
+        fingerprint BLOB NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS subscriptions (
+        scope INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        kind INTEGER NOT NULL,
+        key_version INTEGER NOT NULL,
+        callback BLOB NOT NULL,
+        created_unix_ms INTEGER NOT NULL,
+        flags INTEGER NOT NULL,
+        PRIMARY KEY (scope, name, kind)
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS dead_letters (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        webhook_id TEXT NOT NULL UNIQUE,
+        device TEXT NOT NULL,
+        kind INTEGER NOT NULL,
+        origin TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        failed_unix_ms INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        key_version INTEGER NOT NULL,
+        event BLOB NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS dead_letters_of_device ON dead_letters (device);
+    CREATE INDEX IF NOT EXISTS dead_letters_of_key ON dead_letters (key_version, bytes);
+    CREATE TABLE IF NOT EXISTS desired_versions (
+        device TEXT PRIMARY KEY,
+        version INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS idempotency (
+        key BLOB PRIMARY KEY,
+        fingerprint BLOB NOT NULL,
+        status INTEGER NOT NULL,
+        at_unix_s INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS idempotency_by_age ON idempotency (at_unix_s);
+";
+
+/// Opens or creates the file, for its owner only. Nothing in it is changed yet; [`prepare`] makes it ready.
+pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
+    create_private(path)?;
+    let failed = |error| OpenError::sqlite(path, error);
+    let connection = Connection::open(path).map_err(failed)?;
+    connection
+        .busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))
+        .map_err(failed)?;
+    check_owner(&connection, path)?;
+    Ok(connection)
+}
+
+/// A second connection, for reading while the first one writes.
+pub(crate) fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    Ok(connection)
+}
+
+/// SQLite gives the files beside it the same permissions.
+fn create_private(path: &Path) -> Result<(), OpenError> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let opened = options.open(path).map(drop);
+    opened.map_err(|cause| OpenError::Create {
+        path: path.to_path_buf(),
+        cause,
+    })
+}
+
+fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let failed = |error| OpenError::sqlite(path, error);
+    let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let application = number("PRAGMA application_id").map_err(failed)?;
+    let found = number("PRAGMA user_version").map_err(failed)?;
+    let tables = number("SELECT count(*) FROM sqlite_schema").map_err(failed)?;
+    let is_new = tables == 0 && application == 0 && found == 0;
+    if !is_new && application != APPLICATION {
+        return Err(OpenError::Foreign {
+            path: path.to_path_buf(),
+        });
+    }
+    if found > FORMAT {
+        return Err(OpenError::Newer {
+            path: path.to_path_buf(),
+            found,
+            readable: FORMAT,
+        });
+    }
+    Ok(())
+}
+
+/// Makes the tables, those that later formats added included, and says which key seals.
+pub(crate) fn prepare(connection: &mut Connection, ring: &KeyRing) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    sync(connection, Sync::OfProcess)?;
+    // Together, so that no half-made file is taken for a foreign one.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    keys::announce(&transaction, ring)?;
+    transaction.commit()
+}
+
+/// What a commit survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sync {
+    /// The end of the process; when the machine ends, the last moment may be lost.
+    OfProcess,
+    /// The end of the machine. Everything that was committed before is then on disk, too.
+    OfMachine,
+}
+
+/// Says what the next transactions shall survive.
+pub(crate) fn sync(connection: &Connection, sync: Sync) -> rusqlite::Result<()> {
+    connection.execute_batch(match sync {
+        Sync::OfProcess => "PRAGMA synchronous = NORMAL",
+        Sync::OfMachine => "PRAGMA synchronous = FULL",
+    })
+}
+
+/// SQLite's integers have a sign.
+pub(crate) fn seconds(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

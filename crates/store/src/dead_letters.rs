@@ -1,0 +1,164 @@
+//! Events that their receivers did not take.
+
+use std::fmt;
+use std::sync::Arc;
+
+use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
+
+use crate::error::StoreError;
+use crate::limits::{DEAD_LETTERS_WAITING_BYTES, MAX_DEAD_LETTER_BYTES};
+use crate::loss::{Loss, Scale};
+use crate::queue::Queue;
+use crate::reader::{Question, Reader};
+use crate::writer::Change;
+
+/// An event that was given up.
+#[derive(Clone, PartialEq)]
+pub struct NewDeadLetter {
+    /// Of each attempt; the event's identity.
+    pub webhook_id: String,
+    /// Whose event it is.
+    pub device: DeviceId,
+    /// What it is about.
+    pub kind: SubscriptionType,
+    /// The event as it was sent; encrypted in the file.
+    pub event: Vec<u8>,
+    /// Scheme, host and port of the receiver.
+    pub origin: String,
+    /// What went wrong last, one line.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was given up; kept to the millisecond.
+    pub failed_at: UtcTime,
+}
+
+/// An event that was given up, as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredDeadLetter {
+    /// Its number, rising. It stays when the event is given up again.
+    pub id: u64,
+    /// What was put.
+    pub letter: NewDeadLetter,
+}
+
+/// Which dead letters to list. Every condition must hold.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DeadLetterFilter {
+    /// Of this device.
+    pub device: Option<DeviceId>,
+    /// Of this kind.
+    pub kind: Option<SubscriptionType>,
+    /// With higher numbers than this.
+    pub after: Option<u64>,
+    /// Most in the list.
+    pub limit: usize,
+}
+
+/// Events that their receivers did not take, the newest
+/// [`MAX_DEAD_LETTERS`](crate::limits::MAX_DEAD_LETTERS) and [`MAX_DEAD_LETTERS_BYTES`](crate::limits::MAX_DEAD_LETTERS_BYTES) of them.
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct DeadLetters {
+    queue: Queue,
+    reader: Reader,
+    waiting: Scale,
+    lost: Arc<Loss>,
+    dropped: Arc<Loss>,
+}
+
+impl DeadLetters {
+    pub(crate) fn new(queue: Queue, reader: Reader, lost: Arc<Loss>, dropped: Arc<Loss>) -> Self {
+        Self {
+            queue,
+            reader,
+            waiting: Scale::new(DEAD_LETTERS_WAITING_BYTES),
+            lost,
+            dropped,
+        }
+    }
+
+    /// Keeps one, soon, in place of the one with the same webhook id. Lost and counted when it is too large or more waits than is good.
+    pub fn put(&self, letter: NewDeadLetter) {
+        if letter.event.len() > MAX_DEAD_LETTER_BYTES {
+            self.lost.add(1, &"the event is too large");
+            return;
+        }
+        let Some(_charge) = self.waiting.charge(letter.event.len()) else {
+            self.lost.add(1, &StoreError::Busy);
+            return;
+        };
+        let letter = Box::new(letter);
+        let change = Change::PutDeadLetter { letter, _charge };
+        if let Err(error) = self.queue.try_send(change) {
+            self.lost.add(1, &error);
+        }
+    }
+
+    /// Lists them, oldest first. The list may end before its limit when events are large
+    /// ([`DEAD_LETTER_LIST_BYTES`](crate::limits::DEAD_LETTER_LIST_BYTES)); it is empty only when there are no more. Those
+    /// that cannot be decrypted are left out, with a warning.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn list(
+        &self,
+        filter: DeadLetterFilter,
+    ) -> Result<Vec<StoredDeadLetter>, StoreError> {
+        let ask = |done| Question::DeadLetters { filter, done };
+        self.reader.ask(ask).await
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or this one cannot be decrypted.
+    pub async fn get(&self, id: u64) -> Result<Option<StoredDeadLetter>, StoreError> {
+        self.reader
+            .ask(|done| Question::DeadLetter { id, done })
+            .await
+    }
+
+    /// Removes one, and says whether it was there, when that will survive the end of the process.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn remove(&self, id: u64) -> Result<bool, StoreError> {
+        let removed = self.queue.ask(Change::RemoveDeadLetter(id)).await?;
+        Ok(removed > 0)
+    }
+
+    /// Removes the one of this webhook id, soon: its receiver took it. Best effort.
+    pub fn remove_webhook(&self, webhook_id: &str) {
+        let change = Change::RemoveWebhook(webhook_id.to_owned());
+        if let Err(error) = self.queue.try_send(change) {
+            // It stays in the list though it was taken: not lost, but no longer true.
+            tracing::debug!(%error, "a delivered event stays among the dead letters");
+        }
+    }
+
+    /// How many could not be kept since the store was opened.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost.total()
+    }
+
+    /// How many were dropped since the store was opened, because there were newer ones.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.total()
+    }
+}
+
+impl fmt::Debug for NewDeadLetter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewDeadLetter")
+            .field("webhook_id", &self.webhook_id)
+            .field("device", &self.device)
+            .field("kind", &self.kind)
+            .field("bytes", &self.event.len())
+            .field("origin", &self.origin)
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,55 @@
+//! Which desired properties were delivered.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use drawspan_hub::DeviceId;
+
+use crate::database::{self, desired_versions as table};
+use crate::error::StoreError;
+use crate::loss::Loss;
+use crate::queue::Queue;
+use crate::writer::Change;
+
+/// The version of the desired properties that each device's receiver has. Cheap to clone. Losing one costs an event too many, so
+/// writing is best effort and holds nobody up.
+#[derive(Debug, Clone)]
+pub struct DesiredVersions {
+    queue: Queue,
+    path: Arc<Path>,
+    loss: Arc<Loss>,
+}
+
+impl DesiredVersions {
+    pub(crate) fn new(queue: Queue, path: Arc<Path>, loss: Arc<Loss>) -> Self {
+        Self { queue, path, loss }
+    }
+
+    /// All that were written so far, in no order. Blocks.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn load_all(&self) -> Result<Vec<(DeviceId, i64)>, StoreError> {
+        table::load(&database::open_to_read(&self.path)?)
+    }
+
+    /// Remembers a device's version, soon. Lost and counted when more waits than is good.
+    pub fn put(&self, device: DeviceId, version: i64) {
+        if let Err(error) = self.queue.try_send(Change::PutDesired(device, version)) {
+            self.loss.add(1, &error);
+        }
+    }
+
+    /// Forgets a device's version, soon. As [`put`](Self::put).
+    pub fn remove(&self, device: DeviceId) {
+        if let Err(error) = self.queue.try_send(Change::RemoveDesired(device)) {
+            self.loss.add(1, &error);
+        }
+    }
+
+    /// How many changes were lost since the store was opened.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.loss.total()
+    }
+}

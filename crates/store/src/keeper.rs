@@ -1,0 +1,66 @@
+//! The thread that reminds the writing thread of what time brings.
+
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::error::OpenError;
+use crate::keyring::Keys;
+use crate::limits::{IDEMPOTENCY_SWEEP_INTERVAL_S, KEY_RING_LOOK_INTERVAL_MS};
+use crate::queue::Queue;
+use crate::writer::Job;
+
+/// Starts the thread. It ends when what is returned with it is dropped.
+pub(crate) fn start(
+    queue: Queue,
+    keys: Arc<Keys>,
+) -> Result<(Sender<()>, JoinHandle<()>), OpenError> {
+    let (alive, ended) = channel::<()>();
+    let thread = std::thread::Builder::new()
+        .name("store-keeper".into())
+        .spawn(move || {
+            let mut keeper = Keeper::new(queue, keys);
+            let look = Duration::from_millis(KEY_RING_LOOK_INTERVAL_MS);
+            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(look) {
+                keeper.look(Instant::now());
+            }
+        })
+        .map_err(OpenError::Thread)?;
+    Ok((alive, thread))
+}
+
+struct Keeper {
+    queue: Queue,
+    keys: Arc<Keys>,
+    seen: crate::keyring::Stamp,
+    sweep_at: Instant,
+}
+
+impl Keeper {
+    fn new(queue: Queue, keys: Arc<Keys>) -> Self {
+        let seen = keys.stamp();
+        // Some rows may have been left with an older key by a process that was ended.
+        let _ = queue.try_job(Job::Keys);
+        Self {
+            queue,
+            keys,
+            seen,
+            sweep_at: Instant::now(),
+        }
+    }
+
+    /// What cannot be handed over now is next time.
+    fn look(&mut self, now: Instant) {
+        let stamp = self.keys.stamp();
+        if stamp != self.seen && self.queue.try_job(Job::Keys).is_ok() {
+            self.seen = stamp;
+        }
+        if now >= self.sweep_at {
+            let before_unix_s = clock::idempotent_since(clock::now_unix_s());
+            let _ = self.queue.try_job(Job::Sweep { before_unix_s });
+            self.sweep_at = now + Duration::from_secs(IDEMPOTENCY_SWEEP_INTERVAL_S);
+        }
+    }
+}

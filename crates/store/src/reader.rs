@@ -1,0 +1,91 @@
+//! The thread that reads for callers who must not block.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::database::{dead_letters, idempotency};
+use crate::dead_letters::{DeadLetterFilter, StoredDeadLetter};
+use crate::error::{OpenError, StoreError};
+use crate::idempotency::StoredAnswer;
+use crate::keyring::Keys;
+use crate::limits::READ_QUEUE;
+
+/// Where an answer goes.
+pub(crate) type Done<T> = oneshot::Sender<Result<T, StoreError>>;
+
+#[derive(Debug)]
+pub(crate) enum Question {
+    DeadLetters {
+        filter: DeadLetterFilter,
+        done: Done<Vec<StoredDeadLetter>>,
+    },
+    DeadLetter {
+        id: u64,
+        done: Done<Option<StoredDeadLetter>>,
+    },
+    Answer {
+        key: [u8; 32],
+        since_unix_s: u64,
+        done: Done<Option<StoredAnswer>>,
+    },
+}
+
+/// The way to the reading thread; keeps it no longer than the store.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader(mpsc::WeakSender<Question>);
+
+impl Reader {
+    pub(crate) async fn ask<T>(
+        &self,
+        question: impl FnOnce(Done<T>) -> Question,
+    ) -> Result<T, StoreError> {
+        let (done, answer) = oneshot::channel();
+        let queue = self.0.upgrade().ok_or(StoreError::Closed)?;
+        let sent = queue.send(question(done)).await;
+        // It does not keep the thread while the answer is awaited.
+        drop(queue);
+        sent.map_err(|_| StoreError::Closed)?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+/// Starts the thread. It ends when the sender is dropped.
+pub(crate) fn start(
+    connection: Connection,
+    keys: Arc<Keys>,
+    path: Arc<Path>,
+) -> Result<(mpsc::Sender<Question>, Reader, JoinHandle<()>), OpenError> {
+    let (queue, questions) = mpsc::channel(READ_QUEUE);
+    let reader = Reader(queue.downgrade());
+    let thread = std::thread::Builder::new()
+        .name("store-reader".into())
+        .spawn(move || run(&connection, questions, &keys, &path))
+        .map_err(OpenError::Thread)?;
+    Ok((queue, reader, thread))
+}
+
+fn run(connection: &Connection, mut questions: mpsc::Receiver<Question>, keys: &Keys, path: &Path) {
+    // That nobody waits for an answer any more is no mistake.
+    while let Some(question) = questions.blocking_recv() {
+        match question {
+            Question::DeadLetters { filter, done } => {
+                let _ = done.send(dead_letters::list(connection, &keys.ring(), &filter, path));
+            }
+            Question::DeadLetter { id, done } => {
+                let _ = done.send(dead_letters::get(connection, &keys.ring(), id));
+            }
+            Question::Answer {
+                key,
+                since_unix_s,
+                done,
+            } => {
+                let answer = idempotency::get(connection, &key, since_unix_s);
+                let _ = done.send(answer.map_err(StoreError::from));
+            }
+        }
+    }
+}
