@@ -144,3 +144,16 @@ pub const DEVICES_PER_SWEEP: usize = 512;
 pub const MAX_SWEEPS: usize = 16;
 /// How long a connection that was too busy is left alone before it is told again what a device wants.
 pub const WANT_AGAIN_MS: u64 = 100;
+/// How long the name in a callback URL is looked up at most before a subscription is taken.
+pub const CALLBACK_LOOK_UP_MS: u64 = 2_000;
+/// How long connecting to a receiver may take, its name and TLS included.
+pub const CALLBACK_CONNECT_MS: u64 = 5_000;
+/// How long an idle connection to a receiver is kept. Node.js closes its own after 5 s: an event that crosses that would be lost
+/// on the way, and wait for its next attempt.
+pub const CALLBACK_IDLE_MS: u64 = 4_000;
+/// Open connections to receivers above which each new one is closed after its first answer.
+pub const MAX_KEPT_CALLBACK_CONNECTIONS: usize = 2_048;
+/// Fewest bytes of a secret that signs events, as the Standard Webhooks specification has it.
+pub const MIN_WEBHOOK_SECRET_BYTES: usize = 24;
+/// Most bytes of such a secret.
+pub const MAX_WEBHOOK_SECRET_BYTES: usize = 64;

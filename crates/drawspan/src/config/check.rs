@@ -9,7 +9,6 @@ use drawspan_bridge::governor::Pace;
 use drawspan_hub::limits::{HubSize, Rate, Sku};
 use drawspan_net::{Proxy, Transport};
 use rustls_pki_types::CertificateDer;
-use secrecy::SecretString;
 
 use super::arguments::ServeArgs;
 use super::authorities;
@@ -25,6 +24,7 @@ use crate::limits::{
     MAX_METHOD_ANSWER_TIMEOUT_S, MAX_REQUEST_TIMEOUT_S, MAX_TOKEN_LIFE_S, METHOD_ANSWER_TIMEOUT_S,
     MIN_METHOD_ANSWER_TIMEOUT_S, MIN_TOKEN_LIFE_S, REQUEST_TIMEOUT_S, TOKEN_LIFE_S,
 };
+use crate::webhooks::{Allowed, GuardMode, Secret};
 
 const LISTEN: &str = "0.0.0.0:5001";
 
@@ -70,14 +70,16 @@ pub struct Config {
 /// How events are delivered. `Debug` shows no secret.
 #[derive(Debug, Clone)]
 pub struct Webhooks {
-    /// Addresses and hosts that callbacks may point to, beside public ones; each as it was given.
-    pub allow: Vec<String>,
+    /// What callbacks may point to without being listed.
+    pub guard: GuardMode,
+    /// Addresses and hosts that callbacks may point to as well.
+    pub allow: Vec<Allowed>,
     /// Attempts after the first one.
     pub retry_limit: u32,
     /// How long the receiver of a method may take, retries included.
     pub method_answer_timeout: Duration,
-    /// Keys that sign events, each `whsec_` and Base64.
-    pub secrets: Vec<SecretString>,
+    /// Keys that sign events.
+    pub secrets: Vec<Secret>,
     /// Authorities to trust; empty means the system's.
     pub authorities: Vec<CertificateDer<'static>>,
 }
@@ -85,6 +87,7 @@ pub struct Webhooks {
 impl Default for Webhooks {
     fn default() -> Self {
         Self {
+            guard: GuardMode::Strict,
             allow: Vec::new(),
             retry_limit: HTTP_RETRY_LIMIT,
             method_answer_timeout: Duration::from_secs(METHOD_ANSWER_TIMEOUT_S),
@@ -299,19 +302,14 @@ impl Checker<'_> {
 
     fn webhooks(&mut self) -> Webhooks {
         let defaults = Webhooks::default();
-        let texts = |setting| {
-            let value = self.values.get(setting);
-            value.map_or(&[][..], |value| value.values.as_slice())
-        };
-        let allow = texts(Setting::AllowCallbacks);
-        let allow = allow.iter().map(|text| text.0.clone()).collect();
-        let secrets = texts(Setting::WebhookSecret);
-        let secrets = secrets.iter().map(|text| text.0.clone().into()).collect();
+        let allow = self.list(Setting::AllowCallbacks, str::parse);
+        let secrets = self.list(Setting::WebhookSecret, Secret::parse);
         let retry_limit = self.number(Setting::HttpRetryLimit, 0, MAX_HTTP_RETRY_LIMIT);
         let (least, most) = (MIN_METHOD_ANSWER_TIMEOUT_S, MAX_METHOD_ANSWER_TIMEOUT_S);
         let timeout_s = self.number(Setting::MethodAnswerTimeout, least, most);
         let timeout = timeout_s.map(Duration::from_secs);
         Webhooks {
+            guard: defaults.guard,
             allow,
             retry_limit: retry_limit.unwrap_or(defaults.retry_limit),
             method_answer_timeout: timeout.unwrap_or(defaults.method_answer_timeout),
@@ -329,12 +327,21 @@ impl Checker<'_> {
     }
 
     fn connect(&mut self) -> Vec<ConnectTo> {
-        let Some(Value { values, source }) = self.values.get(Setting::Connect) else {
+        self.list(Setting::Connect, ConnectTo::parse)
+    }
+
+    /// All values of a setting, each mistake on its own.
+    fn list<T, E: fmt::Display>(
+        &mut self,
+        setting: Setting,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Vec<T> {
+        let Some(Value { values, source }) = self.values.get(setting) else {
             return Vec::new();
         };
         let parsed = values
             .iter()
-            .filter_map(|text| self.mistakes.keep(source, ConnectTo::parse(&text.0)));
+            .filter_map(|text| self.mistakes.keep(source, parse(text.0.trim())));
         parsed.collect()
     }
 }

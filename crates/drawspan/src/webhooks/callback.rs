@@ -93,6 +93,25 @@ impl CallbackUrl {
     pub fn origin(&self) -> &Arc<str> {
         &self.origin
     }
+
+    /// The host in lower case, an IPv6 address in brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.host_and_port().0
+    }
+
+    /// The port, the scheme's own where none is given.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.host_and_port().1
+    }
+
+    fn host_and_port(&self) -> (&str, u16) {
+        let authority = self.origin.split_once("://").map_or("", |(_, rest)| rest);
+        let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+        // It was written from a number.
+        (host, port.parse().unwrap_or(0))
+    }
 }
 
 impl fmt::Debug for CallbackUrl {
@@ -110,6 +129,8 @@ mod tests {
         let check = |text: &str, origin: &str| {
             let url = CallbackUrl::parse(text).unwrap();
             assert_eq!(&**url.origin(), origin);
+            let scheme = text.split_once("://").unwrap().0;
+            assert_eq!(format!("{scheme}://{}:{}", url.host(), url.port()), origin);
             assert_eq!(url.as_str(), text);
             assert!(!format!("{url:?}").contains("secret"), "{url:?}");
         };

@@ -5,7 +5,11 @@
 //! [`verdict`](Webhooks::verdict) tells what came of each event.
 
 mod callback;
+mod encoded;
 mod event;
+pub mod events;
+mod guard;
+mod signing;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,9 +17,30 @@ use std::time::Duration;
 
 use drawspan_client::Board;
 use drawspan_hub::{DeviceId, SubscriptionType};
+use drawspan_net::TrustError;
+use rustls_pki_types::CertificateDer;
 
 pub use callback::{CallbackUrl, InvalidCallback};
 pub use event::{Content, Delivery, Event, Verdict};
+pub use guard::{Allowed, Guard, GuardMode, InvalidAllowed};
+pub use signing::{InvalidSecret, Secret, Secrets};
+
+/// What deliveries need to know.
+#[derive(Debug)]
+pub struct Options {
+    /// Attempts after the first one.
+    pub retry_limit: u32,
+    /// How long the receiver of a method may take, retries included.
+    pub method_answer_timeout: Duration,
+    /// Keys that sign events; may be exchanged at any time.
+    pub secrets: Arc<Secrets>,
+    /// Where events may go.
+    pub guard: Arc<Guard>,
+    /// Authorities to trust; empty means the system's.
+    pub authorities: Vec<CertificateDer<'static>>,
+    /// For the spread of waits: any number.
+    pub seed: u64,
+}
 
 /// The end of an attempt.
 #[derive(Debug)]
@@ -38,6 +63,17 @@ impl<T> Default for Webhooks<T> {
 }
 
 impl<T> Webhooks<T> {
+    /// Nothing waits yet. Within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`TrustError`]: none of the authorities given can be used.
+    pub fn new(_: Options) -> Result<Self, TrustError> {
+        Ok(Self {
+            board: Arc::default(),
+            verdicts: VecDeque::new(),
+        })
+    }
+
     /// Queues an event behind the others of its device and kind. It comes back when there is no room.
     ///
     /// # Errors

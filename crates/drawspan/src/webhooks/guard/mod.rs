@@ -1,0 +1,119 @@
+//! Where events may go: a caller who may subscribe is not thereby one who may reach into our network.
+
+mod allowed;
+mod special;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::CallbackUrl;
+use crate::limits::CALLBACK_LOOK_UP_MS;
+
+pub(super) use allowed::literal;
+pub use allowed::{Allowed, InvalidAllowed};
+use special::{Special, special};
+
+/// How much is allowed without being listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GuardMode {
+    /// Public addresses.
+    #[default]
+    Strict,
+    /// Private and loopback addresses as well: for deployments of the original, whose adapters are called back there.
+    Permissive,
+    /// Everything. For `drawspan dev` alone.
+    Off,
+}
+
+/// Says where events may go. It looks at addresses, not at names: a name can be given another address at any time.
+#[derive(Debug, Clone, Default)]
+pub struct Guard {
+    mode: GuardMode,
+    allowed: Vec<Allowed>,
+}
+
+impl Guard {
+    /// Lets through what `mode` does, and what is listed.
+    #[must_use]
+    pub const fn new(mode: GuardMode, allowed: Vec<Allowed>) -> Self {
+        Self { mode, allowed }
+    }
+
+    /// Whether events may go there: to the address in the URL, or to one of those that its name has now. A name that
+    /// has none now passes, since each connection is looked at again.
+    ///
+    /// # Errors
+    /// Why not and which setting allows it: one line for the caller, with the host and nothing else of the URL.
+    pub async fn check(&self, callback: &CallbackUrl) -> Result<(), String> {
+        if self.mode == GuardMode::Off {
+            return Ok(());
+        }
+        let (host, port) = (callback.host(), callback.port());
+        if let Some(address) = literal(host) {
+            return self.permits(host, address);
+        }
+        let look_up = tokio::net::lookup_host((host, port));
+        let limit = Duration::from_millis(CALLBACK_LOOK_UP_MS);
+        match tokio::time::timeout(limit, look_up).await {
+            Ok(Ok(addresses)) => self.choose(host, addresses).map(|_| ()),
+            Ok(Err(_)) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Those of a host's addresses that events may go to.
+    ///
+    /// # Errors
+    /// There are addresses, and none of them may be used; why, as [`check`](Self::check) says.
+    pub(super) fn choose(
+        &self,
+        host: &str,
+        addresses: impl IntoIterator<Item = SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, String> {
+        let mut permitted = Vec::new();
+        let mut refused = Ok(());
+        for address in addresses {
+            match self.permits(host, address.ip()) {
+                Ok(()) => permitted.push(address),
+                Err(why) => refused = Err(why),
+            }
+        }
+        if permitted.is_empty() {
+            refused?;
+        }
+        Ok(permitted)
+    }
+
+    /// Whether events may go to this address of `host`.
+    pub(super) fn permits(&self, host: &str, address: IpAddr) -> Result<(), String> {
+        let Some(special) = special(address) else {
+            return Ok(());
+        };
+        let listed = || {
+            self.allowed
+                .iter()
+                .any(|allowed| allowed.covers(host, address))
+        };
+        let allowed = match self.mode {
+            GuardMode::Off => true,
+            _ if special == Special::Metadata => false,
+            GuardMode::Permissive => special.is_private() || listed(),
+            GuardMode::Strict => listed(),
+        };
+        if allowed {
+            return Ok(());
+        }
+        let what = special.as_str();
+        let host = host.trim_matches(['[', ']']);
+        Err(match special {
+            Special::Metadata => {
+                format!("Callbacks may not point to {host}: it is {what}, which nothing allows.")
+            }
+            _ => format!(
+                "Callbacks may not point to {host}: it is {what}. The setting allow_callbacks (serve --allow-callbacks) \
+                 allows it by address range or host."
+            ),
+        })
+    }
+}
