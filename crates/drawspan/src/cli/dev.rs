@@ -24,6 +24,7 @@ use crate::http::auth::ApiKeys;
 use crate::http::server;
 use crate::limits::REQUEST_TIMEOUT_S;
 use crate::runtime;
+use crate::webhooks::GuardMode;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -193,6 +194,8 @@ fn bridge_config(
         port: None,
         to: emulator.addresses().amqps,
     }];
+    // Whoever develops has receivers on this machine.
+    config.webhooks.guard = GuardMode::Off;
     // The local hub has no throttles.
     config.connect_pace = Pace::Unlimited;
     Ok(config)

@@ -65,6 +65,7 @@ async fn serve(args: ServeArgs, config: Config) -> ExitCode {
         Ok(bridge) => bridge,
         Err(error) => return failed(error),
     };
+    let secrets = bridge.webhook_secrets();
     let api = Api::new(bridge, config.api_keys.clone(), config.request_timeout);
     // Before anybody can know that we are there.
     let (mut endings, mut second) = (signals::Endings::new(), signals::Endings::new());
@@ -86,7 +87,7 @@ async fn serve(args: ServeArgs, config: Config) -> ExitCode {
         second.next().await;
         second.next().await;
     };
-    let reloads = reload::run(hangups, args, config, api, credentials);
+    let reloads = reload::run(hangups, args, config, api, credentials, secrets);
     let code = tokio::select! {
         () = served => ExitCode::SUCCESS,
         () = second => failed("ended at once, as asked twice; requests under way were cut off"),

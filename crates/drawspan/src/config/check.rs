@@ -24,7 +24,7 @@ use crate::limits::{
     MAX_METHOD_ANSWER_TIMEOUT_S, MAX_REQUEST_TIMEOUT_S, MAX_TOKEN_LIFE_S, METHOD_ANSWER_TIMEOUT_S,
     MIN_METHOD_ANSWER_TIMEOUT_S, MIN_TOKEN_LIFE_S, REQUEST_TIMEOUT_S, TOKEN_LIFE_S,
 };
-use crate::webhooks::{Allowed, GuardMode, Secret};
+use crate::webhooks::{Allowed, Guard, GuardMode, Secret};
 
 const LISTEN: &str = "0.0.0.0:5001";
 
@@ -82,6 +82,14 @@ pub struct Webhooks {
     pub secrets: Vec<Secret>,
     /// Authorities to trust; empty means the system's.
     pub authorities: Vec<CertificateDer<'static>>,
+}
+
+impl Webhooks {
+    /// Where callbacks may point to.
+    #[must_use]
+    pub fn guard(&self) -> Guard {
+        Guard::new(self.guard, self.allow.clone())
+    }
 }
 
 impl Default for Webhooks {

@@ -6,12 +6,15 @@ use super::check::Config;
 use super::effective::Effective;
 use super::settings::{Setting, Spec};
 use crate::http::auth::ApiKeys;
+use crate::webhooks::Secret;
 
 /// What to do after the configuration was read again.
 #[derive(Debug)]
 pub struct Reload {
     /// Keys of callers from now on.
     pub api_keys: ApiKeys,
+    /// Keys that sign events from now on.
+    pub webhook_secrets: Vec<Secret>,
     /// Keys of devices, group or policy from now on; `None` when they belong to something that only a restart can use.
     pub keys: Option<Keys>,
     /// Settings that have changed and count from now on.
@@ -26,7 +29,7 @@ impl Config {
     pub fn reload(&self, last: &Self, new: &Self) -> Reload {
         let keys = self.profile.reload(&new.profile).ok();
         let takes_effect = |setting: Setting| match setting {
-            Setting::ApiKey => true,
+            Setting::ApiKey | Setting::WebhookSecret => true,
             _ => Spec::of(setting).is_some_and(|spec| spec.reload) && keys.is_some(),
         };
         let differing = |from: &[Effective]| {
@@ -46,6 +49,7 @@ impl Config {
             changed: keys_of(differing(&last.effective), true),
             needs_restart: keys_of(differing(&self.effective), false),
             api_keys: new.api_keys.clone(),
+            webhook_secrets: new.webhooks.secrets.clone(),
             keys,
         }
     }

@@ -22,6 +22,7 @@ use super::request::{Registration, Request};
 use super::shell::Profile;
 use crate::devices::{DeviceError, Devices, Diagnostics, Readiness};
 use crate::limits::RETRY_AFTER_S;
+use crate::webhooks::{Guard, Secrets};
 
 /// The devices' side. Cheap to clone; the last one gone ends it.
 #[derive(Debug, Clone)]
@@ -33,9 +34,18 @@ pub struct Bridge {
     pub(super) profile: Profile,
     pub(super) credentials: Arc<Credentials>,
     pub(super) store: Option<drawspan_store::HubCache>,
+    /// Where callbacks may point to.
+    pub(super) guard: Arc<Guard>,
+    pub(super) webhook_secrets: Arc<Secrets>,
 }
 
 impl Bridge {
+    /// The keys that sign events, to be exchanged under way.
+    #[must_use]
+    pub fn webhook_secrets(&self) -> Arc<Secrets> {
+        Arc::clone(&self.webhook_secrets)
+    }
+
     /// A route other than `not`, connecting the device if need be.
     pub(super) async fn connect(
         &self,

@@ -34,7 +34,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{self, Config};
 use crate::limits;
-use crate::webhooks::Webhooks;
+use crate::webhooks::{self, Guard, Secrets, Webhooks};
 use registrations::Registrations;
 use shell::{Parts, Profile, Shell};
 use table::Table;
@@ -71,7 +71,10 @@ pub fn start(
     let board = Arc::new(StatusBoard::default());
     let registered = Arc::default();
     let inbox: Arc<Inbox> = Arc::default();
-    let webhooks = Webhooks::default();
+    let guard = Arc::new(config.webhooks.guard());
+    let webhook_secrets = Arc::new(Secrets::new(config.webhooks.secrets.clone()));
+    let options = webhook_options(config, Arc::clone(&guard), Arc::clone(&webhook_secrets));
+    let webhooks = Webhooks::new(options)?;
     let attempts = webhooks.board();
     let directory = Arc::default();
     let health = Arc::default();
@@ -110,7 +113,21 @@ pub fn start(
         profile,
         credentials,
         store,
+        guard,
+        webhook_secrets,
     })
+}
+
+fn webhook_options(config: &Config, guard: Arc<Guard>, secrets: Arc<Secrets>) -> webhooks::Options {
+    let config = &config.webhooks;
+    webhooks::Options {
+        retry_limit: config.retry_limit,
+        method_answer_timeout: config.method_answer_timeout,
+        secrets,
+        guard,
+        authorities: config.authorities.clone(),
+        seed: seed(),
+    }
 }
 
 fn connector(config: &Config) -> Result<Connector, TrustError> {

@@ -6,8 +6,9 @@ use drawspan_client::Credentials;
 use tracing::{error, info, warn};
 
 use super::super::signals::Hangups;
-use crate::config::{self, Config, Environment, ServeArgs};
+use crate::config::{self, Config, Environment, Reload, ServeArgs};
 use crate::http::api::Api;
+use crate::webhooks::Secrets;
 
 /// Reloads at each SIGHUP. Never ends.
 pub(super) async fn run(
@@ -16,6 +17,7 @@ pub(super) async fn run(
     started_with: Config,
     api: Api,
     credentials: Arc<Credentials>,
+    webhook_secrets: Arc<Secrets>,
 ) {
     let mut last = started_with.clone();
     loop {
@@ -28,7 +30,8 @@ pub(super) async fn run(
         };
         match loaded.config {
             Ok(new) => {
-                apply(&started_with, &last, &new, &api, &credentials);
+                let reload = started_with.reload(&last, &new);
+                apply(reload, &api, &credentials, &webhook_secrets);
                 last = new;
             }
             Err(mistakes) => {
@@ -40,8 +43,7 @@ pub(super) async fn run(
     }
 }
 
-fn apply(started_with: &Config, last: &Config, new: &Config, api: &Api, credentials: &Credentials) {
-    let reload = started_with.reload(last, new);
+fn apply(reload: Reload, api: &Api, credentials: &Credentials, webhook_secrets: &Secrets) {
     // Before callers' keys, so that half a change is none.
     if let Some(keys) = reload.keys
         && let Err(error) = credentials.replace(keys)
@@ -50,6 +52,7 @@ fn apply(started_with: &Config, last: &Config, new: &Config, api: &Api, credenti
         return;
     }
     api.replace_keys(reload.api_keys);
+    webhook_secrets.replace(reload.webhook_secrets);
     info!(changed = ?reload.changed, "configuration read again");
     if !reload.needs_restart.is_empty() {
         warn!(settings = ?reload.needs_restart, "changed settings that count after a restart only");
