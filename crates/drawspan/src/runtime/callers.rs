@@ -20,6 +20,8 @@ impl Subscriptions for Bridge {
         if let Scope::Device(device) = &subscribe.scope {
             self.check_id(device)?;
         }
+        let permitted = self.guard.check(&subscribe.callback).await;
+        permitted.map_err(DeviceError::CallbackRefused)?;
         let asked = self.answer(|reply| Request::Subscribe { subscribe, reply });
         in_time(asked, deadline).await
     }
