@@ -72,6 +72,7 @@ pub(crate) fn variables(
     let mut variables: Vec<(&'static str, OsString)> = vec![
         ("LEDGER", folder.join("ledger.json").into()),
         ("LOAD_LEDGER", folder.join(outage::LEDGER).into()),
+        ("FOLDER", folder.into()),
     ];
     if let Some(strings) = strings {
         let ca = authority(folder);

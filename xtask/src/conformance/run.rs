@@ -1,5 +1,6 @@
 //! Runs one scenario and reports on it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
@@ -32,7 +33,11 @@ fn attempt(workspace: &Workspace, scenario: &Scenario) -> Result<()> {
         Some(Drive::Fleet(_)) | None => 0,
     };
     let mut running = Running::start(workspace, scenario.servers, load_devices, &folder)?;
-    let variables = variables(running.strings.as_ref(), &folder);
+    let mut variables = variables(running.strings.as_ref(), &folder);
+    if let Some(arguments) = &running.handed_over {
+        variables.push(("DRAWSPAN", workspace.release("drawspan").into()));
+        variables.push(("EMULATOR_ARGUMENTS", arguments.join(OsStr::new("\n"))));
+    }
     let command_of = |program: &Program| {
         let mut command = command(workspace, program);
         command.envs(variables.iter().map(|(name, value)| (name, value)));

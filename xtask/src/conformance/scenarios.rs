@@ -21,6 +21,8 @@ pub(crate) struct Scenario {
 pub(crate) enum Server {
     /// `drawspan emulator` with standard ports.
     Emulator,
+    /// None that lasts: scripts start the emulator and bridges by themselves, kill them and start them again.
+    ByScripts,
     /// `drawspan serve` with the hub's policy.
     Bridge,
     /// `drawspan serve` with the key of the emulator's enrollment group.
@@ -41,7 +43,7 @@ pub(crate) enum Program {
 }
 
 use Program::{Engine, Node, Python};
-use Server::{Bridge, BridgeByDps, Emulator, Mirror};
+use Server::{Bridge, BridgeByDps, ByScripts, Emulator, Mirror};
 
 use super::environment::MIRROR;
 use super::fleet::Fleet;
@@ -193,6 +195,27 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Node("bridge_twin.js", &[])],
     },
     Scenario {
+        name: "contract",
+        about: "each row of CONTRACT.md over HTTP with real receivers of events; azure-iothub is the cloud's side",
+        servers: &[ByScripts],
+        drive: None,
+        scripts: &[Node("contract.js", &[])],
+    },
+    Scenario {
+        name: "contract-kill",
+        about: "the bridge is killed at random moments under traffic: nothing is completed that was not taken, no subscription is lost",
+        servers: &[ByScripts],
+        drive: None,
+        scripts: &[Node("contract.js", &["kill"])],
+    },
+    Scenario {
+        name: "contract-slow",
+        about: "rows of CONTRACT.md that take minutes; only when it is named",
+        servers: &[ByScripts],
+        drive: None,
+        scripts: &[Node("contract.js", &["slow"])],
+    },
+    Scenario {
         name: "dev",
         about: "the lines that `cargo run --release -- dev` prints do what they say, pasted as they stand",
         servers: &[],
@@ -231,7 +254,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// Scenarios that are too long to be run unless they are named.
-pub(crate) const ON_REQUEST: &[&str] = &["fleet-50000"];
+pub(crate) const ON_REQUEST: &[&str] =
+    &["fleet-50000", "contract", "contract-kill", "contract-slow"];
 
 /// What is done to the servers of a scenario.
 pub(crate) enum Drive {
@@ -248,7 +272,7 @@ impl Scenario {
             || self
                 .servers
                 .iter()
-                .any(|server| matches!(server, Emulator | Bridge | BridgeByDps))
+                .any(|server| matches!(server, Emulator | ByScripts | Bridge | BridgeByDps))
     }
 
     /// Whether the engine's peer must be built.

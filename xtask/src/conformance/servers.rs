@@ -1,5 +1,6 @@
 //! Starts the servers of a scenario, and makes commands of programs.
 
+use std::ffi::OsString;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
@@ -24,6 +25,8 @@ pub(crate) struct Running {
     others: Vec<Server>,
     /// Known once an emulator runs.
     pub(crate) strings: Option<ConnectionStrings>,
+    /// The emulator's command line, where scripts start it.
+    pub(crate) handed_over: Option<Vec<OsString>>,
 }
 
 impl Running {
@@ -43,6 +46,12 @@ impl Running {
                 scenarios::Server::Emulator => {
                     running.start_emulator(workspace, folder)?;
                 }
+                scenarios::Server::ByScripts => {
+                    // Once, for what it leaves: the authority, which clients read when they start, and its connection strings.
+                    running.start_emulator(workspace, folder)?;
+                    running.kill_emulator()?;
+                    running.handed_over = Some(running.emulator_arguments(folder));
+                }
                 scenarios::Server::BridgeByDps => running.start_bridge_by_dps(workspace, folder)?,
                 scenarios::Server::Bridge => running.bridge(workspace, folder)?,
                 scenarios::Server::Mirror(program) => {
@@ -57,31 +66,8 @@ impl Running {
 
     /// Starts the emulator, with the state that an earlier one left.
     pub(crate) fn start_emulator(&mut self, workspace: &Workspace, folder: &Path) -> Result<()> {
-        let load_devices = self.load_devices;
         let mut command = bound_to_us(workspace.release("drawspan"));
-        command.args([
-            "emulator",
-            "--hub",
-            HUB,
-            "--policy-key",
-            POLICY_KEY,
-            "--bind",
-            "127.0.0.1",
-            "--dps",
-            DPS,
-            "--id-scope",
-            ID_SCOPE,
-            "--dps-retry-after",
-            "1",
-        ]);
-        let group = format!("conformance={GROUP_KEY},{GROUP_SECONDARY_KEY}");
-        command.args(["--enrollment-group", &group]);
-        command
-            .args(["--amqps-port", "5671", "--https-port", "443", "--state"])
-            .arg(state(folder));
-        if load_devices > 0 {
-            command.args(["--device", &format!("{DEVICE_PREFIX}[1-{load_devices}]")]);
-        }
+        command.args(self.emulator_arguments(folder));
         let (server, output) = Server::start("emulator", command, folder)?;
         self.emulator = Some(server);
         self.strings = Some(ConnectionStrings::parse(&output)?);
@@ -94,6 +80,29 @@ impl Running {
                 ca.display()
             )))
         }
+    }
+
+    fn emulator_arguments(&self, folder: &Path) -> Vec<OsString> {
+        let group = format!("conformance={GROUP_KEY},{GROUP_SECONDARY_KEY}");
+        let flags = [
+            ["--hub", HUB],
+            ["--policy-key", POLICY_KEY],
+            ["--bind", "127.0.0.1"],
+            ["--dps", DPS],
+            ["--id-scope", ID_SCOPE],
+            ["--dps-retry-after", "1"],
+            ["--enrollment-group", &group],
+            ["--amqps-port", "5671"],
+            ["--https-port", "443"],
+        ];
+        let mut arguments = vec![OsString::from("emulator")];
+        arguments.extend(flags.concat().into_iter().map(OsString::from));
+        arguments.extend(["--state".into(), state(folder).into()]);
+        if self.load_devices > 0 {
+            let devices = format!("{DEVICE_PREFIX}[1-{}]", self.load_devices);
+            arguments.extend(["--device".into(), devices.into()]);
+        }
+        arguments
     }
 
     fn bridge(&mut self, workspace: &Workspace, folder: &Path) -> Result<()> {
