@@ -77,7 +77,7 @@ class Cloud {
   /** Enables or disables a device at the hub. */
   async allow(device, enabled) {
     const record = (await this.registry.get(device)).responseBody;
-    await this.registry.update({ ...record, status: enabled ? 'enabled' : 'disabled' }, true);
+    await this.registry.update({ ...record, status: enabled ? 'enabled' : 'disabled' });
   }
 }
 
