@@ -32,6 +32,12 @@ pub const HEAD_TIMEOUT_MS: u64 = 60_000;
 pub const MAX_CONNECTIONS: usize = 10_000;
 /// Connections beyond [`MAX_CONNECTIONS`] that are being told so at the same time; more are closed without a word.
 pub const MAX_REFUSALS: usize = 64;
+/// TLS handshakes under way at the same time; more are closed without a word. One costs about 40 KB.
+pub const MAX_TLS_HANDSHAKES: usize = 4_096;
+/// How long a TLS handshake may take.
+pub const TLS_HANDSHAKE_TIMEOUT_MS: u64 = 10_000;
+/// How often the files of the listener's certificate are looked at.
+pub const TLS_WATCH_INTERVAL_MS: u64 = 5_000;
 /// Connections the kernel completes ahead of us. A short queue stalls a burst of callers for seconds.
 pub const LISTEN_BACKLOG: i32 = 4_096;
 /// Pause after the system had no socket to give.

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use drawspan_client::Credentials;
 use drawspan_store::{OpenError, Store};
+use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 use super::{block_on, failed, files, log, misused, say, signals};
 use crate::config::{self, Config, Environment, ServeArgs};
 use crate::http::api::Api;
-use crate::http::server;
+use crate::http::server::{self, Tls};
 use crate::limits::STOP_TIMEOUT_MS;
 use crate::runtime;
 
@@ -54,6 +55,11 @@ async fn serve(args: ServeArgs, config: Config) -> ExitCode {
         Ok(store) => store,
         Err(error) => return failed(error),
     };
+    let tls = config.tls.as_ref();
+    let tls = match tls.map(|(cert, key)| Tls::open(cert, key)).transpose() {
+        Ok(tls) => tls,
+        Err(error) => return failed(error),
+    };
     let listener = match server::bind(config.listen) {
         Ok(listener) => listener,
         Err(error) => return failed(format_args!("cannot listen on {}: {error}", config.listen)),
@@ -71,23 +77,19 @@ async fn serve(args: ServeArgs, config: Config) -> ExitCode {
     let (mut endings, mut second) = (signals::Endings::new(), signals::Endings::new());
     let hangups = signals::Hangups::new();
     let profile = &config.profile;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let told = say::out(format_args!(
-        "listening on http://{address}, {profile}\nready\n"
+        "listening on {scheme}://{address}, {profile}\nready\n"
     ));
     if let Err(error) = told {
         warn!(%error, "nothing can be printed");
     }
-    let served = server::serve(
-        listener,
-        api.clone(),
-        endings.next(),
-        Duration::from_millis(STOP_TIMEOUT_MS),
-    );
+    let served = listen(listener, tls.clone(), api.clone(), endings.next());
     let second = async {
         second.next().await;
         second.next().await;
     };
-    let reloads = reload::run(hangups, args, config, api, credentials, secrets);
+    let reloads = reload::run(hangups, args, config, api, credentials, secrets, tls);
     let code = tokio::select! {
         () = served => ExitCode::SUCCESS,
         () = second => failed("ended at once, as asked twice; requests under way were cut off"),
@@ -96,6 +98,23 @@ async fn serve(args: ServeArgs, config: Config) -> ExitCode {
     // What the devices still hold of the cache does not keep it open.
     drop(store);
     code
+}
+
+async fn listen(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    api: Api,
+    shutdown: impl Future<Output = ()>,
+) {
+    let stop = Duration::from_millis(STOP_TIMEOUT_MS);
+    let Some(tls) = tls else {
+        return server::serve(listener, api, shutdown, stop).await;
+    };
+    let watched = tls.clone();
+    tokio::select! {
+        () = server::serve_tls(listener, tls, api, shutdown, stop) => {}
+        () = watched.watch() => {}
+    }
 }
 
 fn open(config: &Config) -> Result<Option<Store>, OpenError> {

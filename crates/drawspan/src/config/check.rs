@@ -18,7 +18,9 @@ use super::layers::{Environment, Value, Values, collect};
 use super::mistakes::Mistakes;
 use super::profile::{self, Profile};
 use super::settings::Setting;
+use super::source::Source;
 use crate::http::auth::{ApiKey, ApiKeys, check_plain};
+use crate::http::server::Tls;
 use crate::limits::{
     DPS_RATE, HTTP_RETRY_LIMIT, MAX_CONNECT_RATE, MAX_DPS_RATE, MAX_HTTP_RETRY_LIMIT,
     MAX_METHOD_ANSWER_TIMEOUT_S, MAX_REQUEST_TIMEOUT_S, MAX_TOKEN_LIFE_S, METHOD_ANSWER_TIMEOUT_S,
@@ -293,7 +295,13 @@ impl Checker<'_> {
     fn tls(&mut self) -> Option<(PathBuf, PathBuf)> {
         let pair = (self.file(Setting::TlsCert), self.file(Setting::TlsKey));
         match pair {
-            (Some(cert), Some(key)) => Some((cert, key)),
+            (Some(cert), Some(key)) => {
+                let source = self.values.get(Setting::TlsCert).map(|value| &value.source);
+                let opened = Tls::open(&cert, &key).map(|_| ());
+                self.mistakes
+                    .keep(source.unwrap_or(&Source::Default), opened)?;
+                Some((cert, key))
+            }
             (None, None) => None,
             (Some(_), None) => {
                 let text = "missing; the certificate needs its private key";

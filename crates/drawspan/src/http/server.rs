@@ -1,4 +1,4 @@
-//! The accept loop: plain HTTP/1.1, bounded in connections, heads and idle time, and an end at which every request that came
+//! The accept loop: HTTP/1.1, plain or over TLS, bounded in connections, heads and idle time, and an end at which every request that came
 //! in time is answered.
 //!
 //! What is no HTTP request (a broken request line, too many or too long headers) is answered by hyper before any of our
@@ -6,6 +6,7 @@
 
 mod connection;
 mod stop;
+mod tls;
 
 use std::future::Future;
 use std::io;
@@ -18,14 +19,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::api::Api;
 use super::problem::{Kind, Problem};
 use crate::limits::{
-    ACCEPT_PAUSE_MS, LISTEN_BACKLOG, MAX_CONNECTIONS, MAX_REFUSALS, RETRY_AFTER_S, STOP_FLUSH_MS,
+    ACCEPT_PAUSE_MS, LISTEN_BACKLOG, MAX_CONNECTIONS, MAX_REFUSALS, MAX_TLS_HANDSHAKES,
+    RETRY_AFTER_S, STOP_FLUSH_MS,
 };
+use connection::Wire;
 use stop::Phase;
+pub use tls::{InvalidIdentity, Tls, TlsError};
 
 /// Opens the listening socket, with a queue long enough for a fleet that comes back at once.
 ///
@@ -55,11 +59,23 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
     stop: Duration,
 ) {
-    serve_bounded(listener, api, shutdown, stop, MAX_CONNECTIONS).await;
+    serve_bounded(listener, None, api, shutdown, stop, MAX_CONNECTIONS).await;
+}
+
+/// The same over TLS.
+pub async fn serve_tls(
+    listener: TcpListener,
+    tls: Tls,
+    api: Api,
+    shutdown: impl Future<Output = ()>,
+    stop: Duration,
+) {
+    serve_bounded(listener, Some(tls), api, shutdown, stop, MAX_CONNECTIONS).await;
 }
 
 async fn serve_bounded(
     listener: TcpListener,
+    tls: Option<Tls>,
     api: Api,
     shutdown: impl Future<Output = ()>,
     stop: Duration,
@@ -68,7 +84,9 @@ async fn serve_bounded(
     let (phase, _) = watch::channel(Phase::Serving);
     let server = Server {
         api,
+        tls,
         phase,
+        handshakes: Arc::new(Semaphore::new(MAX_TLS_HANDSHAKES)),
         places: Arc::new(Semaphore::new(max_connections)),
         refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
     };
@@ -105,7 +123,9 @@ async fn serve_bounded(
 
 struct Server {
     api: Api,
+    tls: Option<Tls>,
     phase: watch::Sender<Phase>,
+    handshakes: Arc<Semaphore>,
     places: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
 }
@@ -115,14 +135,41 @@ impl Server {
         // Without it the answer to a small request would wait for the caller's acknowledgement.
         let _ = stream.set_nodelay(true);
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            let connection = connection::run(stream, self.api.clone(), self.phase.subscribe());
-            tokio::spawn(async move {
-                connection.await;
-                drop(place);
-            });
+            let (api, phase) = (self.api.clone(), self.phase.subscribe());
+            match &self.tls {
+                None => {
+                    let connection = connection::run(stream, api, phase);
+                    tokio::spawn(async move {
+                        connection.await;
+                        drop(place);
+                    });
+                }
+                Some(tls) => {
+                    // Who begins a handshake and does not go on must not keep others out.
+                    let Ok(turn) = Arc::clone(&self.handshakes).try_acquire_owned() else {
+                        return;
+                    };
+                    let tls = tls.clone();
+                    tokio::spawn(async move {
+                        if let Some(stream) = handshake(&tls, stream, phase.clone()).await {
+                            drop(turn);
+                            connection::run(stream, api, phase).await;
+                        }
+                        drop(place);
+                    });
+                }
+            }
         } else if let Ok(place) = Arc::clone(&self.refusals).try_acquire_owned() {
+            let tls = self.tls.clone();
             tokio::spawn(async move {
-                refuse(stream).await;
+                match tls {
+                    None => refuse(stream).await,
+                    Some(tls) => {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            refuse(stream).await;
+                        }
+                    }
+                }
                 drop(place);
             });
         }
@@ -166,8 +213,22 @@ async fn pause_after(error: &io::Error) {
     sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
 }
 
+/// The encrypted connection, if there is one before the server must end.
+async fn handshake(
+    tls: &Tls,
+    stream: TcpStream,
+    mut phase: watch::Receiver<Phase>,
+) -> Option<impl Wire + Send + use<>> {
+    tokio::select! {
+        accepted = tls.accept(stream) => accepted
+            .inspect_err(|error| debug!(%error, "a caller did not get through the TLS handshake"))
+            .ok(),
+        _ = phase.wait_for(|phase| *phase == Phase::CutOff) => None,
+    }
+}
+
 /// Says 503 and hangs up, after the peer did so or a second: hanging up at once could swallow the answer.
-async fn refuse(mut stream: TcpStream) {
+async fn refuse(mut stream: impl Wire) {
     let problem = Problem::new(
         Kind::TooManyConnections,
         "Too many connections are open; use fewer and keep them alive.",

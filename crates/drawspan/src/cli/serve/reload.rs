@@ -8,6 +8,7 @@ use tracing::{error, info, warn};
 use super::super::signals::Hangups;
 use crate::config::{self, Config, Environment, Reload, ServeArgs};
 use crate::http::api::Api;
+use crate::http::server::Tls;
 use crate::webhooks::Secrets;
 
 /// Reloads at each SIGHUP. Never ends.
@@ -18,12 +19,19 @@ pub(super) async fn run(
     api: Api,
     credentials: Arc<Credentials>,
     webhook_secrets: Arc<Secrets>,
+    tls: Option<Tls>,
 ) {
     let mut last = started_with.clone();
     loop {
         hangups.next().await;
         let args = args.clone();
-        let load = move || config::load(&args, &Environment::of_process());
+        let tls = tls.clone();
+        let load = move || {
+            if let Some(tls) = tls {
+                tls.refresh();
+            }
+            config::load(&args, &Environment::of_process())
+        };
         let Ok(loaded) = tokio::task::spawn_blocking(load).await else {
             error!("the configuration could not be read; everything stays as it is");
             continue;

@@ -240,3 +240,20 @@ fn no_secret_is_shown() {
         "{shown}"
     );
 }
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_a_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    write(folder.path(), "cert", &made.cert.pem());
+    write(folder.path(), "key", &made.signing_key.serialize_pem());
+    let with = |cert: &str, key: &str| good().with("tls-cert", &at(cert)).with("tls-key", &at(key));
+    let used = config(&with("cert", "key")).tls;
+    assert_eq!(used, Some((at("cert").into(), at("key").into())));
+    let check = |args: &ServeArgs, expected| check_mistakes(args, &no_environment(), &[expected]);
+    check(&with("cert", "cert"), "--tls-cert: ");
+    check(&with("cert", "gone"), "--tls-cert: cannot read");
+    check(&good().with("tls-cert", &at("cert")), "--tls-key: missing");
+    check(&good().with("tls-key", &at("key")), "--tls-cert: missing");
+}

@@ -29,8 +29,33 @@ use crate::http::api::Api;
 use crate::http::patience::Patience;
 use crate::limits::{HEAD_TIMEOUT_MS, MAX_HEAD_BYTES};
 
+/// What a connection runs over: a socket, or TLS over one.
+pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin {
+    /// Whether nothing waits to be read, and nothing half read is held back. Asked after a read that found nothing.
+    fn is_silent(&self) -> bool;
+
+    /// Whether the caller said its last, as far as can be seen without reading. Wakes the task when something comes.
+    fn has_hung_up(&self, context: &mut Context<'_>) -> bool;
+}
+
+impl Wire for TcpStream {
+    /// The runtime may not have heard yet of what just came, so the system is asked.
+    fn is_silent(&self) -> bool {
+        let peeked = SockRef::from(self).peek(&mut [MaybeUninit::uninit()]);
+        !peeked.is_ok_and(|bytes| bytes > 0)
+    }
+
+    fn has_hung_up(&self, context: &mut Context<'_>) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        match self.poll_peek(context, &mut ReadBuf::uninit(&mut byte)) {
+            Poll::Ready(Ok(1..)) | Poll::Pending => false,
+            Poll::Ready(Ok(0) | Err(_)) => true,
+        }
+    }
+}
+
 /// Serves a connection until it ends, or until the server stops and nobody would miss an answer.
-pub(super) async fn run(stream: TcpStream, api: Api, mut phase: watch::Receiver<Phase>) {
+pub(super) async fn run(stream: impl Wire, api: Api, mut phase: watch::Receiver<Phase>) {
     let shared = Arc::new(Shared::default());
     shared.enter(*phase.borrow_and_update());
     let socket = Socket {
@@ -161,32 +186,19 @@ impl hyper::body::Body for Watched {
 }
 
 /// The socket, with an eye on what passes.
-struct Socket {
-    stream: TcpStream,
+struct Socket<S> {
+    stream: S,
     shared: Arc<Shared>,
 }
 
-impl Socket {
-    /// Whether nothing waits to be read. The runtime may not have heard yet of what just came, so the system is asked.
-    fn is_silent(&self) -> bool {
-        let peeked = SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]);
-        !peeked.is_ok_and(|bytes| bytes > 0)
-    }
-
+impl<S: Wire> Socket<S> {
     /// hyper does not read while it waits for an answer, as a caller that has said everything may wait for it. Who waits for
     /// something to come is not waited for longer than that.
     fn look_for_end(&self, context: &mut Context<'_>) {
-        let mut byte = [MaybeUninit::uninit()];
-        let seen = self
-            .stream
-            .poll_peek(context, &mut ReadBuf::uninit(&mut byte));
-        match seen {
-            Poll::Ready(Ok(1..)) | Poll::Pending => {}
-            Poll::Ready(Ok(0) | Err(_)) => {
-                self.shared.hang_up();
-                // The request was polled before.
-                context.waker().wake_by_ref();
-            }
+        if self.stream.has_hung_up(context) {
+            self.shared.hang_up();
+            // The request was polled before.
+            context.waker().wake_by_ref();
         }
     }
 
@@ -196,7 +208,7 @@ impl Socket {
     }
 }
 
-impl AsyncRead for Socket {
+impl<S: Wire> AsyncRead for Socket<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -207,13 +219,13 @@ impl AsyncRead for Socket {
         if buffer.filled().len() > before {
             self.shared.read();
         } else if progress.is_pending() && self.shared.is_stopping() {
-            self.shared.set_silent(self.is_silent());
+            self.shared.set_silent(self.stream.is_silent());
         }
         progress
     }
 }
 
-impl AsyncWrite for Socket {
+impl<S: Wire> AsyncWrite for Socket<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -241,7 +253,9 @@ impl AsyncWrite for Socket {
         if self.shared.is_watched() {
             self.look_for_end(context);
         }
-        Pin::new(&mut self.stream).poll_flush(context)
+        // What TLS took is not on its way before that.
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.noted(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,3 +1,5 @@
+mod tls;
+
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
 
@@ -20,6 +22,10 @@ struct TestServer {
 }
 
 fn start(max_connections: usize) -> TestServer {
+    start_over(None, max_connections)
+}
+
+fn start_over(tls: Option<Tls>, max_connections: usize) -> TestServer {
     let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let address = listener.local_addr().unwrap();
     let (came, messages) = mpsc::channel(1);
@@ -35,6 +41,7 @@ fn start(max_connections: usize) -> TestServer {
     };
     let task = tokio::spawn(serve_bounded(
         listener,
+        tls,
         api,
         shutdown,
         STOP,
@@ -54,7 +61,7 @@ async fn connect(server: &TestServer) -> TcpStream {
 }
 
 /// All that comes until the other side hangs up.
-async fn rest(stream: &mut TcpStream) -> String {
+async fn rest(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
     let mut bytes = Vec::new();
     timeout(Duration::from_secs(10), stream.read_to_end(&mut bytes))
         .await
