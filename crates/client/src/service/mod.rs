@@ -64,15 +64,20 @@ impl ServiceClient {
         }
     }
 
-    /// Sends a message to a device, and waits until the hub has taken it, at most until `deadline`. Connects first if there
-    /// is no connection. Never sends twice. Must be called within a runtime.
+    /// Sends a message to a device; ends when the hub has taken it, at `deadline` at the latest. The message stands in the
+    /// queue when this returns, so that messages go out in the order of the calls. Connects first if there is no
+    /// connection. Never sends twice. Must be called within a runtime.
     ///
     /// # Errors
     /// [`SendFailure`] says whether the hub may have it. [`SendFailure::Refused`] tells why no connection came about, too.
-    pub async fn send(&self, message: &Message, deadline: Instant) -> Result<(), SendFailure> {
+    pub fn send(
+        &self,
+        message: &Message,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<(), SendFailure>> + Send + use<> {
         let left = deadline.saturating_duration_since(Instant::now());
         let until = self.clock.now() + left;
-        self.sender().send(message.encode(), until).await
+        self.sender().send(message.encode(), until)
     }
 
     /// Calls a direct method of a device, and waits for its answer.

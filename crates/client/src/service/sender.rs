@@ -71,18 +71,25 @@ impl Sender {
         self.0.is_closed()
     }
 
-    pub(super) async fn send(&self, message: Bytes, deadline: Duration) -> Result<(), SendFailure> {
+    /// Puts a message into the queue, and gives what will be its outcome.
+    pub(super) fn send(
+        &self,
+        message: Bytes,
+        deadline: Duration,
+    ) -> impl Future<Output = Result<(), SendFailure>> + Send + use<> {
         let (reply, answer) = oneshot::channel();
-        let command = Command {
+        let queued = self.0.try_send(Command {
             message,
             deadline,
             reply,
-        };
-        match self.0.try_send(command) {
-            // The task is gone only with its connection, and then nobody knows what the hub made of it.
-            Ok(()) => answer.await.unwrap_or(Err(SendFailure::Unsettled)),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(SendFailure::Full),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(SendFailure::Stale),
+        });
+        async move {
+            match queued.map_err(|error| matches!(error, mpsc::error::TrySendError::Full(_))) {
+                // The task is gone only with its connection, and then nobody knows what the hub made of it.
+                Ok(()) => answer.await.unwrap_or(Err(SendFailure::Unsettled)),
+                Err(true) => Err(SendFailure::Full),
+                Err(false) => Err(SendFailure::Stale),
+            }
         }
     }
 }

@@ -72,6 +72,16 @@ impl Client {
 
     /// Sends one request and reads its answer to the end; the status. Never sends twice.
     pub(super) async fn ask(&mut self, request: Request<Body>) -> Result<u16, NoAnswer> {
+        let answer = self.ask_for(request, MAX_ANSWER_BYTES).await;
+        answer.map(|(status, _)| status)
+    }
+
+    /// As [`ask`](Self::ask), with the answer's body, which must not be larger.
+    pub(super) async fn ask_for(
+        &mut self,
+        request: Request<Body>,
+        max_bytes: usize,
+    ) -> Result<(u16, Bytes), NoAnswer> {
         let deadline = Instant::now() + self.timeout;
         self.connect().await?;
         let Some(Open { sender, driver }) = &mut self.open else {
@@ -80,15 +90,13 @@ impl Client {
         let exchange = async {
             let response = sender.send_request(request).await.ok()?;
             let status = response.status().as_u16();
-            Limited::new(response.into_body(), MAX_ANSWER_BYTES)
-                .collect()
-                .await
-                .ok()?;
-            Some(status)
+            let body = Limited::new(response.into_body(), max_bytes);
+            let body = body.collect().await.ok()?.to_bytes();
+            Some((status, body))
         };
         let answer = timeout_at(deadline, driver.drive(exchange)).await;
         match answer.ok().flatten().flatten() {
-            Some(status) => Ok(status),
+            Some(answer) => Ok(answer),
             None => {
                 // A late answer must not be taken for that of the next request.
                 self.open = None;

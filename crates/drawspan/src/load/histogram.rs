@@ -12,6 +12,7 @@ const BUCKETS: usize = EXACT + 30 * PER_DOUBLING;
 pub struct Histogram {
     buckets: Vec<u64>,
     count: u64,
+    sum_us: u64,
     max_us: u64,
 }
 
@@ -20,6 +21,7 @@ impl Default for Histogram {
         Self {
             buckets: vec![0; BUCKETS],
             count: 0,
+            sum_us: 0,
             max_us: 0,
         }
     }
@@ -32,6 +34,7 @@ impl Histogram {
             *bucket += 1;
         }
         self.count += 1;
+        self.sum_us = self.sum_us.saturating_add(us);
         self.max_us = self.max_us.max(us);
     }
 
@@ -41,6 +44,7 @@ impl Histogram {
             *own += theirs;
         }
         self.count += other.count;
+        self.sum_us = self.sum_us.saturating_add(other.sum_us);
         self.max_us = self.max_us.max(other.max_us);
     }
 
@@ -54,6 +58,20 @@ impl Histogram {
     #[must_use]
     pub fn max_us(&self) -> u64 {
         self.max_us
+    }
+
+    /// The mean, exactly, in microseconds; 0 when there are none.
+    #[must_use]
+    pub fn mean_us(&self) -> u64 {
+        self.sum_us.checked_div(self.count).unwrap_or_default()
+    }
+
+    /// How many were at most so long, as exactly as the buckets are.
+    #[must_use]
+    pub fn count_within(&self, us: u64) -> u64 {
+        let counts = self.buckets.iter().enumerate();
+        let within = counts.filter(|(at, _)| highest_in(*at) <= us);
+        within.map(|(_, count)| count).sum()
     }
 
     /// The latency that `percent` of all did not exceed, in microseconds; 0 when there are none.
@@ -134,6 +152,11 @@ mod tests {
                 histogram.percentile_us(100)
             ),
             (101, 1_000_000, 1_000_000)
+        );
+        assert_eq!(histogram.mean_us(), 1_005_050 / 101);
+        assert_eq!(
+            [50, 1_000].map(|us| histogram.count_within(us)),
+            [51 - 1, 100]
         );
     }
 }

@@ -8,6 +8,7 @@ use axum::http::header::HeaderValue;
 use clap::Args;
 use drawspan_hub::DeviceId;
 
+use super::downlink::{Downlink, DownlinkArgs};
 use crate::config::Mistakes;
 use crate::limits::{LOAD_GRACE_S, REQUEST_TIMEOUT_S};
 
@@ -58,6 +59,9 @@ pub struct LoadArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
+    /// Messages and methods to devices.
+    #[command(flatten)]
+    pub downlink: DownlinkArgs,
 }
 
 /// A run that can be started.
@@ -91,6 +95,8 @@ pub struct Load {
     pub first_id: u64,
     /// Where to write the ledger.
     pub ledger: Option<PathBuf>,
+    /// What is sent to devices, instead of telemetry.
+    pub downlink: Option<Downlink>,
 }
 
 const MAX_CONNECTIONS: u32 = 20_000;
@@ -150,6 +156,7 @@ impl LoadArgs {
             1,
             u64::MAX,
         );
+        let downlink = self.downlink.check(&mut mistakes);
         let (Some((authority, base_path, host)), Some(api_key), Some(rate), []) =
             (target, api_key, rate, mistakes.lines())
         else {
@@ -176,6 +183,7 @@ impl LoadArgs {
             // Room for a million a second, below 2^53, which is where JSON readers lose count.
             first_id: self.first_id.unwrap_or(unix_s.saturating_mul(1_000_000)),
             ledger: self.ledger.clone(),
+            downlink,
         })
     }
 }

@@ -11,7 +11,7 @@ use super::options::Load;
 use crate::http::auth::API_KEY_HEADER;
 
 /// What cannot stand in a path as it is, of the characters that a device id may have.
-const ENCODED: &AsciiSet = &CONTROLS
+pub(super) const ENCODED: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
     .add(b'#')

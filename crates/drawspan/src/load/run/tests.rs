@@ -56,6 +56,7 @@ fn load(address: SocketAddr, key: &str) -> Load {
         timeout: Duration::from_secs(31),
         first_id: 1_000,
         ledger: None,
+        downlink: None,
     }
 }
 

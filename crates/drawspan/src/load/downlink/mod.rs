@@ -1,0 +1,153 @@
+//! Messages and methods to devices, through the bridge to a receiver of events in this process: subscribe, send as a
+//! service, and say what became of every single one.
+
+mod manner;
+mod options;
+mod receiver;
+mod report;
+mod send;
+mod subscribe;
+mod track;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawspan_hub::SubscriptionType;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use super::options::Load;
+use super::pace::Pace;
+use receiver::{Book, Receiver};
+use report::{Reasons, Times};
+use send::Sending;
+use subscribe::{Api, Show};
+use track::Kind;
+
+pub use manner::{InvalidManner, Manner};
+pub use options::{Downlink, DownlinkArgs};
+pub use report::Report;
+
+/// How often it is looked whether everything has arrived.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Runs it to its end. When `stop` becomes true nothing more is sent.
+///
+/// # Errors
+/// What could not be begun: a receiver, or the subscriptions.
+pub async fn run(
+    load: &Load,
+    downlink: &Downlink,
+    stop: watch::Receiver<bool>,
+    show: Show<'_>,
+) -> Result<Report, String> {
+    let book = Arc::new(Book::new(load.first_id));
+    let [good, bad] = receivers(downlink, &book)?;
+    let api = Api::new(load, downlink);
+    let started = Instant::now();
+    api.subscribe([&good.url(), &bad.url()], show).await?;
+    let subscribing = started.elapsed();
+    let (connecting, seen_running) = api.wait(show).await?;
+    let mut times = Times {
+        subscribing,
+        connecting,
+        seen_running,
+        sending: Duration::ZERO,
+    };
+    let reasons = Arc::new(Reasons::default());
+    if let Some(service) = &downlink.service {
+        let sending = Sending::new(
+            load,
+            downlink,
+            service,
+            Arc::clone(&book),
+            Arc::clone(&reasons),
+        );
+        let measuring = async {
+            sleep(downlink.warm_up).await;
+            let [good_manner, bad_manner] = downlink.manners;
+            good.behave(good_manner);
+            bad.behave(bad_manner);
+            std::future::pending().await
+        };
+        let began = Instant::now();
+        let under_way = tokio::select! {
+            () = measuring => [JoinSet::new(), JoinSet::new()],
+            under_way = send(load, downlink, sending, stop) => under_way,
+        };
+        times.sending = began.elapsed().saturating_sub(downlink.warm_up);
+        good.behave(Manner::OK);
+        bad.behave(Manner::OK);
+        for one in under_way {
+            one.join_all().await;
+        }
+        drain(downlink, &book, show).await;
+    }
+    Ok(Report::new(load.devices, times, &book, &reasons))
+}
+
+fn receivers(downlink: &Downlink, book: &Arc<Book>) -> Result<[Receiver; 2], String> {
+    let [good, bad] = downlink.receive.map(|address| {
+        Receiver::start(address, Arc::clone(book))
+            .map_err(|error| format!("the receiver cannot listen at {address}: {error}"))
+    });
+    Ok([good?, bad?])
+}
+
+/// Sends both kinds; gives what is under way then.
+async fn send(
+    load: &Load,
+    downlink: &Downlink,
+    sending: Sending,
+    stop: watch::Receiver<bool>,
+) -> [JoinSet<()>; 2] {
+    let sending = Arc::new(sending);
+    let duration = load.duration.map(|duration| duration + downlink.warm_up);
+    let run = |kind, rate: Option<f64>| {
+        let (sending, stop) = (Arc::clone(&sending), stop.clone());
+        async move {
+            match rate {
+                Some(_) => {
+                    let pace = Pace::new(rate, load.messages, duration, stop);
+                    sending.run(kind, pace).await
+                }
+                None => JoinSet::new(),
+            }
+        }
+    };
+    let c2d = run(Kind::C2d, downlink.c2d_rate);
+    let methods = run(Kind::Method, downlink.method_rate);
+    tokio::join!(c2d, methods).into()
+}
+
+/// Waits for what has not arrived yet.
+async fn drain(downlink: &Downlink, book: &Book, show: Show<'_>) {
+    let until = Instant::now() + downlink.drain;
+    loop {
+        let missing = book.track(Kind::C2d).counts(false).missing;
+        if missing == 0 || Instant::now() >= until {
+            return;
+        }
+        show("missing", usize::try_from(missing).unwrap_or_default(), 0);
+        sleep(LOOK).await;
+    }
+}
+
+impl Downlink {
+    /// Subscriptions that must be Running.
+    fn waited(&self) -> Vec<SubscriptionType> {
+        let needed = [
+            (SubscriptionType::C2dMessages, self.c2d_rate.is_some()),
+            (SubscriptionType::Methods, self.method_rate.is_some()),
+            (SubscriptionType::DesiredProperties, false),
+        ];
+        let waited =
+            |(kind, needed): &(SubscriptionType, bool)| *needed || self.subscribe.contains(kind);
+        needed
+            .into_iter()
+            .filter(waited)
+            .map(|(kind, _)| kind)
+            .collect()
+    }
+}
