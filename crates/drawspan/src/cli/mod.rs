@@ -48,7 +48,7 @@ enum Command {
     /// Run a local IoT hub for official Azure IoT SDKs
     #[cfg(feature = "emulator")]
     Emulator(Box<drawspan_emulator::cli::EmulatorArgs>),
-    /// Send telemetry as fast as told, and say what came of it
+    /// Send telemetry, or messages and methods to devices, as fast as told, and say what came of it
     #[command(after_help = load::EXAMPLES)]
     Load(crate::load::LoadArgs),
     /// The same HTTP API with devices that answer at once: what the bridge is measured against
