@@ -11,14 +11,14 @@ mod common;
 
 use std::error::Error;
 
-use drawspan_client::{DeviceClient, DeviceEvent, Outcome, Wants};
+use drawspan_client::{DeviceClient, DeviceEvent, Outcome, Receive, Wants};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut options = common::options()?;
     options.reconnect = true;
     options.wants = Wants {
-        c2d: true,
+        c2d: Receive::Flowing,
         ..Wants::default()
     };
     let (_device, mut events) = DeviceClient::connect(options).await?;

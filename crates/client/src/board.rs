@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use drawspan_hub::Failure;
 use tokio::sync::Notify;
 
-use crate::connection::DeviceSession;
+use crate::connection::{DeviceSession, Link, Links};
 use crate::ledger::ConnectionKey;
 
 /// Whose device it is, in words of the listener: an index and the epoch of its attempt.
@@ -33,12 +33,17 @@ pub enum Status {
     OpenFailed(Owner, Failure),
     /// The hub ended an open device.
     Lost(Owner, Failure),
+    /// Every link that an open device wants is there by now, or refused: these are there.
+    Linked(Owner, Links),
+    /// The hub did not take a link that an open device wants. The rest of the device works on, and nothing is tried again before
+    /// [`HubConnection::want`](crate::HubConnection::want) says so.
+    LinkRefused(Owner, Link, Failure),
     /// A device is closed, as asked.
     Closed(Owner),
 }
 
-/// Where connections tell what happened. Each device causes at most two news per attempt, so that the board is as bounded as
-/// the fleet.
+/// Where connections tell what happened. Each device causes at most two news per attempt, and four per change of what it wants,
+/// so that the board is as bounded as the fleet.
 pub type StatusBoard = Board<Status>;
 
 /// News for one listener, bounded by what it asked for.

@@ -169,16 +169,17 @@ impl Credentials {
         }
     }
 
-    /// A token for one device at its hub; `None` when there is no key for it.
+    /// A token for one device at its hub, which registered by that id; `None` when there is no key for it.
     #[must_use]
     pub fn device_token(
         &self,
         host: &HostName,
         device: &DeviceId,
+        registration: &DeviceId,
         which: WhichKey,
         expiry_unix_s: u64,
     ) -> Option<String> {
-        let key = self.device_key(device, which)?;
+        let key = self.device_key(registration, which)?;
         let resource = sas::device_resource(host, device, None);
         Some(sas::sign(&resource, &key, expiry_unix_s, None))
     }
@@ -240,7 +241,8 @@ mod tests {
         let host = HostName::parse("hub.example").unwrap();
         let device = DeviceId::parse("sn-007-888-abc-mac-a1-b2-c3-d4-e5-f6").unwrap();
         for which in [WhichKey::Primary, WhichKey::Secondary] {
-            let token = group().device_token(&host, &device, which, 2_000_000_000);
+            let other = DeviceId::parse("assigned").unwrap();
+            let token = group().device_token(&host, &other, &device, which, 2_000_000_000);
             let token = Token::parse(&token.unwrap()).unwrap();
             assert!(token.signed_by(&key(DERIVED)));
             let token = group().registration_token("0ne000", &device, which, 2_000_000_000);
@@ -267,7 +269,7 @@ mod tests {
         };
         let explicit = Keys::Explicit([(device.clone(), listed)].into());
         assert_eq!(credentials.replace(explicit), Ok(()));
-        let token = credentials.device_token(&host, &device, WhichKey::Primary, 1);
+        let token = credentials.device_token(&host, &device, &device, WhichKey::Primary, 1);
         assert!(
             Token::parse(&token.unwrap())
                 .unwrap()
@@ -276,7 +278,7 @@ mod tests {
         assert_eq!(credentials.listed_hub(&device), Some(host.clone()));
         let unknown = DeviceId::parse("b").unwrap();
         assert_eq!(
-            credentials.device_token(&host, &unknown, WhichKey::Primary, 1),
+            credentials.device_token(&host, &unknown, &unknown, WhichKey::Primary, 1),
             None
         );
         let policy = Keys::Policy {

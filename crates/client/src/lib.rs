@@ -28,8 +28,8 @@ pub mod service;
 
 pub use board::{Board, Owner, Status, StatusBoard};
 pub use connection::{
-    C2dOutcome, ConnectionConfig, DeviceSession, HubConnection, MethodAnswer, Open, Outcome, Send,
-    SendFailure, TwinAnswer, TwinOperation, TwinRequest, Wants,
+    C2dOutcome, ConnectionConfig, DeviceSession, HubConnection, Link, Links, MethodAnswer, Open,
+    Outcome, Receive, Send, SendFailure, TwinAnswer, TwinOperation, TwinRequest, Wants,
 };
 pub use credentials::{Credentials, KeyPair, Keys, ListedDevice, WhichKey};
 pub use device_client::{

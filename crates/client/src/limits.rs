@@ -43,6 +43,8 @@ pub const METHODS_PER_DEVICE: u32 = 16;
 pub const METHOD_LIFE_MS: u64 = 305_000;
 /// The hub must confirm the outcome of a cloud-to-device message within this time.
 pub const SETTLE_TIMEOUT_MS: u64 = 30_000;
+/// The hub's lock on a cloud-to-device message has ended after this time, if it is not longer than the usual minute.
+pub const C2D_LOCK_MS: u64 = 65_000;
 /// Entries of an [`Inbox`](crate::Inbox) from which on nothing more is asked for.
 pub const INBOX_ENTRIES: usize = 4_096;
 /// Bytes of an [`Inbox`](crate::Inbox) from which on nothing more is asked for.

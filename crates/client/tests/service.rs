@@ -8,7 +8,7 @@ use std::time::Duration;
 use drawspan_client::service::{Call, Message, ServiceClient, ServiceConfig};
 use drawspan_client::{
     Credentials, DeviceClient, DeviceEvent, DeviceEvents, DeviceOptions, KeyPair, Keys, Outcome,
-    SendFailure, Wants,
+    Receive, SendFailure, Wants,
 };
 use drawspan_emulator::{Config, Emulator, Ports, Running};
 use drawspan_hub::{DeviceId, FailureKind, HostName, SymmetricKey};
@@ -82,7 +82,7 @@ async fn connect(running: &Running) -> (DeviceClient, DeviceEvents) {
     let mut options = DeviceOptions::new(string, connector(running));
     options.wants = Wants {
         methods: true,
-        c2d: true,
+        c2d: Receive::Flowing,
         desired: false,
     };
     DeviceClient::connect(options).await.unwrap()

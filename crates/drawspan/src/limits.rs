@@ -173,3 +173,7 @@ pub const MAX_KEPT_CALLBACK_CONNECTIONS: usize = 2_048;
 pub const MIN_WEBHOOK_SECRET_BYTES: usize = 24;
 /// Most bytes of such a secret.
 pub const MAX_WEBHOOK_SECRET_BYTES: usize = 64;
+/// A link that its hub refused to a device is asked for again after less than this, …
+pub const LINK_RETRY_MIN_S: u64 = 60;
+/// … twice that the next time, and so on up to this.
+pub const LINK_RETRY_MAX_S: u64 = 1_800;

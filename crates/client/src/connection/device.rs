@@ -22,6 +22,8 @@ const CLIENT_VERSION_TEXT: &str = concat!("drawspan/", env!("CARGO_PKG_VERSION")
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) id: DeviceId,
+    /// The id that it registered by, if that is another one: few have one.
+    pub(super) registration: Option<Box<DeviceId>>,
     pub(super) owner: Owner,
     pub(super) session: SessionId,
     pub(super) phase: Phase,
@@ -158,7 +160,7 @@ mod tests {
     fn an_idle_device_is_small() {
         // There are 50,000 of them. Raise this knowingly.
         assert!(
-            size_of::<Option<Device>>() <= 88,
+            size_of::<Option<Device>>() <= 96,
             "{}",
             size_of::<Option<Device>>()
         );

@@ -205,6 +205,15 @@ impl Handler for DeviceHandler {
                 session,
                 wants,
             } => self.want(connection, owner, session.0, wants, now),
+            Command::Pull { owner, session } => {
+                let of = |device: &mut Device| device.owner == owner;
+                if self.device_on(session.0).is_some_and(of) {
+                    self.with_links(connection, session.0, now, |links, at| {
+                        links.pull(at);
+                        Ok(())
+                    });
+                }
+            }
             Command::Twin(request, reply) => self.twin(connection, request, reply, now),
             Command::Answer(answer, _permit) => {
                 let session = answer.session.0;

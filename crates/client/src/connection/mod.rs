@@ -34,8 +34,8 @@ pub(crate) use handler::failure_of;
 pub(crate) use task::failure_of as failure_of_end;
 
 pub use requests::{
-    C2dOutcome, DeviceSession, MethodAnswer, Open, Outcome, Send, SendFailure, TwinAnswer,
-    TwinOperation, TwinRequest, Wants,
+    C2dOutcome, DeviceSession, Link, Links, MethodAnswer, Open, Outcome, Receive, Send,
+    SendFailure, TwinAnswer, TwinOperation, TwinRequest, Wants,
 };
 
 /// What all connections of a pool share.
@@ -77,6 +77,10 @@ enum Command {
         owner: Owner,
         session: DeviceSession,
         wants: Wants,
+    },
+    Pull {
+        owner: Owner,
+        session: DeviceSession,
     },
     Twin(TwinRequest, TwinReply),
     Answer(MethodAnswer, Permit<Arc<AtomicUsize>>),
@@ -127,8 +131,10 @@ impl HubConnection {
             .is_ok()
     }
 
-    /// Changes what an open device receives, in place. Should the hub not take a link that this needs,
-    /// [`Status::Lost`](crate::Status::Lost) follows. False as for [`open`](Self::open).
+    /// Changes what an open device receives, in place, and tries again what was refused.
+    /// [`Status::Linked`](crate::Status::Linked) follows if other links are there then, after a
+    /// [`Status::LinkRefused`](crate::Status::LinkRefused) for each that the hub does not take. False as for
+    /// [`open`](Self::open).
     pub fn want(&self, owner: Owner, session: DeviceSession, wants: Wants) -> bool {
         let command = Command::Want {
             owner,
@@ -136,6 +142,15 @@ impl HubConnection {
             wants,
         };
         self.commands.try_send(command).is_ok()
+    }
+
+    /// Asks for one cloud-to-device message, where they come [on demand](Receive::OnDemand). Nothing happens while one is under
+    /// way, or was asked for already. False as for [`open`](Self::open), and when too much is on its way.
+    pub fn pull(&self, owner: Owner, session: DeviceSession) -> bool {
+        let pull = Command::Pull { owner, session };
+        // Control commands keep their room.
+        self.commands.capacity() > limits::CONTROL_PER_CONNECTION
+            && self.commands.try_send(pull).is_ok()
     }
 
     /// Sends a message and waits for the hub's answer, at most until its deadline.
@@ -167,7 +182,8 @@ impl HubConnection {
     }
 
     /// Tells the hub what became of a cloud-to-device message, and waits until it has confirmed that, for
-    /// [`SETTLE_TIMEOUT_MS`](limits::SETTLE_TIMEOUT_MS) at most. The next message may come then.
+    /// [`SETTLE_TIMEOUT_MS`](limits::SETTLE_TIMEOUT_MS) at most. The next message may come then; with [`Outcome::Leave`], about
+    /// which the hub hears nothing, once its lock has ended.
     ///
     /// # Errors
     /// [`SendFailure::Stale`] when the message is the device's no more; [`SendFailure::Refused`] when the hub did not take

@@ -29,6 +29,7 @@ impl DeviceHandler {
         let per_device = self.config.credentials.is_per_device();
         let device = Device {
             id: open.device,
+            registration: open.registration.map(Box::new),
             owner: open.owner,
             session,
             phase: Phase::Opening {

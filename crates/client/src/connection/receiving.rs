@@ -10,7 +10,7 @@ use super::handler::DeviceHandler;
 use super::links::{At, Links, TwinReply};
 use super::requests::{C2dOutcome, SendFailure, TwinRequest, Wants};
 use super::sends::Reply;
-use crate::board::Owner;
+use crate::board::{Owner, Status};
 
 impl DeviceHandler {
     /// Does something with the links of a device, if it has any. What fails then costs the device its session.
@@ -39,6 +39,13 @@ impl DeviceHandler {
             now,
         };
         let acted = act(links, &mut at);
+        for (link, failure) in links.take_refusals() {
+            let refused = Status::LinkRefused(device.owner, link, failure);
+            self.config.board.post(refused);
+        }
+        if let Some(linked) = links.take_news() {
+            self.config.board.post(Status::Linked(device.owner, linked));
+        }
         let due = links.deadline();
         if links.is_idle() {
             device.links = None;
@@ -78,7 +85,7 @@ impl DeviceHandler {
         if matches!(phase, Phase::Ending { .. }) {
             return;
         }
-        device.links.get_or_insert_default().wants = wants;
+        device.links.get_or_insert_default().want(wants);
         self.with_links(connection, session, now, |links, at| match phase {
             Phase::Open { .. } => links.reconcile(at),
             // Done when it is open.

@@ -21,6 +21,8 @@ pub struct Open {
     pub owner: Owner,
     /// Its id at the hub.
     pub device: DeviceId,
+    /// The id that it registered by, if that is another one: a group's key for it is derived from this.
+    pub registration: Option<DeviceId>,
     /// Which of its own keys signs. Of no meaning with a policy, nor is what follows.
     pub key: WhichKey,
     /// Life of its tokens, in seconds; at least [`TOKEN_LIFE_MIN_S`](crate::limits::TOKEN_LIFE_MIN_S). They are renewed in
@@ -36,9 +38,72 @@ pub struct Wants {
     /// Direct methods.
     pub methods: bool,
     /// Cloud-to-device messages.
+    pub c2d: Receive,
+    /// Changes of desired properties.
+    pub desired: bool,
+}
+
+/// How a device receives cloud-to-device messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Receive {
+    /// Not at all.
+    #[default]
+    No,
+    /// One for each [`HubConnection::pull`](crate::HubConnection::pull).
+    OnDemand,
+    /// As they come, one after the other.
+    Flowing,
+}
+
+/// What a device has beside telemetry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Link {
+    /// For direct methods.
+    Methods,
+    /// For cloud-to-device messages.
+    C2d,
+    /// For changes of desired properties.
+    Desired,
+}
+
+/// A set of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Links {
+    /// Direct methods.
+    pub methods: bool,
+    /// Cloud-to-device messages.
     pub c2d: bool,
     /// Changes of desired properties.
     pub desired: bool,
+}
+
+impl Links {
+    /// Adds one.
+    pub const fn add(&mut self, link: Link) {
+        match link {
+            Link::Methods => self.methods = true,
+            Link::C2d => self.c2d = true,
+            Link::Desired => self.desired = true,
+        }
+    }
+
+    /// Whether none is there.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        !(self.methods || self.c2d || self.desired)
+    }
+}
+
+impl Wants {
+    /// The links that this takes.
+    #[must_use]
+    pub const fn links(self) -> Links {
+        Links {
+            methods: self.methods,
+            c2d: !matches!(self.c2d, Receive::No),
+            desired: self.desired,
+        }
+    }
 }
 
 /// One message to send.
@@ -114,6 +179,8 @@ pub enum Outcome {
     Reject,
     /// Not taken: the hub delivers it again, until it has done so too often.
     Abandon,
+    /// Nothing is told: the hub delivers it again when its lock has ended, which does not count as a delivery.
+    Leave,
 }
 
 /// Why a message was not accepted, or a request not answered.

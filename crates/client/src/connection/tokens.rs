@@ -107,8 +107,9 @@ impl DeviceHandler {
                 let TokenPlan { key, life_s, .. } = device.token;
                 let expiry = now_s + u64::from(life_s);
                 let credentials = &config.credentials;
+                let registration = device.registration.as_deref().unwrap_or(&device.id);
                 (
-                    credentials.device_token(&config.host, &device.id, key, expiry),
+                    credentials.device_token(&config.host, &device.id, registration, key, expiry),
                     "there is no key for this device",
                 )
             }

@@ -179,6 +179,7 @@ impl Supervisor {
         connection.open(Open {
             owner,
             device: string.device_id.clone(),
+            registration: None,
             key: WhichKey::Primary,
             token_life_s: u32::try_from(limits::TOKEN_LIFE_S).unwrap_or(u32::MAX),
             wants: *self.wants.borrow_and_update(),
@@ -278,12 +279,14 @@ fn progress(news: Vec<Status>) -> Option<Result<DeviceSession, Failure>> {
             Status::Opened(_, session) => progress = Some(Ok(session)),
             Status::OpenFailed(_, failure)
             | Status::Lost(_, failure)
+            // A device of its own has what its program asks for, or tries again.
+            | Status::LinkRefused(_, _, failure)
             | Status::ConnectionEnded(.., failure) => return Some(Err(failure)),
             Status::Closed(_) => {
                 let text = "the device is closed";
                 return Some(Err(Failure::local(FailureKind::ConnectionLost, text)));
             }
-            Status::ConnectionReady(..) => {}
+            Status::ConnectionReady(..) | Status::Linked(..) => {}
         }
     }
     progress

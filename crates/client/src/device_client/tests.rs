@@ -11,7 +11,7 @@ use tokio::io::duplex;
 
 use super::{DeviceClient, DeviceEvent, DeviceEvents, DeviceOptions};
 use crate::connection::tests::hub::{Hub, Seen, Tokens};
-use crate::connection::{HubConnection, Outcome, SendFailure, Wants};
+use crate::connection::{HubConnection, Outcome, Receive, SendFailure, Wants};
 
 const EVENTS: &str = ">/devices/d1/messages/events";
 const C2D: &str = "</devices/d1/messages/devicebound";
@@ -197,7 +197,7 @@ async fn a_client_that_reconnects_sends_and_receives_as_before() {
 async fn the_outcome_of_an_earlier_connections_message_is_not_that_of_a_later_one() {
     let hubs = Hubs::default();
     let wants = Wants {
-        c2d: true,
+        c2d: Receive::Flowing,
         ..Wants::default()
     };
     let (_client, mut events) = hubs.connect(wants, true, Tokens::Take).await.unwrap();
@@ -238,7 +238,7 @@ async fn wants_change_in_place_and_hold_for_later_connections() {
         .await
         .unwrap();
     client.want(Wants {
-        c2d: true,
+        c2d: Receive::Flowing,
         ..Wants::default()
     });
     link_up(&hubs.newest(), C2D).await;

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use drawspan_amqp::message::MessageId;
 use drawspan_client::{
     C2dOutcome, ConnectionConfig, ConnectionKey, Credentials, DeviceSession, HubConnection, Inbox,
-    Incoming, KeyPair, Keys, ListedDevice, MethodAnswer, Open, Outcome, Owner, Send, Status,
-    StatusBoard, TwinOperation, TwinRequest, Wants, WhichKey, message,
+    Incoming, KeyPair, Keys, ListedDevice, MethodAnswer, Open, Outcome, Owner, Receive, Send,
+    Status, StatusBoard, TwinOperation, TwinRequest, Wants, WhichKey, message,
 };
 use drawspan_hub::{DeviceId, HostName, SymmetricKey, Telemetry};
 use drawspan_net::{Clock, Connector, Route, Transport, client_config};
@@ -59,7 +59,10 @@ impl Errand {
     fn wants(&self) -> Wants {
         Wants {
             methods: matches!(self, Self::Method { .. }),
-            c2d: matches!(self, Self::C2d(_)),
+            c2d: match self {
+                Self::C2d(_) => Receive::Flowing,
+                _ => Receive::No,
+            },
             desired: matches!(self, Self::Twin { .. }),
         }
     }
@@ -128,6 +131,7 @@ async fn run(host: HostName, connector: Connector, device: DeviceId, errand: Err
     assert!(connection.open(Open {
         owner: Owner { index: 0, epoch: 0 },
         device,
+        registration: None,
         key: WhichKey::Primary,
         token_life_s: 3_600,
         wants: errand.wants(),

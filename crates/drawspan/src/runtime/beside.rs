@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_bridge::fleet::{self, ServiceId};
-use drawspan_client::{ConnectionKey, DeviceSession, Wants, WhichKey};
+use drawspan_client::{ConnectionKey, DeviceSession, Links, Wants, WhichKey};
 use drawspan_hub::{DeviceId, Failure};
 use tokio::sync::oneshot;
 
@@ -25,6 +25,10 @@ pub(super) struct Beside {
     pub(super) place: Option<Place>,
     /// What its connection was told that it is to have.
     pub(super) told: Wants,
+    /// What it has of that.
+    pub(super) up: Links,
+    /// What the hub does not let it have.
+    pub(super) refused: Option<Box<Refused>>,
     /// The device's name at its hub, where DPS gave it another one.
     pub(super) assigned: Option<DeviceId>,
     /// The key that was used last.
@@ -48,6 +52,19 @@ pub(super) struct Place {
     pub(super) token_life_s: Option<u32>,
     /// Once it is open.
     pub(super) session: Option<DeviceSession>,
+}
+
+/// Links that a hub refused to a device, and when they are worth another try.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) links: Links,
+    /// What was said last.
+    pub(super) failure: Failure,
+    /// One after the other.
+    pub(super) times: u32,
+    pub(super) retry_at: Duration,
+    /// The attempt that is to be told then.
+    pub(super) of: u32,
 }
 
 /// A failure, and when it happened.

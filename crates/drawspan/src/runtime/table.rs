@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::Bound;
 
-use drawspan_client::Wants;
+use drawspan_client::{Receive, Wants};
 use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
 
 use crate::devices::{Prefix, Scope, Subscription};
@@ -145,7 +145,7 @@ impl Table {
             match kind {
                 SubscriptionType::DesiredProperties => wish.links.desired = true,
                 SubscriptionType::Methods => wish.links.methods = true,
-                SubscriptionType::C2dMessages => wish.links.c2d = true,
+                SubscriptionType::C2dMessages => wish.links.c2d = Receive::Flowing,
                 SubscriptionType::ConnectionStatus => continue,
             }
             wish.permanent |= own.is_some() || row.keep_connected;

@@ -1,4 +1,5 @@
-//! Cloud-to-device messages: one at a time, the next one after the outcome of the one before.
+//! Cloud-to-device messages: one at a time, the next one after the outcome of the one before, and where they come on demand
+//! when somebody asks.
 
 use std::time::Duration;
 
@@ -9,11 +10,11 @@ use drawspan_hub::address::{Address, DeviceFunction};
 use drawspan_hub::{Failure, FailureKind};
 use tokio::sync::oneshot;
 
-use super::{Arrived, At, no_room, not_attached, parse};
+use super::{Arrived, At, no_room, parse};
 use crate::connection::SendFailure;
 use crate::connection::device::named;
 use crate::connection::handler::failure_of;
-use crate::connection::requests::{C2dOutcome, Outcome};
+use crate::connection::requests::{C2dOutcome, Outcome, Receive};
 use crate::incoming::{C2dDelivery, Incoming};
 use crate::limits;
 
@@ -22,6 +23,11 @@ type Reply = oneshot::Sender<Result<(), SendFailure>>;
 #[derive(Debug)]
 pub(super) struct C2d {
     link: LinkId,
+    receive: Receive,
+    /// Somebody asked for a message, where they come on demand.
+    asked: bool,
+    /// Credit went out with the link.
+    attached_with_credit: bool,
     /// Until when the hub must have taken the link; none once it has.
     attaching_until: Option<Duration>,
     /// The hub confirms outcomes, as it does for the .NET client: only so is it known whether its lock still held.
@@ -32,12 +38,24 @@ pub(super) struct C2d {
 /// Whose turn it is.
 #[derive(Debug)]
 enum Turn {
+    /// Nobody's: no message was asked for.
+    Nobody,
     /// Nobody's: there was no room for a message when one could have been asked for.
     Withheld { look_at: Duration },
     /// The hub's: it may send one.
     Hub,
     /// The receiver's: the outcome of this one is due. Nothing is owed to the hub when it was settled when it came.
-    Receiver { delivery: DeliveryId, settled: bool },
+    Receiver {
+        delivery: DeliveryId,
+        settled: bool,
+        /// When the hub's lock has ended.
+        lock_until: Duration,
+    },
+    /// The hub's: it is told nothing of this one, whose lock ends by then.
+    Left {
+        delivery: DeliveryId,
+        until: Duration,
+    },
     /// The hub's: it was told the outcome, and is to confirm it.
     Confirming {
         delivery: DeliveryId,
@@ -48,8 +66,8 @@ enum Turn {
 }
 
 impl C2d {
-    pub(super) fn attach(at: &mut At<'_>) -> Result<Self, Failure> {
-        let turn = turn(at);
+    pub(super) fn attach(at: &mut At<'_>, receive: Receive) -> Result<Self, Failure> {
+        let turn = turn(at, receive == Receive::Flowing);
         let credit = match turn {
             Turn::Hub => 1,
             _ => 0,
@@ -64,6 +82,9 @@ impl C2d {
         let link = at.connection.attach(at.session, options);
         Ok(Self {
             link: link.map_err(no_room)?,
+            receive,
+            asked: false,
+            attached_with_credit: credit > 0,
             attaching_until: Some(at.now + Duration::from_millis(limits::ATTACH_TIMEOUT_MS)),
             confirms: true,
             turn,
@@ -88,10 +109,46 @@ impl C2d {
         self.link == link
     }
 
-    pub(super) fn on_attached(&mut self, link: LinkId, attach: &Attach) {
+    pub(super) fn on_attached(&mut self, at: &mut At<'_>, link: LinkId, attach: &Attach) {
         if self.link == link {
             self.attaching_until = None;
             self.confirms = attach.rcv_settle_mode == ReceiverSettleMode::Second;
+            if !self.attached_with_credit {
+                self.next(at);
+            }
+        }
+    }
+
+    pub(super) const fn is_up(&self) -> bool {
+        self.attaching_until.is_none()
+    }
+
+    /// The hub did not take the link in time.
+    pub(super) fn is_late(&self, now: Duration) -> bool {
+        self.attaching_until.is_some_and(|until| until <= now)
+    }
+
+    /// Messages come otherwise from now on.
+    pub(super) fn receive(&mut self, at: &mut At<'_>, receive: Receive) {
+        self.receive = receive;
+        self.go_on(at);
+    }
+
+    /// Somebody asks for a message.
+    pub(super) fn pull(&mut self, at: &mut At<'_>) {
+        match self.turn {
+            Turn::Nobody | Turn::Withheld { .. } => {
+                self.asked = true;
+                self.go_on(at);
+            }
+            Turn::Hub | Turn::Receiver { .. } | Turn::Left { .. } | Turn::Confirming { .. } => {}
+        }
+    }
+
+    /// Before the hub took the link there is nothing to give credit to.
+    fn go_on(&mut self, at: &mut At<'_>) {
+        if matches!(self.turn, Turn::Nobody) && self.is_up() {
+            self.next(at);
         }
     }
 
@@ -102,9 +159,11 @@ impl C2d {
             let _ = at.connection.settle(self.link, arrived.delivery, state);
             return self.next(at);
         };
+        self.asked = false;
         self.turn = Turn::Receiver {
             delivery: arrived.delivery,
             settled: arrived.settled,
+            lock_until: at.now + Duration::from_millis(limits::C2D_LOCK_MS),
         };
         at.inbox.put(Incoming::C2d {
             owner: at.owner,
@@ -119,11 +178,13 @@ impl C2d {
 
     /// Tells the hub what became of the message.
     pub(super) fn settle(&mut self, at: &mut At<'_>, outcome: &C2dOutcome, reply: Reply) {
-        let settled = match self.turn {
-            Turn::Receiver { delivery, settled }
-                if delivery == outcome.delivery.delivery && self.link == outcome.delivery.link =>
-            {
-                settled
+        let (settled, lock_until) = match self.turn {
+            Turn::Receiver {
+                delivery,
+                settled,
+                lock_until,
+            } if delivery == outcome.delivery.delivery && self.link == outcome.delivery.link => {
+                (settled, lock_until)
             }
             _ => {
                 let _ = reply.send(Err(SendFailure::Stale));
@@ -131,7 +192,14 @@ impl C2d {
             }
         };
         let delivery = outcome.delivery.delivery;
-        let state = state_of(outcome.outcome);
+        let Some(state) = state_of(outcome.outcome) else {
+            self.turn = Turn::Left {
+                delivery,
+                until: lock_until,
+            };
+            let _ = reply.send(Ok(()));
+            return;
+        };
         if self.confirms && !settled {
             let told = at.connection.propose(self.link, delivery, state.clone());
             if told.is_ok() {
@@ -170,14 +238,16 @@ impl C2d {
                 let _ = reply.send(confirmed(&outcome, state));
                 self.next(at);
             }
-            Turn::Receiver { delivery, .. } if delivery == of => self.next(at),
+            Turn::Receiver { delivery, .. } | Turn::Left { delivery, .. } if delivery == of => {
+                self.next(at);
+            }
             other => self.turn = other,
         }
     }
 
     /// Lets the hub send the next one, if there is room for it.
     pub(super) fn next(&mut self, at: &mut At<'_>) {
-        self.turn = turn(at);
+        self.turn = turn(at, self.asked || self.receive == Receive::Flowing);
         if matches!(self.turn, Turn::Hub) {
             // An error means that the link is gone, of which an event tells.
             let _ = at.connection.grant(self.link, 1);
@@ -187,25 +257,27 @@ impl C2d {
     pub(super) fn deadline(&self) -> Option<Duration> {
         let turn = match self.turn {
             Turn::Withheld { look_at } => Some(look_at),
-            Turn::Confirming { until, .. } => Some(until),
-            Turn::Hub | Turn::Receiver { .. } => None,
+            Turn::Confirming { until, .. } | Turn::Left { until, .. } => Some(until),
+            Turn::Nobody | Turn::Hub | Turn::Receiver { .. } => None,
         };
         [self.attaching_until, turn].into_iter().flatten().min()
     }
 
-    pub(super) fn look(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
-        if self.attaching_until.is_some_and(|until| until <= at.now) {
-            return Err(not_attached());
-        }
+    pub(super) fn look(&mut self, at: &mut At<'_>) {
         match self.turn {
             // Before the hub took the link there is nothing to give credit to.
             Turn::Withheld { look_at } if look_at <= at.now && self.attaching_until.is_none() => {
                 self.next(at);
             }
             Turn::Confirming { until, .. } if until <= at.now => self.give_up_confirming(at),
+            Turn::Left { delivery, until } if until <= at.now => {
+                // Its lock has ended: the hub makes nothing of this, and here the delivery is over.
+                let released = DeliveryState::Released;
+                let _ = at.connection.settle(self.link, delivery, released);
+                self.next(at);
+            }
             _ => {}
         }
-        Ok(())
     }
 
     fn give_up_confirming(&mut self, at: &mut At<'_>) {
@@ -224,7 +296,10 @@ impl C2d {
 }
 
 /// Whose turn it is when there is no message under way.
-fn turn(at: &At<'_>) -> Turn {
+fn turn(at: &At<'_>, asked: bool) -> Turn {
+    if !asked {
+        return Turn::Nobody;
+    }
     if at.inbox.has_room() {
         return Turn::Hub;
     }
@@ -233,12 +308,13 @@ fn turn(at: &At<'_>) -> Turn {
     }
 }
 
-/// The words of the official clients.
-fn state_of(outcome: Outcome) -> DeliveryState {
+/// The words of the official clients; none for what is not told.
+const fn state_of(outcome: Outcome) -> Option<DeliveryState> {
     match outcome {
-        Outcome::Complete => DeliveryState::Accepted,
-        Outcome::Reject => DeliveryState::Rejected(None),
-        Outcome::Abandon => DeliveryState::Released,
+        Outcome::Complete => Some(DeliveryState::Accepted),
+        Outcome::Reject => Some(DeliveryState::Rejected(None)),
+        Outcome::Abandon => Some(DeliveryState::Released),
+        Outcome::Leave => None,
     }
 }
 

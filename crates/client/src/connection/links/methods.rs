@@ -12,7 +12,7 @@ use drawspan_hub::Failure;
 use drawspan_hub::address::DeviceFunction;
 
 use super::pair::{Pair, Purpose};
-use super::{Arrived, At, not_attached, parse};
+use super::{Arrived, At, parse};
 use crate::connection::requests::MethodAnswer;
 use crate::incoming::{Incoming, MethodRequestId};
 use crate::limits;
@@ -148,16 +148,21 @@ impl Methods {
         [self.pair.deadline(), oldest].into_iter().flatten().min()
     }
 
-    pub(super) fn look(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
-        if self.pair.is_late(at.now) {
-            return Err(not_attached());
-        }
+    pub(super) fn is_up(&self) -> bool {
+        self.pair.is_up()
+    }
+
+    /// The hub did not take the links in time.
+    pub(super) fn is_late(&self, now: Duration) -> bool {
+        self.pair.is_late(now)
+    }
+
+    pub(super) fn look(&mut self, at: &mut At<'_>) {
         let before = self.pending.len();
         self.pending.retain(|(_, until)| *until > at.now);
         if self.pending.len() < before {
             self.refresh_credit(at);
         }
-        Ok(())
     }
 }
 

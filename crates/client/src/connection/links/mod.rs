@@ -1,7 +1,9 @@
 //! What a device has beside telemetry: links that are attached while something wants them.
 //!
-//! A link that is wanted and that the hub refuses, ends or does not answer for costs the device its session: whoever opened
-//! the device decides when to try again. Only twin links that nothing but single requests need come and go quietly.
+//! A link that the hub refuses, or does not answer for, is told as such: the rest of the device works on, as some hubs do
+//! not have all of them. One that stood and that the hub ends costs the device its session, as does one that somebody else
+//! took: whoever opened the device decides when to try again. Only twin links that nothing but single requests need come and
+//! go quietly.
 
 mod c2d;
 mod methods;
@@ -21,7 +23,8 @@ use tokio::sync::oneshot;
 
 use super::handler::failure_of;
 use super::requests::{
-    C2dOutcome, DeviceSession, MethodAnswer, SendFailure, TwinAnswer, TwinOperation, Wants,
+    self, C2dOutcome, DeviceSession, Link, MethodAnswer, Receive, SendFailure, TwinAnswer,
+    TwinOperation, Wants,
 };
 use crate::board::Owner;
 use crate::inbox::Inbox;
@@ -37,10 +40,16 @@ pub(super) type TwinReply = oneshot::Sender<Result<TwinAnswer, SendFailure>>;
 /// Links of one device, and what is wanted of them.
 #[derive(Debug, Default)]
 pub(super) struct Links {
-    pub(super) wants: Wants,
+    wants: Wants,
     methods: Option<Methods>,
     c2d: Option<C2d>,
     twin: Option<Twin>,
+    /// Wanted, and not to be had.
+    refused: requests::Links,
+    /// Refused, and not told yet.
+    refusals: Vec<(Link, Failure)>,
+    /// What was told last.
+    told: requests::Links,
 }
 
 /// The device, and what is around it.
@@ -95,9 +104,51 @@ impl Links {
             && self.twin.is_none()
     }
 
+    /// Something else is wanted now. What was refused is worth another try.
+    pub(super) fn want(&mut self, wants: Wants) {
+        self.wants = wants;
+        self.refused = requests::Links::default();
+    }
+
+    /// Refusals that nobody was told yet.
+    pub(super) fn take_refusals(&mut self) -> Vec<(Link, Failure)> {
+        std::mem::take(&mut self.refusals)
+    }
+
+    /// What is there, when that is news and nothing more is about to come.
+    pub(super) fn take_news(&mut self) -> Option<requests::Links> {
+        let up = requests::Links {
+            methods: self.methods.as_ref().is_some_and(Methods::is_up),
+            c2d: self.c2d.as_ref().is_some_and(C2d::is_up),
+            desired: self.twin.as_ref().is_some_and(Twin::is_subscribed),
+        };
+        let (wanted, refused) = (self.wants.links(), self.refused);
+        let settled = (!wanted.methods || up.methods || refused.methods)
+            && (!wanted.c2d || up.c2d || refused.c2d)
+            && (!wanted.desired || up.desired || refused.desired);
+        if !settled || self.told == up {
+            return None;
+        }
+        self.told = up;
+        Some(up)
+    }
+
+    /// A link that is wanted could not be had.
+    fn refuse(&mut self, link: Link, failure: Failure) -> Result<(), Failure> {
+        if ends_session(failure.kind) {
+            return Err(failure);
+        }
+        self.refused.add(link);
+        self.refusals.push((link, failure));
+        Ok(())
+    }
+
     /// Attaches what is wanted and missing, detaches what is there and not wanted.
     pub(super) fn reconcile(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
-        match (self.wants.methods, &mut self.methods) {
+        match (
+            self.wants.methods && !self.refused.methods,
+            &mut self.methods,
+        ) {
             (true, None) => self.methods = Some(Methods::attach(at)?),
             (false, Some(methods)) => {
                 methods.detach(at);
@@ -106,14 +157,16 @@ impl Links {
             _ => {}
         }
         match (self.wants.c2d, &mut self.c2d) {
-            (true, None) => self.c2d = Some(C2d::attach(at)?),
-            (false, Some(c2d)) => {
+            (Receive::No, Some(c2d)) => {
                 c2d.detach(at);
                 self.c2d = None;
             }
-            _ => {}
+            (Receive::No, None) => {}
+            (receive, Some(c2d)) => c2d.receive(at, receive),
+            (_, None) if self.refused.c2d => {}
+            (receive, None) => self.c2d = Some(C2d::attach(at, receive)?),
         }
-        match (self.wants.desired, &mut self.twin) {
+        match (self.wants.desired && !self.refused.desired, &mut self.twin) {
             (true, None) => self.twin.insert(Twin::attach(at)?).subscribe(at),
             (true, Some(twin)) => twin.subscribe(at),
             (false, Some(twin)) => twin.unsubscribe(at),
@@ -140,6 +193,13 @@ impl Links {
             },
         };
         twin.ask(at, operation, deadline, reply)
+    }
+
+    /// Lets the hub send a cloud-to-device message, where they come on demand.
+    pub(super) fn pull(&mut self, at: &mut At<'_>) {
+        if let Some(c2d) = &mut self.c2d {
+            c2d.pull(at);
+        }
     }
 
     pub(super) fn answer_method(&mut self, at: &mut At<'_>, answer: MethodAnswer) {
@@ -172,7 +232,7 @@ impl Links {
             methods.on_attached(link);
         }
         if let Some(c2d) = &mut self.c2d {
-            c2d.on_attached(link, attach);
+            c2d.on_attached(at, link, attach);
         }
         match &mut self.twin {
             Some(twin) => twin.on_attached(at, link),
@@ -208,7 +268,10 @@ impl Links {
         } else if let Some(twin) = &mut self.twin
             && twin.owns(arrived.link)
         {
-            return twin.on_message(at, arrived);
+            return match twin.on_message(at, arrived) {
+                None => Ok(()),
+                Some(failure) => self.give_up_desired(at, failure),
+            };
         }
         // Otherwise it came over a link that is being detached: what was not settled then goes back to the hub.
         Ok(())
@@ -252,28 +315,43 @@ impl Links {
         link: LinkId,
         error: Option<&Error>,
     ) -> Result<(), Failure> {
-        if let Some(methods) = self.methods.take_if(|methods| methods.owns(link)) {
-            methods.detach(at);
-            return Err(failure_of(error));
+        let (link, stood) =
+            if let Some(methods) = self.methods.take_if(|methods| methods.owns(link)) {
+                methods.detach(at);
+                (Link::Methods, methods.is_up())
+            } else if let Some(c2d) = self.c2d.take_if(|c2d| c2d.owns(link)) {
+                let stood = c2d.is_up();
+                c2d.abandon();
+                (Link::C2d, stood)
+            } else if let Some(twin) = self.twin.take_if(|twin| twin.owns(link)) {
+                let stood = twin.is_subscribed();
+                twin.on_refused(at, &failure_of(error));
+                if !self.wants.desired || self.refused.desired {
+                    return Ok(());
+                }
+                (Link::Desired, stood)
+            } else {
+                return Ok(());
+            };
+        match stood {
+            true => Err(failure_of(error)),
+            false => self.refuse(link, failure_of(error)),
         }
-        if let Some(c2d) = self.c2d.take_if(|c2d| c2d.owns(link)) {
-            c2d.abandon();
-            return Err(failure_of(error));
+    }
+
+    /// Notifications of desired properties are not to be had; requests may be.
+    fn give_up_desired(&mut self, at: &mut At<'_>, failure: Failure) -> Result<(), Failure> {
+        if let Some(twin) = &mut self.twin {
+            twin.unsubscribe(at)?;
         }
-        if let Some(twin) = self.twin.take_if(|twin| twin.owns(link)) {
-            twin.on_refused(at, &failure_of(error));
-            if self.wants.desired {
-                return Err(failure_of(error));
-            }
-        }
-        Ok(())
+        self.refuse(Link::Desired, failure)
     }
 
     /// When something is due.
     pub(super) fn deadline(&self) -> Option<Duration> {
         let methods = self.methods.as_ref().and_then(Methods::deadline);
         let c2d = self.c2d.as_ref().and_then(C2d::deadline);
-        let wanted = self.wants.desired;
+        let wanted = self.wants.desired && !self.refused.desired;
         let twin = self.twin.as_ref();
         let twin = twin.and_then(|twin| twin.deadline(wanted));
         [methods, c2d, twin].into_iter().flatten().min()
@@ -281,16 +359,24 @@ impl Links {
 
     /// Does what is due.
     pub(super) fn look(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+        if let Some(methods) = self.methods.take_if(|methods| methods.is_late(at.now)) {
+            methods.detach(at);
+            self.refuse(Link::Methods, not_attached())?;
+        }
         if let Some(methods) = &mut self.methods {
-            methods.look(at)?;
+            methods.look(at);
+        }
+        if let Some(mut c2d) = self.c2d.take_if(|c2d| c2d.is_late(at.now)) {
+            c2d.detach(at);
+            self.refuse(Link::C2d, not_attached())?;
         }
         if let Some(c2d) = &mut self.c2d {
-            c2d.look(at)?;
+            c2d.look(at);
         }
-        if let Some(twin) = &mut self.twin {
-            twin.look(at)?;
+        if let Some(failure) = self.twin.as_mut().and_then(|twin| twin.look(at)) {
+            self.give_up_desired(at, failure)?;
         }
-        let wanted = self.wants.desired;
+        let wanted = self.wants.desired && !self.refused.desired;
         if let Some(twin) = self.twin.take_if(|twin| !wanted && twin.is_over(at.now)) {
             twin.detach(at);
             twin.abandon(&SendFailure::NotSent);
@@ -334,6 +420,11 @@ impl Ids {
             b & 0xffff_ffff_ffff,
         )
     }
+}
+
+/// Whether the rest of the device is lost, too.
+const fn ends_session(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::LinkStolen | FailureKind::ConnectionLost)
 }
 
 /// The hub did not take a link in time.

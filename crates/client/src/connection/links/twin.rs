@@ -34,13 +34,20 @@ pub(super) struct Twin {
     id: u64,
     /// Requests sent so far.
     count: u32,
-    /// Notifications were asked for.
-    subscribed: bool,
+    notifications: Notifications,
     /// Requests that wait for the links or for credit, oldest first.
     waiting: VecDeque<Ask>,
     /// Requests that wait for their answer.
     asked: Vec<Asked>,
     last_use: Duration,
+}
+
+/// Whether the hub tells of changed desired properties.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Notifications {
+    Unasked,
+    Asked,
+    Confirmed,
 }
 
 #[derive(Debug)]
@@ -85,7 +92,7 @@ impl Twin {
             pair: Pair::attach(at, &PURPOSE)?,
             id: at.ids.next(),
             count: 0,
-            subscribed: false,
+            notifications: Notifications::Unasked,
             waiting: VecDeque::new(),
             asked: Vec::new(),
             last_use: at.now,
@@ -107,10 +114,10 @@ impl Twin {
 
     /// Asks for notifications, once per pair of links, ahead of everything else.
     pub(super) fn subscribe(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
-        if self.subscribed {
+        if self.notifications != Notifications::Unasked {
             return Ok(());
         }
-        self.subscribed = true;
+        self.notifications = Notifications::Asked;
         self.waiting.push_front(Ask {
             operation: Operation::Subscribe,
             whose: Whose::Ours,
@@ -120,10 +127,10 @@ impl Twin {
     }
 
     pub(super) fn unsubscribe(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
-        if !self.subscribed {
+        if self.notifications == Notifications::Unasked {
             return Ok(());
         }
-        self.subscribed = false;
+        self.notifications = Notifications::Unasked;
         self.last_use = at.now;
         let ours = |whose: &Whose| matches!(whose, Whose::Ours);
         self.waiting.retain(|ask| !ours(&ask.whose));
@@ -203,22 +210,23 @@ impl Twin {
         Ok(())
     }
 
-    /// An answer, or a notification.
-    pub(super) fn on_message(
-        &mut self,
-        at: &mut At<'_>,
-        arrived: &Arrived<'_>,
-    ) -> Result<(), Failure> {
+    /// The hub has said that it tells of changes.
+    pub(super) fn is_subscribed(&self) -> bool {
+        self.notifications == Notifications::Confirmed
+    }
+
+    /// An answer, or a notification. Returns why there are to be no notifications, if the hub said so.
+    pub(super) fn on_message(&mut self, at: &mut At<'_>, arrived: &Arrived<'_>) -> Option<Failure> {
         at.accept(arrived);
         let Ok(message) = Message::decode(arrived.payload) else {
             // Whoever asked has a deadline.
-            return Ok(());
+            return None;
         };
         let properties = message.properties.as_ref();
         match properties.and_then(|properties| properties.correlation_id.as_ref()) {
             None => {
                 notify(at, parse::data(&message.body));
-                Ok(())
+                None
             }
             Some(correlation) => self.on_answer(at, correlation, &message),
         }
@@ -229,22 +237,21 @@ impl Twin {
         at: &mut At<'_>,
         correlation: &MessageId,
         message: &Message,
-    ) -> Result<(), Failure> {
+    ) -> Option<Failure> {
         let number = answered(self.id, correlation);
         let asked = |asked: &Asked| Some(asked.number) == number;
-        let Some(index) = self.asked.iter().position(asked) else {
-            return Ok(());
-        };
+        let index = self.asked.iter().position(asked)?;
         self.last_use = at.now;
         let answer = answer(message);
         match (self.asked.swap_remove(index).whose, answer) {
             (Whose::Caller(reply), answer) => {
                 let _ = reply.send(answer.map_err(SendFailure::Refused));
             }
-            (Whose::Ours, Err(failure)) => return Err(failure),
-            (Whose::Ours, Ok(_)) | (Whose::Nobody, _) => {}
+            (Whose::Ours, Err(failure)) => return Some(failure),
+            (Whose::Ours, Ok(_)) => self.notifications = Notifications::Confirmed,
+            (Whose::Nobody, _) => {}
         }
-        Ok(())
+        None
     }
 
     /// The hub ended the links, or did not take them: whoever asked is told.
@@ -290,10 +297,10 @@ impl Twin {
         self.last_use + Duration::from_millis(limits::TWIN_IDLE_MS)
     }
 
-    /// Gives up what is overdue.
-    pub(super) fn look(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
-        if self.pair.is_late(at.now) && self.subscribed {
-            return Err(not_attached());
+    /// Gives up what is overdue. Returns why there are to be no notifications, if that is among it.
+    pub(super) fn look(&mut self, at: &mut At<'_>) -> Option<Failure> {
+        if self.pair.is_late(at.now) && self.notifications != Notifications::Unasked {
+            return Some(not_attached());
         }
         let mut lost = false;
         let waiting = std::mem::take(&mut self.waiting).into_iter();
@@ -307,11 +314,10 @@ impl Twin {
             lost |= matches!(asked.whose, Whose::Ours);
             asked.whose.fail(SendFailure::Unsettled);
         }
-        if lost {
+        lost.then(|| {
             let text = "the hub did not answer when asked for notifications";
-            return Err(Failure::local(FailureKind::Timeout, text));
-        }
-        Ok(())
+            Failure::local(FailureKind::Timeout, text)
+        })
     }
 }
 

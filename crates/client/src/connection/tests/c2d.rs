@@ -9,14 +9,14 @@ use drawspan_hub::{FailureKind, UtcTime};
 
 use super::hub::Seen;
 use super::{Bench, owner};
-use crate::connection::{C2dOutcome, DeviceSession, Outcome, SendFailure, Wants};
+use crate::connection::{C2dOutcome, DeviceSession, Outcome, Receive, SendFailure, Wants};
 use crate::incoming::{C2dDelivery, C2dMessage, Incoming};
 use crate::limits;
 
 const FROM_HUB: &str = "</devices/d1/messages/devicebound";
 const C2D: Wants = Wants {
     methods: false,
-    c2d: true,
+    c2d: Receive::Flowing,
     desired: false,
 };
 
@@ -77,6 +77,11 @@ impl Bench {
         self.connection.settle_c2d(outcome).await
     }
 }
+
+const ON_DEMAND: Wants = Wants {
+    c2d: Receive::OnDemand,
+    ..C2D
+};
 
 fn lock_lost() -> Option<DeliveryState> {
     let error = Error::new(condition::NOT_FOUND, "the lock has ended");
@@ -280,4 +285,71 @@ async fn a_message_comes_with_all_that_the_hub_says_of_it() {
         lock_token: Some([9; 16]),
     };
     assert_eq!(bench.received().await.1, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_demand_one_comes_for_each_that_is_asked_for() {
+    let (mut bench, session) = Bench::open_one(ON_DEMAND).await;
+    bench.linked(ON_DEMAND.links()).await;
+    bench.pass(Duration::from_secs(10)).await;
+    bench.credit(0).await;
+    // Asking twice is asking once.
+    assert!(bench.connection.pull(owner(1), session));
+    assert!(bench.connection.pull(owner(1), session));
+    bench.deliver(1, Message::from_data("1")).await;
+    let (delivery, _) = bench.received().await;
+    assert!(bench.connection.pull(owner(1), session));
+    let settled = bench.settle(session, delivery, Outcome::Complete).await;
+    assert_eq!(settled, Ok(()));
+    bench.pass(Duration::from_secs(10)).await;
+    bench.credit(0).await;
+    // Whoever wants them as they come gets them so from then on.
+    assert!(bench.connection.want(owner(1), session, C2D));
+    for tag in 2..4 {
+        bench.deliver(tag, Message::from_data("1")).await;
+        let (delivery, _) = bench.received().await;
+        let settled = bench.settle(session, delivery, Outcome::Complete).await;
+        assert_eq!(settled, Ok(()));
+    }
+    bench.stays_open(2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_for_before_the_link_is_there_comes() {
+    let (bench, session) = Bench::open_one(Wants::default()).await;
+    assert!(bench.connection.want(owner(1), session, ON_DEMAND));
+    assert!(bench.connection.pull(owner(1), session));
+    bench.deliver(1, Message::from_data("1")).await;
+    bench.received().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_message_that_is_left_the_hub_hears_nothing_and_the_next_comes_after_its_lock() {
+    let (bench, session) = Bench::open_one(C2D).await;
+    bench.deliver(1, Message::from_data("1")).await;
+    let (delivery, _) = bench.received().await;
+    bench.pass(Duration::from_secs(30)).await;
+    let left = bench.settle(session, delivery, Outcome::Leave).await;
+    assert_eq!(left, Ok(()));
+    let outcomes = |seen: &[Seen]| seen.iter().any(|seen| matches!(seen, Seen::Outcome(..)));
+    bench.pass(Duration::from_secs(34)).await;
+    bench.credit(0).await;
+    assert!(!bench.hub.with(|state| outcomes(&state.seen)));
+    bench.pass(Duration::from_secs(2)).await;
+    bench.deliver(2, Message::from_data("2")).await;
+    bench.received().await;
+
+    // A hub that takes it back makes room at once.
+    let (bench, session) = Bench::open_one(C2D).await;
+    bench.deliver(1, Message::from_data("1")).await;
+    let (delivery, _) = bench.received().await;
+    let left = bench.settle(session, delivery, Outcome::Leave).await;
+    assert_eq!(left, Ok(()));
+    bench.hub.act(|state, connection| {
+        let (_, session) = state.link(FROM_HUB).unwrap();
+        let first = drawspan_amqp::engine::DeliveryId(0);
+        connection.settle_sent(session, first, None).unwrap();
+    });
+    bench.pass(Duration::from_secs(1)).await;
+    bench.credit(1).await;
 }

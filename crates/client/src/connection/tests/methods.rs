@@ -9,7 +9,7 @@ use drawspan_hub::FailureKind;
 
 use super::hub::Seen;
 use super::{Bench, owner};
-use crate::connection::{DeviceSession, MethodAnswer, Wants};
+use crate::connection::{DeviceSession, Link, MethodAnswer, Receive, Wants};
 use crate::incoming::{Incoming, MethodRequestId};
 use crate::limits;
 
@@ -17,7 +17,7 @@ const TO_HUB: &str = ">/devices/d1/methods/devicebound";
 const FROM_HUB: &str = "</devices/d1/methods/devicebound";
 const METHODS: Wants = Wants {
     methods: true,
-    c2d: false,
+    c2d: Receive::No,
     desired: false,
 };
 
@@ -222,20 +222,40 @@ async fn methods_end_when_they_are_not_wanted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn method_links_that_are_refused_or_never_taken_cost_the_device_its_session() {
+async fn method_links_that_are_refused_or_never_taken_leave_the_device_its_session() {
     let (mut bench, session) = Bench::open_one(Wants::default()).await;
     let error = Error::new(condition::NOT_ALLOWED, "a basic hub");
     bench
         .hub
         .with(|state| state.refuse.push((FROM_HUB[1..].to_owned(), error)));
     assert!(bench.connection.want(owner(1), session, METHODS));
-    assert_eq!(bench.lost().await.kind, FailureKind::InvalidRequest);
+    let refused = bench.refused(Link::Methods).await;
+    assert_eq!(refused.kind, FailureKind::InvalidRequest);
 
+    // Wanted again, it is tried again.
+    bench.hub.with(|state| {
+        state.refuse.clear();
+        state.ignore.push(FROM_HUB[1..].to_owned());
+    });
+    assert!(bench.connection.want(owner(1), session, METHODS));
+    let refused = bench.refused(Link::Methods).await;
+    assert_eq!(refused.kind, FailureKind::Timeout);
+
+    bench.hub.with(|state| state.ignore.clear());
+    assert!(bench.connection.want(owner(1), session, METHODS));
+    bench.linked(METHODS.links()).await;
+    bench.call(1, "m", "1");
+    assert_eq!(bench.called().await.len(), 1);
+    bench.stays_open(2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn method_links_that_somebody_else_takes_cost_the_device_its_session() {
     let (mut bench, session) = Bench::open_one(Wants::default()).await;
+    let error = Error::new(condition::LINK_STOLEN, "another client");
     bench
         .hub
-        .with(|state| state.ignore.push(FROM_HUB[1..].to_owned()));
+        .with(|state| state.refuse.push((FROM_HUB[1..].to_owned(), error)));
     assert!(bench.connection.want(owner(1), session, METHODS));
-    assert_eq!(bench.lost().await.kind, FailureKind::Timeout);
-    bench.stays_open(2).await;
+    assert_eq!(bench.lost().await.kind, FailureKind::LinkStolen);
 }

@@ -14,7 +14,7 @@ use drawspan_net::{Clock, Connector, Transport, client_config};
 use hub::{Hub, Seen};
 use tokio::io::duplex;
 
-use super::{ConnectionConfig, DeviceSession, HubConnection, Open, Wants};
+use super::{ConnectionConfig, DeviceSession, HubConnection, Link, Links, Open, Wants};
 use crate::board::{Owner, Status, StatusBoard};
 use crate::credentials::{Credentials, KeyPair, Keys, WhichKey};
 use crate::inbox::Inbox;
@@ -68,6 +68,7 @@ fn open(index: u32) -> Open {
     Open {
         owner: owner(index),
         device: device(index),
+        registration: None,
         key: WhichKey::Primary,
         token_life_s: LIFE_S,
         wants: Wants::default(),
@@ -114,8 +115,36 @@ impl Bench {
         }
     }
 
-    /// The next news.
+    /// Waits until the device has these links.
+    async fn linked(&mut self, links: Links) {
+        match self.any_news().await {
+            Status::Linked(of, up) => assert_eq!((of, up), (owner(1), links)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Why device 1 does not get a link.
+    async fn refused(&mut self, link: Link) -> Failure {
+        match self.news().await {
+            Status::LinkRefused(of, which, failure) => {
+                assert_eq!((of, which), (owner(1), link));
+                failure
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The next news but for links that are there.
     async fn news(&mut self) -> Status {
+        loop {
+            match self.any_news().await {
+                Status::Linked(..) => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn any_news(&mut self) -> Status {
         if self.news.is_empty() {
             let taken = tokio::time::timeout(PATIENCE, self.board.take()).await;
             self.news = taken.unwrap_or_else(|_| {

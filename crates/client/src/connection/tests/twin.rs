@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::hub::Seen;
 use super::{Bench, owner};
 use crate::connection::{
-    DeviceSession, SendFailure, TwinAnswer, TwinOperation, TwinRequest, Wants,
+    DeviceSession, Link, Receive, SendFailure, TwinAnswer, TwinOperation, TwinRequest, Wants,
 };
 use crate::incoming::Incoming;
 use crate::limits;
@@ -20,7 +20,7 @@ const TO_HUB: &str = ">/devices/d1/twin";
 const FROM_HUB: &str = "</devices/d1/twin";
 const DESIRED: Wants = Wants {
     methods: false,
-    c2d: false,
+    c2d: Receive::No,
     desired: true,
 };
 
@@ -200,7 +200,7 @@ async fn requests_of_one_device_are_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_links_cost_a_request_its_answer_and_a_subscriber_its_session() {
+async fn refused_links_cost_a_request_its_answer_and_a_subscriber_its_notifications() {
     let (mut bench, session) = Bench::open_one(Wants::default()).await;
     let error = Error::new(condition::NOT_ALLOWED, "a basic hub");
     bench
@@ -212,7 +212,8 @@ async fn refused_links_cost_a_request_its_answer_and_a_subscriber_its_session() 
     assert_eq!(failure.kind, FailureKind::InvalidRequest);
     bench.stays_open(2).await;
     assert!(bench.connection.want(owner(1), session, DESIRED));
-    assert_eq!(bench.lost().await.kind, FailureKind::InvalidRequest);
+    let refused = bench.refused(Link::Desired).await;
+    assert_eq!(refused.kind, FailureKind::InvalidRequest);
     bench.stays_open(3).await;
 }
 
@@ -256,13 +257,16 @@ async fn changes_of_desired_properties_come_while_they_are_wanted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_subscription_that_fails_costs_the_device_its_session() {
+async fn a_subscription_that_fails_is_told_and_one_that_ends_costs_the_device_its_session() {
     let (mut bench, _) = Bench::open_one(DESIRED).await;
     bench.answer(0, 429, None, "").await;
-    assert_eq!(bench.lost().await.kind, FailureKind::Throttled);
+    let refused = bench.refused(Link::Desired).await;
+    assert_eq!(refused.kind, FailureKind::Throttled);
     // Not answered at all.
     let (mut bench, _) = Bench::open_one(DESIRED).await;
-    assert_eq!(bench.lost().await.kind, FailureKind::Timeout);
+    let refused = bench.refused(Link::Desired).await;
+    assert_eq!(refused.kind, FailureKind::Timeout);
+    bench.stays_open(2).await;
     // Taken, and then ended by the hub.
     let (mut bench, _) = Bench::open_one(DESIRED).await;
     bench.answer(0, 200, None, "").await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use drawspan_bridge::device::How;
 use drawspan_bridge::fleet::{Action, Attempt, News, ServiceId};
 use drawspan_client::peer_clock::{self, Skew};
-use drawspan_client::{ConnectionConfig, Open, Owner};
+use drawspan_client::{ConnectionConfig, Links, Open, Owner};
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
 use drawspan_net::Connector;
 
@@ -45,7 +45,8 @@ impl Shell {
     fn open(&mut self, attempt: Attempt, hub: ServiceId, how: How) {
         let now = self.now();
         let index = attempt.device;
-        let Some(identity) = self.identity(index) else {
+        let (Some(identity), Some(id)) = (self.identity(index), self.fleet.id(index).cloned())
+        else {
             return;
         };
         let permanent = self
@@ -67,6 +68,7 @@ impl Shell {
         };
         beside.key = Some(key);
         beside.told = wants;
+        beside.up = Links::default();
         let not = if how.other_connection {
             beside.full
         } else {
@@ -82,6 +84,7 @@ impl Shell {
         });
         let open = Open {
             owner: owner(attempt),
+            registration: (identity != id).then_some(id),
             device: identity,
             key,
             token_life_s,

@@ -3,6 +3,7 @@
 mod actions;
 mod arriving;
 mod diagnostics;
+mod linking;
 mod moves;
 mod news;
 mod requests;
@@ -22,6 +23,7 @@ use drawspan_hub::limits::HubSize;
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
 use drawspan_net::{Clock, Connector, Transport};
 
+use linking::Retries;
 use moves::Moves;
 use wanting::Sweeps;
 
@@ -81,6 +83,7 @@ pub(super) struct Shell {
     calendar: Calendar,
     table: Table,
     sweeps: Sweeps,
+    retries: Retries,
     webhooks: Webhooks<Ticket>,
     /// No warning of a connection that ended before that.
     next_warning: Duration,
@@ -103,6 +106,7 @@ impl Shell {
             next_warning: Duration::ZERO,
             table,
             sweeps: Sweeps::default(),
+            retries: Retries::default(),
             webhooks,
         };
         shell.sweep(Prefix::default());
@@ -116,12 +120,14 @@ impl Shell {
         self.parts.cache.upkeep(now.monotonic, now.unix_s);
         self.move_some(now);
         self.sweep_some(now);
+        self.retry_links(now);
         loop {
             let due = self.fleet.run(now);
             let events = self.webhooks.run(now.monotonic);
             if !self.act() && !self.hear_verdicts() {
                 let upkeep = self.parts.cache.due().min(self.moves.due());
-                let due = [due, events, self.sweeps.due(now.monotonic)];
+                let sweeps = self.sweeps.due(now.monotonic);
+                let due = [due, events, sweeps, self.retries.due()];
                 return due.into_iter().flatten().fold(upkeep, Duration::min);
             }
         }

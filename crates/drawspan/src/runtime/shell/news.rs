@@ -26,6 +26,10 @@ impl Shell {
             Status::ConnectionEnded(pool, key, failure) => {
                 self.connection_ended(ServiceId::of(pool), key, failure);
             }
+            Status::Linked(owner, links) => self.linked(attempt(owner), links),
+            Status::LinkRefused(owner, link, failure) => {
+                self.link_refused(attempt(owner), link, failure);
+            }
             Status::Opened(owner, session) => self.opened(attempt(owner), session),
             Status::OpenFailed(owner, failure) | Status::Lost(owner, failure) => {
                 self.ended(attempt(owner), failure);
@@ -213,7 +217,7 @@ impl Shell {
         }
     }
 
-    fn note(&mut self, index: u32, failure: &Failure) {
+    pub(super) fn note(&mut self, index: u32, failure: &Failure) {
         let at_unix_s = self.now().unix_s;
         if let Some(beside) = self.fleet.beside_mut(index) {
             beside.last_failure = Some(Arc::new(Noted {

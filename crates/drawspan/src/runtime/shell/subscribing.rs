@@ -1,7 +1,7 @@
 //! Subscriptions that callers make, replace, ask for and remove.
 
 use drawspan_bridge::State;
-use drawspan_client::Wants;
+use drawspan_client::Links;
 use drawspan_hub::{ConnectionStatus, DeviceId, SubscriptionType};
 
 use super::Shell;
@@ -97,12 +97,15 @@ impl Shell {
         let Some(machine) = machine else {
             return SubscriptionStatus::Starting;
         };
-        let told = index
-            .and_then(|index| self.fleet.beside(index))
-            .map_or(Wants::default(), |beside| beside.told);
+        let beside = index.and_then(|index| self.fleet.beside(index));
+        let up = beside.map_or(Links::default(), |beside| beside.up);
+        let refused = beside.and_then(|beside| beside.refused.as_ref());
+        let refused = refused.map_or(Links::default(), |refused| refused.links);
         let status = machine.status().map(|(status, _)| status);
         match status {
-            Some(ConnectionStatus::Connected) if has(told, kind) => SubscriptionStatus::Running,
+            Some(ConnectionStatus::Connected) if has(up, kind) => SubscriptionStatus::Running,
+            // The hub does not let the device have it; that is looked at again from time to time.
+            Some(ConnectionStatus::Connected) if has(refused, kind) => SubscriptionStatus::Stopped,
             Some(ConnectionStatus::Disconnected) => SubscriptionStatus::Stopped,
             // The word is still that of the time when nothing wanted it.
             Some(ConnectionStatus::Disabled) if !is_on_its_way(machine.state()) => {
@@ -113,11 +116,11 @@ impl Shell {
     }
 }
 
-const fn has(wants: Wants, kind: SubscriptionType) -> bool {
+const fn has(links: Links, kind: SubscriptionType) -> bool {
     match kind {
-        SubscriptionType::DesiredProperties => wants.desired,
-        SubscriptionType::Methods => wants.methods,
-        SubscriptionType::C2dMessages => wants.c2d,
+        SubscriptionType::DesiredProperties => links.desired,
+        SubscriptionType::Methods => links.methods,
+        SubscriptionType::C2dMessages => links.c2d,
         SubscriptionType::ConnectionStatus => true,
     }
 }

@@ -47,7 +47,7 @@ impl Shell {
             Delivery::Refused { status: 400..=499 } => Outcome::Reject,
             Delivery::Refused { .. } | Delivery::Failed { .. } => Outcome::Abandon,
             // The hub's lock ends by itself.
-            Delivery::Untried => return,
+            Delivery::Untried => Outcome::Leave,
         };
         // Without its connection nothing is settled: the hub delivers it again.
         let Some(connection) = self.connection_of(ticket.attempt) else {

@@ -63,7 +63,7 @@ fn own_subscriptions_keep_a_device_connected_and_those_of_the_fleet_when_they_sa
     let check = |table: &Table, of: &str, permanent, methods, c2d, desired| {
         let links = Wants {
             methods,
-            c2d,
+            c2d: if c2d { Receive::Flowing } else { Receive::No },
             desired,
         };
         assert_eq!(table.wish(&id(of)), Wish { permanent, links }, "{of}");
