@@ -8,6 +8,18 @@ pub const MAX_BATCH_BYTES: usize = 4 * 1_048_576;
 pub const MAX_BATCH_ITEMS: usize = 500;
 /// Devices of a batch that are served at the same time.
 pub const BATCH_DEVICES_AT_ONCE: usize = 64;
+/// Longest `Idempotency-Key`.
+pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// Keys of requests that are under way at the same time. One costs about 150 bytes.
+pub const MAX_IDEMPOTENT_UNDER_WAY: usize = 10_000;
+/// How long a key is remembered.
+pub const IDEMPOTENCY_LIFE_S: u64 = drawspan_store::limits::IDEMPOTENCY_LIFE_S;
+/// Keys remembered without a state directory; the oldest go first. One costs about 150 bytes.
+pub const MAX_IDEMPOTENCY_KEYS_IN_MEMORY: usize = 100_000;
+/// Bytes of bodies that came in more than one piece and are not done with, of all connections together.
+pub const MAX_BODIES_BYTES: usize = 256 * 1_048_576;
+/// In such steps they are accounted for.
+pub const BODIES_STEP_BYTES: usize = 65_536;
 /// Longest time that a device may wait for a message.
 pub const MAX_RECEIVE_WAIT_S: u64 = 60;
 /// Devices in a page of their list, when nobody says how many.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tower_service::Service;
 
 use super::auth::{Admission, ApiKeys};
+use super::idempotency::{Idempotency, Memory};
 use super::problem::{Kind, Problem};
 use super::{access, body, path, probes, routes};
 use crate::devices::{Bridging, Devices};
@@ -27,13 +28,24 @@ pub struct Api {
 pub(super) struct State<D> {
     pub(super) devices: D,
     pub(super) request_timeout: Duration,
+    pub(super) idempotency: Idempotency,
 }
 
 impl Api {
     /// The API in front of `devices`. A request that is not done `request_timeout` after its head arrived is answered all the
     /// same; one that waits for a message may take as long as it asked for.
     pub fn new<D: Bridging>(devices: D, keys: ApiKeys, request_timeout: Duration) -> Self {
-        Self::over(routes::all(), devices, keys, request_timeout)
+        Self::remembering(devices, keys, request_timeout, Memory::default())
+    }
+
+    /// The same, with a memory of what was done under which idempotency key.
+    pub fn remembering<D: Bridging>(
+        devices: D,
+        keys: ApiKeys,
+        request_timeout: Duration,
+        memory: Memory,
+    ) -> Self {
+        Self::over(routes::all(), devices, keys, request_timeout, memory)
     }
 
     /// The same with the probes and one route: what the bridge is measured against.
@@ -42,7 +54,8 @@ impl Api {
         keys: ApiKeys,
         request_timeout: Duration,
     ) -> Self {
-        Self::over(routes::telemetry_only(), devices, keys, request_timeout)
+        let memory = Memory::default();
+        Self::over(routes::telemetry_only(), devices, keys, request_timeout, memory)
     }
 
     fn over<D: Devices>(
@@ -50,6 +63,7 @@ impl Api {
         devices: D,
         keys: ApiKeys,
         request_timeout: Duration,
+        memory: Memory,
     ) -> Self {
         let router = routes
             .fallback(not_found)
@@ -57,6 +71,7 @@ impl Api {
             .with_state(Arc::new(State {
                 devices,
                 request_timeout,
+                idempotency: Idempotency::new(memory),
             }));
         Self {
             router,

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::access::limit_of;
 use super::api::{State, json_of};
+use super::idempotency::{Claim, Done, replayed};
 use super::problem::{Kind, Problem};
 use super::request::{Arrived, respond};
 use crate::devices::Devices;
@@ -35,66 +36,140 @@ pub(super) async fn send<D: Devices>(
     respond(try_send(&state, request).await)
 }
 
+/// What a batch's key is about; no device has such an id.
+const BATCH: &str = "";
+
 async fn try_send<D: Devices>(
     state: &State<D>,
     request: Request<Body>,
 ) -> Result<Response<Body>, Problem> {
     let request = Arrived::new(state, request);
     let limit = limit_of(&request);
+    let key = match request.idempotency_key(BATCH) {
+        Ok(key) => key,
+        Err(problem) => return Err(request.refuse(problem).await),
+    };
     let (deadline, body) = request.json_up_to(MAX_BATCH_BYTES).await?;
-    let items = items::read(&body, limit.as_deref())?;
+    let batch = Batch::new(items::read(&body, limit.as_deref())?);
+    let Some(key) = key else {
+        drop(body);
+        let told = batch.deliver(&state.devices, deadline).await;
+        return Ok(json_of(&Answer::new(&told)));
+    };
+    let claim = state.idempotency.claim(key, &body, deadline).await?;
     drop(body);
-    let mut names = Vec::with_capacity(items.len());
-    let mut fates = Vec::with_capacity(items.len());
-    let lanes = lanes(items, &mut names, &mut fates);
-    deliver(&state.devices, lanes, deadline, &mut fates).await;
-    Ok(json_of(&Answer::new(&names, &fates)))
+    once(batch, &state.devices, &claim, deadline).await
 }
 
-/// Sorts messages by device, in the order of the request. What is no message has its fate.
-fn lanes(items: Vec<Item>, names: &mut Vec<Option<String>>, fates: &mut Vec<Fate>) -> Vec<Lane> {
-    let mut places: HashMap<DeviceId, usize> = HashMap::new();
-    let mut lanes: Vec<Lane> = Vec::new();
-    for (at, item) in items.into_iter().enumerate() {
-        names.push(item.name);
-        match item.message {
-            Err(problem) => fates.push(Err(problem)),
-            Ok((device, message)) => {
-                fates.push(Err(unfinished()));
-                let place = *places.entry(device.clone()).or_insert_with(|| {
-                    lanes.push((device, Vec::new()));
-                    lanes.len() - 1
-                });
-                if let Some((_, messages)) = lanes.get_mut(place) {
-                    messages.push((at, message));
+/// Sends what was not accepted before, and remembers what is.
+async fn once<D: Devices>(
+    mut batch: Batch,
+    devices: &D,
+    claim: &Claim<'_>,
+    deadline: Instant,
+) -> Result<Response<Body>, Problem> {
+    match claim.done {
+        Some(Done::All) => {
+            let told = batch.accept_all();
+            return Ok(replayed(json_of(&Answer::new(&told))));
+        }
+        Some(Done::Some) => {
+            for place in 0..batch.told.len() {
+                if claim.has_part(place).await? {
+                    batch.accept(place);
                 }
             }
+        }
+        None => {}
+    }
+    let told = batch.deliver(devices, deadline).await;
+    let accepted = |(place, (_, fate)): (usize, &Told)| fate.is_ok().then_some(place);
+    let accepted: Vec<usize> = told.iter().enumerate().filter_map(accepted).collect();
+    if accepted.len() == told.len() {
+        claim.remember(Done::All).await;
+    } else if !accepted.is_empty() {
+        claim.remember_parts(accepted).await;
+        claim.remember(Done::Some).await;
+    }
+    Ok(json_of(&Answer::new(&told)))
+}
+
+/// The name that a message gave its device, and what came of it.
+type Told = (Option<String>, Fate);
+
+/// Messages to be sent.
+struct Batch {
+    /// What is known of each, in the order of the request.
+    told: Vec<Told>,
+    /// By device, in the order of the request.
+    lanes: Vec<Lane>,
+}
+
+impl Batch {
+    fn new(items: Vec<Item>) -> Self {
+        let mut places: HashMap<DeviceId, usize> = HashMap::new();
+        let mut batch = Self {
+            told: Vec::with_capacity(items.len()),
+            lanes: Vec::new(),
+        };
+        for (at, item) in items.into_iter().enumerate() {
+            let (device, message) = match item.message {
+                Ok(found) => found,
+                Err(problem) => {
+                    batch.told.push((item.name, Err(problem)));
+                    continue;
+                }
+            };
+            batch.told.push((item.name, Err(unfinished())));
+            let lanes = &mut batch.lanes;
+            let place = *places.entry(device.clone()).or_insert_with(|| {
+                lanes.push((device, Vec::new()));
+                lanes.len() - 1
+            });
+            if let Some((_, messages)) = lanes.get_mut(place) {
+                messages.push((at, message));
+            }
+        }
+        batch
+    }
+
+    /// This one is not to be sent: it was accepted before.
+    fn accept(&mut self, at: usize) {
+        self.settle(at, Ok(()));
+        for (_, messages) in &mut self.lanes {
+            messages.retain(|(place, _)| *place != at);
         }
     }
-    lanes
-}
 
-/// Sends them: those of one device one after the other, so that their order stays whatever happens, and devices side by side.
-async fn deliver<D: Devices>(devices: &D, lanes: Vec<Lane>, deadline: Instant, fates: &mut [Fate]) {
-    let mut lanes = lanes.into_iter();
-    // They end with the request, when its caller is answered early.
-    let mut under_way = JoinSet::new();
-    loop {
-        while under_way.len() < BATCH_DEVICES_AT_ONCE {
-            let Some(lane) = lanes.next() else { break };
-            under_way.spawn(send_lane(devices.clone(), lane, deadline));
+    /// None is to be sent.
+    fn accept_all(mut self) -> Vec<Told> {
+        self.told.iter_mut().for_each(|(_, fate)| *fate = Ok(()));
+        self.told
+    }
+
+    fn settle(&mut self, at: usize, fate: Fate) {
+        if let Some((_, known)) = self.told.get_mut(at) {
+            *known = fate;
         }
-        match under_way.join_next().await {
-            None => return,
-            Some(Ok(told)) => {
-                for (at, fate) in told {
-                    if let Some(known) = fates.get_mut(at) {
-                        *known = fate;
-                    }
-                }
+    }
+
+    /// Sends them: those of one device one after the other, so that their order stays whatever happens, and devices side by
+    /// side.
+    async fn deliver<D: Devices>(mut self, devices: &D, deadline: Instant) -> Vec<Told> {
+        let mut lanes = std::mem::take(&mut self.lanes).into_iter();
+        // They end with the request, when its caller is answered early.
+        let mut under_way = JoinSet::new();
+        loop {
+            while under_way.len() < BATCH_DEVICES_AT_ONCE {
+                let Some(lane) = lanes.next() else { break };
+                under_way.spawn(send_lane(devices.clone(), lane, deadline));
             }
-            // It has the fate that it had before.
-            Some(Err(_)) => {}
+            match under_way.join_next().await {
+                None => return self.told,
+                Some(Ok(fates)) => fates.into_iter().for_each(|(at, fate)| self.settle(at, fate)),
+                // Its messages have the fate that they had before.
+                Some(Err(_)) => {}
+            }
         }
     }
 }
@@ -125,12 +200,12 @@ fn unfinished() -> Problem {
 struct Answer<'a> {
     accepted: usize,
     failed: usize,
-    results: Vec<Told<'a>>,
+    results: Vec<Outcome<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Told<'a> {
+struct Outcome<'a> {
     device_id: Option<&'a str>,
     status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,18 +215,18 @@ struct Told<'a> {
 }
 
 impl<'a> Answer<'a> {
-    fn new(names: &'a [Option<String>], fates: &'a [Fate]) -> Self {
-        let accepted = fates.iter().filter(|fate| fate.is_ok()).count();
+    fn new(told: &'a [Told]) -> Self {
+        let accepted = told.iter().filter(|(_, fate)| fate.is_ok()).count();
         Self {
             accepted,
-            failed: fates.len() - accepted,
-            results: names.iter().zip(fates).map(Told::new).collect(),
+            failed: told.len() - accepted,
+            results: told.iter().map(Outcome::new).collect(),
         }
     }
 }
 
-impl<'a> Told<'a> {
-    fn new((name, fate): (&'a Option<String>, &'a Fate)) -> Self {
+impl<'a> Outcome<'a> {
+    fn new((name, fate): &'a Told) -> Self {
         let problem = fate.as_ref().err();
         Self {
             device_id: name.as_deref(),

@@ -8,10 +8,13 @@ use axum::http::{HeaderMap, HeaderValue, Request};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::problem::{Kind, Problem};
-use crate::limits::{DISCARD_TIMEOUT_MS, MAX_DISCARDED_BODY_BYTES};
+use crate::limits::{
+    BODIES_STEP_BYTES, DISCARD_TIMEOUT_MS, MAX_BODIES_BYTES, MAX_DISCARDED_BODY_BYTES, RETRY_AFTER_S,
+};
 
 /// Reads the whole body of a request that says it is JSON.
 ///
@@ -53,7 +56,7 @@ pub(super) async fn read_json(
 
 async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
     let mut first = Bytes::new();
-    let mut whole = BytesMut::new();
+    let mut whole = Whole::default();
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
             return Err(Problem::new(
@@ -64,25 +67,62 @@ async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if first.len() + whole.len() + data.len() > limit {
+        if first.len() + whole.bytes.len() + data.len() > limit {
             discard_body(body).await;
             return Err(too_large(limit));
         }
-        if first.is_empty() && whole.is_empty() {
+        if first.is_empty() && whole.bytes.is_empty() {
             first = data;
             if body.is_end_stream() {
                 break;
             }
             continue;
         }
-        whole.extend_from_slice(&std::mem::take(&mut first));
-        whole.extend_from_slice(&data);
+        if !(whole.add(&std::mem::take(&mut first)) && whole.add(&data)) {
+            discard_body(body).await;
+            return Err(too_many());
+        }
     }
-    Ok(if whole.is_empty() {
-        first
-    } else {
-        whole.freeze()
+    Ok(match whole.bytes.is_empty() {
+        true => first,
+        false => Bytes::from_owner(whole),
     })
+}
+
+/// What all bodies together may still take. A body in one piece is part of its connection's buffer.
+static ROOM: Semaphore = Semaphore::const_new(MAX_BODIES_BYTES);
+
+/// A body that came in pieces. It has its room for as long as a part of it is in use.
+#[derive(Default)]
+struct Whole {
+    bytes: BytesMut,
+    room: Option<SemaphorePermit<'static>>,
+}
+
+impl Whole {
+    /// False when there is no room.
+    fn add(&mut self, data: &[u8]) -> bool {
+        let has = self.room.as_ref().map_or(0, SemaphorePermit::num_permits);
+        let needs = (self.bytes.len() + data.len()).saturating_sub(has);
+        if needs > 0 {
+            let more = u32::try_from(needs.max(BODIES_STEP_BYTES)).unwrap_or(u32::MAX);
+            let Ok(more) = ROOM.try_acquire_many(more) else {
+                return false;
+            };
+            match &mut self.room {
+                Some(room) => room.merge(more),
+                None => self.room = Some(more),
+            }
+        }
+        self.bytes.extend_from_slice(data);
+        true
+    }
+}
+
+impl AsRef<[u8]> for Whole {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// Reads and drops what is left of a request that was refused: closing a socket with unread bytes resets it, and the
@@ -121,6 +161,14 @@ fn too_large(limit: usize) -> Problem {
         Kind::TooLarge,
         format!("The request body is over {limit} bytes."),
     )
+}
+
+fn too_many() -> Problem {
+    Problem::new(
+        Kind::QueueFull,
+        "Too many large requests are under way; nothing was sent.",
+    )
+    .retry_after(RETRY_AFTER_S)
 }
 
 fn is_encoded(headers: &HeaderMap) -> bool {

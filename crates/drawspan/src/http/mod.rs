@@ -7,6 +7,7 @@ pub mod api;
 pub mod auth;
 #[cfg(test)]
 mod failure_table;
+pub mod idempotency;
 pub mod problem;
 pub mod server;
 

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::api::State;
 use super::body;
+use super::idempotency::Key;
 use super::problem::{Kind, Problem};
 use super::query::Query;
 use crate::devices::DeviceError;
@@ -45,6 +46,11 @@ impl Arrived {
     /// What came beside head and body; see [`super::patience`].
     pub(super) fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         self.request.extensions().get().cloned()
+    }
+
+    /// The key under which a request about `what` is done once, if it has one.
+    pub(super) fn idempotency_key(&self, what: &str) -> Result<Option<Key>, Problem> {
+        Key::read(self.request.headers(), what)
     }
 
     /// Whether there is no body, and no word of one.

@@ -7,12 +7,13 @@ use axum::body::Body;
 use axum::extract;
 use axum::http::{Request, Response};
 use bytes::Bytes;
-use drawspan_hub::Telemetry;
+use drawspan_hub::{DeviceId, Telemetry};
 use tokio::time::Instant;
 
 use super::api::State;
 use super::downlink;
 use super::envelope;
+use super::idempotency::{self, Done, Key};
 use super::patience::Patience;
 use super::problem::{Kind, Problem};
 use super::query::Query;
@@ -38,7 +39,7 @@ pub(super) async fn send_only<D: Devices>(
         let request = DeviceRequest::new(&*state, id, request).await?;
         accept(&state, request).await
     };
-    respond(answer.await.map(|_| Response::new(Body::empty())))
+    respond(answer.await.map(Accepted::into_response))
 }
 
 async fn try_send<D: Bridging>(
@@ -48,21 +49,30 @@ async fn try_send<D: Bridging>(
 ) -> Result<Response<Body>, Problem> {
     let request = DeviceRequest::new(state, id, request).await?;
     if request.arrived.asks_for_nothing() {
-        accept(state, request).await?;
-        return Ok(Response::new(Body::empty()));
+        let accepted = accept(state, request).await?;
+        return Ok(accepted.into_response());
     }
+    // Beside the way of most messages, whose future stays small.
+    Box::pin(send_and_receive(state, request)).await
+}
+
+async fn send_and_receive<D: Bridging>(
+    state: &State<D>,
+    request: DeviceRequest,
+) -> Result<Response<Body>, Problem> {
     let (wait, request) = request.query(receive).await?;
     let patience: Option<Patience> = request.arrived.extension();
     let device = request.device.clone();
-    let deadline = accept(state, request).await?;
+    let accepted = accept(state, request).await?;
     let Some(wait) = wait else {
-        return Ok(Response::new(Body::empty()));
+        return Ok(accepted.into_response());
     };
-    // The message is at the hub: whatever comes of asking, it must not be sent again.
+    let deadline = accepted.deadline;
     let found = downlink::next(&state.devices, &device, wait, deadline, patience.as_ref()).await;
     Ok(match found {
-        Ok(Some(held)) => downlink::message(&device, &held),
-        Ok(None) | Err(_) => Response::new(Body::empty()),
+        Ok(Some(held)) => accepted.mark(downlink::message(&device, &held)),
+        // The message is at the hub: whatever came of asking, it must not be sent again.
+        Ok(None) | Err(_) => accepted.into_response(),
     })
 }
 
@@ -73,12 +83,60 @@ fn receive(query: Query<'_>) -> Result<Option<Duration>, Problem> {
     Ok(receive.then_some(wait))
 }
 
-async fn accept<D: Devices>(state: &State<D>, request: DeviceRequest) -> Result<Instant, Problem> {
+/// The hub has the message.
+struct Accepted {
+    deadline: Instant,
+    /// It was sent by an earlier request with the same key.
+    replayed: bool,
+}
+
+impl Accepted {
+    fn into_response(self) -> Response<Body> {
+        self.mark(Response::new(Body::empty()))
+    }
+
+    fn mark(&self, response: Response<Body>) -> Response<Body> {
+        match self.replayed {
+            true => idempotency::replayed(response),
+            false => response,
+        }
+    }
+}
+
+async fn accept<D: Devices>(state: &State<D>, request: DeviceRequest) -> Result<Accepted, Problem> {
+    let key = match request.arrived.idempotency_key(request.device.as_str()) {
+        Ok(key) => key,
+        Err(problem) => return Err(request.arrived.refuse(problem).await),
+    };
     let (device, deadline, body) = request.json().await?;
+    if let Some(key) = key {
+        return Box::pin(accept_once(state, key, device, deadline, body)).await;
+    }
     let message = message(&body)?;
     drop(body);
     state.devices.send(device, message, deadline).await?;
-    Ok(deadline)
+    Ok(Accepted {
+        deadline,
+        replayed: false,
+    })
+}
+
+async fn accept_once<D: Devices>(
+    state: &State<D>,
+    key: Key,
+    device: DeviceId,
+    deadline: Instant,
+    body: Bytes,
+) -> Result<Accepted, Problem> {
+    let message = message(&body)?;
+    let claim = state.idempotency.claim(key, &body, deadline).await?;
+    drop(body);
+    let replayed = claim.done.is_some();
+    if !replayed {
+        state.devices.send(device, message, deadline).await?;
+        claim.remember(Done::All).await;
+    }
+    Ok(Accepted { deadline, replayed })
 }
 
 /// The message in a body.

@@ -1,0 +1,169 @@
+//! The header `Idempotency-Key`: a request that is sent again is not done again.
+//!
+//! Requests with one key take turns. The first that succeeds is remembered for a day, and the others are told so; after one
+//! that failed the next one tries. What is remembered is written before the answer leaves. Between the hub's acceptance and
+//! that, the process may end: then the next try is done again, as without a key.
+
+mod memory;
+#[cfg(test)]
+mod tests;
+mod turns;
+
+use axum::http::header::HeaderValue;
+use axum::http::{HeaderMap, Response};
+use axum::body::Body;
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+use super::auth::API_KEY_HEADER;
+use super::problem::{Kind, Problem};
+use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
+pub use memory::Memory;
+use turns::{Turn, Turns};
+
+const HEADER: &str = "idempotency-key";
+const REPLAYED_HEADER: &str = "idempotency-replayed";
+
+/// SHA-256.
+pub(super) type Hash = [u8; 32];
+
+/// Names a request: its caller, what it is about, and the key that the caller chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key(Hash);
+
+/// How much of a request was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Done {
+    /// All of it.
+    All,
+    /// Some of the messages of a batch, each remembered by itself.
+    Some,
+}
+
+/// Requests that are not to be done twice.
+#[derive(Debug)]
+pub(super) struct Idempotency {
+    turns: Turns,
+    memory: Memory,
+}
+
+/// The right to do a request, and to say what became of it.
+#[derive(Debug)]
+pub(super) struct Claim<'a> {
+    memory: &'a Memory,
+    key: Key,
+    fingerprint: Hash,
+    /// What an earlier request with the same key and body came to.
+    pub(super) done: Option<Done>,
+    /// Given back at the end, whichever that is.
+    _turn: Turn<'a>,
+}
+
+impl Idempotency {
+    pub(super) fn new(memory: Memory) -> Self {
+        Self {
+            turns: Turns::default(),
+            memory,
+        }
+    }
+
+    /// Waits until no other request with this key is under way, and looks what those before came to.
+    ///
+    /// # Errors
+    /// 422 when there was one with another body; 503 when it is not this one's turn by `deadline`, too many wait, or nothing
+    /// can be looked up. Nothing is to be done then.
+    pub(super) async fn claim(
+        &self,
+        key: Key,
+        body: &[u8],
+        deadline: Instant,
+    ) -> Result<Claim<'_>, Problem> {
+        let fingerprint = Sha256::digest(body).into();
+        let turn = self.turns.take(key, fingerprint, deadline).await?;
+        let done = self.memory.recall(key, fingerprint).await?;
+        Ok(Claim {
+            memory: &self.memory,
+            key,
+            fingerprint,
+            done,
+            _turn: turn,
+        })
+    }
+}
+
+impl Claim<'_> {
+    /// Remembers what became of the request.
+    pub(super) async fn remember(&self, done: Done) {
+        self.memory.keep(self.key, self.fingerprint, done).await;
+    }
+
+    /// Whether this message of a batch was accepted before.
+    pub(super) async fn has_part(&self, place: usize) -> Result<bool, Problem> {
+        let part = self.key.part(place);
+        Ok(self.memory.recall(part, self.fingerprint).await?.is_some())
+    }
+
+    /// Remembers that these messages of a batch were accepted.
+    pub(super) async fn remember_parts(&self, places: impl IntoIterator<Item = usize>) {
+        let mut kept = tokio::task::JoinSet::new();
+        for place in places {
+            let (memory, fingerprint) = (self.memory.clone(), self.fingerprint);
+            let part = self.key.part(place);
+            kept.spawn(async move { memory.keep(part, fingerprint, Done::All).await });
+        }
+        kept.join_all().await;
+    }
+}
+
+impl Key {
+    /// The key of a request about `what`; `None` when its caller sent none.
+    ///
+    /// # Errors
+    /// When it is not 1 to 255 visible ASCII characters, or there are two.
+    pub(super) fn read(headers: &HeaderMap, what: &str) -> Result<Option<Self>, Problem> {
+        let mut values = headers.get_all(HEADER).iter();
+        let Some(key) = values.next() else {
+            return Ok(None);
+        };
+        let key = key.as_bytes();
+        let fits = (1..=MAX_IDEMPOTENCY_KEY_BYTES).contains(&key.len());
+        if !fits || !key.iter().all(u8::is_ascii_graphic) || values.next().is_some() {
+            let text = format!(
+                "The header Idempotency-Key must be there once, with 1 to {MAX_IDEMPOTENCY_KEY_BYTES} visible ASCII characters."
+            );
+            return Err(Problem::new(Kind::InvalidIdempotencyKey, text));
+        }
+        let caller = headers.get(API_KEY_HEADER);
+        let caller = caller.map_or(&[][..], HeaderValue::as_bytes);
+        Ok(Some(Self(hash([caller, what.as_bytes(), key]))))
+    }
+
+    /// That of one message of a batch.
+    fn part(self, place: usize) -> Self {
+        Self(hash([&self.0[..], &place.to_be_bytes(), b"part"]))
+    }
+}
+
+/// Of texts, with their lengths: none can be taken for another by where it ends.
+fn hash(parts: [&[u8]; 3]) -> Hash {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+fn mismatch() -> Problem {
+    Problem::new(
+        Kind::IdempotencyMismatch,
+        "Another body was sent with this Idempotency-Key within the last 24 hours; take a new key for a new request.",
+    )
+}
+
+/// Says that nothing was done now.
+pub(super) fn replayed(mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    headers.insert(REPLAYED_HEADER, HeaderValue::from_static("true"));
+    response
+}
