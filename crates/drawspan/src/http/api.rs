@@ -55,7 +55,13 @@ impl Api {
         request_timeout: Duration,
     ) -> Self {
         let memory = Memory::default();
-        Self::over(routes::telemetry_only(), devices, keys, request_timeout, memory)
+        Self::over(
+            routes::telemetry_only(),
+            devices,
+            keys,
+            request_timeout,
+            memory,
+        )
     }
 
     fn over<D: Devices>(

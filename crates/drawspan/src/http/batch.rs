@@ -166,7 +166,9 @@ impl Batch {
             }
             match under_way.join_next().await {
                 None => return self.told,
-                Some(Ok(fates)) => fates.into_iter().for_each(|(at, fate)| self.settle(at, fate)),
+                Some(Ok(fates)) => fates
+                    .into_iter()
+                    .for_each(|(at, fate)| self.settle(at, fate)),
                 // Its messages have the fate that they had before.
                 Some(Err(_)) => {}
             }

@@ -13,7 +13,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::problem::{Kind, Problem};
 use crate::limits::{
-    BODIES_STEP_BYTES, DISCARD_TIMEOUT_MS, MAX_BODIES_BYTES, MAX_DISCARDED_BODY_BYTES, RETRY_AFTER_S,
+    BODIES_STEP_BYTES, DISCARD_TIMEOUT_MS, MAX_BODIES_BYTES, MAX_DISCARDED_BODY_BYTES,
+    RETRY_AFTER_S,
 };
 
 /// Reads the whole body of a request that says it is JSON.

@@ -7,19 +7,19 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{self, Path};
-use axum::http::header::{ALLOW, HeaderValue};
 use axum::http::{Method, Request, Response, StatusCode};
 use drawspan_client::Outcome;
 use drawspan_hub::DeviceId;
 use tokio::time::Instant;
 
-use super::api::{State, empty_response, json_of};
+use super::api::{State, empty_response, json_response};
 use super::patience::Patience;
-use super::problem::{Kind, Problem};
+use super::problem::Problem;
 use super::query::Query;
 use super::request::{DeviceRequest, IdInPath, respond};
 use crate::devices::{Bridging, DeviceError, Held};
 use crate::limits::MAX_RECEIVE_WAIT_S;
+use crate::webhooks::events;
 
 /// Device id and lock token in the path, as the router found them.
 pub(super) type TokenInPath = Result<Path<(String, String)>, PathRejection>;
@@ -30,10 +30,6 @@ pub(super) async fn receive<D: Bridging>(
     id: IdInPath,
     request: Request<Body>,
 ) -> Response<Body> {
-    // The router asks for GET where HEAD came: a message would be handed to nobody.
-    if request.method() == Method::HEAD {
-        return only_get();
-    }
     respond(try_receive(&state, id, request).await)
 }
 
@@ -66,8 +62,13 @@ async fn try_receive<D: Bridging>(
     id: IdInPath,
     request: Request<Body>,
 ) -> Result<Response<Body>, Problem> {
+    let is_head = request.method() == Method::HEAD;
     let request = DeviceRequest::new(state, id, request).await?;
     let (wait, request) = request.query(wait).await?;
+    // The router asks for GET where HEAD came: a message would be handed to nobody.
+    if is_head {
+        return Ok(empty_response(StatusCode::NO_CONTENT));
+    }
     let patience = request.arrived.extension();
     let (device, deadline) = request.without_body().await;
     let found = next(&state.devices, &device, wait, deadline, patience.as_ref()).await?;
@@ -99,20 +100,7 @@ pub(super) async fn next<D: Bridging>(
     }
 }
 
-fn only_get() -> Response<Body> {
-    let text = "This route hands out messages, so it takes GET only.";
-    let mut response = Problem::new(Kind::MethodNotAllowed, text).into_response();
-    let headers = response.headers_mut();
-    headers.insert(ALLOW, HeaderValue::from_static("GET"));
-    response
-}
-
 /// A message as its device reads it.
 pub(super) fn message(device: &DeviceId, held: &Held) -> Response<Body> {
-    json_of(&serde_json::json!({
-        "eventType": "C2DMessage",
-        "deviceId": device.as_str(),
-        "lockToken": held.lock_token,
-        "lockedUntil": held.locked_until.to_string(),
-    }))
+    json_response(events::held(device, held).into())
 }

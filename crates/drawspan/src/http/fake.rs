@@ -55,6 +55,8 @@ pub(super) struct Fake {
     pub(super) fleet: Vec<Subscription>,
     /// What a device receives; nothing comes for the others, however long they wait.
     pub(super) held: Option<Held>,
+    /// What it says instead.
+    pub(super) receive_refusal: Option<DeviceError>,
     pub(super) page: ListPage,
     pub(super) letters: Vec<DeadLetter>,
     /// Whoever is told here of a message decides when it is accepted.
@@ -74,6 +76,7 @@ impl Default for Fake {
             subscribed: None,
             fleet: Vec::new(),
             held: None,
+            receive_refusal: None,
             page: ListPage::default(),
             letters: Vec::new(),
             gate: None,
@@ -193,6 +196,9 @@ impl Downlink for Fake {
         _: Instant,
     ) -> Result<Option<Held>, DeviceError> {
         let held = self.done(Call::Receive(device), self.held.clone())?;
+        if let Some(error) = &self.receive_refusal {
+            return Err(error.clone());
+        }
         if held.is_none() {
             sleep_until(wait_until).await;
         }

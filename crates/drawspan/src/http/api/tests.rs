@@ -315,9 +315,17 @@ async fn the_code_of_the_hub_is_passed_on() {
     );
 }
 
+mod bad;
+mod batch;
+mod dead_letters;
 mod devices;
+mod downlinks;
+mod fleet;
+mod idempotency;
 mod keys;
+mod paths;
 mod probes;
+mod subscriptions;
 
 /// A body in pieces that are all there at once; `None` for one that is always about to come.
 struct Pieces(Option<VecDeque<Bytes>>);

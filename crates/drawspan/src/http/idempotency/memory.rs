@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use drawspan_store::{Idempotency as Stored, StoredAnswer, StoreError};
+use drawspan_store::{Idempotency as Stored, StoreError, StoredAnswer};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -47,7 +47,10 @@ impl Memory {
         let found = match (recent, &self.stored) {
             (Some(found), _) => Some(found),
             (None, None) => None,
-            (None, Some(stored)) => stored.get(key.0).await.map_err(|error| unreadable(&error))?
+            (None, Some(stored)) => stored
+                .get(key.0)
+                .await
+                .map_err(|error| unreadable(&error))?
                 .map(|answer| (answer.fingerprint, Done::of_status(answer.status))),
         };
         match found {
@@ -98,7 +101,11 @@ impl Recent {
 
     fn clear(&mut self, now: Instant) {
         let life = Duration::from_secs(IDEMPOTENCY_LIFE_S);
-        while self.order.front().is_some_and(|(kept, _)| now.duration_since(*kept) >= life) {
+        while self
+            .order
+            .front()
+            .is_some_and(|(kept, _)| now.duration_since(*kept) >= life)
+        {
             self.drop_oldest();
         }
     }

@@ -9,9 +9,9 @@ mod memory;
 mod tests;
 mod turns;
 
+use axum::body::Body;
 use axum::http::header::HeaderValue;
 use axum::http::{HeaderMap, Response};
-use axum::body::Body;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 

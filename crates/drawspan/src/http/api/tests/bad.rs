@@ -1,0 +1,229 @@
+//! Everything that may be wrong with a request, for all routes.
+
+use super::paths::*;
+use super::*;
+
+/// Method, path, a good body (none for routes that take none), the methods that the route allows.
+#[rustfmt::skip] // a table
+const ROUTES: &[(&str, &str, &str, &str)] = &[
+    ("POST",   EVENTS,       GOOD,              "POST"),
+    ("GET",    TWIN,         "",                "GET,HEAD"),
+    ("PATCH",  REPORTED,     r#"{"patch":{}}"#, "PATCH"),
+    ("POST",   REGISTRATION, "{}",              "POST"),
+    ("GET",    STATUS,       "",                "GET,HEAD"),
+    ("POST",   RESYNC,       "",                "POST"),
+    ("GET",    DIAGNOSTICS,  "",                "GET,HEAD"),
+    ("DELETE", DEVICE,       "",                "DELETE"),
+    ("GET",    DESIRED_SUB,  "",                SUB_METHODS),
+    ("PUT",    DESIRED_SUB,  SUB,               SUB_METHODS),
+    ("DELETE", DESIRED_SUB,  "",                SUB_METHODS),
+    ("GET",    METHODS_SUB,  "",                SUB_METHODS),
+    ("PUT",    METHODS_SUB,  SUB,               SUB_METHODS),
+    ("DELETE", METHODS_SUB,  "",                SUB_METHODS),
+    ("GET",    C2D_SUB,      "",                SUB_METHODS),
+    ("PUT",    C2D_SUB,      SUB,               SUB_METHODS),
+    ("DELETE", C2D_SUB,      "",                SUB_METHODS),
+    ("GET",    STATUS_SUB,   "",                SUB_METHODS),
+    ("PUT",    STATUS_SUB,   SUB,               SUB_METHODS),
+    ("DELETE", STATUS_SUB,   "",                SUB_METHODS),
+    ("GET",    RECEIVE,      "",                "GET,HEAD"),
+    ("POST",   COMPLETE,     "",                "POST"),
+    ("POST",   ABANDON,      "",                "POST"),
+    ("POST",   REJECT,       "",                "POST"),
+    ("GET",    LIST,         "",                "GET,HEAD"),
+    ("GET",    FLEET,        "",                "GET,HEAD"),
+    ("GET",    FLEET_SUB,    "",                SUB_METHODS),
+    ("PUT",    FLEET_SUB,    SUB,               SUB_METHODS),
+    ("DELETE", FLEET_SUB,    "",                SUB_METHODS),
+    ("GET",    LETTERS,      "",                "GET,HEAD"),
+    ("DELETE", LETTER,       "",                "DELETE"),
+    ("POST",   REPLAY,       "",                "POST"),
+];
+
+/// Those of one device.
+fn of_a_device()
+-> impl Iterator<Item = &'static (&'static str, &'static str, &'static str, &'static str)> {
+    ROUTES.iter().filter(|(_, path, ..)| path.contains("dev-1"))
+}
+
+/// Bodies that subscribe to nothing.
+const BAD_SUBSCRIPTIONS: &[&str] = &[
+    "{}",
+    r#"{"callbackUrl":null}"#,
+    r#"{"callbackUrl":""}"#,
+    r#"{"callbackUrl":7}"#,
+    r#"{"callbackUrl":["https://a.b"]}"#,
+    r#"{"callbackUrl":"a.b"}"#,
+    r#"{"callbackUrl":"/events"}"#,
+    r#"{"callbackUrl":"ftp://a.b"}"#,
+    r#"{"callbackUrl":"https://me:key@a.b"}"#,
+    r#"{"callbackUrl":"https://a.b/ "}"#,
+    r#"{"callbackUrl":"https://a.b","callbackURL":null}"#,
+    r#"{"url":"https://a.b"}"#,
+    r#"{"callbackUrl":"https://a.b"} x"#,
+];
+
+#[tokio::test]
+async fn every_route_asks_for_the_key_first() {
+    for (_, path, _, _) in ROUTES.iter().copied() {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+            for key in [None, Some("wrong")] {
+                check_bad(ask(method, path, key, "{"), 401, "unauthorized").await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_route_refuses_ids_that_are_none() {
+    for (method, path, body, _) in of_a_device().copied() {
+        for bad in ["", "a%20b", "a%2Fb", "%C3%A4", "%FF", &"x".repeat(129)] {
+            if bad.is_empty() && path == DEVICE {
+                // The path of no device.
+                continue;
+            }
+            let path = path.replace("dev-1", bad);
+            check_bad(with_key(method, &path, body), 400, "invalid-device-id").await;
+        }
+    }
+    let nobody = with_key("DELETE", "/devices/", "");
+    check_bad(nobody, 405, "method-not-allowed").await;
+}
+
+#[tokio::test]
+async fn every_route_names_the_methods_that_it_takes() {
+    for (_, path, body, allowed) in ROUTES.iter().copied() {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"] {
+            if allowed.split(',').any(|known| known == method) {
+                continue;
+            }
+            check_bad(with_key(method, path, body), 405, "method-not-allowed").await;
+            let answer = bench(Ok(())).ask(with_key(method, path, body)).await;
+            assert_eq!(answer.header("allow"), Some(allowed), "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn paths_beside_the_routes_are_404() {
+    for path in [
+        "/devices/dev-1/twin/properties",
+        "/devices/dev-1/twin/properties/desired",
+        "/devices/dev-1/twin/properties/reported/more",
+        "/devices/dev-1/twin//properties/reported",
+        "/devices/dev-1/connection-status",
+        "/devices/dev-1/messages",
+        "/devices/a/b/twin",
+    ] {
+        check_bad(with_key("GET", path, ""), 404, "not-found").await;
+    }
+}
+
+#[tokio::test]
+async fn routes_with_a_body_refuse_what_is_not_theirs() {
+    let bad_for = |path: &str| -> &[&'static str] {
+        match path {
+            REPORTED => &[
+                "{}",
+                r#"{"patch":null}"#,
+                r#"{"patch":[]}"#,
+                r#"{"patch":"{}"}"#,
+                r#"{"patch":1}"#,
+                r#"{"patch":{}} x"#,
+                r#"{"patch":{"a":}}"#,
+                r#"{"patch":{},"patch":1}"#,
+            ],
+            REGISTRATION => &[
+                r#"{"modelId":1}"#,
+                r#"{"modelId":{}}"#,
+                r#"{"modelId":"x"}"#,
+                r#"{"modelId":"dtmi:a-b;1"}"#,
+                r#"{"modelId":"\ud800"}"#,
+            ],
+            EVENTS => &["{}", r#"{"data":[]}"#],
+            _ => BAD_SUBSCRIPTIONS,
+        }
+    };
+    for (method, path, body, _) in ROUTES
+        .iter()
+        .copied()
+        .filter(|(_, _, body, _)| !body.is_empty())
+    {
+        let everywhere = ["", " ", "null", "[]", "\"a\"", "1", "{", "{]"];
+        for bad in everywhere.iter().chain(bad_for(path)) {
+            check_bad(with_key(method, path, bad), 400, "invalid-body").await;
+        }
+        for content_type in [
+            None,
+            Some("text/plain"),
+            Some("application/json; charset=utf-16"),
+        ] {
+            let request = request(method, path).header("x-api-key", KEY);
+            let request = content_type.into_iter().fold(request, |request, value| {
+                request.header("content-type", value)
+            });
+            check_bad(
+                request.body(body.into()).unwrap(),
+                415,
+                "unsupported-media-type",
+            )
+            .await;
+        }
+        let packed = request(method, path)
+            .header("x-api-key", KEY)
+            .header("content-type", "application/json")
+            .header("content-encoding", "gzip");
+        check_bad(
+            packed.body(body.into()).unwrap(),
+            415,
+            "unsupported-media-type",
+        )
+        .await;
+        let large = Pieces::of([[b' '; 10_000].as_slice(); 100]);
+        let large = request(method, path)
+            .header("x-api-key", KEY)
+            .header("content-type", "application/json")
+            .body(large);
+        check_bad(large.unwrap(), 413, "too-large").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_that_never_end_are_given_up() {
+    for (method, path, _, _) in ROUTES
+        .iter()
+        .copied()
+        .filter(|(_, _, body, _)| !body.is_empty())
+    {
+        let endless = request(method, path)
+            .header("x-api-key", KEY)
+            .header("content-type", "application/json")
+            .body(Body::new(Pieces(None)));
+        check_bad(endless.unwrap(), 408, "body-timeout").await;
+    }
+}
+
+#[tokio::test]
+async fn a_body_where_none_is_taken_does_not_matter() {
+    for (method, path, _, _) in ROUTES
+        .iter()
+        .copied()
+        .filter(|(_, _, body, _)| body.is_empty())
+    {
+        let bench = bench(Ok(()));
+        let plain = request(method, path).header("x-api-key", KEY);
+        bench.ask(plain.body("not json".into()).unwrap()).await;
+        assert!(!bench.untouched(), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_devices_cannot_do_is_told_by_every_route() {
+    for (method, path, body, _) in ROUTES.iter().copied() {
+        let bench = bench(Err(DeviceError::QueueFull { retry_after_s: 3 }));
+        let answer = bench.ask(with_key(method, path, body)).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert_eq!(answer.header("retry-after"), Some("3"), "{path}");
+        assert_eq!(answer.problem()["type"], "urn:drawspan:problem:queue-full");
+    }
+}
