@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use super::{block_on, failed, files, log, misused, say, signals};
 use crate::config::{self, Config, Environment, ServeArgs};
 use crate::http::api::Api;
+use crate::http::idempotency::Memory;
 use crate::http::server::{self, Tls};
 use crate::limits::STOP_TIMEOUT_MS;
 use crate::runtime;
@@ -72,7 +73,15 @@ async fn serve(args: ServeArgs, config: Config) -> ExitCode {
         Err(error) => return failed(error),
     };
     let secrets = bridge.webhook_secrets();
-    let api = Api::new(bridge, config.api_keys.clone(), config.request_timeout);
+    let memory = store
+        .as_ref()
+        .map(|store| Memory::stored(store.idempotency()));
+    let api = Api::remembering(
+        bridge,
+        config.api_keys.clone(),
+        config.request_timeout,
+        memory.unwrap_or_default(),
+    );
     // Before anybody can know that we are there.
     let (mut endings, mut second) = (signals::Endings::new(), signals::Endings::new());
     let hangups = signals::Hangups::new();
