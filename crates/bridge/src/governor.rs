@@ -80,6 +80,8 @@ pub enum Pace {
     /// it throttles: for hubs whose size nobody told.
     #[default]
     Learned,
+    /// The same, but never faster than that.
+    LearnedUpTo(Rate),
 }
 
 impl Pace {
@@ -107,6 +109,8 @@ struct Learning {
     since: Duration,
     /// No growth before that: the hub throttled.
     not_before: Duration,
+    /// Time per permit at the fastest.
+    fastest: Duration,
 }
 
 impl Pacer {
@@ -116,10 +120,8 @@ impl Pacer {
         let (interval, learning) = match pace {
             Pace::Unlimited => (Duration::ZERO, None),
             Pace::Limited(rate) => (interval_of(rate), None),
-            Pace::Learned => (
-                interval_of(HubSize::S1.connections()),
-                Some(Learning::default()),
-            ),
+            Pace::Learned => learning_from(Duration::ZERO),
+            Pace::LearnedUpTo(rate) => learning_from(interval_of(rate)),
         };
         Self {
             interval,
@@ -145,7 +147,8 @@ impl Pacer {
         // Half of a second's permits say enough: the other half is still on its way.
         let enough = LEARNING_PERIOD.as_nanos() / (2 * self.interval.as_nanos().max(1));
         if u128::from(learning.accepted) >= enough {
-            self.interval = (self.interval / 2).max(INTERVAL_MIN);
+            let fastest = learning.fastest.max(INTERVAL_MIN);
+            self.interval = (self.interval / 2).max(fastest);
             learning.accepted = 0;
         }
     }
@@ -156,7 +159,8 @@ impl Pacer {
             return;
         };
         if now >= learning.not_before {
-            self.interval = (self.interval * 2).min(interval_of(HubSize::S1.connections()));
+            let slowest = interval_of(HubSize::S1.connections()).max(learning.fastest);
+            self.interval = (self.interval * 2).min(slowest);
             learning.not_before = now + THROTTLED_PAUSE;
         }
         learning.accepted = 0;
@@ -179,6 +183,16 @@ impl Pacer {
     pub fn give_back(&mut self) {
         self.full_at = self.full_at.saturating_sub(self.interval);
     }
+}
+
+/// From the smallest paid hub's pace, or from less.
+fn learning_from(fastest: Duration) -> (Duration, Option<Learning>) {
+    let learning = Learning {
+        fastest,
+        ..Learning::default()
+    };
+    let interval = interval_of(HubSize::S1.connections()).max(fastest);
+    (interval, Some(learning))
 }
 
 const fn interval_of(rate: Rate) -> Duration {
@@ -216,6 +230,7 @@ mod tests {
         };
         check(Pace::of(HubSize::S1), 10, 1000, 10);
         check(Pace::Learned, 10, 1000, 10);
+        check(Pace::LearnedUpTo(Rate::per_minute(600)), 10, 100, 1);
         check(Pace::Limited(Rate::per_minute(6)), 60, 6, 1);
         check(Pace::Limited(Rate::per_minute(0)), 120, 2, 1);
         let size = HubSize::new(drawspan_hub::limits::Sku::S3, 1).unwrap();
@@ -308,6 +323,32 @@ mod tests {
     fn a_learned_pace_grows_while_the_hub_takes_everything() {
         assert!(learned(Duration::from_secs(3), usize::MAX) >= 1_000);
         assert!(learned(Duration::from_secs(10), usize::MAX) >= 50_000);
+    }
+
+    #[test]
+    fn a_learned_pace_stays_beneath_what_it_may_be() {
+        let check = |per_second: u32, throttled: bool| {
+            let mut pacer = Pacer::new(Pace::LearnedUpTo(Rate::per_second(per_second)));
+            for second in 0..100 {
+                let now = Duration::from_secs(second / 50);
+                match throttled {
+                    true => pacer.throttled(now),
+                    false => (0..1_000).for_each(|_| pacer.accepted(now)),
+                }
+            }
+            let least = if throttled {
+                per_second.min(100)
+            } else {
+                per_second
+            };
+            let expected = interval_of(Rate::per_second(least));
+            assert_eq!(pacer.interval, expected, "{per_second} {throttled}");
+        };
+        for per_second in [5, 100, 150] {
+            check(per_second, false);
+        }
+        check(5, true);
+        check(150, true);
     }
 
     #[test]

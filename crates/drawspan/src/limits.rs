@@ -67,6 +67,8 @@ pub const REQUEST_TIMEOUT_S: u64 = 30;
 pub const MAX_REQUEST_TIMEOUT_S: u64 = 300;
 /// Most devices per second that may be configured to connect.
 pub const MAX_CONNECT_RATE: u32 = 100_000;
+/// Most connections to a hub that may be configured: with 995 devices each, ten times what one process holds.
+pub const MAX_HUB_CONNECTIONS: usize = 10_000;
 /// Longest API key in bytes.
 pub const MAX_API_KEY_BYTES: usize = 512;
 /// Longest name of an API key.

@@ -21,7 +21,7 @@ impl Bucket {
     /// What is learned or unlimited is not judged.
     pub(crate) fn new(pace: Pace) -> Self {
         let interval = match pace {
-            Pace::Limited(rate) => Some(Duration::from_nanos(
+            Pace::Limited(rate) | Pace::LearnedUpTo(rate) => Some(Duration::from_nanos(
                 60_000_000_000 / rate.per_minute.max(1),
             )),
             Pace::Learned | Pace::Unlimited => None,
@@ -35,7 +35,7 @@ impl Bucket {
 
     /// Whether another start would keep the pace, as far as it is known.
     pub(crate) fn has_room(&self, now: Duration) -> bool {
-        if self.pace == Pace::Learned {
+        if matches!(self.pace, Pace::Learned | Pace::LearnedUpTo(_)) {
             return false;
         }
         self.interval

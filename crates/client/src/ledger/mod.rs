@@ -91,11 +91,39 @@ impl Ledger {
         not: Option<ConnectionKey>,
         now: Duration,
     ) -> ConnectionKey {
+        self.place_again(device, not, now)
+            .unwrap_or_else(|| self.place_anew())
+    }
+
+    /// The same with so many connections at most; `None` where another one would be needed.
+    pub fn place_within(
+        &mut self,
+        most: usize,
+        device: &DeviceId,
+        not: Option<ConnectionKey>,
+        now: Duration,
+    ) -> Option<ConnectionKey> {
+        let placed = self.place_again(device, not, now);
+        placed.or_else(|| (self.connections.len() < most).then(|| self.place_anew()))
+    }
+
+    fn place_again(
+        &mut self,
+        device: &DeviceId,
+        not: Option<ConnectionKey>,
+        now: Duration,
+    ) -> Option<ConnectionKey> {
         self.expire(now);
         if let Some(key) = self.take_held(device, not) {
-            return key;
+            return Some(key);
         }
-        let key = self.order.fullest(not).unwrap_or_else(|| self.add());
+        let key = self.order.fullest(not)?;
+        self.change(key, Slots::take);
+        Some(key)
+    }
+
+    fn place_anew(&mut self) -> ConnectionKey {
+        let key = self.add();
         self.change(key, Slots::take);
         key
     }

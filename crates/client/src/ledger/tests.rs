@@ -183,3 +183,18 @@ fn devices_that_come_and_go_leave_nothing_for_ever() {
         assert_eq!(ledger.connections.len(), ledger.connections());
     }
 }
+
+#[test]
+fn there_are_no_more_connections_than_may_be() {
+    let mut ledger = full();
+    let place = |ledger: &mut Ledger, device, most, now| {
+        ledger.place_within(most, &id(device), None, s(now))
+    };
+    assert_eq!(place(&mut ledger, 4, 1, 0), None);
+    assert_eq!(ledger.connections(), 1);
+    assert_eq!(place(&mut ledger, 4, 2, 0), Some(B));
+    assert_eq!(place(&mut ledger, 5, 1, 0), Some(B));
+    // Who comes back has its place.
+    ledger.leave(&id(0), A, Some(s(100)));
+    assert_eq!(place(&mut ledger, 0, 1, 1), Some(A));
+}

@@ -14,17 +14,19 @@ use super::arguments::ServeArgs;
 use super::authorities;
 use super::connect::{ConnectTo, parse_address};
 use super::effective::{Effective, effective};
-use super::layers::{Environment, Value, Values, collect};
+use super::layers::{Environment, Value, Values, Vault, collect};
 use super::mistakes::Mistakes;
 use super::profile::{self, Profile};
 use super::settings::Setting;
 use super::source::Source;
+use super::vault;
 use crate::http::auth::{ApiKey, ApiKeys, check_plain};
 use crate::http::server::Tls;
 use crate::limits::{
     DPS_RATE, HTTP_RETRY_LIMIT, MAX_CONNECT_RATE, MAX_DPS_RATE, MAX_HTTP_RETRY_LIMIT,
-    MAX_METHOD_ANSWER_TIMEOUT_S, MAX_REQUEST_TIMEOUT_S, MAX_TOKEN_LIFE_S, METHOD_ANSWER_TIMEOUT_S,
-    MIN_METHOD_ANSWER_TIMEOUT_S, MIN_TOKEN_LIFE_S, REQUEST_TIMEOUT_S, TOKEN_LIFE_S,
+    MAX_HUB_CONNECTIONS, MAX_METHOD_ANSWER_TIMEOUT_S, MAX_REQUEST_TIMEOUT_S, MAX_TOKEN_LIFE_S,
+    METHOD_ANSWER_TIMEOUT_S, MIN_METHOD_ANSWER_TIMEOUT_S, MIN_TOKEN_LIFE_S, REQUEST_TIMEOUT_S,
+    TOKEN_LIFE_S,
 };
 use crate::webhooks::{Allowed, Guard, GuardMode, Secret};
 
@@ -51,6 +53,8 @@ pub struct Config {
     pub hub_size: Option<HubSize>,
     /// Pace at which devices are connected to each hub.
     pub connect_pace: Pace,
+    /// Most connections to a hub.
+    pub max_connections: Option<usize>,
     /// Pace of registrations at DPS.
     pub dps_pace: Pace,
     /// How hubs are spoken to.
@@ -121,8 +125,19 @@ pub struct Loaded {
 /// Reads flags, variables and the file, and checks everything. Blocks, for files.
 #[must_use]
 pub fn load(args: &ServeArgs, environment: &Environment) -> Loaded {
+    load_with(args, environment, vault::read)
+}
+
+/// The same with another way to read a key vault.
+pub(super) fn load_with(args: &ServeArgs, environment: &Environment, vault: Vault) -> Loaded {
     let mut mistakes = Mistakes::default();
-    let values = collect(args, environment, &mut mistakes);
+    let mut values = collect(args, environment, vault, &mut mistakes);
+    if !values.original.is_empty() {
+        values.notes.push(format!(
+            "settings of the bridge that Drawspan replaces count ({}): callback URLs may point to loopback and private addresses",
+            values.original.join(", ")
+        ));
+    }
     let effective = effective(&values);
     let config = check(&values, effective.clone(), &mut mistakes);
     let config = match (config, mistakes.lines()) {
@@ -150,6 +165,7 @@ impl Config {
             request_timeout: Duration::from_secs(REQUEST_TIMEOUT_S),
             hub_size: None,
             connect_pace: Pace::Learned,
+            max_connections: None,
             dps_pace: Pace::Limited(Rate::per_minute(DPS_RATE)),
             transport: Transport::Amqps,
             proxy: None,
@@ -171,6 +187,8 @@ fn check(values: &Values, effective: Vec<Effective>, mistakes: &mut Mistakes) ->
     let state = checker.state();
     let hub_size = checker.parse(Setting::HubSize, hub_size);
     let connect_rate = checker.number(Setting::ConnectRate, 0, MAX_CONNECT_RATE);
+    let max_rate = checker.number(Setting::MaxConnectRate, 1, MAX_CONNECT_RATE);
+    let max_connections = checker.number(Setting::MaxConnections, 1, MAX_HUB_CONNECTIONS);
     let dps_rate = checker.number(Setting::DpsRate, 0, MAX_DPS_RATE);
     let transport = checker.parse(Setting::Transport, transport);
     let proxy = checker.parse(Setting::Proxy, proxy);
@@ -192,12 +210,8 @@ fn check(values: &Values, effective: Vec<Effective>, mistakes: &mut Mistakes) ->
     config.connect = connect;
     config.proxy = proxy.flatten();
     config.effective = effective;
-    config.connect_pace = match (connect_rate, hub_size) {
-        (Some(0), _) => Pace::Unlimited,
-        (Some(rate), _) => Pace::Limited(Rate::per_second(rate)),
-        (None, Some(size)) => Pace::of(size),
-        (None, None) => config.connect_pace,
-    };
+    config.connect_pace = connect_pace(connect_rate, hub_size, max_rate);
+    config.max_connections = max_connections;
     match dps_rate {
         Some(0) => config.dps_pace = Pace::Unlimited,
         Some(rate) => config.dps_pace = Pace::Limited(Rate::per_minute(rate)),
@@ -213,6 +227,20 @@ fn check(values: &Values, effective: Vec<Effective>, mistakes: &mut Mistakes) ->
         config.transport = transport;
     }
     Some(config)
+}
+
+fn connect_pace(rate: Option<u32>, size: Option<HubSize>, max: Option<u32>) -> Pace {
+    let most = max.map(Rate::per_second);
+    let limited = |rate: Rate| {
+        let lower = most.filter(|most| most.per_minute < rate.per_minute);
+        Pace::Limited(lower.unwrap_or(rate))
+    };
+    match (rate, size) {
+        (Some(0), _) => most.map_or(Pace::Unlimited, Pace::Limited),
+        (Some(rate), _) => limited(Rate::per_second(rate)),
+        (None, Some(size)) => limited(size.connections()),
+        (None, None) => most.map_or(Pace::Learned, Pace::LearnedUpTo),
+    }
 }
 
 struct Checker<'a> {
@@ -325,7 +353,11 @@ impl Checker<'_> {
         let timeout_s = self.number(Setting::MethodAnswerTimeout, least, most);
         let timeout = timeout_s.map(Duration::from_secs);
         Webhooks {
-            guard: defaults.guard,
+            guard: match self.values.original.is_empty() {
+                true => defaults.guard,
+                // Adapters beside the original register callbacks at loopback.
+                false => GuardMode::Permissive,
+            },
             allow,
             retry_limit: retry_limit.unwrap_or(defaults.retry_limit),
             method_answer_timeout: timeout.unwrap_or(defaults.method_answer_timeout),

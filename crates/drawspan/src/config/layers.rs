@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::arguments::ServeArgs;
 use super::file::{self, Contents};
 use super::mistakes::Mistakes;
+use super::original::Original;
 use super::settings::{Kind, SETTINGS, Setting, Spec, VARIABLE_PREFIX};
 use super::source::{Given, Source};
 use super::suggest;
@@ -52,7 +53,7 @@ impl Environment {
         }
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)
     }
 
@@ -121,12 +122,16 @@ impl fmt::Debug for Environment {
     }
 }
 
+/// Reads secrets of these names from the key vault at that address; `None` for each that is not there. Blocks.
+pub(super) type Vault = fn(&str, &[&str]) -> Result<Vec<Option<String>>, String>;
+
 /// All sources, one over the other.
 struct Layers<'a> {
     args: &'a ServeArgs,
     environment: &'a Environment,
     file: Contents,
     folder: Option<PathBuf>,
+    original: Original,
 }
 
 /// What was given for each setting.
@@ -137,6 +142,8 @@ pub(super) struct Values {
     folder: Option<PathBuf>,
     /// What may be wrong.
     pub(super) notes: Vec<String>,
+    /// Names by which it is certain that the bridge is configured as the one that it replaces.
+    pub(super) original: Vec<String>,
 }
 
 /// A value with where it came from; secrets have been read from their files.
@@ -167,6 +174,7 @@ impl Value {
 pub(super) fn collect(
     args: &ServeArgs,
     environment: &Environment,
+    vault: Vault,
     mistakes: &mut Mistakes,
 ) -> Values {
     for name in &environment.unreadable {
@@ -189,17 +197,23 @@ pub(super) fn collect(
         ),
         None => (Contents::default(), None),
     };
-    let layers = Layers {
+    let mut layers = Layers {
         args,
         environment,
         file,
         folder,
+        original: Original::default(),
     };
+    layers.original = Original::read(environment, layers.secrets_dir(), vault, mistakes);
     let value = |spec: &'static Spec| Some((spec.setting, layers.value(spec, mistakes)?));
+    let values = SETTINGS.iter().filter_map(value).collect();
+    let mut notes = environment.misspelt();
+    notes.append(&mut layers.original.notes);
     Values {
-        values: SETTINGS.iter().filter_map(value).collect(),
-        notes: environment.misspelt(),
+        values,
+        notes,
         folder: layers.folder,
+        original: layers.original.marks,
     }
 }
 
@@ -223,18 +237,46 @@ fn relative_to(folder: Option<&Path>, text: &str, source: &Source) -> PathBuf {
 }
 
 impl Layers<'_> {
-    /// The value of a setting, from the first source that has one.
-    fn value(&self, spec: &Spec, mistakes: &mut Mistakes) -> Option<Value> {
+    fn given(&self, spec: &Spec) -> Vec<Given> {
         let layers = [
             self.args.get(spec),
             self.environment.given(spec),
             self.file.get(spec),
         ];
-        let Some(mut given) = layers.into_iter().find(|given| !given.is_empty()) else {
+        let mut layers = layers.into_iter();
+        layers.find(|given| !given.is_empty()).unwrap_or_default()
+    }
+
+    fn secrets_dir(&self) -> Option<(PathBuf, Source)> {
+        let given = self.given(Spec::of(Setting::SecretsDir)?);
+        let first = given.into_iter().next()?;
+        let path = first.values.first()?;
+        let path = relative_to(self.folder.as_deref(), path, &first.source);
+        Some((path, first.source))
+    }
+
+    /// What the original bridge was given, unless devices get their identity in a way that it did not know.
+    fn original(&self, spec: &Spec) -> Option<Given> {
+        let is_other = |setting| Spec::of(setting).is_some_and(|spec| !self.given(spec).is_empty());
+        let of_dps = matches!(spec.setting, Setting::IdScope | Setting::GroupKey);
+        let others = [Setting::HubConnectionString, Setting::DevicesFile];
+        if of_dps && others.into_iter().any(is_other) {
+            return None;
+        }
+        self.original.get(spec.setting).cloned()
+    }
+
+    /// The value of a setting, from the first source that has one.
+    fn value(&self, spec: &Spec, mistakes: &mut Mistakes) -> Option<Value> {
+        let mut given = self.given(spec);
+        if given.is_empty() {
+            given.extend(self.original(spec));
+        }
+        if given.is_empty() {
             return (spec.setting == Setting::Proxy)
                 .then(|| self.usual_proxy())
                 .flatten();
-        };
+        }
         let second = given.get(1).map(|second| second.source.clone());
         let first = given.swap_remove(0);
         if let Some(second) = second {

@@ -14,12 +14,14 @@ mod devices_file;
 mod effective;
 mod file;
 mod layers;
+mod original;
 mod profile;
 mod reload;
 mod source;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod vault;
 
 pub use arguments::ServeArgs;
 pub use authorities::{InvalidAuthorities, read as read_authorities};

@@ -18,6 +18,8 @@ pub enum Setting {
     TlsCert,
     /// Key of that certificate.
     TlsKey,
+    /// Where secrets of the original bridge lie.
+    SecretsDir,
     /// How long a request may take.
     RequestTimeout,
     /// DPS instance.
@@ -38,6 +40,10 @@ pub enum Setting {
     HubSize,
     /// Pace of connecting.
     ConnectRate,
+    /// Most of it.
+    MaxConnectRate,
+    /// Most connections to a hub.
+    MaxConnections,
     /// Pace of registering.
     DpsRate,
     /// AMQP over TLS or over WebSocket.
@@ -152,6 +158,8 @@ pub static SETTINGS: &[Spec] = settings! {
             "PEM file of the listener's certificate, with those that lead to its authority: HTTPS instead of HTTP; read again when it changes"
         TlsKey "tls_key" "tls-key" Plain "FILE" "" false
             "PEM file of that certificate's private key"
+        SecretsDir "secrets_dir" "secrets-dir" Plain "DIR" "" false
+            "Directory with secrets of the bridge that Drawspan replaces, each in a file of its name: iotc-id-scope, iotc-sas-key, apiKey"
         RequestTimeout "request_timeout" "request-timeout" Plain "SECONDS" "30" false
             "How long a request may take, connecting included; 1 to 300"
     }
@@ -180,6 +188,10 @@ pub static SETTINGS: &[Spec] = settings! {
             "Edition and units of each hub, like S1x2: how fast it may be asked; unset, that is learned"
         ConnectRate "connect_rate" "connect-rate" Plain "N" "" false
             "Devices connected to a hub per second at most, whatever its size; 0 is no limit"
+        MaxConnectRate "max_connect_rate" "max-connect-rate" Plain "N" "" false
+            "Devices connected to a hub per second at most, where its size or what is learned would allow more"
+        MaxConnections "max_connections" "max-connections" Plain "N" "" false
+            "AMQP connections to a hub at most; each takes 995 devices, 497 over WebSocket, and devices beyond are not connected"
         DpsRate "dps_rate" "dps-rate" Plain "N" "1000" false
             "Registrations at DPS per minute at most; 0 is no limit"
     }

@@ -18,6 +18,10 @@ pub enum Source {
     },
     /// An environment variable.
     Variable(String),
+    /// A file of a secret, by its name.
+    Secret(Arc<Path>),
+    /// A secret of the key vault.
+    Vault(&'static str),
     /// A flag, without dashes.
     Flag(&'static str),
 }
@@ -28,6 +32,8 @@ impl fmt::Display for Source {
             Self::Default => f.write_str("default"),
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Variable(name) => f.write_str(name),
+            Self::Secret(path) => write!(f, "{}", path.display()),
+            Self::Vault(name) => write!(f, "KV_URL/{name}"),
             Self::Flag(name) => write!(f, "--{name}"),
         }
     }

@@ -87,6 +87,7 @@ pub fn start(
         transport: config.transport,
         token_life_s: u32::try_from(config.token_life.as_secs()).unwrap_or(limits::TOKEN_LIFE_S),
         hub_size: config.hub_size,
+        max_connections: config.max_connections,
         clock,
         board: Arc::clone(&board),
         directory: Arc::clone(&directory),

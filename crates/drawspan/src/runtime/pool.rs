@@ -18,6 +18,7 @@ use super::throttle::Paces;
 pub(super) struct Pool {
     config: Arc<ConnectionConfig>,
     ledger: Ledger,
+    max_connections: usize,
     connections: HashMap<ConnectionKey, Shared>,
     /// The key that the hub took last.
     pub(super) key: WhichKey,
@@ -41,7 +42,11 @@ pub(super) struct Placed {
 }
 
 impl Pool {
-    pub(super) fn new(config: ConnectionConfig, size: Option<HubSize>) -> Self {
+    pub(super) fn new(
+        config: ConnectionConfig,
+        size: Option<HubSize>,
+        max_connections: Option<usize>,
+    ) -> Self {
         let ledger = Ledger::new(LedgerConfig {
             slots_per_connection: match config.transport {
                 Transport::Amqps => DEVICES_PER_CONNECTION,
@@ -52,21 +57,23 @@ impl Pool {
         Self {
             config: Arc::new(config),
             ledger,
+            max_connections: max_connections.unwrap_or(usize::MAX),
             connections: HashMap::new(),
             key: WhichKey::Primary,
             paces: Arc::new(Paces::of(size)),
         }
     }
 
-    /// A connection for one more device, opened if need be.
+    /// A connection for one more device, opened if need be; `None` if there may not be another one.
     pub(super) fn place(
         &mut self,
         index: u32,
         identity: &DeviceId,
         not: Option<ConnectionKey>,
         now: Duration,
-    ) -> Placed {
-        let key = self.ledger.place(identity, not, now);
+    ) -> Option<Placed> {
+        let most = self.max_connections;
+        let key = self.ledger.place_within(most, identity, not, now)?;
         let config = &self.config;
         let shared = self.connections.entry(key).or_insert_with(|| Shared {
             connection: HubConnection::start(Arc::clone(config), key),
@@ -74,11 +81,11 @@ impl Pool {
         });
         let member = u32::try_from(shared.members.len()).unwrap_or(u32::MAX);
         shared.members.push(index);
-        Placed {
+        Some(Placed {
             key,
             connection: shared.connection.clone(),
             member,
-        }
+        })
     }
 
     pub(super) fn get(&self, key: ConnectionKey) -> Option<&HubConnection> {

@@ -2,6 +2,7 @@ mod devices;
 mod files;
 mod layers;
 mod mistakes;
+mod original;
 mod reloads;
 
 use std::path::Path;

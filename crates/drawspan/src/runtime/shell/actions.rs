@@ -74,7 +74,11 @@ impl Shell {
         } else {
             None
         };
-        let placed = pool.place(index, &identity, not, now.monotonic);
+        let Some(placed) = pool.place(index, &identity, not, now.monotonic) else {
+            let text = "all connections to the hub that max_connections allows are full";
+            let failure = Failure::local(FailureKind::QueueFull, text);
+            return self.fleet.ended(attempt, &failure, now);
+        };
         beside.place = Some(Place {
             hub,
             connection: placed.key,
@@ -176,7 +180,8 @@ impl Shell {
             board: parts.board.clone(),
             inbox: parts.inbox.clone(),
         };
-        self.pools.insert(hub, Pool::new(config, parts.hub_size));
+        let pool = Pool::new(config, parts.hub_size, parts.max_connections);
+        self.pools.insert(hub, pool);
     }
 
     /// Devices that leave soon get short tokens, so that their slots are free soon.

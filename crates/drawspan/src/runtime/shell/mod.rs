@@ -51,6 +51,7 @@ pub(super) struct Parts {
     pub(super) token_life_s: u32,
     /// Of every hub, if it is known.
     pub(super) hub_size: Option<HubSize>,
+    pub(super) max_connections: Option<usize>,
     pub(super) clock: Clock,
     pub(super) board: Arc<StatusBoard>,
     pub(super) directory: Arc<Directory>,
