@@ -8,10 +8,13 @@
 //! * [`DesiredVersions`]: which desired properties were delivered.
 //! * [`Idempotency`]: which requests were answered already.
 //!
+//! [`manage`] is what commands do with such a directory, also beside the process that has it: keys, backup, restore.
+//!
 //! What was acknowledged survives `kill -9` of the process. (After a power failure the last second may be missing, but for
 //! subscriptions.) The keys lie in a key ring, a file of its own that need not be in the directory.
 
 pub mod limits;
+pub mod manage;
 
 mod clock;
 mod database;

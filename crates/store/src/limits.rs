@@ -41,9 +41,22 @@ pub const IDEMPOTENCY_SWEEP_INTERVAL_S: u64 = 60;
 pub const REKEY_GROUP: usize = 256;
 /// Bytes of events encrypted anew in one transaction.
 pub const REKEY_GROUP_BYTES: usize = 4 << 20;
+/// `keys rotate` waits that long for a running bridge to encrypt all rows anew.
+pub const REKEY_WAIT_S: u64 = 60;
+/// It looks that often how far that has come.
+pub const REKEY_LOOK_INTERVAL_MS: u64 = 250;
 /// The key ring's file is looked at that often.
 pub const KEY_RING_LOOK_INTERVAL_MS: u64 = 2_000;
 /// Keys in a key ring.
 pub const MAX_KEYS: usize = 256;
 /// Bytes of a key ring's file.
 pub const MAX_KEY_RING_BYTES: usize = 64 << 10;
+
+/// Pages copied at a time by a backup: as often, progress is told.
+pub const COPY_GROUP_PAGES: i32 = 1_024;
+/// A backup waits that often, a moment each, for a file that another program holds.
+pub const COPY_ATTEMPTS: u32 = 100;
+/// Such a moment.
+pub const COPY_PAUSE_MS: u64 = 50;
+/// Commands beside a bridge wait that often, a millisecond and more each, for their turn to write.
+pub const MANAGE_ATTEMPTS: i32 = 30_000;

@@ -99,6 +99,8 @@ pub(crate) struct Writer {
     losses: Losses,
     letters: Totals,
     answers: u64,
+    /// The current key, when it was last looked at.
+    seals_with: u32,
     /// Rows are being encrypted anew.
     rekey: Option<Rekey>,
     /// Older answers are being deleted.
@@ -117,6 +119,7 @@ impl Writer {
         let answers = idempotency::count(&connection)?;
         Ok(Self {
             connection,
+            seals_with: keys.ring().current(),
             keys,
             losses,
             letters,
@@ -202,6 +205,10 @@ impl Writer {
             true => ring_that_seals(&transaction, &self.keys, &mut self.useless)?,
             false => self.keys.ring(),
         };
+        if ring.current() != self.seals_with {
+            self.seals_with = ring.current();
+            self.rekey = Some(Rekey::default());
+        }
         let (mut letters, mut answers) = (self.letters, self.answers);
         let mut changed = Vec::with_capacity(group.len());
         for (change, _) in group {
@@ -290,6 +297,7 @@ impl Writer {
         let ring = self.keys.ring();
         keys::announce(&transaction, &ring)?;
         transaction.commit()?;
+        self.seals_with = ring.current();
         if ring.current() != before {
             tracing::info!(key = ring.current(), "the key ring has a new current key");
         }
@@ -337,6 +345,10 @@ impl Writer {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let ring = ring_that_seals(&transaction, &self.keys, &mut self.useless)?;
+        if ring.current() != self.seals_with {
+            self.seals_with = ring.current();
+            rekey = Rekey::default();
+        }
         rekey.step(&transaction, &ring)?;
         transaction.commit()?;
         Ok(rekey)
@@ -430,7 +442,7 @@ fn bound_letters(transaction: &Connection, letters: &mut Totals) -> rusqlite::Re
 
 /// The key ring as it is for this transaction. Another process may have made a new key current, and even removed ours, since the
 /// file was last looked at; it did so in a transaction, so that we see it here before anything is sealed.
-fn ring_that_seals(
+pub(crate) fn ring_that_seals(
     transaction: &Connection,
     held: &Keys,
     useless: &mut Option<Stamp>,

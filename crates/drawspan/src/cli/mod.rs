@@ -3,17 +3,20 @@
 pub mod ceiling;
 
 mod api_key;
+mod backup;
 mod config;
 #[cfg(feature = "emulator")]
 mod dev;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod files;
+mod keys;
 mod load;
 mod log;
 mod say;
 mod serve;
 mod signals;
+mod state;
 mod term;
 
 use std::process::ExitCode;
@@ -45,6 +48,15 @@ enum Command {
     /// Make keys for callers
     #[command(subcommand)]
     ApiKey(api_key::ApiKeyCommand),
+    /// Show, exchange and remove the keys that the state directory is encrypted with
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Copy the state directory's store, also while serve runs
+    #[command(after_help = backup::BACKUP_EXAMPLES)]
+    Backup(backup::BackupArgs),
+    /// Put a backup into a state directory
+    #[command(after_help = backup::RESTORE_EXAMPLES)]
+    Restore(backup::RestoreArgs),
     /// Run a local IoT hub for official Azure IoT SDKs
     #[cfg(feature = "emulator")]
     Emulator(Box<drawspan_emulator::cli::EmulatorArgs>),
@@ -85,6 +97,9 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::Config(command) => config::run(&command),
         Command::ApiKey(command) => api_key::run(&command),
+        Command::Keys(command) => keys::run(&command),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => emulator::run(*args),
         Command::Load(args) => load::run(&args),

@@ -48,6 +48,10 @@ fn read(row: &Row<'_>) -> Option<CachedHub> {
     })
 }
 
+pub(crate) fn count(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.query_row("SELECT count(*) FROM hub_cache", [], |row| row.get(0))
+}
+
 pub(crate) fn put(connection: &Connection, entry: &CachedHub) -> rusqlite::Result<()> {
     connection
         .prepare_cached("INSERT OR REPLACE INTO hub_cache VALUES (?1, ?2, ?3, ?4)")?

@@ -66,7 +66,6 @@ pub(crate) fn announce(connection: &Connection, ring: &KeyRing) -> rusqlite::Res
 }
 
 /// The key was removed from the ring.
-#[allow(dead_code)]
 pub(crate) fn retire(connection: &Connection, version: u32) -> rusqlite::Result<()> {
     connection
         .execute("DELETE FROM keys WHERE version = ?1", [version])

@@ -94,7 +94,7 @@ pub(crate) fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// SQLite gives the files beside it the same permissions.
-fn create_private(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn create_private(path: &Path) -> Result<(), OpenError> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]
@@ -106,7 +106,8 @@ fn create_private(path: &Path) -> Result<(), OpenError> {
     })
 }
 
-fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+/// That a file is one of ours, of a format that we know, or nothing yet.
+pub(crate) fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let failed = |error| OpenError::sqlite(path, error);
     let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let application = number("PRAGMA application_id").map_err(failed)?;
@@ -139,6 +140,12 @@ pub(crate) fn prepare(connection: &mut Connection, ring: &KeyRing) -> rusqlite::
     transaction.pragma_update(None, "user_version", FORMAT)?;
     keys::announce(&transaction, ring)?;
     transaction.commit()
+}
+
+/// Whether the file has every table of this format.
+pub(crate) fn is_current(connection: &Connection) -> rusqlite::Result<bool> {
+    let format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    Ok(format == FORMAT)
 }
 
 /// What a commit survives.

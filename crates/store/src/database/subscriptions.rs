@@ -48,6 +48,10 @@ fn collect(mut rows: Rows<'_>, ring: &KeyRing) -> Result<Vec<StoredSubscription>
     Ok(found)
 }
 
+pub(crate) fn count(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.query_row("SELECT count(*) FROM subscriptions", [], |row| row.get(0))
+}
+
 pub(crate) fn put(
     connection: &Connection,
     ring: &KeyRing,

@@ -45,11 +45,6 @@ impl Keys {
         })
     }
 
-    #[allow(dead_code)]
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub(crate) fn ring(&self) -> Arc<KeyRing> {
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -7,6 +7,8 @@
 mod file;
 mod keys;
 mod seal;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +19,7 @@ use secrecy::{ExposeSecret as _, SecretBox};
 use sha2::{Digest as _, Sha256};
 
 pub use file::KeyRingError;
-pub(crate) use keys::{Keys, Stamp};
+pub(crate) use keys::{Keys, Stamp, unusable};
 pub(crate) use seal::{Identity, Sealed, Unsealable};
 
 use crate::limits::MAX_KEYS;
@@ -57,7 +59,6 @@ pub enum NoNewKey {
     Full,
 }
 
-#[allow(dead_code)]
 impl KeyRing {
     /// A ring of one new key.
     pub(crate) fn new(version: u32, now: UtcTime) -> Result<Self, NoNewKey> {
@@ -99,6 +100,18 @@ impl KeyRing {
 
     pub(crate) fn get(&self, version: u32) -> Option<&Key> {
         self.keys.get(&version)
+    }
+
+    /// This ring with the other's keys, too; `None` if they have different keys of one number.
+    pub(crate) fn joined(&self, other: &Self) -> Option<Self> {
+        let mut joined = self.clone();
+        for (version, key) in &other.keys {
+            let own = joined.keys.entry(*version).or_insert_with(|| key.clone());
+            if own.fingerprint != key.fingerprint {
+                return None;
+            }
+        }
+        (joined.keys.len() <= MAX_KEYS).then_some(joined)
     }
 
     /// Removes a key, but not the current one.

@@ -1,5 +1,7 @@
 //! The store as its users see it.
 
+mod keys;
+mod rows;
 mod tables;
 
 use std::collections::HashSet;
