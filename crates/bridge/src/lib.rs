@@ -4,6 +4,7 @@
 //! * [`fleet`]: all devices of a process, their queues and timers.
 //! * [`governor`]: who may try to connect now: the pace of one hub, under its [`hub_state`] and its [`breaker`].
 //! * [`bucket`]: what a hub takes per second, shared by all who send.
+//! * [`delivery`]: events on their way to callers, which is tried when.
 //! * [`time`]: how time and chance come in.
 //! * [`limits`]: every figure.
 //!
@@ -11,6 +12,7 @@
 
 pub mod breaker;
 pub mod bucket;
+pub mod delivery;
 pub mod device;
 pub mod fleet;
 pub mod governor;

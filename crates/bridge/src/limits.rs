@@ -70,3 +70,40 @@ pub const BREAKER_DEVICES: usize = 20;
 pub const BREAKER_WINDOW: Duration = Duration::from_secs(30);
 /// While the breaker is open, one device tries that often.
 pub const BREAKER_PROBE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Events of one device and kind that wait, the one under way included.
+pub const EVENTS_PER_LANE: usize = 16;
+/// Attempts under way at one origin. With a receiver that takes 5 ms it is enough for 12,800 events/s, with one that takes 50 ms for 1,280.
+pub const ATTEMPTS_PER_ORIGIN: usize = 64;
+/// Attempts under way in all. One costs about 20 KB with its connection.
+pub const ATTEMPTS: usize = 1_024;
+/// Bytes of all events that wait or are under way.
+pub const EVENT_BYTES: usize = 64 * 1_048_576;
+/// Origins that something waits for.
+pub const ORIGINS: usize = 16_384;
+/// How long one attempt may take.
+pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// An attempt that had less time than that and got no answer says nothing of its receiver.
+pub const TELLING_TIMEOUT: Duration = Duration::from_secs(1);
+/// The wait before the second attempt; it doubles with each one.
+pub const RETRY_STEP: Duration = Duration::from_secs(2);
+/// Waits are made longer by up to this part of them, in percent, so that what failed together does not come back together.
+pub const RETRY_SPREAD_PERCENT: u32 = 10;
+/// The shortest wait that a receiver may ask for.
+pub const RETRY_WAIT_MIN: Duration = Duration::from_secs(1);
+/// So many attempts in a row failed at an origin, and it is left alone.
+pub const ORIGIN_FAILURES: u32 = 10;
+/// How long it is left alone at first …
+pub const ORIGIN_PAUSE_MIN: Duration = Duration::from_secs(1);
+/// … and at most: twice as long after each probe that failed.
+pub const ORIGIN_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// How long it counts after its last pause that an origin failed, when nothing waits for it.
+pub const ORIGIN_REMEMBERED: Duration = Duration::from_secs(60);
+/// Entries that a table may keep room for without having them.
+pub(crate) const KEPT_CAPACITY: usize = 1_024;
+/// A cloud-to-device message must be over so long after it came: the hub's lock on it ends after 60 s.
+pub const C2D_TIMEOUT: Duration = Duration::from_secs(50);
+/// Other events that nobody waits for must be over so long after their first attempt.
+pub const EVENT_TIMEOUT: Duration = Duration::from_secs(100);
+/// What an event costs beside its content.
+pub const EVENT_OVERHEAD_BYTES: usize = 512;

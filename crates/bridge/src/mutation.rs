@@ -24,10 +24,18 @@ pub enum Mutation {
     BreakerStays,
     /// Each use keeps a device wanted for that much longer, instead of from then on.
     UsesAddUp,
+    /// While an origin is left alone everybody tries it.
+    EverybodyTries,
+    /// An origin that answers again stays alone.
+    OriginStaysAlone,
+    /// The next event overtakes one that is to be tried again.
+    RetryOvertaken,
+    /// Events whose time is up are tried.
+    LateIsTried,
 }
 
 impl Mutation {
-    /// All of them.
+    /// All of the device machine's, which the simulation must find.
     pub const ALL: [Self; 10] = [
         Self::StaleAnswer,
         Self::PermitKept,
@@ -39,6 +47,14 @@ impl Mutation {
         Self::WishForgotten,
         Self::BreakerStays,
         Self::UsesAddUp,
+    ];
+
+    /// All of the deliveries', which their property tests must find.
+    pub const DELIVERY: [Self; 4] = [
+        Self::EverybodyTries,
+        Self::OriginStaysAlone,
+        Self::RetryOvertaken,
+        Self::LateIsTried,
     ];
 }
 

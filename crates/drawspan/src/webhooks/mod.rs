@@ -2,28 +2,44 @@
 //!
 //! [`Webhooks`] is owned by whoever owns the devices, and never makes it wait: [`offer`](Webhooks::offer) queues an event,
 //! [`run`](Webhooks::run) begins what may begin, attempts leave their result on the [`board`](Webhooks::board), and
-//! [`verdict`](Webhooks::verdict) tells what came of each event.
+//! [`verdict`](Webhooks::verdict) tells what came of each event. What is tried when is decided by
+//! [`drawspan_bridge::delivery`]; here are the clock, the requests and the words.
 
+mod attempt;
 mod callback;
+mod client;
 mod encoded;
 mod event;
 pub mod events;
 mod guard;
 mod signing;
+mod terms;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use drawspan_bridge::delivery::{
+    Deliveries, DeliveryConfig, End, News, Offered, OriginNews, Over, Start,
+};
 use drawspan_client::Board;
 use drawspan_hub::{DeviceId, SubscriptionType};
 use drawspan_net::TrustError;
 use rustls_pki_types::CertificateDer;
+use tokio::task::JoinSet;
 
+pub use attempt::Done;
 pub use callback::{CallbackUrl, InvalidCallback};
 pub use event::{Content, Delivery, Event, Verdict};
 pub use guard::{Allowed, Guard, GuardMode, InvalidAllowed};
 pub use signing::{InvalidSecret, Secret, Secrets};
+
+use attempt::Post;
+use client::Client;
 
 /// What deliveries need to know.
 #[derive(Debug)]
@@ -42,23 +58,25 @@ pub struct Options {
     pub seed: u64,
 }
 
-/// The end of an attempt.
-#[derive(Debug)]
-pub struct Done;
-
 /// Events on their way. See the module.
-#[derive(Debug)]
 pub struct Webhooks<T> {
+    deliveries: Deliveries<Event<T>>,
+    method_answer_timeout: Duration,
+    client: Client,
+    secrets: Arc<Secrets>,
     board: Arc<Board<Done>>,
+    /// Attempts under way; with their owner they end.
+    attempts: JoinSet<()>,
     verdicts: VecDeque<Verdict<T>>,
+    /// The latest moment that was told.
+    now: Duration,
 }
 
-impl<T> Default for Webhooks<T> {
-    fn default() -> Self {
-        Self {
-            board: Arc::default(),
-            verdicts: VecDeque::new(),
-        }
+impl<T> fmt::Debug for Webhooks<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhooks")
+            .field("attempts", &self.attempts.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,36 +85,71 @@ impl<T> Webhooks<T> {
     ///
     /// # Errors
     /// [`TrustError`]: none of the authorities given can be used.
-    pub fn new(_: Options) -> Result<Self, TrustError> {
+    pub fn new(options: Options) -> Result<Self, TrustError> {
+        let config = DeliveryConfig::new(options.retry_limit, options.seed);
         Ok(Self {
+            deliveries: Deliveries::new(config),
+            method_answer_timeout: options.method_answer_timeout,
+            client: Client::new(options.guard, options.authorities)?,
+            secrets: options.secrets,
             board: Arc::default(),
+            attempts: JoinSet::new(),
             verdicts: VecDeque::new(),
+            now: Duration::ZERO,
         })
     }
 
-    /// Queues an event behind the others of its device and kind. It comes back when there is no room.
+    /// Queues an event behind the others of its device and kind. It comes back when there is no room. For a change of a
+    /// connection there is always room, but at too many origins ([`ORIGINS`](drawspan_bridge::limits::ORIGINS)): it takes the place of the
+    /// newest one that waits and counts it as `skipped`; that one has no verdict.
     ///
     /// # Errors
     /// The event.
-    pub fn offer(&mut self, event: Event<T>, _now: Duration) -> Result<(), Box<Event<T>>> {
-        Err(Box::new(event))
+    pub fn offer(&mut self, event: Event<T>, now: Duration) -> Result<(), Box<Event<T>>> {
+        self.now = now;
+        let terms = terms::of(&event, self.method_answer_timeout);
+        let lane = (event.device.clone(), event.content.kind());
+        match self.deliveries.offer(&lane, event, &terms, now) {
+            Offered::Queued | Offered::Merged => Ok(()),
+            Offered::Full(event) => Err(Box::new(event)),
+        }
     }
 
     /// Events of this device and kind go there from now on, those that wait included.
-    pub fn redirect(&mut self, _: &DeviceId, _: SubscriptionType, _: &CallbackUrl) {}
+    pub fn redirect(&mut self, device: &DeviceId, kind: SubscriptionType, callback: &CallbackUrl) {
+        let update = |event: &mut Event<T>| event.callback = callback.clone();
+        let lane = (device.clone(), kind);
+        self.deliveries
+            .redirect(&lane, callback.origin(), update, self.now);
+    }
 
-    /// Nobody wants events of this device and kind any more: those that wait are over, untried.
-    pub fn withdraw(&mut self, _: &DeviceId, _: SubscriptionType) {}
+    /// Nobody wants events of this device and kind any more: those that wait are over, untried, and one that is under way
+    /// is not tried again.
+    pub fn withdraw(&mut self, device: &DeviceId, kind: SubscriptionType) {
+        self.deliveries.withdraw(&(device.clone(), kind));
+        self.hear_over();
+    }
 
     /// Whether nothing of this device and kind waits or is under way.
     #[must_use]
-    pub fn is_idle(&self, _: &DeviceId, _: SubscriptionType) -> bool {
-        true
+    pub fn is_idle(&self, device: &DeviceId, kind: SubscriptionType) -> bool {
+        self.deliveries.is_idle(&(device.clone(), kind))
     }
 
     /// Begins what may begin, gives up what is late, and says when to come back.
-    pub fn run(&mut self, _now: Duration) -> Option<Duration> {
-        None
+    pub fn run(&mut self, now: Duration) -> Option<Duration> {
+        self.now = now;
+        while self.attempts.try_join_next().is_some() {}
+        self.deliveries.tick(now);
+        while let Some(start) = self.deliveries.begin(now) {
+            let post = post(&start, &self.client, &self.secrets, &self.board);
+            self.attempts.spawn(post.run());
+        }
+        self.hear_over();
+        while let Some(news) = self.deliveries.news() {
+            tell(&news);
+        }
+        self.deliveries.due(now)
     }
 
     /// Where attempts leave their result, for [`done`](Self::done).
@@ -106,10 +159,70 @@ impl<T> Webhooks<T> {
     }
 
     /// An attempt is over.
-    pub fn done(&mut self, _: Done, _now: Duration) {}
+    pub fn done(&mut self, done: Done, now: Duration) {
+        self.now = now;
+        let over = self.deliveries.done(done.attempt, done.answer, now);
+        self.verdicts
+            .extend(over.map(|over| verdict(over, done.body)));
+    }
 
     /// What came of an event. To be asked until there is nothing more, after each call.
     pub fn verdict(&mut self) -> Option<Verdict<T>> {
         self.verdicts.pop_front()
+    }
+
+    fn hear_over(&mut self) {
+        while let Some(over) = self.deliveries.over() {
+            self.verdicts.push_back(verdict(over, Bytes::new()));
+        }
+    }
+}
+
+fn post<T>(
+    start: &Start<'_, Event<T>>,
+    client: &Client,
+    secrets: &Arc<Secrets>,
+    board: &Arc<Board<Done>>,
+) -> Post {
+    let event = start.job;
+    Post {
+        attempt: start.attempt,
+        board: Arc::clone(board),
+        client: client.clone(),
+        secrets: Arc::clone(secrets),
+        timeout: start.timeout,
+        device: event.device.clone(),
+        callback: event.callback.clone(),
+        webhook_id: event.webhook_id.clone(),
+        received_at: event.received_at,
+        content: event.content.clone(),
+    }
+}
+
+fn verdict<T>(over: Over<Event<T>>, answer: Bytes) -> Verdict<T> {
+    Verdict {
+        event: over.job,
+        attempts: over.attempts,
+        outcome: match over.end {
+            End::Taken => Delivery::Taken { answer },
+            End::Refused(status) => Delivery::Refused { status },
+            End::Failed(why) => Delivery::Failed {
+                reason: why.to_string(),
+            },
+            End::Untried => Delivery::Untried,
+        },
+    }
+}
+
+fn tell(news: &News) {
+    let origin = &*news.origin;
+    match (news.change, &news.why) {
+        (OriginNews::LeftAlone, Some(reason)) => {
+            tracing::warn!(origin, %reason, "a receiver of events fails again and again; it is tried now and then only");
+        }
+        (OriginNews::LeftAlone, None) => {
+            tracing::warn!(origin, "a receiver of events is tried now and then only");
+        }
+        (OriginNews::Answers, _) => tracing::info!(origin, "a receiver of events answers again"),
     }
 }

@@ -1,0 +1,166 @@
+//! Attempts that begin and end.
+
+use std::time::Duration;
+
+use super::breaker::{OriginNews, Sign};
+use super::event::{Answer, Attempt, End, Job, News, Over, Patience, Start};
+use super::lane::{LaneId, Turn, UnderWay};
+use super::schedule::{self, Next};
+use super::{Deliveries, Why};
+use crate::limits;
+use crate::mutation::{Mutation, planted};
+
+impl<J: Job> Deliveries<J> {
+    /// The next attempt to make, as far as there may be one more.
+    pub fn begin(&mut self, now: Duration) -> Option<Start<'_, J>> {
+        while self.under_way < self.config.attempts {
+            let id = self.origins.next_turn(now)?;
+            if let Some((attempt, timeout)) = self.begin_in(id, now) {
+                let lane = self.lanes.get(&id)?;
+                return Some(Start {
+                    attempt,
+                    lane: &lane.name,
+                    job: &lane.events.front()?.job,
+                    timeout,
+                });
+            }
+        }
+        None
+    }
+
+    fn begin_in(&mut self, id: LaneId, now: Duration) -> Option<(Attempt, Duration)> {
+        let serial = self.serial();
+        let lane = self.lanes.get_mut(&id)?;
+        let event = lane.events.front_mut()?;
+        let origin = event.origin;
+        if event.attempts == 0
+            && let Patience::FromFirstAttempt(patience) = event.patience
+        {
+            event.deadline = Some(now + patience);
+        }
+        if event.deadline.is_some_and(|deadline| deadline <= now) && !planted(Mutation::LateIsTried)
+        {
+            // The next of its lane, if there is one, queues again.
+            self.expire(id, now);
+            self.origins.again(origin, now);
+            return None;
+        }
+        event.attempts += 1;
+        let left = event.deadline.map_or(limits::ATTEMPT_TIMEOUT, |deadline| {
+            deadline.saturating_sub(now)
+        });
+        let timeout = left.min(limits::ATTEMPT_TIMEOUT);
+        lane.turn = Turn::UnderWay(UnderWay {
+            serial,
+            origin,
+            hurried: timeout < limits::TELLING_TIMEOUT,
+            last: false,
+        });
+        self.touched.push(id);
+        self.under_way += 1;
+        self.origins.begins(origin, serial, now);
+        Some((Attempt { lane: id, serial }, timeout))
+    }
+
+    /// An attempt is over; what came of its event, if that is over too.
+    pub fn done(&mut self, attempt: Attempt, answer: Answer, now: Duration) -> Option<Over<J>> {
+        let id = attempt.lane;
+        let lane = self.lanes.get_mut(&id)?;
+        let Turn::UnderWay(under_way) = lane.turn else {
+            return None;
+        };
+        if under_way.serial != attempt.serial {
+            return None;
+        }
+        self.under_way = self.under_way.saturating_sub(1);
+        let sign = sign(&answer, under_way.hurried);
+        let news = self
+            .origins
+            .ends(under_way.origin, under_way.serial, sign, now);
+        if let Some((origin, change)) = news {
+            if change == OriginNews::LeftAlone {
+                // Their time runs from now on.
+                self.touched.extend(self.origins.ready(under_way.origin));
+            }
+            let why = match &answer {
+                Answer::Failed { why, .. } => Some(why.clone()),
+                Answer::Taken | Answer::Refused(_) => None,
+            };
+            self.news.push_back(News {
+                origin,
+                change,
+                why,
+            });
+        }
+        let end = match answer {
+            Answer::Taken => Some(End::Taken),
+            Answer::Refused(status) => Some(End::Refused(status)),
+            Answer::Failed { why, retry_after } => {
+                self.failed(id, under_way, why, retry_after, now)
+            }
+        };
+        let over = end.and_then(|end| self.take(id, 0).map(|event| event.over(end)));
+        if over.is_some() && !self.close_if_empty(id) {
+            self.ready(id, now);
+        }
+        over
+    }
+
+    /// Lets the event rest, or tells its end.
+    fn failed(
+        &mut self,
+        id: LaneId,
+        under_way: UnderWay,
+        why: Why,
+        retry_after: Option<Duration>,
+        now: Duration,
+    ) -> Option<End> {
+        let jitter = self.chance.draw();
+        let lane = self.lanes.get_mut(&id)?;
+        let event = lane.events.front_mut()?;
+        let next = schedule::next(
+            event.attempts,
+            self.config.retry_limit,
+            retry_after,
+            event.deadline.unwrap_or(now),
+            matches!(event.patience, Patience::Answer(_)),
+            now,
+            jitter,
+        );
+        let until = match next {
+            Next::Over => return Some(End::Failed(why)),
+            Next::TryAt(_) | Next::WaitForEnd(_) if under_way.last => {
+                return Some(End::Failed(why));
+            }
+            Next::TryAt(at) | Next::WaitForEnd(at) => at,
+        };
+        event.why = Some(why);
+        if planted(Mutation::RetryOvertaken) {
+            lane.events.rotate_left(1);
+        }
+        // It was sent elsewhere meanwhile: that place has not asked for any wait.
+        let moved = lane
+            .events
+            .front()
+            .is_some_and(|event| event.origin != under_way.origin);
+        lane.turn = Turn::Resting { until };
+        if moved {
+            self.ready(id, now);
+        }
+        self.touched.push(id);
+        None
+    }
+}
+
+/// What an answer says of its origin.
+const fn sign(answer: &Answer, hurried: bool) -> Sign {
+    match answer {
+        Answer::Taken | Answer::Refused(_) => Sign::Answers,
+        Answer::Failed {
+            why: Why::TimedOut, ..
+        } if hurried => Sign::Nothing,
+        Answer::Failed { retry_after, .. } => Sign::Fails {
+            retry_after: *retry_after,
+        },
+    }
+}

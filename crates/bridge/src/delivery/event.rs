@@ -1,0 +1,146 @@
+//! An event from the outside: what is told of it, and what comes of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::LaneName;
+use super::breaker::OriginNews;
+use super::lane::LaneId;
+
+/// Whatever an event is to its owner.
+pub trait Job {
+    /// A newer event takes its place, which is bounded: nothing is lost of it but that it is told on its own.
+    fn replace(&mut self, newer: Self);
+}
+
+/// What is to be known of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// Where it goes: scheme, host and port.
+    pub origin: Arc<str>,
+    /// Its weight, for as long as it is here.
+    pub size_bytes: usize,
+    /// How long it may take.
+    pub patience: Patience,
+    /// Whether a newer one may take its place when there is no room. It is taken in even then.
+    pub merges: bool,
+}
+
+/// How long an event may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Somebody waits for it until then, and hears at once when nothing more can come of it.
+    Answer(Duration),
+    /// It must be over by then.
+    Until(Duration),
+    /// It must be over so long after its first attempt, or after its turn came at an origin that is left alone. It waits as long as it takes for its
+    /// turn at an origin that answers.
+    FromFirstAttempt(Duration),
+}
+
+/// What came of an offer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Offered<J> {
+    /// It waits for its turn.
+    Queued,
+    /// It took the place of an older one, which will not come out.
+    Merged,
+    /// There is no room for it.
+    Full(J),
+}
+
+/// Names an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Attempt {
+    pub(super) lane: LaneId,
+    pub(super) serial: u64,
+}
+
+/// An attempt to make now.
+#[derive(Debug)]
+pub struct Start<'a, J> {
+    /// Its name, for [`done`](super::Deliveries::done).
+    pub attempt: Attempt,
+    /// Whose event it is.
+    pub lane: &'a LaneName,
+    /// The event.
+    pub job: &'a J,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The receiver took the event.
+    Taken,
+    /// The receiver will not take it, however often it is asked. HTTP status.
+    Refused(u16),
+    /// Worth another attempt.
+    Failed {
+        /// What went wrong.
+        why: Why,
+        /// How long the receiver wants to be left alone with this event.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// What is new of an origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// Scheme, host and port.
+    pub origin: Arc<str>,
+    /// What changed.
+    pub change: OriginNews,
+    /// What went wrong, if anything did.
+    pub why: Option<Why>,
+}
+
+/// What went wrong last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// A status that may change.
+    Status(u16),
+    /// No answer in time.
+    TimedOut,
+    /// No connection, or one that broke; why, in one line.
+    Unreachable(Arc<str>),
+    /// Nothing: its origin was left alone, since others had failed there.
+    LeftAlone,
+}
+
+/// An event that is over.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Over<J> {
+    /// The event.
+    pub job: J,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// What came of it.
+    pub end: End,
+}
+
+/// What can come of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The receiver took it.
+    Taken,
+    /// The receiver refused it. HTTP status.
+    Refused(u16),
+    /// It was tried in vain, or its origin left alone, for as long, or as often, as may be.
+    Failed(Why),
+    /// It was not tried within its time, or is not wanted any more.
+    Untried,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "the receiver answered {status}"),
+            Self::TimedOut => f.write_str("the receiver did not answer in time"),
+            Self::Unreachable(why) => write!(f, "the receiver cannot be reached: {why}"),
+            Self::LeftAlone => f.write_str("the receiver had failed too often to be tried"),
+        }
+    }
+}

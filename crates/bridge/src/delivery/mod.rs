@@ -1,0 +1,190 @@
+//! Events on their way to receivers: which is tried when, and when it is over.
+//!
+//! Events of one device and kind are a *lane*: their order is kept, and one of them is under way at a time. Receivers are told
+//! from each other by their *origin* (scheme, host, port), which takes a limited number of attempts at the same time, lanes in
+//! turn; origins take turns as well. An origin that fails again and again is left alone but for a single probe now and then
+//! ([`breaker`]); what waits for it meanwhile was not tried, and its time runs.
+//!
+//! Every event that was taken in comes out once, as an [`Over`], but for one that a newer one replaced ([`Offered::Merged`]).
+//! Lanes and origins exist while something of theirs waits or is under way: idle devices cost nothing.
+//!
+//! Whoever owns this calls [`tick`](Deliveries::tick), begins attempts until [`begin`](Deliveries::begin) has none, asks for what is
+//! [`over`](Deliveries::over), and comes back when it is [`due`](Deliveries::due).
+
+mod attempts;
+mod breaker;
+mod event;
+mod lane;
+mod origin;
+mod schedule;
+#[cfg(test)]
+mod tests;
+mod waiting;
+mod wakes;
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use drawspan_hub::{DeviceId, SubscriptionType};
+
+use crate::limits;
+use crate::time::Chance;
+
+pub use breaker::OriginNews;
+pub use event::{Answer, Attempt, End, Job, News, Offered, Over, Patience, Start, Terms, Why};
+pub use schedule::{Worth, worth};
+
+use lane::{Lane, LaneId};
+use origin::Origins;
+use wakes::{Wake, Wakes};
+
+/// Whose events are in a lane.
+pub type LaneName = (DeviceId, SubscriptionType);
+
+/// What deliveries are bounded by.
+#[derive(Debug, Clone)]
+pub struct DeliveryConfig {
+    /// Attempts after the first one.
+    pub retry_limit: u32,
+    /// Events of one lane, the one under way included.
+    pub events_per_lane: usize,
+    /// Attempts under way at one origin.
+    pub attempts_per_origin: usize,
+    /// Attempts under way in all.
+    pub attempts: usize,
+    /// Bytes of all events.
+    pub bytes: usize,
+    /// Origins that something waits for.
+    pub origins: usize,
+    /// For the spread of waits.
+    pub seed: u64,
+}
+
+/// Events on their way. See the module.
+#[derive(Debug)]
+pub struct Deliveries<J> {
+    config: DeliveryConfig,
+    index: HashMap<LaneName, LaneId>,
+    lanes: HashMap<LaneId, Lane<J>>,
+    origins: Origins,
+    wakes: Wakes,
+    /// Lanes that changed since they were last looked at for what to wake them up for.
+    touched: Vec<LaneId>,
+    over: VecDeque<Over<J>>,
+    news: VecDeque<News>,
+    under_way: usize,
+    bytes: usize,
+    /// Of lanes, and of turns: never used twice.
+    next_serial: u64,
+    chance: Chance,
+}
+
+impl DeliveryConfig {
+    /// The limits of this crate.
+    #[must_use]
+    pub const fn new(retry_limit: u32, seed: u64) -> Self {
+        Self {
+            retry_limit,
+            seed,
+            events_per_lane: limits::EVENTS_PER_LANE,
+            attempts_per_origin: limits::ATTEMPTS_PER_ORIGIN,
+            attempts: limits::ATTEMPTS,
+            bytes: limits::EVENT_BYTES,
+            origins: limits::ORIGINS,
+        }
+    }
+}
+
+impl<J: Job> Deliveries<J> {
+    /// Nothing waits yet.
+    #[must_use]
+    pub fn new(config: DeliveryConfig) -> Self {
+        Self {
+            index: HashMap::new(),
+            lanes: HashMap::new(),
+            origins: Origins::new(config.attempts_per_origin, config.origins),
+            wakes: Wakes::default(),
+            touched: Vec::new(),
+            over: VecDeque::new(),
+            news: VecDeque::new(),
+            under_way: 0,
+            bytes: 0,
+            next_serial: 0,
+            chance: Chance::new(config.seed),
+            config,
+        }
+    }
+
+    /// What is over without an attempt's end having told so. To be asked until there is nothing more.
+    pub fn over(&mut self) -> Option<Over<J>> {
+        self.over.pop_front()
+    }
+
+    /// What is new of origins. To be asked until there is nothing more.
+    pub fn news(&mut self) -> Option<News> {
+        self.news.pop_front()
+    }
+
+    /// Whether nothing of this lane waits or is under way.
+    #[must_use]
+    pub fn is_idle(&self, name: &LaneName) -> bool {
+        !self.index.contains_key(name)
+    }
+
+    /// Attempts under way.
+    #[must_use]
+    pub const fn under_way(&self) -> usize {
+        self.under_way
+    }
+
+    /// Bytes of all events, as [`Terms::size_bytes`] told them.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Does what time brings: waits end, and what is late is over. Before [`begin`](Self::begin).
+    pub fn tick(&mut self, now: Duration) {
+        while let Some((at, wake)) = self.wakes.pop_due(now) {
+            match wake {
+                Wake::Lane(id) => self.wake_lane(id, at, now),
+                Wake::Origin(id) => self.origins.wake(id, at, now),
+            }
+        }
+    }
+
+    /// When to come back, at the latest.
+    pub fn due(&mut self, now: Duration) -> Option<Duration> {
+        for id in std::mem::take(&mut self.touched) {
+            self.arm(id, now);
+        }
+        self.origins.arm(&mut self.wakes);
+        let (lanes, origins) = (&self.lanes, &self.origins);
+        self.wakes
+            .tidy(lanes.len() + origins.len(), |at, wake| match wake {
+                Wake::Lane(id) => lanes.get(&id).is_some_and(|lane| lane.wake == Some(at)),
+                Wake::Origin(id) => origins.waits_for(id, at),
+            });
+        self.shrink();
+        self.wakes.next()
+    }
+
+    fn serial(&mut self) -> u64 {
+        self.next_serial += 1;
+        self.next_serial
+    }
+
+    /// Gives memory back after a burst.
+    fn shrink(&mut self) {
+        let idle =
+            |len: usize, capacity: usize| capacity > limits::KEPT_CAPACITY && len < capacity / 8;
+        if idle(self.lanes.len(), self.lanes.capacity()) {
+            self.lanes.shrink_to(self.lanes.len() * 2);
+            self.index.shrink_to(self.index.len() * 2);
+        }
+        if self.over.is_empty() && self.over.capacity() > limits::KEPT_CAPACITY {
+            self.over = VecDeque::new();
+        }
+        self.origins.shrink();
+    }
+}

@@ -1,0 +1,53 @@
+//! When which lane or origin wants to be looked at.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use super::lane::LaneId;
+use super::origin::OriginId;
+use crate::limits;
+
+/// Who.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wake {
+    Lane(LaneId),
+    Origin(OriginId),
+}
+
+/// A heap of moments. Who waits for an earlier one, or is gone, finds that out when the moment comes.
+#[derive(Debug, Default)]
+pub(super) struct Wakes {
+    heap: BinaryHeap<Reverse<(Duration, Wake)>>,
+}
+
+impl Wakes {
+    pub(super) fn set(&mut self, at: Duration, wake: Wake) {
+        self.heap.push(Reverse((at, wake)));
+    }
+
+    pub(super) fn next(&self) -> Option<Duration> {
+        self.heap.peek().map(|Reverse((at, _))| *at)
+    }
+
+    pub(super) fn pop_due(&mut self, now: Duration) -> Option<(Duration, Wake)> {
+        if self.next()? > now {
+            return None;
+        }
+        self.heap.pop().map(|Reverse(due)| due)
+    }
+
+    /// Throws out what nobody waits for any more, once that is most of it. `live`: how many may wait.
+    pub(super) fn tidy(&mut self, live: usize, keep: impl Fn(Duration, Wake) -> bool) {
+        if self.heap.len() <= 2 * live + limits::KEPT_CAPACITY {
+            return;
+        }
+        self.heap.retain(|Reverse((at, wake))| keep(*at, *wake));
+        self.heap.shrink_to(2 * self.heap.len());
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
+    }
+}
