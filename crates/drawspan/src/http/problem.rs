@@ -225,3 +225,30 @@ impl Serialize for Problem {
         document.serialize(serializer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `docs/api.md` says, beside what is answered: status and last word of the type.
+    #[test]
+    fn every_kind_is_documented() {
+        let document = include_str!("../../../../docs/api.md");
+        let (_, table) = document.split_once("| status | type:").unwrap();
+        let rows = table.lines().skip(2).map_while(|line| {
+            let mut cells = line.strip_prefix("| ")?.split(" | ");
+            Some((cells.next()?.to_owned(), cells.next()?.to_owned()))
+        });
+        let mut documented: Vec<_> = rows.collect();
+        let told = |kind: &Kind| {
+            (
+                kind.status().as_str().to_owned(),
+                format!("`{}`", kind.slug()),
+            )
+        };
+        let mut known: Vec<_> = Kind::ALL.iter().map(told).collect();
+        documented.sort();
+        known.sort();
+        assert_eq!(documented, known);
+    }
+}
