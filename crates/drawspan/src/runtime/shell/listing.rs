@@ -1,0 +1,73 @@
+//! The list of known devices, a part at a time.
+
+use std::ops::Bound;
+
+use drawspan_hub::DeviceId;
+
+use super::Shell;
+use crate::devices::{ListPage, ListQuery, Listed};
+use crate::limits::LISTED_AT_ONCE;
+
+impl Shell {
+    /// A part of the list. It looks at so many devices at most, whatever is asked for.
+    pub(super) fn list(&self, query: &ListQuery) -> ListPage {
+        let after = query.after.as_ref();
+        let candidates = match query.subscription {
+            None => self.known_after(&query.prefix, after, LISTED_AT_ONCE),
+            Some(_) => self.subscribed_after(query),
+        };
+        let mut page = ListPage::default();
+        let full = candidates.len() >= LISTED_AT_ONCE;
+        let mut last = None;
+        for device in candidates {
+            if page.devices.len() >= query.limit {
+                page.next = last;
+                return page;
+            }
+            let listed = self.listed(device);
+            last = Some(listed.device.clone());
+            if is_asked_for(&listed, query) {
+                page.devices.push(listed);
+            }
+        }
+        if full {
+            page.next = last;
+        }
+        page
+    }
+
+    fn subscribed_after(&self, query: &ListQuery) -> Vec<DeviceId> {
+        let prefix = query.prefix.as_str();
+        let from = match &query.after {
+            Some(after) if after.as_str() >= prefix => Bound::Excluded(after.as_str()),
+            _ => Bound::Included(prefix),
+        };
+        let devices = self.table.devices_from(from);
+        devices
+            .take_while(|device| query.prefix.covers(device))
+            .take(LISTED_AT_ONCE)
+            .cloned()
+            .collect()
+    }
+
+    fn listed(&self, device: DeviceId) -> Listed {
+        let index = self.fleet.find(&device);
+        let machine = index.and_then(|index| self.fleet.machine(index));
+        let hub = machine.and_then(|machine| machine.hub()).cloned();
+        let cached = || self.parts.cache.get(&device).map(|it| it.hub.clone());
+        Listed {
+            status: self.status_of(&device),
+            hub: hub.or_else(cached),
+            subscriptions: self.table.kinds(&device),
+            device,
+        }
+    }
+}
+
+fn is_asked_for(listed: &Listed, query: &ListQuery) -> bool {
+    let status = listed.status.map(|(status, _)| status);
+    query.status.is_none_or(|wanted| status == Some(wanted))
+        && query
+            .subscription
+            .is_none_or(|wanted| listed.subscriptions.contains(&wanted))
+}
