@@ -195,3 +195,23 @@ pub const MAX_WEBHOOK_SECRET_BYTES: usize = 64;
 pub const LINK_RETRY_MIN_S: u64 = 60;
 /// … twice that the next time, and so on up to this.
 pub const LINK_RETRY_MAX_S: u64 = 1_800;
+/// Twins that are read at once to find changes that were missed.
+pub const CATCH_UPS_AT_ONCE: usize = 64;
+/// Such reads per second at a hub whose size is not known; otherwise it is half of what it takes.
+pub const CATCH_UPS_PER_S: u32 = 50;
+/// The hub must answer such a read within this time.
+pub const CATCH_UP_TIMEOUT_MS: u64 = 30_000;
+/// A read that failed, or an event that was not taken, is tried again after less than this, …
+pub const CATCH_UP_RETRY_MIN_S: u64 = 60;
+/// … twice that the next time, and so on up to this.
+pub const CATCH_UP_RETRY_MAX_S: u64 = 1_800;
+/// How long a message is held for a device that asked for it: the hub's lock is 60 s.
+pub const C2D_HOLD_MS: u64 = 50_000;
+/// The hub sends a message within this time if it has one.
+pub const PULL_GRACE_MS: u64 = 1_000;
+/// Requests that wait for a message of one device.
+pub const PULLS_PER_DEVICE: usize = 16;
+/// Requests that wait for messages, of all devices.
+pub const PULLS: usize = 10_000;
+/// Devices that one request for a list looks at.
+pub const LISTED_AT_ONCE: usize = 1_000;

@@ -67,8 +67,7 @@ async fn serve(args: ServeArgs, config: Config) -> ExitCode {
     };
     let address = listener.local_addr().unwrap_or(config.listen);
     let credentials = Arc::new(Credentials::new(config.profile.keys()));
-    let cache = store.as_ref().map(Store::hub_cache);
-    let bridge = match runtime::start(&config, Arc::clone(&credentials), cache) {
+    let bridge = match runtime::start(&config, Arc::clone(&credentials), store.as_ref()) {
         Ok(bridge) => bridge,
         Err(error) => return failed(error),
     };

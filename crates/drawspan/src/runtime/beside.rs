@@ -9,6 +9,8 @@ use drawspan_hub::{DeviceId, Failure};
 use tokio::sync::oneshot;
 
 use super::directory::Route;
+use super::pulls::Pulls;
+use super::versions::Desired;
 
 /// Somebody who waits for the device to be connected.
 #[derive(Debug)]
@@ -27,6 +29,10 @@ pub(super) struct Beside {
     pub(super) told: Wants,
     /// What it has of that.
     pub(super) up: Links,
+    /// What is open about its desired properties.
+    pub(super) desired: Desired,
+    /// Messages that it asks for.
+    pub(super) pulls: Option<Box<Pulls>>,
     /// What the hub does not let it have.
     pub(super) refused: Option<Box<Refused>>,
     /// The device's name at its hub, where DPS gave it another one.
@@ -80,7 +86,9 @@ impl fleet::Beside for Beside {
     }
 
     fn may_be_forgotten(&self) -> bool {
-        self.place.is_none() && self.waiters.iter().all(|waiter| waiter.reply.is_closed())
+        self.place.is_none()
+            && self.pulls.as_ref().is_none_or(|pulls| pulls.is_idle())
+            && self.waiters.iter().all(|waiter| waiter.reply.is_closed())
     }
 
     fn last_use(&self) -> Option<Duration> {

@@ -2,11 +2,11 @@
 
 use drawspan_bridge::fleet::Attempt;
 use drawspan_client::{SendFailure, TwinAnswer};
-use drawspan_hub::DeviceId;
-use drawspan_store::{StoreError, StoredDeadLetter, StoredSubscription};
+use drawspan_hub::SubscriptionType;
+use drawspan_store::StoreError;
 
 use super::records::Then;
-use super::request::Reply;
+use super::table::Row;
 use crate::devices::Scope;
 
 /// Something that a task brings back.
@@ -25,14 +25,9 @@ pub(super) enum Brought {
         result: Result<(), StoreError>,
         then: Then,
     },
-    /// What is stored of a device's subscriptions.
+    /// What is stored of a scope's subscriptions.
     Rows {
-        device: DeviceId,
-        rows: Result<Vec<StoredSubscription>, StoreError>,
-    },
-    /// A dead letter that is to be sent again.
-    Letter {
-        letter: Box<StoredDeadLetter>,
-        reply: Reply<()>,
+        scope: Scope,
+        rows: Result<Vec<(SubscriptionType, Row)>, StoreError>,
     },
 }

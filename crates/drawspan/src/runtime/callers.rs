@@ -1,15 +1,20 @@
 //! What callers ask beside telemetry and twins.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use drawspan_client::Outcome;
 use drawspan_hub::{DeviceId, SubscriptionType};
+use drawspan_store::{DeadLetterFilter, StoreError, StoredDeadLetter};
 use tokio::time::{Instant, timeout_at};
 
-use super::handle::Bridge;
+use super::handle::{Bridge, QUEUE_FULL};
 use super::request::Request;
 use crate::devices::{
     DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, Downlink, Held, ListPage, ListQuery,
     Listing, Scope, Subscribe, Subscribed, Subscription, Subscriptions,
 };
+use crate::limits::{PULL_GRACE_MS, PULLS};
 
 impl Subscriptions for Bridge {
     async fn subscribe(
@@ -65,40 +70,133 @@ async fn in_time<T>(
 impl Downlink for Bridge {
     async fn receive(
         &self,
-        _: DeviceId,
-        _: Instant,
-        _: Instant,
+        device: DeviceId,
+        wait_until: Instant,
+        deadline: Instant,
     ) -> Result<Option<Held>, DeviceError> {
-        Err(DeviceError::NotReady)
+        self.check_id(&device)?;
+        let _place = Place::take(&self.pulls).ok_or(QUEUE_FULL)?;
+        let patience = wait_until > Instant::now();
+        let of = device.clone();
+        let asked = self.answer(|reply| Request::Receive {
+            device: of,
+            patience,
+            reply,
+        });
+        tokio::pin!(asked);
+        // What is wrong with its connection is told to those who wait for that.
+        tokio::select! {
+            biased;
+            answer = &mut asked => return answer?,
+            route = self.connect(&device, None, deadline) => {
+                route?;
+            }
+        }
+        let least = Instant::now() + Duration::from_millis(PULL_GRACE_MS);
+        let until = wait_until.max(least).min(deadline);
+        match timeout_at(until, asked).await {
+            Ok(answer) => answer?,
+            Err(_) => Ok(None),
+        }
     }
 
     async fn settle(
         &self,
-        _: DeviceId,
-        _: String,
-        _: Outcome,
-        _: Instant,
+        device: DeviceId,
+        lock_token: String,
+        outcome: Outcome,
+        deadline: Instant,
     ) -> Result<(), DeviceError> {
-        Err(DeviceError::NotReady)
+        let asked = self.answer(|reply| Request::Settle {
+            device,
+            token: lock_token,
+            outcome,
+            reply,
+        });
+        in_time(asked, deadline).await
+    }
+}
+
+/// One of the requests that may wait for messages.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(count: &'a AtomicUsize) -> Option<Self> {
+        let place = Self(count);
+        (count.fetch_add(1, Ordering::Relaxed) < PULLS).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Listing for Bridge {
-    async fn list(&self, _: ListQuery) -> Result<ListPage, DeviceError> {
-        Err(DeviceError::NotReady)
+    async fn list(&self, query: ListQuery) -> Result<ListPage, DeviceError> {
+        let query = Box::new(query);
+        self.answer(|reply| Request::List { query, reply }).await?
     }
 }
 
 impl DeadLetters for Bridge {
-    async fn dead_letters(&self, _: DeadLetterQuery) -> Result<Vec<DeadLetter>, DeviceError> {
-        Err(DeviceError::NotReady)
+    async fn dead_letters(&self, query: DeadLetterQuery) -> Result<Vec<DeadLetter>, DeviceError> {
+        let filter = DeadLetterFilter {
+            device: query.device,
+            kind: query.kind,
+            after: query.after,
+            limit: query.limit,
+        };
+        let letters = self.letters()?.list(filter).await;
+        let letters = letters.map_err(|error| not_read(&error))?;
+        Ok(letters.into_iter().map(shown).collect())
     }
 
-    async fn replay(&self, _: u64, _: Instant) -> Result<(), DeviceError> {
-        Err(DeviceError::NotReady)
+    async fn replay(&self, id: u64, deadline: Instant) -> Result<(), DeviceError> {
+        let letter = timeout_at(deadline, self.letters()?.get(id)).await;
+        let letter = letter.map_err(|_| DeviceError::NotReady)?;
+        let letter = letter.map_err(|error| not_read(&error))?;
+        let letter = Box::new(letter.ok_or(DeviceError::NoDeadLetter)?);
+        let asked = self.answer(|reply| Request::Replay { letter, reply });
+        in_time(asked, deadline).await
     }
 
-    async fn discard(&self, _: u64, _: Instant) -> Result<(), DeviceError> {
-        Err(DeviceError::NotReady)
+    async fn discard(&self, id: u64, deadline: Instant) -> Result<(), DeviceError> {
+        match timeout_at(deadline, self.letters()?.remove(id)).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(DeviceError::NoDeadLetter),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a dead letter could not be removed");
+                Err(DeviceError::NotStored)
+            }
+            Err(_) => Err(DeviceError::FateUnknown),
+        }
+    }
+}
+
+impl Bridge {
+    fn letters(&self) -> Result<&drawspan_store::DeadLetters, DeviceError> {
+        self.letters.as_ref().ok_or(DeviceError::NotReady)
+    }
+}
+
+fn not_read(error: &StoreError) -> DeviceError {
+    tracing::error!(%error, "dead letters could not be read");
+    DeviceError::NotReady
+}
+
+fn shown(stored: StoredDeadLetter) -> DeadLetter {
+    let letter = stored.letter;
+    DeadLetter {
+        id: stored.id,
+        webhook_id: letter.webhook_id,
+        device: letter.device,
+        kind: letter.kind,
+        event: letter.event.into(),
+        origin: letter.origin,
+        reason: letter.reason,
+        attempts: letter.attempts,
+        failed_at: letter.failed_at,
     }
 }

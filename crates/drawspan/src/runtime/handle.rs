@@ -1,6 +1,7 @@
 //! What the HTTP side holds: what is asked of one device, within the request's time.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,6 +35,9 @@ pub struct Bridge {
     pub(super) profile: Profile,
     pub(super) credentials: Arc<Credentials>,
     pub(super) store: Option<drawspan_store::HubCache>,
+    pub(super) letters: Option<drawspan_store::DeadLetters>,
+    /// Requests that wait for messages.
+    pub(super) pulls: Arc<AtomicUsize>,
     /// Where callbacks may point to.
     pub(super) guard: Arc<Guard>,
     pub(super) webhook_secrets: Arc<Secrets>,
@@ -210,8 +214,9 @@ impl Devices for Bridge {
 
     async fn forget(&self, device: DeviceId, deadline: Instant) -> Result<(), DeviceError> {
         let of = device.clone();
-        self.answer(|reply| Request::Forget { device: of, reply })
-            .await?;
+        let asked = self.answer(|reply| Request::Forget { device: of, reply });
+        let forgotten = timeout_at(deadline, asked).await;
+        forgotten.unwrap_or(Err(DeviceError::FateUnknown))??;
         let Some(store) = &self.store else {
             return Ok(());
         };

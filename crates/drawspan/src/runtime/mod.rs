@@ -5,6 +5,7 @@
 
 mod answer;
 mod beside;
+mod brought;
 mod calendar;
 mod callers;
 mod directory;
@@ -14,6 +15,8 @@ mod hub_cache;
 mod names;
 mod persist;
 mod pool;
+mod pulls;
+mod records;
 mod registrations;
 mod request;
 mod shard;
@@ -21,23 +24,27 @@ mod shell;
 mod table;
 mod throttle;
 mod ticket;
+mod versions;
 
 use std::sync::Arc;
 
 use drawspan_bridge::fleet::FleetConfig;
 use drawspan_client::dps::{DpsClient, DpsConfig};
-use drawspan_client::{Credentials, Inbox, StatusBoard};
+use drawspan_client::{Board, Credentials, Inbox, StatusBoard};
 use drawspan_hub::{HostName, InvalidId};
 use drawspan_net::{Clock, Connector, Route, TrustError, client_config};
-use drawspan_store::{HubCache, StoreError};
+use drawspan_store::{DesiredVersions, HubCache, Store, StoreError, Subscriptions};
 use tokio::sync::mpsc;
 
 use crate::config::{self, Config};
 use crate::limits;
 use crate::webhooks::{self, Guard, Secrets, Webhooks};
+use brought::Brought;
+use records::Records;
 use registrations::Registrations;
-use shell::{Parts, Profile, Shell};
+use shell::{Parts, Profile, Remembered, Shell};
 use table::Table;
+use versions::Versions;
 
 pub use handle::Bridge;
 
@@ -47,8 +54,8 @@ pub enum StartError {
     /// No certificate authority is there to trust.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// The hub cache cannot be read.
-    #[error("the hub cache cannot be read: {0}")]
+    /// What was stored cannot be read.
+    #[error("the state cannot be read: {0}")]
     Cache(#[from] StoreError),
     /// A host name is none.
     #[error(transparent)]
@@ -56,18 +63,21 @@ pub enum StartError {
 }
 
 /// Starts the devices' side. Must be called within a runtime. `credentials` may be given other keys later; `store` is
-/// where the hubs of devices are remembered.
+/// what survives the process.
 ///
 /// # Errors
 /// [`StartError`].
 pub fn start(
     config: &Config,
     credentials: Arc<Credentials>,
-    store: Option<HubCache>,
+    store: Option<&Store>,
 ) -> Result<Bridge, StartError> {
     let clock = Clock::start();
     let connector = connector(config)?;
-    let known = store.as_ref().map_or(Ok(Vec::new()), HubCache::load_all)?;
+    let brought = Arc::default();
+    let remembered = remembered(store, &brought)?;
+    let cache = store.map(Store::hub_cache);
+    let known = cache.as_ref().map_or(Ok(Vec::new()), HubCache::load_all)?;
     let board = Arc::new(StatusBoard::default());
     let registered = Arc::default();
     let inbox: Arc<Inbox> = Arc::default();
@@ -92,7 +102,7 @@ pub fn start(
         board: Arc::clone(&board),
         directory: Arc::clone(&directory),
         health: Arc::clone(&health),
-        cache: hub_cache::HubCache::new(store.clone(), known),
+        cache: hub_cache::HubCache::new(cache.clone(), known),
         registrations: Registrations::new(
             dps,
             credentials.has_secondary(),
@@ -100,11 +110,13 @@ pub fn start(
         ),
         credentials: Arc::clone(&credentials),
         inbox: Arc::clone(&inbox),
+        brought: Arc::clone(&brought),
+        letters: store.map(Store::dead_letters),
     };
-    let shell = Shell::new(parts, Table::default(), webhooks);
+    let shell = Shell::new(parts, remembered, webhooks);
     let (requests, receiver) = mpsc::channel(limits::SHARD_QUEUE);
     tokio::spawn(shard::run(
-        shell, receiver, board, registered, inbox, attempts, clock,
+        shell, receiver, board, registered, inbox, attempts, brought, clock,
     ));
     Ok(Bridge {
         shard: requests,
@@ -113,7 +125,9 @@ pub fn start(
         clock,
         profile,
         credentials,
-        store,
+        store: cache,
+        letters: store.map(Store::dead_letters),
+        pulls: Arc::default(),
         guard,
         webhook_secrets,
     })
@@ -129,6 +143,39 @@ fn webhook_options(config: &Config, guard: Arc<Guard>, secrets: Arc<Secrets>) ->
         authorities: config.authorities.clone(),
         seed: seed(),
     }
+}
+
+/// What was stored of subscriptions, all of it before anything else happens: whoever changes one comes later, and wins.
+fn remembered(
+    store: Option<&Store>,
+    brought: &Arc<Board<Brought>>,
+) -> Result<Remembered, StoreError> {
+    let subscriptions = store.map(Store::subscriptions);
+    let mut table = Table::default();
+    let mut senseless = 0;
+    let rows = subscriptions
+        .as_ref()
+        .map_or(Ok(Vec::new()), Subscriptions::load_all)?;
+    for stored in rows {
+        let row = records::row_of(&stored);
+        let put = row.map(|(scope, kind, row)| table.put(&scope, kind, row));
+        senseless += usize::from(!matches!(put, Some(Ok(()))));
+    }
+    if senseless > 0 {
+        tracing::warn!(
+            senseless,
+            "stored subscriptions make no sense and are ignored"
+        );
+    }
+    let versions = store.map(Store::desired_versions);
+    let known = versions
+        .as_ref()
+        .map_or(Ok(Vec::new()), DesiredVersions::load_all)?;
+    Ok(Remembered {
+        table,
+        records: Records::new(subscriptions, Arc::clone(brought)),
+        versions: Versions::new(versions, known),
+    })
 }
 
 fn connector(config: &Config) -> Result<Connector, TrustError> {

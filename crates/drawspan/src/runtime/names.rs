@@ -37,6 +37,11 @@ pub(super) fn status() -> String {
     format!("status_{}", hex(&random::<HASH_BYTES>()))
 }
 
+/// A name that nobody can guess.
+pub(super) fn secret() -> String {
+    hex(&random::<HASH_BYTES>())
+}
+
 /// `$version` of desired properties.
 pub(super) fn version_of(properties: &[u8]) -> Option<i64> {
     #[derive(Deserialize)]
@@ -103,6 +108,7 @@ mod tests {
         assert_eq!(change, desired("hub", "d", Some(3), false));
         assert_ne!(change, desired("hub", "d", Some(3), true));
         assert_ne!(status(), status());
+        assert_ne!(secret(), secret());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use drawspan_client::Board;
 use drawspan_hub::{DeviceId, SubscriptionType};
-use drawspan_store::{StoredScope, StoredSubscription, Subscriptions, Written};
+use drawspan_store::{StoreError, StoredScope, StoredSubscription, Subscriptions, Written};
 use secrecy::SecretString;
 
 use super::brought::Brought;
@@ -125,16 +125,15 @@ impl Records {
     }
 
     /// What is stored was read. True if it counts: nothing was changed meanwhile.
-    pub(super) fn read(&mut self, device: &DeviceId, well: bool) -> bool {
-        let scope = Scope::Device(device.clone());
-        let Some(open) = self.open.get_mut(&scope) else {
+    pub(super) fn read(&mut self, scope: &Scope, well: bool) -> bool {
+        let Some(open) = self.open.get_mut(scope) else {
             return false;
         };
         open.reading = false;
         let counts = well && !open.changed;
         // What cannot be read now stays as it is, until somebody asks again.
         open.doubtful = well && open.changed;
-        self.go_on(&scope);
+        self.go_on(scope);
         counts
     }
 
@@ -146,20 +145,31 @@ impl Records {
         if open.writes > 0 || open.reading {
             return;
         }
-        if let (true, Scope::Device(device), Some(store)) = (open.doubtful, scope, &self.store) {
+        if let (true, Some(store)) = (open.doubtful, &self.store) {
             open.doubtful = false;
             open.changed = false;
             open.reading = true;
-            let (device, store, brought) =
-                (device.clone(), store.clone(), Arc::clone(&self.brought));
+            let (scope, store, brought) = (scope.clone(), store.clone(), Arc::clone(&self.brought));
             tokio::task::spawn_blocking(move || {
-                let rows = store.load_device(&device);
-                brought.post(Brought::Rows { device, rows });
+                let rows = load(&store, &scope);
+                brought.post(Brought::Rows { scope, rows });
             });
             return;
         }
         self.open.remove(scope);
     }
+}
+
+/// What is stored of one scope.
+fn load(store: &Subscriptions, scope: &Scope) -> Result<Vec<(SubscriptionType, Row)>, StoreError> {
+    let rows = match scope {
+        Scope::Device(device) => store.load_device(device)?,
+        // There are few, and they are in doubt only when one could not be written.
+        Scope::Fleet(_) => store.load_all()?,
+    };
+    let rows = rows.iter().filter_map(row_of);
+    let rows = rows.filter(|(of, ..)| of == scope);
+    Ok(rows.map(|(_, kind, row)| (kind, row)).collect())
 }
 
 fn stored(scope: &Scope) -> StoredScope {

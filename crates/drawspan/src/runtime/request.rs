@@ -1,10 +1,14 @@
 //! What callers ask of the shell.
 
+use drawspan_client::Outcome;
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, SubscriptionType};
+use drawspan_store::StoredDeadLetter;
 use tokio::sync::oneshot;
 
 use super::beside::Waiter;
-use crate::devices::{DeviceError, Diagnostics, Scope, Subscribe, Subscribed, Subscription};
+use crate::devices::{
+    DeviceError, Diagnostics, Held, ListPage, ListQuery, Scope, Subscribe, Subscribed, Subscription,
+};
 
 /// Where an answer goes. Whoever asked may have given up; nothing is owed then.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, DeviceError>>;
@@ -28,10 +32,7 @@ pub(super) enum Request {
         reply: oneshot::Sender<Option<Diagnostics>>,
     },
     /// To be known no more.
-    Forget {
-        device: DeviceId,
-        reply: oneshot::Sender<Forgotten>,
-    },
+    Forget { device: DeviceId, reply: Reply<()> },
     /// A subscription to make or to replace.
     Subscribe {
         subscribe: Subscribe,
@@ -49,6 +50,30 @@ pub(super) enum Request {
         kind: SubscriptionType,
         reply: Reply<()>,
     },
+    /// A device's next message.
+    Receive {
+        device: DeviceId,
+        /// Whether to wait for one longer than the hub takes to send it.
+        patience: bool,
+        reply: Reply<Option<Held>>,
+    },
+    /// What became of it.
+    Settle {
+        device: DeviceId,
+        token: String,
+        outcome: Outcome,
+        reply: Reply<()>,
+    },
+    /// A part of the list of devices.
+    List {
+        query: Box<ListQuery>,
+        reply: Reply<ListPage>,
+    },
+    /// A dead letter that is to be sent again.
+    Replay {
+        letter: Box<StoredDeadLetter>,
+        reply: Reply<()>,
+    },
     /// Those of the fleet.
     FleetSubscriptions { reply: Reply<Vec<Subscription>> },
 }
@@ -62,7 +87,3 @@ pub(super) struct Registration {
     pub(super) deadline: tokio::time::Instant,
     pub(super) reply: oneshot::Sender<Result<(), Failure>>,
 }
-
-/// The device is out of memory; its row in the store is the caller's to delete.
-#[derive(Debug)]
-pub(super) struct Forgotten;

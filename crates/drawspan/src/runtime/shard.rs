@@ -8,6 +8,7 @@ use drawspan_client::{Board, Inbox, StatusBoard};
 use drawspan_net::Clock;
 use tokio::sync::mpsc;
 
+use super::brought::Brought;
 use super::registrations::Done;
 use super::request::Request;
 use super::shell::Shell;
@@ -22,6 +23,7 @@ pub(super) async fn run(
     registrations: Arc<Board<Done>>,
     inbox: Arc<Inbox>,
     attempts: Arc<Board<webhooks::Done>>,
+    brought: Arc<Board<Brought>>,
     clock: Clock,
 ) {
     let mut batch = Vec::new();
@@ -49,6 +51,11 @@ pub(super) async fn run(
             incoming = inbox.take() => {
                 for incoming in incoming {
                     shell.arrived(incoming);
+                }
+            }
+            brought = brought.take() => {
+                for brought in brought {
+                    shell.brought(brought);
                 }
             }
             attempts = attempts.take() => {

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use drawspan_bridge::Bucket;
 use drawspan_client::TwinOperation;
-use drawspan_hub::limits::HubSize;
+use drawspan_hub::limits::{HubSize, Rate};
 use tokio::time::{Instant, sleep};
 
 use super::directory::Route;
 use super::persist::Work;
 use crate::devices::DeviceError;
-use crate::limits::{QUEUE_PATIENCE_S, QUEUED_PER_DEVICE};
+use crate::limits::{CATCH_UPS_PER_S, QUEUE_PATIENCE_S, QUEUED_PER_DEVICE};
 
 /// The paces of one hub; no limits where its size is not known.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(super) struct Paces {
     sends: Bucket,
     twin_reads: Bucket,
     twin_updates: Bucket,
+    /// Reads that nobody waits for: half of what the hub takes, or a modest number.
+    catch_ups: Bucket,
 }
 
 impl Paces {
@@ -27,7 +29,18 @@ impl Paces {
             sends: Bucket::new(size.map(|size| size.d2c_sends())),
             twin_reads: Bucket::new(size.map(|size| size.twin_reads())),
             twin_updates: Bucket::new(size.map(|size| size.twin_updates())),
+            catch_ups: Bucket::new(Some(catch_ups(size))),
         }
+    }
+
+    /// A turn for a read that nobody waits for, or how long until there is one.
+    pub(super) fn admit_catch_up(&self, now: Duration) -> Result<(), Duration> {
+        let wait = self.catch_ups.wait(now);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        self.twin_reads.admit(now, Duration::ZERO)?;
+        self.catch_ups.admit(now, Duration::ZERO).map(|_| ())
     }
 
     const fn bucket(&self, work: &Work) -> &Bucket {
@@ -37,6 +50,13 @@ impl Paces {
             Work::Twin(TwinOperation::Report(_)) => &self.twin_updates,
         }
     }
+}
+
+fn catch_ups(size: Option<HubSize>) -> Rate {
+    let half = size.map(|size| size.twin_reads().per_minute / 2);
+    half.map_or(Rate::per_second(CATCH_UPS_PER_S), |per_minute| {
+        Rate::per_minute(per_minute)
+    })
 }
 
 /// Waits for the device's turn at its hub.

@@ -14,9 +14,13 @@ pub(super) enum Ticket {
     Desired {
         /// Their `$version`.
         version: Option<i64>,
+        /// All of them.
+        full_state: bool,
     },
     /// A change of its connection.
     Status,
+    /// One of the dead letters.
+    Replay,
 }
 
 /// Where the answer to a method goes.

@@ -3,14 +3,26 @@
 use std::collections::HashMap;
 
 use drawspan_hub::DeviceId;
+use drawspan_store::DesiredVersions;
 
 /// The `$version` that each device's receiver took last, or that was noted when it subscribed.
 #[derive(Debug, Default)]
 pub(super) struct Versions {
     known: HashMap<DeviceId, i64>,
+    store: Option<DesiredVersions>,
 }
 
 impl Versions {
+    pub(super) fn new(
+        store: Option<DesiredVersions>,
+        known: impl IntoIterator<Item = (DeviceId, i64)>,
+    ) -> Self {
+        Self {
+            known: known.into_iter().collect(),
+            store,
+        }
+    }
+
     pub(super) fn get(&self, device: &DeviceId) -> Option<i64> {
         self.known.get(device).copied()
     }

@@ -141,7 +141,9 @@ impl C2d {
                 self.asked = true;
                 self.go_on(at);
             }
-            Turn::Hub | Turn::Receiver { .. } | Turn::Left { .. } | Turn::Confirming { .. } => {}
+            // Once it is decided what becomes of the one before.
+            Turn::Left { .. } | Turn::Confirming { .. } => self.asked = true,
+            Turn::Hub | Turn::Receiver { .. } => {}
         }
     }
 

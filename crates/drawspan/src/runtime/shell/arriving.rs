@@ -106,14 +106,22 @@ impl Shell {
             again: message.delivery_count > 0,
         };
         let webhook_id = self.c2d_name(owner.index, &message);
+        if self
+            .table
+            .of(&device, SubscriptionType::C2dMessages)
+            .is_none()
+        {
+            // Who does not ask for it either has unsubscribed meanwhile: with its link it goes back to the hub.
+            self.hold(ticket.attempt, session, delivery, &message);
+            return;
+        }
         let content = Content::C2d(message);
         let event = self.event(&device, webhook_id, content, Ticket::C2d(ticket));
-        let Some(event) = event else {
-            // Unsubscribed meanwhile: with its link the message goes back to the hub.
-            return;
-        };
-        if !self.offer(event) {
-            tracing::warn!(%device, "no room for a message: it stays at the hub");
+        if let Some(event) = event
+            && !self.offer(event)
+        {
+            // A lane has room for the one message that a device may have.
+            self.leave_c2d(ticket);
         }
     }
 
@@ -126,24 +134,6 @@ impl Shell {
             message,
         )
     }
-
-    fn desired(&mut self, owner: Owner, properties: Bytes) {
-        let Some(device) = self.device_of(owner) else {
-            return;
-        };
-        let version = names::version_of(&properties);
-        let webhook_id = self.desired_name(owner.index, version, false);
-        let content = Content::Desired {
-            properties,
-            full_state: false,
-        };
-        let ticket = Ticket::Desired { version };
-        if let Some(event) = self.event(&device, webhook_id, content, ticket) {
-            self.offer(event);
-        }
-    }
-
-    fn desired_missed(&mut self, _owner: Owner) {}
 
     pub(super) fn desired_name(&self, index: u32, version: Option<i64>, full: bool) -> String {
         let hub = self.fleet.machine(index).and_then(|machine| machine.hub());
@@ -208,7 +198,7 @@ impl Shell {
     }
 
     /// Whose it is. It may come before the news that the device is open; nobody's, when its attempt is over.
-    fn device_of(&self, owner: Owner) -> Option<DeviceId> {
+    pub(super) fn device_of(&self, owner: Owner) -> Option<DeviceId> {
         if !self.fleet.is_current(attempt(owner)) {
             return None;
         }

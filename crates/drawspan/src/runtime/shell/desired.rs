@@ -146,11 +146,7 @@ impl Shell {
     }
 
     /// A twin was read.
-    pub(super) fn twin_read(
-        &mut self,
-        attempt: Attempt,
-        answer: Result<TwinAnswer, SendFailure>,
-    ) {
+    pub(super) fn twin_read(&mut self, attempt: Attempt, answer: Result<TwinAnswer, SendFailure>) {
         self.catch_ups.under_way = self.catch_ups.under_way.saturating_sub(1);
         self.free_desired(attempt);
         if !self.fleet.is_current(attempt) {
@@ -243,7 +239,9 @@ impl Shell {
                 {
                     let known = self.versions.get(device);
                     let newer = full_state || known.is_none_or(|known| known < version);
-                    self.versions.set_if(newer, device, version);
+                    if newer {
+                        self.versions.set(device, version);
+                    }
                 }
                 if let Some(beside) = index.and_then(|index| self.fleet.beside_mut(index)) {
                     beside.desired.failures = 0;

@@ -13,6 +13,7 @@ use super::Shell;
 use super::actions::owner;
 use crate::limits::{LINK_RETRY_MAX_S, LINK_RETRY_MIN_S};
 use crate::runtime::beside::Refused;
+use crate::runtime::versions::Look;
 
 /// When refused links are worth another try.
 #[derive(Debug, Default)]
@@ -42,12 +43,18 @@ impl Shell {
         if !self.fleet.is_current(attempt) {
             return;
         }
-        if let Some(beside) = self.fleet.beside_mut(attempt.device) {
-            beside.up = links;
-            beside
-                .refused
-                .take_if(|refused| !refuses(refused.links, links));
+        let Some(beside) = self.fleet.beside_mut(attempt.device) else {
+            return;
+        };
+        let before = std::mem::replace(&mut beside.up, links);
+        beside
+            .refused
+            .take_if(|refused| !refuses(refused.links, links));
+        if links.desired && !before.desired {
+            // From here on nothing is missed; before, something may have been.
+            self.look_at_desired(attempt, Look::Gap);
         }
+        self.pull(attempt.device);
     }
 
     /// A hub does not let a device have a link: the rest of it works on.

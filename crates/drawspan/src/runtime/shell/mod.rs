@@ -2,10 +2,14 @@
 
 mod actions;
 mod arriving;
+mod dead_letters;
+mod desired;
 mod diagnostics;
 mod linking;
+mod listing;
 mod moves;
 mod news;
+mod pulling;
 mod requests;
 mod subscribing;
 mod verdicts;
@@ -18,24 +22,30 @@ use std::time::Duration;
 use drawspan_bridge::device::Assignment;
 use drawspan_bridge::fleet::{FleetConfig, ServiceId};
 use drawspan_bridge::{Chance, Fleet, Now};
-use drawspan_client::{Credentials, Inbox, StatusBoard};
+use drawspan_client::{Board, Credentials, Inbox, StatusBoard};
 use drawspan_hub::limits::HubSize;
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
 use drawspan_net::{Clock, Connector, Transport};
+use drawspan_store::DeadLetters;
 
+use desired::CatchUps;
 use linking::Retries;
 use moves::Moves;
+use pulling::Holds;
 use wanting::Sweeps;
 
 use super::beside::Beside;
+use super::brought::Brought;
 use super::calendar::{self, Calendar};
 use super::directory::Directory;
 use super::health::Health;
 use super::hub_cache::HubCache;
 use super::pool::Pool;
+use super::records::Records;
 use super::registrations::Registrations;
 use super::table::Table;
 use super::ticket::Ticket;
+use super::versions::Versions;
 use crate::devices::Prefix;
 use crate::webhooks::{self, Webhooks};
 
@@ -60,6 +70,18 @@ pub(super) struct Parts {
     pub(super) registrations: Registrations,
     /// Of all connections.
     pub(super) inbox: Arc<Inbox>,
+    /// Where tasks leave what they bring back.
+    pub(super) brought: Arc<Board<Brought>>,
+    /// Where events are kept that were not taken.
+    pub(super) letters: Option<DeadLetters>,
+}
+
+/// What is known of subscriptions.
+#[derive(Debug)]
+pub(super) struct Remembered {
+    pub(super) table: Table,
+    pub(super) records: Records,
+    pub(super) versions: Versions,
 }
 
 /// How a device's hub is known.
@@ -83,6 +105,10 @@ pub(super) struct Shell {
     moves: Moves,
     calendar: Calendar,
     table: Table,
+    records: Records,
+    versions: Versions,
+    catch_ups: CatchUps,
+    holds: Holds,
     sweeps: Sweeps,
     retries: Retries,
     webhooks: Webhooks<Ticket>,
@@ -92,7 +118,7 @@ pub(super) struct Shell {
 
 impl Shell {
     /// With these subscriptions, whose devices are connected from now on.
-    pub(super) fn new(parts: Parts, table: Table, webhooks: Webhooks<Ticket>) -> Self {
+    pub(super) fn new(parts: Parts, remembered: Remembered, webhooks: Webhooks<Ticket>) -> Self {
         let seed = parts.fleet.seed;
         if parts.profile == Profile::Dps {
             parts.health.add(ServiceId::DPS, &parts.fleet.dps);
@@ -105,7 +131,11 @@ impl Shell {
             chance: Chance::new(seed),
             moves: Moves::default(),
             next_warning: Duration::ZERO,
-            table,
+            table: remembered.table,
+            records: remembered.records,
+            versions: remembered.versions,
+            catch_ups: CatchUps::default(),
+            holds: Holds::default(),
             sweeps: Sweeps::default(),
             retries: Retries::default(),
             webhooks,
@@ -122,16 +152,37 @@ impl Shell {
         self.move_some(now);
         self.sweep_some(now);
         self.retry_links(now);
+        self.catch_up_some(now);
+        self.end_holds(now);
         loop {
             let due = self.fleet.run(now);
             let events = self.webhooks.run(now.monotonic);
             if !self.act() && !self.hear_verdicts() {
                 let upkeep = self.parts.cache.due().min(self.moves.due());
                 let sweeps = self.sweeps.due(now.monotonic);
-                let due = [due, events, sweeps, self.retries.due()];
+                let (retries, holds) = (self.retries.due(), self.holds.due());
+                let due = [due, events, sweeps, retries, holds, self.catch_ups.due()];
                 return due.into_iter().flatten().fold(upkeep, Duration::min);
             }
         }
+    }
+
+    /// A task of the shell is done.
+    pub(super) fn brought(&mut self, brought: Brought) {
+        match brought {
+            Brought::Twin { attempt, answer } => self.twin_read(attempt, answer),
+            Brought::Settled(attempt) if self.fleet.is_current(attempt) => {
+                self.pull(attempt.device);
+            }
+            Brought::Settled(_) => {}
+            Brought::Written {
+                scope,
+                result,
+                then,
+            } => self.written(&scope, result, then),
+            Brought::Rows { scope, rows } => self.rows_read(&scope, rows),
+        }
+        self.act();
     }
 
     /// Attempts to deliver an event are over.

@@ -95,9 +95,7 @@ impl Shell {
             return;
         };
         // One that is too busy is asked with the next request.
-        if pulls.held.is_none()
-            && pulls.is_waited_for()
-            && connection.pull(owner(attempt), session)
+        if pulls.held.is_none() && pulls.is_waited_for() && connection.pull(owner(attempt), session)
         {
             pulls.asked.get_or_insert(now);
         }

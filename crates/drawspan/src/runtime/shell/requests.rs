@@ -7,9 +7,11 @@ use drawspan_bridge::device::Why;
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, FailureKind};
 
 use super::{Shell, is_final};
+use crate::devices::Scope;
 use crate::limits;
 use crate::runtime::beside::{Noted, Waiter};
-use crate::runtime::request::{Forgotten, Request};
+use crate::runtime::records::Then;
+use crate::runtime::request::{Reply, Request};
 
 impl Shell {
     pub(in crate::runtime) fn request(&mut self, request: Request) {
@@ -29,14 +31,30 @@ impl Shell {
                 let _ = reply.send(self.diagnose(&device));
             }
             Request::Forget { device, reply } => {
-                self.forget(&device);
-                let _ = reply.send(Forgotten);
+                self.forget(&device, reply);
             }
             Request::Subscribe { subscribe, reply } => self.subscribe(subscribe, reply),
             Request::Subscription { scope, kind, reply } => {
                 let _ = reply.send(Ok(self.subscribed(&scope, kind)));
             }
             Request::Unsubscribe { scope, kind, reply } => self.unsubscribe(&scope, kind, reply),
+            Request::Receive {
+                device,
+                patience,
+                reply,
+            } => self.receive(&device, patience, reply),
+            Request::Settle {
+                device,
+                token,
+                outcome,
+                reply,
+            } => self.settle(&device, &token, outcome, reply),
+            Request::List { query, reply } => {
+                let _ = reply.send(Ok(self.list(&query)));
+            }
+            Request::Replay { letter, reply } => {
+                let _ = reply.send(self.replay(&letter));
+            }
             Request::FleetSubscriptions { reply } => {
                 let _ = reply.send(Ok(self.table.all_of_fleet()));
             }
@@ -84,6 +102,7 @@ impl Shell {
 
     fn resync(&mut self, id: &DeviceId) {
         let now = self.now();
+        self.records.doubt(id);
         if let Some(index) = self.fleet.find(id) {
             self.fleet.resync(index, now);
         }
@@ -103,9 +122,12 @@ impl Shell {
         machine.and_then(|machine| machine.status()).or_else(cached)
     }
 
-    fn forget(&mut self, id: &DeviceId) {
+    /// Its subscriptions go, too; its row in the store's cache is the caller's to delete.
+    fn forget(&mut self, id: &DeviceId, reply: Reply<()>) {
         let now = self.now();
         self.parts.cache.forget(id);
+        self.versions.remove(id);
+        self.remove_all(id, reply);
         if let Some(index) = self.fleet.find(id) {
             if let Some(beside) = self.fleet.beside_mut(index) {
                 let text = "the device was removed";
@@ -113,6 +135,27 @@ impl Shell {
                 beside.removed = true;
             }
             self.fleet.release(index, now);
+        }
+    }
+
+    fn remove_all(&mut self, id: &DeviceId, reply: Reply<()>) {
+        let scope = Scope::Device(id.clone());
+        let mut kinds = self.table.kinds(id);
+        let last = kinds.pop();
+        for kind in kinds {
+            self.table.remove(&scope, kind);
+            self.webhooks.withdraw(id, kind);
+            self.records.remove(&scope, kind, Then::Removed(None));
+        }
+        let Some(last) = last else {
+            let _ = reply.send(Ok(()));
+            return;
+        };
+        self.table.remove(&scope, last);
+        self.webhooks.withdraw(id, last);
+        let then = Then::Removed(Some(reply));
+        if let Some(then) = self.records.remove(&scope, last, then) {
+            self.tell(&scope, then, true);
         }
     }
 }

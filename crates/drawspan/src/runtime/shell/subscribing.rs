@@ -2,12 +2,14 @@
 
 use drawspan_bridge::State;
 use drawspan_client::Links;
-use drawspan_hub::{ConnectionStatus, DeviceId, SubscriptionType};
+use drawspan_hub::{ConnectionStatus, DeviceId, SubscriptionType, UtcTime};
+use drawspan_store::StoreError;
 
 use super::Shell;
 use crate::devices::{DeviceError, Scope, Subscribe, Subscribed, SubscriptionStatus};
 use crate::limits::MAX_DEVICES;
 use crate::runtime::handle::QUEUE_FULL;
+use crate::runtime::records::Then;
 use crate::runtime::request::Reply;
 use crate::runtime::table::Row;
 
@@ -26,7 +28,8 @@ impl Shell {
         }
         let row = Row {
             callback,
-            created_at: self.calendar.at(self.now().monotonic),
+            // As it is stored: to the millisecond.
+            created_at: UtcTime::from_unix_ms(self.calendar.at(self.parts.clock.now()).unix_ms()),
             keep_connected,
             imported: false,
         };
@@ -38,20 +41,93 @@ impl Shell {
             self.webhooks.redirect(device, kind, &row.callback);
         }
         self.subscriptions_changed(&scope, kind);
-        let _ = reply.send(self.subscribed(&scope, kind).ok_or(DeviceError::NotReady));
+        let then = Then::Subscribed(kind, reply);
+        if let Some(then) = self.records.put(&scope, kind, &row, then) {
+            self.tell(&scope, then, true);
+        }
     }
 
     pub(super) fn unsubscribe(&mut self, scope: &Scope, kind: SubscriptionType, reply: Reply<()>) {
-        if self.table.remove(scope, kind) {
-            if let Scope::Device(device) = scope {
-                match self.table.of(device, kind) {
-                    Some(row) => self.webhooks.redirect(device, kind, &row.callback),
-                    None => self.webhooks.withdraw(device, kind),
-                }
-            }
-            self.subscriptions_changed(scope, kind);
+        self.take_away(scope, kind);
+        // Also one that is not there: the store may have it.
+        let then = Then::Removed(Some(reply));
+        if let Some(then) = self.records.remove(scope, kind, then) {
+            self.tell(scope, then, true);
         }
-        let _ = reply.send(Ok(()));
+    }
+
+    fn take_away(&mut self, scope: &Scope, kind: SubscriptionType) {
+        if !self.table.remove(scope, kind) {
+            return;
+        }
+        if let Scope::Device(device) = scope {
+            match self.table.of(device, kind) {
+                Some(row) => self.webhooks.redirect(device, kind, &row.callback),
+                None => self.webhooks.withdraw(device, kind),
+            }
+        }
+        self.subscriptions_changed(scope, kind);
+    }
+
+    /// A change is written, or is not.
+    pub(super) fn written(&mut self, scope: &Scope, result: Result<(), StoreError>, then: Then) {
+        if let Err(error) = &result {
+            tracing::error!(%error, "a change of a subscription could not be stored");
+        }
+        self.records.written(scope, result.is_ok());
+        self.tell(scope, then, result.is_ok());
+    }
+
+    /// Tells a caller what came of its change.
+    pub(super) fn tell(&self, scope: &Scope, then: Then, well: bool) {
+        // Whoever asked may have given up; nothing is owed then.
+        match then {
+            Then::Subscribed(_, reply) if !well => {
+                let _ = reply.send(Err(DeviceError::NotStored));
+            }
+            // Removed again meanwhile.
+            Then::Subscribed(kind, reply) => {
+                let subscribed = self.subscribed(scope, kind);
+                let _ = reply.send(subscribed.ok_or(DeviceError::NoSubscription));
+            }
+            Then::Removed(None) => {}
+            Then::Removed(Some(reply)) => {
+                let _ = reply.send(match well {
+                    true => Ok(()),
+                    false => Err(DeviceError::NotStored),
+                });
+            }
+        }
+    }
+
+    /// What is stored was read: it counts, unless something was changed meanwhile.
+    pub(super) fn rows_read(
+        &mut self,
+        scope: &Scope,
+        rows: Result<Vec<(SubscriptionType, Row)>, StoreError>,
+    ) {
+        let rows = rows.map_err(|error| {
+            tracing::error!(%error, "stored subscriptions could not be read");
+        });
+        if !self.records.read(scope, rows.is_ok()) {
+            return;
+        }
+        let mut rows = rows.unwrap_or_default();
+        for kind in SubscriptionType::ALL {
+            let stored = rows.iter().position(|(of, _)| *of == kind);
+            match stored.map(|place| rows.swap_remove(place)) {
+                Some((_, row)) if self.table.get(scope, kind) == Some(&row) => {}
+                Some((_, row)) => {
+                    if let Scope::Device(device) = scope {
+                        self.webhooks.redirect(device, kind, &row.callback);
+                    }
+                    if self.table.put(scope, kind, row).is_ok() {
+                        self.subscriptions_changed(scope, kind);
+                    }
+                }
+                None => self.take_away(scope, kind),
+            }
+        }
     }
 
     /// The one of this scope and kind.

@@ -27,7 +27,19 @@ impl Shell {
         match verdict.event.ticket.clone() {
             Ticket::Method(ticket) => self.method_verdict(ticket, verdict.outcome),
             Ticket::C2d(ticket) => self.c2d_verdict(ticket, &verdict),
-            Ticket::Desired { .. } | Ticket::Status => {}
+            Ticket::Desired {
+                version,
+                full_state,
+            } => {
+                self.bury(&verdict);
+                self.desired_verdict(version, full_state, &verdict);
+            }
+            Ticket::Status => self.bury(&verdict),
+            Ticket::Replay if matches!(verdict.outcome, Delivery::Taken { .. }) => {
+                self.dig_up(&verdict.event.webhook_id);
+            }
+            // The letter stays, with what went wrong last.
+            Ticket::Replay => self.bury(&verdict),
         }
     }
 
@@ -41,7 +53,11 @@ impl Shell {
         self.answer_method(ticket, status, payload);
     }
 
-    fn c2d_verdict(&mut self, ticket: C2dTicket, verdict: &Verdict<Ticket>) {
+    fn c2d_verdict(&self, ticket: C2dTicket, verdict: &Verdict<Ticket>) {
+        self.bury(verdict);
+        if ticket.again && matches!(verdict.outcome, Delivery::Taken { .. }) {
+            self.dig_up(&verdict.event.webhook_id);
+        }
         let outcome = match verdict.outcome {
             Delivery::Taken { .. } => Outcome::Complete,
             Delivery::Refused { status: 400..=499 } => Outcome::Reject,
@@ -49,11 +65,19 @@ impl Shell {
             // The hub's lock ends by itself.
             Delivery::Untried => Outcome::Leave,
         };
+        self.settle_c2d(ticket, outcome);
+    }
+
+    /// Nothing is told of a message: it is delivered again when its lock has ended.
+    pub(super) fn leave_c2d(&self, ticket: C2dTicket) {
+        self.settle_c2d(ticket, Outcome::Leave);
+    }
+
+    fn settle_c2d(&self, ticket: C2dTicket, outcome: Outcome) {
         // Without its connection nothing is settled: the hub delivers it again.
         let Some(connection) = self.connection_of(ticket.attempt) else {
             return;
         };
-        let device = verdict.event.device.clone();
         tokio::spawn(async move {
             let told = connection.settle_c2d(C2dOutcome {
                 session: ticket.session,
@@ -61,7 +85,7 @@ impl Shell {
                 outcome,
             });
             if let Err(error) = told.await {
-                tracing::debug!(%device, %error, ?outcome, "the outcome of a message is not certain");
+                tracing::debug!(%error, ?outcome, "the outcome of a message is not certain");
             }
         });
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use drawspan_bridge::Now;
 use drawspan_bridge::fleet::Attempt;
-use drawspan_client::Wants;
-use drawspan_hub::DeviceId;
+use drawspan_client::{Receive, Wants};
+use drawspan_hub::{DeviceId, SubscriptionType};
 
 use super::Shell;
 use super::actions::owner;
@@ -104,6 +104,11 @@ impl Shell {
 
     /// Brings what is wanted of a device to it. `insist`: a caller changed it just now.
     pub(super) fn reconcile_id(&mut self, device: &DeviceId, insist: bool) {
+        let kind = SubscriptionType::DesiredProperties;
+        if self.table.of(device, kind).is_none() {
+            // Who subscribes next begins with what is there then.
+            self.versions.remove(device);
+        }
         let index = match self.fleet.find(device) {
             Some(index) => index,
             None if !self.table.wish(device).permanent => return,
@@ -141,12 +146,20 @@ impl Shell {
 
     /// The links that a device is to have.
     pub(super) fn wanted_links(&self, index: u32) -> Wants {
-        self.wish(index).links
+        let mut wants = self.wish(index).links;
+        let pulls = self.fleet.beside(index).and_then(|it| it.pulls.as_ref());
+        if wants.c2d == Receive::No && pulls.is_some() {
+            wants.c2d = Receive::OnDemand;
+        }
+        wants
     }
 
     /// Tells the connection of an open device what it is to have, if that is news.
     pub(super) fn tell_wants(&mut self, index: u32) {
         let wants = self.wanted_links(index);
+        if wants.c2d == Receive::Flowing {
+            self.end_pulls(index);
+        }
         let Some(attempt) = self.fleet.attempt(index) else {
             return;
         };
