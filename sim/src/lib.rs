@@ -5,11 +5,14 @@
 //! count for themselves what they are given; `world/` lets time pass, messages travel and things go wrong; `check/` and
 //! the shell say what must be true. Everything comes from a seed, so a failure is a number.
 //!
+//! `deliveries/` does the same to the [events' deliveries](drawspan_bridge::delivery), among receivers of all kinds.
+//!
 //! The faults last until a number of events that the seed picks. Then everything is well, and within bounded virtual time
 //! every wanted device must be connected and every other one forgotten.
 
 mod agenda;
 mod check;
+mod deliveries;
 mod dice;
 mod dps;
 mod fault;
@@ -22,6 +25,7 @@ mod words;
 mod world;
 
 pub use check::Violation;
+pub use deliveries::{DeliveryReport, run_deliveries};
 pub use fault::Fault;
 pub use run::{Failed, Report, run};
 pub use scenario::{Profile, Scenario};

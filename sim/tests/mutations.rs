@@ -2,7 +2,7 @@
 
 use drawspan_bridge::mutation as bridge;
 use drawspan_client::mutation as client;
-use drawspan_sim::{Failed, Scenario, run};
+use drawspan_sim::{Failed, Scenario, run, run_deliveries};
 
 /// Each is found within so many seeds.
 const SEEDS: u64 = 60;
@@ -19,6 +19,19 @@ fn the_cores_hold() {
 #[test]
 fn faults_of_the_bridge_are_found() {
     for mutation in bridge::Mutation::ALL {
+        bridge::plant(Some(mutation));
+        let found = first_failure();
+        bridge::plant(None);
+        println!("{mutation:?}: {found:?}");
+        assert!(found.is_some(), "{mutation:?} was not found");
+    }
+}
+
+#[test]
+fn faults_of_the_deliveries_are_found() {
+    let first_failure = || (0..SEEDS).find_map(|seed| run_deliveries(seed).err());
+    assert_eq!(first_failure(), None);
+    for mutation in bridge::Mutation::DELIVERY {
         bridge::plant(Some(mutation));
         let found = first_failure();
         bridge::plant(None);

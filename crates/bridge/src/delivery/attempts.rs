@@ -17,10 +17,12 @@ impl<J: Job> Deliveries<J> {
             let id = self.origins.next_turn(now)?;
             if let Some((attempt, timeout)) = self.begin_in(id, now) {
                 let lane = self.lanes.get(&id)?;
+                let event = lane.events.front()?;
                 return Some(Start {
                     attempt,
                     lane: &lane.name,
-                    job: &lane.events.front()?.job,
+                    origin: self.origins.name(event.origin)?,
+                    job: &event.job,
                     timeout,
                 });
             }

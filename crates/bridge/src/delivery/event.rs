@@ -64,6 +64,8 @@ pub struct Start<'a, J> {
     pub attempt: Attempt,
     /// Whose event it is.
     pub lane: &'a LaneName,
+    /// Where it goes.
+    pub origin: &'a Arc<str>,
     /// The event.
     pub job: &'a J,
     /// How long it may take.

@@ -131,6 +131,21 @@ impl<J: Job> Deliveries<J> {
         !self.index.contains_key(name)
     }
 
+    /// Whether anything is for this origin, or remembered of it.
+    #[must_use]
+    pub fn knows(&self, origin: &str) -> bool {
+        self.origins.knows(origin)
+    }
+
+    /// Whether nothing waits, is under way, or is remembered.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.lanes.is_empty()
+            && self.index.is_empty()
+            && self.origins.len() == 0
+            && (self.under_way, self.bytes) == (0, 0)
+    }
+
     /// Attempts under way.
     #[must_use]
     pub const fn under_way(&self) -> usize {

@@ -159,6 +159,14 @@ impl Origins {
         self.enlist(id, now);
     }
 
+    pub(super) fn name(&self, id: OriginId) -> Option<&Arc<str>> {
+        self.origins.get(&id).map(|origin| &origin.name)
+    }
+
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
     /// Whether attempts begin there as they come.
     pub(super) fn is_closed(&self, id: OriginId) -> bool {
         let origin = self.origins.get(&id);

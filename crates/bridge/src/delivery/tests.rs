@@ -1,1 +1,416 @@
+//! Deliveries in steps, on virtual time. `sim/` drives them with chance.
 
+use std::sync::Arc;
+
+use super::*;
+
+const METHOD: SubscriptionType = SubscriptionType::Methods;
+const STATUS: SubscriptionType = SubscriptionType::ConnectionStatus;
+
+/// A number, and how many were before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Number(u32, u32);
+
+impl Job for Number {
+    fn replace(&mut self, newer: Self) {
+        *self = Self(newer.0, newer.1 + self.1 + 1);
+    }
+}
+
+struct Bench {
+    deliveries: Deliveries<Number>,
+    now: Duration,
+}
+
+const fn s(s: u64) -> Duration {
+    Duration::from_secs(s)
+}
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn lane(device: u32, kind: SubscriptionType) -> LaneName {
+    (DeviceId::parse(&format!("d{device}")).unwrap(), kind)
+}
+
+fn failed() -> Answer {
+    Answer::Failed {
+        why: Why::Status(503),
+        retry_after: None,
+    }
+}
+
+impl Bench {
+    fn new(config: DeliveryConfig) -> Self {
+        Self {
+            deliveries: Deliveries::new(config),
+            now: s(1),
+        }
+    }
+
+    fn usual() -> Self {
+        Self::new(DeliveryConfig::new(5, 1))
+    }
+
+    fn offer(
+        &mut self,
+        device: u32,
+        kind: SubscriptionType,
+        origin: &str,
+        number: u32,
+    ) -> Offered<Number> {
+        let terms = Terms {
+            origin: origin.into(),
+            size_bytes: 1_000,
+            patience: match kind {
+                METHOD => Patience::Answer(self.now + s(30)),
+                SubscriptionType::C2dMessages => Patience::Until(self.now + limits::C2D_TIMEOUT),
+                _ => Patience::FromFirstAttempt(limits::EVENT_TIMEOUT),
+            },
+            merges: kind == STATUS,
+        };
+        let name = lane(device, kind);
+        self.deliveries
+            .offer(&name, Number(number, 0), &terms, self.now)
+    }
+
+    /// What begins now: attempt, number, origin.
+    fn begin(&mut self) -> Vec<(Attempt, u32, Arc<str>)> {
+        self.deliveries.tick(self.now);
+        let mut begun = Vec::new();
+        while let Some(start) = self.deliveries.begin(self.now) {
+            begun.push((start.attempt, start.job.0, Arc::clone(start.origin)));
+        }
+        begun
+    }
+
+    fn begin_one(&mut self) -> Attempt {
+        let begun = self.begin();
+        assert_eq!(begun.len(), 1, "{begun:?}");
+        begun[0].0
+    }
+
+    fn done(&mut self, attempt: Attempt, answer: Answer) -> Option<(u32, u32, End)> {
+        let over = self.deliveries.done(attempt, answer, self.now);
+        over.map(|over| (over.job.0, over.attempts, over.end))
+    }
+
+    fn over(&mut self) -> Vec<(u32, u32, End)> {
+        self.deliveries.tick(self.now);
+        let over = std::iter::from_fn(|| self.deliveries.over());
+        over.map(|over| (over.job.0, over.attempts, over.end))
+            .collect()
+    }
+
+    /// Goes to the next moment that is due, and says when it is.
+    fn sleep(&mut self) -> Duration {
+        self.now = self.deliveries.due(self.now).unwrap();
+        self.now
+    }
+}
+
+#[test]
+fn one_event_of_a_lane_at_a_time_in_their_order() {
+    let mut bench = Bench::usual();
+    for number in 0..3 {
+        assert_eq!(bench.offer(1, METHOD, "a", number), Offered::Queued);
+    }
+    bench.offer(1, STATUS, "a", 9);
+    let begun = bench.begin();
+    assert_eq!(begun.iter().map(|it| it.1).collect::<Vec<_>>(), [0, 9]);
+    assert_eq!(
+        bench.done(begun[0].0, Answer::Taken),
+        Some((0, 1, End::Taken))
+    );
+    assert_eq!(bench.done(begun[0].0, Answer::Taken), None, "once");
+    let next = bench.begin_one();
+    assert_eq!(
+        bench.done(next, Answer::Refused(404)),
+        Some((1, 1, End::Refused(404)))
+    );
+    let last = bench.begin_one();
+    bench.done(last, Answer::Taken);
+    bench.done(begun[1].0, Answer::Taken);
+    assert!(bench.deliveries.is_at_rest());
+}
+
+#[test]
+fn what_fails_rests_and_is_tried_as_often_as_may_be() {
+    let mut bench = Bench::new(DeliveryConfig::new(2, 1));
+    bench.offer(1, STATUS, "a", 1);
+    bench.offer(1, STATUS, "a", 2);
+    for wait in [s(2), s(4)] {
+        let attempt = bench.begin_one();
+        assert_eq!(bench.done(attempt, failed()), None);
+        assert_eq!(bench.begin(), [], "the next one waits too");
+        let (from, to) = (bench.now, bench.sleep());
+        assert!(
+            (wait..wait + wait / 9).contains(&(to - from)),
+            "{:?}",
+            to - from
+        );
+    }
+    let attempt = bench.begin_one();
+    let end = End::Failed(Why::Status(503));
+    assert_eq!(bench.done(attempt, failed()), Some((1, 3, end)));
+    assert_eq!(bench.begin()[0].1, 2);
+}
+
+#[test]
+fn deadlines_are_those_of_their_kind() {
+    let check = |kind, asked: Option<u64>, expected: Duration| {
+        let mut bench = Bench::new(DeliveryConfig::new(20, 1));
+        let started = bench.now;
+        bench.offer(1, kind, "a", 1);
+        loop {
+            for (attempt, ..) in bench.begin() {
+                bench.now += ms(1);
+                let why = Why::Status(503);
+                let retry_after = asked.map(s);
+                let answer = Answer::Failed { why, retry_after };
+                if bench.done(attempt, answer).is_some() {
+                    return assert!(bench.now - started <= expected, "{:?}", bench.now);
+                }
+            }
+            if let Some((_, attempts, end)) = bench.over().pop() {
+                assert!(attempts > 0 && matches!(end, End::Failed(Why::Status(503))));
+                return assert_eq!(bench.now - started, expected);
+            }
+            bench.sleep();
+        }
+    };
+    check(METHOD, None, s(30));
+    check(METHOD, Some(500), ms(1));
+    check(SubscriptionType::C2dMessages, Some(500), s(50));
+    check(SubscriptionType::C2dMessages, Some(10), s(50));
+    check(STATUS, Some(500), s(100));
+    check(STATUS, None, s(100));
+}
+
+#[test]
+fn attempts_end_with_their_events_time() {
+    let mut bench = Bench::usual();
+    let timeout = |bench: &mut Bench| bench.deliveries.begin(bench.now).map(|it| it.timeout);
+    bench.offer(1, METHOD, "a", 1);
+    bench.now += s(25);
+    bench.deliveries.tick(bench.now);
+    assert_eq!(timeout(&mut bench), Some(s(5)));
+    bench.offer(2, METHOD, "a", 1);
+    assert_eq!(timeout(&mut bench), Some(s(10)));
+    bench.offer(3, METHOD, "a", 7);
+    bench.now += s(30);
+    assert_eq!(timeout(&mut bench), None, "its caller has gone");
+    assert_eq!(bench.over(), [(7, 0, End::Untried)]);
+}
+
+#[test]
+fn full_lanes_merge_changes_and_refuse_the_rest() {
+    let mut bench = Bench::usual();
+    let most = u32::try_from(limits::EVENTS_PER_LANE).unwrap();
+    for number in 0..most {
+        assert_eq!(bench.offer(1, METHOD, "a", number), Offered::Queued);
+        assert_eq!(bench.offer(1, STATUS, "a", number), Offered::Queued);
+    }
+    assert_eq!(
+        bench.offer(1, METHOD, "a", 99),
+        Offered::Full(Number(99, 0))
+    );
+    assert_eq!(bench.offer(1, STATUS, "a", 98), Offered::Merged);
+    assert_eq!(bench.offer(1, STATUS, "a", 99), Offered::Merged);
+    let mut told = Vec::new();
+    loop {
+        bench.deliveries.tick(bench.now);
+        let Some(start) = bench.deliveries.begin(bench.now) else {
+            break;
+        };
+        let attempt = start.attempt;
+        if start.lane.1 == STATUS {
+            told.push(start.job.clone());
+        }
+        bench.done(attempt, Answer::Taken);
+    }
+    let mut expected: Vec<Number> = (0..most - 1).map(|number| Number(number, 0)).collect();
+    expected.push(Number(99, 2));
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn bytes_and_origins_are_bounded_and_come_back() {
+    let config = DeliveryConfig {
+        bytes: 3_000,
+        origins: 2,
+        ..DeliveryConfig::new(5, 1)
+    };
+    let mut bench = Bench::new(config);
+    bench.offer(1, METHOD, "a", 1);
+    bench.offer(2, METHOD, "b", 2);
+    assert!(
+        matches!(bench.offer(3, METHOD, "c", 3), Offered::Full(_)),
+        "origins"
+    );
+    bench.offer(3, METHOD, "a", 3);
+    assert!(
+        matches!(bench.offer(4, METHOD, "a", 4), Offered::Full(_)),
+        "bytes"
+    );
+    // Of each device's changes the first and the last are kept, whatever else waits.
+    assert_eq!(bench.offer(4, STATUS, "a", 5), Offered::Queued);
+    assert_eq!(bench.begin().len(), 4);
+    assert_eq!(bench.offer(4, STATUS, "a", 6), Offered::Queued);
+    assert_eq!(bench.offer(4, STATUS, "a", 7), Offered::Merged);
+    bench.deliveries.withdraw(&lane(4, STATUS));
+    assert_eq!(bench.over(), [(7, 0, End::Untried)]);
+}
+
+#[test]
+fn an_origin_that_hangs_gets_one_probe_and_its_events_their_end() {
+    let mut bench = Bench::usual();
+    let devices: u32 = 1_000;
+    for device in 0..devices {
+        bench.offer(device, STATUS, "hangs", device);
+    }
+    let begun = bench.begin();
+    assert_eq!(begun.len(), limits::ATTEMPTS_PER_ORIGIN);
+    bench.deliveries.due(bench.now);
+    bench.now += s(10);
+    let hangs = || Answer::Failed {
+        why: Why::TimedOut,
+        retry_after: None,
+    };
+    for (attempt, ..) in begun {
+        bench.done(attempt, hangs());
+    }
+    let news: Vec<News> = std::iter::from_fn(|| bench.deliveries.news()).collect();
+    assert_eq!(news.len(), 1, "told once");
+    assert_eq!(news[0].change, OriginNews::LeftAlone);
+    assert_eq!(news[0].why, Some(Why::TimedOut));
+    let (mut probes, mut over, mut alone) = (0, 0, 0);
+    while over < devices {
+        bench.sleep();
+        for (_, _, end) in bench.over() {
+            over += 1;
+            alone += u32::from(end == End::Failed(Why::LeftAlone));
+        }
+        let begun = bench.begin();
+        assert!(begun.len() <= 1);
+        for (attempt, ..) in begun {
+            probes += 1;
+            bench.deliveries.due(bench.now);
+            bench.now += s(10);
+            over += u32::from(bench.done(attempt, hangs()).is_some());
+        }
+    }
+    assert!(bench.now < s(250), "{:?}", bench.now);
+    assert!(probes < 12 && alone > 900, "{probes} {alone}");
+    bench.now += s(200);
+    bench.deliveries.tick(bench.now);
+    assert!(bench.deliveries.is_at_rest());
+}
+
+#[test]
+fn an_origin_that_answers_again_gets_everything_that_waited() {
+    let mut bench = Bench::usual();
+    for device in 0..500 {
+        bench.offer(device, STATUS, "a", device);
+    }
+    for (attempt, ..) in bench.begin() {
+        bench.done(attempt, failed());
+    }
+    assert_eq!(bench.begin(), []);
+    bench.sleep();
+    let probe = bench.begin_one();
+    bench.done(probe, Answer::Taken);
+    let news = std::iter::from_fn(|| bench.deliveries.news());
+    assert_eq!(
+        news.map(|news| news.change).last(),
+        Some(OriginNews::Answers)
+    );
+    // Slowly, over more than the time that an event has at a receiver that fails.
+    let mut taken = 1;
+    while taken < 500 {
+        let begun = bench.begin();
+        bench.deliveries.due(bench.now);
+        bench.now += s(9);
+        for (attempt, ..) in begun {
+            taken += u32::from(bench.done(attempt, Answer::Taken).is_some());
+        }
+        assert_eq!(bench.over(), []);
+    }
+}
+
+#[test]
+fn lanes_take_turns_and_so_do_origins() {
+    let config = DeliveryConfig {
+        attempts: 8,
+        attempts_per_origin: 6,
+        ..DeliveryConfig::new(5, 1)
+    };
+    let mut bench = Bench::new(config);
+    for device in 0..16 {
+        for number in 0..4 {
+            bench.offer(device, METHOD, "many", number);
+        }
+    }
+    bench.offer(100, METHOD, "few", 1_000);
+    let begun = bench.begin();
+    let few = begun.iter().filter(|it| &*it.2 == "few").count();
+    assert_eq!((begun.len(), few), (7, 1));
+    let mut order = Vec::new();
+    let mut under_way: VecDeque<_> = begun.into_iter().filter(|it| &*it.2 == "many").collect();
+    while let Some((attempt, number, _)) = under_way.pop_front() {
+        order.push(number);
+        bench.done(attempt, Answer::Taken);
+        under_way.extend(bench.begin());
+    }
+    let rounds: Vec<u32> = (0..64).map(|at| at / 16).collect();
+    assert_eq!(order, rounds, "nobody's second before everybody's first");
+}
+
+#[test]
+fn an_event_can_be_sent_elsewhere_and_not_be_wanted_any_more() {
+    let mut bench = Bench::usual();
+    bench.offer(1, STATUS, "old", 1);
+    bench.offer(1, STATUS, "old", 2);
+    let attempt = bench.begin_one();
+    let mut told = Vec::new();
+    let update = |job: &mut Number| told.push(job.0);
+    let new: Arc<str> = "new".into();
+    bench
+        .deliveries
+        .redirect(&lane(1, STATUS), &new, update, bench.now);
+    assert_eq!(told, [1, 2]);
+    assert_eq!(bench.done(attempt, failed()), None);
+    let begun = bench.begin();
+    assert_eq!((begun[0].1, &*begun[0].2), (1, "new"), "at once");
+    bench.deliveries.withdraw(&lane(1, STATUS));
+    assert_eq!(bench.over(), [(2, 0, End::Untried)]);
+    let end = End::Failed(Why::Status(503));
+    assert_eq!(bench.done(begun[0].0, failed()), Some((1, 2, end)));
+    assert!(bench.deliveries.is_at_rest());
+}
+
+#[test]
+fn memory_goes_back_after_a_burst() {
+    let mut bench = Bench::usual();
+    for device in 0..50_000 {
+        bench.offer(device, METHOD, &format!("o{}", device % 5_000), 1);
+    }
+    bench.deliveries.due(bench.now);
+    loop {
+        let begun = bench.begin();
+        if begun.is_empty() {
+            break;
+        }
+        for (attempt, ..) in begun {
+            bench.done(attempt, Answer::Taken);
+        }
+    }
+    assert!(bench.deliveries.is_at_rest());
+    for _ in 0..10 {
+        bench.deliveries.due(bench.now);
+    }
+    let kept = &bench.deliveries;
+    assert!(kept.lanes.capacity() + kept.index.capacity() < 5_000);
+    assert!(kept.wakes.len() < 5_000, "{}", kept.wakes.len());
+}

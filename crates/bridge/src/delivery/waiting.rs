@@ -52,7 +52,8 @@ impl<J: Job> Deliveries<J> {
         Offered::Queued
     }
 
-    /// Events of this lane go there from now on, those that wait included; `update` tells each of them. What rested rests no longer.
+    /// Events of this lane go there from now on, those that wait included; `update` tells each of them.
+    /// What rested after an attempt at another origin rests no longer.
     pub fn redirect(
         &mut self,
         name: &LaneName,
@@ -73,6 +74,8 @@ impl<J: Job> Deliveries<J> {
         if let (Turn::Ready { place }, Some(head)) = (lane.turn, head) {
             self.origins.dequeue(head, place);
         }
+        let stays =
+            head == moved.first().copied().flatten() && matches!(lane.turn, Turn::Resting { .. });
         let mut left = Vec::new();
         for (event, to) in lane.events.iter_mut().zip(moved) {
             // Without room for another origin it stays with the old one's limits; the URL counts all the same.
@@ -84,7 +87,8 @@ impl<J: Job> Deliveries<J> {
         for origin in left {
             self.origins.remove_event(origin);
         }
-        if self.lanes.get(&id).is_some_and(|lane| !lane.is_under_way()) {
+        let waits = self.lanes.get(&id).is_some_and(|lane| !lane.is_under_way());
+        if waits && !stays {
             self.ready(id, now);
         }
     }
