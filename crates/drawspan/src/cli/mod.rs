@@ -13,6 +13,7 @@ mod files;
 mod keys;
 mod load;
 mod log;
+mod openapi;
 mod say;
 mod serve;
 mod signals;
@@ -60,6 +61,9 @@ enum Command {
     /// Run a local IoT hub for official Azure IoT SDKs
     #[cfg(feature = "emulator")]
     Emulator(Box<drawspan_emulator::cli::EmulatorArgs>),
+    /// Print the API's description, OpenAPI 3.1
+    #[command(after_help = openapi::EXAMPLES)]
+    Openapi(openapi::OpenapiArgs),
     /// Send telemetry, or messages and methods to devices, as fast as told, and say what came of it
     #[command(after_help = load::EXAMPLES)]
     Load(crate::load::LoadArgs),
@@ -102,6 +106,7 @@ pub fn main() -> ExitCode {
         Command::Restore(args) => backup::restore(&args),
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => emulator::run(*args),
+        Command::Openapi(args) => openapi::run(&args),
         Command::Load(args) => load::run(&args),
         Command::BenchCeiling(args) => ceiling::run(&args),
     }

@@ -282,6 +282,19 @@ impl Unready {
 }
 
 impl DeviceState {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Remembered,
+        Self::Idle,
+        Self::Queued,
+        Self::Provisioning,
+        Self::Connecting,
+        Self::Connected,
+        Self::Waiting,
+        Self::Yielded,
+        Self::Closing,
+    ];
+
     /// The public word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

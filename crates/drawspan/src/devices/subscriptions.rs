@@ -121,6 +121,9 @@ impl Prefix {
 }
 
 impl SubscriptionStatus {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Starting, Self::Running, Self::Stopped];
+
     /// The public word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -24,6 +24,8 @@ mod fleet;
 mod listing;
 mod member;
 mod model_id;
+pub(crate) mod openapi;
+mod operation;
 mod path;
 mod patience;
 mod probes;

@@ -97,10 +97,33 @@ impl Kind {
         self.row().1
     }
 
+    /// The problem in a few words.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        self.row().2
+    }
+
     /// The HTTP status.
     #[must_use]
     pub const fn status(self) -> StatusCode {
         self.row().0
+    }
+
+    /// Whether its answers say when to try again.
+    #[must_use]
+    pub const fn says_when(self) -> bool {
+        matches!(
+            self,
+            Self::Throttled
+                | Self::HubUnreachable
+                | Self::QueueFull
+                | Self::NotReady
+                | Self::Stopping
+                | Self::NotSentInTime
+                | Self::FateUnknown
+                | Self::TooManyConnections
+                | Self::NotStored
+        )
     }
 }
 

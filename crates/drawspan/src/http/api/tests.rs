@@ -243,7 +243,7 @@ async fn unknown_routes_are_404_and_wrong_methods_405() {
     };
     check("GET", "/devices/x/unknown", Some(KEY), 404, "not-found").await;
     check("PUT", "/devices", Some(KEY), 405, "method-not-allowed").await;
-    check("GET", "/", None, 404, "not-found").await;
+    check("GET", "/nothing", None, 404, "not-found").await;
     check("POST", "/elsewhere", None, 404, "not-found").await;
     check("PUT", EVENTS, Some(KEY), 405, "method-not-allowed").await;
     check("DELETE", "/health", None, 405, "method-not-allowed").await;

@@ -1,0 +1,27 @@
+//! `drawspan openapi`: the API's description.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::say;
+use crate::http::openapi;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  drawspan openapi > docs/openapi.json
+  drawspan openapi --swagger > swagger.json";
+
+#[derive(Args)]
+pub(super) struct OpenapiArgs {
+    /// The operations of the Azure IoT Central Device Bridge only, as OpenAPI 2.0, for older generators of clients
+    #[arg(long)]
+    swagger: bool,
+}
+
+pub(super) fn run(args: &OpenapiArgs) -> ExitCode {
+    say::result(match args.swagger {
+        true => openapi::swagger_json(),
+        false => openapi::json(),
+    })
+}

@@ -1,0 +1,114 @@
+//! What requests carry. The handlers read these by hand, so that `data` goes on byte for byte; that they take what is described
+//! here is tested by examples, and by property tests from outside.
+
+#![allow(dead_code, reason = "described, never made")]
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use super::words::{CallbackUrl, DeviceId, JsonObject};
+
+/// A message of a device. Names of members are taken in any case; unknown members are ignored.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(super) struct Message {
+    /// The message itself. It reaches the hub byte for byte as it stands here, as `application/json` in `utf-8`.
+    data: JsonObject,
+    /// Application properties. Together with `data` and the rest a message has 262,144 bytes at most.
+    properties: Option<BTreeMap<String, String>>,
+    /// The IoT Plug and Play component that speaks (`dt-subject`).
+    component_name: Option<String>,
+    /// When the message was made. Without an offset it is UTC.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    creation_time_utc: Option<String>,
+}
+
+/// Messages of many devices. Each has its own fate; those of one device keep their order.
+#[derive(ToSchema)]
+pub(super) struct Batch {
+    /// The messages.
+    #[schema(min_items = 1, max_items = 500)]
+    messages: Vec<BatchedMessage>,
+}
+
+/// A message and whose it is.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(super) struct BatchedMessage {
+    device_id: DeviceId,
+    /// As of a single message.
+    data: JsonObject,
+    /// As of a single message.
+    properties: Option<BTreeMap<String, String>>,
+    /// As of a single message.
+    component_name: Option<String>,
+    /// As of a single message.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    creation_time_utc: Option<String>,
+}
+
+/// A change of reported properties.
+#[derive(ToSchema)]
+pub(super) struct ReportedPatch {
+    /// Merged into what is reported; a member that is null is removed.
+    patch: JsonObject,
+}
+
+/// What is told to DPS.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(super) struct Registration {
+    /// The digital twin model that the device speaks, like `dtmi:com:example:Pump;1`.
+    #[schema(max_length = 128)]
+    model_id: Option<String>,
+}
+
+/// Where the events of a device go.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(super) struct Subscribe {
+    callback_url: CallbackUrl,
+}
+
+/// Where the events of many devices go.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(super) struct FleetSubscribe {
+    callback_url: CallbackUrl,
+    /// Whether the devices stay connected for it. Without it their events arrive while they are connected for another reason.
+    keep_connected: Option<bool>,
+}
+
+pub(super) fn message() -> Value {
+    json!({
+        "data": { "temperature": 21.5 },
+        "properties": { "room": "12" },
+        "componentName": "pump",
+        "creationTimeUtc": "2026-11-22T10:20:30Z"
+    })
+}
+
+pub(super) fn batch() -> Value {
+    json!({ "messages": [
+        { "deviceId": "sensor-1", "data": { "temperature": 21.5 } },
+        { "deviceId": "sensor-2", "data": { "temperature": 19 }, "properties": { "room": "14" } }
+    ] })
+}
+
+pub(super) fn patch() -> Value {
+    json!({ "patch": { "firmware": "1.4.2", "obsolete": null } })
+}
+
+pub(super) fn registration() -> Value {
+    json!({ "modelId": "dtmi:com:example:Pump;1" })
+}
+
+pub(super) fn subscribe() -> Value {
+    json!({ "callbackUrl": "https://example.com/events?code=secret" })
+}
+
+pub(super) fn fleet_subscribe() -> Value {
+    json!({ "callbackUrl": "https://example.com/events?code=secret", "keepConnected": true })
+}
