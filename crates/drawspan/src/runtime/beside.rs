@@ -92,7 +92,7 @@ impl fleet::Beside for Beside {
     }
 
     fn last_use(&self) -> Option<Duration> {
-        self.route.as_ref().map(|route| route.last_use())
+        self.route.as_ref()?.last_use()
     }
 }
 

@@ -14,6 +14,8 @@ use super::throttle::Paces;
 /// Parts of the directory, each with a lock of its own, held for one look-up.
 const STRIPES: usize = 64;
 
+const NEVER: u64 = u64::MAX;
+
 /// Where a connected device is.
 #[derive(Debug)]
 pub(super) struct Route {
@@ -34,7 +36,6 @@ impl Route {
         session: DeviceSession,
         serial: u32,
         paces: Arc<Paces>,
-        now: Duration,
     ) -> Self {
         Self {
             connection,
@@ -42,7 +43,7 @@ impl Route {
             serial,
             queued: AtomicU32::new(0),
             paces,
-            last_use_ms: AtomicU64::new(millis(now)),
+            last_use_ms: AtomicU64::new(NEVER),
         }
     }
 
@@ -50,8 +51,10 @@ impl Route {
         self.last_use_ms.store(millis(now), Ordering::Relaxed);
     }
 
-    pub(super) fn last_use(&self) -> Duration {
-        Duration::from_millis(self.last_use_ms.load(Ordering::Relaxed))
+    /// None before the first use: that it is there is none, since a subscription may be the reason.
+    pub(super) fn last_use(&self) -> Option<Duration> {
+        let ms = self.last_use_ms.load(Ordering::Relaxed);
+        (ms != NEVER).then(|| Duration::from_millis(ms))
     }
 }
 

@@ -42,6 +42,7 @@ use crate::webhooks::{self, Guard, Secrets, Webhooks};
 use brought::Brought;
 use records::Records;
 use registrations::Registrations;
+use shard::Sources;
 use shell::{Parts, Profile, Remembered, Shell};
 use table::Table;
 use versions::Versions;
@@ -114,12 +115,19 @@ pub fn start(
         letters: store.map(Store::dead_letters),
     };
     let shell = Shell::new(parts, remembered, webhooks);
-    let (requests, receiver) = mpsc::channel(limits::SHARD_QUEUE);
-    tokio::spawn(shard::run(
-        shell, receiver, board, registered, inbox, attempts, brought, clock,
-    ));
+    let (asks, requests) = mpsc::channel(limits::SHARD_QUEUE);
+    let sources = Sources {
+        requests,
+        board,
+        registrations: registered,
+        inbox,
+        attempts,
+        brought,
+        clock,
+    };
+    tokio::spawn(shard::run(shell, sources));
     Ok(Bridge {
-        shard: requests,
+        shard: asks,
         directory,
         health,
         clock,

@@ -15,17 +15,33 @@ use super::shell::Shell;
 use crate::limits;
 use crate::webhooks;
 
+/// What the shell hears from.
+#[derive(Debug)]
+pub(super) struct Sources {
+    pub(super) requests: mpsc::Receiver<Request>,
+    /// Of connections.
+    pub(super) board: Arc<StatusBoard>,
+    pub(super) registrations: Arc<Board<Done>>,
+    /// What devices receive.
+    pub(super) inbox: Arc<Inbox>,
+    /// To deliver an event.
+    pub(super) attempts: Arc<Board<webhooks::Done>>,
+    /// What the shell's own tasks bring back.
+    pub(super) brought: Arc<Board<Brought>>,
+    pub(super) clock: Clock,
+}
+
 /// Runs until every [`Bridge`](super::Bridge) is gone.
-pub(super) async fn run(
-    mut shell: Shell,
-    mut requests: mpsc::Receiver<Request>,
-    board: Arc<StatusBoard>,
-    registrations: Arc<Board<Done>>,
-    inbox: Arc<Inbox>,
-    attempts: Arc<Board<webhooks::Done>>,
-    brought: Arc<Board<Brought>>,
-    clock: Clock,
-) {
+pub(super) async fn run(mut shell: Shell, sources: Sources) {
+    let Sources {
+        mut requests,
+        board,
+        registrations,
+        inbox,
+        attempts,
+        brought,
+        clock,
+    } = sources;
     let mut batch = Vec::new();
     loop {
         let due = shell.run();

@@ -56,7 +56,8 @@ impl Shell {
             .fleet
             .beside(index)
             .and_then(|beside| beside.route.as_ref())
-            .map(|route| route.last_use() + drawspan_bridge::limits::TEMPORARY_MIN);
+            .and_then(|route| route.last_use())
+            .map(|at| at + drawspan_bridge::limits::TEMPORARY_MIN);
         last_use.map_or(known, |until| until.max(known))
     }
 }

@@ -122,13 +122,7 @@ impl Shell {
         beside.full = None;
         let paces = Arc::clone(&pool.paces);
         let serial = attempt.serial;
-        let route = Arc::new(Route::new(
-            connection,
-            session,
-            serial,
-            paces,
-            now.monotonic,
-        ));
+        let route = Arc::new(Route::new(connection, session, serial, paces));
         beside.route = Some(Arc::clone(&route));
         beside.answer_waiters();
         self.parts.cache.used(&id);

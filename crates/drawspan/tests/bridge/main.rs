@@ -1,0 +1,13 @@
+//! The devices' side against the emulator and a real receiver, on real sockets.
+
+#![cfg(feature = "emulator")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests count as tests"
+)]
+
+mod events;
+mod pull;
+mod restart;
+mod stand;

@@ -1,0 +1,133 @@
+//! What survives a restart, and what was missed meanwhile.
+
+use drawspan::devices::{
+    DeadLetterQuery, DeadLetters as _, Devices as _, ListQuery, Listing as _, SubscriptionStatus,
+    Subscriptions as _,
+};
+use drawspan_hub::SubscriptionType::{C2dMessages, DesiredProperties, Methods};
+use drawspan_store::Store;
+use serde_json::json;
+
+use crate::stand::{Stand, id, own, soon, until};
+
+fn open(directory: &std::path::Path) -> Store {
+    Store::open(directory, &directory.join("keyring")).unwrap()
+}
+
+#[tokio::test]
+async fn subscriptions_survive_and_what_was_missed_is_caught_up_with() {
+    let directory = tempfile::tempdir().unwrap();
+    let stand = Stand::start(&["d1"]).await;
+    // What was there before anybody subscribed is nobody's news.
+    stand.desire("d1", json!({"color": "red"})).await;
+    {
+        let store = open(directory.path());
+        let bridge = stand.bridge(Some(&store));
+        for (kind, path) in [(Methods, "/methods"), (DesiredProperties, "/desired")] {
+            let subscribe = stand.subscribe_to(own("d1"), kind, path);
+            bridge.subscribe(subscribe, soon()).await.unwrap();
+            until(&bridge, &own("d1"), kind, SubscriptionStatus::Running).await;
+        }
+        stand.desire("d1", json!({"color": "green"})).await;
+        let changes = stand.receiver.wait("/desired", 1).await;
+        assert_eq!(changes[0].body["desiredProperties"]["color"], "green");
+        assert!(changes[0].body.get("fullState").is_none(), "{changes:?}");
+        // Its version is stored soon.
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    }
+    stand.desire("d1", json!({"size": 7})).await;
+    let store = open(directory.path());
+    let bridge = stand.bridge(Some(&store));
+    until(&bridge, &own("d1"), Methods, SubscriptionStatus::Running).await;
+    stand.call("d1").await.unwrap();
+    let caught = stand.receiver.wait("/desired", 2).await;
+    assert_eq!(caught.len(), 2);
+    let body = &caught[1].body;
+    assert_eq!(body["fullState"], true);
+    assert_eq!(body["desiredProperties"]["color"], "green");
+    assert_eq!(body["desiredProperties"]["size"], 7);
+
+    // Nothing is left of a device that is removed.
+    bridge.forget(id("d1"), soon()).await.unwrap();
+    assert!(
+        bridge
+            .subscription(own("d1"), Methods)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let rows = store.subscriptions().load_all().unwrap();
+    assert!(rows.is_empty(), "{rows:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_taken_is_kept_listed_and_sent_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let stand = Stand::start(&["d1"]).await;
+    let store = open(directory.path());
+    let bridge = stand.bridge(Some(&store));
+    stand.receiver.answer("/c2d", (400, ""));
+    let subscribe = stand.subscribe_to(own("d1"), C2dMessages, "/c2d");
+    bridge.subscribe(subscribe, soon()).await.unwrap();
+    stand.send("d1", "1").await;
+    let tried = stand.receiver.wait("/c2d", 1).await;
+    let query = || DeadLetterQuery {
+        limit: 10,
+        ..DeadLetterQuery::default()
+    };
+    let letters = loop {
+        let letters = bridge.dead_letters(query()).await.unwrap();
+        if !letters.is_empty() {
+            break letters;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    assert_eq!(letters[0].webhook_id, tried[0].webhook_id);
+    let event: serde_json::Value = serde_json::from_slice(&letters[0].event).unwrap();
+    assert_eq!(event, tried[0].body);
+
+    stand.receiver.answer("/c2d", (200, ""));
+    bridge.replay(letters[0].id, soon()).await.unwrap();
+    let tried = stand.receiver.wait("/c2d", 2).await;
+    assert_eq!(tried[1].webhook_id, tried[0].webhook_id);
+    assert_eq!(tried[1].body, tried[0].body);
+    while !bridge.dead_letters(query()).await.unwrap().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn devices_are_listed_in_order_a_page_at_a_time() {
+    let names: Vec<_> = (0..25).map(|number| format!("d{number:02}")).collect();
+    let devices: Vec<_> = names.iter().map(String::as_str).collect();
+    let stand = Stand::start(&devices).await;
+    let bridge = stand.bridge(None);
+    for (number, device) in devices.iter().enumerate() {
+        let kind = match number % 2 {
+            0 => Methods,
+            _ => C2dMessages,
+        };
+        let subscribe = stand.subscribe_to(own(device), kind, "/events");
+        bridge.subscribe(subscribe, soon()).await.unwrap();
+    }
+    let list = async |subscription| {
+        let mut query = ListQuery {
+            limit: 10,
+            subscription,
+            ..ListQuery::default()
+        };
+        let mut all = Vec::new();
+        loop {
+            let page = bridge.list(query.clone()).await.unwrap();
+            assert!(page.devices.len() <= 10);
+            all.extend(page.devices.iter().map(|it| it.device.as_str().to_owned()));
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return all,
+            }
+        }
+    };
+    assert_eq!(list(None).await, names);
+    let even: Vec<_> = names.iter().step_by(2).cloned().collect();
+    assert_eq!(list(Some(Methods)).await, even);
+}
