@@ -28,8 +28,16 @@ pub const LIST_LIMIT: u64 = 100;
 pub const MAX_LIST_LIMIT: u64 = 1_000;
 /// Dead letters in a page of their list, when nobody says how many.
 pub const DEAD_LETTER_LIMIT: u64 = 50;
-/// Most dead letters in a page: each may hold a message of 64 KB, in Base64.
+/// Most dead letters in a page: each may have half a megabyte.
 pub const MAX_DEAD_LETTER_LIMIT: u64 = 100;
+/// How long `dead-letters` waits for one answer.
+pub const DEAD_LETTER_CALL_S: u64 = 60;
+/// How often it comes again when the bridge has too much to do.
+pub const DEAD_LETTER_TRIES: u32 = 10;
+/// How long it waits before that, whatever the bridge says.
+pub const MAX_DEAD_LETTER_PAUSE_S: u64 = 60;
+/// Largest page that it reads: [`MAX_DEAD_LETTER_LIMIT`] of the largest that are stored, with what is told about them.
+pub const MAX_DEAD_LETTER_PAGE_BYTES: usize = 64 * 1_048_576;
 /// How much of a body that will not be used is still read, so that its sender sees our answer instead of a reset.
 pub const MAX_DISCARDED_BODY_BYTES: usize = 8 * 1_048_576;
 /// How long such a body is read at most.

@@ -106,7 +106,7 @@ fn bar(load: &Load) -> ProgressBar {
 }
 
 /// Nothing where nobody looks.
-fn bar_of(length: u64) -> ProgressBar {
+pub(super) fn bar_of(length: u64) -> ProgressBar {
     let target = match std::io::stderr().is_terminal() {
         true => ProgressDrawTarget::stderr(),
         false => ProgressDrawTarget::hidden(),

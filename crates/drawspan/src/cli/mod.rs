@@ -5,6 +5,7 @@ pub mod ceiling;
 mod api_key;
 mod backup;
 mod config;
+mod dead_letters;
 #[cfg(feature = "emulator")]
 mod dev;
 #[cfg(feature = "emulator")]
@@ -49,6 +50,9 @@ enum Command {
     /// Make keys for callers
     #[command(subcommand)]
     ApiKey(api_key::ApiKeyCommand),
+    /// Show, send again and remove events that their receivers did not take, at a bridge that runs
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLettersCommand),
     /// Show, exchange and remove the keys that the state directory is encrypted with
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -101,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::Config(command) => config::run(&command),
         Command::ApiKey(command) => api_key::run(&command),
+        Command::DeadLetters(command) => dead_letters::run(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),

@@ -28,7 +28,7 @@ impl Contents {
 }
 
 /// Reads a whole text file of at most `limit` bytes.
-pub(super) fn read_text(path: &Path, limit: u64) -> Result<String, String> {
+pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, String> {
     let name = path.display();
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));

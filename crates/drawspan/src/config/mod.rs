@@ -28,6 +28,7 @@ pub use authorities::{InvalidAuthorities, read as read_authorities};
 pub use check::{Config, Loaded, Webhooks, check_api_key, load};
 pub use connect::ConnectTo;
 pub use effective::{Effective, table};
+pub(crate) use file::read_text;
 pub use layers::Environment;
 pub use mistakes::Mistakes;
 pub use profile::{OtherProfile, Profile};

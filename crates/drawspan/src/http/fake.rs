@@ -18,7 +18,7 @@ use crate::devices::{
 
 /// What the devices were asked.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Call {
+pub(crate) enum Call {
     Send(DeviceId, Telemetry),
     Twin(DeviceId),
     Report(DeviceId, Bytes),
@@ -41,26 +41,26 @@ pub(super) enum Call {
 
 /// Remembers what it was asked and answers as it was told.
 #[derive(Clone)]
-pub(super) struct Fake {
-    pub(super) calls: Arc<Mutex<Vec<Call>>>,
+pub(crate) struct Fake {
+    pub(crate) calls: Arc<Mutex<Vec<Call>>>,
     /// What it says to everything, instead of doing it.
-    pub(super) refusal: Option<DeviceError>,
+    pub(crate) refusal: Option<DeviceError>,
     /// What it says to messages of devices whose ids begin so.
-    pub(super) refuses: Option<(&'static str, DeviceError)>,
-    pub(super) twin: &'static str,
-    pub(super) status: Option<(ConnectionStatus, ConnectionStatusReason)>,
-    pub(super) diagnostics: Option<Diagnostics>,
-    pub(super) readiness: Readiness,
-    pub(super) subscribed: Option<Subscribed>,
-    pub(super) fleet: Vec<Subscription>,
+    pub(crate) refuses: Option<(&'static str, DeviceError)>,
+    pub(crate) twin: &'static str,
+    pub(crate) status: Option<(ConnectionStatus, ConnectionStatusReason)>,
+    pub(crate) diagnostics: Option<Diagnostics>,
+    pub(crate) readiness: Readiness,
+    pub(crate) subscribed: Option<Subscribed>,
+    pub(crate) fleet: Vec<Subscription>,
     /// What a device receives; nothing comes for the others, however long they wait.
-    pub(super) held: Option<Held>,
+    pub(crate) held: Option<Held>,
     /// What it says instead.
-    pub(super) receive_refusal: Option<DeviceError>,
-    pub(super) page: ListPage,
-    pub(super) letters: Vec<DeadLetter>,
+    pub(crate) receive_refusal: Option<DeviceError>,
+    pub(crate) page: ListPage,
+    pub(crate) letters: Vec<DeadLetter>,
     /// Whoever is told here of a message decides when it is accepted.
-    pub(super) gate: Option<mpsc::Sender<oneshot::Sender<()>>>,
+    pub(crate) gate: Option<mpsc::Sender<oneshot::Sender<()>>>,
 }
 
 impl Default for Fake {

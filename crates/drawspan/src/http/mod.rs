@@ -19,7 +19,7 @@ mod dead_letter;
 mod downlink;
 mod envelope;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 mod fleet;
 mod listing;
 mod member;

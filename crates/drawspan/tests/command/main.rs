@@ -23,6 +23,9 @@ fn every_command_explains_itself() {
         "load",
         "config check",
         "api-key new",
+        "dead-letters list",
+        "dead-letters replay",
+        "dead-letters discard",
     ] {
         let arguments: Vec<_> = name.split(' ').chain(["--help"]).collect();
         let output = run(&arguments);

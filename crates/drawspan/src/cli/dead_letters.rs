@@ -1,0 +1,305 @@
+//! `drawspan dead-letters`: events that nobody took, asked of a bridge that runs.
+
+mod bridge;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use axum::http::Method;
+use clap::{Args, Subcommand};
+use drawspan_hub::{DeviceId, SubscriptionType};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::time::sleep;
+
+use super::load::bar_of;
+use super::{block_on, failed, misused, say};
+use crate::config::Mistakes;
+use crate::limits::{DEAD_LETTER_TRIES, MAX_DEAD_LETTER_LIMIT};
+use bridge::{Bridge, NotDone, Target};
+use table::{Letter, Page};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  drawspan dead-letters list --url https://bridge.example:5001 --api-key-file ./key
+  drawspan dead-letters list --device sensor-1 --json
+  drawspan dead-letters replay 17 18
+  drawspan dead-letters replay --all --type C2DMessages
+  drawspan dead-letters discard 17
+The key needs the scope read for list, manage for the others. Exit code 1 when one could not be sent again, or not be removed.";
+
+#[derive(Subcommand)]
+pub(super) enum DeadLettersCommand {
+    /// Show them, oldest first
+    #[command(after_help = EXAMPLES)]
+    List(ListArgs),
+    /// Send them again, to where such events go now; each is gone once its receiver took it
+    #[command(after_help = EXAMPLES)]
+    Replay(ChosenArgs),
+    /// Remove them
+    #[command(after_help = EXAMPLES)]
+    Discard(ChosenArgs),
+}
+
+#[derive(Args)]
+pub(super) struct BridgeArgs {
+    /// Where the bridge listens
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5001")]
+    url: String,
+    /// Key for the header x-api-key
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "DRAWSPAN_API_KEY",
+        hide_env_values = true
+    )]
+    api_key: Option<String>,
+    /// File that holds the key
+    #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
+    api_key_file: Option<PathBuf>,
+    /// PEM file of the authority that the bridge's certificate is from [default: those of the system]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct WhichArgs {
+    /// Only of this device
+    #[arg(long, value_name = "ID")]
+    device: Option<String>,
+    /// Only of this kind: DesiredProperties, C2DMessages or ConnectionStatus
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    bridge: BridgeArgs,
+    #[command(flatten)]
+    which: WhichArgs,
+    /// Most to show
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: usize,
+    /// Those with higher numbers
+    #[arg(long, value_name = "NUMBER")]
+    after: Option<u64>,
+    /// One JSON object per line, with the events
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct ChosenArgs {
+    #[command(flatten)]
+    bridge: BridgeArgs,
+    #[command(flatten)]
+    which: WhichArgs,
+    /// Numbers, from list
+    #[arg(value_name = "NUMBER", required_unless_present = "all")]
+    numbers: Vec<u64>,
+    /// All that fit --device and --type
+    #[arg(long, conflicts_with = "numbers")]
+    all: bool,
+}
+
+pub(super) fn run(command: &DeadLettersCommand) -> ExitCode {
+    match command {
+        DeadLettersCommand::List(args) => {
+            with(&args.bridge, &args.which, async |bridge, filter| {
+                list(bridge, filter, args).await
+            })
+        }
+        DeadLettersCommand::Replay(args) => {
+            with(&args.bridge, &args.which, async |bridge, filter| {
+                each(bridge, filter, args, Method::POST, "/replay").await
+            })
+        }
+        DeadLettersCommand::Discard(args) => {
+            with(&args.bridge, &args.which, async |bridge, filter| {
+                each(bridge, filter, args, Method::DELETE, "").await
+            })
+        }
+    }
+}
+
+/// Checks what is common, and goes on with the bridge and the conditions of the query.
+fn with(
+    args: &BridgeArgs,
+    which: &WhichArgs,
+    work: impl AsyncFnOnce(Bridge, String) -> ExitCode,
+) -> ExitCode {
+    let mut mistakes = Mistakes::default();
+    let target = Target::new(
+        &mut mistakes,
+        &args.url,
+        args.api_key.as_deref(),
+        args.api_key_file.as_deref(),
+        args.ca.as_deref(),
+    );
+    let filter = which.filter(&mut mistakes);
+    match (target, mistakes.lines()) {
+        (Some(target), []) => block_on(work(Bridge::new(target), filter)),
+        _ => misused(&mistakes),
+    }
+}
+
+impl WhichArgs {
+    fn filter(&self, mistakes: &mut Mistakes) -> String {
+        let mut filter = String::new();
+        if let Some(id) = &self.device
+            && let Some(id) = mistakes.keep("--device", DeviceId::parse(id))
+        {
+            let id = utf8_percent_encode(id.as_str(), NON_ALPHANUMERIC);
+            filter.push_str(&format!("&deviceId={id}"));
+        }
+        if let Some(word) = &self.kind {
+            match SubscriptionType::parse(word) {
+                Some(kind) => filter.push_str(&format!("&subscriptionType={kind}")),
+                None => {
+                    let known = SubscriptionType::ALL
+                        .map(SubscriptionType::as_str)
+                        .join(", ");
+                    mistakes.add("--type", format!("must be one of {known}"));
+                }
+            }
+        }
+        filter
+    }
+}
+
+async fn list(mut bridge: Bridge, filter: String, args: &ListArgs) -> ExitCode {
+    let (mut left, mut after) = (args.limit, args.after);
+    let mut letters: Vec<Letter> = Vec::new();
+    let more = loop {
+        let limit = left.min(usize::try_from(MAX_DEAD_LETTER_LIMIT).unwrap_or(left));
+        if limit == 0 {
+            break after;
+        }
+        let page = match page(&mut bridge, &filter, limit, after).await {
+            Ok(page) => page,
+            Err(error) => return failed(error),
+        };
+        left -= page.letters.len().min(left);
+        after = page.last();
+        let is_last = page.continuation.is_none();
+        match args.json {
+            // Not gathered: events may be large.
+            true => {
+                if let Err(error) = page
+                    .lines()
+                    .try_for_each(|line| say::out(format_args!("{line}\n")))
+                {
+                    return failed(format_args!("cannot print: {error}"));
+                }
+            }
+            false => letters.extend(page.letters),
+        }
+        if is_last {
+            break None;
+        }
+    };
+    let shown = match (args.json, letters.is_empty()) {
+        (true, _) => ExitCode::SUCCESS,
+        (false, true) => {
+            say::aside("there are none");
+            ExitCode::SUCCESS
+        }
+        (false, false) => say::result(table::text(&letters)),
+    };
+    if let Some(after) = more {
+        say::aside(format_args!("there are more; go on with --after {after}"));
+    }
+    shown
+}
+
+async fn page(
+    bridge: &mut Bridge,
+    filter: &str,
+    limit: usize,
+    after: Option<u64>,
+) -> Result<Page, NotDone> {
+    let after = after.map_or_else(String::new, |after| format!("&after={after}"));
+    let path = format!("/deadLetters?limit={limit}{after}{filter}");
+    let body = bridge.ask(&Method::GET, &path).await?;
+    Page::read(&body)
+}
+
+/// Asks the same of each chosen one.
+async fn each(
+    mut bridge: Bridge,
+    filter: String,
+    args: &ChosenArgs,
+    method: Method,
+    what: &str,
+) -> ExitCode {
+    let numbers = match args.all {
+        false => args.numbers.clone(),
+        // All are named first: some that are sent again may fail again meanwhile.
+        true => match numbers(&mut bridge, &filter).await {
+            Ok(numbers) => numbers,
+            Err(error) => return failed(error),
+        },
+    };
+    let bar = bar_of(numbers.len() as u64);
+    let mut wrong = 0;
+    for number in &numbers {
+        let path = format!("/deadLetters/{number}{what}");
+        match patiently(&mut bridge, &method, &path).await {
+            Ok(()) => {}
+            Err(NotDone::NoBridge(why)) => {
+                bar.finish_and_clear();
+                return failed(why);
+            }
+            // Among all, one that went meanwhile is no matter.
+            Err(NotDone::Gone(_)) if args.all => {}
+            Err(error) => {
+                wrong += 1;
+                bar.suspend(|| say::aside(format_args!("{number}: {error}")));
+            }
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let done = match method {
+        Method::DELETE => "removed",
+        _ => "being sent again",
+    };
+    let count = numbers.len() - wrong;
+    match wrong {
+        0 => say::result(format_args!("{count} {done}\n")),
+        _ => failed(format_args!("{count} {done}, {wrong} not")),
+    }
+}
+
+async fn numbers(bridge: &mut Bridge, filter: &str) -> Result<Vec<u64>, NotDone> {
+    let most = usize::try_from(MAX_DEAD_LETTER_LIMIT).unwrap_or(1);
+    let (mut numbers, mut after) = (Vec::new(), None);
+    loop {
+        let page = page(bridge, filter, most, after).await?;
+        numbers.extend(page.letters.iter().map(|letter| letter.id));
+        after = page.last();
+        if page.continuation.is_none() {
+            return Ok(numbers);
+        }
+    }
+}
+
+/// The bridge may have too much to do: it says when to come again.
+async fn patiently(bridge: &mut Bridge, method: &Method, path: &str) -> Result<(), NotDone> {
+    let mut tries = 0;
+    loop {
+        match bridge.ask(method, path).await {
+            Err(NotDone::Later { seconds, .. }) if tries < DEAD_LETTER_TRIES => {
+                tries += 1;
+                sleep(Duration::from_secs(seconds)).await;
+            }
+            Err(error) => return Err(error),
+            Ok(_) => return Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
