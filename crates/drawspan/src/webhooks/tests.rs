@@ -1,6 +1,7 @@
 //! Webhooks against receivers on real sockets.
 
 mod receiver;
+mod speed;
 
 use std::time::Instant;
 

@@ -73,6 +73,29 @@ fn each_mistake_has_its_words() {
         &["--hub-size: S3 hubs have 1 to 10 units, not 11"],
     );
     check(
+        &[
+            ("allow-callbacks", "10.0.0.1/8"),
+            ("allow-callbacks", "http://x"),
+            ("allow-callbacks", "169.254.169.254"),
+            ("allow-callbacks", "fd00::/8"),
+        ],
+        &[
+            "--allow-callbacks: `10.0.0.1/8` has bits set beyond its prefix; the range begins at 10.0.0.0",
+            "--allow-callbacks: `http://x` is neither an address",
+            "--allow-callbacks: `169.254.169.254` are link-local",
+        ],
+    );
+    check(
+        &[
+            ("webhook-secret", "tooshort"),
+            ("webhook-secret", "whsec_AAAA"),
+        ],
+        &[
+            "--webhook-secret: a webhook secret begins with whsec_",
+            "--webhook-secret: a webhook secret is 24 to 64 bytes, and this is 3",
+        ],
+    );
+    check(
         &[("transport", "mqtt")],
         &["--transport: `mqtt` is neither amqps nor websocket"],
     );

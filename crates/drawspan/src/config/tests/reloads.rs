@@ -32,6 +32,17 @@ fn keys_change_under_way() {
 }
 
 #[test]
+fn keys_that_sign_events_change_whatever_else_does() {
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let new = good().with("webhook-secret", secret);
+    let reload = reload(&dps(), &new);
+    assert!(reload.keys.is_none());
+    assert_eq!(reload.changed, ["webhook_secret"]);
+    assert_eq!(reload.webhook_secrets.len(), 1);
+    assert!(!format!("{reload:?}").contains("MfKQ"));
+}
+
+#[test]
 fn what_needs_a_restart_is_named_and_keys_of_another_hub_are_not_taken() {
     let new = ServeArgs::default()
         .with("api-key", "key")
