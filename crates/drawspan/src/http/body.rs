@@ -57,7 +57,7 @@ pub(super) async fn read_json(
 
 async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
     let mut first = Bytes::new();
-    let mut whole = Whole::default();
+    let mut whole = Whole::new(&ROOM);
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
             return Err(Problem::new(
@@ -94,20 +94,28 @@ async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
 static ROOM: Semaphore = Semaphore::const_new(MAX_BODIES_BYTES);
 
 /// A body that came in pieces. It has its room for as long as a part of it is in use.
-#[derive(Default)]
 struct Whole {
     bytes: BytesMut,
+    of: &'static Semaphore,
     room: Option<SemaphorePermit<'static>>,
 }
 
 impl Whole {
+    fn new(of: &'static Semaphore) -> Self {
+        Self {
+            bytes: BytesMut::new(),
+            of,
+            room: None,
+        }
+    }
+
     /// False when there is no room.
     fn add(&mut self, data: &[u8]) -> bool {
         let has = self.room.as_ref().map_or(0, SemaphorePermit::num_permits);
         let needs = (self.bytes.len() + data.len()).saturating_sub(has);
         if needs > 0 {
             let more = u32::try_from(needs.max(BODIES_STEP_BYTES)).unwrap_or(u32::MAX);
-            let Ok(more) = ROOM.try_acquire_many(more) else {
+            let Ok(more) = self.of.try_acquire_many(more) else {
                 return false;
             };
             match &mut self.room {
@@ -237,5 +245,26 @@ mod tests {
         check("image/svg+json", false);
         check("", false);
         assert!(!is_json(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn bodies_in_pieces_share_a_bound_until_nothing_uses_them() {
+        static ROOM: Semaphore = Semaphore::const_new(3 * BODIES_STEP_BYTES);
+        let mut first = Whole::new(&ROOM);
+        // Steps, not bytes: two of them.
+        assert!(first.add(b"a") && first.add(&[b'x'; BODIES_STEP_BYTES]));
+        assert_eq!(ROOM.available_permits(), BODIES_STEP_BYTES);
+        let mut second = Whole::new(&ROOM);
+        assert!(second.add(b"b"));
+        assert!(!first.add(&[b'x'; BODIES_STEP_BYTES]));
+        assert!(!Whole::new(&ROOM).add(b"c"));
+
+        let body = Bytes::from_owner(first);
+        let part = body.slice(0..1);
+        drop((body, second));
+        assert_eq!(ROOM.available_permits(), BODIES_STEP_BYTES);
+        assert_eq!(part, "a");
+        drop(part);
+        assert_eq!(ROOM.available_permits(), 3 * BODIES_STEP_BYTES);
     }
 }
