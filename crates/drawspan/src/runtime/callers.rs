@@ -148,7 +148,10 @@ impl DeadLetters for Bridge {
             after: query.after,
             limit: query.limit,
         };
-        let letters = self.letters()?.list(filter).await;
+        let Some(letters) = &self.letters else {
+            return Ok(Vec::new());
+        };
+        let letters = letters.list(filter).await;
         let letters = letters.map_err(|error| not_read(&error))?;
         Ok(letters.into_iter().map(shown).collect())
     }
@@ -176,8 +179,9 @@ impl DeadLetters for Bridge {
 }
 
 impl Bridge {
+    /// None are kept without a state directory.
     fn letters(&self) -> Result<&drawspan_store::DeadLetters, DeviceError> {
-        self.letters.as_ref().ok_or(DeviceError::NotReady)
+        self.letters.as_ref().ok_or(DeviceError::NoDeadLetter)
     }
 }
 
