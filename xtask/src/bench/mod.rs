@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: speed beside a ceiling in the same run. `BENCHMARKS.md` says what is measured and how.
 
+mod downlink;
 mod machine;
 mod plan;
 mod process_facts;
@@ -17,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::step::step;
 use crate::workspace::Workspace;
 use machine::Machine;
-use plan::Plan;
+use plan::{Part, Plan};
 use read_back::Reader;
 use report::Results;
 
@@ -29,6 +30,9 @@ pub(crate) struct Arguments {
     /// Shorter and fewer runs, and fewer devices: shows that all of it works, not figures to quote
     #[arg(long)]
     quick: bool,
+    /// Which part of it
+    #[arg(long, value_enum, default_value = "all")]
+    only: Part,
 }
 
 /// Builds, measures, prints a table and writes `target/bench/result.json`. Fails when something did not work, never because
@@ -43,17 +47,35 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         "build: drawspan",
         &mut workspace.cargo(&["build", "--release", "--quiet", "--package", "drawspan"]),
     )?;
-    let reader = Reader::find(workspace)?;
+    let only = arguments.only;
+    let has = |part| only == Part::All || only == part;
     let folder = workspace.target.join("bench");
     fresh(&folder)?;
     let machine = Machine::of_this(workspace, &plan)?;
-    println!("── bench: {} (about {} s)", machine.at, plan.about_s());
-    let scales = plan
-        .scales
-        .iter()
-        .map(|scale| scale::measure(workspace, scale, &reader, &folder))
-        .collect::<Result<Vec<_>>>()?;
-    let results = Results { machine, scales };
+    println!("── bench: {} (about {} s)", machine.at, plan.about_s(only));
+    let scales = match has(Part::Telemetry) {
+        true => {
+            let reader = Reader::find(workspace)?;
+            let measure = |scale| scale::measure(workspace, scale, &reader, &folder);
+            plan.scales
+                .iter()
+                .map(measure)
+                .collect::<Result<Vec<_>>>()?
+        }
+        false => Vec::new(),
+    };
+    let downlinks = has(Part::Downlinks)
+        .then(|| downlink::measure(workspace, &plan.downlinks, &folder))
+        .transpose()?;
+    let subscribed = has(Part::Subscribed)
+        .then(|| downlink::subscribed::measure(workspace, &plan.subscribed, &folder))
+        .transpose()?;
+    let results = Results {
+        machine,
+        scales,
+        downlinks,
+        subscribed,
+    };
     let json = results.to_json()?;
     let path = folder.join("result.json");
     fs::write(&path, json).map_err(Error::io("writing", &path))?;

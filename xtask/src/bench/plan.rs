@@ -13,10 +13,45 @@ pub(crate) const CONNECTING: u32 = 256;
 /// HTTP connections while devices register at DPS, which makes each of them wait for a second.
 pub(crate) const REGISTERING: u32 = 2_048;
 
+/// Messages and methods to devices shall take no longer, for 99 of 100, from their sender to the receiver (or back).
+pub(crate) const FLOOR_DOWNLINK_P99_MS: f64 = 100.0;
+/// A receiver that hangs or fails shall make the events of others so much slower at most.
+pub(crate) const FLOOR_SLOWED: f64 = 1.10;
+/// A device with all its links and four subscriptions shall take no more than this of the bridge's memory.
+pub(crate) const FLOOR_BYTES_PER_SUBSCRIBED_DEVICE: f64 = 6144.0;
+
 /// One run of `cargo xtask bench`.
 pub(crate) struct Plan {
     pub(crate) name: &'static str,
     pub(crate) scales: [Scale; 3],
+    pub(crate) downlinks: Downlinks,
+    pub(crate) subscribed: Subscribed,
+}
+
+/// Messages and methods to devices.
+pub(crate) struct Downlinks {
+    pub(crate) devices: u32,
+    /// Of each of both, per second.
+    pub(crate) rate: u32,
+    /// How long each run takes.
+    pub(crate) seconds: u32,
+    /// Runs.
+    pub(crate) runs: u32,
+    /// Of each of both, per second, while one receiver misbehaves.
+    pub(crate) beside_bad_rate: u32,
+    /// Part of the devices whose events go to that receiver.
+    pub(crate) bad_percent: u32,
+    /// Runs with a good one, one that hangs and one that fails, in turn.
+    pub(crate) rounds: u32,
+    /// How long each of these takes.
+    pub(crate) round_seconds: u32,
+}
+
+/// Devices with all four subscriptions.
+pub(crate) struct Subscribed {
+    pub(crate) devices: u32,
+    /// How often the bridge is killed and started again.
+    pub(crate) restarts: u32,
 }
 
 /// Measurements with one number of devices.
@@ -31,6 +66,19 @@ pub(crate) struct Scale {
     pub(crate) connections: u32,
     /// Which floors hold for this number of devices.
     pub(crate) floors: Floors,
+}
+
+/// Which part of it to measure.
+#[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// Everything.
+    All,
+    /// What devices send.
+    Telemetry,
+    /// Messages and methods to devices.
+    Downlinks,
+    /// Many devices with four subscriptions each.
+    Subscribed,
 }
 
 /// How devices prove who they are.
@@ -81,6 +129,20 @@ impl Plan {
                 floors: Floors::Memory,
             },
         ],
+        downlinks: Downlinks {
+            devices: 500,
+            rate: 1_000,
+            seconds: 20,
+            runs: 3,
+            beside_bad_rate: 500,
+            bad_percent: 20,
+            rounds: 5,
+            round_seconds: 8,
+        },
+        subscribed: Subscribed {
+            devices: 50_000,
+            restarts: 3,
+        },
     };
     /// For a look.
     pub(crate) const QUICK: Self = Self {
@@ -111,10 +173,38 @@ impl Plan {
                 floors: Floors::Memory,
             },
         ],
+        downlinks: Downlinks {
+            devices: 200,
+            rate: 500,
+            seconds: 3,
+            runs: 1,
+            beside_bad_rate: 200,
+            bad_percent: 20,
+            rounds: 1,
+            round_seconds: 3,
+        },
+        subscribed: Subscribed {
+            devices: 2_000,
+            restarts: 1,
+        },
     };
 
     /// Roughly, with starting and connecting.
-    pub(crate) fn about_s(&self) -> u32 {
+    pub(crate) fn about_s(&self, part: Part) -> u32 {
+        let downlinks = &self.downlinks;
+        let runs = downlinks.runs * (downlinks.seconds + 3);
+        let rounds = downlinks.rounds * 3 * (downlinks.round_seconds + 10);
+        let subscribed = self.subscribed.devices / 1_000 * (2 + self.subscribed.restarts);
+        let telemetry = self.telemetry_s();
+        match part {
+            Part::All => telemetry + runs + rounds + subscribed,
+            Part::Telemetry => telemetry,
+            Part::Downlinks => runs + rounds,
+            Part::Subscribed => subscribed,
+        }
+    }
+
+    fn telemetry_s(&self) -> u32 {
         let runs = |scale: &Scale| 2 * scale.pairs * scale.seconds;
         let connecting = |scale: &Scale| match scale.identity {
             Identity::Policy => 10 + scale.devices / 2_500,

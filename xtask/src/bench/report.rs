@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::downlink::Downlinks;
+use super::downlink::subscribed::Subscribed;
 use super::machine::Machine;
 use super::plan::{Floors, Identity};
 use super::spread::Spread;
@@ -13,6 +15,10 @@ use crate::load::Report;
 pub(crate) struct Results {
     pub(crate) machine: Machine,
     pub(crate) scales: Vec<Measured>,
+    /// Messages and methods to devices.
+    pub(crate) downlinks: Option<Downlinks>,
+    /// Many devices with four subscriptions each.
+    pub(crate) subscribed: Option<Subscribed>,
 }
 
 /// With one number of devices.

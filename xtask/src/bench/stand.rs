@@ -19,12 +19,12 @@ use crate::load::Load;
 use crate::process::{Server, bound_to_us};
 use crate::workspace::Workspace;
 
-const HUB: &str = "hub.localtest";
+pub(super) const HUB: &str = "hub.localtest";
 const DPS: &str = "dps.localtest";
-const API_KEY: &str = "bench-api-key";
-const DEVICE_PREFIX: &str = "load-";
+pub(super) const API_KEY: &str = "bench-api-key";
+pub(super) const DEVICE_PREFIX: &str = "load-";
 /// How long nothing happens before memory is looked at, so that buffers of the load are given back.
-const SETTLE: Duration = Duration::from_secs(3);
+pub(super) const SETTLE: Duration = Duration::from_secs(3);
 
 /// Servers that wait for load.
 pub(crate) struct Stand<'a> {
@@ -258,7 +258,7 @@ impl Spent {
 }
 
 /// The address in `listening on http://ADDRESS, …`.
-fn http_address(said: &str) -> Result<String> {
+pub(super) fn http_address(said: &str) -> Result<String> {
     let word = word_after(said, "listening on")?;
     let address = word.trim_end_matches(',').strip_prefix("http://");
     address
@@ -267,7 +267,7 @@ fn http_address(said: &str) -> Result<String> {
 }
 
 /// An address that the emulator printed behind `name`.
-fn address(said: &str, name: &str) -> Result<SocketAddr> {
+pub(super) fn address(said: &str, name: &str) -> Result<SocketAddr> {
     let none = |_| Error::Unexpected(format!("the emulator printed no address of {name}"));
     word_after(said, name)?.parse().map_err(none)
 }

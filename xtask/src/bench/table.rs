@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::downlink;
 use super::plan::{
     DEVICES_PER_CONNECTION, FLOOR_BYTES_PER_DEVICE, FLOOR_CONNECTED_PER_S, FLOOR_OF_CEILING, Floors,
 };
@@ -26,6 +27,12 @@ pub(crate) fn of(results: &Results) -> String {
     for measured in &results.scales {
         text.push('\n');
         text.push_str(&scale(measured));
+    }
+    for part in [
+        results.downlinks.as_ref().map(downlink::table::of),
+        results.subscribed.as_ref().map(downlink::table::subscribed),
+    ] {
+        text.extend(part.map(|part| format!("\n{part}")));
     }
     text
 }
@@ -143,7 +150,7 @@ impl Rows {
 }
 
 #[derive(Clone, Copy)]
-enum Unit {
+pub(super) enum Unit {
     Count,
     Ratio,
     Ms,
@@ -152,7 +159,7 @@ enum Unit {
 
 impl Unit {
     /// Median, and where the others lie unless they are the same.
-    fn spread(self, spread: Spread) -> String {
+    pub(super) fn spread(self, spread: Spread) -> String {
         let Spread { median, min, max } = spread;
         let (median, min, max) = (self.number(median), self.number(min), self.number(max));
         let unit = match self {
@@ -176,7 +183,7 @@ impl Unit {
     }
 }
 
-fn mb(bytes: u64) -> f64 {
+pub(super) fn mb(bytes: u64) -> f64 {
     bytes as f64 / 1_048_576.0
 }
 

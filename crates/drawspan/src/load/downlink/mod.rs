@@ -135,15 +135,17 @@ async fn drain(downlink: &Downlink, book: &Book, show: Show<'_>) {
 }
 
 impl Downlink {
-    /// Subscriptions that must be Running.
+    /// Subscriptions that must be Running. When nothing else is asked for, all that can be.
     fn waited(&self) -> Vec<SubscriptionType> {
+        let nothing = self.service.is_none() && self.subscribe.is_empty();
         let needed = [
             (SubscriptionType::C2dMessages, self.c2d_rate.is_some()),
             (SubscriptionType::Methods, self.method_rate.is_some()),
             (SubscriptionType::DesiredProperties, false),
         ];
-        let waited =
-            |(kind, needed): &(SubscriptionType, bool)| *needed || self.subscribe.contains(kind);
+        let waited = |(kind, needed): &(SubscriptionType, bool)| {
+            *needed || nothing || self.subscribe.contains(kind)
+        };
         needed
             .into_iter()
             .filter(waited)

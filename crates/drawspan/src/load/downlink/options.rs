@@ -25,7 +25,7 @@ pub struct DownlinkArgs {
     #[arg(long, value_name = "R", conflicts_with_all = ["rate", "connections", "messages", "ledger"])]
     pub method_rate: Option<f64>,
     /// Subscriptions to make first, separated by commas: c2d, methods, desired, status, all or none [default: what the
-    /// rates need]. Without any rate they are made, waited for, and nothing is sent
+    /// rates need]. Without any rate they are made and waited for, and nothing is sent; with none, what is there is waited for
     #[arg(long, value_name = "KINDS", conflicts_with_all = ["rate", "connections", "messages", "ledger"])]
     pub subscribe: Option<String>,
     /// Connection string of a policy of the hub that may connect services

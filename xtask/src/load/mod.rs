@@ -1,7 +1,10 @@
 //! Runs `drawspan load` and reads its result.
 
+pub(crate) mod downlink;
+
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -63,11 +66,14 @@ impl Load {
 
     /// Waits for its end.
     pub(crate) fn finish(self) -> Result<Report> {
-        let log = self.0.finish()?;
-        let result = log.lines().last().unwrap_or_default();
-        serde_json::from_str(result)
-            .map_err(|error| Error::Unexpected(format!("drawspan load said `{result}`: {error}")))
+        last_line(&self.0.finish()?)
     }
+}
+
+fn last_line<T: DeserializeOwned>(log: &str) -> Result<T> {
+    let result = log.lines().last().unwrap_or_default();
+    serde_json::from_str(result)
+        .map_err(|error| Error::Unexpected(format!("drawspan load said `{result}`: {error}")))
 }
 
 impl Report {

@@ -1,0 +1,183 @@
+//! Messages and methods to devices, through the bridge to a receiver of events.
+
+mod stand;
+pub(super) mod subscribed;
+pub(super) mod table;
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::plan;
+use super::spread::Spread;
+use crate::error::{Error, Result};
+use crate::load::downlink::{Calls, Messages, Report};
+use crate::workspace::Workspace;
+use stand::{Spent, Stand};
+
+/// What was measured.
+#[derive(Serialize)]
+pub(crate) struct Downlinks {
+    pub(crate) devices: u32,
+    /// Of each of both, per second.
+    pub(crate) rate: u32,
+    pub(crate) runs: Vec<Run>,
+    /// While one receiver misbehaves.
+    pub(crate) beside_bad: BesideBad,
+}
+
+/// One load.
+#[derive(Serialize)]
+pub(crate) struct Run {
+    pub(crate) load: Report,
+    /// CPU time per event, in microseconds: of the bridge, the emulator, and the load with its receiver.
+    pub(crate) cpu_us_per_event: [f64; 3],
+    /// Cores that were busy with something else.
+    pub(crate) cores_of_others: f64,
+}
+
+/// Rounds of three: all receivers good, one hangs, one fails.
+#[derive(Serialize)]
+pub(crate) struct BesideBad {
+    pub(crate) rate: u32,
+    pub(crate) percent: u32,
+    pub(crate) rounds: Vec<[Run; 3]>,
+}
+
+/// What the second receiver does, in a round.
+const MANNERS: [&str; 3] = ["ok", "hang", "status:503"];
+/// Nothing is measured for so long, so that what an earlier run left at a bad receiver is gone.
+const WARM_UP_S: u32 = 6;
+
+/// Measures all of it.
+pub(crate) fn measure(
+    workspace: &Workspace,
+    plan: &plan::Downlinks,
+    folder: &Path,
+) -> Result<Downlinks> {
+    println!("   messages and methods to {} devices", plan.devices);
+    let mut stand = Stand::start(workspace, "downlinks", plan.devices, folder)?;
+    stand.load("subscribe", &flags(&[("subscribe", "c2d,methods")]))?;
+    let mut runs = Vec::new();
+    for number in 1..=plan.runs {
+        let load = flags(&[
+            ("subscribe", "none"),
+            ("c2d-rate", &plan.rate.to_string()),
+            ("method-rate", &plan.rate.to_string()),
+            ("duration", &plan.seconds.to_string()),
+        ]);
+        let run = Run::of(stand.load("both", &load)?);
+        check(&run.load)?;
+        println!("   run {number} of {}: {}", plan.runs, line(&run));
+        runs.push(run);
+    }
+    let beside_bad = beside_bad(&mut stand, plan)?;
+    stand.end()?;
+    Ok(Downlinks {
+        devices: plan.devices,
+        rate: plan.rate,
+        runs,
+        beside_bad,
+    })
+}
+
+fn beside_bad(stand: &mut Stand<'_>, plan: &plan::Downlinks) -> Result<BesideBad> {
+    let rate = plan.beside_bad_rate.to_string();
+    let mut rounds = Vec::new();
+    for number in 1..=plan.rounds {
+        let mut one = |manner: &str| -> Result<Run> {
+            let load = flags(&[
+                ("subscribe", "c2d,methods"),
+                ("c2d-rate", &rate),
+                ("method-rate", &rate),
+                ("duration", &plan.round_seconds.to_string()),
+                ("bad-share", &plan.bad_percent.to_string()),
+                ("bad-receiver", manner),
+                ("method-timeout", "5"),
+                ("warm-up", &WARM_UP_S.to_string()),
+            ]);
+            let run = Run::of(stand.load(manner.split(':').next().unwrap_or_default(), &load)?);
+            check(&run.load)?;
+            Ok(run)
+        };
+        let [good, hangs, fails] = MANNERS;
+        let round = [one(good)?, one(hangs)?, one(fails)?];
+        let [good, hangs, fails] = round.each_ref().map(line);
+        println!("   round {number} of {}: good: {good}", plan.rounds);
+        println!("      one hangs: {hangs}");
+        println!("      one fails: {fails}");
+        rounds.push(round);
+    }
+    Ok(BesideBad {
+        rate: plan.beside_bad_rate,
+        percent: plan.bad_percent,
+        rounds,
+    })
+}
+
+impl Run {
+    fn of((load, spent): (Report, Spent)) -> Self {
+        let events = load.events().max(1) as f64;
+        let us = |seconds: f64| seconds * 1e6 / events;
+        Self {
+            cpu_us_per_event: [us(spent.bridge), us(spent.emulator), us(spent.load)],
+            cores_of_others: spent.cores_of_others,
+            load,
+        }
+    }
+}
+
+impl Report {
+    /// Requests that a receiver got.
+    fn events(&self) -> u64 {
+        let messages = |all: &Messages| all.arrived + all.again;
+        let calls = |all: &Calls| all.arrived + all.again;
+        messages(&self.c2d)
+            + messages(&self.bad_c2d)
+            + calls(&self.methods)
+            + calls(&self.bad_methods)
+    }
+}
+
+impl BesideBad {
+    /// A figure with a bad receiver over the same with a good one, round by round; `bad` is 1 for the one that hangs, 2 for
+    /// the one that fails.
+    pub(crate) fn slowed(&self, bad: usize, figure: impl Fn(&Report) -> u64) -> Spread {
+        let ratio = |round: &[Run; 3]| {
+            let of = |index: usize| round.get(index).map_or(0, |run| figure(&run.load)) as f64;
+            of(bad) / of(0).max(1.0)
+        };
+        Spread::of(self.rounds.iter().map(ratio))
+    }
+}
+
+/// `drawspan load` fails by itself for what is lost or done twice; here everything of the first receiver must have arrived.
+fn check(report: &Report) -> Result<()> {
+    let (c2d, methods) = (&report.c2d, &report.methods);
+    let all = c2d.sent == c2d.accepted && c2d.taken == c2d.sent && methods.answered == methods.sent;
+    if all && c2d.sent > 0 && methods.sent > 0 {
+        return Ok(());
+    }
+    Err(Error::Unexpected(format!(
+        "not everything arrived: messages {c2d:?}, methods {methods:?}"
+    )))
+}
+
+fn line(run: &Run) -> String {
+    let ms = |us: u64| us as f64 / 1e3;
+    let (c2d, methods) = (&run.load.c2d.latency_us, &run.load.methods.latency_us);
+    format!(
+        "messages mean {:.2} p50 {:.2} p99 {:.2} ms, methods mean {:.2} p50 {:.2} p99 {:.2} ms",
+        ms(c2d.mean),
+        ms(c2d.p50),
+        ms(c2d.p99),
+        ms(methods.mean),
+        ms(methods.p50),
+        ms(methods.p99)
+    )
+}
+
+fn flags(values: &[(&str, &str)]) -> Vec<String> {
+    let flag = |(name, value): &(&str, &str)| [format!("--{name}"), (*value).to_owned()];
+    values.iter().flat_map(flag).collect()
+}
