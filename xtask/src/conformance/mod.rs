@@ -4,6 +4,7 @@
 //! namespace of its own, and runs the scenarios there.
 
 pub(crate) mod clients;
+mod commands_kill;
 pub(crate) mod environment;
 mod fleet;
 mod namespace;

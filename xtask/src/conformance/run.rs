@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::environment::variables;
 use super::scenarios::{Drive, Program, Scenario};
 use super::servers::{Running, command, name};
-use super::{fleet, outage};
+use super::{commands_kill, fleet, outage};
 use crate::error::{Error, Result};
 use crate::process::script;
 use crate::workspace::Workspace;
@@ -31,6 +31,7 @@ fn attempt(workspace: &Workspace, scenario: &Scenario) -> Result<()> {
     let load_devices = match &scenario.drive {
         Some(Drive::Outage(outage)) => outage.devices,
         Some(Drive::Fleet(_)) | None => 0,
+        Some(Drive::CommandsKill(kill)) => kill.devices,
     };
     let mut running = Running::start(workspace, scenario.servers, load_devices, &folder)?;
     let mut variables = variables(running.strings.as_ref(), &folder);
@@ -57,6 +58,10 @@ fn attempt(workspace: &Workspace, scenario: &Scenario) -> Result<()> {
             let registered = |devices| counting(&fleet::REGISTERED, devices);
             let connected = counting(&outage::CONNECTED, fleet.devices);
             fleet.run(workspace, &mut running, connected, registered, &folder)?;
+        }
+        Some(Drive::CommandsKill(kill)) => {
+            let emptied = counting(&commands_kill::EMPTIED, kill.devices);
+            kill.run(workspace, &mut running, emptied, &folder)?;
         }
         None => {}
     }

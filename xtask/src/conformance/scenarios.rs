@@ -45,6 +45,7 @@ pub(crate) enum Program {
 use Program::{Engine, Node, Python};
 use Server::{Bridge, BridgeByDps, ByScripts, Emulator, Mirror};
 
+use super::commands_kill::CommandsKill;
 use super::environment::MIRROR;
 use super::fleet::Fleet;
 use super::outage::Outage;
@@ -238,6 +239,24 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Python("read_ids.py", &[])],
     },
     Scenario {
+        name: "commands-kill",
+        about: "the bridge is killed again and again under messages and methods: nothing is lost, what comes again has the same id",
+        servers: &[Emulator, BridgeByDps],
+        drive: Some(Drive::CommandsKill(CommandsKill {
+            devices: 100,
+            rate: 300,
+            failing_percent: 5,
+            lives: &[
+                Duration::from_millis(3_137),
+                Duration::from_millis(1_571),
+                Duration::from_millis(2_713),
+                Duration::from_millis(977),
+                Duration::from_millis(4_219),
+            ],
+        })),
+        scripts: &[],
+    },
+    Scenario {
         name: "fleet",
         about: "devices never seen register through the bridge; its restart and the emulator's end under load ask DPS nothing",
         servers: &[Emulator, BridgeByDps],
@@ -263,6 +282,8 @@ pub(crate) enum Drive {
     Outage(Outage),
     /// Devices register, the bridge dies and comes back, then the emulator.
     Fleet(Fleet),
+    /// The bridge dies and comes back under messages and methods to devices.
+    CommandsKill(CommandsKill),
 }
 
 impl Scenario {
@@ -303,7 +324,7 @@ mod tests {
                 scenario.name
             );
             assert!(
-                !scenario.scripts.is_empty(),
+                !scenario.scripts.is_empty() || scenario.drive.is_some(),
                 "{} checks nothing",
                 scenario.name
             );

@@ -138,6 +138,7 @@ impl Running {
         command
             .args(["serve", "--listen", BRIDGE, "--api-key", API_KEY])
             .args(["--id-scope", ID_SCOPE, "--group-key", GROUP_KEY])
+            .args(["--allow-callbacks", "127.0.0.1"])
             .args(["--dps-endpoint", DPS, "--dps-rate", "0", "--ca"])
             .arg(authority(folder))
             .arg("--state")

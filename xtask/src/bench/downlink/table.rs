@@ -91,7 +91,7 @@ fn beside_bad(measured: &Downlinks) -> String {
         all.rounds.len()
     ));
     let floor = format!("≤ {FLOOR_SLOWED:.2}");
-    let figures: [(&str, fn(&Report) -> u64); 6] = [
+    let figures: [(&str, Figure); 6] = [
         ("messages, mean", |load| load.c2d.latency_us.mean),
         ("messages, p50", |load| load.c2d.latency_us.p50),
         ("messages, p99", |load| load.c2d.latency_us.p99),
@@ -170,6 +170,9 @@ pub(in crate::bench) fn subscribed(measured: &Subscribed) -> String {
     );
     rows.0
 }
+
+/// A figure of a load.
+type Figure = fn(&Report) -> u64;
 
 struct Rows(String);
 
