@@ -31,6 +31,8 @@ pub use report::Report;
 
 /// How often it is looked whether everything has arrived.
 const LOOK: Duration = Duration::from_millis(100);
+/// Nothing more is expected when nothing came for so long.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Runs it to its end. When `stop` becomes true nothing more is sent.
 ///
@@ -83,6 +85,8 @@ pub async fn run(
             one.join_all().await;
         }
         drain(downlink, &book, show).await;
+    } else {
+        settle(downlink, &book).await;
     }
     Ok(Report::new(load.devices, times, &book, &reasons))
 }
@@ -130,6 +134,20 @@ async fn drain(downlink: &Downlink, book: &Book, show: Show<'_>) {
             return;
         }
         show("missing", usize::try_from(missing).unwrap_or_default(), 0);
+        sleep(LOOK).await;
+    }
+}
+
+/// Receives until nothing has come for a while: devices that connect have something to tell.
+async fn settle(downlink: &Downlink, book: &Book) {
+    let until = Instant::now() + downlink.drain;
+    let (mut seen, mut since) = (0, Instant::now());
+    while Instant::now() < until && since.elapsed() < QUIET {
+        let others = book.others().clone();
+        let events = others.notices + others.strays + others.senseless;
+        if events != seen {
+            (seen, since) = (events, Instant::now());
+        }
         sleep(LOOK).await;
     }
 }

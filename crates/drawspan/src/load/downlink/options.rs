@@ -61,7 +61,7 @@ pub struct DownlinkArgs {
     /// How long to send before anything is measured, with receivers that answer at once
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     pub warm_up: u64,
-    /// How long to wait, after the last was sent, for what has not arrived yet
+    /// How long to wait at most, after the last was sent, for what has not arrived yet
     #[arg(long, value_name = "SECONDS", default_value_t = 15)]
     pub drain: u64,
     /// How long the hub waits for the answer to a method, 5 to 300
@@ -140,6 +140,11 @@ impl DownlinkArgs {
             }
         }
         let subscribe = mistakes.keep("--subscribe", self.kinds())?;
+        if sends && subscribe.is_empty() && self.receive.port() == 0 {
+            let text =
+                "events go where the devices are subscribed already: name that address and port";
+            mistakes.add("--receive", text);
+        }
         let service = match sends {
             true => Some(self.service(mistakes)?),
             false => None,

@@ -30,7 +30,7 @@ fn what_the_rates_need_is_subscribed_to() {
     assert_eq!(downlink("--c2d-rate 5").subscribe, [C2dMessages]);
     let both = downlink("--c2d-rate 5 --method-rate 0.5");
     assert_eq!(both.subscribe, [C2dMessages, Methods]);
-    let none = downlink("--method-rate 5 --subscribe none");
+    let none = downlink("--method-rate 5 --subscribe none --receive 127.0.0.1:9");
     assert!(none.subscribe.is_empty());
     assert_eq!(none.waited(), [Methods]);
     // Nothing is sent, so that no policy is needed.
@@ -58,6 +58,8 @@ fn mistakes_are_named_together() {
         ]
     );
     assert_eq!(mistakes("--subscribe c2d,all"), ["--subscribe"]);
+    let nowhere = format!("{HUB} --c2d-rate 1 --subscribe none");
+    assert_eq!(mistakes(&nowhere), ["--receive"]);
     let wrong = format!("{HUB} --c2d-rate 1 --ca /nowhere --connect x");
     assert_eq!(mistakes(&wrong), ["--ca", "--connect"]);
 }

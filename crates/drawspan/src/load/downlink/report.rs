@@ -328,7 +328,7 @@ impl Messages {
         )?;
         writeln!(
             f,
-            "  arrived    {arrived}, answered 2xx {taken}, lost {lost}"
+            "  arrived    {arrived}, answered 2xx {taken}, of those that the hub took not {lost}"
         )?;
         writeln!(
             f,
