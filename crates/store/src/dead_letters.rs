@@ -6,7 +6,7 @@ use std::sync::Arc;
 use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
 
 use crate::error::StoreError;
-use crate::limits::{DEAD_LETTERS_WAITING_BYTES, MAX_DEAD_LETTER_BYTES};
+use crate::limits::MAX_DEAD_LETTER_BYTES;
 use crate::loss::{Loss, Scale};
 use crate::queue::Queue;
 use crate::reader::{Question, Reader};
@@ -68,11 +68,17 @@ pub struct DeadLetters {
 }
 
 impl DeadLetters {
-    pub(crate) fn new(queue: Queue, reader: Reader, lost: Arc<Loss>, dropped: Arc<Loss>) -> Self {
+    pub(crate) fn new(
+        queue: Queue,
+        reader: Reader,
+        waiting: Scale,
+        lost: Arc<Loss>,
+        dropped: Arc<Loss>,
+    ) -> Self {
         Self {
             queue,
             reader,
-            waiting: Scale::new(DEAD_LETTERS_WAITING_BYTES),
+            waiting,
             lost,
             dropped,
         }

@@ -53,7 +53,7 @@ pub const MAX_KEYS: usize = 256;
 pub const MAX_KEY_RING_BYTES: usize = 64 << 10;
 
 /// Pages copied at a time by a backup: as often, progress is told.
-pub const COPY_GROUP_PAGES: i32 = 1_024;
+pub const COPY_GROUP_PAGES: i32 = 256;
 /// A backup waits that often, a moment each, for a file that another program holds.
 pub const COPY_ATTEMPTS: u32 = 100;
 /// Such a moment.

@@ -17,10 +17,11 @@ use crate::keeper;
 use crate::keyring::Keys;
 use crate::limits::STORE_QUEUE;
 use crate::lock::Lock;
+use crate::loss::Scale;
 use crate::queue::Queue;
 use crate::reader::{self, Question};
 use crate::subscriptions::Subscriptions;
-use crate::writer::{Job, Losses, Writer};
+use crate::writer::{Bounds, Job, Losses, Writer};
 
 /// The database in a state directory.
 pub(crate) const FILE: &str = "drawspan.db";
@@ -57,6 +58,14 @@ impl Store {
     /// When another process has it, its file is not ours or cannot be used, or the key ring does not have every key that is
     /// needed. Nothing is changed then.
     pub fn open(directory: &Path, keyring: &Path) -> Result<Self, OpenError> {
+        Self::open_with(directory, keyring, Bounds::default())
+    }
+
+    pub(crate) fn open_with(
+        directory: &Path,
+        keyring: &Path,
+        bounds: Bounds,
+    ) -> Result<Self, OpenError> {
         fs::create_dir_all(directory).map_err(|cause| OpenError::Create {
             path: directory.to_path_buf(),
             cause,
@@ -70,10 +79,11 @@ impl Store {
         database::prepare(&mut connection, &keys.ring()).map_err(failed)?;
 
         let reading = database::open_to_read(&path).map_err(failed)?;
+        let waiting = Scale::new(bounds.waiting_bytes);
         let losses = Losses::default();
         let (lost, dropped) = (Arc::clone(&losses.letters), Arc::clone(&losses.dropped));
         let (hubs, desired) = (Arc::clone(&losses.hubs), Arc::clone(&losses.desired));
-        let writer = Writer::new(connection, Arc::clone(&keys), losses).map_err(failed)?;
+        let writer = Writer::new(connection, Arc::clone(&keys), losses, bounds).map_err(failed)?;
 
         let (sender, jobs) = mpsc::channel(STORE_QUEUE);
         let queue = Queue::new(&sender);
@@ -87,7 +97,7 @@ impl Store {
         Ok(Self {
             hub_cache: HubCache::new(queue.clone(), Arc::clone(&path), hubs),
             subscriptions: Subscriptions::new(queue.clone(), Arc::clone(&path), keys),
-            dead_letters: DeadLetters::new(queue.clone(), reader.clone(), lost, dropped),
+            dead_letters: DeadLetters::new(queue.clone(), reader.clone(), waiting, lost, dropped),
             desired_versions: DesiredVersions::new(queue.clone(), path, desired),
             idempotency: Idempotency::new(queue, reader),
             queue: Some(sender),

@@ -17,8 +17,8 @@ use crate::hub_cache::CachedHub;
 use crate::idempotency::StoredAnswer;
 use crate::keyring::{KeyRing, Keys, Stamp};
 use crate::limits::{
-    DEAD_LETTER_DROP_GROUP, IDEMPOTENCY_SWEEP_GROUP, MAX_DEAD_LETTERS, MAX_DEAD_LETTERS_BYTES,
-    MAX_IDEMPOTENCY_KEYS, STORE_GROUP,
+    DEAD_LETTER_DROP_GROUP, DEAD_LETTERS_WAITING_BYTES, IDEMPOTENCY_SWEEP_GROUP, MAX_DEAD_LETTERS,
+    MAX_DEAD_LETTERS_BYTES, MAX_IDEMPOTENCY_KEYS, STORE_GROUP,
 };
 use crate::loss::{Charge, Loss};
 use crate::subscriptions::{StoredScope, StoredSubscription};
@@ -91,6 +91,28 @@ impl Default for Losses {
     }
 }
 
+/// How much is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) letters: Totals,
+    /// Bytes of letters that wait to be written.
+    pub(crate) waiting_bytes: usize,
+    pub(crate) answers: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            letters: Totals {
+                rows: MAX_DEAD_LETTERS,
+                bytes: MAX_DEAD_LETTERS_BYTES,
+            },
+            waiting_bytes: DEAD_LETTERS_WAITING_BYTES,
+            answers: MAX_IDEMPOTENCY_KEYS,
+        }
+    }
+}
+
 /// Owns the connection that writes.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -99,6 +121,7 @@ pub(crate) struct Writer {
     losses: Losses,
     letters: Totals,
     answers: u64,
+    bounds: Bounds,
     /// The current key, when it was last looked at.
     seals_with: u32,
     /// Rows are being encrypted anew.
@@ -114,6 +137,7 @@ impl Writer {
         connection: Connection,
         keys: Arc<Keys>,
         losses: Losses,
+        bounds: Bounds,
     ) -> rusqlite::Result<Self> {
         let letters = dead_letters::totals(&connection)?;
         let answers = idempotency::count(&connection)?;
@@ -122,6 +146,7 @@ impl Writer {
             seals_with: keys.ring().current(),
             keys,
             losses,
+            bounds,
             letters,
             answers,
             rekey: None,
@@ -220,8 +245,8 @@ impl Writer {
                 &mut answers,
             )?);
         }
-        let dropped = bound_letters(&transaction, &mut letters)?;
-        let surplus = answers.saturating_sub(MAX_IDEMPOTENCY_KEYS);
+        let dropped = bound_letters(&transaction, &mut letters, &self.bounds.letters)?;
+        let surplus = answers.saturating_sub(self.bounds.answers);
         if surplus > 0 {
             answers -= idempotency::drop_oldest(&transaction, surplus)? as u64;
         }
@@ -424,11 +449,15 @@ fn apply(
 }
 
 /// Drops the oldest until there are no longer too many; returns how many.
-fn bound_letters(transaction: &Connection, letters: &mut Totals) -> rusqlite::Result<u64> {
+fn bound_letters(
+    transaction: &Connection,
+    letters: &mut Totals,
+    most: &Totals,
+) -> rusqlite::Result<u64> {
     let mut dropped = 0;
     loop {
-        let surplus = letters.rows.saturating_sub(MAX_DEAD_LETTERS);
-        if surplus == 0 && letters.bytes <= MAX_DEAD_LETTERS_BYTES {
+        let surplus = letters.rows.saturating_sub(most.rows);
+        if surplus == 0 && letters.bytes <= most.bytes {
             return Ok(dropped);
         }
         let count = surplus.clamp(1, DEAD_LETTER_DROP_GROUP);

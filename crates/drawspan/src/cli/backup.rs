@@ -17,16 +17,19 @@ Examples:
   drawspan backup --state /var/lib/drawspan --to /backup/drawspan.db --force
   drawspan backup --state /var/lib/drawspan --to /backup/drawspan.db --with-keyring
 
-It may run while serve does: the copy is of one moment. The key ring is not in it, so that who finds a backup cannot read it; keep a copy of the
-key ring elsewhere. --with-keyring copies it to a file beside the backup.";
+It may run while serve does: the copy is of one moment. The key ring is not in it, so that
+who finds a backup cannot read it; keep a copy of the key ring elsewhere. --with-keyring
+copies it to a file beside the backup.";
 
 pub(super) const RESTORE_EXAMPLES: &str = "\
 Examples:
   drawspan restore --state /var/lib/drawspan --from /backup/drawspan.db
-  drawspan restore --state /var/lib/drawspan --keyring /etc/drawspan/keyring --from /backup/drawspan.db --force
+  drawspan restore --state /var/lib/drawspan --from /backup/drawspan.db --force
+  drawspan restore --state ./new --keyring /etc/drawspan/keyring --from /backup/drawspan.db
 
-serve must not run. Nothing is replaced before the backup was checked, down to decrypting every subscription; what --force replaces is kept
-beside it. The keys are those of the key ring, or of FILE.keyring beside the backup.";
+serve must not run. Nothing is replaced before the backup was checked, down to decrypting
+every subscription; what --force replaces is kept beside it. The keys are those of the key
+ring, or of FILE.keyring beside the backup.";
 
 /// Flags of `backup`.
 #[derive(Args, Clone)]

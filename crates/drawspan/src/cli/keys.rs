@@ -16,8 +16,9 @@ Examples:
   drawspan keys rotate --state /var/lib/drawspan --keyring /etc/drawspan/keyring --prune
   drawspan keys prune --state /var/lib/drawspan
 
-All of them work beside a running serve, and without one. Rotating makes a new key; a running serve takes it up within seconds
-and encrypts everything with it in the background. Old keys stay until they are pruned: backups from before need them.";
+All of them work beside a running serve, and without one. Rotating makes a new key; a running
+serve takes it up within seconds and encrypts everything with it in the background. Old keys
+stay until they are pruned: backups from before need them.";
 
 #[derive(Subcommand)]
 pub(super) enum KeysCommand {

@@ -7,6 +7,8 @@
 mod listed;
 #[cfg(unix)]
 mod serve;
+#[cfg(unix)]
+mod state;
 mod support;
 
 use std::io::{BufRead, BufReader};
@@ -26,6 +28,11 @@ fn every_command_explains_itself() {
         "dead-letters list",
         "dead-letters replay",
         "dead-letters discard",
+        "keys list",
+        "keys rotate",
+        "keys prune",
+        "backup",
+        "restore",
     ] {
         let arguments: Vec<_> = name.split(' ').chain(["--help"]).collect();
         let output = run(&arguments);

@@ -14,13 +14,13 @@ const HUB: &str =
     "HostName=hub.localtest;SharedAccessKeyName=device;SharedAccessKey=MDEyMzQ1Njc4OWFiY2RlZg==";
 const EVENTS: &str = "/devices/d/messages/events";
 
-struct Serve {
+pub(crate) struct Serve {
     running: Running,
     address: String,
     log: Lines<BufReader<ChildStderr>>,
 }
 
-fn start(folder: &Path) -> Serve {
+pub(crate) fn start(folder: &Path) -> Serve {
     let keys = folder.join("keys");
     if !keys.exists() {
         std::fs::write(&keys, "k\n").expect("it is written");
@@ -53,7 +53,7 @@ fn start(folder: &Path) -> Serve {
 }
 
 impl Serve {
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.running.0);
         kill_process(pid, signal).expect("it is there");
     }

@@ -1,6 +1,10 @@
 //! The store as its users see it.
 
+mod backup;
+mod bounds;
 mod keys;
+mod kill;
+mod measure;
 mod rows;
 mod tables;
 

@@ -105,7 +105,7 @@ async fn dead_letters_that_were_changed_are_left_out() {
 }
 
 /// What a store of the first format had.
-const FORMAT_1: &str = "
+pub(super) const FORMAT_1: &str = "
     PRAGMA journal_mode = WAL;
     CREATE TABLE hub_cache (device TEXT PRIMARY KEY, hub TEXT NOT NULL, assigned TEXT, renewed_unix_s INTEGER NOT NULL) WITHOUT ROWID;
     PRAGMA application_id = 1148351344; PRAGMA user_version = 1;
