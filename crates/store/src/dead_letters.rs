@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
 
+use crate::change::Change;
 use crate::error::StoreError;
 use crate::limits::MAX_DEAD_LETTER_BYTES;
 use crate::loss::{Loss, Scale};
 use crate::queue::Queue;
 use crate::reader::{Question, Reader};
-use crate::writer::Change;
 
 /// An event that was given up.
 #[derive(Clone, PartialEq)]

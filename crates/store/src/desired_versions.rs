@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use drawspan_hub::DeviceId;
 
+use crate::change::Change;
 use crate::database::{self, desired_versions as table};
 use crate::error::StoreError;
 use crate::loss::Loss;
 use crate::queue::Queue;
-use crate::writer::Change;
 
 /// The version of the desired properties that each device's receiver has. Cheap to clone. Losing one costs an event too many, so
 /// writing is best effort and holds nobody up.

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use drawspan_hub::{DeviceId, HostName};
 use tokio::sync::oneshot;
 
+use crate::change::Change;
 use crate::database;
 use crate::error::StoreError;
 use crate::limits::HUB_CACHE_LIFE_S;
 use crate::loss::Loss;
 use crate::queue::Queue;
-use crate::writer::{Change, Job};
+use crate::writer::Job;
 
 /// What DPS said about a device.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! Which requests were answered already.
 
+use crate::change::Change;
 use crate::clock;
 use crate::error::StoreError;
 use crate::queue::Queue;
 use crate::reader::{Question, Reader};
-use crate::writer::Change;
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,6 +16,7 @@
 pub mod limits;
 pub mod manage;
 
+mod change;
 mod clock;
 mod database;
 mod dead_letters;
@@ -30,6 +31,7 @@ mod lock;
 mod loss;
 mod queue;
 mod reader;
+mod seals;
 mod store;
 mod subscriptions;
 #[cfg(test)]

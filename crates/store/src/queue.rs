@@ -3,8 +3,9 @@
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::change::Change;
 use crate::error::StoreError;
-use crate::writer::{Change, Job};
+use crate::writer::Job;
 
 /// Keeps no store open: only the store itself holds the writing thread.
 #[derive(Debug, Clone)]

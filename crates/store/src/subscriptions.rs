@@ -9,11 +9,11 @@ use std::task::{Context, Poll};
 use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
 use secrecy::SecretString;
 
+use crate::change::Change;
 use crate::database::{self, subscriptions as table};
 use crate::error::StoreError;
 use crate::keyring::Keys;
 use crate::queue::{Answer, Queue};
-use crate::writer::Change;
 
 /// A subscription as it is stored.
 #[derive(Debug, Clone)]

@@ -3,48 +3,23 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use drawspan_hub::{DeviceId, SubscriptionType};
+use drawspan_hub::DeviceId;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::change::{Change, apply, bound_letters};
 use crate::database::dead_letters::{self, Totals};
 use crate::database::rekey::Rekey;
-use crate::database::{self, Sync, desired_versions, hub_cache, idempotency, keys, subscriptions};
-use crate::dead_letters::NewDeadLetter;
+use crate::database::{self, Sync, hub_cache, idempotency, keys};
 use crate::error::StoreError;
-use crate::hub_cache::CachedHub;
-use crate::idempotency::StoredAnswer;
-use crate::keyring::{KeyRing, Keys, Stamp};
+use crate::keyring::{Keys, Stamp};
 use crate::limits::{
-    DEAD_LETTER_DROP_GROUP, DEAD_LETTERS_WAITING_BYTES, IDEMPOTENCY_SWEEP_GROUP, MAX_DEAD_LETTERS,
-    MAX_DEAD_LETTERS_BYTES, MAX_IDEMPOTENCY_KEYS, STORE_GROUP,
+    DEAD_LETTERS_WAITING_BYTES, IDEMPOTENCY_SWEEP_GROUP, MAX_DEAD_LETTERS, MAX_DEAD_LETTERS_BYTES,
+    MAX_IDEMPOTENCY_KEYS, STORE_GROUP,
 };
-use crate::loss::{Charge, Loss};
-use crate::subscriptions::{StoredScope, StoredSubscription};
-
-/// A change of some rows.
-#[derive(Debug)]
-pub(crate) enum Change {
-    PutHub(CachedHub),
-    RenewHubs {
-        devices: Vec<DeviceId>,
-        now_unix_s: u64,
-    },
-    ForgetHub(DeviceId),
-    PutSubscription(Box<StoredSubscription>),
-    RemoveSubscription(StoredScope, SubscriptionType),
-    PutDeadLetter {
-        letter: Box<NewDeadLetter>,
-        /// For as long as it waits.
-        _charge: Charge,
-    },
-    RemoveDeadLetter(u64),
-    RemoveWebhook(String),
-    PutDesired(DeviceId, i64),
-    RemoveDesired(DeviceId),
-    PutAnswer([u8; 32], StoredAnswer),
-}
+use crate::loss::Loss;
+use crate::seals::ring_that_seals;
 
 /// Who waits for a change, and is told how many rows it changed.
 pub(crate) type Waiter = oneshot::Sender<Result<usize, StoreError>>;
@@ -380,19 +355,6 @@ impl Writer {
     }
 }
 
-impl Change {
-    const fn seals(&self) -> bool {
-        matches!(self, Self::PutSubscription(_) | Self::PutDeadLetter { .. })
-    }
-
-    const fn is_subscription(&self) -> bool {
-        matches!(
-            self,
-            Self::PutSubscription(_) | Self::RemoveSubscription(..)
-        )
-    }
-}
-
 /// What waits besides, up to a group; what is no change comes after it.
 fn gather(
     jobs: &mut mpsc::Receiver<Job>,
@@ -411,92 +373,4 @@ fn gather(
         }
     }
     group
-}
-
-fn apply(
-    transaction: &Connection,
-    ring: &KeyRing,
-    change: &Change,
-    letters: &mut Totals,
-    answers: &mut u64,
-) -> Result<usize, StoreError> {
-    Ok(match change {
-        Change::PutHub(entry) => hub_cache::put(transaction, entry).map(|()| 1)?,
-        Change::RenewHubs {
-            devices,
-            now_unix_s,
-        } => hub_cache::renew(transaction, devices, *now_unix_s).map(|()| devices.len())?,
-        Change::ForgetHub(device) => hub_cache::forget(transaction, device)?,
-        Change::PutSubscription(put) => subscriptions::put(transaction, ring, put).map(|()| 1)?,
-        Change::RemoveSubscription(scope, kind) => {
-            subscriptions::remove(transaction, scope, *kind)?
-        }
-        Change::PutDeadLetter { letter, .. } => {
-            dead_letters::put(transaction, ring, letter, letters).map(|()| 1)?
-        }
-        Change::RemoveDeadLetter(id) => dead_letters::remove(transaction, *id, letters)?,
-        Change::RemoveWebhook(id) => dead_letters::remove_webhook(transaction, id, letters)?,
-        Change::PutDesired(device, version) => {
-            desired_versions::put(transaction, device, *version)?
-        }
-        Change::RemoveDesired(device) => desired_versions::remove(transaction, device)?,
-        Change::PutAnswer(key, answer) => {
-            let more = idempotency::put(transaction, key, answer)?;
-            *answers += more as u64;
-            more
-        }
-    })
-}
-
-/// Drops the oldest until there are no longer too many; returns how many.
-fn bound_letters(
-    transaction: &Connection,
-    letters: &mut Totals,
-    most: &Totals,
-) -> rusqlite::Result<u64> {
-    let mut dropped = 0;
-    loop {
-        let surplus = letters.rows.saturating_sub(most.rows);
-        if surplus == 0 && letters.bytes <= most.bytes {
-            return Ok(dropped);
-        }
-        let count = surplus.clamp(1, DEAD_LETTER_DROP_GROUP);
-        let gone = dead_letters::drop_oldest(transaction, count, letters)? as u64;
-        if gone == 0 {
-            return Ok(dropped);
-        }
-        dropped += gone;
-    }
-}
-
-/// The key ring as it is for this transaction. Another process may have made a new key current, and even removed ours, since the
-/// file was last looked at; it did so in a transaction, so that we see it here before anything is sealed.
-pub(crate) fn ring_that_seals(
-    transaction: &Connection,
-    held: &Keys,
-    useless: &mut Option<Stamp>,
-) -> Result<Arc<KeyRing>, StoreError> {
-    let ring = held.ring();
-    let is_known = keys::is_known(transaction, ring.current())?;
-    let newest = keys::newest(transaction)?;
-    if is_known && newest <= Some(ring.current()) {
-        return Ok(ring);
-    }
-    let stamp = held.stamp();
-    if is_known && useless.as_ref() == Some(&stamp) {
-        return Ok(ring);
-    }
-    *useless = Some(stamp);
-    match held.reload(&keys::in_use(transaction)?) {
-        Ok(()) => {
-            let ring = held.ring();
-            keys::announce(transaction, &ring)?;
-            Ok(ring)
-        }
-        Err(error) if is_known => {
-            tracing::error!(%error, "there is a new key, but the key ring cannot be used; values are encrypted with the old one");
-            Ok(ring)
-        }
-        Err(error) => Err(StoreError::KeyRing(error.to_string())),
-    }
 }

@@ -38,14 +38,25 @@ fn keys_are_exchanged_and_backups_made_beside_serve() {
     let serve = start(folder);
     let listed = done(folder, &["keys", "list"]);
     let row = listed.lines().nth(1).expect("a key");
-    assert!(row.starts_with("   1  20") && row.ends_with("0  current"), "{listed}");
+    assert!(
+        row.starts_with("   1  20") && row.ends_with("0  current"),
+        "{listed}"
+    );
     let rotated = done(folder, &["keys", "rotate", "--prune"]);
     assert!(rotated.starts_with("key 2 is current"), "{rotated}");
     assert!(rotated.ends_with("left: 2\n"), "{rotated}");
 
     let to = folder.join("backups");
     std::fs::create_dir(&to).expect("it is made");
-    let told = done(folder, &["backup", "--with-keyring", "--to", to.to_str().expect("text")]);
+    let told = done(
+        folder,
+        &[
+            "backup",
+            "--with-keyring",
+            "--to",
+            to.to_str().expect("text"),
+        ],
+    );
     // The last line can be pasted.
     let pasted = told.lines().last().expect("a line");
     let file = pasted.split('\'').nth(3).expect("the backup");
@@ -57,7 +68,10 @@ fn keys_are_exchanged_and_backups_made_beside_serve() {
     drop(serve);
     refused(folder, &restore, 1, "--force");
     let restored = done(folder, &["restore", "--force", "--from", file]);
-    assert!(restored.contains("drawspan.db.before-restore"), "{restored}");
+    assert!(
+        restored.contains("drawspan.db.before-restore"),
+        "{restored}"
+    );
     // And serve goes on with it.
     drop(start(folder));
 }

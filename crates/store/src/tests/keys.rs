@@ -10,7 +10,7 @@ use super::tables::{letter, subscription, subscriptions};
 use super::{id, open, sql};
 use crate::keyring::Keys;
 use crate::manage::{KeyRow, ManageError, Progress, list_keys, prune_keys, rotate_keys};
-use crate::writer::ring_that_seals;
+use crate::seals::ring_that_seals;
 use crate::{DeadLetterFilter, Store};
 
 fn keyring(folder: &tempfile::TempDir) -> PathBuf {
