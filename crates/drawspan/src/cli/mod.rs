@@ -70,7 +70,7 @@ enum Command {
     Openapi(openapi::OpenapiArgs),
     /// Send telemetry, or messages and methods to devices, as fast as told, and say what came of it
     #[command(after_help = load::EXAMPLES)]
-    Load(crate::load::LoadArgs),
+    Load(Box<crate::load::LoadArgs>),
     /// The same HTTP API with devices that answer at once: what the bridge is measured against
     #[command(hide = true)]
     BenchCeiling(ceiling::CeilingArgs),
