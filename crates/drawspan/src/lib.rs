@@ -6,6 +6,7 @@
 //! * [`devices`]: what the API needs of whoever holds the device connections.
 //! * [`webhooks`]: events on their way to callers.
 //! * [`runtime`]: the shell around the device cores.
+//! * [`import`]: what the bridge that Drawspan replaces has stored.
 //! * [`load`]: a load generator that keeps an honest ledger.
 // They panic where nobody reads: `cli::say` does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -14,6 +15,7 @@ pub mod cli;
 pub mod config;
 pub mod devices;
 pub mod http;
+pub mod import;
 pub mod limits;
 pub mod load;
 pub mod runtime;

@@ -77,6 +77,14 @@ pub const MAX_REQUEST_TIMEOUT_S: u64 = 300;
 pub const MAX_CONNECT_RATE: u32 = 100_000;
 /// Most connections to a hub that may be configured: with 995 devices each, ten times what one process holds.
 pub const MAX_HUB_CONNECTIONS: usize = 10_000;
+/// Largest export that is imported: a million rows.
+pub const MAX_IMPORT_FILE_BYTES: u64 = 1_073_741_824;
+/// Rows that are imported before it is waited for that they are written.
+pub const IMPORT_BATCH: usize = 1_024;
+/// Origins of imported callbacks that are told at the start.
+pub const MAX_IMPORTED_ORIGINS_TOLD: usize = 50;
+/// Rows of an export that cannot be used and are told one by one.
+pub const MAX_BAD_ROWS_TOLD: usize = 50;
 /// Longest API key in bytes.
 pub const MAX_API_KEY_BYTES: usize = 512;
 /// Longest name of an API key.

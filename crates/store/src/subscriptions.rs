@@ -72,6 +72,14 @@ impl Subscriptions {
         )
     }
 
+    /// Those that came from another bridge's tables. Blocks.
+    ///
+    /// # Errors
+    /// As [`load_all`](Self::load_all).
+    pub fn load_imported(&self) -> Result<Vec<StoredSubscription>, StoreError> {
+        table::load_imported(&database::open_to_read(&self.path)?, &self.keys.ring())
+    }
+
     /// Those of one device, without those of the fleet. Blocks for a moment.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod dev;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod files;
+mod import;
 mod keys;
 mod load;
 mod log;
@@ -62,6 +63,9 @@ enum Command {
     /// Put a backup into a state directory
     #[command(after_help = backup::RESTORE_EXAMPLES)]
     Restore(backup::RestoreArgs),
+    /// Import subscriptions and hubs of the bridge that Drawspan replaces
+    #[command(after_help = import::EXAMPLES)]
+    Import(Box<import::ImportArgs>),
     /// Run a local IoT hub for official Azure IoT SDKs
     #[cfg(feature = "emulator")]
     Emulator(Box<drawspan_emulator::cli::EmulatorArgs>),
@@ -104,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Dev(args) => dev::run(&args),
         Command::Serve(args) => serve::run(*args),
         Command::Config(command) => config::run(&command),
+        Command::Import(args) => import::run(&args),
         Command::ApiKey(command) => api_key::run(&command),
         Command::DeadLetters(command) => dead_letters::run(&command),
         Command::Keys(command) => keys::run(&command),

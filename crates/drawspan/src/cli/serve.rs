@@ -1,5 +1,6 @@
 //! `drawspan serve`: the bridge, in front of DPS and its hubs.
 
+mod imported;
 mod reload;
 
 use std::process::ExitCode;
@@ -50,12 +51,17 @@ pub(super) fn run(args: ServeArgs) -> ExitCode {
     }
 }
 
-async fn serve(args: ServeArgs, config: Config) -> ExitCode {
+async fn serve(args: ServeArgs, mut config: Config) -> ExitCode {
     files::allow_many();
     let store = match open(&config) {
         Ok(store) => store,
         Err(error) => return failed(error),
     };
+    if let Some(store) = &store
+        && let Err(error) = imported::allow(&mut config, store)
+    {
+        return failed(error);
+    }
     let tls = config.tls.as_ref();
     let tls = match tls.map(|(cert, key)| Tls::open(cert, key)).transpose() {
         Ok(tls) => tls,

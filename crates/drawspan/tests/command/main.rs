@@ -3,6 +3,7 @@
 // Helpers of tests may fail loudly, as tests do.
 #![allow(clippy::expect_used, clippy::panic)]
 
+mod import;
 #[cfg(unix)]
 mod listed;
 #[cfg(unix)]
@@ -33,6 +34,7 @@ fn every_command_explains_itself() {
         "keys prune",
         "backup",
         "restore",
+        "import",
     ] {
         let arguments: Vec<_> = name.split(' ').chain(["--help"]).collect();
         let output = run(&arguments);

@@ -40,6 +40,15 @@ pub(crate) fn load(
     collect(select.query(params![DEVICE, device.as_str()])?, ring)
 }
 
+/// Those that were imported.
+pub(crate) fn load_imported(
+    connection: &Connection,
+    ring: &KeyRing,
+) -> Result<Vec<StoredSubscription>, StoreError> {
+    let mut select = connection.prepare(&format!("{ALL} WHERE flags & ?1 <> 0"))?;
+    collect(select.query(params![IMPORTED])?, ring)
+}
+
 fn collect(mut rows: Rows<'_>, ring: &KeyRing) -> Result<Vec<StoredSubscription>, StoreError> {
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {

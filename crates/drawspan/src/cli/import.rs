@@ -1,0 +1,246 @@
+//! `drawspan import`: subscriptions and hubs of the bridge that Drawspan replaces.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
+use drawspan_store::{CachedHub, Store, StoreError, StoredScope, StoredSubscription};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{block_on, failed, misused, say};
+use crate::config::Mistakes;
+use crate::import::{self, BadRow, Hubs, OldKeys, Subscriptions};
+use crate::limits::{
+    IMPORT_BATCH, MAX_BAD_ROWS_TOLD, MAX_IMPORT_FILE_BYTES, MAX_SECRET_FILE_BYTES,
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  Look first; nothing is written:
+    drawspan import --check --subscriptions subscriptions.csv --hub-cache hubs.csv --key-file keys
+  Then import, while `drawspan serve` does not run:
+    drawspan import --state /var/lib/drawspan --subscriptions subscriptions.csv --hub-cache hubs.csv --key-file keys
+docs/migrate.md says how to export the two tables and where the keys are.";
+
+#[derive(Args)]
+pub(super) struct ImportArgs {
+    /// State directory to import into
+    #[arg(long, value_name = "DIR", required_unless_present = "check")]
+    state: Option<PathBuf>,
+    /// Key ring of the state directory [default: keyring in the state directory]
+    #[arg(long, value_name = "FILE")]
+    keyring: Option<PathBuf>,
+    /// Export of the table DeviceSubscriptions, CSV or JSON
+    #[arg(long, value_name = "FILE", required_unless_present = "hub_cache")]
+    subscriptions: Option<PathBuf>,
+    /// Export of the table HubCache, CSV or JSON
+    #[arg(long, value_name = "FILE")]
+    hub_cache: Option<PathBuf>,
+    /// A version of the secret iotc-encryption-key, by which callback URLs are encrypted (repeatable)
+    #[arg(long = "key", value_name = "VERSION=SECRET")]
+    keys: Vec<String>,
+    /// File of such versions, one per line
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// Read and check everything, write nothing
+    #[arg(long)]
+    check: bool,
+    /// Import what can be used although some rows cannot
+    #[arg(long)]
+    skip_bad: bool,
+}
+
+/// What the files hold.
+struct Exports {
+    subscriptions: Subscriptions,
+    hubs: Hubs,
+}
+
+/// What was done.
+#[derive(Default)]
+struct Done {
+    written: usize,
+    /// Newer than the export.
+    kept: usize,
+}
+
+pub(super) fn run(args: &ImportArgs) -> ExitCode {
+    let mut mistakes = Mistakes::default();
+    let exports = read(args, &mut mistakes);
+    let (Some(exports), []) = (exports, mistakes.lines()) else {
+        return misused(&mistakes);
+    };
+    let told = say::result(exports.summary());
+    if told != ExitCode::SUCCESS {
+        return told;
+    }
+    let bad = tell_bad("subscriptions", &exports.subscriptions.bad)
+        + tell_bad("hub cache", &exports.hubs.bad);
+    if bad > 0 && !args.skip_bad {
+        return failed("nothing was written; mend these rows, or leave them out with --skip-bad");
+    }
+    match &args.state {
+        Some(state) if !args.check => block_on(write(state, args.keyring.as_deref(), exports)),
+        _ => say::result("checked; nothing was written\n"),
+    }
+}
+
+fn read(args: &ImportArgs, mistakes: &mut Mistakes) -> Option<Exports> {
+    let mut keys = OldKeys::default();
+    for key in &args.keys {
+        mistakes.keep("--key", keys.add(key));
+    }
+    if let Some(path) = &args.key_file {
+        let text = read_file(path, MAX_SECRET_FILE_BYTES);
+        let text = mistakes.keep("--key-file", text).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            mistakes.keep("--key-file", keys.add(line));
+        }
+    }
+    let mut bytes = |flag: &str, path: &Option<PathBuf>| match path {
+        Some(path) => mistakes.keep(flag, read_file(path, MAX_IMPORT_FILE_BYTES)),
+        None => Some(Vec::new()),
+    };
+    let subscriptions = bytes("--subscriptions", &args.subscriptions)?;
+    let hubs = bytes("--hub-cache", &args.hub_cache)?;
+    let subscriptions = import::subscriptions(&subscriptions, &keys);
+    Some(Exports {
+        subscriptions: mistakes.keep("--subscriptions", subscriptions)?,
+        hubs: mistakes.keep("--hub-cache", import::hubs(&hubs))?,
+    })
+}
+
+fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+    let name = path.display();
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
+    match read {
+        Err(error) => Err(format!("cannot read {name}: {error}")),
+        Ok(length) if length as u64 > limit => Err(format!("{name} is over {limit} bytes")),
+        Ok(_) => Ok(bytes),
+    }
+}
+
+impl Exports {
+    fn summary(&self) -> String {
+        let (subscriptions, hubs) = (&self.subscriptions, &self.hubs);
+        let mut text = format!(
+            "{} subscriptions, {} hubs of devices\n",
+            subscriptions.good.len(),
+            hubs.good.len()
+        );
+        // Writing to a string does not fail.
+        for (origin, count) in &subscriptions.origins {
+            let _ = writeln!(text, "  {count:>7}  {origin}");
+        }
+        text
+    }
+}
+
+fn tell_bad(what: &str, bad: &[BadRow]) -> usize {
+    for row in bad.iter().take(MAX_BAD_ROWS_TOLD) {
+        say::aside(format_args!("{what}, {row}"));
+    }
+    if let Some(more @ 1..) = bad.len().checked_sub(MAX_BAD_ROWS_TOLD) {
+        say::aside(format_args!("{what}: {more} more bad rows"));
+    }
+    bad.len()
+}
+
+async fn write(state: &Path, keyring: Option<&Path>, exports: Exports) -> ExitCode {
+    let default = drawspan_store::default_keyring(state);
+    let store = match Store::open(state, keyring.unwrap_or(&default)) {
+        Ok(store) => store,
+        Err(error) => return failed(error),
+    };
+    let total = exports.subscriptions.good.len() + exports.hubs.good.len();
+    // Hidden where there is no terminal.
+    let bar = ProgressBar::new(total as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len}") {
+        bar.set_style(style);
+    }
+    let subscriptions = write_subscriptions(&store, exports.subscriptions.good, &bar).await;
+    let hubs = match &subscriptions {
+        Ok(_) => write_hubs(&store, exports.hubs.good, &bar).await,
+        Err(_) => Ok(Done::default()),
+    };
+    bar.finish_and_clear();
+    match (subscriptions, hubs) {
+        (Ok(subscriptions), Ok(hubs)) => say::result(format_args!(
+            "written: {} subscriptions, {} hubs; kept, since they are newer here: {} and {}\n",
+            subscriptions.written, hubs.written, subscriptions.kept, hubs.kept
+        )),
+        (Err(error), _) | (_, Err(error)) => failed(format_args!(
+            "not everything could be written: {error}; the same command again goes on"
+        )),
+    }
+}
+
+type Name = (StoredScope, SubscriptionType);
+
+async fn write_subscriptions(
+    store: &Store,
+    rows: Vec<StoredSubscription>,
+    bar: &ProgressBar,
+) -> Result<Done, StoreError> {
+    let stored = store.subscriptions();
+    let there = stored.load_all()?.into_iter();
+    let there: HashMap<Name, UtcTime> = there
+        .map(|there| ((there.scope, there.kind), there.created_at))
+        .collect();
+    let mut done = Done::default();
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let mut under_way = Vec::with_capacity(IMPORT_BATCH);
+        for row in rows.by_ref().take(IMPORT_BATCH) {
+            let name = (row.scope.clone(), row.kind);
+            match there.get(&name) {
+                Some(known) if *known > row.created_at => done.kept += 1,
+                _ => under_way.push(stored.put(row)),
+            }
+            bar.inc(1);
+        }
+        for written in under_way {
+            written.await?;
+            done.written += 1;
+        }
+    }
+    Ok(done)
+}
+
+async fn write_hubs(
+    store: &Store,
+    rows: Vec<CachedHub>,
+    bar: &ProgressBar,
+) -> Result<Done, StoreError> {
+    let stored = store.hub_cache();
+    let there = stored.load_all()?.into_iter();
+    let there: HashMap<DeviceId, u64> = there
+        .map(|there| (there.device, there.renewed_unix_s))
+        .collect();
+    let mut done = Done::default();
+    for rows in rows.chunks(IMPORT_BATCH) {
+        for row in rows {
+            match there.get(&row.device) {
+                Some(known) if *known > row.renewed_unix_s => done.kept += 1,
+                _ => {
+                    stored.put(row.clone());
+                    done.written += 1;
+                }
+            }
+            bar.inc(1);
+        }
+        // Nothing is that old: this only comes back when what was put before is written.
+        stored.collect(0, std::collections::HashSet::new()).await?;
+    }
+    match stored.lost() {
+        0 => Ok(done),
+        _ => Err(StoreError::Busy),
+    }
+}

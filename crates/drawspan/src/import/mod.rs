@@ -1,0 +1,11 @@
+//! What the bridge that Drawspan replaces has stored, from exports of its two tables.
+//!
+//! Everything is read and checked before anything is written ([`rows`]); `cli/import.rs` writes it.
+
+mod cipher;
+mod rows;
+mod table;
+
+pub use cipher::{InvalidKey, OldKeys};
+pub use rows::{BadRow, Hubs, Subscriptions, hubs, subscriptions};
+pub use table::Malformed;
