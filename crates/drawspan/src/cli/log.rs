@@ -6,13 +6,19 @@
 use std::io::IsTerminal;
 
 use tracing::level_filters::LevelFilter;
+use tracing::{Level, Metadata};
 use tracing_appender::non_blocking::WorkerGuard;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
 use super::term;
 
 /// Environment variable with a filter like `info` or `drawspan=debug`.
 const FILTER: &str = "DRAWSPAN_LOG";
+/// How the targets of our own lines begin.
+const OURS: &str = "drawspan";
 /// Environment variable: `json` for one JSON object per line, `text` for lines to read.
 const FORMAT: &str = "DRAWSPAN_LOG_FORMAT";
 
@@ -28,15 +34,16 @@ pub(super) fn start(default: &str) -> WorkerGuard {
     };
     let colour = term::colour_wanted(std::io::stderr().is_terminal());
     let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer)
-        .with_ansi(colour);
-    // A second start, in a test, is no harm.
-    let _ = match format.as_str() {
-        "json" => builder.json().try_init(),
-        _ => builder.compact().try_init(),
+    let layer = fmt::layer().with_writer(writer).with_ansi(colour);
+    let layer = match format.as_str() {
+        "json" => layer.json().boxed(),
+        _ => layer.compact().boxed(),
     };
+    // A second start, in a test, is no harm.
+    let _ = tracing_subscriber::registry()
+        .with(layer.with_filter(filter_fn(may_be_told)))
+        .with(filter)
+        .try_init();
     if let Err(why) = understood {
         tracing::warn!("{FILTER}: {why}; it counts as `{default}`");
     }
@@ -44,6 +51,11 @@ pub(super) fn start(default: &str) -> WorkerGuard {
         tracing::warn!("{FORMAT}: `{format}` is neither json nor text; it counts as text");
     }
     guard
+}
+
+/// What libraries say below `info` shows what passes through them, payloads and keys included: no filter brings that out.
+fn may_be_told(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::INFO || metadata.target().starts_with(OURS)
 }
 
 /// The filter that is meant; `None` for none.

@@ -7,6 +7,8 @@ mod import;
 #[cfg(unix)]
 mod listed;
 #[cfg(unix)]
+mod redaction;
+#[cfg(unix)]
 mod serve;
 #[cfg(unix)]
 mod state;
