@@ -5,7 +5,8 @@
 //! cloud-to-device messages stay at the hub, and changes of desired properties become one mark per device.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -18,6 +19,23 @@ use crate::limits;
 pub struct Inbox {
     content: Mutex<Content>,
     wake: Notify,
+    /// Bytes of messages that were taken and are still held.
+    held_bytes: AtomicUsize,
+}
+
+/// Bytes that count against what connections may ask for, until this is dropped.
+#[derive(Debug)]
+pub struct HeldBytes {
+    inbox: Arc<Inbox>,
+    bytes: usize,
+}
+
+impl Drop for HeldBytes {
+    fn drop(&mut self) {
+        self.inbox
+            .held_bytes
+            .fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -52,6 +70,16 @@ impl Inbox {
         }
     }
 
+    /// Whoever took a message holds so much of it: while that is too much, over all devices, no more messages are asked for.
+    #[must_use]
+    pub fn hold(self: &Arc<Self>, bytes: usize) -> HeldBytes {
+        self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        HeldBytes {
+            inbox: Arc::clone(self),
+            bytes,
+        }
+    }
+
     /// Leaves something, unless there is no room; then it comes back.
     pub(crate) fn offer(&self, incoming: Incoming) -> Result<(), Incoming> {
         let mut content = self.lock();
@@ -79,7 +107,7 @@ impl Inbox {
 
     /// Whether more may be asked for.
     pub(crate) fn has_room(&self) -> bool {
-        self.lock().has_room()
+        self.held_bytes.load(Ordering::Relaxed) < limits::HELD_BYTES && self.lock().has_room()
     }
 
     fn add(&self, content: &mut Content, incoming: Incoming) {
@@ -103,6 +131,21 @@ mod tests {
     fn missed(index: u32) -> Incoming {
         let owner = Owner { index, epoch: 0 };
         Incoming::DesiredMissed { owner }
+    }
+
+    #[test]
+    fn what_is_held_counts_until_it_is_let_go() {
+        let inbox = Arc::new(Inbox::default());
+        let some = inbox.hold(limits::HELD_BYTES - 1);
+        assert!(inbox.has_room());
+        let more = inbox.hold(1);
+        assert!(!inbox.has_room());
+        // What is there already is another matter.
+        assert!(inbox.offer(missed(1)).is_ok());
+        drop(more);
+        assert!(inbox.has_room());
+        drop(some);
+        assert_eq!(inbox.held_bytes.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test]

@@ -107,18 +107,24 @@ pub struct C2dMessage {
     pub lock_token: Option<[u8; 16]>,
 }
 
+impl C2dMessage {
+    /// Bytes that it takes, more or less.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let properties = self.properties.iter();
+        let properties: usize = properties
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        size_of::<Self>() + self.body.len() + properties
+    }
+}
+
 impl Incoming {
     /// Bytes that it holds, more or less.
     pub(crate) fn size_bytes(&self) -> usize {
         match self {
             Self::Method { name, payload, .. } => name.len() + payload.len(),
-            Self::C2d { message, .. } => {
-                let properties = message.properties.iter();
-                let properties: usize = properties
-                    .map(|(name, value)| name.len() + value.len())
-                    .sum();
-                size_of::<C2dMessage>() + message.body.len() + properties
-            }
+            Self::C2d { message, .. } => message.size_bytes(),
             Self::Desired { body, .. } => body.len(),
             Self::DesiredMissed { .. } => 0,
         }

@@ -35,6 +35,6 @@ pub use credentials::{Credentials, KeyPair, Keys, ListedDevice, WhichKey};
 pub use device_client::{
     DeviceClient, DeviceEvent, DeviceEvents, DeviceOptions, MethodCall, ReceivedMessage,
 };
-pub use inbox::Inbox;
+pub use inbox::{HeldBytes, Inbox};
 pub use incoming::{C2dDelivery, C2dMessage, Incoming, MethodRequestId};
 pub use ledger::{ConnectionKey, Ledger, LedgerConfig, Left};

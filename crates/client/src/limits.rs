@@ -49,6 +49,8 @@ pub const C2D_LOCK_MS: u64 = 65_000;
 pub const INBOX_ENTRIES: usize = 4_096;
 /// Bytes of an [`Inbox`](crate::Inbox) from which on nothing more is asked for.
 pub const INBOX_BYTES: usize = 16 * 1_024 * 1_024;
+/// Bytes of messages that receivers hold, over all devices, from which on no more are asked for.
+pub const HELD_BYTES: usize = 64 * 1_024 * 1_024;
 /// Events of a [`DeviceClient`](crate::DeviceClient) that wait to be taken, beside those of its inbox.
 pub const EVENTS: usize = 16;
 /// An operation of a device client may take so long, unless something else is asked for.

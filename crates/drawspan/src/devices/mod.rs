@@ -14,7 +14,8 @@ use bytes::Bytes;
 use drawspan_hub::failure::{Failure, FailureKind};
 use drawspan_hub::telemetry::Telemetry;
 use drawspan_hub::{
-    ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode, HostName, InvalidId, UtcTime,
+    ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode, HostName, InvalidId,
+    SubscriptionType, UtcTime,
 };
 use tokio::time::Instant;
 
@@ -186,6 +187,10 @@ pub struct Diagnostics {
     pub connection: Option<u64>,
     /// Which of the connection's tokens is the device's own; none where one token serves the whole connection.
     pub token_slot: Option<u32>,
+    /// What it is to receive, by who subscribes to it or asks for it.
+    pub wanted: Vec<SubscriptionType>,
+    /// What of that its hub does not let it receive; the last failure says why.
+    pub refused: Vec<SubscriptionType>,
 }
 
 /// What a device is doing.

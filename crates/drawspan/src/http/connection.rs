@@ -126,6 +126,8 @@ struct Document<'a> {
     wanted_until: Option<String>,
     connection: Option<u64>,
     token_slot: Option<u32>,
+    wanted: Vec<&'static str>,
+    refused: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -156,6 +158,8 @@ impl<'a> Document<'a> {
             wanted_until: time(known.wanted_until),
             connection: known.connection,
             token_slot: known.token_slot,
+            wanted: known.wanted.iter().map(|kind| kind.as_str()).collect(),
+            refused: known.refused.iter().map(|kind| kind.as_str()).collect(),
         }
     }
 }

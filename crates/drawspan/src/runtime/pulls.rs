@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use drawspan_bridge::fleet::Attempt;
-use drawspan_client::{C2dDelivery, C2dMessage, DeviceSession};
+use drawspan_client::{C2dDelivery, C2dMessage, DeviceSession, HeldBytes};
 use drawspan_hub::UtcTime;
 
 use super::request::Reply;
@@ -22,13 +22,15 @@ pub(super) struct Pulls {
 }
 
 /// A message that is held for its device.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Holding {
     pub(super) token: String,
     pub(super) attempt: Attempt,
     pub(super) session: DeviceSession,
     pub(super) delivery: C2dDelivery,
     pub(super) message: C2dMessage,
+    /// Its share of what may be held.
+    pub(super) _held: HeldBytes,
     pub(super) received_at: UtcTime,
     pub(super) locked_until: UtcTime,
     /// The same, monotonic.
@@ -39,6 +41,13 @@ impl Pulls {
     /// Whether nobody would miss it.
     pub(super) fn is_idle(&self) -> bool {
         self.held.is_none() && self.waiters.iter().all(Reply::is_closed)
+    }
+
+    /// The device is not connected any more. True if nobody waits for a message.
+    pub(super) fn is_disconnected(&mut self) -> bool {
+        self.held = None;
+        self.asked = None;
+        !self.is_waited_for()
     }
 
     /// Hands the message that is held to the first who still waits. It stays held.

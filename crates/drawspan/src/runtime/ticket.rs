@@ -1,10 +1,12 @@
 //! What the shell needs when an event is over.
 
+use std::sync::Arc;
+
 use drawspan_bridge::fleet::Attempt;
-use drawspan_client::{C2dDelivery, DeviceSession, MethodRequestId};
+use drawspan_client::{C2dDelivery, DeviceSession, HeldBytes, MethodRequestId};
 
 /// What an event is to its device.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) enum Ticket {
     /// A direct method, to be answered.
     Method(MethodTicket),
@@ -32,11 +34,13 @@ pub(super) struct MethodTicket {
 }
 
 /// Where the outcome of a message goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct C2dTicket {
     pub(super) attempt: Attempt,
     pub(super) session: DeviceSession,
     pub(super) delivery: C2dDelivery,
+    /// Its share of what may be held.
+    pub(super) _held: Arc<HeldBytes>,
     /// The hub has delivered it before.
     pub(super) again: bool,
 }

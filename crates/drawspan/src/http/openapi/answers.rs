@@ -192,6 +192,10 @@ pub(super) struct Diagnostics {
     /// Which of the connection's tokens is its own.
     #[schema(required)]
     token_slot: Option<u32>,
+    /// What it is to receive, by who subscribes to it or asks for it.
+    wanted: Vec<SubscriptionKind>,
+    /// What of that its hub does not let it receive; the last failure says why.
+    refused: Vec<SubscriptionKind>,
 }
 
 /// The last thing that went wrong with a device.

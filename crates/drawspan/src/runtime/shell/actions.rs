@@ -146,10 +146,12 @@ impl Shell {
     }
 
     pub(super) fn forget_route(&mut self, index: u32) {
-        let had_route = self
-            .fleet
-            .beside_mut(index)
-            .is_some_and(|beside| beside.route.take().is_some());
+        let beside = self.fleet.beside_mut(index);
+        let had_route = beside.is_some_and(|beside| {
+            // What it held goes back to the hub.
+            beside.pulls.take_if(|pulls| pulls.is_disconnected());
+            beside.route.take().is_some()
+        });
         if had_route && let Some(id) = self.fleet.id(index) {
             self.parts.directory.remove(id);
         }

@@ -1,5 +1,7 @@
 //! What devices receive, and what happens to them, as events for subscribers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use drawspan_client::{
     C2dDelivery, C2dMessage, DeviceSession, Incoming, MethodAnswer, MethodRequestId, Owner,
@@ -103,6 +105,7 @@ impl Shell {
             attempt: attempt(owner),
             session,
             delivery,
+            _held: Arc::new(self.parts.inbox.hold(message.size_bytes())),
             again: message.delivery_count > 0,
         };
         let webhook_id = self.c2d_name(owner.index, &message);
@@ -112,11 +115,11 @@ impl Shell {
             .is_none()
         {
             // Who does not ask for it either has unsubscribed meanwhile: with its link it goes back to the hub.
-            self.hold(ticket.attempt, session, delivery, &message);
+            self.hold(attempt(owner), session, delivery, &message);
             return;
         }
         let content = Content::C2d(message);
-        let event = self.event(&device, webhook_id, content, Ticket::C2d(ticket));
+        let event = self.event(&device, webhook_id, content, Ticket::C2d(ticket.clone()));
         if let Some(event) = event
             && !self.offer(event)
         {

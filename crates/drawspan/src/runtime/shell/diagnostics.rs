@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use drawspan_bridge::{Device, State};
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, UtcTime};
+use drawspan_client::Links;
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType, UtcTime};
 
 use super::Shell;
 use crate::devices::{DeviceState, Diagnostics, LastFailure};
@@ -47,6 +48,13 @@ impl Shell {
             token_slot: place
                 .filter(|_| self.parts.credentials.is_per_device())
                 .map(|place| place.member),
+            wanted: kinds(self.wanted_links(index).links()),
+            refused: kinds(
+                beside
+                    .refused
+                    .as_ref()
+                    .map_or_else(Links::default, |it| it.links),
+            ),
         })
     }
 
@@ -112,7 +120,19 @@ const fn at_rest(status: Option<Words>) -> Diagnostics {
         wanted_until: None,
         connection: None,
         token_slot: None,
+        wanted: Vec::new(),
+        refused: Vec::new(),
     }
+}
+
+fn kinds(links: Links) -> Vec<SubscriptionType> {
+    let kinds = [
+        (links.desired, SubscriptionType::DesiredProperties),
+        (links.methods, SubscriptionType::Methods),
+        (links.c2d, SubscriptionType::C2dMessages),
+    ];
+    let there = kinds.into_iter().filter(|(there, _)| *there);
+    there.map(|(_, kind)| kind).collect()
 }
 
 type Words = (ConnectionStatus, ConnectionStatusReason);

@@ -125,6 +125,7 @@ impl Shell {
             session,
             delivery,
             message: message.clone(),
+            _held: self.parts.inbox.hold(message.size_bytes()),
             received_at,
             locked_until,
             until,

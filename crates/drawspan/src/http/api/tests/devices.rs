@@ -2,7 +2,7 @@
 
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode, Failure, FailureKind, HostName,
-    UtcTime,
+    SubscriptionType, UtcTime,
 };
 
 use super::paths::*;
@@ -182,6 +182,8 @@ async fn diagnostics_tell_everything() {
         wanted_until: None,
         connection: Some(4),
         token_slot: None,
+        wanted: vec![SubscriptionType::Methods, SubscriptionType::C2dMessages],
+        refused: vec![SubscriptionType::Methods],
     };
     let bench = with(Fake {
         diagnostics: Some(known),
@@ -199,6 +201,7 @@ async fn diagnostics_tell_everything() {
         },
         "failures": 3, "nextAttemptAt": "1970-01-01T00:00:03.5000000Z", "permanent": false,
         "wantedUntil": null, "connection": 4, "tokenSlot": null,
+        "wanted": ["Methods", "C2DMessages"], "refused": ["Methods"],
     });
     assert_eq!(found, expected);
 }

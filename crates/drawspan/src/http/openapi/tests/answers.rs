@@ -74,6 +74,8 @@ fn full() -> Fake {
             wanted_until: Some(now()),
             connection: Some(1),
             token_slot: None,
+            wanted: vec![SubscriptionType::Methods],
+            refused: vec![SubscriptionType::Methods],
         }),
         subscribed: Some((
             subscription(Scope::Device(device())),
