@@ -2,6 +2,7 @@
 
 mod receiver;
 mod speed;
+mod tls;
 
 use std::time::Instant;
 
