@@ -175,6 +175,7 @@ fn query_within(grant: &Grant, name: &str, uri: &Uri) -> bool {
 mod tests {
     use super::*;
     use crate::http::auth::ApiKey;
+    use crate::http::operation::Operation;
 
     fn grant(scopes: &str, prefix: Option<&str>) -> Grant {
         let key = ApiKey::entry("k", Some(scopes), prefix, None);
@@ -201,6 +202,28 @@ mod tests {
         }
         assert!(!allowed(&grant("send", None), "HEAD /devices"));
         assert!(allowed(&grant("read", None), "HEAD /devices"));
+    }
+
+    #[test]
+    fn every_operation_that_needs_a_key_has_its_row_and_no_row_is_left_over() {
+        let mut rows: Vec<_> = ROUTES
+            .iter()
+            .map(|(method, path, ..)| (*method, *path))
+            .collect();
+        for operation in Operation::ALL.iter().filter(|it| it.needs_key()) {
+            let route = operation.route();
+            let starred = |segment| match str::starts_with(segment, '{') {
+                true => "*",
+                false => segment,
+            };
+            let pattern = route.split('/').map(starred).collect::<Vec<_>>().join("/");
+            let method = operation.method();
+            let row = rows
+                .iter()
+                .position(|row| *row == (method.as_str(), pattern.as_str()));
+            rows.remove(row.unwrap_or_else(|| panic!("{method} {pattern} has no row")));
+        }
+        assert!(rows.is_empty(), "{rows:?}");
     }
 
     #[test]

@@ -109,15 +109,20 @@ impl HubCache {
         self.renew_at
     }
 
-    /// Renews the entries that were used, and drops those that nobody used for a week.
-    pub(super) fn upkeep(&mut self, now: Duration, now_unix_s: u64) {
+    /// Renews the entries of devices that connected, or are in use still, and drops those that nobody used for a week.
+    pub(super) fn upkeep(
+        &mut self,
+        now: Duration,
+        now_unix_s: u64,
+        in_use: impl Fn(&DeviceId) -> bool,
+    ) {
         if now < self.renew_at {
             return;
         }
         self.renew_at = now + Duration::from_secs(limits::HUB_CACHE_RENEWAL_S);
         let mut renewed = Vec::new();
         for (device, cached) in &mut self.devices {
-            if std::mem::take(&mut cached.used) {
+            if std::mem::take(&mut cached.used) || in_use(device) {
                 cached.renewed_unix_s = now_unix_s;
                 renewed.push(device.clone());
             }
@@ -167,7 +172,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_used_stays_and_the_rest_goes_after_a_week() {
         let mut cache = HubCache::new(None, []);
-        for name in ["used", "unused"] {
+        for name in ["used", "connected", "unused"] {
             cache.put(&id(name), hub("a.net"), None, TODAY_UNIX_S);
         }
         assert_eq!(cache.due(), 6 * HOUR);
@@ -175,9 +180,11 @@ mod tests {
         while now < 9 * 24 * HOUR {
             now += HOUR;
             cache.used(&id("used"));
-            cache.upkeep(now, TODAY_UNIX_S + now.as_secs());
+            let in_use = |device: &DeviceId| *device == id("connected");
+            cache.upkeep(now, TODAY_UNIX_S + now.as_secs(), in_use);
         }
         assert!(cache.get(&id("used")).is_some());
+        assert!(cache.get(&id("connected")).is_some());
         assert!(cache.get(&id("unused")).is_none());
         cache.forget(&id("used"));
         assert!(cache.get(&id("used")).is_none());

@@ -153,6 +153,11 @@ impl Table {
         wish
     }
 
+    /// Whether a device has any of its own.
+    pub(super) fn has_own(&self, device: &DeviceId) -> bool {
+        self.own.contains_key(device)
+    }
+
     /// The kinds of a device's own.
     pub(super) fn kinds(&self, device: &DeviceId) -> Vec<SubscriptionType> {
         let own = self.own.get(device).into_iter().flatten();

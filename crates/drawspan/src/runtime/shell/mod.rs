@@ -148,7 +148,10 @@ impl Shell {
     pub(super) fn run(&mut self) -> Duration {
         let now = self.now();
         self.calendar.look(now.monotonic, calendar::unix());
-        self.parts.cache.upkeep(now.monotonic, now.unix_s);
+        let (fleet, table) = (&self.fleet, &self.table);
+        // A device in memory is connected or tries to be; one with a subscription shall find its hub.
+        let in_use = |device: &_| fleet.find(device).is_some() || table.has_own(device);
+        self.parts.cache.upkeep(now.monotonic, now.unix_s, in_use);
         self.move_some(now);
         self.sweep_some(now);
         self.retry_links(now);
