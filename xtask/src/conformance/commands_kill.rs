@@ -27,8 +27,12 @@ pub(crate) struct CommandsKill {
     pub(crate) lives: &'static [Duration],
 }
 
-/// The load needs so long until it sends: it subscribes all devices first.
-const SUBSCRIBING: Duration = Duration::from_secs(8);
+/// Where the load receives, each time.
+const RECEIVER: &str = "127.0.0.1:9000";
+/// The load needs so long until it sends and its receiver fails.
+const BEGINNING: Duration = Duration::from_secs(4);
+/// For every start of a bridge.
+const STARTING: Duration = Duration::from_secs(2);
 /// What is left is waited for so long: locks of messages that nobody settled last for a minute.
 const DRAIN_S: u64 = 90;
 
@@ -44,8 +48,11 @@ impl CommandsKill {
         emptied: Command,
         folder: &Path,
     ) -> Result<()> {
-        let load = self.start(workspace, running, folder)?;
-        sleep(SUBSCRIBING);
+        let subscribe = [("subscribe", "c2d,methods".to_owned())];
+        self.start(workspace, "subscribe", &subscribe, folder)?
+            .finish_downlink()?;
+        let load = self.start(workspace, "load", &self.traffic(running, folder)?, folder)?;
+        sleep(BEGINNING);
         for life in self.lives {
             sleep(*life);
             running.kill_bridge()?;
@@ -70,33 +77,45 @@ impl CommandsKill {
         Ok(())
     }
 
-    fn start(&self, workspace: &Workspace, running: &Running, folder: &Path) -> Result<Load> {
+    fn traffic(&self, running: &Running, folder: &Path) -> Result<[(&'static str, String); 9]> {
         let strings = running.strings.as_ref();
         let strings = strings.ok_or_else(|| Error::Unexpected("there is no emulator".into()))?;
-        let lives: Duration = self.lives.iter().sum();
-        let seconds = (SUBSCRIBING + lives).as_secs() + 5 * self.lives.len() as u64;
+        let starting = STARTING * self.lives.len() as u32;
+        let seconds = BEGINNING + self.lives.iter().sum::<Duration>() + starting;
         let rate = self.rate.to_string();
-        let flags = [
-            ("device-prefix", DEVICE_PREFIX.to_owned()),
-            ("devices", self.devices.to_string()),
+        Ok([
+            ("subscribe", "none".to_owned()),
             ("hub-connection-string", strings.hub.clone()),
             ("ca", authority(folder).display().to_string()),
             ("c2d-rate", rate.clone()),
             ("method-rate", rate),
             ("method-timeout", "5".to_owned()),
             ("receiver", format!("status:503@{}", self.failing_percent)),
-            ("duration", seconds.to_string()),
+            ("duration", seconds.as_secs().to_string()),
             ("drain", DRAIN_S.to_string()),
+        ])
+    }
+
+    fn start(
+        &self,
+        workspace: &Workspace,
+        name: &str,
+        flags: &[(&str, String)],
+        folder: &Path,
+    ) -> Result<Load> {
+        let own = [
+            ("device-prefix", DEVICE_PREFIX.to_owned()),
+            ("devices", self.devices.to_string()),
+            ("receive", RECEIVER.to_owned()),
         ];
-        let flags = flags
-            .iter()
-            .flat_map(|(name, value)| [format!("--{name}"), value.clone()]);
+        let all = own.iter().chain(flags);
+        let all = all.flat_map(|(name, value)| [format!("--{name}"), value.clone()]);
         Load::start(
             workspace,
-            "load",
+            name,
             BRIDGE,
             API_KEY,
-            &flags.collect::<Vec<_>>(),
+            &all.collect::<Vec<_>>(),
             folder,
         )
     }

@@ -30,8 +30,8 @@ fn attempt(workspace: &Workspace, scenario: &Scenario) -> Result<()> {
     fresh(&folder)?;
     let load_devices = match &scenario.drive {
         Some(Drive::Outage(outage)) => outage.devices,
-        Some(Drive::Fleet(_)) | None => 0,
-        Some(Drive::CommandsKill(kill)) => kill.devices,
+        // These register by themselves.
+        Some(Drive::Fleet(_) | Drive::CommandsKill(_)) | None => 0,
     };
     let mut running = Running::start(workspace, scenario.servers, load_devices, &folder)?;
     let mut variables = variables(running.strings.as_ref(), &folder);
