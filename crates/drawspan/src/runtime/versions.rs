@@ -52,8 +52,8 @@ pub(super) struct Desired {
     /// The highest version that became an event.
     pub(super) sent: Option<i64>,
     pub(super) look: Look,
-    /// It is in the queue, or its twin is being read.
-    pub(super) busy: bool,
+    /// The attempt for which it is in the queue, or its twin is being read.
+    pub(super) busy: Option<u32>,
     /// Events that were not taken, one after the other.
     pub(super) failures: u8,
 }

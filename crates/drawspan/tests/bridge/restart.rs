@@ -131,3 +131,38 @@ async fn devices_are_listed_in_order_a_page_at_a_time() {
     let even: Vec<_> = names.iter().step_by(2).cloned().collect();
     assert_eq!(list(Some(Methods)).await, even);
 }
+
+#[tokio::test]
+async fn a_receiver_that_failed_gets_all_of_it_once_it_is_well() {
+    let directory = tempfile::tempdir().unwrap();
+    let stand = Stand::start(&["d1"]).await;
+    let store = open(directory.path());
+    {
+        let bridge = stand.bridge(Some(&store));
+        stand.receiver.answer("/desired", (500, ""));
+        let subscribe = stand.subscribe_to(own("d1"), DesiredProperties, "/desired");
+        bridge.subscribe(subscribe, soon()).await.unwrap();
+        let kind = DesiredProperties;
+        until(&bridge, &own("d1"), kind, SubscriptionStatus::Running).await;
+        stand.desire("d1", json!({"color": "red"})).await;
+        stand.receiver.wait("/desired", 1).await;
+        while bridge
+            .dead_letters(DeadLetterQuery {
+                limit: 1,
+                ..DeadLetterQuery::default()
+            })
+            .await
+            .unwrap()
+            .is_empty()
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+    stand.receiver.answer("/desired", (200, ""));
+    drop(store);
+    let store = open(directory.path());
+    let _bridge = stand.bridge(Some(&store));
+    let caught = stand.receiver.wait("/desired", 2).await;
+    assert_eq!(caught[1].body["fullState"], true);
+    assert_eq!(caught[1].body["desiredProperties"]["color"], "red");
+}

@@ -177,6 +177,10 @@ impl Twin {
                 self.send(at, ask)?;
             }
         }
+        if self.waiting.is_empty() {
+            // There are many twins, and most of them ask for nothing.
+            self.waiting = VecDeque::new();
+        }
         Ok(())
     }
 
@@ -243,7 +247,11 @@ impl Twin {
         let index = self.asked.iter().position(asked)?;
         self.last_use = at.now;
         let answer = answer(message);
-        match (self.asked.swap_remove(index).whose, answer) {
+        let whose = self.asked.swap_remove(index).whose;
+        if self.asked.is_empty() {
+            self.asked = Vec::new();
+        }
+        match (whose, answer) {
             (Whose::Caller(reply), answer) => {
                 let _ = reply.send(answer.map_err(SendFailure::Refused));
             }

@@ -90,8 +90,9 @@ impl Shell {
         };
         let desired = &mut beside.desired;
         desired.look = desired.look.max(look);
-        if desired.look != Look::No && beside.up.desired && idle && !desired.busy {
-            desired.busy = true;
+        let busy = desired.busy == Some(attempt.serial);
+        if desired.look != Look::No && beside.up.desired && idle && !busy {
+            desired.busy = Some(attempt.serial);
             self.catch_ups.queue.push_back(attempt);
         }
     }
@@ -168,12 +169,12 @@ impl Shell {
         if look == Look::No || self.table.of(device, KIND).is_none() {
             return;
         }
+        if !self.webhooks.is_idle(device, KIND) {
+            // What the receiver does not have may be on its way; once that is over, it is looked at again.
+            return;
+        }
         match (seen(look, known, version), version) {
             (Seen::News, _) => {
-                if !self.webhooks.is_idle(device, KIND) {
-                    // What it does not have may be on its way.
-                    return;
-                }
                 if let Some(beside) = self.fleet.beside_mut(attempt.device) {
                     beside.desired.look = Look::No;
                     beside.desired.sent = None;
@@ -269,7 +270,7 @@ impl Shell {
             return;
         };
         let desired = &mut beside.desired;
-        if std::mem::replace(&mut desired.busy, true) {
+        if desired.busy.replace(attempt.serial) == Some(attempt.serial) {
             return;
         }
         let most = (CATCH_UP_RETRY_MIN_S << desired.failures.min(8)).min(CATCH_UP_RETRY_MAX_S);
@@ -287,10 +288,11 @@ impl Shell {
     }
 
     fn free_desired(&mut self, attempt: Attempt) {
-        if self.fleet.is_current(attempt)
-            && let Some(beside) = self.fleet.beside_mut(attempt.device)
-        {
-            beside.desired.busy = false;
+        if let Some(beside) = self.fleet.beside_mut(attempt.device) {
+            beside
+                .desired
+                .busy
+                .take_if(|serial| *serial == attempt.serial);
         }
     }
 }
