@@ -65,7 +65,8 @@ pub struct DeliveryConfig {
 pub struct Deliveries<J> {
     config: DeliveryConfig,
     index: HashMap<LaneName, LaneId>,
-    lanes: HashMap<LaneId, Lane<J>>,
+    /// Boxed: the table has room for up to twice as many as there are.
+    lanes: HashMap<LaneId, Box<Lane<J>>>,
     origins: Origins,
     wakes: Wakes,
     /// Lanes that changed since they were last looked at for what to wake them up for.

@@ -239,7 +239,7 @@ impl<J: Job> Deliveries<J> {
             turn: Turn::Ready { place: 0 },
             wake: None,
         };
-        self.lanes.insert(id, lane);
+        self.lanes.insert(id, Box::new(lane));
         self.index.insert(name.clone(), id);
         self.ready(id, now);
     }
@@ -255,7 +255,7 @@ impl<J: Job> Deliveries<J> {
     }
 
     fn replace(&mut self, id: LaneId, job: J, size_bytes: usize) {
-        let Some(event) = self.lanes.get_mut(&id).and_then(Lane::replaceable) else {
+        let Some(event) = self.lanes.get_mut(&id).and_then(|lane| lane.replaceable()) else {
             return;
         };
         event.job.replace(job);
