@@ -140,7 +140,7 @@ module.exports = (add) => {
     }, 'a dead letter');
     same((await t.bridge.device(id, 'DELETE', ROUTES.C2DMessages)).status, 204, 'DELETE of the subscription');
     const answer = await t.bridge.call('POST', `/deadLetters/${letter.id}/replay`);
-    same([answer.status, answer.type], [409, 'application/problem+json'], 'replay');
+    same([answer.status, answer.json.type], [404, 'urn:drawspan:problem:no-subscription'], 'replay');
   });
 
   add('B2', 'pages of the list, and by kind', async (t) => {

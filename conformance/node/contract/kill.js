@@ -35,38 +35,43 @@ async function traffic(t, ids, sent, going) {
   }
 }
 
-/** PUT and DELETE in turn; remembers for each what must be there: a change whose answer did not come may have happened or not. */
+/**
+ * PUT and DELETE in turn, and a look before. `truth` has for each what may be there: a change whose answer did not come may have happened or not.
+ */
 async function changes(bridge, pairs, truth, dice, going) {
   while (going.on) {
     const pair = pairs[Math.floor(dice() * pairs.length)];
     const [id, kind] = pair.split(' ');
     const url = dice() < 0.6 ? `http://127.0.0.1:9/changed-${Math.floor(dice() * 1e9)}` : null;
-    const allowed = truth.get(pair);
-    truth.set(pair, [...allowed, url]);
     try {
+      await look(bridge, pair, truth);
+      truth.set(pair, [...truth.get(pair), url]);
       const answer = url === null ? await bridge.device(id, 'DELETE', ROUTES[kind]) : await bridge.device(id, 'PUT', ROUTES[kind], { callbackUrl: url });
       if (answer.status < 300) truth.set(pair, [url]);
       else if (answer.status < 500) throw new Error(`${pair}: ${answer.status} ${answer.text}`);
       else await pause(20);
     } catch (error) {
+      // What `fetch` says of a bridge that is not there has a cause.
       if (error.cause === undefined) throw error;
       await pause(20);
     }
   }
 }
 
+/** Reads a subscription, which must be one that may be there. Gives whether the bridge has answered. */
+async function look(bridge, pair, truth) {
+  const [id, kind] = pair.split(' ');
+  const answer = await bridge.subscription(id, kind);
+  if (answer.status === 503) return false;
+  const url = answer.status === 404 ? null : answer.json.callbackUrl;
+  if (!truth.get(pair).includes(url)) throw new Error(`${pair} is ${url}, and may be ${truth.get(pair)}`);
+  // What was found is what counts from now on.
+  truth.set(pair, [url]);
+  return true;
+}
+
 async function checkTruth(bridge, truth) {
-  for (const [pair, allowed] of truth) {
-    const [id, kind] = pair.split(' ');
-    const answer = await eventually(async () => {
-      const read = await bridge.subscription(id, kind);
-      return read.status !== 503 && read;
-    }, `GET ${pair}`);
-    const url = answer.status === 404 ? null : answer.json.callbackUrl;
-    if (!allowed.includes(url)) throw new Error(`${pair} is ${url}, may be ${allowed}`);
-    // What was found is what counts from now on.
-    truth.set(pair, [url]);
-  }
+  for (const pair of truth.keys()) await eventually(() => look(bridge, pair, truth), `GET ${pair}`);
   holds(true, `${truth.size} subscriptions are as they were left`);
 }
 
@@ -75,7 +80,12 @@ module.exports = (add) => {
     const dice = random(SEED);
     const bridge = await t.own('killed', { flags: ['--allow-callbacks', '127.0.0.0/8'], retries: 1 });
     const ids = Array.from({ length: DEVICES }, (_, n) => t.id(`killed-${n}`));
-    const hook = t.hook('killed', () => ({ delayMs: Math.floor(dice() * 60), status: dice() < 0.1 ? 503 : 200 }));
+    let life = 1;
+    const answer = (attempt) => {
+      attempt.life = life;
+      return { delayMs: Math.floor(dice() * 60), status: dice() < 0.1 ? 503 : 200 };
+    };
+    const hook = t.hook('killed', answer);
     await Promise.all(ids.map((id) => bridge.running(id, { C2DMessages: hook })));
     const pairs = ids.flatMap((id) => ['Methods', 'DesiredProperties', 'ConnectionStatus'].map((kind) => `${id} ${kind}`));
     const truth = new Map(pairs.map((pair) => [pair, [null]]));
@@ -87,7 +97,11 @@ module.exports = (add) => {
       const seen = hook.seen.length;
       await hook.have(seen + 1 + Math.floor(dice() * 40), 60);
       await pause(Math.floor(dice() * 30));
-      await bridge.restart('SIGKILL');
+      await bridge.end('SIGKILL');
+      // What it had sent is read, and belongs to this life.
+      await eventually(() => hook.idle(), 'its connections are gone');
+      life += 1;
+      await bridge.start();
       console.log(`  round ${round}: ${sent.size} sent, ${hook.seen.length} attempts`);
     }
     going.on = false;
@@ -99,22 +113,33 @@ module.exports = (add) => {
 
 async function checkMessages(t, hook, sent, ids) {
   const taken = (id) => hook.seen.some((attempt) => attempt.event.messageId === id && attempt.status === 200);
-  // A message in flight at a kill stays locked at the hub for up to 60 s.
+  // A message in flight at a kill may be locked at the hub for up to 60 s.
   for (const id of sent.keys()) await eventually(() => taken(id), `${id} is taken`, 90);
   holds(sent.size >= 50, `${sent.size} messages were sent, and each was taken`);
   await eventually(async () => (await Promise.all(ids.map((id) => t.cloud.waiting(id)))).every((count) => count === 0), 'none waits at the hub');
   const outcomes = await Promise.all([...sent.keys()].map((id) => t.cloud.outcome(id)));
   same([...new Set(outcomes)], ['Success'], 'what the hub says of them');
-  const hookIds = new Map();
-  let repeated = 0;
-  for (const { event, headers, status } of hook.seen) {
+  checkRepeats(hook);
+}
+
+/** What was taken comes again only if it was in flight when that bridge was killed, which of a device is one message, and under the same id. */
+function checkRepeats(hook) {
+  const messages = new Map();
+  const again = new Map();
+  for (const { event, headers, status, life } of hook.seen) {
     const id = headers['webhook-id'];
-    if (!hookIds.has(event.messageId)) hookIds.set(event.messageId, { id, taken: 0 });
-    const first = hookIds.get(event.messageId);
-    if (first.id !== id) throw new Error(`${event.messageId} came as ${first.id} and as ${id}`);
-    if (status === 200 && first.taken > 0) repeated += 1;
-    if (status === 200) first.taken += 1;
+    const known = messages.get(event.messageId) ?? { id, takenIn: null };
+    messages.set(event.messageId, known);
+    if (known.id !== id) throw new Error(`${event.messageId} came as ${known.id} and as ${id}`);
+    if (status !== 200) continue;
+    if (known.takenIn !== null) {
+      if (known.takenIn === life) throw new Error(`${event.messageId} came again without a kill`);
+      const place = `${event.deviceId} in life ${known.takenIn}`;
+      again.set(place, [...(again.get(place) ?? []), event.messageId]);
+    }
+    known.takenIn = life;
   }
-  holds(new Set([...hookIds.values()].map(({ id }) => id)).size === hookIds.size, 'each message has a webhook-id of its own');
-  holds(repeated <= ROUNDS * DEVICES * IN_FLIGHT, `${repeated} came again although they had been taken: at most what was in flight`);
+  holds(new Set([...messages.values()].map(({ id }) => id)).size === messages.size, 'each message has a webhook-id of its own');
+  const many = [...again].filter(([, all]) => all.length > IN_FLIGHT);
+  holds(many.length === 0, `${again.size} came again although they had been taken, ${IN_FLIGHT} of a device and kill at most ${JSON.stringify(many)}`);
 }

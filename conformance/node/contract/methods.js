@@ -83,17 +83,17 @@ module.exports = (add) => {
     const all = await Promise.all([t.cloud.invoke(hung.id, 'ask', 1), t.cloud.invoke(failing.id, 'ask', 1)]);
     same(all.map((answer) => answer.status), [500, 500], 'what the callers get');
     same(hung.hook.seen.length, 1, 'attempts at the one that hangs');
-    holds(failing.hook.seen.length <= 2, `attempts at the one that fails: ${failing.hook.seen.length}`);
+    holds(failing.hook.seen.length <= 3, `attempts at the one that fails: ${failing.hook.seen.length}`);
   });
 
   add('E6', 'answers of many calls find their callers', async (t) => {
     const echo = (attempt) => ({ delayMs: (attempt.event.requestData * 13) % 40, body: { payload: attempt.event.requestData } });
     const devices = await Promise.all(Array.from({ length: 6 }, (_, n) => subscribed(t, `many-${n}`, echo)));
     await Promise.all(devices.map(async ({ id, hook }) => {
-      const numbers = Array.from({ length: 20 }, (_, n) => n);
+      const numbers = Array.from({ length: 8 }, (_, n) => n);
       const answers = await Promise.all(numbers.map((n) => t.cloud.invoke(id, 'echo', n)));
-      same(answers.map((answer) => answer.payload), numbers, `answers of ${id}`);
-      same(hook.seen.length, 20, 'each was asked once');
+      same(answers, numbers.map((n) => ({ status: 200, payload: n })), `answers of ${id}`);
+      same(hook.seen.length, 8, 'each was asked once');
     }));
   });
 

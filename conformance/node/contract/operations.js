@@ -52,6 +52,13 @@ module.exports = (add) => {
     same((await t.bridge.device(t.id('bare'), 'POST', '/registration')).status, 200, 'registration without a body');
   });
 
+  add('O17 C4', 'a device never seen, by many requests at the same time', async (t) => {
+    const id = t.id('at-once');
+    const requests = Array.from({ length: 6 }, () => [['POST', '/registration', {}, 200], ['POST', '/messages/events', { data: {} }, 200], ['PATCH', '/twin/properties/reported', { patch: { a: 1 } }, 204]]).flat();
+    const answers = await Promise.all(requests.map(([method, route, body]) => t.bridge.device(id, method, route, body)));
+    same(answers.map((answer, n) => (answer.status === requests[n][3] ? 'ok' : answer.text)), requests.map(() => 'ok'), 'answers');
+  });
+
   add('T3 T2', 'registered by the key derived from the group: the device SDK connects with the same', async (t) => {
     const id = t.id('derived');
     same((await t.bridge.device(id, 'POST', '/registration', {})).status, 200, 'registration');

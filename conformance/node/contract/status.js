@@ -1,7 +1,9 @@
 'use strict';
 // Connection status: every change, in order, in the words of the contract.
 
-const { same, holds } = require('../lib/check');
+const fs = require('node:fs');
+const path = require('node:path');
+const { same, holds, env } = require('../lib/check');
 const { ROUTES } = require('./lib/bridge');
 const { Wire } = require('./lib/wire');
 
@@ -66,9 +68,6 @@ module.exports = (add) => {
   add('E4', 'a key that the hub refuses', async (t) => {
     const id = t.id('bad-key');
     await t.cloud.registry.create({ deviceId: id });
-    const fs = require('node:fs');
-    const path = require('node:path');
-    const { env } = require('../lib/check');
     const file = path.join(env('FOLDER'), `${id}.txt`);
     fs.writeFileSync(file, `HostName=${env('HUB')};DeviceId=${id};SharedAccessKey=${Buffer.from('a key that is not the device one').toString('base64')}\n`);
     const bridge = await t.own('bad-key', { profile: ['--devices-file', file], flags: LOCAL });
@@ -94,11 +93,13 @@ module.exports = (add) => {
       await t.bridge.connection(id, 'Disabled');
     }
     free();
-    const told = () => hook.events.reduce((sum, event) => sum + 1 + (event.skipped ?? 0), 0);
+    // Attempts at one event count once.
+    const once = () => [...new Map(hook.seen.map(({ headers, event }) => [headers['webhook-id'], event])).values()];
+    const told = () => once().reduce((sum, event) => sum + 1 + (event.skipped ?? 0), 0);
     await hook.find(() => told() >= 2 * rounds, 'all changes, told or counted', 60);
     same(told(), 2 * rounds, 'changes that were told or counted');
     same(words(hook).at(-1), 'Disabled/Client_Close', 'the last event');
-    const seen = words(hook).filter((word, n) => n > 0 && !hook.events[n].skipped && word === words(hook)[n - 1]);
-    same(seen, [], 'events that repeat the one before');
+    const events = once();
+    same(events.filter((event, n) => n > 0 && !event.skipped && event.status === events[n - 1].status), [], 'events that repeat the one before');
   }, { long: 30 });
 };

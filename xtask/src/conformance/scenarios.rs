@@ -273,8 +273,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// Scenarios that are too long to be run unless they are named.
-pub(crate) const ON_REQUEST: &[&str] =
-    &["fleet-50000", "contract", "contract-kill", "contract-slow"];
+pub(crate) const ON_REQUEST: &[&str] = &["fleet-50000", "contract-slow"];
 
 /// What is done to the servers of a scenario.
 pub(crate) enum Drive {

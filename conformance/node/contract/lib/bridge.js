@@ -28,7 +28,7 @@ class Bridge extends Process {
     this.variables = { DRAWSPAN_LOG: 'debug', ...variables };
     this.parameters = [
       'serve', '--listen', `127.0.0.1:${this.port}`, '--api-key', this.key, '--ca', env('CA'), '--state', this.state,
-      '--request-timeout', '15', '--method-answer-timeout', '5',
+      '--request-timeout', '15', '--method-answer-timeout', '8',
       ...(retries === null ? [] : ['--http-retry-limit', String(retries)]),
       ...(profile ?? Bridge.byGroup(env('GROUP_KEY'))), ...flags,
     ];
@@ -100,10 +100,12 @@ class Bridge extends Process {
   /** Waits until the device's connection has this status. */
   async connection(id, status, seconds) {
     let last;
+    let why;
     return eventually(async () => {
       last = (await this.device(id, 'GET', '/connectionStatus')).json;
+      if (last?.status !== status) why = (await this.device(id, 'GET', '/diagnostics')).text;
       return last?.status === status && last;
-    }, () => `${id} is ${status}, and not ${JSON.stringify(last)}`, seconds);
+    }, () => `${id} is ${status}, and not ${JSON.stringify(last)}: ${why}`, seconds);
   }
 
   /** Everything in the state directory, as bytes. */

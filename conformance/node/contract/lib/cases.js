@@ -4,8 +4,8 @@
 const { AsyncLocalStorage } = require('node:async_hooks');
 const fs = require('node:fs');
 const path = require('node:path');
-const { env } = require('../../lib/check');
 const { Bridge } = require('./bridge');
+const { Hook } = require('./receiver');
 
 const FOLDER = path.join(__dirname, '..');
 /** A case that says nothing else must be over by then. */
@@ -28,6 +28,7 @@ class Case {
     Object.assign(this, world);
     this.number = number;
     this.bridges = [];
+    this.hooks = [];
   }
 
   /** A device id that no other case has. */
@@ -35,20 +36,25 @@ class Case {
     return `${name}-${this.number}`;
   }
 
+  /** A receiver of events. Without answers it says 200 to each; the last answer goes on for ever. */
   hook(name, ...answers) {
-    return this.receiver.hook(`${this.number}-${name}`, ...answers);
+    const hook = new Hook(`${this.number}-${name}`, answers);
+    this.hooks.push(hook);
+    return hook;
   }
 
   /** A bridge of its own, running; it ends with the case. */
   async own(name, options) {
     const bridge = new Bridge(`bridge-${this.number}-${name}`, options);
     this.bridges.push(bridge);
+    this.logs.push(bridge);
     await bridge.start();
     return bridge;
   }
 
   async end() {
     for (const bridge of this.bridges) await bridge.end();
+    for (const hook of this.hooks) hook.close();
   }
 }
 
@@ -104,4 +110,4 @@ async function runAll(cases, world, atOnce) {
   return failed;
 }
 
-module.exports = { load, runAll, folder: () => env('FOLDER') };
+module.exports = { load, runAll };

@@ -7,53 +7,25 @@ const { eventually, pause } = require('./wait');
 /** In every callback URL's path, so that a log can be searched for it. */
 const URL_SECRET = 'c4llb4ck-s3cr3t';
 
-class Receiver {
-  constructor() {
-    this.hooks = new Map();
-    this.server = http.createServer((request, response) => this.#take(request, response));
-    this.server.keepAliveTimeout = 60_000;
-  }
-
-  /** Listens; on any port, unless one is given. */
-  async listen(host = '127.0.0.1', port = 0) {
-    await new Promise((resolve, reject) => {
-      this.server.once('error', reject);
-      this.server.listen(port, host, resolve);
-    });
-    this.origin = `http://${host}:${this.server.address().port}`;
-  }
-
-  /** A new receiver of events. Without answers it says 200 to each; the last answer goes on for ever. */
-  hook(name, ...answers) {
-    const path = `/${URL_SECRET}/${name}-${this.hooks.size}`;
-    const hook = new Hook(`${this.origin}${path}`, answers);
-    this.hooks.set(path, hook);
-    return hook;
-  }
-
-  close() {
-    this.server.close();
-    this.server.closeAllConnections();
-  }
-
-  #take(request, response) {
-    const chunks = [];
-    request.on('data', (chunk) => chunks.push(chunk));
-    request.on('end', () => {
-      const hook = this.hooks.get(request.url.split('?')[0]);
-      if (hook) hook.take(request, response, Buffer.concat(chunks));
-      else response.writeHead(404).end();
-    });
-  }
-}
+/** Ports below those that the system hands out; the namespace is this run's own. */
+let nextPort = 20_000;
 
 /**
- * One callback URL. An answer is an object of `status`, `headers`, `body` (text, or a value sent as JSON), `delayMs`, `until` (a promise), or
+ * One callback URL, at an origin of its own: what a bridge thinks of one receiver is not what it thinks of the next. An answer is an object of `status`, `headers`, `body` (text, or a value sent as JSON), `delayMs`, `until` (a promise), or
  * one of `hang`, `reset`, `torn` (a body that breaks off), `garbage` (no HTTP) — or a function that makes one of the attempt.
  */
 class Hook {
-  constructor(url, answers) {
-    this.url = url;
+  constructor(name, answers) {
+    nextPort += 1;
+    this.path = `/${URL_SECRET}/${name}`;
+    this.url = `http://127.0.0.1:${nextPort}${this.path}`;
+    this.server = http.createServer((request, response) => {
+      const chunks = [];
+      request.on('data', (chunk) => chunks.push(chunk));
+      request.on('end', () => this.take(request, response, Buffer.concat(chunks)));
+    });
+    this.server.keepAliveTimeout = 60_000;
+    this.server.listen(nextPort, '127.0.0.1');
     this.answers = answers;
     this.seen = [];
     this.open = 0;
@@ -75,6 +47,16 @@ class Hook {
   find(matches, what, seconds) {
     const all = () => `${what}; there were ${JSON.stringify(this.events).slice(0, 2000)}`;
     return eventually(() => this.seen.find((attempt) => matches(attempt.event, attempt)), all, seconds);
+  }
+
+  /** Whether nobody is connected. */
+  idle() {
+    return new Promise((resolve) => this.server.getConnections((error, count) => resolve(!error && count === 0)));
+  }
+
+  close() {
+    this.server.close();
+    this.server.closeAllConnections();
   }
 
   take(request, response, body) {
@@ -116,4 +98,4 @@ async function answer(how, response, attempt) {
   }
 }
 
-module.exports = { Receiver, URL_SECRET };
+module.exports = { Hook, URL_SECRET };

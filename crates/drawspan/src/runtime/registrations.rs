@@ -21,6 +21,8 @@ pub(super) struct Registrations {
     running: usize,
     /// Allowed, but too many are under way.
     ready: VecDeque<Job>,
+    /// Devices with one under way, or ready; and what else is allowed for them. Two at a time would end each other's operations.
+    behind: HashMap<DeviceId, Vec<Job>>,
     /// Asked for by callers, and not allowed yet.
     asked: HashMap<u64, Registration>,
     next: u64,
@@ -45,6 +47,9 @@ pub(super) struct Done {
     pub(super) origin: Origin,
     pub(super) key: WhichKey,
     pub(super) answer: Result<Assigned, Failure>,
+    payload: Option<String>,
+    /// It was asked for while another one was under way, whose answer this is.
+    shared: bool,
 }
 
 #[derive(Debug)]
@@ -62,6 +67,7 @@ impl Registrations {
             done,
             running: 0,
             ready: VecDeque::new(),
+            behind: HashMap::new(),
             asked: HashMap::new(),
             next: 0,
             key: WhichKey::Primary,
@@ -123,21 +129,50 @@ impl Registrations {
 
     /// One is over; another one may start.
     pub(super) fn ended(&mut self, done: &Done) {
+        if done.shared {
+            return;
+        }
         self.running -= 1;
         if done.answer.is_ok() {
             self.key = done.key;
         }
-        if let Some(job) = self.ready.pop_front() {
-            self.start(job);
+        for job in self.behind.remove(&done.device).unwrap_or_default() {
+            match &done.answer {
+                Ok(assigned) if job.is_answered_by(done) => self.done.post(Done {
+                    device: job.device,
+                    origin: job.origin,
+                    key: done.key,
+                    answer: Ok(assigned.clone()),
+                    payload: job.payload,
+                    shared: true,
+                }),
+                // A failure may be that of one caller's time.
+                _ => self.start(job),
+            }
+        }
+        while self.running < limits::REGISTRATIONS_AT_ONCE {
+            let Some(job) = self.ready.pop_front() else {
+                break;
+            };
+            self.launch(job);
         }
     }
 
     fn start(&mut self, job: Job) {
-        let Some(client) = &self.client else { return };
-        if self.running >= limits::REGISTRATIONS_AT_ONCE {
-            self.ready.push_back(job);
+        if let Some(behind) = self.behind.get_mut(&job.device) {
+            behind.push(job);
             return;
         }
+        self.behind.insert(job.device.clone(), Vec::new());
+        if self.running >= limits::REGISTRATIONS_AT_ONCE {
+            self.ready.push_back(job);
+        } else {
+            self.launch(job);
+        }
+    }
+
+    fn launch(&mut self, job: Job) {
+        let Some(client) = &self.client else { return };
         self.running += 1;
         let most = Duration::from_secs(limits::REGISTRATION_TIMEOUT_S);
         let deadline = job.deadline.unwrap_or_else(|| Instant::now() + most);
@@ -149,6 +184,13 @@ impl Registrations {
             self.two_keys,
             Arc::clone(&self.done),
         ));
+    }
+}
+
+impl Job {
+    /// Whether the device is now registered as this one would do it.
+    fn is_answered_by(&self, done: &Done) -> bool {
+        matches!(self.origin, Origin::Attempt { .. }) || self.payload == done.payload
     }
 }
 
@@ -173,6 +215,8 @@ async fn run(
         origin: job.origin,
         key,
         answer,
+        payload: job.payload,
+        shared: false,
     });
 }
 

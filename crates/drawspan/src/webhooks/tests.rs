@@ -266,7 +266,7 @@ async fn messages_too_many_come_back() {
             webhook_id: String::new(),
             received_at: UtcTime::from_unix_ms(0),
             received: Duration::ZERO,
-            content: Content::C2d(Box::new(C2dMessage::default())),
+            content: Content::C2d(Box::default()),
             ticket: offered,
         };
         match owner.webhooks.offer(event, Duration::ZERO) {

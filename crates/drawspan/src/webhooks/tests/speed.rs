@@ -2,6 +2,8 @@
 //!
 //! `cargo test --release -p drawspan --lib speed -- --ignored --nocapture --test-threads 1`
 
+#![allow(clippy::print_stdout, reason = "its figures are for whoever runs it")]
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::thread;
