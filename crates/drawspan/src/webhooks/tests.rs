@@ -6,7 +6,6 @@ mod tls;
 
 use std::time::Instant;
 
-use drawspan_client::C2dMessage;
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, UtcTime};
 
 use super::*;
