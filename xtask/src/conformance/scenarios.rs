@@ -217,6 +217,34 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Node("contract.js", &["slow"])],
     },
     Scenario {
+        name: "generated-client",
+        about: "a client that AutoRest makes from /swagger/v1/swagger.json runs all operations of the original",
+        servers: &[Emulator, BridgeByDps],
+        drive: None,
+        scripts: &[Python("generated_client.py", &[])],
+    },
+    Scenario {
+        name: "schemathesis",
+        about: "schemathesis over /openapi.json finds no 500, nothing that is not described, and no wrong request taken",
+        servers: &[Emulator, Bridge],
+        drive: None,
+        scripts: &[Python("fuzz_api.py", &[])],
+    },
+    Scenario {
+        name: "schemathesis-long",
+        about: "the same for up to an hour; only when it is named",
+        servers: &[Emulator, Bridge],
+        drive: None,
+        scripts: &[Python("fuzz_api.py", &["long"])],
+    },
+    Scenario {
+        name: "docs-page",
+        about: "/docs in Chromium: nothing from elsewhere, requests are sent, the key is forgotten; needs chromium, so only when it is named",
+        servers: &[Emulator, Bridge],
+        drive: None,
+        scripts: &[Node("docs_page.js", &[])],
+    },
+    Scenario {
         name: "dev",
         about: "the lines that `cargo run --release -- dev` prints do what they say, pasted as they stand",
         servers: &[],
@@ -273,7 +301,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// Scenarios that are too long to be run unless they are named.
-pub(crate) const ON_REQUEST: &[&str] = &["fleet-50000", "contract-slow"];
+pub(crate) const ON_REQUEST: &[&str] = &[
+    "fleet-50000",
+    "schemathesis-long",
+    "docs-page",
+    "contract-slow",
+];
 
 /// What is done to the servers of a scenario.
 pub(crate) enum Drive {

@@ -120,7 +120,11 @@ impl Running {
             "--hub-connection-string",
             &strings.hub,
         ]);
-        command.arg("--ca").arg(authority(folder));
+        command
+            .arg("--ca")
+            .arg(authority(folder))
+            .arg("--state")
+            .arg(folder.join("bridge"));
         self.others
             .push(Server::start_until("bridge", command, folder, || {
                 TcpStream::connect(BRIDGE).is_ok()

@@ -4,7 +4,7 @@
 //! part, or be missing).
 
 /// Longest model id of an interface.
-const MAX_CHARS: usize = 128;
+pub(super) const MAX_CHARS: usize = 128;
 const MAX_VERSION_DIGITS: usize = 9;
 
 /// Whether a text is a model id.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::words::{CallbackUrl, DeviceId, JsonObject};
+use super::words::{CallbackUrl, DeviceId, JsonObject, ModelId};
 
 /// A message of a device. Names of members are taken in any case; unknown members are ignored.
 #[derive(ToSchema)]
@@ -60,9 +60,8 @@ pub(super) struct ReportedPatch {
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(super) struct Registration {
-    /// The digital twin model that the device speaks, like `dtmi:com:example:Pump;1`.
-    #[schema(max_length = 128)]
-    model_id: Option<String>,
+    #[schema(nullable)]
+    model_id: Option<ModelId>,
 }
 
 /// Where the events of a device go.

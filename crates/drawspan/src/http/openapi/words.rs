@@ -8,10 +8,14 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, 
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::devices::{DeviceState, SubscriptionStatus};
+use crate::http::model_id;
 use crate::limits::MAX_CALLBACK_URL_BYTES;
 
 /// Characters of device ids, as a pattern.
 const ID_CHARACTERS: &str = r"[A-Za-z0-9\-:.+%_#*?!(),=@;$']";
+
+/// A model id, or nothing.
+const MODEL_ID: &str = "^(dtmi:[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?(:[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?)*(;[1-9][0-9]{0,8}(\\.[0-9]{1,9})?)?)?$";
 
 /// Declares types that stand for a schema with a name.
 macro_rules! named {
@@ -58,6 +62,10 @@ named! {
     Connection: words("The connection of a device, in the words of the original bridge.", ConnectionStatus::ALL.map(ConnectionStatus::as_str));
     Reason: words("Why the connection is so.", ConnectionStatusReason::ALL.map(ConnectionStatusReason::as_str));
     State: words("What the device is doing.", DeviceState::ALL.map(DeviceState::as_str));
+    ModelId: text("The digital twin model that the device speaks.")
+        .max_length(Some(model_id::MAX_CHARS))
+        .pattern(Some(MODEL_ID))
+        .examples(["dtmi:com:example:Pump;1"]);
     JsonObject: ObjectBuilder::new()
         .schema_type(Type::Object)
         .description(Some("Any JSON object."))
