@@ -112,9 +112,12 @@ module.exports = (add) => {
 };
 
 async function checkMessages(t, hook, sent, ids) {
-  const taken = (id) => hook.seen.some((attempt) => attempt.event.messageId === id && attempt.status === 200);
+  const missing = () => {
+    const taken = new Set(hook.seen.filter(({ status }) => status === 200).map(({ event }) => event.messageId));
+    return [...sent.keys()].filter((id) => !taken.has(id));
+  };
   // A message in flight at a kill may be locked at the hub for up to 60 s.
-  for (const id of sent.keys()) await eventually(() => taken(id), `${id} is taken`, 90);
+  await eventually(() => missing().length === 0, () => `all are taken, and not: ${missing()}`, 80);
   holds(sent.size >= 50, `${sent.size} messages were sent, and each was taken`);
   await eventually(async () => (await Promise.all(ids.map((id) => t.cloud.waiting(id)))).every((count) => count === 0), 'none waits at the hub');
   const outcomes = await Promise.all([...sent.keys()].map((id) => t.cloud.outcome(id)));
