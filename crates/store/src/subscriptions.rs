@@ -60,22 +60,30 @@ impl Subscriptions {
         Self { queue, path, keys }
     }
 
-    /// All that were written so far, in no order. Blocks; about a second for a million.
+    /// Shows all that were written so far, one after the other, so that they are never all in memory in this form. Blocks; about
+    /// a second for a million.
     ///
     /// # Errors
     /// When the file cannot be read, or one of them cannot be decrypted: to lose one in silence would be worse.
+    pub fn each(&self, then: impl FnMut(StoredSubscription)) -> Result<(), StoreError> {
+        let connection = database::open_to_read(&self.path)?;
+        table::each(&connection, &self.keys.ring(), then)
+    }
+
+    /// All that were written so far. As [`each`](Self::each).
+    ///
+    /// # Errors
+    /// As [`each`](Self::each).
     pub fn load_all(&self) -> Result<Vec<StoredSubscription>, StoreError> {
-        table::load(
-            &database::open_to_read(&self.path)?,
-            &self.keys.ring(),
-            None,
-        )
+        let mut all = Vec::new();
+        self.each(|subscription| all.push(subscription))?;
+        Ok(all)
     }
 
     /// Those that came from another bridge's tables. Blocks.
     ///
     /// # Errors
-    /// As [`load_all`](Self::load_all).
+    /// As [`each`](Self::each).
     pub fn load_imported(&self) -> Result<Vec<StoredSubscription>, StoreError> {
         table::load_imported(&database::open_to_read(&self.path)?, &self.keys.ring())
     }
@@ -83,10 +91,10 @@ impl Subscriptions {
     /// Those of one device, without those of the fleet. Blocks for a moment.
     ///
     /// # Errors
-    /// As [`load_all`](Self::load_all).
+    /// As [`each`](Self::each).
     pub fn load_device(&self, device: &DeviceId) -> Result<Vec<StoredSubscription>, StoreError> {
         let connection = database::open_to_read(&self.path)?;
-        table::load(&connection, &self.keys.ring(), Some(device))
+        table::load_device(&connection, &self.keys.ring(), device)
     }
 
     /// Makes or replaces one. Changes are written in the order of these calls, which do not wait; when too many wait, it is not

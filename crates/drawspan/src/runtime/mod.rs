@@ -33,7 +33,7 @@ use drawspan_client::dps::{DpsClient, DpsConfig};
 use drawspan_client::{Board, Credentials, Inbox, StatusBoard};
 use drawspan_hub::{HostName, InvalidId};
 use drawspan_net::{Clock, Connector, Route, TrustError, client_config};
-use drawspan_store::{DesiredVersions, HubCache, Store, StoreError, Subscriptions};
+use drawspan_store::{DesiredVersions, HubCache, Store, StoreError};
 use tokio::sync::mpsc;
 
 use crate::config::{self, Config};
@@ -161,13 +161,12 @@ fn remembered(
     let subscriptions = store.map(Store::subscriptions);
     let mut table = Table::default();
     let mut senseless = 0;
-    let rows = subscriptions
-        .as_ref()
-        .map_or(Ok(Vec::new()), Subscriptions::load_all)?;
-    for stored in rows {
-        let row = records::row_of(&stored);
-        let put = row.map(|(scope, kind, row)| table.put(&scope, kind, row));
-        senseless += usize::from(!matches!(put, Some(Ok(()))));
+    if let Some(subscriptions) = &subscriptions {
+        subscriptions.each(|stored| {
+            let row = records::row_of(&stored);
+            let put = row.map(|(scope, kind, row)| table.put(&scope, kind, row));
+            senseless += usize::from(!matches!(put, Some(Ok(()))));
+        })?;
     }
     if senseless > 0 {
         tracing::warn!(

@@ -27,15 +27,26 @@ struct Stored {
     flags: u8,
 }
 
-/// All, or those of one device. The first that cannot be read ends it.
-pub(crate) fn load(
+/// All, one after the other, devices in the order of their names. The first that cannot be read ends it.
+pub(crate) fn each(
     connection: &Connection,
     ring: &KeyRing,
-    device: Option<&DeviceId>,
+    mut then: impl FnMut(StoredSubscription),
+) -> Result<(), StoreError> {
+    let mut select = connection.prepare(&format!("{ALL} ORDER BY scope, name, kind"))?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        then(Stored::read(row)?.open(ring)?);
+    }
+    Ok(())
+}
+
+/// Those of one device.
+pub(crate) fn load_device(
+    connection: &Connection,
+    ring: &KeyRing,
+    device: &DeviceId,
 ) -> Result<Vec<StoredSubscription>, StoreError> {
-    let Some(device) = device else {
-        return collect(connection.prepare(ALL)?.query([])?, ring);
-    };
     let mut select = connection.prepare(&format!("{ALL} WHERE scope = ?1 AND name = ?2"))?;
     collect(select.query(params![DEVICE, device.as_str()])?, ring)
 }

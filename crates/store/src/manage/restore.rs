@@ -126,7 +126,7 @@ fn check(what: &Restore<'_>, new: &Path) -> Result<(Ring, Restored), ManageError
         restored.dead_letters = database::dead_letters::totals(&copy)?.rows;
     }
     if let Some(ring) = opens.filter(|_| restored.subscriptions > 0) {
-        database::subscriptions::load(&copy, &ring, None).map_err(|error| {
+        database::subscriptions::each(&copy, &ring, drop).map_err(|error| {
             ManageError::BadBackup {
                 path: what.from.to_path_buf(),
                 why: error.to_string(),
