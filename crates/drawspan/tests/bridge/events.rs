@@ -5,7 +5,7 @@ use drawspan_hub::SubscriptionType::{C2dMessages, ConnectionStatus, DesiredPrope
 use drawspan_hub::{ConnectionStatus as Word, SubscriptionType, Telemetry};
 use serde_json::json;
 
-use crate::stand::{Stand, id, own, soon, until};
+use crate::stand::{HANGS, Stand, id, own, soon, until};
 
 fn path_of(kind: SubscriptionType) -> &'static str {
     match kind {
@@ -73,6 +73,22 @@ async fn every_kind_of_events_arrives() {
     assert_eq!(statuses[1].body["reason"], "Client_Close");
     assert!(stand.call("d1").await.is_err());
     assert_eq!(receiver.at("/methods").len(), 2);
+}
+
+#[tokio::test]
+async fn methods_that_a_hanging_receiver_keeps_from_their_turn_are_answered() {
+    let stand = Stand::start(&["d1"]).await;
+    let bridge = stand.bridge(None);
+    stand.receiver.answer("/methods", HANGS);
+    let subscribe = stand.subscribe_to(own("d1"), Methods, "/methods");
+    bridge.subscribe(subscribe, soon()).await.unwrap();
+    until(&bridge, &own("d1"), Methods, SubscriptionStatus::Running).await;
+    let (first, second) = tokio::join!(stand.call("d1"), stand.call("d1"));
+    assert_eq!((first.unwrap().status, second.unwrap().status), (500, 500));
+    // The second one was never sent.
+    assert_eq!(stand.receiver.at("/methods").len(), 1);
+    stand.receiver.answer("/methods", (200, ""));
+    assert_eq!(stand.call("d1").await.unwrap().status, 200);
 }
 
 #[tokio::test]

@@ -27,6 +27,8 @@ use tokio::time::Instant;
 const HUB: &str = "localhost";
 /// Longer than anything that is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a receiver may take to answer a method: less than callers wait.
+const METHOD_ANSWER: Duration = Duration::from_secs(3);
 
 pub(crate) fn soon() -> Instant {
     Instant::now() + Duration::from_secs(30)
@@ -49,6 +51,9 @@ pub(crate) struct Received {
 }
 
 type Answer = (u16, &'static str);
+
+/// Instead of an answer: nothing, for ever.
+pub(crate) const HANGS: Answer = (0, "");
 
 /// What the receiver got, and what it answers, path by path.
 #[derive(Default)]
@@ -76,6 +81,12 @@ impl Receiver {
             .lock()
             .unwrap()
             .insert(0, (path.to_owned(), answer));
+    }
+
+    fn answer_at(&self, path: &str) -> Answer {
+        let answers = self.answers.lock().unwrap();
+        let answer = answers.iter().find(|(of, _)| of == path);
+        answer.map_or((200, ""), |(_, answer)| *answer)
     }
 
     /// All events at a path, once there are so many.
@@ -116,10 +127,11 @@ async fn receive(
         body: serde_json::from_slice(&body).unwrap(),
     });
     receiver.changed.notify_waiters();
-    let answers = receiver.answers.lock().unwrap();
-    let answer = answers.iter().find(|(of, _)| *of == path);
-    let (status, body) = answer.map_or((200, ""), |(_, answer)| *answer);
-    (StatusCode::from_u16(status).unwrap(), body)
+    let answer = receiver.answer_at(&path);
+    if answer == HANGS {
+        std::future::pending::<()>().await;
+    }
+    (StatusCode::from_u16(answer.0).unwrap(), answer.1)
 }
 
 pub(crate) struct Stand {
@@ -169,6 +181,7 @@ impl Stand {
         }];
         config.webhooks.guard = GuardMode::Off;
         config.webhooks.retry_limit = 0;
+        config.webhooks.method_answer_timeout = METHOD_ANSWER;
         config.connect_pace = Pace::Unlimited;
         let credentials = Arc::new(Credentials::new(config.profile.keys()));
         runtime::start(&config, credentials, store).unwrap()

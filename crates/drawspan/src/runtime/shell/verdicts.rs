@@ -46,9 +46,11 @@ impl Shell {
     fn method_verdict(&mut self, ticket: MethodTicket, outcome: Delivery) {
         let (status, payload): (i32, Option<Bytes>) = match outcome {
             Delivery::Taken { answer } => answer::of_method(&answer),
-            Delivery::Refused { .. } | Delivery::Failed { .. } => (FAILED, None),
-            // Whoever called has given up.
-            Delivery::Untried => return,
+            // Untried, too: the caller may wait longer than we do, and until it is answered the request takes one of the few
+            // places that the device has for methods.
+            Delivery::Refused { .. } | Delivery::Failed { .. } | Delivery::Untried => {
+                (FAILED, None)
+            }
         };
         self.answer_method(ticket, status, payload);
     }
