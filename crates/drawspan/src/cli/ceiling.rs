@@ -8,7 +8,7 @@ use clap::Args;
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Telemetry};
 use tokio::time::Instant;
 
-use super::{block_on, failed, files, log, misused, say, signals};
+use super::{block_on, failed, log, misused, say, signals};
 use crate::config::{self, Mistakes, connect};
 use crate::devices::{DeviceError, Devices, Diagnostics, Readiness};
 use crate::http::api::Api;
@@ -89,7 +89,6 @@ pub(super) fn run(args: &CeilingArgs) -> ExitCode {
     let _log = log::start("info");
     let api_keys = ApiKeys::new([args.api_key.as_str()]);
     block_on(async move {
-        files::allow_many();
         let timeout = Duration::from_secs(REQUEST_TIMEOUT_S);
         match server::bind(address) {
             Ok(listener) => {

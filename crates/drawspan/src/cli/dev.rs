@@ -17,7 +17,7 @@ use drawspan_emulator::{Config as EmulatorConfig, Emulator, Hub, Ports, Running}
 use drawspan_hub::{DeviceId, HostName, HubConnectionString};
 use tokio::net::TcpListener;
 
-use super::{block_on, failed, files, log, misused, signals};
+use super::{block_on, failed, log, misused, signals};
 use crate::config::{Config, ConnectTo, Mistakes, Profile, check_api_key, connect};
 use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
@@ -111,7 +111,6 @@ impl DevArgs {
 }
 
 async fn dev(plan: Plan) -> Result<(), Box<dyn std::error::Error>> {
-    files::allow_many();
     let listener = listen(plan.listen)?;
     let address = listener.local_addr()?;
     let emulator = start_emulator(&plan).await?;

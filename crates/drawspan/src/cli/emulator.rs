@@ -4,13 +4,12 @@ use std::process::ExitCode;
 
 use drawspan_emulator::cli::{self, CommandError, EmulatorArgs};
 
-use super::{block_on, failed, files, log, say};
+use super::{block_on, failed, log, say};
 use crate::config::EXIT_USAGE;
 
 pub(super) fn run(args: EmulatorArgs) -> ExitCode {
     let _log = log::start("info");
     block_on(async move {
-        files::allow_many();
         match cli::run(args).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(CommandError::Args(mistakes)) => {

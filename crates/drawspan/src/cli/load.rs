@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
-use super::{block_on, failed, files, misused, say, signals};
+use super::{block_on, failed, misused, say, signals};
 use crate::load::downlink::Downlink;
 use crate::load::run::Progress;
 use crate::load::{self, Load, LoadArgs};
@@ -41,7 +41,6 @@ pub(super) fn run(args: &LoadArgs) -> ExitCode {
         return downlinks(&load, &downlink, json);
     }
     block_on(async move {
-        files::allow_many();
         let (stopper, stop) = watch::channel(false);
         tokio::spawn(async move {
             signals::shutdown().await;
@@ -67,7 +66,6 @@ pub(super) fn run(args: &LoadArgs) -> ExitCode {
 
 fn downlinks(load: &Load, downlink: &Downlink, json: bool) -> ExitCode {
     block_on(async move {
-        files::allow_many();
         let (stopper, stop) = watch::channel(false);
         tokio::spawn(async move {
             signals::shutdown().await;

@@ -10,12 +10,13 @@ mod dead_letters;
 mod dev;
 #[cfg(feature = "emulator")]
 mod emulator;
-mod files;
+
 mod import;
 mod keys;
 mod load;
 mod log;
 mod openapi;
+mod resources;
 mod say;
 mod serve;
 mod signals;
@@ -125,8 +126,9 @@ pub fn main() -> ExitCode {
 /// What is left of background work gets this long at the end.
 const SHUTDOWN: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// Runs `work` on a runtime with a thread per core.
+/// Runs `work` on a runtime with a thread per core, with what the system can give.
 fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
+    resources::prepare();
     match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

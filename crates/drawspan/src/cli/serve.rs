@@ -12,7 +12,7 @@ use drawspan_store::{OpenError, Store};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
-use super::{block_on, failed, files, log, misused, say, signals};
+use super::{block_on, failed, log, misused, say, signals};
 use crate::config::{self, Config, Environment, ServeArgs};
 use crate::http::api::Api;
 use crate::http::idempotency::Memory;
@@ -52,7 +52,6 @@ pub(super) fn run(args: ServeArgs) -> ExitCode {
 }
 
 async fn serve(args: ServeArgs, mut config: Config) -> ExitCode {
-    files::allow_many();
     let store = match open(&config) {
         Ok(store) => store,
         Err(error) => return failed(error),
