@@ -36,16 +36,25 @@ pub(crate) struct Run {
     pub(crate) cores_of_others: f64,
 }
 
-/// Rounds of three: all receivers good, one hangs, one fails.
+/// Loads while the second receiver misbehaves, each between two while it is good.
 #[derive(Serialize)]
 pub(crate) struct BesideBad {
     pub(crate) rate: u32,
     pub(crate) percent: u32,
-    pub(crate) rounds: Vec<[Run; 3]>,
+    /// How often it misbehaved, in either way.
+    pub(crate) rounds: u32,
+    /// In the order of time. Every other one is good, the first and the last too.
+    pub(crate) runs: Vec<(Manner, Run)>,
 }
 
-/// What the second receiver does, in a round.
-const MANNERS: [&str; 3] = ["ok", "hang", "status:503"];
+/// What the second receiver does.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) enum Manner {
+    Good,
+    Hangs,
+    Fails,
+}
+
 /// Nothing is measured for so long, so that what an earlier run left at a bad receiver is gone.
 const WARM_UP_S: u32 = 6;
 
@@ -83,36 +92,53 @@ pub(crate) fn measure(
 
 fn beside_bad(stand: &mut Stand<'_>, plan: &plan::Downlinks) -> Result<BesideBad> {
     let rate = plan.beside_bad_rate.to_string();
-    let mut rounds = Vec::new();
-    for number in 1..=plan.rounds {
-        let mut one = |manner: &str| -> Result<Run> {
-            let load = flags(&[
-                ("subscribe", "c2d,methods"),
-                ("c2d-rate", &rate),
-                ("method-rate", &rate),
-                ("duration", &plan.round_seconds.to_string()),
-                ("bad-share", &plan.bad_percent.to_string()),
-                ("bad-receiver", manner),
-                ("method-timeout", "5"),
-                ("warm-up", &WARM_UP_S.to_string()),
-            ]);
-            let run = Run::of(stand.load(manner.split(':').next().unwrap_or_default(), &load)?);
-            check(&run.load)?;
-            Ok(run)
-        };
-        let [good, hangs, fails] = MANNERS;
-        let round = [one(good)?, one(hangs)?, one(fails)?];
-        let [good, hangs, fails] = round.each_ref().map(line);
-        println!("   round {number} of {}: good: {good}", plan.rounds);
-        println!("      one hangs: {hangs}");
-        println!("      one fails: {fails}");
-        rounds.push(round);
+    let mut one = |manner: Manner| -> Result<(Manner, Run)> {
+        let load = flags(&[
+            ("subscribe", "c2d,methods"),
+            ("c2d-rate", &rate),
+            ("method-rate", &rate),
+            ("duration", &plan.round_seconds.to_string()),
+            ("bad-share", &plan.bad_percent.to_string()),
+            ("bad-receiver", manner.flag()),
+            ("method-timeout", "5"),
+            ("warm-up", &WARM_UP_S.to_string()),
+        ]);
+        let run = Run::of(stand.load(manner.name(), &load)?);
+        check(&run.load)?;
+        println!("   one receiver {}: {}", manner.name(), line(&run));
+        Ok((manner, run))
+    };
+    let mut runs = vec![one(Manner::Good)?];
+    for _ in 0..plan.rounds {
+        for bad in [Manner::Hangs, Manner::Fails] {
+            runs.push(one(bad)?);
+            runs.push(one(Manner::Good)?);
+        }
     }
     Ok(BesideBad {
         rate: plan.beside_bad_rate,
         percent: plan.bad_percent,
-        rounds,
+        rounds: plan.rounds,
+        runs,
     })
+}
+
+impl Manner {
+    const fn flag(self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Hangs => "hang",
+            Self::Fails => "status:503",
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Hangs => "hangs",
+            Self::Fails => "fails",
+        }
+    }
 }
 
 impl Run {
@@ -140,14 +166,16 @@ impl Report {
 }
 
 impl BesideBad {
-    /// A figure with a bad receiver over the same with a good one, round by round; `bad` is 1 for the one that hangs, 2 for
-    /// the one that fails.
-    pub(crate) fn slowed(&self, bad: usize, figure: impl Fn(&Report) -> u64) -> Spread {
-        let ratio = |round: &[Run; 3]| {
-            let of = |index: usize| round.get(index).map_or(0, |run| figure(&run.load)) as f64;
-            of(bad) / of(0).max(1.0)
-        };
-        Spread::of(self.rounds.iter().map(ratio))
+    /// A figure beside a bad receiver over the mean of the same before and after, when all were good.
+    pub(crate) fn slowed(&self, bad: Manner, figure: impl Fn(&Report) -> u64) -> Spread {
+        let ratios = self.runs.windows(3).filter_map(|runs| match runs {
+            [(_, before), (manner, run), (_, after)] if *manner == bad => {
+                let good = (figure(&before.load) + figure(&after.load)) as f64 / 2.0;
+                Some(figure(&run.load) as f64 / good.max(1.0))
+            }
+            _ => None,
+        });
+        Spread::of(ratios)
     }
 }
 

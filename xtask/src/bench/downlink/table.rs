@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::subscribed::Subscribed;
-use super::{Downlinks, Run};
+use super::{Downlinks, Manner, Run};
 use crate::bench::plan::{
     DEVICES_PER_CONNECTION, FLOOR_BYTES_PER_SUBSCRIBED_DEVICE, FLOOR_CONNECTED_PER_S,
     FLOOR_DOWNLINK_P99_MS, FLOOR_SLOWED,
@@ -83,12 +83,10 @@ pub(in crate::bench) fn of(measured: &Downlinks) -> String {
 fn beside_bad(measured: &Downlinks) -> String {
     let all = &measured.beside_bad;
     let mut rows = Rows(format!(
-        "The same at {} per second each, events of {} % of the devices going to a second receiver that answers, hangs, or \
-         answers 503, in turn ({} rounds). Of the devices whose receiver is good, how much slower than beside a good one:\n\n\
+        "The same at {} per second each, events of {} % of the devices going to a second receiver, which hangs, or answers \
+         503, {} times each. Of the devices whose receiver is good, how much slower than before and after, when both were:\n\n\
          | | one hangs | one answers 503 | floor |\n|---|---|---|---|\n",
-        all.rate,
-        all.percent,
-        all.rounds.len()
+        all.rate, all.percent, all.rounds
     ));
     let floor = format!("≤ {FLOOR_SLOWED:.2}");
     let figures: [(&str, Figure); 6] = [
@@ -100,7 +98,8 @@ fn beside_bad(measured: &Downlinks) -> String {
         ("methods, p99", |load| load.methods.latency_us.p99),
     ];
     for (name, figure) in figures {
-        let [hangs, fails] = [1, 2].map(|bad| Unit::Ratio.spread(all.slowed(bad, figure)));
+        let [hangs, fails] =
+            [Manner::Hangs, Manner::Fails].map(|bad| Unit::Ratio.spread(all.slowed(bad, figure)));
         rows.add(name, &hangs, &fails, &floor);
     }
     rows.0
