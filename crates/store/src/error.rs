@@ -165,6 +165,15 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 impl OpenError {
+    /// Whether a key is missing that stored values need.
+    #[must_use]
+    pub const fn is_missing_key(&self) -> bool {
+        matches!(
+            self,
+            Self::NoKeyRing { .. } | Self::KeyMissing { .. } | Self::OtherKey { .. }
+        )
+    }
+
     /// What SQLite said about a file.
     pub(crate) fn sqlite(path: &Path, error: rusqlite::Error) -> Self {
         let path = path.to_path_buf();

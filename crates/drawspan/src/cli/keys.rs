@@ -1,5 +1,7 @@
 //! `drawspan keys`: which keys the store is encrypted with.
 
+mod unreadable;
+
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -8,6 +10,7 @@ use drawspan_store::manage::{self, KeyList, Pruned, Rotated};
 
 use super::state::{State, StateArgs, bar, count, numbers};
 use super::{failed, say};
+pub(super) use unreadable::way_out;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,7 +19,7 @@ Examples:
   drawspan keys rotate --state /var/lib/drawspan --keyring /etc/drawspan/keyring --prune
   drawspan keys prune --state /var/lib/drawspan
 
-All of them work beside a running serve, and without one. Rotating makes a new key; a running
+These work beside a running serve, and without one. Rotating makes a new key; a running
 serve takes it up within seconds and encrypts everything with it in the background. Old keys
 stay until they are pruned: backups from before need them.";
 
@@ -31,6 +34,9 @@ pub(super) enum KeysCommand {
     /// Remove keys that no stored value needs any more
     #[command(after_help = EXAMPLES)]
     Prune(StateArgs),
+    /// Show what no key opens, so that serve does not start, and remove it on request
+    #[command(after_help = unreadable::EXAMPLES)]
+    Unreadable(unreadable::UnreadableArgs),
 }
 
 /// Flags of `keys rotate`.
@@ -48,6 +54,7 @@ pub(super) fn run(command: &KeysCommand) -> ExitCode {
         KeysCommand::List(args) => with(args, list),
         KeysCommand::Rotate(args) => with(&args.state, |state| rotate(state, args.prune)),
         KeysCommand::Prune(args) => with(args, prune),
+        KeysCommand::Unreadable(args) => unreadable::run(args),
     }
 }
 
@@ -69,9 +76,10 @@ fn list(state: &State) -> ExitCode {
         return printed;
     }
     failed(format_args!(
-        "stored values need keys that are not in {}: {}; serve will not start without them",
+        "stored values need keys that are not in {}: {}; serve will not start without them. {}",
         state.keyring.display(),
-        numbers(&missing)
+        numbers(&missing),
+        way_out(state)
     ))
 }
 

@@ -8,17 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_client::Credentials;
-use drawspan_store::{OpenError, Store};
+use drawspan_store::{OpenError, Store, StoreError};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
-use super::{block_on, failed, log, misused, say, signals};
+use super::state::State;
+use super::{block_on, failed, keys, log, misused, say, signals};
 use crate::config::{self, Config, Environment, ServeArgs};
 use crate::http::api::Api;
 use crate::http::idempotency::Memory;
 use crate::http::server::{self, Tls};
 use crate::limits::STOP_TIMEOUT_MS;
-use crate::runtime;
+use crate::runtime::{self, StartError};
 
 pub(super) const EXAMPLES: &str = r"Examples:
   Devices register through DPS; secrets are better kept in files or in the environment:
@@ -54,12 +55,12 @@ pub(super) fn run(args: ServeArgs) -> ExitCode {
 async fn serve(args: ServeArgs, mut config: Config) -> ExitCode {
     let store = match open(&config) {
         Ok(store) => store,
-        Err(error) => return failed(error),
+        Err(error) => return not_opened(&error, &config),
     };
     if let Some(store) = &store
         && let Err(error) = imported::allow(&mut config, store)
     {
-        return failed(error);
+        return not_read(&error.into(), &config);
     }
     let tls = config.tls.as_ref();
     let tls = match tls.map(|(cert, key)| Tls::open(cert, key)).transpose() {
@@ -74,7 +75,7 @@ async fn serve(args: ServeArgs, mut config: Config) -> ExitCode {
     let credentials = Arc::new(Credentials::new(config.profile.keys()));
     let bridge = match runtime::start(&config, Arc::clone(&credentials), store.as_ref()) {
         Ok(bridge) => bridge,
-        Err(error) => return failed(error),
+        Err(error) => return not_read(&error, &config),
     };
     let secrets = bridge.webhook_secrets();
     let memory = store
@@ -131,17 +132,41 @@ async fn listen(
 }
 
 fn open(config: &Config) -> Result<Option<Store>, OpenError> {
-    match &config.state {
-        Some(directory) => {
-            let keyring = config.keyring.clone();
-            let keyring = keyring.unwrap_or_else(|| drawspan_store::default_keyring(directory));
-            Store::open(directory, &keyring).map(Some)
-        }
+    match state(config) {
+        Some(state) => Store::open(&state.directory, &state.keyring).map(Some),
         None => {
             info!(
                 "no state directory: subscriptions and the hubs of devices are forgotten at the end"
             );
             Ok(None)
         }
+    }
+}
+
+fn state(config: &Config) -> Option<State> {
+    config.state.clone().map(|directory| State {
+        keyring: match &config.keyring {
+            Some(keyring) => keyring.clone(),
+            None => drawspan_store::default_keyring(&directory),
+        },
+        directory,
+    })
+}
+
+fn not_opened(error: &OpenError, config: &Config) -> ExitCode {
+    match state(config) {
+        Some(state) if error.is_missing_key() => {
+            failed(format_args!("{error}. {}", keys::way_out(&state)))
+        }
+        _ => failed(error),
+    }
+}
+
+fn not_read(error: &StartError, config: &Config) -> ExitCode {
+    match (state(config), error) {
+        (Some(state), StartError::Cache(StoreError::Sealed { .. })) => {
+            failed(format_args!("{error}. {}", keys::way_out(&state)))
+        }
+        _ => failed(error),
     }
 }

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{BOUND, Running, command, post_text, rest, write};
 
-const HUB: &str =
+pub(crate) const HUB: &str =
     "HostName=hub.localtest;SharedAccessKeyName=device;SharedAccessKey=MDEyMzQ1Njc4OWFiY2RlZg==";
 const EVENTS: &str = "/devices/d/messages/events";
 

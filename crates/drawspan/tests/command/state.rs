@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use crate::serve::start;
+use crate::serve::{HUB, start};
 use crate::support::command;
 
 fn on(folder: &Path, arguments: &[&str]) -> Output {
@@ -74,6 +74,64 @@ fn keys_are_exchanged_and_backups_made_beside_serve() {
     );
     // And serve goes on with it.
     drop(start(folder));
+}
+
+#[test]
+fn a_lost_key_is_not_the_end_of_the_bridge() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let exports = folder.join("subscriptions.csv");
+    let rows = "d1,Methods,http://127.0.0.1:3000/s3cret,2021-05-03 12:34:56\n";
+    std::fs::write(&exports, rows).expect("it is written");
+    let state = folder.join("state");
+    let (state, exports) = (
+        state.to_str().expect("text"),
+        exports.to_str().expect("text"),
+    );
+    let import = ["import", "--state", state, "--subscriptions", exports];
+    done(folder, &import);
+    let unreadable = ["keys", "unreadable"];
+    assert_eq!(done(folder, &unreadable), "everything can be read\n");
+
+    // Away, and another one in its place: the start names the command, with what it needs.
+    let keyring = format!("{state}/keyring");
+    let aside = format!("{state}/keyring.aside");
+    std::fs::rename(&keyring, &aside).expect("it is there");
+    let named = format!("`drawspan keys unreadable --state '{state}' --keyring '{keyring}'`");
+    refused(folder, &starting(), 1, &named);
+    refused(folder, &["keys", "unreadable"], 1, "device \"d1\"  Methods");
+    refused(folder, &["keys", "list"], 1, &named);
+    // A copy of it is better.
+    std::fs::rename(&aside, &keyring).expect("it is there");
+    let serve = start(folder);
+    assert_eq!(done(folder, &unreadable), "everything can be read\n");
+    let remove = ["keys", "unreadable", "--remove"];
+    refused(folder, &remove, 1, "is in use by another process");
+    drop(serve);
+
+    std::fs::remove_file(&keyring).expect("it is there");
+    let removed = done(folder, &remove);
+    assert!(
+        removed.contains("removed: 1 subscription, 0 dead letters"),
+        "{removed}"
+    );
+    assert!(
+        removed.contains("To subscribe again") && !removed.contains("s3cret"),
+        "{removed}"
+    );
+    drop(start(folder));
+    let nothing = "everything can be read; nothing was removed\n";
+    assert_eq!(done(folder, &remove), nothing);
+    // As it was made the first time.
+    done(folder, &import);
+    drop(start(folder));
+}
+
+/// A `serve` that is expected to stop by itself.
+fn starting() -> Vec<&'static str> {
+    let mut arguments = vec!["serve", "--listen", "127.0.0.1:0", "--api-key", "k"];
+    arguments.extend(["--hub-connection-string", HUB]);
+    arguments
 }
 
 #[test]

@@ -7,6 +7,7 @@ pub(crate) mod idempotency;
 pub(crate) mod keys;
 pub(crate) mod rekey;
 pub(crate) mod subscriptions;
+pub(crate) mod unreadable;
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -146,6 +147,12 @@ pub(crate) fn prepare(connection: &mut Connection, ring: &KeyRing) -> rusqlite::
 pub(crate) fn is_current(connection: &Connection) -> rusqlite::Result<bool> {
     let format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     Ok(format == FORMAT)
+}
+
+/// What SQLite finds wrong with the pages of the file, if anything; it reads all of them.
+pub(crate) fn damage(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok((found != "ok").then_some(found))
 }
 
 /// What a commit survives.

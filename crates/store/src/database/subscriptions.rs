@@ -5,20 +5,21 @@ use rusqlite::{Connection, Row, Rows, params};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::rekey::{Place, Rekey};
+use super::unreadable::is_of_row;
 use crate::error::StoreError;
 use crate::keyring::{Identity, KeyRing, Sealed, Unsealable};
 use crate::subscriptions::{StoredScope, StoredSubscription};
 
-const ALL: &str =
+pub(super) const ALL: &str =
     "SELECT scope, name, kind, key_version, callback, created_unix_ms, flags FROM subscriptions";
 
-const DEVICE: u8 = 0;
+pub(super) const DEVICE: u8 = 0;
 const FLEET: u8 = 1;
 const KEEP_CONNECTED: u8 = 1;
 const IMPORTED: u8 = 2;
 
 /// A row, its callback still sealed.
-struct Stored {
+pub(super) struct Stored {
     scope: u8,
     name: String,
     kind: u8,
@@ -36,7 +37,7 @@ pub(crate) fn each(
     let mut select = connection.prepare(&format!("{ALL} ORDER BY scope, name, kind"))?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        then(Stored::read(row)?.open(ring)?);
+        then(opened(row, ring)?);
     }
     Ok(())
 }
@@ -63,9 +64,21 @@ pub(crate) fn load_imported(
 fn collect(mut rows: Rows<'_>, ring: &KeyRing) -> Result<Vec<StoredSubscription>, StoreError> {
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(Stored::read(row)?.open(ring)?);
+        found.push(opened(row, ring)?);
     }
     Ok(found)
+}
+
+/// A row whose columns are not of their types was changed like one that does not open.
+fn opened(row: &Row<'_>, ring: &KeyRing) -> Result<StoredSubscription, StoreError> {
+    match Stored::read(row) {
+        Ok(stored) => stored.open(ring),
+        Err(error) if is_of_row(&error) => Err(StoreError::Sealed {
+            what: "a subscription".into(),
+            why: error.to_string(),
+        }),
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub(crate) fn count(connection: &Connection) -> rusqlite::Result<u64> {
@@ -143,7 +156,7 @@ pub(super) fn rekey(
 }
 
 impl Stored {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             scope: row.get(0)?,
             name: row.get(1)?,
@@ -184,7 +197,7 @@ impl Stored {
             .with(&self.created_unix_ms.to_be_bytes())
     }
 
-    fn open(self, ring: &KeyRing) -> Result<StoredSubscription, StoreError> {
+    pub(super) fn open(self, ring: &KeyRing) -> Result<StoredSubscription, StoreError> {
         let Sealed { version, bytes } = &self.sealed;
         let opened = ring.open(&self.identity(), *version, bytes);
         let url = opened

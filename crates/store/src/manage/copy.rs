@@ -69,10 +69,9 @@ fn pages(
 
 /// That no page of it is damaged.
 fn check_whole(connection: &Connection, path: &Path) -> Result<(), ManageError> {
-    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    match found.as_str() {
-        "ok" => Ok(()),
-        _ => Err(ManageError::BadBackup {
+    match database::damage(connection)? {
+        None => Ok(()),
+        Some(found) => Err(ManageError::BadBackup {
             path: path.to_path_buf(),
             why: format!("the copy is damaged: {found}"),
         }),

@@ -5,6 +5,7 @@ mod copy;
 mod error;
 mod keys;
 mod restore;
+mod unreadable;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +16,9 @@ pub use backup::{BackedUp, Backup, backup, keyring_beside};
 pub use error::ManageError;
 pub use keys::{KeyList, KeyRow, Pruned, Rotated, list_keys, prune_keys, rotate_keys};
 pub use restore::{Restore, Restored, restore};
+pub use unreadable::{
+    RemovedUnreadable, Unreadable, UnreadableSubscription, list_unreadable, remove_unreadable,
+};
 
 use crate::database;
 use crate::limits::MANAGE_ATTEMPTS;

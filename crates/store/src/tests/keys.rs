@@ -13,14 +13,14 @@ use crate::manage::{KeyRow, ManageError, Progress, list_keys, prune_keys, rotate
 use crate::seals::ring_that_seals;
 use crate::{DeadLetterFilter, Store};
 
-fn keyring(folder: &tempfile::TempDir) -> PathBuf {
+pub(super) fn keyring(folder: &tempfile::TempDir) -> PathBuf {
     folder.path().join("keyring")
 }
 
-fn quiet(_: Progress) {}
+pub(super) fn quiet(_: Progress) {}
 
 /// Number, current, rows of each key.
-fn keys(directory: &Path) -> Vec<(u32, bool, u64)> {
+pub(super) fn keys(directory: &Path) -> Vec<(u32, bool, u64)> {
     let list = list_keys(directory, &directory.join("keyring")).unwrap();
     let row = |key: &KeyRow| (key.version, key.is_current, key.rows);
     list.keys.iter().map(row).collect()
@@ -51,7 +51,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-async fn letters(store: &Store) -> usize {
+pub(super) async fn letters(store: &Store) -> usize {
     let filter = DeadLetterFilter {
         limit: 100_000,
         ..DeadLetterFilter::default()
@@ -60,7 +60,7 @@ async fn letters(store: &Store) -> usize {
 }
 
 /// A directory with ten subscriptions and ten dead letters, closed.
-async fn filled() -> tempfile::TempDir {
+pub(super) async fn filled() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fill(&open(folder.path()).unwrap(), 10).await;
     folder

@@ -7,6 +7,7 @@ mod kill;
 mod measure;
 mod rows;
 mod tables;
+mod unreadable;
 
 use std::collections::HashSet;
 use std::fs;
