@@ -1,5 +1,6 @@
 //! From what was given to what can be used.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -80,6 +81,8 @@ pub struct Webhooks {
     pub guard: GuardMode,
     /// Addresses and hosts that callbacks may point to as well.
     pub allow: Vec<Allowed>,
+    /// Hosts (in lower case) and ports of imported subscriptions, whose events go there also where that is private.
+    pub imported: HashSet<(String, u16)>,
     /// Attempts after the first one.
     pub retry_limit: u32,
     /// How long the receiver of a method may take, retries included.
@@ -94,7 +97,7 @@ impl Webhooks {
     /// Where callbacks may point to.
     #[must_use]
     pub fn guard(&self) -> Guard {
-        Guard::new(self.guard, self.allow.clone())
+        Guard::new(self.guard, self.allow.clone()).with_imported(self.imported.clone())
     }
 }
 
@@ -103,6 +106,7 @@ impl Default for Webhooks {
         Self {
             guard: GuardMode::Strict,
             allow: Vec::new(),
+            imported: HashSet::new(),
             retry_limit: HTTP_RETRY_LIMIT,
             method_answer_timeout: Duration::from_secs(METHOD_ANSWER_TIMEOUT_S),
             secrets: Vec::new(),
@@ -359,6 +363,7 @@ impl Checker<'_> {
                 false => GuardMode::Permissive,
             },
             allow,
+            imported: defaults.imported,
             retry_limit: retry_limit.unwrap_or(defaults.retry_limit),
             method_answer_timeout: timeout.unwrap_or(defaults.method_answer_timeout),
             secrets,

@@ -8,6 +8,7 @@
 )]
 
 mod events;
+mod imported;
 mod pull;
 mod restart;
 mod stand;

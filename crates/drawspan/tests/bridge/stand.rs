@@ -24,7 +24,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 
-const HUB: &str = "localhost";
+pub(crate) const HUB: &str = "localhost";
 /// Longer than anything that is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a receiver may take to answer a method: less than callers wait.
@@ -137,7 +137,7 @@ async fn receive(
 pub(crate) struct Stand {
     pub(crate) emulator: Running,
     pub(crate) receiver: Arc<Receiver>,
-    receiver_address: SocketAddr,
+    pub(crate) receiver_address: SocketAddr,
     pub(crate) service: ServiceClient,
 }
 
@@ -257,7 +257,7 @@ pub(crate) async fn until(
     }
 }
 
-fn policy(emulator: &Running, name: &str) -> HubConnectionString {
+pub(crate) fn policy(emulator: &Running, name: &str) -> HubConnectionString {
     let hub = emulator.hubs().hubs().first().unwrap();
     let strings = hub.connection_strings();
     strings.into_iter().find(|it| it.policy == name).unwrap()

@@ -1,8 +1,8 @@
-//! Callbacks that came from the bridge that Drawspan replaces: its adapters register loopback, so these may be private.
+//! Callbacks that came from the bridge that Drawspan replaces: its adapters register loopback, so these may be private. Nobody may
+//! subscribe there anew for that.
 
 use std::collections::BTreeMap;
 
-use axum::http::Uri;
 use drawspan_store::{Store, StoreError};
 use secrecy::ExposeSecret as _;
 use tracing::info;
@@ -20,6 +20,8 @@ pub(super) fn allow(config: &mut Config, store: &Store) -> Result<(), StoreError
     for subscription in store.subscriptions().load_imported()? {
         if let Ok(callback) = CallbackUrl::parse(subscription.callback_url.expose_secret()) {
             *origins.entry(callback.origin().to_string()).or_default() += 1;
+            let place = (callback.host().to_owned(), callback.port());
+            config.webhooks.imported.insert(place);
         }
     }
     for (origin, subscriptions) in origins.iter().take(MAX_IMPORTED_ORIGINS_TOLD) {
@@ -28,16 +30,5 @@ pub(super) fn allow(config: &mut Config, store: &Store) -> Result<(), StoreError
     if let Some(more @ 1..) = origins.len().checked_sub(MAX_IMPORTED_ORIGINS_TOLD) {
         info!(more, "and to these many other origins");
     }
-    let mut hosts: Vec<_> = origins.keys().filter_map(|origin| host(origin)).collect();
-    hosts.dedup();
-    // What may never be allowed is no entry.
-    let entries = hosts.iter().filter_map(|host| host.parse().ok());
-    config.webhooks.allow.extend(entries);
     Ok(())
-}
-
-fn host(origin: &str) -> Option<String> {
-    let uri: Uri = origin.parse().ok()?;
-    let host = uri.host()?;
-    Some(host.trim_matches(['[', ']']).to_owned())
 }

@@ -88,7 +88,8 @@ impl Parts {
             Some(address) => Arc::from([SocketAddr::new(address, port)]),
             None => self.names.look_up(host, port).await?,
         };
-        let permitted = self.guard.choose(host, addresses.iter().copied());
+        let addresses = addresses.iter().copied();
+        let permitted = self.guard.reachable(host, port, addresses);
         let tcp = first(&permitted.map_err(NoConnection)?).await?;
         let open = Arc::clone(&self.open);
         if !is_tls {

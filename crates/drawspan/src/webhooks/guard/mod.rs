@@ -5,6 +5,7 @@ mod special;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -32,16 +33,29 @@ pub enum GuardMode {
 pub struct Guard {
     mode: GuardMode,
     allowed: Vec<Allowed>,
+    /// Hosts in lower case, with ports.
+    imported: HashSet<(String, u16)>,
 }
 
 impl Guard {
     /// Lets through what `mode` does, and what is listed.
     #[must_use]
-    pub const fn new(mode: GuardMode, allowed: Vec<Allowed>) -> Self {
-        Self { mode, allowed }
+    pub fn new(mode: GuardMode, allowed: Vec<Allowed>) -> Self {
+        Self {
+            mode,
+            allowed,
+            imported: HashSet::new(),
+        }
     }
 
-    /// Whether events may go there: to the address in the URL, or to one of those that its name has now. A name that
+    /// Events may go to these hosts (in lower case) and ports also where they are private: subscriptions that were imported lead there.
+    /// It lets nobody subscribe to them anew.
+    #[must_use]
+    pub fn with_imported(self, imported: HashSet<(String, u16)>) -> Self {
+        Self { imported, ..self }
+    }
+
+    /// Whether somebody may subscribe to that: to the address in the URL, or to one of those that its name has now. A name that
     /// has none now passes, since each connection is looked at again.
     ///
     /// # Errors
@@ -52,29 +66,46 @@ impl Guard {
         }
         let (host, port) = (callback.host(), callback.port());
         if let Some(address) = literal(host) {
-            return self.permits(host, address);
+            return self.permits(self.mode, host, address);
         }
         let look_up = tokio::net::lookup_host((host, port));
         let limit = Duration::from_millis(CALLBACK_LOOK_UP_MS);
         match tokio::time::timeout(limit, look_up).await {
-            Ok(Ok(addresses)) => self.choose(host, addresses).map(|_| ()),
+            Ok(Ok(addresses)) => self.choose(self.mode, host, addresses).map(|_| ()),
             Ok(Err(_)) | Err(_) => Ok(()),
         }
     }
 
-    /// Those of a host's addresses that events may go to.
+    /// Those of a host's addresses that events of stored subscriptions may go to.
     ///
     /// # Errors
     /// There are addresses, and none of them may be used; why, as [`check`](Self::check) says.
-    pub(super) fn choose(
+    pub(super) fn reachable(
         &self,
+        host: &str,
+        port: u16,
+        addresses: impl IntoIterator<Item = SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, String> {
+        let imported = self.mode == GuardMode::Strict
+            && !self.imported.is_empty()
+            && self.imported.contains(&(host.to_ascii_lowercase(), port));
+        let mode = match imported {
+            true => GuardMode::Permissive,
+            false => self.mode,
+        };
+        self.choose(mode, host, addresses)
+    }
+
+    fn choose(
+        &self,
+        mode: GuardMode,
         host: &str,
         addresses: impl IntoIterator<Item = SocketAddr>,
     ) -> Result<Vec<SocketAddr>, String> {
         let mut permitted = Vec::new();
         let mut refused = Ok(());
         for address in addresses {
-            match self.permits(host, address.ip()) {
+            match self.permits(mode, host, address.ip()) {
                 Ok(()) => permitted.push(address),
                 Err(why) => refused = Err(why),
             }
@@ -86,7 +117,7 @@ impl Guard {
     }
 
     /// Whether events may go to this address of `host`.
-    pub(super) fn permits(&self, host: &str, address: IpAddr) -> Result<(), String> {
+    fn permits(&self, mode: GuardMode, host: &str, address: IpAddr) -> Result<(), String> {
         let Some(special) = special(address) else {
             return Ok(());
         };
@@ -95,7 +126,7 @@ impl Guard {
                 .iter()
                 .any(|allowed| allowed.covers(host, address))
         };
-        let allowed = match self.mode {
+        let allowed = match mode {
             GuardMode::Off => true,
             _ if special == Special::Metadata => false,
             GuardMode::Permissive => special.is_private() || listed(),

@@ -9,7 +9,7 @@ fn guard(mode: GuardMode, allowed: &[&str]) -> Guard {
 fn check(address: &str, expected: [bool; 3]) {
     let ip = address.parse().unwrap();
     let modes = [GuardMode::Strict, GuardMode::Permissive, GuardMode::Off];
-    let found = modes.map(|mode| guard(mode, &[]).permits("host", ip).is_ok());
+    let found = modes.map(|mode| guard(mode, &[]).permits(mode, "host", ip).is_ok());
     assert_eq!(found, expected, "{address}");
 }
 
@@ -128,7 +128,8 @@ fn metadata_is_for_nobody_whatever_is_listed() {
     ] {
         check(address, [false, false, true]);
         for mode in [GuardMode::Strict, GuardMode::Permissive] {
-            let refused = guard(mode, &open).permits("host", address.parse().unwrap());
+            let address = address.parse().unwrap();
+            let refused = guard(mode, &open).permits(mode, "host", address);
             let why = refused.unwrap_err();
             assert!(why.contains("which nothing allows"), "{why}");
         }
@@ -138,8 +139,8 @@ fn metadata_is_for_nobody_whatever_is_listed() {
 #[test]
 fn what_is_listed_passes() {
     let check = |entry: &str, host: &str, address: &str, expected: bool| {
-        let guard = guard(GuardMode::Strict, &[entry]);
-        let found = guard.permits(host, address.parse().unwrap()).is_ok();
+        let (mode, address) = (GuardMode::Strict, address.parse().unwrap());
+        let found = guard(mode, &[entry]).permits(mode, host, address).is_ok();
         assert_eq!(found, expected, "{entry} {host} {address}");
     };
     check("10.0.0.0/8", "10.1.2.3", "10.1.2.3", true);
@@ -241,7 +242,34 @@ async fn urls_are_looked_at_by_address() {
 fn of_several_addresses_those_that_may_be_used_are_chosen() {
     let addresses = ["10.0.0.1:80", "8.8.8.8:80"].map(|text| text.parse().unwrap());
     let strict = guard(GuardMode::Strict, &[]);
-    assert_eq!(strict.choose("h", addresses).unwrap(), addresses[1..]);
-    assert!(strict.choose("h", addresses[..1].to_vec()).is_err());
-    assert_eq!(strict.choose("h", []).unwrap(), []);
+    let reachable = |addresses: &[SocketAddr]| strict.reachable("h", 80, addresses.to_vec());
+    assert_eq!(reachable(&addresses).unwrap(), addresses[1..]);
+    assert!(reachable(&addresses[..1]).is_err());
+    assert_eq!(reachable(&[]).unwrap(), []);
+}
+
+#[tokio::test]
+async fn imported_callbacks_reach_private_addresses_and_nobody_subscribes_there() {
+    let imported = [("adapter", 3000), ("127.0.0.1", 3000), ("[::1]", 80)];
+    let imported = imported.map(|(host, port)| (host.to_owned(), port));
+    let strict = guard(GuardMode::Strict, &[]).with_imported(HashSet::from(imported));
+    let check = |host: &str, port: u16, address: &str, expected: bool| {
+        let address = SocketAddr::new(address.parse().unwrap(), port);
+        let found = strict.reachable(host, port, [address]).is_ok();
+        assert_eq!(found, expected, "{host}:{port} {address}");
+    };
+    check("adapter", 3000, "10.0.0.1", true);
+    check("Adapter", 3000, "127.0.0.1", true);
+    check("127.0.0.1", 3000, "127.0.0.1", true);
+    check("[::1]", 80, "::1", true);
+    // Another port, another host; and what is for nobody.
+    check("adapter", 3001, "10.0.0.1", false);
+    check("other", 3000, "10.0.0.1", false);
+    check("adapter", 3000, "169.254.169.254", false);
+    check("adapter", 3000, "0.0.0.0", false);
+    check("other", 3000, "8.8.8.8", true);
+    for url in ["http://127.0.0.1:3000/", "http://[::1]/"] {
+        let callback = CallbackUrl::parse(url).unwrap();
+        assert!(strict.check(&callback).await.is_err(), "{url}");
+    }
 }
