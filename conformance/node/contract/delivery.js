@@ -5,6 +5,7 @@ const { Webhook } = require('standardwebhooks');
 const { same, holds } = require('../lib/check');
 const { eventually } = require('./lib/wait');
 const { ROUTES } = require('./lib/bridge');
+const snippets = require('./lib/snippets');
 
 async function subscribed(t, name, ...answers) {
   const id = t.id(name);
@@ -74,6 +75,47 @@ module.exports = (add) => {
     holds(refuses(t.webhookSecrets[0], `${body} `), 'not with another body');
     holds(refuses(t.webhookSecrets[0], body.toString('utf8'), { 'webhook-id': 'x' }), 'not with another id');
     same(headers['webhook-signature'].split(' ').length, t.webhookSecrets.length, 'signatures');
+  });
+
+  add('B1', 'the functions that docs/webhooks.md shows take what is genuine, and nothing else', async (t) => {
+    const { id, hook } = await subscribed(t, 'by-hand');
+    await t.cloud.send(id, { größe: '✓' });
+    const [{ headers, body }] = await hook.have(1);
+    const [first, second] = t.webhookSecrets;
+    // A genuine signature at another time, by the official library.
+    const at = (seconds) => {
+      const date = new Date(Date.now() + seconds * 1000);
+      const signature = new Webhook(first).sign(headers['webhook-id'], date, body.toString('utf8'));
+      return { ...headers, 'webhook-timestamp': String(Math.floor(date / 1000)), 'webhook-signature': signature };
+    };
+    const without = (name) => Object.fromEntries(Object.entries(headers).filter(([key]) => key !== name));
+    const all = headers['webhook-signature'].split(' ');
+    const cases = [
+      ['an event of the bridge', first, headers, body, true],
+      ['by its second key', second, headers, body, true],
+      ['with its second signature alone', second, { ...headers, 'webhook-signature': all[1] }, body, true],
+      ['with signatures of other kinds around it', first, { ...headers, 'webhook-signature': `v1a,x ${all[0]} v2,y` }, body, true],
+      ['a while ago', first, at(-280), body, true],
+      ['too long ago', first, at(-320), body, false],
+      ['in the future', first, at(320), body, false],
+      ['another time', first, { ...headers, 'webhook-timestamp': String(Number(headers['webhook-timestamp']) + 1) }, body, false],
+      ['no time', first, { ...headers, 'webhook-timestamp': 'soon' }, body, false],
+      ['without a time', first, without('webhook-timestamp'), body, false],
+      ['another body', first, headers, Buffer.concat([body, Buffer.from(' ')]), false],
+      ['another id', first, { ...headers, 'webhook-id': 'x' }, body, false],
+      ['without an id', first, without('webhook-id'), body, false],
+      ['another key', 'whsec_bm90IHRoZSBrZXkgYXQgYWxs', headers, body, false],
+      ["another key's signature alone", first, { ...headers, 'webhook-signature': all[1] }, body, false],
+      ['a signature cut short', first, { ...headers, 'webhook-signature': all[0].slice(0, -1) }, body, false],
+      ['a signature of other letters', first, { ...headers, 'webhook-signature': 'v1,ü' }, body, false],
+      ['without a signature', first, without('webhook-signature'), body, false],
+    ];
+    same(all.length, 2, 'signatures');
+    for (const [language, judge] of Object.entries(snippets.judges())) {
+      const found = await judge(cases.map(([, secret, given, bytes]) => ({ secret, headers: given, body: bytes })));
+      cases.forEach(([what, , , , expected], n) => same(found[n], expected, `${language}: ${what}`));
+      same(found.length, cases.length, `${language}: answers`);
+    }
   });
 
   add('B1', 'all four kinds are signed, and attempts again as well', async (t) => {
