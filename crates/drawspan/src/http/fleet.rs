@@ -5,18 +5,18 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{self, Path};
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{Request, Response};
 use drawspan_hub::SubscriptionType;
 use serde::Serialize;
 
 use super::access::limit_of;
-use super::api::{State, empty_response, json_of};
+use super::api::{State, json_of};
 use super::member;
 use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::request::{Arrived, by, invalid_body, respond};
-use super::subscription::callback;
-use crate::devices::{Bridging, DeviceError, Prefix, Scope, Subscribe, Subscription};
+use super::subscription::{callback, remove};
+use crate::devices::{Bridging, Prefix, Scope, Subscribe, Subscription};
 
 /// The word in the path, as the router found it.
 type KindInPath = Result<Path<String>, PathRejection>;
@@ -48,7 +48,19 @@ pub(super) async fn get<D: Bridging>(
     kind: KindInPath,
     request: Request<Body>,
 ) -> Response<Body> {
-    respond(try_get(&state, kind, request).await)
+    let answer = async {
+        let (kind, prefix, request) = begun(&*state, kind, request).await?;
+        let deadline = request.without_body().await;
+        let scope = Scope::Fleet(prefix);
+        let found = by(deadline, state.devices.subscription(scope, kind)).await?;
+        let document = found.as_ref().and_then(|(found, _)| Document::new(found));
+        let document = document.ok_or_else(|| {
+            let text = format!("There is no fleet subscription for {kind} and this prefix.");
+            Problem::new(Kind::NoSubscription, text)
+        })?;
+        Ok(json_of(&document))
+    };
+    respond(answer.await)
 }
 
 /// Makes or replaces it.
@@ -57,7 +69,19 @@ pub(super) async fn put<D: Bridging>(
     kind: KindInPath,
     request: Request<Body>,
 ) -> Response<Body> {
-    respond(try_put(&state, kind, request).await)
+    let answer = async {
+        let (kind, prefix, request) = begun(&*state, kind, request).await?;
+        let (deadline, body) = request.json().await?;
+        let subscribe = Subscribe {
+            scope: Scope::Fleet(prefix),
+            kind,
+            callback: callback(&body)?,
+            keep_connected: keep_connected(&body)?,
+        };
+        let (made, _) = state.devices.subscribe(subscribe, deadline).await?;
+        Ok(json_of(&Document::new(&made)))
+    };
+    respond(answer.await)
 }
 
 /// Removes it; 204, also when there was none.
@@ -66,56 +90,12 @@ pub(super) async fn delete<D: Bridging>(
     kind: KindInPath,
     request: Request<Body>,
 ) -> Response<Body> {
-    respond(try_delete(&state, kind, request).await)
-}
-
-async fn try_get<D: Bridging>(
-    state: &State<D>,
-    kind: KindInPath,
-    request: Request<Body>,
-) -> Result<Response<Body>, Problem> {
-    let (kind, prefix, request) = begun(state, kind, request).await?;
-    let deadline = request.without_body().await;
-    let scope = Scope::Fleet(prefix);
-    let found = by(deadline, state.devices.subscription(scope, kind)).await?;
-    let document = found.as_ref().and_then(|(found, _)| Document::new(found));
-    let document = document.ok_or_else(|| {
-        let text = format!("There is no fleet subscription for {kind} and this prefix.");
-        Problem::new(Kind::NoSubscription, text)
-    })?;
-    Ok(json_of(&document))
-}
-
-async fn try_put<D: Bridging>(
-    state: &State<D>,
-    kind: KindInPath,
-    request: Request<Body>,
-) -> Result<Response<Body>, Problem> {
-    let (kind, prefix, request) = begun(state, kind, request).await?;
-    let (deadline, body) = request.json().await?;
-    let subscribe = Subscribe {
-        scope: Scope::Fleet(prefix),
-        kind,
-        callback: callback(&body)?,
-        keep_connected: keep_connected(&body)?,
+    let answer = async {
+        let (kind, prefix, request) = begun(&*state, kind, request).await?;
+        let deadline = request.without_body().await;
+        remove(&state, Scope::Fleet(prefix), kind, deadline).await
     };
-    let (made, _) = state.devices.subscribe(subscribe, deadline).await?;
-    Ok(json_of(&Document::new(&made)))
-}
-
-async fn try_delete<D: Bridging>(
-    state: &State<D>,
-    kind: KindInPath,
-    request: Request<Body>,
-) -> Result<Response<Body>, Problem> {
-    let (kind, prefix, request) = begun(state, kind, request).await?;
-    let deadline = request.without_body().await;
-    let scope = Scope::Fleet(prefix);
-    let removed = state.devices.unsubscribe(scope, kind, deadline).await;
-    match removed {
-        Ok(()) | Err(DeviceError::NoSubscription) => Ok(empty_response(StatusCode::NO_CONTENT)),
-        Err(error) => Err(error.into()),
-    }
+    respond(answer.await)
 }
 
 async fn begun<D>(

@@ -8,6 +8,7 @@ use axum::extract;
 use axum::http::{Request, Response, StatusCode};
 use drawspan_hub::SubscriptionType;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::api::{State, empty_response, json_of};
 use super::member;
@@ -23,7 +24,18 @@ pub(super) async fn get<D: Bridging>(
     id: IdInPath,
     request: Request<Body>,
 ) -> Response<Body> {
-    respond(try_get(kind, &state, id, request).await)
+    let answer = async {
+        let request = DeviceRequest::new(&state, id, request).await?;
+        let (device, deadline) = request.without_body().await;
+        let scope = Scope::Device(device.clone());
+        let found = by(deadline, state.devices.subscription(scope, kind)).await?;
+        let found = found.ok_or_else(|| {
+            let text = format!("The device has no subscription of its own for {kind}.");
+            Problem::new(Kind::NoSubscription, text)
+        })?;
+        Ok(document(device.as_str(), &found))
+    };
+    respond(answer.await)
 }
 
 /// Makes or replaces it.
@@ -33,7 +45,19 @@ pub(super) async fn put<D: Bridging>(
     id: IdInPath,
     request: Request<Body>,
 ) -> Response<Body> {
-    respond(try_put(kind, &state, id, request).await)
+    let answer = async {
+        let request = DeviceRequest::new(&state, id, request).await?;
+        let (device, deadline, body) = request.json().await?;
+        let subscribe = Subscribe {
+            scope: Scope::Device(device.clone()),
+            kind,
+            callback: callback(&body)?,
+            keep_connected: kind.needs_connection(),
+        };
+        let made = state.devices.subscribe(subscribe, deadline).await?;
+        Ok(document(device.as_str(), &made))
+    };
+    respond(answer.await)
 }
 
 /// Removes it; 204, also when there was none.
@@ -43,55 +67,22 @@ pub(super) async fn delete<D: Bridging>(
     id: IdInPath,
     request: Request<Body>,
 ) -> Response<Body> {
-    respond(try_delete(kind, &state, id, request).await)
-}
-
-async fn try_get<D: Bridging>(
-    kind: SubscriptionType,
-    state: &State<D>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Result<Response<Body>, Problem> {
-    let request = DeviceRequest::new(state, id, request).await?;
-    let (device, deadline) = request.without_body().await;
-    let scope = Scope::Device(device.clone());
-    let found = by(deadline, state.devices.subscription(scope, kind)).await?;
-    let found = found.ok_or_else(|| {
-        let text = format!("The device has no subscription of its own for {kind}.");
-        Problem::new(Kind::NoSubscription, text)
-    })?;
-    Ok(document(device.as_str(), &found))
-}
-
-async fn try_put<D: Bridging>(
-    kind: SubscriptionType,
-    state: &State<D>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Result<Response<Body>, Problem> {
-    let request = DeviceRequest::new(state, id, request).await?;
-    let (device, deadline, body) = request.json().await?;
-    let subscribe = Subscribe {
-        scope: Scope::Device(device.clone()),
-        kind,
-        callback: callback(&body)?,
-        keep_connected: kind.needs_connection(),
+    let answer = async {
+        let request = DeviceRequest::new(&state, id, request).await?;
+        let (device, deadline) = request.without_body().await;
+        remove(&state, Scope::Device(device), kind, deadline).await
     };
-    let made = state.devices.subscribe(subscribe, deadline).await?;
-    Ok(document(device.as_str(), &made))
+    respond(answer.await)
 }
 
-async fn try_delete<D: Bridging>(
-    kind: SubscriptionType,
+/// 204, also when there was none.
+pub(super) async fn remove<D: Bridging>(
     state: &State<D>,
-    id: IdInPath,
-    request: Request<Body>,
+    scope: Scope,
+    kind: SubscriptionType,
+    deadline: Instant,
 ) -> Result<Response<Body>, Problem> {
-    let request = DeviceRequest::new(state, id, request).await?;
-    let (device, deadline) = request.without_body().await;
-    let scope = Scope::Device(device);
-    let removed = state.devices.unsubscribe(scope, kind, deadline).await;
-    match removed {
+    match state.devices.unsubscribe(scope, kind, deadline).await {
         Ok(()) | Err(DeviceError::NoSubscription) => Ok(empty_response(StatusCode::NO_CONTENT)),
         Err(error) => Err(error.into()),
     }
