@@ -20,3 +20,4 @@ pub mod limits;
 pub mod load;
 pub mod runtime;
 pub mod webhooks;
+mod whole_file;

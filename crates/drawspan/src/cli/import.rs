@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,6 +16,7 @@ use crate::import::{self, BadRow, Hubs, OldKeys, Subscriptions};
 use crate::limits::{
     IMPORT_BATCH, MAX_BAD_ROWS_TOLD, MAX_IMPORT_FILE_BYTES, MAX_SECRET_FILE_BYTES,
 };
+use crate::whole_file;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -96,7 +95,7 @@ fn read(args: &ImportArgs, mistakes: &mut Mistakes) -> Option<Exports> {
         mistakes.keep("--key", keys.add(key));
     }
     if let Some(path) = &args.key_file {
-        let text = read_file(path, MAX_SECRET_FILE_BYTES);
+        let text = whole_file::read(path, MAX_SECRET_FILE_BYTES);
         let text = mistakes.keep("--key-file", text).unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -104,7 +103,7 @@ fn read(args: &ImportArgs, mistakes: &mut Mistakes) -> Option<Exports> {
         }
     }
     let mut bytes = |flag: &str, path: &Option<PathBuf>| match path {
-        Some(path) => mistakes.keep(flag, read_file(path, MAX_IMPORT_FILE_BYTES)),
+        Some(path) => mistakes.keep(flag, whole_file::read(path, MAX_IMPORT_FILE_BYTES)),
         None => Some(Vec::new()),
     };
     let subscriptions = bytes("--subscriptions", &args.subscriptions)?;
@@ -114,17 +113,6 @@ fn read(args: &ImportArgs, mistakes: &mut Mistakes) -> Option<Exports> {
         subscriptions: mistakes.keep("--subscriptions", subscriptions)?,
         hubs: mistakes.keep("--hub-cache", import::hubs(&hubs))?,
     })
-}
-
-fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-    let name = path.display();
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
-    match read {
-        Err(error) => Err(format!("cannot read {name}: {error}")),
-        Ok(length) if length as u64 > limit => Err(format!("{name} is over {limit} bytes")),
-        Ok(_) => Ok(bytes),
-    }
 }
 
 impl Exports {

@@ -1,7 +1,5 @@
 //! The configuration file: TOML, every setting a key at the top level.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +10,7 @@ use super::settings::{SETTINGS, Spec};
 use super::source::{Given, Source};
 use super::suggest;
 use crate::limits::MAX_CONFIG_FILE_BYTES;
+use crate::whole_file;
 
 /// What a file says, by setting key.
 #[derive(Debug, Default)]
@@ -29,14 +28,8 @@ impl Contents {
 
 /// Reads a whole text file of at most `limit` bytes.
 pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, String> {
-    let name = path.display();
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
-    match read {
-        Err(error) => Err(format!("cannot read {name}: {error}")),
-        Ok(length) if length as u64 > limit => Err(format!("{name} is over {limit} bytes")),
-        Ok(_) => String::from_utf8(bytes).map_err(|_| format!("{name} is not UTF-8 text")),
-    }
+    let bytes = whole_file::read(path, limit).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8 text", path.display()))
 }
 
 /// Reads the file; what cannot be understood becomes mistakes, and the rest counts.

@@ -1,7 +1,5 @@
 //! Certificate and key, and what happens when their files change.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,21 +15,14 @@ use tracing::{error, info, warn};
 
 use super::validity::Validity;
 use crate::limits::MAX_CA_FILE_BYTES;
+use crate::whole_file::{self, UnreadFile};
 
 /// Why certificate and key cannot be used. Holds nothing of the key.
 #[derive(Debug, Error)]
 pub enum InvalidIdentity {
     /// A file cannot be read.
-    #[error("cannot read {path}: {error}")]
-    Read {
-        /// Which.
-        path: String,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// Longer than any such file.
-    #[error("{0} is over {MAX_CA_FILE_BYTES} bytes")]
-    TooLarge(String),
+    #[error(transparent)]
+    Unread(#[from] UnreadFile),
     /// No certificate.
     #[error("{0} holds no certificate in PEM (-----BEGIN CERTIFICATE-----)")]
     NoCertificate(String),
@@ -138,7 +129,7 @@ fn warn_of(pair: &CertifiedKey, certificate: &Path) {
 
 /// What the files hold, and what to make of it.
 fn read(certificate: &Path, key: &Path) -> (Contents, Result<CertifiedKey, InvalidIdentity>) {
-    let texts = [read_file(certificate), read_file(key)];
+    let texts = [certificate, key].map(|path| whole_file::read(path, MAX_CA_FILE_BYTES));
     let mut hash = Sha256::new();
     for text in &texts {
         match text {
@@ -150,24 +141,8 @@ fn read(certificate: &Path, key: &Path) -> (Contents, Result<CertifiedKey, Inval
         }
     }
     let [certificates, private] = texts;
-    let pair =
-        certificates.and_then(|certificates| pair(&certificates, &private?, certificate, key));
-    (hash.finalize().into(), pair)
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>, InvalidIdentity> {
-    let mut bytes = Vec::new();
-    let read =
-        File::open(path).and_then(|file| file.take(MAX_CA_FILE_BYTES + 1).read_to_end(&mut bytes));
-    let name = || path.display().to_string();
-    match read {
-        Err(error) => Err(InvalidIdentity::Read {
-            path: name(),
-            error,
-        }),
-        Ok(length) if length as u64 > MAX_CA_FILE_BYTES => Err(InvalidIdentity::TooLarge(name())),
-        Ok(_) => Ok(bytes),
-    }
+    let pair = || pair(&certificates?, &private?, certificate, key);
+    (hash.finalize().into(), pair())
 }
 
 fn pair(
