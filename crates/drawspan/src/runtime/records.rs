@@ -17,8 +17,8 @@ use crate::webhooks::CallbackUrl;
 /// What a caller is told once a change is written.
 #[derive(Debug)]
 pub(super) enum Then {
-    /// The subscription.
-    Subscribed(SubscriptionType, Reply<Subscribed>),
+    /// The subscription that it made, whatever became of that since.
+    Subscribed(SubscriptionType, Row, Reply<Subscribed>),
     /// That it is gone, when this was the last of what was asked for.
     Removed(Option<Reply<()>>),
 }

@@ -61,6 +61,29 @@ async fn subscriptions_survive_and_what_was_missed_is_caught_up_with() {
 }
 
 #[tokio::test]
+async fn who_subscribes_hears_of_it_though_another_unsubscribes_meanwhile() {
+    let directory = tempfile::tempdir().unwrap();
+    let stand = Stand::start(&["d1"]).await;
+    let store = open(directory.path());
+    let bridge = stand.bridge(Some(&store));
+    let subscribe = |path| stand.subscribe_to(own("d1"), Methods, path);
+    let (first, second, gone) = tokio::join!(
+        bridge.subscribe(subscribe("/first"), soon()),
+        bridge.subscribe(subscribe("/second"), soon()),
+        bridge.unsubscribe(own("d1"), Methods, soon()),
+    );
+    for (made, path) in [(first, "/first"), (second, "/second")] {
+        let (made, status) = made.unwrap();
+        assert!(made.callback.as_str().ends_with(path));
+        assert!(status.is_some());
+    }
+    assert_eq!(gone, Ok(()));
+    let left = bridge.subscription(own("d1"), Methods).await.unwrap();
+    assert!(left.is_none());
+    assert!(store.subscriptions().load_all().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn what_is_not_taken_is_kept_listed_and_sent_again() {
     let directory = tempfile::tempdir().unwrap();
     let stand = Stand::start(&["d1"]).await;

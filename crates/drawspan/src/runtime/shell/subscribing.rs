@@ -41,7 +41,7 @@ impl Shell {
             self.webhooks.redirect(device, kind, &row.callback);
         }
         self.subscriptions_changed(&scope, kind);
-        let then = Then::Subscribed(kind, reply);
+        let then = Then::Subscribed(kind, row.clone(), reply);
         if let Some(then) = self.records.put(&scope, kind, &row, then) {
             self.tell(&scope, then, true);
         }
@@ -82,13 +82,11 @@ impl Shell {
     pub(super) fn tell(&self, scope: &Scope, then: Then, well: bool) {
         // Whoever asked may have given up; nothing is owed then.
         match then {
-            Then::Subscribed(_, reply) if !well => {
+            Then::Subscribed(_, _, reply) if !well => {
                 let _ = reply.send(Err(DeviceError::NotStored));
             }
-            // Removed again meanwhile.
-            Then::Subscribed(kind, reply) => {
-                let subscribed = self.subscribed(scope, kind);
-                let _ = reply.send(subscribed.ok_or(DeviceError::NoSubscription));
+            Then::Subscribed(kind, row, reply) => {
+                let _ = reply.send(Ok(self.shown(scope, kind, &row)));
             }
             Then::Removed(None) => {}
             Then::Removed(Some(reply)) => {
@@ -133,11 +131,15 @@ impl Shell {
     /// The one of this scope and kind.
     pub(super) fn subscribed(&self, scope: &Scope, kind: SubscriptionType) -> Option<Subscribed> {
         let row = self.table.get(scope, kind)?;
+        Some(self.shown(scope, kind, row))
+    }
+
+    fn shown(&self, scope: &Scope, kind: SubscriptionType, row: &Row) -> Subscribed {
         let status = match scope {
             Scope::Device(device) if kind.needs_connection() => Some(self.progress(device, kind)),
             _ => None,
         };
-        Some((row.subscription(scope.clone(), kind), status))
+        (row.subscription(scope.clone(), kind), status)
     }
 
     fn check_room(&mut self, scope: &Scope, kind: SubscriptionType) -> Result<(), DeviceError> {
