@@ -77,6 +77,22 @@ async fn who_waits_gets_what_comes_and_who_subscribes_gets_it_instead() {
     assert_eq!(waited, Err(DeviceError::Subscribed));
     stand.send("d1", "2").await;
     stand.receiver.wait("/c2d", 1).await;
+    // What was out before may still be settled, and comes to nobody again.
+    bridge.unsubscribe(own("d1"), kind, soon()).await.unwrap();
+    stand.send("d1", "3").await;
+    let held = bridge.receive(id("d1"), soon(), soon()).await;
+    let token = held.unwrap().unwrap().lock_token;
+    let subscribe = stand.subscribe_to(own("d1"), kind, "/c2d");
+    bridge.subscribe(subscribe, soon()).await.unwrap();
+    let settled = bridge.settle(id("d1"), token, Outcome::Complete, soon());
+    assert_eq!(settled.await, Ok(()));
+    stand.send("d1", "4").await;
+    let events = stand.receiver.wait("/c2d", 2).await;
+    let bodies: Vec<_> = events
+        .iter()
+        .map(|event| &event.body["messageBody"])
+        .collect();
+    assert_eq!(bodies, [2, 4]);
     let refused = bridge.receive(id("d1"), soon(), soon()).await;
     assert_eq!(refused, Err(DeviceError::Subscribed));
 }

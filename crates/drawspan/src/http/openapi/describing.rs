@@ -259,7 +259,7 @@ fn settle(summary: &'static str, about: &'static str) -> Described {
     Described::new(Tag::Downlink, summary, about)
         .answers(204, "The hub knows.")
         .fails(HUB)
-        .fails(&[Kind::LockLost, Kind::Subscribed])
+        .fails(&[Kind::LockLost])
 }
 
 fn list_dead_letters() -> Described {

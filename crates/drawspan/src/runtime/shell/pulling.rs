@@ -144,10 +144,6 @@ impl Shell {
         outcome: Outcome,
         reply: Reply<()>,
     ) {
-        if self.table.of(device, KIND).is_some() {
-            let _ = reply.send(Err(DeviceError::Subscribed));
-            return;
-        }
         let now = self.parts.clock.now();
         let index = self.fleet.find(device);
         let beside = index.and_then(|index| self.fleet.beside_mut(index));
@@ -178,14 +174,19 @@ impl Shell {
         }
     }
 
-    /// The messages of a device go elsewhere from now on.
+    /// The messages of a device go elsewhere from now on, but for the one that is held: whoever has it may be done with it.
     pub(super) fn end_pulls(&mut self, index: u32) {
-        self.let_go(index, |_| true);
-        let beside = self.fleet.beside_mut(index);
-        if let Some(pulls) = beside.and_then(|beside| beside.pulls.take()) {
-            for waiter in pulls.waiters {
-                let _ = waiter.send(Err(DeviceError::Subscribed));
-            }
+        let Some(beside) = self.fleet.beside_mut(index) else {
+            return;
+        };
+        let Some(pulls) = &mut beside.pulls else {
+            return;
+        };
+        for waiter in pulls.waiters.drain(..) {
+            let _ = waiter.send(Err(DeviceError::Subscribed));
+        }
+        if pulls.held.is_none() {
+            beside.pulls = None;
         }
     }
 

@@ -335,8 +335,8 @@ async fn what_the_bridge_says_is_described() {
         ),
         (
             O::CompleteMessage,
-            vec![E::Subscribed, E::LockLost, E::NotReady, full_queue()],
-            [409, 410, 503, 503],
+            vec![E::NotListed, E::LockLost, E::NotReady, full_queue()],
+            [404, 410, 503, 503],
         ),
         (
             O::ReplayDeadLetter,
