@@ -103,7 +103,7 @@ impl Post {
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let unix_s = unix.map_or(0, |unix| unix.as_secs());
         let id = visible(&self.webhook_id);
-        let mut request = Request::post(self.callback.as_str())
+        let mut request = Request::post(&*self.callback.on_the_wire())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header(USER_AGENT, HeaderValue::from_static(AGENT))
             .header("webhook-id", &id)

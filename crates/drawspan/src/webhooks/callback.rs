@@ -1,9 +1,11 @@
 //! Where events go.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use axum::http::Uri;
+use percent_encoding::CONTROLS;
 use thiserror::Error;
 
 use crate::limits::MAX_CALLBACK_URL_BYTES;
@@ -30,6 +32,14 @@ pub enum InvalidCallback {
     /// Another scheme.
     #[error("the callback URL must begin with http:// or https://")]
     Scheme,
+    /// Characters that a URL cannot hold.
+    #[error(
+        "the callback URL holds characters that must be written otherwise: a host in ASCII (xn--…), spaces as %20"
+    )]
+    Characters,
+    /// A port that is none.
+    #[error("the callback URL's port must be 1 to 65535")]
+    Port,
     /// Credentials in front of the host would be lost on the way.
     #[error(
         "the callback URL must not hold a user name or password; put a secret into its path or query"
@@ -49,11 +59,14 @@ impl CallbackUrl {
         if text.len() > MAX_CALLBACK_URL_BYTES {
             return Err(InvalidCallback::TooLong);
         }
-        let uri: Uri = text.parse().map_err(|_| InvalidCallback::NotAbsolute)?;
+        if !text.contains("://") {
+            return Err(InvalidCallback::NotAbsolute);
+        }
+        let uri: Uri = text.parse().map_err(|_| InvalidCallback::Characters)?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(InvalidCallback::NotAbsolute);
         };
-        let default_port = match scheme {
+        let default_port: u16 = match scheme {
             "http" => 80,
             "https" => 443,
             _ => return Err(InvalidCallback::Scheme),
@@ -65,7 +78,14 @@ impl CallbackUrl {
         if host.is_empty() {
             return Err(InvalidCallback::NotAbsolute);
         }
-        let port = authority.port_u16().unwrap_or(default_port);
+        let port = authority.as_str().get(host.len()..).unwrap_or_default();
+        let port = match port.strip_prefix(':').unwrap_or_default() {
+            "" => default_port,
+            port => port.parse().map_err(|_| InvalidCallback::Port)?,
+        };
+        if port == 0 {
+            return Err(InvalidCallback::Port);
+        }
         Ok(Self {
             text: text.into(),
             origin: format!("{scheme}://{host}:{port}").into(),
@@ -76,6 +96,11 @@ impl CallbackUrl {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The URL as a request may hold it: in ASCII. Not for logs.
+    pub(super) fn on_the_wire(&self) -> Cow<'_, str> {
+        percent_encoding::utf8_percent_encode(&self.text, CONTROLS).into()
     }
 
     /// The same URL, sharing its origin's text with others of that origin.
@@ -141,11 +166,31 @@ mod tests {
     }
 
     #[test]
+    fn requests_hold_ascii_alone() {
+        let check = |text: &str, wire: &str| {
+            let url = CallbackUrl::parse(text).unwrap();
+            assert_eq!((url.as_str(), &*url.on_the_wire()), (text, wire));
+        };
+        check("http://a/%20?b=c%2F", "http://a/%20?b=c%2F");
+        check(
+            "http://a/\u{fc}?\u{e4}=\u{20ac}",
+            "http://a/%C3%BC?%C3%A4=%E2%82%AC",
+        );
+        check("http://a:/b", "http://a:/b");
+    }
+
+    #[test]
     fn the_rest_is_refused() {
         let check = |text: &str, error| assert_eq!(CallbackUrl::parse(text), Err(error), "{text}");
         check(" ", InvalidCallback::Empty);
         check("/events", InvalidCallback::NotAbsolute);
         check("example.com", InvalidCallback::NotAbsolute);
+        check("http://b\u{fc}cher.example/", InvalidCallback::Characters);
+        check("http://a/b c", InvalidCallback::Characters);
+        check("http://a/b\r\nc: d", InvalidCallback::Characters);
+        check("http://a:99999/", InvalidCallback::Port);
+        check("http://a:0/", InvalidCallback::Port);
+        check("http://[::1]:x/", InvalidCallback::Port);
         check("not a url", InvalidCallback::NotAbsolute);
         check("ftp://example.com/", InvalidCallback::Scheme);
         check(
