@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use axum::http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING,
+};
 use axum::http::{HeaderMap, HeaderValue, Request};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -38,7 +40,7 @@ pub(super) async fn read_json(
         discard(request).await;
         return Err(Problem::new(
             Kind::UnsupportedMediaType,
-            "The body must come without content-encoding (compression).",
+            "The body must come without content-encoding (compression), and with no transfer-encoding but chunked.",
         ));
     }
     if announced(request.headers()).is_some_and(|length| length > limit as u64) {
@@ -181,11 +183,12 @@ fn too_many() -> Problem {
 }
 
 fn is_encoded(headers: &HeaderMap) -> bool {
-    let plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-    headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .any(|value| !plain(value))
+    let is =
+        |value: &HeaderValue, text: &str| value.as_bytes().eq_ignore_ascii_case(text.as_bytes());
+    let mut contents = headers.get_all(CONTENT_ENCODING).iter();
+    // hyper takes what is chunked apart, and leaves whatever is in there as it is.
+    let mut transfers = headers.get_all(TRANSFER_ENCODING).iter();
+    contents.any(|value| !is(value, "identity")) || transfers.any(|value| !is(value, "chunked"))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -43,6 +43,9 @@ async fn try_register<D: Devices>(
 
 /// The model, `None` when absent, null or empty.
 fn model(body: &[u8]) -> Result<Option<String>, Problem> {
+    if body.is_empty() {
+        return Ok(None);
+    }
     let invalid = |text: String| Problem::new(Kind::InvalidBody, text);
     let text = member::read(body, "modelId").map_err(|error| invalid(error.to_string()))?;
     let Some(text) = text else { return Ok(None) };
