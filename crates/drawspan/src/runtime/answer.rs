@@ -3,12 +3,18 @@
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use crate::limits::MAX_CALLBACK_ANSWER_BYTES;
+
 /// The answer where the receiver did not say.
 const DONE: i32 = 200;
 
-/// Status and payload of `{status?, payload?}`, names in any case; 200 without payload for anything else.
-pub(super) fn of_method(body: &[u8]) -> (i32, Option<Bytes>) {
-    read(body).unwrap_or((DONE, None))
+/// Status and payload of `{status?, payload?}`, names in any case; 200 without payload for anything else. None for an answer that was
+/// cut off: nobody knows what it says.
+pub(super) fn of_method(body: &[u8]) -> Option<(i32, Option<Bytes>)> {
+    if body.len() >= MAX_CALLBACK_ANSWER_BYTES {
+        return None;
+    }
+    Some(read(body).unwrap_or((DONE, None)))
 }
 
 fn read(body: &[u8]) -> Option<(i32, Option<Bytes>)> {
@@ -40,7 +46,7 @@ mod tests {
                 status,
                 payload.map(|it| Bytes::copy_from_slice(it.as_bytes())),
             );
-            assert_eq!(of_method(body.as_bytes()), expected, "{body}");
+            assert_eq!(of_method(body.as_bytes()), Some(expected), "{body}");
         };
         check(
             r#"{"status":404,"payload":{"a":[1, 2]}}"#,
@@ -59,5 +65,7 @@ mod tests {
         check("", 200, None);
         check("[1]", 200, None);
         check("not json", 200, None);
+        let long = |length| of_method(&vec![b' '; length]).is_some();
+        assert!(long(MAX_CALLBACK_ANSWER_BYTES - 1) && !long(MAX_CALLBACK_ANSWER_BYTES));
     }
 }

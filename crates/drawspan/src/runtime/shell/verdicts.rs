@@ -5,6 +5,7 @@ use drawspan_bridge::fleet::Attempt;
 use drawspan_client::{C2dOutcome, HubConnection, Outcome};
 
 use super::Shell;
+use crate::limits::MAX_CALLBACK_ANSWER_BYTES;
 use crate::runtime::answer;
 use crate::runtime::ticket::{C2dTicket, MethodTicket, Ticket};
 use crate::webhooks::{Delivery, Verdict};
@@ -25,7 +26,7 @@ impl Shell {
 
     fn verdict(&mut self, verdict: Verdict<Ticket>) {
         match verdict.event.ticket.clone() {
-            Ticket::Method(ticket) => self.method_verdict(ticket, verdict.outcome),
+            Ticket::Method(ticket) => self.method_verdict(ticket, &verdict),
             Ticket::C2d(ticket) => self.c2d_verdict(ticket, &verdict),
             Ticket::Desired {
                 version,
@@ -43,9 +44,13 @@ impl Shell {
         }
     }
 
-    fn method_verdict(&mut self, ticket: MethodTicket, outcome: Delivery) {
-        let (status, payload): (i32, Option<Bytes>) = match outcome {
-            Delivery::Taken { answer } => answer::of_method(&answer),
+    fn method_verdict(&mut self, ticket: MethodTicket, verdict: &Verdict<Ticket>) {
+        let (status, payload): (i32, Option<Bytes>) = match &verdict.outcome {
+            Delivery::Taken { answer } => answer::of_method(answer).unwrap_or_else(|| {
+                let device = &verdict.event.device;
+                tracing::warn!(%device, "the answer to a method is {MAX_CALLBACK_ANSWER_BYTES} bytes or more; its caller gets {FAILED}");
+                (FAILED, None)
+            }),
             // Untried, too: the caller may wait longer than we do, and until it is answered the request takes one of the few
             // places that the device has for methods.
             Delivery::Refused { .. } | Delivery::Failed { .. } | Delivery::Untried => {
