@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use drawspan_hub::{HostName, InvalidId};
+use drawspan_net::Route;
 use thiserror::Error;
 
 /// Connections to a name (and port, if given) go to an address instead. TLS still checks the name.
@@ -61,6 +62,16 @@ impl ConnectTo {
             port,
             to: parse_address(to)?,
         })
+    }
+
+    /// The same for connections.
+    #[must_use]
+    pub fn route(&self) -> Route {
+        Route {
+            host: self.name.as_str().to_owned(),
+            port: self.port,
+            to: self.to,
+        }
     }
 
     /// Whether a connection to `name` and `port` goes elsewhere by this rule. `name` in lower case.

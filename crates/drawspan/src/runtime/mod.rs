@@ -36,7 +36,7 @@ use drawspan_net::{Clock, Connector, Route, TrustError, client_config};
 use drawspan_store::{DesiredVersions, HubCache, Store, StoreError};
 use tokio::sync::mpsc;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConnectTo};
 use crate::limits;
 use crate::webhooks::{self, Guard, Secrets, Webhooks};
 use brought::Brought;
@@ -244,10 +244,5 @@ fn seed() -> u64 {
 }
 
 fn routes(config: &Config) -> Vec<Route> {
-    let route = |to: &crate::config::connect::ConnectTo| Route {
-        host: to.name.as_str().to_owned(),
-        port: to.port,
-        to: to.to,
-    };
-    config.connect.iter().map(route).collect()
+    config.connect.iter().map(ConnectTo::route).collect()
 }

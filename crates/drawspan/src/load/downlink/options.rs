@@ -9,7 +9,7 @@ use clap::Args;
 use drawspan_client::service::ServiceConfig;
 use drawspan_client::{Credentials, KeyPair, Keys};
 use drawspan_hub::{HubConnectionString, SubscriptionType};
-use drawspan_net::{Connector, Route, Transport, client_config};
+use drawspan_net::{Connector, Transport, client_config};
 
 use super::manner::Manner;
 use crate::config::{ConnectTo, Mistakes, read_authorities};
@@ -196,18 +196,13 @@ impl DownlinkArgs {
         let routes = mistakes.keep("--connect", routes.collect::<Result<Vec<_>, _>>());
         let (hub, authorities, routes) = (hub?, authorities?, routes?);
         let tls = mistakes.keep("--ca", client_config(authorities.unwrap_or_default()))?;
-        let route = |to: ConnectTo| Route {
-            host: to.name.as_str().to_owned(),
-            port: to.port,
-            to: to.to,
-        };
         Some(ServiceConfig {
             host: hub.host,
             credentials: Arc::new(Credentials::new(Keys::Policy {
                 name: hub.policy,
                 keys: KeyPair::single(hub.key),
             })),
-            connector: Connector::new(tls, routes.into_iter().map(route).collect()),
+            connector: Connector::new(tls, routes.iter().map(ConnectTo::route).collect()),
             transport: Transport::Amqps,
         })
     }
