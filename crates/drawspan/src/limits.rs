@@ -105,6 +105,16 @@ pub const MAX_ID_SCOPE_CHARS: usize = 128;
 pub const MAX_CONFIG_FILE_BYTES: u64 = 1_048_576;
 /// Largest file that holds a secret.
 pub const MAX_SECRET_FILE_BYTES: u64 = 65_536;
+/// How long reading a key vault may take in all: tokens, secrets and further attempts.
+pub const VAULT_TIMEOUT_MS: u64 = 30_000;
+/// Further attempts of a request to a vault, or for a token, that was not answered or to be made later.
+pub const VAULT_RETRIES: u32 = 3;
+/// How long connecting to what gives this machine its identity may take: it is on this machine, or next to it.
+pub const IDENTITY_CONNECT_MS: u64 = 2_000;
+/// Largest answer of a vault, or of who gives tokens. A secret has 25 KB at most, and more as JSON.
+pub const MAX_VAULT_ANSWER_BYTES: usize = 262_144;
+/// Most bytes of such an answer's head.
+pub const MAX_VAULT_HEAD_BYTES: usize = 65_536;
 /// Largest file of listed devices: a million lines.
 pub const MAX_DEVICES_FILE_BYTES: u64 = 268_435_456;
 /// Mistakes in it that are told one by one.

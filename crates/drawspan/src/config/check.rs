@@ -15,12 +15,12 @@ use super::arguments::ServeArgs;
 use super::authorities;
 use super::connect::{ConnectTo, parse_address};
 use super::effective::{Effective, effective};
-use super::layers::{Environment, Value, Values, Vault, collect};
+use super::layers::{Environment, Value, Values, collect};
 use super::mistakes::Mistakes;
 use super::profile::{self, Profile};
 use super::settings::Setting;
 use super::source::Source;
-use super::vault;
+use super::vault::{self, Vault};
 use crate::http::auth::{ApiKey, ApiKeys, check_plain};
 use crate::http::server::Tls;
 use crate::limits::{
@@ -436,7 +436,8 @@ fn transport(text: &str) -> Result<Transport, String> {
     }
 }
 
-fn proxy(text: &str) -> Result<Option<Proxy>, drawspan_net::InvalidProxy> {
+/// Reads the setting `proxy`.
+pub(super) fn proxy(text: &str) -> Result<Option<Proxy>, drawspan_net::InvalidProxy> {
     match text {
         "none" => Ok(None),
         url => Proxy::parse(url).map(Some),

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use super::arguments::ServeArgs;
 use super::file::{self, Contents};
 use super::mistakes::Mistakes;
-use super::original::Original;
+use super::original::{KV_URL, Original};
 use super::settings::{Kind, SETTINGS, Setting, Spec, VARIABLE_PREFIX};
 use super::source::{Given, Source};
 use super::suggest;
+use super::vault::{Ask, Vault};
+use super::way::Way;
 use crate::limits::MAX_SECRET_FILE_BYTES;
 
 const CONFIG_VARIABLE: &str = "DRAWSPAN_CONFIG";
@@ -122,9 +124,6 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// Reads secrets of these names from the key vault at that address; `None` for each that is not there. Blocks.
-pub(super) type Vault = fn(&str, &[&str]) -> Result<Vec<Option<String>>, String>;
-
 /// All sources, one over the other.
 struct Layers<'a> {
     args: &'a ServeArgs,
@@ -204,7 +203,8 @@ pub(super) fn collect(
         folder,
         original: Original::default(),
     };
-    layers.original = Original::read(environment, layers.secrets_dir(), vault, mistakes);
+    layers.original = Original::read(environment, layers.secrets_dir(), mistakes);
+    layers.ask(vault, mistakes);
     let value = |spec: &'static Spec| Some((spec.setting, layers.value(spec, mistakes)?));
     let values = SETTINGS.iter().filter_map(value).collect();
     let mut notes = environment.misspelt();
@@ -229,7 +229,7 @@ impl Values {
     }
 }
 
-fn relative_to(folder: Option<&Path>, text: &str, source: &Source) -> PathBuf {
+pub(super) fn relative_to(folder: Option<&Path>, text: &str, source: &Source) -> PathBuf {
     match (source, folder) {
         (Source::File { .. }, Some(folder)) => folder.join(text),
         _ => PathBuf::from(text),
@@ -255,12 +255,58 @@ impl Layers<'_> {
         Some((path, first.source))
     }
 
-    /// What the original bridge was given, unless devices get their identity in a way that it did not know.
-    fn original(&self, spec: &Spec) -> Option<Given> {
+    /// Asks the key vault for what nothing else gives.
+    fn ask(&mut self, vault: Vault, mistakes: &mut Mistakes) {
+        let Some(url) = self.environment.get(KV_URL) else {
+            return;
+        };
+        let mut wanted = self.original.missing();
+        wanted.retain(|(_, setting)| Spec::of(*setting).is_some_and(|spec| self.lacks(spec)));
+        if wanted.is_empty() {
+            return;
+        }
+        // A mistake in how to get there is told where that setting is checked.
+        let values = self.way().and_then(|way| {
+            let names: Vec<_> = wanted.iter().map(|(name, _)| *name).collect();
+            let ask = Ask {
+                url,
+                names: &names,
+                environment: self.environment,
+                way,
+            };
+            mistakes.keep(KV_URL, vault(&ask))
+        });
+        match values {
+            Some(values) => self.original.take(&wanted, values),
+            None => mistakes.mark_incomplete(),
+        }
+    }
+
+    /// The way out of this network.
+    fn way(&self) -> Option<Way> {
+        let mut mistakes = Mistakes::default();
+        let values = [Setting::Proxy, Setting::Ca, Setting::Connect]
+            .map(|setting| Spec::of(setting).and_then(|spec| self.value(spec, &mut mistakes)));
+        let way = Way::of(values, self.folder.as_deref(), &mut mistakes);
+        mistakes.lines().is_empty().then_some(way)
+    }
+
+    /// Whether nothing of our own says what it is, and nothing keeps what the original was given from counting.
+    fn lacks(&self, spec: &Spec) -> bool {
+        self.given(spec).is_empty() && self.may_be_original(spec)
+    }
+
+    /// Whether devices do not get their identity in a way that the original did not know.
+    fn may_be_original(&self, spec: &Spec) -> bool {
         let is_other = |setting| Spec::of(setting).is_some_and(|spec| !self.given(spec).is_empty());
         let of_dps = matches!(spec.setting, Setting::IdScope | Setting::GroupKey);
         let others = [Setting::HubConnectionString, Setting::DevicesFile];
-        if of_dps && others.into_iter().any(is_other) {
+        !of_dps || !others.into_iter().any(is_other)
+    }
+
+    /// What the original bridge was given.
+    fn original(&self, spec: &Spec) -> Option<Given> {
+        if !self.may_be_original(spec) {
             return None;
         }
         self.original.get(spec.setting).cloned()

@@ -22,6 +22,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 mod vault;
+mod way;
 
 pub use arguments::ServeArgs;
 pub use authorities::{InvalidAuthorities, read as read_authorities};

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::file::read_text;
-use super::layers::{Environment, Vault};
+use super::layers::Environment;
 use super::mistakes::Mistakes;
 use super::settings::Setting;
 use super::source::{Given, Source};
@@ -63,11 +63,10 @@ pub(super) struct Original {
 }
 
 impl Original {
-    /// Reads variables, then the directory, then the vault: the first that has a secret counts.
+    /// Reads variables, then the directory: the first that has a secret counts. The vault comes after them.
     pub(super) fn read(
         environment: &Environment,
         directory: Option<(PathBuf, Source)>,
-        vault: Vault,
         mistakes: &mut Mistakes,
     ) -> Self {
         let mut original = Self::default();
@@ -96,7 +95,9 @@ impl Original {
         if let Some((directory, source)) = directory {
             original.directory(&directory, &source, &mut unused, mistakes);
         }
-        original.vault(environment, vault, mistakes);
+        if environment.get(KV_URL).is_some() {
+            original.marks.push(KV_URL.to_owned());
+        }
         original.tell_unused(&unused);
         original
     }
@@ -104,6 +105,34 @@ impl Original {
     pub(super) fn get(&self, setting: Setting) -> Option<&Given> {
         let found = self.given.iter().find(|(known, _)| *known == setting);
         found.map(|(_, given)| given)
+    }
+
+    /// Secrets for settings that it has not been given.
+    pub(super) fn missing(&self) -> Vec<(&'static str, Setting)> {
+        let secrets = SECRETS
+            .iter()
+            .filter_map(|secret| Some((secret.name, secret.setting?)));
+        secrets
+            .filter(|(_, setting)| self.get(*setting).is_none())
+            .collect()
+    }
+
+    /// Takes what the vault holds of these secrets, one value for each.
+    pub(super) fn take(&mut self, wanted: &[(&'static str, Setting)], values: Vec<Option<String>>) {
+        let mut found = false;
+        for ((name, setting), value) in wanted.iter().zip(values) {
+            let value = value.map(|value| value.trim().to_owned());
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                found = true;
+                self.give(*setting, value, Source::Vault(name), false);
+            }
+        }
+        if !found {
+            let names: Vec<_> = wanted.iter().map(|(name, _)| *name).collect();
+            let names = names.join(", ");
+            self.notes
+                .push(format!("{KV_URL}: the vault holds none of {names}"));
+        }
     }
 
     fn give(&mut self, setting: Setting, value: String, source: Source, is_mark: bool) {
@@ -184,30 +213,6 @@ impl Original {
             let (directory, names) = (directory.display(), names.join(", "));
             self.notes
                 .push(format!("{named_by}: {directory} holds none of {names}"));
-        }
-    }
-
-    fn vault(&mut self, environment: &Environment, vault: Vault, mistakes: &mut Mistakes) {
-        let Some(url) = environment.get(KV_URL) else {
-            return;
-        };
-        self.marks.push(KV_URL.to_owned());
-        let wanted: Vec<_> = SECRETS
-            .iter()
-            .filter_map(|secret| Some((secret.name, secret.setting?)))
-            .filter(|(_, setting)| self.get(*setting).is_none())
-            .collect();
-        let names: Vec<_> = wanted.iter().map(|(name, _)| *name).collect();
-        if names.is_empty() {
-            return;
-        }
-        let Some(values) = mistakes.keep(KV_URL, vault(url, &names)) else {
-            return mistakes.mark_incomplete();
-        };
-        for ((name, setting), value) in wanted.into_iter().zip(values) {
-            if let Some(value) = value {
-                self.give(setting, value, Source::Vault(name), false);
-            }
         }
     }
 

@@ -13,6 +13,8 @@ mod serve;
 #[cfg(unix)]
 mod state;
 mod support;
+#[cfg(unix)]
+mod vault;
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;

@@ -5,6 +5,7 @@ use drawspan_hub::limits::{HubSize, Rate};
 
 use super::*;
 use crate::config::check::load_with;
+use crate::config::vault::Ask;
 use crate::webhooks::GuardMode;
 
 const SECRETS: [(&str, &str); 3] = [
@@ -163,28 +164,109 @@ fn its_mistakes_are_named() {
     check_mistakes(&without_listen, &environment(&variables), &["PORT: "]);
 }
 
+/// Holds all secrets at one address, nothing at another, and cannot be read elsewhere.
+fn vault(ask: &Ask<'_>) -> Result<Vec<Option<String>>, String> {
+    let of = |name: &&str| {
+        let found = SECRETS.into_iter().find(|(known, _)| known == name)?;
+        Some(format!("{}\n", found.1))
+    };
+    match ask.url {
+        "https://v" => Ok(ask.names.iter().map(of).collect()),
+        "https://empty" => Ok(vec![None; ask.names.len()]),
+        _ => Err(format!("asked for {}", ask.names.join(" "))),
+    }
+}
+
 #[test]
 fn a_vault_fills_what_is_missing() {
-    fn vault(url: &str, names: &[&str]) -> Result<Vec<Option<String>>, String> {
-        match url {
-            "https://v" => Ok(names
-                .iter()
-                .map(|name| SECRETS.into_iter().find(|(known, _)| known == name))
-                .map(|found| found.map(|(_, value)| value.to_owned()))
-                .collect()),
-            _ => Err("cannot be read".to_owned()),
-        }
-    }
     let variables = environment(&[("KV_URL", "https://v"), ("API_KEY", "other")]);
     let loaded = load_with(&ServeArgs::default(), &variables, vault);
     check(&loaded, "id_scope", "0ne000", "KV_URL/iotc-id-scope");
     check(&loaded, "api_key", "***", "API_KEY");
     assert_eq!(loaded.config.unwrap().webhooks.guard, GuardMode::Permissive);
-    // Nothing is called missing that may lie there.
-    let variables = environment(&[("KV_URL", "https://w")]);
+
+    let variables = environment(&[("KV_URL", "https://empty")]);
+    let loaded = load_with(&good(), &variables, vault);
+    assert!(loaded.config.is_ok());
     let loaded = load_with(&ServeArgs::default(), &variables, vault);
-    let mistakes = loaded.config.unwrap_err();
-    assert_eq!(mistakes.lines(), ["KV_URL: cannot be read"]);
+    let notes = loaded.notes.join("\n");
+    let note = "the vault holds none of iotc-id-scope, iotc-sas-key, apiKey";
+    assert!(notes.contains(note), "{notes}");
+    assert_eq!(loaded.config.unwrap_err().lines().len(), 2);
+}
+
+#[test]
+fn a_vault_is_asked_for_what_nothing_else_gives() {
+    let check = |args: ServeArgs, variables: &[(&str, &str)], expected: Option<&str>| {
+        let mut variables = variables.to_vec();
+        variables.push(("KV_URL", "https://w"));
+        let loaded = load_with(&args, &environment(&variables), vault);
+        // Nor is anything called missing that may lie there.
+        let lines = match &loaded.config {
+            Ok(_) => &[],
+            Err(mistakes) => mistakes.lines(),
+        };
+        let expected = expected.map(|names| format!("KV_URL: asked for {names}"));
+        assert_eq!(lines, expected.as_slice(), "{variables:?}");
+    };
+    let all = "iotc-id-scope iotc-sas-key apiKey";
+    let empty = ServeArgs::default;
+    check(empty(), &[], Some(all));
+    check(
+        empty(),
+        &[("API_KEY", "k")],
+        Some("iotc-id-scope iotc-sas-key"),
+    );
+    check(
+        empty(),
+        &[("DRAWSPAN_API_KEY", "k")],
+        Some("iotc-id-scope iotc-sas-key"),
+    );
+    check(
+        empty().with("id-scope", "0ne000"),
+        &[],
+        Some("iotc-sas-key apiKey"),
+    );
+    check(dps(), &[], None);
+    // Devices that have another identity need none of DPS.
+    let hub = hub("hub.example", KEY);
+    check(
+        empty().with("hub-connection-string", &hub),
+        &[],
+        Some("apiKey"),
+    );
+    check(good(), &[], None);
+}
+
+#[test]
+fn a_vault_is_asked_on_the_way_that_is_configured() {
+    fn vault(ask: &Ask<'_>) -> Result<Vec<Option<String>>, String> {
+        let (way, routes) = (&ask.way, &ask.way.routes);
+        let proxy = way.proxy.as_ref().map(ToString::to_string);
+        let hosts: Vec<_> = routes.iter().map(|route| route.host.as_str()).collect();
+        Err(format!("{proxy:?} {hosts:?} {}", way.authorities.len()))
+    }
+    let check = |args: ServeArgs, variables: &[(&str, &str)], expected: &str| {
+        let mut variables = variables.to_vec();
+        variables.push(("KV_URL", "https://v"));
+        let loaded = load_with(&args, &environment(&variables), vault);
+        assert_eq!(loaded.config.unwrap_err().lines(), [expected]);
+    };
+    let (folder, from_file) = file("ca = 'ca.pem'\nconnect = ['v.test=127.0.0.1:1']\n");
+    let made = rcgen::generate_simple_self_signed(["v.test".to_owned()]).unwrap();
+    write(folder.path(), "ca.pem", &made.cert.pem());
+    let proxy = [("HTTPS_PROXY", "http://u:hunter2@proxy:8080")];
+    check(ServeArgs::default(), &[], "KV_URL: None [] 0");
+    check(
+        from_file,
+        &proxy,
+        "KV_URL: Some(\"proxy:8080\") [\"v.test\"] 1",
+    );
+    let none = ServeArgs::default().with("proxy", "none");
+    check(none, &proxy, "KV_URL: None [] 0");
+    // It is not asked on a way that is not the one that was meant.
+    let wrong = "--proxy: only proxies of the form http://host:port are supported";
+    check(ServeArgs::default().with("proxy", "socks://p"), &[], wrong);
 }
 
 #[test]

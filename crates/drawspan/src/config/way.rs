@@ -1,0 +1,52 @@
+//! How to get out of this network: as hubs and DPS are reached, so is what is asked before there is a configuration.
+
+use std::path::Path;
+
+use drawspan_net::{Proxy, Route};
+use rustls_pki_types::CertificateDer;
+
+use super::authorities;
+use super::check::proxy;
+use super::connect::ConnectTo;
+use super::layers::{Value, relative_to};
+use super::mistakes::Mistakes;
+
+/// What `proxy`, `ca` and `connect` say. `Debug` shows no credentials.
+#[derive(Debug, Clone, Default)]
+#[cfg_attr(not(feature = "keyvault"), allow(dead_code))]
+pub(super) struct Way {
+    pub(super) proxy: Option<Proxy>,
+    /// Authorities to trust; empty means the system's.
+    pub(super) authorities: Vec<CertificateDer<'static>>,
+    /// Names to be reached elsewhere, first match wins.
+    pub(super) routes: Vec<Route>,
+}
+
+impl Way {
+    /// From the values of `proxy`, `ca` and `connect`; paths in a file are relative to `folder`.
+    pub(super) fn of(
+        [by_proxy, ca, connect]: [Option<Value>; 3],
+        folder: Option<&Path>,
+        mistakes: &mut Mistakes,
+    ) -> Self {
+        let mut way = Self::default();
+        if let Some(value) = by_proxy {
+            let read = mistakes.keep(&value.source, proxy(value.text().trim()));
+            way.proxy = read.flatten();
+        }
+        if let Some(value) = ca {
+            let read = authorities::read(&relative_to(folder, value.text(), &value.source));
+            way.authorities = mistakes.keep(&value.source, read).unwrap_or_default();
+        }
+        if let Some(value) = connect {
+            let read = value
+                .values
+                .iter()
+                .map(|text| ConnectTo::parse(text.0.trim()));
+            let read = mistakes.keep(&value.source, read.collect::<Result<Vec<_>, _>>());
+            let rules = read.unwrap_or_default();
+            way.routes = rules.iter().map(ConnectTo::route).collect();
+        }
+        way
+    }
+}
