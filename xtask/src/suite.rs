@@ -7,6 +7,9 @@ use crate::step::step;
 use crate::tools::succeeds;
 use crate::workspace::Workspace;
 
+/// What releases leave out and tests do not. Every step that shares a build names it, else much would be built twice.
+const OPTIONAL: &str = "drawspan/keyvault";
+
 /// Runs all steps; conformance comes last and ends the process with its own summary.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     step("format", &mut workspace.cargo(&["fmt", "--all", "--check"]))?;
@@ -16,6 +19,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
             "clippy",
             "--workspace",
             "--all-targets",
+            "--features",
+            OPTIONAL,
             "--quiet",
             "--",
             "-D",
@@ -25,7 +30,14 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     tests(workspace)?;
     step(
         "documentation tests",
-        &mut workspace.cargo(&["test", "--workspace", "--doc", "--quiet"]),
+        &mut workspace.cargo(&[
+            "test",
+            "--workspace",
+            "--doc",
+            "--features",
+            OPTIONAL,
+            "--quiet",
+        ]),
     )?;
     sim::mutations(workspace)?;
     if workspace.ci {
@@ -50,7 +62,7 @@ fn tests(workspace: &Workspace) -> Result<()> {
     if succeeds(&["cargo", "nextest", "--version"]) {
         return step(
             "tests",
-            &mut workspace.cargo(&["nextest", "run", "--workspace"]),
+            &mut workspace.cargo(&["nextest", "run", "--workspace", "--features", OPTIONAL]),
         );
     }
     println!("(cargo-nextest is not here; cargo test runs the same tests)");
@@ -59,6 +71,8 @@ fn tests(workspace: &Workspace) -> Result<()> {
         &mut workspace.cargo(&[
             "test",
             "--workspace",
+            "--features",
+            OPTIONAL,
             "--lib",
             "--bins",
             "--tests",

@@ -17,7 +17,8 @@ impl Metadata {
         Self::read(&["--no-deps"])
     }
 
-    /// All packages, resolved for this machine's platform: those of others need not have been downloaded.
+    /// All packages, those of optional features included, resolved for this machine's platform: those of others need not have
+    /// been downloaded.
     pub(crate) fn of_everything() -> Self {
         let version = run(Command::new("rustc").arg("-vV"));
         let host = version
@@ -25,7 +26,7 @@ impl Metadata {
             .find_map(|line| line.strip_prefix("host: "))
             .expect("rustc names its host")
             .to_owned();
-        Self::read(&["--filter-platform", &host])
+        Self::read(&["--all-features", "--filter-platform", &host])
     }
 
     fn read(arguments: &[&str]) -> Self {
