@@ -173,6 +173,10 @@ impl Shell {
         ensure(queued <= tickets, "QUEUE", || {
             format!("{queued} devices queue with {tickets} tickets")
         })?;
+        let counted = self.fleet.census().queued;
+        ensure(queued == counted, "CENSUS", || {
+            format!("{queued} devices queue, {counted} are counted")
+        })?;
         // Stale ones are thrown out when one too many comes, not when devices go.
         let most = 2 * self.ids.len() + 1_025;
         let queues = self.hosts.len() + 1;

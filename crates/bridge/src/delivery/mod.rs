@@ -80,6 +80,19 @@ pub struct Deliveries<J> {
     chance: Chance,
 }
 
+/// What there is to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Events that wait or are under way.
+    pub events: usize,
+    /// Their bytes, as [`Terms::size_bytes`] told them.
+    pub bytes: usize,
+    /// Attempts under way.
+    pub under_way: usize,
+    /// Origins that are tried now and then only.
+    pub left_alone: usize,
+}
+
 impl DeliveryConfig {
     /// The limits of this crate.
     #[must_use]
@@ -157,6 +170,18 @@ impl<J: Job> Deliveries<J> {
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// What there is to do now, and for whom. Looks at every origin.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let (events, left_alone) = self.origins.load();
+        Load {
+            events,
+            left_alone,
+            bytes: self.bytes,
+            under_way: self.under_way,
+        }
     }
 
     /// Does what time brings: waits end, and what is late is over. Before [`begin`](Self::begin).

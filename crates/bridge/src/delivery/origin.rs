@@ -167,6 +167,15 @@ impl Origins {
         self.by_name.contains_key(name)
     }
 
+    /// Events for all of them, and how many are left alone.
+    pub(super) fn load(&self) -> (usize, usize) {
+        let origins = self.origins.values();
+        origins.fold((0, 0), |(events, left_alone), origin| {
+            let alone = usize::from(!origin.breaker.is_closed());
+            (events + origin.events, left_alone + alone)
+        })
+    }
+
     /// Whether attempts begin there as they come.
     pub(super) fn is_closed(&self, id: OriginId) -> bool {
         let origin = self.origins.get(&id);

@@ -285,6 +285,13 @@ fn an_origin_that_hangs_gets_one_probe_and_its_events_their_end() {
     assert_eq!(news.len(), 1, "told once");
     assert_eq!(news[0].change, OriginNews::LeftAlone);
     assert_eq!(news[0].why, Some(Why::TimedOut));
+    let load = Load {
+        events: devices as usize,
+        bytes: bench.deliveries.bytes(),
+        under_way: 0,
+        left_alone: 1,
+    };
+    assert_eq!(bench.deliveries.load(), load);
     let (mut probes, mut over, mut alone) = (0, 0, 0);
     while over < devices {
         bench.sleep();

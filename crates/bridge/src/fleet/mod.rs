@@ -14,6 +14,7 @@
 
 mod action;
 mod answers;
+mod census;
 mod entry;
 mod service;
 mod tickets;
@@ -35,6 +36,7 @@ use service::Service;
 use timers::Timers;
 
 pub use action::{Action, Attempt, News, ServiceId};
+pub use census::Census;
 pub use entry::Beside;
 
 /// Timers that are not needed any more are thrown out when there are this many more than twice the devices.
@@ -66,6 +68,7 @@ pub struct Fleet<B> {
     by_id: BTreeMap<DeviceId, u32>,
     timers: Timers,
     services: Vec<Service>,
+    census: Census,
     actions: VecDeque<Action>,
     next_serial: u32,
     next_place: u32,
@@ -88,6 +91,7 @@ impl<B: Beside> Fleet<B> {
             by_id: BTreeMap::new(),
             timers: Timers::default(),
             services: vec![Service::new(config.dps.clone(), config.dps_pace)],
+            census: Census::default(),
             actions: VecDeque::new(),
             next_serial: 0,
             next_place: 0,
@@ -125,6 +129,10 @@ impl<B: Beside> Fleet<B> {
             *slot = Some(entry);
         }
         self.by_id.insert(id.clone(), index);
+        if let Some(machine) = self.machine(index) {
+            let state = machine.state();
+            self.census.add(state);
+        }
         Ok(index)
     }
 
@@ -278,7 +286,11 @@ impl<B: Beside> Fleet<B> {
         let Some(entry) = self.entry_mut(index) else {
             return;
         };
+        let before = entry.machine.state();
         let effects = entry.machine.handle(input, now, jitter);
+        let after = entry.machine.state();
+        self.census.remove(before);
+        self.census.add(after);
         self.carry_out(index, effects, now);
         self.set_timer(index);
         self.forget_if_idle(index, now);
@@ -364,7 +376,8 @@ impl<B: Beside> Fleet<B> {
         if !forgettable {
             return;
         }
-        let id = entry.id.clone();
+        let (id, state) = (entry.id.clone(), entry.machine.state());
+        self.census.remove(state);
         self.by_id.remove(&id);
         if let Some(slot) = self.entries.get_mut(index as usize) {
             *slot = None;

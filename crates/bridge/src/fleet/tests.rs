@@ -81,6 +81,11 @@ impl Process {
     /// Runs, and takes what is to be done but status changes.
     fn actions(&mut self) -> Vec<Action> {
         self.fleet.run(self.now());
+        let mut counted = Census::default();
+        for (_, _, machine) in self.fleet.iter() {
+            counted.add(machine.state());
+        }
+        assert_eq!(self.fleet.census(), counted);
         let mut actions: Vec<_> = std::iter::from_fn(|| self.fleet.action()).collect();
         actions.retain(|action| !matches!(action, Action::StatusChanged { .. }));
         actions
@@ -357,4 +362,34 @@ fn timers_of_a_device_that_goes_up_and_down_do_not_pile_up() {
     let closes = Duration::from_secs(3_600);
     process.now += closes;
     assert!(matches!(process.actions()[..], [Action::Close { .. }]));
+}
+
+#[test]
+fn devices_are_counted_by_what_they_do_and_where_they_queue() {
+    let mut process = Process::new();
+    process.fleet.config.hub_pace = Pace::Limited(drawspan_hub::limits::Rate::per_second(1));
+    let indexes: Vec<_> = (1..=3).map(|number| process.at(number, "a.net")).collect();
+    process.uses(4, Assignment::dps(None));
+    let queued = |process: &Process| -> Vec<usize> {
+        let services = process.fleet.services();
+        services.map(|(_, _, queued)| queued).collect()
+    };
+    assert_eq!(queued(&process), [1, 3]);
+    let attempt = process.opens()[0].0;
+    let census = Census {
+        connecting: 1,
+        queued: 2,
+        provisioning: 1,
+        ..Census::default()
+    };
+    assert_eq!(process.fleet.census(), census);
+    assert_eq!(queued(&process), [0, 2]);
+    process.fleet.opened(attempt, process.now());
+    process.fleet.release(indexes[2], process.now());
+    process.now += Duration::from_secs(3_600);
+    process.actions();
+    let hosts: Vec<_> = process.fleet.services().map(|it| it.1.as_str()).collect();
+    assert_eq!(hosts, ["dps.net", "a.net"]);
+    let census = process.fleet.census();
+    assert_eq!((census.connected, census.closing), (0, 1), "{census:?}");
 }

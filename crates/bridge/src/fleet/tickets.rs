@@ -51,6 +51,13 @@ impl<B: Beside> Fleet<B> {
         self.services.iter().map(Service::len).sum()
     }
 
+    /// DPS first, then every hub that was needed: each with its host, and how many queue for a permit of it. Tickets of
+    /// attempts that are over count for a while.
+    pub fn services(&self) -> impl Iterator<Item = (ServiceId, &HostName, usize)> {
+        let numbered = (0..).zip(&self.services);
+        numbered.map(|(number, service)| (ServiceId(number), &service.host, service.len()))
+    }
+
     pub(super) fn queue_device(&mut self, device: u32, epoch: Epoch) {
         self.next_place = self.next_place.wrapping_add(1);
         let number = self.next_place;

@@ -10,7 +10,7 @@
 //! With one token for a whole connection, as a policy signs it, nothing but live devices counts.
 //!
 //! Nothing here is proportional to the number of connections or devices, except for the end of a connection, which is
-//! proportional to the slots on it. Live devices are numbers only: whoever placed one keeps its key.
+//! proportional to the slots on it, and for [`Ledger::slots_used`]. Live devices are numbers only: whoever placed one keeps its key.
 
 mod order;
 mod slots;
@@ -217,6 +217,12 @@ impl Ledger {
     #[must_use]
     pub fn slots(&self, key: ConnectionKey) -> usize {
         self.connections.get(&key).map_or(0, Slots::used)
+    }
+
+    /// The same of all connections together. Looks at each.
+    #[must_use]
+    pub fn slots_used(&self) -> usize {
+        self.connections.values().map(Slots::used).sum()
     }
 
     fn add(&mut self) -> ConnectionKey {

@@ -39,6 +39,7 @@ fn fifty_thousand_devices_need_51_connections() {
         assert_eq!(ledger.connections(), 51);
         assert_eq!(ledger.live(ConnectionKey(49)), 995);
         assert_eq!(ledger.slots(ConnectionKey(50)), 250);
+        assert_eq!(ledger.slots_used(), 50_000);
         assert_eq!(ledger.live(ConnectionKey(51)), 0);
     }
 }
