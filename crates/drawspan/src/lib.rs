@@ -5,6 +5,7 @@
 //! * [`http`]: the API, and the server that carries it.
 //! * [`devices`]: what the API needs of whoever holds the device connections.
 //! * [`webhooks`]: events on their way to callers.
+//! * [`metrics`]: figures of the process, for Prometheus.
 //! * [`runtime`]: the shell around the device cores.
 //! * [`import`]: what the bridge that Drawspan replaces has stored.
 //! * [`load`]: a load generator that keeps an honest ledger.
@@ -18,6 +19,7 @@ pub mod http;
 pub mod import;
 pub mod limits;
 pub mod load;
+pub mod metrics;
 pub mod runtime;
 pub mod webhooks;
 mod whole_file;

@@ -66,6 +66,8 @@ pub const ACCEPT_PAUSE_MS: u64 = 100;
 pub const STOP_TIMEOUT_MS: u64 = 10_000;
 /// How long before the end requests under way are answered 503, so that there is time to write it.
 pub const STOP_FLUSH_MS: u64 = 1_000;
+/// How long a page of metrics waits for the shell's figures; without them it is answered without.
+pub const MEASURE_TIMEOUT_S: u64 = 2;
 /// What `Retry-After` says when nobody knows better.
 pub const RETRY_AFTER_S: u64 = 5;
 

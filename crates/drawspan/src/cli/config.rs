@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use super::{misused, say};
 use crate::config::{self, Environment, ServeArgs};
+use crate::metrics;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -20,12 +21,16 @@ pub(super) enum ConfigCommand {
     /// Print the reference of settings for docs/operate.md
     #[command(hide = true)]
     Reference,
+    /// Print the table of metrics for docs/operate.md
+    #[command(hide = true)]
+    Metrics,
 }
 
 pub(super) fn run(command: &ConfigCommand) -> ExitCode {
     match command {
         ConfigCommand::Check(args) => check(args),
         ConfigCommand::Reference => say::result(config::reference::markdown()),
+        ConfigCommand::Metrics => say::result(metrics::reference::markdown()),
     }
 }
 

@@ -19,6 +19,8 @@ use drawspan_hub::{
 };
 use tokio::time::Instant;
 
+use crate::metrics::Page;
+
 pub use dead_letters::{DeadLetter, DeadLetterQuery, DeadLetters};
 pub use downlink::{Downlink, Held};
 pub use listing::{ListPage, ListQuery, Listed, Listing};
@@ -96,6 +98,9 @@ pub trait Devices: Clone + Send + Sync + 'static {
 
     /// Whether requests make sense now.
     fn readiness(&self) -> Readiness;
+
+    /// Adds figures of the devices to a page of metrics, as far as they are to be had soon.
+    fn measure(&self, page: &mut Page) -> impl Future<Output = ()> + Send;
 }
 
 /// Why something was not done for a device.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tower_service::Service;
 
 use super::auth::{Admission, ApiKeys};
+use super::counts::{Counted, Counts};
 use super::idempotency::{Idempotency, Memory};
 use super::problem::{Kind, Problem};
 use super::{access, body, path, probes, routes};
@@ -21,6 +22,7 @@ use crate::limits::{MAX_URI_BYTES, RETRY_AFTER_S};
 #[derive(Clone, Debug)]
 pub struct Api {
     router: Router,
+    counts: Arc<Counts>,
     keys: Arc<RwLock<ApiKeys>>,
 }
 
@@ -29,6 +31,7 @@ pub(super) struct State<D> {
     pub(super) devices: D,
     pub(super) request_timeout: Duration,
     pub(super) idempotency: Idempotency,
+    pub(super) counts: Arc<Counts>,
 }
 
 impl Api {
@@ -71,16 +74,25 @@ impl Api {
         request_timeout: Duration,
         memory: Memory,
     ) -> Self {
+        let counts = Arc::default();
         let router = routes
-            .fallback(not_found)
-            .method_not_allowed_fallback(method_not_allowed)
+            .fallback(Counted {
+                operation: None,
+                handler: not_found,
+            })
+            .method_not_allowed_fallback(Counted {
+                operation: None,
+                handler: method_not_allowed,
+            })
             .with_state(Arc::new(State {
                 devices,
                 request_timeout,
                 idempotency: Idempotency::new(memory),
+                counts: Arc::clone(&counts),
             }));
         Self {
             router,
+            counts,
             keys: Arc::new(RwLock::new(keys)),
         }
     }
@@ -110,7 +122,7 @@ impl Api {
             Err(response) => return response,
         };
         match request.uri().path() {
-            "/health" | "/livez" => self.route(request).await,
+            "/health" | "/livez" | "/metrics" => self.route(request).await,
             "/readyz" => probes::stopping(),
             _ => {
                 body::discard(request).await;
@@ -135,7 +147,13 @@ impl Api {
     }
 
     /// The request with a canonical path, if its sender may ask.
-    async fn admit(&self, mut request: Request<Body>) -> Result<Request<Body>, Response<Body>> {
+    async fn admit(&self, request: Request<Body>) -> Result<Request<Body>, Response<Body>> {
+        self.check(request)
+            .await
+            .inspect_err(|refusal| self.counts.answered(None, refusal.status()))
+    }
+
+    async fn check(&self, mut request: Request<Body>) -> Result<Request<Body>, Response<Body>> {
         let uri = request.uri();
         let uri_bytes = uri.path().len() + uri.query().map_or(0, str::len);
         if uri_bytes > MAX_URI_BYTES {

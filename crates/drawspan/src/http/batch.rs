@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::access::limit_of;
 use super::api::{State, json_of};
+use super::counts::Counts;
 use super::idempotency::{Claim, Done, replayed};
 use super::problem::{Kind, Problem};
 use super::request::{Arrived, respond};
@@ -53,23 +54,24 @@ async fn try_send<D: Devices>(
     let batch = Batch::new(items::read(&body, limit.as_deref())?);
     let Some(key) = key else {
         drop(body);
-        let told = batch.deliver(&state.devices, deadline).await;
+        let told = batch.deliver(state, deadline).await;
         return Ok(json_of(&Answer::new(&told)));
     };
     let claim = state.idempotency.claim(key, &body, deadline).await?;
     drop(body);
-    once(batch, &state.devices, &claim, deadline).await
+    once(batch, state, &claim, deadline).await
 }
 
 /// Sends what was not accepted before, and remembers what is.
 async fn once<D: Devices>(
     mut batch: Batch,
-    devices: &D,
+    state: &State<D>,
     claim: &Claim<'_>,
     deadline: Instant,
 ) -> Result<Response<Body>, Problem> {
     match claim.done {
         Some(Done::All) => {
+            state.counts.replayed();
             let told = batch.accept_all();
             return Ok(replayed(json_of(&Answer::new(&told))));
         }
@@ -82,7 +84,7 @@ async fn once<D: Devices>(
         }
         None => {}
     }
-    let told = batch.deliver(devices, deadline).await;
+    let told = batch.deliver(state, deadline).await;
     let accepted = |(place, (_, fate)): (usize, &Told)| fate.is_ok().then_some(place);
     let accepted: Vec<usize> = told.iter().enumerate().filter_map(accepted).collect();
     if accepted.len() == told.len() {
@@ -155,14 +157,15 @@ impl Batch {
 
     /// Sends them: those of one device one after the other, so that their order stays whatever happens, and devices side by
     /// side.
-    async fn deliver<D: Devices>(mut self, devices: &D, deadline: Instant) -> Vec<Told> {
+    async fn deliver<D: Devices>(mut self, state: &State<D>, deadline: Instant) -> Vec<Told> {
         let mut lanes = std::mem::take(&mut self.lanes).into_iter();
         // They end with the request, when its caller is answered early.
         let mut under_way = JoinSet::new();
         loop {
             while under_way.len() < BATCH_DEVICES_AT_ONCE {
                 let Some(lane) = lanes.next() else { break };
-                under_way.spawn(send_lane(devices.clone(), lane, deadline));
+                let (devices, counts) = (state.devices.clone(), Arc::clone(&state.counts));
+                under_way.spawn(send_lane(devices, counts, lane, deadline));
             }
             match under_way.join_next().await {
                 None => return self.told,
@@ -178,13 +181,14 @@ impl Batch {
 
 async fn send_lane<D: Devices>(
     devices: D,
+    counts: Arc<Counts>,
     (device, messages): Lane,
     deadline: Instant,
 ) -> Vec<(usize, Fate)> {
     let mut told = Vec::with_capacity(messages.len());
     for (at, message) in messages {
-        let sent = devices.send(device.clone(), message, deadline).await;
-        told.push((at, sent.map_err(Problem::from)));
+        let sent = counts.send(&devices, device.clone(), message, deadline);
+        told.push((at, sent.await));
     }
     told
 }

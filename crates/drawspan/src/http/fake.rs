@@ -15,6 +15,7 @@ use crate::devices::{
     ListPage, ListQuery, Listing, Readiness, Scope, Subscribe, Subscribed, Subscription,
     SubscriptionStatus, Subscriptions,
 };
+use crate::metrics::Page;
 
 /// What the devices were asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,6 +148,8 @@ impl Devices for Fake {
     async fn forget(&self, device: DeviceId, _: Instant) -> Result<(), DeviceError> {
         self.done(Call::Forget(device), ())
     }
+
+    async fn measure(&self, _: &mut Page) {}
 
     fn readiness(&self) -> Readiness {
         self.readiness.clone()

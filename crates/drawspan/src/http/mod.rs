@@ -15,6 +15,7 @@ mod access;
 mod batch;
 mod body;
 mod connection;
+mod counts;
 mod dead_letter;
 mod downlink;
 mod envelope;

@@ -89,6 +89,7 @@ operations! {
     GetHealth: GET "/health";
     GetLiveness: GET "/livez";
     GetReadiness: GET "/readyz";
+    GetMetrics: GET "/metrics";
 }
 
 impl Operation {

@@ -1,4 +1,4 @@
-//! `/health`, `/livez`, `/readyz`: for whoever runs the process. They ask for no key.
+//! `/health`, `/livez`, `/readyz`, `/metrics`: for whoever runs the process. They ask for no key.
 
 use std::sync::Arc;
 
@@ -7,12 +7,14 @@ use axum::extract;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use axum::http::{Request, Response};
 use serde::Serialize;
+use tokio::task::spawn_blocking;
 
 use super::api::{State, json_response};
 use super::body;
 use super::problem::{Kind, Problem};
 use crate::devices::{Devices, Readiness, Unready};
 use crate::limits::RETRY_AFTER_S;
+use crate::metrics::{self, Metric, Page, Sample};
 
 /// What the original said, whatever happened.
 pub(super) async fn health(request: Request<Body>) -> Response<Body> {
@@ -37,6 +39,28 @@ pub(super) async fn ready<D: Devices>(
 ) -> Response<Body> {
     body::discard(request).await;
     answer(&state.devices.readiness())
+}
+
+/// Figures of the process, for Prometheus.
+pub(super) async fn metrics<D: Devices>(
+    extract::State(state): extract::State<Arc<State<D>>>,
+    request: Request<Body>,
+) -> Response<Body> {
+    body::discard(request).await;
+    let mut page = Page::default();
+    let version = Sample::of([env!("CARGO_PKG_VERSION")], 1);
+    page.add(Metric::Build, [version]);
+    state.counts.tell(&mut page);
+    state.devices.measure(&mut page).await;
+    let text = spawn_blocking(move || {
+        metrics::process(&mut page);
+        page.text()
+    });
+    // It does not panic, and nobody ends it.
+    let mut response = Response::new(Body::from(text.await.unwrap_or_default()));
+    let open_metrics = HeaderValue::from_static(metrics::CONTENT_TYPE);
+    response.headers_mut().insert(CONTENT_TYPE, open_metrics);
+    uncached(response)
 }
 
 /// While the process is on its way out.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract;
+use axum::handler::Handler as Handles;
 use axum::http::Request;
-use axum::routing::{MethodRouter, on};
+use axum::routing::MethodRouter;
 use drawspan_client::Outcome;
 use drawspan_hub::SubscriptionType;
 
 use super::api::State;
+use super::counts::Counted;
 use super::downlink::TokenInPath;
 use super::operation::Operation;
 use super::request::IdInPath;
@@ -34,11 +36,12 @@ pub(super) fn all<D: Bridging>() -> Routes<D> {
 
 /// What is measured where nothing but telemetry is.
 pub(super) fn telemetry_only<D: Devices>() -> Routes<D> {
-    let send = axum::routing::post(telemetry::send_only::<D>);
+    let send = on(Operation::SendMessage, telemetry::send_only::<D>);
     let probes = [
         Operation::GetHealth,
         Operation::GetLiveness,
         Operation::GetReadiness,
+        Operation::GetMetrics,
     ];
     let add = |routes: Routes<D>, operation: Operation| match probe(operation) {
         Some(handler) => routes.route(&operation.route(), handler),
@@ -49,11 +52,11 @@ pub(super) fn telemetry_only<D: Devices>() -> Routes<D> {
 }
 
 fn probe<D: Devices>(operation: Operation) -> Option<Handler<D>> {
-    let by = operation.filter();
     match operation {
-        Operation::GetHealth => Some(on(by, probes::health)),
-        Operation::GetLiveness => Some(on(by, probes::live)),
-        Operation::GetReadiness => Some(on(by, probes::ready::<D>)),
+        Operation::GetHealth => Some(on(operation, probes::health)),
+        Operation::GetLiveness => Some(on(operation, probes::live)),
+        Operation::GetReadiness => Some(on(operation, probes::ready::<D>)),
+        Operation::GetMetrics => Some(on(operation, probes::metrics::<D>)),
         _ => None,
     }
 }
@@ -61,12 +64,11 @@ fn probe<D: Devices>(operation: Operation) -> Option<Handler<D>> {
 fn handler<D: Bridging>(operation: Operation) -> Handler<D> {
     use Operation as O;
     use SubscriptionType as S;
-    let by = operation.filter();
     match operation {
-        O::SendMessage => on(by, telemetry::send::<D>),
-        O::SendMessages => on(by, batch::send::<D>),
-        O::GetTwin => on(by, twin::get::<D>),
-        O::UpdateReportedProperties => on(by, twin::report::<D>),
+        O::SendMessage => on(operation, telemetry::send::<D>),
+        O::SendMessages => on(operation, batch::send::<D>),
+        O::GetTwin => on(operation, twin::get::<D>),
+        O::UpdateReportedProperties => on(operation, twin::report::<D>),
         O::GetDesiredPropertiesSubscription
         | O::CreateOrUpdateDesiredPropertiesSubscription
         | O::DeleteDesiredPropertiesSubscription => of_device(operation, S::DesiredProperties),
@@ -79,48 +81,62 @@ fn handler<D: Bridging>(operation: Operation) -> Handler<D> {
         O::GetConnectionStatusSubscription
         | O::CreateOrUpdateConnectionStatusSubscription
         | O::DeleteConnectionStatusSubscription => of_device(operation, S::ConnectionStatus),
-        O::ListFleetSubscriptions => on(by, fleet::list::<D>),
-        O::GetFleetSubscription => on(by, fleet::get::<D>),
-        O::CreateOrUpdateFleetSubscription => on(by, fleet::put::<D>),
-        O::DeleteFleetSubscription => on(by, fleet::delete::<D>),
-        O::ReceiveMessage => on(by, downlink::receive::<D>),
+        O::ListFleetSubscriptions => on(operation, fleet::list::<D>),
+        O::GetFleetSubscription => on(operation, fleet::get::<D>),
+        O::CreateOrUpdateFleetSubscription => on(operation, fleet::put::<D>),
+        O::DeleteFleetSubscription => on(operation, fleet::delete::<D>),
+        O::ReceiveMessage => on(operation, downlink::receive::<D>),
         O::CompleteMessage => settle(operation, Outcome::Complete),
         O::AbandonMessage => settle(operation, Outcome::Abandon),
         O::RejectMessage => settle(operation, Outcome::Reject),
-        O::ListDeadLetters => on(by, dead_letter::list::<D>),
-        O::ReplayDeadLetter => on(by, dead_letter::replay::<D>),
-        O::DeleteDeadLetter => on(by, dead_letter::discard::<D>),
-        O::ListDevices => on(by, listing::list::<D>),
-        O::Register => on(by, registration::register::<D>),
-        O::GetCurrentConnectionStatus => on(by, connection::status::<D>),
-        O::Resync => on(by, connection::resync::<D>),
-        O::GetDiagnostics => on(by, connection::diagnostics::<D>),
-        O::DeleteDevice => on(by, connection::forget::<D>),
-        O::GetHealth => on(by, probes::health),
-        O::GetLiveness => on(by, probes::live),
-        O::GetReadiness => on(by, probes::ready::<D>),
+        O::ListDeadLetters => on(operation, dead_letter::list::<D>),
+        O::ReplayDeadLetter => on(operation, dead_letter::replay::<D>),
+        O::DeleteDeadLetter => on(operation, dead_letter::discard::<D>),
+        O::ListDevices => on(operation, listing::list::<D>),
+        O::Register => on(operation, registration::register::<D>),
+        O::GetCurrentConnectionStatus => on(operation, connection::status::<D>),
+        O::Resync => on(operation, connection::resync::<D>),
+        O::GetDiagnostics => on(operation, connection::diagnostics::<D>),
+        O::DeleteDevice => on(operation, connection::forget::<D>),
+        O::GetHealth => on(operation, probes::health),
+        O::GetLiveness => on(operation, probes::live),
+        O::GetReadiness => on(operation, probes::ready::<D>),
+        O::GetMetrics => on(operation, probes::metrics::<D>),
     }
+}
+
+/// The operation's method, by this handler; its answers are counted.
+fn on<H, T, D>(operation: Operation, handler: H) -> Handler<D>
+where
+    H: Handles<T, Arc<State<D>>, Future: Unpin>,
+    T: 'static,
+    D: Devices,
+{
+    let counted = Counted {
+        operation: Some(operation),
+        handler,
+    };
+    axum::routing::on(operation.filter(), counted)
 }
 
 /// A device's own subscription, by the operation's method.
 fn of_device<D: Bridging>(operation: Operation, kind: SubscriptionType) -> Handler<D> {
     use subscription as of;
-    let by = operation.filter();
     match operation.method().as_str() {
         "PUT" => on(
-            by,
+            operation,
             move |state: Shared<D>, id: IdInPath, request: Request<Body>| {
                 of::put(kind, state, id, request)
             },
         ),
         "DELETE" => on(
-            by,
+            operation,
             move |state: Shared<D>, id: IdInPath, request: Request<Body>| {
                 of::delete(kind, state, id, request)
             },
         ),
         _ => on(
-            by,
+            operation,
             move |state: Shared<D>, id: IdInPath, request: Request<Body>| {
                 of::get(kind, state, id, request)
             },
@@ -130,7 +146,7 @@ fn of_device<D: Bridging>(operation: Operation, kind: SubscriptionType) -> Handl
 
 fn settle<D: Bridging>(operation: Operation, outcome: Outcome) -> Handler<D> {
     on(
-        operation.filter(),
+        operation,
         move |state: Shared<D>, names: TokenInPath, request: Request<Body>| {
             downlink::settle(outcome, state, names, request)
         },

@@ -114,7 +114,10 @@ async fn accept<D: Devices>(state: &State<D>, request: DeviceRequest) -> Result<
     }
     let message = message(&body)?;
     drop(body);
-    state.devices.send(device, message, deadline).await?;
+    let counts = &state.counts;
+    counts
+        .send(&state.devices, device, message, deadline)
+        .await?;
     Ok(Accepted {
         deadline,
         replayed: false,
@@ -132,8 +135,13 @@ async fn accept_once<D: Devices>(
     let claim = state.idempotency.claim(key, &body, deadline).await?;
     drop(body);
     let replayed = claim.done.is_some();
-    if !replayed {
-        state.devices.send(device, message, deadline).await?;
+    if replayed {
+        state.counts.replayed();
+    } else {
+        let counts = &state.counts;
+        counts
+            .send(&state.devices, device, message, deadline)
+            .await?;
         claim.remember(Done::All).await;
     }
     Ok(Accepted { deadline, replayed })

@@ -18,11 +18,13 @@ use tokio::time::{Instant, timeout_at};
 use super::beside::Waiter;
 use super::directory::{Directory, Route};
 use super::health::Health;
+use super::measure::Meters;
 use super::persist::Work;
 use super::request::{Registration, Request};
 use super::shell::Profile;
 use crate::devices::{DeviceError, Devices, Diagnostics, Readiness};
 use crate::limits::RETRY_AFTER_S;
+use crate::metrics::Page;
 use crate::webhooks::{Guard, Secrets};
 
 /// The devices' side. Cheap to clone; the last one gone ends it.
@@ -41,6 +43,8 @@ pub struct Bridge {
     /// Where callbacks may point to.
     pub(super) guard: Arc<Guard>,
     pub(super) webhook_secrets: Arc<Secrets>,
+    /// What is counted beside the shell.
+    pub(super) meters: Arc<Meters>,
 }
 
 impl Bridge {
@@ -229,6 +233,10 @@ impl Devices for Bridge {
 
     fn readiness(&self) -> Readiness {
         self.health.readiness()
+    }
+
+    async fn measure(&self, page: &mut Page) {
+        self.add_figures(page).await;
     }
 }
 

@@ -8,6 +8,7 @@ use drawspan_bridge::fleet::{News, ServiceId};
 use drawspan_hub::{Failure, FailureKind, HostName};
 
 use crate::devices::{Readiness, Unready};
+use crate::metrics::{Metric, Page, Sample};
 
 /// Written by the shell when something changes.
 #[derive(Debug, Default)]
@@ -71,6 +72,20 @@ impl Health {
     /// Whether a hub, or DPS, cannot be reached.
     pub(super) fn any_unreachable(&self) -> bool {
         self.unreachable.load(Ordering::Relaxed) > 0
+    }
+
+    /// Adds what is known to a page of metrics.
+    pub(super) fn tell(&self, page: &mut Page) {
+        let services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = |of: fn(&Service) -> bool| {
+            let services = services.values();
+            services.map(move |it| Sample::of_hub(it.host.as_str(), [], u64::from(of(it))))
+        };
+        page.add(Metric::HubReachable, each(|service| service.reachable));
+        page.add(
+            Metric::HubTakesCredentials,
+            each(|service| service.takes_credentials),
+        );
     }
 
     pub(super) fn readiness(&self) -> Readiness {

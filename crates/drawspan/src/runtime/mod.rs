@@ -9,9 +9,11 @@ mod brought;
 mod calendar;
 mod callers;
 mod directory;
+mod figures;
 mod handle;
 mod health;
 mod hub_cache;
+mod measure;
 mod names;
 mod persist;
 mod pool;
@@ -22,6 +24,7 @@ mod request;
 mod shard;
 mod shell;
 mod table;
+mod tally;
 mod throttle;
 mod ticket;
 mod versions;
@@ -40,6 +43,7 @@ use crate::config::{self, Config, ConnectTo};
 use crate::limits;
 use crate::webhooks::{self, Guard, Secrets, Webhooks};
 use brought::Brought;
+use measure::Meters;
 use records::Records;
 use registrations::Registrations;
 use shard::Sources;
@@ -138,6 +142,7 @@ pub fn start(
         pulls: Arc::default(),
         guard,
         webhook_secrets,
+        meters: Arc::new(Meters::new(store)),
     })
 }
 

@@ -58,10 +58,13 @@ impl Bridge {
                 Ok(done) => return Ok(done),
                 Err(SendFailure::Full) => return Err(QUEUE_FULL),
                 Err(SendFailure::NotSent) => return Err(self.too_late()),
-                Err(SendFailure::Stale) => not = Some(found.serial),
-                Err(SendFailure::Unsettled) => {
-                    fate.unknown = true;
+                Err(ended @ (SendFailure::Stale | SendFailure::Unsettled)) => {
+                    fate.unknown |= ended == SendFailure::Unsettled;
+                    if Instant::now() >= deadline {
+                        return Err(self.too_late());
+                    }
                     not = Some(found.serial);
+                    self.meters.resends.connection_lost();
                 }
                 Err(SendFailure::Refused(failure)) => {
                     let Some(pause) = pause_before_resend(&failure) else {
@@ -72,11 +75,8 @@ impl Bridge {
                     }
                     sleep(pause).await;
                     route = Some(found);
-                    continue;
+                    self.meters.resends.refused(&failure);
                 }
-            }
-            if Instant::now() >= deadline {
-                return Err(self.too_late());
             }
         }
     }

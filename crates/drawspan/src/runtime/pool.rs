@@ -11,6 +11,7 @@ use drawspan_hub::DeviceId;
 use drawspan_hub::limits::{DEVICES_PER_CONNECTION, DEVICES_PER_WEBSOCKET, HubSize};
 use drawspan_net::Transport;
 
+use super::tally::HubTally;
 use super::throttle::Paces;
 
 /// Connections by key. They are opened when a device needs one and closed when their last device leaves.
@@ -24,6 +25,8 @@ pub(super) struct Pool {
     pub(super) key: WhichKey,
     /// How fast connected devices may be used.
     pub(super) paces: Arc<Paces>,
+    pub(super) tally: HubTally,
+    slots_each: usize,
 }
 
 /// A connection, and the indexes of the devices on it.
@@ -47,11 +50,12 @@ impl Pool {
         size: Option<HubSize>,
         max_connections: Option<usize>,
     ) -> Self {
+        let slots_each = match config.transport {
+            Transport::Amqps => DEVICES_PER_CONNECTION,
+            Transport::WebSocket => DEVICES_PER_WEBSOCKET,
+        };
         let ledger = Ledger::new(LedgerConfig {
-            slots_per_connection: match config.transport {
-                Transport::Amqps => DEVICES_PER_CONNECTION,
-                Transport::WebSocket => DEVICES_PER_WEBSOCKET,
-            },
+            slots_per_connection: slots_each,
             per_device_tokens: config.credentials.is_per_device(),
         });
         Self {
@@ -61,6 +65,8 @@ impl Pool {
             connections: HashMap::new(),
             key: WhichKey::Primary,
             paces: Arc::new(Paces::of(size)),
+            tally: HubTally::default(),
+            slots_each,
         }
     }
 
@@ -125,6 +131,21 @@ impl Pool {
             .remove(&key)
             .map(|shared| shared.members)
             .unwrap_or_default()
+    }
+
+    /// Those that stand or are being made.
+    pub(super) fn connections(&self) -> usize {
+        self.ledger.connections()
+    }
+
+    /// Devices that these can hold.
+    pub(super) fn slots(&self) -> usize {
+        self.ledger.connections() * self.slots_each
+    }
+
+    /// Devices that the hub counts on them.
+    pub(super) fn slots_used(&self) -> usize {
+        self.ledger.slots_used()
     }
 
     /// Devices to be moved elsewhere, because those that left hold too many slots of their connection.

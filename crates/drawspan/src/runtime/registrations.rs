@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::request::Registration;
+use super::tally::DpsTally;
 use crate::limits;
 
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub(super) struct Registrations {
     /// The key that DPS took last.
     key: WhichKey,
     two_keys: bool,
+    pub(super) tally: DpsTally,
 }
 
 /// For whom a registration is.
@@ -72,7 +74,13 @@ impl Registrations {
             next: 0,
             key: WhichKey::Primary,
             two_keys,
+            tally: DpsTally::default(),
         }
+    }
+
+    /// Those that DPS was asked for.
+    pub(super) const fn under_way(&self) -> usize {
+        self.running
     }
 
     /// Keeps what a caller asks for until it is allowed, under the number that is returned. The caller gets an answer at
@@ -133,6 +141,10 @@ impl Registrations {
             return;
         }
         self.running -= 1;
+        match &done.answer {
+            Ok(_) => self.tally.assigned += 1,
+            Err(failure) => self.tally.failures.add(failure.kind),
+        }
         if done.answer.is_ok() {
             self.key = done.key;
         }

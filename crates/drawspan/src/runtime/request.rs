@@ -6,6 +6,7 @@ use drawspan_store::StoredDeadLetter;
 use tokio::sync::oneshot;
 
 use super::beside::Waiter;
+use super::figures::Figures;
 use crate::devices::{
     DeviceError, Diagnostics, Held, ListPage, ListQuery, Scope, Subscribe, Subscribed, Subscription,
 };
@@ -74,6 +75,8 @@ pub(super) enum Request {
         letter: Box<StoredDeadLetter>,
         reply: Reply<()>,
     },
+    /// What happens, in figures.
+    Measure { reply: oneshot::Sender<Figures> },
     /// Those of the fleet.
     FleetSubscriptions { reply: Reply<Vec<Subscription>> },
 }

@@ -13,6 +13,7 @@ mod event;
 pub mod events;
 mod guard;
 mod signing;
+mod tally;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_bridge::delivery::{
-    Deliveries, DeliveryConfig, End, News, Offered, OriginNews, Over, Start,
+    Deliveries, DeliveryConfig, End, Load, News, Offered, OriginNews, Over, Start,
 };
 use drawspan_client::Board;
 use drawspan_hub::{DeviceId, SubscriptionType};
@@ -37,9 +38,11 @@ pub use callback::{CallbackUrl, InvalidCallback};
 pub use event::{Content, Delivery, Event, Verdict};
 pub use guard::{Allowed, Guard, GuardMode, InvalidAllowed};
 pub use signing::{InvalidSecret, Secret, Secrets};
+pub use tally::EventTally;
 
 use attempt::Post;
 use client::Client;
+use tally::Outcome;
 
 /// What deliveries need to know.
 #[derive(Debug)]
@@ -68,6 +71,7 @@ pub struct Webhooks<T> {
     /// Attempts under way; with their owner they end.
     attempts: JoinSet<()>,
     verdicts: VecDeque<Verdict<T>>,
+    tally: EventTally,
     /// The latest moment that was told.
     now: Duration,
 }
@@ -95,6 +99,7 @@ impl<T> Webhooks<T> {
             board: Arc::default(),
             attempts: JoinSet::new(),
             verdicts: VecDeque::new(),
+            tally: EventTally::default(),
             now: Duration::ZERO,
         })
     }
@@ -110,8 +115,15 @@ impl<T> Webhooks<T> {
         let terms = terms::of(&event, self.method_answer_timeout);
         let lane = (event.device.clone(), event.content.kind());
         match self.deliveries.offer(&lane, event, &terms, now) {
-            Offered::Queued | Offered::Merged => Ok(()),
-            Offered::Full(event) => Err(Box::new(event)),
+            Offered::Queued => Ok(()),
+            Offered::Merged => {
+                self.tally.event(lane.1, Outcome::Skipped);
+                Ok(())
+            }
+            Offered::Full(event) => {
+                self.tally.event(lane.1, Outcome::NoRoom);
+                Err(Box::new(event))
+            }
         }
     }
 
@@ -161,9 +173,22 @@ impl<T> Webhooks<T> {
     /// An attempt is over.
     pub fn done(&mut self, done: Done, now: Duration) {
         self.now = now;
-        let over = self.deliveries.done(done.attempt, done.answer, now);
-        self.verdicts
-            .extend(over.map(|over| verdict(over, done.body)));
+        self.tally.attempt(&done.answer);
+        if let Some(over) = self.deliveries.done(done.attempt, done.answer, now) {
+            self.over(verdict(over, done.body));
+        }
+    }
+
+    /// What there is to do. Looks at every receiver for whom there is something.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        self.deliveries.load()
+    }
+
+    /// What came of all events so far.
+    #[must_use]
+    pub const fn tally(&self) -> EventTally {
+        self.tally
     }
 
     /// What came of an event. To be asked until there is nothing more, after each call.
@@ -173,8 +198,14 @@ impl<T> Webhooks<T> {
 
     fn hear_over(&mut self) {
         while let Some(over) = self.deliveries.over() {
-            self.verdicts.push_back(verdict(over, Bytes::new()));
+            self.over(verdict(over, Bytes::new()));
         }
+    }
+
+    fn over(&mut self, verdict: Verdict<T>) {
+        let kind = verdict.event.content.kind();
+        self.tally.event(kind, Outcome::from(&verdict.outcome));
+        self.verdicts.push_back(verdict);
     }
 }
 

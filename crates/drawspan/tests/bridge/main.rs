@@ -9,6 +9,7 @@
 
 mod events;
 mod imported;
+mod metrics;
 mod pull;
 mod restart;
 mod stand;

@@ -323,6 +323,7 @@ mod downlinks;
 mod fleet;
 mod idempotency;
 mod keys;
+mod metrics;
 mod paths;
 mod probes;
 mod subscriptions;

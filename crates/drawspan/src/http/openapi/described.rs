@@ -155,11 +155,22 @@ impl Described {
     }
 
     /// An answer with a text.
-    pub(super) fn answers_text(mut self, status: u16, description: &str, body: &str) -> Self {
+    pub(super) fn answers_text(self, status: u16, description: &str, body: &str) -> Self {
+        self.answers_text_as("text/plain", status, description, body)
+    }
+
+    /// An answer with a text of this kind.
+    pub(super) fn answers_text_as(
+        mut self,
+        media: &str,
+        status: u16,
+        description: &str,
+        body: &str,
+    ) -> Self {
         let schema = text("Plain text.").examples([body]);
         let response = ResponseBuilder::new()
             .description(description)
-            .content("text/plain", Content::new(Some(Schema::from(schema))));
+            .content(media, Content::new(Some(Schema::from(schema))));
         self.answers.push((status, response.build()));
         self
     }

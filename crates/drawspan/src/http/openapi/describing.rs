@@ -74,6 +74,7 @@ pub(super) fn describe(operation: Operation) -> Described {
         O::GetHealth => get_health(),
         O::GetLiveness => get_liveness(),
         O::GetReadiness => get_readiness(),
+        O::GetMetrics => get_metrics(),
     }
 }
 
@@ -365,6 +366,16 @@ fn get_readiness() -> Described {
     )
     .answers_with::<answers::Readiness>(200, "They do.")
     .fails(&[Kind::NotReady])
+}
+
+fn get_metrics() -> Described {
+    let about = "Figures of the whole process for Prometheus, in the text of OpenMetrics 1.0. No device, caller or receiver is named.";
+    Described::new(Tag::Probes, "Metrics", about).answers_text_as(
+        "application/openmetrics-text",
+        200,
+        "The metrics.",
+        "# TYPE drawspan_devices gauge\ndrawspan_devices{state=\"connected\"} 7\n# EOF\n",
+    )
 }
 
 fn wait() -> Schema {

@@ -69,6 +69,7 @@ impl Shell {
         beside.key = Some(key);
         beside.told = wants;
         beside.up = Links::default();
+        pool.tally.attempts += 1;
         let not = if how.other_connection {
             beside.full
         } else {
@@ -77,6 +78,7 @@ impl Shell {
         let Some(placed) = pool.place(index, &identity, not, now.monotonic) else {
             let text = "all connections to the hub that max_connections allows are full";
             let failure = Failure::local(FailureKind::QueueFull, text);
+            pool.tally.failures.add(failure.kind);
             return self.fleet.ended(attempt, &failure, now);
         };
         beside.place = Some(Place {
@@ -97,6 +99,7 @@ impl Shell {
         if !placed.connection.open(open) {
             let text = "the connection is over, or has too much to do";
             let failure = Failure::local(FailureKind::ConnectionLost, text);
+            pool.tally.failures.add(failure.kind);
             self.leave(index, now.monotonic);
             self.fleet.ended(attempt, &failure, now);
         }

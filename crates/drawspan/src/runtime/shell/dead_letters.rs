@@ -10,7 +10,7 @@ use crate::webhooks::{self, Content, Delivery, Verdict};
 
 impl Shell {
     /// Keeps an event that was not taken. It is a copy: what its device is owed does not hang on it.
-    pub(super) fn bury(&self, verdict: &Verdict<Ticket>) {
+    pub(super) fn bury(&mut self, verdict: &Verdict<Ticket>) {
         let event = &verdict.event;
         let reason = match &verdict.outcome {
             Delivery::Refused { status } => format!("the receiver answered {status}"),
@@ -22,6 +22,7 @@ impl Shell {
         let Some(letters) = &self.parts.letters else {
             return;
         };
+        self.letters += 1;
         letters.put(NewDeadLetter {
             webhook_id: event.webhook_id.clone(),
             device: event.device.clone(),

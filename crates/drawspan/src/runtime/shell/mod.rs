@@ -7,6 +7,7 @@ mod desired;
 mod diagnostics;
 mod linking;
 mod listing;
+mod measuring;
 mod moves;
 mod news;
 mod pulling;
@@ -114,6 +115,8 @@ pub(super) struct Shell {
     webhooks: Webhooks<Ticket>,
     /// No warning of a connection that ended before that.
     next_warning: Duration,
+    /// Events given to the dead letters.
+    letters: u64,
 }
 
 impl Shell {
@@ -131,6 +134,7 @@ impl Shell {
             chance: Chance::new(seed),
             moves: Moves::default(),
             next_warning: Duration::ZERO,
+            letters: 0,
             table: remembered.table,
             records: remembered.records,
             versions: remembered.versions,

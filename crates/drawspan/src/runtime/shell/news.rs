@@ -113,6 +113,7 @@ impl Shell {
             return;
         };
         pool.key = beside.key.unwrap_or_default();
+        pool.tally.connects += 1;
         let Some(connection) = pool.get(place.connection).cloned() else {
             return;
         };
@@ -138,6 +139,9 @@ impl Shell {
         }
         let now = self.now();
         let index = attempt.device;
+        if let Some(place) = self.fleet.beside(index).and_then(|beside| beside.place) {
+            self.count_end(index, place.hub, failure.kind);
+        }
         if failure.kind == FailureKind::TokenLimit {
             self.filled(index);
         }
@@ -188,14 +192,17 @@ impl Shell {
             return;
         };
         let members = pool.ended(key);
+        pool.tally.ended.add(failure.kind);
         self.parts.health.note(hub, &failure);
         self.warn_of_connection(hub, members.len(), &failure, now.monotonic);
+        let kind = failure.kind;
         let noted = Arc::new(Noted {
             failure,
             at_unix_s: now.unix_s,
         });
         let mut attempts = Vec::with_capacity(members.len());
         for index in members {
+            self.count_end(index, hub, kind);
             self.fleet.catch_up(index, now);
             self.forget_route(index);
             if let Some(beside) = self.fleet.beside_mut(index) {

@@ -55,6 +55,9 @@ impl Shell {
             Request::Replay { letter, reply } => {
                 let _ = reply.send(self.replay(&letter));
             }
+            Request::Measure { reply } => {
+                let _ = reply.send(self.figures());
+            }
             Request::FleetSubscriptions { reply } => {
                 let _ = reply.send(Ok(self.table.all_of_fleet()));
             }

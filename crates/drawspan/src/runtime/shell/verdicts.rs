@@ -60,7 +60,7 @@ impl Shell {
         self.answer_method(ticket, status, payload);
     }
 
-    fn c2d_verdict(&self, ticket: C2dTicket, verdict: &Verdict<Ticket>) {
+    fn c2d_verdict(&mut self, ticket: C2dTicket, verdict: &Verdict<Ticket>) {
         self.bury(verdict);
         if ticket.again && matches!(verdict.outcome, Delivery::Taken { .. }) {
             self.dig_up(&verdict.event.webhook_id);

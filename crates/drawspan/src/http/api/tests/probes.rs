@@ -54,7 +54,7 @@ async fn readiness_is_open_and_tells_what_is_wrong() {
 
 #[tokio::test]
 async fn probes_take_get_only() {
-    for path in ["/livez", "/readyz", "/health"] {
+    for path in ["/livez", "/readyz", "/health", "/metrics"] {
         for method in ["POST", "PUT", "DELETE", "PATCH"] {
             check_bad(
                 request(method, path).body(Body::empty()).unwrap(),
@@ -85,6 +85,7 @@ async fn nothing_is_begun_while_stopping() {
     check(get("/Readyz/"), 503).await;
     check(get("/livez"), 200).await;
     check(get("/health"), 200).await;
+    check(get("/Metrics/"), 200).await;
     check(get("/elsewhere"), 503).await;
     check(get(&format!("/{}", "x".repeat(5000))), 414).await;
 }

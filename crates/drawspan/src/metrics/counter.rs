@@ -1,0 +1,19 @@
+//! Counting where many tasks do the same.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How often something happened since the process began.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Once more.
+    pub fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

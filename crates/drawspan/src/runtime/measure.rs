@@ -1,0 +1,112 @@
+//! Figures for a page of metrics: what the shell knows, and what is counted beside it.
+
+use std::time::Duration;
+
+use drawspan_hub::{Failure, FailureKind};
+use drawspan_store::{DeadLetters, DesiredVersions, HubCache, Store};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+
+use super::handle::Bridge;
+use super::request::Request;
+use crate::limits::MEASURE_TIMEOUT_S;
+use crate::metrics::{Counter, Metric, Page, Sample};
+
+/// What is counted beside the shell, and what is lost beneath it.
+#[derive(Debug)]
+pub(super) struct Meters {
+    pub(super) resends: Resends,
+    store: Option<Losses>,
+    /// One page at a time: whoever reaches the port may ask, and must not fill the shell's queue with that.
+    turn: Semaphore,
+}
+
+/// Requests that were made once more, by what had become of them.
+#[derive(Debug, Default)]
+pub(super) struct Resends {
+    throttled: Counter,
+    hub_failed: Counter,
+    connection_lost: Counter,
+}
+
+/// Who knows what was lost.
+#[derive(Debug)]
+struct Losses {
+    hubs: HubCache,
+    letters: DeadLetters,
+    versions: DesiredVersions,
+}
+
+impl Meters {
+    pub(super) fn new(store: Option<&Store>) -> Self {
+        Self {
+            resends: Resends::default(),
+            store: store.map(|store| Losses {
+                hubs: store.hub_cache(),
+                letters: store.dead_letters(),
+                versions: store.desired_versions(),
+            }),
+            turn: Semaphore::new(1),
+        }
+    }
+
+    fn tell(&self, page: &mut Page) {
+        let resends = [
+            ("throttled", &self.resends.throttled),
+            ("hubFailed", &self.resends.hub_failed),
+            ("connectionLost", &self.resends.connection_lost),
+        ];
+        let resends = resends.map(|(reason, counter)| Sample::of([reason], counter.get()));
+        page.add(Metric::Resends, resends);
+        let none = [0; 4];
+        let [hubs, letters, versions, dropped] = self.store.as_ref().map_or(none, |store| {
+            let letters = &store.letters;
+            [
+                store.hubs.lost(),
+                letters.lost(),
+                store.versions.lost(),
+                letters.dropped(),
+            ]
+        });
+        let losses = [
+            ("hubs", hubs),
+            ("deadLetters", letters),
+            ("desiredVersions", versions),
+        ];
+        let losses = losses.map(|(what, count)| Sample::of([what], count));
+        page.add(Metric::StoreLosses, losses);
+        page.add(Metric::DeadLettersDropped, [Sample::of([], dropped)]);
+    }
+}
+
+impl Resends {
+    /// What a connection had is made again on the next one.
+    pub(super) fn connection_lost(&self) {
+        self.connection_lost.add();
+    }
+
+    /// What the hub refused for now is made again.
+    pub(super) fn refused(&self, failure: &Failure) {
+        match failure.kind {
+            FailureKind::Throttled => self.throttled.add(),
+            _ => self.hub_failed.add(),
+        }
+    }
+}
+
+impl Bridge {
+    /// Adds all figures but for what the shell does not tell in time.
+    pub(super) async fn add_figures(&self, page: &mut Page) {
+        self.meters.tell(page);
+        self.health.tell(page);
+        let _turn = self.meters.turn.acquire().await;
+        let (reply, figures) = oneshot::channel();
+        if self.shard.try_send(Request::Measure { reply }).is_err() {
+            return;
+        }
+        let patience = Duration::from_secs(MEASURE_TIMEOUT_S);
+        if let Ok(Ok(figures)) = timeout(patience, figures).await {
+            figures.tell(page);
+        }
+    }
+}
