@@ -49,6 +49,26 @@ module.exports = (add) => {
     same((await t.bridge.call('GET', '/readyz', undefined, { key: null })).status, 200, 'GET /readyz');
   });
 
+  add('D12', 'metrics need no key, count what happens and name nobody', async (t) => {
+    const id = t.id('measured');
+    const page = async () => {
+      const answer = await t.bridge.call('GET', '/metrics', undefined, { key: null });
+      same([answer.status, answer.type], [200, 'application/openmetrics-text'], 'GET /metrics');
+      holds(answer.text.endsWith('\n# EOF\n'), 'the page is complete');
+      return answer.text;
+    };
+    const value = (text, sample) => Number(text.split('\n').find((line) => line.startsWith(`${sample} `))?.slice(sample.length + 1) ?? 0);
+    const sent = 'drawspan_message_duration_seconds_count';
+    const before = value(await page(), sent);
+    same((await t.bridge.device(id, 'POST', '/messages/events', { data: { n: 1 } })).status, 200, 'a message');
+    const after = await page();
+    holds(value(after, sent) > before, `${sent} was ${before}`);
+    for (const [sample, least] of [['drawspan_devices{state="connected"}', 1], ['drawspan_dps_registrations_total{result="assigned"}', 1], ['process_resident_memory_bytes', 1e6]]) {
+      holds(value(after, sample) >= least, `${sample} is ${value(after, sample)}`);
+    }
+    for (const secret of [id, t.bridge.key, t.secondKey, 'http://', 'https://']) holds(!after.includes(secret), 'the page names nobody');
+  });
+
   add('A3', 'literals of paths in any case', async (t) => {
     const id = t.id('any-case');
     for (const turn of [(path) => path.toUpperCase(), (path) => path.toLowerCase()]) {
