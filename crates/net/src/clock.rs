@@ -23,6 +23,11 @@ impl Clock {
         self.origin.elapsed()
     }
 
+    /// An instant as time since the start; zero when it was before that. Needs no look at the system's clock.
+    pub fn at(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.origin)
+    }
+
     /// The instant of a time since the start.
     pub fn instant(&self, since_start: Duration) -> Instant {
         self.origin + since_start

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_client::{Credentials, TwinOperation, message};
@@ -237,12 +236,6 @@ impl Devices for Bridge {
 
     async fn measure(&self, page: &mut Page) {
         self.add_figures(page).await;
-    }
-}
-
-impl Bridge {
-    pub(super) fn until(&self, deadline: Instant) -> Duration {
-        self.clock.now() + deadline.saturating_duration_since(Instant::now())
     }
 }
 

@@ -54,7 +54,7 @@ impl Bridge {
             let now = self.clock.now();
             found.used(now);
             wait_turn(&found, work, now, deadline).await?;
-            match attempt(&found, work, self.until(deadline)).await {
+            match attempt(&found, work, self.clock.at(deadline)).await {
                 Ok(done) => return Ok(done),
                 Err(SendFailure::Full) => return Err(QUEUE_FULL),
                 Err(SendFailure::NotSent) => return Err(self.too_late()),
