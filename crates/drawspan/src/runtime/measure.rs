@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use drawspan_hub::{Failure, FailureKind};
 use drawspan_store::{DeadLetters, DesiredVersions, HubCache, Store};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::figures::Figures;
 use super::handle::Bridge;
 use super::request::Request;
 use crate::limits::MEASURE_TIMEOUT_S;
@@ -77,6 +78,15 @@ impl Meters {
         page.add(Metric::StoreLosses, losses);
         page.add(Metric::DeadLettersDropped, [Sample::of([], dropped)]);
     }
+
+    /// What the shell tells, if it does so in time.
+    async fn figures(&self, shard: &mpsc::Sender<Request>) -> Option<Figures> {
+        let _turn = self.turn.acquire().await;
+        let (reply, figures) = oneshot::channel();
+        shard.try_send(Request::Measure { reply }).ok()?;
+        let patience = Duration::from_secs(MEASURE_TIMEOUT_S);
+        timeout(patience, figures).await.ok()?.ok()
+    }
 }
 
 impl Resends {
@@ -99,14 +109,38 @@ impl Bridge {
     pub(super) async fn add_figures(&self, page: &mut Page) {
         self.meters.tell(page);
         self.health.tell(page);
-        let _turn = self.meters.turn.acquire().await;
-        let (reply, figures) = oneshot::channel();
-        if self.shard.try_send(Request::Measure { reply }).is_err() {
-            return;
-        }
-        let patience = Duration::from_secs(MEASURE_TIMEOUT_S);
-        if let Ok(Ok(figures)) = timeout(patience, figures).await {
+        if let Some(figures) = self.meters.figures(&self.shard).await {
             figures.tell(page);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_page_at_a_time_asks_the_shell_and_none_waits_for_ever() {
+        let meters = Meters::new(None);
+        let (shard, mut requests) = mpsc::channel(8);
+        // A shell that does not come to it.
+        let (first, second) = tokio::join!(meters.figures(&shard), meters.figures(&shard));
+        assert!(first.is_none() && second.is_none());
+        let mut asked = 0;
+        while let Ok(Request::Measure { reply }) = requests.try_recv() {
+            assert!(reply.is_closed(), "nobody waits any more");
+            asked += 1;
+        }
+        assert_eq!(asked, 2);
+        let looks = async {
+            let Some(Request::Measure { reply }) = requests.recv().await else {
+                panic!("asked for something else");
+            };
+            assert!(requests.is_empty(), "the other waits for its turn");
+            drop(reply);
+            requests.close();
+        };
+        tokio::join!(meters.figures(&shard), meters.figures(&shard), looks);
+        assert!(meters.figures(&shard).await.is_none(), "the shell is gone");
     }
 }
