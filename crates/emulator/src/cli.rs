@@ -61,7 +61,7 @@ pub struct EmulatorArgs {
     /// Registrations that the provisioning service takes in a minute [default: as many as come]
     #[arg(long, value_name = "NUMBER")]
     dps_registrations_per_minute: Option<u32>,
-    /// Primary key of the first enrollment group; devices created by --device get the keys that are derived from it
+    /// Primary key of the first enrollment group [default: a new one, kept with --state]
     #[arg(
         long,
         value_name = "BASE64",
@@ -92,7 +92,8 @@ pub struct EmulatorArgs {
     /// Port of HTTPS, 0 for any; SDKs use 443 [default: 443, or 8443 where 443 is not permitted]
     #[arg(long, value_name = "PORT")]
     https_port: Option<u16>,
-    /// Device to create on every hub, repeatable; load-[1-50000] stands for load-1 to load-50000
+    /// Device to create on every hub, repeatable, with keys of the first enrollment group; load-[1-50000] stands for load-1
+    /// to load-50000
     #[arg(long = "device", value_name = "ID")]
     devices: Vec<String>,
     /// Print a line for every message that reaches a hub

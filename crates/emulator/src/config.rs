@@ -29,8 +29,7 @@ pub struct Config {
     pub dps_name: Option<HostName>,
     /// What the provisioning service does.
     pub provisioning: Provisioning,
-    /// Primary key of the first enrollment group, unless the group has its own. With one, devices created at start get
-    /// the keys derived from that group's.
+    /// Primary key of the first enrollment group, unless the group has its own.
     pub group_key: Option<SymmetricKey>,
     /// Key of every policy of every hub; by default one of the emulator's choice, kept in the state directory.
     pub policy_key: Option<SymmetricKey>,
@@ -40,7 +39,7 @@ pub struct Config {
     pub bind: IpAddr,
     /// Ports to listen at.
     pub ports: Ports,
-    /// Devices to create on every hub, unless they are there.
+    /// Devices to create on every hub, unless they are there, with keys derived from those of the first enrollment group.
     pub devices: Vec<DeviceId>,
     /// Partitions of each hub's event endpoint, 1 to 32. Cannot fall below what a state directory has.
     pub partitions: u16,

@@ -175,7 +175,7 @@ impl Dps {
             // Every registration id is a device id.
             None => DeviceId::parse(id.as_str()).map_err(|_| RegisterError::NoHub)?,
         };
-        ensure(&hub, &device, keys, before.is_some()).await?;
+        ensure(&hub, &device, keys).await?;
         let left = before.as_ref().map(|before| &before.hub);
         let left = left.filter(|left| *left != hub.host());
         if let Some(left) = left.and_then(|left| self.hub(left)) {
@@ -242,13 +242,15 @@ impl Dps {
     }
 }
 
-/// Has the device at the hub. One that is there is kept as it is, but for its keys if an earlier registration gave them:
-/// the group's may have been exchanged since.
+/// Has the device at the hub. One that is there is kept as it is, but for its keys: it proves itself by those with which it
+/// registered. They are others when the group's were exchanged, or when the device was made without the service.
+///
+/// The DPS article "roll X.509 device certificates" says that registering again updates the hub's identity to the enrollment's
+/// credentials; no article sets identities apart that the service did not make.
 async fn ensure(
     hub: &Hub,
     id: &DeviceId,
     keys: (SymmetricKey, SymmetricKey),
-    is_ours: bool,
 ) -> Result<(), RegisterError> {
     let now = hub.now_unix_ms();
     let fresh = random::fresh(now).map_err(ChangeError::from)?;
@@ -259,7 +261,7 @@ async fn ensure(
                 spec.authentication = AuthenticationSpec::Sas(Some(keys));
                 registry.create(spec, fresh, now).map(Some)
             }
-            Some(entry) if is_ours && !has_keys(&entry.device, &keys) => {
+            Some(entry) if !has_keys(&entry.device, &keys) => {
                 let spec = with_keys(&entry.device, keys);
                 registry.update(spec, &IfMatch::Any, fresh, now).map(Some)
             }

@@ -121,9 +121,9 @@ impl Emulator {
             .await
             .map_err(|error| StartError::Thread(io::Error::other(error)))??;
         for hub in &hubs {
-            // Without a key that users know, nobody could derive them.
-            let group = config.group_key.as_ref().and(dps.groups().first());
-            hub.ensure_devices(&config.devices, group).await?;
+            // Registering would give them these keys anyway, and end the ones that are announced.
+            hub.ensure_devices(&config.devices, dps.groups().first())
+                .await?;
         }
         let keeper = Keeper::start(logs).map_err(StartError::Thread)?;
         let hubs = HubSet::new(hubs, config.dps_name.clone());

@@ -127,16 +127,10 @@ async fn a_new_device_gets_its_hub_and_an_identity_there() {
 #[tokio::test]
 async fn a_device_keeps_its_hub_and_moves_when_it_is_allocated_elsewhere() {
     let running = start().await;
-    // One that the hub knows already is kept as it is.
-    let existing = ask(&running, "PUT", "/devices/a", &[], r#"{"deviceId":"a"}"#).await;
-    assert_eq!(existing.status, 200);
-    let before = keys(&running, "a").await;
     for _ in 0..2 {
         let state = assigned(&running, "b", &key(5)).await;
         assert_eq!(state["substatus"], "initialAssignment");
     }
-    assert_eq!(assigned(&running, "a", &key(5)).await["assignedHub"], HUB);
-    assert_eq!(keys(&running, "a").await, before);
 
     let second = HostName::parse(SECOND).unwrap();
     running.dps().set_allocation(Allocation::Static(second));
@@ -156,6 +150,22 @@ async fn a_device_keeps_its_hub_and_moves_when_it_is_allocated_elsewhere() {
     );
     let again = assigned(&running, "b", &key(5)).await;
     assert_eq!(again["substatus"], "initialAssignment");
+}
+
+#[tokio::test]
+async fn a_device_that_the_hub_knows_already_gets_its_keys_by_registering() {
+    let running = start().await;
+    let body = r#"{"deviceId":"a","status":"disabled","statusReason":"broken"}"#;
+    let before = ask(&running, "PUT", "/devices/a", &[], body).await.json();
+    let old = keys(&running, "a").await;
+    assert_eq!(assigned(&running, "a", &key(6)).await["assignedHub"], HUB);
+    let new = keys(&running, "a").await;
+    assert_eq!(new, (derived(5, "a"), derived(6, "a")));
+    assert_ne!(new, old);
+    let device = ask(&running, "GET", "/devices/a", &[], "").await.json();
+    for kept in ["generationId", "status", "statusReason"] {
+        assert_eq!(device[kept], before[kept], "{kept}");
+    }
 }
 
 #[tokio::test]

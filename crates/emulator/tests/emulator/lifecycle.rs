@@ -160,15 +160,20 @@ async fn the_announcement_is_true() {
 
 #[tokio::test]
 async fn devices_created_at_start_have_the_keys_of_their_group() {
-    let config = || Config {
-        devices: vec![device("a")],
-        group_key: Some(key(9)),
-        ..config()
-    };
-    let running = Emulator::start(config()).await.unwrap();
-    for hub in running.hubs().hubs() {
-        let found = hub.device_connection_string(&device("a")).unwrap();
-        assert_eq!(found.key.to_base64(), key(9).derive("a").to_base64());
+    for given in [Some(key(9)), None] {
+        let config = Config {
+            devices: vec![device("a")],
+            group_key: given.clone(),
+            ..config()
+        };
+        let running = Emulator::start(config).await.unwrap();
+        let group = &running.dps().groups()[0];
+        assert!(given.is_none_or(|given| given.to_base64() == group.primary.to_base64()));
+        for hub in running.hubs().hubs() {
+            let found = hub.device_connection_string(&device("a")).unwrap();
+            let expected = group.primary.derive("a").to_base64();
+            assert_eq!(found.key.to_base64(), expected);
+        }
     }
 }
 
