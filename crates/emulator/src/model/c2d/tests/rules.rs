@@ -118,6 +118,22 @@ fn a_lock_ends_after_a_minute_without_being_counted() {
 }
 
 #[test]
+fn a_message_that_is_never_settled_comes_again_until_it_expires() {
+    let a = device("a");
+    let mut model = with(&[("1", Ack::Full)]);
+    let mut effects = Effects::default();
+    for round in 0..60u8 {
+        let now = T0 + u64::from(round) * MINUTE;
+        model.tick(now, &mut effects);
+        let message = model.lock(&a, token(round), now).unwrap();
+        assert_eq!(message.delivery_count, 0, "{round}");
+    }
+    assert_eq!(told(&effects), []);
+    model.tick(T0 + HOUR, &mut effects);
+    assert_eq!(told(&effects), one("1", End::Expired));
+}
+
+#[test]
 fn a_lock_that_is_over_counts_for_nothing_even_before_it_is_looked_at() {
     let a = device("a");
     let mut model = with(&[("1", Ack::Full)]);
