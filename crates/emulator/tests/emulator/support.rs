@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 pub(crate) const HUB: &str = "contoso.test";
 
@@ -52,11 +53,7 @@ pub(crate) fn tls(ca: &Path) -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
-pub(crate) async fn connect(
-    ca: &Path,
-    address: SocketAddr,
-    name: &str,
-) -> tokio_rustls::client::TlsStream<TcpStream> {
+pub(crate) async fn connect(ca: &Path, address: SocketAddr, name: &str) -> TlsStream<TcpStream> {
     let stream = TcpStream::connect(address).await.unwrap();
     tls(ca)
         .connect(ServerName::try_from(name.to_owned()).unwrap(), stream)
@@ -127,16 +124,7 @@ pub(crate) async fn ask_raw(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Answer {
-    let mut stream = connect(running.ca_path(), running.addresses().https, "localhost").await;
-    let mut request =
-        format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
-    for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
-    }
-    request.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
-    // A refusal may come, and the connection end, before all is written.
-    let _ = stream.write_all(request.as_bytes()).await;
-    let _ = stream.flush().await;
+    let mut stream = ask_soon(running, host, method, target, headers, body).await;
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes).await;
     let text = String::from_utf8(bytes).unwrap();
@@ -149,6 +137,28 @@ pub(crate) async fn ask_raw(
         head: head.to_owned(),
         body: body.to_owned(),
     }
+}
+
+/// Writes such a request; the answer is to be read.
+pub(crate) async fn ask_soon(
+    running: &Running,
+    host: &str,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> TlsStream<TcpStream> {
+    let mut stream = connect(running.ca_path(), running.addresses().https, "localhost").await;
+    let mut request =
+        format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+    // A refusal may come, and the connection end, before all is written.
+    let _ = stream.write_all(request.as_bytes()).await;
+    let _ = stream.flush().await;
+    stream
 }
 
 /// Status, header and body must name the same code: the SDKs compare them.

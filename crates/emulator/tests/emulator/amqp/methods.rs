@@ -11,9 +11,10 @@ use drawspan_amqp::value::{Map, Value};
 use drawspan_emulator::Running;
 use drawspan_hub::ErrorCode;
 use serde_json::{Value as Json, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::client::{Client, body_of, code_in, connect_as, device_token, owner, policy, start};
-use crate::support::{Answer, ask, assert_refused};
+use crate::support::{Answer, HUB, ask, ask_soon, assert_refused};
 
 /// A device's pair of links.
 struct Methods {
@@ -384,6 +385,38 @@ async fn calls_that_cannot_be_are_refused() {
     assert_refused(&answer, ErrorCode::UNAUTHORIZED_ACCESS);
     let answer = ask(&running, "POST", "/twins/a/modules/m/methods", &[], "{}").await;
     assert_eq!(answer.status, 501, "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_device_does_not_hear_of_a_caller_that_hung_up() {
+    let running = start(&["a"]).await;
+    let mut client = connect_as(&running, &device_token(&running, "a")).await;
+    let mut options = calls("a");
+    options.credit = Credit::Manual(0);
+    let methods = Methods {
+        calls: client.attach(options).await.unwrap(),
+        answers: client.attach(answers("a")).await.unwrap(),
+    };
+    let body = r#"{"methodName":"gone"}"#;
+    let target = "/twins/a/methods?api-version=2021-04-12";
+    let token = owner();
+    let headers = [("Authorization", token.as_str())];
+    let mut gone = ask_soon(&running, HUB, "POST", target, &headers, body).await;
+    gone.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    // The hub ends the connection too, long before the call's time is over.
+    let _ = gone.read_to_end(&mut answer).await;
+    assert_eq!(String::from_utf8_lossy(&answer), "");
+
+    client.grant(methods.calls, 2);
+    let service = invoke(&running, "a", json!({ "methodName": "waits" }));
+    let device = async {
+        let (id, name, _) = methods.call(&mut client).await;
+        assert_eq!(name, "waits");
+        methods.answer(&mut client, id, 200, "").await;
+    };
+    let (answer, ()) = tokio::join!(service, device);
+    assert_eq!(answer.status, 200);
 }
 
 #[tokio::test]
