@@ -1,6 +1,9 @@
 //! Messages that services send to devices: what a hub makes of them before they wait for their device.
 //!
-//! Rules: Azure articles "Send cloud-to-device messages from IoT Hub" and "Create and read IoT Hub messages".
+//! Rules: Azure articles "Understand cloud-to-device messaging from an IoT hub" and "Create and read IoT Hub messages".
+//!
+//! A message whose sender says nothing of its end has the hub's usual time, but does not carry it: the topics of such
+//! messages, which the articles on MQTT show, have no `$.exp`; those whose senders set an expiry have one.
 
 use bytes::Bytes;
 use drawspan_amqp::engine::{AcceptOptions, Credit};

@@ -105,7 +105,9 @@ fn ids_and_properties_become_text() {
 #[test]
 fn expiry_comes_from_the_message_or_its_header() {
     let mut message = sent("/devices/a/messages/devicebound");
-    assert_eq!(taken(&message).0.expires_unix_ms, None);
+    let (new, outgoing) = taken(&message);
+    assert_eq!(new.expires_unix_ms, None);
+    assert_eq!(outgoing.properties.unwrap().absolute_expiry_time, None);
     message.header = Some(Header {
         ttl_ms: Some(500),
         ..Header::default()

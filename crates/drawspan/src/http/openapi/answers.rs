@@ -89,7 +89,7 @@ pub(super) struct HeldMessage {
     #[schema(required)]
     /// The sender's name for the message.
     message_id: Option<String>,
-    /// When it expires. (The original's spelling.)
+    /// When it expires; `0001-01-01T00:00:00Z` where its sender did not say. (The original's spelling.)
     #[schema(rename = "expirtyTimeUtC", format = DateTime)]
     expiry: String,
     /// Names the message in `complete`, `abandon` and `reject`.

@@ -42,7 +42,7 @@ pub(super) struct C2DMessage {
     /// The sender's name for the message.
     #[schema(required)]
     message_id: Option<String>,
-    /// When it expires. (The original's spelling.)
+    /// When it expires; `0001-01-01T00:00:00Z` where its sender did not say. (The original's spelling.)
     #[schema(rename = "expirtyTimeUtC", format = DateTime)]
     expiry: String,
 }

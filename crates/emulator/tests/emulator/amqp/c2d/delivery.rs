@@ -73,6 +73,8 @@ async fn messages_wait_for_their_device_and_wake_it() {
     for id in ["1", "2"] {
         let got = got(&mut device, link).await;
         assert_eq!(got.body(), id);
+        let properties = got.message.properties.as_ref().unwrap();
+        assert_eq!(properties.absolute_expiry_time, None, "nobody set it");
         let state = agree(&mut device, &got, DeliveryState::Accepted).await;
         assert_eq!(state, DeliveryState::Accepted);
     }
