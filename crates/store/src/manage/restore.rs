@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{ManageError, Progress, copy, keyring_beside, keys};
 use crate::database;
 use crate::database::keys::{self as table, KeyUse};
-use crate::error::OpenError;
+use crate::error::{OpenError, StoreError};
 use crate::files::{beside, sync_folder_of};
 use crate::keyring::{KeyRing, unusable};
 use crate::lock::Lock;
@@ -58,6 +58,37 @@ enum Ring {
 /// # Errors
 /// When the directory is in use or holds a store, the backup is damaged or foreign, or keys are missing; nothing is changed then.
 pub fn restore(
+    what: &Restore<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Restored, ManageError> {
+    try_restore(what, progress).map_err(|error| of_backup(error, what.from))
+}
+
+/// What is damaged, or cannot be read, is the backup: nothing else is read. So it is no help to say that a backup should be put back.
+fn of_backup(error: ManageError, from: &Path) -> ManageError {
+    let why = match &error {
+        // The copy, which is gone.
+        ManageError::BadBackup { why, .. } => why.replace('\n', " "),
+        ManageError::Store(cause) | ManageError::Open(OpenError::Sqlite { cause, .. }) => {
+            match cause {
+                StoreError::Damaged => {
+                    "it is damaged, or not all of it; take another backup".into()
+                }
+                StoreError::Sealed { what, why } => format!(
+                    "{what} cannot be decrypted: {why}; it was changed by somebody else, or the key ring is another"
+                ),
+                _ => return error,
+            }
+        }
+        _ => return error,
+    };
+    ManageError::BadBackup {
+        path: from.to_path_buf(),
+        why,
+    }
+}
+
+fn try_restore(
     what: &Restore<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Restored, ManageError> {
@@ -126,12 +157,7 @@ fn check(what: &Restore<'_>, new: &Path) -> Result<(Ring, Restored), ManageError
         restored.dead_letters = database::dead_letters::totals(&copy)?.rows;
     }
     if let Some(ring) = opens.filter(|_| restored.subscriptions > 0) {
-        database::subscriptions::each(&copy, &ring, drop).map_err(|error| {
-            ManageError::BadBackup {
-                path: what.from.to_path_buf(),
-                why: error.to_string(),
-            }
-        })?;
+        database::subscriptions::each(&copy, &ring, drop)?;
     }
     Ok((ring, restored))
 }

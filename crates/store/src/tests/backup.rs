@@ -111,6 +111,8 @@ async fn what_cannot_be_restored_changes_nothing() {
         );
         let error = put_back(from, directory, force).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}: not {expected}");
+        // That is what is being done.
+        assert!(!error.contains("drawspan restore"), "{error}");
         let after = (
             files(directory),
             fs::read(directory.join("drawspan.db")).ok(),
@@ -144,7 +146,13 @@ async fn what_cannot_be_restored_changes_nothing() {
     let middle = 4_096 * 2;
     bytes[middle..middle + 2_000].fill(0x5a);
     fs::write(&bad, bytes).unwrap();
-    put_back(&bad, &state, true).unwrap_err();
+    check(&bad, &state, true, "bad.db cannot be restored");
+    // All but its end.
+    let bytes = fs::read(&from).unwrap();
+    for left in [bytes.len() / 2, 4_096, 2_000] {
+        fs::write(&bad, &bytes[..left]).unwrap();
+        check(&bad, &state, true, "it is damaged, or not all of it");
+    }
     assert_eq!(subscriptions(&open(&state).unwrap()).len(), 2);
     // A row of it was changed.
     fs::copy(&from, &bad).unwrap();
