@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -10,6 +10,7 @@ use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
 use drawspan_store::{CachedHub, Store, StoreError, StoredScope, StoredSubscription};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::state::{State, StateArgs};
 use super::{block_on, failed, misused, say};
 use crate::config::Mistakes;
 use crate::import::{self, BadRow, Hubs, OldKeys, Subscriptions};
@@ -28,12 +29,8 @@ docs/migrate.md says how to export the two tables and where the keys are.";
 
 #[derive(Args)]
 pub(super) struct ImportArgs {
-    /// State directory to import into
-    #[arg(long, value_name = "DIR", required_unless_present = "check")]
-    state: Option<PathBuf>,
-    /// Key ring of the state directory [default: keyring in the state directory]
-    #[arg(long, value_name = "FILE")]
-    keyring: Option<PathBuf>,
+    #[command(flatten)]
+    state: StateArgs,
     /// Export of the table DeviceSubscriptions, CSV or JSON
     #[arg(long, value_name = "FILE", required_unless_present = "hub_cache")]
     subscriptions: Option<PathBuf>,
@@ -69,6 +66,13 @@ struct Done {
 }
 
 pub(super) fn run(args: &ImportArgs) -> ExitCode {
+    let state = match args.check {
+        true => None,
+        false => match args.state.find() {
+            Ok(state) => Some(state),
+            Err(code) => return code,
+        },
+    };
     let mut mistakes = Mistakes::default();
     let exports = read(args, &mut mistakes);
     let (Some(exports), []) = (exports, mistakes.lines()) else {
@@ -83,9 +87,9 @@ pub(super) fn run(args: &ImportArgs) -> ExitCode {
     if bad > 0 && !args.skip_bad {
         return failed("nothing was written; mend these rows, or leave them out with --skip-bad");
     }
-    match &args.state {
-        Some(state) if !args.check => block_on(write(state, args.keyring.as_deref(), exports)),
-        _ => say::result("checked; nothing was written\n"),
+    match &state {
+        Some(state) => block_on(write(state, exports)),
+        None => say::result("checked; nothing was written\n"),
     }
 }
 
@@ -141,9 +145,8 @@ fn tell_bad(what: &str, bad: &[BadRow]) -> usize {
     bad.len()
 }
 
-async fn write(state: &Path, keyring: Option<&Path>, exports: Exports) -> ExitCode {
-    let default = drawspan_store::default_keyring(state);
-    let store = match Store::open(state, keyring.unwrap_or(&default)) {
+async fn write(state: &State, exports: Exports) -> ExitCode {
+    let store = match Store::open(&state.directory, &state.keyring) {
         Ok(store) => store,
         Err(error) => return failed(error),
     };

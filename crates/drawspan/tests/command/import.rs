@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use crate::support::run;
+use crate::support::{command, run};
 
 /// Encrypted by `openssl enc -aes-256-cbc`.
 const SEALED: &str = "0123456789abcdef0123456789abcdef-AAECAwQFBgcICQoLDA0ODw==:fTYpU3Nq6IMuhcEbo/laNN3ekehkvuYDGCcThZOpq2nz4jcKMHdd40D/Xg7lA5aI";
@@ -71,6 +71,25 @@ fn everything_is_imported_once_and_nothing_when_a_row_is_bad() {
         assert!(output.status.success(), "{text}");
         assert!(text.contains("written: 2 subscriptions, 1 hubs"), "{text}");
     }
+}
+
+#[test]
+fn the_state_directory_may_come_from_the_environment() {
+    let folder = tempfile::tempdir().expect("a folder");
+    exports(folder.path(), "");
+    let hubs = folder.path().join("hubs.json");
+    let arguments = ["import", "--hub-cache", hubs.to_str().expect("text")];
+    let state = folder.path().join("elsewhere");
+    for (state, code) in [(None, 64), (Some(&state), 0)] {
+        let mut command = command(&arguments);
+        command.env_remove("DRAWSPAN_STATE");
+        command.envs(state.map(|state| ("DRAWSPAN_STATE", state)));
+        let output = command.output().expect("the command runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert_eq!(text.contains("set DRAWSPAN_STATE"), state.is_none());
+    }
+    assert!(state.join("drawspan.db").exists());
 }
 
 #[test]
