@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::fs::File;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use drawspan_bridge::governor::Pace;
@@ -335,16 +336,27 @@ impl Checker<'_> {
                 Some((cert, key))
             }
             (None, None) => None,
-            (Some(_), None) => {
+            (Some(cert), None) => {
+                self.readable(Setting::TlsCert, &cert);
                 let text = "missing; the certificate needs its private key";
                 self.mistakes.add_missing("--tls-key", text);
                 None
             }
-            (None, Some(_)) => {
+            (None, Some(key)) => {
+                self.readable(Setting::TlsKey, &key);
                 let text = "missing; the private key needs its certificate";
                 self.mistakes.add_missing("--tls-cert", text);
                 None
             }
+        }
+    }
+
+    /// A file that is there, although what belongs to it is not.
+    fn readable(&mut self, setting: Setting, path: &Path) {
+        if let Some(value) = self.values.get(setting) {
+            let opened = File::open(path).map(drop);
+            let opened = opened.map_err(|error| format!("cannot read {}: {error}", path.display()));
+            self.mistakes.keep(&value.source, opened);
         }
     }
 

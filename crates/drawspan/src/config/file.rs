@@ -99,15 +99,19 @@ fn texts(name: &str, spec: &Spec, value: &DeValue<'_>) -> Result<Vec<String>, St
     match value {
         DeValue::Array(values) if spec.is_list() => values
             .iter()
-            .map(|value| text(name, value.get_ref()))
+            .map(|value| text(name, spec, value.get_ref()))
             .collect(),
-        value => Ok(vec![text(name, value)?]),
+        value => Ok(vec![text(name, spec, value)?]),
     }
 }
 
-fn text(name: &str, value: &DeValue<'_>) -> Result<String, String> {
+fn text(name: &str, spec: &Spec, value: &DeValue<'_>) -> Result<String, String> {
     match value {
         DeValue::String(text) => Ok(text.to_string()),
+        // Not as it was written: 007 and 1_000 are other numbers than they look.
+        DeValue::Integer(_) | DeValue::Float(_) if spec.is_secret() => {
+            Err(format!("`{name}` must be a text, in quotes, not a number"))
+        }
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) => Ok(number.to_string()),
             Err(_) => Err(format!("`{name}` is too large a number")),

@@ -39,6 +39,23 @@ fn wrong_types_are_mistakes() {
 }
 
 #[test]
+fn secrets_are_texts() {
+    let (_folder, args) = file(
+        "api_key = [5, '6']\ngroup_key = 1_000\ngroup_key_secondary = 1.50\nwebhook_secret_file = 7\nid_scope = '0ne'",
+    );
+    let mistakes = load(&args, &no_environment()).config.unwrap_err();
+    for expected in [
+        "drawspan.toml:1: `api_key` must be a text, in quotes, not a number",
+        "drawspan.toml:2: `group_key` must be",
+        "drawspan.toml:3: `group_key_secondary` must be",
+        "drawspan.toml:4: `webhook_secret_file` must be",
+    ] {
+        let named = mistakes.lines().iter().any(|line| line.contains(expected));
+        assert!(named, "{expected}: {mistakes}");
+    }
+}
+
+#[test]
 fn values_are_checked_with_their_line() {
     check(
         "\nrequest_timeout = 0x1_000\nconnect_rate = 1.5",

@@ -279,4 +279,14 @@ fn a_certificate_that_cannot_be_used_is_a_mistake() {
     check(&with("cert", "gone"), "--tls-cert: cannot read");
     check(&good().with("tls-cert", &at("cert")), "--tls-key: missing");
     check(&good().with("tls-key", &at("key")), "--tls-cert: missing");
+    let check = |args: &ServeArgs, expected| check_mistakes(args, &no_environment(), expected);
+    let alone = |flag| good().with(flag, &at("gone"));
+    check(
+        &alone("tls-cert"),
+        &["--tls-cert: cannot read", "--tls-key: missing"],
+    );
+    check(
+        &alone("tls-key"),
+        &["--tls-key: cannot read", "--tls-cert: missing"],
+    );
 }
