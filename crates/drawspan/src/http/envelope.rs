@@ -13,6 +13,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use super::member::words;
+
 /// A body that has been understood.
 #[derive(Debug, PartialEq)]
 pub(super) struct Envelope {
@@ -33,7 +35,7 @@ pub(super) enum InvalidEnvelope {
     #[error("The body is empty; it must be a JSON object with the member `data`.")]
     Empty,
     /// Not JSON, or a member has a wrong type.
-    #[error("The body is not valid: {0}.")]
+    #[error("The body is not valid: {}.", words(.0))]
     Json(#[from] serde_json::Error),
     /// No `data`, or null.
     #[error("The member `data` is required.")]

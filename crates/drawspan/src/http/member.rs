@@ -14,8 +14,18 @@ pub(super) enum InvalidBody {
     #[error("The body is empty; it must be a JSON object.")]
     Empty,
     /// Not a JSON object.
-    #[error("The body is not valid: {0}.")]
+    #[error("The body is not valid: {}.", words(.0))]
     Json(#[from] serde_json::Error),
+}
+
+/// What is wrong with a JSON text. Where the whole is something else, the parser has read nothing and its place says nothing.
+pub(super) fn words(error: &serde_json::Error) -> String {
+    let mut text = error.to_string();
+    if error.column() == 0 {
+        let place = format!(" at line {} column 0", error.line());
+        text.truncate(text.strip_suffix(&place).map_or(text.len(), str::len));
+    }
+    text
 }
 
 /// The JSON text of the member `name`; `None` when it is absent or null.
@@ -96,6 +106,19 @@ mod tests {
         check(r#"{"patch":1,"Patch":2}"#, Some("2"));
         check(r#"{"patch":1,"patch":null}"#, None);
         check(r#"{"p\u0061tch":3}"#, Some("3"));
+    }
+
+    #[test]
+    fn a_place_is_told_where_there_is_one() {
+        let check = |body: &str, expected: &str| {
+            let error = read(body.as_bytes(), "patch").unwrap_err();
+            assert_eq!(error.to_string(), expected, "{body}");
+        };
+        let text = "The body is not valid: invalid type: sequence, expected an object.";
+        check("[]", text);
+        check("\n[]", text);
+        let text = "The body is not valid: trailing characters at line 2 column 2.";
+        check("{\n} x", text.replace("column 2", "column 3").as_str());
     }
 
     #[test]

@@ -34,7 +34,10 @@ pub(super) fn read(body: &Bytes, limit: Option<&Grant>) -> Result<Vec<Item>, Pro
     let list = list.ok_or_else(|| invalid_body("The member `messages` is required."))?;
     let list = serde_json::Deserializer::from_str(list)
         .deserialize_seq(Few)
-        .map_err(|error| invalid_body(format!("The member `messages` is not valid: {error}.")))?;
+        .map_err(|error| {
+            let words = member::words(&error);
+            invalid_body(format!("The member `messages` is not valid: {words}."))
+        })?;
     if list.is_empty() {
         return Err(invalid_body("The member `messages` must not be empty."));
     }
