@@ -8,7 +8,7 @@ use drawspan_hub::SubscriptionType::{C2dMessages, DesiredProperties, Methods};
 use drawspan_store::Store;
 use serde_json::json;
 
-use crate::stand::{Stand, id, own, soon, until};
+use crate::stand::{HANGS, Stand, id, own, soon, until};
 
 fn open(directory: &std::path::Path) -> Store {
     Store::open(directory, &directory.join("keyring")).unwrap()
@@ -109,14 +109,31 @@ async fn what_is_not_taken_is_kept_listed_and_sent_again() {
     let event: serde_json::Value = serde_json::from_slice(&letters[0].event).unwrap();
     assert_eq!(event, tried[0].body);
 
-    stand.receiver.answer("/c2d", (200, ""));
+    // Asked for again while it is under way, it is one event.
+    stand.receiver.answer("/c2d", HANGS);
     bridge.replay(letters[0].id, soon()).await.unwrap();
     let tried = stand.receiver.wait("/c2d", 2).await;
     assert_eq!(tried[1].webhook_id, tried[0].webhook_id);
     assert_eq!(tried[1].body, tried[0].body);
+    bridge.replay(letters[0].id, soon()).await.unwrap();
+    stand.receiver.answer("/c2d", (403, ""));
+    while !bridge.dead_letters(query()).await.unwrap()[0]
+        .reason
+        .contains("403")
+    {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+
+    // Since it was not taken it may be asked for once more.
+    stand.receiver.answer("/c2d", (200, ""));
+    bridge.replay(letters[0].id, soon()).await.unwrap();
     while !bridge.dead_letters(query()).await.unwrap().is_empty() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+    // Events come in their order: nothing else waited.
+    stand.send("d1", "2").await;
+    let all = stand.receiver.wait("/c2d", 4).await;
+    assert_eq!(all[3].body["messageBody"], 2);
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ pub(crate) struct Received {
 
 type Answer = (u16, &'static str);
 
-/// Instead of an answer: nothing, for ever.
+/// Instead of an answer: nothing, until there is another one.
 pub(crate) const HANGS: Answer = (0, "");
 
 /// What the receiver got, and what it answers, path by path.
@@ -81,6 +81,7 @@ impl Receiver {
             .lock()
             .unwrap()
             .insert(0, (path.to_owned(), answer));
+        self.changed.notify_waiters();
     }
 
     fn answer_at(&self, path: &str) -> Answer {
@@ -127,10 +128,13 @@ async fn receive(
         body: serde_json::from_slice(&body).unwrap(),
     });
     receiver.changed.notify_waiters();
-    let answer = receiver.answer_at(&path);
-    if answer == HANGS {
-        std::future::pending::<()>().await;
-    }
+    let answer = loop {
+        let changed = receiver.changed.notified();
+        match receiver.answer_at(&path) {
+            HANGS => changed.await,
+            answer => break answer,
+        }
+    };
     (StatusCode::from_u16(answer.0).unwrap(), answer.1)
 }
 

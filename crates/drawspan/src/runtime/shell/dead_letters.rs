@@ -35,6 +35,18 @@ impl Shell {
         });
     }
 
+    /// One of them is not under way any more.
+    pub(super) fn replayed(&mut self, verdict: &Verdict<Ticket>) {
+        self.replaying.remove(&verdict.event.webhook_id);
+        match verdict.outcome {
+            Delivery::Taken { .. } => self.dig_up(&verdict.event.webhook_id),
+            // The letter stays, with what went wrong last.
+            Delivery::Refused { .. } | Delivery::Failed { .. } | Delivery::Untried => {
+                self.bury(verdict);
+            }
+        }
+    }
+
     /// An event was taken after all.
     pub(super) fn dig_up(&self, webhook_id: &str) {
         if let Some(letters) = &self.parts.letters {
@@ -42,9 +54,13 @@ impl Shell {
         }
     }
 
-    /// Sends one again, to where such events go now.
+    /// Sends one again, to where such events go now. Nothing more is done for one that is under way already: who asks twice means
+    /// one event.
     pub(super) fn replay(&mut self, stored: &StoredDeadLetter) -> Result<(), DeviceError> {
         let letter = &stored.letter;
+        if self.replaying.contains(&letter.webhook_id) {
+            return Ok(());
+        }
         let content = Content::Replay {
             kind: letter.kind,
             event: letter.event.clone().into(),
@@ -52,9 +68,10 @@ impl Shell {
         let webhook_id = letter.webhook_id.clone();
         let event = self.event(&letter.device, webhook_id, content, Ticket::Replay);
         let event = event.ok_or(DeviceError::NoSubscription)?;
-        match self.offer(event) {
-            true => Ok(()),
-            false => Err(QUEUE_FULL),
+        if !self.offer(event) {
+            return Err(QUEUE_FULL);
         }
+        self.replaying.insert(letter.webhook_id.clone());
+        Ok(())
     }
 }

@@ -16,7 +16,7 @@ mod subscribing;
 mod verdicts;
 mod wanting;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,6 +113,8 @@ pub(super) struct Shell {
     sweeps: Sweeps,
     retries: Retries,
     webhooks: Webhooks<Ticket>,
+    /// Dead letters on their way, by webhook id. Each ends with a verdict.
+    replaying: HashSet<String>,
     /// No warning of a connection that ended before that.
     next_warning: Duration,
     /// Events given to the dead letters.
@@ -143,6 +145,7 @@ impl Shell {
             sweeps: Sweeps::default(),
             retries: Retries::default(),
             webhooks,
+            replaying: HashSet::new(),
         };
         shell.sweep(Prefix::default());
         shell

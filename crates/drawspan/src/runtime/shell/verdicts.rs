@@ -36,11 +36,7 @@ impl Shell {
                 self.desired_verdict(version, full_state, &verdict);
             }
             Ticket::Status => self.bury(&verdict),
-            Ticket::Replay if matches!(verdict.outcome, Delivery::Taken { .. }) => {
-                self.dig_up(&verdict.event.webhook_id);
-            }
-            // The letter stays, with what went wrong last.
-            Ticket::Replay => self.bury(&verdict),
+            Ticket::Replay => self.replayed(&verdict),
         }
     }
 
