@@ -44,7 +44,7 @@ pub const MAX_DISCARDED_BODY_BYTES: usize = 8 * 1_048_576;
 pub const DISCARD_TIMEOUT_MS: u64 = 2_000;
 /// Longest request path, query included.
 pub const MAX_URI_BYTES: usize = 4_096;
-/// Request line and headers together; beyond it hyper answers 431. (hyper itself takes 100 headers.)
+/// Request line and headers together, to their empty line; beyond it hyper answers 431. (hyper itself takes 100 headers.)
 pub const MAX_HEAD_BYTES: usize = 65_536;
 /// How long a connection may take to send a request's head; also how long it may stay idle.
 pub const HEAD_TIMEOUT_MS: u64 = 60_000;

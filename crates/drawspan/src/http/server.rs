@@ -1,7 +1,7 @@
 //! The accept loop: HTTP/1.1, plain or over TLS, bounded in connections, heads and idle time, and an end at which every request that came
 //! in time is answered.
 //!
-//! What is no HTTP request (a broken request line, too many or too long headers) is answered by hyper before any of our
+//! What is no HTTP request (a broken request line, too many headers, a head that is too long) is answered by hyper before any of our
 //! code sees it: 400 or 431 with an empty body, and the connection is closed. It offers no way to word these.
 
 mod connection;

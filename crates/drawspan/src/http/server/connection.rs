@@ -72,6 +72,8 @@ pub(super) async fn run(stream: impl Wire, api: Api, mut phase: watch::Receiver<
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(HEAD_TIMEOUT_MS))
         .max_buf_size(MAX_HEAD_BYTES)
+        // The buffer alone is no limit: what is read last may be larger than its room.
+        .max_header_size(MAX_HEAD_BYTES)
         // A caller that has said all it wants to say still waits for the answer.
         .half_close(true);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));

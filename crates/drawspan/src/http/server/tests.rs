@@ -156,13 +156,33 @@ async fn what_is_no_request_is_refused_and_cut_off() {
     for (request, expected) in [
         ("EHLO there\r\n\r\n", "400"),
         (&long, "431"),
-        (&line, "414"),
+        (&line, "431"),
         (&many, "431"),
     ] {
         let answer = ask(&server, request).await;
         assert!(
             answer.starts_with(&format!("HTTP/1.1 {expected} ")),
             "{expected}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_head_may_be_so_long_and_not_a_byte_longer() {
+    let server = start(10);
+    let head = |bytes: usize| {
+        let (begin, end) = (
+            "GET /livez HTTP/1.1\r\nconnection: close\r\nx: ",
+            "\r\n\r\n",
+        );
+        let filler = "x".repeat(bytes - begin.len() - end.len());
+        format!("{begin}{filler}{end}")
+    };
+    for (bytes, expected) in [(MAX_HEAD_BYTES, "200"), (MAX_HEAD_BYTES + 1, "431")] {
+        let answer = ask(&server, &head(bytes)).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {expected} ")),
+            "{bytes}: {answer}"
         );
     }
 }
