@@ -191,7 +191,7 @@ pub static SETTINGS: &[Spec] = settings! {
         MaxConnectRate "max_connect_rate" "max-connect-rate" Plain "N" "" false
             "Devices connected to a hub per second at most, where its size or what is learned would allow more"
         MaxConnections "max_connections" "max-connections" Plain "N" "" false
-            "AMQP connections to a hub at most; each takes 995 devices, 497 over WebSocket, and devices beyond are not connected"
+            "AMQP connections to a hub at most; each takes 995 devices, 495 over WebSocket, and devices beyond are not connected"
         DpsRate "dps_rate" "dps-rate" Plain "N" "1000" false
             "Registrations at DPS per minute at most; 0 is no limit"
     }

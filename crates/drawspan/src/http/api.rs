@@ -14,7 +14,7 @@ use super::auth::{Admission, ApiKeys};
 use super::counts::{Counted, Counts};
 use super::idempotency::{Idempotency, Memory};
 use super::problem::{Kind, Problem};
-use super::{access, body, path, probes, routes};
+use super::{access, body, encoding, path, probes, routes};
 use crate::devices::{Bridging, Devices};
 use crate::limits::{MAX_URI_BYTES, RETRY_AFTER_S};
 
@@ -160,14 +160,16 @@ impl Api {
             body::discard(request).await;
             let problem = Problem::new(
                 Kind::UriTooLong,
-                format!("The path is over {MAX_URI_BYTES} bytes."),
+                format!("The path and its query are over {MAX_URI_BYTES} bytes."),
             );
             return Err(problem.into_response());
         }
         path::make_canonical(request.uri_mut());
         // Before validation, and before 404 and 405, as the original: without a key nothing is learned about routes.
         if path::needs_key(request.uri().path())
-            && let Err(problem) = self.check_key(&mut request)
+            && let Err(problem) = self
+                .check_key(&mut request)
+                .and_then(|()| encoding::check(request.uri()))
         {
             body::discard(request).await;
             return Err(problem.into_response());

@@ -18,6 +18,7 @@ mod connection;
 mod counts;
 mod dead_letter;
 mod downlink;
+mod encoding;
 mod envelope;
 #[cfg(test)]
 pub(crate) mod fake;

@@ -38,6 +38,8 @@ kinds! {
     InvalidBody: BAD_REQUEST, "invalid-body", "Invalid request body";
     /// The device id in the path is none.
     InvalidDeviceId: BAD_REQUEST, "invalid-device-id", "Invalid device id";
+    /// Something else in the path is no text.
+    InvalidPath: BAD_REQUEST, "invalid-path", "Invalid path";
     /// A parameter of the query is not what the operation takes.
     InvalidQuery: BAD_REQUEST, "invalid-query", "Invalid query parameter";
     /// The header `Idempotency-Key` is none.
@@ -54,8 +56,8 @@ kinds! {
     MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed";
     /// The body is larger than the hub or this server takes.
     TooLarge: PAYLOAD_TOO_LARGE, "too-large", "Too large";
-    /// The path is longer than any route.
-    UriTooLong: URI_TOO_LONG, "uri-too-long", "Path too long";
+    /// Path and query are longer than those of any route.
+    UriTooLong: URI_TOO_LONG, "uri-too-long", "Path and query too long";
     /// The body is not declared to be JSON.
     UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Body is not JSON";
     /// The hub has too much to do.
@@ -259,16 +261,18 @@ impl Serialize for Problem {
 mod tests {
     use super::*;
 
-    /// What `docs/api.md` says, beside what is answered: status and last word of the type.
-    #[test]
-    fn every_kind_is_documented() {
-        let document = include_str!("../../../../docs/api.md");
-        let (_, table) = document.split_once("| status | type:").unwrap();
+    /// What a document's table says, beside what is answered: status and last word of the type, of which a row may have several.
+    fn check(document: &str, head: &str) {
+        let (_, table) = document.split_once(head).unwrap();
         let rows = table.lines().skip(2).map_while(|line| {
             let mut cells = line.strip_prefix("| ")?.split(" | ");
             Some((cells.next()?.to_owned(), cells.next()?.to_owned()))
         });
-        let mut documented: Vec<_> = rows.collect();
+        let kinds = rows.flat_map(|(status, words)| {
+            let words: Vec<_> = words.split(", ").map(str::to_owned).collect();
+            words.into_iter().map(move |word| (status.clone(), word))
+        });
+        let mut documented: Vec<_> = kinds.collect();
         let told = |kind: &Kind| {
             (
                 kind.status().as_str().to_owned(),
@@ -279,5 +283,17 @@ mod tests {
         documented.sort();
         known.sort();
         assert_eq!(documented, known);
+    }
+
+    #[test]
+    fn every_kind_is_documented_for_callers() {
+        let document = include_str!("../../../../docs/api.md");
+        check(document, "| status | type:");
+    }
+
+    #[test]
+    fn every_kind_is_documented_for_operators() {
+        let document = include_str!("../../../../docs/operate.md");
+        check(document, "| status | type | meaning |");
     }
 }

@@ -12,6 +12,8 @@ use percent_encoding::percent_decode_str;
 use super::problem::{Kind, Problem};
 use crate::devices::Prefix;
 
+const ENCODED: &str = "percent-encoded UTF-8";
+
 /// The parameters of one request. As long as the path may be, so bounded.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Query<'a>(&'a str);
@@ -30,12 +32,27 @@ impl<'a> Query<'a> {
             if !decoded(given).is_some_and(|given| given.eq_ignore_ascii_case(name)) {
                 continue;
             }
-            let value = decoded(value).ok_or_else(|| invalid(name, "percent-encoded UTF-8"))?;
+            let value = decoded(value).ok_or_else(|| invalid(name, ENCODED))?;
             if found.replace(value).is_some() {
                 return Err(invalid(name, "there once"));
             }
         }
         Ok(found)
+    }
+
+    /// Names the parameter that is no text; there must be one.
+    pub(super) fn bad_encoding(self) -> Problem {
+        let pairs = self.0.split('&');
+        let bad = pairs
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+            .find(|(name, value)| decoded(name).is_none() || decoded(value).is_none());
+        match bad.and_then(|(name, _)| decoded(name)) {
+            Some(name) => invalid(&name, ENCODED),
+            None => Problem::new(
+                Kind::InvalidQuery,
+                format!("The names of query parameters must be {ENCODED}."),
+            ),
+        }
     }
 
     /// A whole number within `range`.

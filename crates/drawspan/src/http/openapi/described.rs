@@ -285,12 +285,15 @@ fn implied(operation: Operation) -> Vec<Kind> {
         Kind::Unauthorized,
         Kind::Forbidden,
         Kind::UriTooLong,
+        Kind::InvalidQuery,
         Kind::NotReady,
         Kind::Stopping,
     ]);
-    let mut names = operation.path_parameters();
-    if names.any(|name| name == "deviceId") {
-        kinds.extend([Kind::InvalidDeviceId, Kind::UnknownDevice]);
+    for name in operation.path_parameters() {
+        match name {
+            "deviceId" => kinds.extend([Kind::InvalidDeviceId, Kind::UnknownDevice]),
+            _ => kinds.push(Kind::InvalidPath),
+        }
     }
     kinds
 }

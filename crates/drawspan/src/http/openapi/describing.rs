@@ -88,7 +88,6 @@ fn send_message() -> Described {
         .answers_with::<answers::HeldMessage>(200, "The hub accepted the message. Without a body, unless `receive=true` and a message waits.")
         .saying("Idempotency-Replayed", "`true` where this answers a repeated key, and nothing was sent.")
         .fails(HUB)
-        .fails(&[Kind::InvalidQuery])
 }
 
 fn send_messages() -> Described {
@@ -240,7 +239,7 @@ fn fleet(summary: &'static str, about: &'static str) -> Described {
             "What ids of devices begin with; all devices when it is absent or empty.",
             reference::<Prefix>(),
         )
-        .fails(&[Kind::InvalidQuery, Kind::NotFound])
+        .fails(&[Kind::NotFound])
 }
 
 const WAIT: &str = "How many seconds to wait for a message that is not there yet.";
@@ -253,7 +252,7 @@ fn receive_message() -> Described {
         .answers_with::<answers::HeldMessage>(200, "A message, held for the device.")
         .answers(204, "No message came.")
         .fails(HUB)
-        .fails(&[Kind::InvalidQuery, Kind::Subscribed])
+        .fails(&[Kind::Subscribed])
 }
 
 fn settle(summary: &'static str, about: &'static str) -> Described {
@@ -270,11 +269,10 @@ fn list_dead_letters() -> Described {
         .query("after", "Only those with higher numbers: `continuation` of the page before.", Schema::from(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0))))
         .query("limit", "Most dead letters in the answer.", limit(DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_LIMIT))
         .answers_with::<answers::DeadLetters>(200, "A page of them.")
-        .fails(&[Kind::InvalidQuery])
 }
 
 fn replay_dead_letter() -> Described {
-    Described::new(Tag::DeadLetters, "Send a dead letter again", "To where the device's events of its kind go now, with the same `webhook-id`. It is gone from the list once its receiver took it.")
+    Described::new(Tag::DeadLetters, "Send a dead letter again", "To where the device's events of its kind go now, with the same `webhook-id`. It is gone from the list once its receiver took it. One that is under way already is not sent a second time.")
         .answers(202, "It is queued.")
         .fails(&[Kind::NoDeadLetter, Kind::NoSubscription, Kind::QueueFull])
 }
@@ -297,7 +295,6 @@ fn list_devices() -> Described {
         .query("limit", "Most devices in the answer.", limit(LIST_LIMIT, MAX_LIST_LIMIT))
         .query("after", "Only ids after this one: `continuation` of the page before.", reference::<DeviceId>())
         .answers_with::<answers::Devices>(200, "A page of them.")
-        .fails(&[Kind::InvalidQuery])
 }
 
 fn register() -> Described {

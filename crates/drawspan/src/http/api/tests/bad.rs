@@ -91,6 +91,41 @@ async fn every_route_refuses_ids_that_are_none() {
 }
 
 #[tokio::test]
+async fn what_is_no_text_in_path_or_query_is_refused_and_named() {
+    let check = async |method: &str, path: &str, kind: &str, words: &str| {
+        check_bad(with_key(method, path, ""), 400, kind).await;
+        let answer = bench(Ok(())).ask(with_key(method, path, "")).await;
+        let problem = answer.problem();
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(words), "{path}: {detail}");
+    };
+    for (method, path, ..) in ROUTES.iter().copied() {
+        for (query, name) in [("prefix=%FF", "`prefix`"), ("a=b&Other=%C3", "`Other`")] {
+            let path = format!("{path}?{query}");
+            check(method, &path, "invalid-query", name).await;
+        }
+    }
+    let path = "/devices?%FF=1";
+    check("GET", path, "invalid-query", "names of query parameters").await;
+    for path in [COMPLETE, ABANDON, REJECT] {
+        let path = path.replace("T-1", "%FF");
+        check("POST", &path, "invalid-path", "lock token").await;
+        let path = path.replace("dev-1", "%FE");
+        check("POST", &path, "invalid-device-id", "device id").await;
+    }
+    let path = "/Subscriptions/%FF";
+    check("PUT", path, "invalid-path", "kind of subscription").await;
+    let path = "/deadLetters/%FF/replay";
+    check("POST", path, "invalid-path", "number of the dead letter").await;
+    check("GET", "/devices/dev-1/%FF", "invalid-path", "The path").await;
+    // Of several bytes a letter, here and there.
+    let bench = bench(Ok(()));
+    let path = format!("{TWIN}?%C3%A4=%E2%82%AC");
+    let answer = bench.ask(with_key("GET", &path, "")).await;
+    assert_eq!(answer.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn every_route_names_the_methods_that_it_takes() {
     for (_, path, body, allowed) in ROUTES.iter().copied() {
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"] {

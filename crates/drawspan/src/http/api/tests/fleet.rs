@@ -186,9 +186,12 @@ async fn fleet_subscriptions_are_shown_and_removed() {
 #[tokio::test]
 async fn what_cannot_be_subscribed_to_is_refused() {
     for method in ["GET", "PUT", "DELETE"] {
-        for path in ["/subscriptions/C2D", "/subscriptions/%FF"] {
-            check_bad(with_key(method, path, SUB), 404, "not-found").await;
-        }
+        check_bad(
+            with_key(method, "/subscriptions/C2D", SUB),
+            404,
+            "not-found",
+        )
+        .await;
         let path = "/subscriptions/Methods?prefix=a%20b";
         check_bad(with_key(method, path, SUB), 400, "invalid-query").await;
     }

@@ -1,0 +1,42 @@
+//! What is percent-encoded must be UTF-8, wherever in path and query it stands: what cannot be read is not guessed at, nor passed over.
+
+use axum::http::Uri;
+use percent_encoding::percent_decode_str;
+
+use super::problem::{Kind, Problem};
+use super::query::Query;
+
+/// Refuses a path, which is canonical, or a query that is not text.
+pub(super) fn check(uri: &Uri) -> Result<(), Problem> {
+    let path = uri.path();
+    if !is_text(path) {
+        return Err(bad_path(path));
+    }
+    match uri.query() {
+        Some(query) if !is_text(query) => Err(Query::new(Some(query)).bad_encoding()),
+        _ => Ok(()),
+    }
+}
+
+/// A character does not reach over the ASCII of a separator, so the whole is text where each part is.
+pub(super) fn is_text(encoded: &str) -> bool {
+    !encoded.contains('%') || percent_decode_str(encoded).decode_utf8().is_ok()
+}
+
+fn bad_path(path: &str) -> Problem {
+    let segments: Vec<_> = path.split('/').collect();
+    let bad = segments.iter().position(|segment| !is_text(segment));
+    let (kind, what) = match (bad, segments.as_slice()) {
+        (Some(2), ["", "devices", ..]) => (Kind::InvalidDeviceId, "device id"),
+        (Some(5), ["", "devices", _, "messages", "devicebound", ..]) => {
+            (Kind::InvalidPath, "lock token")
+        }
+        (Some(2), ["", "subscriptions", ..]) => (Kind::InvalidPath, "kind of subscription"),
+        (Some(2), ["", "deadletters", ..]) => (Kind::InvalidPath, "number of the dead letter"),
+        _ => {
+            return Problem::new(Kind::InvalidPath, "The path is not percent-encoded UTF-8.");
+        }
+    };
+    let text = format!("The {what} in the path is not percent-encoded UTF-8.");
+    Problem::new(kind, text)
+}
