@@ -41,7 +41,7 @@ pub(crate) struct Downlinks {
     pub(crate) beside_bad_rate: u32,
     /// Part of the devices whose events go to that receiver.
     pub(crate) bad_percent: u32,
-    /// Runs with one that hangs, and as many with one that fails, each between two with good ones.
+    /// Pairs of bridges with one that answers too, with one that hangs and with one that fails.
     pub(crate) rounds: u32,
     /// How long each of these takes.
     pub(crate) round_seconds: u32,
@@ -134,7 +134,7 @@ impl Plan {
             rate: 1_000,
             seconds: 20,
             runs: 3,
-            beside_bad_rate: 500,
+            beside_bad_rate: 400,
             bad_percent: 20,
             rounds: 5,
             round_seconds: 12,
@@ -193,7 +193,7 @@ impl Plan {
     pub(crate) fn about_s(&self, part: Part) -> u32 {
         let downlinks = &self.downlinks;
         let runs = downlinks.runs * (downlinks.seconds + 3);
-        let rounds = (downlinks.rounds * 4 + 1) * (downlinks.round_seconds + 10);
+        let rounds = downlinks.rounds * 3 * (downlinks.round_seconds + 12);
         let subscribed = self.subscribed.devices / 1_000 * (2 + self.subscribed.restarts);
         let telemetry = self.telemetry_s();
         match part {

@@ -34,17 +34,29 @@ pub(crate) struct Run {
     pub(crate) cpu_us_per_event: [f64; 3],
     /// Cores that were busy with something else.
     pub(crate) cores_of_others: f64,
+    /// CPU time of the bridge, warm-up included.
+    pub(crate) bridge_cpu_s: f64,
 }
 
-/// Loads while the second receiver misbehaves, each between two while it is good.
+/// Two bridges at the same time, each with an emulator and a load of its own: what disturbs the machine meanwhile disturbs both. One of
+/// them has a second receiver that misbehaves.
 #[derive(Serialize)]
 pub(crate) struct BesideBad {
     pub(crate) rate: u32,
     pub(crate) percent: u32,
-    /// How often it misbehaved, in either way.
+    /// How often each manner was tried.
     pub(crate) rounds: u32,
-    /// In the order of time. Every other one is good, the first and the last too.
-    pub(crate) runs: Vec<(Manner, Run)>,
+    pub(crate) pairs: Vec<Pair>,
+}
+
+/// One of these.
+#[derive(Serialize)]
+pub(crate) struct Pair {
+    pub(crate) manner: Manner,
+    /// Where both receivers are good.
+    pub(crate) good: Run,
+    /// Where the second one has this manner.
+    pub(crate) beside: Run,
 }
 
 /// What the second receiver does.
@@ -80,8 +92,8 @@ pub(crate) fn measure(
         println!("   run {number} of {}: {}", plan.runs, line(&run));
         runs.push(run);
     }
-    let beside_bad = beside_bad(&mut stand, plan)?;
     stand.end()?;
+    let beside_bad = beside_bad(workspace, plan, folder)?;
     Ok(Downlinks {
         devices: plan.devices,
         rate: plan.rate,
@@ -90,40 +102,66 @@ pub(crate) fn measure(
     })
 }
 
-fn beside_bad(stand: &mut Stand<'_>, plan: &plan::Downlinks) -> Result<BesideBad> {
-    let rate = plan.beside_bad_rate.to_string();
-    let mut one = |manner: Manner| -> Result<(Manner, Run)> {
-        let load = flags(&[
-            ("subscribe", "c2d,methods"),
-            ("c2d-rate", &rate),
-            ("method-rate", &rate),
-            ("duration", &plan.round_seconds.to_string()),
-            ("bad-share", &plan.bad_percent.to_string()),
-            ("bad-receiver", manner.flag()),
-            ("method-timeout", "5"),
-            ("warm-up", &WARM_UP_S.to_string()),
-        ]);
-        let run = Run::of(stand.load(manner.name(), &load)?);
-        check(&run.load)?;
-        println!("   one receiver {}: {}", manner.name(), line(&run));
-        Ok((manner, run))
-    };
-    let mut runs = vec![one(Manner::Good)?];
+fn beside_bad(workspace: &Workspace, plan: &plan::Downlinks, folder: &Path) -> Result<BesideBad> {
+    let start = |name| Stand::start(workspace, name, plan.devices, folder);
+    let mut stands = [start("beside-1")?, start("beside-2")?];
+    let mut pairs = Vec::new();
     for _ in 0..plan.rounds {
-        for bad in [Manner::Hangs, Manner::Fails] {
-            runs.push(one(bad)?);
-            runs.push(one(Manner::Good)?);
+        for manner in Manner::ALL {
+            let [one, other] = &mut stands;
+            let (good, beside) = std::thread::scope(|scope| {
+                let good = scope.spawn(|| beside_load(one, plan, Manner::Good));
+                let beside = beside_load(other, plan, manner);
+                (good.join(), beside)
+            });
+            let good = good.map_err(|_| Error::Unexpected("a load panicked".to_owned()))??;
+            let pair = Pair {
+                manner,
+                good,
+                beside: beside?,
+            };
+            println!("   good: {}", line(&pair.good));
+            println!(
+                "   beside one that {}: {}",
+                manner.name(),
+                line(&pair.beside)
+            );
+            pairs.push(pair);
+            // Neither is always the same.
+            stands.reverse();
         }
     }
+    let [one, other] = stands;
+    one.end().and(other.end())?;
     Ok(BesideBad {
         rate: plan.beside_bad_rate,
         percent: plan.bad_percent,
         rounds: plan.rounds,
-        runs,
+        pairs,
     })
 }
 
+fn beside_load(stand: &mut Stand<'_>, plan: &plan::Downlinks, manner: Manner) -> Result<Run> {
+    let rate = plan.beside_bad_rate.to_string();
+    let load = flags(&[
+        ("subscribe", "c2d,methods"),
+        ("c2d-rate", &rate),
+        ("method-rate", &rate),
+        ("duration", &plan.round_seconds.to_string()),
+        ("bad-share", &plan.bad_percent.to_string()),
+        ("bad-receiver", manner.flag()),
+        ("method-timeout", "5"),
+        ("warm-up", &WARM_UP_S.to_string()),
+    ]);
+    let run = Run::of(stand.load(manner.name(), &load)?);
+    check(&run.load)?;
+    Ok(run)
+}
+
 impl Manner {
+    /// The first is for comparison.
+    pub(super) const ALL: [Self; 3] = [Self::Good, Self::Hangs, Self::Fails];
+
     const fn flag(self) -> &'static str {
         match self {
             Self::Good => "ok",
@@ -134,7 +172,7 @@ impl Manner {
 
     const fn name(self) -> &'static str {
         match self {
-            Self::Good => "good",
+            Self::Good => "answers",
             Self::Hangs => "hangs",
             Self::Fails => "fails",
         }
@@ -148,6 +186,7 @@ impl Run {
         Self {
             cpu_us_per_event: [us(spent.bridge), us(spent.emulator), us(spent.load)],
             cores_of_others: spent.cores_of_others,
+            bridge_cpu_s: spent.bridge,
             load,
         }
     }
@@ -166,16 +205,10 @@ impl Report {
 }
 
 impl BesideBad {
-    /// A figure beside a bad receiver over the mean of the same before and after, when all were good.
-    pub(crate) fn slowed(&self, bad: Manner, figure: impl Fn(&Report) -> u64) -> Spread {
-        let ratios = self.runs.windows(3).filter_map(|runs| match runs {
-            [(_, before), (manner, run), (_, after)] if *manner == bad => {
-                let good = (figure(&before.load) + figure(&after.load)) as f64 / 2.0;
-                Some(figure(&run.load) as f64 / good.max(1.0))
-            }
-            _ => None,
-        });
-        Spread::of(ratios)
+    /// A figure beside a receiver of that manner over the same beside a good one, at the same time.
+    pub(crate) fn slowed(&self, manner: Manner, figure: impl Fn(&Run) -> f64) -> Spread {
+        let pairs = self.pairs.iter().filter(|pair| pair.manner == manner);
+        Spread::of(pairs.map(|pair| figure(&pair.beside) / figure(&pair.good).max(1e-9)))
     }
 }
 

@@ -82,27 +82,51 @@ pub(in crate::bench) fn of(measured: &Downlinks) -> String {
 
 fn beside_bad(measured: &Downlinks) -> String {
     let all = &measured.beside_bad;
-    let mut rows = Rows(format!(
-        "The same at {} per second each, events of {} % of the devices going to a second receiver, which hangs, or answers \
-         503, {} times each. Of the devices whose receiver is good, how much slower than before and after, when both were:\n\n\
-         | | one hangs | one answers 503 | floor |\n|---|---|---|---|\n",
+    let mut text = format!(
+        "Two bridges at the same time, each with {} of both per second and {} % of the devices at a second receiver, which answers like the first at one bridge, \
+         and answers too, hangs, or answers 503 at the other ({} pairs of each). Of the devices whose receiver is good, how much slower beside such a one:\n\n\
+         | | the second answers too | hangs | answers 503 | floor |\n|---|---|---|---|---|\n",
         all.rate, all.percent, all.rounds
-    ));
+    );
     let floor = format!("≤ {FLOOR_SLOWED:.2}");
-    let figures: [(&str, Figure); 6] = [
-        ("messages, mean", |load| load.c2d.latency_us.mean),
-        ("messages, p50", |load| load.c2d.latency_us.p50),
-        ("messages, p99", |load| load.c2d.latency_us.p99),
-        ("methods, mean", |load| load.methods.latency_us.mean),
-        ("methods, p50", |load| load.methods.latency_us.p50),
-        ("methods, p99", |load| load.methods.latency_us.p99),
+    let figures: [(&str, Figure, &str); 7] = [
+        (
+            "messages, mean",
+            |run| run.load.c2d.latency_us.mean as f64,
+            &floor,
+        ),
+        (
+            "messages, p50",
+            |run| run.load.c2d.latency_us.p50 as f64,
+            &floor,
+        ),
+        (
+            "messages, p99",
+            |run| run.load.c2d.latency_us.p99 as f64,
+            "",
+        ),
+        (
+            "methods, mean",
+            |run| run.load.methods.latency_us.mean as f64,
+            &floor,
+        ),
+        (
+            "methods, p50",
+            |run| run.load.methods.latency_us.p50 as f64,
+            &floor,
+        ),
+        (
+            "methods, p99",
+            |run| run.load.methods.latency_us.p99 as f64,
+            "",
+        ),
+        ("CPU of the bridge", |run| run.bridge_cpu_s, ""),
     ];
-    for (name, figure) in figures {
-        let [hangs, fails] =
-            [Manner::Hangs, Manner::Fails].map(|bad| Unit::Ratio.spread(all.slowed(bad, figure)));
-        rows.add(name, &hangs, &fails, &floor);
+    for (name, figure, floor) in figures {
+        let columns = Manner::ALL.map(|manner| Unit::Ratio.spread(all.slowed(manner, figure)));
+        let _ = writeln!(text, "| {name} | {} | {floor} |", columns.join(" | "));
     }
-    rows.0
+    text
 }
 
 /// Many devices with four subscriptions each.
@@ -171,7 +195,7 @@ pub(in crate::bench) fn subscribed(measured: &Subscribed) -> String {
 }
 
 /// A figure of a load.
-type Figure = fn(&Report) -> u64;
+type Figure = fn(&Run) -> f64;
 
 struct Rows(String);
 
