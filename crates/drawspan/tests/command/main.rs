@@ -19,7 +19,7 @@ mod vault;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use support::{Running, command, post, run};
+use support::{Running, command, post, run, setting};
 
 #[test]
 fn every_command_explains_itself() {
@@ -162,13 +162,7 @@ fn config_check_shows_what_counts_and_where_it_came_from() {
         .expect("the command runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}");
-    let row = |key: &str| {
-        let found = text
-            .lines()
-            .find(|line| line.split(' ').next() == Some(key));
-        let words = found.unwrap_or_default().split_whitespace();
-        words.map(str::to_owned).collect::<Vec<_>>()
-    };
+    let row = |key| setting(&text, key);
     assert_eq!(row("id_scope"), ["id_scope", "0ne000", "DRAWSPAN_ID_SCOPE"]);
     assert_eq!(row("api_key"), ["api_key", "***", "--api-key"]);
     assert_eq!(row("transport"), ["transport", "amqps", "default"]);

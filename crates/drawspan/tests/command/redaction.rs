@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use drawspan_client::service::{Call, Message, ServiceClient, ServiceConfig};
 use drawspan_client::{Credentials, KeyPair, Keys};
@@ -15,7 +15,7 @@ use drawspan_hub::{DeviceId, HostName, HubConnectionString};
 use drawspan_net::{Connector, Route, Transport, client_config};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{BOUND, Running, command, post_text, rest, write};
+use crate::support::{BOUND, Running, command, post_text, rest, wait_for_log, write};
 
 const HUB: &str = "one.test";
 /// Stands in every payload.
@@ -190,18 +190,6 @@ fn wait_for(events: &mpsc::Receiver<String>, mut kinds: Vec<&str>) {
         let event = events.recv_timeout(left);
         let event = event.unwrap_or_else(|_| panic!("no {kinds:?}"));
         kinds.retain(|kind| !event.contains(kind));
-    }
-}
-
-fn wait_for_log(folder: &Path, part: &str) -> String {
-    let until = Instant::now() + BOUND;
-    loop {
-        let log = std::fs::read_to_string(folder.join("log")).expect("the log");
-        if log.contains(part) {
-            return log;
-        }
-        assert!(Instant::now() < until, "no {part} in {log}");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Output};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longer than anything here takes.
 pub(crate) const BOUND: Duration = Duration::from_secs(40);
@@ -26,6 +27,27 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// What `config check` says of a setting, word by word.
+pub(crate) fn setting(checked: &str, key: &str) -> Vec<String> {
+    let mut lines = checked.lines();
+    let found = lines.find(|line| line.split(' ').next() == Some(key));
+    let words = found.unwrap_or_default().split_whitespace();
+    words.map(str::to_owned).collect()
+}
+
+/// The file `log` in a folder, once that stands in it.
+pub(crate) fn wait_for_log(folder: &Path, part: &str) -> String {
+    let until = Instant::now() + BOUND;
+    loop {
+        let log = std::fs::read_to_string(folder.join("log")).expect("the log");
+        if log.contains(part) {
+            return log;
+        }
+        assert!(Instant::now() < until, "no {part} in {log}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -2,13 +2,12 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::fake::{Fake, TOKEN, VAULT, answer};
 use super::{URL, command};
-use crate::support::{BOUND, Running, rest, write};
+use crate::support::{Running, rest, setting, wait_for_log, write};
 
 const SECRETS: [(&str, &str); 3] = [
     ("iotc-id-scope", "0ne000"),
@@ -43,13 +42,7 @@ async fn its_secrets_count_and_are_named_by_where_they_lie() {
     let output = output.expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}");
-    let row = |key: &str| {
-        let found = text
-            .lines()
-            .find(|line| line.split(' ').next() == Some(key));
-        let words = found.unwrap_or_default().split_whitespace();
-        words.map(str::to_owned).collect::<Vec<_>>()
-    };
+    let row = |key| setting(&text, key);
     assert_eq!(
         row("id_scope"),
         ["id_scope", "0ne000", "KV_URL/iotc-id-scope"]
@@ -86,18 +79,6 @@ async fn what_is_wrong_is_one_mistake() {
         "{text}"
     );
     assert!(!text.contains("marker"), "{text}");
-}
-
-fn wait_for_log(folder: &Path, part: &str) -> String {
-    let until = Instant::now() + BOUND;
-    loop {
-        let log = std::fs::read_to_string(folder.join("log")).expect("the log");
-        if log.contains(part) {
-            return log;
-        }
-        assert!(Instant::now() < until, "no {part} in {log}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
