@@ -10,7 +10,7 @@ use crate::bench::plan::{
 };
 use crate::bench::spread::Spread;
 use crate::bench::table::{Unit, mb, thousands};
-use crate::load::downlink::Report;
+use crate::load::downlink::{Latencies, Report};
 
 /// Messages and methods to devices.
 pub(in crate::bench) fn of(measured: &Downlinks) -> String {
@@ -88,44 +88,22 @@ fn beside_bad(measured: &Downlinks) -> String {
          | | the second answers too | hangs | answers 503 | floor |\n|---|---|---|---|---|\n",
         all.rate, all.percent, all.rounds
     );
-    let floor = format!("≤ {FLOOR_SLOWED:.2}");
-    let figures: [(&str, Figure, &str); 7] = [
-        (
-            "messages, mean",
-            |run| run.load.c2d.latency_us.mean as f64,
-            &floor,
-        ),
-        (
-            "messages, p50",
-            |run| run.load.c2d.latency_us.p50 as f64,
-            &floor,
-        ),
-        (
-            "messages, p99",
-            |run| run.load.c2d.latency_us.p99 as f64,
-            "",
-        ),
-        (
-            "methods, mean",
-            |run| run.load.methods.latency_us.mean as f64,
-            &floor,
-        ),
-        (
-            "methods, p50",
-            |run| run.load.methods.latency_us.p50 as f64,
-            &floor,
-        ),
-        (
-            "methods, p99",
-            |run| run.load.methods.latency_us.p99 as f64,
-            "",
-        ),
-        ("CPU of the bridge", |run| run.bridge_cpu_s, ""),
-    ];
-    for (name, figure, floor) in figures {
+    let mut row = |name: &str, floor: &str, figure: &dyn Fn(&Run) -> f64| {
         let columns = Manner::ALL.map(|manner| Unit::Ratio.spread(all.slowed(manner, figure)));
+        // Writing to a string does not fail.
         let _ = writeln!(text, "| {name} | {} | {floor} |", columns.join(" | "));
+    };
+    let floor = format!("≤ {FLOOR_SLOWED:.2}");
+    let kinds: [(&str, LatenciesOf); 2] = [
+        ("messages", |run| &run.load.c2d.latency_us),
+        ("methods", |run| &run.load.methods.latency_us),
+    ];
+    for (name, of) in kinds {
+        row(&format!("{name}, mean"), &floor, &|run| of(run).mean as f64);
+        row(&format!("{name}, p50"), &floor, &|run| of(run).p50 as f64);
+        row(&format!("{name}, p99"), "", &|run| of(run).p99 as f64);
     }
+    row("CPU of the bridge", "", &|run| run.bridge_cpu_s);
     text
 }
 
@@ -194,8 +172,7 @@ pub(in crate::bench) fn subscribed(measured: &Subscribed) -> String {
     rows.0
 }
 
-/// A figure of a load.
-type Figure = fn(&Run) -> f64;
+type LatenciesOf = fn(&Run) -> &Latencies;
 
 struct Rows(String);
 
