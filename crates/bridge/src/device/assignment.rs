@@ -51,6 +51,17 @@ impl Assignment {
         }
     }
 
+    /// Configuration names this hub. False when that is no news, or DPS names the hub.
+    pub(super) fn fix(&mut self, hub: HostName) -> bool {
+        match self {
+            Self::Fixed(known) if *known != hub => {
+                *known = hub;
+                true
+            }
+            Self::Fixed(_) | Self::Dps(_) => false,
+        }
+    }
+
     /// The hub, as far as known.
     #[must_use]
     pub const fn hub(&self) -> Option<&HostName> {

@@ -69,6 +69,11 @@ pub enum Input<'a> {
         /// The hub it belongs to.
         hub: HostName,
     },
+    /// Configuration names another hub for it from now on. Of no meaning where DPS names the hub.
+    Moved {
+        /// The hub it belongs to.
+        hub: HostName,
+    },
     /// Its connection is to be replaced by another one: it is closed, and comes back if it is still wanted.
     Relocate,
     /// Nobody wants the device any more, subscriptions or not: it is being removed.

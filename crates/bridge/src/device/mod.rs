@@ -33,7 +33,8 @@
 //! | `Yielded` | deadline, resync, subscription change | `Queued` |
 //! | `Closing` | closed | `Idle`, or `Queued` if wanted again |
 //!
-//! A connection that is to be replaced goes the same way: `Closing`, then `Queued`.
+//! A connection that is to be replaced goes the same way: `Closing`, then `Queued`; so does one to a hub that the device does not
+//! belong to any more.
 //!
 //! When nothing is wanted any more, `Connecting` and `Connected` go to `Closing`, and `Queued`, `Waiting` and `Yielded`
 //! go to `Idle`. `Provisioning` first awaits its answer, because a registration is paid for and rationed.
@@ -123,6 +124,7 @@ impl Device {
             Input::Deadline => self.deadline_passed(now),
             Input::Resync => self.resync(now),
             Input::Registered { hub } => self.registered(hub, now),
+            Input::Moved { hub } => self.moved(hub, now),
             Input::Relocate => self.relocate(),
             Input::Release => {
                 self.wanted = Wanted::NOT;
@@ -259,6 +261,24 @@ impl Device {
         self.state = State::Closing;
         let close = Effect::Close { epoch: self.epoch };
         self.show(RETRYING).then(close.into())
+    }
+
+    /// It belongs to another hub from now on: what went wrong at the old one does not count there.
+    fn moved(&mut self, hub: HostName, now: Now) -> Effects {
+        if !self.assignment.fix(hub) {
+            return Effects::NONE;
+        }
+        self.how = How::USUAL;
+        self.trouble.start_over();
+        match self.state {
+            State::Queued | State::Waiting { .. } | State::Yielded { .. } => self.enter_queued(now),
+            State::Connecting => {
+                self.state = State::Closing;
+                Effect::Close { epoch: self.epoch }.into()
+            }
+            State::Connected { .. } => self.relocate(),
+            State::Idle | State::Provisioning | State::Closing => Effects::NONE,
+        }
     }
 
     /// Somebody registered it at DPS meanwhile.

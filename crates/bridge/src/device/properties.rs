@@ -34,6 +34,7 @@ enum Step {
     Registered,
     Release,
     Relocate,
+    Moved(bool),
     Advance {
         ms: u64,
     },
@@ -93,6 +94,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Registered),
         1 => Just(Step::Release),
         1 => Just(Step::Relocate),
+        1 => any::<bool>().prop_map(Step::Moved),
         1 => (0..900_000_u64).prop_map(|ms| Step::Advance { ms }),
         3 => (0..2_000_u64).prop_map(|late_ms| Step::Deadline { late_ms }),
         1 => Just(Step::EarlyDeadline),
@@ -141,6 +143,11 @@ impl Caller {
             Step::Resync => self.input(Input::Resync),
             Step::Registered => self.input(Input::Registered { hub: hub() }),
             Step::Relocate => self.input(Input::Relocate),
+            Step::Moved(back) => {
+                let name = if *back { "h.net" } else { "other.net" };
+                let hub = HostName::parse(name).unwrap();
+                self.input(Input::Moved { hub });
+            }
             Step::Release => self.input(Input::Release),
             Step::Advance { ms } => self.now += Duration::from_millis(*ms),
             Step::Deadline { late_ms } => self.deadline(Duration::from_millis(*late_ms)),

@@ -231,6 +231,12 @@ impl<B: Beside> Fleet<B> {
         self.feed(index, Input::Resync, now);
     }
 
+    /// Configuration names another hub for it: its connection is closed, and opened there if it is still wanted.
+    pub fn moved(&mut self, index: u32, hub: HostName, now: Now) {
+        self.catch_up(index, now);
+        self.feed(index, Input::Moved { hub }, now);
+    }
+
     /// Its connection is to be replaced: it is closed, and opened again if it is still wanted.
     pub fn relocate(&mut self, index: u32, now: Now) {
         self.catch_up(index, now);

@@ -159,3 +159,38 @@ fn a_device_that_is_relocated_comes_back_by_itself() {
     assert_eq!(life.closed(), [shows(DISABLED)]);
     assert_eq!(life.device.state(), State::Idle);
 }
+
+#[test]
+fn another_hub_by_configuration_is_gone_to_at_once() {
+    let moved = || Input::Moved {
+        hub: hub("other.net"),
+    };
+    let mut life = Life::connected();
+    assert_eq!(life.input(moved()), [shows(RETRYING), life.closes()]);
+    assert_eq!(life.closed(), [life.asks_permit()]);
+    assert_eq!(life.device.hub(), Some(&hub("other.net")));
+    // That is no news.
+    assert_eq!(life.input(moved()), []);
+
+    let mut life = Life::connecting();
+    assert_eq!(life.input(moved()), [life.closes()]);
+    assert_eq!(life.closed(), [life.asks_permit()]);
+
+    let mut life = Life::queued();
+    let before = life.epoch();
+    let asked = life.input(moved());
+    assert_ne!(life.epoch(), before);
+    assert_eq!(asked, [life.asks_permit()]);
+
+    // A refusal of the old hub does not hold it up at the new one.
+    let mut life = Life::connecting();
+    life.open_failed(FailureKind::DeviceDisabled);
+    assert!(matches!(life.device.state(), State::Waiting { .. }));
+    assert_eq!(life.input(moved()), [life.asks_permit()]);
+    assert_eq!(life.device.failures(), 0);
+
+    // Where DPS names the hub, configuration has no say.
+    let mut life = Life::new(Assignment::dps(Some(hub("h.net"))));
+    assert_eq!(life.input(moved()), []);
+    assert_eq!(life.device.hub(), Some(&hub("h.net")));
+}
