@@ -1,9 +1,12 @@
 //! Ids of events: the same for the same thing, also after a restart, where a receiver may see it again.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use drawspan_client::{C2dMessage, MethodRequestId};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 /// Bytes of a hash that stand for the whole.
@@ -51,6 +54,12 @@ pub(super) fn version_of(properties: &[u8]) -> Option<i64> {
     }
     let read: Version = serde_json::from_slice(properties).ok()?;
     Some(read.version)
+}
+
+/// Whether a section has no member but those of the hub, which begin with `$`.
+pub(super) fn is_empty(properties: &[u8]) -> bool {
+    let members: Result<HashMap<Cow<'_, str>, &RawValue>, _> = serde_json::from_slice(properties);
+    members.is_ok_and(|members| members.keys().all(|name| name.starts_with('$')))
 }
 
 fn hash(parts: &[&str]) -> String {
@@ -118,5 +127,12 @@ mod tests {
             Some(17)
         );
         assert_eq!(version_of(b"{}"), None);
+    }
+
+    #[test]
+    fn what_the_hub_adds_is_no_property() {
+        assert!(is_empty(br#"{"$version":1,"$metadata":{"a":{}}}"#));
+        assert!(!is_empty(br#"{"a":null,"$version":1}"#));
+        assert!(!is_empty(br#"{"$version":1"#));
     }
 }

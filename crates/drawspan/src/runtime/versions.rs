@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use drawspan_hub::DeviceId;
 use drawspan_store::DesiredVersions;
 
-/// The `$version` that each device's receiver took last, or that was noted when it subscribed.
+/// The `$version` that each device's receiver took last; none before it took anything.
 #[derive(Debug, Default)]
 pub(super) struct Versions {
     known: HashMap<DeviceId, i64>,
@@ -33,6 +33,16 @@ impl Versions {
             && before != Some(version)
         {
             store.put(device.clone(), version);
+        }
+    }
+
+    /// The device goes by another id from now on; what is known of it by that one counts.
+    pub(super) fn rename(&mut self, from: &DeviceId, to: &DeviceId) {
+        if let Some(version) = self.get(from) {
+            self.remove(from);
+            if self.get(to).is_none() {
+                self.set(to, version);
+            }
         }
     }
 
@@ -74,22 +84,39 @@ pub(super) enum Look {
 pub(super) enum Seen {
     /// Nothing new.
     Same,
-    /// The receiver begins here: nothing is told of what was before.
-    First,
+    /// The receiver has nothing yet, and there is nothing to send: no desired property was ever set.
+    Unset,
     /// The receiver is to hear all of them.
     News,
 }
 
-/// What the twin's version says, compared to the one that the receiver has.
-pub(super) fn seen(look: Look, known: Option<i64>, version: Option<i64>) -> Seen {
+/// The version of a twin whose desired properties were never changed.
+const FIRST_VERSION: i64 = 1;
+
+/// What the twin's version says, compared to the one that the receiver has. `is_empty`: no desired property is set.
+///
+/// A receiver that has none gets all of them once, whenever it subscribed: the device may have been connected long after that,
+/// and what was changed in between would never be sent.
+pub(super) fn seen(look: Look, known: Option<i64>, version: Option<i64>, is_empty: bool) -> Seen {
     match (look, known, version) {
         (Look::Dirty, ..) => Seen::News,
         (_, Some(known), Some(version)) if known == version => Seen::Same,
-        (_, None, Some(_)) => Seen::First,
+        (_, None, Some(FIRST_VERSION)) if is_empty => Seen::Unset,
         // A lower one: the device was made anew.
-        (_, Some(_), Some(_)) => Seen::News,
+        (_, _, Some(_)) => Seen::News,
         // No hub leaves it out.
         (_, _, None) => Seen::Same,
+    }
+}
+
+/// Whether a receiver that took an event has all changes up to the event's version. With one that holds a single change it does
+/// not while an earlier one may be missing.
+pub(super) fn is_complete(look: Look, known: Option<i64>, version: i64, full_state: bool) -> bool {
+    match look {
+        Look::Dirty => false,
+        _ if full_state => true,
+        Look::No => known.is_none_or(|known| known < version),
+        Look::Gap => known.is_some_and(|known| known.checked_add(1) == Some(version)),
     }
 }
 
@@ -100,14 +127,47 @@ mod tests {
     #[test]
     fn versions_tell_what_was_missed() {
         let check = |look, known, version, expected| {
-            assert_eq!(seen(look, known, version), expected, "{look:?} {known:?}");
+            let found = seen(look, known, version, false);
+            assert_eq!(found, expected, "{look:?} {known:?}");
         };
-        check(Look::Gap, None, Some(7), Seen::First);
+        check(Look::Gap, None, Some(7), Seen::News);
+        check(Look::Gap, None, Some(1), Seen::News);
         check(Look::Gap, Some(7), Some(7), Seen::Same);
         check(Look::Gap, Some(7), Some(9), Seen::News);
         check(Look::Gap, Some(7), Some(1), Seen::News);
         check(Look::Gap, Some(7), None, Seen::Same);
         check(Look::Dirty, Some(7), Some(7), Seen::News);
         check(Look::Dirty, None, Some(1), Seen::News);
+    }
+
+    #[test]
+    fn a_receiver_without_any_gets_all_of_them_unless_none_was_ever_set() {
+        let check = |look, version, is_empty, expected| {
+            let found = seen(look, None, Some(version), is_empty);
+            assert_eq!(found, expected, "{look:?} {version} {is_empty}");
+        };
+        check(Look::Gap, 1, true, Seen::Unset);
+        check(Look::Gap, 1, false, Seen::News);
+        // Set and removed again.
+        check(Look::Gap, 3, true, Seen::News);
+        check(Look::Dirty, 1, true, Seen::News);
+    }
+
+    #[test]
+    fn a_change_counts_for_what_was_before_it_only_when_nothing_is_missing() {
+        let check = |look, known, version, full_state, expected| {
+            let found = is_complete(look, known, version, full_state);
+            assert_eq!(found, expected, "{look:?} {known:?} {version}");
+        };
+        check(Look::No, None, 3, false, true);
+        check(Look::No, Some(2), 3, false, true);
+        check(Look::No, Some(4), 3, false, false);
+        // What was set before the connection is not looked at yet.
+        check(Look::Gap, None, 3, false, false);
+        check(Look::Gap, Some(1), 3, false, false);
+        check(Look::Gap, Some(2), 3, false, true);
+        check(Look::Gap, Some(7), 3, true, true);
+        check(Look::Dirty, Some(2), 3, false, false);
+        check(Look::Dirty, Some(2), 3, true, false);
     }
 }

@@ -180,3 +180,24 @@ async fn the_fleets_subscriptions_count_for_devices_without_their_own() {
     let status = bridge.connection_status(id("pump-1")).await.unwrap();
     assert_eq!(status.unwrap().0, Word::Connected);
 }
+
+#[tokio::test]
+async fn desired_properties_that_change_before_the_first_connection_are_sent_once() {
+    let stand = Stand::start(&["d1"]).await;
+    let bridge = stand.bridge(None);
+    let fleet = Scope::Fleet(Prefix::parse("d").unwrap());
+    let mut subscribe = stand.subscribe_to(fleet, DesiredProperties, "/desired");
+    subscribe.keep_connected = false;
+    bridge.subscribe(subscribe, soon()).await.unwrap();
+    stand.desire("d1", json!({"interval": 60})).await;
+    let message = Telemetry::json("{}");
+    bridge.send(id("d1"), message, soon()).await.unwrap();
+    let first = stand.receiver.wait("/desired", 1).await;
+    assert_eq!(first[0].body["fullState"], true);
+    assert_eq!(first[0].body["desiredProperties"]["interval"], 60);
+    // From there on changes come as changes.
+    stand.desire("d1", json!({"interval": 30})).await;
+    let all = stand.receiver.wait("/desired", 2).await;
+    assert!(all[1].body.get("fullState").is_none(), "{all:?}");
+    assert_eq!(all[1].body["desiredProperties"]["interval"], 30);
+}

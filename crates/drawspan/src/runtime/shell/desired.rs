@@ -21,7 +21,7 @@ use crate::limits::{
 use crate::runtime::brought::Brought;
 use crate::runtime::names;
 use crate::runtime::ticket::Ticket;
-use crate::runtime::versions::{Desired, Look, Seen, seen};
+use crate::runtime::versions::{Desired, Look, Seen, is_complete, seen};
 use crate::webhooks::{Content, Delivery, Verdict};
 
 const KIND: SubscriptionType = SubscriptionType::DesiredProperties;
@@ -173,7 +173,8 @@ impl Shell {
             // What the receiver does not have may be on its way; once that is over, it is looked at again.
             return;
         }
-        match (seen(look, known, version), version) {
+        let is_empty = names::is_empty(&properties);
+        match (seen(look, known, version, is_empty), version) {
             (Seen::News, _) => {
                 if let Some(beside) = self.fleet.beside_mut(attempt.device) {
                     beside.desired.look = Look::No;
@@ -182,8 +183,8 @@ impl Shell {
                 self.offer_desired(device, attempt.device, version, true, properties);
                 return;
             }
-            (Seen::First, Some(version)) => self.versions.set(device, version),
-            (Seen::First, None) | (Seen::Same, _) => {}
+            (Seen::Unset, Some(version)) => self.versions.set(device, version),
+            (Seen::Unset, None) | (Seen::Same, _) => {}
         }
         if let Some(beside) = self.fleet.beside_mut(attempt.device) {
             beside.desired.look = Look::No;
@@ -234,15 +235,10 @@ impl Shell {
         }
         match verdict.outcome {
             Delivery::Taken { .. } => {
-                // While something was missed, the receiver does not have that version.
                 if let Some(version) = version
-                    && look != Look::Dirty
+                    && is_complete(look, self.versions.get(device), version, full_state)
                 {
-                    let known = self.versions.get(device);
-                    let newer = full_state || known.is_none_or(|known| known < version);
-                    if newer {
-                        self.versions.set(device, version);
-                    }
+                    self.versions.set(device, version);
                 }
                 if let Some(beside) = index.and_then(|index| self.fleet.beside_mut(index)) {
                     beside.desired.failures = 0;
