@@ -145,6 +145,8 @@ pub const MAX_EVENT_BYTES: usize = 1_048_576;
 
 /// Devices that one process holds.
 pub const MAX_DEVICES: usize = 1_000_000;
+/// Spellings of device ids with capital letters that are remembered before it is looked which of them are still needed.
+pub const SPELLINGS_UNCHECKED: usize = 1_024;
 /// Longest time that a request may wait for its turn at a hub whose pace is known.
 pub const QUEUE_PATIENCE_S: u64 = 10;
 /// Requests of one device that may wait for their turn at its hub.

@@ -88,6 +88,16 @@ impl DeviceId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The id in lower case: the same for all ids that differ only in case, which DPS takes for one device. Cheap when there is
+    /// no capital letter in it.
+    #[must_use]
+    pub fn to_lower_case(&self) -> Self {
+        match self.0.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => Self(self.0.to_ascii_lowercase().into()),
+            false => self.clone(),
+        }
+    }
 }
 
 /// The name of a module of a device: same rules as [`DeviceId`].

@@ -30,6 +30,8 @@ pub struct StoredSubscription {
     pub keep_connected: bool,
     /// Whether it came from another bridge's tables: its callback may be private.
     pub imported: bool,
+    /// Whether whoever made it may reach some devices only: it is for those alone whose id at the hub begins so, too.
+    pub limited: bool,
 }
 
 /// Which devices a stored subscription is for.

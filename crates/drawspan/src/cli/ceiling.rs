@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{block_on, failed, log, misused, say, signals};
 use crate::config::{self, Mistakes, connect};
-use crate::devices::{DeviceError, Devices, Diagnostics, Readiness};
+use crate::devices::{DeviceError, Devices, Diagnostics, Prefix, Readiness, Standing};
 use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
 use crate::http::server;
@@ -65,6 +65,16 @@ impl Devices for AnswerAtOnce {
     }
 
     async fn measure(&self, _: &mut Page) {}
+
+    async fn standing(
+        &self,
+        _: DeviceId,
+        _: Prefix,
+        _: bool,
+        _: Instant,
+    ) -> Result<Standing, DeviceError> {
+        Ok(Standing::Within)
+    }
 
     fn readiness(&self) -> Readiness {
         Readiness::READY

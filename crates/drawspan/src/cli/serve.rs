@@ -36,7 +36,7 @@ pub(super) const EXAMPLES: &str = r"Examples:
     drawspan serve --api-key KEY --listen 127.0.0.1:8080 --ca ./drawspan-state/ca.pem \
       --connect localhost=127.0.0.1:5671 --hub-connection-string '…'
 
-  `drawspan config check` shows what the settings come to. SIGHUP reads keys again.";
+  `drawspan config check` shows what the settings come to. SIGHUP reads keys and the list of devices again.";
 
 pub(super) fn run(args: ServeArgs) -> ExitCode {
     let loaded = config::load(&args, &Environment::of_process());
@@ -82,7 +82,7 @@ async fn serve(args: ServeArgs, mut config: Config) -> ExitCode {
         .as_ref()
         .map(|store| Memory::stored(store.idempotency()));
     let api = Api::remembering(
-        bridge,
+        bridge.clone(),
         config.api_keys.clone(),
         config.request_timeout,
         memory.unwrap_or_default(),
@@ -103,7 +103,14 @@ async fn serve(args: ServeArgs, mut config: Config) -> ExitCode {
         second.next().await;
         second.next().await;
     };
-    let reloads = reload::run(hangups, args, config, api, credentials, secrets, tls);
+    let targets = reload::Targets {
+        api,
+        bridge,
+        credentials,
+        webhook_secrets: secrets,
+        tls,
+    };
+    let reloads = reload::run(hangups, args, config, targets);
     let code = tokio::select! {
         () = served => ExitCode::SUCCESS,
         () = second => failed("ended at once, as asked twice; requests under way were cut off"),

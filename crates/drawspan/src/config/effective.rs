@@ -111,8 +111,9 @@ fn fingerprint(spec: &Spec, values: &Values, value: Option<&Value>) -> [u8; 32] 
             }
         }
     }
-    // Of a list in a file the contents count.
-    if let (Setting::DevicesFile, Some(value)) = (spec.setting, value)
+    // Of files that are read once the contents count, too: a changed one is not in use yet.
+    if let (Setting::DevicesFile | Setting::Ca | Setting::CallbackCa, Some(value)) =
+        (spec.setting, value)
         && let Ok(bytes) = std::fs::read(values.path(value))
     {
         hash.update(bytes);

@@ -13,6 +13,8 @@ use super::{DeviceError, Prefix};
 pub struct ListQuery {
     /// Ids that begin so.
     pub prefix: Prefix,
+    /// Those alone whose ids at the hub begin so, too.
+    pub within: Prefix,
     /// Public status.
     pub status: Option<ConnectionStatus>,
     /// With a subscription of their own of this kind.

@@ -96,11 +96,30 @@ pub trait Devices: Clone + Send + Sync + 'static {
         deadline: Instant,
     ) -> impl Future<Output = Result<(), DeviceError>> + Send;
 
+    /// Whether the device, whose id begins with `within`, does so by its id at the hub, too: DPS compares ids without case and
+    /// may have another spelling. `ask`: the device is about to be reached, so DPS is asked if it was not yet.
+    fn standing(
+        &self,
+        device: DeviceId,
+        within: Prefix,
+        ask: bool,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Standing, DeviceError>> + Send;
+
     /// Whether requests make sense now.
     fn readiness(&self) -> Readiness;
 
     /// Adds figures of the devices to a page of metrics, as far as they are to be had soon.
     fn measure(&self, page: &mut Page) -> impl Future<Output = ()> + Send;
+}
+
+/// Whether a device is among those whose ids begin alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It is, as far as is known.
+    Within,
+    /// It is not: this is its id at the hub.
+    Outside(DeviceId),
 }
 
 /// Why something was not done for a device.

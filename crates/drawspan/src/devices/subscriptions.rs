@@ -60,6 +60,8 @@ pub struct Subscribe {
     pub callback: CallbackUrl,
     /// See [`Subscription::keep_connected`]; of no meaning for one device.
     pub keep_connected: bool,
+    /// Whether who asks may reach some devices only: it is then for those alone whose id at the hub begins so, too.
+    pub limited: bool,
 }
 
 /// A subscription with its status, where it has one.

@@ -7,10 +7,12 @@ use axum::body::Body;
 use axum::http::{Method, Request, Uri};
 use drawspan_hub::DeviceId;
 use percent_encoding::percent_decode_str;
+use tokio::time::Instant;
 
 use super::auth::{Grant, Scope};
 use super::problem::{Kind, Problem};
-use super::request::Arrived;
+use super::request::{Arrived, by};
+use crate::devices::{Devices, Standing};
 
 /// What a route asks of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +126,39 @@ pub(super) fn check_device(limit: Option<&Grant>, device: &DeviceId) -> Result<(
         Some(grant) if !grant.covers(device) => Err(outside(grant)),
         _ => Ok(()),
     }
+}
+
+/// Whether a request may be about this device by its id at the hub, too. Its spelling was looked at before. `ask`: see
+/// [`Devices::standing`].
+pub(super) async fn check_standing<D: Devices>(
+    devices: &D,
+    grant: &Grant,
+    device: &DeviceId,
+    ask: bool,
+    deadline: Instant,
+) -> Result<(), Problem> {
+    if !grant.is_for_some() {
+        return Ok(());
+    }
+    let standing = devices.standing(device.clone(), grant.prefix.clone(), ask, deadline);
+    match by(deadline, standing).await? {
+        Standing::Within => Ok(()),
+        Standing::Outside(assigned) => {
+            let prefix = grant.prefix.as_str();
+            let detail = format!(
+                "This API key is for devices whose ids begin with {prefix}, and this device is {assigned} at DPS, which compares \
+                 ids without case."
+            );
+            Err(Problem::new(Kind::Forbidden, detail))
+        }
+    }
+}
+
+/// Whether a request of a device's path reaches the device, or is for a subscription of it: DPS is asked who that is. The others
+/// look at what is known here, or end something.
+pub(super) fn reaches_device(method: &Method, path: &str) -> bool {
+    let access = scope_of(method, path);
+    *method == Method::PUT || access.is_some_and(|it| it.scopes.contains(&Scope::Send))
 }
 
 fn outside(grant: &Grant) -> Problem {

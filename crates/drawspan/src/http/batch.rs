@@ -13,8 +13,9 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::access::limit_of;
+use super::access::{check_standing, limit_of};
 use super::api::{State, json_of};
+use super::auth::Grant;
 use super::counts::Counts;
 use super::idempotency::{Claim, Done, replayed};
 use super::problem::{Kind, Problem};
@@ -26,8 +27,8 @@ use items::Item;
 /// What came of a message.
 type Fate = Result<(), Problem>;
 
-/// Messages of one device, each with its place in the request.
-type Lane = (DeviceId, Vec<(usize, Telemetry)>);
+/// Messages of one device, in whatever case it is spelt, each with its place in the request.
+type Lane = Vec<(usize, DeviceId, Telemetry)>;
 
 /// Takes messages; 200 with what came of each.
 pub(super) async fn send<D: Devices>(
@@ -51,7 +52,7 @@ async fn try_send<D: Devices>(
         Err(problem) => return Err(request.refuse(problem).await),
     };
     let (deadline, body) = request.json_up_to(MAX_BATCH_BYTES).await?;
-    let batch = Batch::new(items::read(&body, limit.as_deref())?);
+    let batch = Batch::new(items::read(&body, limit.as_deref())?, limit);
     let Some(key) = key else {
         drop(body);
         let told = batch.deliver(state, deadline).await;
@@ -105,14 +106,17 @@ struct Batch {
     told: Vec<Told>,
     /// By device, in the order of the request.
     lanes: Vec<Lane>,
+    /// What bounds the caller's key.
+    limit: Option<Arc<Grant>>,
 }
 
 impl Batch {
-    fn new(items: Vec<Item>) -> Self {
+    fn new(items: Vec<Item>, limit: Option<Arc<Grant>>) -> Self {
         let mut places: HashMap<DeviceId, usize> = HashMap::new();
         let mut batch = Self {
             told: Vec::with_capacity(items.len()),
             lanes: Vec::new(),
+            limit,
         };
         for (at, item) in items.into_iter().enumerate() {
             let (device, message) = match item.message {
@@ -124,12 +128,13 @@ impl Batch {
             };
             batch.told.push((item.name, Err(unfinished())));
             let lanes = &mut batch.lanes;
-            let place = *places.entry(device.clone()).or_insert_with(|| {
-                lanes.push((device, Vec::new()));
+            // Where DPS is asked, case makes no other device; elsewhere nothing is lost by taking turns.
+            let place = *places.entry(device.to_lower_case()).or_insert_with(|| {
+                lanes.push(Vec::new());
                 lanes.len() - 1
             });
-            if let Some((_, messages)) = lanes.get_mut(place) {
-                messages.push((at, message));
+            if let Some(messages) = lanes.get_mut(place) {
+                messages.push((at, device, message));
             }
         }
         batch
@@ -138,8 +143,8 @@ impl Batch {
     /// This one is not to be sent: it was accepted before.
     fn accept(&mut self, at: usize) {
         self.settle(at, Ok(()));
-        for (_, messages) in &mut self.lanes {
-            messages.retain(|(place, _)| *place != at);
+        for messages in &mut self.lanes {
+            messages.retain(|(place, ..)| *place != at);
         }
     }
 
@@ -165,7 +170,8 @@ impl Batch {
             while under_way.len() < BATCH_DEVICES_AT_ONCE {
                 let Some(lane) = lanes.next() else { break };
                 let (devices, counts) = (state.devices.clone(), Arc::clone(&state.counts));
-                under_way.spawn(send_lane(devices, counts, lane, deadline));
+                let limit = self.limit.clone();
+                under_way.spawn(send_lane(devices, counts, limit, lane, deadline));
             }
             match under_way.join_next().await {
                 None => return self.told,
@@ -182,12 +188,18 @@ impl Batch {
 async fn send_lane<D: Devices>(
     devices: D,
     counts: Arc<Counts>,
-    (device, messages): Lane,
+    limit: Option<Arc<Grant>>,
+    lane: Lane,
     deadline: Instant,
 ) -> Vec<(usize, Fate)> {
-    let mut told = Vec::with_capacity(messages.len());
-    for (at, message) in messages {
-        let sent = counts.send(&devices, device.clone(), message, deadline);
+    let mut told = Vec::with_capacity(lane.len());
+    for (at, device, message) in lane {
+        let sent = async {
+            if let Some(grant) = &limit {
+                check_standing(&devices, grant, &device, true, deadline).await?;
+            }
+            counts.send(&devices, device, message, deadline).await
+        };
         told.push((at, sent.await));
     }
     told

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::access::{check_device, limit_of};
+use super::access::{check_device, check_standing, limit_of};
 use super::api::{State, empty_response, json_of};
 use super::listing::limit;
 use super::problem::Problem;
@@ -65,7 +65,11 @@ async fn try_list<D: Bridging>(
     request: Request<Body>,
 ) -> Result<Response<Body>, Problem> {
     let (mut query, request) = Arrived::new(state, request).query(read).await?;
+    let grant = limit_of(&request);
     let deadline = request.without_body().await;
+    if let (Some(grant), Some(device)) = (&grant, &query.device) {
+        check_standing(&state.devices, grant, device, false, deadline).await?;
+    }
     let limit = query.limit;
     // One more tells whether there are more.
     query.limit = limit + 1;
@@ -109,6 +113,7 @@ async fn begun<D: Bridging>(
         let letter = found.first().filter(|letter| letter.id == number);
         let letter = letter.ok_or(DeviceError::NoDeadLetter)?;
         check_device(Some(&grant), &letter.device)?;
+        check_standing(&state.devices, &grant, &letter.device, false, deadline).await?;
     }
     Ok((number, deadline))
 }

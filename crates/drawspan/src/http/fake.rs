@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::devices::{
     DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, Devices, Diagnostics, Downlink, Held,
-    ListPage, ListQuery, Listing, Readiness, Scope, Subscribe, Subscribed, Subscription,
-    SubscriptionStatus, Subscriptions,
+    ListPage, ListQuery, Listing, Prefix, Readiness, Scope, Standing, Subscribe, Subscribed,
+    Subscription, SubscriptionStatus, Subscriptions,
 };
 use crate::metrics::Page;
 
@@ -60,6 +60,8 @@ pub(crate) struct Fake {
     pub(crate) receive_refusal: Option<DeviceError>,
     pub(crate) page: ListPage,
     pub(crate) letters: Vec<DeadLetter>,
+    /// What DPS calls every device, and whether that is known before DPS is asked.
+    pub(crate) assigned: Option<(DeviceId, bool)>,
     /// Whoever is told here of a message decides when it is accepted.
     pub(crate) gate: Option<mpsc::Sender<oneshot::Sender<()>>>,
 }
@@ -80,6 +82,7 @@ impl Default for Fake {
             receive_refusal: None,
             page: ListPage::default(),
             letters: Vec::new(),
+            assigned: None,
             gate: None,
         }
     }
@@ -150,6 +153,20 @@ impl Devices for Fake {
     }
 
     async fn measure(&self, _: &mut Page) {}
+
+    async fn standing(
+        &self,
+        _: DeviceId,
+        within: Prefix,
+        ask: bool,
+        _: Instant,
+    ) -> Result<Standing, DeviceError> {
+        let assigned = self.assigned.iter().find(|(_, known)| *known || ask);
+        Ok(match assigned {
+            Some((id, _)) if !within.covers(id) => Standing::Outside(id.clone()),
+            _ => Standing::Within,
+        })
+    }
 
     fn readiness(&self) -> Readiness {
         self.readiness.clone()

@@ -71,12 +71,14 @@ pub(super) async fn put<D: Bridging>(
 ) -> Response<Body> {
     let answer = async {
         let (kind, prefix, request) = begun(&*state, kind, request).await?;
+        let limited = limit_of(&request).is_some_and(|grant| grant.is_for_some());
         let (deadline, body) = request.json().await?;
         let subscribe = Subscribe {
             scope: Scope::Fleet(prefix),
             kind,
             callback: callback(&body)?,
             keep_connected: keep_connected(&body)?,
+            limited,
         };
         let (made, _) = state.devices.subscribe(subscribe, deadline).await?;
         Ok(json_of(&Document::new(&made)))

@@ -8,11 +8,12 @@ use axum::http::{Request, Response};
 use drawspan_hub::SubscriptionType;
 use serde::Serialize;
 
+use super::access::limit_of;
 use super::api::{State, json_of};
 use super::problem::Problem;
 use super::query::Query;
 use super::request::{Arrived, by, respond};
-use crate::devices::{Bridging, ListQuery, Listed};
+use crate::devices::{Bridging, ListQuery, Listed, Prefix};
 use crate::limits::{LIST_LIMIT, MAX_LIST_LIMIT};
 
 /// A page of the list.
@@ -27,7 +28,10 @@ async fn try_list<D: Bridging>(
     state: &State<D>,
     request: Request<Body>,
 ) -> Result<Response<Body>, Problem> {
-    let (query, request) = Arrived::new(state, request).query(read).await?;
+    let request = Arrived::new(state, request);
+    let limit = limit_of(&request);
+    let (mut query, request) = request.query(read).await?;
+    query.within = limit.map(|grant| grant.prefix.clone()).unwrap_or_default();
     let deadline = request.without_body().await;
     let page = by(deadline, state.devices.list(query)).await?;
     Ok(json_of(&Page {
@@ -39,6 +43,7 @@ async fn try_list<D: Bridging>(
 fn read(query: Query<'_>) -> Result<ListQuery, Problem> {
     Ok(ListQuery {
         prefix: query.prefix()?,
+        within: Prefix::default(),
         status: query.status("status")?,
         subscription: query.kind("subscription")?,
         after: query.device("after")?,

@@ -10,12 +10,13 @@ use drawspan_hub::DeviceId;
 use hyper::body::Body as _;
 use tokio::time::{Instant, timeout_at};
 
+use super::access;
 use super::api::State;
 use super::body;
 use super::idempotency::Key;
 use super::problem::{Kind, Problem};
 use super::query::Query;
-use crate::devices::DeviceError;
+use crate::devices::{DeviceError, Devices};
 use crate::limits::{MAX_BODY_BYTES, RETRY_AFTER_S};
 
 /// The id in the path, as the router found it.
@@ -46,6 +47,11 @@ impl Arrived {
     /// What came beside head and body; see [`super::patience`].
     pub(super) fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         self.request.extensions().get().cloned()
+    }
+
+    /// Whether it asks for something that the device itself would do, or that lasts.
+    fn reaches_device(&self) -> bool {
+        access::reaches_device(self.request.method(), self.request.uri().path())
     }
 
     /// The key under which a request about `what` is done once, if it has one.
@@ -99,17 +105,26 @@ impl Arrived {
 }
 
 impl DeviceRequest {
-    /// Checks the id; the clock starts now.
-    pub(super) async fn new<D>(
+    /// Checks the id, and that it is one of those that the caller's key is for; the clock starts now.
+    pub(super) async fn new<D: Devices>(
         state: &State<D>,
         id: IdInPath,
         request: Request<Body>,
     ) -> Result<Self, Problem> {
         let arrived = Arrived::new(state, request);
-        match device_id(id) {
-            Ok(device) => Ok(Self { device, arrived }),
-            Err(problem) => Err(arrived.refuse(problem).await),
+        let device = match device_id(id) {
+            Ok(device) => device,
+            Err(problem) => return Err(arrived.refuse(problem).await),
+        };
+        if let Some(grant) = access::limit_of(&arrived).filter(|grant| grant.is_for_some()) {
+            let (deadline, asks) = (arrived.deadline, arrived.reaches_device());
+            let standing = access::check_standing(&state.devices, &grant, &device, asks, deadline);
+            // Few keys are bounded: the way of the others stays small.
+            if let Err(problem) = Box::pin(standing).await {
+                return Err(arrived.refuse(problem).await);
+            }
         }
+        Ok(Self { device, arrived })
     }
 
     /// What the query string says, once `read` has found it valid.

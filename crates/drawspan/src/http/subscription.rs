@@ -53,6 +53,7 @@ pub(super) async fn put<D: Bridging>(
             kind,
             callback: callback(&body)?,
             keep_connected: kind.needs_connection(),
+            limited: false,
         };
         let made = state.devices.subscribe(subscribe, deadline).await?;
         Ok(document(device.as_str(), &made))

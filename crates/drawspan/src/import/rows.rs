@@ -120,6 +120,7 @@ fn subscription(row: &Row, keys: &OldKeys) -> Result<(StoredSubscription, String
         created_at: time("CreatedAt", created)?,
         keep_connected: kind != SubscriptionType::ConnectionStatus,
         imported: true,
+        limited: false,
     };
     Ok((stored, callback.origin().to_string()))
 }

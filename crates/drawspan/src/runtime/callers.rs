@@ -142,8 +142,12 @@ impl Listing for Bridge {
 
 impl DeadLetters for Bridge {
     async fn dead_letters(&self, query: DeadLetterQuery) -> Result<Vec<DeadLetter>, DeviceError> {
+        let device = match query.device {
+            Some(device) => Some(self.called(device).await?),
+            None => None,
+        };
         let filter = DeadLetterFilter {
-            device: query.device,
+            device,
             kind: query.kind,
             after: query.after,
             limit: query.limit,

@@ -1,5 +1,6 @@
 //! Connected devices by id, for callers that only want to send.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -19,6 +20,8 @@ const NEVER: u64 = u64::MAX;
 /// Where a connected device is.
 #[derive(Debug)]
 pub(super) struct Route {
+    /// Its id at the hub.
+    pub(super) identity: DeviceId,
     pub(super) connection: HubConnection,
     pub(super) session: DeviceSession,
     /// Tells this route from earlier and later ones of the device.
@@ -32,12 +35,14 @@ pub(super) struct Route {
 
 impl Route {
     pub(super) fn new(
+        identity: DeviceId,
         connection: HubConnection,
         session: DeviceSession,
         serial: u32,
         paces: Arc<Paces>,
     ) -> Self {
         Self {
+            identity,
             connection,
             session,
             serial,
@@ -63,28 +68,32 @@ impl Route {
 pub(super) struct Directory {
     stripes: Vec<RwLock<HashMap<DeviceId, Arc<Route>>>>,
     hasher: std::hash::RandomState,
+    /// Whether ids that differ only in case are one device.
+    fold: bool,
 }
 
-impl Default for Directory {
-    fn default() -> Self {
+impl Directory {
+    /// `fold`: whether ids that differ only in case are one device.
+    pub(super) fn new(fold: bool) -> Self {
         let stripes = (0..STRIPES).map(|_| RwLock::default()).collect();
         Self {
             stripes,
             hasher: std::hash::RandomState::new(),
+            fold,
         }
     }
-}
 
-impl Directory {
     pub(super) fn get(&self, device: &DeviceId) -> Option<Arc<Route>> {
+        let key = self.key(device);
         let stripe = self
-            .stripe(device)?
+            .stripe(&key)?
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        stripe.get(device).cloned()
+        stripe.get(&*key).cloned()
     }
 
-    pub(super) fn insert(&self, device: DeviceId, route: Arc<Route>) {
+    pub(super) fn insert(&self, device: &DeviceId, route: Arc<Route>) {
+        let device = self.key(device).into_owned();
         if let Some(stripe) = self.stripe(&device) {
             stripe
                 .write()
@@ -94,11 +103,19 @@ impl Directory {
     }
 
     pub(super) fn remove(&self, device: &DeviceId) {
-        if let Some(stripe) = self.stripe(device) {
+        let device = self.key(device);
+        if let Some(stripe) = self.stripe(&device) {
             stripe
                 .write()
                 .unwrap_or_else(PoisonError::into_inner)
-                .remove(device);
+                .remove(&*device);
+        }
+    }
+
+    fn key<'d>(&self, device: &'d DeviceId) -> Cow<'d, DeviceId> {
+        match self.fold {
+            true => Cow::Owned(device.to_lower_case()),
+            false => Cow::Borrowed(device),
         }
     }
 

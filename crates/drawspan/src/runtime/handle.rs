@@ -19,9 +19,9 @@ use super::directory::{Directory, Route};
 use super::health::Health;
 use super::measure::Meters;
 use super::persist::Work;
-use super::request::{Registration, Request};
+use super::request::{Registration, Relisted, Request};
 use super::shell::Profile;
-use crate::devices::{DeviceError, Devices, Diagnostics, Readiness};
+use crate::devices::{DeviceError, Devices, Diagnostics, Prefix, Readiness, Standing};
 use crate::limits::RETRY_AFTER_S;
 use crate::metrics::Page;
 use crate::webhooks::{Guard, Secrets};
@@ -51,6 +51,14 @@ impl Bridge {
     #[must_use]
     pub fn webhook_secrets(&self) -> Arc<Secrets> {
         Arc::clone(&self.webhook_secrets)
+    }
+
+    /// The credentials are those of another list: devices are moved to the hubs that it names, and those that are not on it any
+    /// more are disconnected. `None` when the devices' side is gone.
+    pub async fn relist(&self) -> Option<Relisted> {
+        let (reply, answer) = oneshot::channel();
+        self.shard.send(Request::Relist { reply }).await.ok()?;
+        answer.await.ok()
     }
 
     /// A route other than `not`, connecting the device if need be.
@@ -216,6 +224,7 @@ impl Devices for Bridge {
     }
 
     async fn forget(&self, device: DeviceId, deadline: Instant) -> Result<(), DeviceError> {
+        let device = self.called(device).await?;
         let of = device.clone();
         let asked = self.answer(|reply| Request::Forget { device: of, reply });
         let forgotten = timeout_at(deadline, asked).await;
@@ -228,6 +237,16 @@ impl Devices for Bridge {
             Ok(Err(error)) => Err(not_stored(&error)),
             Err(_) => Err(DeviceError::FateUnknown),
         }
+    }
+
+    async fn standing(
+        &self,
+        device: DeviceId,
+        within: Prefix,
+        ask: bool,
+        deadline: Instant,
+    ) -> Result<Standing, DeviceError> {
+        self.stand(device, within, ask, deadline).await
     }
 
     fn readiness(&self) -> Readiness {

@@ -100,6 +100,22 @@ impl HubCache {
         }
     }
 
+    /// A device goes by another id from now on, which is its name at its hub.
+    pub(super) fn rename(&mut self, from: &DeviceId, to: &DeviceId) {
+        let Some(cached) = self.devices.remove(from) else {
+            return;
+        };
+        self.put(to, cached.hub, None, cached.renewed_unix_s);
+        if let Some(store) = self.store.clone() {
+            let from = from.clone();
+            tokio::spawn(async move {
+                if let Err(error) = store.forget(from).await {
+                    tracing::warn!(%error, "an old spelling of a device stays in the hub cache");
+                }
+            });
+        }
+    }
+
     pub(super) fn forget(&mut self, device: &DeviceId) {
         self.devices.remove(device);
     }

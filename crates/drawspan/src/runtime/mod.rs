@@ -15,6 +15,7 @@ mod health;
 mod hub_cache;
 mod measure;
 mod names;
+mod one_spelling;
 mod persist;
 mod pool;
 mod pulls;
@@ -23,6 +24,8 @@ mod registrations;
 mod request;
 mod shard;
 mod shell;
+mod spellings;
+mod standing;
 mod table;
 mod tally;
 mod throttle;
@@ -43,15 +46,18 @@ use crate::config::{self, Config, ConnectTo};
 use crate::limits;
 use crate::webhooks::{self, Guard, Secrets, Webhooks};
 use brought::Brought;
+use directory::Directory;
 use measure::Meters;
 use records::Records;
 use registrations::Registrations;
 use shard::Sources;
 use shell::{Parts, Profile, Remembered, Shell};
+use spellings::Spellings;
 use table::Table;
 use versions::Versions;
 
 pub use handle::Bridge;
+pub use request::Relisted;
 
 /// Why the devices' side cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -80,9 +86,11 @@ pub fn start(
     let clock = Clock::start();
     let connector = connector(config)?;
     let brought = Arc::default();
-    let remembered = remembered(store, &brought)?;
+    let (profile, dps_host) = profile(config);
+    let mut remembered = remembered(store, &brought, &profile)?;
     let cache = store.map(Store::hub_cache);
-    let known = cache.as_ref().map_or(Ok(Vec::new()), HubCache::load_all)?;
+    let mut known = cache.as_ref().map_or(Ok(Vec::new()), HubCache::load_all)?;
+    one_spelling::settle(&mut remembered, &mut known, cache.as_ref());
     let board = Arc::new(StatusBoard::default());
     let registered = Arc::default();
     let inbox: Arc<Inbox> = Arc::default();
@@ -91,10 +99,9 @@ pub fn start(
     let options = webhook_options(config, Arc::clone(&guard), Arc::clone(&webhook_secrets));
     let webhooks = Webhooks::new(options)?;
     let attempts = webhooks.board();
-    let directory = Arc::default();
+    let directory = Arc::new(Directory::new(profile == Profile::Dps));
     let health = Arc::default();
     let dps = dps(config, &credentials, &connector);
-    let (profile, dps_host) = profile(config);
     let parts = Parts {
         fleet: fleet(config, dps_host)?,
         profile: profile.clone(),
@@ -108,11 +115,7 @@ pub fn start(
         directory: Arc::clone(&directory),
         health: Arc::clone(&health),
         cache: hub_cache::HubCache::new(cache.clone(), known),
-        registrations: Registrations::new(
-            dps,
-            credentials.has_secondary(),
-            Arc::clone(&registered),
-        ),
+        registrations: Registrations::new(dps, Arc::clone(&credentials), Arc::clone(&registered)),
         credentials: Arc::clone(&credentials),
         inbox: Arc::clone(&inbox),
         brought: Arc::clone(&brought),
@@ -162,6 +165,7 @@ fn webhook_options(config: &Config, guard: Arc<Guard>, secrets: Arc<Secrets>) ->
 fn remembered(
     store: Option<&Store>,
     brought: &Arc<Board<Brought>>,
+    profile: &Profile,
 ) -> Result<Remembered, StoreError> {
     let subscriptions = store.map(Store::subscriptions);
     let mut table = Table::default();
@@ -187,6 +191,7 @@ fn remembered(
         table,
         records: Records::new(subscriptions, Arc::clone(brought)),
         versions: Versions::new(versions, known),
+        spellings: Spellings::of_profile(profile),
     })
 }
 

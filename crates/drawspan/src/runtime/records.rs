@@ -71,6 +71,7 @@ impl Records {
             created_at: row.created_at,
             keep_connected: row.keep_connected,
             imported: row.imported,
+            limited: row.limited,
         });
         self.begin(scope, written, then);
         None
@@ -191,6 +192,7 @@ pub(super) fn row_of(stored: &StoredSubscription) -> Option<(Scope, Subscription
         created_at: stored.created_at,
         keep_connected: stored.keep_connected,
         imported: stored.imported,
+        limited: stored.limited,
     };
     Some((scope, stored.kind, row))
 }

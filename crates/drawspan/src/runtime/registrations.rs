@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use drawspan_bridge::device::Epoch;
 use drawspan_client::dps::{Assigned, DpsClient};
-use drawspan_client::{Board, WhichKey};
+use drawspan_client::{Board, Credentials, WhichKey};
 use drawspan_hub::{DeviceId, Failure, FailureKind};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -29,7 +29,7 @@ pub(super) struct Registrations {
     next: u64,
     /// The key that DPS took last.
     key: WhichKey,
-    two_keys: bool,
+    credentials: Arc<Credentials>,
     pub(super) tally: DpsTally,
 }
 
@@ -63,7 +63,11 @@ struct Job {
 }
 
 impl Registrations {
-    pub(super) fn new(client: Option<DpsClient>, two_keys: bool, done: Arc<Board<Done>>) -> Self {
+    pub(super) fn new(
+        client: Option<DpsClient>,
+        credentials: Arc<Credentials>,
+        done: Arc<Board<Done>>,
+    ) -> Self {
         Self {
             client: client.map(Arc::new),
             done,
@@ -73,7 +77,7 @@ impl Registrations {
             asked: HashMap::new(),
             next: 0,
             key: WhichKey::Primary,
-            two_keys,
+            credentials,
             tally: DpsTally::default(),
         }
     }
@@ -81,6 +85,11 @@ impl Registrations {
     /// Those that DPS was asked for.
     pub(super) const fn under_way(&self) -> usize {
         self.running
+    }
+
+    /// Whether one of this device is under way, or waits.
+    pub(super) fn is_asked_for(&self, device: &DeviceId) -> bool {
+        self.behind.contains_key(device) || self.asked.values().any(|it| it.device == *device)
     }
 
     /// Keeps what a caller asks for until it is allowed, under the number that is returned. The caller gets an answer at
@@ -193,7 +202,7 @@ impl Registrations {
             job,
             deadline,
             self.key,
-            self.two_keys,
+            self.credentials.has_secondary(),
             Arc::clone(&self.done),
         ));
     }

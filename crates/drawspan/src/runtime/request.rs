@@ -75,10 +75,42 @@ pub(super) enum Request {
         letter: Box<StoredDeadLetter>,
         reply: Reply<()>,
     },
+    /// What a device is called.
+    Names {
+        device: DeviceId,
+        reply: oneshot::Sender<Names>,
+    },
+    /// A device goes by the id that DPS has for it, unless it is in use by another one.
+    RenameAsAssigned {
+        device: DeviceId,
+        reply: oneshot::Sender<()>,
+    },
+    /// The list of devices is another one.
+    Relist { reply: oneshot::Sender<Relisted> },
     /// What happens, in figures.
     Measure { reply: oneshot::Sender<Figures> },
     /// Those of the fleet.
     FleetSubscriptions { reply: Reply<Vec<Subscription>> },
+}
+
+/// What a device is called.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// Here.
+    pub(super) called: DeviceId,
+    /// At its hub, once DPS has said so.
+    pub(super) assigned: Option<DeviceId>,
+    /// Whether it is used, subscribed to or remembered.
+    pub(super) is_known: bool,
+}
+
+/// What another list of devices changed for those in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Relisted {
+    /// Devices that belong to another hub now.
+    pub moved: usize,
+    /// Devices that are not on the list any more.
+    pub gone: usize,
 }
 
 /// A registration that a caller asked for.

@@ -4,8 +4,8 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
 use drawspan_client::{Receive, Wants};
@@ -24,6 +24,8 @@ pub(super) struct Row {
     pub(super) keep_connected: bool,
     /// It came from another bridge's tables.
     pub(super) imported: bool,
+    /// Whoever made it may reach some devices only.
+    pub(super) limited: bool,
 }
 
 /// What the subscriptions want of a device.
@@ -42,6 +44,8 @@ pub(super) struct Table {
     /// One map per kind, by prefix.
     fleet: [BTreeMap<Prefix, Row>; 4],
     shared: Shared,
+    /// What DPS calls devices that are called otherwise here.
+    assigned: HashMap<DeviceId, DeviceId>,
 }
 
 /// A device's own: four at most.
@@ -125,13 +129,40 @@ impl Table {
     }
 
     fn of_fleet(&self, device: &DeviceId, kind: SubscriptionType) -> Option<&Row> {
+        let assigned = self.assigned.get(device).unwrap_or(device);
+        let covers = |prefix: &Prefix, row: &Row| match row.limited {
+            true => prefix.covers(assigned),
+            false => prefix.covers(device),
+        };
         let covering = self
             .fleet(kind)
             .iter()
-            .filter(|(prefix, _)| prefix.covers(device));
+            .filter(|(prefix, row)| covers(prefix, row));
         covering
             .max_by_key(|(prefix, _)| prefix.as_str().len())
             .map(|(_, row)| row)
+    }
+
+    /// Takes note of what DPS calls a device; `None` when that is what it is called here.
+    pub(super) fn note_assigned(&mut self, device: &DeviceId, assigned: Option<&DeviceId>) {
+        match assigned {
+            Some(assigned) => {
+                self.assigned.insert(device.clone(), assigned.clone());
+            }
+            None => {
+                self.assigned.remove(device);
+            }
+        }
+    }
+
+    /// Whether a subscription of the fleet may be for devices that are called otherwise than it says.
+    pub(super) fn has_assigned(&self) -> bool {
+        !self.assigned.is_empty()
+    }
+
+    /// Takes all of a device's own away.
+    pub(super) fn take_own(&mut self, device: &DeviceId) -> Vec<(SubscriptionType, Row)> {
+        self.own.remove(device).unwrap_or_default()
     }
 
     /// What they want of a device that is known.

@@ -12,4 +12,5 @@ mod imported;
 mod metrics;
 mod pull;
 mod restart;
+mod spellings;
 mod stand;

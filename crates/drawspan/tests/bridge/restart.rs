@@ -18,7 +18,6 @@ fn open(directory: &std::path::Path) -> Store {
 async fn subscriptions_survive_and_what_was_missed_is_caught_up_with() {
     let directory = tempfile::tempdir().unwrap();
     let stand = Stand::start(&["d1"]).await;
-    // What was there before anybody subscribed is nobody's news.
     stand.desire("d1", json!({"color": "red"})).await;
     {
         let store = open(directory.path());
@@ -28,10 +27,14 @@ async fn subscriptions_survive_and_what_was_missed_is_caught_up_with() {
             bridge.subscribe(subscribe, soon()).await.unwrap();
             until(&bridge, &own("d1"), kind, SubscriptionStatus::Running).await;
         }
-        stand.desire("d1", json!({"color": "green"})).await;
+        // What was there before anybody subscribed comes first, as a whole.
         let changes = stand.receiver.wait("/desired", 1).await;
-        assert_eq!(changes[0].body["desiredProperties"]["color"], "green");
-        assert!(changes[0].body.get("fullState").is_none(), "{changes:?}");
+        assert_eq!(changes[0].body["desiredProperties"]["color"], "red");
+        assert_eq!(changes[0].body["fullState"], true);
+        stand.desire("d1", json!({"color": "green"})).await;
+        let changes = stand.receiver.wait("/desired", 2).await;
+        assert_eq!(changes[1].body["desiredProperties"]["color"], "green");
+        assert!(changes[1].body.get("fullState").is_none(), "{changes:?}");
         // Its version is stored soon.
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     }
@@ -40,9 +43,9 @@ async fn subscriptions_survive_and_what_was_missed_is_caught_up_with() {
     let bridge = stand.bridge(Some(&store));
     until(&bridge, &own("d1"), Methods, SubscriptionStatus::Running).await;
     stand.call("d1").await.unwrap();
-    let caught = stand.receiver.wait("/desired", 2).await;
-    assert_eq!(caught.len(), 2);
-    let body = &caught[1].body;
+    let caught = stand.receiver.wait("/desired", 3).await;
+    assert_eq!(caught.len(), 3);
+    let body = &caught[2].body;
     assert_eq!(body["fullState"], true);
     assert_eq!(body["desiredProperties"]["color"], "green");
     assert_eq!(body["desiredProperties"]["size"], 7);

@@ -17,7 +17,9 @@ use drawspan_bridge::governor::Pace;
 use drawspan_client::service::{Call, Called, Message, ServiceClient, ServiceConfig};
 use drawspan_client::{Credentials, KeyPair, Keys};
 use drawspan_emulator::{Config as EmulatorConfig, Emulator, Ports, Running};
-use drawspan_hub::{DeviceId, Failure, HostName, HubConnectionString, SubscriptionType, sas};
+use drawspan_hub::{
+    DeviceId, Failure, HostName, HubConnectionString, SubscriptionType, SymmetricKey, sas,
+};
 use drawspan_net::{Connector, Route, Transport, client_config};
 use drawspan_store::Store;
 use serde_json::Value;
@@ -174,7 +176,47 @@ impl Stand {
     }
 
     pub(crate) fn bridge(&self, store: Option<&Store>) -> Bridge {
-        let profile = Profile::of_hub(&policy(&self.emulator, "device"));
+        let config = self.config(Profile::of_hub(&policy(&self.emulator, "device")));
+        let credentials = Arc::new(Credentials::new(config.profile.keys()));
+        runtime::start(&config, credentials, store).unwrap()
+    }
+
+    /// One whose devices register at DPS, and its keys.
+    pub(crate) fn bridge_by_dps(&self, store: Option<&Store>) -> (Bridge, Arc<Credentials>) {
+        let keys = KeyPair::single(self.group_key());
+        self.bridge_by_dps_with(keys, store)
+    }
+
+    pub(crate) fn bridge_by_dps_with(
+        &self,
+        keys: KeyPair,
+        store: Option<&Store>,
+    ) -> (Bridge, Arc<Credentials>) {
+        let profile = Profile::Dps {
+            endpoint: HostName::parse(HUB).unwrap(),
+            id_scope: self.emulator.dps().id_scope().to_owned(),
+            keys,
+        };
+        let mut config = self.config(profile);
+        config.connect.insert(
+            0,
+            ConnectTo {
+                name: HostName::parse(HUB).unwrap(),
+                port: Some(443),
+                to: self.emulator.addresses().https,
+            },
+        );
+        let credentials = Arc::new(Credentials::new(config.profile.keys()));
+        let bridge = runtime::start(&config, Arc::clone(&credentials), store).unwrap();
+        (bridge, credentials)
+    }
+
+    /// The enrollment group's.
+    pub(crate) fn group_key(&self) -> SymmetricKey {
+        self.emulator.dps().groups()[0].primary.clone()
+    }
+
+    fn config(&self, profile: Profile) -> Config {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut config = Config::new(listen, ApiKeys::new(None), profile);
         config.authorities = config::read_authorities(self.emulator.ca_path()).unwrap();
@@ -187,8 +229,7 @@ impl Stand {
         config.webhooks.retry_limit = 0;
         config.webhooks.method_answer_timeout = METHOD_ANSWER;
         config.connect_pace = Pace::Unlimited;
-        let credentials = Arc::new(Credentials::new(config.profile.keys()));
-        runtime::start(&config, credentials, store).unwrap()
+        config
     }
 
     pub(crate) fn subscribe_to(
@@ -203,6 +244,7 @@ impl Stand {
             kind,
             callback: CallbackUrl::parse(&callback).unwrap(),
             keep_connected: true,
+            limited: false,
         }
     }
 

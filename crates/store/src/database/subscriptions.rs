@@ -17,6 +17,7 @@ pub(super) const DEVICE: u8 = 0;
 const FLEET: u8 = 1;
 const KEEP_CONNECTED: u8 = 1;
 const IMPORTED: u8 = 2;
+const LIMITED: u8 = 4;
 
 /// A row, its callback still sealed.
 pub(super) struct Stored {
@@ -219,6 +220,7 @@ impl Stored {
             created_at: UtcTime::from_unix_ms(self.created_unix_ms),
             keep_connected: self.flags & KEEP_CONNECTED != 0,
             imported: self.flags & IMPORTED != 0,
+            limited: self.flags & LIMITED != 0,
         })
     }
 
@@ -244,7 +246,9 @@ fn scope_columns(scope: &StoredScope) -> (u8, &str) {
 
 fn flags(subscription: &StoredSubscription) -> u8 {
     let flag = |is: bool, flag: u8| if is { flag } else { 0 };
-    flag(subscription.keep_connected, KEEP_CONNECTED) | flag(subscription.imported, IMPORTED)
+    flag(subscription.keep_connected, KEEP_CONNECTED)
+        | flag(subscription.imported, IMPORTED)
+        | flag(subscription.limited, LIMITED)
 }
 
 pub(super) const fn kind_column(kind: SubscriptionType) -> u8 {

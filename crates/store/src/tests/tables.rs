@@ -18,6 +18,7 @@ pub(super) fn subscription(device: &str, kind: SubscriptionType, url: &str) -> S
         created_at: UtcTime::from_unix_ms(1_800_000_000_123),
         keep_connected: true,
         imported: false,
+        limited: false,
     }
 }
 
@@ -82,6 +83,7 @@ async fn subscriptions_come_back_as_they_were() {
         scope: StoredScope::Fleet("a".into()),
         keep_connected: false,
         imported: true,
+        limited: false,
         ..own.clone()
     };
     let other = subscription(

@@ -1,4 +1,5 @@
-//! SIGHUP: keys are read again, and nobody is disconnected.
+//! SIGHUP: keys and the list of devices are read again. Only devices whose hub is another one now, or that are not listed any
+//! more, lose their connection.
 
 use std::sync::Arc;
 
@@ -9,28 +10,36 @@ use super::super::signals::Hangups;
 use crate::config::{self, Config, Environment, Reload, ServeArgs};
 use crate::http::api::Api;
 use crate::http::server::Tls;
+use crate::runtime::{Bridge, Relisted};
 use crate::webhooks::Secrets;
+
+/// What takes other settings while it runs.
+pub(super) struct Targets {
+    pub(super) api: Api,
+    pub(super) bridge: Bridge,
+    pub(super) credentials: Arc<Credentials>,
+    pub(super) webhook_secrets: Arc<Secrets>,
+    pub(super) tls: Option<Tls>,
+}
 
 /// Reloads at each SIGHUP. Never ends.
 pub(super) async fn run(
     mut hangups: Hangups,
     args: ServeArgs,
     started_with: Config,
-    api: Api,
-    credentials: Arc<Credentials>,
-    webhook_secrets: Arc<Secrets>,
-    tls: Option<Tls>,
+    targets: Targets,
 ) {
     let mut last = started_with.clone();
     loop {
         hangups.next().await;
         let args = args.clone();
-        let tls = tls.clone();
+        let tls = targets.tls.clone();
         let load = move || {
-            if let Some(tls) = tls {
+            let loaded = config::load(&args, &Environment::of_process());
+            if let (Some(tls), Ok(_)) = (tls, &loaded.config) {
                 tls.refresh();
             }
-            config::load(&args, &Environment::of_process())
+            loaded
         };
         let Ok(loaded) = tokio::task::spawn_blocking(load).await else {
             error!("the configuration could not be read; everything stays as it is");
@@ -39,8 +48,9 @@ pub(super) async fn run(
         match loaded.config {
             Ok(new) => {
                 let reload = started_with.reload(&last, &new);
-                apply(reload, &api, &credentials, &webhook_secrets);
-                last = new;
+                if targets.apply(reload).await {
+                    last = new;
+                }
             }
             Err(mistakes) => {
                 for mistake in mistakes.lines() {
@@ -51,18 +61,39 @@ pub(super) async fn run(
     }
 }
 
-fn apply(reload: Reload, api: &Api, credentials: &Credentials, webhook_secrets: &Secrets) {
-    // Before callers' keys, so that half a change is none.
-    if let Some(keys) = reload.keys
-        && let Err(error) = credentials.replace(keys)
-    {
-        error!(%error, "the configuration cannot be used; everything stays as it is");
-        return;
+impl Targets {
+    /// False when nothing was changed.
+    async fn apply(&self, reload: Reload) -> bool {
+        let has_keys = reload.keys.is_some();
+        // Before callers' keys, so that half a change is none.
+        if let Some(keys) = reload.keys
+            && let Err(error) = self.credentials.replace(keys)
+        {
+            error!(%error, "the configuration cannot be used; everything stays as it is");
+            return false;
+        }
+        self.api.replace_keys(reload.api_keys);
+        self.webhook_secrets.replace(reload.webhook_secrets);
+        info!(changed = ?reload.changed, "configuration read again");
+        if !reload.needs_restart.is_empty() {
+            warn!(settings = ?reload.needs_restart, "changed settings that count after a restart only");
+        }
+        if has_keys {
+            self.relist().await;
+        }
+        true
     }
-    api.replace_keys(reload.api_keys);
-    webhook_secrets.replace(reload.webhook_secrets);
-    info!(changed = ?reload.changed, "configuration read again");
-    if !reload.needs_restart.is_empty() {
-        warn!(settings = ?reload.needs_restart, "changed settings that count after a restart only");
+
+    /// Devices go where their list says.
+    async fn relist(&self) {
+        match self.bridge.relist().await {
+            Some(Relisted { moved: 0, gone: 0 }) | None => {}
+            Some(Relisted { moved, gone }) => {
+                info!(
+                    moved,
+                    gone, "devices in use belong to other hubs, or are not listed any more"
+                );
+            }
+        }
     }
 }

@@ -99,3 +99,24 @@ fn a_list_of_devices_is_compared_by_what_it_holds() {
     };
     assert_eq!(devices.len(), 2);
 }
+
+#[test]
+fn files_that_are_read_once_are_named_when_they_hold_something_else() {
+    for setting in ["ca", "callback_ca"] {
+        let (folder, args) = file(&format!(
+            "{setting} = 'ca.pem'\nid_scope = '0ne000'\ngroup_key = '{KEY}'\napi_key = 'k'"
+        ));
+        write(folder.path(), "ca.pem", &authority("one"));
+        let start = config(&args);
+        write(folder.path(), "ca.pem", &authority("two"));
+        let reload = start.reload(&start, &config(&args));
+        assert!(reload.changed.is_empty(), "{reload:?}");
+        assert_eq!(reload.needs_restart, [setting]);
+    }
+}
+
+/// A certificate in PEM.
+fn authority(name: &str) -> String {
+    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    made.cert.pem()
+}

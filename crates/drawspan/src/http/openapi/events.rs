@@ -19,7 +19,7 @@ pub(super) struct DesiredPropertyUpdate {
     device_received_at: Time,
     /// The change, with `$version`.
     desired_properties: JsonObject,
-    /// True where these are all desired properties, because changes may have been missed.
+    /// True where these are all desired properties: they are the first that the subscription gets, or changes may have been missed.
     #[schema(nullable = false)]
     full_state: Option<bool>,
 }

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use drawspan_hub::DeviceId;
 
 use super::Shell;
-use crate::devices::{ListPage, ListQuery, Listed};
+use crate::devices::{ListPage, ListQuery, Listed, Prefix};
 use crate::limits::LISTED_AT_ONCE;
 
 impl Shell {
@@ -26,7 +26,7 @@ impl Shell {
             }
             let listed = self.listed(device);
             last = Some(listed.device.clone());
-            if is_asked_for(&listed, query) {
+            if is_asked_for(&listed, query) && self.is_within(&listed.device, &query.within) {
                 page.devices.push(listed);
             }
         }
@@ -48,6 +48,14 @@ impl Shell {
             .take(LISTED_AT_ONCE)
             .cloned()
             .collect()
+    }
+
+    fn is_within(&self, device: &DeviceId, within: &Prefix) -> bool {
+        if within.as_str().is_empty() {
+            return true;
+        }
+        let names = self.names(device);
+        within.covers(&names.assigned.unwrap_or(names.called))
     }
 
     fn listed(&self, device: DeviceId) -> Listed {

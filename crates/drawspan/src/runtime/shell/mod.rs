@@ -11,7 +11,9 @@ mod measuring;
 mod moves;
 mod news;
 mod pulling;
+mod relisting;
 mod requests;
+mod spelling;
 mod subscribing;
 mod verdicts;
 mod wanting;
@@ -44,6 +46,7 @@ use super::hub_cache::HubCache;
 use super::pool::Pool;
 use super::records::Records;
 use super::registrations::Registrations;
+use super::spellings::Spellings;
 use super::table::Table;
 use super::ticket::Ticket;
 use super::versions::Versions;
@@ -83,6 +86,7 @@ pub(super) struct Remembered {
     pub(super) table: Table,
     pub(super) records: Records,
     pub(super) versions: Versions,
+    pub(super) spellings: Spellings,
 }
 
 /// How a device's hub is known.
@@ -108,6 +112,7 @@ pub(super) struct Shell {
     table: Table,
     records: Records,
     versions: Versions,
+    spellings: Spellings,
     catch_ups: CatchUps,
     holds: Holds,
     sweeps: Sweeps,
@@ -140,6 +145,7 @@ impl Shell {
             table: remembered.table,
             records: remembered.records,
             versions: remembered.versions,
+            spellings: remembered.spellings,
             catch_ups: CatchUps::default(),
             holds: Holds::default(),
             sweeps: Sweeps::default(),

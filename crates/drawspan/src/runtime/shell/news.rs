@@ -86,6 +86,7 @@ impl Shell {
                 beside.assigned.clone_from(&assigned);
             }
         }
+        self.table.note_assigned(device, assigned.as_ref());
         self.parts.cache.put(device, hub, assigned, now.unix_s);
     }
 
@@ -96,6 +97,9 @@ impl Shell {
         let now = self.now();
         self.fleet.opened(attempt, now);
         let index = attempt.device;
+        let Some(identity) = self.identity(index) else {
+            return;
+        };
         let connected = matches!(
             self.fleet.machine(index).map(|machine| machine.state()),
             Some(State::Connected { .. })
@@ -123,11 +127,11 @@ impl Shell {
         beside.full = None;
         let paces = Arc::clone(&pool.paces);
         let serial = attempt.serial;
-        let route = Arc::new(Route::new(connection, session, serial, paces));
+        let route = Arc::new(Route::new(identity, connection, session, serial, paces));
         beside.route = Some(Arc::clone(&route));
         beside.answer_waiters();
         self.parts.cache.used(&id);
-        self.parts.directory.insert(id, route);
+        self.parts.directory.insert(&id, route);
         // It may have changed while the device was being opened.
         self.tell_wants(index);
     }

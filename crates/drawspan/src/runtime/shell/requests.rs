@@ -16,7 +16,7 @@ use crate::runtime::request::{Reply, Request};
 impl Shell {
     pub(in crate::runtime) fn request(&mut self, request: Request) {
         // Whoever asked may have given up; nothing is owed then.
-        match request {
+        match self.spelt(request) {
             Request::Connect { device, waiter } => self.connect(&device, waiter),
             Request::Register(registration) => {
                 if let Some(number) = self.parts.registrations.ask(registration) {
@@ -54,6 +54,16 @@ impl Shell {
             }
             Request::Replay { letter, reply } => {
                 let _ = reply.send(self.replay(&letter));
+            }
+            Request::Names { device, reply } => {
+                let _ = reply.send(self.names(&device));
+            }
+            Request::RenameAsAssigned { device, reply } => {
+                self.rename_as_assigned(&device);
+                let _ = reply.send(());
+            }
+            Request::Relist { reply } => {
+                let _ = reply.send(self.relist());
             }
             Request::Measure { reply } => {
                 let _ = reply.send(self.figures());
@@ -129,6 +139,8 @@ impl Shell {
     fn forget(&mut self, id: &DeviceId, reply: Reply<()>) {
         let now = self.now();
         self.parts.cache.forget(id);
+        self.spellings.forget(id);
+        self.table.note_assigned(id, None);
         self.versions.remove(id);
         self.remove_all(id, reply);
         if let Some(index) = self.fleet.find(id) {

@@ -6,7 +6,7 @@ use drawspan_hub::{ConnectionStatus, DeviceId, SubscriptionType, UtcTime};
 use drawspan_store::StoreError;
 
 use super::Shell;
-use crate::devices::{DeviceError, Scope, Subscribe, Subscribed, SubscriptionStatus};
+use crate::devices::{DeviceError, Prefix, Scope, Subscribe, Subscribed, SubscriptionStatus};
 use crate::limits::MAX_DEVICES;
 use crate::runtime::handle::QUEUE_FULL;
 use crate::runtime::records::Then;
@@ -21,6 +21,7 @@ impl Shell {
             kind,
             callback,
             keep_connected,
+            limited,
         } = subscribe;
         if let Err(error) = self.check_room(&scope, kind) {
             let _ = reply.send(Err(error));
@@ -32,6 +33,7 @@ impl Shell {
             created_at: UtcTime::from_unix_ms(self.calendar.at(self.parts.clock.now()).unix_ms()),
             keep_connected,
             imported: false,
+            limited,
         };
         if self.table.put(&scope, kind, row.clone()).is_err() {
             let _ = reply.send(Err(QUEUE_FULL));
@@ -110,6 +112,10 @@ impl Shell {
         if !self.records.read(scope, rows.is_ok()) {
             return;
         }
+        if matches!(scope, Scope::Device(device) if self.called(device) != *device) {
+            // Left from a time when it was another device than the one that it is.
+            return;
+        }
         let mut rows = rows.unwrap_or_default();
         for kind in SubscriptionType::ALL {
             let stored = rows.iter().position(|(of, _)| *of == kind);
@@ -164,6 +170,8 @@ impl Shell {
         }
         match scope {
             Scope::Device(device) => self.reconcile_id(device, true),
+            // Some of its devices may be called otherwise here.
+            Scope::Fleet(_) if self.table.has_assigned() => self.sweep(Prefix::default()),
             Scope::Fleet(prefix) => self.sweep(prefix.clone()),
         }
     }

@@ -20,6 +20,7 @@ fn row(url: &str, keep_connected: bool) -> Row {
         created_at: UtcTime::from_unix_ms(0),
         keep_connected,
         imported: false,
+        limited: false,
     }
 }
 
@@ -114,4 +115,37 @@ fn the_fleets_are_few() {
     let again = table.put(&fleet("0"), kind, row("http://a/c", false));
     assert_eq!(again, Ok(()));
     assert_eq!(table.all_of_fleet().len(), MAX_FLEET_SUBSCRIPTIONS);
+}
+
+#[test]
+fn one_made_for_some_devices_is_for_those_by_their_id_at_the_hub() {
+    let mut table = Table::default();
+    let limited = |url: &str| Row {
+        limited: true,
+        ..row(url, false)
+    };
+    let (theirs, ours) = (
+        limited("https://a.example/theirs"),
+        limited("https://a.example/ours"),
+    );
+    table
+        .put(&fleet("Line-1-"), SubscriptionType::Methods, theirs)
+        .unwrap();
+    table
+        .put(&fleet("line-1-"), SubscriptionType::Methods, ours)
+        .unwrap();
+    let (device, assigned) = (id("Line-1-A"), id("line-1-a"));
+    let found = |table: &Table| {
+        let row = table.of(&device, SubscriptionType::Methods);
+        url(row).map(str::to_owned)
+    };
+    assert_eq!(found(&table).as_deref(), Some("https://a.example/theirs"));
+    table.note_assigned(&device, Some(&assigned));
+    assert_eq!(found(&table).as_deref(), Some("https://a.example/ours"));
+    // One by somebody who may reach all goes by what the device is called here.
+    let all = row("https://a.example/all", false);
+    table
+        .put(&fleet("Line-1-A"), SubscriptionType::Methods, all)
+        .unwrap();
+    assert_eq!(found(&table).as_deref(), Some("https://a.example/all"));
 }

@@ -59,6 +59,7 @@ async fn devices_are_listed_page_by_page() {
     assert_eq!(found, expected);
     let query = ListQuery {
         prefix: prefix("a-"),
+        within: Prefix::default(),
         status: Some(ConnectionStatus::Connected),
         subscription: Some(SubscriptionType::C2dMessages),
         after: Some(device("a-0")),
@@ -141,6 +142,7 @@ async fn a_fleet_subscription_is_made() {
             kind: SubscriptionType::Methods,
             callback: CallbackUrl::parse("https://example.com/x").unwrap(),
             keep_connected,
+            limited: false,
         };
         assert_eq!(only_call(&bench), Call::Subscribe(subscribe));
     }

@@ -4,7 +4,10 @@ use super::*;
 use crate::http::auth::ApiKey;
 
 fn bench_with(entries: &[(&str, &str, Option<&str>)]) -> Bench {
-    let fake = Fake::default();
+    bench_of(Fake::default(), entries)
+}
+
+fn bench_of(fake: Fake, entries: &[(&str, &str, Option<&str>)]) -> Bench {
     let calls = Arc::clone(&fake.calls);
     let entry = |(key, scopes, prefix): &(&str, &str, Option<&str>)| {
         ApiKey::entry(key, Some(scopes), *prefix, None).unwrap()
@@ -48,4 +51,84 @@ async fn a_key_that_may_not_is_told_so_before_anything_is_looked_at() {
     check("s", "GET /devices/dev-1/unknown", "", 404).await;
     check("s", "PUT /devices/dev-1/twin", "", 405).await;
     check("x", "PUT /devices/dev-1/twin", "", 401).await;
+}
+
+/// What a device is called at DPS, and whether that is known.
+async fn check_assigned(
+    (assigned, known): (&str, bool),
+    line: &str,
+    body: &'static str,
+    expected: u16,
+) {
+    let fake = Fake {
+        assigned: Some((drawspan_hub::DeviceId::parse(assigned).unwrap(), known)),
+        ..Fake::default()
+    };
+    let bench = bench_of(fake, &[("k", "read,send,manage", Some("Line-1-"))]);
+    let (method, path) = line.split_once(' ').unwrap();
+    let answer = bench.ask(ask(method, path, Some("k"), body)).await;
+    assert_eq!(
+        answer.status.as_u16(),
+        expected,
+        "{line} {assigned} {known}"
+    );
+    if expected == 403 {
+        let problem = answer.problem();
+        assert_eq!(problem["type"], "urn:drawspan:problem:forbidden");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(assigned), "{detail}");
+        assert!(bench.untouched(), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_with_a_prefix_is_for_devices_whose_id_at_dps_begins_so_too() {
+    const SUB: &str = r#"{"callbackUrl":"https://example.com/x"}"#;
+    let reaching = [
+        ("POST /devices/Line-1-A/messages/events", GOOD, 200),
+        ("GET /devices/Line-1-A/twin", "", 200),
+        (
+            "PATCH /devices/Line-1-A/twin/properties/reported",
+            r#"{"patch":{}}"#,
+            204,
+        ),
+        ("POST /devices/Line-1-A/registration", "{}", 200),
+        ("GET /devices/Line-1-A/messages/deviceBound", "", 204),
+        ("PUT /devices/Line-1-A/methods/sub", SUB, 200),
+    ];
+    let looking = [
+        ("GET /devices/Line-1-A/connectionStatus", "", 404),
+        ("GET /devices/Line-1-A/diagnostics", "", 404),
+        ("GET /devices/Line-1-A/methods/sub", "", 404),
+        ("DELETE /devices/Line-1-A/methods/sub", "", 204),
+        ("POST /devices/Line-1-A/resync", "", 202),
+        ("DELETE /devices/Line-1-A", "", 204),
+        ("GET /deadLetters?deviceId=Line-1-A", "", 200),
+    ];
+    for (line, body, good) in reaching {
+        check_assigned(("Line-1-A", false), line, body, good).await;
+        check_assigned(("line-1-a", false), line, body, 403).await;
+        check_assigned(("line-1-a", true), line, body, 403).await;
+    }
+    for (line, body, good) in looking {
+        // DPS is not asked for that.
+        check_assigned(("line-1-a", false), line, body, good).await;
+        check_assigned(("line-1-a", true), line, body, 403).await;
+    }
+}
+
+#[tokio::test]
+async fn of_many_messages_those_for_devices_of_others_are_refused() {
+    let fake = Fake {
+        assigned: Some((drawspan_hub::DeviceId::parse("line-1-a").unwrap(), true)),
+        ..Fake::default()
+    };
+    let bench = bench_of(fake, &[("k", "send", Some("Line-1-"))]);
+    let body = r#"{"messages":[{"deviceId":"Line-1-A","data":{}}]}"#;
+    let answer = bench
+        .ask(ask("POST", "/messages/events", Some("k"), body))
+        .await;
+    let found: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(found["results"][0]["status"], 403, "{found}");
+    assert!(bench.untouched());
 }

@@ -56,6 +56,7 @@ async fn a_put_makes_it_and_shows_it() {
             kind,
             callback: CallbackUrl::parse(URL).unwrap(),
             keep_connected: kind.needs_connection(),
+            limited: false,
         };
         assert_eq!(only_call(&bench), Call::Subscribe(subscribe));
     }

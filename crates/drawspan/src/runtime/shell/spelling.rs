@@ -1,0 +1,113 @@
+//! Requests by whatever spelling of a device, brought to the device.
+
+use drawspan_hub::DeviceId;
+
+use super::Shell;
+use crate::devices::Scope;
+use crate::runtime::request::{Names, Request};
+
+impl Shell {
+    /// The same request, about the device by the id that it goes by here.
+    pub(super) fn spelt(&mut self, mut request: Request) -> Request {
+        if !self.spellings.fold() {
+            return request;
+        }
+        let Some((device, makes_known)) = subject(&mut request) else {
+            return request;
+        };
+        *device = self.called(device);
+        if makes_known {
+            self.spellings.call(device);
+            self.throw_out_spellings();
+        }
+        request
+    }
+
+    /// What a device is called here.
+    pub(super) fn called(&self, device: &DeviceId) -> DeviceId {
+        self.spellings.of(device, |lower| self.is_known(lower))
+    }
+
+    fn is_known(&self, device: &DeviceId) -> bool {
+        self.fleet.find(device).is_some()
+            || self.table.has_own(device)
+            || self.parts.cache.get(device).is_some()
+            || self.parts.registrations.is_asked_for(device)
+    }
+
+    fn throw_out_spellings(&mut self) {
+        if self.spellings.are_many() {
+            let mut spellings = std::mem::replace(&mut self.spellings, super::Spellings::new(true));
+            spellings.keep(|device| self.is_known(device));
+            self.spellings = spellings;
+        }
+    }
+
+    /// What a device is called here and at its hub, as far as anything is known of it.
+    pub(super) fn names(&self, device: &DeviceId) -> Names {
+        let called = self.called(device);
+        let index = self.fleet.find(&called);
+        let located = index.filter(|index| {
+            let machine = self.fleet.machine(*index);
+            machine.is_some_and(|machine| machine.hub().is_some())
+        });
+        let cached = || {
+            let cached = self.parts.cache.get(&called)?;
+            Some(cached.assigned.clone().unwrap_or_else(|| called.clone()))
+        };
+        Names {
+            assigned: located.and_then(|it| self.identity(it)).or_else(cached),
+            is_known: self.is_known(&called),
+            called,
+        }
+    }
+
+    /// A device was registered by somebody who may not reach it: it goes by the id that DPS has for it, unless it is in use by
+    /// this one.
+    pub(super) fn rename_as_assigned(&mut self, device: &DeviceId) {
+        let called = self.called(device);
+        if self.fleet.find(&called).is_some() || self.table.has_own(&called) {
+            return;
+        }
+        let assigned = self.parts.cache.get(&called);
+        let Some(assigned) = assigned.and_then(|cached| cached.assigned.clone()) else {
+            return;
+        };
+        if assigned.to_lower_case() == called.to_lower_case() {
+            self.parts.cache.rename(&called, &assigned);
+            self.table.note_assigned(&called, None);
+            self.spellings.call(&assigned);
+        }
+    }
+}
+
+/// The device that a request is about, and whether the request makes it known here.
+fn subject(request: &mut Request) -> Option<(&mut DeviceId, bool)> {
+    Some(match request {
+        Request::Connect { device, .. } | Request::Receive { device, .. } => (device, true),
+        Request::Register(registration) => (&mut registration.device, true),
+        Request::Subscribe { subscribe, .. } => (own(&mut subscribe.scope)?, true),
+        Request::Subscription { scope, .. } | Request::Unsubscribe { scope, .. } => {
+            (own(scope)?, false)
+        }
+        Request::Resync(device)
+        | Request::Status { device, .. }
+        | Request::Diagnose { device, .. }
+        | Request::Forget { device, .. }
+        | Request::Settle { device, .. } => (device, false),
+        Request::Replay { letter, .. } => (&mut letter.letter.device, false),
+        Request::Names { .. }
+        | Request::RenameAsAssigned { .. }
+        | Request::List { .. }
+        | Request::Relist { .. }
+        | Request::Measure { .. }
+        | Request::FleetSubscriptions { .. } => return None,
+    })
+}
+
+fn own(scope: &mut Scope) -> Option<&mut DeviceId> {
+    match scope {
+        Scope::Device(device) => Some(device),
+        Scope::Fleet(_) => None,
+    }
+}

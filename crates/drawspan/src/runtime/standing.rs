@@ -1,0 +1,80 @@
+//! Whether a device is one of those that a key is for: DPS may have another name for it than its caller.
+
+use drawspan_hub::DeviceId;
+use tokio::time::Instant;
+
+use super::handle::Bridge;
+use super::request::{Names, Request};
+use super::shell::Profile;
+use crate::devices::{DeviceError, Devices as _, Prefix, Standing};
+
+impl Bridge {
+    /// Whether `device`, whose spelling begins with `within`, does so by the id that DPS has for it. `ask`: the caller is about
+    /// to reach the device; DPS is asked if it was not yet.
+    pub(super) async fn stand(
+        &self,
+        device: DeviceId,
+        within: Prefix,
+        ask: bool,
+        deadline: Instant,
+    ) -> Result<Standing, DeviceError> {
+        if self.profile != Profile::Dps {
+            return Ok(Standing::Within);
+        }
+        if let Some(route) = self.directory.get(&device) {
+            return Ok(judge(&within, &route.identity));
+        }
+        let names = self.names(&device).await?;
+        let assigned = match names.assigned {
+            Some(assigned) => assigned,
+            None if ask => return self.ask_dps(device, &within, deadline).await,
+            // By whom it is known, it is known so.
+            None if names.is_known => names.called,
+            None => return Ok(Standing::Within),
+        };
+        Ok(judge(&within, &assigned))
+    }
+
+    async fn ask_dps(
+        &self,
+        device: DeviceId,
+        within: &Prefix,
+        deadline: Instant,
+    ) -> Result<Standing, DeviceError> {
+        let registered = self.register(device.clone(), None, deadline).await;
+        registered.map_err(|error| match error {
+            // Nothing but that: what was asked for was not begun.
+            DeviceError::FateUnknown => self.too_late(),
+            error => error,
+        })?;
+        let names = self.names(&device).await?;
+        let standing = judge(within, &names.assigned.unwrap_or(names.called));
+        if standing != Standing::Within {
+            // Who may not reach the device does not name it for those who may.
+            let named = self.answer(|reply| Request::RenameAsAssigned { device, reply });
+            named.await?;
+        }
+        Ok(standing)
+    }
+
+    /// What a device is called here and at its hub.
+    pub(super) async fn names(&self, device: &DeviceId) -> Result<Names, DeviceError> {
+        let device = device.clone();
+        self.answer(|reply| Request::Names { device, reply }).await
+    }
+
+    /// What a device is called here.
+    pub(super) async fn called(&self, device: DeviceId) -> Result<DeviceId, DeviceError> {
+        match self.profile {
+            Profile::Dps => Ok(self.names(&device).await?.called),
+            Profile::Hub(_) | Profile::Listed => Ok(device),
+        }
+    }
+}
+
+fn judge(within: &Prefix, assigned: &DeviceId) -> Standing {
+    match within.covers(assigned) {
+        true => Standing::Within,
+        false => Standing::Outside(assigned.clone()),
+    }
+}
