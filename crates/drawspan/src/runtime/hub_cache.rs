@@ -100,7 +100,7 @@ impl HubCache {
         }
     }
 
-    /// A device goes by another id from now on, which is its name at its hub.
+    /// Renames a device to the id that it has at its hub.
     pub(super) fn rename(&mut self, from: &DeviceId, to: &DeviceId) {
         let Some(cached) = self.devices.remove(from) else {
             return;

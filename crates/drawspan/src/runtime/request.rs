@@ -80,7 +80,7 @@ pub(super) enum Request {
         device: DeviceId,
         reply: oneshot::Sender<Names>,
     },
-    /// A device goes by the id that DPS has for it, unless it is in use by another one.
+    /// Renames a device to the id that DPS has for it, unless it is in use.
     RenameAsAssigned {
         device: DeviceId,
         reply: oneshot::Sender<()>,

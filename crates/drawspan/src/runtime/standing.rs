@@ -28,7 +28,7 @@ impl Bridge {
         let assigned = match names.assigned {
             Some(assigned) => assigned,
             None if ask => return self.ask_dps(device, &within, deadline).await,
-            // By whom it is known, it is known so.
+            // Subscribed to or used, but not registered yet: nobody has another id for it.
             None if names.is_known => names.called,
             None => return Ok(Standing::Within),
         };
@@ -43,14 +43,14 @@ impl Bridge {
     ) -> Result<Standing, DeviceError> {
         let registered = self.register(device.clone(), None, deadline).await;
         registered.map_err(|error| match error {
-            // Nothing but that: what was asked for was not begun.
+            // The registration may have reached DPS, but the request itself was not begun.
             DeviceError::FateUnknown => self.too_late(),
             error => error,
         })?;
         let names = self.names(&device).await?;
         let standing = judge(within, &names.assigned.unwrap_or(names.called));
         if standing != Standing::Within {
-            // Who may not reach the device does not name it for those who may.
+            // The spelling of a caller who may not reach the device must not become its name for the others.
             let named = self.answer(|reply| Request::RenameAsAssigned { device, reply });
             named.await?;
         }

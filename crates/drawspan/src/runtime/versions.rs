@@ -36,7 +36,7 @@ impl Versions {
         }
     }
 
-    /// The device goes by another id from now on; what is known of it by that one counts.
+    /// Renames a device. A version that is known by the new id is kept.
     pub(super) fn rename(&mut self, from: &DeviceId, to: &DeviceId) {
         if let Some(version) = self.get(from) {
             self.remove(from);

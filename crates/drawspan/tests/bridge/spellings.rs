@@ -157,7 +157,7 @@ async fn who_may_reach_a_device_is_judged_by_the_id_that_dps_has_for_it() {
         standing(&second, "Line-1-A", "Line-1-", false).await,
         outside()
     );
-    // Whose device it is names it.
+    // It is called as at DPS, for those who may reach it.
     assert_eq!(listed(&second, "", "").await, ["line-1-a"]);
     send(&second, "line-1-a").await;
 

@@ -62,8 +62,8 @@ impl Shell {
         }
     }
 
-    /// A device was registered by somebody who may not reach it: it goes by the id that DPS has for it, unless it is in use by
-    /// this one.
+    /// Renames a device that a caller registered who may not reach it: it goes by the id that DPS has for it. A device that is in
+    /// use keeps its name.
     pub(super) fn rename_as_assigned(&mut self, device: &DeviceId) {
         let called = self.called(device);
         if self.fleet.find(&called).is_some() || self.table.has_own(&called) {

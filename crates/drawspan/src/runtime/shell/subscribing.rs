@@ -113,7 +113,7 @@ impl Shell {
             return;
         }
         if matches!(scope, Scope::Device(device) if self.called(device) != *device) {
-            // Left from a time when it was another device than the one that it is.
+            // A row under another spelling of a known device, left by an earlier version.
             return;
         }
         let mut rows = rows.unwrap_or_default();
