@@ -42,6 +42,10 @@ async function tries(page) {
   await page.reload();
   await page.waitForSelector('#SendMessage');
   same(await page.inputValue('#key'), '', 'the key after a reload');
+  same(new URL(page.url()).hash, '#ListDevices', 'the operation that the address names after a reload');
+  holds(await page.locator('#ListDevices').evaluate((details) => details.open), 'ListDevices is open after a reload');
+  await page.evaluate(() => { location.hash = '#GetHealth'; });
+  await page.locator('#GetHealth[open]').waitFor();
 }
 
 run(async () => {

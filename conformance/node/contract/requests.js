@@ -52,7 +52,10 @@ module.exports = (add) => {
   add('D12', 'metrics need no key, count what happens and name nobody', async (t) => {
     const id = t.id('measured');
     const page = async () => {
-      const answer = await t.bridge.call('GET', '/metrics', undefined, { key: null });
+      const plain = await t.bridge.call('GET', '/metrics', undefined, { key: null });
+      same([plain.status, plain.type], [200, 'text/plain'], 'GET /metrics for anybody');
+      const headers = { accept: 'application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1' };
+      const answer = await t.bridge.call('GET', '/metrics', undefined, { key: null, headers });
       same([answer.status, answer.type], [200, 'application/openmetrics-text'], 'GET /metrics');
       holds(answer.text.endsWith('\n# EOF\n'), 'the page is complete');
       return answer.text;

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::config::Config;
+use crate::config::{Config, HTTPS_PORT};
 use crate::dps::Dps;
 use crate::emulator::Addresses;
 use crate::hub::Hub;
 use crate::hub_set::HubSet;
+use crate::server::Permission;
 
 /// Nobody reads the connection strings of 50,000 devices.
 const DEVICES_SHOWN: usize = 20;
@@ -41,9 +42,20 @@ fn write(
     writeln!(out, "amqps  {}", addresses.amqps)?;
     write!(out, "https  {}", addresses.https)?;
     if addresses.https_moved {
-        write!(out, "  (443 is not permitted here)")?;
+        writeln!(
+            out,
+            "  (instead of {HTTPS_PORT}, which is not permitted here; SDKs take no other port)"
+        )?;
+        writeln!(out, "{}", Permission::of(HTTPS_PORT))?;
+    } else {
+        writeln!(out)?;
     }
-    writeln!(out)?;
+    match (addresses.amqps_ipv6, addresses.https_ipv6) {
+        (Some(_), Some(_)) => writeln!(out, "ipv6   [::1], the same ports")?,
+        (Some(amqps), None) => writeln!(out, "ipv6   {amqps} (AMQP only)")?,
+        (None, Some(https)) => writeln!(out, "ipv6   {https} (HTTPS only)")?,
+        (None, None) => {}
+    }
     writeln!(out, "mqtts  not served yet")?;
     match &config.state {
         Some(_) => writeln!(out, "state  {}", ca.parent().unwrap_or(ca).display())?,
@@ -102,6 +114,7 @@ fn write_trust(out: &mut String, config: &Config, ca: &Path) -> std::fmt::Result
     writeln!(out, "\nClients must trust this emulator's own authority:")?;
     writeln!(out, "  Node             NODE_EXTRA_CA_CERTS={ca}")?;
     writeln!(out, "  Python requests  REQUESTS_CA_BUNDLE={ca}")?;
+    writeln!(out, "  Python EventHubs connection_verify=\"{ca}\"")?;
     writeln!(out, "  OpenSSL          SSL_CERT_FILE={ca}")?;
     writeln!(out, "  curl             --cacert {ca}")?;
     writeln!(

@@ -55,7 +55,7 @@ pub struct EmulatorArgs {
     /// How devices are spread over hubs: hashed, or the name of the hub that gets all
     #[arg(long, value_name = "hashed|HUB", default_value = HASHED)]
     dps_allocation: String,
-    /// How long registering devices are asked to wait, in seconds
+    /// How long registering devices are asked to wait, in seconds; with 0 they are assigned in the first answer
     #[arg(long, value_name = "SECONDS", default_value_t = Provisioning::default().retry_after_s)]
     dps_retry_after: u32,
     /// Registrations that the provisioning service takes in a minute [default: as many as come]

@@ -89,7 +89,7 @@ fn every_mistake_is_reported_and_no_key_shown() {
         "--policy-key: ",
         "--bind: ",
         "--device: ",
-        "the name a.test",
+        "the hub a.test",
     ];
     assert_eq!(errors.len(), flags.len(), "{errors:#?}");
     for (error, flag) in errors.iter().zip(flags) {
@@ -102,4 +102,11 @@ fn every_mistake_is_reported_and_no_key_shown() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn one_name_may_be_the_hubs_and_the_services() {
+    let config = parse("--hub a.test --dps A.test").unwrap();
+    assert_eq!(config.names(), config.hubs);
+    assert_eq!(config.dps_name.as_ref(), config.hubs.first());
 }

@@ -25,7 +25,7 @@ pub const HTTPS_PORT_UNPRIVILEGED: u16 = 8443;
 pub struct Config {
     /// DNS names of the hubs, at least one.
     pub hubs: Vec<HostName>,
-    /// DNS name of the provisioning service. Without one it is served at the hubs' names, which it is anyway.
+    /// DNS name of the provisioning service; may be a hub's. It is served at every name, this one is for the service alone.
     pub dps_name: Option<HostName>,
     /// What the provisioning service does.
     pub provisioning: Provisioning,
@@ -68,9 +68,7 @@ pub enum Mistake {
     #[error("{0} hubs are too many, at most {HUBS_MAX} are allowed")]
     TooManyHubs(usize),
     /// A name that is there twice.
-    #[error(
-        "the name {0} is there twice; every hub and the provisioning service need one of their own"
-    )]
+    #[error("the hub {0} is there twice")]
     SameName(HostName),
     /// A number of partitions that no hub has.
     #[error("{0} partitions: 1 to {PARTITIONS_MAX} are allowed")]
@@ -118,11 +116,8 @@ impl Config {
             mistakes.push(Mistake::TooManyHubs(self.hubs.len()));
         }
         let mut seen = HashSet::new();
-        let repeated = self
-            .names()
-            .into_iter()
-            .filter(|name| !seen.insert(name.clone()));
-        mistakes.extend(repeated.map(Mistake::SameName));
+        let repeated = self.hubs.iter().filter(|name| !seen.insert(*name));
+        mistakes.extend(repeated.cloned().map(Mistake::SameName));
         if !(1..=PARTITIONS_MAX).contains(&self.partitions) {
             mistakes.push(Mistake::Partitions(self.partitions));
         }
@@ -144,8 +139,9 @@ impl Config {
         mistakes
     }
 
-    /// Every name that a client may connect to.
+    /// Every name that a client may connect to, each of them once.
     pub(crate) fn names(&self) -> Vec<HostName> {
-        self.hubs.iter().chain(&self.dps_name).cloned().collect()
+        let own = self.dps_name.iter().filter(|dps| !self.hubs.contains(dps));
+        self.hubs.iter().chain(own).cloned().collect()
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use axum::Router;
 use drawspan_hub::key::InvalidKey;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -18,7 +19,8 @@ use crate::hub_set::HubSet;
 use crate::log::{Keeper, LogError};
 use crate::opening::{self, Opened};
 use crate::random::NoRandomness;
-use crate::server::{self, Stop, Stopper};
+use crate::refusals::Refusals;
+use crate::server::{self, Accepting, Listeners, Stop, Stopper};
 use crate::state::{StateError, StateFolder};
 use crate::store::{Store, StoreError};
 use crate::{amqps, https};
@@ -51,6 +53,10 @@ pub struct Addresses {
     pub https: SocketAddr,
     /// Whether HTTPS had to go to another port, because the usual one is not permitted.
     pub https_moved: bool,
+    /// AMQP over TLS at the IPv6 loopback address, if it is served there too.
+    pub amqps_ipv6: Option<SocketAddr>,
+    /// HTTPS at the IPv6 loopback address, if it is served there too.
+    pub https_ipv6: Option<SocketAddr>,
 }
 
 /// Why an emulator does not start.
@@ -91,6 +97,18 @@ pub enum StartError {
         #[source]
         cause: io::Error,
     },
+    /// A port is for the administrator alone.
+    #[error(
+        "cannot listen for {protocol} at {address}: the port is not permitted here\n{permission}"
+    )]
+    NotPermitted {
+        /// What the port is for.
+        protocol: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Lines that say how to have it.
+        permission: String,
+    },
     /// The system gives no thread.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
@@ -107,7 +125,8 @@ impl Emulator {
             return Err(StartError::Config(mistakes));
         }
         // First, because a port that is taken is the likeliest failure and should leave no trace.
-        let (amqps_listener, https_listener, addresses) = opening::listen(&config)?;
+        let listeners = server::listen(&config)?;
+        let addresses = listeners.addresses;
         let from = config.clone();
         let opened = tokio::task::spawn_blocking(move || opening::open(&from));
         let Opened {
@@ -130,30 +149,21 @@ impl Emulator {
         let announcement = announcement::text(&config, &hubs, &dps, addresses, &tls.ca_path);
 
         let (stopper, stop) = Stop::new();
-        let acceptor = TlsAcceptor::from(tls.server);
-        let mut servers = JoinSet::new();
-        let shared = amqps::Shared::new(hubs.clone());
-        let in_websockets = Arc::clone(&shared);
-        servers.spawn(server::accept(
-            amqps_listener,
-            acceptor.clone(),
-            stop.clone(),
-            move |connection| amqps::serve(connection, Arc::clone(&shared)),
-        ));
-        let router = https::router(https::Shared {
-            hubs: hubs.clone(),
-            dps: Arc::clone(&dps),
-            ca_pem: tls.ca_pem.into(),
-        });
+        let refusals = Refusals::new(tls.ca_path.clone());
+        let heads = Heads {
+            tls: TlsAcceptor::from(tls.server),
+            amqps: amqps::Shared::new(hubs.clone(), Arc::clone(&refusals)),
+            router: https::router(https::Shared {
+                hubs: hubs.clone(),
+                dps: Arc::clone(&dps),
+                ca_pem: tls.ca_pem.into(),
+            }),
+            refusals,
+        };
+        let mut servers = heads.serve(listeners, &stop);
         for hub in hubs.hubs() {
             servers.spawn(Arc::clone(hub).keep_messages(stop.clone()));
         }
-        servers.spawn(server::accept(
-            https_listener,
-            acceptor,
-            stop,
-            move |connection| https::serve(connection, router.clone(), Arc::clone(&in_websockets)),
-        ));
         let ca_path = tls.ca_path;
         Ok(Running {
             hubs,
@@ -167,6 +177,47 @@ impl Emulator {
             keeper,
             _state: state,
         })
+    }
+}
+
+/// What answers on the ports.
+struct Heads {
+    tls: TlsAcceptor,
+    amqps: Arc<amqps::Shared>,
+    router: Router,
+    refusals: Arc<Refusals>,
+}
+
+impl Heads {
+    /// Serves every port, each in a task, until `stop`.
+    fn serve(self, listeners: Listeners, stop: &Stop) -> JoinSet<()> {
+        let Self {
+            tls,
+            amqps,
+            router,
+            refusals,
+        } = self;
+        let accepting = || Accepting::new(tls.clone(), Arc::clone(&refusals), stop.clone());
+        let (for_amqps, for_https) = (accepting(), accepting());
+        let mut servers = JoinSet::new();
+        for listener in listeners.amqps {
+            let shared = Arc::clone(&amqps);
+            servers.spawn(server::accept(
+                listener,
+                for_amqps.clone(),
+                move |connection| amqps::serve(connection, Arc::clone(&shared)),
+            ));
+        }
+        for listener in listeners.https {
+            let (router, amqps) = (router.clone(), Arc::clone(&amqps));
+            servers.spawn(server::accept(
+                listener,
+                for_https.clone(),
+                move |connection| https::serve(connection, router.clone(), Arc::clone(&amqps)),
+            ));
+        }
+        servers.spawn(refusals.report_left_out(stop.clone()));
+        servers
     }
 }
 

@@ -50,16 +50,17 @@ impl HubSet {
     /// TLS connection that it opened to `sni`.
     ///
     /// `localhost` and addresses are nobody's name: they stand for what the connection was opened to, or else the first
-    /// hub. So does a client that says nothing.
+    /// hub. So does a client that says nothing. A name that a hub and the provisioning service share is the hub's here:
+    /// what is meant for the service is known by its path.
     pub fn select(&self, named: Option<&str>, sni: Option<&str>) -> Served {
         let mut names = [named, sni].into_iter().flatten().map(without_port);
         let stands_for_any = |name: &str| self.find(name).is_none() && is_local(name);
         match names.find(|name| !stands_for_any(name)) {
-            Some(name) if self.is_dps(name) => Served::Dps,
-            Some(name) => self
-                .find(name)
-                .cloned()
-                .map_or(Served::Nothing, Served::Hub),
+            Some(name) => match self.find(name) {
+                Some(hub) => Served::Hub(Arc::clone(hub)),
+                None if self.is_dps(name) => Served::Dps,
+                None => Served::Nothing,
+            },
             None => self
                 .hubs
                 .first()

@@ -31,6 +31,12 @@ fn set(names: &[&str]) -> HubSet {
 }
 
 #[test]
+fn a_name_of_hub_and_service_is_the_hubs() {
+    let found = set(&["dps.test"]).select(Some("DPS.test"), None);
+    assert!(matches!(found, Served::Hub(_)), "{found:?}");
+}
+
+#[test]
 fn names_find_their_hub() {
     let check = |names: &[&str], named: Option<&str>, sni: Option<&str>, expected: &str| {
         let found = match set(names).select(named, sni) {

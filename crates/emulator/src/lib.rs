@@ -30,6 +30,7 @@ mod opening;
 mod provisioning;
 mod random;
 mod reach;
+mod refusals;
 mod server;
 mod state;
 mod store;

@@ -72,6 +72,19 @@ pub const ACCEPT_PAUSE_MS: u64 = 50;
 /// Connections get this long to end by themselves when the emulator stops.
 pub const SHUTDOWN_MS: u64 = 3_000;
 
+/// For how long refusals are counted together.
+pub const REFUSALS_WINDOW_MS: u64 = 10_000;
+/// Refusals of one kind that are logged in one window.
+pub const REFUSALS_LOGGED_OF_A_KIND: u32 = 10;
+/// Refusals of all kinds that are logged in one window.
+pub const REFUSALS_LOGGED_OF_ALL: u32 = 100;
+/// Kinds of refusals that are counted each by itself.
+pub const REFUSAL_KINDS_MAX: usize = 256;
+/// Characters of a reason, and of what was asked for, in one line of the log.
+pub const REFUSAL_TEXT_CHARS: usize = 200;
+/// Addresses of which it is remembered that their user was told how to trust the authority.
+pub const UNTRUSTING_PEERS_MAX: usize = 1_024;
+
 /// Device tokens on one AMQP connection (the hub's own limit).
 pub const TOKENS_PER_CONNECTION_MAX: usize = 1_000;
 /// Device tokens on one AMQP connection in a WebSocket (the official Java client stops there, saying that the hub does).

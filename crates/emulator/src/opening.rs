@@ -1,16 +1,13 @@
-//! What comes before serving: ports, the state directory, and the hubs in it.
+//! What comes before serving: the state directory, and the hubs in it.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use drawspan_hub::SymmetricKey;
-use tokio::net::TcpListener;
 
 use crate::ca::{self, Tls};
-use crate::config::{Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED, Mistake};
+use crate::config::{Config, Mistake};
 use crate::dps::{self, Dps};
-use crate::emulator::{Addresses, StartError};
+use crate::emulator::StartError;
 use crate::hub::{Hub, Parts};
 use crate::log::{LogLimits, TelemetryLog};
 use crate::model::c2d::CloudToDevice;
@@ -33,46 +30,6 @@ pub(crate) struct Opened {
     pub(crate) hubs: Vec<Arc<Hub>>,
     pub(crate) dps: Arc<Dps>,
     pub(crate) logs: Vec<Arc<TelemetryLog>>,
-}
-
-/// Listens at the configured ports.
-pub(crate) fn listen(config: &Config) -> Result<(TcpListener, TcpListener, Addresses), StartError> {
-    let (amqps, amqps_address) = listen_at(config, "AMQP", config.ports.amqps)?;
-    let wanted = config.ports.https.unwrap_or(HTTPS_PORT);
-    let (https, https_address) = match listen_at(config, "HTTPS", wanted) {
-        Err(StartError::Listen { cause, .. })
-            if config.ports.https.is_none() && cause.kind() == io::ErrorKind::PermissionDenied =>
-        {
-            listen_at(config, "HTTPS", HTTPS_PORT_UNPRIVILEGED)?
-        }
-        result => result?,
-    };
-    let https_moved = wanted != 0 && https_address.port() != wanted;
-    Ok((
-        amqps,
-        https,
-        Addresses {
-            amqps: amqps_address,
-            https: https_address,
-            https_moved,
-        },
-    ))
-}
-
-fn listen_at(
-    config: &Config,
-    protocol: &'static str,
-    port: u16,
-) -> Result<(TcpListener, SocketAddr), StartError> {
-    let address = SocketAddr::new(config.bind, port);
-    let failed = |cause| StartError::Listen {
-        protocol,
-        address,
-        cause,
-    };
-    let listener = drawspan_net::listen(address).map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok((listener, address))
 }
 
 /// Opens everything that is on disk. Blocks.

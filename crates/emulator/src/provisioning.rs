@@ -25,7 +25,8 @@ pub struct Provisioning {
     pub groups: Vec<GroupSpec>,
     /// How devices are spread over hubs.
     pub allocation: Allocation,
-    /// How long a device is asked to wait for its assignment, 0 to 300 s. It is made at once, whatever this says.
+    /// How long a device is asked to wait for its assignment, 0 to 300 s. It is made at once, whatever this says; with 0 the
+    /// answer to the registration already has it, so that no device waits.
     pub retry_after_s: u32,
     /// Registrations that are taken in a minute; `None` for as many as come.
     pub registrations_per_minute: Option<u32>,

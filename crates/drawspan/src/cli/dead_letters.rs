@@ -191,7 +191,10 @@ async fn list(mut bridge: Bridge, filter: String, args: &ListArgs) -> ExitCode {
                     .lines()
                     .try_for_each(|line| say::out(format_args!("{line}\n")))
                 {
-                    return failed(format_args!("cannot print: {error}"));
+                    return match say::is_enough(&error) {
+                        true => ExitCode::SUCCESS,
+                        false => failed(format_args!("cannot print: {error}")),
+                    };
                 }
             }
             false => letters.extend(page.letters),
@@ -256,7 +259,7 @@ async fn each(
             Err(NotDone::Gone(_)) if args.all => {}
             Err(error) => {
                 wrong += 1;
-                bar.suspend(|| say::aside(format_args!("{number}: {error}")));
+                bar.suspend(|| say::warning(format_args!("{number}: {error}")));
             }
         }
         bar.inc(1);

@@ -17,7 +17,7 @@ use drawspan_emulator::{Config as EmulatorConfig, Emulator, Hub, Ports, Running}
 use drawspan_hub::{DeviceId, HostName, HubConnectionString};
 use tokio::net::TcpListener;
 
-use super::{block_on, failed, log, misused, signals};
+use super::{block_on, failed, log, misused, say, signals};
 use crate::config::{Config, ConnectTo, Mistakes, Profile, check_api_key, connect};
 use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
@@ -72,7 +72,11 @@ pub(super) fn run(args: &DevArgs) -> ExitCode {
     block_on(async move {
         match dev(plan).await {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => failed(error),
+            Err(error) => match error.downcast_ref() {
+                // Whoever was to read it has gone.
+                Some(error) if say::is_enough(error) => ExitCode::SUCCESS,
+                _ => failed(error),
+            },
         }
     })
 }
@@ -141,7 +145,7 @@ async fn dev(plan: Plan) -> Result<(), Box<dyn std::error::Error>> {
     let mut out = io::stdout();
     write!(out, "{}", intro.text(paint))
         .and_then(|()| out.flush())
-        .map_err(|error| format!("cannot print: {error}"))?;
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot print: {error}")))?;
 
     server::serve(listener, api, signals::shutdown(), STOP).await;
     drop(tail);

@@ -13,9 +13,11 @@ pub(super) fn run(args: EmulatorArgs) -> ExitCode {
         match cli::run(args).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(CommandError::Args(mistakes)) => {
-                say::aside(mistakes);
+                say::error(mistakes);
                 ExitCode::from(EXIT_USAGE)
             }
+            // Whoever was to read it has gone.
+            Err(CommandError::Print(error)) if say::is_enough(&error) => ExitCode::SUCCESS,
             Err(error) => failed(error),
         }
     })

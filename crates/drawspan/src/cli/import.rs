@@ -137,10 +137,10 @@ impl Exports {
 
 fn tell_bad(what: &str, bad: &[BadRow]) -> usize {
     for row in bad.iter().take(MAX_BAD_ROWS_TOLD) {
-        say::aside(format_args!("{what}, {row}"));
+        say::warning(format_args!("{what}, {row}"));
     }
     if let Some(more @ 1..) = bad.len().checked_sub(MAX_BAD_ROWS_TOLD) {
-        say::aside(format_args!("{what}: {more} more bad rows"));
+        say::warning(format_args!("{what}: {more} more bad rows"));
     }
     bad.len()
 }

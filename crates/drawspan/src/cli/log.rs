@@ -3,7 +3,9 @@
 //! A thread of its own writes them, from a bounded queue: a terminal or collector that does not read loses lines, and holds
 //! up nothing.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write as _};
+use std::panic;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata};
@@ -13,6 +15,9 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
+use drawspan_hub::UtcTime;
+use serde_json::json;
+
 use super::term;
 
 /// Environment variable with a filter like `info` or `drawspan=debug`.
@@ -21,6 +26,41 @@ const FILTER: &str = "DRAWSPAN_LOG";
 const OURS: &str = "drawspan";
 /// Environment variable: `json` for one JSON object per line, `text` for lines to read.
 const FORMAT: &str = "DRAWSPAN_LOG_FORMAT";
+
+/// What counts as the target of lines that are written beside the log.
+const TARGET: &str = "drawspan::cli";
+
+/// Whether everything on the log's stream is JSON, what is written beside the log too.
+pub(super) fn is_json() -> bool {
+    std::env::var_os(FORMAT).is_some_and(|format| format == "json")
+}
+
+/// Writes a line as the log has them, without the log: before it starts, and when it cannot be reached.
+pub(super) fn json_line(level: Level, text: &str) {
+    // If nobody can read that, nobody can be told so.
+    let _ = writeln!(io::stderr(), "{}", line(level, text, SystemTime::now()));
+}
+
+/// Has panics written as JSON, if everything is.
+pub(super) fn watch_panics() {
+    if is_json() {
+        panic::set_hook(Box::new(|panic| {
+            json_line(Level::ERROR, &panic.to_string())
+        }));
+    }
+}
+
+fn line(level: Level, text: &str, now: SystemTime) -> String {
+    let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let unix_ms = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
+    json!({
+        "timestamp": UtcTime::from_unix_ms(unix_ms).to_string(),
+        "level": level.as_str(),
+        "fields": { "message": text },
+        "target": TARGET,
+    })
+    .to_string()
+}
 
 /// Starts logging, once per process; `default` is the filter unless the environment has another. Lines that wait are
 /// written when the result is dropped.
@@ -84,6 +124,20 @@ fn understand(text: &str) -> Result<Option<&str>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_beside_the_log_look_like_the_logs_own() {
+        let line = line(Level::ERROR, "two\nlines and a \"quote\"", UNIX_EPOCH);
+        assert!(!line.contains('\n'), "{line}");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let expected = json!({
+            "timestamp": "1970-01-01T00:00:00.0000000Z",
+            "level": "ERROR",
+            "fields": { "message": "two\nlines and a \"quote\"" },
+            "target": TARGET,
+        });
+        assert_eq!(line, expected);
+    }
 
     #[test]
     fn filters_that_would_hide_everything_by_mistake_are_refused() {

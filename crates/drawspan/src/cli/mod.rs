@@ -4,6 +4,7 @@ pub mod ceiling;
 
 mod api_key;
 mod backup;
+mod completions;
 mod config;
 mod dead_letters;
 #[cfg(feature = "emulator")]
@@ -31,7 +32,7 @@ use clap::{Parser, Subcommand};
 use crate::config::EXIT_USAGE;
 
 #[derive(Parser)]
-#[command(name = "drawspan", version, about, max_term_width = 110, after_help = EXAMPLES)]
+#[command(name = "drawspan", version = VERSION, about, max_term_width = 110, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -76,10 +77,21 @@ enum Command {
     /// Send telemetry, or messages and methods to devices, as fast as told, and say what came of it
     #[command(after_help = load::EXAMPLES)]
     Load(Box<crate::load::LoadArgs>),
+    /// Print what completes commands and flags in a shell
+    #[command(after_help = completions::EXAMPLES)]
+    Completions(completions::CompletionsArgs),
     /// The same HTTP API with devices that answer at once: what the bridge is measured against
     #[command(hide = true)]
     BenchCeiling(ceiling::CeilingArgs),
 }
+
+/// The version, and the commit that it was built from.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("DRAWSPAN_COMMIT"),
+    ")"
+);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -91,18 +103,10 @@ Examples:
 /// Runs the command line of this process. Exit codes: 0 done, 1 failed, 64 not understood.
 #[must_use]
 pub fn main() -> ExitCode {
+    log::watch_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            let printed = error.print();
-            return match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion if printed.is_err() => {
-                    ExitCode::FAILURE
-                }
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-                _ => ExitCode::from(EXIT_USAGE),
-            };
-        }
+        Err(error) => return not_parsed(&error),
     };
     match cli.command {
         #[cfg(feature = "emulator")]
@@ -119,7 +123,26 @@ pub fn main() -> ExitCode {
         Command::Emulator(args) => emulator::run(*args),
         Command::Openapi(args) => openapi::run(&args),
         Command::Load(args) => load::run(&args),
+        Command::Completions(args) => completions::run(&args),
         Command::BenchCeiling(args) => ceiling::run(&args),
+    }
+}
+
+/// Help and version were asked for, or the command line cannot be understood.
+fn not_parsed(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && log::is_json() {
+        say::error(error.render().to_string().trim_end());
+        return ExitCode::from(EXIT_USAGE);
+    }
+    let printed = error.print();
+    match (error.kind(), printed) {
+        (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, Err(error))
+            if !say::is_enough(&error) =>
+        {
+            ExitCode::FAILURE
+        }
+        (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, _) => ExitCode::SUCCESS,
+        _ => ExitCode::from(EXIT_USAGE),
     }
 }
 
@@ -145,12 +168,12 @@ fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
 
 /// Says why, and fails.
 fn failed(why: impl std::fmt::Display) -> ExitCode {
-    say::aside(why);
+    say::error(why);
     ExitCode::FAILURE
 }
 
 /// Says what is wrong with the configuration.
 fn misused(mistakes: &crate::config::Mistakes) -> ExitCode {
-    say::aside(mistakes.to_string().trim_end());
+    say::error(mistakes.to_string().trim_end());
     ExitCode::from(EXIT_USAGE)
 }

@@ -6,7 +6,9 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use super::failed;
+use tracing::Level;
+
+use super::{failed, log};
 
 /// Writes what was asked for to stdout.
 pub(super) fn out(text: impl Display) -> io::Result<()> {
@@ -15,15 +17,37 @@ pub(super) fn out(text: impl Display) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes to stdout what a command is there to write, and succeeds if that did.
+/// Writes to stdout what a command is there to write, and succeeds if that did, or its reader has seen enough.
 pub(super) fn result(text: impl Display) -> ExitCode {
     match out(text) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(format_args!("cannot print: {error}")),
+        Err(error) if !is_enough(&error) => failed(format_args!("cannot print: {error}")),
+        _ => ExitCode::SUCCESS,
     }
 }
 
-/// Writes a line to stderr. If nobody can read that, nobody can be told so.
+/// Whether whoever reads stdout has gone, as `head` does: that is no failure, and nothing to speak of.
+pub(super) fn is_enough(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// Writes a remark to stderr. If nobody can read that, nobody can be told so.
 pub(super) fn aside(text: impl Display) {
+    to_stderr(Level::INFO, text);
+}
+
+/// Writes a warning to stderr.
+pub(super) fn warning(text: impl Display) {
+    to_stderr(Level::WARN, text);
+}
+
+/// Writes to stderr why the command fails.
+pub(super) fn error(text: impl Display) {
+    to_stderr(Level::ERROR, text);
+}
+
+fn to_stderr(level: Level, text: impl Display) {
+    if log::is_json() {
+        return log::json_line(level, &text.to_string());
+    }
     let _ = writeln!(io::stderr(), "drawspan: {text}");
 }

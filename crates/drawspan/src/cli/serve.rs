@@ -95,7 +95,9 @@ async fn serve(args: ServeArgs, mut config: Config) -> ExitCode {
     let told = say::out(format_args!(
         "listening on {scheme}://{address}, {profile}\nready\n"
     ));
-    if let Err(error) = told {
+    if let Err(error) = told
+        && !say::is_enough(&error)
+    {
         warn!(%error, "nothing can be printed");
     }
     let served = listen(listener, tls.clone(), api.clone(), endings.next());

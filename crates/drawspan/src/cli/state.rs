@@ -36,7 +36,7 @@ impl StateArgs {
     pub(super) fn find(&self) -> Result<State, ExitCode> {
         let found = self.find_in(|name| std::env::var_os(name));
         found.ok_or_else(|| {
-            say::aside("which state directory? Give --state DIR, or set DRAWSPAN_STATE");
+            say::error("which state directory? Give --state DIR, or set DRAWSPAN_STATE");
             ExitCode::from(EXIT_USAGE)
         })
     }

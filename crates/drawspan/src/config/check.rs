@@ -16,7 +16,7 @@ use super::arguments::ServeArgs;
 use super::authorities;
 use super::connect::{ConnectTo, parse_address};
 use super::effective::{Effective, effective};
-use super::layers::{Environment, Value, Values, collect};
+use super::layers::{Environment, Values, collect};
 use super::mistakes::Mistakes;
 use super::profile::{self, Profile};
 use super::settings::Setting;
@@ -261,7 +261,7 @@ impl Checker<'_> {
     ) -> Option<T> {
         let value = self.values.get(setting)?;
         self.mistakes
-            .keep(&value.source, parse(value.text().trim()))
+            .keep(value.place(0), parse(value.text().trim()))
     }
 
     fn number<T>(&mut self, setting: Setting, least: T, most: T) -> Option<T>
@@ -287,20 +287,22 @@ impl Checker<'_> {
         if value.values.is_empty() {
             self.mistakes.add(&value.source, "names no key");
         }
-        let parsed = value
-            .values
-            .iter()
-            .filter_map(|entry| self.mistakes.keep(&value.source, ApiKey::parse(&entry.0)));
-        let keys: Vec<ApiKey> = parsed.collect();
-        let contradicts = |(at, key): (usize, &ApiKey)| {
-            let mut others = keys.iter().skip(at + 1);
-            others.any(|other| other.contradicts(key))
-        };
-        if keys.iter().enumerate().any(contradicts) {
-            self.mistakes
-                .add(&value.source, "the same key twice, with different rights");
+        let mut keys = Vec::new();
+        for (at, entry) in value.values.iter().enumerate() {
+            let parsed = self.mistakes.keep(value.place(at), ApiKey::parse(&entry.0));
+            let Some(key) = parsed else { continue };
+            let contradicts = |(_, earlier): &&(usize, ApiKey)| earlier.contradicts(&key);
+            if let Some((first, _)) = keys.iter().find(contradicts) {
+                let first = match value.place(*first) {
+                    first if first == value.place(at) => String::new(),
+                    first => format!(", first at {first}"),
+                };
+                let text = format!("the same key twice, with different rights{first}");
+                self.mistakes.add(value.place(at), text);
+            }
+            keys.push((at, key));
         }
-        keys.into_iter().collect()
+        keys.into_iter().map(|(_, key)| key).collect()
     }
 
     fn state(&mut self) -> Option<PathBuf> {
@@ -401,12 +403,14 @@ impl Checker<'_> {
         setting: Setting,
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Vec<T> {
-        let Some(Value { values, source }) = self.values.get(setting) else {
+        let Some(value) = self.values.get(setting) else {
             return Vec::new();
         };
-        let parsed = values
-            .iter()
-            .filter_map(|text| self.mistakes.keep(source, parse(text.0.trim())));
+        let texts = value.values.iter().enumerate();
+        let parsed = texts.filter_map(|(at, text)| {
+            let place = value.place(at);
+            self.mistakes.keep(place, parse(text.0.trim()))
+        });
         parsed.collect()
     }
 }

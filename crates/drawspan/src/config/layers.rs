@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::arguments::ServeArgs;
 use super::file::{self, Contents};
@@ -150,6 +151,8 @@ pub(super) struct Values {
 pub(super) struct Value {
     pub(super) values: Vec<Text>,
     pub(super) source: Source,
+    /// Where each value stands in the file that holds them; empty if there is no such file.
+    places: Vec<Source>,
 }
 
 /// A text that may be secret. `Debug` does not show it.
@@ -163,6 +166,11 @@ impl fmt::Debug for Text {
 }
 
 impl Value {
+    /// Where the value of that index was given, to the line if it was read from a file.
+    pub(super) fn place(&self, index: usize) -> &Source {
+        self.places.get(index).unwrap_or(&self.source)
+    }
+
     /// The value of a setting that takes one.
     pub(super) fn text(&self) -> &str {
         self.values.first().map_or("", |text| text.0.as_str())
@@ -340,13 +348,17 @@ impl Layers<'_> {
             source,
             in_file,
         } = given;
+        let mut places = Vec::new();
         let values = match values.first() {
             Some(path) if in_file => {
                 let path = relative_to(self.folder.as_deref(), path, &source);
                 let text = file::read_text(&path, MAX_SECRET_FILE_BYTES);
                 let text = mistakes.keep(&source, text)?;
-                let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-                let lines: Vec<String> = lines.map(str::to_owned).collect();
+                let numbered = (1..).zip(text.lines().map(str::trim));
+                let (numbers, lines): (Vec<_>, Vec<_>) = numbered
+                    .filter(|(_, line)| !line.is_empty())
+                    .map(|(number, line)| (number, line.to_owned()))
+                    .unzip();
                 if lines.is_empty() || !spec.is_list() && lines.len() > 1 {
                     mistakes.add(
                         &source,
@@ -362,6 +374,12 @@ impl Layers<'_> {
                     );
                     return None;
                 }
+                let path: Arc<Path> = path.into();
+                let place = |line| Source::File {
+                    path: Arc::clone(&path),
+                    line,
+                };
+                places = numbers.into_iter().map(place).collect();
                 lines
             }
             _ => values,
@@ -369,6 +387,7 @@ impl Layers<'_> {
         Some(Value {
             values: values.into_iter().map(Text).collect(),
             source,
+            places,
         })
     }
 
@@ -384,6 +403,7 @@ impl Layers<'_> {
         Some(Value {
             values: vec![Text(value)],
             source: Source::Variable(name),
+            places: Vec::new(),
         })
     }
 }

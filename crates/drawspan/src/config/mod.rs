@@ -6,6 +6,7 @@ pub mod connect;
 pub mod mistakes;
 pub mod reference;
 pub mod settings;
+pub mod template;
 
 mod arguments;
 mod authorities;

@@ -208,7 +208,7 @@ impl<'a> Dps<'a> {
 
 fn key(value: Option<&Value>, mistakes: &mut Mistakes) -> Option<SymmetricKey> {
     let value = value?;
-    mistakes.keep(&value.source, SymmetricKey::from_base64(value.text()))
+    mistakes.keep(value.place(0), SymmetricKey::from_base64(value.text()))
 }
 
 fn id_scope(text: &str) -> Result<String, String> {
@@ -249,7 +249,7 @@ fn check_hub(
 ) -> Option<Profile> {
     let mut parse = |value: Option<&Value>| {
         let value = value?;
-        mistakes.keep(&value.source, HubConnectionString::parse(value.text()))
+        mistakes.keep(value.place(0), HubConnectionString::parse(value.text()))
     };
     let (first, second) = (parse(primary), parse(secondary));
     if let (None, Some(value)) = (primary, secondary) {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use axum::http::{Request, Response};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, VARY};
+use axum::http::{HeaderMap, Request, Response};
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
@@ -14,7 +14,10 @@ use super::body;
 use super::problem::{Kind, Problem};
 use crate::devices::{Devices, Readiness, Unready};
 use crate::limits::RETRY_AFTER_S;
-use crate::metrics::{self, Metric, Page, Sample};
+use crate::metrics::{self, Format, Metric, Page, Sample};
+
+/// The media type by which OpenMetrics is asked for.
+const OPEN_METRICS: &str = "application/openmetrics-text";
 
 /// What the original said, whatever happened.
 pub(super) async fn health(request: Request<Body>) -> Response<Body> {
@@ -46,6 +49,7 @@ pub(super) async fn metrics<D: Devices>(
     extract::State(state): extract::State<Arc<State<D>>>,
     request: Request<Body>,
 ) -> Response<Body> {
+    let format = wanted(request.headers());
     body::discard(request).await;
     let mut page = Page::default();
     let version = Sample::of([env!("CARGO_PKG_VERSION")], 1);
@@ -54,13 +58,55 @@ pub(super) async fn metrics<D: Devices>(
     state.devices.measure(&mut page).await;
     let text = spawn_blocking(move || {
         metrics::process(&mut page);
-        page.text()
+        page.text(format)
     });
     // It does not panic, and nobody ends it.
     let mut response = Response::new(Body::from(text.await.unwrap_or_default()));
-    let open_metrics = HeaderValue::from_static(metrics::CONTENT_TYPE);
-    response.headers_mut().insert(CONTENT_TYPE, open_metrics);
+    let content_type = HeaderValue::from_static(format.content_type());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(VARY, HeaderValue::from_static("accept"));
     uncached(response)
+}
+
+/// The format that a scraper prefers (RFC 9110, 12.5.1). OpenMetrics has to be asked for by its name: browsers, `curl` and
+/// older scrapers get text.
+fn wanted(headers: &HeaderMap) -> Format {
+    let accepted = headers.get_all(ACCEPT).iter();
+    let ranges = accepted
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    let (mut open_metrics, mut text) = (0_u16, 0_u16);
+    for range in ranges {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let (mut quality, mut is_known) = (1_000, true);
+        for (key, value) in parts.filter_map(|part| part.split_once('=')) {
+            match key.trim().to_ascii_lowercase().as_str() {
+                "q" => quality = thousandths(value),
+                "version" if name == OPEN_METRICS => {
+                    is_known = value.trim_matches('"').starts_with("1.");
+                }
+                _ => {}
+            }
+        }
+        match name.as_str() {
+            OPEN_METRICS if is_known => open_metrics = open_metrics.max(quality),
+            "text/plain" | "text/*" | "*/*" => text = text.max(quality),
+            _ => {}
+        }
+    }
+    match open_metrics > 0 && open_metrics >= text {
+        true => Format::OpenMetrics,
+        false => Format::Text,
+    }
+}
+
+/// A weight from 0 to 1.
+fn thousandths(weight: &str) -> u16 {
+    let weight = weight.trim().parse::<f32>().unwrap_or(0.0);
+    // Clamped, so that it fits.
+    (weight.clamp(0.0, 1.0) * 1_000.0) as u16
 }
 
 /// While the process is on its way out.

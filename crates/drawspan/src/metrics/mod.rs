@@ -17,6 +17,6 @@ mod tests;
 
 pub use counter::Counter;
 pub use latency::Latency;
-pub use page::{CONTENT_TYPE, Page, Sample};
+pub use page::{Format, Page, Sample};
 pub use process::process;
 pub use table::{Kind, Metric};

@@ -1,6 +1,7 @@
 //! One answer to `GET /metrics`.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 
 use prometheus_client::collector::Collector;
@@ -10,8 +11,25 @@ use prometheus_client::registry::Registry;
 
 use super::{Kind, Latency, Metric};
 
-/// What the page is: OpenMetrics, which Prometheus asks for.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// How a page is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// OpenMetrics 1.0, which Prometheus asks for.
+    OpenMetrics,
+    /// Prometheus's own text format, which everything else reads.
+    Text,
+}
+
+impl Format {
+    /// What the page says that it is.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
 
 /// What was gathered for one answer.
 #[derive(Debug, Default)]
@@ -85,14 +103,47 @@ impl Page {
 
     /// The page.
     #[must_use]
-    pub fn text(self) -> String {
+    pub fn text(self, format: Format) -> String {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(self));
         let mut page = String::new();
         // Writing to a string does not fail.
         let _ = text::encode(&mut page, &registry);
-        page
+        match format {
+            Format::OpenMetrics => page,
+            Format::Text => plain(&page),
+        }
     }
+}
+
+/// OpenMetrics as the older text format: that names a counter with its suffix also in the lines about it, knows neither info
+/// nor units, and has no end mark.
+fn plain(page: &str) -> String {
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let types: HashMap<&str, &str> = types.filter_map(|rest| rest.split_once(' ')).collect();
+    let suffix = |name| match types.get(name) {
+        Some(&"counter") => "_total",
+        Some(&"info") => "_info",
+        _ => "",
+    };
+    let mut text = String::with_capacity(page.len());
+    for line in page.lines() {
+        let about = ["# HELP ", "# TYPE "]
+            .into_iter()
+            .find_map(|mark| Some((mark, line.strip_prefix(mark)?.split_once(' ')?)));
+        match about {
+            Some((mark, (name, rest))) => {
+                let rest = match (mark, rest) {
+                    ("# TYPE ", "info") => "gauge",
+                    (_, rest) => rest,
+                };
+                text.extend([mark, name, suffix(name), " ", rest, "\n"]);
+            }
+            None if line.starts_with('#') => {}
+            None => text.extend([line, "\n"]),
+        }
+    }
+    text
 }
 
 impl Collector for Page {

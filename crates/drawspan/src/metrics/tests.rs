@@ -61,7 +61,7 @@ fn a_page_is_open_metrics() {
     let latency = Latency::default();
     latency.add(std::time::Duration::from_millis(2));
     page.spread(Metric::MessageSeconds, &latency);
-    let text = page.text();
+    let text = page.text(Format::OpenMetrics);
     let lines: Vec<_> = text
         .lines()
         .filter(|it| !it.starts_with("# HELP"))
@@ -91,12 +91,52 @@ fn a_page_is_open_metrics() {
     assert_eq!(lines[lines.len() - 1], "# EOF");
 }
 
+#[test]
+fn a_page_is_text_of_the_older_format() {
+    let mut page = Page::default();
+    page.add(Metric::Build, [Sample::of(["1.0"], 1)]);
+    let failures = Sample::of_hub("h", ["throttled"], 3);
+    page.add(Metric::ConnectFailures, [failures]);
+    page.one(Metric::DpsQueue, 7);
+    page.spread(Metric::MessageSeconds, &Latency::default());
+    let text = page.text(Format::Text);
+    let lines: Vec<_> = text.lines().collect();
+    for (metric, suffix) in [
+        (Metric::Build, "_info"),
+        (Metric::ConnectFailures, "_total"),
+    ] {
+        let help = format!("# HELP {}{suffix} {}", metric.family(), metric.about());
+        assert!(text.contains(&help), "{help}: {text}");
+    }
+    let others: Vec<_> = lines
+        .iter()
+        .filter(|line| !line.starts_with("# HELP"))
+        .collect();
+    let expected = [
+        "# TYPE drawspan_build_info gauge",
+        "drawspan_build_info{version=\"1.0\"} 1",
+        "# TYPE drawspan_device_connect_failures_total counter",
+        "drawspan_device_connect_failures_total{hub=\"h\",reason=\"throttled\"} 3",
+        "# TYPE drawspan_dps_queue gauge",
+        "drawspan_dps_queue 7",
+        "# TYPE drawspan_message_duration_seconds histogram",
+    ];
+    assert!(
+        others
+            .iter()
+            .zip(expected)
+            .all(|(line, expected)| **line == expected),
+        "{text}"
+    );
+    assert!(!text.contains("# EOF") && text.ends_with('\n'), "{text}");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn the_process_knows_itself() {
     let mut page = Page::default();
     process(&mut page);
-    let text = page.text();
+    let text = page.text(Format::OpenMetrics);
     let value = |name: &str| -> f64 {
         let line = text.lines().find_map(|line| line.strip_prefix(name));
         line.unwrap_or_else(|| panic!("{name}: {text}"))

@@ -99,7 +99,7 @@ mod tests {
                 tally.event(kind, outcome);
                 let mut page = Page::default();
                 tally.tell(&mut page);
-                let text = page.text();
+                let text = page.text(crate::metrics::Format::OpenMetrics);
                 let lines = text.lines().filter(|line| line.ends_with("} 1"));
                 let line = format!("drawspan_events_total{{kind=\"{kind}\",outcome=\"{word}\"}} 1");
                 assert_eq!(lines.collect::<Vec<_>>(), [line]);

@@ -25,7 +25,8 @@ struct Page {
 
 impl Page {
     async fn get(api: &Api) -> Self {
-        let request = Request::get("/metrics").body(Body::empty()).unwrap();
+        let request = Request::get("/metrics").header("accept", "application/openmetrics-text");
+        let request = request.body(Body::empty()).unwrap();
         let response = api.answer(request).await;
         assert_eq!(response.status(), StatusCode::OK);
         let body = axum::body::to_bytes(response.into_body(), 1 << 20).await;

@@ -12,6 +12,8 @@ mod redaction;
 mod serve;
 #[cfg(unix)]
 mod state;
+#[cfg(unix)]
+mod streams;
 mod support;
 #[cfg(unix)]
 mod vault;
@@ -28,7 +30,9 @@ fn every_command_explains_itself() {
         "serve",
         "emulator",
         "load",
+        "config init",
         "config check",
+        "completions",
         "api-key new",
         "dead-letters list",
         "dead-letters replay",

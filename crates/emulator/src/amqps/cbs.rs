@@ -10,23 +10,36 @@ use super::error::status_description;
 use crate::hub::Hub;
 use crate::model::access::Denied;
 
-/// Carries a request out and returns the answer.
-pub(super) fn answer(request: &Message, hub: &Hub, access: &mut Access) -> Bytes {
-    let (status, description) = match put_token(request, hub, access) {
-        Ok(()) => (200, String::from("OK")),
-        Err(refused) => refused,
-    };
-    respond(request, status, &description, Body::Empty)
+/// A status and its description.
+pub(super) type Refused = (i32, String);
+
+/// Carries a request out and returns the answer, and what it says if it is a refusal.
+pub(super) fn answer(
+    request: &Message,
+    hub: &Hub,
+    access: &mut Access,
+) -> (Bytes, Option<Refused>) {
+    match put_token(request, hub, access) {
+        Ok(()) => (respond(request, 200, "OK", Body::Empty), None),
+        Err((status, description)) => (
+            respond(request, status, &description, Body::Empty),
+            Some((status, description)),
+        ),
+    }
 }
 
-fn put_token(request: &Message, hub: &Hub, access: &mut Access) -> Result<(), (i32, String)> {
-    let property = |name: &str| {
-        request
-            .application_properties
-            .as_ref()
-            .and_then(|properties| properties.get(name))
-            .and_then(Value::as_str)
-    };
+/// What the client says that its token is for.
+pub(super) fn name(request: &Message) -> Option<&str> {
+    property(request, "name")
+}
+
+fn property<'m>(request: &'m Message, name: &str) -> Option<&'m str> {
+    let properties = request.application_properties.as_ref()?;
+    properties.get(name).and_then(Value::as_str)
+}
+
+fn put_token(request: &Message, hub: &Hub, access: &mut Access) -> Result<(), Refused> {
+    let property = |name| property(request, name);
     match property("operation") {
         Some("put-token") => {}
         // Tokens end by themselves; a client that takes one back needs no more than an answer.
@@ -47,7 +60,6 @@ fn put_token(request: &Message, hub: &Hub, access: &mut Access) -> Result<(), (i
     };
     // The token's own resource counts; `name` is spelled differently by every client.
     let grant = hub.authenticate(token).map_err(|denied| {
-        tracing::info!(hub = %hub.host(), reason = %denied, "a token was refused");
         let (status, code) = match denied {
             Denied::Malformed => (400, ErrorCode::ARGUMENT_INVALID),
             Denied::DeviceDisabled => (401, ErrorCode::DEVICE_DISABLED),
@@ -65,7 +77,7 @@ fn too_many(most: usize) -> String {
     format!("The maximum number of tokens per connection ({most}) has been reached.")
 }
 
-fn bad_request(text: &str) -> (i32, String) {
+fn bad_request(text: &str) -> Refused {
     (400, status_description(ErrorCode::ARGUMENT_INVALID, text))
 }
 

@@ -4,18 +4,24 @@ use bytes::Bytes;
 use drawspan_amqp::message::{Body, Message};
 use drawspan_amqp::value::{Array, Map, Value};
 
-use super::cbs::respond;
+use super::cbs::{Refused, respond};
 use crate::hub::Hub;
 
-/// Carries a request out and returns the answer.
-pub(super) fn answer(request: &Message, hub: &Hub) -> Bytes {
+/// Carries a request out and returns the answer, and what it says if it is a refusal.
+pub(super) fn answer(request: &Message, hub: &Hub) -> (Bytes, Option<Refused>) {
     match read(request, hub) {
-        Ok(found) => respond(request, 200, "OK", Body::Value(Value::Map(found))),
-        Err((status, text)) => respond(request, status, &text, Body::Empty),
+        Ok(found) => (
+            respond(request, 200, "OK", Body::Value(Value::Map(found))),
+            None,
+        ),
+        Err((status, text)) => (
+            respond(request, status, &text, Body::Empty),
+            Some((status, text)),
+        ),
     }
 }
 
-fn read(request: &Message, hub: &Hub) -> Result<Map, (i32, String)> {
+fn read(request: &Message, hub: &Hub) -> Result<Map, Refused> {
     let property = |name: &str| {
         request
             .application_properties

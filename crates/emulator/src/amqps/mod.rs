@@ -41,6 +41,7 @@ use tokio::sync::mpsc;
 
 use crate::hub_set::HubSet;
 use crate::reach::{MethodCall, Reach};
+use crate::refusals::Refusals;
 use crate::server::Secured;
 use head::{Head, Wake};
 use presence::Presences;
@@ -54,16 +55,18 @@ pub(crate) struct Shared {
     presences: Presences,
     readers: Readers,
     feedback: feedback::Receivers,
+    refusals: Arc<Refusals>,
 }
 
 impl Shared {
     /// Also lets the hubs reach their devices.
-    pub(crate) fn new(hubs: HubSet) -> Arc<Self> {
+    pub(crate) fn new(hubs: HubSet, refusals: Arc<Refusals>) -> Arc<Self> {
         let shared = Arc::new(Self {
             hubs,
             presences: Presences::default(),
             readers: Readers::default(),
             feedback: feedback::Receivers::default(),
+            refusals,
         });
         for hub in shared.hubs.hubs() {
             hub.reach_by(Devices {
@@ -72,6 +75,11 @@ impl Shared {
             });
         }
         shared
+    }
+
+    /// Where refusals are logged.
+    pub(crate) fn refusals(&self) -> &Arc<Refusals> {
+        &self.refusals
     }
 }
 
@@ -121,13 +129,13 @@ where
 {
     let Secured {
         stream,
-        peer,
         reached,
         mut stop,
     } = connection;
     // A wake-up that waits already stands for all others.
     let (wake, commands) = mpsc::channel::<Wake>(1);
     let signals = Arc::new(Signals::new(wake));
+    let peer = reached.peer;
     let clock = Clock::start();
     let engine = Connection::server(engine_config(), sasl::mechanisms(), clock.now());
     let mut head = Head::new(shared, reached, Arc::clone(&signals));
@@ -143,6 +151,7 @@ where
         }
     };
     tracing::debug!(%peer, ?ended, "AMQP connection over");
+    head.log_end(&ended);
     head.leave();
 }
 

@@ -71,6 +71,8 @@ pub(super) struct Answer {
     id: MessageId,
     /// Whether the device wants news from now on; `None` leaves that as it is.
     pub(super) wants_news: Option<bool>,
+    /// What it says, if it is a refusal.
+    pub(super) refused: Option<(ErrorCode, String)>,
 }
 
 /// The requests of one connection.
@@ -256,6 +258,7 @@ impl Answer {
             message: message.to_bytes(),
             id,
             wants_news: None,
+            refused: None,
         }
     }
 
@@ -263,7 +266,10 @@ impl Answer {
     fn refusal(link: LinkId, id: MessageId, refused: &Refused) -> Self {
         let Refused(code, text) = refused;
         let body = status_description(*code, text);
-        Self::new(link, id, code.http_status(), None, Some(body))
+        Self {
+            refused: Some((*code, text.clone())),
+            ..Self::new(link, id, code.http_status(), None, Some(body))
+        }
     }
 
     /// What is said instead when what it speaks of could not be stored.

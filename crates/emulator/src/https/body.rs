@@ -33,12 +33,7 @@ pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> 
                 Refusal::new(ErrorCode::GENERIC_BAD_REQUEST, error.to_string())
             }
         })?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        Refusal::new(
-            ErrorCode::FORMAT_ERROR,
-            format!("The body is not what is expected: {error}"),
-        )
-    })
+    serde_json::from_slice(&bytes).map_err(|error| Refusal::unexpected_body(&error))
 }
 
 /// Writes a JSON body.

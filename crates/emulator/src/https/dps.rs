@@ -20,10 +20,13 @@ use serde_json::{Value, json};
 
 use super::body::Unreadable;
 use super::caller::text;
+use super::refusal::place_in_body;
+use super::refused::Reason;
 use super::{Shared, body};
 use crate::dps::{Asked, Dps, RegisterError};
 use crate::limits::{REGISTRATION_BODY_BYTES, REQUEST_READ_MS};
 use crate::model::dps::{Denied, Group, Registration};
+use crate::refusals::Door;
 use crate::{clock, random};
 
 /// What the service says when it does not know the scope, the registration or the operation.
@@ -38,6 +41,8 @@ const THROTTLED: u32 = 429_001;
 struct Refusal {
     code: u32,
     message: String,
+    /// What the log has instead of the message, which says less, or more.
+    logged: Option<String>,
     retry_after_s: Option<u32>,
 }
 
@@ -81,6 +86,9 @@ async fn register(
     let (id, group) = authenticate(dps, names, &headers)?;
     let payload = read(body, &id).await?;
     let registration = dps.register(id, group, payload).await?;
+    if dps.retry_after_s() == 0 {
+        return Ok(body::write(StatusCode::ACCEPTED, &assigned(&registration)));
+    }
     let answer = json!({ "operationId": registration.operation, "status": "assigning" });
     Ok(with_wait(
         body::write(StatusCode::ACCEPTED, &answer),
@@ -102,12 +110,7 @@ async fn poll(
         .registration(&id)
         .filter(|registration| registration.operation == operation)
         .ok_or_else(|| Refusal::new(NOT_FOUND, "The operation does not exist"))?;
-    let answer = json!({
-        "operationId": registration.operation,
-        "status": "assigned",
-        "registrationState": state(&registration),
-    });
-    Ok(body::write(StatusCode::OK, &answer))
+    Ok(body::write(StatusCode::OK, &assigned(&registration)))
 }
 
 /// `POST /{scope}/registrations/{id}`
@@ -177,8 +180,10 @@ async fn read(body: Body, id: &RegistrationId) -> Result<Option<Arc<str>>, Refus
             }
             Unreadable::Broken(_) => invalid(error.to_string()),
         })?;
-    let body: RegisterBody<'_> = serde_json::from_slice(&bytes)
-        .map_err(|error| invalid(format!("The body is not what is expected: {error}")))?;
+    let body: RegisterBody<'_> = serde_json::from_slice(&bytes).map_err(|error| Refusal {
+        logged: Some(place_in_body(&error)),
+        ..invalid(format!("The body is not what is expected: {error}"))
+    })?;
     let names_other = |named: &String| !named.eq_ignore_ascii_case(id.as_str());
     if body.registration_id.as_ref().is_some_and(names_other) {
         return Err(invalid(
@@ -186,6 +191,15 @@ async fn read(body: Body, id: &RegistrationId) -> Result<Option<Arc<str>>, Refus
         ));
     }
     Ok(body.payload.map(|payload| payload.get().into()))
+}
+
+/// An operation that is done.
+fn assigned(registration: &Registration) -> Value {
+    json!({
+        "operationId": registration.operation,
+        "status": "assigned",
+        "registrationState": state(registration),
+    })
 }
 
 fn state(registration: &Registration) -> Value {
@@ -229,6 +243,7 @@ impl Refusal {
         Self {
             code,
             message: message.into(),
+            logged: None,
             retry_after_s: None,
         }
     }
@@ -237,8 +252,10 @@ impl Refusal {
 impl From<Denied> for Refusal {
     fn from(denied: Denied) -> Self {
         // The service says no more than this; why, only the log knows.
-        tracing::info!(reason = %denied, "a registration was refused");
-        Self::new(ErrorCode::UNAUTHORIZED_ACCESS.number(), "Unauthorized")
+        Self {
+            logged: Some(denied.to_string()),
+            ..Self::new(ErrorCode::UNAUTHORIZED_ACCESS.number(), "Unauthorized")
+        }
     }
 }
 
@@ -274,7 +291,12 @@ impl IntoResponse for Refusal {
         let status = u16::try_from(self.code / 1_000).ok();
         let status = status.and_then(|status| StatusCode::from_u16(status).ok());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let response = body::write(status, &answer);
+        let mut response = body::write(status, &answer);
+        response.extensions_mut().insert(Reason {
+            door: Door::Dps,
+            code: self.code,
+            text: self.logged.unwrap_or(self.message),
+        });
         match self.retry_after_s {
             Some(seconds) => with_wait(response, seconds),
             None => response,

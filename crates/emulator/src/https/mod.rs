@@ -11,6 +11,7 @@ mod methods;
 mod modules;
 mod query;
 mod refusal;
+mod refused;
 mod statistics;
 mod twins;
 mod websocket;
@@ -37,9 +38,11 @@ use crate::amqps;
 use crate::dps::Dps;
 use crate::hub_set::HubSet;
 use crate::limits::REQUEST_READ_MS;
+use crate::refusals::Door;
 use crate::server::{Reached, Secured};
 use refusal::Refusal;
 pub(crate) use refusal::tracking_id;
+use refused::Asked;
 use websocket::Upgraded;
 
 /// What all requests share.
@@ -101,10 +104,12 @@ pub(crate) fn router(shared: Shared) -> Router {
 pub(crate) async fn serve(connection: Secured, router: Router, amqp: Arc<amqps::Shared>) {
     let Secured {
         stream,
-        peer,
         reached,
         mut stop,
     } = connection;
+    let peer = reached.peer;
+    let refusals = Arc::clone(amqp.refusals());
+    let logged = Arc::clone(&refusals);
     let sni = Sni(reached.sni.clone());
     let router = TowerToHyperService::new(router);
     let upgraded = Upgraded::default();
@@ -112,12 +117,17 @@ pub(crate) async fn serve(connection: Secured, router: Router, amqp: Arc<amqps::
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         let answer = websocket::answer(&mut request, &upgrade);
         request.extensions_mut().insert(sni.clone());
-        let router = router.clone();
+        let asked = Asked::of(&request);
+        let (router, refusals) = (router.clone(), Arc::clone(&logged));
         async move {
-            match answer {
+            let answer = match answer {
                 Some(answer) => Ok(answer),
                 None => router.call(request.map(Body::new)).await,
+            };
+            if let Ok(answer) = &answer {
+                asked.log(answer, &refusals, peer);
             }
+            answer
         }
     });
     let serving = http1::Builder::new()
@@ -134,6 +144,10 @@ pub(crate) async fn serve(connection: Secured, router: Router, amqp: Arc<amqps::
         }
     };
     if let Err(error) = result {
+        if error.is_parse() {
+            let reason = "what came is not HTTP: this port is for HTTPS and WebSockets, AMQP has one of its own";
+            refusals.log(Door::Protocol, "NotHttp", peer, "", reason);
+        }
         tracing::debug!(%error, "an HTTPS connection ended early");
     }
     if let Some(stream) = upgraded.stream().await {
@@ -143,7 +157,6 @@ pub(crate) async fn serve(connection: Secured, router: Router, amqp: Arc<amqps::
         };
         let connection = Secured {
             stream,
-            peer,
             reached,
             stop,
         };

@@ -8,9 +8,11 @@ use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
+use super::refused::Reason;
 use crate::hub::ChangeError;
 use crate::model::access::Denied;
 use crate::model::registry::RegistryError;
+use crate::refusals::Door;
 use crate::{clock, random};
 
 /// The header that carries the code's name.
@@ -25,6 +27,8 @@ pub(super) struct Refusal {
     code: ErrorCode,
     status: u16,
     message: String,
+    /// What the log has instead of the message, which may quote a body.
+    logged: Option<String>,
 }
 
 impl Refusal {
@@ -33,26 +37,35 @@ impl Refusal {
             code,
             status: code.http_status(),
             message: message.into(),
+            logged: None,
+        }
+    }
+
+    /// A body that is not what is expected. The error quotes it, which is for its sender alone.
+    pub(super) fn unexpected_body(error: &serde_json::Error) -> Self {
+        Self {
+            logged: Some(place_in_body(error)),
+            ..Self::new(
+                ErrorCode::FORMAT_ERROR,
+                format!("The body is not what is expected: {error}"),
+            )
         }
     }
 
     /// The hub has no name for it.
     pub(super) fn wrong_method() -> Self {
-        let message = "The resource does not support this method".to_owned();
+        let message = "The resource does not support this method";
         Self {
-            code: ErrorCode::INVALID_OPERATION,
             status: StatusCode::METHOD_NOT_ALLOWED.as_u16(),
-            message,
+            ..Self::new(ErrorCode::INVALID_OPERATION, message)
         }
     }
 
     /// Something that the emulator will do one day.
     pub(super) fn not_yet(message: &str) -> Self {
-        let status = StatusCode::NOT_IMPLEMENTED.as_u16();
         Self {
-            code: ErrorCode::INVALID_OPERATION,
-            status,
-            message: message.to_owned(),
+            status: StatusCode::NOT_IMPLEMENTED.as_u16(),
+            ..Self::new(ErrorCode::INVALID_OPERATION, message)
         }
     }
 }
@@ -100,8 +113,22 @@ impl IntoResponse for Refusal {
         if let Ok(name) = HeaderValue::from_str(&error.header()) {
             response.headers_mut().insert(ERROR_CODE_HEADER, name);
         }
+        response.extensions_mut().insert(Reason {
+            door: Door::Rest,
+            code: self.code.number(),
+            text: self.logged.unwrap_or(self.message),
+        });
         response
     }
+}
+
+/// What may be logged of an error in a body: where it is, without what stands there.
+pub(super) fn place_in_body(error: &serde_json::Error) -> String {
+    format!(
+        "the body is not what is expected at line {}, column {}",
+        error.line(),
+        error.column()
+    )
 }
 
 /// `0123…-G:0-TimeStamp:11/22/2026 10:20:30`, as the hub's support asks for it.

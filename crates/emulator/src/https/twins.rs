@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::body;
@@ -13,7 +14,7 @@ use super::wire::DeviceAnswer;
 use crate::hub::Hub;
 use crate::model::policy::Right;
 use crate::model::registry::{Entry, IfMatch, RegistryError};
-use crate::model::twin::{TwinError, TwinUpdate};
+use crate::model::twin::{TwinError, TwinUpdate, parse_patch};
 use crate::model::twins::TwinFailure;
 
 /// `GET /twins/{id}`
@@ -34,9 +35,8 @@ pub(super) async fn write(
 ) -> Result<Response, Refusal> {
     let id = id_of(path)?;
     let hub = caller.hub(&[Right::ServiceConnect], &format!("/twins/{id}"))?;
-    let Value::Object(object) = body::read(body).await? else {
-        return Err(TwinError::NotAnObject("the body").into());
-    };
+    let body: Box<RawValue> = body::read(body).await?;
+    let object = parse_patch(body.get().as_bytes())?;
     let update = TwinUpdate::from_json(object, method == Method::PUT)?;
     // The REST reference does not require the header; without it nothing is compared.
     let if_match = if_match(&headers).unwrap_or(IfMatch::Any);

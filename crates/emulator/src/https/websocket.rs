@@ -12,11 +12,14 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use super::caller::text;
+use super::refused::Reason;
+use crate::refusals::Door;
 
 /// Where Event Hubs clients look for it.
 const EVENT_HUBS_PATH: &str = "/$servicebus/websocket";
 /// The name that RFC-minded clients give; whether the hub takes it is not known.
 const PLAIN_SUBPROTOCOL: &str = "amqp";
+const MQTT: &str = "mqtt";
 const VERSION: &str = "13";
 
 /// What became of a connection's handshake, if there was one.
@@ -88,7 +91,11 @@ fn check(
             .iter()
             .any(|known| known.eq_ignore_ascii_case(offered))
     });
-    let protocol = offered.ok_or_else(|| bad("Only the subprotocol AMQPWSB10 is served here"))?;
+    let mqtt = items(headers, "sec-websocket-protocol").any(|item| item.eq_ignore_ascii_case(MQTT));
+    let protocol = offered.ok_or_else(|| match mqtt {
+        true => bad("MQTT is not served yet, only the subprotocol AMQPWSB10"),
+        false => bad("Only the subprotocol AMQPWSB10 is served here"),
+    })?;
     Ok((key.clone(), protocol.to_owned()))
 }
 
@@ -117,5 +124,11 @@ fn switching(key: &HeaderValue, protocol: &str) -> Response {
 
 fn refused(status: StatusCode, what: &'static str) -> Response {
     let version = [("sec-websocket-version", VERSION)];
-    (status, version, what).into_response()
+    let mut response = (status, version, what).into_response();
+    response.extensions_mut().insert(Reason {
+        door: Door::WebSocket,
+        code: status.as_u16().into(),
+        text: what.to_owned(),
+    });
+    response
 }

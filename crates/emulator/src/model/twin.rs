@@ -160,9 +160,13 @@ impl Twin {
 /// Reads a patch as a device or service sends it.
 ///
 /// # Errors
-/// [`TwinError::NotJson`] or [`TwinError::NotAnObject`].
+/// [`TwinError::NotJson`], [`TwinError::NotAnObject`], or [`TwinError::Rule`] for an integer that would become a float.
 pub fn parse_patch(bytes: &[u8]) -> Result<Object, TwinError> {
     match serde_json::from_slice(bytes) {
+        Ok(Value::Object(_)) if rules::has_huge_integer(bytes) => Err(TwinError::Rule {
+            section: "the body",
+            rule: TwinRule::Integer,
+        }),
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(TwinError::NotAnObject("the body")),
         Err(error) => Err(TwinError::NotJson(error.to_string())),

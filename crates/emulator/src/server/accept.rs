@@ -13,17 +13,42 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{Reached, Secured, Stop};
 use crate::limits::{ACCEPT_PAUSE_MS, CONNECTIONS_MAX, HANDSHAKE_MS, SHUTDOWN_MS};
+use crate::refusals::{Door, Refusals};
+
+/// What the listeners of one protocol share.
+#[derive(Clone)]
+pub(crate) struct Accepting {
+    tls: TlsAcceptor,
+    room: Arc<Semaphore>,
+    refusals: Arc<Refusals>,
+    stop: Stop,
+}
+
+impl Accepting {
+    pub(crate) fn new(tls: TlsAcceptor, refusals: Arc<Refusals>, stop: Stop) -> Self {
+        Self {
+            tls,
+            room: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            refusals,
+            stop,
+        }
+    }
+}
 
 /// Serves connections until `stop`, then gives those that there are some time to end, and ends the rest.
 pub(crate) async fn accept<F>(
     listener: TcpListener,
-    tls: TlsAcceptor,
-    stop: Stop,
+    shared: Accepting,
     serve: impl Fn(Secured) -> F + Clone + Send + 'static,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let Accepting {
+        tls,
+        room,
+        refusals,
+        stop,
+    } = shared;
     let mut connections = JoinSet::new();
     let mut stopping = stop.clone();
     loop {
@@ -41,8 +66,9 @@ pub(crate) async fn accept<F>(
         match accepted {
             Ok((stream, peer)) => {
                 let (tls, stop, serve) = (tls.clone(), stop.clone(), serve.clone());
+                let refusals = Arc::clone(&refusals);
                 connections.spawn(async move {
-                    if let Some(secured) = secure(stream, peer, &tls, stop).await {
+                    if let Some(secured) = secure(stream, peer, &tls, &refusals, stop).await {
                         serve(secured).await;
                     }
                     drop(place);
@@ -64,6 +90,7 @@ async fn secure(
     stream: TcpStream,
     peer: SocketAddr,
     tls: &TlsAcceptor,
+    refusals: &Refusals,
     mut stop: Stop,
 ) -> Option<Secured> {
     if let Err(error) = stream.set_nodelay(true) {
@@ -82,21 +109,21 @@ async fn secure(
                 sni: tls.server_name().map(Arc::from),
                 port: tcp.local_addr().map_or(0, |address| address.port()),
                 transport: Transport::Amqps,
+                peer,
             };
             Some(Secured {
                 stream,
-                peer,
                 reached,
                 stop,
             })
         }
         Ok(Err(error)) => {
-            // Usually a client that does not trust the authority: worth saying, since it is all that can be seen of it.
-            tracing::info!(%peer, %error, "a TLS handshake failed");
+            refusals.handshake_failed(peer, &error);
             None
         }
         Err(_) => {
-            tracing::debug!(%peer, "a TLS handshake took too long");
+            let reason = "the handshake took too long; every port here speaks TLS only";
+            refusals.log(Door::Tls, "TimedOut", peer, "", reason);
             None
         }
     }

@@ -1,6 +1,7 @@
 //! Listening, TLS, and ending.
 
 mod accept;
+mod listening;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,13 +11,13 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
 
-pub(crate) use accept::accept;
+pub(crate) use accept::{Accepting, accept};
+pub(crate) use listening::{Listeners, Permission, listen};
 
 /// A connection whose TLS handshake is done.
 #[derive(Debug)]
 pub(crate) struct Secured<S = TlsStream<TcpStream>> {
     pub(crate) stream: S,
-    pub(crate) peer: SocketAddr,
     pub(crate) reached: Reached,
     pub(crate) stop: Stop,
 }
@@ -30,6 +31,8 @@ pub(crate) struct Reached {
     pub(crate) port: u16,
     /// How it speaks AMQP, if it does.
     pub(crate) transport: Transport,
+    /// Who it is.
+    pub(crate) peer: SocketAddr,
 }
 
 /// Says when the emulator stops.

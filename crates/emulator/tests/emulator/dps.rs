@@ -73,6 +73,22 @@ async fn assigned(running: &Running, id: &str, group_key: &SymmetricKey) -> Valu
     answer["registrationState"].clone()
 }
 
+#[tokio::test]
+async fn a_service_that_asks_nobody_to_wait_assigns_in_its_first_answer() {
+    let mut config = provisioning();
+    config.provisioning.retry_after_s = 0;
+    let running = Emulator::start(config).await.unwrap();
+    let token = token("a", &key(5).derive("a"));
+    let answer = register(&running, "a", &token).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (202, None));
+    let registered = answer.json();
+    assert_eq!(registered["status"], "assigned");
+    assert_eq!(registered["registrationState"]["assignedHub"], HUB);
+    let operation = registered["operationId"].as_str().unwrap();
+    let polled = poll(&running, "a", operation, &token).await;
+    assert_eq!((polled.status, polled.json()), (200, registered));
+}
+
 /// The keys that the first hub has for a device.
 async fn keys(running: &Running, id: &str) -> (Value, Value) {
     let device = ask(running, "GET", &format!("/devices/{id}"), &[], "").await;

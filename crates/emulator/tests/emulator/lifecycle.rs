@@ -150,7 +150,14 @@ async fn the_announcement_is_true() {
         after("amqps").parse::<SocketAddr>().unwrap(),
         running.addresses().amqps
     );
+    let ipv6 = running.addresses().amqps_ipv6.is_some();
+    assert_eq!(text.contains("\nipv6   [::1], the same ports\n"), ipv6);
     assert_eq!(after("mqtts"), "not served yet");
+    let ca = running.ca_path().display();
+    assert_eq!(
+        after("Python EventHubs"),
+        format!("connection_verify=\"{ca}\"")
+    );
     assert_eq!(after("127.0.0.1 "), format!("{HUB} second.test dps.test"));
     assert_eq!(
         after("curl"),
@@ -230,6 +237,40 @@ async fn the_amqps_port_answers_for_every_name() {
         stream.read_exact(&mut answer).await.unwrap();
         assert_eq!(answer, header, "{name}");
     }
+}
+
+#[tokio::test]
+async fn the_same_ports_answer_at_the_ipv6_loopback_address() {
+    let running = start().await;
+    let addresses = running.addresses();
+    // A machine without IPv6 has none, and the emulator starts all the same.
+    let pairs = [
+        (addresses.amqps, addresses.amqps_ipv6),
+        (addresses.https, addresses.https_ipv6),
+    ];
+    for (v4, v6) in pairs {
+        let Some(v6) = v6 else { continue };
+        assert_eq!(
+            (v6.ip().to_string().as_str(), v6.port()),
+            ("::1", v4.port())
+        );
+        drop(connect(running.ca_path(), v6, "localhost").await);
+    }
+}
+
+#[tokio::test]
+async fn one_name_serves_hub_and_provisioning() {
+    let mut config = config();
+    config.dps_name = config.hubs.first().cloned();
+    let running = Emulator::start(config).await.unwrap();
+    let scope = running.dps().id_scope().to_owned();
+    assert_eq!(ask(&running, "GET", "/devices", &[], "").await.status, 200);
+    let target = format!("/{scope}/registrations/a/register?api-version=2019-03-31");
+    let answer = ask_raw(&running, HUB, "PUT", &target, &[], "{}").await;
+    assert_eq!(
+        (answer.status, &answer.json()["message"]),
+        (401, &"Unauthorized".into())
+    );
 }
 
 #[tokio::test]

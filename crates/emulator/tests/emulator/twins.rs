@@ -122,6 +122,8 @@ async fn what_is_against_the_rules_changes_nothing() {
         (json!([]), ErrorCode::ARGUMENT_INVALID),
         (json!({ "tags": 1 }), ErrorCode::ARGUMENT_INVALID),
         (json!({ "tags": { "a b": 1 } }), ErrorCode::ARGUMENT_INVALID),
+        (json!({ "tags": { "a#b": 1 } }), ErrorCode::ARGUMENT_INVALID),
+        (desired(json!({ "a#b": 1 })), ErrorCode::ARGUMENT_INVALID),
         (
             json!({ "tags": { "a": "x".repeat(4097) } }),
             ErrorCode::ARGUMENT_INVALID,

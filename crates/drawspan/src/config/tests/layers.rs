@@ -109,6 +109,35 @@ fn secrets_come_from_files_too() {
 }
 
 #[test]
+fn mistakes_in_files_of_secrets_name_file_and_line() {
+    let (folder, args) =
+        file("id_scope = '0ne000'\ngroup_key_file = 'group'\napi_key_file = 'keys'");
+    write(folder.path(), "group", "\n\nno key\n");
+    let hash = format!("sha256:{}", "0".repeat(64));
+    let keys = format!("good\n\nnot good\n{hash}\n{hash};scopes=all\n{hash};scopes=read\n");
+    write(folder.path(), "keys", &keys);
+    write(folder.path(), "webhooks", "whsec_\n");
+    let webhooks = folder.path().join("webhooks").display().to_string();
+    let args = args.with("webhook-secret-file", &webhooks);
+    check_mistakes(
+        &args,
+        &no_environment(),
+        &[
+            "/keys:3: only visible",
+            "/keys:5: scopes are",
+            "/keys:6: the same key twice, with different rights, first at ",
+            "/group:3: ",
+            "/webhooks:1: ",
+        ],
+    );
+    let args = dps()
+        .with("api-key", &hash)
+        .with("api-key", &format!("{hash};scopes=read"));
+    let expected = ["--api-key: the same key twice, with different rights"];
+    check_mistakes(&args, &no_environment(), &expected);
+}
+
+#[test]
 fn paths_in_the_file_are_relative_to_it() {
     let (folder, args) = file("state = 'state'\napi_key = 'k'\nid_scope = 'S'");
     let args = args.with("group-key", KEY);

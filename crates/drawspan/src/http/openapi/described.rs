@@ -175,6 +175,16 @@ impl Described {
         self
     }
 
+    /// The last answer may be a text of another kind as well.
+    pub(super) fn or_text_as(mut self, media: &str, body: &str) -> Self {
+        if let Some((_, response)) = self.answers.last_mut() {
+            let schema = Schema::from(text("Plain text.").examples([body]));
+            let content = Content::new(Some(schema));
+            response.content.insert(media.to_owned(), content);
+        }
+        self
+    }
+
     /// The last answer says so in a header.
     pub(super) fn saying(mut self, header: &str, description: &str) -> Self {
         if let Some((_, response)) = self.answers.last_mut() {

@@ -366,13 +366,12 @@ fn get_readiness() -> Described {
 }
 
 fn get_metrics() -> Described {
-    let about = "Figures of the whole process for Prometheus, in the text of OpenMetrics 1.0. No device, caller or receiver is named.";
-    Described::new(Tag::Probes, "Metrics", about).answers_text_as(
-        "application/openmetrics-text",
-        200,
-        "The metrics.",
-        "# TYPE drawspan_devices gauge\ndrawspan_devices{state=\"connected\"} 7\n# EOF\n",
-    )
+    const SAMPLE: &str = "# TYPE drawspan_devices gauge\ndrawspan_devices{state=\"connected\"} 7\n";
+    let about = "Figures of the whole process for Prometheus: OpenMetrics 1.0 for whoever asks for it in `Accept`, else the text \
+                 format 0.0.4. No device, caller or receiver is named.";
+    Described::new(Tag::Probes, "Metrics", about)
+        .answers_text(200, "The metrics.", SAMPLE)
+        .or_text_as("application/openmetrics-text", &format!("{SAMPLE}# EOF\n"))
 }
 
 fn wait() -> Schema {

@@ -8,6 +8,7 @@ use drawspan_amqp::performative::{Attach, Error, SenderSettleMode, condition};
 use drawspan_hub::DeviceId;
 use drawspan_hub::address::Entity;
 
+use super::refusing::link_of;
 use super::{Head, unix_s};
 use crate::amqps::answers::Answers;
 use crate::amqps::error::denied;
@@ -25,6 +26,7 @@ use crate::limits;
 use crate::log::{AuthKind, AuthScope, MessageSource, Origin};
 use crate::model::access::{Denied, Principal};
 use crate::model::policy::Right;
+use crate::refusals::Door;
 
 impl Head {
     pub(super) fn on_attach(
@@ -45,7 +47,10 @@ impl Head {
                 connection.accept(id, options)
             }
             Err(error) => {
-                tracing::debug!(hub = %hub.host(), condition = error.condition.as_str(), "a link was refused");
+                // The way to the event endpoint is no refusal.
+                if error.condition != condition::LINK_REDIRECT {
+                    self.refused(Door::Attach, &link_of(attach), &error);
+                }
                 connection.refuse(id, error)
             }
         };

@@ -45,8 +45,7 @@ impl Head {
                 .map_err(commands::refused)
         });
         if let Err(error) = sent {
-            tracing::debug!(hub = %hub.host(), condition = error.condition.as_str(), "a message to a device was refused");
-            arrived.settle(connection, DeliveryState::Rejected(Some(error)));
+            self.reject(connection, arrived, "message to a device", error);
         }
     }
 

@@ -14,6 +14,7 @@ use crate::amqps::links::Link;
 use crate::amqps::presence::DeviceLink;
 use crate::amqps::{cbs, management, telemetry};
 use crate::limits;
+use crate::refusals::Door;
 
 /// A message that came.
 pub(super) struct Arrived {
@@ -31,20 +32,6 @@ impl Arrived {
             let _ = connection.settle(self.link, delivery, state);
         }
     }
-
-    /// The request in it. It is settled before it is answered: the C client takes it for lost otherwise.
-    fn request(&self, connection: &mut Connection) -> Option<Message> {
-        let decoded = Message::decode(&self.payload);
-        let (state, request) = match decoded {
-            Ok(request) => (DeliveryState::Accepted, Some(request)),
-            Err(error) => (
-                DeliveryState::Rejected(Some(telemetry::malformed(error))),
-                None,
-            ),
-        };
-        self.settle(connection, state);
-        request
-    }
 }
 
 impl Head {
@@ -56,24 +43,33 @@ impl Head {
                 let format = arrived.message_format;
                 let taken = self.arrivals.take(link, at, format, &arrived.payload);
                 if let Err(error) = taken {
-                    arrived.settle(connection, DeliveryState::Rejected(Some(error)));
+                    let of = format!("telemetry of device {}", link.device);
+                    self.reject(connection, arrived, &of, error);
                 }
             }
             Some(Link::CbsRequests) => {
-                let Some(request) = arrived.request(connection) else {
+                let Some(request) = self.request(connection, arrived) else {
                     return;
                 };
-                let answer = cbs::answer(&request, &hub, &mut self.access);
+                let (answer, refused) = cbs::answer(&request, &hub, &mut self.access);
+                if let Some((status, description)) = refused {
+                    let what = cbs::name(&request).unwrap_or_default();
+                    let status = status.to_string();
+                    self.refused_with(Door::PutToken, what, &status, &description);
+                }
                 let session = connection.session_of(arrived.link);
                 if let Some(answers) = session.and_then(|session| self.cbs.get_mut(&session)) {
                     answers.send(connection, answer);
                 }
             }
             Some(Link::ManagementRequests) => {
-                let Some(request) = arrived.request(connection) else {
+                let Some(request) = self.request(connection, arrived) else {
                     return;
                 };
-                let answer = management::answer(&request, &hub);
+                let (answer, refused) = management::answer(&request, &hub);
+                if let Some((status, text)) = refused {
+                    self.refused_with(Door::Management, "", &status.to_string(), &text);
+                }
                 let session = connection.session_of(arrived.link);
                 if let Some(answers) = self.management_answers(session, &request) {
                     answers.send(connection, answer);
@@ -86,7 +82,7 @@ impl Head {
             }
             Some(Link::MethodAnswers(owner)) => {
                 let device = owner.device.clone();
-                let Some(answer) = arrived.request(connection) else {
+                let Some(answer) = self.request(connection, arrived) else {
                     return;
                 };
                 let session = connection.session_of(arrived.link);
@@ -142,6 +138,9 @@ impl Head {
             _ => limits::REQUEST_BYTES,
         };
         let error = telemetry::too_large(limit);
+        let device = self.links.get_mut(link).and_then(|link| link.of_device());
+        let of = device.map_or_else(String::new, |(_, owner)| format!("device {}", owner.device));
+        self.refused(Door::Message, &of, &error);
         let asked = matches!(self.links.get_mut(link), Some(Link::TwinRequests(_)));
         let _ = match owed {
             Some(delivery) => {

@@ -4,12 +4,14 @@ mod attaching;
 mod handing_out;
 mod messages;
 mod opening;
+mod refusing;
 #[cfg(test)]
 mod tests;
 mod twins;
 mod upkeep;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +45,7 @@ pub(super) struct Head {
     shared: Arc<Shared>,
     sni: Option<Arc<str>>,
     port: u16,
+    peer: SocketAddr,
     signals: Arc<Signals>,
     hub: Option<Arc<Hub>>,
     access: Access,
@@ -65,11 +68,13 @@ impl Head {
             sni,
             port,
             transport,
+            peer,
         } = reached;
         Self {
             shared,
             sni,
             port,
+            peer,
             signals,
             hub: None,
             access: Access::new(transport),

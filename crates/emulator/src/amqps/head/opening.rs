@@ -11,6 +11,7 @@ use super::Head;
 use crate::amqps::error::refusal;
 use crate::amqps::sasl;
 use crate::hub_set::Served;
+use crate::refusals::Door;
 
 impl Head {
     pub(super) fn on_sasl(
@@ -30,23 +31,29 @@ impl Head {
 
     fn plain(&mut self, response: &[u8]) -> SaslCode {
         let Served::Hub(hub) = self.shared.hubs.select(None, self.sni.as_deref()) else {
-            return SaslCode::SysPerm;
+            let sni = self.sni.as_deref().unwrap_or_default();
+            return self.sasl_refused(SaslCode::SysPerm, sni, "there is no hub of this name");
         };
-        let Some((user, token)) =
-            sasl::plain(response).filter(|(user, _)| sasl::is_for(user, hub.host()))
-        else {
-            return SaslCode::Auth;
+        let Some((user, token)) = sasl::plain(response) else {
+            let reason = "the response of PLAIN is not user and password";
+            return self.sasl_refused(SaslCode::Auth, "", reason);
         };
+        if !sasl::is_for(user, hub.host()) {
+            let reason = "the user is not POLICY@sas.root.HUB or DEVICE@sas.HUB";
+            return self.sasl_refused(SaslCode::Auth, user, reason);
+        }
         match hub.authenticate(token) {
             Ok(grant) => self
                 .access
                 .put(grant)
                 .map_or(SaslCode::SysPerm, |()| SaslCode::Ok),
-            Err(reason) => {
-                tracing::info!(hub = %hub.host(), %user, %reason, "a token was refused");
-                SaslCode::Auth
-            }
+            Err(reason) => self.sasl_refused(SaslCode::Auth, user, &reason.to_string()),
         }
+    }
+
+    fn sasl_refused(&self, code: SaslCode, user: &str, reason: &str) -> SaslCode {
+        self.refused_with(Door::Sasl, user, &format!("{code:?}"), reason);
+        code
     }
 
     pub(super) fn on_opened(
@@ -61,12 +68,15 @@ impl Head {
                 self.sweep_soon(now);
             }
             Served::Dps => {
-                let text = "the emulator does not serve DPS over AMQP yet";
-                connection.close(Some(Error::new(condition::NOT_IMPLEMENTED, text)), now);
+                let text = "the emulator does not serve DPS over AMQP yet, only over HTTPS";
+                let error = Error::new(condition::NOT_IMPLEMENTED, text);
+                self.refused(Door::Open, hostname.unwrap_or_default(), &error);
+                connection.close(Some(error), now);
             }
             Served::Nothing => {
                 let text = format!("there is no hub {} here", hostname.unwrap_or_default());
                 let error = refusal(condition::NOT_FOUND, ErrorCode::HUB_NOT_FOUND, &text);
+                self.refused(Door::Open, "", &error);
                 connection.close(Some(error), now);
             }
         }

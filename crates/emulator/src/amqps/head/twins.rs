@@ -19,6 +19,7 @@ use crate::amqps::telemetry;
 use crate::amqps::twin::{self, Answer, Request};
 use crate::hub::Hub;
 use crate::limits;
+use crate::refusals::Door;
 
 impl Head {
     /// Takes a request in, or says why it cannot be answered.
@@ -49,7 +50,7 @@ impl Head {
                     self.send_twin_answer(connection, answer);
                 }
             }
-            Err(error) => arrived.settle(connection, DeliveryState::Rejected(Some(error))),
+            Err(error) => self.reject(connection, arrived, "twin request", error),
         }
     }
 
@@ -129,6 +130,13 @@ impl Head {
     }
 
     fn send_twin_answer(&mut self, connection: &mut Connection, answer: Answer) {
+        if let Some((code, text)) = &answer.refused {
+            let what = match self.links.get_mut(answer.link) {
+                Some(Link::TwinAnswers(link)) => format!("device {}", link.owner.device),
+                _ => String::new(),
+            };
+            self.refused_with(Door::Twin, &what, &code.to_string(), text);
+        }
         self.send_twin_message(connection, answer.link, answer.message);
     }
 

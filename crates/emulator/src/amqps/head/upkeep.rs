@@ -16,6 +16,7 @@ use crate::amqps::{commands, feedback};
 use crate::hub::Hub;
 use crate::limits;
 use crate::model::access::Denied;
+use crate::refusals::Door;
 
 impl Head {
     /// Does what others asked for.
@@ -31,7 +32,7 @@ impl Head {
                     let text = "another connection took the device over";
                     let code = ErrorCode::LINK_CREATION_CONFLICT;
                     let error = refusal(condition::LINK_STOLEN, code, text);
-                    let _ = connection.detach(link, true, Some(error));
+                    self.end_link(connection, link, error);
                 }
                 Notice::ReaderTaken { link, by } => {
                     let _ = connection.detach(link, true, Some(readers::taken(by)));
@@ -40,7 +41,7 @@ impl Head {
                 Notice::Overrun(link) => {
                     let text = "too much waits to be sent over the link";
                     let error = Error::new(condition::DETACH_FORCED, text);
-                    let _ = connection.detach(link, true, Some(error));
+                    self.end_link(connection, link, error);
                 }
                 Notice::TwinsStored(stored) => self.twins_stored(connection, stored),
                 Notice::DeviceChanged(link) => self.check_link(connection, link, None),
@@ -85,7 +86,9 @@ impl Head {
         }
         if self.access.is_empty() {
             // Node's client wedges when links are detached and the connection is closed at once: close only.
-            connection.close(Some(denied(Denied::Expired)), now);
+            let error = denied(Denied::Expired);
+            self.refused(Door::Protocol, "", &error);
+            connection.close(Some(error), now);
             return;
         }
         let links: Vec<_> = self.links.iter().map(|(id, _)| id).collect();
@@ -98,8 +101,7 @@ impl Head {
     fn check_link(&mut self, connection: &mut Connection, id: LinkId, why: Option<Denied>) {
         let Some(hub) = self.hub.clone() else { return };
         if let Err(reason) = self.still_allowed(&hub, id) {
-            tracing::info!(hub = %hub.host(), %reason, "a link is ended");
-            let _ = connection.detach(id, true, Some(denied(why.unwrap_or(reason))));
+            self.end_link(connection, id, denied(why.unwrap_or(reason)));
         }
     }
 

@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::limits::{TWIN_DEPTH_MAX, TWIN_INTEGERS, TWIN_KEY_BYTES, TWIN_VALUE_BYTES};
 
+/// Digits of the largest integer that the parser keeps as one.
+const INTEGER_DIGITS: usize = 19;
+
 /// A rule that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TwinRule {
@@ -30,7 +33,7 @@ impl fmt::Display for TwinRule {
         match self {
             Self::Key => write!(
                 f,
-                "a name has 1 to {TWIN_KEY_BYTES} bytes, without control characters, '.', '$' and space"
+                "a name has 1 to {TWIN_KEY_BYTES} bytes, and must not contain control characters, '.', '$', '#' or space"
             ),
             Self::Text => write!(f, "a text has at most {TWIN_VALUE_BYTES} bytes"),
             Self::Depth => write!(f, "objects are nested at most {TWIN_DEPTH_MAX} deep"),
@@ -46,6 +49,31 @@ impl fmt::Display for TwinRule {
             }
         }
     }
+}
+
+/// Whether JSON text has an integer beyond 64 bits. The parser makes a float of it, after which [`broken`] cannot see that it
+/// was written as an integer.
+pub(super) fn has_huge_integer(json: &[u8]) -> bool {
+    let (mut in_text, mut escaped, mut digits) = (false, false, 0_usize);
+    let mut whole = true;
+    for byte in json.iter().chain(b" ") {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'0'..=b'9' => digits += 1,
+            b'.' | b'e' | b'E' => whole = false,
+            b'-' | b'+' => {}
+            _ => {
+                if whole && digits > INTEGER_DIGITS {
+                    return true;
+                }
+                (digits, whole) = (0, true);
+            }
+        }
+    }
+    false
 }
 
 /// The first rule that a patch breaks by itself.
@@ -103,6 +131,6 @@ fn in_value(value: &Value, depth: usize) -> Option<TwinRule> {
 }
 
 fn is_key(key: &str) -> bool {
-    let allowed = |c: char| !c.is_control() && !matches!(c, '.' | '$' | ' ');
+    let allowed = |c: char| !c.is_control() && !matches!(c, '.' | '$' | '#' | ' ');
     (1..=TWIN_KEY_BYTES).contains(&key.len()) && key.chars().all(allowed)
 }

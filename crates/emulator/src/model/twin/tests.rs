@@ -172,7 +172,9 @@ fn rules_of_what_a_twin_may_hold() {
     };
     check(key(1024), None);
     check(key(1025), Some(TwinRule::Key));
-    for bad in ["", "a.b", "$a", "a b", "a\u{1}", "a\u{85}"] {
+    for bad in [
+        "", "a.b", "$a", "a b", "a#b", "#", "m2(<#a", "a\u{1}", "a\u{7f}", "a\u{85}",
+    ] {
         check(json!({ bad: 1 }), Some(TwinRule::Key));
         check(json!({ "o": [{ bad: 1 }] }), Some(TwinRule::Key));
         check(json!({ "o": { bad: null } }), Some(TwinRule::Key));
@@ -195,6 +197,27 @@ fn rules_of_what_a_twin_may_hold() {
     );
     check(json!({ "a": [u64::MAX] }), Some(TwinRule::Integer));
     check(json!({ "a": 1e300, "b": [true, null, "x", [1]] }), None);
+}
+
+#[test]
+fn integers_that_no_number_type_holds_are_refused() {
+    let check = |text: &str, expected: Option<TwinError>| {
+        assert_eq!(parse_patch(text.as_bytes()).err(), expected, "{text}");
+    };
+    let rule = TwinRule::Integer;
+    let refused = Some(TwinError::Rule {
+        section: "the body",
+        rule,
+    });
+    let huge = "1".repeat(21);
+    check(&format!(r#"{{"a":{huge}}}"#), refused.clone());
+    check(&format!(r#"{{"o":[{{"a":-{huge} }}]}}"#), refused.clone());
+    check(&format!(r#"{{"a":"\\","b":{huge}}}"#), refused);
+    check(
+        &format!(r#"{{"a":{huge}.0,"b":1{huge}e2,"c":{huge}E-2}}"#),
+        None,
+    );
+    check(&format!(r#"{{"a":"\"{huge}","{huge}":1}}"#), None);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod cbs;
 mod client;
 mod events;
 mod links;
+mod log;
 mod methods;
 mod positions;
 mod readers;

@@ -2,7 +2,7 @@
 
 use super::batch::BATCH;
 use super::*;
-use crate::metrics::CONTENT_TYPE;
+use crate::metrics::Format;
 
 /// The value of a sample, by its name and labels as they are written; none when there is no such sample.
 async fn value(bench: &Bench, sample: &str) -> Option<u64> {
@@ -13,16 +13,54 @@ async fn value(bench: &Bench, sample: &str) -> Option<u64> {
 }
 
 async fn page(bench: &Bench) -> String {
-    let get = request("GET", "/metrics").body(Body::empty()).unwrap();
-    let answer = bench.ask(get).await;
+    let get = request("GET", "/metrics").header("accept", "application/openmetrics-text");
+    let answer = bench.ask(get.body(Body::empty()).unwrap()).await;
     assert_eq!(answer.status, StatusCode::OK);
-    assert_eq!(answer.header("content-type"), Some(CONTENT_TYPE));
+    let content_type = Format::OpenMetrics.content_type();
+    assert_eq!(answer.header("content-type"), Some(content_type));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     String::from_utf8(answer.body.to_vec()).unwrap()
 }
 
 fn requests(operation: &str, code: u16) -> String {
     format!("drawspan_http_requests_total{{operation=\"{operation}\",code=\"{code}\"}}")
+}
+
+#[tokio::test]
+async fn the_format_is_the_one_that_is_asked_for() {
+    use Format::{OpenMetrics, Text};
+    let bench = bench(Ok(()));
+    let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,\
+                      text/plain;version=1.0.0;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
+    for (accept, expected) in [
+        (None, Text),
+        (Some("*/*"), Text),
+        (Some("text/html, */*;q=0.8"), Text),
+        (Some("text/plain;version=0.0.4"), Text),
+        (Some("application/openmetrics-text"), OpenMetrics),
+        (
+            Some("Application/OpenMetrics-Text; version=1.0.0; charset=utf-8"),
+            OpenMetrics,
+        ),
+        (Some(prometheus), OpenMetrics),
+        (Some("application/openmetrics-text;version=0.0.1"), Text),
+        (Some("application/openmetrics-text;q=0, text/plain"), Text),
+        (
+            Some("application/openmetrics-text;q=0.5, text/plain;q=0.9"),
+            Text,
+        ),
+        (Some("nonsense;q=x,,;"), Text),
+    ] {
+        let get = request("GET", "/metrics");
+        let get = accept
+            .into_iter()
+            .fold(get, |get, accept| get.header("accept", accept));
+        let answer = bench.ask(get.body(Body::empty()).unwrap()).await;
+        let content_type = answer.header("content-type");
+        assert_eq!(content_type, Some(expected.content_type()), "{accept:?}");
+        let ends = answer.body.ends_with(b"\n# EOF\n");
+        assert_eq!(ends, expected == OpenMetrics, "{accept:?}");
+    }
 }
 
 #[tokio::test]

@@ -228,6 +228,24 @@ function filled(path, method, operation) {
   ].filter(Boolean);
 }
 
+/** Has the address name what is opened, so that a reload, and whoever is sent the address, sees the same. */
+function named(details) {
+  details.querySelector('summary').addEventListener('click', () => {
+    const hash = details.open ? '' : `#${encodeURIComponent(details.id)}`;
+    history.replaceState(null, '', location.pathname + location.search + hash);
+  });
+  return details;
+}
+
+/** Opens what the address names. */
+function follow() {
+  const wanted = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (wanted && wanted.tagName === 'DETAILS') {
+    wanted.open = true;
+    wanted.scrollIntoView();
+  }
+}
+
 function entry(path, method, operation) {
   const body = el('div', { className: 'body' });
   const details = el('details', { className: 'op', id: operation.operationId },
@@ -237,7 +255,7 @@ function entry(path, method, operation) {
   details.addEventListener('toggle', () => {
     if (details.open && !body.firstChild) body.append(...filled(path, method, operation));
   });
-  return details;
+  return named(details);
 }
 
 /** An event that is posted to a callback: nothing to try. */
@@ -247,7 +265,7 @@ function event(name, webhook) {
     el('summary', {}, el('span', { className: 'method post' }, 'EVENT'), el('span', { className: 'path' }, name), el('span', { className: 'what' }, operation.summary)),
     el('div', { className: 'body' }, ...prose(operation.description), members(operation.requestBody.content['application/json'].schema), el('h3', {}, 'Your answer'), responses(operation)));
   details.dataset.words = `${name} ${operation.summary} event webhook callback`.toLowerCase();
-  return details;
+  return named(details);
 }
 
 function show() {
@@ -266,11 +284,7 @@ function show() {
   const events = Object.entries(doc.webhooks || {}).map(([name, webhook]) => event(name, webhook));
   parts.push(el('section', {}, el('h2', {}, 'Events'), el('p', { className: 'about' }, 'What is posted to callbacks.'), ...events));
   main.replaceChildren(...parts);
-  const named = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (named) {
-    named.open = true;
-    named.scrollIntoView();
-  }
+  follow();
 }
 
 function find(words) {
@@ -289,6 +303,7 @@ function find(words) {
 async function start() {
   document.getElementById('download').href = `${root}/openapi.json`;
   document.getElementById('find').addEventListener('input', (typed) => find(typed.target.value));
+  window.addEventListener('hashchange', () => doc && follow());
   try {
     const response = await fetch(`${root}/openapi.json`, { credentials: 'omit' });
     doc = await response.json();

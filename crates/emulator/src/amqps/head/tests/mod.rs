@@ -24,6 +24,7 @@ use crate::model::device::{DeviceSpec, Fresh};
 use crate::model::groups::ConsumerGroups;
 use crate::model::policy::Policies;
 use crate::model::registry::{Change, Registry};
+use crate::refusals::Refusals;
 use crate::server::Reached;
 
 const HUB: &str = "hub.localtest";
@@ -62,7 +63,8 @@ fn create(registry: &mut Registry, id: &str, generation_id: &str) -> Change {
 }
 
 fn shared(hub: &Arc<Hub>) -> Arc<Shared> {
-    Shared::new(HubSet::new(vec![Arc::clone(hub)], None))
+    let refusals = Refusals::new("ca.pem".into());
+    Shared::new(HubSet::new(vec![Arc::clone(hub)], None), refusals)
 }
 
 fn owner(resource: &str, life_s: u64) -> String {
@@ -92,6 +94,7 @@ impl End {
             sni: None,
             port: 5671,
             transport: Transport::Amqps,
+            peer: ([127, 0, 0, 1], 1).into(),
         };
         Self {
             connection: Connection::server(engine_config(), sasl::mechanisms(), now),

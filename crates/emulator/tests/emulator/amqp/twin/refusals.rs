@@ -55,6 +55,7 @@ async fn bad_requests_are_answered_with_json() {
         ("PATCH", REPORTED, "[1]", 400, 400_004),
         ("PATCH", REPORTED, r#"{"$version":1}"#, 400, 400_004),
         ("PATCH", REPORTED, r#"{"a.b":1}"#, 400, 400_004),
+        ("PATCH", REPORTED, r##"{"a":{"b#c":1}}"##, 400, 400_004),
         ("PATCH", "/properties/desired", "{}", 400, 400_003),
         ("PATCH", "", "{}", 400, 400_003),
         ("PUT", REPORTED, "{}", 400, 400_003),

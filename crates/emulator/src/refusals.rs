@@ -1,0 +1,171 @@
+//! The log of what was refused, and why: to the user who wonders why a client does not get through, the client's own words
+//! often say little.
+//!
+//! Every refusal is a line at `info` with the code that the client got. A client that asks again and again does not flood the
+//! log: see [`throttle`].
+
+mod throttle;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use drawspan_hub::error_body::clean;
+use rustls::AlertDescription;
+
+use crate::limits::{REFUSAL_TEXT_CHARS, REFUSALS_WINDOW_MS, UNTRUSTING_PEERS_MAX};
+use crate::server::Stop;
+use throttle::{LeftOut, Throttle};
+
+/// What is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    Tls,
+    /// What comes over TLS is not the protocol of the port, or breaks its rules.
+    Protocol,
+    Rest,
+    Dps,
+    WebSocket,
+    Sasl,
+    Open,
+    PutToken,
+    Attach,
+    /// A link that was accepted, and is ended by the hub.
+    LinkEnd,
+    Message,
+    Twin,
+    Management,
+}
+
+/// Logs refusals. Shared by all connections.
+#[derive(Debug)]
+pub(crate) struct Refusals {
+    throttle: Mutex<Throttle>,
+    /// Addresses whose user was told how to trust the authority.
+    told: Mutex<HashSet<IpAddr>>,
+    ca: PathBuf,
+    started: Instant,
+}
+
+impl Refusals {
+    /// For an emulator whose authority's certificate lies at `ca`.
+    pub(crate) fn new(ca: PathBuf) -> Arc<Self> {
+        Arc::new(Self {
+            throttle: Mutex::default(),
+            told: Mutex::default(),
+            ca,
+            started: Instant::now(),
+        })
+    }
+
+    /// Logs that `peer` was refused `what`. Both texts may quote the client: they are shortened, and secrets taken out.
+    pub(crate) fn log(&self, door: Door, code: &str, peer: SocketAddr, what: &str, reason: &str) {
+        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        let admitted = throttle.admit(door, code, self.started.elapsed());
+        drop(throttle);
+        if !admitted {
+            return;
+        }
+        let [what, reason] = [what, reason].map(|text| clean(text, REFUSAL_TEXT_CHARS));
+        tracing::info!(code, reason, what, %peer, "{door}");
+    }
+
+    /// Logs that a TLS handshake failed. To an address whose client does not trust the authority, it is said once how to make
+    /// it trust: the client's alert is all that can be seen of it.
+    pub(crate) fn handshake_failed(&self, peer: SocketAddr, error: &io::Error) {
+        let rustls = error.get_ref().and_then(|inner| inner.downcast_ref());
+        let distrusts = match rustls {
+            Some(rustls::Error::AlertReceived(alert)) => distrusts(*alert),
+            _ => false,
+        };
+        if distrusts && self.is_new(peer.ip()) {
+            tracing::info!(
+                %peer,
+                ca = %self.ca.display(),
+                "{error}: the client does not trust this emulator's certificate authority, or connects to a name that is not \
+                 in the certificate. Have it trust the file `ca` (NODE_EXTRA_CA_CERTS for Node, REQUESTS_CA_BUNDLE or \
+                 connection_verify= for Python, SSL_CERT_FILE for OpenSSL), and connect to a name that was given \
+                 with --hub or --dps"
+            );
+            return;
+        }
+        let (code, reason) = match rustls {
+            Some(rustls::Error::AlertReceived(alert)) if distrusts => (
+                format!("{alert:?}"),
+                "the client does not trust the certificate".to_owned(),
+            ),
+            // Its number is of the client's choice.
+            Some(rustls::Error::AlertReceived(AlertDescription::Unknown(_))) => {
+                ("UnknownAlert".to_owned(), error.to_string())
+            }
+            Some(rustls::Error::AlertReceived(alert)) => (format!("{alert:?}"), error.to_string()),
+            Some(rustls::Error::InvalidMessage(_)) => (
+                "InvalidMessage".to_owned(),
+                "what came is not TLS; every port here speaks TLS only".to_owned(),
+            ),
+            _ => (format!("{:?}", error.kind()), error.to_string()),
+        };
+        self.log(Door::Tls, &code, peer, "", &reason);
+    }
+
+    /// Logs, window by window, how much was not logged, until the emulator stops.
+    pub(crate) async fn report_left_out(self: Arc<Self>, mut stop: Stop) {
+        loop {
+            tokio::select! {
+                () = stop.stopped() => break,
+                () = tokio::time::sleep(Duration::from_millis(REFUSALS_WINDOW_MS)) => {}
+            }
+            self.log_left_out();
+        }
+        self.log_left_out();
+    }
+
+    fn log_left_out(&self) {
+        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        let left_out = throttle.take_left_out();
+        drop(throttle);
+        for LeftOut { door, code, count } in left_out {
+            tracing::info!(%code, count, "{door}, more of the same that were not logged");
+        }
+    }
+
+    fn is_new(&self, peer: IpAddr) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.len() < UNTRUSTING_PEERS_MAX && told.insert(peer)
+    }
+}
+
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tls => "TLS handshake failed",
+            Self::Protocol => "connection ended",
+            Self::Rest => "REST request refused",
+            Self::Dps => "DPS request refused",
+            Self::WebSocket => "WebSocket refused",
+            Self::Sasl => "SASL refused",
+            Self::Open => "AMQP open refused",
+            Self::PutToken => "token refused",
+            Self::Attach => "link refused",
+            Self::LinkEnd => "link ended",
+            Self::Message => "message rejected",
+            Self::Twin => "twin request refused",
+            Self::Management => "management request refused",
+        })
+    }
+}
+
+/// Alerts of clients that find fault with a certificate (RFC 8446, 6.2). OpenSSL says `bad_certificate` for a wrong name.
+fn distrusts(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnsupportedCertificate
+    )
+}
