@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use drawspan_hub::key::InvalidKey;
+use rustls::ServerConfig;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
 use crate::announcement;
 use crate::ca::CaError;
@@ -151,7 +151,7 @@ impl Emulator {
         let (stopper, stop) = Stop::new();
         let refusals = Refusals::new(tls.ca_path.clone());
         let heads = Heads {
-            tls: TlsAcceptor::from(tls.server),
+            tls: tls.server,
             amqps: amqps::Shared::new(hubs.clone(), Arc::clone(&refusals)),
             router: https::router(https::Shared {
                 hubs: hubs.clone(),
@@ -182,7 +182,7 @@ impl Emulator {
 
 /// What answers on the ports.
 struct Heads {
-    tls: TlsAcceptor,
+    tls: Arc<ServerConfig>,
     amqps: Arc<amqps::Shared>,
     router: Router,
     refusals: Arc<Refusals>,
@@ -197,7 +197,7 @@ impl Heads {
             router,
             refusals,
         } = self;
-        let accepting = || Accepting::new(tls.clone(), Arc::clone(&refusals), stop.clone());
+        let accepting = || Accepting::new(Arc::clone(&tls), Arc::clone(&refusals), stop.clone());
         let (for_amqps, for_https) = (accepting(), accepting());
         let mut servers = JoinSet::new();
         for listener in listeners.amqps {

@@ -51,6 +51,14 @@ pub(crate) struct Refusals {
     started: Instant,
 }
 
+/// How far a TLS handshake came that failed.
+#[derive(Debug)]
+pub(crate) struct HandshakeFailed {
+    pub(crate) cause: io::Error,
+    /// The client's first message was understood, and it has been shown the certificate: the name that it wants, if it says.
+    pub(crate) hello: Option<Option<String>>,
+}
+
 impl Refusals {
     /// For an emulator whose authority's certificate lies at `ca`.
     pub(crate) fn new(ca: PathBuf) -> Arc<Self> {
@@ -75,41 +83,48 @@ impl Refusals {
     }
 
     /// Logs that a TLS handshake failed. To an address whose client does not trust the authority, it is said once how to make
-    /// it trust: the client's alert is all that can be seen of it.
-    pub(crate) fn handshake_failed(&self, peer: SocketAddr, error: &io::Error) {
-        let rustls = error.get_ref().and_then(|inner| inner.downcast_ref());
-        let distrusts = match rustls {
-            Some(rustls::Error::AlertReceived(alert)) => distrusts(*alert),
-            _ => false,
-        };
+    /// it trust: the client's alert, or that it hangs up, is all that can be seen of it.
+    pub(crate) fn handshake_failed(&self, peer: SocketAddr, failed: &HandshakeFailed) {
+        let HandshakeFailed { cause, hello } = failed;
+        let name = hello.iter().flatten().next();
+        let distrusts = hello.is_some() && distrusts(cause);
         if distrusts && self.is_new(peer.ip()) {
             tracing::info!(
                 %peer,
+                name = name.map(|name| clean(name, REFUSAL_TEXT_CHARS)),
                 ca = %self.ca.display(),
-                "{error}: the client does not trust this emulator's certificate authority, or connects to a name that is not \
-                 in the certificate. Have it trust the file `ca` (NODE_EXTRA_CA_CERTS for Node, REQUESTS_CA_BUNDLE or \
-                 connection_verify= for Python, SSL_CERT_FILE for OpenSSL), and connect to a name that was given \
-                 with --hub or --dps"
+                "TLS handshake failed ({cause}): the client does not trust this emulator's certificate authority, or connects \
+                 to a name that is not in the certificate. Have it trust the file `ca` (NODE_EXTRA_CA_CERTS for Node, \
+                 REQUESTS_CA_BUNDLE or connection_verify= for Python, SSL_CERT_FILE for OpenSSL), and connect to a name that \
+                 was given with --hub or --dps"
             );
             return;
         }
-        let (code, reason) = match rustls {
-            Some(rustls::Error::AlertReceived(alert)) if distrusts => (
-                format!("{alert:?}"),
-                "the client does not trust the certificate".to_owned(),
+        let (code, reason) = match inner(cause) {
+            Some(rustls::Error::AlertReceived(alert)) => (
+                match alert {
+                    // Its number is of the client's choice.
+                    AlertDescription::Unknown(_) => "UnknownAlert".to_owned(),
+                    alert => format!("{alert:?}"),
+                },
+                match distrusts {
+                    true => "the client does not trust the certificate".to_owned(),
+                    false => cause.to_string(),
+                },
             ),
-            // Its number is of the client's choice.
-            Some(rustls::Error::AlertReceived(AlertDescription::Unknown(_))) => {
-                ("UnknownAlert".to_owned(), error.to_string())
-            }
-            Some(rustls::Error::AlertReceived(alert)) => (format!("{alert:?}"), error.to_string()),
             Some(rustls::Error::InvalidMessage(_)) => (
                 "InvalidMessage".to_owned(),
                 "what came is not TLS; every port here speaks TLS only".to_owned(),
             ),
-            _ => (format!("{:?}", error.kind()), error.to_string()),
+            _ if distrusts => (
+                format!("{:?}", cause.kind()),
+                "the client hung up when it saw the certificate, which it probably does not trust"
+                    .to_owned(),
+            ),
+            _ => (format!("{:?}", cause.kind()), cause.to_string()),
         };
-        self.log(Door::Tls, &code, peer, "", &reason);
+        let name = name.map_or("", String::as_str);
+        self.log(Door::Tls, &code, peer, name, &reason);
     }
 
     /// Logs, window by window, how much was not logged, until the emulator stops.
@@ -159,13 +174,25 @@ impl fmt::Display for Door {
     }
 }
 
-/// Alerts of clients that find fault with a certificate (RFC 8446, 6.2). OpenSSL says `bad_certificate` for a wrong name.
-fn distrusts(alert: AlertDescription) -> bool {
-    matches!(
-        alert,
-        AlertDescription::UnknownCA
-            | AlertDescription::BadCertificate
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnsupportedCertificate
-    )
+/// Whether a client that had seen the certificate found fault with it. Some say so by an alert (RFC 8446, 6.2; OpenSSL's is
+/// `bad_certificate` for a wrong name), Node hangs up.
+fn distrusts(cause: &io::Error) -> bool {
+    match inner(cause) {
+        Some(rustls::Error::AlertReceived(alert)) => matches!(
+            alert,
+            AlertDescription::UnknownCA
+                | AlertDescription::BadCertificate
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnsupportedCertificate
+        ),
+        Some(_) => false,
+        None => matches!(
+            cause.kind(),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
+        ),
+    }
+}
+
+fn inner(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }

@@ -6,26 +6,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_net::Transport;
+use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::{Reached, Secured, Stop};
 use crate::limits::{ACCEPT_PAUSE_MS, CONNECTIONS_MAX, HANDSHAKE_MS, SHUTDOWN_MS};
-use crate::refusals::{Door, Refusals};
+use crate::refusals::{Door, HandshakeFailed, Refusals};
 
 /// What the listeners of one protocol share.
 #[derive(Clone)]
 pub(crate) struct Accepting {
-    tls: TlsAcceptor,
+    tls: Arc<ServerConfig>,
     room: Arc<Semaphore>,
     refusals: Arc<Refusals>,
     stop: Stop,
 }
 
 impl Accepting {
-    pub(crate) fn new(tls: TlsAcceptor, refusals: Arc<Refusals>, stop: Stop) -> Self {
+    pub(crate) fn new(tls: Arc<ServerConfig>, refusals: Arc<Refusals>, stop: Stop) -> Self {
         Self {
             tls,
             room: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
@@ -65,10 +68,10 @@ pub(crate) async fn accept<F>(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (tls, stop, serve) = (tls.clone(), stop.clone(), serve.clone());
+                let (tls, stop, serve) = (Arc::clone(&tls), stop.clone(), serve.clone());
                 let refusals = Arc::clone(&refusals);
                 connections.spawn(async move {
-                    if let Some(secured) = secure(stream, peer, &tls, &refusals, stop).await {
+                    if let Some(secured) = secure(stream, peer, tls, &refusals, stop).await {
                         serve(secured).await;
                     }
                     drop(place);
@@ -89,7 +92,7 @@ pub(crate) async fn accept<F>(
 async fn secure(
     stream: TcpStream,
     peer: SocketAddr,
-    tls: &TlsAcceptor,
+    tls: Arc<ServerConfig>,
     refusals: &Refusals,
     mut stop: Stop,
 ) -> Option<Secured> {
@@ -99,7 +102,7 @@ async fn secure(
     }
     let limit = Duration::from_millis(HANDSHAKE_MS);
     let handshake = tokio::select! {
-        handshake = tokio::time::timeout(limit, tls.accept(stream)) => handshake,
+        handshake = tokio::time::timeout(limit, shake_hands(stream, tls)) => handshake,
         () = stop.stopped() => return None,
     };
     match handshake {
@@ -127,4 +130,19 @@ async fn secure(
             None
         }
     }
+}
+
+/// A handshake in two steps, so that one that fails can be told by how far it came, and to which name.
+async fn shake_hands(
+    stream: TcpStream,
+    tls: Arc<ServerConfig>,
+) -> Result<TlsStream<TcpStream>, HandshakeFailed> {
+    let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await;
+    let begun = begun.map_err(|cause| HandshakeFailed { cause, hello: None })?;
+    let name = begun.client_hello().server_name().map(str::to_owned);
+    let shaken = begun.into_stream(tls).await;
+    shaken.map_err(|cause| HandshakeFailed {
+        cause,
+        hello: Some(name),
+    })
 }

@@ -228,6 +228,35 @@ async fn a_client_that_does_not_trust_the_authority_is_explained_once() {
     assert_eq!(told, 1, "{}", log.text());
 }
 
+/// Node gives no alert: it hangs up when it has seen the certificate.
+#[tokio::test]
+async fn a_client_that_hangs_up_at_the_certificate_is_explained() {
+    let (log, _guard) = Log::start();
+    let running = start(&[]).await;
+    let mut hello = rustls::ClientConnection::new(
+        Arc::new(
+            ClientConfig::builder_with_provider(Arc::new(default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_root_certificates(RootCertStore::empty())
+                .with_no_client_auth(),
+        ),
+        "wrong.test".try_into().unwrap(),
+    )
+    .unwrap();
+    let mut bytes = Vec::new();
+    hello.write_tls(&mut bytes).unwrap();
+    let mut stream = TcpStream::connect(running.addresses().amqps).await.unwrap();
+    stream.write_all(&bytes).await.unwrap();
+    stream.read_exact(&mut [0; 64]).await.unwrap();
+    stream.shutdown().await.unwrap();
+    log.has(&["NODE_EXTRA_CA_CERTS", "wrong.test"]).await;
+    // Whoever only looks whether the port is open has seen none.
+    drop(TcpStream::connect(running.addresses().https).await.unwrap());
+    log.has(&["TLS handshake failed", "UnexpectedEof"]).await;
+    assert!(!log.text().contains("hung up"), "{}", log.text());
+}
+
 #[tokio::test]
 async fn a_flood_of_refusals_does_not_flood_the_log() {
     let (log, _guard) = Log::start();
