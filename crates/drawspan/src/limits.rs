@@ -28,6 +28,8 @@ pub const LIST_LIMIT: u64 = 100;
 pub const MAX_LIST_LIMIT: u64 = 1_000;
 /// Dead letters in a page of their list, when nobody says how many.
 pub const DEAD_LETTER_LIMIT: u64 = 50;
+/// Longest path of a member that an error in JSON names.
+pub const MAX_SHOWN_MEMBER_BYTES: usize = 80;
 /// Most dead letters in a page: each may have half a megabyte.
 pub const MAX_DEAD_LETTER_LIMIT: u64 = 100;
 /// How long `dead-letters` waits for one answer.
@@ -194,6 +196,8 @@ pub const MIN_METHOD_ANSWER_TIMEOUT_S: u64 = 5;
 pub const MAX_METHOD_ANSWER_TIMEOUT_S: u64 = 300;
 /// How much of a callback's answer is read.
 pub const MAX_CALLBACK_ANSWER_BYTES: usize = 131_072;
+/// How often answers that cannot be read are worth a warning.
+pub const UNREAD_ANSWER_WARNING_S: u64 = 60;
 /// Subscriptions of the fleet, over all kinds.
 pub const MAX_FLEET_SUBSCRIPTIONS: usize = 256;
 /// Callback URLs, and origins of them, that are remembered to be kept in memory once.

@@ -1,9 +1,11 @@
 //! Files that are read whole, up to a bound.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use drawspan_hub::text;
 use thiserror::Error;
 
 /// Why a file is not read. Says which.
@@ -25,6 +27,12 @@ pub enum UnreadFile {
         /// Bytes that it may have.
         limit: u64,
     },
+    /// Not text.
+    #[error("{path} is not UTF-8 text, nor UTF-16 with a byte order mark")]
+    NotText {
+        /// The file.
+        path: String,
+    },
 }
 
 /// All of a file of at most `limit` bytes.
@@ -45,6 +53,25 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, UnreadFile> {
     }
 }
 
+/// The text of a file of at most `limit` bytes, without its byte order mark.
+pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, UnreadFile> {
+    let bytes = read(path, limit)?;
+    let text = text::decode(&bytes).map_err(|_| UnreadFile::NotText {
+        path: path.display().to_string(),
+    })?;
+    Ok(text.into_owned())
+}
+
+/// The contents of a PEM file as its parser takes them: in UTF-8, without a byte order mark. What is not text stays as it is,
+/// and is the parser's to refuse.
+pub(crate) fn as_pem(bytes: &[u8]) -> Cow<'_, [u8]> {
+    match text::decode(bytes) {
+        Ok(Cow::Borrowed(text)) => Cow::Borrowed(text.as_bytes()),
+        Ok(Cow::Owned(text)) => Cow::Owned(text.into_bytes()),
+        Err(_) => Cow::Borrowed(bytes),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,5 +85,20 @@ mod tests {
         assert!(error.ends_with(" is over 3 bytes"), "{error}");
         let error = read(Path::new("/nowhere/x"), 3).unwrap_err().to_string();
         assert!(error.starts_with("cannot read /nowhere/x: "), "{error}");
+    }
+
+    #[test]
+    fn a_text_loses_its_byte_order_mark() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let check = |bytes: &[u8], expected: Option<&str>| {
+            std::fs::write(file.path(), bytes).unwrap();
+            let found = read_text(file.path(), 100).ok();
+            assert_eq!(found.as_deref(), expected, "{bytes:x?}");
+        };
+        check(b"key", Some("key"));
+        check(b"\xef\xbb\xbfkey", Some("key"));
+        // As PowerShell 5 redirects output.
+        check(b"\xff\xfek\0e\0y\0\r\0\n\0", Some("key\r\n"));
+        check(b"\xffkey", None);
     }
 }

@@ -9,6 +9,7 @@
 //! * [`failure`]: what a refusal means for a device connection, and the remedy.
 //! * [`status`]: the public words for the state of a device connection.
 //! * [`limits`]: quotas, throttles and sizes.
+//! * [`text`]: byte order marks and encodings of text from outside.
 //! * [`time`]: the one format of times on the wire.
 //!
 //! Nothing in here knows a socket, a clock, a random source or an async runtime.
@@ -25,6 +26,7 @@ pub mod sas;
 pub mod status;
 pub mod subscription;
 pub mod telemetry;
+pub mod text;
 pub mod time;
 
 mod encoding;

@@ -15,6 +15,8 @@ pub const ADDRESS_MAX_CHARS: usize = 2048;
 pub const CONNECTION_STRING_MAX_CHARS: usize = 4096;
 /// Characters of a SAS token.
 pub const TOKEN_MAX_CHARS: usize = 4096;
+/// Characters of a time: date, time, 16 digits of a second and an offset, the longest that .NET's `System.Text.Json` takes.
+pub const TIME_MAX_CHARS: usize = 42;
 
 /// Bytes of the shortest symmetric key.
 pub const KEY_MIN_BYTES: usize = 16;

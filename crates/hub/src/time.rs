@@ -5,8 +5,11 @@ use std::fmt;
 use thiserror::Error;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
-use time::{OffsetDateTime, PrimitiveDateTime};
+use time::{Date, OffsetDateTime, PrimitiveDateTime};
 
+use crate::limits::TIME_MAX_CHARS;
+
+const DATE: &[BorrowedFormatItem<'_>] = format_description!(version = 2, "[year]-[month]-[day]");
 const LOCAL: &[BorrowedFormatItem<'_>] = format_description!(
     version = 2,
     "[year]-[month]-[day][first [T][t]][hour]:[minute][optional [:[second][optional [.[subsecond digits:1+]]]]]"
@@ -17,7 +20,7 @@ const ZULU: &[BorrowedFormatItem<'_>] = format_description!(
 );
 const OFFSET: &[BorrowedFormatItem<'_>] = format_description!(
     version = 2,
-    "[year]-[month]-[day][first [T][t]][hour]:[minute][optional [:[second][optional [.[subsecond digits:1+]]]]][offset_hour sign:mandatory]:[offset_minute]"
+    "[year]-[month]-[day][first [T][t]][hour]:[minute][optional [:[second][optional [.[subsecond digits:1+]]]]][offset_hour sign:mandatory][optional [:[offset_minute]]]"
 );
 const ROUND_TRIP: &[BorrowedFormatItem<'_>] = format_description!(
     version = 2,
@@ -34,14 +37,18 @@ pub struct UtcTime(OffsetDateTime);
 pub struct InvalidTime;
 
 impl UtcTime {
-    /// Reads ISO 8601 with seconds and fractions optional. Without an offset it is UTC; with one it is converted.
+    /// Reads ISO 8601 as .NET's `System.Text.Json` does: a date alone is its midnight, seconds and fractions are optional, and so
+    /// are the minutes of an offset. Without an offset it is UTC; with one it is converted.
+    ///
+    /// # Errors
+    /// The text is something else.
     pub fn parse(text: &str) -> Result<Self, InvalidTime> {
-        // Far longer than any time: keep the parser from long fractions.
-        if text.len() > 40 {
+        if text.len() > TIME_MAX_CHARS {
             return Err(InvalidTime);
         }
-        let local =
-            PrimitiveDateTime::parse(text, LOCAL).or_else(|_| PrimitiveDateTime::parse(text, ZULU));
+        let local = PrimitiveDateTime::parse(text, LOCAL)
+            .or_else(|_| PrimitiveDateTime::parse(text, ZULU))
+            .or_else(|_| Date::parse(text, DATE).map(Date::midnight));
         let time = match local {
             Ok(time) => time.assume_utc(),
             Err(_) => OffsetDateTime::parse(text, OFFSET).map_err(|_| InvalidTime)?,
@@ -106,6 +113,20 @@ mod tests {
         check("2026-11-22T10:20:30.5", "2026-11-22T10:20:30.5000000Z");
         check("2026-11-22T10:20:30Z", "2026-11-22T10:20:30.0000000Z");
         check("2026-11-22T10:20", "2026-11-22T10:20:00.0000000Z");
+        check("2026-11-22", "2026-11-22T00:00:00.0000000Z");
+        check("0001-01-01", "0001-01-01T00:00:00.0000000Z");
+        check("2026-11-22T10:20Z", "2026-11-22T10:20:00.0000000Z");
+        check("2026-11-22T10:20+02", "2026-11-22T08:20:00.0000000Z");
+        check("2026-11-22T10:20:30-02", "2026-11-22T12:20:30.0000000Z");
+        check("2026-11-22T10:20:30.5+02", "2026-11-22T08:20:30.5000000Z");
+        check(
+            "2026-11-22T10:20:30.1234567890123456",
+            "2026-11-22T10:20:30.1234567Z",
+        );
+        check(
+            "2026-11-22T10:20:30.9999999999999999-14:00",
+            "2026-11-23T00:20:30.9999999Z",
+        );
         check("2026-11-22T10:20:30+01:30", "2026-11-22T08:50:30.0000000Z");
         check(
             "2026-12-31T23:20:30.5-01:00",
@@ -118,7 +139,17 @@ mod tests {
         for text in [
             "",
             "yesterday",
-            "2026-11-22",
+            "2026-11",
+            "2026-11-22T",
+            "2026-11-22T10",
+            "2026-11-22Z",
+            "2026-11-22 10:20:30",
+            "20261122",
+            " 2026-11-22",
+            "2026-02-29",
+            "22.11.2026",
+            "2026-11-22T10:20:30+2",
+            "2026-11-22T10:20:30+0200",
             "2026-13-22T10:20:30Z",
             "2026-02-29T10:20:30Z",
             "2026-11-22T25:20:30Z",

@@ -47,6 +47,8 @@ pub struct StoredDeadLetter {
 pub struct DeadLetterFilter {
     /// Of this device.
     pub device: Option<DeviceId>,
+    /// Of devices whose ids begin so.
+    pub prefix: String,
     /// Of this kind.
     pub kind: Option<SubscriptionType>,
     /// With higher numbers than this.

@@ -1,6 +1,6 @@
 //! What the service's answers mean. Pure.
 
-use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
+use drawspan_hub::{DeviceId, Failure, FailureKind, HostName, text};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -65,13 +65,14 @@ impl Answer {
             let after = reply.retry_after_s;
             return Err(Failure::from_http(reply.status, code, &body, after));
         }
-        let operation = serde_json::from_slice(&reply.body).map_err(|error| {
-            senseless(&format!(
-                "it is not JSON that can be understood (line {}, column {})",
-                error.line(),
-                error.column()
-            ))
-        })?;
+        let operation =
+            serde_json::from_slice(text::without_mark(&reply.body)).map_err(|error| {
+                senseless(&format!(
+                    "it is not JSON that can be understood (line {}, column {})",
+                    error.line(),
+                    error.column()
+                ))
+            })?;
         Ok(Self {
             operation,
             retry_after_s: reply.retry_after_s,

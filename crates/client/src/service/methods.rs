@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use drawspan_hub::{DeviceId, Failure, FailureKind};
+use drawspan_hub::{DeviceId, Failure, FailureKind, text};
 use hyper::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -91,7 +91,7 @@ impl Called {
                 reply.retry_after_s,
             ));
         }
-        serde_json::from_slice(&reply.body).map_err(|error| {
+        serde_json::from_slice(text::without_mark(&reply.body)).map_err(|error| {
             // Only the place: the message would quote the payload.
             let (line, column) = (error.line(), error.column());
             let text = format!(

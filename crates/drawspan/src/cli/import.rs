@@ -99,9 +99,8 @@ fn read(args: &ImportArgs, mistakes: &mut Mistakes) -> Option<Exports> {
         mistakes.keep("--key", keys.add(key));
     }
     if let Some(path) = &args.key_file {
-        let text = whole_file::read(path, MAX_SECRET_FILE_BYTES);
+        let text = whole_file::read_text(path, MAX_SECRET_FILE_BYTES);
         let text = mistakes.keep("--key-file", text).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text).into_owned();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             mistakes.keep("--key-file", keys.add(line));
         }

@@ -35,7 +35,8 @@ pub enum InvalidAuthorities {
 pub fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidAuthorities> {
     let name = path.display().to_string();
     let bytes = whole_file::read(path, MAX_CA_FILE_BYTES)?;
-    let certificates = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
+    let certificates =
+        CertificateDer::pem_slice_iter(&whole_file::as_pem(&bytes)).collect::<Result<Vec<_>, _>>();
     match certificates {
         Err(error) => Err(InvalidAuthorities::Pem { path: name, error }),
         Ok(none) if none.is_empty() => Err(InvalidAuthorities::Empty(name)),

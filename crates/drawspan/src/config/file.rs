@@ -28,8 +28,7 @@ impl Contents {
 
 /// Reads a whole text file of at most `limit` bytes.
 pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, String> {
-    let bytes = whole_file::read(path, limit).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8 text", path.display()))
+    whole_file::read_text(path, limit).map_err(|error| error.to_string())
 }
 
 /// Reads the file; what cannot be understood becomes mistakes, and the rest counts.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
 use tokio::time::Instant;
 
-use super::DeviceError;
+use super::{DeviceError, Prefix};
 
 /// An event that its receiver did not take.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +36,8 @@ pub struct DeadLetter {
 pub struct DeadLetterQuery {
     /// Of this device.
     pub device: Option<DeviceId>,
+    /// Of devices whose ids begin so.
+    pub prefix: Prefix,
     /// Of this kind.
     pub kind: Option<SubscriptionType>,
     /// With higher numbers than this.

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use super::auth::{Grant, Scope};
 use super::problem::{Kind, Problem};
 use super::request::{Arrived, by};
-use crate::devices::{Devices, Standing};
+use crate::devices::{Devices, Prefix, Standing};
+use crate::webhooks::CallbackUrl;
 
 /// What a route asks of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +75,7 @@ pub(super) const ROUTES: &[(&str, &str, &[Scope], Reach)] = &[
     ("GET",    "/subscriptions/*",                           READ,         Query("prefix")),
     ("PUT",    "/subscriptions/*",                           MANAGE,       Query("prefix")),
     ("DELETE", "/subscriptions/*",                           MANAGE,       Query("prefix")),
-    ("GET",    "/deadletters",                               READ,         Query("deviceId")),
+    ("GET",    "/deadletters",                               READ,         Handler),
     ("POST",   "/deadletters/*/replay",                      MANAGE,       Handler),
     ("DELETE", "/deadletters/*",                             MANAGE,       Handler),
 ];
@@ -118,6 +119,27 @@ pub(super) fn check(grant: &Grant, request: &Request<Body>) -> Result<(), Proble
 /// What bounds the request, if it does not come with a key that allows everything.
 pub(super) fn limit_of(request: &Arrived) -> Option<Arc<Grant>> {
     request.extension()
+}
+
+/// What a caller with this bound sees of a callback URL. Who may change it sees all of it, the others not its query.
+pub(super) fn shown<'a>(limit: Option<&Grant>, callback: &'a CallbackUrl) -> &'a str {
+    match limit {
+        Some(grant) if !grant.has_one_of(MANAGE) => callback.without_query(),
+        _ => callback.as_str(),
+    }
+}
+
+/// The prefix under which a list is searched: of those that the caller asks for and the key allows, the narrower one.
+pub(super) fn narrowed(limit: Option<&Grant>, asked: Prefix) -> Result<Prefix, Problem> {
+    match limit {
+        Some(grant) if !grant.covers_all_of(asked.as_str()) => {
+            match grant.prefix.as_str().starts_with(asked.as_str()) {
+                true => Ok(grant.prefix.clone()),
+                false => Err(outside(grant)),
+            }
+        }
+        _ => Ok(asked),
+    }
 }
 
 /// Whether the request may be about this device.
@@ -297,9 +319,6 @@ mod tests {
         check("GET /devices?prefix=a-&%70refix=b", false);
         check("PUT /subscriptions/methods?prefix=a-", true);
         check("PUT /subscriptions/methods", false);
-        check("GET /deadletters?deviceId=a-1", true);
-        check("GET /deadletters?deviceId=b-1", false);
-        check("GET /deadletters", false);
         check("POST /messages/events", true);
         let all = grant("read", None);
         assert!(allowed(&all, "GET /devices") && allowed(&all, "GET /deadletters"));

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Request, Response, StatusCode};
 use serde::Serialize;
 use tower_service::Service;
 
-use super::auth::{Admission, ApiKeys};
+use super::auth::{Admission, ApiKeys, NotAdmitted};
 use super::counts::{Counted, Counts};
 use super::idempotency::{Idempotency, Memory};
 use super::problem::{Kind, Problem};
@@ -102,7 +102,7 @@ impl Api {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
-    fn admission(&self, headers: &HeaderMap) -> Option<Admission> {
+    fn admission(&self, headers: &HeaderMap) -> Result<Admission, NotAdmitted> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         keys.admit(headers)
     }
@@ -180,12 +180,9 @@ impl Api {
     /// What bounds a key goes with the request, for handlers that know more devices than the path.
     fn check_key(&self, request: &mut Request<Body>) -> Result<(), Problem> {
         match self.admission(request.headers()) {
-            None => Err(Problem::new(
-                Kind::Unauthorized,
-                "Send a valid API key in the header x-api-key.",
-            )),
-            Some(Admission::Full) => Ok(()),
-            Some(Admission::Limited(grant)) => {
+            Err(error) => Err(Problem::new(Kind::Unauthorized, error.to_string())),
+            Ok(Admission::Full) => Ok(()),
+            Ok(Admission::Limited(grant)) => {
                 access::check(&grant, request)?;
                 request.extensions_mut().insert(grant);
                 Ok(())

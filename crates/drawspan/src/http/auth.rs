@@ -2,6 +2,7 @@
 
 mod entry;
 mod grant;
+mod sent;
 
 use std::fmt;
 use std::hint::black_box;
@@ -13,8 +14,11 @@ use sha2::{Digest, Sha256};
 use entry::Hash;
 pub use entry::{ApiKey, InvalidApiKey, check_plain};
 pub use grant::{Grant, Scope};
+pub use sent::NotAdmitted;
+pub(super) use sent::key_of;
+use sent::{Sent, sent};
 
-/// The header that carries the key.
+/// The header that carries the key, if `Authorization` does not.
 pub const API_KEY_HEADER: &str = "x-api-key";
 
 /// The keys that open the API. None at all means that everybody may; only `dev` runs so.
@@ -43,17 +47,28 @@ impl ApiKeys {
         self.0.is_empty()
     }
 
-    /// What a request with these headers may do; `None` without a valid key. Two keys in one request are no key.
-    #[must_use]
-    pub fn admit(&self, headers: &HeaderMap) -> Option<Admission> {
+    /// What a request with these headers may do. The key comes in `x-api-key` or as `Authorization: Bearer KEY`, any number of
+    /// times as long as it is the same.
+    ///
+    /// # Errors
+    /// There is no valid key, or it is not clear which one counts.
+    pub fn admit(&self, headers: &HeaderMap) -> Result<Admission, NotAdmitted> {
         if self.is_open() {
-            return Some(Admission::Full);
+            return Ok(Admission::Full);
         }
-        let mut values = headers.get_all(API_KEY_HEADER).iter();
-        let (Some(key), None) = (values.next(), values.next()) else {
-            return None;
-        };
-        let hash: Hash = Sha256::digest(key.as_bytes()).into();
+        match sent(headers)? {
+            Sent::One(key) => self.of(key).ok_or(NotAdmitted::Wrong),
+            // A gateway in front may check a token of its own there, and pass it on.
+            Sent::Both { key, bearer } => match (self.of(key), self.of(bearer)) {
+                (Some(admission), None) => Ok(admission),
+                _ => Err(NotAdmitted::Different),
+            },
+        }
+    }
+
+    /// What this key allows.
+    fn of(&self, key: &[u8]) -> Option<Admission> {
+        let hash: Hash = Sha256::digest(key).into();
         // No early exit: neither within a hash nor at the first key that fits.
         let fitting = |found, (known, admission)| match same(known, &hash) {
             true => Some(admission),
@@ -93,11 +108,16 @@ mod tests {
     use super::*;
 
     fn admitted(keys: &ApiKeys, sent: &[&'static str]) -> Option<Admission> {
+        let headers = sent.iter().map(|value| ("x-api-key", *value));
+        keys.admit(&headers_of(headers)).ok()
+    }
+
+    fn headers_of(sent: impl IntoIterator<Item = (&'static str, &'static str)>) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        for value in sent {
-            headers.append("X-API-Key", (*value).parse().unwrap());
+        for (name, value) in sent {
+            headers.append(name, value.parse().unwrap());
         }
-        keys.admit(&headers)
+        headers
     }
 
     fn check(keys: &[&str], sent: &[&'static str], expected: bool) {
@@ -115,9 +135,46 @@ mod tests {
         check(&["one"], &[""], false);
         check(&["one"], &["One"], false);
         check(&["one"], &["one "], false);
-        check(&["one"], &["one", "one"], false);
+        check(&["one"], &["one", "one"], true);
+        check(&["one", "two"], &["one", "two"], false);
         check(&[], &[], true);
         check(&[], &["whatever"], true);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_key_is_said() {
+        use NotAdmitted as N;
+        const KEY: &str = "x-api-key";
+        const BEARER: &str = "authorization";
+        let keys = ApiKeys::new(["one", "two"]);
+        let check = |sent: &[(&'static str, &'static str)], expected: Result<Admission, N>| {
+            assert_eq!(keys.admit(&headers_of(sent.to_vec())), expected, "{sent:?}");
+        };
+        let full = Ok(Admission::Full);
+        check(&[(BEARER, "Bearer one")], full.clone());
+        check(&[(BEARER, "bearer  one")], full.clone());
+        check(&[(KEY, "one"), (BEARER, "BEARER one")], full.clone());
+        check(&[(KEY, "one"), (KEY, "one")], full.clone());
+        check(&[(KEY, ""), (BEARER, "Bearer one")], full.clone());
+        // Another scheme, and a token that is no key of ours, are somebody else's.
+        check(&[(KEY, "one"), (BEARER, "Basic b25l")], full.clone());
+        check(&[(KEY, "one"), (BEARER, "Bearer eyJ0.eyJ1.c2ln")], full);
+        check(&[], Err(N::Missing));
+        check(&[(KEY, "")], Err(N::Missing));
+        check(&[(BEARER, "Bearer")], Err(N::Missing));
+        check(&[(BEARER, "Basic b25l")], Err(N::Scheme));
+        check(&[(BEARER, "one")], Err(N::Scheme));
+        check(&[(KEY, "three")], Err(N::Wrong));
+        check(&[(BEARER, "Bearer three")], Err(N::Wrong));
+        check(&[(KEY, "three"), (BEARER, "Bearer three")], Err(N::Wrong));
+        check(&[(KEY, "one"), (KEY, "two")], Err(N::Different));
+        check(&[(KEY, "one"), (KEY, "three")], Err(N::Different));
+        check(
+            &[(BEARER, "Bearer one"), (BEARER, "Bearer two")],
+            Err(N::Different),
+        );
+        check(&[(KEY, "one"), (BEARER, "Bearer two")], Err(N::Different));
+        check(&[(KEY, "three"), (BEARER, "Bearer one")], Err(N::Different));
     }
 
     #[test]

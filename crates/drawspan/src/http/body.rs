@@ -8,6 +8,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, Request};
 use bytes::{Bytes, BytesMut};
+use drawspan_hub::text::{self, Encoding};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -19,41 +20,113 @@ use crate::limits::{
     RETRY_AFTER_S,
 };
 
-/// Reads the whole body of a request that says it is JSON.
+/// Reads the whole body of a request that says it is JSON, and hands it on in UTF-8 without a byte order mark. A body that is
+/// empty needs no content type.
 ///
 /// # Errors
 /// 415 when the content type is not JSON, 413 when the body is over `limit` bytes, 408 when it is not there by `deadline`,
-/// 400 when it breaks off.
+/// 400 when it breaks off, or is not in the charset that it is said to be in.
 pub(super) async fn read_json(
     request: Request<Body>,
     deadline: Instant,
     limit: usize,
 ) -> Result<Bytes, Problem> {
-    if !is_json(request.headers()) {
-        discard(request).await;
-        return Err(Problem::new(
-            Kind::UnsupportedMediaType,
-            "The content type must be application/json, text/json or application/*+json, in UTF-8.",
-        ));
-    }
-    if is_encoded(request.headers()) {
-        discard(request).await;
-        return Err(Problem::new(
-            Kind::UnsupportedMediaType,
-            "The body must come without content-encoding (compression), and with no transfer-encoding but chunked.",
-        ));
-    }
-    if announced(request.headers()).is_some_and(|length| length > limit as u64) {
+    let encoding = match encoding_of(request.headers()) {
+        Ok(encoding) => encoding,
+        Err(problem) => return unless_empty(request, problem).await,
+    };
+    let most = match encoding {
+        Encoding::Utf8 => limit,
+        // What is one byte there has two here.
+        _ => limit.saturating_mul(2),
+    };
+    if announced(request.headers()).is_some_and(|length| length > most as u64) {
         discard(request).await;
         return Err(too_large(limit));
     }
     // Polls the body first: no timer is made when it is there already.
-    match timeout_at(deadline, read(request.into_body(), limit)).await {
-        Ok(result) => result,
+    match timeout_at(deadline, read(request.into_body(), most)).await {
+        Ok(result) => in_utf8(result?, encoding, limit),
         Err(_) => Err(Problem::new(
             Kind::BodyTimeout,
             "The request body did not arrive in time.",
         )),
+    }
+}
+
+/// The encoding of a body that says it is JSON.
+fn encoding_of(headers: &HeaderMap) -> Result<Encoding, Problem> {
+    let wrong = |text: &'static str| Problem::new(Kind::UnsupportedMediaType, text);
+    let encoding = match json_encoding(headers) {
+        Media::Json(encoding) => encoding,
+        Media::OtherCharset => {
+            return Err(wrong(
+                "The charset in the content type must be utf-8 or utf-16 (utf-16le, utf-16be), or be left out.",
+            ));
+        }
+        Media::Other => {
+            return Err(wrong(
+                "The content type must be application/json, text/json or application/*+json.",
+            ));
+        }
+    };
+    match is_encoded(headers) {
+        true => Err(wrong(
+            "The body must come without content-encoding (compression), and with no transfer-encoding but chunked.",
+        )),
+        false => Ok(encoding),
+    }
+}
+
+/// An empty body, if the request has one: then it does not matter what it says of it.
+async fn unless_empty(request: Request<Body>, problem: Problem) -> Result<Bytes, Problem> {
+    if request.body().is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    let headers = request.headers();
+    // Only one of unknown length may turn out to be empty; and who waits for `100 Continue` has not sent it.
+    if announced(headers).is_some() || headers.contains_key(EXPECT) {
+        discard(request).await;
+        return Err(problem);
+    }
+    let mut body = request.into_body();
+    let is_empty = async {
+        while let Some(frame) = body.frame().await {
+            let data = frame.as_ref().ok().and_then(|frame| frame.data_ref());
+            if data.is_none_or(|data| !data.is_empty()) {
+                return false;
+            }
+        }
+        true
+    };
+    if let Ok(true) = timeout(Duration::from_millis(DISCARD_TIMEOUT_MS), is_empty).await {
+        return Ok(Bytes::new());
+    }
+    discard_body(body).await;
+    Err(problem)
+}
+
+/// The body in UTF-8, without its byte order mark. A mark counts more than what was declared.
+fn in_utf8(body: Bytes, declared: Encoding, limit: usize) -> Result<Bytes, Problem> {
+    let (encoding, rest) = text::marked(&body).unwrap_or((declared, &body));
+    if encoding == Encoding::Utf8 {
+        let mark = body.len() - rest.len();
+        return match rest.len() > limit {
+            true => Err(too_large(limit)),
+            false => Ok(body.slice(mark..)),
+        };
+    }
+    let text = text::decode_as(&body, declared).map_err(|_| {
+        let text = "The request body is not in the charset that its content type or byte order mark names.";
+        Problem::new(Kind::InvalidBody, text)
+    })?;
+    if text.len() > limit {
+        return Err(too_large(limit));
+    }
+    let mut whole = Whole::new(&ROOM);
+    match whole.add(text.as_bytes()) {
+        true => Ok(Bytes::from_owner(whole)),
+        false => Err(too_many()),
     }
 }
 
@@ -191,15 +264,24 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     contents.any(|value| !is(value, "identity")) || transfers.any(|value| !is(value, "chunked"))
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// What a content type says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Media {
+    Json(Encoding),
+    /// JSON, in a charset that is not taken.
+    OtherCharset,
+    Other,
+}
+
+fn json_encoding(headers: &HeaderMap) -> Media {
     let Some(value) = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
     else {
-        return false;
+        return Media::Other;
     };
     if value == "application/json" {
-        return true;
+        return Media::Json(Encoding::Utf8);
     }
     let mut parts = value.split(';').map(str::trim);
     let media = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -210,44 +292,53 @@ fn is_json(headers: &HeaderMap) -> bool {
         Some(("text", kind)) => kind == "json",
         _ => false,
     };
-    json && parts.all(is_utf8_or_no_charset)
+    if !json {
+        return Media::Other;
+    }
+    match parts.find_map(charset) {
+        None => Media::Json(Encoding::Utf8),
+        Some(name) => Encoding::of_charset(name).map_or(Media::OtherCharset, Media::Json),
+    }
 }
 
-fn is_utf8_or_no_charset(parameter: &str) -> bool {
-    let Some((name, value)) = parameter.split_once('=') else {
-        return true;
-    };
-    let value = value.trim().trim_matches('"');
-    !name.trim().eq_ignore_ascii_case("charset")
-        || ["utf-8", "utf8", "us-ascii"]
-            .iter()
-            .any(|known| value.eq_ignore_ascii_case(known))
+fn charset(parameter: &str) -> Option<&str> {
+    let (name, value) = parameter.split_once('=')?;
+    let is_charset = name.trim().eq_ignore_ascii_case("charset");
+    is_charset.then(|| value.trim().trim_matches('"'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(content_type: &'static str, expected: bool) {
+    fn check(content_type: &'static str, expected: Media) {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type.parse().unwrap())]);
-        assert_eq!(is_json(&headers), expected, "{content_type}");
+        assert_eq!(json_encoding(&headers), expected, "{content_type}");
     }
 
     #[test]
     fn json_content_types() {
-        check("application/json", true);
-        check("Application/JSON; charset=UTF-8", true);
-        check("application/json;charset=\"utf-8\"", true);
-        check("application/json; odata=verbose", true);
-        check("text/json", true);
-        check("application/cloudevents+json", true);
-        check("application/+json", false);
-        check("application/json; charset=utf-16", false);
-        check("application/jsonp", false);
-        check("text/plain", false);
-        check("image/svg+json", false);
-        check("", false);
-        assert!(!is_json(&HeaderMap::new()));
+        let utf8 = Media::Json(Encoding::Utf8);
+        check("application/json", utf8);
+        check("Application/JSON; charset=UTF-8", utf8);
+        check("application/json;charset=\"utf-8\"", utf8);
+        check("application/json; odata=verbose", utf8);
+        check("text/json", utf8);
+        check("application/cloudevents+json", utf8);
+        let utf16 = Media::Json(Encoding::Utf16Le);
+        check("application/json; charset=utf-16", utf16);
+        check("text/json;a=b; Charset=\"UTF-16LE\"", utf16);
+        let utf16 = Media::Json(Encoding::Utf16Be);
+        check("application/json; charset=utf-16be", utf16);
+        check("application/json; charset=iso-8859-1", Media::OtherCharset);
+        check("application/json; charset=", Media::OtherCharset);
+        check("application/+json", Media::Other);
+        check("application/jsonp", Media::Other);
+        check("text/plain", Media::Other);
+        check("text/plain; charset=utf-8", Media::Other);
+        check("image/svg+json", Media::Other);
+        check("", Media::Other);
+        assert_eq!(json_encoding(&HeaderMap::new()), Media::Other);
     }
 
     #[test]

@@ -1,19 +1,22 @@
 //! `GET /deadLetters`, `POST /deadLetters/{id}/replay`, `DELETE /deadLetters/{id}`: events that their receivers did not take.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{self, Path};
 use axum::http::{Request, Response, StatusCode};
+use drawspan_hub::DeviceId;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::access::{check_device, check_standing, limit_of};
+use super::access::{check_device, check_standing, limit_of, narrowed};
 use super::api::{State, empty_response, json_of};
-use super::listing::limit;
-use super::problem::Problem;
+use super::auth::Grant;
+use super::listing::limit as page_limit;
+use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::request::{Arrived, by, respond};
 use crate::devices::{Bridging, DeadLetter, DeadLetterQuery, DeviceError};
@@ -64,8 +67,10 @@ async fn try_list<D: Bridging>(
     state: &State<D>,
     request: Request<Body>,
 ) -> Result<Response<Body>, Problem> {
-    let (mut query, request) = Arrived::new(state, request).query(read).await?;
+    let request = Arrived::new(state, request);
     let grant = limit_of(&request);
+    let read = |query: Query<'_>| read(query, grant.as_deref());
+    let (mut query, request) = request.query(read).await?;
     let deadline = request.without_body().await;
     if let (Some(grant), Some(device)) = (&grant, &query.device) {
         check_standing(&state.devices, grant, device, false, deadline).await?;
@@ -77,22 +82,34 @@ async fn try_list<D: Bridging>(
     let more = found.len() > limit;
     found.truncate(limit);
     let last = found.last().map(|letter| letter.id.to_string());
+    if let Some(grant) = grant.filter(|grant| grant.is_for_some()) {
+        found = own(state, &grant, found, deadline).await?;
+    }
     Ok(json_of(&Page {
         dead_letters: found.iter().map(Document::new).collect(),
         continuation: last.filter(|_| more),
     }))
 }
 
-fn read(query: Query<'_>) -> Result<DeadLetterQuery, Problem> {
+/// The conditions, within what the key is for.
+fn read(query: Query<'_>, limit: Option<&Grant>) -> Result<DeadLetterQuery, Problem> {
+    let device = query.device("deviceId")?;
+    let asked = query.prefix()?;
+    let prefix = match &device {
+        // What is stored of it may have another spelling than the key's prefix.
+        Some(device) => check_device(limit, device).map(|()| asked)?,
+        None => narrowed(limit, asked)?,
+    };
     Ok(DeadLetterQuery {
-        device: query.device("deviceId")?,
+        device,
+        prefix,
         kind: query.kind("subscriptionType")?,
         after: query.number("after", 0..=u64::MAX)?,
-        limit: limit(query, DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_LIMIT)?,
+        limit: page_limit(query, DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_LIMIT)?,
     })
 }
 
-/// The number, of a dead letter that the key is for.
+/// The number, of a dead letter that the key is for. One of another device looks like one that is not there.
 async fn begun<D: Bridging>(
     state: &State<D>,
     number: NumberInPath,
@@ -112,10 +129,51 @@ async fn begun<D: Bridging>(
         let found = by(deadline, state.devices.dead_letters(query)).await?;
         let letter = found.first().filter(|letter| letter.id == number);
         let letter = letter.ok_or(DeviceError::NoDeadLetter)?;
-        check_device(Some(&grant), &letter.device)?;
-        check_standing(&state.devices, &grant, &letter.device, false, deadline).await?;
+        if !grant.covers(&letter.device) || !is_own(state, &grant, &letter.device, deadline).await?
+        {
+            return Err(DeviceError::NoDeadLetter.into());
+        }
     }
     Ok((number, deadline))
+}
+
+/// Those of devices that the key is for by their id at the hub, too.
+async fn own<D: Bridging>(
+    state: &State<D>,
+    grant: &Grant,
+    letters: Vec<DeadLetter>,
+    deadline: Instant,
+) -> Result<Vec<DeadLetter>, Problem> {
+    let mut known: HashMap<DeviceId, bool> = HashMap::new();
+    let mut kept = Vec::with_capacity(letters.len());
+    for letter in letters {
+        let is_kept = match known.get(&letter.device) {
+            Some(is_kept) => *is_kept,
+            None => {
+                let is_kept = is_own(state, grant, &letter.device, deadline).await?;
+                known.insert(letter.device.clone(), is_kept);
+                is_kept
+            }
+        };
+        if is_kept {
+            kept.push(letter);
+        }
+    }
+    Ok(kept)
+}
+
+/// Whether the key is for the device by its id at the hub, as far as that is known.
+async fn is_own<D: Bridging>(
+    state: &State<D>,
+    grant: &Grant,
+    device: &DeviceId,
+    deadline: Instant,
+) -> Result<bool, Problem> {
+    match check_standing(&state.devices, grant, device, false, deadline).await {
+        Ok(()) => Ok(true),
+        Err(problem) if problem.kind() == Kind::Forbidden => Ok(false),
+        Err(problem) => Err(problem),
+    }
 }
 
 #[derive(Serialize)]

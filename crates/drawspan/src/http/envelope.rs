@@ -9,11 +9,12 @@ use std::fmt;
 
 use bytes::Bytes;
 use drawspan_hub::UtcTime;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::member::words;
+use super::json_error::words;
+use crate::limits::MAX_SHOWN_MEMBER_BYTES;
 
 /// A body that has been understood.
 #[derive(Debug, PartialEq)]
@@ -35,8 +36,8 @@ pub(super) enum InvalidEnvelope {
     #[error("The body is empty; it must be a JSON object with the member `data`.")]
     Empty,
     /// Not JSON, or a member has a wrong type.
-    #[error("The body is not valid: {}.", words(.0))]
-    Json(#[from] serde_json::Error),
+    #[error("The body is not valid: {0}.")]
+    Json(String),
     /// No `data`, or null.
     #[error("The member `data` is required.")]
     NoData,
@@ -45,7 +46,7 @@ pub(super) enum InvalidEnvelope {
     DataIsNoObject,
     /// The time cannot be read.
     #[error(
-        "The member `creationTimeUtc` must be a time in ISO 8601, like 2026-11-22T10:20:30.5Z."
+        "The member `creationTimeUtc` must be a date or time in ISO 8601, like 2026-11-22T10:20:30.5Z."
     )]
     CreationTime,
 }
@@ -58,9 +59,7 @@ pub(super) fn parse(body: &Bytes) -> Result<Envelope, InvalidEnvelope> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(InvalidEnvelope::Empty);
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let members = deserializer.deserialize_map(MembersVisitor)?;
-    deserializer.end()?;
+    let members = members(body).map_err(|error| InvalidEnvelope::Json(words(&error, body)))?;
     let data = members
         .data
         .map(RawValue::get)
@@ -79,6 +78,13 @@ pub(super) fn parse(body: &Bytes) -> Result<Envelope, InvalidEnvelope> {
         component: members.component.filter(|name| !name.is_empty()),
         creation_time,
     })
+}
+
+fn members(body: &[u8]) -> serde_json::Result<Members<'_>> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let members = deserializer.deserialize_map(MembersVisitor)?;
+    deserializer.end()?;
+    Ok(members)
 }
 
 #[derive(Default)]
@@ -161,10 +167,10 @@ impl Visitor<'_> for MemberSeed {
     }
 }
 
-/// A string, or null for none.
-struct TextSeed(&'static str);
+/// A string, or null for none. Says what is expected.
+struct TextSeed<D>(D);
 
-impl<'de> DeserializeSeed<'de> for TextSeed {
+impl<'de, E: fmt::Display> DeserializeSeed<'de> for TextSeed<E> {
     type Value = Option<String>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -172,11 +178,11 @@ impl<'de> DeserializeSeed<'de> for TextSeed {
     }
 }
 
-impl Visitor<'_> for TextSeed {
+impl<D: fmt::Display> Visitor<'_> for TextSeed<D> {
     type Value = Option<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        self.0.fmt(f)
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
@@ -188,7 +194,7 @@ impl Visitor<'_> for TextSeed {
     }
 }
 
-/// An object of strings, or null for none.
+/// An object of strings, or null for none. A property that is null is left out, as the original's SDK did.
 struct PropertiesSeed;
 
 impl<'de> DeserializeSeed<'de> for PropertiesSeed {
@@ -211,16 +217,31 @@ impl<'de> Visitor<'de> for PropertiesSeed {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        const EXPECTED: &str = "the values of `properties` to be strings";
-        let mut properties: Vec<(String, String)> = Vec::new();
+        let mut properties: Vec<Property> = Vec::new();
         while let Some(name) = map.next_key::<String>()? {
-            let value = map.next_value_seed(TextSeed(EXPECTED))?;
-            let value = value.ok_or_else(|| {
-                A::Error::custom(format!("invalid type: null, expected {EXPECTED}"))
-            })?;
+            let value = map.next_value_seed(TextSeed(Expected(&name)))?;
             properties.push((name, value));
         }
-        Ok(keep_last(properties))
+        let there = |(name, value): Property| value.map(|value| (name, value));
+        Ok(keep_last(properties)
+            .into_iter()
+            .filter_map(there)
+            .collect())
+    }
+}
+
+/// A name, and its value unless it is null.
+type Property = (String, Option<String>);
+
+/// What is expected of a property.
+struct Expected<'n>(&'n str);
+
+impl fmt::Display for Expected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            0..=MAX_SHOWN_MEMBER_BYTES => write!(f, "the property `{}` to be a string", self.0),
+            _ => f.write_str("the values of `properties` to be strings"),
+        }
     }
 }
 
@@ -228,7 +249,7 @@ impl<'de> Visitor<'de> for PropertiesSeed {
 const FEW_PROPERTIES: usize = 16;
 
 /// Of names that are there twice the last one counts, at the place of the first.
-fn keep_last(properties: Vec<(String, String)>) -> Vec<(String, String)> {
+fn keep_last(properties: Vec<Property>) -> Vec<Property> {
     let twice = |at: usize, name: &str| properties.iter().take(at).any(|(known, _)| known == name);
     if properties.len() <= FEW_PROPERTIES
         && !properties
@@ -239,7 +260,7 @@ fn keep_last(properties: Vec<(String, String)>) -> Vec<(String, String)> {
         return properties;
     }
     let mut places = HashMap::with_capacity(properties.len());
-    let mut kept: Vec<(String, String)> = Vec::with_capacity(properties.len());
+    let mut kept: Vec<Property> = Vec::with_capacity(properties.len());
     for (name, value) in properties {
         let place = *places.entry(name.clone()).or_insert(kept.len());
         match kept.get_mut(place) {

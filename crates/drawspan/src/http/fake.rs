@@ -246,6 +246,7 @@ impl DeadLetters for Fake {
     async fn dead_letters(&self, query: DeadLetterQuery) -> Result<Vec<DeadLetter>, DeviceError> {
         let found = self.letters.iter();
         let found = found.filter(|letter| query.after.is_none_or(|after| letter.id > after));
+        let found = found.filter(|letter| query.prefix.covers(&letter.device));
         let found = found.take(query.limit).cloned().collect();
         self.done(Call::DeadLetters(query), found)
     }

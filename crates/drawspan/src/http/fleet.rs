@@ -9,8 +9,9 @@ use axum::http::{Request, Response};
 use drawspan_hub::SubscriptionType;
 use serde::Serialize;
 
-use super::access::limit_of;
+use super::access::{limit_of, shown};
 use super::api::{State, json_of};
+use super::auth::Grant;
 use super::member;
 use super::problem::{Kind, Problem};
 use super::query::Query;
@@ -35,7 +36,9 @@ pub(super) async fn list<D: Bridging>(
         None => true,
     };
     respond(answer.map(|found| {
-        let documents = found.iter().filter_map(Document::new);
+        let documents = found
+            .iter()
+            .filter_map(|found| Document::new(found, limit.as_deref()));
         json_of(&List {
             subscriptions: documents.filter(is_shown).collect(),
         })
@@ -50,10 +53,12 @@ pub(super) async fn get<D: Bridging>(
 ) -> Response<Body> {
     let answer = async {
         let (kind, prefix, request) = begun(&*state, kind, request).await?;
+        let limit = limit_of(&request);
         let deadline = request.without_body().await;
         let scope = Scope::Fleet(prefix);
         let found = by(deadline, state.devices.subscription(scope, kind)).await?;
-        let document = found.as_ref().and_then(|(found, _)| Document::new(found));
+        let document = |found| Document::new(found, limit.as_deref());
+        let document = found.as_ref().and_then(|(found, _)| document(found));
         let document = document.ok_or_else(|| {
             let text = format!("There is no fleet subscription for {kind} and this prefix.");
             Problem::new(Kind::NoSubscription, text)
@@ -71,7 +76,8 @@ pub(super) async fn put<D: Bridging>(
 ) -> Response<Body> {
     let answer = async {
         let (kind, prefix, request) = begun(&*state, kind, request).await?;
-        let limited = limit_of(&request).is_some_and(|grant| grant.is_for_some());
+        let limit = limit_of(&request);
+        let limited = limit.as_ref().is_some_and(|grant| grant.is_for_some());
         let (deadline, body) = request.json().await?;
         let subscribe = Subscribe {
             scope: Scope::Fleet(prefix),
@@ -81,7 +87,7 @@ pub(super) async fn put<D: Bridging>(
             limited,
         };
         let (made, _) = state.devices.subscribe(subscribe, deadline).await?;
-        Ok(json_of(&Document::new(&made)))
+        Ok(json_of(&Document::new(&made, limit.as_deref())))
     };
     respond(answer.await)
 }
@@ -148,14 +154,14 @@ struct Document<'a> {
 
 impl<'a> Document<'a> {
     /// `None` for one device's own.
-    fn new(subscription: &'a Subscription) -> Option<Self> {
+    fn new(subscription: &'a Subscription, limit: Option<&Grant>) -> Option<Self> {
         let Scope::Fleet(prefix) = &subscription.scope else {
             return None;
         };
         Some(Self {
             prefix: prefix.as_str(),
             subscription_type: subscription.kind.as_str(),
-            callback_url: subscription.callback.as_str(),
+            callback_url: shown(limit, &subscription.callback),
             keep_connected: subscription.keep_connected,
             created_at: subscription.created_at.to_string(),
         })

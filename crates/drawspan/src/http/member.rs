@@ -7,25 +7,17 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use super::json_error::words;
+
 /// Why a body was not understood. Shown to its sender only.
 #[derive(Debug, Error)]
 pub(super) enum InvalidBody {
     /// Nothing was sent.
     #[error("The body is empty; it must be a JSON object.")]
     Empty,
-    /// Not a JSON object.
-    #[error("The body is not valid: {}.", words(.0))]
-    Json(#[from] serde_json::Error),
-}
-
-/// What is wrong with a JSON text. Where the whole is something else, the parser has read nothing and its place says nothing.
-pub(super) fn words(error: &serde_json::Error) -> String {
-    let mut text = error.to_string();
-    if error.column() == 0 {
-        let place = format!(" at line {} column 0", error.line());
-        text.truncate(text.strip_suffix(&place).map_or(text.len(), str::len));
-    }
-    text
+    /// Not a JSON object; what is wrong.
+    #[error("The body is not valid: {0}.")]
+    Json(String),
 }
 
 /// The JSON text of the member `name`; `None` when it is absent or null.
@@ -36,10 +28,15 @@ pub(super) fn read<'a>(body: &'a [u8], name: &str) -> Result<Option<&'a str>, In
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(InvalidBody::Empty);
     }
+    let found = object(body, name).map_err(|error| InvalidBody::Json(words(&error, body)))?;
+    Ok(found.map(RawValue::get).filter(|text| *text != "null"))
+}
+
+fn object<'a>(body: &'a [u8], name: &str) -> serde_json::Result<Option<&'a RawValue>> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let found = deserializer.deserialize_map(Object(name))?;
     deserializer.end()?;
-    Ok(found.map(RawValue::get).filter(|text| *text != "null"))
+    Ok(found)
 }
 
 struct Object<'n>(&'n str);
@@ -114,11 +111,11 @@ mod tests {
             let error = read(body.as_bytes(), "patch").unwrap_err();
             assert_eq!(error.to_string(), expected, "{body}");
         };
-        let text = "The body is not valid: invalid type: sequence, expected an object.";
+        let text = "The body is not valid: invalid type: list, expected an object.";
         check("[]", text);
         check("\n[]", text);
-        let text = "The body is not valid: trailing characters at line 2 column 2.";
-        check("{\n} x", text.replace("column 2", "column 3").as_str());
+        let text = "The body is not valid: `x` after its end, at line 2 column 3.";
+        check("{\n} x", text);
     }
 
     #[test]

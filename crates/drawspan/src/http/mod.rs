@@ -23,6 +23,7 @@ mod envelope;
 #[cfg(test)]
 pub(crate) mod fake;
 mod fleet;
+mod json_error;
 mod listing;
 mod member;
 mod model_id;

@@ -177,6 +177,13 @@ impl Problem {
         self
     }
 
+    /// Says in front which part of the request is meant.
+    #[must_use]
+    pub fn about(mut self, part: &str) -> Self {
+        self.detail = format!("{part}: {}", self.detail).into();
+        self
+    }
+
     /// Adds the hub's own error code, e.g. 401003, and the id by which its operators find the case.
     #[must_use]
     pub fn from_hub(mut self, code: Option<u32>, tracking_id: Option<String>) -> Self {
@@ -233,7 +240,7 @@ impl Problem {
         if self.kind == Kind::Unauthorized {
             headers.insert(
                 WWW_AUTHENTICATE,
-                HeaderValue::from_static("ApiKey header=\"x-api-key\""),
+                HeaderValue::from_static("ApiKey header=\"x-api-key\", Bearer"),
             );
         }
         response

@@ -31,13 +31,8 @@ async fn try_register<D: Devices>(
     request: Request<Body>,
 ) -> Result<(), Problem> {
     let request = DeviceRequest::new(state, id, request).await?;
-    let (device, deadline, model) = match request.arrived.says_nothing() {
-        true => (request.device, request.arrived.deadline, None),
-        false => {
-            let (device, deadline, body) = request.json().await?;
-            (device, deadline, model(&body)?)
-        }
-    };
+    let (device, deadline, body) = request.json().await?;
+    let model = model(&body)?;
     Ok(state.devices.register(device, model, deadline).await?)
 }
 

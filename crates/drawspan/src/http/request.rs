@@ -3,11 +3,9 @@
 use axum::body::Body;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::http::header::CONTENT_TYPE;
 use axum::http::{Request, Response};
 use bytes::Bytes;
 use drawspan_hub::DeviceId;
-use hyper::body::Body as _;
 use tokio::time::{Instant, timeout_at};
 
 use super::access;
@@ -57,11 +55,6 @@ impl Arrived {
     /// The key under which a request about `what` is done once, if it has one.
     pub(super) fn idempotency_key(&self, what: &str) -> Result<Option<Key>, Problem> {
         Key::read(self.request.headers(), what)
-    }
-
-    /// Whether there is no body, and no word of one.
-    pub(super) fn says_nothing(&self) -> bool {
-        self.request.body().is_end_stream() && !self.request.headers().contains_key(CONTENT_TYPE)
     }
 
     /// Whether nothing follows the path.

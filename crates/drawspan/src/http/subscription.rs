@@ -10,6 +10,7 @@ use drawspan_hub::SubscriptionType;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::access::{limit_of, shown};
 use super::api::{State, empty_response, json_of};
 use super::member;
 use super::problem::{Kind, Problem};
@@ -26,6 +27,7 @@ pub(super) async fn get<D: Bridging>(
 ) -> Response<Body> {
     let answer = async {
         let request = DeviceRequest::new(&state, id, request).await?;
+        let limit = limit_of(&request.arrived);
         let (device, deadline) = request.without_body().await;
         let scope = Scope::Device(device.clone());
         let found = by(deadline, state.devices.subscription(scope, kind)).await?;
@@ -33,7 +35,8 @@ pub(super) async fn get<D: Bridging>(
             let text = format!("The device has no subscription of its own for {kind}.");
             Problem::new(Kind::NoSubscription, text)
         })?;
-        Ok(document(device.as_str(), &found))
+        let callback = shown(limit.as_deref(), &found.0.callback);
+        Ok(document(device.as_str(), &found, callback))
     };
     respond(answer.await)
 }
@@ -56,7 +59,7 @@ pub(super) async fn put<D: Bridging>(
             limited: false,
         };
         let made = state.devices.subscribe(subscribe, deadline).await?;
-        Ok(document(device.as_str(), &made))
+        Ok(document(device.as_str(), &made, made.0.callback.as_str()))
     };
     respond(answer.await)
 }
@@ -110,12 +113,16 @@ struct Document<'a> {
     status: Option<&'static str>,
 }
 
-fn document(device_id: &str, (subscription, status): &Subscribed) -> Response<Body> {
+fn document(
+    device_id: &str,
+    (subscription, status): &Subscribed,
+    callback_url: &str,
+) -> Response<Body> {
     let has_status = subscription.kind.needs_connection();
     let document = Document {
         device_id,
         subscription_type: subscription.kind.as_str(),
-        callback_url: subscription.callback.as_str(),
+        callback_url,
         created_at: subscription.created_at.to_string(),
         status: status
             .filter(|_| has_status)

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use drawspan_hub::text;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -37,27 +38,12 @@ pub enum Malformed {
 
 /// Reads the rows. Column names have no case; further columns do not matter.
 pub(super) fn read(bytes: &[u8], columns: &[&str]) -> Result<Vec<Row>, Malformed> {
-    let text = text(bytes)?;
+    // `sqlcmd -u` and `bcp -w` write UTF-16.
+    let text = text::decode(bytes).map_err(|_| Malformed::NotText)?;
     let text = text.trim_start_matches('\u{feff}');
     match text.trim_start().starts_with(['[', '{']) {
         true => json(text, columns),
         false => csv(text, columns),
-    }
-}
-
-/// `sqlcmd -u` and `bcp -w` write UTF-16.
-fn text(bytes: &[u8]) -> Result<String, Malformed> {
-    let units = |read: fn([u8; 2]) -> u16| {
-        let pairs = bytes.chunks_exact(2).skip(1);
-        let units: Vec<u16> = pairs
-            .filter_map(|pair| Some(read(pair.try_into().ok()?)))
-            .collect();
-        String::from_utf16(&units).map_err(|_| Malformed::NotText)
-    };
-    match bytes {
-        [0xff, 0xfe, ..] => units(u16::from_le_bytes),
-        [0xfe, 0xff, ..] => units(u16::from_be_bytes),
-        bytes => String::from_utf8(bytes.to_vec()).map_err(|_| Malformed::NotText),
     }
 }
 

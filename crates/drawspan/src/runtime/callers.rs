@@ -148,6 +148,7 @@ impl DeadLetters for Bridge {
         };
         let filter = DeadLetterFilter {
             device,
+            prefix: query.prefix.as_str().to_owned(),
             kind: query.kind,
             after: query.after,
             limit: query.limit,

@@ -4,6 +4,7 @@ use drawspan_bridge::delivery::Load;
 use drawspan_bridge::fleet::Census;
 use drawspan_hub::HostName;
 
+use super::answer::UnreadTally;
 use super::tally::{ByFailure, DpsTally, HubTally};
 use crate::devices::DeviceState;
 use crate::metrics::{Metric, Page, Sample};
@@ -22,6 +23,8 @@ pub(super) struct Figures {
     pub(super) events: EventTally,
     /// Events given to the dead letters.
     pub(super) letters: u64,
+    /// Answers to methods that could not be read.
+    pub(super) unread_answers: UnreadTally,
 }
 
 /// Of a hub.
@@ -52,6 +55,7 @@ impl Figures {
         page.one(Metric::EventBytes, self.load.bytes);
         page.one(Metric::EventAttemptsUnderWay, self.load.under_way);
         page.one(Metric::ReceiversLeftAlone, self.load.left_alone);
+        page.add(Metric::MethodAnswersUnread, self.unread_answers.samples());
         page.add(Metric::DeadLetters, [Sample::of([], self.letters)]);
     }
 

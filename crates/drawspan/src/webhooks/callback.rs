@@ -98,6 +98,15 @@ impl CallbackUrl {
         &self.text
     }
 
+    /// The URL without its query, where most callers put a secret: for those who may not change it.
+    #[must_use]
+    pub fn without_query(&self) -> &str {
+        let end = self.text.find(['?', '#']);
+        self.text
+            .get(..end.unwrap_or(self.text.len()))
+            .unwrap_or_default()
+    }
+
     /// The URL as a request may hold it: in ASCII. Not for logs.
     pub(super) fn on_the_wire(&self) -> Cow<'_, str> {
         percent_encoding::utf8_percent_encode(&self.text, CONTROLS).into()
@@ -163,6 +172,17 @@ mod tests {
         check("https://a.b?code=secret", "https://a.b:443");
         check("http://127.0.0.1:3000/secret", "http://127.0.0.1:3000");
         check("http://[::1]:3000/secret", "http://[::1]:3000");
+    }
+
+    #[test]
+    fn a_query_is_left_out_where_it_is_not_to_be_seen() {
+        let check = |text: &str, shown: &str| {
+            assert_eq!(CallbackUrl::parse(text).unwrap().without_query(), shown);
+        };
+        check("https://a.b/c?code=secret", "https://a.b/c");
+        check("https://A.b:8443?code=a?b", "https://A.b:8443");
+        check("https://a.b/c#part?d", "https://a.b/c");
+        check("https://a.b/c", "https://a.b/c");
     }
 
     #[test]

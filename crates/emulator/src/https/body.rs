@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::{Bytes, BytesMut};
-use drawspan_hub::ErrorCode;
+use drawspan_hub::{ErrorCode, text};
 use http_body_util::BodyExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,7 +33,8 @@ pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> 
                 Refusal::new(ErrorCode::GENERIC_BAD_REQUEST, error.to_string())
             }
         })?;
-    serde_json::from_slice(&bytes).map_err(|error| Refusal::unexpected_body(&error))
+    serde_json::from_slice(text::without_mark(&bytes))
+        .map_err(|error| Refusal::unexpected_body(&error))
 }
 
 /// Writes a JSON body.

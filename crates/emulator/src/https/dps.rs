@@ -13,6 +13,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
+use drawspan_hub::text::without_mark;
 use drawspan_hub::{ErrorCode, RegistrationId, UtcTime};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -180,10 +181,11 @@ async fn read(body: Body, id: &RegistrationId) -> Result<Option<Arc<str>>, Refus
             }
             Unreadable::Broken(_) => invalid(error.to_string()),
         })?;
-    let body: RegisterBody<'_> = serde_json::from_slice(&bytes).map_err(|error| Refusal {
-        logged: Some(place_in_body(&error)),
-        ..invalid(format!("The body is not what is expected: {error}"))
-    })?;
+    let body: RegisterBody<'_> =
+        serde_json::from_slice(without_mark(&bytes)).map_err(|error| Refusal {
+            logged: Some(place_in_body(&error)),
+            ..invalid(format!("The body is not what is expected: {error}"))
+        })?;
     let names_other = |named: &String| !named.eq_ignore_ascii_case(id.as_str());
     if body.registration_id.as_ref().is_some_and(names_other) {
         return Err(invalid(

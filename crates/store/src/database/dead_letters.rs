@@ -30,14 +30,17 @@ pub(crate) fn list(
 ) -> Result<Vec<StoredDeadLetter>, StoreError> {
     let mut select = connection.prepare_cached(match filter.device {
         Some(_) => {
-            "SELECT id FROM dead_letters WHERE device = ?2 AND id > ?1 AND (?3 IS NULL OR kind = ?3) ORDER BY id"
+            "SELECT id FROM dead_letters WHERE device = ?2 AND id > ?1 AND (?3 IS NULL OR kind = ?3) AND substr(device, 1, length(?4)) = ?4 ORDER BY id"
         }
-        None => "SELECT id FROM dead_letters WHERE id > ?1 AND ?2 IS NULL AND (?3 IS NULL OR kind = ?3) ORDER BY id",
+        None => {
+            "SELECT id FROM dead_letters WHERE id > ?1 AND ?2 IS NULL AND (?3 IS NULL OR kind = ?3) AND substr(device, 1, length(?4)) = ?4 ORDER BY id"
+        }
     })?;
     let mut ids = select.query(params![
         seconds(filter.after.unwrap_or_default()),
         filter.device.as_ref().map(DeviceId::as_str),
         filter.kind.map(kind_column),
+        filter.prefix,
     ])?;
     let mut found: Vec<StoredDeadLetter> = Vec::new();
     let (mut bytes, mut broken) = (0, 0_u64);

@@ -10,6 +10,7 @@ use std::collections::HashSet;
 
 const EVERYTHING: DeadLetterFilter = DeadLetterFilter {
     device: None,
+    prefix: String::new(),
     kind: None,
     after: None,
     limit: 100,

@@ -164,6 +164,7 @@ async fn dead_letters_are_listed_replaced_and_removed() {
     assert_eq!(all_letters(&store).await, all);
     let of_a = DeadLetterFilter {
         device: Some(id("a")),
+        prefix: "a".into(),
         kind: Some(SubscriptionType::C2dMessages),
         after: Some(ids[0]),
         limit: 10,
@@ -171,6 +172,23 @@ async fn dead_letters_are_listed_replaced_and_removed() {
     let found = handle.list(of_a.clone()).await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].letter, w3);
+    let prefixed = |device: Option<&str>, prefix: &str| DeadLetterFilter {
+        device: device.map(id),
+        prefix: prefix.into(),
+        limit: 10,
+        ..DeadLetterFilter::default()
+    };
+    let check = async |filter: DeadLetterFilter, expected: usize| {
+        let found = handle.list(filter.clone()).await.unwrap();
+        assert_eq!(found.len(), expected, "{filter:?}");
+    };
+    check(prefixed(None, ""), 3).await;
+    check(prefixed(None, "a"), 2).await;
+    check(prefixed(None, "A"), 0).await;
+    check(prefixed(None, "a%"), 0).await;
+    check(prefixed(None, "ab"), 0).await;
+    check(prefixed(Some("b"), "b"), 1).await;
+    check(prefixed(Some("b"), "a"), 0).await;
     let methods = DeadLetterFilter {
         kind: Some(SubscriptionType::Methods),
         ..of_a

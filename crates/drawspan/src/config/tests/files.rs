@@ -93,7 +93,7 @@ fn a_key_that_is_there_twice_is_a_mistake() {
 fn files_that_cannot_be_read_are_mistakes() {
     let (folder, args) = file("");
     let at = |name: &str| folder.path().join(name).display().to_string();
-    std::fs::write(folder.path().join("binary"), [0xff, 0xfe]).unwrap();
+    std::fs::write(folder.path().join("binary"), [b'k', 0xff]).unwrap();
     write(folder.path(), "empty", "\n \n");
     write(folder.path(), "long", &"x".repeat(70_000));
     write(folder.path(), "two", "a\nb");

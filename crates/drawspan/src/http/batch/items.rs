@@ -1,7 +1,7 @@
 //! The body of a batch: `{messages: [{deviceId, data, properties?, componentName?, creationTimeUtc?}, …]}`.
 //!
 //! Member names compare without case, as everywhere. What is wrong with one message is its own trouble; what is wrong with
-//! the list is everybody's.
+//! the list is everybody's. Both name the message by its index.
 
 use std::fmt;
 
@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::http::access::check_device;
 use crate::http::auth::Grant;
+use crate::http::json_error::words;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{invalid_body, sentence};
 use crate::http::{member, telemetry};
@@ -35,21 +36,37 @@ pub(super) fn read(body: &Bytes, limit: Option<&Grant>) -> Result<Vec<Item>, Pro
     let list = serde_json::Deserializer::from_str(list)
         .deserialize_seq(Few)
         .map_err(|error| {
-            let words = member::words(&error);
+            let words = words(&error, list.as_bytes());
             invalid_body(format!("The member `messages` is not valid: {words}."))
         })?;
     if list.is_empty() {
         return Err(invalid_body("The member `messages` must not be empty."));
     }
     let bytes = |text: &&RawValue| body.slice_ref(text.get().as_bytes());
-    Ok(list
-        .iter()
-        .map(bytes)
-        .map(|text| item(&text, limit))
-        .collect())
+    let items = list.iter().map(bytes).map(|text| item(&text, limit));
+    Ok(items.enumerate().map(|(at, item)| item.at(at)).collect())
+}
+
+impl Item {
+    /// The same; what is wrong with it names its index.
+    fn at(mut self, index: usize) -> Self {
+        self.message = self.message.map_err(|problem| match problem.kind() {
+            Kind::InvalidBody | Kind::InvalidDeviceId => {
+                problem.about(&format!("`messages[{index}]`"))
+            }
+            _ => problem,
+        });
+        self
+    }
 }
 
 fn item(text: &Bytes, limit: Option<&Grant>) -> Item {
+    if !text.starts_with(b"{") {
+        return Item {
+            name: None,
+            message: Err(invalid_body("A message must be a JSON object.")),
+        };
+    }
     let name = member::read(text, "deviceId");
     let name = match name {
         Ok(name) => name.map(serde_json::from_str::<String>),

@@ -62,6 +62,26 @@ fn null_members_are_absent() {
 }
 
 #[test]
+fn properties_that_are_null_are_left_out() {
+    let text = r#"{"data":{},"properties":{"a":null,"b":"","c":"1","c":null,"d":null,"d":"2"}}"#;
+    let expected = [("b", ""), ("d", "2")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(parsed(text).unwrap().properties, expected);
+}
+
+#[test]
+fn a_date_alone_is_its_midnight_in_utc() {
+    let check = |time: &str, expected: &str| {
+        let text = format!(r#"{{"data":{{}},"creationTimeUtc":"{time}"}}"#);
+        let found = parsed(&text).unwrap().creation_time.unwrap();
+        assert_eq!(found.to_string(), expected, "{time}");
+    };
+    check("2021-04-21", "2021-04-21T00:00:00.0000000Z");
+    check("2021-04-21T11:30", "2021-04-21T11:30:00.0000000Z");
+    check("2021-04-21T11:30+02", "2021-04-21T09:30:00.0000000Z");
+    check(r"2021\u002d04-21", "2021-04-21T00:00:00.0000000Z");
+}
+
+#[test]
 fn of_two_the_last_one_counts() {
     let text = r#"{"data":{"a":1},"Data":{"a":2},"properties":{"p":"1","q":"2","p":"3","P":"4"}}"#;
     let envelope = parsed(text).unwrap();
@@ -105,13 +125,18 @@ fn mistakes_are_named() {
     check("", "empty");
     check(" \r\n\t", "empty");
     check("null", "invalid type: null, expected an object");
-    check("[]", "invalid type: sequence, expected an object");
+    check("[]", "invalid type: list, expected an object");
     check("\"data\"", "expected an object");
-    check("{", "EOF");
+    check("{", "it ends within an object");
+    check(r#"{"data":{"a":"#, "it ends within a value, in `data.a`");
+    check("{\"data\":{}}\0", "a NUL byte (0x00) after its end");
     check("{'data':{}}", "key must be a string");
-    check(r#"{"data":{"a":}}"#, "expected value");
-    check(r#"{"data":{}} x"#, "trailing characters");
-    check(r#"{"data":{}}{"data":{}}"#, "trailing characters");
+    check(
+        r#"{"data":{"a":}}"#,
+        "expected a value, found `}`, in `data.a`, at line 1 column 14",
+    );
+    check(r#"{"data":{}} x"#, "`x` after its end");
+    check(r#"{"data":{}}{"data":{}}"#, "`{` after its end");
     check("{}", "`data` is required");
     check(r#"{"data":null}"#, "`data` is required");
     check(r#"{"dato":{}}"#, "`data` is required");
@@ -128,14 +153,19 @@ fn mistakes_are_named() {
     );
     check(
         r#"{"data":{},"properties":{"a":1}}"#,
-        "expected the values of `properties` to be strings",
+        "expected the property `a` to be a string",
     );
     check(
-        r#"{"data":{},"properties":{"a":null}}"#,
-        "null, expected the values of `properties` to be strings",
+        r#"{"data":{},"properties":{"a":true}}"#,
+        "expected the property `a` to be a string",
     );
     check(
         r#"{"data":{},"properties":{"a":{}}}"#,
+        "invalid type: object, expected the property `a` to be a string",
+    );
+    let long = "x".repeat(10_000);
+    check(
+        &format!(r#"{{"data":{{}},"properties":{{"{long}":1}}}}"#),
         "expected the values of `properties` to be strings",
     );
     check(

@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, Response};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::auth::API_KEY_HEADER;
+use super::auth::key_of;
 use super::problem::{Kind, Problem};
 use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
 pub use memory::Memory;
@@ -133,8 +133,7 @@ impl Key {
             );
             return Err(Problem::new(Kind::InvalidIdempotencyKey, text));
         }
-        let caller = headers.get(API_KEY_HEADER);
-        let caller = caller.map_or(&[][..], HeaderValue::as_bytes);
+        let caller = key_of(headers).unwrap_or_default();
         Ok(Some(Self(hash([caller, what.as_bytes(), key]))))
     }
 

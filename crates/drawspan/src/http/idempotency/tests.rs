@@ -89,5 +89,9 @@ fn keys_differ_by_caller_and_device() {
     ] {
         assert_ne!(one, other);
     }
+    let headers = [("authorization", "Bearer a"), ("idempotency-key", "c")];
+    let headers = headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+    let bearer = Key::read(&HeaderMap::from_iter(headers), "b");
+    assert_eq!(bearer.unwrap(), Some(one), "the same caller");
     assert_eq!(Key::read(&HeaderMap::new(), "b").unwrap(), None);
 }

@@ -13,7 +13,7 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Content, Ref, RefOr, Required, Response, ResponseBuilder};
 
 use super::words::{DeviceId, SubscriptionKind, number, text};
-use super::{KEY_SCHEME, answers};
+use super::{BEARER_SCHEME, KEY_SCHEME, answers};
 use crate::http::auth::API_KEY_HEADER;
 use crate::http::operation::Operation;
 use crate::http::problem::Kind;
@@ -217,9 +217,13 @@ impl Described {
             .parameters((!parameters.is_empty()).then_some(parameters))
             .request_body(self.body);
         built = match operation.needs_key() {
-            true => built.security(SecurityRequirement::new(KEY_SCHEME, Vec::<String>::new())),
+            // One of them.
+            true => built
+                .securities(Some([KEY_SCHEME, BEARER_SCHEME].map(|scheme| {
+                    SecurityRequirement::new(scheme, Vec::<String>::new())
+                }))),
             // Said, so that nobody takes it for forgotten.
-            false => built.securities(Some(Vec::new())),
+            false => built.securities(Some([])),
         };
         for (status, response) in self.answers {
             built = built.response(status.to_string(), response);
@@ -338,7 +342,7 @@ fn problems(kinds: &[Kind]) -> BTreeMap<u16, Response> {
             response = response.header("Retry-After", header.build());
         }
         if kinds.contains(&Kind::Unauthorized) {
-            let text = format!("Names the header `{API_KEY_HEADER}`.");
+            let text = format!("Names the header `{API_KEY_HEADER}`, and the scheme `Bearer`.");
             let header = HeaderBuilder::new().description(Some(text));
             response = response.header("WWW-Authenticate", header.build());
         }

@@ -265,6 +265,7 @@ fn settle(summary: &'static str, about: &'static str) -> Described {
 fn list_dead_letters() -> Described {
     Described::new(Tag::DeadLetters, "List dead letters", "Events that their receivers did not take, oldest first. Methods are not among them: nobody waits for their answer.")
         .query("deviceId", "Only those of this device.", reference::<DeviceId>())
+        .query("prefix", "Only those of devices whose ids begin so. A key with a prefix sees those of its own devices in any case.", reference::<Prefix>())
         .query("subscriptionType", "Only those of this kind.", reference::<SubscriptionKind>())
         .query("after", "Only those with higher numbers: `continuation` of the page before.", Schema::from(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0))))
         .query("limit", "Most dead letters in the answer.", limit(DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_LIMIT))

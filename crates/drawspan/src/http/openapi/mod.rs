@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, PathsBuilder};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
     Components, ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem,
@@ -28,13 +28,14 @@ use super::operation::Operation;
 use described::Tag;
 pub(super) use pages::routes;
 
-/// What the security scheme is called in the document.
+/// What the security schemes are called in the document: the key in a header of its own, and in `Authorization`.
 const KEY_SCHEME: &str = "apiKey";
+const BEARER_SCHEME: &str = "bearer";
 
 const ABOUT: &str = "\
 A device bridge for Azure IoT Hub: devices that cannot run an Azure IoT SDK speak HTTP, the bridge speaks to the hub under each device's own identity.
 
-* Every operation but the probes asks for the header `x-api-key`. A key may be limited to scopes and to a prefix of device ids.
+* Every operation but the probes asks for an API key, in the header `x-api-key` or as `Authorization: Bearer KEY`. A key may be limited to scopes and to a prefix of device ids.
 * Literals in paths, names of query parameters and names of members in request bodies are taken in any case; unknown ones are ignored.
 * Whatever is not 2xx is a problem document (RFC 9457), `application/problem+json`. Before a request reaches the API the server may also answer 400, 408 or 431 to what is no HTTP.
 * Times are UTC, ISO 8601.";
@@ -138,9 +139,14 @@ fn components() -> Components {
         API_KEY_HEADER,
         "A key of the setting `api_key`. Its scopes say what it opens: `send`, `read`, `manage`.",
     );
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("The same key, as a bearer token."))
+        .build();
     ComponentsBuilder::new()
         .schemas_from_iter(schemas)
         .security_scheme(KEY_SCHEME, SecurityScheme::ApiKey(ApiKey::Header(key)))
+        .security_scheme(BEARER_SCHEME, SecurityScheme::Http(bearer))
         .build()
 }
 

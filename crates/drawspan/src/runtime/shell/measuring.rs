@@ -32,6 +32,7 @@ impl Shell {
             load: self.webhooks.load(),
             events: self.webhooks.tally(),
             letters: self.letters,
+            unread_answers: self.unread_answers,
         }
     }
 

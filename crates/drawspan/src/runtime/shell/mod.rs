@@ -37,6 +37,7 @@ use moves::Moves;
 use pulling::Holds;
 use wanting::Sweeps;
 
+use super::answer::UnreadTally;
 use super::beside::Beside;
 use super::brought::Brought;
 use super::calendar::{self, Calendar};
@@ -124,6 +125,10 @@ pub(super) struct Shell {
     next_warning: Duration,
     /// Events given to the dead letters.
     letters: u64,
+    /// Answers to methods that could not be read.
+    unread_answers: UnreadTally,
+    /// No warning of one before that.
+    next_unread_warning: Duration,
 }
 
 impl Shell {
@@ -142,6 +147,8 @@ impl Shell {
             moves: Moves::default(),
             next_warning: Duration::ZERO,
             letters: 0,
+            unread_answers: UnreadTally::default(),
+            next_unread_warning: Duration::ZERO,
             table: remembered.table,
             records: remembered.records,
             versions: remembered.versions,

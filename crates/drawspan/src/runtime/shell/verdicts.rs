@@ -1,12 +1,14 @@
 //! What came of events, brought back to their devices.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use drawspan_bridge::fleet::Attempt;
 use drawspan_client::{C2dOutcome, HubConnection, Outcome};
 
 use super::Shell;
-use crate::limits::MAX_CALLBACK_ANSWER_BYTES;
-use crate::runtime::answer;
+use crate::limits::{MAX_CALLBACK_ANSWER_BYTES, UNREAD_ANSWER_WARNING_S};
+use crate::runtime::answer::{self, Unread};
 use crate::runtime::ticket::{C2dTicket, MethodTicket, Ticket};
 use crate::webhooks::{Delivery, Verdict};
 
@@ -42,10 +44,9 @@ impl Shell {
 
     fn method_verdict(&mut self, ticket: MethodTicket, verdict: &Verdict<Ticket>) {
         let (status, payload): (i32, Option<Bytes>) = match &verdict.outcome {
-            Delivery::Taken { answer } => answer::of_method(answer).unwrap_or_else(|| {
-                let device = &verdict.event.device;
-                tracing::warn!(%device, "the answer to a method is {MAX_CALLBACK_ANSWER_BYTES} bytes or more; its caller gets {FAILED}");
-                (FAILED, None)
+            Delivery::Taken { answer } => answer::of_method(answer).unwrap_or_else(|unread| {
+                self.unread(unread, verdict);
+                (unread.status(), None)
             }),
             // Untried, too: the caller may wait longer than we do, and until it is answered the request takes one of the few
             // places that the device has for methods.
@@ -54,6 +55,23 @@ impl Shell {
             }
         };
         self.answer_method(ticket, status, payload);
+    }
+
+    /// Counts an answer that could not be read. Its caller may think that all is well: so it is logged, but not each of them.
+    fn unread(&mut self, unread: Unread, verdict: &Verdict<Ticket>) {
+        self.unread_answers.add(unread);
+        let now = self.parts.clock.now();
+        if now < self.next_unread_warning {
+            return;
+        }
+        self.next_unread_warning = now + Duration::from_secs(UNREAD_ANSWER_WARNING_S);
+        let device = &verdict.event.device;
+        let receiver = verdict.event.callback.origin();
+        let (reason, status) = (unread.as_str(), unread.status());
+        tracing::warn!(
+            %device, %receiver, reason, status,
+            "the answer to a method cannot be read: it must be {{\"status\": …, \"payload\": …}} in UTF-8, of less than {MAX_CALLBACK_ANSWER_BYTES} bytes; its caller gets this status without payload. More of these are counted only, for {UNREAD_ANSWER_WARNING_S} s"
+        );
     }
 
     fn c2d_verdict(&mut self, ticket: C2dTicket, verdict: &Verdict<Ticket>) {

@@ -46,6 +46,12 @@ fn of_a_device()
     ROUTES.iter().filter(|(_, path, ..)| path.contains("dev-1"))
 }
 
+/// Those that take a body.
+fn with_body() -> impl Iterator<Item = (&'static str, &'static str, &'static str, &'static str)> {
+    let routes = ROUTES.iter().copied();
+    routes.filter(|(_, _, body, _)| !body.is_empty())
+}
+
 /// Bodies that subscribe to nothing.
 const BAD_SUBSCRIPTIONS: &[&str] = &[
     "{}",
@@ -179,11 +185,7 @@ async fn routes_with_a_body_refuse_what_is_not_theirs() {
             _ => BAD_SUBSCRIPTIONS,
         }
     };
-    for (method, path, body, _) in ROUTES
-        .iter()
-        .copied()
-        .filter(|(_, _, body, _)| !body.is_empty())
-    {
+    for (method, path, body, _) in with_body() {
         let everywhere = [" ", "null", "[]", "\"a\"", "1", "{", "{]"];
         // Where the body is optional, an empty one is none.
         let empty = (path != REGISTRATION).then_some(&"");
@@ -193,7 +195,7 @@ async fn routes_with_a_body_refuse_what_is_not_theirs() {
         for content_type in [
             None,
             Some("text/plain"),
-            Some("application/json; charset=utf-16"),
+            Some("application/json; charset=iso-8859-1"),
         ] {
             let request = request(method, path).header("x-api-key", KEY);
             let request = content_type.into_iter().fold(request, |request, value| {
@@ -221,6 +223,20 @@ async fn routes_with_a_body_refuse_what_is_not_theirs() {
             )
             .await;
         }
+        for encoded in ["application/json; charset=utf-16", "text/json"] {
+            let utf16 = [0xfeff].into_iter().chain(body.encode_utf16());
+            let utf16: Vec<u8> = utf16.flat_map(u16::to_le_bytes).collect();
+            check_good(method, path, encoded, utf16).await;
+        }
+        for encoded in ["application/json", "text/json; charset=\"UTF-8\""] {
+            let marked = format!("\u{feff}{body}").into_bytes();
+            check_good(method, path, encoded, marked).await;
+        }
+        let utf16 = "application/json; charset=utf-16";
+        let odd = request(method, path)
+            .header("x-api-key", KEY)
+            .header("content-type", utf16);
+        check_bad(odd.body("{} ".into()).unwrap(), 400, "invalid-body").await;
         let large = Pieces::of([[b' '; 10_000].as_slice(); 100]);
         let large = request(method, path)
             .header("x-api-key", KEY)
@@ -230,13 +246,48 @@ async fn routes_with_a_body_refuse_what_is_not_theirs() {
     }
 }
 
+async fn check_good(method: &str, path: &str, content_type: &str, body: Vec<u8>) {
+    let bench = bench(Ok(()));
+    let request = request(method, path)
+        .header("x-api-key", KEY)
+        .header("content-type", content_type)
+        .body(body.into());
+    let answer = bench.ask(request.unwrap()).await;
+    assert!(answer.status.is_success(), "{method} {path} {content_type}");
+    assert!(!bench.untouched(), "{method} {path} {content_type}");
+}
+
+#[tokio::test]
+async fn a_body_that_is_empty_needs_no_content_type() {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    for (method, path, _, _) in with_body() {
+        for content_type in [None, Some(FORM), Some("application/json; charset=x")] {
+            for empty in [Body::empty(), Pieces::of([]), Pieces::of([&b""[..]; 3])] {
+                let request = request(method, path).header("x-api-key", KEY);
+                let request = content_type.into_iter().fold(request, |request, value| {
+                    request.header("content-type", value)
+                });
+                let request = request.body(empty).unwrap();
+                match path {
+                    REGISTRATION => {
+                        let bench = bench(Ok(()));
+                        assert_eq!(bench.ask(request).await.status, StatusCode::OK);
+                    }
+                    _ => check_bad(request, 400, "invalid-body").await,
+                }
+            }
+        }
+    }
+    let form = request("POST", REGISTRATION)
+        .header("x-api-key", KEY)
+        .header("content-type", FORM);
+    let form = form.body(Pieces::of([&b"a=1"[..]])).unwrap();
+    check_bad(form, 415, "unsupported-media-type").await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn bodies_that_never_end_are_given_up() {
-    for (method, path, _, _) in ROUTES
-        .iter()
-        .copied()
-        .filter(|(_, _, body, _)| !body.is_empty())
-    {
+    for (method, path, _, _) in with_body() {
         let endless = request(method, path)
             .header("x-api-key", KEY)
             .header("content-type", "application/json")

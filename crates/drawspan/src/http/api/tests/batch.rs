@@ -81,6 +81,13 @@ async fn each_message_has_a_fate_of_its_own() {
     ];
     assert_eq!(shown, expected);
     assert_eq!(results[0], json!({"deviceId": "a", "status": 200}));
+    for (at, words) in [
+        (3, "`messages[3]`: The member `deviceId` must be a string."),
+        (5, "`messages[5]`: The member `data` is required."),
+        (7, "`messages[7]`: A message must be a JSON object."),
+    ] {
+        assert_eq!(results[at]["problem"]["detail"], words);
+    }
 
     let mut sent = sent(&bench);
     sent.sort();
@@ -157,6 +164,15 @@ async fn what_is_no_list_is_refused_whole() {
     ] {
         check_bad(post(BATCH, body.to_owned()), 400, "invalid-body").await;
     }
+    let detail = async |body: &'static str| {
+        let answer = bench(Ok(())).ask(post(BATCH, body)).await;
+        answer.problem()["detail"].as_str().unwrap().to_owned()
+    };
+    let broken = r#"{"messages":[{"deviceId":"a","data":{}},{"deviceId":"b","data":{"t":}}]}"#;
+    assert_eq!(
+        detail(broken).await,
+        "The body is not valid: expected a value, found `}`, in `messages[1].data.t`, at line 1 column 69."
+    );
     let plain = || request("POST", BATCH).header("x-api-key", KEY);
     let untyped = plain().body(r#"{"messages":[]}"#.into()).unwrap();
     check_bad(untyped, 415, "unsupported-media-type").await;

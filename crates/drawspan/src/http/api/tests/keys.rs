@@ -1,7 +1,12 @@
 //! Keys that allow some things.
 
+use drawspan_hub::{SubscriptionType, UtcTime};
+
+use super::paths::*;
 use super::*;
+use crate::devices::{Prefix, Scope, Subscription};
 use crate::http::auth::ApiKey;
+use crate::webhooks::CallbackUrl;
 
 fn bench_with(entries: &[(&str, &str, Option<&str>)]) -> Bench {
     bench_of(Fake::default(), entries)
@@ -131,4 +136,84 @@ async fn of_many_messages_those_for_devices_of_others_are_refused() {
     let found: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(found["results"][0]["status"], 403, "{found}");
     assert!(bench.untouched());
+}
+
+#[tokio::test]
+async fn only_who_may_change_a_callback_url_sees_its_query() {
+    const URL: &str = "https://example.com/events?code=secret";
+    let made = |scope: Scope| Subscription {
+        scope,
+        kind: SubscriptionType::Methods,
+        callback: CallbackUrl::parse(URL).unwrap(),
+        created_at: UtcTime::from_unix_ms(0),
+        keep_connected: true,
+    };
+    let check = async |scopes: &str, prefix: Option<&str>, expected: &str| {
+        let paths = [
+            (METHODS_SUB, Scope::Device(id()), "/callbackUrl"),
+            (
+                "/subscriptions/Methods?prefix=dev-",
+                Scope::Fleet(Prefix::parse("dev-").unwrap()),
+                "/callbackUrl",
+            ),
+            (
+                FLEET,
+                Scope::Fleet(Prefix::parse("dev-").unwrap()),
+                "/subscriptions/0/callbackUrl",
+            ),
+        ];
+        for (path, scope, member) in paths {
+            let fake = Fake {
+                subscribed: Some((made(scope.clone()), None)),
+                fleet: vec![made(scope)],
+                ..Fake::default()
+            };
+            let key = ApiKey::entry(KEY, Some(scopes), prefix, None).unwrap();
+            let api = Api::new(fake, [key].into_iter().collect(), Duration::from_secs(30));
+            let answer = api.answer(with_key("GET", path, "")).await;
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            let found: Value = serde_json::from_slice(&body).unwrap();
+            let found = found.pointer(member).and_then(Value::as_str);
+            assert_eq!(found, Some(expected), "{scopes} {path}");
+        }
+    };
+    check("read", None, "https://example.com/events").await;
+    check("read,send", None, "https://example.com/events").await;
+    check("read", Some("dev-"), "https://example.com/events").await;
+    check("read,manage", None, URL).await;
+    check("read,manage", Some("dev-"), URL).await;
+    check("read,send,manage", None, URL).await;
+}
+
+#[tokio::test]
+async fn a_key_may_come_as_a_bearer_token() {
+    let check = async |headers: &[(&str, &str)], status: u16, words: &str| {
+        let bench = bench(Ok(()));
+        let plain = request("GET", STATUS);
+        let asked = headers.iter().fold(plain, |request, (name, value)| {
+            request.header(*name, *value)
+        });
+        let answer = bench.ask(asked.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status.as_u16(), status, "{headers:?}");
+        if status == 401 {
+            let problem = answer.problem();
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(detail.contains(words), "{headers:?}: {detail}");
+            let asked = answer.header("www-authenticate").unwrap();
+            assert_eq!(asked, "ApiKey header=\"x-api-key\", Bearer");
+        }
+    };
+    // 404 as its connection was never tried: the key was taken.
+    check(&[("authorization", "Bearer k-1")], 404, "").await;
+    check(&[("x-api-key", KEY), ("x-api-key", KEY)], 404, "").await;
+    check(&[], 401, "x-api-key, or as: Authorization: Bearer KEY").await;
+    check(&[("x-api-key", "k-2")], 401, "is wrong").await;
+    check(
+        &[("authorization", "Basic a")],
+        401,
+        "must hold: Bearer KEY",
+    )
+    .await;
+    let both = [("x-api-key", "k-2"), ("authorization", "Bearer k-1")];
+    check(&both, 401, "different API keys").await;
 }

@@ -152,12 +152,13 @@ fn pair(
     key: &Path,
 ) -> Result<CertifiedKey, InvalidIdentity> {
     let name = |path: &Path| path.display().to_string();
-    let chain = CertificateDer::pem_slice_iter(certificates).collect::<Result<Vec<_>, _>>();
+    let certificates = whole_file::as_pem(certificates);
+    let chain = CertificateDer::pem_slice_iter(&certificates).collect::<Result<Vec<_>, _>>();
     let chain = chain.unwrap_or_default();
     if chain.is_empty() {
         return Err(InvalidIdentity::NoCertificate(name(certificate)));
     }
-    let private = PrivateKeyDer::from_pem_slice(private);
+    let private = PrivateKeyDer::from_pem_slice(&whole_file::as_pem(private));
     let private = private.map_err(|_| InvalidIdentity::NoKey(name(key)))?;
     let provider = rustls::crypto::ring::default_provider();
     CertifiedKey::from_der(chain, private, &provider).map_err(|error| match error {
@@ -226,6 +227,15 @@ mod tests {
         std::fs::remove_file(files.path("key")).unwrap();
         let text = files.open().unwrap_err().to_string();
         assert!(text.contains("cannot read"), "{text}");
+    }
+
+    #[test]
+    fn files_with_a_byte_order_mark_are_taken() {
+        let files = Files(tempfile::tempdir().unwrap());
+        let (cert, key) = made();
+        files.write("cert", &format!("\u{feff}{cert}"));
+        files.write("key", &format!("\u{feff}{key}"));
+        assert_eq!(shown(&files.open().unwrap()).len(), 1);
     }
 
     #[test]
