@@ -158,13 +158,34 @@ impl Credentials {
         which: WhichKey,
         expiry_unix_s: u64,
     ) -> Option<String> {
+        self.policy_token_for(host.as_str(), which, expiry_unix_s)
+    }
+
+    /// A policy's token for a part of the hub, or for its event endpoint; `resource` as it shall stand in the token. `None`
+    /// unless these are a policy's keys.
+    #[must_use]
+    pub fn policy_token_for(
+        &self,
+        resource: &str,
+        which: WhichKey,
+        expiry_unix_s: u64,
+    ) -> Option<String> {
         match &*self.read() {
             Keys::Policy { name, keys } => Some(sas::sign(
-                host.as_str(),
+                resource,
                 keys.get(which),
                 expiry_unix_s,
                 Some(name),
             )),
+            Keys::Group(_) | Keys::Explicit(_) => None,
+        }
+    }
+
+    /// The name of the policy whose keys these are; `None` when they are devices' own.
+    #[must_use]
+    pub fn policy_name(&self) -> Option<String> {
+        match &*self.read() {
+            Keys::Policy { name, .. } => Some(name.clone()),
             Keys::Group(_) | Keys::Explicit(_) => None,
         }
     }

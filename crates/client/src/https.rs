@@ -22,6 +22,9 @@ const USER_AGENT: &str = concat!("drawspan/", env!("CARGO_PKG_VERSION"));
 /// Where the provisioning service and a hub write their code of an error.
 const ERROR_CODES: [&str; 2] = ["x-ms-error-code", "iothub-errorcode"];
 
+/// Where a hub writes how a list goes on, and where it is asked to go on.
+pub(crate) const CONTINUATION: &str = "x-ms-continuation";
+
 /// A request.
 pub(crate) struct Ask {
     pub(crate) method: Method,
@@ -37,6 +40,8 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) error_code: Option<String>,
     pub(crate) retry_after_s: Option<u32>,
+    /// Where a list goes on that did not fit into the answer.
+    pub(crate) continuation: Option<String>,
     pub(crate) body: Bytes,
 }
 
@@ -49,6 +54,8 @@ pub(crate) struct Exchange {
     name: &'static str,
     /// How long a request may take, connecting included.
     timeout: Duration,
+    /// Largest answer that is read.
+    answer_bytes: usize,
     /// One per connection that may be in use.
     turns: Semaphore,
     idle: Arc<Idle>,
@@ -78,14 +85,29 @@ impl Exchange {
             host,
             name,
             timeout,
+            answer_bytes: limits::HTTPS_ANSWER_BYTES,
             turns: Semaphore::new(connections),
             idle: Arc::default(),
         }
     }
 
+    /// Reads answers of up to `bytes`.
+    pub(crate) fn with_answers_of(self, bytes: usize) -> Self {
+        Self {
+            answer_bytes: bytes,
+            ..self
+        }
+    }
+
     /// Waits for a connection, asks, and gives the connection back.
     pub(crate) async fn ask(&self, ask: &Ask) -> Result<Reply, Failure> {
-        let request = self.request(ask)?;
+        self.ask_with(ask, HeaderMap::new()).await
+    }
+
+    /// The same with further headers.
+    pub(crate) async fn ask_with(&self, ask: &Ask, headers: HeaderMap) -> Result<Reply, Failure> {
+        let mut request = self.request(ask)?;
+        request.headers_mut().extend(headers);
         // Never closed, so that this cannot fail.
         let turn = self.turns.acquire().await;
         let _turn = turn.map_err(|error| self.unreachable(&error.to_string()))?;
@@ -146,7 +168,7 @@ impl Exchange {
 
     async fn read(&self, response: Response<Incoming>) -> Result<Reply, Failure> {
         let (head, body) = response.into_parts();
-        let body = Limited::new(body, limits::HTTPS_ANSWER_BYTES)
+        let body = Limited::new(body, self.answer_bytes)
             .collect()
             .await
             .map_err(|error| self.unreachable(&format!("its answer broke off: {error}")))?;
@@ -158,6 +180,7 @@ impl Exchange {
                 .find_map(|name| text(name))
                 .map(str::to_owned),
             retry_after_s: text("retry-after").and_then(|text| text.trim().parse().ok()),
+            continuation: text(CONTINUATION).map(str::to_owned),
             body: body.to_bytes(),
         })
     }

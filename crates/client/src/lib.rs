@@ -6,7 +6,8 @@
 //! * [`DeviceClient`]: one device on a connection of its own, for programs that are that device.
 //! * [`Credentials`]: who signs, with keys that can be exchanged under way.
 //! * [`dps`]: which hub a device belongs to.
-//! * [`service`]: the other side of the hub: messages and direct methods to devices.
+//! * [`service`]: the other side of the hub: messages and direct methods to devices, twins, telemetry.
+//! * [`probe`]: whether a hub is there and takes a token.
 //! * [`Ledger`]: which connection takes which device. Pure.
 //! * [`encode`](message::encode): a telemetry message as the hub's own clients write it.
 
@@ -24,6 +25,7 @@ pub mod message;
 #[doc(hidden)]
 pub mod mutation;
 pub mod peer_clock;
+pub mod probe;
 pub mod service;
 
 pub use board::{Board, Owner, Status, StatusBoard};

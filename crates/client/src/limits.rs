@@ -86,6 +86,26 @@ pub const METHOD_CALL_TIMEOUT_MS: u64 = 610_000;
 pub const SERVICE_SENDS: usize = 8_192;
 /// Least pause between two attempts of a service to connect for its messages.
 pub const SERVICE_RECONNECT_MS: u64 = 200;
+/// A request of a service about twins must be answered within this time, connecting included.
+pub const TWIN_CALL_TIMEOUT_MS: u64 = 30_000;
+/// Connections of a service over which it asks about twins.
+pub const TWIN_CALLS: usize = 4;
+/// Twins in a page of a hub's list of devices.
+pub const TWIN_PAGE: u32 = 100;
+/// Largest page of twins that is read; one twin has 72 KB at most, and its metadata about twice as much.
+pub const TWIN_PAGE_BYTES: usize = 32 * 1_024 * 1_024;
+/// Events of a partition that are under way to their reader, or wait for it.
+pub const EVENTS_PER_PARTITION: u32 = 16;
+/// Partitions of an event endpoint; a hub has at most 128.
+pub const EVENT_PARTITIONS: usize = 128;
+/// Largest event that is read: a hub's largest message, with its annotations.
+pub const EVENT_BYTES: u64 = 1_024 * 1_024;
+/// The hub must say where its event endpoint is within this time, connecting included.
+pub const EVENT_REDIRECT_TIMEOUT_MS: u64 = 30_000;
+/// The event endpoint must take all readers within this time, connecting not included.
+pub const EVENT_OPEN_TIMEOUT_MS: u64 = 30_000;
+/// Characters of the name of an event endpoint's entity, or of a consumer group.
+pub const EVENT_NAME_CHARS: usize = 256;
 /// Characters of an operation's id.
 pub const DPS_OPERATION_ID_CHARS: usize = 256;
 /// Time between questions after an operation when the provisioning service asks for none, as the official SDKs wait.

@@ -1,6 +1,7 @@
 //! What time it is at a hub or at DPS. Tokens are refused when the two clocks differ by more than minutes, and nothing else tells
 //! that fault from a wrong key.
 
+use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -57,14 +58,15 @@ async fn date(connector: &Connector, host: &HostName) -> Option<SystemTime> {
         .header(header::HOST, host.as_str())
         .body(Empty::<Bytes>::new())
         .ok()?;
-    let answer = async move {
+    let mut answer = pin!(async move {
         let answer = sender.send_request(request).await.ok()?;
         let date = answer.headers().get(header::DATE)?.to_str().ok()?;
         httpdate::parse_http_date(date).ok()
-    };
+    });
     tokio::select! {
-        date = answer => date,
-        _ = connection => None,
+        date = &mut answer => date,
+        // A peer may close right behind its answer, which has been read then.
+        _ = connection => answer.await,
     }
 }
 

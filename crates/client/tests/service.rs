@@ -5,13 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawspan_client::service::{Call, Message, ServiceClient, ServiceConfig};
+use drawspan_client::service::{
+    Call, EventConfig, EventStart, EventStream, Message, ServiceClient, ServiceConfig, WatchOptions,
+};
 use drawspan_client::{
     Credentials, DeviceClient, DeviceEvent, DeviceEvents, DeviceOptions, KeyPair, Keys, Outcome,
     Receive, SendFailure, Wants,
 };
 use drawspan_emulator::{Config, Emulator, Ports, Running};
-use drawspan_hub::{DeviceId, FailureKind, HostName, SymmetricKey};
+use drawspan_hub::{DeviceId, FailureKind, HostName, SymmetricKey, Telemetry};
 use drawspan_net::{Connector, Route, Transport, client_config};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -164,4 +166,119 @@ async fn what_the_hub_refuses_is_told() {
         assert_eq!(kind(refused), FailureKind::Unauthorized);
     }
     running.shutdown().await;
+}
+
+#[tokio::test]
+async fn twins_are_read_changed_and_listed() {
+    let running = emulator().await;
+    let client = service(&running, "service", None);
+    let twin = client.twin(&device("d1")).await.unwrap();
+    assert!(twin.get().contains("\"deviceId\":\"d1\""), "{twin}");
+    let patch = serde_json::value::to_raw_value(&serde_json::json!({"a": 1})).unwrap();
+    let twin = client.set_desired(&device("d1"), &patch).await.unwrap();
+    let twin: serde_json::Value = serde_json::from_str(twin.get()).unwrap();
+    assert_eq!(twin["properties"]["desired"]["a"], 1);
+    let refused = client.twin(&device("nobody")).await.unwrap_err();
+    assert_eq!(refused.kind, FailureKind::DeviceNotFound);
+    let page = client.devices(None).await.unwrap();
+    let ids: Vec<_> = page
+        .devices
+        .iter()
+        .map(|one| one.device_id.as_str())
+        .collect();
+    assert_eq!(ids, ["d1"]);
+    assert_eq!(page.continuation, None);
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_list_goes_on_from_page_to_page() {
+    let mut config = Config::new(vec![HostName::parse(HUB).unwrap()]);
+    config.ports = Ports {
+        amqps: 0,
+        https: Some(0),
+    };
+    config.devices = (0..250)
+        .map(|number| device(&format!("d{number}")))
+        .collect();
+    let running = Emulator::start(config).await.unwrap();
+    let client = service(&running, "service", None);
+    let (mut ids, mut after, mut pages) = (std::collections::BTreeSet::new(), None, 0);
+    loop {
+        let page = client.devices(after.as_deref()).await.unwrap();
+        ids.extend(page.devices.into_iter().map(|one| one.device_id));
+        pages += 1;
+        after = page.continuation;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((ids.len(), pages), (250, 3));
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn telemetry_arrives_as_it_is_sent_more_than_fits_at_once() {
+    const EACH: usize = 100;
+    let running = emulator().await;
+    let client = service(&running, "service", None);
+    let endpoint = client.event_endpoint().await.unwrap();
+    assert_eq!(
+        (endpoint.host.as_str(), endpoint.entity.as_str()),
+        (HUB, "one")
+    );
+    let hub = running.hubs().hubs().first().unwrap();
+    let string = hub.connection_strings().pop().unwrap();
+    let keys = |key| {
+        let name = "service".to_owned();
+        let keys = KeyPair::single(key);
+        Arc::new(Credentials::new(Keys::Policy { name, keys }))
+    };
+    let config = EventConfig {
+        endpoint,
+        credentials: keys(string.key.clone()),
+        connector: connector(&running),
+    };
+    let options = |start| WatchOptions {
+        group: "$Default".to_owned(),
+        start,
+    };
+    let mut stream = EventStream::open(config.clone(), options(EventStart::Now))
+        .await
+        .unwrap();
+    assert_eq!(stream.partitions(), 4);
+    let (sender, _events) = connect(&running).await;
+    for number in 0..EACH {
+        let message = Telemetry::json(format!("{{\"n\":{number}}}"));
+        sender.send(&message).await.unwrap();
+    }
+    for number in 0..EACH {
+        let event = stream.next().await.unwrap();
+        assert_eq!(event.device.as_deref(), Some("d1"));
+        assert_eq!(event.body, Some(format!("{{\"n\":{number}}}").into()));
+    }
+    let mut from_start = EventStream::open(config.clone(), options(EventStart::Oldest))
+        .await
+        .unwrap();
+    let first = from_start.next().await.unwrap();
+    assert_eq!(first.body, Some("{\"n\":0}".into()));
+
+    let stranger = SymmetricKey::from_bytes(&[7; 32]).unwrap();
+    let refused = EventConfig {
+        credentials: keys(stranger.clone()),
+        ..config.clone()
+    };
+    let refused = EventStream::open(refused, options(EventStart::Now)).await;
+    assert_eq!(refused.unwrap_err().kind, FailureKind::Unauthorized);
+    let refused = service(&running, "service", Some(stranger));
+    let refused = refused.event_endpoint().await.unwrap_err();
+    assert_eq!(refused.kind, FailureKind::Unauthorized);
+    let no_group = WatchOptions {
+        group: "nobody's".to_owned(),
+        start: EventStart::Now,
+    };
+    let refused = EventStream::open(config, no_group).await.unwrap_err();
+    assert!(refused.message.contains("nobody's"), "{refused}");
+    running.shutdown().await;
+    assert!(stream.next().await.is_err());
 }

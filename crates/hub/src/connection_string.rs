@@ -1,5 +1,6 @@
-//! Connection strings: `HostName=…;SharedAccessKeyName=…;SharedAccessKey=…` of a hub policy, and
-//! `HostName=…;DeviceId=…;SharedAccessKey=…` of a device.
+//! Connection strings: `HostName=…;SharedAccessKeyName=…;SharedAccessKey=…` of a hub policy,
+//! `HostName=…;DeviceId=…;SharedAccessKey=…` of a device, and
+//! `Endpoint=sb://…/;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=…` of a hub's event endpoint.
 
 use std::fmt;
 
@@ -13,6 +14,10 @@ const HOST: &str = "HostName";
 const POLICY: &str = "SharedAccessKeyName";
 const KEY: &str = "SharedAccessKey";
 const DEVICE: &str = "DeviceId";
+const ENDPOINT: &str = "Endpoint";
+const ENTITY: &str = "EntityPath";
+/// Scheme of an event endpoint.
+const SCHEME: &str = "sb://";
 
 /// Access to a hub by one of its policies. `Display` and `Debug` show no key.
 #[derive(Debug, Clone)]
@@ -34,6 +39,19 @@ pub struct DeviceConnectionString {
     pub device_id: DeviceId,
     /// The device's key.
     pub key: SymmetricKey,
+}
+
+/// Access to a hub's Event Hubs-compatible endpoint. `Debug` shows no key.
+#[derive(Debug, Clone)]
+pub struct EventHubConnectionString {
+    /// The endpoint, which is not the hub.
+    pub host: HostName,
+    /// The policy's name, never empty.
+    pub policy: String,
+    /// The policy's key.
+    pub key: SymmetricKey,
+    /// The Event Hubs-compatible name.
+    pub entity: String,
 }
 
 /// Why a text is not a connection string. Holds nothing of the text but what names its mistake, never a key.
@@ -67,6 +85,9 @@ pub enum InvalidConnectionString {
         /// The repeated name.
         name: &'static str,
     },
+    /// `Endpoint` is not an address.
+    #[error("Endpoint must be sb://HOST/")]
+    Endpoint,
     /// The host or the device id is not one.
     #[error(transparent)]
     Id(#[from] InvalidId),
@@ -123,6 +144,37 @@ impl DeviceConnectionString {
     }
 }
 
+impl EventHubConnectionString {
+    /// Whether a text looks like one, rather than like a hub's connection string.
+    #[must_use]
+    pub fn is_meant(text: &str) -> bool {
+        let starts = |part: &str| {
+            let name = part.split('=').next().unwrap_or_default().trim();
+            name.eq_ignore_ascii_case(ENDPOINT)
+        };
+        text.split(';').any(starts)
+    }
+
+    /// Reads the connection string of an event endpoint, as the portal shows it. Names compare without case.
+    ///
+    /// # Errors
+    /// [`InvalidConnectionString`].
+    pub fn parse(text: &str) -> Result<Self, InvalidConnectionString> {
+        const EXPECTED: &str = "Endpoint=, SharedAccessKeyName=, SharedAccessKey=, EntityPath=";
+        let [endpoint, policy, key, entity] =
+            split(text, [ENDPOINT, POLICY, KEY, ENTITY], EXPECTED)?;
+        let host = endpoint
+            .strip_prefix(SCHEME)
+            .ok_or(InvalidConnectionString::Endpoint)?;
+        Ok(Self {
+            host: HostName::parse(host.strip_suffix('/').unwrap_or(host))?,
+            policy: policy.to_owned(),
+            key: SymmetricKey::from_base64(key)?,
+            entity: entity.to_owned(),
+        })
+    }
+}
+
 impl fmt::Display for HubConnectionString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{HOST}={};{POLICY}={};{KEY}=***", self.host, self.policy)
@@ -140,15 +192,15 @@ impl fmt::Display for DeviceConnectionString {
 }
 
 /// The values of exactly the given names, in their order.
-fn split<'a>(
+fn split<'a, const N: usize>(
     text: &'a str,
-    names: [&'static str; 3],
+    names: [&'static str; N],
     expected: &'static str,
-) -> Result<[&'a str; 3], InvalidConnectionString> {
+) -> Result<[&'a str; N], InvalidConnectionString> {
     if text.len() > CONNECTION_STRING_MAX_CHARS {
         return Err(InvalidConnectionString::TooLong { length: text.len() });
     }
-    let mut values = [""; 3];
+    let mut values = [""; N];
     for (index, part) in text.trim().split(';').enumerate() {
         if part.is_empty() {
             continue;
@@ -210,6 +262,29 @@ mod tests {
             format!("HostName=h.net;DeviceId=A=b,%;SharedAccessKey={SECRET}")
         );
         assert!(!format!("{parsed} {parsed:?}").contains(SECRET));
+    }
+
+    #[test]
+    fn reads_an_event_endpoint() {
+        let text = format!(
+            "Endpoint=sb://ihsuprod.servicebus.windows.net/;SharedAccessKeyName=service;SharedAccessKey={SECRET};EntityPath=iothub-ehub-contoso-1-2"
+        );
+        assert!(EventHubConnectionString::is_meant(&text));
+        assert!(!EventHubConnectionString::is_meant("HostName=h;x"));
+        let parsed = EventHubConnectionString::parse(&text).unwrap();
+        assert_eq!(parsed.host.as_str(), "ihsuprod.servicebus.windows.net");
+        assert_eq!(parsed.entity, "iothub-ehub-contoso-1-2");
+        assert!(!format!("{parsed:?}").contains(SECRET));
+        let check = |text: &str, expected: &str| {
+            let error = EventHubConnectionString::parse(text).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        };
+        let without = text
+            .replace("EntityPath", "Entitypath")
+            .replace("sb:", "https:");
+        check(&without, "Endpoint must be sb://HOST/");
+        let (without, _) = text.split_once(";EntityPath").unwrap();
+        check(without, "the connection string has no EntityPath");
     }
 
     #[test]

@@ -32,7 +32,9 @@ pub mod time;
 mod encoding;
 
 pub use address::Address;
-pub use connection_string::{DeviceConnectionString, HubConnectionString};
+pub use connection_string::{
+    DeviceConnectionString, EventHubConnectionString, HubConnectionString,
+};
 pub use error_code::ErrorCode;
 pub use failure::{Failure, FailureKind, Remedy};
 pub use ids::{DeviceId, HostName, InvalidDeviceId, InvalidId, ModuleId, RegistrationId};

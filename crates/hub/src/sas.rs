@@ -33,6 +33,18 @@ pub fn registration_resource(id_scope: &str, registration: &str) -> String {
     encode_component(&format!("{id_scope}/registrations/{registration}"))
 }
 
+/// The resource of a hub's telemetry, as it is asked for at the hub itself.
+#[must_use]
+pub fn telemetry_resource(host: &HostName) -> String {
+    encode_component(&format!("{host}/messages/events"))
+}
+
+/// The resource of an entity at an Event Hubs-compatible endpoint.
+#[must_use]
+pub fn event_resource(endpoint: &HostName, entity: &str) -> String {
+    encode_component(&format!("sb://{endpoint}/{entity}"))
+}
+
 /// Makes a token. `resource` is taken as it shall appear in `sr`; `policy` becomes `skn`.
 #[must_use]
 pub fn sign(

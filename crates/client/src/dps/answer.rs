@@ -104,6 +104,36 @@ impl Answer {
     }
 }
 
+/// What a look-up says: where the device belongs, or that it has not registered.
+///
+/// # Errors
+/// When it is a refusal. An unknown id scope and an unknown registration are both 404; the words tell them apart.
+pub(super) fn known(reply: &Reply) -> Result<Option<Assigned>, Failure> {
+    if reply.status == 404 {
+        let body = String::from_utf8_lossy(&reply.body);
+        let failure = Failure::from_http(404, None, &body, None);
+        let words = failure.message.to_ascii_lowercase();
+        return match words.contains("scope") {
+            true => Err(Failure {
+                kind: FailureKind::NotFound,
+                ..failure
+            }),
+            false => Ok(None),
+        };
+    }
+    if reply.status != 200 {
+        Answer::read(reply)?;
+    }
+    let state: State = serde_json::from_slice(&reply.body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        senseless(&format!("line {line}, column {column}"))
+    })?;
+    match state.assigned_hub {
+        Some(_) => assigned(&state).map(Some),
+        None => Ok(None),
+    }
+}
+
 /// How long to wait for the next answer, in seconds.
 pub(super) fn wait_s(asked_s: Option<u32>) -> u32 {
     asked_s

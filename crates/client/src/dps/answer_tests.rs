@@ -5,12 +5,36 @@ fn reply(status: u16, body: &str) -> Reply {
         status,
         error_code: None,
         retry_after_s: Some(7),
+        continuation: None,
         body: body.to_owned().into(),
     }
 }
 
 fn next(body: &str) -> Result<Next, Failure> {
     Answer::read(&reply(200, body))?.into_next()
+}
+
+#[test]
+fn a_look_up_tells_an_unknown_device_from_an_unknown_scope() {
+    let check = |status: u16, body: &str| known(&reply(status, body));
+    let unknown = r#"{"errorCode":404201,"message":"The registration does not exist"}"#;
+    assert_eq!(check(404, unknown), Ok(None));
+    let scope = r#"{"errorCode":404201,"message":"The id scope does not exist"}"#;
+    assert_eq!(check(404, scope).unwrap_err().kind, FailureKind::NotFound);
+    let refused = r#"{"errorCode":401002,"message":"Unauthorized"}"#;
+    assert_eq!(
+        check(401, refused).unwrap_err().kind,
+        FailureKind::Unauthorized
+    );
+    let known =
+        r#"{"registrationId":"d","assignedHub":"h.test","deviceId":"D","status":"assigned"}"#;
+    let expected = Assigned {
+        hub: HostName::parse("h.test").unwrap(),
+        device: DeviceId::parse("D").unwrap(),
+    };
+    assert_eq!(check(200, known), Ok(Some(expected)));
+    assert_eq!(check(200, r#"{"status":"failed"}"#), Ok(None));
+    assert!(check(200, "?").is_err());
 }
 
 #[test]

@@ -101,6 +101,21 @@ impl DpsClient {
             })
     }
 
+    /// Where `device` belongs, without registering it; `None` when it has not registered yet. The service judges id scope and
+    /// key all the same.
+    ///
+    /// # Errors
+    /// As [`register`](Self::register); [`FailureKind::NotFound`] when there is no such id scope.
+    pub async fn look_up(
+        &self,
+        device: &DeviceId,
+        which: WhichKey,
+    ) -> Result<Option<Assigned>, Failure> {
+        let registration = Registration::new(&self.config, device, which, None)?;
+        let reply = self.exchange.ask(&registration.look_up()?).await?;
+        answer::known(&reply)
+    }
+
     async fn run(&self, registration: &Registration<'_>) -> Result<Assigned, Failure> {
         let reply = self.exchange.ask(&registration.register()?).await?;
         let (operation, wait_s) = match Answer::read(&reply)?.into_next()? {

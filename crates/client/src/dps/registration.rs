@@ -77,6 +77,17 @@ impl<'a> Registration<'a> {
         })
     }
 
+    /// Asks what is known of the device, which changes nothing.
+    pub(super) fn look_up(&self) -> Result<Ask, Failure> {
+        Ok(Ask {
+            method: Method::POST,
+            path: format!("{}?{API_VERSION}", self.path),
+            token: self.token()?,
+            body: self.body.clone(),
+            repeatable: true,
+        })
+    }
+
     pub(super) fn status(&self, operation: &str) -> Result<Ask, Failure> {
         let operation = utf8_percent_encode(operation, SEGMENT);
         Ok(Ask {

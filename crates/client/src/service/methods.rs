@@ -14,9 +14,9 @@ use crate::credentials::WhichKey;
 use crate::https::{Ask, Reply};
 use crate::limits;
 
-const API_VERSION: &str = "api-version=2021-04-12";
+pub(super) const API_VERSION: &str = "api-version=2021-04-12";
 
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')

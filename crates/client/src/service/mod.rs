@@ -1,18 +1,23 @@
 //! The other side of a hub: what a back end does there. Messages to devices go over one AMQP connection, many under way at
-//! once; direct methods are HTTPS requests, one connection for each that waits for its answer, kept for the next one.
+//! once; direct methods are HTTPS requests, one connection for each that waits for its answer, kept for the next one, and
+//! so are requests about twins. Telemetry is read at the hub's event endpoint ([`EventStream`]), over a connection of its
+//! own.
 //!
 //! The bridge does not use it; what drives and tests the bridge does.
 
+mod events;
 mod message;
 mod methods;
 mod sender;
+mod twins;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use drawspan_hub::{Failure, HostName};
+use drawspan_hub::{DeviceId, Failure, HostName};
 use drawspan_net::{Clock, Connector, Transport};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::connection::SendFailure;
@@ -21,8 +26,12 @@ use crate::https::Exchange;
 use crate::limits;
 use sender::Sender;
 
+pub use events::{
+    EventConfig, EventEndpoint, EventStart, EventStream, TelemetryEvent, WatchOptions,
+};
 pub use message::Message;
 pub use methods::{Call, Called};
+pub use twins::{TwinPage, TwinSummary};
 
 /// Which hub, and as whom.
 #[derive(Debug, Clone)]
@@ -43,6 +52,7 @@ pub struct ServiceClient {
     clock: Clock,
     sender: Mutex<Option<Sender>>,
     calls: Exchange,
+    twins: Exchange,
 }
 
 impl ServiceClient {
@@ -56,11 +66,20 @@ impl ServiceClient {
             limits::METHOD_CALLS,
             Duration::from_millis(limits::METHOD_CALL_TIMEOUT_MS),
         );
+        let twins = Exchange::new(
+            config.connector.clone(),
+            config.host.clone(),
+            "the hub",
+            limits::TWIN_CALLS,
+            Duration::from_millis(limits::TWIN_CALL_TIMEOUT_MS),
+        )
+        .with_answers_of(limits::TWIN_PAGE_BYTES);
         Self {
             config: Arc::new(config),
             clock: Clock::start(),
             sender: Mutex::default(),
             calls,
+            twins,
         }
     }
 
@@ -88,6 +107,43 @@ impl ServiceClient {
     pub async fn call(&self, call: &Call) -> Result<Called, Failure> {
         let ask = call.ask(&self.config)?;
         Called::read(&self.calls.ask(&ask).await?)
+    }
+
+    /// The whole twin of a device, as JSON.
+    ///
+    /// # Errors
+    /// What the hub said, for instance that there is no such device.
+    pub async fn twin(&self, device: &DeviceId) -> Result<Box<RawValue>, Failure> {
+        twins::get(&self.twins, &self.config, device).await
+    }
+
+    /// Changes desired properties of a device: `patch` is a JSON object, whose members replace those of the same name, and
+    /// null removes one. Gives the twin as it is then.
+    ///
+    /// # Errors
+    /// As [`twin`](Self::twin).
+    pub async fn set_desired(
+        &self,
+        device: &DeviceId,
+        patch: &RawValue,
+    ) -> Result<Box<RawValue>, Failure> {
+        twins::set_desired(&self.twins, &self.config, device, patch).await
+    }
+
+    /// A page of the hub's devices, from where an earlier page ended.
+    ///
+    /// # Errors
+    /// What the hub said.
+    pub async fn devices(&self, continuation: Option<&str>) -> Result<TwinPage, Failure> {
+        twins::list(&self.twins, &self.config, continuation).await
+    }
+
+    /// Asks the hub where its telemetry can be read.
+    ///
+    /// # Errors
+    /// What the hub said, for instance that the policy may not connect services.
+    pub async fn event_endpoint(&self) -> Result<EventEndpoint, Failure> {
+        events::ask(&self.config, self.clock).await
     }
 
     /// The connection for messages, or a new one.

@@ -1,0 +1,114 @@
+//! One look at a hub: whether it is there, and takes a token. Nothing is attached for a device, so that nobody loses a
+//! connection by it.
+
+use std::time::Duration;
+
+use drawspan_amqp::engine::{Config, Connection, Event};
+use drawspan_hub::{Failure, FailureKind, HostName};
+use drawspan_net::{Clock, Connector, Handler, Transport, drive};
+use tokio::sync::mpsc;
+
+use crate::connection::cbs::{Answer, Cbs, Subject};
+use crate::connection::{failure_of, failure_of_end};
+use crate::limits;
+
+/// Connects, puts `token`, and closes.
+///
+/// # Errors
+/// What the hub said of the token; [`FailureKind::HubUnreachable`] when there is no hub. It may take as long as connecting
+/// and a token may take: set a bound of your own.
+pub async fn put_token(
+    host: &HostName,
+    connector: &Connector,
+    transport: Transport,
+    token: String,
+) -> Result<(), Failure> {
+    let clock = Clock::start();
+    let stream = connector.connect_to(host.as_str(), transport).await;
+    let stream =
+        stream.map_err(|error| Failure::local(FailureKind::HubUnreachable, &error.to_string()))?;
+    let engine = Config {
+        container_id: format!("drawspan-probe-{}", std::process::id()),
+        hostname: Some(host.as_str().to_owned()),
+        idle_time_out_ms: Some(limits::IDLE_TIME_OUT_MS),
+        ..Config::default()
+    };
+    let connection = Connection::client(engine, None, clock.now());
+    let mut probe = Probe {
+        token,
+        cbs: None,
+        found: None,
+    };
+    // Held until the end: without it the connection closes at once.
+    let (_commands, receiver) = mpsc::channel(1);
+    let ended = drive(stream, connection, &mut probe, receiver, clock).await;
+    probe.found.unwrap_or_else(|| Err(failure_of_end(ended)))
+}
+
+struct Probe {
+    token: String,
+    cbs: Option<Cbs>,
+    found: Option<Result<(), Failure>>,
+}
+
+impl Probe {
+    fn end(&mut self, connection: &mut Connection, found: Result<(), Failure>, now: Duration) {
+        self.found.get_or_insert(found);
+        connection.close(None, now);
+    }
+
+    fn look(&mut self, connection: &mut Connection, now: Duration) {
+        let Some(cbs) = &mut self.cbs else { return };
+        if cbs.has_come_up(connection) {
+            cbs.ask(Subject::Policy, now);
+        }
+        if let Some((subject, until)) = cbs.next_to_send(connection)
+            && let Err(error) = cbs.send(connection, subject, &self.token, until)
+        {
+            self.end(connection, Err(protocol(&error.to_string())), now);
+        }
+    }
+}
+
+impl Handler for Probe {
+    type Command = ();
+
+    fn on_event(&mut self, connection: &mut Connection, event: Event, now: Duration) {
+        match event {
+            Event::Opened(_) => match Cbs::start(connection, now) {
+                Ok(cbs) => self.cbs = Some(cbs),
+                Err(error) => self.end(connection, Err(protocol(&error.to_string())), now),
+            },
+            Event::Attached { link, .. } => {
+                if let Some(cbs) = &mut self.cbs {
+                    cbs.on_attached(link);
+                }
+                self.look(connection, now);
+            }
+            Event::Credit { .. } => self.look(connection, now),
+            Event::Delivery {
+                delivery,
+                settled,
+                payload,
+                ..
+            } => {
+                let Some(cbs) = &mut self.cbs else { return };
+                match cbs.on_answer(connection, delivery, settled, &payload) {
+                    Answer::Stray => {}
+                    Answer::To(_, answer) => self.end(connection, answer, now),
+                    Answer::Unreadable(text) => self.end(connection, Err(protocol(&text)), now),
+                }
+            }
+            Event::Detached { error, .. } | Event::SessionEnded { error, .. } => {
+                self.end(connection, Err(failure_of(error.as_ref())), now);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_command(&mut self, _: &mut Connection, (): (), _: Duration) {}
+}
+
+fn protocol(text: &str) -> Failure {
+    Failure::local(FailureKind::Protocol, text)
+}
