@@ -16,6 +16,7 @@ from check import holds, run, same
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 START = "cargo run --release -- dev"
+RECEIVED = ["received message", "received method blink", "received desired properties"]
 BODIES = ['{"temperature": 21.5}', '{"pressure": 1.013}']
 
 
@@ -65,8 +66,13 @@ def paste(line):
     return done.stdout.splitlines()[0]
 
 
+def kind(line):
+    """What a line runs: curl, or one of this program's commands, whose path comes first."""
+    words = line.split()
+    return words[0] if words[0] == "curl" else words[1]
+
+
 def pasted_and_seen(curls, hub):
-    same(len(curls), len(BODIES), "curl lines")
     for line, body in zip(curls, BODIES):
         same(paste(line), "HTTP/1.1 200 OK", "status")
         shown = hub.until(lambda text: body in text)[-1]
@@ -78,11 +84,15 @@ def main():
     # The first start may have to build.
     printed = dev.until(lambda line: line == "ready", 900)
     lines = [line[2:] for line in printed if line.startswith("  ")]
-    kinds = [line.removeprefix("cargo run --release -- ").split()[0] for line in lines]
-    same(kinds, ["curl", "curl", "emulator", "serve", "curl", "curl"], "kinds of lines")
+    kinds = [kind(line) for line in lines]
+    same(kinds, ["curl", "curl", "hub", "hub", "hub", "emulator", "serve", "curl"], "kinds of lines")
     pasted_and_seen(lines[:2], dev)
+    for line, received in zip(lines[2:5], RECEIVED):
+        done = subprocess.run(line, shell=True, cwd="/", capture_output=True, text=True, timeout=60)
+        holds(done.returncode == 0, f"`{line}` runs: {done.stderr}")
+        dev.until(lambda text: received in text)
     dev.end()
-    two_processes(lines[2], lines[3], lines[4:])
+    two_processes(lines[5], lines[6], lines[7:])
 
 
 def two_processes(emulator_line, serve_line, curls):

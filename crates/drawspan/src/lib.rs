@@ -20,6 +20,7 @@ pub mod import;
 pub mod limits;
 pub mod load;
 pub mod metrics;
+mod plural;
 pub mod runtime;
 pub mod webhooks;
 mod whole_file;

@@ -126,6 +126,29 @@ pub const MAX_DEVICES_FILE_MISTAKES: usize = 20;
 /// Largest file of certificates that is read.
 pub const MAX_CA_FILE_BYTES: u64 = 1_048_576;
 
+/// Lines of what devices received that wait for the terminal of `drawspan dev`; of more, some are not shown.
+pub const DEV_LINES: usize = 1_024;
+/// Connections to the receiver of `drawspan dev`.
+pub const DEV_RECEIVER_CONNECTIONS: usize = 256;
+/// How long `drawspan dev` tries to connect its sample devices.
+pub const DEV_CONNECT_S: u64 = 30;
+/// Largest file that says how `drawspan hub` gets to its hub.
+pub const MAX_ACCESS_FILE_BYTES: u64 = 65_536;
+/// Hubs that `config check --online` looks at, of those that devices are listed with.
+pub const ONLINE_HUBS: usize = 8;
+/// How long it waits for a device that it was told to register.
+pub const ONLINE_REGISTRATION_S: u64 = 30;
+/// How long each look of `config check --online` may take, and the question after the time of a peer.
+pub const PROBE_TIMEOUT_MS: u64 = 4_000;
+/// How long `drawspan hub` waits for a hub to take a message.
+pub const HUB_SEND_S: u64 = 30;
+/// How long a hub waits for a device that is not connected, when `drawspan hub invoke` is not told otherwise.
+pub const INVOKE_CONNECT_S: u32 = 10;
+/// Characters of a message's body that are shown on one line.
+pub const SHOWN_BODY_CHARS: usize = 160;
+/// Characters of a property that are shown.
+pub const SHOWN_PROPERTY_CHARS: usize = 60;
+
 /// What a load connection waits for an answer, beyond the server's own deadline.
 pub const LOAD_GRACE_S: u64 = 1;
 /// Load connections being opened at the same time.

@@ -88,7 +88,8 @@ fn write_hub(out: &mut String, config: &Config, hub: &Hub) -> std::fmt::Result {
     }
     let others = config.devices.len().saturating_sub(DEVICES_SHOWN);
     if others > 0 {
-        writeln!(out, "  and {others} more devices")?;
+        let noun = if others == 1 { "device" } else { "devices" };
+        writeln!(out, "  and {others} more {noun}")?;
     }
     writeln!(out)
 }

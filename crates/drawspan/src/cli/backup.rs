@@ -8,8 +8,9 @@ use clap::Args;
 use drawspan_hub::UtcTime;
 use drawspan_store::manage::{self, BackedUp, Backup, Restore, Restored, keyring_beside};
 
-use super::state::{State, StateArgs, bar, count, numbers};
+use super::state::{State, StateArgs, bar, numbers};
 use super::{failed, say};
+use crate::plural::count;
 
 pub(super) const BACKUP_EXAMPLES: &str = "\
 Examples:

@@ -6,15 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use drawspan_hub::DeviceId;
 
-use super::{failed, misused, say};
-use crate::config::{self, Environment, ServeArgs};
+use super::{block_on, failed, misused, online, say};
+use crate::config::{self, Config, Environment, Mistakes, ServeArgs};
 use crate::metrics;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   drawspan config check --config drawspan.toml
-  DRAWSPAN_ID_SCOPE=0ne00A1B2C3 DRAWSPAN_GROUP_KEY_FILE=/run/secrets/group-key drawspan config check --api-key KEY";
+  DRAWSPAN_ID_SCOPE=0ne00A1B2C3 DRAWSPAN_GROUP_KEY_FILE=/run/secrets/group-key drawspan config check --api-key KEY
+  drawspan config check --config drawspan.toml --online
+  drawspan config check --config drawspan.toml --online --device sensor-1";
 
 pub(super) const INIT_EXAMPLES: &str = "\
 Examples:
@@ -37,13 +40,26 @@ pub(super) enum ConfigCommand {
     Init(InitArgs),
     /// Show every setting as it counts and where it came from, secrets hidden, and every mistake; takes the flags of serve
     #[command(after_help = EXAMPLES)]
-    Check(Box<ServeArgs>),
+    Check(Box<CheckArgs>),
     /// Print the reference of settings for docs/operate.md
     #[command(hide = true)]
     Reference,
     /// Print the table of metrics for docs/operate.md
     #[command(hide = true)]
     Metrics,
+}
+
+/// Flags of `config check`.
+#[derive(Args)]
+pub(super) struct CheckArgs {
+    /// Connect once to DPS, hub and store, and say what is seen; within seconds, and nothing is registered or changed
+    #[arg(long)]
+    online: bool,
+    /// With --online: look at the hub of this device, too; it registers if it has not yet
+    #[arg(long, value_name = "ID", requires = "online")]
+    device: Option<String>,
+    #[command(flatten)]
+    serve: ServeArgs,
 }
 
 pub(super) fn run(command: &ConfigCommand) -> ExitCode {
@@ -85,15 +101,44 @@ fn create(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn check(args: &ServeArgs) -> ExitCode {
-    let loaded = config::load(args, &Environment::of_process());
+fn check(args: &CheckArgs) -> ExitCode {
+    let mut mistakes = Mistakes::default();
+    let device = args.device.as_deref().map(DeviceId::parse).transpose();
+    let Some(device) = mistakes.keep("--device", device) else {
+        return misused(&mistakes);
+    };
+    let loaded = config::load(&args.serve, &Environment::of_process());
     let table = say::result(config::table(&loaded.effective));
     for note in &loaded.notes {
         say::warning(note);
     }
     match loaded.config {
         Ok(_) if table != ExitCode::SUCCESS => table,
-        Ok(config) => say::result(format_args!("\nno mistakes: {}\n", config.profile)),
+        Ok(config) => {
+            let offline = say::result(format_args!("\nno mistakes: {}\n", config.profile));
+            match args.online && offline == ExitCode::SUCCESS {
+                true => look(&config, device),
+                false => offline,
+            }
+        }
         Err(mistakes) => misused(&mistakes),
     }
+}
+
+/// Connects, and says what was seen.
+fn look(config: &Config, device: Option<DeviceId>) -> ExitCode {
+    block_on(async move {
+        let lines = online::look(config, device.as_ref()).await;
+        let printed = say::result(format_args!("\n{}", online::text(&lines)));
+        let is_failed = |line: &&online::Line| matches!(line.seen, online::Seen::Failed { .. });
+        let names: Vec<_> = lines
+            .iter()
+            .filter(is_failed)
+            .map(|line| line.what)
+            .collect();
+        match names.is_empty() {
+            true => printed,
+            false => failed(format_args!("failed: {}", names.join(", "))),
+        }
+    })
 }

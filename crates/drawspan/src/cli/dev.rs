@@ -1,40 +1,54 @@
 //! `drawspan dev`: bridge, local hub and sample devices in one process, nothing to configure.
 
+mod command;
 mod ports;
+mod receiver;
 mod text;
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use drawspan_bridge::governor::Pace;
-use drawspan_client::Credentials;
+use drawspan_client::{Credentials, KeyPair};
 use drawspan_emulator::tail::{self, Paint};
 use drawspan_emulator::{Config as EmulatorConfig, Emulator, Hub, Ports, Running};
-use drawspan_hub::{DeviceId, HostName, HubConnectionString};
+use drawspan_hub::{DeviceId, HostName, HubConnectionString, RegistrationId, SubscriptionType};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::{block_on, failed, log, misused, say, signals};
 use crate::config::{Config, ConnectTo, Mistakes, Profile, check_api_key, connect};
+use crate::devices::{Devices as _, Prefix, Scope, Subscribe, Subscriptions as _};
 use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
 use crate::http::server;
-use crate::limits::REQUEST_TIMEOUT_S;
-use crate::runtime;
-use crate::webhooks::GuardMode;
+use crate::limits::{DEV_CONNECT_S, REQUEST_TIMEOUT_S};
+use crate::runtime::{self, Bridge};
+use crate::webhooks::{CallbackUrl, GuardMode};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   drawspan dev
-  drawspan dev --device pump-7 --device pump-8 --listen 127.0.0.1:9000";
+  drawspan dev --device pump-7 --device pump-8 --listen 127.0.0.1:9000
+
+  You subscribe, or ask for messages, yourself:
+  drawspan dev --no-receiver";
 
 /// The hub's name; the emulator's certificate covers it.
 const HUB: &str = "localhost";
-/// The policy by which the bridge connects devices: it may do nothing else.
-const POLICY: &str = "device";
+/// The policy by which services come.
+const POLICY: &str = "service";
+/// The file by which `drawspan hub` gets to the hub.
+const ACCESS_FILE: &str = "hub.toml";
+/// The emulator's folder as a process of its own, in the folder where this one was started.
+const STATE: &str = "drawspan-state";
 const DEVICES: [&str; 2] = ["sensor-1", "sensor-2"];
 /// The first HTTP port that is tried.
 const HTTP_PORT: u16 = 8080;
@@ -49,9 +63,12 @@ pub(super) struct DevArgs {
     /// Key that callers must send in the header x-api-key [default: none is asked for]
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
-    /// Device to create, repeatable [default: sensor-1 and sensor-2]
+    /// Device to connect at once, repeatable; any other works as well [default: sensor-1 and sensor-2]
     #[arg(long = "device", value_name = "ID")]
     devices: Vec<String>,
+    /// Subscribe to nothing: without this, what devices receive is shown, and methods are answered
+    #[arg(long)]
+    no_receiver: bool,
 }
 
 /// What `dev` shall do, checked.
@@ -59,6 +76,7 @@ struct Plan {
     listen: Option<SocketAddr>,
     api_key: Option<String>,
     devices: Vec<DeviceId>,
+    receives: bool,
     hub: HostName,
 }
 
@@ -91,22 +109,23 @@ impl DevArgs {
         if let Some(key) = &self.api_key {
             check_api_key(&mut mistakes, "--api-key", key);
         }
-        let given = self.devices.iter().map(String::as_str);
-        let devices: Vec<_> = match self.devices.is_empty() {
-            true => DEVICES
-                .iter()
-                .filter_map(|id| mistakes.keep("--device", DeviceId::parse(id)))
-                .collect(),
-            false => given
-                .filter_map(|id| mistakes.keep("--device", DeviceId::parse(id)))
-                .collect(),
+        let given: Vec<&str> = match self.devices.is_empty() {
+            true => DEVICES.to_vec(),
+            false => self.devices.iter().map(String::as_str).collect(),
         };
+        let devices = given.into_iter().filter_map(|id| {
+            // They register at the local provisioning service, which takes fewer names than a hub.
+            mistakes.keep("--device", RegistrationId::parse(id))?;
+            mistakes.keep("--device", DeviceId::parse(id))
+        });
+        let devices: Vec<_> = devices.collect();
         let hub = mistakes.keep("hub", HostName::parse(HUB));
         match (hub, mistakes.lines()) {
             (Some(hub), []) => Ok(Plan {
                 listen: listen.flatten(),
                 api_key: self.api_key.clone(),
                 devices,
+                receives: !self.no_receiver,
                 hub,
             }),
             _ => Err(mistakes),
@@ -122,24 +141,35 @@ async fn dev(plan: Plan) -> Result<(), Box<dyn std::error::Error>> {
         .hubs()
         .find(HUB)
         .ok_or("the local hub is not there")?;
-    let policy = policy(hub).ok_or("the local hub has no device policy")?;
-    let config = bridge_config(&plan, address, &emulator, &policy)?;
+    let service = policy(hub).ok_or("the local hub has no service policy")?;
+    let config = bridge_config(&plan, address, &emulator)?;
     let credentials = Arc::new(Credentials::new(config.profile.keys()));
     let bridge = runtime::start(&config, credentials, None)?;
     let api = Api::new(
-        bridge,
+        bridge.clone(),
         ApiKeys::new(plan.api_key.as_deref()),
         Duration::from_secs(REQUEST_TIMEOUT_S),
     );
 
     let paint = Paint::of_stdout();
+    if plan.receives {
+        subscribe(&bridge, &receiver::start(paint)?).await?;
+    }
+    let group = emulator.dps().groups().first();
+    let access = write_access(&emulator, &service)?;
+    let state = std::env::current_dir().unwrap_or_default().join(STATE);
     let intro = text::Intro {
         address,
         api_key: plan.api_key.as_deref(),
         devices: &plan.devices,
-        policy: &policy,
+        service: &service,
+        access: &access,
+        receives: plan.receives,
+        id_scope: emulator.dps().id_scope(),
+        group_key: group.map_or(&service.key, |group| &group.primary),
         ports: ports::of_two_processes(address.port()),
-        command: text::command(),
+        state: &state,
+        command: &command::of_this_program(),
     };
     let tail = tail::start(hub, paint)?;
     let mut out = io::stdout();
@@ -147,7 +177,10 @@ async fn dev(plan: Plan) -> Result<(), Box<dyn std::error::Error>> {
         .and_then(|()| out.flush())
         .map_err(|error| io::Error::new(error.kind(), format!("cannot print: {error}")))?;
 
+    let connecting = plan.receives.then(|| connect(&bridge, &plan.devices));
     server::serve(listener, api, signals::shutdown(), STOP).await;
+    // The bridge first, so that it does not see its hub go.
+    drop((connecting, bridge));
     drop(tail);
     emulator.shutdown().await;
     Ok(())
@@ -169,6 +202,8 @@ fn listen(wanted: Option<SocketAddr>) -> Result<TcpListener, String> {
 async fn start_emulator(plan: &Plan) -> Result<Running, drawspan_emulator::StartError> {
     let mut config = EmulatorConfig::new(vec![plan.hub.clone()]);
     config.devices = plan.devices.clone();
+    // Devices are assigned at once: nothing is gained by having them wait.
+    config.provisioning.retry_after_s = 0;
     // Whoever wants official SDKs to connect runs `drawspan emulator`, which takes the ports that they insist on.
     config.ports = Ports {
         amqps: 0,
@@ -183,23 +218,109 @@ fn policy(hub: &Arc<Hub>) -> Option<HubConnectionString> {
         .find(|connection| connection.policy == POLICY)
 }
 
+/// Has all events of all devices sent to `url`, and devices stay connected for that.
+async fn subscribe(bridge: &Bridge, url: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let callback = CallbackUrl::parse(url)?;
+    for kind in [
+        SubscriptionType::C2dMessages,
+        SubscriptionType::Methods,
+        SubscriptionType::DesiredProperties,
+    ] {
+        let subscribe = Subscribe {
+            scope: Scope::Fleet(Prefix::default()),
+            kind,
+            callback: callback.clone(),
+            keep_connected: true,
+            limited: false,
+        };
+        let deadline = Instant::now() + Duration::from_secs(REQUEST_TIMEOUT_S);
+        bridge.subscribe(subscribe, deadline).await?;
+    }
+    Ok(())
+}
+
+/// Connects the sample devices, so that methods reach them from the beginning.
+fn connect(bridge: &Bridge, devices: &[DeviceId]) -> JoinSet<()> {
+    let deadline = Instant::now() + Duration::from_secs(DEV_CONNECT_S);
+    let mut connecting = JoinSet::new();
+    for device in devices {
+        let (bridge, device) = (bridge.clone(), device.clone());
+        connecting.spawn(async move {
+            // A read of the twin is the least that connects a device.
+            if let Err(error) = bridge.twin(device.clone(), deadline).await {
+                tracing::warn!(%device, %error, "the device is not connected yet");
+            }
+        });
+    }
+    connecting
+}
+
+/// Writes the file by which `drawspan hub` gets to the hub. It is gone with the emulator's folder.
+fn write_access(emulator: &Running, service: &HubConnectionString) -> Result<PathBuf, String> {
+    let authority = emulator.ca_path();
+    let path = authority
+        .parent()
+        .unwrap_or(Path::new("."))
+        .join(ACCESS_FILE);
+    let addresses = emulator.addresses();
+    let host = &service.host;
+    let connect = [
+        format!("{host}:5671={}", addresses.amqps),
+        format!("{host}:443={}", addresses.https),
+    ];
+    let mut table = toml::Table::new();
+    table.insert(
+        "connection_string".into(),
+        service.to_secret_string().into(),
+    );
+    table.insert("ca".into(), authority.display().to_string().into());
+    table.insert("connect".into(), connect.to_vec().into());
+    let written = private(&path).and_then(|mut file| file.write_all(table.to_string().as_bytes()));
+    match written {
+        Ok(()) => Ok(path),
+        Err(error) => Err(format!("cannot write {}: {error}", path.display())),
+    }
+}
+
+/// A new file that nobody else may read.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
 fn bridge_config(
     plan: &Plan,
     listen: SocketAddr,
     emulator: &Running,
-    hub: &HubConnectionString,
-) -> Result<Config, crate::config::InvalidAuthorities> {
+) -> Result<Config, Box<dyn std::error::Error>> {
     let api_keys = ApiKeys::new(plan.api_key.as_deref());
-    let mut config = Config::new(listen, api_keys, Profile::of_hub(hub));
+    let dps = emulator.dps();
+    let group = dps.groups().first();
+    let group = group.ok_or("the local provisioning service has no enrollment group")?;
+    let profile = Profile::Dps {
+        endpoint: plan.hub.clone(),
+        id_scope: dps.id_scope().to_owned(),
+        keys: KeyPair {
+            primary: group.primary.clone(),
+            secondary: Some(group.secondary.clone()),
+        },
+    };
+    let mut config = Config::new(listen, api_keys, profile);
     config.authorities = crate::config::read_authorities(emulator.ca_path())?;
-    config.connect = vec![ConnectTo {
+    let addresses = emulator.addresses();
+    let to = |port, to| ConnectTo {
         name: plan.hub.clone(),
-        port: None,
-        to: emulator.addresses().amqps,
-    }];
+        port: Some(port),
+        to,
+    };
+    config.connect = vec![to(5_671, addresses.amqps), to(443, addresses.https)];
     // Whoever develops has receivers on this machine.
     config.webhooks.guard = GuardMode::Off;
-    // The local hub has no throttles.
+    // The local hub and its DPS have no throttles.
     config.connect_pace = Pace::Unlimited;
+    config.dps_pace = Pace::Unlimited;
     Ok(config)
 }

@@ -10,6 +10,7 @@ use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
 use drawspan_store::{CachedHub, Store, StoreError, StoredScope, StoredSubscription};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::load::bar_of;
 use super::state::{State, StateArgs};
 use super::{block_on, failed, misused, say};
 use crate::config::Mistakes;
@@ -17,6 +18,7 @@ use crate::import::{self, BadRow, Hubs, OldKeys, Subscriptions};
 use crate::limits::{
     IMPORT_BATCH, MAX_BAD_ROWS_TOLD, MAX_IMPORT_FILE_BYTES, MAX_SECRET_FILE_BYTES,
 };
+use crate::plural::count;
 use crate::whole_file;
 
 pub(super) const EXAMPLES: &str = "\
@@ -122,9 +124,9 @@ impl Exports {
     fn summary(&self) -> String {
         let (subscriptions, hubs) = (&self.subscriptions, &self.hubs);
         let mut text = format!(
-            "{} subscriptions, {} hubs of devices\n",
-            subscriptions.good.len(),
-            hubs.good.len()
+            "{}, {}\n",
+            count(subscriptions.good.len(), "subscription", "subscriptions"),
+            count(hubs.good.len(), "hub of a device", "hubs of devices")
         );
         // Writing to a string does not fail.
         for (origin, count) in &subscriptions.origins {
@@ -139,7 +141,10 @@ fn tell_bad(what: &str, bad: &[BadRow]) -> usize {
         say::warning(format_args!("{what}, {row}"));
     }
     if let Some(more @ 1..) = bad.len().checked_sub(MAX_BAD_ROWS_TOLD) {
-        say::warning(format_args!("{what}: {more} more bad rows"));
+        say::warning(format_args!(
+            "{what}: {}",
+            count(more, "more bad row", "more bad rows")
+        ));
     }
     bad.len()
 }
@@ -151,7 +156,7 @@ async fn write(state: &State, exports: Exports) -> ExitCode {
     };
     let total = exports.subscriptions.good.len() + exports.hubs.good.len();
     // Hidden where there is no terminal.
-    let bar = ProgressBar::new(total as u64);
+    let bar = bar_of(total as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len}") {
         bar.set_style(style);
     }
@@ -163,8 +168,11 @@ async fn write(state: &State, exports: Exports) -> ExitCode {
     bar.finish_and_clear();
     match (subscriptions, hubs) {
         (Ok(subscriptions), Ok(hubs)) => say::result(format_args!(
-            "written: {} subscriptions, {} hubs; kept, since they are newer here: {} and {}\n",
-            subscriptions.written, hubs.written, subscriptions.kept, hubs.kept
+            "written: {}, {}; kept, since they are newer here: {} and {}\n",
+            count(subscriptions.written, "subscription", "subscriptions"),
+            count(hubs.written, "hub of a device", "hubs of devices"),
+            subscriptions.kept,
+            hubs.kept
         )),
         (Err(error), _) | (_, Err(error)) => failed(format_args!(
             "not everything could be written: {error}; the same command again goes on"

@@ -5,28 +5,34 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
-use super::{block_on, failed, misused, say, signals};
+use super::{block_on, failed, misused, say, signals, term};
 use crate::load::downlink::Downlink;
 use crate::load::run::Progress;
 use crate::load::{self, Load, LoadArgs};
+use crate::plural::count;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
+  At `drawspan dev`:
   drawspan load --url http://127.0.0.1:8080 --devices 100 --rate 50 --duration 10
+
+  At `drawspan serve`, as fast as it goes:
   drawspan load --api-key KEY --devices 1000 --connections 64 --messages 100000 --ledger ledger.tsv --json
 
-Messages and methods to devices, through the bridge to a receiver in this process (the bridge runs with
---allow-callbacks 127.0.0.1):
-  drawspan load --devices 500 --c2d-rate 1000 --method-rate 1000 --duration 30 \\
-    --hub-connection-string 'HostName=…;SharedAccessKeyName=service;SharedAccessKey=…' \\
-    --ca state/ca.pem --connect hub.localtest:5671=127.0.0.1:5671 --connect hub.localtest:443=127.0.0.1:8443
-  … --receiver status:503@10                      a tenth of all requests fail, and must come again
-  … --bad-share 20 --bad-receiver hang            what a receiver that hangs does to the others
-  … --subscribe all                               no rates: subscribe, wait until Running, say how long it took
+  Messages and methods to devices, through the bridge to a receiver in this process (the bridge runs with
+  --allow-callbacks 127.0.0.1; `drawspan dev` needs nothing):
+  drawspan load --api-key KEY --devices 500 --c2d-rate 1000 --method-rate 1000 --duration 30 \\
+    --hub-connection-string 'HostName=hub.localtest;SharedAccessKeyName=service;SharedAccessKey=KEY' --ca state/ca.pem \\
+    --connect hub.localtest:5671=127.0.0.1:5671 --connect hub.localtest:443=127.0.0.1:8443
 
-Exit code 1 when a message is lost, a method was done twice or got a wrong answer, or nothing was answered.";
+With --receiver status:503@10 a tenth of all events fail, and must come again. --bad-share 20 --bad-receiver hang shows what a
+receiver that hangs does to the others. --subscribe all without rates subscribes, waits until Running, and says how long it took.
+Subscriptions that it made are removed at the end, also after Ctrl-C.
+
+Exit code 1 when less succeeded than was asked for: a request was not answered 200, a message was not taken or is lost, a method
+was done twice, got a wrong answer or none.";
 
 pub(super) fn run(args: &LoadArgs) -> ExitCode {
     let unix_s = SystemTime::now()
@@ -41,43 +47,55 @@ pub(super) fn run(args: &LoadArgs) -> ExitCode {
         return downlinks(&load, &downlink, json);
     }
     block_on(async move {
-        let (stopper, stop) = watch::channel(false);
-        tokio::spawn(async move {
-            signals::shutdown().await;
-            let _ = stopper.send(true);
-        });
+        let (stop, ended_at_once) = stops();
         let bar = bar(&load);
-        let outcome = load::run(&load, stop, |progress| show(&bar, &load, progress)).await;
+        let stopped = stop.clone();
+        let running = load::run(&load, stop, |progress| advance(&bar, &load, progress));
+        let outcome = tokio::select! {
+            outcome = running => outcome,
+            () = ended_at_once => return at_once(),
+        };
         bar.finish_and_clear();
-        match outcome {
-            Ok(report) if report.no_answer == report.requests => {
+        let mut report = match outcome {
+            Ok(report) => report,
+            Err(error) => return failed(format_args!("the ledger cannot be written: {error}")),
+        };
+        if *stopped.borrow() {
+            // Whoever stops it asks for no more.
+            report.asked = None;
+        }
+        let printed = match json {
+            true => say::result(format_args!("{}\n", report.to_json())),
+            false => say::result(&report),
+        };
+        match report.fault(load.allow_failures) {
+            _ if report.requests > 0 && report.no_answer == report.requests => {
+                let requests = count(report.requests, "request", "requests");
                 let authority = &load.authority;
                 failed(format_args!(
-                    "no answer from {authority} to any of {} requests",
-                    report.requests
+                    "no answer from {authority} to any of {requests}: does the bridge listen there? (--url)"
                 ))
             }
-            Ok(report) if json => say::result(format_args!("{}\n", report.to_json())),
-            Ok(report) => say::result(report),
-            Err(error) => failed(format_args!("the ledger cannot be written: {error}")),
+            Some(fault) => failed(fault),
+            None => printed,
         }
     })
 }
 
 fn downlinks(load: &Load, downlink: &Downlink, json: bool) -> ExitCode {
     block_on(async move {
-        let (stopper, stop) = watch::channel(false);
-        tokio::spawn(async move {
-            signals::shutdown().await;
-            let _ = stopper.send(true);
-        });
+        let (stop, ended_at_once) = stops();
         let bar = bar_of(0);
         let show = |what: &'static str, done: usize, total: usize| {
             bar.set_length(total as u64);
             bar.set_position(done as u64);
             bar.set_message(what);
         };
-        let outcome = load::downlink::run(load, downlink, stop, &show).await;
+        let running = load::downlink::run(load, downlink, stop, &show);
+        let outcome = tokio::select! {
+            outcome = running => outcome,
+            () = ended_at_once => return at_once(),
+        };
         bar.finish_and_clear();
         let report = match outcome {
             Ok(report) => report,
@@ -87,11 +105,34 @@ fn downlinks(load: &Load, downlink: &Downlink, json: bool) -> ExitCode {
             true => say::result(format_args!("{}\n", report.to_json())),
             false => say::result(&report),
         };
-        match report.faults() {
+        match report.faults(load.allow_failures) {
             none if none.is_empty() => printed,
             faults => failed(faults.join("; ")),
         }
     })
+}
+
+/// Becomes true at the first Ctrl-C or SIGTERM; what comes with it resolves at the second.
+fn stops() -> (watch::Receiver<bool>, impl Future<Output = ()>) {
+    let mut endings = signals::Endings::new();
+    let (stopper, stop) = watch::channel(false);
+    let (told, second) = oneshot::channel::<()>();
+    tokio::spawn(async move {
+        endings.next().await;
+        let _ = stopper.send(true);
+        endings.next().await;
+        let _ = told.send(());
+    });
+    let second = async {
+        if second.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    (stop, second)
+}
+
+fn at_once() -> ExitCode {
+    failed("ended at once, as asked twice; subscriptions that were made may still be there")
 }
 
 /// A bar over messages if they are counted, else over seconds.
@@ -105,7 +146,7 @@ fn bar(load: &Load) -> ProgressBar {
 
 /// Nothing where nobody looks.
 pub(super) fn bar_of(length: u64) -> ProgressBar {
-    let target = match std::io::stderr().is_terminal() {
+    let target = match term::is_lively(std::io::stderr().is_terminal()) {
         true => ProgressDrawTarget::stderr(),
         false => ProgressDrawTarget::hidden(),
     };
@@ -114,7 +155,7 @@ pub(super) fn bar_of(length: u64) -> ProgressBar {
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn show(bar: &ProgressBar, load: &Load, progress: Progress) {
+fn advance(bar: &ProgressBar, load: &Load, progress: Progress) {
     let position = if load.messages.is_some() {
         progress.done
     } else {

@@ -2,6 +2,7 @@
 
 pub mod ceiling;
 
+mod advice;
 mod api_key;
 mod backup;
 mod completions;
@@ -12,14 +13,17 @@ mod dev;
 #[cfg(feature = "emulator")]
 mod emulator;
 
+mod hub;
 mod import;
 mod keys;
 mod load;
 mod log;
+mod online;
 mod openapi;
 mod resources;
 mod say;
 mod serve;
+mod show;
 mod signals;
 mod state;
 mod term;
@@ -71,6 +75,9 @@ enum Command {
     /// Run a local IoT hub for official Azure IoT SDKs
     #[cfg(feature = "emulator")]
     Emulator(Box<drawspan_emulator::cli::EmulatorArgs>),
+    /// Talk to a hub as a service: send messages and methods to devices, read twins, watch telemetry
+    #[command(after_help = hub::EXAMPLES)]
+    Hub(Box<hub::HubArgs>),
     /// Print the API's description, OpenAPI 3.1
     #[command(after_help = openapi::EXAMPLES)]
     Openapi(openapi::OpenapiArgs),
@@ -95,10 +102,16 @@ const VERSION: &str = concat!(
 
 const EXAMPLES: &str = "\
 Examples:
-  drawspan dev                      bridge, local hub and sample devices; nothing to configure
-  drawspan serve --help             the bridge, in front of real hubs or the emulator
-  drawspan config check --help      what the settings come to, and what is wrong with them
-  drawspan emulator --help          a local IoT hub for the official SDKs";
+  Bridge, local hub and sample devices; nothing to configure:
+  drawspan dev
+
+  The bridge, in front of real hubs or the emulator, and what its settings come to:
+  drawspan serve --help
+  drawspan config check --help
+
+  A local IoT hub for the official SDKs, and a back end for any hub:
+  drawspan emulator --help
+  drawspan hub --help";
 
 /// Runs the command line of this process. Exit codes: 0 done, 1 failed, 64 not understood.
 #[must_use]
@@ -121,6 +134,7 @@ pub fn main() -> ExitCode {
         Command::Restore(args) => backup::restore(&args),
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => emulator::run(*args),
+        Command::Hub(args) => hub::run(&args),
         Command::Openapi(args) => openapi::run(&args),
         Command::Load(args) => load::run(&args),
         Command::Completions(args) => completions::run(&args),
@@ -145,6 +159,10 @@ fn not_parsed(error: &clap::Error) -> ExitCode {
         _ => ExitCode::from(EXIT_USAGE),
     }
 }
+
+#[cfg(test)]
+#[path = "examples_tests.rs"]
+mod examples_tests;
 
 /// What is left of background work gets this long at the end.
 const SHUTDOWN: std::time::Duration = std::time::Duration::from_secs(1);

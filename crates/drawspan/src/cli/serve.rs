@@ -29,12 +29,13 @@ pub(super) const EXAMPLES: &str = r"Examples:
     drawspan serve --state /var/lib/drawspan
 
   Devices are on one hub, and connect by its policy:
-    drawspan serve --api-key KEY --hub-connection-string 'HostName=…;SharedAccessKeyName=device;SharedAccessKey=…'
+    drawspan serve --api-key KEY --hub-connection-string 'HostName=HUB.azure-devices.net;SharedAccessKeyName=device;SharedAccessKey=KEY'
 
-  In front of the emulator, with a connection string that it printed:
-    drawspan emulator --state ./drawspan-state --device sensor-1
+  In front of the emulator, with the group key that it printed:
+    drawspan emulator --state ./drawspan-state --https-port 8443
     drawspan serve --api-key KEY --listen 127.0.0.1:8080 --ca ./drawspan-state/ca.pem \
-      --connect localhost=127.0.0.1:5671 --hub-connection-string '…'
+      --connect localhost:5671=127.0.0.1:5671 --connect localhost:443=127.0.0.1:8443 \
+      --dps-endpoint localhost --id-scope 0ne00000001 --group-key KEY
 
   `drawspan config check` shows what the settings come to. SIGHUP reads keys and the list of devices again.";
 

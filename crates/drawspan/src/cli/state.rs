@@ -1,15 +1,14 @@
 //! What the commands on a state directory have in common.
 
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use drawspan_store::default_keyring;
 use drawspan_store::manage::Progress;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::load::bar_of;
 use super::say;
 use crate::config::EXIT_USAGE;
 
@@ -58,14 +57,7 @@ impl StateArgs {
 
 /// A bar; nothing where nobody looks.
 pub(super) fn bar(unit: &'static str) -> impl FnMut(Progress) {
-    let target = match std::io::stderr().is_terminal() {
-        true => ProgressDrawTarget::stderr(),
-        false => ProgressDrawTarget::hidden(),
-    };
-    let style = ProgressStyle::with_template("{elapsed_precise} {bar:40} {pos}/{len} {msg}");
-    let bar = ProgressBar::with_draw_target(Some(0), target)
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        .with_message(unit);
+    let bar = bar_of(0).with_message(unit);
     move |progress| {
         bar.set_length(progress.all);
         bar.set_position(progress.done);
@@ -73,12 +65,6 @@ pub(super) fn bar(unit: &'static str) -> impl FnMut(Progress) {
             bar.finish_and_clear();
         }
     }
-}
-
-/// `one` or `many`, with the number.
-pub(super) fn count(number: u64, one: &str, many: &str) -> String {
-    let word = if number == 1 { one } else { many };
-    format!("{number} {word}")
 }
 
 /// The numbers of keys, as they are told.

@@ -12,6 +12,7 @@ use super::mistakes::Mistakes;
 use super::profile::listed;
 use super::source::Source;
 use crate::limits::{MAX_DEVICES, MAX_DEVICES_FILE_BYTES, MAX_DEVICES_FILE_MISTAKES};
+use crate::plural::count;
 
 /// Reads the list; `None` when it cannot be used.
 pub(super) fn read(
@@ -30,7 +31,13 @@ pub(super) fn read(
         .checked_sub(MAX_DEVICES_FILE_MISTAKES)
         .filter(|more| *more > 0)
     {
-        mistakes.add(&name, format_args!("{more} more mistakes like these"));
+        mistakes.add(
+            &name,
+            format_args!(
+                "{} like these",
+                count(more, "more mistake", "more mistakes")
+            ),
+        );
     }
     if devices.is_empty() && wrong.is_empty() {
         mistakes.add(

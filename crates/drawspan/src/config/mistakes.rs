@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::plural::count;
+
 /// The mistakes found. Each names where it was made and says what would be right; none holds a secret.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Mistakes {
@@ -46,12 +48,8 @@ impl Mistakes {
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.lines.len();
-        writeln!(
-            f,
-            "{count} mistake{} in the configuration:",
-            if count == 1 { "" } else { "s" }
-        )?;
+        let mistakes = count(self.lines.len(), "mistake", "mistakes");
+        writeln!(f, "{mistakes} in the configuration:")?;
         self.lines
             .iter()
             .try_for_each(|line| writeln!(f, "  {line}"))

@@ -18,6 +18,7 @@ mod layers;
 mod original;
 mod profile;
 mod reload;
+mod service;
 mod source;
 mod suggest;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use layers::Environment;
 pub use mistakes::Mistakes;
 pub use profile::{OtherProfile, Profile};
 pub use reload::Reload;
+pub use service::{policy_credentials, service_config, service_connector};
 pub use source::Source;
 
 /// Exit code for a command line or environment that cannot be used (`EX_USAGE` of sysexits).

@@ -11,6 +11,7 @@ use super::layers::{Value, Values};
 use super::mistakes::Mistakes;
 use super::settings::Setting;
 use crate::limits::MAX_ID_SCOPE_CHARS;
+use crate::plural::count;
 
 /// How devices get their identity. Shows no key.
 #[derive(Debug, Clone)]
@@ -103,7 +104,9 @@ impl fmt::Display for Profile {
                 endpoint, id_scope, ..
             } => write!(f, "devices by DPS at {endpoint}, id scope {id_scope}"),
             Self::Hub { host, .. } => write!(f, "devices on {host}"),
-            Self::Devices(devices) => write!(f, "{} listed devices", devices.len()),
+            Self::Devices(devices) => {
+                f.write_str(&count(devices.len(), "listed device", "listed devices"))
+            }
         }
     }
 }

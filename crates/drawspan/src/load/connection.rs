@@ -11,8 +11,6 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use crate::limits::MAX_ANSWER_BYTES;
-
 type Body = Full<Bytes>;
 
 /// A connection that is polled together with its request: no task of its own, no wake-up between tasks.
@@ -70,13 +68,8 @@ impl Client {
         }
     }
 
-    /// Sends one request and reads its answer to the end; the status. Never sends twice.
-    pub(super) async fn ask(&mut self, request: Request<Body>) -> Result<u16, NoAnswer> {
-        let answer = self.ask_for(request, MAX_ANSWER_BYTES).await;
-        answer.map(|(status, _)| status)
-    }
-
-    /// As [`ask`](Self::ask), with the answer's body, which must not be larger.
+    /// Sends one request and reads its answer to the end: its status, and its body, which must not be larger. Never sends
+    /// twice.
     pub(super) async fn ask_for(
         &mut self,
         request: Request<Body>,

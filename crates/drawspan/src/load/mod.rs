@@ -10,6 +10,7 @@ pub mod run;
 
 mod connection;
 mod pace;
+mod problem;
 mod request;
 
 pub use options::{Load, LoadArgs};

@@ -16,7 +16,7 @@ use crate::limits::{LOAD_GRACE_S, REQUEST_TIMEOUT_S};
 #[derive(Args, Clone)]
 pub struct LoadArgs {
     /// Where the bridge listens
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5001")]
     pub url: String,
     /// Key for the header x-api-key
     #[arg(
@@ -59,6 +59,9 @@ pub struct LoadArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
+    /// Exit with 0 as well when some requests, messages or methods fail, as long as not all do
+    #[arg(long)]
+    pub allow_failures: bool,
     /// Messages and methods to devices.
     #[command(flatten)]
     pub downlink: DownlinkArgs,
@@ -95,8 +98,27 @@ pub struct Load {
     pub first_id: u64,
     /// Where to write the ledger.
     pub ledger: Option<PathBuf>,
+    /// Whether a run counts as a success of which a part failed.
+    pub allow_failures: bool,
     /// What is sent to devices, instead of telemetry.
     pub downlink: Option<Downlink>,
+}
+
+impl Load {
+    /// How many requests a run is asked for, where that is known.
+    #[must_use]
+    pub fn asked(&self) -> Option<u64> {
+        let by_rate = self.rate.zip(self.duration).map(|(rate, duration)| {
+            // Rates and durations are checked: the product is far below 2^53.
+            (rate * duration.as_secs_f64()) as u64
+        });
+        match (self.messages, by_rate) {
+            (Some(messages), Some(by_rate)) => Some(messages.min(by_rate)),
+            // It may be over before all are sent, which is what was asked for.
+            (Some(_), None) if self.duration.is_some() => None,
+            (messages, by_rate) => messages.or(by_rate),
+        }
+    }
 }
 
 const MAX_CONNECTIONS: u32 = 20_000;
@@ -183,6 +205,7 @@ impl LoadArgs {
             // Room for a million a second, below 2^53, which is where JSON readers lose count.
             first_id: self.first_id.unwrap_or(unix_s.saturating_mul(1_000_000)),
             ledger: self.ledger.clone(),
+            allow_failures: self.allow_failures,
             downlink,
         })
     }

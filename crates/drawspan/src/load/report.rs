@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::histogram::Histogram;
 use super::options::Load;
+use crate::plural::count;
 
 /// Counts of some requests.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +43,12 @@ pub struct Report {
     pub devices: u32,
     /// Number of connections.
     pub connections: u32,
+    /// How many requests the run was asked for, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<u64>,
+    /// What the first answer said that was not 200.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_problem: Option<String>,
 }
 
 /// Latencies in microseconds.
@@ -118,7 +125,40 @@ impl Report {
             first_id: load.first_id,
             devices: load.devices,
             connections: load.connections,
+            asked: load.asked(),
+            first_problem: None,
         }
+    }
+
+    /// Why the run did not do what it was asked for, if so. One that may have failures needs one success only.
+    #[must_use]
+    pub fn fault(&self, allow_failures: bool) -> Option<String> {
+        let first = self
+            .first_problem
+            .as_ref()
+            .map(|problem| format!("; the first: {problem}"))
+            .unwrap_or_default();
+        let requests = count(self.requests, "request", "requests");
+        if self.ok == 0 {
+            return Some(format!("none of {requests} got 200{first}"));
+        }
+        if allow_failures {
+            return None;
+        }
+        let failed = self.requests - self.ok;
+        if failed > 0 {
+            return Some(format!("{failed} of {requests} did not get 200{first}"));
+        }
+        // Each connection may be busy with its last one when the time is over.
+        let asked = self.asked?;
+        let missing = asked.saturating_sub(self.requests);
+        (missing > u64::from(self.connections)).then(|| {
+            format!(
+                "{} of {} were sent: the answers come too slowly for so few connections (--connections)",
+                self.requests,
+                count(asked, "request", "requests")
+            )
+        })
     }
 
     /// One line of JSON.
@@ -151,6 +191,70 @@ impl fmt::Display for Report {
         for (status, count) in &self.statuses {
             writeln!(f, "  status {status} {count}")?;
         }
-        writeln!(f, "  no answer  {}", self.no_answer)
+        writeln!(f, "  no answer  {}", self.no_answer)?;
+        match &self.first_problem {
+            Some(problem) => writeln!(f, "  problem    {problem}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_fails_that_did_less_than_it_was_asked_for() {
+        let report = |requests, ok, asked| Report {
+            requests,
+            ok,
+            no_answer: 0,
+            seconds: 1.0,
+            ok_per_s: 0.0,
+            latency_us: Latencies {
+                p50: 0,
+                p90: 0,
+                p99: 0,
+                max: 0,
+            },
+            slowest_us: 0,
+            statuses: BTreeMap::new(),
+            first_id: 0,
+            devices: 1,
+            connections: 4,
+            asked,
+            first_problem: (ok < requests).then(|| "502 for device d".to_owned()),
+        };
+        let check = |report: Report, allow: bool, expected: Option<&str>| {
+            let fault = report.fault(allow);
+            match expected {
+                None => assert_eq!(fault, None),
+                Some(part) => {
+                    let fault = fault.unwrap_or_default();
+                    assert!(fault.contains(part), "{fault}");
+                }
+            }
+        };
+        check(report(10, 10, Some(10)), false, None);
+        check(report(10, 10, Some(14)), false, None);
+        check(
+            report(10, 10, Some(15)),
+            false,
+            Some("10 of 15 requests were sent"),
+        );
+        check(report(10, 10, Some(15)), true, None);
+        check(
+            report(10, 9, Some(10)),
+            false,
+            Some("1 of 10 requests did not get 200; the first: 502 for device d"),
+        );
+        check(report(10, 9, None), true, None);
+        check(
+            report(10, 0, None),
+            true,
+            Some("none of 10 requests got 200; the first: 502"),
+        );
+        check(report(1, 0, None), false, Some("none of 1 request got 200"));
+        check(report(0, 0, Some(5)), false, Some("none of 0 requests"));
     }
 }

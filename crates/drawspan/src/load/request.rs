@@ -25,6 +25,7 @@ pub(super) const ENCODED: &AsciiSet = &CONTROLS
 #[derive(Debug)]
 pub(super) struct Requests {
     path_prefix: String,
+    device_prefix: String,
     host: HeaderValue,
     api_key: Option<HeaderValue>,
     first_id: u64,
@@ -37,12 +38,18 @@ impl Requests {
         let device_prefix = utf8_percent_encode(&load.device_prefix, ENCODED);
         Self {
             path_prefix: format!("{}/devices/{device_prefix}", load.base_path),
+            device_prefix: load.device_prefix.clone(),
             host: load.host.clone(),
             api_key: load.api_key.clone(),
             first_id: load.first_id,
             devices: load.devices,
             body_bytes: load.body_bytes,
         }
+    }
+
+    /// The id of a device.
+    pub(super) fn name_of(&self, device: u32) -> String {
+        format!("{}{device}", self.device_prefix)
     }
 
     /// Message id and device of request `number`.
@@ -94,6 +101,7 @@ mod tests {
     fn requests(device_prefix: &str, body_bytes: usize) -> Requests {
         Requests {
             path_prefix: format!("/devices/{}", utf8_percent_encode(device_prefix, ENCODED)),
+            device_prefix: device_prefix.to_owned(),
             host: HeaderValue::from_static("h"),
             api_key: Some(HeaderValue::from_static("k")),
             first_id: 1_000,

@@ -1,7 +1,7 @@
 //! Running a load: open the connections, send, count, report.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
@@ -12,9 +12,10 @@ use super::connection::{Client, NoAnswer};
 use super::ledger::{Entry, Ledger};
 use super::options::Load;
 use super::pace::Pace;
+use super::problem;
 use super::report::{Report, Tally};
 use super::request::Requests;
-use crate::limits::MAX_OPENING_LOAD_CONNECTIONS;
+use crate::limits::{MAX_ANSWER_BYTES, MAX_OPENING_LOAD_CONNECTIONS};
 
 /// Tallies are shared by connections, so that 10,000 connections do not need 10,000 histograms.
 const TALLIES: usize = 16;
@@ -38,6 +39,7 @@ struct Run {
     requests: Requests,
     ledger: Ledger,
     tallies: [Mutex<Tally>; TALLIES],
+    first_problem: OnceLock<String>,
 }
 
 /// Runs a load to its end, or until `stop` becomes true; requests under way are always waited for.
@@ -62,6 +64,7 @@ pub async fn run(
         requests: Requests::new(load),
         ledger,
         tallies: Default::default(),
+        first_problem: OnceLock::new(),
     });
     let mut connections = JoinSet::new();
     for (number, client) in clients.into_iter().enumerate() {
@@ -75,7 +78,8 @@ pub async fn run(
         }
     }
     show(run.progress());
-    let report = Report::new(load, &run.total(), run.pace.start().elapsed());
+    let mut report = Report::new(load, &run.total(), run.pace.start().elapsed());
+    report.first_problem = run.first_problem.get().cloned();
     drop(run);
     if let Some(writer) = writer {
         writer.await.map_err(io::Error::other)??;
@@ -104,9 +108,19 @@ async fn connection(run: Arc<Run>, mut client: Client, tally: usize) {
         let (id, device) = run.requests.id_and_device(number);
         let request = run.requests.make(id, device);
         let begun = Instant::now();
-        let answer = client.ask(request).await;
+        let answer = client.ask_for(request, MAX_ANSWER_BYTES).await;
         let latency_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let status = answer.unwrap_or(0);
+        let status = match &answer {
+            Ok((status, body)) => {
+                if *status != 200 {
+                    run.first_problem.get_or_init(|| {
+                        problem::words(*status, &run.requests.name_of(device), body)
+                    });
+                }
+                *status
+            }
+            Err(_) => 0,
+        };
         run.tally(tally, |tally| tally.count(status, latency_us));
         if !run
             .ledger
@@ -120,7 +134,7 @@ async fn connection(run: Arc<Run>, mut client: Client, tally: usize) {
         {
             return;
         }
-        if answer == Err(NoAnswer::NotConnected) {
+        if answer.is_err_and(|why| why == NoAnswer::NotConnected) {
             sleep(UNCONNECTED_PAUSE).await;
         }
     }

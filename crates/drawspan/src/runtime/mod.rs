@@ -195,7 +195,7 @@ fn remembered(
     })
 }
 
-fn connector(config: &Config) -> Result<Connector, TrustError> {
+pub(crate) fn connector(config: &Config) -> Result<Connector, TrustError> {
     let connector = Connector::new(client_config(config.authorities.clone())?, routes(config));
     Ok(match &config.proxy {
         Some(proxy) => connector.with_proxy(proxy.clone()),

@@ -61,7 +61,8 @@ fn everything_is_imported_once_and_nothing_when_a_row_is_bad() {
     let (output, text) = import(folder, &["--key", KEY, "--check", "--skip-bad"]);
     assert!(output.status.success(), "{text}");
     assert!(
-        text.contains("2 subscriptions, 1 hubs") && text.contains("http://127.0.0.1:3000"),
+        text.contains("2 subscriptions, 1 hub of a device")
+            && text.contains("http://127.0.0.1:3000"),
         "{text}"
     );
     assert!(!folder.join("state").exists());
@@ -69,7 +70,10 @@ fn everything_is_imported_once_and_nothing_when_a_row_is_bad() {
     for _ in 0..2 {
         let (output, text) = import(folder, &["--key", KEY, "--skip-bad"]);
         assert!(output.status.success(), "{text}");
-        assert!(text.contains("written: 2 subscriptions, 1 hubs"), "{text}");
+        assert!(
+            text.contains("written: 2 subscriptions, 1 hub of a device"),
+            "{text}"
+        );
     }
 }
 

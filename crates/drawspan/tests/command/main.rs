@@ -3,9 +3,15 @@
 // Helpers of tests may fail loudly, as tests do.
 #![allow(clippy::expect_used, clippy::panic)]
 
+#[cfg(unix)]
+mod dev;
 mod import;
 #[cfg(unix)]
 mod listed;
+#[cfg(unix)]
+mod load;
+#[cfg(unix)]
+mod online;
 #[cfg(unix)]
 mod redaction;
 #[cfg(unix)]
@@ -18,10 +24,9 @@ mod support;
 #[cfg(unix)]
 mod vault;
 
-use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use support::{Running, command, post, run, setting};
+use support::{command, run, setting};
 
 #[test]
 fn every_command_explains_itself() {
@@ -43,6 +48,8 @@ fn every_command_explains_itself() {
         "backup",
         "restore",
         "import",
+        "hub send",
+        "hub watch",
     ] {
         let arguments: Vec<_> = name.split(' ').chain(["--help"]).collect();
         let output = run(&arguments);
@@ -209,42 +216,4 @@ fn a_new_key_is_shown_once_and_known_by_its_entry() {
     let text = String::from_utf8_lossy(&bad.stderr).into_owned();
     assert_eq!(bad.status.code(), Some(64), "{text}");
     assert!(text.contains("read, send and manage"), "{text}");
-}
-
-#[test]
-fn dev_needs_nothing_and_shows_what_arrives() {
-    let child = command(&["dev", "--listen", "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .spawn();
-    let mut running = Running(child.expect("the command starts"));
-    let mut lines = BufReader::new(running.0.stdout.take().expect("its output")).lines();
-    let mut next = || lines.next().expect("another line").expect("text");
-
-    let address = next()
-        .split_once("http://")
-        .and_then(|(_, rest)| rest.split_once(','))
-        .map(|(a, _)| a.to_owned());
-    let address = address.expect("an address");
-    while next() != "ready" {}
-
-    let answer = post(
-        &address,
-        "/devices/sensor-1/messages/events",
-        "",
-        r#"{"data":{"a":1},"properties":{"p":"v"}}"#,
-    );
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    let shown = next();
-    assert!(shown.ends_with("  sensor-1  {\"a\":1}  p=v"), "{shown}");
-
-    let answer = post(
-        &address,
-        "/devices/stranger/messages/events",
-        "",
-        r#"{"data":{}}"#,
-    );
-    assert!(
-        answer.starts_with("HTTP/1.1 502 ") && answer.contains("\"code\":404001"),
-        "{answer}"
-    );
 }

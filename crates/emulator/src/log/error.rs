@@ -53,7 +53,7 @@ pub enum LogError {
         path: PathBuf,
     },
     /// The number of partitions is fixed when a hub is created.
-    #[error("{} was created with {found} partitions, and is opened with {wanted}", path.display())]
+    #[error("{} was created with partitions: {found}, and is opened with {wanted}", path.display())]
     PartitionCount {
         /// The hub's folder.
         path: PathBuf,

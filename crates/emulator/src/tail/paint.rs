@@ -21,10 +21,11 @@ pub enum Colour {
 pub struct Paint(pub bool);
 
 impl Paint {
-    /// Colours on a terminal, unless the user wants none (`NO_COLOR`).
+    /// Colours on a terminal that knows them, unless the user wants none (`NO_COLOR`).
     pub fn of_stdout() -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self(!refused && std::io::stdout().is_terminal())
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self(!refused && !dumb && std::io::stdout().is_terminal())
     }
 
     /// `text` in `colour`.

@@ -2,34 +2,42 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use drawspan_emulator::tail::{Colour, Paint};
-use drawspan_hub::{DeviceId, HubConnectionString};
+use drawspan_hub::{DeviceId, HubConnectionString, SymmetricKey};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::ports::TwoProcesses;
 
-/// The folder of the emulator as a process of its own.
-const STATE: &str = "./drawspan-state";
 /// The key of the bridge as a process of its own, which must have one.
 const KEY: &str = "dev-key";
+/// Readable where it can be.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b':');
 
 /// All that the text needs.
 pub(super) struct Intro<'a> {
     pub(super) address: SocketAddr,
     pub(super) api_key: Option<&'a str>,
     pub(super) devices: &'a [DeviceId],
-    pub(super) policy: &'a HubConnectionString,
+    /// By which services reach the hub.
+    pub(super) service: &'a HubConnectionString,
+    /// The file by which `drawspan hub` gets there.
+    pub(super) access: &'a Path,
+    /// Whether there is a receiver of events.
+    pub(super) receives: bool,
+    pub(super) id_scope: &'a str,
+    pub(super) group_key: &'a SymmetricKey,
     pub(super) ports: TwoProcesses,
-    pub(super) command: &'static str,
-}
-
-/// How this program is called: by cargo, or as itself.
-pub(super) fn command() -> &'static str {
-    match (std::env::var_os("CARGO"), cfg!(debug_assertions)) {
-        (Some(_), true) => "cargo run --",
-        (Some(_), false) => "cargo run --release --",
-        (None, _) => "drawspan",
-    }
+    /// The emulator's folder as a process of its own.
+    pub(super) state: &'a Path,
+    /// How this program is called.
+    pub(super) command: &'a str,
 }
 
 impl Intro<'_> {
@@ -42,38 +50,96 @@ impl Intro<'_> {
     }
 
     fn write(&self, out: &mut String, paint: Paint) -> std::fmt::Result {
+        let heading = |text| paint.with(Colour::Green, text);
         let names: Vec<_> = self.devices.iter().map(DeviceId::as_str).collect();
+        let (address, service) = (self.address, self.service);
         writeln!(
             out,
-            "Bridge on http://{}, local hub with {}; all is forgotten at the end.",
-            self.address,
+            "Bridge on http://{address}, local hub {} with {}; all is forgotten at the end.",
+            service.host,
             names.join(", ")
         )?;
-        writeln!(out, "\n{}", paint.with(Colour::Green, "Send a message:"))?;
-        self.write_curls(out, self.address, self.api_key)?;
+        writeln!(
+            out,
+            "Any other device id works, too: it registers by itself."
+        )?;
+        writeln!(
+            out,
+            "All operations, to read and to try: http://{address}/docs"
+        )?;
+        writeln!(
+            out,
+            "Service connection string: {}",
+            service.to_secret_string()
+        )?;
+        writeln!(out, "\n{}", heading("Send telemetry, in another terminal:"))?;
+        self.write_telemetry(out)?;
+        writeln!(out, "\n{}", heading(self.down()))?;
+        self.write_down(out)?;
         writeln!(
             out,
             "\n{}",
-            paint.with(
-                Colour::Green,
-                "The same as two processes, each in a terminal of its own:"
-            )
+            heading("The same as two processes, each in a terminal of its own:")
         )?;
         self.write_two_processes(out)?;
-        writeln!(out, "\nWhat reaches the hub is shown here. Ctrl-C ends it.")?;
+        writeln!(
+            out,
+            "\nWhat reaches the hub, and what devices receive, is shown here. Ctrl-C ends it."
+        )?;
         writeln!(out, "ready")
+    }
+
+    const fn down(&self) -> &'static str {
+        match self.receives {
+            true => {
+                "Send a message, call a method, set a desired property; dev subscribes for all devices, and receives:"
+            }
+            false => {
+                "Send a message, call a method, set a desired property; what is subscribed to receives them:"
+            }
+        }
+    }
+
+    fn write_telemetry(&self, out: &mut String) -> std::fmt::Result {
+        const PLAIN: &str = r#"{"data": {"temperature": 21.5}}"#;
+        const FULL: &str = r#"{"data": {"pressure": 1.013}, "properties": {"room": "12"}, "componentName": "pump", "creationTimeUtc": "2026-11-22T10:20:30Z"}"#;
+        let devices = self.devices.iter().cycle();
+        for (body, device) in [PLAIN, FULL].into_iter().zip(devices) {
+            writeln!(out, "{}", curl(self.address, self.api_key, device, body))?;
+        }
+        Ok(())
+    }
+
+    fn write_down(&self, out: &mut String) -> std::fmt::Result {
+        let access = quoted(&self.access.to_string_lossy());
+        let command = format!("{} hub --config {access}", self.command);
+        let Some(device) = self.devices.first() else {
+            return Ok(());
+        };
+        let device = quoted(device.as_str());
+        writeln!(out, "  {command} send {device} '{{\"led\": \"on\"}}'")?;
+        writeln!(out, "  {command} invoke {device} blink '{{\"times\": 3}}'")?;
+        writeln!(
+            out,
+            "  {command} twin --desired '{{\"interval\": 30}}' {device}"
+        )
     }
 
     fn write_two_processes(&self, out: &mut String) -> std::fmt::Result {
         let Self {
-            command, policy, ..
+            command,
+            service,
+            id_scope,
+            ..
         } = self;
         let TwoProcesses { http, amqps, https } = self.ports;
-        let host = &policy.host;
+        let host = &service.host;
+        let state = quoted(&self.state.to_string_lossy());
+        let authority = quoted(&self.state.join("ca.pem").to_string_lossy());
+        let group_key = self.group_key.to_base64();
         write!(
             out,
-            "  {command} emulator --tail --hub {host} --state {STATE} --policy-key {}",
-            policy.key.to_base64()
+            "  {command} emulator --tail --hub {host} --state {state} --group-key {group_key}"
         )?;
         write!(out, " --amqps-port {amqps} --https-port {https}")?;
         for device in self.devices {
@@ -81,54 +147,39 @@ impl Intro<'_> {
         }
         write!(
             out,
-            "\n  {command} serve --listen 127.0.0.1:{http} --api-key {KEY} --ca {STATE}/ca.pem"
+            "\n  {command} serve --listen 127.0.0.1:{http} --api-key {KEY} --ca {authority}"
         )?;
-        write!(out, " --connect {host}=127.0.0.1:{amqps}")?;
+        write!(
+            out,
+            " --connect {host}:5671=127.0.0.1:{amqps} --connect {host}:443=127.0.0.1:{https}"
+        )?;
         writeln!(
             out,
-            " --hub-connection-string {}",
-            quoted(&policy.to_secret_string())
+            " --dps-endpoint {host} --id-scope {id_scope} --group-key {group_key}"
         )?;
-        self.write_curls(out, SocketAddr::from(([127, 0, 0, 1], http)), Some(KEY))
-    }
-
-    fn write_curls(
-        &self,
-        out: &mut String,
-        address: SocketAddr,
-        key: Option<&str>,
-    ) -> std::fmt::Result {
-        const PLAIN: &str = r#"{"data": {"temperature": 21.5}}"#;
-        const FULL: &str = r#"{"data": {"pressure": 1.013}, "properties": {"room": "12"}, "componentName": "pump", "creationTimeUtc": "2026-11-22T10:20:30Z"}"#;
-        let key = key
-            .map(|key| format!(" -H {}", quoted(&format!("x-api-key: {key}"))))
-            .unwrap_or_default();
-        let devices = self.devices.iter().cycle();
-        for (body, device) in [PLAIN, FULL].into_iter().zip(devices) {
-            let path = percent_encoding::utf8_percent_encode(
-                device.as_str(),
-                percent_encoding::NON_ALPHANUMERIC,
-            )
-            .to_string();
-            // Readable where it can be.
-            let path = path
-                .replace("%2D", "-")
-                .replace("%2E", ".")
-                .replace("%5F", "_")
-                .replace("%3A", ":");
-            let url = format!("http://{address}/devices/{path}/messages/events");
-            writeln!(
-                out,
-                "  curl -i {url}{key} -H 'content-type: application/json' -d {}",
-                quoted(body)
-            )?;
+        let address = SocketAddr::from(([127, 0, 0, 1], http));
+        if let Some(device) = self.devices.first() {
+            let body = r#"{"data": {"temperature": 21.5}}"#;
+            writeln!(out, "{}", curl(address, Some(KEY), device, body))?;
         }
         Ok(())
     }
 }
 
+/// The line by which a device's message is sent.
+fn curl(address: SocketAddr, key: Option<&str>, device: &DeviceId, body: &str) -> String {
+    let key = key
+        .map(|key| format!(" -H {}", quoted(&format!("x-api-key: {key}"))))
+        .unwrap_or_default();
+    let device = utf8_percent_encode(device.as_str(), SEGMENT);
+    let body = quoted(body);
+    format!(
+        "  curl -i http://{address}/devices/{device}/messages/events{key} -H 'content-type: application/json' -d {body}"
+    )
+}
+
 /// One word for a POSIX shell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=+,@%".contains(&byte);
     match !text.is_empty() && text.bytes().all(plain) {
         true => text.to_owned(),
@@ -141,7 +192,7 @@ mod tests {
     use super::*;
 
     fn text(api_key: Option<&str>, devices: &[&str]) -> String {
-        let policy = "HostName=localhost;SharedAccessKeyName=device;SharedAccessKey=MDEyMzQ1Njc4OWFiY2RlZg==";
+        let service = "HostName=localhost;SharedAccessKeyName=service;SharedAccessKey=MDEyMzQ1Njc4OWFiY2RlZg==";
         let devices: Vec<_> = devices
             .iter()
             .map(|id| DeviceId::parse(id).unwrap())
@@ -150,13 +201,18 @@ mod tests {
             address: SocketAddr::from(([127, 0, 0, 1], 8080)),
             api_key,
             devices: &devices,
-            policy: &HubConnectionString::parse(policy).unwrap(),
+            service: &HubConnectionString::parse(service).unwrap(),
+            access: Path::new("/tmp/x/hub.toml"),
+            receives: true,
+            id_scope: "0ne00000001",
+            group_key: &SymmetricKey::from_base64("MDEyMzQ1Njc4OWFiY2RlZg==").unwrap(),
             ports: TwoProcesses {
                 http: 8081,
                 amqps: 5671,
                 https: 8443,
             },
-            command: "drawspan",
+            state: Path::new("/home/me/my state"),
+            command: "/opt/drawspan",
         };
         intro.text(Paint(false))
     }
@@ -171,37 +227,31 @@ mod tests {
     fn lines_to_paste_stand_alone() {
         let text = text(None, &["sensor-1", "sensor-2"]);
         let lines = to_paste(&text);
-        let starts: Vec<_> = lines
-            .iter()
-            .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "))
-            .collect();
-        assert_eq!(
-            starts,
-            [
-                "curl -i",
-                "curl -i",
-                "drawspan emulator",
-                "drawspan serve",
-                "curl -i",
-                "curl -i"
-            ]
-        );
-        assert!(lines[0].contains("http://127.0.0.1:8080/devices/sensor-1/messages/events -H"));
-        assert!(lines[1].contains("/devices/sensor-2/"));
+        let expected = [
+            "curl -i http://127.0.0.1:8080/devices/sensor-1/messages/events -H",
+            "curl -i http://127.0.0.1:8080/devices/sensor-2/messages/events -H",
+            r#"/opt/drawspan hub --config /tmp/x/hub.toml send sensor-1 '{"led": "on"}'"#,
+            r#"/opt/drawspan hub --config /tmp/x/hub.toml invoke sensor-1 blink '{"times": 3}'"#,
+            r#"/opt/drawspan hub --config /tmp/x/hub.toml twin --desired '{"interval": 30}' sensor-1"#,
+            "/opt/drawspan emulator --tail --hub localhost --state '/home/me/my state' --group-key MDEyMzQ1Njc4OWFiY2RlZg==",
+            "/opt/drawspan serve --listen 127.0.0.1:8081 --api-key dev-key --ca '/home/me/my state/ca.pem'",
+            "curl -i http://127.0.0.1:8081/devices/sensor-1/messages/events -H 'x-api-key: dev-key'",
+        ];
+        assert_eq!(lines.len(), expected.len(), "{text}");
+        for (line, expected) in lines.iter().zip(expected) {
+            assert!(line.starts_with(expected), "{line}");
+        }
         assert!(
-            lines[2].ends_with(
+            lines[5].ends_with(
                 "--amqps-port 5671 --https-port 8443 --device sensor-1 --device sensor-2"
             )
         );
-        assert!(lines[3].contains("--connect localhost=127.0.0.1:5671"));
-        assert!(
-            lines[3]
-                .contains("'HostName=localhost;SharedAccessKeyName=device;SharedAccessKey=MDEy")
-        );
-        assert!(
-            lines[4].contains("http://127.0.0.1:8081/")
-                && lines[4].contains("-H 'x-api-key: dev-key'")
-        );
+        assert!(lines[6].ends_with(
+            "--connect localhost:5671=127.0.0.1:5671 --connect localhost:443=127.0.0.1:8443 \
+             --dps-endpoint localhost --id-scope 0ne00000001 --group-key MDEyMzQ1Njc4OWFiY2RlZg=="
+        ));
+        assert!(text.contains("http://127.0.0.1:8080/docs\n"));
+        assert!(text.contains("string: HostName=localhost;SharedAccessKeyName=service;"));
         assert_eq!(text.lines().last(), Some("ready"));
     }
 
@@ -214,6 +264,7 @@ mod tests {
             "{}",
             lines[0]
         );
-        assert!(lines[2].ends_with(r"--device 'a'\''b$?'"));
+        assert!(lines[2].contains(r"send 'a'\''b$?' '{"), "{}", lines[2]);
+        assert!(lines[5].ends_with(r"--device 'a'\''b$?'"));
     }
 }

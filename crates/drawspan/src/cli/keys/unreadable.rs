@@ -7,8 +7,9 @@ use clap::Args;
 use drawspan_store::StoredScope;
 use drawspan_store::manage::{self, RemovedUnreadable, Unreadable, UnreadableSubscription};
 
-use super::super::state::{State, StateArgs, count};
+use super::super::state::{State, StateArgs};
 use super::super::{failed, say};
+use crate::plural::count;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

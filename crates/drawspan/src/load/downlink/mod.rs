@@ -34,7 +34,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Nothing more is expected when nothing came for so long.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Runs it to its end. When `stop` becomes true nothing more is sent.
+/// Runs it to its end, and removes the subscriptions that it made, whatever came of the rest. When `stop` becomes true
+/// nothing more is subscribed and sent.
 ///
 /// # Errors
 /// What could not be begun: a receiver, or the subscriptions.
@@ -45,12 +46,47 @@ pub async fn run(
     show: Show<'_>,
 ) -> Result<Report, String> {
     let book = Arc::new(Book::new(load.first_id));
-    let [good, bad] = receivers(downlink, &book)?;
+    let receivers = receivers(downlink, &book)?;
     let api = Api::new(load, downlink);
+    let done = carry_out(&api, &book, receivers, stop, show).await;
+    let removed = match downlink.keep_subscriptions {
+        true => Ok(()),
+        false => api.unsubscribe(show).await,
+    };
+    let left = removed
+        .err()
+        .map(|why| format!("not all subscriptions that were made could be removed: {why}"));
+    match (done, left) {
+        (Ok(mut report), left) => {
+            report.left_subscriptions = left;
+            Ok(report)
+        }
+        (Err(why), None) => Err(why),
+        (Err(why), Some(left)) => Err(format!("{why}; {left}")),
+    }
+}
+
+async fn carry_out(
+    api: &Api<'_>,
+    book: &Arc<Book>,
+    [good, bad]: [Receiver; 2],
+    stop: watch::Receiver<bool>,
+    show: Show<'_>,
+) -> Result<Report, String> {
+    let Api { load, downlink, .. } = api;
     let started = Instant::now();
-    api.subscribe([&good.url(), &bad.url()], show).await?;
-    let subscribing = started.elapsed();
-    let (connecting, seen_running) = api.wait(show).await?;
+    let (good_url, bad_url) = (good.url(), bad.url());
+    let mut stopper = stop.clone();
+    let preparing = async {
+        api.subscribe([&good_url, &bad_url], show).await?;
+        let subscribing = started.elapsed();
+        api.wait(show).await.map(|waited| (subscribing, waited))
+    };
+    let (subscribing, (connecting, seen_running)) = tokio::select! {
+        prepared = preparing => prepared?,
+        // Somebody holds the other end until it is all over.
+        _ = stopper.wait_for(|stop| *stop) => return Err("stopped before anything was sent".to_owned()),
+    };
     let mut times = Times {
         subscribing,
         connecting,
@@ -63,7 +99,7 @@ pub async fn run(
             load,
             downlink,
             service,
-            Arc::clone(&book),
+            Arc::clone(book),
             Arc::clone(&reasons),
         );
         let measuring = async {
@@ -84,11 +120,11 @@ pub async fn run(
         for one in under_way {
             one.join_all().await;
         }
-        drain(downlink, &book, show).await;
+        drain(downlink, book, show).await;
     } else {
-        settle(downlink, &book).await;
+        settle(downlink, book).await;
     }
-    Ok(Report::new(load.devices, times, &book, &reasons))
+    Ok(Report::new(load.devices, times, book, &reasons))
 }
 
 fn receivers(downlink: &Downlink, book: &Arc<Book>) -> Result<[Receiver; 2], String> {

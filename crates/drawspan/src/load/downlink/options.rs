@@ -2,17 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use drawspan_client::service::ServiceConfig;
-use drawspan_client::{Credentials, KeyPair, Keys};
 use drawspan_hub::{HubConnectionString, SubscriptionType};
-use drawspan_net::{Connector, Transport, client_config};
 
 use super::manner::Manner;
-use crate::config::{ConnectTo, Mistakes, read_authorities};
+use crate::config::{Mistakes, service_config, service_connector};
 
 /// Flags as they were given.
 #[derive(Args, Clone)]
@@ -67,6 +64,9 @@ pub struct DownlinkArgs {
     /// How long the hub waits for the answer to a method, 5 to 300
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub method_timeout: u32,
+    /// Leave the subscriptions as they are at the end; without this, those that were made are removed
+    #[arg(long)]
+    pub keep_subscriptions: bool,
     /// How long all subscriptions may take until they are Running
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub running_within: u64,
@@ -95,6 +95,8 @@ pub struct Downlink {
     pub drain: Duration,
     /// How long the hub waits for the answer to a method, in seconds.
     pub method_timeout_s: u32,
+    /// Whether subscriptions stay at the end.
+    pub keep_subscriptions: bool,
     /// How long subscriptions may take.
     pub running_within: Duration,
 }
@@ -160,6 +162,7 @@ impl DownlinkArgs {
             warm_up: Duration::from_secs(self.warm_up),
             drain: Duration::from_secs(self.drain),
             method_timeout_s: self.method_timeout,
+            keep_subscriptions: self.keep_subscriptions,
             running_within: Duration::from_secs(self.running_within),
         })
     }
@@ -190,21 +193,8 @@ impl DownlinkArgs {
             None => Err("missing: whoever sends to devices needs a policy of the hub".to_owned()),
         };
         let hub = mistakes.keep("--hub-connection-string", hub);
-        let authorities = self.ca.as_deref().map(read_authorities).transpose();
-        let authorities = mistakes.keep("--ca", authorities);
-        let routes = self.connect.iter().map(|text| ConnectTo::parse(text));
-        let routes = mistakes.keep("--connect", routes.collect::<Result<Vec<_>, _>>());
-        let (hub, authorities, routes) = (hub?, authorities?, routes?);
-        let tls = mistakes.keep("--ca", client_config(authorities.unwrap_or_default()))?;
-        Some(ServiceConfig {
-            host: hub.host,
-            credentials: Arc::new(Credentials::new(Keys::Policy {
-                name: hub.policy,
-                keys: KeyPair::single(hub.key),
-            })),
-            connector: Connector::new(tls, routes.iter().map(ConnectTo::route).collect()),
-            transport: Transport::Amqps,
-        })
+        let connector = service_connector(mistakes, self.ca.as_deref(), &self.connect);
+        Some(service_config(hub?, connector?))
     }
 }
 

@@ -22,21 +22,23 @@ use crate::limits::{
 };
 use crate::load::connection::Client;
 use crate::load::options::Load;
+use crate::load::problem;
 use crate::load::request::ENCODED;
+use crate::plural::count;
 
 const POLL: Duration = Duration::from_millis(250);
 const LIST_LIMIT: usize = 1_000;
-/// How much of an answer that was not expected is shown.
-const SHOWN_CHARS: usize = 200;
 
 /// How many of how many, and of what.
 pub(super) type Show<'a> = &'a (dyn Fn(&'static str, usize, usize) + Send + Sync);
 
 /// The bridge's API.
 pub(super) struct Api<'a> {
-    load: &'a Load,
-    downlink: &'a Downlink,
+    pub(super) load: &'a Load,
+    pub(super) downlink: &'a Downlink,
     prefix: String,
+    /// Subscriptions that were asked for, in their order; whether the bridge made the last ones need not be known.
+    begun: AtomicUsize,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +65,7 @@ impl<'a> Api<'a> {
             load,
             downlink,
             prefix,
+            begun: AtomicUsize::new(0),
         }
     }
 
@@ -75,6 +78,7 @@ impl<'a> Api<'a> {
         let total = self.load.devices as usize * kinds.len();
         let ask = |number: usize| {
             let (device, kind) = self.split(number, kinds)?;
+            self.begun.fetch_max(number + 1, Ordering::Relaxed);
             let bad = is_chosen(device as u64, self.downlink.bad_share);
             let [url, bad_url] = urls;
             let body = json!({ "callbackUrl": if bad { bad_url } else { url } });
@@ -86,6 +90,25 @@ impl<'a> Api<'a> {
             _ => Err(()),
         };
         self.each(total, "subscribed", ask, check, show).await
+    }
+
+    /// Removes what [`subscribe`](Self::subscribe) made, as far as it came.
+    ///
+    /// # Errors
+    /// What the bridge said to the first one that it did not remove.
+    pub(super) async fn unsubscribe(&self, show: Show<'_>) -> Result<(), String> {
+        let kinds = &self.downlink.subscribe;
+        let ask = |number: usize| {
+            let (device, kind) = self.split(number, kinds)?;
+            Some(self.request(Method::DELETE, &self.path_of(device, kind), None))
+        };
+        // A removed one may be removed once more.
+        let check = |status: u16, _: &[u8]| match status {
+            200..300 => Ok(true),
+            _ => Err(()),
+        };
+        let begun = self.begun.load(Ordering::Relaxed);
+        self.each(begun, "removed", ask, check, show).await
     }
 
     /// Waits until all devices are connected, and then until all subscriptions that were made, or are needed, are Running.
@@ -109,7 +132,8 @@ impl<'a> Api<'a> {
             }
             if Instant::now() >= until {
                 return Err(format!(
-                    "{connected} of {total} devices are connected, and the time is up (--running-within)"
+                    "{connected} of {} connected, and the time is up (--running-within)",
+                    count(total, "device", "devices")
                 ));
             }
             sleep(POLL).await;
@@ -175,7 +199,7 @@ impl<'a> Api<'a> {
     async fn connected(&self, until: Instant) -> Result<usize, String> {
         let mut client = Client::new(self.load.authority.clone(), self.load.timeout);
         let mut after = String::new();
-        let mut count = 0;
+        let mut found = 0;
         loop {
             let path = format!(
                 "{}/devices?prefix={}&status=Connected&limit={LIST_LIMIT}{after}",
@@ -194,14 +218,14 @@ impl<'a> Api<'a> {
             let (200, Ok(page)) = (status, page) else {
                 return Err(unexpected(&uri, status, &body));
             };
-            count += page
+            found += page
                 .devices
                 .iter()
                 .filter(|device| self.is_ours(&device.device_id))
                 .count();
             match page.continuation {
                 Some(last) => after = format!("&after={}", utf8_percent_encode(&last, ENCODED)),
-                None => return Ok(count),
+                None => return Ok(found),
             }
         }
     }
@@ -272,9 +296,5 @@ async fn all<F: Future<Output = Result<(), String>>>(futures: Vec<F>) -> Result<
 }
 
 fn unexpected(uri: &Uri, status: u16, body: &[u8]) -> String {
-    let body: String = String::from_utf8_lossy(body)
-        .chars()
-        .take(SHOWN_CHARS)
-        .collect();
-    format!("{uri} was answered {status}: {body}")
+    format!("{uri} was answered {status}: {}", problem::said(body))
 }

@@ -21,7 +21,7 @@ fn defaults_are_a_short_run() {
     let load = checked("").unwrap();
     assert_eq!(
         (load.authority.as_str(), load.base_path.as_str()),
-        ("127.0.0.1:8080", "")
+        ("127.0.0.1:5001", "")
     );
     assert_eq!(
         (load.duration, load.messages, load.rate),

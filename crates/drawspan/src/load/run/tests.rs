@@ -56,6 +56,7 @@ fn load(address: SocketAddr, key: &str) -> Load {
         timeout: Duration::from_secs(31),
         first_id: 1_000,
         ledger: None,
+        allow_failures: false,
         downlink: None,
     }
 }
@@ -117,6 +118,12 @@ async fn refusals_are_counted_by_status() {
         (report.requests, report.ok, report.statuses.get(&401)),
         (20, 0, Some(&20))
     );
+    let problem = report.first_problem.as_deref().unwrap_or_default();
+    assert!(problem.starts_with("401 for device d-"), "{problem}");
+    assert!(problem.contains("x-api-key"), "{problem}");
+    let fault = report.fault(false).unwrap();
+    assert!(fault.starts_with("none of 20 requests got 200"), "{fault}");
+    assert!(fault.contains(problem), "{fault}");
 }
 
 #[tokio::test]
@@ -159,7 +166,8 @@ async fn shutdown_ends_idle_connections_and_the_server() {
     let server = serve();
     let mut client = Client::new(server.address.to_string(), Duration::from_secs(5));
     let requests = Requests::new(&load(server.address, KEY));
-    assert_eq!(client.ask(requests.make(1, 1)).await, Ok(200));
+    let answer = client.ask_for(requests.make(1, 1), MAX_ANSWER_BYTES).await;
+    assert!(matches!(answer, Ok((200, _))), "{answer:?}");
     server.stop.send(()).unwrap();
     // The kept connection is idle: draining must not wait for it.
     tokio::time::timeout(Duration::from_secs(3), server.task)

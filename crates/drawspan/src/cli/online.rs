@@ -1,0 +1,118 @@
+//! `drawspan config check --online`: one look at DPS, hub and store with the settings as they are.
+//!
+//! Everything is looked at at the same time, each within a bound, so that the answer comes within seconds even where nothing
+//! answers. Nothing is registered, attached or written unless a device is named.
+
+mod clock;
+mod cloud;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::time::Duration;
+
+use drawspan_hub::{DeviceId, Failure, FailureKind};
+use tokio::time::timeout;
+
+use super::advice;
+use crate::config::Config;
+use crate::limits::PROBE_TIMEOUT_MS;
+use crate::runtime;
+
+/// What was looked at, and what was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) what: &'static str,
+    pub(super) seen: Seen,
+}
+
+/// What was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// It works.
+    Ok(String),
+    /// It does not.
+    Failed {
+        /// What happened.
+        what: String,
+        /// What to do.
+        advice: String,
+    },
+    /// It was not looked at, and why.
+    Skipped(String),
+}
+
+/// Looks at everything. Must be called within a runtime.
+pub(super) async fn look(config: &Config, device: Option<&DeviceId>) -> Vec<Line> {
+    let connector = match runtime::connector(config) {
+        Ok(connector) => connector,
+        Err(error) => {
+            return vec![Line {
+                what: "TLS",
+                seen: Seen::failed(error, "Name an authority to trust with --ca FILE."),
+            }];
+        }
+    };
+    let (clock, cloud, store) = tokio::join!(
+        clock::look(config, &connector),
+        cloud::look(config, &connector, device),
+        store::look(config),
+    );
+    [clock].into_iter().chain(cloud).chain([store]).collect()
+}
+
+/// The lines as a text.
+pub(super) fn text(lines: &[Line]) -> String {
+    lines.iter().map(Line::to_string).collect()
+}
+
+impl Seen {
+    pub(super) fn failed(what: impl fmt::Display, advice: impl Into<String>) -> Self {
+        Self::Failed {
+            what: what.to_string(),
+            advice: advice.into(),
+        }
+    }
+
+    /// What a peer said, with what to do about it unless `refused` knows better what to do about a refusal.
+    fn of_failure(failure: &Failure, refused: &str) -> Self {
+        let advice = match failure.kind {
+            FailureKind::HubUnreachable | FailureKind::Timeout => {
+                advice::for_unreachable(&failure.message)
+            }
+            FailureKind::ServerError | FailureKind::HubMaintenance => {
+                "It answers, and has trouble of its own: look at the status of Azure, and try again."
+            }
+            FailureKind::Throttled => "It is asked too often just now: try again.",
+            _ => refused,
+        };
+        Self::failed(failure, advice)
+    }
+}
+
+/// The outcome of a look, or that it took too long.
+async fn in_time<T>(
+    name: &str,
+    look: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let limit = Duration::from_millis(PROBE_TIMEOUT_MS);
+    timeout(limit, look).await.unwrap_or_else(|_| {
+        let text = format!("{name} did not answer within {} s", limit.as_secs());
+        Err(Failure::local(FailureKind::Timeout, &text))
+    })
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = self.what;
+        match &self.seen {
+            Seen::Ok(text) => writeln!(f, "  ok       {what:<6} {text}"),
+            Seen::Skipped(text) => writeln!(f, "  skipped  {what:<6} {text}"),
+            Seen::Failed { what: text, advice } => {
+                writeln!(f, "  failed   {what:<6} {text}")?;
+                writeln!(f, "                  {advice}")
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Whether this machine's clock is right, by that of DPS or the hub.
+
+use std::time::Duration;
+
+use drawspan_client::peer_clock::{self, Skew};
+use drawspan_hub::HostName;
+use drawspan_net::Connector;
+use tokio::time::timeout;
+
+use super::{Line, Seen};
+use crate::config::{Config, Profile};
+use crate::limits::{CLOCK_SKEW_S, PROBE_TIMEOUT_MS};
+
+pub(super) async fn look(config: &Config, connector: &Connector) -> Line {
+    let Some(host) = host(&config.profile) else {
+        return line(Seen::Skipped("no device is listed".to_owned()));
+    };
+    let limit = Duration::from_millis(PROBE_TIMEOUT_MS);
+    let skew = timeout(limit, peer_clock::skew(connector, host)).await;
+    line(match skew.ok().flatten() {
+        Some(skew) => judge(skew, host),
+        None => Seen::Skipped(format!("{host} does not say what time it is, at port 443")),
+    })
+}
+
+fn line(seen: Seen) -> Line {
+    Line {
+        what: "clock",
+        seen,
+    }
+}
+
+/// Whoever judges tokens.
+fn host(profile: &Profile) -> Option<&HostName> {
+    match profile {
+        Profile::Dps { endpoint, .. } => Some(endpoint),
+        Profile::Hub { host, .. } => Some(host),
+        Profile::Devices(devices) => devices.values().map(|listed| &listed.hub).min(),
+    }
+}
+
+/// Tokens are refused when the clocks differ by minutes.
+pub(super) fn judge(skew: Skew, host: &HostName) -> Seen {
+    let seconds = skew.length().as_secs();
+    if seconds <= CLOCK_SKEW_S {
+        return Seen::Ok(format!("within {CLOCK_SKEW_S} s of that of {host}"));
+    }
+    let way = match skew {
+        Skew::Behind(_) => "behind",
+        Skew::Ahead(_) => "ahead of",
+    };
+    Seen::failed(
+        format_args!("this machine's clock is {seconds} s {way} that of {host}"),
+        "Set the clock (NTP): tokens are signed by it, and refused when it is off by minutes.",
+    )
+}

@@ -1,0 +1,219 @@
+//! Whether DPS and hubs are there, and take what this configuration has.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use drawspan_client::dps::{Assigned, DpsClient, DpsConfig};
+use drawspan_client::{Credentials, WhichKey, probe};
+use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
+use drawspan_net::Connector;
+use tokio::time::Instant;
+
+use super::{Line, Seen, in_time};
+use crate::config::{Config, Profile};
+use crate::limits::{ONLINE_HUBS, ONLINE_REGISTRATION_S, TOKEN_LIFE_S};
+
+/// Who is asked for where no device is named; it does not register.
+const NOBODY: &str = "drawspan-check";
+
+/// What a look needs.
+struct Look<'a> {
+    config: &'a Config,
+    connector: &'a Connector,
+    credentials: Arc<Credentials>,
+}
+
+pub(super) async fn look(
+    config: &Config,
+    connector: &Connector,
+    device: Option<&DeviceId>,
+) -> Vec<Line> {
+    let look = Look {
+        config,
+        connector,
+        credentials: Arc::new(Credentials::new(config.profile.keys())),
+    };
+    match &config.profile {
+        Profile::Dps {
+            endpoint, id_scope, ..
+        } => look.dps(endpoint, id_scope, device).await,
+        Profile::Hub { host, policy, .. } => {
+            let refused = "Check hub_connection_string: host, policy name and key as the portal shows them (shared access policies).";
+            let taken = format!("{host} takes the key of policy {policy}");
+            vec![hub(look.policy(host).await, taken, refused)]
+        }
+        Profile::Devices(devices) => {
+            // One device for each hub: the first by its id, so that every check asks the same.
+            let mut hubs: BTreeMap<&str, (&HostName, &DeviceId)> = BTreeMap::new();
+            for (id, listed) in devices {
+                let found = hubs.entry(listed.hub.as_str());
+                let kept = found.or_insert((&listed.hub, id));
+                if id.as_str() < kept.1.as_str() {
+                    *kept = (&listed.hub, id);
+                }
+            }
+            let mut lines = Vec::new();
+            for (host, id) in hubs.into_values().take(ONLINE_HUBS) {
+                let refused =
+                    "Check its line in devices_file: the key as the hub shows it for the device.";
+                let taken = format!("{host} takes the key of {id}");
+                lines.push(hub(look.device(host, id, id).await, taken, refused));
+            }
+            lines
+        }
+    }
+}
+
+impl Look<'_> {
+    async fn dps(
+        &self,
+        endpoint: &HostName,
+        id_scope: &str,
+        device: Option<&DeviceId>,
+    ) -> Vec<Line> {
+        let client = DpsClient::new(DpsConfig {
+            endpoint: endpoint.clone(),
+            id_scope: id_scope.to_owned(),
+            connector: self.connector.clone(),
+            credentials: Arc::clone(&self.credentials),
+        });
+        let Ok(nobody) = DeviceId::parse(NOBODY) else {
+            return Vec::new();
+        };
+        let asked = device.unwrap_or(&nobody);
+        let known = self
+            .either_key(|which| in_time(endpoint.as_str(), client.look_up(asked, which)))
+            .await;
+        let (known, which) = match known {
+            Ok(found) => found,
+            Err(failure) => return vec![dps(Err(failure)), hub_skipped("DPS comes first")],
+        };
+        let note = match which {
+            WhichKey::Primary => "",
+            WhichKey::Secondary => ", the second one; the first is refused",
+        };
+        let taken = format!("{endpoint} takes id scope {id_scope} and group key{note}");
+        let assigned = match (known, device) {
+            (Some(assigned), _) => assigned,
+            (None, None) => {
+                let why = "a device's hub is known once it has registered: --device ID registers one, and looks at its hub";
+                return vec![dps(Ok(taken)), hub_skipped(why)];
+            }
+            (None, Some(device)) => match register(&client, device, which).await {
+                Ok(assigned) => assigned,
+                Err(failure) => return vec![dps(Err(failure)), hub_skipped("DPS comes first")],
+            },
+        };
+        let Assigned { hub: host, device } = assigned;
+        let connected = self.device(&host, &device, asked).await;
+        let text = format!("{host} takes the key of {device}");
+        let refused = "The hub has another key for the device than the enrollment group gives it: delete the device at the hub, so that it registers anew.";
+        vec![dps(Ok(taken)), hub(connected, text, refused)]
+    }
+
+    async fn policy(&self, host: &HostName) -> Result<WhichKey, Failure> {
+        let token = |which| self.credentials.policy_token(host, which, expiry());
+        self.put(host, token).await
+    }
+
+    async fn device(
+        &self,
+        host: &HostName,
+        device: &DeviceId,
+        registration: &DeviceId,
+    ) -> Result<WhichKey, Failure> {
+        let credentials = &self.credentials;
+        let token = |which| credentials.device_token(host, device, registration, which, expiry());
+        self.put(host, token).await
+    }
+
+    async fn put(
+        &self,
+        host: &HostName,
+        token: impl Fn(WhichKey) -> Option<String>,
+    ) -> Result<WhichKey, Failure> {
+        let put = |which| {
+            let token = token(which).ok_or_else(|| {
+                Failure::local(FailureKind::Unauthorized, "there is no key to sign with")
+            });
+            let (connector, transport) = (self.connector, self.config.transport);
+            in_time(host.as_str(), async move {
+                probe::put_token(host, connector, transport, token?).await
+            })
+        };
+        self.either_key(put).await.map(|((), which)| which)
+    }
+
+    /// Tries the second key where the first is refused, as the bridge does.
+    async fn either_key<T, F>(
+        &self,
+        attempt: impl Fn(WhichKey) -> F,
+    ) -> Result<(T, WhichKey), Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        match attempt(WhichKey::Primary).await {
+            Err(failure)
+                if failure.kind == FailureKind::Unauthorized
+                    && self.credentials.has_secondary() =>
+            {
+                match attempt(WhichKey::Secondary).await {
+                    Ok(done) => Ok((done, WhichKey::Secondary)),
+                    Err(_) => Err(failure),
+                }
+            }
+            other => other.map(|done| (done, WhichKey::Primary)),
+        }
+    }
+}
+
+async fn register(
+    client: &DpsClient,
+    device: &DeviceId,
+    which: WhichKey,
+) -> Result<Assigned, Failure> {
+    let deadline = Instant::now() + Duration::from_secs(ONLINE_REGISTRATION_S);
+    client.register(device, which, None, deadline).await
+}
+
+fn dps(seen: Result<String, Failure>) -> Line {
+    let seen = match seen {
+        Ok(text) => Seen::Ok(text),
+        Err(failure) => {
+            let refused = match failure.kind {
+                FailureKind::NotFound => {
+                    "Check id_scope: the DPS instance's overview in the portal shows it, like 0ne00A1B2C3."
+                }
+                _ => {
+                    "Check group_key: the primary or secondary key of an enrollment group (symmetric key) of this id scope; and the clock, above."
+                }
+            };
+            Seen::of_failure(&failure, refused)
+        }
+    };
+    Line { what: "DPS", seen }
+}
+
+fn hub(seen: Result<WhichKey, Failure>, taken: String, refused: &str) -> Line {
+    let seen = match seen {
+        Ok(WhichKey::Primary) => Seen::Ok(taken),
+        Ok(WhichKey::Secondary) => {
+            Seen::Ok(format!("{taken}, the second one; the first is refused"))
+        }
+        Err(failure) => Seen::of_failure(&failure, refused),
+    };
+    Line { what: "hub", seen }
+}
+
+fn hub_skipped(why: &str) -> Line {
+    Line {
+        what: "hub",
+        seen: Seen::Skipped(why.to_owned()),
+    }
+}
+
+fn expiry() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| now.as_secs()) + u64::from(TOKEN_LIFE_S)
+}
