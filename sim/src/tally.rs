@@ -54,7 +54,12 @@ impl Tally {
             Action::News(_, News::Unreachable) => "news: unreachable",
             Action::News(_, News::Reachable) => "news: reachable",
             Action::News(_, News::RefusesEveryone) => "news: refuses everyone",
+            Action::News(_, News::RefusesCredentials) => "news: refuses credentials",
             Action::News(_, News::TakesCredentials) => "news: takes credentials",
+            Action::News(_, News::Silent) => "news: silent",
+            Action::News(_, News::Failing) => "news: failing",
+            Action::News(_, News::Recovered) => "news: recovered",
+            Action::TurnAway(_) => "callers turned away",
         });
     }
 

@@ -51,6 +51,15 @@ impl Governor {
         Ok(())
     }
 
+    /// Whether nobody but a probe may try: the hub cannot be reached, or refuses everyone.
+    #[must_use]
+    pub const fn stops_everybody(&self) -> bool {
+        !matches!(
+            (&self.hub, &self.breaker),
+            (HubState::Up, Breaker::Closed(_))
+        )
+    }
+
     /// The hub took a device: a pace that is learned may grow.
     pub fn accepted(&mut self, now: Duration) {
         self.pacer.accepted(now);

@@ -44,6 +44,15 @@ impl HubState {
         }
     }
 
+    /// How long it could not be reached.
+    #[must_use]
+    pub const fn down_for(&self, now: Duration) -> Option<Duration> {
+        match self {
+            Self::Up => None,
+            Self::Down { since, .. } => Some(now.saturating_sub(*since)),
+        }
+    }
+
     /// An attempt starts. While the hub is down it is the probe.
     pub fn attempt_starts(&mut self, now: Duration) {
         if let Self::Down { probe, .. } = self

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::limits;
+use crate::peer_clock::Skew;
 
 const USER_AGENT: &str = concat!("drawspan/", env!("CARGO_PKG_VERSION"));
 /// Where the provisioning service and a hub write their code of an error.
@@ -42,6 +43,8 @@ pub(crate) struct Reply {
     pub(crate) retry_after_s: Option<u32>,
     /// Where a list goes on that did not fit into the answer.
     pub(crate) continuation: Option<String>,
+    /// How far this machine's clock is from the service's, by the answer's `Date`.
+    pub(crate) skew: Option<Skew>,
     pub(crate) body: Bytes,
 }
 
@@ -181,6 +184,7 @@ impl Exchange {
                 .map(str::to_owned),
             retry_after_s: text("retry-after").and_then(|text| text.trim().parse().ok()),
             continuation: text(CONTINUATION).map(str::to_owned),
+            skew: text("date").and_then(Skew::by_date),
             body: body.to_bytes(),
         })
     }

@@ -118,3 +118,5 @@ pub const DPS_WAIT_MAX_S: u32 = 300;
 pub const DPS_STATUS_FAILURES: u32 = 5;
 /// How long a peer is asked for its time.
 pub const PEER_CLOCK_TIMEOUT_MS: u64 = 10_000;
+/// Clocks that differ by more than this are worth a word when credentials are refused, in seconds.
+pub const CLOCK_SKEW_S: u64 = 60;

@@ -1,6 +1,7 @@
 //! What time it is at a hub or at DPS. Tokens are refused when the two clocks differ by more than minutes, and nothing else tells
 //! that fault from a wrong key.
 
+use std::fmt;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
@@ -32,10 +33,34 @@ impl Skew {
         }
     }
 
+    /// By the header `Date` of an answer that has just come.
+    #[must_use]
+    pub fn by_date(date: &str) -> Option<Self> {
+        let theirs = httpdate::parse_http_date(date).ok()?;
+        Some(Self::between(SystemTime::now(), theirs))
+    }
+
+    /// Whether tokens are refused because of it.
+    #[must_use]
+    pub const fn matters(self) -> bool {
+        self.length().as_secs() > limits::CLOCK_SKEW_S
+    }
+
     fn between(ours: SystemTime, theirs: SystemTime) -> Self {
         match theirs.duration_since(ours) {
             Ok(behind) => Self::Behind(behind),
             Err(ahead) => Self::Ahead(ahead.duration()),
+        }
+    }
+}
+
+impl fmt::Display for Skew {
+    /// As in "this machine's clock is 7200 s behind that of the hub".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.length().as_secs();
+        match self {
+            Self::Behind(_) => write!(f, "{seconds} s behind"),
+            Self::Ahead(_) => write!(f, "{seconds} s ahead of"),
         }
     }
 }

@@ -198,8 +198,10 @@ pub const TEMPORARY_TOKEN_LIFE_MAX_S: u32 = 1_200;
 pub const MOVE_INTERVAL_MS: u64 = 1_000;
 /// Devices moved each time.
 pub const MOVES_AT_ONCE: usize = 20;
-/// A clock that differs more from the hub's is worth a word; tokens are refused from five minutes on.
-pub const CLOCK_SKEW_S: u64 = 60;
+/// How long it may take to find out what a device is waiting for, once its caller's time is up.
+pub const DELAY_TIMEOUT_MS: u64 = 500;
+/// So many requests in a row that ran out of time are worth a word in `/readyz`.
+pub const REQUESTS_IN_VAIN: u32 = 10;
 /// Requests on their way to the shard.
 pub const SHARD_QUEUE: usize = 16_384;
 /// Requests that the shard takes before it looks at the clock and the news.

@@ -57,6 +57,8 @@ impl Shell {
                     })?;
                 }
                 Action::News(service, news) => self.news_of(service, news, now),
+                // Its callers wait as long as it takes.
+                Action::TurnAway(_) => {}
             }
         }
         Ok(any)
@@ -331,6 +333,7 @@ impl Shell {
             News::Reachable => outage.ends(),
             News::RefusesEveryone => _ = self.refusing.insert(service),
             News::TakesCredentials => _ = self.refusing.remove(&service),
+            News::RefusesCredentials | News::Silent | News::Failing | News::Recovered => {}
         }
     }
 

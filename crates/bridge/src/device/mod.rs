@@ -55,6 +55,7 @@ mod answers;
 mod assignment;
 mod effect;
 mod input;
+mod outlook;
 mod remedy;
 mod state;
 mod trouble;
@@ -72,6 +73,7 @@ use wanted::Wanted;
 pub use assignment::Assignment;
 pub use effect::{Effect, Effects, Epoch, How};
 pub use input::Input;
+pub use outlook::Hopeless;
 pub use state::{State, Why};
 
 /// One device connection. See the module for its life.
@@ -191,10 +193,13 @@ impl Device {
         self.wanted.temporary()
     }
 
-    /// Failures of the series that it is in.
+    /// Attempts that failed in a row; none while it is connected.
     #[must_use]
     pub const fn failures(&self) -> u32 {
-        self.trouble.failures()
+        match self.state {
+            State::Connected { .. } => 0,
+            _ => self.trouble.failures(),
+        }
     }
 
     /// The public words; `None` if it never tried to connect.

@@ -84,6 +84,10 @@ impl Device {
         let effects = if tries_on {
             self.trouble.note(failure);
             self.retry(failure, now, jitter)
+        } else if refuses && self.wanted.is_wanted(now.monotonic) {
+            // Every key has been tried, and there is no hub to try instead.
+            self.trouble.note(failure);
+            self.wait_for_dps(failure, now)
         } else {
             self.failed(failure, now, jitter)
         };
@@ -106,7 +110,8 @@ impl Device {
         self.show(self.trouble.status(failure, now.monotonic))
     }
 
-    /// DPS was asked not long ago: until it may be asked again, only a request tries the known hub, within its own interval.
+    /// DPS was asked not long ago: until it may be asked again, only a request tries the known hub, if there is one, within its own
+    /// interval.
     fn wait_for_dps(&mut self, failure: &Failure, now: Now) -> Effects {
         self.trouble.count(failure, now.monotonic);
         let until = self.assignment.remembered_until().unwrap_or(now.monotonic);

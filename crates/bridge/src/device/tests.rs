@@ -8,6 +8,7 @@ use super::*;
 mod dps;
 mod epochs;
 mod failures;
+mod outlook;
 mod wanted;
 
 const MIDDLE: Jitter = Jitter(1 << 63);

@@ -59,6 +59,8 @@ pub enum Action {
     },
     /// A hub's state, or DPS's, changed.
     News(ServiceId, News),
+    /// Callers who wait for devices in the queue of this service wait in vain; [`Fleet::refusal`](super::Fleet::refusal) says why.
+    TurnAway(ServiceId),
 }
 
 /// What happened to a hub or to DPS, told once.
@@ -68,10 +70,18 @@ pub enum News {
     Unreachable,
     /// It can be reached again.
     Reachable,
+    /// It has refused credentials, and accepted none since the start.
+    RefusesCredentials,
     /// It refuses the credentials of many devices.
     RefusesEveryone,
     /// It takes credentials again.
     TakesCredentials,
+    /// It takes connections, and leaves what is asked of it without an answer.
+    Silent,
+    /// It answers with faults of its own.
+    Failing,
+    /// It is neither silent nor failing any more.
+    Recovered,
 }
 
 impl ServiceId {

@@ -13,9 +13,10 @@ use crate::{Input, State};
 impl<B: Beside> Fleet<B> {
     /// A hub answered, whatever it said.
     pub fn reached(&mut self, service: ServiceId) {
-        let news = self
-            .service_mut(service)
-            .is_some_and(|service| service.governor.hub.reached());
+        let news = self.service_mut(service).is_some_and(|service| {
+            service.record.reached = true;
+            service.governor.hub.reached()
+        });
         if news {
             self.actions
                 .push_back(Action::News(service, News::Reachable));
@@ -53,6 +54,7 @@ impl<B: Beside> Fleet<B> {
         failure: &Failure,
         now: Now,
     ) {
+        self.record(hub, failure);
         if failure.kind == FailureKind::HubUnreachable {
             self.unreachable(hub, now.monotonic);
         } else if is_answer(failure) {
@@ -135,6 +137,7 @@ impl<B: Beside> Fleet<B> {
 
     fn dps_failed(&mut self, device: u32, failure: &Failure, now: Duration) {
         if failure.kind == FailureKind::HubUnreachable {
+            self.record(ServiceId::DPS, failure);
             self.unreachable(ServiceId::DPS, now);
             return;
         }
@@ -151,6 +154,7 @@ impl<B: Beside> Fleet<B> {
         {
             service.governor.breaker.inconclusive(now);
         }
+        self.record(id, failure);
         match failure.kind {
             FailureKind::Unauthorized => self.refused(id, device, now),
             FailureKind::Throttled => {
@@ -173,10 +177,23 @@ impl<B: Beside> Fleet<B> {
             return;
         };
         service.governor.accepted(now);
-        if service.governor.breaker.accepted() {
-            self.actions
-                .push_back(Action::News(id, News::TakesCredentials));
-        }
+        let [doubt, recovered] = service.record.accepted();
+        let closed = service.governor.breaker.accepted();
+        let credentials = closed.then_some(News::TakesCredentials).or(doubt);
+        self.announce(id, [credentials, recovered]);
+    }
+
+    fn record(&mut self, id: ServiceId, failure: &Failure) {
+        let Some(service) = self.service_mut(id) else {
+            return;
+        };
+        let news = service.record.failed(id, failure);
+        self.announce(id, news);
+    }
+
+    fn announce(&mut self, id: ServiceId, news: [Option<News>; 2]) {
+        let news = news.into_iter().flatten();
+        self.actions.extend(news.map(|news| Action::News(id, news)));
     }
 
     fn refused(&mut self, id: ServiceId, device: u32, now: Duration) {
@@ -184,8 +201,8 @@ impl<B: Beside> Fleet<B> {
             return;
         };
         if service.governor.breaker.refused(device.into(), now) {
-            self.actions
-                .push_back(Action::News(id, News::RefusesEveryone));
+            let news = Action::News(id, News::RefusesEveryone);
+            self.actions.extend([news, Action::TurnAway(id)]);
         }
     }
 
@@ -195,6 +212,12 @@ impl<B: Beside> Fleet<B> {
         };
         if service.governor.hub.unreachable(now) {
             self.actions.push_back(Action::News(id, News::Unreachable));
+        }
+        if self
+            .service(id)
+            .is_some_and(|service| service.never_reached(now))
+        {
+            self.actions.push_back(Action::TurnAway(id));
         }
     }
 

@@ -16,6 +16,7 @@ mod action;
 mod answers;
 mod census;
 mod entry;
+mod record;
 mod service;
 mod tickets;
 mod timers;
@@ -24,13 +25,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::time::Duration;
 
-use drawspan_hub::{DeviceId, HostName};
+use drawspan_hub::{DeviceId, FailureKind, HostName};
 
 use crate::device::{Assignment, Effect, Epoch};
 use crate::governor::Pace;
 use crate::mutation::{Mutation, planted};
 use crate::time::{Chance, Now};
-use crate::{Device, Effects, Input};
+use crate::{Device, Effects, Input, State};
 use entry::Entry;
 use service::Service;
 use timers::Timers;
@@ -241,6 +242,20 @@ impl<B: Beside> Fleet<B> {
     pub fn relocate(&mut self, index: u32, now: Now) {
         self.catch_up(index, now);
         self.feed(index, Input::Relocate, now);
+    }
+
+    /// There are other keys now: devices whose credentials were refused try again, and so does one at each hub that refuses everyone.
+    pub fn credentials_changed(&mut self, now: Now) {
+        for service in &mut self.services {
+            service.governor.breaker.inconclusive(now.monotonic);
+        }
+        let refused = self.iter().filter(|(_, _, machine)| {
+            matches!(machine.state(), State::Waiting { why, .. } if why.kind == FailureKind::Unauthorized)
+        });
+        let refused: Vec<_> = refused.map(|(index, ..)| index).collect();
+        for index in refused {
+            self.resync(index, now);
+        }
     }
 
     /// Nobody wants the device any more.

@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use drawspan_hub::HostName;
+use drawspan_hub::{Failure, HostName};
 
+use super::record::Record;
 use super::tickets::Ticket;
 use crate::governor::{Governor, Pace};
+use crate::limits::FIRST_CONTACT_PATIENCE;
 
 /// Every so many permits one goes to a device that nobody waits for.
 const TURN_OF_OTHERS: u64 = 4;
@@ -15,6 +17,7 @@ const TURN_OF_OTHERS: u64 = 4;
 pub(super) struct Service {
     pub(super) host: HostName,
     pub(super) governor: Governor,
+    pub(super) record: Record,
     /// Those that a caller waits for, in turn.
     asked: VecDeque<Ticket>,
     /// The others, in turn.
@@ -29,6 +32,7 @@ impl Service {
         Self {
             host,
             governor: Governor::new(pace),
+            record: Record::default(),
             asked: VecDeque::new(),
             others: VecDeque::new(),
             registrations: 0,
@@ -59,6 +63,18 @@ impl Service {
     pub(super) fn retain(&mut self, keep: impl Fn(&Ticket) -> bool) {
         self.asked.retain(&keep);
         self.others.retain(&keep);
+    }
+
+    /// Whether it could not be reached since the start, nor for a while.
+    pub(super) fn never_reached(&self, now: Duration) -> bool {
+        let down_for = self.governor.hub.down_for(now);
+        !self.record.reached && down_for.is_some_and(|length| length >= FIRST_CONTACT_PATIENCE)
+    }
+
+    /// What went wrong with it, if only a probe gets a permit now and a caller should not wait for that.
+    pub(super) fn refusal(&self, now: Duration) -> Option<&Failure> {
+        let refuses = self.governor.breaker.check(now).is_err() || self.never_reached(now);
+        self.record.last().filter(|_| refuses)
     }
 
     /// Who is next; `Err` says when to ask again, `None` that nobody waits.

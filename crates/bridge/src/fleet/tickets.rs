@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawspan_hub::HostName;
+use drawspan_hub::{Failure, HostName};
 
 use super::{Action, Beside, Fleet, ServiceId, service::Service};
 use crate::device::Epoch;
@@ -43,6 +43,51 @@ impl<B: Beside> Fleet<B> {
     #[must_use]
     pub fn host(&self, service: ServiceId) -> Option<&HostName> {
         self.service(service).map(|service| &service.host)
+    }
+
+    /// The last failure of a service, or of the credentials shown to it.
+    #[must_use]
+    pub fn trouble_of(&self, service: ServiceId) -> Option<&Failure> {
+        self.service(service)?.record.last()
+    }
+
+    /// Why a device that queues gets no permit soon, if that is known: its hub, or DPS, refuses everyone, or has not been reached
+    /// since the start.
+    #[must_use]
+    pub fn refusal(&self, device: u32, now: Now) -> Option<&Failure> {
+        self.refusal_of(self.queues_at(device)?, now)
+    }
+
+    /// The same of a service.
+    #[must_use]
+    pub fn refusal_of(&self, service: ServiceId, now: Now) -> Option<&Failure> {
+        self.service(service)?.refusal(now.monotonic)
+    }
+
+    /// Whether nobody but a probe gets a permit of a service now.
+    #[must_use]
+    pub fn stops_everybody(&self, service: ServiceId) -> bool {
+        let service = self.service(service);
+        service.is_some_and(|service| service.governor.stops_everybody())
+    }
+
+    /// Devices and registrations that queue at a service; tickets of attempts that are over count for a while.
+    #[must_use]
+    pub fn queue_of(&self, service: ServiceId) -> usize {
+        self.service(service).map_or(0, Service::len)
+    }
+
+    /// Where a device queues, if it does.
+    #[must_use]
+    pub fn queues_at(&self, device: u32) -> Option<ServiceId> {
+        let machine = self.machine(device)?;
+        if machine.state() != State::Queued {
+            return None;
+        }
+        if machine.must_register() {
+            return Some(ServiceId::DPS);
+        }
+        self.known_hub(machine.hub()?)
     }
 
     /// Devices and registrations that queue for a permit; tickets of attempts that are over count for a while.
@@ -110,12 +155,16 @@ impl<B: Beside> Fleet<B> {
             .unwrap_or(ServiceId::DPS)
     }
 
-    /// The number of a hub, given on first sight; `None` when there are as many as there may be.
-    pub(super) fn hub(&mut self, host: &HostName) -> Option<ServiceId> {
+    fn known_hub(&self, host: &HostName) -> Option<ServiceId> {
         let hubs = self.services.iter().skip(1);
         let known = hubs.zip(1..).find(|(service, _)| service.host == *host);
-        if let Some((_, number)) = known {
-            return Some(ServiceId(number));
+        known.map(|(_, number)| ServiceId(number))
+    }
+
+    /// The number of a hub, given on first sight; `None` when there are as many as there may be.
+    pub(super) fn hub(&mut self, host: &HostName) -> Option<ServiceId> {
+        if let Some(known) = self.known_hub(host) {
+            return Some(known);
         }
         if self.services.len() > self.config.max_hubs {
             return None;

@@ -4,6 +4,7 @@ fn reply(status: u16, body: &str) -> Reply {
     Reply {
         status,
         error_code: None,
+        skew: None,
         retry_after_s: Some(7),
         continuation: None,
         body: body.to_owned().into(),

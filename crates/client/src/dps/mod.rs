@@ -3,6 +3,7 @@
 //! Many registrations may be under way at once; they share few connections, and one that waits for the service's next
 //! answer holds none of them.
 
+mod advice;
 mod answer;
 mod registration;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use crate::credentials::{Credentials, WhichKey};
 use crate::https::{Exchange, Reply};
 use crate::limits;
+use advice::advised;
 use answer::{Answer, Next};
 use registration::Registration;
 
@@ -118,7 +120,8 @@ impl DpsClient {
 
     async fn run(&self, registration: &Registration<'_>) -> Result<Assigned, Failure> {
         let reply = self.exchange.ask(&registration.register()?).await?;
-        let (operation, wait_s) = match Answer::read(&reply)?.into_next()? {
+        let next = Answer::read(&reply).and_then(Answer::into_next);
+        let (operation, wait_s) = match next.map_err(|failure| advised(failure, reply.skew))? {
             Next::Assigned(assigned) => return Ok(assigned),
             Next::Ask { operation, wait_s } => (operation, wait_s),
         };

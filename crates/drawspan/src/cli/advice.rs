@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use drawspan_client::peer_clock::{self, Skew};
+use drawspan_client::peer_clock;
 use drawspan_hub::{Failure, FailureKind, HostName};
 use drawspan_net::Connector;
 
-use crate::limits::{CLOCK_SKEW_S, PROBE_TIMEOUT_MS};
+use crate::limits::PROBE_TIMEOUT_MS;
 
 /// What to do about a failure of a service at `host`: one sentence or two.
 pub(super) async fn for_service(
@@ -27,14 +27,9 @@ pub(super) async fn clock_of(connector: &Connector, host: &HostName) -> Option<S
     let limit = Duration::from_millis(PROBE_TIMEOUT_MS);
     let skew = tokio::time::timeout(limit, peer_clock::skew(connector, host)).await;
     let skew = skew.ok()??;
-    let seconds = skew.length().as_secs();
-    (seconds > CLOCK_SKEW_S).then(|| {
-        let way = match skew {
-            Skew::Behind(_) => "behind",
-            Skew::Ahead(_) => "ahead of",
-        };
+    skew.matters().then(|| {
         format!(
-            "This machine's clock is {seconds} s {way} that of {host}, and tokens are signed by it: set the clock (NTP)."
+            "This machine's clock is {skew} that of {host}, and tokens are signed by it: set the clock (NTP)."
         )
     })
 }

@@ -5,9 +5,9 @@
 mod dead_letters;
 mod downlink;
 mod listing;
+mod readiness;
 mod subscriptions;
 
-use std::fmt;
 use std::future::Future;
 
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use crate::metrics::Page;
 pub use dead_letters::{DeadLetter, DeadLetterQuery, DeadLetters};
 pub use downlink::{Downlink, Held};
 pub use listing::{ListPage, ListQuery, Listed, Listing};
+pub use readiness::{Readiness, ServiceFault, Unready};
 pub use subscriptions::{
     Prefix, Scope, Subscribe, Subscribed, Subscription, SubscriptionStatus, Subscriptions,
 };
@@ -128,6 +129,14 @@ pub enum DeviceError {
     /// The hub (or DPS) answered, and said no.
     #[error("the hub refused: {0}")]
     Refused(Failure),
+    /// The hub (or DPS) refuses the device, and is asked again in a while.
+    #[error("the hub refused: {failure}; it is asked again in {retry_after_s} s")]
+    RefusedUntil {
+        /// What it said.
+        failure: Failure,
+        /// When a request makes the device try again, in seconds from now.
+        retry_after_s: u64,
+    },
     /// The message or patch is over the hub's limit.
     #[error("the message is larger than the hub accepts")]
     TooLarge,
@@ -142,6 +151,8 @@ pub enum DeviceError {
     HubUnreachable {
         /// When to try again, in seconds from now.
         retry_after_s: u64,
+        /// Which, and why, as far as known.
+        why: Option<String>,
     },
     /// Too many requests wait already.
     #[error("too many requests wait, try again in {retry_after_s} s")]
@@ -155,6 +166,9 @@ pub enum DeviceError {
     /// The deadline passed before anything was written: it is certainly not at the hub.
     #[error("not sent before the deadline")]
     NotWritten,
+    /// The same, and what the device was waiting for.
+    #[error("not sent before the deadline: {0}")]
+    Delayed(Delay),
     /// It was written and the hub's answer did not come in time: it may or may not be at the hub.
     #[error("the hub did not answer in time")]
     FateUnknown,
@@ -182,6 +196,42 @@ pub enum DeviceError {
     /// What must survive the end of the process could not be written.
     #[error("it could not be stored")]
     NotStored,
+}
+
+/// What kept a request from being sent in time.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Delay {
+    /// Other devices connect before it.
+    #[error("the device waits for its turn at {host}, where {queue} wait to connect")]
+    Turn {
+        /// The hub, or DPS.
+        host: HostName,
+        /// How many wait there.
+        queue: usize,
+    },
+    /// DPS has not said which hub the device belongs to.
+    #[error("DPS at {0} has not assigned the device to a hub yet")]
+    Dps(HostName),
+    /// The hub has not answered the device's connection.
+    #[error("hub {0} has not answered the device's connection yet")]
+    Hub(HostName),
+    /// The hub took nothing on a connection that stands.
+    #[error("the hub takes no message of the device at the moment")]
+    Credit,
+    /// One attempt to connect after the other fails.
+    #[error("the device could not be connected: {0}")]
+    Failing(Failure),
+}
+
+impl DeviceError {
+    /// Whether the request's time ran out.
+    #[must_use]
+    pub const fn is_out_of_time(&self) -> bool {
+        matches!(
+            self,
+            Self::NotWritten | Self::Delayed(_) | Self::FateUnknown
+        )
+    }
 }
 
 /// What an operator asks: why is this device (not) connected?
@@ -255,61 +305,6 @@ pub struct LastFailure {
     pub at: UtcTime,
 }
 
-/// Whether requests make sense now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Readiness {
-    /// Whether to send requests here.
-    pub ready: bool,
-    /// What an operator should know; may hold something although requests make sense.
-    pub problems: Vec<Unready>,
-}
-
-/// What keeps requests, or some of them, from success.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unready {
-    /// The process is starting.
-    Starting,
-    /// The process is on its way out.
-    Stopping,
-    /// No hub in use can be reached.
-    NoHubReachable,
-    /// One hub cannot be reached, others can; why, as far as known.
-    HubUnreachable(HostName, Option<String>),
-    /// DPS cannot be reached, so devices whose hub is unknown cannot connect; why, as far as known.
-    DpsUnreachable(HostName, Option<String>),
-    /// A hub refuses the credentials of many devices: the key or the clock is wrong.
-    CredentialsRefused(HostName),
-}
-
-impl Readiness {
-    /// All is well.
-    pub const READY: Self = Self {
-        ready: true,
-        problems: Vec::new(),
-    };
-
-    /// Ready unless one of the problems concerns every request.
-    #[must_use]
-    pub fn of(problems: Vec<Unready>) -> Self {
-        Self {
-            ready: !problems.iter().any(Unready::concerns_everybody),
-            problems,
-        }
-    }
-}
-
-impl Unready {
-    /// Whether no request can succeed. Part of a fleet that works is worth its requests.
-    const fn concerns_everybody(&self) -> bool {
-        match self {
-            Self::Starting | Self::Stopping | Self::NoHubReachable => true,
-            Self::HubUnreachable(..) | Self::DpsUnreachable(..) | Self::CredentialsRefused(_) => {
-                false
-            }
-        }
-    }
-}
-
 impl DeviceState {
     /// All of them.
     pub const ALL: [Self; 9] = [
@@ -338,55 +333,5 @@ impl DeviceState {
             Self::Yielded => "yielded",
             Self::Closing => "closing",
         }
-    }
-}
-
-impl fmt::Display for Unready {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Starting => f.write_str("the bridge is starting"),
-            Self::Stopping => f.write_str("the bridge is stopping"),
-            Self::NoHubReachable => f.write_str("no hub can be reached"),
-            Self::HubUnreachable(hub, why) => {
-                write!(f, "hub {hub} cannot be reached{}", because(why.as_deref()))
-            }
-            Self::DpsUnreachable(host, why) => write!(
-                f,
-                "DPS at {host} cannot be reached{}: devices whose hub is unknown cannot connect",
-                because(why.as_deref())
-            ),
-            Self::CredentialsRefused(hub) => write!(
-                f,
-                "hub {hub} refuses the credentials of many devices: the key or the clock is wrong"
-            ),
-        }
-    }
-}
-
-fn because(why: Option<&str>) -> String {
-    why.map_or_else(String::new, |why| format!(" ({why})"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn part_of_a_fleet_is_worth_its_requests() {
-        let hub = || HostName::parse("hub.example").unwrap();
-        let check = |problems: Vec<Unready>, ready| {
-            assert_eq!(Readiness::of(problems.clone()).ready, ready, "{problems:?}");
-        };
-        check(vec![], true);
-        check(vec![Unready::Starting], false);
-        check(vec![Unready::Stopping], false);
-        check(vec![Unready::NoHubReachable], false);
-        check(vec![Unready::HubUnreachable(hub(), None)], true);
-        check(vec![Unready::DpsUnreachable(hub(), None)], true);
-        check(vec![Unready::CredentialsRefused(hub())], true);
-        check(
-            vec![Unready::DpsUnreachable(hub(), None), Unready::Stopping],
-            false,
-        );
     }
 }

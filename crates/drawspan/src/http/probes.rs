@@ -118,14 +118,17 @@ pub(super) fn stopping() -> Response<Body> {
 struct Document {
     status: &'static str,
     problems: Vec<String>,
+    codes: Vec<&'static str>,
 }
 
 fn answer(readiness: &Readiness) -> Response<Body> {
     let problems: Vec<_> = readiness.problems.iter().map(Unready::to_string).collect();
+    let codes: Vec<_> = readiness.problems.iter().map(Unready::code).collect();
     if readiness.ready {
         let document = Document {
             status: "ready",
             problems,
+            codes,
         };
         // Strings only: this does not fail.
         let body = serde_json::to_vec(&document).unwrap_or_default();
@@ -136,7 +139,7 @@ fn answer(readiness: &Readiness) -> Response<Body> {
         false => format!("Not ready: {}.", problems.join("; ")),
     };
     let problem = Problem::new(Kind::NotReady, detail)
-        .with_problems(problems)
+        .with_problems(codes.into_iter().zip(problems).collect())
         .retry_after(RETRY_AFTER_S);
     uncached(problem.into_response())
 }

@@ -111,12 +111,13 @@ impl Kind {
         self.row().0
     }
 
-    /// Whether its answers say when to try again.
+    /// Whether its answers say when to try again, as far as that is known.
     #[must_use]
     pub const fn says_when(self) -> bool {
         matches!(
             self,
             Self::Throttled
+                | Self::HubRefused
                 | Self::HubUnreachable
                 | Self::QueueFull
                 | Self::NotReady
@@ -137,7 +138,8 @@ pub struct Problem {
     code: Option<u32>,
     tracking_id: Option<String>,
     retry_after_s: Option<u64>,
-    problems: Vec<String>,
+    /// Several things that are wrong: a code for each, and one line.
+    several: Vec<(&'static str, String)>,
 }
 
 #[derive(Serialize)]
@@ -152,8 +154,10 @@ struct Document<'a> {
     code: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tracking_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    problems: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    codes: Vec<&'static str>,
 }
 
 impl Problem {
@@ -166,14 +170,21 @@ impl Problem {
             code: None,
             tracking_id: None,
             retry_after_s: None,
-            problems: Vec::new(),
+            several: Vec::new(),
         }
     }
 
-    /// Adds several things that are wrong, each one line.
+    /// Goes on after the detail.
     #[must_use]
-    pub fn with_problems(mut self, problems: Vec<String>) -> Self {
-        self.problems = problems;
+    pub fn add_detail(mut self, more: &str) -> Self {
+        self.detail.to_mut().push_str(more);
+        self
+    }
+
+    /// Adds several things that are wrong: the code by which programs know each, and one line.
+    #[must_use]
+    pub fn with_problems(mut self, several: Vec<(&'static str, String)>) -> Self {
+        self.several = several;
         self
     }
 
@@ -258,7 +269,8 @@ impl Serialize for Problem {
             message: &self.detail,
             code: self.code,
             tracking_id: self.tracking_id.as_deref(),
-            problems: &self.problems,
+            problems: self.several.iter().map(|(_, line)| &**line).collect(),
+            codes: self.several.iter().map(|(code, _)| *code).collect(),
         };
         document.serialize(serializer)
     }

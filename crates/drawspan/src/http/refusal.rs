@@ -6,7 +6,7 @@ use drawspan_hub::limits::THROTTLED_WAIT_MIN_S;
 use drawspan_hub::{Failure, FailureKind};
 
 use super::problem::{Kind, Problem};
-use crate::devices::DeviceError;
+use crate::devices::{Delay, DeviceError};
 use crate::limits::RETRY_AFTER_S;
 
 impl From<DeviceError> for Problem {
@@ -14,12 +14,19 @@ impl From<DeviceError> for Problem {
         use DeviceError as E;
         let (kind, retry_after_s, detail): (_, _, Cow<'static, str>) = match error {
             E::Refused(failure) => return refused(failure),
+            E::RefusedUntil {
+                failure,
+                retry_after_s,
+            } => return refused_until(failure, retry_after_s),
+            E::Delayed(delay) => return delayed(delay),
             E::TooLarge => (Kind::TooLarge, None, "This is larger than the hub accepts.".into()),
             E::Throttled { retry_after_s } => {
                 (Kind::Throttled, Some(retry_after_s), "Too many requests for the hub; send it again later.".into())
             }
-            E::HubUnreachable { retry_after_s } => {
-                (Kind::HubUnreachable, Some(retry_after_s), "The hub, or DPS, cannot be reached; nothing was sent. GET /readyz says which, and why.".into())
+            E::HubUnreachable { retry_after_s, why } => {
+                let why = why.map_or_else(String::new, |why| format!(": {why}"));
+                let detail = format!("The hub, or DPS, cannot be reached; nothing was sent{why}. GET /readyz lists all that is wrong.");
+                (Kind::HubUnreachable, Some(retry_after_s), detail.into())
             }
             E::QueueFull { retry_after_s } => {
                 (Kind::QueueFull, Some(retry_after_s), "Too many requests wait for the hub; nothing was sent.".into())
@@ -73,6 +80,31 @@ impl From<DeviceError> for Problem {
             Some(seconds) => problem.retry_after(seconds),
             None => problem,
         }
+    }
+}
+
+/// A refusal that lasts, and when it is worth another try.
+fn refused_until(failure: Failure, retry_after_s: u64) -> Problem {
+    let problem = refused(failure);
+    let wait_s = problem
+        .wait_s()
+        .map_or(retry_after_s, |s| s.max(retry_after_s));
+    problem
+        .add_detail(&format!(
+            ". The device tries again at a request in {wait_s} s; POST /devices/{{id}}/resync makes it try at once."
+        ))
+        .retry_after(wait_s)
+}
+
+/// Nothing was sent, and why.
+fn delayed(delay: Delay) -> Problem {
+    let detail = format!("This could not be sent in time; nothing of it is at the hub: {delay}.");
+    let problem = Problem::new(Kind::NotSentInTime, detail).retry_after(RETRY_AFTER_S);
+    match delay {
+        Delay::Failing(failure) => {
+            problem.from_hub(failure.code.map(|code| code.number()), failure.tracking_id)
+        }
+        Delay::Turn { .. } | Delay::Dps(_) | Delay::Hub(_) | Delay::Credit => problem,
     }
 }
 

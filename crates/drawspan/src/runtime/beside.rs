@@ -17,7 +17,16 @@ use super::versions::Desired;
 pub(super) struct Waiter {
     /// A route that did not work for the caller; another one is needed.
     pub(super) not: Option<u32>,
-    pub(super) reply: oneshot::Sender<Result<Arc<Route>, Failure>>,
+    /// When the caller's time is up, monotonic.
+    pub(super) deadline: Duration,
+    pub(super) reply: oneshot::Sender<Result<Arc<Route>, Refusal>>,
+}
+
+/// Why there is no route, and when the device is tried again, as far as that is known.
+#[derive(Debug, Clone)]
+pub(super) struct Refusal {
+    pub(super) failure: Failure,
+    pub(super) retry_in: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -110,9 +119,13 @@ impl Beside {
         }
     }
 
-    pub(super) fn refuse_waiters(&mut self, failure: &Failure) {
+    /// Refuses those for whose deadline there is a refusal.
+    pub(super) fn refuse_waiters(&mut self, refusal: impl Fn(Duration) -> Option<Refusal>) {
         for waiter in std::mem::take(&mut self.waiters) {
-            let _ = waiter.reply.send(Err(failure.clone()));
+            match refusal(waiter.deadline) {
+                Some(refusal) => _ = waiter.reply.send(Err(refusal)),
+                None => self.waiters.push(waiter),
+            }
         }
     }
 }

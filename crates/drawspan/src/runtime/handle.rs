@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_client::{Credentials, TwinOperation, message};
@@ -12,7 +13,7 @@ use drawspan_hub::{
 use drawspan_net::Clock;
 use drawspan_store::StoreError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::beside::Waiter;
 use super::directory::{Directory, Route};
@@ -22,7 +23,7 @@ use super::persist::Work;
 use super::request::{Registration, Relisted, Request};
 use super::shell::Profile;
 use crate::devices::{DeviceError, Devices, Diagnostics, Prefix, Readiness, Standing};
-use crate::limits::RETRY_AFTER_S;
+use crate::limits::{DELAY_TIMEOUT_MS, RETRY_AFTER_S};
 use crate::metrics::Page;
 use crate::webhooks::{Guard, Secrets};
 
@@ -72,13 +73,17 @@ impl Bridge {
         let (reply, answer) = oneshot::channel();
         self.ask(Request::Connect {
             device: device.clone(),
-            waiter: Waiter { not, reply },
+            waiter: Waiter {
+                not,
+                deadline: self.clock.at(deadline),
+                reply,
+            },
         })?;
         match timeout_at(deadline, answer).await {
             Ok(Ok(Ok(route))) => Ok(route),
-            Ok(Ok(Err(failure))) => Err(self.refused(failure)),
+            Ok(Ok(Err(refusal))) => Err(refusal.into()),
             Ok(Err(_)) => Err(DeviceError::NotReady),
-            Err(_) => Err(self.too_late()),
+            Err(_) => Err(self.delay_of(device).await),
         }
     }
 
@@ -89,23 +94,25 @@ impl Bridge {
         })
     }
 
-    /// What the time ran out for.
-    pub(super) fn too_late(&self) -> DeviceError {
-        if self.health.any_unreachable() {
-            DeviceError::HubUnreachable {
-                retry_after_s: RETRY_AFTER_S,
-            }
-        } else {
-            DeviceError::NotWritten
+    /// What a device is waiting for, now that its caller's time is up.
+    pub(super) async fn delay_of(&self, device: &DeviceId) -> DeviceError {
+        let device = device.clone();
+        let delay = self.answer(|reply| Request::Delay { device, reply });
+        let patience = Duration::from_millis(DELAY_TIMEOUT_MS);
+        match timeout(patience, delay).await {
+            Ok(Ok(delay)) => delay,
+            Ok(Err(_)) | Err(_) => DeviceError::NotWritten,
         }
     }
 
+    /// What the hub said about a request of a device that is connected, or DPS about a registration.
     pub(super) fn refused(&self, failure: Failure) -> DeviceError {
         match failure.kind {
             FailureKind::MessageTooLarge => DeviceError::TooLarge,
             FailureKind::QueueFull if failure.code.is_none() => QUEUE_FULL,
             FailureKind::HubUnreachable => DeviceError::HubUnreachable {
                 retry_after_s: RETRY_AFTER_S,
+                why: Some(failure.message),
             },
             _ => DeviceError::Refused(failure),
         }
@@ -190,7 +197,7 @@ impl Devices for Bridge {
         let payload = model_id.map(|id| serde_json::json!({ "modelId": id }).to_string());
         let (reply, answer) = oneshot::channel();
         self.ask(Request::Register(Registration {
-            device,
+            device: device.clone(),
             payload,
             deadline,
             reply,
@@ -202,7 +209,7 @@ impl Devices for Bridge {
             }
             Ok(Ok(Err(failure))) => Err(self.refused(failure)),
             Ok(Err(_)) => Err(DeviceError::NotReady),
-            Err(_) => Err(self.too_late()),
+            Err(_) => Err(self.delay_of(&device).await),
         }
     }
 
@@ -250,7 +257,9 @@ impl Devices for Bridge {
     }
 
     fn readiness(&self) -> Readiness {
-        self.health.readiness()
+        let mut problems = self.health.problems();
+        problems.extend(self.meters.in_vain.problem());
+        Readiness::of(problems)
     }
 
     async fn measure(&self, page: &mut Page) {

@@ -1,82 +1,68 @@
 //! Which hubs are in trouble, as everybody may read it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use drawspan_bridge::fleet::{News, ServiceId};
-use drawspan_hub::{Failure, FailureKind, HostName};
+use drawspan_hub::{Failure, HostName};
 
-use crate::devices::{Readiness, Unready};
+use crate::devices::{ServiceFault, Unready};
 use crate::metrics::{Metric, Page, Sample};
 
 /// Written by the shell when something changes.
 #[derive(Debug, Default)]
-pub(super) struct Health {
-    services: Mutex<BTreeMap<ServiceId, Service>>,
-    unreachable: AtomicUsize,
-}
+pub(super) struct Health(Mutex<BTreeMap<ServiceId, Service>>);
 
 #[derive(Debug)]
 struct Service {
     host: HostName,
     reachable: bool,
     takes_credentials: bool,
-    /// What was said when it could not be reached the last time.
+    /// Silent, or failing.
+    fault: Option<ServiceFault>,
+    /// What was said when one of these changed for the worse.
     why: Option<String>,
 }
 
 impl Health {
     /// A service is in use, and nothing is known against it.
     pub(super) fn add(&self, id: ServiceId, host: &HostName) {
-        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
-        services.entry(id).or_insert_with(|| Service {
+        self.services().entry(id).or_insert_with(|| Service {
             host: host.clone(),
             reachable: true,
             takes_credentials: true,
+            fault: None,
             why: None,
         });
     }
 
-    /// An attempt ended like this; to be told before the news that come of it.
-    pub(super) fn note(&self, id: ServiceId, failure: &Failure) {
-        if failure.kind != FailureKind::HubUnreachable {
+    /// A service changed; `failure` is the last one that it had.
+    pub(super) fn news(&self, id: ServiceId, news: News, failure: Option<&Failure>) {
+        let mut services = self.services();
+        let Some(service) = services.get_mut(&id) else {
             return;
+        };
+        let why = match news {
+            News::Reachable | News::TakesCredentials | News::Recovered => None,
+            _ => failure.map(Failure::to_string),
+        };
+        match news {
+            News::Unreachable => service.reachable = false,
+            News::Reachable => service.reachable = true,
+            News::RefusesCredentials | News::RefusesEveryone => service.takes_credentials = false,
+            News::TakesCredentials => service.takes_credentials = true,
+            News::Silent => service.fault = Some(ServiceFault::Silent),
+            News::Failing => service.fault = Some(ServiceFault::Failing),
+            News::Recovered => service.fault = None,
         }
-        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(service) = services.get_mut(&id) {
-            service.why = Some(failure.message.clone());
+        if why.is_some() {
+            service.why = why;
         }
-    }
-
-    /// Why it could not be reached the last time.
-    pub(super) fn why(&self, id: ServiceId) -> Option<String> {
-        let services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
-        services.get(&id)?.why.clone()
-    }
-
-    pub(super) fn news(&self, id: ServiceId, news: News) {
-        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(service) = services.get_mut(&id) {
-            match news {
-                News::Unreachable => service.reachable = false,
-                News::Reachable => service.reachable = true,
-                News::RefusesEveryone => service.takes_credentials = false,
-                News::TakesCredentials => service.takes_credentials = true,
-            }
-        }
-        let count = services.values().filter(|service| !service.reachable);
-        self.unreachable.store(count.count(), Ordering::Relaxed);
-    }
-
-    /// Whether a hub, or DPS, cannot be reached.
-    pub(super) fn any_unreachable(&self) -> bool {
-        self.unreachable.load(Ordering::Relaxed) > 0
     }
 
     /// Adds what is known to a page of metrics.
     pub(super) fn tell(&self, page: &mut Page) {
-        let services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        let services = self.services();
         let each = |of: fn(&Service) -> bool| {
             let services = services.values();
             services.map(move |it| Sample::of_hub(it.host.as_str(), [], u64::from(of(it))))
@@ -88,8 +74,9 @@ impl Health {
         );
     }
 
-    pub(super) fn readiness(&self) -> Readiness {
-        let services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+    /// What is wrong with hubs and DPS.
+    pub(super) fn problems(&self) -> Vec<Unready> {
+        let services = self.services();
         let mut problems = Vec::new();
         let mut hubs = services.iter().filter(|(id, _)| **id != ServiceId::DPS);
         let some_hub = hubs.clone().next().is_some();
@@ -97,19 +84,26 @@ impl Health {
             problems.push(Unready::NoHubReachable);
         }
         for (id, service) in &*services {
-            let host = || service.host.clone();
-            if !service.reachable {
-                let why = service.why.clone();
-                problems.push(match *id == ServiceId::DPS {
-                    true => Unready::DpsUnreachable(host(), why),
-                    false => Unready::HubUnreachable(host(), why),
-                });
-            }
-            if !service.takes_credentials {
-                problems.push(Unready::CredentialsRefused(host()));
-            }
+            problems.extend(service.faults().map(|fault| Unready::Service {
+                dps: *id == ServiceId::DPS,
+                host: service.host.clone(),
+                fault,
+                why: service.why.clone(),
+            }));
         }
-        Readiness::of(problems)
+        problems
+    }
+
+    fn services(&self) -> MutexGuard<'_, BTreeMap<ServiceId, Service>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Service {
+    fn faults(&self) -> impl Iterator<Item = ServiceFault> + use<> {
+        let unreachable = (!self.reachable).then_some(ServiceFault::Unreachable);
+        let refuses = (!self.takes_credentials).then_some(ServiceFault::RefusesCredentials);
+        [unreachable, self.fault, refuses].into_iter().flatten()
     }
 }
 
@@ -117,48 +111,64 @@ impl Health {
 mod tests {
     use super::*;
 
+    use crate::devices::Readiness;
+    use drawspan_hub::FailureKind;
+
+    fn host(text: &str) -> HostName {
+        HostName::parse(text).unwrap()
+    }
+
+    fn fault(name: &str, fault: ServiceFault, why: Option<&str>) -> Unready {
+        Unready::Service {
+            dps: name == "dps.net",
+            host: host(name),
+            fault,
+            why: why.map(str::to_owned),
+        }
+    }
+
     #[test]
     fn ready_while_some_hub_can_be_reached() {
-        let host = |text: &str| HostName::parse(text).unwrap();
+        use ServiceFault as Fault;
         let (first, second) = (ServiceId::of(1), ServiceId::of(2));
         let health = Health::default();
-        assert_eq!(health.readiness(), Readiness::READY);
+        let readiness = || Readiness::of(health.problems());
+        assert_eq!(readiness(), Readiness::READY);
         health.add(ServiceId::DPS, &host("dps.net"));
         health.add(first, &host("a.net"));
         health.add(second, &host("b.net"));
 
-        let failure = |kind, text| Failure::local(kind, text);
-        health.note(
-            ServiceId::DPS,
-            &failure(FailureKind::HubUnreachable, "the proxy said 407"),
-        );
-        health.note(ServiceId::DPS, &failure(FailureKind::Throttled, "later"));
-        assert_eq!(health.why(first), None);
-        health.news(ServiceId::DPS, News::Unreachable);
-        health.news(first, News::Unreachable);
-        health.news(second, News::RefusesEveryone);
-        let readiness = health.readiness();
-        assert!(readiness.ready && health.any_unreachable());
+        let proxy = Failure::local(FailureKind::HubUnreachable, "the proxy said 407");
+        health.news(ServiceId::DPS, News::Unreachable, Some(&proxy));
+        health.news(first, News::Unreachable, None);
+        health.news(second, News::RefusesEveryone, None);
+        health.news(second, News::Silent, Some(&proxy));
+        assert!(readiness().ready);
         assert_eq!(
-            readiness.problems,
+            readiness().problems,
             [
-                Unready::DpsUnreachable(host("dps.net"), Some("the proxy said 407".into())),
-                Unready::HubUnreachable(host("a.net"), None),
-                Unready::CredentialsRefused(host("b.net")),
+                fault("dps.net", Fault::Unreachable, Some("the proxy said 407")),
+                fault("a.net", Fault::Unreachable, None),
+                fault("b.net", Fault::Silent, Some("the proxy said 407")),
+                fault(
+                    "b.net",
+                    Fault::RefusesCredentials,
+                    Some("the proxy said 407")
+                ),
             ]
         );
 
-        health.news(second, News::Unreachable);
-        assert!(!health.readiness().ready);
+        health.news(second, News::Unreachable, None);
+        assert!(!readiness().ready);
         for (service, news) in [
             (ServiceId::DPS, News::Reachable),
             (first, News::Reachable),
             (second, News::Reachable),
             (second, News::TakesCredentials),
+            (second, News::Recovered),
         ] {
-            health.news(service, news);
+            health.news(service, news, None);
         }
-        assert_eq!(health.readiness(), Readiness::READY);
-        assert!(!health.any_unreachable());
+        assert_eq!(readiness(), Readiness::READY);
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::figures::Figures;
 use super::handle::Bridge;
+use super::in_vain::InVain;
 use super::request::Request;
 use crate::limits::MEASURE_TIMEOUT_S;
 use crate::metrics::{Counter, Metric, Page, Sample};
@@ -17,6 +18,7 @@ use crate::metrics::{Counter, Metric, Page, Sample};
 #[derive(Debug)]
 pub(super) struct Meters {
     pub(super) resends: Resends,
+    pub(super) in_vain: InVain,
     store: Option<Losses>,
     /// One page at a time: whoever reaches the port may ask, and must not fill the shell's queue with that.
     turn: Semaphore,
@@ -42,6 +44,7 @@ impl Meters {
     pub(super) fn new(store: Option<&Store>) -> Self {
         Self {
             resends: Resends::default(),
+            in_vain: InVain::default(),
             store: store.map(|store| Losses {
                 hubs: store.hub_cache(),
                 letters: store.dead_letters(),

@@ -13,6 +13,7 @@ mod figures;
 mod handle;
 mod health;
 mod hub_cache;
+mod in_vain;
 mod measure;
 mod names;
 mod one_spelling;

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::directory::Route;
 use super::handle::{Bridge, QUEUE_FULL};
 use super::throttle::wait_turn;
-use crate::devices::DeviceError;
+use crate::devices::{Delay, DeviceError};
 
 /// Wait between two attempts when the hub had a fault of its own.
 const RESEND_PAUSE: Duration = Duration::from_millis(50);
@@ -34,7 +34,9 @@ impl Bridge {
     ) -> Result<Bytes, DeviceError> {
         let mut fate = Fate::default();
         let done = self.attempts(device, work, deadline, &mut fate).await;
-        done.map_err(|error| fate.tell(error))
+        let done = done.map_err(|error| fate.tell(error));
+        self.meters.in_vain.ended(done.as_ref().err());
+        done
     }
 
     async fn attempts(
@@ -57,11 +59,11 @@ impl Bridge {
             match attempt(&found, work, self.clock.at(deadline)).await {
                 Ok(done) => return Ok(done),
                 Err(SendFailure::Full) => return Err(QUEUE_FULL),
-                Err(SendFailure::NotSent) => return Err(self.too_late()),
+                Err(SendFailure::NotSent) => return Err(DeviceError::Delayed(Delay::Credit)),
                 Err(ended @ (SendFailure::Stale | SendFailure::Unsettled)) => {
                     fate.unknown |= ended == SendFailure::Unsettled;
                     if Instant::now() >= deadline {
-                        return Err(self.too_late());
+                        return Err(self.delay_of(device).await);
                     }
                     not = Some(found.serial);
                     self.meters.resends.connection_lost();
@@ -140,8 +142,12 @@ mod tests {
     fn nothing_sent_is_never_said_after_something_was() {
         let errors = [
             QUEUE_FULL,
-            DeviceError::HubUnreachable { retry_after_s: 5 },
+            DeviceError::HubUnreachable {
+                retry_after_s: 5,
+                why: None,
+            },
             DeviceError::NotWritten,
+            DeviceError::Delayed(Delay::Credit),
             DeviceError::NotReady,
             DeviceError::Refused(Failure::local(
                 FailureKind::DeviceNotFound,

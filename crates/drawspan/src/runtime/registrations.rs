@@ -114,6 +114,13 @@ impl Registrations {
         Some(self.next)
     }
 
+    /// Refuses those that callers have asked for and that have not started: nothing starts soon.
+    pub(super) fn refuse_asked(&mut self, failure: &Failure) {
+        for (_, asked) in self.asked.drain() {
+            let _ = asked.reply.send(Err(failure.clone()));
+        }
+    }
+
     /// A caller's registration may start. False when the caller has gone.
     pub(super) fn allowed(&mut self, number: u64) -> bool {
         let Some(asked) = self.asked.remove(&number) else {

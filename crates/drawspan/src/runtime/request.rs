@@ -27,6 +27,11 @@ pub(super) enum Request {
         device: DeviceId,
         reply: oneshot::Sender<Option<(ConnectionStatus, ConnectionStatusReason)>>,
     },
+    /// What it is waiting for.
+    Delay {
+        device: DeviceId,
+        reply: oneshot::Sender<DeviceError>,
+    },
     /// All that is known.
     Diagnose {
         device: DeviceId,

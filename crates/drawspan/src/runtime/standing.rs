@@ -41,12 +41,11 @@ impl Bridge {
         within: &Prefix,
         deadline: Instant,
     ) -> Result<Standing, DeviceError> {
-        let registered = self.register(device.clone(), None, deadline).await;
-        registered.map_err(|error| match error {
+        match self.register(device.clone(), None, deadline).await {
             // The registration may have reached DPS, but the request itself was not begun.
-            DeviceError::FateUnknown => self.too_late(),
-            error => error,
-        })?;
+            Err(DeviceError::FateUnknown) => return Err(self.delay_of(&device).await),
+            registered => registered?,
+        }
         let names = self.names(&device).await?;
         let standing = judge(within, &names.assigned.unwrap_or(names.called));
         if standing != Standing::Within {

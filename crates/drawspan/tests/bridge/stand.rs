@@ -176,9 +176,8 @@ impl Stand {
     }
 
     pub(crate) fn bridge(&self, store: Option<&Store>) -> Bridge {
-        let config = self.config(Profile::of_hub(&policy(&self.emulator, "device")));
-        let credentials = Arc::new(Credentials::new(config.profile.keys()));
-        runtime::start(&config, credentials, store).unwrap()
+        let profile = Profile::of_hub(&policy(&self.emulator, "device"));
+        self.bridge_of(profile, store).0
     }
 
     /// One whose devices register at DPS, and its keys.
@@ -197,15 +196,15 @@ impl Stand {
             id_scope: self.emulator.dps().id_scope().to_owned(),
             keys,
         };
-        let mut config = self.config(profile);
-        config.connect.insert(
-            0,
-            ConnectTo {
-                name: HostName::parse(HUB).unwrap(),
-                port: Some(443),
-                to: self.emulator.addresses().https,
-            },
-        );
+        self.bridge_of(profile, store)
+    }
+
+    pub(crate) fn bridge_of(
+        &self,
+        profile: Profile,
+        store: Option<&Store>,
+    ) -> (Bridge, Arc<Credentials>) {
+        let config = self.config(profile);
         let credentials = Arc::new(Credentials::new(config.profile.keys()));
         let bridge = runtime::start(&config, Arc::clone(&credentials), store).unwrap();
         (bridge, credentials)
@@ -220,11 +219,13 @@ impl Stand {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut config = Config::new(listen, ApiKeys::new(None), profile);
         config.authorities = config::read_authorities(self.emulator.ca_path()).unwrap();
-        config.connect = vec![ConnectTo {
+        let addresses = self.emulator.addresses();
+        let to = |port, to| ConnectTo {
             name: HostName::parse(HUB).unwrap(),
-            port: None,
-            to: self.emulator.addresses().amqps,
-        }];
+            port: Some(port),
+            to,
+        };
+        config.connect = vec![to(5_671, addresses.amqps), to(443, addresses.https)];
         config.webhooks.guard = GuardMode::Off;
         config.webhooks.retry_limit = 0;
         config.webhooks.method_answer_timeout = METHOD_ANSWER;

@@ -9,7 +9,8 @@ use tokio::time::timeout;
 
 use super::{Line, Seen};
 use crate::config::{Config, Profile};
-use crate::limits::{CLOCK_SKEW_S, PROBE_TIMEOUT_MS};
+use crate::limits::PROBE_TIMEOUT_MS;
+use drawspan_client::limits::CLOCK_SKEW_S;
 
 pub(super) async fn look(config: &Config, connector: &Connector) -> Line {
     let Some(host) = host(&config.profile) else {
@@ -41,16 +42,11 @@ fn host(profile: &Profile) -> Option<&HostName> {
 
 /// Tokens are refused when the clocks differ by minutes.
 pub(super) fn judge(skew: Skew, host: &HostName) -> Seen {
-    let seconds = skew.length().as_secs();
-    if seconds <= CLOCK_SKEW_S {
+    if !skew.matters() {
         return Seen::Ok(format!("within {CLOCK_SKEW_S} s of that of {host}"));
     }
-    let way = match skew {
-        Skew::Behind(_) => "behind",
-        Skew::Ahead(_) => "ahead of",
-    };
     Seen::failed(
-        format_args!("this machine's clock is {seconds} s {way} that of {host}"),
+        format_args!("this machine's clock is {skew} that of {host}"),
         "Set the clock (NTP): tokens are signed by it, and refused when it is off by minutes.",
     )
 }

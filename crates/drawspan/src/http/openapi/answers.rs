@@ -264,6 +264,8 @@ pub(super) struct Readiness {
     status: String,
     /// What an operator should know all the same.
     problems: Vec<String>,
+    /// The code of each of the problems, for programs.
+    codes: Vec<String>,
 }
 
 /// What went wrong, whose fault it is and what to do (RFC 9457).
@@ -290,4 +292,7 @@ pub(super) struct Problem {
     /// Several things that are wrong.
     #[schema(nullable = false)]
     problems: Option<Vec<String>>,
+    /// The code of each of these, where there are codes.
+    #[schema(nullable = false)]
+    codes: Option<Vec<String>>,
 }

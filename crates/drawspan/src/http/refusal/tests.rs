@@ -32,7 +32,10 @@ fn every_error_of_the_devices_has_its_status() {
         Some(7),
     );
     check(
-        DeviceError::HubUnreachable { retry_after_s: 2 },
+        DeviceError::HubUnreachable {
+            retry_after_s: 2,
+            why: None,
+        },
         503,
         "hub-unreachable",
         Some(2),
@@ -45,7 +48,21 @@ fn every_error_of_the_devices_has_its_status() {
     );
     check(DeviceError::NotReady, 503, "not-ready", Some(5));
     check(DeviceError::NotWritten, 503, "not-sent-in-time", Some(5));
+    check(
+        DeviceError::Delayed(Delay::Credit),
+        503,
+        "not-sent-in-time",
+        Some(5),
+    );
     check(DeviceError::FateUnknown, 504, "fate-unknown", Some(5));
+    let refused_until = |kind, retry_after_s| DeviceError::RefusedUntil {
+        failure: Failure::local(kind, "said"),
+        retry_after_s,
+    };
+    let gone = refused_until(FailureKind::DeviceNotFound, 61);
+    check(gone, 502, "hub-refused", Some(61));
+    let throttled = refused_until(FailureKind::Throttled, 3);
+    check(throttled, 429, "throttled", Some(10));
     check(
         DeviceError::IdNotForDps(no_registration),
         400,

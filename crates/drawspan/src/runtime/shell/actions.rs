@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drawspan_bridge::device::How;
 use drawspan_bridge::fleet::{Action, Attempt, News, ServiceId};
-use drawspan_client::peer_clock::{self, Skew};
+use drawspan_client::peer_clock;
 use drawspan_client::{ConnectionConfig, Links, Open, Owner};
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
 use drawspan_net::Connector;
@@ -37,6 +37,7 @@ impl Shell {
                     id, status, reason, ..
                 } => self.status_changed(&id, status, reason),
                 Action::News(service, news) => self.news_of(service, news),
+                Action::TurnAway(service) => self.turn_away(service),
             }
         }
         any
@@ -201,21 +202,31 @@ impl Shell {
     }
 
     fn news_of(&self, service: ServiceId, news: News) {
-        self.parts.health.news(service, news);
+        let failure = self.fleet.trouble_of(service);
+        self.parts.health.news(service, news, failure);
         let Some(host) = self.fleet.host(service) else {
             return;
         };
+        let reason = failure.map(Failure::to_string).unwrap_or_default();
         match news {
-            News::Unreachable => {
-                let reason = self.parts.health.why(service).unwrap_or_default();
-                tracing::warn!(%host, %reason, "cannot be reached");
-            }
+            News::Unreachable => tracing::warn!(%host, %reason, "cannot be reached"),
             News::Reachable => tracing::info!(%host, "can be reached again"),
+            News::RefusesCredentials => {
+                tracing::warn!(%host, %reason, "refuses the credentials, and has accepted none since the start");
+            }
             News::RefusesEveryone => {
-                tracing::error!(%host, "refuses the credentials of many devices");
-                tokio::spawn(look_at_clock(self.parts.connector.clone(), host.clone()));
+                tracing::error!(%host, %reason, "refuses the credentials of many devices");
             }
             News::TakesCredentials => tracing::info!(%host, "takes credentials again"),
+            News::Silent => {
+                tracing::warn!(%host, %reason, "takes connections, and does not answer");
+            }
+            News::Failing => tracing::warn!(%host, %reason, "answers with faults of its own"),
+            News::Recovered => tracing::info!(%host, "answers as it should again"),
+        }
+        let refuses = matches!(news, News::RefusesCredentials | News::RefusesEveryone);
+        if refuses && service != ServiceId::DPS {
+            tokio::spawn(look_at_clock(self.parts.connector.clone(), host.clone()));
         }
     }
 }
@@ -228,17 +239,13 @@ pub(super) const fn owner(attempt: Attempt) -> Owner {
     }
 }
 
-/// Says which of the two it is: the clock, or the key.
+/// Says which of the two it is: the clock, or the key. (DPS writes the time into each of its answers, which say so themselves.)
 async fn look_at_clock(connector: Connector, host: HostName) {
     match peer_clock::skew(&connector, &host).await {
-        Some(skew) if skew.length() > Duration::from_secs(limits::CLOCK_SKEW_S) => {
-            let (seconds, which) = match skew {
-                Skew::Behind(length) => (length.as_secs(), "behind"),
-                Skew::Ahead(length) => (length.as_secs(), "ahead of"),
-            };
-            tracing::error!("this machine's clock is {seconds} s {which} that of {host}: set it");
+        Some(skew) if skew.matters() => {
+            tracing::error!("this machine's clock is {skew} that of {host}: set it");
         }
         Some(_) => tracing::error!("the clocks of this machine and {host} agree: look at the key"),
-        None => tracing::error!("look at the key, and at this machine's clock"),
+        None => tracing::error!("look at the key for {host}, and at this machine's clock"),
     }
 }

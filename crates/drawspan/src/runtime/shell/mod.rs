@@ -16,6 +16,7 @@ mod requests;
 mod spelling;
 mod subscribing;
 mod verdicts;
+mod waiting;
 mod wanting;
 
 use std::collections::{HashMap, HashSet};
@@ -256,19 +257,4 @@ impl Shell {
             unix_s,
         }
     }
-}
-
-/// Whether a caller should hear of it at once instead of waiting for the next attempt.
-const fn is_final(kind: FailureKind) -> bool {
-    use FailureKind as Kind;
-    !matches!(
-        kind,
-        Kind::HubUnreachable
-            | Kind::ConnectionLost
-            | Kind::Timeout
-            | Kind::ServerError
-            | Kind::HubMaintenance
-            | Kind::TokenLimit
-            | Kind::Unknown
-    )
 }

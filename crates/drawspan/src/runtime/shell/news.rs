@@ -8,7 +8,7 @@ use drawspan_bridge::fleet::{Attempt, ServiceId};
 use drawspan_client::{ConnectionKey, DeviceSession, Owner, Status};
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
 
-use super::{Shell, is_final};
+use super::Shell;
 use crate::runtime::beside::Noted;
 use crate::runtime::directory::Route;
 use crate::runtime::registrations::{Done, Origin};
@@ -43,9 +43,6 @@ impl Shell {
     pub(in crate::runtime) fn registered(&mut self, done: Done) {
         self.parts.registrations.ended(&done);
         let now = self.now();
-        if let Err(failure) = &done.answer {
-            self.parts.health.note(ServiceId::DPS, failure);
-        }
         let hub = match &done.answer {
             Ok(assigned) => {
                 let (hub, name) = (assigned.hub.clone(), &assigned.device);
@@ -60,8 +57,8 @@ impl Shell {
                 self.fleet.assigned(device, epoch, hub, now);
                 if let Err(failure) = &done.answer {
                     self.note(device, failure);
-                    self.tell_waiters(device, failure);
                 }
+                self.refuse_hopeless(device);
             }
             Origin::Caller(reply) => {
                 let device = self.fleet.find(&done.device);
@@ -156,7 +153,7 @@ impl Shell {
         self.leave(index, now.monotonic);
         self.note(index, &failure);
         self.fleet.ended(attempt, &failure, now);
-        self.tell_waiters(index, &failure);
+        self.refuse_hopeless(index);
     }
 
     fn closed(&mut self, attempt: Attempt) {
@@ -197,7 +194,6 @@ impl Shell {
         };
         let members = pool.ended(key);
         pool.tally.ended.add(failure.kind);
-        self.parts.health.note(hub, &failure);
         self.warn_of_connection(hub, members.len(), &failure, now.monotonic);
         let kind = failure.kind;
         let noted = Arc::new(Noted {
@@ -215,10 +211,10 @@ impl Shell {
             }
             attempts.extend(self.fleet.attempt(index));
         }
-        let failure = &noted.failure;
-        self.fleet.connection_ended(hub, &attempts, failure, now);
+        self.fleet
+            .connection_ended(hub, &attempts, &noted.failure, now);
         for attempt in attempts {
-            self.tell_waiters(attempt.device, failure);
+            self.refuse_hopeless(attempt.device);
         }
     }
 
@@ -248,24 +244,6 @@ impl Shell {
         self.next_warning = now + WARNING_INTERVAL;
         if let Some(hub) = self.fleet.host(hub) {
             tracing::warn!(%hub, devices, reason = %failure, "a connection ended");
-        }
-    }
-
-    /// Refuses those who wait when waiting on does not help.
-    fn tell_waiters(&mut self, index: u32, failure: &Failure) {
-        let waiting = self.fleet.machine(index).is_some_and(|machine| {
-            let waits = matches!(
-                machine.state(),
-                State::Waiting { .. } | State::Yielded { .. }
-            );
-            // What it tries next may well succeed within the callers' time.
-            waits && !machine.tries_another_way()
-        });
-        if waiting
-            && is_final(failure.kind)
-            && let Some(beside) = self.fleet.beside_mut(index)
-        {
-            beside.refuse_waiters(failure);
         }
     }
 }

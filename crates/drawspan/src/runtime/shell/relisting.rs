@@ -4,6 +4,7 @@ use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
 
 use super::{Profile, Shell};
 use crate::devices::Prefix;
+use crate::runtime::beside::Refusal;
 use crate::runtime::request::Relisted;
 
 /// What the list means for a device in memory.
@@ -17,10 +18,11 @@ enum Listing {
 }
 
 impl Shell {
-    /// Brings every device in memory to where the list says that it belongs, and connects those that are subscribed to and were
+    /// There are other keys: those who were refused try again. Brings every device in memory to where the list says that it belongs, and connects those that are subscribed to and were
     /// not listed before.
     pub(super) fn relist(&mut self) -> Relisted {
         let mut relisted = Relisted::default();
+        self.fleet.credentials_changed(self.now());
         if self.parts.profile != Profile::Listed {
             return relisted;
         }
@@ -44,8 +46,9 @@ impl Shell {
                 Listing::Gone => {
                     let text = "the device is not listed any more";
                     let failure = Failure::local(FailureKind::DeviceNotFound, text);
+                    let refusal = Refusal::from(failure);
                     if let Some(beside) = self.fleet.beside_mut(index) {
-                        beside.refuse_waiters(&failure);
+                        beside.refuse_waiters(|_| Some(refusal.clone()));
                     }
                     self.fleet.release(index, now);
                     relisted.gone += 1;

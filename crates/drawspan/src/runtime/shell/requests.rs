@@ -1,15 +1,11 @@
 //! What callers ask for.
 
-use std::sync::Arc;
-
-use drawspan_bridge::State;
-use drawspan_bridge::device::Why;
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, FailureKind};
 
-use super::{Shell, is_final};
+use super::Shell;
 use crate::devices::Scope;
 use crate::limits;
-use crate::runtime::beside::{Noted, Waiter};
+use crate::runtime::beside::{Refusal, Waiter};
 use crate::runtime::records::Then;
 use crate::runtime::request::{Reply, Request};
 
@@ -18,14 +14,13 @@ impl Shell {
         // Whoever asked may have given up; nothing is owed then.
         match self.spelt(request) {
             Request::Connect { device, waiter } => self.connect(&device, waiter),
-            Request::Register(registration) => {
-                if let Some(number) = self.parts.registrations.ask(registration) {
-                    self.fleet.register(number);
-                }
-            }
+            Request::Register(registration) => self.register(registration),
             Request::Resync(device) => self.resync(&device),
             Request::Status { device, reply } => {
                 let _ = reply.send(self.status_of(&device));
+            }
+            Request::Delay { device, reply } => {
+                let _ = reply.send(self.delay_of(&device));
             }
             Request::Diagnose { device, reply } => {
                 let _ = reply.send(self.diagnose(&device));
@@ -80,7 +75,7 @@ impl Shell {
         let index = match self.index_of(id) {
             Ok(index) => index,
             Err(failure) => {
-                let _ = waiter.reply.send(Err(failure));
+                let _ = waiter.reply.send(Err(failure.into()));
                 return;
             }
         };
@@ -90,27 +85,17 @@ impl Shell {
             if beside.waiters.len() >= limits::WAITERS_PER_DEVICE {
                 let text = "too many requests wait for this device already";
                 let failure = Failure::local(FailureKind::QueueFull, text);
-                let _ = waiter.reply.send(Err(failure));
+                let _ = waiter.reply.send(Err(failure.into()));
                 return;
             }
             beside.waiters.push(waiter);
         }
         let now = self.now();
         self.fleet.used(index, now.monotonic, now);
-        let machine = self.fleet.machine(index);
-        let state = machine.filter(|machine| !machine.tries_another_way());
-        let state = state.map(|machine| machine.state());
-        let Some(beside) = self.fleet.beside_mut(index) else {
-            return;
-        };
-        beside.answer_waiters();
-        // Still waiting after a refusal that time alone does not mend: say so at once.
-        if let Some(State::Waiting { why, .. } | State::Yielded { why, .. }) = state
-            && is_final(why.kind)
-        {
-            let failure = remembered(why, beside.last_failure.as_ref());
-            beside.refuse_waiters(&failure);
+        if let Some(beside) = self.fleet.beside_mut(index) {
+            beside.answer_waiters();
         }
+        self.refuse_hopeless(index);
     }
 
     fn resync(&mut self, id: &DeviceId) {
@@ -146,7 +131,8 @@ impl Shell {
         if let Some(index) = self.fleet.find(id) {
             if let Some(beside) = self.fleet.beside_mut(index) {
                 let text = "the device was removed";
-                beside.refuse_waiters(&Failure::local(FailureKind::DeviceNotFound, text));
+                let removed = Refusal::from(Failure::local(FailureKind::DeviceNotFound, text));
+                beside.refuse_waiters(|_| Some(removed.clone()));
                 beside.removed = true;
             }
             self.fleet.release(index, now);
@@ -172,22 +158,5 @@ impl Shell {
         if let Some(then) = self.records.remove(&scope, last, then) {
             self.tell(&scope, then, true);
         }
-    }
-}
-
-/// A refusal that came earlier: with all that was said, if that is still kept.
-fn remembered(why: Why, last: Option<&Arc<Noted>>) -> Failure {
-    if let Some(noted) = last
-        && noted.failure.kind == why.kind
-    {
-        return noted.failure.clone();
-    }
-    let text = why
-        .code
-        .and_then(|code| code.name())
-        .unwrap_or("the hub refused this device a moment ago");
-    Failure {
-        code: why.code,
-        ..Failure::local(why.kind, text)
     }
 }

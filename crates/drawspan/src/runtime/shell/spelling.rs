@@ -92,6 +92,7 @@ fn subject(request: &mut Request) -> Option<(&mut DeviceId, bool)> {
         }
         Request::Resync(device)
         | Request::Status { device, .. }
+        | Request::Delay { device, .. }
         | Request::Diagnose { device, .. }
         | Request::Forget { device, .. }
         | Request::Settle { device, .. } => (device, false),

@@ -1,7 +1,7 @@
 use drawspan_hub::HostName;
 
 use super::*;
-use crate::devices::{Readiness, Unready};
+use crate::devices::{Readiness, ServiceFault, Unready};
 
 fn get(path: &str) -> Request<Body> {
     request("GET", path).body(Body::empty()).unwrap()
@@ -28,26 +28,35 @@ async fn liveness_is_open_and_says_nothing_of_hubs() {
 async fn readiness_is_open_and_tells_what_is_wrong() {
     let answer = ready(vec![]).ask(get("/readyz")).await;
     assert_eq!(answer.status, StatusCode::OK);
-    assert_eq!(answer.body, r#"{"status":"ready","problems":[]}"#);
+    assert_eq!(
+        answer.body,
+        r#"{"status":"ready","problems":[],"codes":[]}"#
+    );
 
     let hub = HostName::parse("hub.example").unwrap();
-    let answer = ready(vec![Unready::HubUnreachable(hub, Some("refused".into()))])
-        .ask(get("/readyz"))
-        .await;
+    let unreachable = Unready::Service {
+        dps: false,
+        host: hub,
+        fault: ServiceFault::Unreachable,
+        why: Some("refused".into()),
+    };
+    let answer = ready(vec![unreachable]).ask(get("/readyz")).await;
     assert_eq!(answer.status, StatusCode::OK);
     let document: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(
         document["problems"][0],
         "hub hub.example cannot be reached (refused)"
     );
+    assert_eq!(document["codes"][0], "hub-unreachable");
 
     for problem in [Unready::Starting, Unready::NoHubReachable] {
-        let words = problem.to_string();
+        let (words, code) = (problem.to_string(), problem.code());
         let answer = ready(vec![problem]).ask(get("/readyz")).await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(answer.header("retry-after"), Some("5"));
         let document = answer.problem();
         assert_eq!(document["problems"][0], words);
+        assert_eq!(document["codes"][0], code);
         assert!(document["detail"].as_str().unwrap().contains(&words));
     }
 }

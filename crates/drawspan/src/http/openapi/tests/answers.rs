@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use super::{document, entry, schema};
 use crate::devices::{
-    DeadLetter, DeviceError, DeviceState, Diagnostics, Held, LastFailure, ListPage, Listed, Prefix,
-    Scope, Subscription, SubscriptionStatus,
+    DeadLetter, Delay, DeviceError, DeviceState, Diagnostics, Held, LastFailure, ListPage, Listed,
+    Prefix, Scope, Subscription, SubscriptionStatus,
 };
 use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
@@ -249,7 +249,15 @@ async fn what_the_hub_says_is_described() {
     let retry_after_s = 5;
     let mut errors = vec![
         E::Throttled { retry_after_s },
-        E::HubUnreachable { retry_after_s },
+        E::HubUnreachable {
+            retry_after_s,
+            why: None,
+        },
+        E::Delayed(Delay::Credit),
+        E::RefusedUntil {
+            failure: Failure::local(K::DeviceNotFound, "said"),
+            retry_after_s,
+        },
         E::QueueFull { retry_after_s },
         E::NotReady,
         E::NotWritten,

@@ -1,0 +1,75 @@
+//! Whether it helps a caller to wait for a device, and when it will be tried again.
+
+use std::time::Duration;
+
+use drawspan_hub::FailureKind;
+
+use super::{Device, State, Why};
+use crate::time::Now;
+
+/// Why a device will not be connected within a caller's time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hopeless {
+    /// What went wrong last.
+    pub why: Why,
+    /// When a request makes it try again at the earliest, monotonic.
+    pub next_try: Duration,
+}
+
+impl Device {
+    /// Whether a caller whose time ends at `deadline` waits in vain: the device was refused, or does not try again by then.
+    ///
+    /// A throttled device is no such case while its wait ends in time, nor is one that tries another key, or DPS, in a moment.
+    #[must_use]
+    pub fn hopeless(&self, deadline: Duration, now: Now) -> Option<Hopeless> {
+        let (until, why, waits_in_vain) = match self.state {
+            State::Waiting { .. } if self.trouble.another_way => return None,
+            State::Waiting { until, why, .. } => (until, why, !may_pass(why.kind)),
+            State::Yielded { until, why } => (until, why, true),
+            _ => return None,
+        };
+        if !waits_in_vain && until <= deadline {
+            return None;
+        }
+        let next_try = match self.state {
+            State::Waiting { firm: false, .. } => until.min(self.next_request_attempt),
+            _ => until,
+        };
+        // Where no hub is known, it starts at DPS, whose interval no request cuts short.
+        let dps = self.assignment.must_wait_to_register(now.monotonic);
+        Some(Hopeless {
+            why,
+            next_try: next_try.max(dps.unwrap_or(now.monotonic)),
+        })
+    }
+}
+
+/// Whether the next attempt may well succeed although nobody does anything about it.
+const fn may_pass(kind: FailureKind) -> bool {
+    use FailureKind as Kind;
+    match kind {
+        Kind::HubUnreachable
+        | Kind::ConnectionLost
+        | Kind::Timeout
+        | Kind::ServerError
+        | Kind::HubMaintenance
+        | Kind::TokenLimit
+        | Kind::Throttled
+        | Kind::Unknown => true,
+        Kind::HubSuspended
+        | Kind::HubNotFound
+        | Kind::Unauthorized
+        | Kind::DeviceNotFound
+        | Kind::DeviceDisabled
+        | Kind::LinkStolen
+        | Kind::QuotaExceeded
+        | Kind::QueueFull
+        | Kind::Forbidden
+        | Kind::NotFound
+        | Kind::DeviceNotOnline
+        | Kind::LockLost
+        | Kind::MessageTooLarge
+        | Kind::InvalidRequest
+        | Kind::Protocol => false,
+    }
+}

@@ -1,0 +1,199 @@
+//! The answers of a hub, or of DPS, as far as they say something about the service itself.
+//!
+//! [`HubState`](crate::HubState) knows whether the service can be reached, and [`Breaker`](crate::Breaker) whether it refuses everyone. A
+//! [`Record`] knows the rest that an operator asks for: that it has refused every credential since the start, that it takes
+//! connections and answers nothing, that it fails.
+
+use drawspan_hub::{Failure, FailureKind};
+
+use super::action::{News, ServiceId};
+use crate::limits::{FAULT_AFTER, REFUSALS_BEFORE_DOUBT};
+
+/// What a service has answered so far.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    /// Whether it answered anything since the start.
+    pub(super) reached: bool,
+    credentials: Credentials,
+    /// Attempts in a row that it left without an answer.
+    timeouts: u32,
+    /// Attempts in a row that it answered with a fault of its own.
+    faults: u32,
+    told: Option<Fault>,
+    last: Option<Failure>,
+}
+
+/// Whether the credentials of this process are good for anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Credentials {
+    /// None has been accepted, and so many were refused.
+    Untried { refusals: u32 },
+    /// None has been accepted, and some were refused.
+    Doubted,
+    /// One has been accepted.
+    Accepted,
+}
+
+impl Default for Credentials {
+    fn default() -> Self {
+        Self::Untried { refusals: 0 }
+    }
+}
+
+/// What a service does that can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Silent,
+    Failing,
+}
+
+impl Record {
+    /// The last failure that was the service's, or that its credentials met.
+    pub(super) const fn last(&self) -> Option<&Failure> {
+        self.last.as_ref()
+    }
+
+    /// A device was accepted.
+    pub(super) fn accepted(&mut self) -> [Option<News>; 2] {
+        let doubted = self.credentials == Credentials::Doubted;
+        self.credentials = Credentials::Accepted;
+        self.reached = true;
+        [doubted.then_some(News::TakesCredentials), self.works()]
+    }
+
+    /// An attempt failed.
+    pub(super) fn failed(&mut self, id: ServiceId, failure: &Failure) -> [Option<News>; 2] {
+        use FailureKind as Kind;
+        let fault = match failure.kind {
+            // The connection's matter.
+            Kind::ConnectionLost => return [None; 2],
+            Kind::HubUnreachable => {
+                self.last = Some(failure.clone());
+                return [None; 2];
+            }
+            Kind::Timeout => {
+                (self.timeouts, self.faults) = (self.timeouts + 1, 0);
+                (self.timeouts >= FAULT_AFTER).then_some(Fault::Silent)
+            }
+            Kind::ServerError | Kind::Protocol | Kind::Unknown => {
+                self.reached = true;
+                (self.timeouts, self.faults) = (0, self.faults + 1);
+                (self.faults >= FAULT_AFTER).then_some(Fault::Failing)
+            }
+            _ => {
+                self.reached = true;
+                let works = self.works();
+                return [self.doubt(id, failure), works];
+            }
+        };
+        self.last = Some(failure.clone());
+        let news = fault.filter(|fault| self.told.replace(*fault) != Some(*fault));
+        [news.map(Fault::news), None]
+    }
+
+    /// Credentials that were refused before any was accepted: probably all of them are wrong.
+    fn doubt(&mut self, id: ServiceId, failure: &Failure) -> Option<News> {
+        use FailureKind as Kind;
+        let of_dps = id == ServiceId::DPS;
+        let refused = match failure.kind {
+            Kind::Unauthorized => true,
+            // DPS knows no instance of this scope, or no enrollment.
+            Kind::NotFound | Kind::DeviceNotFound | Kind::Forbidden => of_dps,
+            _ => false,
+        };
+        if !refused {
+            return None;
+        }
+        self.last = Some(failure.clone());
+        let Credentials::Untried { refusals } = &mut self.credentials else {
+            return None;
+        };
+        *refusals += 1;
+        // A hub's first refusal may mean that a token has expired; at DPS every key has been tried by then.
+        if !of_dps && *refusals < REFUSALS_BEFORE_DOUBT {
+            return None;
+        }
+        self.credentials = Credentials::Doubted;
+        Some(News::RefusesCredentials)
+    }
+
+    fn works(&mut self) -> Option<News> {
+        (self.timeouts, self.faults) = (0, 0);
+        self.told.take().map(|_| News::Recovered)
+    }
+}
+
+impl Fault {
+    const fn news(self) -> News {
+        match self {
+            Self::Silent => News::Silent,
+            Self::Failing => News::Failing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HUB: ServiceId = ServiceId::of(1);
+
+    fn news(record: &mut Record, id: ServiceId, kinds: &[FailureKind]) -> Vec<News> {
+        let fail = |kind: &FailureKind| record.failed(id, &Failure::local(*kind, "said"));
+        kinds.iter().flat_map(fail).flatten().collect()
+    }
+
+    #[test]
+    fn credentials_are_doubted_once_and_only_before_one_was_accepted() {
+        use FailureKind::{NotFound, Unauthorized};
+        let mut dps = Record::default();
+        let refused = news(&mut dps, ServiceId::DPS, &[Unauthorized, Unauthorized]);
+        assert_eq!(refused, [News::RefusesCredentials]);
+        assert_eq!(dps.last().unwrap().message, "said");
+        assert_eq!(dps.accepted(), [Some(News::TakesCredentials), None]);
+        assert_eq!(news(&mut dps, ServiceId::DPS, &[Unauthorized; 9]), []);
+
+        let check = |id, kinds: &[FailureKind], expected: &[News]| {
+            assert_eq!(
+                news(&mut Record::default(), id, kinds),
+                expected,
+                "{kinds:?}"
+            );
+        };
+        // A wrong scope.
+        check(ServiceId::DPS, &[NotFound], &[News::RefusesCredentials]);
+        // Another key may do.
+        check(HUB, &[Unauthorized], &[]);
+        check(HUB, &[Unauthorized; 3], &[News::RefusesCredentials]);
+        check(HUB, &[NotFound; 9], &[]);
+    }
+
+    #[test]
+    fn silence_and_faults_are_news_when_they_last_and_when_they_end() {
+        use FailureKind::{DeviceDisabled, ServerError, Timeout};
+        let check = |kinds: &[FailureKind], expected: &[News]| {
+            assert_eq!(
+                news(&mut Record::default(), HUB, kinds),
+                expected,
+                "{kinds:?}"
+            );
+        };
+        check(&[Timeout], &[]);
+        check(&[Timeout; 5], &[News::Silent]);
+        check(&[ServerError; 5], &[News::Failing]);
+        check(&[Timeout, ServerError, Timeout, ServerError], &[]);
+        let mut both = vec![Timeout; 2];
+        both.extend([ServerError; 2]);
+        check(&both, &[News::Silent, News::Failing]);
+        // Any other answer is an answer.
+        check(
+            &[Timeout, Timeout, DeviceDisabled],
+            &[News::Silent, News::Recovered],
+        );
+
+        let mut record = Record::default();
+        news(&mut record, HUB, &[ServerError; 2]);
+        assert_eq!(record.accepted(), [None, Some(News::Recovered)]);
+        assert_eq!(record.accepted(), [None, None]);
+    }
+}

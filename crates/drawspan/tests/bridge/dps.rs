@@ -1,0 +1,77 @@
+//! What a newcomer gets wrong first: key, id scope, address.
+
+use std::time::Duration;
+
+use drawspan::config::Profile;
+use drawspan::devices::{DeviceError, Devices as _};
+use drawspan::runtime::Bridge;
+use drawspan_client::KeyPair;
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, HostName, SymmetricKey, Telemetry};
+use tokio::time::{Instant, timeout};
+
+use crate::stand::{HUB, Stand, id};
+
+/// Sends with time for much more than an answer takes.
+async fn send(bridge: &Bridge) -> DeviceError {
+    let message = Telemetry::json("{}");
+    let deadline = Instant::now() + Duration::from_secs(600);
+    let sent = bridge.send(id("first-1"), message, deadline);
+    let sent = timeout(Duration::from_secs(60), sent).await;
+    sent.unwrap().unwrap_err()
+}
+
+fn dps(stand: &Stand, endpoint: &str, id_scope: Option<&str>, key: Option<&[u8]>) -> Profile {
+    let dps = stand.emulator.dps();
+    let right = || dps.groups()[0].primary.clone();
+    let wrong = |bytes: &[u8]| SymmetricKey::from_bytes(bytes).unwrap();
+    Profile::Dps {
+        endpoint: HostName::parse(endpoint).unwrap(),
+        id_scope: id_scope.unwrap_or(dps.id_scope()).to_owned(),
+        keys: KeyPair::single(key.map_or_else(right, wrong)),
+    }
+}
+
+#[tokio::test]
+async fn a_caller_is_told_at_once_why_dps_refuses() {
+    let check = async |id_scope: Option<&str>, key: Option<&[u8]>, code: u32, advice: &str| {
+        let stand = Stand::start(&[]).await;
+        let (bridge, _) = stand.bridge_of(dps(&stand, HUB, id_scope, key), None);
+        for attempt in 0..2 {
+            let error = send(&bridge).await;
+            let DeviceError::RefusedUntil { failure, .. } = &error else {
+                panic!("{error:?}");
+            };
+            assert_eq!(failure.code.map(|it| it.number()), Some(code), "{attempt}");
+            assert!(failure.message.contains(advice), "{failure}");
+        }
+        let readiness = bridge.readiness();
+        let codes: Vec<_> = readiness.problems.iter().map(|it| it.code()).collect();
+        assert_eq!(codes, ["dps-refuses-credentials"]);
+        bridge.connection_status(id("first-1")).await.unwrap()
+    };
+    let status = check(None, Some(&[7; 32]), 401_002, "enrollment group's key").await;
+    let bad_credential = ConnectionStatusReason::BadCredential;
+    assert_eq!(
+        status,
+        Some((ConnectionStatus::Disconnected, bad_credential))
+    );
+    check(Some("0ne0000WRONG"), None, 404_201, "check the id scope").await;
+}
+
+#[tokio::test]
+async fn a_caller_is_told_soon_that_dps_was_never_there() {
+    let stand = Stand::start(&[]).await;
+    // No such name exists (RFC 6761).
+    let (bridge, _) = stand.bridge_of(dps(&stand, "dps.invalid", None, None), None);
+    let error = send(&bridge).await;
+    let DeviceError::HubUnreachable { why, .. } = &error else {
+        panic!("{error:?}");
+    };
+    assert!(
+        why.as_deref()
+            .is_some_and(|why| why.contains("dps.invalid")),
+        "{why:?}"
+    );
+    let readiness = bridge.readiness();
+    assert_eq!(readiness.problems[0].code(), "dps-unreachable");
+}
