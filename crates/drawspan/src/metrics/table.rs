@@ -66,7 +66,7 @@ metrics! {
     EventBytes: Gauge "drawspan_events_waiting_bytes" [] "What they weigh";
     EventAttemptsUnderWay: Gauge "drawspan_event_attempts_under_way" [] "Attempts under way";
     ReceiversLeftAlone: Gauge "drawspan_receivers_left_alone" [] "Receivers that failed again and again, and are tried now and then only";
-    MethodAnswersUnread: Counter "drawspan_method_answers_unread" ["reason"] "Answers of receivers of methods that could not be read: malformed (their callers got 200 without payload), tooLarge (they got 500)";
+    MethodAnswersUnread: Counter "drawspan_method_answers_unread" ["reason"] "Answers of receivers of methods that could not be read: malformed (their callers got 200 and nothing else), tooLarge (they got 500)";
 
     DeadLetters: Counter "drawspan_dead_letters" [] "Events given to the dead letters";
     DeadLettersDropped: Counter "drawspan_dead_letters_dropped" [] "Dead letters that went because there were too many newer ones";
