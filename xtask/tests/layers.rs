@@ -14,10 +14,11 @@ use metadata::Metadata;
 const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ("drawspan", &["bridge", "client", "emulator", "hub", "net", "store"], &[]),
     ("drawspan-client", &["amqp", "hub", "net"], &["emulator"]),
-    ("drawspan-emulator", &["amqp", "hub", "net"], &[]),
+    ("drawspan-emulator", &["amqp", "hub", "net", "state"], &[]),
     ("drawspan-net", &["amqp"], &[]),
     ("drawspan-bridge", &["hub"], &[]),
-    ("drawspan-store", &["hub"], &[]),
+    ("drawspan-state", &[], &[]),
+    ("drawspan-store", &["hub", "state"], &[]),
     ("drawspan-amqp", &[], &[]),
     ("drawspan-hub", &[], &[]),
     ("drawspan-sim", &["bridge", "client", "hub"], &[]),

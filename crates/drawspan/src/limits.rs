@@ -38,6 +38,8 @@ pub const DEAD_LETTER_CALL_S: u64 = 60;
 pub const DEAD_LETTER_TRIES: u32 = 10;
 /// How long it waits before that, whatever the bridge says.
 pub const MAX_DEAD_LETTER_PAUSE_S: u64 = 60;
+/// How long the hub waits for the outcome of a message whose dead letter is being written; after that it hears nothing.
+pub const LETTER_WRITE_TIMEOUT_MS: u64 = 5_000;
 /// Largest page that it reads: [`MAX_DEAD_LETTER_LIMIT`] of the largest that are stored, with what is told about them.
 pub const MAX_DEAD_LETTER_PAGE_BYTES: usize = 64 * 1_048_576;
 /// How much of a body that will not be used is still read, so that its sender sees our answer instead of a reset.

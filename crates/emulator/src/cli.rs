@@ -80,6 +80,9 @@ pub struct EmulatorArgs {
     /// Folder for devices, messages and the certificate authority; without it all is forgotten at the end
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Remove devices, messages and telemetry from --state first; the certificate authority stays
+    #[arg(long, requires = "state")]
+    reset: bool,
     /// Address to listen at
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
     bind: String,
@@ -186,6 +189,7 @@ impl EmulatorArgs {
             .policy_key
             .and_then(|text| check(&mut errors, "policy-key", SymmetricKey::from_base64(&text)));
         config.state = self.state;
+        config.reset = self.reset;
         if let Some(bind) = check(&mut errors, "bind", self.bind.parse::<IpAddr>()) {
             config.bind = bind;
         }

@@ -35,6 +35,8 @@ pub struct Config {
     pub policy_key: Option<SymmetricKey>,
     /// Where state is kept; `None` keeps it in memory.
     pub state: Option<PathBuf>,
+    /// Whether devices, messages and telemetry that are there are removed first.
+    pub reset: bool,
     /// Address to listen at.
     pub bind: IpAddr,
     /// Ports to listen at.
@@ -94,6 +96,7 @@ impl Config {
             group_key: None,
             policy_key: None,
             state: None,
+            reset: false,
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             ports: Ports {
                 amqps: AMQPS_PORT,

@@ -330,12 +330,14 @@ impl Hub {
         done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) {
         self.forget_messages(&changes);
-        let news = News::of(&changes, &self.devices);
+        let news = Arc::new(News::of(&changes, &self.devices));
+        let late = Arc::clone(&news);
         let writes = changes.into_iter().map(Write::from).collect();
-        slot.send_then(self.host.clone(), writes, move |stored| {
+        let told = move |stored: Result<(), StoreError>| {
             news.tell(stored.is_ok());
             done(stored);
-        });
+        };
+        slot.send_then_later(self.host.clone(), writes, told, move || late.tell_late());
     }
 
     /// The messages of deleted devices go with them, before anything else can come.
@@ -373,6 +375,10 @@ impl Hub {
         let slot = match store.try_slot() {
             Ok(slot) => slot,
             Err(NoSlot::Full) => return Ok(None),
+            Err(NoSlot::Failing) => {
+                let why = "an earlier change is not written yet";
+                return Err(StoreError::Failing(why.into()));
+            }
             Err(NoSlot::Closed) => return Err(StoreError::Closed),
         };
         let mut registry = self.registry_mut();

@@ -19,7 +19,6 @@ mod config;
 mod device_range;
 mod dps;
 mod emulator;
-mod files;
 mod https;
 mod hub;
 mod hub_set;

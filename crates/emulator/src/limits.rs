@@ -38,6 +38,8 @@ pub const KEEP_INTERVAL_MS: u64 = 1000;
 
 /// Registry writes that may wait for the store's thread.
 pub const STORE_QUEUE: usize = 1024;
+/// Registry writes that failed are tried again that often.
+pub const STORE_RETRY_MS: u64 = 250;
 /// Registry writes that share one transaction.
 pub const STORE_GROUP: usize = 256;
 
@@ -152,6 +154,8 @@ pub const C2D_DELIVERY_COUNT: u32 = 10;
 pub const C2D_DELIVERY_COUNTS: std::ops::RangeInclusive<u32> = 1..=100;
 /// Messages to devices are looked after at least this often, in case the time of day is set.
 pub const KEEP_MESSAGES_MS: u64 = 60_000;
+/// Pause before messages to devices are looked after again when that could not be stored.
+pub const KEEP_RETRY_MS: u64 = 1_000;
 /// Credit of a service's link for messages to devices.
 pub const C2D_CREDIT: u32 = 100;
 /// Messages that a device has on one link without having settled them; those whose lock was lost count too.

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use drawspan_hub::SymmetricKey;
+use drawspan_hub::{HostName, SymmetricKey};
 
 use crate::ca::{self, Tls};
 use crate::config::{Config, Mistake};
 use crate::dps::{self, Dps};
 use crate::emulator::StartError;
 use crate::hub::{Hub, Parts};
-use crate::log::{LogLimits, TelemetryLog};
+use crate::log::{self, LogLimits, TelemetryLog};
 use crate::model::c2d::CloudToDevice;
 use crate::model::dps::{Group, Registrations};
 use crate::model::groups::ConsumerGroups;
@@ -21,6 +21,8 @@ use crate::{clock, random};
 
 const POLICY_KEY: &str = "policy-key";
 const CREATED: &str = "created-unix-ms";
+/// In front of a hub's name.
+const PARTITIONS: &str = "partitions:";
 
 /// What is opened before anything is served.
 pub(crate) struct Opened {
@@ -35,22 +37,21 @@ pub(crate) struct Opened {
 /// Opens everything that is on disk. Blocks.
 pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
     let state = StateFolder::open(config.state.as_deref())?;
+    if config.reset {
+        state.reset()?;
+    }
     let tls = ca::prepare(state.path(), state.is_kept(), config.bind, &config.names())?;
-    let database = state
+    let mut database = state
         .registry()
-        .map(|path| Database::open(&path))
+        .map(|path| Database::open(&path, state.has_telemetry()))
         .transpose()?;
-    let key = policy_key(config, database.as_ref())?;
-    let created_unix_ms = created(database.as_ref())?;
+    let key = policy_key(config, database.as_mut())?;
+    let created_unix_ms = created(database.as_mut())?;
     let groups = ConsumerGroups::new(&config.consumer_groups)
         .map_err(|error| StartError::Config(vec![Mistake::Groups(error)]))?;
     let mut parts = Vec::new();
     for host in &config.hubs {
-        let log = TelemetryLog::open(
-            state.telemetry(host).as_deref(),
-            config.partitions,
-            LogLimits::default(),
-        )?;
+        let log = telemetry(config, &state, host, database.as_mut())?;
         let devices = database
             .as_ref()
             .map(|database| database.devices(host))
@@ -68,7 +69,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
             Registry::from_stored(devices.unwrap_or_default(), twins.unwrap_or_default());
         parts.push((host.clone(), registry, messages, Arc::new(log)));
     }
-    let enrollments = enrollment_groups(config, database.as_ref())?;
+    let enrollments = enrollment_groups(config, database.as_mut())?;
     let registrations = database.as_ref().map(Database::registrations).transpose()?;
     let store = database.map(Store::start).transpose()?.map(Arc::new);
     let logs = parts.iter().map(|(.., log)| Arc::clone(log)).collect();
@@ -111,9 +112,39 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
     })
 }
 
+/// The registry knows which hubs had telemetry, and with how many partitions: what is missing of it is missed.
+fn telemetry(
+    config: &Config,
+    state: &StateFolder,
+    host: &HostName,
+    database: Option<&mut Database>,
+) -> Result<TelemetryLog, StartError> {
+    let folder = state.telemetry(host);
+    let name = format!("{PARTITIONS}{host}");
+    let known = match &database {
+        Some(database) => database.setting(&name)?,
+        None => None,
+    };
+    if let (Some(folder), Some(known)) = (&folder, &known) {
+        log::check_there(folder, known.parse().unwrap_or(config.partitions))?;
+    }
+    let log = TelemetryLog::open(folder.as_deref(), config.partitions, LogLimits::default())?;
+    let partitions = log.partition_count().to_string();
+    if let Some(database) = database
+        && known.as_deref() != Some(&partitions)
+    {
+        database.set_setting(&name, &partitions)?;
+    }
+    Ok(log)
+}
+
 /// The configured key, else the one used before, else a new one.
-fn policy_key(config: &Config, database: Option<&Database>) -> Result<SymmetricKey, StartError> {
+fn policy_key(
+    config: &Config,
+    database: Option<&mut Database>,
+) -> Result<SymmetricKey, StartError> {
     let kept = database
+        .as_ref()
         .map(|database| database.setting(POLICY_KEY))
         .transpose()?
         .flatten();
@@ -131,10 +162,11 @@ fn policy_key(config: &Config, database: Option<&Database>) -> Result<SymmetricK
 /// The configured groups, with the configured keys, else those used before, else new ones.
 fn enrollment_groups(
     config: &Config,
-    database: Option<&Database>,
+    mut database: Option<&mut Database>,
 ) -> Result<Vec<Group>, StartError> {
     let kept = database
-        .map(Database::groups)
+        .as_ref()
+        .map(|database| database.groups())
         .transpose()?
         .unwrap_or_default();
     let mut first_key = config.group_key.clone();
@@ -152,7 +184,7 @@ fn enrollment_groups(
             primary: key(primary, before.map(|group| &group.primary))?,
             secondary: key(spec.secondary, before.map(|group| &group.secondary))?,
         };
-        if let Some(database) = database {
+        if let Some(database) = &mut database {
             database.put_group(&group)?;
         }
         groups.push(group);
@@ -160,7 +192,7 @@ fn enrollment_groups(
     Ok(groups)
 }
 
-fn created(database: Option<&Database>) -> Result<u64, StartError> {
+fn created(database: Option<&mut Database>) -> Result<u64, StartError> {
     let now = clock::unix_ms();
     let Some(database) = database else {
         return Ok(now);
@@ -174,3 +206,7 @@ fn created(database: Option<&Database>) -> Result<u64, StartError> {
     database.set_setting(CREATED, &now.to_string())?;
     Ok(now)
 }
+
+#[cfg(test)]
+#[path = "opening_tests.rs"]
+mod tests;

@@ -1,22 +1,31 @@
 //! The state directory: who has it, what is in it, and a stand-in for none.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use drawspan_hub::HostName;
+use drawspan_state::{Lock, LockError, private};
 
 use crate::random::{self, NoRandomness};
 
 const LOCK_FILE: &str = "lock";
 const REGISTRY_FILE: &str = "registry.db";
 const HUBS_FOLDER: &str = "hubs";
+/// The registry last: until it is gone, the rest is missed.
+const REGISTRY_FILES: [&str; 5] = [
+    "registry.db-wal",
+    "registry.db-shm",
+    "registry.db-journal",
+    "registry.db",
+    "registry.mark",
+];
 
 /// Where an emulator keeps its files.
 #[derive(Debug)]
 pub(crate) enum StateFolder {
     /// Kept, and nobody else's for as long as the lock is held.
-    Kept { path: PathBuf, _lock: File },
+    Kept { path: PathBuf, _lock: Lock },
     /// For the authority's certificate only; deleted at the end.
     Temporary { path: PathBuf },
 }
@@ -34,10 +43,15 @@ pub enum StateError {
         cause: io::Error,
     },
     /// Another emulator has it.
-    #[error("the state directory {} is in use by another emulator", path.display())]
+    #[error(
+        "the state directory {} is in use by another emulator{}; give each its own, or stop that one",
+        path.display(), holder.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
+    )]
     InUse {
         /// The directory.
         path: PathBuf,
+        /// The other process, if it left its number.
+        holder: Option<u32>,
     },
     /// No name for a temporary directory.
     #[error(transparent)]
@@ -59,15 +73,34 @@ impl StateFolder {
             path: path.to_path_buf(),
             cause,
         };
-        fs::create_dir_all(path).map_err(failed)?;
+        private::directory(path, is_ours).map_err(failed)?;
         // Absolute, so that what is printed can be pasted anywhere.
         let path = path.canonicalize().map_err(failed)?;
-        let lock = File::create(path.join(LOCK_FILE)).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self::Kept { path, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(StateError::InUse { path }),
-            Err(TryLockError::Error(cause)) => Err(StateError::Io { path, cause }),
+        match Lock::take(&path, LOCK_FILE) {
+            Ok(lock) => Ok(Self::Kept { path, _lock: lock }),
+            Err(LockError::InUse(holder)) => Err(StateError::InUse { path, holder }),
+            Err(LockError::Io(cause)) => Err(StateError::Io { path, cause }),
         }
+    }
+
+    /// Removes devices, messages and telemetry. The certificate authority stays, so that clients trust it still.
+    pub(crate) fn reset(&self) -> Result<(), StateError> {
+        let failed = |path: &Path| {
+            let path = path.to_path_buf();
+            move |cause| StateError::Io { path, cause }
+        };
+        let hubs = self.path().join(HUBS_FOLDER);
+        absent(fs::remove_dir_all(&hubs)).map_err(failed(&hubs))?;
+        for file in REGISTRY_FILES {
+            let path = self.path().join(file);
+            absent(fs::remove_file(&path)).map_err(failed(&path))?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is telemetry.
+    pub(crate) fn has_telemetry(&self) -> bool {
+        self.path().join(HUBS_FOLDER).exists()
     }
 
     /// The directory.
@@ -101,5 +134,22 @@ impl Drop for StateFolder {
         {
             tracing::debug!(%error, path = %path.display(), "a temporary directory stays behind");
         }
+    }
+}
+
+/// Tells the entries of a state directory from others.
+fn is_ours(name: &str) -> bool {
+    name == LOCK_FILE
+        || name == HUBS_FOLDER
+        || name.starts_with("registry.")
+        || name.starts_with("ca.")
+        || name.starts_with("ca-key.")
+}
+
+/// That it is not there is well.
+fn absent(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }

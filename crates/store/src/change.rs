@@ -27,6 +27,8 @@ pub(crate) enum Change {
     RemoveSubscription(StoredScope, SubscriptionType),
     PutDeadLetter {
         letter: Box<NewDeadLetter>,
+        /// Whether it is on disk before anybody is told.
+        durable: bool,
         /// For as long as it waits.
         _charge: Charge,
     },
@@ -42,10 +44,13 @@ impl Change {
         matches!(self, Self::PutSubscription(_) | Self::PutDeadLetter { .. })
     }
 
-    pub(crate) const fn is_subscription(&self) -> bool {
+    /// Whether it must survive the end of the machine once somebody was told that it is written.
+    pub(crate) const fn is_durable(&self) -> bool {
         matches!(
             self,
-            Self::PutSubscription(_) | Self::RemoveSubscription(..)
+            Self::PutSubscription(_)
+                | Self::RemoveSubscription(..)
+                | Self::PutDeadLetter { durable: true, .. }
         )
     }
 }

@@ -11,6 +11,7 @@ use crate::limits::MAX_DEAD_LETTER_BYTES;
 use crate::loss::{Loss, Scale};
 use crate::queue::Queue;
 use crate::reader::{Question, Reader};
+use crate::subscriptions::Written;
 
 /// An event that was given up.
 #[derive(Clone, PartialEq)]
@@ -88,19 +89,30 @@ impl DeadLetters {
 
     /// Keeps one, soon, in place of the one with the same webhook id. Lost and counted when it is too large or more waits than is good.
     pub fn put(&self, letter: NewDeadLetter) {
-        if letter.event.len() > MAX_DEAD_LETTER_BYTES {
-            self.lost.add(1, &"the event is too large");
-            return;
-        }
-        let Some(_charge) = self.waiting.charge(letter.event.len()) else {
-            self.lost.add(1, &StoreError::Busy);
-            return;
-        };
-        let letter = Box::new(letter);
-        let change = Change::PutDeadLetter { letter, _charge };
-        if let Err(error) = self.queue.try_send(change) {
+        let sent = self.change(letter, false);
+        let sent = sent.and_then(|change| self.queue.try_send(change));
+        if let Err(error) = sent {
             self.lost.add(1, &error);
         }
+    }
+
+    /// Keeps one in place of the one with the same webhook id; what is returned resolves once it is on disk, and survives the end of the
+    /// machine. For events of which there is no other copy then. Whoever drops it still has the letter kept, as far as that is possible.
+    pub fn put_for_good(&self, letter: NewDeadLetter) -> Written {
+        let asked = self.change(letter, true);
+        Written::new(asked.and_then(|change| self.queue.try_ask(change)))
+    }
+
+    fn change(&self, letter: NewDeadLetter, durable: bool) -> Result<Change, StoreError> {
+        if letter.event.len() > MAX_DEAD_LETTER_BYTES {
+            return Err(StoreError::TooLarge);
+        }
+        let charge = self.waiting.charge(letter.event.len());
+        Ok(Change::PutDeadLetter {
+            _charge: charge.ok_or(StoreError::Busy)?,
+            letter: Box::new(letter),
+            durable,
+        })
     }
 
     /// Lists them, oldest first. The list may end before its limit when events are large

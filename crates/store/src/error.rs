@@ -6,7 +6,12 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
+use crate::health::StoreFault;
 use crate::keyring::{KeyRingError, NoNewKey};
+use crate::traces::Trace;
+
+/// What can be done about a file that cannot be used.
+const WAY_OUT: &str = "put back a backup with `drawspan restore --force`, or begin without it by `drawspan serve --accept-empty-store`, which keeps the present files under other names";
 
 /// Why a state directory cannot be used. Each says what to do.
 #[derive(Debug, Error)]
@@ -20,6 +25,31 @@ pub enum OpenError {
         #[source]
         cause: io::Error,
     },
+    /// A file cannot be read.
+    #[error("cannot read {}: {cause}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// More was stored than is found.
+    #[error("{}: {trace}; {WAY_OUT}. Nothing was changed", path.display())]
+    Lost {
+        /// The database.
+        path: PathBuf,
+        /// What shows it.
+        trace: Trace,
+    },
+    /// The file's pages or tables are not what SQLite wrote.
+    #[error("{} is damaged: {why}; {WAY_OUT}. Nothing was changed", path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
     /// Another process uses it.
     #[error(
         "the state directory {} is in use by another process{}; give each its own, or stop that one",
@@ -32,7 +62,7 @@ pub enum OpenError {
         holder: Option<u32>,
     },
     /// The file is not one of ours.
-    #[error("{} is not a store of Drawspan; move it away, or use another state directory", path.display())]
+    #[error("{} is not a store of Drawspan, or its beginning is damaged; use another state directory, or {WAY_OUT}. Nothing was changed", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -51,7 +81,7 @@ pub enum OpenError {
         readable: i64,
     },
     /// SQLite refused.
-    #[error("cannot open {}: {cause}", path.display())]
+    #[error("cannot open {}: {cause}; if it stays so, {WAY_OUT}", path.display())]
     Sqlite {
         /// The file.
         path: PathBuf,
@@ -124,11 +154,15 @@ pub enum StoreError {
     /// The file may not be written.
     #[error("the file may not be written")]
     ReadOnly,
+    /// The disk cannot be read or written.
+    #[error("the disk fails: {0}")]
+    Io(String),
     /// The file is damaged.
-    #[error(
-        "the file is damaged; put back a backup with `drawspan restore`, or move it away to begin with an empty one (hubs are found again by DPS, subscriptions are not)"
-    )]
+    #[error("the file is damaged; {WAY_OUT} (hubs are found again by DPS, subscriptions are not)")]
     Damaged,
+    /// The file was removed or exchanged while it was in use.
+    #[error("the file was removed or exchanged while it was in use")]
+    Missing,
     /// SQLite refused for another reason.
     #[error("{0}")]
     Sqlite(String),
@@ -145,6 +179,9 @@ pub enum StoreError {
     /// Nothing can be encrypted.
     #[error("the key ring cannot be used: {0}")]
     KeyRing(String),
+    /// What is to be stored is larger than may be.
+    #[error("the event is too large")]
+    TooLarge,
     /// More changes wait than may.
     #[error("too many changes wait")]
     Busy,
@@ -158,13 +195,41 @@ impl From<rusqlite::Error> for StoreError {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::DiskFull,
             Some(ErrorCode::ReadOnly) => Self::ReadOnly,
-            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged,
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => Self::Io(error.to_string()),
             _ => Self::Sqlite(error.to_string()),
         }
     }
 }
 
+impl StoreError {
+    /// What it says about the store; `None` if it is of one row or one call alone.
+    #[must_use]
+    pub const fn fault(&self) -> Option<StoreFault> {
+        match self {
+            Self::DiskFull => Some(StoreFault::DiskFull),
+            Self::ReadOnly => Some(StoreFault::ReadOnly),
+            Self::Io(_) => Some(StoreFault::Io),
+            Self::Damaged => Some(StoreFault::Damaged),
+            Self::KeyRing(_) => Some(StoreFault::KeyRing),
+            Self::Sqlite(_) => Some(StoreFault::Other),
+            Self::Missing | Self::Sealed { .. } | Self::TooLarge | Self::Busy | Self::Closed => {
+                None
+            }
+        }
+    }
+}
+
 impl OpenError {
+    /// Whether what was stored is damaged or missing, so that only a backup or an empty store helps.
+    #[must_use]
+    pub const fn is_loss(&self) -> bool {
+        matches!(
+            self,
+            Self::Lost { .. } | Self::Damaged { .. } | Self::Foreign { .. }
+        )
+    }
+
     /// Whether a key is missing that stored values need.
     #[must_use]
     pub const fn is_missing_key(&self) -> bool {
@@ -177,8 +242,13 @@ impl OpenError {
     /// What SQLite said about a file.
     pub(crate) fn sqlite(path: &Path, error: rusqlite::Error) -> Self {
         let path = path.to_path_buf();
-        if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) {
-            return Self::Foreign { path };
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => return Self::Foreign { path },
+            Some(ErrorCode::DatabaseCorrupt) => {
+                let why = error.to_string();
+                return Self::Damaged { path, why };
+            }
+            _ => {}
         }
         Self::Sqlite {
             path,

@@ -7,6 +7,7 @@
 //! * [`DeadLetters`]: events that their receivers did not take, encrypted; the newest of them.
 //! * [`DesiredVersions`]: which desired properties were delivered.
 //! * [`Idempotency`]: which requests were answered already.
+//! * [`StoreHealth`]: whether all that works, as a level.
 //!
 //! [`manage`] is what commands do with such a directory, also beside the process that has it: keys, backup, restore.
 //!
@@ -23,12 +24,13 @@ mod dead_letters;
 mod desired_versions;
 mod error;
 mod files;
+mod health;
 mod hub_cache;
 mod idempotency;
 mod keeper;
 mod keyring;
-mod lock;
 mod loss;
+mod opening;
 mod queue;
 mod reader;
 mod seals;
@@ -36,13 +38,17 @@ mod store;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod traces;
+mod watch;
 mod writer;
 
 pub use dead_letters::{DeadLetterFilter, DeadLetters, NewDeadLetter, StoredDeadLetter};
 pub use desired_versions::DesiredVersions;
 pub use error::{OpenError, StoreError};
+pub use health::{FoundLost, Health, StoreFault, StoreFile, StoreHealth};
 pub use hub_cache::{CachedHub, HubCache};
 pub use idempotency::{Idempotency, StoredAnswer};
 pub use keyring::{KeyRingError, NoNewKey};
 pub use store::{Store, default_keyring};
 pub use subscriptions::{StoredScope, StoredSubscription, Subscriptions, Written};
+pub use traces::Trace;

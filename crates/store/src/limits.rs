@@ -10,6 +10,10 @@ pub const READ_QUEUE: usize = 1_024;
 pub const COLLECT_GROUP: usize = 4_096;
 /// How long another program, such as a backup, may hold the file before a write fails.
 pub const BUSY_TIMEOUT_MS: u64 = 5_000;
+/// What is in the log is brought into the database that often, while there is something.
+pub const FOLD_INTERVAL_MS: u64 = 4_000;
+/// A write is tried that often when nothing else is written, so that a disk that is full or fails is noticed.
+pub const PROBE_INTERVAL_MS: u64 = 10_000;
 /// Changes that were lost are told at most that often.
 pub const LOSS_REPORT_INTERVAL_S: u64 = 60;
 /// An entry that was not renewed for so long is deleted, unless its device has a subscription.

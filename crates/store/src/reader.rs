@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::database::{dead_letters, idempotency};
 use crate::dead_letters::{DeadLetterFilter, StoredDeadLetter};
 use crate::error::{OpenError, StoreError};
+use crate::health::StoreHealth;
 use crate::idempotency::StoredAnswer;
 use crate::keyring::Keys;
 use crate::limits::READ_QUEUE;
@@ -58,33 +59,49 @@ pub(crate) fn start(
     connection: Connection,
     keys: Arc<Keys>,
     path: Arc<Path>,
+    health: StoreHealth,
 ) -> Result<(mpsc::Sender<Question>, Reader, JoinHandle<()>), OpenError> {
     let (queue, questions) = mpsc::channel(READ_QUEUE);
     let reader = Reader(queue.downgrade());
     let thread = std::thread::Builder::new()
         .name("store-reader".into())
-        .spawn(move || run(&connection, questions, &keys, &path))
+        .spawn(move || run(&connection, questions, &keys, &path, &health))
         .map_err(OpenError::Thread)?;
     Ok((queue, reader, thread))
 }
 
-fn run(connection: &Connection, mut questions: mpsc::Receiver<Question>, keys: &Keys, path: &Path) {
+fn run(
+    connection: &Connection,
+    mut questions: mpsc::Receiver<Question>,
+    keys: &Keys,
+    path: &Path,
+    health: &StoreHealth,
+) {
+    fn answer<T>(health: &StoreHealth, done: Done<T>, result: Result<T, StoreError>) {
+        health.read(&result);
+        let _ = done.send(result);
+    }
     // That nobody waits for an answer any more is no mistake.
     while let Some(question) = questions.blocking_recv() {
         match question {
             Question::DeadLetters { filter, done } => {
-                let _ = done.send(dead_letters::list(connection, &keys.ring(), &filter, path));
+                let letters = dead_letters::list(connection, &keys.ring(), &filter, path);
+                answer(health, done, letters);
             }
             Question::DeadLetter { id, done } => {
-                let _ = done.send(dead_letters::get(connection, &keys.ring(), id));
+                answer(
+                    health,
+                    done,
+                    dead_letters::get(connection, &keys.ring(), id),
+                );
             }
             Question::Answer {
                 key,
                 since_unix_s,
                 done,
             } => {
-                let answer = idempotency::get(connection, &key, since_unix_s);
-                let _ = done.send(answer.map_err(StoreError::from));
+                let found = idempotency::get(connection, &key, since_unix_s);
+                answer(health, done, found.map_err(StoreError::from));
             }
         }
     }

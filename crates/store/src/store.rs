@@ -1,30 +1,35 @@
 //! The open state directory.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc as threads};
 use std::thread::JoinHandle;
 
+use drawspan_state::Lock;
 use tokio::sync::mpsc;
 
 use crate::database;
 use crate::dead_letters::DeadLetters;
 use crate::desired_versions::DesiredVersions;
 use crate::error::OpenError;
+use crate::health::StoreHealth;
 use crate::hub_cache::HubCache;
 use crate::idempotency::Idempotency;
 use crate::keeper;
-use crate::keyring::Keys;
 use crate::limits::STORE_QUEUE;
-use crate::lock::Lock;
 use crate::loss::Scale;
+use crate::opening::{self, Loss, Opened};
 use crate::queue::Queue;
 use crate::reader::{self, Question};
 use crate::subscriptions::Subscriptions;
-use crate::writer::{Bounds, Job, Losses, Writer};
+use crate::watch::Watch;
+use crate::writer::{Bounds, Commits, Job, Losses, Writer};
 
 /// The database in a state directory.
 pub(crate) const FILE: &str = "drawspan.db";
+/// Says how much was committed to it.
+pub(crate) const MARK_FILE: &str = "drawspan.mark";
+/// Says who has the directory.
+pub(crate) const LOCK_FILE: &str = "drawspan.lock";
 
 /// The key ring of a state directory for which no other file is named.
 #[must_use]
@@ -46,8 +51,9 @@ pub struct Store {
     dead_letters: DeadLetters,
     desired_versions: DesiredVersions,
     idempotency: Idempotency,
+    health: StoreHealth,
     /// Given back last.
-    _lock: Lock,
+    _lock: Arc<Lock>,
 }
 
 impl Store {
@@ -55,35 +61,51 @@ impl Store {
     /// neither it nor an encrypted row is there. Blocks.
     ///
     /// # Errors
-    /// When another process has it, its file is not ours or cannot be used, or the key ring does not have every key that is
-    /// needed. Nothing is changed then.
+    /// When another process has it, its file is not ours, is damaged, or holds less than was stored (so far as that can be told), or the
+    /// key ring does not have every key that is needed. Nothing is changed then.
     pub fn open(directory: &Path, keyring: &Path) -> Result<Self, OpenError> {
-        Self::open_with(directory, keyring, Bounds::default())
+        Self::open_with(directory, keyring, Loss::Refused, Bounds::default())
+    }
+
+    /// The same, but a store that is empty, damaged or holds less than was stored is no reason to refuse: what can be used is used,
+    /// and what cannot is kept under other names. Blocks.
+    ///
+    /// # Errors
+    /// When another process has it, or the key ring does not have every key that is needed.
+    pub fn open_accepting_loss(directory: &Path, keyring: &Path) -> Result<Self, OpenError> {
+        Self::open_with(directory, keyring, Loss::Accepted, Bounds::default())
     }
 
     pub(crate) fn open_with(
         directory: &Path,
         keyring: &Path,
+        loss: Loss,
         bounds: Bounds,
     ) -> Result<Self, OpenError> {
-        fs::create_dir_all(directory).map_err(|cause| OpenError::Create {
-            path: directory.to_path_buf(),
-            cause,
-        })?;
-        let lock = Lock::take(directory)?;
-        let path: Arc<Path> = directory.join(FILE).into();
+        let lock = Arc::new(opening::take(directory)?);
+        let (health, losses) = (StoreHealth::new(), Losses::default());
+        let Opened {
+            path,
+            connection,
+            keys,
+            mark,
+            stored,
+        } = opening::open(directory, keyring, loss, &health, &losses)?;
+        let watch = Watch::new(&path, keyring, Arc::clone(&lock));
+        let path: Arc<Path> = path.into();
+        let keys = Arc::new(keys);
         let failed = |error| OpenError::sqlite(&path, error);
-        let mut connection = database::open(&path)?;
-        let used = database::keys::in_use(&connection).map_err(failed)?;
-        let keys = Arc::new(Keys::open(keyring, &used)?);
-        database::prepare(&mut connection, &keys.ring()).map_err(failed)?;
-
         let reading = database::open_to_read(&path).map_err(failed)?;
         let waiting = Scale::new(bounds.waiting_bytes);
-        let losses = Losses::default();
         let (lost, dropped) = (Arc::clone(&losses.letters), Arc::clone(&losses.dropped));
         let (hubs, desired) = (Arc::clone(&losses.hubs), Arc::clone(&losses.desired));
-        let writer = Writer::new(connection, Arc::clone(&keys), losses, bounds).map_err(failed)?;
+        let commits = Commits {
+            mark,
+            stored,
+            health: health.clone(),
+        };
+        let writer = Writer::new(connection, Arc::clone(&keys), losses, bounds, commits);
+        let writer = writer.map_err(failed)?;
 
         let (sender, jobs) = mpsc::channel(STORE_QUEUE);
         let queue = Queue::new(&sender);
@@ -91,9 +113,14 @@ impl Store {
             .name("store-writer".into())
             .spawn(move || writer.run(jobs))
             .map_err(OpenError::Thread)?;
-        let (questions, reader, read) =
-            reader::start(reading, Arc::clone(&keys), Arc::clone(&path))?;
-        let (alive, keeping) = keeper::start(queue.clone(), Arc::clone(&keys))?;
+        let (questions, reader, read) = reader::start(
+            reading,
+            Arc::clone(&keys),
+            Arc::clone(&path),
+            health.clone(),
+        )?;
+        let (alive, keeping) =
+            keeper::start(queue.clone(), Arc::clone(&keys), watch, health.clone())?;
         Ok(Self {
             hub_cache: HubCache::new(queue.clone(), Arc::clone(&path), hubs),
             subscriptions: Subscriptions::new(queue.clone(), Arc::clone(&path), keys),
@@ -104,6 +131,7 @@ impl Store {
             questions: Some(questions),
             alive: Some(alive),
             threads: vec![writing, read, keeping],
+            health,
             _lock: lock,
         })
     }
@@ -130,6 +158,12 @@ impl Store {
     #[must_use]
     pub fn desired_versions(&self) -> DesiredVersions {
         self.desired_versions.clone()
+    }
+
+    /// How the store is: read it whenever it is asked for.
+    #[must_use]
+    pub fn health(&self) -> StoreHealth {
+        self.health.clone()
     }
 
     /// Which requests were answered already.

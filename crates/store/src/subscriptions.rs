@@ -111,7 +111,13 @@ impl Subscriptions {
     }
 
     fn change(&self, change: Change) -> Written {
-        Written(self.queue.try_ask(change).map_err(Some))
+        Written::new(self.queue.try_ask(change))
+    }
+}
+
+impl Written {
+    pub(crate) fn new(asked: Result<Answer, StoreError>) -> Self {
+        Self(asked.map_err(Some))
     }
 }
 

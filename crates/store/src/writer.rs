@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use drawspan_hub::DeviceId;
+use drawspan_state::{Mark, sqlite, sums};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
@@ -11,8 +12,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::change::{Change, apply, bound_letters};
 use crate::database::dead_letters::{self, Totals};
 use crate::database::rekey::Rekey;
-use crate::database::{self, Sync, hub_cache, idempotency, keys};
+use crate::database::{self, SUMMED, Stored, Sync, hub_cache, idempotency, keys};
 use crate::error::StoreError;
+use crate::health::StoreHealth;
 use crate::keyring::{Keys, Stamp};
 use crate::limits::{
     DEAD_LETTERS_WAITING_BYTES, IDEMPOTENCY_SWEEP_GROUP, MAX_DEAD_LETTERS, MAX_DEAD_LETTERS_BYTES,
@@ -38,6 +40,18 @@ pub(crate) enum Job {
     Sweep {
         before_unix_s: u64,
     },
+    /// What is in the log belongs into the database.
+    Fold,
+    /// Whether anything can be written.
+    Probe,
+}
+
+/// How much was committed, and who is to know.
+#[derive(Debug)]
+pub(crate) struct Commits {
+    pub(crate) mark: Mark,
+    pub(crate) stored: Stored,
+    pub(crate) health: StoreHealth,
 }
 
 /// What was lost, by what it means to lose it.
@@ -63,6 +77,41 @@ impl Default for Losses {
                 "versions of desired properties are not remembered; after a restart some will be delivered again",
             ),
         }
+    }
+}
+
+impl Losses {
+    /// Looks whether the rows are those that were written. What only saves work is forgotten if not; the rest stays as it is. All of it is
+    /// counted and logged.
+    pub(crate) fn look_at_sums(
+        &self,
+        connection: &mut Connection,
+        health: &StoreHealth,
+    ) -> rusqlite::Result<()> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for differs in sums::verify(&transaction, SUMMED)? {
+            let (loss, is_forgotten) = match differs.table {
+                "hub_cache" => (&self.hubs, true),
+                "desired_versions" => (&self.desired, true),
+                "idempotency" => (&health.found.answers, true),
+                "dead_letters" => (&self.letters, false),
+                _ => (&health.found.subscriptions, false),
+            };
+            let (written, found) = (differs.written, differs.found);
+            let count = match is_forgotten {
+                true => written.max(found),
+                false => written.abs_diff(found),
+            };
+            let why = format!(
+                "{written} rows were written and {found} are there, not all as they were: the file was damaged or changed by another program"
+            );
+            loss.add(count.max(1), &why);
+            if is_forgotten {
+                transaction.execute(&format!("DELETE FROM {}", differs.table), [])?;
+            }
+            sums::accept(&transaction, SUMMED, differs.table)?;
+        }
+        transaction.commit()
     }
 }
 
@@ -105,6 +154,9 @@ pub(crate) struct Writer {
     sweep: Option<u64>,
     /// The last state of the key ring's file that did not help.
     useless: Option<Stamp>,
+    commits: Commits,
+    /// Something is in the log that is not in the database.
+    unfolded: bool,
 }
 
 impl Writer {
@@ -113,6 +165,7 @@ impl Writer {
         keys: Arc<Keys>,
         losses: Losses,
         bounds: Bounds,
+        commits: Commits,
     ) -> rusqlite::Result<Self> {
         let letters = dead_letters::totals(&connection)?;
         let answers = idempotency::count(&connection)?;
@@ -127,6 +180,8 @@ impl Writer {
             rekey: None,
             sweep: None,
             useless: None,
+            commits,
+            unfolded: false,
         })
     }
 
@@ -174,11 +229,14 @@ impl Writer {
             }
             Job::Keys => self.look_at_keys(),
             Job::Sweep { before_unix_s } => self.sweep = Some(before_unix_s),
+            Job::Fold => self.fold(),
+            Job::Probe => self.write(Vec::new()),
         }
     }
 
     fn write(&mut self, group: Vec<(Change, Option<Waiter>)>) {
         let written = self.transaction(&group);
+        self.commits.health.wrote(&written);
         if written.is_err() {
             self.recount();
         }
@@ -190,14 +248,14 @@ impl Writer {
         &mut self,
         group: &[(Change, Option<Waiter>)],
     ) -> Result<Vec<usize>, StoreError> {
-        let subscribes = group.iter().any(|(change, _)| change.is_subscription());
-        database::sync(
-            &self.connection,
-            match subscribes {
-                true => Sync::OfMachine,
-                false => Sync::OfProcess,
-            },
-        )?;
+        if self.commits.health.is_written_in_vain() {
+            return Err(StoreError::Missing);
+        }
+        let sync = match group.iter().any(|(change, _)| change.is_durable()) {
+            true => Sync::OfMachine,
+            false => Sync::OfProcess,
+        };
+        database::sync(&self.connection, sync)?;
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -225,7 +283,11 @@ impl Writer {
         if surplus > 0 {
             answers -= idempotency::drop_oldest(&transaction, surplus)? as u64;
         }
+        let stored = Stored::count(&transaction, sync)?;
         transaction.commit()?;
+        self.commits.stored = stored;
+        self.commits.mark.say(stored.counts());
+        self.unfolded = true;
         (self.letters, self.answers) = (letters, answers);
         self.losses.dropped.add(dropped, &"there are too many");
         Ok(changed)
@@ -250,16 +312,28 @@ impl Writer {
     fn lose(&self, change: &Change, error: &StoreError) {
         match change {
             Change::PutHub(_) => self.losses.hubs.add(1, error),
-            Change::PutDeadLetter { .. } => self.losses.letters.add(1, error),
+            Change::PutDeadLetter { durable: false, .. } => self.losses.letters.add(1, error),
             Change::PutDesired(..) | Change::RemoveDesired(_) => self.losses.desired.add(1, error),
             // Who waits is told; the rest costs nothing.
             Change::RenewHubs { .. }
+            | Change::PutDeadLetter { durable: true, .. }
             | Change::ForgetHub(_)
             | Change::PutSubscription(_)
             | Change::RemoveSubscription(..)
             | Change::RemoveDeadLetter(_)
             | Change::RemoveWebhook(_)
             | Change::PutAnswer(..) => {}
+        }
+    }
+
+    /// Brings the log into the database, so that a log that is lost later takes little with it.
+    fn fold(&mut self) {
+        if self.unfolded {
+            let folded = sqlite::fold(&self.connection).map_err(StoreError::from);
+            self.unfolded = folded.is_err();
+            if folded.is_err() {
+                self.commits.health.wrote(&folded);
+            }
         }
     }
 

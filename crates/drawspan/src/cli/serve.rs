@@ -54,7 +54,7 @@ pub(super) fn run(args: ServeArgs) -> ExitCode {
 }
 
 async fn serve(args: ServeArgs, mut config: Config) -> ExitCode {
-    let store = match open(&config) {
+    let store = match open(&config, args.accept_empty_store) {
         Ok(store) => store,
         Err(error) => return not_opened(&error, &config),
     };
@@ -141,8 +141,11 @@ async fn listen(
     }
 }
 
-fn open(config: &Config) -> Result<Option<Store>, OpenError> {
+fn open(config: &Config, accept_loss: bool) -> Result<Option<Store>, OpenError> {
     match state(config) {
+        Some(state) if accept_loss => {
+            Store::open_accepting_loss(&state.directory, &state.keyring).map(Some)
+        }
         Some(state) => Store::open(&state.directory, &state.keyring).map(Some),
         None => {
             info!(

@@ -9,6 +9,7 @@ use super::settings::{SETTINGS, Spec};
 use super::source::{Given, Source};
 
 const CONFIG: &str = "config";
+const ACCEPT_EMPTY_STORE: &str = "accept-empty-store";
 /// The same setting by its earlier name.
 const STATE_ALIAS: &str = "store";
 
@@ -17,6 +18,8 @@ const STATE_ALIAS: &str = "store";
 pub struct ServeArgs {
     /// The configuration file.
     pub config: Option<PathBuf>,
+    /// Whether a store that lost something is used all the same. Meant for one start, so it is a flag and no setting.
+    pub accept_empty_store: bool,
     pub(super) given: Vec<(&'static str, Given)>,
 }
 
@@ -74,6 +77,7 @@ impl FromArgMatches for ServeArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut args = Self {
             config: matches.get_one::<PathBuf>(CONFIG).cloned(),
+            accept_empty_store: matches.get_flag(ACCEPT_EMPTY_STORE),
             given: Vec::new(),
         };
         for spec in SETTINGS {
@@ -104,7 +108,14 @@ impl Args for ServeArgs {
             .help(
                 "TOML file of settings; flags and variables count before it [env: DRAWSPAN_CONFIG]",
             );
-        SETTINGS.iter().fold(command.arg(file), |command, spec| {
+        let accept = Arg::new(ACCEPT_EMPTY_STORE)
+            .long(ACCEPT_EMPTY_STORE)
+            .action(ArgAction::SetTrue)
+            .help(
+                "Start although the state directory holds less than was stored in it, or is damaged; what is missing is given up, and files that cannot be used are kept under other names",
+            );
+        let command = command.arg(file).arg(accept);
+        SETTINGS.iter().fold(command, |command, spec| {
             let command = command.arg(flag(spec));
             match spec.is_secret() {
                 true => command.arg(file_flag(spec)),

@@ -17,6 +17,7 @@ use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode, HostName, InvalidId,
     SubscriptionType, UtcTime,
 };
+use drawspan_store::StoreFault;
 use tokio::time::Instant;
 
 use crate::metrics::Page;
@@ -195,7 +196,10 @@ pub enum DeviceError {
     NoSubscription,
     /// What must survive the end of the process could not be written.
     #[error("it could not be stored")]
-    NotStored,
+    NotStored(Option<StoreFault>),
+    /// What is stored cannot be read.
+    #[error("what is stored cannot be read")]
+    NotRead(Option<StoreFault>),
 }
 
 /// What kept a request from being sent in time.

@@ -90,6 +90,8 @@ kinds! {
     NoDeadLetter: NOT_FOUND, "no-dead-letter", "No such dead letter";
     /// What must survive could not be written.
     NotStored: SERVICE_UNAVAILABLE, "not-stored", "Not stored";
+    /// What is stored cannot be read.
+    NotRead: SERVICE_UNAVAILABLE, "not-read", "Stored data cannot be read";
 }
 
 impl Kind {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use drawspan_hub::limits::THROTTLED_WAIT_MIN_S;
 use drawspan_hub::{Failure, FailureKind};
+use drawspan_store::StoreFault;
 
 use super::problem::{Kind, Problem};
 use crate::devices::{Delay, DeviceError};
@@ -69,10 +70,15 @@ impl From<DeviceError> for Problem {
                 None,
                 "Nobody subscribes to this event of the device any more, so there is nowhere to send it.".into(),
             ),
-            E::NotStored => (
+            E::NotStored(fault) => (
                 Kind::NotStored,
                 Some(RETRY_AFTER_S),
-                "This could not be stored, so it does not count. The bridge's log says why.".into(),
+                format!("This could not be stored{}, so it does not count. GET /readyz and the bridge's log say more.", because(fault)).into(),
+            ),
+            E::NotRead(fault) => (
+                Kind::NotRead,
+                None,
+                format!("What is stored cannot be read{}. GET /readyz and the bridge's log say more.", because(fault)).into(),
             ),
         };
         let problem = Self::new(kind, detail);
@@ -106,6 +112,10 @@ fn delayed(delay: Delay) -> Problem {
         }
         Delay::Turn { .. } | Delay::Dps(_) | Delay::Hub(_) | Delay::Credit => problem,
     }
+}
+
+fn because(fault: Option<StoreFault>) -> String {
+    fault.map(|fault| format!(": {fault}")).unwrap_or_default()
 }
 
 /// The hub's own words, under the status that tells the caller what to do.

@@ -70,7 +70,8 @@ metrics! {
 
     DeadLetters: Counter "drawspan_dead_letters" [] "Events given to the dead letters";
     DeadLettersDropped: Counter "drawspan_dead_letters_dropped" [] "Dead letters that went because there were too many newer ones";
-    StoreLosses: Counter "drawspan_store_losses" ["what"] "What could not be written to the state directory: hubs, deadLetters, desiredVersions";
+    StoreLosses: Counter "drawspan_store_losses" ["what"] "What could not be written to the state directory, or was found missing or changed in it at the start: hubs, deadLetters, desiredVersions, subscriptions, answers, changes (of any kind, that a failure of the machine took)";
+    StoreHealthy: Gauge "drawspan_store_healthy" [] "Whether the state directory can be written and read, and its files are in their places; absent without one";
 
     ProcessCpu: Counter "process_cpu_seconds" [] "CPU time of the process";
     ProcessResident: Gauge "process_resident_memory_bytes" [] "Memory of the process that is in RAM (Linux)";

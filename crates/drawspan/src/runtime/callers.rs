@@ -176,7 +176,7 @@ impl DeadLetters for Bridge {
             Ok(Ok(false)) => Err(DeviceError::NoDeadLetter),
             Ok(Err(error)) => {
                 tracing::error!(%error, "a dead letter could not be removed");
-                Err(DeviceError::NotStored)
+                Err(DeviceError::NotStored(error.fault()))
             }
             Err(_) => Err(DeviceError::FateUnknown),
         }
@@ -192,7 +192,10 @@ impl Bridge {
 
 fn not_read(error: &StoreError) -> DeviceError {
     tracing::error!(%error, "dead letters could not be read");
-    DeviceError::NotReady
+    match error {
+        StoreError::Closed => DeviceError::NotReady,
+        _ => DeviceError::NotRead(error.fault()),
+    }
 }
 
 fn shown(stored: StoredDeadLetter) -> DeadLetter {

@@ -270,5 +270,8 @@ impl Devices for Bridge {
 /// The device is gone from memory, and may come back with the next start.
 fn not_stored(error: &StoreError) -> DeviceError {
     tracing::error!(%error, "a device could not be removed from the hub cache");
-    DeviceError::NotReady
+    match error {
+        StoreError::Closed => DeviceError::NotReady,
+        _ => DeviceError::NotStored(error.fault()),
+    }
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use drawspan_hub::{Failure, FailureKind};
-use drawspan_store::{DeadLetters, DesiredVersions, HubCache, Store};
+use drawspan_store::{
+    DeadLetters, DesiredVersions, FoundLost, Health, HubCache, Store, StoreHealth,
+};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -38,6 +40,7 @@ struct Losses {
     hubs: HubCache,
     letters: DeadLetters,
     versions: DesiredVersions,
+    health: StoreHealth,
 }
 
 impl Meters {
@@ -49,6 +52,7 @@ impl Meters {
                 hubs: store.hub_cache(),
                 letters: store.dead_letters(),
                 versions: store.desired_versions(),
+                health: store.health(),
             }),
             turn: Semaphore::new(1),
         }
@@ -72,13 +76,20 @@ impl Meters {
                 letters.dropped(),
             ]
         });
+        let health = self.store.as_ref().map(|store| &store.health);
+        let found = health.map_or_else(FoundLost::default, StoreHealth::found_lost);
         let losses = [
             ("hubs", hubs),
             ("deadLetters", letters),
             ("desiredVersions", versions),
+            ("subscriptions", found.subscriptions),
+            ("answers", found.answers),
+            ("changes", found.changes),
         ];
         let losses = losses.map(|(what, count)| Sample::of([what], count));
         page.add(Metric::StoreLosses, losses);
+        let healthy = health.map(|health| u64::from(health.now() == Health::Ok));
+        page.add(Metric::StoreHealthy, healthy.map(|it| Sample::of([], it)));
         page.add(Metric::DeadLettersDropped, [Sample::of([], dropped)]);
     }
 

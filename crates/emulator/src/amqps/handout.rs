@@ -137,7 +137,7 @@ impl Handout {
                 return Pumped::More;
             }
             Err(SettleError::LockLost) => lock_lost(),
-            Err(SettleError::Store(NoSlot::Closed)) => not_stored(),
+            Err(SettleError::Store(NoSlot::Closed | NoSlot::Failing)) => not_stored(),
         };
         if again.settled {
             tracing::debug!(hub = %hub.host(), "an outcome came too late");

@@ -4,8 +4,9 @@ use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
+use drawspan_state::private;
+
 use super::CaError;
-use crate::files::keep_private;
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +30,11 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, CaError> {
 
 pub(super) fn write(path: &Path, text: &str, access: Access) -> Result<(), CaError> {
     let new = path.with_extension("new");
-    let mut options = OpenOptions::new();
+    let mut options = match access {
+        Access::OwnerOnly => private::options(),
+        Access::Everyone => OpenOptions::new(),
+    };
     options.write(true).create(true).truncate(true);
-    if access == Access::OwnerOnly {
-        keep_private(&mut options);
-    }
     options
         .open(&new)
         .and_then(|mut file| {

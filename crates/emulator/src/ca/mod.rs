@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use drawspan_hub::HostName;
+use drawspan_state::private;
 use rustls::ServerConfig;
 
 /// File name of the authority's certificate, which clients are told to trust.
@@ -42,7 +43,10 @@ pub enum CaError {
         cause: std::io::Error,
     },
     /// A certificate could not be made, or the stored key is not one.
-    #[error("cannot make a certificate with the key at {}: {cause}", path.display())]
+    #[error(
+        "cannot make a certificate with the key at {}: {cause}; if the key is damaged, put it back, or delete it and {CA_FILE} and have clients trust the new one",
+        path.display()
+    )]
     Certificate {
         /// The key's file.
         path: PathBuf,
@@ -82,6 +86,7 @@ pub(crate) fn prepare(
         Some(pem) => authority::Key::from_pem(&pem).map_err(unmade)?,
         None => authority::Key::generate().map_err(unmade)?,
     };
+    private::close_file(&key_path);
     let stored = files::read(&ca_path)?;
     let ca_pem = match &stored {
         Some(pem) => pem.clone(),

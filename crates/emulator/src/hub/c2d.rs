@@ -11,7 +11,7 @@ use drawspan_hub::DeviceId;
 use tokio::sync::Notify;
 
 use super::{ChangeError, Hub};
-use crate::limits::KEEP_MESSAGES_MS;
+use crate::limits::{KEEP_MESSAGES_MS, KEEP_RETRY_MS};
 use crate::model::c2d::{
     Batch, CloudToDevice, Effects, LockLost, LockToken, NewMessage, Outcome, Queued, QueuedMessage,
     Refused,
@@ -165,7 +165,7 @@ impl Hub {
         Ok(())
     }
 
-    /// Does what time brings, until the emulator stops or nothing can be stored any more.
+    /// Does what time brings, until the emulator stops. What cannot be stored is tried again a moment later.
     pub(crate) async fn keep_messages(self: Arc<Self>, mut stop: Stop) {
         loop {
             let (now, due) = (self.now_unix_ms(), self.messages.look_later());
@@ -182,8 +182,14 @@ impl Hub {
                 .change_messages(|model, now, effects| model.tick(now, effects))
                 .await;
             if let Err(error) = ticked {
-                tracing::error!(hub = %self.host(), %error, "messages to devices are not looked after any more");
-                return;
+                if matches!(error, ChangeError::Store(StoreError::Closed)) {
+                    return;
+                }
+                tracing::debug!(hub = %self.host(), %error, "messages to devices are looked after a moment later");
+                tokio::select! {
+                    () = stop.stopped() => return,
+                    () = tokio::time::sleep(Duration::from_millis(KEEP_RETRY_MS)) => {}
+                }
             }
         }
     }

@@ -50,6 +50,20 @@ impl News {
     }
 }
 
+impl News {
+    /// Tells the rest of what could not be stored at first, and is now.
+    pub(super) fn tell_late(&self) {
+        let Some(Connected(devices)) = self.to.get() else {
+            return;
+        };
+        for item in &self.items {
+            if let Item::Desired(device, patch) = item {
+                devices.desired(device, patch);
+            }
+        }
+    }
+}
+
 impl Item {
     fn of(change: &Change) -> Option<Self> {
         match change {

@@ -6,6 +6,8 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use drawspan_state::private;
+
 use super::LogLimits;
 use super::closed::{Closed, Place};
 use super::error::LogError;
@@ -49,15 +51,25 @@ pub(super) struct Opened {
 
 impl Disk {
     /// Opens or creates a partition's folder; cuts off what a crash left at the end.
-    pub(super) fn open(folder: &Path, limits: LogLimits) -> Result<Opened, LogError> {
-        fs::create_dir_all(folder).map_err(|cause| LogError::io("create", folder, cause))?;
-        let mut bases = segment_bases(folder)?;
+    /// `least` is the sequence number behind the last record that must be there.
+    pub(super) fn open(folder: &Path, limits: LogLimits, least: u64) -> Result<Opened, LogError> {
+        let mut bases = match folder.exists() {
+            true => segment_bases(folder)?,
+            false => Vec::new(),
+        };
+        for base in &bases {
+            private::close_file(&folder.join(base.file_name()));
+        }
+        if bases.is_empty() && least > 0 {
+            return Err(scan::lost(folder, 0, least));
+        }
+        private::folder(folder).map_err(|cause| LogError::io("create", folder, cause))?;
         let last = bases.pop().unwrap_or_default();
         let path = folder.join(last.file_name());
         if !path.exists() {
             create(&path)?;
         }
-        let contents = scan::recover(&path, last, limits.index_stride_bytes)?;
+        let contents = scan::recover(&path, last, limits.index_stride_bytes, least)?;
         let mut closed = VecDeque::new();
         let mut following = (last, contents.index.first().map(|first| first.keys.unix_ms));
         for base in bases.into_iter().rev() {
@@ -93,6 +105,9 @@ impl Disk {
 
     /// Appends encoded records with one write; after an error nothing of them is there.
     pub(super) fn append(&mut self, bytes: &[u8], entries: &[Entry]) -> Result<(), LogError> {
+        if self.active.broken {
+            self.active.undo();
+        }
         if self.active.broken {
             return Err(LogError::Broken);
         }
@@ -245,9 +260,17 @@ impl Active {
 }
 
 fn create(path: &Path) -> Result<(), LogError> {
-    File::create(path)
+    let mut options = private::options();
+    options.write(true).create(true).truncate(true);
+    options
+        .open(path)
         .and_then(|mut file| file.write_all(&PREAMBLE))
         .map_err(|cause| LogError::io("create", path, cause))
+}
+
+/// Whether a folder has any segment.
+pub(super) fn has_segments(folder: &Path) -> bool {
+    segment_bases(folder).is_ok_and(|bases| !bases.is_empty())
 }
 
 fn segment_bases(folder: &Path) -> Result<Vec<Base>, LogError> {

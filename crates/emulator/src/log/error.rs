@@ -22,7 +22,7 @@ pub enum LogError {
     /// A segment is damaged, and not at its end: stored messages are lost.
     #[error(
         "telemetry segment {} is damaged at byte {position}, where message {sequence} of the partition should be: {damage}; \
-         move the partition's folder away to start without it",
+         put it back, or begin anew with --reset, which removes devices, messages and telemetry",
         path.display()
     )]
     Corrupt {
@@ -39,15 +39,26 @@ pub enum LogError {
     /// A segment does not end where the next one begins.
     #[error(
         "telemetry segment {} does not reach to where the next one begins: \
-         a segment is missing or was cut; move the partition's folder away to start without it",
+         a segment is missing or was cut; put it back, or begin anew with --reset, which removes devices, messages and telemetry",
         path.display()
     )]
     Gap {
         /// The segment before the gap.
         path: PathBuf,
     },
+    /// More was stored than is found.
+    #[error(
+        "telemetry partition {}: {what}; put its files back, or begin anew with --reset, which removes devices, messages and telemetry",
+        path.display()
+    )]
+    Lost {
+        /// The partition's folder.
+        path: PathBuf,
+        /// What shows it.
+        what: String,
+    },
     /// Not a segment of this program, or of a later version of it.
-    #[error("{} is not a telemetry segment that this version can read", path.display())]
+    #[error("{} is not a telemetry segment that this version can read; if it is damaged, put it back, or begin anew with --reset", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,

@@ -236,6 +236,21 @@ impl TelemetryLog {
     }
 }
 
+/// That a folder has something of each partition that it had.
+pub(crate) fn check_there(folder: &Path, partitions: u16) -> Result<(), LogError> {
+    let is_there = |number: &u16| {
+        let path = folder.join(partition_name(*number));
+        path.exists() || partition::mark_path(&path).exists()
+    };
+    match (0..partitions).find(|number| !is_there(number)) {
+        None => Ok(()),
+        Some(number) => Err(LogError::Lost {
+            path: folder.join(partition_name(number)),
+            what: "it is gone".into(),
+        }),
+    }
+}
+
 fn partition_name(number: u16) -> String {
     format!("partition-{number}")
 }

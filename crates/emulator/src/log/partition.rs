@@ -1,14 +1,15 @@
 //! One partition: its end, its newest records in memory, and its files if there is a state directory.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::BytesMut;
+use drawspan_state::{Mark, Recorded, private};
 
 use super::bell::{Bells, Subscription};
 use super::closed::Place;
-use super::disk::{Disk, Opened};
+use super::disk::{self, Disk, Opened};
 use super::error::LogError;
 use super::index::Entry;
 use super::position::{Keys, Position, Target};
@@ -37,6 +38,13 @@ struct State {
     last_unix_ms: u64,
     tail: Tail,
     disk: Option<Disk>,
+    /// Says which records are kept.
+    mark: Option<Mark>,
+}
+
+/// Beside the folder, so that it stays when the folder goes.
+pub(super) fn mark_path(folder: &Path) -> PathBuf {
+    folder.with_extension("mark")
 }
 
 impl Partition {
@@ -47,14 +55,19 @@ impl Partition {
                     disk,
                     next,
                     last_unix_ms,
-                } = Disk::open(folder, limits)?;
+                } = open_complete(folder, limits)?;
                 let tail = Tail::new(limits.tail_bytes);
+                let mark = mark_path(folder);
+                let kept = [disk.begin().sequence, next.sequence];
+                let mark = Mark::begin(&mark, 0, kept);
+                let mark = mark.map_err(|cause| LogError::io("mark", folder, cause))?;
                 State {
                     next,
                     last: None,
                     last_unix_ms,
                     tail,
                     disk: Some(disk),
+                    mark: Some(mark),
                 }
             }
             None => {
@@ -65,6 +78,7 @@ impl Partition {
                     last_unix_ms: 0,
                     tail,
                     disk: None,
+                    mark: None,
                 }
             }
         };
@@ -118,6 +132,7 @@ impl Partition {
             sequence: next.sequence,
             offset: next.offset,
         };
+        state.mark();
         state.last_unix_ms = unix_ms;
         state.last = last;
         state.tail.push(Chunk {
@@ -214,6 +229,10 @@ impl Partition {
             Some(disk) => (disk.expire(now_unix_ms), disk.take_unsynchronised()),
             None => (Vec::new(), Vec::new()),
         };
+        if !expired.is_empty() {
+            // Before they are gone.
+            state.mark();
+        }
         if state.disk.is_none() {
             state
                 .tail
@@ -260,7 +279,57 @@ impl Partition {
     }
 }
 
+/// Opens a folder that must hold the records that its mark says are kept, unless the machine failed since.
+fn open_complete(folder: &Path, limits: LogLimits) -> Result<Opened, LogError> {
+    if let Some(parent) = folder.parent() {
+        private::folder(parent).map_err(|cause| LogError::io("create", parent, cause))?;
+    }
+    let path = mark_path(folder);
+    let recorded = Recorded::read(&path).map_err(|cause| LogError::io("read", &path, cause))?;
+    if recorded == Recorded::Damaged && !disk::has_segments(folder) {
+        return Err(LogError::Lost {
+            path: folder.to_path_buf(),
+            what: "its mark is damaged, and there is no segment".into(),
+        });
+    }
+    let (begin, least) = match recorded {
+        Recorded::Said(said) if said.boot.is_current() => (said.counts[0], said.counts[1]),
+        _ => (u64::MAX, 0),
+    };
+    let opened = Disk::open(folder, limits, least)?;
+    let (first, next) = (opened.disk.begin().sequence, opened.next.sequence);
+    if first > begin {
+        return Err(LogError::Lost {
+            path: folder.to_path_buf(),
+            what: format!(
+                "messages {begin} to {} were kept and are not there",
+                first - 1
+            ),
+        });
+    }
+    match recorded {
+        Recorded::Said(said) if next < said.counts[1] => tracing::warn!(
+            partition = %folder.display(), missing = said.counts[1] - next,
+            "the machine ended before everything was on the disk: the newest messages are missing"
+        ),
+        Recorded::Damaged => tracing::warn!(
+            partition = %folder.display(),
+            "the mark of the partition is damaged: whether messages are missing cannot be told; it is made anew"
+        ),
+        _ => {}
+    }
+    Ok(opened)
+}
+
 impl State {
+    /// Says which records are kept now.
+    fn mark(&mut self) {
+        let kept = [self.begin().sequence, self.next.sequence];
+        if let Some(mark) = &mut self.mark {
+            mark.say(kept);
+        }
+    }
+
     fn begin(&self) -> Base {
         match &self.disk {
             Some(disk) => disk.begin(),

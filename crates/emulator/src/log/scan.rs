@@ -39,24 +39,45 @@ pub(super) fn complete(
 /// Indexes the last segment of a partition, and cuts off what a crash left unfinished at its end.
 ///
 /// An unfinished record was never acknowledged. A record that is damaged although others follow it was: that is an error.
-pub(super) fn recover(path: &Path, base: Base, stride_bytes: u64) -> Result<Contents, LogError> {
+///
+/// `least` is the sequence number behind the last record that must be there; nothing is cut off where it is not.
+pub(super) fn recover(
+    path: &Path,
+    base: Base,
+    stride_bytes: u64,
+    least: u64,
+) -> Result<Contents, LogError> {
+    let enough = |contents: &Contents| match contents.end.sequence >= least {
+        true => Ok(()),
+        false => Err(lost(
+            path.parent().unwrap_or(path),
+            contents.end.sequence,
+            least,
+        )),
+    };
     let len = path
         .metadata()
         .map_err(|cause| LogError::io("look at", path, cause))?
         .len();
     if len <= PREAMBLE_BYTES {
-        return Ok(empty(base));
+        let contents = empty(base);
+        enough(&contents)?;
+        return Ok(contents);
     }
     check_preamble(path)?;
     let mut cursor = Cursor::open(path, base, (PREAMBLE_BYTES, base.sequence), len)?;
     let (contents, stop) = walk(&mut cursor, base, stride_bytes);
     match stop {
-        None => return Ok(contents),
+        None => {
+            enough(&contents)?;
+            return Ok(contents);
+        }
         Some(Stop::Failed(error)) => return Err(error),
         Some(Stop::Damaged(damage)) => {
             if !is_torn(&mut cursor, damage)? {
                 return Err(cursor.error(Stop::Damaged(damage)));
             }
+            enough(&contents)?;
             tracing::warn!(
                 segment = %path.display(), cut_bytes = len - contents.end_position,
                 "cut an unfinished record off the telemetry log"
@@ -65,6 +86,17 @@ pub(super) fn recover(path: &Path, base: Base, stride_bytes: u64) -> Result<Cont
     }
     cut(path, contents.end_position)?;
     Ok(contents)
+}
+
+/// Messages that were stored are not there.
+pub(super) fn lost(folder: &Path, found: u64, stored: u64) -> LogError {
+    LogError::Lost {
+        path: folder.to_path_buf(),
+        what: format!(
+            "messages {found} to {} were stored and are not there",
+            stored.saturating_sub(1)
+        ),
+    }
 }
 
 /// Shortens a file to `len` bytes.

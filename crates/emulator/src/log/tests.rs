@@ -38,7 +38,9 @@ fn record(device: &str, message: &str) -> NewRecord {
     }
 }
 
+/// Without the mark, so that files may be cut as a failure of the machine would.
 fn open(folder: &Path, limits: LogLimits) -> TelemetryLog {
+    let _ = std::fs::remove_file(folder.join("partition-0.mark"));
     TelemetryLog::open(Some(folder), 1, limits).unwrap()
 }
 

@@ -1,7 +1,9 @@
 //! The registry, twins, and what waits for devices, on disk: SQLite, written by one thread that puts waiting changes into one transaction.
 
 mod c2d;
+mod commits;
 mod dps;
+mod opening;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -12,14 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, HostName};
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
-use crate::files;
 use crate::model::c2d::{self as messages, Kept};
 use crate::model::device::Device;
 use crate::model::dps::{Group, Registration};
 use crate::model::registry;
 use crate::model::twin::Twin;
+use commits::{Commits, Stored};
 pub(crate) use writer::{NoSlot, Slot, Store};
 
 /// Something to be written.
@@ -37,7 +39,7 @@ pub(crate) enum Write {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// SQLite refused.
-    #[error("cannot {doing} the registry at {}: {cause}", path.display())]
+    #[error("cannot {doing} the registry at {}: {cause}{}", path.display(), way_out(doing))]
     Sqlite {
         /// What was tried.
         doing: &'static str,
@@ -56,8 +58,19 @@ pub enum StoreError {
         #[source]
         cause: std::io::Error,
     },
+    /// More was stored than is found.
+    #[error(
+        "the registry at {}: {what}; put the file back, or begin anew with --reset, which removes devices, messages and telemetry",
+        path.display()
+    )]
+    Lost {
+        /// The database file.
+        path: PathBuf,
+        /// What shows it.
+        what: String,
+    },
     /// Written by a later version.
-    #[error("the registry at {} has format {found}, this version reads format {readable}", path.display())]
+    #[error("the registry at {} has format {found}, this version reads format {readable}; run the version that wrote it, or begin anew with --reset", path.display())]
     Foreign {
         /// The database file.
         path: PathBuf,
@@ -67,19 +80,33 @@ pub enum StoreError {
         readable: i64,
     },
     /// A stored device, or message to one, makes no sense.
-    #[error("the registry at {} holds what cannot be read: {what}", path.display())]
+    #[error("the registry at {} holds what cannot be read: {what}; put the file back, or begin anew with --reset", path.display())]
     Device {
         /// The database file.
         path: PathBuf,
         /// Which field of which device.
         what: String,
     },
-    /// The writing thread is gone: it failed earlier, or the emulator is stopping.
+    /// The last write failed, and is tried again; until it succeeds nothing else is taken.
+    #[error("the registry cannot be written at the moment: {0}")]
+    Failing(String),
+    /// The emulator is stopping.
     #[error("the registry is not being written any more")]
     Closed,
+    /// The system has no random numbers.
+    #[error("the system gives no random numbers")]
+    NoRandomness,
     /// The system gave no thread.
     #[error("no thread for the registry: {0}")]
     Thread(#[source] std::io::Error),
+}
+
+/// What can be done about a file that cannot be opened.
+fn way_out(doing: &str) -> &'static str {
+    match doing {
+        "write" => "",
+        _ => "; if it is damaged, put the file back, or begin anew with --reset",
+    }
 }
 
 /// The database before the writing thread has it.
@@ -87,27 +114,13 @@ pub enum StoreError {
 pub(crate) struct Database {
     connection: Connection,
     path: PathBuf,
+    commits: Commits,
 }
 
 impl Database {
-    /// Opens or creates the file.
-    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        let failed = |cause| StoreError::Sqlite {
-            doing: "open",
-            path: path.to_path_buf(),
-            cause,
-        };
-        // It holds keys. SQLite gives the files beside it the same permissions.
-        files::create_private(path).map_err(|cause| StoreError::File {
-            path: path.to_path_buf(),
-            cause,
-        })?;
-        let connection = Connection::open(path).map_err(failed)?;
-        schema::prepare(&connection, path)?;
-        Ok(Self {
-            connection,
-            path: path.to_path_buf(),
-        })
+    /// Opens or creates the file. `traces` is whether the state directory holds what only a registry that was used leaves there.
+    pub(crate) fn open(path: &Path, traces: bool) -> Result<Self, StoreError> {
+        opening::open(path, traces)
     }
 
     /// All devices of a hub.
@@ -126,8 +139,8 @@ impl Database {
     }
 
     /// Keeps an enrollment group.
-    pub(crate) fn put_group(&self, group: &Group) -> Result<(), StoreError> {
-        dps::put_group(&self.connection, group).map_err(|cause| self.failed("write", cause))
+    pub(crate) fn put_group(&mut self, group: &Group) -> Result<(), StoreError> {
+        self.write(|connection| dps::put_group(connection, group))
     }
 
     /// All registrations at the provisioning service.
@@ -146,9 +159,19 @@ impl Database {
     }
 
     /// Keeps `value` under `name`.
-    pub(crate) fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        schema::set_setting(&self.connection, name, value)
-            .map_err(|cause| self.failed("write", cause))
+    pub(crate) fn set_setting(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
+        self.write(|connection| schema::set_setting(connection, name, value))
+    }
+
+    /// Commits what `write` does, together with its count.
+    fn write(
+        &mut self,
+        write: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
+        let written = commit(&mut self.connection, write);
+        let stored = written.map_err(|cause| self.failed("write", cause))?;
+        self.commits.committed(stored);
+        Ok(())
     }
 
     fn failed(&self, doing: &'static str, cause: rusqlite::Error) -> StoreError {
@@ -158,6 +181,18 @@ impl Database {
             cause,
         }
     }
+}
+
+/// Returns how many transactions were committed.
+fn commit(
+    connection: &mut Connection,
+    write: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> rusqlite::Result<Stored> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    write(&transaction)?;
+    let stored = Stored::count(&transaction)?;
+    transaction.commit()?;
+    Ok(stored)
 }
 
 impl From<registry::Change> for Write {

@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
+use drawspan_state::sums::Summed;
+use drawspan_state::{sqlite, sums};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::commits::{self, Stored};
 use super::{StoreError, Write, c2d, dps, twins};
 use crate::model::device::{Authentication, Device, DeviceStatus};
 use crate::model::registry::Change;
@@ -12,8 +15,21 @@ use crate::model::registry::Change;
 /// Raised with every change of the tables. What was added since format 1 are tables only, which are made when they are
 /// missing.
 ///
-/// 1: settings and devices. 2: messages to devices. 3: the provisioning service. 4: twins.
-pub(super) const FORMAT: i64 = 4;
+/// 1: settings and devices. 2: messages to devices. 3: the provisioning service. 4: twins. 5: counted commits, summed rows.
+pub(super) const FORMAT: i64 = 5;
+
+/// What is summed of each table: everything.
+#[rustfmt::skip] // a table
+pub(super) const SUMMED: &[Summed] = &[
+    Summed { table: "setting", columns: &["name", "value"] },
+    Summed { table: "device", columns: &["hub", "id", "generation_id", "etag", "enabled", "status_reason", "status_updated_unix_ms", "authentication", "first_credential", "second_credential", "iot_edge"] },
+    Summed { table: "c2d_message", columns: &["hub", "sequence", "device", "generation_id", "enqueued_unix_ms", "expires_unix_ms", "delivery_count", "message_id", "ack", "payload"] },
+    Summed { table: "c2d_sequence", columns: &["hub", "last"] },
+    Summed { table: "c2d_feedback", columns: &["hub", "number", "device", "generation_id", "message_id", "end", "at_unix_ms"] },
+    Summed { table: "dps_group", columns: &["name", "primary_key", "secondary_key"] },
+    Summed { table: "dps_registration", columns: &["id", "group_name", "hub", "device", "substatus", "created_unix_ms", "updated_unix_ms", "etag", "operation", "payload"] },
+    Summed { table: "twin", columns: &["hub", "device", "version", "etag_number", "tags", "desired", "reported"] },
+];
 
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -38,10 +54,10 @@ const SELF_SIGNED: &str = "selfSigned";
 const CERTIFICATE_AUTHORITY: &str = "certificateAuthority";
 const NONE: &str = "none";
 
-/// Makes the file ready: fast and safe against the end of the process (not of the machine: a second may be lost).
-pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+/// Refuses a file of a later version.
+pub(super) fn check_format(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let failed = |cause| StoreError::Sqlite {
-        doing: "prepare",
+        doing: "open",
         path: path.to_path_buf(),
         cause,
     };
@@ -55,15 +71,63 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreE
             readable: FORMAT,
         });
     }
-    connection
-        .query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
-        .and_then(|()| connection.execute_batch("PRAGMA synchronous = NORMAL"))
-        .and_then(|()| connection.execute_batch(TABLES))
-        .and_then(|()| connection.execute_batch(c2d::TABLES))
-        .and_then(|()| connection.execute_batch(dps::TABLES))
-        .and_then(|()| connection.execute_batch(twins::TABLE))
-        .and_then(|()| connection.pragma_update(None, "user_version", FORMAT))
-        .map_err(failed)
+    Ok(())
+}
+
+/// Makes the file ready: fast and safe against the end of the process (not of the machine: a second may be lost). `id` names a
+/// registry that has no name yet.
+pub(super) fn prepare(
+    connection: &Connection,
+    path: &Path,
+    id: u128,
+) -> Result<Stored, StoreError> {
+    let tables = || {
+        connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+        connection.execute_batch("PRAGMA synchronous = NORMAL")?;
+        // Together, so that no half-made file is taken for a damaged one.
+        let transaction = connection.unchecked_transaction()?;
+        make_tables(&transaction)?;
+        transaction.pragma_update(None, "user_version", FORMAT)?;
+        let new = "INSERT OR IGNORE INTO store VALUES (1, ?1, 0)";
+        transaction.execute(new, [id.to_be_bytes()])?;
+        let stored = Stored::count(&transaction)?;
+        transaction.commit()?;
+        Ok(stored)
+    };
+    tables().map_err(|cause| StoreError::Sqlite {
+        doing: "prepare",
+        path: path.to_path_buf(),
+        cause,
+    })
+}
+
+fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
+    let all = [
+        TABLES,
+        c2d::TABLES,
+        dps::TABLES,
+        twins::TABLE,
+        commits::TABLE,
+        sums::TABLE,
+    ];
+    all.iter()
+        .try_for_each(|tables| connection.execute_batch(tables))
+}
+
+/// What of a file's tables is not as in a file that was just made, if anything. A file of an earlier format has fewer.
+pub(super) fn strange(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let new = Connection::open_in_memory()?;
+    make_tables(&new)?;
+    let expected = sqlite::shape(&new)?;
+    let found = sqlite::shape(connection)?;
+    if let Some(line) = found.iter().find(|line| !expected.contains(line)) {
+        return Ok(Some(format!("`{line}` is not known")));
+    }
+    let format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let missing = expected.into_iter().find(|line| !found.contains(line));
+    Ok(missing
+        .filter(|_| format == FORMAT)
+        .map(|line| format!("`{line}` is missing")))
 }
 
 pub(super) fn load(

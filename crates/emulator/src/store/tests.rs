@@ -56,7 +56,7 @@ async fn devices_come_back_as_they_were() {
         device("c", Authentication::CertificateAuthority),
         device("d", Authentication::None),
     ];
-    let store = Store::start(Database::open(&path).unwrap()).unwrap();
+    let store = Store::start(Database::open(&path, false).unwrap()).unwrap();
     let changes = all
         .iter()
         .cloned()
@@ -81,7 +81,7 @@ async fn devices_come_back_as_they_were() {
         .await
         .unwrap();
     // Not closed: what was waited for is there for whoever opens the file next.
-    let found = Database::open(&path)
+    let found = Database::open(&path, false)
         .unwrap()
         .devices(&hub("one.test"))
         .unwrap();
@@ -90,7 +90,7 @@ async fn devices_come_back_as_they_were() {
         format!("{:?}", all.iter().map(Arc::as_ref).collect::<Vec<_>>())
     );
     assert_eq!(
-        Database::open(&path)
+        Database::open(&path, false)
             .unwrap()
             .devices(&hub("two.test"))
             .unwrap()
@@ -111,7 +111,7 @@ async fn devices_come_back_as_they_were() {
 async fn changes_are_written_in_their_order() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("registry.db");
-    let store = Store::start(Database::open(&path).unwrap()).unwrap();
+    let store = Store::start(Database::open(&path, false).unwrap()).unwrap();
     let mut last = None;
     for number in 0..500 {
         let change = match number % 3 {
@@ -128,7 +128,7 @@ async fn changes_are_written_in_their_order() {
     }
     last.unwrap().wait().await.unwrap();
     assert_eq!(
-        Database::open(&path)
+        Database::open(&path, false)
             .unwrap()
             .devices(&hub("one.test"))
             .unwrap()
@@ -143,7 +143,7 @@ async fn changes_are_written_in_their_order() {
 async fn closing_writes_what_was_handed_over() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("registry.db");
-    let store = Store::start(Database::open(&path).unwrap()).unwrap();
+    let store = Store::start(Database::open(&path, false).unwrap()).unwrap();
     drop(
         store
             .slot()
@@ -153,7 +153,7 @@ async fn closing_writes_what_was_handed_over() {
     );
     store.close();
     assert_eq!(
-        Database::open(&path)
+        Database::open(&path, false)
             .unwrap()
             .devices(&hub("one.test"))
             .unwrap()
@@ -163,50 +163,62 @@ async fn closing_writes_what_was_handed_over() {
 }
 
 #[tokio::test]
-async fn a_write_that_fails_is_the_last_one() {
+async fn what_failed_is_written_once_it_can_be() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("registry.db");
-    let database = Database::open(&path).unwrap();
-    rusqlite::Connection::open(&path)
-        .unwrap()
-        .execute_batch("DROP TABLE device")
-        .unwrap();
-    let store = Store::start(database).unwrap();
-    let writes = || vec![put(device("a", sas()))];
-    let error = store
-        .slot()
-        .await
-        .unwrap()
-        .send(hub("one.test"), writes())
-        .wait()
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, StoreError::Sqlite { doing: "write", .. }),
-        "{error}"
+    let store = Store::start(Database::open(&path, false).unwrap()).unwrap();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON device BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
+    other.execute_batch(full).unwrap();
+    let write = |id: &str| (hub("one.test"), vec![put(device(id, sas()))]);
+    // Both places are taken before anything is known to fail.
+    let (first, second) = (store.slot().await.unwrap(), store.slot().await.unwrap());
+    let late = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (to, (hub_name, writes)) = (Arc::clone(&late), write("a"));
+    let (done, failed) = tokio::sync::oneshot::channel();
+    first.send_then_later(
+        hub_name,
+        writes,
+        move |result| done.send(result).unwrap(),
+        move || to.store(true, std::sync::atomic::Ordering::SeqCst),
     );
-    let error = match store.slot().await {
-        Ok(slot) => slot
-            .send(hub("one.test"), writes())
-            .wait()
-            .await
-            .unwrap_err(),
-        Err(error) => error,
+    let error = failed.await.unwrap().unwrap_err();
+    assert!(matches!(error, StoreError::Failing(_)), "{error}");
+    assert!(error.to_string().contains("the disk is full"), "{error}");
+    let (hub_name, writes) = write("b");
+    let error = second.send(hub_name, writes).wait().await.unwrap_err();
+    assert!(matches!(error, StoreError::Failing(_)), "{error}");
+    // Nothing more changes in memory meanwhile.
+    assert!(matches!(store.slot().await, Err(StoreError::Failing(_))));
+    assert!(matches!(store.try_slot(), Err(super::NoSlot::Failing)));
+
+    other.execute_batch("DROP TRIGGER full").unwrap();
+    let slot = loop {
+        match store.slot().await {
+            Ok(slot) => break slot,
+            Err(StoreError::Failing(_)) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
     };
-    assert!(matches!(error, StoreError::Closed), "{error}");
+    assert!(late.load(std::sync::atomic::Ordering::SeqCst));
+    let (hub_name, writes) = write("c");
+    slot.send(hub_name, writes).wait().await.unwrap();
     store.close();
+    drop(other);
+    let found = Database::open(&path, false).unwrap();
+    assert_eq!(found.devices(&hub("one.test")).unwrap().len(), 3);
 }
 
 #[test]
 fn a_later_format_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("registry.db");
-    drop(Database::open(&path).unwrap());
+    drop(Database::open(&path, false).unwrap());
     rusqlite::Connection::open(&path)
         .unwrap()
         .pragma_update(None, "user_version", FORMAT + 1)
         .unwrap();
-    let error = Database::open(&path).unwrap_err();
+    let error = Database::open(&path, false).unwrap_err();
     assert!(
         matches!(
             error,
@@ -220,7 +232,7 @@ fn a_later_format_is_refused() {
 fn a_row_that_makes_no_sense_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("registry.db");
-    let database = Database::open(&path).unwrap();
+    let database = Database::open(&path, false).unwrap();
     let connection = rusqlite::Connection::open(&path).unwrap();
     let row = "INSERT INTO device VALUES ('one.test','x','1','e',1,NULL,NULL,'sas','not a key','either',0)";
     connection.execute_batch(row).unwrap();
@@ -233,11 +245,11 @@ fn settings_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("registry.db");
     let key = random::key().unwrap().to_base64();
-    let database = Database::open(&path).unwrap();
+    let mut database = Database::open(&path, false).unwrap();
     assert_eq!(database.setting("policy-key").unwrap(), None);
     database.set_setting("policy-key", &key).unwrap();
     assert_eq!(
-        Database::open(&path)
+        Database::open(&path, false)
             .unwrap()
             .setting("policy-key")
             .unwrap(),
@@ -251,7 +263,7 @@ async fn nobody_else_reads_the_keys() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("registry.db");
-    let store = Store::start(Database::open(&path).unwrap()).unwrap();
+    let store = Store::start(Database::open(&path, false).unwrap()).unwrap();
     let change = vec![put(device("a", sas()))];
     let slot = store.slot().await.unwrap();
     slot.send(hub("one.test"), change).wait().await.unwrap();

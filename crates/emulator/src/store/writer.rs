@@ -1,16 +1,17 @@
 //! The thread that writes.
 
 use std::fmt;
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use drawspan_hub::HostName;
-use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Database, StoreError, Write, schema};
-use crate::limits::{STORE_GROUP, STORE_QUEUE};
+use super::{Database, StoreError, Write, commit, schema};
+use crate::limits::{STORE_GROUP, STORE_QUEUE, STORE_RETRY_MS};
 
 /// The way to the writing thread.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(crate) struct Store {
     /// `None` once closed.
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    failing: Arc<Failing>,
 }
 
 /// A place in the writing thread's queue.
@@ -28,11 +30,12 @@ pub(crate) struct Slot(mpsc::OwnedPermit<Job>);
 #[derive(Debug)]
 pub(crate) struct Written(oneshot::Receiver<Result<(), StoreError>>);
 
-#[derive(Debug)]
 struct Job {
     hub: HostName,
     writes: Vec<Write>,
     done: Done,
+    /// Called when writes that failed were written after all.
+    later: Option<Later>,
 }
 
 /// Told once what became of a write, on the writing thread, whatever happens to the job.
@@ -40,11 +43,15 @@ struct Done(Option<Told>);
 
 type Told = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
+type Later = Box<dyn FnOnce() + Send>;
+
 /// Why there is no place in the queue at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoSlot {
     /// All are taken.
     Full,
+    /// Nothing can be written at the moment.
+    Failing,
     /// Nothing is written any more.
     Closed,
 }
@@ -52,29 +59,42 @@ pub(crate) enum NoSlot {
 impl Store {
     pub(crate) fn start(database: Database) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel(STORE_QUEUE);
+        let failing = Arc::<Failing>::default();
+        let writer = Writer {
+            database,
+            backlog: Vec::new(),
+            failing: Arc::clone(&failing),
+        };
         let thread = std::thread::Builder::new()
             .name("registry-writer".into())
-            .spawn(move || run(database, jobs))
+            .spawn(move || writer.run(jobs))
             .map_err(StoreError::Thread)?;
         Ok(Self {
+            failing,
             queue: Mutex::new(Some(queue)),
             thread: Mutex::new(Some(thread)),
         })
     }
 
-    /// Waits for a place in the queue. Taken before the registry changes, so that a full queue holds changes back.
+    /// Waits for a place in the queue. Taken before the registry changes, so that a full queue, or a disk that fails, holds changes
+    /// back.
     pub(crate) async fn slot(&self) -> Result<Slot, StoreError> {
+        self.failing.check()?;
         let queue = self
             .queue
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let slot = queue.ok_or(StoreError::Closed)?.reserve_owned().await;
-        slot.map(Slot).map_err(|_| StoreError::Closed)
+        let slot = slot.map_err(|_| StoreError::Closed)?;
+        // It may have begun to fail meanwhile.
+        self.failing.check()?;
+        Ok(Slot(slot))
     }
 
     /// A place in the queue, if there is one now: for those who cannot wait.
     pub(crate) fn try_slot(&self) -> Result<Slot, NoSlot> {
+        self.failing.check().map_err(|_| NoSlot::Failing)?;
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = queue.clone().ok_or(NoSlot::Closed)?;
         queue
@@ -125,7 +145,30 @@ impl Slot {
         done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) {
         let done = Done(Some(Box::new(done)));
-        self.0.send(Job { hub, writes, done });
+        let later = None;
+        self.0.send(Job {
+            hub,
+            writes,
+            done,
+            later,
+        });
+    }
+
+    /// As [`send_then`](Self::send_then); `later` is called when the changes failed to be written, and were written after that.
+    pub(crate) fn send_then_later(
+        self,
+        hub: HostName,
+        writes: Vec<Write>,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+        later: impl FnOnce() + Send + 'static,
+    ) {
+        let done = Done(Some(Box::new(done)));
+        self.0.send(Job {
+            hub,
+            writes,
+            done,
+            later: Some(Box::new(later)),
+        });
     }
 }
 
@@ -136,50 +179,128 @@ impl Written {
     }
 }
 
-fn run(database: Database, mut jobs: mpsc::Receiver<Job>) {
-    let Database {
-        mut connection,
-        path,
-    } = database;
-    while let Some(first) = jobs.blocking_recv() {
-        let mut group = vec![first];
-        while group.len() < STORE_GROUP {
-            let Ok(job) = jobs.try_recv() else {
-                break;
-            };
-            group.push(job);
+/// Owns the file.
+struct Writer {
+    database: Database,
+    /// Writes that failed, in their order: memory is ahead of the file by them, so they come before anything else.
+    backlog: Vec<(HostName, Vec<Write>, Option<Later>)>,
+    failing: Arc<Failing>,
+}
+
+/// Why nothing is taken at the moment, for those who would change the registry.
+#[derive(Debug, Default)]
+struct Failing {
+    is: AtomicBool,
+    why: Mutex<String>,
+}
+
+impl Writer {
+    fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut open = true;
+        while open {
+            let mut group = Vec::new();
+            if self.backlog.is_empty() {
+                match jobs.blocking_recv() {
+                    Some(job) => group.push(job),
+                    None => return,
+                }
+            } else {
+                std::thread::sleep(Duration::from_millis(STORE_RETRY_MS));
+            }
+            while group.len() < STORE_GROUP {
+                match jobs.try_recv() {
+                    Ok(job) => group.push(job),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => {
+                        open = false;
+                        break;
+                    }
+                }
+            }
+            self.write(group);
         }
-        if let Err(error) = write(&mut connection, &group) {
-            give_up(error, group, &path);
+        // What is still in the queue was taken in by then.
+        while let Ok(job) = jobs.try_recv() {
+            self.write(vec![job]);
+        }
+        if !self.backlog.is_empty() {
+            tracing::error!(changes = self.backlog.len(), registry = %self.database.path.display(), "changes of the registry are lost: they could not be written until the end");
+        }
+    }
+
+    /// Writes what failed before, and this group, in one transaction. A group that fails joins what failed.
+    fn write(&mut self, group: Vec<Job>) {
+        let before = self.backlog.iter().map(|(hub, writes, _)| (hub, writes));
+        let now = group.iter().map(|job| (&job.hub, &job.writes));
+        let all: Vec<_> = before.chain(now).collect();
+        let written = commit(&mut self.database.connection, |transaction| {
+            for (hub, writes) in &all {
+                for write in *writes {
+                    schema::apply(transaction, hub, write)?;
+                }
+            }
+            Ok(())
+        });
+        match written {
+            Ok(stored) => {
+                self.database.commits.committed(stored);
+                self.recovered();
+                for job in group {
+                    job.done.tell(Ok(()));
+                }
+            }
+            Err(cause) => self.failed(&cause, group),
+        }
+    }
+
+    fn recovered(&mut self) {
+        if self.backlog.is_empty() {
             return;
         }
+        let changes = self.backlog.len();
+        for (_, _, later) in self.backlog.drain(..) {
+            if let Some(later) = later {
+                later();
+            }
+        }
+        self.failing.end();
+        tracing::info!(
+            changes,
+            "the registry is written again, with the changes that waited"
+        );
+    }
+
+    fn failed(&mut self, cause: &rusqlite::Error, group: Vec<Job>) {
+        let why = cause.to_string();
+        if self.failing.begin(&why) {
+            tracing::error!(error = %why, registry = %self.database.path.display(), "the registry cannot be written; it takes no changes until it can");
+        }
         for job in group {
-            job.done.tell(Ok(()));
+            job.done.tell(Err(StoreError::Failing(why.clone())));
+            self.backlog.push((job.hub, job.writes, job.later));
         }
     }
 }
 
-fn write(connection: &mut Connection, group: &[Job]) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for job in group {
-        for write in &job.writes {
-            schema::apply(&transaction, &job.hub, write)?;
-        }
+impl Failing {
+    /// Whether it began now.
+    fn begin(&self, why: &str) -> bool {
+        why.clone_into(&mut self.why.lock().unwrap_or_else(PoisonError::into_inner));
+        !self.is.swap(true, Ordering::AcqRel)
     }
-    transaction.commit()
-}
 
-/// The registry in memory is ahead of the file now, so writing on would store changes that build on a lost one.
-fn give_up(cause: rusqlite::Error, group: Vec<Job>, path: &std::path::Path) {
-    tracing::error!(error = %cause, registry = %path.display(), "the registry cannot be written; it takes no more changes");
-    let mut failure = Some(StoreError::Sqlite {
-        doing: "write",
-        path: PathBuf::from(path),
-        cause,
-    });
-    for job in group {
-        job.done
-            .tell(Err(failure.take().unwrap_or(StoreError::Closed)));
+    fn end(&self) {
+        self.is.store(false, Ordering::Release);
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        match self.is.load(Ordering::Acquire) {
+            false => Ok(()),
+            true => {
+                let why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
+                Err(StoreError::Failing(why.clone()))
+            }
+        }
     }
 }
 
@@ -196,6 +317,14 @@ impl Drop for Done {
         if let Some(done) = self.0.take() {
             done(Err(StoreError::Closed));
         }
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job")
+            .field("hub", &self.hub)
+            .finish_non_exhaustive()
     }
 }
 

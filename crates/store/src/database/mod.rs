@@ -9,11 +9,12 @@ pub(crate) mod rekey;
 pub(crate) mod subscriptions;
 pub(crate) mod unreadable;
 
-use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use drawspan_state::sums::Summed;
+use drawspan_state::{private, sqlite, sums};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior};
 
 use crate::error::OpenError;
 use crate::keyring::KeyRing;
@@ -21,8 +22,9 @@ use crate::limits::BUSY_TIMEOUT_MS;
 
 /// Tells our files from those of others: `Drsp`.
 const APPLICATION: i64 = 0x4472_7370;
-/// Raised with every change of the tables. The first format had the hub cache alone; the second added all else.
-const FORMAT: i64 = 2;
+/// Raised with every change of the tables. The first format had the hub cache alone; the second added all else; the third counts
+/// commits and sums rows.
+const FORMAT: i64 = 3;
 
 /// What is not there is added: that brings a file of any earlier format up to this one.
 const TABLES: &str = "
@@ -72,13 +74,41 @@ const TABLES: &str = "
         at_unix_s INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS idempotency_by_age ON idempotency (at_unix_s);
+    CREATE TABLE IF NOT EXISTS store (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        id BLOB NOT NULL,
+        commits INTEGER NOT NULL,
+        durable INTEGER NOT NULL
+    );
 ";
 
-/// Opens or creates the file, for its owner only. Nothing in it is changed yet; [`prepare`] makes it ready.
+/// What is summed of each table: everything.
+#[rustfmt::skip] // a table
+pub(crate) const SUMMED: &[Summed] = &[
+    Summed { table: "hub_cache", columns: &["device", "hub", "assigned", "renewed_unix_s"] },
+    Summed { table: "subscriptions", columns: &["scope", "name", "kind", "key_version", "callback", "created_unix_ms", "flags"] },
+    Summed { table: "dead_letters", columns: &["id", "webhook_id", "device", "kind", "origin", "reason", "attempts", "failed_unix_ms", "bytes", "key_version", "event"] },
+    Summed { table: "desired_versions", columns: &["device", "version"] },
+    Summed { table: "idempotency", columns: &["key", "fingerprint", "status", "at_unix_s"] },
+];
+
+/// Which store it is, and how many transactions were committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) id: u128,
+    /// All of them.
+    pub(crate) commits: u64,
+    /// Those that were on disk before anybody was told.
+    pub(crate) durable: u64,
+}
+
+/// Opens or creates the file, for its owner only. Nothing in it is changed yet, also not when the connection is closed; [`prepare`]
+/// makes it ready. A file that is empty must not have a log beside it, which would be lost.
 pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
     create_private(path)?;
     let failed = |error| OpenError::sqlite(path, error);
     let connection = Connection::open(path).map_err(failed)?;
+    sqlite::fold_at_close(&connection, false).map_err(failed)?;
     connection
         .busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))
         .map_err(failed)?;
@@ -96,15 +126,12 @@ pub(crate) fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
 
 /// SQLite gives the files beside it the same permissions.
 pub(crate) fn create_private(path: &Path) -> Result<(), OpenError> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let opened = options.open(path).map(drop);
-    opened.map_err(|cause| OpenError::Create {
-        path: path.to_path_buf(),
-        cause,
-    })
+    private::file(path)
+        .map(drop)
+        .map_err(|cause| OpenError::Create {
+            path: path.to_path_buf(),
+            cause,
+        })
 }
 
 /// That a file is one of ours, of a format that we know, or nothing yet.
@@ -130,17 +157,79 @@ pub(crate) fn check_owner(connection: &Connection, path: &Path) -> Result<(), Op
     Ok(())
 }
 
-/// Makes the tables, those that later formats added included, and says which key seals.
-pub(crate) fn prepare(connection: &mut Connection, ring: &KeyRing) -> rusqlite::Result<()> {
+/// Makes the tables, those that later formats added included, and says which key seals. `id` names a store that has no name yet.
+pub(crate) fn prepare(
+    connection: &mut Connection,
+    ring: &KeyRing,
+    id: u128,
+) -> rusqlite::Result<Stored> {
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-    sync(connection, Sync::OfProcess)?;
+    sync(connection, Sync::OfMachine)?;
     // Together, so that no half-made file is taken for a foreign one.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(sums::TABLE)?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     keys::announce(&transaction, ring)?;
-    transaction.commit()
+    let new = "INSERT OR IGNORE INTO store VALUES (1, ?1, 0, 0)";
+    transaction.execute(new, [id.to_be_bytes()])?;
+    let stored = Stored::count(&transaction, Sync::OfMachine)?;
+    transaction.commit()?;
+    Ok(stored)
+}
+
+/// What of a file's tables is not as in a file that was just made, if anything. A file of an earlier format has fewer.
+pub(crate) fn strange(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let new = Connection::open_in_memory()?;
+    new.execute_batch(TABLES)?;
+    new.execute_batch(sums::TABLE)?;
+    let expected = sqlite::shape(&new)?;
+    let found = sqlite::shape(connection)?;
+    if let Some(line) = found.iter().find(|line| !expected.contains(line)) {
+        return Ok(Some(format!("`{line}` is not known")));
+    }
+    let missing = expected.into_iter().find(|line| !found.contains(line));
+    Ok(match is_current(connection)? {
+        true => missing.map(|line| format!("`{line}` is missing")),
+        false => None,
+    })
+}
+
+impl Stored {
+    /// `None` in a file of an earlier format.
+    pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Option<Self>> {
+        let has = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'store'";
+        let has = connection.query_row(has, [], |_| Ok(())).optional()?;
+        if has.is_none() {
+            return Ok(None);
+        }
+        let sql = "SELECT id, commits, durable FROM store";
+        connection.query_row(sql, [], Self::of).optional()
+    }
+
+    /// One more transaction is about to be committed.
+    pub(crate) fn count(connection: &Connection, sync: Sync) -> rusqlite::Result<Self> {
+        let sql = "UPDATE store SET commits = commits + 1, durable = durable + ?1 RETURNING id, commits, durable";
+        let durable = i64::from(sync == Sync::OfMachine);
+        connection
+            .prepare_cached(sql)?
+            .query_row([durable], Self::of)
+    }
+
+    /// As a mark says it.
+    pub(crate) const fn counts(self) -> [u64; 2] {
+        [self.commits, self.durable]
+    }
+
+    fn of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        let id: [u8; 16] = row.get(0)?;
+        Ok(Self {
+            id: u128::from_be_bytes(id),
+            commits: row.get::<_, i64>(1)?.unsigned_abs(),
+            durable: row.get::<_, i64>(2)?.unsigned_abs(),
+        })
+    }
 }
 
 /// Whether the file has every table of this format.

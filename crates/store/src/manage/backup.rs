@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::{ManageError, Progress, check_format, copy, file_in, keys};
+use super::{
+    ManageError, Progress, check_complete, check_format, copy, file_in, keys, recorded_in,
+};
 use crate::database;
 use crate::database::keys as table;
 use crate::files::{beside, sync_folder_of};
@@ -60,9 +62,11 @@ pub fn backup(
             path: taken.to_path_buf(),
         });
     }
+    let recorded = recorded_in(what.directory)?;
     let from = database::open_to_read(&path)?;
     database::check_owner(&from, &path)?;
     check_format(&from, &path)?;
+    check_complete(&from, &path, recorded)?;
     let partial = beside(what.to, ".partial");
     let copied = copy::copy(&from, &partial, progress).and_then(|()| finish(what, &partial));
     if copied.is_err() {

@@ -10,6 +10,8 @@ mod unreadable;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use drawspan_state::sqlite::{self, Content};
+use drawspan_state::{Lock, Recorded, sums};
 use rusqlite::Connection;
 
 pub use backup::{BackedUp, Backup, backup, keyring_beside};
@@ -20,10 +22,12 @@ pub use unreadable::{
     RemovedUnreadable, Unreadable, UnreadableSubscription, list_unreadable, remove_unreadable,
 };
 
-use crate::database;
+use crate::OpenError;
+use crate::database::{self, SUMMED, Stored};
 use crate::limits::MANAGE_ATTEMPTS;
-use crate::lock::Lock;
-use crate::store::FILE;
+use crate::opening;
+use crate::store::{FILE, MARK_FILE};
+use crate::traces::{self, Trace};
 
 /// How much is done, out of how much; pages or rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,19 +38,53 @@ pub struct Progress {
     pub all: u64,
 }
 
-/// The database of a directory, which must be there.
+/// The database of a directory, which must be there. SQLite must not open an empty one: it would delete the log beside it.
 fn file_in(directory: &Path) -> Result<PathBuf, ManageError> {
     let path = directory.join(FILE);
-    match path.is_file() {
-        true => Ok(path),
-        false => Err(ManageError::NoStore { path }),
+    let look = sqlite::look(&path).map_err(ManageError::file(&path))?;
+    match look.content {
+        Content::Database | Content::Foreign => Ok(path),
+        Content::Nothing if !look.beside => Err(ManageError::NoStore { path }),
+        Content::Empty if !look.beside => Err(OpenError::Lost {
+            path,
+            trace: Trace::Mark,
+        }
+        .into()),
+        Content::Nothing | Content::Empty => Err(OpenError::Lost {
+            path,
+            trace: Trace::Log,
+        }
+        .into()),
     }
+}
+
+/// What the directory's mark says. To be read before the database is: what is committed later is no loss.
+fn recorded_in(directory: &Path) -> Result<Recorded, ManageError> {
+    let path = directory.join(MARK_FILE);
+    Recorded::read(&path).map_err(ManageError::file(&path))
+}
+
+/// That a database holds what was committed to it.
+fn check_complete(
+    connection: &Connection,
+    path: &Path,
+    recorded: Recorded,
+) -> Result<(), ManageError> {
+    let compared = traces::compare(Stored::read(connection)?, recorded);
+    let path = path.to_path_buf();
+    compared.map_err(|trace| OpenError::Lost { path, trace })?;
+    Ok(())
 }
 
 /// A database that this version made, to read and write.
 fn open(path: &Path) -> Result<Connection, ManageError> {
     let connection = database::open(path)?;
     check_format(&connection, path)?;
+    if let Some(directory) = path.parent() {
+        check_complete(&connection, path, recorded_in(directory)?)?;
+    }
+    sums::keep(&connection, SUMMED)?;
+    sqlite::fold_at_close(&connection, true)?;
     // SQLite's own waiting would hardly ever find the moment between two transactions of a busy bridge.
     connection.busy_handler(Some(|attempts| {
         std::thread::sleep(Duration::from_millis(1));
@@ -66,9 +104,9 @@ fn check_format(connection: &Connection, path: &Path) -> Result<(), ManageError>
 
 /// The directory for us alone; `None` while a bridge uses it.
 fn alone(directory: &Path) -> Result<Option<Lock>, ManageError> {
-    match Lock::take(directory) {
+    match opening::take(directory) {
         Ok(lock) => Ok(Some(lock)),
-        Err(crate::OpenError::InUse { .. }) => Ok(None),
+        Err(OpenError::InUse { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

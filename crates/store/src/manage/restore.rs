@@ -3,16 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use drawspan_state::Mark;
+use drawspan_state::sqlite::{self, Content};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{ManageError, Progress, copy, keyring_beside, keys};
-use crate::database;
 use crate::database::keys::{self as table, KeyUse};
+use crate::database::{self, Stored};
 use crate::error::{OpenError, StoreError};
 use crate::files::{beside, sync_folder_of};
 use crate::keyring::{KeyRing, unusable};
-use crate::lock::Lock;
-use crate::store::FILE;
+use crate::opening;
+use crate::store::{FILE, MARK_FILE};
 
 /// What to restore where.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +66,10 @@ pub fn restore(
     try_restore(what, progress).map_err(|error| of_backup(error, what.from))
 }
 
+/// What was there before is kept under names that end so.
+const BEFORE: &str = ".before-restore";
+const DAMAGED: &str = "it is damaged, or not all of it; take another backup";
+
 /// What is damaged, or cannot be read, is the backup: nothing else is read. So it is no help to say that a backup should be put back.
 fn of_backup(error: ManageError, from: &Path) -> ManageError {
     let why = match &error {
@@ -71,14 +77,16 @@ fn of_backup(error: ManageError, from: &Path) -> ManageError {
         ManageError::BadBackup { why, .. } => why.replace('\n', " "),
         ManageError::Store(cause) | ManageError::Open(OpenError::Sqlite { cause, .. }) => {
             match cause {
-                StoreError::Damaged => {
-                    "it is damaged, or not all of it; take another backup".into()
-                }
+                StoreError::Damaged => DAMAGED.into(),
                 StoreError::Sealed { what, why } => format!(
                     "{what} cannot be decrypted: {why}; it was changed by somebody else, or the key ring is another"
                 ),
                 _ => return error,
             }
+        }
+        ManageError::Open(OpenError::Damaged { .. }) => DAMAGED.into(),
+        ManageError::Open(OpenError::Foreign { .. }) => {
+            "it is not a store of Drawspan, or its beginning is damaged".into()
         }
         _ => return error,
     };
@@ -93,10 +101,11 @@ fn try_restore(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Restored, ManageError> {
     let from = open_backup(what.from)?;
-    fs::create_dir_all(what.directory).map_err(ManageError::file(what.directory))?;
-    let _lock = Lock::take(what.directory)?;
+    let _lock = opening::take(what.directory)?;
     let path = what.directory.join(FILE);
-    if path.exists() && !what.force {
+    let there = sqlite::look(&path).map_err(ManageError::file(&path))?;
+    let is_there = there.content != Content::Nothing || there.beside;
+    if is_there && !what.force {
         return Err(ManageError::NotEmpty {
             path: what.directory.to_path_buf(),
         });
@@ -105,7 +114,8 @@ fn try_restore(
     let restored = copy::copy(&from, &new, progress).and_then(|()| {
         let (ring, mut restored) = check(what, &new)?;
         put_keys(what, ring, &mut restored)?;
-        put_store(&path, &new, &mut restored)?;
+        put_store(&path, &new, there.content, &mut restored)?;
+        mark(what.directory, &path)?;
         Ok(restored)
     });
     if restored.is_err() {
@@ -218,10 +228,22 @@ fn put_keys(what: &Restore<'_>, ring: Ring, restored: &mut Restored) -> Result<(
 }
 
 /// The old store is kept with all that belongs to it, and stays in its place until the new one takes that.
-fn put_store(path: &Path, new: &Path, restored: &mut Restored) -> Result<(), ManageError> {
+fn put_store(
+    path: &Path,
+    new: &Path,
+    old: Content,
+    restored: &mut Restored,
+) -> Result<(), ManageError> {
     let failed = || ManageError::file(path);
     let (wal, shm) = (beside(path, "-wal"), beside(path, "-shm"));
-    if path.exists() {
+    // Without it nothing is compared with what was committed to the old one.
+    let mark = path.with_file_name(MARK_FILE);
+    copy::remove(&mark).map_err(ManageError::file(&mark))?;
+    if old != Content::Database {
+        // Not to be opened: SQLite deletes the log beside an empty file.
+        let kept = sqlite::set_aside(path, BEFORE).map_err(failed())?;
+        restored.kept.extend(kept);
+    } else {
         // What is in the log goes into the file; where that is damaged, the log goes aside with it.
         if let Ok(old) = Connection::open(path) {
             let _ = old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
@@ -242,9 +264,21 @@ fn put_store(path: &Path, new: &Path, restored: &mut Restored) -> Result<(), Man
         .map_err(failed())
 }
 
+/// The store that was restored goes on with what was committed to it.
+fn mark(directory: &Path, path: &Path) -> Result<(), ManageError> {
+    let connection = database::open_to_read(path)?;
+    let Some(stored) = Stored::read(&connection)? else {
+        return Ok(());
+    };
+    let mark = directory.join(MARK_FILE);
+    Mark::begin(&mark, stored.id, stored.counts())
+        .map(drop)
+        .map_err(ManageError::file(&mark))
+}
+
 /// A name that is free.
 fn aside(path: &Path) -> PathBuf {
-    let first = beside(path, ".before-restore");
+    let first = beside(path, BEFORE);
     let others = (2_u32..).map(|number| beside(&first, &format!("-{number}")));
     let mut names = std::iter::once(first.clone()).chain(others);
     names.find(|name| !name.exists()).unwrap_or(first)

@@ -76,7 +76,8 @@ async fn a_backup_goes_back_into_another_directory() {
     let counts = (done.subscriptions, done.dead_letters, done.hubs);
     assert_eq!((counts, done.with_keys), ((2, 1, 1), true));
     assert_eq!(done.kept, Vec::<PathBuf>::new());
-    assert_eq!(files(&other), ["drawspan.db", "drawspan.lock", "keyring"]);
+    let expected = ["drawspan.db", "drawspan.lock", "drawspan.mark", "keyring"];
+    assert_eq!(files(&other), expected);
     let store = open(&other).unwrap();
     assert_eq!(
         subscriptions(&store),

@@ -1,7 +1,7 @@
 //! What happens when there is too much.
 
 use super::tables::letter;
-use super::{id, open, sql};
+use super::{id, open, sql_as_ours};
 use crate::database::dead_letters::Totals;
 use crate::limits::{IDEMPOTENCY_LIFE_S, MAX_DEAD_LETTER_BYTES};
 use crate::writer::Bounds;
@@ -17,7 +17,13 @@ fn small(folder: &tempfile::TempDir, waiting_bytes: usize) -> Store {
         waiting_bytes,
         answers: 10,
     };
-    Store::open_with(folder.path(), &default_keyring(folder.path()), bounds).unwrap()
+    Store::open_with(
+        folder.path(),
+        &default_keyring(folder.path()),
+        crate::opening::Loss::Refused,
+        bounds,
+    )
+    .unwrap()
 }
 
 async fn webhooks(store: &Store) -> Vec<String> {
@@ -115,7 +121,7 @@ async fn the_oldest_answers_go_first_and_those_of_yesterday_too() {
         assert_eq!(is_there, number < 10, "{number}");
     }
     let yesterday = now_unix_s - IDEMPOTENCY_LIFE_S - 1;
-    sql(
+    sql_as_ours(
         folder.path(),
         &format!("UPDATE idempotency SET at_unix_s = {yesterday} WHERE key < x'04'"),
     );

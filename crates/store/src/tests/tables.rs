@@ -43,7 +43,7 @@ pub(super) fn subscriptions(store: &Store) -> Vec<String> {
     lines
 }
 
-fn line(subscription: &StoredSubscription) -> String {
+pub(super) fn line(subscription: &StoredSubscription) -> String {
     format!(
         "{:?} {} {} {} {} {}",
         subscription.scope,

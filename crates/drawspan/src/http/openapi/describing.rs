@@ -270,12 +270,13 @@ fn list_dead_letters() -> Described {
         .query("after", "Only those with higher numbers: `continuation` of the page before.", Schema::from(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0))))
         .query("limit", "Most dead letters in the answer.", limit(DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_LIMIT))
         .answers_with::<answers::DeadLetters>(200, "A page of them.")
+        .fails(&[Kind::NotRead])
 }
 
 fn replay_dead_letter() -> Described {
     Described::new(Tag::DeadLetters, "Send a dead letter again", "To where the device's events of its kind go now, with the same `webhook-id`. It is gone from the list once its receiver took it. One that is under way already is not sent a second time.")
         .answers(202, "It is queued.")
-        .fails(&[Kind::NoDeadLetter, Kind::NoSubscription, Kind::QueueFull])
+        .fails(&[Kind::NoDeadLetter, Kind::NoSubscription, Kind::QueueFull, Kind::NotRead])
 }
 
 fn delete_dead_letter() -> Described {

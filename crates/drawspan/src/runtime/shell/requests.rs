@@ -156,7 +156,7 @@ impl Shell {
         self.webhooks.withdraw(id, last);
         let then = Then::Removed(Some(reply));
         if let Some(then) = self.records.remove(&scope, last, then) {
-            self.tell(&scope, then, true);
+            self.tell(&scope, then, Ok(()));
         }
     }
 }

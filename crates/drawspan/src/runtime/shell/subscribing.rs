@@ -3,7 +3,7 @@
 use drawspan_bridge::State;
 use drawspan_client::Links;
 use drawspan_hub::{ConnectionStatus, DeviceId, SubscriptionType, UtcTime};
-use drawspan_store::StoreError;
+use drawspan_store::{StoreError, StoreFault};
 
 use super::Shell;
 use crate::devices::{DeviceError, Prefix, Scope, Subscribe, Subscribed, SubscriptionStatus};
@@ -45,7 +45,7 @@ impl Shell {
         self.subscriptions_changed(&scope, kind);
         let then = Then::Subscribed(kind, row.clone(), reply);
         if let Some(then) = self.records.put(&scope, kind, &row, then) {
-            self.tell(&scope, then, true);
+            self.tell(&scope, then, Ok(()));
         }
     }
 
@@ -54,7 +54,7 @@ impl Shell {
         // Also one that is not there: the store may have it.
         let then = Then::Removed(Some(reply));
         if let Some(then) = self.records.remove(scope, kind, then) {
-            self.tell(scope, then, true);
+            self.tell(scope, then, Ok(()));
         }
     }
 
@@ -77,25 +77,20 @@ impl Shell {
             tracing::error!(%error, "a change of a subscription could not be stored");
         }
         self.records.written(scope, result.is_ok());
-        self.tell(scope, then, result.is_ok());
+        self.tell(scope, then, result.map_err(|error| error.fault()));
     }
 
     /// Tells a caller what came of its change.
-    pub(super) fn tell(&self, scope: &Scope, then: Then, well: bool) {
+    pub(super) fn tell(&self, scope: &Scope, then: Then, written: Result<(), Option<StoreFault>>) {
         // Whoever asked may have given up; nothing is owed then.
         match then {
-            Then::Subscribed(_, _, reply) if !well => {
-                let _ = reply.send(Err(DeviceError::NotStored));
-            }
             Then::Subscribed(kind, row, reply) => {
-                let _ = reply.send(Ok(self.shown(scope, kind, &row)));
+                let written = written.map(|()| self.shown(scope, kind, &row));
+                let _ = reply.send(written.map_err(DeviceError::NotStored));
             }
             Then::Removed(None) => {}
             Then::Removed(Some(reply)) => {
-                let _ = reply.send(match well {
-                    true => Ok(()),
-                    false => Err(DeviceError::NotStored),
-                });
+                let _ = reply.send(written.map_err(DeviceError::NotStored));
             }
         }
     }

@@ -93,7 +93,8 @@ impl Head {
                     return;
                 }
                 Err(error) => {
-                    tracing::error!(hub = %hub.host(), %error, "twins cannot be stored");
+                    // The store itself says so once.
+                    tracing::debug!(hub = %hub.host(), %error, "twins cannot be stored");
                     for request in requests.unwrap_or_default() {
                         self.send_twin_answer(connection, request.not_stored());
                     }

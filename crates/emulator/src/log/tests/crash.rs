@@ -289,3 +289,41 @@ fn a_write_that_fails_leaves_nothing_behind() {
     log.append_batch(&[record("a", "2")], 1).unwrap();
     assert_eq!(messages(&log), ["1", "2"]);
 }
+
+#[test]
+fn messages_that_were_stored_and_are_gone_are_missed() {
+    let check = |harm: &dyn Fn(&Path, &Path), expected: Option<&str>| {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, path) = three(folder.path());
+        harm(folder.path(), &path);
+        let opened = TelemetryLog::open(Some(folder.path()), 1, small());
+        let error = opened.err().map(|error| error.to_string());
+        match (error, expected) {
+            (None, None) => {}
+            (Some(error), Some(expected)) => {
+                assert!(error.contains(expected), "{error}: not {expected}");
+                assert!(error.contains("--reset"), "{error}");
+            }
+            (error, expected) => panic!("{error:?} is not {expected:?}"),
+        }
+    };
+    let mark = |folder: &Path| folder.join("partition-0.mark");
+    let cut = |_: &Path, path: &Path| {
+        let bytes = fs::read(path).unwrap();
+        let record_len = (bytes.len() - 12) / 3;
+        fs::write(path, &bytes[..bytes.len() - record_len]).unwrap();
+    };
+    check(&cut, Some("messages 2 to 2 were stored"));
+    let remove = |_: &Path, path: &Path| fs::remove_file(path).unwrap();
+    check(&remove, Some("messages 0 to 2 were stored"));
+    let all = |folder: &Path, _: &Path| fs::remove_dir_all(folder.join("partition-0")).unwrap();
+    check(&all, Some("messages 0 to 2 were stored"));
+    let both = |folder: &Path, path: &Path| {
+        remove(folder, path);
+        fs::write(mark(folder), "x").unwrap();
+    };
+    check(&both, Some("its mark is damaged"));
+    check(&|folder, _| fs::remove_file(mark(folder)).unwrap(), None);
+    check(&|folder, _| fs::write(mark(folder), "x").unwrap(), None);
+    check(&|_, _| {}, None);
+}

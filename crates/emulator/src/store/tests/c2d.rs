@@ -42,7 +42,7 @@ async fn write(store: &Store, writes: Vec<Write>) {
 async fn messages_and_feedback_come_back_as_they_were() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("registry.db");
-    let store = Store::start(Database::open(&path).unwrap()).unwrap();
+    let store = Store::start(Database::open(&path, false).unwrap()).unwrap();
     let puts = (1..=6).map(|number| {
         let device = id(if number % 2 == 0 { "a%#?'" } else { "b" });
         Messages::Put(device, message(number)).into()
@@ -68,7 +68,7 @@ async fn messages_and_feedback_come_back_as_they_were() {
     ];
     write(&store, changes).await;
 
-    let database = Database::open(&path).unwrap();
+    let database = Database::open(&path, false).unwrap();
     let kept = database.messages(&hub("one.test")).unwrap();
     let counted = Queued {
         delivery_count: 4,
@@ -87,13 +87,15 @@ async fn messages_and_feedback_come_back_as_they_were() {
 async fn a_registry_of_the_first_format_is_taken_over() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("registry.db");
-    let store = Store::start(Database::open(&path).unwrap()).unwrap();
+    let store = Store::start(Database::open(&path, false).unwrap()).unwrap();
     write(&store, vec![put(device("a", sas()))]).await;
     store.close();
     let connection = rusqlite::Connection::open(&path).unwrap();
-    let first = "DROP TABLE c2d_message; DROP TABLE c2d_sequence; DROP TABLE c2d_feedback; PRAGMA user_version = 1";
+    let first = "DROP TABLE c2d_message; DROP TABLE c2d_sequence; DROP TABLE c2d_feedback;
+        DROP TABLE store; DROP TABLE sums; PRAGMA user_version = 1";
     connection.execute_batch(first).unwrap();
-    let database = Database::open(&path).unwrap();
+    std::fs::remove_file(folder.path().join("registry.mark")).unwrap();
+    let database = Database::open(&path, false).unwrap();
     assert_eq!(database.devices(&hub("one.test")).unwrap().len(), 1);
     assert!(
         database
@@ -108,7 +110,7 @@ async fn a_registry_of_the_first_format_is_taken_over() {
 async fn whoever_cannot_wait_is_told_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("registry.db");
-    let store = Store::start(Database::open(&path).unwrap()).unwrap();
+    let store = Store::start(Database::open(&path, false).unwrap()).unwrap();
     let (told, mut ends) = tokio::sync::mpsc::unbounded_channel();
     let send = |writes| {
         let told = told.clone();
@@ -121,9 +123,9 @@ async fn whoever_cannot_wait_is_told_all_the_same() {
     assert_eq!(ends.recv().await, Some(true));
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.execute_batch("DROP TABLE device").unwrap();
-    // One fails, and with it whatever follows.
+    // One fails, and nothing else is taken until it succeeds.
     send(vec![put(device("a", sas()))]);
     assert_eq!(ends.recv().await, Some(false));
-    store.close();
     assert!(store.try_slot().is_err());
+    store.close();
 }

@@ -43,7 +43,7 @@ async fn write(store: &Store, of: &str, writes: Vec<Write>) {
 async fn twins_come_back_as_they_were_and_go_with_their_device() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("registry.db");
-    let store = Store::start(Database::open(&path).unwrap()).unwrap();
+    let store = Store::start(Database::open(&path, false).unwrap()).unwrap();
     write(
         &store,
         "one.test",
@@ -52,7 +52,12 @@ async fn twins_come_back_as_they_were_and_go_with_their_device() {
     .await;
     write(&store, "one.test", vec![put("a", &twin())]).await;
     write(&store, "two.test", vec![put("a", &Twin::default())]).await;
-    let found = |of: &str| Database::open(&path).unwrap().twins(&hub(of)).unwrap();
+    let found = |of: &str| {
+        Database::open(&path, false)
+            .unwrap()
+            .twins(&hub(of))
+            .unwrap()
+    };
     assert_eq!(found("one.test"), [(id("a"), twin()), (id("b"), twin())]);
     write(&store, "one.test", vec![Change::Delete(id("a")).into()]).await;
     assert_eq!(found("one.test"), [(id("b"), twin())]);
@@ -64,7 +69,7 @@ async fn twins_come_back_as_they_were_and_go_with_their_device() {
 async fn a_file_of_the_first_format_is_brought_up_to_date() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("registry.db");
-    let store = Store::start(Database::open(&path).unwrap()).unwrap();
+    let store = Store::start(Database::open(&path, false).unwrap()).unwrap();
     let change = Change::Put(device("a", sas()));
     write(&store, "one.test", vec![change.into()]).await;
     store.close();
@@ -86,15 +91,16 @@ async fn a_file_of_the_first_format_is_brought_up_to_date() {
             .unwrap();
     }
     connection.pragma_update(None, "user_version", 1).unwrap();
+    std::fs::remove_file(folder.path().join("registry.mark")).unwrap();
     drop(connection);
 
-    let database = Database::open(&path).unwrap();
+    let database = Database::open(&path, false).unwrap();
     assert_eq!(database.devices(&hub("one.test")).unwrap().len(), 1);
     assert_eq!(database.twins(&hub("one.test")).unwrap(), []);
     let store = Store::start(database).unwrap();
     write(&store, "one.test", vec![put("a", &twin())]).await;
     store.close();
-    let found = Database::open(&path)
+    let found = Database::open(&path, false)
         .unwrap()
         .twins(&hub("one.test"))
         .unwrap();
@@ -105,7 +111,7 @@ async fn a_file_of_the_first_format_is_brought_up_to_date() {
 fn a_twin_that_makes_no_sense_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("registry.db");
-    let database = Database::open(&path).unwrap();
+    let database = Database::open(&path, false).unwrap();
     let row = "INSERT INTO twin VALUES ('one.test','x',1,1,'{}','{}','{}')";
     Connection::open(&path).unwrap().execute_batch(row).unwrap();
     let error = database.twins(&hub("one.test")).unwrap_err();

@@ -118,6 +118,6 @@ async fn what_keeps_it_from_being_made_is_told() {
     };
     let refused = DeviceError::CallbackRefused("Use --allow-callbacks.".into());
     check(refused, 400, "--allow-callbacks").await;
-    check(DeviceError::NotStored, 503, "stored").await;
+    check(DeviceError::NotStored(None), 503, "stored").await;
     check(DeviceError::NotReady, 503, "starting").await;
 }

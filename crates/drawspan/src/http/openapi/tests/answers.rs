@@ -310,7 +310,7 @@ async fn what_the_bridge_says_is_described() {
             O::CreateOrUpdateMethodsSubscription,
             vec![
                 E::CallbackRefused("why".to_owned()),
-                E::NotStored,
+                E::NotStored(None),
                 E::NotReady,
                 full_queue(),
             ],
@@ -320,7 +320,7 @@ async fn what_the_bridge_says_is_described() {
             O::CreateOrUpdateFleetSubscription,
             vec![
                 E::CallbackRefused("why".to_owned()),
-                E::NotStored,
+                E::NotStored(None),
                 E::NotReady,
                 full_queue(),
             ],
@@ -328,12 +328,22 @@ async fn what_the_bridge_says_is_described() {
         ),
         (
             O::DeleteMethodsSubscription,
-            vec![E::NoSubscription, E::NotStored, E::NotReady, full_queue()],
+            vec![
+                E::NoSubscription,
+                E::NotStored(None),
+                E::NotReady,
+                full_queue(),
+            ],
             [204, 503, 503, 503],
         ),
         (
             O::DeleteFleetSubscription,
-            vec![E::NoSubscription, E::NotStored, E::NotReady, full_queue()],
+            vec![
+                E::NoSubscription,
+                E::NotStored(None),
+                E::NotReady,
+                full_queue(),
+            ],
             [204, 503, 503, 503],
         ),
         (
@@ -351,14 +361,19 @@ async fn what_the_bridge_says_is_described() {
             vec![
                 E::NoDeadLetter,
                 E::NoSubscription,
-                E::NotReady,
+                E::NotRead(None),
                 full_queue(),
             ],
             [404, 404, 503, 503],
         ),
         (
             O::DeleteDeadLetter,
-            vec![E::NoDeadLetter, E::NotStored, E::NotReady, full_queue()],
+            vec![
+                E::NoDeadLetter,
+                E::NotStored(None),
+                E::NotReady,
+                full_queue(),
+            ],
             [404, 503, 503, 503],
         ),
     ];

@@ -1,0 +1,219 @@
+//! Opening the registry's file, or refusing to because something that was stored is not there.
+
+use std::path::{Path, PathBuf};
+
+use drawspan_state::sqlite::{self, Checked, Content};
+use drawspan_state::{Mark, Recorded, Said, private, sums};
+use rusqlite::Connection;
+
+use super::commits::{Commits, Stored};
+use super::{Database, StoreError, schema};
+use crate::random;
+
+/// Where how much was written is marked.
+pub(super) fn mark_path(path: &Path) -> PathBuf {
+    path.with_extension("mark")
+}
+
+/// Opens or creates the file. `traces` is whether the state directory holds what only a registry that was used leaves there.
+pub(super) fn open(path: &Path, traces: bool) -> Result<Database, StoreError> {
+    let mark = mark_path(path);
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |cause| StoreError::File { path, cause }
+    };
+    let look = sqlite::look(path).map_err(failed(path))?;
+    let recorded = Recorded::read(&mark).map_err(failed(&mark))?;
+    let lost = |what: &str| StoreError::Lost {
+        path: path.to_path_buf(),
+        what: what.to_owned(),
+    };
+    let begun = match recorded {
+        Recorded::Said(Said {
+            id, counts: [0, _], ..
+        }) => Some(id),
+        _ => None,
+    };
+    match (look.content, recorded) {
+        (Content::Database, _) => go_on(path, recorded),
+        (Content::Foreign, _) => Err(lost("it is not a registry, or its beginning is damaged")),
+        _ if look.beside => Err(lost(
+            "it is empty or gone, but a log of its changes lies beside it",
+        )),
+        (_, Recorded::Damaged) => Err(lost(
+            "it is empty or gone, but registry.mark lies beside it",
+        )),
+        (_, Recorded::Said(_)) if begun.is_none() => Err(lost(
+            "it is empty or gone, but registry.mark says that it was used",
+        )),
+        _ if traces && begun.is_none() => Err(lost("it is empty or gone, but there is telemetry")),
+        _ => begin(path, begun),
+    }
+}
+
+fn begin(path: &Path, begun: Option<u128>) -> Result<Database, StoreError> {
+    let id = match begun {
+        Some(id) => id,
+        None => new_id()?,
+    };
+    let mark = Mark::begin(&mark_path(path), id, [0, 0]);
+    let mark = mark.map_err(|cause| StoreError::File {
+        path: mark_path(path),
+        cause,
+    })?;
+    let connection = connect(path)?;
+    let stored = schema::prepare(&connection, path, id)?;
+    let failed = prepare_failed(path);
+    sums::keep(&connection, schema::SUMMED)
+        .and_then(|()| sums::verify(&connection, schema::SUMMED))
+        .and_then(|_| sqlite::fold(&connection))
+        .and_then(|()| sqlite::fold_at_close(&connection, true))
+        .map_err(failed)?;
+    Ok(Database {
+        connection,
+        path: path.to_path_buf(),
+        commits: Commits::new(mark, stored),
+    })
+}
+
+/// Nothing is changed before it is certain that the file can be used.
+fn go_on(path: &Path, recorded: Recorded) -> Result<Database, StoreError> {
+    let connection = connect(path)?;
+    schema::check_format(&connection, path)?;
+    check(&connection, path)?;
+    let before = Stored::read(&connection).map_err(prepare_failed(path))?;
+    compare(before, recorded, path)?;
+    let id = match before {
+        Some(stored) => stored.id,
+        None => new_id()?,
+    };
+    sums::keep_function(&connection).map_err(prepare_failed(path))?;
+    if before.is_some() {
+        check_rows(&connection, path)?;
+    }
+    let stored = schema::prepare(&connection, path, id)?;
+    if before.is_none() {
+        // They are summed for the first time.
+        check_rows(&connection, path)?;
+    }
+    sums::keep(&connection, schema::SUMMED)
+        .and_then(|()| sqlite::fold(&connection))
+        .and_then(|()| sqlite::fold_at_close(&connection, true))
+        .map_err(prepare_failed(path))?;
+    let mark = Mark::begin(&mark_path(path), stored.id, [stored.commits, 0]);
+    let mark = mark.map_err(|cause| StoreError::File {
+        path: mark_path(path),
+        cause,
+    })?;
+    Ok(Database {
+        connection,
+        path: path.to_path_buf(),
+        commits: Commits::new(mark, stored),
+    })
+}
+
+/// It holds keys. SQLite gives the files beside it the same permissions.
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    private::file(path).map_err(|cause| StoreError::File {
+        path: path.to_path_buf(),
+        cause,
+    })?;
+    let connection = Connection::open(path).and_then(|connection| {
+        sqlite::fold_at_close(&connection, false)?;
+        Ok(connection)
+    });
+    connection.map_err(|cause| StoreError::Sqlite {
+        doing: "open",
+        path: path.to_path_buf(),
+        cause,
+    })
+}
+
+fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let lost = |what: String| StoreError::Lost {
+        path: path.to_path_buf(),
+        what,
+    };
+    match sqlite::check(connection).map_err(prepare_failed(path))? {
+        Checked::Whole => {}
+        Checked::Damaged(why) => return Err(lost(format!("it is damaged: {why}"))),
+        Checked::Unfinished => {
+            tracing::warn!(registry = %path.display(), "the registry is so large that not all of it was checked");
+        }
+    }
+    match schema::strange(connection).map_err(prepare_failed(path))? {
+        None => Ok(()),
+        Some(line) => Err(lost(format!(
+            "its tables are not those of a registry: {line}"
+        ))),
+    }
+}
+
+fn check_rows(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let differ = sums::verify(connection, schema::SUMMED).map_err(prepare_failed(path))?;
+    let Some(first) = differ.first() else {
+        return Ok(());
+    };
+    Err(StoreError::Lost {
+        path: path.to_path_buf(),
+        what: format!(
+            "the table {} is not as it was written ({} rows, now {}): the file was damaged or changed by another program",
+            first.table, first.written, first.found
+        ),
+    })
+}
+
+/// That the file holds what was committed to it, as far as that must have survived.
+fn compare(stored: Option<Stored>, recorded: Recorded, path: &Path) -> Result<(), StoreError> {
+    let lost = |what: String| StoreError::Lost {
+        path: path.to_path_buf(),
+        what,
+    };
+    let said = match (recorded, stored) {
+        (Recorded::Said(said), _) => said,
+        (Recorded::Nothing, None) => return Ok(()),
+        (Recorded::Nothing | Recorded::Damaged, _) => {
+            tracing::warn!(
+                registry = %path.display(),
+                "the mark of the registry is gone or damaged: whether the newest changes are missing cannot be told; it is made anew"
+            );
+            return Ok(());
+        }
+    };
+    let stored = match stored {
+        Some(stored) if stored.id == said.id => stored,
+        None if said.counts[0] == 0 => return Ok(()),
+        _ => {
+            return Err(lost(
+                "it is not the registry that was used here last".into(),
+            ));
+        }
+    };
+    match said.counts[0].saturating_sub(stored.commits) {
+        0 => Ok(()),
+        missing if said.boot.is_current() => Err(lost(format!(
+            "{missing} stored changes are missing from it and its log, registry.db-wal"
+        ))),
+        missing => {
+            tracing::warn!(
+                missing, registry = %path.display(),
+                "the machine ended before everything was on the disk: changes of the registry are missing"
+            );
+            Ok(())
+        }
+    }
+}
+
+fn prepare_failed(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
+    let path = path.to_path_buf();
+    move |cause| StoreError::Sqlite {
+        doing: "prepare",
+        path: path.clone(),
+        cause,
+    }
+}
+
+fn new_id() -> Result<u128, StoreError> {
+    let digits = random::hex().map_err(|_| StoreError::NoRandomness)?;
+    Ok(u128::from_str_radix(&digits, 16).unwrap_or(1))
+}

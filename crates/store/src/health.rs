@@ -1,0 +1,251 @@
+//! How the store is, as a level that anybody may read.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::StoreError;
+use crate::loss::Loss;
+
+/// How the store is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// The last write went well, and nothing that was read is damaged.
+    Ok,
+    /// What is written now is lost, or what is asked for cannot be read.
+    Failing {
+        /// Why.
+        reason: StoreFault,
+    },
+    /// A file of the open store was removed or exchanged. Nothing is written any more, since it would not be found again; the
+    /// process must be restarted, after the file was put back.
+    Missing {
+        /// Which.
+        file: StoreFile,
+    },
+}
+
+/// Why a store fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StoreFault {
+    /// No room is left.
+    DiskFull,
+    /// The file may not be written.
+    ReadOnly,
+    /// The disk cannot be read or written.
+    Io,
+    /// The file is damaged.
+    Damaged,
+    /// The key ring cannot be used.
+    KeyRing,
+    /// SQLite refuses for another reason.
+    Other,
+}
+
+/// A file of an open store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StoreFile {
+    /// `drawspan.db`.
+    Database,
+    /// `drawspan.db-wal`, which holds the newest changes.
+    Log,
+    /// `drawspan.lock`, without which a second process may begin to use the directory.
+    Lock,
+    /// The key ring, without which the next start fails.
+    KeyRing,
+}
+
+/// What was found to be missing or changed when the store was opened, in rows or changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FoundLost {
+    /// Subscriptions.
+    pub subscriptions: u64,
+    /// Answers to requests with an idempotency key.
+    pub answers: u64,
+    /// Changes of any kind that a failure of the machine took.
+    pub changes: u64,
+}
+
+/// The way to a store's [`Health`]. Cheap to clone; keeps no store open.
+#[derive(Debug, Clone)]
+pub struct StoreHealth {
+    cell: Arc<Mutex<Cell>>,
+    pub(crate) found: Arc<Found>,
+}
+
+/// What was found at start, counted for as long as the store is open.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) subscriptions: Arc<Loss>,
+    pub(crate) answers: Arc<Loss>,
+    pub(crate) changes: Arc<Loss>,
+}
+
+#[derive(Debug, Default)]
+struct Cell {
+    /// Of the last write.
+    writing: Option<StoreFault>,
+    /// Of any read: what is damaged stays so.
+    damaged: bool,
+    missing: Option<StoreFile>,
+}
+
+impl StoreHealth {
+    pub(crate) fn new() -> Self {
+        Self {
+            cell: Arc::default(),
+            found: Arc::new(Found {
+                subscriptions: Loss::new("subscriptions are not what was stored"),
+                answers: Loss::new(
+                    "answers to requests with an idempotency key are not what was stored; they are forgotten",
+                ),
+                changes: Loss::new(
+                    "the machine ended before everything was on the disk: changes of hubs, dead letters and answers are missing",
+                ),
+            }),
+        }
+    }
+
+    /// How the store is now.
+    #[must_use]
+    pub fn now(&self) -> Health {
+        let cell = self.cell.lock().unwrap_or_else(PoisonError::into_inner);
+        let damaged = cell.damaged.then_some(StoreFault::Damaged);
+        match (cell.missing, cell.writing.or(damaged)) {
+            (Some(file), _) => Health::Missing { file },
+            (None, Some(reason)) => Health::Failing { reason },
+            (None, None) => Health::Ok,
+        }
+    }
+
+    /// What was found to be missing or changed when the store was opened.
+    #[must_use]
+    pub fn found_lost(&self) -> FoundLost {
+        FoundLost {
+            subscriptions: self.found.subscriptions.total(),
+            answers: self.found.answers.total(),
+            changes: self.found.changes.total(),
+        }
+    }
+
+    /// A write ended like this.
+    pub(crate) fn wrote<T>(&self, result: &Result<T, StoreError>) {
+        let fault = match result {
+            Ok(_) => None,
+            Err(error) => match error.fault() {
+                Some(fault) => Some(fault),
+                // That says nothing about the file.
+                None => return,
+            },
+        };
+        let mut cell = self.cell.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut cell.writing, fault);
+        drop(cell);
+        match (before, fault) {
+            (None, Some(fault)) => tracing::error!(reason = %fault, "the store cannot be written"),
+            (Some(_), None) => tracing::info!("the store is written again"),
+            _ => {}
+        }
+    }
+
+    /// A read ended like this.
+    pub(crate) fn read<T>(&self, result: &Result<T, StoreError>) {
+        if let Err(StoreError::Damaged) = result {
+            let mut cell = self.cell.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = std::mem::replace(&mut cell.damaged, true);
+            drop(cell);
+            if !before {
+                tracing::error!("the store is damaged: {}", StoreError::Damaged);
+            }
+        }
+    }
+
+    /// Which file is missing, as somebody looked just now.
+    pub(crate) fn looked(&self, missing: Option<StoreFile>) {
+        let mut cell = self.cell.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut cell.missing, missing);
+        drop(cell);
+        match (before, missing) {
+            (before, Some(file)) if before != missing => {
+                tracing::warn!(%file, "a file of the store was removed or exchanged: {}", file.meaning());
+            }
+            (Some(file), None) => tracing::info!(%file, "the file of the store is back"),
+            _ => {}
+        }
+    }
+
+    /// Whether what is written now would not be found again.
+    pub(crate) fn is_written_in_vain(&self) -> bool {
+        let cell = self.cell.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(cell.missing, Some(StoreFile::Database | StoreFile::Log))
+    }
+}
+
+impl StoreFile {
+    const fn meaning(self) -> &'static str {
+        match self {
+            Self::Database | Self::Log => {
+                "nothing is stored any more; put it back, or a backup with `drawspan restore`, and restart"
+            }
+            Self::Lock => "another process may use the state directory; restart",
+            Self::KeyRing => "the next start will fail; put it back",
+        }
+    }
+}
+
+impl fmt::Display for StoreFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DiskFull => "the disk is full",
+            Self::ReadOnly => "the file may not be written",
+            Self::Io => "the disk fails",
+            Self::Damaged => "the file is damaged",
+            Self::KeyRing => "the key ring cannot be used",
+            Self::Other => "SQLite refuses",
+        })
+    }
+}
+
+impl fmt::Display for StoreFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Database => "drawspan.db",
+            Self::Log => "drawspan.db-wal",
+            Self::Lock => "drawspan.lock",
+            Self::KeyRing => "key ring",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_level_follows_what_happens() {
+        let health = StoreHealth::new();
+        let check = |expected: Health| assert_eq!(health.now(), expected);
+        check(Health::Ok);
+        health.wrote::<()>(&Err(StoreError::DiskFull));
+        health.wrote::<()>(&Err(StoreError::Busy));
+        check(Health::Failing {
+            reason: StoreFault::DiskFull,
+        });
+        health.wrote(&Ok(()));
+        check(Health::Ok);
+        health.looked(Some(StoreFile::Lock));
+        check(Health::Missing {
+            file: StoreFile::Lock,
+        });
+        assert!(!health.is_written_in_vain());
+        health.looked(Some(StoreFile::Database));
+        assert!(health.is_written_in_vain());
+        health.looked(None);
+        health.read::<()>(&Err(StoreError::Closed));
+        check(Health::Ok);
+        health.read::<()>(&Err(StoreError::Damaged));
+        health.wrote(&Ok(()));
+        check(Health::Failing {
+            reason: StoreFault::Damaged,
+        });
+    }
+}

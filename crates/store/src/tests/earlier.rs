@@ -1,0 +1,61 @@
+//! State directories that the builds before wrote. Each folder below `fixtures` is named by the commit whose build made it.
+
+use std::fs;
+use std::path::Path;
+
+use super::open;
+use super::tables::subscriptions;
+use crate::DeadLetterFilter;
+
+/// Made by `drawspan serve` in front of the emulator: two devices with subscriptions and rejected messages, a third one by DPS.
+#[tokio::test]
+async fn a_directory_of_format_2_opens_with_everything_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/fixtures/f1d6e09");
+    for file in ["drawspan.db", "keyring"] {
+        fs::copy(made.join(file), folder.path().join(file)).unwrap();
+    }
+    // Twice: what the first start changed is read by the second.
+    for _ in 0..2 {
+        let store = open(folder.path()).unwrap();
+        let of = |text: &str| format!("{text} true false");
+        let lines = subscriptions(&store);
+        let lines: Vec<String> = lines
+            .iter()
+            .map(|line| {
+                let words: Vec<&str> = line.split(' ').collect();
+                // Without the times.
+                format!(
+                    "{} {} {} {} {}",
+                    words[0], words[1], words[2], words[4], words[5]
+                )
+            })
+            .collect();
+        let (bad, hang) = ("http://127.0.0.1:19555/bad", "http://127.0.0.1:19556/hang");
+        assert_eq!(lines.len(), 6, "{lines:?}");
+        for expected in [
+            of(&format!("Device(\"sensor-1\") C2DMessages {hang}")),
+            of(&format!("Device(\"sensor-2\") C2DMessages {hang}")),
+            of(&format!("Device(\"sensor-1\") Methods {bad}")),
+            of(&format!("Device(\"sensor-1\") DesiredProperties {bad}")),
+        ] {
+            assert!(lines.contains(&expected), "{expected} is not in {lines:#?}");
+        }
+        assert_eq!(super::names(&store), ["other-3", "sensor-1", "sensor-2"]);
+        let filter = DeadLetterFilter {
+            limit: 1_000,
+            ..DeadLetterFilter::default()
+        };
+        let letters = store.dead_letters().list(filter).await.unwrap();
+        assert_eq!(letters.len(), 11);
+        assert!(
+            letters[0]
+                .letter
+                .event
+                .starts_with(b"{\"eventType\":\"C2DMessage\"")
+        );
+        let versions = store.desired_versions().load_all().unwrap();
+        assert_eq!(versions, [(super::id("sensor-1"), 1)]);
+        assert_eq!(store.health().found_lost(), crate::FoundLost::default());
+    }
+}
