@@ -5,8 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use drawspan_bridge::fleet::Attempt;
 use drawspan_client::{C2dOutcome, HubConnection, Outcome};
+use drawspan_store::Written;
 
 use super::Shell;
+use super::dead_letters::once_kept;
 use crate::limits::{MAX_CALLBACK_ANSWER_BYTES, UNREAD_ANSWER_WARNING_S};
 use crate::runtime::answer::{self, Unread};
 use crate::runtime::ticket::{C2dTicket, MethodTicket, Ticket};
@@ -75,7 +77,7 @@ impl Shell {
     }
 
     fn c2d_verdict(&mut self, ticket: C2dTicket, verdict: &Verdict<Ticket>) {
-        self.bury(verdict);
+        let letter = self.bury_for_good(verdict);
         if ticket.again && matches!(verdict.outcome, Delivery::Taken { .. }) {
             self.dig_up(&verdict.event.webhook_id);
         }
@@ -86,20 +88,26 @@ impl Shell {
             // The hub's lock ends by itself.
             Delivery::Untried => Outcome::Leave,
         };
-        self.settle_c2d(ticket, outcome);
+        self.settle_c2d(ticket, outcome, letter);
     }
 
     /// Nothing is told of a message: it is delivered again when its lock has ended.
     pub(super) fn leave_c2d(&self, ticket: C2dTicket) {
-        self.settle_c2d(ticket, Outcome::Leave);
+        self.settle_c2d(ticket, Outcome::Leave, None);
     }
 
-    fn settle_c2d(&self, ticket: C2dTicket, outcome: Outcome) {
+    /// Tells the hub once the letter, if there is one, is on disk. A message that is rejected is gone at the hub; so is one that is
+    /// abandoned for the last time, which only the hub knows.
+    fn settle_c2d(&self, ticket: C2dTicket, outcome: Outcome, letter: Option<Written>) {
         // Without its connection nothing is settled: the hub delivers it again.
         let Some(connection) = self.connection_of(ticket.attempt) else {
             return;
         };
         tokio::spawn(async move {
+            let outcome = match letter {
+                Some(letter) => once_kept(outcome, letter).await,
+                None => outcome,
+            };
             let told = connection.settle_c2d(C2dOutcome {
                 session: ticket.session,
                 delivery: ticket.delivery,
