@@ -32,7 +32,7 @@ pub(crate) struct Tls {
 #[derive(Debug, thiserror::Error)]
 pub enum CaError {
     /// The file system refused.
-    #[error("cannot {doing} {}: {cause}", path.display())]
+    #[error("cannot {doing} {}: {cause}{}", path.display(), way_out(doing))]
     Io {
         /// What was tried.
         doing: &'static str,
@@ -67,6 +67,16 @@ pub enum CaError {
         #[source]
         cause: rustls::Error,
     },
+}
+
+/// What can be done about a file that cannot be read.
+fn way_out(doing: &str) -> &'static str {
+    match doing {
+        "read" => {
+            "; if it is damaged, put it back, or delete both ca.pem and ca-key.pem and have clients trust the new authority"
+        }
+        _ => "",
+    }
 }
 
 /// Takes the authority that lies in `folder`, or makes one there, and issues a certificate for `localhost`, the loopback
