@@ -8,6 +8,8 @@
 //! * [`metrics`]: figures of the process, for Prometheus.
 //! * [`runtime`]: the shell around the device cores.
 //! * [`import`]: what the bridge that Drawspan replaces has stored.
+//! * [`open_files`]: who may have how many of them.
+//! * [`log_limit`]: lines of the log that others can cause at will.
 //! * [`load`]: a load generator that keeps an honest ledger.
 // They panic where nobody reads: `cli::say` does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -19,7 +21,9 @@ pub mod http;
 pub mod import;
 pub mod limits;
 pub mod load;
+pub mod log_limit;
 pub mod metrics;
+pub mod open_files;
 mod plural;
 pub mod runtime;
 pub mod webhooks;

@@ -52,11 +52,19 @@ pub const MAX_URI_BYTES: usize = 4_096;
 pub const MAX_HEAD_BYTES: usize = 65_536;
 /// How long a connection may take to send a request's head; also how long it may stay idle.
 pub const HEAD_TIMEOUT_MS: u64 = 60_000;
-/// HTTP connections open at the same time. One costs about 20 KB.
+/// HTTP connections open at the same time, where the system permits twice as many open files. One costs about 20 KB.
 pub const MAX_CONNECTIONS: usize = 10_000;
-/// Connections beyond [`MAX_CONNECTIONS`] that are being told so at the same time; more are closed without a word.
+/// HTTP connections that are taken however few files the system permits.
+pub const MIN_CONNECTIONS: usize = 8;
+/// Connections beyond the bound that are answered 503, or as probes, at the same time; more are closed without a word.
 pub const MAX_REFUSALS: usize = 64;
-/// TLS handshakes under way at the same time; more are closed without a word. One costs about 40 KB.
+/// Connections that end to make room and are given time to read that; more are closed without a word.
+pub const MAX_FAREWELLS: usize = 64;
+/// How long a caller may take to hang up once its connection ends.
+pub const FAREWELL_MS: u64 = 1_000;
+/// How often it is looked for connections on which nothing moves.
+pub const UPKEEP_MS: u64 = 5_000;
+/// TLS handshakes under way at the same time; for another the idlest of them ends. One costs about 40 KB.
 pub const MAX_TLS_HANDSHAKES: usize = 4_096;
 /// How long a TLS handshake may take.
 pub const TLS_HANDSHAKE_TIMEOUT_MS: u64 = 10_000;
@@ -68,10 +76,18 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 pub const ACCEPT_PAUSE_MS: u64 = 100;
 /// The time from the first signal to the end of the process.
 pub const STOP_TIMEOUT_MS: u64 = 10_000;
+/// While stopping, the server ends once no request has come for so long on connections that are kept.
+pub const STOP_QUIET_MS: u64 = 1_000;
+/// How often it is looked whether that is so.
+pub const STOP_LOOK_MS: u64 = 20;
 /// How long before the end requests under way are answered 503, so that there is time to write it.
 pub const STOP_FLUSH_MS: u64 = 1_000;
 /// How long a page of metrics waits for the shell's figures; without them it is answered without.
 pub const MEASURE_TIMEOUT_S: u64 = 2;
+/// Lines of the log about one subject that others can cause at will: one in this time, and a count of the rest.
+pub const LOG_INTERVAL_S: u64 = 60;
+/// Such subjects of one kind that are told apart.
+pub const MAX_LOG_SUBJECTS: usize = 1_024;
 /// What `Retry-After` says when nobody knows better.
 pub const RETRY_AFTER_S: u64 = 5;
 

@@ -13,7 +13,7 @@ use crate::config::{self, Mistakes, connect};
 use crate::devices::{DeviceError, Devices, Diagnostics, Prefix, Readiness, Standing};
 use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
-use crate::http::server;
+use crate::http::server::{self, Terms};
 use crate::limits::REQUEST_TIMEOUT_S;
 use crate::metrics::Page;
 
@@ -109,7 +109,8 @@ pub(super) fn run(args: &CeilingArgs) -> ExitCode {
                 // It works as well where nobody reads that.
                 let _ = say::out(format_args!("listening on http://{address}\nready\n"));
                 let api = Api::telemetry_only(AnswerAtOnce, api_keys, timeout);
-                server::serve(listener, api, signals::shutdown(), Duration::from_secs(1)).await;
+                let terms = Terms::new(Duration::from_secs(1));
+                server::serve(listener, api, signals::shutdown(), terms).await;
                 ExitCode::SUCCESS
             }
             Err(error) => failed(format_args!("cannot listen on {address}: {error}")),

@@ -28,7 +28,8 @@ use crate::config::{Config, ConnectTo, Mistakes, Profile, check_api_key, connect
 use crate::devices::{Devices as _, Prefix, Scope, Subscribe, Subscriptions as _};
 use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
-use crate::http::server;
+use crate::http::host::Hosts;
+use crate::http::server::{self, Terms};
 use crate::limits::{DEV_CONNECT_S, REQUEST_TIMEOUT_S};
 use crate::runtime::{self, Bridge};
 use crate::webhooks::{CallbackUrl, GuardMode};
@@ -149,7 +150,8 @@ async fn dev(plan: Plan) -> Result<(), Box<dyn std::error::Error>> {
         bridge.clone(),
         ApiKeys::new(plan.api_key.as_deref()),
         Duration::from_secs(REQUEST_TIMEOUT_S),
-    );
+    )
+    .for_hosts(hosts(&plan, address));
 
     let paint = Paint::of_stdout();
     if plan.receives {
@@ -178,12 +180,29 @@ async fn dev(plan: Plan) -> Result<(), Box<dyn std::error::Error>> {
         .map_err(|error| io::Error::new(error.kind(), format!("cannot print: {error}")))?;
 
     let connecting = plan.receives.then(|| connect(&bridge, &plan.devices));
-    server::serve(listener, api, signals::shutdown(), STOP).await;
+    let (ending, second) = signals::Endings::new().first_and_second();
+    let terms = Terms {
+        stopping: say::stopping,
+        ..Terms::new(STOP)
+    };
+    tokio::select! {
+        () = second => return Err(signals::TWICE.into()),
+        () = server::serve(listener, api, ending, terms) => {}
+    }
     // The bridge first, so that it does not see its hub go.
     drop((connecting, bridge));
     drop(tail);
     emulator.shutdown().await;
     Ok(())
+}
+
+/// Without a key, pages of the web must not be able to ask.
+const fn hosts(plan: &Plan, address: SocketAddr) -> Hosts {
+    match (&plan.api_key, address.ip().is_loopback()) {
+        (Some(_), _) => Hosts::Any,
+        (None, true) => Hosts::Loopback,
+        (None, false) => Hosts::Addresses,
+    }
 }
 
 fn listen(wanted: Option<SocketAddr>) -> Result<TcpListener, String> {

@@ -2,26 +2,9 @@
 
 /// Room for connections, and small pages.
 pub(super) fn prepare() {
-    #[cfg(unix)]
-    allow_many_files();
+    crate::open_files::raise_limit();
     #[cfg(target_os = "linux")]
     keep_pages_small();
-}
-
-/// Raises the limit of open files to what the system permits: every connection is one, and many systems begin with
-/// 1,024. Where it cannot be raised, the accept loop says so when it matters.
-#[cfg(unix)]
-fn allow_many_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-    let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: limit.maximum,
-            maximum: limit.maximum,
-        },
-    );
 }
 
 /// Pages of 2 MB would hold on to a fifth more memory at rest, and to 10 MB of a bridge without devices; messages do not

@@ -51,3 +51,11 @@ fn to_stderr(level: Level, text: impl Display) {
     }
     let _ = writeln!(io::stderr(), "drawspan: {text}");
 }
+
+/// Says what is waited for before the end.
+pub(super) fn stopping(requests: usize) {
+    let what = crate::plural::count(requests, "request is", "requests are");
+    aside(format_args!(
+        "stopping: {what} under way; press Ctrl-C again to end at once"
+    ));
+}

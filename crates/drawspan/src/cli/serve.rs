@@ -17,8 +17,9 @@ use super::{block_on, failed, keys, log, misused, say, signals};
 use crate::config::{self, Config, Environment, ServeArgs};
 use crate::http::api::Api;
 use crate::http::idempotency::Memory;
-use crate::http::server::{self, Tls};
+use crate::http::server::{self, Bounds, Terms, Tls};
 use crate::limits::STOP_TIMEOUT_MS;
+use crate::open_files::{self, Shares};
 use crate::runtime::{self, StartError};
 
 pub(super) const EXAMPLES: &str = r"Examples:
@@ -89,7 +90,7 @@ async fn serve(args: ServeArgs, mut config: Config) -> ExitCode {
         memory.unwrap_or_default(),
     );
     // Before anybody can know that we are there.
-    let (mut endings, mut second) = (signals::Endings::new(), signals::Endings::new());
+    let (ending, second) = signals::Endings::new().first_and_second();
     let hangups = signals::Hangups::new();
     let profile = &config.profile;
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -101,11 +102,12 @@ async fn serve(args: ServeArgs, mut config: Config) -> ExitCode {
     {
         warn!(%error, "nothing can be printed");
     }
-    let served = listen(listener, tls.clone(), api.clone(), endings.next());
-    let second = async {
-        second.next().await;
-        second.next().await;
+    let terms = Terms {
+        tls: tls.clone(),
+        bounds: bounds(&config),
+        ..Terms::new(Duration::from_millis(STOP_TIMEOUT_MS))
     };
+    let served = listen(listener, api.clone(), ending, terms);
     let targets = reload::Targets {
         api,
         bridge,
@@ -115,8 +117,8 @@ async fn serve(args: ServeArgs, mut config: Config) -> ExitCode {
     };
     let reloads = reload::run(hangups, args, config, targets);
     let code = tokio::select! {
+        () = second => failed(signals::TWICE),
         () = served => ExitCode::SUCCESS,
-        () = second => failed("ended at once, as asked twice; requests under way were cut off"),
         () = reloads => ExitCode::FAILURE,
     };
     // What the devices still hold of the cache does not keep it open.
@@ -124,21 +126,30 @@ async fn serve(args: ServeArgs, mut config: Config) -> ExitCode {
     code
 }
 
-async fn listen(
-    listener: TcpListener,
-    tls: Option<Tls>,
-    api: Api,
-    shutdown: impl Future<Output = ()>,
-) {
-    let stop = Duration::from_millis(STOP_TIMEOUT_MS);
-    let Some(tls) = tls else {
-        return server::serve(listener, api, shutdown, stop).await;
+async fn listen(listener: TcpListener, api: Api, shutdown: impl Future<Output = ()>, terms: Terms) {
+    let watched = terms.tls.clone();
+    let watch = async {
+        match watched {
+            Some(tls) => tls.watch().await,
+            None => std::future::pending().await,
+        }
     };
-    let watched = tls.clone();
     tokio::select! {
-        () = server::serve_tls(listener, tls, api, shutdown, stop) => {}
-        () = watched.watch() => {}
+        () = server::serve(listener, api, shutdown, terms) => {}
+        () = watch => {}
     }
+}
+
+/// How many connections callers may have, said in the log.
+fn bounds(config: &Config) -> Bounds {
+    let bounds = Bounds::new(Shares::of_process(), config.connections_per_address);
+    info!(
+        open_files = open_files::limit(),
+        connections = bounds.connections,
+        per_address = bounds.per_address,
+        "connections of callers that are taken at most"
+    );
+    bounds
 }
 
 fn open(config: &Config, accept_loss: bool) -> Result<Option<Store>, OpenError> {

@@ -1,6 +1,7 @@
 //! When to stop, and when to read the configuration again.
 
 use tokio::signal;
+use tokio::sync::oneshot;
 
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind};
@@ -17,6 +18,9 @@ pub(super) struct Hangups {
     #[cfg(unix)]
     stream: Option<Signal>,
 }
+
+/// What is said when the second request comes.
+pub(super) const TWICE: &str = "ended at once, as asked twice; requests under way were cut off";
 
 /// Resolves when the process is asked to end, listening from the first poll.
 pub(super) async fn shutdown() {
@@ -41,6 +45,25 @@ impl Endings {
             () = next_of(interrupt.as_mut()) => {}
             () = next_of(terminate.as_mut()) => {}
         }
+    }
+
+    /// What resolves at the first request, and at the second. The first one resolves only while the second is polled: one and the same
+    /// stream counts both, so that two in quick succession are not taken for one.
+    pub(super) fn first_and_second(
+        mut self,
+    ) -> (impl Future<Output = ()>, impl Future<Output = ()>) {
+        let (first, asked) = oneshot::channel();
+        let second = async move {
+            self.next().await;
+            let _ = first.send(());
+            self.next().await;
+        };
+        let first = async {
+            if asked.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        (first, second)
     }
 
     /// Resolves at the next request.

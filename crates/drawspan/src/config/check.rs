@@ -25,10 +25,10 @@ use super::vault::{self, Vault};
 use crate::http::auth::{ApiKey, ApiKeys, check_plain};
 use crate::http::server::Tls;
 use crate::limits::{
-    DPS_RATE, HTTP_RETRY_LIMIT, MAX_CONNECT_RATE, MAX_DPS_RATE, MAX_HTTP_RETRY_LIMIT,
-    MAX_HUB_CONNECTIONS, MAX_METHOD_ANSWER_TIMEOUT_S, MAX_REQUEST_TIMEOUT_S, MAX_TOKEN_LIFE_S,
-    METHOD_ANSWER_TIMEOUT_S, MIN_METHOD_ANSWER_TIMEOUT_S, MIN_TOKEN_LIFE_S, REQUEST_TIMEOUT_S,
-    TOKEN_LIFE_S,
+    DPS_RATE, HTTP_RETRY_LIMIT, MAX_CONNECT_RATE, MAX_CONNECTIONS, MAX_DPS_RATE,
+    MAX_HTTP_RETRY_LIMIT, MAX_HUB_CONNECTIONS, MAX_METHOD_ANSWER_TIMEOUT_S, MAX_REQUEST_TIMEOUT_S,
+    MAX_TOKEN_LIFE_S, METHOD_ANSWER_TIMEOUT_S, MIN_METHOD_ANSWER_TIMEOUT_S, MIN_TOKEN_LIFE_S,
+    REQUEST_TIMEOUT_S, TOKEN_LIFE_S,
 };
 use crate::webhooks::{Allowed, Guard, GuardMode, Secret};
 
@@ -57,6 +57,8 @@ pub struct Config {
     pub connect_pace: Pace,
     /// Most connections to a hub.
     pub max_connections: Option<usize>,
+    /// HTTP connections of one address.
+    pub connections_per_address: Option<usize>,
     /// Pace of registrations at DPS.
     pub dps_pace: Pace,
     /// How hubs are spoken to.
@@ -171,6 +173,7 @@ impl Config {
             hub_size: None,
             connect_pace: Pace::Learned,
             max_connections: None,
+            connections_per_address: None,
             dps_pace: Pace::Limited(Rate::per_minute(DPS_RATE)),
             transport: Transport::Amqps,
             proxy: None,
@@ -194,6 +197,7 @@ fn check(values: &Values, effective: Vec<Effective>, mistakes: &mut Mistakes) ->
     let connect_rate = checker.number(Setting::ConnectRate, 0, MAX_CONNECT_RATE);
     let max_rate = checker.number(Setting::MaxConnectRate, 1, MAX_CONNECT_RATE);
     let max_connections = checker.number(Setting::MaxConnections, 1, MAX_HUB_CONNECTIONS);
+    let per_address = checker.number(Setting::ConnectionsPerAddress, 1, MAX_CONNECTIONS);
     let dps_rate = checker.number(Setting::DpsRate, 0, MAX_DPS_RATE);
     let transport = checker.parse(Setting::Transport, transport);
     let proxy = checker.parse(Setting::Proxy, proxy);
@@ -217,6 +221,7 @@ fn check(values: &Values, effective: Vec<Effective>, mistakes: &mut Mistakes) ->
     config.effective = effective;
     config.connect_pace = connect_pace(connect_rate, hub_size, max_rate);
     config.max_connections = max_connections;
+    config.connections_per_address = per_address;
     match dps_rate {
         Some(0) => config.dps_pace = Pace::Unlimited,
         Some(rate) => config.dps_pace = Pace::Limited(Rate::per_minute(rate)),

@@ -22,6 +22,8 @@ pub enum Setting {
     SecretsDir,
     /// How long a request may take.
     RequestTimeout,
+    /// Connections of one caller.
+    ConnectionsPerAddress,
     /// DPS instance.
     IdScope,
     /// Enrollment group, first key.
@@ -162,6 +164,8 @@ pub static SETTINGS: &[Spec] = settings! {
             "Directory with secrets of the bridge that Drawspan replaces, each in a file of its name: iotc-id-scope, iotc-sas-key, apiKey"
         RequestTimeout "request_timeout" "request-timeout" Plain "SECONDS" "30" false
             "How long a request may take, connecting included; 1 to 300"
+        ConnectionsPerAddress "connections_per_address" "connections-per-address" Plain "N" "" false
+            "HTTP connections that callers of one address may have; a reverse proxy in front is one address [default: half of all that are taken]"
     }
     Dps {
         IdScope "id_scope" "id-scope" Plain "SCOPE" "" false

@@ -4,6 +4,7 @@
 
 mod dead_letters;
 mod downlink;
+mod effect;
 mod listing;
 mod readiness;
 mod subscriptions;
@@ -24,6 +25,7 @@ use crate::metrics::Page;
 
 pub use dead_letters::{DeadLetter, DeadLetterQuery, DeadLetters};
 pub use downlink::{Downlink, Held};
+pub use effect::Effect;
 pub use listing::{ListPage, ListQuery, Listed, Listing};
 pub use readiness::{Readiness, ServiceFault, Unready};
 pub use subscriptions::{

@@ -12,6 +12,7 @@ use tower_service::Service;
 
 use super::auth::{Admission, ApiKeys, NotAdmitted};
 use super::counts::{Counted, Counts};
+use super::host::Hosts;
 use super::idempotency::{Idempotency, Memory};
 use super::problem::{Kind, Problem};
 use super::{access, body, encoding, path, probes, routes};
@@ -24,6 +25,18 @@ pub struct Api {
     router: Router,
     counts: Arc<Counts>,
     keys: Arc<RwLock<ApiKeys>>,
+    hosts: Hosts,
+}
+
+/// What may become of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Treatment {
+    /// Its answer.
+    Answered,
+    /// 503, unless it is a probe: there is no room for its connection.
+    Crowded,
+    /// 503, unless it is a probe: the process is on its way out.
+    Stopping,
 }
 
 /// What handlers know.
@@ -94,7 +107,14 @@ impl Api {
             router,
             counts,
             keys: Arc::new(RwLock::new(keys)),
+            hosts: Hosts::Any,
         }
+    }
+
+    /// Answers only requests for these hosts.
+    #[must_use]
+    pub fn for_hosts(self, hosts: Hosts) -> Self {
+        Self { hosts, ..self }
     }
 
     /// Takes other API keys from now on.
@@ -107,6 +127,23 @@ impl Api {
         keys.admit(headers)
     }
 
+    /// Answers one request that came over a connection.
+    pub(super) async fn serve(
+        &self,
+        request: Request<Body>,
+        treatment: Treatment,
+    ) -> Response<Body> {
+        if let Err(problem) = self.hosts.check(&request) {
+            body::discard(request).await;
+            return self.counted(problem.into_response());
+        }
+        match treatment {
+            Treatment::Answered => self.answer(request).await,
+            Treatment::Crowded => self.answer_crowded(request).await,
+            Treatment::Stopping => self.answer_stopping(request).await,
+        }
+    }
+
     /// Answers one request. Whatever is wrong with it, the answer is a response.
     pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
         match self.admit(request).await {
@@ -116,7 +153,7 @@ impl Api {
     }
 
     /// Answers one request while the process is on its way out: nothing is begun any more.
-    pub async fn answer_stopping(&self, request: Request<Body>) -> Response<Body> {
+    async fn answer_stopping(&self, request: Request<Body>) -> Response<Body> {
         let request = match self.admit(request).await {
             Ok(request) => request,
             Err(response) => return response,
@@ -126,24 +163,54 @@ impl Api {
             "/readyz" => probes::stopping(),
             _ => {
                 body::discard(request).await;
-                stopping(
-                    "The bridge is stopping; nothing was sent. Send it again, to its successor.",
-                )
+                self.counted(Self::not_begun().into_response())
             }
         }
+    }
+
+    /// Answers one request on a connection for which there is no room: probes are answered all the same.
+    async fn answer_crowded(&self, request: Request<Body>) -> Response<Body> {
+        let request = match self.admit(request).await {
+            Ok(request) => request,
+            Err(response) => return response,
+        };
+        if matches!(
+            request.uri().path(),
+            "/health" | "/livez" | "/readyz" | "/metrics"
+        ) {
+            return self.route(request).await;
+        }
+        body::discard(request).await;
+        let problem = Problem::new(
+            Kind::TooManyConnections,
+            "Too many connections are open; use fewer and keep them alive.",
+        );
+        self.counted(problem.retry_after(RETRY_AFTER_S).into_response())
+    }
+
+    /// What is said of a request that comes while the process is on its way out.
+    #[must_use]
+    pub fn not_begun() -> Problem {
+        stopping("The bridge is stopping; nothing was sent. Send it again, to its successor.")
     }
 
     /// The answer to a request that was begun and will not be finished; `maybe_done` where something of it may be at the hub.
     #[must_use]
     pub fn answer_cut_off(maybe_done: bool) -> Response<Body> {
-        stopping(match maybe_done {
+        let problem = stopping(match maybe_done {
             true => {
                 "The bridge had to stop before this was done; it may or may not have reached the hub. Send it again."
             }
             false => {
-                "The bridge had to stop before the request had come in full; nothing was sent. Send it again."
+                "The bridge had to stop before this was begun; nothing was sent. Send it again, to its successor."
             }
-        })
+        });
+        problem.into_response()
+    }
+
+    fn counted(&self, response: Response<Body>) -> Response<Body> {
+        self.counts.answered(None, response.status());
+        response
     }
 
     /// The request with a canonical path, if its sender may ask.
@@ -220,10 +287,8 @@ pub(super) fn empty_response(status: StatusCode) -> Response<Body> {
     response
 }
 
-fn stopping(detail: &'static str) -> Response<Body> {
-    Problem::new(Kind::Stopping, detail)
-        .retry_after(RETRY_AFTER_S)
-        .into_response()
+fn stopping(detail: &'static str) -> Problem {
+    Problem::new(Kind::Stopping, detail).retry_after(RETRY_AFTER_S)
 }
 
 async fn not_found(request: Request<Body>) -> Response<Body> {

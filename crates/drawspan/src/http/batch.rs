@@ -20,7 +20,7 @@ use super::counts::Counts;
 use super::idempotency::{Claim, Done, replayed};
 use super::problem::{Kind, Problem};
 use super::request::{Arrived, respond};
-use crate::devices::Devices;
+use crate::devices::{Devices, Effect};
 use crate::limits::{BATCH_DEVICES_AT_ONCE, MAX_BATCH_BYTES, RETRY_AFTER_S};
 use items::Item;
 
@@ -171,7 +171,8 @@ impl Batch {
                 let Some(lane) = lanes.next() else { break };
                 let (devices, counts) = (state.devices.clone(), Arc::clone(&state.counts));
                 let limit = self.limit.clone();
-                under_way.spawn(send_lane(devices, counts, limit, lane, deadline));
+                let lane = send_lane(devices, counts, limit, lane, deadline);
+                under_way.spawn(Effect::carry(lane));
             }
             match under_way.join_next().await {
                 None => return self.told,

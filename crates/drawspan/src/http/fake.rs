@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use crate::devices::{
-    DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, Devices, Diagnostics, Downlink, Held,
-    ListPage, ListQuery, Listing, Prefix, Readiness, Scope, Standing, Subscribe, Subscribed,
+    DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, Devices, Diagnostics, Downlink, Effect,
+    Held, ListPage, ListQuery, Listing, Prefix, Readiness, Scope, Standing, Subscribe, Subscribed,
     Subscription, SubscriptionStatus, Subscriptions,
 };
 use crate::metrics::Page;
@@ -64,6 +64,8 @@ pub(crate) struct Fake {
     pub(crate) assigned: Option<(DeviceId, bool)>,
     /// Whoever is told here of a message decides when it is accepted.
     pub(crate) gate: Option<mpsc::Sender<oneshot::Sender<()>>>,
+    /// Whether a message that waits there may be at the hub.
+    pub(crate) has_effect: bool,
 }
 
 impl Default for Fake {
@@ -84,6 +86,7 @@ impl Default for Fake {
             letters: Vec::new(),
             assigned: None,
             gate: None,
+            has_effect: false,
         }
     }
 }
@@ -111,6 +114,9 @@ impl Devices for Fake {
         let Some(gate) = &self.gate else {
             return Ok(());
         };
+        if self.has_effect {
+            Effect::begins();
+        }
         let (accept, accepted) = oneshot::channel();
         let _ = gate.send(accept).await;
         accepted.await.map_err(|_| DeviceError::NotReady)

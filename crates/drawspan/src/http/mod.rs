@@ -1,6 +1,6 @@
 //! The HTTP API and the server that carries it.
 //!
-//! A request passes: path made canonical → API key → route → handler → response or [`problem::Problem`]. There is no
+//! A request passes: host checked → path made canonical → API key → route → handler → response or [`problem::Problem`]. There is no
 //! middleware: the telemetry route is the hot path of the product.
 
 pub mod api;
@@ -16,6 +16,7 @@ mod batch;
 mod body;
 mod connection;
 mod counts;
+mod date;
 mod dead_letter;
 mod downlink;
 mod encoding;
@@ -23,6 +24,7 @@ mod envelope;
 #[cfg(test)]
 pub(crate) mod fake;
 mod fleet;
+pub mod host;
 mod json_error;
 mod listing;
 mod member;

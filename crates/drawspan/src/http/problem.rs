@@ -34,6 +34,10 @@ kinds! {
     Unauthorized: UNAUTHORIZED, "unauthorized", "API key missing or wrong";
     /// The API key does not allow this.
     Forbidden: FORBIDDEN, "forbidden", "Not allowed by the API key";
+    /// The header `Host` is missing, there twice or malformed.
+    InvalidHost: BAD_REQUEST, "invalid-host", "Invalid Host header";
+    /// Requests for that host are not answered.
+    HostRefused: FORBIDDEN, "host-refused", "Host refused";
     /// The body is not what the operation takes.
     InvalidBody: BAD_REQUEST, "invalid-body", "Invalid request body";
     /// The device id in the path is none.

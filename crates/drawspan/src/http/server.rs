@@ -5,30 +5,34 @@
 //! code sees it: 400 or 431 with an empty body, and the connection is closed. It offers no way to word these.
 
 mod connection;
+mod farewell;
 mod stop;
+mod table;
 mod tls;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::time::{sleep, timeout};
-use tracing::{debug, info, warn};
+use tokio::sync::watch;
+use tokio::time::{Instant, interval, sleep, timeout};
+use tracing::{info, warn};
 
 use super::api::Api;
-use super::problem::{Kind, Problem};
 use crate::limits::{
-    ACCEPT_PAUSE_MS, LISTEN_BACKLOG, MAX_CONNECTIONS, MAX_REFUSALS, MAX_TLS_HANDSHAKES,
-    RETRY_AFTER_S, STOP_FLUSH_MS,
+    ACCEPT_PAUSE_MS, HEAD_TIMEOUT_MS, LISTEN_BACKLOG, STOP_FLUSH_MS, STOP_LOOK_MS, STOP_QUIET_MS,
+    UPKEEP_MS,
 };
+use crate::log_limit::{self, CONNECTIONS, HANDSHAKES, Leave};
+use crate::open_files::Shares;
 use connection::Wire;
 use stop::Phase;
+pub use table::Bounds;
+use table::{Entry, Table};
 pub use tls::{InvalidIdentity, Tls, TlsError};
 
 /// Opens the listening socket, with a queue long enough for a fleet that comes back at once.
@@ -50,74 +54,67 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+/// How a server listens and ends.
+pub struct Terms {
+    /// HTTPS instead of HTTP.
+    pub tls: Option<Tls>,
+    /// How many connections there may be.
+    pub bounds: Bounds,
+    /// The time from the signal to the end.
+    pub stop: Duration,
+    /// Called once when it begins to stop, with the number of requests under way.
+    pub stopping: fn(usize),
+}
+
+impl Terms {
+    /// HTTP, with the bounds of this process, and an end that is not announced.
+    #[must_use]
+    pub fn new(stop: Duration) -> Self {
+        Self {
+            tls: None,
+            bounds: Bounds::new(Shares::of_process(), None),
+            stop,
+            stopping: |_| {},
+        }
+    }
+}
+
 /// Serves until `shutdown` resolves; then accepts nothing more, answers what came before, and returns when that is done, after
-/// `stop` at the latest. A request that is under way gets its real answer, or 503 shortly before the end; one that was
-/// sent and not yet begun gets 503.
+/// the time of `terms` at the latest. A request that is under way gets its real answer, or 503 shortly before the end; one that comes on a
+/// connection that is kept gets 503. Who hung up is not waited for.
 pub async fn serve(
     listener: TcpListener,
     api: Api,
     shutdown: impl Future<Output = ()>,
-    stop: Duration,
-) {
-    serve_bounded(listener, None, api, shutdown, stop, MAX_CONNECTIONS).await;
-}
-
-/// The same over TLS.
-pub async fn serve_tls(
-    listener: TcpListener,
-    tls: Tls,
-    api: Api,
-    shutdown: impl Future<Output = ()>,
-    stop: Duration,
-) {
-    serve_bounded(listener, Some(tls), api, shutdown, stop, MAX_CONNECTIONS).await;
-}
-
-async fn serve_bounded(
-    listener: TcpListener,
-    tls: Option<Tls>,
-    api: Api,
-    shutdown: impl Future<Output = ()>,
-    stop: Duration,
-    max_connections: usize,
+    terms: Terms,
 ) {
     let (phase, _) = watch::channel(Phase::Serving);
     let server = Server {
         api,
-        tls,
+        tls: terms.tls,
         phase,
-        handshakes: Arc::new(Semaphore::new(MAX_TLS_HANDSHAKES)),
-        places: Arc::new(Semaphore::new(max_connections)),
-        refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
+        table: Table::new(terms.bounds),
     };
-    tokio::pin!(shutdown);
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut shutdown => break,
-        };
-        match accepted {
-            Ok((stream, _)) => server.take(stream),
-            Err(error) => pause_after(&error).await,
-        }
-    }
-    info!("stopping: no new connections");
+    server.accept(&listener, shutdown).await;
+    let begun = Instant::now();
+    let requests = server.table.activity().requests;
+    info!(
+        requests,
+        "stopping: no new connections; requests under way are finished, and a second signal ends at once"
+    );
+    (terms.stopping)(requests);
     server.phase.send_replace(Phase::Stopping);
     server.take_waiting(listener);
-    let flush = Duration::from_millis(STOP_FLUSH_MS).min(stop / 2);
-    if timeout(stop - flush, server.all_gone(max_connections))
-        .await
-        .is_ok()
-    {
-        return;
+    let flush = Duration::from_millis(STOP_FLUSH_MS).min(terms.stop / 2);
+    let quiet = Duration::from_millis(STOP_QUIET_MS).min(terms.stop / 4);
+    let _ = timeout(terms.stop - flush, server.drained(begun, quiet)).await;
+    let requests = server.table.activity().waited_for;
+    if requests > 0 {
+        warn!(requests, "requests under way are answered 503");
     }
-    warn!("requests under way are answered 503");
     server.phase.send_replace(Phase::CutOff);
-    if timeout(flush, server.all_gone(max_connections))
-        .await
-        .is_err()
-    {
-        warn!("callers that do not read their answers are cut off");
+    if timeout(flush, server.all_gone()).await.is_err() {
+        info!("callers that do not hang up are cut off");
     }
 }
 
@@ -125,53 +122,58 @@ struct Server {
     api: Api,
     tls: Option<Tls>,
     phase: watch::Sender<Phase>,
-    handshakes: Arc<Semaphore>,
-    places: Arc<Semaphore>,
-    refusals: Arc<Semaphore>,
+    table: Arc<Table>,
 }
 
 impl Server {
-    fn take(&self, stream: TcpStream) {
+    /// Takes connections until `shutdown` resolves.
+    async fn accept(&self, listener: &TcpListener, shutdown: impl Future<Output = ()>) {
+        tokio::pin!(shutdown);
+        let mut upkeep = interval(Duration::from_millis(UPKEEP_MS));
+        let idle = Duration::from_millis(HEAD_TIMEOUT_MS);
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.take(stream, peer.ip()),
+                    Err(error) => self.pause_after(&error).await,
+                },
+                _ = upkeep.tick() => {
+                    self.table.end_idle(idle, Instant::now());
+                    log_limit::write_counts();
+                }
+                () = &mut shutdown => return,
+            }
+        }
+    }
+
+    fn take(&self, stream: TcpStream, peer: IpAddr) {
+        let Some(entry) = self.table.admit(peer, self.tls.is_some(), Instant::now()) else {
+            if let Some(Leave { left_out }) = CONNECTIONS.pass(peer) {
+                warn!(%peer, left_out, "no room for a connection, since all have requests under way");
+            }
+            return;
+        };
+        if entry.crowded
+            && let Some(Leave { left_out }) = CONNECTIONS.pass(peer)
+        {
+            warn!(%peer, left_out, "a connection gets 503, since all that there may be have requests under way");
+        }
         // Without it the answer to a small request would wait for the caller's acknowledgement.
         let _ = stream.set_nodelay(true);
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            let (api, phase) = (self.api.clone(), self.phase.subscribe());
-            match &self.tls {
-                None => {
-                    let connection = connection::run(stream, api, phase);
-                    tokio::spawn(async move {
-                        connection.await;
-                        drop(place);
-                    });
-                }
-                Some(tls) => {
-                    // Who begins a handshake and does not go on must not keep others out.
-                    let Ok(turn) = Arc::clone(&self.handshakes).try_acquire_owned() else {
-                        return;
-                    };
-                    let tls = tls.clone();
-                    tokio::spawn(async move {
-                        if let Some(stream) = handshake(&tls, stream, phase.clone()).await {
-                            drop(turn);
-                            connection::run(stream, api, phase).await;
-                        }
-                        drop(place);
-                    });
-                }
+        let (api, phase) = (self.api.clone(), self.phase.subscribe());
+        match self.tls.clone() {
+            None => {
+                tokio::spawn(async move { connection::run(stream, api, &entry, phase).await });
             }
-        } else if let Ok(place) = Arc::clone(&self.refusals).try_acquire_owned() {
-            let tls = self.tls.clone();
-            tokio::spawn(async move {
-                match tls {
-                    None => refuse(stream).await,
-                    Some(tls) => {
-                        if let Ok(stream) = tls.accept(stream).await {
-                            refuse(stream).await;
-                        }
+            Some(tls) => {
+                tokio::spawn(async move {
+                    let shaken = handshake(&tls, stream, peer, &entry, phase.clone()).await;
+                    if let Some(stream) = shaken {
+                        entry.shook_hands();
+                        connection::run(stream, api, &entry, phase).await;
                     }
-                }
-                drop(place);
-            });
+                });
+            }
         }
     }
 
@@ -182,72 +184,78 @@ impl Server {
         };
         for _ in 0..LISTEN_BACKLOG {
             // It does not block.
-            let Ok((stream, _)) = listener.accept() else {
+            let Ok((stream, peer)) = listener.accept() else {
                 return;
             };
             if let Ok(stream) = stream
                 .set_nonblocking(true)
                 .and_then(|()| TcpStream::from_std(stream))
             {
-                self.take(stream);
+                self.take(stream, peer.ip());
             }
         }
     }
 
-    async fn all_gone(&self, max_connections: usize) {
-        let all = u32::try_from(max_connections).unwrap_or(u32::MAX);
-        // It fails only when the semaphore is closed, and nobody does that.
-        let _ = self.places.acquire_many(all).await;
+    /// Resolves when nobody waits for an answer, and nothing has come for so long on the connections that are kept.
+    async fn drained(&self, begun: Instant, quiet: Duration) {
+        loop {
+            let activity = self.table.activity();
+            let last = activity.last_progress.map_or(begun, |last| last.max(begun));
+            let is_quiet = activity.waited_for == 0 && last.elapsed() >= quiet;
+            if activity.connections == 0 || is_quiet {
+                return;
+            }
+            sleep(Duration::from_millis(STOP_LOOK_MS)).await;
+        }
     }
-}
 
-async fn pause_after(error: &io::Error) {
-    // The peer went before we came: nothing is wrong here.
-    if matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
-    ) {
-        return;
+    async fn all_gone(&self) {
+        while self.table.activity().connections > 0 {
+            sleep(Duration::from_millis(STOP_LOOK_MS)).await;
+        }
     }
-    warn!(%error, "cannot accept connections; trying again");
-    sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
+
+    async fn pause_after(&self, error: &io::Error) {
+        // The peer went before we came: nothing is wrong here.
+        if matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+        ) {
+            return;
+        }
+        if let Some(Leave { left_out }) = CONNECTIONS.pass("accept") {
+            warn!(%error, left_out, "cannot accept connections; trying again");
+        }
+        self.table.make_room();
+        sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
+    }
 }
 
 /// The encrypted connection, if there is one before the server must end.
 async fn handshake(
     tls: &Tls,
     stream: TcpStream,
+    peer: IpAddr,
+    entry: &Entry,
     mut phase: watch::Receiver<Phase>,
 ) -> Option<impl Wire + Send + use<>> {
-    tokio::select! {
-        accepted = tls.accept(stream) => accepted
-            .inspect_err(|error| debug!(%error, "a caller did not get through the TLS handshake"))
-            .ok(),
-        _ = phase.wait_for(|phase| *phase == Phase::CutOff) => None,
-    }
-}
-
-/// Says 503 and hangs up, after the peer did so or a second: hanging up at once could swallow the answer.
-async fn refuse(mut stream: impl Wire) {
-    let problem = Problem::new(
-        Kind::TooManyConnections,
-        "Too many connections are open; use fewer and keep them alive.",
-    );
-    let body = problem.to_json();
-    let head = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: {RETRY_AFTER_S}\r\n\
-         content-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    let farewell = async {
-        stream.write_all(head.as_bytes()).await?;
-        stream.write_all(&body).await?;
-        stream.shutdown().await?;
-        let mut rest = [0; 1024];
-        while stream.read(&mut rest).await? > 0 {}
-        io::Result::Ok(())
+    let accepted = tokio::select! {
+        accepted = tls.accept(stream) => accepted,
+        () = entry.shared.asked_to_leave() => return None,
+        _ = phase.wait_for(|phase| *phase == Phase::CutOff) => return None,
     };
-    let _ = timeout(Duration::from_secs(1), farewell).await;
+    match accepted {
+        Ok(stream) => Some(stream),
+        // Who connects and says nothing looks whether somebody listens.
+        Err(failed) if !failed.begun => None,
+        Err(failed) => {
+            if let Some(Leave { left_out }) = HANDSHAKES.pass(peer) {
+                let reason = failed.error;
+                info!(%peer, %reason, left_out, "a caller did not get through the TLS handshake");
+            }
+            None
+        }
+    }
 }
 
 #[cfg(test)]

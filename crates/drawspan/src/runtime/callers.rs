@@ -11,10 +11,11 @@ use tokio::time::{Instant, timeout_at};
 use super::handle::{Bridge, QUEUE_FULL};
 use super::request::Request;
 use crate::devices::{
-    DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, Downlink, Held, ListPage, ListQuery,
-    Listing, Scope, Subscribe, Subscribed, Subscription, Subscriptions,
+    DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, Downlink, Effect, Held, ListPage,
+    ListQuery, Listing, Scope, Subscribe, Subscribed, Subscription, Subscriptions,
 };
 use crate::limits::{PULL_GRACE_MS, PULLS};
+use crate::log_limit::{Leave, STORE_FAILURES};
 
 impl Subscriptions for Bridge {
     async fn subscribe(
@@ -171,11 +172,15 @@ impl DeadLetters for Bridge {
     }
 
     async fn discard(&self, id: u64, deadline: Instant) -> Result<(), DeviceError> {
-        match timeout_at(deadline, self.letters()?.remove(id)).await {
+        let letters = self.letters()?;
+        Effect::begins();
+        match timeout_at(deadline, letters.remove(id)).await {
             Ok(Ok(true)) => Ok(()),
             Ok(Ok(false)) => Err(DeviceError::NoDeadLetter),
             Ok(Err(error)) => {
-                tracing::error!(%error, "a dead letter could not be removed");
+                if let Some(Leave { left_out }) = STORE_FAILURES.pass("dead letter") {
+                    tracing::error!(%error, left_out, "a dead letter could not be removed");
+                }
                 Err(DeviceError::NotStored(error.fault()))
             }
             Err(_) => Err(DeviceError::FateUnknown),
@@ -191,7 +196,9 @@ impl Bridge {
 }
 
 fn not_read(error: &StoreError) -> DeviceError {
-    tracing::error!(%error, "dead letters could not be read");
+    if let Some(Leave { left_out }) = STORE_FAILURES.pass("dead letters") {
+        tracing::error!(%error, left_out, "dead letters could not be read");
+    }
     match error {
         StoreError::Closed => DeviceError::NotReady,
         _ => DeviceError::NotRead(error.fault()),

@@ -22,8 +22,9 @@ use super::measure::Meters;
 use super::persist::Work;
 use super::request::{Registration, Relisted, Request};
 use super::shell::Profile;
-use crate::devices::{DeviceError, Devices, Diagnostics, Prefix, Readiness, Standing};
+use crate::devices::{DeviceError, Devices, Diagnostics, Effect, Prefix, Readiness, Standing};
 use crate::limits::{DELAY_TIMEOUT_MS, RETRY_AFTER_S};
+use crate::log_limit::{Leave, STORE_FAILURES};
 use crate::metrics::Page;
 use crate::webhooks::{Guard, Secrets};
 
@@ -88,6 +89,9 @@ impl Bridge {
     }
 
     fn ask(&self, request: Request) -> Result<(), DeviceError> {
+        if request.changes_something() {
+            Effect::begins();
+        }
         self.shard.try_send(request).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => QUEUE_FULL,
             mpsc::error::TrySendError::Closed(_) => DeviceError::NotReady,
@@ -269,7 +273,9 @@ impl Devices for Bridge {
 
 /// The device is gone from memory, and may come back with the next start.
 fn not_stored(error: &StoreError) -> DeviceError {
-    tracing::error!(%error, "a device could not be removed from the hub cache");
+    if let Some(Leave { left_out }) = STORE_FAILURES.pass("hub cache") {
+        tracing::error!(%error, left_out, "a device could not be removed from the hub cache");
+    }
     match error {
         StoreError::Closed => DeviceError::NotReady,
         _ => DeviceError::NotStored(error.fault()),

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::directory::Route;
 use super::handle::{Bridge, QUEUE_FULL};
 use super::throttle::wait_turn;
-use crate::devices::{Delay, DeviceError};
+use crate::devices::{Delay, DeviceError, Effect};
 
 /// Wait between two attempts when the hub had a fault of its own.
 const RESEND_PAUSE: Duration = Duration::from_millis(50);
@@ -22,6 +22,12 @@ pub(super) enum Work {
     Send(Bytes),
     /// Something about its twin.
     Twin(TwinOperation),
+}
+
+impl Work {
+    const fn only_reads(&self) -> bool {
+        matches!(self, Self::Twin(TwinOperation::Get))
+    }
 }
 
 impl Bridge {
@@ -86,6 +92,9 @@ impl Bridge {
 
 /// Once. `until` is a time of the connection's clock.
 async fn attempt(route: &Route, work: &Work, until: Duration) -> Result<Bytes, SendFailure> {
+    if !work.only_reads() {
+        Effect::begins();
+    }
     match work {
         Work::Send(message) => {
             let send = Send {

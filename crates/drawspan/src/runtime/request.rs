@@ -98,6 +98,33 @@ pub(super) enum Request {
     FleetSubscriptions { reply: Reply<Vec<Subscription>> },
 }
 
+impl Request {
+    /// Whether it may go on, and have an effect, when nobody waits for its answer any more. What a route is asked for has its own mark.
+    pub(super) const fn changes_something(&self) -> bool {
+        match self {
+            Self::Connect { .. }
+            | Self::Status { .. }
+            | Self::Diagnose { .. }
+            | Self::Subscription { .. }
+            | Self::Receive { .. }
+            | Self::List { .. }
+            | Self::Delay { .. }
+            | Self::Names { .. }
+            | Self::RenameAsAssigned { .. }
+            | Self::Relist { .. }
+            | Self::Measure { .. }
+            | Self::FleetSubscriptions { .. } => false,
+            Self::Register(_)
+            | Self::Resync(_)
+            | Self::Forget { .. }
+            | Self::Subscribe { .. }
+            | Self::Unsubscribe { .. }
+            | Self::Settle { .. }
+            | Self::Replay { .. } => true,
+        }
+    }
+}
+
 /// What a device is called.
 #[derive(Debug)]
 pub(super) struct Names {

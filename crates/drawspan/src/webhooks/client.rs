@@ -28,11 +28,14 @@ use connector::{Connector, NoConnection};
 pub(super) struct Client(legacy::Client<Connector, Full<Bytes>>);
 
 impl Client {
+    /// Of `kept` connections that are open, more are closed after one answer.
+    ///
     /// # Errors
     /// None of the `authorities` can be used. Where none are given, and the system has none, nobody is trusted.
     pub(super) fn new(
         guard: Arc<Guard>,
         authorities: Vec<CertificateDer<'static>>,
+        kept: usize,
     ) -> Result<Self, TrustError> {
         let given = !authorities.is_empty();
         let tls = match client_config(authorities) {
@@ -48,7 +51,7 @@ impl Client {
             .pool_idle_timeout(Duration::from_millis(CALLBACK_IDLE_MS))
             .pool_max_idle_per_host(ATTEMPTS_PER_ORIGIN)
             .http1_max_buf_size(MAX_CALLBACK_HEAD_BYTES)
-            .build(Connector::new(guard, tls));
+            .build(Connector::new(guard, tls, kept));
         Ok(Self(client))
     }
 

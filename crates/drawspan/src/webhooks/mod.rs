@@ -40,6 +40,8 @@ pub use guard::{Allowed, Guard, GuardMode, InvalidAllowed};
 pub use signing::{InvalidSecret, Secret, Secrets};
 pub use tally::EventTally;
 
+use crate::log_limit::{Leave, RECEIVERS};
+use crate::open_files::Shares;
 use attempt::Post;
 use client::Client;
 use tally::Outcome;
@@ -90,11 +92,15 @@ impl<T> Webhooks<T> {
     /// # Errors
     /// [`TrustError`]: none of the authorities given can be used.
     pub fn new(options: Options) -> Result<Self, TrustError> {
-        let config = DeliveryConfig::new(options.retry_limit, options.seed);
+        let shares = Shares::of_process();
+        let config = DeliveryConfig {
+            attempts: shares.callbacks,
+            ..DeliveryConfig::new(options.retry_limit, options.seed)
+        };
         Ok(Self {
             deliveries: Deliveries::new(config),
             method_answer_timeout: options.method_answer_timeout,
-            client: Client::new(options.guard, options.authorities)?,
+            client: Client::new(options.guard, options.authorities, shares.kept_callbacks)?,
             secrets: options.secrets,
             board: Arc::default(),
             attempts: JoinSet::new(),
@@ -247,13 +253,24 @@ fn verdict<T>(over: Over<Event<T>>, answer: Bytes) -> Verdict<T> {
 
 fn tell(news: &News) {
     let origin = &*news.origin;
+    // Of one that fails and answers by turns, both are said once.
+    let subject = format_args!("{origin} {:?}", news.change).to_string();
+    let Some(Leave { left_out }) = RECEIVERS.pass(subject) else {
+        return;
+    };
     match (news.change, &news.why) {
         (OriginNews::LeftAlone, Some(reason)) => {
-            tracing::warn!(origin, %reason, "a receiver of events fails again and again; it is tried now and then only");
+            tracing::warn!(origin, %reason, left_out, "a receiver of events fails again and again; it is tried now and then only");
         }
         (OriginNews::LeftAlone, None) => {
-            tracing::warn!(origin, "a receiver of events is tried now and then only");
+            tracing::warn!(
+                origin,
+                left_out,
+                "a receiver of events is tried now and then only"
+            );
         }
-        (OriginNews::Answers, _) => tracing::info!(origin, "a receiver of events answers again"),
+        (OriginNews::Answers, _) => {
+            tracing::info!(origin, left_out, "a receiver of events answers again");
+        }
     }
 }

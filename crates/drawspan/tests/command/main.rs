@@ -5,6 +5,8 @@
 
 #[cfg(unix)]
 mod dev;
+#[cfg(unix)]
+mod dev_hosts;
 mod import;
 #[cfg(unix)]
 mod listed;

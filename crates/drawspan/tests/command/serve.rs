@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Lines};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{ChildStderr, Stdio};
+use std::process::{ChildStderr, Command, Stdio};
 use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -21,12 +21,16 @@ pub(crate) struct Serve {
 }
 
 pub(crate) fn start(folder: &Path) -> Serve {
+    start_by(folder, command(&["serve"]))
+}
+
+/// The same by a command to which its flags are added.
+fn start_by(folder: &Path, mut command: Command) -> Serve {
     let keys = folder.join("keys");
     if !keys.exists() {
         std::fs::write(&keys, "k\n").expect("it is written");
     }
-    let mut command = command(&["serve", "--listen", "127.0.0.1:0"]);
-    command.args(["--hub-connection-string", HUB]);
+    command.args(["--listen", "127.0.0.1:0", "--hub-connection-string", HUB]);
     // Port 1 is nobody's.
     command.args(["--connect", "hub.localtest=127.0.0.1:1"]);
     command.arg("--api-key-file").arg(keys);
@@ -103,6 +107,13 @@ fn a_signal_ends_it_and_whoever_waits_is_answered() {
     assert!(
         answer.contains("retry-after: ") && answer.contains("connection: close"),
         "{answer}"
+    );
+    // The hub was never there.
+    assert!(answer.contains("nothing was sent"), "{answer}");
+    let line = serve.log_line_with("stopping: ");
+    assert!(
+        line.contains("requests=1") && line.contains("a second signal"),
+        "{line}"
     );
     let status = serve.running.0.wait().expect("its end");
     assert_eq!(status.code(), Some(0));
@@ -188,4 +199,33 @@ fn two_processes_do_not_share_a_state_directory() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     let holder = format!("in use by another process (pid {})", serve.running.0.id());
     assert!(text.contains(&holder), "{text}");
+}
+
+/// With so few open files, that connections of one address alone would take them all.
+#[cfg(target_os = "linux")]
+#[test]
+fn idle_connections_take_nobody_elses_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = env!("CARGO_BIN_EXE_drawspan");
+    let mut few = Command::new("sh");
+    few.env_clear();
+    few.args(["-c", "ulimit -n 128; exec \"$@\"", "sh", program, "serve"]);
+    let mut serve = start_by(folder.path(), few);
+    let line = serve.log_line_with("connections of callers");
+    for part in ["open_files=128", "connections=64", "per_address=32"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    let idle: Vec<_> = (0..300)
+        .map(|_| TcpStream::connect(&serve.address).expect("a connection"))
+        .collect();
+    let live = "GET /livez HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
+    for _ in 0..20 {
+        let answer = rest(write(&serve.address, live));
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    // It can still open sockets of its own: what keeps it from the hub is the hub.
+    let _waiting = serve.under_way();
+    let line = serve.log_line_with("cannot be reached");
+    assert!(line.contains("refused"), "{line}");
+    drop(idle);
 }

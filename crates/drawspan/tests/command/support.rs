@@ -70,7 +70,7 @@ pub(crate) fn rest(mut stream: TcpStream) -> String {
 pub(crate) fn post_text(path: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     format!(
-        "POST {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{headers}content-type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}content-type: application/json\r\n\
          content-length: {length}\r\n\r\n{body}"
     )
 }

@@ -8,7 +8,7 @@ use crate::devices::{DeadLetter, DeviceError};
 use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
 use crate::http::fake::{Call, Fake};
-use crate::http::server;
+use crate::http::server::{self, Terms};
 
 const KEY: &str = "k-1";
 
@@ -46,7 +46,7 @@ fn serve(letters: u64, refusal: Option<DeviceError>) -> Served {
         listener,
         api,
         std::future::pending(),
-        Duration::from_secs(1),
+        Terms::new(Duration::from_secs(1)),
     ));
     Served { url, calls }
 }

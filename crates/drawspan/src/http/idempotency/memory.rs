@@ -11,6 +11,7 @@ use tracing::warn;
 use super::{Done, Hash, Key, mismatch};
 use crate::http::problem::{Kind, Problem};
 use crate::limits::{IDEMPOTENCY_LIFE_S, MAX_IDEMPOTENCY_KEYS_IN_MEMORY, RETRY_AFTER_S};
+use crate::log_limit::{Leave, STORE_FAILURES};
 
 /// Requests that succeeded, for a day. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -71,7 +72,9 @@ impl Memory {
             match stored.put(key.0, answer).await {
                 Ok(()) => return,
                 Err(error) => {
-                    warn!(%error, "an idempotency key could not be stored; it is remembered until the end of this process");
+                    if let Some(Leave { left_out }) = STORE_FAILURES.pass("put answer") {
+                        warn!(%error, left_out, "an idempotency key could not be stored; it is remembered until the end of this process");
+                    }
                 }
             }
         }
@@ -135,7 +138,9 @@ impl Done {
 }
 
 fn unreadable(error: &StoreError) -> Problem {
-    warn!(%error, "an idempotency key could not be looked up");
+    if let Some(Leave { left_out }) = STORE_FAILURES.pass("get answer") {
+        warn!(%error, left_out, "an idempotency key could not be looked up");
+    }
     Problem::new(
         Kind::NotStored,
         "Whether this was sent before could not be looked up, so nothing was sent. The bridge's log says why.",

@@ -1,50 +1,45 @@
 //! One HTTP connection: hyper's, with an end that loses no request.
 //!
-//! hyper's own graceful shutdown closes a connection that is between two requests although the next one may already lie in
-//! the socket, and its sender would see the connection end without an answer. So the socket is looked at before.
+//! hyper's own graceful shutdown closes a connection that is between two requests although the next one may already be on its way, and its
+//! sender would see the connection end without an answer. So a connection is kept until the server ends, and its end is an answer: whoever
+//! has just sent a request reads it as the answer to that, which is not begun, and everybody else hangs up.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
-use axum::http::header::{CONNECTION, HeaderValue};
+use axum::http::header::{CONNECTION, DATE, HeaderValue};
 use axum::http::{Request, Response};
 use bytes::Bytes;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use super::farewell::farewell;
 use super::stop::{Phase, Shared};
-use crate::http::api::Api;
+use super::table::Entry;
+use crate::http::api::{Api, Treatment};
+use crate::http::date;
 use crate::http::patience::Patience;
 use crate::limits::{HEAD_TIMEOUT_MS, MAX_HEAD_BYTES};
 
 /// What a connection runs over: a socket, or TLS over one.
 pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin {
-    /// Whether nothing waits to be read, and nothing half read is held back. Asked after a read that found nothing.
-    fn is_silent(&self) -> bool;
-
     /// Whether the caller said its last, as far as can be seen without reading. Wakes the task when something comes.
     fn has_hung_up(&self, context: &mut Context<'_>) -> bool;
 }
 
 impl Wire for TcpStream {
-    /// The runtime may not have heard yet of what just came, so the system is asked.
-    fn is_silent(&self) -> bool {
-        let peeked = SockRef::from(self).peek(&mut [MaybeUninit::uninit()]);
-        !peeked.is_ok_and(|bytes| bytes > 0)
-    }
-
     fn has_hung_up(&self, context: &mut Context<'_>) -> bool {
         let mut byte = [MaybeUninit::uninit()];
         match self.poll_peek(context, &mut ReadBuf::uninit(&mut byte)) {
@@ -54,18 +49,23 @@ impl Wire for TcpStream {
     }
 }
 
-/// Serves a connection until it ends, or until the server stops and nobody would miss an answer.
-pub(super) async fn run(stream: impl Wire, api: Api, mut phase: watch::Receiver<Phase>) {
-    let shared = Arc::new(Shared::default());
+/// Serves a connection until it ends, is asked to end, or the server does.
+pub(super) async fn run(
+    stream: impl Wire,
+    api: Api,
+    entry: &Entry,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let (shared, crowded) = (&entry.shared, entry.crowded);
     shared.enter(*phase.borrow_and_update());
     let socket = Socket {
         stream,
-        shared: Arc::clone(&shared),
+        shared: Arc::clone(shared),
     };
-    let asked = Arc::clone(&shared);
+    let asked = Arc::clone(shared);
     let service = service_fn(move |request: Request<Incoming>| {
         let (api, shared) = (api.clone(), Arc::clone(&asked));
-        async move { Ok::<_, Infallible>(answer(&api, shared, request).await) }
+        async move { Ok::<_, Infallible>(answer(&api, shared, crowded, request).await) }
     });
     let mut builder = http1::Builder::new();
     builder
@@ -76,13 +76,12 @@ pub(super) async fn run(stream: impl Wire, api: Api, mut phase: watch::Receiver<
         .max_header_size(MAX_HEAD_BYTES)
         // A caller that has said all it wants to say still waits for the answer.
         .half_close(true);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
-    let mut closing = false;
+    let mut connection = builder.serve_connection(TokioIo::new(socket), service);
     loop {
-        let progress = std::future::poll_fn(|context| match connection.as_mut().poll(context) {
+        let progress = poll_fn(|context| match Pin::new(&mut connection).poll(context) {
             // A connection ends for many reasons that are all the caller's business: it went, idled, or spoke no HTTP.
             Poll::Ready(_) => Poll::Ready(Progress::Ended),
-            Poll::Pending if !closing && shared.may_close() => Poll::Ready(Progress::MayClose),
+            Poll::Pending if shared.may_close() => Poll::Ready(Progress::MayClose),
             Poll::Pending => Poll::Pending,
         });
         tokio::select! {
@@ -92,15 +91,16 @@ pub(super) async fn run(stream: impl Wire, api: Api, mut phase: watch::Receiver<
                 // The server is gone.
                 Err(_) => return,
             },
+            () = shared.asked_to_leave() => {}
             progress = progress => match progress {
                 Progress::Ended => return,
-                Progress::MayClose if shared.is_cut_off() => return,
-                Progress::MayClose => {
-                    closing = true;
-                    connection.as_mut().graceful_shutdown();
-                }
+                Progress::MayClose => break,
             },
         }
+    }
+    if shared.may_speak() && !shared.leaves_at_once() {
+        let socket = connection.into_parts().io.into_inner();
+        farewell(socket.stream, shared.is_stopping()).await;
     }
 }
 
@@ -109,7 +109,12 @@ enum Progress {
     MayClose,
 }
 
-async fn answer(api: &Api, shared: Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
+async fn answer(
+    api: &Api,
+    shared: Arc<Shared>,
+    crowded: bool,
+    request: Request<Incoming>,
+) -> Response<Body> {
     shared.request_begins();
     let mut request = request.map(|body| Body::new(Watched::new(body, Arc::clone(&shared))));
     if request.uri().query().is_some() {
@@ -117,25 +122,26 @@ async fn answer(api: &Api, shared: Arc<Shared>, request: Request<Incoming>) -> R
         let patience = Patience::new(Arc::clone(&shared));
         request.extensions_mut().insert(patience);
     }
-    let begun_late = shared.is_stopping();
-    let mut working = pin!(async {
-        match begun_late {
-            true => api.answer_stopping(request).await,
-            false => api.answer(request).await,
-        }
-    });
+    let treatment = match (shared.is_stopping(), crowded) {
+        (true, _) => Treatment::Stopping,
+        (false, true) => Treatment::Crowded,
+        (false, false) => Treatment::Answered,
+    };
+    let mut working = pin!(shared.effect().scope(api.serve(request, treatment)));
     // hyper polls this whenever the connection's task wakes, so that a cut is seen without a timer per request.
-    let mut response = std::future::poll_fn(|context| match working.as_mut().poll(context) {
+    let mut response = poll_fn(|context| match working.as_mut().poll(context) {
         Poll::Pending if shared.is_cut_off() => {
-            let maybe_done = !begun_late && shared.is_complete();
-            Poll::Ready(Api::answer_cut_off(maybe_done))
+            Poll::Ready(Api::answer_cut_off(shared.effect().may_have_begun()))
         }
         progress => progress,
     })
     .await;
-    if shared.is_stopping() {
-        let headers = response.headers_mut();
+    let headers = response.headers_mut();
+    if shared.closes() || crowded {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(date) = date::value(SystemTime::now()) {
+        headers.insert(DATE, date);
     }
     shared.request_ends();
     response
@@ -204,8 +210,11 @@ impl<S: Wire> Socket<S> {
         }
     }
 
-    fn noted<T>(&self, written: Poll<T>) -> Poll<T> {
+    fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.shared.set_blocked(written.is_pending());
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.shared.progress();
+        }
         written
     }
 }
@@ -219,9 +228,7 @@ impl<S: Wire> AsyncRead for Socket<S> {
         let before = buffer.filled().len();
         let progress = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
-            self.shared.read();
-        } else if progress.is_pending() && self.shared.is_stopping() {
-            self.shared.set_silent(self.stream.is_silent());
+            self.shared.progress();
         }
         progress
     }
@@ -257,7 +264,8 @@ impl<S: Wire> AsyncWrite for Socket<S> {
         }
         // What TLS took is not on its way before that.
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        self.noted(flushed)
+        self.shared.set_blocked(flushed.is_pending());
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,8 +1,11 @@
+mod bounds;
+mod end;
 mod tls;
 
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -26,12 +29,17 @@ fn start(max_connections: usize) -> TestServer {
 }
 
 fn start_over(tls: Option<Tls>, max_connections: usize) -> TestServer {
+    start_with(tls, max_connections, true)
+}
+
+fn start_with(tls: Option<Tls>, max_connections: usize, has_effect: bool) -> TestServer {
     let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let address = listener.local_addr().unwrap();
     let (came, messages) = mpsc::channel(1);
     let (stop, stopped) = oneshot::channel::<()>();
     let devices = Fake {
         gate: Some(came),
+        has_effect,
         ..Fake::default()
     };
     let calls = Arc::clone(&devices.calls);
@@ -39,14 +47,19 @@ fn start_over(tls: Option<Tls>, max_connections: usize) -> TestServer {
     let shutdown = async {
         let _ = stopped.await;
     };
-    let task = tokio::spawn(serve_bounded(
-        listener,
+    let bounds = Bounds {
+        connections: max_connections,
+        per_address: max_connections,
+        refusals: 2,
+        farewells: 8,
+        handshakes: max_connections,
+    };
+    let terms = Terms {
         tls,
-        api,
-        shutdown,
-        STOP,
-        max_connections,
-    ));
+        bounds,
+        ..Terms::new(STOP)
+    };
+    let task = tokio::spawn(serve(listener, api, shutdown, terms));
     TestServer {
         address,
         messages,
@@ -101,27 +114,6 @@ async fn a_request_under_way_survives_the_shutdown() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_bound_are_told_so() {
-    let server = start(1);
-    let mut first = connect(&server).await;
-    first
-        .write_all(b"GET /health HTTP/1.1\r\nhost: h\r\n\r\n")
-        .await
-        .unwrap();
-    let mut status = [0; 15];
-    first.read_exact(&mut status).await.unwrap();
-    assert_eq!(&status, b"HTTP/1.1 200 OK");
-
-    let answer = rest(&mut connect(&server).await).await;
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-    assert!(
-        answer.contains("retry-after: 5\r\n") && answer.contains("application/problem+json"),
-        "{answer}"
-    );
-    assert!(answer.contains("\"message\":"), "{answer}");
-}
-
-#[tokio::test]
 async fn large_bodies_see_their_refusal_instead_of_a_reset() {
     let server = start(10);
     let body = format!(r#"{{"data":{{"a":"{}"}}}}"#, "x".repeat(3_000_000));
@@ -172,7 +164,7 @@ async fn a_head_may_be_so_long_and_not_a_byte_longer() {
     let server = start(10);
     let head = |bytes: usize| {
         let (begin, end) = (
-            "GET /livez HTTP/1.1\r\nconnection: close\r\nx: ",
+            "GET /livez HTTP/1.1\r\nhost: h\r\nconnection: close\r\nx: ",
             "\r\n\r\n",
         );
         let filler = "x".repeat(bytes - begin.len() - end.len());
@@ -184,6 +176,28 @@ async fn a_head_may_be_so_long_and_not_a_byte_longer() {
             answer.starts_with(&format!("HTTP/1.1 {expected} ")),
             "{bytes}: {answer}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_a_proper_host_is_refused() {
+    let server = start(10);
+    for (head, expected) in [
+        ("GET /livez HTTP/1.0\r\n", "200"),
+        ("GET /livez HTTP/1.1\r\nhost: h\r\n", "200"),
+        ("GET /livez HTTP/1.1\r\nhost:\r\n", "200"),
+        ("GET /livez HTTP/1.1\r\n", "400"),
+        ("GET /livez HTTP/1.1\r\nhost: h\r\nhost: h\r\n", "400"),
+        ("GET /livez HTTP/1.1\r\nhost: h h\r\n", "400"),
+        ("GET http://h/livez HTTP/1.1\r\n", "400"),
+    ] {
+        let answer = ask(&server, &format!("{head}connection: close\r\n\r\n")).await;
+        let status = answer.split(' ').nth(1).unwrap();
+        assert_eq!(status, expected, "{head} {answer}");
+        if expected == "400" {
+            assert!(answer.contains("problem:invalid-host"), "{answer}");
+        }
+        assert!(answer.contains("\r\ndate: "), "{answer}");
     }
 }
 
@@ -210,126 +224,6 @@ fn check_closing(answer: &str, status: &str) {
     assert!(answer.contains("connection: close\r\n"), "{answer}");
 }
 
-#[tokio::test]
-async fn requests_in_the_socket_at_the_end_are_answered() {
-    let server = start(10);
-    let post = post("/devices/d/messages/events", "k", r#"{"data":{}}"#);
-    let mut sender = kept_alive(&server).await;
-    let mut unauthorized = kept_alive(&server).await;
-    let mut prober = kept_alive(&server).await;
-    let mut liveness = kept_alive(&server).await;
-    let mut idle = kept_alive(&server).await;
-    // No task runs between these lines: the server learns of its end first.
-    sender.try_write(post.as_bytes()).unwrap();
-    let wrong_key = post.replace("x-api-key: k", "x-api-key: x");
-    unauthorized.try_write(wrong_key.as_bytes()).unwrap();
-    prober.try_write(GET_READY.as_bytes()).unwrap();
-    liveness.try_write(GET_LIVE.as_bytes()).unwrap();
-    server.stop.send(()).unwrap();
-
-    let answer = rest(&mut sender).await;
-    check_closing(&answer, "503");
-    assert!(
-        answer.contains("retry-after: 5\r\n") && answer.contains("problem:stopping"),
-        "{answer}"
-    );
-    check_closing(&rest(&mut unauthorized).await, "401");
-    let answer = rest(&mut prober).await;
-    check_closing(&answer, "503");
-    assert!(answer.contains("the bridge is stopping"), "{answer}");
-    check_closing(&rest(&mut liveness).await, "200");
-    assert_eq!(rest(&mut idle).await, "");
-    // Nothing is waited for.
-    server.task.await.unwrap();
-}
-
-#[tokio::test]
-async fn connections_that_nobody_accepted_yet_are_answered() {
-    let server = start(10);
-    // Not through the runtime: the server's task does not run meanwhile.
-    let mut streams: Vec<_> = (0..3)
-        .map(|_| {
-            let mut stream = std::net::TcpStream::connect(server.address).unwrap();
-            io::Write::write_all(&mut stream, GET_READY.as_bytes()).unwrap();
-            stream.set_nonblocking(true).unwrap();
-            TcpStream::from_std(stream).unwrap()
-        })
-        .collect();
-    server.stop.send(()).unwrap();
-    for stream in &mut streams {
-        check_closing(&rest(stream).await, "503");
-    }
-    server.task.await.unwrap();
-}
-
-#[tokio::test]
-async fn half_a_head_may_be_finished() {
-    let server = start(10);
-    let mut stream = kept_alive(&server).await;
-    let (first, second) = GET_READY.split_at(12);
-    stream.write_all(first.as_bytes()).await.unwrap();
-    // Once this is answered, the server has read what was written before it.
-    drop(kept_alive(&server).await);
-    server.stop.send(()).unwrap();
-    let refused = async { while TcpStream::connect(server.address).await.is_ok() {} };
-    timeout(STOP, refused).await.unwrap();
-    stream.write_all(second.as_bytes()).await.unwrap();
-    check_closing(&rest(&mut stream).await, "503");
-    server.task.await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_cannot_be_finished_is_answered_before_the_end() {
-    let mut server = start(10);
-    let started = tokio::time::Instant::now();
-    let mut stream = connect(&server).await;
-    let request = post("/devices/d/messages/events", "k", r#"{"data":{}}"#);
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let never = server.messages.recv().await.unwrap();
-    server.stop.send(()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    check_closing(&answer, "503");
-    assert!(
-        answer.contains("retry-after: 5\r\n") && answer.contains("it may or may not have"),
-        "{answer}"
-    );
-    server.task.await.unwrap();
-    assert!(started.elapsed() < STOP);
-    assert!(never.is_closed());
-}
-
-#[tokio::test(start_paused = true)]
-async fn of_a_body_that_never_came_in_full_nothing_was_sent() {
-    let server = start(10);
-    let mut stream = connect(&server).await;
-    let head = "POST /devices/d/messages/events HTTP/1.1\r\nhost: h\r\nx-api-key: k\r\n\
-                content-type: application/json\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n";
-    stream.write_all(head.as_bytes()).await.unwrap();
-    // It is under way once it is asked for its body.
-    let go_on = "HTTP/1.1 100 Continue\r\n\r\n";
-    let mut heard = vec![0; go_on.len()];
-    stream.read_exact(&mut heard).await.unwrap();
-    assert_eq!(String::from_utf8_lossy(&heard), go_on);
-    stream.write_all(b"{\"data").await.unwrap();
-    server.stop.send(()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    check_closing(&answer, "503");
-    assert!(answer.contains("nothing was sent"), "{answer}");
-    server.task.await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn silence_in_the_middle_of_a_head_does_not_hold_up_the_end() {
-    let server = start(10);
-    let mut stream = kept_alive(&server).await;
-    stream.write_all(b"GET /rea").await.unwrap();
-    drop(kept_alive(&server).await);
-    server.stop.send(()).unwrap();
-    timeout(STOP, server.task).await.unwrap().unwrap();
-}
-
 const POLL: &str =
     "GET /devices/d/messages/devicebound?wait=60 HTTP/1.1\r\nhost: h\r\nx-api-key: k\r\n\r\n";
 
@@ -339,17 +233,6 @@ async fn is_asked(server: &TestServer) {
     while !server.calls.lock().unwrap().iter().any(is_receive) {
         tokio::task::yield_now().await;
     }
-}
-
-#[tokio::test]
-async fn who_waits_for_a_message_is_answered_at_the_end() {
-    let server = start(10);
-    let mut stream = connect(&server).await;
-    stream.write_all(POLL.as_bytes()).await.unwrap();
-    is_asked(&server).await;
-    server.stop.send(()).unwrap();
-    check_closing(&rest(&mut stream).await, "204");
-    server.task.await.unwrap();
 }
 
 #[tokio::test]

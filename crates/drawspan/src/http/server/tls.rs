@@ -85,22 +85,35 @@ impl Tls {
     }
 
     /// The encrypted connection, if the caller gets there in time.
-    pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<Recorded>> {
+    pub(super) async fn accept(
+        &self,
+        stream: TcpStream,
+    ) -> Result<TlsStream<Recorded>, FailedHandshake> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
         let limit = Duration::from_millis(TLS_HANDSHAKE_TIMEOUT_MS);
-        timeout(limit, acceptor.accept(Recorded::new(stream)))
-            .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        let accepting = acceptor.accept(Recorded::new(stream)).into_fallible();
+        match timeout(limit, accepting).await {
+            Ok(accepted) => accepted.map_err(|(error, stream)| FailedHandshake {
+                error,
+                begun: stream.has_begun(),
+            }),
+            Err(_) => Err(FailedHandshake {
+                error: io::ErrorKind::TimedOut.into(),
+                begun: true,
+            }),
+        }
     }
 }
 
-impl Wire for TlsStream<Recorded> {
-    /// Also not half a record, which may be half a request.
-    fn is_silent(&self) -> bool {
-        let (socket, _) = self.get_ref();
-        socket.is_whole() && socket.stream().is_silent()
-    }
+/// A TLS handshake that came to nothing.
+#[derive(Debug)]
+pub(super) struct FailedHandshake {
+    pub(super) error: io::Error,
+    /// Whether the caller said anything.
+    pub(super) begun: bool,
+}
 
+impl Wire for TlsStream<Recorded> {
     /// Callers say goodbye in a record of its own before they hang up.
     fn has_hung_up(&self, context: &mut Context<'_>) -> bool {
         let (socket, _) = self.get_ref();

@@ -8,7 +8,7 @@ use super::*;
 use crate::cli::ceiling::AnswerAtOnce;
 use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
-use crate::http::server;
+use crate::http::server::{self, Terms};
 
 const KEY: &str = "k";
 
@@ -31,7 +31,7 @@ fn serve() -> Server {
         listener,
         api,
         shutdown,
-        Duration::from_secs(5),
+        Terms::new(Duration::from_secs(5)),
     ));
     Server {
         address,

@@ -10,6 +10,7 @@ use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Subscript
 
 use super::Shell;
 use super::news::attempt;
+use crate::log_limit::{Leave, NO_ROOM};
 use crate::runtime::names;
 use crate::runtime::ticket::{C2dTicket, MethodTicket, Ticket};
 use crate::webhooks::{Content, Event};
@@ -168,8 +169,9 @@ impl Shell {
         };
         if let Some(event) = self.event(device, names::status(), content, Ticket::Status)
             && !self.offer(event)
+            && let Some(Leave { left_out }) = NO_ROOM.pass("status")
         {
-            tracing::warn!(%device, "no room for a change of its connection");
+            tracing::warn!(%device, left_out, "no room for a change of its connection");
         }
     }
 

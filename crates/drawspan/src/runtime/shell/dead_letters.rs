@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::Shell;
 use crate::devices::DeviceError;
 use crate::limits::LETTER_WRITE_TIMEOUT_MS;
+use crate::log_limit::{Leave, UNTAKEN_EVENTS};
 use crate::runtime::handle::QUEUE_FULL;
 use crate::runtime::ticket::Ticket;
 use crate::webhooks::{self, Content, Delivery, Verdict};
@@ -39,7 +40,9 @@ impl Shell {
             Delivery::Taken { .. } | Delivery::Untried => return None,
         };
         let origin = event.callback.origin();
-        tracing::warn!(device = %event.device, kind = %event.content.kind(), %origin, %reason, "an event was not taken");
+        if let Some(Leave { left_out }) = UNTAKEN_EVENTS.pass(origin) {
+            tracing::warn!(device = %event.device, kind = %event.content.kind(), %origin, %reason, left_out, "an event was not taken");
+        }
         self.parts.letters.as_ref()?;
         self.letters += 1;
         Some(NewDeadLetter {

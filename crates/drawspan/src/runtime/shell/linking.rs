@@ -12,6 +12,7 @@ use drawspan_hub::Failure;
 use super::Shell;
 use super::actions::owner;
 use crate::limits::{LINK_RETRY_MAX_S, LINK_RETRY_MIN_S};
+use crate::log_limit::{Leave, REFUSED_LINKS};
 use crate::runtime::beside::Refused;
 use crate::runtime::versions::Look;
 
@@ -71,7 +72,9 @@ impl Shell {
         let Some(beside) = self.fleet.beside_mut(attempt.device) else {
             return;
         };
-        tracing::info!(device = %id, ?link, reason = %failure, "a hub refuses a link");
+        if let Some(Leave { left_out }) = REFUSED_LINKS.pass(format_args!("{:?}", failure.kind)) {
+            tracing::info!(device = %id, ?link, reason = %failure, left_out, "a hub refuses a link");
+        }
         let refused = beside.refused.get_or_insert_with(|| {
             Box::new(Refused {
                 links: Links::default(),

@@ -8,6 +8,7 @@ use drawspan_store::{StoreError, StoreFault};
 use super::Shell;
 use crate::devices::{DeviceError, Prefix, Scope, Subscribe, Subscribed, SubscriptionStatus};
 use crate::limits::MAX_DEVICES;
+use crate::log_limit::{Leave, STORE_FAILURES};
 use crate::runtime::handle::QUEUE_FULL;
 use crate::runtime::records::Then;
 use crate::runtime::request::Reply;
@@ -73,8 +74,10 @@ impl Shell {
 
     /// A change is written, or is not.
     pub(super) fn written(&mut self, scope: &Scope, result: Result<(), StoreError>, then: Then) {
-        if let Err(error) = &result {
-            tracing::error!(%error, "a change of a subscription could not be stored");
+        if let Err(error) = &result
+            && let Some(Leave { left_out }) = STORE_FAILURES.pass("change")
+        {
+            tracing::error!(%error, left_out, "a change of a subscription could not be stored");
         }
         self.records.written(scope, result.is_ok());
         self.tell(scope, then, result.map_err(|error| error.fault()));
@@ -102,7 +105,9 @@ impl Shell {
         rows: Result<Vec<(SubscriptionType, Row)>, StoreError>,
     ) {
         let rows = rows.map_err(|error| {
-            tracing::error!(%error, "stored subscriptions could not be read");
+            if let Some(Leave { left_out }) = STORE_FAILURES.pass("subscriptions") {
+                tracing::error!(%error, left_out, "stored subscriptions could not be read");
+            }
         });
         if !self.records.read(scope, rows.is_ok()) {
             return;

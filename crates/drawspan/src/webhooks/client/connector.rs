@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::names::Names;
-use super::stream::Stream;
+use super::stream::{Open, Stream};
 use crate::limits::{CALLBACK_ADDRESS_MS, CALLBACK_CONNECT_MS};
 use crate::webhooks::Guard;
 use crate::webhooks::guard::literal;
@@ -33,7 +32,7 @@ struct Parts {
     tls: Option<TlsConnector>,
     names: Names,
     /// Connections that are open.
-    open: Arc<AtomicUsize>,
+    open: Arc<Open>,
 }
 
 /// Why there is no connection, in one line.
@@ -50,12 +49,12 @@ impl std::fmt::Debug for Connector {
 }
 
 impl Connector {
-    pub(super) fn new(guard: Arc<Guard>, tls: Option<Arc<ClientConfig>>) -> Self {
+    pub(super) fn new(guard: Arc<Guard>, tls: Option<Arc<ClientConfig>>, kept: usize) -> Self {
         Self(Arc::new(Parts {
             guard,
             tls: tls.map(TlsConnector::from),
             names: Names::default(),
-            open: Arc::default(),
+            open: Arc::new(Open::new(kept)),
         }))
     }
 }

@@ -11,13 +11,28 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::limits::MAX_KEPT_CALLBACK_CONNECTIONS;
-
 /// Counts itself among the open connections.
 #[derive(Debug)]
 pub(super) struct Stream {
     kind: Kind,
-    open: Arc<AtomicUsize>,
+    open: Arc<Open>,
+}
+
+/// Connections that are open.
+#[derive(Debug)]
+pub(super) struct Open {
+    count: AtomicUsize,
+    /// Beyond so many none is kept for another request.
+    kept: usize,
+}
+
+impl Open {
+    pub(super) const fn new(kept: usize) -> Self {
+        Self {
+            count: AtomicUsize::new(0),
+            kept,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -27,30 +42,30 @@ enum Kind {
 }
 
 impl Stream {
-    pub(super) fn plain(tcp: TcpStream, open: Arc<AtomicUsize>) -> Self {
+    pub(super) fn plain(tcp: TcpStream, open: Arc<Open>) -> Self {
         Self::new(Kind::Plain(tcp), open)
     }
 
-    pub(super) fn tls(tls: TlsStream<TcpStream>, open: Arc<AtomicUsize>) -> Self {
+    pub(super) fn tls(tls: TlsStream<TcpStream>, open: Arc<Open>) -> Self {
         Self::new(Kind::Tls(Box::new(tls)), open)
     }
 
-    fn new(kind: Kind, open: Arc<AtomicUsize>) -> Self {
-        open.fetch_add(1, Ordering::Relaxed);
+    fn new(kind: Kind, open: Arc<Open>) -> Self {
+        open.count.fetch_add(1, Ordering::Relaxed);
         Self { kind, open }
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
+        self.open.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
         let connected = Connected::new();
-        if self.open.load(Ordering::Relaxed) > MAX_KEPT_CALLBACK_CONNECTIONS {
+        if self.open.count.load(Ordering::Relaxed) > self.open.kept {
             // Good for one request.
             connected.poison();
         }

@@ -109,12 +109,11 @@ pub(super) fn special(address: IpAddr) -> Option<Special> {
         IpAddr::V4(address) => return special_v4(address),
         IpAddr::V6(address) => address,
     };
-    let embedded = embedded(address).map(special_v4);
-    match embedded {
-        // These reach the IPv4 address and nothing else.
-        Some(special) if is_translated(address) => return special,
-        Some(Some(Special::Metadata)) => return Some(Special::Metadata),
-        _ => {}
+    if let Some(address) = translated(address) {
+        return special_v4(address);
+    }
+    if embedded(address).any(|address| special_v4(address) == Some(Special::Metadata)) {
+        return Some(Special::Metadata);
     }
     let listed = V6.iter().find(|(first, bits, _)| {
         let mask = u128::MAX << (128 - bits);
@@ -134,34 +133,59 @@ fn special_v4(address: Ipv4Addr) -> Option<Special> {
     listed.map(|(_, _, special)| *special)
 }
 
-/// The IPv4 address in a mapped, translated (NAT64, RFC 6052), compatible, 6to4 or Teredo one.
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let segments = address.segments();
-    let v4 = |high: u16, low: u16| Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low));
-    match segments {
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
-        | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x2002, high, low, ..] => Some(v4(high, low)),
-        // The client's address stands inverted at the end (RFC 4380).
-        [0x2001, 0, _, _, _, _, high, low] => Some(v4(!high, !low)),
+/// The IPv4 address of which this is only another way to write it: mapped, or behind the well-known NAT64 prefix (RFC 6052). It reaches that
+/// and nothing else.
+fn translated(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            Some(v4(high, low))
+        }
         _ => None,
     }
 }
 
-/// Whether it is only another way to write an IPv4 address: mapped, or behind the well-known NAT64 prefix.
-const fn is_translated(address: Ipv6Addr) -> bool {
-    matches!(
-        address.segments(),
-        [0, 0, 0, 0, 0, 0xffff, _, _] | [0x64, 0xff9b, 0, 0, 0, 0, _, _]
-    )
+/// The IPv4 addresses that may be in one that something on the way takes apart: compatible, SIIT, 6to4, Teredo, ISATAP, and NAT64 with a
+/// prefix of the network's own (RFC 8215), whose length is not known.
+fn embedded(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
+    let segments = address.segments();
+    let [_, _, _, fourth, fifth, sixth, high, low] = segments;
+    let at_the_end = match segments {
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0, 0, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => Some(v4(high, low)),
+        // RFC 5214, section 6.1, with the universal bit set or not.
+        [_, _, _, _, 0 | 0x200, 0x5efe, ..] => Some(v4(high, low)),
+        // The client's address stands inverted (RFC 4380).
+        [0x2001, 0, ..] => Some(v4(!high, !low)),
+        _ => None,
+    };
+    let in_front = match segments {
+        [0x2002, high, low, ..] => Some(v4(high, low)),
+        _ => None,
+    };
+    let local = matches!(segments, [0x64, 0xff9b, 1, ..]);
+    // RFC 6052, section 2.2: prefixes of 48, 56, 64 and 96 bits; the octet from bit 64 on is left out.
+    let [_, _, _, _, _, _, a, b, _, c, d, e, f, ..] = address.octets();
+    let local = local.then_some([
+        Ipv4Addr::new(a, b, c, d),
+        Ipv4Addr::new(b, c, d, e),
+        Ipv4Addr::new(c, d, e, f),
+        v4(high, low),
+        // Who does not leave it out.
+        v4(fourth, fifth),
+        v4(fifth, sixth),
+    ]);
+    let once = at_the_end.into_iter().chain(in_front);
+    once.chain(local.into_iter().flatten())
+}
+
+fn v4(high: u16, low: u16) -> Ipv4Addr {
+    Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low))
 }
 
 /// The IPv4 address that such an address stands for, else itself.
 pub(super) fn plain(address: IpAddr) -> IpAddr {
     match address {
-        IpAddr::V6(v6) if is_translated(v6) => embedded(v6).map_or(address, IpAddr::V4),
-        _ => address,
+        IpAddr::V6(v6) => translated(v6).map_or(address, IpAddr::V4),
+        IpAddr::V4(_) => address,
     }
 }

@@ -125,6 +125,18 @@ fn metadata_is_for_nobody_whatever_is_listed() {
         "64:ff9b::a9fe:a9fe",
         "2002:a9fe:a9fe::1",
         "2001:0:1:2:3:4:5601:5601",
+        // NAT64 with a prefix of the network's own: of 96, 64, 56 and 48 bits.
+        "64:ff9b:1::a9fe:a9fe",
+        "64:ff9b:1:ffff:1:2:a9fe:a9fe",
+        "64:ff9b:1:2:a9:fea9:fe00:0",
+        "64:ff9b:1:a9:fe:a9fe::",
+        "64:ff9b:1:a9fe:a9:fe00::",
+        "64:ff9b:1::a83f:8110",
+        "64:ff9b:1::6464:64c8",
+        // ISATAP.
+        "2001:4860:1:2:0:5efe:a9fe:a9fe",
+        "fd12::200:5efe:169.254.169.254",
+        "fe80::5efe:a9fe:a9fe",
     ] {
         check(address, [false, false, true]);
         for mode in [GuardMode::Strict, GuardMode::Permissive] {
@@ -152,6 +164,9 @@ fn what_is_listed_passes() {
     check("0.0.0.0/0", "x", "127.0.0.1", true);
     check("0.0.0.0/0", "x", "::1", false);
     check("::/0", "x", "::1", true);
+    check("::/0", "x", "64:ff9b:1::a00:1", true);
+    check("64:ff9b:1::/96", "x", "64:ff9b:1::a00:1", true);
+    check("64:ff9b:1::/96", "x", "64:ff9b:1::a9fe:a9fe", false);
     check("fd12::/16", "x", "fd12:1::1", true);
     check("fd12::/16", "x", "fd13::1", false);
     check("192.168.1.7", "x", "192.168.1.7", true);
@@ -208,6 +223,8 @@ fn mistakes_in_the_list_are_named() {
     check("169.254.169.254", "never reach");
     check("169.254.0.0/16", "never reach");
     check("fe80::1", "never reach");
+    check("64:ff9b:1::a9fe:a9fe", "never reach");
+    check("2002:a9fe:a9fe::/48", "never reach");
 }
 
 #[tokio::test]

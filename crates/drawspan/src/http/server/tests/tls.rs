@@ -121,7 +121,7 @@ async fn requests_in_the_socket_at_the_end_are_answered_over_tls() {
     let answer = rest(&mut prober).await;
     check_closing(&answer, "503");
     assert!(answer.contains("the bridge is stopping"), "{answer}");
-    assert_eq!(rest(&mut idle).await, "");
+    check_closing(&rest(&mut idle).await, "503");
     server.task.await.unwrap();
 }
 
@@ -174,13 +174,37 @@ async fn a_handshake_under_way_does_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_bound_are_told_so_over_tls() {
+async fn the_idlest_connection_ends_for_a_new_one_over_tls() {
     let files = Files::new();
     let server = start_over(Some(files.open()), 1);
-    let _first = kept(&server, &files).await;
-    let answer = rest(&mut client(&server, &files).await).await;
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    let mut first = kept(&server, &files).await;
+    let _second = kept(&server, &files).await;
+    let answer = rest(&mut first).await;
+    check_closing(&answer, "503");
     assert!(answer.contains("retry-after: 5\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_failed_handshake_says_why_and_a_look_at_the_port_is_none() {
+    let files = Files::new();
+    let tls = files.open();
+    let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+    let address = listener.local_addr().unwrap();
+    let fail = async |bytes: &[u8]| {
+        let mut caller = TcpStream::connect(address).await.unwrap();
+        caller.write_all(bytes).await.unwrap();
+        caller.shutdown().await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        tls.accept(stream).await.unwrap_err()
+    };
+    assert!(!fail(b"").await.begun);
+    let failed = fail(GET_LIVE.as_bytes()).await;
+    assert!(failed.begun);
+    assert!(
+        failed.error.to_string().contains("corrupt"),
+        "{}",
+        failed.error
+    );
 }
 
 #[tokio::test]

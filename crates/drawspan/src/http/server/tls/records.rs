@@ -36,6 +36,11 @@ impl Recorded {
     pub(super) fn is_whole(&self) -> bool {
         self.records.is_whole()
     }
+
+    /// Whether anything was read.
+    pub(super) fn has_begun(&self) -> bool {
+        self.records.begun
+    }
 }
 
 /// Whether a record with this head is an alert: the end of the connection, of whatever kind. (Two bytes of data look the same in TLS 1.3;
@@ -54,6 +59,8 @@ struct Records {
     head: usize,
     /// Bytes of its body that are to come, as far as the head says.
     left: usize,
+    /// Anything came.
+    begun: bool,
 }
 
 impl Records {
@@ -62,6 +69,7 @@ impl Records {
     }
 
     fn feed(&mut self, mut bytes: &[u8]) {
+        self.begun |= !bytes.is_empty();
         while let Some((first, rest)) = bytes.split_first() {
             if self.head == 0 && self.left > 0 {
                 let skipped = self.left.min(bytes.len());
