@@ -3,6 +3,7 @@
 use std::fmt;
 
 use drawspan_hub::HostName;
+use drawspan_store::{Health, StoreFault};
 
 /// Whether requests make sense now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub enum Unready {
     },
     /// The last requests, this many, all ran out of time.
     RequestsTimeOut(u32),
+    /// The state directory has a fault.
+    Store(Health),
 }
 
 /// What is wrong with a hub, or with DPS.
@@ -91,6 +94,14 @@ impl Unready {
                 Fault::RefusesCredentials => "hub-refuses-credentials",
             },
             Self::RequestsTimeOut(_) => "requests-time-out",
+            Self::Store(Health::Failing {
+                reason: StoreFault::DiskFull,
+            }) => "store-full",
+            Self::Store(Health::Failing {
+                reason: StoreFault::Damaged,
+            }) => "store-damaged",
+            Self::Store(Health::Missing { .. }) => "store-missing",
+            Self::Store(Health::Failing { .. } | Health::Ok) => "store-failing",
         }
     }
 
@@ -98,7 +109,7 @@ impl Unready {
     const fn concerns_everybody(&self) -> bool {
         match self {
             Self::Starting | Self::Stopping | Self::NoHubReachable => true,
-            Self::Service { .. } | Self::RequestsTimeOut(_) => false,
+            Self::Service { .. } | Self::RequestsTimeOut(_) | Self::Store(_) => false,
         }
     }
 }
@@ -127,6 +138,14 @@ impl fmt::Display for Unready {
                     _ => Ok(()),
                 }
             }
+            Self::Store(Health::Failing { reason }) => {
+                write!(f, "the state directory cannot be used: {reason}")
+            }
+            Self::Store(Health::Missing { file }) => write!(
+                f,
+                "{file} of the state directory was removed or exchanged; put it back and restart"
+            ),
+            Self::Store(Health::Ok) => f.write_str("the state directory is well"),
             Self::RequestsTimeOut(count) => {
                 write!(
                     f,
@@ -198,6 +217,12 @@ mod tests {
             Unready::NoHubReachable,
             Unready::RequestsTimeOut(10),
         ];
+        let store = [StoreFault::DiskFull, StoreFault::Damaged, StoreFault::Io];
+        let store = store.map(|reason| Unready::Store(Health::Failing { reason }));
+        let missing = Unready::Store(Health::Missing {
+            file: drawspan_store::StoreFile::Database,
+        });
+        let others = others.into_iter().chain(store).chain([missing]);
         for problem in services.chain(others) {
             let code = problem.code();
             assert!(document.contains(&format!("`{code}`")), "{code}");

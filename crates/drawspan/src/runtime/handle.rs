@@ -11,7 +11,7 @@ use drawspan_hub::{
     Telemetry,
 };
 use drawspan_net::Clock;
-use drawspan_store::StoreError;
+use drawspan_store::{Health as StoreLevel, StoreError, StoreHealth};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -22,7 +22,9 @@ use super::measure::Meters;
 use super::persist::Work;
 use super::request::{Registration, Relisted, Request};
 use super::shell::Profile;
-use crate::devices::{DeviceError, Devices, Diagnostics, Effect, Prefix, Readiness, Standing};
+use crate::devices::{
+    DeviceError, Devices, Diagnostics, Effect, Prefix, Readiness, Standing, Unready,
+};
 use crate::limits::{DELAY_TIMEOUT_MS, RETRY_AFTER_S};
 use crate::log_limit::{Leave, STORE_FAILURES};
 use crate::metrics::Page;
@@ -39,6 +41,7 @@ pub struct Bridge {
     pub(super) credentials: Arc<Credentials>,
     pub(super) store: Option<drawspan_store::HubCache>,
     pub(super) letters: Option<drawspan_store::DeadLetters>,
+    pub(super) store_health: Option<StoreHealth>,
     /// Requests that wait for messages.
     pub(super) pulls: Arc<AtomicUsize>,
     /// Where callbacks may point to.
@@ -263,6 +266,12 @@ impl Devices for Bridge {
     fn readiness(&self) -> Readiness {
         let mut problems = self.health.problems();
         problems.extend(self.meters.in_vain.problem());
+        let store = self.store_health.as_ref().map(StoreHealth::now);
+        problems.extend(
+            store
+                .filter(|now| *now != StoreLevel::Ok)
+                .map(Unready::Store),
+        );
         Readiness::of(problems)
     }
 

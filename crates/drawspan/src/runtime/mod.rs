@@ -142,6 +142,7 @@ pub fn start(
         profile,
         credentials,
         store: cache,
+        store_health: store.map(Store::health),
         letters: store.map(Store::dead_letters),
         pulls: Arc::default(),
         guard,
