@@ -1,5 +1,7 @@
 //! The end: every request gets an answer, whenever it comes, and nobody is waited for who is not there any more.
 
+use tokio::sync::Semaphore;
+
 use super::*;
 
 #[tokio::test]
@@ -163,8 +165,10 @@ async fn connections_are_kept_and_answered_until_the_end() {
     server.task.await.unwrap();
 }
 
-/// Asks again and again on one connection until it is closed; says whether the last request got an answer.
-async fn ask_until_closed(address: SocketAddr, pause: Duration) -> bool {
+/// Asks again and again on one connection until it is closed; says whether the last request got an answer. Adds a permit once the first one
+/// has: from then on the connection is kept.
+async fn ask_until_closed(address: SocketAddr, pause: Duration, kept: Arc<Semaphore>) -> bool {
+    let mut is_kept = false;
     let mut stream = TcpStream::connect(address).await.unwrap();
     loop {
         let mut answer = Vec::new();
@@ -181,6 +185,10 @@ async fn ask_until_closed(address: SocketAddr, pause: Duration) -> bool {
         if String::from_utf8_lossy(&answer).contains("connection: close\r\n") {
             return true;
         }
+        if !is_kept {
+            kept.add_permits(1);
+            is_kept = true;
+        }
         sleep(pause).await;
     }
 }
@@ -189,16 +197,15 @@ async fn ask_until_closed(address: SocketAddr, pause: Duration) -> bool {
 async fn under_load_no_request_goes_without_an_answer() {
     for _ in 0..5 {
         let server = start(1_000);
+        let kept = Arc::new(Semaphore::new(0));
         let callers: Vec<_> = (0..300)
             .map(|at| {
                 let pause = Duration::from_millis(at % 10);
-                tokio::spawn(ask_until_closed(server.address, pause))
+                tokio::spawn(ask_until_closed(server.address, pause, Arc::clone(&kept)))
             })
             .collect();
-        // All are at it.
-        for _ in 0..3 {
-            drop(kept_alive(&server).await);
-        }
+        let all = timeout(STOP, kept.acquire_many(300)).await;
+        assert!(all.is_ok(), "not all are at it");
         server.stop.send(()).unwrap();
         let mut unanswered = 0;
         for caller in callers {
