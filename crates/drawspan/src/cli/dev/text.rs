@@ -211,7 +211,7 @@ mod tests {
                 amqps: 5671,
                 https: 8443,
             },
-            state: Path::new("/home/me/my state"),
+            state: Path::new("/srv/my state"),
             command: "/opt/drawspan",
         };
         intro.text(Paint(false))
@@ -233,8 +233,8 @@ mod tests {
             r#"/opt/drawspan hub --config /tmp/x/hub.toml send sensor-1 '{"led": "on"}'"#,
             r#"/opt/drawspan hub --config /tmp/x/hub.toml invoke sensor-1 blink '{"times": 3}'"#,
             r#"/opt/drawspan hub --config /tmp/x/hub.toml twin --desired '{"interval": 30}' sensor-1"#,
-            "/opt/drawspan emulator --tail --hub localhost --state '/home/me/my state' --group-key MDEyMzQ1Njc4OWFiY2RlZg==",
-            "/opt/drawspan serve --listen 127.0.0.1:8081 --api-key dev-key --ca '/home/me/my state/ca.pem'",
+            "/opt/drawspan emulator --tail --hub localhost --state '/srv/my state' --group-key MDEyMzQ1Njc4OWFiY2RlZg==",
+            "/opt/drawspan serve --listen 127.0.0.1:8081 --api-key dev-key --ca '/srv/my state/ca.pem'",
             "curl -i http://127.0.0.1:8081/devices/sensor-1/messages/events -H 'x-api-key: dev-key'",
         ];
         assert_eq!(lines.len(), expected.len(), "{text}");
