@@ -1,9 +1,11 @@
 //! Which desired properties receivers have.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use drawspan_hub::DeviceId;
 use drawspan_store::DesiredVersions;
+use serde_json::Value;
 
 /// The `$version` that each device's receiver took last; none before it took anything.
 #[derive(Debug, Default)]
@@ -64,6 +66,8 @@ pub(super) struct Desired {
     pub(super) look: Look,
     /// The attempt for which it is in the queue, or its twin is being read.
     pub(super) busy: Option<u32>,
+    /// [`digest`] of the last change that became an event while the whole section was still to be looked at.
+    pub(super) last_change: Option<u64>,
     /// Events that were not taken, one after the other.
     pub(super) failures: u8,
 }
@@ -84,24 +88,44 @@ pub(super) enum Look {
 pub(super) enum Seen {
     /// Nothing new.
     Same,
-    /// The receiver has nothing yet, and there is nothing to send: no desired property was ever set.
-    Unset,
-    /// The receiver is to hear all of them.
+    /// The receiver has nothing recorded, and there is nothing to send: no desired property was ever set, or the last change, which
+    /// it took, holds all of them.
+    Complete,
+    /// The receiver gets all of them.
     News,
+}
+
+/// A section of desired properties, as a look at the twin found it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Section {
+    pub(super) version: Option<i64>,
+    /// Whether no desired property is set.
+    pub(super) is_empty: bool,
+    /// Whether it equals the last change that was sent.
+    pub(super) is_last_change: bool,
+}
+
+/// A number that is the same for the same JSON, however it is written.
+pub(super) fn digest(json: &[u8]) -> Option<u64> {
+    let value: Value = serde_json::from_slice(json).ok()?;
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 /// The version of a twin whose desired properties were never changed.
 const FIRST_VERSION: i64 = 1;
 
-/// What the twin's version says, compared to the one that the receiver has. `is_empty`: no desired property is set.
+/// What a look at the twin says, compared to the version that the receiver has.
 ///
 /// A receiver that has none gets all of them once, whenever it subscribed: the device may have been connected long after that,
 /// and what was changed in between would never be sent.
-pub(super) fn seen(look: Look, known: Option<i64>, version: Option<i64>, is_empty: bool) -> Seen {
-    match (look, known, version) {
+pub(super) fn seen(look: Look, known: Option<i64>, section: Section) -> Seen {
+    match (look, known, section.version) {
         (Look::Dirty, ..) => Seen::News,
         (_, Some(known), Some(version)) if known == version => Seen::Same,
-        (_, None, Some(FIRST_VERSION)) if is_empty => Seen::Unset,
+        (_, None, Some(FIRST_VERSION)) if section.is_empty => Seen::Complete,
+        (_, None, Some(_)) if section.is_last_change => Seen::Complete,
         // A lower one: the device was made anew.
         (_, _, Some(_)) => Seen::News,
         // No hub leaves it out.
@@ -127,7 +151,11 @@ mod tests {
     #[test]
     fn versions_tell_what_was_missed() {
         let check = |look, known, version, expected| {
-            let found = seen(look, known, version, false);
+            let section = Section {
+                version,
+                ..Section::default()
+            };
+            let found = seen(look, known, section);
             assert_eq!(found, expected, "{look:?} {known:?}");
         };
         check(Look::Gap, None, Some(7), Seen::News);
@@ -143,14 +171,40 @@ mod tests {
     #[test]
     fn a_receiver_without_any_gets_all_of_them_unless_none_was_ever_set() {
         let check = |look, version, is_empty, expected| {
-            let found = seen(look, None, Some(version), is_empty);
+            let section = Section {
+                version: Some(version),
+                is_empty,
+                is_last_change: false,
+            };
+            let found = seen(look, None, section);
             assert_eq!(found, expected, "{look:?} {version} {is_empty}");
         };
-        check(Look::Gap, 1, true, Seen::Unset);
+        check(Look::Gap, 1, true, Seen::Complete);
         check(Look::Gap, 1, false, Seen::News);
         // Set and removed again.
         check(Look::Gap, 3, true, Seen::News);
         check(Look::Dirty, 1, true, Seen::News);
+    }
+
+    #[test]
+    fn a_change_that_holds_everything_is_not_sent_again() {
+        let check = |look, known, change: &str, section: &str, expected| {
+            let is_last_change = digest(change.as_bytes()) == digest(section.as_bytes());
+            let section = Section {
+                version: Some(2),
+                is_empty: false,
+                is_last_change,
+            };
+            assert_eq!(seen(look, known, section), expected, "{change}");
+        };
+        let section = r#"{"a": {"b": 1, "c": [2]}, "$version": 2}"#;
+        let same = r#"{"$version":2,"a":{"c":[2],"b":1}}"#;
+        check(Look::Gap, None, same, section, Seen::Complete);
+        let part = r#"{"$version":2,"a":{"b":1}}"#;
+        check(Look::Gap, None, part, section, Seen::News);
+        // It was not taken, or something else was missed.
+        check(Look::Dirty, None, same, section, Seen::News);
+        check(Look::Gap, Some(1), same, section, Seen::News);
     }
 
     #[test]

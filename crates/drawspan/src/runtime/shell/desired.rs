@@ -21,7 +21,7 @@ use crate::limits::{
 use crate::runtime::brought::Brought;
 use crate::runtime::names;
 use crate::runtime::ticket::Ticket;
-use crate::runtime::versions::{Desired, Look, Seen, is_complete, seen};
+use crate::runtime::versions::{Desired, Look, Section, Seen, digest, is_complete, seen};
 use crate::webhooks::{Content, Delivery, Verdict};
 
 const KIND: SubscriptionType = SubscriptionType::DesiredProperties;
@@ -68,6 +68,11 @@ impl Shell {
         if version.is_some() && version <= sent {
             // A whole section had it already.
             return;
+        }
+        if let Some(beside) = self.fleet.beside_mut(owner.index)
+            && beside.desired.look != Look::No
+        {
+            beside.desired.last_change = digest(&properties);
         }
         self.offer_desired(&device, owner.index, version, false, properties);
     }
@@ -173,21 +178,28 @@ impl Shell {
             // What the receiver does not have may be on its way; once that is over, it is looked at again.
             return;
         }
-        let is_empty = names::is_empty(&properties);
-        match (seen(look, known, version, is_empty), version) {
+        let last_change = self.desired_of(attempt.device).last_change;
+        let section = Section {
+            version,
+            is_empty: names::is_empty(&properties),
+            is_last_change: last_change.is_some() && last_change == digest(&properties),
+        };
+        match (seen(look, known, section), version) {
             (Seen::News, _) => {
                 if let Some(beside) = self.fleet.beside_mut(attempt.device) {
                     beside.desired.look = Look::No;
                     beside.desired.sent = None;
+                    beside.desired.last_change = None;
                 }
                 self.offer_desired(device, attempt.device, version, true, properties);
                 return;
             }
-            (Seen::Unset, Some(version)) => self.versions.set(device, version),
-            (Seen::Unset, None) | (Seen::Same, _) => {}
+            (Seen::Complete, Some(version)) => self.versions.set(device, version),
+            (Seen::Complete, None) | (Seen::Same, _) => {}
         }
         if let Some(beside) = self.fleet.beside_mut(attempt.device) {
             beside.desired.look = Look::No;
+            beside.desired.last_change = None;
         }
     }
 
