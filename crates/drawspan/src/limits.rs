@@ -28,6 +28,8 @@ pub const LIST_LIMIT: u64 = 100;
 pub const MAX_LIST_LIMIT: u64 = 1_000;
 /// Dead letters in a page of their list, when nobody says how many.
 pub const DEAD_LETTER_LIMIT: u64 = 50;
+/// The highest number of a dead letter that may be asked for: the highest that every JSON reader keeps exact (RFC 8259 section 6).
+pub const MAX_DEAD_LETTER_NUMBER: u64 = 9_007_199_254_740_991;
 /// Longest path of a member that an error in JSON names.
 pub const MAX_SHOWN_MEMBER_BYTES: usize = 80;
 /// Most dead letters in a page: each may have half a megabyte.

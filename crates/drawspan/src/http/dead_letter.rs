@@ -20,7 +20,7 @@ use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::request::{Arrived, by, respond};
 use crate::devices::{Bridging, DeadLetter, DeadLetterQuery, DeviceError};
-use crate::limits::{DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_LIMIT};
+use crate::limits::{DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_NUMBER};
 
 /// The number in the path, as the router found it.
 type NumberInPath = Result<Path<String>, PathRejection>;
@@ -104,7 +104,7 @@ fn read(query: Query<'_>, limit: Option<&Grant>) -> Result<DeadLetterQuery, Prob
         device,
         prefix,
         kind: query.kind("subscriptionType")?,
-        after: query.number("after", 0..=u64::MAX)?,
+        after: query.number("after", 0..=MAX_DEAD_LETTER_NUMBER)?,
         limit: page_limit(query, DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_LIMIT)?,
     })
 }

@@ -10,8 +10,8 @@ use super::{answers, bodies};
 use crate::http::operation::Operation;
 use crate::http::problem::Kind;
 use crate::limits::{
-    DEAD_LETTER_LIMIT, LIST_LIMIT, MAX_DEAD_LETTER_LIMIT, MAX_IDEMPOTENCY_KEY_BYTES,
-    MAX_LIST_LIMIT, MAX_RECEIVE_WAIT_S,
+    DEAD_LETTER_LIMIT, LIST_LIMIT, MAX_DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_NUMBER,
+    MAX_IDEMPOTENCY_KEY_BYTES, MAX_LIST_LIMIT, MAX_RECEIVE_WAIT_S,
 };
 
 /// What an operation that speaks to the hub, or to DPS, may end with.
@@ -267,7 +267,7 @@ fn list_dead_letters() -> Described {
         .query("deviceId", "Only those of this device.", reference::<DeviceId>())
         .query("prefix", "Only those of devices whose ids begin so. A key with a prefix sees those of its own devices in any case.", reference::<Prefix>())
         .query("subscriptionType", "Only those of this kind.", reference::<SubscriptionKind>())
-        .query("after", "Only those with higher numbers: `continuation` of the page before.", Schema::from(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0))))
+        .query("after", "Only those with higher numbers: `continuation` of the page before.", Schema::from(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(MAX_DEAD_LETTER_NUMBER))))
         .query("limit", "Most dead letters in the answer.", limit(DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_LIMIT))
         .answers_with::<answers::DeadLetters>(200, "A page of them.")
         .fails(&[Kind::NotRead])
