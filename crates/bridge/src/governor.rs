@@ -51,7 +51,7 @@ impl Governor {
         Ok(())
     }
 
-    /// Whether nobody but a probe may try: the hub cannot be reached, or refuses everyone.
+    /// Whether only probes may try, because the hub cannot be reached or refuses everyone.
     #[must_use]
     pub const fn stops_everybody(&self) -> bool {
         !matches!(

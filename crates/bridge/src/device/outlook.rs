@@ -44,7 +44,7 @@ impl Device {
     }
 }
 
-/// Whether the next attempt may well succeed although nobody does anything about it.
+/// Whether the next attempt may succeed without an operator's help.
 const fn may_pass(kind: FailureKind) -> bool {
     use FailureKind as Kind;
     match kind {

@@ -64,7 +64,7 @@ impl<B: Beside> Fleet<B> {
         self.service(service)?.refusal(now.monotonic)
     }
 
-    /// Whether nobody but a probe gets a permit of a service now.
+    /// Whether a service gives permits to probes only, because it cannot be reached or refuses everyone.
     #[must_use]
     pub fn stops_everybody(&self, service: ServiceId) -> bool {
         let service = self.service(service);
