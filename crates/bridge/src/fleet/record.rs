@@ -72,12 +72,12 @@ impl Record {
                 return [None; 2];
             }
             Kind::Timeout => {
-                (self.timeouts, self.faults) = (self.timeouts + 1, 0);
+                (self.timeouts, self.faults) = (self.timeouts.saturating_add(1), 0);
                 (self.timeouts >= FAULT_AFTER).then_some(Fault::Silent)
             }
             Kind::ServerError | Kind::Protocol | Kind::Unknown => {
                 self.reached = true;
-                (self.timeouts, self.faults) = (0, self.faults + 1);
+                (self.timeouts, self.faults) = (0, self.faults.saturating_add(1));
                 (self.faults >= FAULT_AFTER).then_some(Fault::Failing)
             }
             _ => {
