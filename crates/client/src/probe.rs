@@ -1,5 +1,5 @@
-//! One look at a hub: whether it is there, and takes a token. Nothing is attached for a device, so that nobody loses a
-//! connection by it.
+//! A probe of a hub: connects, authenticates with one token, and disconnects. It attaches no device link, since that would end a
+//! connection that the device has elsewhere.
 
 use std::time::Duration;
 

@@ -241,8 +241,6 @@ pub const MIN_METHOD_ANSWER_TIMEOUT_S: u64 = 5;
 pub const MAX_METHOD_ANSWER_TIMEOUT_S: u64 = 300;
 /// How much of a callback's answer is read.
 pub const MAX_CALLBACK_ANSWER_BYTES: usize = 131_072;
-/// How often answers that cannot be read are worth a warning.
-pub const UNREAD_ANSWER_WARNING_S: u64 = 60;
 /// Subscriptions of the fleet, over all kinds.
 pub const MAX_FLEET_SUBSCRIPTIONS: usize = 256;
 /// Callback URLs, and origins of them, that are remembered to be kept in memory once.

@@ -12,6 +12,8 @@ use crate::limits::{LOG_INTERVAL_S, MAX_LOG_SUBJECTS};
 
 /// An event was not taken; the subject is its receiver.
 pub static UNTAKEN_EVENTS: LogLimit = LogLimit::new("an event was not taken");
+/// The answer of a receiver to a method cannot be read; the subject is the receiver.
+pub static UNREAD_ANSWERS: LogLimit = LogLimit::new("the answer to a method cannot be read");
 /// A receiver is left alone or answers again; the subject is the receiver.
 pub static RECEIVERS: LogLimit = LogLimit::new("a receiver of events changed its state");
 /// A hub refuses a link; the subject is the reason.
@@ -25,8 +27,9 @@ pub static HANDSHAKES: LogLimit = LogLimit::new("a caller did not get through th
 /// There is no room for another connection.
 pub static CONNECTIONS: LogLimit = LogLimit::new("connections of callers are at their bound");
 
-static ALL: [&LogLimit; 7] = [
+static ALL: [&LogLimit; 8] = [
     &UNTAKEN_EVENTS,
+    &UNREAD_ANSWERS,
     &RECEIVERS,
     &REFUSED_LINKS,
     &NO_ROOM,

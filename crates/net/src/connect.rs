@@ -204,8 +204,8 @@ impl Connector {
     }
 
     async fn through(&self, proxy: &Proxy, host: &str, port: u16) -> Result<TcpStream, ProxyError> {
-        let mut stream = TcpStream::connect((proxy.host.as_str(), proxy.port)).await?;
-        set_options(&stream)?;
+        let addresses = tokio::net::lookup_host((proxy.host.as_str(), proxy.port)).await?;
+        let mut stream = first_of(addresses).await?;
         match self.route(host, port) {
             Some(to) => {
                 let host = to.ip().to_string();
@@ -217,12 +217,10 @@ impl Connector {
     }
 
     async fn tcp(&self, host: &str, port: u16) -> io::Result<TcpStream> {
-        let stream = match self.route(host, port) {
-            Some(to) => TcpStream::connect(to).await?,
-            None => TcpStream::connect((host, port)).await?,
-        };
-        set_options(&stream)?;
-        Ok(stream)
+        match self.route(host, port) {
+            Some(to) => first_of([to]).await,
+            None => first_of(tokio::net::lookup_host((host, port)).await?).await,
+        }
     }
 
     fn route(&self, host: &str, port: u16) -> Option<SocketAddr> {
@@ -231,6 +229,32 @@ impl Connector {
         };
         self.routes.iter().find(matches).map(|route| route.to)
     }
+}
+
+/// Connects to the first of the addresses that answers. Each has a time of its own, so that one that swallows packets (IPv6 without a way
+/// out, often) does not use up what the next one needs.
+async fn first_of(addresses: impl IntoIterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+    let limit = Duration::from_millis(limits::TCP_CONNECT_TIMEOUT_MS);
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in addresses {
+        failure = match tokio::time::timeout(limit, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                set_options(&stream)?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) => error,
+            Err(_) => io::Error::new(io::ErrorKind::TimedOut, unanswered(address)),
+        };
+    }
+    Err(failure)
+}
+
+fn unanswered(address: SocketAddr) -> String {
+    let (ip, port) = (address.ip(), address.port());
+    let s = limits::TCP_CONNECT_TIMEOUT_MS / 1_000;
+    format!(
+        "{ip} did not answer within {s} s; a firewall may block outgoing connections to port {port}"
+    )
 }
 
 async fn in_time<T>(
@@ -254,4 +278,40 @@ fn set_options(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream)
         .set_tcp_user_timeout(Some(Duration::from_millis(limits::TCP_USER_TIMEOUT_MS)))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    /// A listener whose queue is full: Linux drops what else wants to connect, as a firewall does.
+    fn full_listener() -> (Socket, Vec<std::net::TcpStream>, SocketAddr) {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let filling = std::net::TcpStream::connect(address).unwrap();
+        (listener, vec![filling], address)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_swallows_packets_leaves_time_for_the_next_one() {
+        let (_listener, _filling, silent) = full_listener();
+        let good = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = good.local_addr().unwrap();
+        let stream = first_of([silent, address]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), address);
+
+        let error = first_of([silent]).await.unwrap_err();
+        let port = silent.port();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "127.0.0.1 did not answer within 4 s; a firewall may block outgoing connections to port {port}"
+            )
+        );
+    }
 }

@@ -10,6 +10,8 @@ pub const COMMAND_BUDGET: usize = 1_024;
 pub const LISTEN_BACKLOG: i32 = 4_096;
 /// Name look-up, TCP and TLS handshake of one attempt to connect.
 pub const CONNECT_TIMEOUT_MS: u64 = 20_000;
+/// TCP handshake with one address: enough for three SYN packets.
+pub const TCP_CONNECT_TIMEOUT_MS: u64 = 4_000;
 /// Unacknowledged data older than this ends a TCP connection (`TCP_USER_TIMEOUT`).
 pub const TCP_USER_TIMEOUT_MS: u64 = 60_000;
 /// A finished connection has this long to write what is left.

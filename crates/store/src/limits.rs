@@ -16,6 +16,8 @@ pub const FOLD_INTERVAL_MS: u64 = 4_000;
 pub const PROBE_INTERVAL_MS: u64 = 10_000;
 /// Changes that were lost are told at most that often.
 pub const LOSS_REPORT_INTERVAL_S: u64 = 60;
+/// Dead letters that no key opens are reported at most that often, however often lists are asked for.
+pub const BROKEN_REPORT_INTERVAL_S: u64 = 60;
 /// An entry that was not renewed for so long is deleted, unless its device has a subscription.
 pub const HUB_CACHE_LIFE_S: u64 = 7 * 24 * 3_600;
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -13,7 +14,7 @@ use crate::error::{OpenError, StoreError};
 use crate::health::StoreHealth;
 use crate::idempotency::StoredAnswer;
 use crate::keyring::Keys;
-use crate::limits::READ_QUEUE;
+use crate::limits::{BROKEN_REPORT_INTERVAL_S, READ_QUEUE};
 
 /// Where an answer goes.
 pub(crate) type Done<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -81,11 +82,16 @@ fn run(
         health.read(&result);
         let _ = done.send(result);
     }
+    let mut warnings = Warnings::default();
     // That nobody waits for an answer any more is no mistake.
     while let Some(question) = questions.blocking_recv() {
         match question {
             Question::DeadLetters { filter, done } => {
-                let letters = dead_letters::list(connection, &keys.ring(), &filter, path);
+                let listed = dead_letters::list(connection, &keys.ring(), &filter);
+                let letters = listed.map(|(letters, broken)| {
+                    warnings.left_out(broken, path);
+                    letters
+                });
                 answer(health, done, letters);
             }
             Question::DeadLetter { id, done } => {
@@ -103,6 +109,23 @@ fn run(
                 let found = idempotency::get(connection, &key, since_unix_s);
                 answer(health, done, found.map_err(StoreError::from));
             }
+        }
+    }
+}
+
+/// Bounds the warnings that anybody who asks for a list can cause.
+#[derive(Default)]
+struct Warnings {
+    last: Option<Instant>,
+}
+
+impl Warnings {
+    fn left_out(&mut self, broken: u64, path: &Path) {
+        let interval = Duration::from_secs(BROKEN_REPORT_INTERVAL_S);
+        let is_due = self.last.is_none_or(|last| last.elapsed() >= interval);
+        if broken > 0 && is_due {
+            self.last = Some(Instant::now());
+            tracing::warn!(broken, store = %path.display(), "dead letters cannot be decrypted and are left out of lists");
         }
     }
 }

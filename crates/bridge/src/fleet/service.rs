@@ -25,6 +25,8 @@ pub(super) struct Service {
     /// Those of both that are for registrations by request.
     registrations: usize,
     permits: u64,
+    /// When the first permit was given.
+    first_permit: Option<Duration>,
 }
 
 impl Service {
@@ -37,6 +39,7 @@ impl Service {
             others: VecDeque::new(),
             registrations: 0,
             permits: 0,
+            first_permit: None,
         }
     }
 
@@ -65,10 +68,11 @@ impl Service {
         self.others.retain(&keep);
     }
 
-    /// Whether it could not be reached since the start, nor for a while.
+    /// Whether it could not be reached since the start, though it was tried for a while.
     pub(super) fn never_reached(&self, now: Duration) -> bool {
-        let down_for = self.governor.hub.down_for(now);
-        !self.record.reached && down_for.is_some_and(|length| length >= FIRST_CONTACT_PATIENCE)
+        let is_down = self.governor.hub.down_for(now).is_some();
+        let tried_for = |first| now.saturating_sub(first) >= FIRST_CONTACT_PATIENCE;
+        is_down && !self.record.reached && self.first_permit.is_some_and(tried_for)
     }
 
     /// What went wrong with it, if only a probe gets a permit now and a caller should not wait for that.
@@ -84,6 +88,7 @@ impl Service {
         }
         self.governor.take(now)?;
         self.permits += 1;
+        self.first_permit.get_or_insert(now);
         let (first, second) = if self.permits.is_multiple_of(TURN_OF_OTHERS) {
             (&mut self.others, &mut self.asked)
         } else {

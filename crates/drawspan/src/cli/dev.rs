@@ -301,7 +301,7 @@ fn write_access(emulator: &Running, service: &HubConnectionString) -> Result<Pat
     }
 }
 
-/// A new file that nobody else may read.
+/// A new file with mode 0600.
 fn private(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.write(true).create_new(true);

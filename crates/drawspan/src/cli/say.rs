@@ -30,7 +30,7 @@ pub(super) fn is_enough(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }
 
-/// Writes a remark to stderr. If nobody can read that, nobody can be told so.
+/// Writes a remark to stderr. A failure to write is ignored: there is no other place to report it.
 pub(super) fn aside(text: impl Display) {
     to_stderr(Level::INFO, text);
 }

@@ -11,6 +11,7 @@ use drawspan_hub::{DeviceId, HostName};
 use drawspan_store::CachedHub;
 
 use crate::limits;
+use crate::log_limit::{Leave, STORE_FAILURES};
 
 #[derive(Debug, Default)]
 pub(super) struct HubCache {
@@ -109,8 +110,10 @@ impl HubCache {
         if let Some(store) = self.store.clone() {
             let from = from.clone();
             tokio::spawn(async move {
-                if let Err(error) = store.forget(from).await {
-                    tracing::warn!(%error, "an old spelling of a device stays in the hub cache");
+                if let Err(error) = store.forget(from).await
+                    && let Some(Leave { left_out }) = STORE_FAILURES.pass("hub cache")
+                {
+                    tracing::warn!(%error, left_out, "an old spelling of a device stays in the hub cache");
                 }
             });
         }

@@ -1,7 +1,5 @@
 //! Dead letters as rows.
 
-use std::path::Path;
-
 use drawspan_hub::{DeviceId, UtcTime};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -21,13 +19,12 @@ pub(crate) struct Totals {
     pub(crate) bytes: u64,
 }
 
-/// In the order of their numbers; those that cannot be read are told and left out.
+/// Dead letters in the order of their numbers, and how many of those looked at were left out because they cannot be decrypted.
 pub(crate) fn list(
     connection: &Connection,
     ring: &KeyRing,
     filter: &DeadLetterFilter,
-    path: &Path,
-) -> Result<Vec<StoredDeadLetter>, StoreError> {
+) -> Result<(Vec<StoredDeadLetter>, u64), StoreError> {
     let mut select = connection.prepare_cached(match filter.device {
         Some(_) => {
             "SELECT id FROM dead_letters WHERE device = ?2 AND id > ?1 AND (?3 IS NULL OR kind = ?3) AND substr(device, 1, length(?4)) = ?4 ORDER BY id"
@@ -56,10 +53,7 @@ pub(crate) fn list(
             Err(error) => return Err(error),
         }
     }
-    if broken > 0 {
-        tracing::warn!(broken, store = %path.display(), "dead letters cannot be decrypted and are left out");
-    }
-    Ok(found)
+    Ok((found, broken))
 }
 
 pub(crate) fn get(

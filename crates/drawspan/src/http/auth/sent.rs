@@ -12,7 +12,7 @@ pub enum NotAdmitted {
     /// No key.
     #[error("Send an API key in the header x-api-key, or as: Authorization: Bearer KEY.")]
     Missing,
-    /// The key is none of those that open.
+    /// The key is unknown.
     #[error(
         "The API key (x-api-key, or Authorization: Bearer) is wrong: this bridge does not know it."
     )]

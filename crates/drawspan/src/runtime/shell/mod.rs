@@ -128,8 +128,6 @@ pub(super) struct Shell {
     letters: u64,
     /// Answers to methods that could not be read.
     unread_answers: UnreadTally,
-    /// No warning of one before that.
-    next_unread_warning: Duration,
 }
 
 impl Shell {
@@ -149,7 +147,6 @@ impl Shell {
             next_warning: Duration::ZERO,
             letters: 0,
             unread_answers: UnreadTally::default(),
-            next_unread_warning: Duration::ZERO,
             table: remembered.table,
             records: remembered.records,
             versions: remembered.versions,

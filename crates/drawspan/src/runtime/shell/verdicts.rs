@@ -1,7 +1,5 @@
 //! What came of events, brought back to their devices.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use drawspan_bridge::fleet::Attempt;
 use drawspan_client::{C2dOutcome, HubConnection, Outcome};
@@ -9,7 +7,8 @@ use drawspan_store::Written;
 
 use super::Shell;
 use super::dead_letters::once_kept;
-use crate::limits::{MAX_CALLBACK_ANSWER_BYTES, UNREAD_ANSWER_WARNING_S};
+use crate::limits::MAX_CALLBACK_ANSWER_BYTES;
+use crate::log_limit::{Leave, UNREAD_ANSWERS};
 use crate::runtime::answer::{self, Unread};
 use crate::runtime::ticket::{C2dTicket, MethodTicket, Ticket};
 use crate::webhooks::{Delivery, Verdict};
@@ -62,17 +61,15 @@ impl Shell {
     /// Counts an answer that could not be read. Its caller may think that all is well: so it is logged, but not each of them.
     fn unread(&mut self, unread: Unread, verdict: &Verdict<Ticket>) {
         self.unread_answers.add(unread);
-        let now = self.parts.clock.now();
-        if now < self.next_unread_warning {
-            return;
-        }
-        self.next_unread_warning = now + Duration::from_secs(UNREAD_ANSWER_WARNING_S);
-        let device = &verdict.event.device;
         let receiver = verdict.event.callback.origin();
+        let Some(Leave { left_out }) = UNREAD_ANSWERS.pass(receiver) else {
+            return;
+        };
+        let device = &verdict.event.device;
         let (reason, status) = (unread.as_str(), unread.status());
         tracing::warn!(
-            %device, %receiver, reason, status,
-            "the answer to a method cannot be read: it must be {{\"status\": …, \"payload\": …}} in UTF-8, of less than {MAX_CALLBACK_ANSWER_BYTES} bytes; its caller gets this status without payload. More of these are counted only, for {UNREAD_ANSWER_WARNING_S} s"
+            %device, %receiver, reason, status, left_out,
+            "the answer to a method cannot be read: it must be {{\"status\": …, \"payload\": …}} in UTF-8, of less than {MAX_CALLBACK_ANSWER_BYTES} bytes; its caller gets this status without payload"
         );
     }
 
