@@ -1,6 +1,6 @@
 //! Simulation of the production cores: thousands of devices on virtual time, faults, invariants after every step.
 //!
-//! The [fleet](drawspan_bridge::fleet) with its machines and governors and the [ledger](drawspan_client::Ledger) are the
+//! The [fleet](drawspan_bridge::fleet) with its machines and governors and the [ledger](drawspan_bridge::Ledger) are the
 //! production ones. Around them stand a model of the shell (`shell/`), of hubs (`hub/`) and of DPS (`dps.rs`), which
 //! count for themselves what they are given; `world/` lets time pass, messages travel and things go wrong; `check/` and
 //! the shell say what must be true. Everything comes from a seed, so a failure is a number.

@@ -5,6 +5,7 @@
 //! * [`governor`]: who may try to connect now: the pace of one hub, under its [`hub_state`] and its [`breaker`].
 //! * [`bucket`]: what a hub takes per second, shared by all who send.
 //! * [`delivery`]: events on their way to callers, which is tried when.
+//! * [`ledger`]: which AMQP connection takes which device.
 //! * [`time`]: how time and chance come in.
 //! * [`limits`]: every figure.
 //!
@@ -17,6 +18,7 @@ pub mod device;
 pub mod fleet;
 pub mod governor;
 pub mod hub_state;
+pub mod ledger;
 pub mod limits;
 #[doc(hidden)]
 pub mod mutation;
@@ -26,4 +28,5 @@ pub use bucket::Bucket;
 pub use device::{Device, Effect, Effects, Epoch, Input, State};
 pub use fleet::Fleet;
 pub use governor::Governor;
+pub use ledger::{Ledger, LedgerConfig, Left};
 pub use time::{Chance, Jitter, Now};

@@ -48,6 +48,9 @@ pub const MIDNIGHT_RECHECK: Duration = Duration::from_secs(600);
 /// A wait that a hub asked for is made longer by up to this part of it, in percent.
 pub const ASKED_WAIT_SPREAD_PERCENT: u32 = 20;
 
+/// A token slot of a connection counts as taken for that long after its token has expired: the hub's clock is not ours.
+pub const SLOT_MARGIN: Duration = Duration::from_secs(300);
+
 /// So many refusals …
 pub const REPROVISION_REFUSALS: u16 = 10;
 /// … and so much time since the first failure, and DPS is asked whether the device has moved.

@@ -32,11 +32,15 @@ pub enum Mutation {
     RetryOvertaken,
     /// Events whose time is up are tried.
     LateIsTried,
+    /// The token slot of a device that leaves is given to another one at once.
+    SlotFreed,
+    /// The slots of a connection that has ended are remembered, and devices sent there.
+    EndedRemembered,
 }
 
 impl Mutation {
-    /// All of the device machine's, which the simulation must find.
-    pub const ALL: [Self; 10] = [
+    /// All of the device machine's and the ledger's, which the simulation must find.
+    pub const ALL: [Self; 12] = [
         Self::StaleAnswer,
         Self::PermitKept,
         Self::RegistrationFree,
@@ -47,6 +51,8 @@ impl Mutation {
         Self::WishForgotten,
         Self::BreakerStays,
         Self::UsesAddUp,
+        Self::SlotFreed,
+        Self::EndedRemembered,
     ];
 
     /// All of the deliveries', which their property tests must find.

@@ -11,7 +11,8 @@ mod common;
 
 use std::error::Error;
 
-use drawspan_client::{DeviceClient, DeviceEvent, Wants};
+use drawspan_client::{DeviceClient, DeviceEvent};
+use drawspan_hub::Wants;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_client::dps::{DpsClient, DpsConfig, GLOBAL_ENDPOINT};
-use drawspan_client::{Credentials, KeyPair, Keys, WhichKey};
-use drawspan_hub::{DeviceId, HostName, SymmetricKey};
+use drawspan_client::{Credentials, KeyPair, Keys};
+use drawspan_hub::{DeviceId, HostName, SymmetricKey, WhichKey};
 use drawspan_net::{Connector, Route, client_config};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;

@@ -5,11 +5,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use drawspan_hub::Failure;
+use drawspan_hub::{ConnectionKey, Failure, Link, Links};
 use tokio::sync::Notify;
 
-use crate::connection::{DeviceSession, Link, Links};
-use crate::ledger::ConnectionKey;
+use crate::connection::DeviceSession;
 
 /// Whose device it is, in words of the listener: an index and the epoch of its attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

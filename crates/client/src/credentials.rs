@@ -6,31 +6,10 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use drawspan_hub::{DeviceId, HostName, SymmetricKey, sas};
+use drawspan_hub::{DeviceId, HostName, SymmetricKey, WhichKey, sas};
 
 /// Policy name of tokens for DPS.
 const REGISTRATION_POLICY: &str = "registration";
-
-/// One of the two keys that every identity has, so that one can be exchanged while the other is in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum WhichKey {
-    /// The first one.
-    #[default]
-    Primary,
-    /// The second one; where there is none, the first one.
-    Secondary,
-}
-
-impl WhichKey {
-    /// The one that is not this one.
-    #[must_use]
-    pub const fn other(self) -> Self {
-        match self {
-            Self::Primary => Self::Secondary,
-            Self::Secondary => Self::Primary,
-        }
-    }
-}
 
 /// A key, and perhaps a second one.
 #[derive(Debug, Clone)]

@@ -8,7 +8,6 @@
 //! * [`dps`]: which hub a device belongs to.
 //! * [`service`]: the other side of the hub: messages and direct methods to devices, twins, telemetry.
 //! * [`probe`]: whether a hub is there and takes a token.
-//! * [`Ledger`]: which connection takes which device. Pure.
 //! * [`encode`](message::encode): a telemetry message as the hub's own clients write it.
 
 mod board;
@@ -19,24 +18,20 @@ pub mod dps;
 mod https;
 mod inbox;
 mod incoming;
-mod ledger;
 pub mod limits;
 pub mod message;
-#[doc(hidden)]
-pub mod mutation;
 pub mod peer_clock;
 pub mod probe;
 pub mod service;
 
 pub use board::{Board, Owner, Status, StatusBoard};
 pub use connection::{
-    C2dOutcome, ConnectionConfig, DeviceSession, HubConnection, Link, Links, MethodAnswer, Open,
-    Outcome, Receive, Send, SendFailure, TwinAnswer, TwinOperation, TwinRequest, Wants,
+    C2dOutcome, ConnectionConfig, DeviceSession, HubConnection, MethodAnswer, Open, Send,
+    SendFailure, TwinAnswer, TwinOperation, TwinRequest,
 };
-pub use credentials::{Credentials, KeyPair, Keys, ListedDevice, WhichKey};
+pub use credentials::{Credentials, KeyPair, Keys, ListedDevice};
 pub use device_client::{
     DeviceClient, DeviceEvent, DeviceEvents, DeviceOptions, MethodCall, ReceivedMessage,
 };
 pub use inbox::{HeldBytes, Inbox};
-pub use incoming::{C2dDelivery, C2dMessage, Incoming, MethodRequestId};
-pub use ledger::{ConnectionKey, Ledger, LedgerConfig, Left};
+pub use incoming::{C2dDelivery, Incoming, MethodRequestId};

@@ -1,13 +1,9 @@
 //! Every bound of this crate. Units are in the names.
 
-use std::time::Duration;
-
 /// Devices on one connection: the hub allows 1000 tokens, and the official .NET client stops at 995.
 pub const DEVICES_PER_CONNECTION: usize = 995;
 /// The same over WebSocket, where the hub allows half.
 pub const DEVICES_PER_WEB_SOCKET: usize = 495;
-/// A slot counts as taken for that long after its token has expired: the hub's clock is not ours.
-pub const SLOT_MARGIN: Duration = Duration::from_secs(300);
 /// Messages on their way to the hub over one connection, waiting ones included.
 pub const SENDS_PER_CONNECTION: usize = 8_192;
 /// Messages of one device that wait for the hub's credit.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_client::dps::{Assigned, DpsClient, DpsConfig};
-use drawspan_client::{Credentials, DeviceClient, DeviceOptions, KeyPair, Keys, WhichKey};
+use drawspan_client::{Credentials, DeviceClient, DeviceOptions, KeyPair, Keys};
 use drawspan_emulator::{Config, Emulator, GroupSpec, Ports, Running};
 use drawspan_hub::{
     DeviceConnectionString, DeviceId, ErrorCode, Failure, FailureKind, HostName, SymmetricKey,
-    Telemetry,
+    Telemetry, WhichKey,
 };
 use drawspan_net::{Connector, Proxy, Route, Transport, client_config};
 use rustls::pki_types::CertificateDer;

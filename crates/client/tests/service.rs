@@ -9,11 +9,12 @@ use drawspan_client::service::{
     Call, EventConfig, EventStart, EventStream, Message, ServiceClient, ServiceConfig, WatchOptions,
 };
 use drawspan_client::{
-    Credentials, DeviceClient, DeviceEvent, DeviceEvents, DeviceOptions, KeyPair, Keys, Outcome,
-    Receive, SendFailure, Wants,
+    Credentials, DeviceClient, DeviceEvent, DeviceEvents, DeviceOptions, KeyPair, Keys, SendFailure,
 };
 use drawspan_emulator::{Config, Emulator, Ports, Running};
-use drawspan_hub::{DeviceId, FailureKind, HostName, SymmetricKey, Telemetry};
+use drawspan_hub::{
+    DeviceId, FailureKind, HostName, Outcome, Receive, SymmetricKey, Telemetry, Wants,
+};
 use drawspan_net::{Connector, Route, Transport, client_config};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;

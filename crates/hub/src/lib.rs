@@ -4,6 +4,8 @@
 //! * [`key`], [`sas`], [`connection_string`]: who may do what, and how it is proven.
 //! * [`address`]: what an AMQP link address means, whichever client wrote it.
 //! * [`subscription`]: the kinds of events that callers subscribe to.
+//! * [`session`]: what a device has at its hub while it is connected.
+//! * [`c2d`]: the cloud-to-device message.
 //! * [`telemetry`]: the device-to-cloud message.
 //! * [`error_code`], [`error_body`]: how the hub words a refusal, written by the emulator and read by the client.
 //! * [`failure`]: what a refusal means for a device connection, and the remedy.
@@ -15,6 +17,7 @@
 //! Nothing in here knows a socket, a clock, a random source or an async runtime.
 
 pub mod address;
+pub mod c2d;
 pub mod connection_string;
 pub mod error_body;
 pub mod error_code;
@@ -23,6 +26,7 @@ pub mod ids;
 pub mod key;
 pub mod limits;
 pub mod sas;
+pub mod session;
 pub mod status;
 pub mod subscription;
 pub mod telemetry;
@@ -32,6 +36,7 @@ pub mod time;
 mod encoding;
 
 pub use address::Address;
+pub use c2d::{C2dMessage, Outcome};
 pub use connection_string::{
     DeviceConnectionString, EventHubConnectionString, HubConnectionString,
 };
@@ -39,6 +44,7 @@ pub use error_code::ErrorCode;
 pub use failure::{Failure, FailureKind, Remedy};
 pub use ids::{DeviceId, HostName, InvalidDeviceId, InvalidId, ModuleId, RegistrationId};
 pub use key::SymmetricKey;
+pub use session::{ConnectionKey, Link, Links, Receive, Wants, WhichKey};
 pub use status::{ConnectionStatus, ConnectionStatusReason};
 pub use subscription::SubscriptionType;
 pub use telemetry::Telemetry;

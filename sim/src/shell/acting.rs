@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use drawspan_bridge::device::How;
 use drawspan_bridge::fleet::{Action, Attempt, News, ServiceId};
-use drawspan_bridge::{Epoch, State};
-use drawspan_client::Left;
+use drawspan_bridge::{Epoch, Left, State};
 
 use super::notes::{Phase, Place};
 use super::{Link, Origin, Out, Registration, Shell, ToClient, ToHub};
@@ -209,7 +208,7 @@ impl Shell {
     fn line(
         &mut self,
         service: ServiceId,
-        key: drawspan_client::ConnectionKey,
+        key: drawspan_hub::ConnectionKey,
         now: Duration,
     ) -> LineNo {
         if let Some(line) = self.pool(service).lines.get(&key) {

@@ -12,9 +12,8 @@ use std::time::Duration;
 
 use drawspan_bridge::device::Assignment;
 use drawspan_bridge::fleet::{Attempt, Fleet, FleetConfig, ServiceId};
-use drawspan_bridge::{Device, Now};
-use drawspan_client::{ConnectionKey, Ledger, LedgerConfig};
-use drawspan_hub::{DeviceId, Failure, HostName};
+use drawspan_bridge::{Device, Ledger, LedgerConfig, Now};
+use drawspan_hub::{ConnectionKey, DeviceId, Failure, HostName};
 
 use crate::check::budget::Budget;
 use crate::check::outage::Outage;

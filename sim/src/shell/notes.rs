@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use drawspan_bridge::fleet::{Beside, ServiceId};
-use drawspan_client::ConnectionKey;
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason};
+use drawspan_hub::{ConnectionKey, ConnectionStatus, ConnectionStatusReason};
 
 use crate::hub::{DeviceNo, LineNo, Token};
 

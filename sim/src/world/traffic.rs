@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use drawspan_bridge::fleet::Attempt;
-use drawspan_client::limits::{ATTACH_TIMEOUT_MS, SLOT_MARGIN};
+use drawspan_bridge::limits::SLOT_MARGIN;
 use drawspan_hub::{Failure, FailureKind};
 
 use super::{Event, World};
@@ -16,6 +16,9 @@ use crate::words;
 /// The longest that a connection takes to be found broken, or not to come about.
 const SILENCE: Duration = Duration::from_secs(40);
 
+/// How long a connection waits for the hub to take a device, as that of the product does.
+const ATTACH_TIMEOUT: Duration = Duration::from_secs(30);
+
 impl World {
     /// Puts what leaves the process on its way.
     pub(super) fn send_out(&mut self) {
@@ -23,7 +26,7 @@ impl World {
             match out {
                 Out::ToHub(hub, line, message) => {
                     if let ToHub::Open(_, attempt, _) = message {
-                        let at = self.now + Duration::from_millis(ATTACH_TIMEOUT_MS);
+                        let at = self.now + ATTACH_TIMEOUT;
                         self.agenda.set(at, Event::Overdue(line, attempt));
                     }
                     let delay = self.delay(self.hubs[hub].troubles.slow);

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{LinkId, LinkOptions, SessionId};
 use drawspan_amqp::value::{Map, Symbol, Value};
-use drawspan_hub::DeviceId;
+use drawspan_hub::{DeviceId, WhichKey};
 
 use super::Send;
 use super::links::Links;
 use super::sends::Reply;
 use crate::board::Owner;
-use crate::credentials::WhichKey;
 use crate::limits;
 
 /// Link property that names the client in the hub's logs. Official clients set it on every link, those of `$cbs` included.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{Connection, Event, LinkId, SessionId};
 use drawspan_amqp::performative::Error;
-use drawspan_hub::{Failure, FailureKind};
+use drawspan_hub::{ConnectionKey, Failure, FailureKind};
 use drawspan_net::Handler;
 
 use super::cbs::{CBS_CONTEXT, Cbs};
@@ -14,7 +14,6 @@ use super::links::{Arrived, Ids, METHOD_CONTEXT};
 use super::sends::Sends;
 use super::tokens::PolicyToken;
 use super::{Command, ConnectionConfig, Open};
-use crate::ledger::ConnectionKey;
 use crate::limits;
 
 pub(super) struct DeviceHandler {

@@ -18,14 +18,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use drawspan_hub::HostName;
+use drawspan_hub::{ConnectionKey, HostName, Wants};
 use drawspan_net::{Clock, Connector, Transport};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::board::{Owner, StatusBoard};
 use crate::credentials::Credentials;
 use crate::inbox::Inbox;
-use crate::ledger::ConnectionKey;
 use crate::limits;
 use links::TwinReply;
 use sends::Reply;
@@ -34,8 +33,8 @@ pub(crate) use handler::failure_of;
 pub(crate) use task::failure_of as failure_of_end;
 
 pub use requests::{
-    C2dOutcome, DeviceSession, Link, Links, MethodAnswer, Open, Outcome, Receive, Send,
-    SendFailure, TwinAnswer, TwinOperation, TwinRequest, Wants,
+    C2dOutcome, DeviceSession, MethodAnswer, Open, Send, SendFailure, TwinAnswer, TwinOperation,
+    TwinRequest,
 };
 
 /// What all connections of a pool share.

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{Connection, LinkId, LinkOptions, SessionId};
 use drawspan_amqp::performative::{Attach, Error, condition};
-use drawspan_hub::{Failure, FailureKind, address};
+use drawspan_hub::{Failure, FailureKind, Wants, address};
 
 use super::cbs::Subject;
 use super::device::{Device, Phase, Progress, TokenPlan, named};
 use super::handler::{DeviceHandler, failure_of};
 use super::links::Links;
 use super::tokens::opening_until_ms;
-use super::{DeviceSession, Open, SendFailure, Wants};
+use super::{DeviceSession, Open, SendFailure};
 use crate::board::{Owner, Status};
 
 impl DeviceHandler {

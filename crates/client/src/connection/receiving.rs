@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use drawspan_amqp::engine::{Connection, LinkId, SessionId};
-use drawspan_hub::Failure;
+use drawspan_hub::{Failure, Wants};
 
 use super::device::Phase;
 use super::handler::DeviceHandler;
 use super::links::{At, Links, TwinReply};
-use super::requests::{C2dOutcome, SendFailure, TwinRequest, Wants};
+use super::requests::{C2dOutcome, SendFailure, TwinRequest};
 use super::sends::Reply;
 use crate::board::{Owner, Status};
 

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_amqp::engine::SessionId;
-use drawspan_hub::{DeviceId, Failure};
+use drawspan_hub::{DeviceId, Failure, Outcome, Wants, WhichKey};
 
 use crate::board::Owner;
-use crate::credentials::WhichKey;
 use crate::incoming::{C2dDelivery, MethodRequestId};
 
 /// An open device on a connection.
@@ -30,80 +29,6 @@ pub struct Open {
     pub token_life_s: u32,
     /// What it receives.
     pub wants: Wants,
-}
-
-/// What a device receives, through the [`Inbox`](crate::Inbox).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Wants {
-    /// Direct methods.
-    pub methods: bool,
-    /// Cloud-to-device messages.
-    pub c2d: Receive,
-    /// Changes of desired properties.
-    pub desired: bool,
-}
-
-/// How a device receives cloud-to-device messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Receive {
-    /// Not at all.
-    #[default]
-    No,
-    /// One for each [`HubConnection::pull`](crate::HubConnection::pull).
-    OnDemand,
-    /// As they come, one after the other.
-    Flowing,
-}
-
-/// What a device has beside telemetry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Link {
-    /// For direct methods.
-    Methods,
-    /// For cloud-to-device messages.
-    C2d,
-    /// For changes of desired properties.
-    Desired,
-}
-
-/// A set of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Links {
-    /// Direct methods.
-    pub methods: bool,
-    /// Cloud-to-device messages.
-    pub c2d: bool,
-    /// Changes of desired properties.
-    pub desired: bool,
-}
-
-impl Links {
-    /// Adds one.
-    pub const fn add(&mut self, link: Link) {
-        match link {
-            Link::Methods => self.methods = true,
-            Link::C2d => self.c2d = true,
-            Link::Desired => self.desired = true,
-        }
-    }
-
-    /// Whether none is there.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        !(self.methods || self.c2d || self.desired)
-    }
-}
-
-impl Wants {
-    /// The links that this takes.
-    #[must_use]
-    pub const fn links(self) -> Links {
-        Links {
-            methods: self.methods,
-            c2d: !matches!(self.c2d, Receive::No),
-            desired: self.desired,
-        }
-    }
 }
 
 /// One message to send.
@@ -168,19 +93,6 @@ pub struct C2dOutcome {
     pub delivery: C2dDelivery,
     /// Its fate.
     pub outcome: Outcome,
-}
-
-/// What can become of a cloud-to-device message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// Taken: the hub forgets it.
-    Complete,
-    /// Not to be taken by anybody: the hub puts it to the dead letters.
-    Reject,
-    /// Not taken: the hub delivers it again, until it has done so too often.
-    Abandon,
-    /// Nothing is told: the hub delivers it again when its lock has ended, which does not count as a delivery.
-    Leave,
 }
 
 /// Why a message was not accepted, or a request not answered.

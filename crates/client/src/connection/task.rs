@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use drawspan_amqp::engine::{Config, Connection};
-use drawspan_hub::{Failure, FailureKind};
+use drawspan_hub::{ConnectionKey, Failure, FailureKind};
 use drawspan_net::{Ended, drive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -11,7 +11,6 @@ use tokio::sync::mpsc;
 use super::handler::DeviceHandler;
 use super::{Command, ConnectionConfig};
 use crate::board::Status;
-use crate::ledger::ConnectionKey;
 use crate::limits;
 
 pub(super) async fn run(

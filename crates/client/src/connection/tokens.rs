@@ -4,13 +4,12 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use drawspan_amqp::engine::{Connection, SessionId};
-use drawspan_hub::{Failure, FailureKind};
+use drawspan_hub::{Failure, FailureKind, WhichKey};
 
 use super::cbs::{Answer, Subject};
 use super::device::{Phase, Progress, TokenPlan, renewal_after};
 use super::handler::DeviceHandler;
 use crate::board::Status;
-use crate::credentials::WhichKey;
 use crate::limits;
 
 /// The token of a connection whose keys are a policy's.

@@ -1,12 +1,12 @@
 //! What a device is told.
 
 use bytes::Bytes;
-use drawspan_hub::Failure;
+use drawspan_hub::{C2dMessage, Failure, Outcome};
 use tokio::sync::mpsc;
 
 use super::Route;
-use crate::connection::{C2dOutcome, MethodAnswer, Outcome, SendFailure};
-use crate::incoming::{C2dDelivery, C2dMessage, Incoming, MethodRequestId};
+use crate::connection::{C2dOutcome, MethodAnswer, SendFailure};
+use crate::incoming::{C2dDelivery, Incoming, MethodRequestId};
 
 /// Something a device is told.
 #[derive(Debug)]

@@ -13,13 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_hub::{DeviceConnectionString, Failure, FailureKind, Telemetry};
+use drawspan_hub::{DeviceConnectionString, Failure, FailureKind, Telemetry, Wants};
 use drawspan_net::{Clock, Connector, Transport};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use crate::connection::{
-    DeviceSession, HubConnection, Send, SendFailure, TwinAnswer, TwinOperation, TwinRequest, Wants,
+    DeviceSession, HubConnection, Send, SendFailure, TwinAnswer, TwinOperation, TwinRequest,
 };
 use crate::{limits, message};
 use supervisor::Supervisor;

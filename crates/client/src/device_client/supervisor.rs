@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawspan_hub::{Failure, FailureKind};
+use drawspan_hub::{ConnectionKey, Failure, FailureKind, Wants, WhichKey};
 use drawspan_net::Clock;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
@@ -13,10 +13,9 @@ use tokio::time::{Instant, timeout};
 use super::backoff::backoff;
 use super::{DeviceEvent, DeviceOptions, Route, State};
 use crate::board::{Owner, Status, StatusBoard};
-use crate::connection::{ConnectionConfig, DeviceSession, HubConnection, Open, Wants};
-use crate::credentials::{Credentials, KeyPair, Keys, ListedDevice, WhichKey};
+use crate::connection::{ConnectionConfig, DeviceSession, HubConnection, Open};
+use crate::credentials::{Credentials, KeyPair, Keys, ListedDevice};
 use crate::inbox::Inbox;
-use crate::ledger::ConnectionKey;
 use crate::limits;
 
 /// How a connection is started.

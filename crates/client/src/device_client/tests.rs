@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use drawspan_amqp::message::{Message, MessageId, Properties};
 use drawspan_amqp::value::{Map, Symbol, Value};
-use drawspan_hub::{DeviceConnectionString, Failure, FailureKind, Telemetry};
+use drawspan_hub::{
+    DeviceConnectionString, Failure, FailureKind, Outcome, Receive, Telemetry, Wants,
+};
 use drawspan_net::{Clock, Connector, client_config};
 use tokio::io::duplex;
 
 use super::{DeviceClient, DeviceEvent, DeviceEvents, DeviceOptions};
 use crate::connection::tests::hub::{Hub, Seen, Tokens};
-use crate::connection::{HubConnection, Outcome, Receive, SendFailure, Wants};
+use crate::connection::{HubConnection, SendFailure};
 
 const EVENTS: &str = ">/devices/d1/messages/events";
 const C2D: &str = "</devices/d1/messages/devicebound";

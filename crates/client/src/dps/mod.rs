@@ -12,11 +12,11 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
+use drawspan_hub::{DeviceId, Failure, FailureKind, HostName, WhichKey};
 use drawspan_net::Connector;
 use tokio::time::Instant;
 
-use crate::credentials::{Credentials, WhichKey};
+use crate::credentials::Credentials;
 use crate::https::{Exchange, Reply};
 use crate::limits;
 use advice::advised;

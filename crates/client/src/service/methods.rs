@@ -3,14 +3,13 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use drawspan_hub::{DeviceId, Failure, FailureKind, text};
+use drawspan_hub::{DeviceId, Failure, FailureKind, WhichKey, text};
 use hyper::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::ServiceConfig;
-use crate::credentials::WhichKey;
 use crate::https::{Ask, Reply};
 use crate::limits;
 

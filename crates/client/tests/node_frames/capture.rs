@@ -6,11 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use drawspan_amqp::message::MessageId;
 use drawspan_client::{
-    C2dOutcome, ConnectionConfig, ConnectionKey, Credentials, DeviceSession, HubConnection, Inbox,
-    Incoming, KeyPair, Keys, ListedDevice, MethodAnswer, Open, Outcome, Owner, Receive, Send,
-    Status, StatusBoard, TwinOperation, TwinRequest, Wants, WhichKey, message,
+    C2dOutcome, ConnectionConfig, Credentials, DeviceSession, HubConnection, Inbox, Incoming,
+    KeyPair, Keys, ListedDevice, MethodAnswer, Open, Owner, Send, Status, StatusBoard,
+    TwinOperation, TwinRequest, message,
 };
-use drawspan_hub::{DeviceId, HostName, SymmetricKey, Telemetry};
+use drawspan_hub::{
+    ConnectionKey, DeviceId, HostName, Outcome, Receive, SymmetricKey, Telemetry, Wants, WhichKey,
+};
 use drawspan_net::{Clock, Connector, Route, Transport, client_config};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;

@@ -25,9 +25,8 @@ use conversation::{About, Conversation};
 use drawspan_amqp::message::{Body, Message, MessageId};
 use drawspan_amqp::performative::{DeliveryState, Role};
 use drawspan_amqp::value::{Symbol, Value};
-use drawspan_client::Outcome;
 use drawspan_hub::address::DeviceFunction;
-use drawspan_hub::{Telemetry, UtcTime};
+use drawspan_hub::{Outcome, Telemetry, UtcTime};
 use fields::{ABSENT, Fields};
 
 /// A recorded conversation, and how our client has the same one.

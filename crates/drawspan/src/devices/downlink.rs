@@ -2,8 +2,7 @@
 
 use std::future::Future;
 
-use drawspan_client::{C2dMessage, Outcome};
-use drawspan_hub::{DeviceId, UtcTime};
+use drawspan_hub::{C2dMessage, DeviceId, Outcome, UtcTime};
 use tokio::time::Instant;
 
 use super::DeviceError;

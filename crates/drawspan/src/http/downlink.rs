@@ -8,8 +8,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{self, Path};
 use axum::http::{Method, Request, Response, StatusCode};
-use drawspan_client::Outcome;
-use drawspan_hub::DeviceId;
+use drawspan_hub::{DeviceId, Outcome};
 use tokio::time::Instant;
 
 use super::api::{State, empty_response, json_response};

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use drawspan_client::Outcome;
 use drawspan_hub::{
-    ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType, Telemetry, UtcTime,
+    ConnectionStatus, ConnectionStatusReason, DeviceId, Outcome, SubscriptionType, Telemetry,
+    UtcTime,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};

@@ -8,8 +8,7 @@ use axum::extract;
 use axum::handler::Handler as Handles;
 use axum::http::Request;
 use axum::routing::MethodRouter;
-use drawspan_client::Outcome;
-use drawspan_hub::SubscriptionType;
+use drawspan_hub::{Outcome, SubscriptionType};
 
 use super::api::State;
 use super::counts::Counted;

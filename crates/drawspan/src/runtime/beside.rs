@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_bridge::fleet::{self, ServiceId};
-use drawspan_client::{ConnectionKey, DeviceSession, Links, Wants, WhichKey};
-use drawspan_hub::{DeviceId, Failure};
+use drawspan_client::DeviceSession;
+use drawspan_hub::{ConnectionKey, DeviceId, Failure, Links, Wants, WhichKey};
 use tokio::sync::oneshot;
 
 use super::directory::Route;

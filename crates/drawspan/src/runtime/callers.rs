@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use drawspan_client::Outcome;
-use drawspan_hub::{DeviceId, SubscriptionType};
+use drawspan_hub::{DeviceId, Outcome, SubscriptionType};
 use drawspan_store::{DeadLetterFilter, StoreError, StoredDeadLetter};
 use tokio::time::{Instant, timeout_at};
 

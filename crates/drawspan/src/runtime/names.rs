@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use drawspan_client::{C2dMessage, MethodRequestId};
+use drawspan_client::MethodRequestId;
+use drawspan_hub::C2dMessage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};

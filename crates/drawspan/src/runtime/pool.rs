@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawspan_client::{
-    ConnectionConfig, ConnectionKey, HubConnection, Ledger, LedgerConfig, Left, WhichKey,
-};
-use drawspan_hub::DeviceId;
+use drawspan_bridge::{Ledger, LedgerConfig, Left};
+use drawspan_client::{ConnectionConfig, HubConnection};
 use drawspan_hub::limits::{DEVICES_PER_CONNECTION, DEVICES_PER_WEBSOCKET, HubSize};
+use drawspan_hub::{ConnectionKey, DeviceId, WhichKey};
 use drawspan_net::Transport;
 
 use super::tally::HubTally;

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use drawspan_bridge::fleet::Attempt;
-use drawspan_client::{C2dDelivery, C2dMessage, DeviceSession, HeldBytes};
-use drawspan_hub::UtcTime;
+use drawspan_client::{C2dDelivery, DeviceSession, HeldBytes};
+use drawspan_hub::{C2dMessage, UtcTime};
 
 use super::request::Reply;
 use crate::devices::Held;

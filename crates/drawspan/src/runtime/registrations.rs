@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use drawspan_bridge::device::Epoch;
 use drawspan_client::dps::{Assigned, DpsClient};
-use drawspan_client::{Board, Credentials, WhichKey};
-use drawspan_hub::{DeviceId, Failure, FailureKind};
+use drawspan_client::{Board, Credentials};
+use drawspan_hub::{DeviceId, Failure, FailureKind, WhichKey};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 

@@ -1,7 +1,8 @@
 //! What callers ask of the shell.
 
-use drawspan_client::Outcome;
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, SubscriptionType};
+use drawspan_hub::{
+    ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, Outcome, SubscriptionType,
+};
 use drawspan_store::StoredDeadLetter;
 use tokio::sync::oneshot;
 

@@ -8,8 +8,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
-use drawspan_client::{Receive, Wants};
-use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
+use drawspan_hub::{DeviceId, Receive, SubscriptionType, UtcTime, Wants};
 
 use crate::devices::{Prefix, Scope, Subscription};
 use crate::limits::MAX_FLEET_SUBSCRIPTIONS;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_client::C2dMessage;
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType, UtcTime};
+use drawspan_hub::{
+    C2dMessage, ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType, UtcTime,
+};
 
 use super::CallbackUrl;
 

@@ -8,8 +8,7 @@ mod tests;
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use drawspan_client::C2dMessage;
-use drawspan_hub::{DeviceId, UtcTime};
+use drawspan_hub::{C2dMessage, DeviceId, UtcTime};
 use serde::{Serialize, Serializer};
 
 use super::encoded::{Encoded, encoded};

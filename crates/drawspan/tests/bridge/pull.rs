@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use drawspan::devices::{DeviceError, Downlink as _, Subscriptions as _};
-use drawspan_client::Outcome;
-use drawspan_hub::SubscriptionType;
+use drawspan_hub::{Outcome, SubscriptionType};
 use tokio::time::Instant;
 
 use crate::stand::{Stand, id, own, soon};

@@ -7,14 +7,14 @@ use drawspan_amqp::engine::{Credit, DeliveryId, LinkId, LinkOptions};
 use drawspan_amqp::message::Message;
 use drawspan_amqp::performative::{Attach, DeliveryState, ReceiverSettleMode};
 use drawspan_hub::address::{Address, DeviceFunction};
-use drawspan_hub::{Failure, FailureKind};
+use drawspan_hub::{Failure, FailureKind, Outcome, Receive};
 use tokio::sync::oneshot;
 
 use super::{Arrived, At, no_room, parse};
 use crate::connection::SendFailure;
 use crate::connection::device::named;
 use crate::connection::handler::failure_of;
-use crate::connection::requests::{C2dOutcome, Outcome, Receive};
+use crate::connection::requests::C2dOutcome;
 use crate::incoming::{C2dDelivery, Incoming};
 use crate::limits;
 

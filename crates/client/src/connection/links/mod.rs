@@ -18,13 +18,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use drawspan_amqp::engine::{Connection, DeliveryId, LinkId, SessionId};
 use drawspan_amqp::performative::{Attach, DeliveryState, DeliveryTag, Error};
-use drawspan_hub::{DeviceId, Failure, FailureKind};
+use drawspan_hub::{DeviceId, Failure, FailureKind, Link, Receive, Wants};
 use tokio::sync::oneshot;
 
 use super::handler::failure_of;
 use super::requests::{
-    self, C2dOutcome, DeviceSession, Link, MethodAnswer, Receive, SendFailure, TwinAnswer,
-    TwinOperation, Wants,
+    C2dOutcome, DeviceSession, MethodAnswer, SendFailure, TwinAnswer, TwinOperation,
 };
 use crate::board::Owner;
 use crate::inbox::Inbox;
@@ -45,11 +44,11 @@ pub(super) struct Links {
     c2d: Option<C2d>,
     twin: Option<Twin>,
     /// Wanted, and not to be had.
-    refused: requests::Links,
+    refused: drawspan_hub::Links,
     /// Refused, and not told yet.
     refusals: Vec<(Link, Failure)>,
     /// What was told last.
-    told: requests::Links,
+    told: drawspan_hub::Links,
 }
 
 /// The device, and what is around it.
@@ -107,7 +106,7 @@ impl Links {
     /// Something else is wanted now. What was refused is worth another try.
     pub(super) fn want(&mut self, wants: Wants) {
         self.wants = wants;
-        self.refused = requests::Links::default();
+        self.refused = drawspan_hub::Links::default();
     }
 
     /// Refusals that nobody was told yet.
@@ -116,8 +115,8 @@ impl Links {
     }
 
     /// What is there, when that is news and nothing more is about to come.
-    pub(super) fn take_news(&mut self) -> Option<requests::Links> {
-        let up = requests::Links {
+    pub(super) fn take_news(&mut self) -> Option<drawspan_hub::Links> {
+        let up = drawspan_hub::Links {
             methods: self.methods.as_ref().is_some_and(Methods::is_up),
             c2d: self.c2d.as_ref().is_some_and(C2d::is_up),
             desired: self.twin.as_ref().is_some_and(Twin::is_subscribed),

@@ -4,9 +4,7 @@ use bytes::Bytes;
 use drawspan_amqp::message::{Body, Message, MessageId, Properties};
 use drawspan_amqp::performative::DeliveryTag;
 use drawspan_amqp::value::{Symbol, Value};
-use drawspan_hub::UtcTime;
-
-use crate::incoming::C2dMessage;
+use drawspan_hub::{C2dMessage, UtcTime};
 
 /// The bytes of a body, in memory of their own: what was read beside them need not be kept.
 pub(super) fn data(body: &Body) -> Bytes {

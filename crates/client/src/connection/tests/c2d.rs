@@ -5,12 +5,12 @@ use std::time::Duration;
 use drawspan_amqp::message::{Body, Header, Message, Properties};
 use drawspan_amqp::performative::{DeliveryState, Error, ReceiverSettleMode, condition};
 use drawspan_amqp::value::{Map, Symbol, Value};
-use drawspan_hub::{FailureKind, UtcTime};
+use drawspan_hub::{C2dMessage, FailureKind, Outcome, Receive, UtcTime, Wants};
 
 use super::hub::Seen;
 use super::{Bench, owner};
-use crate::connection::{C2dOutcome, DeviceSession, Outcome, Receive, SendFailure, Wants};
-use crate::incoming::{C2dDelivery, C2dMessage, Incoming};
+use crate::connection::{C2dOutcome, DeviceSession, SendFailure};
+use crate::incoming::{C2dDelivery, Incoming};
 use crate::limits;
 
 const FROM_HUB: &str = "</devices/d1/messages/devicebound";

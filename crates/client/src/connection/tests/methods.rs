@@ -5,11 +5,11 @@ use std::time::Duration;
 use drawspan_amqp::message::{Body, Message, MessageId, Properties};
 use drawspan_amqp::performative::{Error, condition};
 use drawspan_amqp::value::{Map, Value};
-use drawspan_hub::FailureKind;
+use drawspan_hub::{FailureKind, Link, Receive, Wants};
 
 use super::hub::Seen;
 use super::{Bench, owner};
-use crate::connection::{DeviceSession, Link, MethodAnswer, Receive, Wants};
+use crate::connection::{DeviceSession, MethodAnswer};
 use crate::incoming::{Incoming, MethodRequestId};
 use crate::limits;
 

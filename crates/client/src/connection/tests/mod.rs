@@ -9,17 +9,18 @@ mod twin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawspan_hub::{DeviceId, Failure, HostName, SymmetricKey};
+use drawspan_hub::{
+    ConnectionKey, DeviceId, Failure, HostName, Link, Links, SymmetricKey, Wants, WhichKey,
+};
 use drawspan_net::{Clock, Connector, Transport, client_config};
 use hub::{Hub, Seen};
 use tokio::io::duplex;
 
-use super::{ConnectionConfig, DeviceSession, HubConnection, Link, Links, Open, Wants};
+use super::{ConnectionConfig, DeviceSession, HubConnection, Open};
 use crate::board::{Owner, Status, StatusBoard};
-use crate::credentials::{Credentials, KeyPair, Keys, WhichKey};
+use crate::credentials::{Credentials, KeyPair, Keys};
 use crate::inbox::Inbox;
 use crate::incoming::Incoming;
-use crate::ledger::ConnectionKey;
 
 /// Longer, in virtual time, than anything that is waited for.
 const PATIENCE: Duration = Duration::from_secs(3 * 3_600);

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{Config, Connection};
 use drawspan_amqp::performative::{Error, condition};
-use drawspan_hub::{Failure, FailureKind};
+use drawspan_hub::{ConnectionKey, Failure, FailureKind, WhichKey};
 use drawspan_net::Handler;
 
 use super::hub::{Seen, Tokens};
 use super::{Bench, LIFE_S, device, group, key, open, owner, policy, telemetry_link, token};
 use crate::board::Status;
 use crate::connection::handler::DeviceHandler;
-use crate::credentials::{KeyPair, Keys, ListedDevice, WhichKey};
-use crate::ledger::ConnectionKey;
+use crate::credentials::{KeyPair, Keys, ListedDevice};
 use crate::limits;
 
 const TOKEN_LIMIT: &str = "The maximum number of tokens per connection (1000) has been reached.";

@@ -5,14 +5,12 @@ use std::time::Duration;
 use drawspan_amqp::message::{Body, Message, MessageId, Properties};
 use drawspan_amqp::performative::{Error, SenderSettleMode, condition};
 use drawspan_amqp::value::{Map, Symbol, Value};
-use drawspan_hub::FailureKind;
+use drawspan_hub::{FailureKind, Link, Receive, Wants};
 use tokio::task::JoinHandle;
 
 use super::hub::Seen;
 use super::{Bench, owner};
-use crate::connection::{
-    DeviceSession, Link, Receive, SendFailure, TwinAnswer, TwinOperation, TwinRequest, Wants,
-};
+use crate::connection::{DeviceSession, SendFailure, TwinAnswer, TwinOperation, TwinRequest};
 use crate::incoming::Incoming;
 use crate::limits;
 

@@ -8,7 +8,7 @@ use drawspan_amqp::engine::{
 };
 use drawspan_amqp::performative::{DeliveryState, DeliveryTag, Error, condition};
 use drawspan_amqp::value::{Map, Symbol, Value};
-use drawspan_hub::{Failure, FailureKind, sas};
+use drawspan_hub::{Failure, FailureKind, WhichKey, sas};
 use drawspan_net::{Clock, Handler, Stream, drive};
 use tokio::sync::{mpsc, oneshot};
 
@@ -16,7 +16,6 @@ use super::{Arrived, EventConfig, TelemetryEvent, WatchOptions, request};
 use crate::connection::cbs::{Answer, CBS_CONTEXT, Cbs, Subject};
 use crate::connection::device::{named, renewal_after};
 use crate::connection::{failure_of, failure_of_end};
-use crate::credentials::WhichKey;
 use crate::limits;
 
 const ANONYMOUS: Symbol = Symbol::from_static("ANONYMOUS");

@@ -9,14 +9,13 @@ use drawspan_amqp::engine::{
 };
 use drawspan_amqp::performative::{Error, condition};
 use drawspan_amqp::value::{Symbol, Value};
-use drawspan_hub::{Failure, FailureKind, HostName, sas};
+use drawspan_hub::{Failure, FailureKind, HostName, WhichKey, sas};
 use drawspan_net::{Clock, Ended, Handler, drive};
 use tokio::sync::mpsc;
 
 use super::EventEndpoint;
 use crate::connection::device::named;
 use crate::connection::{failure_of, failure_of_end};
-use crate::credentials::WhichKey;
 use crate::limits;
 use crate::service::ServiceConfig;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use drawspan_client::dps::{Assigned, DpsClient, DpsConfig};
-use drawspan_client::{Credentials, WhichKey, probe};
-use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
+use drawspan_client::{Credentials, probe};
+use drawspan_hub::{DeviceId, Failure, FailureKind, HostName, WhichKey};
 use drawspan_net::Connector;
 use tokio::time::Instant;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use drawspan_bridge::device::How;
 use drawspan_bridge::fleet::{Action, Attempt, News, ServiceId};
 use drawspan_client::peer_clock;
-use drawspan_client::{ConnectionConfig, Links, Open, Owner};
-use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
+use drawspan_client::{ConnectionConfig, Open, Owner};
+use drawspan_hub::{DeviceId, Failure, FailureKind, HostName, Links};
 use drawspan_net::Connector;
 
 use super::Shell;

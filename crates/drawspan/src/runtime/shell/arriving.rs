@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use drawspan_client::{
-    C2dDelivery, C2dMessage, DeviceSession, Incoming, MethodAnswer, MethodRequestId, Owner,
+use drawspan_client::{C2dDelivery, DeviceSession, Incoming, MethodAnswer, MethodRequestId, Owner};
+use drawspan_hub::{
+    C2dMessage, ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType,
 };
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType};
 
 use super::Shell;
 use super::news::attempt;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawspan_client::Outcome;
+use drawspan_hub::Outcome;
 use drawspan_store::{NewDeadLetter, StoreError, StoredDeadLetter, Written};
 use tokio::time::timeout;
 

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use drawspan_bridge::{Device, State};
-use drawspan_client::Links;
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType, UtcTime};
+use drawspan_hub::{
+    ConnectionStatus, ConnectionStatusReason, DeviceId, Links, SubscriptionType, UtcTime,
+};
 
 use super::Shell;
 use crate::devices::{DeviceState, Diagnostics, LastFailure};

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use drawspan_bridge::Now;
 use drawspan_bridge::fleet::Attempt;
-use drawspan_client::{Link, Links};
-use drawspan_hub::Failure;
+use drawspan_hub::{Failure, Link, Links};
 
 use super::Shell;
 use super::actions::owner;

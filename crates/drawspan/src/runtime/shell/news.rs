@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use drawspan_bridge::State;
 use drawspan_bridge::fleet::{Attempt, ServiceId};
-use drawspan_client::{ConnectionKey, DeviceSession, Owner, Status};
-use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
+use drawspan_client::{DeviceSession, Owner, Status};
+use drawspan_hub::{ConnectionKey, DeviceId, Failure, FailureKind, HostName};
 
 use super::Shell;
 use crate::runtime::beside::Noted;

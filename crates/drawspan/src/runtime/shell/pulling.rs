@@ -7,10 +7,8 @@ use std::time::Duration;
 
 use drawspan_bridge::Now;
 use drawspan_bridge::fleet::Attempt;
-use drawspan_client::{
-    C2dDelivery, C2dMessage, C2dOutcome, DeviceSession, Outcome, Receive, SendFailure,
-};
-use drawspan_hub::{DeviceId, FailureKind, SubscriptionType};
+use drawspan_client::{C2dDelivery, C2dOutcome, DeviceSession, SendFailure};
+use drawspan_hub::{C2dMessage, DeviceId, FailureKind, Outcome, Receive, SubscriptionType};
 
 use super::Shell;
 use super::actions::owner;

@@ -1,8 +1,7 @@
 //! Subscriptions that callers make, replace, ask for and remove.
 
 use drawspan_bridge::State;
-use drawspan_client::Links;
-use drawspan_hub::{ConnectionStatus, DeviceId, SubscriptionType, UtcTime};
+use drawspan_hub::{ConnectionStatus, DeviceId, Links, SubscriptionType, UtcTime};
 use drawspan_store::{StoreError, StoreFault};
 
 use super::Shell;

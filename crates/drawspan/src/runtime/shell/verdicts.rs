@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use drawspan_bridge::fleet::Attempt;
-use drawspan_client::{C2dOutcome, HubConnection, Outcome};
+use drawspan_client::{C2dOutcome, HubConnection};
+use drawspan_hub::Outcome;
 use drawspan_store::Written;
 
 use super::Shell;

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use drawspan_bridge::Now;
 use drawspan_bridge::fleet::Attempt;
-use drawspan_client::{Receive, Wants};
-use drawspan_hub::{DeviceId, SubscriptionType};
+use drawspan_hub::{DeviceId, Receive, SubscriptionType, Wants};
 
 use super::Shell;
 use super::actions::owner;

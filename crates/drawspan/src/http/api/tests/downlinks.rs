@@ -1,7 +1,6 @@
 //! Messages to devices that ask for them.
 
-use drawspan_client::{C2dMessage, Outcome};
-use drawspan_hub::UtcTime;
+use drawspan_hub::{C2dMessage, Outcome, UtcTime};
 use tokio::time::Instant;
 
 use super::paths::*;

@@ -5,10 +5,9 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use bytes::Bytes;
-use drawspan_client::C2dMessage;
 use drawspan_hub::failure::FailureKind;
 use drawspan_hub::{
-    ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode, Failure, HostName,
+    C2dMessage, ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode, Failure, HostName,
     SubscriptionType, UtcTime,
 };
 use http_body_util::BodyExt;

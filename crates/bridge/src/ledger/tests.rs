@@ -1,5 +1,5 @@
 use super::*;
-use crate::limits::DEVICES_PER_CONNECTION;
+use drawspan_hub::limits::DEVICES_PER_CONNECTION;
 
 const PER_DEVICE: LedgerConfig = LedgerConfig {
     slots_per_connection: 4,

@@ -19,21 +19,18 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use drawspan_hub::DeviceId;
+use drawspan_hub::session::ConnectionKey;
 
 use crate::limits::SLOT_MARGIN;
 use crate::mutation::{Mutation, planted};
 use order::Order;
 use slots::Slots;
 
-/// A connection of a pool. Never used again for another connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectionKey(pub u32);
-
 /// What connections hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LedgerConfig {
-    /// Identities per connection, [`DEVICES_PER_CONNECTION`](crate::limits::DEVICES_PER_CONNECTION) or
-    /// [`DEVICES_PER_WEB_SOCKET`](crate::limits::DEVICES_PER_WEB_SOCKET).
+    /// Identities per connection: [`DEVICES_PER_CONNECTION`](drawspan_hub::limits::DEVICES_PER_CONNECTION) or
+    /// [`DEVICES_PER_WEBSOCKET`](drawspan_hub::limits::DEVICES_PER_WEBSOCKET).
     pub slots_per_connection: usize,
     /// Whether each device shows a token of its own. Otherwise one that leaves leaves no slot behind.
     pub per_device_tokens: bool,
