@@ -117,3 +117,62 @@ pub const C2D_TIMEOUT: Duration = Duration::from_secs(50);
 pub const EVENT_TIMEOUT: Duration = Duration::from_secs(100);
 /// What an event costs beside its content.
 pub const EVENT_OVERHEAD_BYTES: usize = 512;
+
+/// Hubs whose devices are remembered by one shared name each, and most hubs that devices may belong to.
+pub const MAX_HUBS: usize = 256;
+/// Requests that wait for one device to be connected.
+pub const WAITERS_PER_DEVICE: usize = 256;
+/// Registrations under way at DPS.
+pub const REGISTRATIONS_AT_ONCE: usize = 2_048;
+/// Registrations that callers asked for and that wait for their turn.
+pub const WAITING_REGISTRATIONS: usize = 16_384;
+/// How long a device's registration may take.
+pub const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(120);
+/// Entries of the hub cache that are in use are renewed that often.
+pub const HUB_CACHE_RENEWAL: Duration = Duration::from_secs(6 * 3_600);
+/// An entry of the hub cache that was not renewed for so long is forgotten.
+pub const HUB_CACHE_LIFE_S: u64 = 7 * 24 * 3_600;
+/// Spellings of device ids that are kept without a look at whether they are needed.
+pub const SPELLINGS_UNCHECKED: usize = 1_024;
+/// Life of the token of a device that leaves soon: at least this …
+pub const TEMPORARY_TOKEN_LIFE_MIN: Duration = Duration::from_secs(900);
+/// … and less than this, so that slots of devices that came together do not end together.
+pub const TEMPORARY_TOKEN_LIFE_MAX: Duration = Duration::from_secs(1_200);
+/// Devices leave a connection that is being drained a few at a time, that often.
+pub const MOVE_INTERVAL: Duration = Duration::from_secs(1);
+/// So many of them at once.
+pub const MOVES_AT_ONCE: usize = 20;
+
+/// Subscriptions of the fleet.
+pub const MAX_FLEET_SUBSCRIPTIONS: usize = 256;
+/// Texts of callback URLs, and of origins, that are looked up to be shared.
+pub const SHARED_TEXTS: usize = 4_096;
+/// Devices that one step of a sweep looks at.
+pub const DEVICES_PER_SWEEP: usize = 512;
+/// Sweeps that wait; beyond that, one of all devices takes their place.
+pub const MAX_SWEEPS: usize = 16;
+/// A connection that had no room for a command is asked again after that time.
+pub const WANT_AGAIN: Duration = Duration::from_millis(100);
+/// A link that a hub refuses is asked for again after at most this, twice as long each time …
+pub const LINK_RETRY_MIN: Duration = Duration::from_secs(60);
+/// … up to this.
+pub const LINK_RETRY_MAX: Duration = Duration::from_secs(1_800);
+/// How much of a receiver's answer is read.
+pub const MAX_CALLBACK_ANSWER_BYTES: usize = 131_072;
+
+/// Twins of one hub that are read at the same time to find out what was missed.
+pub const CATCH_UPS_AT_ONCE: usize = 64;
+/// Such reads per second where the size of the hub is not known: half of what the smallest hub takes.
+pub const CATCH_UPS_PER_S: u32 = 50;
+/// How long such a read may take.
+pub const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(30);
+/// After a read, or an event with what it found, has failed, the next one follows after at most this, twice as long each time …
+pub const CATCH_UP_RETRY_MIN: Duration = Duration::from_secs(60);
+/// … up to this.
+pub const CATCH_UP_RETRY_MAX: Duration = Duration::from_secs(1_800);
+/// How long a message is held for a device that asks for its messages: the hub's lock on it ends after 60 s.
+pub const C2D_HOLD: Duration = Duration::from_secs(50);
+/// How long a hub that was asked for a message may take to send one that it has.
+pub const PULL_GRACE: Duration = Duration::from_secs(1);
+/// Requests that wait for messages of one device.
+pub const PULLS_PER_DEVICE: usize = 16;

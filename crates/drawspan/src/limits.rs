@@ -190,34 +190,12 @@ pub const MAX_EVENT_BYTES: usize = 1_048_576;
 
 /// Devices that one process holds.
 pub const MAX_DEVICES: usize = 1_000_000;
-/// Spellings of device ids with capital letters that are remembered before it is looked which of them are still needed.
-pub const SPELLINGS_UNCHECKED: usize = 1_024;
 /// Longest time that a request may wait for its turn at a hub whose pace is known.
 pub const QUEUE_PATIENCE_S: u64 = 10;
 /// Requests of one device that may wait for their turn at its hub.
 pub const QUEUED_PER_DEVICE: u32 = 64;
-/// Requests that wait for one device to be connected.
-pub const WAITERS_PER_DEVICE: usize = 256;
-/// Hubs that devices may belong to.
-pub const MAX_HUBS: usize = 256;
-/// Registrations at DPS that are under way at the same time. One costs about 2 KB.
-pub const REGISTRATIONS_AT_ONCE: usize = 2_048;
-/// Registrations that callers wait for and that DPS's pace does not allow yet.
-pub const WAITING_REGISTRATIONS: usize = 16_384;
-/// A device's registration must be over within this time.
-pub const REGISTRATION_TIMEOUT_S: u64 = 120;
-/// The hub cache's entries of devices that connected are renewed that often.
-pub const HUB_CACHE_RENEWAL_S: u64 = 6 * 3_600;
 /// Life of the token of a device that stays connected.
 pub const TOKEN_LIFE_S: u32 = 3_600;
-/// Least life of the token of a device that leaves about ten minutes after its last use: a slot is held that long.
-pub const TEMPORARY_TOKEN_LIFE_MIN_S: u32 = 900;
-/// Most life of such a token.
-pub const TEMPORARY_TOKEN_LIFE_MAX_S: u32 = 1_200;
-/// How often devices are moved to another connection, or looked for that should be.
-pub const MOVE_INTERVAL_MS: u64 = 1_000;
-/// Devices moved each time.
-pub const MOVES_AT_ONCE: usize = 20;
 /// How long it may take to find out what a device is waiting for, once its caller's time is up.
 pub const DELAY_TIMEOUT_MS: u64 = 500;
 /// So many requests in a row that ran out of time are worth a word in `/readyz`.
@@ -239,18 +217,6 @@ pub const METHOD_ANSWER_TIMEOUT_S: u64 = 30;
 pub const MIN_METHOD_ANSWER_TIMEOUT_S: u64 = 5;
 /// The most that may be configured: the hub's own most.
 pub const MAX_METHOD_ANSWER_TIMEOUT_S: u64 = 300;
-/// How much of a callback's answer is read.
-pub const MAX_CALLBACK_ANSWER_BYTES: usize = 131_072;
-/// Subscriptions of the fleet, over all kinds.
-pub const MAX_FLEET_SUBSCRIPTIONS: usize = 256;
-/// Callback URLs, and origins of them, that are remembered to be kept in memory once.
-pub const SHARED_TEXTS: usize = 4_096;
-/// Devices whose links are looked at in one go, after a start or a change of the fleet's subscriptions.
-pub const DEVICES_PER_SWEEP: usize = 512;
-/// Sweeps that wait; with more, one goes over all devices.
-pub const MAX_SWEEPS: usize = 16;
-/// How long a connection that was too busy is left alone before it is told again what a device wants.
-pub const WANT_AGAIN_MS: u64 = 100;
 /// How long the name in a callback URL is looked up at most before a subscription is taken.
 pub const CALLBACK_LOOK_UP_MS: u64 = 2_000;
 /// How long connecting to a receiver may take, its name and TLS included.
@@ -268,26 +234,8 @@ pub const MAX_KEPT_CALLBACK_CONNECTIONS: usize = 2_048;
 pub const MIN_WEBHOOK_SECRET_BYTES: usize = 24;
 /// Most bytes of such a secret.
 pub const MAX_WEBHOOK_SECRET_BYTES: usize = 64;
-/// A link that its hub refused to a device is asked for again after less than this, …
-pub const LINK_RETRY_MIN_S: u64 = 60;
-/// … twice that the next time, and so on up to this.
-pub const LINK_RETRY_MAX_S: u64 = 1_800;
-/// Twins that are read at once to find changes that were missed.
-pub const CATCH_UPS_AT_ONCE: usize = 64;
-/// Such reads per second at a hub whose size is not known; otherwise it is half of what it takes.
-pub const CATCH_UPS_PER_S: u32 = 50;
-/// The hub must answer such a read within this time.
-pub const CATCH_UP_TIMEOUT_MS: u64 = 30_000;
-/// A read that failed, or an event that was not taken, is tried again after less than this, …
-pub const CATCH_UP_RETRY_MIN_S: u64 = 60;
-/// … twice that the next time, and so on up to this.
-pub const CATCH_UP_RETRY_MAX_S: u64 = 1_800;
-/// How long a message is held for a device that asked for it: the hub's lock is 60 s.
-pub const C2D_HOLD_MS: u64 = 50_000;
 /// The hub sends a message within this time if it has one.
 pub const PULL_GRACE_MS: u64 = 1_000;
-/// Requests that wait for a message of one device.
-pub const PULLS_PER_DEVICE: usize = 16;
 /// Requests that wait for messages, of all devices.
 pub const PULLS: usize = 10_000;
 /// Devices that one request for a list looks at.

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use crate::database::dead_letters::{self, Totals};
 use crate::database::{desired_versions, hub_cache, idempotency, subscriptions};
 use crate::dead_letters::NewDeadLetter;
+use crate::desired_versions::DesiredMark;
 use crate::error::StoreError;
 use crate::hub_cache::CachedHub;
 use crate::idempotency::StoredAnswer;
@@ -34,7 +35,7 @@ pub(crate) enum Change {
     },
     RemoveDeadLetter(u64),
     RemoveWebhook(String),
-    PutDesired(DeviceId, i64),
+    PutDesired(DeviceId, DesiredMark),
     RemoveDesired(DeviceId),
     PutAnswer([u8; 32], StoredAnswer),
 }
@@ -79,9 +80,7 @@ pub(crate) fn apply(
         }
         Change::RemoveDeadLetter(id) => dead_letters::remove(transaction, *id, letters)?,
         Change::RemoveWebhook(id) => dead_letters::remove_webhook(transaction, id, letters)?,
-        Change::PutDesired(device, version) => {
-            desired_versions::put(transaction, device, *version)?
-        }
+        Change::PutDesired(device, mark) => desired_versions::put(transaction, device, *mark)?,
         Change::RemoveDesired(device) => desired_versions::remove(transaction, device)?,
         Change::PutAnswer(key, answer) => {
             let more = idempotency::put(transaction, key, answer)?;

@@ -11,7 +11,16 @@ use crate::error::StoreError;
 use crate::loss::Loss;
 use crate::queue::Queue;
 
-/// The version of the desired properties that each device's receiver has. Cheap to clone. Losing one costs an event too many, so
+/// How far a device's receiver is with desired properties.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DesiredMark {
+    /// The `$version` that it has.
+    pub version: i64,
+    /// Of the whole section at that version; `None` when only a change of it is known.
+    pub fingerprint: Option<i64>,
+}
+
+/// How far each device's receiver is with desired properties. Cheap to clone. Losing one costs an event too many, so
 /// writing is best effort and holds nobody up.
 #[derive(Debug, Clone)]
 pub struct DesiredVersions {
@@ -29,18 +38,18 @@ impl DesiredVersions {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn load_all(&self) -> Result<Vec<(DeviceId, i64)>, StoreError> {
+    pub fn load_all(&self) -> Result<Vec<(DeviceId, DesiredMark)>, StoreError> {
         table::load(&database::open_to_read(&self.path)?)
     }
 
-    /// Remembers a device's version, soon. Lost and counted when more waits than is good.
-    pub fn put(&self, device: DeviceId, version: i64) {
-        if let Err(error) = self.queue.try_send(Change::PutDesired(device, version)) {
+    /// Remembers a device's mark, soon. Lost and counted when more waits than is good.
+    pub fn put(&self, device: DeviceId, mark: DesiredMark) {
+        if let Err(error) = self.queue.try_send(Change::PutDesired(device, mark)) {
             self.loss.add(1, &error);
         }
     }
 
-    /// Forgets a device's version, soon. As [`put`](Self::put).
+    /// Forgets a device's mark, soon. As [`put`](Self::put).
     pub fn remove(&self, device: DeviceId) {
         if let Err(error) = self.queue.try_send(Change::RemoveDesired(device)) {
             self.loss.add(1, &error);

@@ -43,7 +43,7 @@ mod watch;
 mod writer;
 
 pub use dead_letters::{DeadLetterFilter, DeadLetters, NewDeadLetter, StoredDeadLetter};
-pub use desired_versions::DesiredVersions;
+pub use desired_versions::{DesiredMark, DesiredVersions};
 pub use error::{OpenError, StoreError};
 pub use health::{FoundLost, Health, StoreFault, StoreFile, StoreHealth};
 pub use hub_cache::{CachedHub, HubCache};

@@ -182,6 +182,12 @@ impl<B: Beside> Fleet<B> {
         self.attempt(attempt.device) == Some(attempt)
     }
 
+    /// Most devices at a time.
+    #[must_use]
+    pub const fn max_devices(&self) -> usize {
+        self.config.max_devices
+    }
+
     /// Devices that are known.
     #[must_use]
     pub fn len(&self) -> usize {

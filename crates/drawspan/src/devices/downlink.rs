@@ -2,23 +2,12 @@
 
 use std::future::Future;
 
-use drawspan_hub::{C2dMessage, DeviceId, Outcome, UtcTime};
+use drawspan_hub::{DeviceId, Outcome};
 use tokio::time::Instant;
 
 use super::DeviceError;
 
-/// A message that was handed to a device, and is held for it until it says what became of it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Held {
-    /// Names it in [`Downlink::settle`].
-    pub lock_token: String,
-    /// Until when its outcome is taken; later the hub delivers it again.
-    pub locked_until: UtcTime,
-    /// When it came.
-    pub received_at: UtcTime,
-    /// The message.
-    pub message: C2dMessage,
-}
+pub use drawspan_bridge::controller::Held;
 
 /// Cloud-to-device messages by asking. Not for devices with a subscription for them.
 pub trait Downlink {

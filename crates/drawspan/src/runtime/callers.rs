@@ -3,12 +3,14 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use drawspan_bridge::controller::{Letter, Request as Ask};
 use drawspan_hub::{DeviceId, Outcome, SubscriptionType};
 use drawspan_store::{DeadLetterFilter, StoreError, StoredDeadLetter};
 use tokio::time::{Instant, timeout_at};
 
 use super::handle::{Bridge, QUEUE_FULL};
-use super::request::Request;
+use super::platform::Caller;
+use super::request::Look;
 use crate::devices::{
     DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, Downlink, Effect, Held, ListPage,
     ListQuery, Listing, Scope, Subscribe, Subscribed, Subscription, Subscriptions,
@@ -27,7 +29,14 @@ impl Subscriptions for Bridge {
         }
         let permitted = self.guard.check(&subscribe.callback).await;
         permitted.map_err(DeviceError::CallbackRefused)?;
-        let asked = self.answer(|reply| Request::Subscribe { subscribe, reply });
+        let asked = self.answer(|reply| Ask::Subscribe {
+            scope: subscribe.scope,
+            kind: subscribe.kind,
+            callback: subscribe.callback,
+            keep_connected: subscribe.keep_connected,
+            limited: subscribe.limited,
+            caller: Caller::Subscription(reply),
+        });
         in_time(asked, deadline).await
     }
 
@@ -36,7 +45,7 @@ impl Subscriptions for Bridge {
         scope: Scope,
         kind: SubscriptionType,
     ) -> Result<Option<Subscribed>, DeviceError> {
-        self.answer(|reply| Request::Subscription { scope, kind, reply })
+        self.answer(|reply| Look::Subscription { scope, kind, reply })
             .await?
     }
 
@@ -46,12 +55,16 @@ impl Subscriptions for Bridge {
         kind: SubscriptionType,
         deadline: Instant,
     ) -> Result<(), DeviceError> {
-        let asked = self.answer(|reply| Request::Unsubscribe { scope, kind, reply });
+        let asked = self.answer(|reply| Ask::Unsubscribe {
+            scope,
+            kind,
+            caller: Caller::Done(reply),
+        });
         in_time(asked, deadline).await
     }
 
     async fn fleet_subscriptions(&self) -> Result<Vec<Subscription>, DeviceError> {
-        self.answer(|reply| Request::FleetSubscriptions { reply })
+        self.answer(|reply| Look::FleetSubscriptions { reply })
             .await?
     }
 }
@@ -78,10 +91,10 @@ impl Downlink for Bridge {
         let _place = Place::take(&self.pulls).ok_or(QUEUE_FULL)?;
         let patience = wait_until > Instant::now();
         let of = device.clone();
-        let asked = self.answer(|reply| Request::Receive {
+        let asked = self.answer(|reply| Ask::Receive {
             device: of,
             patience,
-            reply,
+            caller: Caller::Message(reply),
         });
         tokio::pin!(asked);
         // What is wrong with its connection is told to those who wait for that.
@@ -107,11 +120,11 @@ impl Downlink for Bridge {
         outcome: Outcome,
         deadline: Instant,
     ) -> Result<(), DeviceError> {
-        let asked = self.answer(|reply| Request::Settle {
+        let asked = self.answer(|reply| Ask::Settle {
             device,
             token: lock_token,
             outcome,
-            reply,
+            caller: Caller::Done(reply),
         });
         in_time(asked, deadline).await
     }
@@ -136,7 +149,7 @@ impl Drop for Place<'_> {
 impl Listing for Bridge {
     async fn list(&self, query: ListQuery) -> Result<ListPage, DeviceError> {
         let query = Box::new(query);
-        self.answer(|reply| Request::List { query, reply }).await?
+        self.answer(|reply| Look::List { query, reply }).await?
     }
 }
 
@@ -165,8 +178,17 @@ impl DeadLetters for Bridge {
         let letter = timeout_at(deadline, self.letters()?.get(id)).await;
         let letter = letter.map_err(|_| DeviceError::NotReady)?;
         let letter = letter.map_err(|error| not_read(&error))?;
-        let letter = Box::new(letter.ok_or(DeviceError::NoDeadLetter)?);
-        let asked = self.answer(|reply| Request::Replay { letter, reply });
+        let letter = letter.ok_or(DeviceError::NoDeadLetter)?.letter;
+        let letter = Letter {
+            webhook_id: letter.webhook_id,
+            device: letter.device,
+            kind: letter.kind,
+            event: letter.event.into(),
+        };
+        let asked = self.answer(|reply| Ask::Replay {
+            letter,
+            caller: Caller::Done(reply),
+        });
         in_time(asked, deadline).await
     }
 

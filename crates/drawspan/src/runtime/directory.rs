@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use drawspan_bridge::Paces;
 use drawspan_client::{DeviceSession, HubConnection};
 use drawspan_hub::DeviceId;
-
-use super::throttle::Paces;
 
 /// Parts of the directory, each with a lock of its own, held for one look-up.
 const STRIPES: usize = 64;
@@ -56,14 +55,14 @@ impl Route {
         self.last_use_ms.store(millis(now), Ordering::Relaxed);
     }
 
-    /// None before the first use: that it is there is none, since a subscription may be the reason.
+    /// `None` until a request has used the route. A route that exists only because of a subscription stays `None`.
     pub(super) fn last_use(&self) -> Option<Duration> {
         let ms = self.last_use_ms.load(Ordering::Relaxed);
         (ms != NEVER).then(|| Duration::from_millis(ms))
     }
 }
 
-/// Written by the shard, read by everybody. A route may be stale: its connection says so.
+/// Written by the controller's task, read by everybody. A route may be stale: its connection says so.
 #[derive(Debug)]
 pub(super) struct Directory {
     stripes: Vec<RwLock<HashMap<DeviceId, Arc<Route>>>>,

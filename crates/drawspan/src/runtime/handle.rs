@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bytes::Bytes;
+use drawspan_bridge::controller::{Request as Ask, Waiter};
 use drawspan_client::{Credentials, TwinOperation, message};
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, FailureKind, RegistrationId,
@@ -15,13 +16,12 @@ use drawspan_store::{Health as StoreLevel, StoreError, StoreHealth};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::beside::Waiter;
 use super::directory::{Directory, Route};
 use super::health::Health;
 use super::measure::Meters;
 use super::persist::Work;
-use super::request::{Registration, Relisted, Request};
-use super::shell::Profile;
+use super::platform::{Caller, Profile};
+use super::request::{Look, Relisted, Request};
 use crate::devices::{
     DeviceError, Devices, Diagnostics, Effect, Prefix, Readiness, Standing, Unready,
 };
@@ -62,7 +62,8 @@ impl Bridge {
     /// more are disconnected. `None` when the devices' side is gone.
     pub async fn relist(&self) -> Option<Relisted> {
         let (reply, answer) = oneshot::channel();
-        self.shard.send(Request::Relist { reply }).await.ok()?;
+        let ask = Ask::Relist(Caller::Relisted(reply));
+        self.shard.send(ask.into()).await.ok()?;
         answer.await.ok()
     }
 
@@ -75,12 +76,12 @@ impl Bridge {
     ) -> Result<Arc<Route>, DeviceError> {
         self.check_id(device)?;
         let (reply, answer) = oneshot::channel();
-        self.ask(Request::Connect {
+        self.ask(Ask::Connect {
             device: device.clone(),
             waiter: Waiter {
                 not,
                 deadline: self.clock.at(deadline),
-                reply,
+                caller: Caller::Route(reply),
             },
         })?;
         match timeout_at(deadline, answer).await {
@@ -91,7 +92,8 @@ impl Bridge {
         }
     }
 
-    fn ask(&self, request: Request) -> Result<(), DeviceError> {
+    fn ask(&self, request: impl Into<Request>) -> Result<(), DeviceError> {
+        let request = request.into();
         if request.changes_something() {
             Effect::begins();
         }
@@ -104,7 +106,7 @@ impl Bridge {
     /// What a device is waiting for, now that its caller's time is up.
     pub(super) async fn delay_of(&self, device: &DeviceId) -> DeviceError {
         let device = device.clone();
-        let delay = self.answer(|reply| Request::Delay { device, reply });
+        let delay = self.answer(|reply| Look::Delay { device, reply });
         let patience = Duration::from_millis(DELAY_TIMEOUT_MS);
         match timeout(patience, delay).await {
             Ok(Ok(delay)) => delay,
@@ -127,18 +129,18 @@ impl Bridge {
 
     /// A device that was listed may still be connected, and is not for callers any more.
     pub(super) fn check_listed(&self, device: &DeviceId) -> Result<(), DeviceError> {
-        match self.profile {
-            Profile::Listed => self.check_id(device),
+        match &self.profile {
+            Profile::Listed(_) => self.check_id(device),
             Profile::Dps | Profile::Hub(_) => Ok(()),
         }
     }
 
     pub(super) fn check_id(&self, device: &DeviceId) -> Result<(), DeviceError> {
-        match self.profile {
+        match &self.profile {
             Profile::Dps => RegistrationId::parse(device.as_str())
                 .map(|_| ())
                 .map_err(DeviceError::IdNotForDps),
-            Profile::Listed => match self.credentials.listed_hub(device) {
+            Profile::Listed(_) => match self.credentials.listed_hub(device) {
                 Some(_) => Ok(()),
                 None => Err(DeviceError::NotListed),
             },
@@ -146,9 +148,9 @@ impl Bridge {
         }
     }
 
-    pub(super) async fn answer<T>(
+    pub(super) async fn answer<T, R: Into<Request>>(
         &self,
-        make: impl FnOnce(oneshot::Sender<T>) -> Request,
+        make: impl FnOnce(oneshot::Sender<T>) -> R,
     ) -> Result<T, DeviceError> {
         let (reply, answer) = oneshot::channel();
         self.ask(make(reply))?;
@@ -203,12 +205,12 @@ impl Devices for Bridge {
         }
         let payload = model_id.map(|id| serde_json::json!({ "modelId": id }).to_string());
         let (reply, answer) = oneshot::channel();
-        self.ask(Request::Register(Registration {
+        self.ask(Ask::Register {
             device: device.clone(),
             payload,
-            deadline,
-            reply,
-        }))?;
+            deadline: self.clock.at(deadline),
+            caller: Caller::Registration(reply),
+        })?;
         match timeout_at(deadline, answer).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(failure))) if failure.kind == FailureKind::Timeout => {
@@ -224,23 +226,25 @@ impl Devices for Bridge {
         &self,
         device: DeviceId,
     ) -> Result<Option<(ConnectionStatus, ConnectionStatusReason)>, DeviceError> {
-        self.answer(|reply| Request::Status { device, reply }).await
+        self.answer(|reply| Look::Status { device, reply }).await
     }
 
     fn resync(&self, device: DeviceId) -> Result<(), DeviceError> {
         self.check_listed(&device)?;
-        self.ask(Request::Resync(device))
+        self.ask(Ask::Resync(device))
     }
 
     async fn diagnostics(&self, device: DeviceId) -> Result<Option<Diagnostics>, DeviceError> {
-        self.answer(|reply| Request::Diagnose { device, reply })
-            .await
+        self.answer(|reply| Look::Diagnose { device, reply }).await
     }
 
     async fn forget(&self, device: DeviceId, deadline: Instant) -> Result<(), DeviceError> {
         let device = self.called(device).await?;
         let of = device.clone();
-        let asked = self.answer(|reply| Request::Forget { device: of, reply });
+        let asked = self.answer(|reply| Ask::Forget {
+            device: of,
+            caller: Caller::Done(reply),
+        });
         let forgotten = timeout_at(deadline, asked).await;
         forgotten.unwrap_or(Err(DeviceError::FateUnknown))??;
         let Some(store) = &self.store else {

@@ -9,7 +9,7 @@ use drawspan_hub::{Failure, HostName};
 use crate::devices::{ServiceFault, Unready};
 use crate::metrics::{Metric, Page, Sample};
 
-/// Written by the shell when something changes.
+/// Written by the executor when something changes.
 #[derive(Debug, Default)]
 pub(super) struct Health(Mutex<BTreeMap<ServiceId, Service>>);
 
@@ -34,6 +34,11 @@ impl Health {
             fault: None,
             why: None,
         });
+    }
+
+    /// The host of a service.
+    pub(super) fn host(&self, id: ServiceId) -> Option<HostName> {
+        self.services().get(&id).map(|service| service.host.clone())
     }
 
     /// A service changed; `failure` is the last one that it had.

@@ -1,4 +1,4 @@
-//! Figures for a page of metrics: what the shell knows, and what is counted beside it.
+//! Figures for a page of metrics: what the controller knows, and what is counted beside it.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use drawspan_store::{
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::figures::Figures;
 use super::handle::Bridge;
 use super::in_vain::InVain;
-use super::request::Request;
+use super::request::{Look, Request};
+use super::views::Figures;
 use crate::limits::MEASURE_TIMEOUT_S;
 use crate::metrics::{Counter, Metric, Page, Sample};
 
-/// What is counted beside the shell, and what is lost beneath it.
+/// What is counted beside the controller, and what is lost beneath it.
 #[derive(Debug)]
 pub(super) struct Meters {
     pub(super) resends: Resends,
     pub(super) in_vain: InVain,
     store: Option<Losses>,
-    /// One page at a time: whoever reaches the port may ask, and must not fill the shell's queue with that.
+    /// One page at a time: whoever reaches the port may ask, and must not fill the controller's queue with that.
     turn: Semaphore,
 }
 
@@ -93,11 +93,11 @@ impl Meters {
         page.add(Metric::DeadLettersDropped, [Sample::of([], dropped)]);
     }
 
-    /// What the shell tells, if it does so in time.
+    /// What the controller says, if it does so in time.
     async fn figures(&self, shard: &mpsc::Sender<Request>) -> Option<Figures> {
         let _turn = self.turn.acquire().await;
         let (reply, figures) = oneshot::channel();
-        shard.try_send(Request::Measure { reply }).ok()?;
+        shard.try_send(Look::Measure { reply }.into()).ok()?;
         let patience = Duration::from_secs(MEASURE_TIMEOUT_S);
         timeout(patience, figures).await.ok()?.ok()
     }
@@ -119,7 +119,7 @@ impl Resends {
 }
 
 impl Bridge {
-    /// Adds all figures but for what the shell does not tell in time.
+    /// Adds all figures but for what the controller does not say in time.
     pub(super) async fn add_figures(&self, page: &mut Page) {
         self.meters.tell(page);
         self.health.tell(page);
@@ -134,20 +134,20 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn one_page_at_a_time_asks_the_shell_and_none_waits_for_ever() {
+    async fn one_page_at_a_time_asks_the_controller_and_none_waits_for_ever() {
         let meters = Meters::new(None);
         let (shard, mut requests) = mpsc::channel(8);
-        // A shell that does not come to it.
+        // A controller that does not come to it.
         let (first, second) = tokio::join!(meters.figures(&shard), meters.figures(&shard));
         assert!(first.is_none() && second.is_none());
         let mut asked = 0;
-        while let Ok(Request::Measure { reply }) = requests.try_recv() {
+        while let Ok(Request::Look(Look::Measure { reply })) = requests.try_recv() {
             assert!(reply.is_closed(), "nobody waits any more");
             asked += 1;
         }
         assert_eq!(asked, 2);
         let looks = async {
-            let Some(Request::Measure { reply }) = requests.recv().await else {
+            let Some(Request::Look(Look::Measure { reply })) = requests.recv().await else {
                 panic!("asked for something else");
             };
             assert!(requests.is_empty(), "the other waits for its turn");
@@ -155,6 +155,9 @@ mod tests {
             requests.close();
         };
         tokio::join!(meters.figures(&shard), meters.figures(&shard), looks);
-        assert!(meters.figures(&shard).await.is_none(), "the shell is gone");
+        assert!(
+            meters.figures(&shard).await.is_none(),
+            "the controller is gone"
+        );
     }
 }

@@ -1,61 +1,55 @@
-//! The shell around the device cores: one task owns every device, its timers and its connections.
+//! The I/O around the [controller](drawspan_bridge::Controller): one task feeds it what happens, and does what it wants done.
 //!
 //! A caller that finds its device in the [`directory`] sends on the device's connection without meeting that task at all.
 //! Otherwise it asks the task to connect the device and waits.
 
-mod answer;
-mod beside;
-mod brought;
-mod calendar;
 mod callers;
 mod directory;
-mod figures;
+mod errors;
+mod executor;
 mod handle;
 mod health;
-mod hub_cache;
 mod in_vain;
+mod letters;
+mod log;
 mod measure;
-mod names;
-mod one_spelling;
 mod persist;
-mod pool;
-mod pulls;
-mod records;
+mod platform;
 mod registrations;
 mod request;
-mod shard;
-mod shell;
-mod spellings;
 mod standing;
-mod table;
-mod tally;
+mod stores;
+mod task;
 mod throttle;
-mod ticket;
-mod versions;
+mod views;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use drawspan_bridge::controller::{ControllerConfig, Mark, PoolConfig, Remembered, StoredHub};
+use drawspan_bridge::delivery::DeliveryConfig;
 use drawspan_bridge::fleet::FleetConfig;
+use drawspan_bridge::{Now, limits as bounds};
 use drawspan_client::dps::{DpsClient, DpsConfig};
-use drawspan_client::{Board, Credentials, Inbox, StatusBoard};
+use drawspan_client::{Credentials, Inbox, StatusBoard};
+use drawspan_hub::limits::{DEVICES_PER_CONNECTION, DEVICES_PER_WEBSOCKET};
 use drawspan_hub::{HostName, InvalidId};
-use drawspan_net::{Clock, Connector, Route, TrustError, client_config};
-use drawspan_store::{DesiredVersions, HubCache, Store, StoreError};
+use drawspan_net::{Clock, Connector, Route, Transport, TrustError, client_config};
+use drawspan_store::{Store, StoreError};
 use tokio::sync::mpsc;
 
 use crate::config::{self, Config, ConnectTo};
 use crate::limits;
-use crate::webhooks::{self, Guard, Secrets, Webhooks};
-use brought::Brought;
+use crate::open_files::Shares;
+use crate::webhooks::{self, CallbackUrl, Secrets, Webhooks};
 use directory::Directory;
+use executor::Executor;
+use letters::Letters;
 use measure::Meters;
-use records::Records;
+use platform::{Controller, ListedDevices, Profile};
 use registrations::Registrations;
-use shard::Sources;
-use shell::{Parts, Profile, Remembered, Shell};
-use spellings::Spellings;
-use table::Table;
-use versions::Versions;
+use stores::Stores;
+use task::{Sources, Task};
 
 pub use handle::Bridge;
 pub use request::Relisted;
@@ -69,9 +63,12 @@ pub enum StartError {
     /// What was stored cannot be read.
     #[error("the state cannot be read: {0}")]
     Cache(#[from] StoreError),
-    /// A host name is none.
+    /// Invalid host name.
     #[error(transparent)]
     Host(#[from] InvalidId),
+    /// The system has no random bytes.
+    #[error("the system has no random bytes: {0}")]
+    Random(getrandom::Error),
 }
 
 /// Starts the devices' side. Must be called within a runtime. `credentials` may be given other keys later; `store` is
@@ -86,54 +83,79 @@ pub fn start(
 ) -> Result<Bridge, StartError> {
     let clock = Clock::start();
     let connector = connector(config)?;
-    let brought = Arc::default();
-    let (profile, dps_host) = profile(config);
-    let mut remembered = remembered(store, &brought, &profile)?;
-    let cache = store.map(Store::hub_cache);
-    let mut known = cache.as_ref().map_or(Ok(Vec::new()), HubCache::load_all)?;
-    one_spelling::settle(&mut remembered, &mut known, cache.as_ref());
+    let (profile, dps_host) = profile(config, &credentials);
+    let stores = Stores {
+        subscriptions: store.map(Store::subscriptions),
+        marks: store.map(Store::desired_versions),
+        hubs: store.map(Store::hub_cache),
+    };
     let board = Arc::new(StatusBoard::default());
-    let registered = Arc::default();
     let inbox: Arc<Inbox> = Arc::default();
+    let completions = Arc::default();
     let guard = Arc::new(config.webhooks.guard());
     let webhook_secrets = Arc::new(Secrets::new(config.webhooks.secrets.clone()));
-    let options = webhook_options(config, Arc::clone(&guard), Arc::clone(&webhook_secrets));
-    let webhooks = Webhooks::new(options)?;
+    let webhooks = Webhooks::new(webhooks::Options {
+        secrets: Arc::clone(&webhook_secrets),
+        guard: Arc::clone(&guard),
+        authorities: config.webhooks.authorities.clone(),
+    })?;
     let attempts = webhooks.board();
-    let directory = Arc::new(Directory::new(profile == Profile::Dps));
+    let directory = Arc::new(Directory::new(matches!(profile, Profile::Dps)));
     let health = Arc::default();
-    let dps = dps(config, &credentials, &connector);
-    let parts = Parts {
-        fleet: fleet(config, dps_host)?,
-        profile: profile.clone(),
+    let unix = task::unix();
+    let now = Now {
+        monotonic: clock.now(),
+        unix_s: unix.as_secs(),
+    };
+    let controller = Controller::new(
+        controller(
+            config,
+            profile.clone(),
+            dps_host,
+            &credentials,
+            store.is_some(),
+        )?,
+        remembered(&stores)?,
+        now,
+        unix,
+    );
+    let executor = Executor {
+        credentials: Arc::clone(&credentials),
+        registrations: Registrations {
+            client: dps(config, &credentials, &connector).map(Arc::new),
+            credentials: Arc::clone(&credentials),
+            clock,
+            completions: Arc::clone(&completions),
+        },
         connector,
         transport: config.transport,
-        token_life_s: u32::try_from(config.token_life.as_secs()).unwrap_or(limits::TOKEN_LIFE_S),
-        hub_size: config.hub_size,
-        max_connections: config.max_connections,
         clock,
         board: Arc::clone(&board),
+        inbox: Arc::clone(&inbox),
+        completions: Arc::clone(&completions),
         directory: Arc::clone(&directory),
         health: Arc::clone(&health),
-        cache: hub_cache::HubCache::new(cache.clone(), known),
-        registrations: Registrations::new(dps, Arc::clone(&credentials), Arc::clone(&registered)),
-        credentials: Arc::clone(&credentials),
-        inbox: Arc::clone(&inbox),
-        brought: Arc::clone(&brought),
-        letters: store.map(Store::dead_letters),
+        letters: Letters(store.map(Store::dead_letters)),
+        webhooks,
+        connections: HashMap::new(),
+        configs: HashMap::new(),
+        stores,
     };
-    let shell = Shell::new(parts, remembered, webhooks);
+    let task = Task {
+        controller,
+        executor,
+        clock,
+    };
     let (asks, requests) = mpsc::channel(limits::SHARD_QUEUE);
     let sources = Sources {
         requests,
         board,
-        registrations: registered,
         inbox,
         attempts,
-        brought,
+        completions,
         clock,
     };
-    tokio::spawn(shard::run(shell, sources));
+    tokio::spawn(task::run(task, sources));
     Ok(Bridge {
         shard: asks,
         directory,
@@ -141,7 +163,7 @@ pub fn start(
         clock,
         profile,
         credentials,
-        store: cache,
+        store: store.map(Store::hub_cache),
         store_health: store.map(Store::health),
         letters: store.map(Store::dead_letters),
         pulls: Arc::default(),
@@ -151,32 +173,48 @@ pub fn start(
     })
 }
 
-fn webhook_options(config: &Config, guard: Arc<Guard>, secrets: Arc<Secrets>) -> webhooks::Options {
-    let config = &config.webhooks;
-    webhooks::Options {
-        retry_limit: config.retry_limit,
-        method_answer_timeout: config.method_answer_timeout,
-        secrets,
-        guard,
-        authorities: config.authorities.clone(),
-        seed: seed(),
-    }
+fn controller(
+    config: &Config,
+    profile: Profile,
+    dps: Option<HostName>,
+    credentials: &Credentials,
+    keeps_letters: bool,
+) -> Result<ControllerConfig<platform::Runtime>, StartError> {
+    let shares = Shares::of_process();
+    let seed = seed();
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(StartError::Random)?;
+    Ok(ControllerConfig {
+        fleet: fleet(config, dps, seed)?,
+        pool: PoolConfig {
+            slots_per_connection: match config.transport {
+                Transport::Amqps => DEVICES_PER_CONNECTION,
+                Transport::WebSocket => DEVICES_PER_WEBSOCKET,
+            },
+            per_device_tokens: credentials.is_per_device(),
+            hub_size: config.hub_size,
+            max_connections: config.max_connections,
+        },
+        profile,
+        token_life_s: u32::try_from(config.token_life.as_secs()).unwrap_or(limits::TOKEN_LIFE_S),
+        delivery: DeliveryConfig {
+            attempts: shares.callbacks,
+            ..DeliveryConfig::new(config.webhooks.retry_limit, seed)
+        },
+        method_answer_timeout: config.webhooks.method_answer_timeout,
+        keeps_letters,
+        secrets: drawspan_bridge::events::Secrets::new(secret),
+    })
 }
 
-/// What was stored of subscriptions, all of it before anything else happens: whoever changes one comes later, and wins.
-fn remembered(
-    store: Option<&Store>,
-    brought: &Arc<Board<Brought>>,
-    profile: &Profile,
-) -> Result<Remembered, StoreError> {
-    let subscriptions = store.map(Store::subscriptions);
-    let mut table = Table::default();
+/// What was stored, all of it before anything else happens: whoever changes one comes later, and wins.
+fn remembered(stores: &Stores) -> Result<Remembered<CallbackUrl>, StoreError> {
+    let mut rows = Vec::new();
     let mut senseless = 0;
-    if let Some(subscriptions) = &subscriptions {
-        subscriptions.each(|stored| {
-            let row = records::row_of(&stored);
-            let put = row.map(|(scope, kind, row)| table.put(&scope, kind, row));
-            senseless += usize::from(!matches!(put, Some(Ok(()))));
+    if let Some(subscriptions) = &stores.subscriptions {
+        subscriptions.each(|stored| match stores::row_of(&stored) {
+            Some(row) => rows.push(row),
+            None => senseless += 1,
         })?;
     }
     if senseless > 0 {
@@ -185,15 +223,31 @@ fn remembered(
             "stored subscriptions make no sense and are ignored"
         );
     }
-    let versions = store.map(Store::desired_versions);
-    let known = versions
-        .as_ref()
-        .map_or(Ok(Vec::new()), DesiredVersions::load_all)?;
+    let hubs = match &stores.hubs {
+        Some(hubs) => hubs.load_all()?,
+        None => Vec::new(),
+    };
+    let marks = match &stores.marks {
+        Some(marks) => marks.load_all()?,
+        None => Vec::new(),
+    };
+    let hub = |row: drawspan_store::CachedHub| StoredHub {
+        device: row.device,
+        hub: row.hub,
+        assigned: row.assigned,
+        renewed_unix_s: row.renewed_unix_s,
+    };
+    let mark = |(device, stored): (_, drawspan_store::DesiredMark)| {
+        let mark = Mark {
+            version: stored.version,
+            fingerprint: stored.fingerprint,
+        };
+        (device, mark)
+    };
     Ok(Remembered {
-        table,
-        records: Records::new(subscriptions, Arc::clone(brought)),
-        versions: Versions::new(versions, known),
-        spellings: Spellings::of_profile(profile),
+        rows,
+        hubs: hubs.into_iter().map(hub).collect(),
+        marks: marks.into_iter().map(mark).collect(),
     })
 }
 
@@ -206,11 +260,14 @@ pub(crate) fn connector(config: &Config) -> Result<Connector, TrustError> {
 }
 
 /// How a device's hub is found, and a host to speak of as DPS.
-fn profile(config: &Config) -> (Profile, Option<HostName>) {
+fn profile(config: &Config, credentials: &Arc<Credentials>) -> (Profile, Option<HostName>) {
     match &config.profile {
         config::Profile::Dps { endpoint, .. } => (Profile::Dps, Some(endpoint.clone())),
         config::Profile::Hub { host, .. } => (Profile::Hub(host.clone()), None),
-        config::Profile::Devices(_) => (Profile::Listed, None),
+        config::Profile::Devices(_) => {
+            let list = ListedDevices(Arc::clone(credentials));
+            (Profile::Listed(list), None)
+        }
     }
 }
 
@@ -233,7 +290,7 @@ fn dps(
     }))
 }
 
-fn fleet(config: &Config, dps: Option<HostName>) -> Result<FleetConfig, StartError> {
+fn fleet(config: &Config, dps: Option<HostName>, seed: u64) -> Result<FleetConfig, StartError> {
     let dps = match dps {
         Some(host) => host,
         // Never asked where there is no DPS.
@@ -244,8 +301,8 @@ fn fleet(config: &Config, dps: Option<HostName>) -> Result<FleetConfig, StartErr
         dps_pace: config.dps_pace,
         dps,
         max_devices: limits::MAX_DEVICES,
-        max_hubs: limits::MAX_HUBS,
-        seed: seed(),
+        max_hubs: bounds::MAX_HUBS,
+        seed,
     })
 }
 

@@ -1,11 +1,12 @@
 //! Whether a device is one of those that a key is for: DPS may have another name for it than its caller.
 
+use drawspan_bridge::controller::{Names, Request as Ask};
 use drawspan_hub::DeviceId;
 use tokio::time::Instant;
 
 use super::handle::Bridge;
-use super::request::{Names, Request};
-use super::shell::Profile;
+use super::platform::{Caller, Profile};
+use super::request::Look;
 use crate::devices::{DeviceError, Devices as _, Prefix, Standing};
 
 impl Bridge {
@@ -18,7 +19,7 @@ impl Bridge {
         ask: bool,
         deadline: Instant,
     ) -> Result<Standing, DeviceError> {
-        if self.profile != Profile::Dps {
+        if !matches!(self.profile, Profile::Dps) {
             return Ok(Standing::Within);
         }
         if let Some(route) = self.directory.get(&device) {
@@ -50,8 +51,11 @@ impl Bridge {
         let standing = judge(within, &names.assigned.unwrap_or(names.called));
         if standing != Standing::Within {
             // The spelling of a caller who may not reach the device must not become its name for the others.
-            let named = self.answer(|reply| Request::RenameAsAssigned { device, reply });
-            named.await?;
+            let named = self.answer(|reply| Ask::RenameAsAssigned {
+                device,
+                caller: Caller::Done(reply),
+            });
+            named.await??;
         }
         Ok(standing)
     }
@@ -59,14 +63,14 @@ impl Bridge {
     /// What a device is called here and at its hub.
     pub(super) async fn names(&self, device: &DeviceId) -> Result<Names, DeviceError> {
         let device = device.clone();
-        self.answer(|reply| Request::Names { device, reply }).await
+        self.answer(|reply| Look::Names { device, reply }).await
     }
 
     /// What a device is called here.
     pub(super) async fn called(&self, device: DeviceId) -> Result<DeviceId, DeviceError> {
         match self.profile {
             Profile::Dps => Ok(self.names(&device).await?.called),
-            Profile::Hub(_) | Profile::Listed => Ok(device),
+            Profile::Hub(_) | Profile::Listed(_) => Ok(device),
         }
     }
 }

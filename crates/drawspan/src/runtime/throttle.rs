@@ -1,62 +1,23 @@
-//! A hub's pace for what is asked of connected devices. The connects are paced by the fleet.
+//! Requests that wait for their turn at a hub whose size is known.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use drawspan_bridge::Bucket;
+use drawspan_bridge::{Bucket, Paces};
 use drawspan_client::TwinOperation;
-use drawspan_hub::limits::{HubSize, Rate};
 use tokio::time::{Instant, sleep};
 
 use super::directory::Route;
 use super::persist::Work;
 use crate::devices::DeviceError;
-use crate::limits::{CATCH_UPS_PER_S, QUEUE_PATIENCE_S, QUEUED_PER_DEVICE};
+use crate::limits::{QUEUE_PATIENCE_S, QUEUED_PER_DEVICE};
 
-/// The paces of one hub; no limits where its size is not known.
-#[derive(Debug)]
-pub(super) struct Paces {
-    sends: Bucket,
-    twin_reads: Bucket,
-    twin_updates: Bucket,
-    /// Reads that nobody waits for: half of what the hub takes, or a modest number.
-    catch_ups: Bucket,
-}
-
-impl Paces {
-    pub(super) fn of(size: Option<HubSize>) -> Self {
-        Self {
-            sends: Bucket::new(size.map(|size| size.d2c_sends())),
-            twin_reads: Bucket::new(size.map(|size| size.twin_reads())),
-            twin_updates: Bucket::new(size.map(|size| size.twin_updates())),
-            catch_ups: Bucket::new(Some(catch_ups(size))),
-        }
+const fn bucket<'p>(paces: &'p Paces, work: &Work) -> &'p Bucket {
+    match work {
+        Work::Send(_) => &paces.sends,
+        Work::Twin(TwinOperation::Get) => &paces.twin_reads,
+        Work::Twin(TwinOperation::Report(_)) => &paces.twin_updates,
     }
-
-    /// A turn for a read that nobody waits for, or how long until there is one.
-    pub(super) fn admit_catch_up(&self, now: Duration) -> Result<(), Duration> {
-        let wait = self.catch_ups.wait(now);
-        if !wait.is_zero() {
-            return Err(wait);
-        }
-        self.twin_reads.admit(now, Duration::ZERO)?;
-        self.catch_ups.admit(now, Duration::ZERO).map(|_| ())
-    }
-
-    const fn bucket(&self, work: &Work) -> &Bucket {
-        match work {
-            Work::Send(_) => &self.sends,
-            Work::Twin(TwinOperation::Get) => &self.twin_reads,
-            Work::Twin(TwinOperation::Report(_)) => &self.twin_updates,
-        }
-    }
-}
-
-fn catch_ups(size: Option<HubSize>) -> Rate {
-    let half = size.map(|size| size.twin_reads().per_minute / 2);
-    half.map_or(Rate::per_second(CATCH_UPS_PER_S), |per_minute| {
-        Rate::per_minute(per_minute)
-    })
 }
 
 /// Waits for the device's turn at its hub.
@@ -69,7 +30,7 @@ pub(super) async fn wait_turn(
     now: Duration,
     deadline: Instant,
 ) -> Result<(), DeviceError> {
-    let bucket = route.paces.bucket(work);
+    let bucket = bucket(&route.paces, work);
     if !bucket.is_limited() {
         return Ok(());
     }

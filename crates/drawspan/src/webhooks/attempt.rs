@@ -4,44 +4,39 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
-use axum::http::{HeaderMap, HeaderValue, Request, Response};
+use axum::http::{self, HeaderMap, HeaderValue, Response};
 use bytes::{Bytes, BytesMut};
 use drawspan_bridge::delivery::{Answer, Attempt, Why, Worth, worth};
+use drawspan_bridge::events::Post;
+use drawspan_bridge::limits::MAX_CALLBACK_ANSWER_BYTES;
 use drawspan_client::Board;
-use drawspan_hub::{DeviceId, UtcTime};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 
 use super::client::Client;
-use super::event::Content;
 use super::signing::Secrets;
 use super::{CallbackUrl, events};
-use crate::limits::MAX_CALLBACK_ANSWER_BYTES;
 
 const AGENT: &str = concat!("drawspan/", env!("CARGO_PKG_VERSION"));
 
 /// The end of an attempt.
 #[derive(Debug)]
 pub struct Done {
-    pub(super) attempt: Attempt,
-    pub(super) answer: Answer,
+    /// To be repeated to the controller.
+    pub attempt: Attempt,
+    /// What it means.
+    pub answer: Answer,
     /// What the receiver said.
-    pub(super) body: Bytes,
+    pub body: Bytes,
 }
 
 /// All that an attempt needs.
 #[derive(Debug)]
-pub(super) struct Post {
-    pub(super) attempt: Attempt,
+pub(super) struct Request {
+    pub(super) post: Post<CallbackUrl>,
     pub(super) board: Arc<Board<Done>>,
     pub(super) client: Client,
     pub(super) secrets: Arc<Secrets>,
-    pub(super) timeout: Duration,
-    pub(super) device: DeviceId,
-    pub(super) callback: CallbackUrl,
-    pub(super) webhook_id: String,
-    pub(super) received_at: UtcTime,
-    pub(super) content: Content,
 }
 
 /// Tells the board of the attempt's end, however it ends.
@@ -58,19 +53,19 @@ impl Drop for Report {
     }
 }
 
-impl Post {
+impl Request {
     /// Makes the attempt and leaves its end on the board, also when it is dropped before that.
     pub(super) fn run(self) -> impl Future<Output = ()> + Send {
         let mut report = Report {
             board: Arc::clone(&self.board),
             done: Some(Done {
-                attempt: self.attempt,
+                attempt: self.post.attempt,
                 answer: unreachable("the attempt was broken off"),
                 body: Bytes::new(),
             }),
         };
         async move {
-            let (answer, body) = match tokio::time::timeout(self.timeout, self.ask()).await {
+            let (answer, body) = match tokio::time::timeout(self.post.timeout, self.ask()).await {
                 Ok(answered) => answered,
                 Err(_) => (failed(Why::TimedOut), Bytes::new()),
             };
@@ -98,12 +93,13 @@ impl Post {
     }
 
     /// The request, signed for this moment.
-    fn request(&self) -> Option<Request<Full<Bytes>>> {
-        let body = events::body_of(&self.device, self.received_at, &self.content);
+    fn request(&self) -> Option<http::Request<Full<Bytes>>> {
+        let post = &self.post;
+        let body = events::body(&post.device, post.received_at, &post.content);
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let unix_s = unix.map_or(0, |unix| unix.as_secs());
-        let id = visible(&self.webhook_id);
-        let mut request = Request::post(&*self.callback.on_the_wire())
+        let id = visible(&post.webhook_id);
+        let mut request = http::Request::post(&*post.callback.on_the_wire())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header(USER_AGENT, HeaderValue::from_static(AGENT))
             .header("webhook-id", &id)

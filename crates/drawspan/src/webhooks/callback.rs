@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::http::Uri;
+use drawspan_bridge::subscriptions::Callback;
 use percent_encoding::CONTROLS;
 use thiserror::Error;
 
@@ -112,16 +113,6 @@ impl CallbackUrl {
         percent_encoding::utf8_percent_encode(&self.text, CONTROLS).into()
     }
 
-    /// The same URL, sharing its origin's text with others of that origin.
-    #[must_use]
-    pub(crate) fn with_origin(self, origin: &Arc<str>) -> Self {
-        let origin = match self.origin == *origin {
-            true => Arc::clone(origin),
-            false => self.origin,
-        };
-        Self { origin, ..self }
-    }
-
     /// Scheme, host and port: all that may be shown.
     #[must_use]
     pub fn origin(&self) -> &Arc<str> {
@@ -145,6 +136,20 @@ impl CallbackUrl {
         let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
         // It was written from a number.
         (host, port.parse().unwrap_or(0))
+    }
+}
+
+impl Callback for CallbackUrl {
+    fn origin(&self) -> &Arc<str> {
+        &self.origin
+    }
+
+    fn with_origin(self, origin: &Arc<str>) -> Self {
+        let origin = match self.origin == *origin {
+            true => Arc::clone(origin),
+            false => self.origin,
+        };
+        Self { origin, ..self }
     }
 }
 

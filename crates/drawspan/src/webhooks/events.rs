@@ -8,11 +8,11 @@ mod tests;
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use drawspan_bridge::events::Content;
 use drawspan_hub::{C2dMessage, DeviceId, UtcTime};
 use serde::{Serialize, Serializer};
 
 use super::encoded::{Encoded, encoded};
-use super::event::{Content, Event};
 use crate::devices::Held;
 
 /// What every event begins with.
@@ -80,22 +80,7 @@ struct Pulled<'a> {
 
 /// The JSON of an event, as its receiver reads it.
 #[must_use]
-pub fn body<T>(event: &Event<T>) -> Bytes {
-    body_of(&event.device, event.received_at, &event.content)
-}
-
-/// The JSON of a message that a device asked for: the event's members, and how the message is settled.
-#[must_use]
-pub fn held(device: &DeviceId, held: &Held) -> Bytes {
-    let members = Pulled {
-        message: c2d(&held.message),
-        lock_token: &held.lock_token,
-        locked_until: held.locked_until,
-    };
-    envelope("C2DMessage", device, held.received_at, members)
-}
-
-pub(super) fn body_of(device: &DeviceId, received_at: UtcTime, content: &Content) -> Bytes {
+pub fn body(device: &DeviceId, received_at: UtcTime, content: &Content) -> Bytes {
     match content {
         Content::Status {
             status,
@@ -134,6 +119,17 @@ pub(super) fn body_of(device: &DeviceId, received_at: UtcTime, content: &Content
         Content::C2d(message) => envelope("C2DMessage", device, received_at, c2d(message)),
         Content::Replay { event, .. } => event.clone(),
     }
+}
+
+/// The JSON of a message that a device asked for: the event's members, and how the message is settled.
+#[must_use]
+pub fn held(device: &DeviceId, held: &Held) -> Bytes {
+    let members = Pulled {
+        message: c2d(&held.message),
+        lock_token: &held.lock_token,
+        locked_until: held.locked_until,
+    };
+    envelope("C2DMessage", device, held.received_at, members)
 }
 
 fn c2d(message: &C2dMessage) -> C2d<'_> {

@@ -4,33 +4,59 @@ mod receiver;
 mod speed;
 mod tls;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, UtcTime};
+use bytes::Bytes;
+use drawspan_bridge::delivery::DeliveryConfig;
+use drawspan_bridge::events::{Content, Delivery, Event, Outbox, Verdict};
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType, UtcTime};
 
 use super::*;
 use receiver::{Behaviour, Receiver};
 
 /// Webhooks, and whoever owns them.
 struct Owner {
-    webhooks: Webhooks<u32>,
+    outbox: Outbox<CallbackUrl, u32>,
+    webhooks: Webhooks,
     started: Instant,
 }
 
 impl Owner {
     fn new(guard: GuardMode, secrets: Vec<Secret>) -> Self {
         let options = Options {
-            retry_limit: 5,
-            method_answer_timeout: Duration::from_secs(30),
             secrets: Arc::new(Secrets::new(secrets)),
             guard: Arc::new(Guard::new(guard, Vec::new())),
             authorities: Vec::new(),
-            seed: 1,
         };
         Self {
+            outbox: outbox(Duration::from_secs(30)),
             webhooks: Webhooks::new(options).unwrap(),
             started: Instant::now(),
         }
+    }
+
+    /// With another time for the answers to methods.
+    fn with_timeout(self, method_answer_timeout: Duration) -> Self {
+        Self {
+            outbox: outbox(method_answer_timeout),
+            ..self
+        }
+    }
+
+    fn run(&mut self) -> Option<Duration> {
+        let now = self.started.elapsed();
+        self.webhooks.reap();
+        self.outbox.tick(now);
+        while let Some(post) = self.outbox.begin(now) {
+            self.webhooks.send(post);
+        }
+        self.outbox.due(now)
+    }
+
+    fn done(&mut self, done: Done) {
+        let now = self.started.elapsed();
+        self.outbox
+            .answered(done.attempt, done.answer, done.body, now);
     }
 
     fn offer(&mut self, url: &str, ticket: u32, content: Content) {
@@ -42,17 +68,17 @@ impl Owner {
             received_at: UtcTime::from_unix_ms(0),
             received: now,
             content,
-            ticket,
+            correlation: ticket,
         };
-        self.webhooks.offer(event, now).unwrap();
+        self.outbox.offer(event, now).unwrap();
     }
 
     /// The next verdict; fails when it takes too long.
-    async fn verdict(&mut self) -> Verdict<u32> {
+    async fn verdict(&mut self) -> Verdict<CallbackUrl, u32> {
         let wait = async {
             loop {
-                let due = self.webhooks.run(self.started.elapsed());
-                if let Some(verdict) = self.webhooks.verdict() {
+                let due = self.run();
+                if let Some(verdict) = self.outbox.verdict() {
                     return verdict;
                 }
                 let due = due.map_or(Duration::from_secs(60), |due| {
@@ -61,7 +87,7 @@ impl Owner {
                 let board = self.webhooks.board();
                 if let Ok(taken) = tokio::time::timeout(due, board.take()).await {
                     for done in taken {
-                        self.webhooks.done(done, self.started.elapsed());
+                        self.done(done);
                     }
                 }
             }
@@ -70,6 +96,10 @@ impl Owner {
             .await
             .unwrap()
     }
+}
+
+fn outbox(method_answer_timeout: Duration) -> Outbox<CallbackUrl, u32> {
+    Outbox::new(DeliveryConfig::new(5, 1), method_answer_timeout)
 }
 
 fn status() -> Content {
@@ -94,7 +124,7 @@ async fn an_event_is_posted_signed_and_its_answer_comes_back() {
     let mut owner = Owner::new(GuardMode::Off, vec![secret]);
     owner.offer(&receiver.url("/hook?code=1"), 7, method());
     let verdict = owner.verdict().await;
-    assert_eq!((verdict.event.ticket, verdict.attempts), (7, 1));
+    assert_eq!((verdict.event.correlation, verdict.attempts), (7, 1));
     let answer = Bytes::from_static(b"{\"status\":201}");
     assert_eq!(verdict.outcome, Delivery::Taken { answer });
     let request = receiver.requests().remove(0);
@@ -133,7 +163,7 @@ async fn connections_are_used_again_and_order_is_kept() {
         owner.offer(&receiver.url("/"), ticket, status());
     }
     for ticket in 0..10 {
-        assert_eq!(owner.verdict().await.event.ticket, ticket);
+        assert_eq!(owner.verdict().await.event.correlation, ticket);
     }
     assert_eq!(receiver.connections(), 1);
 }
@@ -174,15 +204,18 @@ async fn long_answers_are_cut_off() {
     let Delivery::Taken { answer } = owner.verdict().await.outcome else {
         panic!("not taken");
     };
-    assert_eq!(answer.len(), crate::limits::MAX_CALLBACK_ANSWER_BYTES);
+    assert_eq!(
+        answer.len(),
+        drawspan_bridge::limits::MAX_CALLBACK_ANSWER_BYTES
+    );
 }
 
 #[tokio::test]
 async fn the_guard_looks_at_each_connection() {
     let receiver = Receiver::start(Behaviour::Answer(200, "")).await;
-    let mut owner = Owner::new(GuardMode::Strict, Vec::new());
+    let owner = Owner::new(GuardMode::Strict, Vec::new());
     let url = receiver.url("/secret").replace("127.0.0.1", "localhost");
-    owner.webhooks.method_answer_timeout = Duration::from_millis(500);
+    let mut owner = owner.with_timeout(Duration::from_millis(500));
     owner.offer(&url, 1, method());
     let Delivery::Failed { reason } = owner.verdict().await.outcome else {
         panic!("not failed");
@@ -195,16 +228,16 @@ async fn the_guard_looks_at_each_connection() {
 #[tokio::test]
 async fn a_receiver_that_hangs_costs_the_attempts_time_and_its_task_ends_with_its_owner() {
     let receiver = Receiver::start(Behaviour::Hang).await;
-    let mut owner = Owner::new(GuardMode::Off, Vec::new());
-    owner.webhooks.method_answer_timeout = Duration::from_millis(200);
+    let owner = Owner::new(GuardMode::Off, Vec::new());
+    let mut owner = owner.with_timeout(Duration::from_millis(200));
     owner.offer(&receiver.url("/"), 1, method());
     let Delivery::Failed { reason } = owner.verdict().await.outcome else {
         panic!("not failed");
     };
     assert!(reason.contains("in time"), "{reason}");
     owner.offer(&receiver.url("/"), 2, status());
-    owner.webhooks.run(owner.started.elapsed());
-    assert_eq!(owner.webhooks.attempts.len(), 1);
+    owner.run();
+    assert_eq!(owner.webhooks.requests.len(), 1);
     let board = owner.webhooks.board();
     drop(owner);
     let taken = tokio::time::timeout(Duration::from_secs(10), board.take());
@@ -216,8 +249,8 @@ async fn nobody_at_the_other_end_is_said_so() {
     let receiver = Receiver::start(Behaviour::Answer(200, "")).await;
     let url = receiver.url("/secret");
     drop(receiver);
-    let mut owner = Owner::new(GuardMode::Off, Vec::new());
-    owner.webhooks.method_answer_timeout = Duration::from_secs(1);
+    let owner = Owner::new(GuardMode::Off, Vec::new());
+    let mut owner = owner.with_timeout(Duration::from_secs(1));
     owner.offer(&url, 1, method());
     let Delivery::Failed { reason } = owner.verdict().await.outcome else {
         panic!("not failed");
@@ -241,17 +274,13 @@ async fn changes_beyond_the_room_are_counted() {
         let Content::Status { skipped, .. } = verdict.event.content else {
             panic!("another event");
         };
-        told.push((verdict.event.ticket, skipped));
+        told.push((verdict.event.correlation, skipped));
     }
     let mut expected: Vec<(u32, u32)> = (0..15).map(|ticket| (ticket, 0)).collect();
     expected.push((19, 4));
     assert_eq!(told, expected);
     let d = DeviceId::parse("d-1").unwrap();
-    assert!(
-        owner
-            .webhooks
-            .is_idle(&d, SubscriptionType::ConnectionStatus)
-    );
+    assert!(owner.outbox.is_idle(&d, SubscriptionType::ConnectionStatus));
 }
 
 #[tokio::test]
@@ -266,20 +295,20 @@ async fn messages_too_many_come_back() {
             received_at: UtcTime::from_unix_ms(0),
             received: Duration::ZERO,
             content: Content::C2d(Box::default()),
-            ticket: offered,
+            correlation: offered,
         };
-        match owner.webhooks.offer(event, Duration::ZERO) {
+        match owner.outbox.offer(event, Duration::ZERO) {
             Ok(()) => offered += 1,
             Err(event) => break event,
         }
     };
-    assert_eq!(refused.ticket, 16);
+    assert_eq!(refused.correlation, 16);
     let d = DeviceId::parse("d-1").unwrap();
-    owner.webhooks.withdraw(&d, SubscriptionType::C2dMessages);
+    owner.outbox.withdraw(&d, SubscriptionType::C2dMessages);
     for ticket in 0..16 {
-        let verdict = owner.webhooks.verdict().unwrap();
+        let verdict = owner.outbox.verdict().unwrap();
         assert_eq!(
-            (verdict.event.ticket, verdict.outcome),
+            (verdict.event.correlation, verdict.outcome),
             (ticket, Delivery::Untried)
         );
     }

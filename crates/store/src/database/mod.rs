@@ -23,8 +23,8 @@ use crate::limits::BUSY_TIMEOUT_MS;
 /// Tells our files from those of others: `Drsp`.
 const APPLICATION: i64 = 0x4472_7370;
 /// Raised with every change of the tables. The first format had the hub cache alone; the second added all else; the third counts
-/// commits and sums rows.
-const FORMAT: i64 = 3;
+/// commits and sums rows; the fourth has fingerprints of desired properties.
+const FORMAT: i64 = 4;
 
 /// What is not there is added: that brings a file of any earlier format up to this one.
 const TABLES: &str = "
@@ -67,6 +67,11 @@ const TABLES: &str = "
         device TEXT PRIMARY KEY,
         version INTEGER NOT NULL
     ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS desired_fingerprints (
+        device TEXT PRIMARY KEY,
+        version INTEGER NOT NULL,
+        fingerprint INTEGER NOT NULL
+    ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS idempotency (
         key BLOB PRIMARY KEY,
         fingerprint BLOB NOT NULL,
@@ -89,6 +94,7 @@ pub(crate) const SUMMED: &[Summed] = &[
     Summed { table: "subscriptions", columns: &["scope", "name", "kind", "key_version", "callback", "created_unix_ms", "flags"] },
     Summed { table: "dead_letters", columns: &["id", "webhook_id", "device", "kind", "origin", "reason", "attempts", "failed_unix_ms", "bytes", "key_version", "event"] },
     Summed { table: "desired_versions", columns: &["device", "version"] },
+    Summed { table: "desired_fingerprints", columns: &["device", "version", "fingerprint"] },
     Summed { table: "idempotency", columns: &["key", "fingerprint", "status", "at_unix_s"] },
 ];
 

@@ -45,7 +45,7 @@ struct Content {
     subscriptions: Vec<String>,
     hubs: Vec<crate::CachedHub>,
     letters: Vec<crate::StoredDeadLetter>,
-    versions: Vec<(drawspan_hub::DeviceId, i64)>,
+    versions: Vec<(drawspan_hub::DeviceId, crate::DesiredMark)>,
     answers: Vec<Option<StoredAnswer>>,
 }
 
@@ -63,7 +63,7 @@ impl Content {
             ..DeadLetterFilter::default()
         };
         let mut versions = store.desired_versions().load_all()?;
-        versions.sort();
+        versions.sort_by(|(a, _), (b, _)| a.cmp(b));
         let mut answers = Vec::new();
         for number in 0..8 {
             answers.push(store.idempotency().get([number; 32]).await?);
@@ -82,7 +82,13 @@ async fn fill(store: &Store, at_unix_s: u64) {
     for number in 0..8_u8 {
         let name = format!("device-{number}");
         store.hub_cache().put(entry(&name, "one.test"));
-        store.desired_versions().put(id(&name), i64::from(number));
+        store.desired_versions().put(
+            id(&name),
+            crate::DesiredMark {
+                version: i64::from(number),
+                fingerprint: (number % 2 == 0).then_some(i64::from(number)),
+            },
+        );
         let event = format!(
             "{{\"n\":{number},\"pad\":\"{}\"}}",
             "x".repeat(300 * usize::from(number))

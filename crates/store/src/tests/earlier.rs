@@ -55,7 +55,7 @@ async fn a_directory_of_format_2_opens_with_everything_in_it() {
                 .starts_with(b"{\"eventType\":\"C2DMessage\"")
         );
         let versions = store.desired_versions().load_all().unwrap();
-        assert_eq!(versions, [(super::id("sensor-1"), 1)]);
+        assert_eq!(versions, [(super::id("sensor-1"), super::mark(1))]);
         assert_eq!(store.health().found_lost(), crate::FoundLost::default());
     }
 }

@@ -20,7 +20,7 @@ use std::process::{Command, Stdio};
 
 use drawspan_hub::{DeviceId, HostName};
 
-use super::{CachedHub, OpenError, Store, StoreError, default_keyring};
+use super::{CachedHub, DesiredMark, OpenError, Store, StoreError, default_keyring};
 use crate::limits::HUB_CACHE_LIFE_S;
 
 const NOW: u64 = 2_000_000_000;
@@ -35,6 +35,14 @@ fn open(directory: impl AsRef<Path>) -> Result<Store, OpenError> {
 
 fn id(text: &str) -> DeviceId {
     DeviceId::parse(text).unwrap()
+}
+
+/// A mark without a fingerprint.
+const fn mark(version: i64) -> DesiredMark {
+    DesiredMark {
+        version,
+        fingerprint: None,
+    }
 }
 
 fn entry(device: &str, hub: &str) -> CachedHub {

@@ -138,7 +138,7 @@ async fn hubs_of_subscribed_devices_are_not_collected() {
     let (cache, versions) = (store.hub_cache(), store.desired_versions());
     for device in ["own", "kept-1", "status-1", "none", "kep"] {
         cache.put(entry(device, "one.test"));
-        versions.put(id(device), 1);
+        versions.put(id(device), super::mark(1));
     }
     let handle = store.subscriptions();
     let fleet = |prefix: &str, keep_connected| crate::StoredSubscription {
@@ -154,5 +154,8 @@ async fn hubs_of_subscribed_devices_are_not_collected() {
     assert_eq!(cache.collect(later, HashSet::new()).await.unwrap(), 3);
     assert_eq!(names(&store), ["kept-1", "own"]);
     let left = versions.load_all().unwrap();
-    assert_eq!(left, [(id("kept-1"), 1), (id("own"), 1)]);
+    assert_eq!(
+        left,
+        [(id("kept-1"), super::mark(1)), (id("own"), super::mark(1))]
+    );
 }

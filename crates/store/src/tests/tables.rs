@@ -210,10 +210,10 @@ async fn versions_and_answers_come_back() {
     };
     let store = open(folder.path()).unwrap();
     let versions = store.desired_versions();
-    versions.put(id("a"), 3);
-    versions.put(id("b"), 1);
-    versions.put(id("a"), 4);
-    versions.put(id("c"), 1);
+    versions.put(id("a"), super::mark(3));
+    versions.put(id("b"), super::mark(1));
+    versions.put(id("a"), super::mark(4));
+    versions.put(id("c"), super::mark(1));
     versions.remove(id("c"));
     let answers = store.idempotency();
     answers.put([1; 32], answer(200, now_unix_s)).await.unwrap();
@@ -223,7 +223,10 @@ async fn versions_and_answers_come_back() {
     drop(store);
     let store = open(folder.path()).unwrap();
     let found = store.desired_versions().load_all().unwrap();
-    assert_eq!(found, [(id("a"), 4), (id("b"), 1)]);
+    assert_eq!(
+        found,
+        [(id("a"), super::mark(4)), (id("b"), super::mark(1))]
+    );
     let answers = store.idempotency();
     let first = answers.get([1; 32]).await.unwrap();
     assert_eq!(first, Some(answer(204, now_unix_s)));

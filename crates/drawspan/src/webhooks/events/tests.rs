@@ -1,21 +1,11 @@
-use std::time::Duration;
-
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, SubscriptionType};
 
 use super::*;
-use crate::webhooks::CallbackUrl;
 
 fn text(content: Content) -> String {
-    let event = Event {
-        device: DeviceId::parse("d-1").unwrap(),
-        callback: CallbackUrl::parse("http://example.com/").unwrap(),
-        webhook_id: "x".to_owned(),
-        received_at: UtcTime::parse("2026-11-22T10:20:30.5Z").unwrap(),
-        received: Duration::ZERO,
-        content,
-        ticket: (),
-    };
-    String::from_utf8(body(&event).to_vec()).unwrap()
+    let device = DeviceId::parse("d-1").unwrap();
+    let received_at = UtcTime::parse("2026-11-22T10:20:30.5Z").unwrap();
+    String::from_utf8(body(&device, received_at, &content).to_vec()).unwrap()
 }
 
 fn check(content: Content, kind: &str, members: &str) {

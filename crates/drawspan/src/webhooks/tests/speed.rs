@@ -148,14 +148,14 @@ async fn drive(loads: Vec<Load>, time: Duration) -> Vec<Told> {
                         br#"{"delay":5,"reason":"a test of how fast it is"}"#,
                     ),
                 },
-                ticket: u32::try_from(at).unwrap(),
+                correlation: u32::try_from(at).unwrap(),
             };
             // A receiver that hangs has full lanes.
-            let _ = owner.webhooks.offer(event, now);
+            let _ = owner.outbox.offer(event, now);
         }
-        owner.webhooks.run(now);
-        while let Some(verdict) = owner.webhooks.verdict() {
-            let at = verdict.event.ticket as usize;
+        owner.run();
+        while let Some(verdict) = owner.outbox.verdict() {
+            let at = verdict.event.correlation as usize;
             if matches!(verdict.outcome, Delivery::Taken { .. }) {
                 told[at].taken += 1;
                 told[at]
@@ -171,7 +171,7 @@ async fn drive(loads: Vec<Load>, time: Duration) -> Vec<Told> {
             tokio::select! {
                 done = board.take() => {
                     for done in done {
-                        owner.webhooks.done(done, owner.started.elapsed());
+                        owner.done(done);
                     }
                 }
                 _ = ticks.tick() => {}

@@ -43,11 +43,11 @@ async fn receiver(key: &CertifiedKey<KeyPair>) -> String {
 }
 
 fn owner(trusts: &CertifiedKey<KeyPair>) -> Owner {
-    let mut owner = Owner::new(GuardMode::Off, Vec::new());
+    let owner = Owner::new(GuardMode::Off, Vec::new());
+    let mut owner = owner.with_timeout(Duration::from_secs(1));
     let authorities = vec![trusts.cert.der().clone()];
     let guard = Arc::new(Guard::new(GuardMode::Off, Vec::new()));
     owner.webhooks.client = Client::new(guard, authorities, 8).unwrap();
-    owner.webhooks.method_answer_timeout = Duration::from_secs(1);
     owner
 }
 

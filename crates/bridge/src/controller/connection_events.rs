@@ -1,0 +1,214 @@
+//! What happens to connections, and to the sessions of devices.
+
+use std::sync::Arc;
+
+use std::time::Duration;
+
+use drawspan_hub::{ConnectionKey, Failure, FailureKind, Links};
+
+use super::Controller;
+use super::action::{Action, Note};
+use super::answer::Answer;
+use super::context::Noted;
+use super::input::SessionEvent;
+use super::platform::Platform;
+use crate::State;
+use crate::fleet::{Attempt, ServiceId};
+
+/// Least time between two notes of connections that ended.
+const WARNING_INTERVAL: Duration = Duration::from_secs(1);
+
+impl<P: Platform> Controller<P> {
+    /// Something happened to the session of an attempt that is not over.
+    pub(super) fn session(&mut self, attempt: Attempt, event: SessionEvent<P>) {
+        match event {
+            SessionEvent::Opened { session, route } => self.opened(attempt, session, route),
+            SessionEvent::Ended(failure) => self.session_ended(attempt, &failure),
+            SessionEvent::Closed => {
+                self.leave(attempt.device);
+                self.fleet.closed(attempt, self.now);
+            }
+            SessionEvent::Linked(links) => self.linked(attempt, links),
+            SessionEvent::LinkRefused(link, failure) => self.link_refused(attempt, link, failure),
+            SessionEvent::Method {
+                session,
+                request,
+                name,
+                payload,
+            } => self.method(attempt, session, request, name, payload),
+            SessionEvent::C2d {
+                session,
+                delivery,
+                message,
+                share,
+            } => self.c2d(attempt, session, delivery, message, share),
+            SessionEvent::Desired(change) => self.desired_changed(attempt, change),
+            SessionEvent::DesiredMissed => self.desired_missed(attempt),
+        }
+    }
+
+    fn opened(&mut self, attempt: Attempt, session: P::Session, route: P::Route) {
+        let index = attempt.device;
+        self.fleet.opened(attempt, self.now);
+        let machine = self.fleet.machine(index);
+        let connected = machine.is_some_and(|it| matches!(it.state(), State::Connected { .. }));
+        let (Some(id), Some(context)) =
+            (self.fleet.id(index).cloned(), self.fleet.beside_mut(index))
+        else {
+            return;
+        };
+        let Some(place) = &mut context.place else {
+            debug_assert!(false, "{id} was opened without a place");
+            return;
+        };
+        place.session = Some(session);
+        if let Some(pool) = self.pools.get_mut(&place.hub) {
+            pool.key = context.key.unwrap_or_default();
+            pool.tally.connects += 1;
+        }
+        if !connected {
+            return;
+        }
+        context.full = None;
+        context.route = Some(route.clone());
+        let served = context.take_served(&route);
+        self.cache.used(&id);
+        self.act(Action::Publish(id, route.clone()));
+        for caller in served {
+            self.answer(caller, Answer::Connected(route.clone()));
+        }
+        // It may have changed while the device was being opened.
+        self.tell_wants(index);
+    }
+
+    /// The hub refused a device, or ended it.
+    fn session_ended(&mut self, attempt: Attempt, failure: &Failure) {
+        let index = attempt.device;
+        if let Some(place) = self.fleet.beside(index).and_then(|context| context.place) {
+            self.count_end(index, place.hub, failure.kind);
+        }
+        if failure.kind == FailureKind::TokenLimit {
+            self.filled(index);
+        }
+        self.fleet.catch_up(index, self.now);
+        if failure.kind == FailureKind::Unauthorized {
+            self.token_refused(index);
+        }
+        self.leave(index);
+        self.note_failure(index, failure);
+        self.fleet.ended(attempt, failure, self.now);
+        self.refuse_hopeless(index);
+    }
+
+    /// Which of a device's links are there.
+    fn linked(&mut self, attempt: Attempt, links: Links) {
+        let Some(context) = self.fleet.beside_mut(attempt.device) else {
+            return;
+        };
+        let before = std::mem::replace(&mut context.up, links);
+        context
+            .refused
+            .take_if(|refused| !refused.is_missing(links));
+        if links.desired && !before.desired {
+            self.desired_linked(attempt);
+        }
+        self.pull(attempt.device);
+    }
+
+    /// The hub counts no token for this device, if it had taken none before.
+    fn token_refused(&mut self, index: u32) {
+        let context = self.fleet.beside_mut(index);
+        if let Some(place) = context.and_then(|context| context.place.as_mut())
+            && place.session.is_none()
+        {
+            place.token_life_s = None;
+        }
+    }
+
+    /// The connection took no token for this device any more.
+    fn filled(&mut self, index: u32) {
+        let Some(context) = self.fleet.beside_mut(index) else {
+            return;
+        };
+        let Some(place) = context.place else { return };
+        context.full = Some(place.connection);
+        if let Some(pool) = self.pools.get_mut(&place.hub) {
+            pool.filled(place.connection);
+        }
+    }
+
+    pub(super) fn connection_ended(
+        &mut self,
+        hub: ServiceId,
+        key: ConnectionKey,
+        failure: Failure,
+    ) {
+        let now = self.now;
+        let Some(pool) = self.pools.get_mut(&hub) else {
+            return;
+        };
+        let members = pool.ended(key);
+        pool.tally.ended.add(failure.kind);
+        self.note_connection(hub, members.len(), &failure);
+        let kind = failure.kind;
+        let noted = Arc::new(Noted {
+            failure,
+            at_unix_s: now.unix_s,
+        });
+        let mut attempts = Vec::with_capacity(members.len());
+        for index in members {
+            self.count_end(index, hub, kind);
+            self.fleet.catch_up(index, now);
+            self.forget_route(index);
+            if let Some(context) = self.fleet.beside_mut(index) {
+                context.place = None;
+                context.last_failure = Some(Arc::clone(&noted));
+            }
+            attempts.extend(self.fleet.attempt(index));
+        }
+        self.fleet
+            .connection_ended(hub, &attempts, &noted.failure, now);
+        for attempt in attempts {
+            self.refuse_hopeless(attempt.device);
+        }
+    }
+
+    pub(super) fn note_failure(&mut self, index: u32, failure: &Failure) {
+        let at_unix_s = self.now.unix_s;
+        if let Some(context) = self.fleet.beside_mut(index) {
+            context.last_failure = Some(Arc::new(Noted {
+                failure: failure.clone(),
+                at_unix_s,
+            }));
+        }
+    }
+
+    /// A device's attempt, or its connection, ends like this; counted while the device still has its place.
+    fn count_end(&mut self, index: u32, hub: ServiceId, kind: FailureKind) {
+        let state = self.fleet.machine(index).map(|machine| machine.state());
+        let Some(pool) = self.pools.get_mut(&hub) else {
+            return;
+        };
+        match state {
+            Some(State::Connected { .. }) => pool.tally.disconnects.add(kind),
+            Some(State::Connecting) => pool.tally.failures.add(kind),
+            // It was on its way out.
+            _ => {}
+        }
+    }
+
+    /// Once a second at most: with a wrong key every attempt ends like this.
+    fn note_connection(&mut self, hub: ServiceId, devices: usize, failure: &Failure) {
+        let now = self.now.monotonic;
+        // A hub that cannot be reached is noted once for all, and there was no connection.
+        let known = failure.kind == FailureKind::HubUnreachable;
+        if known || devices == 0 || now < self.next_warning {
+            return;
+        }
+        self.next_warning = now + WARNING_INTERVAL;
+        if let Some(host) = self.fleet.host(hub).cloned() {
+            let note = Note::ConnectionEnded(host, devices, failure.clone());
+            self.act(Action::Note(note));
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What the controller needs to know when an event is over.
+
+use super::platform::Platform;
+use crate::fleet::Attempt;
+
+/// What an event is to its device.
+#[derive(Debug)]
+pub(super) enum Correlation<P: Platform> {
+    /// A direct method, to be answered.
+    Method {
+        attempt: Attempt,
+        session: P::Session,
+        request: P::MethodRequest,
+    },
+    /// A cloud-to-device message, to be settled.
+    C2d(C2dCorrelation<P>),
+    /// Desired properties.
+    Desired {
+        version: Option<i64>,
+        /// Of the whole section; `None` for a single change.
+        section: Option<WholeSection>,
+        /// Number of the subscription that it was made for.
+        subscription: u32,
+    },
+    /// A change of its connection.
+    Status,
+    /// One of the dead letters.
+    Replay,
+}
+
+/// Where the outcome of a message goes.
+#[derive(Debug)]
+pub(super) struct C2dCorrelation<P: Platform> {
+    pub(super) attempt: Attempt,
+    pub(super) session: P::Session,
+    pub(super) delivery: P::Delivery,
+    pub(super) _share: P::Share,
+    /// The hub has delivered it before.
+    pub(super) again: bool,
+}
+
+/// The fingerprint of a whole section, if it has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct WholeSection(pub(super) Option<i64>);

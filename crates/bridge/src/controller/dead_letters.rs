@@ -1,0 +1,100 @@
+//! Events that were not taken.
+
+use super::Controller;
+use super::action::{Action, DeadLetter, Note};
+use super::answer::{Answer, RequestError};
+use super::correlation::Correlation;
+use super::input::Letter;
+use super::platform::Platform;
+use crate::events::{Content, Delivery, Verdict};
+use crate::subscriptions::Callback as _;
+
+impl<P: Platform> Controller<P> {
+    /// What is to be kept of an event that was not taken. It is a copy: what its device is owed does not depend on it.
+    pub(super) fn letter(
+        &mut self,
+        verdict: &Verdict<P::Callback, Correlation<P>>,
+    ) -> Option<Box<DeadLetter<P::Callback>>> {
+        let event = &verdict.event;
+        let reason = match &verdict.outcome {
+            Delivery::Refused { status } => format!("the receiver answered {status}"),
+            Delivery::Failed { reason } => reason.clone(),
+            Delivery::Taken { .. } | Delivery::Untried => return None,
+        };
+        let kind = event.content.kind();
+        let origin = std::sync::Arc::clone(event.callback.origin());
+        let note = Note::NotTaken(event.device.clone(), kind, origin, reason.clone());
+        self.act(Action::Note(note));
+        // The caller of a method has its answer. Desired properties are looked at again, unless they were refused.
+        let is_kept = match &event.correlation {
+            Correlation::Method { .. } => false,
+            Correlation::Desired { section, .. } => {
+                section.is_some() && is_refused(&verdict.outcome)
+            }
+            Correlation::C2d(_) | Correlation::Status | Correlation::Replay => true,
+        };
+        if !self.keeps_letters || !is_kept {
+            return None;
+        }
+        self.letters += 1;
+        Some(Box::new(DeadLetter {
+            device: event.device.clone(),
+            callback: event.callback.clone(),
+            webhook_id: event.webhook_id.clone(),
+            received_at: event.received_at,
+            content: event.content.clone(),
+            reason,
+            attempts: verdict.attempts,
+            failed_at: self.wall_clock.at(self.now.monotonic),
+        }))
+    }
+
+    pub(super) fn bury(&mut self, letter: Option<Box<DeadLetter<P::Callback>>>) {
+        if let Some(letter) = letter {
+            self.act(Action::Bury(letter));
+        }
+    }
+
+    /// One of them is not under way any more. The letter of one that was not taken stays, with what went wrong last.
+    pub(super) fn replayed(
+        &mut self,
+        webhook_id: &str,
+        delivery: &Delivery,
+        letter: Option<Box<DeadLetter<P::Callback>>>,
+    ) {
+        self.replaying.remove(webhook_id);
+        match delivery {
+            Delivery::Taken { .. } => self.act(Action::Exhume(webhook_id.to_owned())),
+            Delivery::Refused { .. } | Delivery::Failed { .. } | Delivery::Untried => {
+                self.bury(letter);
+            }
+        }
+    }
+
+    /// Sends one again, to where such events go now. Nothing more is done for one that is under way already: whoever asks twice means
+    /// one event.
+    pub(super) fn replay(&mut self, letter: Letter, caller: P::Caller) {
+        if self.replaying.contains(&letter.webhook_id) {
+            return self.answer(caller, Answer::Done);
+        }
+        let content = Content::Replay {
+            kind: letter.kind,
+            event: letter.event,
+        };
+        let webhook_id = letter.webhook_id.clone();
+        let event = self.event(&letter.device, webhook_id, content, Correlation::Replay);
+        let Some(event) = event else {
+            return self.fail(caller, RequestError::NoSubscription);
+        };
+        if !self.offer(event) {
+            return self.fail(caller, RequestError::QueueFull);
+        }
+        self.replaying.insert(letter.webhook_id);
+        self.answer(caller, Answer::Done);
+    }
+}
+
+/// Whether trying again would not help.
+pub(super) const fn is_refused(delivery: &Delivery) -> bool {
+    matches!(delivery, Delivery::Refused { status: 400..=499 })
+}

@@ -1,0 +1,273 @@
+//! What happens, as the controller hears of it.
+
+use bytes::Bytes;
+use drawspan_hub::{
+    C2dMessage, ConnectionKey, DeviceId, Failure, HostName, Link, Links, Outcome, SubscriptionType,
+    WhichKey,
+};
+
+use super::answer::RequestError;
+use super::context::Waiter;
+use super::platform::Platform;
+use crate::delivery;
+use crate::fleet::{Attempt, ServiceId};
+use crate::subscriptions::{Row, Scope};
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input<P: Platform> {
+    /// A caller asks for something.
+    Request(Request<P>),
+    /// A connection that devices share.
+    Connection {
+        /// Whose.
+        hub: ServiceId,
+        /// Which.
+        key: ConnectionKey,
+        /// What happened to it.
+        event: ConnectionEvent,
+    },
+    /// A device's own session. What comes for an attempt that is over changes nothing.
+    Session {
+        /// The device's attempt.
+        attempt: Attempt,
+        /// What happened to it.
+        event: SessionEvent<P>,
+    },
+    /// A command could not be given to a connection, which is over or has too much to do.
+    Busy(Attempt, Command),
+    /// A registration at DPS is over.
+    Registered {
+        /// As in [`Action::Register`](super::Action::Register).
+        number: u64,
+        /// The key that signed.
+        key: WhichKey,
+        /// What DPS said.
+        answer: Result<Assigned, Failure>,
+    },
+    /// A twin was read; its JSON, or `None` if that failed.
+    TwinRead(Attempt, Option<Bytes>),
+    /// The outcome of a message is confirmed, or is not.
+    Settled {
+        /// The device's attempt.
+        attempt: Attempt,
+        /// What the hub said.
+        result: Result<(), RequestError<P::StoreFault>>,
+        /// Who asked for it.
+        caller: Option<P::Caller>,
+    },
+    /// A request to a receiver is over.
+    Answered {
+        /// As in [`Post`](crate::events::Post).
+        attempt: delivery::Attempt,
+        /// What it means.
+        answer: delivery::Answer,
+        /// What the receiver said.
+        body: Bytes,
+    },
+    /// A change of a subscription is stored, or is not.
+    Written {
+        /// Whose.
+        scope: Scope,
+        /// `Err` if it is not.
+        result: Result<(), Option<P::StoreFault>>,
+        /// As in [`Action::Store`](super::Action::Store).
+        then: Then<P>,
+    },
+    /// What is stored of a scope's subscriptions was read, or could not be.
+    Rows {
+        /// Whose.
+        scope: Scope,
+        /// Everything that is stored of it.
+        rows: Option<Vec<(SubscriptionType, Row<P::Callback>)>>,
+    },
+}
+
+/// What a caller asks for.
+#[derive(Debug)]
+pub enum Request<P: Platform> {
+    /// A route to a device, connecting it if need be.
+    Connect {
+        /// The device.
+        device: DeviceId,
+        /// Who asks.
+        waiter: Waiter<P>,
+    },
+    /// A registration at DPS, whether the device is known or not.
+    Register {
+        /// The device.
+        device: DeviceId,
+        /// JSON for whoever allocates the device.
+        payload: Option<String>,
+        /// When the caller's time is up, monotonic.
+        deadline: std::time::Duration,
+        /// Who asks.
+        caller: P::Caller,
+    },
+    /// Another attempt, now.
+    Resync(DeviceId),
+    /// To be known no more.
+    Forget {
+        /// The device.
+        device: DeviceId,
+        /// Who asks.
+        caller: P::Caller,
+    },
+    /// A subscription to make or to replace.
+    Subscribe {
+        /// Whose events.
+        scope: Scope,
+        /// Which.
+        kind: SubscriptionType,
+        /// Where they go.
+        callback: P::Callback,
+        /// Whether devices of a prefix stay connected for it.
+        keep_connected: bool,
+        /// Whether whoever asks may reach some devices only.
+        limited: bool,
+        /// Who asks.
+        caller: P::Caller,
+    },
+    /// To have one no more.
+    Unsubscribe {
+        /// Whose events.
+        scope: Scope,
+        /// Which.
+        kind: SubscriptionType,
+        /// Who asks.
+        caller: P::Caller,
+    },
+    /// A device's next message.
+    Receive {
+        /// The device.
+        device: DeviceId,
+        /// Whether to wait for one longer than the hub takes to send it.
+        patience: bool,
+        /// Who asks.
+        caller: P::Caller,
+    },
+    /// What became of it.
+    Settle {
+        /// The device.
+        device: DeviceId,
+        /// Names the message.
+        token: String,
+        /// Its outcome.
+        outcome: Outcome,
+        /// Who asks.
+        caller: P::Caller,
+    },
+    /// A dead letter that is to be sent again.
+    Replay {
+        /// The letter.
+        letter: Letter,
+        /// Who asks.
+        caller: P::Caller,
+    },
+    /// Renames a device to the id that DPS has for it, unless it is in use.
+    RenameAsAssigned {
+        /// The device.
+        device: DeviceId,
+        /// Who asks.
+        caller: P::Caller,
+    },
+    /// The list of devices, or the keys, are others.
+    Relist(P::Caller),
+}
+
+/// What happened to a connection.
+#[derive(Debug, Clone)]
+pub enum ConnectionEvent {
+    /// The hub answers: it can take devices.
+    Ready,
+    /// It is over, and every device on it with it.
+    Ended(Failure),
+}
+
+/// What happened to a device's session.
+#[derive(Debug)]
+pub enum SessionEvent<P: Platform> {
+    /// The device can send.
+    Opened {
+        /// Its session.
+        session: P::Session,
+        /// The way to it.
+        route: P::Route,
+    },
+    /// The hub refused the device, or ended it.
+    Ended(Failure),
+    /// It is closed, as asked.
+    Closed,
+    /// Every link that it wants is there by now, or refused: these are there.
+    Linked(Links),
+    /// The hub did not take a link. The rest of the device works on.
+    LinkRefused(Link, Failure),
+    /// A direct method.
+    Method {
+        /// The session.
+        session: P::Session,
+        /// Names it in the answer.
+        request: P::MethodRequest,
+        /// Name of the method.
+        name: String,
+        /// JSON, or nothing.
+        payload: Bytes,
+    },
+    /// A cloud-to-device message.
+    C2d {
+        /// The session.
+        session: P::Session,
+        /// Names it in its outcome.
+        delivery: P::Delivery,
+        /// The message.
+        message: Box<C2dMessage>,
+        /// Its share of the memory for messages.
+        share: P::Share,
+    },
+    /// A change of desired properties: JSON with `$version`.
+    Desired(Bytes),
+    /// Changes of desired properties came for which there was no room.
+    DesiredMissed,
+}
+
+/// A command to a connection that can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// [`Action::Open`](super::Action::Open).
+    Open,
+    /// [`Action::Close`](super::Action::Close).
+    Close,
+    /// [`Action::Want`](super::Action::Want).
+    Want,
+}
+
+/// Where DPS assigned a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assigned {
+    /// The hub.
+    pub hub: HostName,
+    /// The device's id there.
+    pub device: DeviceId,
+}
+
+/// A dead letter, as far as sending it again needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// Names its event.
+    pub webhook_id: String,
+    /// Whose event it is.
+    pub device: DeviceId,
+    /// What it is about.
+    pub kind: SubscriptionType,
+    /// The JSON.
+    pub event: Bytes,
+}
+
+/// Who is answered once a change of a subscription is stored.
+#[derive(Debug)]
+pub enum Then<P: Platform> {
+    /// Whoever made this subscription, whatever became of that since.
+    Subscribed(SubscriptionType, Row<P::Callback>, P::Caller),
+    /// Whoever removed some, if this was the last of what was asked for.
+    Removed(Option<P::Caller>),
+}

@@ -1,0 +1,96 @@
+//! Links that a hub does not let a device have.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use drawspan_hub::{Failure, Link, Links};
+
+use super::Controller;
+use super::action::{Action, Note};
+use super::context::RefusedLinks;
+use super::platform::Platform;
+use crate::fleet::Attempt;
+use crate::limits::{LINK_RETRY_MAX, LINK_RETRY_MIN};
+
+/// When refused links are worth another try.
+#[derive(Debug, Default)]
+pub(super) struct Retries(BinaryHeap<Reverse<(Duration, u32, u32)>>);
+
+impl Retries {
+    fn add(&mut self, at: Duration, attempt: Attempt) {
+        self.0.push(Reverse((at, attempt.device, attempt.serial)));
+    }
+
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.0.peek().map(|Reverse((at, ..))| *at)
+    }
+
+    fn pop_due(&mut self, now: Duration) -> Option<Attempt> {
+        if self.due()? > now {
+            return None;
+        }
+        let Reverse((_, device, serial)) = self.0.pop()?;
+        Some(Attempt { device, serial })
+    }
+}
+
+impl RefusedLinks {
+    /// Whether one of them is still missing among those that are there.
+    pub(super) const fn is_missing(&self, up: Links) -> bool {
+        let refused = self.links;
+        (refused.methods && !up.methods)
+            || (refused.c2d && !up.c2d)
+            || (refused.desired && !up.desired)
+    }
+}
+
+impl<P: Platform> Controller<P> {
+    /// A hub does not let a device have a link: the rest of it works on.
+    pub(super) fn link_refused(&mut self, attempt: Attempt, link: Link, failure: Failure) {
+        self.note_failure(attempt.device, &failure);
+        let now = self.now.monotonic;
+        let jitter = self.chance.draw();
+        let (Some(id), Some(context)) = (
+            self.fleet.id(attempt.device).cloned(),
+            self.fleet.beside_mut(attempt.device),
+        ) else {
+            return;
+        };
+        let refused = context.refused.get_or_insert_with(|| {
+            Box::new(RefusedLinks {
+                links: Links::default(),
+                times: 0,
+                retry_at: Duration::ZERO,
+                of: attempt.serial,
+            })
+        });
+        refused.links.add(link);
+        // One retry for all of them.
+        if refused.retry_at <= now || refused.of != attempt.serial {
+            refused.of = attempt.serial;
+            let most = (LINK_RETRY_MIN * (1 << refused.times.min(8))).min(LINK_RETRY_MAX);
+            refused.times = refused.times.saturating_add(1);
+            refused.retry_at = now + jitter.between(most / 2, most);
+            self.retries.add(refused.retry_at, attempt);
+        }
+        self.act(Action::Note(Note::LinkRefused(id, link, failure)));
+    }
+
+    /// Asks again for links that were refused some time ago.
+    pub(super) fn retry_links(&mut self) {
+        while let Some(attempt) = self.retries.pop_due(self.now.monotonic) {
+            if !self.fleet.is_current(attempt) {
+                continue;
+            }
+            let Some(place) = self.open_place(attempt.device) else {
+                continue;
+            };
+            let context = self.fleet.beside(attempt.device);
+            if let Some(context) = context.filter(|context| context.refused.is_some()) {
+                let told = context.told;
+                self.act(Action::Want(place, told));
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The AMQP connections of one hub: which there are, and who is on which.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawspan_hub::limits::HubSize;
+use drawspan_hub::{ConnectionKey, DeviceId, WhichKey};
+
+use super::desired::CatchUps;
+use super::tally::HubTally;
+use crate::ledger::{Ledger, LedgerConfig, Left};
+use crate::paces::Paces;
+
+/// Connections by key. One is started when a device needs it, and let go when its last device leaves.
+#[derive(Debug)]
+pub struct Pool {
+    ledger: Ledger,
+    max_connections: usize,
+    /// Indexes of the devices on each connection.
+    members: HashMap<ConnectionKey, Vec<u32>>,
+    /// The key that the hub took last.
+    pub(super) key: WhichKey,
+    /// How fast connected devices may be used.
+    pub paces: Arc<Paces>,
+    pub(super) catch_ups: CatchUps,
+    /// Counts since the start.
+    pub tally: HubTally,
+    slots_each: usize,
+}
+
+/// What a pool is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolConfig {
+    /// Devices on one connection.
+    pub slots_per_connection: usize,
+    /// Whether each device shows a token of its own.
+    pub per_device_tokens: bool,
+    /// The size of every hub, if it is known.
+    pub hub_size: Option<HubSize>,
+    /// Connections to one hub.
+    pub max_connections: Option<usize>,
+}
+
+/// What a device that left leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Leaving {
+    /// The device that has its place in the list now.
+    pub(super) moved: Option<u32>,
+    /// Whether the connection has no device any more.
+    pub(super) is_empty: bool,
+}
+
+impl Pool {
+    pub(super) fn new(config: PoolConfig) -> Self {
+        Self {
+            ledger: Ledger::new(LedgerConfig {
+                slots_per_connection: config.slots_per_connection,
+                per_device_tokens: config.per_device_tokens,
+            }),
+            max_connections: config.max_connections.unwrap_or(usize::MAX),
+            members: HashMap::new(),
+            key: WhichKey::Primary,
+            paces: Arc::new(Paces::of(config.hub_size)),
+            catch_ups: CatchUps::default(),
+            tally: HubTally::default(),
+            slots_each: config.slots_per_connection,
+        }
+    }
+
+    /// A connection for one more device, and the device's place in its list; `None` if there may not be another connection.
+    pub(super) fn place(
+        &mut self,
+        index: u32,
+        identity: &DeviceId,
+        not: Option<ConnectionKey>,
+        now: Duration,
+    ) -> Option<(ConnectionKey, u32)> {
+        let most = self.max_connections;
+        let key = self.ledger.place_within(most, identity, not, now)?;
+        let members = self.members.entry(key).or_default();
+        let member = u32::try_from(members.len()).unwrap_or(u32::MAX);
+        members.push(index);
+        Some((key, member))
+    }
+
+    /// A device left, and its token counts until `slot_until`, if the hub took one.
+    pub(super) fn leave(
+        &mut self,
+        key: ConnectionKey,
+        member: u32,
+        identity: &DeviceId,
+        slot_until: Option<Duration>,
+    ) -> Leaving {
+        let Some(members) = self.members.get_mut(&key) else {
+            return Leaving {
+                moved: None,
+                is_empty: false,
+            };
+        };
+        let place = member as usize;
+        if place < members.len() {
+            members.swap_remove(place);
+        }
+        let moved = members.get(place).copied();
+        let is_empty = self.ledger.leave(identity, key, slot_until) == Left::Last;
+        if is_empty {
+            self.members.remove(&key);
+        }
+        Leaving { moved, is_empty }
+    }
+
+    /// The hub takes no more tokens on a connection.
+    pub(super) fn filled(&mut self, key: ConnectionKey) {
+        self.ledger.filled(key);
+    }
+
+    /// A connection ended. Returns the devices that were on it.
+    pub(super) fn ended(&mut self, key: ConnectionKey) -> Vec<u32> {
+        self.ledger.ended(key);
+        self.members.remove(&key).unwrap_or_default()
+    }
+
+    /// Those that stand or are being made.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.ledger.connections()
+    }
+
+    /// Devices that these can hold.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.ledger.connections() * self.slots_each
+    }
+
+    /// Devices that the hub counts on them.
+    #[must_use]
+    pub fn slots_used(&self) -> usize {
+        self.ledger.slots_used()
+    }
+
+    /// Devices to be moved elsewhere, because those that left hold too many slots of their connection.
+    pub(super) fn drain(&mut self, now: Duration) -> Vec<u32> {
+        let key = self.ledger.drain(now);
+        let members = key.and_then(|key| self.members.get(&key));
+        members.cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,67 @@
+//! Rebalancing: drains connections on which departed devices still hold most token slots.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::Controller;
+use super::action::{Action, Note};
+use super::platform::Platform;
+use crate::State;
+use crate::fleet::Attempt;
+use crate::limits::{MOVE_INTERVAL, MOVES_AT_ONCE};
+
+/// Devices that are to change their connection. One after the other: the rest of the connection works on meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Moves {
+    waiting: VecDeque<Attempt>,
+    next: Duration,
+}
+
+impl Moves {
+    pub(super) const fn due(&self) -> Duration {
+        self.next
+    }
+}
+
+impl<P: Platform> Controller<P> {
+    /// Moves the next few devices, and looks for more when there are none.
+    pub(super) fn move_some(&mut self) {
+        let now = self.now;
+        if now.monotonic < self.moves.next {
+            return;
+        }
+        self.moves.next = now.monotonic + MOVE_INTERVAL;
+        if self.moves.waiting.is_empty() {
+            self.look_for_moves();
+        }
+        for _ in 0..MOVES_AT_ONCE {
+            let Some(attempt) = self.moves.waiting.pop_front() else {
+                return;
+            };
+            if self.fleet.is_current(attempt) {
+                self.fleet.relocate(attempt.device, now);
+            }
+        }
+    }
+
+    fn look_for_moves(&mut self) {
+        let now = self.now.monotonic;
+        for pool in self.pools.values_mut() {
+            let devices = pool.drain(now);
+            // Others are on their way already, or are looked for again.
+            let connected = |index: &u32| {
+                let machine = self.fleet.machine(*index);
+                machine.is_some_and(|it| matches!(it.state(), State::Connected { .. }))
+            };
+            let attempts = devices
+                .into_iter()
+                .filter(connected)
+                .filter_map(|index| self.fleet.attempt(index));
+            self.moves.waiting.extend(attempts);
+        }
+        let devices = self.moves.waiting.len();
+        if devices > 0 {
+            self.act(Action::Note(Note::Draining(devices)));
+        }
+    }
+}

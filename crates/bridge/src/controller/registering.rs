@@ -1,0 +1,108 @@
+//! Registrations at DPS, of devices' attempts and of callers.
+
+use std::time::Duration;
+
+use drawspan_hub::{DeviceId, Failure, FailureKind, HostName, WhichKey};
+
+use super::action::Action;
+use super::answer::Answer;
+use super::input::Assigned;
+use super::platform::Platform;
+use super::registrations::Origin;
+use super::{Controller, Profile};
+use crate::fleet::ServiceId;
+
+impl<P: Platform> Controller<P> {
+    /// A caller asks for a registration.
+    pub(super) fn register(
+        &mut self,
+        device: DeviceId,
+        payload: Option<String>,
+        deadline: Duration,
+        caller: P::Caller,
+    ) {
+        let refused = match self.profile {
+            Profile::Dps => self.fleet.refusal_of(ServiceId::DPS, self.now).cloned(),
+            Profile::Hub(_) | Profile::Listed(_) => {
+                let text = "there is no DPS to register at";
+                Some(Failure::local(FailureKind::InvalidRequest, text))
+            }
+        };
+        if let Some(failure) = refused {
+            return self.answer(caller, Answer::Registered(Err(failure)));
+        }
+        match self.registrations.ask(device, payload, deadline, caller) {
+            Ok(number) => self.fleet.register(number),
+            Err((caller, failure)) => self.answer(caller, Answer::Registered(Err(failure))),
+        }
+    }
+
+    /// It is its turn.
+    pub(super) fn register_now(&mut self, number: u64) {
+        if !self.registrations.allowed(number, self.now.monotonic) {
+            self.fleet.registration_abandoned(self.now);
+        }
+        self.start_registrations();
+    }
+
+    pub(super) fn start_registrations(&mut self) {
+        for registration in self.registrations.take_starts() {
+            self.act(Action::Register(Box::new(registration)));
+        }
+    }
+
+    /// A registration is over.
+    pub(super) fn registered(
+        &mut self,
+        number: u64,
+        key: WhichKey,
+        answer: &Result<Assigned, Failure>,
+    ) {
+        let now = self.now;
+        let over = self.registrations.ended(number, key, answer, now.monotonic);
+        self.start_registrations();
+        for job in over {
+            if let Ok(assigned) = answer {
+                self.assigned(&job.device, assigned);
+            }
+            let hub = answer.as_ref().map(|assigned| assigned.hub.clone());
+            match job.origin {
+                Origin::Attempt { device, epoch } => {
+                    self.fleet.assigned(device, epoch, hub, now);
+                    if let Err(failure) = answer {
+                        self.note_failure(device, failure);
+                    }
+                    self.refuse_hopeless(device);
+                }
+                Origin::Caller(caller) => {
+                    let device = self.fleet.find(&job.device);
+                    self.fleet.registration_ended(device, hub, now);
+                    let answer = answer.as_ref().map(|_| ()).map_err(Failure::clone);
+                    self.answer(caller, Answer::Registered(answer));
+                }
+            }
+        }
+    }
+
+    fn assigned(&mut self, device: &DeviceId, assigned: &Assigned) {
+        let name = (assigned.device != *device).then(|| assigned.device.clone());
+        let index = self.fleet.find(device);
+        let context = index.and_then(|index| self.fleet.beside_mut(index));
+        if let Some(context) = context {
+            if context.removed {
+                return;
+            }
+            // While it is on a connection it is there under the name that it had.
+            if context.place.is_none() {
+                context.assigned.clone_from(&name);
+            }
+        }
+        self.remember_hub(device, assigned.hub.clone(), name);
+    }
+
+    fn remember_hub(&mut self, device: &DeviceId, hub: HostName, name: Option<DeviceId>) {
+        self.table.note_assigned(device, name.as_ref());
+        let change = self.cache.put(device, hub, name, self.now.unix_s);
+        self.act(Action::StoreHub(change));
+    }
+}

@@ -1,0 +1,213 @@
+//! Registrations at DPS: one at a time for a device, and never more than a limit of them.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use drawspan_hub::{DeviceId, Failure, FailureKind, WhichKey};
+
+use super::action;
+use super::input::Assigned;
+use super::platform::{Caller as _, Platform};
+use super::tally::DpsTally;
+use crate::device::Epoch;
+use crate::limits;
+
+/// Who asked for a registration.
+#[derive(Debug)]
+pub(super) enum Origin<P: Platform> {
+    /// A device's attempt.
+    Attempt { device: u32, epoch: Epoch },
+    /// A caller.
+    Caller(P::Caller),
+}
+
+/// What is to be registered, and for whom.
+#[derive(Debug)]
+pub(super) struct Job<P: Platform> {
+    pub(super) device: DeviceId,
+    payload: Option<String>,
+    deadline: Option<Duration>,
+    pub(super) origin: Origin<P>,
+}
+
+/// All that are under way or wait.
+#[derive(Debug)]
+pub struct Registrations<P: Platform> {
+    running: HashMap<u64, Job<P>>,
+    /// Allowed, but too many are under way.
+    ready: VecDeque<Job<P>>,
+    /// Devices with one under way, or ready; and what else is allowed for them. Two at a time would end each other's operations.
+    behind: HashMap<DeviceId, Vec<Job<P>>>,
+    /// Asked for by callers, and not allowed yet.
+    asked: HashMap<u64, Job<P>>,
+    next: u64,
+    /// The key that DPS took last.
+    key: WhichKey,
+    /// To be started.
+    starts: Vec<action::Registration>,
+    /// Counts since the start.
+    pub tally: DpsTally,
+}
+
+impl<P: Platform> Default for Registrations<P> {
+    fn default() -> Self {
+        Self {
+            running: HashMap::new(),
+            ready: VecDeque::new(),
+            behind: HashMap::new(),
+            asked: HashMap::new(),
+            next: 0,
+            key: WhichKey::Primary,
+            starts: Vec::new(),
+            tally: DpsTally::default(),
+        }
+    }
+}
+
+impl<P: Platform> Registrations<P> {
+    /// Those that DPS was asked for.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Whether one of this device is under way, or waits.
+    pub(super) fn is_asked_for(&self, device: &DeviceId) -> bool {
+        self.behind.contains_key(device) || self.asked.values().any(|it| it.device == *device)
+    }
+
+    /// Keeps what a caller asks for until it is allowed, under the number that is returned.
+    ///
+    /// # Errors
+    /// The caller, when too many wait.
+    pub(super) fn ask(
+        &mut self,
+        device: DeviceId,
+        payload: Option<String>,
+        deadline: Duration,
+        caller: P::Caller,
+    ) -> Result<u64, (P::Caller, Failure)> {
+        // Those whose callers have gone count until it is their turn: their tickets stand in the fleet's queue.
+        if self.asked.len() >= limits::WAITING_REGISTRATIONS {
+            let text = "too many registrations wait already";
+            return Err((caller, Failure::local(FailureKind::QueueFull, text)));
+        }
+        self.next += 1;
+        let job = Job {
+            device,
+            payload,
+            deadline: Some(deadline),
+            origin: Origin::Caller(caller),
+        };
+        self.asked.insert(self.next, job);
+        Ok(self.next)
+    }
+
+    /// Takes out the callers of those that have not started.
+    pub(super) fn take_asked(&mut self) -> Vec<P::Caller> {
+        let callers = self.asked.drain().filter_map(|(_, job)| match job.origin {
+            Origin::Caller(caller) => Some(caller),
+            Origin::Attempt { .. } => None,
+        });
+        callers.collect()
+    }
+
+    /// A caller's registration may start. False when the caller has gone.
+    pub(super) fn allowed(&mut self, number: u64, now: Duration) -> bool {
+        let Some(job) = self.asked.remove(&number) else {
+            return false;
+        };
+        if matches!(&job.origin, Origin::Caller(caller) if caller.is_gone()) {
+            return false;
+        }
+        self.start(job, now);
+        true
+    }
+
+    /// A device's registration may start.
+    pub(super) fn provision(&mut self, device: DeviceId, index: u32, epoch: Epoch, now: Duration) {
+        let origin = Origin::Attempt {
+            device: index,
+            epoch,
+        };
+        let job = Job {
+            device,
+            payload: None,
+            deadline: None,
+            origin,
+        };
+        self.start(job, now);
+    }
+
+    /// One is over. Returns it with those that were waiting behind it and have the same answer; others may start.
+    pub(super) fn ended(
+        &mut self,
+        number: u64,
+        key: WhichKey,
+        answer: &Result<Assigned, Failure>,
+        now: Duration,
+    ) -> Vec<Job<P>> {
+        let Some(done) = self.running.remove(&number) else {
+            return Vec::new();
+        };
+        match answer {
+            Ok(_) => {
+                self.tally.assigned += 1;
+                self.key = key;
+            }
+            Err(failure) => self.tally.failures.add(failure.kind),
+        }
+        let behind = self.behind.remove(&done.device).unwrap_or_default();
+        // A failure may be that of one caller's time.
+        let is_answered = |job: &Job<P>| answer.is_ok() && job.is_answered_by(&done);
+        let (mut over, others): (Vec<_>, Vec<_>) = behind.into_iter().partition(is_answered);
+        for job in others {
+            self.start(job, now);
+        }
+        while self.running.len() < limits::REGISTRATIONS_AT_ONCE {
+            let Some(job) = self.ready.pop_front() else {
+                break;
+            };
+            self.launch(job, now);
+        }
+        over.insert(0, done);
+        over
+    }
+
+    /// What is to be started.
+    pub(super) fn take_starts(&mut self) -> Vec<action::Registration> {
+        std::mem::take(&mut self.starts)
+    }
+
+    fn start(&mut self, job: Job<P>, now: Duration) {
+        if let Some(behind) = self.behind.get_mut(&job.device) {
+            behind.push(job);
+            return;
+        }
+        self.behind.insert(job.device.clone(), Vec::new());
+        if self.running.len() >= limits::REGISTRATIONS_AT_ONCE {
+            self.ready.push_back(job);
+        } else {
+            self.launch(job, now);
+        }
+    }
+
+    fn launch(&mut self, job: Job<P>, now: Duration) {
+        self.next += 1;
+        self.starts.push(action::Registration {
+            number: self.next,
+            device: job.device.clone(),
+            payload: job.payload.clone(),
+            deadline: job.deadline.unwrap_or(now + limits::REGISTRATION_TIMEOUT),
+            key: self.key,
+        });
+        self.running.insert(self.next, job);
+    }
+}
+
+impl<P: Platform> Job<P> {
+    /// Whether the device is now registered as this one would do it.
+    fn is_answered_by(&self, done: &Self) -> bool {
+        matches!(self.origin, Origin::Attempt { .. }) || self.payload == done.payload
+    }
+}

@@ -1,0 +1,100 @@
+//! Changes of a device's connection, as events for subscribers; and what all events have in common.
+
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType};
+
+use super::Controller;
+use super::action::{Action, Note};
+use super::correlation::Correlation;
+use super::platform::Platform;
+use crate::events::{Content, Event, Verdict, event_id};
+
+impl<P: Platform> Controller<P> {
+    /// The device's connection is another than before, as the public words say it.
+    pub(super) fn status_changed(
+        &mut self,
+        device: &DeviceId,
+        status: ConnectionStatus,
+        reason: ConnectionStatusReason,
+    ) {
+        self.act(Action::Note(Note::Status(device.clone(), status, reason)));
+        let kind = SubscriptionType::ConnectionStatus;
+        if self.table.of(device, kind).is_none() {
+            return;
+        }
+        let content = Content::Status {
+            status,
+            reason,
+            skipped: 0,
+        };
+        let webhook_id = event_id::status(&mut self.secrets);
+        if let Some(event) = self.event(device, webhook_id, content, Correlation::Status)
+            && !self.offer(event)
+        {
+            self.act(Action::Note(Note::NoRoomForStatus(device.clone())));
+        }
+    }
+
+    /// An event for whoever subscribes to it, if anybody does.
+    pub(super) fn event(
+        &self,
+        device: &DeviceId,
+        webhook_id: String,
+        content: Content,
+        correlation: Correlation<P>,
+    ) -> Option<Event<P::Callback, Correlation<P>>> {
+        let row = self.table.of(device, content.kind())?;
+        let received = self.now.monotonic;
+        Some(Event {
+            device: device.clone(),
+            callback: row.callback.clone(),
+            webhook_id,
+            received_at: self.wall_clock.at(received),
+            received,
+            content,
+            correlation,
+        })
+    }
+
+    /// False when there is no room for it.
+    pub(super) fn offer(&mut self, event: Event<P::Callback, Correlation<P>>) -> bool {
+        self.outbox.offer(event, self.now.monotonic).is_ok()
+    }
+
+    /// Brings what became of events to their devices. False if nothing did.
+    pub(super) fn hear_verdicts(&mut self) -> bool {
+        let mut any = false;
+        while let Some(verdict) = self.outbox.verdict() {
+            any = true;
+            self.over(verdict);
+        }
+        any
+    }
+
+    fn over(&mut self, verdict: Verdict<P::Callback, Correlation<P>>) {
+        let letter = self.letter(&verdict);
+        let Verdict { event, outcome, .. } = verdict;
+        match event.correlation {
+            Correlation::Method {
+                attempt,
+                session,
+                request,
+            } => {
+                let of = (attempt, session, request);
+                self.method_over(&event.device, &event.callback, of, &outcome);
+            }
+            Correlation::C2d(message) => {
+                self.c2d_over(&message, &event.webhook_id, &outcome, letter);
+            }
+            Correlation::Desired {
+                version,
+                section,
+                subscription,
+            } => {
+                let of = (version, section, subscription);
+                self.desired_over(&event.device, of, &outcome, letter);
+            }
+            Correlation::Status => self.bury(letter),
+            Correlation::Replay => self.replayed(&event.webhook_id, &outcome, letter),
+        }
+    }
+}

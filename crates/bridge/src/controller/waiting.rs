@@ -1,0 +1,164 @@
+//! Callers who wait for a device to be connected. Whoever waits in vain is refused at once, with the reason.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, HostName};
+
+use super::Controller;
+use super::answer::{Answer, Refusal};
+use super::context::Noted;
+use super::platform::Platform;
+use crate::State;
+use crate::device::Why;
+use crate::fleet::ServiceId;
+
+/// What a device is waiting for, when its caller's time is up.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Delay {
+    /// Nothing is known of the device, or it waits for nothing.
+    Unknown,
+    /// DPS has not answered.
+    Dps(HostName),
+    /// The hub has not answered the device's connection.
+    Hub(HostName),
+    /// Other devices connect before it.
+    Turn {
+        /// The hub, or DPS.
+        host: HostName,
+        /// How many wait there.
+        queue: usize,
+    },
+    /// It was refused.
+    Refused(Refusal),
+}
+
+impl<P: Platform> Controller<P> {
+    /// Refuses the callers of a device who wait in vain.
+    pub(super) fn refuse_hopeless(&mut self, index: u32) {
+        let now = self.now;
+        let waiters = self.fleet.beside(index).map(|it| it.waiters.len());
+        if waiters.unwrap_or(0) == 0 {
+            return;
+        }
+        if let Some(failure) = self.fleet.refusal(index, now) {
+            let refusal = Refusal::from(failure.clone());
+            return self.refuse_waiters(index, &refusal);
+        }
+        let Some(machine) = self.fleet.machine(index).cloned() else {
+            return;
+        };
+        let Some(context) = self.fleet.beside_mut(index) else {
+            return;
+        };
+        let last = context.last_failure.clone();
+        let refused = context.take_refused(|deadline| {
+            let hopeless = machine.hopeless(deadline, now)?;
+            Some(Refusal {
+                failure: remembered(hopeless.why, last.as_ref()),
+                retry_in: Some(hopeless.next_try - now.monotonic),
+            })
+        });
+        for (caller, refusal) in refused {
+            self.answer(caller, Answer::NotConnected(refusal));
+        }
+    }
+
+    /// Refuses all callers who wait for a device.
+    pub(super) fn refuse_waiters(&mut self, index: u32, refusal: &Refusal) {
+        let Some(context) = self.fleet.beside_mut(index) else {
+            return;
+        };
+        for (caller, refusal) in context.take_refused(|_| Some(refusal.clone())) {
+            self.answer(caller, Answer::NotConnected(refusal));
+        }
+    }
+
+    /// Refuses the callers of all devices that queue for a hub, or for DPS, in vain.
+    pub(super) fn turn_away(&mut self, service: ServiceId) {
+        let queued = |index: &u32| self.fleet.queues_at(*index) == Some(service);
+        let devices = self.fleet.iter().map(|(index, ..)| index);
+        let devices: Vec<_> = devices.filter(queued).collect();
+        for index in devices {
+            self.refuse_hopeless(index);
+        }
+        if service == ServiceId::DPS
+            && let Some(failure) = self.fleet.refusal_of(service, self.now).cloned()
+        {
+            for caller in self.registrations.take_asked() {
+                self.answer(caller, Answer::Registered(Err(failure.clone())));
+            }
+        }
+    }
+
+    /// What a device is waiting for.
+    #[must_use]
+    pub fn delay_of(&self, id: &DeviceId, now: Duration) -> Delay {
+        let found = self.fleet.find(id);
+        let machine = found.and_then(|index| Some((index, self.fleet.machine(index)?)));
+        let Some((index, machine)) = machine else {
+            return Delay::Unknown;
+        };
+        let delay = match machine.state() {
+            State::Queued => return self.delay_in_queue(index),
+            State::Provisioning => self.fleet.host(ServiceId::DPS).cloned().map(Delay::Dps),
+            State::Connecting => machine.hub().cloned().map(Delay::Hub),
+            State::Waiting { why, until, .. } | State::Yielded { why, until } => {
+                let context = self.fleet.beside(index);
+                let last = context.and_then(|context| context.last_failure.as_ref());
+                return Delay::Refused(Refusal {
+                    failure: remembered(why, last),
+                    retry_in: Some(until.saturating_sub(now)),
+                });
+            }
+            State::Idle | State::Connected { .. } | State::Closing => None,
+        };
+        delay.unwrap_or(Delay::Unknown)
+    }
+
+    fn delay_in_queue(&self, index: u32) -> Delay {
+        let Some(service) = self.fleet.queues_at(index) else {
+            return Delay::Unknown;
+        };
+        if let Some(failure) = self.fleet.trouble_of(service)
+            && self.fleet.stops_everybody(service)
+        {
+            return Delay::Refused(Refusal::from(failure.clone()));
+        }
+        let host = self.fleet.host(service).cloned();
+        host.map_or(Delay::Unknown, |host| Delay::Turn {
+            host,
+            queue: self.fleet.queue_of(service),
+        })
+    }
+
+    /// The public words for a device's connection; `None` if it never tried to connect.
+    #[must_use]
+    pub fn status_of(&self, id: &DeviceId) -> Option<(ConnectionStatus, ConnectionStatusReason)> {
+        const AT_REST: (ConnectionStatus, ConnectionStatusReason) = (
+            ConnectionStatus::Disabled,
+            ConnectionStatusReason::ClientClose,
+        );
+        let known = self.fleet.find(id);
+        let machine = known.and_then(|index| self.fleet.machine(index));
+        let cached = || self.cache.get(id).map(|_| AT_REST);
+        machine.and_then(|machine| machine.status()).or_else(cached)
+    }
+}
+
+/// A refusal that came earlier: with all that was said, if that is still kept.
+fn remembered(why: Why, last: Option<&Arc<Noted>>) -> Failure {
+    if let Some(noted) = last
+        && noted.failure.kind == why.kind
+    {
+        return noted.failure.clone();
+    }
+    let text = why
+        .code
+        .and_then(|code| code.name())
+        .unwrap_or("the hub refused this device a moment ago");
+    Failure {
+        code: why.code,
+        ..Failure::local(why.kind, text)
+    }
+}

@@ -1,0 +1,111 @@
+//! An event, and what came of it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use drawspan_hub::{
+    C2dMessage, ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType, UtcTime,
+};
+
+/// Something that a subscriber is to hear of. `C` says where it goes, `T` what the owner needs when it is over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event<C, T> {
+    /// Whose event it is, by the name that callers use.
+    pub device: DeviceId,
+    /// Where it goes.
+    pub callback: C,
+    /// The same for each attempt, and after a restart where the hub delivers again.
+    pub webhook_id: String,
+    /// When it came.
+    pub received_at: UtcTime,
+    /// The same, monotonic: deadlines count from here.
+    pub received: Duration,
+    /// What it says.
+    pub content: Content,
+    /// For the owner.
+    pub correlation: T,
+}
+
+/// What an event says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// The device's connection changed.
+    Status {
+        /// Its status from now on.
+        status: ConnectionStatus,
+        /// Why.
+        reason: ConnectionStatusReason,
+        /// Changes before this one that were left out, because too many waited.
+        skipped: u32,
+    },
+    /// Desired properties changed.
+    Desired {
+        /// JSON object with `$version`: the change, or all of them.
+        properties: Bytes,
+        /// Whether it is all of them.
+        full_state: bool,
+    },
+    /// A direct method.
+    Method {
+        /// Its name.
+        name: String,
+        /// JSON, or nothing.
+        payload: Bytes,
+    },
+    /// A cloud-to-device message.
+    C2d(Box<C2dMessage>),
+    /// An event as it was once made, sent again from the dead letters.
+    Replay {
+        /// What it is about.
+        kind: SubscriptionType,
+        /// The JSON.
+        event: Bytes,
+    },
+}
+
+/// What came of an event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict<C, T> {
+    /// The event.
+    pub event: Event<C, T>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// What came of it.
+    pub outcome: Delivery,
+}
+
+/// What can come of an event.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Delivery {
+    /// The receiver answered 2xx.
+    Taken {
+        /// The body of its answer, cut off at [`MAX_CALLBACK_ANSWER_BYTES`](crate::limits::MAX_CALLBACK_ANSWER_BYTES).
+        answer: Bytes,
+    },
+    /// The receiver said that it will not take it: a status that is not worth another attempt.
+    Refused {
+        /// HTTP status.
+        status: u16,
+    },
+    /// It was tried in vain for as long, or as often, as it may be.
+    Failed {
+        /// What went wrong last, one line without secrets.
+        reason: String,
+    },
+    /// It was not tried at all within its time, or is not wanted any more.
+    Untried,
+}
+
+impl Content {
+    /// To whose subscription it belongs.
+    #[must_use]
+    pub const fn kind(&self) -> SubscriptionType {
+        match self {
+            Self::Status { .. } => SubscriptionType::ConnectionStatus,
+            Self::Desired { .. } => SubscriptionType::DesiredProperties,
+            Self::Method { .. } => SubscriptionType::Methods,
+            Self::C2d(_) => SubscriptionType::C2dMessages,
+            Self::Replay { kind, .. } => *kind,
+        }
+    }
+}

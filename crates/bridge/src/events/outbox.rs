@@ -1,0 +1,187 @@
+//! Events on their way to subscribers.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
+
+use super::event::{Content, Delivery, Event, Verdict};
+use super::tally::{EventTally, Outcome};
+use super::terms;
+use crate::delivery::{
+    Answer, Attempt, Deliveries, DeliveryConfig, End, Load, News, Offered, Over, Start,
+};
+use crate::subscriptions::Callback;
+
+/// Events that wait or are under way, and what became of those that are over. Decides which is tried when
+/// ([`delivery`](crate::delivery)); the requests are the caller's.
+#[derive(Debug)]
+pub struct Outbox<C, T> {
+    deliveries: Deliveries<Event<C, T>>,
+    method_answer_timeout: Duration,
+    verdicts: VecDeque<Verdict<C, T>>,
+    tally: EventTally,
+}
+
+/// A request to a receiver that is to be made now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Post<C> {
+    /// To be repeated with the answer.
+    pub attempt: Attempt,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Whose event it is.
+    pub device: DeviceId,
+    /// Where it goes.
+    pub callback: C,
+    /// Names the event.
+    pub webhook_id: String,
+    /// When it came.
+    pub received_at: UtcTime,
+    /// What it says.
+    pub content: Content,
+}
+
+impl<C: Callback, T> Outbox<C, T> {
+    /// Without events. `method_answer_timeout`: how long the receiver of a method may take, retries included.
+    #[must_use]
+    pub fn new(config: DeliveryConfig, method_answer_timeout: Duration) -> Self {
+        Self {
+            deliveries: Deliveries::new(config),
+            method_answer_timeout,
+            verdicts: VecDeque::new(),
+            tally: EventTally::default(),
+        }
+    }
+
+    /// Queues an event behind the others of its device and kind. It comes back when there is no room. For a change of a
+    /// connection there is always room, but at too many origins ([`ORIGINS`](crate::limits::ORIGINS)): it takes the place of the
+    /// newest one that waits and counts it as `skipped`; that one has no verdict.
+    ///
+    /// # Errors
+    /// The event.
+    pub fn offer(&mut self, event: Event<C, T>, now: Duration) -> Result<(), Box<Event<C, T>>> {
+        let terms = terms::of(&event, self.method_answer_timeout);
+        let lane = (event.device.clone(), event.content.kind());
+        match self.deliveries.offer(&lane, event, &terms, now) {
+            Offered::Queued => Ok(()),
+            Offered::Merged => {
+                self.tally.event(lane.1, Outcome::Skipped);
+                Ok(())
+            }
+            Offered::Full(event) => {
+                self.tally.event(lane.1, Outcome::NoRoom);
+                Err(Box::new(event))
+            }
+        }
+    }
+
+    /// Sends events of this device and kind there from now on, those that wait included.
+    pub fn redirect(&mut self, device: &DeviceId, kind: SubscriptionType, to: &C, now: Duration) {
+        let update = |event: &mut Event<C, T>| event.callback = to.clone();
+        let lane = (device.clone(), kind);
+        self.deliveries.redirect(&lane, to.origin(), update, now);
+    }
+
+    /// Ends the events of this device and kind: those that wait are over, untried, and one that is under way is not tried again.
+    pub fn withdraw(&mut self, device: &DeviceId, kind: SubscriptionType) {
+        self.deliveries.withdraw(&(device.clone(), kind));
+        self.collect_over();
+    }
+
+    /// Whether nothing of this device and kind waits or is under way.
+    #[must_use]
+    pub fn is_idle(&self, device: &DeviceId, kind: SubscriptionType) -> bool {
+        self.deliveries.is_idle(&(device.clone(), kind))
+    }
+
+    /// Gives up what is late. Before [`begin`](Self::begin).
+    pub fn tick(&mut self, now: Duration) {
+        self.deliveries.tick(now);
+    }
+
+    /// The next request to make now, if there is one.
+    pub fn begin(&mut self, now: Duration) -> Option<Post<C>> {
+        let post = self.deliveries.begin(now).map(|start| post(&start));
+        if post.is_none() {
+            self.collect_over();
+        }
+        post
+    }
+
+    /// When to come back, at the latest.
+    pub fn due(&mut self, now: Duration) -> Option<Duration> {
+        self.deliveries.due(now)
+    }
+
+    /// A request is over.
+    pub fn answered(&mut self, attempt: Attempt, answer: Answer, body: Bytes, now: Duration) {
+        self.tally.attempt(&answer);
+        if let Some(over) = self.deliveries.done(attempt, answer, now) {
+            self.over(verdict(over, body));
+        }
+    }
+
+    /// What became of an event. To be asked until there is nothing more, after each call.
+    pub fn verdict(&mut self) -> Option<Verdict<C, T>> {
+        self.verdicts.pop_front()
+    }
+
+    /// What is new of receivers. To be asked until there is nothing more.
+    pub fn news(&mut self) -> Option<News> {
+        self.deliveries.news()
+    }
+
+    /// What there is to do. Looks at every receiver for whom there is something.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        self.deliveries.load()
+    }
+
+    /// Counts since the start.
+    #[must_use]
+    pub const fn tally(&self) -> EventTally {
+        self.tally
+    }
+
+    fn collect_over(&mut self) {
+        while let Some(over) = self.deliveries.over() {
+            self.over(verdict(over, Bytes::new()));
+        }
+    }
+
+    fn over(&mut self, verdict: Verdict<C, T>) {
+        let kind = verdict.event.content.kind();
+        self.tally.event(kind, Outcome::from(&verdict.outcome));
+        self.verdicts.push_back(verdict);
+    }
+}
+
+fn post<C: Clone, T>(start: &Start<'_, Event<C, T>>) -> Post<C> {
+    let event = start.job;
+    Post {
+        attempt: start.attempt,
+        timeout: start.timeout,
+        device: event.device.clone(),
+        callback: event.callback.clone(),
+        webhook_id: event.webhook_id.clone(),
+        received_at: event.received_at,
+        content: event.content.clone(),
+    }
+}
+
+fn verdict<C, T>(over: Over<Event<C, T>>, answer: Bytes) -> Verdict<C, T> {
+    Verdict {
+        event: over.job,
+        attempts: over.attempts,
+        outcome: match over.end {
+            End::Taken => Delivery::Taken { answer },
+            End::Refused(status) => Delivery::Refused { status },
+            End::Failed(why) => Delivery::Failed {
+                reason: why.to_string(),
+            },
+            End::Untried => Delivery::Untried,
+        },
+    }
+}

@@ -1,0 +1,105 @@
+//! What is counted of events.
+
+use drawspan_hub::SubscriptionType;
+
+use super::event::Delivery;
+use crate::delivery::{Answer, Why};
+
+/// Events by kind and outcome, and attempts by result, since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EventTally {
+    outcomes: [[u64; OUTCOMES.len()]; SubscriptionType::ALL.len()],
+    attempts: [u64; RESULTS.len()],
+}
+
+/// What can come of an event, as it is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Taken,
+    Refused,
+    Failed,
+    Untried,
+    /// A newer one took its place.
+    Skipped,
+    /// It was not taken in.
+    NoRoom,
+}
+
+const OUTCOMES: [&str; 6] = ["taken", "refused", "failed", "untried", "skipped", "noRoom"];
+
+const RESULTS: [&str; 5] = ["taken", "refused", "status", "timeout", "unreachable"];
+
+impl EventTally {
+    pub(super) fn event(&mut self, kind: SubscriptionType, outcome: Outcome) {
+        let outcomes = self.outcomes.get_mut(kind as usize);
+        if let Some(count) = outcomes.and_then(|it| it.get_mut(outcome as usize)) {
+            *count += 1;
+        }
+    }
+
+    pub(super) fn attempt(&mut self, answer: &Answer) {
+        let result = match answer {
+            Answer::Taken => 0,
+            Answer::Refused(_) => 1,
+            Answer::Failed { why, .. } => match why {
+                Why::Status(_) => 2,
+                Why::TimedOut => 3,
+                // Nobody is tried who is left alone.
+                Why::Unreachable(_) | Why::LeftAlone => 4,
+            },
+        };
+        if let Some(count) = self.attempts.get_mut(result) {
+            *count += 1;
+        }
+    }
+
+    /// Counts of events: kind, outcome, how many.
+    pub fn events(&self) -> impl Iterator<Item = (SubscriptionType, &'static str, u64)> + use<> {
+        let kinds = SubscriptionType::ALL.into_iter().zip(self.outcomes);
+        kinds.flat_map(|(kind, counts)| {
+            let outcomes = OUTCOMES.into_iter().zip(counts);
+            outcomes.map(move |(outcome, count)| (kind, outcome, count))
+        })
+    }
+
+    /// Counts of attempts: result, how many.
+    pub fn attempts(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        RESULTS.into_iter().zip(self.attempts)
+    }
+}
+
+impl From<&Delivery> for Outcome {
+    fn from(delivery: &Delivery) -> Self {
+        match delivery {
+            Delivery::Taken { .. } => Self::Taken,
+            Delivery::Refused { .. } => Self::Refused,
+            Delivery::Failed { .. } => Self::Failed,
+            Delivery::Untried => Self::Untried,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_outcome_of_each_kind_has_its_own_count() {
+        let outcomes = [
+            (Outcome::Taken, "taken"),
+            (Outcome::Refused, "refused"),
+            (Outcome::Failed, "failed"),
+            (Outcome::Untried, "untried"),
+            (Outcome::Skipped, "skipped"),
+            (Outcome::NoRoom, "noRoom"),
+        ];
+        for kind in SubscriptionType::ALL {
+            for (outcome, word) in outcomes {
+                let mut tally = EventTally::default();
+                tally.event(kind, outcome);
+                let counted = tally.events().filter(|(.., count)| *count > 0);
+                assert_eq!(counted.collect::<Vec<_>>(), [(kind, word, 1)]);
+            }
+        }
+    }
+}
