@@ -89,6 +89,9 @@ pub const ATTEMPTS_PER_ORIGIN: usize = 64;
 pub const ATTEMPTS: usize = 1_024;
 /// Bytes of all events that wait or are under way.
 pub const EVENT_BYTES: usize = 64 * 1_048_576;
+/// The events of one origin may take this part of the bytes that are free, in percent. At 100 a single origin gets half of
+/// [`EVENT_BYTES`], and each of n origins that are full a part of n + 1: what is left over is there for an origin without events.
+pub const ORIGIN_SHARE_PERCENT: usize = 100;
 /// Origins that something waits for.
 pub const ORIGINS: usize = 16_384;
 /// How long one attempt may take.

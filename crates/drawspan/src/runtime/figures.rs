@@ -53,6 +53,7 @@ impl Figures {
         self.events.tell(page);
         page.one(Metric::EventsWaiting, self.load.events);
         page.one(Metric::EventBytes, self.load.bytes);
+        page.one(Metric::EventBytesMost, self.load.most_bytes);
         page.one(Metric::EventAttemptsUnderWay, self.load.under_way);
         page.one(Metric::ReceiversLeftAlone, self.load.left_alone);
         page.add(Metric::MethodAnswersUnread, self.unread_answers.samples());

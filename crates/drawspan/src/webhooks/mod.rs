@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_bridge::delivery::{
-    Deliveries, DeliveryConfig, End, Load, News, Offered, OriginNews, Over, Start,
+    Deliveries, DeliveryConfig, End, Load, News, NoRoom, Offered, OriginNews, Over, Start,
 };
 use drawspan_client::Board;
 use drawspan_hub::{DeviceId, SubscriptionType};
@@ -40,7 +40,7 @@ pub use guard::{Allowed, Guard, GuardMode, InvalidAllowed};
 pub use signing::{InvalidSecret, Secret, Secrets};
 pub use tally::EventTally;
 
-use crate::log_limit::{Leave, RECEIVERS};
+use crate::log_limit::{Leave, NO_ROOM, RECEIVERS};
 use crate::open_files::Shares;
 use attempt::Post;
 use client::Client;
@@ -93,10 +93,8 @@ impl<T> Webhooks<T> {
     /// [`TrustError`]: none of the authorities given can be used.
     pub fn new(options: Options) -> Result<Self, TrustError> {
         let shares = Shares::of_process();
-        let config = DeliveryConfig {
-            attempts: shares.callbacks,
-            ..DeliveryConfig::new(options.retry_limit, options.seed)
-        };
+        let config =
+            DeliveryConfig::new(options.retry_limit, options.seed).with_attempts(shares.callbacks);
         Ok(Self {
             deliveries: Deliveries::new(config),
             method_answer_timeout: options.method_answer_timeout,
@@ -110,13 +108,13 @@ impl<T> Webhooks<T> {
         })
     }
 
-    /// Queues an event behind the others of its device and kind. It comes back when there is no room. For a change of a
-    /// connection there is always room, but at too many origins ([`ORIGINS`](drawspan_bridge::limits::ORIGINS)): it takes the place of the
-    /// newest one that waits and counts it as `skipped`; that one has no verdict.
+    /// Queues an event behind the others of its device and kind. For a change of a connection there is always room, but at too many
+    /// origins ([`ORIGINS`](drawspan_bridge::limits::ORIGINS)): it takes the place of the newest one that waits and counts it as `skipped`;
+    /// that one has no verdict.
     ///
     /// # Errors
-    /// The event.
-    pub fn offer(&mut self, event: Event<T>, now: Duration) -> Result<(), Box<Event<T>>> {
+    /// There is no room, and why.
+    pub fn offer(&mut self, event: Event<T>, now: Duration) -> Result<(), NoRoom> {
         self.now = now;
         let terms = terms::of(&event, self.method_answer_timeout);
         let lane = (event.device.clone(), event.content.kind());
@@ -126,9 +124,13 @@ impl<T> Webhooks<T> {
                 self.tally.event(lane.1, Outcome::Skipped);
                 Ok(())
             }
-            Offered::Full(event) => {
+            Offered::Full(no_room) => {
                 self.tally.event(lane.1, Outcome::NoRoom);
-                Err(Box::new(event))
+                self.tally.no_room(no_room);
+                if no_room == NoRoom::Share {
+                    tell_full(&terms.origin);
+                }
+                Err(no_room)
             }
         }
     }
@@ -248,6 +250,16 @@ fn verdict<T>(over: Over<Event<T>>, answer: Bytes) -> Verdict<T> {
             },
             End::Untried => Delivery::Untried,
         },
+    }
+}
+
+fn tell_full(origin: &str) {
+    if let Some(Leave { left_out }) = NO_ROOM.pass(origin) {
+        tracing::warn!(
+            origin,
+            left_out,
+            "events that wait for a receiver take up its share of the memory; further ones are refused"
+        );
     }
 }
 

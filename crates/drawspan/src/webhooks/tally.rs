@@ -1,6 +1,6 @@
 //! What is counted of events.
 
-use drawspan_bridge::delivery::{Answer, Why};
+use drawspan_bridge::delivery::{Answer, NoRoom, Why};
 use drawspan_hub::SubscriptionType;
 
 use super::Delivery;
@@ -11,6 +11,7 @@ use crate::metrics::{Metric, Page, Sample};
 pub struct EventTally {
     outcomes: [[u64; OUTCOMES.len()]; SubscriptionType::ALL.len()],
     attempts: [u64; RESULTS.len()],
+    no_room: [u64; NO_ROOM.len()],
 }
 
 /// What can come of an event, as it is counted.
@@ -29,6 +30,8 @@ pub(super) enum Outcome {
 const OUTCOMES: [&str; 6] = ["taken", "refused", "failed", "untried", "skipped", "noRoom"];
 
 const RESULTS: [&str; 5] = ["taken", "refused", "status", "timeout", "unreachable"];
+
+const NO_ROOM: [&str; 3] = ["device", "receiver", "receivers"];
 
 impl EventTally {
     pub(super) fn event(&mut self, kind: SubscriptionType, outcome: Outcome) {
@@ -54,6 +57,15 @@ impl EventTally {
         }
     }
 
+    pub(super) fn no_room(&mut self, why: NoRoom) {
+        let [device, receiver, receivers] = &mut self.no_room;
+        *match why {
+            NoRoom::Lane => device,
+            NoRoom::Share => receiver,
+            NoRoom::Origins => receivers,
+        } += 1;
+    }
+
     /// Adds them to a page.
     pub fn tell(&self, page: &mut Page) {
         let kinds = SubscriptionType::ALL.into_iter().zip(self.outcomes);
@@ -65,6 +77,9 @@ impl EventTally {
         let attempts = RESULTS.into_iter().zip(self.attempts);
         let attempts = attempts.map(|(result, count)| Sample::of([result], count));
         page.add(Metric::EventAttempts, attempts);
+        let no_room = NO_ROOM.into_iter().zip(self.no_room);
+        let no_room = no_room.map(|(reason, count)| Sample::of([reason], count));
+        page.add(Metric::EventsNoRoom, no_room);
     }
 }
 

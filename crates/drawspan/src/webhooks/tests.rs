@@ -270,10 +270,10 @@ async fn messages_too_many_come_back() {
         };
         match owner.webhooks.offer(event, Duration::ZERO) {
             Ok(()) => offered += 1,
-            Err(event) => break event,
+            Err(no_room) => break no_room,
         }
     };
-    assert_eq!(refused.ticket, 16);
+    assert_eq!((offered, refused), (16, NoRoom::Lane));
     let d = DeviceId::parse("d-1").unwrap();
     owner.webhooks.withdraw(&d, SubscriptionType::C2dMessages);
     for ticket in 0..16 {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use drawspan_bridge::delivery::NoRoom;
 use drawspan_client::{C2dDelivery, DeviceSession, Incoming, MethodAnswer, MethodRequestId, Owner};
 use drawspan_hub::{
     C2dMessage, ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType,
@@ -63,8 +64,8 @@ impl Shell {
         };
         let event = self.event(&device, webhook_id, content, Ticket::Method(ticket.clone()));
         let status = match event.map(|event| self.offer(event)) {
-            Some(true) => return,
-            Some(false) => TOO_BUSY,
+            Some(Ok(())) => return,
+            Some(Err(_)) => TOO_BUSY,
             None => NOBODY,
         };
         self.answer_method(ticket, status, None);
@@ -122,9 +123,9 @@ impl Shell {
         let content = Content::C2d(message);
         let event = self.event(&device, webhook_id, content, Ticket::C2d(ticket.clone()));
         if let Some(event) = event
-            && !self.offer(event)
+            && self.offer(event).is_err()
         {
-            // A lane has room for the one message that a device may have.
+            // A lane has room for the one message that a device may have, but its receiver may have no share left.
             self.leave_c2d(ticket);
         }
     }
@@ -168,7 +169,7 @@ impl Shell {
             skipped: 0,
         };
         if let Some(event) = self.event(device, names::status(), content, Ticket::Status)
-            && !self.offer(event)
+            && self.offer(event).is_err()
             && let Some(Leave { left_out }) = NO_ROOM.pass("status")
         {
             tracing::warn!(%device, left_out, "no room for a change of its connection");
@@ -196,10 +197,9 @@ impl Shell {
         })
     }
 
-    /// False when there is no room for it.
-    pub(super) fn offer(&mut self, event: Event<Ticket>) -> bool {
+    pub(super) fn offer(&mut self, event: Event<Ticket>) -> Result<(), NoRoom> {
         let now = self.parts.clock.now();
-        self.webhooks.offer(event, now).is_ok()
+        self.webhooks.offer(event, now)
     }
 
     /// Whose it is. It may come before the news that the device is open; nobody's, when its attempt is over.

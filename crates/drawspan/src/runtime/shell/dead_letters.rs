@@ -90,9 +90,7 @@ impl Shell {
         let webhook_id = letter.webhook_id.clone();
         let event = self.event(&letter.device, webhook_id, content, Ticket::Replay);
         let event = event.ok_or(DeviceError::NoSubscription)?;
-        if !self.offer(event) {
-            return Err(QUEUE_FULL);
-        }
+        self.offer(event).map_err(|_| QUEUE_FULL)?;
         self.replaying.insert(letter.webhook_id.clone());
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_bridge::Now;
+use drawspan_bridge::delivery::NoRoom;
 use drawspan_bridge::fleet::Attempt;
 use drawspan_client::{Owner, SendFailure, TwinAnswer, TwinOperation, TwinRequest};
 use drawspan_hub::{DeviceId, SubscriptionType};
@@ -224,10 +225,18 @@ impl Shell {
             return;
         };
         let offered = self.offer(event);
-        if let Some(beside) = self.fleet.beside_mut(index) {
-            match offered {
-                true => beside.desired.sent = beside.desired.sent.max(version),
-                false => beside.desired.look = Look::Dirty,
+        let Some(beside) = self.fleet.beside_mut(index) else {
+            return;
+        };
+        match offered {
+            Ok(()) => beside.desired.sent = beside.desired.sent.max(version),
+            // The verdict of what waits there takes it up.
+            Err(NoRoom::Lane) => beside.desired.look = Look::Dirty,
+            Err(NoRoom::Share | NoRoom::Origins) => {
+                beside.desired.look = Look::Dirty;
+                if let Some(attempt) = self.fleet.attempt(index) {
+                    self.later(attempt);
+                }
             }
         }
     }
