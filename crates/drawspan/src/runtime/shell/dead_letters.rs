@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawspan_hub::Outcome;
+use drawspan_hub::{Outcome, SubscriptionType};
 use drawspan_store::{NewDeadLetter, StoreError, StoredDeadLetter, Written};
 use tokio::time::timeout;
 
@@ -67,6 +67,9 @@ impl Shell {
                 self.bury(verdict);
             }
         }
+        if verdict.event.content.kind() == SubscriptionType::DesiredProperties {
+            self.take_up_desired(&verdict.event.device);
+        }
     }
 
     /// An event was taken after all.
@@ -111,7 +114,7 @@ pub(super) async fn once_kept(outcome: Outcome, letter: Written) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
+    use drawspan_hub::{DeviceId, UtcTime};
     use drawspan_store::{DeadLetterFilter, Store};
 
     use super::*;

@@ -103,6 +103,14 @@ impl Shell {
         }
     }
 
+    /// An event that went before the device's changes is over: if its twin is to be looked at, that waited for it.
+    pub(super) fn take_up_desired(&mut self, device: &DeviceId) {
+        let index = self.fleet.find(device);
+        if let Some(attempt) = index.and_then(|index| self.fleet.attempt(index)) {
+            self.look_at_desired(attempt, Look::No);
+        }
+    }
+
     /// Reads what may be read now.
     pub(super) fn catch_up_some(&mut self, now: Now) {
         while let Some(attempt) = self.catch_ups.pop_later(now.monotonic) {
