@@ -5,6 +5,7 @@
 //! * [`governor`]: who may try to connect now: the pace of one hub, under its [`hub_state`] and its [`breaker`].
 //! * [`bucket`]: what a hub takes per second, shared by all who send.
 //! * [`delivery`]: events on their way to callers, which is tried when.
+//! * [`resend`]: when a message that a hub refused is sent again.
 //! * [`ledger`]: which AMQP connection takes which device.
 //! * [`time`]: how time and chance come in.
 //! * [`limits`]: every figure.
@@ -22,6 +23,7 @@ pub mod ledger;
 pub mod limits;
 #[doc(hidden)]
 pub mod mutation;
+pub mod resend;
 pub mod time;
 
 pub use bucket::Bucket;

@@ -41,6 +41,7 @@ metrics! {
     MessageSeconds: Histogram "drawspan_message_duration_seconds" [] "From a message in full until its hub accepted it, with connecting, waiting and sending again; its _count is messages accepted";
     MessagesFailed: Counter "drawspan_messages_failed" ["reason"] "Messages that were understood and not accepted, by the last word of the problem's type";
     Resends: Counter "drawspan_resends" ["reason"] "Messages and requests about twins that were sent once more within their time: throttled or hubFailed, as the hub said; connectionLost";
+    ResendsOutOfTime: Counter "drawspan_resends_out_of_time" ["reason"] "Those that were refused as throttled or hubFailed when too little of their time was left to send them once more";
     IdempotentReplays: Counter "drawspan_idempotency_replays" [] "Requests that were answered by what an earlier one with the same Idempotency-Key had come to";
 
     Devices: Gauge "drawspan_devices" ["state"] "Devices in memory, by what they do, in the words of their diagnostics";

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use drawspan_bridge::Jitter;
+use drawspan_bridge::resend::{Next, Resend};
 use drawspan_client::{Send, SendFailure, TwinOperation, TwinRequest};
-use drawspan_hub::{DeviceId, Failure, FailureKind};
+use drawspan_hub::DeviceId;
 use tokio::time::{Instant, sleep};
 
 use super::directory::Route;
 use super::handle::{Bridge, QUEUE_FULL};
+use super::seed;
 use super::throttle::wait_turn;
 use crate::devices::{Delay, DeviceError, Effect};
-
-/// Wait between two attempts when the hub had a fault of its own.
-const RESEND_PAUSE: Duration = Duration::from_millis(50);
 
 /// What is asked of a connected device.
 #[derive(Debug, Clone)]
@@ -54,6 +54,7 @@ impl Bridge {
     ) -> Result<Bytes, DeviceError> {
         let mut route = self.directory.get(device);
         let mut not = None;
+        let mut resend = Resend::new(self.clock.at(deadline));
         loop {
             let found = match route.take() {
                 Some(route) => route,
@@ -75,13 +76,14 @@ impl Bridge {
                     self.meters.resends.connection_lost();
                 }
                 Err(SendFailure::Refused(failure)) => {
-                    let Some(pause) = pause_before_resend(&failure) else {
-                        return Err(self.refused(failure));
-                    };
-                    if Instant::now() + pause >= deadline {
-                        return Err(self.refused(failure));
+                    match resend.refused(&failure, self.clock.now(), Jitter(seed())) {
+                        Next::After(wait) => sleep(wait).await,
+                        Next::OutOfTime => {
+                            self.meters.resends.out_of_time(&failure);
+                            return Err(self.refused(failure));
+                        }
+                        Next::Never => return Err(self.refused(failure)),
                     }
-                    sleep(pause).await;
                     route = Some(found);
                     self.meters.resends.refused(&failure);
                 }
@@ -132,19 +134,10 @@ impl Fate {
     }
 }
 
-/// How long to wait before the same message is worth another try; none when the hub will not take it.
-fn pause_before_resend(failure: &Failure) -> Option<Duration> {
-    match failure.kind {
-        FailureKind::Throttled => Some(Duration::from_secs(
-            failure.retry_after_s.map_or(1, u64::from),
-        )),
-        FailureKind::ServerError | FailureKind::Timeout => Some(RESEND_PAUSE),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use drawspan_hub::{Failure, FailureKind};
+
     use super::*;
 
     #[test]
