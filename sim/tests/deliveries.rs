@@ -12,6 +12,8 @@ fn deliveries_hold() {
         sum.offered += report.offered;
         sum.merged += report.merged;
         sum.full += report.full;
+        sum.no_share += report.no_share;
+        sum.again += report.again;
         sum.attempts += report.attempts;
         sum.taken += report.taken;
         sum.failed += report.failed;
@@ -22,6 +24,8 @@ fn deliveries_hold() {
     for count in [
         sum.merged,
         sum.full,
+        sum.no_share,
+        sum.again,
         sum.taken,
         sum.failed,
         sum.untried,

@@ -27,6 +27,7 @@ pub mod limits;
 #[doc(hidden)]
 pub mod mutation;
 pub mod paces;
+pub mod resend;
 pub mod subscriptions;
 pub mod time;
 mod wall_clock;

@@ -81,6 +81,13 @@ pub const FIRST_CONTACT_PATIENCE: Duration = Duration::from_secs(3);
 /// While the breaker is open, one device tries that often.
 pub const BREAKER_PROBE_INTERVAL: Duration = Duration::from_secs(30);
 
+/// A message that a hub gave back, or failed at, is sent again after at least this, …
+pub const RESEND_WAIT_MIN: Duration = Duration::from_millis(100);
+/// … twice that the next time, and so on; a wait is random up to double its least, and never longer than this.
+pub const RESEND_WAIT_MAX: Duration = Duration::from_secs(4);
+/// A message that a hub throttles is sent again after this, if the hub does not ask for more.
+pub const THROTTLED_RESEND_WAIT: Duration = Duration::from_secs(1);
+
 /// Events of one device and kind that wait, the one under way included.
 pub const EVENTS_PER_LANE: usize = 16;
 /// Attempts under way at one origin. With a receiver that takes 5 ms it is enough for 12,800 events/s, with one that takes 50 ms for 1,280.
@@ -89,6 +96,9 @@ pub const ATTEMPTS_PER_ORIGIN: usize = 64;
 pub const ATTEMPTS: usize = 1_024;
 /// Bytes of all events that wait or are under way.
 pub const EVENT_BYTES: usize = 64 * 1_048_576;
+/// The events of one origin may take this part of the bytes that are free, in percent. At 100 a single origin gets half of
+/// [`EVENT_BYTES`], and each of n origins that are full a part of n + 1: what is left over is there for an origin without events.
+pub const ORIGIN_SHARE_PERCENT: usize = 100;
 /// Origins that something waits for.
 pub const ORIGINS: usize = 16_384;
 /// How long one attempt may take.

@@ -32,6 +32,10 @@ pub enum Mutation {
     RetryOvertaken,
     /// Events whose time is up are tried.
     LateIsTried,
+    /// An origin may take all the memory that there is for events.
+    OneTakesAll,
+    /// An event for which its origin has no room is refused as one that the next end in its lane makes room for.
+    NoRoomMisnamed,
     /// The token slot of a device that leaves is given to another one at once.
     SlotFreed,
     /// The slots of a connection that has ended are remembered, and devices sent there.
@@ -56,11 +60,13 @@ impl Mutation {
     ];
 
     /// All of the deliveries', which their property tests must find.
-    pub const DELIVERY: [Self; 4] = [
+    pub const DELIVERY: [Self; 6] = [
         Self::EverybodyTries,
         Self::OriginStaysAlone,
         Self::RetryOvertaken,
         Self::LateIsTried,
+        Self::OneTakesAll,
+        Self::NoRoomMisnamed,
     ];
 }
 

@@ -1,11 +1,12 @@
 //! A hub's pace for what is asked of connected devices. Connects are paced by the [governor](crate::governor).
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use drawspan_hub::limits::{HubSize, Rate};
 
 use crate::Bucket;
-use crate::limits::CATCH_UPS_PER_S;
+use crate::limits::{CATCH_UPS_PER_S, FAULT_AFTER};
 
 /// The paces of one hub; without limits where its size is not known. Shared by everybody who uses the hub's devices.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Paces {
     pub twin_updates: Bucket,
     /// Reads that nobody waits for: half of what the hub takes, or a modest number.
     catch_ups: Bucket,
+    /// Requests in a row that the hub has not answered.
+    unanswered: AtomicU32,
 }
 
 impl Paces {
@@ -29,7 +32,22 @@ impl Paces {
             twin_reads: Bucket::new(size.map(|size| size.twin_reads())),
             twin_updates: Bucket::new(size.map(|size| size.twin_updates())),
             catch_ups: Bucket::new(Some(catch_ups(size))),
+            unanswered: AtomicU32::new(0),
         }
+    }
+
+    /// The hub left a request of a connected device without an answer. True if the controller is to know: it is one of the first in a
+    /// row.
+    pub fn unanswered(&self) -> bool {
+        let before = self.unanswered.fetch_add(1, Ordering::Relaxed);
+        before < FAULT_AFTER
+    }
+
+    /// The hub answered one. True if the controller is to know: it had left some without an answer.
+    pub fn answered(&self) -> bool {
+        // Reading is cheaper than writing where many requests pass.
+        self.unanswered.load(Ordering::Relaxed) > 0
+            && self.unanswered.swap(0, Ordering::Relaxed) > 0
     }
 
     /// A turn for a read that nobody waits for, or how long until there is one.

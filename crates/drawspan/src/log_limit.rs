@@ -16,6 +16,8 @@ pub static UNTAKEN_EVENTS: LogLimit = LogLimit::new("an event was not taken");
 pub static UNREAD_ANSWERS: LogLimit = LogLimit::new("the answer to a method cannot be read");
 /// A receiver is left alone or answers again; the subject is the receiver.
 pub static RECEIVERS: LogLimit = LogLimit::new("a receiver of events changed its state");
+/// A hub, or DPS, refuses a device; the subject is the service with the reason.
+pub static REFUSED_DEVICES: LogLimit = LogLimit::new("a hub refuses a device");
 /// A hub refuses a link; the subject is the reason.
 pub static REFUSED_LINKS: LogLimit = LogLimit::new("a hub refuses a link");
 /// An event or answer had no room.
@@ -27,10 +29,11 @@ pub static HANDSHAKES: LogLimit = LogLimit::new("a caller did not get through th
 /// There is no room for another connection.
 pub static CONNECTIONS: LogLimit = LogLimit::new("connections of callers are at their bound");
 
-static ALL: [&LogLimit; 8] = [
+static ALL: [&LogLimit; 9] = [
     &UNTAKEN_EVENTS,
     &UNREAD_ANSWERS,
     &RECEIVERS,
+    &REFUSED_DEVICES,
     &REFUSED_LINKS,
     &NO_ROOM,
     &STORE_FAILURES,

@@ -1,12 +1,14 @@
 //! What was offered, in a list of its own, and what must be true of it.
 
+mod memory;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_bridge::delivery::{
-    Answer, Attempt, Deliveries, DeliveryConfig, End, LaneName, News, OriginNews, Over, Patience,
-    Terms, Why,
+    Answer, Attempt, Deliveries, DeliveryConfig, End, LaneName, News, Offered, OriginNews, Over,
+    Patience, Terms, Why,
 };
 use drawspan_bridge::limits::{
     ATTEMPT_TIMEOUT, ORIGIN_FAILURES, ORIGIN_PAUSE_MIN, RETRY_WAIT_MIN, TELLING_TIMEOUT,
@@ -18,6 +20,9 @@ use super::{Begun, Numbered};
 struct Entry {
     number: u64,
     terms: Terms,
+    /// What it takes of the shared memory, and of whose share.
+    charged_bytes: usize,
+    charged_to: Arc<str>,
     /// When it must be over, as far as it is known.
     deadline: Option<Duration>,
     attempts: u32,
@@ -71,12 +76,17 @@ impl Book {
         }
     }
 
+    /// An event was offered, and this came of it.
     pub(super) fn offered(
         &mut self,
         lane: &LaneName,
         number: u64,
         terms: &Terms,
+        offered: Offered,
     ) -> Result<(), String> {
+        let Some(charged_bytes) = self.charge(lane, terms, offered)? else {
+            return Ok(());
+        };
         let deadline = match terms.patience {
             Patience::Answer(at) | Patience::Until(at) => Some(at),
             Patience::FromFirstAttempt(_) => None,
@@ -84,6 +94,8 @@ impl Book {
         self.lanes.entry(lane.clone()).or_default().push(Entry {
             number,
             terms: terms.clone(),
+            charged_bytes,
+            charged_to: Arc::clone(&terms.origin),
             deadline,
             attempts: 0,
             last_failure: None,
@@ -99,9 +111,13 @@ impl Book {
         }
     }
 
-    pub(super) fn redirected(&mut self, lane: &LaneName) {
+    /// `to`: where they are sent, if there was room for that origin.
+    pub(super) fn redirected(&mut self, lane: &LaneName, to: Option<&Arc<str>>) {
         for entry in self.lanes.get_mut(lane).into_iter().flatten() {
             entry.redirected = true;
+            if let Some(to) = to {
+                entry.charged_to = Arc::clone(to);
+            }
         }
     }
 
@@ -114,8 +130,7 @@ impl Book {
             .any(|other| other.lane == begun.lane);
         check(!busy, || format!("two under way in {:?}", begun.lane))?;
         let lane = self.lanes.get_mut(&begun.lane).ok_or("an unknown lane")?;
-        let replaced = &begun.job.replaced;
-        lane.retain(|entry| !replaced.contains(&entry.number));
+        memory::inherit(lane, &begun.job);
         let first = lane.first_mut().ok_or("an unknown event")?;
         check(first.number == number, || {
             format!("{number} before {} in {:?}", first.number, begun.lane)
@@ -217,8 +232,12 @@ impl Book {
         };
     }
 
-    /// An event comes out once, with an end that it may have.
-    pub(super) fn over(&mut self, over: &Over<Numbered>, now: Duration) -> Result<(), String> {
+    /// An event comes out once, with an end that it may have. Returns its lane.
+    pub(super) fn over(
+        &mut self,
+        over: &Over<Numbered>,
+        now: Duration,
+    ) -> Result<LaneName, String> {
         let number = over.job.number;
         let mut found = self.lanes.iter_mut().filter_map(|(name, entries)| {
             let index = entries.iter().position(|entry| entry.number == number)?;
@@ -249,22 +268,22 @@ impl Book {
             End::Failed(_) => over.attempts > 0,
             End::Untried => entry.withdrawn || (over.attempts == 0 && is_due),
         };
-        check(possible, || format!("{number} ends as {:?}", over.end))
+        check(possible, || format!("{number} ends as {:?}", over.end))?;
+        Ok(name)
     }
 
     /// Whatever the moment, this is true.
     pub(super) fn holds(
         &mut self,
         deliveries: &Deliveries<Numbered>,
+        due: Option<Duration>,
         now: Duration,
         closely: bool,
     ) -> Result<(), String> {
         check(deliveries.under_way() == self.under_way.len(), || {
             "attempts".to_owned()
         })?;
-        // What is not known any more begins anew.
-        self.seen
-            .retain(|origin, seen| seen.under_way > 0 || deliveries.knows(origin));
+        self.forget_unknown(deliveries);
         for (origin, seen) in &self.seen {
             let alone = seen.left_alone.is_some() || seen.failures < ORIGIN_FAILURES;
             check(alone, || format!("{origin} fails and is not left alone"))?;
@@ -272,6 +291,7 @@ impl Book {
         if !closely {
             return Ok(());
         }
+        self.memory_holds(deliveries)?;
         for (name, entries) in &self.lanes {
             check(!deliveries.is_idle(name), || format!("{name:?} was lost"))?;
             let busy = self.under_way.values().any(|attempt| attempt.lane == *name);
@@ -284,14 +304,25 @@ impl Book {
                 continue;
             };
             let seen = self.seen.get(&first.terms.origin);
+            let room = self.under_way.len() < self.config.attempts;
+            // No attempt that ends will take it up, so a moment must be set.
+            let alone = seen.is_none_or(|seen| seen.under_way == 0) && room;
+            check(!alone || first.redirected || due.is_some(), || {
+                format!("{} waits for nothing", first.number)
+            })?;
             let free = seen.is_none_or(|seen| {
                 seen.left_alone.is_none() && seen.under_way < self.config.attempts_per_origin
             });
-            let room = self.under_way.len() < self.config.attempts;
             let idle = first.attempts == 0 && free && room && !first.redirected;
             check(!idle, || format!("{} could be under way", first.number))?;
         }
         Ok(())
+    }
+
+    /// A receiver that is not known any more begins anew. To be called before an event is offered.
+    pub(super) fn forget_unknown(&mut self, deliveries: &Deliveries<Numbered>) {
+        self.seen
+            .retain(|origin, seen| seen.under_way > 0 || deliveries.knows(origin));
     }
 
     pub(super) fn is_empty(&self) -> Result<(), String> {

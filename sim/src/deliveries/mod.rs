@@ -2,6 +2,7 @@
 //!
 //! `receivers.rs` says how receivers behave; `book.rs` writes down on its own what was offered and what must be true of it.
 
+mod aside;
 mod book;
 mod receivers;
 
@@ -11,13 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_bridge::delivery::{
-    Answer, Attempt, Deliveries, DeliveryConfig, Job, LaneName, Offered, OriginNews, Patience,
-    Terms,
+    Answer, Attempt, Deliveries, DeliveryConfig, End, Job, LaneName, NoRoom, Offered, OriginNews,
+    Over, Patience, Terms,
 };
 use drawspan_bridge::limits::{C2D_TIMEOUT, EVENT_TIMEOUT, ORIGIN_REMEMBERED};
 use drawspan_hub::{DeviceId, SubscriptionType};
 
 use crate::dice::Dice;
+use aside::Aside;
 use book::Book;
 use receivers::Receiver;
 
@@ -34,6 +36,10 @@ pub struct DeliveryReport {
     pub merged: usize,
     /// Events for which there was no room.
     pub full: usize,
+    /// Those of them whose receiver had used up its share of the memory.
+    pub no_share: usize,
+    /// Events that were set aside and offered again.
+    pub again: usize,
     /// Attempts.
     pub attempts: usize,
     /// Events taken by their receiver.
@@ -83,6 +89,11 @@ struct World {
     receivers: Vec<Receiver>,
     devices: Vec<DeviceId>,
     book: Book,
+    aside: Aside,
+    /// Lanes taken up from there, for which an event is to be offered now.
+    again: Vec<LaneName>,
+    /// The first receiver hangs, most events are for it, and all others answer: it must not cost these anything.
+    crowded: bool,
     now: Duration,
     due: Option<Duration>,
     arrivals: BinaryHeap<Reverse<Arrival>>,
@@ -99,14 +110,15 @@ struct World {
 pub fn run_deliveries(seed: u64) -> Result<DeliveryReport, String> {
     let mut dice = Dice::new(seed);
     let retry_limit = u32::try_from(dice.below(7)).unwrap_or(0);
+    let crowded = dice.below(3) == 0;
     let config = DeliveryConfig {
         events_per_lane: 2 + dice.below(8),
         attempts_per_origin: 1 + dice.below(6),
-        attempts: 4 + dice.below(20),
-        bytes: 2_000 + dice.below(20_000),
-        origins: RECEIVERS - dice.below(2),
+        bytes: if crowded { 8_000 } else { 2_000 } + dice.below(20_000),
+        origins: RECEIVERS - if crowded { 0 } else { dice.below(2) },
         ..DeliveryConfig::new(retry_limit, seed)
     };
+    let config = config.with_attempts(4 + dice.below(20));
     let mut world = World {
         book: Book::new(config.clone()),
         deliveries: Deliveries::new(config),
@@ -115,6 +127,9 @@ pub fn run_deliveries(seed: u64) -> Result<DeliveryReport, String> {
             .filter_map(|number| DeviceId::parse(&format!("d{number}")).ok())
             .collect(),
         dice,
+        aside: Aside::default(),
+        again: Vec::new(),
+        crowded,
         now: Duration::from_secs(1),
         due: None,
         arrivals: BinaryHeap::new(),
@@ -122,6 +137,9 @@ pub fn run_deliveries(seed: u64) -> Result<DeliveryReport, String> {
         next_event: 0,
         report: DeliveryReport::default(),
     };
+    if crowded {
+        world.receivers[0].hang();
+    }
     let steps = 200 + world.dice.below(1_000);
     for _ in 0..steps {
         world.step().map_err(|what| world.told(seed, &what))?;
@@ -139,7 +157,7 @@ impl World {
     fn step(&mut self) -> Result<(), String> {
         match self.dice.below(100) {
             0..=79 => self.offer()?,
-            80..=86 => {
+            80..=86 if !self.crowded => {
                 let at = self.dice.below(RECEIVERS);
                 self.receivers[at].change(&mut self.dice);
             }
@@ -147,11 +165,14 @@ impl World {
                 let lane = self.lane();
                 self.deliveries.withdraw(&lane);
                 self.book.withdrawn(&lane);
+                self.aside.forget(&lane);
             }
             91..=95 => {
-                let (lane, to) = (self.lane(), self.origin());
+                let lane = self.lane();
+                let to = self.origin(&lane);
                 self.deliveries.redirect(&lane, &to, |_| {}, self.now);
-                self.book.redirected(&lane);
+                let moved = self.deliveries.knows(&to).then_some(&to);
+                self.book.redirected(&lane, moved);
             }
             _ => {}
         }
@@ -172,6 +193,9 @@ impl World {
         let lanes = 100 * Duration::from_secs(110);
         self.pass(lanes + ORIGIN_REMEMBERED * 2)?;
         self.book.is_empty()?;
+        if !self.aside.is_empty() {
+            return Err(format!("something is set aside for ever: {:?}", self.aside));
+        }
         if !self.deliveries.is_at_rest() {
             return Err(format!("something is kept: {:?}", self.deliveries));
         }
@@ -184,44 +208,95 @@ impl World {
         (device, kind)
     }
 
-    fn origin(&mut self) -> Arc<str> {
-        let at = self.dice.below(RECEIVERS);
+    /// Any; in a crowd most lanes are the first one's, and each has a receiver for good.
+    fn origin(&mut self, lane: &LaneName) -> Arc<str> {
+        let at = match self.devices.iter().position(|device| *device == lane.0) {
+            Some(device) if self.crowded => device.saturating_sub(DEVICES - RECEIVERS),
+            _ => self.dice.below(RECEIVERS),
+        };
         self.receivers[at].name()
     }
 
     fn offer(&mut self) -> Result<(), String> {
         for _ in 0..=self.dice.below(4) {
             let lane = self.lane();
-            let terms = Terms {
-                origin: self.origin(),
-                size_bytes: 50 + self.dice.below(300),
-                patience: match lane.1 {
-                    SubscriptionType::Methods => Patience::Answer(self.now + METHOD_TIMEOUT),
-                    SubscriptionType::C2dMessages => Patience::Until(self.now + C2D_TIMEOUT),
-                    _ => Patience::FromFirstAttempt(EVENT_TIMEOUT),
-                },
-                merges: lane.1 == SubscriptionType::ConnectionStatus,
-            };
-            self.next_event += 1;
-            let job = Numbered {
-                number: self.next_event,
-                replaced: Vec::new(),
-            };
-            match self.deliveries.offer(&lane, job, &terms, self.now) {
-                Offered::Queued => self.report.offered += 1,
-                Offered::Merged => self.report.merged += 1,
-                Offered::Full(_) => {
-                    self.report.full += 1;
-                    continue;
-                }
-            }
-            self.book.offered(&lane, self.next_event, &terms)?;
+            self.offer_to(&lane)?;
+        }
+        Ok(())
+    }
+
+    fn offer_to(&mut self, lane: &LaneName) -> Result<(), String> {
+        let terms = Terms {
+            origin: self.origin(lane),
+            size_bytes: 50 + self.dice.below(300),
+            patience: match lane.1 {
+                SubscriptionType::Methods => Patience::Answer(self.now + METHOD_TIMEOUT),
+                SubscriptionType::C2dMessages => Patience::Until(self.now + C2D_TIMEOUT),
+                _ => Patience::FromFirstAttempt(EVENT_TIMEOUT),
+            },
+            merges: lane.1 == SubscriptionType::ConnectionStatus,
+        };
+        self.book.forget_unknown(&self.deliveries);
+        self.next_event += 1;
+        let job = Numbered {
+            number: self.next_event,
+            replaced: Vec::new(),
+        };
+        let offered = self.deliveries.offer(lane, job, &terms, self.now);
+        self.book.offered(lane, self.next_event, &terms, offered)?;
+        match offered {
+            Offered::Queued => self.report.offered += 1,
+            Offered::Merged => self.report.merged += 1,
+            Offered::Full(no_room) => self.refused(lane, &terms, no_room)?,
+        }
+        Ok(())
+    }
+
+    fn refused(&mut self, lane: &LaneName, terms: &Terms, no_room: NoRoom) -> Result<(), String> {
+        self.report.full += 1;
+        self.report.no_share += usize::from(no_room == NoRoom::Share);
+        let hangs = terms.origin == self.receivers[0].name();
+        if self.crowded && !hangs && no_room != NoRoom::Lane {
+            return Err(format!(
+                "no room for {terms:?}: another receiver has it all"
+            ));
+        }
+        if lane.1 == SubscriptionType::DesiredProperties {
+            let again = Duration::from_millis(1_000 + self.dice.below(60_000) as u64);
+            self.aside.put(lane, no_room, self.now + again);
+        }
+        Ok(())
+    }
+
+    /// Offers what was set aside and whose timer has come.
+    fn take_up(&mut self) -> Result<(), String> {
+        while let Some(lane) = self.aside.next_due(self.now, &self.deliveries) {
+            self.again.push(lane);
+        }
+        for lane in std::mem::take(&mut self.again) {
+            self.report.again += 1;
+            self.offer_to(&lane)?;
         }
         Ok(())
     }
 
     /// As the shell does after each change.
     fn act(&mut self) -> Result<(), String> {
+        self.begin()?;
+        while !self.again.is_empty() {
+            self.begin()?;
+        }
+        self.hear();
+        self.due = self.deliveries.due(self.now);
+        let closely = self.dice.below(8) == 0;
+        self.book
+            .holds(&self.deliveries, self.due, self.now, closely)?;
+        self.aside.holds(&self.deliveries)
+    }
+
+    fn begin(&mut self) -> Result<(), String> {
+        self.hear_over()?;
+        self.take_up()?;
         self.deliveries.tick(self.now);
         while let Some(start) = self.deliveries.begin(self.now) {
             let begun = Begun {
@@ -235,12 +310,7 @@ impl World {
             self.hear_over()?;
             self.begins(begun)?;
         }
-        self.hear_over()?;
-        self.hear();
-        self.book
-            .holds(&self.deliveries, self.now, self.dice.below(8) == 0)?;
-        self.due = self.deliveries.due(self.now);
-        Ok(())
+        self.hear_over()
     }
 
     fn begins(&mut self, begun: Begun) -> Result<(), String> {
@@ -259,8 +329,16 @@ impl World {
 
     fn hear_over(&mut self) -> Result<(), String> {
         while let Some(over) = self.deliveries.over() {
-            self.book.over(&over, self.now)?;
-            self.count(&over.end);
+            self.is_over(&over)?;
+        }
+        Ok(())
+    }
+
+    fn is_over(&mut self, over: &Over<Numbered>) -> Result<(), String> {
+        let lane = self.book.over(over, self.now)?;
+        self.count(&over.end);
+        if self.aside.ended(&lane, self.deliveries.is_idle(&lane)) {
+            self.again.push(lane);
         }
         Ok(())
     }
@@ -278,7 +356,8 @@ impl World {
         let mut rounds = 0;
         loop {
             let arrival = self.arrivals.peek().map(|Reverse(arrival)| arrival.at);
-            let next = [arrival, self.due].into_iter().flatten().min();
+            let next = [arrival, self.due, self.aside.due()];
+            let next = next.into_iter().flatten().min();
             let Some(next) = next.filter(|next| *next <= end) else {
                 self.now = end;
                 return Ok(());
@@ -298,16 +377,14 @@ impl World {
                 let over = self.deliveries.done(attempt, answer, self.now);
                 self.hear();
                 if let Some(over) = over {
-                    self.book.over(&over, self.now)?;
-                    self.count(&over.end);
+                    self.is_over(&over)?;
                 }
             }
             self.act()?;
         }
     }
 
-    fn count(&mut self, end: &drawspan_bridge::delivery::End) {
-        use drawspan_bridge::delivery::End;
+    fn count(&mut self, end: &End) {
         match end {
             End::Taken | End::Refused(_) => self.report.taken += 1,
             End::Failed(_) => self.report.failed += 1,

@@ -41,6 +41,10 @@ impl Receiver {
         self.mood = Mood::Quick;
     }
 
+    pub(super) const fn hang(&mut self) {
+        self.mood = Mood::Hangs;
+    }
+
     pub(super) fn change(&mut self, dice: &mut Dice) {
         self.mood = match dice.below(10) {
             0..=2 => Mood::Quick,

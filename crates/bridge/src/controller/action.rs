@@ -191,6 +191,8 @@ pub enum Note {
     Status(DeviceId, ConnectionStatus, ConnectionStatusReason),
     /// A hub does not let a device have a link.
     LinkRefused(DeviceId, Link, Failure),
+    /// A hub, or DPS, refuses a device.
+    DeviceRefused(DeviceId, HostName, Failure),
     /// A connection ended with devices on it.
     ConnectionEnded(HostName, usize, Failure),
     /// Devices leave a connection on which departed devices hold most slots.
@@ -199,6 +201,8 @@ pub enum Note {
     NotConnectable(DeviceId, Failure),
     /// There was no room for a change of a device's connection.
     NoRoomForStatus(DeviceId),
+    /// Events that wait for a receiver take up its share of the memory.
+    ShareUsedUp(std::sync::Arc<str>),
     /// An event was not taken: device, kind, origin, reason.
     NotTaken(DeviceId, SubscriptionType, std::sync::Arc<str>, String),
     /// The answer of a receiver to a method cannot be read: device, origin, reason, what the method's caller gets.

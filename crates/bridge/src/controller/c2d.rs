@@ -41,9 +41,9 @@ impl<P: Platform> Controller<P> {
         let content = Content::C2d(message);
         let event = self.event(&device, webhook_id, content, correlation);
         if let Some(event) = event
-            && !self.offer(event)
+            && self.offer(event).is_err()
         {
-            // A lane has room for the one message that a device may have: the memory for events is used up.
+            // A lane has room for the one message that a device may have, but its receiver may have no share left.
             self.settle_c2d(attempt, session, delivery, Outcome::Leave, None, None);
         }
     }

@@ -12,8 +12,8 @@ use super::answer::Answer;
 use super::context::Noted;
 use super::input::SessionEvent;
 use super::platform::Platform;
-use crate::State;
 use crate::fleet::{Attempt, ServiceId};
+use crate::{Device, State};
 
 /// Least time between two notes of connections that ended.
 const WARNING_INTERVAL: Duration = Duration::from_secs(1);
@@ -97,7 +97,32 @@ impl<P: Platform> Controller<P> {
         self.leave(index);
         self.note_failure(index, failure);
         self.fleet.ended(attempt, failure, self.now);
+        self.note_refusal(index, failure);
         self.refuse_hopeless(index);
+    }
+
+    /// Notes that a device was refused for longer than until the next key or DPS is tried.
+    pub(super) fn note_refusal(&mut self, index: u32, failure: &Failure) {
+        use FailureKind as Kind;
+        let is_refusal = matches!(
+            failure.kind,
+            Kind::Unauthorized
+                | Kind::DeviceNotFound
+                | Kind::DeviceDisabled
+                | Kind::NotFound
+                | Kind::Forbidden
+        );
+        let machine = self.fleet.machine(index);
+        let waits = |machine: &Device| machine.hopeless(self.now.monotonic, self.now).is_some();
+        if !is_refusal || !machine.is_some_and(waits) {
+            return;
+        }
+        let hub = machine.and_then(|machine| machine.hub()).cloned();
+        let host = hub.or_else(|| self.fleet.host(ServiceId::DPS).cloned());
+        if let (Some(id), Some(host)) = (self.fleet.id(index).cloned(), host) {
+            let note = Note::DeviceRefused(id, host, failure.clone());
+            self.act(Action::Note(note));
+        }
     }
 
     /// Which of a device's links are there.

@@ -21,19 +21,15 @@ impl<P: Platform> Controller<P> {
             Delivery::Failed { reason } => reason.clone(),
             Delivery::Taken { .. } | Delivery::Untried => return None,
         };
+        if matches!(event.correlation, Correlation::Method { .. }) {
+            // Its caller has an answer.
+            return None;
+        }
         let kind = event.content.kind();
         let origin = std::sync::Arc::clone(event.callback.origin());
         let note = Note::NotTaken(event.device.clone(), kind, origin, reason.clone());
         self.act(Action::Note(note));
-        // The caller of a method has its answer. Desired properties are looked at again, unless they were refused.
-        let is_kept = match &event.correlation {
-            Correlation::Method { .. } => false,
-            Correlation::Desired { section, .. } => {
-                section.is_some() && is_refused(&verdict.outcome)
-            }
-            Correlation::C2d(_) | Correlation::Status | Correlation::Replay => true,
-        };
-        if !self.keeps_letters || !is_kept {
+        if !self.keeps_letters {
             return None;
         }
         self.letters += 1;
@@ -86,7 +82,7 @@ impl<P: Platform> Controller<P> {
         let Some(event) = event else {
             return self.fail(caller, RequestError::NoSubscription);
         };
-        if !self.offer(event) {
+        if self.offer(event).is_err() {
             return self.fail(caller, RequestError::QueueFull);
         }
         self.replaying.insert(letter.webhook_id);

@@ -15,6 +15,7 @@ use super::correlation::{Correlation, WholeSection};
 use super::dead_letters::is_refused;
 use super::desired_marks::{Desired, Finding, Look, Mark, Section, version_of};
 use super::platform::Platform;
+use crate::delivery::NoRoom;
 use crate::events::{Content, Delivery, event_id};
 use crate::fleet::{Attempt, ServiceId};
 use crate::limits::{CATCH_UP_RETRY_MAX, CATCH_UP_RETRY_MIN, CATCH_UP_TIMEOUT, CATCH_UPS_AT_ONCE};
@@ -108,6 +109,14 @@ impl<P: Platform> Controller<P> {
                 subscription: desired.subscription.wrapping_add(1),
                 ..Desired::default()
             };
+        }
+    }
+
+    /// An event that went before the device's changes is over: if its twin is to be looked at, that waited for it.
+    pub(super) fn take_up_desired(&mut self, device: &DeviceId) {
+        let index = self.fleet.find(device);
+        if let Some(attempt) = index.and_then(|index| self.fleet.attempt(index)) {
+            self.look_at_desired(attempt, Look::No);
         }
     }
 
@@ -270,10 +279,18 @@ impl<P: Platform> Controller<P> {
             return;
         };
         let offered = self.offer(event);
-        if let Some(desired) = self.desired_mut(index) {
-            match offered {
-                true => desired.sent = desired.sent.max(version),
-                false => desired.look = Look::Dirty,
+        let Some(desired) = self.desired_mut(index) else {
+            return;
+        };
+        match offered {
+            Ok(()) => desired.sent = desired.sent.max(version),
+            // The verdict of what waits there takes it up.
+            Err(NoRoom::Lane) => desired.look = Look::Dirty,
+            Err(NoRoom::Share | NoRoom::Origins) => {
+                desired.look = Look::Dirty;
+                if let Some(attempt) = self.fleet.attempt(index) {
+                    self.later(attempt);
+                }
             }
         }
     }
@@ -290,7 +307,8 @@ impl<P: Platform> Controller<P> {
         let desired = index.map_or_else(Desired::default, |index| self.desired_of(index));
         if self.table.of(device, KIND).is_none() || desired.subscription != subscription {
             // It says nothing about what the present receiver has.
-            return self.bury(letter);
+            self.bury(letter);
+            return self.take_up_desired(device);
         }
         let attempt = index.and_then(|index| self.fleet.attempt(index));
         if let Delivery::Taken { .. } = delivery {

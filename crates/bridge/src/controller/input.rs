@@ -27,6 +27,8 @@ pub enum Input<P: Platform> {
         /// What happened to it.
         event: ConnectionEvent,
     },
+    /// A hub left a request of a connected device without an answer; `None`: it answered one again.
+    Unanswered(ServiceId, Option<Failure>),
     /// A device's own session. What comes for an attempt that is over changes nothing.
     Session {
         /// The device's attempt.

@@ -40,8 +40,8 @@ impl<P: Platform> Controller<P> {
         let content = Content::Method { name, payload };
         let event = self.event(&device, webhook_id, content, correlation);
         let status = match event.map(|event| self.offer(event)) {
-            Some(true) => return,
-            Some(false) => TOO_BUSY,
+            Some(Ok(())) => return,
+            Some(Err(_)) => TOO_BUSY,
             None => NOBODY,
         };
         self.answer_method(attempt, session, request, status, None);

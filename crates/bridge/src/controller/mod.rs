@@ -214,6 +214,7 @@ impl<P: Platform> Controller<P> {
                 ConnectionEvent::Ready => self.fleet.reached(hub),
                 ConnectionEvent::Ended(failure) => self.connection_ended(hub, key, failure),
             },
+            Input::Unanswered(hub, failure) => self.fleet.request_ended(hub, failure.as_ref()),
             // What comes for an attempt that is over changes nothing; what it brought went with its session.
             Input::Session { attempt, event } if self.fleet.is_current(attempt) => {
                 self.session(attempt, event);
@@ -424,3 +425,6 @@ impl<P: Platform> Controller<P> {
         self.wall_clock.at(monotonic)
     }
 }
+
+#[cfg(test)]
+mod tests;

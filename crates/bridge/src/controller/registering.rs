@@ -71,6 +71,7 @@ impl<P: Platform> Controller<P> {
                     self.fleet.assigned(device, epoch, hub, now);
                     if let Err(failure) = answer {
                         self.note_failure(device, failure);
+                        self.note_refusal(device, failure);
                     }
                     self.refuse_hopeless(device);
                 }

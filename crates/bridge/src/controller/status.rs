@@ -1,12 +1,16 @@
 //! Changes of a device's connection, as events for subscribers; and what all events have in common.
 
+use std::sync::Arc;
+
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType};
 
 use super::Controller;
 use super::action::{Action, Note};
 use super::correlation::Correlation;
 use super::platform::Platform;
+use crate::delivery::NoRoom;
 use crate::events::{Content, Event, Verdict, event_id};
+use crate::subscriptions::Callback as _;
 
 impl<P: Platform> Controller<P> {
     /// The device's connection is another than before, as the public words say it.
@@ -28,7 +32,7 @@ impl<P: Platform> Controller<P> {
         };
         let webhook_id = event_id::status(&mut self.secrets);
         if let Some(event) = self.event(device, webhook_id, content, Correlation::Status)
-            && !self.offer(event)
+            && self.offer(event).is_err()
         {
             self.act(Action::Note(Note::NoRoomForStatus(device.clone())));
         }
@@ -55,9 +59,16 @@ impl<P: Platform> Controller<P> {
         })
     }
 
-    /// False when there is no room for it.
-    pub(super) fn offer(&mut self, event: Event<P::Callback, Correlation<P>>) -> bool {
-        self.outbox.offer(event, self.now.monotonic).is_ok()
+    pub(super) fn offer(
+        &mut self,
+        event: Event<P::Callback, Correlation<P>>,
+    ) -> Result<(), NoRoom> {
+        let origin = Arc::clone(event.callback.origin());
+        let offered = self.outbox.offer(event, self.now.monotonic);
+        if offered == Err(NoRoom::Share) {
+            self.act(Action::Note(Note::ShareUsedUp(origin)));
+        }
+        offered
     }
 
     /// Brings what became of events to their devices. False if nothing did.
@@ -94,7 +105,12 @@ impl<P: Platform> Controller<P> {
                 self.desired_over(&event.device, of, &outcome, letter);
             }
             Correlation::Status => self.bury(letter),
-            Correlation::Replay => self.replayed(&event.webhook_id, &outcome, letter),
+            Correlation::Replay => {
+                self.replayed(&event.webhook_id, &outcome, letter);
+                if event.content.kind() == SubscriptionType::DesiredProperties {
+                    self.take_up_desired(&event.device);
+                }
+            }
         }
     }
 }

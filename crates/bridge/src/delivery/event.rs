@@ -23,7 +23,7 @@ pub struct Terms {
     pub size_bytes: usize,
     /// How long it may take.
     pub patience: Patience,
-    /// Whether a newer one may take its place when there is no room. It is taken in even then.
+    /// Whether a newer one may take its place when there is no room. It is taken in even then, and takes no other event's room.
     pub merges: bool,
 }
 
@@ -40,14 +40,26 @@ pub enum Patience {
 }
 
 /// What came of an offer.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Offered<J> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offered {
     /// It waits for its turn.
     Queued,
     /// It took the place of an older one, which will not come out.
     Merged,
     /// There is no room for it.
-    Full(J),
+    Full(NoRoom),
+}
+
+/// Why there is no room for an event, and so when it is worth offering again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRoom {
+    /// As many events of its lane wait as may. Each of them comes out with an [`Over`], and then there is room.
+    Lane,
+    /// The events of its origin take their share of the memory. Nothing of this lane need be waiting: whoever sets the event aside
+    /// sets a timer.
+    Share,
+    /// Events wait for as many origins as may be. As with [`Share`](Self::Share), only time helps.
+    Origins,
 }
 
 /// Names an attempt.

@@ -48,6 +48,8 @@ pub(super) struct Waiting<J> {
     pub(super) job: J,
     pub(super) origin: OriginId,
     pub(super) size_bytes: usize,
+    /// What it takes of its origin's share: its size, or nothing if it was taken in without room.
+    pub(super) charged_bytes: usize,
     pub(super) patience: Patience,
     pub(super) merges: bool,
     /// When it must be over, once that is known.

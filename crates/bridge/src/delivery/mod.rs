@@ -5,6 +5,9 @@
 //! turn; origins take turns as well. An origin that fails again and again is left alone but for a single probe now and then
 //! ([`breaker`]); what waits for it meanwhile was not tried, and its time runs.
 //!
+//! All events share a bounded memory, of which the events of one origin may take as much as is free: a receiver that hangs leaves
+//! room for the events of others. [`NoRoom`] says when an event that was refused is worth offering again.
+//!
 //! Every event that was taken in comes out once, as an [`Over`], but for one that a newer one replaced ([`Offered::Merged`]).
 //! Lanes and origins exist while something of theirs waits or is under way: idle devices cost nothing.
 //!
@@ -31,7 +34,9 @@ use crate::limits;
 use crate::time::Chance;
 
 pub use breaker::OriginNews;
-pub use event::{Answer, Attempt, End, Job, News, Offered, Over, Patience, Start, Terms, Why};
+pub use event::{
+    Answer, Attempt, End, Job, News, NoRoom, Offered, Over, Patience, Start, Terms, Why,
+};
 pub use schedule::{Worth, worth};
 
 use lane::{Lane, LaneId};
@@ -52,7 +57,7 @@ pub struct DeliveryConfig {
     pub attempts_per_origin: usize,
     /// Attempts under way in all.
     pub attempts: usize,
-    /// Bytes of all events.
+    /// Bytes of all events, but for those that were taken in without room.
     pub bytes: usize,
     /// Origins that something waits for.
     pub origins: usize,
@@ -87,6 +92,8 @@ pub struct Load {
     pub events: usize,
     /// Their bytes, as [`Terms::size_bytes`] told them.
     pub bytes: usize,
+    /// Bytes of the origin whose events take most of the shared memory.
+    pub most_bytes: usize,
     /// Attempts under way.
     pub under_way: usize,
     /// Origins that are tried now and then only.
@@ -105,6 +112,16 @@ impl DeliveryConfig {
             attempts: limits::ATTEMPTS,
             bytes: limits::EVENT_BYTES,
             origins: limits::ORIGINS,
+        }
+    }
+
+    /// With so many attempts in all. One origin gets half of them at most, so that one that hangs leaves some to the others.
+    #[must_use]
+    pub fn with_attempts(self, attempts: usize) -> Self {
+        Self {
+            attempts,
+            attempts_per_origin: self.attempts_per_origin.min((attempts / 2).max(1)),
+            ..self
         }
     }
 }
@@ -175,13 +192,13 @@ impl<J: Job> Deliveries<J> {
     /// What there is to do now, and for whom. Looks at every origin.
     #[must_use]
     pub fn load(&self) -> Load {
-        let (events, left_alone) = self.origins.load();
-        Load {
-            events,
-            left_alone,
+        let mut load = Load {
             bytes: self.bytes,
             under_way: self.under_way,
-        }
+            ..Load::default()
+        };
+        self.origins.add_to(&mut load);
+        load
     }
 
     /// Does what time brings: waits end, and what is late is over. Before [`begin`](Self::begin).

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Load;
 use super::breaker::{Breaker, OriginNews, Sign};
 use super::lane::LaneId;
 use super::wakes::{Wake, Wakes};
 use crate::limits;
+use crate::mutation::{Mutation, planted};
 
 /// Names an origin for as long as something is for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,6 +26,8 @@ pub(super) struct Origins {
     next: u64,
     attempts_each: usize,
     most: usize,
+    /// Of all of them.
+    charged_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -32,6 +36,8 @@ struct Origin {
     breaker: Breaker,
     /// Events for it, wherever they are in their lanes.
     events: usize,
+    /// What these take of the memory for events.
+    charged_bytes: usize,
     under_way: usize,
     /// Lanes whose turn it is, in their order.
     ready: BTreeMap<u64, LaneId>,
@@ -51,6 +57,7 @@ impl Origins {
             next: 0,
             attempts_each,
             most,
+            charged_bytes: 0,
         }
     }
 
@@ -58,13 +65,28 @@ impl Origins {
         self.origins.len()
     }
 
+    /// Whether an event of this size is within the share of its origin, where `most_bytes` are for all events. An origin may take
+    /// as much as a part of what is free, so that it leaves room for others however long its events wait.
+    pub(super) fn has_share(&self, name: &str, size_bytes: usize, most_bytes: usize) -> bool {
+        let free = most_bytes.saturating_sub(self.charged_bytes);
+        let id = self.by_name.get(name);
+        let origin = id.and_then(|id| self.origins.get(id));
+        let taken = origin.map_or(0, |origin| origin.charged_bytes);
+        let share = free.saturating_mul(limits::ORIGIN_SHARE_PERCENT) / 100;
+        let is_within = taken.saturating_add(size_bytes) <= share;
+        size_bytes <= free && (is_within || planted(Mutation::OneTakesAll))
+    }
+
     /// An event more for this origin. `None` when there are too many origins.
-    pub(super) fn add_event(&mut self, name: &Arc<str>) -> Option<OriginId> {
+    pub(super) fn add_event(&mut self, name: &Arc<str>, charged_bytes: usize) -> Option<OriginId> {
         let id = match self.by_name.get(name) {
             Some(id) => *id,
             None => self.add(name)?,
         };
-        self.origins.get_mut(&id)?.events += 1;
+        let origin = self.origins.get_mut(&id)?;
+        origin.events += 1;
+        origin.charged_bytes = origin.charged_bytes.saturating_add(charged_bytes);
+        self.charged_bytes = self.charged_bytes.saturating_add(charged_bytes);
         Some(id)
     }
 
@@ -78,6 +100,7 @@ impl Origins {
             name: Arc::clone(name),
             breaker: Breaker::Closed { failures: 0 },
             events: 0,
+            charged_bytes: 0,
             under_way: 0,
             ready: BTreeMap::new(),
             turn: None,
@@ -89,9 +112,11 @@ impl Origins {
     }
 
     /// An event fewer.
-    pub(super) fn remove_event(&mut self, id: OriginId) {
+    pub(super) fn remove_event(&mut self, id: OriginId, charged_bytes: usize) {
         if let Some(origin) = self.origins.get_mut(&id) {
             origin.events = origin.events.saturating_sub(1);
+            origin.charged_bytes = origin.charged_bytes.saturating_sub(charged_bytes);
+            self.charged_bytes = self.charged_bytes.saturating_sub(charged_bytes);
         }
         self.settle(id);
     }
@@ -167,13 +192,13 @@ impl Origins {
         self.by_name.contains_key(name)
     }
 
-    /// Events for all of them, and how many are left alone.
-    pub(super) fn load(&self) -> (usize, usize) {
-        let origins = self.origins.values();
-        origins.fold((0, 0), |(events, left_alone), origin| {
-            let alone = usize::from(!origin.breaker.is_closed());
-            (events + origin.events, left_alone + alone)
-        })
+    /// Adds what is known of each.
+    pub(super) fn add_to(&self, load: &mut Load) {
+        for origin in self.origins.values() {
+            load.events += origin.events;
+            load.left_alone += usize::from(!origin.breaker.is_closed());
+            load.most_bytes = load.most_bytes.max(origin.charged_bytes);
+        }
     }
 
     /// Whether attempts begin there as they come.

@@ -53,13 +53,7 @@ impl Bench {
         Self::new(DeliveryConfig::new(5, 1))
     }
 
-    fn offer(
-        &mut self,
-        device: u32,
-        kind: SubscriptionType,
-        origin: &str,
-        number: u32,
-    ) -> Offered<Number> {
+    fn offer(&mut self, device: u32, kind: SubscriptionType, origin: &str, number: u32) -> Offered {
         let terms = Terms {
             origin: origin.into(),
             size_bytes: 1_000,
@@ -212,10 +206,7 @@ fn full_lanes_merge_changes_and_refuse_the_rest() {
         assert_eq!(bench.offer(1, METHOD, "a", number), Offered::Queued);
         assert_eq!(bench.offer(1, STATUS, "a", number), Offered::Queued);
     }
-    assert_eq!(
-        bench.offer(1, METHOD, "a", 99),
-        Offered::Full(Number(99, 0))
-    );
+    assert_eq!(bench.offer(1, METHOD, "a", 99), Offered::Full(NoRoom::Lane));
     assert_eq!(bench.offer(1, STATUS, "a", 98), Offered::Merged);
     assert_eq!(bench.offer(1, STATUS, "a", 99), Offered::Merged);
     let mut told = Vec::new();
@@ -238,22 +229,19 @@ fn full_lanes_merge_changes_and_refuse_the_rest() {
 #[test]
 fn bytes_and_origins_are_bounded_and_come_back() {
     let config = DeliveryConfig {
-        bytes: 3_000,
+        bytes: 5_000,
         origins: 2,
         ..DeliveryConfig::new(5, 1)
     };
     let mut bench = Bench::new(config);
     bench.offer(1, METHOD, "a", 1);
     bench.offer(2, METHOD, "b", 2);
-    assert!(
-        matches!(bench.offer(3, METHOD, "c", 3), Offered::Full(_)),
-        "origins"
+    assert_eq!(
+        bench.offer(3, METHOD, "c", 3),
+        Offered::Full(NoRoom::Origins)
     );
-    bench.offer(3, METHOD, "a", 3);
-    assert!(
-        matches!(bench.offer(4, METHOD, "a", 4), Offered::Full(_)),
-        "bytes"
-    );
+    assert_eq!(bench.offer(3, METHOD, "a", 3), Offered::Queued);
+    assert_eq!(bench.offer(4, METHOD, "a", 4), Offered::Full(NoRoom::Share));
     // Of each device's changes the first and the last are kept, whatever else waits.
     assert_eq!(bench.offer(4, STATUS, "a", 5), Offered::Queued);
     assert_eq!(bench.begin().len(), 4);
@@ -261,6 +249,87 @@ fn bytes_and_origins_are_bounded_and_come_back() {
     assert_eq!(bench.offer(4, STATUS, "a", 7), Offered::Merged);
     bench.deliveries.withdraw(&lane(4, STATUS));
     assert_eq!(bench.over(), [(7, 0, End::Untried)]);
+}
+
+/// Offers a method each of new devices until one is refused, and says how many were taken in.
+fn fill(bench: &mut Bench, devices: std::ops::Range<u32>, origin: &str) -> usize {
+    for device in devices.clone() {
+        match bench.offer(device, METHOD, origin, device) {
+            Offered::Queued => {}
+            refused => {
+                assert_eq!(refused, Offered::Full(NoRoom::Share));
+                return (device - devices.start) as usize;
+            }
+        }
+    }
+    panic!("{origin} is not bounded");
+}
+
+#[test]
+fn an_origin_whose_events_wait_leaves_room_for_every_other() {
+    let config = DeliveryConfig {
+        bytes: 64_000,
+        ..DeliveryConfig::new(5, 1)
+    };
+    let mut bench = Bench::new(config);
+    // One after the other, each takes half of what those before it have left.
+    let origins = ["a", "b", "c", "d", "e"];
+    let devices = |at: u32| 100 * at..100 * (at + 1);
+    let filled: Vec<usize> = (0..)
+        .zip(origins)
+        .map(|(at, origin)| fill(&mut bench, devices(at), origin))
+        .collect();
+    assert_eq!(filled, [32, 16, 8, 4, 2]);
+    assert_eq!(bench.deliveries.load().most_bytes, 32_000);
+    assert_eq!(bench.offer(999, METHOD, "new", 1), Offered::Queued);
+    // What was over its share cannot grow until it is below it again.
+    assert_eq!(bench.offer(0, METHOD, "a", 1), Offered::Full(NoRoom::Share));
+    bench.deliveries.due(bench.now);
+    bench.now += s(31);
+    assert_eq!(bench.over().len(), 32 + 16 + 8 + 4 + 2 + 1);
+    assert!(bench.deliveries.is_at_rest());
+    assert_eq!(fill(&mut bench, 0..100, "b"), 32, "all of it came back");
+}
+
+#[test]
+fn changes_that_are_taken_in_without_room_take_no_other_events_room() {
+    let config = DeliveryConfig {
+        bytes: 64_000,
+        ..DeliveryConfig::new(5, 1)
+    };
+    let mut bench = Bench::new(config);
+    for device in 0..1_000 {
+        let offered = bench.offer(device, STATUS, "hangs", device);
+        assert_eq!(offered, Offered::Queued);
+    }
+    let load = bench.deliveries.load();
+    assert_eq!((load.bytes, load.most_bytes), (1_000_000, 32_000));
+    assert_eq!(fill(&mut bench, 1_000..1_100, "other"), 16);
+    for device in 0..1_000 {
+        bench.deliveries.withdraw(&lane(device, STATUS));
+    }
+    assert_eq!(bench.deliveries.load().most_bytes, 16_000);
+    assert_eq!(fill(&mut bench, 1_100..1_200, "other"), 16);
+}
+
+#[test]
+fn what_is_sent_elsewhere_counts_there() {
+    let config = DeliveryConfig {
+        bytes: 64_000,
+        ..DeliveryConfig::new(5, 1)
+    };
+    let mut bench = Bench::new(config);
+    let filled = fill(&mut bench, 0..100, "a");
+    let b: Arc<str> = "b".into();
+    for device in 0..filled {
+        let lane = lane(u32::try_from(device).unwrap(), METHOD);
+        bench.deliveries.redirect(&lane, &b, |_| {}, bench.now);
+    }
+    assert_eq!(
+        bench.offer(100, METHOD, "b", 1),
+        Offered::Full(NoRoom::Share)
+    );
+    assert_eq!(fill(&mut bench, 100..200, "a"), 16);
 }
 
 #[test]
@@ -288,6 +357,7 @@ fn an_origin_that_hangs_gets_one_probe_and_its_events_their_end() {
     let load = Load {
         events: devices as usize,
         bytes: bench.deliveries.bytes(),
+        most_bytes: bench.deliveries.bytes(),
         under_way: 0,
         left_alone: 1,
     };

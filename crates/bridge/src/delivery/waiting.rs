@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::{End, Job, Offered, Patience, Terms};
+use super::event::{End, Job, NoRoom, Offered, Patience, Terms};
 use super::lane::{Lane, LaneId, Turn, Waiting};
 use super::origin::OriginId;
 use super::wakes::Wake;
@@ -12,13 +12,12 @@ use crate::mutation::{Mutation, planted};
 
 impl<J: Job> Deliveries<J> {
     /// Queues an event behind the others of its lane.
-    pub fn offer(&mut self, name: &LaneName, job: J, terms: &Terms, now: Duration) -> Offered<J> {
+    pub fn offer(&mut self, name: &LaneName, job: J, terms: &Terms, now: Duration) -> Offered {
         let lane = self.index.get(name).copied();
-        let room = self.bytes.saturating_add(terms.size_bytes) <= self.config.bytes
-            && self.events_of(lane) < self.config.events_per_lane;
-        if !room {
+        let room = self.room(lane, terms);
+        if let Err(no_room) = room {
             if !terms.merges {
-                return Offered::Full(job);
+                return Offered::Full(no_room);
             }
             if let Some(id) = lane
                 && self.has_replaceable(id)
@@ -27,14 +26,17 @@ impl<J: Job> Deliveries<J> {
                 return Offered::Merged;
             }
         }
-        let Some(origin) = self.origins.add_event(&terms.origin) else {
-            return Offered::Full(job);
+        // Without room it is taken in beside what is shared, or the changes of many devices would take the room of other receivers.
+        let charged_bytes = room.map_or(0, |()| terms.size_bytes);
+        let Some(origin) = self.origins.add_event(&terms.origin, charged_bytes) else {
+            return Offered::Full(NoRoom::Origins);
         };
         self.bytes = self.bytes.saturating_add(terms.size_bytes);
         let event = Waiting {
             job,
             origin,
             size_bytes: terms.size_bytes,
+            charged_bytes,
             patience: terms.patience,
             merges: terms.merges,
             deadline: match terms.patience {
@@ -68,7 +70,8 @@ impl<J: Job> Deliveries<J> {
             return;
         };
         // Taken before the old ones are given back, so that nothing is forgotten that stays.
-        let moved = lane.events.iter().map(|_| self.origins.add_event(origin));
+        let events = lane.events.iter();
+        let moved = events.map(|event| self.origins.add_event(origin, event.charged_bytes));
         let moved: Vec<Option<OriginId>> = moved.collect();
         let head = lane.events.front().map(|event| event.origin);
         if let (Turn::Ready { place }, Some(head)) = (lane.turn, head) {
@@ -80,12 +83,13 @@ impl<J: Job> Deliveries<J> {
         for (event, to) in lane.events.iter_mut().zip(moved) {
             // Without room for another origin it stays with the old one's limits; the URL counts all the same.
             if let Some(to) = to {
-                left.push(std::mem::replace(&mut event.origin, to));
+                let from = std::mem::replace(&mut event.origin, to);
+                left.push((from, event.charged_bytes));
             }
             update(&mut event.job);
         }
-        for origin in left {
-            self.origins.remove_event(origin);
+        for (origin, charged_bytes) in left {
+            self.origins.remove_event(origin, charged_bytes);
         }
         let waits = self.lanes.get(&id).is_some_and(|lane| !lane.is_under_way());
         if waits && !stays {
@@ -215,7 +219,7 @@ impl<J: Job> Deliveries<J> {
             self.origins.dequeue(event.origin, place);
         }
         self.bytes = self.bytes.saturating_sub(event.size_bytes);
-        self.origins.remove_event(event.origin);
+        self.origins.remove_event(event.origin, event.charged_bytes);
         Some(event)
     }
 
@@ -244,9 +248,20 @@ impl<J: Job> Deliveries<J> {
         self.ready(id, now);
     }
 
-    fn events_of(&self, lane: Option<LaneId>) -> usize {
+    fn room(&self, lane: Option<LaneId>, terms: &Terms) -> Result<(), NoRoom> {
         let lane = lane.and_then(|id| self.lanes.get(&id));
-        lane.map_or(0, |lane| lane.events.len())
+        if lane.is_some_and(|lane| lane.events.len() >= self.config.events_per_lane) {
+            return Err(NoRoom::Lane);
+        }
+        let most = self.config.bytes;
+        match self
+            .origins
+            .has_share(&terms.origin, terms.size_bytes, most)
+        {
+            true => Ok(()),
+            false if planted(Mutation::NoRoomMisnamed) => Err(NoRoom::Lane),
+            false => Err(NoRoom::Share),
+        }
     }
 
     fn has_replaceable(&mut self, id: LaneId) -> bool {

@@ -10,7 +10,7 @@ use super::event::{Content, Delivery, Event, Verdict};
 use super::tally::{EventTally, Outcome};
 use super::terms;
 use crate::delivery::{
-    Answer, Attempt, Deliveries, DeliveryConfig, End, Load, News, Offered, Over, Start,
+    Answer, Attempt, Deliveries, DeliveryConfig, End, Load, News, NoRoom, Offered, Over, Start,
 };
 use crate::subscriptions::Callback;
 
@@ -55,13 +55,13 @@ impl<C: Callback, T> Outbox<C, T> {
         }
     }
 
-    /// Queues an event behind the others of its device and kind. It comes back when there is no room. For a change of a
-    /// connection there is always room, but at too many origins ([`ORIGINS`](crate::limits::ORIGINS)): it takes the place of the
-    /// newest one that waits and counts it as `skipped`; that one has no verdict.
+    /// Queues an event behind the others of its device and kind. For a change of a connection there is always room, but at too many
+    /// origins ([`ORIGINS`](crate::limits::ORIGINS)): it takes the place of the newest one that waits and counts it as `skipped`;
+    /// that one has no verdict.
     ///
     /// # Errors
-    /// The event.
-    pub fn offer(&mut self, event: Event<C, T>, now: Duration) -> Result<(), Box<Event<C, T>>> {
+    /// There is no room, and why.
+    pub fn offer(&mut self, event: Event<C, T>, now: Duration) -> Result<(), NoRoom> {
         let terms = terms::of(&event, self.method_answer_timeout);
         let lane = (event.device.clone(), event.content.kind());
         match self.deliveries.offer(&lane, event, &terms, now) {
@@ -70,9 +70,10 @@ impl<C: Callback, T> Outbox<C, T> {
                 self.tally.event(lane.1, Outcome::Skipped);
                 Ok(())
             }
-            Offered::Full(event) => {
+            Offered::Full(no_room) => {
                 self.tally.event(lane.1, Outcome::NoRoom);
-                Err(Box::new(event))
+                self.tally.no_room(no_room);
+                Err(no_room)
             }
         }
     }

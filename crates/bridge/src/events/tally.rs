@@ -3,13 +3,14 @@
 use drawspan_hub::SubscriptionType;
 
 use super::event::Delivery;
-use crate::delivery::{Answer, Why};
+use crate::delivery::{Answer, NoRoom, Why};
 
 /// Events by kind and outcome, and attempts by result, since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EventTally {
     outcomes: [[u64; OUTCOMES.len()]; SubscriptionType::ALL.len()],
     attempts: [u64; RESULTS.len()],
+    no_room: [u64; NO_ROOM.len()],
 }
 
 /// What can come of an event, as it is counted.
@@ -28,6 +29,8 @@ pub(super) enum Outcome {
 const OUTCOMES: [&str; 6] = ["taken", "refused", "failed", "untried", "skipped", "noRoom"];
 
 const RESULTS: [&str; 5] = ["taken", "refused", "status", "timeout", "unreachable"];
+
+const NO_ROOM: [&str; 3] = ["device", "receiver", "receivers"];
 
 impl EventTally {
     pub(super) fn event(&mut self, kind: SubscriptionType, outcome: Outcome) {
@@ -51,6 +54,20 @@ impl EventTally {
         if let Some(count) = self.attempts.get_mut(result) {
             *count += 1;
         }
+    }
+
+    pub(super) fn no_room(&mut self, why: NoRoom) {
+        let [device, receiver, receivers] = &mut self.no_room;
+        *match why {
+            NoRoom::Lane => device,
+            NoRoom::Share => receiver,
+            NoRoom::Origins => receivers,
+        } += 1;
+    }
+
+    /// Counts of events that found no room: whose was used up, how many.
+    pub fn without_room(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        NO_ROOM.into_iter().zip(self.no_room)
     }
 
     /// Counts of events: kind, outcome, how many.

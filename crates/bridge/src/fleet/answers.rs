@@ -23,6 +23,17 @@ impl<B: Beside> Fleet<B> {
         }
     }
 
+    /// A hub left a request of a connected device without an answer, or answered one again.
+    pub fn request_ended(&mut self, hub: ServiceId, unanswered: Option<&Failure>) {
+        match unanswered {
+            Some(failure) => self.record(hub, failure),
+            None => {
+                let news = self.service_mut(hub).and_then(|it| it.record.works());
+                self.announce(hub, [news, None]);
+            }
+        }
+    }
+
     /// The device is connected.
     pub fn opened(&mut self, attempt: Attempt, now: Now) {
         let Some((epoch, hub)) = self.running(attempt) else {

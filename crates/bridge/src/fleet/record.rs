@@ -117,7 +117,8 @@ impl Record {
         Some(News::RefusesCredentials)
     }
 
-    fn works(&mut self) -> Option<News> {
+    /// It answers, and what it answered is no fault of its own.
+    pub(super) fn works(&mut self) -> Option<News> {
         (self.timeouts, self.faults) = (0, 0);
         self.told.take().map(|_| News::Recovered)
     }

@@ -41,6 +41,7 @@ metrics! {
     MessageSeconds: Histogram "drawspan_message_duration_seconds" [] "From a message in full until its hub accepted it, with connecting, waiting and sending again; its _count is messages accepted";
     MessagesFailed: Counter "drawspan_messages_failed" ["reason"] "Messages that were understood and not accepted, by the last word of the problem's type";
     Resends: Counter "drawspan_resends" ["reason"] "Messages and requests about twins that were sent once more within their time: throttled or hubFailed, as the hub said; connectionLost";
+    ResendsOutOfTime: Counter "drawspan_resends_out_of_time" ["reason"] "Those that were refused as throttled or hubFailed when too little of their time was left to send them once more";
     IdempotentReplays: Counter "drawspan_idempotency_replays" [] "Requests that were answered by what an earlier one with the same Idempotency-Key had come to";
 
     Devices: Gauge "drawspan_devices" ["state"] "Devices in memory, by what they do, in the words of their diagnostics";
@@ -61,9 +62,11 @@ metrics! {
     DpsRegistrations: Counter "drawspan_dps_registrations" ["result"] "Registrations that are over: assigned, or the kind of failure";
 
     Events: Counter "drawspan_events" ["kind", "outcome"] "Events for receivers: taken, refused, failed (tried in vain), untried (no time left, or not wanted any more), skipped (a newer change of the connection took its place), noRoom";
+    EventsNoRoom: Counter "drawspan_events_no_room" ["reason"] "Those with outcome noRoom, by what was full: device (as many of its events of one kind wait as may), receiver (its share of the memory), receivers (there are too many of them)";
     EventAttempts: Counter "drawspan_event_attempts" ["result"] "Attempts to deliver one: taken, refused, status (one that may change), timeout, unreachable";
     EventsWaiting: Gauge "drawspan_events_waiting" [] "Events that wait for their delivery or are being delivered";
     EventBytes: Gauge "drawspan_events_waiting_bytes" [] "What they weigh";
+    EventBytesMost: Gauge "drawspan_events_waiting_bytes_most" [] "What those of the receiver with most of them take of the 64 MB that all share: at most as much as is free, so half of it if only one has any";
     EventAttemptsUnderWay: Gauge "drawspan_event_attempts_under_way" [] "Attempts under way";
     ReceiversLeftAlone: Gauge "drawspan_receivers_left_alone" [] "Receivers that failed again and again, and are tried now and then only";
     MethodAnswersUnread: Counter "drawspan_method_answers_unread" ["reason"] "Answers of receivers of methods that could not be read: malformed (their callers got 200 and nothing else), tooLarge (they got 500)";

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use drawspan_bridge::Paces;
+use drawspan_bridge::fleet::ServiceId;
 use drawspan_client::{DeviceSession, HubConnection};
 use drawspan_hub::DeviceId;
 
@@ -27,6 +28,8 @@ pub(super) struct Route {
     pub(super) serial: u32,
     /// Requests that wait for their turn at the hub.
     pub(super) queued: AtomicU32,
+    /// Its hub.
+    pub(super) hub: ServiceId,
     /// Of the hub.
     pub(super) paces: Arc<Paces>,
     last_use_ms: AtomicU64,
@@ -38,7 +41,7 @@ impl Route {
         connection: HubConnection,
         session: DeviceSession,
         serial: u32,
-        paces: Arc<Paces>,
+        (hub, paces): (ServiceId, Arc<Paces>),
     ) -> Self {
         Self {
             identity,
@@ -46,6 +49,7 @@ impl Route {
             session,
             serial,
             queued: AtomicU32::new(0),
+            hub,
             paces,
             last_use_ms: AtomicU64::new(NEVER),
         }

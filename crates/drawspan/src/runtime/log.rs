@@ -6,7 +6,9 @@ use drawspan_bridge::fleet::News;
 use drawspan_bridge::limits::MAX_CALLBACK_ANSWER_BYTES;
 use drawspan_hub::{Failure, HostName};
 
-use crate::log_limit::{Leave, NO_ROOM, RECEIVERS, REFUSED_LINKS, UNREAD_ANSWERS, UNTAKEN_EVENTS};
+use crate::log_limit::{
+    Leave, NO_ROOM, RECEIVERS, REFUSED_DEVICES, REFUSED_LINKS, UNREAD_ANSWERS, UNTAKEN_EVENTS,
+};
 
 pub(super) fn write(note: &Note) {
     match note {
@@ -17,6 +19,12 @@ pub(super) fn write(note: &Note) {
             let subject = format_args!("{:?}", failure.kind);
             if let Some(Leave { left_out }) = REFUSED_LINKS.pass(subject) {
                 tracing::info!(%device, ?link, reason = %failure, left_out, "a hub refuses a link");
+            }
+        }
+        Note::DeviceRefused(device, host, failure) => {
+            let subject = format_args!("{host} {:?}", failure.kind);
+            if let Some(Leave { left_out }) = REFUSED_DEVICES.pass(subject) {
+                tracing::warn!(%host, %device, reason = %failure, left_out, "refuses a device");
             }
         }
         Note::ConnectionEnded(hub, devices, failure) => {
@@ -32,6 +40,15 @@ pub(super) fn write(note: &Note) {
         Note::NoRoomForStatus(device) => {
             if let Some(Leave { left_out }) = NO_ROOM.pass("status") {
                 tracing::warn!(%device, left_out, "no room for a change of its connection");
+            }
+        }
+        Note::ShareUsedUp(origin) => {
+            if let Some(Leave { left_out }) = NO_ROOM.pass(origin) {
+                tracing::warn!(
+                    %origin,
+                    left_out,
+                    "events that wait for a receiver take up its share of the memory; further ones are refused"
+                );
             }
         }
         Note::NotTaken(device, kind, origin, reason) => {

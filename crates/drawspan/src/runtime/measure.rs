@@ -26,12 +26,14 @@ pub(super) struct Meters {
     turn: Semaphore,
 }
 
-/// Requests that were made once more, by what had become of them.
+/// Requests that were made once more, by what had become of them, and those for which there was no time for that.
 #[derive(Debug, Default)]
 pub(super) struct Resends {
     throttled: Counter,
     hub_failed: Counter,
     connection_lost: Counter,
+    out_of_time_throttled: Counter,
+    out_of_time_hub_failed: Counter,
 }
 
 /// Who knows what was lost.
@@ -66,6 +68,12 @@ impl Meters {
         ];
         let resends = resends.map(|(reason, counter)| Sample::of([reason], counter.get()));
         page.add(Metric::Resends, resends);
+        let out_of_time = [
+            ("throttled", &self.resends.out_of_time_throttled),
+            ("hubFailed", &self.resends.out_of_time_hub_failed),
+        ];
+        let out_of_time = out_of_time.map(|(reason, counter)| Sample::of([reason], counter.get()));
+        page.add(Metric::ResendsOutOfTime, out_of_time);
         let none = [0; 4];
         let [hubs, letters, versions, dropped] = self.store.as_ref().map_or(none, |store| {
             let letters = &store.letters;
@@ -114,6 +122,14 @@ impl Resends {
         match failure.kind {
             FailureKind::Throttled => self.throttled.add(),
             _ => self.hub_failed.add(),
+        }
+    }
+
+    /// What the hub refused for now would be made again if there were time left.
+    pub(super) fn out_of_time(&self, failure: &Failure) {
+        match failure.kind {
+            FailureKind::Throttled => self.out_of_time_throttled.add(),
+            _ => self.out_of_time_hub_failed.add(),
         }
     }
 }

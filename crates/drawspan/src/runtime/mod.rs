@@ -197,10 +197,8 @@ fn controller(
         },
         profile,
         token_life_s: u32::try_from(config.token_life.as_secs()).unwrap_or(limits::TOKEN_LIFE_S),
-        delivery: DeliveryConfig {
-            attempts: shares.callbacks,
-            ..DeliveryConfig::new(config.webhooks.retry_limit, seed)
-        },
+        delivery: DeliveryConfig::new(config.webhooks.retry_limit, seed)
+            .with_attempts(shares.callbacks),
         method_answer_timeout: config.webhooks.method_answer_timeout,
         keeps_letters,
         secrets: drawspan_bridge::events::Secrets::new(secret),

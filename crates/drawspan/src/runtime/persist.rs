@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use drawspan_bridge::Jitter;
+use drawspan_bridge::resend::{Next, Resend};
 use drawspan_client::{Send, SendFailure, TwinOperation, TwinRequest};
 use drawspan_hub::{DeviceId, Failure, FailureKind};
 use tokio::time::{Instant, sleep};
 
 use super::directory::Route;
 use super::handle::{Bridge, QUEUE_FULL};
+use super::request::Request;
+use super::seed;
 use super::throttle::wait_turn;
 use crate::devices::{Delay, DeviceError, Effect};
-
-/// Wait between two attempts when the hub had a fault of its own.
-const RESEND_PAUSE: Duration = Duration::from_millis(50);
 
 /// What is asked of a connected device.
 #[derive(Debug, Clone)]
@@ -54,6 +55,7 @@ impl Bridge {
     ) -> Result<Bytes, DeviceError> {
         let mut route = self.directory.get(device);
         let mut not = None;
+        let mut resend = Resend::new(self.clock.at(deadline));
         loop {
             let found = match route.take() {
                 Some(route) => route,
@@ -62,7 +64,9 @@ impl Bridge {
             let now = self.clock.now();
             found.used(now);
             wait_turn(&found, work, now, deadline).await?;
-            match attempt(&found, work, self.clock.at(deadline)).await {
+            let ended = attempt(&found, work, self.clock.at(deadline)).await;
+            self.note_silence(&found, &ended, deadline);
+            match ended {
                 Ok(done) => return Ok(done),
                 Err(SendFailure::Full) => return Err(QUEUE_FULL),
                 Err(SendFailure::NotSent) => return Err(DeviceError::Delayed(Delay::Credit)),
@@ -75,17 +79,37 @@ impl Bridge {
                     self.meters.resends.connection_lost();
                 }
                 Err(SendFailure::Refused(failure)) => {
-                    let Some(pause) = pause_before_resend(&failure) else {
-                        return Err(self.refused(failure));
-                    };
-                    if Instant::now() + pause >= deadline {
-                        return Err(self.refused(failure));
+                    match resend.refused(&failure, self.clock.now(), Jitter(seed())) {
+                        Next::After(wait) => sleep(wait).await,
+                        Next::OutOfTime => {
+                            self.meters.resends.out_of_time(&failure);
+                            return Err(self.refused(failure));
+                        }
+                        Next::Never => return Err(self.refused(failure)),
                     }
-                    sleep(pause).await;
                     route = Some(found);
                     self.meters.resends.refused(&failure);
                 }
             }
+        }
+    }
+}
+
+impl Bridge {
+    /// Tells the controller of a hub that leaves requests of connected devices without an answer, and when it answers again.
+    fn note_silence(&self, route: &Route, ended: &Result<Bytes, SendFailure>, deadline: Instant) {
+        let (is_news, failure) = match ended {
+            Ok(_) | Err(SendFailure::Refused(_)) => (route.paces.answered(), None),
+            Err(SendFailure::Unsettled) if Instant::now() >= deadline => {
+                let text = "a connected device's request was not answered in its time";
+                let failure = Failure::local(FailureKind::Timeout, text);
+                (route.paces.unanswered(), Some(failure))
+            }
+            Err(_) => return,
+        };
+        if is_news {
+            // Where the queue is full, the next one says it.
+            let _ = self.shard.try_send(Request::Unanswered(route.hub, failure));
         }
     }
 }
@@ -129,17 +153,6 @@ impl Fate {
         } else {
             error
         }
-    }
-}
-
-/// How long to wait before the same message is worth another try; none when the hub will not take it.
-fn pause_before_resend(failure: &Failure) -> Option<Duration> {
-    match failure.kind {
-        FailureKind::Throttled => Some(Duration::from_secs(
-            failure.retry_after_s.map_or(1, u64::from),
-        )),
-        FailureKind::ServerError | FailureKind::Timeout => Some(RESEND_PAUSE),
-        _ => None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! What callers ask of the controller's task.
 
 use drawspan_bridge::controller::{self, Names};
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType};
+use drawspan_bridge::fleet::ServiceId;
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, SubscriptionType};
 use tokio::sync::oneshot;
 
 use super::platform::{Reply, Runtime};
@@ -18,6 +19,8 @@ pub(super) enum Request {
     Ask(controller::Request<Runtime>),
     /// Something to look up.
     Look(Look),
+    /// A hub left a request without an answer; `None`: it answered one again.
+    Unanswered(ServiceId, Option<Failure>),
 }
 
 /// What is looked up in the controller, and changes nothing.
@@ -66,6 +69,7 @@ impl Request {
         use controller::Request as Ask;
         match self {
             Self::Look(_)
+            | Self::Unanswered(..)
             | Self::Ask(
                 Ask::Connect { .. }
                 | Ask::Receive { .. }

@@ -126,6 +126,9 @@ impl Task {
     fn request(&mut self, request: Request) {
         match request {
             Request::Ask(ask) => self.handle(Input::Request(ask)),
+            Request::Unanswered(hub, failure) => {
+                self.handle(Input::Unanswered(hub, failure));
+            }
             Request::Look(look) => {
                 let per_device = self.executor.credentials.is_per_device();
                 views::look(&self.controller, look, per_device, self.clock.now());
@@ -186,7 +189,7 @@ impl Task {
             connection.clone(),
             session,
             attempt.serial,
-            paces,
+            (member.hub, paces),
         ));
         Some(SessionEvent::Opened { session, route })
     }

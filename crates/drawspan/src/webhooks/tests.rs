@@ -7,7 +7,7 @@ mod tls;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use drawspan_bridge::delivery::DeliveryConfig;
+use drawspan_bridge::delivery::{DeliveryConfig, NoRoom};
 use drawspan_bridge::events::{Content, Delivery, Event, Outbox, Verdict};
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType, UtcTime};
 
@@ -299,10 +299,10 @@ async fn messages_too_many_come_back() {
         };
         match owner.outbox.offer(event, Duration::ZERO) {
             Ok(()) => offered += 1,
-            Err(event) => break event,
+            Err(no_room) => break no_room,
         }
     };
-    assert_eq!(refused.correlation, 16);
+    assert_eq!((offered, refused), (16, NoRoom::Lane));
     let d = DeviceId::parse("d-1").unwrap();
     owner.outbox.withdraw(&d, SubscriptionType::C2dMessages);
     for ticket in 0..16 {

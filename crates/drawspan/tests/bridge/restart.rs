@@ -4,7 +4,9 @@ use drawspan::devices::{
     DeadLetterQuery, DeadLetters as _, Devices as _, ListQuery, Listing as _, SubscriptionStatus,
     Subscriptions as _,
 };
+use drawspan::runtime::Bridge;
 use drawspan_hub::SubscriptionType::{C2dMessages, DesiredProperties, Methods};
+use drawspan_hub::Telemetry;
 use drawspan_store::Store;
 use serde_json::json;
 
@@ -208,4 +210,52 @@ async fn a_receiver_that_failed_gets_all_of_it_once_it_is_well() {
     let caught = stand.receiver.wait("/desired", 2).await;
     assert_eq!(caught[1].body["fullState"], true);
     assert_eq!(caught[1].body["desiredProperties"]["color"], "red");
+}
+
+#[tokio::test]
+async fn a_missed_change_comes_after_a_dead_letter_that_was_on_its_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let stand = Stand::start(&["d1"]).await;
+    let connect = async |bridge: &Bridge| {
+        let message = Telemetry::json("{}");
+        bridge.send(id("d1"), message, soon()).await.unwrap();
+        let running = SubscriptionStatus::Running;
+        until(bridge, &own("d1"), DesiredProperties, running).await;
+    };
+    let query = DeadLetterQuery {
+        limit: 1,
+        ..DeadLetterQuery::default()
+    };
+    let store = open(directory.path());
+    let letter = {
+        let bridge = stand.bridge(Some(&store));
+        stand.receiver.answer("/desired", (400, ""));
+        let mut subscribe = stand.subscribe_to(own("d1"), DesiredProperties, "/desired");
+        subscribe.keep_connected = false;
+        bridge.subscribe(subscribe, soon()).await.unwrap();
+        connect(&bridge).await;
+        stand.desire("d1", json!({"color": "red"})).await;
+        loop {
+            let letters = bridge.dead_letters(query.clone()).await.unwrap();
+            if let Some(letter) = letters.first() {
+                break letter.id;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    drop(store);
+    stand.desire("d1", json!({"color": "green"})).await;
+    let store = open(directory.path());
+    let bridge = stand.bridge(Some(&store));
+    // While the letter is under way, what was missed waits for its end.
+    stand.receiver.answer("/desired", HANGS);
+    let before = stand.receiver.at("/desired").len();
+    bridge.replay(letter, soon()).await.unwrap();
+    stand.receiver.wait("/desired", before + 1).await;
+    connect(&bridge).await;
+    stand.receiver.answer("/desired", (200, ""));
+    let all = stand.receiver.wait("/desired", before + 2).await;
+    let caught = &all[before + 1].body;
+    assert_eq!(caught["fullState"], true);
+    assert_eq!(caught["desiredProperties"]["color"], "green");
 }

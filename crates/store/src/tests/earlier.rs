@@ -59,3 +59,44 @@ async fn a_directory_of_format_2_opens_with_everything_in_it() {
         assert_eq!(store.health().found_lost(), crate::FoundLost::default());
     }
 }
+
+/// Made as the one above: a device with three subscriptions, a version of its desired properties and one rejected message.
+#[tokio::test]
+async fn a_directory_of_format_3_opens_with_everything_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/fixtures/b40eba4");
+    for file in ["drawspan.db", "drawspan.mark", "keyring"] {
+        fs::copy(made.join(file), folder.path().join(file)).unwrap();
+    }
+    let mut mark = super::mark(2);
+    // Twice: what the first start changed is read by the second.
+    for fingerprint in [None, Some(7)] {
+        let store = open(folder.path()).unwrap();
+        assert_eq!(subscriptions(&store).len(), 3);
+        assert_eq!(super::names(&store), ["sensor-1"]);
+        let filter = DeadLetterFilter {
+            limit: 10,
+            ..DeadLetterFilter::default()
+        };
+        let letters = store.dead_letters().list(filter).await.unwrap();
+        assert_eq!(letters.len(), 1);
+        let versions = store.desired_versions();
+        assert_eq!(
+            versions.load_all().unwrap(),
+            [(super::id("sensor-1"), mark)]
+        );
+        assert_eq!(store.health().found_lost(), crate::FoundLost::default());
+        mark.fingerprint = fingerprint.or(Some(7));
+        versions.put(super::id("sensor-1"), mark);
+        super::settle(&store).await;
+    }
+    // A version that was reached by a change has none, nor does one that is forgotten.
+    let store = open(folder.path()).unwrap();
+    let versions = store.desired_versions();
+    versions.put(super::id("sensor-1"), super::mark(3));
+    versions.put(super::id("gone"), mark);
+    versions.remove(super::id("gone"));
+    super::settle(&store).await;
+    let all = versions.load_all().unwrap();
+    assert_eq!(all, [(super::id("sensor-1"), super::mark(3))]);
+}

@@ -202,10 +202,10 @@ fn files_of_others_are_left_alone() {
             drop(open(directory).unwrap());
             sql(
                 directory,
-                "PRAGMA user_version = 4; PRAGMA wal_checkpoint(TRUNCATE)",
+                "PRAGMA user_version = 5; PRAGMA wal_checkpoint(TRUNCATE)",
             );
         },
-        "has format 4, this version reads up to 3",
+        "has format 5, this version reads up to 4",
     );
 }
 

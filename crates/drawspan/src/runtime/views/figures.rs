@@ -84,6 +84,7 @@ impl Figures {
         self.tell_events(page);
         page.one(Metric::EventsWaiting, self.load.events);
         page.one(Metric::EventBytes, self.load.bytes);
+        page.one(Metric::EventBytesMost, self.load.most_bytes);
         page.one(Metric::EventAttemptsUnderWay, self.load.under_way);
         page.one(Metric::ReceiversLeftAlone, self.load.left_alone);
         let unread = self.unread_answers.counts();
@@ -100,6 +101,9 @@ impl Figures {
         let attempts = self.events.attempts();
         let attempts = attempts.map(|(result, count)| Sample::of([result], count));
         page.add(Metric::EventAttempts, attempts);
+        let no_room = self.events.without_room();
+        let no_room = no_room.map(|(reason, count)| Sample::of([reason], count));
+        page.add(Metric::EventsNoRoom, no_room);
     }
 
     fn tell_hubs(&self, page: &mut Page) {
