@@ -35,6 +35,11 @@ impl<E> Agenda<E> {
         }));
     }
 
+    /// Throws out what is not to happen any more.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&E) -> bool) {
+        self.heap.retain(|Reverse(entry)| keep(&entry.event));
+    }
+
     pub(crate) fn next(&mut self) -> Option<(Duration, E)> {
         self.heap
             .pop()

@@ -14,6 +14,7 @@ mod agenda;
 mod check;
 mod deliveries;
 mod dice;
+mod downlinks;
 mod dps;
 mod fault;
 mod hub;
@@ -26,6 +27,7 @@ mod world;
 
 pub use check::Violation;
 pub use deliveries::{DeliveryReport, run_deliveries};
+pub use downlinks::run_downlinks;
 pub use fault::Fault;
 pub use run::{Failed, Report, run};
 pub use scenario::{Profile, Scenario};

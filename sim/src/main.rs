@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
-use drawspan_sim::{Failed, Scenario, Tally, run};
+use drawspan_sim::{
+    Failed, Report, Scenario, Tally, Violation, run, run_deliveries, run_downlinks,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Simulates the production cores with thousands of devices and faults, one seed after the other.
@@ -75,6 +77,22 @@ struct Outcome {
     failed: Option<Failed>,
 }
 
+/// Everything that a seed picks: connections, then what goes over them, then the delivery of events.
+fn run_each(scenario: Scenario, trace: bool) -> Result<Report, Failed> {
+    let seed = scenario.seed;
+    let mut report = run(scenario, trace)?;
+    report.tally.add(&run_downlinks(seed, trace)?);
+    run_deliveries(seed).map_err(|what| Failed {
+        seed,
+        step: 0,
+        violation: Violation {
+            name: "DELIVERIES",
+            what,
+        },
+    })?;
+    Ok(report)
+}
+
 /// As many seeds at a time as there are cores.
 fn run_all(seeds: std::ops::Range<u64>, arguments: &Arguments) -> Outcome {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -93,7 +111,7 @@ fn run_all(seeds: std::ops::Range<u64>, arguments: &Arguments) -> Outcome {
                     }
                     let mut scenario = Scenario::new(seed);
                     scenario.steps = arguments.steps.unwrap_or(scenario.steps);
-                    let result = run(scenario, arguments.trace);
+                    let result = run_each(scenario, arguments.trace);
                     bar.inc(1);
                     let Ok(mut outcome) = outcome.lock() else {
                         return;

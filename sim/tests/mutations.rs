@@ -1,7 +1,7 @@
 //! Small faults, planted in the cores one at a time, are each found; the cores as they are hold on the same seeds.
 
 use drawspan_bridge::mutation as bridge;
-use drawspan_sim::{Failed, Scenario, run, run_deliveries};
+use drawspan_sim::{Failed, Scenario, run, run_deliveries, run_downlinks};
 
 /// Each is found within so many seeds.
 const SEEDS: u64 = 60;
@@ -24,6 +24,21 @@ fn faults_of_the_bridge_are_found() {
         println!("{mutation:?}: {found:?}");
         assert!(found.is_some(), "{mutation:?} was not found");
     }
+}
+
+#[test]
+fn faults_of_the_controller_are_found() {
+    let first_failure = || (0..100).find_map(|seed| run_downlinks(seed, false).err());
+    assert_eq!(first_failure(), None);
+    let mut missed = Vec::new();
+    for mutation in bridge::Mutation::CONTROLLER {
+        bridge::plant(Some(mutation));
+        let found = first_failure();
+        bridge::plant(None);
+        println!("{mutation:?}: {found:?}");
+        missed.extend(found.is_none().then_some(mutation));
+    }
+    assert_eq!(missed, [], "not found");
 }
 
 #[test]

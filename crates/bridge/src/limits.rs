@@ -180,6 +180,8 @@ pub const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(30);
 pub const CATCH_UP_RETRY_MIN: Duration = Duration::from_secs(60);
 /// … up to this.
 pub const CATCH_UP_RETRY_MAX: Duration = Duration::from_secs(1_800);
+/// A section of desired properties that is larger is not remembered: after a change of it, the next connection sends all of it once.
+pub const REMEMBERED_SECTION_BYTES: usize = 4_096;
 /// How long a message is held for a device that asks for its messages: the hub's lock on it ends after 60 s.
 pub const C2D_HOLD: Duration = Duration::from_secs(50);
 /// How long a hub that was asked for a message may take to send one that it has.

@@ -36,6 +36,28 @@ pub enum Mutation {
     OneTakesAll,
     /// An event for which its origin has no room is refused as one that the next end in its lane makes room for.
     NoRoomMisnamed,
+    /// A mark of desired properties moves over a number that was skipped.
+    MarkOverHole,
+    /// A version alone says that a receiver has a section.
+    VersionAlone,
+    /// A look at a twin that waited for an event is not taken up.
+    LookForgotten,
+    /// What a device wants is forgotten when its connection has no room.
+    WantForgotten,
+    /// A link that was refused is not asked for again.
+    LinkNotRetried,
+    /// A message that its receiver refused is completed.
+    RefusedCompleted,
+    /// A message is rejected without its dead letter.
+    LetterLost,
+    /// A method whose event was not tried has no answer.
+    MethodUnanswered,
+    /// The way to a device that is gone stays published.
+    RouteKept,
+    /// Subscriptions that are stored connect nobody after a start.
+    StartWithoutSweep,
+    /// A message that nobody settled is held for ever.
+    HoldKept,
     /// The token slot of a device that leaves is given to another one at once.
     SlotFreed,
     /// The slots of a connection that has ended are remembered, and devices sent there.
@@ -57,6 +79,21 @@ impl Mutation {
         Self::UsesAddUp,
         Self::SlotFreed,
         Self::EndedRemembered,
+    ];
+
+    /// All of the controller's, which the simulation of downlinks must find.
+    pub const CONTROLLER: [Self; 11] = [
+        Self::MarkOverHole,
+        Self::VersionAlone,
+        Self::LookForgotten,
+        Self::WantForgotten,
+        Self::LinkNotRetried,
+        Self::RefusedCompleted,
+        Self::LetterLost,
+        Self::MethodUnanswered,
+        Self::RouteKept,
+        Self::StartWithoutSweep,
+        Self::HoldKept,
     ];
 
     /// All of the deliveries', which their property tests must find.

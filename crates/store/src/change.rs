@@ -4,9 +4,9 @@ use drawspan_hub::{DeviceId, SubscriptionType};
 use rusqlite::Connection;
 
 use crate::database::dead_letters::{self, Totals};
-use crate::database::{desired_versions, hub_cache, idempotency, subscriptions};
+use crate::database::{desired_marks, hub_cache, idempotency, subscriptions};
 use crate::dead_letters::NewDeadLetter;
-use crate::desired_versions::DesiredMark;
+use crate::desired_marks::DesiredMark;
 use crate::error::StoreError;
 use crate::hub_cache::CachedHub;
 use crate::idempotency::StoredAnswer;
@@ -80,8 +80,8 @@ pub(crate) fn apply(
         }
         Change::RemoveDeadLetter(id) => dead_letters::remove(transaction, *id, letters)?,
         Change::RemoveWebhook(id) => dead_letters::remove_webhook(transaction, id, letters)?,
-        Change::PutDesired(device, mark) => desired_versions::put(transaction, device, *mark)?,
-        Change::RemoveDesired(device) => desired_versions::remove(transaction, device)?,
+        Change::PutDesired(device, mark) => desired_marks::put(transaction, device, *mark)?,
+        Change::RemoveDesired(device) => desired_marks::remove(transaction, device)?,
         Change::PutAnswer(key, answer) => {
             let more = idempotency::put(transaction, key, answer)?;
             *answers += more as u64;

@@ -5,7 +5,7 @@
 //! * [`HubCache`]: which hub each device belongs to, so that a restart asks DPS for nobody.
 //! * [`Subscriptions`]: what callers subscribed to. Callback URLs are encrypted.
 //! * [`DeadLetters`]: events that their receivers did not take, encrypted; the newest of them.
-//! * [`DesiredVersions`]: which desired properties were delivered.
+//! * [`DesiredMarks`]: which desired properties were delivered.
 //! * [`Idempotency`]: which requests were answered already.
 //! * [`StoreHealth`]: whether all that works, as a level.
 //!
@@ -21,7 +21,7 @@ mod change;
 mod clock;
 mod database;
 mod dead_letters;
-mod desired_versions;
+mod desired_marks;
 mod error;
 mod files;
 mod health;
@@ -43,7 +43,7 @@ mod watch;
 mod writer;
 
 pub use dead_letters::{DeadLetterFilter, DeadLetters, NewDeadLetter, StoredDeadLetter};
-pub use desired_versions::{DesiredMark, DesiredVersions};
+pub use desired_marks::{DesiredMark, DesiredMarks};
 pub use error::{OpenError, StoreError};
 pub use health::{FoundLost, Health, StoreFault, StoreFile, StoreHealth};
 pub use hub_cache::{CachedHub, HubCache};

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::database;
 use crate::dead_letters::DeadLetters;
-use crate::desired_versions::DesiredVersions;
+use crate::desired_marks::DesiredMarks;
 use crate::error::OpenError;
 use crate::health::StoreHealth;
 use crate::hub_cache::HubCache;
@@ -49,7 +49,7 @@ pub struct Store {
     hub_cache: HubCache,
     subscriptions: Subscriptions,
     dead_letters: DeadLetters,
-    desired_versions: DesiredVersions,
+    desired_marks: DesiredMarks,
     idempotency: Idempotency,
     health: StoreHealth,
     /// Given back last.
@@ -125,7 +125,7 @@ impl Store {
             hub_cache: HubCache::new(queue.clone(), Arc::clone(&path), hubs),
             subscriptions: Subscriptions::new(queue.clone(), Arc::clone(&path), keys),
             dead_letters: DeadLetters::new(queue.clone(), reader.clone(), waiting, lost, dropped),
-            desired_versions: DesiredVersions::new(queue.clone(), path, desired),
+            desired_marks: DesiredMarks::new(queue.clone(), path, desired),
             idempotency: Idempotency::new(queue, reader),
             queue: Some(sender),
             questions: Some(questions),
@@ -156,8 +156,8 @@ impl Store {
 
     /// Which desired properties were delivered.
     #[must_use]
-    pub fn desired_versions(&self) -> DesiredVersions {
-        self.desired_versions.clone()
+    pub fn desired_marks(&self) -> DesiredMarks {
+        self.desired_marks.clone()
     }
 
     /// How the store is: read it whenever it is asked for.

@@ -9,6 +9,7 @@ use super::correlation::{C2dCorrelation, Correlation};
 use super::platform::Platform;
 use crate::events::{Content, Delivery, event_id};
 use crate::fleet::Attempt;
+use crate::mutation::{Mutation, planted};
 
 const KIND: SubscriptionType = SubscriptionType::C2dMessages;
 
@@ -61,6 +62,7 @@ impl<P: Platform> Controller<P> {
         }
         let outcome = match delivery {
             Delivery::Taken { .. } => Outcome::Complete,
+            Delivery::Refused { .. } if planted(Mutation::RefusedCompleted) => Outcome::Complete,
             Delivery::Refused { status: 400..=499 } => Outcome::Reject,
             Delivery::Refused { .. } | Delivery::Failed { .. } => Outcome::Abandon,
             // The hub's lock ends by itself.

@@ -13,6 +13,7 @@ use super::pool::Pool;
 use crate::device::How;
 use crate::fleet::{self, Attempt, ServiceId};
 use crate::limits;
+use crate::mutation::{Mutation, planted};
 
 impl<P: Platform> Controller<P> {
     /// Does what the fleet wants done. False if that was nothing.
@@ -190,7 +191,10 @@ impl<P: Platform> Controller<P> {
             context.pulls.take_if(|pulls| pulls.is_disconnected());
             context.route.take().is_some()
         });
-        if had_route && let Some(id) = self.fleet.id(index).cloned() {
+        if had_route
+            && !planted(Mutation::RouteKept)
+            && let Some(id) = self.fleet.id(index).cloned()
+        {
             self.act(Action::Withdraw(id));
         }
     }

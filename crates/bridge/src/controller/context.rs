@@ -35,6 +35,8 @@ pub struct DeviceContext<P: Platform> {
     /// The links that it has.
     pub up: Links,
     pub(super) desired: Desired,
+    /// The desired properties that its receiver has at the version of its mark, if they are few.
+    pub(super) section: Option<Box<str>>,
     /// Messages that it asks for.
     pub(super) pulls: Option<Box<Pulls<P>>>,
     /// Links that its hub does not let it have.
@@ -96,6 +98,7 @@ impl<P: Platform> Default for DeviceContext<P> {
             told: Wants::default(),
             up: Links::default(),
             desired: Desired::default(),
+            section: None,
             pulls: None,
             refused: None,
             assigned: None,

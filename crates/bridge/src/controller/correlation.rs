@@ -16,8 +16,7 @@ pub(super) enum Correlation<P: Platform> {
     C2d(C2dCorrelation<P>),
     /// Desired properties.
     Desired {
-        version: Option<i64>,
-        /// Of the whole section; `None` for a single change.
+        /// The whole section; `None` for a single change.
         section: Option<WholeSection>,
         /// Number of the subscription that it was made for.
         subscription: u32,
@@ -39,6 +38,6 @@ pub(super) struct C2dCorrelation<P: Platform> {
     pub(super) again: bool,
 }
 
-/// The fingerprint of a whole section, if it has one.
+/// The fingerprint of a whole section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct WholeSection(pub(super) Option<i64>);
+pub(super) struct WholeSection(pub(super) i64);

@@ -7,6 +7,7 @@ use super::correlation::Correlation;
 use super::input::Letter;
 use super::platform::Platform;
 use crate::events::{Content, Delivery, Verdict};
+use crate::mutation::{Mutation, planted};
 use crate::subscriptions::Callback as _;
 
 impl<P: Platform> Controller<P> {
@@ -29,7 +30,7 @@ impl<P: Platform> Controller<P> {
         let origin = std::sync::Arc::clone(event.callback.origin());
         let note = Note::NotTaken(event.device.clone(), kind, origin, reason.clone());
         self.act(Action::Note(note));
-        if !self.keeps_letters {
+        if !self.keeps_letters || planted(Mutation::LetterLost) {
             return None;
         }
         self.letters += 1;

@@ -13,12 +13,14 @@ use super::Controller;
 use super::action::{Action, DeadLetter};
 use super::correlation::{Correlation, WholeSection};
 use super::dead_letters::is_refused;
-use super::desired_marks::{Desired, Finding, Look, Mark, Section, version_of};
+use super::desired_marks::{Desired, Finding, First, Look, Section, receiver};
 use super::platform::Platform;
 use crate::delivery::NoRoom;
 use crate::events::{Content, Delivery, event_id};
 use crate::fleet::{Attempt, ServiceId};
 use crate::limits::{CATCH_UP_RETRY_MAX, CATCH_UP_RETRY_MIN, CATCH_UP_TIMEOUT, CATCH_UPS_AT_ONCE};
+use crate::mutation::{Mutation, planted};
+use crate::subscriptions::Callback as _;
 
 const KIND: SubscriptionType = SubscriptionType::DesiredProperties;
 
@@ -58,8 +60,8 @@ impl<P: Platform> Controller<P> {
         let Some(device) = self.fleet.id(index).cloned() else {
             return;
         };
-        let mark = self.marks.get(&device);
-        let version = version_of(&change);
+        let mark = self.mark_of(&device);
+        let version = Section::of(&change).map(|change| change.version);
         let Some(desired) = self.desired_mut(index) else {
             return;
         };
@@ -78,44 +80,52 @@ impl<P: Platform> Controller<P> {
     pub(super) fn desired_linked(&mut self, attempt: Attempt) {
         if let Some(desired) = self.desired_mut(attempt.device) {
             desired.sent = None;
-            desired.last_change = None;
         }
         self.look_at_desired(attempt, Look::Gap);
     }
 
-    /// A receiver that has nothing, of a device whose link is there, gets everything.
+    /// A device's subscriptions may be others: another receiver gets what it does not have, at once if the device's link is there.
     pub(super) fn desired_subscribed(&mut self, index: u32) {
-        let (Some(attempt), Some(device)) = (self.fleet.attempt(index), self.fleet.id(index))
-        else {
+        let receiver = self.fleet.id(index).and_then(|id| self.receiver_of(id));
+        let Some(context) = self.fleet.beside_mut(index) else {
             return;
         };
-        let is_new = self.table.of(device, KIND).is_some() && self.marks.get(device).is_none();
-        let desired = self.desired_of(index);
-        if is_new && desired.sent.is_none() && desired.look == Look::No {
-            self.look_at_desired(attempt, Look::Gap);
+        if context.desired.receiver == receiver {
+            return;
+        }
+        context.desired = context.desired.anew(receiver);
+        context.section = None;
+        if let Some(attempt) = self.fleet.attempt(index) {
+            self.look_at_desired(attempt, Look::No);
+        }
+    }
+
+    /// A receiver subscribed to what nobody had subscribed to.
+    pub(super) fn desired_begun(&mut self, device: &DeviceId) {
+        let index = self.fleet.find(device);
+        if let Some(desired) = index.and_then(|index| self.desired_mut(index)) {
+            desired.first = First::Nothing;
         }
     }
 
     /// Nobody wants a device's desired properties any more. Whoever subscribes next begins with what is there then.
     pub(super) fn desired_unsubscribed(&mut self, device: &DeviceId) {
-        if self.marks.remove(device) {
+        if self.marks.take(device).is_some() {
             self.act(Action::StoreMark(device.clone(), None));
         }
-        if let Some(index) = self.fleet.find(device)
-            && let Some(desired) = self.desired_mut(index)
-        {
-            *desired = Desired {
-                busy: desired.busy,
-                subscription: desired.subscription.wrapping_add(1),
-                ..Desired::default()
-            };
+        let index = self.fleet.find(device);
+        if let Some(context) = index.and_then(|index| self.fleet.beside_mut(index)) {
+            context.desired = context.desired.anew(None);
+            context.section = None;
         }
     }
 
     /// An event that went before the device's changes is over: if its twin is to be looked at, that waited for it.
     pub(super) fn take_up_desired(&mut self, device: &DeviceId) {
         let index = self.fleet.find(device);
-        if let Some(attempt) = index.and_then(|index| self.fleet.attempt(index)) {
+        if let Some(attempt) = index.and_then(|index| self.fleet.attempt(index))
+            && !planted(Mutation::LookForgotten)
+        {
             self.look_at_desired(attempt, Look::No);
         }
     }
@@ -225,7 +235,7 @@ impl<P: Platform> Controller<P> {
 
     fn look_at_section(&mut self, attempt: Attempt, device: &DeviceId, properties: Bytes) {
         let index = attempt.device;
-        let mark = self.marks.get(device);
+        let mark = self.mark_of(device);
         let desired = self.desired_of(index);
         if desired.look == Look::No || self.table.of(device, KIND).is_none() {
             return;
@@ -236,23 +246,23 @@ impl<P: Platform> Controller<P> {
         }
         // No hub leaves the version out.
         let found = Section::of(&properties);
-        if found.is_some_and(|found| Some(found.version) < desired.sent) {
+        let version = found.as_ref().map(|found| found.version);
+        if version.is_some() && version < desired.sent {
             // It is older than a change that came meanwhile.
             return self.later(attempt);
         }
-        let finding = found.map_or(Finding::Same, |found| found.compare(mark, &desired));
         if let Some(desired) = self.desired_mut(index) {
             desired.look = Look::No;
-            desired.last_change = None;
-            desired.sent = desired.sent.max(found.map(|found| found.version));
+            desired.sent = desired.sent.max(version);
         }
-        match (finding, found) {
-            (Finding::News, Some(found)) => {
-                let section = Some(WholeSection(found.fingerprint));
-                self.offer_desired(device, index, Some(found.version), section, properties);
+        let Some(found) = found else { return };
+        match found.compare(mark, &desired) {
+            Finding::News => {
+                let section = Some(WholeSection(found.fingerprint()));
+                self.offer_desired(device, index, version, section, properties);
             }
-            (Finding::Complete, Some(found)) => self.set_mark(device, found.mark()),
-            _ => {}
+            Finding::Complete | Finding::Same => self.has_all(device, index, &found),
+            Finding::Refused => {}
         }
     }
 
@@ -271,7 +281,6 @@ impl<P: Platform> Controller<P> {
             full_state,
         };
         let correlation = Correlation::Desired {
-            version,
             section,
             subscription: self.desired_of(index).subscription,
         };
@@ -279,9 +288,18 @@ impl<P: Platform> Controller<P> {
             return;
         };
         let offered = self.offer(event);
+        if offered.is_ok()
+            && self.mark_of(device).is_none()
+            && let Some(receiver) = self.receiver_of(device)
+        {
+            self.set_mark(device, super::Mark::unknown(receiver));
+        }
         let Some(desired) = self.desired_mut(index) else {
             return;
         };
+        if full_state {
+            desired.first = First::Unknown;
+        }
         match offered {
             Ok(()) => desired.sent = desired.sent.max(version),
             // The verdict of what waits there takes it up.
@@ -299,50 +317,104 @@ impl<P: Platform> Controller<P> {
     pub(super) fn desired_over(
         &mut self,
         device: &DeviceId,
-        (version, section, subscription): (Option<i64>, Option<WholeSection>, u32),
-        delivery: &Delivery,
+        (section, subscription): (Option<WholeSection>, u32),
+        (content, delivery): (&Content, &Delivery),
         letter: Option<Box<DeadLetter<P::Callback>>>,
     ) {
         let index = self.fleet.find(device);
         let desired = index.map_or_else(Desired::default, |index| self.desired_of(index));
-        if self.table.of(device, KIND).is_none() || desired.subscription != subscription {
+        self.bury(letter);
+        let is_present = desired.subscription == subscription;
+        let Some(index) = index.filter(|_| is_present) else {
             // It says nothing about what the present receiver has.
-            self.bury(letter);
             return self.take_up_desired(device);
+        };
+        match (delivery, content) {
+            (Delivery::Taken { .. }, Content::Desired { properties, .. }) => {
+                self.desired_taken(device, index, section, properties);
+                self.take_up_desired(device);
+            }
+            (_, Content::Desired { properties, .. }) => {
+                let refused = section.filter(|_| is_refused(delivery));
+                if !matches!(delivery, Delivery::Untried) {
+                    self.is_in_doubt(device, index);
+                }
+                self.desired_not_taken(index, refused, properties);
+            }
+            _ => debug_assert!(false, "an event of desired properties without any"),
         }
-        let attempt = index.and_then(|index| self.fleet.attempt(index));
-        if let Delivery::Taken { .. } = delivery {
-            let mark = match (section, version) {
-                (Some(WholeSection(fingerprint)), Some(version)) => Some(Mark {
-                    version,
-                    fingerprint,
-                }),
-                _ => desired.after_change(version, self.marks.get(device)),
-            };
-            if let Some(mark) = mark {
-                self.set_mark(device, mark);
+    }
+
+    fn desired_taken(
+        &mut self,
+        device: &DeviceId,
+        index: u32,
+        section: Option<WholeSection>,
+        properties: &Bytes,
+    ) {
+        let Some(found) = Section::of(properties) else {
+            return;
+        };
+        if let Some(desired) = self.desired_mut(index) {
+            desired.failures = 0;
+        }
+        if section.is_some() {
+            return self.has_all(device, index, &found);
+        }
+        let desired = self.desired_of(index);
+        let Some(mut mark) = desired.after_change(Some(found.version), self.mark_of(device)) else {
+            // There is a hole before it.
+            if let Some(desired) = self.desired_mut(index) {
+                desired.look = desired.look.max(Look::Gap);
             }
-            if let Some(desired) = index.and_then(|index| self.desired_mut(index)) {
-                desired.failures = 0;
-            }
-            if let Some(attempt) = attempt {
-                self.look_at_desired(attempt, Look::No);
-            }
+            return self.is_in_doubt(device, index);
+        };
+        let Some(context) = self.fleet.beside_mut(index) else {
+            return;
+        };
+        let before = context.section.take();
+        let after = before.and_then(|before| Section::changed(&before, properties));
+        mark.fingerprint = after.as_ref().map(Section::fingerprint);
+        context.section = after.and_then(|after| after.remembered());
+        self.set_mark(device, mark);
+    }
+
+    /// What the receiver has is not known any more: it took, or may have taken, something that the mark does not say.
+    fn is_in_doubt(&mut self, device: &DeviceId, index: u32) {
+        if let Some(context) = self.fleet.beside_mut(index) {
+            context.section = None;
+        }
+        if let Some(receiver) = self.receiver_of(device) {
+            self.set_mark(device, super::Mark::unknown(receiver));
+        }
+    }
+
+    /// The receiver has exactly this.
+    fn has_all(&mut self, device: &DeviceId, index: u32, section: &Section) {
+        let Some(receiver) = self.receiver_of(device) else {
+            return;
+        };
+        if let Some(context) = self.fleet.beside_mut(index) {
+            context.section = section.remembered();
+        }
+        self.set_mark(device, section.mark(receiver));
+    }
+
+    /// A section that is refused is not sent again until it changes; what failed is sent again, with all.
+    fn desired_not_taken(&mut self, index: u32, refused: Option<WholeSection>, properties: &Bytes) {
+        let attempt = self.fleet.attempt(index);
+        let version = Section::of(properties).map(|section| section.version);
+        let Some(desired) = self.desired_mut(index) else {
+            return;
+        };
+        let has_changed = desired.sent > version || desired.look != Look::No;
+        if let Some(WholeSection(fingerprint)) = refused.filter(|_| !has_changed) {
+            desired.refused = Some(fingerprint);
             return;
         }
-        let is_given_up = is_refused(delivery) && section.is_some();
-        if let Some(desired) = index.and_then(|index| self.desired_mut(index)) {
-            match section {
-                Some(WholeSection(fingerprint)) if is_given_up => desired.refused = fingerprint,
-                _ => desired.look = Look::Dirty,
-            }
-        }
-        self.bury(letter);
+        desired.look = Look::Dirty;
         if let Some(attempt) = attempt {
-            match is_given_up {
-                true => self.look_at_desired(attempt, Look::No),
-                false => self.later(attempt),
-            }
+            self.later(attempt);
         }
     }
 
@@ -372,7 +444,17 @@ impl<P: Platform> Controller<P> {
         pool.catch_ups.later.push(Reverse(later));
     }
 
-    fn set_mark(&mut self, device: &DeviceId, mark: Mark) {
+    /// How far the present receiver of a device is.
+    pub(super) fn mark_of(&self, device: &DeviceId) -> Option<super::Mark> {
+        self.marks.get(device, self.receiver_of(device)?)
+    }
+
+    fn receiver_of(&self, device: &DeviceId) -> Option<i64> {
+        let row = self.table.of(device, KIND)?;
+        Some(receiver(row.callback.without_query()))
+    }
+
+    fn set_mark(&mut self, device: &DeviceId, mark: super::Mark) {
         if self.marks.set(device, mark) {
             self.act(Action::StoreMark(device.clone(), Some(mark)));
         }
@@ -431,7 +513,7 @@ mod tests {
         let twin = Bytes::from_static(br#"{"desired":{"a": 1.50,"$version":3},"reported":{}}"#);
         let section = section(&twin).unwrap();
         assert_eq!(section, r#"{"a": 1.50,"$version":3}"#);
-        assert_eq!(version_of(&section), Some(3));
+        assert_eq!(Section::of(&section).unwrap().version, 3);
         assert_eq!(super::section(&Bytes::from_static(b"{}")), None);
     }
 }

@@ -1,13 +1,13 @@
 //! How far receivers are with desired properties.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use drawspan_hub::DeviceId;
-use serde::Deserialize;
-use serde_json::Value;
-use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+
+use crate::limits::REMEMBERED_SECTION_BYTES;
+use crate::mutation::{Mutation, planted};
 
 /// How far a device's receiver is: it has every change up to this one.
 ///
@@ -18,11 +18,24 @@ use sha2::{Digest as _, Sha256};
 pub struct Mark {
     /// `$version` of the section.
     pub version: i64,
-    /// [`fingerprint`] of the whole section; `None` when the receiver reached the version by a single change.
+    /// Fingerprint of the whole section; `None` when the receiver reached the version by a change of a section that is not known.
     pub fingerprint: Option<i64>,
+    /// [`receiver`] that has it. Another one has nothing.
+    pub receiver: i64,
 }
 
-/// The marks of all devices whose receivers have anything.
+impl Mark {
+    /// The receiver was sent something, and what it has is not known.
+    pub(super) const fn unknown(receiver: i64) -> Self {
+        Self {
+            version: 0,
+            fingerprint: None,
+            receiver,
+        }
+    }
+}
+
+/// The marks of all devices whose receivers were ever sent anything.
 #[derive(Debug, Default)]
 pub(super) struct Marks(HashMap<DeviceId, Mark>);
 
@@ -32,18 +45,26 @@ impl Marks {
         Self(known.into_iter().collect())
     }
 
-    pub(super) fn get(&self, device: &DeviceId) -> Option<Mark> {
-        self.0.get(device).copied()
+    /// How far the device's receiver is; `None` if none of its receivers was ever sent anything. What another one has says nothing, and
+    /// this one may have been the receiver before.
+    pub(super) fn get(&self, device: &DeviceId, receiver: i64) -> Option<Mark> {
+        let mark = self.0.get(device).copied()?;
+        let is_this = mark.receiver == receiver;
+        Some(if is_this {
+            mark
+        } else {
+            Mark::unknown(receiver)
+        })
+    }
+
+    /// Takes a device's mark out, whoever its receiver is.
+    pub(super) fn take(&mut self, device: &DeviceId) -> Option<Mark> {
+        self.0.remove(device)
     }
 
     /// True if it is to be stored.
     pub(super) fn set(&mut self, device: &DeviceId, mark: Mark) -> bool {
         self.0.insert(device.clone(), mark) != Some(mark)
-    }
-
-    /// True if that is to be stored.
-    pub(super) fn remove(&mut self, device: &DeviceId) -> bool {
-        self.0.remove(device).is_some()
     }
 }
 
@@ -55,14 +76,28 @@ pub(super) struct Desired {
     pub(super) look: Look,
     /// The attempt for which it is in the queue, or its twin is being read.
     pub(super) busy: Option<u32>,
-    /// [`fingerprint`] of the last change that became an event while the whole section was still to be looked at.
-    pub(super) last_change: Option<i64>,
-    /// [`fingerprint`] of the section that the receiver refused: it is not sent again.
+    /// What was sent to a receiver that subscribed just now.
+    pub(super) first: First,
+    /// Fingerprint of the section that the receiver refused: it is not sent again.
     pub(super) refused: Option<i64>,
     /// Events that were not taken, one after the other.
     pub(super) failures: u8,
     /// Number of the subscription. An event of an earlier one says nothing about what the present receiver has.
     pub(super) subscription: u32,
+    /// [`receiver`] for which all this is.
+    pub(super) receiver: Option<i64>,
+}
+
+/// What was sent to a receiver since it subscribed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum First {
+    /// Nobody had subscribed before, and nothing was sent.
+    Nothing,
+    /// Nobody had subscribed before, and one change was sent, with this fingerprint.
+    Change(i64),
+    /// Something else, perhaps by an earlier process.
+    #[default]
+    Unknown,
 }
 
 /// Whether the twin is to be looked at.
@@ -79,41 +114,72 @@ pub(super) enum Look {
 /// What a look at the twin leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finding {
-    /// Nothing new.
+    /// The receiver has it.
     Same,
-    /// The receiver has nothing recorded, and there is nothing to send: no desired property was ever set, or the last change, which
+    /// The receiver refused it, and it has not changed since.
+    Refused,
+    /// The receiver has nothing recorded, and there is nothing to send: no desired property was ever set, or the first change, which
     /// it took, holds all of them.
     Complete,
     /// The receiver gets all of them.
     News,
 }
 
-/// A section of desired properties, as a look at the twin found it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Desired properties, all of them or a change.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Section {
     pub(super) version: i64,
-    pub(super) fingerprint: Option<i64>,
-    /// Whether no desired property is set.
-    pub(super) is_empty: bool,
+    /// Without what the hub adds, whose names begin with `$`.
+    properties: Map<String, Value>,
 }
+
+const VERSION: &str = "$version";
 
 /// The version of a twin whose desired properties were never changed.
 const FIRST_VERSION: i64 = 1;
 
 impl Section {
     /// `None` where the version is missing, which no hub leaves out.
-    pub(super) fn of(properties: &[u8]) -> Option<Self> {
+    pub(super) fn of(json: &[u8]) -> Option<Self> {
+        let mut properties: Map<String, Value> = serde_json::from_slice(json).ok()?;
+        let version = properties.get(VERSION)?.as_i64()?;
+        properties.retain(|name, _| !name.starts_with('$'));
         Some(Self {
-            version: version_of(properties)?,
-            fingerprint: fingerprint(properties),
-            is_empty: is_empty(properties),
+            version,
+            properties,
         })
     }
 
-    pub(super) const fn mark(self) -> Mark {
+    /// A number that is the same for the same properties and version, however they are written, and another one for others. It is
+    /// stored: it must not change with the program.
+    pub(super) fn fingerprint(&self) -> i64 {
+        // Members come out in the order of their names.
+        let properties = Value::Object(self.properties.clone());
+        hash(&format!("{} {properties}", self.version))
+    }
+
+    /// The properties, to be remembered, unless they are many.
+    pub(super) fn remembered(&self) -> Option<Box<str>> {
+        let text = Value::Object(self.properties.clone()).to_string();
+        (text.len() <= REMEMBERED_SECTION_BYTES).then(|| text.into())
+    }
+
+    /// What a change makes of remembered properties.
+    pub(super) fn changed(before: &str, change: &[u8]) -> Option<Self> {
+        let change = Self::of(change)?;
+        let mut properties = serde_json::from_str(before).ok()?;
+        merge(&mut properties, change.properties);
+        Some(Self {
+            version: change.version,
+            properties,
+        })
+    }
+
+    pub(super) fn mark(&self, receiver: i64) -> Mark {
         Mark {
             version: self.version,
-            fingerprint: self.fingerprint,
+            fingerprint: Some(self.fingerprint()),
+            receiver,
         }
     }
 
@@ -122,19 +188,37 @@ impl Section {
     /// A receiver that has nothing gets all of them once, whenever it subscribed: the device may have been connected long after that,
     /// and what was changed in between would never be sent. In doubt whether the receiver's version is one of this twin, it gets all of
     /// them as well.
-    pub(super) fn compare(self, mark: Option<Mark>, desired: &Desired) -> Finding {
-        let is = |other: Option<i64>| other.is_some() && other == self.fingerprint;
+    pub(super) fn compare(&self, mark: Option<Mark>, desired: &Desired) -> Finding {
+        let fingerprint = Some(self.fingerprint());
+        let is = |other: Option<i64>| other == fingerprint || planted(Mutation::VersionAlone);
+        let is_first = desired.first == First::Change(self.fingerprint());
         match mark {
-            _ if is(desired.refused) => Finding::Same,
+            _ if desired.refused == fingerprint => Finding::Refused,
             Some(mark) if mark.version == self.version && is(mark.fingerprint) => Finding::Same,
-            None if self.version == FIRST_VERSION && self.is_empty => Finding::Complete,
-            None if desired.look != Look::Dirty && is(desired.last_change) => Finding::Complete,
+            _ if is_first && desired.look != Look::Dirty => Finding::Complete,
+            None if self.version == FIRST_VERSION && self.properties.is_empty() => {
+                Finding::Complete
+            }
             _ => Finding::News,
         }
     }
 }
 
 impl Desired {
+    /// For another receiver, or none: what is under way goes on.
+    pub(super) fn anew(self, receiver: Option<i64>) -> Self {
+        Self {
+            busy: self.busy,
+            subscription: self.subscription.wrapping_add(1),
+            receiver,
+            look: match receiver {
+                Some(_) => Look::Gap,
+                None => Look::No,
+            },
+            ..Self::default()
+        }
+    }
+
     /// A change with this version came. False if a whole section, or an earlier event, had it already.
     pub(super) fn arrived(
         &mut self,
@@ -152,48 +236,46 @@ impl Desired {
             self.look = Look::Dirty;
         }
         self.refused = None;
-        if self.look != Look::No {
-            self.last_change = fingerprint(change);
-        }
+        self.first = match (self.first, Section::of(change)) {
+            (First::Nothing, Some(change)) => First::Change(change.fingerprint()),
+            _ => First::Unknown,
+        };
         true
     }
 
     /// The mark after a single change was taken; `None` when it stays where it is: it never moves over a hole.
     pub(super) fn after_change(&self, version: Option<i64>, mark: Option<Mark>) -> Option<Mark> {
-        let version = version?;
-        let follows = mark?.version.checked_add(1) == Some(version);
+        let (version, mark) = (version?, mark?);
+        let follows =
+            mark.version.checked_add(1) == Some(version) || planted(Mutation::MarkOverHole);
         (self.look == Look::No && follows).then_some(Mark {
             version,
             fingerprint: None,
+            ..mark
         })
     }
 }
 
-/// A number that is the same for the same JSON, however it is written, and another one for another JSON. It is stored: it must not change
-/// with the program.
-pub(super) fn fingerprint(json: &[u8]) -> Option<i64> {
-    // Members come out in the order of their names.
-    let value: Value = serde_json::from_slice(json).ok()?;
-    let hash = Sha256::digest(value.to_string());
-    let first: [u8; 8] = hash.get(..8)?.try_into().ok()?;
-    Some(i64::from_be_bytes(first))
+/// A number for a receiver, by its URL without the query.
+pub(super) fn receiver(url: &str) -> i64 {
+    hash(url)
 }
 
-/// `$version` of desired properties.
-pub(super) fn version_of(properties: &[u8]) -> Option<i64> {
-    #[derive(Deserialize)]
-    struct Version {
-        #[serde(rename = "$version")]
-        version: i64,
+fn hash(text: &str) -> i64 {
+    let hash = Sha256::digest(text);
+    let first = hash.iter().take(8);
+    first.fold(0, |number, byte| number << 8 | i64::from(*byte))
+}
+
+/// Merges a change, as a hub does: null removes.
+fn merge(into: &mut Map<String, Value>, change: Map<String, Value>) {
+    for (name, value) in change {
+        match (into.get_mut(&name), value) {
+            (_, Value::Null) => _ = into.remove(&name),
+            (Some(Value::Object(before)), Value::Object(value)) => merge(before, value),
+            (_, value) => _ = into.insert(name, value),
+        }
     }
-    let read: Version = serde_json::from_slice(properties).ok()?;
-    Some(read.version)
-}
-
-/// Whether a section has no member but those of the hub, which begin with `$`.
-fn is_empty(properties: &[u8]) -> bool {
-    let members: Result<HashMap<Cow<'_, str>, &RawValue>, _> = serde_json::from_slice(properties);
-    members.is_ok_and(|members| members.keys().all(|name| name.starts_with('$')))
 }
 
 #[cfg(test)]
@@ -201,10 +283,12 @@ mod tests {
     use super::*;
 
     fn mark(version: i64, section: &str) -> Option<Mark> {
-        let fingerprint = fingerprint(section.as_bytes());
+        let section = Section::of(section.as_bytes()).unwrap();
+        assert_eq!(section.version, version);
         Some(Mark {
             version,
-            fingerprint,
+            fingerprint: Some(section.fingerprint()),
+            receiver: 1,
         })
     }
 
@@ -212,6 +296,7 @@ mod tests {
         Some(Mark {
             version,
             fingerprint: None,
+            receiver: 1,
         })
     }
 
@@ -257,7 +342,7 @@ mod tests {
             section,
             Finding::News,
         );
-        // Whether this is the twin of the change cannot be known.
+        // Whether this is the twin of the change cannot be known where its section is not.
         check(Look::Gap, by_change(7), section, Finding::News);
         check(Look::Gap, None, section, Finding::News);
     }
@@ -276,7 +361,7 @@ mod tests {
             let section = r#"{"a": {"b": 1, "c": [2]}, "$version": 2}"#;
             let desired = Desired {
                 look,
-                last_change: fingerprint(change.as_bytes()),
+                first: First::Change(Section::of(change.as_bytes()).unwrap().fingerprint()),
                 ..Desired::default()
             };
             let section = Section::of(section.as_bytes()).unwrap();
@@ -292,7 +377,6 @@ mod tests {
         );
         // It was not taken, or something else was missed.
         check(Look::Dirty, None, same, Finding::News);
-        check(Look::Gap, by_change(1), same, Finding::News);
     }
 
     #[test]
@@ -302,13 +386,12 @@ mod tests {
         let mut desired = Desired {
             look: Look::Dirty,
             sent: Some(7),
-            refused: fingerprint(refused.as_bytes()),
+            refused: Some(section(refused).fingerprint()),
             ..Desired::default()
         };
-        assert_eq!(
-            section(refused).compare(by_change(5), &desired),
-            Finding::Same
-        );
+        for mark in [by_change(5), by_change(7)] {
+            assert_eq!(section(refused).compare(mark, &desired), Finding::Refused);
+        }
         let other = section(r#"{"a":2,"$version":8}"#);
         assert_eq!(other.compare(by_change(5), &desired), Finding::News);
         desired.look = Look::No;
@@ -344,22 +427,42 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_read() {
-        assert_eq!(
-            version_of(br#"{"a":{"$version":1},"$version":17}"#),
-            Some(17)
+    fn a_change_makes_the_section_that_the_hub_has() {
+        let check = |before: &str, change: &str, after: &str| {
+            let found = Section::changed(before, change.as_bytes()).unwrap();
+            assert_eq!(found, Section::of(after.as_bytes()).unwrap(), "{change}");
+            assert_eq!(
+                found.fingerprint(),
+                Section::of(after.as_bytes()).unwrap().fingerprint()
+            );
+        };
+        check("{}", r#"{"a":1,"$version":2}"#, r#"{"a":1,"$version":2}"#);
+        check(
+            r#"{"a":{"b":1,"c":2},"d":[1]}"#,
+            r#"{"a":{"b":null,"e":{"f":1}},"d":[2,3],"g":null,"$version":9}"#,
+            r#"{"$version":9,"a":{"c":2,"e":{"f":1}},"d":[2,3]}"#,
         );
-        assert_eq!(version_of(b"{}"), None);
-        assert!(is_empty(br#"{"$version":1,"$metadata":{"a":{}}}"#));
-        assert!(!is_empty(br#"{"a":null,"$version":1}"#));
-        assert!(!is_empty(br#"{"$version":1"#));
+        assert_eq!(Section::changed("{}", br#"{"a":1}"#), None);
+    }
+
+    #[test]
+    fn what_the_hub_adds_is_no_property() {
+        let section = Section::of(br#"{"$metadata":{"a":{}},"$version":17}"#).unwrap();
+        assert_eq!(section, Section::of(br#"{"$version":17}"#).unwrap());
+        assert_eq!(Section::of(br#"{"a":{"$version":1}}"#), None);
+        assert_eq!(section.remembered().as_deref(), Some("{}"));
+        let many = format!(
+            r#"{{"a":"{}","$version":1}}"#,
+            "x".repeat(REMEMBERED_SECTION_BYTES)
+        );
+        assert_eq!(Section::of(many.as_bytes()).unwrap().remembered(), None);
     }
 
     #[test]
     fn fingerprints_do_not_change_with_the_program() {
-        let found = fingerprint(br#"{"b":[1.5,null],"a":"x"}"#);
-        let hash = Sha256::digest(r#"{"a":"x","b":[1.5,null]}"#);
+        let section = Section::of(br#"{"b":[1.5,null],"$version":3,"a":"x"}"#).unwrap();
+        let hash = Sha256::digest(r#"3 {"a":"x","b":[1.5,null]}"#);
         let first: [u8; 8] = hash[..8].try_into().unwrap();
-        assert_eq!(found, Some(i64::from_be_bytes(first)));
+        assert_eq!(section.fingerprint(), i64::from_be_bytes(first));
     }
 }

@@ -12,6 +12,7 @@ use super::context::RefusedLinks;
 use super::platform::Platform;
 use crate::fleet::Attempt;
 use crate::limits::{LINK_RETRY_MAX, LINK_RETRY_MIN};
+use crate::mutation::{Mutation, planted};
 
 /// When refused links are worth another try.
 #[derive(Debug, Default)]
@@ -72,7 +73,9 @@ impl<P: Platform> Controller<P> {
             let most = (LINK_RETRY_MIN * (1 << refused.times.min(8))).min(LINK_RETRY_MAX);
             refused.times = refused.times.saturating_add(1);
             refused.retry_at = now + jitter.between(most / 2, most);
-            self.retries.add(refused.retry_at, attempt);
+            if !planted(Mutation::LinkNotRetried) {
+                self.retries.add(refused.retry_at, attempt);
+            }
         }
         self.act(Action::Note(Note::LinkRefused(id, link, failure)));
     }

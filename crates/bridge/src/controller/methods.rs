@@ -9,6 +9,7 @@ use super::{Controller, DeviceId};
 use crate::events::method_answer::{self, Unread};
 use crate::events::{Content, Delivery, event_id};
 use crate::fleet::Attempt;
+use crate::mutation::{Mutation, planted};
 use crate::subscriptions::Callback as _;
 
 /// The answer to a method that nobody can take now.
@@ -55,6 +56,9 @@ impl<P: Platform> Controller<P> {
         (attempt, session, request): (Attempt, P::Session, P::MethodRequest),
         delivery: &Delivery,
     ) {
+        if planted(Mutation::MethodUnanswered) && matches!(delivery, Delivery::Untried) {
+            return;
+        }
         let (status, payload) = match delivery {
             Delivery::Taken { answer } => {
                 method_answer::of_method(answer).unwrap_or_else(|unread| {

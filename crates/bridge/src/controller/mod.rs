@@ -42,7 +42,7 @@ mod subscription_store;
 mod tally;
 mod waiting;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName, SubscriptionType};
@@ -51,6 +51,7 @@ use crate::delivery::DeliveryConfig;
 use crate::device::Assignment;
 use crate::events::{Outbox, Secrets, UnreadTally};
 use crate::fleet::{Attempt, FleetConfig, ServiceId};
+use crate::mutation::{Mutation, planted};
 use crate::subscriptions::{Prefix, Row, Scope, Table};
 use crate::wall_clock::WallClock;
 use crate::{Chance, Fleet, Now};
@@ -128,7 +129,7 @@ pub struct Controller<P: Platform> {
     pool: PoolConfig,
     keeps_letters: bool,
     fleet: Fleet<DeviceContext<P>>,
-    pools: HashMap<ServiceId, Pool>,
+    pools: BTreeMap<ServiceId, Pool>,
     registrations: Registrations<P>,
     /// For token lives and waits.
     chance: Chance,
@@ -175,7 +176,7 @@ impl<P: Platform> Controller<P> {
             token_life_s: config.token_life_s,
             pool: config.pool,
             keeps_letters: config.keeps_letters,
-            pools: HashMap::new(),
+            pools: BTreeMap::new(),
             registrations: Registrations::default(),
             chance: Chance::new(seed),
             secrets: config.secrets,
@@ -201,7 +202,9 @@ impl<P: Platform> Controller<P> {
             controller.act(Action::Service(ServiceId::DPS, dps));
         }
         controller.remember(remembered.rows, remembered.hubs);
-        controller.sweep(Prefix::default());
+        if !planted(Mutation::StartWithoutSweep) {
+            controller.sweep(Prefix::default());
+        }
         controller
     }
 

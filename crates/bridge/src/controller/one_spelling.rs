@@ -68,12 +68,11 @@ impl<P: Platform> Controller<P> {
 
     /// A mark that is there under the device's own name is kept.
     fn move_mark(&mut self, other: &DeviceId, called: &DeviceId) {
-        let Some(mark) = self.marks.get(other) else {
+        let Some(mark) = self.marks.take(other) else {
             return;
         };
-        self.marks.remove(other);
         self.act(Action::StoreMark(other.clone(), None));
-        if self.marks.get(called).is_none() && self.marks.set(called, mark) {
+        if self.marks.get(called, mark.receiver).is_none() && self.marks.set(called, mark) {
             self.act(Action::StoreMark(called.clone(), Some(mark)));
         }
     }

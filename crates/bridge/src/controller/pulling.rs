@@ -13,6 +13,7 @@ use super::holds::Holding;
 use super::platform::Platform;
 use crate::fleet::Attempt;
 use crate::limits::{C2D_HOLD, PULL_GRACE, PULLS_PER_DEVICE};
+use crate::mutation::{Mutation, planted};
 
 const KIND: SubscriptionType = SubscriptionType::C2dMessages;
 
@@ -157,7 +158,7 @@ impl<P: Platform> Controller<P> {
     pub(super) fn end_holds(&mut self) {
         let now = self.now.monotonic;
         while let Some(attempt) = self.holds.pop_due(now) {
-            if !self.fleet.is_current(attempt) {
+            if !self.fleet.is_current(attempt) || planted(Mutation::HoldKept) {
                 continue;
             }
             let context = self.fleet.beside_mut(attempt.device);

@@ -11,6 +11,7 @@ use super::action::{Action, Note};
 use super::platform::Platform;
 use crate::fleet::Attempt;
 use crate::limits::{DEVICES_PER_SWEEP, MAX_SWEEPS, WANT_AGAIN};
+use crate::mutation::{Mutation, planted};
 use crate::subscriptions::{Prefix, Wish};
 
 /// Devices that are to be looked at again.
@@ -176,7 +177,9 @@ impl<P: Platform> Controller<P> {
         if self.sweeps.untold.is_empty() {
             self.sweeps.tell_at = self.now.monotonic + WANT_AGAIN;
         }
-        self.sweeps.untold.push(attempt);
+        if !planted(Mutation::WantForgotten) {
+            self.sweeps.untold.push(attempt);
+        }
     }
 
     fn tell_again(&mut self) {

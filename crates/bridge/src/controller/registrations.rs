@@ -1,6 +1,6 @@
 //! Registrations at DPS: one at a time for a device, and never more than a limit of them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use drawspan_hub::{DeviceId, Failure, FailureKind, WhichKey};
@@ -39,7 +39,7 @@ pub struct Registrations<P: Platform> {
     /// Devices with one under way, or ready; and what else is allowed for them. Two at a time would end each other's operations.
     behind: HashMap<DeviceId, Vec<Job<P>>>,
     /// Asked for by callers, and not allowed yet.
-    asked: HashMap<u64, Job<P>>,
+    asked: BTreeMap<u64, Job<P>>,
     next: u64,
     /// The key that DPS took last.
     key: WhichKey,
@@ -55,7 +55,7 @@ impl<P: Platform> Default for Registrations<P> {
             running: HashMap::new(),
             ready: VecDeque::new(),
             behind: HashMap::new(),
-            asked: HashMap::new(),
+            asked: BTreeMap::new(),
             next: 0,
             key: WhichKey::Primary,
             starts: Vec::new(),
@@ -105,10 +105,12 @@ impl<P: Platform> Registrations<P> {
 
     /// Takes out the callers of those that have not started.
     pub(super) fn take_asked(&mut self) -> Vec<P::Caller> {
-        let callers = self.asked.drain().filter_map(|(_, job)| match job.origin {
-            Origin::Caller(caller) => Some(caller),
-            Origin::Attempt { .. } => None,
-        });
+        let callers = std::mem::take(&mut self.asked)
+            .into_values()
+            .filter_map(|job| match job.origin {
+                Origin::Caller(caller) => Some(caller),
+                Origin::Attempt { .. } => None,
+            });
         callers.collect()
     }
 

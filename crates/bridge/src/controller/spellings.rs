@@ -87,8 +87,8 @@ impl Spellings {
         &mut self,
         cached: &[StoredHub],
         subscribed: &[DeviceId],
-    ) -> HashMap<DeviceId, DeviceId> {
-        let mut others = HashMap::new();
+    ) -> BTreeMap<DeviceId, DeviceId> {
+        let mut others = BTreeMap::new();
         if !self.fold {
             return others;
         }
@@ -114,14 +114,14 @@ struct Rank {
 type Group = BTreeMap<DeviceId, Rank>;
 
 /// The spellings of each device that has one with capital letters.
-fn groups(cached: &[StoredHub], subscribed: &[DeviceId]) -> HashMap<DeviceId, Group> {
+fn groups(cached: &[StoredHub], subscribed: &[DeviceId]) -> BTreeMap<DeviceId, Group> {
     let ids = || cached.iter().map(|row| &row.device).chain(subscribed);
     let lower = ids().filter_map(|id| {
         let lower = id.to_lower_case();
         (lower != *id).then_some(lower)
     });
     let lower: HashSet<DeviceId> = lower.collect();
-    let mut groups: HashMap<DeviceId, Group> = HashMap::new();
+    let mut groups: BTreeMap<DeviceId, Group> = BTreeMap::new();
     if lower.is_empty() {
         return groups;
     }

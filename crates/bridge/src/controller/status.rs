@@ -97,12 +97,12 @@ impl<P: Platform> Controller<P> {
                 self.c2d_over(&message, &event.webhook_id, &outcome, letter);
             }
             Correlation::Desired {
-                version,
                 section,
                 subscription,
             } => {
-                let of = (version, section, subscription);
-                self.desired_over(&event.device, of, &outcome, letter);
+                let of = (section, subscription);
+                let what = (&event.content, &outcome);
+                self.desired_over(&event.device, of, what, letter);
             }
             Correlation::Status => self.bury(letter),
             Correlation::Replay => {

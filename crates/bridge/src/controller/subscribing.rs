@@ -33,6 +33,10 @@ impl<P: Platform> Controller<P> {
             imported: false,
             limited,
         };
+        let begins = match scope {
+            Scope::Device(device) => self.table.of(device, kind).is_none(),
+            Scope::Fleet(_) => false,
+        };
         if self.table.put(scope, kind, row.clone()).is_err() {
             return self.fail(caller, RequestError::QueueFull);
         }
@@ -40,6 +44,12 @@ impl<P: Platform> Controller<P> {
             self.outbox.redirect(device, kind, &row.callback, now);
         }
         self.subscriptions_changed(scope, kind);
+        if let Scope::Device(device) = scope
+            && begins
+            && kind == SubscriptionType::DesiredProperties
+        {
+            self.desired_begun(device);
+        }
         let then = Then::Subscribed(kind, row.clone(), caller);
         let write = self.store.write(scope, kind, Some(row), then);
         self.act(write);
@@ -169,11 +179,10 @@ impl<P: Platform> Controller<P> {
     }
 
     fn subscriptions_changed(&mut self, scope: &Scope, kind: SubscriptionType) {
-        if !kind.needs_connection() {
-            return;
-        }
         match scope {
-            Scope::Device(device) => self.reconcile_id(device, true),
+            // One that needs no connection makes the device known, so that subscriptions of the fleet are for it as well.
+            Scope::Device(device) => self.reconcile_id(device, kind.needs_connection()),
+            Scope::Fleet(_) if !kind.needs_connection() => {}
             // Some of its devices may be called otherwise here.
             Scope::Fleet(_) if self.table.has_assigned() => self.sweep(Prefix::default()),
             Scope::Fleet(prefix) => self.sweep(prefix.clone()),

@@ -5,7 +5,7 @@ use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId};
 use crate::device::{Epoch, How};
 
 /// An attempt of a device to connect, up to the end of its connection. Unique in its process, over all devices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Attempt {
     /// Index of the device.
     pub device: u32,

@@ -16,6 +16,9 @@ pub trait Callback: Clone + fmt::Debug + PartialEq + Eq + Hash {
     /// Scheme, host and port: what tells receivers from each other, and may be shown.
     fn origin(&self) -> &Arc<str>;
 
+    /// The URL without its query, which may change (a key in it is exchanged) while the receiver stays the same.
+    fn without_query(&self) -> &str;
+
     /// The same, with the given text as its origin if that is equal: so that many share one.
     #[must_use]
     fn with_origin(self, origin: &Arc<str>) -> Self;
@@ -51,6 +54,10 @@ impl TestUrl {
 impl Callback for TestUrl {
     fn origin(&self) -> &Arc<str> {
         &self.origin
+    }
+
+    fn without_query(&self) -> &str {
+        &self.text
     }
 
     fn with_origin(self, origin: &Arc<str>) -> Self {

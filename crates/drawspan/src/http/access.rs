@@ -1,5 +1,6 @@
 //! Which key may ask for what: the scopes of each route, and the devices that it is about.
 
+use drawspan_bridge::subscriptions::Callback as _;
 use std::borrow::Cow;
 use std::sync::Arc;
 

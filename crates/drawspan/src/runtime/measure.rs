@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use drawspan_hub::{Failure, FailureKind};
-use drawspan_store::{
-    DeadLetters, DesiredVersions, FoundLost, Health, HubCache, Store, StoreHealth,
-};
+use drawspan_store::{DeadLetters, DesiredMarks, FoundLost, Health, HubCache, Store, StoreHealth};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -41,7 +39,7 @@ pub(super) struct Resends {
 struct Losses {
     hubs: HubCache,
     letters: DeadLetters,
-    versions: DesiredVersions,
+    versions: DesiredMarks,
     health: StoreHealth,
 }
 
@@ -53,7 +51,7 @@ impl Meters {
             store: store.map(|store| Losses {
                 hubs: store.hub_cache(),
                 letters: store.dead_letters(),
-                versions: store.desired_versions(),
+                versions: store.desired_marks(),
                 health: store.health(),
             }),
             turn: Semaphore::new(1),

@@ -86,7 +86,7 @@ pub fn start(
     let (profile, dps_host) = profile(config, &credentials);
     let stores = Stores {
         subscriptions: store.map(Store::subscriptions),
-        marks: store.map(Store::desired_versions),
+        marks: store.map(Store::desired_marks),
         hubs: store.map(Store::hub_cache),
     };
     let board = Arc::new(StatusBoard::default());
@@ -239,6 +239,7 @@ fn remembered(stores: &Stores) -> Result<Remembered<CallbackUrl>, StoreError> {
         let mark = Mark {
             version: stored.version,
             fingerprint: stored.fingerprint,
+            receiver: stored.receiver,
         };
         (device, mark)
     };

@@ -8,7 +8,7 @@ use drawspan_bridge::subscriptions::{Prefix, Row, Scope};
 use drawspan_client::Board;
 use drawspan_hub::{DeviceId, SubscriptionType};
 use drawspan_store::{
-    CachedHub, DesiredMark, DesiredVersions, HubCache, StoreError, StoredScope, StoredSubscription,
+    CachedHub, DesiredMark, DesiredMarks, HubCache, StoreError, StoredScope, StoredSubscription,
     Subscriptions,
 };
 use secrecy::{ExposeSecret as _, SecretString};
@@ -21,7 +21,7 @@ use crate::webhooks::CallbackUrl;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stores {
     pub(super) subscriptions: Option<Subscriptions>,
-    pub(super) marks: Option<DesiredVersions>,
+    pub(super) marks: Option<DesiredMarks>,
     pub(super) hubs: Option<HubCache>,
 }
 
@@ -98,6 +98,7 @@ impl Stores {
                 DesiredMark {
                     version: mark.version,
                     fingerprint: mark.fingerprint,
+                    receiver: mark.receiver,
                 },
             ),
             None => marks.remove(device),

@@ -99,15 +99,6 @@ impl CallbackUrl {
         &self.text
     }
 
-    /// The URL without its query, where most callers put a secret: for those who may not change it.
-    #[must_use]
-    pub fn without_query(&self) -> &str {
-        let end = self.text.find(['?', '#']);
-        self.text
-            .get(..end.unwrap_or(self.text.len()))
-            .unwrap_or_default()
-    }
-
     /// The URL as a request may hold it: in ASCII. Not for logs.
     pub(super) fn on_the_wire(&self) -> Cow<'_, str> {
         percent_encoding::utf8_percent_encode(&self.text, CONTROLS).into()
@@ -142,6 +133,14 @@ impl CallbackUrl {
 impl Callback for CallbackUrl {
     fn origin(&self) -> &Arc<str> {
         &self.origin
+    }
+
+    /// Most callers put a secret into the query: this is for those who may not change it, too.
+    fn without_query(&self) -> &str {
+        let end = self.text.find(['?', '#']);
+        self.text
+            .get(..end.unwrap_or(self.text.len()))
+            .unwrap_or_default()
     }
 
     fn with_origin(self, origin: &Arc<str>) -> Self {

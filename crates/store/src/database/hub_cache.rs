@@ -114,14 +114,10 @@ fn older_than(
 
 fn delete(transaction: &Transaction<'_>, devices: &[String]) -> rusqlite::Result<()> {
     let mut delete = transaction.prepare_cached("DELETE FROM hub_cache WHERE device = ?1")?;
-    let mut version =
-        transaction.prepare_cached("DELETE FROM desired_versions WHERE device = ?1")?;
-    let mut fingerprint =
-        transaction.prepare_cached("DELETE FROM desired_fingerprints WHERE device = ?1")?;
+    let mut mark = transaction.prepare_cached("DELETE FROM desired_marks WHERE device = ?1")?;
     for device in devices {
         delete.execute([device])?;
-        version.execute([device])?;
-        fingerprint.execute([device])?;
+        mark.execute([device])?;
     }
     Ok(())
 }

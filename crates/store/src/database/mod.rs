@@ -1,7 +1,7 @@
 //! The file and its tables; what rows mean is below.
 
 pub(crate) mod dead_letters;
-pub(crate) mod desired_versions;
+pub(crate) mod desired_marks;
 pub(crate) mod hub_cache;
 pub(crate) mod idempotency;
 pub(crate) mod keys;
@@ -23,7 +23,8 @@ use crate::limits::BUSY_TIMEOUT_MS;
 /// Tells our files from those of others: `Drsp`.
 const APPLICATION: i64 = 0x4472_7370;
 /// Raised with every change of the tables. The first format had the hub cache alone; the second added all else; the third counts
-/// commits and sums rows; the fourth has fingerprints of desired properties.
+/// commits and sums rows; the fourth has marks of desired properties in place of
+/// versions, whose table stays empty.
 const FORMAT: i64 = 4;
 
 /// What is not there is added: that brings a file of any earlier format up to this one.
@@ -67,10 +68,11 @@ const TABLES: &str = "
         device TEXT PRIMARY KEY,
         version INTEGER NOT NULL
     ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS desired_fingerprints (
+    CREATE TABLE IF NOT EXISTS desired_marks (
         device TEXT PRIMARY KEY,
         version INTEGER NOT NULL,
-        fingerprint INTEGER NOT NULL
+        fingerprint INTEGER,
+        receiver INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS idempotency (
         key BLOB PRIMARY KEY,
@@ -94,7 +96,7 @@ pub(crate) const SUMMED: &[Summed] = &[
     Summed { table: "subscriptions", columns: &["scope", "name", "kind", "key_version", "callback", "created_unix_ms", "flags"] },
     Summed { table: "dead_letters", columns: &["id", "webhook_id", "device", "kind", "origin", "reason", "attempts", "failed_unix_ms", "bytes", "key_version", "event"] },
     Summed { table: "desired_versions", columns: &["device", "version"] },
-    Summed { table: "desired_fingerprints", columns: &["device", "version", "fingerprint"] },
+    Summed { table: "desired_marks", columns: &["device", "version", "fingerprint", "receiver"] },
     Summed { table: "idempotency", columns: &["key", "fingerprint", "status", "at_unix_s"] },
 ];
 
@@ -177,6 +179,8 @@ pub(crate) fn prepare(
     transaction.execute_batch(sums::TABLE)?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
+    // Without a receiver they say nothing: each receiver gets everything once.
+    transaction.execute("DELETE FROM desired_versions", [])?;
     keys::announce(&transaction, ring)?;
     let new = "INSERT OR IGNORE INTO store VALUES (1, ?1, 0, 0)";
     transaction.execute(new, [id.to_be_bytes()])?;

@@ -45,7 +45,7 @@ async fn backed_up(with_keyring: bool) -> (tempfile::TempDir, PathBuf) {
     let state = folder.path().join("state");
     let store = open(&state).unwrap();
     store.hub_cache().put(entry("a", "one.test"));
-    store.desired_versions().put(id("a"), super::mark(7));
+    store.desired_marks().put(id("a"), super::mark(7));
     store.dead_letters().put(letter("w1", "a", b"{}"));
     put(&store, "a").await;
     put(&store, "b").await;
@@ -85,7 +85,7 @@ async fn a_backup_goes_back_into_another_directory() {
     );
     assert_eq!(names(&store), ["a"]);
     assert_eq!(
-        store.desired_versions().load_all().unwrap(),
+        store.desired_marks().load_all().unwrap(),
         [(id("a"), super::mark(7))]
     );
     assert!(store.dead_letters().get(1).await.unwrap().is_some());

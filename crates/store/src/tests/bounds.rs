@@ -159,8 +159,8 @@ async fn a_full_queue_is_told_and_nothing_is_half_done() {
     let written: Vec<_> = (0..most + 10)
         .map(|number| handle.put(put(number)))
         .collect();
-    store.desired_versions().put(id("a"), super::mark(1));
-    assert_eq!(store.desired_versions().lost(), 1);
+    store.desired_marks().put(id("a"), super::mark(1));
+    assert_eq!(store.desired_marks().lost(), 1);
     connection.execute_batch("COMMIT").unwrap();
     let mut refused = 0;
     let mut accepted = Vec::new();

@@ -62,7 +62,7 @@ impl Content {
             limit: 1_000,
             ..DeadLetterFilter::default()
         };
-        let mut versions = store.desired_versions().load_all()?;
+        let mut versions = store.desired_marks().load_all()?;
         versions.sort_by(|(a, _), (b, _)| a.cmp(b));
         let mut answers = Vec::new();
         for number in 0..8 {
@@ -82,11 +82,12 @@ async fn fill(store: &Store, at_unix_s: u64) {
     for number in 0..8_u8 {
         let name = format!("device-{number}");
         store.hub_cache().put(entry(&name, "one.test"));
-        store.desired_versions().put(
+        store.desired_marks().put(
             id(&name),
             crate::DesiredMark {
                 version: i64::from(number),
                 fingerprint: (number % 2 == 0).then_some(i64::from(number)),
+                receiver: 1,
             },
         );
         let event = format!(
@@ -222,7 +223,7 @@ async fn judge(directory: &Path, expected: &Content, what: &str) -> Verdict {
         + found.changes
         + store.hub_cache().lost()
         + store.dead_letters().lost()
-        + store.desired_versions().lost();
+        + store.desired_marks().lost();
     assert!(
         reported > 0 || health.now() != Health::Ok,
         "{what}: lost in silence\n{content:#?}"

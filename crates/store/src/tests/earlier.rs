@@ -54,7 +54,7 @@ async fn a_directory_of_format_2_opens_with_everything_in_it() {
                 .event
                 .starts_with(b"{\"eventType\":\"C2DMessage\"")
         );
-        let versions = store.desired_versions().load_all().unwrap();
+        let versions = store.desired_marks().load_all().unwrap();
         assert_eq!(versions, [(super::id("sensor-1"), super::mark(1))]);
         assert_eq!(store.health().found_lost(), crate::FoundLost::default());
     }
@@ -80,7 +80,7 @@ async fn a_directory_of_format_3_opens_with_everything_in_it() {
         };
         let letters = store.dead_letters().list(filter).await.unwrap();
         assert_eq!(letters.len(), 1);
-        let versions = store.desired_versions();
+        let versions = store.desired_marks();
         assert_eq!(
             versions.load_all().unwrap(),
             [(super::id("sensor-1"), mark)]
@@ -92,7 +92,7 @@ async fn a_directory_of_format_3_opens_with_everything_in_it() {
     }
     // A version that was reached by a change has none, nor does one that is forgotten.
     let store = open(folder.path()).unwrap();
-    let versions = store.desired_versions();
+    let versions = store.desired_marks();
     versions.put(super::id("sensor-1"), super::mark(3));
     versions.put(super::id("gone"), mark);
     versions.remove(super::id("gone"));

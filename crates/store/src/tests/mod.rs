@@ -42,6 +42,7 @@ const fn mark(version: i64) -> DesiredMark {
     DesiredMark {
         version,
         fingerprint: None,
+        receiver: 1,
     }
 }
 

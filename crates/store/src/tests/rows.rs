@@ -135,7 +135,7 @@ async fn a_store_of_the_first_format_goes_on() {
 async fn hubs_of_subscribed_devices_are_not_collected() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).unwrap();
-    let (cache, versions) = (store.hub_cache(), store.desired_versions());
+    let (cache, versions) = (store.hub_cache(), store.desired_marks());
     for device in ["own", "kept-1", "status-1", "none", "kep"] {
         cache.put(entry(device, "one.test"));
         versions.put(id(device), super::mark(1));

@@ -209,7 +209,7 @@ async fn versions_and_answers_come_back() {
         at_unix_s,
     };
     let store = open(folder.path()).unwrap();
-    let versions = store.desired_versions();
+    let versions = store.desired_marks();
     versions.put(id("a"), super::mark(3));
     versions.put(id("b"), super::mark(1));
     versions.put(id("a"), super::mark(4));
@@ -222,7 +222,7 @@ async fn versions_and_answers_come_back() {
     answers.put([2; 32], answer(200, yesterday)).await.unwrap();
     drop(store);
     let store = open(folder.path()).unwrap();
-    let found = store.desired_versions().load_all().unwrap();
+    let found = store.desired_marks().load_all().unwrap();
     assert_eq!(
         found,
         [(id("a"), super::mark(4)), (id("b"), super::mark(1))]

@@ -59,7 +59,7 @@ async fn without_the_key_everything_goes_that_needs_it_and_the_bridge_starts() {
         let folder = filled().await;
         let store = open(folder.path()).unwrap();
         store.hub_cache().put(entry("d-000001", "one.test"));
-        store.desired_versions().put(id("d-000001"), super::mark(7));
+        store.desired_marks().put(id("d-000001"), super::mark(7));
         settle(&store).await;
         drop(store);
         lose(&keyring(&folder));
@@ -75,7 +75,7 @@ async fn without_the_key_everything_goes_that_needs_it_and_the_bridge_starts() {
         let store = open(folder.path()).unwrap();
         assert_eq!(subscriptions(&store), Vec::<String>::new());
         assert_eq!(names(&store), ["d-000001"]);
-        let versions = store.desired_versions().load_all().unwrap();
+        let versions = store.desired_marks().load_all().unwrap();
         assert_eq!(versions, [(id("d-000001"), super::mark(7))]);
         put(&store, "again").await;
         drop(store);

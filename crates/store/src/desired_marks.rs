@@ -6,7 +6,7 @@ use std::sync::Arc;
 use drawspan_hub::DeviceId;
 
 use crate::change::Change;
-use crate::database::{self, desired_versions as table};
+use crate::database::{self, desired_marks as table};
 use crate::error::StoreError;
 use crate::loss::Loss;
 use crate::queue::Queue;
@@ -18,18 +18,20 @@ pub struct DesiredMark {
     pub version: i64,
     /// Of the whole section at that version; `None` when only a change of it is known.
     pub fingerprint: Option<i64>,
+    /// A number for the receiver that has it.
+    pub receiver: i64,
 }
 
 /// How far each device's receiver is with desired properties. Cheap to clone. Losing one costs an event too many, so
 /// writing is best effort and holds nobody up.
 #[derive(Debug, Clone)]
-pub struct DesiredVersions {
+pub struct DesiredMarks {
     queue: Queue,
     path: Arc<Path>,
     loss: Arc<Loss>,
 }
 
-impl DesiredVersions {
+impl DesiredMarks {
     pub(crate) fn new(queue: Queue, path: Arc<Path>, loss: Arc<Loss>) -> Self {
         Self { queue, path, loss }
     }

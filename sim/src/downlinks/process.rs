@@ -1,0 +1,592 @@
+//! Does what the controller wants done, and brings back what comes of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use drawspan_bridge::controller::{
+    Action, Answer, Command, ConnectionEvent, DeadLetter, Held, Input, Mark, Note, Open, Place,
+    RequestError, SessionEvent, Then,
+};
+use drawspan_bridge::fleet::{Attempt, ServiceId};
+use drawspan_bridge::limits::C2D_HOLD;
+use drawspan_bridge::subscriptions::{Row, Scope};
+use drawspan_hub::{
+    C2dMessage, ConnectionKey, DeviceId, Failure, FailureKind, Link, Links, Outcome,
+    SubscriptionType, Wants,
+};
+
+use super::platform::{Caller, Receiver, Route, Sim};
+use super::{DeviceNo, Event, METHOD_TIMEOUT, World, hub};
+use crate::check::{Violation, ensure};
+
+/// Runs of the controller at one moment.
+const MOST_RUNS: usize = 1_000;
+
+/// A connection as the client has it.
+#[derive(Debug, Default)]
+pub(super) struct Connection {
+    ready: bool,
+    /// Opened once it is ready.
+    waiting: Vec<Open>,
+}
+
+/// What goes to the hub on a session.
+#[derive(Debug)]
+pub(super) enum ToHub {
+    Open(ConnectionKey, Wants),
+    Close,
+    Want(Wants),
+    Pull,
+    Answer(u64),
+    Settle(u64, Outcome, Option<Caller>),
+}
+
+/// What survives a process.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    rows: BTreeMap<(Scope, SubscriptionType), Row<Receiver>>,
+    marks: BTreeMap<DeviceId, Mark>,
+}
+
+impl Stored {
+    pub(super) fn rows(&self) -> Vec<(Scope, SubscriptionType, Row<Receiver>)> {
+        let rows = self.rows.iter();
+        rows.map(|((scope, kind), row)| (scope.clone(), *kind, row.clone()))
+            .collect()
+    }
+
+    pub(super) fn marks(&self) -> Vec<(DeviceId, Mark)> {
+        let marks = self.marks.iter();
+        marks.map(|(id, mark)| (id.clone(), *mark)).collect()
+    }
+}
+
+impl World {
+    pub(super) fn handle(&mut self, input: Input<Sim>) -> Result<(), Violation> {
+        self.controller.handle(input, self.present());
+        self.act().map(drop)
+    }
+
+    pub(super) fn run_controller(&mut self) -> Result<(), Violation> {
+        // Some work is done a part at a time.
+        for _ in 0..MOST_RUNS {
+            let unix = Duration::from_secs(super::UNIX_S) + self.now;
+            let due = self.controller.run(self.present(), unix);
+            let acted = self.act()?;
+            if due > self.now && !acted {
+                if self.due.insert(due) {
+                    self.agenda.set(due, Event::Due);
+                }
+                return Ok(());
+            }
+        }
+        ensure(false, "DUE", || {
+            format!("the controller has no rest at {:?}", self.now)
+        })
+    }
+
+    /// Does everything. False if there was nothing.
+    fn act(&mut self) -> Result<bool, Violation> {
+        let mut any = false;
+        while let Some(action) = self.controller.action() {
+            any = true;
+            if self.trace {
+                eprintln!("               {action:?}");
+            }
+            self.execute(action)?;
+        }
+        Ok(any)
+    }
+
+    fn execute(&mut self, action: Action<Sim>) -> Result<(), Violation> {
+        match action {
+            Action::Answer(caller, answer) => self.answered(&caller, answer),
+            Action::Open(open) => self.open(*open),
+            Action::Close(place) => {
+                self.close(place.connection, place.attempt);
+                Ok(())
+            }
+            Action::Want(place, wants) => {
+                if self.troubles.busy && self.dice.percent(50) {
+                    self.tally.note("busy");
+                    return self.handle(Input::Busy(place.attempt, Command::Want));
+                }
+                self.send(place.attempt, ToHub::Want(wants));
+                Ok(())
+            }
+            Action::Pull(place) => {
+                self.send(place.attempt, ToHub::Pull);
+                Ok(())
+            }
+            Action::AnswerMethod { place, request, .. } => {
+                self.send(place.attempt, ToHub::Answer(request));
+                Ok(())
+            }
+            Action::Settle {
+                place,
+                delivery,
+                outcome,
+                letter,
+                caller,
+            } => self.settles(place, delivery, outcome, letter, caller),
+            Action::ReadTwin { place, .. } => {
+                self.read_twin(place);
+                Ok(())
+            }
+            Action::Drop(_, key) => {
+                self.connections.remove(&key);
+                self.over.insert(key);
+                Ok(())
+            }
+            Action::Publish(device, _) => {
+                let new = self.published.insert(device.clone());
+                ensure(new, "PUBLISHED", || format!("{device} is published twice"))
+            }
+            Action::Withdraw(device) => {
+                let known = self.published.remove(&device);
+                ensure(known, "PUBLISHED", || {
+                    format!("{device} is withdrawn twice")
+                })
+            }
+            Action::Post(post) => {
+                let (time, answer, body) = self.receivers.ask(&post, &mut self.dice);
+                self.tally.note("posts");
+                let event = Event::Answered(post.attempt, answer, body);
+                self.agenda.set(self.now + time, event);
+                Ok(())
+            }
+            Action::Store {
+                scope,
+                kind,
+                row,
+                then,
+            } => {
+                self.store(scope, kind, row, then);
+                Ok(())
+            }
+            Action::ReadRows(scope) => {
+                let at = self.soon();
+                self.agenda.set(at, Event::ReadRows(scope));
+                Ok(())
+            }
+            Action::StoreMark(device, mark) => {
+                match mark {
+                    Some(mark) => _ = self.stored.marks.insert(device, mark),
+                    None => {
+                        self.stored.marks.remove(&device);
+                        // Whoever subscribes next begins without anything.
+                        let id = device.to_string();
+                        self.receivers.twins.retain(|(_, of), _| *of != id);
+                    }
+                }
+                Ok(())
+            }
+            Action::Bury(_) => {
+                self.tally.note("dead letters");
+                Ok(())
+            }
+            Action::Note(Note::LinkRefused(..)) => {
+                self.tally.note("links refused");
+                Ok(())
+            }
+            Action::Exhume(_)
+            | Action::Service(..)
+            | Action::ServiceNews(..)
+            | Action::Register(_)
+            | Action::StoreHub(_)
+            | Action::Note(_) => Ok(()),
+        }
+    }
+
+    fn open(&mut self, open: Open) -> Result<(), Violation> {
+        let key = open.place.connection;
+        ensure(!self.over.contains(&key), "CONNECTION-OVER", || {
+            format!("{} is to be opened on {key:?}, which is over", open.device)
+        })?;
+        if !self.connections.contains_key(&key) {
+            let at = self.soon();
+            self.agenda.set(at, Event::Ready(key));
+        }
+        let connection = self.connections.entry(key).or_default();
+        if connection.ready {
+            self.send(open.place.attempt, ToHub::Open(key, open.wants));
+        } else {
+            connection.waiting.push(open);
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, key: ConnectionKey, attempt: Attempt) {
+        let connection = self.connections.get_mut(&key);
+        let waiting = connection.map(|connection| {
+            let before = connection.waiting.len();
+            connection
+                .waiting
+                .retain(|open| open.place.attempt != attempt);
+            connection.waiting.len() < before
+        });
+        match waiting {
+            // The hub has not heard of it.
+            Some(true) => self.tell(attempt, SessionEvent::Closed),
+            _ => self.send(attempt, ToHub::Close),
+        }
+    }
+
+    fn settles(
+        &mut self,
+        place: Place<u32>,
+        delivery: u64,
+        outcome: Outcome,
+        letter: Option<Box<DeadLetter<Receiver>>>,
+        caller: Option<Caller>,
+    ) -> Result<(), Violation> {
+        let by_caller = caller.is_some();
+        let refuses = outcome == Outcome::Reject && !by_caller;
+        ensure(
+            !refuses || letter.is_some(),
+            "REJECTED-WITH-A-LETTER",
+            || format!("message {delivery} is rejected, and nothing is kept of it"),
+        )?;
+        let completes = outcome == Outcome::Complete && !by_caller;
+        let taken = self.receivers.taken.contains(&delivery);
+        ensure(!completes || taken, "COMPLETED-WHEN-TAKEN", || {
+            format!("message {delivery} is completed, and was not taken")
+        })?;
+        let to_hub = ToHub::Settle(delivery, outcome, caller);
+        self.send(place.attempt, to_hub);
+        Ok(())
+    }
+
+    fn read_twin(&mut self, place: Place<u32>) {
+        let device = self.device_of(place.attempt);
+        let fails = self.troubles.twins_fail && self.dice.percent(60);
+        let twin = device.filter(|_| !fails).map(|device| {
+            let section = self.hub.devices[device].twin.json();
+            Bytes::from(format!("{{\"desired\":{section},\"reported\":{{}}}}"))
+        });
+        self.tally.note("twins read");
+        let at = self.arrival(place.attempt);
+        self.agenda.set(at, Event::TwinRead(place.attempt, twin));
+    }
+
+    fn store(
+        &mut self,
+        scope: Scope,
+        kind: SubscriptionType,
+        row: Option<Row<Receiver>>,
+        then: Then<Sim>,
+    ) {
+        let fails = self.troubles.store_fails && self.dice.percent(50);
+        if !fails {
+            let key = (scope.clone(), kind);
+            match row {
+                Some(row) => _ = self.stored.rows.insert(key, row),
+                None => _ = self.stored.rows.remove(&key),
+            }
+        }
+        let result = if fails { Err(Some(())) } else { Ok(()) };
+        let at = self.soon();
+        self.agenda.set(at, Event::Written(scope, result, then));
+    }
+
+    fn answered(&mut self, caller: &Caller, answer: Answer<Sim>) -> Result<(), Violation> {
+        self.callers.remove(&caller.number);
+        if let Answer::Message(Some(held)) = answer {
+            return self.handed_out(caller.device, *held);
+        }
+        Ok(())
+    }
+
+    /// A caller has a message.
+    fn handed_out(&mut self, device: DeviceNo, held: Held) -> Result<(), Violation> {
+        self.tally.note("messages handed out");
+        let number = held.message.sequence_number.unwrap_or_default();
+        let before = self.held.get(&device).cloned();
+        let is_same = before
+            .as_ref()
+            .filter(|(token, ..)| *token == held.lock_token);
+        let since = is_same.map_or(self.now, |(.., since)| *since);
+        ensure(self.now <= since + C2D_HOLD, "HOLD-ENDS", || {
+            format!("device {device} has had {number} since {since:?}")
+        })?;
+        let holds = (held.lock_token.clone(), number, since);
+        self.held.insert(device, holds);
+        // The same one comes again until it is settled, as nothing may overtake it.
+        let locked = before.filter(|(_, before, _)| {
+            let messages = &self.hub.devices[device].messages;
+            *before != number && {
+                let locked = |message: &hub::Message| {
+                    message.lock.is_some_and(|(until, _)| until > self.now)
+                };
+                messages.iter().any(|it| it.number == *before && locked(it))
+            }
+        });
+        ensure(locked.is_none(), "ONE-HOLD", || {
+            format!("device {device} has {number}, and {locked:?} is held as well")
+        })?;
+        let at = self.now + self.dice.seconds(0.1, 80.0);
+        if self.dice.percent(80) {
+            self.agenda
+                .set(at, Event::SettleHeld(device, held.lock_token));
+        }
+        Ok(())
+    }
+
+    pub(super) fn device_of(&self, attempt: Attempt) -> Option<DeviceNo> {
+        let id = self.controller.fleet().id(attempt.device)?;
+        self.number(id)
+    }
+
+    /// Puts something on its way to the hub.
+    fn send(&mut self, attempt: Attempt, message: ToHub) {
+        let Some(device) = self.device_of(attempt) else {
+            return;
+        };
+        let delay = self.dice.seconds(0.001, 0.5);
+        let (there, _) = self.arrivals.entry(attempt).or_default();
+        *there = (*there).max(self.now + delay);
+        self.agenda
+            .set(*there, Event::AtHub(device, attempt, message));
+    }
+
+    /// When something that the hub sends now arrives at the client.
+    fn arrival(&mut self, attempt: Attempt) -> Duration {
+        let delay = self.dice.seconds(0.001, 0.5);
+        let (_, here) = self.arrivals.entry(attempt).or_default();
+        *here = (*here).max(self.now + delay);
+        *here
+    }
+
+    pub(super) fn tell(&mut self, attempt: Attempt, event: SessionEvent<Sim>) {
+        let at = self.arrival(attempt);
+        self.agenda
+            .set(at, Event::AtClient(attempt, Box::new(event)));
+    }
+
+    pub(super) fn soon(&mut self) -> Duration {
+        self.now + self.dice.seconds(0.001, 1.0)
+    }
+
+    pub(super) fn happen(&mut self, event: Event) -> Result<(), Violation> {
+        match event {
+            Event::Deed => self.deed(),
+            Event::Resubscribe(_) if self.calm => Ok(()),
+            Event::Resubscribe(device) => self.resubscribe(device),
+            Event::Due => {
+                self.due.pop_first();
+                Ok(())
+            }
+            Event::Ready(key) => self.ready(key),
+            Event::Gone(key) => {
+                let known = self.connections.remove(&key);
+                self.over.insert(key);
+                let failure = Failure::local(FailureKind::ConnectionLost, "the connection broke");
+                if known.is_none() {
+                    return Ok(());
+                }
+                let event = ConnectionEvent::Ended(failure);
+                let hub = ServiceId::of(1);
+                self.handle(Input::Connection { hub, key, event })
+            }
+            Event::AtHub(device, attempt, message) => self.at_hub(device, attempt, message),
+            Event::AtClient(attempt, event) => self.at_client(attempt, *event),
+            Event::LockEnds(device) => {
+                self.deliver(device);
+                Ok(())
+            }
+            Event::MethodDue(device, number) => {
+                let open = self.hub.devices[device].methods.contains_key(&number);
+                ensure(!open, "METHOD-ANSWERED", || {
+                    format!(
+                        "method {number} of device {device} has no answer, and its session stands"
+                    )
+                })
+            }
+            Event::Answered(attempt, answer, body) => self.handle(Input::Answered {
+                attempt,
+                answer,
+                body,
+            }),
+            Event::Written(scope, result, then) => self.handle(Input::Written {
+                scope,
+                result,
+                then,
+            }),
+            Event::ReadRows(scope) => {
+                let rows = self.stored.rows.iter();
+                let rows = rows.filter(|((of, _), _)| *of == scope);
+                let rows = rows.map(|((_, kind), row)| (*kind, row.clone()));
+                let rows = Some(rows.collect());
+                self.handle(Input::Rows { scope, rows })
+            }
+            Event::TwinRead(attempt, twin) => self.handle(Input::TwinRead(attempt, twin)),
+            Event::Settled(attempt, result, caller) => self.handle(Input::Settled {
+                attempt,
+                result,
+                caller,
+            }),
+            Event::SettleHeld(device, token) => self.settle_held(device, token),
+            Event::HangUp(number) => {
+                if let Some(caller) = self.callers.remove(&number) {
+                    caller.is_gone.set(true);
+                }
+                Ok(())
+            }
+            Event::Calm(trouble) => {
+                self.troubles.end(trouble);
+                Ok(())
+            }
+        }
+    }
+
+    fn ready(&mut self, key: ConnectionKey) -> Result<(), Violation> {
+        let Some(connection) = self.connections.get_mut(&key) else {
+            return Ok(());
+        };
+        if self.troubles.down {
+            return self.happen(Event::Gone(key));
+        }
+        connection.ready = true;
+        for open in std::mem::take(&mut connection.waiting) {
+            self.send(open.place.attempt, ToHub::Open(key, open.wants));
+        }
+        let (hub, event) = (ServiceId::of(1), ConnectionEvent::Ready);
+        self.handle(Input::Connection { hub, key, event })
+    }
+
+    fn at_client(&mut self, attempt: Attempt, event: SessionEvent<Sim>) -> Result<(), Violation> {
+        self.handle(Input::Session { attempt, event })
+    }
+
+    fn at_hub(
+        &mut self,
+        device: DeviceNo,
+        attempt: Attempt,
+        message: ToHub,
+    ) -> Result<(), Violation> {
+        match message {
+            ToHub::Open(connection, wants) => {
+                let stands = self.connections.contains_key(&connection);
+                if !stands || self.broken.contains(&connection) {
+                    return Ok(());
+                }
+                self.hub.end(device);
+                self.hub.devices[device].session = Some(hub::Session {
+                    attempt,
+                    connection,
+                    links: Links::default(),
+                    receive: drawspan_hub::Receive::No,
+                    credit: false,
+                });
+                self.tally.note("opened");
+                let (session, route) = (attempt.serial, Route(attempt.serial));
+                self.tell(attempt, SessionEvent::Opened { session, route });
+                self.want(device, attempt, wants);
+                return Ok(());
+            }
+            ToHub::Close => {
+                if self.hub.session(device, attempt).is_some() {
+                    self.hub.end(device);
+                }
+                self.tell(attempt, SessionEvent::Closed);
+                return Ok(());
+            }
+            _ => {}
+        }
+        if self.hub.session(device, attempt).is_none() {
+            if let ToHub::Settle(_, _, caller) = message {
+                let result = Err(RequestError::LockLost);
+                let at = self.arrival(attempt);
+                self.agenda.set(at, Event::Settled(attempt, result, caller));
+            }
+            return Ok(());
+        }
+        match message {
+            ToHub::Want(wants) => self.want(device, attempt, wants),
+            ToHub::Pull => {
+                if let Some(session) = &mut self.hub.devices[device].session {
+                    session.credit = true;
+                }
+            }
+            ToHub::Answer(number) => self.hub.answered(device, number, attempt)?,
+            ToHub::Settle(number, outcome, caller) => {
+                let settled = self
+                    .hub
+                    .settle(device, number, (attempt, outcome), self.now);
+                self.tally.note("settled");
+                let result = settled.ok_or(RequestError::LockLost);
+                let at = self.arrival(attempt);
+                self.agenda.set(at, Event::Settled(attempt, result, caller));
+            }
+            ToHub::Open(..) | ToHub::Close => {}
+        }
+        self.deliver(device);
+        Ok(())
+    }
+
+    /// Gives a session the links that its client wants, but for those that the hub refuses.
+    fn want(&mut self, device: DeviceNo, attempt: Attempt, wants: Wants) {
+        let refused = match self.troubles.refuses_links && self.dice.percent(60) {
+            false => Links::default(),
+            true => Links {
+                methods: self.dice.percent(50),
+                c2d: self.dice.percent(50),
+                desired: self.dice.percent(50),
+            },
+        };
+        let wanted = wants.links();
+        let links = self.hub.want(device, wants, refused);
+        for (link, is_refused) in [
+            (Link::Methods, wanted.methods && refused.methods),
+            (Link::C2d, wanted.c2d && refused.c2d),
+            (Link::Desired, wanted.desired && refused.desired),
+        ] {
+            if is_refused {
+                let failure = Failure::local(FailureKind::Throttled, "no link now");
+                self.tell(attempt, SessionEvent::LinkRefused(link, failure));
+            }
+        }
+        self.tell(attempt, SessionEvent::Linked(links));
+        self.deliver(device);
+    }
+
+    /// Sends what may be sent.
+    pub(super) fn deliver(&mut self, device: DeviceNo) {
+        let Some(message) = self.hub.deliver(device, self.now) else {
+            return;
+        };
+        let Some((until, attempt)) = message.lock else {
+            return;
+        };
+        self.tally.note("messages delivered");
+        self.agenda.set(until, Event::LockEnds(device));
+        let event = SessionEvent::C2d {
+            session: attempt.serial,
+            delivery: message.number,
+            message: Box::new(C2dMessage {
+                sequence_number: Some(message.number),
+                delivery_count: message.deliveries - 1,
+                ..C2dMessage::default()
+            }),
+            share: (),
+        };
+        self.tell(attempt, event);
+    }
+
+    pub(super) fn invoke(&mut self, device: DeviceNo) {
+        let Some((number, attempt)) = self.hub.invoke(device) else {
+            return;
+        };
+        self.tally.note("methods");
+        let due = self.now + METHOD_TIMEOUT + Duration::from_secs(5);
+        self.agenda.set(due, Event::MethodDue(device, number));
+        let event = SessionEvent::Method {
+            session: attempt.serial,
+            request: number,
+            name: "m".into(),
+            payload: Bytes::new(),
+        };
+        self.tell(attempt, event);
+    }
+}
