@@ -67,10 +67,12 @@ impl Health {
 
     /// Adds what is known to a page of metrics.
     pub(super) fn tell(&self, page: &mut Page) {
-        let services = self.services();
+        let services = &*self.services();
         let each = |of: fn(&Service) -> bool| {
-            let services = services.values();
-            services.map(move |it| Sample::of_hub(it.host.as_str(), [], u64::from(of(it))))
+            services.iter().map(move |(id, it)| {
+                let service = if *id == ServiceId::DPS { "dps" } else { "hub" };
+                Sample::of_hub(it.host.as_str(), [service], u64::from(of(it)))
+            })
         };
         page.add(Metric::HubReachable, each(|service| service.reachable));
         page.add(
@@ -117,6 +119,7 @@ mod tests {
     use super::*;
 
     use crate::devices::Readiness;
+    use crate::metrics::Format;
     use drawspan_hub::FailureKind;
 
     fn host(text: &str) -> HostName {
@@ -129,6 +132,25 @@ mod tests {
             host: host(name),
             fault,
             why: why.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_hub_and_dps_of_one_name_are_told_apart() {
+        let health = Health::default();
+        health.add(ServiceId::DPS, &host("localhost"));
+        health.add(ServiceId::of(1), &host("localhost"));
+        health.news(ServiceId::DPS, News::Unreachable, None);
+        let mut page = Page::default();
+        health.tell(&mut page);
+        let text = page.text(Format::Text);
+        for sample in [
+            r#"drawspan_hub_reachable{hub="localhost",service="dps"} 0"#,
+            r#"drawspan_hub_reachable{hub="localhost",service="hub"} 1"#,
+            r#"drawspan_hub_credentials_accepted{hub="localhost",service="dps"} 1"#,
+            r#"drawspan_hub_credentials_accepted{hub="localhost",service="hub"} 1"#,
+        ] {
+            assert!(text.contains(sample), "{sample}: {text}");
         }
     }
 
