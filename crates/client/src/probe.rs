@@ -1,14 +1,15 @@
-//! A probe of a hub: connects, authenticates with one token, and disconnects. It attaches no device link, since that would end a
-//! connection that the device has elsewhere.
+//! A probe of a hub: connects, authenticates with one token, and disconnects. It attaches no link of a real device, since that would
+//! end a connection that the device has elsewhere.
 
 use std::time::Duration;
 
-use drawspan_amqp::engine::{Config, Connection, Event};
-use drawspan_hub::{Failure, FailureKind, HostName};
+use drawspan_amqp::engine::{CommandError, Config, Connection, Event, LinkId, LinkOptions};
+use drawspan_hub::{DeviceId, Failure, FailureKind, HostName, address};
 use drawspan_net::{Clock, Connector, Handler, Transport, drive};
 use tokio::sync::mpsc;
 
 use crate::connection::cbs::{Answer, Cbs, Subject};
+use crate::connection::device::named;
 use crate::connection::{failure_of, failure_of_end};
 use crate::limits;
 
@@ -23,6 +24,36 @@ pub async fn put_token(
     transport: Transport,
     token: String,
 ) -> Result<(), Failure> {
+    run(host, connector, transport, token, None).await
+}
+
+/// Connects, puts `token`, and asks for the telemetry link of `stranger`, a device that must not exist: `Ok` when the hub does not know
+/// it, which it says to those alone who may connect devices.
+///
+/// # Errors
+/// As [`put_token`], and what the hub said of the link, such as [`FailureKind::Unauthorized`].
+pub async fn attach_stranger(
+    host: &HostName,
+    connector: &Connector,
+    transport: Transport,
+    token: String,
+    stranger: &DeviceId,
+) -> Result<(), Failure> {
+    let address = address::telemetry(stranger);
+    match run(host, connector, transport, token, Some(address)).await {
+        Err(failure) if failure.kind == FailureKind::DeviceNotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// `target` is the address of a link that is attached once the token was taken.
+async fn run(
+    host: &HostName,
+    connector: &Connector,
+    transport: Transport,
+    token: String,
+    target: Option<String>,
+) -> Result<(), Failure> {
     let clock = Clock::start();
     let stream = connector.connect_to(host.as_str(), transport).await;
     let stream =
@@ -36,6 +67,8 @@ pub async fn put_token(
     let connection = Connection::client(engine, None, clock.now());
     let mut probe = Probe {
         token,
+        target,
+        link: None,
         cbs: None,
         found: None,
     };
@@ -47,6 +80,8 @@ pub async fn put_token(
 
 struct Probe {
     token: String,
+    target: Option<String>,
+    link: Option<LinkId>,
     cbs: Option<Cbs>,
     found: Option<Result<(), Failure>>,
 }
@@ -55,6 +90,22 @@ impl Probe {
     fn end(&mut self, connection: &mut Connection, found: Result<(), Failure>, now: Duration) {
         self.found.get_or_insert(found);
         connection.close(None, now);
+    }
+
+    /// The hub answered the token.
+    fn answered(
+        &mut self,
+        connection: &mut Connection,
+        answer: Result<(), Failure>,
+        now: Duration,
+    ) {
+        match (answer, self.target.take()) {
+            (Ok(()), Some(target)) => match attach(connection, target) {
+                Ok(link) => self.link = Some(link),
+                Err(error) => self.end(connection, Err(protocol(&error.to_string())), now),
+            },
+            (answer, _) => self.end(connection, answer, now),
+        }
     }
 
     fn look(&mut self, connection: &mut Connection, now: Duration) {
@@ -85,6 +136,10 @@ impl Handler for Probe {
                 }
                 self.look(connection, now);
             }
+            // Only a link that stands gets credit.
+            Event::Credit { link, .. } if self.link == Some(link) => {
+                self.end(connection, Ok(()), now)
+            }
             Event::Credit { .. } => self.look(connection, now),
             Event::Delivery {
                 delivery,
@@ -95,7 +150,7 @@ impl Handler for Probe {
                 let Some(cbs) = &mut self.cbs else { return };
                 match cbs.on_answer(connection, delivery, settled, &payload) {
                     Answer::Stray => {}
-                    Answer::To(_, answer) => self.end(connection, answer, now),
+                    Answer::To(_, answer) => self.answered(connection, answer, now),
                     Answer::Unreadable(text) => self.end(connection, Err(protocol(&text)), now),
                 }
             }
@@ -107,6 +162,14 @@ impl Handler for Probe {
     }
 
     fn on_command(&mut self, _: &mut Connection, (): (), _: Duration) {}
+}
+
+fn attach(connection: &mut Connection, target: String) -> Result<LinkId, CommandError> {
+    let session = connection.begin()?;
+    connection.attach(
+        session,
+        named(LinkOptions::sender("drawspan-probe", target)),
+    )
 }
 
 fn protocol(text: &str) -> Failure {

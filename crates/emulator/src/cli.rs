@@ -26,11 +26,13 @@ Examples:
   50,000 devices, load-1 to load-50000:
     drawspan emulator --device 'load-[1-50000]'
 
-  A hub that keeps its devices and messages, and a line per message that arrives:
-    drawspan emulator --hub contoso.azure-devices.net --state ./emulator --tail
+  A hub that keeps its devices and messages, and shows what arrives:
+    drawspan emulator --hub contoso.azure-devices.net --state ./emulator \\
+      --tail
 
   Devices that register by themselves, and are spread over two hubs:
-    drawspan emulator --hub a.test --hub b.test --dps dps.test --id-scope 0ne00ABCDEF --enrollment-group meters
+    drawspan emulator --hub a.test --hub b.test --dps dps.test \\
+      --id-scope 0ne00ABCDEF --enrollment-group meters
 
   Any port, for tests that run side by side:
     drawspan emulator --amqps-port 0 --https-port 0";

@@ -170,7 +170,13 @@ impl Hub {
     /// # Errors
     /// When they are not all stored. None of them may be acknowledged then.
     pub fn ingest(&self, records: &[NewRecord]) -> Result<(), LogError> {
-        self.log.append_batch(records, self.now_unix_ms())
+        let now_unix_ms = self.now_unix_ms();
+        self.log.append_batch(records, now_unix_ms)?;
+        let mut registry = self.registry_mut();
+        for record in records {
+            registry.set_active(&record.device_id, now_unix_ms);
+        }
+        Ok(())
     }
 
     /// How many partitions the event endpoint has.

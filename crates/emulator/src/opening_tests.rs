@@ -299,6 +299,35 @@ async fn a_reset_begins_anew_and_keeps_the_authority() {
     close(opened);
 }
 
+#[tokio::test]
+async fn a_partition_that_is_gone_with_its_mark_is_missed() {
+    for gone in [
+        &["partition-0.mark"][..],
+        &["partition-0.mark", "partition-0"],
+        &["partition-0.mark", "partition-1.mark"],
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = open(&config(folder.path())).unwrap();
+        fill(&opened, 1).await;
+        close(opened);
+        for name in gone {
+            let path = folder.path().join("hubs/one.test").join(name);
+            match path.is_dir() {
+                // The folder stays.
+                true => {
+                    let mut segments = Vec::new();
+                    files(&path, &mut segments);
+                    segments.iter().for_each(|it| fs::remove_file(it).unwrap());
+                }
+                false => fs::remove_file(path).unwrap(),
+            }
+        }
+        let error = open(&config(folder.path())).err().unwrap().to_string();
+        assert!(error.contains("partition-0: its mark"), "{error}");
+        assert!(error.contains("--reset"), "{error}");
+    }
+}
+
 /// Made by `drawspan emulator` of the commit that names the folder: three devices, a twin, messages to devices, telemetry.
 #[test]
 fn a_directory_of_format_4_opens_with_everything_in_it() {

@@ -92,6 +92,49 @@ pub fn decode_as(bytes: &[u8], declared: Encoding) -> Result<Cow<'_, str>, NotTe
     }
 }
 
+/// The same for text that is read whatever it is: what is no text in its encoding becomes U+FFFD.
+#[must_use]
+pub fn decode_lossy(bytes: &[u8], declared: Encoding) -> Cow<'_, str> {
+    let (encoding, bytes) = marked(bytes).unwrap_or((declared, bytes));
+    match encoding {
+        Encoding::Utf8 => String::from_utf8_lossy(bytes),
+        Encoding::Utf16Le => Cow::Owned(utf16_lossy(bytes, u16::from_le_bytes)),
+        Encoding::Utf16Be => Cow::Owned(utf16_lossy(bytes, u16::from_be_bytes)),
+        Encoding::Utf32Le => Cow::Owned(utf32_lossy(bytes, u32::from_le_bytes)),
+        Encoding::Utf32Be => Cow::Owned(utf32_lossy(bytes, u32::from_be_bytes)),
+    }
+}
+
+/// The charset that a content type names, if it names one.
+#[must_use]
+pub fn charset(content_type: &str) -> Option<&str> {
+    content_type.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let is_charset = name.trim().eq_ignore_ascii_case("charset");
+        is_charset.then(|| value.trim().trim_matches('"'))
+    })
+}
+
+fn utf16_lossy(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> String {
+    let (pairs, rest) = bytes.as_chunks();
+    let characters = char::decode_utf16(pairs.iter().map(|pair| unit(*pair)));
+    let characters = characters.map(|it| it.unwrap_or(char::REPLACEMENT_CHARACTER));
+    characters.chain(replacement_of(rest)).collect()
+}
+
+fn utf32_lossy(bytes: &[u8], number: fn([u8; 4]) -> u32) -> String {
+    let (quads, rest) = bytes.as_chunks();
+    let character = |quad: &[u8; 4]| char::from_u32(number(*quad));
+    let characters = quads.iter().map(character);
+    let characters = characters.map(|it| it.unwrap_or(char::REPLACEMENT_CHARACTER));
+    characters.chain(replacement_of(rest)).collect()
+}
+
+/// For what is left of a character that was cut off.
+fn replacement_of(rest: &[u8]) -> Option<char> {
+    (!rest.is_empty()).then_some(char::REPLACEMENT_CHARACTER)
+}
+
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Cow<'static, str>, NotText> {
     let (pairs, rest) = bytes.as_chunks();
     if !rest.is_empty() {
@@ -164,6 +207,34 @@ mod tests {
         ] {
             assert_eq!(Encoding::of_charset(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn text_is_read_whatever_it_is() {
+        let check = |bytes: &[u8], declared: Encoding, expected: &str| {
+            assert_eq!(decode_lossy(bytes, declared), expected, "{bytes:x?}");
+        };
+        check(b"{}", Encoding::Utf8, "{}");
+        check(b"a\xffb", Encoding::Utf8, "a\u{fffd}b");
+        check(b"\xef\xbb\xbfa", Encoding::Utf16Le, "a");
+        check(b"\xff\xfe{\0}\0", Encoding::Utf8, "{}");
+        check(b"{\0\x3d\xd8}\0\0", Encoding::Utf16Le, "{\u{fffd}}\u{fffd}");
+        check(b"\0{\0}", Encoding::Utf16Be, "{}");
+        check(
+            b"\xff\xfe\0\0{\0\0\0\0\xd8\0\0",
+            Encoding::Utf8,
+            "{\u{fffd}",
+        );
+    }
+
+    #[test]
+    fn a_content_type_may_name_a_charset() {
+        assert_eq!(charset("application/json"), None);
+        assert_eq!(
+            charset("application/json; x=y; Charset = \"utf-16\" "),
+            Some("utf-16")
+        );
+        assert_eq!(charset("text/plain;charset="), Some(""));
     }
 
     #[test]

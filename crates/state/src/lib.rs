@@ -5,11 +5,13 @@
 //! * [`Mark`]: a small file beside the data that says how much was written, so that data that went missing is noticed.
 //! * [`sqlite`]: what is looked at before SQLite opens a file, and the check of its pages and schema.
 //! * [`sums`]: checksums over the rows of tables, kept by triggers.
+//! * [`whole`]: whether the files of an open database still hold what was written to them.
 
 pub mod limits;
 pub mod private;
 pub mod sqlite;
 pub mod sums;
+pub mod whole;
 
 mod boot;
 mod lock;

@@ -86,6 +86,8 @@ struct Cell {
     writing: Option<StoreFault>,
     /// Of any read: what is damaged stays so.
     damaged: bool,
+    /// A file was emptied or shortened. It stays so until the store is opened anew.
+    cut: bool,
     missing: Option<StoreFile>,
 }
 
@@ -109,8 +111,8 @@ impl StoreHealth {
     #[must_use]
     pub fn now(&self) -> Health {
         let cell = self.cell.lock().unwrap_or_else(PoisonError::into_inner);
-        let damaged = cell.damaged.then_some(StoreFault::Damaged);
-        match (cell.missing, cell.writing.or(damaged)) {
+        let damaged = (cell.damaged || cell.cut).then_some(StoreFault::Damaged);
+        match (cell.missing, damaged.or(cell.writing)) {
             (Some(file), _) => Health::Missing { file },
             (None, Some(reason)) => Health::Failing { reason },
             (None, None) => Health::Ok,
@@ -173,10 +175,27 @@ impl StoreHealth {
         }
     }
 
-    /// Whether what is written now would not be found again.
-    pub(crate) fn is_written_in_vain(&self) -> bool {
+    /// A file is shorter than what was written to it, or lost its beginning.
+    pub(crate) fn is_cut(&self, file: StoreFile) {
+        let mut cell = self.cell.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut cell.cut, true);
+        drop(cell);
+        if !before {
+            tracing::error!(
+                %file,
+                "another program emptied or shortened a file of the store: nothing is stored any more; stop, put back a backup with `drawspan restore`, and start again"
+            );
+        }
+    }
+
+    /// Why nothing is written: it would not be found again, or would destroy what can still be saved.
+    pub(crate) fn refusal(&self) -> Option<StoreError> {
         let cell = self.cell.lock().unwrap_or_else(PoisonError::into_inner);
-        matches!(cell.missing, Some(StoreFile::Database | StoreFile::Log))
+        match cell.missing {
+            _ if cell.cut => Some(StoreError::Damaged),
+            Some(StoreFile::Database | StoreFile::Log) => Some(StoreError::Missing),
+            _ => None,
+        }
     }
 }
 
@@ -236,9 +255,10 @@ mod tests {
         check(Health::Missing {
             file: StoreFile::Lock,
         });
-        assert!(!health.is_written_in_vain());
+        assert!(health.refusal().is_none());
         health.looked(Some(StoreFile::Database));
-        assert!(health.is_written_in_vain());
+        let refusal = health.refusal();
+        assert!(matches!(refusal, Some(StoreError::Missing)), "{refusal:?}");
         health.looked(None);
         health.read::<()>(&Err(StoreError::Closed));
         check(Health::Ok);
@@ -247,5 +267,9 @@ mod tests {
         check(Health::Failing {
             reason: StoreFault::Damaged,
         });
+        assert!(health.refusal().is_none());
+        health.is_cut(StoreFile::Log);
+        let refusal = health.refusal();
+        assert!(matches!(refusal, Some(StoreError::Damaged)), "{refusal:?}");
     }
 }

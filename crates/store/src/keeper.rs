@@ -20,7 +20,7 @@ use crate::writer::Job;
 pub(crate) fn start(
     queue: Queue,
     keys: Arc<Keys>,
-    watch: Watch,
+    watch: Arc<Watch>,
     health: StoreHealth,
 ) -> Result<(Sender<()>, JoinHandle<()>), OpenError> {
     let (alive, ended) = channel::<()>();
@@ -41,7 +41,7 @@ struct Keeper {
     queue: Queue,
     keys: Arc<Keys>,
     seen: crate::keyring::Stamp,
-    watch: Watch,
+    watch: Arc<Watch>,
     health: StoreHealth,
     sweep_at: Instant,
     fold_at: Instant,
@@ -49,7 +49,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn new(queue: Queue, keys: Arc<Keys>, watch: Watch, health: StoreHealth) -> Self {
+    fn new(queue: Queue, keys: Arc<Keys>, watch: Arc<Watch>, health: StoreHealth) -> Self {
         let seen = keys.stamp();
         // Some rows may have been left with an older key by a process that was ended.
         let _ = queue.try_job(Job::Keys);
@@ -71,7 +71,7 @@ impl Keeper {
         if stamp != self.seen && self.queue.try_job(Job::Keys).is_ok() {
             self.seen = stamp;
         }
-        self.health.looked(self.watch.missing());
+        self.watch.look();
         // Once something fails, the next look says whether it still does.
         if now >= self.probe_at || matches!(self.health.now(), Health::Failing { .. }) {
             let _ = self.queue.try_job(Job::Probe);

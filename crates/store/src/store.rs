@@ -52,6 +52,8 @@ pub struct Store {
     desired_marks: DesiredMarks,
     idempotency: Idempotency,
     health: StoreHealth,
+    /// Closed after every connection.
+    _watch: Arc<Watch>,
     /// Given back last.
     _lock: Arc<Lock>,
 }
@@ -91,7 +93,11 @@ impl Store {
             mark,
             stored,
         } = opening::open(directory, keyring, loss, &health, &losses)?;
-        let watch = Watch::new(&path, keyring, Arc::clone(&lock));
+        let watch = Watch::new(&path, keyring, Arc::clone(&lock), health.clone());
+        let watch = Arc::new(watch.map_err(|cause| OpenError::Read {
+            path: path.clone(),
+            cause,
+        })?);
         let path: Arc<Path> = path.into();
         let keys = Arc::new(keys);
         let failed = |error| OpenError::sqlite(&path, error);
@@ -103,6 +109,7 @@ impl Store {
             mark,
             stored,
             health: health.clone(),
+            watch: Arc::clone(&watch),
         };
         let writer = Writer::new(connection, Arc::clone(&keys), losses, bounds, commits);
         let writer = writer.map_err(failed)?;
@@ -119,8 +126,12 @@ impl Store {
             Arc::clone(&path),
             health.clone(),
         )?;
-        let (alive, keeping) =
-            keeper::start(queue.clone(), Arc::clone(&keys), watch, health.clone())?;
+        let (alive, keeping) = keeper::start(
+            queue.clone(),
+            Arc::clone(&keys),
+            Arc::clone(&watch),
+            health.clone(),
+        )?;
         Ok(Self {
             hub_cache: HubCache::new(queue.clone(), Arc::clone(&path), hubs),
             subscriptions: Subscriptions::new(queue.clone(), Arc::clone(&path), keys),
@@ -132,6 +143,7 @@ impl Store {
             alive: Some(alive),
             threads: vec![writing, read, keeping],
             health,
+            _watch: watch,
             _lock: lock,
         })
     }

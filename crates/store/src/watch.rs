@@ -1,19 +1,22 @@
-//! Looking whether the files of an open store are still the ones that were opened.
-//!
-//! Files are looked at by name only: to open and close the database a second time would take away SQLite's locks on it.
+//! Looking whether the files of an open store are still the ones that were opened, and still hold what was written.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use drawspan_state::Lock;
+use drawspan_state::whole::{Cut, Files};
 
+use crate::error::StoreError;
 use crate::files::beside;
-use crate::health::StoreFile;
+use crate::health::{StoreFile, StoreHealth};
 
-/// The files of an open store.
+/// The files of an open store. It must live longer than the store's connections, as [`Files`] says.
 #[derive(Debug)]
 pub(crate) struct Watch {
+    files: Files,
+    health: StoreHealth,
     lock: Arc<Lock>,
     database: Watched,
     log: Watched,
@@ -29,17 +32,43 @@ struct Watched {
 
 impl Watch {
     /// Of a store that was opened, and written to, just now.
-    pub(crate) fn new(database: &Path, keyring: &Path, lock: Arc<Lock>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When a file cannot be opened.
+    pub(crate) fn new(
+        database: &Path,
+        keyring: &Path,
+        lock: Arc<Lock>,
+        health: StoreHealth,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            files: Files::open(database)?,
+            health,
             lock,
             database: Watched::new(database.to_path_buf()),
             log: Watched::new(beside(database, "-wal")),
             keyring: keyring.to_path_buf(),
+        })
+    }
+
+    /// Looks, and says what it saw as the store's health.
+    pub(crate) fn look(&self) {
+        self.health.looked(self.missing());
+        match self.files.cut() {
+            Some(Cut::Database) => self.health.is_cut(StoreFile::Database),
+            Some(Cut::Log) => self.health.is_cut(StoreFile::Log),
+            None => {}
         }
     }
 
-    /// The first that is not there any more, or is another one.
-    pub(crate) fn missing(&self) -> Option<StoreFile> {
+    /// Looks, and refuses if what is written would not be found again.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        self.look();
+        self.health.refusal().map_or(Ok(()), Err)
+    }
+
+    /// The first file that is not there any more, or is another one.
+    fn missing(&self) -> Option<StoreFile> {
         if !self.database.is_there() {
             return Some(StoreFile::Database);
         }

@@ -22,6 +22,7 @@ use crate::limits::{
 };
 use crate::loss::Loss;
 use crate::seals::ring_that_seals;
+use crate::watch::Watch;
 
 /// Who waits for a change, and is told how many rows it changed.
 pub(crate) type Waiter = oneshot::Sender<Result<usize, StoreError>>;
@@ -52,6 +53,7 @@ pub(crate) struct Commits {
     pub(crate) mark: Mark,
     pub(crate) stored: Stored,
     pub(crate) health: StoreHealth,
+    pub(crate) watch: Arc<Watch>,
 }
 
 /// What was lost, by what it means to lose it.
@@ -223,9 +225,12 @@ impl Writer {
                 keep,
                 done,
             } => {
-                let collected = hub_cache::collect(&mut self.connection, before_unix_s, &keep);
+                let collected = self.commits.watch.check().and_then(|()| {
+                    hub_cache::collect(&mut self.connection, before_unix_s, &keep)
+                        .map_err(StoreError::from)
+                });
                 // Nobody may be waiting any more.
-                let _ = done.send(collected.map_err(StoreError::from));
+                let _ = done.send(collected);
             }
             Job::Keys => self.look_at_keys(),
             Job::Sweep { before_unix_s } => self.sweep = Some(before_unix_s),
@@ -248,9 +253,7 @@ impl Writer {
         &mut self,
         group: &[(Change, Option<Waiter>)],
     ) -> Result<Vec<usize>, StoreError> {
-        if self.commits.health.is_written_in_vain() {
-            return Err(StoreError::Missing);
-        }
+        self.commits.watch.check()?;
         let sync = match group.iter().any(|(change, _)| change.is_durable()) {
             true => Sync::OfMachine,
             false => Sync::OfProcess,
@@ -290,6 +293,8 @@ impl Writer {
         self.unfolded = true;
         (self.letters, self.answers) = (letters, answers);
         self.losses.dropped.add(dropped, &"there are too many");
+        // A file that was cut meanwhile may not have it.
+        self.commits.watch.check()?;
         Ok(changed)
     }
 
@@ -329,7 +334,9 @@ impl Writer {
     /// Brings the log into the database, so that a log that is lost later takes little with it.
     fn fold(&mut self) {
         if self.unfolded {
-            let folded = sqlite::fold(&self.connection).map_err(StoreError::from);
+            let whole = self.commits.watch.check();
+            let folded =
+                whole.and_then(|()| sqlite::fold(&self.connection).map_err(StoreError::from));
             self.unfolded = folded.is_err();
             if folded.is_err() {
                 self.commits.health.wrote(&folded);
@@ -361,6 +368,7 @@ impl Writer {
 
     /// Whether there are rows with other keys than the current one.
     fn reload(&mut self) -> Result<bool, StoreError> {
+        self.commits.watch.check()?;
         let before = self.keys.ring().current();
         let transaction = self
             .connection
@@ -382,7 +390,10 @@ impl Writer {
     /// Some of what is not urgent.
     fn background(&mut self) {
         if let Some(before_unix_s) = self.sweep {
-            match idempotency::sweep(&self.connection, before_unix_s) {
+            let swept = self.commits.watch.check().and_then(|()| {
+                idempotency::sweep(&self.connection, before_unix_s).map_err(StoreError::from)
+            });
+            match swept {
                 Ok(swept) => {
                     self.answers = self.answers.saturating_sub(swept as u64);
                     if swept < IDEMPOTENCY_SWEEP_GROUP {
@@ -414,6 +425,7 @@ impl Writer {
     }
 
     fn rekey(&mut self, mut rekey: Rekey) -> Result<Rekey, StoreError> {
+        self.commits.watch.check()?;
         database::sync(&self.connection, Sync::OfProcess)?;
         let transaction = self
             .connection
@@ -426,6 +438,16 @@ impl Writer {
         rekey.step(&transaction, &ring)?;
         transaction.commit()?;
         Ok(rekey)
+    }
+}
+
+impl Drop for Writer {
+    /// The log of a database that is not whole stays as it is: a part of it may be all that is left.
+    fn drop(&mut self) {
+        if self.commits.watch.check().is_err() {
+            // If it cannot be set, the log is folded as always.
+            let _ = sqlite::fold_at_close(&self.connection, false);
+        }
     }
 }
 

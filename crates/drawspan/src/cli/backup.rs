@@ -16,7 +16,7 @@ pub(super) const BACKUP_EXAMPLES: &str = "\
 Examples:
   drawspan backup --state /var/lib/drawspan --to /backup/
   drawspan backup --state /var/lib/drawspan --to /backup/drawspan.db --force
-  drawspan backup --state /var/lib/drawspan --to /backup/drawspan.db --with-keyring
+  drawspan backup --state /var/lib/drawspan --to /backup/ --with-keyring
 
 It may run while serve does: the copy is of one moment. The key ring is not in it, so that
 who finds a backup cannot read it; keep a copy of the key ring elsewhere. --with-keyring
@@ -25,8 +25,9 @@ copies it to a file beside the backup.";
 pub(super) const RESTORE_EXAMPLES: &str = "\
 Examples:
   drawspan restore --state /var/lib/drawspan --from /backup/drawspan.db
-  drawspan restore --state /var/lib/drawspan --from /backup/drawspan.db --force
-  drawspan restore --state ./new --keyring /etc/drawspan/keyring --from /backup/drawspan.db
+  drawspan restore --state /var/lib/drawspan --from /backup/a.db --force
+  drawspan restore --state ./new --keyring /etc/drawspan/keyring \\
+    --from /backup/drawspan.db
 
 serve must not run. Nothing is replaced before the backup was checked, down to decrypting
 every subscription; what --force replaces is kept beside it. The keys are those of the key

@@ -76,6 +76,10 @@ impl Devices for AnswerAtOnce {
         Ok(Standing::Within)
     }
 
+    fn identity(&self, device: &DeviceId) -> DeviceId {
+        device.clone()
+    }
+
     fn readiness(&self) -> Readiness {
         Readiness::READY
     }

@@ -9,7 +9,8 @@ use super::{Cli, say};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  drawspan completions bash > ~/.local/share/bash-completion/completions/drawspan
+  drawspan completions bash \\
+    > ~/.local/share/bash-completion/completions/drawspan
   drawspan completions zsh > ~/.zfunc/_drawspan
   drawspan completions fish > ~/.config/fish/completions/drawspan.fish";
 

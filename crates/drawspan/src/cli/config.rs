@@ -15,7 +15,8 @@ use crate::metrics;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   drawspan config check --config drawspan.toml
-  DRAWSPAN_ID_SCOPE=0ne00A1B2C3 DRAWSPAN_GROUP_KEY_FILE=/run/secrets/group-key drawspan config check --api-key KEY
+  DRAWSPAN_ID_SCOPE=0ne00A1B2C3 DRAWSPAN_GROUP_KEY_FILE=/run/secrets/key \\
+    drawspan config check --api-key KEY
   drawspan config check --config drawspan.toml --online
   drawspan config check --config drawspan.toml --online --device sensor-1";
 

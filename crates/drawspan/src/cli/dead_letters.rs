@@ -22,7 +22,8 @@ use table::{Letter, Page};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  drawspan dead-letters list --url https://bridge.example:5001 --api-key-file ./key
+  drawspan dead-letters list --url https://bridge.example:5001 \\
+    --api-key-file ./key
   drawspan dead-letters list --device sensor-1 --json
   drawspan dead-letters replay 17 18
   drawspan dead-letters replay --all --type C2DMessages

@@ -159,12 +159,15 @@ async fn dev(plan: Plan) -> Result<(), Box<dyn std::error::Error>> {
     }
     let group = emulator.dps().groups().first();
     let access = write_access(&emulator, &service)?;
+    let (addresses, authority) = (emulator.addresses(), emulator.ca_path());
     let state = std::env::current_dir().unwrap_or_default().join(STATE);
     let intro = text::Intro {
         address,
         api_key: plan.api_key.as_deref(),
         devices: &plan.devices,
         service: &service,
+        hub_at: [addresses.amqps, addresses.https],
+        authority,
         access: &access,
         receives: plan.receives,
         id_scope: emulator.dps().id_scope(),

@@ -28,18 +28,21 @@ fn is_assignment(word: &str) -> bool {
 
 /// The words that a POSIX shell makes of a line, up to where its output goes.
 fn words(line: &str) -> Vec<String> {
-    let (mut words, mut word, mut quoted) = (Vec::new(), None::<String>, false);
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     for letter in line.chars() {
         match letter {
-            '\'' => {
-                quoted = !quoted;
+            '\'' | '"' if quote.is_none() || quote == Some(letter) => {
+                quote = match quote {
+                    None => Some(letter),
+                    Some(_) => None,
+                };
                 word.get_or_insert_default();
             }
-            ' ' if !quoted => words.extend(word.take()),
+            ' ' if quote.is_none() => words.extend(word.take()),
             letter => word.get_or_insert_default().push(letter),
         }
     }
-    assert!(!quoted, "{line}: a quote is open");
+    assert_eq!(quote, None, "{line}: a quote is open");
     words.extend(word);
     let end = words.iter().position(|word| word == ">" || word == "|");
     words.truncate(end.unwrap_or(words.len()));
@@ -64,6 +67,36 @@ fn every_example_is_a_command_line() {
         if let Err(error) = parsed.as_ref().map(|_| ()) {
             assert!(shown(error), "{example}\n{error}");
         }
+    }
+}
+
+/// A line that is broken by the terminal's width is pasted as two.
+#[test]
+fn examples_are_shown_as_they_are_at_every_usual_width() {
+    fn check(command: &clap::Command, width: usize) {
+        let name = command.get_name();
+        let help = command.get_after_help().map(ToString::to_string);
+        let shown = command.clone().term_width(width).render_long_help();
+        let shown = shown.to_string();
+        let mut goes_on = false;
+        for line in help.unwrap_or_default().lines() {
+            let first = line.trim().split(' ').next().unwrap_or_default();
+            let is_command = goes_on
+                || line.starts_with("  ")
+                    && (["drawspan", "export"].contains(&first) || is_assignment(first));
+            goes_on = is_command && line.ends_with('\\');
+            if is_command {
+                assert!(line.len() <= 78, "{name}: {line}");
+                let is_shown = shown.lines().any(|it| it == line);
+                assert!(is_shown, "{name}, {width} columns: {line}\n{shown}");
+            }
+        }
+        for subcommand in command.get_subcommands() {
+            check(subcommand, width);
+        }
+    }
+    for width in [80, 200] {
+        check(&Cli::command(), width);
     }
 }
 

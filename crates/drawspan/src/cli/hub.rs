@@ -22,16 +22,19 @@ use access::{Access, AccessArgs};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  export DRAWSPAN_SERVICE_CONNECTION_STRING='HostName=contoso.azure-devices.net;SharedAccessKeyName=service;SharedAccessKey=KEY'
+  HUB=contoso.azure-devices.net
+  POLICY='SharedAccessKeyName=service;SharedAccessKey=KEY'
+  export DRAWSPAN_SERVICE_CONNECTION_STRING=\"HostName=$HUB;$POLICY\"
   drawspan hub list
   drawspan hub send sensor-1 '{\"led\": \"on\"}' --property room=12
   drawspan hub invoke sensor-1 blink '{\"times\": 3}'
   drawspan hub twin sensor-1 --desired '{\"interval\": 30}'
   drawspan hub watch --device sensor-1
 
-  At an emulator, by the service connection string that it prints:
-  drawspan hub list --ca ./drawspan-state/ca.pem --connect localhost:443=127.0.0.1:8443 \\
-    --connection-string 'HostName=localhost;SharedAccessKeyName=service;SharedAccessKey=KEY'
+  At an emulator, by the policy of the connection string that it prints:
+  drawspan hub list --ca ./drawspan-state/ca.pem \\
+    --connect localhost:443=127.0.0.1:8443 \\
+    --connection-string \"HostName=localhost;$POLICY\"
 
 `drawspan dev` prints lines for its own hub. Exit code 1 when the hub refused, or was not reached.";
 

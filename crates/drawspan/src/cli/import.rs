@@ -24,9 +24,11 @@ use crate::whole_file;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   Look first; nothing is written:
-    drawspan import --check --subscriptions subscriptions.csv --hub-cache hubs.csv --key-file keys
+    drawspan import --check --subscriptions subscriptions.csv \\
+      --hub-cache hubs.csv --key-file keys
   Then import, while `drawspan serve` does not run:
-    drawspan import --state /var/lib/drawspan --subscriptions subscriptions.csv --hub-cache hubs.csv --key-file keys
+    drawspan import --state /var/lib/drawspan \\
+      --subscriptions subscriptions.csv --hub-cache hubs.csv --key-file keys
 docs/migrate.md says how to export the two tables and where the keys are.";
 
 #[derive(Args)]

@@ -17,7 +17,8 @@ const EXAMPLES: &str = "\
 Examples:
   drawspan keys list --state /var/lib/drawspan
   drawspan keys rotate --state /var/lib/drawspan
-  drawspan keys rotate --state /var/lib/drawspan --keyring /etc/drawspan/keyring --prune
+  drawspan keys rotate --state /var/lib/drawspan \\
+    --keyring /etc/drawspan/keyring --prune
   drawspan keys prune --state /var/lib/drawspan
 
 These work beside a running serve, and without one. Rotating makes a new key; a running

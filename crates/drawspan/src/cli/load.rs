@@ -16,16 +16,24 @@ use crate::plural::count;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   At `drawspan dev`:
-  drawspan load --url http://127.0.0.1:8080 --devices 100 --rate 50 --duration 10
+  drawspan load --url http://127.0.0.1:8080 --devices 100 \\
+    --rate 50 --duration 10
 
   At `drawspan serve`, as fast as it goes:
-  drawspan load --api-key KEY --devices 1000 --connections 64 --messages 100000 --ledger ledger.tsv --json
+  drawspan load --api-key KEY --devices 1000 --connections 64 \\
+    --messages 100000 --ledger ledger.tsv --json
 
-  Messages and methods to devices, through the bridge to a receiver in this process (the bridge runs with
-  --allow-callbacks 127.0.0.1; `drawspan dev` needs nothing):
-  drawspan load --api-key KEY --devices 500 --c2d-rate 1000 --method-rate 1000 --duration 30 \\
-    --hub-connection-string 'HostName=hub.localtest;SharedAccessKeyName=service;SharedAccessKey=KEY' --ca state/ca.pem \\
-    --connect hub.localtest:5671=127.0.0.1:5671 --connect hub.localtest:443=127.0.0.1:8443
+  Messages and methods to devices, to a receiver in this process:
+  POLICY='SharedAccessKeyName=service;SharedAccessKey=KEY'
+  drawspan load --api-key KEY --devices 500 \\
+    --c2d-rate 1000 --method-rate 1000 --duration 30 \\
+    --hub-connection-string \"HostName=hub.localtest;$POLICY\" \\
+    --ca state/ca.pem \\
+    --connect hub.localtest:5671=127.0.0.1:5671 \\
+    --connect hub.localtest:443=127.0.0.1:8443
+
+`serve` takes that receiver with --allow-callbacks 127.0.0.1. `dev` takes it as it is: give --url, and the connection string,
+authority (--ca) and ports (--connect) that it prints; it asks for no key.
 
 With --receiver status:503@10 a tenth of all events fail, and must come again. --bad-share 20 --bad-receiver hang shows what a
 receiver that hangs does to the others. --subscribe all without rates subscribes, waits until Running, and says how long it took.

@@ -1,7 +1,7 @@
 //! `drawspan config check --online`: one look at DPS, hub and store with the settings as they are.
 //!
 //! Everything is looked at at the same time, each within a bound, so that the answer comes within seconds even where nothing
-//! answers. Nothing is registered, attached or written unless a device is named.
+//! answers. Nothing is registered or written unless a device is named, and no link of a real device is attached.
 
 mod clock;
 mod cloud;
@@ -85,6 +85,20 @@ impl Seen {
                 "It answers, and has trouble of its own: look at the status of Azure, and try again."
             }
             FailureKind::Throttled => "It is asked too often just now: try again.",
+            FailureKind::DeviceDisabled => {
+                "The device is disabled: enable it where it was disabled (at the hub, or its enrollment at DPS), if it is to connect."
+            }
+            FailureKind::DeviceNotFound => {
+                "The hub does not know the device: create it there; one that comes through DPS registers anew when it is used."
+            }
+            FailureKind::HubNotFound => "There is no such hub: check the host name.",
+            FailureKind::HubSuspended => {
+                "The hub is suspended: look at the subscription in the portal."
+            }
+            FailureKind::QuotaExceeded => {
+                "The hub's messages of today are used up: wait until midnight UTC, or add units."
+            }
+            FailureKind::TokenLimit => "Other connections hold all its places: try again.",
             _ => refused,
         };
         Self::failed(failure, advice)

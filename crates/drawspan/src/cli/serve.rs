@@ -22,23 +22,28 @@ use crate::limits::STOP_TIMEOUT_MS;
 use crate::open_files::{self, Shares};
 use crate::runtime::{self, StartError};
 
-pub(super) const EXAMPLES: &str = r"Examples:
-  Devices register through DPS; secrets are better kept in files or in the environment:
+pub(super) const EXAMPLES: &str = r#"Examples:
+  Devices register through DPS; secrets are in files or in the environment:
     export DRAWSPAN_API_KEY=KEY
     export DRAWSPAN_ID_SCOPE=0ne00A1B2C3
     export DRAWSPAN_GROUP_KEY_FILE=/run/secrets/group-key
     drawspan serve --state /var/lib/drawspan
 
   Devices are on one hub, and connect by its policy:
-    drawspan serve --api-key KEY --hub-connection-string 'HostName=HUB.azure-devices.net;SharedAccessKeyName=device;SharedAccessKey=KEY'
+    HUB=contoso.azure-devices.net
+    POLICY='SharedAccessKeyName=device;SharedAccessKey=KEY'
+    drawspan serve --api-key KEY \
+      --hub-connection-string "HostName=$HUB;$POLICY"
 
   In front of the emulator, with the group key that it printed:
     drawspan emulator --state ./drawspan-state --https-port 8443
-    drawspan serve --api-key KEY --listen 127.0.0.1:8080 --ca ./drawspan-state/ca.pem \
-      --connect localhost:5671=127.0.0.1:5671 --connect localhost:443=127.0.0.1:8443 \
+    drawspan serve --api-key KEY --listen 127.0.0.1:8080 \
+      --ca ./drawspan-state/ca.pem \
+      --connect localhost:5671=127.0.0.1:5671 \
+      --connect localhost:443=127.0.0.1:8443 \
       --dps-endpoint localhost --id-scope 0ne00000001 --group-key KEY
 
-  `drawspan config check` shows what the settings come to. SIGHUP reads keys and the list of devices again.";
+`drawspan config check` shows what the settings come to. SIGHUP reads keys and the list of devices again."#;
 
 pub(super) fn run(args: ServeArgs) -> ExitCode {
     let loaded = config::load(&args, &Environment::of_process());

@@ -58,14 +58,16 @@ pub(super) fn read(path: &Path, named_by: &Source, mistakes: &mut Mistakes) -> C
             mistakes.add(source, unknown(name, value.get_ref()));
             continue;
         };
-        if let Some(values) = mistakes.keep(&source, texts(name, spec, value.get_ref())) {
-            let given = Given {
-                values,
-                source,
-                in_file,
-            };
-            contents.given.push((spec.key, given));
-        }
+        let Some(values) = mistakes.keep(&source, texts(name, spec, value.get_ref())) else {
+            mistakes.mark_incomplete();
+            continue;
+        };
+        let given = Given {
+            values,
+            source,
+            in_file,
+        };
+        contents.given.push((spec.key, given));
     }
     contents
 }

@@ -353,7 +353,10 @@ impl Layers<'_> {
             Some(path) if in_file => {
                 let path = relative_to(self.folder.as_deref(), path, &source);
                 let text = file::read_text(&path, MAX_SECRET_FILE_BYTES);
-                let text = mistakes.keep(&source, text)?;
+                let Some(text) = mistakes.keep(&source, text) else {
+                    mistakes.mark_incomplete();
+                    return None;
+                };
                 let numbered = (1..).zip(text.lines().map(str::trim));
                 let (numbers, lines): (Vec<_>, Vec<_>) = numbered
                     .filter(|(_, line)| !line.is_empty())
@@ -372,6 +375,7 @@ impl Layers<'_> {
                             }
                         ),
                     );
+                    mistakes.mark_incomplete();
                     return None;
                 }
                 let path: Arc<Path> = path.into();

@@ -110,6 +110,9 @@ pub trait Devices: Clone + Send + Sync + 'static {
         deadline: Instant,
     ) -> impl Future<Output = Result<Standing, DeviceError>> + Send;
 
+    /// The id by which requests for a device are told apart: all spellings of one device have the same.
+    fn identity(&self, device: &DeviceId) -> DeviceId;
+
     /// Whether requests make sense now.
     fn readiness(&self) -> Readiness;
 

@@ -135,6 +135,10 @@ impl fmt::Display for Unready {
                     (true, ServiceFault::Unreachable) => {
                         f.write_str(": devices whose hub is unknown cannot connect")
                     }
+                    // DPS's refusals say so themselves.
+                    (false, ServiceFault::RefusesCredentials) => f.write_str(
+                        ": check the key, the right DeviceConnect if it is a policy's, and this machine's clock",
+                    ),
                     _ => Ok(()),
                 }
             }
@@ -162,7 +166,7 @@ impl ServiceFault {
             Self::Unreachable => "cannot be reached",
             Self::Silent => "takes connections and does not answer",
             Self::Failing => "answers with faults of its own",
-            Self::RefusesCredentials => "refuses credentials: the key or the clock is wrong",
+            Self::RefusesCredentials => "refuses credentials",
         }
     }
 }
@@ -196,6 +200,24 @@ mod tests {
         check(vec![Unready::RequestsTimeOut(12)], true);
         let stops = vec![service(true, Fault::Unreachable), Unready::Stopping];
         check(stops, false);
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_words_of_who_refuses() {
+        let check = |dps, expected: &str| {
+            let refusal = Unready::Service {
+                dps,
+                host: HostName::parse("h.example").unwrap(),
+                fault: ServiceFault::RefusesCredentials,
+                why: Some("401002: no".to_owned()),
+            };
+            assert_eq!(refusal.to_string(), expected);
+        };
+        check(true, "DPS at h.example refuses credentials (401002: no)");
+        check(
+            false,
+            "hub h.example refuses credentials (401002: no): check the key, the right DeviceConnect if it is a policy's, and this machine's clock",
+        );
     }
 
     #[test]

@@ -283,8 +283,8 @@ fn json_encoding(headers: &HeaderMap) -> Media {
     if value == "application/json" {
         return Media::Json(Encoding::Utf8);
     }
-    let mut parts = value.split(';').map(str::trim);
-    let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let media = value.split(';').next().unwrap_or_default();
+    let media = media.trim().to_ascii_lowercase();
     let json = match media.split_once('/') {
         Some(("application", kind)) => {
             kind == "json" || kind.ends_with("+json") && kind.len() > "+json".len()
@@ -295,16 +295,10 @@ fn json_encoding(headers: &HeaderMap) -> Media {
     if !json {
         return Media::Other;
     }
-    match parts.find_map(charset) {
+    match text::charset(value) {
         None => Media::Json(Encoding::Utf8),
         Some(name) => Encoding::of_charset(name).map_or(Media::OtherCharset, Media::Json),
     }
-}
-
-fn charset(parameter: &str) -> Option<&str> {
-    let (name, value) = parameter.split_once('=')?;
-    let is_charset = name.trim().eq_ignore_ascii_case("charset");
-    is_charset.then(|| value.trim().trim_matches('"'))
 }
 
 #[cfg(test)]

@@ -62,6 +62,8 @@ pub(crate) struct Fake {
     pub(crate) letters: Vec<DeadLetter>,
     /// What DPS calls every device, and whether that is known before DPS is asked.
     pub(crate) assigned: Option<(DeviceId, bool)>,
+    /// Whether ids that differ only in case are one device.
+    pub(crate) folds_case: bool,
     /// Whoever is told here of a message decides when it is accepted.
     pub(crate) gate: Option<mpsc::Sender<oneshot::Sender<()>>>,
     /// Whether a message that waits there may be at the hub.
@@ -78,6 +80,7 @@ impl Default for Fake {
             status: None,
             diagnostics: None,
             readiness: Readiness::READY,
+            folds_case: false,
             subscribed: None,
             fleet: Vec::new(),
             held: None,
@@ -172,6 +175,13 @@ impl Devices for Fake {
             Some((id, _)) if !within.covers(id) => Standing::Outside(id.clone()),
             _ => Standing::Within,
         })
+    }
+
+    fn identity(&self, device: &DeviceId) -> DeviceId {
+        match self.folds_case {
+            true => device.to_lower_case(),
+            false => device.clone(),
+        }
     }
 
     fn readiness(&self) -> Readiness {

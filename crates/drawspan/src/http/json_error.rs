@@ -34,7 +34,11 @@ pub(super) fn words(error: &serde_json::Error, text: &[u8]) -> String {
             let at = place_of(error, &what, text);
             let said = said(&what, found(text, at));
             let (line, column) = line_and_column(text, at);
-            let member = member(error, text);
+            let member = match what.as_str() {
+                // The parser says it where the string ends, or the whole value that is skipped.
+                NOT_UTF8 => member_at(at, text),
+                _ => member(error, text),
+            };
             format!("{said}{member}, at line {line} column {column}")
         }
     }
@@ -97,22 +101,38 @@ fn found(text: &[u8], at: usize) -> Option<String> {
 
 /// The member in which the text is broken, with `, in ` in front; nothing where none was begun.
 fn member(error: &serde_json::Error, text: &[u8]) -> String {
+    let (parts, broken) = trail(text);
+    // What is skipped and what is read differ in where they find it, at most by a byte.
+    let same = |broken| end_of(&broken, text).abs_diff(end_of(error, text)) <= 1;
+    match broken.is_some_and(same) {
+        true => named(&parts),
+        false => String::new(),
+    }
+}
+
+/// The same, for the member that the byte is in.
+fn member_at(at: usize, text: &[u8]) -> String {
+    named(&trail(text.get(..at).unwrap_or(text)).0)
+}
+
+fn named(parts: &[String]) -> String {
+    let path: String = parts.concat();
+    match path.strip_prefix('.') {
+        Some(path) if path.len() <= MAX_SHOWN_MEMBER_BYTES => format!(", in `{path}`"),
+        _ => String::new(),
+    }
+}
+
+/// The members, one in the other, that are open where the text is broken, and how it is broken.
+fn trail(text: &[u8]) -> (Vec<String>, Option<serde_json::Error>) {
     let mut parts = Vec::new();
     let trail = Trail {
         parts: &mut parts,
         depth: TRAIL_DEPTH,
     };
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let Err(broken) = trail.deserialize(&mut deserializer) else {
-        return String::new();
-    };
-    // What is skipped and what is read differ in where they find it, at most by a byte.
-    let same = end_of(&broken, text).abs_diff(end_of(error, text)) <= 1;
-    let path: String = parts.concat();
-    match path.strip_prefix('.') {
-        Some(path) if same && path.len() <= MAX_SHOWN_MEMBER_BYTES => format!(", in `{path}`"),
-        _ => String::new(),
-    }
+    let broken = trail.deserialize(&mut deserializer).err();
+    (parts, broken)
 }
 
 /// Reads a text and keeps where it is.
@@ -231,6 +251,13 @@ mod tests {
         );
         let expected = "the byte 0xff is not UTF-8, in `a`, at line 1 column 8";
         check(b"{\"a\":\"x\xffy\"}", expected);
+        let text = b"{\"messages\":[{\"a\":\"x\"},{\"data\":{\"t\":[[\"\xff\"]]}}]}";
+        let expected = "the byte 0xff is not UTF-8, in `messages[1].data.t`, at line 1 column 40";
+        check(text, expected);
+        check(
+            b"{\"a\":{\"x\xff\":1}}",
+            "the byte 0xff is not UTF-8, in `a`, at line 1 column 9",
+        );
         let expected = "the byte 0x0a in a string must be escaped, in `a`, at line 1 column 8";
         check(b"{\"a\":\"x\ny\"}", expected);
         let expected = "a NUL byte (0x00) in a string must be escaped, in `a`, at line 1 column 8";

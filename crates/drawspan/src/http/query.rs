@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use drawspan_hub::{ConnectionStatus, DeviceId, SubscriptionType};
-use percent_encoding::percent_decode_str;
 
+use super::encoding::decoded;
 use super::problem::{Kind, Problem};
 use crate::devices::Prefix;
 
@@ -125,10 +125,6 @@ impl<'a> Query<'a> {
     }
 }
 
-fn decoded(text: &str) -> Option<Cow<'_, str>> {
-    percent_decode_str(text).decode_utf8().ok()
-}
-
 fn one_of<const N: usize>(words: [&str; N]) -> String {
     format!("one of {}", words.join(", "))
 }
@@ -190,6 +186,10 @@ mod tests {
             "wait=99999999999999999999",
         ] {
             check(query(bad).number("wait", 0..=60).map(drop), "from 0 to 60");
+        }
+        for bad in ["a=%zz", "a=%", "a=x%4", "a=%4g"] {
+            let found = query(bad).text("a").map(drop);
+            check(found, "`a` must be percent-encoded");
         }
         check(
             query("receive=1").flag("receive").map(drop),

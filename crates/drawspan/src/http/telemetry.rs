@@ -104,7 +104,8 @@ impl Accepted {
 }
 
 async fn accept<D: Devices>(state: &State<D>, request: DeviceRequest) -> Result<Accepted, Problem> {
-    let key = match request.arrived.idempotency_key(request.device.as_str()) {
+    let identity = state.devices.identity(&request.device);
+    let key = match request.arrived.idempotency_key(identity.as_str()) {
         Ok(key) => key,
         Err(problem) => return Err(request.arrived.refuse(problem).await),
     };

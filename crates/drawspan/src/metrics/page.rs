@@ -1,7 +1,7 @@
 //! One answer to `GET /metrics`.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use prometheus_client::collector::Collector;
@@ -72,7 +72,14 @@ impl Sample {
 impl Page {
     /// Adds a metric with all its samples. Once for each metric.
     pub fn add(&mut self, metric: Metric, samples: impl IntoIterator<Item = Sample>) {
-        self.families.push((metric, samples.into_iter().collect()));
+        let samples: Vec<Sample> = samples.into_iter().collect();
+        let mut seen = HashSet::new();
+        debug_assert!(
+            samples.iter().all(|sample| seen.insert(&sample.labels)),
+            "two samples of {} have the same labels",
+            metric.name()
+        );
+        self.families.push((metric, samples));
     }
 
     /// Adds a metric that has no labels.

@@ -205,13 +205,17 @@ const fn owner(attempt: Attempt) -> Owner {
     }
 }
 
-/// Says which of the two it is: the clock, or the key. (DPS writes the time into each of its answers, which say so themselves.)
+/// Says which it is: the clock, or else the key or its rights. (DPS writes the time into each of its answers, which say so themselves.)
 async fn look_at_clock(connector: Connector, host: HostName) {
     match peer_clock::skew(&connector, &host).await {
         Some(skew) if skew.matters() => {
             tracing::error!("this machine's clock is {skew} that of {host}: set it");
         }
-        Some(_) => tracing::error!("the clocks of this machine and {host} agree: look at the key"),
-        None => tracing::error!("look at the key for {host}, and at this machine's clock"),
+        Some(_) => tracing::error!(
+            "the clocks of this machine and {host} agree: look at the key and, if it is a policy's, at its right DeviceConnect"
+        ),
+        None => tracing::error!(
+            "look at the key for {host} (and, if it is a policy's, at its right DeviceConnect), and at this machine's clock"
+        ),
     }
 }

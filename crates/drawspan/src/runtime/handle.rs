@@ -267,6 +267,13 @@ impl Devices for Bridge {
         self.stand(device, within, ask, deadline).await
     }
 
+    fn identity(&self, device: &DeviceId) -> DeviceId {
+        match self.profile {
+            Profile::Dps => device.to_lower_case(),
+            Profile::Hub(_) | Profile::Listed(_) => device.clone(),
+        }
+    }
+
     fn readiness(&self) -> Readiness {
         let mut problems = self.health.problems();
         problems.extend(self.meters.in_vain.problem());

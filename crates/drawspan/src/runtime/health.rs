@@ -16,23 +16,24 @@ pub(super) struct Health(Mutex<BTreeMap<ServiceId, Service>>);
 #[derive(Debug)]
 struct Service {
     host: HostName,
-    reachable: bool,
-    takes_credentials: bool,
+    unreachable: Option<Why>,
     /// Silent, or failing.
-    fault: Option<ServiceFault>,
-    /// What was said when one of these changed for the worse.
-    why: Option<String>,
+    fault: Option<(ServiceFault, Why)>,
+    refuses_credentials: Option<Why>,
 }
+
+/// What was said when a fault began, as far as known.
+#[derive(Debug, Clone)]
+struct Why(Option<String>);
 
 impl Health {
     /// A service is in use, and nothing is known against it.
     pub(super) fn add(&self, id: ServiceId, host: &HostName) {
         self.services().entry(id).or_insert_with(|| Service {
             host: host.clone(),
-            reachable: true,
-            takes_credentials: true,
+            unreachable: None,
             fault: None,
-            why: None,
+            refuses_credentials: None,
         });
     }
 
@@ -47,35 +48,36 @@ impl Health {
         let Some(service) = services.get_mut(&id) else {
             return;
         };
-        let why = match news {
-            News::Reachable | News::TakesCredentials | News::Recovered => None,
-            _ => failure.map(Failure::to_string),
-        };
+        let why = Why(failure.map(Failure::to_string));
         match news {
-            News::Unreachable => service.reachable = false,
-            News::Reachable => service.reachable = true,
-            News::RefusesCredentials | News::RefusesEveryone => service.takes_credentials = false,
-            News::TakesCredentials => service.takes_credentials = true,
-            News::Silent => service.fault = Some(ServiceFault::Silent),
-            News::Failing => service.fault = Some(ServiceFault::Failing),
+            News::Unreachable => service.unreachable = Some(why),
+            News::Reachable => service.unreachable = None,
+            News::RefusesCredentials | News::RefusesEveryone => {
+                service.refuses_credentials = Some(why);
+            }
+            News::TakesCredentials => service.refuses_credentials = None,
+            News::Silent => service.fault = Some((ServiceFault::Silent, why)),
+            News::Failing => service.fault = Some((ServiceFault::Failing, why)),
             News::Recovered => service.fault = None,
-        }
-        if why.is_some() {
-            service.why = why;
         }
     }
 
     /// Adds what is known to a page of metrics.
     pub(super) fn tell(&self, page: &mut Page) {
-        let services = self.services();
+        let services = &*self.services();
         let each = |of: fn(&Service) -> bool| {
-            let services = services.values();
-            services.map(move |it| Sample::of_hub(it.host.as_str(), [], u64::from(of(it))))
+            services.iter().map(move |(id, it)| {
+                let service = if *id == ServiceId::DPS { "dps" } else { "hub" };
+                Sample::of_hub(it.host.as_str(), [service], u64::from(of(it)))
+            })
         };
-        page.add(Metric::HubReachable, each(|service| service.reachable));
+        page.add(
+            Metric::HubReachable,
+            each(|service| service.unreachable.is_none()),
+        );
         page.add(
             Metric::HubTakesCredentials,
-            each(|service| service.takes_credentials),
+            each(|service| service.refuses_credentials.is_none()),
         );
     }
 
@@ -85,15 +87,15 @@ impl Health {
         let mut problems = Vec::new();
         let mut hubs = services.iter().filter(|(id, _)| **id != ServiceId::DPS);
         let some_hub = hubs.clone().next().is_some();
-        if some_hub && hubs.all(|(_, hub)| !hub.reachable) {
+        if some_hub && hubs.all(|(_, hub)| hub.unreachable.is_some()) {
             problems.push(Unready::NoHubReachable);
         }
         for (id, service) in &*services {
-            problems.extend(service.faults().map(|fault| Unready::Service {
+            problems.extend(service.faults().map(|(fault, Why(why))| Unready::Service {
                 dps: *id == ServiceId::DPS,
                 host: service.host.clone(),
                 fault,
-                why: service.why.clone(),
+                why,
             }));
         }
         problems
@@ -105,10 +107,12 @@ impl Health {
 }
 
 impl Service {
-    fn faults(&self) -> impl Iterator<Item = ServiceFault> + use<> {
-        let unreachable = (!self.reachable).then_some(ServiceFault::Unreachable);
-        let refuses = (!self.takes_credentials).then_some(ServiceFault::RefusesCredentials);
-        [unreachable, self.fault, refuses].into_iter().flatten()
+    fn faults(&self) -> impl Iterator<Item = (ServiceFault, Why)> + use<> {
+        let with = |why: &Option<Why>, fault| Some((fault, why.clone()?));
+        let unreachable = with(&self.unreachable, ServiceFault::Unreachable);
+        let refuses = with(&self.refuses_credentials, ServiceFault::RefusesCredentials);
+        let all = [unreachable, self.fault.clone(), refuses];
+        all.into_iter().flatten()
     }
 }
 
@@ -117,6 +121,7 @@ mod tests {
     use super::*;
 
     use crate::devices::Readiness;
+    use crate::metrics::Format;
     use drawspan_hub::FailureKind;
 
     fn host(text: &str) -> HostName {
@@ -129,6 +134,25 @@ mod tests {
             host: host(name),
             fault,
             why: why.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_hub_and_dps_of_one_name_are_told_apart() {
+        let health = Health::default();
+        health.add(ServiceId::DPS, &host("localhost"));
+        health.add(ServiceId::of(1), &host("localhost"));
+        health.news(ServiceId::DPS, News::Unreachable, None);
+        let mut page = Page::default();
+        health.tell(&mut page);
+        let text = page.text(Format::Text);
+        for sample in [
+            r#"drawspan_hub_reachable{hub="localhost",service="dps"} 0"#,
+            r#"drawspan_hub_reachable{hub="localhost",service="hub"} 1"#,
+            r#"drawspan_hub_credentials_accepted{hub="localhost",service="dps"} 1"#,
+            r#"drawspan_hub_credentials_accepted{hub="localhost",service="hub"} 1"#,
+        ] {
+            assert!(text.contains(sample), "{sample}: {text}");
         }
     }
 
@@ -146,7 +170,8 @@ mod tests {
         let proxy = Failure::local(FailureKind::HubUnreachable, "the proxy said 407");
         health.news(ServiceId::DPS, News::Unreachable, Some(&proxy));
         health.news(first, News::Unreachable, None);
-        health.news(second, News::RefusesEveryone, None);
+        let scope = Failure::local(FailureKind::Unauthorized, "not this one");
+        health.news(second, News::RefusesEveryone, Some(&scope));
         health.news(second, News::Silent, Some(&proxy));
         assert!(readiness().ready);
         assert_eq!(
@@ -155,11 +180,7 @@ mod tests {
                 fault("dps.net", Fault::Unreachable, Some("the proxy said 407")),
                 fault("a.net", Fault::Unreachable, None),
                 fault("b.net", Fault::Silent, Some("the proxy said 407")),
-                fault(
-                    "b.net",
-                    Fault::RefusesCredentials,
-                    Some("the proxy said 407")
-                ),
+                fault("b.net", Fault::RefusesCredentials, Some("not this one")),
             ]
         );
 

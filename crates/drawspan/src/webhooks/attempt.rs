@@ -1,5 +1,6 @@
 //! One attempt to deliver an event: a request, its answer, and what both come to.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +11,7 @@ use drawspan_bridge::delivery::{Answer, Attempt, Why, Worth, worth};
 use drawspan_bridge::events::Post;
 use drawspan_bridge::limits::MAX_CALLBACK_ANSWER_BYTES;
 use drawspan_client::Board;
+use drawspan_hub::text::{self, Encoding};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 
@@ -84,9 +86,10 @@ impl Request {
             Err(why) => return (failed(why), Bytes::new()),
         };
         let (answer, wanted) = meaning(&response, SystemTime::now());
+        let encoding = encoding_of(response.headers());
         // To the end, or the connection could not be used again.
         match read(response.into_body()).await {
-            Some(body) if wanted => (answer, body),
+            Some(body) if wanted => (answer, in_utf8(body, encoding)),
             None if wanted => (unreachable("its answer broke off"), Bytes::new()),
             _ => (answer, Bytes::new()),
         }
@@ -156,6 +159,28 @@ async fn read(mut body: Incoming) -> Option<Bytes> {
     Some(read.freeze())
 }
 
+/// What the head says of the body's encoding; UTF-8 where it names none, or one that is not known.
+fn encoding_of(headers: &HeaderMap) -> Encoding {
+    let content_type = headers.get(CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok());
+    let charset = content_type.and_then(text::charset);
+    charset
+        .and_then(Encoding::of_charset)
+        .unwrap_or(Encoding::Utf8)
+}
+
+/// The body as the bridge that this one replaces read it: in its charset, or as its byte order mark says, with U+FFFD for what is no
+/// character. One that was cut off stays as it is, since it is not read.
+fn in_utf8(body: Bytes, declared: Encoding) -> Bytes {
+    if body.len() >= MAX_CALLBACK_ANSWER_BYTES {
+        return body;
+    }
+    match text::decode_lossy(&body, declared) {
+        Cow::Borrowed(same) => body.slice_ref(same.as_bytes()),
+        Cow::Owned(text) => Bytes::from(text),
+    }
+}
+
 const fn failed(why: Why) -> Answer {
     Answer::Failed {
         why,
@@ -202,6 +227,31 @@ mod tests {
         check("soon", None);
         check("", None);
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+
+    #[test]
+    fn answers_are_read_in_the_encoding_they_are_in() {
+        let check = |content_type: &'static str, body: &'static [u8], expected: &str| {
+            let headers = [(CONTENT_TYPE, HeaderValue::from_static(content_type))];
+            let encoding = encoding_of(&headers.into_iter().collect());
+            let read = in_utf8(Bytes::from_static(body), encoding);
+            assert_eq!(read, expected, "{content_type} {body:x?}");
+        };
+        let json = "application/json";
+        check(json, b"{\"status\":500}", "{\"status\":500}");
+        check(json, b"\xef\xbb\xbf{}", "{}");
+        check(json, b"\xff\xfe{\0}\0", "{}");
+        check(json, b"\xfe\xff\0{\0}", "{}");
+        check("application/json; charset=utf-16", b"{\0}\0", "{}");
+        check("application/json; charset=\"UTF-16BE\"", b"\0{\0}", "{}");
+        check("application/json; charset=iso-8859-1", b"{}", "{}");
+        check(
+            json,
+            b"{\"payload\":\"a\xff\"}",
+            "{\"payload\":\"a\u{fffd}\"}",
+        );
+        let cut = Bytes::from(vec![0xff; MAX_CALLBACK_ANSWER_BYTES]);
+        assert_eq!(in_utf8(cut.clone(), Encoding::Utf8), cut);
     }
 
     #[test]

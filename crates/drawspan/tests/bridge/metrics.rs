@@ -149,8 +149,14 @@ async fn every_figure_is_told_and_counts_what_happened() {
             3.0,
         ),
         ("drawspan_message_duration_seconds_count", 3.0),
-        ("drawspan_hub_reachable{hub=\"localhost\"}", 1.0),
-        ("drawspan_hub_credentials_accepted{hub=\"localhost\"}", 1.0),
+        (
+            "drawspan_hub_reachable{hub=\"localhost\",service=\"hub\"}",
+            1.0,
+        ),
+        (
+            "drawspan_hub_credentials_accepted{hub=\"localhost\",service=\"hub\"}",
+            1.0,
+        ),
         ("drawspan_hub_connections{hub=\"localhost\"}", 1.0),
         ("drawspan_hub_token_slots{hub=\"localhost\"}", 995.0),
         ("drawspan_hub_token_slots_used{hub=\"localhost\"}", 2.0),
@@ -216,7 +222,7 @@ async fn a_hub_that_goes_away_is_seen() {
     let api = api(stand.bridge(None));
     assert_eq!(send(&api, "d1").await, 200);
     stand.emulator.shutdown().await;
-    let reachable = "drawspan_hub_reachable{hub=\"localhost\"}";
+    let reachable = "drawspan_hub_reachable{hub=\"localhost\",service=\"hub\"}";
     // Whoever needs it finds out.
     let sending = send(&api, "d1");
     let page = tokio::select! {

@@ -164,14 +164,29 @@ fn a_hub_and_its_absence_are_named() {
         }
         check(&all)
     };
+    let device = service.replace("SharedAccessKeyName=service", "SharedAccessKeyName=device");
     has(
-        &with(&service, &connect),
+        &with(&device, &connect),
         0,
         &[
             "ok       clock",
-            "ok       hub    localhost takes the key of policy service",
+            "ok       hub    localhost takes the key of policy device",
         ],
     );
+    let policy = |name: &str| {
+        let name = format!("SharedAccessKeyName={name}");
+        service.replace("SharedAccessKeyName=service", &name)
+    };
+    for name in ["device", "iothubowner"] {
+        has(&with(&policy(name), &connect), 0, &["ok       hub"]);
+    }
+    for name in ["service", "registryRead"] {
+        has(
+            &with(&policy(name), &connect),
+            1,
+            &["failed   hub", "401002", "lacks the right DeviceConnect"],
+        );
+    }
     let wrong = format!("HostName=localhost;SharedAccessKeyName=service;SharedAccessKey={KEY}");
     has(
         &with(&wrong, &connect),

@@ -3,6 +3,9 @@
 use drawspan_amqp::value::Symbol;
 use drawspan_hub::HostName;
 
+/// What a client hears that would register over AMQP.
+pub(super) const DPS_REFUSAL: &str =
+    "the emulator does not serve DPS over AMQP yet: let the client register over HTTPS";
 const MSSBCBS: Symbol = Symbol::from_static("MSSBCBS");
 const ANONYMOUS: Symbol = Symbol::from_static("ANONYMOUS");
 const PLAIN: Symbol = Symbol::from_static("PLAIN");
@@ -25,8 +28,24 @@ pub(super) fn plain(response: &[u8]) -> Option<(&str, &str)> {
     parts.next().is_none().then_some((user, password))
 }
 
+/// Why a user name means nothing at `host`: a hub, or none if there is no hub of the client's name.
+pub(super) fn refusal_of(user: &str, host: Option<&HostName>) -> Option<&'static str> {
+    match host {
+        _ if is_of_dps(user) => Some(DPS_REFUSAL),
+        None => Some("there is no hub of this name"),
+        Some(host) if is_for(user, host) => None,
+        Some(_) => Some("the user is not POLICY@sas.root.HUB or DEVICE@sas.HUB"),
+    }
+}
+
+/// As devices come to the provisioning service: `{id scope}/registrations/{registration id}`.
+fn is_of_dps(user: &str) -> bool {
+    let rest = user.split_once("/registrations/");
+    rest.is_some_and(|(scope, id)| !scope.contains('/') && !id.contains('/'))
+}
+
 /// Whether a user name is for this hub: `{policy}@sas.root.{hub}` or `{device}@sas.{hub}`.
-pub(super) fn is_for(user: &str, host: &HostName) -> bool {
+fn is_for(user: &str, host: &HostName) -> bool {
     let Some((_, realm)) = user.rsplit_once("@sas.") else {
         return false;
     };
@@ -66,5 +85,15 @@ mod tests {
         for user in ["iothubowner", "x@sas.root.other", "x@root.hub"] {
             assert!(!is_for(user, &host), "{user}");
         }
+        let check = |user: &str, host: Option<&HostName>, expected: &str| {
+            let reason = refusal_of(user, host).unwrap_or("none");
+            assert!(reason.contains(expected), "{user}: {reason}");
+        };
+        check("a@sas.hub", Some(&host), "none");
+        check("a@sas.hub", None, "no hub of this name");
+        check("a", Some(&host), "DEVICE@sas.HUB");
+        let registering = "0ne00000001/registrations/sensor-1";
+        check(registering, Some(&host), "over HTTPS");
+        check(registering, None, "over HTTPS");
     }
 }

@@ -93,7 +93,7 @@ fn check(
     });
     let mqtt = items(headers, "sec-websocket-protocol").any(|item| item.eq_ignore_ascii_case(MQTT));
     let protocol = offered.ok_or_else(|| match mqtt {
-        true => bad("MQTT is not served yet, only the subprotocol AMQPWSB10"),
+        true => bad("MQTT is not served yet, only the subprotocol AMQPWSB10; DPS is served over HTTPS alone"),
         false => bad("Only the subprotocol AMQPWSB10 is served here"),
     })?;
     Ok((key.clone(), protocol.to_owned()))

@@ -236,17 +236,19 @@ impl TelemetryLog {
     }
 }
 
-/// That a folder has something of each partition that it had.
+/// That a folder has the mark of each partition that it had: all of them are made before their number is known, and what is missing of
+/// a partition is told by its mark alone.
 pub(crate) fn check_there(folder: &Path, partitions: u16) -> Result<(), LogError> {
     let is_there = |number: &u16| {
         let path = folder.join(partition_name(*number));
-        path.exists() || partition::mark_path(&path).exists()
+        partition::mark_path(&path).exists()
     };
     match (0..partitions).find(|number| !is_there(number)) {
         None => Ok(()),
         Some(number) => Err(LogError::Lost {
             path: folder.join(partition_name(number)),
-            what: "it is gone".into(),
+            what: "its mark beside it is gone, so whether messages are missing cannot be told"
+                .into(),
         }),
     }
 }

@@ -221,6 +221,13 @@ impl Registry {
         entry.connection.last_activity_unix_ms = Some(now_unix_ms);
         true
     }
+
+    /// Takes note that a device sent something.
+    pub fn set_active(&mut self, id: &DeviceId, now_unix_ms: u64) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.connection.last_activity_unix_ms = Some(now_unix_ms);
+        }
+    }
 }
 
 impl Entry {

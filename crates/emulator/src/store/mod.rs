@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, HostName};
+use drawspan_state::sqlite;
+use drawspan_state::whole::{Cut, Files};
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::model::c2d::{self as messages, Kept};
@@ -115,6 +117,18 @@ pub(crate) struct Database {
     connection: Connection,
     path: PathBuf,
     commits: Commits,
+    /// Closed after the connection.
+    files: Files,
+}
+
+impl Drop for Database {
+    /// The log of a registry that is not whole stays as it is: a part of it may be all that is left.
+    fn drop(&mut self) {
+        if self.files.cut().is_some() {
+            // If it cannot be set, the log is folded as always.
+            let _ = sqlite::fold_at_close(&self.connection, false);
+        }
+    }
 }
 
 impl Database {
@@ -172,6 +186,19 @@ impl Database {
         let stored = written.map_err(|cause| self.failed("write", cause))?;
         self.commits.committed(stored);
         Ok(())
+    }
+
+    /// Refuses to write once another program has emptied or shortened a file.
+    fn check_whole(&self) -> Result<(), &'static str> {
+        match self.files.cut() {
+            None => Ok(()),
+            Some(Cut::Database) => Err(
+                "another program emptied or shortened registry.db; stop, put it back or begin anew with --reset",
+            ),
+            Some(Cut::Log) => Err(
+                "another program emptied or shortened registry.db-wal; stop, put the registry back or begin anew with --reset",
+            ),
+        }
     }
 
     fn failed(&self, doing: &'static str, cause: rusqlite::Error) -> StoreError {

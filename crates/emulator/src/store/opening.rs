@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use drawspan_state::sqlite::{self, Checked, Content};
+use drawspan_state::whole::Files;
 use drawspan_state::{Mark, Recorded, Said, private, sums};
 use rusqlite::Connection;
 
@@ -69,11 +70,7 @@ fn begin(path: &Path, begun: Option<u128>) -> Result<Database, StoreError> {
         .and_then(|_| sqlite::fold(&connection))
         .and_then(|()| sqlite::fold_at_close(&connection, true))
         .map_err(failed)?;
-    Ok(Database {
-        connection,
-        path: path.to_path_buf(),
-        commits: Commits::new(mark, stored),
-    })
+    opened(connection, path, Commits::new(mark, stored))
 }
 
 /// Nothing is changed before it is certain that the file can be used.
@@ -105,10 +102,19 @@ fn go_on(path: &Path, recorded: Recorded) -> Result<Database, StoreError> {
         path: mark_path(path),
         cause,
     })?;
+    opened(connection, path, Commits::new(mark, stored))
+}
+
+fn opened(connection: Connection, path: &Path, commits: Commits) -> Result<Database, StoreError> {
+    let files = Files::open(path).map_err(|cause| StoreError::File {
+        path: path.to_path_buf(),
+        cause,
+    })?;
     Ok(Database {
         connection,
         path: path.to_path_buf(),
-        commits: Commits::new(mark, stored),
+        commits,
+        files,
     })
 }
 

@@ -209,6 +209,29 @@ async fn what_failed_is_written_once_it_can_be() {
     assert_eq!(found.devices(&hub("one.test")).unwrap().len(), 3);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_is_acknowledged_once_a_file_is_cut_in_place() {
+    for file in ["registry.db", "registry.db-wal"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("registry.db");
+        let store = Store::start(Database::open(&path, false).unwrap()).unwrap();
+        let write = async |id: &str| {
+            let slot = store.slot().await?;
+            slot.send(hub("h"), vec![put(device(id, sas()))])
+                .wait()
+                .await
+        };
+        write("a").await.unwrap();
+        std::fs::write(folder.path().join(file), "").unwrap();
+        let error = write("b").await.unwrap_err().to_string();
+        assert!(error.contains(&format!("shortened {file};")), "{error}");
+        store.close();
+        let error = Database::open(&path, false).unwrap_err().to_string();
+        assert!(error.contains("--reset"), "{error}");
+    }
+}
+
 #[test]
 fn a_later_format_is_refused() {
     let folder = tempfile::tempdir().unwrap();

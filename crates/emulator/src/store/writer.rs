@@ -230,6 +230,9 @@ impl Writer {
 
     /// Writes what failed before, and this group, in one transaction. A group that fails joins what failed.
     fn write(&mut self, group: Vec<Job>) {
+        if let Err(why) = self.database.check_whole() {
+            return self.failed(why, group);
+        }
         let before = self.backlog.iter().map(|(hub, writes, _)| (hub, writes));
         let now = group.iter().map(|job| (&job.hub, &job.writes));
         let all: Vec<_> = before.chain(now).collect();
@@ -241,7 +244,10 @@ impl Writer {
             }
             Ok(())
         });
-        match written {
+        let written = written.map_err(|cause| cause.to_string());
+        // A file that was cut meanwhile may not have it.
+        let kept = |stored| self.database.check_whole().map(|()| stored);
+        match written.and_then(|stored| kept(stored).map_err(str::to_owned)) {
             Ok(stored) => {
                 self.database.commits.committed(stored);
                 self.recovered();
@@ -249,7 +255,7 @@ impl Writer {
                     job.done.tell(Ok(()));
                 }
             }
-            Err(cause) => self.failed(&cause, group),
+            Err(why) => self.failed(&why, group),
         }
     }
 
@@ -270,13 +276,12 @@ impl Writer {
         );
     }
 
-    fn failed(&mut self, cause: &rusqlite::Error, group: Vec<Job>) {
-        let why = cause.to_string();
-        if self.failing.begin(&why) {
+    fn failed(&mut self, why: &str, group: Vec<Job>) {
+        if self.failing.begin(why) {
             tracing::error!(error = %why, registry = %self.database.path.display(), "the registry cannot be written; it takes no changes until it can");
         }
         for job in group {
-            job.done.tell(Err(StoreError::Failing(why.clone())));
+            job.done.tell(Err(StoreError::Failing(why.to_owned())));
             self.backlog.push((job.hub, job.writes, job.later));
         }
     }

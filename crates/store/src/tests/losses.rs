@@ -164,6 +164,42 @@ async fn files_that_go_under_way_are_missed_and_nothing_more_is_acknowledged() {
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_is_cut_in_place_is_noticed_before_anything_more_is_acknowledged() {
+    for (file, bytes) in [
+        ("drawspan.db", 0),
+        ("drawspan.db", 4096),
+        ("drawspan.db-wal", 0),
+        ("drawspan.db-wal", 5000),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path()).unwrap();
+        let put = |device| subscription(device, SubscriptionType::Methods, "https://x.test/");
+        store.subscriptions().put(put("a")).await.unwrap();
+        let path = folder.path().join(file);
+        let cut = fs::File::options().write(true).open(path).unwrap();
+        cut.set_len(bytes).unwrap();
+        let refused = store.subscriptions().put(put("b")).await;
+        assert!(
+            matches!(refused, Err(StoreError::Damaged)),
+            "{file} {bytes}: {refused:?}"
+        );
+        let damaged = Health::Failing {
+            reason: StoreFault::Damaged,
+        };
+        assert_eq!(store.health().now(), damaged, "{file} {bytes}");
+        // Nothing is written over what is left, also not at the end.
+        let names = ["drawspan.db", "drawspan.db-wal"];
+        let read = || names.map(|name| fs::read(folder.path().join(name)).unwrap());
+        let left = read();
+        drop(store);
+        assert!(left == read(), "{file} {bytes}");
+        let error = open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("--accept-empty-store"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_store_that_cannot_be_written_says_so_until_it_can() {
     let folder = tempfile::tempdir().unwrap();

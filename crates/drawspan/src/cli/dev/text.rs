@@ -27,6 +27,10 @@ pub(super) struct Intro<'a> {
     pub(super) devices: &'a [DeviceId],
     /// By which services reach the hub.
     pub(super) service: &'a HubConnectionString,
+    /// Where the hub listens for AMQP and for HTTPS.
+    pub(super) hub_at: [SocketAddr; 2],
+    /// Whom the hub's clients must trust.
+    pub(super) authority: &'a Path,
     /// The file by which `drawspan hub` gets there.
     pub(super) access: &'a Path,
     /// Whether there is a receiver of events.
@@ -71,6 +75,15 @@ impl Intro<'_> {
             out,
             "Service connection string: {}",
             service.to_secret_string()
+        )?;
+        let [amqps, https] = self.hub_at;
+        let authority = quoted(&self.authority.to_string_lossy());
+        let host = &service.host;
+        writeln!(
+            out,
+            "The hub is on ports of its own. Commands of drawspan get there with\n\
+             --connect {host}:5671={amqps} --connect {host}:443={https} --ca {authority}\n\
+             Official SDKs know only the ports 5671 and 443: for them, see `drawspan emulator --help`."
         )?;
         writeln!(out, "\n{}", heading("Send telemetry, in another terminal:"))?;
         self.write_telemetry(out)?;
@@ -202,6 +215,8 @@ mod tests {
             api_key,
             devices: &devices,
             service: &HubConnectionString::parse(service).unwrap(),
+            hub_at: [40_001, 40_002].map(|port| SocketAddr::from(([127, 0, 0, 1], port))),
+            authority: Path::new("/tmp/x/ca.pem"),
             access: Path::new("/tmp/x/hub.toml"),
             receives: true,
             id_scope: "0ne00000001",
@@ -252,6 +267,13 @@ mod tests {
         ));
         assert!(text.contains("http://127.0.0.1:8080/docs\n"));
         assert!(text.contains("string: HostName=localhost;SharedAccessKeyName=service;"));
+        for part in [
+            "--connect localhost:5671=127.0.0.1:40001 --connect localhost:443=127.0.0.1:40002",
+            "--ca /tmp/x/ca.pem\n",
+            "only the ports 5671 and 443",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
         assert_eq!(text.lines().last(), Some("ready"));
     }
 

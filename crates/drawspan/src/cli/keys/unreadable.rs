@@ -14,7 +14,8 @@ use crate::plural::count;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   drawspan keys unreadable --state /var/lib/drawspan
-  drawspan keys unreadable --state /var/lib/drawspan --keyring /etc/drawspan/keyring
+  drawspan keys unreadable --state /var/lib/drawspan \\
+    --keyring /etc/drawspan/keyring
   drawspan backup --state /var/lib/drawspan --to /backup/
   drawspan keys unreadable --state /var/lib/drawspan --remove
 

@@ -17,6 +17,8 @@ use crate::limits::{ONLINE_HUBS, ONLINE_REGISTRATION_S, TOKEN_LIFE_S};
 /// Who is asked for where no device is named; it does not register.
 const NOBODY: &str = "drawspan-check";
 
+const WRONG_POLICY: &str = "Check hub_connection_string: host, policy name and key as the portal shows them (shared access policies).";
+
 /// What a look needs.
 struct Look<'a> {
     config: &'a Config,
@@ -39,9 +41,17 @@ pub(super) async fn look(
             endpoint, id_scope, ..
         } => look.dps(endpoint, id_scope, device).await,
         Profile::Hub { host, policy, .. } => {
-            let refused = "Check hub_connection_string: host, policy name and key as the portal shows them (shared access policies).";
-            let taken = format!("{host} takes the key of policy {policy}");
-            vec![hub(look.policy(host).await, taken, refused)]
+            let which = match look.policy(host).await {
+                Ok(which) => which,
+                Err(failure) => return vec![hub(Err(failure), String::new(), WRONG_POLICY)],
+            };
+            let taken =
+                format!("{host} takes the key of policy {policy}, which may connect devices");
+            let connects = look.connects(host, which).await.map(|()| which);
+            let refused = format!(
+                "{host} takes the key of policy {policy}, which lacks the right DeviceConnect: name one that has it (`device` and `iothubowner` do)."
+            );
+            vec![hub(connects, taken, &refused)]
         }
         Profile::Devices(devices) => {
             // One device for each hub: the first by its id, so that every check asks the same.
@@ -117,6 +127,16 @@ impl Look<'_> {
         self.put(host, token).await
     }
 
+    /// Whether the policy may connect devices, by the link of a device that does not exist.
+    async fn connects(&self, host: &HostName, which: WhichKey) -> Result<(), Failure> {
+        let stranger = stranger()?;
+        let token = self.credentials.policy_token(host, which, expiry());
+        let token = token.ok_or_else(no_key)?;
+        let transport = self.config.transport;
+        let attached = probe::attach_stranger(host, self.connector, transport, token, &stranger);
+        in_time(host.as_str(), attached).await
+    }
+
     async fn device(
         &self,
         host: &HostName,
@@ -134,9 +154,7 @@ impl Look<'_> {
         token: impl Fn(WhichKey) -> Option<String>,
     ) -> Result<WhichKey, Failure> {
         let put = |which| {
-            let token = token(which).ok_or_else(|| {
-                Failure::local(FailureKind::Unauthorized, "there is no key to sign with")
-            });
+            let token = token(which).ok_or_else(no_key);
             let (connector, transport) = (self.connector, self.config.transport);
             in_time(host.as_str(), async move {
                 probe::put_token(host, connector, transport, token?).await
@@ -166,6 +184,19 @@ impl Look<'_> {
             other => other.map(|done| (done, WhichKey::Primary)),
         }
     }
+}
+
+/// An id that no device has, since it is drawn at random.
+fn stranger() -> Result<DeviceId, Failure> {
+    let failed = |text: &str| Failure::local(FailureKind::Unknown, text);
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|_| failed("the system gives no random numbers"))?;
+    let id = format!("{NOBODY}-{:032x}", u128::from_be_bytes(bytes));
+    DeviceId::parse(&id).map_err(|error| failed(&error.to_string()))
+}
+
+fn no_key() -> Failure {
+    Failure::local(FailureKind::Unauthorized, "there is no key to sign with")
 }
 
 async fn register(

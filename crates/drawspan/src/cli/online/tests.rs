@@ -118,6 +118,25 @@ async fn what_never_answers_is_given_up_within_the_bound() {
 }
 
 #[test]
+fn what_to_do_goes_by_what_was_said() {
+    let check = |code: u32, expected: &str| {
+        let body = format!(r#"{{"errorCode":{code},"message":"said"}}"#);
+        let failure = Failure::from_http(400, None, &body, None);
+        let Seen::Failed { advice, .. } = Seen::of_failure(&failure, "the key") else {
+            panic!("{code} is fine");
+        };
+        assert!(advice.contains(expected), "{code}: {advice}");
+    };
+    check(401_003, "the key");
+    check(403_012, "is disabled");
+    check(404_001, "does not know the device");
+    check(401_001, "no such hub");
+    check(403_001, "suspended");
+    check(403_002, "used up");
+    check(500_001, "trouble of its own");
+}
+
+#[test]
 fn a_minute_is_no_reason_to_complain() {
     let host = HostName::parse(HOST).unwrap();
     let judge = |seconds| clock::judge(Skew::Ahead(Duration::from_secs(seconds)), &host);

@@ -130,6 +130,26 @@ fn nothing_is_called_missing_that_may_stand_in_a_file_that_cannot_be_read() {
 }
 
 #[test]
+fn a_secret_whose_file_cannot_be_used_is_not_called_missing_as_well() {
+    let check = |setting: &str, content: Option<&str>, expected: &str| {
+        let (folder, args) = file(&format!("{setting} = 'secret'\nid_scope = 'S'"));
+        if let Some(content) = content {
+            write(folder.path(), "secret", content);
+        }
+        let given = match setting {
+            "api_key_file" => ("group-key", KEY),
+            _ => ("api-key", "k"),
+        };
+        let args = args.with(given.0, given.1);
+        check_mistakes(&args, &no_environment(), &[expected]);
+    };
+    for setting in ["api_key_file", "group_key_file"] {
+        check(setting, None, "drawspan.toml:1: cannot read");
+        check(setting, Some(" \n"), "must hold");
+    }
+}
+
+#[test]
 fn authorities_must_be_certificates() {
     let (folder, args) = file("ca = 'ca.pem'");
     let args = args

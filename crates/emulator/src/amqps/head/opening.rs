@@ -30,18 +30,23 @@ impl Head {
     }
 
     fn plain(&mut self, response: &[u8]) -> SaslCode {
-        let Served::Hub(hub) = self.shared.hubs.select(None, self.sni.as_deref()) else {
-            let sni = self.sni.as_deref().unwrap_or_default();
-            return self.sasl_refused(SaslCode::SysPerm, sni, "there is no hub of this name");
-        };
         let Some((user, token)) = sasl::plain(response) else {
             let reason = "the response of PLAIN is not user and password";
             return self.sasl_refused(SaslCode::Auth, "", reason);
         };
-        if !sasl::is_for(user, hub.host()) {
-            let reason = "the user is not POLICY@sas.root.HUB or DEVICE@sas.HUB";
-            return self.sasl_refused(SaslCode::Auth, user, reason);
-        }
+        let hub = match self.shared.hubs.select(None, self.sni.as_deref()) {
+            Served::Hub(hub) => Some(hub),
+            Served::Dps | Served::Nothing => None,
+        };
+        let refusal = sasl::refusal_of(user, hub.as_ref().map(|hub| hub.host()));
+        let hub = match (hub, refusal) {
+            (Some(hub), None) => hub,
+            (Some(_), Some(reason)) => return self.sasl_refused(SaslCode::Auth, user, reason),
+            (None, reason) => {
+                let sni = self.sni.as_deref().unwrap_or_default();
+                return self.sasl_refused(SaslCode::SysPerm, sni, reason.unwrap_or_default());
+            }
+        };
         match hub.authenticate(token) {
             Ok(grant) => self
                 .access
@@ -68,8 +73,7 @@ impl Head {
                 self.sweep_soon(now);
             }
             Served::Dps => {
-                let text = "the emulator does not serve DPS over AMQP yet, only over HTTPS";
-                let error = Error::new(condition::NOT_IMPLEMENTED, text);
+                let error = Error::new(condition::NOT_IMPLEMENTED, sasl::DPS_REFUSAL);
                 self.refused(Door::Open, hostname.unwrap_or_default(), &error);
                 connection.close(Some(error), now);
             }

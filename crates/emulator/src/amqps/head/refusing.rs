@@ -132,7 +132,9 @@ fn spoken(first: &[u8; 8]) -> &'static str {
     .any(|method| first.starts_with(method));
     match first {
         _ if is_http => "the client speaks HTTP: this port is for AMQP, HTTPS has one of its own",
-        [MQTT_CONNECT, ..] => "the client speaks MQTT, which is not served yet: use AMQP",
+        [MQTT_CONNECT, ..] => {
+            "the client speaks MQTT, which is not served yet: use AMQP, and HTTPS to register at DPS"
+        }
         _ => "the client does not speak AMQP 1.0",
     }
 }

@@ -155,10 +155,12 @@ fn counts_and_connections() {
             connected: 1
         }
     );
+    registry.set_active(&id("a"), 25);
+    registry.set_active(&id("x"), 25);
     let connection = registry.get(&id("a")).unwrap().connection;
     assert_eq!(
         (connection.updated_unix_ms, connection.last_activity_unix_ms),
-        (Some(10), Some(20))
+        (Some(10), Some(25))
     );
     registry
         .update(spec("a"), &IfMatch::Any, fresh(3), 30)

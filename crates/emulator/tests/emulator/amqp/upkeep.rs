@@ -26,6 +26,30 @@ async fn state_becomes(running: &Running, id: &str, expected: &str) {
 }
 
 #[tokio::test]
+async fn a_message_is_an_activity_of_its_device() {
+    let running = start(&["a"]).await;
+    let active = async || {
+        let answer = ask(&running, "GET", "/devices/a", &[], "").await;
+        answer.json()["lastActivityTime"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let mut client = connect_as(&running, &owner()).await;
+    let link = client.telemetry("a").await;
+    let connected = active().await;
+    // Until the clock has gone on.
+    for _ in 0..1_000 {
+        if active().await > connected {
+            return;
+        }
+        let sent = client.deliver(link, 0, &data("x").to_bytes()).await;
+        assert_eq!(sent, DeliveryState::Accepted);
+    }
+    panic!("still {connected}");
+}
+
+#[tokio::test]
 async fn a_newer_connection_takes_a_device_over() {
     let running = start(&["a", "b"]).await;
     assert_eq!(state(&running, "a").await, "Disconnected");

@@ -106,7 +106,12 @@ async fn what_is_no_text_in_path_or_query_is_refused_and_named() {
         assert!(detail.contains(words), "{path}: {detail}");
     };
     for (method, path, ..) in ROUTES.iter().copied() {
-        for (query, name) in [("prefix=%FF", "`prefix`"), ("a=b&Other=%C3", "`Other`")] {
+        for (query, name) in [
+            ("prefix=%FF", "`prefix`"),
+            ("a=b&Other=%C3", "`Other`"),
+            ("prefix=%zz", "`prefix`"),
+            ("prefix=%4", "`prefix`"),
+        ] {
             let path = format!("{path}?{query}");
             check(method, &path, "invalid-query", name).await;
         }
@@ -124,6 +129,8 @@ async fn what_is_no_text_in_path_or_query_is_refused_and_named() {
     let path = "/deadLetters/%FF/replay";
     check("POST", path, "invalid-path", "number of the dead letter").await;
     check("GET", "/devices/dev-1/%FF", "invalid-path", "The path").await;
+    let path = TWIN.replace("dev-1", "dev%zz");
+    check("GET", &path, "invalid-device-id", "device id").await;
     // Of several bytes a letter, here and there.
     let bench = bench(Ok(()));
     let path = format!("{TWIN}?%C3%A4=%E2%82%AC");

@@ -164,14 +164,20 @@ async fn what_is_no_list_is_refused_whole() {
     ] {
         check_bad(post(BATCH, body.to_owned()), 400, "invalid-body").await;
     }
-    let detail = async |body: &'static str| {
+    let detail = async |body: &'static [u8]| {
         let answer = bench(Ok(())).ask(post(BATCH, body)).await;
         answer.problem()["detail"].as_str().unwrap().to_owned()
     };
     let broken = r#"{"messages":[{"deviceId":"a","data":{}},{"deviceId":"b","data":{"t":}}]}"#;
     assert_eq!(
-        detail(broken).await,
+        detail(broken.as_bytes()).await,
         "The body is not valid: expected a value, found `}`, in `messages[1].data.t`, at line 1 column 69."
+    );
+    let broken =
+        b"{\"messages\":[{\"deviceId\":\"a\",\"data\":{}},{\"deviceId\":\"b\",\"data\":{\"t\":\"\xff\"}},{\"deviceId\":\"c\",\"data\":{}}]}";
+    assert_eq!(
+        detail(broken).await,
+        "The body is not valid: the byte 0xff is not UTF-8, in `messages[1].data.t`, at line 1 column 70."
     );
     let plain = || request("POST", BATCH).header("x-api-key", KEY);
     let untyped = plain().body(r#"{"messages":[]}"#.into()).unwrap();

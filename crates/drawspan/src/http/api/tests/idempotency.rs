@@ -39,6 +39,22 @@ async fn a_message_that_was_accepted_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn a_key_goes_with_the_device_however_it_is_spelt() {
+    for folds_case in [true, false] {
+        let bench = with(Fake {
+            folds_case,
+            ..Fake::default()
+        });
+        let mut replayed = Vec::new();
+        for device in ["AbC", "aBC", "abc"] {
+            let path = format!("/devices/{device}/messages/events");
+            replayed.push(is_replayed(&bench.ask(keyed(&path, "k", GOOD)).await));
+        }
+        assert_eq!(replayed, [false, folds_case, folds_case]);
+    }
+}
+
+#[tokio::test]
 async fn callers_do_not_share_keys() {
     let bench = bench(Ok(()));
     bench.api.replace_keys(ApiKeys::new([KEY, "k-2"]));
