@@ -9,7 +9,6 @@ use drawspan_bridge::controller::{Input, Request, SessionEvent};
 use drawspan_bridge::subscriptions::{Prefix, Scope};
 use drawspan_hub::{Failure, FailureKind, Outcome, SubscriptionType};
 
-use super::hub::Twin;
 use super::platform::{Caller, Receiver};
 use super::receivers::{Behaviour, RECEIVERS};
 use super::{DeviceNo, Event, World, controller};
@@ -262,8 +261,13 @@ impl World {
             4 => {
                 // The device is deleted and created again, with a twin of its own.
                 self.lose_session(device, FailureKind::ConnectionLost);
-                self.hub.devices[device].twin = Twin::default();
-                for _ in 0..self.dice.below(6) {
+                let before = std::mem::take(&mut self.hub.devices[device].twin);
+                let changes = match self.dice.percent(50) {
+                    // Often it comes to the same number.
+                    true => before.version.clamp(1, 20) as usize - 1,
+                    false => self.dice.below(6),
+                };
+                for _ in 0..changes {
                     self.desire(device);
                 }
             }

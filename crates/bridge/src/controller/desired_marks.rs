@@ -230,7 +230,8 @@ impl Desired {
             return false;
         }
         let known = self.sent.or(mark.map(|mark| mark.version));
-        let follows = version.is_some() && known.and_then(|known| known.checked_add(1)) == version;
+        let follows = version.is_some() && known.and_then(|known| known.checked_add(1)) == version
+            || planted(Mutation::MarkOverHole);
         if self.look == Look::No && (!follows || self.refused.is_some()) {
             // A number was skipped, or what came before was not taken.
             self.look = Look::Dirty;
@@ -246,9 +247,8 @@ impl Desired {
     /// The mark after a single change was taken; `None` when it stays where it is: it never moves over a hole.
     pub(super) fn after_change(&self, version: Option<i64>, mark: Option<Mark>) -> Option<Mark> {
         let (version, mark) = (version?, mark?);
-        let follows =
-            mark.version.checked_add(1) == Some(version) || planted(Mutation::MarkOverHole);
-        (self.look == Look::No && follows).then_some(Mark {
+        let follows = mark.version.checked_add(1) == Some(version) && self.look == Look::No;
+        (follows || planted(Mutation::MarkOverHole)).then_some(Mark {
             version,
             fingerprint: None,
             ..mark
