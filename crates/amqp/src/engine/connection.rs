@@ -161,6 +161,11 @@ impl Connection {
         self.output.len() + self.queued_bytes
     }
 
+    /// Whether there are bytes to write, waiting transfers not counted.
+    pub fn has_output(&self) -> bool {
+        !self.output.is_empty() || self.pending_disposition.is_some()
+    }
+
     /// Tells that bytes were written.
     pub fn wrote(&mut self, now: Duration) {
         self.last_write = now;

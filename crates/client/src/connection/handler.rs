@@ -189,7 +189,10 @@ impl Handler for DeviceHandler {
                 );
                 let _ = connection.refuse(link, error);
             }
-            Event::SaslInit { .. } | Event::SessionBegan { .. } | Event::Closed(_) => {}
+            Event::Room { .. }
+            | Event::SaslInit { .. }
+            | Event::SessionBegan { .. }
+            | Event::Closed(_) => {}
         }
     }
 

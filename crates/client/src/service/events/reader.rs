@@ -371,6 +371,7 @@ impl Handler for Reading {
                 let _ = connection.refuse(link, error);
             }
             Event::Outcome { .. }
+            | Event::Room { .. }
             | Event::SettledBySender { .. }
             | Event::SaslInit { .. }
             | Event::SessionBegan { .. }
