@@ -191,6 +191,11 @@ impl Connection {
         self.sessions.len()
     }
 
+    /// Links that exist.
+    pub fn link_count(&self) -> usize {
+        self.links.len()
+    }
+
     /// Highest number of sessions that both ends allow; 0 before open.
     pub fn session_capacity(&self) -> usize {
         match self.phase {

@@ -210,6 +210,11 @@ impl Connection {
     }
 
     pub(super) fn on_begin(&mut self, channel: u16, begin: &Begin) {
+        // A peer that uses the channel of a session for another one, after our end, has ended it without a word.
+        let before = self.session_on(channel);
+        if self.sessions.get(before).is_some_and(Session::is_ending) {
+            self.remove_session(before, None);
+        }
         if channel > self.config.channel_max || self.session_on(channel) != NO_SESSION {
             let text = format!("channel {channel} is in use or above the announced channel-max");
             return self.violate(Error::new(condition::NOT_ALLOWED, text));
