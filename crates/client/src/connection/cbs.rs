@@ -239,6 +239,11 @@ impl Cbs {
         Some(subject)
     }
 
+    #[cfg(test)]
+    pub(crate) fn under_way(&self) -> usize {
+        self.waiting.len() + self.asked.len()
+    }
+
     /// Nobody wants a token any more.
     pub(crate) fn forget(&mut self, subject: Subject) {
         self.waiting.retain(|(of, _)| *of != subject);

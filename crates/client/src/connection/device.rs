@@ -9,7 +9,7 @@ use drawspan_hub::{DeviceId, WhichKey};
 
 use super::Send;
 use super::links::Links;
-use super::sends::Reply;
+use super::reply::Reply;
 use crate::board::Owner;
 use crate::limits;
 
@@ -26,7 +26,7 @@ pub(super) struct Device {
     pub(super) owner: Owner,
     pub(super) session: SessionId,
     pub(super) phase: Phase,
-    /// Messages that wait for credit, oldest first.
+    /// Messages that wait for credit or room, oldest first.
     #[expect(
         clippy::box_collection,
         reason = "24 bytes less for all the devices that wait for nothing"
@@ -51,9 +51,11 @@ pub(super) enum Phase {
     Open {
         telemetry: LinkId,
     },
-    /// The session is ending, and why has been told already, or is that it was asked for.
+    /// The session is ending, and why has been told already, or is that it was asked for. The hub's answer is due then, in
+    /// milliseconds of the connection's clock.
     Ending {
         asked: bool,
+        until_ms: u64,
     },
 }
 

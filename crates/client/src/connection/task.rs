@@ -63,7 +63,19 @@ async fn converse(
     let connection = Connection::client(engine_config(config, key), None, now);
     let mut handler = DeviceHandler::new(Arc::clone(config), key);
     let ended = drive(stream, connection, &mut handler, commands, config.clock).await;
-    handler.failure().unwrap_or_else(|| failure_of(ended))
+    let opened = handler.opened();
+    let ended = || match failure_of(ended) {
+        failure if opened => failure,
+        failure => not_opened(&failure),
+    };
+    handler.failure().unwrap_or_else(ended)
+}
+
+/// Nothing that ends before the hub has answered open says anything of devices: it is the state of the hub, or of what stands in
+/// front of it.
+fn not_opened(failure: &Failure) -> Failure {
+    let text = format!("the hub did not open the connection: {}", failure.message);
+    Failure::local(FailureKind::HubUnreachable, &text)
 }
 
 fn engine_config(config: &ConnectionConfig, key: ConnectionKey) -> Config {

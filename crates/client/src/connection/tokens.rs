@@ -75,7 +75,7 @@ impl DeviceHandler {
             } else if let Subject::Device(session) = subject
                 && self.pipelining
             {
-                self.attach_telemetry(connection, session);
+                self.attach_telemetry(connection, session, now);
             }
         }
     }
@@ -194,9 +194,9 @@ impl DeviceHandler {
             Some(Progress::TooEarly) => {
                 // The hub looks at links before it has looked at the token: no use in sending both at once here.
                 self.pipelining = false;
-                self.attach_telemetry(connection, session);
+                self.attach_telemetry(connection, session, now);
             }
-            Some(Progress::Unasked) => self.attach_telemetry(connection, session),
+            Some(Progress::Unasked) => self.attach_telemetry(connection, session, now),
             Some(Progress::Asked(_) | Progress::AskedAgain(_)) | None => {}
         }
     }
@@ -210,7 +210,7 @@ impl DeviceHandler {
     ) {
         match subject {
             Subject::Policy => self.give_up(connection, failure, now),
-            Subject::Device(session) => self.fail(connection, session, failure),
+            Subject::Device(session) => self.fail(connection, session, failure, now),
         }
     }
 

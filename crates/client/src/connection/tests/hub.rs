@@ -51,6 +51,8 @@ pub(crate) struct State {
     /// Credit of the `$cbs` link; none is given before this is not 0.
     pub(crate) cbs_credit: u32,
     pub(crate) telemetry_credit: u32,
+    /// Credit of links by their names, as in [`Seen::Attach`], where it is another one.
+    pub(crate) credits: Vec<(String, u32)>,
     /// Links whose name, as in [`Seen::Attach`], ends like this are refused with the condition.
     pub(crate) refuse: Vec<(String, Error)>,
     /// Links that end like this are never answered.
@@ -84,6 +86,7 @@ impl Hub {
             tokens: Tokens::Take,
             cbs_credit: CREDIT,
             telemetry_credit: CREDIT,
+            credits: Vec::new(),
             refuse: Vec::new(),
             ignore: Vec::new(),
             slow_tokens: false,
@@ -297,7 +300,10 @@ impl State {
             self.slow_tokens = false;
             return;
         }
+        let other = self.credits.iter().find(|(of, _)| *of == name);
         let credit = match name.as_str() {
+            _ if other.is_some() => other.map_or(0, |(_, credit)| *credit),
+            _ if let Some((_, credit)) = other => *credit,
             ">$cbs" => self.cbs_credit,
             _ if name.ends_with("/events") => self.telemetry_credit,
             _ => CREDIT,
