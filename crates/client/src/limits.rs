@@ -25,6 +25,12 @@ pub const TOKEN_LIFE_MIN_S: u32 = 10;
 pub const TOKEN_RENEWAL_PERCENT: u64 = 85;
 /// How much earlier it may be renewed, in percent of its life, so that devices that came together do not renew together.
 pub const TOKEN_RENEWAL_JITTER_PERCENT: u64 = 5;
+/// A renewal that fails is tried again after so long at first, …
+pub const TOKEN_RETRY_MIN_MS: u64 = 1_000;
+/// … and after so long at most.
+pub const TOKEN_RETRY_MAX_MS: u64 = 60_000;
+/// A token is not counted on for so long before it expires, or 5 % of its life if that is less.
+pub const TOKEN_EXPIRY_MARGIN_MS: u64 = 10_000;
 /// Tokens that one connection renews at once.
 pub const RENEWALS_PER_LOOK: usize = 16;
 /// Least time between two looks at what each device of a connection has due: 64 renewals a second with the above.

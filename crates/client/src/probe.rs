@@ -95,7 +95,7 @@ impl Handler for Probe {
                 let Some(cbs) = &mut self.cbs else { return };
                 match cbs.on_answer(connection, delivery, settled, &payload) {
                     Answer::Stray => {}
-                    Answer::To(_, answer) => self.end(connection, answer, now),
+                    Answer::To(_, answer) => self.end(connection, answer.map(|_| ()), now),
                     Answer::Unreadable(text) => self.end(connection, Err(protocol(&text)), now),
                 }
             }

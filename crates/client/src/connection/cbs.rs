@@ -72,13 +72,21 @@ struct Asked {
     until: Duration,
 }
 
+impl Asked {
+    /// When it was asked for.
+    fn since(&self) -> Duration {
+        self.until
+            .saturating_sub(Duration::from_millis(limits::CBS_TIMEOUT_MS))
+    }
+}
+
 /// What an answer says.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Answer {
     /// To nothing that was asked, or to what was given up since.
     Stray,
-    /// The hub's word on a token.
-    To(Subject, Result<(), Failure>),
+    /// The hub's word on a token, and when it was asked for, if it was taken.
+    To(Subject, Result<Duration, Failure>),
     /// Not to be understood, which is the hub's fault.
     Unreadable(String),
 }
@@ -209,7 +217,7 @@ impl Cbs {
             );
         };
         match self.asked.remove(at) {
-            Some(asked) => Answer::To(asked.subject, result),
+            Some(asked) => Answer::To(asked.subject, result.map(|()| asked.since())),
             None => Answer::Stray,
         }
     }

@@ -259,7 +259,7 @@ impl Handler for DeviceHandler {
             return None;
         }
         let cbs = self.cbs.as_ref().and_then(Cbs::deadline);
-        [cbs, self.policy.renew_at, self.sweep_at, self.look_at]
+        [cbs, self.policy.deadline(), self.sweep_at, self.look_at]
             .into_iter()
             .flatten()
             .min()

@@ -9,6 +9,7 @@ mod handler;
 mod links;
 mod opening;
 mod receiving;
+pub(crate) mod renewal;
 pub(crate) mod reply;
 mod requests;
 mod room;

@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 use super::{ServiceConfig, methods};
 use crate::connection::SendFailure;
 use crate::connection::cbs::{Answer, CBS_CONTEXT, Cbs, Subject};
-use crate::connection::device::{named, renewal_after};
+use crate::connection::device::named;
+use crate::connection::renewal::renewal_after;
 use crate::connection::reply::Reply;
 use crate::connection::sending::{failure_to_send, outcome};
 use crate::connection::sends::Sends;
@@ -172,7 +173,7 @@ impl Sending {
             Answer::Stray => {}
             Answer::Unreadable(text) => self.give_up(connection, protocol(&text), now),
             Answer::To(_, Err(failure)) => self.give_up(connection, failure, now),
-            Answer::To(_, Ok(())) => {
+            Answer::To(_, Ok(_)) => {
                 let life = Duration::from_secs(limits::TOKEN_LIFE_S);
                 self.renew_at = Some(now + renewal_after(life, 0));
                 if matches!(self.link, Link::None)
