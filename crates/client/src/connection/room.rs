@@ -42,8 +42,8 @@ pub(crate) struct Place {
     channel: u16,
 }
 
-/// As many devices as one connection has, rounded up.
-const CHANNELS: usize = 1_024;
+/// As many as one connection has devices, rounded up.
+const CHANNELS: usize = limits::DEVICES_PER_CONNECTION.next_power_of_two();
 
 impl Default for Room {
     fn default() -> Self {

@@ -230,6 +230,17 @@ async fn what_ends_before_the_hub_has_opened_is_the_hubs_state() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_nobody_needs_any_more_says_nothing_of_its_hub() {
+    let (ours, _theirs) = tokio::io::duplex(1_024);
+    let (_, unused) = tokio::io::duplex(1);
+    let mut bench = Bench::between(group(), ours, unused);
+    let other = Bench::new(group());
+    drop(std::mem::replace(&mut bench.connection, other.connection));
+    let failure = bench.connection_ended().await;
+    assert_eq!(failure.kind, FailureKind::ConnectionLost, "{failure}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_hub_says_when_it_closes_stays_what_it_is() {
     let mut bench = Bench::new(group());
     bench.ready().await;
