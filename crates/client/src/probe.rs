@@ -85,7 +85,7 @@ impl Handler for Probe {
                 }
                 self.look(connection, now);
             }
-            Event::Credit { .. } => self.look(connection, now),
+            Event::Credit { .. } | Event::Room { .. } => self.look(connection, now),
             Event::Delivery {
                 delivery,
                 settled,

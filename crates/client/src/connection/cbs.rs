@@ -149,12 +149,15 @@ impl Cbs {
         self.waiting.push_back((subject, until));
     }
 
-    /// The next of the queue for which there is credit.
-    pub(crate) fn next_to_send(&mut self, connection: &Connection) -> Option<(Subject, Duration)> {
-        if connection.credit(self.sender) == 0 {
-            return None;
-        }
-        self.waiting.pop_front()
+    /// The next of the queue, if there is credit and room for it.
+    pub(crate) fn next_to_send(
+        &mut self,
+        connection: &mut Connection,
+    ) -> Option<(Subject, Duration)> {
+        let goes = !self.waiting.is_empty()
+            && connection.credit(self.sender) > 0
+            && connection.has_room(self.sender);
+        goes.then(|| self.waiting.pop_front())?
     }
 
     /// Sends a token that [`next_to_send`](Self::next_to_send) asked for.

@@ -210,6 +210,7 @@ impl Handler for DeviceHandler {
                 );
                 let _ = connection.refuse(link, error);
             }
+            Event::Room { session } if self.is_cbs(session) => self.send_tokens(connection, now),
             Event::Room { session } => {
                 self.flush_telemetry(connection, session, now);
                 self.with_links(connection, session, now, Links::flush);

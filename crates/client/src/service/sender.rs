@@ -318,7 +318,10 @@ impl Handler for Sending {
                 let error = Error::new(condition::NOT_ALLOWED, "no links are taken here");
                 let _ = connection.refuse(link, error);
             }
-            Event::Room { .. } => self.flush(connection, now),
+            Event::Room { .. } => {
+                self.look_at_cbs(connection, now);
+                self.flush(connection, now);
+            }
             Event::DeliveryTooLarge { .. }
             | Event::SettledBySender { .. }
             | Event::SaslInit { .. }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use drawspan_amqp::engine::Connection;
 use drawspan_amqp::message::Message;
 use drawspan_amqp::performative::{Begin, Flow, Performative};
 use drawspan_hub::{Outcome, Receive, Wants};
@@ -293,4 +294,29 @@ async fn a_method_answer_that_the_hub_does_not_take_ends_with_its_request() {
         .await;
     bench.call(99, "m", "1");
     assert_eq!(bench.called().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_could_not_go_out_in_time_never_does() {
+    let shut = Arc::new(AtomicBool::new(false));
+    let mut bench = Bench::over(group(), window(0, &shut));
+    bench.ready().await;
+    let flow = |state: &mut super::hub::State, connection: &mut Connection| {
+        let (link, _) = state.link(">$cbs").unwrap();
+        connection.grant(link, 100).unwrap();
+    };
+    shut.store(true, Ordering::Relaxed);
+    bench.hub.act(flow);
+    bench.pass(Duration::from_secs(1)).await;
+    assert!(bench.connection.open(open(1)));
+    let news = bench.news().await;
+    assert!(matches!(news, Status::OpenFailed(..)), "{news:?}");
+    shut.store(false, Ordering::Relaxed);
+    bench.hub.act(flow);
+    bench.stays_open(2).await;
+    assert!(
+        !bench
+            .hub
+            .with(|state| state.seen.contains(&super::token(1)))
+    );
 }

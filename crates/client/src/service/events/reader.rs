@@ -338,6 +338,7 @@ impl Handler for Reading {
                 Err(error) => self.give_up(connection, not_attached(error), now),
             },
             Event::Attached { link, .. } => self.on_attached(connection, link, now),
+            Event::Room { .. } => self.look_at_cbs(connection, now),
             Event::Credit { link, drain, .. } => {
                 if self.cbs.as_ref().is_some_and(|cbs| cbs.owns(link)) {
                     self.look_at_cbs(connection, now);
@@ -372,7 +373,6 @@ impl Handler for Reading {
                 let _ = connection.refuse(link, error);
             }
             Event::Outcome { .. }
-            | Event::Room { .. }
             | Event::SettledBySender { .. }
             | Event::SaslInit { .. }
             | Event::SessionBegan { .. }
