@@ -26,6 +26,8 @@ pub const HANDSHAKE_TIMEOUT_MS: u64 = 30_000;
 pub const OUTPUT_SOFT_BYTES: usize = 128 * 1_024;
 /// More than this waiting to be written means that the peer does not read.
 pub const OUTPUT_HARD_BYTES: usize = 8 * 1_024 * 1_024;
+/// An embedder keeps further messages of a session while this much of it is waiting, so that it can take them back.
+pub const SESSION_QUEUE_BYTES: usize = 32 * 1_024;
 /// Bytes of messages that wait for a session window or for room to write, per connection.
 pub const MAX_QUEUED_BYTES: usize = 32 * 1_024 * 1_024;
 /// Largest message that a receiver takes when its link names no limit.

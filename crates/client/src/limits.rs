@@ -4,12 +4,18 @@
 pub const DEVICES_PER_CONNECTION: usize = 995;
 /// The same over WebSocket, where the hub allows half.
 pub const DEVICES_PER_WEB_SOCKET: usize = 495;
-/// Messages on their way to the hub over one connection, waiting ones included.
-pub const SENDS_PER_CONNECTION: usize = 8_192;
-/// Messages of one device that wait for the hub's credit.
+/// Messages and twin requests of one device that are under way, from the caller until the hub's answer, …
 pub const SENDS_PER_DEVICE: usize = 256;
-/// Commands to open and close devices, and of what they want, that wait for a connection's task: each device may have one
-/// of each, and one to spare.
+/// … while there are fewer than so many on its connection, …
+pub const SENDS_IN_COMMON: usize = 4_096;
+/// … and so many however many others there are.
+pub const SENDS_GUARANTEED: usize = 4;
+/// Outcomes of cloud-to-device messages and answers to methods of one device that are under way: one message at a time, and as
+/// many methods as may wait for their answer, with one to spare.
+pub const OUTCOMES_PER_DEVICE: usize = METHODS_PER_DEVICE as usize + 2;
+/// Changes of what a device receives that wait for its connection's task.
+pub const WANTS_PER_DEVICE: usize = 4;
+/// Commands to open and close devices that wait for a connection's task: each device may have one of each, and one to spare.
 pub const CONTROL_PER_CONNECTION: usize = 4 * DEVICES_PER_CONNECTION;
 /// Life of a token that we sign, unless something else is asked for.
 pub const TOKEN_LIFE_S: u64 = 3_600;
@@ -19,6 +25,12 @@ pub const TOKEN_LIFE_MIN_S: u32 = 10;
 pub const TOKEN_RENEWAL_PERCENT: u64 = 85;
 /// How much earlier it may be renewed, in percent of its life, so that devices that came together do not renew together.
 pub const TOKEN_RENEWAL_JITTER_PERCENT: u64 = 5;
+/// A renewal that fails is tried again after so long at first, …
+pub const TOKEN_RETRY_MIN_MS: u64 = 1_000;
+/// … and after so long at most.
+pub const TOKEN_RETRY_MAX_MS: u64 = 60_000;
+/// A token is not counted on for so long before it expires, or 5 % of its life if that is less.
+pub const TOKEN_EXPIRY_MARGIN_MS: u64 = 10_000;
 /// Tokens that one connection renews at once.
 pub const RENEWALS_PER_LOOK: usize = 16;
 /// Least time between two looks at what each device of a connection has due: 64 renewals a second with the above.
@@ -27,6 +39,13 @@ pub const LOOK_INTERVAL_MS: u64 = 250;
 pub const CBS_TIMEOUT_MS: u64 = 30_000;
 /// The hub must take a device's link within this time.
 pub const ATTACH_TIMEOUT_MS: u64 = 30_000;
+/// The hub must answer a detach within this time, or the device's session is given up.
+pub const DETACH_TIMEOUT_MS: u64 = 30_000;
+/// The hub must answer the end of a session within this time. A session that is given up keeps its channel, since the hub may still
+/// use it.
+pub const END_TIMEOUT_MS: u64 = 10_000;
+/// Channels of sessions that were given up. A connection with more is replaced.
+pub const RETIRED_CHANNELS: usize = 128;
 /// Twin requests of one device that wait for the hub.
 pub const TWIN_REQUESTS_PER_DEVICE: usize = 16;
 /// Answers and notifications that the hub may send at once over a device's twin link; the .NET client gives the same.

@@ -138,9 +138,9 @@ impl Handler for Probe {
             }
             // Only a link that stands gets credit.
             Event::Credit { link, .. } if self.link == Some(link) => {
-                self.end(connection, Ok(()), now)
+                self.end(connection, Ok(()), now);
             }
-            Event::Credit { .. } => self.look(connection, now),
+            Event::Credit { .. } | Event::Room { .. } => self.look(connection, now),
             Event::Delivery {
                 delivery,
                 settled,
@@ -150,7 +150,9 @@ impl Handler for Probe {
                 let Some(cbs) = &mut self.cbs else { return };
                 match cbs.on_answer(connection, delivery, settled, &payload) {
                     Answer::Stray => {}
-                    Answer::To(_, answer) => self.answered(connection, answer, now),
+                    Answer::To(_, answer) => {
+                        self.answered(connection, answer.map(|_| ()), now);
+                    }
                     Answer::Unreadable(text) => self.end(connection, Err(protocol(&text)), now),
                 }
             }

@@ -115,8 +115,8 @@ pub const MAX_API_KEY_BYTES: usize = 512;
 pub const MAX_API_KEY_NAME_CHARS: usize = 64;
 /// Random bytes of an API key that we make.
 pub const API_KEY_BYTES: usize = 32;
-/// Least seconds that a token may be configured to live: a connection must outlast its renewal.
-pub const MIN_TOKEN_LIFE_S: u64 = 900;
+/// Least seconds that a token may be configured to live: enough to try its renewal several times.
+pub const MIN_TOKEN_LIFE_S: u64 = 60;
 /// Most seconds that a token may be configured to live.
 pub const MAX_TOKEN_LIFE_S: u64 = 86_400;
 /// Most registrations per minute that may be configured.

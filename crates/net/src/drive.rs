@@ -116,8 +116,9 @@ where
         // What the handler did may have ended the connection.
         self.handle_events(now);
         let written = self.write(cx, now);
-        // Writing finds out that a peer does not read.
+        // Writing finds out that a peer does not read, and makes room for what waits with the handler.
         self.handle_events(now);
+        again |= written.is_ready() && self.connection.has_output();
         if let Err(error) = read {
             return Poll::Ready(self.stream_ended(error));
         }

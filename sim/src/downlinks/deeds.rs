@@ -347,6 +347,10 @@ impl World {
         while self.now < Duration::from_secs(1) && self.step()? {}
         self.calm = true;
         for device in 0..self.ids.len() {
+            // One change is lost on the way; the next one shows it.
+            let session = self.hub.devices[device].session.take();
+            self.desire(device);
+            self.hub.devices[device].session = session;
             self.desire(device);
         }
         self.run_controller()

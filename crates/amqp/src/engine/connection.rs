@@ -161,6 +161,11 @@ impl Connection {
         self.output.len() + self.queued_bytes
     }
 
+    /// Whether there are bytes to write, waiting transfers not counted.
+    pub fn has_output(&self) -> bool {
+        !self.output.is_empty() || self.pending_disposition.is_some()
+    }
+
     /// Tells that bytes were written.
     pub fn wrote(&mut self, now: Duration) {
         self.last_write = now;
@@ -184,6 +189,11 @@ impl Connection {
     /// Sessions that exist.
     pub fn session_count(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Links that exist.
+    pub fn link_count(&self) -> usize {
+        self.links.len()
     }
 
     /// Highest number of sessions that both ends allow; 0 before open.

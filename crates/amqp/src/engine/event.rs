@@ -100,6 +100,11 @@ pub enum Event {
         /// Send what there is, then call [`drained`](crate::Connection::drained).
         drain: bool,
     },
+    /// A session has room for messages again, after [`has_room`](crate::Connection::has_room) found none.
+    Room {
+        /// Session.
+        session: SessionId,
+    },
     /// A whole message.
     Delivery {
         /// Link.

@@ -27,7 +27,8 @@ pub(super) struct Link {
     /// As the specification's delivery-count, kept by both ends.
     pub(super) delivery_count: u32,
     pub(super) credit: u32,
-    /// For a receiver: what was promised beyond `credit` before that was lowered; the sender may not have heard of it.
+    /// For a receiver: what was promised beyond `credit` before that was lowered; the sender may not have heard of it. For a
+    /// sender: what is on its way beyond the credit that the receiver has lowered.
     pub(super) excess: u32,
     /// For a sender: deliveries in the session's queue, the one included of which some frames are written.
     pub(super) queued: u32,
@@ -236,16 +237,18 @@ impl Connection {
 
     /// What waits on a link that goes is not sent any more.
     fn drop_queued(&mut self, session: u32, handle: u32) {
-        let Some(session) = self.sessions.get_mut(session) else {
+        let Some(found) = self.sessions.get_mut(session) else {
             return;
         };
         let mut dropped = 0;
-        session.queue.retain(|queued| {
+        found.queue.retain(|queued| {
             let keep = queued.head.handle != handle;
             dropped += if keep { 0 } else { queued.cost() };
             keep
         });
+        found.queued_bytes = found.queued_bytes.saturating_sub(dropped);
         self.queued_bytes = self.queued_bytes.saturating_sub(dropped);
+        self.tell_room(session);
     }
 
     fn forget_link(&mut self, session: u32, handle: u32, remote_handle: u32, index: u32) {
@@ -293,8 +296,10 @@ impl Connection {
                 // Without a count the receiver has not seen our attach yet: it counts from our initial value, 0.
                 let seen = flow.delivery_count.unwrap_or(0);
                 let on_their_way = serial_after(link.delivery_count, seen);
-                let credit = flow.link_credit.unwrap_or(0).saturating_sub(on_their_way);
+                let given = flow.link_credit.unwrap_or(0);
+                let credit = given.saturating_sub(on_their_way);
                 link.credit = credit;
+                link.excess = on_their_way.saturating_sub(given);
                 if credit != before || flow.drain {
                     self.events.push_back(Event::Credit {
                         link: id,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::connection::{Connection, Phase};
-use super::event::{CommandError, LinkId};
+use super::event::{CommandError, Event, LinkId};
 use super::session::{Sent, channel_of};
 use crate::frame;
 use crate::limits;
@@ -46,7 +46,7 @@ impl Queued {
 pub(super) struct Head {
     pub(super) link: LinkId,
     pub(super) handle: u32,
-    context: u64,
+    pub(super) context: u64,
     tag: DeliveryTag,
     message_format: u32,
     settled: bool,
@@ -101,6 +101,66 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether a message on this link would soon be written. If not, it had better wait with the embedder, which hears
+    /// [`Event::Room`](crate::Event::Room): what waits in a session that the peer stalls is of no use to anybody.
+    pub fn has_room(&mut self, link: LinkId) -> bool {
+        let Ok(index) = self.link_mut(link).map(|found| found.session) else {
+            return false;
+        };
+        let Some(session) = self.sessions.get_mut(index) else {
+            return false;
+        };
+        let room = session.has_room();
+        session.room_wanted |= !room;
+        room
+    }
+
+    /// Takes a message back that waits in its session's queue. False when it is not there, or some of it is written: what the
+    /// peer has of it cannot be called back, since hubs are not known to heed an aborted transfer.
+    pub fn withdraw(&mut self, link: LinkId, context: u64) -> bool {
+        let Ok(found) = self.link_mut(link) else {
+            return false;
+        };
+        let index = found.session;
+        let Some(session) = self.sessions.get_mut(index) else {
+            return false;
+        };
+        let wanted = |head: &Head| head.link == link && head.context == context && !head.begun;
+        let position = session.queue.iter().position(|queued| wanted(&queued.head));
+        let Some(queued) = position.and_then(|position| session.queue.remove(position)) else {
+            return false;
+        };
+        session.queued_bytes = session.queued_bytes.saturating_sub(queued.cost());
+        self.queued_bytes = self.queued_bytes.saturating_sub(queued.cost());
+        self.return_credit(link);
+        self.left_queue(link.index);
+        self.tell_room(index);
+        true
+    }
+
+    /// A message that was counted is not sent.
+    fn return_credit(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(id.index) else {
+            return;
+        };
+        if link.drain_answer_due {
+            // Drained: whatever credit there was counts as used.
+            return;
+        }
+        link.delivery_count = link.delivery_count.wrapping_sub(1);
+        if link.excess > 0 {
+            link.excess -= 1;
+            return;
+        }
+        link.credit = link.credit.saturating_add(1);
+        let credit = link.credit;
+        self.events.push_back(Event::Credit {
+            link: id,
+            credit,
+            drain: false,
+        });
+    }
+
     fn enqueue(&mut self, index: u32, head: Head, rest: &[u8]) {
         let Some(session) = self.sessions.get_mut(index) else {
             return;
@@ -110,6 +170,7 @@ impl Connection {
             payload: Bytes::copy_from_slice(rest),
         };
         self.queued_bytes += queued.cost();
+        session.queued_bytes += queued.cost();
         session.queue.push_back(queued);
         if !session.sendable {
             session.sendable = true;
@@ -237,11 +298,13 @@ impl Connection {
             session.queue.pop_front();
         }
         let freed = piece.len() + if more { 0 } else { QUEUED_OVERHEAD_BYTES };
+        session.queued_bytes = session.queued_bytes.saturating_sub(freed);
         self.queued_bytes = self.queued_bytes.saturating_sub(freed);
         self.write_transfer(index, &mut head, more, &piece);
         if !more {
             self.left_queue(head.link.index);
         }
+        self.tell_room(index);
         Turn::Wrote
     }
 

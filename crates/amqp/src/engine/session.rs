@@ -8,6 +8,7 @@ use super::link::{Link, NO_LINK};
 use super::send::Queued;
 use super::unsettled::Unsettled;
 use crate::frame;
+use crate::limits;
 use crate::performative::{Begin, End, Error, Flow, Performative, Role, condition};
 
 /// All that is known about a session.
@@ -29,6 +30,10 @@ pub(super) struct Session {
     /// Deliveries of the peer that we have not settled, with their link.
     pub(super) received: Unsettled<LinkId>,
     pub(super) queue: VecDeque<Queued>,
+    /// What the queue counts for.
+    pub(super) queued_bytes: usize,
+    /// The embedder found no room, and hears of it when there is some.
+    pub(super) room_wanted: bool,
     /// Stands in the connection's list of sessions with queued transfers.
     pub(super) sendable: bool,
 }
@@ -66,12 +71,19 @@ impl Session {
             sent: Unsettled::new(),
             received: Unsettled::new(),
             queue: VecDeque::new(),
+            queued_bytes: 0,
+            room_wanted: false,
             sendable: false,
         }
     }
 
     pub(super) fn is_ending(&self) -> bool {
         matches!(self.state, SessionState::EndSent { .. })
+    }
+
+    /// Whether another message would soon be written: not while the peer's window is shut, or much waits already.
+    pub(super) fn has_room(&self) -> bool {
+        self.remote_incoming_window > 0 && self.queued_bytes < limits::SESSION_QUEUE_BYTES
     }
 
     pub(super) fn link_of_peer(&self, handle: u32) -> Option<u32> {
@@ -180,7 +192,29 @@ impl Connection {
         Ok(())
     }
 
+    /// Gives up waiting for the peer's end. All that is kept of the session is its channel, which stays taken until the peer
+    /// answers after all.
+    pub fn retire(&mut self, session: SessionId) -> Result<(), CommandError> {
+        self.check_open()?;
+        let found = self.session_mut(session)?;
+        if !found.is_ending() {
+            return Err(CommandError::WrongState);
+        }
+        let mut bare = Session::new(found.state, 0);
+        bare.sendable = found.sendable;
+        let retired = std::mem::replace(found, bare);
+        for link in retired.links() {
+            self.links.remove(link);
+        }
+        Ok(())
+    }
+
     pub(super) fn on_begin(&mut self, channel: u16, begin: &Begin) {
+        // A peer that uses the channel of a session for another one, after our end, has ended it without a word.
+        let before = self.session_on(channel);
+        if self.sessions.get(before).is_some_and(Session::is_ending) {
+            self.remove_session(before, None);
+        }
         if channel > self.config.channel_max || self.session_on(channel) != NO_SESSION {
             let text = format!("channel {channel} is in use or above the announced channel-max");
             return self.violate(Error::new(condition::NOT_ALLOWED, text));
@@ -267,7 +301,8 @@ impl Connection {
             SessionState::Mapped { remote_channel } => Some(remote_channel),
         };
         session.state = SessionState::EndSent { remote_channel };
-        let dropped: usize = session.queue.drain(..).map(|queued| queued.cost()).sum();
+        session.queue.clear();
+        let dropped = std::mem::take(&mut session.queued_bytes);
         self.queued_bytes = self.queued_bytes.saturating_sub(dropped);
         self.emit(channel_of(index), &Performative::End(End { error }));
     }
@@ -280,8 +315,7 @@ impl Connection {
         for link in session.links() {
             self.links.remove(link);
         }
-        let dropped: usize = session.queue.iter().map(Queued::cost).sum();
-        self.queued_bytes = self.queued_bytes.saturating_sub(dropped);
+        self.queued_bytes = self.queued_bytes.saturating_sub(session.queued_bytes);
         if session.sendable {
             // The index will be another session's.
             self.sendable.retain(|waiting| *waiting != index);
@@ -310,6 +344,20 @@ impl Connection {
             None if flow.echo => self.emit_session_flow(index),
             None => {}
         }
+        self.tell_room(index);
+    }
+
+    /// Tells an embedder that waits for room in a session that there is some.
+    pub(super) fn tell_room(&mut self, index: u32) {
+        let Some(session) = self.sessions.get_mut(index) else {
+            return;
+        };
+        if !session.room_wanted || session.is_ending() || !session.has_room() {
+            return;
+        }
+        session.room_wanted = false;
+        let session = self.session_id(index);
+        self.events.push_back(Event::Room { session });
     }
 
     /// Gives the peer a new window once half of the old one is used.

@@ -72,13 +72,21 @@ struct Asked {
     until: Duration,
 }
 
+impl Asked {
+    /// When it was asked for.
+    fn since(&self) -> Duration {
+        self.until
+            .saturating_sub(Duration::from_millis(limits::CBS_TIMEOUT_MS))
+    }
+}
+
 /// What an answer says.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Answer {
     /// To nothing that was asked, or to what was given up since.
     Stray,
-    /// The hub's word on a token.
-    To(Subject, Result<(), Failure>),
+    /// The hub's word on a token, and when it was asked for, if it was taken.
+    To(Subject, Result<Duration, Failure>),
     /// Not to be understood, which is the hub's fault.
     Unreadable(String),
 }
@@ -141,12 +149,15 @@ impl Cbs {
         self.waiting.push_back((subject, until));
     }
 
-    /// The next of the queue for which there is credit.
-    pub(crate) fn next_to_send(&mut self, connection: &Connection) -> Option<(Subject, Duration)> {
-        if connection.credit(self.sender) == 0 {
-            return None;
-        }
-        self.waiting.pop_front()
+    /// The next of the queue, if there is credit and room for it.
+    pub(crate) fn next_to_send(
+        &mut self,
+        connection: &mut Connection,
+    ) -> Option<(Subject, Duration)> {
+        let goes = !self.waiting.is_empty()
+            && connection.credit(self.sender) > 0
+            && connection.has_room(self.sender);
+        goes.then(|| self.waiting.pop_front())?
     }
 
     /// Sends a token that [`next_to_send`](Self::next_to_send) asked for.
@@ -209,7 +220,7 @@ impl Cbs {
             );
         };
         match self.asked.remove(at) {
-            Some(asked) => Answer::To(asked.subject, result),
+            Some(asked) => Answer::To(asked.subject, result.map(|()| asked.since())),
             None => Answer::Stray,
         }
     }
@@ -237,6 +248,11 @@ impl Cbs {
         }
         let (subject, _) = self.waiting.pop_front_if(|(_, until)| *until <= now)?;
         Some(subject)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn under_way(&self) -> usize {
+        self.waiting.len() + self.asked.len()
     }
 
     /// Nobody wants a token any more.

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{LinkId, LinkOptions, SessionId};
 use drawspan_amqp::value::{Map, Symbol, Value};
-use drawspan_hub::{DeviceId, WhichKey};
+use drawspan_hub::{DeviceId, Failure, FailureKind, WhichKey};
 
 use super::Send;
 use super::links::Links;
-use super::sends::Reply;
+use super::renewal::{Renewal, Step};
+use super::reply::Reply;
 use crate::board::Owner;
 use crate::limits;
 
@@ -26,7 +27,7 @@ pub(super) struct Device {
     pub(super) owner: Owner,
     pub(super) session: SessionId,
     pub(super) phase: Phase,
-    /// Messages that wait for credit, oldest first.
+    /// Messages that wait for credit or room, oldest first.
     #[expect(
         clippy::box_collection,
         reason = "24 bytes less for all the devices that wait for nothing"
@@ -51,9 +52,11 @@ pub(super) enum Phase {
     Open {
         telemetry: LinkId,
     },
-    /// The session is ending, and why has been told already, or is that it was asked for.
+    /// The session is ending, and why has been told already, or is that it was asked for. The hub's answer is due then, in
+    /// milliseconds of the connection's clock.
     Ending {
         asked: bool,
+        until_ms: u64,
     },
 }
 
@@ -70,48 +73,62 @@ pub(super) enum Progress {
 }
 
 /// How a device's own token is made, and when the next one is due. Unused where the connection's token serves.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct TokenPlan {
     pub(super) key: WhichKey,
     pub(super) life_s: u32,
-    /// In seconds of the connection's clock; [`NEVER`](Self::NEVER) while one is under way.
-    pub(super) renew_at_s: u32,
+    renewal: Renewal,
 }
 
 impl TokenPlan {
-    pub(super) const NEVER: u32 = u32::MAX;
-
     pub(super) fn new(key: WhichKey, life_s: u32) -> Self {
         Self {
             key,
             life_s: life_s.max(limits::TOKEN_LIFE_MIN_S),
-            renew_at_s: Self::NEVER,
+            renewal: Renewal::default(),
         }
     }
 
-    /// The hub took a token: the next one is due before it expires.
-    pub(super) fn granted(&mut self, owner: Owner, now: Duration) {
-        let seed = u64::from(owner.index) << 32 | u64::from(owner.epoch);
-        let after = renewal_after(Duration::from_secs(self.life_s.into()), seed);
-        self.renew_at_s = u32::try_from((now + after).as_secs()).unwrap_or(Self::NEVER);
+    /// The hub took a token that was made at `made`.
+    pub(super) fn granted(&mut self, owner: Owner, made: Duration) {
+        self.renewal.granted(made, self.life(), seed(owner));
     }
 
-    /// When the next token is due, unless one is under way.
-    pub(super) fn renew_at(&self) -> Option<Duration> {
-        (self.renew_at_s != Self::NEVER).then(|| Duration::from_secs(self.renew_at_s.into()))
+    /// The hub did not take a token.
+    ///
+    /// # Errors
+    /// As [`Renewal::failed`].
+    pub(super) fn failed(
+        &mut self,
+        owner: Owner,
+        failure: Failure,
+        now: Duration,
+    ) -> Result<(), Failure> {
+        if failure.kind == FailureKind::Unauthorized {
+            // A key may have been exchanged at the hub.
+            self.key = self.key.other();
+        }
+        self.renewal.failed(failure, now, self.life(), seed(owner))
+    }
+
+    /// What is due now.
+    pub(super) fn step(&mut self, now: Duration) -> Step {
+        self.renewal.step(now, self.life())
+    }
+
+    /// When something is due.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.renewal.deadline(self.life())
+    }
+
+    fn life(&self) -> Duration {
+        Duration::from_secs(self.life_s.into())
     }
 }
 
-/// How long after a token was taken the next one is due: 85 % of its life, for most a little less, so that those who came
-/// together do not renew together. The same for the same seed.
-pub(crate) fn renewal_after(life: Duration, seed: u64) -> Duration {
-    // Fibonacci hashing: neighbours come out far apart.
-    let chance = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48;
-    let jitter = limits::TOKEN_RENEWAL_JITTER_PERCENT * 1_000 * chance / (1 << 16);
-    let share = limits::TOKEN_RENEWAL_PERCENT * 1_000 - jitter;
-    let ms = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
-    // Divided first, so that no life is too long.
-    Duration::from_millis(ms / 100_000 * share + ms % 100_000 * share / 100_000)
+/// What makes one device's times differ from another's.
+fn seed(owner: Owner) -> u64 {
+    u64::from(owner.index) << 32 | u64::from(owner.epoch)
 }
 
 impl Device {
@@ -144,22 +161,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_renewed_at_80_to_85_percent_of_their_life_each_device_at_its_own_time() {
-        let hour = Duration::from_secs(3_600);
-        let due: Vec<_> = (0..1_000)
-            .map(|seed| renewal_after(hour, seed << 32))
-            .collect();
-        let (first, last) = (due.iter().min().unwrap(), due.iter().max().unwrap());
-        assert!((2_880..2_890).contains(&first.as_secs()), "{first:?}");
-        assert!((3_050..=3_060).contains(&last.as_secs()), "{last:?}");
-        assert_eq!(renewal_after(hour, 7), renewal_after(hour, 7));
-    }
-
-    #[test]
     fn an_idle_device_is_small() {
         // There are 50,000 of them. Raise this knowingly.
         assert!(
-            size_of::<Option<Device>>() <= 96,
+            size_of::<Option<Device>>() <= 104,
             "{}",
             size_of::<Option<Device>>()
         );

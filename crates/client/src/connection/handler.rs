@@ -1,5 +1,6 @@
 //! What is done with a connection's events: the token first, then devices, then their messages.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use drawspan_net::Handler;
 
 use super::cbs::{CBS_CONTEXT, Cbs};
 use super::device::Device;
-use super::links::{Arrived, Ids, METHOD_CONTEXT};
+use super::links::{Arrived, Detaching, Ids, Links, METHOD_CONTEXT};
 use super::sends::Sends;
 use super::tokens::PolicyToken;
 use super::{Command, ConnectionConfig, Open};
@@ -31,13 +32,21 @@ pub(super) struct DeviceHandler {
     pub(super) devices: Vec<Option<Device>>,
     /// Devices that are being opened.
     pub(super) opening: usize,
-    /// Messages that wait for credit, over all devices.
+    /// Devices whose sessions are ending.
+    pub(super) ending: usize,
+    /// Sessions that were given up because the hub did not answer their end.
+    pub(super) retired: Vec<SessionId>,
+    /// Links that the hub is to detach, in the order of their times.
+    pub(super) detaching: VecDeque<Detaching>,
+    /// Messages that wait for credit or room, over all devices.
     pub(super) waiting: usize,
     pub(super) sends: Sends,
     pub(super) sweep_at: Option<Duration>,
     /// When to look at every device for what is due, at the latest.
     look_at: Option<Duration>,
     pub(super) ids: Ids,
+    /// The hub has answered open.
+    opened: bool,
     failure: Option<Failure>,
 }
 
@@ -53,11 +62,15 @@ impl DeviceHandler {
             queued: Vec::new(),
             devices: Vec::new(),
             opening: 0,
+            ending: 0,
+            retired: Vec::new(),
+            detaching: VecDeque::new(),
             waiting: 0,
             sends: Sends::default(),
             sweep_at: None,
             look_at: None,
             ids: Ids::default(),
+            opened: false,
             failure: None,
         }
     }
@@ -65,6 +78,11 @@ impl DeviceHandler {
     /// Why this side gave the connection up, if it did.
     pub(super) fn failure(&mut self) -> Option<Failure> {
         self.failure.take()
+    }
+
+    /// Whether the hub has answered open: what ends before that says nothing of any device.
+    pub(super) const fn opened(&self) -> bool {
+        self.opened
     }
 
     pub(super) fn give_up(&mut self, connection: &mut Connection, failure: Failure, now: Duration) {
@@ -104,7 +122,10 @@ impl Handler for DeviceHandler {
 
     fn on_event(&mut self, connection: &mut Connection, event: Event, now: Duration) {
         match event {
-            Event::Opened(_) => self.start_cbs(connection, now),
+            Event::Opened(_) => {
+                self.opened = true;
+                self.start_cbs(connection, now);
+            }
             Event::Attached { link, attach } => match &mut self.cbs {
                 Some(cbs) if cbs.owns(link) => {
                     cbs.on_attached(link);
@@ -179,7 +200,7 @@ impl Handler for DeviceHandler {
                 if self.is_cbs(session) {
                     self.give_up(connection, failure_of(error.as_ref()), now);
                 } else {
-                    self.on_session_gone(connection, session, error.as_ref());
+                    self.on_session_gone(connection, session, error.as_ref(), now);
                 }
             }
             Event::AttachRequested { link, .. } => {
@@ -189,6 +210,11 @@ impl Handler for DeviceHandler {
                 );
                 let _ = connection.refuse(link, error);
             }
+            Event::Room { session } if self.is_cbs(session) => self.send_tokens(connection, now),
+            Event::Room { session } => {
+                self.flush_telemetry(connection, session, now);
+                self.with_links(connection, session, now, Links::flush);
+            }
             Event::SaslInit { .. } | Event::SessionBegan { .. } | Event::Closed(_) => {}
         }
     }
@@ -197,14 +223,15 @@ impl Handler for DeviceHandler {
         match command {
             Command::Open(open) if self.ready => self.open(connection, open, now),
             Command::Open(open) => self.queued.push(open),
-            Command::Close { owner, session } => self.close(connection, owner, session),
+            Command::Close { owner, session } => self.close(connection, owner, session, now),
             Command::Send(send, reply) => self.send(connection, send, reply, now),
             Command::Want {
                 owner,
                 session,
                 wants,
+                ..
             } => self.want(connection, owner, session.0, wants, now),
-            Command::Pull { owner, session } => {
+            Command::Pull { owner, session, .. } => {
                 let of = |device: &mut Device| device.owner == owner;
                 if self.device_on(session.0).is_some_and(of) {
                     self.with_links(connection, session.0, now, |links, at| {
@@ -214,7 +241,7 @@ impl Handler for DeviceHandler {
                 }
             }
             Command::Twin(request, reply) => self.twin(connection, request, reply, now),
-            Command::Answer(answer, _permit) => {
+            Command::Answer(answer, _place) => {
                 let session = answer.session.0;
                 self.with_links(connection, session, now, |links, at| {
                     links.answer_method(at, answer);
@@ -222,6 +249,8 @@ impl Handler for DeviceHandler {
                 });
             }
             Command::Settle(outcome, reply) => self.settle_c2d(connection, outcome, reply, now),
+            #[cfg(test)]
+            Command::Count(to) => drop(to.send(self.counts(connection))),
         }
     }
 
@@ -231,7 +260,7 @@ impl Handler for DeviceHandler {
             return None;
         }
         let cbs = self.cbs.as_ref().and_then(Cbs::deadline);
-        [cbs, self.policy.renew_at, self.sweep_at, self.look_at]
+        [cbs, self.policy.deadline(), self.sweep_at, self.look_at]
             .into_iter()
             .flatten()
             .min()
@@ -275,11 +304,9 @@ impl DeviceHandler {
             .device_on(session)
             .is_some_and(|device| device.is_telemetry(link))
         {
-            self.on_telemetry_credit(connection, session, link, now);
+            self.flush_telemetry(connection, session, now);
         } else {
-            self.with_links(connection, session, now, |links, at| {
-                links.on_credit(at, link)
-            });
+            self.with_links(connection, session, now, Links::flush);
         }
     }
 }

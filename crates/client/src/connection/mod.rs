@@ -1,12 +1,18 @@
 //! One AMQP connection to a hub, in one task, with many devices on it.
 
 pub(crate) mod cbs;
+#[cfg(test)]
+mod counts;
 pub(crate) mod device;
+mod ending;
 mod handler;
 mod links;
 mod opening;
 mod receiving;
+pub(crate) mod renewal;
+pub(crate) mod reply;
 mod requests;
+mod room;
 pub(crate) mod sending;
 pub(crate) mod sends;
 mod task;
@@ -14,20 +20,18 @@ mod task;
 pub(crate) mod tests;
 mod tokens;
 
-use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use drawspan_hub::{ConnectionKey, HostName, Wants};
 use drawspan_net::{Clock, Connector, Transport};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::board::{Owner, StatusBoard};
 use crate::credentials::Credentials;
 use crate::inbox::Inbox;
-use crate::limits;
 use links::TwinReply;
-use sends::Reply;
+use reply::Reply;
+use room::{Place, Places, Room};
 
 pub(crate) use handler::failure_of;
 pub(crate) use task::failure_of as failure_of_end;
@@ -62,9 +66,10 @@ pub struct ConnectionConfig {
 #[derive(Debug, Clone)]
 pub struct HubConnection {
     commands: mpsc::Sender<Command>,
-    sends: Arc<AtomicUsize>,
+    room: Arc<Room>,
 }
 
+/// What is asked of a connection's task. Where there is a place, it is held until the task has taken the command up.
 enum Command {
     Open(Open),
     Close {
@@ -76,14 +81,18 @@ enum Command {
         owner: Owner,
         session: DeviceSession,
         wants: Wants,
+        _place: Place,
     },
     Pull {
         owner: Owner,
         session: DeviceSession,
+        _place: Place,
     },
     Twin(TwinRequest, TwinReply),
-    Answer(MethodAnswer, Permit<Arc<AtomicUsize>>),
+    Answer(MethodAnswer, Place),
     Settle(C2dOutcome, Reply),
+    #[cfg(test)]
+    Count(tokio::sync::oneshot::Sender<counts::Counts>),
 }
 
 impl HubConnection {
@@ -107,11 +116,10 @@ impl HubConnection {
     }
 
     fn new() -> (Self, mpsc::Receiver<Command>) {
-        let (commands, receiver) =
-            mpsc::channel(limits::SENDS_PER_CONNECTION + limits::CONTROL_PER_CONNECTION);
+        let (commands, receiver) = mpsc::channel(Room::QUEUE);
         let connection = Self {
             commands,
-            sends: Arc::default(),
+            room: Arc::default(),
         };
         (connection, receiver)
     }
@@ -133,23 +141,35 @@ impl HubConnection {
     /// Changes what an open device receives, in place, and tries again what was refused.
     /// [`Status::Linked`](crate::Status::Linked) follows if other links are there then, after a
     /// [`Status::LinkRefused`](crate::Status::LinkRefused) for each that the hub does not take. False as for
-    /// [`open`](Self::open).
+    /// [`open`](Self::open), and while several such changes of the device wait already.
     pub fn want(&self, owner: Owner, session: DeviceSession, wants: Wants) -> bool {
+        let Some(place) = self.room.wants.take(session.0.channel()) else {
+            return false;
+        };
         let command = Command::Want {
             owner,
             session,
             wants,
+            _place: place,
         };
         self.commands.try_send(command).is_ok()
     }
 
-    /// Asks for one cloud-to-device message, where they come [on demand](Receive::OnDemand). Nothing happens while one is under
-    /// way, or was asked for already. False as for [`open`](Self::open), and when too much is on its way.
+    /// Asks for one cloud-to-device message, where they come [on demand](drawspan_hub::Receive::OnDemand). Nothing happens while one
+    /// is under way, or was asked for already. False as for [`open`](Self::open).
     pub fn pull(&self, owner: Owner, session: DeviceSession) -> bool {
-        let pull = Command::Pull { owner, session };
-        // Control commands keep their room.
-        self.commands.capacity() > limits::CONTROL_PER_CONNECTION
-            && self.commands.try_send(pull).is_ok()
+        match self.room.pulls.take(session.0.channel()) {
+            Some(place) => {
+                let pull = Command::Pull {
+                    owner,
+                    session,
+                    _place: place,
+                };
+                self.commands.try_send(pull).is_ok()
+            }
+            // One is on its way to the task, which does for both.
+            None => !self.commands.is_closed(),
+        }
     }
 
     /// Sends a message and waits for the hub's answer, at most until its deadline.
@@ -157,7 +177,9 @@ impl HubConnection {
     /// # Errors
     /// [`SendFailure`] says whether the hub may have the message.
     pub async fn send(&self, send: Send) -> Result<(), SendFailure> {
-        self.ask(|reply| Command::Send(send, reply)).await
+        let of = send.session;
+        self.ask(&self.room.sends, of, |reply| Command::Send(send, reply))
+            .await
     }
 
     /// Asks a device's twin something and waits for the hub's answer, at most until its deadline. Several may be under way
@@ -166,17 +188,19 @@ impl HubConnection {
     /// # Errors
     /// [`SendFailure`] says whether the hub may have done it.
     pub async fn twin(&self, request: TwinRequest) -> Result<TwinAnswer, SendFailure> {
-        self.ask(|reply| Command::Twin(request, reply)).await
+        let of = request.session;
+        self.ask(&self.room.sends, of, |reply| Command::Twin(request, reply))
+            .await
     }
 
     /// Answers a direct method. Where the hub has stopped waiting, or the device is gone, nothing happens. False when there
-    /// is no connection any more, or it has too much to do.
+    /// is no connection any more, or more answers wait than there were requests.
     pub fn answer_method(&self, answer: MethodAnswer) -> bool {
-        let Some(permit) = Permit::take(Arc::clone(&self.sends)) else {
+        let Some(place) = self.room.outcomes.take(answer.session.0.channel()) else {
             return false;
         };
         self.commands
-            .try_send(Command::Answer(answer, permit))
+            .try_send(Command::Answer(answer, place))
             .is_ok()
     }
 
@@ -188,38 +212,36 @@ impl HubConnection {
     /// [`SendFailure::Stale`] when the message is the device's no more; [`SendFailure::Refused`] when the hub did not take
     /// the outcome, for instance because its lock had ended. The hub delivers the message again in both cases.
     pub async fn settle_c2d(&self, outcome: C2dOutcome) -> Result<(), SendFailure> {
-        self.ask(|reply| Command::Settle(outcome, reply)).await
+        let of = outcome.session;
+        let settle = |reply| Command::Settle(outcome, reply);
+        self.ask(&self.room.outcomes, of, settle).await
     }
 
     async fn ask<T>(
         &self,
-        command: impl FnOnce(oneshot::Sender<Result<T, SendFailure>>) -> Command,
+        places: &Arc<Places>,
+        of: DeviceSession,
+        command: impl FnOnce(Reply<T>) -> Command,
     ) -> Result<T, SendFailure> {
-        let Some(_permit) = Permit::take(&*self.sends) else {
+        let Some(place) = places.take(of.0.channel()) else {
             return Err(SendFailure::Full);
         };
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = Reply::new(Some(place));
         if self.commands.try_send(command(reply)).is_err() {
             return Err(SendFailure::Stale);
         }
-        // The task is gone only with its connection, and then nobody knows what the hub made of it.
+        // A reply answers in any case, if only when it is dropped.
         answer.await.unwrap_or(Err(SendFailure::Unsettled))
     }
-}
 
-/// Keeps sends below their bound, so that control commands always find room.
-struct Permit<C: Deref<Target = AtomicUsize>>(C);
-
-impl<C: Deref<Target = AtomicUsize>> Permit<C> {
-    fn take(count: C) -> Option<Self> {
-        let permit = Self(count);
-        let before = permit.0.fetch_add(1, Ordering::Relaxed);
-        (before < limits::SENDS_PER_CONNECTION).then_some(permit)
-    }
-}
-
-impl<C: Deref<Target = AtomicUsize>> Drop for Permit<C> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+    /// What the connection holds.
+    #[cfg(test)]
+    async fn counts(&self) -> counts::Counts {
+        let (to, counts) = tokio::sync::oneshot::channel();
+        assert!(
+            self.commands.try_send(Command::Count(to)).is_ok(),
+            "it is over"
+        );
+        counts.await.unwrap_or_default()
     }
 }

@@ -1,4 +1,4 @@
-//! Opening and closing devices on the connection.
+//! Opening devices on the connection.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::device::{Device, Phase, Progress, TokenPlan, named};
 use super::handler::{DeviceHandler, failure_of};
 use super::links::Links;
 use super::tokens::opening_until_ms;
-use super::{DeviceSession, Open, SendFailure};
+use super::{DeviceSession, Open};
 use crate::board::{Owner, Status};
 
 impl DeviceHandler {
@@ -54,12 +54,17 @@ impl DeviceHandler {
         if per_device {
             self.ask_token(connection, Subject::Device(session), now);
         } else {
-            self.attach_telemetry(connection, session);
+            self.attach_telemetry(connection, session, now);
         }
     }
 
     /// Asks for the telemetry link of a device that is being opened, once, or once more when that was too early.
-    pub(super) fn attach_telemetry(&mut self, connection: &mut Connection, session: SessionId) {
+    pub(super) fn attach_telemetry(
+        &mut self,
+        connection: &mut Connection,
+        session: SessionId,
+        now: Duration,
+    ) {
         let Some(device) = self.device_on(session) else {
             return;
         };
@@ -79,30 +84,8 @@ impl DeviceHandler {
             Err(error) => {
                 let text = format!("no room on the connection: {error}");
                 let failure = Failure::local(FailureKind::TokenLimit, &text);
-                self.fail(connection, session, failure);
+                self.fail(connection, session, failure, now);
             }
-        }
-    }
-
-    pub(super) fn close(
-        &mut self,
-        connection: &mut Connection,
-        owner: Owner,
-        session: Option<DeviceSession>,
-    ) {
-        self.queued.retain(|open| open.owner != owner);
-        let session = session
-            .map(|session| session.0)
-            .or_else(|| self.session_of(owner));
-        match session.and_then(|session| self.device_on(session)) {
-            Some(device)
-                if device.owner == owner && !matches!(device.phase, Phase::Ending { .. }) =>
-            {
-                let session = device.session;
-                self.end(connection, session, true);
-            }
-            // Still queued, or lost meanwhile and told so.
-            _ => self.config.board.post(Status::Closed(owner)),
         }
     }
 
@@ -196,81 +179,7 @@ impl DeviceHandler {
             *progress = Progress::TooEarly;
             return;
         }
-        self.fail(connection, session, failure_of(error));
-    }
-
-    /// A device is of no use any more: that is told, and its session ends. The others do not notice.
-    pub(super) fn fail(
-        &mut self,
-        connection: &mut Connection,
-        session: SessionId,
-        failure: Failure,
-    ) {
-        let Some(device) = self.device_on(session) else {
-            return;
-        };
-        let owner = device.owner;
-        let status = match device.phase {
-            Phase::Opening { .. } => Status::OpenFailed(owner, failure),
-            Phase::Open { .. } => Status::Lost(owner, failure),
-            Phase::Ending { .. } => return,
-        };
-        self.config.board.post(status);
-        self.end(connection, session, false);
-    }
-
-    /// Ends a device's session, and everything on it.
-    fn end(&mut self, connection: &mut Connection, session: SessionId, asked: bool) {
-        let Some(device) = self.device_on(session) else {
-            return;
-        };
-        let before = std::mem::replace(&mut device.phase, Phase::Ending { asked });
-        if matches!(before, Phase::Opening { .. }) {
-            self.opening = self.opening.saturating_sub(1);
-        }
-        // An error here means that the session is gone already, of which an event tells.
-        let _ = connection.end(session, None);
-        self.abandon(session);
-    }
-
-    /// A device's session is gone.
-    pub(super) fn on_session_gone(
-        &mut self,
-        connection: &mut Connection,
-        session: SessionId,
-        error: Option<&Error>,
-    ) {
-        self.fail(connection, session, failure_of(error));
-        let Some(slot) = self.devices.get_mut(session.channel()) else {
-            return;
-        };
-        if let Some(device) = slot
-            && device.session == session
-        {
-            if device.phase == (Phase::Ending { asked: true }) {
-                self.config.board.post(Status::Closed(device.owner));
-            }
-            *slot = None;
-        }
-    }
-
-    /// What was sent has an unknown fate now; what waited was not sent.
-    fn abandon(&mut self, session: SessionId) {
-        let channel = session.channel();
-        if let Some(device) = self.device_on(session) {
-            if let Some(links) = device.links.take() {
-                links.abandon();
-            }
-            let waiting = device.waiting.take().unwrap_or_default();
-            self.waiting -= waiting.len();
-            for (_, reply) in *waiting {
-                let _ = reply.send(Err(SendFailure::Stale));
-            }
-        }
-        self.sends.give_up(|of, _| of == channel);
-        if let Some(cbs) = &mut self.cbs {
-            cbs.forget(Subject::Device(session));
-        }
+        self.fail(connection, session, failure_of(error), now);
     }
 
     pub(super) fn device_on(&mut self, session: SessionId) -> Option<&mut Device> {

@@ -8,8 +8,8 @@ use drawspan_hub::{Failure, Wants};
 use super::device::Phase;
 use super::handler::DeviceHandler;
 use super::links::{At, Links, TwinReply};
+use super::reply::Reply;
 use super::requests::{C2dOutcome, SendFailure, TwinRequest};
-use super::sends::Reply;
 use crate::board::{Owner, Status};
 
 impl DeviceHandler {
@@ -33,6 +33,7 @@ impl DeviceHandler {
             connection,
             inbox: &self.config.inbox,
             ids: &mut self.ids,
+            detaching: &mut self.detaching,
             device: &device.id,
             owner: device.owner,
             session,
@@ -50,9 +51,12 @@ impl DeviceHandler {
         if links.is_idle() {
             device.links = None;
         }
+        if !self.detaching.is_empty() {
+            self.sweep_soon(now);
+        }
         match acted {
             Ok(()) => self.look_by(due, now),
-            Err(failure) => self.fail(connection, session, failure),
+            Err(failure) => self.fail(connection, session, failure, now),
         }
     }
 
@@ -106,11 +110,11 @@ impl DeviceHandler {
             deadline,
         } = request;
         let Some(device) = self.device_on(session.0) else {
-            let _ = reply.send(Err(SendFailure::Stale));
+            reply.send(Err(SendFailure::Stale));
             return;
         };
         if !matches!(device.phase, Phase::Open { .. }) {
-            let _ = reply.send(Err(SendFailure::Stale));
+            reply.send(Err(SendFailure::Stale));
             return;
         }
         device.links.get_or_insert_default();
@@ -131,7 +135,7 @@ impl DeviceHandler {
             .device_on(session)
             .is_none_or(|device| device.links.is_none())
         {
-            let _ = reply.send(Err(SendFailure::Stale));
+            reply.send(Err(SendFailure::Stale));
             return;
         }
         self.with_links(connection, session, now, |links, at| {

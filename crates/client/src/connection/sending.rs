@@ -9,7 +9,7 @@ use drawspan_hub::{Failure, FailureKind};
 
 use super::device::{Device, Phase};
 use super::handler::{DeviceHandler, failure_of};
-use super::sends::Reply;
+use super::reply::Reply;
 use super::tokens::millis;
 use super::{Send, SendFailure};
 use crate::limits;
@@ -23,17 +23,14 @@ impl DeviceHandler {
         now: Duration,
     ) {
         let Some((device, telemetry)) = self.open_on(send.session.0) else {
-            let _ = reply.send(Err(SendFailure::Stale));
+            reply.send(Err(SendFailure::Stale));
             return;
         };
+        let goes = connection.credit(telemetry) > 0 && connection.has_room(telemetry);
         match &mut device.waiting {
-            None if connection.credit(telemetry) > 0 => {
-                self.transfer(connection, &send, reply, now);
-            }
-            Some(waiting) if waiting.len() >= limits::SENDS_PER_DEVICE => {
-                let _ = reply.send(Err(SendFailure::Full));
-            }
+            None if goes => self.transfer(connection, &send, reply, now),
             waiting => {
+                // Bounded by the device's places.
                 waiting.get_or_insert_default().push_back((send, reply));
                 self.waiting += 1;
                 self.sweep_soon(now);
@@ -66,33 +63,35 @@ impl DeviceHandler {
         if let Err(error) = connection.send(telemetry, &message)
             && let Some(reply) = self.sends.take(context)
         {
-            let _ = reply.send(Err(failure_to_send(error)));
+            reply.send(Err(failure_to_send(error)));
         }
         self.sweep_soon(now);
     }
 
-    /// Credit came for a device's telemetry link: what waits goes out.
-    pub(super) fn on_telemetry_credit(
+    /// Credit or room came for a device's telemetry: what waits goes out.
+    pub(super) fn flush_telemetry(
         &mut self,
         connection: &mut Connection,
         session: SessionId,
-        link: LinkId,
         now: Duration,
     ) {
-        while connection.credit(link) > 0 {
-            let Some((send, reply)) = self.device_on(session).and_then(Device::pop_waiting) else {
-                return;
-            };
+        while let Some((device, telemetry)) = self.open_on(session)
+            && device.waiting.is_some()
+            && connection.credit(telemetry) > 0
+            && connection.has_room(telemetry)
+            && let Some((send, reply)) = device.pop_waiting()
+        {
             self.waiting -= 1;
-            self.transfer(connection, &send, reply, now);
+            if !reply.is_closed() {
+                self.transfer(connection, &send, reply, now);
+            }
         }
     }
 
     pub(super) fn on_outcome(&mut self, context: u64, state: Option<DeliveryState>) {
-        let Some(reply) = self.sends.take(context) else {
-            return;
-        };
-        let _ = reply.send(outcome(state));
+        if let Some(reply) = self.sends.take(context) {
+            reply.send(outcome(state));
+        }
     }
 
     pub(super) fn sweep_soon(&mut self, now: Duration) {
@@ -102,7 +101,8 @@ impl DeviceHandler {
 
     /// Answers what is overdue. Runs only while something waits.
     pub(super) fn sweep(&mut self, connection: &mut Connection, now: Duration) {
-        self.sends.give_up(|_, deadline| deadline <= now);
+        let late = self.sends.over(|_, deadline| deadline <= now);
+        self.give_up_sends(connection, late, &SendFailure::NotSent);
         self.sends.shrink();
         if self.waiting > 0 {
             self.sweep_waiting(now);
@@ -110,8 +110,38 @@ impl DeviceHandler {
         if self.opening > 0 {
             self.sweep_opening(connection, now);
         }
-        let more = !self.sends.is_empty() || self.waiting > 0 || self.opening > 0;
+        self.sweep_detaching(connection, now);
+        if self.ending > 0 {
+            self.sweep_ending(connection, now);
+        }
+        let more = !self.sends.is_empty()
+            || !self.detaching.is_empty()
+            || self.waiting + self.opening + self.ending > 0;
         self.sweep_at = more.then_some(now + Duration::from_millis(limits::SWEEP_INTERVAL_MS));
+    }
+
+    /// Nobody waits for these any more. What the engine has not begun to write is taken back, and answered with `unsent`.
+    pub(super) fn give_up_sends(
+        &mut self,
+        connection: &mut Connection,
+        sends: Vec<(u64, usize)>,
+        unsent: &SendFailure,
+    ) {
+        for (context, channel) in sends {
+            let device = self.devices.get(channel).and_then(Option::as_ref);
+            let telemetry = device.and_then(|device| match device.phase {
+                Phase::Open { telemetry } => Some(telemetry),
+                Phase::Opening { .. } | Phase::Ending { .. } => None,
+            });
+            let taken_back = telemetry.is_some_and(|link| connection.withdraw(link, context));
+            if let Some(reply) = self.sends.take(context) {
+                let failure = match taken_back {
+                    true => unsent.clone(),
+                    false => SendFailure::Unsettled,
+                };
+                reply.send(Err(failure));
+            }
+        }
     }
 
     fn sweep_waiting(&mut self, now: Duration) {
@@ -123,8 +153,8 @@ impl DeviceHandler {
             let mut kept = VecDeque::new();
             for (send, reply) in *waiting {
                 if send.deadline <= now {
-                    let _ = reply.send(Err(SendFailure::NotSent));
-                } else {
+                    reply.send(Err(SendFailure::NotSent));
+                } else if !reply.is_closed() {
                     kept.push_back((send, reply));
                 }
             }
@@ -149,7 +179,7 @@ impl DeviceHandler {
                 "the hub did not answer the device's put-token in time"
             };
             let failure = Failure::local(FailureKind::Timeout, text);
-            self.fail(connection, session, failure);
+            self.fail(connection, session, failure, now);
         }
     }
 

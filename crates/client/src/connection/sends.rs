@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
-use super::requests::SendFailure;
-
-pub(crate) type Reply = oneshot::Sender<Result<(), SendFailure>>;
+use super::reply::Reply;
 
 /// Replies by a small number that goes with the delivery and comes back with its outcome.
 #[derive(Debug, Default)]
@@ -28,6 +24,11 @@ enum Slot {
 }
 
 impl Sends {
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.free.len() == self.slots.len()
     }
@@ -37,7 +38,7 @@ impl Sends {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         let slot = Slot::Waiting {
-            reply,
+            reply: reply.sent(),
             channel,
             deadline,
             generation,
@@ -52,7 +53,7 @@ impl Sends {
         if let Some(place) = self.slots.get_mut(index as usize) {
             *place = slot;
         }
-        u64::from(generation) << 32 | u64::from(index)
+        context(generation, index as usize)
     }
 
     /// Takes the reply that waits for a delivery; none when it was answered already.
@@ -67,20 +68,19 @@ impl Sends {
         }
     }
 
-    /// Answers everything for which `over` holds: sent, outcome unknown.
-    pub(crate) fn give_up(&mut self, over: impl Fn(usize, Duration) -> bool) {
-        for index in 0..self.slots.len() {
-            let is_over = match self.slots.get(index) {
-                Some(Slot::Waiting {
-                    channel, deadline, ..
-                }) => over(*channel, *deadline),
-                _ => false,
-            };
-            if is_over && let Some(reply) = self.free_slot(index) {
-                // Whoever asked may be gone; that changes nothing.
-                let _ = reply.send(Err(SendFailure::Unsettled));
-            }
-        }
+    /// The deliveries for which `over` holds, by their contexts and channels.
+    pub(crate) fn over(&self, over: impl Fn(usize, Duration) -> bool) -> Vec<(u64, usize)> {
+        let slots = self.slots.iter().enumerate();
+        let found = slots.filter_map(|(index, slot)| match slot {
+            Slot::Waiting {
+                channel,
+                deadline,
+                generation,
+                ..
+            } if over(*channel, *deadline) => Some((context(*generation, index), *channel)),
+            _ => None,
+        });
+        found.collect()
     }
 
     /// Gives memory back once nothing is on its way.
@@ -101,31 +101,34 @@ impl Sends {
     }
 }
 
+fn context(generation: u32, index: usize) -> u64 {
+    u64::from(generation) << 32 | index as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn answer(
-        receiver: &mut oneshot::Receiver<Result<(), SendFailure>>,
-    ) -> Option<Result<(), SendFailure>> {
-        receiver.try_recv().ok()
-    }
+    use crate::connection::SendFailure;
 
     #[test]
     fn an_outcome_reaches_its_sender_once_and_a_late_one_nobody() {
         let mut sends = Sends::default();
-        let (reply, mut first) = oneshot::channel();
+        let (reply, mut first) = Reply::new(None);
         let context = sends.insert(reply, 3, Duration::from_secs(1));
-        sends.give_up(|channel, _| channel == 4);
-        assert_eq!(answer(&mut first), None);
-        sends.give_up(|_, deadline| deadline <= Duration::from_secs(1));
-        assert_eq!(answer(&mut first), Some(Err(SendFailure::Unsettled)));
+        assert_eq!(sends.over(|channel, _| channel == 4), []);
+        let late = sends.over(|_, deadline| deadline <= Duration::from_secs(1));
+        assert_eq!(late, [(context, 3)]);
+        sends
+            .take(context)
+            .unwrap()
+            .send(Err(SendFailure::Unsettled));
+        assert_eq!(first.try_recv(), Ok(Err(SendFailure::Unsettled)));
 
-        let (reply, mut second) = oneshot::channel();
+        let (reply, mut second) = Reply::new(None);
         let newer = sends.insert(reply, 3, Duration::from_secs(2));
         assert!(sends.take(context).is_none(), "the slot has a new owner");
-        sends.take(newer).unwrap().send(Ok(())).unwrap();
-        assert_eq!(answer(&mut second), Some(Ok(())));
+        sends.take(newer).unwrap().send(Ok(()));
+        assert_eq!(second.try_recv(), Ok(Ok(())));
         assert!(sends.is_empty());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use drawspan_amqp::engine::{Config, Connection};
+use drawspan_amqp::engine::{Closed, Config, Connection};
 use drawspan_hub::{ConnectionKey, Failure, FailureKind};
 use drawspan_net::{Ended, drive};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -63,7 +63,19 @@ async fn converse(
     let connection = Connection::client(engine_config(config, key), None, now);
     let mut handler = DeviceHandler::new(Arc::clone(config), key);
     let ended = drive(stream, connection, &mut handler, commands, config.clock).await;
-    handler.failure().unwrap_or_else(|| failure_of(ended))
+    let by_us = matches!(ended, Ended::Closed(Closed::ByUs));
+    match handler.failure() {
+        Some(failure) => failure,
+        None if by_us || handler.opened() => failure_of(ended),
+        None => not_opened(&failure_of(ended)),
+    }
+}
+
+/// Nothing that ends before the hub has answered open says anything of devices: it is the state of the hub, or of what stands in
+/// front of it.
+fn not_opened(failure: &Failure) -> Failure {
+    let text = format!("the hub did not open the connection: {}", failure.message);
+    Failure::local(FailureKind::HubUnreachable, &text)
 }
 
 fn engine_config(config: &ConnectionConfig, key: ConnectionKey) -> Config {
@@ -76,7 +88,6 @@ fn engine_config(config: &ConnectionConfig, key: ConnectionKey) -> Config {
 }
 
 pub(crate) fn failure_of(ended: Ended) -> Failure {
-    use drawspan_amqp::engine::Closed;
     match ended {
         Ended::Stream(error) => Failure::local(
             FailureKind::ConnectionLost,

@@ -7,8 +7,9 @@ use drawspan_amqp::engine::{Connection, SessionId};
 use drawspan_hub::{Failure, FailureKind, WhichKey};
 
 use super::cbs::{Answer, Subject};
-use super::device::{Phase, Progress, TokenPlan, renewal_after};
+use super::device::{Phase, Progress, TokenPlan};
 use super::handler::DeviceHandler;
+use super::renewal::{Renewal, Step};
 use crate::board::Status;
 use crate::limits;
 
@@ -16,9 +17,18 @@ use crate::limits;
 #[derive(Debug, Default)]
 pub(super) struct PolicyToken {
     key: WhichKey,
-    /// The hub refused the other key for this same purpose.
+    /// The hub refused the other key for the first token.
     other_refused: bool,
-    pub(super) renew_at: Option<Duration>,
+    renewal: Renewal,
+}
+
+impl PolicyToken {
+    const LIFE: Duration = Duration::from_secs(limits::TOKEN_LIFE_S);
+
+    /// When something is due.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.renewal.deadline(Self::LIFE)
+    }
 }
 
 impl DeviceHandler {
@@ -75,7 +85,7 @@ impl DeviceHandler {
             } else if let Subject::Device(session) = subject
                 && self.pipelining
             {
-                self.attach_telemetry(connection, session);
+                self.attach_telemetry(connection, session, now);
             }
         }
     }
@@ -103,7 +113,8 @@ impl DeviceHandler {
                     // Gone meanwhile: whoever is told looks for it in vain, too.
                     return Err(Failure::local(FailureKind::Unknown, "the device is gone"));
                 };
-                let TokenPlan { key, life_s, .. } = device.token;
+                let TokenPlan { key, life_s, .. } = &device.token;
+                let (key, life_s) = (*key, *life_s);
                 let expiry = now_s + u64::from(life_s);
                 let credentials = &config.credentials;
                 let registration = device.registration.as_deref().unwrap_or(&device.id);
@@ -128,39 +139,57 @@ impl DeviceHandler {
                 let failure = Failure::local(FailureKind::Protocol, &text);
                 self.give_up(connection, failure, now);
             }
-            Answer::To(Subject::Policy, Ok(())) => self.on_policy_granted(connection, now),
-            Answer::To(Subject::Device(session), Ok(())) => {
-                self.on_device_granted(connection, session, now);
+            Answer::To(Subject::Policy, Ok(asked)) => {
+                self.on_policy_granted(connection, asked, now);
             }
-            Answer::To(Subject::Policy, Err(failure)) if self.takes_other_key(&failure) => {
-                self.ask_token(connection, Subject::Policy, now);
+            Answer::To(Subject::Device(session), Ok(asked)) => {
+                self.on_device_granted(connection, session, asked, now);
             }
             Answer::To(subject, Err(failure)) => self.on_refused(connection, subject, failure, now),
         }
     }
 
-    /// A key may have been exchanged at the hub: the other one is tried, once.
-    fn takes_other_key(&mut self, failure: &Failure) -> bool {
-        let policy = &mut self.policy;
-        let other = failure.kind == FailureKind::Unauthorized
-            && !policy.other_refused
-            && self.config.credentials.has_secondary();
-        if other {
-            policy.other_refused = true;
-            policy.key = match policy.key {
-                WhichKey::Primary => WhichKey::Secondary,
-                WhichKey::Secondary => WhichKey::Primary,
-            };
-        }
-        other
-    }
-
-    fn on_policy_granted(&mut self, connection: &mut Connection, now: Duration) {
-        self.policy.other_refused = false;
-        let life = Duration::from_secs(limits::TOKEN_LIFE_S);
-        self.policy.renew_at = Some(now + renewal_after(life, self.key.0.into()));
+    fn on_policy_granted(&mut self, connection: &mut Connection, asked: Duration, now: Duration) {
+        let (life, seed) = (PolicyToken::LIFE, self.key.0.into());
+        self.policy.renewal.granted(asked, life, seed);
         if !self.ready {
             self.on_ready(connection, now);
+        }
+    }
+
+    fn on_policy_refused(&mut self, connection: &mut Connection, failure: Failure, now: Duration) {
+        // A key may have been exchanged at the hub: the other one is tried, the first time at once.
+        let exchanged =
+            failure.kind == FailureKind::Unauthorized && self.config.credentials.has_secondary();
+        if exchanged {
+            self.policy.key = self.policy.key.other();
+        }
+        if exchanged && !self.ready && !self.policy.other_refused {
+            self.policy.other_refused = true;
+            return self.ask_token(connection, Subject::Policy, now);
+        }
+        let (life, seed) = (PolicyToken::LIFE, self.key.0.into());
+        if let Err(failure) = self.policy.renewal.failed(failure, now, life, seed) {
+            self.give_up(connection, failure, now);
+        }
+    }
+
+    fn on_device_refused(
+        &mut self,
+        connection: &mut Connection,
+        session: SessionId,
+        failure: Failure,
+        now: Duration,
+    ) {
+        let Some(device) = self.device_on(session) else {
+            return;
+        };
+        let owner = device.owner;
+        let ended = device.token.failed(owner, failure, now);
+        let due = device.token.deadline();
+        match ended {
+            Ok(()) => self.look_by(due, now),
+            Err(failure) => self.fail(connection, session, failure, now),
         }
     }
 
@@ -168,14 +197,15 @@ impl DeviceHandler {
         &mut self,
         connection: &mut Connection,
         session: SessionId,
+        asked: Duration,
         now: Duration,
     ) {
         let Some(device) = self.device_on(session) else {
             return;
         };
         let owner = device.owner;
-        device.token.granted(owner, now);
-        let renew_at = device.token.renew_at();
+        device.token.granted(owner, asked);
+        let due = device.token.deadline();
         let link = match &mut device.phase {
             Phase::Opening {
                 granted,
@@ -188,15 +218,15 @@ impl DeviceHandler {
             }
             _ => None,
         };
-        self.look_by(renew_at, now);
+        self.look_by(due, now);
         match link {
             Some(Progress::Attached(link)) => self.on_opened(connection, session, link, now),
             Some(Progress::TooEarly) => {
                 // The hub looks at links before it has looked at the token: no use in sending both at once here.
                 self.pipelining = false;
-                self.attach_telemetry(connection, session);
+                self.attach_telemetry(connection, session, now);
             }
-            Some(Progress::Unasked) => self.attach_telemetry(connection, session),
+            Some(Progress::Unasked) => self.attach_telemetry(connection, session, now),
             Some(Progress::Asked(_) | Progress::AskedAgain(_)) | None => {}
         }
     }
@@ -209,8 +239,8 @@ impl DeviceHandler {
         now: Duration,
     ) {
         match subject {
-            Subject::Policy => self.give_up(connection, failure, now),
-            Subject::Device(session) => self.fail(connection, session, failure),
+            Subject::Policy => self.on_policy_refused(connection, failure, now),
+            Subject::Device(session) => self.on_device_refused(connection, session, failure, now),
         }
     }
 
@@ -230,9 +260,10 @@ impl DeviceHandler {
 
     /// Renews the connection's token, if that is due.
     pub(super) fn renew_policy(&mut self, connection: &mut Connection, now: Duration) {
-        if self.policy.renew_at.is_some_and(|at| at <= now) {
-            self.policy.renew_at = None;
-            self.ask_token(connection, Subject::Policy, now);
+        match self.policy.renewal.step(now, PolicyToken::LIFE) {
+            Step::Nothing => {}
+            Step::Ask => self.ask_token(connection, Subject::Policy, now),
+            Step::End(failure) => self.give_up(connection, failure, now),
         }
     }
 
@@ -243,24 +274,26 @@ impl DeviceHandler {
         connection: &mut Connection,
         now: Duration,
     ) -> Option<Duration> {
-        let mut due = Vec::new();
+        let (mut due, mut over) = (Vec::new(), Vec::new());
         let mut next: Option<Duration> = None;
         for device in self.devices.iter_mut().flatten() {
-            let Some(at) = device.token.renew_at() else {
-                continue;
-            };
             if !matches!(device.phase, Phase::Open { .. }) {
                 continue;
             }
-            if at <= now && due.len() < limits::RENEWALS_PER_LOOK {
-                device.token.renew_at_s = TokenPlan::NEVER;
-                due.push(device.session);
-            } else {
-                next = Some(next.map_or(at, |next| next.min(at)));
+            if due.len() < limits::RENEWALS_PER_LOOK {
+                match device.token.step(now) {
+                    Step::Nothing => {}
+                    Step::Ask => due.push(device.session),
+                    Step::End(failure) => over.push((device.session, failure)),
+                }
             }
+            next = [next, device.token.deadline()].into_iter().flatten().min();
         }
         for session in due {
             self.ask_token(connection, Subject::Device(session), now);
+        }
+        for (session, failure) in over {
+            self.fail(connection, session, failure, now);
         }
         next
     }

@@ -208,8 +208,11 @@ impl Supervisor {
                 changed = self.wants.changed(), if wanted => {
                     wanted = changed.is_ok();
                     let wants = *self.wants.borrow_and_update();
-                    // A connection that is over says so on the board.
-                    attempt.connection.want(attempt.owner, route.session, wants);
+                    if !attempt.connection.want(attempt.owner, route.session, wants) {
+                        // Its task has several changes to take up first; or it is over, and says so on the board.
+                        self.wants.mark_changed();
+                        tokio::task::yield_now().await;
+                    }
                 }
                 incoming = attempt.inbox.take(), if self.waiting.is_empty() && !self.events.is_closed() => {
                     let incoming = incoming.into_iter();

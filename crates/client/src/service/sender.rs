@@ -9,14 +9,16 @@ use drawspan_amqp::engine::{Config, Connection, Event, LinkId, LinkOptions, Outg
 use drawspan_amqp::performative::{DeliveryTag, Error, condition};
 use drawspan_hub::{Failure, FailureKind};
 use drawspan_net::{Clock, Handler, drive};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::{ServiceConfig, methods};
 use crate::connection::SendFailure;
 use crate::connection::cbs::{Answer, CBS_CONTEXT, Cbs, Subject};
-use crate::connection::device::{named, renewal_after};
+use crate::connection::device::named;
+use crate::connection::renewal::renewal_after;
+use crate::connection::reply::Reply;
 use crate::connection::sending::{failure_to_send, outcome};
-use crate::connection::sends::{Reply, Sends};
+use crate::connection::sends::Sends;
 use crate::connection::{failure_of, failure_of_end};
 use crate::limits;
 
@@ -77,7 +79,7 @@ impl Sender {
         message: Bytes,
         deadline: Duration,
     ) -> impl Future<Output = Result<(), SendFailure>> + Send + use<> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = Reply::new(None);
         let queued = self.0.try_send(Command {
             message,
             deadline,
@@ -85,7 +87,7 @@ impl Sender {
         });
         async move {
             match queued.map_err(|error| matches!(error, mpsc::error::TrySendError::Full(_))) {
-                // The task is gone only with its connection, and then nobody knows what the hub made of it.
+                // A reply answers in any case, if only when it is dropped.
                 Ok(()) => answer.await.unwrap_or(Err(SendFailure::Unsettled)),
                 Err(true) => Err(SendFailure::Full),
                 Err(false) => Err(SendFailure::Stale),
@@ -102,7 +104,7 @@ async fn run(config: Arc<ServiceConfig>, clock: Clock, mut commands: mpsc::Recei
             let failure = Failure::local(FailureKind::HubUnreachable, &error.to_string());
             commands.close();
             while let Some(command) = commands.recv().await {
-                let _ = command
+                command
                     .reply
                     .send(Err(SendFailure::Refused(failure.clone())));
             }
@@ -132,7 +134,7 @@ async fn run(config: Arc<ServiceConfig>, clock: Clock, mut commands: mpsc::Recei
     let failure = failure.unwrap_or_else(|| failure_of_end(ended));
     tracing::debug!(hub = %config.host, reason = %failure.message, "a service's connection is over");
     for command in sending.waiting.drain(..) {
-        let _ = command
+        command
             .reply
             .send(Err(SendFailure::Refused(failure.clone())));
     }
@@ -171,7 +173,7 @@ impl Sending {
             Answer::Stray => {}
             Answer::Unreadable(text) => self.give_up(connection, protocol(&text), now),
             Answer::To(_, Err(failure)) => self.give_up(connection, failure, now),
-            Answer::To(_, Ok(())) => {
+            Answer::To(_, Ok(_)) => {
                 let life = Duration::from_secs(limits::TOKEN_LIFE_S);
                 self.renew_at = Some(now + renewal_after(life, 0));
                 if matches!(self.link, Link::None)
@@ -200,12 +202,12 @@ impl Sending {
         let Link::Up(session, link) = self.link else {
             return;
         };
-        while connection.credit(link) > 0 {
+        while !self.waiting.is_empty() && connection.credit(link) > 0 && connection.has_room(link) {
             let Some(command) = self.waiting.pop_front() else {
                 return;
             };
             if command.deadline <= now {
-                let _ = command.reply.send(Err(SendFailure::NotSent));
+                command.reply.send(Err(SendFailure::NotSent));
                 continue;
             }
             let context = self
@@ -222,20 +224,31 @@ impl Sending {
             if let Err(error) = connection.send(link, &message)
                 && let Some(reply) = self.sends.take(context)
             {
-                let _ = reply.send(Err(failure_to_send(error)));
+                reply.send(Err(failure_to_send(error)));
             }
         }
     }
 
     /// Answers what is overdue.
-    fn sweep(&mut self, now: Duration) {
-        self.sends.give_up(|_, deadline| deadline <= now);
+    fn sweep(&mut self, connection: &mut Connection, now: Duration) {
+        for (context, _) in self.sends.over(|_, deadline| deadline <= now) {
+            let unsent = match self.link {
+                Link::Up(_, link) => connection.withdraw(link, context),
+                Link::None | Link::Asked(..) => false,
+            };
+            if let Some(reply) = self.sends.take(context) {
+                reply.send(Err(match unsent {
+                    true => SendFailure::NotSent,
+                    false => SendFailure::Unsettled,
+                }));
+            }
+        }
         let (late, waiting): (VecDeque<_>, _) = std::mem::take(&mut self.waiting)
             .into_iter()
             .partition(|command| command.deadline <= now);
         self.waiting = waiting;
         for command in late {
-            let _ = command.reply.send(Err(SendFailure::NotSent));
+            command.reply.send(Err(SendFailure::NotSent));
         }
         let more = !self.sends.is_empty() || !self.waiting.is_empty();
         let next = now + Duration::from_millis(limits::SWEEP_INTERVAL_MS);
@@ -295,7 +308,7 @@ impl Handler for Sending {
             } => {}
             Event::Outcome { context, state, .. } => {
                 if let Some(reply) = self.sends.take(context) {
-                    let _ = reply.send(outcome(state));
+                    reply.send(outcome(state));
                 }
             }
             Event::Detached { error, .. } | Event::SessionEnded { error, .. } => {
@@ -304,6 +317,10 @@ impl Handler for Sending {
             Event::AttachRequested { link, .. } => {
                 let error = Error::new(condition::NOT_ALLOWED, "no links are taken here");
                 let _ = connection.refuse(link, error);
+            }
+            Event::Room { .. } => {
+                self.look_at_cbs(connection, now);
+                self.flush(connection, now);
             }
             Event::DeliveryTooLarge { .. }
             | Event::SettledBySender { .. }
@@ -315,7 +332,7 @@ impl Handler for Sending {
 
     fn on_command(&mut self, connection: &mut Connection, command: Command, now: Duration) {
         if self.waiting.len() >= limits::SERVICE_SENDS {
-            let _ = command.reply.send(Err(SendFailure::Full));
+            command.reply.send(Err(SendFailure::Full));
             return;
         }
         self.waiting.push_back(command);
@@ -337,7 +354,7 @@ impl Handler for Sending {
 
     fn on_deadline(&mut self, connection: &mut Connection, now: Duration) {
         if self.sweep_at.is_some_and(|at| at <= now) {
-            self.sweep(now);
+            self.sweep(connection, now);
         }
         let late = self
             .cbs

@@ -209,7 +209,7 @@ pub static SETTINGS: &[Spec] = settings! {
         Connect "connect" "connect" List "NAME[:PORT]=ADDR:PORT" "" false
             "Reach a hub or DPS name elsewhere; TLS still checks the name"
         TokenLife "token_life" "token-life" Plain "SECONDS" "3600" false
-            "Life of the tokens that are signed for the hub; 900 to 86400"
+            "Life of the tokens that are signed for the hub; 60 to 86400"
     }
     Webhooks {
         AllowCallbacks "allow_callbacks" "allow-callbacks" List "CIDR|HOST" "" false

@@ -1,9 +1,11 @@
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use drawspan_amqp::engine::{Closed, Config, Connection, Event};
+use drawspan_amqp::engine::{
+    AcceptOptions, Closed, Config, Connection, Credit, Event, LinkId, LinkOptions, Outgoing,
+};
 use drawspan_amqp::frame::{self, FrameKind};
-use drawspan_amqp::performative::{Begin, Flow, Open, Performative};
+use drawspan_amqp::performative::{Begin, DeliveryTag, Flow, Open, Performative};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -233,4 +235,97 @@ async fn a_peer_that_still_sends_learns_what_it_did_wrong() {
         ),
         "{said:?}"
     );
+}
+
+/// Sends settled messages whenever there is room, to a peer that says nothing of them.
+struct Feed {
+    link: Option<LinkId>,
+    left: usize,
+}
+
+impl Feed {
+    fn feed(&mut self, connection: &mut Connection) {
+        let Some(link) = self.link else { return };
+        while self.left > 0 && connection.credit(link) > 0 && connection.has_room(link) {
+            self.left -= 1;
+            let message = Outgoing {
+                tag: DeliveryTag::from_u32(self.left as u32),
+                message_format: 0,
+                settled: true,
+                context: 0,
+                payload: &[0; 1_000],
+            };
+            connection.send(link, &message).unwrap();
+        }
+    }
+}
+
+impl Handler for Feed {
+    type Command = ();
+
+    fn on_event(&mut self, connection: &mut Connection, event: Event, _: Duration) {
+        if let Event::Opened(_) = event {
+            let session = connection.begin().unwrap();
+            let options = LinkOptions::sender("feed", "queue");
+            self.link = Some(connection.attach(session, options).unwrap());
+        }
+        self.feed(connection);
+    }
+
+    fn on_command(&mut self, _: &mut Connection, (): (), _: Duration) {}
+}
+
+/// Takes every link, counts messages, and closes after so many.
+struct Takes(usize);
+
+impl Handler for Takes {
+    type Command = ();
+
+    fn on_event(&mut self, connection: &mut Connection, event: Event, now: Duration) {
+        match event {
+            Event::AttachRequested { link, .. } => {
+                let options = AcceptOptions {
+                    credit: Some(Credit::Manual(10_000)),
+                    ..AcceptOptions::default()
+                };
+                connection.accept(link, options).unwrap();
+            }
+            Event::Delivery { .. } => {
+                self.0 -= 1;
+                if self.0 == 0 {
+                    connection.close(None, now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_command(&mut self, _: &mut Connection, (): (), _: Duration) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_room_goes_out_as_soon_as_there_is_some() {
+    const MESSAGES: usize = 1_000;
+    // Takes all at once, so that nothing but room wakes the sender.
+    let (ours, theirs) = duplex(4 * 1_024 * 1_024);
+    let clock = Clock::start();
+    let (_client, client_commands) = mpsc::channel(1);
+    let (_server, server_commands) = mpsc::channel(1);
+    let client = Connection::client(Config::default(), None, clock.now());
+    let server = Connection::server(Config::default(), Vec::new(), clock.now());
+    let mut feed = Feed {
+        link: None,
+        left: MESSAGES,
+    };
+    let mut takes = Takes(MESSAGES);
+    let started = clock.now();
+    let (ended, _) = tokio::join!(
+        drive(ours, client, &mut feed, client_commands, clock),
+        drive(theirs, server, &mut takes, server_commands, clock),
+    );
+    assert!(
+        matches!(ended, Ended::Closed(Closed::ByPeer(None))),
+        "{ended:?}"
+    );
+    assert_eq!(clock.now(), started, "something waited for a heartbeat");
 }

@@ -4,7 +4,9 @@ use super::pair::Pair;
 use super::{begin, message, payloads, receiver, sender};
 use crate::engine::{AcceptOptions, CommandError, Config, Credit, Event, LinkOptions};
 use crate::frame;
-use crate::performative::{DeliveryState, DeliveryTag, Detach, Flow, Performative, condition};
+use crate::performative::{
+    Begin, DeliveryState, DeliveryTag, Detach, Flow, Performative, condition,
+};
 
 /// Feeds the server a flow of the client's on the first session.
 fn flow(pair: &mut Pair, flow: &Flow) {
@@ -363,4 +365,36 @@ fn a_sender_stops_at_the_window_of_its_peer() {
         while server.poll_event(pair.now).is_some() {}
         assert_eq!(transfers(server), expected, "{flow:?}");
     }
+}
+
+#[test]
+fn a_channel_on_which_the_peer_begins_anew_was_ended() {
+    let mut pair = Pair::open(Config::default());
+    let (first, _) = begin(&mut pair);
+    let client = &mut pair.client.connection;
+    client.end(first, None).unwrap();
+    let second = client.begin().unwrap();
+    client.poll_output().clear();
+    let answer = Performative::Begin(Box::new(Begin {
+        remote_channel: Some(1),
+        next_outgoing_id: 0,
+        incoming_window: 1,
+        outgoing_window: 1,
+        handle_max: 7,
+        offered_capabilities: None,
+        desired_capabilities: None,
+        properties: None,
+    }));
+    // Of the end of the first one it says nothing.
+    frame::encode_performative(client.input(), 0, &answer);
+    pair.settle();
+    let ended = Event::SessionEnded {
+        session: first,
+        error: None,
+    };
+    let began = Event::SessionBegan {
+        session: second,
+        by_peer: false,
+    };
+    assert_eq!(pair.client.drain(), [ended, began]);
 }

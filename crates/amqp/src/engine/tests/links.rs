@@ -382,3 +382,37 @@ fn a_session_waits_its_turn_once_however_often_its_queue_was_dropped() {
     assert_eq!(pair.client.connection.sendable.len(), 0);
     assert_eq!(pair.client.connection.queued_bytes, 0);
 }
+
+#[test]
+fn a_session_that_is_given_up_keeps_nothing_but_its_channel() {
+    let mut pair = Pair::open(Config::default());
+    let (session, theirs) = begin(&mut pair);
+    let (link, _) = sender(&mut pair, session, "l", Credit::Manual(3));
+    let client = &mut pair.client.connection;
+    assert_eq!(client.retire(session), Err(CommandError::WrongState));
+    client.end(session, None).unwrap();
+    client.retire(session).unwrap();
+    assert_eq!((client.links.len(), client.session_count()), (0, 1));
+    assert_eq!(client.session_of(link), None);
+    let next = client.begin().unwrap();
+    assert_ne!(next.channel(), session.channel());
+    // The answer comes after all.
+    pair.client.drain();
+    pair.settle();
+    let ended = Event::SessionEnded {
+        session,
+        error: None,
+    };
+    assert!(pair.client.drain().contains(&ended));
+    assert_eq!(pair.client.connection.session_count(), 1);
+    assert_ne!(theirs, session_at(&mut pair));
+}
+
+/// The session that was begun at the server last.
+fn session_at(pair: &mut Pair) -> crate::engine::SessionId {
+    let began = |event: &Event| matches!(event, Event::SessionBegan { .. });
+    match pair.server.take(began) {
+        Event::SessionBegan { session, .. } => session,
+        other => panic!("{other:?}"),
+    }
+}

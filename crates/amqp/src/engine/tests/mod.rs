@@ -7,6 +7,7 @@ mod model;
 mod pair;
 mod recorded;
 mod transfer;
+mod waiting;
 
 use super::{AcceptOptions, Credit, Event, LinkId, LinkOptions, Outgoing, SessionId};
 use crate::performative::DeliveryTag;

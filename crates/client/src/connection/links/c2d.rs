@@ -8,17 +8,15 @@ use drawspan_amqp::message::Message;
 use drawspan_amqp::performative::{Attach, DeliveryState, ReceiverSettleMode};
 use drawspan_hub::address::{Address, DeviceFunction};
 use drawspan_hub::{Failure, FailureKind, Outcome, Receive};
-use tokio::sync::oneshot;
 
 use super::{Arrived, At, no_room, parse};
 use crate::connection::SendFailure;
 use crate::connection::device::named;
 use crate::connection::handler::failure_of;
+use crate::connection::reply::Reply;
 use crate::connection::requests::C2dOutcome;
 use crate::incoming::{C2dDelivery, Incoming};
 use crate::limits;
-
-type Reply = oneshot::Sender<Result<(), SendFailure>>;
 
 #[derive(Debug)]
 pub(super) struct C2d {
@@ -93,15 +91,15 @@ impl C2d {
 
     /// A message that is not settled goes back to the hub, which delivers it again when its lock has ended.
     pub(super) fn detach(&mut self, at: &mut At<'_>) {
-        let _ = at.connection.detach(self.link, true, None);
+        at.detach(self.link);
         if let Turn::Confirming { reply, .. } = std::mem::replace(&mut self.turn, Turn::Hub) {
-            let _ = reply.send(Err(SendFailure::Unsettled));
+            reply.send(Err(SendFailure::Unsettled));
         }
     }
 
     pub(super) fn abandon(self) {
         if let Turn::Confirming { reply, .. } = self.turn {
-            let _ = reply.send(Err(SendFailure::Unsettled));
+            reply.send(Err(SendFailure::Unsettled));
         }
     }
 
@@ -189,7 +187,7 @@ impl C2d {
                 (settled, lock_until)
             }
             _ => {
-                let _ = reply.send(Err(SendFailure::Stale));
+                reply.send(Err(SendFailure::Stale));
                 return;
             }
         };
@@ -199,7 +197,7 @@ impl C2d {
                 delivery,
                 until: lock_until,
             };
-            let _ = reply.send(Ok(()));
+            reply.send(Ok(()));
             return;
         };
         if self.confirms && !settled {
@@ -215,7 +213,7 @@ impl C2d {
             }
         }
         let told = settled || at.connection.settle(self.link, delivery, state).is_ok();
-        let _ = reply.send(if told {
+        reply.send(if told {
             Ok(())
         } else {
             Err(SendFailure::Stale)
@@ -237,7 +235,7 @@ impl C2d {
                 reply,
                 ..
             } if delivery == of => {
-                let _ = reply.send(confirmed(&outcome, state));
+                reply.send(confirmed(&outcome, state));
                 self.next(at);
             }
             Turn::Receiver { delivery, .. } | Turn::Left { delivery, .. } if delivery == of => {
@@ -259,41 +257,58 @@ impl C2d {
     pub(super) fn deadline(&self) -> Option<Duration> {
         let turn = match self.turn {
             Turn::Withheld { look_at } => Some(look_at),
+            Turn::Receiver { lock_until, .. } => Some(lock_until),
             Turn::Confirming { until, .. } | Turn::Left { until, .. } => Some(until),
-            Turn::Nobody | Turn::Hub | Turn::Receiver { .. } => None,
+            Turn::Nobody | Turn::Hub => None,
         };
         [self.attaching_until, turn].into_iter().flatten().min()
     }
 
-    pub(super) fn look(&mut self, at: &mut At<'_>) {
+    pub(super) fn look(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
         match self.turn {
             // Before the hub took the link there is nothing to give credit to.
             Turn::Withheld { look_at } if look_at <= at.now && self.attaching_until.is_none() => {
                 self.next(at);
             }
-            Turn::Confirming { until, .. } if until <= at.now => self.give_up_confirming(at),
+            Turn::Confirming { until, .. } if until <= at.now => self.replace(at)?,
+            // Its lock has ended: the hub makes nothing of this, and here the delivery is over.
+            Turn::Receiver {
+                delivery,
+                settled,
+                lock_until,
+            } if lock_until <= at.now => self.release(at, delivery, settled),
             Turn::Left { delivery, until } if until <= at.now => {
-                // Its lock has ended: the hub makes nothing of this, and here the delivery is over.
-                let released = DeliveryState::Released;
-                let _ = at.connection.settle(self.link, delivery, released);
-                self.next(at);
+                self.release(at, delivery, false);
             }
             _ => {}
         }
+        Ok(())
     }
 
-    fn give_up_confirming(&mut self, at: &mut At<'_>) {
-        if let Turn::Confirming {
-            delivery,
-            outcome,
-            reply,
-            ..
-        } = std::mem::replace(&mut self.turn, Turn::Hub)
-        {
-            let _ = reply.send(Err(SendFailure::Unsettled));
-            let _ = at.connection.settle(self.link, delivery, outcome);
-            self.next(at);
+    fn release(&mut self, at: &mut At<'_>, delivery: DeliveryId, settled: bool) {
+        if !settled {
+            let released = DeliveryState::Released;
+            let _ = at.connection.settle(self.link, delivery, released);
         }
+        self.next(at);
+    }
+
+    /// The hub did not confirm an outcome. It is told once more, as the last word, and a new link takes the place of this one:
+    /// whatever went wrong with it, the device is to get its next message.
+    fn replace(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+        if let Turn::Confirming {
+            delivery, outcome, ..
+        } = &self.turn
+        {
+            let _ = at.connection.settle(self.link, *delivery, outcome.clone());
+        }
+        self.detach(at);
+        let asked = self.asked;
+        *self = Self::attach(at, self.receive)?;
+        if asked {
+            self.pull(at);
+        }
+        Ok(())
     }
 }
 

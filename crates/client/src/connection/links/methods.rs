@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_amqp::engine::{Credit, LinkId, Outgoing};
+use drawspan_amqp::engine::{CommandError, Credit, LinkId, Outgoing};
 use drawspan_amqp::message::{Body, Message, Properties};
 use drawspan_amqp::performative::{DeliveryTag, SenderSettleMode};
 use drawspan_amqp::value::{Map, Value};
@@ -43,8 +43,8 @@ pub(super) struct Methods {
     pair: Pair,
     /// Requests that are not answered, oldest first, and when the hub gives each up.
     pending: VecDeque<(MethodRequestId, Duration)>,
-    /// Answers that wait for credit, oldest first; no more than there were requests.
-    answers: VecDeque<Bytes>,
+    /// Answers that wait for credit or room, and when the hub gives each up; no more than there were requests.
+    answers: VecDeque<(Bytes, Duration)>,
     /// Requests that the hub may send now.
     credit: u32,
     next_tag: u32,
@@ -62,7 +62,7 @@ impl Methods {
     }
 
     pub(super) fn detach(&self, at: &mut At<'_>) {
-        self.pair.detach(at.connection);
+        self.pair.detach(at);
     }
 
     pub(super) fn owns(&self, link: LinkId) -> bool {
@@ -84,11 +84,12 @@ impl Methods {
                 name,
                 payload,
             };
+            let until = at.now + Duration::from_millis(limits::METHOD_LIFE_MS);
             if at.inbox.offer(incoming).is_ok() {
-                let until = at.now + Duration::from_millis(limits::METHOD_LIFE_MS);
                 self.pending.push_back((request, until));
             } else {
-                self.answers.push_back(encode(&request, TOO_BUSY, None));
+                let answer = encode(&request, TOO_BUSY, None);
+                self.answers.push_back((answer, until));
                 self.flush(at);
             }
         }
@@ -104,22 +105,21 @@ impl Methods {
     /// Answers a request, once.
     pub(super) fn answer(&mut self, at: &mut At<'_>, answer: MethodAnswer) {
         let asked = |(request, _): &(MethodRequestId, Duration)| *request == answer.request;
-        let Some(index) = self.pending.iter().position(asked) else {
+        let index = self.pending.iter().position(asked);
+        let Some((request, until)) = index.and_then(|index| self.pending.remove(index)) else {
             return;
         };
-        self.pending.remove(index);
-        let payload = answer.payload;
-        self.answers
-            .push_back(encode(&answer.request, answer.status, payload));
+        let encoded = encode(&request, answer.status, answer.payload);
+        self.answers.push_back((encoded, until));
         self.flush(at);
         self.refresh_credit(at);
     }
 
-    /// Sends the answers for which there is credit.
+    /// Sends the answers for which there is credit and room.
     pub(super) fn flush(&mut self, at: &mut At<'_>) {
-        while self.pair.is_up()
-            && at.connection.credit(self.pair.sender) > 0
-            && let Some(payload) = self.answers.pop_front()
+        while !self.answers.is_empty()
+            && self.pair.may_send(at)
+            && let Some((payload, until)) = self.answers.pop_front()
         {
             let message = Outgoing {
                 tag: DeliveryTag::from_u32(self.next_tag),
@@ -128,9 +128,14 @@ impl Methods {
                 context: METHOD_CONTEXT,
                 payload: &payload,
             };
-            self.next_tag = self.next_tag.wrapping_add(1);
-            // One that cannot be sent is missed by the hub's caller, after its time.
-            let _ = at.connection.send(self.pair.sender, &message);
+            match self.pair.send(at, &message) {
+                Err(CommandError::QueueFull) => {
+                    self.answers.push_front((payload, until));
+                    return;
+                }
+                // One that cannot be sent is missed by the hub's caller, after its time.
+                Ok(()) | Err(_) => self.next_tag = self.next_tag.wrapping_add(1),
+            }
         }
     }
 
@@ -144,8 +149,10 @@ impl Methods {
     }
 
     pub(super) fn deadline(&self) -> Option<Duration> {
-        let oldest = self.pending.front().map(|(_, until)| *until);
-        [self.pair.deadline(), oldest].into_iter().flatten().min()
+        let asked = self.pending.front().map(|(_, until)| *until);
+        let answered = self.answers.front().map(|(_, until)| *until);
+        let all = [self.pair.deadline(), asked, answered];
+        all.into_iter().flatten().min()
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -158,11 +165,10 @@ impl Methods {
     }
 
     pub(super) fn look(&mut self, at: &mut At<'_>) {
-        let before = self.pending.len();
         self.pending.retain(|(_, until)| *until > at.now);
-        if self.pending.len() < before {
-            self.refresh_credit(at);
-        }
+        self.answers.retain(|(_, until)| *until > at.now);
+        self.flush(at);
+        self.refresh_credit(at);
     }
 }
 

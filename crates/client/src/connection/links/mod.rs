@@ -12,6 +12,7 @@ mod parse;
 mod twin;
 mod twin_messages;
 
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
@@ -19,14 +20,15 @@ use bytes::Bytes;
 use drawspan_amqp::engine::{Connection, DeliveryId, LinkId, SessionId};
 use drawspan_amqp::performative::{Attach, DeliveryState, DeliveryTag, Error};
 use drawspan_hub::{DeviceId, Failure, FailureKind, Link, Receive, Wants};
-use tokio::sync::oneshot;
 
 use super::handler::failure_of;
+use super::reply::Reply;
 use super::requests::{
     C2dOutcome, DeviceSession, MethodAnswer, SendFailure, TwinAnswer, TwinOperation,
 };
 use crate::board::Owner;
 use crate::inbox::Inbox;
+use crate::limits;
 use c2d::C2d;
 use methods::Methods;
 use twin::Twin;
@@ -34,7 +36,7 @@ use twin::Twin;
 pub(super) use methods::METHOD_CONTEXT;
 
 /// Where the answer to a twin request goes.
-pub(super) type TwinReply = oneshot::Sender<Result<TwinAnswer, SendFailure>>;
+pub(super) type TwinReply = Reply<TwinAnswer>;
 
 /// Links of one device, and what is wanted of them.
 #[derive(Debug, Default)]
@@ -56,10 +58,19 @@ pub(super) struct At<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) inbox: &'a Inbox,
     pub(super) ids: &'a mut Ids,
+    pub(super) detaching: &'a mut VecDeque<Detaching>,
     pub(super) device: &'a DeviceId,
     pub(super) owner: Owner,
     pub(super) session: SessionId,
     pub(super) now: Duration,
+}
+
+/// A link that the hub is to detach.
+#[derive(Debug)]
+pub(super) struct Detaching {
+    pub(super) link: LinkId,
+    pub(super) session: SessionId,
+    pub(super) until: Duration,
 }
 
 /// A message that came over a link.
@@ -74,6 +85,18 @@ pub(super) struct Arrived<'a> {
 impl At<'_> {
     fn device_session(&self) -> DeviceSession {
         DeviceSession(self.session)
+    }
+
+    /// Takes a link down. The hub must agree in time, or the device loses its session.
+    fn detach(&mut self, link: LinkId) {
+        // An error means that the hub did so already.
+        if self.connection.detach(link, true, None).is_ok() {
+            self.detaching.push_back(Detaching {
+                link,
+                session: self.session,
+                until: self.now + Duration::from_millis(limits::DETACH_TIMEOUT_MS),
+            });
+        }
     }
 
     /// Tells the hub that a message came, where that is all there is to tell.
@@ -186,7 +209,7 @@ impl Links {
             None => match Twin::attach(at) {
                 Ok(twin) => self.twin.insert(twin),
                 Err(failure) => {
-                    let _ = reply.send(Err(SendFailure::Refused(failure)));
+                    reply.send(Err(SendFailure::Refused(failure)));
                     return Ok(());
                 }
             },
@@ -207,16 +230,11 @@ impl Links {
         }
     }
 
-    pub(super) fn settle_c2d(
-        &mut self,
-        at: &mut At<'_>,
-        outcome: &C2dOutcome,
-        reply: oneshot::Sender<Result<(), SendFailure>>,
-    ) {
+    pub(super) fn settle_c2d(&mut self, at: &mut At<'_>, outcome: &C2dOutcome, reply: Reply) {
         match &mut self.c2d {
             Some(c2d) => c2d.settle(at, outcome, reply),
             None => {
-                let _ = reply.send(Err(SendFailure::Stale));
+                reply.send(Err(SendFailure::Stale));
             }
         }
     }
@@ -239,15 +257,14 @@ impl Links {
         }
     }
 
-    pub(super) fn on_credit(&mut self, at: &mut At<'_>, link: LinkId) -> Result<(), Failure> {
-        if let Some(methods) = &mut self.methods
-            && methods.owns(link)
-        {
+    /// Sends what waits, as far as there is credit and room.
+    pub(super) fn flush(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+        if let Some(methods) = &mut self.methods {
             methods.flush(at);
         }
         match &mut self.twin {
-            Some(twin) if twin.owns(link) => twin.flush(at),
-            _ => Ok(()),
+            Some(twin) => twin.flush(at),
+            None => Ok(()),
         }
     }
 
@@ -370,10 +387,13 @@ impl Links {
             self.refuse(Link::C2d, not_attached())?;
         }
         if let Some(c2d) = &mut self.c2d {
-            c2d.look(at);
+            c2d.look(at)?;
         }
         if let Some(failure) = self.twin.as_mut().and_then(|twin| twin.look(at)) {
             self.give_up_desired(at, failure)?;
+        }
+        if let Some(twin) = &mut self.twin {
+            twin.flush(at)?;
         }
         let wanted = self.wants.desired && !self.refused.desired;
         if let Some(twin) = self.twin.take_if(|twin| !wanted && twin.is_over(at.now)) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawspan_amqp::engine::{Connection, Credit, LinkId, LinkOptions};
+use drawspan_amqp::engine::{CommandError, Credit, LinkId, LinkOptions, Outgoing};
 use drawspan_amqp::performative::SenderSettleMode;
 use drawspan_amqp::value::{Symbol, Value};
 use drawspan_hub::Failure;
@@ -35,6 +35,8 @@ pub(super) struct Pair {
     pub(super) sender: LinkId,
     pub(super) receiver: LinkId,
     state: State,
+    /// The connection had no room for what was to be sent: it is worth another try soon.
+    crowded: bool,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,7 @@ impl Pair {
                 sender: false,
                 receiver: false,
             },
+            crowded: false,
         })
     }
 
@@ -99,21 +102,41 @@ impl Pair {
     }
 
     /// Until when the hub must have taken both.
-    pub(super) fn deadline(&self) -> Option<Duration> {
+    fn attached_by(&self) -> Option<Duration> {
         match self.state {
             State::Attaching { until, .. } => Some(until),
             State::Up => None,
         }
     }
 
-    pub(super) fn is_late(&self, now: Duration) -> bool {
-        self.deadline().is_some_and(|until| until <= now)
+    /// When something is due.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let at_once = self.crowded.then_some(Duration::ZERO);
+        at_once.or(self.attached_by())
     }
 
-    pub(super) fn detach(&self, connection: &mut Connection) {
-        for link in [self.sender, self.receiver] {
-            // An error means that the hub did so already.
-            let _ = connection.detach(link, true, None);
-        }
+    pub(super) fn is_late(&self, now: Duration) -> bool {
+        self.attached_by().is_some_and(|until| until <= now)
+    }
+
+    /// Whether a message would go out now.
+    pub(super) fn may_send(&self, at: &mut At<'_>) -> bool {
+        self.is_up() && at.connection.credit(self.sender) > 0 && at.connection.has_room(self.sender)
+    }
+
+    /// Sends a message. With [`CommandError::QueueFull`] it is worth keeping for another try.
+    pub(super) fn send(
+        &mut self,
+        at: &mut At<'_>,
+        message: &Outgoing<'_>,
+    ) -> Result<(), CommandError> {
+        let sent = at.connection.send(self.sender, message);
+        self.crowded = sent == Err(CommandError::QueueFull);
+        sent
+    }
+
+    pub(super) fn detach(&self, at: &mut At<'_>) {
+        at.detach(self.sender);
+        at.detach(self.receiver);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_amqp::engine::{Credit, LinkId, Outgoing};
+use drawspan_amqp::engine::{CommandError, Credit, LinkId, Outgoing};
 use drawspan_amqp::message::{Message, MessageId};
 use drawspan_amqp::performative::{DeliveryTag, SenderSettleMode};
 use drawspan_hub::address::DeviceFunction;
@@ -76,8 +76,15 @@ enum Whose {
 impl Whose {
     fn fail(self, failure: SendFailure) {
         if let Self::Caller(reply) = self {
-            // Whoever asked may be gone; that changes nothing.
-            let _ = reply.send(Err(failure));
+            reply.send(Err(failure));
+        }
+    }
+
+    /// From now on the hub may have it.
+    fn sent(self) -> Self {
+        match self {
+            Self::Caller(reply) => Self::Caller(reply.sent()),
+            other => other,
         }
     }
 
@@ -100,7 +107,7 @@ impl Twin {
     }
 
     pub(super) fn detach(&self, at: &mut At<'_>) {
-        self.pair.detach(at.connection);
+        self.pair.detach(at);
     }
 
     pub(super) fn owns(&self, link: LinkId) -> bool {
@@ -156,7 +163,7 @@ impl Twin {
     ) -> Result<(), Failure> {
         self.last_use = at.now;
         if self.waiting.len() + self.asked.len() >= limits::TWIN_REQUESTS_PER_DEVICE {
-            let _ = reply.send(Err(SendFailure::Full));
+            reply.send(Err(SendFailure::Full));
             return Ok(());
         }
         self.waiting.push_back(Ask {
@@ -167,14 +174,18 @@ impl Twin {
         self.flush(at)
     }
 
-    /// Sends the requests for which there is credit.
+    /// Sends the requests for which there is credit and room.
     pub(super) fn flush(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
-        while self.pair.is_up()
-            && at.connection.credit(self.pair.sender) > 0
+        while !self.waiting.is_empty()
+            && self.pair.may_send(at)
             && let Some(ask) = self.waiting.pop_front()
         {
-            if !ask.whose.is_gone() {
-                self.send(at, ask)?;
+            if ask.whose.is_gone() {
+                continue;
+            }
+            if let Some(ask) = self.send(at, ask)? {
+                self.waiting.push_front(ask);
+                break;
             }
         }
         if self.waiting.is_empty() {
@@ -184,34 +195,33 @@ impl Twin {
         Ok(())
     }
 
-    fn send(&mut self, at: &mut At<'_>, ask: Ask) -> Result<(), Failure> {
+    /// Returns what the connection has no room for.
+    fn send(&mut self, at: &mut At<'_>, ask: Ask) -> Result<Option<Ask>, Failure> {
         let number = self.count;
-        self.count = number.wrapping_add(1);
         let payload = request(&ask.operation, self.id, number);
         let message = Outgoing {
             tag: DeliveryTag::from_u32(number),
             message_format: 0,
             // As all official clients do: the answer counts.
             settled: true,
-            context: 0,
+            context: u64::from(number),
             payload: &payload,
         };
-        let Ask {
-            whose, deadline, ..
-        } = ask;
-        match at.connection.send(self.pair.sender, &message) {
+        match self.pair.send(at, &message) {
+            Err(CommandError::QueueFull) => return Ok(Some(ask)),
             Ok(()) => self.asked.push(Asked {
                 number,
-                whose,
-                deadline,
+                whose: ask.whose.sent(),
+                deadline: ask.deadline,
             }),
-            Err(error) if matches!(whose, Whose::Ours) => {
+            Err(error) if matches!(ask.whose, Whose::Ours) => {
                 let text = format!("notifications could not be asked for: {error}");
                 return Err(Failure::local(FailureKind::ConnectionLost, &text));
             }
-            Err(error) => whose.fail(failure_to_send(error)),
+            Err(error) => ask.whose.fail(failure_to_send(error)),
         }
-        Ok(())
+        self.count = number.wrapping_add(1);
+        Ok(None)
     }
 
     /// The hub has said that it tells of changes.
@@ -253,7 +263,7 @@ impl Twin {
         }
         match (whose, answer) {
             (Whose::Caller(reply), answer) => {
-                let _ = reply.send(answer.map_err(SendFailure::Refused));
+                reply.send(answer.map_err(SendFailure::Refused));
             }
             (Whose::Ours, Err(failure)) => return Some(failure),
             (Whose::Ours, Ok(_)) => self.notifications = Notifications::Confirmed,
@@ -320,7 +330,12 @@ impl Twin {
         }
         for asked in self.asked.extract_if(.., |asked| asked.deadline <= at.now) {
             lost |= matches!(asked.whose, Whose::Ours);
-            asked.whose.fail(SendFailure::Unsettled);
+            let number = u64::from(asked.number);
+            let unsent = at.connection.withdraw(self.pair.sender, number);
+            asked.whose.fail(match unsent {
+                true => SendFailure::NotSent,
+                false => SendFailure::Unsettled,
+            });
         }
         lost.then(|| {
             let text = "the hub did not answer when asked for notifications";

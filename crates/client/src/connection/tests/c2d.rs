@@ -22,7 +22,7 @@ const C2D: Wants = Wants {
 
 impl Bench {
     /// Sends a message as soon as there is credit for it.
-    async fn deliver(&self, tag: u8, message: Message) {
+    pub(super) async fn deliver(&self, tag: u8, message: Message) {
         self.credit(1).await;
         self.hub.send(FROM_HUB, &[tag; 16], message);
     }
@@ -46,7 +46,7 @@ impl Bench {
         }
     }
 
-    async fn received(&self) -> (C2dDelivery, C2dMessage) {
+    pub(super) async fn received(&self) -> (C2dDelivery, C2dMessage) {
         let mut incoming = self.incoming().await;
         assert_eq!(incoming.len(), 1, "{incoming:?}");
         match incoming.remove(0) {
@@ -352,4 +352,51 @@ async fn of_a_message_that_is_left_the_hub_hears_nothing_and_the_next_comes_afte
     });
     bench.pass(Duration::from_secs(1)).await;
     bench.credit(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_of_which_nobody_says_anything_gives_way_once_its_lock_has_ended() {
+    let (bench, session) = Bench::open_one(C2D).await;
+    bench.deliver(1, Message::from_data("1")).await;
+    let (delivery, _) = bench.received().await;
+    bench
+        .pass(Duration::from_millis(limits::C2D_LOCK_MS - 1_000))
+        .await;
+    bench.credit(0).await;
+    bench.deliver(2, Message::from_data("2")).await;
+    bench.received().await;
+    let late = bench.settle(session, delivery, Outcome::Complete).await;
+    assert_eq!(late, Err(SendFailure::Stale));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_on_which_an_outcome_is_not_confirmed_is_replaced() {
+    let (mut bench, session) = Bench::open_one(ON_DEMAND).await;
+    bench.linked(ON_DEMAND.links()).await;
+    bench.hub.with(|state| state.settle = None);
+    assert!(bench.connection.pull(owner(1), session));
+    bench.deliver(1, Message::from_data("1")).await;
+    let (delivery, _) = bench.received().await;
+    // Asked for meanwhile, the next one comes over the new link.
+    let settled = async {
+        let settled = bench.settle(session, delivery, Outcome::Complete);
+        let (settled, ()) = tokio::join!(settled, async {
+            bench.pass(Duration::from_secs(1)).await;
+            assert!(bench.connection.pull(owner(1), session));
+        });
+        settled
+    };
+    assert_eq!(settled.await, Err(SendFailure::Unsettled));
+    let seen = bench.hub.seen(&Seen::Attach(FROM_HUB.to_owned()), 2).await;
+    let outcomes: Vec<_> = seen
+        .iter()
+        .filter(|seen| matches!(seen, Seen::Outcome(..)))
+        .collect();
+    // Told, and told once more as the last word.
+    let accepted = |settled| Seen::Outcome(Some(DeliveryState::Accepted), settled);
+    assert_eq!(outcomes, [&accepted(false), &accepted(true)]);
+    assert!(seen.contains(&Seen::Detach(FROM_HUB.to_owned())));
+    bench.deliver(2, Message::from_data("2")).await;
+    bench.received().await;
+    bench.stays_open(2).await;
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use drawspan_amqp::engine::{
     AcceptOptions, Config, Connection, Credit, DeliveryId, Event, LinkId, Outgoing, SessionId,
 };
-use drawspan_amqp::message::{Message, Properties};
+use drawspan_amqp::message::{Body, Message, Properties};
 use drawspan_amqp::performative::{Attach, DeliveryState, DeliveryTag, Error, Role, condition};
 use drawspan_amqp::value::{Map, Value};
 use drawspan_net::{Clock, Handler, drive};
@@ -48,9 +48,13 @@ pub(crate) enum Tokens {
 pub(crate) struct State {
     pub(crate) seen: Vec<Seen>,
     pub(crate) tokens: Tokens,
+    /// The newest token, as it was sent.
+    pub(crate) token: String,
     /// Credit of the `$cbs` link; none is given before this is not 0.
     pub(crate) cbs_credit: u32,
     pub(crate) telemetry_credit: u32,
+    /// Credit of links by their names, as in [`Seen::Attach`], where it is another one.
+    pub(crate) credits: Vec<(String, u32)>,
     /// Links whose name, as in [`Seen::Attach`], ends like this are refused with the condition.
     pub(crate) refuse: Vec<(String, Error)>,
     /// Links that end like this are never answered.
@@ -82,8 +86,10 @@ impl Hub {
         let state = Arc::new(Mutex::new(State {
             seen: Vec::new(),
             tokens: Tokens::Take,
+            token: String::new(),
             cbs_credit: CREDIT,
             telemetry_credit: CREDIT,
+            credits: Vec::new(),
             refuse: Vec::new(),
             ignore: Vec::new(),
             slow_tokens: false,
@@ -297,7 +303,10 @@ impl State {
             self.slow_tokens = false;
             return;
         }
+        let other = self.credits.iter().find(|(of, _)| *of == name);
         let credit = match name.as_str() {
+            _ if other.is_some() => other.map_or(0, |(_, credit)| *credit),
+            _ if let Some((_, credit)) = other => *credit,
             ">$cbs" => self.cbs_credit,
             _ if name.ends_with("/events") => self.telemetry_credit,
             _ => CREDIT,
@@ -333,6 +342,9 @@ impl State {
         let properties = message.application_properties.as_ref().unwrap();
         let of = properties.get("name").and_then(Value::as_str).unwrap();
         self.seen.push(Seen::Token(of.to_owned()));
+        if let Body::Value(Value::String(token)) = &message.body {
+            self.token.clone_from(token);
+        }
         let (status, text) = match self.tokens {
             Tokens::Take => (200, "OK"),
             Tokens::Refuse(status, text) => (status, text),

@@ -13,7 +13,7 @@ use crate::connection::{DeviceSession, MethodAnswer};
 use crate::incoming::{Incoming, MethodRequestId};
 use crate::limits;
 
-const TO_HUB: &str = ">/devices/d1/methods/devicebound";
+pub(super) const TO_HUB: &str = ">/devices/d1/methods/devicebound";
 const FROM_HUB: &str = "</devices/d1/methods/devicebound";
 const METHODS: Wants = Wants {
     methods: true,
@@ -51,7 +51,7 @@ fn what(answer: &Message) -> (u8, i32, Vec<u8>) {
 }
 
 impl Bench {
-    async fn links_up(&self) {
+    pub(super) async fn links_up(&self) {
         self.hub
             .until(|state| {
                 let up = [TO_HUB, FROM_HUB]
@@ -64,13 +64,13 @@ impl Bench {
         self.pass(Duration::from_millis(1)).await;
     }
 
-    fn call(&self, number: u8, name: &'static str, payload: &'static str) {
+    pub(super) fn call(&self, number: u8, name: &'static str, payload: &'static str) {
         self.hub
             .send(FROM_HUB, &[number], request(number, name, payload));
     }
 
     /// The requests that came, which must be of methods.
-    async fn called(&self) -> Vec<(MethodRequestId, String, Vec<u8>)> {
+    pub(super) async fn called(&self) -> Vec<(MethodRequestId, String, Vec<u8>)> {
         let incoming = self.incoming().await.into_iter();
         let method = |incoming| match incoming {
             Incoming::Method {
@@ -88,7 +88,12 @@ impl Bench {
         incoming.map(method).collect()
     }
 
-    fn answer_call(&self, session: DeviceSession, request: &MethodRequestId, status: i32) {
+    pub(super) fn answer_call(
+        &self,
+        session: DeviceSession,
+        request: &MethodRequestId,
+        status: i32,
+    ) {
         assert!(self.connection.answer_method(MethodAnswer {
             session,
             request: request.clone(),

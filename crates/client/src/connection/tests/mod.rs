@@ -1,10 +1,13 @@
 //! A connection at a scripted hub, on virtual time.
 
+mod busy;
 mod c2d;
+mod ends;
 pub(crate) mod hub;
 mod methods;
 mod tokens;
 mod twin;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +17,8 @@ use drawspan_hub::{
 };
 use drawspan_net::{Clock, Connector, Transport, client_config};
 use hub::{Hub, Seen};
-use tokio::io::duplex;
+use tokio::io::{DuplexStream, duplex};
+use wire::Decide;
 
 use super::{ConnectionConfig, DeviceSession, HubConnection, Open};
 use crate::board::{Owner, Status, StatusBoard};
@@ -86,6 +90,17 @@ fn token(index: u32) -> Seen {
 
 impl Bench {
     fn new(keys: Keys) -> Self {
+        let (ours, theirs) = duplex(64 * 1_024);
+        Self::between(keys, ours, theirs)
+    }
+
+    /// As [`new`](Self::new), over a wire on which frames of the hub are lost or changed.
+    fn over(keys: Keys, decide: Decide) -> Self {
+        let (ours, theirs) = duplex(64 * 1_024);
+        Self::between(keys, wire::join(ours, decide), theirs)
+    }
+
+    fn between(keys: Keys, ours: DuplexStream, theirs: DuplexStream) -> Self {
         let clock = Clock::start();
         let board = Arc::new(StatusBoard::default());
         let inbox = Arc::new(Inbox::default());
@@ -101,7 +116,6 @@ impl Bench {
             board: Arc::clone(&board),
             inbox: Arc::clone(&inbox),
         };
-        let (ours, theirs) = duplex(64 * 1_024);
         let hub = Hub::start(theirs, clock);
         let config = Arc::new(config);
         let connection = HubConnection::on_stream(Arc::clone(&config), ConnectionKey(3), ours);

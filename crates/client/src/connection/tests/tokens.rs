@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{Config, Connection};
 use drawspan_amqp::performative::{Error, condition};
-use drawspan_hub::{ConnectionKey, Failure, FailureKind, WhichKey};
+use drawspan_hub::{ConnectionKey, Failure, FailureKind, WhichKey, sas};
 use drawspan_net::Handler;
 
 use super::hub::{Seen, Tokens};
@@ -254,36 +254,146 @@ async fn many_that_are_due_at_once_are_renewed_in_turn() {
         .await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_refused_renewal_loses_its_device_alone() {
-    let mut bench = Bench::new(group());
-    bench.ready().await;
-    assert!(bench.connection.open(open(1)));
-    bench.opened(1).await;
+/// How often the hub was sent a token.
+fn tokens(bench: &Bench) -> usize {
+    let token = |seen: &&Seen| matches!(seen, Seen::Token(_));
     bench
         .hub
-        .with(|state| state.tokens = Tokens::Refuse(401, "expired"));
-    let Status::Lost(of, failure) = bench.news().await else {
-        panic!("not lost");
-    };
-    assert_eq!((of, failure.kind), (owner(1), FailureKind::Unauthorized));
-    bench.hub.seen(&Seen::End, 1).await;
-    bench.hub.with(|state| state.tokens = Tokens::Take);
-    assert!(bench.connection.open(open(2)));
-    bench.opened(2).await;
+        .with(|state| state.seen.iter().filter(token).count())
+}
+
+const LIFE: Duration = Duration::from_secs(LIFE_S as u64);
+
+const FAULTS: [(Tokens, FailureKind); 4] = [
+    (
+        Tokens::Refuse(401, "no such key"),
+        FailureKind::Unauthorized,
+    ),
+    (Tokens::Refuse(500, "a fault"), FailureKind::ServerError),
+    (
+        Tokens::Refuse(404, "not there"),
+        FailureKind::DeviceNotFound,
+    ),
+    (Tokens::Ignore, FailureKind::Timeout),
+];
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_fails_is_tried_again_and_loses_nothing() {
+    for keys in [group(), policy(None)] {
+        for (fault, _) in FAULTS {
+            let mut bench = Bench::new(keys.clone());
+            bench.ready().await;
+            assert!(bench.connection.open(open(1)));
+            bench.opened(1).await;
+            bench.hub.with(|state| state.tokens = fault);
+            bench.pass(LIFE * 95 / 100).await;
+            let tries = tokens(&bench);
+            assert!((4..60).contains(&tries), "{fault:?}: {tries}");
+            bench.hub.with(|state| state.tokens = Tokens::Take);
+            // Far beyond the first token's life.
+            bench.pass(LIFE / 2).await;
+            let after = tokens(&bench);
+            assert!((1..3).contains(&(after - tries)), "{fault:?}: {after}");
+            assert!(!bench.hub.with(|state| state.seen.contains(&Seen::End)));
+            bench.stays_open(2).await;
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_renewal_that_is_not_answered_loses_its_device_alone() {
+async fn a_device_that_gets_no_new_token_is_lost_shortly_before_its_old_one_expires() {
+    for (fault, kind) in FAULTS {
+        let mut bench = Bench::new(group());
+        bench.ready().await;
+        assert!(bench.connection.open(open(1)));
+        bench.opened(1).await;
+        let started = bench.clock.now();
+        bench.hub.with(|state| state.tokens = fault);
+        assert_eq!(bench.lost().await.kind, kind);
+        let lived = bench.clock.now() - started;
+        assert!(lived > LIFE * 98 / 100 && lived < LIFE, "{lived:?}");
+        bench.hub.seen(&Seen::End, 1).await;
+        bench.hub.with(|state| state.tokens = Tokens::Take);
+        bench.stays_open(2).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_gets_no_new_token_ends_shortly_before_its_old_one_expires() {
+    for (fault, kind) in FAULTS {
+        let mut bench = Bench::new(policy(None));
+        bench.ready().await;
+        let started = bench.clock.now();
+        bench.hub.with(|state| state.tokens = fault);
+        let Status::ConnectionEnded(_, _, failure) = bench.news().await else {
+            panic!("it stands");
+        };
+        assert_eq!(failure.kind, kind);
+        let lived = bench.clock.now() - started;
+        assert!(lived > LIFE * 98 / 100 && lived < LIFE, "{lived:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn short_tokens_are_renewed_in_time_too() {
     let mut bench = Bench::new(group());
     bench.ready().await;
-    assert!(bench.connection.open(open(1)));
+    let token_life_s = 60;
+    assert!(bench.connection.open(super::Open {
+        token_life_s,
+        ..open(1)
+    }));
     bench.opened(1).await;
-    bench.hub.with(|state| state.tokens = Tokens::Ignore);
-    let Status::Lost(_, failure) = bench.news().await else {
-        panic!("not lost");
+    for round in 0..20 {
+        // Every other renewal fails once.
+        bench.hub.seen(&token(1), 1 + 3 * round).await;
+        bench.pass(Duration::from_secs(1)).await;
+        bench
+            .hub
+            .with(|state| state.tokens = Tokens::Refuse(500, "a fault"));
+        bench.hub.seen(&token(1), 2 + 3 * round).await;
+        bench.pass(Duration::from_millis(1)).await;
+        bench.hub.with(|state| state.tokens = Tokens::Take);
+        bench.hub.seen(&token(1), 3 + 3 * round).await;
+    }
+    // 20 rounds of two lives each, less what is renewed early.
+    let lived = bench.clock.now();
+    assert!(lived > Duration::from_secs(20 * 90), "{lived:?}");
+    bench.stays_open(2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_is_refused_is_tried_with_the_other_key() {
+    let signed_by = |bench: &Bench, byte: u8| {
+        let newest = bench.hub.with(|state| state.token.clone());
+        let expiry = newest.split_once("se=").unwrap().1;
+        let expiry = expiry.split('&').next().unwrap().parse().unwrap();
+        newest == sas::sign(super::HOST, &key(byte), expiry, Some("device"))
     };
-    assert_eq!(failure.kind, FailureKind::Timeout);
+    let mut bench = Bench::new(policy(Some(2)));
+    bench.ready().await;
+    assert!(signed_by(&bench, 1));
+    bench
+        .hub
+        .with(|state| state.tokens = Tokens::Refuse(401, "no such key"));
+    bench
+        .hub
+        .until(|state| (state.seen.len() > 3).then_some(()))
+        .await;
+    assert!(signed_by(&bench, 1));
+    bench
+        .hub
+        .until(|state| (state.seen.len() > 4).then_some(()))
+        .await;
+    assert!(signed_by(&bench, 2));
+    bench.hub.with(|state| state.tokens = Tokens::Take);
+    bench
+        .hub
+        .until(|state| (state.seen.len() > 5).then_some(()))
+        .await;
+    // And back, as long as it is refused: the next one is taken, and stays.
+    assert!(signed_by(&bench, 1));
+    bench.stays_open(2).await;
 }
 
 #[tokio::test(start_paused = true)]

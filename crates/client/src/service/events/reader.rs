@@ -14,7 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Arrived, EventConfig, TelemetryEvent, WatchOptions, request};
 use crate::connection::cbs::{Answer, CBS_CONTEXT, Cbs, Subject};
-use crate::connection::device::{named, renewal_after};
+use crate::connection::device::named;
+use crate::connection::renewal::renewal_after;
 use crate::connection::{failure_of, failure_of_end};
 use crate::limits;
 
@@ -121,7 +122,7 @@ impl Reading {
             Answer::Stray => {}
             Answer::Unreadable(text) => self.give_up(connection, protocol(&text), now),
             Answer::To(_, Err(failure)) => self.give_up(connection, failure, now),
-            Answer::To(_, Ok(())) => {
+            Answer::To(_, Ok(_)) => {
                 let life = Duration::from_secs(limits::TOKEN_LIFE_S);
                 self.renew_at = Some(now + renewal_after(life, 0));
                 if matches!(self.stage, Stage::Token) {
@@ -337,6 +338,7 @@ impl Handler for Reading {
                 Err(error) => self.give_up(connection, not_attached(error), now),
             },
             Event::Attached { link, .. } => self.on_attached(connection, link, now),
+            Event::Room { .. } => self.look_at_cbs(connection, now),
             Event::Credit { link, drain, .. } => {
                 if self.cbs.as_ref().is_some_and(|cbs| cbs.owns(link)) {
                     self.look_at_cbs(connection, now);

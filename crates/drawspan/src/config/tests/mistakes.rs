@@ -101,8 +101,8 @@ fn each_mistake_has_its_words() {
     );
     check(&[("proxy", "https://p:1")], &["--proxy: "]);
     check(
-        &[("token-life", "60")],
-        &["--token-life: `60` is not a whole number from 900 to 86400"],
+        &[("token-life", "59")],
+        &["--token-life: `59` is not a whole number from 60 to 86400"],
     );
     check(&[("state", "")], &["--state: empty"]);
     check(

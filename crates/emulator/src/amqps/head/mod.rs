@@ -158,6 +158,7 @@ impl Handler for Head {
             }
             Event::SessionBegan { .. }
             | Event::Attached { .. }
+            | Event::Room { .. }
             | Event::SettledBySender { .. }
             | Event::Closed(_) => {}
         }

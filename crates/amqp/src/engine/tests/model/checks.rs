@@ -77,6 +77,7 @@ impl World {
                 if let Some(session) = connection.sessions.get(index) {
                     assert_eq!(session.sent.len() + session.received.len(), 0);
                     assert_eq!(session.queue.len(), 0);
+                    assert_eq!(session.queued_bytes, 0);
                     assert_eq!(session.links().count(), 0);
                 }
             }

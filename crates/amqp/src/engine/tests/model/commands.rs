@@ -59,6 +59,7 @@ impl World {
                     credit,
                     going: false,
                     sent: Vec::new(),
+                    count: 0,
                     received: 0,
                 });
             }
@@ -86,8 +87,8 @@ impl World {
         let Some((index, key)) = self.pick(link, |link| link.sender) else {
             return;
         };
-        let place = self.links[index].sent.len();
-        let body = payload(index, place, bytes);
+        let number = self.links[index].count;
+        let body = payload(index, number, bytes);
         let sender = self.links[index].sender;
         let connection = &mut self.end(sender).connection;
         let credit = connection.credit(key);
@@ -95,13 +96,15 @@ impl World {
             key,
             &Outgoing {
                 settled,
-                ..message(context(index, place), &body)
+                ..message(context(index, number), &body)
             },
         );
         match sent {
             Ok(()) => {
                 assert_eq!(connection.credit(key), credit - 1);
+                self.links[index].count += 1;
                 self.links[index].sent.push(Sent {
+                    number,
                     bytes,
                     settled,
                     said: None,
@@ -112,6 +115,22 @@ impl World {
             // Before the answer to attach, or on its way down.
             Err(CommandError::WrongState | CommandError::UnknownLink) => {}
             Err(error) => panic!("{error}"),
+        }
+    }
+
+    pub(super) fn withdraw(&mut self, link: usize, pick: usize) {
+        let Some((index, key)) = self.pick(link, |link| link.sender) else {
+            return;
+        };
+        let model = &self.links[index];
+        let Some(place) = pick.checked_rem(model.sent.len()) else {
+            return;
+        };
+        let (sender, number) = (model.sender, model.sent[place].number);
+        let connection = &mut self.end(sender).connection;
+        if connection.withdraw(key, context(index, number)) {
+            assert!(self.links[index].received <= place, "it has arrived");
+            self.links[index].sent.remove(place);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the two ends are told, held against what was sent and said.
 
-use super::{Open, SessionModel, Who, World, context, payload};
+use super::{Open, Sent, SessionModel, Who, World, context, payload};
 use crate::engine::{AcceptOptions, DeliveryId, Event, LinkId};
 use crate::performative::{DeliveryState, Role};
 
@@ -100,7 +100,7 @@ impl World {
         let sent = &model.sent[index];
         assert_eq!(settled, sent.settled);
         assert!(
-            *body == payload(link, index, sent.bytes),
+            *body == payload(link, sent.number, sent.bytes),
             "link {link}, message {index}"
         );
         if !settled {
@@ -122,10 +122,9 @@ impl World {
         settled: bool,
     ) {
         let index = self.link_of[&(who, link)];
-        let place = (0..self.links[index].sent.len())
-            .find(|place| context(index, *place) == told)
-            .unwrap();
-        let sent = &mut self.links[index].sent[place];
+        let named = |sent: &&mut Sent| context(index, sent.number) == told;
+        let mut all = self.links[index].sent.iter_mut();
+        let sent = all.find(named).unwrap();
         assert_eq!(state, sent.said);
         assert!(!sent.told, "told twice");
         sent.told = true;

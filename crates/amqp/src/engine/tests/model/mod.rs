@@ -40,6 +40,11 @@ enum Step {
     },
     /// Accepts all there is, as it came.
     SettleAll,
+    /// Takes a message back that may still wait.
+    Withdraw {
+        link: usize,
+        pick: usize,
+    },
     Grant {
         link: usize,
         credit: u32,
@@ -84,11 +89,16 @@ struct LinkModel {
     credit: Credit,
     /// Somebody began to take it down.
     going: bool,
+    /// Without those that were taken back.
     sent: Vec<Sent>,
+    /// Messages so far, those included that were taken back.
+    count: usize,
     received: usize,
 }
 
 struct Sent {
+    /// Its number on the link.
+    number: usize,
     bytes: usize,
     settled: bool,
     said: Option<DeliveryState>,
@@ -178,6 +188,7 @@ impl World {
                 propose,
             } => self.settle(pick, outcome, propose),
             Step::SettleAll => (0..self.open.len()).for_each(|_| self.settle(0, 0, false)),
+            Step::Withdraw { link, pick } => self.withdraw(link, pick),
             Step::Grant { link, credit } => self.grant(link, credit),
             Step::Drained(link) => self.drained(link),
             Step::Detach(who, link) => self.detach(who, link),

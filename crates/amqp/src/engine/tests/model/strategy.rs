@@ -40,6 +40,8 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
             propose,
         }
     });
+    let withdraw =
+        (any::<usize>(), any::<usize>()).prop_map(|(link, pick)| Step::Withdraw { link, pick });
     let grant = (any::<usize>(), 0u32..8).prop_map(|(link, credit)| Step::Grant { link, credit });
     prop_oneof![
         2 => who().prop_map(Step::Begin),
@@ -47,6 +49,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         20 => send,
         12 => settle,
         3 => Just(Step::SettleAll),
+        4 => withdraw,
         3 => grant,
         1 => any::<usize>().prop_map(Step::Drained),
         2 => (who(), any::<usize>()).prop_map(|(who, link)| Step::Detach(who, link)),

@@ -1,0 +1,76 @@
+//! Who is waiting for an answer.
+
+use tokio::sync::oneshot;
+
+use super::requests::SendFailure;
+use super::room::Place;
+
+/// Where an answer goes. One that is dropped says that nothing was sent, or, once [`sent`](Self::sent) was called, that nobody
+/// knows what the hub made of it.
+#[derive(Debug)]
+pub(crate) struct Reply<T = ()> {
+    to: Option<oneshot::Sender<Result<T, SendFailure>>>,
+    sent: bool,
+    /// Held until there is an answer, whether or not somebody still waits for it.
+    _place: Option<Place>,
+}
+
+impl<T> Reply<T> {
+    pub(crate) fn new(place: Option<Place>) -> (Self, oneshot::Receiver<Result<T, SendFailure>>) {
+        let (to, answer) = oneshot::channel();
+        let reply = Self {
+            to: Some(to),
+            sent: false,
+            _place: place,
+        };
+        (reply, answer)
+    }
+
+    /// From now on the hub may have it.
+    pub(crate) fn sent(mut self) -> Self {
+        self.sent = true;
+        self
+    }
+
+    pub(crate) fn send(mut self, answer: Result<T, SendFailure>) {
+        if let Some(to) = self.to.take() {
+            // Whoever asked may be gone; that changes nothing.
+            let _ = to.send(answer);
+        }
+    }
+
+    /// Nobody waits for the answer any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.to.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+}
+
+impl<T> Drop for Reply<T> {
+    fn drop(&mut self) {
+        if let Some(to) = self.to.take() {
+            let failure = match self.sent {
+                true => SendFailure::Unsettled,
+                false => SendFailure::Stale,
+            };
+            let _ = to.send(Err(failure));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_never_comes_says_whether_anything_was_sent() {
+        let (reply, mut answer) = Reply::<()>::new(None);
+        drop(reply);
+        assert_eq!(answer.try_recv(), Ok(Err(SendFailure::Stale)));
+        let (reply, mut answer) = Reply::<()>::new(None);
+        drop(reply.sent());
+        assert_eq!(answer.try_recv(), Ok(Err(SendFailure::Unsettled)));
+        let (reply, mut answer) = Reply::new(None);
+        reply.sent().send(Ok(7));
+        assert_eq!(answer.try_recv(), Ok(Ok(7)));
+    }
+}

@@ -1,0 +1,147 @@
+//! How much may be under way on a connection: places of several kinds, of which every device has a share.
+//!
+//! A place is taken where something is asked, before the connection's task hears of it, and given back once that is answered. So the
+//! queue to the task is bounded, what opens and closes devices always finds room in it, and no device fills it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+
+use crate::limits;
+
+/// Places of all kinds on one connection.
+#[derive(Debug)]
+pub(super) struct Room {
+    /// Messages and twin requests.
+    pub(super) sends: Arc<Places>,
+    /// Outcomes of cloud-to-device messages, and answers to methods.
+    pub(super) outcomes: Arc<Places>,
+    /// Changes of what a device receives.
+    pub(super) wants: Arc<Places>,
+    /// Requests for a cloud-to-device message.
+    pub(super) pulls: Arc<Places>,
+}
+
+/// Places of one kind.
+#[derive(Debug)]
+pub(super) struct Places {
+    taken: AtomicUsize,
+    /// By the channel of the device's session. Devices whose channels are [`CHANNELS`] apart share one entry; that takes more
+    /// channels than the hub's limit of tokens allows, except where many sessions are ending.
+    of_device: Box<[AtomicU16]>,
+    /// A device may have so many in any case, …
+    guaranteed: u16,
+    /// … and so many while fewer than `common` are taken in all.
+    most: u16,
+    common: usize,
+}
+
+/// A place. It is given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    places: Arc<Places>,
+    channel: u16,
+}
+
+/// As many as one connection has devices, rounded up.
+const CHANNELS: usize = limits::DEVICES_PER_CONNECTION.next_power_of_two();
+
+impl Default for Room {
+    fn default() -> Self {
+        let few = |count: usize| {
+            let count = u16::try_from(count).unwrap_or(u16::MAX);
+            Places::new(count, count, 0)
+        };
+        let most = u16::try_from(limits::SENDS_PER_DEVICE).unwrap_or(u16::MAX);
+        let guaranteed = u16::try_from(limits::SENDS_GUARANTEED).unwrap_or(u16::MAX);
+        Self {
+            sends: Places::new(guaranteed, most, limits::SENDS_IN_COMMON),
+            outcomes: few(limits::OUTCOMES_PER_DEVICE),
+            wants: few(limits::WANTS_PER_DEVICE),
+            pulls: few(1),
+        }
+    }
+}
+
+impl Room {
+    /// What may be on its way to a connection's task at once.
+    pub(super) const QUEUE: usize = limits::SENDS_IN_COMMON
+        + CHANNELS
+            * (limits::SENDS_GUARANTEED
+                + limits::OUTCOMES_PER_DEVICE
+                + limits::WANTS_PER_DEVICE
+                + 1)
+        + limits::CONTROL_PER_CONNECTION;
+}
+
+impl Places {
+    fn new(guaranteed: u16, most: u16, common: usize) -> Arc<Self> {
+        Arc::new(Self {
+            taken: AtomicUsize::new(0),
+            of_device: (0..CHANNELS).map(|_| AtomicU16::new(0)).collect(),
+            guaranteed,
+            most,
+            common,
+        })
+    }
+
+    /// A place for the device on `channel`, if it may have one more.
+    pub(super) fn take(self: &Arc<Self>, channel: usize) -> Option<Place> {
+        let channel = channel % CHANNELS;
+        let own = self.of_device.get(channel)?.fetch_add(1, Ordering::Relaxed);
+        let all = self.taken.fetch_add(1, Ordering::Relaxed);
+        let place = Place {
+            places: Arc::clone(self),
+            channel: u16::try_from(channel).unwrap_or_default(),
+        };
+        let allowed = own < self.guaranteed || (own < self.most && all < self.common);
+        allowed.then_some(place)
+    }
+
+    #[cfg(test)]
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.taken.fetch_sub(1, Ordering::Relaxed);
+        if let Some(own) = self.places.of_device.get(usize::from(self.channel)) {
+            own.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take_all(places: &Arc<Places>, channel: usize) -> Vec<Place> {
+        std::iter::repeat_with(|| places.take(channel))
+            .map_while(|place| place)
+            .collect()
+    }
+
+    #[test]
+    fn a_device_has_its_share_while_there_is_room_and_a_few_places_in_any_case() {
+        let places = Places::new(2, 10, 25);
+        let counts: Vec<_> = (0..5).map(|channel| take_all(&places, channel)).collect();
+        let lens: Vec<_> = counts.iter().map(Vec::len).collect();
+        assert_eq!(lens, [10, 10, 5, 2, 2]);
+        drop(counts);
+        assert_eq!(places.taken(), 0);
+        assert_eq!(take_all(&places, 4).len(), 10);
+    }
+
+    #[test]
+    fn what_is_refused_takes_no_place() {
+        let places = Places::new(1, 1, 0);
+        let place = places.take(7);
+        assert!(place.is_some());
+        for _ in 0..100_000 {
+            assert!(places.take(7).is_none());
+        }
+        drop(place);
+        assert!(places.take(7 + CHANNELS).is_some());
+    }
+}
