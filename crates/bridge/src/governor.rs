@@ -42,9 +42,13 @@ impl Governor {
     }
 
     /// A permit for one attempt, or how long to wait before asking again. The wait ends earlier if the hub comes back.
-    pub fn take(&mut self, now: Duration) -> Result<(), Duration> {
+    /// `hopeful` if a device asks whose credentials have not been refused.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn take(&mut self, hopeful: bool, now: Duration) -> Result<(), Duration> {
         self.hub.check(now)?;
-        self.breaker.check(now)?;
+        self.breaker.check(now, hopeful)?;
         self.pacer.take(now)?;
         self.hub.attempt_starts(now);
         self.breaker.attempt_starts(now);
@@ -74,7 +78,7 @@ impl Governor {
     pub fn give_back(&mut self, now: Duration) {
         self.pacer.give_back();
         self.hub.attempt_abandoned(now);
-        self.breaker.inconclusive(now);
+        self.breaker.attempt_abandoned();
     }
 }
 
@@ -265,22 +269,22 @@ mod tests {
     fn while_a_hub_is_down_only_the_probe_passes() {
         let mut governor = Governor::new(Pace::Unlimited);
         let start = Duration::from_secs(1);
-        assert_eq!(governor.take(start), Ok(()));
+        assert_eq!(governor.take(false, start), Ok(()));
         governor.hub.unreachable(start);
-        let wait = governor.take(start).unwrap_err();
+        let wait = governor.take(false, start).unwrap_err();
         let probe = start + wait;
-        assert_eq!(governor.take(probe), Ok(()));
-        assert!(governor.take(probe).is_err());
+        assert_eq!(governor.take(false, probe), Ok(()));
+        assert!(governor.take(false, probe).is_err());
 
         governor.give_back(probe);
         assert_eq!(
-            governor.take(probe),
+            governor.take(false, probe),
             Ok(()),
             "the probe went to someone else"
         );
 
         governor.hub.reached();
-        assert!((0..1000).all(|_| governor.take(probe).is_ok()));
+        assert!((0..1000).all(|_| governor.take(false, probe).is_ok()));
     }
 
     #[test]
@@ -288,19 +292,19 @@ mod tests {
         let mut governor = Governor::new(Pace::Unlimited);
         let now = Duration::from_secs(1);
         (0..100).for_each(|device| {
-            governor.breaker.refused(device, now);
+            governor.breaker.refused(device, false, now);
         });
-        let wait = governor.take(now).unwrap_err();
-        assert_eq!(governor.take(now + wait), Ok(()));
-        assert!(governor.take(now + wait).is_err());
+        let wait = governor.take(false, now).unwrap_err();
+        assert_eq!(governor.take(false, now + wait), Ok(()));
+        assert!(governor.take(false, now + wait).is_err());
         governor.give_back(now + wait);
         assert_eq!(
-            governor.take(now + wait),
+            governor.take(false, now + wait),
             Ok(()),
             "the probe went to someone else"
         );
-        governor.breaker.accepted();
-        assert_eq!(governor.take(now + wait), Ok(()));
+        governor.breaker.accepted(now);
+        assert_eq!(governor.take(false, now + wait), Ok(()));
     }
 
     /// Devices taken within `length` by a hub that takes `limit` per second and throttles the rest.
@@ -309,7 +313,7 @@ mod tests {
         let (mut now, mut count, mut this_second) = (Duration::from_secs(1), 0, (1, 0));
         let end = now + length;
         while now < end {
-            match governor.take(now) {
+            match governor.take(false, now) {
                 Err(wait) => now += wait,
                 Ok(()) => {
                     if this_second.0 != now.as_secs() {

@@ -78,8 +78,10 @@ pub const FAULT_AFTER: u32 = 2;
 /// A hub that has not been reached since the start, and could not be for that long, is not waited for: most likely its name, the
 /// network or the trusted authorities are wrong.
 pub const FIRST_CONTACT_PATIENCE: Duration = Duration::from_secs(3);
-/// While the breaker is open, one device tries that often.
+/// While the breaker is open, one device tries that often …
 pub const BREAKER_PROBE_INTERVAL: Duration = Duration::from_secs(30);
+/// … and one whose credentials have not been refused that often: nobody knows yet whether it is like the others.
+pub const BREAKER_HOPEFUL_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A message that a hub gave back, or failed at, is sent again after at least this, …
 pub const RESEND_WAIT_MIN: Duration = Duration::from_millis(100);

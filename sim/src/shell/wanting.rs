@@ -6,6 +6,7 @@ use drawspan_bridge::State;
 use drawspan_bridge::fleet::ServiceId;
 use drawspan_bridge::limits::{TEMPORARY_MAX, TEMPORARY_MIN};
 
+use super::notes::caller_of;
 use super::{Shell, Want};
 use crate::check::{Violation, ensure};
 use crate::hub::DeviceNo;
@@ -27,7 +28,7 @@ impl Shell {
         }
         notes.waiters += 1;
         let time = self.now(now);
-        self.fleet.used(index, now, time);
+        self.fleet.used(index, caller_of(number), now, time);
         true
     }
 
@@ -91,7 +92,7 @@ impl Shell {
         self.next_registration += 1;
         let registration = self.next_registration;
         self.callers.insert(registration, stays.then_some(number));
-        self.fleet.register(registration);
+        self.fleet.register(registration, caller_of(number));
     }
 
     /// Registrations by callers that may wait.

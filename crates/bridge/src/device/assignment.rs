@@ -51,6 +51,11 @@ impl Assignment {
         }
     }
 
+    /// Whether DPS names the hub.
+    pub(super) const fn is_by_dps(&self) -> bool {
+        matches!(self, Self::Dps(_))
+    }
+
     /// Configuration names this hub. False when that is no news, or DPS names the hub.
     pub(super) fn fix(&mut self, hub: HostName) -> bool {
         match self {

@@ -169,6 +169,12 @@ impl Device {
         self.assignment.hub()
     }
 
+    /// Whether DPS names its hub.
+    #[must_use]
+    pub const fn finds_hub_by_dps(&self) -> bool {
+        self.assignment.is_by_dps()
+    }
+
     /// Whether the attempt that is being made starts at DPS.
     #[must_use]
     pub const fn must_register(&self) -> bool {

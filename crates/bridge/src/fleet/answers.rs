@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use drawspan_hub::{Failure, FailureKind, HostName};
 
+use super::queue::Standing;
 use super::{Action, Attempt, Beside, Fleet, News, ServiceId};
 use crate::device::Epoch;
 use crate::mutation::{Mutation, planted};
@@ -42,6 +43,12 @@ impl<B: Beside> Fleet<B> {
         // Over a connection that stood while others could not be made.
         self.reached(hub);
         self.accepted(hub, now.monotonic);
+        if let Some(entry) = self.entry_mut(attempt.device) {
+            entry.standing = Standing {
+                proven: true,
+                doubtful: false,
+            };
+        }
         self.feed(attempt.device, Input::Opened { epoch }, now);
     }
 
@@ -71,15 +78,19 @@ impl<B: Beside> Fleet<B> {
         } else if is_answer(failure) {
             self.reached(hub);
         }
+        let mut ended = Vec::with_capacity(attempts.len());
         for attempt in attempts {
-            let Some((epoch, _)) = self.running(*attempt) else {
-                continue;
-            };
-            if failure.kind == FailureKind::Unauthorized {
-                // The token was for all of them.
-                self.refused(hub, attempt.device, now.monotonic);
+            if let Some((epoch, _)) = self.running(*attempt) {
+                self.end(*attempt, epoch, failure, now);
+                ended.push(attempt.device);
             }
-            self.end(*attempt, epoch, failure, now);
+        }
+        if failure.kind == FailureKind::Unauthorized {
+            // The token was for all of them, none of which is connected any more.
+            for device in ended {
+                self.doubt(device);
+                self.refused(hub, device, now.monotonic);
+            }
         }
     }
 
@@ -109,6 +120,10 @@ impl<B: Beside> Fleet<B> {
             Ok(Some(hub)) => {
                 self.reached(ServiceId::DPS);
                 self.accepted(ServiceId::DPS, now.monotonic);
+                if let Some(entry) = self.entry_mut(device) {
+                    // Its hub may be another one.
+                    entry.standing.doubtful = false;
+                }
                 self.feed(device, Input::Assigned { epoch, hub }, now);
             }
             Err(failure) => {
@@ -163,7 +178,10 @@ impl<B: Beside> Fleet<B> {
             && !credentials
             && let Some(service) = self.service_mut(id)
         {
-            service.governor.breaker.inconclusive(now);
+            service.governor.breaker.inconclusive();
+        }
+        if is_refusal(id, failure) {
+            self.doubt(device);
         }
         self.record(id, failure);
         match failure.kind {
@@ -189,7 +207,7 @@ impl<B: Beside> Fleet<B> {
         };
         service.governor.accepted(now);
         let [doubt, recovered] = service.record.accepted();
-        let closed = service.governor.breaker.accepted();
+        let closed = service.governor.breaker.accepted(now);
         let credentials = closed.then_some(News::TakesCredentials).or(doubt);
         self.announce(id, [credentials, recovered]);
     }
@@ -211,9 +229,16 @@ impl<B: Beside> Fleet<B> {
         let Some(service) = self.service_mut(id) else {
             return;
         };
-        if service.governor.breaker.refused(device.into(), now) {
+        if service.refused(device, now) {
             let news = Action::News(id, News::RefusesEveryone);
             self.actions.extend([news, Action::TurnAway(id)]);
+        }
+    }
+
+    /// A device whose credentials were refused stands back.
+    fn doubt(&mut self, device: u32) {
+        if let Some(entry) = self.entry_mut(device) {
+            entry.standing.doubtful = true;
         }
     }
 
@@ -269,6 +294,17 @@ const fn is_answer(failure: &Failure) -> bool {
         failure.kind,
         FailureKind::HubUnreachable | FailureKind::ConnectionLost | FailureKind::Timeout
     )
+}
+
+/// Whether a device was refused, so that another attempt of it will most likely end the same way.
+fn is_refusal(id: ServiceId, failure: &Failure) -> bool {
+    use FailureKind as Kind;
+    match failure.kind {
+        Kind::Unauthorized | Kind::DeviceNotFound | Kind::DeviceDisabled => true,
+        // DPS has no enrollment for it.
+        Kind::NotFound | Kind::Forbidden => id == ServiceId::DPS,
+        _ => false,
+    }
 }
 
 fn too_many_hubs() -> Failure {
