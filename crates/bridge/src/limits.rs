@@ -45,6 +45,10 @@ pub const MIDNIGHT_SPREAD: Duration = Duration::from_secs(60);
 pub const MIDNIGHT_DOUBT: Duration = Duration::from_secs(3600);
 /// … another look is taken after that time, not a day later.
 pub const MIDNIGHT_RECHECK: Duration = Duration::from_secs(600);
+/// The first wait between probes of a hub whose quota is used up, which may have been enlarged …
+pub const QUOTA_PROBE_MIN: Duration = Duration::from_secs(60);
+/// … and the longest: twice as long each time.
+pub const QUOTA_PROBE_MAX: Duration = Duration::from_secs(3600);
 /// A wait that a hub asked for is made longer by up to this part of it, in percent.
 pub const ASKED_WAIT_SPREAD_PERCENT: u32 = 20;
 

@@ -64,6 +64,8 @@ pub enum Input<'a> {
     Deadline,
     /// Somebody asks to try again now, whatever happened.
     Resync,
+    /// What it waits for may be over.
+    TryAgain,
     /// The device was registered at DPS by somebody's request, outside of any attempt.
     Registered {
         /// The hub it belongs to.

@@ -125,6 +125,10 @@ impl Device {
             Input::Closed { epoch } => self.closed(epoch, now, jitter),
             Input::Deadline => self.deadline_passed(now),
             Input::Resync => self.resync(now),
+            Input::TryAgain => match self.state {
+                State::Waiting { .. } => self.enter_queued(now),
+                _ => Effects::NONE,
+            },
             Input::Registered { hub } => self.registered(hub, now),
             Input::Moved { hub } => self.moved(hub, now),
             Input::Relocate => self.relocate(),

@@ -54,6 +54,7 @@ const fn may_pass(kind: FailureKind) -> bool {
         | Kind::ServerError
         | Kind::HubMaintenance
         | Kind::TokenLimit
+        | Kind::ResourceLimit
         | Kind::Throttled
         | Kind::Unknown => true,
         Kind::HubSuspended

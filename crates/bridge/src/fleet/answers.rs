@@ -50,6 +50,7 @@ impl<B: Beside> Fleet<B> {
             };
         }
         self.feed(attempt.device, Input::Opened { epoch }, now);
+        self.quota_restored(hub, now);
     }
 
     /// The device could not be connected, or its connection ended by itself.
@@ -186,6 +187,7 @@ impl<B: Beside> Fleet<B> {
         self.record(id, failure);
         match failure.kind {
             FailureKind::Unauthorized => self.refused(id, device, now),
+            FailureKind::QuotaExceeded => self.quota_exceeded(id, now),
             FailureKind::Throttled => {
                 if let Some(service) = self.service_mut(id) {
                     service.governor.throttled(now);

@@ -18,6 +18,7 @@ mod answers;
 mod census;
 mod entry;
 mod queue;
+mod quota;
 mod record;
 mod service;
 mod tickets;
@@ -285,8 +286,10 @@ impl<B: Beside> Fleet<B> {
         while let Some(index) = self.timers.pop_due(now.monotonic) {
             self.deadline(index, now);
         }
+        let quotas = self.probe_quotas(now);
         let permits = self.grant_permits(now);
-        [self.timers.next(), permits].into_iter().flatten().min()
+        let due = [self.timers.next(), quotas, permits];
+        due.into_iter().flatten().min()
     }
 
     /// What to do next. To be asked until there is nothing more, after each call.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use drawspan_hub::{Failure, HostName};
 
 use super::queue::Queue;
+use super::quota::Quota;
 use super::record::Record;
 use super::tickets::Ticket;
 use crate::governor::{Governor, Pace};
@@ -17,6 +18,7 @@ pub(super) struct Service {
     pub(super) governor: Governor,
     pub(super) record: Record,
     pub(super) queue: Queue,
+    pub(super) quota: Quota,
     /// Tickets for attempts that may be in the queue before those that nobody needs are thrown out.
     pub(super) most_attempts: usize,
     /// Devices that are connected to it; for DPS, those that found their hub through it and are connected there.
@@ -32,6 +34,7 @@ impl Service {
             governor: Governor::new(pace),
             record: Record::default(),
             queue: Queue::default(),
+            quota: Quota::default(),
             most_attempts: 0,
             connected: 0,
             first_permit: None,

@@ -8,6 +8,7 @@ use super::*;
 use crate::governor::Pace;
 
 mod queues;
+mod quota;
 mod refusals;
 
 #[derive(Debug, Default)]

@@ -92,7 +92,7 @@ impl DeviceHandler {
         let Some(reply) = self.sends.take(context) else {
             return;
         };
-        let _ = reply.send(outcome(state));
+        let _ = reply.send(outcome(state, Failure::from_outcome));
     }
 
     pub(super) fn sweep_soon(&mut self, now: Duration) {
@@ -175,7 +175,11 @@ impl Device {
     }
 }
 
-pub(crate) fn outcome(state: Option<DeliveryState>) -> Result<(), SendFailure> {
+/// `refused` says what a condition and its description mean.
+pub(crate) fn outcome(
+    state: Option<DeliveryState>,
+    refused: fn(&str, Option<&str>) -> Failure,
+) -> Result<(), SendFailure> {
     let lost = |text: &str| {
         Err(SendFailure::Refused(Failure::local(
             FailureKind::ServerError,
@@ -184,9 +188,11 @@ pub(crate) fn outcome(state: Option<DeliveryState>) -> Result<(), SendFailure> {
     };
     match state {
         Some(DeliveryState::Accepted) => Ok(()),
-        Some(DeliveryState::Rejected(error)) => {
-            Err(SendFailure::Refused(failure_of(error.as_ref())))
-        }
+        Some(DeliveryState::Rejected(Some(error))) => Err(SendFailure::Refused(refused(
+            error.condition.as_str(),
+            error.description.as_deref(),
+        ))),
+        Some(DeliveryState::Rejected(None)) => Err(SendFailure::Refused(failure_of(None))),
         Some(DeliveryState::Released | DeliveryState::Modified { .. }) => {
             lost("the hub gave the message back")
         }

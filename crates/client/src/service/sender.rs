@@ -295,7 +295,7 @@ impl Handler for Sending {
             } => {}
             Event::Outcome { context, state, .. } => {
                 if let Some(reply) = self.sends.take(context) {
-                    let _ = reply.send(outcome(state));
+                    let _ = reply.send(outcome(state, Failure::from_amqp));
                 }
             }
             Event::Detached { error, .. } | Event::SessionEnded { error, .. } => {
