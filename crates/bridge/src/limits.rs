@@ -55,6 +55,10 @@ pub const ASKED_WAIT_SPREAD_PERCENT: u32 = 20;
 /// A token slot of a connection counts as taken for that long after its token has expired: the hub's clock is not ours.
 pub const SLOT_MARGIN: Duration = Duration::from_secs(300);
 
+/// What a hub's refusal of a token taught about the number of identities on a connection holds for that long. Then, should
+/// another connection be needed, twice as many are tried.
+pub const TOKEN_LIMIT_HOLDS: Duration = Duration::from_secs(600);
+
 /// So many refusals …
 pub const REPROVISION_REFUSALS: u16 = 10;
 /// … and so much time since the first failure, and DPS is asked whether the device has moved.

@@ -168,7 +168,7 @@ impl Shell {
         let not = full.map(|(_, key)| key);
         let id = self.ids[device as usize].clone();
         let ledger = &mut self.pool(hub).ledger;
-        let draining = ledger.drain(now);
+        let draining = ledger.drain(usize::MAX, now);
         let key = ledger.place(&id, not, now);
         ensure(draining != Some(key), "DRAINED", || {
             format!("device {device} goes to {key:?}, which is to be emptied")

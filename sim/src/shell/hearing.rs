@@ -96,7 +96,7 @@ impl Shell {
             && let Some(place) = notes.place
         {
             notes.full = Some((place.hub, place.key));
-            self.pool(place.hub).ledger.filled(place.key);
+            self.pool(place.hub).ledger.filled(place.key, now);
         }
         let before = self.note_end(attempt.device, failure, now);
         self.leave(attempt.device, counted, now);

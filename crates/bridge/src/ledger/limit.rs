@@ -1,0 +1,88 @@
+//! How many identities a hub takes on a connection, where that is less than it should be.
+//!
+//! A refusal says it of one connection. When two were refused, the one that held more says it of all others, also of new
+//! ones, unless one of these holds more still. When a connection more would be needed, and some time has passed since,
+//! twice as many are tried.
+
+use std::time::Duration;
+
+use super::{ConnectionKey, Ledger, Slots};
+use crate::limits::TOKEN_LIMIT_HOLDS;
+
+/// So many connections must have been refused before others are expected to be like them.
+const REFUSED_CONNECTIONS: usize = 2;
+
+/// How many identities a hub takes on any connection, as far as known.
+#[derive(Debug)]
+pub(super) struct Limit {
+    pub(super) slots: usize,
+    /// More may be tried from then on.
+    grows_at: Duration,
+}
+
+impl Limit {
+    pub(super) const fn new(slots: usize) -> Self {
+        Self {
+            slots,
+            grows_at: Duration::ZERO,
+        }
+    }
+}
+
+impl Ledger {
+    /// The hub said that a connection takes no more tokens: it gets no new identities, until slots of it expire. The device
+    /// that was refused is still placed there; it leaves without a token.
+    pub fn filled(&mut self, key: ConnectionKey, now: Duration) {
+        self.change(key, Slots::fill);
+        self.limit.grows_at = now + TOKEN_LIMIT_HOLDS;
+        self.learn();
+    }
+
+    /// What connections that were refused say of all others.
+    pub(super) fn learn(&mut self) {
+        let (mut refused, mut learned, mut most) = (0, 1, 0);
+        for slots in self.connections.values() {
+            match slots.learned() {
+                Some(limit) => {
+                    refused += 1;
+                    learned = limit.max(learned);
+                }
+                None => most = slots.used().max(most),
+            }
+        }
+        // One alone may count identities that are not known here.
+        if refused >= REFUSED_CONNECTIONS && learned >= most {
+            self.expect(learned);
+        }
+    }
+
+    fn expect(&mut self, slots: usize) {
+        if self.limit.slots == slots {
+            return;
+        }
+        self.limit.slots = slots;
+        for key in self.keys() {
+            self.change(key, |connection| connection.expect(slots));
+        }
+    }
+
+    /// Tries more identities per connection than the hub took last. True if that makes room.
+    pub(super) fn grow(&mut self, now: Duration) -> bool {
+        let most = self.config.slots_per_connection;
+        let learned = self.connections.values().any(|it| it.learned().is_some());
+        if now < self.limit.grows_at || (self.limit.slots >= most && !learned) {
+            return false;
+        }
+        let slots = (self.limit.slots * 2).min(most);
+        self.limit.slots = slots;
+        self.limit.grows_at = now + TOKEN_LIMIT_HOLDS;
+        for key in self.keys() {
+            self.change(key, |connection| connection.doubt(slots));
+        }
+        true
+    }
+
+    fn keys(&self) -> Vec<ConnectionKey> {
+        self.connections.keys().copied().collect()
+    }
+}
