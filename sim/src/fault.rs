@@ -5,6 +5,8 @@
 pub enum Fault {
     /// A hub is gone with all its connections, for a while.
     HubDown,
+    /// A hub is gone for good, and DPS assigns its devices to others.
+    HubGone,
     /// Nobody gets through to a hub who is not through already, for a while.
     NoNewConnections,
     /// A connection breaks.
@@ -53,7 +55,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::HubDown,
         Self::NoNewConnections,
         Self::ConnectionDrop,
@@ -77,5 +79,6 @@ impl Fault {
         Self::DpsWrongKey,
         Self::DpsSlow,
         Self::Restart,
+        Self::HubGone,
     ];
 }

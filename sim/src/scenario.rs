@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use drawspan_bridge::governor::Pace;
+use drawspan_bridge::limits::HUB_GONE_AFTER;
 use drawspan_hub::limits::Rate;
 
 use crate::dice::Dice;
@@ -34,6 +35,8 @@ pub struct Scenario {
     pub slots: usize,
     /// Those that it takes.
     pub hub_slots: usize,
+    /// How long a hub may be away before DPS is asked.
+    pub gone_after: Duration,
     /// Permits of each hub.
     pub hub_pace: Pace,
     /// Permits of DPS.
@@ -94,6 +97,7 @@ impl Scenario {
             hubs,
             slots,
             hub_slots: slots,
+            gone_after: HUB_GONE_AFTER,
             hub_pace: pace(&mut dice, devices),
             dps_pace: pace(&mut dice, devices),
             steps,
@@ -105,6 +109,7 @@ impl Scenario {
             token_life: dice.seconds(600.0, 3_600.0),
             epoch_unix_s: 1_700_000_000 + dice.below(86_400) as u64,
         };
+        scenario.gone_after = dice.seconds(60.0, 1_800.0);
         if dice.percent(15) {
             scenario.hub_slots = dice.within(slots.div_ceil(10), slots);
         }

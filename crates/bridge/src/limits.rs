@@ -56,13 +56,16 @@ pub const ASKED_WAIT_SPREAD_PERCENT: u32 = 20;
 pub const SLOT_MARGIN: Duration = Duration::from_secs(300);
 
 /// What a hub's refusal of a token taught about the number of identities on a connection holds for that long. Then, should
-/// another connection be needed, twice as many are tried.
+/// another connection be needed, twice as many are tried on one.
 pub const TOKEN_LIMIT_HOLDS: Duration = Duration::from_secs(600);
 
 /// So many refusals …
 pub const REPROVISION_REFUSALS: u16 = 10;
 /// … and so much time since the first failure, and DPS is asked whether the device has moved.
 pub const REPROVISION_AFTER: Duration = Duration::from_secs(900);
+/// A hub that could not be reached for that long may be gone for good: DPS is asked for one of its devices, unless the
+/// configuration says after how long.
+pub const HUB_GONE_AFTER: Duration = Duration::from_secs(900);
 /// A device registers at DPS at most once in that time, …
 pub const REGISTRATION_INTERVAL_MIN: Duration = Duration::from_secs(300);
 /// … which doubles with each registration that did not help, up to this.

@@ -22,7 +22,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// A registration starts; `hub_known` if there is one to be tried.
+    /// A registration starts; `hub_known` if there is one to be tried, which is not gone.
     pub(crate) fn starts(
         &mut self,
         device: u32,

@@ -65,6 +65,8 @@ pub(crate) enum Tokens {
 #[derive(Debug, Default)]
 pub(crate) struct Troubles {
     pub(crate) down: bool,
+    /// It stays down.
+    pub(crate) gone: bool,
     pub(crate) no_new_connections: bool,
     pub(crate) wrong_key: bool,
     pub(crate) maintenance: bool,

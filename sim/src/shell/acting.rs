@@ -117,7 +117,13 @@ impl Shell {
         ensure(other.is_none(), "ONE-REGISTRATION", || {
             format!("device {device} registers twice at a time")
         })?;
-        self.budgets[device as usize].starts(device, hub_known, now)?;
+        let service = self.service_of(index);
+        if self.hub_down_for(index, now) >= Some(self.scenario.gone_after) {
+            self.gone.extend(service);
+        }
+        let gone = service.is_some_and(|service| self.gone.contains(&service));
+        let to_be_tried = hub_known && !gone && !self.asked.contains(&device);
+        self.budgets[device as usize].starts(device, to_be_tried, now)?;
         self.out.push(Out::Register(Registration {
             device,
             origin: Origin::Attempt { index, epoch },
@@ -329,7 +335,13 @@ impl Shell {
         let outage = self.outages.entry(service).or_default();
         match news {
             News::Unreachable => outage.begins(now),
-            News::Reachable => outage.ends(),
+            News::Reachable => {
+                // A device that was on its way there may ask still.
+                if outage.lasted(now) >= Some(self.scenario.gone_after) {
+                    self.gone.insert(service);
+                }
+                outage.ends();
+            }
             News::RefusesEveryone => _ = self.refusing.insert(service),
             News::TakesCredentials => _ = self.refusing.remove(&service),
             News::RefusesCredentials | News::Silent | News::Failing | News::Recovered => {}

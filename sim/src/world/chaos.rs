@@ -99,6 +99,7 @@ impl World {
                     self.break_line(hub, line);
                 }
             }
+            Fault::HubGone => self.hub_gone(hub),
             Fault::TokenLimit => {
                 let lines = self.hubs[hub].lines();
                 if let Some(line) = self.dice.pick(&lines) {
@@ -256,7 +257,8 @@ impl World {
     /// DPS assigns a device elsewhere.
     fn move_device(&mut self, device: DeviceNo, to: HubNo) {
         let Enrolment { hub, enabled } = self.dps.enrolment(device);
-        if self.scenario.profile != Profile::Dps || hub == to {
+        let gone = self.hubs[to].troubles.gone;
+        if self.scenario.profile != Profile::Dps || hub == to || gone {
             return;
         }
         self.dps.enrol(device, Enrolment { hub: to, enabled });
@@ -273,6 +275,24 @@ impl World {
         for device in 0..self.scenario.devices as DeviceNo {
             if self.dps.enrolment(device).hub == from {
                 self.move_device(device, to);
+            }
+        }
+    }
+
+    /// One of several hubs, one time.
+    fn hub_gone(&mut self, gone: HubNo) {
+        let another = self.hubs.iter().any(|hub| hub.troubles.gone);
+        let hubs = self.hubs.len();
+        if self.scenario.profile != Profile::Dps || hubs < 2 || another {
+            return;
+        }
+        self.hub_trouble(gone, Fault::HubDown);
+        self.hubs[gone].troubles.gone = true;
+        for device in 0..self.scenario.devices as DeviceNo {
+            let Enrolment { hub, enabled } = self.dps.enrolment(device);
+            if hub == gone {
+                let hub = (gone + self.dice.within(1, hubs - 1)) % hubs;
+                self.dps.enrol(device, Enrolment { hub, enabled });
             }
         }
     }
@@ -301,7 +321,7 @@ impl World {
             Trouble::AtHub(hub, fault) => {
                 let troubles = &mut self.hubs[hub].troubles;
                 match fault {
-                    Fault::HubDown => troubles.down = false,
+                    Fault::HubDown => troubles.down = troubles.gone,
                     Fault::NoNewConnections => troubles.no_new_connections = false,
                     Fault::Throttle => troubles.throttle = None,
                     Fault::Maintenance => troubles.maintenance = false,

@@ -181,6 +181,13 @@ impl Assignment {
         }
     }
 
+    /// The known hub took the device: there is nothing to ask.
+    pub(super) const fn accepted(&mut self) {
+        if let Self::Dps(dps) = self {
+            dps.ask = false;
+        }
+    }
+
     /// DPS has named no hub: a known one is tried again first. What DPS did not take up is not charged.
     pub(super) fn failed(&mut self, failure: &Failure) {
         let Self::Dps(dps) = self else { return };

@@ -129,6 +129,7 @@ impl Device {
                 State::Waiting { .. } => self.enter_queued(now),
                 _ => Effects::NONE,
             },
+            Input::AskDps { anyway } => self.ask_dps_first(anyway, now),
             Input::Registered { hub } => self.registered(hub, now),
             Input::Moved { hub } => self.moved(hub, now),
             Input::Relocate => self.relocate(),
@@ -177,6 +178,16 @@ impl Device {
     #[must_use]
     pub const fn finds_hub_by_dps(&self) -> bool {
         self.assignment.is_by_dps()
+    }
+
+    /// Whether DPS may be asked for it instead of trying the hub that is known.
+    #[must_use]
+    pub fn may_ask_dps(&self, anyway: bool, now: Now) -> bool {
+        let tries_hub = matches!(self.state, State::Queued | State::Connecting);
+        tries_hub
+            && self.assignment.is_by_dps()
+            && !self.assignment.must_register()
+            && (anyway || self.assignment.may_register(now.monotonic))
     }
 
     /// Whether the attempt that is being made starts at DPS.
@@ -264,6 +275,21 @@ impl Device {
                 self.assignment.forgive();
                 self.enter_queued(now)
             }
+            _ => Effects::NONE,
+        }
+    }
+
+    fn ask_dps_first(&mut self, anyway: bool, now: Now) -> Effects {
+        if !self.may_ask_dps(anyway, now) {
+            return Effects::NONE;
+        }
+        if anyway {
+            self.assignment.forgive();
+        }
+        self.assignment.ask();
+        match self.state {
+            State::Queued => self.enter_queued(now),
+            // Once its attempt has failed.
             _ => Effects::NONE,
         }
     }
@@ -382,6 +408,7 @@ impl Device {
 
     fn enter_connected(&mut self, now: Now) -> Effects {
         self.how = How::USUAL;
+        self.assignment.accepted();
         self.state = State::Connected {
             since: now.monotonic,
         };

@@ -32,6 +32,7 @@ enum Step {
     Permanent(bool),
     Resync,
     TryAgain,
+    AskDps(bool),
     Registered,
     Release,
     Relocate,
@@ -93,6 +94,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(Step::Permanent),
         1 => Just(Step::Resync),
         1 => Just(Step::TryAgain),
+        1 => any::<bool>().prop_map(Step::AskDps),
         1 => Just(Step::Registered),
         1 => Just(Step::Release),
         1 => Just(Step::Relocate),
@@ -144,6 +146,7 @@ impl Caller {
             Step::Permanent(permanent) => self.input(Input::Permanent(*permanent)),
             Step::Resync => self.input(Input::Resync),
             Step::TryAgain => self.input(Input::TryAgain),
+            Step::AskDps(anyway) => self.input(Input::AskDps { anyway: *anyway }),
             Step::Registered => self.input(Input::Registered { hub: hub() }),
             Step::Relocate => self.input(Input::Relocate),
             Step::Moved(back) => {

@@ -19,6 +19,7 @@ impl<B: Beside> Fleet<B> {
             service.governor.hub.reached()
         });
         if news {
+            self.is_not_gone(service);
             self.actions
                 .push_back(Action::News(service, News::Reachable));
         }
@@ -121,6 +122,7 @@ impl<B: Beside> Fleet<B> {
             Ok(Some(hub)) => {
                 self.reached(ServiceId::DPS);
                 self.accepted(ServiceId::DPS, now.monotonic);
+                self.note_move(device, &hub, now);
                 if let Some(entry) = self.entry_mut(device) {
                     // Its hub may be another one.
                     entry.standing.doubtful = false;
@@ -146,6 +148,7 @@ impl<B: Beside> Fleet<B> {
                 self.reached(ServiceId::DPS);
                 self.accepted(ServiceId::DPS, now.monotonic);
                 if let (Some(device), Some(_)) = (device, self.hub(&hub)) {
+                    self.note_move(device, &hub, now);
                     self.feed(device, Input::Registered { hub }, now);
                 }
             }

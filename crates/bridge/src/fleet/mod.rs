@@ -17,6 +17,7 @@ mod action;
 mod answers;
 mod census;
 mod entry;
+mod gone;
 mod queue;
 mod quota;
 mod record;
@@ -61,6 +62,8 @@ pub struct FleetConfig {
     pub max_devices: usize,
     /// Most hubs that devices may belong to.
     pub max_hubs: usize,
+    /// A hub that could not be reached for that long may be gone: DPS is asked for its devices.
+    pub hub_gone_after: Duration,
     /// For waits. Another seed spreads devices otherwise; nothing secret hangs on it.
     pub seed: u64,
 }
@@ -240,9 +243,10 @@ impl<B: Beside> Fleet<B> {
         self.feed(index, Input::Permanent(permanent), now);
     }
 
-    /// Somebody asks to try again now.
+    /// Somebody asks to try again now. If its hub cannot be reached, DPS is asked whether the device has moved.
     pub fn resync(&mut self, index: u32, now: Now) {
         self.feed(index, Input::Resync, now);
+        self.ask_for(index, now);
     }
 
     /// Configuration names another hub for it: its connection is closed, and opened there if it is still wanted.
@@ -270,7 +274,7 @@ impl<B: Beside> Fleet<B> {
         });
         let refused: Vec<_> = refused.map(|(index, ..)| index).collect();
         for index in refused {
-            self.resync(index, now);
+            self.feed(index, Input::Resync, now);
         }
     }
 
@@ -287,8 +291,9 @@ impl<B: Beside> Fleet<B> {
             self.deadline(index, now);
         }
         let quotas = self.probe_quotas(now);
+        let gone = self.ask_for_gone_hubs(now);
         let permits = self.grant_permits(now);
-        let due = [self.timers.next(), quotas, permits];
+        let due = [self.timers.next(), quotas, gone, permits];
         due.into_iter().flatten().min()
     }
 
@@ -363,7 +368,11 @@ impl<B: Beside> Fleet<B> {
     fn carry_out(&mut self, device: u32, effects: Effects, now: Now) {
         for effect in effects {
             match effect {
-                Effect::RequestPermit { epoch } => self.queue_device(device, epoch),
+                Effect::RequestPermit { epoch } => {
+                    if !self.asks_instead(device, now) {
+                        self.queue_device(device, epoch);
+                    }
+                }
                 // The ticket that was granted is looked at where it was granted.
                 Effect::ReturnPermit { .. } => {}
                 Effect::Provision { epoch } => {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use drawspan_hub::{Failure, HostName};
 
+use super::gone::Gone;
 use super::queue::Queue;
 use super::quota::Quota;
 use super::record::Record;
@@ -19,6 +20,7 @@ pub(super) struct Service {
     pub(super) record: Record,
     pub(super) queue: Queue,
     pub(super) quota: Quota,
+    pub(super) gone: Gone,
     /// Tickets for attempts that may be in the queue before those that nobody needs are thrown out.
     pub(super) most_attempts: usize,
     /// Devices that are connected to it; for DPS, those that found their hub through it and are connected there.
@@ -35,6 +37,7 @@ impl Service {
             record: Record::default(),
             queue: Queue::default(),
             quota: Quota::default(),
+            gone: Gone::default(),
             most_attempts: 0,
             connected: 0,
             first_permit: None,

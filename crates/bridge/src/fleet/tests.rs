@@ -7,6 +7,7 @@ use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
 use super::*;
 use crate::governor::Pace;
 
+mod gone;
 mod queues;
 mod quota;
 mod refusals;
@@ -58,6 +59,7 @@ impl Process {
             dps: host("dps.net"),
             max_devices: 1_000,
             max_hubs: 2,
+            hub_gone_after: crate::limits::HUB_GONE_AFTER,
             seed: 7,
         };
         Self {

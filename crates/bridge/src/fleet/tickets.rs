@@ -211,7 +211,7 @@ impl<B: Beside> Fleet<B> {
             .unwrap_or(ServiceId::DPS)
     }
 
-    fn known_hub(&self, host: &HostName) -> Option<ServiceId> {
+    pub(super) fn known_hub(&self, host: &HostName) -> Option<ServiceId> {
         let hubs = self.services.iter().skip(1);
         let known = hubs.zip(1..).find(|(service, _)| service.host == *host);
         known.map(|(_, number)| ServiceId(number))

@@ -2,7 +2,7 @@
 //!
 //! A refusal says it of one connection. When two were refused, the one that held more says it of all others, also of new
 //! ones, unless one of these holds more still. When a connection more would be needed, and some time has passed since,
-//! twice as many are tried.
+//! twice as many are tried on one of them.
 
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ pub(super) struct Limit {
     pub(super) slots: usize,
     /// More may be tried from then on.
     grows_at: Duration,
+    /// Where more is tried.
+    trial: Option<ConnectionKey>,
 }
 
 impl Limit {
@@ -25,6 +27,7 @@ impl Limit {
         Self {
             slots,
             grows_at: Duration::ZERO,
+            trial: None,
         }
     }
 }
@@ -66,20 +69,34 @@ impl Ledger {
         }
     }
 
-    /// Tries more identities per connection than the hub took last. True if that makes room.
-    pub(super) fn grow(&mut self, now: Duration) -> bool {
+    /// Makes room by trying more identities on one connection than the hub took last; on all, once that one has taken them.
+    pub(super) fn grow(&mut self, now: Duration) {
         let most = self.config.slots_per_connection;
-        let learned = self.connections.values().any(|it| it.learned().is_some());
-        if now < self.limit.grows_at || (self.limit.slots >= most && !learned) {
-            return false;
+        if now < self.limit.grows_at || self.limit.slots >= most {
+            return;
         }
-        let slots = (self.limit.slots * 2).min(most);
-        self.limit.slots = slots;
         self.limit.grows_at = now + TOKEN_LIMIT_HOLDS;
-        for key in self.keys() {
+        let tried = self.limit.trial.take();
+        let tried = tried.and_then(|key| self.connections.get(&key));
+        let taken = tried.filter(|slots| slots.learned().is_none());
+        if let Some(taken) = taken.map(Slots::used)
+            && taken > self.limit.slots
+        {
+            self.limit.slots = taken;
+            for key in self.keys() {
+                self.change(key, |connection| connection.doubt(taken));
+            }
+            return;
+        }
+        let draining = self.draining;
+        let candidates = self.connections.iter();
+        let candidates = candidates.filter(|(key, _)| Some(**key) != draining);
+        let fullest = candidates.max_by_key(|(key, slots)| (slots.used(), **key));
+        if let Some(key) = fullest.map(|(key, _)| *key) {
+            let slots = (self.limit.slots * 2).min(most);
+            self.limit.trial = Some(key);
             self.change(key, |connection| connection.doubt(slots));
         }
-        true
     }
 
     fn keys(&self) -> Vec<ConnectionKey> {

@@ -126,11 +126,11 @@ impl Ledger {
         if let Some(key) = self.take_held(device, not) {
             return Some(key);
         }
-        let fullest = self.order.fullest(not);
-        let key = match fullest {
-            None if self.grow(now) => self.order.fullest(not)?,
-            fullest => fullest?,
-        };
+        // One that was just refused needs a place, not a trial.
+        if not.is_none() && self.order.fullest(None).is_none() {
+            self.grow(now);
+        }
+        let key = self.order.fullest(not)?;
         self.change(key, Slots::take);
         Some(key)
     }

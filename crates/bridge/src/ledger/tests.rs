@@ -219,20 +219,41 @@ fn what_a_refusal_taught_is_doubted_after_a_while() {
     hub.take_all(&mut ledger, 0..15, s(0));
     assert_eq!((ledger.connections(), hub.refusals), (3, 10 + 5));
 
-    // Still so: two refusals, and no connection too many.
+    // Still so: one refusal, and no connection too many.
     let later = TOKEN_LIMIT_HOLDS;
     hub.refusals = 0;
     hub.take_all(&mut ledger, 15..16, later);
     hub.take_all(&mut ledger, 16..20, later);
-    assert_eq!((ledger.connections(), hub.refusals), (4, 2));
+    assert_eq!((ledger.connections(), hub.refusals), (4, 1));
 
     // The hub takes more again.
     hub.takes = 995;
     hub.refusals = 0;
-    hub.take_all(&mut ledger, 20..40, later * 2);
+    hub.take_all(&mut ledger, 20..25, later * 2);
+    assert_eq!(ledger.connections(), 4, "ten on one of them");
+    hub.take_all(&mut ledger, 25..40, later * 3);
+    assert_eq!(ledger.connections(), 4, "ten on each");
+    hub.take_all(&mut ledger, 40..50, later * 4);
     assert_eq!((ledger.connections(), hub.refusals), (4, 0));
-    hub.take_all(&mut ledger, 40..80, later * 3);
-    assert_eq!((ledger.connections(), hub.refusals), (4, 0));
+}
+
+#[test]
+fn a_device_that_was_refused_is_no_trial_of_what_connections_take() {
+    let (mut ledger, mut hub) = (believing(995), Hub::new(5));
+    hub.take_all(&mut ledger, 0..15, s(0));
+    // Each of its retries comes so late that more might be tried again.
+    let (mut now, mut not) = (s(0), None);
+    for _ in 0..3 {
+        now += TOKEN_LIMIT_HOLDS * 2;
+        let key = ledger.place(&id(99), not, now);
+        if hub.tokens.get(&key).map_or(0, |tokens| tokens.len()) < 5 {
+            return;
+        }
+        ledger.filled(key, now);
+        ledger.leave(&id(99), key, None);
+        not = Some(key);
+    }
+    panic!("it bounces");
 }
 
 #[test]

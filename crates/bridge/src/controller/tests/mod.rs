@@ -92,6 +92,7 @@ impl Process {
                 dps: host("dps.net"),
                 max_devices: 100,
                 max_hubs: 4,
+                hub_gone_after: crate::limits::HUB_GONE_AFTER,
                 seed: 7,
             },
             pool: PoolConfig {
