@@ -232,7 +232,7 @@ impl Device {
     /// Whether nothing would be lost by dropping it: it is idle, and no registration at DPS is to be remembered.
     #[must_use]
     pub fn is_forgettable(&self, now: Now) -> bool {
-        self.state == State::Idle && self.assignment.may_register(now.monotonic)
+        self.state == State::Idle && self.assignment.is_free(now.monotonic)
     }
 
     // Inputs: what somebody wants.
@@ -242,14 +242,40 @@ impl Device {
         if !self.wanted.is_wanted(now.monotonic) {
             return self.unwanted();
         }
+        self.hurry(now);
         self.requested(now)
+    }
+
+    /// A caller waits for a device that waits for its next registration.
+    fn hurry(&mut self, now: Now) {
+        let State::Waiting { until, firm, .. } = self.state else {
+            return;
+        };
+        let for_budget = self.assignment.must_wait_to_register(now.monotonic) == Some(until);
+        if now.monotonic < self.next_request_attempt || (firm && !for_budget) {
+            return;
+        }
+        self.assignment.hurry(now.monotonic);
+        if firm && let State::Waiting { firm, .. } = &mut self.state {
+            // Nothing but the budget kept it from trying.
+            *firm = self
+                .assignment
+                .must_wait_to_register(now.monotonic)
+                .is_some();
+        }
     }
 
     /// A request: it wakes an idle device, and may cut a wait short, but not for long stretches of requests.
     fn requested(&mut self, now: Now) -> Effects {
         match self.state {
             State::Idle => self.enter_queued(now),
-            State::Waiting { firm: false, .. } if now.monotonic >= self.next_request_attempt => {
+            State::Waiting { firm: false, .. }
+                if now.monotonic >= self.next_request_attempt
+                    && self
+                        .assignment
+                        .must_wait_to_register(now.monotonic)
+                        .is_none() =>
+            {
                 self.next_request_attempt = now.monotonic + REQUEST_ATTEMPT_INTERVAL;
                 self.enter_queued(now)
             }
