@@ -78,6 +78,20 @@ pub const PROBE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// A probe that has not ended after that long is given up.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A learned pace grows when half of this much time's permits were taken up.
+pub(crate) const LEARNING_PERIOD: Duration = Duration::from_secs(1);
+/// It grows no further than this: 50,000 devices per second …
+pub(crate) const LEARNED_INTERVAL_MIN: Duration = Duration::from_micros(20);
+/// … and shrinks no further than this: one per second.
+pub(crate) const LEARNED_INTERVAL_MAX: Duration = Duration::from_secs(1);
+/// After the hub has throttled it does not grow for that long.
+pub(crate) const THROTTLED_PAUSE: Duration = Duration::from_secs(60);
+/// Attempts of which the shortest says how long they take now.
+pub(crate) const LEARNING_SAMPLES: usize = 8;
+/// Attempts wait for each other at a hub when they take so many times as long as the shortest …
+pub(crate) const OPEN_TIME_RISE_FACTOR: u32 = 3;
+/// … and this in addition.
+pub(crate) const OPEN_TIME_RISE: Duration = Duration::from_millis(300);
 /// So many different devices refused their credentials …
 pub const BREAKER_DEVICES: usize = 20;
 /// … within that time, and none accepted: the fault is not theirs.

@@ -43,7 +43,8 @@ impl<B: Beside> Fleet<B> {
         };
         // Over a connection that stood while others could not be made.
         self.reached(hub);
-        self.accepted(hub, now.monotonic);
+        let began = self.opening_since(attempt.device);
+        self.accepted(hub, began, now.monotonic);
         if let Some(entry) = self.entry_mut(attempt.device) {
             entry.standing = Standing {
                 proven: true,
@@ -121,7 +122,7 @@ impl<B: Beside> Fleet<B> {
             }
             Ok(Some(hub)) => {
                 self.reached(ServiceId::DPS);
-                self.accepted(ServiceId::DPS, now.monotonic);
+                self.accepted(ServiceId::DPS, None, now.monotonic);
                 self.note_move(device, &hub, now);
                 if let Some(entry) = self.entry_mut(device) {
                     // Its hub may be another one.
@@ -146,7 +147,7 @@ impl<B: Beside> Fleet<B> {
         match answer {
             Ok(hub) => {
                 self.reached(ServiceId::DPS);
-                self.accepted(ServiceId::DPS, now.monotonic);
+                self.accepted(ServiceId::DPS, None, now.monotonic);
                 if let (Some(device), Some(_)) = (device, self.hub(&hub)) {
                     self.note_move(device, &hub, now);
                     self.feed(device, Input::Registered { hub }, now);
@@ -198,19 +199,26 @@ impl<B: Beside> Fleet<B> {
             }
             // It kept up: it answered.
             FailureKind::DeviceNotFound | FailureKind::DeviceDisabled => {
+                let began = self.opening_since(device);
                 if let Some(service) = self.service_mut(id) {
-                    service.governor.accepted(now);
+                    service.governor.accepted(began, now);
+                }
+            }
+            FailureKind::Timeout => {
+                let began = self.opening_since(device);
+                if let (Some(began), Some(service)) = (began, self.service_mut(id)) {
+                    service.governor.timed_out(began, now);
                 }
             }
             _ => {}
         }
     }
 
-    fn accepted(&mut self, id: ServiceId, now: Duration) {
+    fn accepted(&mut self, id: ServiceId, began: Option<Duration>, now: Duration) {
         let Some(service) = self.service_mut(id) else {
             return;
         };
-        service.governor.accepted(now);
+        service.governor.accepted(began, now);
         let [doubt, recovered] = service.record.accepted();
         let closed = service.governor.breaker.accepted(now);
         let credentials = closed.then_some(News::TakesCredentials).or(doubt);
@@ -278,6 +286,13 @@ impl<B: Beside> Fleet<B> {
     pub(super) fn nothing_to_open(&mut self, device: u32, epoch: Epoch, now: Now) {
         let failure = &too_many_hubs();
         self.feed(device, Input::OpenFailed { epoch, failure }, now);
+    }
+
+    /// When a device began to open that is not open yet.
+    fn opening_since(&self, device: u32) -> Option<Duration> {
+        let entry = self.entry(device)?;
+        let opens = entry.machine.state() == State::Connecting;
+        entry.attempt.filter(|_| opens).map(|attempt| attempt.since)
     }
 
     fn end_attempt(&mut self, device: u32) {

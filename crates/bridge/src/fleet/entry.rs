@@ -51,6 +51,8 @@ pub(super) struct Running {
     pub(super) serial: u32,
     pub(super) epoch: Epoch,
     pub(super) hub: ServiceId,
+    /// Since when.
+    pub(super) since: Duration,
 }
 
 impl<B: Beside> Entry<B> {

@@ -378,7 +378,7 @@ impl<B: Beside> Fleet<B> {
                 Effect::Provision { epoch } => {
                     self.actions.push_back(Action::Provision { device, epoch });
                 }
-                Effect::Open { epoch, how } => match self.begin_attempt(device, epoch) {
+                Effect::Open { epoch, how } => match self.begin_attempt(device, epoch, now) {
                     Some((attempt, hub)) => {
                         self.actions.push_back(Action::Open { attempt, hub, how });
                     }
@@ -402,13 +402,23 @@ impl<B: Beside> Fleet<B> {
         }
     }
 
-    fn begin_attempt(&mut self, device: u32, epoch: Epoch) -> Option<(Attempt, ServiceId)> {
+    fn begin_attempt(
+        &mut self,
+        device: u32,
+        epoch: Epoch,
+        now: Now,
+    ) -> Option<(Attempt, ServiceId)> {
         self.next_serial = self.next_serial.wrapping_add(1);
         let serial = self.next_serial;
         let host = self.machine(device)?.hub()?.clone();
         let hub = self.hub(&host)?;
         let entry = self.entry_mut(device)?;
-        entry.attempt = Some(entry::Running { serial, epoch, hub });
+        entry.attempt = Some(entry::Running {
+            serial,
+            epoch,
+            hub,
+            since: now.monotonic,
+        });
         Some((Attempt { device, serial }, hub))
     }
 

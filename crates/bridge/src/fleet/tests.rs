@@ -8,6 +8,7 @@ use super::*;
 use crate::governor::Pace;
 
 mod gone;
+mod pace;
 mod queues;
 mod quota;
 mod refusals;
