@@ -35,6 +35,8 @@ pub enum Fault {
     MoveAll,
     /// A hub does not take anybody's key, for a while.
     WrongKey,
+    /// A hub does not take the keys of some devices, for a while.
+    WrongKeys,
     /// This side's clock is off, for a while.
     Skew,
     /// A hub takes its time, and some answers never come.
@@ -55,7 +57,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::HubDown,
         Self::NoNewConnections,
         Self::ConnectionDrop,
@@ -80,5 +82,6 @@ impl Fault {
         Self::DpsSlow,
         Self::Restart,
         Self::HubGone,
+        Self::WrongKeys,
     ];
 }

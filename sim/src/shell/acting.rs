@@ -55,7 +55,10 @@ impl Shell {
                         format!("device {device} is told to be {status:?} again")
                     })?;
                 }
-                Action::News(service, news) => self.news_of(service, news, now),
+                Action::News(service, news) => {
+                    self.news_of(service, news, now);
+                    self.refuses_all(service, news)?;
+                }
                 // Its callers wait as long as it takes.
                 Action::TurnAway(_) => {}
             }
@@ -346,6 +349,23 @@ impl Shell {
             News::TakesCredentials => _ = self.refusing.remove(&service),
             News::RefusesCredentials | News::Silent | News::Failing | News::Recovered => {}
         }
+    }
+
+    /// A hub that is said to refuse everyone has nobody connected.
+    fn refuses_all(&self, service: ServiceId, news: News) -> Result<(), Violation> {
+        let links = self.links.values().filter(|link| link.service == service);
+        let mut members = links.flat_map(|link| &link.members);
+        let connected = |index: &&u32| {
+            let machine = self.fleet.machine(**index);
+            machine.is_some_and(|it| matches!(it.state(), State::Connected { .. }))
+        };
+        let one = match news {
+            News::RefusesEveryone => members.find(connected),
+            _ => None,
+        };
+        ensure(one.is_none(), "REFUSES-SOME", || {
+            format!("{service:?} is said to refuse everyone, and {one:?} is connected")
+        })
     }
 
     /// Whether a device's state and its place mean the same.

@@ -92,6 +92,7 @@ impl World {
             | Fault::Maintenance
             | Fault::ServerErrors
             | Fault::WrongKey
+            | Fault::WrongKeys
             | Fault::Slow => self.hub_trouble(hub, fault),
             Fault::ConnectionDrop => {
                 let lines = self.hubs[hub].lines();
@@ -141,6 +142,7 @@ impl World {
     fn hub_trouble(&mut self, number: HubNo, fault: Fault) {
         let retry_after_s = self.retry_after_s();
         let percent = self.dice.within(10, 100);
+        let every = self.dice.within(2, 20) as DeviceNo;
         let hub = &mut self.hubs[number];
         let lines = hub.lines();
         let troubles = &mut hub.troubles;
@@ -156,6 +158,13 @@ impl World {
             Fault::Maintenance => troubles.maintenance = true,
             Fault::ServerErrors => troubles.errors_percent = percent,
             Fault::WrongKey => troubles.wrong_key = true,
+            Fault::WrongKeys => {
+                // Those that are connected get to know it.
+                troubles.wrong_keys = Some((every, 0));
+                for device in (0..self.scenario.devices as DeviceNo).step_by(every as usize) {
+                    self.refuse(number, device);
+                }
+            }
             Fault::Slow => troubles.slow = true,
             _ => {
                 troubles.quota = true;
@@ -186,6 +195,15 @@ impl World {
             _ => troubles.slow = true,
         }
         self.lasts(Trouble::AtDps(fault));
+    }
+
+    /// A device's key is not taken any more.
+    fn refuse(&mut self, hub: HubNo, device: DeviceNo) {
+        if let Some(session) = self.hubs[hub].eject(device, self.now) {
+            let failure = words::amqp("amqp:unauthorized-access", 401_003);
+            let news = ToClient::Lost(session.attempt, failure);
+            self.tell(self.hubs[hub].troubles.slow, session.line, news);
+        }
     }
 
     fn device_drop(&mut self, hub: HubNo) {
@@ -327,6 +345,7 @@ impl World {
                     Fault::Maintenance => troubles.maintenance = false,
                     Fault::ServerErrors => troubles.errors_percent = 0,
                     Fault::WrongKey => troubles.wrong_key = false,
+                    Fault::WrongKeys => troubles.wrong_keys = None,
                     Fault::Slow => troubles.slow = false,
                     _ => troubles.quota = false,
                 }

@@ -11,6 +11,7 @@ use super::record::Record;
 use super::tickets::Ticket;
 use crate::governor::{Governor, Pace};
 use crate::limits::FIRST_CONTACT_PATIENCE;
+use crate::mutation::{Mutation, planted};
 use crate::time::Jitter;
 
 #[derive(Debug)]
@@ -78,7 +79,7 @@ impl Service {
 
     /// The hub, or DPS, refused a device's credentials. True if it is thought to refuse everyone from now on.
     pub(super) fn refused(&mut self, device: u32, now: Duration) -> bool {
-        let connected = self.connected > 0;
+        let connected = self.connected > 0 && !planted(Mutation::BreakerBlind);
         self.governor.breaker.refused(device.into(), connected, now)
     }
 }
