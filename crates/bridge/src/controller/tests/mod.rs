@@ -1,6 +1,7 @@
 //! The controller on virtual time, with a hub that is a list of actions.
 
 mod desired;
+mod pools;
 mod refusals;
 
 use std::sync::Arc;
