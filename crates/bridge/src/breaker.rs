@@ -1,9 +1,9 @@
 //! Many devices refused at once are one fault: a wrong key, a clock that is off.
 //!
-//! The breaker opens when a number of different devices was refused within a short time, while no other one is connected
-//! and none was accepted in that time. As long as one is, refusals are the refused devices' own matter. While the breaker
-//! is open one device tries now and then; the first that is accepted closes it. So a wrong key is one line in the log
-//! and a trickle of attempts, not fifty thousand devices hammering the hub.
+//! The breaker opens when a number of different devices was refused within a short time while no device is connected and no
+//! device was accepted in that time. Otherwise a refusal concerns the refused device alone. While the breaker is open, one
+//! device tries now and then; the first that is accepted closes it. So a wrong key is one line in the log and a trickle of
+//! attempts, not fifty thousand devices hammering the hub.
 
 use std::time::Duration;
 

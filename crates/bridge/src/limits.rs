@@ -105,7 +105,7 @@ pub const FAULT_AFTER: u32 = 2;
 pub const FIRST_CONTACT_PATIENCE: Duration = Duration::from_secs(3);
 /// While the breaker is open, one device tries that often …
 pub const BREAKER_PROBE_INTERVAL: Duration = Duration::from_secs(30);
-/// … and one whose credentials have not been refused that often: nobody knows yet whether it is like the others.
+/// … and a device whose credentials have not been refused yet that often.
 pub const BREAKER_HOPEFUL_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A message that a hub gave back, or failed at, is sent again after at least this, …

@@ -351,7 +351,7 @@ impl Shell {
         }
     }
 
-    /// A hub that is said to refuse everyone has nobody connected.
+    /// A hub that is reported to refuse everyone has no connected device.
     fn refuses_all(&self, service: ServiceId, news: News) -> Result<(), Violation> {
         let links = self.links.values().filter(|link| link.service == service);
         let mut members = links.flat_map(|link| &link.members);

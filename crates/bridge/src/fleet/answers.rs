@@ -89,7 +89,7 @@ impl<B: Beside> Fleet<B> {
             }
         }
         if failure.kind == FailureKind::Unauthorized {
-            // The token was for all of them, none of which is connected any more.
+            // The token was for all of them. By now each counts as disconnected.
             for device in ended {
                 self.doubt(device);
                 self.refused(hub, device, now.monotonic);
@@ -248,7 +248,7 @@ impl<B: Beside> Fleet<B> {
         }
     }
 
-    /// A device whose credentials were refused stands back.
+    /// A device whose credentials were refused comes after others in queues.
     fn doubt(&mut self, device: u32) {
         if let Some(entry) = self.entry_mut(device) {
             entry.standing.doubtful = true;

@@ -35,7 +35,7 @@ pub(super) struct Entry<B> {
     pub(super) attempt: Option<Running>,
     /// Number of its last place in a queue.
     pub(super) place: u32,
-    /// The callers in whose turn it has that place; none if it has its place among those that nobody waits for.
+    /// The callers in whose turns it has that place. Empty for a device without a waiting caller.
     pub(super) callers: Callers,
     pub(super) standing: Standing,
     /// The hub that counts it as connected.

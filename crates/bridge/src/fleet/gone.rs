@@ -1,5 +1,5 @@
-//! Hubs that may be gone for good. DPS is asked for one of their devices, after a while or when somebody asks for it; if it
-//! names another hub, it is asked for the others as well, as fast as each one's budget and DPS's governor allow.
+//! Hubs that may be gone for good. After a while, or at once on a resync, DPS is asked for one device of the hub. If DPS names
+//! another hub, it is asked for the others as well, as fast as each one's budget and DPS's governor allow.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ impl<B: Beside> Fleet<B> {
         due
     }
 
-    /// A device was asked to try again: if its hub cannot be reached, DPS is asked first.
+    /// A resync of a device: if its hub cannot be reached, DPS is asked first.
     pub(super) fn ask_for(&mut self, index: u32, now: Now) {
         let Some(machine) = self.machine(index) else {
             return;
@@ -148,7 +148,7 @@ impl<B: Beside> Fleet<B> {
         }
     }
 
-    /// One that a caller waits for, else any.
+    /// One with a waiting caller, else a random one.
     fn one_to_ask_for(&mut self, number: usize, now: Now) -> Option<u32> {
         let count = self.entries.len();
         let start = self.chance.draw().below(count) as u32;

@@ -1,8 +1,8 @@
 //! Who waits for a permit of one service, and who is next.
 //!
-//! Devices that a caller waits for go first, but every fourth permit goes to a device that nobody waits for. In both groups,
-//! devices whose credentials were refused last time ("doubtful" ones) stand back behind the others, but for every fourth
-//! turn: a thousand devices with a wrong key do not hold up one with a right one.
+//! Devices with a waiting caller go first, but every fourth permit goes to a device without one. In both groups, devices
+//! whose credentials were refused last time ("doubtful" ones) come after the others, except for every fourth turn: a
+//! thousand devices with a wrong key do not hold up one with a right one.
 
 use std::collections::VecDeque;
 
@@ -10,10 +10,10 @@ use super::tickets::{Place, Ticket};
 use super::turns::{CallerId, Turns};
 use crate::time::Jitter;
 
-/// Every so many permits one goes to a device that nobody waits for, and every so many turns one to doubtful devices.
+/// One permit in this many goes to a device without a waiting caller, and one turn in this many to doubtful devices.
 const TURN_OF_OTHERS: u64 = 4;
 
-/// What earlier answers let expect of a device's credentials.
+/// What is known about a device's credentials from earlier answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Standing {
     /// They were accepted once.
@@ -41,7 +41,7 @@ struct Lines {
 }
 
 impl Queue {
-    /// A ticket for a device that nobody waits for.
+    /// A ticket for a device without a waiting caller.
     pub(super) fn push(&mut self, place: Place, standing: Standing) {
         let lines = self.lines(standing.doubtful);
         if standing.proven {
@@ -66,7 +66,7 @@ impl Queue {
         self.len() - self.registrations
     }
 
-    /// Whether anybody waits whose credentials were not refused last time.
+    /// Whether there is a ticket of a device that is not doubtful.
     pub(super) fn is_hopeful(&self) -> bool {
         self.hopeful.len() > 0
     }
@@ -97,8 +97,8 @@ impl Queue {
         self.count(next)
     }
 
-    /// Who shall find out whether the service still refuses everybody: a device that was accepted before, else one that a
-    /// caller waits for, else any. Those that were refused since come after the others, and each kind of them has its turn.
+    /// Chooses the device that finds out whether the service still refuses everybody: one that was accepted before, else one
+    /// with a waiting caller, else any. Doubtful ones come after the others, and each kind of them has its turn.
     pub(super) fn probe(&mut self, jitter: Jitter) -> Option<Ticket> {
         let hopeful = &mut self.hopeful;
         let next = hopeful
@@ -150,7 +150,7 @@ impl Lines {
         self.unproven.retain(&keep);
     }
 
-    /// The one that has waited longest of those that nobody waits for.
+    /// The device without a waiting caller that has been in the queue longest.
     fn other(&mut self) -> Option<Ticket> {
         let proven_first = match (self.proven.front(), self.unproven.front()) {
             (Some(proven), Some(unproven)) => proven.is_before(unproven),

@@ -1,5 +1,5 @@
-//! Hubs whose daily quota is used up. Their devices wait for the next day; one after the other tries earlier, less and less
-//! often, in case the hub was enlarged. The first that is accepted brings the others back.
+//! Hubs whose daily quota is used up. Their devices wait for the next day. One device at a time tries earlier, less and less
+//! often, in case the hub was enlarged; when one is accepted, all others try again.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{Input, State};
 /// When a device of a hub tries before the day is over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Quota {
-    /// As far as known it lasts.
+    /// Not known to be used up.
     #[default]
     Lasts,
     /// It is used up.
@@ -130,7 +130,7 @@ impl<B: Beside> Fleet<B> {
         quotas.filter_map(Quota::probe_at).min()
     }
 
-    /// Any of them: another one each time, as far as chance has it.
+    /// A random one, so that it is another one each time.
     fn one_that_waits_for_quota(&mut self, host: &HostName) -> Option<u32> {
         let count = self.entries.len();
         let start = self.chance.draw().below(count) as u32;

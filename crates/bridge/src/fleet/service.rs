@@ -22,7 +22,7 @@ pub(super) struct Service {
     pub(super) queue: Queue,
     pub(super) quota: Quota,
     pub(super) gone: Gone,
-    /// Tickets for attempts that may be in the queue before those that nobody needs are thrown out.
+    /// Stale tickets are thrown out when there are more tickets for attempts than this.
     pub(super) most_attempts: usize,
     /// Devices that are connected to it; for DPS, those that found their hub through it and are connected there.
     pub(super) connected: usize,

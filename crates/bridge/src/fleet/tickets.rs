@@ -150,7 +150,7 @@ impl<B: Beside> Fleet<B> {
         self.throw_out_stale_tickets();
     }
 
-    /// A caller waits for a device that may queue already: it gets a place in the caller's turn.
+    /// A caller waits for a device that may be in a queue already: it gets a ticket in the caller's turn.
     pub(super) fn bring_forward(&mut self, device: u32, caller: CallerId) {
         let Some(service) = self.queues_at(device) else {
             return;
@@ -162,7 +162,7 @@ impl<B: Beside> Fleet<B> {
             return;
         }
         if entry.callers.is_empty() {
-            // Its place among those that nobody waits for is over.
+            // This makes its ticket among the devices without a waiting caller stale.
             self.next_place = self.next_place.wrapping_add(1);
             entry.place = self.next_place;
         }
@@ -181,7 +181,7 @@ impl<B: Beside> Fleet<B> {
         self.throw_out_stale_tickets();
     }
 
-    /// Throws out the tickets that nobody needs any more, in each queue where there may be too many.
+    /// Throws out stale tickets from each queue that may have too many of them.
     fn throw_out_stale_tickets(&mut self) {
         let most = 2 * self.by_id.len() + STALE_TICKETS;
         let is_long =
@@ -192,7 +192,7 @@ impl<B: Beside> Fleet<B> {
         let mut services = std::mem::take(&mut self.services);
         for service in services.iter_mut().filter(|service| is_long(service)) {
             service.queue.retain(|place| self.is_valid(*place));
-            // Those of several callers for the same device may be many, and are all needed.
+            // A device has a ticket for each of its callers, so that many may be left.
             service.most_attempts = service.queue.attempts() + most;
         }
         self.services = services;

@@ -2,8 +2,8 @@
 //!
 //! The pace grows while the hub takes all of it. How long attempts take tells where that ends before the hub refuses any:
 //! when even the shortest of the last few took much longer than the shortest of all, they wait for each other at the hub,
-//! and what it finishes meanwhile is what it can do. Attempts that began after the pace changed last ("fresh" ones) tell
-//! what came of that.
+//! and what it finishes meanwhile is what it can do. Attempts that began after the pace changed last ("fresh" ones) show
+//! the effect of that change.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! How many identities a hub takes on a connection, where that is less than it should be.
 //!
-//! A refusal says it of one connection. When two were refused, the one that held more says it of all others, also of new
-//! ones, unless one of these holds more still. When a connection more would be needed, and some time has passed since,
-//! twice as many are tried on one of them.
+//! A refusal teaches the limit of one connection. When two connections were refused, the larger of their limits is expected
+//! of all others and of new ones, unless another connection holds more than that. When a further connection would be needed
+//! and some time has passed since, one connection is tried with twice as many.
 
 use std::time::Duration;
 

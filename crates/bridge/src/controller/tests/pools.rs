@@ -43,3 +43,33 @@ fn no_device_goes_from_one_full_connection_to_the_next_for_ever() {
     let connections = process.controller.pool(hub).unwrap().connections();
     assert_eq!(connections, 5);
 }
+
+#[test]
+fn devices_are_moved_only_where_there_is_a_place_for_them() {
+    let check = |max_connections, moves: usize| {
+        let mut process = Process::with_connections(max_connections);
+        for number in 0..10 {
+            process.subscribe(&format!("d{number}"), KIND);
+            process.open();
+        }
+        // More than half of the connection's slots are held by devices that left.
+        for number in 0..6 {
+            process.unsubscribe(&format!("d{number}"), KIND);
+            let closing = process.take(closing).unwrap();
+            process.session(closing, SessionEvent::Closed);
+        }
+        process.pass(Duration::from_secs(10));
+        let closed = std::iter::from_fn(|| process.take(closing)).count();
+        assert_eq!(closed, moves, "with {max_connections:?} connections");
+    };
+    check(Some(1), 0);
+    check(Some(2), 4);
+    check(None, 4);
+}
+
+fn closing(action: &Action<Test>) -> Option<Attempt> {
+    match action {
+        Action::Close(place) => Some(place.attempt),
+        _ => None,
+    }
+}

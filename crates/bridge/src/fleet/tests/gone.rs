@@ -83,7 +83,7 @@ fn while_dps_names_the_same_hub_one_device_asks_now_and_then() {
         answer(&mut process, &asked, "old.net");
     }
     assert!(devices.len() > 1, "not the same one each time");
-    // Once it is back nobody asks, and nothing is left of it.
+    // Once the hub is back, DPS is not asked any more.
     let probe = loop {
         process.now += Duration::from_secs(2);
         if let Some((attempt, _)) = process.opens().first() {
