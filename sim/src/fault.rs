@@ -5,6 +5,8 @@
 pub enum Fault {
     /// A hub is gone with all its connections, for a while.
     HubDown,
+    /// A hub is gone for good, and DPS assigns its devices to others.
+    HubGone,
     /// Nobody gets through to a hub who is not through already, for a while.
     NoNewConnections,
     /// A connection breaks.
@@ -33,6 +35,8 @@ pub enum Fault {
     MoveAll,
     /// A hub does not take anybody's key, for a while.
     WrongKey,
+    /// A hub does not take the keys of some devices, for a while.
+    WrongKeys,
     /// This side's clock is off, for a while.
     Skew,
     /// A hub takes its time, and some answers never come.
@@ -53,7 +57,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::HubDown,
         Self::NoNewConnections,
         Self::ConnectionDrop,
@@ -77,5 +81,7 @@ impl Fault {
         Self::DpsWrongKey,
         Self::DpsSlow,
         Self::Restart,
+        Self::HubGone,
+        Self::WrongKeys,
     ];
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use drawspan_bridge::governor::Pace;
+use drawspan_bridge::limits::HUB_GONE_AFTER;
 use drawspan_hub::limits::Rate;
 
 use crate::dice::Dice;
@@ -30,8 +31,12 @@ pub struct Scenario {
     pub devices: usize,
     /// Hubs there are.
     pub hubs: usize,
-    /// Identities that a hub takes on one connection.
+    /// Identities that a hub should take on one connection.
     pub slots: usize,
+    /// Those that it takes.
+    pub hub_slots: usize,
+    /// How long a hub may be away before DPS is asked.
+    pub gone_after: Duration,
     /// Permits of each hub.
     pub hub_pace: Pace,
     /// Permits of DPS.
@@ -84,12 +89,15 @@ impl Scenario {
             .into_iter()
             .filter(|_| dice.percent(50))
             .collect();
-        Self {
+        let slots = if devices > 1_000 { 995 } else { slots };
+        let mut scenario = Self {
             seed,
             profile,
             devices,
             hubs,
-            slots: if devices > 1_000 { 995 } else { slots },
+            slots,
+            hub_slots: slots,
+            gone_after: HUB_GONE_AFTER,
             hub_pace: pace(&mut dice, devices),
             dps_pace: pace(&mut dice, devices),
             steps,
@@ -100,7 +108,12 @@ impl Scenario {
             unordered: dice.percent(30),
             token_life: dice.seconds(600.0, 3_600.0),
             epoch_unix_s: 1_700_000_000 + dice.below(86_400) as u64,
+        };
+        scenario.gone_after = dice.seconds(60.0, 1_800.0);
+        if dice.percent(15) {
+            scenario.hub_slots = dice.within(slots.div_ceil(10), slots);
         }
+        scenario
     }
 }
 

@@ -1,12 +1,15 @@
 //! Many devices refused at once are one fault: a wrong key, a clock that is off.
 //!
-//! The breaker opens when a number of different devices was refused within a short time and none was accepted. While
-//! it is open one device tries now and then; the first that is accepted closes it. So a wrong key is one line in the log
-//! and a trickle of attempts, not fifty thousand devices hammering the hub.
+//! The breaker opens when a number of different devices was refused within a short time while no device is connected and no
+//! device was accepted in that time. Otherwise a refusal concerns the refused device alone. While the breaker is open, one
+//! device tries now and then; the first that is accepted closes it. So a wrong key is one line in the log and a trickle of
+//! attempts, not fifty thousand devices hammering the hub.
 
 use std::time::Duration;
 
-use crate::limits::{BREAKER_DEVICES, BREAKER_PROBE_INTERVAL, BREAKER_WINDOW};
+use crate::limits::{
+    BREAKER_DEVICES, BREAKER_HOPEFUL_PROBE_INTERVAL, BREAKER_PROBE_INTERVAL, BREAKER_WINDOW,
+};
 use crate::mutation::{Mutation, planted};
 
 /// Watches the refused credentials of one hub.
@@ -16,8 +19,10 @@ pub enum Breaker {
     Closed(Refused),
     /// The fault is not the devices'.
     Open {
-        /// When the next device may try.
-        next_probe: Duration,
+        /// When the last device tried; `None` if its attempt said nothing about credentials.
+        last_probe: Option<Duration>,
+        /// The same of the attempt before, should the last one not be made.
+        probe_before: Option<Duration>,
     },
 }
 
@@ -28,6 +33,8 @@ pub struct Refused {
     since: Duration,
     /// Hashes of their ids; never more than [`BREAKER_DEVICES`].
     devices: Vec<u64>,
+    /// When a device was accepted last.
+    accepted_at: Option<Duration>,
 }
 
 impl Default for Breaker {
@@ -37,29 +44,69 @@ impl Default for Breaker {
 }
 
 impl Breaker {
-    /// Whether an attempt may start now, else how long to wait.
-    pub fn check(&self, now: Duration) -> Result<(), Duration> {
-        match self {
-            Self::Closed(_) => Ok(()),
-            Self::Open { next_probe } => match next_probe.checked_sub(now) {
-                None | Some(Duration::ZERO) => Ok(()),
-                Some(wait) => Err(wait),
-            },
+    /// Whether an attempt may start now, else how long to wait. `hopeful` if it would be that of a device whose credentials
+    /// have not been refused.
+    pub fn check(&self, now: Duration, hopeful: bool) -> Result<(), Duration> {
+        let Self::Open {
+            last_probe: Some(last),
+            ..
+        } = self
+        else {
+            return Ok(());
+        };
+        let interval = if hopeful {
+            BREAKER_HOPEFUL_PROBE_INTERVAL
+        } else {
+            BREAKER_PROBE_INTERVAL
+        };
+        match (*last + interval).checked_sub(now) {
+            None | Some(Duration::ZERO) => Ok(()),
+            Some(wait) => Err(wait),
         }
+    }
+
+    /// Whether only one device tries now and then.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(self, Self::Open { .. })
     }
 
     /// An attempt starts. While the breaker is open it is the probe.
-    pub fn attempt_starts(&mut self, now: Duration) {
-        if let Self::Open { next_probe } = self {
-            *next_probe = now + BREAKER_PROBE_INTERVAL;
+    pub const fn attempt_starts(&mut self, now: Duration) {
+        if let Self::Open {
+            last_probe,
+            probe_before,
+        } = self
+        {
+            *probe_before = *last_probe;
+            *last_probe = Some(now);
         }
     }
 
-    /// The hub refused a device's credentials. `device` is a hash of its id. True if the breaker opens by that.
-    pub fn refused(&mut self, device: u64, now: Duration) -> bool {
+    /// The attempt that started last is not made.
+    pub const fn attempt_abandoned(&mut self) {
+        if let Self::Open {
+            last_probe,
+            probe_before,
+        } = self
+        {
+            *last_probe = *probe_before;
+        }
+    }
+
+    /// The hub refused a device's credentials. `device` is a hash of its id; `connected` if any device of this hub is
+    /// connected. True if the breaker opens by that.
+    pub fn refused(&mut self, device: u64, connected: bool, now: Duration) -> bool {
         let Self::Closed(refused) = self else {
             return false;
         };
+        let accepted_lately = refused
+            .accepted_at
+            .is_some_and(|at| now.saturating_sub(at) <= BREAKER_WINDOW);
+        if connected || accepted_lately {
+            refused.devices.clear();
+            return false;
+        }
         if now.saturating_sub(refused.since) > BREAKER_WINDOW {
             refused.devices.clear();
         }
@@ -73,32 +120,31 @@ impl Breaker {
             return false;
         }
         *self = Self::Open {
-            next_probe: now + BREAKER_PROBE_INTERVAL,
+            last_probe: Some(now),
+            probe_before: None,
         };
         true
     }
 
-    /// An attempt was not made, or the hub said something that has nothing to do with credentials, such as that it does not
-    /// know the device. Another one may probe: should all devices have moved to another hub meanwhile, each has to learn that.
-    pub fn inconclusive(&mut self, now: Duration) {
-        if let Self::Open { next_probe } = self {
-            *next_probe = now.min(*next_probe);
+    /// The hub said something that has nothing to do with credentials, such as that it does not know the device. Another
+    /// one may probe: should all devices have moved to another hub meanwhile, each has to learn that.
+    pub const fn inconclusive(&mut self) {
+        if let Self::Open { last_probe, .. } = self {
+            *last_probe = None;
         }
     }
 
     /// The hub accepted a device's credentials. True if the breaker closes by that.
-    pub fn accepted(&mut self) -> bool {
-        match self {
-            Self::Closed(refused) => {
-                refused.devices.clear();
-                false
-            }
-            Self::Open { .. } if planted(Mutation::BreakerStays) => false,
-            Self::Open { .. } => {
-                *self = Self::default();
-                true
-            }
+    pub fn accepted(&mut self, now: Duration) -> bool {
+        let was_open = self.is_open();
+        if was_open && planted(Mutation::BreakerStays) {
+            return false;
         }
+        *self = Self::Closed(Refused {
+            accepted_at: Some(now),
+            ..Refused::default()
+        });
+        was_open
     }
 }
 
@@ -113,7 +159,7 @@ mod tests {
     fn opened() -> Breaker {
         let mut breaker = Breaker::default();
         let news: Vec<bool> = (0..30)
-            .map(|device| breaker.refused(device, s(100)))
+            .map(|device| breaker.refused(device, false, s(100)))
             .collect();
         assert_eq!(news.iter().filter(|news| **news).count(), 1, "said once");
         assert!(news[BREAKER_DEVICES - 1]);
@@ -123,42 +169,46 @@ mod tests {
     #[test]
     fn opens_once_lets_one_through_and_closes() {
         let mut breaker = opened();
-        assert_eq!(breaker.check(s(110)), Err(s(20)));
-        assert_eq!(breaker.check(s(130)), Ok(()));
+        assert_eq!(breaker.check(s(110), false), Err(s(20)));
+        assert_eq!(breaker.check(s(100), true), Err(s(1)));
+        assert_eq!(breaker.check(s(101), true), Ok(()));
+        assert_eq!(breaker.check(s(130), false), Ok(()));
         breaker.attempt_starts(s(130));
-        assert_eq!(breaker.check(s(130)), Err(s(30)));
-        assert!(!breaker.refused(99, s(131)));
-        assert!(breaker.accepted());
-        assert_eq!(breaker.check(s(131)), Ok(()));
-        assert!(!breaker.accepted());
+        assert_eq!(breaker.check(s(130), false), Err(s(30)));
+        assert!(!breaker.refused(99, false, s(131)));
+        assert!(breaker.accepted(s(131)));
+        assert_eq!(breaker.check(s(131), false), Ok(()));
+        assert!(!breaker.accepted(s(131)));
     }
 
     #[test]
     fn a_probe_that_says_nothing_of_credentials_makes_room_for_the_next() {
         let mut breaker = opened();
         breaker.attempt_starts(s(130));
-        breaker.inconclusive(s(131));
-        assert_eq!(breaker.check(s(131)), Ok(()));
+        breaker.inconclusive();
+        assert_eq!(breaker.check(s(131), false), Ok(()));
         breaker.attempt_starts(s(131));
-        assert_eq!(breaker.check(s(131)), Err(s(30)), "one at a time");
+        assert_eq!(breaker.check(s(131), false), Err(s(30)), "one at a time");
+        breaker.attempt_abandoned();
+        assert_eq!(breaker.check(s(131), false), Ok(()));
         let mut closed = Breaker::default();
-        closed.inconclusive(s(1));
+        closed.inconclusive();
         assert_eq!(closed, Breaker::default());
     }
 
     #[test]
     fn one_device_refused_often_is_its_own_fault() {
         let mut breaker = Breaker::default();
-        assert!((0..1000).all(|_| !breaker.refused(7, s(1))));
+        assert!((0..1000).all(|_| !breaker.refused(7, false, s(1))));
     }
 
     #[test]
     fn a_few_bad_devices_among_good_ones_open_nothing() {
         let mut breaker = Breaker::default();
         for device in 0..1000 {
-            assert!(!breaker.refused(device, s(1)));
+            assert!(!breaker.refused(device, false, s(1)));
             if device % 10 == 0 {
-                breaker.accepted();
+                breaker.accepted(s(1));
             }
         }
     }
@@ -166,6 +216,17 @@ mod tests {
     #[test]
     fn refusals_far_apart_open_nothing() {
         let mut breaker = Breaker::default();
-        assert!((0..100).all(|device| !breaker.refused(device, s(device * 2))));
+        assert!((0..100).all(|device| !breaker.refused(device, false, s(device * 2))));
+    }
+
+    #[test]
+    fn while_one_is_connected_or_was_just_accepted_refusals_are_the_devices_own() {
+        let mut breaker = Breaker::default();
+        assert!((0..1000).all(|device| !breaker.refused(device, true, s(1))));
+        breaker.accepted(s(100));
+        let at = s(100) + BREAKER_WINDOW;
+        assert!((0..1000).all(|device| !breaker.refused(device, false, at)));
+        let later = at + s(1);
+        assert!((0..20).any(|device| breaker.refused(device, false, later)));
     }
 }

@@ -45,16 +45,27 @@ pub const MIDNIGHT_SPREAD: Duration = Duration::from_secs(60);
 pub const MIDNIGHT_DOUBT: Duration = Duration::from_secs(3600);
 /// … another look is taken after that time, not a day later.
 pub const MIDNIGHT_RECHECK: Duration = Duration::from_secs(600);
+/// The first wait between probes of a hub whose quota is used up, which may have been enlarged …
+pub const QUOTA_PROBE_MIN: Duration = Duration::from_secs(60);
+/// … and the longest: twice as long each time.
+pub const QUOTA_PROBE_MAX: Duration = Duration::from_secs(3600);
 /// A wait that a hub asked for is made longer by up to this part of it, in percent.
 pub const ASKED_WAIT_SPREAD_PERCENT: u32 = 20;
 
 /// A token slot of a connection counts as taken for that long after its token has expired: the hub's clock is not ours.
 pub const SLOT_MARGIN: Duration = Duration::from_secs(300);
 
+/// What a hub's refusal of a token taught about the number of identities on a connection holds for that long. Then, should
+/// another connection be needed, twice as many are tried on one.
+pub const TOKEN_LIMIT_HOLDS: Duration = Duration::from_secs(600);
+
 /// So many refusals …
 pub const REPROVISION_REFUSALS: u16 = 10;
 /// … and so much time since the first failure, and DPS is asked whether the device has moved.
 pub const REPROVISION_AFTER: Duration = Duration::from_secs(900);
+/// A hub that could not be reached for that long may be gone for good: DPS is asked for one of its devices, unless the
+/// configuration says after how long.
+pub const HUB_GONE_AFTER: Duration = Duration::from_secs(900);
 /// A device registers at DPS at most once in that time, …
 pub const REGISTRATION_INTERVAL_MIN: Duration = Duration::from_secs(300);
 /// … which doubles with each registration that did not help, up to this.
@@ -67,6 +78,20 @@ pub const PROBE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// A probe that has not ended after that long is given up.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A learned pace grows when half of this much time's permits were taken up.
+pub(crate) const LEARNING_PERIOD: Duration = Duration::from_secs(1);
+/// It grows no further than this: 50,000 devices per second …
+pub(crate) const LEARNED_INTERVAL_MIN: Duration = Duration::from_micros(20);
+/// … and shrinks no further than this: one per second.
+pub(crate) const LEARNED_INTERVAL_MAX: Duration = Duration::from_secs(1);
+/// After the hub has throttled it does not grow for that long.
+pub(crate) const THROTTLED_PAUSE: Duration = Duration::from_secs(60);
+/// Attempts of which the shortest says how long they take now.
+pub(crate) const LEARNING_SAMPLES: usize = 8;
+/// Attempts wait for each other at a hub when they take so many times as long as the shortest …
+pub(crate) const OPEN_TIME_RISE_FACTOR: u32 = 3;
+/// … and this in addition.
+pub(crate) const OPEN_TIME_RISE: Duration = Duration::from_millis(300);
 /// So many different devices refused their credentials …
 pub const BREAKER_DEVICES: usize = 20;
 /// … within that time, and none accepted: the fault is not theirs.
@@ -78,8 +103,10 @@ pub const FAULT_AFTER: u32 = 2;
 /// A hub that has not been reached since the start, and could not be for that long, is not waited for: most likely its name, the
 /// network or the trusted authorities are wrong.
 pub const FIRST_CONTACT_PATIENCE: Duration = Duration::from_secs(3);
-/// While the breaker is open, one device tries that often.
+/// While the breaker is open, one device tries that often …
 pub const BREAKER_PROBE_INTERVAL: Duration = Duration::from_secs(30);
+/// … and a device whose credentials have not been refused yet that often.
+pub const BREAKER_HOPEFUL_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A message that a hub gave back, or failed at, is sent again after at least this, …
 pub const RESEND_WAIT_MIN: Duration = Duration::from_millis(100);

@@ -22,6 +22,8 @@ pub enum Mutation {
     WishForgotten,
     /// Once the hub has refused everyone, an accepted device changes nothing.
     BreakerStays,
+    /// The hub seems to refuse everyone although devices are connected to it.
+    BreakerBlind,
     /// Each use keeps a device wanted for that much longer, instead of from then on.
     UsesAddUp,
     /// While an origin is left alone everybody tries it.
@@ -66,7 +68,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of the device machine's and the ledger's, which the simulation must find.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::StaleAnswer,
         Self::PermitKept,
         Self::RegistrationFree,
@@ -76,6 +78,7 @@ impl Mutation {
         Self::EverybodyProbes,
         Self::WishForgotten,
         Self::BreakerStays,
+        Self::BreakerBlind,
         Self::UsesAddUp,
         Self::SlotFreed,
         Self::EndedRemembered,

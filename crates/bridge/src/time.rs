@@ -24,6 +24,12 @@ impl Jitter {
         let part = (span.min(u128::from(u64::MAX)) * u128::from(self.0)) >> 64;
         low + Duration::from_nanos(part as u64)
     }
+
+    /// A number below `count`, uniform; 0 if there is none.
+    #[must_use]
+    pub(crate) const fn below(self, count: usize) -> usize {
+        ((count as u128 * self.0 as u128) >> 64) as usize
+    }
 }
 
 /// A source of [`Jitter`] that a seed determines (SplitMix64). Not for secrets.
@@ -69,6 +75,9 @@ mod tests {
         assert_eq!(Jitter(1 << 63).between(low, high), Duration::from_secs(20));
         assert!(Jitter(u64::MAX).between(low, high) < high);
         assert_eq!(Jitter(u64::MAX).between(high, low), high);
+        assert_eq!(Jitter(u64::MAX).below(7), 6);
+        assert_eq!(Jitter(1 << 63).below(7), 3);
+        assert_eq!(Jitter(u64::MAX).below(0), 0);
     }
 
     #[test]

@@ -119,6 +119,10 @@ pub const API_KEY_BYTES: usize = 32;
 pub const MIN_TOKEN_LIFE_S: u64 = 60;
 /// Most seconds that a token may be configured to live.
 pub const MAX_TOKEN_LIFE_S: u64 = 86_400;
+/// Least seconds that a hub may be configured to be away before DPS is asked: it may merely be restarted.
+pub const MIN_HUB_GONE_S: u64 = 60;
+/// Most of them.
+pub const MAX_HUB_GONE_S: u64 = 86_400;
 /// Most registrations per minute that may be configured.
 pub const MAX_DPS_RATE: u64 = 1_000_000;
 /// Registrations per minute that DPS takes of one instance.

@@ -80,13 +80,27 @@ impl Failure {
         }
     }
 
-    /// An AMQP error: of a connection, session, link, or a rejected transfer.
+    /// An AMQP error of a connection, session or link.
     #[must_use]
     pub fn from_amqp(condition: &str, description: Option<&str>) -> Self {
+        Self::from_condition(condition, description, kind::of_condition)
+    }
+
+    /// An AMQP error with which telemetry was rejected. A limit that the hub does not name is the daily quota here.
+    #[must_use]
+    pub fn from_outcome(condition: &str, description: Option<&str>) -> Self {
+        Self::from_condition(condition, description, kind::of_outcome)
+    }
+
+    fn from_condition(
+        condition: &str,
+        description: Option<&str>,
+        of_condition: fn(&str) -> Option<FailureKind>,
+    ) -> Self {
         let said = ErrorDescription::parse(description.unwrap_or_default());
         let kind = kind::of_code(said.code)
             .or_else(|| kind::of_text(&said.message))
-            .or_else(|| kind::of_condition(condition));
+            .or_else(|| of_condition(condition));
         let mut failure = Self::new(kind, said);
         if failure.message.is_empty() {
             failure.message = crate::error_body::clean(condition, FAILURE_MESSAGE_MAX_CHARS);
@@ -137,6 +151,7 @@ impl Failure {
             Kind::ConnectionLost
             | Kind::Timeout
             | Kind::ServerError
+            | Kind::ResourceLimit
             | Kind::HubSuspended
             | Kind::HubNotFound
             | Kind::Forbidden
@@ -162,6 +177,7 @@ impl Failure {
                 | Kind::HubMaintenance
                 | Kind::HubSuspended
                 | Kind::QuotaExceeded
+                | Kind::ResourceLimit
                 | Kind::QueueFull
                 | Kind::TokenLimit
                 | Kind::Throttled

@@ -15,6 +15,8 @@ pub(crate) struct Budget {
     /// What the next registration costs.
     interval: Duration,
     not_before: Duration,
+    /// The last one came before its time.
+    used_early: bool,
     /// Its hub knows it no more, or not its key.
     refused: bool,
     /// Failures that may mean that it has moved.
@@ -22,7 +24,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// A registration starts; `hub_known` if there is one to be tried.
+    /// A registration starts; `hub_known` if there is one to be tried, which is not gone.
     pub(crate) fn starts(
         &mut self,
         device: u32,
@@ -37,10 +39,12 @@ impl Budget {
             )
         })?;
         let early = self.not_before.saturating_sub(now);
-        ensure(early.is_zero(), "DPS-BUDGET", || {
+        ensure(early.is_zero() || !self.used_early, "DPS-BUDGET", || {
             format!("device {device} registers {early:?} before its time")
         })?;
-        self.charge(now);
+        // A request may have the next one before its time, which is charged from then on.
+        self.used_early = !early.is_zero();
+        self.charge_from(now.max(self.not_before));
         self.refused = false;
         self.suspicions = 0;
         Ok(())
@@ -48,7 +52,12 @@ impl Budget {
 
     /// Somebody asked for a registration, and it was made.
     pub(crate) fn charge(&mut self, now: Duration) {
-        self.not_before = now + self.interval;
+        self.used_early &= now < self.not_before;
+        self.charge_from(now);
+    }
+
+    fn charge_from(&mut self, from: Duration) {
+        self.not_before = from + self.interval;
         self.interval = (2 * self.interval).min(REGISTRATION_INTERVAL_MAX);
     }
 
@@ -64,6 +73,7 @@ impl Budget {
                 | Kind::Throttled
         ) {
             self.not_before = Duration::ZERO;
+            self.used_early = false;
             self.interval = (self.interval / 2).max(REGISTRATION_INTERVAL_MIN);
         }
     }
@@ -73,6 +83,7 @@ impl Budget {
         use FailureKind as Kind;
         if stood.is_some_and(|stood| stood >= STABLE_AFTER) {
             self.interval = REGISTRATION_INTERVAL_MIN;
+            self.used_early = false;
         }
         if matches!(
             failure.kind,
@@ -88,6 +99,7 @@ impl Budget {
     /// Somebody asked for another try, whatever happened before.
     pub(crate) const fn forgiven(&mut self) {
         self.not_before = Duration::ZERO;
+        self.used_early = false;
     }
 
     /// The process forgot the device.
@@ -101,6 +113,7 @@ impl Default for Budget {
         Self {
             interval: REGISTRATION_INTERVAL_MIN,
             not_before: Duration::ZERO,
+            used_early: false,
             refused: false,
             suspicions: 0,
         }

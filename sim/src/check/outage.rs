@@ -23,6 +23,10 @@ impl Outage {
         self.since.is_some()
     }
 
+    pub(crate) fn lasted(&self, now: Duration) -> Option<Duration> {
+        self.since.map(|since| now.saturating_sub(since))
+    }
+
     pub(crate) const fn ends(&mut self) {
         self.since = None;
     }

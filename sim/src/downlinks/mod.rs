@@ -237,6 +237,7 @@ fn controller(seed: u64, process: u64, stored: &Stored, now: Duration) -> Contro
             dps: crate::shell::host("dps.net"),
             max_devices: 1_000,
             max_hubs: 2,
+            hub_gone_after: drawspan_bridge::limits::HUB_GONE_AFTER,
             seed: seed ^ process.rotate_left(32),
         },
         pool: PoolConfig {

@@ -65,8 +65,12 @@ pub(crate) enum Tokens {
 #[derive(Debug, Default)]
 pub(crate) struct Troubles {
     pub(crate) down: bool,
+    /// It stays down.
+    pub(crate) gone: bool,
     pub(crate) no_new_connections: bool,
     pub(crate) wrong_key: bool,
+    /// Devices whose keys it does not take: those whose number has this remainder.
+    pub(crate) wrong_keys: Option<(DeviceNo, DeviceNo)>,
     pub(crate) maintenance: bool,
     /// With what it asks to wait.
     pub(crate) throttle: Option<Option<u32>>,
@@ -74,6 +78,13 @@ pub(crate) struct Troubles {
     /// Of 100 attempts, how many fail.
     pub(crate) errors_percent: usize,
     pub(crate) slow: bool,
+}
+
+impl Troubles {
+    fn has_wrong_key(&self, device: DeviceNo) -> bool {
+        let wrong = |(of, remainder): (DeviceNo, DeviceNo)| device % of == remainder;
+        self.wrong_keys.is_some_and(wrong)
+    }
 }
 
 #[derive(Debug)]
@@ -139,7 +150,10 @@ impl Hub {
             return Err(refusal(words::lost()));
         };
         if let Tokens::OfDevices(limit) = self.tokens {
-            if self.troubles.wrong_key || has_expired(token, now) {
+            if self.troubles.wrong_key
+                || self.troubles.has_wrong_key(device)
+                || has_expired(token, now)
+            {
                 return Err(refusal(words::cbs(401, 401_003)));
             }
             if self.troubles.errors_percent > 0 && dice.percent(self.troubles.errors_percent / 2) {

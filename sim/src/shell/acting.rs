@@ -55,7 +55,10 @@ impl Shell {
                         format!("device {device} is told to be {status:?} again")
                     })?;
                 }
-                Action::News(service, news) => self.news_of(service, news, now),
+                Action::News(service, news) => {
+                    self.news_of(service, news, now);
+                    self.refuses_all(service, news)?;
+                }
                 // Its callers wait as long as it takes.
                 Action::TurnAway(_) => {}
             }
@@ -117,7 +120,13 @@ impl Shell {
         ensure(other.is_none(), "ONE-REGISTRATION", || {
             format!("device {device} registers twice at a time")
         })?;
-        self.budgets[device as usize].starts(device, hub_known, now)?;
+        let service = self.service_of(index);
+        if self.hub_down_for(index, now) >= Some(self.scenario.gone_after) {
+            self.gone.extend(service);
+        }
+        let gone = service.is_some_and(|service| self.gone.contains(&service));
+        let to_be_tried = hub_known && !gone && !self.asked.contains(&device);
+        self.budgets[device as usize].starts(device, to_be_tried, now)?;
         self.out.push(Out::Register(Registration {
             device,
             origin: Origin::Attempt { index, epoch },
@@ -168,7 +177,7 @@ impl Shell {
         let not = full.map(|(_, key)| key);
         let id = self.ids[device as usize].clone();
         let ledger = &mut self.pool(hub).ledger;
-        let draining = ledger.drain(now);
+        let draining = ledger.drain(usize::MAX, now);
         let key = ledger.place(&id, not, now);
         ensure(draining != Some(key), "DRAINED", || {
             format!("device {device} goes to {key:?}, which is to be emptied")
@@ -329,11 +338,34 @@ impl Shell {
         let outage = self.outages.entry(service).or_default();
         match news {
             News::Unreachable => outage.begins(now),
-            News::Reachable => outage.ends(),
+            News::Reachable => {
+                // A device that was on its way there may ask still.
+                if outage.lasted(now) >= Some(self.scenario.gone_after) {
+                    self.gone.insert(service);
+                }
+                outage.ends();
+            }
             News::RefusesEveryone => _ = self.refusing.insert(service),
             News::TakesCredentials => _ = self.refusing.remove(&service),
             News::RefusesCredentials | News::Silent | News::Failing | News::Recovered => {}
         }
+    }
+
+    /// A hub that is reported to refuse everyone has no connected device.
+    fn refuses_all(&self, service: ServiceId, news: News) -> Result<(), Violation> {
+        let links = self.links.values().filter(|link| link.service == service);
+        let mut members = links.flat_map(|link| &link.members);
+        let connected = |index: &&u32| {
+            let machine = self.fleet.machine(**index);
+            machine.is_some_and(|it| matches!(it.state(), State::Connected { .. }))
+        };
+        let one = match news {
+            News::RefusesEveryone => members.find(connected),
+            _ => None,
+        };
+        ensure(one.is_none(), "REFUSES-SOME", || {
+            format!("{service:?} is said to refuse everyone, and {one:?} is connected")
+        })
     }
 
     /// Whether a device's state and its place mean the same.

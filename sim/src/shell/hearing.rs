@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use drawspan_bridge::State;
 use drawspan_bridge::fleet::Attempt;
-use drawspan_hub::{Failure, FailureKind};
+use drawspan_hub::{Failure, FailureKind, HostName};
 
 use super::notes::Phase;
 use super::{Origin, Registration, Shell, ToClient};
 use crate::check::{Violation, ensure};
 use crate::dps::HubNo;
-use crate::hub::LineNo;
+use crate::hub::{DeviceNo, LineNo};
 
 impl Shell {
     /// News of a connection.
@@ -96,7 +96,7 @@ impl Shell {
             && let Some(place) = notes.place
         {
             notes.full = Some((place.hub, place.key));
-            self.pool(place.hub).ledger.filled(place.key);
+            self.pool(place.hub).ledger.filled(place.key, now);
         }
         let before = self.note_end(attempt.device, failure, now);
         self.leave(attempt.device, counted, now);
@@ -214,6 +214,10 @@ impl Shell {
             self.cache[device] = Some(host.clone());
         }
         let time = self.now(now);
+        let index = self.index_of(registration.device);
+        if let (Ok(host), Some(index)) = (&answer, index) {
+            self.note_move(index, registration.device, host, now);
+        }
         match registration.origin {
             Origin::Attempt { index, epoch } => {
                 self.touched.insert(index);
@@ -236,6 +240,17 @@ impl Shell {
                 }
                 self.fleet.registration_ended(index, said(), time);
             }
+        }
+    }
+
+    /// DPS named another hub than the one that cannot be reached.
+    fn note_move(&mut self, index: u32, device: DeviceNo, to: &HostName, now: Duration) {
+        let from = self.fleet.machine(index).and_then(|it| it.hub());
+        let moved = from.is_some_and(|from| from != to);
+        let down_for = self.hub_down_for(index, now);
+        let long = down_for >= Some(self.scenario.gone_after);
+        if moved && down_for.is_some() && (long || self.asked.contains(&device)) {
+            self.gone.extend(self.service_of(index));
         }
     }
 

@@ -128,6 +128,10 @@ pub(crate) struct Shell {
     outages: BTreeMap<ServiceId, Outage>,
     /// Those that were said to refuse everyone.
     refusing: BTreeSet<ServiceId>,
+    /// Those whose devices may ask DPS, since they could not be reached for long or devices moved from there.
+    gone: BTreeSet<ServiceId>,
+    /// Devices for which DPS was to be asked, since their hub could not be reached.
+    asked: BTreeSet<DeviceNo>,
     budgets: Vec<Budget>,
     pub(crate) tally: Tally,
     /// Who is to change its connection.
@@ -163,6 +167,8 @@ impl Shell {
             paces: BTreeMap::new(),
             outages: BTreeMap::new(),
             refusing: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            asked: BTreeSet::new(),
             tally: Tally::default(),
             moves: VecDeque::new(),
             trace,
@@ -178,6 +184,8 @@ impl Shell {
         self.paces.clear();
         self.outages.clear();
         self.refusing.clear();
+        self.gone.clear();
+        self.asked.clear();
         self.moves.clear();
         self.touched.clear();
         self.serial = 0;
@@ -232,6 +240,18 @@ impl Shell {
         self.fleet.beside(index).map(|notes| notes.number)
     }
 
+    /// The hub that a device belongs to, as far as it is known.
+    fn service_of(&self, index: u32) -> Option<ServiceId> {
+        let hub = self.fleet.machine(index)?.hub()?;
+        let mut services = self.fleet.services().skip(1);
+        services.find(|(_, host, _)| *host == hub).map(|it| it.0)
+    }
+
+    /// How long a device's hub could not be reached.
+    fn hub_down_for(&self, index: u32, now: Duration) -> Option<Duration> {
+        self.outages.get(&self.service_of(index)?)?.lasted(now)
+    }
+
     fn hub_no(&self, service: ServiceId) -> Option<HubNo> {
         let host = self.fleet.host(service)?;
         self.hosts.iter().position(|known| known == host)
@@ -275,6 +295,7 @@ fn config(scenario: &Scenario, process: u32) -> FleetConfig {
         dps: host("dps.net"),
         max_devices: scenario.devices,
         max_hubs: scenario.hubs,
+        hub_gone_after: scenario.gone_after,
         seed: scenario.seed ^ u64::from(process).rotate_left(32),
     }
 }

@@ -14,7 +14,10 @@ impl Shell {
     pub(crate) fn looks_for_moves(&mut self, now: Duration) -> bool {
         if self.moves.is_empty() {
             for pool in self.pools.values_mut() {
-                let line = pool.ledger.drain(now).and_then(|key| pool.lines.get(&key));
+                let line = pool
+                    .ledger
+                    .drain(usize::MAX, now)
+                    .and_then(|key| pool.lines.get(&key));
                 let link = line.and_then(|line| self.links.get(line));
                 let members = link.into_iter().flat_map(|link| &link.members);
                 let connected = members.filter(|index| {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawspan_bridge::fleet::{Beside, ServiceId};
+use drawspan_bridge::fleet::{Beside, CallerId, ServiceId};
 use drawspan_hub::{ConnectionKey, ConnectionStatus, ConnectionStatusReason};
 
 use crate::hub::{DeviceNo, LineNo, Token};
@@ -26,6 +26,11 @@ pub(crate) struct Notes {
     pub(crate) registering: Option<u32>,
 }
 
+/// Who asks for a device. There are a few callers, each with devices of its own.
+pub(crate) const fn caller_of(device: DeviceNo) -> CallerId {
+    CallerId(device % 3)
+}
+
 /// Where an attempt is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
@@ -45,8 +50,10 @@ pub(crate) enum Phase {
 }
 
 impl Beside for Notes {
-    fn is_waited_for(&self) -> bool {
-        self.waiters > 0
+    fn callers(&self) -> impl Iterator<Item = CallerId> {
+        (self.waiters > 0)
+            .then(|| caller_of(self.number))
+            .into_iter()
     }
 
     fn may_be_forgotten(&self) -> bool {

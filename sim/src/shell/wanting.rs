@@ -6,9 +6,11 @@ use drawspan_bridge::State;
 use drawspan_bridge::fleet::ServiceId;
 use drawspan_bridge::limits::{TEMPORARY_MAX, TEMPORARY_MIN};
 
+use super::notes::caller_of;
 use super::{Shell, Want};
 use crate::check::{Violation, ensure};
 use crate::hub::DeviceNo;
+use crate::scenario::Profile;
 
 impl Shell {
     /// A request uses a device. True if it has to wait.
@@ -27,7 +29,7 @@ impl Shell {
         }
         notes.waiters += 1;
         let time = self.now(now);
-        self.fleet.used(index, now, time);
+        self.fleet.used(index, caller_of(number), now, time);
         true
     }
 
@@ -57,8 +59,19 @@ impl Shell {
         if let Some(index) = self.index_of(number) {
             self.touched.insert(index);
             let state = self.fleet.machine(index).map(|machine| machine.state());
-            if let Some(State::Waiting { .. } | State::Yielded { .. }) = state {
-                self.budgets[number as usize].forgiven();
+            let by_dps = self.scenario.profile == Profile::Dps;
+            let hub_down = by_dps && self.hub_down_for(index, now).is_some();
+            if hub_down {
+                self.asked.insert(number);
+            }
+            match state {
+                Some(State::Queued | State::Connecting) if hub_down => {
+                    self.budgets[number as usize].forgiven();
+                }
+                Some(State::Waiting { .. } | State::Yielded { .. }) => {
+                    self.budgets[number as usize].forgiven();
+                }
+                _ => {}
             }
             let time = self.now(now);
             self.fleet.resync(index, time);
@@ -91,7 +104,7 @@ impl Shell {
         self.next_registration += 1;
         let registration = self.next_registration;
         self.callers.insert(registration, stays.then_some(number));
-        self.fleet.register(registration);
+        self.fleet.register(registration, caller_of(number));
     }
 
     /// Registrations by callers that may wait.

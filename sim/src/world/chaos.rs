@@ -92,6 +92,7 @@ impl World {
             | Fault::Maintenance
             | Fault::ServerErrors
             | Fault::WrongKey
+            | Fault::WrongKeys
             | Fault::Slow => self.hub_trouble(hub, fault),
             Fault::ConnectionDrop => {
                 let lines = self.hubs[hub].lines();
@@ -99,6 +100,7 @@ impl World {
                     self.break_line(hub, line);
                 }
             }
+            Fault::HubGone => self.hub_gone(hub),
             Fault::TokenLimit => {
                 let lines = self.hubs[hub].lines();
                 if let Some(line) = self.dice.pick(&lines) {
@@ -140,6 +142,7 @@ impl World {
     fn hub_trouble(&mut self, number: HubNo, fault: Fault) {
         let retry_after_s = self.retry_after_s();
         let percent = self.dice.within(10, 100);
+        let every = self.dice.within(2, 20) as DeviceNo;
         let hub = &mut self.hubs[number];
         let lines = hub.lines();
         let troubles = &mut hub.troubles;
@@ -155,6 +158,13 @@ impl World {
             Fault::Maintenance => troubles.maintenance = true,
             Fault::ServerErrors => troubles.errors_percent = percent,
             Fault::WrongKey => troubles.wrong_key = true,
+            Fault::WrongKeys => {
+                // Those that are connected get to know it.
+                troubles.wrong_keys = Some((every, 0));
+                for device in (0..self.scenario.devices as DeviceNo).step_by(every as usize) {
+                    self.refuse(number, device);
+                }
+            }
             Fault::Slow => troubles.slow = true,
             _ => {
                 troubles.quota = true;
@@ -185,6 +195,15 @@ impl World {
             _ => troubles.slow = true,
         }
         self.lasts(Trouble::AtDps(fault));
+    }
+
+    /// A device's key is not taken any more.
+    fn refuse(&mut self, hub: HubNo, device: DeviceNo) {
+        if let Some(session) = self.hubs[hub].eject(device, self.now) {
+            let failure = words::amqp("amqp:unauthorized-access", 401_003);
+            let news = ToClient::Lost(session.attempt, failure);
+            self.tell(self.hubs[hub].troubles.slow, session.line, news);
+        }
     }
 
     fn device_drop(&mut self, hub: HubNo) {
@@ -256,7 +275,8 @@ impl World {
     /// DPS assigns a device elsewhere.
     fn move_device(&mut self, device: DeviceNo, to: HubNo) {
         let Enrolment { hub, enabled } = self.dps.enrolment(device);
-        if self.scenario.profile != Profile::Dps || hub == to {
+        let gone = self.hubs[to].troubles.gone;
+        if self.scenario.profile != Profile::Dps || hub == to || gone {
             return;
         }
         self.dps.enrol(device, Enrolment { hub: to, enabled });
@@ -273,6 +293,24 @@ impl World {
         for device in 0..self.scenario.devices as DeviceNo {
             if self.dps.enrolment(device).hub == from {
                 self.move_device(device, to);
+            }
+        }
+    }
+
+    /// One of several hubs, one time.
+    fn hub_gone(&mut self, gone: HubNo) {
+        let another = self.hubs.iter().any(|hub| hub.troubles.gone);
+        let hubs = self.hubs.len();
+        if self.scenario.profile != Profile::Dps || hubs < 2 || another {
+            return;
+        }
+        self.hub_trouble(gone, Fault::HubDown);
+        self.hubs[gone].troubles.gone = true;
+        for device in 0..self.scenario.devices as DeviceNo {
+            let Enrolment { hub, enabled } = self.dps.enrolment(device);
+            if hub == gone {
+                let hub = (gone + self.dice.within(1, hubs - 1)) % hubs;
+                self.dps.enrol(device, Enrolment { hub, enabled });
             }
         }
     }
@@ -301,12 +339,13 @@ impl World {
             Trouble::AtHub(hub, fault) => {
                 let troubles = &mut self.hubs[hub].troubles;
                 match fault {
-                    Fault::HubDown => troubles.down = false,
+                    Fault::HubDown => troubles.down = troubles.gone,
                     Fault::NoNewConnections => troubles.no_new_connections = false,
                     Fault::Throttle => troubles.throttle = None,
                     Fault::Maintenance => troubles.maintenance = false,
                     Fault::ServerErrors => troubles.errors_percent = 0,
                     Fault::WrongKey => troubles.wrong_key = false,
+                    Fault::WrongKeys => troubles.wrong_keys = None,
                     Fault::Slow => troubles.slow = false,
                     _ => troubles.quota = false,
                 }

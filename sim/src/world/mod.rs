@@ -77,7 +77,7 @@ impl World {
         let names = (0..scenario.hubs).map(|hub| host(&format!("h{hub}.net")));
         let tokens = match scenario.profile {
             Profile::Policy => Tokens::OfPolicy,
-            Profile::DeviceKeys | Profile::Dps => Tokens::OfDevices(scenario.slots),
+            Profile::DeviceKeys | Profile::Dps => Tokens::OfDevices(scenario.hub_slots),
         };
         let registered = match scenario.profile {
             Profile::Dps => Registered::No,

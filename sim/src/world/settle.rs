@@ -27,6 +27,8 @@ impl World {
             quota |= hub.troubles.quota;
             hub.troubles = Troubles {
                 quota: hub.troubles.quota,
+                gone: hub.troubles.gone,
+                down: hub.troubles.gone,
                 ..Troubles::default()
             };
         }
@@ -38,7 +40,7 @@ impl World {
             (true, false) => midnight,
             (false, false) => Duration::ZERO,
         };
-        self.now + SETTLES_WITHIN + quota_lasts
+        self.now + SETTLES_WITHIN + self.scenario.gone_after + quota_lasts
     }
 
     /// Whether every device does what is wanted of it.

@@ -91,7 +91,10 @@ impl<P: Platform> Controller<P> {
             self.filled(index);
         }
         self.fleet.catch_up(index, self.now);
-        if failure.kind == FailureKind::Unauthorized {
+        if matches!(
+            failure.kind,
+            FailureKind::Unauthorized | FailureKind::TokenLimit
+        ) {
             self.token_refused(index);
         }
         self.leave(index);
@@ -158,7 +161,7 @@ impl<P: Platform> Controller<P> {
         let Some(place) = context.place else { return };
         context.full = Some(place.connection);
         if let Some(pool) = self.pools.get_mut(&place.hub) {
-            pool.filled(place.connection);
+            pool.filled(place.connection, self.now.monotonic);
         }
     }
 

@@ -9,13 +9,15 @@ use super::answer::Refusal;
 use super::desired_marks::Desired;
 use super::holds::Pulls;
 use super::platform::{Caller as _, Platform, Route as _};
-use crate::fleet::{self, ServiceId};
+use crate::fleet::{self, CallerId, ServiceId};
 
 /// Somebody who waits for the device to be connected.
 #[derive(Debug)]
 pub struct Waiter<P: Platform> {
     /// The attempt of a route that did not work for the caller; another one is needed.
     pub not: Option<u32>,
+    /// In whose turn the device goes.
+    pub who: CallerId,
     /// When the caller's time is up, monotonic.
     pub deadline: Duration,
     /// Who waits.
@@ -111,8 +113,8 @@ impl<P: Platform> Default for DeviceContext<P> {
 }
 
 impl<P: Platform> fleet::Beside for DeviceContext<P> {
-    fn is_waited_for(&self) -> bool {
-        !self.waiters.is_empty()
+    fn callers(&self) -> impl Iterator<Item = CallerId> {
+        self.waiters.iter().map(|waiter| waiter.who)
     }
 
     fn may_be_forgotten(&self) -> bool {

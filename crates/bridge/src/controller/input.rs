@@ -10,7 +10,7 @@ use super::answer::RequestError;
 use super::context::Waiter;
 use super::platform::Platform;
 use crate::delivery;
-use crate::fleet::{Attempt, ServiceId};
+use crate::fleet::{Attempt, CallerId, ServiceId};
 use crate::subscriptions::{Row, Scope};
 
 /// Something that happened.
@@ -99,6 +99,8 @@ pub enum Request<P: Platform> {
     Register {
         /// The device.
         device: DeviceId,
+        /// In whose turn it goes.
+        who: CallerId,
         /// JSON for whoever allocates the device.
         payload: Option<String>,
         /// When the caller's time is up, monotonic.

@@ -111,8 +111,8 @@ impl Pool {
     }
 
     /// The hub takes no more tokens on a connection.
-    pub(super) fn filled(&mut self, key: ConnectionKey) {
-        self.ledger.filled(key);
+    pub(super) fn filled(&mut self, key: ConnectionKey, now: Duration) {
+        self.ledger.filled(key, now);
     }
 
     /// A connection ended. Returns the devices that were on it.
@@ -141,8 +141,13 @@ impl Pool {
 
     /// Devices to be moved elsewhere, because those that left hold too many slots of their connection.
     pub(super) fn drain(&mut self, now: Duration) -> Vec<u32> {
-        let key = self.ledger.drain(now);
+        let key = self.ledger.drain(self.max_connections, now);
         let members = key.and_then(|key| self.members.get(&key));
         members.cloned().unwrap_or_default()
+    }
+
+    /// Whether a connection's devices are to be moved elsewhere still.
+    pub(super) fn is_drained(&mut self, key: ConnectionKey) -> bool {
+        self.ledger.is_drained(key, self.max_connections)
     }
 }

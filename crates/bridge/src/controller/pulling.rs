@@ -11,7 +11,7 @@ use super::action::Action;
 use super::answer::{Answer, RequestError};
 use super::holds::Holding;
 use super::platform::Platform;
-use crate::fleet::Attempt;
+use crate::fleet::{Attempt, CallerId};
 use crate::limits::{C2D_HOLD, PULL_GRACE, PULLS_PER_DEVICE};
 use crate::mutation::{Mutation, planted};
 
@@ -66,7 +66,8 @@ impl<P: Platform> Controller<P> {
             pulls.waiters.push_back(caller);
             self.hand_out(index);
         }
-        self.fleet.used(index, now.monotonic, now);
+        self.fleet
+            .used(index, CallerId::default(), now.monotonic, now);
         self.tell_wants(index);
         self.pull(index);
     }

@@ -38,10 +38,20 @@ impl<P: Platform> Controller<P> {
             let Some(attempt) = self.moves.waiting.pop_front() else {
                 return;
             };
-            if self.fleet.is_current(attempt) {
+            if self.fleet.is_current(attempt) && self.is_to_move(attempt) {
                 self.fleet.relocate(attempt.device, now);
             }
         }
+    }
+
+    /// Not if there is no place for it elsewhere any more.
+    fn is_to_move(&mut self, attempt: Attempt) -> bool {
+        let context = self.fleet.beside(attempt.device);
+        let place = context.and_then(|context| context.place);
+        place.is_some_and(|place| {
+            let pool = self.pools.get_mut(&place.hub);
+            pool.is_some_and(|pool| pool.is_drained(place.connection))
+        })
     }
 
     fn look_for_moves(&mut self) {

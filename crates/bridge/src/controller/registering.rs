@@ -10,15 +10,14 @@ use super::input::Assigned;
 use super::platform::Platform;
 use super::registrations::Origin;
 use super::{Controller, Profile};
-use crate::fleet::ServiceId;
+use crate::fleet::{CallerId, ServiceId};
 
 impl<P: Platform> Controller<P> {
     /// A caller asks for a registration.
     pub(super) fn register(
         &mut self,
         device: DeviceId,
-        payload: Option<String>,
-        deadline: Duration,
+        (who, payload, deadline): (CallerId, Option<String>, Duration),
         caller: P::Caller,
     ) {
         let refused = match self.profile {
@@ -32,7 +31,7 @@ impl<P: Platform> Controller<P> {
             return self.answer(caller, Answer::Registered(Err(failure)));
         }
         match self.registrations.ask(device, payload, deadline, caller) {
-            Ok(number) => self.fleet.register(number),
+            Ok(number) => self.fleet.register(number, who),
             Err((caller, failure)) => self.answer(caller, Answer::Registered(Err(failure))),
         }
     }

@@ -16,10 +16,11 @@ impl<P: Platform> Controller<P> {
             Request::Connect { device, waiter } => self.connect(&device, waiter),
             Request::Register {
                 device,
+                who,
                 payload,
                 deadline,
                 caller,
-            } => self.register(device, payload, deadline, caller),
+            } => self.register(device, (who, payload, deadline), caller),
             Request::Resync(device) => self.resync(&device),
             Request::Forget { device, caller } => self.forget(&device, caller),
             Request::Subscribe {
@@ -60,6 +61,7 @@ impl<P: Platform> Controller<P> {
 
     /// A caller wants a route to a device.
     fn connect(&mut self, id: &DeviceId, waiter: Waiter<P>) {
+        let who = waiter.who;
         let index = match self.index_of(id) {
             Ok(index) => index,
             Err(failure) => {
@@ -77,7 +79,7 @@ impl<P: Platform> Controller<P> {
             context.waiters.push(waiter);
         }
         let now = self.now;
-        self.fleet.used(index, now.monotonic, now);
+        self.fleet.used(index, who, now.monotonic, now);
         self.serve_waiters(index);
         self.refuse_hopeless(index);
     }

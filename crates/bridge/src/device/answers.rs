@@ -14,6 +14,8 @@ impl Device {
         }
         if self.assignment.must_register() {
             self.assignment.registering(now.monotonic);
+            // Those from before have led to this.
+            self.trouble.forget_refusals();
             self.state = State::Provisioning;
             return Effect::Provision { epoch }.into();
         }

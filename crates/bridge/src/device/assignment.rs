@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use drawspan_hub::{Failure, FailureKind, HostName};
 
-use crate::limits::{REGISTRATION_INTERVAL_MAX, REGISTRATION_INTERVAL_MIN, STABLE_AFTER};
+use crate::limits::{
+    REGISTRATION_INTERVAL_MAX, REGISTRATION_INTERVAL_MIN, REQUEST_ATTEMPT_INTERVAL, STABLE_AFTER,
+};
 use crate::mutation::{Mutation, planted};
 
 /// Which hub a device belongs to.
@@ -28,6 +30,20 @@ pub struct Dps {
     not_before: Duration,
     /// How long to wait after the next registration.
     interval_s: u16,
+    /// How long the wait until `not_before` is.
+    charged_s: u16,
+    early: Early,
+}
+
+/// Whether a request may have a registration before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Early {
+    /// One may.
+    Available,
+    /// One does: the next registration starts as soon as it can.
+    Asked,
+    /// One did. The next one may after a registration in its time.
+    Used,
 }
 
 impl Assignment {
@@ -40,6 +56,8 @@ impl Assignment {
             via: false,
             not_before: Duration::ZERO,
             interval_s: INTERVAL_MIN_S,
+            charged_s: 0,
+            early: Early::Available,
         })
     }
 
@@ -49,6 +67,11 @@ impl Assignment {
         if let Self::Dps(dps) = self {
             dps.via = dps.hub.is_none() || (dps.ask && may);
         }
+    }
+
+    /// Whether DPS names the hub.
+    pub(super) const fn is_by_dps(&self) -> bool {
+        matches!(self, Self::Dps(_))
     }
 
     /// Configuration names this hub. False when that is no news, or DPS names the hub.
@@ -107,6 +130,14 @@ impl Assignment {
     pub(super) fn may_register(&self, now: Duration) -> bool {
         match self {
             Self::Fixed(_) => true,
+            Self::Dps(dps) => now >= dps.not_before || dps.early == Early::Asked,
+        }
+    }
+
+    /// Whether no registration counts against the budget any more.
+    pub(super) fn is_free(&self, now: Duration) -> bool {
+        match self {
+            Self::Fixed(_) => true,
             Self::Dps(dps) => now >= dps.not_before,
         }
     }
@@ -114,8 +145,29 @@ impl Assignment {
     /// If no hub is known and the budget does not allow a registration yet: when it will.
     pub(super) fn must_wait_to_register(&self, now: Duration) -> Option<Duration> {
         match self {
-            Self::Dps(dps) if dps.hub.is_none() && now < dps.not_before => Some(dps.not_before),
+            Self::Dps(dps) if dps.hub.is_none() && !self.may_register(now) => Some(dps.not_before),
             _ => None,
+        }
+    }
+
+    /// From when on a request may have the next registration before its time; `None` if it may not. A device that is to
+    /// register as its hub is unknown, or refused it, need not keep a caller waiting for the whole interval.
+    pub(super) fn early_from(&self) -> Option<Duration> {
+        let Self::Dps(dps) = self else { return None };
+        let registers = dps.hub.is_none() || dps.ask;
+        let interval = Duration::from_secs(dps.charged_s.into());
+        (registers && dps.early == Early::Available)
+            .then(|| dps.not_before.saturating_sub(interval) + REQUEST_ATTEMPT_INTERVAL)
+    }
+
+    /// A request waits for the device: the next registration may start before its time, if that is possible.
+    pub(super) fn hurry(&mut self, now: Duration) {
+        let possible = self.early_from().is_some_and(|from| from <= now);
+        if let Self::Dps(dps) = self
+            && possible
+            && now < dps.not_before
+        {
+            dps.early = Early::Asked;
         }
     }
 
@@ -123,6 +175,7 @@ impl Assignment {
     pub(super) const fn forgive(&mut self) {
         if let Self::Dps(dps) = self {
             dps.not_before = Duration::ZERO;
+            dps.early = Early::Available;
         }
     }
 
@@ -138,7 +191,17 @@ impl Assignment {
         if let Self::Dps(dps) = self
             && !planted(Mutation::RegistrationFree)
         {
-            dps.not_before = now + Duration::from_secs(dps.interval_s.into());
+            // One before its time counts from the end of that.
+            let in_time = now >= dps.not_before;
+            let early = !in_time && dps.early == Early::Asked;
+            let from = if early { dps.not_before } else { now };
+            if early {
+                dps.early = Early::Used;
+            } else if in_time {
+                dps.early = Early::Available;
+            }
+            dps.not_before = from + Duration::from_secs(dps.interval_s.into());
+            dps.charged_s = dps.interval_s;
             dps.interval_s = dps.interval_s.saturating_mul(2).min(INTERVAL_MAX_S);
         }
     }
@@ -176,6 +239,13 @@ impl Assignment {
         }
     }
 
+    /// The known hub took the device: there is nothing to ask.
+    pub(super) const fn accepted(&mut self) {
+        if let Self::Dps(dps) = self {
+            dps.ask = false;
+        }
+    }
+
     /// DPS has named no hub: a known one is tried again first. What DPS did not take up is not charged.
     pub(super) fn failed(&mut self, failure: &Failure) {
         let Self::Dps(dps) = self else { return };
@@ -190,6 +260,7 @@ impl Assignment {
                 | FailureKind::Throttled
         ) {
             dps.not_before = Duration::ZERO;
+            dps.early = Early::Available;
             dps.interval_s = (dps.interval_s / 2).max(INTERVAL_MIN_S);
         }
     }
@@ -200,6 +271,7 @@ impl Assignment {
             && length >= STABLE_AFTER
         {
             dps.interval_s = INTERVAL_MIN_S;
+            dps.early = Early::Available;
         }
     }
 }

@@ -64,6 +64,13 @@ pub enum Input<'a> {
     Deadline,
     /// Somebody asks to try again now, whatever happened.
     Resync,
+    /// What it waits for may be over.
+    TryAgain,
+    /// Its hub cannot be reached and may be gone: DPS is asked before the hub is tried again, if the budget allows that.
+    AskDps {
+        /// Whatever the budget says.
+        anyway: bool,
+    },
     /// The device was registered at DPS by somebody's request, outside of any attempt.
     Registered {
         /// The hub it belongs to.

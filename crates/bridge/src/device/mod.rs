@@ -125,6 +125,11 @@ impl Device {
             Input::Closed { epoch } => self.closed(epoch, now, jitter),
             Input::Deadline => self.deadline_passed(now),
             Input::Resync => self.resync(now),
+            Input::TryAgain => match self.state {
+                State::Waiting { .. } => self.enter_queued(now),
+                _ => Effects::NONE,
+            },
+            Input::AskDps { anyway } => self.ask_dps_first(anyway, now),
             Input::Registered { hub } => self.registered(hub, now),
             Input::Moved { hub } => self.moved(hub, now),
             Input::Relocate => self.relocate(),
@@ -169,6 +174,22 @@ impl Device {
         self.assignment.hub()
     }
 
+    /// Whether DPS names its hub.
+    #[must_use]
+    pub const fn finds_hub_by_dps(&self) -> bool {
+        self.assignment.is_by_dps()
+    }
+
+    /// Whether DPS may be asked for it instead of trying the hub that is known.
+    #[must_use]
+    pub fn may_ask_dps(&self, anyway: bool, now: Now) -> bool {
+        let tries_hub = matches!(self.state, State::Queued | State::Connecting);
+        tries_hub
+            && self.assignment.is_by_dps()
+            && !self.assignment.must_register()
+            && (anyway || self.assignment.may_register(now.monotonic))
+    }
+
     /// Whether the attempt that is being made starts at DPS.
     #[must_use]
     pub const fn must_register(&self) -> bool {
@@ -211,7 +232,7 @@ impl Device {
     /// Whether nothing would be lost by dropping it: it is idle, and no registration at DPS is to be remembered.
     #[must_use]
     pub fn is_forgettable(&self, now: Now) -> bool {
-        self.state == State::Idle && self.assignment.may_register(now.monotonic)
+        self.state == State::Idle && self.assignment.is_free(now.monotonic)
     }
 
     // Inputs: what somebody wants.
@@ -221,14 +242,40 @@ impl Device {
         if !self.wanted.is_wanted(now.monotonic) {
             return self.unwanted();
         }
+        self.hurry(now);
         self.requested(now)
+    }
+
+    /// A caller waits for a device that waits for its next registration.
+    fn hurry(&mut self, now: Now) {
+        let State::Waiting { until, firm, .. } = self.state else {
+            return;
+        };
+        let for_budget = self.assignment.must_wait_to_register(now.monotonic) == Some(until);
+        if now.monotonic < self.next_request_attempt || (firm && !for_budget) {
+            return;
+        }
+        self.assignment.hurry(now.monotonic);
+        if firm && let State::Waiting { firm, .. } = &mut self.state {
+            // Nothing but the budget kept it from trying.
+            *firm = self
+                .assignment
+                .must_wait_to_register(now.monotonic)
+                .is_some();
+        }
     }
 
     /// A request: it wakes an idle device, and may cut a wait short, but not for long stretches of requests.
     fn requested(&mut self, now: Now) -> Effects {
         match self.state {
             State::Idle => self.enter_queued(now),
-            State::Waiting { firm: false, .. } if now.monotonic >= self.next_request_attempt => {
+            State::Waiting { firm: false, .. }
+                if now.monotonic >= self.next_request_attempt
+                    && self
+                        .assignment
+                        .must_wait_to_register(now.monotonic)
+                        .is_none() =>
+            {
                 self.next_request_attempt = now.monotonic + REQUEST_ATTEMPT_INTERVAL;
                 self.enter_queued(now)
             }
@@ -254,6 +301,21 @@ impl Device {
                 self.assignment.forgive();
                 self.enter_queued(now)
             }
+            _ => Effects::NONE,
+        }
+    }
+
+    fn ask_dps_first(&mut self, anyway: bool, now: Now) -> Effects {
+        if !self.may_ask_dps(anyway, now) {
+            return Effects::NONE;
+        }
+        if anyway {
+            self.assignment.forgive();
+        }
+        self.assignment.ask();
+        match self.state {
+            State::Queued => self.enter_queued(now),
+            // Once its attempt has failed.
             _ => Effects::NONE,
         }
     }
@@ -372,6 +434,7 @@ impl Device {
 
     fn enter_connected(&mut self, now: Now) -> Effects {
         self.how = How::USUAL;
+        self.assignment.accepted();
         self.state = State::Connected {
             since: now.monotonic,
         };

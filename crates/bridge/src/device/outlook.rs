@@ -31,12 +31,17 @@ impl Device {
         if !waits_in_vain && until <= deadline {
             return None;
         }
+        // Where no hub is known, it starts at DPS, whose interval a request cuts short only once.
+        let dps = self.assignment.must_wait_to_register(now.monotonic);
+        let dps = match (dps, self.assignment.early_from()) {
+            (Some(in_time), Some(early)) => Some(in_time.min(early)),
+            (in_time, _) => in_time,
+        };
         let next_try = match self.state {
-            State::Waiting { firm: false, .. } => until.min(self.next_request_attempt),
+            State::Waiting { firm: true, .. } if dps.is_none() => until,
+            State::Waiting { .. } => until.min(self.next_request_attempt),
             _ => until,
         };
-        // Where no hub is known, it starts at DPS, whose interval no request cuts short.
-        let dps = self.assignment.must_wait_to_register(now.monotonic);
         Some(Hopeless {
             why,
             next_try: next_try.max(dps.unwrap_or(now.monotonic)),
@@ -54,6 +59,7 @@ const fn may_pass(kind: FailureKind) -> bool {
         | Kind::ServerError
         | Kind::HubMaintenance
         | Kind::TokenLimit
+        | Kind::ResourceLimit
         | Kind::Throttled
         | Kind::Unknown => true,
         Kind::HubSuspended

@@ -31,6 +31,8 @@ enum Step {
     },
     Permanent(bool),
     Resync,
+    TryAgain,
+    AskDps(bool),
     Registered,
     Release,
     Relocate,
@@ -91,6 +93,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..700_u64).prop_map(|ago_s| Step::Use { ago_s }),
         1 => any::<bool>().prop_map(Step::Permanent),
         1 => Just(Step::Resync),
+        1 => Just(Step::TryAgain),
+        1 => any::<bool>().prop_map(Step::AskDps),
         1 => Just(Step::Registered),
         1 => Just(Step::Release),
         1 => Just(Step::Relocate),
@@ -141,6 +145,8 @@ impl Caller {
             }
             Step::Permanent(permanent) => self.input(Input::Permanent(*permanent)),
             Step::Resync => self.input(Input::Resync),
+            Step::TryAgain => self.input(Input::TryAgain),
+            Step::AskDps(anyway) => self.input(Input::AskDps { anyway: *anyway }),
             Step::Registered => self.input(Input::Registered { hub: hub() }),
             Step::Relocate => self.input(Input::Relocate),
             Step::Moved(back) => {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use drawspan_hub::{Failure, FailureKind, HostName};
 
+use super::queue::Standing;
 use super::{Action, Attempt, Beside, Fleet, News, ServiceId};
 use crate::device::Epoch;
 use crate::mutation::{Mutation, planted};
@@ -18,6 +19,7 @@ impl<B: Beside> Fleet<B> {
             service.governor.hub.reached()
         });
         if news {
+            self.is_not_gone(service);
             self.actions
                 .push_back(Action::News(service, News::Reachable));
         }
@@ -41,8 +43,16 @@ impl<B: Beside> Fleet<B> {
         };
         // Over a connection that stood while others could not be made.
         self.reached(hub);
-        self.accepted(hub, now.monotonic);
+        let began = self.opening_since(attempt.device);
+        self.accepted(hub, began, now.monotonic);
+        if let Some(entry) = self.entry_mut(attempt.device) {
+            entry.standing = Standing {
+                proven: true,
+                doubtful: false,
+            };
+        }
         self.feed(attempt.device, Input::Opened { epoch }, now);
+        self.quota_restored(hub, now);
     }
 
     /// The device could not be connected, or its connection ended by itself.
@@ -71,15 +81,19 @@ impl<B: Beside> Fleet<B> {
         } else if is_answer(failure) {
             self.reached(hub);
         }
+        let mut ended = Vec::with_capacity(attempts.len());
         for attempt in attempts {
-            let Some((epoch, _)) = self.running(*attempt) else {
-                continue;
-            };
-            if failure.kind == FailureKind::Unauthorized {
-                // The token was for all of them.
-                self.refused(hub, attempt.device, now.monotonic);
+            if let Some((epoch, _)) = self.running(*attempt) {
+                self.end(*attempt, epoch, failure, now);
+                ended.push(attempt.device);
             }
-            self.end(*attempt, epoch, failure, now);
+        }
+        if failure.kind == FailureKind::Unauthorized {
+            // The token was for all of them. By now each counts as disconnected.
+            for device in ended {
+                self.doubt(device);
+                self.refused(hub, device, now.monotonic);
+            }
         }
     }
 
@@ -108,7 +122,12 @@ impl<B: Beside> Fleet<B> {
             }
             Ok(Some(hub)) => {
                 self.reached(ServiceId::DPS);
-                self.accepted(ServiceId::DPS, now.monotonic);
+                self.accepted(ServiceId::DPS, None, now.monotonic);
+                self.note_move(device, &hub, now);
+                if let Some(entry) = self.entry_mut(device) {
+                    // Its hub may be another one.
+                    entry.standing.doubtful = false;
+                }
                 self.feed(device, Input::Assigned { epoch, hub }, now);
             }
             Err(failure) => {
@@ -128,8 +147,9 @@ impl<B: Beside> Fleet<B> {
         match answer {
             Ok(hub) => {
                 self.reached(ServiceId::DPS);
-                self.accepted(ServiceId::DPS, now.monotonic);
+                self.accepted(ServiceId::DPS, None, now.monotonic);
                 if let (Some(device), Some(_)) = (device, self.hub(&hub)) {
+                    self.note_move(device, &hub, now);
                     self.feed(device, Input::Registered { hub }, now);
                 }
             }
@@ -163,11 +183,15 @@ impl<B: Beside> Fleet<B> {
             && !credentials
             && let Some(service) = self.service_mut(id)
         {
-            service.governor.breaker.inconclusive(now);
+            service.governor.breaker.inconclusive();
+        }
+        if is_refusal(id, failure) {
+            self.doubt(device);
         }
         self.record(id, failure);
         match failure.kind {
             FailureKind::Unauthorized => self.refused(id, device, now),
+            FailureKind::QuotaExceeded => self.quota_exceeded(id, now),
             FailureKind::Throttled => {
                 if let Some(service) = self.service_mut(id) {
                     service.governor.throttled(now);
@@ -175,21 +199,28 @@ impl<B: Beside> Fleet<B> {
             }
             // It kept up: it answered.
             FailureKind::DeviceNotFound | FailureKind::DeviceDisabled => {
+                let began = self.opening_since(device);
                 if let Some(service) = self.service_mut(id) {
-                    service.governor.accepted(now);
+                    service.governor.accepted(began, now);
+                }
+            }
+            FailureKind::Timeout => {
+                let began = self.opening_since(device);
+                if let (Some(began), Some(service)) = (began, self.service_mut(id)) {
+                    service.governor.timed_out(began, now);
                 }
             }
             _ => {}
         }
     }
 
-    fn accepted(&mut self, id: ServiceId, now: Duration) {
+    fn accepted(&mut self, id: ServiceId, began: Option<Duration>, now: Duration) {
         let Some(service) = self.service_mut(id) else {
             return;
         };
-        service.governor.accepted(now);
+        service.governor.accepted(began, now);
         let [doubt, recovered] = service.record.accepted();
-        let closed = service.governor.breaker.accepted();
+        let closed = service.governor.breaker.accepted(now);
         let credentials = closed.then_some(News::TakesCredentials).or(doubt);
         self.announce(id, [credentials, recovered]);
     }
@@ -211,9 +242,16 @@ impl<B: Beside> Fleet<B> {
         let Some(service) = self.service_mut(id) else {
             return;
         };
-        if service.governor.breaker.refused(device.into(), now) {
+        if service.refused(device, now) {
             let news = Action::News(id, News::RefusesEveryone);
             self.actions.extend([news, Action::TurnAway(id)]);
+        }
+    }
+
+    /// A device whose credentials were refused comes after others in queues.
+    fn doubt(&mut self, device: u32) {
+        if let Some(entry) = self.entry_mut(device) {
+            entry.standing.doubtful = true;
         }
     }
 
@@ -250,6 +288,13 @@ impl<B: Beside> Fleet<B> {
         self.feed(device, Input::OpenFailed { epoch, failure }, now);
     }
 
+    /// When a device began to open that is not open yet.
+    fn opening_since(&self, device: u32) -> Option<Duration> {
+        let entry = self.entry(device)?;
+        let opens = entry.machine.state() == State::Connecting;
+        entry.attempt.filter(|_| opens).map(|attempt| attempt.since)
+    }
+
     fn end_attempt(&mut self, device: u32) {
         if let Some(entry) = self.entry_mut(device) {
             entry.attempt = None;
@@ -269,6 +314,17 @@ const fn is_answer(failure: &Failure) -> bool {
         failure.kind,
         FailureKind::HubUnreachable | FailureKind::ConnectionLost | FailureKind::Timeout
     )
+}
+
+/// Whether a device was refused, so that another attempt of it will most likely end the same way.
+fn is_refusal(id: ServiceId, failure: &Failure) -> bool {
+    use FailureKind as Kind;
+    match failure.kind {
+        Kind::Unauthorized | Kind::DeviceNotFound | Kind::DeviceDisabled => true,
+        // DPS has no enrollment for it.
+        Kind::NotFound | Kind::Forbidden => id == ServiceId::DPS,
+        _ => false,
+    }
 }
 
 fn too_many_hubs() -> Failure {

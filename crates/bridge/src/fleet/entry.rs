@@ -5,13 +5,21 @@ use std::time::Duration;
 use drawspan_hub::DeviceId;
 
 use super::action::ServiceId;
+use super::queue::Standing;
+use super::turns::{CallerId, Callers};
 use crate::Device;
 use crate::device::Epoch;
 
 /// What the owner of a fleet keeps beside each device.
 pub trait Beside: Default {
-    /// Whether a caller waits for the device, so that it goes before those that come back by themselves.
-    fn is_waited_for(&self) -> bool;
+    /// The callers that wait for the device, so that it goes before those that come back by themselves. One may be named
+    /// several times.
+    fn callers(&self) -> impl Iterator<Item = CallerId>;
+
+    /// Whether a caller waits for the device.
+    fn is_waited_for(&self) -> bool {
+        self.callers().next().is_some()
+    }
 
     /// Whether nothing would be lost with it.
     fn may_be_forgotten(&self) -> bool;
@@ -27,6 +35,11 @@ pub(super) struct Entry<B> {
     pub(super) attempt: Option<Running>,
     /// Number of its last place in a queue.
     pub(super) place: u32,
+    /// The callers in whose turns it has that place. Empty for a device without a waiting caller.
+    pub(super) callers: Callers,
+    pub(super) standing: Standing,
+    /// The hub that counts it as connected.
+    pub(super) connected_at: Option<ServiceId>,
     /// The earliest timer that is set.
     pub(super) timer: Option<Duration>,
     pub(super) beside: B,
@@ -38,6 +51,8 @@ pub(super) struct Running {
     pub(super) serial: u32,
     pub(super) epoch: Epoch,
     pub(super) hub: ServiceId,
+    /// Since when.
+    pub(super) since: Duration,
 }
 
 impl<B: Beside> Entry<B> {
@@ -47,6 +62,9 @@ impl<B: Beside> Entry<B> {
             machine,
             attempt: None,
             place: 0,
+            callers: Callers::default(),
+            standing: Standing::default(),
+            connected_at: None,
             timer: None,
             beside: B::default(),
         }

@@ -3,7 +3,8 @@
 //! A [`Fleet`] owns a [`Device`] for each id that anybody asked about, feeds it what happens, and turns what it wants
 //! done into [`Action`]s for the caller to carry out in their order. Devices that ask for a permit queue at the hub that
 //! they belong to, or at DPS ([`service`]); each of those has a [`Governor`](crate::Governor), so that a hub that is down or slow holds up
-//! nobody else's devices. Requests come first, but every fourth permit goes to a device that comes back by itself.
+//! nobody else's devices. Requests come first, in turns that go round callers, but every fourth permit goes to a device that comes back by itself
+//! ([`queue`]).
 //!
 //! What the caller must remember for a device (who waits for it, where its connection is) lies beside the machine, in a
 //! type of the caller's ([`Beside`]), so that a device is one entry and is forgotten as a whole.
@@ -16,10 +17,14 @@ mod action;
 mod answers;
 mod census;
 mod entry;
+mod gone;
+mod queue;
+mod quota;
 mod record;
 mod service;
 mod tickets;
 mod timers;
+mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -39,6 +44,7 @@ use timers::Timers;
 pub use action::{Action, Attempt, News, ServiceId};
 pub use census::Census;
 pub use entry::Beside;
+pub use turns::CallerId;
 
 /// Timers that are not needed any more are thrown out when there are this many more than twice the devices.
 const STALE_TIMERS: usize = 1_024;
@@ -56,6 +62,8 @@ pub struct FleetConfig {
     pub max_devices: usize,
     /// Most hubs that devices may belong to.
     pub max_hubs: usize,
+    /// A hub that could not be reached for that long may be gone: DPS is asked for its devices.
+    pub hub_gone_after: Duration,
     /// For waits. Another seed spreads devices otherwise; nothing secret hangs on it.
     pub seed: u64,
 }
@@ -222,9 +230,11 @@ impl<B: Beside> Fleet<B> {
 
     // What somebody wants.
 
-    /// A request used the device, at that time.
-    pub fn used(&mut self, index: u32, at: Duration, now: Now) {
+    /// A caller's request used the device, at that time. If the caller waits for it ([`Beside::callers`]), it goes first from
+    /// now on, in the caller's turn.
+    pub fn used(&mut self, index: u32, caller: CallerId, at: Duration, now: Now) {
         self.feed(index, Input::Use { at }, now);
+        self.bring_forward(index, caller);
     }
 
     /// Its subscriptions changed; true while there are any.
@@ -233,9 +243,10 @@ impl<B: Beside> Fleet<B> {
         self.feed(index, Input::Permanent(permanent), now);
     }
 
-    /// Somebody asks to try again now.
+    /// Somebody asks to try again now. If its hub cannot be reached, DPS is asked whether the device has moved.
     pub fn resync(&mut self, index: u32, now: Now) {
         self.feed(index, Input::Resync, now);
+        self.ask_for(index, now);
     }
 
     /// Configuration names another hub for it: its connection is closed, and opened there if it is still wanted.
@@ -253,14 +264,17 @@ impl<B: Beside> Fleet<B> {
     /// There are other keys now: devices whose credentials were refused try again, and so does one at each hub that refuses everyone.
     pub fn credentials_changed(&mut self, now: Now) {
         for service in &mut self.services {
-            service.governor.breaker.inconclusive(now.monotonic);
+            service.governor.breaker.inconclusive();
+        }
+        for entry in self.entries.iter_mut().flatten() {
+            entry.standing.doubtful = false;
         }
         let refused = self.iter().filter(|(_, _, machine)| {
             matches!(machine.state(), State::Waiting { why, .. } if why.kind == FailureKind::Unauthorized)
         });
         let refused: Vec<_> = refused.map(|(index, ..)| index).collect();
         for index in refused {
-            self.resync(index, now);
+            self.feed(index, Input::Resync, now);
         }
     }
 
@@ -276,8 +290,11 @@ impl<B: Beside> Fleet<B> {
         while let Some(index) = self.timers.pop_due(now.monotonic) {
             self.deadline(index, now);
         }
+        let quotas = self.probe_quotas(now);
+        let gone = self.ask_for_gone_hubs(now);
         let permits = self.grant_permits(now);
-        [self.timers.next(), permits].into_iter().flatten().min()
+        let due = [self.timers.next(), quotas, gone, permits];
+        due.into_iter().flatten().min()
     }
 
     /// What to do next. To be asked until there is nothing more, after each call.
@@ -318,21 +335,50 @@ impl<B: Beside> Fleet<B> {
         let after = entry.machine.state();
         self.census.remove(before);
         self.census.add(after);
+        self.count_connected(index, after);
         self.carry_out(index, effects, now);
         self.set_timer(index);
         self.forget_if_idle(index, now);
     }
 
+    /// Keeps the number of connected devices of its hub, and of DPS, when a device's state may have changed.
+    fn count_connected(&mut self, index: u32, state: State) {
+        let Some(entry) = self.entry_mut(index) else {
+            return;
+        };
+        let attempt = entry.attempt.map(|attempt| attempt.hub);
+        let at = attempt.filter(|_| matches!(state, State::Connected { .. }));
+        let before = std::mem::replace(&mut entry.connected_at, at);
+        let dps = entry.machine.finds_hub_by_dps().then_some(ServiceId::DPS);
+        if before == at {
+            return;
+        }
+        for id in [before, dps.filter(|_| before.is_some())] {
+            if let Some(service) = id.and_then(|id| self.service_mut(id)) {
+                service.connected = service.connected.saturating_sub(1);
+            }
+        }
+        for id in [at, dps.filter(|_| at.is_some())] {
+            if let Some(service) = id.and_then(|id| self.service_mut(id)) {
+                service.connected += 1;
+            }
+        }
+    }
+
     fn carry_out(&mut self, device: u32, effects: Effects, now: Now) {
         for effect in effects {
             match effect {
-                Effect::RequestPermit { epoch } => self.queue_device(device, epoch),
+                Effect::RequestPermit { epoch } => {
+                    if !self.asks_instead(device, now) {
+                        self.queue_device(device, epoch);
+                    }
+                }
                 // The ticket that was granted is looked at where it was granted.
                 Effect::ReturnPermit { .. } => {}
                 Effect::Provision { epoch } => {
                     self.actions.push_back(Action::Provision { device, epoch });
                 }
-                Effect::Open { epoch, how } => match self.begin_attempt(device, epoch) {
+                Effect::Open { epoch, how } => match self.begin_attempt(device, epoch, now) {
                     Some((attempt, hub)) => {
                         self.actions.push_back(Action::Open { attempt, hub, how });
                     }
@@ -356,13 +402,23 @@ impl<B: Beside> Fleet<B> {
         }
     }
 
-    fn begin_attempt(&mut self, device: u32, epoch: Epoch) -> Option<(Attempt, ServiceId)> {
+    fn begin_attempt(
+        &mut self,
+        device: u32,
+        epoch: Epoch,
+        now: Now,
+    ) -> Option<(Attempt, ServiceId)> {
         self.next_serial = self.next_serial.wrapping_add(1);
         let serial = self.next_serial;
         let host = self.machine(device)?.hub()?.clone();
         let hub = self.hub(&host)?;
         let entry = self.entry_mut(device)?;
-        entry.attempt = Some(entry::Running { serial, epoch, hub });
+        entry.attempt = Some(entry::Running {
+            serial,
+            epoch,
+            hub,
+            since: now.monotonic,
+        });
         Some((Attempt { device, serial }, hub))
     }
 

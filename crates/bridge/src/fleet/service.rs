@@ -1,30 +1,31 @@
 //! A hub, or DPS: its governor and who queues for its permits.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use drawspan_hub::{Failure, HostName};
 
+use super::gone::Gone;
+use super::queue::Queue;
+use super::quota::Quota;
 use super::record::Record;
 use super::tickets::Ticket;
 use crate::governor::{Governor, Pace};
 use crate::limits::FIRST_CONTACT_PATIENCE;
-
-/// Every so many permits one goes to a device that nobody waits for.
-const TURN_OF_OTHERS: u64 = 4;
+use crate::mutation::{Mutation, planted};
+use crate::time::Jitter;
 
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) host: HostName,
     pub(super) governor: Governor,
     pub(super) record: Record,
-    /// Those that a caller waits for, in turn.
-    asked: VecDeque<Ticket>,
-    /// The others, in turn.
-    others: VecDeque<Ticket>,
-    /// Those of both that are for registrations by request.
-    registrations: usize,
-    permits: u64,
+    pub(super) queue: Queue,
+    pub(super) quota: Quota,
+    pub(super) gone: Gone,
+    /// Stale tickets are thrown out when there are more tickets for attempts than this.
+    pub(super) most_attempts: usize,
+    /// Devices that are connected to it; for DPS, those that found their hub through it and are connected there.
+    pub(super) connected: usize,
     /// When the first permit was given.
     first_permit: Option<Duration>,
 }
@@ -35,37 +36,13 @@ impl Service {
             host,
             governor: Governor::new(pace),
             record: Record::default(),
-            asked: VecDeque::new(),
-            others: VecDeque::new(),
-            registrations: 0,
-            permits: 0,
+            queue: Queue::default(),
+            quota: Quota::default(),
+            gone: Gone::default(),
+            most_attempts: 0,
+            connected: 0,
             first_permit: None,
         }
-    }
-
-    pub(super) fn push(&mut self, ticket: Ticket, waited_for: bool) {
-        let queue = if waited_for {
-            &mut self.asked
-        } else {
-            &mut self.others
-        };
-        queue.push_back(ticket);
-        self.registrations += usize::from(matches!(ticket, Ticket::Registration(_)));
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.asked.len() + self.others.len()
-    }
-
-    /// Those for devices' attempts.
-    pub(super) fn attempts(&self) -> usize {
-        self.len() - self.registrations
-    }
-
-    /// Throws out tickets for attempts. Those for registrations are all wanted.
-    pub(super) fn retain(&mut self, keep: impl Fn(&Ticket) -> bool) {
-        self.asked.retain(&keep);
-        self.others.retain(&keep);
     }
 
     /// Whether it could not be reached since the start, though it was tried for a while.
@@ -76,26 +53,33 @@ impl Service {
     }
 
     /// What went wrong with it, if only a probe gets a permit now and a caller should not wait for that.
-    pub(super) fn refusal(&self, now: Duration) -> Option<&Failure> {
-        let refuses = self.governor.breaker.check(now).is_err() || self.never_reached(now);
+    /// `hopeful` if its device's credentials have not been refused.
+    pub(super) fn refusal(&self, hopeful: bool, now: Duration) -> Option<&Failure> {
+        let refuses = self.governor.breaker.check(now, hopeful).is_err() || self.never_reached(now);
         self.record.last().filter(|_| refuses)
     }
 
     /// Who is next; `Err` says when to ask again, `None` that nobody waits.
-    pub(super) fn next(&mut self, now: Duration) -> Result<Option<Ticket>, Duration> {
-        if self.len() == 0 {
+    pub(super) fn next(
+        &mut self,
+        now: Duration,
+        jitter: Jitter,
+    ) -> Result<Option<Ticket>, Duration> {
+        if self.queue.len() == 0 {
             return Ok(None);
         }
-        self.governor.take(now)?;
-        self.permits += 1;
+        self.governor.take(self.queue.is_hopeful(), now)?;
         self.first_permit.get_or_insert(now);
-        let (first, second) = if self.permits.is_multiple_of(TURN_OF_OTHERS) {
-            (&mut self.others, &mut self.asked)
+        Ok(if self.governor.breaker.is_open() {
+            self.queue.probe(jitter)
         } else {
-            (&mut self.asked, &mut self.others)
-        };
-        let next = first.pop_front().or_else(|| second.pop_front());
-        self.registrations -= usize::from(matches!(next, Some(Ticket::Registration(_))));
-        Ok(next)
+            self.queue.next()
+        })
+    }
+
+    /// The hub, or DPS, refused a device's credentials. True if it is thought to refuse everyone from now on.
+    pub(super) fn refused(&mut self, device: u32, now: Duration) -> bool {
+        let connected = self.connected > 0 && !planted(Mutation::BreakerBlind);
+        self.governor.breaker.refused(device.into(), connected, now)
     }
 }

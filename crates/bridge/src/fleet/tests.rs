@@ -7,25 +7,33 @@ use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
 use super::*;
 use crate::governor::Pace;
 
+mod gone;
+mod pace;
+mod queues;
+mod quota;
+mod refusals;
+
 #[derive(Debug, Default)]
 struct Notes {
-    waited_for: bool,
+    callers: Vec<CallerId>,
     last_use: Option<Duration>,
 }
 
 impl Beside for Notes {
-    fn is_waited_for(&self) -> bool {
-        self.waited_for
+    fn callers(&self) -> impl Iterator<Item = CallerId> {
+        self.callers.iter().copied()
     }
 
     fn may_be_forgotten(&self) -> bool {
-        !self.waited_for
+        self.callers.is_empty()
     }
 
     fn last_use(&self) -> Option<Duration> {
         self.last_use
     }
 }
+
+const CALLER: CallerId = CallerId(0);
 
 struct Process {
     fleet: Fleet<Notes>,
@@ -52,6 +60,7 @@ impl Process {
             dps: host("dps.net"),
             max_devices: 1_000,
             max_hubs: 2,
+            hub_gone_after: crate::limits::HUB_GONE_AFTER,
             seed: 7,
         };
         Self {
@@ -69,8 +78,32 @@ impl Process {
 
     fn uses(&mut self, number: u32, assignment: Assignment) -> u32 {
         let index = self.fleet.device(&id(number), || assignment).unwrap();
-        self.fleet.used(index, self.now, self.now());
+        self.fleet.used(index, CALLER, self.now, self.now());
         index
+    }
+
+    /// A caller asks for the device, and waits.
+    fn asks(&mut self, caller: CallerId, index: u32) {
+        let notes = self.fleet.beside_mut(index).unwrap();
+        notes.callers.push(caller);
+        self.fleet.used(index, caller, self.now, self.now());
+    }
+
+    fn paced(per_second: u32) -> Self {
+        let mut process = Self::new();
+        let rate = drawspan_hub::limits::Rate::per_second(per_second);
+        process.fleet.config.hub_pace = Pace::Limited(rate);
+        process
+    }
+
+    /// The devices that open within the next so many seconds, looked at each second.
+    fn opens_in(&mut self, seconds: u64) -> Vec<u32> {
+        let mut devices = Vec::new();
+        for _ in 0..seconds {
+            devices.extend(self.opens().into_iter().map(|(attempt, _)| attempt.device));
+            self.now += Duration::from_secs(1);
+        }
+        devices
     }
 
     fn at(&mut self, number: u32, hub: &str) -> u32 {
@@ -214,7 +247,7 @@ fn a_new_device_registers_and_then_queues_at_its_hub() {
 #[test]
 fn a_registration_by_request_takes_its_turn_at_dps() {
     let mut process = Process::new();
-    process.fleet.register(77);
+    process.fleet.register(77, CALLER);
     assert_eq!(process.actions(), [Action::Register { registration: 77 }]);
     let down = failure(FailureKind::HubUnreachable);
     process
@@ -236,28 +269,20 @@ fn a_registration_by_request_takes_its_turn_at_dps() {
 
 #[test]
 fn requests_go_first_and_others_are_not_starved() {
-    let mut process = Process::new();
-    let one_per_second = Pace::Limited(drawspan_hub::limits::Rate::per_second(1));
-    process.fleet.config.hub_pace = one_per_second;
+    let mut process = Process::paced(1);
     for number in 0..20 {
         let index = process
             .fleet
             .device(&id(number), || Assignment::Fixed(host("a.net")))
             .unwrap();
-        process.fleet.beside_mut(index).unwrap().waited_for = number % 2 == 1;
-        process.fleet.used(index, process.now, process.now());
+        if number % 2 == 1 {
+            process.fleet.beside_mut(index).unwrap().callers = vec![CALLER];
+        }
+        process
+            .fleet
+            .used(index, CALLER, process.now, process.now());
     }
-    let mut order = Vec::new();
-    for _ in 0..8 {
-        order.extend(
-            process
-                .opens()
-                .into_iter()
-                .map(|(attempt, _)| attempt.device),
-        );
-        process.now += Duration::from_secs(1);
-    }
-    assert_eq!(order, [1, 3, 5, 0, 7, 9, 11, 2]);
+    assert_eq!(process.opens_in(8), [1, 3, 5, 0, 7, 9, 11, 2]);
 }
 
 #[test]
@@ -347,7 +372,9 @@ fn timers_of_a_device_that_goes_up_and_down_do_not_pile_up() {
         for (attempt, _) in process.opens() {
             process.fleet.ended(attempt, &lost, process.now());
         }
-        process.fleet.used(index, process.now, process.now());
+        process
+            .fleet
+            .used(index, CALLER, process.now, process.now());
         process.now += Duration::from_millis(110);
         process.fleet.run(process.now());
         process.fleet.resync(index, process.now());
@@ -367,8 +394,7 @@ fn timers_of_a_device_that_goes_up_and_down_do_not_pile_up() {
 
 #[test]
 fn devices_are_counted_by_what_they_do_and_where_they_queue() {
-    let mut process = Process::new();
-    process.fleet.config.hub_pace = Pace::Limited(drawspan_hub::limits::Rate::per_second(1));
+    let mut process = Process::paced(1);
     let indexes: Vec<_> = (1..=3).map(|number| process.at(number, "a.net")).collect();
     process.uses(4, Assignment::dps(None));
     let queued = |process: &Process| -> Vec<usize> {
@@ -393,97 +419,4 @@ fn devices_are_counted_by_what_they_do_and_where_they_queue() {
     assert_eq!(hosts, ["dps.net", "a.net"]);
     let census = process.fleet.census();
     assert_eq!((census.connected, census.closing), (0, 1), "{census:?}");
-}
-
-/// What a caller is answered whose device queues.
-fn refusal(process: &Process, index: u32) -> Option<FailureKind> {
-    let refusal = process.fleet.refusal(index, process.now());
-    refusal.map(|failure| failure.kind)
-}
-
-#[test]
-fn callers_do_not_wait_for_a_hub_that_refuses_everyone() {
-    let mut process = Process::new();
-    for number in 0..30 {
-        process.at(number, "a.net");
-    }
-    let waiting = process.at(99, "a.net");
-    assert_eq!(refusal(&process, waiting), None);
-    let hub = ServiceId::of(1);
-    let unauthorized = failure(FailureKind::Unauthorized);
-    let opens = process.opens();
-    let (others, last) = opens.split_at(30);
-    for (attempt, _) in others {
-        process.fleet.ended(*attempt, &unauthorized, process.now());
-    }
-    assert_eq!(
-        process.actions(),
-        [
-            Action::News(hub, News::RefusesCredentials),
-            Action::News(hub, News::RefusesEveryone),
-            Action::TurnAway(hub),
-        ]
-    );
-    assert_eq!(refusal(&process, waiting), None, "it does not queue");
-    process.now += Duration::from_secs(1);
-    process.actions();
-    let queued = process.at(100, "a.net");
-    assert_eq!(refusal(&process, queued), Some(FailureKind::Unauthorized));
-    // A caller whose device may be the next probe waits for what comes of it.
-    process.now += crate::limits::BREAKER_PROBE_INTERVAL;
-    assert_eq!(refusal(&process, queued), None);
-
-    process.fleet.opened(last[0].0, process.now());
-    let news = Action::News(hub, News::TakesCredentials);
-    assert_eq!(
-        process.actions().iter().filter(|it| **it == news).count(),
-        1
-    );
-    assert_eq!(refusal(&process, queued), None);
-}
-
-#[test]
-fn callers_wait_for_a_hub_that_is_away_but_not_for_one_that_was_never_there() {
-    let check = |reached: bool, expected| {
-        let mut process = Process::new();
-        let hub = ServiceId::of(1);
-        let first = process.at(1, "a.net");
-        if reached {
-            process.connect(first);
-        }
-        process.at(2, "a.net");
-        let attempts: Vec<_> = process.opens().into_iter().map(|(it, _)| it).collect();
-        let away = failure(FailureKind::HubUnreachable);
-        process
-            .fleet
-            .connection_ended(hub, &attempts, &away, process.now());
-        assert!(!process.actions().contains(&Action::TurnAway(hub)));
-        let waiting = process.at(3, "a.net");
-        assert_eq!(refusal(&process, waiting), None, "it may come back");
-        process.now += crate::limits::FIRST_CONTACT_PATIENCE;
-        let probe: Vec<_> = process.opens().into_iter().map(|(it, _)| it).collect();
-        assert_eq!(probe.len(), 1);
-        process
-            .fleet
-            .connection_ended(hub, &probe, &away, process.now());
-        let turned_away = process.actions().contains(&Action::TurnAway(hub));
-        assert_eq!((turned_away, refusal(&process, waiting)), expected);
-    };
-    check(true, (false, None));
-    check(false, (true, Some(FailureKind::HubUnreachable)));
-}
-
-#[test]
-fn other_keys_are_tried_at_once() {
-    let mut process = Process::new();
-    let index = process.at(1, "a.net");
-    for _ in 0..2 {
-        let attempt = process.opens()[0].0;
-        let failure = failure(FailureKind::Unauthorized);
-        process.fleet.ended(attempt, &failure, process.now());
-        process.now += Duration::from_millis(200);
-    }
-    assert!(process.opens().is_empty(), "it waits for minutes");
-    process.fleet.credentials_changed(process.now());
-    process.connect(index);
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use drawspan_hub::{Failure, HostName};
 
+use super::turns::{CallerId, Callers};
 use super::{Action, Beside, Fleet, ServiceId, service::Service};
 use crate::device::Epoch;
 use crate::mutation::{Mutation, planted};
@@ -22,6 +23,13 @@ pub(super) struct Place {
     number: u32,
 }
 
+impl Place {
+    /// Whether it is older than another one.
+    pub(super) const fn is_before(&self, other: &Self) -> bool {
+        self.number.wrapping_sub(other.number) > u32::MAX / 2
+    }
+}
+
 /// What is in a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ticket {
@@ -34,9 +42,11 @@ pub(super) enum Ticket {
 impl<B: Beside> Fleet<B> {
     /// Queues for a registration by request, of which the caller keeps a bounded number; [`Action::Register`] says when it may start. It must be ended by
     /// [`Fleet::registration_ended`].
-    pub fn register(&mut self, registration: u64) {
+    pub fn register(&mut self, registration: u64, caller: CallerId) {
         let ticket = Ticket::Registration(registration);
-        self.queue(ServiceId::DPS, ticket, true);
+        if let Some(dps) = self.service_mut(ServiceId::DPS) {
+            dps.queue.push_asked(ticket, false, caller);
+        }
     }
 
     /// The host of a hub, or of DPS.
@@ -55,13 +65,15 @@ impl<B: Beside> Fleet<B> {
     /// since the start.
     #[must_use]
     pub fn refusal(&self, device: u32, now: Now) -> Option<&Failure> {
-        self.refusal_of(self.queues_at(device)?, now)
+        let hopeful = !self.entry(device)?.standing.doubtful;
+        let service = self.service(self.queues_at(device)?)?;
+        service.refusal(hopeful, now.monotonic)
     }
 
     /// The same of a service.
     #[must_use]
     pub fn refusal_of(&self, service: ServiceId, now: Now) -> Option<&Failure> {
-        self.service(service)?.refusal(now.monotonic)
+        self.service(service)?.refusal(true, now.monotonic)
     }
 
     /// Whether a service gives permits to probes only, because it cannot be reached or refuses everyone.
@@ -74,7 +86,8 @@ impl<B: Beside> Fleet<B> {
     /// Devices and registrations that queue at a service; tickets of attempts that are over count for a while.
     #[must_use]
     pub fn queue_of(&self, service: ServiceId) -> usize {
-        self.service(service).map_or(0, Service::len)
+        self.service(service)
+            .map_or(0, |service| service.queue.len())
     }
 
     /// Where a device queues, if it does.
@@ -93,51 +106,94 @@ impl<B: Beside> Fleet<B> {
     /// Devices and registrations that queue for a permit; tickets of attempts that are over count for a while.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.services.iter().map(Service::len).sum()
+        self.services
+            .iter()
+            .map(|service| service.queue.len())
+            .sum()
     }
 
     /// DPS first, then every hub that was needed: each with its host, and how many queue for a permit of it. Tickets of
     /// attempts that are over count for a while.
     pub fn services(&self) -> impl Iterator<Item = (ServiceId, &HostName, usize)> {
         let numbered = (0..).zip(&self.services);
-        numbered.map(|(number, service)| (ServiceId(number), &service.host, service.len()))
+        numbered.map(|(number, service)| (ServiceId(number), &service.host, service.queue.len()))
     }
 
     pub(super) fn queue_device(&mut self, device: u32, epoch: Epoch) {
+        let service = self.service_of(device);
         self.next_place = self.next_place.wrapping_add(1);
         let number = self.next_place;
-        let Some(entry) = self.entry_mut(device) else {
+        let Some(entry) = self.entries.get_mut(device as usize) else {
             return;
         };
-        entry.place = number;
-        let waited_for = entry.beside.is_waited_for();
-        let service = self.service_of(device);
+        let (Some(entry), Some(service)) = (entry, self.services.get_mut(usize::from(service.0)))
+        else {
+            return;
+        };
         let place = Place {
             device,
             epoch,
             number,
         };
-        self.queue(service, Ticket::Attempt(place), waited_for);
+        entry.place = number;
+        entry.callers = Callers::default();
+        for caller in entry.beside.callers() {
+            if entry.callers.insert(caller) {
+                let ticket = Ticket::Attempt(place);
+                let doubtful = entry.standing.doubtful;
+                service.queue.push_asked(ticket, doubtful, caller);
+            }
+        }
+        if entry.callers.is_empty() {
+            service.queue.push(place, entry.standing);
+        }
+        self.throw_out_stale_tickets();
     }
 
-    fn queue(&mut self, service: ServiceId, ticket: Ticket, waited_for: bool) {
-        let most = 2 * self.by_id.len() + STALE_TICKETS;
-        let Some(service) = self.services.get_mut(usize::from(service.0)) else {
+    /// A caller waits for a device that may be in a queue already: it gets a ticket in the caller's turn.
+    pub(super) fn bring_forward(&mut self, device: u32, caller: CallerId) {
+        let Some(service) = self.queues_at(device) else {
             return;
         };
-        service.push(ticket, waited_for);
-        if service.attempts() > most {
-            self.throw_out_stale_tickets();
+        let Some(Some(entry)) = self.entries.get_mut(device as usize) else {
+            return;
+        };
+        if !entry.beside.is_waited_for() {
+            return;
         }
+        if entry.callers.is_empty() {
+            // This makes its ticket among the devices without a waiting caller stale.
+            self.next_place = self.next_place.wrapping_add(1);
+            entry.place = self.next_place;
+        }
+        if !entry.callers.insert(caller) {
+            return;
+        }
+        let ticket = Ticket::Attempt(Place {
+            device,
+            epoch: entry.machine.epoch(),
+            number: entry.place,
+        });
+        let doubtful = entry.standing.doubtful;
+        if let Some(service) = self.services.get_mut(usize::from(service.0)) {
+            service.queue.push_asked(ticket, doubtful, caller);
+        }
+        self.throw_out_stale_tickets();
     }
 
+    /// Throws out stale tickets from each queue that may have too many of them.
     fn throw_out_stale_tickets(&mut self) {
+        let most = 2 * self.by_id.len() + STALE_TICKETS;
+        let is_long =
+            |service: &Service| service.queue.attempts() > service.most_attempts.max(most);
+        if !self.services.iter().any(is_long) {
+            return;
+        }
         let mut services = std::mem::take(&mut self.services);
-        for service in &mut services {
-            service.retain(|ticket| match ticket {
-                Ticket::Registration(_) => true,
-                Ticket::Attempt(place) => self.is_valid(*place),
-            });
+        for service in services.iter_mut().filter(|service| is_long(service)) {
+            service.queue.retain(|place| self.is_valid(*place));
+            // A device has a ticket for each of its callers, so that many may be left.
+            service.most_attempts = service.queue.attempts() + most;
         }
         self.services = services;
     }
@@ -155,7 +211,7 @@ impl<B: Beside> Fleet<B> {
             .unwrap_or(ServiceId::DPS)
     }
 
-    fn known_hub(&self, host: &HostName) -> Option<ServiceId> {
+    pub(super) fn known_hub(&self, host: &HostName) -> Option<ServiceId> {
         let hubs = self.services.iter().skip(1);
         let known = hubs.zip(1..).find(|(service, _)| service.host == *host);
         known.map(|(_, number)| ServiceId(number))
@@ -189,8 +245,9 @@ impl<B: Beside> Fleet<B> {
 
     fn grant_permits_of(&mut self, number: usize, now: Now) -> Option<Duration> {
         loop {
+            let jitter = self.chance.draw();
             let service = self.services.get_mut(number)?;
-            match service.next(now.monotonic) {
+            match service.next(now.monotonic, jitter) {
                 Err(wait) => return Some(wait),
                 Ok(None) => return None,
                 Ok(Some(Ticket::Registration(registration))) => {

@@ -10,8 +10,9 @@
 //! With one token for a whole connection, as a policy signs it, nothing but live devices counts.
 //!
 //! Nothing here is proportional to the number of connections or devices, except for the end of a connection, which is
-//! proportional to the slots on it, and for [`Ledger::slots_used`]. Live devices are numbers only: whoever placed one keeps its key.
+//! proportional to the slots on it, for [`Ledger::slots_used`], and for what a refusal teaches (`limit.rs`). Live devices are numbers only: whoever placed one keeps its key.
 
+mod limit;
 mod order;
 mod slots;
 
@@ -23,6 +24,7 @@ use drawspan_hub::session::ConnectionKey;
 
 use crate::limits::SLOT_MARGIN;
 use crate::mutation::{Mutation, planted};
+use limit::Limit;
 use order::Order;
 use slots::Slots;
 
@@ -53,6 +55,7 @@ pub struct Ledger {
     /// Where devices left slots behind; also those that came back, until the token of their earlier stay expires.
     held: HashMap<DeviceId, Vec<Held>>,
     order: Order,
+    limit: Limit,
     draining: Option<ConnectionKey>,
     next: u32,
 }
@@ -75,6 +78,7 @@ impl Ledger {
             connections: HashMap::new(),
             held: HashMap::new(),
             order: Order::default(),
+            limit: Limit::new(config.slots_per_connection),
             draining: None,
             next: 0,
         }
@@ -101,7 +105,15 @@ impl Ledger {
         now: Duration,
     ) -> Option<ConnectionKey> {
         let placed = self.place_again(device, not, now);
-        placed.or_else(|| (self.connections.len() < most).then(|| self.place_anew()))
+        if placed.is_some() {
+            return placed;
+        }
+        if self.connections.len() < most {
+            return Some(self.place_anew());
+        }
+        // Better full of devices that left than nowhere to go.
+        self.stop_draining().then_some(())?;
+        self.place_again(device, not, now)
     }
 
     fn place_again(
@@ -113,6 +125,10 @@ impl Ledger {
         self.expire(now);
         if let Some(key) = self.take_held(device, not) {
             return Some(key);
+        }
+        // One that was just refused needs a place, not a trial.
+        if not.is_none() && self.order.fullest(None).is_none() {
+            self.grow(now);
         }
         let key = self.order.fullest(not)?;
         self.change(key, Slots::take);
@@ -159,12 +175,16 @@ impl Ledger {
             }
             None => self.change(key, |slots| slots.give_back(false)),
         }
+        self.learn_from(key);
         Left::Stays
     }
 
-    /// The hub said that a connection takes no more tokens: it gets no new identities, until slots of it expire.
-    pub fn filled(&mut self, key: ConnectionKey) {
-        self.change(key, Slots::fill);
+    /// One that was refused has left: what the connection takes is known better now.
+    fn learn_from(&mut self, key: ConnectionKey) {
+        let slots = self.connections.get(&key);
+        if slots.is_some_and(|slots| slots.learned().is_some()) {
+            self.learn();
+        }
     }
 
     /// A connection is gone, with everything on it.
@@ -184,18 +204,43 @@ impl Ledger {
         }
     }
 
-    /// A connection to be emptied, if there is one that is full and of whose slots devices that left hold more than half.
-    /// No device is placed there any more; the caller moves those on it elsewhere. One connection at a time, named until it
-    /// has ended, because devices may have been on their way to it.
-    pub fn drain(&mut self, now: Duration) -> Option<ConnectionKey> {
+    /// A connection to be emptied, if there is one that is full and of whose slots devices that left hold more than half,
+    /// and if its devices have a place elsewhere: room, or another connection, of which there may be so many at most.
+    /// No device is placed there any more; the caller moves those on it elsewhere, as long as [`Self::is_drained`]. One
+    /// connection at a time, named until it has ended, because devices may have been on their way to it.
+    pub fn drain(&mut self, most: usize, now: Duration) -> Option<ConnectionKey> {
         self.expire(now);
         if self.draining.is_some() {
             return self.draining;
         }
-        let key = self.order.wasteful()?;
+        let may_have_another = self.connections.len() < most;
+        let has_place =
+            |key: &ConnectionKey| may_have_another || self.order.has_room(self.live(*key), *key);
+        let key = self.order.wasteful().find(has_place)?;
         self.draining = Some(key);
         self.change(key, |_| ());
         Some(key)
+    }
+
+    /// Whether the devices of a connection are to be moved elsewhere, and the next one has a place there.
+    pub fn is_drained(&mut self, key: ConnectionKey, most: usize) -> bool {
+        if self.draining != Some(key) {
+            return false;
+        }
+        let has_place = self.connections.len() < most || self.order.has_room(1, key);
+        if !has_place {
+            self.stop_draining();
+        }
+        has_place
+    }
+
+    /// False if no connection is being emptied.
+    fn stop_draining(&mut self) -> bool {
+        let Some(key) = self.draining.take() else {
+            return false;
+        };
+        self.change(key, |_| ());
+        true
     }
 
     /// Connections that stand or are being opened.
@@ -226,7 +271,7 @@ impl Ledger {
         let key = ConnectionKey(self.next);
         // A connection each millisecond makes that 49 days.
         self.next = self.next.wrapping_add(1);
-        let slots = Slots::new(self.config.slots_per_connection);
+        let slots = Slots::new(self.limit.slots);
         self.connections.insert(key, slots);
         key
     }

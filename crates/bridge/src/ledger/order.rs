@@ -30,8 +30,20 @@ impl Order {
         (*at <= now).then_some(*key)
     }
 
-    pub(super) fn wasteful(&self) -> Option<ConnectionKey> {
-        self.wasteful.first().copied()
+    /// Whether so many identities have room on the others.
+    pub(super) fn has_room(&self, identities: usize, not: ConnectionKey) -> bool {
+        let mut missing = identities;
+        for (free, _) in self.room.iter().filter(|(_, key)| *key != not) {
+            missing = missing.saturating_sub(*free);
+            if missing == 0 {
+                break;
+            }
+        }
+        missing == 0
+    }
+
+    pub(super) fn wasteful(&self) -> impl Iterator<Item = ConnectionKey> {
+        self.wasteful.iter().copied()
     }
 
     pub(super) fn list(&mut self, key: ConnectionKey, slots: &Slots, draining: bool) {

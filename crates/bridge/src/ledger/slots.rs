@@ -12,9 +12,9 @@ pub(super) struct Slots {
     live: usize,
     /// Devices that left, and whose tokens have not expired.
     departed: usize,
-    /// New identities that the hub takes.
-    free: usize,
-    /// The hub refused an identity although there was room: it counts some that are not counted here. From then on only a
+    /// Identities that the hub takes, as far as known.
+    limit: usize,
+    /// The hub refused an identity: it counts no more than `limit`, or some that are not counted here. From then on only a
     /// slot that it is known to give up makes room.
     filled: bool,
     /// When slots expire: those of devices that left, and what an earlier stay left behind of those that came back.
@@ -22,11 +22,11 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    pub(super) const fn new(free: usize) -> Self {
+    pub(super) const fn new(limit: usize) -> Self {
         Self {
             live: 0,
             departed: 0,
-            free,
+            limit,
             filled: false,
             expiry: BTreeSet::new(),
         }
@@ -41,12 +41,30 @@ impl Slots {
     }
 
     pub(super) const fn free(&self) -> usize {
-        self.free
+        self.limit.saturating_sub(self.used())
+    }
+
+    /// Identities that the hub takes here at most, if it has refused one.
+    pub(super) fn learned(&self) -> Option<usize> {
+        self.filled.then_some(self.limit)
+    }
+
+    /// The hub takes so many on any connection, as far as known. What it said of this one counts more.
+    pub(super) const fn expect(&mut self, limit: usize) {
+        if !self.filled {
+            self.limit = limit;
+        }
+    }
+
+    /// What the hub said of this connection may not hold any more: it is asked again for so many.
+    pub(super) const fn doubt(&mut self, limit: usize) {
+        self.filled = false;
+        self.limit = limit;
     }
 
     /// Full, and mostly of devices that are not there.
     pub(super) const fn is_wasteful(&self) -> bool {
-        self.free == 0 && self.departed > self.live
+        self.free() == 0 && self.departed > self.live
     }
 
     pub(super) fn first_expiry(&self) -> Option<Duration> {
@@ -65,7 +83,6 @@ impl Slots {
     /// A new identity.
     pub(super) const fn take(&mut self) {
         self.live += 1;
-        self.free = self.free.saturating_sub(1);
     }
 
     /// An identity that holds a slot already.
@@ -84,8 +101,9 @@ impl Slots {
     /// A device left and keeps nothing. `taken` if the hub had counted it and does no more.
     pub(super) const fn give_back(&mut self, taken: bool) {
         self.live = self.live.saturating_sub(1);
-        if taken || !self.filled {
-            self.free += 1;
+        if self.filled && !taken {
+            // It was not among those that the hub counts.
+            self.limit = self.limit.saturating_sub(1);
         }
     }
 
@@ -98,12 +116,12 @@ impl Slots {
     pub(super) fn expire_first(&mut self, live: bool) {
         if self.expiry.pop_first().is_some() && !live {
             self.departed = self.departed.saturating_sub(1);
-            self.free += 1;
         }
     }
 
-    pub(super) const fn fill(&mut self) {
-        self.free = 0;
+    /// The hub refused an identity that is counted here until it leaves.
+    pub(super) fn fill(&mut self) {
+        self.limit = self.limit.min(self.used());
         self.filled = true;
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits::TOKEN_LIMIT_HOLDS;
 use drawspan_hub::limits::DEVICES_PER_CONNECTION;
 
 const PER_DEVICE: LedgerConfig = LedgerConfig {
@@ -123,11 +124,175 @@ fn another_connection_is_another_one() {
     assert_eq!(ledger.place(&id(2), Some(B), s(2)), A, "it holds two");
 }
 
+/// A hub that takes fewer identities than it should.
+struct Hub {
+    takes: usize,
+    tokens: std::collections::BTreeMap<ConnectionKey, std::collections::BTreeSet<usize>>,
+    refusals: usize,
+}
+
+impl Hub {
+    const fn new(takes: usize) -> Self {
+        Self {
+            takes,
+            tokens: std::collections::BTreeMap::new(),
+            refusals: 0,
+        }
+    }
+
+    /// Places all devices before the first answer comes, again and again until the hub has taken each. Returns the rounds.
+    fn take_all(
+        &mut self,
+        ledger: &mut Ledger,
+        devices: std::ops::Range<usize>,
+        at: Duration,
+    ) -> usize {
+        let mut waiting: Vec<_> = devices.map(|device| (device, None)).collect();
+        let mut rounds = 0;
+        while !waiting.is_empty() {
+            rounds += 1;
+            assert!(rounds < 100, "{} devices bounce", waiting.len());
+            let placed: Vec<_> = waiting
+                .drain(..)
+                .map(|(device, not)| (device, ledger.place(&id(device), not, at)))
+                .collect();
+            for (device, key) in placed {
+                let tokens = self.tokens.entry(key).or_default();
+                if tokens.len() < self.takes || tokens.contains(&device) {
+                    tokens.insert(device);
+                } else {
+                    self.refusals += 1;
+                    ledger.filled(key, at);
+                    ledger.leave(&id(device), key, None);
+                    waiting.push((device, Some(key)));
+                }
+            }
+        }
+        rounds
+    }
+}
+
+fn believing(slots_per_connection: usize) -> Ledger {
+    Ledger::new(LedgerConfig {
+        slots_per_connection,
+        per_device_tokens: true,
+    })
+}
+
+#[test]
+fn a_refusal_teaches_what_connections_take() {
+    for (takes, devices) in [(5, 23), (5, 200), (1, 7), (500, 3_000)] {
+        let (mut ledger, mut hub) = (believing(995), Hub::new(takes));
+        hub.take_all(&mut ledger, 0..devices, s(0));
+        let needed = devices.div_ceil(takes);
+        assert_eq!(ledger.connections(), needed, "{devices} by {takes}");
+
+        // One after the other, each connection after the second is filled without a refusal.
+        let (mut ledger, mut hub) = (believing(995), Hub::new(takes));
+        for device in 0..devices {
+            hub.take_all(&mut ledger, device..device + 1, s(0));
+        }
+        assert_eq!((hub.refusals, ledger.connections()), (2, needed));
+    }
+}
+
+#[test]
+fn a_connection_that_is_refused_early_says_nothing_of_others_that_hold_more() {
+    let mut ledger = believing(10);
+    (0..15).for_each(|device| _ = ledger.place(&id(device), None, s(0)));
+    ledger.filled(B, s(0));
+    ledger.leave(&id(14), B, None);
+    assert_eq!(ledger.slots(B), 4);
+    let (c, d) = (ConnectionKey(2), ConnectionKey(3));
+    assert_eq!(ledger.place(&id(14), Some(B), s(0)), c);
+    assert_eq!(ledger.place(&id(15), None, s(0)), c);
+    ledger.filled(c, s(0));
+    ledger.leave(&id(15), c, None);
+    for device in 15..25 {
+        assert_eq!(ledger.place(&id(device), None, s(0)), d, "ten on A");
+    }
+}
+
+#[test]
+fn what_a_refusal_taught_is_doubted_after_a_while() {
+    let (mut ledger, mut hub) = (believing(995), Hub::new(5));
+    hub.take_all(&mut ledger, 0..15, s(0));
+    assert_eq!((ledger.connections(), hub.refusals), (3, 10 + 5));
+
+    // Still so: one refusal, and no connection too many.
+    let later = TOKEN_LIMIT_HOLDS;
+    hub.refusals = 0;
+    hub.take_all(&mut ledger, 15..16, later);
+    hub.take_all(&mut ledger, 16..20, later);
+    assert_eq!((ledger.connections(), hub.refusals), (4, 1));
+
+    // The hub takes more again.
+    hub.takes = 995;
+    hub.refusals = 0;
+    hub.take_all(&mut ledger, 20..25, later * 2);
+    assert_eq!(ledger.connections(), 4, "ten on one of them");
+    hub.take_all(&mut ledger, 25..40, later * 3);
+    assert_eq!(ledger.connections(), 4, "ten on each");
+    hub.take_all(&mut ledger, 40..50, later * 4);
+    assert_eq!((ledger.connections(), hub.refusals), (4, 0));
+}
+
+#[test]
+fn a_device_that_was_refused_is_no_trial_of_what_connections_take() {
+    let (mut ledger, mut hub) = (believing(995), Hub::new(5));
+    hub.take_all(&mut ledger, 0..15, s(0));
+    // Each of its retries comes so late that more might be tried again.
+    let (mut now, mut not) = (s(0), None);
+    for _ in 0..3 {
+        now += TOKEN_LIMIT_HOLDS * 2;
+        let key = ledger.place(&id(99), not, now);
+        if hub.tokens.get(&key).map_or(0, |tokens| tokens.len()) < 5 {
+            return;
+        }
+        ledger.filled(key, now);
+        ledger.leave(&id(99), key, None);
+        not = Some(key);
+    }
+    panic!("it bounces");
+}
+
+#[test]
+fn nothing_is_drained_that_has_no_place_elsewhere() {
+    let mut ledger = full();
+    (0..3).for_each(|device| _ = ledger.leave(&id(device), A, Some(s(1000))));
+    assert_eq!(ledger.drain(1, s(1)), None, "one connection is all");
+    assert_eq!(ledger.place_within(1, &id(0), None, s(1)), Some(A));
+    ledger.leave(&id(0), A, Some(s(1000)));
+    // There is room on another one.
+    assert_eq!(ledger.place_within(2, &id(9), None, s(1)), Some(B));
+    assert_eq!(ledger.drain(2, s(1)), Some(A));
+    assert!(ledger.is_drained(A, 2) && !ledger.is_drained(B, 2));
+    // Somebody else takes it.
+    for device in 10..13 {
+        assert_eq!(ledger.place_within(2, &id(device), None, s(1)), Some(B));
+    }
+    assert!(!ledger.is_drained(A, 2), "no place is left");
+    assert_eq!(ledger.drain(2, s(1)), None);
+}
+
+#[test]
+fn a_device_on_its_way_from_a_drained_connection_has_a_place() {
+    let mut ledger = full();
+    (0..3).for_each(|device| _ = ledger.leave(&id(device), A, Some(s(1000))));
+    assert_eq!(ledger.drain(2, s(1)), Some(A));
+    // It left to be moved, and meanwhile all other places were taken.
+    for device in 10..14 {
+        assert_eq!(ledger.place_within(2, &id(device), None, s(1)), Some(B));
+    }
+    assert_eq!(ledger.place_within(2, &id(2), None, s(1)), Some(A));
+    assert_eq!(ledger.place_within(2, &id(20), None, s(1)), None);
+}
+
 #[test]
 fn what_the_hub_calls_full_is_full_until_slots_expire() {
     let mut ledger = Ledger::new(PER_DEVICE);
     (0..3).for_each(|device| assert_eq!(ledger.place(&id(device), None, s(0)), A));
-    ledger.filled(A);
+    ledger.filled(A, s(0));
     ledger.leave(&id(2), A, None);
     assert_eq!(ledger.place(&id(9), None, s(0)), B, "the hub refused it");
     ledger.leave(&id(1), A, Some(s(10)));
@@ -142,16 +307,24 @@ fn a_connection_full_of_departed_devices_is_drained() {
     let mut ledger = full();
     ledger.leave(&id(0), A, Some(s(1000)));
     ledger.leave(&id(1), A, Some(s(1000)));
-    assert_eq!(ledger.drain(s(1)), None, "half is not more than half");
+    assert_eq!(
+        ledger.drain(usize::MAX, s(1)),
+        None,
+        "half is not more than half"
+    );
     ledger.leave(&id(2), A, Some(s(1000)));
-    assert_eq!(ledger.drain(s(1)), Some(A));
-    assert_eq!(ledger.drain(s(1)), Some(A), "until it has ended");
+    assert_eq!(ledger.drain(usize::MAX, s(1)), Some(A));
+    assert_eq!(
+        ledger.drain(usize::MAX, s(1)),
+        Some(A),
+        "until it has ended"
+    );
 
     assert_eq!(ledger.place(&id(0), None, s(2)), B, "its slot is on A");
     assert_eq!(ledger.place(&id(3), None, s(2)), B, "make before break");
     assert_eq!(ledger.leave(&id(3), A, Some(s(1000))), Left::Last);
     assert_eq!((ledger.connections(), ledger.live(B)), (1, 2));
-    assert_eq!(ledger.drain(s(2)), None);
+    assert_eq!(ledger.drain(usize::MAX, s(2)), None);
 }
 
 #[test]
@@ -160,7 +333,7 @@ fn with_room_there_is_nothing_to_drain() {
     (0..3).for_each(|device| assert_eq!(ledger.place(&id(device), None, s(0)), A));
     ledger.leave(&id(0), A, Some(s(1000)));
     ledger.leave(&id(1), A, Some(s(1000)));
-    assert_eq!(ledger.drain(s(1)), None);
+    assert_eq!(ledger.drain(usize::MAX, s(1)), None);
 }
 
 #[test]

@@ -90,7 +90,7 @@ impl DeviceHandler {
 
     pub(super) fn on_outcome(&mut self, context: u64, state: Option<DeliveryState>) {
         if let Some(reply) = self.sends.take(context) {
-            reply.send(outcome(state));
+            reply.send(outcome(state, Failure::from_outcome));
         }
     }
 
@@ -205,7 +205,11 @@ impl Device {
     }
 }
 
-pub(crate) fn outcome(state: Option<DeliveryState>) -> Result<(), SendFailure> {
+/// `refused` says what a condition and its description mean.
+pub(crate) fn outcome(
+    state: Option<DeliveryState>,
+    refused: fn(&str, Option<&str>) -> Failure,
+) -> Result<(), SendFailure> {
     let lost = |text: &str| {
         Err(SendFailure::Refused(Failure::local(
             FailureKind::ServerError,
@@ -214,9 +218,11 @@ pub(crate) fn outcome(state: Option<DeliveryState>) -> Result<(), SendFailure> {
     };
     match state {
         Some(DeliveryState::Accepted) => Ok(()),
-        Some(DeliveryState::Rejected(error)) => {
-            Err(SendFailure::Refused(failure_of(error.as_ref())))
-        }
+        Some(DeliveryState::Rejected(Some(error))) => Err(SendFailure::Refused(refused(
+            error.condition.as_str(),
+            error.description.as_deref(),
+        ))),
+        Some(DeliveryState::Rejected(None)) => Err(SendFailure::Refused(failure_of(None))),
         Some(DeliveryState::Released | DeliveryState::Modified { .. }) => {
             lost("the hub gave the message back")
         }

@@ -308,7 +308,7 @@ impl Handler for Sending {
             } => {}
             Event::Outcome { context, state, .. } => {
                 if let Some(reply) = self.sends.take(context) {
-                    reply.send(outcome(state));
+                    reply.send(outcome(state, Failure::from_amqp));
                 }
             }
             Event::Detached { error, .. } | Event::SessionEnded { error, .. } => {

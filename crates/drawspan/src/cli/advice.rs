@@ -51,7 +51,7 @@ fn word(kind: FailureKind, message: &str) -> &'static str {
         FailureKind::QueueFull => {
             "50 messages wait for the device already: it must take some first, or they must expire."
         }
-        FailureKind::Throttled | FailureKind::QuotaExceeded => {
+        FailureKind::Throttled | FailureKind::QuotaExceeded | FailureKind::ResourceLimit => {
             "The hub is asked more than its edition allows: try again later."
         }
         FailureKind::HubUnreachable => for_unreachable(message),

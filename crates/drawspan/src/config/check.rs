@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use drawspan_bridge::governor::Pace;
+use drawspan_bridge::limits::HUB_GONE_AFTER;
 use drawspan_hub::limits::{HubSize, Rate, Sku};
 use drawspan_net::{Proxy, Transport};
 use rustls_pki_types::CertificateDer;
@@ -26,9 +27,9 @@ use crate::http::auth::{ApiKey, ApiKeys, check_plain};
 use crate::http::server::Tls;
 use crate::limits::{
     DPS_RATE, HTTP_RETRY_LIMIT, MAX_CONNECT_RATE, MAX_CONNECTIONS, MAX_DPS_RATE,
-    MAX_HTTP_RETRY_LIMIT, MAX_HUB_CONNECTIONS, MAX_METHOD_ANSWER_TIMEOUT_S, MAX_REQUEST_TIMEOUT_S,
-    MAX_TOKEN_LIFE_S, METHOD_ANSWER_TIMEOUT_S, MIN_METHOD_ANSWER_TIMEOUT_S, MIN_TOKEN_LIFE_S,
-    REQUEST_TIMEOUT_S, TOKEN_LIFE_S,
+    MAX_HTTP_RETRY_LIMIT, MAX_HUB_CONNECTIONS, MAX_HUB_GONE_S, MAX_METHOD_ANSWER_TIMEOUT_S,
+    MAX_REQUEST_TIMEOUT_S, MAX_TOKEN_LIFE_S, METHOD_ANSWER_TIMEOUT_S, MIN_HUB_GONE_S,
+    MIN_METHOD_ANSWER_TIMEOUT_S, MIN_TOKEN_LIFE_S, REQUEST_TIMEOUT_S, TOKEN_LIFE_S,
 };
 use crate::webhooks::{Allowed, Guard, GuardMode, Secret};
 
@@ -61,6 +62,8 @@ pub struct Config {
     pub connections_per_address: Option<usize>,
     /// Pace of registrations at DPS.
     pub dps_pace: Pace,
+    /// How long a hub may be unreachable before DPS is asked for its devices.
+    pub hub_gone_after: Duration,
     /// How hubs are spoken to.
     pub transport: Transport,
     /// Proxy on the way to hubs and DPS.
@@ -175,6 +178,7 @@ impl Config {
             max_connections: None,
             connections_per_address: None,
             dps_pace: Pace::Limited(Rate::per_minute(DPS_RATE)),
+            hub_gone_after: HUB_GONE_AFTER,
             transport: Transport::Amqps,
             proxy: None,
             authorities: Vec::new(),
@@ -199,6 +203,7 @@ fn check(values: &Values, effective: Vec<Effective>, mistakes: &mut Mistakes) ->
     let max_connections = checker.number(Setting::MaxConnections, 1, MAX_HUB_CONNECTIONS);
     let per_address = checker.number(Setting::ConnectionsPerAddress, 1, MAX_CONNECTIONS);
     let dps_rate = checker.number(Setting::DpsRate, 0, MAX_DPS_RATE);
+    let gone_after_s = checker.number(Setting::HubGoneAfter, MIN_HUB_GONE_S, MAX_HUB_GONE_S);
     let transport = checker.parse(Setting::Transport, transport);
     let proxy = checker.parse(Setting::Proxy, proxy);
     let authorities = checker.authorities(Setting::Ca);
@@ -229,6 +234,9 @@ fn check(values: &Values, effective: Vec<Effective>, mistakes: &mut Mistakes) ->
     }
     if let Some(seconds) = timeout_s {
         config.request_timeout = Duration::from_secs(seconds);
+    }
+    if let Some(seconds) = gone_after_s {
+        config.hub_gone_after = Duration::from_secs(seconds);
     }
     if let Some(seconds) = token_life_s {
         config.token_life = Duration::from_secs(seconds);

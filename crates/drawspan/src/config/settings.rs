@@ -48,6 +48,8 @@ pub enum Setting {
     MaxConnections,
     /// Pace of registering.
     DpsRate,
+    /// How long a hub may be away before DPS is asked.
+    HubGoneAfter,
     /// AMQP over TLS or over WebSocket.
     Transport,
     /// HTTP proxy.
@@ -198,6 +200,8 @@ pub static SETTINGS: &[Spec] = settings! {
             "AMQP connections to a hub at most; each takes 995 devices, 495 over WebSocket, and devices beyond are not connected"
         DpsRate "dps_rate" "dps-rate" Plain "N" "1000" false
             "Registrations at DPS per minute at most; 0 is no limit"
+        HubGoneAfter "hub_gone_after" "hub-gone-after" Plain "SECONDS" "900" false
+            "How long a hub may be unreachable before DPS is asked for one of its devices, and for all if that has moved; 60 to 86400"
     }
     Network {
         Transport "transport" "transport" Plain "amqps|websocket" "amqps" false

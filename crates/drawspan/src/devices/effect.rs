@@ -1,23 +1,41 @@
-//! Whether a request may have had an effect, for the answer to one that is not finished.
+//! The context of a request: whether it may have had an effect, for the answer to one that is not finished, and who asks.
 //!
-//! The mark belongs to the task-local context of a request, so that whoever sends something can set it without a word in every signature.
+//! Both belong to the task-local context of a request, so that whoever sends something finds them without a word in every signature.
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 tokio::task_local! {
-    static CURRENT: Arc<AtomicBool>;
+    static CURRENT: Arc<Context>;
 }
 
 /// Whether something of a request may have left this process, or have been stored.
 #[derive(Debug, Clone, Default)]
-pub struct Effect(Arc<AtomicBool>);
+pub struct Effect(Arc<Context>);
+
+#[derive(Debug, Default)]
+struct Context {
+    begun: AtomicBool,
+    caller: AtomicU32,
+}
 
 impl Effect {
     /// Marks the request in whose context this is called. Outside of one it does nothing.
     pub fn begins() {
-        let _ = CURRENT.try_with(|mark| mark.store(true, Ordering::Relaxed));
+        let _ = CURRENT.try_with(|context| context.begun.store(true, Ordering::Relaxed));
+    }
+
+    /// Notes who makes the request in whose context this is called: a number for each API key.
+    pub fn comes_from(caller: u32) {
+        let _ = CURRENT.try_with(|context| context.caller.store(caller, Ordering::Relaxed));
+    }
+
+    /// Who makes the request in whose context this is called; 0 where API keys are not asked for.
+    #[must_use]
+    pub fn caller() -> u32 {
+        let caller = CURRENT.try_with(|context| context.caller.load(Ordering::Relaxed));
+        caller.unwrap_or_default()
     }
 
     /// Runs `work` in the context of this request.
@@ -27,19 +45,20 @@ impl Effect {
 
     /// Takes the context of the current request along, into a task of its own.
     pub fn carry<F: Future>(work: F) -> impl Future<Output = F::Output> + use<F> {
-        let mark = CURRENT.try_with(Arc::clone).unwrap_or_default();
-        CURRENT.scope(mark, work)
+        let context = CURRENT.try_with(Arc::clone).unwrap_or_default();
+        CURRENT.scope(context, work)
     }
 
     /// The next request begins: nothing of it has left.
     pub fn reset(&self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.0.begun.store(false, Ordering::Relaxed);
+        self.0.caller.store(0, Ordering::Relaxed);
     }
 
     /// Whether [`begins`](Self::begins) was called in the request's context.
     #[must_use]
     pub fn may_have_begun(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.begun.load(Ordering::Relaxed)
     }
 }
 
@@ -51,13 +70,21 @@ mod tests {
     async fn a_mark_reaches_its_request_and_no_other() {
         let (first, second) = (Effect::default(), Effect::default());
         Effect::begins();
+        Effect::comes_from(7);
+        assert_eq!(Effect::caller(), 0);
         first
             .scope(async {
-                let task = tokio::spawn(Effect::carry(async { Effect::begins() }));
-                task.await.unwrap();
+                Effect::comes_from(7);
+                let task = tokio::spawn(Effect::carry(async {
+                    Effect::begins();
+                    Effect::caller()
+                }));
+                assert_eq!(task.await.unwrap(), 7);
             })
             .await;
-        second.scope(async {}).await;
+        second
+            .scope(async { assert_eq!(Effect::caller(), 0) })
+            .await;
         assert!(first.may_have_begun());
         assert!(!second.may_have_begun());
         first.reset();

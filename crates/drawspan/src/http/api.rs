@@ -16,7 +16,7 @@ use super::host::Hosts;
 use super::idempotency::{Idempotency, Memory};
 use super::problem::{Kind, Problem};
 use super::{access, body, encoding, path, probes, routes};
-use crate::devices::{Bridging, Devices};
+use crate::devices::{Bridging, Devices, Effect};
 use crate::limits::{MAX_URI_BYTES, RETRY_AFTER_S};
 
 /// The API over some devices. Cheap to clone.
@@ -122,7 +122,7 @@ impl Api {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
-    fn admission(&self, headers: &HeaderMap) -> Result<Admission, NotAdmitted> {
+    fn admission(&self, headers: &HeaderMap) -> Result<(Admission, u32), NotAdmitted> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         keys.admit(headers)
     }
@@ -246,10 +246,13 @@ impl Api {
 
     /// What bounds a key goes with the request, for handlers that know more devices than the path.
     fn check_key(&self, request: &mut Request<Body>) -> Result<(), Problem> {
-        match self.admission(request.headers()) {
-            Err(error) => Err(Problem::new(Kind::Unauthorized, error.to_string())),
-            Ok(Admission::Full) => Ok(()),
-            Ok(Admission::Limited(grant)) => {
+        let (admission, caller) = self
+            .admission(request.headers())
+            .map_err(|error| Problem::new(Kind::Unauthorized, error.to_string()))?;
+        Effect::comes_from(caller);
+        match admission {
+            Admission::Full => Ok(()),
+            Admission::Limited(grant) => {
                 access::check(&grant, request)?;
                 request.extensions_mut().insert(grant);
                 Ok(())

@@ -47,35 +47,36 @@ impl ApiKeys {
         self.0.is_empty()
     }
 
-    /// What a request with these headers may do. The key comes in `x-api-key` or as `Authorization: Bearer KEY`, any number of
+    /// What a request with these headers may do, and a number for its key: 0 where no key is asked for. The key comes in `x-api-key` or as `Authorization: Bearer KEY`, any number of
     /// times as long as it is the same.
     ///
     /// # Errors
     /// There is no valid key, or it is not clear which one counts.
-    pub fn admit(&self, headers: &HeaderMap) -> Result<Admission, NotAdmitted> {
+    pub fn admit(&self, headers: &HeaderMap) -> Result<(Admission, u32), NotAdmitted> {
         if self.is_open() {
-            return Ok(Admission::Full);
+            return Ok((Admission::Full, 0));
         }
         match sent(headers)? {
             Sent::One(key) => self.of(key).ok_or(NotAdmitted::Wrong),
             // A gateway in front may check a token of its own there, and pass it on.
             Sent::Both { key, bearer } => match (self.of(key), self.of(bearer)) {
-                (Some(admission), None) => Ok(admission),
+                (Some(admitted), None) => Ok(admitted),
                 _ => Err(NotAdmitted::Different),
             },
         }
     }
 
-    /// What this key allows.
-    fn of(&self, key: &[u8]) -> Option<Admission> {
+    /// What this key allows, and its number.
+    fn of(&self, key: &[u8]) -> Option<(Admission, u32)> {
         let hash: Hash = Sha256::digest(key).into();
         // No early exit: neither within a hash nor at the first key that fits.
-        let fitting = |found, (known, admission)| match same(known, &hash) {
-            true => Some(admission),
+        let fitting = |found, (number, (known, admission))| match same(known, &hash) {
+            true => Some((admission, number)),
             false => found,
         };
         let all = self.0.iter().map(|(known, admission)| (known, admission));
-        all.fold(None, fitting).cloned()
+        let found = (1..).zip(all).fold(None, fitting);
+        found.map(|(admission, number): (&Admission, u32)| (admission.clone(), number))
     }
 }
 
@@ -109,7 +110,8 @@ mod tests {
 
     fn admitted(keys: &ApiKeys, sent: &[&'static str]) -> Option<Admission> {
         let headers = sent.iter().map(|value| ("x-api-key", *value));
-        keys.admit(&headers_of(headers)).ok()
+        let admitted = keys.admit(&headers_of(headers)).ok();
+        admitted.map(|(admission, _)| admission)
     }
 
     fn headers_of(sent: impl IntoIterator<Item = (&'static str, &'static str)>) -> HeaderMap {
@@ -142,13 +144,27 @@ mod tests {
     }
 
     #[test]
+    fn each_key_has_a_number() {
+        let number = |keys: &[&str], key| {
+            let keys = ApiKeys::new(keys.iter().copied());
+            let headers = headers_of([("x-api-key", key)]);
+            keys.admit(&headers).map(|(_, number)| number)
+        };
+        assert_eq!(number(&["one", "two"], "one"), Ok(1));
+        assert_eq!(number(&["one", "two"], "two"), Ok(2));
+        assert_eq!(number(&[], "one"), Ok(0));
+    }
+
+    #[test]
     fn what_is_wrong_with_a_key_is_said() {
         use NotAdmitted as N;
         const KEY: &str = "x-api-key";
         const BEARER: &str = "authorization";
         let keys = ApiKeys::new(["one", "two"]);
         let check = |sent: &[(&'static str, &'static str)], expected: Result<Admission, N>| {
-            assert_eq!(keys.admit(&headers_of(sent.to_vec())), expected, "{sent:?}");
+            let admitted = keys.admit(&headers_of(sent.to_vec()));
+            let admitted = admitted.map(|(admission, _)| admission);
+            assert_eq!(admitted, expected, "{sent:?}");
         };
         let full = Ok(Admission::Full);
         check(&[(BEARER, "Bearer one")], full.clone());

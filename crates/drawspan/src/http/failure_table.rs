@@ -44,6 +44,7 @@ const TABLE: &[Row] = &[
     (Kind::DeviceDisabled,  Remedy::Reprovision,     Status::Disconnected, Reason::DeviceDisabled, Next::Soon,    502),
     (Kind::LinkStolen,      Remedy::Yield,           RETRYING,             LOST,                   Next::Yielded, 502),
     (Kind::QuotaExceeded,   midnight(),              RETRYING,             LOST,                   Next::Firm,    502),
+    (Kind::ResourceLimit,   Remedy::SlowRetry,       RETRYING,             LOST,                   Next::Soon,    502),
     (Kind::Throttled,       after(10),               RETRYING,             LOST,                   Next::Firm,    429),
     (Kind::TokenLimit,      Remedy::OtherConnection, RETRYING,             LOST,                   Next::Soon,    503),
     (Kind::QueueFull,       Remedy::SlowRetry,       RETRYING,             LOST,                   Next::Soon,    502),
@@ -173,11 +174,12 @@ fn the_table_is_complete() {
             Kind::HubSuspended | Kind::HubNotFound | Kind::Unauthorized => {}
             Kind::DeviceNotFound | Kind::DeviceDisabled | Kind::LinkStolen => {}
             Kind::QuotaExceeded | Kind::Throttled | Kind::TokenLimit | Kind::QueueFull => {}
+            Kind::ResourceLimit => {}
             Kind::Forbidden | Kind::NotFound | Kind::DeviceNotOnline | Kind::LockLost => {}
             Kind::MessageTooLarge | Kind::InvalidRequest | Kind::Protocol | Kind::Timeout => {}
             Kind::ServerError | Kind::Unknown => {}
         }
     }
     let kinds: std::collections::HashSet<_> = TABLE.iter().map(|(kind, ..)| *kind).collect();
-    assert_eq!((kinds.len(), TABLE.len()), (23, 23));
+    assert_eq!((kinds.len(), TABLE.len()), (24, 24));
 }

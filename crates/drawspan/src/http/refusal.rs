@@ -136,6 +136,7 @@ fn refused(failure: Failure) -> Problem {
         | FailureKind::DeviceDisabled
         | FailureKind::LinkStolen
         | FailureKind::QuotaExceeded
+        | FailureKind::ResourceLimit
         | FailureKind::QueueFull
         | FailureKind::Forbidden
         | FailureKind::NotFound

@@ -50,9 +50,11 @@ impl From<Refusal> for DeviceError {
                 retry_after_s: RETRY_AFTER_S,
                 why: Some(failure.message),
             },
-            Kind::ConnectionLost | Kind::Timeout | Kind::ServerError | Kind::Unknown => {
-                Self::Delayed(Delay::Failing(failure))
-            }
+            Kind::ConnectionLost
+            | Kind::Timeout
+            | Kind::ServerError
+            | Kind::ResourceLimit
+            | Kind::Unknown => Self::Delayed(Delay::Failing(failure)),
             _ => match retry_after_s {
                 Some(retry_after_s) => Self::RefusedUntil {
                     failure,

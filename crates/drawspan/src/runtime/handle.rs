@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_bridge::controller::{Request as Ask, Waiter};
+use drawspan_bridge::fleet::CallerId;
 use drawspan_client::{Credentials, TwinOperation, message};
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, FailureKind, RegistrationId,
@@ -80,6 +81,7 @@ impl Bridge {
             device: device.clone(),
             waiter: Waiter {
                 not,
+                who: CallerId(Effect::caller()),
                 deadline: self.clock.at(deadline),
                 caller: Caller::Route(reply),
             },
@@ -207,6 +209,7 @@ impl Devices for Bridge {
         let (reply, answer) = oneshot::channel();
         self.ask(Ask::Register {
             device: device.clone(),
+            who: CallerId(Effect::caller()),
             payload,
             deadline: self.clock.at(deadline),
             caller: Caller::Registration(reply),

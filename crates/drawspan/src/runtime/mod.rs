@@ -301,6 +301,7 @@ fn fleet(config: &Config, dps: Option<HostName>, seed: u64) -> Result<FleetConfi
         dps,
         max_devices: limits::MAX_DEVICES,
         max_hubs: bounds::MAX_HUBS,
+        hub_gone_after: config.hub_gone_after,
         seed,
     })
 }

@@ -25,6 +25,8 @@ pub enum FailureKind {
     LinkStolen,
     /// The hub's daily quota is used up (403002).
     QuotaExceeded,
+    /// Some limit of the hub, which it does not name: a device has too many links, for instance.
+    ResourceLimit,
     /// Too many requests (429xxx).
     Throttled,
     /// Too many identities on one connection (403005).
@@ -55,7 +57,7 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::HubUnreachable,
         Self::ConnectionLost,
         Self::HubMaintenance,
@@ -66,6 +68,7 @@ impl FailureKind {
         Self::DeviceDisabled,
         Self::LinkStolen,
         Self::QuotaExceeded,
+        Self::ResourceLimit,
         Self::Throttled,
         Self::TokenLimit,
         Self::QueueFull,
@@ -95,6 +98,7 @@ impl FailureKind {
             Self::DeviceDisabled => "deviceDisabled",
             Self::LinkStolen => "linkStolen",
             Self::QuotaExceeded => "quotaExceeded",
+            Self::ResourceLimit => "resourceLimit",
             Self::Throttled => "throttled",
             Self::TokenLimit => "tokenLimit",
             Self::QueueFull => "queueFull",
@@ -144,8 +148,20 @@ pub(super) fn of_code(code: Option<ErrorCode>) -> Option<FailureKind> {
 
 /// By words that hubs use without a code.
 pub(super) fn of_text(message: &str) -> Option<FailureKind> {
-    let token_limit = message.contains("maximum number of tokens per connection");
-    token_limit.then_some(Kind::TokenLimit)
+    if message.contains("maximum number of tokens per connection") {
+        return Some(Kind::TokenLimit);
+    }
+    message
+        .contains("exceeded the allocated quota")
+        .then_some(Kind::QuotaExceeded)
+}
+
+/// By AMQP condition of a rejected transfer, where it says more than elsewhere: official clients take it for the quota.
+pub(super) fn of_outcome(condition: &str) -> Option<FailureKind> {
+    match condition {
+        "amqp:resource-limit-exceeded" => Some(Kind::QuotaExceeded),
+        _ => of_condition(condition),
+    }
 }
 
 /// By AMQP condition.
@@ -153,7 +169,8 @@ pub(super) fn of_condition(condition: &str) -> Option<FailureKind> {
     Some(match condition {
         "amqp:unauthorized-access" | "com.microsoft:auth-failed" => Kind::Unauthorized,
         "amqp:not-found" => Kind::DeviceNotFound,
-        "amqp:resource-limit-exceeded" | "com.microsoft:quota-exceeded" => Kind::QuotaExceeded,
+        "com.microsoft:quota-exceeded" => Kind::QuotaExceeded,
+        "amqp:resource-limit-exceeded" => Kind::ResourceLimit,
         "amqp:link:stolen" | "com.microsoft:link-creation-conflict" => Kind::LinkStolen,
         "amqp:link:message-size-exceeded" => Kind::MessageTooLarge,
         "com.microsoft:device-container-throttled" => Kind::Throttled,

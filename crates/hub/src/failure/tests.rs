@@ -84,8 +84,8 @@ fn conditions() {
         ("amqp:not-found", Kind::DeviceNotFound, Remedy::Reprovision),
         (
             "amqp:resource-limit-exceeded",
-            Kind::QuotaExceeded,
-            MIDNIGHT,
+            Kind::ResourceLimit,
+            Remedy::SlowRetry,
         ),
         ("amqp:not-allowed", Kind::InvalidRequest, Remedy::SlowRetry),
         (
@@ -368,4 +368,24 @@ fn words_for_people() {
             .message
             .contains("secret")
     );
+}
+
+#[test]
+fn a_limit_without_a_name_is_the_quota_for_telemetry_alone() {
+    const LIMIT: &str = "amqp:resource-limit-exceeded";
+    let check = |description: Option<&str>, elsewhere, outcome| {
+        assert_eq!(Failure::from_amqp(LIMIT, description).kind, elsewhere);
+        assert_eq!(Failure::from_outcome(LIMIT, description).kind, outcome);
+    };
+    check(None, Kind::ResourceLimit, Kind::QuotaExceeded);
+    let links = "too many links on this connection";
+    check(Some(links), Kind::ResourceLimit, Kind::QuotaExceeded);
+    let quota = "Total number of messages on IotHub 'h' exceeded the allocated quota.";
+    check(Some(quota), Kind::QuotaExceeded, Kind::QuotaExceeded);
+    let code = r#"{"errorCode":403002}"#;
+    check(Some(code), Kind::QuotaExceeded, Kind::QuotaExceeded);
+    let other = r#"{"errorCode":403004}"#;
+    check(Some(other), Kind::QueueFull, Kind::QueueFull);
+    let busy = Failure::from_outcome("com.microsoft:server-busy", None);
+    assert_eq!(busy.kind, Kind::ServerError);
 }

@@ -1,6 +1,7 @@
 //! The controller on virtual time, with a hub that is a list of actions.
 
 mod desired;
+mod pools;
 mod refusals;
 
 use std::sync::Arc;
@@ -81,6 +82,11 @@ pub(super) fn host(text: &str) -> HostName {
 impl Process {
     /// In front of one hub.
     pub(super) fn new() -> Self {
+        Self::with_connections(None)
+    }
+
+    /// The same, with so many connections at most.
+    pub(super) fn with_connections(max_connections: Option<usize>) -> Self {
         let now = Now {
             monotonic: Duration::from_secs(1),
             unix_s: UNIX_S,
@@ -92,13 +98,14 @@ impl Process {
                 dps: host("dps.net"),
                 max_devices: 100,
                 max_hubs: 4,
+                hub_gone_after: crate::limits::HUB_GONE_AFTER,
                 seed: 7,
             },
             pool: PoolConfig {
                 slots_per_connection: 10,
                 per_device_tokens: true,
                 hub_size: None,
-                max_connections: None,
+                max_connections,
             },
             profile: Profile::Hub(host("a.net")),
             token_life_s: 3_600,

@@ -298,7 +298,7 @@ fn a_resync_asks_dps_again_whatever_the_budget_says() {
     let State::Waiting { why, firm, .. } = life.device.state() else {
         panic!("{:?}", life.device.state());
     };
-    assert_eq!((why.kind, firm), (FailureKind::DeviceNotFound, true));
+    assert_eq!((why.kind, firm), (FailureKind::DeviceNotFound, false));
     assert_eq!(life.input(Input::Resync), [life.asks_permit()]);
     assert_eq!(life.permit(), [life.provisions()]);
 }
@@ -341,3 +341,75 @@ fn what_has_not_been_tried_yet_is_another_way() {
     life.open_failed(FailureKind::Unauthorized);
     assert!(!life.device.tries_another_way(), "all is tried");
 }
+
+/// A device that its hub does not know, and that has registered so often that it may do so every half hour only.
+fn often_registered() -> Life {
+    let mut life = Life::new(Assignment::dps(Some(hub("a.net"))));
+    life.input(Input::Permanent(true));
+    life.permit();
+    for _ in 0..5 {
+        life.open_failed(FailureKind::DeviceNotFound);
+        life.deadline();
+        assert_eq!(life.permit(), [life.provisions()]);
+        life.assigned("a.net");
+    }
+    life
+}
+
+/// How long the device waits from its next registration to the one after that.
+fn next_interval(life: &mut Life) -> Duration {
+    life.lost(FailureKind::DeviceNotFound);
+    while life.permit() != [life.provisions()] {
+        life.deadline();
+    }
+    let registered_at = life.now;
+    life.assigned("a.net");
+    life.open_failed(FailureKind::DeviceNotFound);
+    life.deadline();
+    assert_eq!(life.permit(), [life.provisions()]);
+    life.now - registered_at
+}
+
+#[test]
+fn a_connection_that_stood_makes_the_next_interval_the_shortest() {
+    let mut life = often_registered();
+    life.opened();
+    life.later(59);
+    assert_eq!(next_interval(&mut life), s(1800), "it did not stand");
+
+    let mut life = often_registered();
+    life.opened();
+    life.later(60);
+    assert_eq!(next_interval(&mut life), s(300));
+}
+
+#[test]
+fn a_request_has_the_next_registration_of_a_refused_device_before_its_time_once() {
+    let mut life = Life::new(Assignment::dps(Some(hub("a.net"))));
+    life.input(Input::Permanent(true));
+    life.permit();
+    life.open_failed(FailureKind::DeviceNotFound);
+    life.deadline();
+    life.permit();
+    life.assigned("a.net");
+    life.open_failed(FailureKind::DeviceNotFound);
+    let used = |life: &mut Life| {
+        let at = life.now;
+        life.input(Input::Use { at });
+        life.permit()
+    };
+    // Its device has just registered, so the hub that is known is tried.
+    assert_eq!(used(&mut life), [life.opens()]);
+    life.open_failed(FailureKind::DeviceNotFound);
+    life.later(60);
+    assert_eq!(used(&mut life), [life.provisions()]);
+    life.assigned("a.net");
+    life.open_failed(FailureKind::DeviceNotFound);
+    life.later(60);
+    assert_eq!(used(&mut life), [life.opens()], "once");
+    life.open_failed(FailureKind::DeviceNotFound);
+    assert_eq!(life.device.next_deadline(), Some(s(300 + 600) + START));
+}
+
+/// The first attempt was not quite at once.
+const START: Duration = Duration::from_millis(100);

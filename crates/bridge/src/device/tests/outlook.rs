@@ -50,18 +50,42 @@ fn a_refusal_by_dps_is_final_at_once_where_no_hub_is_known() {
             unix_s: MORNING_UNIX_S,
         };
         let hopeless = life.device.hopeless(s(30), now).expect("refused");
-        assert_eq!((hopeless.why.kind, hopeless.next_try), (kind, s(300)));
+        assert_eq!((hopeless.why.kind, hopeless.next_try), (kind, s(60)));
         let words = match kind {
             FailureKind::Unauthorized => BAD_CREDENTIAL,
             _ => DEVICE_DISABLED,
         };
         assert_eq!(life.device.status(), Some(words));
-        // DPS may be asked again after its interval; no request makes that earlier.
-        life.later(120);
+        // DPS may be asked again after its interval; a request makes that earlier once, not at once.
+        life.later(59);
         let at = life.now;
         assert_eq!(life.input(Input::Use { at }), []);
         assert_eq!(life.device.next_deadline(), Some(s(300)));
-        assert!(life.device.hopeless(at + s(30), now).is_some());
+        life.later(1);
+        let at = life.now;
+        assert_eq!(life.input(Input::Use { at }), [life.asks_permit()]);
+        assert_eq!(life.permit(), [life.provisions()]);
+        life.assign_failed(kind);
+        let next = s(300 + 600);
+        for _ in 0..9 {
+            life.later(60);
+            let at = life.now;
+            assert_eq!(life.input(Input::Use { at }), [], "once");
+            let hopeless = life.device.hopeless(at + s(30), now).expect("refused");
+            assert_eq!(hopeless.next_try, next);
+        }
+        while life.now < next {
+            life.later(60);
+            let at = life.now;
+            life.input(Input::Use { at });
+        }
+        assert_eq!(life.device.state(), State::Queued);
+        assert_eq!(life.permit(), [life.provisions()]);
+        life.assign_failed(kind);
+        // That one was in its time.
+        life.later(60);
+        let at = life.now;
+        assert_eq!(life.input(Input::Use { at }), [life.asks_permit()]);
     }
 }
 

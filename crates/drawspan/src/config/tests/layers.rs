@@ -210,6 +210,9 @@ fn paces_follow_from_rate_and_size() {
     assert_eq!(config(&args).dps_pace, Pace::Unlimited);
     let args = dps().with("dps-rate", "60");
     assert_eq!(config(&args).dps_pace, Pace::Limited(Rate::per_minute(60)));
+    assert_eq!(config(&args).hub_gone_after.as_secs(), 900);
+    let args = dps().with("hub-gone-after", "60");
+    assert_eq!(config(&args).hub_gone_after.as_secs(), 60);
 }
 
 #[test]

@@ -63,6 +63,7 @@ fn each_mistake_has_its_words() {
     );
     check(&[("connect-rate", "100001")], &["--connect-rate"]);
     check(&[("dps-rate", "x")], &["--dps-rate"]);
+    check(&[("hub-gone-after", "59")], &["--hub-gone-after"]);
     check(
         &[("hub-size", "S4")],
         &["--hub-size: `S4` is not an edition"],

@@ -90,6 +90,7 @@ fn every_kind_of_refusal_has_its_status() {
         | Kind::DeviceDisabled
         | Kind::LinkStolen
         | Kind::QuotaExceeded
+        | Kind::ResourceLimit
         | Kind::QueueFull
         | Kind::Forbidden
         | Kind::NotFound

@@ -1,0 +1,75 @@
+//! Devices and the connections that they share.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+
+const KIND: SubscriptionType = SubscriptionType::Methods;
+
+#[test]
+fn no_device_goes_from_one_full_connection_to_the_next_for_ever() {
+    const TAKES: usize = 3;
+    let mut process = Process::new();
+    for number in 0..14 {
+        process.subscribe(&format!("d{number}"), KIND);
+    }
+    let mut tokens: BTreeMap<ConnectionKey, BTreeSet<u32>> = BTreeMap::new();
+    let mut connected = 0;
+    let start = process.now.monotonic;
+    while connected < 14 {
+        while let Some(open) = process.opening() {
+            let attempt = open.place.attempt;
+            let taken = tokens.entry(open.place.connection).or_default();
+            let event = if taken.len() < TAKES {
+                taken.insert(attempt.device);
+                connected += 1;
+                SessionEvent::Opened {
+                    session: attempt.serial,
+                    route: TestRoute(attempt.serial),
+                }
+            } else {
+                SessionEvent::Ended(Failure::local(FailureKind::TokenLimit, "full"))
+            };
+            process.session(attempt, event);
+        }
+        process.pass(Duration::from_millis(100));
+        let lasts = process.now.monotonic - start;
+        assert!(
+            lasts < Duration::from_secs(60),
+            "{connected} of 14 connected"
+        );
+    }
+    let hub = ServiceId::of(1);
+    let connections = process.controller.pool(hub).unwrap().connections();
+    assert_eq!(connections, 5);
+}
+
+#[test]
+fn devices_are_moved_only_where_there_is_a_place_for_them() {
+    let check = |max_connections, moves: usize| {
+        let mut process = Process::with_connections(max_connections);
+        for number in 0..10 {
+            process.subscribe(&format!("d{number}"), KIND);
+            process.open();
+        }
+        // More than half of the connection's slots are held by devices that left.
+        for number in 0..6 {
+            process.unsubscribe(&format!("d{number}"), KIND);
+            let closing = process.take(closing).unwrap();
+            process.session(closing, SessionEvent::Closed);
+        }
+        process.pass(Duration::from_secs(10));
+        let closed = std::iter::from_fn(|| process.take(closing)).count();
+        assert_eq!(closed, moves, "with {max_connections:?} connections");
+    };
+    check(Some(1), 0);
+    check(Some(2), 4);
+    check(None, 4);
+}
+
+fn closing(action: &Action<Test>) -> Option<Attempt> {
+    match action {
+        Action::Close(place) => Some(place.attempt),
+        _ => None,
+    }
+}

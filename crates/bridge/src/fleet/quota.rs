@@ -1,0 +1,147 @@
+//! Hubs whose daily quota is used up. Their devices wait for the next day. One device at a time tries earlier, less and less
+//! often, in case the hub was enlarged; when one is accepted, all others try again.
+
+use std::time::Duration;
+
+use drawspan_hub::{FailureKind, HostName};
+
+use super::{Beside, Fleet, ServiceId};
+use crate::limits::{QUOTA_PROBE_MAX, QUOTA_PROBE_MIN};
+use crate::time::Now;
+use crate::{Input, State};
+
+/// When a device of a hub tries before the day is over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Quota {
+    /// Not known to be used up.
+    #[default]
+    Lasts,
+    /// It is used up.
+    Exceeded {
+        /// When the next device tries.
+        probe_at: Duration,
+        /// How long until the one after that.
+        wait: Duration,
+    },
+    /// A device was accepted again.
+    Restored {
+        /// When.
+        at: Duration,
+        /// The next wait, should the quota be used up again soon.
+        wait: Duration,
+    },
+}
+
+impl Quota {
+    /// The hub refused a device for its quota.
+    fn exceeded(&mut self, now: Duration) {
+        let wait = match *self {
+            Self::Exceeded { .. } => return,
+            Self::Restored { at, wait } if now.saturating_sub(at) < QUOTA_PROBE_MAX => wait,
+            Self::Restored { .. } | Self::Lasts => QUOTA_PROBE_MIN,
+        };
+        *self = Self::Exceeded {
+            probe_at: now + wait,
+            wait: longer(wait),
+        };
+    }
+
+    /// The hub took a device. True if the quota was used up.
+    fn accepted(&mut self, now: Duration) -> bool {
+        let Self::Exceeded { wait, .. } = *self else {
+            return false;
+        };
+        // The one that the next device was to wait, had this one been refused.
+        *self = Self::Restored {
+            at: now,
+            wait: wait / 2,
+        };
+        true
+    }
+
+    /// Whether a device shall try now, which is assumed to be refused.
+    fn is_due(&mut self, now: Duration) -> bool {
+        let Self::Exceeded { probe_at, wait } = self else {
+            return false;
+        };
+        if *probe_at > now {
+            return false;
+        }
+        (*probe_at, *wait) = (now + *wait, longer(*wait));
+        true
+    }
+
+    const fn probe_at(self) -> Option<Duration> {
+        match self {
+            Self::Exceeded { probe_at, .. } => Some(probe_at),
+            Self::Lasts | Self::Restored { .. } => None,
+        }
+    }
+}
+
+fn longer(wait: Duration) -> Duration {
+    (wait * 2).min(QUOTA_PROBE_MAX)
+}
+
+impl<B: Beside> Fleet<B> {
+    pub(super) fn quota_exceeded(&mut self, hub: ServiceId, now: Duration) {
+        if let Some(service) = self.service_mut(hub) {
+            service.quota.exceeded(now);
+        }
+    }
+
+    /// A hub took a device. If its quota was used up, all that wait for it try again.
+    pub(super) fn quota_restored(&mut self, hub: ServiceId, now: Now) {
+        let Some(service) = self.service_mut(hub) else {
+            return;
+        };
+        if !service.quota.accepted(now.monotonic) {
+            return;
+        }
+        let host = service.host.clone();
+        let indexes = 0..self.entries.len() as u32;
+        for index in indexes {
+            if self.waits_for_quota(index, &host) {
+                self.feed(index, Input::TryAgain, now);
+            }
+        }
+    }
+
+    /// Lets one device try at each hub whose time has come, and says when the next one is due.
+    pub(super) fn probe_quotas(&mut self, now: Now) -> Option<Duration> {
+        for number in 1..self.services.len() {
+            let Some(service) = self.services.get_mut(number) else {
+                continue;
+            };
+            if !service.quota.is_due(now.monotonic) {
+                continue;
+            }
+            let host = service.host.clone();
+            match self.one_that_waits_for_quota(&host) {
+                Some(index) => self.feed(index, Input::TryAgain, now),
+                None => {
+                    if let Some(service) = self.services.get_mut(number) {
+                        service.quota = Quota::Lasts;
+                    }
+                }
+            }
+        }
+        let quotas = self.services.iter().map(|service| service.quota);
+        quotas.filter_map(Quota::probe_at).min()
+    }
+
+    /// A random one, so that it is another one each time.
+    fn one_that_waits_for_quota(&mut self, host: &HostName) -> Option<u32> {
+        let count = self.entries.len();
+        let start = self.chance.draw().below(count) as u32;
+        let mut indexes = (start..count as u32).chain(0..start);
+        indexes.find(|index| self.waits_for_quota(*index, host))
+    }
+
+    fn waits_for_quota(&self, index: u32, host: &HostName) -> bool {
+        self.machine(index).is_some_and(|machine| {
+            let waits = matches!(machine.state(), State::Waiting { why, .. } if why.kind == FailureKind::QuotaExceeded);
+            waits && machine.hub() == Some(host)
+        })
+    }
+}

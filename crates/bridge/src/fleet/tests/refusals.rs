@@ -1,0 +1,100 @@
+//! What callers are answered, and when they wait.
+
+use super::*;
+
+/// What a caller is answered whose device queues.
+fn refusal(process: &Process, index: u32) -> Option<FailureKind> {
+    let refusal = process.fleet.refusal(index, process.now());
+    refusal.map(|failure| failure.kind)
+}
+
+#[test]
+fn callers_do_not_wait_for_a_hub_that_refuses_everyone() {
+    let mut process = Process::new();
+    for number in 0..30 {
+        process.at(number, "a.net");
+    }
+    let waiting = process.at(99, "a.net");
+    assert_eq!(refusal(&process, waiting), None);
+    let hub = ServiceId::of(1);
+    let unauthorized = failure(FailureKind::Unauthorized);
+    let opens = process.opens();
+    let (others, last) = opens.split_at(30);
+    for (attempt, _) in others {
+        process.fleet.ended(*attempt, &unauthorized, process.now());
+    }
+    assert_eq!(
+        process.actions(),
+        [
+            Action::News(hub, News::RefusesCredentials),
+            Action::News(hub, News::RefusesEveryone),
+            Action::TurnAway(hub),
+        ]
+    );
+    assert_eq!(refusal(&process, waiting), None, "it does not queue");
+    process.now += Duration::from_millis(500);
+    process.actions();
+    let queued = process.at(100, "a.net");
+    assert_eq!(refusal(&process, queued), Some(FailureKind::Unauthorized));
+    assert_eq!(refusal(&process, 0), Some(FailureKind::Unauthorized));
+    // A caller whose device may be the next probe waits for what comes of it.
+    process.now += crate::limits::BREAKER_HOPEFUL_PROBE_INTERVAL;
+    assert_eq!(refusal(&process, queued), None);
+    assert_eq!(refusal(&process, 0), Some(FailureKind::Unauthorized));
+    process.now += crate::limits::BREAKER_PROBE_INTERVAL;
+    assert_eq!(refusal(&process, 0), None);
+
+    process.fleet.opened(last[0].0, process.now());
+    let news = Action::News(hub, News::TakesCredentials);
+    assert_eq!(
+        process.actions().iter().filter(|it| **it == news).count(),
+        1
+    );
+    assert_eq!(refusal(&process, queued), None);
+}
+
+#[test]
+fn callers_wait_for_a_hub_that_is_away_but_not_for_one_that_was_never_there() {
+    let check = |reached: bool, expected| {
+        let mut process = Process::new();
+        let hub = ServiceId::of(1);
+        let first = process.at(1, "a.net");
+        if reached {
+            process.connect(first);
+        }
+        process.at(2, "a.net");
+        let attempts: Vec<_> = process.opens().into_iter().map(|(it, _)| it).collect();
+        let away = failure(FailureKind::HubUnreachable);
+        process
+            .fleet
+            .connection_ended(hub, &attempts, &away, process.now());
+        assert!(!process.actions().contains(&Action::TurnAway(hub)));
+        let waiting = process.at(3, "a.net");
+        assert_eq!(refusal(&process, waiting), None, "it may come back");
+        process.now += crate::limits::FIRST_CONTACT_PATIENCE;
+        let probe: Vec<_> = process.opens().into_iter().map(|(it, _)| it).collect();
+        assert_eq!(probe.len(), 1);
+        process
+            .fleet
+            .connection_ended(hub, &probe, &away, process.now());
+        let turned_away = process.actions().contains(&Action::TurnAway(hub));
+        assert_eq!((turned_away, refusal(&process, waiting)), expected);
+    };
+    check(true, (false, None));
+    check(false, (true, Some(FailureKind::HubUnreachable)));
+}
+
+#[test]
+fn other_keys_are_tried_at_once() {
+    let mut process = Process::new();
+    let index = process.at(1, "a.net");
+    for _ in 0..2 {
+        let attempt = process.opens()[0].0;
+        let failure = failure(FailureKind::Unauthorized);
+        process.fleet.ended(attempt, &failure, process.now());
+        process.now += Duration::from_millis(200);
+    }
+    assert!(process.opens().is_empty(), "it waits for minutes");
+    process.fleet.credentials_changed(process.now());
+    process.connect(index);
+}

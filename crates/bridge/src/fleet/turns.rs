@@ -1,0 +1,108 @@
+//! Turns that go round callers.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::tickets::Ticket;
+
+/// Who asked, for instance the holder of an API key. Permits are shared out evenly among callers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallerId(pub u32);
+
+/// A set of callers, by the last five bits of their numbers. Two callers that share these count as one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Callers(u32);
+
+impl Callers {
+    pub(super) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// False if the caller was in the set already.
+    pub(super) const fn insert(&mut self, caller: CallerId) -> bool {
+        let before = self.0;
+        self.0 |= 1 << (caller.0 % u32::BITS);
+        self.0 != before
+    }
+}
+
+/// A queue of tickets for each caller, of which one after the other has its turn. A caller's queue exists only while
+/// something is in it.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    queues: HashMap<CallerId, VecDeque<Ticket>>,
+    /// Those that have a queue.
+    turns: VecDeque<CallerId>,
+    len: usize,
+}
+
+impl Turns {
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn push(&mut self, caller: CallerId, ticket: Ticket) {
+        let queue = self.queues.entry(caller).or_default();
+        if queue.is_empty() {
+            self.turns.push_back(caller);
+        }
+        queue.push_back(ticket);
+        self.len += 1;
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Ticket> {
+        let caller = self.turns.pop_front()?;
+        let queue = self.queues.get_mut(&caller)?;
+        let ticket = queue.pop_front();
+        if queue.is_empty() {
+            self.queues.remove(&caller);
+        } else {
+            self.turns.push_back(caller);
+        }
+        self.len = self.len.saturating_sub(usize::from(ticket.is_some()));
+        ticket
+    }
+
+    pub(super) fn retain(&mut self, keep: impl Fn(&Ticket) -> bool) {
+        self.queues.retain(|_, queue| {
+            queue.retain(&keep);
+            !queue.is_empty()
+        });
+        self.turns.retain(|caller| self.queues.contains_key(caller));
+        self.len = self.queues.values().map(VecDeque::len).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: CallerId = CallerId(1);
+    const B: CallerId = CallerId(2);
+
+    #[test]
+    fn turns_go_round_and_nothing_stays_of_a_caller_that_waits_no_more() {
+        let mut turns = Turns::default();
+        for number in 0..500 {
+            turns.push(A, Ticket::Registration(number));
+        }
+        turns.push(B, Ticket::Registration(1_000));
+        let order: Vec<_> = std::iter::from_fn(|| turns.pop()).take(3).collect();
+        let expected = [0, 1_000, 1].map(Ticket::Registration);
+        assert_eq!(order, expected);
+        assert_eq!((turns.len(), turns.queues.len()), (498, 1));
+        turns.retain(|ticket| *ticket == Ticket::Registration(499));
+        assert_eq!(turns.pop(), Some(Ticket::Registration(499)));
+        assert_eq!(turns.pop(), None);
+        assert!(turns.queues.is_empty() && turns.turns.is_empty());
+    }
+
+    #[test]
+    fn a_caller_is_in_a_set_once() {
+        let mut callers = Callers::default();
+        assert!(callers.is_empty());
+        assert!(callers.insert(A));
+        assert!(!callers.insert(A));
+        assert!(callers.insert(B));
+        assert!(!callers.is_empty());
+    }
+}
