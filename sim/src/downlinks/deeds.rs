@@ -259,17 +259,8 @@ impl World {
             1 | 2 => self.lose_connection(),
             3 => self.lose_session(device, FailureKind::ConnectionLost),
             4 => {
-                // The device is deleted and created again, with a twin of its own.
-                self.lose_session(device, FailureKind::ConnectionLost);
-                let before = std::mem::take(&mut self.hub.devices[device].twin);
-                let changes = match self.dice.percent(50) {
-                    // Often it comes to the same number.
-                    true => before.version.clamp(1, 20) as usize - 1,
-                    false => self.dice.below(6),
-                };
-                for _ in 0..changes {
-                    self.desire(device);
-                }
+                let same_version = self.dice.percent(50);
+                self.make_anew(device, same_version);
             }
             5 => return self.restart(),
             _ => {
@@ -288,6 +279,19 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The device is deleted and created again, with a twin of its own, which may have reached the same version.
+    fn make_anew(&mut self, device: DeviceNo, same_version: bool) {
+        self.lose_session(device, FailureKind::ConnectionLost);
+        let before = std::mem::take(&mut self.hub.devices[device].twin);
+        let changes = match same_version {
+            true => before.version as usize - 1,
+            false => self.dice.below(6),
+        };
+        for _ in 0..changes {
+            self.desire(device);
+        }
     }
 
     fn lose_connection(&mut self) {
@@ -347,6 +351,14 @@ impl World {
         while self.now < Duration::from_secs(1) && self.step()? {}
         self.calm = true;
         for device in 0..self.ids.len() {
+            if self.dice.percent(50) {
+                let before = self.hub.devices[device].twin.clone();
+                self.make_anew(device, true);
+                // A twin that says the same as before brings nothing new.
+                if self.hub.devices[device].twin.properties != before.properties {
+                    continue;
+                }
+            }
             // One change is lost on the way; the next one shows it.
             let session = self.hub.devices[device].session.take();
             self.desire(device);

@@ -2,7 +2,7 @@
 //! links, methods, messages, desired properties, holds.
 //!
 //! `hub.rs` is a hub and its service side, which counts for itself; `receivers.rs` says how receivers behave and what they have;
-//! `process.rs` does what the controller wants done; `deeds.rs` is what people do and what goes wrong. After a number of deeds that
+//! `process.rs` does what the controller wants done, `wire.rs` is the hub's end of it; `deeds.rs` is what people do and what goes wrong. After a number of deeds that
 //! the seed picks, everything is well, and within bounded time every link must be there, every message settled, and every receiver
 //! must have exactly what the twins hold.
 
@@ -12,6 +12,7 @@ mod platform;
 mod process;
 mod receivers;
 mod settle;
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -40,6 +40,7 @@ mod status;
 mod subscribing;
 mod subscription_store;
 mod tally;
+mod twin_reads;
 mod waiting;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use drawspan_hub::limits::HubSize;
 use drawspan_hub::{ConnectionKey, DeviceId, WhichKey};
 
-use super::desired::CatchUps;
 use super::tally::HubTally;
+use super::twin_reads::CatchUps;
 use crate::ledger::{Ledger, LedgerConfig, Left};
 use crate::paces::Paces;
 
