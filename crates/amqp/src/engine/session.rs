@@ -25,6 +25,8 @@ pub(super) struct Session {
     pub(super) remote_incoming_window: u32,
     next_incoming_id: u32,
     incoming_window: u32,
+    /// The peer is told of no window, for good.
+    window_shut: bool,
     /// Deliveries of ours that the peer has not settled.
     pub(super) sent: Unsettled<Sent>,
     /// Deliveries of the peer that we have not settled, with their link.
@@ -68,6 +70,7 @@ impl Session {
             remote_incoming_window: 0,
             next_incoming_id: 0,
             incoming_window,
+            window_shut: false,
             sent: Unsettled::new(),
             received: Unsettled::new(),
             queue: VecDeque::new(),
@@ -159,7 +162,10 @@ impl Session {
         Flow {
             next_incoming_id: (self.state != SessionState::BeginSent)
                 .then_some(self.next_incoming_id),
-            incoming_window: self.incoming_window,
+            incoming_window: match self.window_shut {
+                true => 0,
+                false => self.incoming_window,
+            },
             next_outgoing_id: self.next_outgoing_id,
             outgoing_window: OUTGOING_WINDOW,
             ..Flow::default()
@@ -205,6 +211,17 @@ impl Connection {
         let retired = std::mem::replace(found, bare);
         for link in retired.links() {
             self.links.remove(link);
+        }
+        Ok(())
+    }
+
+    /// Lets the peer send nothing more over a session, for as long as it lasts: its window is 0 from now on (specification
+    /// 2.5.6). Transfers that are on their way already are taken in.
+    pub fn shut_window(&mut self, session: SessionId) -> Result<(), CommandError> {
+        self.check_open()?;
+        let found = self.session_mut(session)?;
+        if !std::mem::replace(&mut found.window_shut, true) {
+            self.emit_session_flow(session.index);
         }
         Ok(())
     }
@@ -366,7 +383,7 @@ impl Connection {
         let Some(session) = self.sessions.get_mut(index) else {
             return;
         };
-        if session.incoming_window > full / 2 {
+        if session.window_shut || session.incoming_window > full / 2 {
             return;
         }
         session.incoming_window = full;

@@ -40,6 +40,37 @@ fn a_session_whose_window_is_shut_has_no_room_until_it_is_opened() {
 }
 
 #[test]
+fn a_window_that_is_shut_for_good_is_never_widened() {
+    let mut pair = Pair::open(Config::default());
+    let (session, theirs) = begin(&mut pair);
+    let (link, _) = sender(&mut pair, session, "l", Credit::Auto(100_000));
+    pair.client.drain();
+    let (other, _) = begin(&mut pair);
+    let (neighbour, _) = sender(&mut pair, other, "l", Credit::Auto(100));
+    pair.client.drain();
+    // On their way while the window is shut, and more than half of it, after which it would be widened.
+    let on_their_way = u64::from(limits::INCOMING_WINDOW / 2) + 1;
+    for number in 0..on_their_way {
+        let sent = pair.client.connection.send(link, &message(number, b"x"));
+        sent.unwrap();
+    }
+    pair.server.connection.shut_window(theirs).unwrap();
+    pair.settle();
+    assert_eq!(payloads(&pair.server.drain()).len() as u64, on_their_way);
+    assert!(!pair.client.connection.has_room(link));
+    pair.client
+        .connection
+        .send(link, &message(on_their_way, b"late"))
+        .unwrap();
+    pair.client
+        .connection
+        .send(neighbour, &message(0, b"neighbour"))
+        .unwrap();
+    pair.settle();
+    assert_eq!(payloads(&pair.server.drain()), [b"neighbour".to_vec()]);
+}
+
+#[test]
 fn a_session_has_no_room_while_much_of_it_waits_to_be_written() {
     let mut pair = Pair::open(Config::default());
     let (session, _) = begin(&mut pair);
