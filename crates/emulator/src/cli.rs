@@ -10,6 +10,7 @@ use drawspan_hub::{HostName, SymmetricKey};
 use crate::config::{AMQPS_PORT, Config, MQTTS_PORT, Mistake};
 use crate::device_range;
 use crate::emulator::{Emulator, StartError};
+use crate::faults::Fault;
 use crate::log::LogError;
 use crate::model::dps::Allocation;
 use crate::provisioning::{GroupSpec, ID_SCOPE, Provisioning};
@@ -33,6 +34,11 @@ Examples:
   Devices that register by themselves, and are spread over two hubs:
     drawspan emulator --hub a.test --hub b.test --dps dps.test \\
       --id-scope 0ne00ABCDEF --enrollment-group meters
+
+  How a client takes it when a tenth of its token renewals fail, and a
+  device's session takes nothing more:
+    drawspan emulator --device 'sensor-[1-9]' \\
+      --fault renewals=10% --fault stall=sensor-9
 
   Any port, for tests that run side by side:
     drawspan emulator --amqps-port 0 --https-port 0";
@@ -101,6 +107,10 @@ pub struct EmulatorArgs {
     /// to load-50000
     #[arg(long = "device", value_name = "ID")]
     devices: Vec<String>,
+    /// What is to go wrong, repeatable: renewals=PERCENT% answers that share of token renewals with 500, over AMQP;
+    /// stall=DEVICE_ID lets the AMQP sessions of a device take nothing from it
+    #[arg(long = "fault", value_name = "FAULT")]
+    faults: Vec<String>,
     /// Print a line for every message that reaches a hub
     #[arg(long)]
     tail: bool,
@@ -200,6 +210,10 @@ impl EmulatorArgs {
         let (devices, invalid) = device_range::parse_all(&self.devices);
         errors.extend(invalid.iter().map(|error| format!("--device: {error}")));
         config.devices = devices;
+        let faults = self.faults.iter();
+        config.faults = faults
+            .filter_map(|text| check(&mut errors, "fault", text.parse::<Fault>()))
+            .collect();
         // A hub whose name is wrong was reported already, and is not there only because of that.
         let mistakes = config
             .mistakes()

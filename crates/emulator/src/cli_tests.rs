@@ -1,7 +1,10 @@
 use clap::{Args as _, Command, FromArgMatches as _};
 
+use drawspan_hub::DeviceId;
+
 use super::{EmulatorArgs, InvalidArgs};
 use crate::config::{Config, Ports};
+use crate::faults::Fault;
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -40,7 +43,8 @@ fn nothing_is_needed() {
 fn every_flag_counts() {
     let config = parse(&format!(
         "--hub a.test --hub B.test --dps-name dps.test --id-scope 0ne1 --group-key {KEY} --policy-key {KEY} \
-         --state dir --bind ::1 --amqps-port 1 --mqtts-port 2 --https-port 3 --device x --device y%#1 --device z-[9-10] --tail"
+         --state dir --bind ::1 --amqps-port 1 --mqtts-port 2 --https-port 3 --device x --device y%#1 --device z-[9-10] --tail \
+         --fault renewals=10% --fault stall=x"
     ))
     .unwrap();
     let names: Vec<_> = config
@@ -71,6 +75,13 @@ fn every_flag_counts() {
         ),
         ("0ne1", "::1")
     );
+    assert_eq!(
+        config.faults,
+        [
+            Fault::Renewals(10),
+            Fault::Stall(DeviceId::parse("x").unwrap())
+        ]
+    );
     assert_eq!(config.policy_key.unwrap().to_base64(), KEY);
     assert_eq!(config.group_key.unwrap().to_base64(), KEY);
     assert_eq!(config.state.unwrap().to_str(), Some("dir"));
@@ -79,7 +90,8 @@ fn every_flag_counts() {
 #[test]
 fn every_mistake_is_reported_and_no_key_shown() {
     let InvalidArgs(errors) = parse(
-        "--hub a.test --hub A.test --hub _ --dps-name a..b --group-key sEcReT --policy-key QUJD --bind nowhere --device a/b",
+        "--hub a.test --hub A.test --hub _ --dps-name a..b --group-key sEcReT --policy-key QUJD --bind nowhere --device a/b \
+         --fault renewals=10 --fault renewals=1% --fault renewals=2%",
     )
     .unwrap_err();
     let flags = [
@@ -89,7 +101,9 @@ fn every_mistake_is_reported_and_no_key_shown() {
         "--policy-key: ",
         "--bind: ",
         "--device: ",
+        "--fault: `renewals=10`",
         "the hub a.test",
+        "two faults",
     ];
     assert_eq!(errors.len(), flags.len(), "{errors:#?}");
     for (error, flag) in errors.iter().zip(flags) {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
 
+use crate::faults::Fault;
 use crate::limits::{C2D_DELIVERY_COUNTS, HUBS_MAX, PARTITIONS, PARTITIONS_MAX};
 use crate::model::c2d;
 use crate::model::groups::{ConsumerGroups, InvalidGroups};
@@ -49,6 +50,8 @@ pub struct Config {
     pub consumer_groups: Vec<String>,
     /// How messages to devices are treated.
     pub cloud_to_device: c2d::Settings,
+    /// What is to go wrong.
+    pub faults: Vec<Fault>,
 }
 
 /// Ports to listen at; 0 lets the system choose.
@@ -78,6 +81,9 @@ pub enum Mistake {
     /// A number of deliveries that no hub has.
     #[error("{0} deliveries of a message: 1 to 100 are allowed")]
     DeliveryCount(u32),
+    /// Two shares of renewals that fail.
+    #[error("two faults say which share of renewals fails: one is allowed")]
+    TwoShares,
     /// Something about the provisioning service.
     #[error(transparent)]
     Provisioning(#[from] InvalidProvisioning),
@@ -106,6 +112,7 @@ impl Config {
             partitions: PARTITIONS,
             consumer_groups: Vec::new(),
             cloud_to_device: c2d::Settings::default(),
+            faults: Vec::new(),
         }
     }
 
@@ -132,6 +139,10 @@ impl Config {
             .into_iter()
             .filter(|count| !C2D_DELIVERY_COUNTS.contains(count));
         mistakes.extend(wrong.map(Mistake::DeliveryCount));
+        let shares = |fault: &&Fault| matches!(fault, Fault::Renewals(_));
+        if self.faults.iter().filter(shares).count() > 1 {
+            mistakes.push(Mistake::TwoShares);
+        }
         let provisioning = self.provisioning.mistakes(&self.hubs);
         mistakes.extend(provisioning.into_iter().map(Mistake::Provisioning));
         mistakes.extend(

@@ -14,6 +14,7 @@ use crate::announcement;
 use crate::ca::CaError;
 use crate::config::{Config, Mistake};
 use crate::dps::Dps;
+use crate::faults::Faults;
 use crate::hub::ChangeError;
 use crate::hub_set::HubSet;
 use crate::log::{Keeper, LogError};
@@ -148,11 +149,18 @@ impl Emulator {
         let hubs = HubSet::new(hubs, config.dps_name.clone());
         let announcement = announcement::text(&config, &hubs, &dps, addresses, &tls.ca_path);
 
+        for fault in &config.faults {
+            tracing::warn!(%fault, "this goes wrong, as asked for");
+        }
         let (stopper, stop) = Stop::new();
         let refusals = Refusals::new(tls.ca_path.clone());
         let heads = Heads {
             tls: tls.server,
-            amqps: amqps::Shared::new(hubs.clone(), Arc::clone(&refusals)),
+            amqps: amqps::Shared::new(
+                hubs.clone(),
+                Arc::clone(&refusals),
+                Faults::new(&config.faults),
+            ),
             router: https::router(https::Shared {
                 hubs: hubs.clone(),
                 dps: Arc::clone(&dps),

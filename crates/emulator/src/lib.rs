@@ -19,6 +19,7 @@ mod config;
 mod device_range;
 mod dps;
 mod emulator;
+mod faults;
 mod https;
 mod hub;
 mod hub_set;
@@ -41,6 +42,7 @@ pub use config::{
 };
 pub use dps::{Dps, Observations};
 pub use emulator::{Addresses, Emulator, Running, StartError};
+pub use faults::{Fault, InvalidFault};
 pub use hub::{ChangeError, Hub};
 pub use hub_set::{HubSet, Served};
 pub use provisioning::{ENROLLMENT_GROUP, GroupSpec, ID_SCOPE, InvalidProvisioning, Provisioning};

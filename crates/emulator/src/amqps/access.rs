@@ -50,6 +50,14 @@ impl Access {
         Ok(())
     }
 
+    /// Whether a token of the same identity is there already.
+    pub(super) fn has(&self, grant: &Grant) -> bool {
+        match &grant.principal {
+            Principal::Device(device) => self.devices.contains_key(&device.id),
+            Principal::Policy(_) => self.policies.iter().any(|other| is_same(other, grant)),
+        }
+    }
+
     /// The grant that allows `right` on a path, or why none does.
     pub(super) fn check(
         &self,
@@ -90,10 +98,8 @@ impl Access {
     }
 
     fn put_policy(&mut self, grant: Grant) -> Result<(), TooManyTokens> {
-        let same = |other: &Grant| {
-            other.resource() == grant.resource() && other.policy() == grant.policy()
-        };
-        if let Some(old) = self.policies.iter_mut().find(|other| same(other)) {
+        let mut policies = self.policies.iter_mut();
+        if let Some(old) = policies.find(|other| is_same(other, &grant)) {
             *old = grant;
             return Ok(());
         }
@@ -103,4 +109,9 @@ impl Access {
         self.policies.push(grant);
         Ok(())
     }
+}
+
+/// Whether one policy's token takes the place of the other.
+fn is_same(one: &Grant, other: &Grant) -> bool {
+    one.resource() == other.resource() && one.policy() == other.policy()
 }

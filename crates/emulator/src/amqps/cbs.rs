@@ -8,18 +8,20 @@ use drawspan_hub::ErrorCode;
 use super::access::{Access, TooManyTokens};
 use super::error::status_description;
 use crate::hub::Hub;
-use crate::model::access::Denied;
+use crate::model::access::{Denied, Grant};
 
 /// A status and its description.
 pub(super) type Refused = (i32, String);
 
-/// Carries a request out and returns the answer, and what it says if it is a refusal.
+/// Carries a request out and returns the answer, and what it says if it is a refusal. `fails` says whether a token that is
+/// good is refused all the same.
 pub(super) fn answer(
     request: &Message,
     hub: &Hub,
     access: &mut Access,
+    fails: impl FnOnce(&Access, &Grant) -> bool,
 ) -> (Bytes, Option<Refused>) {
-    match put_token(request, hub, access) {
+    match put_token(request, hub, access, fails) {
         Ok(()) => (respond(request, 200, "OK", Body::Empty), None),
         Err((status, description)) => (
             respond(request, status, &description, Body::Empty),
@@ -38,7 +40,12 @@ fn property<'m>(request: &'m Message, name: &str) -> Option<&'m str> {
     properties.get(name).and_then(Value::as_str)
 }
 
-fn put_token(request: &Message, hub: &Hub, access: &mut Access) -> Result<(), Refused> {
+fn put_token(
+    request: &Message,
+    hub: &Hub,
+    access: &mut Access,
+    fails: impl FnOnce(&Access, &Grant) -> bool,
+) -> Result<(), Refused> {
     let property = |name| property(request, name);
     match property("operation") {
         Some("put-token") => {}
@@ -67,6 +74,10 @@ fn put_token(request: &Message, hub: &Hub, access: &mut Access) -> Result<(), Re
         };
         (status, status_description(code, &denied.to_string()))
     })?;
+    if fails(access, &grant) {
+        let text = "the hub failed, as it was asked to by --fault";
+        return Err((500, status_description(ErrorCode::SERVER_ERROR, text)));
+    }
     access
         .put(grant)
         .map_err(|TooManyTokens(most)| (500, too_many(most)))

@@ -39,6 +39,7 @@ use drawspan_net::{Clock, drive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
+use crate::faults::Faults;
 use crate::hub_set::HubSet;
 use crate::reach::{MethodCall, Reach};
 use crate::refusals::Refusals;
@@ -56,17 +57,19 @@ pub(crate) struct Shared {
     readers: Readers,
     feedback: feedback::Receivers,
     refusals: Arc<Refusals>,
+    faults: Faults,
 }
 
 impl Shared {
     /// Also lets the hubs reach their devices.
-    pub(crate) fn new(hubs: HubSet, refusals: Arc<Refusals>) -> Arc<Self> {
+    pub(crate) fn new(hubs: HubSet, refusals: Arc<Refusals>, faults: Faults) -> Arc<Self> {
         let shared = Arc::new(Self {
             hubs,
             presences: Presences::default(),
             readers: Readers::default(),
             feedback: feedback::Receivers::default(),
             refusals,
+            faults,
         });
         for hub in shared.hubs.hubs() {
             hub.reach_by(Devices {

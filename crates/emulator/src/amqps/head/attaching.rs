@@ -43,6 +43,12 @@ impl Head {
         // An error of the engine means that the link is gone already, of which an event tells.
         let _ = match taken {
             Ok((link, options)) => {
+                if let Some((_, owner)) = link.of_device()
+                    && self.shared.faults.stalls(&owner.device)
+                {
+                    // Before the link's credit, which would let the device send.
+                    let _ = connection.shut_window(session);
+                }
                 self.links.insert(id, link);
                 connection.accept(id, options)
             }

@@ -8,12 +8,14 @@ use drawspan_amqp::message::Message;
 use drawspan_amqp::performative::{DeliveryState, Error, condition};
 
 use super::Head;
+use crate::amqps::access::Access;
 use crate::amqps::answers::Answers;
 use crate::amqps::events::Pumped;
-use crate::amqps::links::Link;
+use crate::amqps::links::{Link, Links};
 use crate::amqps::presence::DeviceLink;
 use crate::amqps::{cbs, management, telemetry};
 use crate::limits;
+use crate::model::access::{Grant, Principal};
 use crate::refusals::Door;
 
 /// A message that came.
@@ -51,7 +53,13 @@ impl Head {
                 let Some(request) = self.request(connection, arrived) else {
                     return;
                 };
-                let (answer, refused) = cbs::answer(&request, &hub, &mut self.access);
+                let (shared, links) = (&self.shared, &self.links);
+                let fails = |access: &Access, grant: &Grant| {
+                    shared.faults.fail_renewals()
+                        && is_renewal(access, links, grant)
+                        && shared.faults.fails_next_renewal()
+                };
+                let (answer, refused) = cbs::answer(&request, &hub, &mut self.access, fails);
                 if let Some((status, description)) = refused {
                     let what = cbs::name(&request).unwrap_or_default();
                     let status = status.to_string();
@@ -215,4 +223,16 @@ impl Head {
             let _ = connection.detach(id, true, Some(error));
         }
     }
+}
+
+/// Whether a token is for an identity that has one already, and lives by it: a device without links connects, it does not renew.
+fn is_renewal(access: &Access, links: &Links, grant: &Grant) -> bool {
+    let is_attached = || match &grant.principal {
+        Principal::Policy(_) => true,
+        Principal::Device(device) => links.iter().any(|(_, link)| {
+            let of = link.of_device();
+            of.is_some_and(|(_, owner)| owner.device == device.id)
+        }),
+    };
+    access.has(grant) && is_attached()
 }

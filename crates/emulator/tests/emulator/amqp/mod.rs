@@ -4,6 +4,7 @@ mod c2d;
 mod cbs;
 mod client;
 mod events;
+mod faults;
 mod links;
 mod log;
 mod methods;

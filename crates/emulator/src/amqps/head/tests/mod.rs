@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use super::{Head, unix_s};
 use crate::amqps::signals::Signals;
 use crate::amqps::{Shared, engine_config, sasl};
+use crate::faults::Faults;
 use crate::hub::{Hub, Parts};
 use crate::hub_set::HubSet;
 use crate::log::{LogLimits, TelemetryLog};
@@ -64,7 +65,11 @@ fn create(registry: &mut Registry, id: &str, generation_id: &str) -> Change {
 
 fn shared(hub: &Arc<Hub>) -> Arc<Shared> {
     let refusals = Refusals::new("ca.pem".into());
-    Shared::new(HubSet::new(vec![Arc::clone(hub)], None), refusals)
+    Shared::new(
+        HubSet::new(vec![Arc::clone(hub)], None),
+        refusals,
+        Faults::default(),
+    )
 }
 
 fn owner(resource: &str, life_s: u64) -> String {
