@@ -1,6 +1,6 @@
 //! One line per request, so that what was answered 200 can be looked for at the hub.
 //!
-//! `id`, device, status, latency in µs, separated by tabs. Status 0 means no answer. Written through to the file every
+//! `id`, device, status, latency in µs, Unix time of sending in ms, separated by tabs. Status 0 means no answer. Written through to the file every
 //! second and at the end, so that it survives the end of this process.
 
 use std::fs::File;
@@ -27,6 +27,8 @@ pub struct Entry {
     pub status: u16,
     /// From the first byte written to the last byte read, in microseconds.
     pub latency_us: u64,
+    /// When the first byte was written, Unix milliseconds.
+    pub sent_unix_ms: u64,
 }
 
 /// Where connections put their entries. Cheap to clone; full means that they wait.
@@ -73,8 +75,8 @@ async fn write(
     loop {
         tokio::select! {
             entry = entries.recv() => match entry {
-                Some(Entry { id, device, status, latency_us }) => {
-                    writeln!(file, "{id}\t{prefix}{device}\t{status}\t{latency_us}")?;
+                Some(Entry { id, device, status, latency_us, sent_unix_ms }) => {
+                    writeln!(file, "{id}\t{prefix}{device}\t{status}\t{latency_us}\t{sent_unix_ms}")?;
                 }
                 None => return file.flush(),
             },

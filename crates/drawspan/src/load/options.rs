@@ -53,7 +53,8 @@ pub struct LoadArgs {
     /// First message id [default: the time, so that ids never repeat over runs]
     #[arg(long, value_name = "ID")]
     pub first_id: Option<u64>,
-    /// Write one line per request: id, device, status (0: no answer), latency in µs, separated by tabs
+    /// Write one line per request: id, device, status (0: no answer), latency in µs, when it was sent (Unix time in ms),
+    /// separated by tabs
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
     /// Print the result as JSON

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -107,7 +107,7 @@ async fn connection(run: Arc<Run>, mut client: Client, tally: usize) {
     while let Some(number) = run.pace.next().await {
         let (id, device) = run.requests.id_and_device(number);
         let request = run.requests.make(id, device);
-        let begun = Instant::now();
+        let (begun, sent_unix_ms) = (Instant::now(), unix_ms());
         let answer = client.ask_for(request, MAX_ANSWER_BYTES).await;
         let latency_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         let status = match &answer {
@@ -129,6 +129,7 @@ async fn connection(run: Arc<Run>, mut client: Client, tally: usize) {
                 device,
                 status,
                 latency_us,
+                sent_unix_ms,
             })
             .await
         {
@@ -138,6 +139,14 @@ async fn connection(run: Arc<Run>, mut client: Client, tally: usize) {
             sleep(UNCONNECTED_PAUSE).await;
         }
     }
+}
+
+/// A clock before 1970 is told as 1970.
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
 }
 
 impl Run {

@@ -71,6 +71,7 @@ async fn counts_and_ledger_agree() {
     let server = serve();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ledger");
+    let before_ms = unix_ms();
     let report = run_it(&Load {
         ledger: Some(path.clone()),
         ..load(server.address, KEY)
@@ -102,7 +103,12 @@ async fn counts_and_ledger_agree() {
     );
     assert!(
         rows.iter()
-            .all(|row| row.len() == 4 && row[2] == "200" && row[3].parse::<u64>().is_ok())
+            .all(|row| row.len() == 5 && row[2] == "200" && row[3].parse::<u64>().is_ok())
+    );
+    let during = before_ms..=unix_ms();
+    assert!(
+        rows.iter()
+            .all(|row| during.contains(&row[4].parse().unwrap()))
     );
 }
 
