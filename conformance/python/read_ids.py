@@ -1,7 +1,12 @@
-"""The unmodified azure-eventhub finds every message that a load's ledger says was accepted. Twice is allowed, never is not."""
+"""The unmodified azure-eventhub finds every message that a load's ledger says was accepted. Twice is allowed, never is not.
+And it finds none that was answered 503, which says that nothing was sent.
+
+Arguments: how many seconds reading may take, then the ledgers; without them LOAD_LEDGER is read in 90 s.
+"""
 
 import collections
 import json
+import sys
 import threading
 
 from azure.eventhub import EventHubConsumerClient
@@ -9,14 +14,19 @@ from azure.eventhub import EventHubConsumerClient
 from check import env, holds, run
 
 PREFETCH = 3000
-SECONDS = 90
+SECONDS = int(sys.argv[1]) if len(sys.argv) > 1 else 90
 
 
-def accepted():
-    """Ids that got 200, from lines of id, device, status and latency."""
-    with open(env("LOAD_LEDGER"), encoding="utf-8") as ledger:
-        lines = [line.rstrip("\n").split("\t") for line in ledger]
-    return {int(line[0]): line[1] for line in lines if line[2] == "200"}
+def answered():
+    """Id and device of what got 200, and of what got 503, from lines that begin with id, device and status."""
+    ok, unsent = set(), set()
+    for path in sys.argv[2:] or [env("LOAD_LEDGER")]:
+        with open(path, encoding="utf-8") as ledger:
+            for line in ledger:
+                message, device, status, *_ = line.split("\t")
+                if status in ("200", "503"):
+                    (ok if status == "200" else unsent).add((int(message), device))
+    return ok, unsent
 
 
 def consumer():
@@ -61,7 +71,7 @@ def read(partition, last, found, errors):
 
 
 def main():
-    expected = accepted()
+    expected, unsent = answered()
     holds(expected, f"{len(expected)} messages were accepted")
     with consumer() as client:
         lasts = {
@@ -81,10 +91,12 @@ def main():
     if errors:
         raise errors[0]
     found = sum(founds, collections.Counter())
-    missing = [(message, device) for message, device in expected.items() if (message, device) not in found]
-    again = sum(found[key] - 1 for key in expected.items() if found[key] > 1)
+    missing = [key for key in expected if key not in found]
+    again = sum(found[key] - 1 for key in expected if found[key] > 1)
+    late = [key for key in unsent if key in found]
     print(f"  {sum(found.values())} events, {again} of the accepted ones twice or more", flush=True)
     holds(not missing, f"{len(missing)} of {len(expected)} accepted messages are missing, as {missing[:3]}")
+    holds(not late, f"{len(late)} of {len(unsent)} messages with 503 are at the hub, as {late[:3]}")
 
 
 if __name__ == "__main__":

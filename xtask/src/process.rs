@@ -174,6 +174,7 @@ pub(crate) struct Script {
     log: PathBuf,
     child: Child,
     deadline: Instant,
+    limit: Duration,
 }
 
 /// Runs a script to its end.
@@ -195,11 +196,23 @@ impl Script {
             log,
             child,
             deadline: Instant::now() + SCRIPT_TIMEOUT,
+            limit: SCRIPT_TIMEOUT,
         })
     }
 
+    /// The same, with so long to its end from now on.
+    pub(crate) fn within(mut self, limit: Duration) -> Self {
+        (self.deadline, self.limit) = (Instant::now() + limit, limit);
+        self
+    }
+
     /// Waits for its end, which must be a good one. Gives its log.
-    pub(crate) fn finish(mut self) -> Result<String> {
+    pub(crate) fn finish(self) -> Result<String> {
+        self.finish_as(0)
+    }
+
+    /// Waits for its end, which must be with this exit status. Gives its log.
+    pub(crate) fn finish_as(mut self, expected: i32) -> Result<String> {
         let status: Option<ExitStatus> = loop {
             let status = self.child.try_wait();
             match status.map_err(Error::io("waiting for", &self.name))? {
@@ -209,11 +222,11 @@ impl Script {
             }
         };
         let what = match status {
-            Some(status) if status.success() => {
+            Some(status) if status.code() == Some(expected) => {
                 return fs::read_to_string(&self.log).map_err(Error::io("reading", &self.log));
             }
             Some(status) => status.to_string(),
-            None => format!("no end after {} s", SCRIPT_TIMEOUT.as_secs()),
+            None => format!("no end after {} s", self.limit.as_secs()),
         };
         let (name, tail) = (&self.name, tail(&self.log));
         Err(Error::Unexpected(format!("{name}: {what}\n{tail}")))

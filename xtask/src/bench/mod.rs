@@ -22,7 +22,7 @@ use plan::{Part, Plan};
 use read_back::Reader;
 use report::Results;
 
-pub(crate) use process_facts::connections_to;
+pub(crate) use process_facts::{connections_to, resident_bytes};
 
 /// What to measure.
 #[derive(clap::Args)]

@@ -12,6 +12,7 @@ mod outage;
 mod run;
 mod scenarios;
 mod servers;
+mod soak;
 
 use std::process::Command;
 

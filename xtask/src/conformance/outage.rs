@@ -40,6 +40,14 @@ pub(crate) struct Outage {
     pub(crate) floor_s: u64,
 }
 
+impl Outage {
+    /// The devices that the emulator must have.
+    pub(crate) fn emulator_flags(&self) -> Vec<String> {
+        let devices = format!("{DEVICE_PREFIX}[1-{}]", self.devices);
+        vec!["--device".into(), devices]
+    }
+}
+
 /// Ends when the hub says that so many devices (an argument) are connected.
 pub(crate) const CONNECTED: Program = Program::Python("connected.py", &[]);
 

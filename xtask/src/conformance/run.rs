@@ -28,12 +28,13 @@ pub(crate) fn run(workspace: &Workspace, scenario: &Scenario) -> bool {
 fn attempt(workspace: &Workspace, scenario: &Scenario) -> Result<()> {
     let folder = workspace.conformance().join("logs").join(scenario.name);
     fresh(&folder)?;
-    let load_devices = match &scenario.drive {
-        Some(Drive::Outage(outage)) => outage.devices,
+    let flags = match &scenario.drive {
+        Some(Drive::Outage(outage)) => outage.emulator_flags(),
+        Some(Drive::Soak(soak)) => soak.emulator_flags()?,
         // These register by themselves.
-        Some(Drive::Fleet(_) | Drive::CommandsKill(_)) | None => 0,
+        Some(Drive::Fleet(_) | Drive::CommandsKill(_)) | None => Vec::new(),
     };
-    let mut running = Running::start(workspace, scenario.servers, load_devices, &folder)?;
+    let mut running = Running::start(workspace, scenario.servers, flags, &folder)?;
     let mut variables = variables(running.strings.as_ref(), &folder);
     if let Some(arguments) = &running.handed_over {
         variables.push(("DRAWSPAN", workspace.release("drawspan").into()));
@@ -62,6 +63,9 @@ fn attempt(workspace: &Workspace, scenario: &Scenario) -> Result<()> {
         Some(Drive::CommandsKill(kill)) => {
             let emptied = counting(&commands_kill::EMPTIED, kill.devices);
             kill.run(workspace, &mut running, emptied, &folder)?;
+        }
+        Some(Drive::Soak(soak)) => {
+            soak.run(workspace, &mut running, &command_of, &folder)?;
         }
         None => {}
     }

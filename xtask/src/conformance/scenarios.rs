@@ -49,6 +49,7 @@ use super::commands_kill::CommandsKill;
 use super::environment::MIRROR;
 use super::fleet::Fleet;
 use super::outage::Outage;
+use super::soak::Soak;
 
 /// Telemetry by the device SDK, which both readers then look for.
 const TELEMETRY: Program = Node("telemetry.js", &[]);
@@ -298,6 +299,20 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         drive: Some(Drive::Fleet(Fleet { devices: 50_000 })),
         scripts: &[Python("read_ids.py", &[])],
     },
+    Scenario {
+        name: "soak",
+        about: "two minutes of everything at once: bad devices, a hanging receiver, a stalled session, failing renewals, restarts of the hub, churn",
+        servers: &[Emulator],
+        drive: Some(Drive::Soak(Soak::SHORT)),
+        scripts: &[],
+    },
+    Scenario {
+        name: "soak-hour",
+        about: "the same for an hour (SOAK_MINUTES=45 to 1440), with latency and memory judged; only when it is named",
+        servers: &[Emulator],
+        drive: Some(Drive::Soak(Soak::HOUR)),
+        scripts: &[],
+    },
 ];
 
 /// Scenarios that are too long to be run unless they are named.
@@ -306,6 +321,7 @@ pub(crate) const ON_REQUEST: &[&str] = &[
     "schemathesis-long",
     "docs-page",
     "contract-slow",
+    "soak-hour",
 ];
 
 /// What is done to the servers of a scenario.
@@ -316,6 +332,8 @@ pub(crate) enum Drive {
     Fleet(Fleet),
     /// The bridge dies and comes back under messages and methods to devices.
     CommandsKill(CommandsKill),
+    /// Everything that can go wrong does so at once, for long.
+    Soak(Soak),
 }
 
 impl Scenario {

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::environment::{
-    API_KEY, BRIDGE, ConnectionStrings, DEVICE_PREFIX, DPS, GROUP_KEY, GROUP_SECONDARY_KEY, HUB,
-    ID_SCOPE, POLICY_KEY, authority, state,
+    API_KEY, BRIDGE, ConnectionStrings, DPS, GROUP_KEY, GROUP_SECONDARY_KEY, HUB, ID_SCOPE,
+    POLICY_KEY, authority, state,
 };
 use super::scenarios::{self, Program};
 use crate::error::{Error, Result};
@@ -18,10 +18,10 @@ use crate::workspace::Workspace;
 #[derive(Default)]
 pub(crate) struct Running {
     emulator: Option<Server>,
-    /// By DPS.
+    /// One that may be killed.
     bridge: Option<Server>,
-    /// Devices that the emulator has from its start.
-    load_devices: u32,
+    /// Of the emulator, beside those that it always has.
+    emulator_flags: Vec<String>,
     others: Vec<Server>,
     /// Known once an emulator runs.
     pub(crate) strings: Option<ConnectionStrings>,
@@ -30,15 +30,15 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts servers in order, each ready before the next; an emulator with devices as many as `load_devices`.
+    /// Starts servers in order, each ready before the next; an emulator with these flags besides.
     pub(crate) fn start(
         workspace: &Workspace,
         servers: &[scenarios::Server],
-        load_devices: u32,
+        emulator_flags: Vec<String>,
         folder: &Path,
     ) -> Result<Self> {
         let mut running = Self {
-            load_devices,
+            emulator_flags,
             ..Self::default()
         };
         for server in servers {
@@ -98,10 +98,7 @@ impl Running {
         let mut arguments = vec![OsString::from("emulator")];
         arguments.extend(flags.concat().into_iter().map(OsString::from));
         arguments.extend(["--state".into(), state(folder).into()]);
-        if self.load_devices > 0 {
-            let devices = format!("{DEVICE_PREFIX}[1-{}]", self.load_devices);
-            arguments.extend(["--device".into(), devices.into()]);
-        }
+        arguments.extend(self.emulator_flags.iter().map(OsString::from));
         arguments
     }
 
@@ -110,21 +107,8 @@ impl Running {
             .strings
             .as_ref()
             .ok_or_else(|| Error::Unexpected("a bridge needs an emulator before it".into()))?;
-        let mut command = bound_to_us(workspace.release("drawspan"));
-        command.args([
-            "serve",
-            "--listen",
-            BRIDGE,
-            "--api-key",
-            API_KEY,
-            "--hub-connection-string",
-            &strings.hub,
-        ]);
-        command
-            .arg("--ca")
-            .arg(authority(folder))
-            .arg("--state")
-            .arg(folder.join("bridge"));
+        let mut command = serve(workspace, folder);
+        command.args(["--hub-connection-string", &strings.hub]);
         self.others
             .push(Server::start_until("bridge", command, folder, || {
                 TcpStream::connect(BRIDGE).is_ok()
@@ -138,15 +122,32 @@ impl Running {
         workspace: &Workspace,
         folder: &Path,
     ) -> Result<()> {
-        let mut command = bound_to_us(workspace.release("drawspan"));
+        let mut command = serve(workspace, folder);
         command
-            .args(["serve", "--listen", BRIDGE, "--api-key", API_KEY])
             .args(["--id-scope", ID_SCOPE, "--group-key", GROUP_KEY])
             .args(["--allow-callbacks", "127.0.0.1"])
-            .args(["--dps-endpoint", DPS, "--dps-rate", "0", "--ca"])
-            .arg(authority(folder))
-            .arg("--state")
-            .arg(folder.join("bridge"));
+            .args(["--dps-endpoint", DPS, "--dps-rate", "0"]);
+        self.start_bridge(command, folder)
+    }
+
+    /// Starts a bridge of the devices that a file lists, whose tokens live so long.
+    pub(crate) fn start_bridge_by_file(
+        &mut self,
+        workspace: &Workspace,
+        devices: &Path,
+        token_life_s: u32,
+        folder: &Path,
+    ) -> Result<()> {
+        let mut command = serve(workspace, folder);
+        command
+            .arg("--devices-file")
+            .arg(devices)
+            .args(["--token-life", &token_life_s.to_string()])
+            .args(["--allow-callbacks", "127.0.0.1"]);
+        self.start_bridge(command, folder)
+    }
+
+    fn start_bridge(&mut self, command: Command, folder: &Path) -> Result<()> {
         let there = || TcpStream::connect(BRIDGE).is_ok();
         self.bridge = Some(Server::start_until("bridge", command, folder, there)?);
         Ok(())
@@ -159,7 +160,7 @@ impl Running {
         bridge.ok_or_else(none)?.check()
     }
 
-    /// Process id of the bridge by DPS.
+    /// Process id of the bridge that may be killed.
     pub(crate) fn bridge_pid(&self) -> Result<u32> {
         let none = || Error::Unexpected("there is no bridge".into());
         self.bridge.as_ref().map(Server::pid).ok_or_else(none)
@@ -184,6 +185,17 @@ impl Running {
             .chain(&mut self.others);
         all.try_for_each(Server::check)
     }
+}
+
+/// A bridge that lacks its devices.
+fn serve(workspace: &Workspace, folder: &Path) -> Command {
+    let mut command = bound_to_us(workspace.release("drawspan"));
+    command
+        .args(["serve", "--listen", BRIDGE, "--api-key", API_KEY, "--ca"])
+        .arg(authority(folder))
+        .arg("--state")
+        .arg(folder.join("bridge"));
+    command
 }
 
 /// The command of a program.

@@ -3,6 +3,7 @@
 pub(crate) mod downlink;
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -66,9 +67,21 @@ impl Load {
         Script::start(name, command, folder).map(Self)
     }
 
+    /// The same, with so long to its end from now on.
+    pub(crate) fn within(self, limit: Duration) -> Self {
+        Self(self.0.within(limit))
+    }
+
     /// Waits for its end.
     pub(crate) fn finish(self) -> Result<Report> {
         last_line(&self.0.finish()?)
+    }
+
+    /// Waits for the end of a load of which nothing may succeed. It says so by its exit status, and below its result.
+    pub(crate) fn finish_refused(self) -> Result<Report> {
+        let log = self.0.finish_as(1)?;
+        let result = log.lines().rfind(|line| line.starts_with('{'));
+        last_line(result.unwrap_or_default())
     }
 }
 
@@ -87,6 +100,19 @@ impl Report {
         Err(Error::Unexpected(format!(
             "{name}: {} of {} requests got 200; statuses {:?}, {} without an answer",
             self.ok, self.requests, self.statuses, self.no_answer
+        )))
+    }
+}
+
+impl Report {
+    /// An error unless every request got an answer, and some got 200.
+    pub(crate) fn all_answered(&self, name: &str) -> Result<()> {
+        if self.no_answer == 0 && self.ok > 0 {
+            return Ok(());
+        }
+        Err(Error::Unexpected(format!(
+            "{name}: {} of {} requests had no answer, {} got 200",
+            self.no_answer, self.requests, self.ok
         )))
     }
 }
