@@ -143,6 +143,8 @@ impl Running {
             .arg("--devices-file")
             .arg(devices)
             .args(["--token-life", &token_life_s.to_string()])
+            // What a receiver fails goes back to the hub at once, and comes again from there.
+            .args(["--http-retry-limit", "0"])
             .args(["--allow-callbacks", "127.0.0.1"]);
         self.start_bridge(command, folder)
     }
