@@ -47,28 +47,26 @@ enum Judgement {
 /// Waits until all devices have arrived.
 pub(super) fn check(good: u32) -> Result<()> {
     let started = Instant::now();
-    let mut before = None;
-    loop {
-        let states = look()?;
-        let found = states.keys().filter(|id| id.starts_with("good-")).count();
-        if found != good as usize {
-            let text = format!("the bridge lists {found} good devices, there are {good}");
-            return Err(Error::Unexpected(text));
-        }
-        let staying = staying(before.as_ref(), &states)?;
-        if staying.is_empty() {
-            let seconds = started.elapsed().as_secs();
-            say(&format!("{seconds} s after the end: {}", counts(&states)));
-            return Ok(());
-        }
-        if started.elapsed() > WITHIN {
-            let (number, one) = (staying.len(), staying.iter().next());
-            let text = format!("{number} devices are stuck, as {one:?}");
-            return Err(Error::Unexpected(text));
-        }
-        before = Some(staying);
-        sleep(PAUSE);
+    let mut states = look()?;
+    let found = states.keys().filter(|id| id.starts_with("good-")).count();
+    if found != good as usize {
+        let text = format!("the bridge lists {found} good devices, there are {good}");
+        return Err(Error::Unexpected(text));
     }
+    let mut waited_for = staying(None, &states)?;
+    while let Some(one) = waited_for.iter().next() {
+        if started.elapsed() > WITHIN {
+            let text = format!("{} devices are stuck, as {one:?}", waited_for.len());
+            return Err(Error::Unexpected(text));
+        }
+        sleep(PAUSE);
+        let now = states_of(waited_for.keys().cloned())?;
+        waited_for = staying(Some(&waited_for), &now)?;
+        states.extend(now);
+    }
+    let seconds = started.elapsed().as_secs();
+    say(&format!("{seconds} s after the end: {}", counts(&states)));
+    Ok(())
 }
 
 /// Devices that are on their way: good ones, and those that were in the same state at every look before. An error when one is
@@ -106,19 +104,25 @@ fn judge(id: &str, state: &str) -> Judgement {
     }
 }
 
+/// All devices that the bridge knows.
 fn look() -> Result<States> {
     let (mut all, mut after) = (States::new(), String::new());
     loop {
         let page: Page = api::ask(&format!("/devices?limit=1000{after}"))?;
-        for Listed { device_id } in page.devices {
-            let found: Diagnostics = api::ask(&format!("/devices/{device_id}/diagnostics"))?;
-            all.insert(device_id, found.state);
-        }
+        all.extend(states_of(page.devices.into_iter().map(|it| it.device_id))?);
         match page.continuation {
             Some(last) => after = format!("&after={last}"),
             None => return Ok(all),
         }
     }
+}
+
+fn states_of(ids: impl Iterator<Item = String>) -> Result<States> {
+    let state = |id: String| {
+        let found: Diagnostics = api::ask(&format!("/devices/{id}/diagnostics"))?;
+        Ok((id, found.state))
+    };
+    ids.map(state).collect()
 }
 
 /// `bad waiting 25, good connected 500`.
