@@ -292,18 +292,21 @@ fn restart(workspace: &Workspace, running: &mut Running, folder: &Path) -> Resul
 fn check_renewals(folder: &Path) -> Result<()> {
     let log = folder.join("emulator.log");
     let text = std::fs::read_to_string(&log).map_err(Error::io("reading", &log))?;
-    let refused = |line: &&str| line.contains("token refused") && line.contains("--fault");
-    match text.lines().filter(refused).count() {
-        0 => Err(Error::Unexpected(
-            "no renewal was refused: this shows nothing".into(),
-        )),
-        lines => {
-            say(&format!(
-                "the hub refused renewals; {lines} lines of its log are about that"
-            ));
-            Ok(())
-        }
+    let lines = refused_renewals(&text);
+    if lines == 0 {
+        let text = "no renewal was refused: this shows nothing";
+        return Err(Error::Unexpected(text.into()));
     }
+    say(&format!(
+        "the hub refused renewals; {lines} lines of its log are about that"
+    ));
+    Ok(())
+}
+
+/// Lines of the hub's log about renewals that it was asked to refuse. Tokens of bad devices are refused, too.
+fn refused_renewals(log: &str) -> usize {
+    let refused = |line: &&str| line.contains("token refused") && line.contains("--fault");
+    log.lines().filter(refused).count()
 }
 
 /// An error unless every request was refused, with an answer.
@@ -338,6 +341,16 @@ mod tests {
         for text in ["", "0", "44", "1441", "-60", "60s", "1.5"] {
             assert!(minutes(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_token_that_is_refused_for_its_key_is_no_renewal() {
+        let log = r#"WARN drawspan_emulator::emulator: this goes wrong, as asked for fault=renewals=10%
+INFO drawspan_emulator::refusals: token refused code="401003" reason="the token is signed with another key" what="bad-1"
+"#;
+        assert_eq!(refused_renewals(log), 0);
+        let refused = r#"INFO drawspan_emulator::refusals: token refused code="500001" reason="the hub failed, as it was asked to by --fault""#;
+        assert_eq!(refused_renewals(&format!("{log}{refused}\n")), 1);
     }
 
     #[test]
