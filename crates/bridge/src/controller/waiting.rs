@@ -56,7 +56,7 @@ impl<P: Platform> Controller<P> {
             let hopeless = machine.hopeless(deadline, now)?;
             Some(Refusal {
                 failure: remembered(hopeless.why, last.as_ref()),
-                retry_in: Some(hopeless.next_try - now.monotonic),
+                retry_in: Some(hopeless.next_try.saturating_sub(now.monotonic)),
             })
         });
         for (caller, refusal) in refused {
