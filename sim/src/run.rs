@@ -58,7 +58,7 @@ pub fn run(scenario: Scenario, trace: bool) -> Result<Report, Failed> {
             devices,
             events: world.events,
             length: world.now,
-            tally: std::mem::take(&mut world.shell.tally),
+            tally: std::mem::take(&mut world.process.tally),
         }),
         Err(violation) => Err(Failed {
             seed,

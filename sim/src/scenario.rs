@@ -35,6 +35,8 @@ pub struct Scenario {
     pub slots: usize,
     /// Those that it takes.
     pub hub_slots: usize,
+    /// Connections to one hub.
+    pub max_connections: Option<usize>,
     /// How long a hub may be away before DPS is asked.
     pub gone_after: Duration,
     /// Permits of each hub.
@@ -97,6 +99,7 @@ impl Scenario {
             hubs,
             slots,
             hub_slots: slots,
+            max_connections: None,
             gone_after: HUB_GONE_AFTER,
             hub_pace: pace(&mut dice, devices),
             dps_pace: pace(&mut dice, devices),

@@ -101,8 +101,6 @@ pub(crate) struct Hub {
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) failure: Failure,
-    /// Whether its token was taken all the same.
-    pub(crate) counted: bool,
     /// Whether it is one identity more than this hub takes, and nobody made the hub say so.
     pub(crate) overfilled: bool,
 }
@@ -163,7 +161,6 @@ impl Hub {
             if !line.counts(device, now) && (injected || line.count(now) >= limit) {
                 return Err(Refusal {
                     failure: words::token_limit(dice.percent(50)),
-                    counted: false,
                     overfilled: !injected,
                 });
             }
@@ -175,10 +172,7 @@ impl Hub {
             _ => Some(words::amqp("amqp:not-found", 404_001)),
         };
         if let Some(failure) = failure {
-            return Err(Refusal {
-                counted: true,
-                ..refusal(failure)
-            });
+            return Err(refusal(failure));
         }
         if let Some(line) = self.lines.get_mut(&session.line) {
             line.attach(device, session.attempt, token, now);
@@ -308,7 +302,6 @@ impl Hub {
 fn refusal(failure: Failure) -> Refusal {
     Refusal {
         failure,
-        counted: false,
         overfilled: false,
     }
 }

@@ -9,8 +9,8 @@ use crate::check::Violation;
 use crate::dps::{Enrolment, HubNo};
 use crate::fault::Fault;
 use crate::hub::{DeviceNo, Registered};
+use crate::process::{PATIENCE, ToClient};
 use crate::scenario::Profile;
-use crate::shell::ToClient;
 use crate::words;
 
 /// What ends after a while.
@@ -22,9 +22,6 @@ pub(super) enum Trouble {
     /// A device is welcome again.
     Shut(HubNo, DeviceNo),
 }
-
-/// How long a caller waits.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 impl World {
     /// Something happens, and something else some time later.
@@ -40,8 +37,7 @@ impl World {
                 None => Ok(()),
             }
         } else {
-            self.wish();
-            Ok(())
+            self.wish()
         }
     }
 
@@ -50,7 +46,7 @@ impl World {
     }
 
     /// What callers want.
-    fn wish(&mut self) {
+    fn wish(&mut self) -> Result<(), Violation> {
         // Often all at once, as after a restart of theirs.
         let many = if self.dice.percent(5) {
             self.dice.below(self.scenario.devices).min(500)
@@ -60,29 +56,39 @@ impl World {
         let what = self.dice.below(100);
         for _ in 0..many {
             let device = self.device();
-            self.shell
+            self.process
                 .trace(|| format!("wish {what} for device {device}"));
-            match what {
-                0..60 if self.shell.used(device, self.now) => {
-                    self.agenda.set(self.now + PATIENCE, Event::GiveUp(device));
+            let now = self.now;
+            let waits = match what {
+                0..60 => self.process.used(device, now)?,
+                60..85 => {
+                    self.process.subscribe(device, what < 75, now)?;
+                    None
                 }
-                0..60 => {}
-                60..75 => self.shell.subscribe(device, true, self.now),
-                75..85 => self.shell.subscribe(device, false, self.now),
-                85..92 => self.shell.resync(device, self.now),
-                92..96 => self.shell.release(device, self.now),
+                85..92 => {
+                    self.process.resync(device, now)?;
+                    None
+                }
+                92..96 => {
+                    self.process.release(device, now)?;
+                    None
+                }
                 _ if self.scenario.profile == Profile::Dps => {
                     let stays = self.dice.percent(80);
-                    self.shell.ask_to_register(device, stays);
+                    self.process.ask_to_register(device, stays, now)?
                 }
-                _ => {}
+                _ => None,
+            };
+            if let Some(caller) = waits {
+                self.agenda.set(now + PATIENCE, Event::GiveUp(caller));
             }
         }
+        Ok(())
     }
 
     fn fault(&mut self, fault: Fault) -> Result<(), Violation> {
-        self.shell.tally.note(&format!("{fault:?}"));
-        self.shell.trace(|| format!("{fault:?}"));
+        self.process.tally.note(&format!("{fault:?}"));
+        self.process.trace(|| format!("{fault:?}"));
         let hub = self.dice.below(self.hubs.len());
         match fault {
             Fault::HubDown
@@ -126,7 +132,7 @@ impl World {
             | Fault::DpsWrongKey
             | Fault::DpsSlow => self.dps_trouble(fault),
             Fault::Restart => {
-                for (hub, line) in self.shell.restart(self.now) {
+                for (hub, line) in self.process.restart(self.now) {
                     self.hubs[hub].drop_line(line);
                 }
             }
@@ -226,7 +232,7 @@ impl World {
         }
         for hub in 0..self.hubs.len() {
             if let Some(session) = self.hubs[hub].steal(device, self.now) {
-                self.shell.tally.note("stolen");
+                self.process.tally.note("stolen");
                 self.stolen(self.hubs[hub].troubles.slow, session);
             }
         }
@@ -327,7 +333,7 @@ impl World {
         } else {
             -seconds
         };
-        self.shell.skew_s = skew_s;
+        self.process.skew_s = skew_s;
         self.clock_was_off |= skew_s.unsigned_abs() >= MIDNIGHT_DOUBT.as_secs();
         self.clock_was_ahead |= Self::is_far_ahead(skew_s);
         self.lasts(Trouble::Skew);
@@ -360,7 +366,7 @@ impl World {
                     _ => troubles.slow = false,
                 }
             }
-            Trouble::Skew => self.shell.skew_s = 0,
+            Trouble::Skew => self.process.skew_s = 0,
             Trouble::Shut(hub, device) => {
                 self.dps.enrol(
                     device,

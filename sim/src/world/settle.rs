@@ -20,7 +20,7 @@ impl World {
     /// Nothing goes wrong from now on, and nobody uses anything. Returns when everything must be in order.
     pub(crate) fn calm(&mut self) -> Duration {
         self.calm = true;
-        self.shell.skew_s = 0;
+        self.process.skew_s = 0;
         self.dps.troubles = dps::Troubles::default();
         let mut quota = false;
         for hub in &mut self.hubs {
@@ -50,9 +50,9 @@ impl World {
 
     /// Why a device is not as it should be.
     fn unsettled(&self, device: DeviceNo) -> Option<String> {
-        let state = self.shell.machine_of(device).map(|it| it.state());
+        let state = self.process.machine_of(device).map(|it| it.state());
         let connected = matches!(state, Some(State::Connected { .. }));
-        if !self.shell.wants[device as usize].permanent {
+        if !self.process.wants[device as usize].permanent {
             return state.map(|state| format!("device {device} is wanted by nobody and {state:?}"));
         }
         let standing = self.hubs.iter().any(|hub| hub.session(device).is_some());
@@ -82,7 +82,7 @@ impl World {
             ensure(why.is_none(), "SETTLED", || why.unwrap_or_default())?;
         }
         let attached: usize = self.hubs.iter().map(|hub| hub.sessions()).sum();
-        let known = self.shell.fleet.len();
+        let known = self.process.fleet().len();
         ensure(attached <= known, "SETTLED", || {
             format!("{attached} devices are attached at hubs, {known} are known here")
         })

@@ -220,7 +220,9 @@ impl<P: Platform> Controller<P> {
             },
             Input::Unanswered(hub, failure) => self.fleet.request_ended(hub, failure.as_ref()),
             // What comes for an attempt that is over changes nothing; what it brought went with its session.
-            Input::Session { attempt, event } if self.fleet.is_current(attempt) => {
+            Input::Session { attempt, event }
+                if self.fleet.is_current(attempt) || planted(Mutation::StaleAnswer) =>
+            {
                 self.session(attempt, event);
             }
             Input::Session { .. } => {}
@@ -303,7 +305,6 @@ impl<P: Platform> Controller<P> {
     }
 
     fn due(&mut self, fleet: Option<Duration>) -> Duration {
-        let upkeep = self.cache.due().min(self.moves.due());
         let now = self.now.monotonic;
         let dues = [
             fleet,
@@ -312,8 +313,11 @@ impl<P: Platform> Controller<P> {
             self.retries.due(),
             self.holds.due(),
             self.catch_up_due(),
+            self.moves_due(),
         ];
-        dues.into_iter().flatten().fold(upkeep, Duration::min)
+        dues.into_iter()
+            .flatten()
+            .fold(self.cache.due(), Duration::min)
     }
 
     fn renew_cache(&mut self) {

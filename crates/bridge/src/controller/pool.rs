@@ -121,6 +121,17 @@ impl Pool {
         self.members.remove(&key).unwrap_or_default()
     }
 
+    /// Whether a connection is to be emptied, or might be.
+    pub(super) fn has_waste(&self) -> bool {
+        self.ledger.has_waste()
+    }
+
+    /// Who is counted where.
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// Those that stand or are being made.
     #[must_use]
     pub fn connections(&self) -> usize {

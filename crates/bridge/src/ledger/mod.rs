@@ -234,6 +234,18 @@ impl Ledger {
         has_place
     }
 
+    /// The connection that is being emptied.
+    #[must_use]
+    pub const fn draining(&self) -> Option<ConnectionKey> {
+        self.draining
+    }
+
+    /// Whether [`Self::drain`] may name a connection.
+    #[must_use]
+    pub fn has_waste(&self) -> bool {
+        self.draining.is_some() || self.order.wasteful().next().is_some()
+    }
+
     /// False if no connection is being emptied.
     fn stop_draining(&mut self) -> bool {
         let Some(key) = self.draining.take() else {
