@@ -351,16 +351,23 @@ impl Device {
     /// Somebody registered it at DPS meanwhile.
     fn registered(&mut self, hub: HostName, now: Now) -> Effects {
         let asks = self.assignment.asks();
-        let none_known = self.assignment.hub().is_none();
-        let moved = self.assignment.hub() != Some(&hub);
+        let known = self.assignment.hub();
+        let (none_known, moved) = (known.is_none(), known.is_some_and(|known| *known != hub));
         if !self.assignment.registered(hub, now.monotonic) {
             return Effects::NONE;
         }
+        if moved {
+            // What went wrong at the old one does not count there.
+            self.how = How::USUAL;
+            self.trouble.start_over();
+        }
         match self.state {
-            State::Waiting { firm: true, .. } if none_known => self.enter_queued(now),
-            State::Waiting { firm: false, .. } if none_known || asks => self.enter_queued(now),
+            State::Waiting { firm, .. } if moved || none_known || asks && !firm => {
+                self.enter_queued(now)
+            }
+            State::Yielded { .. } if moved => self.enter_queued(now),
             // It queues in the wrong place.
-            State::Queued if asks || moved => self.enter_queued(now),
+            State::Queued if asks || moved || none_known => self.enter_queued(now),
             _ => Effects::NONE,
         }
     }

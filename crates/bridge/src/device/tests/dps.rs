@@ -268,6 +268,28 @@ fn a_registration_by_request_helps_a_device_that_waits_for_dps() {
 }
 
 #[test]
+fn what_one_hub_said_does_not_count_at_another() {
+    for kind in [
+        FailureKind::QuotaExceeded,
+        FailureKind::DeviceNotFound,
+        FailureKind::LinkStolen,
+    ] {
+        for (named, expected) in [("a.net", false), ("b.net", true)] {
+            let mut life = Life::new(Assignment::dps(Some(hub("a.net"))));
+            life.input(Input::Permanent(true));
+            life.permit();
+            life.open_failed(kind);
+            let waits = life.device.state();
+            let effects = life.input(Input::Registered { hub: hub(named) });
+            let queues = effects == [life.asks_permit()];
+            // The hub that does not know it may do so now.
+            let expected = expected || kind == FailureKind::DeviceNotFound;
+            assert_eq!(queues, expected, "{waits:?}, {named}: {effects:?}");
+        }
+    }
+}
+
+#[test]
 fn a_device_that_is_released_is_wanted_by_nobody() {
     let mut life = Life::connected();
     life.input(USED);
