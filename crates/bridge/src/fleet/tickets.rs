@@ -255,15 +255,25 @@ impl<B: Beside> Fleet<B> {
                 }
                 Ok(Some(Ticket::Attempt(place))) if self.is_valid(place) => {
                     let epoch = place.epoch;
-                    self.feed(place.device, Input::Permit { epoch }, now);
-                }
-                Ok(Some(Ticket::Attempt(..))) => {
-                    let service = self.services.get_mut(number)?;
-                    if !planted(Mutation::PermitKept) {
-                        service.governor.give_back(now.monotonic);
+                    if self.is_waited_for_no_more(place) {
+                        self.pass(number, now);
+                        self.queue_device(place.device, epoch);
+                    } else {
+                        self.feed(place.device, Input::Permit { epoch }, now);
                     }
                 }
+                Ok(Some(Ticket::Attempt(..))) => self.pass(number, now),
             }
+        }
+    }
+
+    /// The ticket whose turn it was is not used.
+    fn pass(&mut self, number: usize, now: Now) {
+        if let Some(service) = self.services.get_mut(number)
+            && !planted(Mutation::PermitKept)
+        {
+            service.queue.pass();
+            service.governor.give_back(now.monotonic);
         }
     }
 
@@ -273,6 +283,12 @@ impl<B: Beside> Fleet<B> {
                 && entry.machine.state() == State::Queued
                 && entry.machine.epoch() == place.epoch
         })
+    }
+
+    /// Whether a device went before others for callers who have all hung up since.
+    fn is_waited_for_no_more(&self, place: Place) -> bool {
+        let entry = self.entry(place.device);
+        entry.is_some_and(|entry| !entry.callers.is_empty() && !entry.beside.is_waited_for())
     }
 
     pub(super) fn service(&self, id: ServiceId) -> Option<&Service> {
