@@ -175,6 +175,8 @@ pub const SPELLINGS_UNCHECKED: usize = 1_024;
 pub const TEMPORARY_TOKEN_LIFE_MIN: Duration = Duration::from_secs(900);
 /// … and less than this, so that slots of devices that came together do not end together.
 pub const TEMPORARY_TOKEN_LIFE_MAX: Duration = Duration::from_secs(1_200);
+/// Of so many connections that are needed, one more than another may be kept before the emptiest is given up.
+pub const SPARE_CONNECTIONS: usize = 10;
 /// Devices leave a connection that is being drained a few at a time, that often.
 pub const MOVE_INTERVAL: Duration = Duration::from_secs(1);
 /// So many of them at once.

@@ -121,9 +121,9 @@ impl Pool {
         self.members.remove(&key).unwrap_or_default()
     }
 
-    /// Whether a connection is to be emptied, or might be.
-    pub(super) fn has_waste(&self) -> bool {
-        self.ledger.has_waste()
+    /// When it is worth a look whether a connection is to be emptied.
+    pub(super) fn drain_due(&self) -> Option<Duration> {
+        self.ledger.drain_due()
     }
 
     /// Who is counted where.

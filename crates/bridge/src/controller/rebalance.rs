@@ -21,9 +21,13 @@ pub(super) struct Moves {
 impl<P: Platform> Controller<P> {
     /// When there is something to move, or to be looked at.
     pub(super) fn moves_due(&self) -> Option<Duration> {
-        let mut pools = self.pools.values();
-        let is_due = !self.moves.waiting.is_empty() || pools.any(Pool::has_waste);
-        is_due.then_some(self.moves.next)
+        let next = self.moves.next;
+        if !self.moves.waiting.is_empty() {
+            return Some(next);
+        }
+        let pools = self.pools.values();
+        let due = pools.filter_map(Pool::drain_due).min();
+        due.map(|due| due.max(next))
     }
 
     /// Moves the next few devices, and looks for more when there are none.
