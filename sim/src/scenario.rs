@@ -116,6 +116,11 @@ impl Scenario {
         if dice.percent(15) {
             scenario.hub_slots = dice.within(slots.div_ceil(10), slots);
         }
+        // Enough for all, unless connections take no tokens for no reason.
+        if dice.percent(15) && !scenario.faults.contains(&Fault::TokenLimit) {
+            let enough = devices.div_ceil(scenario.hub_slots);
+            scenario.max_connections = Some(enough + dice.within(0, 2));
+        }
         scenario
     }
 }

@@ -81,7 +81,20 @@ pub(crate) struct Troubles {
 }
 
 impl Troubles {
-    fn has_wrong_key(&self, device: DeviceNo) -> bool {
+    /// Whether something is wrong for all devices.
+    pub(crate) const fn is_any(&self) -> bool {
+        self.down
+            || self.gone
+            || self.no_new_connections
+            || self.wrong_key
+            || self.maintenance
+            || self.throttle.is_some()
+            || self.quota
+            || self.errors_percent > 0
+            || self.slow
+    }
+
+    pub(crate) fn has_wrong_key(&self, device: DeviceNo) -> bool {
         let wrong = |(of, remainder): (DeviceNo, DeviceNo)| device % of == remainder;
         self.wrong_keys.is_some_and(wrong)
     }

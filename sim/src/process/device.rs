@@ -13,12 +13,12 @@ pub(crate) struct Notes {
     pub(crate) place: Option<Place>,
     /// The connection that took no more tokens, if that ended the last attempt.
     pub(crate) full: Option<(ServiceId, ConnectionKey)>,
+    /// When it was connected last, if it is not.
+    pub(crate) connected_until: Option<Duration>,
     /// The words that were told last.
     pub(crate) status: Option<(ConnectionStatus, ConnectionStatusReason)>,
     /// The highest number of an attempt that was seen, and of which device of the fleet.
     pub(crate) epoch: Option<(u32, u32)>,
-    /// The number of the attempt whose registration was charged.
-    pub(crate) charged: Option<u32>,
     /// The number of the attempt that was registering when the device was removed.
     pub(crate) removed: Option<u32>,
 }
@@ -26,6 +26,17 @@ pub(crate) struct Notes {
 /// Who asks for a device. There are a few callers, each with devices of its own.
 pub(crate) const fn caller_of(device: DeviceNo) -> CallerId {
     CallerId(device % 3)
+}
+
+impl Notes {
+    /// The device's place, which is not open any more.
+    pub(crate) fn ends(&mut self, now: Duration) -> Option<&mut Place> {
+        let place = self.place.as_mut()?;
+        if place.phase == Phase::Open {
+            self.connected_until = Some(now);
+        }
+        Some(place)
+    }
 }
 
 /// Where an attempt is.

@@ -99,7 +99,7 @@ impl Process {
         self.touched.insert(number);
         let before = self.note_end(number, failure, now);
         let line = self.notes(number).and_then(|notes| Some(notes.place?.line));
-        self.leaves(attempt);
+        self.leaves(attempt, now);
         let line = line.and_then(|line| self.lines.get(&line));
         let full = line.map(|line| (line.service, line.key));
         // One that was on its way out has no next attempt.
@@ -116,7 +116,7 @@ impl Process {
             return self.stale(attempt, SessionEvent::Closed, now);
         };
         self.touched.insert(number);
-        self.leaves(attempt);
+        self.leaves(attempt, now);
         self.session(attempt, SessionEvent::Closed, now)
     }
 
@@ -141,6 +141,7 @@ impl Process {
             };
             before.push((device, self.note_end(device, failure, now)));
             if let Some(notes) = self.notes(device) {
+                notes.ends(now);
                 notes.place = None;
             }
             self.touched.insert(device);

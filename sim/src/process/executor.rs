@@ -171,7 +171,10 @@ impl Process {
         ensure(!another, "ONE-REGISTRATION", || {
             format!("device {device} registers twice at a time")
         })?;
-        let whom = self.charge(device, now)?;
+        let whom = match registration.connects {
+            true => self.charge(device, now)?,
+            false => For::Caller,
+        };
         self.registering.insert(registration.number, (device, whom));
         self.out.push(Out::Register(Registration {
             number: registration.number,
@@ -182,23 +185,17 @@ impl Process {
         Ok(())
     }
 
-    /// Whom a registration that starts is charged to. A device's own has a reason and a budget.
+    /// A device that tries to connect registers: it has a reason and a budget.
     fn charge(&mut self, device: u32, now: Duration) -> Result<For, Violation> {
         let machine = self.machine_of(device);
         let registers = machine.filter(|machine| machine.state() == State::Provisioning);
         let Some((epoch, hub_known)) =
             registers.map(|machine| (machine.epoch().number(), machine.hub().is_some()))
         else {
-            return Ok(For::Caller);
-        };
-        let Some(notes) = self.notes(device) else {
-            return Ok(For::Caller);
-        };
-        if notes.removed == Some(epoch) {
             return Ok(For::Removed);
-        }
-        if notes.charged.replace(epoch) == Some(epoch) {
-            return Ok(For::Caller);
+        };
+        if self.devices[device as usize].removed == Some(epoch) {
+            return Ok(For::Removed);
         }
         let service = self.service_of(device);
         if self.hub_down_for(device, now) >= Some(self.scenario.gone_after) {
@@ -329,7 +326,7 @@ impl Process {
     fn close(&mut self, attempt: Attempt, now: Duration) -> Result<(), Violation> {
         let device = self.device_of(attempt);
         self.touched.extend(device);
-        let place = device.and_then(|device| self.notes(device)?.place.as_mut());
+        let place = device.and_then(|device| self.notes(device)?.ends(now));
         let closes = place
             .as_ref()
             .is_some_and(|it| it.attempt == attempt && it.phase != Phase::Closing);
@@ -354,7 +351,7 @@ impl Process {
             }
             // Nobody is left to answer.
             None => {
-                self.leaves(attempt);
+                self.leaves(attempt, now);
                 self.controller
                     .handle(Input::Busy(attempt, Command::Close), self.now(now));
                 Ok(())
@@ -363,11 +360,14 @@ impl Process {
     }
 
     /// An attempt is on no connection any more.
-    pub(super) fn leaves(&mut self, attempt: Attempt) {
+    pub(super) fn leaves(&mut self, attempt: Attempt, now: Duration) {
         let Some(number) = self.device_of(attempt) else {
             return;
         };
-        let place = self.notes(number).and_then(|notes| notes.place.take());
+        let place = self.notes(number).and_then(|notes| {
+            notes.ends(now);
+            notes.place.take()
+        });
         if let Some(line) = place.and_then(|place| self.lines.get_mut(&place.line)) {
             line.members.remove(&attempt);
         }

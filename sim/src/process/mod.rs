@@ -59,6 +59,20 @@ pub(crate) enum ToClient {
     Linked(Attempt, Links),
 }
 
+impl ToClient {
+    /// The attempt that it is about; none if it is about the connection.
+    pub(crate) const fn attempt(&self) -> Option<Attempt> {
+        match self {
+            Self::Ready | Self::Ended(_) => None,
+            Self::Opened(attempt)
+            | Self::OpenFailed(attempt, _)
+            | Self::Lost(attempt, _)
+            | Self::Closed(attempt)
+            | Self::Linked(attempt, _) => Some(*attempt),
+        }
+    }
+}
+
 /// A registration at DPS.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Registration {
@@ -256,6 +270,11 @@ impl Process {
         services.find(|(_, host, _)| *host == hub).map(|it| it.0)
     }
 
+    /// The hub that a device belongs to, as far as the process knows.
+    pub(crate) fn hub_of_device(&self, number: DeviceNo) -> Option<HubNo> {
+        self.hub_no(self.machine_of(number)?.hub()?)
+    }
+
     /// How long a device's hub could not be reached.
     fn hub_down_for(&self, number: DeviceNo, now: Duration) -> Option<Duration> {
         self.services.down_for(self.service_of(number)?, now)
@@ -279,7 +298,7 @@ impl Process {
         self.lines.get(&line).map(|line| line.hub)
     }
 
-    /// Connections, and how many are needed for the identities that count, by hub.
+    /// Connections to each hub, and how many would do for the identities that count there.
     pub(crate) fn connections(&self) -> impl Iterator<Item = (ServiceId, usize, usize)> {
         let hubs = self.fleet().services().skip(1);
         hubs.filter_map(|(service, ..)| {
@@ -289,10 +308,19 @@ impl Process {
         })
     }
 
+    /// When a device was connected last, if it is not.
+    pub(crate) fn connected_until(&self, device: DeviceNo) -> Option<Duration> {
+        self.devices.get(device as usize)?.connected_until
+    }
+
+    /// Whether the client has a connection.
+    pub(crate) fn has(&self, line: LineNo) -> bool {
+        self.lines.contains_key(&line)
+    }
+
     /// Connections that the client has to a hub.
-    pub(crate) fn lines_to(&self, hub: HubNo) -> impl Iterator<Item = LineNo> {
-        let lines = self.lines.iter().filter(move |(_, line)| line.hub == hub);
-        lines.map(|(line, _)| *line)
+    pub(crate) fn lines_to(&self, hub: HubNo) -> usize {
+        self.lines.values().filter(|line| line.hub == hub).count()
     }
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use drawspan_bridge::State;
-use drawspan_bridge::controller::{Answer, Input, Request, Waiter};
+use drawspan_bridge::controller::{Answer, Delay, Input, Request, Waiter};
 use drawspan_bridge::limits::{TEMPORARY_MAX, TEMPORARY_MIN};
 use drawspan_bridge::subscriptions::Scope;
 use drawspan_hub::SubscriptionType;
@@ -23,19 +23,23 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// What somebody wants of a device, as far as it can be told from outside.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Want {
-    pub(crate) permanent: bool,
+    pub(crate) permanent_since: Option<Duration>,
     pub(crate) used: Option<Duration>,
 }
 
 impl Want {
+    pub(crate) const fn permanent(&self) -> bool {
+        self.permanent_since.is_some()
+    }
+
     /// Whether it must be wanted.
     pub(crate) fn surely(&self, now: Duration) -> bool {
-        self.permanent || self.used.is_some_and(|used| now < used + TEMPORARY_MIN)
+        self.permanent() || self.used.is_some_and(|used| now < used + TEMPORARY_MIN)
     }
 
     /// Whether it may be wanted.
     pub(crate) fn maybe(&self, now: Duration) -> bool {
-        self.permanent || self.used.is_some_and(|used| now < used + TEMPORARY_MAX)
+        self.permanent() || self.used.is_some_and(|used| now < used + TEMPORARY_MAX)
     }
 }
 
@@ -44,8 +48,6 @@ impl Want {
 pub(crate) struct Waiting {
     pub(crate) device: DeviceNo,
     pub(crate) asked: Duration,
-    /// Whether it is a route that the caller waits for.
-    pub(crate) connects: bool,
     is_gone: Rc<Cell<bool>>,
 }
 
@@ -63,7 +65,7 @@ impl Process {
             return Ok(None);
         }
         self.becomes_known(number);
-        let caller = self.caller(number, true, now);
+        let caller = self.caller(number, now);
         let waiting = caller.number;
         let request = Request::Connect {
             device: self.ids[number as usize].clone(),
@@ -79,13 +81,12 @@ impl Process {
     }
 
     /// A caller who waits for an answer.
-    fn caller(&mut self, device: DeviceNo, connects: bool, now: Duration) -> Caller {
+    fn caller(&mut self, device: DeviceNo, now: Duration) -> Caller {
         self.next_caller += 1;
         let is_gone = Rc::new(Cell::new(false));
         let waiting = Waiting {
             device,
             asked: now,
-            connects,
             is_gone: Rc::clone(&is_gone),
         };
         self.callers.insert(self.next_caller, waiting);
@@ -133,9 +134,10 @@ impl Process {
         Some(waiting)
     }
 
-    /// Devices that callers wait for.
-    pub(crate) fn waited_for(&self) -> usize {
-        self.callers.values().filter(|it| it.connects).count()
+    /// What a device is waiting for.
+    pub(crate) fn delay_of(&self, number: DeviceNo, now: Duration) -> Option<Delay> {
+        let id = self.ids.get(number as usize)?;
+        Some(self.controller.delay_of(id, now))
     }
 
     pub(crate) fn subscribe(
@@ -144,14 +146,16 @@ impl Process {
         permanent: bool,
         now: Duration,
     ) -> Result<(), Violation> {
-        self.wants[number as usize].permanent = permanent;
+        let want = &mut self.wants[number as usize];
+        let since = want.permanent_since.unwrap_or(now);
+        want.permanent_since = permanent.then_some(since);
         if permanent {
             self.becomes_known(number);
         }
         self.touched.insert(number);
         let scope = Scope::Device(self.ids[number as usize].clone());
         let kind = SubscriptionType::Methods;
-        let caller = self.caller(number, false, now);
+        let caller = self.caller(number, now);
         let request = match permanent {
             true => Request::Subscribe {
                 scope,
@@ -211,7 +215,7 @@ impl Process {
             notes.removed = epoch;
             notes.full = None;
         }
-        let caller = self.caller(number, false, now);
+        let caller = self.caller(number, now);
         let request = Request::Forget { device, caller };
         self.handle(Input::Request(request), now)
     }
@@ -224,7 +228,7 @@ impl Process {
         now: Duration,
     ) -> Result<Option<u64>, Violation> {
         self.asked_to_register = Some(now);
-        let caller = self.caller(number, false, now);
+        let caller = self.caller(number, now);
         let waiting = caller.number;
         let request = Request::Register {
             device: self.ids[number as usize].clone(),

@@ -60,7 +60,10 @@ impl World {
                 .trace(|| format!("wish {what} for device {device}"));
             let now = self.now;
             let waits = match what {
-                0..60 => self.process.used(device, now)?,
+                0..60 => {
+                    self.troubled.asks(now);
+                    self.process.used(device, now)?
+                }
                 60..85 => {
                     self.process.subscribe(device, what < 75, now)?;
                     None
@@ -74,6 +77,7 @@ impl World {
                     None
                 }
                 _ if self.scenario.profile == Profile::Dps => {
+                    self.troubled.asks(now);
                     let stays = self.dice.percent(80);
                     self.process.ask_to_register(device, stays, now)?
                 }
@@ -90,6 +94,10 @@ impl World {
         self.process.tally.note(&format!("{fault:?}"));
         self.process.trace(|| format!("{fault:?}"));
         let hub = self.dice.below(self.hubs.len());
+        // Of some devices' keys others know nothing.
+        if fault != Fault::WrongKeys {
+            self.troubled.hub(hub, self.now);
+        }
         match fault {
             Fault::HubDown
             | Fault::NoNewConnections
@@ -132,6 +140,7 @@ impl World {
             | Fault::DpsWrongKey
             | Fault::DpsSlow => self.dps_trouble(fault),
             Fault::Restart => {
+                self.troubled.all(self.now);
                 for (hub, line) in self.process.restart(self.now) {
                     self.hubs[hub].drop_line(line);
                 }
@@ -190,6 +199,7 @@ impl World {
     }
 
     fn dps_trouble(&mut self, fault: Fault) {
+        self.troubled.dps(self.now);
         let retry_after_s = self.retry_after_s();
         let percent = self.dice.within(10, 100);
         let troubles = &mut self.dps.troubles;
@@ -205,6 +215,7 @@ impl World {
 
     /// A device's key is not taken any more.
     fn refuse(&mut self, hub: HubNo, device: DeviceNo) {
+        self.troubled.device(device, self.now);
         if let Some(session) = self.hubs[hub].eject(device, self.now) {
             let failure = words::amqp("amqp:unauthorized-access", 401_003);
             let news = ToClient::Lost(session.attempt, failure);
@@ -214,6 +225,7 @@ impl World {
 
     fn device_drop(&mut self, hub: HubNo) {
         let device = self.device();
+        self.troubled.device(device, self.now);
         let failure = match self.dice.below(4) {
             0 => words::lost(),
             1 => words::amqp("amqp:link:detach-forced", 400_029),
@@ -230,6 +242,7 @@ impl World {
         if self.calm {
             return;
         }
+        self.troubled.device(device, self.now);
         for hub in 0..self.hubs.len() {
             if let Some(session) = self.hubs[hub].steal(device, self.now) {
                 self.process.tally.note("stolen");
@@ -271,6 +284,7 @@ impl World {
         registered: Registered,
         failure: drawspan_hub::Failure,
     ) {
+        self.troubled.device(device, self.now);
         self.hubs[hub].register(device, registered);
         if let Some(session) = self.hubs[hub].eject(device, self.now) {
             let slow = self.hubs[hub].troubles.slow;
@@ -316,6 +330,7 @@ impl World {
             let Enrolment { hub, enabled } = self.dps.enrolment(device);
             if hub == gone {
                 let hub = (gone + self.dice.within(1, hubs - 1)) % hubs;
+                self.troubled.device(device, self.now);
                 self.dps.enrol(device, Enrolment { hub, enabled });
             }
         }
@@ -334,15 +349,29 @@ impl World {
             -seconds
         };
         self.process.skew_s = skew_s;
+        self.troubled.all(self.now);
         self.clock_was_off |= skew_s.unsigned_abs() >= MIDNIGHT_DOUBT.as_secs();
         self.clock_was_ahead |= Self::is_far_ahead(skew_s);
         self.lasts(Trouble::Skew);
+    }
+
+    /// The keys that a hub did not take are good again.
+    fn well_again(&mut self, hub: HubNo) {
+        for device in 0..self.scenario.devices as DeviceNo {
+            if self.hubs[hub].troubles.has_wrong_key(device) {
+                self.troubled.device(device, self.now);
+            }
+        }
     }
 
     /// A trouble is over.
     pub(super) fn end(&mut self, trouble: Trouble) {
         match trouble {
             Trouble::AtHub(hub, fault) => {
+                match fault {
+                    Fault::WrongKeys => self.well_again(hub),
+                    _ => self.troubled.hub(hub, self.now),
+                }
                 let troubles = &mut self.hubs[hub].troubles;
                 match fault {
                     Fault::HubDown => troubles.down = troubles.gone,
@@ -357,6 +386,7 @@ impl World {
                 }
             }
             Trouble::AtDps(fault) => {
+                self.troubled.dps(self.now);
                 let troubles = &mut self.dps.troubles;
                 match fault {
                     Fault::DpsDown => troubles.down = false,
@@ -366,8 +396,12 @@ impl World {
                     _ => troubles.slow = false,
                 }
             }
-            Trouble::Skew => self.process.skew_s = 0,
+            Trouble::Skew => {
+                self.process.skew_s = 0;
+                self.troubled.all(self.now);
+            }
             Trouble::Shut(hub, device) => {
+                self.troubled.device(device, self.now);
                 self.dps.enrol(
                     device,
                     Enrolment {

@@ -1,6 +1,7 @@
 //! Everything together, on virtual time: the process, its hubs, DPS, the ways between them, and what goes wrong.
 
 mod chaos;
+mod liveness;
 mod settle;
 mod traffic;
 
@@ -18,6 +19,7 @@ use crate::hub::{DeviceNo, Hub, LineNo, Registered, Tokens};
 use crate::process::{Process, Registration, ToClient, ToHub, host};
 use crate::scenario::{Profile, Scenario};
 use chaos::Trouble;
+use liveness::Troubled;
 
 /// What happens at a moment.
 #[derive(Debug)]
@@ -51,8 +53,11 @@ pub(crate) struct World {
     dps: Dps,
     /// When the last message of a connection arrives: there, and here.
     arrivals: BTreeMap<LineNo, (Duration, Duration)>,
+    /// When the last news of a session arrive, where those of other sessions may overtake them.
+    of_sessions: BTreeMap<Attempt, Duration>,
     /// The times at which the fleet will be run.
     due: BTreeSet<Duration>,
+    troubled: Troubled,
     /// Faults have stopped.
     calm: bool,
     /// Which day it is was seen differently here and there.
@@ -84,6 +89,7 @@ impl World {
         });
         let dps = Dps::new(enrolments.collect());
         let hosts = hubs.iter().map(|hub| hub.host.clone()).collect();
+        let troubled = Troubled::new(hubs.len(), scenario.devices);
         let process = Process::new(&scenario, ids, hosts, trace);
         let mut agenda = Agenda::new();
         agenda.set(Duration::from_secs(1), Event::Deed);
@@ -96,7 +102,9 @@ impl World {
             hubs,
             dps,
             arrivals: BTreeMap::new(),
+            of_sessions: BTreeMap::new(),
             due: BTreeSet::new(),
+            troubled,
             calm: false,
             clock_was_off: false,
             clock_was_ahead: false,
@@ -136,7 +144,12 @@ impl World {
                 self.due.pop_first();
             }
             Event::ToHub(hub, line, message) => self.at_hub(hub, line, message)?,
-            Event::ToClient(line, news) => self.process.hear(line, news, self.now)?,
+            Event::ToClient(line, news) => {
+                if let ToClient::Lost(attempt, _) | ToClient::Closed(attempt) = news {
+                    self.of_sessions.remove(&attempt);
+                }
+                self.process.hear(line, news, self.now)?;
+            }
             Event::Overdue(line, attempt) => self.overdue(line, attempt)?,
             Event::ToDps(registration) => self.at_dps(registration),
             Event::FromDps(registration, answer) => {
@@ -157,7 +170,11 @@ impl World {
 
     /// Looks at every device.
     pub(crate) fn scan(&mut self) -> Result<(), Violation> {
-        self.process.scan(self.now)
+        self.process.scan(self.now)?;
+        for device in 0..self.scenario.devices as DeviceNo {
+            self.is_connected_in_time(device)?;
+        }
+        Ok(())
     }
 
     pub(crate) const fn is_calm(&self) -> bool {

@@ -63,7 +63,14 @@ impl World {
 
     pub(super) fn tell_after(&mut self, delay: Duration, line: LineNo, news: ToClient) {
         let mut at = self.now + delay;
-        if !self.scenario.unordered {
+        if self.scenario.unordered {
+            // Sessions overtake each other; what is said of one of them keeps its order.
+            if let Some(attempt) = news.attempt() {
+                let here = self.of_sessions.entry(attempt).or_default();
+                at = at.max(*here);
+                *here = at;
+            }
+        } else {
             let (_, here) = self.arrivals.entry(line).or_default();
             at = at.max(*here);
             *here = at;
@@ -79,6 +86,8 @@ impl World {
     ) -> Result<(), Violation> {
         let slow = self.hubs[hub].troubles.slow;
         match message {
+            // Of a process that is no more.
+            ToHub::Connect(_) if !self.process.has(line) => Ok(()),
             ToHub::Connect(token) => {
                 match self.hubs[hub].connect(line, token, self.now) {
                     Ok(()) => self.tell(slow, line, ToClient::Ready),
@@ -171,14 +180,6 @@ impl World {
         let failure = words::amqp("amqp:link:stolen", 400_027);
         let news = ToClient::Lost(session.attempt, failure);
         self.tell(slow, session.line, news);
-    }
-
-    /// A caller waits no longer.
-    pub(super) fn give_up(&mut self, caller: u64) -> Result<(), Violation> {
-        if self.process.gives_up(caller).is_some() {
-            self.process.tally.note("waited in vain");
-        }
-        Ok(())
     }
 
     /// The client gives up on an answer.

@@ -199,6 +199,7 @@ impl<P: Platform> Registrations<P> {
         self.starts.push(action::Registration {
             number: self.next,
             device: job.device.clone(),
+            connects: matches!(job.origin, Origin::Attempt { .. }),
             payload: job.payload.clone(),
             deadline: job.deadline.unwrap_or(now + limits::REGISTRATION_TIMEOUT),
             key: self.key,
