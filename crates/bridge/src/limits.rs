@@ -103,6 +103,9 @@ pub const FAULT_AFTER: u32 = 2;
 /// A hub that has not been reached since the start, and could not be for that long, is not waited for: most likely its name, the
 /// network or the trusted authorities are wrong.
 pub const FIRST_CONTACT_PATIENCE: Duration = Duration::from_secs(3);
+/// A hub that has answered nothing since the start, not even that it cannot be reached, is waited for that long. It is a little more than
+/// TCP has for one address, whose reason says more.
+pub const FIRST_ANSWER_PATIENCE: Duration = Duration::from_millis(4_500);
 /// While the breaker is open, one device tries that often …
 pub const BREAKER_PROBE_INTERVAL: Duration = Duration::from_secs(30);
 /// … and a device whose credentials have not been refused yet that often.

@@ -74,18 +74,22 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// Refuses the callers of all devices that queue for a hub, or for DPS, in vain.
+    /// Refuses the callers of all devices that wait for a hub, or for DPS, in vain.
     pub(super) fn turn_away(&mut self, service: ServiceId) {
-        let queued = |index: &u32| self.fleet.queues_at(*index) == Some(service);
+        let waits = |index: &u32| self.fleet.waits_for(*index) == Some(service);
         let devices = self.fleet.iter().map(|(index, ..)| index);
-        let devices: Vec<_> = devices.filter(queued).collect();
+        let devices: Vec<_> = devices.filter(waits).collect();
         for index in devices {
             self.refuse_hopeless(index);
         }
         if service == ServiceId::DPS
             && let Some(failure) = self.fleet.refusal_of(service, self.now).cloned()
         {
-            for caller in self.registrations.take_asked() {
+            let mut callers = self.registrations.take_asked();
+            if self.fleet.never_reached(service, self.now) {
+                callers.extend(self.registrations.take_started());
+            }
+            for caller in callers {
                 self.answer(caller, Answer::Registered(Err(failure.clone())));
             }
         }
