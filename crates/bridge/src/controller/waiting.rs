@@ -48,6 +48,7 @@ impl<P: Platform> Controller<P> {
         let Some(machine) = self.fleet.machine(index).cloned() else {
             return;
         };
+        let after_probe = self.fleet.after_quota_probe(index);
         let Some(context) = self.fleet.beside_mut(index) else {
             return;
         };
@@ -56,7 +57,7 @@ impl<P: Platform> Controller<P> {
             let hopeless = machine.hopeless(deadline, now)?;
             Some(Refusal {
                 failure: remembered(hopeless.why, last.as_ref()),
-                retry_in: Some(hopeless.next_try - now.monotonic),
+                retry_in: Some(retry_in(hopeless.next_try, after_probe, now.monotonic)),
             })
         });
         for (caller, refusal) in refused {
@@ -110,9 +111,10 @@ impl<P: Platform> Controller<P> {
             State::Waiting { why, until, .. } | State::Yielded { why, until } => {
                 let context = self.fleet.beside(index);
                 let last = context.and_then(|context| context.last_failure.as_ref());
+                let after_probe = self.fleet.after_quota_probe(index);
                 return Delay::Refused(Refusal {
                     failure: remembered(why, last),
-                    retry_in: Some(until.saturating_sub(now)),
+                    retry_in: Some(retry_in(until, after_probe, now)),
                 });
             }
             State::Idle | State::Connected { .. } | State::Closing => None,
@@ -148,6 +150,12 @@ impl<P: Platform> Controller<P> {
         let cached = || self.cache.get(id).map(|_| AT_REST);
         machine.and_then(|machine| machine.status()).or_else(cached)
     }
+}
+
+/// How long until it is worth asking again.
+fn retry_in(next_try: Duration, after_probe: Option<Duration>, now: Duration) -> Duration {
+    let at = after_probe.map_or(next_try, |at| at.min(next_try));
+    at.saturating_sub(now)
 }
 
 /// A refusal that came earlier: with all that was said, if that is still kept.
