@@ -227,6 +227,7 @@ impl<P: Platform> Controller<P> {
             }
             Input::Session { .. } => {}
             Input::Busy(attempt, command) => self.busy(attempt, command),
+            Input::DpsAnswers => self.fleet.reached(ServiceId::DPS),
             Input::Registered {
                 number,
                 key,

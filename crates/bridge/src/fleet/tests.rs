@@ -7,6 +7,7 @@ use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
 use super::*;
 use crate::governor::Pace;
 
+mod contact;
 mod gone;
 mod pace;
 mod queues;

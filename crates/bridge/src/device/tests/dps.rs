@@ -405,6 +405,32 @@ fn a_connection_that_stood_makes_the_next_interval_the_shortest() {
     assert_eq!(next_interval(&mut life), s(300));
 }
 
+/// The interval of a device that is closed on request is forgotten with the device, once its last registration does not count any
+/// more; until then nothing asks DPS again in vain.
+#[test]
+fn a_device_that_is_closed_on_request_keeps_its_interval_until_it_is_forgotten() {
+    let mut life = often_registered();
+    life.opened();
+    life.later(60);
+    life.input(Input::Permanent(false));
+    life.closed();
+    let at = |life: &Life| Now {
+        monotonic: life.now,
+        unix_s: MORNING_UNIX_S,
+    };
+    assert!(!life.device.is_forgettable(at(&life)));
+    let mut again = Life {
+        device: life.device.clone(),
+        now: life.now,
+    };
+    again.input(Input::Permanent(true));
+    assert_eq!(again.permit(), [again.opens()]);
+    assert_eq!(next_interval(&mut again), s(1800));
+
+    life.deadline();
+    assert!(life.device.is_forgettable(at(&life)));
+}
+
 #[test]
 fn a_request_has_the_next_registration_of_a_refused_device_before_its_time_once() {
     let mut life = Life::new(Assignment::dps(Some(hub("a.net"))));
