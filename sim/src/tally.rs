@@ -46,7 +46,8 @@ impl Tally {
     pub(crate) fn action<P: Platform>(&mut self, action: &Action<P>) {
         self.note(match action {
             Action::Answer(..) => "answers",
-            Action::Register(_) => "registrations",
+            Action::Register(registration) if registration.connects => "registrations",
+            Action::Register(_) => "registrations by callers",
             Action::Open(open) if open.key == WhichKey::Secondary => "opens with the other key",
             Action::Open(_) => "opens",
             Action::Close(_) => "closes",

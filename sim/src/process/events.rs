@@ -63,14 +63,16 @@ impl Process {
             return self.stale(attempt, event, now);
         };
         self.touched.insert(number);
-        let mut links = None;
+        let (mut links, mut line) = (None, None);
         if let Some(place) = self.notes(number).and_then(|notes| notes.place.as_mut()) {
             if place.phase == Phase::Opening {
                 place.phase = Phase::Open;
             }
             links = Some(place.wants.links());
+            line = Some(place.line);
         }
-        let service = self.service_of(number);
+        let line = line.and_then(|line| self.lines.get(&line));
+        let service = line.map(|line| line.service);
         self.session(attempt, event, now)?;
         if let Some(links) = links {
             self.session(attempt, SessionEvent::Linked(links), now)?;

@@ -231,6 +231,9 @@ impl Process {
         ensure(full != Some((service, key)), "OTHER-CONNECTION", || {
             format!("device {device} goes back to {key:?}, which is full")
         })?;
+        if full.is_some() {
+            self.tally.note("opens elsewhere");
+        }
         let line = self.line(service, key, now);
         self.devices[device as usize].place = Some(Place {
             attempt,

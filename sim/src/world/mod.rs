@@ -153,7 +153,12 @@ impl World {
             Event::Overdue(line, attempt) => self.overdue(line, attempt)?,
             Event::ToDps(registration) => self.at_dps(registration),
             Event::FromDps(registration, answer) => {
+                let device = registration.device;
+                let before = self.process.hub_of_device(device);
                 self.process.hear_dps(registration, answer, self.now)?;
+                if self.process.hub_of_device(device) != before {
+                    self.troubled.device(device, self.now);
+                }
             }
             Event::Thief(device, until) => self.thief(device, until),
             Event::GiveUp(caller) => self.give_up(caller)?,
