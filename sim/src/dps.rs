@@ -19,6 +19,16 @@ pub(crate) struct Troubles {
     pub(crate) slow: bool,
 }
 
+impl Troubles {
+    pub(crate) const fn is_any(&self) -> bool {
+        self.down
+            || self.throttle.is_some()
+            || self.errors_percent > 0
+            || self.wrong_key
+            || self.slow
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Dps {
     pub(crate) troubles: Troubles,

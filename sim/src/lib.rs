@@ -1,11 +1,11 @@
-//! Simulation of the production cores: thousands of devices on virtual time, faults, invariants after every step.
+//! Simulation of the production [controller](drawspan_bridge::Controller): thousands of devices on virtual time, faults, invariants
+//! after every step. Everything comes from a seed, so a failure is a number.
 //!
-//! The [fleet](drawspan_bridge::fleet) with its machines and governors and the [ledger](drawspan_bridge::Ledger) are the
-//! production ones. Around them stand a model of the shell (`shell/`), of hubs (`hub/`) and of DPS (`dps.rs`), which
-//! count for themselves what they are given; `world/` lets time pass, messages travel and things go wrong; `check/` and
-//! the shell say what must be true. Everything comes from a seed, so a failure is a number.
-//!
-//! `deliveries/` does the same to the [events' deliveries](drawspan_bridge::delivery), among receivers of all kinds.
+//! There are three worlds. The first has fleets: `process/` stands where the runtime stands, feeds the controller and does what it
+//! wants done; `hub/` and `dps.rs` are models that count for themselves what they are given; `world/` lets time pass, messages travel
+//! and things go wrong, and says how long a caller may wait (`liveness.rs`); `check/` has what must be true of paces and budgets.
+//! The second, `downlinks/`, has subscriptions, methods, messages and desired properties. The third, `deliveries/`, has the
+//! [events' deliveries](drawspan_bridge::delivery) alone, among receivers of all kinds.
 //!
 //! The faults last until a number of events that the seed picks. Then everything is well, and within bounded virtual time
 //! every wanted device must be connected and every other one forgotten.
@@ -18,9 +18,10 @@ mod downlinks;
 mod dps;
 mod fault;
 mod hub;
+mod platform;
+mod process;
 mod run;
 mod scenario;
-mod shell;
 mod tally;
 mod words;
 mod world;

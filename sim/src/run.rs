@@ -58,7 +58,7 @@ pub fn run(scenario: Scenario, trace: bool) -> Result<Report, Failed> {
             devices,
             events: world.events,
             length: world.now,
-            tally: std::mem::take(&mut world.shell.tally),
+            tally: std::mem::take(&mut world.process.tally),
         }),
         Err(violation) => Err(Failed {
             seed,
@@ -68,17 +68,23 @@ pub fn run(scenario: Scenario, trace: bool) -> Result<Report, Failed> {
     }
 }
 
+/// The longest between two looks, in which devices that are refused for good may try.
+const LOOK_INTERVAL: Duration = Duration::from_secs(20);
+
 fn live(world: &mut World, steps: usize) -> Result<(), Violation> {
     while world.events < steps && world.step()? {}
     world.scan()?;
     let until = world.calm();
+    // That everything is in order is looked at now and then, since it takes a look at every device.
+    let mut look = (0, Duration::ZERO);
     while !world.is_calm() || !world.is_settled() {
-        for _ in 0..64 {
+        while world.events < look.0 && world.now < look.1 {
             if !world.step()? || world.now > until || world.events > MOST_EVENTS {
                 world.scan()?;
                 return world.settled();
             }
         }
+        look = (world.events + 64, world.now + LOOK_INTERVAL);
     }
     world.scan()?;
     world.settled()

@@ -35,6 +35,8 @@ pub struct Scenario {
     pub slots: usize,
     /// Those that it takes.
     pub hub_slots: usize,
+    /// Connections to one hub.
+    pub max_connections: Option<usize>,
     /// How long a hub may be away before DPS is asked.
     pub gone_after: Duration,
     /// Permits of each hub.
@@ -97,6 +99,7 @@ impl Scenario {
             hubs,
             slots,
             hub_slots: slots,
+            max_connections: None,
             gone_after: HUB_GONE_AFTER,
             hub_pace: pace(&mut dice, devices),
             dps_pace: pace(&mut dice, devices),
@@ -112,6 +115,11 @@ impl Scenario {
         scenario.gone_after = dice.seconds(60.0, 1_800.0);
         if dice.percent(15) {
             scenario.hub_slots = dice.within(slots.div_ceil(10), slots);
+        }
+        // Enough for all, unless connections take no tokens for no reason.
+        if dice.percent(15) && !scenario.faults.contains(&Fault::TokenLimit) {
+            let enough = devices.div_ceil(scenario.hub_slots);
+            scenario.max_connections = Some(enough + dice.within(0, 2));
         }
         scenario
     }

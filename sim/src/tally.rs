@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use drawspan_bridge::State;
-use drawspan_bridge::fleet::{Action, News};
-use drawspan_hub::FailureKind;
+use drawspan_bridge::controller::{Action, Note, Platform};
+use drawspan_bridge::fleet::News;
+use drawspan_hub::{FailureKind, WhichKey};
 
 /// How often what happened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,24 +43,27 @@ impl Tally {
         self.note(failure_name(kind));
     }
 
-    pub(crate) fn action(&mut self, action: &Action) {
+    pub(crate) fn action<P: Platform>(&mut self, action: &Action<P>) {
         self.note(match action {
-            Action::Provision { .. } => "registrations",
-            Action::Register { .. } => "registrations by callers",
-            Action::Open { how, .. } if how.fresh_token => "opens with a fresh token",
-            Action::Open { how, .. } if how.other_connection => "opens elsewhere",
-            Action::Open { .. } => "opens",
-            Action::Close { .. } => "closes",
-            Action::StatusChanged { .. } => "status changes",
-            Action::News(_, News::Unreachable) => "news: unreachable",
-            Action::News(_, News::Reachable) => "news: reachable",
-            Action::News(_, News::RefusesEveryone) => "news: refuses everyone",
-            Action::News(_, News::RefusesCredentials) => "news: refuses credentials",
-            Action::News(_, News::TakesCredentials) => "news: takes credentials",
-            Action::News(_, News::Silent) => "news: silent",
-            Action::News(_, News::Failing) => "news: failing",
-            Action::News(_, News::Recovered) => "news: recovered",
-            Action::TurnAway(_) => "callers turned away",
+            Action::Answer(..) => "answers",
+            Action::Register(registration) if registration.connects => "registrations",
+            Action::Register(_) => "registrations by callers",
+            Action::Open(open) if open.key == WhichKey::Secondary => "opens with the other key",
+            Action::Open(_) => "opens",
+            Action::Close(_) => "closes",
+            Action::Drop(..) => "connections let go",
+            Action::Note(Note::Status(..)) => "status changes",
+            Action::Note(Note::Draining(_)) => "drained connections",
+            Action::Note(Note::DeviceRefused(..)) => "refusals noted",
+            Action::ServiceNews(_, News::Unreachable, _) => "news: unreachable",
+            Action::ServiceNews(_, News::Reachable, _) => "news: reachable",
+            Action::ServiceNews(_, News::RefusesEveryone, _) => "news: refuses everyone",
+            Action::ServiceNews(_, News::RefusesCredentials, _) => "news: refuses credentials",
+            Action::ServiceNews(_, News::TakesCredentials, _) => "news: takes credentials",
+            Action::ServiceNews(_, News::Silent, _) => "news: silent",
+            Action::ServiceNews(_, News::Failing, _) => "news: failing",
+            Action::ServiceNews(_, News::Recovered, _) => "news: recovered",
+            _ => return,
         });
     }
 

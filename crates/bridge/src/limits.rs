@@ -49,6 +49,8 @@ pub const MIDNIGHT_RECHECK: Duration = Duration::from_secs(600);
 pub const QUOTA_PROBE_MIN: Duration = Duration::from_secs(60);
 /// … and the longest: twice as long each time.
 pub const QUOTA_PROBE_MAX: Duration = Duration::from_secs(3600);
+/// How long a probe, and the others after it, may take to connect: callers are asked to come back that much later.
+pub const QUOTA_PROBE_TIME: Duration = Duration::from_secs(5);
 /// A wait that a hub asked for is made longer by up to this part of it, in percent.
 pub const ASKED_WAIT_SPREAD_PERCENT: u32 = 20;
 
@@ -103,6 +105,9 @@ pub const FAULT_AFTER: u32 = 2;
 /// A hub that has not been reached since the start, and could not be for that long, is not waited for: most likely its name, the
 /// network or the trusted authorities are wrong.
 pub const FIRST_CONTACT_PATIENCE: Duration = Duration::from_secs(3);
+/// A hub that has answered nothing since the start, not even that it cannot be reached, is waited for that long. It is a little more than
+/// TCP has for one address, whose reason says more.
+pub const FIRST_ANSWER_PATIENCE: Duration = Duration::from_millis(4_500);
 /// While the breaker is open, one device tries that often …
 pub const BREAKER_PROBE_INTERVAL: Duration = Duration::from_secs(30);
 /// … and a device whose credentials have not been refused yet that often.
@@ -175,6 +180,8 @@ pub const SPELLINGS_UNCHECKED: usize = 1_024;
 pub const TEMPORARY_TOKEN_LIFE_MIN: Duration = Duration::from_secs(900);
 /// … and less than this, so that slots of devices that came together do not end together.
 pub const TEMPORARY_TOKEN_LIFE_MAX: Duration = Duration::from_secs(1_200);
+/// Of so many connections that are needed, one more than another may be kept before the emptiest is given up.
+pub const SPARE_CONNECTIONS: usize = 10;
 /// Devices leave a connection that is being drained a few at a time, that often.
 pub const MOVE_INTERVAL: Duration = Duration::from_secs(1);
 /// So many of them at once.

@@ -64,6 +64,12 @@ pub const MAX_REFUSALS: usize = 64;
 pub const MAX_FAREWELLS: usize = 64;
 /// How long a caller may take to hang up once its connection ends.
 pub const FAREWELL_MS: u64 = 1_000;
+/// How long what a caller goes on sending after its answer is read and thrown away, …
+pub const LINGER_MS: u64 = 5_000;
+/// … and how much of it.
+pub const LINGER_BYTES: usize = 128 * 1_048_576;
+/// How much of that is read at once.
+pub const LINGER_READ_BYTES: usize = 65_536;
 /// How often it is looked for connections on which nothing moves.
 pub const UPKEEP_MS: u64 = 5_000;
 /// TLS handshakes under way at the same time; for another the idlest of them ends. One costs about 40 KB.

@@ -35,6 +35,7 @@ mod server;
 mod state;
 mod store;
 pub mod tail;
+mod temporary;
 
 pub use ca::{CA_FILE, CaError};
 pub use config::{

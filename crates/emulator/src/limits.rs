@@ -199,3 +199,5 @@ pub const QUERY_PAGE: usize = 100;
 pub const QUERY_PAGE_MAX: usize = 1_000;
 /// Text of a query.
 pub const QUERY_BYTES: usize = 4 * 1024;
+/// New directories that an emulator without state makes until one is its own: another one that starts may take it for one that was left.
+pub const TEMPORARY_FOLDER_ATTEMPTS: usize = 8;

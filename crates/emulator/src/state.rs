@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use drawspan_hub::HostName;
 use drawspan_state::{Lock, LockError, private};
 
-use crate::random::{self, NoRandomness};
+use crate::random::NoRandomness;
+use crate::temporary::TemporaryFolder;
 
 const LOCK_FILE: &str = "lock";
 const REGISTRY_FILE: &str = "registry.db";
@@ -27,7 +28,7 @@ pub(crate) enum StateFolder {
     /// Kept, and nobody else's for as long as the lock is held.
     Kept { path: PathBuf, _lock: Lock },
     /// For the authority's certificate only; deleted at the end.
-    Temporary { path: PathBuf },
+    Temporary(TemporaryFolder),
 }
 
 /// Why there is no state directory.
@@ -62,12 +63,8 @@ impl StateFolder {
     /// Takes the directory `kept`, creating it, or a temporary one.
     pub(crate) fn open(kept: Option<&Path>) -> Result<Self, StateError> {
         let Some(path) = kept else {
-            let path = std::env::temp_dir().join(format!("drawspan-emulator-{}", random::hex()?));
-            fs::create_dir(&path).map_err(|cause| StateError::Io {
-                path: path.clone(),
-                cause,
-            })?;
-            return Ok(Self::Temporary { path });
+            let folder = TemporaryFolder::create(&std::env::temp_dir());
+            return folder.map(Self::Temporary);
         };
         let failed = |cause| StateError::Io {
             path: path.to_path_buf(),
@@ -106,7 +103,8 @@ impl StateFolder {
     /// The directory.
     pub(crate) fn path(&self) -> &Path {
         match self {
-            Self::Kept { path, .. } | Self::Temporary { path } => path,
+            Self::Kept { path, .. } => path,
+            Self::Temporary(folder) => folder.path(),
         }
     }
 
@@ -124,16 +122,6 @@ impl StateFolder {
     pub(crate) fn telemetry(&self, hub: &HostName) -> Option<PathBuf> {
         self.is_kept()
             .then(|| self.path().join(HUBS_FOLDER).join(hub.as_str()))
-    }
-}
-
-impl Drop for StateFolder {
-    fn drop(&mut self) {
-        if let Self::Temporary { path } = self
-            && let Err(error) = fs::remove_dir_all(&*path)
-        {
-            tracing::debug!(%error, path = %path.display(), "a temporary directory stays behind");
-        }
     }
 }
 

@@ -24,11 +24,12 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// A registration starts; `hub_known` if there is one to be tried, which is not gone.
+    /// A registration starts; `hub_known` if there is one to be tried, which is not gone. It may have been permitted so much earlier.
     pub(crate) fn starts(
         &mut self,
         device: u32,
         hub_known: bool,
+        late: Duration,
         now: Duration,
     ) -> Result<(), Violation> {
         let reason = !hub_known || self.refused || self.suspicions >= REPROVISION_REFUSALS;
@@ -44,7 +45,7 @@ impl Budget {
         })?;
         // A request may have the next one before its time, which is charged from then on.
         self.used_early = !early.is_zero();
-        self.charge_from(now.max(self.not_before));
+        self.charge_from(now.saturating_sub(late).max(self.not_before));
         self.refused = false;
         self.suspicions = 0;
         Ok(())

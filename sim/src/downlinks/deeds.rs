@@ -9,10 +9,10 @@ use drawspan_bridge::controller::{Input, Request, SessionEvent};
 use drawspan_bridge::subscriptions::{Prefix, Scope};
 use drawspan_hub::{Failure, FailureKind, Outcome, SubscriptionType};
 
-use super::platform::{Caller, Receiver};
 use super::receivers::{Behaviour, RECEIVERS};
 use super::{DeviceNo, Event, World, controller};
 use crate::check::Violation;
+use crate::platform::{Caller, Receiver};
 
 /// What is wrong at the moment.
 #[derive(Debug, Default)]

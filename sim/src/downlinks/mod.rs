@@ -8,7 +8,7 @@
 
 mod deeds;
 mod hub;
-mod platform;
+
 mod process;
 mod receivers;
 mod settle;
@@ -32,11 +32,11 @@ use drawspan_hub::{ConnectionKey, DeviceId};
 use crate::agenda::Agenda;
 use crate::check::{Violation, ensure};
 use crate::dice::Dice;
+use crate::platform::{Caller, Sim};
 use crate::run::Failed;
 use crate::tally::Tally;
 use deeds::Troubles;
 use hub::Hub;
-use platform::{Caller, Sim};
 use process::Stored;
 use receivers::Receivers;
 
@@ -235,7 +235,7 @@ fn controller(seed: u64, process: u64, stored: &Stored, now: Duration) -> Contro
         fleet: FleetConfig {
             hub_pace: Pace::Unlimited,
             dps_pace: Pace::Unlimited,
-            dps: crate::shell::host("dps.net"),
+            dps: crate::process::host("dps.net"),
             max_devices: 1_000,
             max_hubs: 2,
             hub_gone_after: drawspan_bridge::limits::HUB_GONE_AFTER,
@@ -247,7 +247,7 @@ fn controller(seed: u64, process: u64, stored: &Stored, now: Duration) -> Contro
             hub_size: None,
             max_connections: None,
         },
-        profile: Profile::Hub(crate::shell::host("h0.net")),
+        profile: Profile::Hub(crate::process::host("h0.net")),
         token_life_s: 3_600,
         delivery: DeliveryConfig::new(2, seed),
         method_answer_timeout: METHOD_TIMEOUT,

@@ -15,9 +15,9 @@ use drawspan_hub::{
     ConnectionKey, DeviceId, Failure, FailureKind, Outcome, SubscriptionType, Wants,
 };
 
-use super::platform::{Caller, Receiver, Sim};
 use super::{DeviceNo, Event, World, hub};
 use crate::check::{Violation, ensure};
+use crate::platform::{Caller, Receiver, Sim};
 
 /// Runs of the controller at one moment.
 const MOST_RUNS: usize = 1_000;

@@ -8,8 +8,8 @@ use drawspan_bridge::delivery::{Answer, Why};
 use drawspan_bridge::events::{Content, Post};
 use drawspan_hub::SubscriptionType;
 
-use super::platform::Receiver;
 use crate::dice::Dice;
+use crate::platform::Receiver;
 
 /// Receivers there are.
 pub(super) const RECEIVERS: usize = 3;

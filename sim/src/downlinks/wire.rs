@@ -7,10 +7,10 @@ use drawspan_bridge::controller::{ConnectionEvent, Input, RequestError, SessionE
 use drawspan_bridge::fleet::{Attempt, ServiceId};
 use drawspan_hub::{C2dMessage, ConnectionKey, Failure, FailureKind, Link, Links, Receive, Wants};
 
-use super::platform::{Route, Sim};
 use super::process::ToHub;
 use super::{DeviceNo, Event, METHOD_TIMEOUT, World, hub};
 use crate::check::Violation;
+use crate::platform::{Route, Sim};
 
 impl World {
     pub(super) fn ready(&mut self, key: ConnectionKey) -> Result<(), Violation> {
@@ -57,7 +57,7 @@ impl World {
                     credit: false,
                 });
                 self.tally.note("opened");
-                let (session, route) = (attempt.serial, Route(attempt.serial));
+                let (session, route) = (attempt.serial, Route::new(attempt.serial));
                 self.tell(attempt, SessionEvent::Opened { session, route });
                 self.want(device, attempt, wants);
                 return Ok(());

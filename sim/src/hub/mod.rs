@@ -81,7 +81,20 @@ pub(crate) struct Troubles {
 }
 
 impl Troubles {
-    fn has_wrong_key(&self, device: DeviceNo) -> bool {
+    /// Whether something is wrong for all devices.
+    pub(crate) const fn is_any(&self) -> bool {
+        self.down
+            || self.gone
+            || self.no_new_connections
+            || self.wrong_key
+            || self.maintenance
+            || self.throttle.is_some()
+            || self.quota
+            || self.errors_percent > 0
+            || self.slow
+    }
+
+    pub(crate) fn has_wrong_key(&self, device: DeviceNo) -> bool {
         let wrong = |(of, remainder): (DeviceNo, DeviceNo)| device % of == remainder;
         self.wrong_keys.is_some_and(wrong)
     }
@@ -101,8 +114,6 @@ pub(crate) struct Hub {
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) failure: Failure,
-    /// Whether its token was taken all the same.
-    pub(crate) counted: bool,
     /// Whether it is one identity more than this hub takes, and nobody made the hub say so.
     pub(crate) overfilled: bool,
 }
@@ -163,7 +174,6 @@ impl Hub {
             if !line.counts(device, now) && (injected || line.count(now) >= limit) {
                 return Err(Refusal {
                     failure: words::token_limit(dice.percent(50)),
-                    counted: false,
                     overfilled: !injected,
                 });
             }
@@ -175,10 +185,7 @@ impl Hub {
             _ => Some(words::amqp("amqp:not-found", 404_001)),
         };
         if let Some(failure) = failure {
-            return Err(Refusal {
-                counted: true,
-                ..refusal(failure)
-            });
+            return Err(refusal(failure));
         }
         if let Some(line) = self.lines.get_mut(&session.line) {
             line.attach(device, session.attempt, token, now);
@@ -308,7 +315,6 @@ impl Hub {
 fn refusal(failure: Failure) -> Refusal {
     Refusal {
         failure,
-        counted: false,
         overfilled: false,
     }
 }

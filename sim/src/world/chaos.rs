@@ -9,8 +9,8 @@ use crate::check::Violation;
 use crate::dps::{Enrolment, HubNo};
 use crate::fault::Fault;
 use crate::hub::{DeviceNo, Registered};
+use crate::process::{PATIENCE, ToClient};
 use crate::scenario::Profile;
-use crate::shell::ToClient;
 use crate::words;
 
 /// What ends after a while.
@@ -22,9 +22,6 @@ pub(super) enum Trouble {
     /// A device is welcome again.
     Shut(HubNo, DeviceNo),
 }
-
-/// How long a caller waits.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 impl World {
     /// Something happens, and something else some time later.
@@ -40,8 +37,7 @@ impl World {
                 None => Ok(()),
             }
         } else {
-            self.wish();
-            Ok(())
+            self.wish()
         }
     }
 
@@ -50,7 +46,7 @@ impl World {
     }
 
     /// What callers want.
-    fn wish(&mut self) {
+    fn wish(&mut self) -> Result<(), Violation> {
         // Often all at once, as after a restart of theirs.
         let many = if self.dice.percent(5) {
             self.dice.below(self.scenario.devices).min(500)
@@ -60,30 +56,48 @@ impl World {
         let what = self.dice.below(100);
         for _ in 0..many {
             let device = self.device();
-            self.shell
+            self.process
                 .trace(|| format!("wish {what} for device {device}"));
-            match what {
-                0..60 if self.shell.used(device, self.now) => {
-                    self.agenda.set(self.now + PATIENCE, Event::GiveUp(device));
+            let now = self.now;
+            let waits = match what {
+                0..60 => {
+                    self.troubled.asks(now);
+                    self.process.used(device, now)?
                 }
-                0..60 => {}
-                60..75 => self.shell.subscribe(device, true, self.now),
-                75..85 => self.shell.subscribe(device, false, self.now),
-                85..92 => self.shell.resync(device, self.now),
-                92..96 => self.shell.release(device, self.now),
+                60..85 => {
+                    self.process.subscribe(device, what < 75, now)?;
+                    None
+                }
+                85..92 => {
+                    self.process.resync(device, now)?;
+                    None
+                }
+                92..96 => {
+                    self.process.release(device, now)?;
+                    None
+                }
                 _ if self.scenario.profile == Profile::Dps => {
+                    self.troubled.asks(now);
                     let stays = self.dice.percent(80);
-                    self.shell.ask_to_register(device, stays);
+                    self.process.ask_to_register(device, stays, now)?
                 }
-                _ => {}
+                _ => None,
+            };
+            if let Some(caller) = waits {
+                self.agenda.set(now + PATIENCE, Event::GiveUp(caller));
             }
         }
+        Ok(())
     }
 
     fn fault(&mut self, fault: Fault) -> Result<(), Violation> {
-        self.shell.tally.note(&format!("{fault:?}"));
-        self.shell.trace(|| format!("{fault:?}"));
+        self.process.tally.note(&format!("{fault:?}"));
+        self.process.trace(|| format!("{fault:?}"));
         let hub = self.dice.below(self.hubs.len());
+        // Of some devices' keys others know nothing.
+        if fault != Fault::WrongKeys {
+            self.troubled.hub(hub, self.now);
+        }
         match fault {
             Fault::HubDown
             | Fault::NoNewConnections
@@ -126,7 +140,8 @@ impl World {
             | Fault::DpsWrongKey
             | Fault::DpsSlow => self.dps_trouble(fault),
             Fault::Restart => {
-                for (hub, line) in self.shell.restart(self.now) {
+                self.troubled.all(self.now);
+                for (hub, line) in self.process.restart(self.now) {
                     self.hubs[hub].drop_line(line);
                 }
             }
@@ -184,6 +199,7 @@ impl World {
     }
 
     fn dps_trouble(&mut self, fault: Fault) {
+        self.troubled.dps(self.now);
         let retry_after_s = self.retry_after_s();
         let percent = self.dice.within(10, 100);
         let troubles = &mut self.dps.troubles;
@@ -199,6 +215,7 @@ impl World {
 
     /// A device's key is not taken any more.
     fn refuse(&mut self, hub: HubNo, device: DeviceNo) {
+        self.troubled.device(device, self.now);
         if let Some(session) = self.hubs[hub].eject(device, self.now) {
             let failure = words::amqp("amqp:unauthorized-access", 401_003);
             let news = ToClient::Lost(session.attempt, failure);
@@ -208,6 +225,7 @@ impl World {
 
     fn device_drop(&mut self, hub: HubNo) {
         let device = self.device();
+        self.troubled.device(device, self.now);
         let failure = match self.dice.below(4) {
             0 => words::lost(),
             1 => words::amqp("amqp:link:detach-forced", 400_029),
@@ -224,9 +242,10 @@ impl World {
         if self.calm {
             return;
         }
+        self.troubled.device(device, self.now);
         for hub in 0..self.hubs.len() {
             if let Some(session) = self.hubs[hub].steal(device, self.now) {
-                self.shell.tally.note("stolen");
+                self.process.tally.note("stolen");
                 self.stolen(self.hubs[hub].troubles.slow, session);
             }
         }
@@ -265,6 +284,7 @@ impl World {
         registered: Registered,
         failure: drawspan_hub::Failure,
     ) {
+        self.troubled.device(device, self.now);
         self.hubs[hub].register(device, registered);
         if let Some(session) = self.hubs[hub].eject(device, self.now) {
             let slow = self.hubs[hub].troubles.slow;
@@ -310,6 +330,7 @@ impl World {
             let Enrolment { hub, enabled } = self.dps.enrolment(device);
             if hub == gone {
                 let hub = (gone + self.dice.within(1, hubs - 1)) % hubs;
+                self.troubled.device(device, self.now);
                 self.dps.enrol(device, Enrolment { hub, enabled });
             }
         }
@@ -327,16 +348,30 @@ impl World {
         } else {
             -seconds
         };
-        self.shell.skew_s = skew_s;
+        self.process.skew_s = skew_s;
+        self.troubled.all(self.now);
         self.clock_was_off |= skew_s.unsigned_abs() >= MIDNIGHT_DOUBT.as_secs();
         self.clock_was_ahead |= Self::is_far_ahead(skew_s);
         self.lasts(Trouble::Skew);
+    }
+
+    /// The keys that a hub did not take are good again.
+    fn well_again(&mut self, hub: HubNo) {
+        for device in 0..self.scenario.devices as DeviceNo {
+            if self.hubs[hub].troubles.has_wrong_key(device) {
+                self.troubled.device(device, self.now);
+            }
+        }
     }
 
     /// A trouble is over.
     pub(super) fn end(&mut self, trouble: Trouble) {
         match trouble {
             Trouble::AtHub(hub, fault) => {
+                match fault {
+                    Fault::WrongKeys => self.well_again(hub),
+                    _ => self.troubled.hub(hub, self.now),
+                }
                 let troubles = &mut self.hubs[hub].troubles;
                 match fault {
                     Fault::HubDown => troubles.down = troubles.gone,
@@ -351,6 +386,7 @@ impl World {
                 }
             }
             Trouble::AtDps(fault) => {
+                self.troubled.dps(self.now);
                 let troubles = &mut self.dps.troubles;
                 match fault {
                     Fault::DpsDown => troubles.down = false,
@@ -360,8 +396,12 @@ impl World {
                     _ => troubles.slow = false,
                 }
             }
-            Trouble::Skew => self.shell.skew_s = 0,
+            Trouble::Skew => {
+                self.process.skew_s = 0;
+                self.troubled.all(self.now);
+            }
             Trouble::Shut(hub, device) => {
+                self.troubled.device(device, self.now);
                 self.dps.enrol(
                     device,
                     Enrolment {

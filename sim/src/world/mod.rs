@@ -1,6 +1,7 @@
 //! Everything together, on virtual time: the process, its hubs, DPS, the ways between them, and what goes wrong.
 
 mod chaos;
+mod liveness;
 mod settle;
 mod traffic;
 
@@ -11,16 +12,14 @@ use drawspan_bridge::fleet::Attempt;
 use drawspan_hub::{DeviceId, Failure};
 
 use crate::agenda::Agenda;
-use crate::check::{Violation, ensure};
+use crate::check::Violation;
 use crate::dice::Dice;
 use crate::dps::{Dps, Enrolment, HubNo};
 use crate::hub::{DeviceNo, Hub, LineNo, Registered, Tokens};
+use crate::process::{Process, Registration, ToClient, ToHub, host};
 use crate::scenario::{Profile, Scenario};
-use crate::shell::{Registration, Shell, ToClient, ToHub, host};
 use chaos::Trouble;
-
-/// From one move of devices between connections to the next.
-const MOVE_INTERVAL: Duration = Duration::from_secs(1);
+use liveness::Troubled;
 
 /// What happens at a moment.
 #[derive(Debug)]
@@ -29,7 +28,7 @@ enum Event {
     Deed,
     /// A trouble is over.
     Calm(Trouble),
-    /// The fleet wants to be run.
+    /// The controller wants to be run.
     Due,
     ToHub(HubNo, LineNo, ToHub),
     ToClient(LineNo, ToClient),
@@ -39,10 +38,8 @@ enum Event {
     FromDps(Registration, Result<HubNo, Failure>),
     /// Somebody else takes a device, again until then.
     Thief(DeviceNo, Duration),
-    /// The next devices change their connections.
-    Move,
     /// A caller waits no longer.
-    GiveUp(DeviceNo),
+    GiveUp(u64),
 }
 
 /// Everything together.
@@ -51,15 +48,16 @@ pub(crate) struct World {
     pub(crate) now: Duration,
     agenda: Agenda<Event>,
     dice: Dice,
-    pub(crate) shell: Shell,
+    pub(crate) process: Process,
     hubs: Vec<Hub>,
     dps: Dps,
     /// When the last message of a connection arrives: there, and here.
     arrivals: BTreeMap<LineNo, (Duration, Duration)>,
+    /// When the last news of a session arrive, where those of other sessions may overtake them.
+    of_sessions: BTreeMap<Attempt, Duration>,
     /// The times at which the fleet will be run.
     due: BTreeSet<Duration>,
-    /// Some devices will move.
-    moving: bool,
+    troubled: Troubled,
     /// Faults have stopped.
     calm: bool,
     /// Which day it is was seen differently here and there.
@@ -91,7 +89,8 @@ impl World {
         });
         let dps = Dps::new(enrolments.collect());
         let hosts = hubs.iter().map(|hub| hub.host.clone()).collect();
-        let shell = Shell::new(&scenario, ids, hosts, trace);
+        let troubled = Troubled::new(hubs.len(), scenario.devices);
+        let process = Process::new(&scenario, ids, hosts, trace);
         let mut agenda = Agenda::new();
         agenda.set(Duration::from_secs(1), Event::Deed);
         Self {
@@ -99,12 +98,13 @@ impl World {
             now: Duration::ZERO,
             agenda,
             dice,
-            shell,
+            process,
             hubs,
             dps,
             arrivals: BTreeMap::new(),
+            of_sessions: BTreeMap::new(),
             due: BTreeSet::new(),
-            moving: false,
+            troubled,
             calm: false,
             clock_was_off: false,
             clock_was_ahead: false,
@@ -119,19 +119,16 @@ impl World {
             return Ok(false);
         };
         self.now = at;
-        self.events += 1;
+        // That time passes is none.
+        self.events += usize::from(!matches!(event, Event::Due));
         if self.trace {
             eprintln!("{:>12.3} {event:?}", at.as_secs_f64());
         }
         self.happen(event)?;
-        let due = self.shell.run(self.now)?;
+        let due = self.process.run(self.now)?;
         self.send_out();
-        self.shell.check_touched()?;
-        self.wake_at(due)?;
-        if !self.moving && self.shell.looks_for_moves(self.now) {
-            self.moving = true;
-            self.agenda.set(self.now + MOVE_INTERVAL, Event::Move);
-        }
+        self.process.check_touched()?;
+        self.wake_at(due);
         // As often as it costs less than what it looks at.
         if self.events.is_multiple_of(self.scenario.devices.max(16)) {
             self.scan()?;
@@ -147,39 +144,42 @@ impl World {
                 self.due.pop_first();
             }
             Event::ToHub(hub, line, message) => self.at_hub(hub, line, message)?,
-            Event::ToClient(line, news) => self.shell.hear(line, news, self.now)?,
+            Event::ToClient(line, news) => {
+                if let ToClient::Lost(attempt, _) | ToClient::Closed(attempt) = news {
+                    self.of_sessions.remove(&attempt);
+                }
+                self.process.hear(line, news, self.now)?;
+            }
             Event::Overdue(line, attempt) => self.overdue(line, attempt)?,
             Event::ToDps(registration) => self.at_dps(registration),
             Event::FromDps(registration, answer) => {
-                self.shell.hear_dps(registration, answer, self.now);
+                let device = registration.device;
+                let before = self.process.hub_of_device(device);
+                self.process.hear_dps(registration, answer, self.now)?;
+                if self.process.hub_of_device(device) != before {
+                    self.troubled.device(device, self.now);
+                }
             }
             Event::Thief(device, until) => self.thief(device, until),
-            Event::Move => {
-                self.moving = false;
-                self.shell.moves(self.now);
-            }
-            Event::GiveUp(device) => self.shell.gives_up(device),
+            Event::GiveUp(caller) => self.give_up(caller)?,
         }
         Ok(())
     }
 
-    /// The fleet is run again no later than it asks for.
-    fn wake_at(&mut self, due: Option<Duration>) -> Result<(), Violation> {
-        let now = self.now;
-        ensure(due.is_none_or(|due| due > now), "DUE", || {
-            format!("the fleet was run at {now:?} and wants to be at {due:?}")
-        })?;
-        if let Some(at) = due
-            && self.due.insert(at)
-        {
-            self.agenda.set(at, Event::Due);
+    /// The controller is run again no later than it asks for.
+    fn wake_at(&mut self, due: Duration) {
+        if self.due.insert(due) {
+            self.agenda.set(due, Event::Due);
         }
-        Ok(())
     }
 
     /// Looks at every device.
     pub(crate) fn scan(&mut self) -> Result<(), Violation> {
-        self.shell.scan(self.due.first().copied(), self.now)
+        self.process.scan(self.now)?;
+        for device in 0..self.scenario.devices as DeviceNo {
+            self.is_connected_in_time(device)?;
+        }
+        Ok(())
     }
 
     pub(crate) const fn is_calm(&self) -> bool {

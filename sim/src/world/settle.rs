@@ -7,12 +7,13 @@ use drawspan_bridge::State;
 use super::World;
 use crate::check::{Violation, ensure};
 use crate::dps;
+use crate::fault::Fault;
 use crate::hub::{DeviceNo, Registered, Troubles};
 use crate::scenario::Profile;
 
 /// The longest that devices take once nothing goes wrong any more and no quota is used up: the longest waits of the
 /// schedule, of the budget at DPS and of the pace, one after the other.
-const SETTLES_WITHIN: Duration = Duration::from_secs(4 * 3_600);
+pub(super) const SETTLES_WITHIN: Duration = Duration::from_secs(4 * 3_600);
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -20,7 +21,8 @@ impl World {
     /// Nothing goes wrong from now on, and nobody uses anything. Returns when everything must be in order.
     pub(crate) fn calm(&mut self) -> Duration {
         self.calm = true;
-        self.shell.skew_s = 0;
+        self.troubled.all(self.now);
+        self.process.skew_s = 0;
         self.dps.troubles = dps::Troubles::default();
         let mut quota = false;
         for hub in &mut self.hubs {
@@ -45,14 +47,38 @@ impl World {
 
     /// Whether every device does what is wanted of it.
     pub(crate) fn is_settled(&self) -> bool {
-        (0..self.scenario.devices as DeviceNo).all(|device| self.unsettled(device).is_none())
+        let mut devices = 0..self.scenario.devices as DeviceNo;
+        devices.all(|device| self.unsettled(device).is_none())
+            && self.unsettled_connections().is_none()
+    }
+
+    /// Why there are other connections than there should be: both sides have the same, and not many more than are needed.
+    fn unsettled_connections(&self) -> Option<String> {
+        for (number, hub) in self.hubs.iter().enumerate() {
+            let (here, there) = (self.process.lines_to(number), hub.lines().len());
+            if here != there {
+                return Some(format!(
+                    "{here} connections to {}, which has {there}",
+                    hub.host
+                ));
+            }
+        }
+        // What a refusal without a cause has taught is unlearned as devices come, and none do any more.
+        if self.scenario.faults.contains(&Fault::TokenLimit) {
+            return None;
+        }
+        let mut all = self.process.connections();
+        let many = all.find(|(_, connections, needed)| *connections > needed + 1 + needed / 10);
+        many.map(|(hub, connections, needed)| {
+            format!("{connections} connections to {hub:?}, where {needed} would do")
+        })
     }
 
     /// Why a device is not as it should be.
     fn unsettled(&self, device: DeviceNo) -> Option<String> {
-        let state = self.shell.machine_of(device).map(|it| it.state());
+        let state = self.process.machine_of(device).map(|it| it.state());
         let connected = matches!(state, Some(State::Connected { .. }));
-        if !self.shell.wants[device as usize].permanent {
+        if !self.process.wants[device as usize].permanent() {
             return state.map(|state| format!("device {device} is wanted by nobody and {state:?}"));
         }
         let standing = self.hubs.iter().any(|hub| hub.session(device).is_some());
@@ -81,8 +107,10 @@ impl World {
             let why = self.unsettled(device);
             ensure(why.is_none(), "SETTLED", || why.unwrap_or_default())?;
         }
+        let why = self.unsettled_connections();
+        ensure(why.is_none(), "CONNECTIONS", || why.unwrap_or_default())?;
         let attached: usize = self.hubs.iter().map(|hub| hub.sessions()).sum();
-        let known = self.shell.fleet.len();
+        let known = self.process.fleet().len();
         ensure(attached <= known, "SETTLED", || {
             format!("{attached} devices are attached at hubs, {known} are known here")
         })

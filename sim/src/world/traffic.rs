@@ -10,7 +10,7 @@ use super::{Event, World};
 use crate::check::{Violation, ensure};
 use crate::dps::HubNo;
 use crate::hub::{DeviceNo, Holder, LineNo, Registered, Session, Token};
-use crate::shell::{Out, Registration, ToClient, ToHub};
+use crate::process::{Out, Registration, ToClient, ToHub};
 use crate::words;
 
 /// The longest that a connection takes to be found broken, or not to come about.
@@ -22,7 +22,7 @@ const ATTACH_TIMEOUT: Duration = Duration::from_secs(30);
 impl World {
     /// Puts what leaves the process on its way.
     pub(super) fn send_out(&mut self) {
-        for out in std::mem::take(&mut self.shell.out) {
+        for out in std::mem::take(&mut self.process.out) {
             match out {
                 Out::ToHub(hub, line, message) => {
                     if let ToHub::Open(_, attempt, _) = message {
@@ -39,6 +39,9 @@ impl World {
                     let delay = self.delay(self.dps.troubles.slow);
                     self.agenda
                         .set(self.now + delay, Event::ToDps(registration));
+                    let late = Failure::local(FailureKind::Timeout, "DPS did not answer");
+                    let late = Event::FromDps(registration, Err(late));
+                    self.agenda.set(registration.deadline, late);
                 }
             }
         }
@@ -60,7 +63,14 @@ impl World {
 
     pub(super) fn tell_after(&mut self, delay: Duration, line: LineNo, news: ToClient) {
         let mut at = self.now + delay;
-        if !self.scenario.unordered {
+        if self.scenario.unordered {
+            // Sessions overtake each other; what is said of one of them keeps its order.
+            if let Some(attempt) = news.attempt() {
+                let here = self.of_sessions.entry(attempt).or_default();
+                at = at.max(*here);
+                *here = at;
+            }
+        } else {
             let (_, here) = self.arrivals.entry(line).or_default();
             at = at.max(*here);
             *here = at;
@@ -76,6 +86,8 @@ impl World {
     ) -> Result<(), Violation> {
         let slow = self.hubs[hub].troubles.slow;
         match message {
+            // Of a process that is no more.
+            ToHub::Connect(_) if !self.process.has(line) => Ok(()),
             ToHub::Connect(token) => {
                 match self.hubs[hub].connect(line, token, self.now) {
                     Ok(()) => self.tell(slow, line, ToClient::Ready),
@@ -135,7 +147,7 @@ impl World {
                 ensure(!refusal.overfilled || excused, "OVERFILLED", || {
                     format!("device {device} is one more than connection {line} takes")
                 })?;
-                ToClient::OpenFailed(attempt, refusal.failure, refusal.counted)
+                ToClient::OpenFailed(attempt, refusal.failure)
             }
         };
         // A slow hub may not answer at all.
@@ -147,7 +159,7 @@ impl World {
 
     /// No device is live on two connections: whatever else it has is over for the client.
     fn alone(&self, device: DeviceNo, session: Session) -> Result<(), Violation> {
-        let serves = |session: Session| self.shell.serves(session.line, session.attempt);
+        let serves = |session: Session| self.process.serves(session.line, session.attempt);
         for other in &self.hubs {
             let Some(held) = other.session(device) else {
                 continue;
@@ -172,23 +184,23 @@ impl World {
 
     /// The client gives up on an answer.
     pub(super) fn overdue(&mut self, line: LineNo, attempt: Attempt) -> Result<(), Violation> {
-        let Some((hub, device)) = self.shell.awaits(line, attempt) else {
+        let Some((hub, device)) = self.process.awaits(line, attempt) else {
             return Ok(());
         };
         let failure = Failure::local(FailureKind::Timeout, "no answer");
-        self.shell
+        self.process
             .out
             .push(Out::ToHub(hub, line, ToHub::Close(device, attempt)));
-        let news = ToClient::OpenFailed(attempt, failure, true);
-        self.shell.hear(line, news, self.now)
+        let news = ToClient::OpenFailed(attempt, failure);
+        self.process.hear(line, news, self.now)
     }
 
     pub(super) fn at_dps(&mut self, registration: Registration) {
         let device = registration.device;
-        let skew = self.shell.skew_s;
+        let skew = self.process.skew_s;
         let answer = self.dps.register(device, skew, &mut self.dice);
         if let Ok(hub) = answer {
-            self.shell.tally.note("registered");
+            self.process.tally.note("registered");
             if self.hubs[hub].registered(device) == Registered::No {
                 self.hubs[hub].register(device, Registered::Enabled);
             }

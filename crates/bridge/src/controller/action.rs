@@ -144,6 +144,8 @@ pub struct Registration {
     pub number: u64,
     /// The device.
     pub device: DeviceId,
+    /// Whether the device needs it to connect; otherwise a caller asked for it.
+    pub connects: bool,
     /// JSON for whoever allocates the device.
     pub payload: Option<String>,
     /// When an answer is due, monotonic.

@@ -114,13 +114,15 @@ impl<P: Platform> Default for DeviceContext<P> {
 
 impl<P: Platform> fleet::Beside for DeviceContext<P> {
     fn callers(&self) -> impl Iterator<Item = CallerId> {
-        self.waiters.iter().map(|waiter| waiter.who)
+        let waiters = self.waiters.iter();
+        let stays = |waiter: &&Waiter<P>| !waiter.caller.is_gone();
+        waiters.filter(stays).map(|waiter| waiter.who)
     }
 
     fn may_be_forgotten(&self) -> bool {
         self.place.is_none()
             && self.pulls.as_ref().is_none_or(|pulls| pulls.is_idle())
-            && self.waiters.iter().all(|waiter| waiter.caller.is_gone())
+            && self.callers().next().is_none()
     }
 
     fn last_use(&self) -> Option<Duration> {

@@ -38,6 +38,8 @@ pub enum Input<P: Platform> {
     },
     /// A command could not be given to a connection, which is over or has too much to do.
     Busy(Attempt, Command),
+    /// DPS answered a registration, which goes on.
+    DpsAnswers,
     /// A registration at DPS is over.
     Registered {
         /// As in [`Action::Register`](super::Action::Register).

@@ -220,11 +220,14 @@ impl<P: Platform> Controller<P> {
             },
             Input::Unanswered(hub, failure) => self.fleet.request_ended(hub, failure.as_ref()),
             // What comes for an attempt that is over changes nothing; what it brought went with its session.
-            Input::Session { attempt, event } if self.fleet.is_current(attempt) => {
+            Input::Session { attempt, event }
+                if self.fleet.is_current(attempt) || planted(Mutation::StaleAnswer) =>
+            {
                 self.session(attempt, event);
             }
             Input::Session { .. } => {}
             Input::Busy(attempt, command) => self.busy(attempt, command),
+            Input::DpsAnswers => self.fleet.reached(ServiceId::DPS),
             Input::Registered {
                 number,
                 key,
@@ -303,7 +306,6 @@ impl<P: Platform> Controller<P> {
     }
 
     fn due(&mut self, fleet: Option<Duration>) -> Duration {
-        let upkeep = self.cache.due().min(self.moves.due());
         let now = self.now.monotonic;
         let dues = [
             fleet,
@@ -312,8 +314,11 @@ impl<P: Platform> Controller<P> {
             self.retries.due(),
             self.holds.due(),
             self.catch_up_due(),
+            self.moves_due(),
         ];
-        dues.into_iter().flatten().fold(upkeep, Duration::min)
+        dues.into_iter()
+            .flatten()
+            .fold(self.cache.due(), Duration::min)
     }
 
     fn renew_cache(&mut self) {

@@ -121,6 +121,17 @@ impl Pool {
         self.members.remove(&key).unwrap_or_default()
     }
 
+    /// When it is worth a look whether a connection is to be emptied.
+    pub(super) fn drain_due(&self) -> Option<Duration> {
+        self.ledger.drain_due()
+    }
+
+    /// Who is counted where.
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// Those that stand or are being made.
     #[must_use]
     pub fn connections(&self) -> usize {

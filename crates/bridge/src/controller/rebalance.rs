@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Controller;
 use super::action::{Action, Note};
 use super::platform::Platform;
+use super::pool::Pool;
 use crate::State;
 use crate::fleet::Attempt;
 use crate::limits::{MOVE_INTERVAL, MOVES_AT_ONCE};
@@ -17,13 +18,18 @@ pub(super) struct Moves {
     next: Duration,
 }
 
-impl Moves {
-    pub(super) const fn due(&self) -> Duration {
-        self.next
-    }
-}
-
 impl<P: Platform> Controller<P> {
+    /// When there is something to move, or to be looked at.
+    pub(super) fn moves_due(&self) -> Option<Duration> {
+        let next = self.moves.next;
+        if !self.moves.waiting.is_empty() {
+            return Some(next);
+        }
+        let pools = self.pools.values();
+        let due = pools.filter_map(Pool::drain_due).min();
+        due.map(|due| due.max(next))
+    }
+
     /// Moves the next few devices, and looks for more when there are none.
     pub(super) fn move_some(&mut self) {
         let now = self.now;

@@ -28,7 +28,13 @@ impl<P: Platform> Controller<P> {
             }
         };
         if let Some(failure) = refused {
-            return self.answer(caller, Answer::Registered(Err(failure)));
+            self.answer(caller, Answer::Registered(Err(failure)));
+            // It is made all the same if no other one finds out whether DPS answers by now.
+            if matches!(self.profile, Profile::Dps) && self.registrations.is_idle() {
+                let number = self.registrations.ask_unheard(device, payload, deadline);
+                self.fleet.register(number, who);
+            }
+            return;
         }
         match self.registrations.ask(device, payload, deadline, caller) {
             Ok(number) => self.fleet.register(number, who),
@@ -75,13 +81,18 @@ impl<P: Platform> Controller<P> {
                     self.refuse_hopeless(device);
                 }
                 Origin::Caller(caller) => {
-                    let device = self.fleet.find(&job.device);
-                    self.fleet.registration_ended(device, hub, now);
+                    self.asked_registration_ended(&job.device, hub);
                     let answer = answer.as_ref().map(|_| ()).map_err(Failure::clone);
                     self.answer(caller, Answer::Registered(answer));
                 }
+                Origin::Answered => self.asked_registration_ended(&job.device, hub),
             }
         }
+    }
+
+    fn asked_registration_ended(&mut self, device: &DeviceId, hub: Result<HostName, &Failure>) {
+        let device = self.fleet.find(device);
+        self.fleet.registration_ended(device, hub, self.now);
     }
 
     fn assigned(&mut self, device: &DeviceId, assigned: &Assigned) {

@@ -19,6 +19,8 @@ pub(super) enum Origin<P: Platform> {
     Attempt { device: u32, epoch: Epoch },
     /// A caller.
     Caller(P::Caller),
+    /// A caller that was answered before its end.
+    Answered,
 }
 
 /// What is to be registered, and for whom.
@@ -71,6 +73,11 @@ impl<P: Platform> Registrations<P> {
         self.running.len()
     }
 
+    /// Whether none is under way, or waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.behind.is_empty() && self.asked.is_empty()
+    }
+
     /// Whether one of this device is under way, or waits.
     pub(super) fn is_asked_for(&self, device: &DeviceId) -> bool {
         self.behind.contains_key(device) || self.asked.values().any(|it| it.device == *device)
@@ -92,26 +99,65 @@ impl<P: Platform> Registrations<P> {
             let text = "too many registrations wait already";
             return Err((caller, Failure::local(FailureKind::QueueFull, text)));
         }
+        Ok(self.keep(device, payload, deadline, Origin::Caller(caller)))
+    }
+
+    /// Keeps one until it is allowed whose caller was answered already.
+    pub(super) fn ask_unheard(
+        &mut self,
+        device: DeviceId,
+        payload: Option<String>,
+        deadline: Duration,
+    ) -> u64 {
+        self.keep(device, payload, deadline, Origin::Answered)
+    }
+
+    fn keep(
+        &mut self,
+        device: DeviceId,
+        payload: Option<String>,
+        deadline: Duration,
+        origin: Origin<P>,
+    ) -> u64 {
         self.next += 1;
         let job = Job {
             device,
             payload,
             deadline: Some(deadline),
-            origin: Origin::Caller(caller),
+            origin,
         };
         self.asked.insert(self.next, job);
-        Ok(self.next)
+        self.next
     }
 
-    /// Takes out the callers of those that have not started.
+    /// Takes out those that have not started and whose callers wait, and returns the callers.
     pub(super) fn take_asked(&mut self) -> Vec<P::Caller> {
-        let callers = std::mem::take(&mut self.asked)
-            .into_values()
-            .filter_map(|job| match job.origin {
-                Origin::Caller(caller) => Some(caller),
-                Origin::Attempt { .. } => None,
-            });
-        callers.collect()
+        let mut callers = Vec::new();
+        for (number, job) in std::mem::take(&mut self.asked) {
+            match job.origin {
+                Origin::Caller(caller) => callers.push(caller),
+                Origin::Attempt { .. } | Origin::Answered => drop(self.asked.insert(number, job)),
+            }
+        }
+        callers
+    }
+
+    /// Takes the callers of those that DPS was asked for, which go on.
+    pub(super) fn take_started(&mut self) -> Vec<P::Caller> {
+        let behind = self.behind.values_mut().flatten();
+        let jobs = self
+            .running
+            .values_mut()
+            .chain(&mut self.ready)
+            .chain(behind);
+        let take = |job: &mut Job<P>| match std::mem::replace(&mut job.origin, Origin::Answered) {
+            Origin::Caller(caller) => Some(caller),
+            attempt => {
+                job.origin = attempt;
+                None
+            }
+        };
+        jobs.filter_map(take).collect()
     }
 
     /// A caller's registration may start. False when the caller has gone.
@@ -199,6 +245,7 @@ impl<P: Platform> Registrations<P> {
         self.starts.push(action::Registration {
             number: self.next,
             device: job.device.clone(),
+            connects: matches!(job.origin, Origin::Attempt { .. }),
             payload: job.payload.clone(),
             deadline: job.deadline.unwrap_or(now + limits::REGISTRATION_TIMEOUT),
             key: self.key,

@@ -48,6 +48,7 @@ impl<P: Platform> Controller<P> {
         let Some(machine) = self.fleet.machine(index).cloned() else {
             return;
         };
+        let after_probe = self.fleet.after_quota_probe(index);
         let Some(context) = self.fleet.beside_mut(index) else {
             return;
         };
@@ -56,7 +57,7 @@ impl<P: Platform> Controller<P> {
             let hopeless = machine.hopeless(deadline, now)?;
             Some(Refusal {
                 failure: remembered(hopeless.why, last.as_ref()),
-                retry_in: Some(hopeless.next_try - now.monotonic),
+                retry_in: Some(retry_in(hopeless.next_try, after_probe, now.monotonic)),
             })
         });
         for (caller, refusal) in refused {
@@ -74,18 +75,22 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// Refuses the callers of all devices that queue for a hub, or for DPS, in vain.
+    /// Refuses the callers of all devices that wait for a hub, or for DPS, in vain.
     pub(super) fn turn_away(&mut self, service: ServiceId) {
-        let queued = |index: &u32| self.fleet.queues_at(*index) == Some(service);
+        let waits = |index: &u32| self.fleet.waits_for(*index) == Some(service);
         let devices = self.fleet.iter().map(|(index, ..)| index);
-        let devices: Vec<_> = devices.filter(queued).collect();
+        let devices: Vec<_> = devices.filter(waits).collect();
         for index in devices {
             self.refuse_hopeless(index);
         }
         if service == ServiceId::DPS
             && let Some(failure) = self.fleet.refusal_of(service, self.now).cloned()
         {
-            for caller in self.registrations.take_asked() {
+            let mut callers = self.registrations.take_asked();
+            if self.fleet.never_reached(service, self.now) {
+                callers.extend(self.registrations.take_started());
+            }
+            for caller in callers {
                 self.answer(caller, Answer::Registered(Err(failure.clone())));
             }
         }
@@ -106,9 +111,10 @@ impl<P: Platform> Controller<P> {
             State::Waiting { why, until, .. } | State::Yielded { why, until } => {
                 let context = self.fleet.beside(index);
                 let last = context.and_then(|context| context.last_failure.as_ref());
+                let after_probe = self.fleet.after_quota_probe(index);
                 return Delay::Refused(Refusal {
                     failure: remembered(why, last),
-                    retry_in: Some(until.saturating_sub(now)),
+                    retry_in: Some(retry_in(until, after_probe, now)),
                 });
             }
             State::Idle | State::Connected { .. } | State::Closing => None,
@@ -144,6 +150,12 @@ impl<P: Platform> Controller<P> {
         let cached = || self.cache.get(id).map(|_| AT_REST);
         machine.and_then(|machine| machine.status()).or_else(cached)
     }
+}
+
+/// How long until it is worth asking again.
+fn retry_in(next_try: Duration, after_probe: Option<Duration>, now: Duration) -> Duration {
+    let at = after_probe.map_or(next_try, |at| at.min(next_try));
+    at.saturating_sub(now)
 }
 
 /// A refusal that came earlier: with all that was said, if that is still kept.

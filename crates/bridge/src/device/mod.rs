@@ -132,7 +132,7 @@ impl Device {
             Input::AskDps { anyway } => self.ask_dps_first(anyway, now),
             Input::Registered { hub } => self.registered(hub, now),
             Input::Moved { hub } => self.moved(hub, now),
-            Input::Relocate => self.relocate(),
+            Input::Relocate => self.relocate(now),
             Input::Release => {
                 self.wanted = Wanted::NOT;
                 self.assignment.forget();
@@ -320,11 +320,12 @@ impl Device {
         }
     }
 
-    /// It is not connected for a moment, and says so.
-    fn relocate(&mut self) -> Effects {
-        let State::Connected { .. } = self.state else {
+    /// It is not connected for a moment, and says so. If its connection stood, failures before it do not count any more.
+    fn relocate(&mut self, now: Now) -> Effects {
+        let State::Connected { since } = self.state else {
             return Effects::NONE;
         };
+        self.trouble.stood(now.monotonic.saturating_sub(since));
         self.state = State::Closing;
         let close = Effect::Close { epoch: self.epoch };
         self.show(RETRYING).then(close.into())
@@ -343,7 +344,7 @@ impl Device {
                 self.state = State::Closing;
                 Effect::Close { epoch: self.epoch }.into()
             }
-            State::Connected { .. } => self.relocate(),
+            State::Connected { .. } => self.relocate(now),
             State::Idle | State::Provisioning | State::Closing => Effects::NONE,
         }
     }
@@ -351,16 +352,23 @@ impl Device {
     /// Somebody registered it at DPS meanwhile.
     fn registered(&mut self, hub: HostName, now: Now) -> Effects {
         let asks = self.assignment.asks();
-        let none_known = self.assignment.hub().is_none();
-        let moved = self.assignment.hub() != Some(&hub);
+        let known = self.assignment.hub();
+        let (none_known, moved) = (known.is_none(), known.is_some_and(|known| *known != hub));
         if !self.assignment.registered(hub, now.monotonic) {
             return Effects::NONE;
         }
+        if moved {
+            // What went wrong at the old one does not count there.
+            self.how = How::USUAL;
+            self.trouble.start_over();
+        }
         match self.state {
-            State::Waiting { firm: true, .. } if none_known => self.enter_queued(now),
-            State::Waiting { firm: false, .. } if none_known || asks => self.enter_queued(now),
+            State::Waiting { firm, .. } if moved || none_known || asks && !firm => {
+                self.enter_queued(now)
+            }
+            State::Yielded { .. } if moved => self.enter_queued(now),
             // It queues in the wrong place.
-            State::Queued if asks || moved => self.enter_queued(now),
+            State::Queued if asks || moved || none_known => self.enter_queued(now),
             _ => Effects::NONE,
         }
     }

@@ -28,7 +28,9 @@ impl Device {
             State::Yielded { until, why } => (until, why, true),
             _ => return None,
         };
-        if !waits_in_vain && until <= deadline {
+        // Whoever comes as the wait ends waits for the next attempt.
+        let is_over = until <= now.monotonic;
+        if is_over || !waits_in_vain && until <= deadline {
             return None;
         }
         // Where no hub is known, it starts at DPS, whose interval a request cuts short only once.
@@ -44,7 +46,7 @@ impl Device {
         };
         Some(Hopeless {
             why,
-            next_try: next_try.max(dps.unwrap_or(now.monotonic)),
+            next_try: next_try.max(dps.unwrap_or_default()).max(now.monotonic),
         })
     }
 }

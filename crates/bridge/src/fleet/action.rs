@@ -59,7 +59,7 @@ pub enum Action {
     },
     /// A hub's state, or DPS's, changed.
     News(ServiceId, News),
-    /// Callers who wait for devices in the queue of this service wait in vain; [`Fleet::refusal`](super::Fleet::refusal) says why.
+    /// Callers of devices that wait for this service wait in vain; [`Fleet::refusal`](super::Fleet::refusal) says why.
     TurnAway(ServiceId),
 }
 
@@ -76,7 +76,7 @@ pub enum News {
     RefusesEveryone,
     /// It takes credentials again.
     TakesCredentials,
-    /// It takes connections, and leaves what is asked of it without an answer.
+    /// It leaves what is asked of it without an answer.
     Silent,
     /// It answers with faults of its own.
     Failing,

@@ -14,11 +14,13 @@ use crate::{Input, State};
 impl<B: Beside> Fleet<B> {
     /// A hub answered, whatever it said.
     pub fn reached(&mut self, service: ServiceId) {
-        let news = self.service_mut(service).is_some_and(|service| {
-            service.record.reached = true;
-            service.governor.hub.reached()
-        });
-        if news {
+        let Some(it) = self.service_mut(service) else {
+            return;
+        };
+        let recovered = it.record.reached();
+        let was_away = it.governor.hub.reached();
+        self.announce(service, [recovered, None]);
+        if was_away {
             self.is_not_gone(service);
             self.actions
                 .push_back(Action::News(service, News::Reachable));
@@ -233,7 +235,7 @@ impl<B: Beside> Fleet<B> {
         self.announce(id, news);
     }
 
-    fn announce(&mut self, id: ServiceId, news: [Option<News>; 2]) {
+    pub(super) fn announce(&mut self, id: ServiceId, news: [Option<News>; 2]) {
         let news = news.into_iter().flatten();
         self.actions.extend(news.map(|news| Action::News(id, news)));
     }

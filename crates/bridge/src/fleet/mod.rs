@@ -16,6 +16,7 @@
 mod action;
 mod answers;
 mod census;
+mod contact;
 mod entry;
 mod gone;
 mod queue;
@@ -293,7 +294,8 @@ impl<B: Beside> Fleet<B> {
         let quotas = self.probe_quotas(now);
         let gone = self.ask_for_gone_hubs(now);
         let permits = self.grant_permits(now);
-        let due = [self.timers.next(), quotas, gone, permits];
+        let contacts = self.give_up_first_contacts(now);
+        let due = [self.timers.next(), quotas, gone, permits, contacts];
         due.into_iter().flatten().min()
     }
 

@@ -97,6 +97,11 @@ impl Queue {
         self.count(next)
     }
 
+    /// The ticket whose turn it was is not used: the turn is another one's.
+    pub(super) const fn pass(&mut self) {
+        self.turns = self.turns.saturating_sub(1);
+    }
+
     /// Chooses the device that finds out whether the service still refuses everybody: one that was accepted before, else one
     /// with a waiting caller, else any. Doubtful ones come after the others, and each kind of them has its turn.
     pub(super) fn probe(&mut self, jitter: Jitter) -> Option<Ticket> {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use drawspan_hub::{FailureKind, HostName};
 
 use super::{Beside, Fleet, ServiceId};
-use crate::limits::{QUOTA_PROBE_MAX, QUOTA_PROBE_MIN};
+use crate::limits::{QUOTA_PROBE_MAX, QUOTA_PROBE_MIN, QUOTA_PROBE_TIME};
 use crate::time::Now;
-use crate::{Input, State};
+use crate::{Device, Input, State};
 
 /// When a device of a hub tries before the day is over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -84,6 +84,14 @@ fn longer(wait: Duration) -> Duration {
 }
 
 impl<B: Beside> Fleet<B> {
+    /// When it is worth asking again for a device that waits for its hub's quota: after the next probe, of whatever device.
+    #[must_use]
+    pub fn after_quota_probe(&self, device: u32) -> Option<Duration> {
+        let machine = self.machine(device).filter(|it| waits_for_quota(it))?;
+        let hub = self.service(self.known_hub(machine.hub()?)?)?;
+        Some(hub.quota.probe_at()?.saturating_add(QUOTA_PROBE_TIME))
+    }
+
     pub(super) fn quota_exceeded(&mut self, hub: ServiceId, now: Duration) {
         if let Some(service) = self.service_mut(hub) {
             service.quota.exceeded(now);
@@ -139,9 +147,11 @@ impl<B: Beside> Fleet<B> {
     }
 
     fn waits_for_quota(&self, index: u32, host: &HostName) -> bool {
-        self.machine(index).is_some_and(|machine| {
-            let waits = matches!(machine.state(), State::Waiting { why, .. } if why.kind == FailureKind::QuotaExceeded);
-            waits && machine.hub() == Some(host)
-        })
+        let machine = self.machine(index);
+        machine.is_some_and(|it| waits_for_quota(it) && it.hub() == Some(host))
     }
+}
+
+fn waits_for_quota(device: &Device) -> bool {
+    matches!(device.state(), State::Waiting { why, .. } if why.kind == FailureKind::QuotaExceeded)
 }

@@ -7,13 +7,13 @@
 use drawspan_hub::{Failure, FailureKind};
 
 use super::action::{News, ServiceId};
+use super::contact::Contact;
 use crate::limits::{FAULT_AFTER, REFUSALS_BEFORE_DOUBT};
 
 /// What a service has answered so far.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    /// Whether it answered anything since the start.
-    pub(super) reached: bool,
+    pub(super) contact: Contact,
     credentials: Credentials,
     /// Attempts in a row that it left without an answer.
     timeouts: u32,
@@ -57,7 +57,7 @@ impl Record {
     pub(super) fn accepted(&mut self) -> [Option<News>; 2] {
         let doubted = self.credentials == Credentials::Doubted;
         self.credentials = Credentials::Accepted;
-        self.reached = true;
+        self.contact = Contact::Made;
         [doubted.then_some(News::TakesCredentials), self.works()]
     }
 
@@ -76,12 +76,12 @@ impl Record {
                 (self.timeouts >= FAULT_AFTER).then_some(Fault::Silent)
             }
             Kind::ServerError | Kind::Protocol | Kind::Unknown => {
-                self.reached = true;
+                self.contact = Contact::Made;
                 (self.timeouts, self.faults) = (0, self.faults.saturating_add(1));
                 (self.faults >= FAULT_AFTER).then_some(Fault::Failing)
             }
             _ => {
-                self.reached = true;
+                self.contact = Contact::Made;
                 let works = self.works();
                 return [self.doubt(id, failure), works];
             }
@@ -89,6 +89,19 @@ impl Record {
         self.last = Some(failure.clone());
         let news = fault.filter(|fault| self.told.replace(*fault) != Some(*fault));
         [news.map(Fault::news), None]
+    }
+
+    /// It answered, whatever it said.
+    pub(super) fn reached(&mut self) -> Option<News> {
+        let before = std::mem::replace(&mut self.contact, Contact::Made);
+        (before == Contact::Overdue).then(|| self.works()).flatten()
+    }
+
+    /// It has answered nothing since the start.
+    pub(super) fn silent(&mut self, failure: &Failure) -> Option<News> {
+        self.last = Some(failure.clone());
+        let before = self.told.replace(Fault::Silent);
+        (before != Some(Fault::Silent)).then_some(News::Silent)
     }
 
     /// Credentials that were refused before any was accepted: probably all of them are wrong.

@@ -10,7 +10,6 @@ use super::quota::Quota;
 use super::record::Record;
 use super::tickets::Ticket;
 use crate::governor::{Governor, Pace};
-use crate::limits::FIRST_CONTACT_PATIENCE;
 use crate::mutation::{Mutation, planted};
 use crate::time::Jitter;
 
@@ -26,8 +25,6 @@ pub(super) struct Service {
     pub(super) most_attempts: usize,
     /// Devices that are connected to it; for DPS, those that found their hub through it and are connected there.
     pub(super) connected: usize,
-    /// When the first permit was given.
-    first_permit: Option<Duration>,
 }
 
 impl Service {
@@ -41,15 +38,13 @@ impl Service {
             gone: Gone::default(),
             most_attempts: 0,
             connected: 0,
-            first_permit: None,
         }
     }
 
-    /// Whether it could not be reached since the start, though it was tried for a while.
+    /// Whether it has not answered since the start, though it was tried for a while.
     pub(super) fn never_reached(&self, now: Duration) -> bool {
         let is_down = self.governor.hub.down_for(now).is_some();
-        let tried_for = |first| now.saturating_sub(first) >= FIRST_CONTACT_PATIENCE;
-        is_down && !self.record.reached && self.first_permit.is_some_and(tried_for)
+        self.record.contact.is_given_up(is_down, now)
     }
 
     /// What went wrong with it, if only a probe gets a permit now and a caller should not wait for that.
@@ -57,6 +52,11 @@ impl Service {
     pub(super) fn refusal(&self, hopeful: bool, now: Duration) -> Option<&Failure> {
         let refuses = self.governor.breaker.check(now, hopeful).is_err() || self.never_reached(now);
         self.record.last().filter(|_| refuses)
+    }
+
+    /// What went wrong with it, if a caller should not wait for the end of the attempt that is being made.
+    pub(super) fn silence(&self, now: Duration) -> Option<&Failure> {
+        self.record.last().filter(|_| self.never_reached(now))
     }
 
     /// Who is next; `Err` says when to ask again, `None` that nobody waits.
@@ -69,7 +69,6 @@ impl Service {
             return Ok(None);
         }
         self.governor.take(self.queue.is_hopeful(), now)?;
-        self.first_permit.get_or_insert(now);
         Ok(if self.governor.breaker.is_open() {
             self.queue.probe(jitter)
         } else {

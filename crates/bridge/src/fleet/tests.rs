@@ -7,6 +7,7 @@ use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
 use super::*;
 use crate::governor::Pace;
 
+mod contact;
 mod gone;
 mod pace;
 mod queues;
@@ -283,6 +284,30 @@ fn requests_go_first_and_others_are_not_starved() {
             .used(index, CALLER, process.now, process.now());
     }
     assert_eq!(process.opens_in(8), [1, 3, 5, 0, 7, 9, 11, 2]);
+}
+
+#[test]
+fn a_device_whose_callers_have_hung_up_goes_first_no_more() {
+    let mut process = Process::paced(1);
+    for number in 0..12 {
+        let index = process
+            .fleet
+            .device(&id(number), || Assignment::Fixed(host("a.net")))
+            .unwrap();
+        process.fleet.beside_mut(index).unwrap().callers = vec![CALLER];
+        process
+            .fleet
+            .used(index, CALLER, process.now, process.now());
+    }
+    // But for the last one, they have waited long enough.
+    for index in 0..11 {
+        process.fleet.beside_mut(index).unwrap().callers.clear();
+    }
+    assert_eq!(process.opens_in(1), [11]);
+    // The others are not forgotten.
+    let mut others = process.opens_in(11);
+    others.sort_unstable();
+    assert_eq!(others, (0..11).collect::<Vec<_>>());
 }
 
 #[test]

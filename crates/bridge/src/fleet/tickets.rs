@@ -61,19 +61,29 @@ impl<B: Beside> Fleet<B> {
         self.service(service)?.record.last()
     }
 
-    /// Why a device that queues gets no permit soon, if that is known: its hub, or DPS, refuses everyone, or has not been reached
-    /// since the start.
+    /// Why a caller should not wait for a device, if that is known: its hub, or DPS, has not answered since the start, or refuses
+    /// everyone, so that a device that queues there gets no permit soon.
     #[must_use]
     pub fn refusal(&self, device: u32, now: Now) -> Option<&Failure> {
-        let hopeful = !self.entry(device)?.standing.doubtful;
-        let service = self.service(self.queues_at(device)?)?;
-        service.refusal(hopeful, now.monotonic)
+        let entry = self.entry(device)?;
+        let service = self.service(self.waits_for(device)?)?;
+        match entry.machine.state() {
+            State::Queued => service.refusal(!entry.standing.doubtful, now.monotonic),
+            _ => service.silence(now.monotonic),
+        }
     }
 
     /// The same of a service.
     #[must_use]
     pub fn refusal_of(&self, service: ServiceId, now: Now) -> Option<&Failure> {
         self.service(service)?.refusal(true, now.monotonic)
+    }
+
+    /// Whether a service has not answered since the start, so that callers do not wait for it.
+    #[must_use]
+    pub fn never_reached(&self, service: ServiceId, now: Now) -> bool {
+        let service = self.service(service);
+        service.is_some_and(|service| service.never_reached(now.monotonic))
     }
 
     /// Whether a service gives permits to probes only, because it cannot be reached or refuses everyone.
@@ -101,6 +111,17 @@ impl<B: Beside> Fleet<B> {
             return Some(ServiceId::DPS);
         }
         self.known_hub(machine.hub()?)
+    }
+
+    /// The service whose permit or answer a device waits for, if it does.
+    #[must_use]
+    pub fn waits_for(&self, device: u32) -> Option<ServiceId> {
+        match self.machine(device)?.state() {
+            State::Queued => self.queues_at(device),
+            State::Provisioning => Some(ServiceId::DPS),
+            State::Connecting => self.entry(device)?.attempt.map(|attempt| attempt.hub),
+            _ => None,
+        }
     }
 
     /// Devices and registrations that queue for a permit; tickets of attempts that are over count for a while.
@@ -251,19 +272,32 @@ impl<B: Beside> Fleet<B> {
                 Err(wait) => return Some(wait),
                 Ok(None) => return None,
                 Ok(Some(Ticket::Registration(registration))) => {
+                    service.record.contact.begins(now.monotonic);
                     self.actions.push_back(Action::Register { registration });
                 }
                 Ok(Some(Ticket::Attempt(place))) if self.is_valid(place) => {
                     let epoch = place.epoch;
-                    self.feed(place.device, Input::Permit { epoch }, now);
-                }
-                Ok(Some(Ticket::Attempt(..))) => {
-                    let service = self.services.get_mut(number)?;
-                    if !planted(Mutation::PermitKept) {
-                        service.governor.give_back(now.monotonic);
+                    if self.is_waited_for_no_more(place) {
+                        self.pass(number, now);
+                        self.queue_device(place.device, epoch);
+                    } else {
+                        let service = self.services.get_mut(number)?;
+                        service.record.contact.begins(now.monotonic);
+                        self.feed(place.device, Input::Permit { epoch }, now);
                     }
                 }
+                Ok(Some(Ticket::Attempt(..))) => self.pass(number, now),
             }
+        }
+    }
+
+    /// The ticket whose turn it was is not used.
+    fn pass(&mut self, number: usize, now: Now) {
+        if let Some(service) = self.services.get_mut(number)
+            && !planted(Mutation::PermitKept)
+        {
+            service.queue.pass();
+            service.governor.give_back(now.monotonic);
         }
     }
 
@@ -273,6 +307,12 @@ impl<B: Beside> Fleet<B> {
                 && entry.machine.state() == State::Queued
                 && entry.machine.epoch() == place.epoch
         })
+    }
+
+    /// Whether a device went before others for callers who have all hung up since.
+    fn is_waited_for_no_more(&self, place: Place) -> bool {
+        let entry = self.entry(place.device);
+        entry.is_some_and(|entry| !entry.callers.is_empty() && !entry.beside.is_waited_for())
     }
 
     pub(super) fn service(&self, id: ServiceId) -> Option<&Service> {

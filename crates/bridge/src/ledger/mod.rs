@@ -22,7 +22,7 @@ use std::time::Duration;
 use drawspan_hub::DeviceId;
 use drawspan_hub::session::ConnectionKey;
 
-use crate::limits::SLOT_MARGIN;
+use crate::limits::{SLOT_MARGIN, SPARE_CONNECTIONS};
 use crate::mutation::{Mutation, planted};
 use limit::Limit;
 use order::Order;
@@ -204,8 +204,9 @@ impl Ledger {
         }
     }
 
-    /// A connection to be emptied, if there is one that is full and of whose slots devices that left hold more than half,
-    /// and if its devices have a place elsewhere: room, or another connection, of which there may be so many at most.
+    /// A connection to be emptied: one that is full and of whose slots devices that left hold more than half, or the emptiest
+    /// one when there are many more than are needed; if its devices have a place elsewhere: room, or, of a full one, another
+    /// connection, of which there may be so many at most.
     /// No device is placed there any more; the caller moves those on it elsewhere, as long as [`Self::is_drained`]. One
     /// connection at a time, named until it has ended, because devices may have been on their way to it.
     pub fn drain(&mut self, most: usize, now: Duration) -> Option<ConnectionKey> {
@@ -216,7 +217,8 @@ impl Ledger {
         let may_have_another = self.connections.len() < most;
         let has_place =
             |key: &ConnectionKey| may_have_another || self.order.has_room(self.live(*key), *key);
-        let key = self.order.wasteful().find(has_place)?;
+        let wasteful = self.order.wasteful().find(has_place);
+        let key = wasteful.or_else(|| self.spare())?;
         self.draining = Some(key);
         self.change(key, |_| ());
         Some(key)
@@ -232,6 +234,34 @@ impl Ledger {
             self.stop_draining();
         }
         has_place
+    }
+
+    /// The connection that is being emptied.
+    #[must_use]
+    pub const fn draining(&self) -> Option<ConnectionKey> {
+        self.draining
+    }
+
+    /// When [`Self::drain`] may name a connection, as far as that is known now: at once, or when a slot expires.
+    #[must_use]
+    pub fn drain_due(&self) -> Option<Duration> {
+        let wasteful = self.order.wasteful().next();
+        if self.draining.is_some() || wasteful.is_some() || self.spare().is_some() {
+            return Some(Duration::ZERO);
+        }
+        self.order.first_expiry()
+    }
+
+    /// The emptiest connection, when there are many more than all identities need, as after many devices have left, and the
+    /// others have room for its devices.
+    fn spare(&self) -> Option<ConnectionKey> {
+        let needed = self.order.used().div_ceil(self.limit.slots.max(1));
+        if self.connections.len() <= needed + 1 + needed / SPARE_CONNECTIONS {
+            return None;
+        }
+        let key = self.order.emptiest()?;
+        let has_room = self.order.has_room(self.live(key), key);
+        has_room.then_some(key)
     }
 
     /// False if no connection is being emptied.
@@ -261,10 +291,10 @@ impl Ledger {
         self.connections.get(&key).map_or(0, Slots::used)
     }
 
-    /// The same of all connections together. Looks at each.
+    /// The same of all connections together.
     #[must_use]
-    pub fn slots_used(&self) -> usize {
-        self.connections.values().map(Slots::used).sum()
+    pub const fn slots_used(&self) -> usize {
+        self.order.used()
     }
 
     fn add(&mut self) -> ConnectionKey {

@@ -15,6 +15,8 @@ pub(super) struct Order {
     expiry: BTreeSet<(Duration, ConnectionKey)>,
     /// Those whose devices had better be elsewhere.
     wasteful: BTreeSet<ConnectionKey>,
+    /// Identities on all of them.
+    used: usize,
 }
 
 impl Order {
@@ -22,6 +24,11 @@ impl Order {
     pub(super) fn fullest(&self, not: Option<ConnectionKey>) -> Option<ConnectionKey> {
         let mut fullest = self.room.iter().map(|(_, key)| *key);
         fullest.find(|key| Some(*key) != not)
+    }
+
+    /// When the next slot expires.
+    pub(super) fn first_expiry(&self) -> Option<Duration> {
+        self.expiry.first().map(|(at, _)| *at)
     }
 
     /// One with a slot that has expired.
@@ -46,7 +53,17 @@ impl Order {
         self.wasteful.iter().copied()
     }
 
+    /// The emptiest that takes another identity.
+    pub(super) fn emptiest(&self) -> Option<ConnectionKey> {
+        self.room.last().map(|(_, key)| *key)
+    }
+
+    pub(super) const fn used(&self) -> usize {
+        self.used
+    }
+
     pub(super) fn list(&mut self, key: ConnectionKey, slots: &Slots, draining: bool) {
+        self.used += slots.used();
         if slots.free() > 0 && !draining {
             self.room.insert((slots.free(), key));
         }
@@ -60,6 +77,7 @@ impl Order {
 
     /// Must be called with the slots as they were listed.
     pub(super) fn unlist(&mut self, key: ConnectionKey, slots: &Slots) {
+        self.used -= slots.used();
         self.room.remove(&(slots.free(), key));
         self.wasteful.remove(&key);
         if let Some(at) = slots.first_expiry() {

@@ -328,6 +328,38 @@ fn a_connection_full_of_departed_devices_is_drained() {
 }
 
 #[test]
+fn connections_that_many_devices_left_are_put_together() {
+    let mut ledger = Ledger::new(PER_DEVICE);
+    for device in 0..40 {
+        ledger.place(&id(device), None, s(0));
+    }
+    assert_eq!(ledger.connections(), 10);
+    // Three quarters leave, from all connections alike. Their slots are not free yet.
+    for device in (0..40).filter(|device| device % 4 > 0) {
+        let key = ConnectionKey(device as u32 / 4);
+        ledger.leave(&id(device), key, Some(s(100)));
+    }
+    let gone = s(100) + SLOT_MARGIN;
+    // Full of devices that left: the first one's are moved to a new one.
+    assert_eq!(ledger.drain(10, s(1)), None);
+    let mut live: Vec<_> = (0..10)
+        .map(|key| (4 * key, ConnectionKey(key as u32)))
+        .collect();
+    while let Some(drained) = ledger.drain(10, gone) {
+        let (from, others): (Vec<_>, Vec<_>) = live.iter().partition(|(_, key)| *key == drained);
+        live = others;
+        for (device, _) in from {
+            assert!(ledger.is_drained(drained, 10), "{drained:?}");
+            ledger.leave(&id(device), drained, Some(gone + s(100)));
+            live.push((device, ledger.place(&id(device), None, gone)));
+        }
+    }
+    // Ten devices need three; one more, and a tenth of three, may be.
+    assert_eq!(ledger.connections(), 4);
+    assert_eq!(ledger.drain_due(), ledger.order.first_expiry());
+}
+
+#[test]
 fn with_room_there_is_nothing_to_drain() {
     let mut ledger = Ledger::new(PER_DEVICE);
     (0..3).for_each(|device| assert_eq!(ledger.place(&id(device), None, s(0)), A));

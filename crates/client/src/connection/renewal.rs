@@ -11,7 +11,7 @@ use crate::limits;
 
 /// The token that the hub took last, and the one after it.
 #[derive(Debug, Default)]
-pub(super) enum Renewal {
+pub(crate) enum Renewal {
     /// No token was taken yet.
     #[default]
     None,
@@ -27,7 +27,7 @@ pub(super) enum Renewal {
 
 /// What is to be done about a token.
 #[derive(Debug, PartialEq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Nothing,
     /// Ask for the next one, which counts as under way from here.
     Ask,
@@ -37,7 +37,7 @@ pub(super) enum Step {
 
 impl Renewal {
     /// The hub took a token that was made at `made` for `life`.
-    pub(super) fn granted(&mut self, made: Duration, life: Duration, seed: u64) {
+    pub(crate) fn granted(&mut self, made: Duration, life: Duration, seed: u64) {
         *self = Self::Of {
             expires_at_s: seconds(made + life),
             due_s: due_s(made + renewal_after(life, seed)),
@@ -49,7 +49,7 @@ impl Renewal {
     ///
     /// # Errors
     /// The failure, when there is none at hand, or it is about to expire.
-    pub(super) fn failed(
+    pub(crate) fn failed(
         &mut self,
         failure: Failure,
         now: Duration,
@@ -79,7 +79,7 @@ impl Renewal {
     }
 
     /// What is due now.
-    pub(super) fn step(&mut self, now: Duration, life: Duration) -> Step {
+    pub(crate) fn step(&mut self, now: Duration, life: Duration) -> Step {
         let last_moment = self.last_moment(life);
         let (Self::Of { due_s, .. }, Some(last_moment)) = (self, last_moment) else {
             return Step::Nothing;
@@ -97,7 +97,7 @@ impl Renewal {
     }
 
     /// When something is due.
-    pub(super) fn deadline(&self, life: Duration) -> Option<Duration> {
+    pub(crate) fn deadline(&self, life: Duration) -> Option<Duration> {
         let Self::Of { due_s, .. } = self else {
             return None;
         };
@@ -117,7 +117,7 @@ impl Renewal {
 
 /// How long after a token was taken the next one is due: 85 % of its life, for most a little less, so that those who came
 /// together do not renew together. The same for the same seed.
-pub(crate) fn renewal_after(life: Duration, seed: u64) -> Duration {
+fn renewal_after(life: Duration, seed: u64) -> Duration {
     let jitter = limits::TOKEN_RENEWAL_JITTER_PERCENT * 1_000 * chance(seed) / (1 << 16);
     let share = limits::TOKEN_RENEWAL_PERCENT * 1_000 - jitter;
     let ms = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);

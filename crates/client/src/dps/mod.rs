@@ -93,8 +93,22 @@ impl DpsClient {
         payload: Option<&str>,
         deadline: Instant,
     ) -> Result<Assigned, Failure> {
+        self.register_with(device, (which, payload, deadline), || ())
+            .await
+    }
+
+    /// As [`register`](Self::register); calls `answers` when the service has taken the registration and asks to wait.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn register_with(
+        &self,
+        device: &DeviceId,
+        (which, payload, deadline): (WhichKey, Option<&str>, Instant),
+        answers: impl FnOnce(),
+    ) -> Result<Assigned, Failure> {
         let registration = Registration::new(&self.config, device, which, payload)?;
-        let running = self.run(&registration);
+        let running = self.run(&registration, answers);
         tokio::time::timeout_at(deadline, running)
             .await
             .unwrap_or_else(|_| {
@@ -118,13 +132,18 @@ impl DpsClient {
         answer::known(&reply)
     }
 
-    async fn run(&self, registration: &Registration<'_>) -> Result<Assigned, Failure> {
+    async fn run(
+        &self,
+        registration: &Registration<'_>,
+        answers: impl FnOnce(),
+    ) -> Result<Assigned, Failure> {
         let reply = self.exchange.ask(&registration.register()?).await?;
         let next = Answer::read(&reply).and_then(Answer::into_next);
         let (operation, wait_s) = match next.map_err(|failure| advised(failure, reply.skew))? {
             Next::Assigned(assigned) => return Ok(assigned),
             Next::Ask { operation, wait_s } => (operation, wait_s),
         };
+        answers();
         self.follow(registration, &operation, wait_s).await
     }
 

@@ -9,6 +9,7 @@ mod events;
 mod message;
 mod methods;
 mod sender;
+mod token;
 mod twins;
 
 use std::fmt;

@@ -9,13 +9,14 @@ use drawspan_amqp::engine::{Config, Connection, Event, LinkId, LinkOptions, Outg
 use drawspan_amqp::performative::{DeliveryTag, Error, condition};
 use drawspan_hub::{Failure, FailureKind};
 use drawspan_net::{Clock, Handler, drive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
+use super::token::ServiceToken;
 use super::{ServiceConfig, methods};
 use crate::connection::SendFailure;
-use crate::connection::cbs::{Answer, CBS_CONTEXT, Cbs, Subject};
+use crate::connection::cbs::CBS_CONTEXT;
 use crate::connection::device::named;
-use crate::connection::renewal::renewal_after;
 use crate::connection::reply::Reply;
 use crate::connection::sending::{failure_to_send, outcome};
 use crate::connection::sends::Sends;
@@ -38,13 +39,12 @@ struct Command {
 
 struct Sending {
     config: Arc<ServiceConfig>,
-    cbs: Option<Cbs>,
+    token: ServiceToken,
     link: Link,
     /// Wait for credit, oldest first.
     waiting: VecDeque<Command>,
     sends: Sends,
     next_tag: u32,
-    renew_at: Option<Duration>,
     sweep_at: Option<Duration>,
     failure: Option<Failure>,
 }
@@ -66,6 +66,18 @@ impl Sender {
             tokio::time::sleep(pause).await;
             run(config, clock, commands).await;
         });
+        Self(sender)
+    }
+
+    /// On a stream that stands already.
+    #[cfg(test)]
+    fn on_stream(
+        config: Arc<ServiceConfig>,
+        clock: Clock,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Self {
+        let (sender, commands) = mpsc::channel(limits::SERVICE_SENDS);
+        tokio::spawn(converse(config, clock, stream, commands));
         Self(sender)
     }
 
@@ -111,6 +123,17 @@ async fn run(config: Arc<ServiceConfig>, clock: Clock, mut commands: mpsc::Recei
             return;
         }
     };
+    converse(config, clock, stream, commands).await;
+}
+
+/// Speaks AMQP until one side ends it.
+async fn converse(
+    config: Arc<ServiceConfig>,
+    clock: Clock,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    commands: mpsc::Receiver<Command>,
+) {
+    let host = config.host.as_str();
     let engine = Config {
         container_id: format!("drawspan-service-{}", std::process::id()),
         hostname: Some(host.to_owned()),
@@ -120,12 +143,11 @@ async fn run(config: Arc<ServiceConfig>, clock: Clock, mut commands: mpsc::Recei
     let connection = Connection::client(engine, None, clock.now());
     let mut sending = Sending {
         config: Arc::clone(&config),
-        cbs: None,
+        token: ServiceToken::default(),
         link: Link::None,
         waiting: VecDeque::new(),
         sends: Sends::default(),
         next_tag: 0,
-        renew_at: None,
         sweep_at: None,
         failure: None,
     };
@@ -146,43 +168,22 @@ impl Sending {
         connection.close(None, now);
     }
 
-    fn look_at_cbs(&mut self, connection: &mut Connection, now: Duration) {
-        let Some(cbs) = &mut self.cbs else { return };
-        if cbs.has_come_up(connection) {
-            cbs.ask(Subject::Policy, now);
-        }
-        self.send_token(connection, now);
-    }
-
-    fn send_token(&mut self, connection: &mut Connection, now: Duration) {
-        let Some(cbs) = &mut self.cbs else { return };
-        let Some((subject, until)) = cbs.next_to_send(connection) else {
-            return;
-        };
-        let sent = methods::token(&self.config).and_then(|token| {
-            cbs.send(connection, subject, &token, until)
-                .map_err(|error| protocol(&format!("the token could not be sent: {error}")))
-        });
-        if let Err(failure) = sent {
+    /// Sends a token that is asked for.
+    fn advance_token(&mut self, connection: &mut Connection, now: Duration) {
+        let config = &self.config;
+        let sign = || methods::token(config);
+        if let Err(failure) = self.token.advance(connection, sign, now) {
             self.give_up(connection, failure, now);
         }
     }
 
-    fn on_token_answer(&mut self, connection: &mut Connection, answer: Answer, now: Duration) {
-        match answer {
-            Answer::Stray => {}
-            Answer::Unreadable(text) => self.give_up(connection, protocol(&text), now),
-            Answer::To(_, Err(failure)) => self.give_up(connection, failure, now),
-            Answer::To(_, Ok(_)) => {
-                let life = Duration::from_secs(limits::TOKEN_LIFE_S);
-                self.renew_at = Some(now + renewal_after(life, 0));
-                if matches!(self.link, Link::None)
-                    && let Err(error) = self.attach(connection)
-                {
-                    let text = format!("the link could not be attached: {error}");
-                    self.give_up(connection, protocol(&text), now);
-                }
-            }
+    /// The hub took a token; with the first one comes the link.
+    fn on_token_taken(&mut self, connection: &mut Connection, now: Duration) {
+        if matches!(self.link, Link::None)
+            && let Err(error) = self.attach(connection)
+        {
+            let text = format!("the link could not be attached: {error}");
+            self.give_up(connection, protocol(&text), now);
         }
     }
 
@@ -261,27 +262,25 @@ impl Handler for Sending {
 
     fn on_event(&mut self, connection: &mut Connection, event: Event, now: Duration) {
         match event {
-            Event::Opened(_) => match Cbs::start(connection, now) {
-                Ok(cbs) => self.cbs = Some(cbs),
-                Err(error) => {
-                    let text = format!("the $cbs links could not be attached: {error}");
-                    self.give_up(connection, protocol(&text), now);
+            Event::Opened(_) => {
+                if let Err(failure) = self.token.start(connection, now) {
+                    self.give_up(connection, failure, now);
                 }
-            },
-            Event::Attached { link, .. } => match (&mut self.cbs, self.link) {
-                (Some(cbs), _) if cbs.owns(link) => {
-                    cbs.on_attached(link);
-                    self.look_at_cbs(connection, now);
+            }
+            Event::Attached { link, .. } => match self.link {
+                _ if self.token.owns(link) => {
+                    self.token.on_attached(link);
+                    self.advance_token(connection, now);
                 }
-                (_, Link::Asked(session, asked)) if asked == link => {
+                Link::Asked(session, asked) if asked == link => {
                     self.link = Link::Up(session, link);
                     self.flush(connection, now);
                 }
                 _ => {}
             },
             Event::Credit { link, drain, .. } => {
-                if self.cbs.as_ref().is_some_and(|cbs| cbs.owns(link)) {
-                    self.look_at_cbs(connection, now);
+                if self.token.owns(link) {
+                    self.advance_token(connection, now);
                 } else {
                     self.flush(connection, now);
                 }
@@ -296,10 +295,12 @@ impl Handler for Sending {
                 settled,
                 payload,
                 ..
-            } => {
-                if let Some(cbs) = self.cbs.as_mut().filter(|cbs| cbs.owns(link)) {
-                    let answer = cbs.on_answer(connection, delivery, settled, &payload);
-                    self.on_token_answer(connection, answer, now);
+            } if self.token.owns(link) => {
+                let delivery = (delivery, settled);
+                match self.token.on_delivery(connection, delivery, &payload, now) {
+                    Ok(true) => self.on_token_taken(connection, now),
+                    Ok(false) => {}
+                    Err(failure) => self.give_up(connection, failure, now),
                 }
             }
             Event::Outcome {
@@ -319,10 +320,11 @@ impl Handler for Sending {
                 let _ = connection.refuse(link, error);
             }
             Event::Room { .. } => {
-                self.look_at_cbs(connection, now);
+                self.advance_token(connection, now);
                 self.flush(connection, now);
             }
-            Event::DeliveryTooLarge { .. }
+            Event::Delivery { .. }
+            | Event::DeliveryTooLarge { .. }
             | Event::SettledBySender { .. }
             | Event::SaslInit { .. }
             | Event::SessionBegan { .. }
@@ -345,35 +347,109 @@ impl Handler for Sending {
         if self.failure.is_some() {
             return None;
         }
-        let cbs = self.cbs.as_ref().and_then(Cbs::deadline);
-        [cbs, self.renew_at, self.sweep_at]
-            .into_iter()
-            .flatten()
-            .min()
+        let token = self.token.deadline();
+        [token, self.sweep_at].into_iter().flatten().min()
     }
 
     fn on_deadline(&mut self, connection: &mut Connection, now: Duration) {
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.sweep(connection, now);
         }
-        let late = self
-            .cbs
-            .as_mut()
-            .is_some_and(|cbs| cbs.is_late(now) || cbs.next_overdue(now).is_some());
-        if late {
-            let text = "the hub did not take the service's token in time";
-            self.give_up(connection, Failure::local(FailureKind::Timeout, text), now);
-        }
-        if self.renew_at.is_some_and(|at| at <= now) {
-            self.renew_at = None;
-            if let Some(cbs) = &mut self.cbs {
-                cbs.ask(Subject::Policy, now);
-            }
-            self.send_token(connection, now);
+        match self.token.on_deadline(now) {
+            Ok(()) => self.advance_token(connection, now),
+            Err(failure) => self.give_up(connection, failure, now),
         }
     }
 }
 
 fn protocol(text: &str) -> Failure {
     Failure::local(FailureKind::Protocol, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use drawspan_hub::{HostName, SymmetricKey};
+    use drawspan_net::{Connector, Transport, client_config};
+    use tokio::io::duplex;
+
+    use super::*;
+    use crate::connection::tests::hub::{Hub, Seen, Tokens};
+    use crate::credentials::{Credentials, KeyPair, Keys};
+
+    const HOST: &str = "hub.example";
+
+    fn connect() -> (Sender, Hub, Clock) {
+        let certificate = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap();
+        let trusted = client_config(vec![certificate.cert.der().clone()]).unwrap();
+        let key = SymmetricKey::from_bytes(&[1; 32]).unwrap();
+        let config = ServiceConfig {
+            host: HostName::parse(HOST).unwrap(),
+            credentials: Arc::new(Credentials::new(Keys::Policy {
+                name: "service".to_owned(),
+                keys: KeyPair::single(key),
+            })),
+            connector: Connector::new(trusted, Vec::new()),
+            transport: Transport::Amqps,
+        };
+        let clock = Clock::start();
+        let (ours, theirs) = duplex(64 * 1_024);
+        let hub = Hub::start(theirs, clock);
+        let sender = Sender::on_stream(Arc::new(config), clock, ours);
+        (sender, hub, clock)
+    }
+
+    async fn send(sender: &Sender, clock: Clock) -> Result<(), SendFailure> {
+        let message = drawspan_amqp::message::Message::from_data("x").to_bytes();
+        let deadline = clock.now() + Duration::from_secs(30);
+        sender.send(message, deadline).await
+    }
+
+    /// Waits until so many tokens were sent in all.
+    async fn tokens(hub: &Hub, count: usize) {
+        let is_token = |seen: &&Seen| matches!(seen, Seen::Token(_));
+        hub.until(|state| {
+            let tokens = state.seen.iter().filter(is_token).count();
+            (tokens >= count).then_some(())
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_that_fails_is_tried_again_while_the_token_is_good() {
+        for fault in [Tokens::Refuse(500, "busy"), Tokens::Ignore] {
+            let (sender, hub, clock) = connect();
+            assert_eq!(send(&sender, clock).await, Ok(()));
+            hub.with(|state| state.tokens = fault);
+            tokens(&hub, 4).await;
+            assert_eq!(send(&sender, clock).await, Ok(()));
+            hub.with(|state| state.tokens = Tokens::Take);
+            tokens(&hub, 6).await;
+            assert!(clock.now() > Duration::from_secs(limits::TOKEN_LIFE_S));
+            assert_eq!(send(&sender, clock).await, Ok(()));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_ends_before_its_token_does() {
+        for fault in [Tokens::Refuse(500, "busy"), Tokens::Ignore] {
+            let (sender, hub, clock) = connect();
+            assert_eq!(send(&sender, clock).await, Ok(()));
+            hub.with(|state| state.tokens = fault);
+            hub.ended().await;
+            let life = Duration::from_secs(limits::TOKEN_LIFE_S);
+            let left = life.saturating_sub(clock.now());
+            assert!((1..60).contains(&left.as_secs()), "{left:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_first_token_that_is_refused_ends_the_connection() {
+        let (sender, hub, clock) = connect();
+        hub.with(|state| state.tokens = Tokens::Refuse(401, "no"));
+        assert!(matches!(
+            send(&sender, clock).await,
+            Err(SendFailure::Refused(_))
+        ));
+        hub.ended().await;
+    }
 }

@@ -45,7 +45,7 @@ pub enum Unready {
 pub enum ServiceFault {
     /// It cannot be reached.
     Unreachable,
-    /// It takes connections, and does not answer.
+    /// It does not answer.
     Silent,
     /// It answers with faults of its own.
     Failing,
@@ -164,7 +164,7 @@ impl ServiceFault {
     const fn words(self) -> &'static str {
         match self {
             Self::Unreachable => "cannot be reached",
-            Self::Silent => "takes connections and does not answer",
+            Self::Silent => "does not answer",
             Self::Failing => "answers with faults of its own",
             Self::RefusesCredentials => "refuses credentials",
         }

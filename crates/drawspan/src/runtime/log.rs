@@ -91,7 +91,7 @@ pub(super) fn write_news(host: &HostName, news: News, failure: Option<&Failure>)
             tracing::error!(%host, %reason, "refuses the credentials of many devices");
         }
         News::TakesCredentials => tracing::info!(%host, "takes credentials again"),
-        News::Silent => tracing::warn!(%host, %reason, "takes connections, and does not answer"),
+        News::Silent => tracing::warn!(%host, %reason, "does not answer"),
         News::Failing => tracing::warn!(%host, %reason, "answers with faults of its own"),
         News::Recovered => tracing::info!(%host, "answers as it should again"),
     }

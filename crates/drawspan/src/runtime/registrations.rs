@@ -37,11 +37,13 @@ impl Registrations {
         let deadline = self.clock.instant(registration.deadline);
         tokio::spawn(async move {
             let (device, payload) = (&registration.device, registration.payload.as_deref());
-            let mut answer = client.register(device, key, payload, deadline).await;
+            let answers = || completions.post(Input::DpsAnswers);
+            let register = |key| client.register_with(device, (key, payload, deadline), answers);
+            let mut answer = register(key).await;
             let refused = matches!(&answer, Err(it) if it.kind == FailureKind::Unauthorized);
             if refused && has_secondary {
                 key = key.other();
-                answer = client.register(device, key, payload, deadline).await;
+                answer = register(key).await;
             }
             let answer = answer.map(|assigned| Assigned {
                 hub: assigned.hub,

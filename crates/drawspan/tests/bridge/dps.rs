@@ -9,7 +9,7 @@ use drawspan_client::KeyPair;
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, HostName, SymmetricKey, Telemetry};
 use tokio::time::{Instant, timeout};
 
-use crate::stand::{HUB, Stand, id};
+use crate::stand::{HUB, Stand, id, policy, soon};
 
 /// Sends with time for much more than an answer takes.
 async fn send(bridge: &Bridge) -> DeviceError {
@@ -74,4 +74,38 @@ async fn a_caller_is_told_soon_that_dps_was_never_there() {
     );
     let readiness = bridge.readiness();
     assert_eq!(readiness.problems[0].code(), "dps-unreachable");
+}
+
+#[tokio::test]
+async fn a_caller_is_told_soon_that_what_is_there_says_nothing() {
+    let stand = Stand::start(&[]).await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let check = async |profile: Profile, code: &str| {
+        let bridge = stand.bridge_at(address, profile);
+        let error = send(&bridge).await;
+        let DeviceError::HubUnreachable { why, .. } = &error else {
+            panic!("{error:?}");
+        };
+        let why = why.as_deref().unwrap_or_default();
+        assert!(why.starts_with("no answer from localhost"), "{why}");
+        let codes: Vec<_> = bridge
+            .readiness()
+            .problems
+            .iter()
+            .map(|it| it.code())
+            .collect();
+        assert_eq!(codes, [code]);
+        bridge
+    };
+    let hub = Profile::of_hub(&policy(&stand.emulator, "device"));
+    check(hub, "hub-silent").await;
+    let bridge = check(dps(&stand, HUB, None, None), "dps-silent").await;
+    // Registrations by request are no exception.
+    let registered = bridge.register(id("other-1"), None, soon()).await;
+    let error = registered.unwrap_err();
+    assert!(
+        matches!(error, DeviceError::HubUnreachable { .. }),
+        "{error:?}"
+    );
 }

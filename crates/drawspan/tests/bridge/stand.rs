@@ -210,6 +210,16 @@ impl Stand {
         (bridge, credentials)
     }
 
+    /// One that is led to this address instead of the emulator.
+    pub(crate) fn bridge_at(&self, address: SocketAddr, profile: Profile) -> Bridge {
+        let mut config = self.config(profile);
+        for route in &mut config.connect {
+            route.to = address;
+        }
+        let credentials = Arc::new(Credentials::new(config.profile.keys()));
+        runtime::start(&config, credentials, None).unwrap()
+    }
+
     /// The enrollment group's.
     pub(crate) fn group_key(&self) -> SymmetricKey {
         self.emulator.dps().groups()[0].primary.clone()

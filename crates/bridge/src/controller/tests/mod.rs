@@ -1,6 +1,7 @@
 //! The controller on virtual time, with a hub that is a list of actions.
 
 mod desired;
+mod first_contact;
 mod pools;
 mod refusals;
 
@@ -87,6 +88,15 @@ impl Process {
 
     /// The same, with so many connections at most.
     pub(super) fn with_connections(max_connections: Option<usize>) -> Self {
+        Self::of(Profile::Hub(host("a.net")), max_connections)
+    }
+
+    /// Whose devices register at DPS.
+    pub(super) fn by_dps() -> Self {
+        Self::of(Profile::Dps, None)
+    }
+
+    fn of(profile: Profile<NoList>, max_connections: Option<usize>) -> Self {
         let now = Now {
             monotonic: Duration::from_secs(1),
             unix_s: UNIX_S,
@@ -107,7 +117,7 @@ impl Process {
                 hub_size: None,
                 max_connections,
             },
-            profile: Profile::Hub(host("a.net")),
+            profile,
             token_life_s: 3_600,
             delivery: DeliveryConfig::new(0, 7),
             method_answer_timeout: Duration::from_secs(30),

@@ -54,3 +54,47 @@ fn a_hub_that_leaves_requests_of_connected_devices_without_an_answer_is_silent()
     assert_eq!(request(&mut process, true), [News::Recovered]);
     assert_eq!(request(&mut process, true), []);
 }
+
+#[test]
+fn a_caller_comes_back_after_the_next_probe_of_a_quota_not_after_midnight() {
+    let mut process = Process::new();
+    // 02:00 UTC: midnight is far.
+    process.now.unix_s = UNIX_S - UNIX_S % 86_400 + 7_200;
+    let ask = |process: &mut Process| {
+        process.handle(Input::Request(Request::Connect {
+            device: id("d"),
+            waiter: Waiter {
+                not: None,
+                deadline: process.now.monotonic + Duration::from_secs(30),
+                who: crate::fleet::CallerId(0),
+                caller: TestCaller,
+            },
+        }));
+    };
+    let retry_in = |process: &mut Process| {
+        let refusal = process.take(|action| match action {
+            Action::Answer(_, Answer::NotConnected(refusal)) => Some(refusal.clone()),
+            _ => None,
+        });
+        refusal.and_then(|refusal| refusal.retry_in)
+    };
+    let refuse = |process: &mut Process| {
+        let attempt = process.opening().unwrap().place.attempt;
+        let failure = Failure::local(FailureKind::QuotaExceeded, "403002");
+        process.session(attempt, SessionEvent::Ended(failure));
+    };
+    ask(&mut process);
+    refuse(&mut process);
+    let first = Duration::from_secs(65);
+    assert_eq!(retry_in(&mut process), Some(first));
+    process.pass(Duration::from_secs(20));
+    ask(&mut process);
+    assert_eq!(
+        retry_in(&mut process),
+        Some(first - Duration::from_secs(20))
+    );
+    process.pass(Duration::from_secs(40));
+    refuse(&mut process);
+    ask(&mut process);
+    assert_eq!(retry_in(&mut process), Some(Duration::from_secs(125)));
+}

@@ -268,6 +268,28 @@ fn a_registration_by_request_helps_a_device_that_waits_for_dps() {
 }
 
 #[test]
+fn what_one_hub_said_does_not_count_at_another() {
+    for kind in [
+        FailureKind::QuotaExceeded,
+        FailureKind::DeviceNotFound,
+        FailureKind::LinkStolen,
+    ] {
+        for (named, expected) in [("a.net", false), ("b.net", true)] {
+            let mut life = Life::new(Assignment::dps(Some(hub("a.net"))));
+            life.input(Input::Permanent(true));
+            life.permit();
+            life.open_failed(kind);
+            let waits = life.device.state();
+            let effects = life.input(Input::Registered { hub: hub(named) });
+            let queues = effects == [life.asks_permit()];
+            // The hub that does not know it may do so now.
+            let expected = expected || kind == FailureKind::DeviceNotFound;
+            assert_eq!(queues, expected, "{waits:?}, {named}: {effects:?}");
+        }
+    }
+}
+
+#[test]
 fn a_device_that_is_released_is_wanted_by_nobody() {
     let mut life = Life::connected();
     life.input(USED);
@@ -381,6 +403,32 @@ fn a_connection_that_stood_makes_the_next_interval_the_shortest() {
     life.opened();
     life.later(60);
     assert_eq!(next_interval(&mut life), s(300));
+}
+
+/// The interval of a device that is closed on request is forgotten with the device, once its last registration does not count any
+/// more; until then nothing asks DPS again in vain.
+#[test]
+fn a_device_that_is_closed_on_request_keeps_its_interval_until_it_is_forgotten() {
+    let mut life = often_registered();
+    life.opened();
+    life.later(60);
+    life.input(Input::Permanent(false));
+    life.closed();
+    let at = |life: &Life| Now {
+        monotonic: life.now,
+        unix_s: MORNING_UNIX_S,
+    };
+    assert!(!life.device.is_forgettable(at(&life)));
+    let mut again = Life {
+        device: life.device.clone(),
+        now: life.now,
+    };
+    again.input(Input::Permanent(true));
+    assert_eq!(again.permit(), [again.opens()]);
+    assert_eq!(next_interval(&mut again), s(1800));
+
+    life.deadline();
+    assert!(life.device.is_forgettable(at(&life)));
 }
 
 #[test]

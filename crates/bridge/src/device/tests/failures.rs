@@ -67,6 +67,27 @@ fn a_connection_that_keeps_breaking_is_one_series() {
 }
 
 #[test]
+fn a_connection_that_stood_ends_the_series_when_it_is_replaced_as_well() {
+    let first_wait = |stands_s| {
+        let mut life = Life::connected();
+        for _ in 0..8 {
+            life.lost(FailureKind::ConnectionLost);
+            life.deadline();
+            life.permit();
+            life.opened();
+        }
+        life.later(stands_s);
+        life.input(Input::Relocate);
+        life.closed();
+        life.permit();
+        life.open_failed(FailureKind::ConnectionLost);
+        life.deadline().0
+    };
+    assert_eq!(first_wait(59), s(10));
+    assert_eq!(first_wait(60), Duration::from_millis(100));
+}
+
+#[test]
 fn a_request_cuts_a_wait_short_once_a_minute() {
     let mut life = Life::connecting();
     life.open_failed(FailureKind::DeviceNotFound);

@@ -35,6 +35,31 @@ fn a_caller_waits_while_that_may_help() {
 }
 
 #[test]
+fn whoever_comes_as_a_wait_ends_waits_for_the_next_attempt() {
+    let mut life = Life::connecting();
+    life.open_failed(FailureKind::DeviceNotFound);
+    let State::Waiting { until, .. } = life.device.state() else {
+        panic!("{:?}", life.device.state());
+    };
+    // Its timer has not been looked at yet.
+    for (since, refused) in [(-1_i64, true), (0, false), (3, false)] {
+        let now = match since < 0 {
+            true => until - s(1),
+            false => until + s(since as u64),
+        };
+        let hopeless = life.device.hopeless(now + s(30), now_at(now));
+        assert_eq!(hopeless.is_some(), refused, "{since} s");
+    }
+}
+
+fn now_at(monotonic: Duration) -> Now {
+    Now {
+        monotonic,
+        unix_s: MORNING_UNIX_S,
+    }
+}
+
+#[test]
 fn a_refusal_by_dps_is_final_at_once_where_no_hub_is_known() {
     for kind in [
         FailureKind::Unauthorized,

@@ -178,6 +178,11 @@ async fn a_device_closes_however_much_is_asked_of_its_connection() {
 
 /// Shuts the window of the session on `channel` while `shut` holds.
 fn window(channel: u16, shut: &Arc<AtomicBool>) -> Decide {
+    window_after(channel, 0, shut)
+}
+
+/// The same, but lets so many frames pass before.
+fn window_after(channel: u16, frames: u32, shut: &Arc<AtomicBool>) -> Decide {
     let shut = Arc::clone(shut);
     Box::new(move |of, on, performative| {
         if of != Of::Hub || on != channel || !shut.load(Ordering::Relaxed) {
@@ -185,11 +190,12 @@ fn window(channel: u16, shut: &Arc<AtomicBool>) -> Decide {
         }
         match performative {
             Performative::Begin(begin) => Fate::Becomes(Performative::Begin(Box::new(Begin {
-                incoming_window: 0,
+                incoming_window: frames,
                 ..*begin
             }))),
+            // Numbers begin at 0 here.
             Performative::Flow(flow) => Fate::Becomes(Performative::Flow(Flow {
-                incoming_window: 0,
+                incoming_window: frames.saturating_sub(flow.next_incoming_id.unwrap_or(0)),
                 ..flow
             })),
             _ => Fate::Passes,
@@ -249,6 +255,45 @@ async fn a_stalled_session_takes_no_room_from_others() {
         ..large()
     };
     assert_eq!(bench.connection.send(send).await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_message_that_is_half_written_at_its_deadline_nothing_is_known_and_nothing_stays() {
+    let shut = Arc::new(AtomicBool::new(true));
+    let mut bench = Bench::over(group(), window_after(1, 2, &shut));
+    bench.hub.with(|state| state.telemetry_credit = 1_000);
+    bench.ready().await;
+    assert!(bench.connection.open(open(1)));
+    let session = bench.opened(1).await;
+    let body = Message::from_data(vec![7; 250_000]);
+    let half = Send {
+        session,
+        message: body.to_bytes(),
+        deadline: bench.clock.now() + Duration::from_secs(5),
+    };
+    // The hub has the beginning, and would take the rest.
+    assert_eq!(
+        bench.connection.send(half).await,
+        Err(SendFailure::Unsettled)
+    );
+    let send = bench.message(session, "late", Duration::from_secs(5));
+    assert_eq!(bench.connection.send(send).await, Err(SendFailure::NotSent));
+    let send = bench.message(session, "in time", Duration::from_secs(60));
+    let waits = bench.begin_send(send).unwrap();
+    bench.pass(Duration::from_secs(1)).await;
+    shut.store(false, Ordering::Relaxed);
+    bench.hub.act(|state, connection| {
+        let (link, _) = state.link(EVENTS).unwrap();
+        connection.grant(link, 100).unwrap();
+    });
+    assert_eq!(waits.await, Ok(()));
+    let came: Vec<_> = bench
+        .hub
+        .with(|state| state.messages(EVENTS).cloned().collect());
+    assert_eq!(came, [body, Message::from_data("in time")]);
+    let counts = bench.connection.counts().await;
+    assert_eq!((counts.sends, counts.waiting), (0, 0));
+    assert_eq!(bench.storm(session).len(), limits::SENDS_PER_DEVICE);
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,11 +13,11 @@ use drawspan_net::{Clock, Handler, Stream, drive};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Arrived, EventConfig, TelemetryEvent, WatchOptions, request};
-use crate::connection::cbs::{Answer, CBS_CONTEXT, Cbs, Subject};
+use crate::connection::cbs::CBS_CONTEXT;
 use crate::connection::device::named;
-use crate::connection::renewal::renewal_after;
 use crate::connection::{failure_of, failure_of_end};
 use crate::limits;
+use crate::service::token::ServiceToken;
 
 const ANONYMOUS: Symbol = Symbol::from_static("ANONYMOUS");
 /// Name and descriptor of the filter that says where a reader starts.
@@ -32,9 +32,8 @@ pub(super) struct Reading {
     events: mpsc::Sender<Result<Arrived, Failure>>,
     /// Told once, how many partitions are read.
     ready: Option<Ready>,
-    cbs: Option<Cbs>,
+    token: ServiceToken,
     stage: Stage,
-    renew_at: Option<Duration>,
     failure: Option<Failure>,
 }
 
@@ -62,7 +61,7 @@ struct Partition {
 }
 
 impl Reading {
-    pub(super) const fn new(
+    pub(super) fn new(
         config: EventConfig,
         options: WatchOptions,
         events: mpsc::Sender<Result<Arrived, Failure>>,
@@ -73,9 +72,8 @@ impl Reading {
             options,
             events,
             ready: Some(ready),
-            cbs: None,
+            token: ServiceToken::default(),
             stage: Stage::Token,
-            renew_at: None,
             failure: None,
         }
     }
@@ -85,52 +83,20 @@ impl Reading {
         connection.close(None, now);
     }
 
-    fn token(&self) -> Result<String, Failure> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let expiry = now.map_or(0, |now| now.as_secs()) + limits::TOKEN_LIFE_S;
-        let endpoint = &self.config.endpoint;
-        let resource = sas::event_resource(&endpoint.host, &endpoint.entity);
-        let credentials = &self.config.credentials;
-        let token = credentials.policy_token_for(&resource, WhichKey::Primary, expiry);
-        token.ok_or_else(|| {
-            let text = "there is no policy key to sign with";
-            Failure::local(FailureKind::Unauthorized, text)
-        })
-    }
-
-    fn look_at_cbs(&mut self, connection: &mut Connection, now: Duration) {
-        let Some(cbs) = &mut self.cbs else { return };
-        if cbs.has_come_up(connection) {
-            cbs.ask(Subject::Policy, now);
-        }
-        let Some((subject, until)) = cbs.next_to_send(connection) else {
-            return;
-        };
-        let sent = self.token().and_then(|token| match &mut self.cbs {
-            Some(cbs) => cbs
-                .send(connection, subject, &token, until)
-                .map_err(|error| protocol(&format!("the token could not be sent: {error}"))),
-            None => Ok(()),
-        });
-        if let Err(failure) = sent {
+    /// Sends a token that is asked for.
+    fn advance_token(&mut self, connection: &mut Connection, now: Duration) {
+        let config = &self.config;
+        if let Err(failure) = self.token.advance(connection, || token(config), now) {
             self.give_up(connection, failure, now);
         }
     }
 
-    fn on_token_answer(&mut self, connection: &mut Connection, answer: Answer, now: Duration) {
-        match answer {
-            Answer::Stray => {}
-            Answer::Unreadable(text) => self.give_up(connection, protocol(&text), now),
-            Answer::To(_, Err(failure)) => self.give_up(connection, failure, now),
-            Answer::To(_, Ok(_)) => {
-                let life = Duration::from_secs(limits::TOKEN_LIFE_S);
-                self.renew_at = Some(now + renewal_after(life, 0));
-                if matches!(self.stage, Stage::Token) {
-                    match ask_management(connection) {
-                        Ok(stage) => self.stage = stage,
-                        Err(error) => self.give_up(connection, not_attached(error), now),
-                    }
-                }
+    /// The endpoint took a token; the first one opens the way to the partitions.
+    fn on_token_taken(&mut self, connection: &mut Connection, now: Duration) {
+        if matches!(self.stage, Stage::Token) {
+            match ask_management(connection) {
+                Ok(stage) => self.stage = stage,
+                Err(error) => self.give_up(connection, not_attached(error), now),
             }
         }
     }
@@ -150,7 +116,7 @@ impl Reading {
             return;
         }
         *asked = true;
-        let sent = self.token().and_then(|token| {
+        let sent = token(&self.config).and_then(|token| {
             let message = Outgoing {
                 tag: DeliveryTag::from_u32(0),
                 message_format: 0,
@@ -195,10 +161,9 @@ impl Reading {
     }
 
     fn on_attached(&mut self, connection: &mut Connection, link: LinkId, now: Duration) {
-        if let Some(cbs) = self.cbs.as_mut().filter(|cbs| cbs.owns(link)) {
-            cbs.on_attached(link);
-            self.look_at_cbs(connection, now);
-            return;
+        if self.token.owns(link) {
+            self.token.on_attached(link);
+            return self.advance_token(connection, now);
         }
         match &mut self.stage {
             Stage::Token => {}
@@ -231,9 +196,13 @@ impl Reading {
         payload: &bytes::Bytes,
         now: Duration,
     ) {
-        if let Some(cbs) = self.cbs.as_mut().filter(|cbs| cbs.owns(link)) {
-            let answer = cbs.on_answer(connection, delivery, settled, payload);
-            return self.on_token_answer(connection, answer, now);
+        if self.token.owns(link) {
+            let delivery = (delivery, settled);
+            return match self.token.on_delivery(connection, delivery, payload, now) {
+                Ok(true) => self.on_token_taken(connection, now),
+                Ok(false) => {}
+                Err(failure) => self.give_up(connection, failure, now),
+            };
         }
         if !settled {
             // An error means that the link is gone, of which an event tells.
@@ -289,6 +258,19 @@ impl Reading {
     }
 }
 
+fn token(config: &EventConfig) -> Result<String, Failure> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let expiry = now.map_or(0, |now| now.as_secs()) + limits::TOKEN_LIFE_S;
+    let endpoint = &config.endpoint;
+    let resource = sas::event_resource(&endpoint.host, &endpoint.entity);
+    let credentials = &config.credentials;
+    let token = credentials.policy_token_for(&resource, WhichKey::Primary, expiry);
+    token.ok_or_else(|| {
+        let text = "there is no policy key to sign with";
+        Failure::local(FailureKind::Unauthorized, text)
+    })
+}
+
 /// Runs a reader to its end, and says why that came.
 pub(super) async fn run(
     stream: Stream,
@@ -333,15 +315,16 @@ impl Handler for Reading {
 
     fn on_event(&mut self, connection: &mut Connection, event: Event, now: Duration) {
         match event {
-            Event::Opened(_) => match Cbs::start(connection, now) {
-                Ok(cbs) => self.cbs = Some(cbs),
-                Err(error) => self.give_up(connection, not_attached(error), now),
-            },
+            Event::Opened(_) => {
+                if let Err(failure) = self.token.start(connection, now) {
+                    self.give_up(connection, failure, now);
+                }
+            }
             Event::Attached { link, .. } => self.on_attached(connection, link, now),
-            Event::Room { .. } => self.look_at_cbs(connection, now),
+            Event::Room { .. } => self.advance_token(connection, now),
             Event::Credit { link, drain, .. } => {
-                if self.cbs.as_ref().is_some_and(|cbs| cbs.owns(link)) {
-                    self.look_at_cbs(connection, now);
+                if self.token.owns(link) {
+                    self.advance_token(connection, now);
                 } else {
                     self.ask_partitions(connection, now);
                 }
@@ -388,25 +371,13 @@ impl Handler for Reading {
         if self.failure.is_some() {
             return None;
         }
-        let cbs = self.cbs.as_ref().and_then(Cbs::deadline);
-        [cbs, self.renew_at].into_iter().flatten().min()
+        self.token.deadline()
     }
 
     fn on_deadline(&mut self, connection: &mut Connection, now: Duration) {
-        let late = self
-            .cbs
-            .as_mut()
-            .is_some_and(|cbs| cbs.is_late(now) || cbs.next_overdue(now).is_some());
-        if late {
-            let text = "the event endpoint did not take the token in time";
-            self.give_up(connection, Failure::local(FailureKind::Timeout, text), now);
-        }
-        if self.renew_at.is_some_and(|at| at <= now) {
-            self.renew_at = None;
-            if let Some(cbs) = &mut self.cbs {
-                cbs.ask(Subject::Policy, now);
-            }
-            self.look_at_cbs(connection, now);
+        match self.token.on_deadline(now) {
+            Ok(()) => self.advance_token(connection, now),
+            Err(failure) => self.give_up(connection, failure, now),
         }
     }
 }

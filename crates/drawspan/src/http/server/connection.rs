@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::farewell::farewell;
+use super::farewell::{farewell, linger};
 use super::stop::{Phase, Shared};
 use super::table::Entry;
 use crate::http::api::{Api, Treatment};
@@ -80,7 +80,8 @@ pub(super) async fn run(
     loop {
         let progress = poll_fn(|context| match Pin::new(&mut connection).poll(context) {
             // A connection ends for many reasons that are all the caller's business: it went, idled, or spoke no HTTP.
-            Poll::Ready(_) => Poll::Ready(Progress::Ended),
+            Poll::Ready(Ok(())) if !shared.is_unread() => Poll::Ready(Progress::Ended),
+            Poll::Ready(_) => Poll::Ready(Progress::EndedEarly),
             Poll::Pending if shared.may_close() => Poll::Ready(Progress::MayClose),
             Poll::Pending => Poll::Pending,
         });
@@ -94,6 +95,10 @@ pub(super) async fn run(
             () = shared.asked_to_leave() => {}
             progress = progress => match progress {
                 Progress::Ended => return,
+                Progress::EndedEarly => {
+                    let socket = connection.into_parts().io.into_inner();
+                    return linger_until(socket.stream, shared, phase).await;
+                }
                 Progress::MayClose => break,
             },
         }
@@ -106,7 +111,18 @@ pub(super) async fn run(
 
 enum Progress {
     Ended,
+    /// The caller may still be sending, what cannot be read or is not wanted.
+    EndedEarly,
     MayClose,
+}
+
+/// Gives a caller that sends on the time to see its answer, unless the connection's place is needed or the server ends.
+async fn linger_until(stream: impl Wire, shared: &Shared, mut phase: watch::Receiver<Phase>) {
+    tokio::select! {
+        () = linger(stream) => {}
+        () = shared.asked_to_leave() => {}
+        _ = phase.wait_for(|phase| *phase == Phase::CutOff) => {}
+    }
 }
 
 async fn answer(

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::connection::Wire;
 use crate::http::api::Api;
 use crate::http::problem::{Kind, Problem};
-use crate::limits::{FAREWELL_MS, RETRY_AFTER_S};
+use crate::limits::{FAREWELL_MS, LINGER_BYTES, LINGER_MS, LINGER_READ_BYTES, RETRY_AFTER_S};
 
 /// Says 503 and hangs up, after the peer did so or a second: hanging up at once could swallow the answer.
 pub(super) async fn farewell(mut stream: impl Wire, stopping: bool) {
@@ -38,4 +38,22 @@ pub(super) async fn farewell(mut stream: impl Wire, stopping: bool) {
         io::Result::Ok(())
     };
     let _ = timeout(Duration::from_millis(FAREWELL_MS), words).await;
+}
+
+/// Hangs up in one direction, and reads and throws away what the caller still sends, until it hangs up as well: closing a socket
+/// with unread bytes resets it, and a caller that sends on would not see the answer. Bounded in bytes and time.
+pub(super) async fn linger(mut stream: impl Wire) {
+    let rest = async {
+        stream.shutdown().await?;
+        let mut bytes = vec![0; LINGER_READ_BYTES];
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            match stream.read(&mut bytes).await? {
+                0 => break,
+                length => left = left.saturating_sub(length),
+            }
+        }
+        io::Result::Ok(())
+    };
+    let _ = timeout(Duration::from_millis(LINGER_MS), rest).await;
 }

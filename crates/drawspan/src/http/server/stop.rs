@@ -153,6 +153,14 @@ impl Shared {
             && !self.hung_up.load(Ordering::Relaxed)
     }
 
+    /// Whether the caller may still be sending a request when the connection ends.
+    pub(super) fn is_unread(&self) -> bool {
+        !self.complete.load(Ordering::Relaxed)
+            && !self.hung_up.load(Ordering::Relaxed)
+            && !self.is_leaving()
+            && !self.is_cut_off()
+    }
+
     /// Asks the connection to end.
     pub(super) fn leave(&self, how: Leaving) {
         self.leaving.store(how as u8, Ordering::Relaxed);

@@ -113,6 +113,45 @@ async fn a_request_under_way_survives_the_shutdown() {
     server.task.await.unwrap();
 }
 
+/// Sends a head and then megabytes, whatever comes back meanwhile, and reads the answer after that.
+async fn sends_on(server: &TestServer, head: &str, megabytes: usize) -> String {
+    let mut stream = connect(server).await;
+    let chunk = format!("100000\r\n{}\r\n", "x".repeat(0x10_0000));
+    stream.write_all(head.as_bytes()).await.unwrap();
+    for _ in 0..megabytes {
+        stream.write_all(chunk.as_bytes()).await.unwrap();
+    }
+    rest(&mut stream).await
+}
+
+#[tokio::test]
+async fn who_sends_on_after_the_answer_sees_it() {
+    let server = start(10);
+    let check = async |path: &str, more: &str, expected: &str| {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\n{more}\r\n\r\n"
+        );
+        // More than is read before an answer, and than sockets hold.
+        let answer = sends_on(&server, &head, 24).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {expected}")),
+            "{answer}"
+        );
+    };
+    const MESSAGES: &str = "/devices/d/messages/events";
+    const CHUNKED: &str = "transfer-encoding: chunked";
+    const LONG: &str = "content-length: 60000000";
+    for length in [CHUNKED, LONG] {
+        check(MESSAGES, &format!("x-api-key: k\r\n{length}"), "413").await;
+        check(MESSAGES, length, "401").await;
+        check("/nowhere", &format!("x-api-key: k\r\n{length}"), "404").await;
+        check("/livez", length, "405").await;
+    }
+    // These are answered before any code of ours sees them.
+    check(MESSAGES, &"a: b\r\n".repeat(200), "431").await;
+    check("no path", CHUNKED, "400").await;
+}
+
 #[tokio::test]
 async fn large_bodies_see_their_refusal_instead_of_a_reset() {
     let server = start(10);

@@ -1,4 +1,4 @@
-//! What the simulation calls its own things.
+//! What the simulations call their own things.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use drawspan_hub::{DeviceId, HostName};
 
 /// Numbers instead of sockets.
 #[derive(Debug)]
-pub(super) struct Sim;
+pub(crate) struct Sim;
 
 impl controller::Platform for Sim {
     type Session = u32;
@@ -27,13 +27,13 @@ impl controller::Platform for Sim {
 
 /// A receiver, by its number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Receiver {
-    pub(super) number: usize,
+pub(crate) struct Receiver {
+    pub(crate) number: usize,
     origin: Arc<str>,
 }
 
 impl Receiver {
-    pub(super) fn new(number: usize) -> Self {
+    pub(crate) fn new(number: usize) -> Self {
         Self {
             number,
             origin: format!("http://r{number}").into(),
@@ -55,27 +55,44 @@ impl Callback for Receiver {
     }
 }
 
-/// The way to a device: requests are not simulated here.
+/// The way to a device.
 #[derive(Debug, Clone)]
-pub(super) struct Route(pub(super) u32);
+pub(crate) struct Route {
+    serial: u32,
+    used: Rc<Cell<Option<Duration>>>,
+}
+
+impl Route {
+    pub(crate) fn new(serial: u32) -> Self {
+        Self {
+            serial,
+            used: Rc::default(),
+        }
+    }
+
+    /// A request passes the controller.
+    pub(crate) fn use_at(&self, now: Duration) {
+        self.used.set(Some(now));
+    }
+}
 
 impl controller::Route for Route {
     fn last_use(&self) -> Option<Duration> {
-        None
+        self.used.get()
     }
 
     fn serial(&self) -> u32 {
-        self.0
+        self.serial
     }
 }
 
 /// A caller, who may hang up.
 #[derive(Debug, Clone)]
-pub(super) struct Caller {
-    pub(super) number: u64,
+pub(crate) struct Caller {
+    pub(crate) number: u64,
     /// The device that it asks for.
-    pub(super) device: usize,
-    pub(super) is_gone: Rc<Cell<bool>>,
+    pub(crate) device: usize,
+    pub(crate) is_gone: Rc<Cell<bool>>,
 }
 
 impl controller::Caller for Caller {
@@ -86,7 +103,7 @@ impl controller::Caller for Caller {
 
 /// Devices are not listed here.
 #[derive(Debug, Clone)]
-pub(super) struct Nobody;
+pub(crate) struct Nobody;
 
 impl controller::Listing for Nobody {
     fn hub_of(&self, _: &DeviceId) -> Option<HostName> {
