@@ -35,8 +35,8 @@ Examples:
     drawspan emulator --hub a.test --hub b.test --dps dps.test \\
       --id-scope 0ne00ABCDEF --enrollment-group meters
 
-  How a client takes it when a tenth of its token renewals fail, and a
-  device's session takes nothing more:
+  A tenth of all token renewals fail, and the sessions of one device are
+  stalled:
     drawspan emulator --device 'sensor-[1-9]' \\
       --fault renewals=10% --fault stall=sensor-9
 
@@ -107,8 +107,8 @@ pub struct EmulatorArgs {
     /// to load-50000
     #[arg(long = "device", value_name = "ID")]
     devices: Vec<String>,
-    /// What is to go wrong, repeatable: renewals=PERCENT% answers that share of token renewals with 500, over AMQP;
-    /// stall=DEVICE_ID lets the AMQP sessions of a device take nothing from it
+    /// Fault to cause, repeatable: renewals=PERCENT% answers that share of token renewals over AMQP with 500;
+    /// stall=DEVICE_ID makes the AMQP sessions of a device accept nothing from it
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<String>,
     /// Print a line for every message that reaches a hub

@@ -50,7 +50,7 @@ pub struct Config {
     pub consumer_groups: Vec<String>,
     /// How messages to devices are treated.
     pub cloud_to_device: c2d::Settings,
-    /// What is to go wrong.
+    /// Faults to cause.
     pub faults: Vec<Fault>,
 }
 
@@ -81,8 +81,8 @@ pub enum Mistake {
     /// A number of deliveries that no hub has.
     #[error("{0} deliveries of a message: 1 to 100 are allowed")]
     DeliveryCount(u32),
-    /// Two shares of renewals that fail.
-    #[error("two faults say which share of renewals fails: one is allowed")]
+    /// More than one share of renewals that fail.
+    #[error("two faults set the share of renewals that fail; one is allowed")]
     TwoShares,
     /// Something about the provisioning service.
     #[error(transparent)]

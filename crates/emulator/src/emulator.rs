@@ -150,7 +150,7 @@ impl Emulator {
         let announcement = announcement::text(&config, &hubs, &dps, addresses, &tls.ca_path);
 
         for fault in &config.faults {
-            tracing::warn!(%fault, "this goes wrong, as asked for");
+            tracing::warn!(%fault, "a fault is caused on request");
         }
         let (stopper, stop) = Stop::new();
         let refusals = Refusals::new(tls.ca_path.clone());

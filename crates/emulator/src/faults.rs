@@ -1,4 +1,4 @@
-//! Faults on request: what a hub may do to its clients, and does rarely.
+//! Faults on request: what a real hub does to its clients, but rarely.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,20 +12,20 @@ use drawspan_hub::{DeviceId, InvalidDeviceId};
 pub enum Fault {
     /// Share of token renewals that are answered 500, in percent: 1 to 100.
     Renewals(u8),
-    /// A device whose AMQP sessions take nothing from it: their windows are shut once it has a link.
+    /// A device whose AMQP sessions accept nothing from it: their windows are shut when it attaches a link.
     Stall(DeviceId),
 }
 
 /// Why a text is no fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidFault {
-    /// No fault has such a name.
+    /// A name that no fault has.
     #[error("`{0}` is neither renewals=PERCENT% nor stall=DEVICE_ID")]
     Unknown(String),
-    /// Not a share.
+    /// The share is not a percentage from 1% to 100%.
     #[error("`{0}`: the share of renewals must be 1% to 100%")]
     Share(String),
-    /// Not a device.
+    /// The device id is invalid.
     #[error("`{text}`: {cause}")]
     Device {
         /// The whole text.
@@ -106,7 +106,7 @@ impl Faults {
         before / 100 < (before + percent) / 100
     }
 
-    /// Whether the device's sessions take nothing from it.
+    /// Whether the device's sessions accept nothing from it.
     pub(crate) fn stalls(&self, device: &DeviceId) -> bool {
         self.stalled.contains(device)
     }

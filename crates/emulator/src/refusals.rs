@@ -33,6 +33,8 @@ pub(crate) enum Door {
     Sasl,
     Open,
     PutToken,
+    /// Whatever a device sends in a session that the hub stalls.
+    Session,
     Attach,
     /// A link that was accepted, and is ended by the hub.
     LinkEnd,
@@ -165,6 +167,7 @@ impl fmt::Display for Door {
             Self::Sasl => "SASL refused",
             Self::Open => "AMQP open refused",
             Self::PutToken => "token refused",
+            Self::Session => "session stalled",
             Self::Attach => "link refused",
             Self::LinkEnd => "link ended",
             Self::Message => "message rejected",

@@ -25,7 +25,7 @@ pub(super) struct Session {
     pub(super) remote_incoming_window: u32,
     next_incoming_id: u32,
     incoming_window: u32,
-    /// The peer is told of no window, for good.
+    /// Whether the session announces a window of 0 for the rest of its life.
     window_shut: bool,
     /// Deliveries of ours that the peer has not settled.
     pub(super) sent: Unsettled<Sent>,
@@ -215,8 +215,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Lets the peer send nothing more over a session, for as long as it lasts: its window is 0 from now on (specification
-    /// 2.5.6). Transfers that are on their way already are taken in.
+    /// Announces an incoming window of 0 for the rest of a session's life, so that the peer may send no more transfers (specification
+    /// 2.5.6). Transfers that are on their way already are accepted.
     pub fn shut_window(&mut self, session: SessionId) -> Result<(), CommandError> {
         self.check_open()?;
         let found = self.session_mut(session)?;

@@ -141,7 +141,7 @@ async fn connection(run: Arc<Run>, mut client: Client, tally: usize) {
     }
 }
 
-/// A clock before 1970 is told as 1970.
+/// Now, in Unix milliseconds; 0 when the clock is before 1970.
 fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| {

@@ -50,7 +50,7 @@ impl Access {
         Ok(())
     }
 
-    /// Whether a token of the same identity is there already.
+    /// Whether the same identity has a token here already.
     pub(super) fn has(&self, grant: &Grant) -> bool {
         match &grant.principal {
             Principal::Device(device) => self.devices.contains_key(&device.id),
@@ -111,7 +111,7 @@ impl Access {
     }
 }
 
-/// Whether one policy's token takes the place of the other.
+/// Whether both are tokens of one policy, so that one replaces the other.
 fn is_same(one: &Grant, other: &Grant) -> bool {
     one.resource() == other.resource() && one.policy() == other.policy()
 }

@@ -13,8 +13,8 @@ use crate::model::access::{Denied, Grant};
 /// A status and its description.
 pub(super) type Refused = (i32, String);
 
-/// Carries a request out and returns the answer, and what it says if it is a refusal. `fails` says whether a token that is
-/// good is refused all the same.
+/// Carries a request out and returns the answer, and what it says if it is a refusal. `fails` decides whether a valid token is
+/// refused all the same.
 pub(super) fn answer(
     request: &Message,
     hub: &Hub,

@@ -46,6 +46,8 @@ impl Head {
                 if let Some((_, owner)) = link.of_device()
                     && self.shared.faults.stalls(&owner.device)
                 {
+                    let (device, why) = (owner.device.as_str(), "as asked for by --fault");
+                    self.refused_with(Door::Session, device, "stall", why);
                     // Before the link's credit, which would let the device send.
                     let _ = connection.shut_window(session);
                 }

@@ -225,7 +225,7 @@ impl Head {
     }
 }
 
-/// Whether a token is for an identity that has one already, and lives by it: a device without links connects, it does not renew.
+/// Whether a token renews an earlier one. A device without a link is connecting, whatever tokens it has.
 fn is_renewal(access: &Access, links: &Links, grant: &Grant) -> bool {
     let is_attached = || match &grant.principal {
         Principal::Policy(_) => true,

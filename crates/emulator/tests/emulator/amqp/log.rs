@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::LinkOptions;
 use drawspan_amqp::performative::DeliveryState;
+use drawspan_emulator::Fault;
 use drawspan_hub::sas;
 use rustls::crypto::ring::default_provider;
 use rustls::{ClientConfig, RootCertStore};
@@ -14,7 +15,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::client::{connect, connect_as, device_token, device_token_by, owner, start, unix_s};
+use super::client::{
+    connect, connect_as, device, device_token, device_token_by, owner, start, start_with, unix_s,
+};
 use crate::support::{HUB, ask, ask_raw, connect as connect_tls, key, policy};
 
 /// Nothing here takes long; this is for what never comes.
@@ -68,6 +71,25 @@ impl Log {
         });
         assert!(found.await.is_ok(), "no {parts:?} in {}", self.text());
     }
+}
+
+#[tokio::test]
+async fn faults_on_request_are_logged() {
+    let (log, _guard) = Log::start();
+    let running = start_with(&["a"], |config| {
+        config.faults = vec![Fault::Renewals(100), Fault::Stall(device("a"))];
+    })
+    .await;
+    log.has(&["a fault is caused", "renewals=100%"]).await;
+    log.has(&["a fault is caused", "stall=a"]).await;
+    let mut client = connect(&running).await;
+    let token = device_token(&running, "a");
+    client.put_token(&token).await;
+    client.telemetry("a").await;
+    log.has(&["session stalled", "--fault", "a at contoso.test"])
+        .await;
+    client.put_token(&token).await;
+    log.has(&["token refused", "500001", "--fault"]).await;
 }
 
 #[tokio::test]
