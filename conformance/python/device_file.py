@@ -1,6 +1,6 @@
 """Writes a file of device connection strings, as `drawspan serve --devices-file` takes it, with keys derived from the enrollment group's.
 
-Arguments: the file, then `PREFIX:FIRST:LAST[:wrong]` as often as there are devices to name; `wrong` gives them keys of another group.
+Arguments: the file, then any number of ranges `PREFIX:FIRST:LAST[:wrong]`; devices of a range with `wrong` get keys of another group.
 """
 
 import base64
@@ -25,7 +25,7 @@ def lines(hub, group, other):
 
 
 def main():
-    other = base64.b64encode(b"a group that nobody knows, 32 B.").decode()
+    other = base64.b64encode(b"key of no enrollment group, 32 B").decode()
     devices = list(lines(env("HUB"), env("GROUP_KEY"), other))
     holds(devices, f"{len(devices)} devices")
     with open(sys.argv[1], "w", encoding="utf-8") as file:

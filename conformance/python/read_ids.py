@@ -1,7 +1,7 @@
-"""The unmodified azure-eventhub finds every message that a load's ledger says was accepted. Twice is allowed, never is not.
-And it finds none that was answered 503, which says that nothing was sent.
+"""The unmodified azure-eventhub finds every message that was answered 200 according to the ledgers of loads, once or more often,
+and none that was answered 503, which means that nothing was sent.
 
-Arguments: how many seconds reading may take, then the ledgers; without them LOAD_LEDGER is read in 90 s.
+Arguments: how many seconds reading may take, then the ledgers. Without arguments: 90 s and LOAD_LEDGER.
 """
 
 import collections
@@ -18,7 +18,7 @@ SECONDS = int(sys.argv[1]) if len(sys.argv) > 1 else 90
 
 
 def answered():
-    """Id and device of what got 200, and of what got 503, from lines that begin with id, device and status."""
+    """Id and device of the messages with 200, and of those with 503, from lines that begin with id, device and status."""
     ok, unsent = set(), set()
     for path in sys.argv[2:] or [env("LOAD_LEDGER")]:
         with open(path, encoding="utf-8") as ledger:

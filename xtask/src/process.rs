@@ -208,11 +208,11 @@ impl Script {
 
     /// Waits for its end, which must be a good one. Gives its log.
     pub(crate) fn finish(self) -> Result<String> {
-        self.finish_as(0)
+        self.finish_with(&[0])
     }
 
-    /// Waits for its end, which must be with this exit status. Gives its log.
-    pub(crate) fn finish_as(mut self, expected: i32) -> Result<String> {
+    /// Waits for its end, which must be with one of these exit statuses. Gives its log.
+    pub(crate) fn finish_with(mut self, allowed: &[i32]) -> Result<String> {
         let status: Option<ExitStatus> = loop {
             let status = self.child.try_wait();
             match status.map_err(Error::io("waiting for", &self.name))? {
@@ -222,7 +222,7 @@ impl Script {
             }
         };
         let what = match status {
-            Some(status) if status.code() == Some(expected) => {
+            Some(status) if status.code().is_some_and(|code| allowed.contains(&code)) => {
                 return fs::read_to_string(&self.log).map_err(Error::io("reading", &self.log));
             }
             Some(status) => status.to_string(),

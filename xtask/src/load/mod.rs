@@ -77,9 +77,9 @@ impl Load {
         last_line(&self.0.finish()?)
     }
 
-    /// Waits for the end of a load of which nothing may succeed. It says so by its exit status, and below its result.
+    /// Waits for the end of a load of which nothing may succeed. If so, it ends with exit status 1, and says why below its result.
     pub(crate) fn finish_refused(self) -> Result<Report> {
-        let log = self.0.finish_as(1)?;
+        let log = self.0.finish_with(&[0, 1])?;
         let result = log.lines().rfind(|line| line.starts_with('{'));
         last_line(result.unwrap_or_default())
     }
@@ -102,9 +102,7 @@ impl Report {
             self.ok, self.requests, self.statuses, self.no_answer
         )))
     }
-}
 
-impl Report {
     /// An error unless every request got an answer, and some got 200.
     pub(crate) fn all_answered(&self, name: &str) -> Result<()> {
         if self.no_answer == 0 && self.ok > 0 {

@@ -20,8 +20,8 @@ impl Memory {
         self.0.push((part, bytes));
     }
 
-    /// Says what it was, and gives whether it is flat.
-    pub(super) fn show(&self) -> Result<()> {
+    /// Shows how memory developed; an error when it grew.
+    pub(super) fn check(&self) -> Result<()> {
         let most = self.0.iter().map(|(_, bytes)| *bytes).max();
         let (quarter, end) = (self.median(&QUARTER), self.median(&END));
         let (Some(most), Some(quarter), Some(end)) = (most, quarter, end) else {
@@ -58,7 +58,7 @@ mod tests {
     fn growth_after_the_first_quarter_is_seen() {
         let check = |samples: &[(f64, u64)], is_flat: bool| {
             let memory = Memory(samples.iter().map(|(at, mb)| (*at, mb << 20)).collect());
-            assert_eq!(memory.show().is_ok(), is_flat, "{samples:?}");
+            assert_eq!(memory.check().is_ok(), is_flat, "{samples:?}");
         };
         check(&[(0.1, 20), (0.22, 100), (0.99, 136)], true);
         check(&[(0.1, 20), (0.22, 100), (0.99, 137)], false);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::api;
+use super::{Soak, api};
 use crate::conformance::outage::say;
 use crate::error::{Error, Result};
 
@@ -45,13 +45,15 @@ enum Judgement {
 }
 
 /// Waits until all devices have arrived.
-pub(super) fn check(good: u32) -> Result<()> {
+pub(super) fn check(soak: &Soak) -> Result<()> {
     let started = Instant::now();
     let mut states = look()?;
-    let found = states.keys().filter(|id| id.starts_with("good-")).count();
-    if found != good as usize {
-        let text = format!("the bridge lists {found} good devices, there are {good}");
-        return Err(Error::Unexpected(text));
+    for (of_kind, wanted) in [("good", soak.good), ("bad", soak.bad), ("stalled", 1)] {
+        let found = states.keys().filter(|id| kind(id) == of_kind).count();
+        if found != wanted as usize {
+            let text = format!("the bridge lists {found} {of_kind} devices, there are {wanted}");
+            return Err(Error::Unexpected(text));
+        }
     }
     let mut waited_for = staying(None, &states)?;
     while let Some(one) = waited_for.iter().next() {
