@@ -63,17 +63,22 @@ impl Faults {
     }
 
     fn check(&self, soak: &Soak) -> Result<()> {
-        let missing = if self.renewals == 0 {
-            "no renewal was refused"
-        } else if self.tokens == 0 || self.refused_devices < soak.bad as usize {
-            "not every bad device was asked for and refused"
-        } else if self.stalled == 0 {
-            "no session was stalled"
-        } else if self.unanswered == 0 {
-            "the receiver that hangs was not called"
-        } else {
+        let bad = self.tokens > 0 && self.refused_devices == soak.bad as usize;
+        let all = [
+            (self.renewals > 0, "no renewal was refused"),
+            (bad, "not every bad device was asked for and refused"),
+            (self.stalled > 0, "no session was stalled"),
+            (
+                self.unanswered > 0,
+                "the receiver that hangs was not called",
+            ),
+        ];
+        let missing = all.iter().filter(|(happened, _)| !happened);
+        let missing: Vec<_> = missing.map(|(_, what)| *what).collect();
+        if missing.is_empty() {
             return Ok(());
-        };
+        }
+        let missing = missing.join(", ");
         Err(Error::Unexpected(format!(
             "{missing}, so this shows nothing: {self:?}"
         )))
