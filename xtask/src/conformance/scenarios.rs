@@ -308,7 +308,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "soak-hour",
-        about: "the same for an hour (or SOAK_MINUTES=4 to 1440), with latency and memory judged; only when it is named",
+        about: "the same for an hour (or SOAK_MINUTES=4 to 720), with latency and memory judged; only when it is named",
         servers: &[Emulator],
         drive: Some(Drive::Soak(Soak::HOUR)),
         scripts: &[],

@@ -14,8 +14,9 @@ pub(super) enum Length {
 
 /// Variable of the environment that sets the length of the long form.
 const MINUTES: &str = "SOAK_MINUTES";
-/// In less time no token would be renewed between two restarts, since no token may live shorter than a minute.
-const ALLOWED: RangeInclusive<u32> = 4..=1_440;
+/// In less time no token would be renewed between two restarts, since no token may live shorter than a minute. In more the hub would
+/// delete its oldest telemetry before it is read back.
+const ALLOWED: RangeInclusive<u32> = 4..=720;
 
 impl Length {
     pub(super) fn seconds(self) -> Result<u32> {
@@ -50,7 +51,7 @@ mod tests {
     #[test]
     fn minutes_are_read_strictly() {
         assert_eq!(parse("60").ok(), Some(60));
-        for text in ["", "0", "3", "1441", "-60", "60s", "1.5"] {
+        for text in ["", "0", "3", "721", "-60", "60s", "1.5"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -254,7 +254,7 @@ mod tests {
             (Soak::HOUR, 4, 60),
             (Soak::HOUR, 6, 90),
             (Soak::HOUR, 60, 900),
-            (Soak::HOUR, 1_440, 900),
+            (Soak::HOUR, 720, 900),
         ] {
             let seconds = minutes * 60;
             let life_s = soak.token_life_s(seconds);
