@@ -72,4 +72,9 @@ impl Load {
     pub(crate) fn finish_downlink(self) -> Result<Report> {
         last_line(&self.0.finish()?)
     }
+
+    /// The same, but gives the report also when the load failed, with what it says is wrong.
+    pub(crate) fn finish_downlink_judged(self) -> Result<(Report, String)> {
+        self.finish_judged()
+    }
 }

@@ -79,9 +79,16 @@ impl Load {
 
     /// Waits for the end of a load of which nothing may succeed. If so, it ends with exit status 1, and says why below its result.
     pub(crate) fn finish_refused(self) -> Result<Report> {
+        self.finish_judged().map(|(report, _)| report)
+    }
+
+    /// Waits for the end of a load that may have failed by its own judgement. Gives its report, and what it says is wrong.
+    fn finish_judged<T: DeserializeOwned>(self) -> Result<(T, String)> {
         let log = self.0.finish_with(&[0, 1])?;
-        let result = log.lines().rfind(|line| line.starts_with('{'));
-        last_line(result.unwrap_or_default())
+        let start = log.rfind("\n{").map_or(0, |before| before + 1);
+        let result = log.get(start..).unwrap_or_default();
+        let (report, wrong) = result.split_once('\n').unwrap_or((result, ""));
+        Ok((last_line(report)?, wrong.trim().to_owned()))
     }
 }
 

@@ -16,8 +16,7 @@ pub(super) const WAITING: Program = Program::Python("waiting.py", &[]);
 /// The hub gives up a message after ten deliveries, which take 10 to 50 s each. In longer runs a message may be gone for that reason.
 const NONE_GIVEN_UP_S: u32 = 120;
 
-/// Shows the report and judges it. The load itself fails when a message is lost, a method was done twice or answered wrongly, or
-/// an event came again under another webhook-id.
+/// Shows the report and judges it.
 pub(super) fn check(report: &Report) -> Result<()> {
     let (c2d, methods, hanging) = (&report.c2d, &report.methods, &report.bad_c2d);
     say(&format!(

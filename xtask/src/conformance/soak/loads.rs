@@ -56,8 +56,9 @@ pub(super) struct Done {
     churn: Report,
     bad: Report,
     stalled: Report,
-    /// An error when the load itself found that something was lost or done twice.
-    pub(super) downlink: Result<downlink::Report>,
+    downlink: downlink::Report,
+    /// What that load says is wrong.
+    downlink_wrong: String,
 }
 
 /// What is needed to start a caller.
@@ -129,13 +130,16 @@ impl Loads {
 impl Ended {
     /// Waits for all others.
     pub(super) fn finish(self) -> Result<Done> {
+        let (bad, stalled) = (self.bad.finish_refused()?, self.stalled.finish_refused()?);
+        let (downlink, downlink_wrong) = self.downlink.finish_downlink_judged()?;
         Ok(Done {
             folder: self.folder,
             good: self.good,
             churn: self.churn,
-            bad: self.bad.finish_refused()?,
-            stalled: self.stalled.finish_refused()?,
-            downlink: self.downlink.finish_downlink(),
+            bad,
+            stalled,
+            downlink,
+            downlink_wrong,
         })
     }
 }
@@ -162,6 +166,19 @@ impl Done {
             all_refused(bad.0, bad.1),
             all_refused(stalled.0, stalled.1),
         ]
+    }
+
+    /// What became of messages and methods to devices.
+    pub(super) fn downlink(&self) -> &downlink::Report {
+        &self.downlink
+    }
+
+    /// An error when the load of messages and methods found something wrong itself.
+    pub(super) fn check_downlink(&self) -> Result<()> {
+        match self.downlink_wrong.as_str() {
+            "" => Ok(()),
+            wrong => Err(Error::Unexpected(wrong.to_owned())),
+        }
     }
 
     /// The files with the answer to each message.

@@ -131,16 +131,15 @@ impl Soak {
             .into_iter()
             .for_each(|it| verdicts.add(it));
         verdicts.add(self.read_back(seconds, command_of(&READ_IDS), &done.ledgers(), folder));
-        match done.downlink {
-            Ok(report) => {
-                verdicts.add(downlinks::check(&report));
-                let waiting = command_of(&downlinks::WAITING);
-                verdicts.add(downlinks::check_hanging(
-                    &report, self, seconds, waiting, folder,
-                ));
-            }
-            Err(error) => verdicts.add(Err(error)),
-        }
+        verdicts.add(done.check_downlink());
+        verdicts.add(downlinks::check(done.downlink()));
+        verdicts.add(downlinks::check_hanging(
+            done.downlink(),
+            self,
+            seconds,
+            command_of(&downlinks::WAITING),
+            folder,
+        ));
         verdicts.add(self.check_latency(&windows, seconds, folder));
         let flat = memory.check();
         if self.is_judged && seconds >= MEMORY_JUDGED_FROM_S {
