@@ -76,20 +76,22 @@ impl Log {
 #[tokio::test]
 async fn faults_on_request_are_logged() {
     let (log, _guard) = Log::start();
-    let running = start_with(&["a"], |config| {
-        config.faults = vec![Fault::Renewals(100), Fault::Stall(device("a"))];
+    let running = start_with(&["a", "b"], |config| {
+        config.faults = vec![Fault::Renewals(100), Fault::Stall(device("b"))];
     })
     .await;
     log.has(&["a fault is caused", "renewals=100%"]).await;
-    log.has(&["a fault is caused", "stall=a"]).await;
+    log.has(&["a fault is caused", "stall=b"]).await;
     let mut client = connect(&running).await;
-    let token = device_token(&running, "a");
-    client.put_token(&token).await;
+    let [a, b] = ["a", "b"].map(|id| device_token(&running, id));
+    client.put_token(&a).await;
     client.telemetry("a").await;
-    log.has(&["session stalled", "--fault", "a at contoso.test"])
-        .await;
-    client.put_token(&token).await;
+    client.put_token(&a).await;
     log.has(&["token refused", "500001", "--fault"]).await;
+    client.put_token(&b).await;
+    client.telemetry("b").await;
+    log.has(&["session stalled", "--fault", "b at contoso.test"])
+        .await;
 }
 
 #[tokio::test]
