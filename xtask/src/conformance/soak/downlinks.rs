@@ -34,22 +34,34 @@ pub(super) fn check(report: &Report) -> Result<()> {
         hanging.taken,
         report.bad_methods.arrived
     ));
-    let wrong = if c2d.accepted == 0 || c2d.again == 0 {
-        "no message came, or none came again, so this shows nothing"
-    } else if c2d.lost > 0 {
-        "messages are gone from the hub that the receiver did not answer 2xx"
-    } else if methods.answered == 0 {
-        "no method was answered, so this shows nothing"
-    } else if methods.again + methods.twice + report.bad_methods.again > 0 {
-        "methods came to their receiver twice"
-    } else if methods.wrong > 0 {
-        "methods were answered wrongly"
-    } else if hanging.arrived == 0 || report.bad_methods.arrived == 0 {
-        "not everything came to the receiver that hangs, so this shows nothing"
-    } else {
-        return Ok(());
-    };
-    Err(Error::Unexpected(format!("{wrong}: {report:?}")))
+    let all = [
+        (c2d.accepted == 0, "no message was taken"),
+        (c2d.again == 0, "no message came again"),
+        (
+            c2d.lost > 0,
+            "messages that no receiver answered 2xx are gone",
+        ),
+        (methods.answered == 0, "no method was answered"),
+        (methods.wrong > 0, "methods were answered wrongly"),
+        (
+            methods.again + methods.twice + report.bad_methods.again > 0,
+            "methods came to their receiver twice",
+        ),
+        (
+            hanging.arrived == 0,
+            "no message came to the receiver that hangs",
+        ),
+        (
+            report.bad_methods.arrived == 0,
+            "no method came to the receiver that hangs",
+        ),
+    ];
+    let wrong = all.iter().filter(|(is_wrong, _)| *is_wrong);
+    let wrong: Vec<_> = wrong.map(|(_, what)| *what).collect();
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Unexpected(wrong.join(", "))),
+    }
 }
 
 /// Judges what became of messages for the receiver that hangs, which must wait at the hub since it does not answer.

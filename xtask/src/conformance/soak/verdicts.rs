@@ -3,25 +3,28 @@
 use crate::conformance::outage::say;
 use crate::error::{Error, Result};
 
-/// The failures of a soak.
+/// Counts the failures of a soak.
 #[derive(Default)]
-pub(super) struct Verdicts(Vec<Error>);
+pub(super) struct Verdicts {
+    failures: usize,
+}
 
 impl Verdicts {
-    /// Keeps and shows a failure.
+    /// Counts and shows a failure.
     pub(super) fn add(&mut self, result: Result<()>) {
         if let Err(error) = result {
             say(&format!("failed: {error}"));
-            self.0.push(error);
+            self.failures += 1;
         }
     }
 
     /// An error when there was any failure.
     pub(super) fn finish(self) -> Result<()> {
-        if self.0.is_empty() {
-            return Ok(());
+        match self.failures {
+            0 => Ok(()),
+            failures => Err(Error::Unexpected(format!(
+                "{failures} checks failed, see above"
+            ))),
         }
-        let all: Vec<_> = self.0.iter().map(Error::to_string).collect();
-        Err(Error::Unexpected(all.join("; ")))
     }
 }
