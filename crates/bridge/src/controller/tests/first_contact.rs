@@ -92,3 +92,19 @@ fn a_dps_that_takes_its_time_is_not_silent() {
     ended(&mut process, first[0], Ok("a.net"));
     assert_eq!(answers(&mut process), [Ok(())]);
 }
+
+#[test]
+fn a_registration_that_nobody_waits_for_is_not_made() {
+    let mut process = Process::by_dps();
+    register(&mut process, "d");
+    let first = started(&mut process);
+    register(&mut process, "d");
+    assert!(started(&mut process).is_empty(), "one at a time");
+    process.handle(Input::DpsAnswers);
+    process.pass(Duration::from_secs(30));
+    ended(&mut process, first[0], Err(FailureKind::Timeout));
+    assert!(started(&mut process).is_empty(), "its time is over");
+
+    register(&mut process, "d");
+    assert_eq!(started(&mut process).len(), 1, "the next one is made");
+}

@@ -28,7 +28,7 @@ fn no_device_goes_from_one_full_connection_to_the_next_for_ever() {
                     route: TestRoute(attempt.serial),
                 }
             } else {
-                SessionEvent::Ended(Failure::local(FailureKind::TokenLimit, "full"))
+                SessionEvent::TokenRefused(Failure::local(FailureKind::TokenLimit, "full"))
             };
             process.session(attempt, event);
         }
@@ -72,4 +72,27 @@ fn closing(action: &Action<Test>) -> Option<Attempt> {
         Action::Close(place) => Some(place.attempt),
         _ => None,
     }
+}
+
+#[test]
+fn a_token_counts_unless_it_was_refused() {
+    let connections = |event: fn(Failure) -> SessionEvent<Test>| {
+        let mut process = Process::new();
+        process.subscribe("good", KIND);
+        process.open();
+        // As many as a connection takes, and one more.
+        for number in 0..10 {
+            process.subscribe(&format!("d{number}"), KIND);
+            let attempt = process.opening().unwrap().place.attempt;
+            let failure = Failure::local(FailureKind::Unauthorized, "another key");
+            process.session(attempt, event(failure));
+            process.unsubscribe(&format!("d{number}"), KIND);
+        }
+        process.subscribe("better", KIND);
+        process.open();
+        let pool = process.controller.pool(ServiceId::of(1)).unwrap();
+        pool.connections()
+    };
+    assert_eq!(connections(SessionEvent::TokenRefused), 1);
+    assert_eq!(connections(SessionEvent::Ended), 2);
 }
