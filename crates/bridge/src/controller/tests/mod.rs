@@ -2,6 +2,7 @@
 
 mod desired;
 mod first_contact;
+mod keys;
 mod pools;
 mod refusals;
 
