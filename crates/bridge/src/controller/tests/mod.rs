@@ -3,6 +3,7 @@
 mod desired;
 mod first_contact;
 mod keys;
+mod messages;
 mod pools;
 mod refusals;
 
