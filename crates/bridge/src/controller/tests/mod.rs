@@ -6,6 +6,7 @@ mod keys;
 mod messages;
 mod pools;
 mod refusals;
+mod registering;
 
 use std::sync::Arc;
 use std::time::Duration;
