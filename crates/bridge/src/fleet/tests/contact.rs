@@ -45,6 +45,20 @@ fn callers_do_not_wait_for_a_hub_that_answers_nothing_from_the_start() {
 }
 
 #[test]
+fn a_hub_is_not_waited_for_longer_since_more_is_asked_of_it() {
+    let mut process = Process::new();
+    let first = process.at(1, "a.net");
+    process.opens();
+    process.now += FIRST_ANSWER_PATIENCE - Duration::from_secs(1);
+    process.at(2, "a.net");
+    assert_eq!(process.opens().len(), 1);
+    process.now += Duration::from_secs(1);
+    let said = [Action::News(HUB, News::Silent), Action::TurnAway(HUB)];
+    assert_eq!(process.actions(), said);
+    assert_eq!(refusal(&process, first), Some(FailureKind::HubUnreachable));
+}
+
+#[test]
 fn dps_is_waited_for_no_longer_and_any_answer_is_one() {
     let check = |answers: bool, expected: &[Action]| {
         let mut process = Process::new();
