@@ -468,6 +468,27 @@ fn an_event_can_be_sent_elsewhere_and_not_be_wanted_any_more() {
 }
 
 #[test]
+fn what_rests_rests_on_unless_it_is_sent_elsewhere() {
+    let check = |to: &str, at_once: bool| {
+        let mut bench = Bench::usual();
+        bench.offer(1, STATUS, "old", 1);
+        let attempt = bench.begin_one();
+        assert_eq!(bench.done(attempt, failed()), None);
+        let rests_until = bench.deliveries.due(bench.now).unwrap();
+        let redirected = &mut bench.deliveries;
+        redirected.redirect(&lane(1, STATUS), &to.into(), |_| {}, bench.now);
+        assert_eq!(bench.begin().len(), usize::from(at_once), "{to}");
+        if !at_once {
+            assert_eq!(bench.sleep(), rests_until);
+            bench.begin_one();
+        }
+    };
+    check("new", true);
+    // Another URL of the same receiver.
+    check("old", false);
+}
+
+#[test]
 fn memory_goes_back_after_a_burst() {
     let mut bench = Bench::usual();
     for device in 0..50_000 {
