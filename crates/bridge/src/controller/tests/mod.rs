@@ -4,6 +4,7 @@ mod desired;
 mod first_contact;
 mod keys;
 mod messages;
+mod methods;
 mod pools;
 mod refusals;
 mod registering;
