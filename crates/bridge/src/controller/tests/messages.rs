@@ -125,3 +125,26 @@ fn a_hub_has_time_to_send_the_next_message_too() {
     process.message(attempt, 2, 0);
     assert!(process.received().flatten().is_some());
 }
+
+#[test]
+fn a_message_that_is_held_can_be_settled_after_its_device_was_subscribed_to() {
+    let mut process = Process::new();
+    process.receive(true);
+    let attempt = process.open();
+    process.message(attempt, 1, 0);
+    let token = process.received().flatten().expect("a message");
+    process.subscribe("d", KIND);
+    process.handle(Input::Request(Request::Settle {
+        device: id("d"),
+        token,
+        outcome: Outcome::Complete,
+        caller: TestCaller,
+    }));
+    let settled = process.take(|action| match action {
+        Action::Settle {
+            delivery, outcome, ..
+        } => Some((*delivery, *outcome)),
+        _ => None,
+    });
+    assert_eq!(settled, Some((1, Outcome::Complete)));
+}
