@@ -45,6 +45,21 @@ fn callers_do_not_wait_for_a_hub_that_answers_nothing_from_the_start() {
 }
 
 #[test]
+fn a_silent_hub_that_answers_with_a_fault_is_silent_no_more() {
+    let check = |ends: fn(&mut Process, Attempt, &Failure)| {
+        let mut process = Process::new();
+        let index = process.at(1, "a.net");
+        let attempt = process.opens()[0].0;
+        wait(&mut process);
+        ends(&mut process, attempt, &failure(FailureKind::ServerError));
+        assert_eq!(process.actions(), [Action::News(HUB, News::Recovered)]);
+        assert_eq!(refusal(&process, index), None);
+    };
+    check(|it, attempt, said| it.fleet.ended(attempt, said, it.now()));
+    check(|it, attempt, said| it.fleet.connection_ended(HUB, &[attempt], said, it.now()));
+}
+
+#[test]
 fn a_hub_is_not_waited_for_longer_since_more_is_asked_of_it() {
     let mut process = Process::new();
     let first = process.at(1, "a.net");
