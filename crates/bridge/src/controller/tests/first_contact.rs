@@ -15,7 +15,7 @@ fn register(process: &mut Process, device: &str) {
 }
 
 /// The registrations that were started, by their numbers.
-fn started(process: &mut Process) -> Vec<u64> {
+pub(super) fn started(process: &mut Process) -> Vec<u64> {
     let next = |process: &mut Process| {
         process.take(|action| match action {
             Action::Register(registration) => Some(registration.number),
@@ -26,7 +26,7 @@ fn started(process: &mut Process) -> Vec<u64> {
 }
 
 /// What callers were answered.
-fn answers(process: &mut Process) -> Vec<Result<(), FailureKind>> {
+pub(super) fn answers(process: &mut Process) -> Vec<Result<(), FailureKind>> {
     let next = |process: &mut Process| {
         process.take(|action| match action {
             Action::Answer(_, Answer::Registered(answer)) => {
@@ -38,7 +38,7 @@ fn answers(process: &mut Process) -> Vec<Result<(), FailureKind>> {
     std::iter::from_fn(|| next(process)).collect()
 }
 
-fn ended(process: &mut Process, number: u64, hub: Result<&str, FailureKind>) {
+pub(super) fn ended(process: &mut Process, number: u64, hub: Result<&str, FailureKind>) {
     let assigned = |hub| Assigned {
         hub: host(hub),
         device: id("d"),

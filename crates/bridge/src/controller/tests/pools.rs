@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::limits::{MOVE_INTERVAL, MOVES_AT_ONCE};
 
 const KIND: SubscriptionType = SubscriptionType::Methods;
 
@@ -65,6 +66,28 @@ fn devices_are_moved_only_where_there_is_a_place_for_them() {
     check(Some(1), 0);
     check(Some(2), 4);
     check(None, 4);
+}
+
+#[test]
+fn no_more_devices_are_moved_once_the_place_for_them_is_taken() {
+    let mut process = Process::with_slots(2, 50);
+    let connect = |process: &mut Process, number: usize| {
+        process.subscribe(&format!("d{number}"), KIND);
+        process.open();
+    };
+    (0..50).for_each(|number| connect(&mut process, number));
+    for number in 0..26 {
+        process.unsubscribe(&format!("d{number}"), KIND);
+        let closing = process.take(closing).unwrap();
+        process.session(closing, SessionEvent::Closed);
+    }
+    // Some of the other 24 leave for another connection, which then is filled by others.
+    process.pass(MOVE_INTERVAL);
+    let moved = std::iter::from_fn(|| process.take(closing)).count();
+    assert_eq!(moved, MOVES_AT_ONCE);
+    (50..100).for_each(|number| connect(&mut process, number));
+    process.pass(Duration::from_secs(10));
+    assert_eq!(process.take(closing), None);
 }
 
 fn closing(action: &Action<Test>) -> Option<Attempt> {
