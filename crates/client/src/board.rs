@@ -28,7 +28,9 @@ pub enum Status {
     ConnectionEnded(u16, ConnectionKey, Failure),
     /// A device can send.
     Opened(Owner, DeviceSession),
-    /// The hub refused a device.
+    /// The hub refused a device's token: it counts none of it, unless it took an earlier one.
+    TokenRefused(Owner, Failure),
+    /// A device could not be opened for another reason.
     OpenFailed(Owner, Failure),
     /// The hub ended an open device.
     Lost(Owner, Failure),

@@ -114,6 +114,8 @@ pub(crate) struct Hub {
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) failure: Failure,
+    /// Whether it was its token that was not taken.
+    pub(crate) of_token: bool,
     /// Whether it is one identity more than this hub takes, and nobody made the hub say so.
     pub(crate) overfilled: bool,
 }
@@ -165,7 +167,10 @@ impl Hub {
                 || self.troubles.has_wrong_key(device)
                 || has_expired(token, now)
             {
-                return Err(refusal(words::cbs(401, 401_003)));
+                return Err(Refusal {
+                    of_token: true,
+                    ..refusal(words::cbs(401, 401_003))
+                });
             }
             if self.troubles.errors_percent > 0 && dice.percent(self.troubles.errors_percent / 2) {
                 return Err(refusal(words::cbs(500, 500_001)));
@@ -174,6 +179,7 @@ impl Hub {
             if !line.counts(device, now) && (injected || line.count(now) >= limit) {
                 return Err(Refusal {
                     failure: words::token_limit(dice.percent(50)),
+                    of_token: true,
                     overfilled: !injected,
                 });
             }
@@ -315,6 +321,7 @@ impl Hub {
 fn refusal(failure: Failure) -> Refusal {
     Refusal {
         failure,
+        of_token: false,
         overfilled: false,
     }
 }

@@ -12,7 +12,7 @@ use super::{For, Process, Registration, ToClient};
 use crate::check::{Violation, ensure};
 use crate::dps::HubNo;
 use crate::hub::{DeviceNo, LineNo};
-use crate::platform::Route;
+use crate::platform::{Route, Sim};
 
 impl Process {
     /// News of a connection.
@@ -43,8 +43,14 @@ impl Process {
             }
             ToClient::Ended(failure) => self.line_ended(line, &failure, now),
             ToClient::Opened(attempt) => self.opened(attempt, now),
+            ToClient::TokenRefused(attempt, failure) => self.ended(
+                attempt,
+                SessionEvent::TokenRefused(failure.clone()),
+                &failure,
+                now,
+            ),
             ToClient::OpenFailed(attempt, failure) | ToClient::Lost(attempt, failure) => {
-                self.ended(attempt, &failure, now)
+                self.ended(attempt, SessionEvent::Ended(failure.clone()), &failure, now)
             }
             ToClient::Closed(attempt) => self.closed(attempt, now),
             ToClient::Linked(attempt, links) => {
@@ -91,10 +97,10 @@ impl Process {
     fn ended(
         &mut self,
         attempt: Attempt,
+        event: SessionEvent<Sim>,
         failure: &Failure,
         now: Duration,
     ) -> Result<(), Violation> {
-        let event = SessionEvent::Ended(failure.clone());
         let Some(number) = self.device_of(attempt) else {
             return self.stale(attempt, event, now);
         };
@@ -253,7 +259,7 @@ impl Process {
     fn stale(
         &mut self,
         attempt: Attempt,
-        event: SessionEvent<crate::platform::Sim>,
+        event: SessionEvent<Sim>,
         now: Duration,
     ) -> Result<(), Violation> {
         self.tally.note("stale news");

@@ -9,7 +9,7 @@ use drawspan_bridge::controller::{
 };
 use drawspan_bridge::fleet::{Attempt, News, ServiceId};
 use drawspan_bridge::limits::REGISTRATION_TIMEOUT;
-use drawspan_hub::ConnectionKey;
+use drawspan_hub::{ConnectionKey, ConnectionStatus};
 
 use super::device::{Phase, Place};
 use super::{For, Line, Out, Process, Registration, ToClient, ToHub, number, unix};
@@ -135,6 +135,10 @@ impl Process {
                 let Some(notes) = number(&id).and_then(|number| self.notes(number)) else {
                     return Ok(());
                 };
+                if status == ConnectionStatus::Disabled {
+                    // What comes after is another wait, and the connection may have room again.
+                    notes.full = None;
+                }
                 let before = notes.status.replace((status, reason));
                 ensure(before != Some((status, reason)), "STATUS-NEWS", || {
                     format!("{id} is told to be {status:?} again")

@@ -53,6 +53,7 @@ pub(crate) enum ToClient {
     Ready,
     Ended(Failure),
     Opened(Attempt),
+    TokenRefused(Attempt, Failure),
     OpenFailed(Attempt, Failure),
     Lost(Attempt, Failure),
     Closed(Attempt),
@@ -65,6 +66,7 @@ impl ToClient {
         match self {
             Self::Ready | Self::Ended(_) => None,
             Self::Opened(attempt)
+            | Self::TokenRefused(attempt, _)
             | Self::OpenFailed(attempt, _)
             | Self::Lost(attempt, _)
             | Self::Closed(attempt)

@@ -30,8 +30,14 @@ impl Process {
         // Of those that callers ask for, some are permitted and not made: they wait for another one of their device.
         let asked = self.asked_to_register;
         let unclear = asked.is_some_and(|asked| now < asked + REGISTRATION_TIMEOUT);
+        // A permit for a device that has no place on any connection is used up.
+        let placed = self.scenario.max_connections.is_none();
         for (service, queue) in queues {
-            if service != ServiceId::DPS || !unclear {
+            let clear = match service {
+                ServiceId::DPS => !unclear,
+                _ => placed,
+            };
+            if clear {
                 self.services.withheld(service, queue, now)?;
             }
         }

@@ -147,7 +147,10 @@ impl World {
                 ensure(!refusal.overfilled || excused, "OVERFILLED", || {
                     format!("device {device} is one more than connection {line} takes")
                 })?;
-                ToClient::OpenFailed(attempt, refusal.failure)
+                match refusal.of_token {
+                    true => ToClient::TokenRefused(attempt, refusal.failure),
+                    false => ToClient::OpenFailed(attempt, refusal.failure),
+                }
             }
         };
         // A slow hub may not answer at all.

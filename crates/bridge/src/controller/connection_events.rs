@@ -23,6 +23,10 @@ impl<P: Platform> Controller<P> {
     pub(super) fn session(&mut self, attempt: Attempt, event: SessionEvent<P>) {
         match event {
             SessionEvent::Opened { session, route } => self.opened(attempt, session, route),
+            SessionEvent::TokenRefused(failure) => {
+                self.token_refused(attempt.device);
+                self.session_ended(attempt, &failure);
+            }
             SessionEvent::Ended(failure) => self.session_ended(attempt, &failure),
             SessionEvent::Closed => {
                 self.leave(attempt.device);
@@ -91,12 +95,6 @@ impl<P: Platform> Controller<P> {
             self.filled(index);
         }
         self.fleet.catch_up(index, self.now);
-        if matches!(
-            failure.kind,
-            FailureKind::Unauthorized | FailureKind::TokenLimit
-        ) {
-            self.token_refused(index);
-        }
         self.leave(index);
         self.note_failure(index, failure);
         self.fleet.ended(attempt, failure, self.now);
@@ -143,12 +141,10 @@ impl<P: Platform> Controller<P> {
         self.pull(attempt.device);
     }
 
-    /// The hub counts no token for this device, if it had taken none before.
+    /// The hub counts no token for this device, if it took none before.
     fn token_refused(&mut self, index: u32) {
         let context = self.fleet.beside_mut(index);
-        if let Some(place) = context.and_then(|context| context.place.as_mut())
-            && place.session.is_none()
-        {
+        if let Some(place) = context.and_then(|context| context.place.as_mut()) {
             place.token_life_s = None;
         }
     }

@@ -173,9 +173,10 @@ mod tests {
     #[test]
     fn what_is_used_stays_and_the_rest_goes_after_a_week() {
         let mut cache = HubCache::default();
-        for name in ["used", "connected", "unused"] {
+        for name in ["used", "connected", "once", "unused"] {
             cache.put(&id(name), hub("a.net"), None, TODAY_UNIX_S);
         }
+        cache.used(&id("once"));
         assert_eq!(cache.due(), 6 * HOUR);
         let mut now = Duration::ZERO;
         while now < 9 * 24 * HOUR {
@@ -188,6 +189,7 @@ mod tests {
         }
         assert!(cache.get(&id("used")).is_some());
         assert!(cache.get(&id("connected")).is_some());
+        assert!(cache.get(&id("once")).is_none());
         assert!(cache.get(&id("unused")).is_none());
         cache.forget(&id("used"));
         assert!(cache.get(&id("used")).is_none());

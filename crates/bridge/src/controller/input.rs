@@ -200,7 +200,9 @@ pub enum SessionEvent<P: Platform> {
         /// The way to it.
         route: P::Route,
     },
-    /// The hub refused the device, or ended it.
+    /// The hub refused the device's token: it counts none of it on this connection, unless it took an earlier one.
+    TokenRefused(Failure),
+    /// The hub refused the device for another reason, or ended it.
     Ended(Failure),
     /// It is closed, as asked.
     Closed,

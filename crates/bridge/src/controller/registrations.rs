@@ -160,14 +160,12 @@ impl<P: Platform> Registrations<P> {
         jobs.filter_map(take).collect()
     }
 
-    /// A caller's registration may start. False when the caller has gone.
+    /// A caller's registration may start. False when nobody waits for it any more.
     pub(super) fn allowed(&mut self, number: u64, now: Duration) -> bool {
-        let Some(job) = self.asked.remove(&number) else {
+        let job = self.asked.remove(&number);
+        let Some(job) = job.filter(|job| !job.is_over(now)) else {
             return false;
         };
-        if matches!(&job.origin, Origin::Caller(caller) if caller.is_gone()) {
-            return false;
-        }
         self.start(job, now);
         true
     }
@@ -209,14 +207,17 @@ impl<P: Platform> Registrations<P> {
         // A failure may be that of one caller's time.
         let is_answered = |job: &Job<P>| answer.is_ok() && job.is_answered_by(&done);
         let (mut over, others): (Vec<_>, Vec<_>) = behind.into_iter().partition(is_answered);
-        for job in others {
-            self.start(job, now);
-        }
+        self.start_those_waited_for(others, now);
         while self.running.len() < limits::REGISTRATIONS_AT_ONCE {
             let Some(job) = self.ready.pop_front() else {
                 break;
             };
-            self.launch(job, now);
+            if job.is_over(now) {
+                let behind = self.behind.remove(&job.device).unwrap_or_default();
+                self.start_those_waited_for(behind, now);
+            } else {
+                self.launch(job, now);
+            }
         }
         over.insert(0, done);
         over
@@ -225,6 +226,14 @@ impl<P: Platform> Registrations<P> {
     /// What is to be started.
     pub(super) fn take_starts(&mut self) -> Vec<action::Registration> {
         std::mem::take(&mut self.starts)
+    }
+
+    fn start_those_waited_for(&mut self, jobs: Vec<Job<P>>, now: Duration) {
+        for job in jobs {
+            if !job.is_over(now) {
+                self.start(job, now);
+            }
+        }
     }
 
     fn start(&mut self, job: Job<P>, now: Duration) {
@@ -255,6 +264,16 @@ impl<P: Platform> Registrations<P> {
 }
 
 impl<P: Platform> Job<P> {
+    /// Whether nobody waits for it any more. A device's attempt waits for it until its end.
+    fn is_over(&self, now: Duration) -> bool {
+        let has_gone = match &self.origin {
+            Origin::Attempt { .. } => return false,
+            Origin::Caller(caller) => caller.is_gone(),
+            Origin::Answered => false,
+        };
+        has_gone || self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+
     /// Whether the device is now registered as this one would do it.
     fn is_answered_by(&self, done: &Self) -> bool {
         matches!(self.origin, Origin::Attempt { .. }) || self.payload == done.payload

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 
+mod redirect;
+
 const METHOD: SubscriptionType = SubscriptionType::Methods;
 const STATUS: SubscriptionType = SubscriptionType::ConnectionStatus;
 
@@ -313,26 +315,6 @@ fn changes_that_are_taken_in_without_room_take_no_other_events_room() {
 }
 
 #[test]
-fn what_is_sent_elsewhere_counts_there() {
-    let config = DeliveryConfig {
-        bytes: 64_000,
-        ..DeliveryConfig::new(5, 1)
-    };
-    let mut bench = Bench::new(config);
-    let filled = fill(&mut bench, 0..100, "a");
-    let b: Arc<str> = "b".into();
-    for device in 0..filled {
-        let lane = lane(u32::try_from(device).unwrap(), METHOD);
-        bench.deliveries.redirect(&lane, &b, |_| {}, bench.now);
-    }
-    assert_eq!(
-        bench.offer(100, METHOD, "b", 1),
-        Offered::Full(NoRoom::Share)
-    );
-    assert_eq!(fill(&mut bench, 100..200, "a"), 16);
-}
-
-#[test]
 fn an_origin_that_hangs_gets_one_probe_and_its_events_their_end() {
     let mut bench = Bench::usual();
     let devices: u32 = 1_000;
@@ -442,29 +424,6 @@ fn lanes_take_turns_and_so_do_origins() {
     }
     let rounds: Vec<u32> = (0..64).map(|at| at / 16).collect();
     assert_eq!(order, rounds, "nobody's second before everybody's first");
-}
-
-#[test]
-fn an_event_can_be_sent_elsewhere_and_not_be_wanted_any_more() {
-    let mut bench = Bench::usual();
-    bench.offer(1, STATUS, "old", 1);
-    bench.offer(1, STATUS, "old", 2);
-    let attempt = bench.begin_one();
-    let mut told = Vec::new();
-    let update = |job: &mut Number| told.push(job.0);
-    let new: Arc<str> = "new".into();
-    bench
-        .deliveries
-        .redirect(&lane(1, STATUS), &new, update, bench.now);
-    assert_eq!(told, [1, 2]);
-    assert_eq!(bench.done(attempt, failed()), None);
-    let begun = bench.begin();
-    assert_eq!((begun[0].1, &*begun[0].2), (1, "new"), "at once");
-    bench.deliveries.withdraw(&lane(1, STATUS));
-    assert_eq!(bench.over(), [(2, 0, End::Untried)]);
-    let end = End::Failed(Why::Status(503));
-    assert_eq!(bench.done(begun[0].0, failed()), Some((1, 2, end)));
-    assert!(bench.deliveries.is_at_rest());
 }
 
 #[test]

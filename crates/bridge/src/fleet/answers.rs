@@ -77,11 +77,12 @@ impl<B: Beside> Fleet<B> {
         failure: &Failure,
         now: Now,
     ) {
+        if is_answer(failure) {
+            self.reached(hub);
+        }
         self.record(hub, failure);
         if failure.kind == FailureKind::HubUnreachable {
             self.unreachable(hub, now.monotonic);
-        } else if is_answer(failure) {
-            self.reached(hub);
         }
         let mut ended = Vec::with_capacity(attempts.len());
         for attempt in attempts {

@@ -168,6 +168,15 @@ impl<B: Beside> Fleet<B> {
         machine.is_some_and(|it| it.may_ask_dps(false, now) && it.hub() == host)
     }
 
+    /// A device is forgotten: another one may have its index from now on.
+    pub(super) fn ask_for_no_more(&mut self, index: u32) {
+        for service in &mut self.services {
+            if let Gone::Asked { device, .. } = &mut service.gone {
+                device.take_if(|device| *device == index);
+            }
+        }
+    }
+
     /// The hub answered.
     pub(super) fn is_not_gone(&mut self, hub: ServiceId) {
         if let Some(service) = self.service_mut(hub) {

@@ -464,6 +464,7 @@ impl<B: Beside> Fleet<B> {
         let (id, state) = (entry.id.clone(), entry.machine.state());
         self.census.remove(state);
         self.by_id.remove(&id);
+        self.ask_for_no_more(index);
         if let Some(slot) = self.entries.get_mut(index as usize) {
             *slot = None;
             self.free.push(index);

@@ -61,7 +61,7 @@ impl Record {
         [doubted.then_some(News::TakesCredentials), self.works()]
     }
 
-    /// An attempt failed.
+    /// An attempt failed. An answer was [`Self::reached`] before.
     pub(super) fn failed(&mut self, id: ServiceId, failure: &Failure) -> [Option<News>; 2] {
         use FailureKind as Kind;
         let fault = match failure.kind {
@@ -76,12 +76,10 @@ impl Record {
                 (self.timeouts >= FAULT_AFTER).then_some(Fault::Silent)
             }
             Kind::ServerError | Kind::Protocol | Kind::Unknown => {
-                self.contact = Contact::Made;
                 (self.timeouts, self.faults) = (0, self.faults.saturating_add(1));
                 (self.faults >= FAULT_AFTER).then_some(Fault::Failing)
             }
             _ => {
-                self.contact = Contact::Made;
                 let works = self.works();
                 return [self.doubt(id, failure), works];
             }

@@ -91,6 +91,7 @@ mod tests {
         assert_eq!(order, expected);
         assert_eq!((turns.len(), turns.queues.len()), (498, 1));
         turns.retain(|ticket| *ticket == Ticket::Registration(499));
+        assert_eq!((turns.len(), turns.queues.len()), (1, 1));
         assert_eq!(turns.pop(), Some(Ticket::Registration(499)));
         assert_eq!(turns.pop(), None);
         assert!(turns.queues.is_empty() && turns.turns.is_empty());

@@ -86,6 +86,17 @@ fn who_came_back_keeps_the_slot_when_the_earlier_token_expires() {
 }
 
 #[test]
+fn a_device_that_is_on_a_connection_has_no_second_place_there() {
+    let mut ledger = full();
+    ledger.leave(&id(0), A, Some(s(100)));
+    assert_eq!(ledger.place(&id(0), None, s(1)), A, "to its slot");
+    assert_eq!(ledger.place(&id(0), None, s(2)), B, "make before break");
+    assert_eq!((ledger.live(A), ledger.live(B)), (4, 1));
+    ledger.leave(&id(0), A, Some(s(100)));
+    assert_eq!((ledger.live(A), ledger.slots(A)), (3, 4));
+}
+
+#[test]
 fn with_a_policy_nothing_is_left_behind() {
     let mut ledger = Ledger::new(LedgerConfig {
         per_device_tokens: false,

@@ -51,6 +51,9 @@ impl DeviceHandler {
         };
         let owner = device.owner;
         let status = match device.phase {
+            Phase::Opening { granted: false, .. } if refuses_token(&failure) => {
+                Status::TokenRefused(owner, failure)
+            }
             Phase::Opening { .. } => Status::OpenFailed(owner, failure),
             Phase::Open { .. } => Status::Lost(owner, failure),
             Phase::Ending { .. } => return,
@@ -161,4 +164,12 @@ impl DeviceHandler {
             cbs.forget(Subject::Device(session));
         }
     }
+}
+
+/// Whether the hub says by this that it takes no token of a device.
+const fn refuses_token(failure: &Failure) -> bool {
+    matches!(
+        failure.kind,
+        FailureKind::Unauthorized | FailureKind::TokenLimit
+    )
 }

@@ -22,7 +22,7 @@ impl DeviceHandler {
             Err(error) => {
                 let text = format!("no room on the connection: {error}");
                 let failure = Failure::local(FailureKind::TokenLimit, &text);
-                let status = Status::OpenFailed(open.owner, failure);
+                let status = Status::TokenRefused(open.owner, failure);
                 return self.config.board.post(status);
             }
         };

@@ -279,7 +279,8 @@ fn progress(news: Vec<Status>) -> Option<Result<DeviceSession, Failure>> {
     for status in news {
         match status {
             Status::Opened(_, session) => progress = Some(Ok(session)),
-            Status::OpenFailed(_, failure)
+            Status::TokenRefused(_, failure)
+            | Status::OpenFailed(_, failure)
             | Status::Lost(_, failure)
             // A device of its own has what its program asks for, or tries again.
             | Status::LinkRefused(_, _, failure)

@@ -220,8 +220,9 @@ impl Devices for Bridge {
                 Err(DeviceError::FateUnknown)
             }
             Ok(Ok(Err(failure))) => Err(self.refused(failure)),
-            Ok(Err(_)) => Err(DeviceError::NotReady),
-            Err(_) => Err(self.delay_of(&device).await),
+            Ok(Err(_)) if Instant::now() < deadline => Err(DeviceError::NotReady),
+            // Its time was over before its turn.
+            Ok(Err(_)) | Err(_) => Err(self.delay_of(&device).await),
         }
     }
 

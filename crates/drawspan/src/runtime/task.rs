@@ -159,6 +159,7 @@ impl Task {
                 };
                 of(owner, event)
             }
+            Status::TokenRefused(owner, failure) => of(owner, SessionEvent::TokenRefused(failure)),
             Status::OpenFailed(owner, failure) | Status::Lost(owner, failure) => {
                 of(owner, SessionEvent::Ended(failure))
             }

@@ -15,7 +15,7 @@ fn register(process: &mut Process, device: &str) {
 }
 
 /// The registrations that were started, by their numbers.
-fn started(process: &mut Process) -> Vec<u64> {
+pub(super) fn started(process: &mut Process) -> Vec<u64> {
     let next = |process: &mut Process| {
         process.take(|action| match action {
             Action::Register(registration) => Some(registration.number),
@@ -26,7 +26,7 @@ fn started(process: &mut Process) -> Vec<u64> {
 }
 
 /// What callers were answered.
-fn answers(process: &mut Process) -> Vec<Result<(), FailureKind>> {
+pub(super) fn answers(process: &mut Process) -> Vec<Result<(), FailureKind>> {
     let next = |process: &mut Process| {
         process.take(|action| match action {
             Action::Answer(_, Answer::Registered(answer)) => {
@@ -38,7 +38,7 @@ fn answers(process: &mut Process) -> Vec<Result<(), FailureKind>> {
     std::iter::from_fn(|| next(process)).collect()
 }
 
-fn ended(process: &mut Process, number: u64, hub: Result<&str, FailureKind>) {
+pub(super) fn ended(process: &mut Process, number: u64, hub: Result<&str, FailureKind>) {
     let assigned = |hub| Assigned {
         hub: host(hub),
         device: id("d"),
@@ -91,4 +91,20 @@ fn a_dps_that_takes_its_time_is_not_silent() {
     assert_eq!((process.news(), answers(&mut process)), (vec![], vec![]));
     ended(&mut process, first[0], Ok("a.net"));
     assert_eq!(answers(&mut process), [Ok(())]);
+}
+
+#[test]
+fn a_registration_that_nobody_waits_for_is_not_made() {
+    let mut process = Process::by_dps();
+    register(&mut process, "d");
+    let first = started(&mut process);
+    register(&mut process, "d");
+    assert!(started(&mut process).is_empty(), "one at a time");
+    process.handle(Input::DpsAnswers);
+    process.pass(Duration::from_secs(30));
+    ended(&mut process, first[0], Err(FailureKind::Timeout));
+    assert!(started(&mut process).is_empty(), "its time is over");
+
+    register(&mut process, "d");
+    assert_eq!(started(&mut process).len(), 1, "the next one is made");
 }

@@ -2,8 +2,12 @@
 
 mod desired;
 mod first_contact;
+mod keys;
+mod messages;
+mod methods;
 mod pools;
 mod refusals;
+mod registering;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,15 +92,20 @@ impl Process {
 
     /// The same, with so many connections at most.
     pub(super) fn with_connections(max_connections: Option<usize>) -> Self {
-        Self::of(Profile::Hub(host("a.net")), max_connections)
+        Self::of(Profile::Hub(host("a.net")), max_connections, 10)
     }
 
     /// Whose devices register at DPS.
     pub(super) fn by_dps() -> Self {
-        Self::of(Profile::Dps, None)
+        Self::of(Profile::Dps, None, 10)
     }
 
-    fn of(profile: Profile<NoList>, max_connections: Option<usize>) -> Self {
+    /// With so many connections at most, and so many devices on each.
+    pub(super) fn with_slots(max_connections: usize, slots: usize) -> Self {
+        Self::of(Profile::Hub(host("a.net")), Some(max_connections), slots)
+    }
+
+    fn of(profile: Profile<NoList>, max_connections: Option<usize>, slots: usize) -> Self {
         let now = Now {
             monotonic: Duration::from_secs(1),
             unix_s: UNIX_S,
@@ -112,7 +121,7 @@ impl Process {
                 seed: 7,
             },
             pool: PoolConfig {
-                slots_per_connection: 10,
+                slots_per_connection: slots,
                 per_device_tokens: true,
                 hub_size: None,
                 max_connections,

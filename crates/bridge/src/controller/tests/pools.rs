@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::limits::{MOVE_INTERVAL, MOVES_AT_ONCE};
 
 const KIND: SubscriptionType = SubscriptionType::Methods;
 
@@ -28,7 +29,7 @@ fn no_device_goes_from_one_full_connection_to_the_next_for_ever() {
                     route: TestRoute(attempt.serial),
                 }
             } else {
-                SessionEvent::Ended(Failure::local(FailureKind::TokenLimit, "full"))
+                SessionEvent::TokenRefused(Failure::local(FailureKind::TokenLimit, "full"))
             };
             process.session(attempt, event);
         }
@@ -67,9 +68,54 @@ fn devices_are_moved_only_where_there_is_a_place_for_them() {
     check(None, 4);
 }
 
+#[test]
+fn no_more_devices_are_moved_once_the_place_for_them_is_taken() {
+    let mut process = Process::with_slots(2, 50);
+    let connect = |process: &mut Process, number: usize| {
+        process.subscribe(&format!("d{number}"), KIND);
+        process.open();
+    };
+    (0..50).for_each(|number| connect(&mut process, number));
+    for number in 0..26 {
+        process.unsubscribe(&format!("d{number}"), KIND);
+        let closing = process.take(closing).unwrap();
+        process.session(closing, SessionEvent::Closed);
+    }
+    // Some of the other 24 leave for another connection, which then is filled by others.
+    process.pass(MOVE_INTERVAL);
+    let moved = std::iter::from_fn(|| process.take(closing)).count();
+    assert_eq!(moved, MOVES_AT_ONCE);
+    (50..100).for_each(|number| connect(&mut process, number));
+    process.pass(Duration::from_secs(10));
+    assert_eq!(process.take(closing), None);
+}
+
 fn closing(action: &Action<Test>) -> Option<Attempt> {
     match action {
         Action::Close(place) => Some(place.attempt),
         _ => None,
     }
+}
+
+#[test]
+fn a_token_counts_unless_it_was_refused() {
+    let connections = |event: fn(Failure) -> SessionEvent<Test>| {
+        let mut process = Process::new();
+        process.subscribe("good", KIND);
+        process.open();
+        // As many as a connection takes, and one more.
+        for number in 0..10 {
+            process.subscribe(&format!("d{number}"), KIND);
+            let attempt = process.opening().unwrap().place.attempt;
+            let failure = Failure::local(FailureKind::Unauthorized, "another key");
+            process.session(attempt, event(failure));
+            process.unsubscribe(&format!("d{number}"), KIND);
+        }
+        process.subscribe("better", KIND);
+        process.open();
+        let pool = process.controller.pool(ServiceId::of(1)).unwrap();
+        pool.connections()
+    };
+    assert_eq!(connections(SessionEvent::TokenRefused), 1);
+    assert_eq!(connections(SessionEvent::Ended), 2);
 }

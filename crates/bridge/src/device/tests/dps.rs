@@ -431,8 +431,8 @@ fn a_device_that_is_closed_on_request_keeps_its_interval_until_it_is_forgotten()
     assert!(life.device.is_forgettable(at(&life)));
 }
 
-#[test]
-fn a_request_has_the_next_registration_of_a_refused_device_before_its_time_once() {
+/// A device that was just registered at its hub, which does not know it all the same.
+fn registered_and_refused() -> Life {
     let mut life = Life::new(Assignment::dps(Some(hub("a.net"))));
     life.input(Input::Permanent(true));
     life.permit();
@@ -441,11 +441,19 @@ fn a_request_has_the_next_registration_of_a_refused_device_before_its_time_once(
     life.permit();
     life.assigned("a.net");
     life.open_failed(FailureKind::DeviceNotFound);
-    let used = |life: &mut Life| {
-        let at = life.now;
-        life.input(Input::Use { at });
-        life.permit()
-    };
+    life
+}
+
+/// What a request leads to.
+fn used(life: &mut Life) -> Vec<Effect> {
+    let at = life.now;
+    life.input(Input::Use { at });
+    life.permit()
+}
+
+#[test]
+fn a_request_has_the_next_registration_of_a_refused_device_before_its_time_once() {
+    let mut life = registered_and_refused();
     // Its device has just registered, so the hub that is known is tried.
     assert_eq!(used(&mut life), [life.opens()]);
     life.open_failed(FailureKind::DeviceNotFound);
@@ -457,6 +465,27 @@ fn a_request_has_the_next_registration_of_a_refused_device_before_its_time_once(
     assert_eq!(used(&mut life), [life.opens()], "once");
     life.open_failed(FailureKind::DeviceNotFound);
     assert_eq!(life.device.next_deadline(), Some(s(300 + 600) + START));
+}
+
+#[test]
+fn a_connection_that_stood_lets_a_request_have_another_registration_before_its_time() {
+    for (stands_s, again) in [(59, false), (60, true)] {
+        let mut life = registered_and_refused();
+        life.later(60);
+        assert_eq!(used(&mut life), [life.provisions()]);
+        life.assigned("a.net");
+        life.opened();
+        life.later(stands_s);
+        life.lost(FailureKind::DeviceNotFound);
+        // The registration before counts as one in its time, which was 300 s after the start.
+        life.later(300);
+        let effects = used(&mut life);
+        let expected = match again {
+            true => life.provisions(),
+            false => life.opens(),
+        };
+        assert_eq!(effects, [expected], "{stands_s} s");
+    }
 }
 
 /// The first attempt was not quite at once.

@@ -45,6 +45,35 @@ fn callers_do_not_wait_for_a_hub_that_answers_nothing_from_the_start() {
 }
 
 #[test]
+fn a_silent_hub_that_answers_with_a_fault_is_silent_no_more() {
+    let check = |ends: fn(&mut Process, Attempt, &Failure)| {
+        let mut process = Process::new();
+        let index = process.at(1, "a.net");
+        let attempt = process.opens()[0].0;
+        wait(&mut process);
+        ends(&mut process, attempt, &failure(FailureKind::ServerError));
+        assert_eq!(process.actions(), [Action::News(HUB, News::Recovered)]);
+        assert_eq!(refusal(&process, index), None);
+    };
+    check(|it, attempt, said| it.fleet.ended(attempt, said, it.now()));
+    check(|it, attempt, said| it.fleet.connection_ended(HUB, &[attempt], said, it.now()));
+}
+
+#[test]
+fn a_hub_is_not_waited_for_longer_since_more_is_asked_of_it() {
+    let mut process = Process::new();
+    let first = process.at(1, "a.net");
+    process.opens();
+    process.now += FIRST_ANSWER_PATIENCE - Duration::from_secs(1);
+    process.at(2, "a.net");
+    assert_eq!(process.opens().len(), 1);
+    process.now += Duration::from_secs(1);
+    let said = [Action::News(HUB, News::Silent), Action::TurnAway(HUB)];
+    assert_eq!(process.actions(), said);
+    assert_eq!(refusal(&process, first), Some(FailureKind::HubUnreachable));
+}
+
+#[test]
 fn dps_is_waited_for_no_longer_and_any_answer_is_one() {
     let check = |answers: bool, expected: &[Action]| {
         let mut process = Process::new();

@@ -170,3 +170,19 @@ fn devices_whose_hub_is_configured_wait_for_it() {
     process.fleet.resync(0, process.now());
     assert_eq!(pass(&mut process, HUB_GONE_AFTER * 2), []);
 }
+
+#[test]
+fn a_device_that_has_the_index_of_one_that_is_forgotten_moves_alone() {
+    let mut process = down(5);
+    process.fleet.resync(3, process.now());
+    let asked = pass(&mut process, Duration::from_secs(1));
+    answer(&mut process, &asked, "old.net");
+    process.fleet.permanent(3, false, process.now());
+    pass(&mut process, REGISTRATION_INTERVAL_MIN * 2);
+    let next = process.uses(99, Assignment::dps(Some(host("old.net"))));
+    assert_eq!(next, 3, "the other one is forgotten");
+    process
+        .fleet
+        .registration_ended(Some(next), Ok(host("new.net")), process.now());
+    assert_eq!(pass(&mut process, Duration::from_secs(5)), []);
+}
