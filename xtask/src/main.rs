@@ -1,5 +1,6 @@
 //! One door for developers and CI: `cargo xtask test`, `conformance`, `ci`, `bench`, `sim`.
 
+mod affected;
 mod bench;
 mod conformance;
 mod error;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::workspace::Workspace;
+use crate::workspace::{Profile, Workspace};
 
 #[derive(Parser)]
 #[command(
@@ -31,8 +32,17 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything that must hold: format, lints, tests, documentation tests, conformance.
-    Test,
+    /// Everything that must hold: format, lints, tests, conformance.
+    Test {
+        /// Also what is too long for every day: 20,000 seeds of the simulation, millions of inputs, damaged files, fleets of
+        /// 50,000 devices, an hour's soak. Takes about five hours.
+        #[arg(long, conflicts_with = "affected")]
+        full: bool,
+        /// Only what has changed since a commit: those crates, the ones that depend on them, and scenarios that run them and
+        /// take less than a minute.
+        #[arg(long, value_name = "BASE", num_args = 0..=1, default_missing_value = "main")]
+        affected: Option<String>,
+    },
     /// Official Azure clients and foreign AMQP stacks against emulator, bridge and engine.
     Conformance {
         /// Only these scenarios; all when none is named.
@@ -40,6 +50,9 @@ enum Command {
         /// List the scenarios and do nothing else.
         #[arg(long)]
         list: bool,
+        /// Start released programs, instead of those that tests use. For scenarios with figures.
+        #[arg(long)]
+        release: bool,
     },
     /// As `test`, and nothing may be skipped: a missing tool is a failure.
     Ci,
@@ -55,25 +68,46 @@ enum Command {
     /// The part of `conformance` that runs inside the namespace.
     #[command(hide = true)]
     ConformanceInside {
-        /// Scenarios to run.
-        names: Vec<String>,
+        /// Scenario to run.
+        name: String,
+        /// Start released programs.
+        #[arg(long)]
+        release: bool,
     },
+}
+
+fn run(workspace: &mut Workspace, command: Command) -> error::Result<()> {
+    match command {
+        Command::Test {
+            affected: Some(base),
+            ..
+        } => suite::affected(workspace, &base),
+        Command::Test { full: true, .. } => suite::full(workspace),
+        Command::Test { .. } => suite::run(workspace),
+        Command::Conformance { list: true, .. } => conformance::list(),
+        Command::Conformance { names, release, .. } => {
+            workspace.profile = Profile::of(release);
+            conformance::run(workspace, conformance::choose(&names)?)
+        }
+        Command::Ci => {
+            workspace.ci = true;
+            suite::run(workspace)
+        }
+        Command::Bench(arguments) => {
+            workspace.profile = Profile::Release;
+            bench::run(workspace, &arguments)
+        }
+        Command::Sim { arguments } => sim::run(workspace, &arguments),
+        Command::ConformanceInside { name, release } => {
+            workspace.profile = Profile::of(release);
+            conformance::inside(workspace, &name)
+        }
+    }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let result = Workspace::find().and_then(|mut workspace| match arguments.command {
-        Command::Test => suite::run(&workspace),
-        Command::Conformance { list: true, .. } => conformance::list(),
-        Command::Conformance { names, .. } => conformance::run(&workspace, &names),
-        Command::Ci => {
-            workspace.ci = true;
-            suite::run(&workspace)
-        }
-        Command::Bench(arguments) => bench::run(&workspace, &arguments),
-        Command::Sim { arguments } => sim::run(&workspace, &arguments),
-        Command::ConformanceInside { names } => conformance::inside(&workspace, &names),
-    });
+    let result = Workspace::find().and_then(|mut workspace| run(&mut workspace, arguments.command));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

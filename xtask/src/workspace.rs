@@ -16,6 +16,23 @@ pub(crate) struct Workspace {
     pub(crate) this: PathBuf,
     /// Whether nothing may be skipped.
     pub(crate) ci: bool,
+    /// The build whose programs are started.
+    pub(crate) profile: Profile,
+}
+
+/// A build of the workspace's programs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// The one that tests use.
+    Dev,
+    /// The one that users have.
+    Release,
+}
+
+impl Profile {
+    pub(crate) const fn of(release: bool) -> Self {
+        if release { Self::Release } else { Self::Dev }
+    }
 }
 
 impl Workspace {
@@ -36,6 +53,7 @@ impl Workspace {
             target,
             this,
             ci,
+            profile: Profile::Dev,
         })
     }
 
@@ -52,9 +70,13 @@ impl Workspace {
         command
     }
 
-    /// A released program of this workspace.
-    pub(crate) fn release(&self, program: &str) -> PathBuf {
-        self.target.join("release").join(program)
+    /// A program of this workspace.
+    pub(crate) fn program(&self, program: &str) -> PathBuf {
+        let folder = match self.profile {
+            Profile::Dev => "debug",
+            Profile::Release => "release",
+        };
+        self.target.join(folder).join(program)
     }
 
     /// The folder of the conformance scripts.

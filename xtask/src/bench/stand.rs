@@ -50,7 +50,7 @@ impl<'a> Stand<'a> {
         });
         fs::create_dir_all(&folder).map_err(Error::io("making", &folder))?;
         let state = folder.join("state");
-        let drawspan = || bound_to_us(workspace.release("drawspan"));
+        let drawspan = || bound_to_us(workspace.program("drawspan"));
 
         let mut command = drawspan();
         command
@@ -188,7 +188,7 @@ struct Serve {
 impl Serve {
     /// The bridge, and where it listens.
     fn start(&self, workspace: &Workspace, folder: &Path) -> Result<(Server, String)> {
-        let mut command = bound_to_us(workspace.release("drawspan"));
+        let mut command = bound_to_us(workspace.program("drawspan"));
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--api-key", API_KEY])
             .args(["--connect-rate", "0", "--ca"])

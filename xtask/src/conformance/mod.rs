@@ -1,12 +1,13 @@
 //! `cargo xtask conformance`: unmodified official clients and foreign AMQP stacks judge emulator, bridge and engine.
 //!
-//! Outside the namespace: look for tools, install the clients, build. Then this program replaces itself by itself inside a
-//! namespace of its own, and runs the scenarios there.
+//! Outside: look for tools, install the clients, build. Then this program starts itself once for each scenario, in a namespace
+//! of its own, a few at a time.
 
 pub(crate) mod clients;
 mod commands_kill;
 pub(crate) mod environment;
 mod fleet;
+mod lanes;
 mod namespace;
 mod outage;
 mod run;
@@ -14,13 +15,13 @@ mod scenarios;
 mod servers;
 mod soak;
 
-use std::process::Command;
-
 use crate::error::{Error, Result};
 use crate::step::{step, timed};
+use crate::suite::OPTIONAL;
 use crate::tools;
-use crate::workspace::Workspace;
-use scenarios::{ON_REQUEST, SCENARIOS, Scenario};
+use crate::workspace::{Profile, Workspace};
+pub(crate) use scenarios::Scenario;
+use scenarios::{ON_REQUEST, SCENARIOS};
 
 /// Prints name and purpose of every scenario.
 pub(crate) fn list() -> Result<()> {
@@ -30,10 +31,8 @@ pub(crate) fn list() -> Result<()> {
     Ok(())
 }
 
-/// Sets everything up and runs the named scenarios (all when none is named) in a namespace. On success this does not return:
-/// the process goes on as [`inside`].
-pub(crate) fn run(workspace: &Workspace, names: &[String]) -> Result<()> {
-    let chosen = choose(names)?;
+/// Sets everything up and runs scenarios, each in a namespace of its own.
+pub(crate) fn run(workspace: &Workspace, chosen: Vec<&Scenario>) -> Result<()> {
     let missing = tools::missing(tools::CONFORMANCE);
     if !missing.is_empty() {
         return Err(Error::Missing(missing));
@@ -43,58 +42,66 @@ pub(crate) fn run(workspace: &Workspace, names: &[String]) -> Result<()> {
         clients::install(workspace)
     })?;
     build(workspace, &chosen)?;
-    Err(namespace::enter(workspace, namespace, names))
+    lanes::run(workspace, namespace, chosen)
 }
 
-/// Runs scenarios; must be inside the namespace already.
-pub(crate) fn inside(workspace: &Workspace, names: &[String]) -> Result<()> {
-    let chosen = choose(names)?;
+/// Runs one scenario; must be inside the namespace already.
+pub(crate) fn inside(workspace: &Workspace, name: &str) -> Result<()> {
     namespace::prepare(workspace)?;
-    println!("── conformance");
-    let (mut passed, mut failed) = (0, 0);
-    for scenario in chosen {
-        if run::run(workspace, scenario) {
-            passed += 1
-        } else {
-            failed += 1
-        }
-    }
-    println!("{passed} passed, {failed} failed");
-    if failed == 0 {
-        Ok(())
-    } else {
-        Err(Error::Conformance { passed, failed })
+    match run::run(workspace, find(name)?) {
+        true => Ok(()),
+        false => Err(Error::Conformance {
+            passed: 0,
+            failed: 1,
+        }),
     }
 }
 
-fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
+/// The scenarios of these names, or the usual ones when none is named.
+pub(crate) fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
     if names.is_empty() {
         let usual = |scenario: &&Scenario| !ON_REQUEST.contains(&scenario.name);
         return Ok(SCENARIOS.iter().filter(usual).collect());
     }
-    let find = |name: &String| {
-        SCENARIOS
-            .iter()
-            .find(|scenario| scenario.name == name)
-            .ok_or_else(|| Error::UnknownScenario(name.clone()))
-    };
-    names.iter().map(find).collect()
+    names.iter().map(|name| find(name)).collect()
 }
 
-/// Builds what the scenarios start, and nothing else.
+/// Those that run only when they are named.
+pub(crate) fn on_request() -> Vec<&'static Scenario> {
+    let named = |scenario: &&Scenario| ON_REQUEST.contains(&scenario.name);
+    SCENARIOS.iter().filter(named).collect()
+}
+
+/// Those that take less than a minute.
+pub(crate) fn short() -> Vec<&'static Scenario> {
+    let usual = |scenario: &&Scenario| !ON_REQUEST.contains(&scenario.name);
+    let usual = SCENARIOS.iter().filter(usual);
+    usual.filter(|scenario| !lanes::is_long(scenario)).collect()
+}
+
+fn find(name: &str) -> Result<&'static Scenario> {
+    SCENARIOS
+        .iter()
+        .find(|scenario| scenario.name == name)
+        .ok_or_else(|| Error::UnknownScenario(name.to_owned()))
+}
+
+/// Builds what the scenarios start: as the tests have built it, or a release.
 fn build(workspace: &Workspace, chosen: &[&Scenario]) -> Result<()> {
-    let build = |name: &str, what: &[&str]| {
-        let mut command: Command = workspace.cargo(&["build", "--release", "--quiet"]);
-        step(name, command.args(what))
+    let build = |arguments: &[&str]| {
+        let mut command = workspace.cargo(&["build", "--quiet"]);
+        step("build", command.args(arguments))
     };
-    if chosen.iter().any(|scenario| scenario.needs_product()) {
-        build("build: drawspan", &["--package", "drawspan"])?;
+    let peer = ["--example", "peer"];
+    if workspace.profile == Profile::Dev {
+        let all = ["--workspace", "--features", OPTIONAL, "--bins"];
+        return build(&[&all[..], &peer].concat());
     }
-    if chosen.iter().any(|scenario| scenario.needs_engine()) {
-        build(
-            "build: the engine as a peer",
-            &["--package", "drawspan-net", "--example", "peer"],
-        )?;
+    if chosen.iter().any(|scenario| scenario.runs_product()) {
+        build(&["--release", "--package", "drawspan"])?;
+    }
+    if chosen.iter().any(|scenario| scenario.runs_engine()) {
+        build(&[&["--release", "--package", "drawspan-net"][..], &peer].concat())?;
     }
     Ok(())
 }

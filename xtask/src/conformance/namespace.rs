@@ -3,13 +3,13 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{self, Command};
 
 use super::environment::{DPS, HUB};
 use crate::error::{Error, Result};
 use crate::tools::succeeds;
-use crate::workspace::Workspace;
+use crate::workspace::{Profile, Workspace};
 
 /// Ways to get there: as anybody; and, where user namespaces are switched off, as root.
 const WAYS: &[&[&str]] = &[
@@ -32,28 +32,27 @@ pub(crate) fn find() -> Result<&'static [&'static str]> {
     })
 }
 
-/// Replaces this process by `conformance-inside` in the namespace. As it is the same process, whatever ends it from outside
-/// ends the run; returns only when that fails.
-pub(crate) fn enter(workspace: &Workspace, way: &[&str], names: &[String]) -> Error {
-    let error = Command::new("unshare")
+/// A command that runs one scenario in a namespace of its own. It is killed when the thread that starts it ends. (A new user
+/// namespace makes the kernel forget that wish, so it is made inside.)
+pub(crate) fn command(workspace: &Workspace, way: &[&str], scenario: &str) -> Command {
+    let mut command = Command::new("unshare");
+    command
         .args(way)
+        .args(["setpriv", "--pdeathsig", "KILL", "--"])
         .arg(&workspace.this)
-        .arg("conformance-inside")
-        .args(names)
+        .args(["conformance-inside", scenario])
+        .args(match workspace.profile {
+            Profile::Dev => None,
+            Profile::Release => Some("--release"),
+        })
         .env("CARGO_MANIFEST_DIR", workspace.root.join("xtask"))
-        .env("CARGO_TARGET_DIR", &workspace.target)
-        .exec();
-    Error::Io("starting unshare".into(), error)
+        .env("CARGO_TARGET_DIR", &workspace.target);
+    command
 }
 
 /// Inside: brings the loopback device up, puts the private hosts file in place and checks both.
 pub(crate) fn prepare(workspace: &Workspace) -> Result<()> {
-    let hosts = workspace.conformance().join("hosts");
-    fs::write(
-        &hosts,
-        format!("127.0.0.1 localhost {HUB} {DPS}\n::1 localhost\n"),
-    )
-    .map_err(Error::io("writing", &hosts))?;
+    let hosts = hosts_file(workspace)?;
     run(Command::new("ip").args(["link", "set", "lo", "up"]))?;
     run(Command::new("mount")
         .arg("--bind")
@@ -72,6 +71,19 @@ pub(crate) fn prepare(workspace: &Workspace) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes the private hosts file, or leaves it as it is: others may have put it in place.
+fn hosts_file(workspace: &Workspace) -> Result<PathBuf> {
+    let hosts = workspace.conformance().join("hosts");
+    let text = format!("127.0.0.1 localhost {HUB} {DPS}\n::1 localhost\n");
+    if fs::read_to_string(&hosts).is_ok_and(|found| found == text) {
+        return Ok(hosts);
+    }
+    let new = hosts.with_extension(process::id().to_string());
+    fs::write(&new, text).map_err(Error::io("writing", &new))?;
+    fs::rename(&new, &hosts).map_err(Error::io("writing", &hosts))?;
+    Ok(hosts)
 }
 
 fn run(command: &mut Command) -> Result<()> {

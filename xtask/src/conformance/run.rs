@@ -37,7 +37,7 @@ fn attempt(workspace: &Workspace, scenario: &Scenario) -> Result<()> {
     let mut running = Running::start(workspace, scenario.servers, flags, &folder)?;
     let mut variables = variables(running.strings.as_ref(), &folder);
     if let Some(arguments) = &running.handed_over {
-        variables.push(("DRAWSPAN", workspace.release("drawspan").into()));
+        variables.push(("DRAWSPAN", workspace.program("drawspan").into()));
         variables.push(("EMULATOR_ARGUMENTS", arguments.join(OsStr::new("\n"))));
     }
     let command_of = |program: &Program| {

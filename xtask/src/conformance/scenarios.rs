@@ -338,7 +338,7 @@ pub(crate) enum Drive {
 
 impl Scenario {
     /// Whether `drawspan` itself must be built. A scenario without servers starts it by itself.
-    pub(crate) fn needs_product(&self) -> bool {
+    pub(crate) fn runs_product(&self) -> bool {
         self.servers.is_empty()
             || self
                 .servers
@@ -347,7 +347,7 @@ impl Scenario {
     }
 
     /// Whether the engine's peer must be built.
-    pub(crate) fn needs_engine(&self) -> bool {
+    pub(crate) fn runs_engine(&self) -> bool {
         let is_engine = |program: &Program| matches!(program, Engine(_));
         self.scripts.iter().any(is_engine)
             || self

@@ -66,7 +66,7 @@ impl Running {
 
     /// Starts the emulator, with the state that an earlier one left.
     pub(crate) fn start_emulator(&mut self, workspace: &Workspace, folder: &Path) -> Result<()> {
-        let mut command = bound_to_us(workspace.release("drawspan"));
+        let mut command = bound_to_us(workspace.program("drawspan"));
         command.args(self.emulator_arguments(folder));
         let (server, output) = Server::start("emulator", command, folder)?;
         self.emulator = Some(server);
@@ -191,7 +191,7 @@ impl Running {
 
 /// A bridge that lacks its devices.
 fn serve(workspace: &Workspace, folder: &Path) -> Command {
-    let mut command = bound_to_us(workspace.release("drawspan"));
+    let mut command = bound_to_us(workspace.program("drawspan"));
     command
         .args(["serve", "--listen", BRIDGE, "--api-key", API_KEY, "--ca"])
         .arg(authority(folder))
@@ -224,7 +224,7 @@ pub(crate) fn command(workspace: &Workspace, program: &Program) -> Command {
             command
         }
         Program::Engine(arguments) => {
-            let mut command = bound_to_us(workspace.release("examples/peer"));
+            let mut command = bound_to_us(workspace.program("examples/peer"));
             command.args(*arguments);
             command
         }

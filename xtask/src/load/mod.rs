@@ -57,7 +57,7 @@ impl Load {
         flags: &[String],
         folder: &Path,
     ) -> Result<Self> {
-        let mut command = bound_to_us(workspace.release("drawspan"));
+        let mut command = bound_to_us(workspace.program("drawspan"));
         command
             .args(["load", "--json", "--api-key", api_key])
             // What came of it is judged here; and one run may use what another has subscribed.

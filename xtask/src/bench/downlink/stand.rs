@@ -61,7 +61,7 @@ impl<'a> Stand<'a> {
     ) -> Result<Self> {
         let folder = folder.join(name);
         fs::create_dir_all(&folder).map_err(Error::io("making", &folder))?;
-        let mut command = bound_to_us(workspace.release("drawspan"));
+        let mut command = bound_to_us(workspace.program("drawspan"));
         command
             .args(["emulator", "--hub", HUB, "--bind", "127.0.0.1"])
             .args(["--amqps-port", "0", "--https-port", "0"])
@@ -177,7 +177,7 @@ fn start_bridge(
     hub: &str,
     amqps: SocketAddr,
 ) -> Result<(Server, String)> {
-    let mut command = bound_to_us(workspace.release("drawspan"));
+    let mut command = bound_to_us(workspace.program("drawspan"));
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--api-key", API_KEY])
         .args(["--allow-callbacks", "127.0.0.1"])
