@@ -19,6 +19,8 @@ mod redaction;
 #[cfg(unix)]
 mod serve;
 #[cfg(unix)]
+mod shown;
+#[cfg(unix)]
 mod state;
 #[cfg(unix)]
 mod streams;
