@@ -16,7 +16,8 @@ Examples:
   drawspan api-key new
   drawspan api-key new --name line-1 --scopes send --prefix line-1-
   drawspan api-key new --name dashboard --scopes read
-Scopes: read looks and changes nothing; send is what a device would do itself (telemetry, twin, asking for messages,
+
+Scopes: read looks and changes nothing; send is what a device would do itself (telemetry, twin, asking for messages, \
 registration); manage is everything else (subscriptions, dead letters, resync, forgetting a device).";
 
 #[derive(Subcommand)]
@@ -28,13 +29,13 @@ pub(super) enum ApiKeyCommand {
 
 #[derive(Args)]
 pub(super) struct NewArgs {
-    /// What it may do, with commas between [default: read,send,manage]
+    /// Scopes, separated by commas [default: read,send,manage]
     #[arg(long, value_name = "SCOPES")]
     scopes: Option<String>,
-    /// Only for devices whose ids begin so
+    /// Limit the key to devices whose ids begin with this
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<String>,
-    /// What people call it
+    /// Name of the key, for people
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 }

@@ -28,17 +28,18 @@ Examples:
   drawspan dead-letters replay 17 18
   drawspan dead-letters replay --all --type C2DMessages
   drawspan dead-letters discard 17
+
 The key needs the scope read for list, manage for the others. Exit code 1 when one could not be sent again, or not be removed.";
 
 #[derive(Subcommand)]
 pub(super) enum DeadLettersCommand {
-    /// Show them, oldest first
+    /// List dead letters, oldest first
     #[command(after_help = EXAMPLES)]
     List(ListArgs),
     /// Send them again, to where such events go now; each is gone once its receiver took it
     #[command(after_help = EXAMPLES)]
     Replay(ChosenArgs),
-    /// Remove them
+    /// Remove dead letters
     #[command(after_help = EXAMPLES)]
     Discard(ChosenArgs),
 }
@@ -80,7 +81,7 @@ pub(super) struct ListArgs {
     bridge: BridgeArgs,
     #[command(flatten)]
     which: WhichArgs,
-    /// Most to show
+    /// Maximum number to show
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
     /// Those with higher numbers
@@ -100,7 +101,7 @@ pub(super) struct ChosenArgs {
     /// Numbers, from list
     #[arg(value_name = "NUMBER", required_unless_present = "all")]
     numbers: Vec<u64>,
-    /// All that fit --device and --type
+    /// All that match --device and --type
     #[arg(long, conflicts_with = "numbers")]
     all: bool,
 }

@@ -76,7 +76,7 @@ enum HubCommand {
     /// Call a direct method, and print its answer
     #[command(after_help = INVOKE_EXAMPLES)]
     Invoke(InvokeArgs),
-    /// Print a device's twin, after changing desired properties if told so
+    /// Print a device's twin; with --desired, change desired properties first
     #[command(after_help = TWIN_EXAMPLES)]
     Twin(TwinArgs),
     /// List devices
@@ -89,10 +89,10 @@ enum HubCommand {
 
 #[derive(Args)]
 struct SendArgs {
-    /// For whom
+    /// Id of the device
     #[arg(value_name = "DEVICE")]
     device: String,
-    /// What it says; JSON is sent as application/json
+    /// Body of the message; JSON is sent as application/json
     #[arg(value_name = "BODY")]
     body: String,
     /// A property of the message, repeatable
@@ -101,20 +101,20 @@ struct SendArgs {
     /// Id of the message
     #[arg(long, value_name = "ID")]
     message_id: Option<String>,
-    /// When the hub forgets it, if the device did not take it until then [default: the hub's time to live, an hour]
+    /// Time to live: the hub drops the message if the device has not taken it by then [default: the hub's time to live, an hour]
     #[arg(long, value_name = "SECONDS")]
     expires_in: Option<u32>,
 }
 
 #[derive(Args)]
 struct InvokeArgs {
-    /// Whose method
+    /// Id of the device
     #[arg(value_name = "DEVICE")]
     device: String,
-    /// Its name
+    /// Name of the method
     #[arg(value_name = "METHOD")]
     method: String,
-    /// What goes with it, as JSON
+    /// Payload, as JSON
     #[arg(value_name = "JSON")]
     payload: Option<String>,
     /// How long the hub waits for the answer, 5 to 300
@@ -127,7 +127,7 @@ struct InvokeArgs {
 
 #[derive(Args)]
 struct TwinArgs {
-    /// Whose twin
+    /// Id of the device
     #[arg(value_name = "DEVICE")]
     device: String,
     /// Desired properties to change, as a JSON object; null removes one

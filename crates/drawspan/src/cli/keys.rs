@@ -36,7 +36,7 @@ pub(super) enum KeysCommand {
     /// Remove keys that no stored value needs any more
     #[command(after_help = EXAMPLES)]
     Prune(StateArgs),
-    /// Show what no key opens, so that serve does not start, and remove it on request
+    /// List stored values that no key decrypts, which keep serve from starting, and remove them on request
     #[command(after_help = unreadable::EXAMPLES)]
     Unreadable(unreadable::UnreadableArgs),
 }

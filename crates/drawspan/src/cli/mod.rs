@@ -66,7 +66,7 @@ enum Command {
     /// Copy the state directory's store, also while serve runs
     #[command(after_help = backup::BACKUP_EXAMPLES)]
     Backup(backup::BackupArgs),
-    /// Put a backup into a state directory
+    /// Restore a backup into a state directory
     #[command(after_help = backup::RESTORE_EXAMPLES)]
     Restore(backup::RestoreArgs),
     /// Import subscriptions and hubs of the bridge that Drawspan replaces
@@ -81,10 +81,10 @@ enum Command {
     /// Print the API's description, OpenAPI 3.1
     #[command(after_help = openapi::EXAMPLES)]
     Openapi(openapi::OpenapiArgs),
-    /// Send telemetry, or messages and methods to devices, as fast as told, and say what came of it
+    /// Send telemetry, or messages and methods to devices, at a given rate, and report the results
     #[command(after_help = load::EXAMPLES)]
     Load(Box<crate::load::LoadArgs>),
-    /// Print what completes commands and flags in a shell
+    /// Print a completion script for a shell
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::CompletionsArgs),
     /// The same HTTP API with devices that answer at once: what the bridge is measured against

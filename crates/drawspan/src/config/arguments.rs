@@ -106,7 +106,7 @@ impl Args for ServeArgs {
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
             .help(
-                "TOML file of settings; flags and variables count before it [env: DRAWSPAN_CONFIG]",
+                "TOML file of settings; flags and environment variables override it [env: DRAWSPAN_CONFIG]",
             );
         let accept = Arg::new(ACCEPT_EMPTY_STORE)
             .long(ACCEPT_EMPTY_STORE)

@@ -191,7 +191,7 @@ pub static SETTINGS: &[Spec] = settings! {
     }
     Pace {
         HubSize "hub_size" "hub-size" Plain "SKU[xUNITS]" "" false
-            "Edition and units of each hub, like S1x2: how fast it may be asked; unset, that is learned"
+            "SKU and units of each hub, like S1x2; sets the rate limits. Learned if unset"
         ConnectRate "connect_rate" "connect-rate" Plain "N" "" false
             "Devices connected to a hub per second at most, whatever its size; 0 is no limit"
         MaxConnectRate "max_connect_rate" "max-connect-rate" Plain "N" "" false
@@ -207,7 +207,7 @@ pub static SETTINGS: &[Spec] = settings! {
         Transport "transport" "transport" Plain "amqps|websocket" "amqps" false
             "AMQP over TLS (port 5671), or over WebSocket (port 443; half as many devices per connection)"
         Proxy "proxy" "proxy" Plain "URL" "" false
-            "HTTP proxy on the way to hubs and DPS, http://[USER:PASSWORD@]HOST:PORT; unset, HTTPS_PROXY counts; `none` is none"
+            "HTTP proxy on the way to hubs and DPS, http://[USER:PASSWORD@]HOST:PORT; HTTPS_PROXY if unset; `none` disables it"
         Ca "ca" "ca" Plain "FILE" "" false
             "PEM file of the authorities to trust instead of the system's"
         Connect "connect" "connect" List "NAME[:PORT]=ADDR:PORT" "" false

@@ -13,10 +13,10 @@ use crate::plural::count;
 
 #[derive(Args, Clone)]
 pub(super) struct ListArgs {
-    /// Only devices whose id begins so
+    /// Only devices whose ids begin with this
     #[arg(long, value_name = "PREFIX", default_value = "")]
     prefix: String,
-    /// Most to show
+    /// Maximum number to show
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
     /// One JSON object per line

@@ -22,7 +22,7 @@ pub(super) struct WatchArgs {
     /// Only of this device
     #[arg(long, value_name = "ID")]
     device: Option<String>,
-    /// End after so many
+    /// Stop after this many messages
     #[arg(long, value_name = "N")]
     count: Option<u64>,
     /// Begin with the oldest that the hub still has, instead of with what arrives from now on
