@@ -5,7 +5,6 @@
 //! * [`http`]: the API, and the server that carries it.
 //! * [`devices`]: what the API needs of whoever holds the device connections.
 //! * [`webhooks`]: events on their way to callers.
-//! * [`metrics`]: figures of the process, for Prometheus.
 //! * [`runtime`]: the shell around the device cores.
 //! * [`import`]: what the bridge that Drawspan replaces has stored.
 //! * [`open_files`]: who may have how many of them.
@@ -22,7 +21,6 @@ pub mod import;
 pub mod limits;
 pub mod load;
 pub mod log_limit;
-pub mod metrics;
 pub mod open_files;
 mod plural;
 pub mod runtime;

@@ -15,7 +15,7 @@ use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
 use crate::http::server::{self, Terms};
 use crate::limits::REQUEST_TIMEOUT_S;
-use crate::metrics::Page;
+use drawspan_metrics::Page;
 
 /// Devices that accept everything at once, and of which nothing is known.
 #[derive(Debug, Clone, Copy)]

@@ -10,7 +10,7 @@ use drawspan_hub::DeviceId;
 
 use super::{block_on, failed, misused, online, say};
 use crate::config::{self, Config, Environment, Mistakes, ServeArgs};
-use crate::metrics;
+use drawspan_metrics as metrics;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

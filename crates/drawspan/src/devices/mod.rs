@@ -21,7 +21,7 @@ use drawspan_hub::{
 use drawspan_store::StoreFault;
 use tokio::time::Instant;
 
-use crate::metrics::Page;
+use drawspan_metrics::Page;
 
 pub use dead_letters::{DeadLetter, DeadLetterQuery, DeadLetters};
 pub use downlink::{Downlink, Held};

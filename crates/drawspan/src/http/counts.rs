@@ -14,7 +14,7 @@ use super::api::State;
 use super::operation::Operation;
 use super::problem::{Kind, Problem};
 use crate::devices::Devices;
-use crate::metrics::{Counter, Latency, Metric, Page, Sample};
+use drawspan_metrics::{Counter, Latency, Metric, Page, Sample};
 
 /// The statuses that are answered, the most frequent first.
 const CODES: [(u16, &str); 23] = [

@@ -15,7 +15,7 @@ use crate::devices::{
     Held, ListPage, ListQuery, Listing, Prefix, Readiness, Scope, Standing, Subscribe, Subscribed,
     Subscription, SubscriptionStatus, Subscriptions,
 };
-use crate::metrics::Page;
+use drawspan_metrics::Page;
 
 /// What the devices were asked.
 #[derive(Debug, Clone, PartialEq)]

@@ -14,7 +14,7 @@ use super::body;
 use super::problem::{Kind, Problem};
 use crate::devices::{Devices, Readiness, Unready};
 use crate::limits::RETRY_AFTER_S;
-use crate::metrics::{self, Format, Metric, Page, Sample};
+use drawspan_metrics::{self as metrics, Format, Metric, Page, Sample};
 
 /// The media type by which OpenMetrics is asked for.
 const OPEN_METRICS: &str = "application/openmetrics-text";

@@ -28,7 +28,7 @@ use crate::devices::{
 };
 use crate::limits::{DELAY_TIMEOUT_MS, RETRY_AFTER_S};
 use crate::log_limit::{Leave, STORE_FAILURES};
-use crate::metrics::Page;
+use drawspan_metrics::Page;
 use crate::webhooks::{Guard, Secrets};
 
 /// The devices' side. Cheap to clone; the last one gone ends it.

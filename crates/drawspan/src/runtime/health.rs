@@ -7,7 +7,7 @@ use drawspan_bridge::fleet::{News, ServiceId};
 use drawspan_hub::{Failure, HostName};
 
 use crate::devices::{ServiceFault, Unready};
-use crate::metrics::{Metric, Page, Sample};
+use drawspan_metrics::{Metric, Page, Sample};
 
 /// Written by the executor when something changes.
 #[derive(Debug, Default)]
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     use crate::devices::Readiness;
-    use crate::metrics::Format;
+    use drawspan_metrics::Format;
     use drawspan_hub::FailureKind;
 
     fn host(text: &str) -> HostName {

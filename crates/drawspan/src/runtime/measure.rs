@@ -12,7 +12,7 @@ use super::in_vain::InVain;
 use super::request::{Look, Request};
 use super::views::Figures;
 use crate::limits::MEASURE_TIMEOUT_S;
-use crate::metrics::{Counter, Metric, Page, Sample};
+use drawspan_metrics::{Counter, Metric, Page, Sample};
 
 /// What is counted beside the controller, and what is lost beneath it.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use axum::http::{Request, StatusCode};
 use drawspan::devices::{SubscriptionStatus, Subscriptions as _};
 use drawspan::http::api::Api;
 use drawspan::http::auth::ApiKeys;
-use drawspan::metrics::{Kind, Metric};
+use drawspan_metrics::{Kind, Metric};
 use drawspan::runtime::Bridge;
 use drawspan_hub::SubscriptionType::{C2dMessages, ConnectionStatus, Methods};
 use drawspan_store::Store;

@@ -7,7 +7,7 @@ use drawspan_bridge::fleet::Census;
 use drawspan_hub::HostName;
 
 use crate::devices::DeviceState;
-use crate::metrics::{Metric, Page, Sample};
+use drawspan_metrics::{Metric, Page, Sample};
 use crate::runtime::platform::Controller;
 
 /// All of it.

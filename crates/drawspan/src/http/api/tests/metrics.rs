@@ -2,7 +2,7 @@
 
 use super::batch::BATCH;
 use super::*;
-use crate::metrics::Format;
+use drawspan_metrics::Format;
 
 /// The value of a sample, by its name and labels as they are written; none when there is no such sample.
 async fn value(bench: &Bench, sample: &str) -> Option<u64> {
