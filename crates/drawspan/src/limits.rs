@@ -92,10 +92,6 @@ pub const STOP_LOOK_MS: u64 = 20;
 pub const STOP_FLUSH_MS: u64 = 1_000;
 /// How long a page of metrics waits for the shell's figures; without them it is answered without.
 pub const MEASURE_TIMEOUT_S: u64 = 2;
-/// Lines of the log about one subject that others can cause at will: one in this time, and a count of the rest.
-pub const LOG_INTERVAL_S: u64 = 60;
-/// Such subjects of one kind that are told apart.
-pub const MAX_LOG_SUBJECTS: usize = 1_024;
 /// What `Retry-After` says when nobody knows better.
 pub const RETRY_AFTER_S: u64 = 5;
 
@@ -215,8 +211,6 @@ pub const SHARD_QUEUE: usize = 16_384;
 /// Requests that the shard takes before it looks at the clock and the news.
 pub const SHARD_BATCH: usize = 256;
 
-/// Longest callback URL in bytes.
-pub const MAX_CALLBACK_URL_BYTES: usize = 2_048;
 /// Attempts after the first one to deliver an event.
 pub const HTTP_RETRY_LIMIT: u32 = 5;
 /// Most such attempts that may be configured.

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
+use drawspan_gateway::{DeviceError, Devices, Diagnostics, Prefix, Readiness, Standing};
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Telemetry};
+use drawspan_metrics::Page;
 use tokio::time::Instant;
 
 use super::{block_on, failed, log, misused, say, signals};
 use crate::config::{self, Mistakes, connect};
-use crate::devices::{DeviceError, Devices, Diagnostics, Prefix, Readiness, Standing};
 use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
 use crate::http::server::{self, Terms};
 use crate::limits::REQUEST_TIMEOUT_S;
-use drawspan_metrics::Page;
 
 /// Devices that accept everything at once, and of which nothing is known.
 #[derive(Debug, Clone, Copy)]

@@ -18,6 +18,7 @@ use drawspan_bridge::governor::Pace;
 use drawspan_client::{Credentials, KeyPair};
 use drawspan_emulator::tail::{self, Paint};
 use drawspan_emulator::{Config as EmulatorConfig, Emulator, Hub, Ports, Running};
+use drawspan_gateway::{CallbackUrl, Devices as _, Prefix, Scope, Subscribe, Subscriptions as _};
 use drawspan_hub::{DeviceId, HostName, HubConnectionString, RegistrationId, SubscriptionType};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -25,14 +26,13 @@ use tokio::time::Instant;
 
 use super::{block_on, failed, log, misused, say, signals};
 use crate::config::{Config, ConnectTo, Mistakes, Profile, check_api_key, connect};
-use crate::devices::{Devices as _, Prefix, Scope, Subscribe, Subscriptions as _};
 use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
 use crate::http::host::Hosts;
 use crate::http::server::{self, Terms};
 use crate::limits::{DEV_CONNECT_S, REQUEST_TIMEOUT_S};
 use crate::runtime::{self, Bridge};
-use crate::webhooks::{CallbackUrl, GuardMode};
+use crate::webhooks::GuardMode;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -1,20 +1,19 @@
 //! Which key may ask for what: the scopes of each route, and the devices that it is about.
 
 use drawspan_bridge::subscriptions::Callback as _;
+use drawspan_gateway::{CallbackUrl, Devices, Prefix, Standing};
+use drawspan_hub::DeviceId;
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Method, Request, Uri};
-use drawspan_hub::DeviceId;
 use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
 
 use super::auth::{Grant, Scope};
 use super::problem::{Kind, Problem};
 use super::request::{Arrived, by};
-use crate::devices::{Devices, Prefix, Standing};
-use crate::webhooks::CallbackUrl;
 
 /// What a route asks of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::http::{HeaderMap, Request, Response, StatusCode};
+use drawspan_gateway::{Bridging, Devices, Effect};
 use serde::Serialize;
 use tower_service::Service;
 
@@ -16,7 +17,6 @@ use super::host::Hosts;
 use super::idempotency::{Idempotency, Memory};
 use super::problem::{Kind, Problem};
 use super::{access, body, encoding, path, probes, routes};
-use crate::devices::{Bridging, Devices, Effect};
 use crate::limits::{MAX_URI_BYTES, RETRY_AFTER_S};
 
 /// The API over some devices. Cheap to clone.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract;
 use axum::http::{Request, Response};
+use drawspan_gateway::{Devices, Effect};
 use drawspan_hub::{DeviceId, Telemetry};
 use serde::Serialize;
 use tokio::task::JoinSet;
@@ -20,7 +21,6 @@ use super::counts::Counts;
 use super::idempotency::{Claim, Done, replayed};
 use super::problem::{Kind, Problem};
 use super::request::{Arrived, respond};
-use crate::devices::{Devices, Effect};
 use crate::limits::{BATCH_DEVICES_AT_ONCE, MAX_BATCH_BYTES, RETRY_AFTER_S};
 use items::Item;
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract;
 use axum::http::{Request, Response, StatusCode};
+use drawspan_gateway::{Devices, Diagnostics, LastFailure};
 use drawspan_hub::UtcTime;
 use serde::Serialize;
 
 use super::api::{State, empty_response, json_of};
 use super::problem::{Kind, Problem};
 use super::request::{DeviceRequest, IdInPath, by, respond};
-use crate::devices::{Devices, Diagnostics, LastFailure};
 
 /// The public words.
 pub(super) async fn status<D: Devices>(

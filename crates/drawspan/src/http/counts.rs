@@ -7,14 +7,14 @@ use std::task::{Context, Poll, ready};
 use axum::body::Body;
 use axum::handler::Handler;
 use axum::http::{Request, Response, StatusCode};
+use drawspan_gateway::Devices;
 use drawspan_hub::{DeviceId, Telemetry};
+use drawspan_metrics::{Counter, Latency, Metric, Page, Sample};
 use tokio::time::Instant;
 
 use super::api::State;
 use super::operation::Operation;
 use super::problem::{Kind, Problem};
-use crate::devices::Devices;
-use drawspan_metrics::{Counter, Latency, Metric, Page, Sample};
 
 /// The statuses that are answered, the most frequent first.
 const CODES: [(u16, &str); 23] = [

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{self, Path};
 use axum::http::{Request, Response, StatusCode};
+use drawspan_gateway::{Bridging, DeadLetter, DeadLetterQuery, DeviceError};
 use drawspan_hub::DeviceId;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -19,7 +20,6 @@ use super::listing::limit as page_limit;
 use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::request::{Arrived, by, respond};
-use crate::devices::{Bridging, DeadLetter, DeadLetterQuery, DeviceError};
 use crate::limits::{DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_NUMBER};
 
 /// The number in the path, as the router found it.

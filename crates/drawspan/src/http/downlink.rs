@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{self, Path};
 use axum::http::{Method, Request, Response, StatusCode};
+use drawspan_gateway::{Bridging, DeviceError, Held};
 use drawspan_hub::{DeviceId, Outcome};
 use tokio::time::Instant;
 
@@ -16,7 +17,6 @@ use super::patience::Patience;
 use super::problem::Problem;
 use super::query::Query;
 use super::request::{DeviceRequest, IdInPath, respond};
-use crate::devices::{Bridging, DeviceError, Held};
 use crate::limits::MAX_RECEIVE_WAIT_S;
 use crate::webhooks::events;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use drawspan_bridge::device::Assignment;
 use drawspan_bridge::{Device, Input, Jitter, Now, State};
+use drawspan_gateway::DeviceError;
 use drawspan_hub::failure::Until;
 use drawspan_hub::{
     ConnectionStatus as Status, ConnectionStatusReason as Reason, Failure, FailureKind as Kind,
@@ -12,7 +13,6 @@ use drawspan_hub::{
 };
 
 use super::problem::Problem;
-use crate::devices::DeviceError;
 
 /// What the device does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,19 +3,18 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use drawspan_hub::{
-    ConnectionStatus, ConnectionStatusReason, DeviceId, Outcome, SubscriptionType, Telemetry,
-    UtcTime,
-};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
-
-use crate::devices::{
+use drawspan_gateway::{
     DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, Devices, Diagnostics, Downlink, Effect,
     Held, ListPage, ListQuery, Listing, Prefix, Readiness, Scope, Standing, Subscribe, Subscribed,
     Subscription, SubscriptionStatus, Subscriptions,
 };
+use drawspan_hub::{
+    ConnectionStatus, ConnectionStatusReason, DeviceId, Outcome, SubscriptionType, Telemetry,
+    UtcTime,
+};
 use drawspan_metrics::Page;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
 
 /// What the devices were asked.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{self, Path};
 use axum::http::{Request, Response};
+use drawspan_gateway::{Bridging, Prefix, Scope, Subscribe, Subscription};
 use drawspan_hub::SubscriptionType;
 use serde::Serialize;
 
@@ -17,7 +18,6 @@ use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::request::{Arrived, by, invalid_body, respond};
 use super::subscription::{callback, remove};
-use crate::devices::{Bridging, Prefix, Scope, Subscribe, Subscription};
 
 /// The word in the path, as the router found it.
 type KindInPath = Result<Path<String>, PathRejection>;

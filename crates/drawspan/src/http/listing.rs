@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract;
 use axum::http::{Request, Response};
+use drawspan_gateway::{Bridging, ListQuery, Listed, Prefix};
 use drawspan_hub::SubscriptionType;
 use serde::Serialize;
 
@@ -13,7 +14,6 @@ use super::api::{State, json_of};
 use super::problem::Problem;
 use super::query::Query;
 use super::request::{Arrived, by, respond};
-use crate::devices::{Bridging, ListQuery, Listed, Prefix};
 use crate::limits::{LIST_LIMIT, MAX_LIST_LIMIT};
 
 /// A page of the list.

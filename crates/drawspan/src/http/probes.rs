@@ -6,15 +6,15 @@ use axum::body::Body;
 use axum::extract;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, VARY};
 use axum::http::{HeaderMap, Request, Response};
+use drawspan_gateway::{Devices, Readiness, Unready};
+use drawspan_metrics::{self as metrics, Format, Metric, Page, Sample};
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
 use super::api::{State, json_response};
 use super::body;
 use super::problem::{Kind, Problem};
-use crate::devices::{Devices, Readiness, Unready};
 use crate::limits::RETRY_AFTER_S;
-use drawspan_metrics::{self as metrics, Format, Metric, Page, Sample};
 
 /// The media type by which OpenMetrics is asked for.
 const OPEN_METRICS: &str = "application/openmetrics-text";

@@ -6,11 +6,11 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
+use drawspan_gateway::Prefix;
 use drawspan_hub::{ConnectionStatus, DeviceId, SubscriptionType};
 
 use super::encoding::decoded;
 use super::problem::{Kind, Problem};
-use crate::devices::Prefix;
 
 const ENCODED: &str = "percent-encoded UTF-8";
 

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
+use drawspan_gateway::{Delay, DeviceError};
 use drawspan_hub::limits::THROTTLED_WAIT_MIN_S;
 use drawspan_hub::{Failure, FailureKind};
 use drawspan_store::StoreFault;
 
 use super::problem::{Kind, Problem};
-use crate::devices::{Delay, DeviceError};
 use crate::limits::RETRY_AFTER_S;
 
 impl From<DeviceError> for Problem {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract;
 use axum::http::{Request, Response};
+use drawspan_gateway::Devices;
 
 use super::api::State;
 use super::member;
 use super::model_id;
 use super::problem::{Kind, Problem};
 use super::request::{DeviceRequest, IdInPath};
-use crate::devices::Devices;
 
 /// Registers the device at DPS; 200 without a body when its hub is known.
 pub(super) async fn register<D: Devices>(

@@ -5,6 +5,7 @@ use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::http::{Request, Response};
 use bytes::Bytes;
+use drawspan_gateway::{DeviceError, Devices};
 use drawspan_hub::DeviceId;
 use tokio::time::{Instant, timeout_at};
 
@@ -14,7 +15,6 @@ use super::body;
 use super::idempotency::Key;
 use super::problem::{Kind, Problem};
 use super::query::Query;
-use crate::devices::{DeviceError, Devices};
 use crate::limits::{MAX_BODY_BYTES, RETRY_AFTER_S};
 
 /// The id in the path, as the router found it.

@@ -8,6 +8,7 @@ use axum::extract;
 use axum::handler::Handler as Handles;
 use axum::http::Request;
 use axum::routing::MethodRouter;
+use drawspan_gateway::{Bridging, Devices};
 use drawspan_hub::{Outcome, SubscriptionType};
 
 use super::api::State;
@@ -19,7 +20,6 @@ use super::{
     batch, connection, dead_letter, downlink, fleet, listing, openapi, probes, registration,
     subscription, telemetry, twin,
 };
-use crate::devices::{Bridging, Devices};
 
 type Routes<D> = Router<Arc<State<D>>>;
 type Handler<D> = MethodRouter<Arc<State<D>>>;

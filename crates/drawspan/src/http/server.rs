@@ -16,6 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_gateway::log_limit::{self, CONNECTIONS, HANDSHAKES, Leave};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -27,7 +28,6 @@ use crate::limits::{
     ACCEPT_PAUSE_MS, HEAD_TIMEOUT_MS, LISTEN_BACKLOG, STOP_FLUSH_MS, STOP_LOOK_MS, STOP_QUIET_MS,
     UPKEEP_MS,
 };
-use crate::log_limit::{self, CONNECTIONS, HANDSHAKES, Leave};
 use crate::open_files::Shares;
 use connection::Wire;
 use stop::Phase;

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract;
 use axum::http::{Request, Response, StatusCode};
+use drawspan_gateway::{
+    Bridging, CallbackUrl, DeviceError, Scope, Subscribe, Subscribed, SubscriptionStatus,
+};
 use drawspan_hub::SubscriptionType;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -15,8 +18,6 @@ use super::api::{State, empty_response, json_of};
 use super::member;
 use super::problem::{Kind, Problem};
 use super::request::{DeviceRequest, IdInPath, by, invalid_body, respond, sentence};
-use crate::devices::{Bridging, DeviceError, Scope, Subscribe, Subscribed, SubscriptionStatus};
-use crate::webhooks::CallbackUrl;
 
 /// The subscription of this kind; 404 when there is none.
 pub(super) async fn get<D: Bridging>(

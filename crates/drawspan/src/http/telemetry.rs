@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract;
 use axum::http::{Request, Response};
 use bytes::Bytes;
+use drawspan_gateway::{Bridging, Devices};
 use drawspan_hub::{DeviceId, Telemetry};
 use tokio::time::Instant;
 
@@ -18,7 +19,6 @@ use super::patience::Patience;
 use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::request::{DeviceRequest, IdInPath, respond, sentence};
-use crate::devices::{Bridging, Devices};
 
 /// Takes one message; 200 when the hub accepted it, with a waiting message for the device if it asks for one.
 pub(super) async fn send<D: Bridging>(

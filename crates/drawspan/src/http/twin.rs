@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract;
 use axum::http::{Request, Response, StatusCode};
 use bytes::Bytes;
+use drawspan_gateway::{DeviceError, Devices};
 use drawspan_hub::{ErrorCode, Failure, FailureKind};
 use serde_json::value::RawValue;
 
@@ -13,7 +14,6 @@ use super::api::{State, json_response};
 use super::member;
 use super::problem::{Kind, Problem};
 use super::request::{DeviceRequest, IdInPath};
-use crate::devices::{DeviceError, Devices};
 
 const BEFORE: &[u8] = br#"{"twin":{"properties":"#;
 const AFTER: &[u8] = b"}}";

@@ -4,6 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use drawspan_bridge::controller::{Letter, Request as Ask};
+use drawspan_gateway::log_limit::{Leave, STORE_FAILURES};
+use drawspan_gateway::{
+    DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, Downlink, Effect, Held, ListPage,
+    ListQuery, Listing, Scope, Subscribe, Subscribed, Subscription, Subscriptions,
+};
 use drawspan_hub::{DeviceId, Outcome, SubscriptionType};
 use drawspan_store::{DeadLetterFilter, StoreError, StoredDeadLetter};
 use tokio::time::{Instant, timeout_at};
@@ -11,12 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use super::handle::{Bridge, QUEUE_FULL};
 use super::platform::Caller;
 use super::request::Look;
-use crate::devices::{
-    DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, Downlink, Effect, Held, ListPage,
-    ListQuery, Listing, Scope, Subscribe, Subscribed, Subscription, Subscriptions,
-};
 use crate::limits::{PULL_GRACE_MS, PULLS};
-use crate::log_limit::{Leave, STORE_FAILURES};
 
 impl Subscriptions for Bridge {
     async fn subscribe(

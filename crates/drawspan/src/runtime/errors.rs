@@ -4,24 +4,23 @@ use std::time::Duration;
 
 use drawspan_bridge::controller::{self, Refusal, RequestError};
 use drawspan_client::SendFailure;
+use drawspan_gateway::{Delay, DeviceError};
 use drawspan_hub::FailureKind;
 use drawspan_store::StoreFault;
 
 use super::handle::QUEUE_FULL;
-use crate::devices::{Delay, DeviceError};
 use crate::limits::RETRY_AFTER_S;
 
-impl From<RequestError<StoreFault>> for DeviceError {
-    fn from(error: RequestError<StoreFault>) -> Self {
-        match error {
-            RequestError::Refused(failure) => Self::Refused(failure),
-            RequestError::QueueFull => QUEUE_FULL,
-            RequestError::Subscribed => Self::Subscribed,
-            RequestError::LockLost => Self::LockLost,
-            RequestError::FateUnknown => Self::FateUnknown,
-            RequestError::NoSubscription => Self::NoSubscription,
-            RequestError::NotStored(fault) => Self::NotStored(fault),
-        }
+/// What a caller is answered whose request about subscriptions or messages failed.
+pub(super) fn request_failed(error: RequestError<StoreFault>) -> DeviceError {
+    match error {
+        RequestError::Refused(failure) => DeviceError::Refused(failure),
+        RequestError::QueueFull => QUEUE_FULL,
+        RequestError::Subscribed => DeviceError::Subscribed,
+        RequestError::LockLost => DeviceError::LockLost,
+        RequestError::FateUnknown => DeviceError::FateUnknown,
+        RequestError::NoSubscription => DeviceError::NoSubscription,
+        RequestError::NotStored(fault) => DeviceError::NotStored(fault),
     }
 }
 
@@ -39,43 +38,40 @@ pub(super) fn not_settled(failure: SendFailure) -> RequestError<StoreFault> {
 }
 
 /// What a caller is answered whose device could not be connected. Nothing of the request was sent.
-impl From<Refusal> for DeviceError {
-    fn from(refusal: Refusal) -> Self {
-        use FailureKind as Kind;
-        let Refusal { failure, retry_in } = refusal;
-        let retry_after_s = retry_in.map(seconds);
-        match failure.kind {
-            Kind::QueueFull if failure.code.is_none() => QUEUE_FULL,
-            Kind::HubUnreachable => Self::HubUnreachable {
-                retry_after_s: RETRY_AFTER_S,
-                why: Some(failure.message),
+pub(super) fn not_connected(refusal: Refusal) -> DeviceError {
+    use FailureKind as Kind;
+    let Refusal { failure, retry_in } = refusal;
+    let retry_after_s = retry_in.map(seconds);
+    match failure.kind {
+        Kind::QueueFull if failure.code.is_none() => QUEUE_FULL,
+        Kind::HubUnreachable => DeviceError::HubUnreachable {
+            retry_after_s: RETRY_AFTER_S,
+            why: Some(failure.message),
+        },
+        Kind::ConnectionLost
+        | Kind::Timeout
+        | Kind::ServerError
+        | Kind::ResourceLimit
+        | Kind::Unknown => DeviceError::Delayed(Delay::Failing(failure)),
+        _ => match retry_after_s {
+            Some(retry_after_s) => DeviceError::RefusedUntil {
+                failure,
+                retry_after_s,
             },
-            Kind::ConnectionLost
-            | Kind::Timeout
-            | Kind::ServerError
-            | Kind::ResourceLimit
-            | Kind::Unknown => Self::Delayed(Delay::Failing(failure)),
-            _ => match retry_after_s {
-                Some(retry_after_s) => Self::RefusedUntil {
-                    failure,
-                    retry_after_s,
-                },
-                None => Self::Refused(failure),
-            },
-        }
+            None => DeviceError::Refused(failure),
+        },
     }
 }
 
-impl From<controller::Delay> for DeviceError {
-    fn from(delay: controller::Delay) -> Self {
-        use controller::Delay as Why;
-        match delay {
-            Why::Unknown => Self::NotWritten,
-            Why::Dps(host) => Self::Delayed(Delay::Dps(host)),
-            Why::Hub(host) => Self::Delayed(Delay::Hub(host)),
-            Why::Turn { host, queue } => Self::Delayed(Delay::Turn { host, queue }),
-            Why::Refused(refusal) => refusal.into(),
-        }
+/// What a caller is answered whose request waited until its time was up.
+pub(super) fn delayed(delay: controller::Delay) -> DeviceError {
+    use controller::Delay as Why;
+    match delay {
+        Why::Unknown => DeviceError::NotWritten,
+        Why::Dps(host) => DeviceError::Delayed(Delay::Dps(host)),
+        Why::Hub(host) => DeviceError::Delayed(Delay::Hub(host)),
+        Why::Turn { host, queue } => DeviceError::Delayed(Delay::Turn { host, queue }),
+        Why::Refused(refusal) => not_connected(refusal),
     }
 }
 

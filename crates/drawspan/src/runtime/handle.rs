@@ -8,27 +8,28 @@ use bytes::Bytes;
 use drawspan_bridge::controller::{Request as Ask, Waiter};
 use drawspan_bridge::fleet::CallerId;
 use drawspan_client::{Credentials, TwinOperation, message};
+use drawspan_gateway::log_limit::{Leave, STORE_FAILURES};
+use drawspan_gateway::{
+    DeviceError, Devices, Diagnostics, Effect, Prefix, Readiness, Standing, Unready,
+};
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, FailureKind, RegistrationId,
     Telemetry,
 };
+use drawspan_metrics::Page;
 use drawspan_net::Clock;
 use drawspan_store::{Health as StoreLevel, StoreError, StoreHealth};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::directory::{Directory, Route};
+use super::errors::not_connected;
 use super::health::Health;
 use super::measure::Meters;
 use super::persist::Work;
 use super::platform::{Caller, Profile};
 use super::request::{Look, Relisted, Request};
-use crate::devices::{
-    DeviceError, Devices, Diagnostics, Effect, Prefix, Readiness, Standing, Unready,
-};
 use crate::limits::{DELAY_TIMEOUT_MS, RETRY_AFTER_S};
-use crate::log_limit::{Leave, STORE_FAILURES};
-use drawspan_metrics::Page;
 use crate::webhooks::{Guard, Secrets};
 
 /// The devices' side. Cheap to clone; the last one gone ends it.
@@ -88,7 +89,7 @@ impl Bridge {
         })?;
         match timeout_at(deadline, answer).await {
             Ok(Ok(Ok(route))) => Ok(route),
-            Ok(Ok(Err(refusal))) => Err(refusal.into()),
+            Ok(Ok(Err(refusal))) => Err(not_connected(refusal)),
             Ok(Err(_)) => Err(DeviceError::NotReady),
             Err(_) => Err(self.delay_of(device).await),
         }

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use drawspan_bridge::fleet::{News, ServiceId};
+use drawspan_gateway::{ServiceFault, Unready};
 use drawspan_hub::{Failure, HostName};
-
-use crate::devices::{ServiceFault, Unready};
 use drawspan_metrics::{Metric, Page, Sample};
 
 /// Written by the executor when something changes.
@@ -120,9 +119,9 @@ impl Service {
 mod tests {
     use super::*;
 
-    use crate::devices::Readiness;
-    use drawspan_metrics::Format;
+    use drawspan_gateway::Readiness;
     use drawspan_hub::FailureKind;
+    use drawspan_metrics::Format;
 
     fn host(text: &str) -> HostName {
         HostName::parse(text).unwrap()

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::devices::{DeviceError, Unready};
+use drawspan_gateway::{DeviceError, Unready};
+
 use crate::limits::REQUESTS_IN_VAIN;
 
 /// Counts the requests since the last one that got an answer, a refusal included.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use drawspan_bridge::controller::DeadLetter;
 use drawspan_client::{Board, C2dDelivery, C2dOutcome, HubConnection};
+use drawspan_gateway::CallbackUrl;
 use drawspan_hub::Outcome;
 use drawspan_store::{DeadLetters, NewDeadLetter, StoreError, Written};
 use tokio::time::timeout;
@@ -12,7 +13,7 @@ use tokio::time::timeout;
 use super::errors::not_settled;
 use super::platform::{Caller, Input, Place};
 use crate::limits::LETTER_WRITE_TIMEOUT_MS;
-use crate::webhooks::{CallbackUrl, events};
+use crate::webhooks::events;
 
 /// Where events are kept that were not taken.
 #[derive(Debug)]

@@ -4,11 +4,10 @@ use drawspan_bridge::controller::Note;
 use drawspan_bridge::delivery::{self, OriginNews};
 use drawspan_bridge::fleet::News;
 use drawspan_bridge::limits::MAX_CALLBACK_ANSWER_BYTES;
-use drawspan_hub::{Failure, HostName};
-
-use crate::log_limit::{
+use drawspan_gateway::log_limit::{
     Leave, NO_ROOM, RECEIVERS, REFUSED_DEVICES, REFUSED_LINKS, UNREAD_ANSWERS, UNTAKEN_EVENTS,
 };
+use drawspan_hub::{Failure, HostName};
 
 pub(super) fn write(note: &Note) {
     match note {

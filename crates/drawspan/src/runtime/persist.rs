@@ -6,6 +6,7 @@ use bytes::Bytes;
 use drawspan_bridge::Jitter;
 use drawspan_bridge::resend::{Next, Resend};
 use drawspan_client::{Send, SendFailure, TwinOperation, TwinRequest};
+use drawspan_gateway::{Delay, DeviceError, Effect};
 use drawspan_hub::{DeviceId, Failure, FailureKind};
 use tokio::time::{Instant, sleep};
 
@@ -14,7 +15,6 @@ use super::handle::{Bridge, QUEUE_FULL};
 use super::request::Request;
 use super::seed;
 use super::throttle::wait_turn;
-use crate::devices::{Delay, DeviceError, Effect};
 
 /// What is asked of a connected device.
 #[derive(Debug, Clone)]

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use drawspan_bridge::controller::{self, Answer, Platform, Refusal};
 use drawspan_client::{C2dDelivery, Credentials, DeviceSession, HeldBytes, MethodRequestId};
+use drawspan_gateway::{CallbackUrl, DeviceError, Held, Subscribed};
 use drawspan_hub::{DeviceId, Failure, HostName};
 use drawspan_store::StoreFault;
 use tokio::sync::oneshot;
 
 use super::directory::Route;
-use crate::devices::{DeviceError, Held, Subscribed};
-use crate::webhooks::CallbackUrl;
+use super::errors::request_failed;
 
 /// AMQP connections, HTTP callers and a store.
 #[derive(Debug)]
@@ -102,9 +102,13 @@ impl Caller {
             }
             (Self::Relisted(reply), Answer::Relisted(relisted)) => _ = reply.send(relisted),
             (Self::Done(reply), Answer::Done) => _ = reply.send(Ok(())),
-            (Self::Subscription(reply), Answer::Error(error)) => _ = reply.send(Err(error.into())),
-            (Self::Message(reply), Answer::Error(error)) => _ = reply.send(Err(error.into())),
-            (Self::Done(reply), Answer::Error(error)) => _ = reply.send(Err(error.into())),
+            (Self::Subscription(reply), Answer::Error(error)) => {
+                _ = reply.send(Err(request_failed(error)))
+            }
+            (Self::Message(reply), Answer::Error(error)) => {
+                _ = reply.send(Err(request_failed(error)))
+            }
+            (Self::Done(reply), Answer::Error(error)) => _ = reply.send(Err(request_failed(error))),
             (caller, answer) => {
                 debug_assert!(false, "{caller:?} does not wait for {answer:?}");
             }

@@ -2,14 +2,14 @@
 
 use drawspan_bridge::controller::{self, Names};
 use drawspan_bridge::fleet::ServiceId;
+use drawspan_gateway::{
+    DeviceError, Diagnostics, ListPage, ListQuery, Scope, Subscribed, Subscription,
+};
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, SubscriptionType};
 use tokio::sync::oneshot;
 
 use super::platform::{Reply, Runtime};
 use super::views::Figures;
-use crate::devices::{
-    DeviceError, Diagnostics, ListPage, ListQuery, Scope, Subscribed, Subscription,
-};
 
 pub use drawspan_bridge::controller::Relisted;
 

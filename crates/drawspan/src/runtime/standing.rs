@@ -1,13 +1,13 @@
 //! Whether a device is one of those that a key is for: DPS may have another name for it than its caller.
 
 use drawspan_bridge::controller::{Names, Request as Ask};
+use drawspan_gateway::{DeviceError, Devices as _, Prefix, Standing};
 use drawspan_hub::DeviceId;
 use tokio::time::Instant;
 
 use super::handle::Bridge;
 use super::platform::{Caller, Profile};
 use super::request::Look;
-use crate::devices::{DeviceError, Devices as _, Prefix, Standing};
 
 impl Bridge {
     /// Whether `device`, whose spelling begins with `within`, does so by the id that DPS has for it. `ask`: the caller is about

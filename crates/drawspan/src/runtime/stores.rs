@@ -6,6 +6,8 @@ use std::sync::Arc;
 use drawspan_bridge::controller::{HubChange, Mark, Then};
 use drawspan_bridge::subscriptions::{Prefix, Row, Scope};
 use drawspan_client::Board;
+use drawspan_gateway::CallbackUrl;
+use drawspan_gateway::log_limit::{Leave, STORE_FAILURES};
 use drawspan_hub::{DeviceId, SubscriptionType};
 use drawspan_store::{
     CachedHub, DesiredMark, DesiredMarks, HubCache, StoreError, StoredScope, StoredSubscription,
@@ -14,8 +16,6 @@ use drawspan_store::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::platform::{Input, Runtime};
-use crate::log_limit::{Leave, STORE_FAILURES};
-use crate::webhooks::CallbackUrl;
 
 /// The parts of the store that the controller changes; none where nothing is stored.
 #[derive(Debug, Clone, Default)]

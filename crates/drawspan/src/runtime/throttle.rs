@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use drawspan_bridge::{Bucket, Paces};
 use drawspan_client::TwinOperation;
+use drawspan_gateway::DeviceError;
 use tokio::time::{Instant, sleep};
 
 use super::directory::Route;
 use super::persist::Work;
-use crate::devices::DeviceError;
 use crate::limits::{QUEUE_PATIENCE_S, QUEUED_PER_DEVICE};
 
 const fn bucket<'p>(paces: &'p Paces, work: &Work) -> &'p Bucket {

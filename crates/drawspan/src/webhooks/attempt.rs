@@ -11,13 +11,14 @@ use drawspan_bridge::delivery::{Answer, Attempt, Why, Worth, worth};
 use drawspan_bridge::events::Post;
 use drawspan_bridge::limits::MAX_CALLBACK_ANSWER_BYTES;
 use drawspan_client::Board;
+use drawspan_gateway::CallbackUrl;
 use drawspan_hub::text::{self, Encoding};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 
 use super::client::Client;
+use super::events;
 use super::signing::Secrets;
-use super::{CallbackUrl, events};
 
 const AGENT: &str = concat!("drawspan/", env!("CARGO_PKG_VERSION"));
 

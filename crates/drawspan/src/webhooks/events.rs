@@ -9,11 +9,11 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use drawspan_bridge::events::Content;
+use drawspan_gateway::Held;
 use drawspan_hub::{C2dMessage, DeviceId, UtcTime};
 use serde::{Serialize, Serializer};
 
 use super::encoded::{Encoded, encoded};
-use crate::devices::Held;
 
 /// What every event begins with.
 #[derive(Serialize)]

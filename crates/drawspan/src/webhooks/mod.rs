@@ -4,7 +4,6 @@
 //! [`board`](Webhooks::board). What is tried when is decided by [`drawspan_bridge::delivery`].
 
 mod attempt;
-mod callback;
 mod client;
 mod encoded;
 pub mod events;
@@ -18,12 +17,12 @@ use std::sync::Arc;
 
 use drawspan_bridge::events::Post;
 use drawspan_client::Board;
+use drawspan_gateway::CallbackUrl;
 use drawspan_net::TrustError;
 use rustls_pki_types::CertificateDer;
 use tokio::task::JoinSet;
 
 pub use attempt::Done;
-pub use callback::{CallbackUrl, InvalidCallback};
 pub use guard::{Allowed, Guard, GuardMode, InvalidAllowed};
 pub use signing::{InvalidSecret, Secret, Secrets};
 

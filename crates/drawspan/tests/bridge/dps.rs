@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use drawspan::config::Profile;
-use drawspan::devices::{DeviceError, Devices as _};
 use drawspan::runtime::Bridge;
 use drawspan_client::KeyPair;
+use drawspan_gateway::{DeviceError, Devices as _};
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, HostName, SymmetricKey, Telemetry};
 use tokio::time::{Instant, timeout};
 

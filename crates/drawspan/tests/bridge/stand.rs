@@ -9,14 +9,14 @@ use axum::body::Bytes as Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use drawspan::config::{self, Config, ConnectTo, Profile};
-use drawspan::devices::{Scope, Subscribe, SubscriptionStatus, Subscriptions as _};
 use drawspan::http::auth::ApiKeys;
 use drawspan::runtime::{self, Bridge};
-use drawspan::webhooks::{CallbackUrl, GuardMode};
+use drawspan::webhooks::GuardMode;
 use drawspan_bridge::governor::Pace;
 use drawspan_client::service::{Call, Called, Message, ServiceClient, ServiceConfig};
 use drawspan_client::{Credentials, KeyPair, Keys};
 use drawspan_emulator::{Config as EmulatorConfig, Emulator, Ports, Running};
+use drawspan_gateway::{CallbackUrl, Scope, Subscribe, SubscriptionStatus, Subscriptions as _};
 use drawspan_hub::{
     DeviceId, Failure, HostName, HubConnectionString, SubscriptionType, SymmetricKey, sas,
 };

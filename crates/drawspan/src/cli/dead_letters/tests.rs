@@ -1,10 +1,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
+use drawspan_gateway::{DeadLetter, DeviceError};
 use drawspan_hub::UtcTime;
 
 use super::*;
-use crate::devices::{DeadLetter, DeviceError};
 use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
 use crate::http::fake::{Call, Fake};

@@ -6,13 +6,13 @@ use std::task::{Context, Poll};
 
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
+use drawspan_gateway::DeviceError;
 use drawspan_hub::{Failure, Telemetry};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
 use serde_json::Value;
 
 use super::*;
-use crate::devices::DeviceError;
 use crate::http::fake::{Call, Fake};
 
 const KEY: &str = "k-1";

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
+use drawspan_gateway::Prefix;
 use drawspan_hub::InvalidDeviceId;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::grant::{Grant, Scope};
-use crate::devices::Prefix;
 use crate::limits::{MAX_API_KEY_BYTES, MAX_API_KEY_NAME_CHARS};
 
 /// How an entry with a hash begins.

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
+use drawspan_gateway::Prefix;
 use drawspan_hub::DeviceId;
-
-use crate::devices::Prefix;
 
 /// A part of the API. `docs/api.md` lists the routes of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

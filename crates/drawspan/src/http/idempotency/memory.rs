@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use drawspan_gateway::log_limit::{Leave, STORE_FAILURES};
 use drawspan_store::{Idempotency as Stored, StoreError, StoredAnswer};
 use tokio::time::Instant;
 use tracing::warn;
@@ -11,7 +12,6 @@ use tracing::warn;
 use super::{Done, Hash, Key, mismatch};
 use crate::http::problem::{Kind, Problem};
 use crate::limits::{IDEMPOTENCY_LIFE_S, MAX_IDEMPOTENCY_KEYS_IN_MEMORY, RETRY_AFTER_S};
-use crate::log_limit::{Leave, STORE_FAILURES};
 
 /// Requests that succeeded, for a day. Cheap to clone.
 #[derive(Debug, Clone, Default)]

@@ -1,5 +1,7 @@
 //! Schemas of the words and numbers that the API is made of, with the limits that really hold.
 
+use drawspan_gateway::limits::MAX_CALLBACK_URL_BYTES;
+use drawspan_gateway::{DeviceState, SubscriptionStatus};
 use drawspan_hub::limits::DEVICE_ID_MAX_CHARS;
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, SubscriptionType};
 use serde_json::Value;
@@ -7,9 +9,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::devices::{DeviceState, SubscriptionStatus};
 use crate::http::model_id;
-use crate::limits::MAX_CALLBACK_URL_BYTES;
 
 /// Characters of device ids, as a pattern.
 const ID_CHARACTERS: &str = r"[A-Za-z0-9\-:.+%_#*?!(),=@;$']";

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
+use drawspan_gateway::Effect;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::devices::Effect;
 use crate::http::patience::Caller;
 
 /// How far the end of the server has come.

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use drawspan_bridge::controller::Route as _;
 use drawspan_bridge::{Device, State};
+use drawspan_gateway::{DeviceState, Diagnostics, LastFailure};
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, Links, SubscriptionType, UtcTime,
 };
 
-use crate::devices::{DeviceState, Diagnostics, LastFailure};
 use crate::runtime::platform::Controller;
 
 /// All that is known of a device's connection; `None` if nothing is.

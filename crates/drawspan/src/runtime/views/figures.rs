@@ -4,10 +4,10 @@ use drawspan_bridge::controller::{ByFailure, DpsTally, HubTally};
 use drawspan_bridge::delivery::Load;
 use drawspan_bridge::events::{EventTally, UnreadTally};
 use drawspan_bridge::fleet::Census;
+use drawspan_gateway::DeviceState;
 use drawspan_hub::HostName;
-
-use crate::devices::DeviceState;
 use drawspan_metrics::{Metric, Page, Sample};
+
 use crate::runtime::platform::Controller;
 
 /// All of it.

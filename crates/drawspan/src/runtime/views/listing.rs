@@ -2,9 +2,9 @@
 
 use std::ops::Bound;
 
+use drawspan_gateway::{ListPage, ListQuery, Listed, Prefix};
 use drawspan_hub::DeviceId;
 
-use crate::devices::{ListPage, ListQuery, Listed, Prefix};
 use crate::limits::LISTED_AT_ONCE;
 use crate::runtime::platform::Controller;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::platform::Controller;
 use super::request::Look;
+use crate::runtime::errors::delayed;
 
 pub(super) use figures::Figures;
 
@@ -21,7 +22,7 @@ pub(super) fn look(controller: &Controller, look: Look, per_device_tokens: bool,
         }
         Look::Delay { device, reply } => {
             let device = controller.called(&device);
-            _ = reply.send(controller.delay_of(&device, now).into());
+            _ = reply.send(delayed(controller.delay_of(&device, now)));
         }
         Look::Diagnose { device, reply } => {
             let device = controller.called(&device);
@@ -33,7 +34,7 @@ pub(super) fn look(controller: &Controller, look: Look, per_device_tokens: bool,
             kind,
             reply,
         } => {
-            if let crate::devices::Scope::Device(device) = &mut scope {
+            if let drawspan_gateway::Scope::Device(device) = &mut scope {
                 *device = controller.called(device);
             }
             _ = reply.send(Ok(controller.subscribed(&scope, kind)));

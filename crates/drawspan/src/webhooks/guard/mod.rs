@@ -9,7 +9,8 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::CallbackUrl;
+use drawspan_gateway::CallbackUrl;
+
 use crate::limits::CALLBACK_LOOK_UP_MS;
 
 pub(super) use allowed::literal;

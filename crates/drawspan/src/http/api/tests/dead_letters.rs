@@ -1,11 +1,11 @@
 //! Events that could not be delivered.
 
+use drawspan_gateway::{DeadLetter, DeadLetterQuery, Prefix};
 use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
 use serde_json::json;
 
 use super::paths::*;
 use super::*;
-use crate::devices::{DeadLetter, DeadLetterQuery, Prefix};
 use crate::http::auth::ApiKey;
 
 fn letter(id: u64, device: &str) -> DeadLetter {

@@ -1,5 +1,6 @@
 //! The routes of a device, one after the other.
 
+use drawspan_gateway::{DeviceState, Diagnostics, LastFailure};
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode, Failure, FailureKind, HostName,
     SubscriptionType, UtcTime,
@@ -7,7 +8,6 @@ use drawspan_hub::{
 
 use super::paths::*;
 use super::*;
-use crate::devices::{DeviceState, Diagnostics, LastFailure};
 
 #[tokio::test]
 async fn a_twin_is_passed_on_as_it_came() {

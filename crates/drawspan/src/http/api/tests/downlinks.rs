@@ -1,11 +1,11 @@
 //! Messages to devices that ask for them.
 
+use drawspan_gateway::Held;
 use drawspan_hub::{C2dMessage, Outcome, UtcTime};
 use tokio::time::Instant;
 
 use super::paths::*;
 use super::*;
-use crate::devices::Held;
 
 fn held() -> Held {
     Held {

@@ -1,5 +1,8 @@
 //! The list of devices, and subscriptions for many of them.
 
+use drawspan_gateway::{
+    CallbackUrl, ListPage, ListQuery, Listed, Prefix, Scope, Subscribe, Subscription,
+};
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, HostName, SubscriptionType, UtcTime,
 };
@@ -7,9 +10,7 @@ use serde_json::json;
 
 use super::paths::*;
 use super::*;
-use crate::devices::{ListPage, ListQuery, Listed, Prefix, Scope, Subscribe, Subscription};
 use crate::http::auth::ApiKey;
-use crate::webhooks::CallbackUrl;
 
 fn device(id: &str) -> DeviceId {
     DeviceId::parse(id).unwrap()

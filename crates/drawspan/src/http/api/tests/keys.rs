@@ -1,12 +1,11 @@
 //! Keys that allow some things.
 
+use drawspan_gateway::{CallbackUrl, Prefix, Scope, Subscription};
 use drawspan_hub::{SubscriptionType, UtcTime};
 
 use super::paths::*;
 use super::*;
-use crate::devices::{Prefix, Scope, Subscription};
 use crate::http::auth::ApiKey;
-use crate::webhooks::CallbackUrl;
 
 fn bench_with(entries: &[(&str, &str, Option<&str>)]) -> Bench {
     bench_of(Fake::default(), entries)

@@ -1,7 +1,7 @@
+use drawspan_gateway::{Readiness, ServiceFault, Unready};
 use drawspan_hub::HostName;
 
 use super::*;
-use crate::devices::{Readiness, ServiceFault, Unready};
 
 fn get(path: &str) -> Request<Body> {
     request("GET", path).body(Body::empty()).unwrap()

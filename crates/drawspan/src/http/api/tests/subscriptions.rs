@@ -1,12 +1,11 @@
 //! Subscriptions of a device.
 
+use drawspan_gateway::{CallbackUrl, Scope, Subscribe, Subscription, SubscriptionStatus};
 use drawspan_hub::{SubscriptionType, UtcTime};
 use serde_json::json;
 
 use super::paths::*;
 use super::*;
-use crate::devices::{Scope, Subscribe, Subscription, SubscriptionStatus};
-use crate::webhooks::CallbackUrl;
 
 const URL: &str = "https://example.com/events?code=1";
 

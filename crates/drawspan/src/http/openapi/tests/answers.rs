@@ -5,6 +5,10 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use bytes::Bytes;
+use drawspan_gateway::{
+    CallbackUrl, DeadLetter, Delay, DeviceError, DeviceState, Diagnostics, Held, LastFailure,
+    ListPage, Listed, Prefix, Scope, Subscription, SubscriptionStatus,
+};
 use drawspan_hub::failure::FailureKind;
 use drawspan_hub::{
     C2dMessage, ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode, Failure, HostName,
@@ -14,15 +18,10 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 
 use super::{document, entry, schema};
-use crate::devices::{
-    DeadLetter, Delay, DeviceError, DeviceState, Diagnostics, Held, LastFailure, ListPage, Listed,
-    Prefix, Scope, Subscription, SubscriptionStatus,
-};
 use crate::http::api::Api;
 use crate::http::auth::ApiKeys;
 use crate::http::fake::Fake;
 use crate::http::operation::Operation;
-use crate::webhooks::CallbackUrl;
 
 const TWIN: &str = r#"{"desired":{"$version":1},"reported":{"$version":1}}"#;
 

@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn every_code_is_documented() {
         use ServiceFault as Fault;
-        let document = include_str!("../../../../docs/operate.md");
+        let document = include_str!("../../../docs/operate.md");
         let faults = [
             Fault::Unreachable,
             Fault::Silent,

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use axum::http::Uri;
 use drawspan_bridge::subscriptions::Callback;
+use http::Uri;
 use percent_encoding::CONTROLS;
 use thiserror::Error;
 
@@ -100,7 +100,8 @@ impl CallbackUrl {
     }
 
     /// The URL as a request may hold it: in ASCII. Not for logs.
-    pub(super) fn on_the_wire(&self) -> Cow<'_, str> {
+    #[must_use]
+    pub fn on_the_wire(&self) -> Cow<'_, str> {
         percent_encoding::utf8_percent_encode(&self.text, CONTROLS).into()
     }
 

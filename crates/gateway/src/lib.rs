@@ -1,11 +1,16 @@
-//! What the HTTP side needs of the devices.
+//! The traits between the API and the runtime, and the values that pass through them.
 //!
-//! [`Devices`] is what one device does; [`Subscriptions`], [`Downlink`], [`Listing`] and [`DeadLetters`] are the rest.
+//! The API calls them, the runtime implements them, and neither knows the other. [`Devices`] is what one device does;
+//! [`Subscriptions`], [`Downlink`], [`Listing`] and [`DeadLetters`] are the rest. [`log_limit`] bounds lines of the log that
+//! both sides write.
 
+mod callback;
 mod dead_letters;
 mod downlink;
 mod effect;
+pub mod limits;
 mod listing;
+pub mod log_limit;
 mod readiness;
 mod subscriptions;
 
@@ -18,11 +23,11 @@ use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode, HostName, InvalidId,
     SubscriptionType, UtcTime,
 };
+use drawspan_metrics::Page;
 use drawspan_store::StoreFault;
 use tokio::time::Instant;
 
-use drawspan_metrics::Page;
-
+pub use callback::{CallbackUrl, InvalidCallback};
 pub use dead_letters::{DeadLetter, DeadLetterQuery, DeadLetters};
 pub use downlink::{Downlink, Held};
 pub use effect::Effect;

@@ -6,7 +6,7 @@ use drawspan_hub::SubscriptionType;
 use tokio::time::Instant;
 
 use super::DeviceError;
-use crate::webhooks::CallbackUrl;
+use crate::CallbackUrl;
 
 pub use drawspan_bridge::subscriptions::{Prefix, Scope, SubscriptionStatus};
 
