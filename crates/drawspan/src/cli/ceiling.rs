@@ -8,14 +8,13 @@ use clap::Args;
 use drawspan_gateway::{DeviceError, Devices, Diagnostics, Prefix, Readiness, Standing};
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Telemetry};
 use drawspan_metrics::Page;
+use drawspan_settings::limits::REQUEST_TIMEOUT_S;
+use drawspan_settings::{self as settings, ApiKeys, Mistakes, connect};
 use tokio::time::Instant;
 
 use super::{block_on, failed, log, misused, say, signals};
-use crate::config::{self, Mistakes, connect};
 use crate::http::api::Api;
-use crate::http::auth::ApiKeys;
 use crate::http::server::{self, Terms};
-use crate::limits::REQUEST_TIMEOUT_S;
 
 /// Devices that accept everything at once, and of which nothing is known.
 #[derive(Debug, Clone, Copy)]
@@ -99,7 +98,7 @@ pub struct CeilingArgs {
 pub(super) fn run(args: &CeilingArgs) -> ExitCode {
     let mut mistakes = Mistakes::default();
     let address = mistakes.keep("--listen", connect::parse_address(&args.listen));
-    config::check_api_key(&mut mistakes, "--api-key", &args.api_key);
+    settings::check_api_key(&mut mistakes, "--api-key", &args.api_key);
     let (Some(address), []) = (address, mistakes.lines()) else {
         return misused(&mistakes);
     };

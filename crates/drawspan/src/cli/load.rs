@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use drawspan_settings::plural::count;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::{oneshot, watch};
 
@@ -11,7 +12,6 @@ use super::{block_on, failed, misused, say, signals, term};
 use crate::load::downlink::Downlink;
 use crate::load::run::Progress;
 use crate::load::{self, Load, LoadArgs};
-use crate::plural::count;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -13,10 +13,10 @@ use std::fmt;
 use std::time::Duration;
 
 use drawspan_hub::{DeviceId, Failure, FailureKind};
+use drawspan_settings::Config;
 use tokio::time::timeout;
 
 use super::advice;
-use crate::config::Config;
 use crate::limits::PROBE_TIMEOUT_MS;
 use crate::runtime;
 

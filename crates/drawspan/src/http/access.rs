@@ -3,6 +3,7 @@
 use drawspan_bridge::subscriptions::Callback as _;
 use drawspan_gateway::{CallbackUrl, Devices, Prefix, Standing};
 use drawspan_hub::DeviceId;
+use drawspan_settings::{Grant, Scope};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -11,7 +12,6 @@ use axum::http::{Method, Request, Uri};
 use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
 
-use super::auth::{Grant, Scope};
 use super::problem::{Kind, Problem};
 use super::request::{Arrived, by};
 
@@ -231,8 +231,8 @@ fn query_within(grant: &Grant, name: &str, uri: &Uri) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::auth::ApiKey;
     use crate::http::operation::Operation;
+    use drawspan_settings::ApiKey;
 
     fn grant(scopes: &str, prefix: Option<&str>) -> Grant {
         let key = ApiKey::entry("k", Some(scopes), prefix, None);

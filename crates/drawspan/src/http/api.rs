@@ -8,10 +8,11 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::http::{HeaderMap, Request, Response, StatusCode};
 use drawspan_gateway::{Bridging, Devices, Effect};
+use drawspan_settings::{Admission, ApiKeys};
 use serde::Serialize;
 use tower_service::Service;
 
-use super::auth::{Admission, ApiKeys, NotAdmitted};
+use super::auth::{self, NotAdmitted};
 use super::counts::{Counted, Counts};
 use super::host::Hosts;
 use super::idempotency::{Idempotency, Memory};
@@ -124,7 +125,7 @@ impl Api {
 
     fn admission(&self, headers: &HeaderMap) -> Result<(Admission, u32), NotAdmitted> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        keys.admit(headers)
+        auth::admit(&keys, headers)
     }
 
     /// Answers one request that came over a connection.

@@ -10,13 +10,13 @@ use axum::extract;
 use axum::http::{Request, Response};
 use drawspan_gateway::{Devices, Effect};
 use drawspan_hub::{DeviceId, Telemetry};
+use drawspan_settings::Grant;
 use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::access::{check_standing, limit_of};
 use super::api::{State, json_of};
-use super::auth::Grant;
 use super::counts::Counts;
 use super::idempotency::{Claim, Done, replayed};
 use super::problem::{Kind, Problem};

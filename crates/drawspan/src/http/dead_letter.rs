@@ -9,13 +9,13 @@ use axum::extract::{self, Path};
 use axum::http::{Request, Response, StatusCode};
 use drawspan_gateway::{Bridging, DeadLetter, DeadLetterQuery, DeviceError};
 use drawspan_hub::DeviceId;
+use drawspan_settings::Grant;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::access::{check_device, check_standing, limit_of, narrowed};
 use super::api::{State, empty_response, json_of};
-use super::auth::Grant;
 use super::listing::limit as page_limit;
 use super::problem::{Kind, Problem};
 use super::query::Query;

@@ -8,11 +8,11 @@ use axum::extract::{self, Path};
 use axum::http::{Request, Response};
 use drawspan_gateway::{Bridging, Prefix, Scope, Subscribe, Subscription};
 use drawspan_hub::SubscriptionType;
+use drawspan_settings::Grant;
 use serde::Serialize;
 
 use super::access::{limit_of, shown};
 use super::api::{State, json_of};
-use super::auth::Grant;
 use super::member;
 use super::problem::{Kind, Problem};
 use super::query::Query;

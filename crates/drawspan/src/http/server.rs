@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_gateway::log_limit::{self, CONNECTIONS, HANDSHAKES, Leave};
+use drawspan_settings::open_files::Shares;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -28,12 +29,11 @@ use crate::limits::{
     ACCEPT_PAUSE_MS, HEAD_TIMEOUT_MS, LISTEN_BACKLOG, STOP_FLUSH_MS, STOP_LOOK_MS, STOP_QUIET_MS,
     UPKEEP_MS,
 };
-use crate::open_files::Shares;
 use connection::Wire;
 use stop::Phase;
 pub use table::Bounds;
 use table::{Entry, Table};
-pub use tls::{InvalidIdentity, Tls, TlsError};
+pub use tls::{Tls, TlsError};
 
 /// Opens the listening socket, with a queue long enough for a fleet that comes back at once.
 ///

@@ -7,10 +7,11 @@ use axum::http::Uri;
 use axum::http::header::HeaderValue;
 use clap::Args;
 use drawspan_hub::DeviceId;
+use drawspan_settings::Mistakes;
+use drawspan_settings::limits::REQUEST_TIMEOUT_S;
 
 use super::downlink::{Downlink, DownlinkArgs};
-use crate::config::Mistakes;
-use crate::limits::{LOAD_GRACE_S, REQUEST_TIMEOUT_S};
+use crate::limits::LOAD_GRACE_S;
 
 /// Flags as they were given.
 #[derive(Args, Clone)]

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use drawspan_settings::plural::count;
 use serde::Serialize;
 
 use super::histogram::Histogram;
 use super::options::Load;
-use crate::plural::count;
 
 /// Counts of some requests.
 #[derive(Debug, Clone, Default)]

@@ -4,11 +4,11 @@ use axum::http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use axum::http::uri::PathAndQuery;
 use axum::http::{Method, Request, Uri};
 use bytes::Bytes;
+use drawspan_settings::API_KEY_HEADER;
 use http_body_util::Full;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::options::Load;
-use crate::http::auth::API_KEY_HEADER;
 
 /// What cannot stand in a path as it is, of the characters that a device id may have.
 pub(super) const ENCODED: &AsciiSet = &CONTROLS

@@ -36,13 +36,14 @@ use drawspan_gateway::CallbackUrl;
 use drawspan_hub::limits::{DEVICES_PER_CONNECTION, DEVICES_PER_WEBSOCKET};
 use drawspan_hub::{HostName, InvalidId};
 use drawspan_net::{Clock, Connector, Route, Transport, TrustError, client_config};
+use drawspan_settings::limits::{MAX_DEVICES, TOKEN_LIFE_S};
+use drawspan_settings::open_files::Shares;
+use drawspan_settings::{self as settings, Config, ConnectTo};
 use drawspan_store::{Store, StoreError};
 use tokio::sync::mpsc;
 
-use crate::config::{self, Config, ConnectTo};
 use crate::limits;
-use crate::open_files::Shares;
-use crate::webhooks::{self, Secrets, Webhooks};
+use crate::webhooks::{self, Guard, Secrets, Webhooks};
 use directory::Directory;
 use executor::Executor;
 use letters::Letters;
@@ -93,7 +94,7 @@ pub fn start(
     let board = Arc::new(StatusBoard::default());
     let inbox: Arc<Inbox> = Arc::default();
     let completions = Arc::default();
-    let guard = Arc::new(config.webhooks.guard());
+    let guard = Arc::new(Guard::of_settings(&config.webhooks));
     let webhook_secrets = Arc::new(Secrets::new(config.webhooks.secrets.clone()));
     let webhooks = Webhooks::new(webhooks::Options {
         secrets: Arc::clone(&webhook_secrets),
@@ -197,7 +198,7 @@ fn controller(
             max_connections: config.max_connections,
         },
         profile,
-        token_life_s: u32::try_from(config.token_life.as_secs()).unwrap_or(limits::TOKEN_LIFE_S),
+        token_life_s: u32::try_from(config.token_life.as_secs()).unwrap_or(TOKEN_LIFE_S),
         delivery: DeliveryConfig::new(config.webhooks.retry_limit, seed)
             .with_attempts(shares.callbacks),
         method_answer_timeout: config.webhooks.method_answer_timeout,
@@ -262,9 +263,9 @@ pub(crate) fn connector(config: &Config) -> Result<Connector, TrustError> {
 /// How a device's hub is found, and a host to speak of as DPS.
 fn profile(config: &Config, credentials: &Arc<Credentials>) -> (Profile, Option<HostName>) {
     match &config.profile {
-        config::Profile::Dps { endpoint, .. } => (Profile::Dps, Some(endpoint.clone())),
-        config::Profile::Hub { host, .. } => (Profile::Hub(host.clone()), None),
-        config::Profile::Devices(_) => {
+        settings::Profile::Dps { endpoint, .. } => (Profile::Dps, Some(endpoint.clone())),
+        settings::Profile::Hub { host, .. } => (Profile::Hub(host.clone()), None),
+        settings::Profile::Devices(_) => {
             let list = ListedDevices(Arc::clone(credentials));
             (Profile::Listed(list), None)
         }
@@ -276,7 +277,7 @@ fn dps(
     credentials: &Arc<Credentials>,
     connector: &Connector,
 ) -> Option<DpsClient> {
-    let config::Profile::Dps {
+    let settings::Profile::Dps {
         endpoint, id_scope, ..
     } = &config.profile
     else {
@@ -300,7 +301,7 @@ fn fleet(config: &Config, dps: Option<HostName>, seed: u64) -> Result<FleetConfi
         hub_pace: config.connect_pace,
         dps_pace: config.dps_pace,
         dps,
-        max_devices: limits::MAX_DEVICES,
+        max_devices: MAX_DEVICES,
         max_hubs: bounds::MAX_HUBS,
         hub_gone_after: config.hub_gone_after,
         seed,

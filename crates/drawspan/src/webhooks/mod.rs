@@ -19,14 +19,14 @@ use drawspan_bridge::events::Post;
 use drawspan_client::Board;
 use drawspan_gateway::CallbackUrl;
 use drawspan_net::TrustError;
+use drawspan_settings::open_files::Shares;
 use rustls_pki_types::CertificateDer;
 use tokio::task::JoinSet;
 
 pub use attempt::Done;
-pub use guard::{Allowed, Guard, GuardMode, InvalidAllowed};
-pub use signing::{InvalidSecret, Secret, Secrets};
+pub use guard::Guard;
+pub use signing::Secrets;
 
-use crate::open_files::Shares;
 use attempt::Request;
 use client::Client;
 

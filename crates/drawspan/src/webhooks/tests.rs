@@ -10,6 +10,7 @@ use bytes::Bytes;
 use drawspan_bridge::delivery::{DeliveryConfig, NoRoom};
 use drawspan_bridge::events::{Content, Delivery, Event, Outbox, Verdict};
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType, UtcTime};
+use drawspan_settings::{GuardMode, WebhookSecret};
 
 use super::*;
 use receiver::{Behaviour, Receiver};
@@ -22,7 +23,7 @@ struct Owner {
 }
 
 impl Owner {
-    fn new(guard: GuardMode, secrets: Vec<Secret>) -> Self {
+    fn new(guard: GuardMode, secrets: Vec<WebhookSecret>) -> Self {
         let options = Options {
             secrets: Arc::new(Secrets::new(secrets)),
             guard: Arc::new(Guard::new(guard, Vec::new())),
@@ -120,7 +121,7 @@ fn method() -> Content {
 #[tokio::test]
 async fn an_event_is_posted_signed_and_its_answer_comes_back() {
     let receiver = Receiver::start(Behaviour::Answer(200, "{\"status\":201}")).await;
-    let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    let secret = WebhookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
     let mut owner = Owner::new(GuardMode::Off, vec![secret]);
     owner.offer(&receiver.url("/hook?code=1"), 7, method());
     let verdict = owner.verdict().await;

@@ -3,10 +3,10 @@ use std::sync::{Arc, Mutex};
 
 use drawspan_gateway::{DeadLetter, DeviceError};
 use drawspan_hub::UtcTime;
+use drawspan_settings::ApiKeys;
 
 use super::*;
 use crate::http::api::Api;
-use crate::http::auth::ApiKeys;
 use crate::http::fake::{Call, Fake};
 use crate::http::server::{self, Terms};
 

@@ -2,9 +2,8 @@
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderValue};
+use drawspan_settings::API_KEY_HEADER;
 use thiserror::Error;
-
-use super::API_KEY_HEADER;
 
 /// Why a request is not let in. Says nothing about which keys there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

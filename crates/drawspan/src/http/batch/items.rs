@@ -7,11 +7,11 @@ use std::fmt;
 
 use bytes::Bytes;
 use drawspan_hub::{DeviceId, Telemetry};
+use drawspan_settings::Grant;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::http::access::check_device;
-use crate::http::auth::Grant;
 use crate::http::json_error::words;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{invalid_body, sentence};

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use drawspan_settings::API_KEY_HEADER;
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::header::HeaderBuilder;
@@ -14,7 +15,6 @@ use utoipa::openapi::{Content, Ref, RefOr, Required, Response, ResponseBuilder};
 
 use super::words::{DeviceId, SubscriptionKind, number, text};
 use super::{BEARER_SCHEME, KEY_SCHEME, answers};
-use crate::http::auth::API_KEY_HEADER;
 use crate::http::operation::Operation;
 use crate::http::problem::Kind;
 

@@ -13,6 +13,7 @@ mod words;
 
 use std::sync::OnceLock;
 
+use drawspan_settings::API_KEY_HEADER;
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, PathsBuilder};
@@ -23,7 +24,6 @@ use utoipa::openapi::{
     ServerBuilder,
 };
 
-use super::auth::API_KEY_HEADER;
 use super::operation::Operation;
 use described::Tag;
 pub(super) use pages::routes;

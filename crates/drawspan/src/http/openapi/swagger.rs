@@ -1,9 +1,9 @@
 //! OpenAPI 2.0 of the original's operations, for generators of clients that know nothing newer. Paths, methods and ids come from the
 //! table of operations; the rest is written here.
 
+use drawspan_settings::API_KEY_HEADER;
 use serde_json::{Map, Value, json};
 
-use crate::http::auth::API_KEY_HEADER;
 use crate::http::operation::Operation;
 
 /// What the original has.

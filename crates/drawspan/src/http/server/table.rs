@@ -8,11 +8,11 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use drawspan_settings::open_files::Shares;
 use tokio::time::Instant;
 
 use super::stop::{Leaving, Shared};
 use crate::limits::MAX_TLS_HANDSHAKES;
-use crate::open_files::Shares;
 
 /// How many connections there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,12 +5,12 @@ mod tls;
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
 
+use drawspan_settings::ApiKeys;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::http::auth::ApiKeys;
 use crate::http::fake::{Call, Fake};
 use crate::limits::MAX_HEAD_BYTES;
 

@@ -1,8 +1,6 @@
 //! HTTPS: TLS 1.2 and 1.3 on the listener, with a certificate that is exchanged while it is used.
 
-mod identity;
 mod records;
-mod validity;
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -11,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use drawspan_settings::{InvalidCertificate, ListenerCertificate};
 use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::io::ReadBuf;
@@ -20,8 +19,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
-use identity::Identity;
-pub use identity::InvalidIdentity;
 use records::{HEAD_BYTES, Recorded};
 
 use super::connection::Wire;
@@ -31,7 +28,7 @@ use crate::limits::{TLS_HANDSHAKE_TIMEOUT_MS, TLS_WATCH_INTERVAL_MS};
 #[derive(Clone, Debug)]
 pub struct Tls {
     config: Arc<ServerConfig>,
-    identity: Arc<Identity>,
+    certificate: Arc<ListenerCertificate>,
 }
 
 /// Why TLS cannot be set up.
@@ -39,7 +36,7 @@ pub struct Tls {
 pub enum TlsError {
     /// Certificate and key cannot be used.
     #[error(transparent)]
-    Identity(#[from] InvalidIdentity),
+    Certificate(#[from] InvalidCertificate),
     /// The rest.
     #[error("TLS cannot be set up: {0}")]
     Setup(#[from] rustls::Error),
@@ -51,33 +48,33 @@ impl Tls {
     /// # Errors
     /// [`TlsError`]: a file cannot be read, holds nothing of use, or the two do not belong together.
     pub fn open(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
-        let identity = Arc::new(Identity::open(certificate, key)?);
+        let certificate = Arc::new(ListenerCertificate::open(certificate, key)?);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&identity) as _);
+            .with_cert_resolver(Arc::clone(&certificate) as _);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         // Callers that come back are spared the signature, and we the memory.
         config.ticketer = rustls::crypto::ring::Ticketer::new()?;
         Ok(Self {
             config: Arc::new(config),
-            identity,
+            certificate,
         })
     }
 
     /// Reads the files again if they have changed; a pair that cannot be used changes nothing, and is told in the log. Blocks, for
     /// files.
     pub fn refresh(&self) {
-        self.identity.refresh(true);
+        self.certificate.refresh(true);
     }
 
     /// Looks at the files now and then, and takes a new pair. Never ends.
     pub async fn watch(&self) {
         loop {
             sleep(Duration::from_millis(TLS_WATCH_INTERVAL_MS)).await;
-            let identity = Arc::clone(&self.identity);
-            let look = tokio::task::spawn_blocking(move || identity.refresh(false));
+            let certificate = Arc::clone(&self.certificate);
+            let look = tokio::task::spawn_blocking(move || certificate.refresh(false));
             if let Err(error) = look.await {
                 debug!(%error, "the certificate could not be looked at");
             }

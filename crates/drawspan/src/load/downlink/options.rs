@@ -7,9 +7,9 @@ use std::time::Duration;
 use clap::Args;
 use drawspan_client::service::ServiceConfig;
 use drawspan_hub::{HubConnectionString, SubscriptionType};
+use drawspan_settings::{Mistakes, service_connector};
 
 use super::manner::Manner;
-use crate::config::{Mistakes, service_config, service_connector};
 
 /// Flags as they were given.
 #[derive(Args, Clone)]
@@ -194,7 +194,7 @@ impl DownlinkArgs {
         };
         let hub = mistakes.keep("--hub-connection-string", hub);
         let connector = service_connector(mistakes, self.ca.as_deref(), &self.connect);
-        Some(service_config(hub?, connector?))
+        Some(ServiceConfig::new(hub?, connector?))
     }
 }
 

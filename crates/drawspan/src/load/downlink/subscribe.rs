@@ -8,6 +8,8 @@ use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderValue, Method, Request, Uri};
 use bytes::Bytes;
 use drawspan_hub::SubscriptionType;
+use drawspan_settings::API_KEY_HEADER;
+use drawspan_settings::plural::count;
 use http_body_util::Full;
 use percent_encoding::utf8_percent_encode;
 use serde::Deserialize;
@@ -16,7 +18,6 @@ use tokio::time::{Instant, sleep};
 
 use super::Downlink;
 use super::manner::is_chosen;
-use crate::http::auth::API_KEY_HEADER;
 use crate::limits::{
     MAX_ANSWER_BYTES, MAX_LIST_PAGE_BYTES, SUBSCRIBING_CONNECTIONS, SUBSCRIPTIONS_ASKED,
 };
@@ -24,7 +25,6 @@ use crate::load::connection::Client;
 use crate::load::options::Load;
 use crate::load::problem;
 use crate::load::request::ENCODED;
-use crate::plural::count;
 
 const POLL: Duration = Duration::from_millis(250);
 const LIST_LIMIT: usize = 1_000;

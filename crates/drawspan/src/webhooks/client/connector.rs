@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::http::Uri;
+use drawspan_settings::callbacks::literal;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
@@ -21,7 +22,6 @@ use super::names::Names;
 use super::stream::{Open, Stream};
 use crate::limits::{CALLBACK_ADDRESS_MS, CALLBACK_CONNECT_MS};
 use crate::webhooks::Guard;
-use crate::webhooks::guard::literal;
 
 /// Opens connections to receivers.
 #[derive(Clone)]

@@ -1,7 +1,5 @@
 //! Where events may go: a caller who may subscribe is not thereby one who may reach into our network.
 
-mod allowed;
-mod special;
 #[cfg(test)]
 mod tests;
 
@@ -10,24 +8,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use drawspan_gateway::CallbackUrl;
+use drawspan_settings::callbacks::{Allowed, GuardMode, Special, literal, special};
 
 use crate::limits::CALLBACK_LOOK_UP_MS;
-
-pub(super) use allowed::literal;
-pub use allowed::{Allowed, InvalidAllowed};
-use special::{Special, special};
-
-/// How much is allowed without being listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum GuardMode {
-    /// Public addresses.
-    #[default]
-    Strict,
-    /// Private and loopback addresses as well: for deployments of the original, whose adapters are called back there.
-    Permissive,
-    /// Everything. For `drawspan dev` alone.
-    Off,
-}
 
 /// Says where events may go. It looks at addresses, not at names: a name can be given another address at any time.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +30,12 @@ impl Guard {
             allowed,
             imported: HashSet::new(),
         }
+    }
+
+    /// As the settings say.
+    #[must_use]
+    pub fn of_settings(settings: &drawspan_settings::Webhooks) -> Self {
+        Self::new(settings.guard, settings.allow.clone()).with_imported(settings.imported.clone())
     }
 
     /// Events may go to these hosts (in lower case) and ports also where they are private: subscriptions that were imported lead there.

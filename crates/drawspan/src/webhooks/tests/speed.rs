@@ -103,7 +103,7 @@ fn deliver(loads: Vec<Load>, time: Duration) -> (Vec<Told>, f64) {
 }
 
 async fn drive(loads: Vec<Load>, time: Duration) -> Vec<Told> {
-    let mut owner = Owner::new(GuardMode::Off, vec![Secret::parse(SECRET).unwrap()]);
+    let mut owner = Owner::new(GuardMode::Off, vec![WebhookSecret::parse(SECRET).unwrap()]);
     let callbacks: Vec<CallbackUrl> = loads
         .iter()
         .map(|load| CallbackUrl::parse(&load.url).unwrap())

@@ -1,10 +1,10 @@
 //! Many messages at once.
 
+use drawspan_settings::ApiKey;
 use serde_json::json;
 
 use super::paths::*;
 use super::*;
-use crate::http::auth::ApiKey;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_ITEMS};
 
 pub(super) const BATCH: &str = "/messages/events";

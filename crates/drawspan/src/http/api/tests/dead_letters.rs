@@ -2,11 +2,11 @@
 
 use drawspan_gateway::{DeadLetter, DeadLetterQuery, Prefix};
 use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
+use drawspan_settings::ApiKey;
 use serde_json::json;
 
 use super::paths::*;
 use super::*;
-use crate::http::auth::ApiKey;
 
 fn letter(id: u64, device: &str) -> DeadLetter {
     DeadLetter {

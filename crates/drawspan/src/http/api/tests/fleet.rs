@@ -6,11 +6,11 @@ use drawspan_gateway::{
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, HostName, SubscriptionType, UtcTime,
 };
+use drawspan_settings::ApiKey;
 use serde_json::json;
 
 use super::paths::*;
 use super::*;
-use crate::http::auth::ApiKey;
 
 fn device(id: &str) -> DeviceId {
     DeviceId::parse(id).unwrap()

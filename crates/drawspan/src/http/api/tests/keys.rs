@@ -2,10 +2,10 @@
 
 use drawspan_gateway::{CallbackUrl, Prefix, Scope, Subscription};
 use drawspan_hub::{SubscriptionType, UtcTime};
+use drawspan_settings::ApiKey;
 
 use super::paths::*;
 use super::*;
-use crate::http::auth::ApiKey;
 
 fn bench_with(entries: &[(&str, &str, Option<&str>)]) -> Bench {
     bench_of(Fake::default(), entries)

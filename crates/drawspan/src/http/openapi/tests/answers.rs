@@ -14,12 +14,12 @@ use drawspan_hub::{
     C2dMessage, ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode, Failure, HostName,
     SubscriptionType, UtcTime,
 };
+use drawspan_settings::ApiKeys;
 use http_body_util::BodyExt;
 use serde_json::Value;
 
 use super::{document, entry, schema};
 use crate::http::api::Api;
-use crate::http::auth::ApiKeys;
 use crate::http::fake::Fake;
 use crate::http::operation::Operation;
 

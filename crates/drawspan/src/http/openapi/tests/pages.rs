@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
+use drawspan_settings::ApiKeys;
 use http_body_util::BodyExt;
 use serde_json::Value;
 
 use super::document;
 use crate::http::api::Api;
-use crate::http::auth::ApiKeys;
 use crate::http::fake::Fake;
 
 async fn get(path: &str, known: Option<&str>) -> (u16, HeaderMap, String) {
