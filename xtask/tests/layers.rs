@@ -12,12 +12,13 @@ use metadata::Metadata;
 /// Crate · what it may use · what its tests may use besides.
 #[rustfmt::skip] // one crate per line
 const MAY_USE: &[(&str, &[&str], &[&str])] = &[
-    ("drawspan", &["bridge", "client", "emulator", "gateway", "hub", "metrics", "net", "settings", "store"], &[]),
+    ("drawspan", &["api-types", "bridge", "client", "emulator", "gateway", "hub", "metrics", "net", "settings", "store"], &[]),
     ("drawspan-client", &["amqp", "hub", "net"], &["emulator"]),
     ("drawspan-emulator", &["amqp", "hub", "net", "state"], &[]),
     ("drawspan-metrics", &[], &[]),
     ("drawspan-gateway", &["bridge", "hub", "metrics", "store"], &[]),
     ("drawspan-settings", &["bridge", "hub", "net"], &[]),
+    ("drawspan-api-types", &["bridge", "gateway", "hub"], &[]),
     ("drawspan-net", &["amqp"], &[]),
     ("drawspan-bridge", &["hub"], &[]),
     ("drawspan-state", &[], &[]),

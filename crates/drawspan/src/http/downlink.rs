@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{self, Path};
 use axum::http::{Method, Request, Response, StatusCode};
+use drawspan_api_types::events;
 use drawspan_gateway::{Bridging, DeviceError, Held};
 use drawspan_hub::{DeviceId, Outcome};
 use tokio::time::Instant;
@@ -18,7 +19,6 @@ use super::problem::Problem;
 use super::query::Query;
 use super::request::{DeviceRequest, IdInPath, respond};
 use crate::limits::MAX_RECEIVE_WAIT_S;
-use crate::webhooks::events;
 
 /// Device id and lock token in the path, as the router found them.
 pub(super) type TokenInPath = Result<Path<(String, String)>, PathRejection>;

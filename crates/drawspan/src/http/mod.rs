@@ -28,7 +28,6 @@ pub mod host;
 mod json_error;
 mod listing;
 mod member;
-mod model_id;
 pub(crate) mod openapi;
 mod operation;
 mod path;

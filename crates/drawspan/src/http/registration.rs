@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract;
 use axum::http::{Request, Response};
+use drawspan_api_types::model_id;
 use drawspan_gateway::Devices;
 
 use super::api::State;
 use super::member;
-use super::model_id;
 use super::problem::{Kind, Problem};
 use super::request::{DeviceRequest, IdInPath};
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_api_types::events;
 use drawspan_bridge::controller::DeadLetter;
 use drawspan_client::{Board, C2dDelivery, C2dOutcome, HubConnection};
 use drawspan_gateway::CallbackUrl;
@@ -13,7 +14,6 @@ use tokio::time::timeout;
 use super::errors::not_settled;
 use super::platform::{Caller, Input, Place};
 use crate::limits::LETTER_WRITE_TIMEOUT_MS;
-use crate::webhooks::events;
 
 /// Where events are kept that were not taken.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use axum::http::{self, HeaderMap, HeaderValue, Response};
 use bytes::{Bytes, BytesMut};
+use drawspan_api_types::events;
 use drawspan_bridge::delivery::{Answer, Attempt, Why, Worth, worth};
 use drawspan_bridge::events::Post;
 use drawspan_bridge::limits::MAX_CALLBACK_ANSWER_BYTES;
@@ -17,7 +18,6 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 
 use super::client::Client;
-use super::events;
 use super::signing::Secrets;
 
 const AGENT: &str = concat!("drawspan/", env!("CARGO_PKG_VERSION"));

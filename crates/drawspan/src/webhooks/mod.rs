@@ -5,8 +5,6 @@
 
 mod attempt;
 mod client;
-mod encoded;
-pub mod events;
 mod guard;
 mod signing;
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use drawspan_api_types::answers;
+use drawspan_api_types::words::{DeviceId, SubscriptionKind, number, text};
 use drawspan_settings::API_KEY_HEADER;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -13,8 +15,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Content, Ref, RefOr, Required, Response, ResponseBuilder};
 
-use super::words::{DeviceId, SubscriptionKind, number, text};
-use super::{BEARER_SCHEME, KEY_SCHEME, answers};
+use super::{BEARER_SCHEME, KEY_SCHEME};
 use crate::http::operation::Operation;
 use crate::http::problem::Kind;
 

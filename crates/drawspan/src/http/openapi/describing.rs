@@ -1,12 +1,12 @@
 //! What is said about each operation.
 
+use drawspan_api_types::words::{Connection, DeviceId, Prefix, SubscriptionKind, number, text};
+use drawspan_api_types::{answers, requests};
 use drawspan_hub::SubscriptionType;
 use utoipa::openapi::Required;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 use super::described::{Described, Tag, limit, reference};
-use super::words::{Connection, DeviceId, Prefix, SubscriptionKind, number, text};
-use super::{answers, bodies};
 use crate::http::operation::Operation;
 use crate::http::problem::Kind;
 use crate::limits::{
@@ -84,7 +84,7 @@ fn send_message() -> Described {
     idempotent(Described::new(Tag::Telemetry, "Send a message", about))
         .query("receive", "Whether to answer with a waiting cloud-to-device message, as `ReceiveMessage` does.", flag())
         .query("wait", WAIT, wait())
-        .takes::<bodies::Message>(Required::True, bodies::message())
+        .takes::<requests::Message>(Required::True, requests::message())
         .answers_with::<answers::HeldMessage>(200, "The hub accepted the message. Without a body, unless `receive=true` and a message waits.")
         .saying("Idempotency-Replayed", "`true` where this answers a repeated key, and nothing was sent.")
         .fails(HUB)
@@ -98,7 +98,7 @@ fn send_messages() -> Described {
         "Send messages of many devices",
         about,
     ))
-    .takes::<bodies::Batch>(Required::True, bodies::batch())
+    .takes::<requests::Batch>(Required::True, requests::batch())
     .answers_with::<answers::BatchAnswer>(200, "A result for every message.")
     .saying(
         "Idempotency-Replayed",
@@ -137,7 +137,7 @@ fn get_twin() -> Described {
 fn update_reported_properties() -> Described {
     let about = "Merges a patch into what the device reports; a member that is null is removed. A patch that the hub finds invalid is 400, in the hub's words.";
     Described::new(Tag::Twin, "Change reported properties", about)
-        .takes::<bodies::ReportedPatch>(Required::True, bodies::patch())
+        .takes::<requests::ReportedPatch>(Required::True, requests::patch())
         .answers(204, "The hub took the patch.")
         .fails(HUB)
 }
@@ -182,7 +182,7 @@ fn get_subscription(kind: SubscriptionType) -> Described {
 fn put_subscription(kind: SubscriptionType) -> Described {
     let [_, summary, _, about] = events(kind);
     Described::new(Tag::Subscriptions, summary, about)
-        .takes::<bodies::Subscribe>(Required::True, bodies::subscribe())
+        .takes::<requests::Subscribe>(Required::True, requests::subscribe())
         .answers_with::<answers::Subscription>(
             200,
             "The subscription, which is stored; it replaces an earlier one.",
@@ -217,7 +217,7 @@ fn get_fleet_subscription() -> Described {
 
 fn put_fleet_subscription() -> Described {
     fleet("Subscribe for many devices", "For known devices whose ids begin with `prefix`. Devices stay connected for it only with `keepConnected`.")
-        .takes::<bodies::FleetSubscribe>(Required::True, bodies::fleet_subscribe())
+        .takes::<requests::FleetSubscribe>(Required::True, requests::fleet_subscribe())
         .answers_with::<answers::FleetSubscription>(200, "The subscription, which is stored; it replaces an earlier one.")
         .fails(&[Kind::CallbackRefused, Kind::QueueFull, Kind::NotStored])
 }
@@ -303,7 +303,7 @@ fn register() -> Described {
     let about = "Registers the device at DPS, with its model if one is given, and remembers its hub. No device needs it: the first message does the same. \
                  A body may be left out.";
     Described::new(Tag::Devices, "Register a device", about)
-        .takes::<bodies::Registration>(Required::False, bodies::registration())
+        .takes::<requests::Registration>(Required::False, requests::registration())
         .answers(200, "The device's hub is known.")
         .fails(HUB)
         .fails(&[Kind::NotStored])

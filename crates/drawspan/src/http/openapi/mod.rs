@@ -1,7 +1,5 @@
 //! The API's description: OpenAPI 3.1, made from the table of operations, and OpenAPI 2.0 for clients of the original.
 
-mod answers;
-mod bodies;
 mod described;
 mod describing;
 mod events;
@@ -9,10 +7,11 @@ mod pages;
 mod swagger;
 #[cfg(test)]
 mod tests;
-mod words;
 
 use std::sync::OnceLock;
 
+use drawspan_api_types::events::described as posted;
+use drawspan_api_types::{answers, requests};
 use drawspan_settings::API_KEY_HEADER;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -112,12 +111,12 @@ fn method(operation: Operation) -> HttpMethod {
 fn components() -> Components {
     let mut schemas = Vec::new();
     let all = &mut schemas;
-    with::<bodies::Message>(all);
-    with::<bodies::Batch>(all);
-    with::<bodies::ReportedPatch>(all);
-    with::<bodies::Registration>(all);
-    with::<bodies::Subscribe>(all);
-    with::<bodies::FleetSubscribe>(all);
+    with::<requests::Message>(all);
+    with::<requests::Batch>(all);
+    with::<requests::ReportedPatch>(all);
+    with::<requests::Registration>(all);
+    with::<requests::Subscribe>(all);
+    with::<requests::FleetSubscribe>(all);
     with::<answers::TwinAnswer>(all);
     with::<answers::Subscription>(all);
     with::<answers::FleetSubscriptions>(all);
@@ -130,11 +129,11 @@ fn components() -> Components {
     with::<answers::Liveness>(all);
     with::<answers::Readiness>(all);
     with::<answers::Problem>(all);
-    with::<events::DesiredPropertyUpdate>(all);
-    with::<events::C2DMessage>(all);
-    with::<events::DirectMethodInvocation>(all);
-    with::<events::MethodAnswer>(all);
-    with::<events::ConnectionStatusChange>(all);
+    with::<posted::DesiredPropertyUpdate>(all);
+    with::<posted::C2DMessage>(all);
+    with::<posted::DirectMethodInvocation>(all);
+    with::<posted::MethodAnswer>(all);
+    with::<posted::ConnectionStatusChange>(all);
     let key = ApiKeyValue::with_description(
         API_KEY_HEADER,
         "A key of the setting `api_key`. Its scopes say what it opens: `send`, `read`, `manage`.",

@@ -7,26 +7,26 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::words::{
+use crate::words::{
     CallbackUrl, Connection, DeviceId, JsonObject, Prefix, Progress, Reason, State,
     SubscriptionKind, Time,
 };
 
 /// A twin: what the cloud wants, and what the device says. Each side has its `$version`.
 #[derive(ToSchema)]
-pub(super) struct TwinAnswer {
+pub struct TwinAnswer {
     twin: Twin,
 }
 
 /// A twin.
 #[derive(ToSchema)]
-pub(super) struct Twin {
+pub struct Twin {
     properties: TwinProperties,
 }
 
 /// Both sides of a twin.
 #[derive(ToSchema)]
-pub(super) struct TwinProperties {
+pub struct TwinProperties {
     /// What the cloud wants.
     desired: JsonObject,
     /// What the device says.
@@ -36,7 +36,7 @@ pub(super) struct TwinProperties {
 /// A subscription of one device.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(super) struct Subscription {
+pub struct Subscription {
     device_id: DeviceId,
     subscription_type: SubscriptionKind,
     callback_url: CallbackUrl,
@@ -48,7 +48,7 @@ pub(super) struct Subscription {
 /// A subscription of many devices.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(super) struct FleetSubscription {
+pub struct FleetSubscription {
     prefix: Prefix,
     subscription_type: SubscriptionKind,
     callback_url: CallbackUrl,
@@ -59,13 +59,13 @@ pub(super) struct FleetSubscription {
 
 /// All fleet subscriptions.
 #[derive(ToSchema)]
-pub(super) struct FleetSubscriptions {
+pub struct FleetSubscriptions {
     subscriptions: Vec<FleetSubscription>,
 }
 
 /// The public words for a connection.
 #[derive(ToSchema)]
-pub(super) struct ConnectionAnswer {
+pub struct ConnectionAnswer {
     status: Connection,
     reason: Reason,
 }
@@ -74,7 +74,7 @@ pub(super) struct ConnectionAnswer {
 /// `C2DMessage`.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(super) struct HeldMessage {
+pub struct HeldMessage {
     /// Always `C2DMessage`.
     event_type: String,
     device_id: DeviceId,
@@ -99,7 +99,7 @@ pub(super) struct HeldMessage {
 
 /// What came of a batch.
 #[derive(ToSchema)]
-pub(super) struct BatchAnswer {
+pub struct BatchAnswer {
     /// Messages that the hub accepted.
     #[schema(minimum = 0)]
     accepted: u32,
@@ -113,7 +113,7 @@ pub(super) struct BatchAnswer {
 /// What came of one message.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(super) struct BatchResult {
+pub struct BatchResult {
     /// As it was sent; null where it was no text.
     #[schema(required)]
     device_id: Option<String>,
@@ -129,7 +129,7 @@ pub(super) struct BatchResult {
 
 /// A page of devices.
 #[derive(ToSchema)]
-pub(super) struct Devices {
+pub struct Devices {
     /// In the order of their ids. There may be fewer than asked for, and more to come.
     devices: Vec<ListedDevice>,
     /// Present when there are more: the value for `after`.
@@ -140,7 +140,7 @@ pub(super) struct Devices {
 /// A known device.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(super) struct ListedDevice {
+pub struct ListedDevice {
     device_id: DeviceId,
     #[schema(required)]
     status: Option<Connection>,
@@ -156,7 +156,7 @@ pub(super) struct ListedDevice {
 /// Why a device is (not) connected. What is not known is null.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(super) struct Diagnostics {
+pub struct Diagnostics {
     device_id: DeviceId,
     state: State,
     /// Since when.
@@ -201,7 +201,7 @@ pub(super) struct Diagnostics {
 /// The last thing that went wrong with a device.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(super) struct LastFailure {
+pub struct LastFailure {
     /// The hub's own code, like 401003.
     #[schema(required)]
     code: Option<u32>,
@@ -218,7 +218,7 @@ pub(super) struct LastFailure {
 /// A page of dead letters.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(super) struct DeadLetters {
+pub struct DeadLetters {
     /// Oldest first.
     dead_letters: Vec<DeadLetter>,
     /// Present when there are more: the value for `after`.
@@ -229,7 +229,7 @@ pub(super) struct DeadLetters {
 /// An event that its receiver did not take.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(super) struct DeadLetter {
+pub struct DeadLetter {
     /// Its number.
     #[schema(minimum = 0)]
     id: u64,
@@ -252,14 +252,14 @@ pub(super) struct DeadLetter {
 
 /// That the process lives.
 #[derive(ToSchema)]
-pub(super) struct Liveness {
+pub struct Liveness {
     /// Always `live`.
     status: String,
 }
 
 /// That requests make sense.
 #[derive(ToSchema)]
-pub(super) struct Readiness {
+pub struct Readiness {
     /// Always `ready`.
     status: String,
     /// What an operator should know all the same.
@@ -271,7 +271,7 @@ pub(super) struct Readiness {
 /// What went wrong, whose fault it is and what to do (RFC 9457).
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(super) struct Problem {
+pub struct Problem {
     /// Which problem: `urn:drawspan:problem:` and a word that stays.
     r#type: String,
     /// The problem in a few words.

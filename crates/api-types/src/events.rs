@@ -2,6 +2,7 @@
 //!
 //! JSON that came from outside is passed on byte for byte. What is no JSON goes as Base64, and a member beside it says so.
 
+pub mod described;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +14,7 @@ use drawspan_gateway::Held;
 use drawspan_hub::{C2dMessage, DeviceId, UtcTime};
 use serde::{Serialize, Serializer};
 
-use super::encoded::{Encoded, encoded};
+use crate::encoded::{Encoded, encoded};
 
 /// What every event begins with.
 #[derive(Serialize)]

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::words::{CallbackUrl, DeviceId, JsonObject, ModelId};
+use crate::words::{CallbackUrl, DeviceId, JsonObject, ModelId};
 
 /// A message of a device. Names of members are taken in any case; unknown members are ignored.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(super) struct Message {
+pub struct Message {
     /// The message itself. It reaches the hub byte for byte as it stands here, as `application/json` in `utf-8`.
     data: JsonObject,
     /// Application properties. Together with `data` and the rest a message has 262,144 bytes at most.
@@ -27,7 +27,7 @@ pub(super) struct Message {
 
 /// Messages of many devices. Each has its own fate; those of one device keep their order.
 #[derive(ToSchema)]
-pub(super) struct Batch {
+pub struct Batch {
     /// The messages.
     #[schema(min_items = 1, max_items = 500)]
     messages: Vec<BatchedMessage>,
@@ -36,7 +36,7 @@ pub(super) struct Batch {
 /// A message and whose it is.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(super) struct BatchedMessage {
+pub struct BatchedMessage {
     device_id: DeviceId,
     /// As of a single message.
     data: JsonObject,
@@ -51,7 +51,7 @@ pub(super) struct BatchedMessage {
 
 /// A change of reported properties.
 #[derive(ToSchema)]
-pub(super) struct ReportedPatch {
+pub struct ReportedPatch {
     /// Merged into what is reported; a member that is null is removed.
     patch: JsonObject,
 }
@@ -59,7 +59,7 @@ pub(super) struct ReportedPatch {
 /// What is told to DPS.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(super) struct Registration {
+pub struct Registration {
     #[schema(nullable)]
     model_id: Option<ModelId>,
 }
@@ -67,20 +67,22 @@ pub(super) struct Registration {
 /// Where the events of a device go.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(super) struct Subscribe {
+pub struct Subscribe {
     callback_url: CallbackUrl,
 }
 
 /// Where the events of many devices go.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(super) struct FleetSubscribe {
+pub struct FleetSubscribe {
     callback_url: CallbackUrl,
     /// Whether the devices stay connected for it. Without it their events arrive while they are connected for another reason.
     keep_connected: Option<bool>,
 }
 
-pub(super) fn message() -> Value {
+/// An example of a message.
+#[must_use]
+pub fn message() -> Value {
     json!({
         "data": { "temperature": 21.5 },
         "properties": { "room": "12" },
@@ -89,25 +91,35 @@ pub(super) fn message() -> Value {
     })
 }
 
-pub(super) fn batch() -> Value {
+/// An example of a batch.
+#[must_use]
+pub fn batch() -> Value {
     json!({ "messages": [
         { "deviceId": "sensor-1", "data": { "temperature": 21.5 } },
         { "deviceId": "sensor-2", "data": { "temperature": 19 }, "properties": { "room": "14" } }
     ] })
 }
 
-pub(super) fn patch() -> Value {
+/// An example of a change of reported properties.
+#[must_use]
+pub fn patch() -> Value {
     json!({ "patch": { "firmware": "1.4.2", "obsolete": null } })
 }
 
-pub(super) fn registration() -> Value {
+/// An example of a registration.
+#[must_use]
+pub fn registration() -> Value {
     json!({ "modelId": "dtmi:com:example:Pump;1" })
 }
 
-pub(super) fn subscribe() -> Value {
+/// An example of a subscription of one device.
+#[must_use]
+pub fn subscribe() -> Value {
     json!({ "callbackUrl": "https://example.com/events?code=secret" })
 }
 
-pub(super) fn fleet_subscribe() -> Value {
+/// An example of a subscription of many devices.
+#[must_use]
+pub fn fleet_subscribe() -> Value {
     json!({ "callbackUrl": "https://example.com/events?code=secret", "keepConnected": true })
 }

@@ -9,7 +9,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::http::model_id;
+use crate::model_id;
 
 /// Characters of device ids, as a pattern.
 const ID_CHARACTERS: &str = r"[A-Za-z0-9\-:.+%_#*?!(),=@;$']";
@@ -21,7 +21,9 @@ const MODEL_ID: &str = "^(dtmi:[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?(:[A-Za-z]([A-
 macro_rules! named {
     ($($name:ident: $schema:expr;)+) => {
         $(
-            pub(super) struct $name;
+            #[doc = "A schema of that name."]
+            #[derive(Debug)]
+            pub struct $name;
 
             impl PartialSchema for $name {
                 fn schema() -> RefOr<Schema> {
@@ -73,14 +75,16 @@ named! {
 }
 
 /// A schema of text.
-pub(super) fn text(description: &str) -> ObjectBuilder {
+#[must_use]
+pub fn text(description: &str) -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .description(Some(description))
 }
 
-/// A whole number within limits.
-pub(super) fn number(least: u64, most: u64, default: u64) -> ObjectBuilder {
+/// A schema of a whole number within limits.
+#[must_use]
+pub fn number(least: u64, most: u64, default: u64) -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::Integer)
         .minimum(Some(least as f64))

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 /// A value for an event.
 #[derive(Debug)]
-pub(super) enum Encoded<'a> {
+pub(crate) enum Encoded<'a> {
     /// Nothing was sent.
     Null,
     /// JSON, as it came.
@@ -34,7 +34,7 @@ impl Serialize for Encoded<'_> {
 
 /// The bytes as JSON if they are JSON, without their byte order mark; else all of them in Base64, with the name of that
 /// encoding.
-pub(super) fn encoded(bytes: &[u8]) -> (Encoded<'_>, Option<&'static str>) {
+pub(crate) fn encoded(bytes: &[u8]) -> (Encoded<'_>, Option<&'static str>) {
     match json(bytes) {
         Some(json) => (json, None),
         None => (Encoded::Base64(STANDARD.encode(bytes)), Some("base64")),

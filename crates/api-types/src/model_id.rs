@@ -4,11 +4,12 @@
 //! part, or be missing).
 
 /// Longest model id of an interface.
-pub(super) const MAX_CHARS: usize = 128;
+pub const MAX_CHARS: usize = 128;
 const MAX_VERSION_DIGITS: usize = 9;
 
 /// Whether a text is a model id.
-pub(super) fn is_valid(text: &str) -> bool {
+#[must_use]
+pub fn is_valid(text: &str) -> bool {
     if text.len() > MAX_CHARS {
         return false;
     }
