@@ -12,13 +12,14 @@ use metadata::Metadata;
 /// Crate · what it may use · what its tests may use besides.
 #[rustfmt::skip] // one crate per line
 const MAY_USE: &[(&str, &[&str], &[&str])] = &[
-    ("drawspan", &["api-types", "bridge", "client", "emulator", "gateway", "hub", "metrics", "net", "settings", "store"], &[]),
+    ("drawspan", &["api-types", "bridge", "client", "emulator", "gateway", "hub", "metrics", "net", "settings", "store", "webhooks"], &[]),
     ("drawspan-client", &["amqp", "hub", "net"], &["emulator"]),
     ("drawspan-emulator", &["amqp", "hub", "net", "state"], &[]),
     ("drawspan-metrics", &[], &[]),
     ("drawspan-gateway", &["bridge", "hub", "metrics", "store"], &[]),
     ("drawspan-settings", &["bridge", "hub", "net"], &[]),
     ("drawspan-api-types", &["bridge", "gateway", "hub"], &[]),
+    ("drawspan-webhooks", &["api-types", "bridge", "client", "gateway", "hub", "net", "settings"], &[]),
     ("drawspan-net", &["amqp"], &[]),
     ("drawspan-bridge", &["hub"], &[]),
     ("drawspan-state", &[], &[]),

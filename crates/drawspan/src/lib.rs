@@ -2,7 +2,6 @@
 //!
 //! * [`cli`]: the command line, and what each subcommand runs.
 //! * [`http`]: the API, and the server that carries it.
-//! * [`webhooks`]: events on their way to callers.
 //! * [`runtime`]: the shell around the device cores.
 //! * [`import`]: what the bridge that Drawspan replaces has stored.
 //! * [`load`]: a load generator that keeps an honest ledger.
@@ -15,4 +14,3 @@ pub mod import;
 pub mod limits;
 pub mod load;
 pub mod runtime;
-pub mod webhooks;

@@ -11,6 +11,7 @@ use drawspan_client::{
 };
 use drawspan_hub::{ConnectionKey, Failure, HostName};
 use drawspan_net::{Clock, Connector, Transport};
+use drawspan_webhooks::Webhooks;
 
 use super::directory::Directory;
 use super::health::Health;
@@ -19,7 +20,6 @@ use super::log;
 use super::platform::{Action, Input, Place};
 use super::registrations::Registrations;
 use super::stores::Stores;
-use crate::webhooks::Webhooks;
 
 /// What actions are done with.
 #[derive(Debug)]

@@ -19,6 +19,7 @@ use drawspan_hub::{
 use drawspan_metrics::Page;
 use drawspan_net::Clock;
 use drawspan_store::{Health as StoreLevel, StoreError, StoreHealth};
+use drawspan_webhooks::{Guard, Secrets};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -30,7 +31,6 @@ use super::persist::Work;
 use super::platform::{Caller, Profile};
 use super::request::{Look, Relisted, Request};
 use crate::limits::{DELAY_TIMEOUT_MS, RETRY_AFTER_S};
-use crate::webhooks::{Guard, Secrets};
 
 /// The devices' side. Cheap to clone; the last one gone ends it.
 #[derive(Debug, Clone)]

@@ -40,10 +40,10 @@ use drawspan_settings::limits::{MAX_DEVICES, TOKEN_LIFE_S};
 use drawspan_settings::open_files::Shares;
 use drawspan_settings::{self as settings, Config, ConnectTo};
 use drawspan_store::{Store, StoreError};
+use drawspan_webhooks::{self as webhooks, Guard, Secrets, Webhooks};
 use tokio::sync::mpsc;
 
 use crate::limits;
-use crate::webhooks::{self, Guard, Secrets, Webhooks};
 use directory::Directory;
 use executor::Executor;
 use letters::Letters;

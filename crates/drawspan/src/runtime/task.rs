@@ -10,6 +10,7 @@ use drawspan_bridge::controller::{ConnectionEvent, SessionEvent};
 use drawspan_bridge::fleet::{Attempt, ServiceId};
 use drawspan_client::{Board, DeviceSession, Inbox, Incoming, Owner, Status, StatusBoard};
 use drawspan_net::Clock;
+use drawspan_webhooks::Done;
 use tokio::sync::mpsc;
 
 use super::directory::Route;
@@ -18,7 +19,6 @@ use super::platform::{Controller, Input};
 use super::request::Request;
 use super::views;
 use crate::limits;
-use crate::webhooks;
 
 /// What the task hears from.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) struct Sources {
     /// What devices receive.
     pub(super) inbox: Arc<Inbox>,
     /// To deliver an event.
-    pub(super) attempts: Arc<Board<webhooks::Done>>,
+    pub(super) attempts: Arc<Board<Done>>,
     /// Results of tasks that the executor spawned. It never awaits them; they arrive as completions.
     pub(super) completions: Arc<Board<Input>>,
     pub(super) clock: Clock,

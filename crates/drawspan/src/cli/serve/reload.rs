@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use drawspan_client::Credentials;
 use drawspan_settings::{self as settings, Config, Environment, Reload, ServeArgs};
+use drawspan_webhooks::Secrets;
 use tracing::{error, info, warn};
 
 use super::super::signals::Hangups;
 use crate::http::api::Api;
 use crate::http::server::Tls;
 use crate::runtime::{Bridge, Relisted};
-use crate::webhooks::Secrets;
 
 /// What takes other settings while it runs.
 pub(super) struct Targets {

@@ -6,6 +6,7 @@
 mod attempt;
 mod client;
 mod guard;
+pub mod limits;
 mod signing;
 #[cfg(test)]
 mod tests;

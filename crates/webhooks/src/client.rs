@@ -8,11 +8,11 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{Request, Response};
 use bytes::Bytes;
 use drawspan_bridge::delivery::Why;
 use drawspan_bridge::limits::ATTEMPTS_PER_ORIGIN;
 use drawspan_net::{TrustError, client_config};
+use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy;

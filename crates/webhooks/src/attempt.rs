@@ -4,8 +4,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
-use axum::http::{self, HeaderMap, HeaderValue, Response};
 use bytes::{Bytes, BytesMut};
 use drawspan_api_types::events;
 use drawspan_bridge::delivery::{Answer, Attempt, Why, Worth, worth};
@@ -14,6 +12,8 @@ use drawspan_bridge::limits::MAX_CALLBACK_ANSWER_BYTES;
 use drawspan_client::Board;
 use drawspan_gateway::CallbackUrl;
 use drawspan_hub::text::{self, Encoding};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 

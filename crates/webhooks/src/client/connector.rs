@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::http::Uri;
 use drawspan_settings::callbacks::literal;
+use http::Uri;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
@@ -20,8 +20,8 @@ use tower_service::Service;
 
 use super::names::Names;
 use super::stream::{Open, Stream};
+use crate::Guard;
 use crate::limits::{CALLBACK_ADDRESS_MS, CALLBACK_CONNECT_MS};
-use crate::webhooks::Guard;
 
 /// Opens connections to receivers.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::thread;
 
-use axum::http::{Request, Response};
+use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -54,7 +54,7 @@ async fn answer(_: Request<Incoming>, does: Does) -> Result<Response<Full<Bytes>
         Does::AnswerAfter(Duration::ZERO) => {}
         Does::AnswerAfter(time) => tokio::time::sleep(time).await,
         Does::Hang => std::future::pending().await,
-        Does::Fail => *response.status_mut() = axum::http::StatusCode::SERVICE_UNAVAILABLE,
+        Does::Fail => *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE,
     }
     Ok(response)
 }
