@@ -1,7 +1,6 @@
 //! Drawspan, a device bridge for Azure IoT Hub: HTTP in, one Azure IoT identity per device out.
 //!
 //! * [`cli`]: the command line, and what each subcommand runs.
-//! * [`http`]: the API, and the server that carries it.
 //! * [`runtime`]: the shell around the device cores.
 //! * [`import`]: what the bridge that Drawspan replaces has stored.
 //! * [`load`]: a load generator that keeps an honest ledger.
@@ -9,7 +8,6 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;
-pub mod http;
 pub mod import;
 pub mod limits;
 pub mod load;

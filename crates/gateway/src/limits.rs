@@ -6,3 +6,5 @@ pub const LOG_INTERVAL_S: u64 = 60;
 pub const MAX_LOG_SUBJECTS: usize = 1_024;
 /// Longest callback URL in bytes.
 pub const MAX_CALLBACK_URL_BYTES: usize = 2_048;
+/// What `Retry-After` says when nobody knows better.
+pub const RETRY_AFTER_S: u64 = 5;

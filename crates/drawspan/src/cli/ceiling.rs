@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
+use drawspan_api::api::Api;
+use drawspan_api::server::{self, Terms};
 use drawspan_gateway::{DeviceError, Devices, Diagnostics, Prefix, Readiness, Standing};
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Telemetry};
 use drawspan_metrics::Page;
@@ -13,8 +15,6 @@ use drawspan_settings::{self as settings, ApiKeys, Mistakes, connect};
 use tokio::time::Instant;
 
 use super::{block_on, failed, log, misused, say, signals};
-use crate::http::api::Api;
-use crate::http::server::{self, Terms};
 
 /// Devices that accept everything at once, and of which nothing is known.
 #[derive(Debug, Clone, Copy)]

@@ -14,6 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use drawspan_api::api::Api;
+use drawspan_api::host::Hosts;
+use drawspan_api::server::{self, Terms};
 use drawspan_bridge::governor::Pace;
 use drawspan_client::{Credentials, KeyPair};
 use drawspan_emulator::tail::{self, Paint};
@@ -29,9 +32,6 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{block_on, failed, log, misused, say, signals};
-use crate::http::api::Api;
-use crate::http::host::Hosts;
-use crate::http::server::{self, Terms};
 use crate::limits::DEV_CONNECT_S;
 use crate::runtime::{self, Bridge};
 

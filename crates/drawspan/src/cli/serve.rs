@@ -8,6 +8,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_api::api::Api;
+use drawspan_api::idempotency::Memory;
+use drawspan_api::server::{self, Bounds, Terms, Tls};
 use drawspan_client::Credentials;
 use drawspan_settings::open_files::{self, Shares};
 use drawspan_settings::{self as settings, Config, Environment, ServeArgs};
@@ -17,9 +20,6 @@ use tracing::{info, warn};
 
 use super::state::State;
 use super::{block_on, failed, keys, log, misused, say, signals};
-use crate::http::api::Api;
-use crate::http::idempotency::Memory;
-use crate::http::server::{self, Bounds, Terms, Tls};
 use crate::limits::STOP_TIMEOUT_MS;
 use crate::runtime::{self, StartError};
 pub(super) use flags::ServeFlags;

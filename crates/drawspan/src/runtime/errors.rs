@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use drawspan_bridge::controller::{self, Refusal, RequestError};
 use drawspan_client::SendFailure;
+use drawspan_gateway::limits::RETRY_AFTER_S;
 use drawspan_gateway::{Delay, DeviceError};
 use drawspan_hub::FailureKind;
 use drawspan_store::StoreFault;
 
 use super::handle::QUEUE_FULL;
-use crate::limits::RETRY_AFTER_S;
 
 /// What a caller is answered whose request about subscriptions or messages failed.
 pub(super) fn request_failed(error: RequestError<StoreFault>) -> DeviceError {

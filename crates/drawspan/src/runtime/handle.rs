@@ -8,6 +8,7 @@ use bytes::Bytes;
 use drawspan_bridge::controller::{Request as Ask, Waiter};
 use drawspan_bridge::fleet::CallerId;
 use drawspan_client::{Credentials, TwinOperation, message};
+use drawspan_gateway::limits::RETRY_AFTER_S;
 use drawspan_gateway::log_limit::{Leave, STORE_FAILURES};
 use drawspan_gateway::{
     DeviceError, Devices, Diagnostics, Effect, Prefix, Readiness, Standing, Unready,
@@ -30,7 +31,7 @@ use super::measure::Meters;
 use super::persist::Work;
 use super::platform::{Caller, Profile};
 use super::request::{Look, Relisted, Request};
-use crate::limits::{DELAY_TIMEOUT_MS, RETRY_AFTER_S};
+use crate::limits::DELAY_TIMEOUT_MS;
 
 /// The devices' side. Cheap to clone; the last one gone ends it.
 #[derive(Debug, Clone)]

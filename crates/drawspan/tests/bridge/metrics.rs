@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use drawspan::http::api::Api;
 use drawspan::runtime::Bridge;
+use drawspan_api::api::Api;
 use drawspan_gateway::{SubscriptionStatus, Subscriptions as _};
 use drawspan_hub::SubscriptionType::{C2dMessages, ConnectionStatus, Methods};
 use drawspan_metrics::{Kind, Metric};

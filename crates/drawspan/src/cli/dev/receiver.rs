@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::http::{Request, Response, StatusCode};
 use bytes::Bytes;
+use drawspan_api::server;
 use drawspan_emulator::tail::{Colour, Paint};
 use drawspan_hub::UtcTime;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -20,7 +21,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::cli::show;
-use crate::http::server;
 use crate::limits::{
     DEV_LINES, DEV_RECEIVER_CONNECTIONS, MAX_EVENT_BYTES, SHOWN_BODY_CHARS, SHOWN_PROPERTY_CHARS,
 };

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::http::{Request, Response, StatusCode};
 use bytes::Bytes;
+use drawspan_api::server;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -19,7 +20,6 @@ use tokio::time::Instant;
 
 use super::manner::{Deed, Manner, Turns};
 use super::track::{Kind, Track};
-use crate::http::server;
 use crate::limits::MAX_EVENT_BYTES;
 
 /// What senders and receivers write down.

@@ -1,14 +1,14 @@
 use std::collections::{BTreeSet, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
+use drawspan_api::api::Api;
+use drawspan_api::server::{self, Terms};
 use drawspan_settings::ApiKeys;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::cli::ceiling::AnswerAtOnce;
-use crate::http::api::Api;
-use crate::http::server::{self, Terms};
 
 const KEY: &str = "k";
 
