@@ -12,7 +12,7 @@ use metadata::Metadata;
 /// Crate · what it may use · what its tests may use besides.
 #[rustfmt::skip] // one crate per line
 const MAY_USE: &[(&str, &[&str], &[&str])] = &[
-    ("drawspan", &["api", "api-types", "bridge", "client", "emulator", "gateway", "hub", "metrics", "net", "settings", "store", "webhooks"], &[]),
+    ("drawspan", &["api", "api-types", "bridge", "client", "emulator", "gateway", "hub", "metrics", "net", "runtime", "settings", "store", "webhooks"], &[]),
     ("drawspan-client", &["amqp", "hub", "net"], &["emulator"]),
     ("drawspan-emulator", &["amqp", "hub", "net", "state"], &[]),
     ("drawspan-metrics", &[], &[]),
@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ("drawspan-api-types", &["bridge", "gateway", "hub"], &[]),
     ("drawspan-webhooks", &["api-types", "bridge", "client", "gateway", "hub", "net", "settings"], &[]),
     ("drawspan-api", &["api-types", "bridge", "gateway", "hub", "metrics", "settings", "store"], &[]),
+    ("drawspan-runtime", &["api-types", "bridge", "client", "gateway", "hub", "metrics", "net", "settings", "store", "webhooks"], &[]),
     ("drawspan-net", &["amqp"], &[]),
     ("drawspan-bridge", &["hub"], &[]),
     ("drawspan-state", &[], &[]),

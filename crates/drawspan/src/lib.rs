@@ -1,7 +1,6 @@
 //! Drawspan, a device bridge for Azure IoT Hub: HTTP in, one Azure IoT identity per device out.
 //!
 //! * [`cli`]: the command line, and what each subcommand runs.
-//! * [`runtime`]: the shell around the device cores.
 //! * [`import`]: what the bridge that Drawspan replaces has stored.
 //! * [`load`]: a load generator that keeps an honest ledger.
 // They panic where nobody reads: `cli::say` does not.
@@ -11,4 +10,3 @@ pub mod cli;
 pub mod import;
 pub mod limits;
 pub mod load;
-pub mod runtime;

@@ -6,14 +6,10 @@ pub const DEAD_LETTER_CALL_S: u64 = 60;
 pub const DEAD_LETTER_TRIES: u32 = 10;
 /// How long it waits before that, whatever the bridge says.
 pub const MAX_DEAD_LETTER_PAUSE_S: u64 = 60;
-/// How long the hub waits for the outcome of a message whose dead letter is being written; after that it hears nothing.
-pub const LETTER_WRITE_TIMEOUT_MS: u64 = 5_000;
 /// Largest page that it reads: [`MAX_DEAD_LETTER_LIMIT`] of the largest that are stored, with what is told about them.
 pub const MAX_DEAD_LETTER_PAGE_BYTES: usize = 64 * 1_048_576;
 /// The time from the first signal to the end of the process.
 pub const STOP_TIMEOUT_MS: u64 = 10_000;
-/// How long a page of metrics waits for the shell's figures; without them it is answered without.
-pub const MEASURE_TIMEOUT_S: u64 = 2;
 
 /// Largest export that is imported: a million rows.
 pub const MAX_IMPORT_FILE_BYTES: u64 = 1_073_741_824;
@@ -67,23 +63,3 @@ pub const SUBSCRIPTIONS_ASKED: usize = 2_000;
 pub const LOAD_DOWNLINKS_UNDER_WAY: usize = 512;
 /// Largest event that a load's receiver reads.
 pub const MAX_EVENT_BYTES: usize = 1_048_576;
-
-/// Longest time that a request may wait for its turn at a hub whose pace is known.
-pub const QUEUE_PATIENCE_S: u64 = 10;
-/// Requests of one device that may wait for their turn at its hub.
-pub const QUEUED_PER_DEVICE: u32 = 64;
-/// How long it may take to find out what a device is waiting for, once its caller's time is up.
-pub const DELAY_TIMEOUT_MS: u64 = 500;
-/// So many requests in a row that ran out of time are worth a word in `/readyz`.
-pub const REQUESTS_IN_VAIN: u32 = 10;
-/// Requests on their way to the shard.
-pub const SHARD_QUEUE: usize = 16_384;
-/// Requests that the shard takes before it looks at the clock and the news.
-pub const SHARD_BATCH: usize = 256;
-
-/// The hub sends a message within this time if it has one.
-pub const PULL_GRACE_MS: u64 = 1_000;
-/// Requests that wait for messages, of all devices.
-pub const PULLS: usize = 10_000;
-/// Devices that one request for a list looks at.
-pub const LISTED_AT_ONCE: usize = 1_000;

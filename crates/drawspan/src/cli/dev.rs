@@ -23,6 +23,7 @@ use drawspan_emulator::tail::{self, Paint};
 use drawspan_emulator::{Config as EmulatorConfig, Emulator, Hub, Ports, Running};
 use drawspan_gateway::{CallbackUrl, Devices as _, Prefix, Scope, Subscribe, Subscriptions as _};
 use drawspan_hub::{DeviceId, HostName, HubConnectionString, RegistrationId, SubscriptionType};
+use drawspan_runtime::{self as runtime, Bridge};
 use drawspan_settings::limits::REQUEST_TIMEOUT_S;
 use drawspan_settings::{
     ApiKeys, Config, ConnectTo, GuardMode, Mistakes, Profile, check_api_key, connect,
@@ -33,7 +34,6 @@ use tokio::time::Instant;
 
 use super::{block_on, failed, log, misused, say, signals};
 use crate::limits::DEV_CONNECT_S;
-use crate::runtime::{self, Bridge};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

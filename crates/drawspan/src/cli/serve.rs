@@ -12,6 +12,7 @@ use drawspan_api::api::Api;
 use drawspan_api::idempotency::Memory;
 use drawspan_api::server::{self, Bounds, Terms, Tls};
 use drawspan_client::Credentials;
+use drawspan_runtime::{self as runtime, StartError};
 use drawspan_settings::open_files::{self, Shares};
 use drawspan_settings::{self as settings, Config, Environment, ServeArgs};
 use drawspan_store::{OpenError, Store, StoreError};
@@ -21,7 +22,6 @@ use tracing::{info, warn};
 use super::state::State;
 use super::{block_on, failed, keys, log, misused, say, signals};
 use crate::limits::STOP_TIMEOUT_MS;
-use crate::runtime::{self, StartError};
 pub(super) use flags::ServeFlags;
 
 pub(super) const EXAMPLES: &str = r#"Examples:

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use drawspan::runtime::Bridge;
 use drawspan_client::KeyPair;
 use drawspan_gateway::{DeviceError, Devices as _};
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, HostName, SymmetricKey, Telemetry};
+use drawspan_runtime::Bridge;
 use drawspan_settings::Profile;
 use tokio::time::{Instant, timeout};
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use drawspan::runtime::Bridge;
 use drawspan_api::api::Api;
 use drawspan_gateway::{SubscriptionStatus, Subscriptions as _};
 use drawspan_hub::SubscriptionType::{C2dMessages, ConnectionStatus, Methods};
 use drawspan_metrics::{Kind, Metric};
+use drawspan_runtime::Bridge;
 use drawspan_settings::ApiKeys;
 use drawspan_store::Store;
 use tokio::time::Instant;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use axum::body::Bytes as Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use drawspan::runtime::{self, Bridge};
 use drawspan_bridge::governor::Pace;
 use drawspan_client::service::{Call, Called, Message, ServiceClient, ServiceConfig};
 use drawspan_client::{Credentials, KeyPair, Keys};
@@ -18,6 +17,7 @@ use drawspan_hub::{
     DeviceId, Failure, HostName, HubConnectionString, SubscriptionType, SymmetricKey, sas,
 };
 use drawspan_net::{Connector, Route, Transport, client_config};
+use drawspan_runtime::{self as runtime, Bridge};
 use drawspan_settings::{self as settings, ApiKeys, Config, ConnectTo, GuardMode, Profile};
 use drawspan_store::Store;
 use serde_json::Value;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use drawspan_api::api::Api;
 use drawspan_api::server::Tls;
 use drawspan_client::Credentials;
+use drawspan_runtime::{Bridge, Relisted};
 use drawspan_settings::{self as settings, Config, Environment, Reload, ServeArgs};
 use drawspan_webhooks::Secrets;
 use tracing::{error, info, warn};
 
 use super::super::signals::Hangups;
-use crate::runtime::{Bridge, Relisted};
 
 /// What takes other settings while it runs.
 pub(super) struct Targets {

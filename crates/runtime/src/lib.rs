@@ -11,6 +11,7 @@ mod handle;
 mod health;
 mod in_vain;
 mod letters;
+pub mod limits;
 mod log;
 mod measure;
 mod persist;
@@ -43,7 +44,6 @@ use drawspan_store::{Store, StoreError};
 use drawspan_webhooks::{self as webhooks, Guard, Secrets, Webhooks};
 use tokio::sync::mpsc;
 
-use crate::limits;
 use directory::Directory;
 use executor::Executor;
 use letters::Letters;
@@ -252,7 +252,11 @@ fn remembered(stores: &Stores) -> Result<Remembered<CallbackUrl>, StoreError> {
     })
 }
 
-pub(crate) fn connector(config: &Config) -> Result<Connector, TrustError> {
+/// How hubs and DPS are reached.
+///
+/// # Errors
+/// [`TrustError`]: none of the authorities given can be used.
+pub fn connector(config: &Config) -> Result<Connector, TrustError> {
     let connector = Connector::new(client_config(config.authorities.clone())?, routes(config));
     Ok(match &config.proxy {
         Some(proxy) => connector.with_proxy(proxy.clone()),

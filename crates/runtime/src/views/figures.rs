@@ -8,11 +8,11 @@ use drawspan_gateway::DeviceState;
 use drawspan_hub::HostName;
 use drawspan_metrics::{Metric, Page, Sample};
 
-use crate::runtime::platform::Controller;
+use crate::platform::Controller;
 
 /// All of it.
 #[derive(Debug)]
-pub(in crate::runtime) struct Figures {
+pub(crate) struct Figures {
     pub(super) census: Census,
     pub(super) hubs: Vec<HubFigures>,
     /// Registrations that wait for their turn.
@@ -68,7 +68,7 @@ impl Figures {
         }
     }
 
-    pub(in crate::runtime) fn tell(&self, page: &mut Page) {
+    pub(crate) fn tell(&self, page: &mut Page) {
         page.add(Metric::Devices, states(&self.census));
         self.tell_hubs(page);
         page.one(Metric::DpsQueue, self.dps_queue);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use drawspan_hub::{Failure, FailureKind};
+use drawspan_metrics::{Counter, Metric, Page, Sample};
 use drawspan_store::{DeadLetters, DesiredMarks, FoundLost, Health, HubCache, Store, StoreHealth};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
@@ -12,7 +13,6 @@ use super::in_vain::InVain;
 use super::request::{Look, Request};
 use super::views::Figures;
 use crate::limits::MEASURE_TIMEOUT_S;
-use drawspan_metrics::{Counter, Metric, Page, Sample};
 
 /// What is counted beside the controller, and what is lost beneath it.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, Links, SubscriptionType, UtcTime,
 };
 
-use crate::runtime::platform::Controller;
+use crate::platform::Controller;
 
 /// All that is known of a device's connection; `None` if nothing is.
 pub(super) fn of(

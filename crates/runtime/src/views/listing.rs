@@ -6,7 +6,7 @@ use drawspan_gateway::{ListPage, ListQuery, Listed, Prefix};
 use drawspan_hub::DeviceId;
 
 use crate::limits::LISTED_AT_ONCE;
-use crate::runtime::platform::Controller;
+use crate::platform::Controller;
 
 /// A part of the list. It looks at so many devices at most, whatever is asked for.
 pub(super) fn page(controller: &Controller, query: &ListQuery) -> ListPage {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::platform::Controller;
 use super::request::Look;
-use crate::runtime::errors::delayed;
+use crate::errors::delayed;
 
 pub(super) use figures::Figures;
 
