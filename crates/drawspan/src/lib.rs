@@ -2,11 +2,9 @@
 //!
 //! * [`cli`]: the command line, and what each subcommand runs.
 //! * [`import`]: what the bridge that Drawspan replaces has stored.
-//! * [`load`]: a load generator that keeps an honest ledger.
 // They panic where nobody reads: `cli::say` does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;
 pub mod import;
 pub mod limits;
-pub mod load;

@@ -3,6 +3,8 @@
 //! The API calls them, the runtime implements them, and neither knows the other. [`Devices`] is what one device does;
 //! [`Subscriptions`], [`Downlink`], [`Listing`] and [`DeadLetters`] are the rest. [`log_limit`] bounds lines of the log that
 //! both sides write.
+// They panic where nobody reads.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod callback;
 mod dead_letters;

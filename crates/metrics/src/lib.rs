@@ -5,6 +5,8 @@
 //! somebody asks, so nothing but an addition is paid for before that.
 //!
 //! No label names a device, a caller or a receiver: their number has no bound, and the page is open to all who reach the port.
+// They panic where nobody reads.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod counter;
 mod latency;

@@ -2,6 +2,8 @@
 //!
 //! A caller that finds its device in the [`directory`] sends on the device's connection without meeting that task at all.
 //! Otherwise it asks the task to connect the device and waits.
+// They panic where nobody reads.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod callers;
 mod directory;

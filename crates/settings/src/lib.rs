@@ -4,6 +4,8 @@
 //! their values are here as well, so that whoever uses one needs to know nothing else: [`api_keys`], [`callbacks`],
 //! [`WebhookSecret`], [`ListenerCertificate`]. [`open_files`] shares out the files that the process may have open;
 //! [`whole_file`] reads those that settings name.
+// They panic where nobody reads.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod api_keys;
 pub mod callbacks;

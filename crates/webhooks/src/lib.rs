@@ -2,6 +2,8 @@
 //!
 //! [`Webhooks`] makes the requests that the controller wants made ([`send`](Webhooks::send)); each leaves its result on the
 //! [`board`](Webhooks::board). What is tried when is decided by [`drawspan_bridge::delivery`].
+// They panic where nobody reads.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod attempt;
 mod client;

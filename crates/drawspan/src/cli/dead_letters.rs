@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use axum::http::Method;
 use clap::{Args, Subcommand};
 use drawspan_api::limits::MAX_DEAD_LETTER_LIMIT;
 use drawspan_hub::{DeviceId, SubscriptionType};
 use drawspan_settings::Mistakes;
+use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::sleep;
 

@@ -84,7 +84,7 @@ enum Command {
     Openapi(openapi::OpenapiArgs),
     /// Send telemetry, or messages and methods to devices, as fast as told, and say what came of it
     #[command(after_help = load::EXAMPLES)]
-    Load(Box<crate::load::LoadArgs>),
+    Load(Box<drawspan_load::LoadArgs>),
     /// Print what completes commands and flags in a shell
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::CompletionsArgs),

@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::load::histogram::Histogram;
+use crate::histogram::Histogram;
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,8 +18,8 @@ use super::receiver::{Book, method_payload};
 use super::report::Reasons;
 use super::track::{Fate, Kind};
 use crate::limits::LOAD_DOWNLINKS_UNDER_WAY;
-use crate::load::options::Load;
-use crate::load::pace::Pace;
+use crate::options::Load;
+use crate::pace::Pace;
 
 /// What is called.
 const METHOD: &str = "load";

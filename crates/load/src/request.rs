@@ -1,10 +1,10 @@
 //! The requests of a run: each has its own message id, in the body where the hub's readers find it.
 
-use axum::http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
-use axum::http::uri::PathAndQuery;
-use axum::http::{Method, Request, Uri};
 use bytes::Bytes;
 use drawspan_settings::API_KEY_HEADER;
+use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{Method, Request, Uri};
 use http_body_util::Full;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 

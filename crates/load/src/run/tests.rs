@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::cli::ceiling::AnswerAtOnce;
+use crate::AnswerAtOnce;
 
 const KEY: &str = "k";
 

@@ -113,7 +113,7 @@ const METHOD_TIMEOUT_S: std::ops::RangeInclusive<u32> = 5..=300;
 
 impl DownlinkArgs {
     /// Checks everything; `None` when this is no such run.
-    pub(in crate::load) fn check(&self, mistakes: &mut Mistakes) -> Option<Downlink> {
+    pub(crate) fn check(&self, mistakes: &mut Mistakes) -> Option<Downlink> {
         let sends = self.c2d_rate.is_some() || self.method_rate.is_some();
         if !sends && self.subscribe.is_none() {
             return None;

@@ -3,8 +3,8 @@
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use axum::http::Request;
 use bytes::Bytes;
+use http::Request;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;

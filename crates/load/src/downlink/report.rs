@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::receiver::Book;
 use super::track::{Kind, Track};
-use crate::load::histogram::Histogram;
+use crate::histogram::Histogram;
 
 /// Reasons that are kept apart for each kind and receiver.
 const REASONS: usize = 20;

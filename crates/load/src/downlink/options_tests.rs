@@ -1,7 +1,7 @@
 use clap::Parser;
 
 use super::*;
-use crate::load::options::{Load, LoadArgs};
+use crate::options::{Load, LoadArgs};
 
 #[derive(Parser)]
 struct Cli {

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::http::Uri;
-use axum::http::header::HeaderValue;
 use clap::Args;
 use drawspan_hub::DeviceId;
 use drawspan_settings::Mistakes;
 use drawspan_settings::limits::REQUEST_TIMEOUT_S;
+use http::Uri;
+use http::header::HeaderValue;
 
 use super::downlink::{Downlink, DownlinkArgs};
 use crate::limits::LOAD_GRACE_S;

@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::http::header::{CONTENT_TYPE, HOST, HeaderName};
-use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderValue, Method, Request, Uri};
 use bytes::Bytes;
 use drawspan_hub::SubscriptionType;
 use drawspan_settings::API_KEY_HEADER;
 use drawspan_settings::plural::count;
+use http::header::{CONTENT_TYPE, HOST, HeaderName};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use percent_encoding::utf8_percent_encode;
 use serde::Deserialize;
@@ -18,13 +18,13 @@ use tokio::time::{Instant, sleep};
 
 use super::Downlink;
 use super::manner::is_chosen;
+use crate::connection::Client;
 use crate::limits::{
     MAX_ANSWER_BYTES, MAX_LIST_PAGE_BYTES, SUBSCRIBING_CONNECTIONS, SUBSCRIPTIONS_ASKED,
 };
-use crate::load::connection::Client;
-use crate::load::options::Load;
-use crate::load::problem;
-use crate::load::request::ENCODED;
+use crate::options::Load;
+use crate::problem;
+use crate::request::ENCODED;
 
 const POLL: Duration = Duration::from_millis(250);
 const LIST_LIMIT: usize = 1_000;
