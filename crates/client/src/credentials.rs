@@ -3,47 +3,13 @@
 //! Keys are held here and nowhere else: what they sign is made when it is needed, since a signature costs less than a
 //! microsecond. They can be replaced while devices are connected; whichever token is made next is signed by the new ones.
 
-use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use drawspan_hub::{DeviceId, HostName, SymmetricKey, WhichKey, sas};
+pub use drawspan_hub::{KeyPair, Keys, ListedDevice};
 
 /// Policy name of tokens for DPS.
 const REGISTRATION_POLICY: &str = "registration";
-
-/// A key, and perhaps a second one.
-#[derive(Debug, Clone)]
-pub struct KeyPair {
-    /// Used first.
-    pub primary: SymmetricKey,
-    /// Used when the first one is refused.
-    pub secondary: Option<SymmetricKey>,
-}
-
-/// The keys of a fleet.
-#[derive(Debug, Clone)]
-pub enum Keys {
-    /// Of a shared access policy of the hub that may connect devices: one token serves a whole connection.
-    Policy {
-        /// Its name, such as `device`.
-        name: String,
-        /// Its keys.
-        keys: KeyPair,
-    },
-    /// Of a DPS enrollment group: each device's own key is derived from them.
-    Group(KeyPair),
-    /// Each device's own. A device that is not listed cannot connect.
-    Explicit(HashMap<DeviceId, ListedDevice>),
-}
-
-/// A device that is listed with its hub and keys.
-#[derive(Debug, Clone)]
-pub struct ListedDevice {
-    /// Its hub.
-    pub hub: HostName,
-    /// Its keys at that hub.
-    pub keys: KeyPair,
-}
 
 /// Signs tokens. Shared by all connections of a fleet.
 #[derive(Debug)]
@@ -59,30 +25,6 @@ pub struct Credentials {
 )]
 pub struct OtherKind;
 
-impl KeyPair {
-    /// One key only.
-    #[must_use]
-    pub const fn single(primary: SymmetricKey) -> Self {
-        Self {
-            primary,
-            secondary: None,
-        }
-    }
-
-    fn get(&self, which: WhichKey) -> &SymmetricKey {
-        match (which, &self.secondary) {
-            (WhichKey::Secondary, Some(secondary)) => secondary,
-            _ => &self.primary,
-        }
-    }
-}
-
-impl Keys {
-    const fn is_per_device(&self) -> bool {
-        !matches!(self, Self::Policy { .. })
-    }
-}
-
 impl Credentials {
     /// With these keys.
     #[must_use]
@@ -91,6 +33,13 @@ impl Credentials {
             per_device: keys.is_per_device(),
             keys: RwLock::new(keys),
         }
+    }
+
+    /// With one key of a policy.
+    #[must_use]
+    pub fn of_policy(name: String, key: SymmetricKey) -> Self {
+        let keys = KeyPair::single(key);
+        Self::new(Keys::Policy { name, keys })
     }
 
     /// Takes other keys from now on. Nothing that is connected is disturbed.

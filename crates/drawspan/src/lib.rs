@@ -1,30 +1,10 @@
 //! Drawspan, a device bridge for Azure IoT Hub: HTTP in, one Azure IoT identity per device out.
 //!
 //! * [`cli`]: the command line, and what each subcommand runs.
-//! * [`config`]: flags and environment as one valid value.
-//! * [`http`]: the API, and the server that carries it.
-//! * [`devices`]: what the API needs of whoever holds the device connections.
-//! * [`webhooks`]: events on their way to callers.
-//! * [`metrics`]: figures of the process, for Prometheus.
-//! * [`runtime`]: the shell around the device cores.
 //! * [`import`]: what the bridge that Drawspan replaces has stored.
-//! * [`open_files`]: who may have how many of them.
-//! * [`log_limit`]: lines of the log that others can cause at will.
-//! * [`load`]: a load generator that keeps an honest ledger.
 // They panic where nobody reads: `cli::say` does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;
-pub mod config;
-pub mod devices;
-pub mod http;
 pub mod import;
 pub mod limits;
-pub mod load;
-pub mod log_limit;
-pub mod metrics;
-pub mod open_files;
-mod plural;
-pub mod runtime;
-pub mod webhooks;
-mod whole_file;

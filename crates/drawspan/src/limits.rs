@@ -1,112 +1,16 @@
 //! Every bound of this crate that is not a limit of the hub. Units are in the names.
 
-/// Largest HTTP request body that is read. A message of the hub's 262,144 bytes fits with its envelope, escapes and white space.
-pub const MAX_BODY_BYTES: usize = 524_288;
-/// Largest body of a batch.
-pub const MAX_BATCH_BYTES: usize = 4 * 1_048_576;
-/// Messages in a batch.
-pub const MAX_BATCH_ITEMS: usize = 500;
-/// Devices of a batch that are served at the same time.
-pub const BATCH_DEVICES_AT_ONCE: usize = 64;
-/// Longest `Idempotency-Key`.
-pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
-/// Keys of requests that are under way at the same time. One costs about 150 bytes.
-pub const MAX_IDEMPOTENT_UNDER_WAY: usize = 10_000;
-/// How long a key is remembered.
-pub const IDEMPOTENCY_LIFE_S: u64 = drawspan_store::limits::IDEMPOTENCY_LIFE_S;
-/// Keys remembered without a state directory; the oldest go first. One costs about 150 bytes.
-pub const MAX_IDEMPOTENCY_KEYS_IN_MEMORY: usize = 100_000;
-/// Bytes of bodies that came in more than one piece and are not done with, of all connections together.
-pub const MAX_BODIES_BYTES: usize = 256 * 1_048_576;
-/// In such steps they are accounted for.
-pub const BODIES_STEP_BYTES: usize = 65_536;
-/// Longest time that a device may wait for a message.
-pub const MAX_RECEIVE_WAIT_S: u64 = 60;
-/// Devices in a page of their list, when nobody says how many.
-pub const LIST_LIMIT: u64 = 100;
-/// Most devices in a page.
-pub const MAX_LIST_LIMIT: u64 = 1_000;
-/// Dead letters in a page of their list, when nobody says how many.
-pub const DEAD_LETTER_LIMIT: u64 = 50;
-/// The highest number of a dead letter that may be asked for: the highest that every JSON reader keeps exact (RFC 8259 section 6).
-pub const MAX_DEAD_LETTER_NUMBER: u64 = 9_007_199_254_740_991;
-/// Longest path of a member that an error in JSON names.
-pub const MAX_SHOWN_MEMBER_BYTES: usize = 80;
-/// Most dead letters in a page: each may have half a megabyte.
-pub const MAX_DEAD_LETTER_LIMIT: u64 = 100;
 /// How long `dead-letters` waits for one answer.
 pub const DEAD_LETTER_CALL_S: u64 = 60;
 /// How often it comes again when the bridge has too much to do.
 pub const DEAD_LETTER_TRIES: u32 = 10;
 /// How long it waits before that, whatever the bridge says.
 pub const MAX_DEAD_LETTER_PAUSE_S: u64 = 60;
-/// How long the hub waits for the outcome of a message whose dead letter is being written; after that it hears nothing.
-pub const LETTER_WRITE_TIMEOUT_MS: u64 = 5_000;
 /// Largest page that it reads: [`MAX_DEAD_LETTER_LIMIT`] of the largest that are stored, with what is told about them.
 pub const MAX_DEAD_LETTER_PAGE_BYTES: usize = 64 * 1_048_576;
-/// How much of a body that will not be used is still read, so that its sender sees our answer instead of a reset.
-pub const MAX_DISCARDED_BODY_BYTES: usize = 8 * 1_048_576;
-/// How long such a body is read at most.
-pub const DISCARD_TIMEOUT_MS: u64 = 2_000;
-/// Longest request path, query included.
-pub const MAX_URI_BYTES: usize = 4_096;
-/// Request line and headers together, to their empty line; beyond it hyper answers 431. (hyper itself takes 100 headers.)
-pub const MAX_HEAD_BYTES: usize = 65_536;
-/// How long a connection may take to send a request's head; also how long it may stay idle.
-pub const HEAD_TIMEOUT_MS: u64 = 60_000;
-/// HTTP connections open at the same time, where the system permits twice as many open files. One costs about 20 KB.
-pub const MAX_CONNECTIONS: usize = 10_000;
-/// HTTP connections that are taken however few files the system permits.
-pub const MIN_CONNECTIONS: usize = 8;
-/// Connections beyond the bound that are answered 503, or as probes, at the same time; more are closed without a word.
-pub const MAX_REFUSALS: usize = 64;
-/// Connections that end to make room and are given time to read that; more are closed without a word.
-pub const MAX_FAREWELLS: usize = 64;
-/// How long a caller may take to hang up once its connection ends.
-pub const FAREWELL_MS: u64 = 1_000;
-/// How long what a caller goes on sending after its answer is read and thrown away, …
-pub const LINGER_MS: u64 = 5_000;
-/// … and how much of it.
-pub const LINGER_BYTES: usize = 128 * 1_048_576;
-/// How much of that is read at once.
-pub const LINGER_READ_BYTES: usize = 65_536;
-/// How often it is looked for connections on which nothing moves.
-pub const UPKEEP_MS: u64 = 5_000;
-/// TLS handshakes under way at the same time; for another the idlest of them ends. One costs about 40 KB.
-pub const MAX_TLS_HANDSHAKES: usize = 4_096;
-/// How long a TLS handshake may take.
-pub const TLS_HANDSHAKE_TIMEOUT_MS: u64 = 10_000;
-/// How often the files of the listener's certificate are looked at.
-pub const TLS_WATCH_INTERVAL_MS: u64 = 5_000;
-/// Connections the kernel completes ahead of us. A short queue stalls a burst of callers for seconds.
-pub const LISTEN_BACKLOG: i32 = 4_096;
-/// Pause after the system had no socket to give.
-pub const ACCEPT_PAUSE_MS: u64 = 100;
 /// The time from the first signal to the end of the process.
 pub const STOP_TIMEOUT_MS: u64 = 10_000;
-/// While stopping, the server ends once no request has come for so long on connections that are kept.
-pub const STOP_QUIET_MS: u64 = 1_000;
-/// How often it is looked whether that is so.
-pub const STOP_LOOK_MS: u64 = 20;
-/// How long before the end requests under way are answered 503, so that there is time to write it.
-pub const STOP_FLUSH_MS: u64 = 1_000;
-/// How long a page of metrics waits for the shell's figures; without them it is answered without.
-pub const MEASURE_TIMEOUT_S: u64 = 2;
-/// Lines of the log about one subject that others can cause at will: one in this time, and a count of the rest.
-pub const LOG_INTERVAL_S: u64 = 60;
-/// Such subjects of one kind that are told apart.
-pub const MAX_LOG_SUBJECTS: usize = 1_024;
-/// What `Retry-After` says when nobody knows better.
-pub const RETRY_AFTER_S: u64 = 5;
 
-/// Default, least and most seconds that a request may take.
-pub const REQUEST_TIMEOUT_S: u64 = 30;
-/// Most seconds that a request may be configured to take.
-pub const MAX_REQUEST_TIMEOUT_S: u64 = 300;
-/// Most devices per second that may be configured to connect.
-pub const MAX_CONNECT_RATE: u32 = 100_000;
-/// Most connections to a hub that may be configured: with 995 devices each, ten times what one process holds.
-pub const MAX_HUB_CONNECTIONS: usize = 10_000;
 /// Largest export that is imported: a million rows.
 pub const MAX_IMPORT_FILE_BYTES: u64 = 1_073_741_824;
 /// Rows that are imported before it is waited for that they are written.
@@ -115,46 +19,8 @@ pub const IMPORT_BATCH: usize = 1_024;
 pub const MAX_IMPORTED_ORIGINS_TOLD: usize = 50;
 /// Rows of an export that cannot be used and are told one by one.
 pub const MAX_BAD_ROWS_TOLD: usize = 50;
-/// Longest API key in bytes.
-pub const MAX_API_KEY_BYTES: usize = 512;
-/// Longest name of an API key.
-pub const MAX_API_KEY_NAME_CHARS: usize = 64;
 /// Random bytes of an API key that we make.
 pub const API_KEY_BYTES: usize = 32;
-/// Least seconds that a token may be configured to live: enough to try its renewal several times.
-pub const MIN_TOKEN_LIFE_S: u64 = 60;
-/// Most seconds that a token may be configured to live.
-pub const MAX_TOKEN_LIFE_S: u64 = 86_400;
-/// Least seconds that a hub may be configured to be away before DPS is asked: it may merely be restarted.
-pub const MIN_HUB_GONE_S: u64 = 60;
-/// Most of them.
-pub const MAX_HUB_GONE_S: u64 = 86_400;
-/// Most registrations per minute that may be configured.
-pub const MAX_DPS_RATE: u64 = 1_000_000;
-/// Registrations per minute that DPS takes of one instance.
-pub const DPS_RATE: u64 = 1_000;
-/// Longest id scope.
-pub const MAX_ID_SCOPE_CHARS: usize = 128;
-/// Largest configuration file.
-pub const MAX_CONFIG_FILE_BYTES: u64 = 1_048_576;
-/// Largest file that holds a secret.
-pub const MAX_SECRET_FILE_BYTES: u64 = 65_536;
-/// How long reading a key vault may take in all: tokens, secrets and further attempts.
-pub const VAULT_TIMEOUT_MS: u64 = 30_000;
-/// Further attempts of a request to a vault, or for a token, that was not answered or to be made later.
-pub const VAULT_RETRIES: u32 = 3;
-/// How long connecting to what gives this machine its identity may take: it is on this machine, or next to it.
-pub const IDENTITY_CONNECT_MS: u64 = 2_000;
-/// Largest answer of a vault, or of who gives tokens. A secret has 25 KB at most, and more as JSON.
-pub const MAX_VAULT_ANSWER_BYTES: usize = 262_144;
-/// Most bytes of such an answer's head.
-pub const MAX_VAULT_HEAD_BYTES: usize = 65_536;
-/// Largest file of listed devices: a million lines.
-pub const MAX_DEVICES_FILE_BYTES: u64 = 268_435_456;
-/// Mistakes in it that are told one by one.
-pub const MAX_DEVICES_FILE_MISTAKES: usize = 20;
-/// Largest file of certificates that is read.
-pub const MAX_CA_FILE_BYTES: u64 = 1_048_576;
 
 /// Lines of what devices received that wait for the terminal of `drawspan dev`; of more, some are not shown.
 pub const DEV_LINES: usize = 1_024;
@@ -178,75 +44,3 @@ pub const INVOKE_CONNECT_S: u32 = 10;
 pub const SHOWN_BODY_CHARS: usize = 160;
 /// Characters of a property that are shown.
 pub const SHOWN_PROPERTY_CHARS: usize = 60;
-
-/// What a load connection waits for an answer, beyond the server's own deadline.
-pub const LOAD_GRACE_S: u64 = 1;
-/// Load connections being opened at the same time.
-pub const MAX_OPENING_LOAD_CONNECTIONS: usize = 128;
-/// Finished requests waiting to be written to the ledger.
-pub const LEDGER_QUEUE: usize = 65_536;
-/// Largest answer body a load connection reads before it gives the connection up.
-pub const MAX_ANSWER_BYTES: usize = 65_536;
-/// Largest page of the list of devices that a load reads.
-pub const MAX_LIST_PAGE_BYTES: usize = 2 * 1_048_576;
-/// HTTP connections over which a load subscribes devices.
-pub const SUBSCRIBING_CONNECTIONS: usize = 64;
-/// Subscriptions of which a load asks each whether it is in effect; of more, it asks so many, spread over all.
-pub const SUBSCRIPTIONS_ASKED: usize = 2_000;
-/// Messages, and calls, to devices of one of a load's receivers that may be under way at once.
-pub const LOAD_DOWNLINKS_UNDER_WAY: usize = 512;
-/// Largest event that a load's receiver reads.
-pub const MAX_EVENT_BYTES: usize = 1_048_576;
-
-/// Devices that one process holds.
-pub const MAX_DEVICES: usize = 1_000_000;
-/// Longest time that a request may wait for its turn at a hub whose pace is known.
-pub const QUEUE_PATIENCE_S: u64 = 10;
-/// Requests of one device that may wait for their turn at its hub.
-pub const QUEUED_PER_DEVICE: u32 = 64;
-/// Life of the token of a device that stays connected.
-pub const TOKEN_LIFE_S: u32 = 3_600;
-/// How long it may take to find out what a device is waiting for, once its caller's time is up.
-pub const DELAY_TIMEOUT_MS: u64 = 500;
-/// So many requests in a row that ran out of time are worth a word in `/readyz`.
-pub const REQUESTS_IN_VAIN: u32 = 10;
-/// Requests on their way to the shard.
-pub const SHARD_QUEUE: usize = 16_384;
-/// Requests that the shard takes before it looks at the clock and the news.
-pub const SHARD_BATCH: usize = 256;
-
-/// Longest callback URL in bytes.
-pub const MAX_CALLBACK_URL_BYTES: usize = 2_048;
-/// Attempts after the first one to deliver an event.
-pub const HTTP_RETRY_LIMIT: u32 = 5;
-/// Most such attempts that may be configured.
-pub const MAX_HTTP_RETRY_LIMIT: u32 = 20;
-/// How long the receiver of a direct method may take, retries included: what the hub itself waits by default.
-pub const METHOD_ANSWER_TIMEOUT_S: u64 = 30;
-/// The least that may be configured: the hub's own least.
-pub const MIN_METHOD_ANSWER_TIMEOUT_S: u64 = 5;
-/// The most that may be configured: the hub's own most.
-pub const MAX_METHOD_ANSWER_TIMEOUT_S: u64 = 300;
-/// How long the name in a callback URL is looked up at most before a subscription is taken.
-pub const CALLBACK_LOOK_UP_MS: u64 = 2_000;
-/// How long connecting to a receiver may take, its name and TLS included.
-pub const CALLBACK_CONNECT_MS: u64 = 5_000;
-/// How long one of several addresses of a receiver is tried.
-pub const CALLBACK_ADDRESS_MS: u64 = 2_000;
-/// Most bytes of the head of a receiver's answer.
-pub const MAX_CALLBACK_HEAD_BYTES: usize = 65_536;
-/// How long an idle connection to a receiver is kept. Node.js closes its own after 5 s: an event that crosses that would be lost
-/// on the way, and wait for its next attempt.
-pub const CALLBACK_IDLE_MS: u64 = 4_000;
-/// Open connections to receivers above which each new one is closed after its first answer.
-pub const MAX_KEPT_CALLBACK_CONNECTIONS: usize = 2_048;
-/// Fewest bytes of a secret that signs events, as the Standard Webhooks specification has it.
-pub const MIN_WEBHOOK_SECRET_BYTES: usize = 24;
-/// Most bytes of such a secret.
-pub const MAX_WEBHOOK_SECRET_BYTES: usize = 64;
-/// The hub sends a message within this time if it has one.
-pub const PULL_GRACE_MS: u64 = 1_000;
-/// Requests that wait for messages, of all devices.
-pub const PULLS: usize = 10_000;
-/// Devices that one request for a list looks at.
-pub const LISTED_AT_ONCE: usize = 1_000;

@@ -3,6 +3,7 @@
 //! * [`ids`]: device, module, host and registration names, checked once.
 //! * [`key`], [`sas`], [`connection_string`]: who may do what, and how it is proven.
 //! * [`address`]: what an AMQP link address means, whichever client wrote it.
+//! * [`fleet_keys`]: the keys by which a fleet of devices gets in.
 //! * [`subscription`]: the kinds of events that callers subscribe to.
 //! * [`session`]: what a device has at its hub while it is connected.
 //! * [`c2d`]: the cloud-to-device message.
@@ -22,6 +23,7 @@ pub mod connection_string;
 pub mod error_body;
 pub mod error_code;
 pub mod failure;
+pub mod fleet_keys;
 pub mod ids;
 pub mod key;
 pub mod limits;
@@ -42,6 +44,7 @@ pub use connection_string::{
 };
 pub use error_code::ErrorCode;
 pub use failure::{Failure, FailureKind, Remedy};
+pub use fleet_keys::{KeyPair, Keys, ListedDevice};
 pub use ids::{DeviceId, HostName, InvalidDeviceId, InvalidId, ModuleId, RegistrationId};
 pub use key::SymmetricKey;
 pub use session::{ConnectionKey, Link, Links, Receive, Wants, WhichKey};

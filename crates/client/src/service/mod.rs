@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use drawspan_hub::{DeviceId, Failure, HostName};
+use drawspan_hub::{DeviceId, Failure, HostName, HubConnectionString};
 use drawspan_net::{Clock, Connector, Transport};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -45,6 +45,19 @@ pub struct ServiceConfig {
     pub connector: Connector,
     /// How AMQP is carried.
     pub transport: Transport,
+}
+
+impl ServiceConfig {
+    /// Access by a policy's connection string, with AMQP over TLS.
+    #[must_use]
+    pub fn new(hub: HubConnectionString, connector: Connector) -> Self {
+        Self {
+            host: hub.host,
+            credentials: Arc::new(Credentials::of_policy(hub.policy, hub.key)),
+            connector,
+            transport: Transport::Amqps,
+        }
+    }
 }
 
 /// A back end's access to a hub. Shared by reference.

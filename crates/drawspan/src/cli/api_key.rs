@@ -5,10 +5,9 @@ use std::process::ExitCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
+use drawspan_settings::{ApiKey, Mistakes};
 
 use super::{failed, misused, say};
-use crate::config::Mistakes;
-use crate::http::auth::ApiKey;
 use crate::limits::API_KEY_BYTES;
 
 pub(super) const EXAMPLES: &str = "\

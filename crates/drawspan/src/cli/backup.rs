@@ -6,11 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use drawspan_hub::UtcTime;
+use drawspan_settings::plural::count;
 use drawspan_store::manage::{self, BackedUp, Backup, Restore, Restored, keyring_beside};
 
 use super::state::{State, StateArgs, bar, numbers};
 use super::{failed, say};
-use crate::plural::count;
 
 pub(super) const BACKUP_EXAMPLES: &str = "\
 Examples:

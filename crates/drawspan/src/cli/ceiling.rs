@@ -3,87 +3,14 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bytes::Bytes;
 use clap::Args;
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Telemetry};
-use tokio::time::Instant;
+use drawspan_api::api::Api;
+use drawspan_api::server::{self, Terms};
+use drawspan_load::AnswerAtOnce;
+use drawspan_settings::limits::REQUEST_TIMEOUT_S;
+use drawspan_settings::{self as settings, ApiKeys, Mistakes, connect};
 
 use super::{block_on, failed, log, misused, say, signals};
-use crate::config::{self, Mistakes, connect};
-use crate::devices::{DeviceError, Devices, Diagnostics, Prefix, Readiness, Standing};
-use crate::http::api::Api;
-use crate::http::auth::ApiKeys;
-use crate::http::server::{self, Terms};
-use crate::limits::REQUEST_TIMEOUT_S;
-use crate::metrics::Page;
-
-/// Devices that accept everything at once, and of which nothing is known.
-#[derive(Debug, Clone, Copy)]
-pub struct AnswerAtOnce;
-
-const EMPTY_TWIN: &[u8] = br#"{"desired":{"$version":1},"reported":{"$version":1}}"#;
-
-impl Devices for AnswerAtOnce {
-    async fn send(&self, _: DeviceId, _: Telemetry, _: Instant) -> Result<(), DeviceError> {
-        Ok(())
-    }
-
-    async fn twin(&self, _: DeviceId, _: Instant) -> Result<Bytes, DeviceError> {
-        Ok(Bytes::from_static(EMPTY_TWIN))
-    }
-
-    async fn report(&self, _: DeviceId, _: Bytes, _: Instant) -> Result<(), DeviceError> {
-        Ok(())
-    }
-
-    async fn register(
-        &self,
-        _: DeviceId,
-        _: Option<String>,
-        _: Instant,
-    ) -> Result<(), DeviceError> {
-        Ok(())
-    }
-
-    async fn connection_status(
-        &self,
-        _: DeviceId,
-    ) -> Result<Option<(ConnectionStatus, ConnectionStatusReason)>, DeviceError> {
-        Ok(None)
-    }
-
-    fn resync(&self, _: DeviceId) -> Result<(), DeviceError> {
-        Ok(())
-    }
-
-    async fn diagnostics(&self, _: DeviceId) -> Result<Option<Diagnostics>, DeviceError> {
-        Ok(None)
-    }
-
-    async fn forget(&self, _: DeviceId, _: Instant) -> Result<(), DeviceError> {
-        Ok(())
-    }
-
-    async fn measure(&self, _: &mut Page) {}
-
-    async fn standing(
-        &self,
-        _: DeviceId,
-        _: Prefix,
-        _: bool,
-        _: Instant,
-    ) -> Result<Standing, DeviceError> {
-        Ok(Standing::Within)
-    }
-
-    fn identity(&self, device: &DeviceId) -> DeviceId {
-        device.clone()
-    }
-
-    fn readiness(&self) -> Readiness {
-        Readiness::READY
-    }
-}
 
 /// Flags of `bench-ceiling`.
 #[derive(Args)]
@@ -99,7 +26,7 @@ pub struct CeilingArgs {
 pub(super) fn run(args: &CeilingArgs) -> ExitCode {
     let mut mistakes = Mistakes::default();
     let address = mistakes.keep("--listen", connect::parse_address(&args.listen));
-    config::check_api_key(&mut mistakes, "--api-key", &args.api_key);
+    settings::check_api_key(&mut mistakes, "--api-key", &args.api_key);
     let (Some(address), []) = (address, mistakes.lines()) else {
         return misused(&mistakes);
     };

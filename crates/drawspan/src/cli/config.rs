@@ -7,10 +7,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use drawspan_hub::DeviceId;
+use drawspan_metrics as metrics;
+use drawspan_settings::{self as settings, Config, Environment, Mistakes};
 
+use super::serve::ServeFlags;
 use super::{block_on, failed, misused, online, say};
-use crate::config::{self, Config, Environment, Mistakes, ServeArgs};
-use crate::metrics;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -60,20 +61,20 @@ pub(super) struct CheckArgs {
     #[arg(long, value_name = "ID", requires = "online")]
     device: Option<String>,
     #[command(flatten)]
-    serve: ServeArgs,
+    serve: ServeFlags,
 }
 
 pub(super) fn run(command: &ConfigCommand) -> ExitCode {
     match command {
         ConfigCommand::Init(args) => init(&args.file),
         ConfigCommand::Check(args) => check(args),
-        ConfigCommand::Reference => say::result(config::reference::markdown()),
+        ConfigCommand::Reference => say::result(settings::reference::markdown()),
         ConfigCommand::Metrics => say::result(metrics::reference::markdown()),
     }
 }
 
 fn init(path: &Path) -> ExitCode {
-    let text = config::template::text();
+    let text = settings::template::text();
     if path.as_os_str() == "-" {
         return say::result(text);
     }
@@ -108,8 +109,8 @@ fn check(args: &CheckArgs) -> ExitCode {
     let Some(device) = mistakes.keep("--device", device) else {
         return misused(&mistakes);
     };
-    let loaded = config::load(&args.serve, &Environment::of_process());
-    let table = say::result(config::table(&loaded.effective));
+    let loaded = settings::load(&args.serve.0, &Environment::of_process());
+    let table = say::result(settings::table(&loaded.effective));
     for note in &loaded.notes {
         say::warning(note);
     }

@@ -7,16 +7,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use axum::http::Method;
 use clap::{Args, Subcommand};
+use drawspan_api::limits::MAX_DEAD_LETTER_LIMIT;
 use drawspan_hub::{DeviceId, SubscriptionType};
+use drawspan_settings::Mistakes;
+use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::sleep;
 
 use super::load::bar_of;
 use super::{block_on, failed, misused, say};
-use crate::config::Mistakes;
-use crate::limits::{DEAD_LETTER_TRIES, MAX_DEAD_LETTER_LIMIT};
+use crate::limits::DEAD_LETTER_TRIES;
 use bridge::{Bridge, NotDone, Target};
 use table::{Letter, Page};
 

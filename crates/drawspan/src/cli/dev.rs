@@ -14,25 +14,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use drawspan_api::api::Api;
+use drawspan_api::host::Hosts;
+use drawspan_api::server::{self, Terms};
 use drawspan_bridge::governor::Pace;
 use drawspan_client::{Credentials, KeyPair};
 use drawspan_emulator::tail::{self, Paint};
 use drawspan_emulator::{Config as EmulatorConfig, Emulator, Hub, Ports, Running};
+use drawspan_gateway::{CallbackUrl, Devices as _, Prefix, Scope, Subscribe, Subscriptions as _};
 use drawspan_hub::{DeviceId, HostName, HubConnectionString, RegistrationId, SubscriptionType};
+use drawspan_runtime::{self as runtime, Bridge};
+use drawspan_settings::limits::REQUEST_TIMEOUT_S;
+use drawspan_settings::{
+    ApiKeys, Config, ConnectTo, GuardMode, Mistakes, Profile, check_api_key, connect,
+};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{block_on, failed, log, misused, say, signals};
-use crate::config::{Config, ConnectTo, Mistakes, Profile, check_api_key, connect};
-use crate::devices::{Devices as _, Prefix, Scope, Subscribe, Subscriptions as _};
-use crate::http::api::Api;
-use crate::http::auth::ApiKeys;
-use crate::http::host::Hosts;
-use crate::http::server::{self, Terms};
-use crate::limits::{DEV_CONNECT_S, REQUEST_TIMEOUT_S};
-use crate::runtime::{self, Bridge};
-use crate::webhooks::{CallbackUrl, GuardMode};
+use crate::limits::DEV_CONNECT_S;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -331,7 +332,7 @@ fn bridge_config(
         },
     };
     let mut config = Config::new(listen, api_keys, profile);
-    config.authorities = crate::config::read_authorities(emulator.ca_path())?;
+    config.authorities = drawspan_settings::read_authorities(emulator.ca_path())?;
     let addresses = emulator.addresses();
     let to = |port, to| ConnectTo {
         name: plan.hub.clone(),

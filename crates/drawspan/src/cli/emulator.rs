@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use drawspan_emulator::cli::{self, CommandError, EmulatorArgs};
 
+use super::EXIT_USAGE;
 use super::{block_on, failed, log, say};
-use crate::config::EXIT_USAGE;
 
 pub(super) fn run(args: EmulatorArgs) -> ExitCode {
     let _log = log::start("info");

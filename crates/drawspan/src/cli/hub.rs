@@ -11,12 +11,12 @@ use clap::{Args, Subcommand};
 use drawspan_client::SendFailure;
 use drawspan_client::service::{Call, Message, ServiceClient};
 use drawspan_hub::{DeviceId, Failure, UtcTime};
+use drawspan_settings::Mistakes;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::{advice, block_on, failed, misused, say};
-use crate::config::Mistakes;
 use crate::limits::{HUB_SEND_S, INVOKE_CONNECT_S};
 use access::{Access, AccessArgs};
 

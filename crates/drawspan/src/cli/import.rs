@@ -7,19 +7,17 @@ use std::process::ExitCode;
 
 use clap::Args;
 use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
+use drawspan_settings::limits::MAX_SECRET_FILE_BYTES;
+use drawspan_settings::plural::count;
+use drawspan_settings::{Mistakes, whole_file};
 use drawspan_store::{CachedHub, Store, StoreError, StoredScope, StoredSubscription};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::load::bar_of;
 use super::state::{State, StateArgs};
 use super::{block_on, failed, misused, say};
-use crate::config::Mistakes;
 use crate::import::{self, BadRow, Hubs, OldKeys, Subscriptions};
-use crate::limits::{
-    IMPORT_BATCH, MAX_BAD_ROWS_TOLD, MAX_IMPORT_FILE_BYTES, MAX_SECRET_FILE_BYTES,
-};
-use crate::plural::count;
-use crate::whole_file;
+use crate::limits::{IMPORT_BATCH, MAX_BAD_ROWS_TOLD, MAX_IMPORT_FILE_BYTES};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use drawspan_settings::plural::count;
 use drawspan_store::manage::{self, KeyList, Pruned, Rotated};
 
 use super::state::{State, StateArgs, bar, numbers};
 use super::{failed, say};
-use crate::plural::count;
 pub(super) use unreadable::way_out;
 
 const EXAMPLES: &str = "\

@@ -4,14 +4,14 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use drawspan_load::downlink::Downlink;
+use drawspan_load::run::Progress;
+use drawspan_load::{self as load, Load, LoadArgs};
+use drawspan_settings::plural::count;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::{oneshot, watch};
 
 use super::{block_on, failed, misused, say, signals, term};
-use crate::load::downlink::Downlink;
-use crate::load::run::Progress;
-use crate::load::{self, Load, LoadArgs};
-use crate::plural::count;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

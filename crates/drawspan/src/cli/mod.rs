@@ -33,7 +33,8 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::config::EXIT_USAGE;
+/// Exit code for a command line or environment that cannot be used (`EX_USAGE` of sysexits).
+const EXIT_USAGE: u8 = 64;
 
 #[derive(Parser)]
 #[command(name = "drawspan", version = VERSION, about, max_term_width = 110, after_help = EXAMPLES)]
@@ -50,7 +51,7 @@ enum Command {
     Dev(dev::DevArgs),
     /// Run the bridge, in front of real hubs or the emulator
     #[command(after_help = serve::EXAMPLES)]
-    Serve(Box<crate::config::ServeArgs>),
+    Serve(Box<serve::ServeFlags>),
     /// Show and check the settings of serve
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -83,7 +84,7 @@ enum Command {
     Openapi(openapi::OpenapiArgs),
     /// Send telemetry, or messages and methods to devices, at a given rate, and report the results
     #[command(after_help = load::EXAMPLES)]
-    Load(Box<crate::load::LoadArgs>),
+    Load(Box<drawspan_load::LoadArgs>),
     /// Print a completion script for a shell
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::CompletionsArgs),
@@ -191,7 +192,7 @@ fn failed(why: impl std::fmt::Display) -> ExitCode {
 }
 
 /// Says what is wrong with the configuration.
-fn misused(mistakes: &crate::config::Mistakes) -> ExitCode {
+fn misused(mistakes: &drawspan_settings::Mistakes) -> ExitCode {
     say::error(mistakes.to_string().trim_end());
     ExitCode::from(EXIT_USAGE)
 }

@@ -13,12 +13,11 @@ use std::fmt;
 use std::time::Duration;
 
 use drawspan_hub::{DeviceId, Failure, FailureKind};
+use drawspan_settings::Config;
 use tokio::time::timeout;
 
 use super::advice;
-use crate::config::Config;
 use crate::limits::PROBE_TIMEOUT_MS;
-use crate::runtime;
 
 /// What was looked at, and what was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +44,7 @@ pub(super) enum Seen {
 
 /// Looks at everything. Must be called within a runtime.
 pub(super) async fn look(config: &Config, device: Option<&DeviceId>) -> Vec<Line> {
-    let connector = match runtime::connector(config) {
+    let connector = match drawspan_runtime::connector(config) {
         Ok(connector) => connector,
         Err(error) => {
             return vec![Line {

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use drawspan_api::openapi;
 
 use super::say;
-use crate::http::openapi;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -2,7 +2,7 @@
 
 /// Room for connections, and small pages.
 pub(super) fn prepare() {
-    crate::open_files::raise_limit();
+    drawspan_settings::open_files::raise_limit();
     #[cfg(target_os = "linux")]
     keep_pages_small();
 }

@@ -54,7 +54,7 @@ fn to_stderr(level: Level, text: impl Display) {
 
 /// Says what is waited for before the end.
 pub(super) fn stopping(requests: usize) {
-    let what = crate::plural::count(requests, "request is", "requests are");
+    let what = drawspan_settings::plural::count(requests, "request is", "requests are");
     aside(format_args!(
         "stopping: {what} under way; press Ctrl-C again to end at once"
     ));

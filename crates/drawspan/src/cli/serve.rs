@@ -1,5 +1,6 @@
 //! `drawspan serve`: the bridge, in front of DPS and its hubs.
 
+mod flags;
 mod imported;
 mod reload;
 
@@ -7,20 +8,21 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_api::api::Api;
+use drawspan_api::idempotency::Memory;
+use drawspan_api::server::{self, Bounds, Terms, Tls};
 use drawspan_client::Credentials;
+use drawspan_runtime::{self as runtime, StartError};
+use drawspan_settings::open_files::{self, Shares};
+use drawspan_settings::{self as settings, Config, Environment, ServeArgs};
 use drawspan_store::{OpenError, Store, StoreError};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 use super::state::State;
 use super::{block_on, failed, keys, log, misused, say, signals};
-use crate::config::{self, Config, Environment, ServeArgs};
-use crate::http::api::Api;
-use crate::http::idempotency::Memory;
-use crate::http::server::{self, Bounds, Terms, Tls};
 use crate::limits::STOP_TIMEOUT_MS;
-use crate::open_files::{self, Shares};
-use crate::runtime::{self, StartError};
+pub(super) use flags::ServeFlags;
 
 pub(super) const EXAMPLES: &str = r#"Examples:
   Devices register through DPS; secrets are in files or in the environment:
@@ -45,8 +47,8 @@ pub(super) const EXAMPLES: &str = r#"Examples:
 
 `drawspan config check` shows what the settings come to. SIGHUP reads keys and the list of devices again."#;
 
-pub(super) fn run(args: ServeArgs) -> ExitCode {
-    let loaded = config::load(&args, &Environment::of_process());
+pub(super) fn run(ServeFlags(args): ServeFlags) -> ExitCode {
+    let loaded = settings::load(&args, &Environment::of_process());
     match loaded.config {
         Ok(config) => {
             let _log = log::start("info");

@@ -8,9 +8,9 @@ use clap::Args;
 use drawspan_store::default_keyring;
 use drawspan_store::manage::Progress;
 
+use super::EXIT_USAGE;
 use super::load::bar_of;
 use super::say;
-use crate::config::EXIT_USAGE;
 
 /// Which state directory.
 #[derive(Args, Clone)]

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use drawspan_gateway::CallbackUrl;
 use drawspan_hub::{DeviceId, HostName, SubscriptionType, UtcTime};
 use drawspan_store::{CachedHub, StoredScope, StoredSubscription};
 use thiserror::Error;
 
 use super::cipher::OldKeys;
 use super::table::{self, Malformed, Row};
-use crate::webhooks::CallbackUrl;
 
 /// The columns of `DeviceSubscriptions`.
 const SUBSCRIPTION_COLUMNS: [&str; 4] =

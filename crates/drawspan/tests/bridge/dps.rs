@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use drawspan::config::Profile;
-use drawspan::devices::{DeviceError, Devices as _};
-use drawspan::runtime::Bridge;
 use drawspan_client::KeyPair;
+use drawspan_gateway::{DeviceError, Devices as _};
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, HostName, SymmetricKey, Telemetry};
+use drawspan_runtime::Bridge;
+use drawspan_settings::Profile;
 use tokio::time::{Instant, timeout};
 
 use crate::stand::{HUB, Stand, id, policy, soon};

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use drawspan::devices::{SubscriptionStatus, Subscriptions as _};
-use drawspan::http::api::Api;
-use drawspan::http::auth::ApiKeys;
-use drawspan::metrics::{Kind, Metric};
-use drawspan::runtime::Bridge;
+use drawspan_api::api::Api;
+use drawspan_gateway::{SubscriptionStatus, Subscriptions as _};
 use drawspan_hub::SubscriptionType::{C2dMessages, ConnectionStatus, Methods};
+use drawspan_metrics::{Kind, Metric};
+use drawspan_runtime::Bridge;
+use drawspan_settings::ApiKeys;
 use drawspan_store::Store;
 use tokio::time::Instant;
 

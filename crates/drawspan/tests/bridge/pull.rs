@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawspan::devices::{DeviceError, Downlink as _, Subscriptions as _};
+use drawspan_gateway::{DeviceError, Downlink as _, Subscriptions as _};
 use drawspan_hub::{Outcome, SubscriptionType};
 use tokio::time::Instant;
 

@@ -1,12 +1,12 @@
 //! What survives a restart, and what was missed meanwhile.
 
-use drawspan::devices::{
+use drawspan_gateway::{
     DeadLetterQuery, DeadLetters as _, Devices as _, ListQuery, Listing as _, SubscriptionStatus,
     Subscriptions as _,
 };
-use drawspan::runtime::Bridge;
 use drawspan_hub::SubscriptionType::{C2dMessages, DesiredProperties, Methods};
 use drawspan_hub::Telemetry;
+use drawspan_runtime::Bridge;
 use drawspan_store::Store;
 use serde_json::json;
 

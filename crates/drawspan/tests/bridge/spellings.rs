@@ -1,13 +1,13 @@
 //! DPS compares ids without case: two spellings are one device, also for who may reach it.
 
-use drawspan::devices::{
+use drawspan_client::{KeyPair, Keys};
+use drawspan_gateway::{
     DeviceError, Devices as _, ListQuery, Listing as _, Prefix, Scope, Standing,
     SubscriptionStatus, Subscriptions as _,
 };
-use drawspan::runtime::Bridge;
-use drawspan_client::{KeyPair, Keys};
 use drawspan_hub::SubscriptionType::{ConnectionStatus, Methods};
 use drawspan_hub::{HostName, SymmetricKey, Telemetry};
+use drawspan_runtime::Bridge;
 use drawspan_store::{CachedHub, Store};
 use secrecy::SecretString;
 

@@ -8,19 +8,17 @@ use std::time::Duration;
 use axum::body::Bytes as Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use drawspan::config::{self, Config, ConnectTo, Profile};
-use drawspan::devices::{Scope, Subscribe, SubscriptionStatus, Subscriptions as _};
-use drawspan::http::auth::ApiKeys;
-use drawspan::runtime::{self, Bridge};
-use drawspan::webhooks::{CallbackUrl, GuardMode};
 use drawspan_bridge::governor::Pace;
 use drawspan_client::service::{Call, Called, Message, ServiceClient, ServiceConfig};
 use drawspan_client::{Credentials, KeyPair, Keys};
 use drawspan_emulator::{Config as EmulatorConfig, Emulator, Ports, Running};
+use drawspan_gateway::{CallbackUrl, Scope, Subscribe, SubscriptionStatus, Subscriptions as _};
 use drawspan_hub::{
     DeviceId, Failure, HostName, HubConnectionString, SubscriptionType, SymmetricKey, sas,
 };
 use drawspan_net::{Connector, Route, Transport, client_config};
+use drawspan_runtime::{self as runtime, Bridge};
+use drawspan_settings::{self as settings, ApiKeys, Config, ConnectTo, GuardMode, Profile};
 use drawspan_store::Store;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -228,7 +226,7 @@ impl Stand {
     fn config(&self, profile: Profile) -> Config {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut config = Config::new(listen, ApiKeys::new(None), profile);
-        config.authorities = config::read_authorities(self.emulator.ca_path()).unwrap();
+        config.authorities = settings::read_authorities(self.emulator.ca_path()).unwrap();
         let addresses = self.emulator.addresses();
         let to = |port, to| ConnectTo {
             name: HostName::parse(HUB).unwrap(),
@@ -328,6 +326,6 @@ fn connector(emulator: &Running) -> Connector {
         to,
     };
     let routes = vec![route(5_671, addresses.amqps), route(443, addresses.https)];
-    let authorities = config::read_authorities(Path::new(emulator.ca_path())).unwrap();
+    let authorities = settings::read_authorities(Path::new(emulator.ca_path())).unwrap();
     Connector::new(client_config(authorities).unwrap(), routes)
 }

@@ -59,7 +59,7 @@ fn service(hub: &Hub) -> ServiceClient {
         to,
     };
     let routes = vec![route(5_671, addresses.amqps), route(443, addresses.https)];
-    let authority = drawspan::config::read_authorities(hub.ca_path()).expect("an authority");
+    let authority = drawspan_settings::read_authorities(hub.ca_path()).expect("an authority");
     let string = policy(hub, "service");
     let keys = Keys::Policy {
         name: string.policy.clone(),

@@ -3,7 +3,7 @@
 use super::support::command;
 
 #[cfg(feature = "keyvault")]
-#[path = "../../src/config/vault/tests/fake.rs"]
+#[path = "../../../settings/src/vault/tests/fake.rs"]
 mod fake;
 #[cfg(feature = "keyvault")]
 mod with;

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use axum::http::header::{HOST, HeaderValue, RETRY_AFTER};
-use axum::http::{Method, Request, Response, Uri};
 use bytes::Bytes;
 use drawspan_net::{Connector, client_config};
+use drawspan_settings::limits::MAX_SECRET_FILE_BYTES;
+use drawspan_settings::{API_KEY_HEADER, Mistakes, read_authorities, read_text};
+use http::header::{HOST, HeaderValue, RETRY_AFTER};
+use http::{Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -17,11 +19,7 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::config::{Mistakes, read_authorities, read_text};
-use crate::http::auth::API_KEY_HEADER;
-use crate::limits::{
-    DEAD_LETTER_CALL_S, MAX_DEAD_LETTER_PAGE_BYTES, MAX_DEAD_LETTER_PAUSE_S, MAX_SECRET_FILE_BYTES,
-};
+use crate::limits::{DEAD_LETTER_CALL_S, MAX_DEAD_LETTER_PAGE_BYTES, MAX_DEAD_LETTER_PAUSE_S};
 
 type Body = Empty<Bytes>;
 

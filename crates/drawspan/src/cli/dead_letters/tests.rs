@@ -1,14 +1,18 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
+use drawspan_api::api::Api;
+use drawspan_api::server::{self, Terms};
+use drawspan_gateway::{DeadLetter, DeviceError};
 use drawspan_hub::UtcTime;
+use drawspan_settings::ApiKeys;
 
 use super::*;
-use crate::devices::{DeadLetter, DeviceError};
-use crate::http::api::Api;
-use crate::http::auth::ApiKeys;
-use crate::http::fake::{Call, Fake};
-use crate::http::server::{self, Terms};
+use fake::{Call, Fake};
+
+/// The fake by which the API tests itself.
+#[path = "../../../../api/src/fake.rs"]
+mod fake;
 
 const KEY: &str = "k-1";
 

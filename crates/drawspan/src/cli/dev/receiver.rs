@@ -5,10 +5,12 @@ use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::http::{Request, Response, StatusCode};
 use bytes::Bytes;
+use drawspan_api::server;
 use drawspan_emulator::tail::{Colour, Paint};
 use drawspan_hub::UtcTime;
+use drawspan_load::limits::MAX_EVENT_BYTES;
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -20,10 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::cli::show;
-use crate::http::server;
-use crate::limits::{
-    DEV_LINES, DEV_RECEIVER_CONNECTIONS, MAX_EVENT_BYTES, SHOWN_BODY_CHARS, SHOWN_PROPERTY_CHARS,
-};
+use crate::limits::{DEV_LINES, DEV_RECEIVER_CONNECTIONS, SHOWN_BODY_CHARS, SHOWN_PROPERTY_CHARS};
 
 /// What is read of an event; see docs/webhooks.md.
 #[derive(Deserialize)]

@@ -1,14 +1,16 @@
 //! Which hub, as whom, and how to get there.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
+use drawspan_client::Credentials;
 use drawspan_client::service::{EventConfig, EventEndpoint, ServiceConfig};
 use drawspan_hub::{EventHubConnectionString, HostName, HubConnectionString};
 use drawspan_net::Connector;
+use drawspan_settings::{Mistakes, read_text, service_connector};
 use serde::Deserialize;
 
-use crate::config::{Mistakes, policy_credentials, read_text, service_config, service_connector};
 use crate::limits::MAX_ACCESS_FILE_BYTES;
 
 /// The same variable as that of `load`.
@@ -108,7 +110,7 @@ impl AccessArgs {
             false => {
                 let parsed = HubConnectionString::parse(&text);
                 let parsed = mistakes.keep("--connection-string", parsed);
-                Some(Access::Hub(service_config(parsed?, connector?)))
+                Some(Access::Hub(ServiceConfig::new(parsed?, connector?)))
             }
         }
     }
@@ -139,7 +141,7 @@ fn events(parsed: EventHubConnectionString, connector: Connector) -> EventConfig
             host: parsed.host,
             entity: parsed.entity,
         },
-        credentials: policy_credentials(parsed.policy, parsed.key),
+        credentials: Arc::new(Credentials::of_policy(parsed.policy, parsed.key)),
         connector,
     }
 }

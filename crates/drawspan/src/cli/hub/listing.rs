@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use drawspan_client::service::{ServiceClient, TwinSummary};
+use drawspan_settings::plural::count;
 use serde_json::json;
 
 use super::{Unsuccessful, time_of};
 use crate::cli::say;
-use crate::plural::count;
 
 #[derive(Args, Clone)]
 pub(super) struct ListArgs {

@@ -8,6 +8,7 @@ use drawspan_client::service::{
     EventConfig, EventStart, EventStream, ServiceClient, TelemetryEvent, WatchOptions,
 };
 use drawspan_hub::UtcTime;
+use drawspan_settings::plural::count;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -15,7 +16,6 @@ use super::Unsuccessful;
 use super::access::Access;
 use crate::cli::{failed, say, show, signals};
 use crate::limits::{SHOWN_BODY_CHARS, SHOWN_PROPERTY_CHARS};
-use crate::plural::count;
 
 #[derive(Args, Clone)]
 pub(super) struct WatchArgs {

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
+use drawspan_settings::plural::count;
 use drawspan_store::StoredScope;
 use drawspan_store::manage::{self, RemovedUnreadable, Unreadable, UnreadableSubscription};
 
 use super::super::state::{State, StateArgs};
 use super::super::{failed, say};
-use crate::plural::count;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use drawspan_client::limits::CLOCK_SKEW_S;
 use drawspan_client::peer_clock::{self, Skew};
 use drawspan_hub::HostName;
 use drawspan_net::Connector;
+use drawspan_settings::{Config, Profile};
 use tokio::time::timeout;
 
 use super::{Line, Seen};
-use crate::config::{Config, Profile};
 use crate::limits::PROBE_TIMEOUT_MS;
-use drawspan_client::limits::CLOCK_SKEW_S;
 
 pub(super) async fn look(config: &Config, connector: &Connector) -> Line {
     let Some(host) = host(&config.profile) else {

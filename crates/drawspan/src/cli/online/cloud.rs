@@ -8,11 +8,12 @@ use drawspan_client::dps::{Assigned, DpsClient, DpsConfig};
 use drawspan_client::{Credentials, probe};
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName, WhichKey};
 use drawspan_net::Connector;
+use drawspan_settings::limits::TOKEN_LIFE_S;
+use drawspan_settings::{Config, Profile};
 use tokio::time::Instant;
 
 use super::{Line, Seen, in_time};
-use crate::config::{Config, Profile};
-use crate::limits::{ONLINE_HUBS, ONLINE_REGISTRATION_S, TOKEN_LIFE_S};
+use crate::limits::{ONLINE_HUBS, ONLINE_REGISTRATION_S};
 
 /// Who is asked for where no device is named; it does not register.
 const NOBODY: &str = "drawspan-check";

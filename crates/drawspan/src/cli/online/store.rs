@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use drawspan_settings::Config;
+use drawspan_settings::plural::count;
 use drawspan_store::manage::{KeyList, ManageError, list_keys};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::{Line, Seen};
-use crate::config::Config;
 use crate::limits::PROBE_TIMEOUT_MS;
-use crate::plural::count;
 
 pub(super) async fn look(config: &Config) -> Line {
     let Some(directory) = config.state.clone() else {

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use drawspan_client::KeyPair;
 use drawspan_client::peer_clock::Skew;
 use drawspan_hub::{HostName, SymmetricKey};
+use drawspan_settings::{ApiKeys, ConnectTo, Profile};
 use rustls::ServerConfig;
 use rustls_pki_types::PrivateKeyDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,8 +13,6 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::config::{ConnectTo, Profile};
-use crate::http::auth::ApiKeys;
 
 const HOST: &str = "dps.test";
 

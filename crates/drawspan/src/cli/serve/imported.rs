@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use drawspan_gateway::CallbackUrl;
+use drawspan_settings::Config;
 use drawspan_store::{Store, StoreError};
 use secrecy::ExposeSecret as _;
 use tracing::info;
 
-use crate::config::Config;
 use crate::limits::MAX_IMPORTED_ORIGINS_TOLD;
-use crate::webhooks::CallbackUrl;
 
 /// Lets events go where imported subscriptions point, and says where that is. Blocks.
 ///

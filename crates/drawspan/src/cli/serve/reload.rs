@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
+use drawspan_api::api::Api;
+use drawspan_api::server::Tls;
 use drawspan_client::Credentials;
+use drawspan_runtime::{Bridge, Relisted};
+use drawspan_settings::{self as settings, Config, Environment, Reload, ServeArgs};
+use drawspan_webhooks::Secrets;
 use tracing::{error, info, warn};
 
 use super::super::signals::Hangups;
-use crate::config::{self, Config, Environment, Reload, ServeArgs};
-use crate::http::api::Api;
-use crate::http::server::Tls;
-use crate::runtime::{Bridge, Relisted};
-use crate::webhooks::Secrets;
 
 /// What takes other settings while it runs.
 pub(super) struct Targets {
@@ -35,7 +35,7 @@ pub(super) async fn run(
         let args = args.clone();
         let tls = targets.tls.clone();
         let load = move || {
-            let loaded = config::load(&args, &Environment::of_process());
+            let loaded = settings::load(&args, &Environment::of_process());
             if let (Some(tls), Ok(_)) = (tls, &loaded.config) {
                 tls.refresh();
             }

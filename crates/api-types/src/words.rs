@@ -1,0 +1,97 @@
+//! Schemas of the words and numbers that the API is made of, with the limits that really hold.
+
+use drawspan_gateway::limits::MAX_CALLBACK_URL_BYTES;
+use drawspan_gateway::{DeviceState, SubscriptionStatus};
+use drawspan_hub::limits::DEVICE_ID_MAX_CHARS;
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, SubscriptionType};
+use serde_json::Value;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::model_id;
+
+/// Characters of device ids, as a pattern.
+const ID_CHARACTERS: &str = r"[A-Za-z0-9\-:.+%_#*?!(),=@;$']";
+
+/// A model id, or nothing.
+const MODEL_ID: &str = "^(dtmi:[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?(:[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?)*(;[1-9][0-9]{0,8}(\\.[0-9]{1,9})?)?)?$";
+
+/// Declares types that stand for a schema with a name.
+macro_rules! named {
+    ($($name:ident: $schema:expr;)+) => {
+        $(
+            #[doc = "A schema of that name."]
+            #[derive(Debug)]
+            pub struct $name;
+
+            impl PartialSchema for $name {
+                fn schema() -> RefOr<Schema> {
+                    Schema::Object($schema.build()).into()
+                }
+            }
+
+            impl ToSchema for $name {}
+        )+
+    };
+}
+
+named! {
+    DeviceId: text("Name of a device at its hub; case counts.")
+        .min_length(Some(1))
+        .max_length(Some(DEVICE_ID_MAX_CHARS))
+        .pattern(Some(format!("^{ID_CHARACTERS}+$")))
+        .examples(["sensor-1"]);
+    Prefix: text("What device ids begin with; empty for all devices.")
+        .max_length(Some(DEVICE_ID_MAX_CHARS))
+        .pattern(Some(format!("^{ID_CHARACTERS}*$")))
+        .examples(["pump-"]);
+    CallbackUrl: text(
+        "Where events are posted to: an absolute http or https URL without user name and password. Private addresses must be \
+         allowed by the operator (`--allow-callbacks`).")
+        .format(Some(SchemaFormat::Custom("uri".to_owned())))
+        .min_length(Some(1))
+        .max_length(Some(MAX_CALLBACK_URL_BYTES))
+        .pattern(Some("^https?://[^/?#@]+([/?#].*)?$"))
+        .examples(["https://example.com/events?code=secret"]);
+    Time: text("A time in UTC, ISO 8601.")
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .examples(["2026-11-22T10:20:30.1234567Z"]);
+    SubscriptionKind: words("What can be subscribed to.", SubscriptionType::ALL.map(SubscriptionType::as_str));
+    Progress: words(
+        "`Starting` until events can arrive, `Running` while the device is connected, `Stopped` when it cannot be.",
+        SubscriptionStatus::ALL.map(SubscriptionStatus::as_str));
+    Connection: words("The connection of a device, in the words of the original bridge.", ConnectionStatus::ALL.map(ConnectionStatus::as_str));
+    Reason: words("Why the connection is so.", ConnectionStatusReason::ALL.map(ConnectionStatusReason::as_str));
+    State: words("What the device is doing.", DeviceState::ALL.map(DeviceState::as_str));
+    ModelId: text("The digital twin model that the device speaks.")
+        .max_length(Some(model_id::MAX_CHARS))
+        .pattern(Some(MODEL_ID))
+        .examples(["dtmi:com:example:Pump;1"]);
+    JsonObject: ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some("Any JSON object."))
+        .additional_properties(Some(utoipa::openapi::schema::AdditionalProperties::FreeForm(true)));
+}
+
+/// A schema of text.
+#[must_use]
+pub fn text(description: &str) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(description))
+}
+
+/// A schema of a whole number within limits.
+#[must_use]
+pub fn number(least: u64, most: u64, default: u64) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(least as f64))
+        .maximum(Some(most as f64))
+        .default(Some(Value::from(default)))
+}
+
+fn words<const N: usize>(description: &str, words: [&'static str; N]) -> ObjectBuilder {
+    text(description).enum_values(Some(words))
+}

@@ -1,0 +1,258 @@
+//! `POST /messages/events`: messages of many devices at once, each with a fate of its own.
+
+mod items;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract;
+use axum::http::{Request, Response};
+use drawspan_gateway::limits::RETRY_AFTER_S;
+use drawspan_gateway::{Devices, Effect};
+use drawspan_hub::{DeviceId, Telemetry};
+use drawspan_settings::Grant;
+use serde::Serialize;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::access::{check_standing, limit_of};
+use super::api::{State, json_of};
+use super::counts::Counts;
+use super::idempotency::{Claim, Done, replayed};
+use super::problem::{Kind, Problem};
+use super::request::{Arrived, respond};
+use crate::limits::{BATCH_DEVICES_AT_ONCE, MAX_BATCH_BYTES};
+use items::Item;
+
+/// What came of a message.
+type Fate = Result<(), Problem>;
+
+/// Messages of one device, in whatever case it is spelt, each with its place in the request.
+type Lane = Vec<(usize, DeviceId, Telemetry)>;
+
+/// Takes messages; 200 with what came of each.
+pub(super) async fn send<D: Devices>(
+    extract::State(state): extract::State<Arc<State<D>>>,
+    request: Request<Body>,
+) -> Response<Body> {
+    respond(try_send(&state, request).await)
+}
+
+/// What a batch's key is about; no device has such an id.
+const BATCH: &str = "";
+
+async fn try_send<D: Devices>(
+    state: &State<D>,
+    request: Request<Body>,
+) -> Result<Response<Body>, Problem> {
+    let request = Arrived::new(state, request);
+    let limit = limit_of(&request);
+    let key = match request.idempotency_key(BATCH) {
+        Ok(key) => key,
+        Err(problem) => return Err(request.refuse(problem).await),
+    };
+    let (deadline, body) = request.json_up_to(MAX_BATCH_BYTES).await?;
+    let batch = Batch::new(items::read(&body, limit.as_deref())?, limit);
+    let Some(key) = key else {
+        drop(body);
+        let told = batch.deliver(state, deadline).await;
+        return Ok(json_of(&Answer::new(&told)));
+    };
+    let claim = state.idempotency.claim(key, &body, deadline).await?;
+    drop(body);
+    once(batch, state, &claim, deadline).await
+}
+
+/// Sends what was not accepted before, and remembers what is.
+async fn once<D: Devices>(
+    mut batch: Batch,
+    state: &State<D>,
+    claim: &Claim<'_>,
+    deadline: Instant,
+) -> Result<Response<Body>, Problem> {
+    match claim.done {
+        Some(Done::All) => {
+            state.counts.replayed();
+            let told = batch.accept_all();
+            return Ok(replayed(json_of(&Answer::new(&told))));
+        }
+        Some(Done::Some) => {
+            for place in 0..batch.told.len() {
+                if claim.has_part(place).await? {
+                    batch.accept(place);
+                }
+            }
+        }
+        None => {}
+    }
+    let told = batch.deliver(state, deadline).await;
+    let accepted = |(place, (_, fate)): (usize, &Told)| fate.is_ok().then_some(place);
+    let accepted: Vec<usize> = told.iter().enumerate().filter_map(accepted).collect();
+    if accepted.len() == told.len() {
+        claim.remember(Done::All).await;
+    } else if !accepted.is_empty() {
+        claim.remember_parts(accepted).await;
+        claim.remember(Done::Some).await;
+    }
+    Ok(json_of(&Answer::new(&told)))
+}
+
+/// The name that a message gave its device, and what came of it.
+type Told = (Option<String>, Fate);
+
+/// Messages to be sent.
+struct Batch {
+    /// What is known of each, in the order of the request.
+    told: Vec<Told>,
+    /// By device, in the order of the request.
+    lanes: Vec<Lane>,
+    /// What bounds the caller's key.
+    limit: Option<Arc<Grant>>,
+}
+
+impl Batch {
+    fn new(items: Vec<Item>, limit: Option<Arc<Grant>>) -> Self {
+        let mut places: HashMap<DeviceId, usize> = HashMap::new();
+        let mut batch = Self {
+            told: Vec::with_capacity(items.len()),
+            lanes: Vec::new(),
+            limit,
+        };
+        for (at, item) in items.into_iter().enumerate() {
+            let (device, message) = match item.message {
+                Ok(found) => found,
+                Err(problem) => {
+                    batch.told.push((item.name, Err(problem)));
+                    continue;
+                }
+            };
+            batch.told.push((item.name, Err(unfinished())));
+            let lanes = &mut batch.lanes;
+            // Where DPS is asked, case makes no other device; elsewhere nothing is lost by taking turns.
+            let place = *places.entry(device.to_lower_case()).or_insert_with(|| {
+                lanes.push(Vec::new());
+                lanes.len() - 1
+            });
+            if let Some(messages) = lanes.get_mut(place) {
+                messages.push((at, device, message));
+            }
+        }
+        batch
+    }
+
+    /// This one is not to be sent: it was accepted before.
+    fn accept(&mut self, at: usize) {
+        self.settle(at, Ok(()));
+        for messages in &mut self.lanes {
+            messages.retain(|(place, ..)| *place != at);
+        }
+    }
+
+    /// None is to be sent.
+    fn accept_all(mut self) -> Vec<Told> {
+        self.told.iter_mut().for_each(|(_, fate)| *fate = Ok(()));
+        self.told
+    }
+
+    fn settle(&mut self, at: usize, fate: Fate) {
+        if let Some((_, known)) = self.told.get_mut(at) {
+            *known = fate;
+        }
+    }
+
+    /// Sends them: those of one device one after the other, so that their order stays whatever happens, and devices side by
+    /// side.
+    async fn deliver<D: Devices>(mut self, state: &State<D>, deadline: Instant) -> Vec<Told> {
+        let mut lanes = std::mem::take(&mut self.lanes).into_iter();
+        // They end with the request, when its caller is answered early.
+        let mut under_way = JoinSet::new();
+        loop {
+            while under_way.len() < BATCH_DEVICES_AT_ONCE {
+                let Some(lane) = lanes.next() else { break };
+                let (devices, counts) = (state.devices.clone(), Arc::clone(&state.counts));
+                let limit = self.limit.clone();
+                let lane = send_lane(devices, counts, limit, lane, deadline);
+                under_way.spawn(Effect::carry(lane));
+            }
+            match under_way.join_next().await {
+                None => return self.told,
+                Some(Ok(fates)) => fates
+                    .into_iter()
+                    .for_each(|(at, fate)| self.settle(at, fate)),
+                // Its messages have the fate that they had before.
+                Some(Err(_)) => {}
+            }
+        }
+    }
+}
+
+async fn send_lane<D: Devices>(
+    devices: D,
+    counts: Arc<Counts>,
+    limit: Option<Arc<Grant>>,
+    lane: Lane,
+    deadline: Instant,
+) -> Vec<(usize, Fate)> {
+    let mut told = Vec::with_capacity(lane.len());
+    for (at, device, message) in lane {
+        let sent = async {
+            if let Some(grant) = &limit {
+                check_standing(&devices, grant, &device, true, deadline).await?;
+            }
+            counts.send(&devices, device, message, deadline).await
+        };
+        told.push((at, sent.await));
+    }
+    told
+}
+
+/// Of messages about which nothing was heard. Nobody should see it.
+fn unfinished() -> Problem {
+    Problem::new(
+        Kind::FateUnknown,
+        "The bridge lost sight of this message; it may or may not have reached the hub.",
+    )
+    .retry_after(RETRY_AFTER_S)
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    accepted: usize,
+    failed: usize,
+    results: Vec<Outcome<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Outcome<'a> {
+    device_id: Option<&'a str>,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a Problem>,
+}
+
+impl<'a> Answer<'a> {
+    fn new(told: &'a [Told]) -> Self {
+        let accepted = told.iter().filter(|(_, fate)| fate.is_ok()).count();
+        Self {
+            accepted,
+            failed: told.len() - accepted,
+            results: told.iter().map(Outcome::new).collect(),
+        }
+    }
+}
+
+impl<'a> Outcome<'a> {
+    fn new((name, fate): &'a Told) -> Self {
+        let problem = fate.as_ref().err();
+        Self {
+            device_id: name.as_deref(),
+            status: problem.map_or(200, |problem| problem.status().as_u16()),
+            retry_after: problem.and_then(Problem::wait_s),
+            problem,
+        }
+    }
+}

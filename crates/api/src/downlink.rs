@@ -1,0 +1,105 @@
+//! Cloud-to-device messages for devices that can only ask: `GET /devices/{id}/messages/deviceBound?wait=`, and what became of
+//! one: `POST /devices/{id}/messages/deviceBound/{lockToken}/complete` (or `abandon`, or `reject`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{self, Path};
+use axum::http::{Method, Request, Response, StatusCode};
+use drawspan_api_types::events;
+use drawspan_gateway::{Bridging, DeviceError, Held};
+use drawspan_hub::{DeviceId, Outcome};
+use tokio::time::Instant;
+
+use super::api::{State, empty_response, json_response};
+use super::patience::Patience;
+use super::problem::Problem;
+use super::query::Query;
+use super::request::{DeviceRequest, IdInPath, respond};
+use crate::limits::MAX_RECEIVE_WAIT_S;
+
+/// Device id and lock token in the path, as the router found them.
+pub(super) type TokenInPath = Result<Path<(String, String)>, PathRejection>;
+
+/// The next message, or 204.
+pub(super) async fn receive<D: Bridging>(
+    extract::State(state): extract::State<Arc<State<D>>>,
+    id: IdInPath,
+    request: Request<Body>,
+) -> Response<Body> {
+    respond(try_receive(&state, id, request).await)
+}
+
+/// Says what became of a message; 204 when the hub knows.
+pub(super) async fn settle<D: Bridging>(
+    outcome: Outcome,
+    extract::State(state): extract::State<Arc<State<D>>>,
+    names: TokenInPath,
+    request: Request<Body>,
+) -> Response<Body> {
+    let answer = async {
+        let (id, token) = match names {
+            Ok(Path((id, token))) => (Ok(Path(id)), token),
+            Err(rejection) => (Err(rejection), String::new()),
+        };
+        let request = DeviceRequest::new(&*state, id, request).await?;
+        let (device, deadline) = request.without_body().await;
+        let settled = state.devices.settle(device, token, outcome, deadline);
+        Ok(settled.await?)
+    };
+    respond(
+        answer
+            .await
+            .map(|()| empty_response(StatusCode::NO_CONTENT)),
+    )
+}
+
+async fn try_receive<D: Bridging>(
+    state: &State<D>,
+    id: IdInPath,
+    request: Request<Body>,
+) -> Result<Response<Body>, Problem> {
+    let is_head = request.method() == Method::HEAD;
+    let request = DeviceRequest::new(state, id, request).await?;
+    let (wait, request) = request.query(wait).await?;
+    // The router asks for GET where HEAD came: a message would be handed to nobody.
+    if is_head {
+        return Ok(empty_response(StatusCode::NO_CONTENT));
+    }
+    let patience = request.arrived.extension();
+    let (device, deadline) = request.without_body().await;
+    let found = next(&state.devices, &device, wait, deadline, patience.as_ref()).await?;
+    Ok(match found {
+        Some(held) => message(&device, &held),
+        None => empty_response(StatusCode::NO_CONTENT),
+    })
+}
+
+/// The parameter `wait`.
+pub(super) fn wait(query: Query<'_>) -> Result<Duration, Problem> {
+    let wait = query.number("wait", 0..=MAX_RECEIVE_WAIT_S)?;
+    Ok(Duration::from_secs(wait.unwrap_or(0)))
+}
+
+/// The next message, if one comes while the caller may be kept waiting.
+pub(super) async fn next<D: Bridging>(
+    devices: &D,
+    device: &DeviceId,
+    wait: Duration,
+    deadline: Instant,
+    patience: Option<&Patience>,
+) -> Result<Option<Held>, DeviceError> {
+    let until = Instant::now() + wait;
+    tokio::select! {
+        biased;
+        found = devices.receive(device.clone(), until, deadline) => found,
+        () = Patience::over(patience) => Ok(None),
+    }
+}
+
+/// A message as its device reads it.
+pub(super) fn message(device: &DeviceId, held: &Held) -> Response<Body> {
+    json_response(events::held(device, held).into())
+}

@@ -1,0 +1,276 @@
+//! Devices of tests.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use drawspan_gateway::{
+    DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, Devices, Diagnostics, Downlink, Effect,
+    Held, ListPage, ListQuery, Listing, Prefix, Readiness, Scope, Standing, Subscribe, Subscribed,
+    Subscription, SubscriptionStatus, Subscriptions,
+};
+use drawspan_hub::{
+    ConnectionStatus, ConnectionStatusReason, DeviceId, Outcome, SubscriptionType, Telemetry,
+    UtcTime,
+};
+use drawspan_metrics::Page;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+/// What the devices were asked.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Call {
+    Send(DeviceId, Telemetry),
+    Twin(DeviceId),
+    Report(DeviceId, Bytes),
+    Register(DeviceId, Option<String>),
+    Status(DeviceId),
+    Resync(DeviceId),
+    Diagnostics(DeviceId),
+    Forget(DeviceId),
+    Subscribe(Subscribe),
+    Subscription(Scope, SubscriptionType),
+    Unsubscribe(Scope, SubscriptionType),
+    FleetSubscriptions,
+    Receive(DeviceId),
+    Settle(DeviceId, String, Outcome),
+    List(ListQuery),
+    DeadLetters(DeadLetterQuery),
+    Replay(u64),
+    Discard(u64),
+}
+
+/// Remembers what it was asked and answers as it was told.
+#[derive(Clone)]
+pub(crate) struct Fake {
+    pub(crate) calls: Arc<Mutex<Vec<Call>>>,
+    /// What it says to everything, instead of doing it.
+    pub(crate) refusal: Option<DeviceError>,
+    /// What it says to messages of devices whose ids begin so.
+    pub(crate) refuses: Option<(&'static str, DeviceError)>,
+    pub(crate) twin: &'static str,
+    pub(crate) status: Option<(ConnectionStatus, ConnectionStatusReason)>,
+    pub(crate) diagnostics: Option<Diagnostics>,
+    pub(crate) readiness: Readiness,
+    pub(crate) subscribed: Option<Subscribed>,
+    pub(crate) fleet: Vec<Subscription>,
+    /// What a device receives; nothing comes for the others, however long they wait.
+    pub(crate) held: Option<Held>,
+    /// What it says instead.
+    pub(crate) receive_refusal: Option<DeviceError>,
+    pub(crate) page: ListPage,
+    pub(crate) letters: Vec<DeadLetter>,
+    /// What DPS calls every device, and whether that is known before DPS is asked.
+    pub(crate) assigned: Option<(DeviceId, bool)>,
+    /// Whether ids that differ only in case are one device.
+    pub(crate) folds_case: bool,
+    /// Whoever is told here of a message decides when it is accepted.
+    pub(crate) gate: Option<mpsc::Sender<oneshot::Sender<()>>>,
+    /// Whether a message that waits there may be at the hub.
+    pub(crate) has_effect: bool,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self {
+            calls: Arc::default(),
+            refusal: None,
+            refuses: None,
+            twin: "{}",
+            status: None,
+            diagnostics: None,
+            readiness: Readiness::READY,
+            folds_case: false,
+            subscribed: None,
+            fleet: Vec::new(),
+            held: None,
+            receive_refusal: None,
+            page: ListPage::default(),
+            letters: Vec::new(),
+            assigned: None,
+            gate: None,
+            has_effect: false,
+        }
+    }
+}
+
+impl Fake {
+    fn done<T>(&self, call: Call, answer: T) -> Result<T, DeviceError> {
+        self.calls.lock().unwrap().push(call);
+        self.refusal.clone().map_or(Ok(answer), Err)
+    }
+}
+
+impl Devices for Fake {
+    async fn send(
+        &self,
+        device: DeviceId,
+        message: Telemetry,
+        _: Instant,
+    ) -> Result<(), DeviceError> {
+        let refuses = self.refuses.clone();
+        let refusal = refuses.filter(|(begin, _)| device.as_str().starts_with(begin));
+        self.done(Call::Send(device, message), ())?;
+        if let Some((_, error)) = refusal {
+            return Err(error);
+        }
+        let Some(gate) = &self.gate else {
+            return Ok(());
+        };
+        if self.has_effect {
+            Effect::begins();
+        }
+        let (accept, accepted) = oneshot::channel();
+        let _ = gate.send(accept).await;
+        accepted.await.map_err(|_| DeviceError::NotReady)
+    }
+
+    async fn twin(&self, device: DeviceId, _: Instant) -> Result<Bytes, DeviceError> {
+        self.done(Call::Twin(device), Bytes::from_static(self.twin.as_bytes()))
+    }
+
+    async fn report(&self, device: DeviceId, patch: Bytes, _: Instant) -> Result<(), DeviceError> {
+        self.done(Call::Report(device, patch), ())
+    }
+
+    async fn register(
+        &self,
+        device: DeviceId,
+        model_id: Option<String>,
+        _: Instant,
+    ) -> Result<(), DeviceError> {
+        self.done(Call::Register(device, model_id), ())
+    }
+
+    async fn connection_status(
+        &self,
+        device: DeviceId,
+    ) -> Result<Option<(ConnectionStatus, ConnectionStatusReason)>, DeviceError> {
+        self.done(Call::Status(device), self.status)
+    }
+
+    fn resync(&self, device: DeviceId) -> Result<(), DeviceError> {
+        self.done(Call::Resync(device), ())
+    }
+
+    async fn diagnostics(&self, device: DeviceId) -> Result<Option<Diagnostics>, DeviceError> {
+        self.done(Call::Diagnostics(device), self.diagnostics.clone())
+    }
+
+    async fn forget(&self, device: DeviceId, _: Instant) -> Result<(), DeviceError> {
+        self.done(Call::Forget(device), ())
+    }
+
+    async fn measure(&self, _: &mut Page) {}
+
+    async fn standing(
+        &self,
+        _: DeviceId,
+        within: Prefix,
+        ask: bool,
+        _: Instant,
+    ) -> Result<Standing, DeviceError> {
+        let assigned = self.assigned.iter().find(|(_, known)| *known || ask);
+        Ok(match assigned {
+            Some((id, _)) if !within.covers(id) => Standing::Outside(id.clone()),
+            _ => Standing::Within,
+        })
+    }
+
+    fn identity(&self, device: &DeviceId) -> DeviceId {
+        match self.folds_case {
+            true => device.to_lower_case(),
+            false => device.clone(),
+        }
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.readiness.clone()
+    }
+}
+
+impl Subscriptions for Fake {
+    async fn subscribe(&self, subscribe: Subscribe, _: Instant) -> Result<Subscribed, DeviceError> {
+        let made = Subscription {
+            scope: subscribe.scope.clone(),
+            kind: subscribe.kind,
+            callback: subscribe.callback.clone(),
+            created_at: UtcTime::from_unix_ms(0),
+            keep_connected: subscribe.keep_connected,
+        };
+        let answer = (made, Some(SubscriptionStatus::Starting));
+        self.done(Call::Subscribe(subscribe), answer)
+    }
+
+    async fn subscription(
+        &self,
+        scope: Scope,
+        kind: SubscriptionType,
+    ) -> Result<Option<Subscribed>, DeviceError> {
+        self.done(Call::Subscription(scope, kind), self.subscribed.clone())
+    }
+
+    async fn unsubscribe(
+        &self,
+        scope: Scope,
+        kind: SubscriptionType,
+        _: Instant,
+    ) -> Result<(), DeviceError> {
+        self.done(Call::Unsubscribe(scope, kind), ())
+    }
+
+    async fn fleet_subscriptions(&self) -> Result<Vec<Subscription>, DeviceError> {
+        self.done(Call::FleetSubscriptions, self.fleet.clone())
+    }
+}
+
+impl Downlink for Fake {
+    async fn receive(
+        &self,
+        device: DeviceId,
+        wait_until: Instant,
+        _: Instant,
+    ) -> Result<Option<Held>, DeviceError> {
+        let held = self.done(Call::Receive(device), self.held.clone())?;
+        if let Some(error) = &self.receive_refusal {
+            return Err(error.clone());
+        }
+        if held.is_none() {
+            sleep_until(wait_until).await;
+        }
+        Ok(held)
+    }
+
+    async fn settle(
+        &self,
+        device: DeviceId,
+        lock_token: String,
+        outcome: Outcome,
+        _: Instant,
+    ) -> Result<(), DeviceError> {
+        self.done(Call::Settle(device, lock_token, outcome), ())
+    }
+}
+
+impl Listing for Fake {
+    async fn list(&self, query: ListQuery) -> Result<ListPage, DeviceError> {
+        self.done(Call::List(query), self.page.clone())
+    }
+}
+
+impl DeadLetters for Fake {
+    async fn dead_letters(&self, query: DeadLetterQuery) -> Result<Vec<DeadLetter>, DeviceError> {
+        let found = self.letters.iter();
+        let found = found.filter(|letter| query.after.is_none_or(|after| letter.id > after));
+        let found = found.filter(|letter| query.prefix.covers(&letter.device));
+        let found = found.take(query.limit).cloned().collect();
+        self.done(Call::DeadLetters(query), found)
+    }
+
+    async fn replay(&self, id: u64, _: Instant) -> Result<(), DeviceError> {
+        self.done(Call::Replay(id), ())
+    }
+
+    async fn discard(&self, id: u64, _: Instant) -> Result<(), DeviceError> {
+        self.done(Call::Discard(id), ())
+    }
+}

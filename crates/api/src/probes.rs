@@ -1,0 +1,152 @@
+//! `/health`, `/livez`, `/readyz`, `/metrics`: for whoever runs the process. They ask for no key.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract;
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, VARY};
+use axum::http::{HeaderMap, Request, Response};
+use drawspan_gateway::limits::RETRY_AFTER_S;
+use drawspan_gateway::{Devices, Readiness, Unready};
+use drawspan_metrics::{self as metrics, Format, Metric, Page, Sample};
+use serde::Serialize;
+use tokio::task::spawn_blocking;
+
+use super::api::{State, json_response};
+use super::body;
+use super::problem::{Kind, Problem};
+
+/// The media type by which OpenMetrics is asked for.
+const OPEN_METRICS: &str = "application/openmetrics-text";
+
+/// What the original said, whatever happened.
+pub(super) async fn health(request: Request<Body>) -> Response<Body> {
+    body::discard(request).await;
+    let mut response = Response::new(Body::from("Healthy"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}
+
+/// The process answers: no reason to end it.
+pub(super) async fn live(request: Request<Body>) -> Response<Body> {
+    body::discard(request).await;
+    uncached(json_response(br#"{"status":"live"}"#.to_vec()))
+}
+
+/// Whether requests make sense.
+pub(super) async fn ready<D: Devices>(
+    extract::State(state): extract::State<Arc<State<D>>>,
+    request: Request<Body>,
+) -> Response<Body> {
+    body::discard(request).await;
+    answer(&state.devices.readiness())
+}
+
+/// Figures of the process, for Prometheus.
+pub(super) async fn metrics<D: Devices>(
+    extract::State(state): extract::State<Arc<State<D>>>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let format = wanted(request.headers());
+    body::discard(request).await;
+    let mut page = Page::default();
+    let version = Sample::of([env!("CARGO_PKG_VERSION")], 1);
+    page.add(Metric::Build, [version]);
+    state.counts.tell(&mut page);
+    state.devices.measure(&mut page).await;
+    let text = spawn_blocking(move || {
+        metrics::process(&mut page);
+        page.text(format)
+    });
+    // It does not panic, and nobody ends it.
+    let mut response = Response::new(Body::from(text.await.unwrap_or_default()));
+    let content_type = HeaderValue::from_static(format.content_type());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(VARY, HeaderValue::from_static("accept"));
+    uncached(response)
+}
+
+/// The format that a scraper prefers (RFC 9110, 12.5.1). OpenMetrics has to be asked for by its name: browsers, `curl` and
+/// older scrapers get text.
+fn wanted(headers: &HeaderMap) -> Format {
+    let accepted = headers.get_all(ACCEPT).iter();
+    let ranges = accepted
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    let (mut open_metrics, mut text) = (0_u16, 0_u16);
+    for range in ranges {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let (mut quality, mut is_known) = (1_000, true);
+        for (key, value) in parts.filter_map(|part| part.split_once('=')) {
+            match key.trim().to_ascii_lowercase().as_str() {
+                "q" => quality = thousandths(value),
+                "version" if name == OPEN_METRICS => {
+                    is_known = value.trim_matches('"').starts_with("1.");
+                }
+                _ => {}
+            }
+        }
+        match name.as_str() {
+            OPEN_METRICS if is_known => open_metrics = open_metrics.max(quality),
+            "text/plain" | "text/*" | "*/*" => text = text.max(quality),
+            _ => {}
+        }
+    }
+    match open_metrics > 0 && open_metrics >= text {
+        true => Format::OpenMetrics,
+        false => Format::Text,
+    }
+}
+
+/// A weight from 0 to 1.
+fn thousandths(weight: &str) -> u16 {
+    let weight = weight.trim().parse::<f32>().unwrap_or(0.0);
+    // Clamped, so that it fits.
+    (weight.clamp(0.0, 1.0) * 1_000.0) as u16
+}
+
+/// While the process is on its way out.
+pub(super) fn stopping() -> Response<Body> {
+    answer(&Readiness::of(vec![Unready::Stopping]))
+}
+
+#[derive(Serialize)]
+struct Document {
+    status: &'static str,
+    problems: Vec<String>,
+    codes: Vec<&'static str>,
+}
+
+fn answer(readiness: &Readiness) -> Response<Body> {
+    let problems: Vec<_> = readiness.problems.iter().map(Unready::to_string).collect();
+    let codes: Vec<_> = readiness.problems.iter().map(Unready::code).collect();
+    if readiness.ready {
+        let document = Document {
+            status: "ready",
+            problems,
+            codes,
+        };
+        // Strings only: this does not fail.
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        return uncached(json_response(body));
+    }
+    let detail = match problems.is_empty() {
+        true => "Not ready.".to_owned(),
+        false => format!("Not ready: {}.", problems.join("; ")),
+    };
+    let problem = Problem::new(Kind::NotReady, detail)
+        .with_problems(codes.into_iter().zip(problems).collect())
+        .retry_after(RETRY_AFTER_S);
+    uncached(problem.into_response())
+}
+
+fn uncached(mut response: Response<Body>) -> Response<Body> {
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

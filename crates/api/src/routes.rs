@@ -1,0 +1,153 @@
+//! Which handler answers which operation. That none is forgotten the compiler sees.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract;
+use axum::handler::Handler as Handles;
+use axum::http::Request;
+use axum::routing::MethodRouter;
+use drawspan_gateway::{Bridging, Devices};
+use drawspan_hub::{Outcome, SubscriptionType};
+
+use super::api::State;
+use super::counts::Counted;
+use super::downlink::TokenInPath;
+use super::operation::Operation;
+use super::request::IdInPath;
+use super::{
+    batch, connection, dead_letter, downlink, fleet, listing, openapi, probes, registration,
+    subscription, telemetry, twin,
+};
+
+type Routes<D> = Router<Arc<State<D>>>;
+type Handler<D> = MethodRouter<Arc<State<D>>>;
+type Shared<D> = extract::State<Arc<State<D>>>;
+
+/// Every operation, and the pages that describe them.
+pub(super) fn all<D: Bridging>() -> Routes<D> {
+    let add = |routes: Routes<D>, operation: &Operation| {
+        routes.route(&operation.route(), handler(*operation))
+    };
+    Operation::ALL.iter().fold(openapi::routes(), add)
+}
+
+/// What is measured where nothing but telemetry is.
+pub(super) fn telemetry_only<D: Devices>() -> Routes<D> {
+    let send = on(Operation::SendMessage, telemetry::send_only::<D>);
+    let probes = [
+        Operation::GetHealth,
+        Operation::GetLiveness,
+        Operation::GetReadiness,
+        Operation::GetMetrics,
+    ];
+    let add = |routes: Routes<D>, operation: Operation| match probe(operation) {
+        Some(handler) => routes.route(&operation.route(), handler),
+        None => routes,
+    };
+    let routes = probes.into_iter().fold(Router::new(), add);
+    routes.route(&Operation::SendMessage.route(), send)
+}
+
+fn probe<D: Devices>(operation: Operation) -> Option<Handler<D>> {
+    match operation {
+        Operation::GetHealth => Some(on(operation, probes::health)),
+        Operation::GetLiveness => Some(on(operation, probes::live)),
+        Operation::GetReadiness => Some(on(operation, probes::ready::<D>)),
+        Operation::GetMetrics => Some(on(operation, probes::metrics::<D>)),
+        _ => None,
+    }
+}
+
+fn handler<D: Bridging>(operation: Operation) -> Handler<D> {
+    use Operation as O;
+    use SubscriptionType as S;
+    match operation {
+        O::SendMessage => on(operation, telemetry::send::<D>),
+        O::SendMessages => on(operation, batch::send::<D>),
+        O::GetTwin => on(operation, twin::get::<D>),
+        O::UpdateReportedProperties => on(operation, twin::report::<D>),
+        O::GetDesiredPropertiesSubscription
+        | O::CreateOrUpdateDesiredPropertiesSubscription
+        | O::DeleteDesiredPropertiesSubscription => of_device(operation, S::DesiredProperties),
+        O::GetMethodsSubscription
+        | O::CreateOrUpdateMethodsSubscription
+        | O::DeleteMethodsSubscription => of_device(operation, S::Methods),
+        O::GetC2DMessageSubscription
+        | O::CreateOrUpdateC2DMessageSubscription
+        | O::DeleteC2DMessageSubscription => of_device(operation, S::C2dMessages),
+        O::GetConnectionStatusSubscription
+        | O::CreateOrUpdateConnectionStatusSubscription
+        | O::DeleteConnectionStatusSubscription => of_device(operation, S::ConnectionStatus),
+        O::ListFleetSubscriptions => on(operation, fleet::list::<D>),
+        O::GetFleetSubscription => on(operation, fleet::get::<D>),
+        O::CreateOrUpdateFleetSubscription => on(operation, fleet::put::<D>),
+        O::DeleteFleetSubscription => on(operation, fleet::delete::<D>),
+        O::ReceiveMessage => on(operation, downlink::receive::<D>),
+        O::CompleteMessage => settle(operation, Outcome::Complete),
+        O::AbandonMessage => settle(operation, Outcome::Abandon),
+        O::RejectMessage => settle(operation, Outcome::Reject),
+        O::ListDeadLetters => on(operation, dead_letter::list::<D>),
+        O::ReplayDeadLetter => on(operation, dead_letter::replay::<D>),
+        O::DeleteDeadLetter => on(operation, dead_letter::discard::<D>),
+        O::ListDevices => on(operation, listing::list::<D>),
+        O::Register => on(operation, registration::register::<D>),
+        O::GetCurrentConnectionStatus => on(operation, connection::status::<D>),
+        O::Resync => on(operation, connection::resync::<D>),
+        O::GetDiagnostics => on(operation, connection::diagnostics::<D>),
+        O::DeleteDevice => on(operation, connection::forget::<D>),
+        O::GetHealth => on(operation, probes::health),
+        O::GetLiveness => on(operation, probes::live),
+        O::GetReadiness => on(operation, probes::ready::<D>),
+        O::GetMetrics => on(operation, probes::metrics::<D>),
+    }
+}
+
+/// The operation's method, by this handler; its answers are counted.
+fn on<H, T, D>(operation: Operation, handler: H) -> Handler<D>
+where
+    H: Handles<T, Arc<State<D>>, Future: Unpin>,
+    T: 'static,
+    D: Devices,
+{
+    let counted = Counted {
+        operation: Some(operation),
+        handler,
+    };
+    axum::routing::on(operation.filter(), counted)
+}
+
+/// A device's own subscription, by the operation's method.
+fn of_device<D: Bridging>(operation: Operation, kind: SubscriptionType) -> Handler<D> {
+    use subscription as of;
+    match operation.method().as_str() {
+        "PUT" => on(
+            operation,
+            move |state: Shared<D>, id: IdInPath, request: Request<Body>| {
+                of::put(kind, state, id, request)
+            },
+        ),
+        "DELETE" => on(
+            operation,
+            move |state: Shared<D>, id: IdInPath, request: Request<Body>| {
+                of::delete(kind, state, id, request)
+            },
+        ),
+        _ => on(
+            operation,
+            move |state: Shared<D>, id: IdInPath, request: Request<Body>| {
+                of::get(kind, state, id, request)
+            },
+        ),
+    }
+}
+
+fn settle<D: Bridging>(operation: Operation, outcome: Outcome) -> Handler<D> {
+    on(
+        operation,
+        move |state: Shared<D>, names: TokenInPath, request: Request<Body>| {
+            downlink::settle(outcome, state, names, request)
+        },
+    )
+}

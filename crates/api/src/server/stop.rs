@@ -1,0 +1,238 @@
+//! How far the end has come, and what a connection knows about itself: whether it is busy, when it last did something, and whether it may close.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+use drawspan_gateway::Effect;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::patience::Caller;
+
+/// How far the end of the server has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// Not at all.
+    Serving,
+    /// Nothing new is begun; what was begun is finished.
+    Stopping,
+    /// What is not finished is answered all the same.
+    CutOff,
+}
+
+/// How a connection is to end for which there is no room any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Leaving {
+    /// It is not.
+    No,
+    /// With an answer and a moment for the caller to read it.
+    Told,
+    /// At once.
+    AtOnce,
+}
+
+/// What the parts of one connection (socket, requests, task) and the table of connections tell each other.
+#[derive(Debug)]
+pub(super) struct Shared {
+    phase: AtomicU8,
+    /// A request is being answered.
+    under_way: AtomicBool,
+    /// All of the request that is being answered came.
+    complete: AtomicBool,
+    /// The peer does not take what is to be written.
+    blocked: AtomicBool,
+    /// The answer may be waited for; so it matters whether the peer hangs up meanwhile.
+    watched: AtomicBool,
+    /// The peer says nothing more, or is gone.
+    hung_up: AtomicBool,
+    /// [`Leaving`].
+    leaving: AtomicU8,
+    left: Notify,
+    /// When bytes last came or went, in milliseconds since `opened`.
+    progress_ms: AtomicU64,
+    opened: Instant,
+    effect: Effect,
+}
+
+impl Shared {
+    pub(super) fn new(opened: Instant) -> Self {
+        Self {
+            phase: AtomicU8::new(Phase::Serving as u8),
+            under_way: AtomicBool::default(),
+            complete: AtomicBool::default(),
+            blocked: AtomicBool::default(),
+            watched: AtomicBool::default(),
+            hung_up: AtomicBool::default(),
+            leaving: AtomicU8::new(Leaving::No as u8),
+            left: Notify::new(),
+            progress_ms: AtomicU64::default(),
+            opened,
+            effect: Effect::default(),
+        }
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) >= Phase::Stopping as u8
+    }
+
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) >= Phase::CutOff as u8
+    }
+
+    pub(super) fn request_begins(&self) {
+        self.effect.reset();
+        self.complete.store(false, Ordering::Relaxed);
+        self.under_way.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn request_came(&self) {
+        self.complete.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn request_ends(&self) {
+        self.under_way.store(false, Ordering::Relaxed);
+        self.watched.store(false, Ordering::Relaxed);
+    }
+
+    /// What the current request has done.
+    pub(super) const fn effect(&self) -> &Effect {
+        &self.effect
+    }
+
+    pub(super) fn watch(&self) {
+        self.watched.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether to look for the peer's end: an answer may be waited for, or holds up the end of the server, and all of its request came.
+    pub(super) fn is_watched(&self) -> bool {
+        (self.watched.load(Ordering::Relaxed) || self.is_stopping())
+            && self.under_way.load(Ordering::Relaxed)
+            && self.complete.load(Ordering::Relaxed)
+            && !self.hung_up.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn hang_up(&self) {
+        self.hung_up.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_blocked(&self, blocked: bool) {
+        self.blocked.store(blocked, Ordering::Relaxed);
+    }
+
+    /// Bytes came or went.
+    pub(super) fn progress(&self) {
+        let ms = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.progress_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// When bytes last came or went; when it was opened, if none did.
+    pub(super) fn last_progress(&self) -> Instant {
+        let ms = self.progress_ms.load(Ordering::Relaxed);
+        self.opened + std::time::Duration::from_millis(ms)
+    }
+
+    /// Whether a request is being answered that came in full. A connection on which half a request lies, or an answer that is not read, is
+    /// as idle as one on which nothing happens.
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_under_way() && self.complete.load(Ordering::Relaxed)
+    }
+
+    /// Whether a request is being answered.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody still waits for an answer, or for the rest of one.
+    pub(super) fn is_waited_for(&self) -> bool {
+        (self.is_under_way() || self.blocked.load(Ordering::Relaxed))
+            && !self.hung_up.load(Ordering::Relaxed)
+    }
+
+    /// Whether the caller may still be sending a request when the connection ends.
+    pub(super) fn is_unread(&self) -> bool {
+        !self.complete.load(Ordering::Relaxed)
+            && !self.hung_up.load(Ordering::Relaxed)
+            && !self.is_leaving()
+            && !self.is_cut_off()
+    }
+
+    /// Asks the connection to end.
+    pub(super) fn leave(&self, how: Leaving) {
+        self.leaving.store(how as u8, Ordering::Relaxed);
+        self.left.notify_one();
+    }
+
+    /// Resolves once the connection is asked to end.
+    pub(super) async fn asked_to_leave(&self) {
+        self.left.notified().await;
+    }
+
+    /// Whether to end without a word.
+    pub(super) fn leaves_at_once(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed) == Leaving::AtOnce as u8
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed) != Leaving::No as u8
+    }
+
+    /// Whether this answer is the last one on this connection.
+    pub(super) fn closes(&self) -> bool {
+        self.is_stopping() || self.is_leaving()
+    }
+
+    /// Whether the connection is to end now: no answer is owed on it.
+    pub(super) fn may_close(&self) -> bool {
+        self.is_cut_off() && !self.is_under_way() || self.is_leaving() && !self.is_busy()
+    }
+
+    /// Whether something can be said on it: not in the middle of an answer.
+    pub(super) fn may_speak(&self) -> bool {
+        !self.blocked.load(Ordering::Relaxed)
+    }
+}
+
+impl Caller for Shared {
+    fn is_to_be_answered(&self) -> bool {
+        self.is_stopping() || self.hung_up.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_is_kept_until_the_very_end() {
+        let shared = Shared::new(Instant::now());
+        let check = |expected: bool| assert_eq!(shared.may_close(), expected, "{shared:?}");
+        check(false);
+        shared.enter(Phase::Stopping);
+        check(false);
+        shared.request_begins();
+        shared.enter(Phase::CutOff);
+        check(false);
+        shared.request_ends();
+        check(true);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_to_leave_finishes_a_request_that_came_in_full() {
+        let shared = Shared::new(Instant::now());
+        let check = |expected: bool| assert_eq!(shared.may_close(), expected, "{shared:?}");
+        shared.leave(Leaving::Told);
+        check(true);
+        shared.request_begins();
+        check(true);
+        shared.request_came();
+        check(false);
+        assert!(shared.closes());
+        shared.request_ends();
+        check(true);
+    }
+}

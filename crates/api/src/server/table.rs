@@ -1,0 +1,311 @@
+//! The connections of callers: how many there are, from where, and which of them end when there is no room for another.
+//!
+//! A connection that comes is served, and for that the idlest ones end: those of its own address when that has as many as it may have, of all
+//! when there are as many as there may be. Where all have a request under way, it is answered 503 (or as a probe) and closed.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use drawspan_settings::open_files::Shares;
+use tokio::time::Instant;
+
+use super::stop::{Leaving, Shared};
+use crate::limits::MAX_TLS_HANDSHAKES;
+
+/// How many connections there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// All that are served.
+    pub connections: usize,
+    /// Those of one address: of one IPv4 address, or of one IPv6 network of 64 bits.
+    pub per_address: usize,
+    /// Those beyond, which are answered 503 and closed.
+    pub refusals: usize,
+    /// Those that end and whose callers have not hung up yet.
+    pub farewells: usize,
+    /// Those in a TLS handshake.
+    pub handshakes: usize,
+}
+
+impl Bounds {
+    /// The bounds by the process's share of open files. One address may have half of all connections, or as many as are given.
+    #[must_use]
+    pub fn new(shares: Shares, per_address: Option<usize>) -> Self {
+        let all = shares.callers;
+        Self {
+            connections: all,
+            per_address: per_address.unwrap_or(all.div_ceil(2)).min(all),
+            refusals: shares.refusals,
+            farewells: shares.farewells,
+            handshakes: MAX_TLS_HANDSHAKES.min(all),
+        }
+    }
+}
+
+/// All connections of a listener.
+#[derive(Debug)]
+pub(super) struct Table {
+    bounds: Bounds,
+    places: Mutex<Places>,
+}
+
+#[derive(Debug, Default)]
+struct Places {
+    next: u64,
+    all: HashMap<u64, Place>,
+    served: usize,
+    crowded: usize,
+    leaving: usize,
+    handshakes: usize,
+    by_network: HashMap<Network, usize>,
+}
+
+#[derive(Debug)]
+struct Place {
+    shared: Arc<Shared>,
+    network: Network,
+    standing: Standing,
+    in_handshake: bool,
+}
+
+/// What a connection may expect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// To be served.
+    Served,
+    /// To be answered 503, there being no room.
+    Crowded,
+    /// Nothing: it was asked to end.
+    Leaving,
+}
+
+/// What counts as one caller: an address, or the network that is given to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Network {
+    V4([u8; 4]),
+    V6([u8; 8]),
+}
+
+/// A connection's place in the table, given back when this is dropped.
+#[derive(Debug)]
+pub(super) struct Entry {
+    table: Arc<Table>,
+    id: u64,
+    pub(super) shared: Arc<Shared>,
+    /// Whether there is no room for it.
+    pub(super) crowded: bool,
+}
+
+/// What is going on, for the end of the server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Activity {
+    pub(super) connections: usize,
+    /// Requests under way.
+    pub(super) requests: usize,
+    /// Connections on which a caller waits for an answer.
+    pub(super) waited_for: usize,
+    /// When bytes last came or went on any of them.
+    pub(super) last_progress: Option<Instant>,
+}
+
+impl Table {
+    pub(super) fn new(bounds: Bounds) -> Arc<Self> {
+        Arc::new(Self {
+            bounds,
+            places: Mutex::default(),
+        })
+    }
+
+    /// A place for a new connection; `None` if it can only be closed. `in_handshake` says whether it begins with one.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        peer: IpAddr,
+        in_handshake: bool,
+        now: Instant,
+    ) -> Option<Entry> {
+        let network = Network::of(peer);
+        let mut places = self.places();
+        let standing = places.make_room(network, in_handshake, &self.bounds)?;
+        let shared = Arc::new(Shared::new(now));
+        let id = places.next;
+        places.next += 1;
+        let place = Place {
+            shared: Arc::clone(&shared),
+            network,
+            standing,
+            in_handshake,
+        };
+        places.count(&place, 1);
+        places.all.insert(id, place);
+        drop(places);
+        Some(Entry {
+            table: Arc::clone(self),
+            id,
+            shared,
+            crowded: standing == Standing::Crowded,
+        })
+    }
+
+    /// Asks some of the idlest connections to end: the system has no more files to give.
+    pub(super) fn make_room(&self) {
+        let most = batch(self.bounds.connections);
+        self.places().end_idlest(most, &self.bounds, |_| true);
+    }
+
+    /// Asks those to end on which nothing came or went for so long, and nothing is being done.
+    pub(super) fn end_idle(&self, limit: Duration, now: Instant) {
+        let is_over =
+            |place: &Place| now.saturating_duration_since(place.shared.last_progress()) > limit;
+        self.places().end_idlest(usize::MAX, &self.bounds, is_over);
+    }
+
+    pub(super) fn activity(&self) -> Activity {
+        let places = self.places();
+        let all = || places.all.values().map(|place| &place.shared);
+        Activity {
+            connections: places.all.len(),
+            requests: all().filter(|shared| shared.is_under_way()).count(),
+            waited_for: all().filter(|shared| shared.is_waited_for()).count(),
+            last_progress: all().map(|shared| shared.last_progress()).max(),
+        }
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Places {
+    /// Decides what becomes of a connection that comes, and ends others for it.
+    fn make_room(
+        &mut self,
+        network: Network,
+        in_handshake: bool,
+        bounds: &Bounds,
+    ) -> Option<Standing> {
+        let of_network = self.by_network.get(&network).copied().unwrap_or(0);
+        let room = of_network < bounds.per_address
+            || self.end_some(bounds.per_address, bounds, |place| place.network == network);
+        let room = room
+            && (self.served < bounds.connections
+                || self.end_some(bounds.connections, bounds, |_| true));
+        if in_handshake && self.handshakes >= bounds.handshakes {
+            self.end_some(bounds.handshakes, bounds, |place| place.in_handshake);
+        }
+        if room {
+            return Some(Standing::Served);
+        }
+        let is_crowded = |place: &Place| place.standing == Standing::Crowded;
+        let room = self.crowded < bounds.refusals || self.end_idlest(1, bounds, is_crowded) > 0;
+        room.then_some(Standing::Crowded)
+    }
+
+    /// Ends at least one of the served connections that are meant, if one is idle.
+    fn end_some(&mut self, of: usize, bounds: &Bounds, which: impl Fn(&Place) -> bool) -> bool {
+        let is_meant = |place: &Place| place.standing == Standing::Served && which(place);
+        self.end_idlest(batch(of), bounds, is_meant) > 0
+    }
+
+    /// Asks the idlest of the connections that are meant to end, `most` at most; none that is busy. Says how many.
+    fn end_idlest(
+        &mut self,
+        most: usize,
+        bounds: &Bounds,
+        which: impl Fn(&Place) -> bool,
+    ) -> usize {
+        let idle = self.all.iter().filter(|(_, place)| {
+            place.standing != Standing::Leaving && !place.shared.is_busy() && which(place)
+        });
+        let mut idle: Vec<_> = idle
+            .map(|(id, place)| (place.shared.last_progress(), *id))
+            .collect();
+        if idle.len() > most {
+            idle.select_nth_unstable(most);
+            idle.truncate(most);
+        }
+        for (_, id) in &idle {
+            self.end(*id, bounds);
+        }
+        idle.len()
+    }
+
+    fn end(&mut self, id: u64, bounds: &Bounds) {
+        let Some(mut place) = self.all.remove(&id) else {
+            return;
+        };
+        self.count(&place, -1);
+        let room = self.leaving < bounds.farewells;
+        place.standing = Standing::Leaving;
+        place.shared.leave(match room {
+            true => Leaving::Told,
+            false => Leaving::AtOnce,
+        });
+        self.count(&place, 1);
+        self.all.insert(id, place);
+    }
+
+    fn count(&mut self, place: &Place, change: isize) {
+        let add = |count: &mut usize| *count = count.saturating_add_signed(change);
+        match place.standing {
+            Standing::Leaving => return add(&mut self.leaving),
+            Standing::Crowded => add(&mut self.crowded),
+            Standing::Served => {
+                add(&mut self.served);
+                let of_network = self.by_network.entry(place.network).or_default();
+                add(of_network);
+                if *of_network == 0 {
+                    self.by_network.remove(&place.network);
+                }
+            }
+        }
+        if place.in_handshake {
+            add(&mut self.handshakes);
+        }
+    }
+}
+
+/// How many end at once, so that a crowd of connections does not cost a look at all of them for each.
+const fn batch(of: usize) -> usize {
+    of / 64 + 1
+}
+
+impl Network {
+    fn of(peer: IpAddr) -> Self {
+        match peer.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address.octets()),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, e, f, g, h, ..] = address.octets();
+                Self::V6([a, b, c, d, e, f, g, h])
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// The handshake is over.
+    pub(super) fn shook_hands(&self) {
+        let mut places = self.table.places();
+        let Some(place) = places.all.get_mut(&self.id) else {
+            return;
+        };
+        let counted = place.in_handshake && place.standing != Standing::Leaving;
+        place.in_handshake = false;
+        if counted {
+            places.handshakes = places.handshakes.saturating_sub(1);
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut places = self.table.places();
+        if let Some(place) = places.all.remove(&self.id) {
+            places.count(&place, -1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

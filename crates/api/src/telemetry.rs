@@ -1,0 +1,165 @@
+//! `POST /devices/{id}/messages/events`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract;
+use axum::http::{Request, Response};
+use bytes::Bytes;
+use drawspan_gateway::{Bridging, Devices};
+use drawspan_hub::{DeviceId, Telemetry};
+use tokio::time::Instant;
+
+use super::api::State;
+use super::downlink;
+use super::envelope;
+use super::idempotency::{self, Done, Key};
+use super::patience::Patience;
+use super::problem::{Kind, Problem};
+use super::query::Query;
+use super::request::{DeviceRequest, IdInPath, respond, sentence};
+
+/// Takes one message; 200 when the hub accepted it, with a waiting message for the device if it asks for one.
+pub(super) async fn send<D: Bridging>(
+    extract::State(state): extract::State<Arc<State<D>>>,
+    id: IdInPath,
+    request: Request<Body>,
+) -> Response<Body> {
+    respond(try_send(&state, id, request).await)
+}
+
+/// The same for devices that never get messages.
+pub(super) async fn send_only<D: Devices>(
+    extract::State(state): extract::State<Arc<State<D>>>,
+    id: IdInPath,
+    request: Request<Body>,
+) -> Response<Body> {
+    let answer = async {
+        let request = DeviceRequest::new(&*state, id, request).await?;
+        accept(&state, request).await
+    };
+    respond(answer.await.map(Accepted::into_response))
+}
+
+async fn try_send<D: Bridging>(
+    state: &State<D>,
+    id: IdInPath,
+    request: Request<Body>,
+) -> Result<Response<Body>, Problem> {
+    let request = DeviceRequest::new(state, id, request).await?;
+    if request.arrived.asks_for_nothing() {
+        let accepted = accept(state, request).await?;
+        return Ok(accepted.into_response());
+    }
+    // Beside the way of most messages, whose future stays small.
+    Box::pin(send_and_receive(state, request)).await
+}
+
+async fn send_and_receive<D: Bridging>(
+    state: &State<D>,
+    request: DeviceRequest,
+) -> Result<Response<Body>, Problem> {
+    let (wait, request) = request.query(receive).await?;
+    let patience: Option<Patience> = request.arrived.extension();
+    let device = request.device.clone();
+    let accepted = accept(state, request).await?;
+    let Some(wait) = wait else {
+        return Ok(accepted.into_response());
+    };
+    let deadline = accepted.deadline;
+    let found = downlink::next(&state.devices, &device, wait, deadline, patience.as_ref()).await;
+    Ok(match found {
+        Ok(Some(held)) => accepted.mark(downlink::message(&device, &held)),
+        // The message is at the hub: whatever came of asking, it must not be sent again.
+        Ok(None) | Err(_) => accepted.into_response(),
+    })
+}
+
+/// How long to wait for a message to the device; `None` when none is asked for.
+fn receive(query: Query<'_>) -> Result<Option<Duration>, Problem> {
+    let receive = query.flag("receive")?;
+    let wait = downlink::wait(query)?;
+    Ok(receive.then_some(wait))
+}
+
+/// The hub has the message.
+struct Accepted {
+    deadline: Instant,
+    /// It was sent by an earlier request with the same key.
+    replayed: bool,
+}
+
+impl Accepted {
+    fn into_response(self) -> Response<Body> {
+        self.mark(Response::new(Body::empty()))
+    }
+
+    fn mark(&self, response: Response<Body>) -> Response<Body> {
+        match self.replayed {
+            true => idempotency::replayed(response),
+            false => response,
+        }
+    }
+}
+
+async fn accept<D: Devices>(state: &State<D>, request: DeviceRequest) -> Result<Accepted, Problem> {
+    let identity = state.devices.identity(&request.device);
+    let key = match request.arrived.idempotency_key(identity.as_str()) {
+        Ok(key) => key,
+        Err(problem) => return Err(request.arrived.refuse(problem).await),
+    };
+    let (device, deadline, body) = request.json().await?;
+    if let Some(key) = key {
+        return Box::pin(accept_once(state, key, device, deadline, body)).await;
+    }
+    let message = message(&body)?;
+    drop(body);
+    let counts = &state.counts;
+    counts
+        .send(&state.devices, device, message, deadline)
+        .await?;
+    Ok(Accepted {
+        deadline,
+        replayed: false,
+    })
+}
+
+async fn accept_once<D: Devices>(
+    state: &State<D>,
+    key: Key,
+    device: DeviceId,
+    deadline: Instant,
+    body: Bytes,
+) -> Result<Accepted, Problem> {
+    let message = message(&body)?;
+    let claim = state.idempotency.claim(key, &body, deadline).await?;
+    drop(body);
+    let replayed = claim.done.is_some();
+    if replayed {
+        state.counts.replayed();
+    } else {
+        let counts = &state.counts;
+        counts
+            .send(&state.devices, device, message, deadline)
+            .await?;
+        claim.remember(Done::All).await;
+    }
+    Ok(Accepted { deadline, replayed })
+}
+
+/// The message in a body.
+pub(super) fn message(body: &Bytes) -> Result<Telemetry, Problem> {
+    let envelope = envelope::parse(body)
+        .map_err(|error| Problem::new(Kind::InvalidBody, error.to_string()))?;
+    let message = Telemetry {
+        component: envelope.component,
+        creation_time_utc: envelope.creation_time,
+        properties: envelope.properties,
+        ..Telemetry::json(envelope.data)
+    };
+    message
+        .check_size()
+        .map_err(|error| Problem::new(Kind::TooLarge, sentence(&error.to_string())))?;
+    Ok(message)
+}

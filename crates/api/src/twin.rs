@@ -1,0 +1,107 @@
+//! `GET /devices/{id}/twin` and `PATCH /devices/{id}/twin/properties/reported`. Both sides' JSON is passed on as it is.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract;
+use axum::http::{Request, Response, StatusCode};
+use bytes::Bytes;
+use drawspan_gateway::{DeviceError, Devices};
+use drawspan_hub::{ErrorCode, Failure, FailureKind};
+use serde_json::value::RawValue;
+
+use super::api::{State, json_response};
+use super::member;
+use super::problem::{Kind, Problem};
+use super::request::{DeviceRequest, IdInPath};
+
+const BEFORE: &[u8] = br#"{"twin":{"properties":"#;
+const AFTER: &[u8] = b"}}";
+
+/// The whole twin.
+pub(super) async fn get<D: Devices>(
+    extract::State(state): extract::State<Arc<State<D>>>,
+    id: IdInPath,
+    request: Request<Body>,
+) -> Response<Body> {
+    match try_get(&state, id, request).await {
+        Ok(body) => json_response(body),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Changes reported properties; 204 when the hub took the patch.
+pub(super) async fn report<D: Devices>(
+    extract::State(state): extract::State<Arc<State<D>>>,
+    id: IdInPath,
+    request: Request<Body>,
+) -> Response<Body> {
+    match try_report(&state, id, request).await {
+        Ok(()) => super::api::empty_response(StatusCode::NO_CONTENT),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn try_get<D: Devices>(
+    state: &State<D>,
+    id: IdInPath,
+    request: Request<Body>,
+) -> Result<Vec<u8>, Problem> {
+    let request = DeviceRequest::new(state, id, request).await?;
+    let (device, deadline) = request.without_body().await;
+    let twin = state.devices.twin(device, deadline).await?;
+    if !is_object(&twin) {
+        return Err(Problem::new(
+            Kind::HubRefused,
+            "The hub answered with something that is no twin.",
+        ));
+    }
+    Ok([BEFORE, twin.as_ref(), AFTER].concat())
+}
+
+async fn try_report<D: Devices>(
+    state: &State<D>,
+    id: IdInPath,
+    request: Request<Body>,
+) -> Result<(), Problem> {
+    let request = DeviceRequest::new(state, id, request).await?;
+    let (device, deadline, body) = request.json().await?;
+    let patch = patch(&body)?;
+    drop(body);
+    let reported = state.devices.report(device, patch, deadline).await;
+    reported.map_err(of_patch)
+}
+
+/// The hub knows best what a twin may hold: a patch that it finds invalid is the caller's mistake.
+fn of_patch(error: DeviceError) -> Problem {
+    match error {
+        DeviceError::Refused(failure) if is_invalid(&failure) => {
+            Problem::new(Kind::InvalidBody, failure.message)
+                .from_hub(failure.code.map(ErrorCode::number), failure.tracking_id)
+        }
+        error => error.into(),
+    }
+}
+
+fn is_invalid(failure: &Failure) -> bool {
+    let code = failure.code.map(ErrorCode::number);
+    failure.kind == FailureKind::InvalidRequest
+        && code.is_some_and(|code| (400_000..401_000).contains(&code))
+}
+
+/// The bytes of `patch` as they came.
+fn patch(body: &Bytes) -> Result<Bytes, Problem> {
+    let invalid = |text: String| Problem::new(Kind::InvalidBody, text);
+    let patch = member::read(body, "patch").map_err(|error| invalid(error.to_string()))?;
+    let patch = patch.ok_or_else(|| invalid("The member `patch` is required.".to_owned()))?;
+    if !patch.starts_with('{') {
+        return Err(invalid(
+            "The member `patch` must be a JSON object.".to_owned(),
+        ));
+    }
+    Ok(body.slice_ref(patch.as_bytes()))
+}
+
+fn is_object(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<&RawValue>(bytes).is_ok_and(|value| value.get().starts_with('{'))
+}

@@ -1,0 +1,75 @@
+//! The ceiling of benchmarks: the API as it is, with devices that accept everything at once.
+
+use bytes::Bytes;
+use drawspan_gateway::{DeviceError, Devices, Diagnostics, Prefix, Readiness, Standing};
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Telemetry};
+use drawspan_metrics::Page;
+use tokio::time::Instant;
+
+/// Devices that accept everything at once, and of which nothing is known.
+#[derive(Debug, Clone, Copy)]
+pub struct AnswerAtOnce;
+
+const EMPTY_TWIN: &[u8] = br#"{"desired":{"$version":1},"reported":{"$version":1}}"#;
+
+impl Devices for AnswerAtOnce {
+    async fn send(&self, _: DeviceId, _: Telemetry, _: Instant) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    async fn twin(&self, _: DeviceId, _: Instant) -> Result<Bytes, DeviceError> {
+        Ok(Bytes::from_static(EMPTY_TWIN))
+    }
+
+    async fn report(&self, _: DeviceId, _: Bytes, _: Instant) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    async fn register(
+        &self,
+        _: DeviceId,
+        _: Option<String>,
+        _: Instant,
+    ) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    async fn connection_status(
+        &self,
+        _: DeviceId,
+    ) -> Result<Option<(ConnectionStatus, ConnectionStatusReason)>, DeviceError> {
+        Ok(None)
+    }
+
+    fn resync(&self, _: DeviceId) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    async fn diagnostics(&self, _: DeviceId) -> Result<Option<Diagnostics>, DeviceError> {
+        Ok(None)
+    }
+
+    async fn forget(&self, _: DeviceId, _: Instant) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    async fn measure(&self, _: &mut Page) {}
+
+    async fn standing(
+        &self,
+        _: DeviceId,
+        _: Prefix,
+        _: bool,
+        _: Instant,
+    ) -> Result<Standing, DeviceError> {
+        Ok(Standing::Within)
+    }
+
+    fn identity(&self, device: &DeviceId) -> DeviceId {
+        device.clone()
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness::READY
+    }
+}

@@ -1,0 +1,23 @@
+//! A load generator: HTTP/1.1, connections kept alive, one request in flight on each, no retries, and a ledger that says
+//! what became of every single request.
+// They panic where nobody reads.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+pub mod downlink;
+pub mod histogram;
+pub mod ledger;
+pub mod limits;
+pub mod options;
+pub mod report;
+pub mod run;
+
+mod ceiling;
+mod connection;
+mod pace;
+mod problem;
+mod request;
+
+pub use ceiling::AnswerAtOnce;
+pub use options::{Load, LoadArgs};
+pub use report::Report;
+pub use run::run;

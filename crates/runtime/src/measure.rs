@@ -1,0 +1,177 @@
+//! Figures for a page of metrics: what the controller knows, and what is counted beside it.
+
+use std::time::Duration;
+
+use drawspan_hub::{Failure, FailureKind};
+use drawspan_metrics::{Counter, Metric, Page, Sample};
+use drawspan_store::{DeadLetters, DesiredMarks, FoundLost, Health, HubCache, Store, StoreHealth};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::handle::Bridge;
+use super::in_vain::InVain;
+use super::request::{Look, Request};
+use super::views::Figures;
+use crate::limits::MEASURE_TIMEOUT_S;
+
+/// What is counted beside the controller, and what is lost beneath it.
+#[derive(Debug)]
+pub(super) struct Meters {
+    pub(super) resends: Resends,
+    pub(super) in_vain: InVain,
+    store: Option<Losses>,
+    /// One page at a time: whoever reaches the port may ask, and must not fill the controller's queue with that.
+    turn: Semaphore,
+}
+
+/// Requests that were made once more, by what had become of them, and those for which there was no time for that.
+#[derive(Debug, Default)]
+pub(super) struct Resends {
+    throttled: Counter,
+    hub_failed: Counter,
+    connection_lost: Counter,
+    out_of_time_throttled: Counter,
+    out_of_time_hub_failed: Counter,
+}
+
+/// Who knows what was lost.
+#[derive(Debug)]
+struct Losses {
+    hubs: HubCache,
+    letters: DeadLetters,
+    versions: DesiredMarks,
+    health: StoreHealth,
+}
+
+impl Meters {
+    pub(super) fn new(store: Option<&Store>) -> Self {
+        Self {
+            resends: Resends::default(),
+            in_vain: InVain::default(),
+            store: store.map(|store| Losses {
+                hubs: store.hub_cache(),
+                letters: store.dead_letters(),
+                versions: store.desired_marks(),
+                health: store.health(),
+            }),
+            turn: Semaphore::new(1),
+        }
+    }
+
+    fn tell(&self, page: &mut Page) {
+        let resends = [
+            ("throttled", &self.resends.throttled),
+            ("hubFailed", &self.resends.hub_failed),
+            ("connectionLost", &self.resends.connection_lost),
+        ];
+        let resends = resends.map(|(reason, counter)| Sample::of([reason], counter.get()));
+        page.add(Metric::Resends, resends);
+        let out_of_time = [
+            ("throttled", &self.resends.out_of_time_throttled),
+            ("hubFailed", &self.resends.out_of_time_hub_failed),
+        ];
+        let out_of_time = out_of_time.map(|(reason, counter)| Sample::of([reason], counter.get()));
+        page.add(Metric::ResendsOutOfTime, out_of_time);
+        let none = [0; 4];
+        let [hubs, letters, versions, dropped] = self.store.as_ref().map_or(none, |store| {
+            let letters = &store.letters;
+            [
+                store.hubs.lost(),
+                letters.lost(),
+                store.versions.lost(),
+                letters.dropped(),
+            ]
+        });
+        let health = self.store.as_ref().map(|store| &store.health);
+        let found = health.map_or_else(FoundLost::default, StoreHealth::found_lost);
+        let losses = [
+            ("hubs", hubs),
+            ("deadLetters", letters),
+            ("desiredVersions", versions),
+            ("subscriptions", found.subscriptions),
+            ("answers", found.answers),
+            ("changes", found.changes),
+        ];
+        let losses = losses.map(|(what, count)| Sample::of([what], count));
+        page.add(Metric::StoreLosses, losses);
+        let healthy = health.map(|health| u64::from(health.now() == Health::Ok));
+        page.add(Metric::StoreHealthy, healthy.map(|it| Sample::of([], it)));
+        page.add(Metric::DeadLettersDropped, [Sample::of([], dropped)]);
+    }
+
+    /// What the controller says, if it does so in time.
+    async fn figures(&self, shard: &mpsc::Sender<Request>) -> Option<Figures> {
+        let _turn = self.turn.acquire().await;
+        let (reply, figures) = oneshot::channel();
+        shard.try_send(Look::Measure { reply }.into()).ok()?;
+        let patience = Duration::from_secs(MEASURE_TIMEOUT_S);
+        timeout(patience, figures).await.ok()?.ok()
+    }
+}
+
+impl Resends {
+    /// What a connection had is made again on the next one.
+    pub(super) fn connection_lost(&self) {
+        self.connection_lost.add();
+    }
+
+    /// What the hub refused for now is made again.
+    pub(super) fn refused(&self, failure: &Failure) {
+        match failure.kind {
+            FailureKind::Throttled => self.throttled.add(),
+            _ => self.hub_failed.add(),
+        }
+    }
+
+    /// What the hub refused for now would be made again if there were time left.
+    pub(super) fn out_of_time(&self, failure: &Failure) {
+        match failure.kind {
+            FailureKind::Throttled => self.out_of_time_throttled.add(),
+            _ => self.out_of_time_hub_failed.add(),
+        }
+    }
+}
+
+impl Bridge {
+    /// Adds all figures but for what the controller does not say in time.
+    pub(super) async fn add_figures(&self, page: &mut Page) {
+        self.meters.tell(page);
+        self.health.tell(page);
+        if let Some(figures) = self.meters.figures(&self.shard).await {
+            figures.tell(page);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_page_at_a_time_asks_the_controller_and_none_waits_for_ever() {
+        let meters = Meters::new(None);
+        let (shard, mut requests) = mpsc::channel(8);
+        // A controller that does not come to it.
+        let (first, second) = tokio::join!(meters.figures(&shard), meters.figures(&shard));
+        assert!(first.is_none() && second.is_none());
+        let mut asked = 0;
+        while let Ok(Request::Look(Look::Measure { reply })) = requests.try_recv() {
+            assert!(reply.is_closed(), "nobody waits any more");
+            asked += 1;
+        }
+        assert_eq!(asked, 2);
+        let looks = async {
+            let Some(Request::Look(Look::Measure { reply })) = requests.recv().await else {
+                panic!("asked for something else");
+            };
+            assert!(requests.is_empty(), "the other waits for its turn");
+            drop(reply);
+            requests.close();
+        };
+        tokio::join!(meters.figures(&shard), meters.figures(&shard), looks);
+        assert!(
+            meters.figures(&shard).await.is_none(),
+            "the controller is gone"
+        );
+    }
+}

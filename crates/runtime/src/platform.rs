@@ -1,0 +1,117 @@
+//! The runtime's own things, as the controller passes them on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawspan_bridge::controller::{self, Answer, Platform, Refusal};
+use drawspan_client::{C2dDelivery, Credentials, DeviceSession, HeldBytes, MethodRequestId};
+use drawspan_gateway::{CallbackUrl, DeviceError, Held, Subscribed};
+use drawspan_hub::{DeviceId, Failure, HostName};
+use drawspan_store::StoreFault;
+use tokio::sync::oneshot;
+
+use super::directory::Route;
+use super::errors::request_failed;
+
+/// AMQP connections, HTTP callers and a store.
+#[derive(Debug)]
+pub(super) struct Runtime;
+
+pub(super) type Controller = drawspan_bridge::Controller<Runtime>;
+pub(super) type Input = controller::Input<Runtime>;
+pub(super) type Action = controller::Action<Runtime>;
+pub(super) type Profile = controller::Profile<ListedDevices>;
+pub(super) type Place = controller::Place<DeviceSession>;
+
+impl Platform for Runtime {
+    type Session = DeviceSession;
+    type Delivery = C2dDelivery;
+    type MethodRequest = MethodRequestId;
+    type Share = HeldBytes;
+    type Callback = CallbackUrl;
+    type Route = Arc<Route>;
+    type Caller = Caller;
+    type Listing = ListedDevices;
+    type StoreFault = StoreFault;
+}
+
+impl controller::Route for Route {
+    fn last_use(&self) -> Option<Duration> {
+        self.last_use()
+    }
+
+    fn serial(&self) -> u32 {
+        self.serial
+    }
+}
+
+/// The list of devices, which may be exchanged while it is in use.
+#[derive(Debug, Clone)]
+pub(super) struct ListedDevices(pub(super) Arc<Credentials>);
+
+impl controller::Listing for ListedDevices {
+    fn hub_of(&self, device: &DeviceId) -> Option<HostName> {
+        self.0.listed_hub(device)
+    }
+}
+
+/// Where an answer goes. Whoever asked may have given up; nothing is owed then.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, DeviceError>>;
+
+/// Who waits for an answer, by what is asked.
+#[derive(Debug)]
+pub(super) enum Caller {
+    /// A route.
+    Route(oneshot::Sender<Result<Arc<Route>, Refusal>>),
+    /// A registration.
+    Registration(oneshot::Sender<Result<(), Failure>>),
+    /// A subscription.
+    Subscription(Reply<Subscribed>),
+    /// A message.
+    Message(Reply<Option<Held>>),
+    /// A list that was read again.
+    Relisted(oneshot::Sender<controller::Relisted>),
+    /// Whatever is only done.
+    Done(Reply<()>),
+}
+
+impl controller::Caller for Caller {
+    fn is_gone(&self) -> bool {
+        match self {
+            Self::Route(reply) => reply.is_closed(),
+            Self::Registration(reply) => reply.is_closed(),
+            Self::Subscription(reply) => reply.is_closed(),
+            Self::Message(reply) => reply.is_closed(),
+            Self::Relisted(reply) => reply.is_closed(),
+            Self::Done(reply) => reply.is_closed(),
+        }
+    }
+}
+
+impl Caller {
+    pub(super) fn answer(self, answer: Answer<Runtime>) {
+        match (self, answer) {
+            (Self::Route(reply), Answer::Connected(route)) => _ = reply.send(Ok(route)),
+            (Self::Route(reply), Answer::NotConnected(refusal)) => _ = reply.send(Err(refusal)),
+            (Self::Registration(reply), Answer::Registered(answer)) => _ = reply.send(answer),
+            (Self::Subscription(reply), Answer::Subscribed(subscription, status)) => {
+                _ = reply.send(Ok((subscription, status)));
+            }
+            (Self::Message(reply), Answer::Message(held)) => {
+                _ = reply.send(Ok(held.map(|held| *held)));
+            }
+            (Self::Relisted(reply), Answer::Relisted(relisted)) => _ = reply.send(relisted),
+            (Self::Done(reply), Answer::Done) => _ = reply.send(Ok(())),
+            (Self::Subscription(reply), Answer::Error(error)) => {
+                _ = reply.send(Err(request_failed(error)))
+            }
+            (Self::Message(reply), Answer::Error(error)) => {
+                _ = reply.send(Err(request_failed(error)))
+            }
+            (Self::Done(reply), Answer::Error(error)) => _ = reply.send(Err(request_failed(error))),
+            (caller, answer) => {
+                debug_assert!(false, "{caller:?} does not wait for {answer:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What callers ask of the controller's task.
+
+use drawspan_bridge::controller::{self, Names};
+use drawspan_bridge::fleet::ServiceId;
+use drawspan_gateway::{
+    DeviceError, Diagnostics, ListPage, ListQuery, Scope, Subscribed, Subscription,
+};
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, SubscriptionType};
+use tokio::sync::oneshot;
+
+use super::platform::{Reply, Runtime};
+use super::views::Figures;
+
+pub use drawspan_bridge::controller::Relisted;
+
+#[derive(Debug)]
+pub(super) enum Request {
+    /// Something for the controller to do.
+    Ask(controller::Request<Runtime>),
+    /// Something to look up.
+    Look(Look),
+    /// A hub left a request without an answer; `None`: it answered one again.
+    Unanswered(ServiceId, Option<Failure>),
+}
+
+/// What is looked up in the controller, and changes nothing.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// The public words.
+    Status {
+        device: DeviceId,
+        reply: oneshot::Sender<Option<(ConnectionStatus, ConnectionStatusReason)>>,
+    },
+    /// What a device is waiting for.
+    Delay {
+        device: DeviceId,
+        reply: oneshot::Sender<DeviceError>,
+    },
+    /// All that is known.
+    Diagnose {
+        device: DeviceId,
+        reply: oneshot::Sender<Option<Diagnostics>>,
+    },
+    /// A subscription.
+    Subscription {
+        scope: Scope,
+        kind: SubscriptionType,
+        reply: Reply<Option<Subscribed>>,
+    },
+    /// A part of the list of devices.
+    List {
+        query: Box<ListQuery>,
+        reply: Reply<ListPage>,
+    },
+    /// What a device is called.
+    Names {
+        device: DeviceId,
+        reply: oneshot::Sender<Names>,
+    },
+    /// What happens, in figures.
+    Measure { reply: oneshot::Sender<Figures> },
+    /// Those of the fleet.
+    FleetSubscriptions { reply: Reply<Vec<Subscription>> },
+}
+
+impl Request {
+    /// Whether it may go on, and have an effect, when nobody waits for its answer any more. What a route is asked for has its own mark.
+    pub(super) const fn changes_something(&self) -> bool {
+        use controller::Request as Ask;
+        match self {
+            Self::Look(_)
+            | Self::Unanswered(..)
+            | Self::Ask(
+                Ask::Connect { .. }
+                | Ask::Receive { .. }
+                | Ask::RenameAsAssigned { .. }
+                | Ask::Relist(_),
+            ) => false,
+            Self::Ask(
+                Ask::Register { .. }
+                | Ask::Resync(_)
+                | Ask::Forget { .. }
+                | Ask::Subscribe { .. }
+                | Ask::Unsubscribe { .. }
+                | Ask::Settle { .. }
+                | Ask::Replay { .. },
+            ) => true,
+        }
+    }
+}
+
+impl From<controller::Request<Runtime>> for Request {
+    fn from(ask: controller::Request<Runtime>) -> Self {
+        Self::Ask(ask)
+    }
+}
+
+impl From<Look> for Request {
+    fn from(look: Look) -> Self {
+        Self::Look(look)
+    }
+}

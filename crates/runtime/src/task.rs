@@ -1,0 +1,266 @@
+//! The task that owns the controller: what happens and time go in, one after the other, and actions are done.
+//!
+//! One task is enough: messages do not pass it, and what does (a device that connects or ends) costs it microseconds.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use drawspan_bridge::Now;
+use drawspan_bridge::controller::{ConnectionEvent, SessionEvent};
+use drawspan_bridge::fleet::{Attempt, ServiceId};
+use drawspan_client::{Board, DeviceSession, Inbox, Incoming, Owner, Status, StatusBoard};
+use drawspan_net::Clock;
+use drawspan_webhooks::Done;
+use tokio::sync::mpsc;
+
+use super::directory::Route;
+use super::executor::Executor;
+use super::platform::{Controller, Input};
+use super::request::Request;
+use super::views;
+use crate::limits;
+
+/// What the task hears from.
+#[derive(Debug)]
+pub(super) struct Sources {
+    pub(super) requests: mpsc::Receiver<Request>,
+    /// Of connections.
+    pub(super) board: Arc<StatusBoard>,
+    /// What devices receive.
+    pub(super) inbox: Arc<Inbox>,
+    /// To deliver an event.
+    pub(super) attempts: Arc<Board<Done>>,
+    /// Results of tasks that the executor spawned. It never awaits them; they arrive as completions.
+    pub(super) completions: Arc<Board<Input>>,
+    pub(super) clock: Clock,
+}
+
+/// The controller and what its actions are done with.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) controller: Controller,
+    pub(super) executor: Executor,
+    pub(super) clock: Clock,
+}
+
+/// Runs until every [`Bridge`](super::Bridge) is gone.
+pub(super) async fn run(mut task: Task, sources: Sources) {
+    let Sources {
+        mut requests,
+        board,
+        inbox,
+        attempts,
+        completions,
+        clock,
+    } = sources;
+    let mut batch = Vec::new();
+    loop {
+        let due = task.run();
+        tokio::select! {
+            taken = requests.recv_many(&mut batch, limits::SHARD_BATCH) => {
+                if taken == 0 {
+                    return;
+                }
+                for request in batch.drain(..) {
+                    task.request(request);
+                }
+            }
+            news = board.take() => {
+                for status in news {
+                    task.status(status);
+                }
+            }
+            incoming = inbox.take() => {
+                for incoming in incoming {
+                    task.arrived(incoming);
+                }
+            }
+            completions = completions.take() => {
+                for input in completions {
+                    task.handle(input);
+                }
+            }
+            attempts = attempts.take() => {
+                for done in attempts {
+                    task.handle(Input::Answered {
+                        attempt: done.attempt,
+                        answer: done.answer,
+                        body: done.body,
+                    });
+                }
+            }
+            () = tokio::time::sleep_until(clock.instant(due)) => {}
+        }
+    }
+}
+
+impl Task {
+    /// Does what is due and says when to come back.
+    fn run(&mut self) -> Duration {
+        self.executor.webhooks.reap();
+        loop {
+            let due = self.controller.run(self.now(), unix());
+            if !self.act() {
+                return due;
+            }
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.controller.handle(input, self.now());
+        self.act();
+    }
+
+    /// Does everything that the controller wants done. False if that is nothing.
+    fn act(&mut self) -> bool {
+        let mut any = false;
+        while let Some(action) = self.controller.action() {
+            any = true;
+            if let Some(input) = self.executor.execute(action) {
+                self.controller.handle(input, self.now());
+            }
+        }
+        any
+    }
+
+    fn request(&mut self, request: Request) {
+        match request {
+            Request::Ask(ask) => self.handle(Input::Request(ask)),
+            Request::Unanswered(hub, failure) => {
+                self.handle(Input::Unanswered(hub, failure));
+            }
+            Request::Look(look) => {
+                let per_device = self.executor.credentials.is_per_device();
+                views::look(&self.controller, look, per_device, self.clock.now());
+            }
+        }
+    }
+
+    /// A connection said something.
+    fn status(&mut self, status: Status) {
+        let input = match status {
+            Status::ConnectionReady(pool, key) => Input::Connection {
+                hub: ServiceId::of(pool),
+                key,
+                event: ConnectionEvent::Ready,
+            },
+            Status::ConnectionEnded(pool, key, failure) => {
+                let hub = ServiceId::of(pool);
+                self.executor.connections.remove(&(hub, key));
+                Input::Connection {
+                    hub,
+                    key,
+                    event: ConnectionEvent::Ended(failure),
+                }
+            }
+            Status::Opened(owner, session) => {
+                let Some(event) = self.opened(attempt(owner), session) else {
+                    return;
+                };
+                of(owner, event)
+            }
+            Status::TokenRefused(owner, failure) => of(owner, SessionEvent::TokenRefused(failure)),
+            Status::OpenFailed(owner, failure) | Status::Lost(owner, failure) => {
+                of(owner, SessionEvent::Ended(failure))
+            }
+            Status::Closed(owner) => of(owner, SessionEvent::Closed),
+            Status::Linked(owner, links) => of(owner, SessionEvent::Linked(links)),
+            Status::LinkRefused(owner, link, failure) => {
+                of(owner, SessionEvent::LinkRefused(link, failure))
+            }
+        };
+        self.handle(input);
+    }
+
+    /// The way to a device that was opened. `None` if its attempt is over.
+    fn opened(
+        &self,
+        attempt: Attempt,
+        session: DeviceSession,
+    ) -> Option<SessionEvent<super::platform::Runtime>> {
+        let fleet = self.controller.fleet();
+        if !fleet.is_current(attempt) {
+            return None;
+        }
+        let member = fleet.beside(attempt.device)?.place?;
+        let connection = self.executor.connection(member.hub, member.connection)?;
+        let paces = Arc::clone(&self.controller.pool(member.hub)?.paces);
+        let route = Arc::new(Route::new(
+            self.controller.identity(attempt.device)?,
+            connection.clone(),
+            session,
+            attempt.serial,
+            (member.hub, paces),
+        ));
+        Some(SessionEvent::Opened { session, route })
+    }
+
+    /// A device received something. It may come before the news that the device is open.
+    fn arrived(&mut self, incoming: Incoming) {
+        let input = match incoming {
+            Incoming::Method {
+                owner,
+                session,
+                request,
+                name,
+                payload,
+            } => of(
+                owner,
+                SessionEvent::Method {
+                    session,
+                    request,
+                    name,
+                    payload,
+                },
+            ),
+            Incoming::C2d {
+                owner,
+                session,
+                delivery,
+                message,
+            } => {
+                let share = self.executor.inbox.hold(message.size_bytes());
+                of(
+                    owner,
+                    SessionEvent::C2d {
+                        session,
+                        delivery,
+                        message,
+                        share,
+                    },
+                )
+            }
+            Incoming::Desired { owner, body, .. } => of(owner, SessionEvent::Desired(body)),
+            Incoming::DesiredMissed { owner } => of(owner, SessionEvent::DesiredMissed),
+        };
+        self.handle(input);
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            monotonic: self.clock.now(),
+            unix_s: unix().as_secs(),
+        }
+    }
+}
+
+const fn of(owner: Owner, event: SessionEvent<super::platform::Runtime>) -> Input {
+    Input::Session {
+        attempt: attempt(owner),
+        event,
+    }
+}
+
+const fn attempt(owner: Owner) -> Attempt {
+    Attempt {
+        device: owner.index,
+        serial: owner.epoch,
+    }
+}
+
+/// Unix time; zero where the clock is before 1970.
+pub(super) fn unix() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}

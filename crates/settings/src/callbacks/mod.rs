@@ -1,0 +1,19 @@
+//! Where events may go beside the public internet: what the setting `allow_callbacks` lists.
+
+mod allowed;
+mod special;
+
+pub use allowed::{Allowed, InvalidAllowed, literal};
+pub use special::{Special, special};
+
+/// How much is allowed without being listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GuardMode {
+    /// Public addresses.
+    #[default]
+    Strict,
+    /// Private and loopback addresses as well: for deployments of the original, whose adapters are called back there.
+    Permissive,
+    /// Everything. For `drawspan dev` alone.
+    Off,
+}

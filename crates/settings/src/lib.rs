@@ -1,0 +1,57 @@
+//! Flags, environment and file as one valid value. Every mistake is reported at once, and no secret is ever shown.
+//!
+//! One table ([`settings`]) says what there is; `layers` finds what was given, [`check`](load) makes it valid. The types of
+//! their values are here as well, so that whoever uses one needs to know nothing else: [`api_keys`], [`callbacks`],
+//! [`WebhookSecret`], [`ListenerCertificate`]. [`open_files`] shares out the files that the process may have open;
+//! [`whole_file`] reads those that settings name.
+// They panic where nobody reads.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+pub mod api_keys;
+pub mod callbacks;
+pub mod connect;
+pub mod limits;
+pub mod mistakes;
+pub mod open_files;
+pub mod plural;
+pub mod reference;
+pub mod settings;
+pub mod template;
+pub mod whole_file;
+
+mod authorities;
+mod check;
+mod devices_file;
+mod effective;
+mod file;
+mod flags;
+mod layers;
+mod listener_certificate;
+mod original;
+mod profile;
+mod reload;
+mod service;
+mod source;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod vault;
+mod way;
+mod webhook_secret;
+
+pub use api_keys::{API_KEY_HEADER, Admission, ApiKey, ApiKeys, Grant, InvalidApiKey, Scope};
+pub use authorities::{InvalidAuthorities, read as read_authorities};
+pub use callbacks::{Allowed, GuardMode, InvalidAllowed};
+pub use check::{Config, Loaded, Webhooks, check_api_key, load};
+pub use connect::ConnectTo;
+pub use effective::{Effective, table};
+pub use file::read_text;
+pub use flags::ServeArgs;
+pub use layers::Environment;
+pub use listener_certificate::{InvalidCertificate, ListenerCertificate};
+pub use mistakes::Mistakes;
+pub use profile::{OtherProfile, Profile};
+pub use reload::Reload;
+pub use service::service_connector;
+pub use source::Source;
+pub use webhook_secret::{InvalidWebhookSecret, WebhookSecret};

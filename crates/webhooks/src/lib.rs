@@ -1,0 +1,98 @@
+//! Requests to the receivers of events.
+//!
+//! [`Webhooks`] makes the requests that the controller wants made ([`send`](Webhooks::send)); each leaves its result on the
+//! [`board`](Webhooks::board). What is tried when is decided by [`drawspan_bridge::delivery`].
+// They panic where nobody reads.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+mod attempt;
+mod client;
+mod guard;
+pub mod limits;
+mod signing;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use drawspan_bridge::events::Post;
+use drawspan_client::Board;
+use drawspan_gateway::CallbackUrl;
+use drawspan_net::TrustError;
+use drawspan_settings::open_files::Shares;
+use rustls_pki_types::CertificateDer;
+use tokio::task::JoinSet;
+
+pub use attempt::Done;
+pub use guard::Guard;
+pub use signing::Secrets;
+
+use attempt::Request;
+use client::Client;
+
+/// What requests need to know.
+#[derive(Debug)]
+pub struct Options {
+    /// Keys that sign events; may be exchanged at any time.
+    pub secrets: Arc<Secrets>,
+    /// Where events may go.
+    pub guard: Arc<Guard>,
+    /// Authorities to trust; empty means the system's.
+    pub authorities: Vec<CertificateDer<'static>>,
+}
+
+/// See the module.
+pub struct Webhooks {
+    client: Client,
+    secrets: Arc<Secrets>,
+    board: Arc<Board<Done>>,
+    /// Requests under way; with their owner they end.
+    requests: JoinSet<()>,
+}
+
+impl fmt::Debug for Webhooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhooks")
+            .field("requests", &self.requests.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Webhooks {
+    /// Without requests. Within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`TrustError`]: none of the authorities given can be used.
+    pub fn new(options: Options) -> Result<Self, TrustError> {
+        let kept = Shares::of_process().kept_callbacks;
+        Ok(Self {
+            client: Client::new(options.guard, options.authorities, kept)?,
+            secrets: options.secrets,
+            board: Arc::default(),
+            requests: JoinSet::new(),
+        })
+    }
+
+    /// Makes a request. Its end goes to the board, however it ends.
+    pub fn send(&mut self, post: Post<CallbackUrl>) {
+        let request = Request {
+            post,
+            board: Arc::clone(&self.board),
+            client: self.client.clone(),
+            secrets: Arc::clone(&self.secrets),
+        };
+        self.requests.spawn(request.run());
+    }
+
+    /// Lets go of requests that are over. To be called now and then.
+    pub fn reap(&mut self) {
+        while self.requests.try_join_next().is_some() {}
+    }
+
+    /// Where requests leave their end.
+    #[must_use]
+    pub fn board(&self) -> Arc<Board<Done>> {
+        Arc::clone(&self.board)
+    }
+}
