@@ -22,7 +22,9 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ("drawspan-gateway", &["bridge", "hub", "metrics", "store"], &[]),
     ("drawspan-metrics", &[], &[]),
     ("drawspan-client", &["amqp", "hub", "net"], &["emulator"]),
-    ("drawspan-emulator", &["amqp", "hub", "net", "state"], &[]),
+    ("drawspan-emulator", &["amqp", "hub", "hub-model", "net", "segment-log", "state"], &[]),
+    ("drawspan-hub-model", &["hub"], &[]),
+    ("drawspan-segment-log", &["hub", "state"], &[]),
     ("drawspan-net", &["amqp"], &[]),
     ("drawspan-bridge", &["hub"], &[]),
     ("drawspan-state", &[], &[]),
@@ -37,6 +39,7 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
 const PURE: &[&str] = &[
     "drawspan-amqp",
     "drawspan-hub",
+    "drawspan-hub-model",
     "drawspan-bridge",
     "drawspan-sim",
 ];

@@ -5,11 +5,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
+use drawspan_hub_model::c2d;
+use drawspan_hub_model::groups::{ConsumerGroups, InvalidGroups};
+use drawspan_hub_model::limits::{C2D_DELIVERY_COUNTS, Limits};
+use drawspan_segment_log::limits::PARTITIONS_MAX;
 
+use crate::clock::Clock;
 use crate::faults::Fault;
-use crate::limits::{C2D_DELIVERY_COUNTS, HUBS_MAX, PARTITIONS, PARTITIONS_MAX};
-use crate::model::c2d;
-use crate::model::groups::{ConsumerGroups, InvalidGroups};
+use crate::limits::{HUBS_MAX, PARTITIONS};
 use crate::provisioning::{InvalidProvisioning, Provisioning};
 
 /// Port of AMQP over TLS; official SDKs take no other.
@@ -50,6 +53,10 @@ pub struct Config {
     pub consumer_groups: Vec<String>,
     /// How messages to devices are treated.
     pub cloud_to_device: c2d::Settings,
+    /// Limits of each hub.
+    pub limits: Limits,
+    /// The time by which it lives.
+    pub clock: Clock,
     /// Faults to cause.
     pub faults: Vec<Fault>,
 }
@@ -112,6 +119,8 @@ impl Config {
             partitions: PARTITIONS,
             consumer_groups: Vec::new(),
             cloud_to_device: c2d::Settings::default(),
+            limits: Limits::default(),
+            clock: Clock::system(),
             faults: Vec::new(),
         }
     }
@@ -146,7 +155,7 @@ impl Config {
         let provisioning = self.provisioning.mistakes(&self.hubs);
         mistakes.extend(provisioning.into_iter().map(Mistake::Provisioning));
         mistakes.extend(
-            ConsumerGroups::new(&self.consumer_groups)
+            ConsumerGroups::new(&self.consumer_groups, &self.limits)
                 .err()
                 .map(Mistake::Groups),
         );

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use drawspan_hub::key::InvalidKey;
+use drawspan_segment_log::{Keeper, LogError};
 use rustls::ServerConfig;
 use tokio::task::JoinSet;
 
@@ -17,7 +18,6 @@ use crate::dps::Dps;
 use crate::faults::Faults;
 use crate::hub::ChangeError;
 use crate::hub_set::HubSet;
-use crate::log::{Keeper, LogError};
 use crate::opening::{self, Opened};
 use crate::random::NoRandomness;
 use crate::refusals::Refusals;
@@ -145,7 +145,8 @@ impl Emulator {
             hub.ensure_devices(&config.devices, dps.groups().first())
                 .await?;
         }
-        let keeper = Keeper::start(logs).map_err(StartError::Thread)?;
+        let clock = config.clock.clone();
+        let keeper = Keeper::start(logs, move || clock.unix_ms()).map_err(StartError::Thread)?;
         let hubs = HubSet::new(hubs, config.dps_name.clone());
         let announcement = announcement::text(&config, &hubs, &dps, addresses, &tls.ca_path);
 
@@ -153,10 +154,12 @@ impl Emulator {
             tracing::warn!(%fault, "a fault is caused on request");
         }
         let (stopper, stop) = Stop::new();
-        let refusals = Refusals::new(tls.ca_path.clone());
+        let refusals = Refusals::new(tls.ca_path.clone(), config.clock.clone());
         let heads = Heads {
             tls: tls.server,
             amqps: amqps::Shared::new(
+                config.clock.clone(),
+                config.limits.clone(),
                 hubs.clone(),
                 Arc::clone(&refusals),
                 Faults::new(&config.faults),

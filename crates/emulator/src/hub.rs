@@ -4,29 +4,31 @@ mod c2d;
 mod methods;
 mod news;
 
+use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use drawspan_hub::{DeviceConnectionString, DeviceId, HostName, HubConnectionString};
-use tokio::sync::{Notify, oneshot};
-
-use crate::clock;
-use crate::log::{
+use drawspan_hub_model::access::{self, Denied, Grant};
+use drawspan_hub_model::c2d::{CloudToDevice, Effects};
+use drawspan_hub_model::device::{AuthenticationSpec, Device, DeviceSpec, DeviceStatus};
+use drawspan_hub_model::dps::Group;
+use drawspan_hub_model::groups::ConsumerGroups;
+use drawspan_hub_model::limits::Limits;
+use drawspan_hub_model::policy::{POLICIES, Policies};
+use drawspan_hub_model::registry::{Change, Entry, Registry};
+use drawspan_segment_log::{
     LogError, NewRecord, PartitionInfo, Position, StoredRecord, Subscription, TelemetryLog,
 };
-use crate::model::access::{self, Denied, Grant};
-use crate::model::c2d::{CloudToDevice, Effects};
-use crate::model::device::{AuthenticationSpec, Device, DeviceSpec, DeviceStatus};
-use crate::model::dps::Group;
-use crate::model::groups::ConsumerGroups;
-use crate::model::policy::{POLICIES, Policies};
-use crate::model::registry::{Change, Entry, Registry};
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
 use crate::random::{self, NoRandomness};
-use crate::reach::Reach;
+use crate::sessions::{DeviceSession, Sessions};
 use crate::store::{NoSlot, Slot, Store, StoreError, Write};
 use c2d::Messages;
 pub(crate) use c2d::{SendError, SettleError};
 pub(crate) use methods::InvokeError;
-use news::{Connected, News};
+use news::News;
 
 /// Devices that are created together, at start.
 const CREATE_GROUP: usize = 1000;
@@ -35,6 +37,8 @@ const CREATE_GROUP: usize = 1000;
 #[derive(Debug)]
 pub struct Hub {
     host: HostName,
+    clock: Clock,
+    limits: Limits,
     created_unix_ms: u64,
     policies: Policies,
     groups: ConsumerGroups,
@@ -42,17 +46,22 @@ pub struct Hub {
     messages: Messages,
     store: Option<Arc<Store>>,
     log: Arc<TelemetryLog>,
-    devices: Arc<OnceLock<Connected>>,
+    sessions: Arc<Sessions>,
+    /// Called when there is feedback for services.
+    feedback_waits: OnceLock<Told>,
     /// Without a store: held during a change, until devices are told of it. Taken before the registry's lock.
     telling: Mutex<()>,
-    /// Told when a device begins to take method calls.
-    calls_taken: Notify,
 }
+
+/// Somebody to be told.
+struct Told(Box<dyn Fn() + Send + Sync>);
 
 /// What a hub is made of.
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) host: HostName,
+    pub(crate) clock: Clock,
+    pub(crate) limits: Limits,
     pub(crate) created_unix_ms: u64,
     pub(crate) policies: Policies,
     pub(crate) groups: ConsumerGroups,
@@ -74,10 +83,18 @@ pub enum ChangeError {
     Random(#[from] NoRandomness),
 }
 
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Told")
+    }
+}
+
 impl Hub {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts {
             host,
+            clock,
+            limits,
             created_unix_ms,
             policies,
             groups,
@@ -88,6 +105,8 @@ impl Hub {
         } = parts;
         Self {
             host,
+            clock,
+            limits,
             created_unix_ms,
             policies,
             groups,
@@ -95,9 +114,9 @@ impl Hub {
             messages: Messages::new(messages),
             store,
             log,
-            devices: Arc::default(),
+            sessions: Arc::default(),
+            feedback_waits: OnceLock::new(),
             telling: Mutex::default(),
-            calls_taken: Notify::new(),
         }
     }
 
@@ -116,9 +135,14 @@ impl Hub {
         self.created_unix_ms
     }
 
+    /// Its limits.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The time of day by which this hub lives, Unix milliseconds.
     pub fn now_unix_ms(&self) -> u64 {
-        clock::unix_ms()
+        self.clock.unix_ms()
     }
 
     /// Verifies a token. What its holder may do, [`Grant::allows`] tells.
@@ -131,7 +155,7 @@ impl Hub {
             &self.host,
             &self.policies,
             &self.registry(),
-            self.now_unix_ms() / 1000,
+            self.clock.unix_s(),
         )
     }
 
@@ -290,15 +314,46 @@ impl Hub {
         Ok(())
     }
 
-    /// Says how connected devices are reached. Only the first one counts.
-    pub(crate) fn reach_by(&self, reach: impl Reach + 'static) {
+    /// Has `tell` called when there is feedback for services. Only the first one counts.
+    pub(crate) fn tell_of_feedback(&self, tell: impl Fn() + Send + Sync + 'static) {
         // The one caller calls once.
-        let _ = self.devices.set(Connected(Box::new(reach)));
+        let _ = self.feedback_waits.set(Told(Box::new(tell)));
     }
 
-    /// A device takes method calls from now on.
-    pub(crate) fn takes_calls(&self) {
-        self.calls_taken.notify_waiters();
+    /// Makes a session that of a device, which is connected from then on; a session that it had is replaced. `join` runs
+    /// while the device is locked.
+    pub(crate) fn attach<S: DeviceSession + 'static>(
+        &self,
+        device: &DeviceId,
+        session: &Arc<S>,
+        join: impl FnOnce(&S),
+    ) {
+        let shared: Arc<dyn DeviceSession> = Arc::<S>::clone(session);
+        self.sessions.attach(device, &shared, |_| {
+            join(session);
+            // While the device is locked: the registry hears of comings and goings in their order.
+            self.set_connected(device, true);
+        });
+    }
+
+    /// Takes something from the session of a device, which is not connected any more when `leave` says that nothing is left.
+    pub(crate) fn detach<S: DeviceSession + 'static>(
+        &self,
+        device: &DeviceId,
+        session: &Arc<S>,
+        leave: impl FnOnce(&S) -> bool,
+    ) {
+        let shared: Arc<dyn DeviceSession> = Arc::<S>::clone(session);
+        let left = || leave(session);
+        self.sessions.detach(device, &shared, left, || {
+            self.set_connected(device, false);
+        });
+    }
+
+    /// The sessions of its devices.
+    #[cfg(test)]
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// Changes the registry and waits until the changes, which `change` returns, are stored.
@@ -336,7 +391,7 @@ impl Hub {
         done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) {
         self.forget_messages(&changes);
-        let news = Arc::new(News::of(&changes, &self.devices));
+        let news = Arc::new(News::of(&changes, &self.sessions));
         let late = Arc::clone(&news);
         let writes = changes.into_iter().map(Write::from).collect();
         let told = move |stored: Result<(), StoreError>| {
@@ -356,14 +411,11 @@ impl Hub {
     }
 
     fn tell_of_messages(&self, effects: &Effects) {
-        let Some(Connected(connected)) = self.devices.get() else {
-            return;
-        };
         for device in &effects.available {
-            connected.message_waits(device);
+            self.sessions.message_waits(device);
         }
-        if effects.feedback {
-            connected.feedback_waits();
+        if let (true, Some(Told(tell))) = (effects.feedback, self.feedback_waits.get()) {
+            tell();
         }
     }
 
@@ -408,7 +460,7 @@ impl Hub {
         let (result, changes) = change(&mut registry);
         self.forget_messages(&changes);
         drop(registry);
-        News::of(&changes, &self.devices).tell(true);
+        News::of(&changes, &self.sessions).tell(true);
         drop(order);
         result
     }

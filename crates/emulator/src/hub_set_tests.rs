@@ -1,25 +1,29 @@
 use std::sync::Arc;
 
 use drawspan_hub::{HostName, SymmetricKey};
+use drawspan_hub_model::groups::ConsumerGroups;
+use drawspan_hub_model::limits::Limits;
+use drawspan_hub_model::policy::Policies;
+use drawspan_hub_model::registry::Registry;
+use drawspan_segment_log::{LogLimits, TelemetryLog};
 
 use super::{HubSet, Served};
+use crate::clock::Clock;
 use crate::hub::{Hub, Parts};
-use crate::log::{LogLimits, TelemetryLog};
-use crate::model::groups::ConsumerGroups;
-use crate::model::policy::Policies;
-use crate::model::registry::Registry;
 
 fn set(names: &[&str]) -> HubSet {
     let hub = |name: &&str| {
         Arc::new(Hub::new(Parts {
             host: HostName::parse(name).unwrap(),
+            clock: Clock::system(),
+            limits: Limits::default(),
             created_unix_ms: 0,
             policies: Policies {
                 key: SymmetricKey::from_bytes(&[1; 32]).unwrap(),
             },
-            groups: ConsumerGroups::new(&[]).unwrap(),
+            groups: ConsumerGroups::new(&[], &Limits::default()).unwrap(),
             registry: Registry::default(),
-            messages: crate::model::c2d::CloudToDevice::default(),
+            messages: drawspan_hub_model::c2d::CloudToDevice::default(),
             store: None,
             log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
         }))

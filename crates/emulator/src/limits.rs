@@ -2,39 +2,8 @@
 
 /// Partitions of a hub's event endpoint when nothing else is said (the hub's own default).
 pub const PARTITIONS: u16 = 4;
-/// Most partitions a hub can have.
-pub const PARTITIONS_MAX: u16 = 32;
-/// Most consumer groups of a hub, `$Default` included.
-pub const CONSUMER_GROUPS_MAX: usize = 20;
 /// Most hubs that one emulator serves.
 pub const HUBS_MAX: usize = 64;
-/// Most devices of a hub.
-pub const DEVICES_MAX: usize = 1_000_000;
-
-/// Encoded body of one stored record: a 256 KB message, its stamps, and room for what encoding adds.
-pub const RECORD_BODY_MAX_BYTES: usize = 512 * 1024;
-/// A telemetry segment is closed when it has grown this large.
-pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
-/// A telemetry segment is closed when its first record has become this old, so that retention finds something to delete.
-pub const SEGMENT_AGE_MS: u64 = 60 * 60 * 1000;
-/// How long telemetry is kept (the hub's default: one day).
-pub const RETENTION_MS: u64 = 24 * 60 * 60 * 1000;
-/// How much telemetry one partition keeps on disk.
-pub const PARTITION_DISK_BYTES: u64 = 1024 * 1024 * 1024;
-/// How much telemetry one partition keeps when there is no state directory.
-pub const PARTITION_MEMORY_BYTES: usize = 64 * 1024 * 1024;
-/// The newest telemetry of a partition, kept in memory for readers that follow the end.
-pub const PARTITION_TAIL_BYTES: usize = 1024 * 1024;
-/// One entry of a segment's index stands for at least this much of the file.
-pub const INDEX_STRIDE_BYTES: u64 = 16 * 1024;
-/// A reader takes this much of a file at once.
-pub const READ_BLOCK_BYTES: usize = 256 * 1024;
-/// Readers without epoch that share a partition in one consumer group (Event Hubs' limit).
-pub const READERS_MAX: usize = 5;
-/// Readers that can wait for one partition at a time: 20 consumer groups of 5 readers, and the emulator's own.
-pub const SUBSCRIPTIONS_MAX: usize = 128;
-/// How often telemetry is synchronised to the disk and retention is looked after.
-pub const KEEP_INTERVAL_MS: u64 = 1000;
 
 /// Registry writes that may wait for the store's thread.
 pub const STORE_QUEUE: usize = 1024;
@@ -54,10 +23,6 @@ pub const RETRY_AFTER_MAX_S: u32 = 300;
 /// Body of a registration (the service's own limit).
 pub const REGISTRATION_BODY_BYTES: usize = 96 * 1024;
 
-/// Devices of one bulk registry call.
-pub const BULK_MAX: usize = 100;
-/// Devices of one list call, and what a call gets that names no number.
-pub const LIST_MAX: usize = 1000;
 /// Body of an HTTPS request: the hub's largest, a bulk call of 100 devices, stays well below.
 pub const REQUEST_BODY_BYTES: usize = 1024 * 1024;
 /// What is read and dropped of a body that is too large, beyond its limit, so that its sender sees the refusal.
@@ -87,14 +52,8 @@ pub const REFUSAL_TEXT_CHARS: usize = 200;
 /// Addresses of which it is remembered that their user was told how to trust the authority.
 pub const UNTRUSTING_PEERS_MAX: usize = 1_024;
 
-/// Device tokens on one AMQP connection (the hub's own limit).
-pub const TOKENS_PER_CONNECTION_MAX: usize = 1_000;
-/// Device tokens on one AMQP connection in a WebSocket (the official Java client stops there, saying that the hub does).
-pub const TOKENS_PER_WEBSOCKET_MAX: usize = 500;
 /// Tokens of policies on one AMQP connection: Event Hubs clients put one for each partition that they read.
 pub const GRANTS_OF_POLICIES_MAX: usize = 1_000;
-/// The `max-message-size` of telemetry links.
-pub const TELEMETRY_MESSAGE_BYTES: u64 = 256 * 1024;
 /// What encoding may add to it before a message is refused.
 pub const TELEMETRY_SLACK_BYTES: u64 = 64 * 1024;
 /// Credit of a telemetry link.
@@ -117,41 +76,15 @@ pub const READ_PAUSE_MS: u64 = 10;
 pub const TOKEN_SWEEP_MS: u64 = 5_000;
 /// Method calls and the like that may wait for one connection's task.
 pub const PUSHES_MAX: usize = 4_096;
-/// Payload of a method call, and of its answer (the hub's own limit).
-pub const METHOD_PAYLOAD_BYTES: usize = 128 * 1024;
 /// What encoding may add to a method's answer.
 pub const METHOD_SLACK_BYTES: u64 = 4 * 1024;
-/// Calls that one device may have to answer at a time (403800; the hub's own number is not published).
-pub const METHODS_IN_FLIGHT_MAX: usize = 64;
 /// Characters of a method's name.
 pub const METHOD_NAME_CHARS: usize = 128;
-/// How long a caller may want to wait for a device to connect, seconds.
-pub const METHOD_CONNECT_MAX_S: u64 = 300;
-/// How long a caller may want to wait for a method's answer, seconds.
-pub const METHOD_RESPONSE_S: std::ops::RangeInclusive<u64> = 5..=300;
-/// How long a caller waits for a method's answer that says nothing about it, seconds.
-pub const METHOD_RESPONSE_DEFAULT_S: u64 = 30;
 
-/// Messages that wait for one device (the hub's own limit).
-pub const C2D_DEPTH: usize = 50;
-/// A message to a device (the hub's own limit).
-pub const C2D_MESSAGE_BYTES: u64 = 64 * 1024;
 /// What encoding may add to it before a message is refused.
 pub const C2D_SLACK_BYTES: u64 = 16 * 1024;
 /// Characters of a message's id (the hub's own limit).
 pub const MESSAGE_ID_CHARS: usize = 128;
-/// Messages to all devices of a hub together: they are held in memory.
-pub const C2D_QUEUED_BYTES: usize = 512 * 1024 * 1024;
-/// How long a device has a message before others may get it (the hub's own).
-pub const C2D_LOCK_MS: u64 = 60_000;
-/// How long a message waits that does not say how long it should (the hub's default).
-pub const C2D_TTL_MS: u64 = 60 * 60 * 1000;
-/// How long any message waits (the hub's own limit).
-pub const C2D_TTL_MAX_MS: u64 = 48 * 60 * 60 * 1000;
-/// How often a message, or feedback, may be given back (the hub's default).
-pub const C2D_DELIVERY_COUNT: u32 = 10;
-/// How often it may be configured to be.
-pub const C2D_DELIVERY_COUNTS: std::ops::RangeInclusive<u32> = 1..=100;
 /// Messages to devices are looked after at least this often, in case the time of day is set.
 pub const KEEP_MESSAGES_MS: u64 = 60_000;
 /// Pause before messages to devices are looked after again when that could not be stored.
@@ -160,30 +93,7 @@ pub const KEEP_RETRY_MS: u64 = 1_000;
 pub const C2D_CREDIT: u32 = 100;
 /// Messages that a device has on one link without having settled them; those whose lock was lost count too.
 pub const C2D_UNSETTLED_MAX: usize = 1_000;
-/// Records of one feedback message (the hub's own).
-pub const FEEDBACK_BATCH_RECORDS: usize = 64;
-/// How long records are gathered before they are sent (the hub's own).
-pub const FEEDBACK_GATHER_MS: u64 = 15_000;
-/// How long a service has feedback before others may get it (the hub's default).
-pub const FEEDBACK_LOCK_MS: u64 = 60_000;
-/// How long feedback is kept (the hub's default).
-pub const FEEDBACK_TTL_MS: u64 = 60 * 60 * 1000;
-/// Feedback messages that wait for services; beyond that the oldest goes.
-pub const FEEDBACK_BATCHES_MAX: usize = 1_024;
-/// Desired properties of a twin, and reported ones: names and values, metadata apart.
-pub const TWIN_PROPERTIES_BYTES: usize = 32 * 1024;
-/// Tags of a twin: names and values.
-pub const TWIN_TAGS_BYTES: usize = 8 * 1024;
-/// A name in a twin.
-pub const TWIN_KEY_BYTES: usize = 1024;
-/// A text in a twin.
-pub const TWIN_VALUE_BYTES: usize = 4 * 1024;
-/// Objects in objects in a section of a twin.
-pub const TWIN_DEPTH_MAX: usize = 10;
-/// Integers in a twin.
-pub const TWIN_INTEGERS: std::ops::RangeInclusive<i64> =
-    -4_503_599_627_370_496..=4_503_599_627_370_495;
-/// Largest request about a twin: properties of [`TWIN_PROPERTIES_BYTES`] as JSON, numbers and escapes included.
+/// Largest request about a twin: properties of [`TWIN_PROPERTIES_BYTES`](drawspan_hub_model::limits::TWIN_PROPERTIES_BYTES) as JSON, numbers and escapes included.
 pub const TWIN_REQUEST_BYTES: u64 = 256 * 1024;
 /// Credit of a link for requests about a twin.
 pub const TWIN_REQUEST_CREDIT: u32 = 100;
@@ -195,8 +105,6 @@ pub const TWIN_BATCH: usize = 256;
 pub const TWIN_RETRY_MS: u64 = 10;
 /// Twins on one page of a query that says nothing about it.
 pub const QUERY_PAGE: usize = 100;
-/// Most twins on one page of a query.
-pub const QUERY_PAGE_MAX: usize = 1_000;
 /// Text of a query.
 pub const QUERY_BYTES: usize = 4 * 1024;
 /// New directories that an emulator without state makes until one is its own: another one that starts may take it for one that was left.

@@ -3,21 +3,22 @@
 use std::sync::Arc;
 
 use drawspan_hub::{HostName, SymmetricKey};
+use drawspan_hub_model::c2d::CloudToDevice;
+use drawspan_hub_model::dps::{Group, Registrations};
+use drawspan_hub_model::groups::ConsumerGroups;
+use drawspan_hub_model::policy::Policies;
+use drawspan_hub_model::registry::Registry;
+use drawspan_segment_log::{LogLimits, TelemetryLog, check_there};
 
 use crate::ca::{self, Tls};
+use crate::clock::Clock;
 use crate::config::{Config, Mistake};
 use crate::dps::{self, Dps};
 use crate::emulator::StartError;
 use crate::hub::{Hub, Parts};
-use crate::log::{self, LogLimits, TelemetryLog};
-use crate::model::c2d::CloudToDevice;
-use crate::model::dps::{Group, Registrations};
-use crate::model::groups::ConsumerGroups;
-use crate::model::policy::Policies;
-use crate::model::registry::Registry;
+use crate::random;
 use crate::state::StateFolder;
 use crate::store::{Database, Store};
-use crate::{clock, random};
 
 const POLICY_KEY: &str = "policy-key";
 const CREATED: &str = "created-unix-ms";
@@ -46,8 +47,8 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
         .map(|path| Database::open(&path, state.has_telemetry()))
         .transpose()?;
     let key = policy_key(config, database.as_mut())?;
-    let created_unix_ms = created(database.as_mut())?;
-    let groups = ConsumerGroups::new(&config.consumer_groups)
+    let created_unix_ms = created(&config.clock, database.as_mut())?;
+    let groups = ConsumerGroups::new(&config.consumer_groups, &config.limits)
         .map_err(|error| StartError::Config(vec![Mistake::Groups(error)]))?;
     let mut parts = Vec::new();
     for host in &config.hubs {
@@ -60,13 +61,20 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
             .as_ref()
             .map(|database| database.messages(host))
             .transpose()?;
-        let messages = CloudToDevice::restore(config.cloud_to_device, kept.unwrap_or_default());
+        let messages = CloudToDevice::restore(
+            config.cloud_to_device,
+            &config.limits,
+            kept.unwrap_or_default(),
+        );
         let twins = database
             .as_ref()
             .map(|database| database.twins(host))
             .transpose()?;
-        let registry =
-            Registry::from_stored(devices.unwrap_or_default(), twins.unwrap_or_default());
+        let registry = Registry::from_stored(
+            &config.limits,
+            devices.unwrap_or_default(),
+            twins.unwrap_or_default(),
+        );
         parts.push((host.clone(), registry, messages, Arc::new(log)));
     }
     let enrollments = enrollment_groups(config, database.as_mut())?;
@@ -78,6 +86,8 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
             (Policies { key: key.clone() }, groups.clone(), store.clone());
         Arc::new(Hub::new(Parts {
             host,
+            clock: config.clock.clone(),
+            limits: config.limits.clone(),
             created_unix_ms,
             policies,
             groups,
@@ -90,6 +100,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
     let hubs: Vec<_> = hubs.collect();
     let provisioning = &config.provisioning;
     let parts = dps::Parts {
+        clock: config.clock.clone(),
         id_scope: provisioning.id_scope.clone(),
         groups: enrollments,
         hubs: hubs.clone(),
@@ -126,7 +137,7 @@ fn telemetry(
         None => None,
     };
     if let (Some(folder), Some(known)) = (&folder, &known) {
-        log::check_there(folder, known.parse().unwrap_or(config.partitions))?;
+        check_there(folder, known.parse().unwrap_or(config.partitions))?;
     }
     let log = TelemetryLog::open(folder.as_deref(), config.partitions, LogLimits::default())?;
     let partitions = log.partition_count().to_string();
@@ -192,8 +203,8 @@ fn enrollment_groups(
     Ok(groups)
 }
 
-fn created(database: Option<&mut Database>) -> Result<u64, StartError> {
-    let now = clock::unix_ms();
+fn created(clock: &Clock, database: Option<&mut Database>) -> Result<u64, StartError> {
+    let now = clock.unix_ms();
     let Some(database) = database else {
         return Ok(now);
     };

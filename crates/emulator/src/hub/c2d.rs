@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drawspan_hub::DeviceId;
+use drawspan_hub_model::c2d::{
+    Batch, CloudToDevice, Effects, LockLost, LockToken, NewMessage, Outcome, Queued, QueuedMessage,
+    Refused,
+};
 use tokio::sync::Notify;
 
 use super::{ChangeError, Hub};
 use crate::limits::{KEEP_MESSAGES_MS, KEEP_RETRY_MS};
-use crate::model::c2d::{
-    Batch, CloudToDevice, Effects, LockLost, LockToken, NewMessage, Outcome, Queued, QueuedMessage,
-    Refused,
-};
 use crate::random::{self, NoRandomness};
 use crate::server::Stop;
 use crate::store::{NoSlot, Slot, StoreError, Write};
@@ -170,13 +170,12 @@ impl Hub {
         loop {
             let (now, due) = (self.now_unix_ms(), self.messages.look_later());
             // The time of day may be set meanwhile.
-            let wait = due.map_or(KEEP_MESSAGES_MS, |due| {
-                due.saturating_sub(now).min(KEEP_MESSAGES_MS)
-            });
+            let latest = now + KEEP_MESSAGES_MS;
+            let until = due.map_or(latest, |due| due.min(latest));
             tokio::select! {
                 () = stop.stopped() => return,
                 () = self.messages.earlier.notified() => continue,
-                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+                () = self.clock.sleep_until(until) => {}
             }
             let ticked = self
                 .change_messages(|model, now, effects| model.tick(now, effects))

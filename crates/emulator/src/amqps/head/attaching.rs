@@ -7,25 +7,25 @@ use drawspan_amqp::engine::{AcceptOptions, Connection, Credit, LinkId, SessionId
 use drawspan_amqp::performative::{Attach, Error, SenderSettleMode, condition};
 use drawspan_hub::DeviceId;
 use drawspan_hub::address::Entity;
+use drawspan_hub_model::access::{Denied, Principal};
+use drawspan_hub_model::policy::Right;
+use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, Origin};
 
+use super::Head;
 use super::refusing::link_of;
-use super::{Head, unix_s};
 use crate::amqps::answers::Answers;
+use crate::amqps::device_session::{AmqpSession, DeviceLink};
 use crate::amqps::error::denied;
 use crate::amqps::events::{self, Reader};
 use crate::amqps::handout::{Handout, Queue};
 use crate::amqps::links::{self, Link, Owner, Wanted, event_path, not_found};
 use crate::amqps::methods::{self, MethodCalls};
-use crate::amqps::presence::{At, DeviceLink};
 use crate::amqps::readers;
 use crate::amqps::telemetry::{self, TelemetryLink};
 use crate::amqps::twin::{self, TwinAnswers};
 use crate::amqps::{commands, feedback, filter, redirect};
 use crate::hub::Hub;
 use crate::limits;
-use crate::log::{AuthKind, AuthScope, MessageSource, Origin};
-use crate::model::access::{Denied, Principal};
-use crate::model::policy::Right;
 use crate::refusals::Door;
 
 impl Head {
@@ -95,7 +95,7 @@ impl Head {
             }
             Wanted::Commands => {
                 self.check_service(hub, commands::PATH).map_err(denied)?;
-                Ok((Link::Commands, commands::accept_options()))
+                Ok((Link::Commands, commands::accept_options(hub.limits())))
             }
             Wanted::Feedback => {
                 self.check_service(hub, feedback::PATH).map_err(denied)?;
@@ -124,15 +124,11 @@ impl Head {
         kind: DeviceLink,
     ) -> Result<(Link, AcceptOptions), Error> {
         let (scope, generation_id) = self.check_device(hub, &device, kind).map_err(denied)?;
-        self.shared.presences.enter(
-            hub,
-            At {
-                device: &device,
-                kind,
-                link: id,
-                signals: &self.signals,
-            },
-        );
+        let session_of_device = self
+            .devices
+            .entry(device.clone())
+            .or_insert_with(|| Arc::new(AmqpSession::new(&self.signals)));
+        hub.attach(&device, session_of_device, |session| session.add(kind, id));
         let owner = Owner {
             device,
             generation_id,
@@ -148,12 +144,12 @@ impl Head {
                 let device = owner.device;
                 (
                     Link::Telemetry(Box::new(TelemetryLink { device, origin })),
-                    telemetry::accept_options(),
+                    telemetry::accept_options(hub.limits()),
                 )
             }
             DeviceLink::MethodCalls => {
                 self.pair(session, &owner, kind, id);
-                let calls = MethodCalls::new(owner, id);
+                let calls = MethodCalls::new(owner, id, hub.limits());
                 (Link::MethodCalls(Box::new(calls)), AcceptOptions::default())
             }
             DeviceLink::TwinAnswers => {
@@ -169,7 +165,7 @@ impl Head {
             }
             DeviceLink::MethodAnswers => (
                 Link::MethodAnswers(Box::new(owner)),
-                methods::accept_answers(),
+                methods::accept_answers(hub.limits()),
             ),
             DeviceLink::Messages => handout(id, attach, Queue::Device(owner)),
         })
@@ -184,9 +180,13 @@ impl Head {
     ) -> Result<(AuthScope, Arc<str>), Denied> {
         let path = links::device_path(device, kind);
         let right = Right::DeviceConnect;
-        let grant = self
-            .access
-            .check(right, hub.host(), &path, Some(device), unix_s())?;
+        let grant = self.access.check(
+            right,
+            hub.host(),
+            &path,
+            Some(device),
+            self.shared.clock.unix_s(),
+        )?;
         let registered = hub.enabled_device(device)?;
         let scope = match &grant.principal {
             Principal::Policy(_) => AuthScope::Hub,
@@ -268,7 +268,8 @@ impl Head {
     /// Whether a service may use `path` now.
     pub(super) fn check_service(&self, hub: &Hub, path: &str) -> Result<(), Denied> {
         let right = Right::ServiceConnect;
-        let grant = self.access.check(right, hub.host(), path, None, unix_s());
+        let now = self.shared.clock.unix_s();
+        let grant = self.access.check(right, hub.host(), path, None, now);
         grant.map(|_| ())
     }
 
@@ -302,17 +303,16 @@ impl Head {
     }
 
     /// A link is gone: its device has one less.
-    pub(super) fn left(&self, id: LinkId, link: &Link) {
-        if let (Some(hub), Some((kind, owner))) = (&self.hub, link.of_device()) {
-            self.shared.presences.leave(
-                hub,
-                At {
-                    device: &owner.device,
-                    kind,
-                    link: id,
-                    signals: &self.signals,
-                },
-            );
+    pub(super) fn left(&mut self, id: LinkId, link: &Link) {
+        let (Some(hub), Some((kind, owner))) = (&self.hub, link.of_device()) else {
+            return;
+        };
+        let Some(session) = self.devices.get(&owner.device) else {
+            return;
+        };
+        hub.detach(&owner.device, session, |session| session.remove(kind, id));
+        if session.is_empty() {
+            self.devices.remove(&owner.device);
         }
     }
 

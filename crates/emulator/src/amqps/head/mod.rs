@@ -22,13 +22,12 @@ use drawspan_net::Handler;
 use super::Shared;
 use super::access::Access;
 use super::answers::Answers;
+use super::device_session::{AmqpSession, DeviceLink};
 use super::handout::Said;
 use super::links::Links;
-use super::presence::DeviceLink;
 use super::signals::Signals;
 use super::telemetry::Arrivals;
 use super::twin::Desk;
-use crate::clock;
 use crate::hub::Hub;
 use crate::server::Reached;
 use messages::Arrived;
@@ -50,6 +49,8 @@ pub(super) struct Head {
     hub: Option<Arc<Hub>>,
     access: Access,
     links: Links,
+    /// What each device has on this connection.
+    devices: HashMap<DeviceId, Arc<AmqpSession>>,
     /// By session and node: where a client takes answers.
     cbs: HashMap<SessionId, Answers>,
     management: Vec<(SessionId, Answers)>,
@@ -70,15 +71,17 @@ impl Head {
             transport,
             peer,
         } = reached;
+        let access = Access::new(transport, &shared.limits);
         Self {
+            access,
             shared,
             sni,
             port,
             peer,
             signals,
             hub: None,
-            access: Access::new(transport),
             links: Links::default(),
+            devices: HashMap::new(),
             cbs: HashMap::new(),
             management: Vec::new(),
             pairs: Pairs::new(),
@@ -92,8 +95,9 @@ impl Head {
     }
 
     /// The connection is over: its devices are not connected any more.
-    pub(super) fn leave(&self) {
-        for (id, link) in self.links.iter() {
+    pub(super) fn leave(&mut self) {
+        let links = std::mem::take(&mut self.links);
+        for (id, link) in links.iter() {
             self.left(id, link);
         }
     }
@@ -186,7 +190,7 @@ impl Handler for Head {
 
     fn on_deadline(&mut self, connection: &mut Connection, now: Duration) {
         if self.sweep_at.is_some_and(|at| at <= now) {
-            self.sweep_tokens(connection, now, unix_s());
+            self.sweep_tokens(connection, now, self.shared.clock.unix_s());
         }
         if self.pump_at.is_some_and(|at| at <= now) {
             self.pump = true;
@@ -197,8 +201,4 @@ impl Handler for Head {
         // Asked again when the batch ends.
         self.twins.retry_at = self.twins.retry_at.filter(|at| *at > now);
     }
-}
-
-fn unix_s() -> u64 {
-    clock::unix_ms() / 1000
 }

@@ -10,21 +10,23 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{Closed, Config, Connection, Event};
 use drawspan_hub::{DeviceId, HostName, SymmetricKey, sas};
+use drawspan_hub_model::device::{DeviceSpec, Fresh};
+use drawspan_hub_model::groups::ConsumerGroups;
+use drawspan_hub_model::limits::Limits;
+use drawspan_hub_model::policy::Policies;
+use drawspan_hub_model::registry::{Change, Registry};
 use drawspan_net::Handler as _;
 use drawspan_net::Transport;
+use drawspan_segment_log::{LogLimits, TelemetryLog};
 use tokio::sync::mpsc;
 
-use super::{Head, unix_s};
+use super::Head;
 use crate::amqps::signals::Signals;
 use crate::amqps::{Shared, engine_config, sasl};
+use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::hub::{Hub, Parts};
 use crate::hub_set::HubSet;
-use crate::log::{LogLimits, TelemetryLog};
-use crate::model::device::{DeviceSpec, Fresh};
-use crate::model::groups::ConsumerGroups;
-use crate::model::policy::Policies;
-use crate::model::registry::{Change, Registry};
 use crate::refusals::Refusals;
 use crate::server::Reached;
 
@@ -42,11 +44,13 @@ fn hub(devices: &[&str]) -> Arc<Hub> {
     }
     Arc::new(Hub::new(Parts {
         host: HostName::parse(HUB).unwrap(),
+        clock: Clock::system(),
+        limits: Limits::default(),
         created_unix_ms: 0,
         policies: Policies { key: key(1) },
-        groups: ConsumerGroups::new(&[]).unwrap(),
+        groups: ConsumerGroups::new(&[], &Limits::default()).unwrap(),
         registry,
-        messages: crate::model::c2d::CloudToDevice::default(),
+        messages: drawspan_hub_model::c2d::CloudToDevice::default(),
         store: None,
         log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
     }))
@@ -64,12 +68,18 @@ fn create(registry: &mut Registry, id: &str, generation_id: &str) -> Change {
 }
 
 fn shared(hub: &Arc<Hub>) -> Arc<Shared> {
-    let refusals = Refusals::new("ca.pem".into());
+    let refusals = Refusals::new("ca.pem".into(), Clock::system());
     Shared::new(
+        Clock::system(),
+        Limits::default(),
         HubSet::new(vec![Arc::clone(hub)], None),
         refusals,
         Faults::default(),
     )
+}
+
+fn unix_s() -> u64 {
+    Clock::system().unix_s()
 }
 
 fn owner(resource: &str, life_s: u64) -> String {
