@@ -50,7 +50,7 @@ enum Command {
         /// List the scenarios and do nothing else.
         #[arg(long)]
         list: bool,
-        /// Start released programs, instead of those that tests use. For scenarios with figures.
+        /// Start released programs, instead of those that tests use. Scenarios that are run on request always do.
         #[arg(long)]
         release: bool,
     },
@@ -86,8 +86,9 @@ fn run(workspace: &mut Workspace, command: Command) -> error::Result<()> {
         Command::Test { .. } => suite::run(workspace),
         Command::Conformance { list: true, .. } => conformance::list(),
         Command::Conformance { names, release, .. } => {
-            workspace.profile = Profile::of(release);
-            conformance::run(workspace, conformance::choose(&names)?)
+            let chosen = conformance::choose(&names)?;
+            workspace.profile = Profile::of(release || conformance::has_figures(&chosen));
+            conformance::run(workspace, chosen)
         }
         Command::Ci => {
             workspace.ci = true;

@@ -66,6 +66,11 @@ pub(crate) fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
     names.iter().map(|name| find(name)).collect()
 }
 
+/// Whether any of them measures, so that it must be a release.
+pub(crate) fn has_figures(chosen: &[&Scenario]) -> bool {
+    chosen.iter().any(|it| ON_REQUEST.contains(&it.name))
+}
+
 /// Those that run only when they are named.
 pub(crate) fn on_request() -> Vec<&'static Scenario> {
     let named = |scenario: &&Scenario| ON_REQUEST.contains(&scenario.name);
