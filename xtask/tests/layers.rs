@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ("drawspan", &["api", "bridge", "client", "emulator", "gateway", "hub", "load", "metrics", "net", "runtime", "settings", "store", "webhooks"], &[]),
     ("drawspan-load", &["api", "client", "gateway", "hub", "metrics", "settings"], &[]),
     ("drawspan-runtime", &["api-types", "bridge", "client", "gateway", "hub", "metrics", "net", "settings", "store", "webhooks"], &[]),
-    ("drawspan-webhooks", &["api-types", "bridge", "client", "gateway", "hub", "net", "settings"], &[]),
+    ("drawspan-webhooks", &["api-types", "bridge", "gateway", "hub", "net", "settings"], &[]),
     ("drawspan-api", &["api-types", "bridge", "gateway", "hub", "metrics", "settings", "store"], &[]),
     ("drawspan-api-types", &["bridge", "gateway", "hub"], &[]),
     ("drawspan-settings", &["bridge", "hub", "net"], &[]),

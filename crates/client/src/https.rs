@@ -16,8 +16,8 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::clock_skew::Skew;
 use crate::limits;
-use crate::peer_clock::Skew;
 
 const USER_AGENT: &str = concat!("drawspan/", env!("CARGO_PKG_VERSION"));
 /// Where the provisioning service and a hub write their code of an error.

@@ -1,6 +1,6 @@
 //! Where connections leave what devices receive.
 //!
-//! Like the [board](crate::StatusBoard), it makes nobody wait. What it holds is bounded: each device receives a few methods
+//! Like the [mailbox](crate::StatusMailbox), it makes nobody wait. What it holds is bounded: each device receives a few methods
 //! and one cloud-to-device message at a time, and beyond a common bound methods are answered by the connection (503),
 //! cloud-to-device messages stay at the hub, and changes of desired properties become one mark per device.
 
@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::board::Owner;
 use crate::incoming::Incoming;
 use crate::limits;
+use crate::status::Owner;
 
 /// Incoming things for one listener.
 #[derive(Debug, Default)]

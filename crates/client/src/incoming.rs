@@ -7,8 +7,8 @@ use drawspan_amqp::engine::{DeliveryId, LinkId};
 use drawspan_amqp::message::MessageId;
 use drawspan_hub::C2dMessage;
 
-use crate::board::Owner;
 use crate::connection::DeviceSession;
+use crate::status::Owner;
 
 /// Something for a device.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! Device client for Azure IoT Hub: many device identities over few multiplexed AMQP connections.
 //!
 //! * [`HubConnection`]: one AMQP connection in one task. Devices are opened on it, each with a session of its own; it
-//!   tells what happens to them through a [`StatusBoard`], and what they receive through an [`Inbox`]. It never retries:
+//!   tells what happens to them through a [`StatusMailbox`], and what they receive through an [`Inbox`]. It never retries:
 //!   whoever opened a device decides.
 //! * [`DeviceClient`]: one device on a connection of its own, for programs that are that device.
 //! * [`Credentials`]: who signs, with keys that can be exchanged under way.
@@ -10,7 +10,7 @@
 //! * [`probe`]: whether a hub is there and takes a token.
 //! * [`encode`](message::encode): a telemetry message as the hub's own clients write it.
 
-mod board;
+pub mod clock_skew;
 mod connection;
 pub mod credentials;
 mod device_client;
@@ -20,11 +20,10 @@ mod inbox;
 mod incoming;
 pub mod limits;
 pub mod message;
-pub mod peer_clock;
 pub mod probe;
 pub mod service;
+mod status;
 
-pub use board::{Board, Owner, Status, StatusBoard};
 pub use connection::{
     C2dOutcome, ConnectionConfig, DeviceSession, HubConnection, MethodAnswer, Open, Send,
     SendFailure, TwinAnswer, TwinOperation, TwinRequest,
@@ -35,3 +34,4 @@ pub use device_client::{
 };
 pub use inbox::{HeldBytes, Inbox};
 pub use incoming::{C2dDelivery, Incoming, MethodRequestId};
+pub use status::{Owner, Status, StatusMailbox};

@@ -2,6 +2,7 @@
 //!
 //! * [`drive`]: reads, writes, timers and commands of one connection, in one task.
 //! * [`Connector`], [`listen`]: TCP with the options that matter, TLS, HTTP proxy.
+//! * [`Mailbox`]: where tasks leave news for one listener.
 //! * [`WebSocket`]: a WebSocket as a stream of bytes, at both ends.
 
 mod clock;
@@ -9,6 +10,7 @@ mod connect;
 mod drive;
 pub mod limits;
 mod listen;
+mod mailbox;
 mod proxy;
 mod stream;
 mod tls;
@@ -18,6 +20,7 @@ pub use clock::Clock;
 pub use connect::{ConnectError, Connector, Route, Transport};
 pub use drive::{Ended, Handler, drive};
 pub use listen::listen;
+pub use mailbox::Mailbox;
 pub use proxy::{InvalidProxy, Proxy, ProxyError};
 pub use stream::Stream;
 pub use tls::{TrustError, client_config};

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use drawspan_bridge::controller::{Command, Open};
 use drawspan_bridge::fleet::{Attempt, News, ServiceId};
 use drawspan_client::{
-    Board, ConnectionConfig, Credentials, HubConnection, Inbox, MethodAnswer, Owner, StatusBoard,
-    TwinOperation, TwinRequest, peer_clock,
+    ConnectionConfig, Credentials, HubConnection, Inbox, MethodAnswer, Owner, StatusMailbox,
+    TwinOperation, TwinRequest, clock_skew,
 };
 use drawspan_hub::{ConnectionKey, Failure, HostName};
+use drawspan_net::Mailbox;
 use drawspan_net::{Clock, Connector, Transport};
 use drawspan_webhooks::Webhooks;
 
@@ -28,11 +29,11 @@ pub(super) struct Executor {
     pub(super) connector: Connector,
     pub(super) transport: Transport,
     pub(super) clock: Clock,
-    pub(super) board: Arc<StatusBoard>,
+    pub(super) mailbox: Arc<StatusMailbox>,
     /// Of all connections.
     pub(super) inbox: Arc<Inbox>,
     /// Where tasks leave what they bring back.
-    pub(super) completions: Arc<Board<Input>>,
+    pub(super) completions: Arc<Mailbox<Input>>,
     pub(super) directory: Arc<Directory>,
     pub(super) health: Arc<Health>,
     pub(super) registrations: Registrations,
@@ -160,7 +161,7 @@ impl Executor {
                 connector: self.connector.clone(),
                 transport: self.transport,
                 clock: self.clock,
-                board: Arc::clone(&self.board),
+                mailbox: Arc::clone(&self.mailbox),
                 inbox: Arc::clone(&self.inbox),
             })
         })
@@ -207,7 +208,7 @@ const fn owner(attempt: Attempt) -> Owner {
 
 /// Says which it is: the clock, or else the key or its rights. (DPS writes the time into each of its answers, which say so themselves.)
 async fn look_at_clock(connector: Connector, host: HostName) {
-    match peer_clock::skew(&connector, &host).await {
+    match clock_skew::skew(&connector, &host).await {
         Some(skew) if skew.matters() => {
             tracing::error!("this machine's clock is {skew} that of {host}: set it");
         }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use drawspan_api_types::events;
 use drawspan_bridge::controller::DeadLetter;
-use drawspan_client::{Board, C2dDelivery, C2dOutcome, HubConnection};
+use drawspan_client::{C2dDelivery, C2dOutcome, HubConnection};
 use drawspan_gateway::CallbackUrl;
 use drawspan_hub::Outcome;
+use drawspan_net::Mailbox;
 use drawspan_store::{DeadLetters, NewDeadLetter, StoreError, Written};
 use tokio::time::timeout;
 
@@ -41,7 +42,7 @@ impl Letters {
         (place, delivery, outcome): (Place, C2dDelivery, Outcome),
         letter: Option<Box<DeadLetter<CallbackUrl>>>,
         caller: Option<Caller>,
-        completions: &Arc<Board<Input>>,
+        completions: &Arc<Mailbox<Input>>,
     ) {
         let letter = match (letter, &self.0) {
             (Some(letter), Some(letters)) => Some(letters.put_for_good(stored(*letter))),

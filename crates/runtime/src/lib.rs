@@ -34,7 +34,7 @@ use drawspan_bridge::delivery::DeliveryConfig;
 use drawspan_bridge::fleet::FleetConfig;
 use drawspan_bridge::{Now, limits as bounds};
 use drawspan_client::dps::{DpsClient, DpsConfig};
-use drawspan_client::{Credentials, Inbox, StatusBoard};
+use drawspan_client::{Credentials, Inbox, StatusMailbox};
 use drawspan_gateway::CallbackUrl;
 use drawspan_hub::limits::{DEVICES_PER_CONNECTION, DEVICES_PER_WEBSOCKET};
 use drawspan_hub::{HostName, InvalidId};
@@ -93,7 +93,7 @@ pub fn start(
         marks: store.map(Store::desired_marks),
         hubs: store.map(Store::hub_cache),
     };
-    let board = Arc::new(StatusBoard::default());
+    let mailbox = Arc::new(StatusMailbox::default());
     let inbox: Arc<Inbox> = Arc::default();
     let completions = Arc::default();
     let guard = Arc::new(Guard::of_settings(&config.webhooks));
@@ -103,7 +103,7 @@ pub fn start(
         guard: Arc::clone(&guard),
         authorities: config.webhooks.authorities.clone(),
     })?;
-    let attempts = webhooks.board();
+    let attempts = webhooks.mailbox();
     let directory = Arc::new(Directory::new(matches!(profile, Profile::Dps)));
     let health = Arc::default();
     let unix = task::unix();
@@ -134,7 +134,7 @@ pub fn start(
         connector,
         transport: config.transport,
         clock,
-        board: Arc::clone(&board),
+        mailbox: Arc::clone(&mailbox),
         inbox: Arc::clone(&inbox),
         completions: Arc::clone(&completions),
         directory: Arc::clone(&directory),
@@ -153,7 +153,7 @@ pub fn start(
     let (asks, requests) = mpsc::channel(limits::SHARD_QUEUE);
     let sources = Sources {
         requests,
-        board,
+        mailbox,
         inbox,
         attempts,
         completions,

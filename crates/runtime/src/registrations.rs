@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use drawspan_bridge::controller::{Assigned, Registration};
+use drawspan_client::Credentials;
 use drawspan_client::dps::DpsClient;
-use drawspan_client::{Board, Credentials};
 use drawspan_hub::{Failure, FailureKind};
 use drawspan_net::Clock;
+use drawspan_net::Mailbox;
 
 use super::platform::Input;
 
@@ -16,7 +17,7 @@ pub(super) struct Registrations {
     pub(super) client: Option<Arc<DpsClient>>,
     pub(super) credentials: Arc<Credentials>,
     pub(super) clock: Clock,
-    pub(super) completions: Arc<Board<Input>>,
+    pub(super) completions: Arc<Mailbox<Input>>,
 }
 
 impl Registrations {

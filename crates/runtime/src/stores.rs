@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use drawspan_bridge::controller::{HubChange, Mark, Then};
 use drawspan_bridge::subscriptions::{Prefix, Row, Scope};
-use drawspan_client::Board;
 use drawspan_gateway::CallbackUrl;
 use drawspan_gateway::log_limit::{Leave, STORE_FAILURES};
 use drawspan_hub::{DeviceId, SubscriptionType};
+use drawspan_net::Mailbox;
 use drawspan_store::{
     CachedHub, DesiredMark, DesiredMarks, HubCache, StoreError, StoredScope, StoredSubscription,
     Subscriptions,
@@ -33,7 +33,7 @@ impl Stores {
         kind: SubscriptionType,
         row: Option<Row<CallbackUrl>>,
         then: Then<Runtime>,
-        completions: &Arc<Board<Input>>,
+        completions: &Arc<Mailbox<Input>>,
     ) {
         let Some(store) = &self.subscriptions else {
             let result = Ok(());
@@ -72,7 +72,7 @@ impl Stores {
     }
 
     /// Reads what is stored of one scope.
-    pub(super) fn read(&self, scope: Scope, completions: &Arc<Board<Input>>) {
+    pub(super) fn read(&self, scope: Scope, completions: &Arc<Mailbox<Input>>) {
         let Some(store) = self.subscriptions.clone() else {
             return completions.post(Input::Rows { scope, rows: None });
         };

@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use drawspan_bridge::Now;
 use drawspan_bridge::controller::{ConnectionEvent, SessionEvent};
 use drawspan_bridge::fleet::{Attempt, ServiceId};
-use drawspan_client::{Board, DeviceSession, Inbox, Incoming, Owner, Status, StatusBoard};
+use drawspan_client::{DeviceSession, Inbox, Incoming, Owner, Status, StatusMailbox};
 use drawspan_net::Clock;
+use drawspan_net::Mailbox;
 use drawspan_webhooks::Done;
 use tokio::sync::mpsc;
 
@@ -25,13 +26,13 @@ use crate::limits;
 pub(super) struct Sources {
     pub(super) requests: mpsc::Receiver<Request>,
     /// Of connections.
-    pub(super) board: Arc<StatusBoard>,
+    pub(super) mailbox: Arc<StatusMailbox>,
     /// What devices receive.
     pub(super) inbox: Arc<Inbox>,
     /// To deliver an event.
-    pub(super) attempts: Arc<Board<Done>>,
+    pub(super) attempts: Arc<Mailbox<Done>>,
     /// Results of tasks that the executor spawned. It never awaits them; they arrive as completions.
-    pub(super) completions: Arc<Board<Input>>,
+    pub(super) completions: Arc<Mailbox<Input>>,
     pub(super) clock: Clock,
 }
 
@@ -47,7 +48,7 @@ pub(super) struct Task {
 pub(super) async fn run(mut task: Task, sources: Sources) {
     let Sources {
         mut requests,
-        board,
+        mailbox,
         inbox,
         attempts,
         completions,
@@ -65,7 +66,7 @@ pub(super) async fn run(mut task: Task, sources: Sources) {
                     task.request(request);
                 }
             }
-            news = board.take() => {
+            news = mailbox.take() => {
                 for status in news {
                     task.status(status);
                 }

@@ -9,9 +9,9 @@ use drawspan_api_types::events;
 use drawspan_bridge::delivery::{Answer, Attempt, Why, Worth, worth};
 use drawspan_bridge::events::Post;
 use drawspan_bridge::limits::MAX_CALLBACK_ANSWER_BYTES;
-use drawspan_client::Board;
 use drawspan_gateway::CallbackUrl;
 use drawspan_hub::text::{self, Encoding};
+use drawspan_net::Mailbox;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -37,30 +37,30 @@ pub struct Done {
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) post: Post<CallbackUrl>,
-    pub(super) board: Arc<Board<Done>>,
+    pub(super) mailbox: Arc<Mailbox<Done>>,
     pub(super) client: Client,
     pub(super) secrets: Arc<Secrets>,
 }
 
-/// Tells the board of the attempt's end, however it ends.
+/// Tells the mailbox of the attempt's end, however it ends.
 struct Report {
-    board: Arc<Board<Done>>,
+    mailbox: Arc<Mailbox<Done>>,
     done: Option<Done>,
 }
 
 impl Drop for Report {
     fn drop(&mut self) {
         if let Some(done) = self.done.take() {
-            self.board.post(done);
+            self.mailbox.post(done);
         }
     }
 }
 
 impl Request {
-    /// Makes the attempt and leaves its end on the board, also when it is dropped before that.
+    /// Makes the attempt and leaves its end on the mailbox, also when it is dropped before that.
     pub(super) fn run(self) -> impl Future<Output = ()> + Send {
         let mut report = Report {
-            board: Arc::clone(&self.board),
+            mailbox: Arc::clone(&self.mailbox),
             done: Some(Done {
                 attempt: self.post.attempt,
                 answer: unreachable("the attempt was broken off"),

@@ -1,7 +1,7 @@
 //! Requests to the receivers of events.
 //!
 //! [`Webhooks`] makes the requests that the controller wants made ([`send`](Webhooks::send)); each leaves its result on the
-//! [`board`](Webhooks::board). What is tried when is decided by [`drawspan_bridge::delivery`].
+//! [`mailbox`](Webhooks::mailbox). What is tried when is decided by [`drawspan_bridge::delivery`].
 // They panic where nobody reads.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -17,8 +17,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use drawspan_bridge::events::Post;
-use drawspan_client::Board;
 use drawspan_gateway::CallbackUrl;
+use drawspan_net::Mailbox;
 use drawspan_net::TrustError;
 use drawspan_settings::open_files::Shares;
 use rustls_pki_types::CertificateDer;
@@ -46,7 +46,7 @@ pub struct Options {
 pub struct Webhooks {
     client: Client,
     secrets: Arc<Secrets>,
-    board: Arc<Board<Done>>,
+    mailbox: Arc<Mailbox<Done>>,
     /// Requests under way; with their owner they end.
     requests: JoinSet<()>,
 }
@@ -69,16 +69,16 @@ impl Webhooks {
         Ok(Self {
             client: Client::new(options.guard, options.authorities, kept)?,
             secrets: options.secrets,
-            board: Arc::default(),
+            mailbox: Arc::default(),
             requests: JoinSet::new(),
         })
     }
 
-    /// Makes a request. Its end goes to the board, however it ends.
+    /// Makes a request. Its end goes to the mailbox, however it ends.
     pub fn send(&mut self, post: Post<CallbackUrl>) {
         let request = Request {
             post,
-            board: Arc::clone(&self.board),
+            mailbox: Arc::clone(&self.mailbox),
             client: self.client.clone(),
             secrets: Arc::clone(&self.secrets),
         };
@@ -92,7 +92,7 @@ impl Webhooks {
 
     /// Where requests leave their end.
     #[must_use]
-    pub fn board(&self) -> Arc<Board<Done>> {
-        Arc::clone(&self.board)
+    pub fn mailbox(&self) -> Arc<Mailbox<Done>> {
+        Arc::clone(&self.mailbox)
     }
 }

@@ -85,8 +85,8 @@ impl Owner {
                 let due = due.map_or(Duration::from_secs(60), |due| {
                     due.saturating_sub(self.started.elapsed())
                 });
-                let board = self.webhooks.board();
-                if let Ok(taken) = tokio::time::timeout(due, board.take()).await {
+                let mailbox = self.webhooks.mailbox();
+                if let Ok(taken) = tokio::time::timeout(due, mailbox.take()).await {
                     for done in taken {
                         self.done(done);
                     }
@@ -239,9 +239,9 @@ async fn a_receiver_that_hangs_costs_the_attempts_time_and_its_task_ends_with_it
     owner.offer(&receiver.url("/"), 2, status());
     owner.run();
     assert_eq!(owner.webhooks.requests.len(), 1);
-    let board = owner.webhooks.board();
+    let mailbox = owner.webhooks.mailbox();
     drop(owner);
-    let taken = tokio::time::timeout(Duration::from_secs(10), board.take());
+    let taken = tokio::time::timeout(Duration::from_secs(10), mailbox.take());
     assert_eq!(taken.await.unwrap().len(), 1);
 }
 

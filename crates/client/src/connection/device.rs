@@ -11,8 +11,8 @@ use super::Send;
 use super::links::Links;
 use super::renewal::{Renewal, Step};
 use super::reply::Reply;
-use crate::board::Owner;
 use crate::limits;
+use crate::status::Owner;
 
 /// Link property that names the client in the hub's logs. Official clients set it on every link, those of `$cbs` included.
 const CLIENT_VERSION: Symbol = Symbol::from_static("com.microsoft:client-version");

@@ -11,8 +11,8 @@ use super::device::{Device, Phase};
 use super::handler::{DeviceHandler, failure_of};
 use super::tokens::millis;
 use super::{DeviceSession, SendFailure};
-use crate::board::{Owner, Status};
 use crate::limits;
+use crate::status::{Owner, Status};
 
 impl DeviceHandler {
     pub(super) fn close(
@@ -34,7 +34,7 @@ impl DeviceHandler {
                 self.end(connection, session, true, now);
             }
             // Still queued, or lost meanwhile and told so.
-            _ => self.config.board.post(Status::Closed(owner)),
+            _ => self.config.mailbox.post(Status::Closed(owner)),
         }
     }
 
@@ -58,7 +58,7 @@ impl DeviceHandler {
             Phase::Open { .. } => Status::Lost(owner, failure),
             Phase::Ending { .. } => return,
         };
-        self.config.board.post(status);
+        self.config.mailbox.post(status);
         self.end(connection, session, false, now);
     }
 
@@ -101,7 +101,7 @@ impl DeviceHandler {
         if let Phase::Ending { asked, .. } = device.phase {
             self.ending = self.ending.saturating_sub(1);
             if asked {
-                self.config.board.post(Status::Closed(device.owner));
+                self.config.mailbox.post(Status::Closed(device.owner));
             }
         }
     }

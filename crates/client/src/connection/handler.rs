@@ -11,8 +11,8 @@ use drawspan_net::Handler;
 
 use super::cbs::{CBS_CONTEXT, Cbs};
 use super::device::Device;
-use super::links::{Arrived, Detaching, Ids, Links, METHOD_CONTEXT};
-use super::sends::Sends;
+use super::links::{Delivery, Detaching, Ids, Links, METHOD_CONTEXT};
+use super::pending_sends::PendingSends;
 use super::tokens::PolicyToken;
 use super::{Command, ConnectionConfig, Open};
 use crate::limits;
@@ -40,7 +40,7 @@ pub(super) struct DeviceHandler {
     pub(super) detaching: VecDeque<Detaching>,
     /// Messages that wait for credit or room, over all devices.
     pub(super) waiting: usize,
-    pub(super) sends: Sends,
+    pub(super) sends: PendingSends,
     pub(super) sweep_at: Option<Duration>,
     /// When to look at every device for what is due, at the latest.
     look_at: Option<Duration>,
@@ -66,7 +66,7 @@ impl DeviceHandler {
             retired: Vec::new(),
             detaching: VecDeque::new(),
             waiting: 0,
-            sends: Sends::default(),
+            sends: PendingSends::default(),
             sweep_at: None,
             look_at: None,
             ids: Ids::default(),
@@ -155,7 +155,7 @@ impl Handler for DeviceHandler {
                 _ => self.on_link(connection, link, now, |links, at| {
                     links.on_message(
                         at,
-                        &Arrived {
+                        &Delivery {
                             link,
                             delivery,
                             tag,

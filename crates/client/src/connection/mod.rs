@@ -1,20 +1,20 @@
 //! One AMQP connection to a hub, in one task, with many devices on it.
 
 pub(crate) mod cbs;
+mod command;
 #[cfg(test)]
 mod counts;
 pub(crate) mod device;
+mod device_open;
+mod dispatch;
 mod ending;
 mod handler;
 mod links;
-mod opening;
-mod receiving;
+pub(crate) mod pending_sends;
 pub(crate) mod renewal;
 pub(crate) mod reply;
-mod requests;
 mod room;
-pub(crate) mod sending;
-pub(crate) mod sends;
+pub(crate) mod send_queue;
 mod task;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -26,9 +26,9 @@ use drawspan_hub::{ConnectionKey, HostName, Wants};
 use drawspan_net::{Clock, Connector, Transport};
 use tokio::sync::mpsc;
 
-use crate::board::{Owner, StatusBoard};
 use crate::credentials::Credentials;
 use crate::inbox::Inbox;
+use crate::status::{Owner, StatusMailbox};
 use links::TwinReply;
 use reply::Reply;
 use room::{Place, Places, Room};
@@ -36,7 +36,7 @@ use room::{Place, Places, Room};
 pub(crate) use handler::failure_of;
 pub(crate) use task::failure_of as failure_of_end;
 
-pub use requests::{
+pub use command::{
     C2dOutcome, DeviceSession, MethodAnswer, Open, Send, SendFailure, TwinAnswer, TwinOperation,
     TwinRequest,
 };
@@ -57,7 +57,7 @@ pub struct ConnectionConfig {
     /// Time.
     pub clock: Clock,
     /// Where news go.
-    pub board: Arc<StatusBoard>,
+    pub mailbox: Arc<StatusMailbox>,
     /// Where goes what devices receive.
     pub inbox: Arc<Inbox>,
 }
@@ -96,7 +96,7 @@ enum Command {
 }
 
 impl HubConnection {
-    /// Starts connecting. Must be called within a runtime. Everything that follows is told to the board.
+    /// Starts connecting. Must be called within a runtime. Everything that follows is told to the mailbox.
     pub fn start(config: Arc<ConnectionConfig>, key: ConnectionKey) -> Self {
         let (connection, commands) = Self::new();
         tokio::spawn(task::run(config, key, commands));
@@ -124,7 +124,7 @@ impl HubConnection {
         (connection, receiver)
     }
 
-    /// Opens a device. False when the connection is over: that was told to the board, or will be.
+    /// Opens a device. False when the connection is over: that was told to the mailbox, or will be.
     pub fn open(&self, open: Open) -> bool {
         self.commands.try_send(Command::Open(open)).is_ok()
     }

@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::requests::SendFailure;
+use super::command::SendFailure;
 use super::room::Place;
 
 /// Where an answer goes. One that is dropped says that nothing was sent, or, once [`sent`](Self::sent) was called, that nobody

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 
 use super::handler::DeviceHandler;
 use super::{Command, ConnectionConfig};
-use crate::board::Status;
 use crate::limits;
+use crate::status::Status;
 
 pub(super) async fn run(
     config: Arc<ConnectionConfig>,
@@ -24,7 +24,7 @@ pub(super) async fn run(
     };
     tracing::debug!(hub = %config.host, connection = key.0, reason = %failure.message, "connection over");
     config
-        .board
+        .mailbox
         .post(Status::ConnectionEnded(config.pool, key, failure));
 }
 
@@ -38,7 +38,7 @@ pub(super) async fn run_on(
 ) {
     let failure = converse(&config, key, stream, commands).await;
     config
-        .board
+        .mailbox
         .post(Status::ConnectionEnded(config.pool, key, failure));
 }
 

@@ -10,8 +10,8 @@ use super::cbs::{Answer, Subject};
 use super::device::{Phase, Progress, TokenPlan};
 use super::handler::DeviceHandler;
 use super::renewal::{Renewal, Step};
-use crate::board::Status;
 use crate::limits;
+use crate::status::Status;
 
 /// The token of a connection whose keys are a policy's.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ impl DeviceHandler {
     fn on_ready(&mut self, connection: &mut Connection, now: Duration) {
         self.ready = true;
         self.config
-            .board
+            .mailbox
             .post(Status::ConnectionReady(self.config.pool, self.key));
         for open in std::mem::take(&mut self.queued) {
             self.open(connection, open, now);

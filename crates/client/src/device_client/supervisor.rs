@@ -12,11 +12,11 @@ use tokio::time::{Instant, timeout};
 
 use super::backoff::backoff;
 use super::{DeviceEvent, DeviceOptions, Route, State};
-use crate::board::{Owner, Status, StatusBoard};
 use crate::connection::{ConnectionConfig, DeviceSession, HubConnection, Open};
 use crate::credentials::{Credentials, KeyPair, Keys, ListedDevice};
 use crate::inbox::Inbox;
 use crate::limits;
+use crate::status::{Owner, Status, StatusMailbox};
 
 /// How a connection is started.
 pub(super) type Start =
@@ -41,7 +41,7 @@ pub(super) struct Supervisor {
 struct Attempt {
     connection: HubConnection,
     owner: Owner,
-    board: Arc<StatusBoard>,
+    mailbox: Arc<StatusMailbox>,
     inbox: Arc<Inbox>,
 }
 
@@ -131,7 +131,7 @@ impl Supervisor {
         let attempt = self.begin();
         let session = loop {
             tokio::select! {
-                news = attempt.board.take() => match progress(news) {
+                news = attempt.mailbox.take() => match progress(news) {
                     Some(Ok(session)) => break session,
                     Some(Err(failure)) => return End::Lost(failure),
                     None => {}
@@ -157,7 +157,10 @@ impl Supervisor {
 
     fn begin(&mut self) -> Attempt {
         self.attempt += 1;
-        let (board, inbox) = (Arc::new(StatusBoard::default()), Arc::new(Inbox::default()));
+        let (mailbox, inbox) = (
+            Arc::new(StatusMailbox::default()),
+            Arc::new(Inbox::default()),
+        );
         let string = &self.options.connection_string;
         let config = ConnectionConfig {
             pool: 0,
@@ -166,7 +169,7 @@ impl Supervisor {
             connector: self.options.connector.clone(),
             transport: self.options.transport,
             clock: self.clock,
-            board: Arc::clone(&board),
+            mailbox: Arc::clone(&mailbox),
             inbox: Arc::clone(&inbox),
         };
         let owner = Owner {
@@ -174,7 +177,7 @@ impl Supervisor {
             epoch: self.attempt,
         };
         let connection = (self.start)(Arc::new(config), ConnectionKey(self.attempt));
-        // A connection that is over already says so on the board.
+        // A connection that is over already says so on the mailbox.
         connection.open(Open {
             owner,
             device: string.device_id.clone(),
@@ -186,7 +189,7 @@ impl Supervisor {
         Attempt {
             connection,
             owner,
-            board,
+            mailbox,
             inbox,
         }
     }
@@ -196,7 +199,7 @@ impl Supervisor {
         let mut wanted = true;
         loop {
             tokio::select! {
-                news = attempt.board.take() => {
+                news = attempt.mailbox.take() => {
                     if let Some(Err(failure)) = progress(news) {
                         return End::Lost(failure);
                     }
@@ -209,7 +212,7 @@ impl Supervisor {
                     wanted = changed.is_ok();
                     let wants = *self.wants.borrow_and_update();
                     if !attempt.connection.want(attempt.owner, route.session, wants) {
-                        // Its task has several changes to take up first; or it is over, and says so on the board.
+                        // Its task has several changes to take up first; or it is over, and says so on the mailbox.
                         self.wants.mark_changed();
                         tokio::task::yield_now().await;
                     }
@@ -261,7 +264,7 @@ async fn close(attempt: &Attempt, session: DeviceSession) {
     }
     let closed = async {
         loop {
-            let news = attempt.board.take().await;
+            let news = attempt.mailbox.take().await;
             let over =
                 |status: &Status| matches!(status, Status::Closed(_) | Status::ConnectionEnded(..));
             if news.iter().any(over) {

@@ -2,7 +2,7 @@
 
 use drawspan_hub::{Failure, FailureKind};
 
-use crate::peer_clock::Skew;
+use crate::clock_skew::Skew;
 
 /// Adds to a refusal what is most likely wrong. `skew` is how far this machine's clock is from the service's.
 pub(super) fn advised(mut failure: Failure, skew: Option<Skew>) -> Failure {

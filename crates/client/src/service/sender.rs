@@ -17,9 +17,9 @@ use super::{ServiceConfig, methods};
 use crate::connection::SendFailure;
 use crate::connection::cbs::CBS_CONTEXT;
 use crate::connection::device::named;
+use crate::connection::pending_sends::PendingSends;
 use crate::connection::reply::Reply;
-use crate::connection::sending::{failure_to_send, outcome};
-use crate::connection::sends::Sends;
+use crate::connection::send_queue::{failure_to_send, outcome};
 use crate::connection::{failure_of, failure_of_end};
 use crate::limits;
 
@@ -43,7 +43,7 @@ struct Sending {
     link: Link,
     /// Wait for credit, oldest first.
     waiting: VecDeque<Command>,
-    sends: Sends,
+    sends: PendingSends,
     next_tag: u32,
     sweep_at: Option<Duration>,
     failure: Option<Failure>,
@@ -146,7 +146,7 @@ async fn converse(
         token: ServiceToken::default(),
         link: Link::None,
         waiting: VecDeque::new(),
-        sends: Sends::default(),
+        sends: PendingSends::default(),
         next_tag: 0,
         sweep_at: None,
         failure: None,

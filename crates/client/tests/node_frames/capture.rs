@@ -7,7 +7,7 @@ use bytes::Bytes;
 use drawspan_amqp::message::MessageId;
 use drawspan_client::{
     C2dOutcome, ConnectionConfig, Credentials, DeviceSession, HubConnection, Inbox, Incoming,
-    KeyPair, Keys, ListedDevice, MethodAnswer, Open, Owner, Send, Status, StatusBoard,
+    KeyPair, Keys, ListedDevice, MethodAnswer, Open, Owner, Send, Status, StatusMailbox,
     TwinOperation, TwinRequest, message,
 };
 use drawspan_hub::{
@@ -116,7 +116,7 @@ pub(crate) async fn our_conversation(
 }
 
 async fn run(host: HostName, connector: Connector, device: DeviceId, errand: Errand) {
-    let board = Arc::new(StatusBoard::default());
+    let mailbox = Arc::new(StatusMailbox::default());
     let inbox = Arc::new(Inbox::default());
     let clock = Clock::start();
     let config = ConnectionConfig {
@@ -126,7 +126,7 @@ async fn run(host: HostName, connector: Connector, device: DeviceId, errand: Err
         connector,
         transport: Transport::Amqps,
         clock,
-        board: Arc::clone(&board),
+        mailbox: Arc::clone(&mailbox),
         inbox: Arc::clone(&inbox),
     };
     let connection = HubConnection::start(Arc::new(config), ConnectionKey(0));
@@ -138,7 +138,7 @@ async fn run(host: HostName, connector: Connector, device: DeviceId, errand: Err
         token_life_s: 3_600,
         wants: errand.wants(),
     }));
-    let session = opened(&board).await;
+    let session = opened(&mailbox).await;
     let deadline = clock.now() + LIMIT;
     match errand {
         Errand::Telemetry(telemetry) => {
@@ -187,9 +187,9 @@ async fn run(host: HostName, connector: Connector, device: DeviceId, errand: Err
     }
 }
 
-async fn opened(board: &StatusBoard) -> DeviceSession {
+async fn opened(mailbox: &StatusMailbox) -> DeviceSession {
     loop {
-        let news = board.take().await;
+        let news = mailbox.take().await;
         let opened = news.iter().find_map(|status| match status {
             Status::Opened(_, session) => Some(*session),
             Status::ConnectionReady(..) => None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawspan_client::peer_clock;
+use drawspan_client::clock_skew;
 use drawspan_hub::{Failure, FailureKind, HostName};
 use drawspan_net::Connector;
 
@@ -25,7 +25,7 @@ pub(super) async fn for_service(
 /// Says that this machine's clock is the fault, if it is. Asks the host for the time.
 pub(super) async fn clock_of(connector: &Connector, host: &HostName) -> Option<String> {
     let limit = Duration::from_millis(PROBE_TIMEOUT_MS);
-    let skew = tokio::time::timeout(limit, peer_clock::skew(connector, host)).await;
+    let skew = tokio::time::timeout(limit, clock_skew::skew(connector, host)).await;
     let skew = skew.ok()??;
     skew.matters().then(|| {
         format!(

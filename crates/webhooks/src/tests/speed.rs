@@ -111,7 +111,7 @@ async fn drive(loads: Vec<Load>, time: Duration) -> Vec<Told> {
     let mut told: Vec<Told> = loads.iter().map(|_| Told::default()).collect();
     let mut offered = vec![0; loads.len()];
     let mut devices = HashMap::new();
-    let board = owner.webhooks.board();
+    let mailbox = owner.webhooks.mailbox();
     let mut ticks = tokio::time::interval(Duration::from_millis(1));
     let mut idle: Vec<(usize, u32)> = Vec::new();
     for (at, load) in loads
@@ -169,7 +169,7 @@ async fn drive(loads: Vec<Load>, time: Duration) -> Vec<Told> {
         }
         if idle.is_empty() {
             tokio::select! {
-                done = board.take() => {
+                done = mailbox.take() => {
                     for done in done {
                         owner.done(done);
                     }

@@ -9,12 +9,12 @@ use drawspan_amqp::performative::{Attach, DeliveryState, ReceiverSettleMode};
 use drawspan_hub::address::{Address, DeviceFunction};
 use drawspan_hub::{Failure, FailureKind, Outcome, Receive};
 
-use super::{Arrived, At, no_room, parse};
+use super::{Delivery, LinkContext, decode, no_room};
 use crate::connection::SendFailure;
+use crate::connection::command::C2dOutcome;
 use crate::connection::device::named;
 use crate::connection::handler::failure_of;
 use crate::connection::reply::Reply;
-use crate::connection::requests::C2dOutcome;
 use crate::incoming::{C2dDelivery, Incoming};
 use crate::limits;
 
@@ -64,7 +64,7 @@ enum Turn {
 }
 
 impl C2d {
-    pub(super) fn attach(at: &mut At<'_>, receive: Receive) -> Result<Self, Failure> {
+    pub(super) fn attach(at: &mut LinkContext<'_>, receive: Receive) -> Result<Self, Failure> {
         let turn = turn(at, receive == Receive::Flowing);
         let credit = match turn {
             Turn::Hub => 1,
@@ -90,7 +90,7 @@ impl C2d {
     }
 
     /// A message that is not settled goes back to the hub, which delivers it again when its lock has ended.
-    pub(super) fn detach(&mut self, at: &mut At<'_>) {
+    pub(super) fn detach(&mut self, at: &mut LinkContext<'_>) {
         at.detach(self.link);
         if let Turn::Confirming { reply, .. } = std::mem::replace(&mut self.turn, Turn::Hub) {
             reply.send(Err(SendFailure::Unsettled));
@@ -107,7 +107,7 @@ impl C2d {
         self.link == link
     }
 
-    pub(super) fn on_attached(&mut self, at: &mut At<'_>, link: LinkId, attach: &Attach) {
+    pub(super) fn on_attached(&mut self, at: &mut LinkContext<'_>, link: LinkId, attach: &Attach) {
         if self.link == link {
             self.attaching_until = None;
             self.confirms = attach.rcv_settle_mode == ReceiverSettleMode::Second;
@@ -127,13 +127,13 @@ impl C2d {
     }
 
     /// Messages come otherwise from now on.
-    pub(super) fn receive(&mut self, at: &mut At<'_>, receive: Receive) {
+    pub(super) fn receive(&mut self, at: &mut LinkContext<'_>, receive: Receive) {
         self.receive = receive;
         self.go_on(at);
     }
 
     /// Somebody asks for a message.
-    pub(super) fn pull(&mut self, at: &mut At<'_>) {
+    pub(super) fn pull(&mut self, at: &mut LinkContext<'_>) {
         match self.turn {
             Turn::Nobody | Turn::Withheld { .. } => {
                 self.asked = true;
@@ -146,13 +146,13 @@ impl C2d {
     }
 
     /// Before the hub took the link there is nothing to give credit to.
-    fn go_on(&mut self, at: &mut At<'_>) {
+    fn go_on(&mut self, at: &mut LinkContext<'_>) {
         if matches!(self.turn, Turn::Nobody) && self.is_up() {
             self.next(at);
         }
     }
 
-    pub(super) fn on_message(&mut self, at: &mut At<'_>, arrived: &Arrived<'_>) {
+    pub(super) fn on_message(&mut self, at: &mut LinkContext<'_>, arrived: &Delivery<'_>) {
         let Ok(message) = Message::decode(arrived.payload) else {
             // Nobody could make anything of it.
             let state = DeliveryState::Rejected(None);
@@ -172,12 +172,12 @@ impl C2d {
                 link: self.link,
                 delivery: arrived.delivery,
             },
-            message: Box::new(parse::c2d(&message, &arrived.tag)),
+            message: Box::new(decode::c2d(&message, &arrived.tag)),
         });
     }
 
     /// Tells the hub what became of the message.
-    pub(super) fn settle(&mut self, at: &mut At<'_>, outcome: &C2dOutcome, reply: Reply) {
+    pub(super) fn settle(&mut self, at: &mut LinkContext<'_>, outcome: &C2dOutcome, reply: Reply) {
         let (settled, lock_until) = match self.turn {
             Turn::Receiver {
                 delivery,
@@ -224,7 +224,7 @@ impl C2d {
     /// The hub settled a message: confirmed its outcome, or took it back.
     pub(super) fn on_settled(
         &mut self,
-        at: &mut At<'_>,
+        at: &mut LinkContext<'_>,
         of: DeliveryId,
         state: Option<DeliveryState>,
     ) {
@@ -246,7 +246,7 @@ impl C2d {
     }
 
     /// Lets the hub send the next one, if there is room for it.
-    pub(super) fn next(&mut self, at: &mut At<'_>) {
+    pub(super) fn next(&mut self, at: &mut LinkContext<'_>) {
         self.turn = turn(at, self.asked || self.receive == Receive::Flowing);
         if matches!(self.turn, Turn::Hub) {
             // An error means that the link is gone, of which an event tells.
@@ -264,7 +264,7 @@ impl C2d {
         [self.attaching_until, turn].into_iter().flatten().min()
     }
 
-    pub(super) fn look(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+    pub(super) fn look(&mut self, at: &mut LinkContext<'_>) -> Result<(), Failure> {
         match self.turn {
             // Before the hub took the link there is nothing to give credit to.
             Turn::Withheld { look_at } if look_at <= at.now && self.attaching_until.is_none() => {
@@ -285,7 +285,7 @@ impl C2d {
         Ok(())
     }
 
-    fn release(&mut self, at: &mut At<'_>, delivery: DeliveryId, settled: bool) {
+    fn release(&mut self, at: &mut LinkContext<'_>, delivery: DeliveryId, settled: bool) {
         if !settled {
             let released = DeliveryState::Released;
             let _ = at.connection.settle(self.link, delivery, released);
@@ -295,7 +295,7 @@ impl C2d {
 
     /// The hub did not confirm an outcome. It is told once more, as the last word, and a new link takes the place of this one:
     /// whatever went wrong with it, the device is to get its next message.
-    fn replace(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+    fn replace(&mut self, at: &mut LinkContext<'_>) -> Result<(), Failure> {
         if let Turn::Confirming {
             delivery, outcome, ..
         } = &self.turn
@@ -313,7 +313,7 @@ impl C2d {
 }
 
 /// Whose turn it is when there is no message under way.
-fn turn(at: &At<'_>, asked: bool) -> Turn {
+fn turn(at: &LinkContext<'_>, asked: bool) -> Turn {
     if !asked {
         return Turn::Nobody;
     }

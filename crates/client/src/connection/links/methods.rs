@@ -11,9 +11,9 @@ use drawspan_amqp::value::{Map, Value};
 use drawspan_hub::Failure;
 use drawspan_hub::address::DeviceFunction;
 
-use super::pair::{Pair, Purpose};
-use super::{Arrived, At, parse};
-use crate::connection::requests::MethodAnswer;
+use super::link_pair::{Pair, Purpose};
+use super::{Delivery, LinkContext, decode};
+use crate::connection::command::MethodAnswer;
 use crate::incoming::{Incoming, MethodRequestId};
 use crate::limits;
 
@@ -51,7 +51,7 @@ pub(super) struct Methods {
 }
 
 impl Methods {
-    pub(super) fn attach(at: &mut At<'_>) -> Result<Self, Failure> {
+    pub(super) fn attach(at: &mut LinkContext<'_>) -> Result<Self, Failure> {
         Ok(Self {
             pair: Pair::attach(at, &PURPOSE)?,
             pending: VecDeque::new(),
@@ -61,7 +61,7 @@ impl Methods {
         })
     }
 
-    pub(super) fn detach(&self, at: &mut At<'_>) {
+    pub(super) fn detach(&self, at: &mut LinkContext<'_>) {
         self.pair.detach(at);
     }
 
@@ -73,7 +73,7 @@ impl Methods {
         self.pair.on_attached(link);
     }
 
-    pub(super) fn on_request(&mut self, at: &mut At<'_>, arrived: &Arrived<'_>) {
+    pub(super) fn on_request(&mut self, at: &mut LinkContext<'_>, arrived: &Delivery<'_>) {
         at.accept(arrived);
         self.credit = self.credit.saturating_sub(1);
         if let Some((request, name, payload)) = read(arrived.payload) {
@@ -97,13 +97,13 @@ impl Methods {
     }
 
     /// A request came that could not be kept.
-    pub(super) fn on_lost(&mut self, at: &mut At<'_>) {
+    pub(super) fn on_lost(&mut self, at: &mut LinkContext<'_>) {
         self.credit = self.credit.saturating_sub(1);
         self.refresh_credit(at);
     }
 
     /// Answers a request, once.
-    pub(super) fn answer(&mut self, at: &mut At<'_>, answer: MethodAnswer) {
+    pub(super) fn answer(&mut self, at: &mut LinkContext<'_>, answer: MethodAnswer) {
         let asked = |(request, _): &(MethodRequestId, Duration)| *request == answer.request;
         let index = self.pending.iter().position(asked);
         let Some((request, until)) = index.and_then(|index| self.pending.remove(index)) else {
@@ -116,7 +116,7 @@ impl Methods {
     }
 
     /// Sends the answers for which there is credit and room.
-    pub(super) fn flush(&mut self, at: &mut At<'_>) {
+    pub(super) fn flush(&mut self, at: &mut LinkContext<'_>) {
         while !self.answers.is_empty()
             && self.pair.may_send(at)
             && let Some((payload, until)) = self.answers.pop_front()
@@ -140,7 +140,7 @@ impl Methods {
     }
 
     /// Lets the hub send as many as there may be without an answer.
-    fn refresh_credit(&mut self, at: &mut At<'_>) {
+    fn refresh_credit(&mut self, at: &mut LinkContext<'_>) {
         let taken = u32::try_from(self.pending.len() + self.answers.len()).unwrap_or(u32::MAX);
         let free = limits::METHODS_PER_DEVICE.saturating_sub(taken);
         if self.credit <= free / 2 && at.connection.grant(self.pair.receiver, free).is_ok() {
@@ -164,7 +164,7 @@ impl Methods {
         self.pair.is_late(now)
     }
 
-    pub(super) fn look(&mut self, at: &mut At<'_>) {
+    pub(super) fn look(&mut self, at: &mut LinkContext<'_>) {
         self.pending.retain(|(_, until)| *until > at.now);
         self.answers.retain(|(_, until)| *until > at.now);
         self.flush(at);
@@ -178,7 +178,7 @@ fn read(payload: &Bytes) -> Option<(MethodRequestId, String, Bytes)> {
     let request = message.properties.as_ref()?.correlation_id.clone()?;
     let name = message.application_properties.as_ref()?.get(NAME);
     let name = name.and_then(Value::as_str)?.to_owned();
-    Some((MethodRequestId(request), name, parse::data(&message.body)))
+    Some((MethodRequestId(request), name, decode::data(&message.body)))
 }
 
 fn encode(request: &MethodRequestId, status: i32, payload: Option<Bytes>) -> Bytes {

@@ -6,9 +6,9 @@
 //! go quietly.
 
 mod c2d;
+mod decode;
+mod link_pair;
 mod methods;
-mod pair;
-mod parse;
 mod twin;
 mod twin_messages;
 
@@ -21,14 +21,14 @@ use drawspan_amqp::engine::{Connection, DeliveryId, LinkId, SessionId};
 use drawspan_amqp::performative::{Attach, DeliveryState, DeliveryTag, Error};
 use drawspan_hub::{DeviceId, Failure, FailureKind, Link, Receive, Wants};
 
-use super::handler::failure_of;
-use super::reply::Reply;
-use super::requests::{
+use super::command::{
     C2dOutcome, DeviceSession, MethodAnswer, SendFailure, TwinAnswer, TwinOperation,
 };
-use crate::board::Owner;
+use super::handler::failure_of;
+use super::reply::Reply;
 use crate::inbox::Inbox;
 use crate::limits;
+use crate::status::Owner;
 use c2d::C2d;
 use methods::Methods;
 use twin::Twin;
@@ -54,7 +54,7 @@ pub(super) struct Links {
 }
 
 /// The device, and what is around it.
-pub(super) struct At<'a> {
+pub(super) struct LinkContext<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) inbox: &'a Inbox,
     pub(super) ids: &'a mut Ids,
@@ -74,7 +74,7 @@ pub(super) struct Detaching {
 }
 
 /// A message that came over a link.
-pub(super) struct Arrived<'a> {
+pub(super) struct Delivery<'a> {
     pub(super) link: LinkId,
     pub(super) delivery: DeliveryId,
     pub(super) tag: DeliveryTag,
@@ -82,7 +82,7 @@ pub(super) struct Arrived<'a> {
     pub(super) payload: &'a Bytes,
 }
 
-impl At<'_> {
+impl LinkContext<'_> {
     fn device_session(&self) -> DeviceSession {
         DeviceSession(self.session)
     }
@@ -100,7 +100,7 @@ impl At<'_> {
     }
 
     /// Tells the hub that a message came, where that is all there is to tell.
-    fn accept(&mut self, arrived: &Arrived<'_>) {
+    fn accept(&mut self, arrived: &Delivery<'_>) {
         if !arrived.settled {
             // An error means that the link is gone, of which an event tells.
             let _ = self
@@ -166,7 +166,7 @@ impl Links {
     }
 
     /// Attaches what is wanted and missing, detaches what is there and not wanted.
-    pub(super) fn reconcile(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+    pub(super) fn reconcile(&mut self, at: &mut LinkContext<'_>) -> Result<(), Failure> {
         match (
             self.wants.methods && !self.refused.methods,
             &mut self.methods,
@@ -199,7 +199,7 @@ impl Links {
     /// Asks the twin something; its links are attached for that if need be.
     pub(super) fn ask_twin(
         &mut self,
-        at: &mut At<'_>,
+        at: &mut LinkContext<'_>,
         operation: TwinOperation,
         deadline: Duration,
         reply: TwinReply,
@@ -218,19 +218,24 @@ impl Links {
     }
 
     /// Lets the hub send a cloud-to-device message, where they come on demand.
-    pub(super) fn pull(&mut self, at: &mut At<'_>) {
+    pub(super) fn pull(&mut self, at: &mut LinkContext<'_>) {
         if let Some(c2d) = &mut self.c2d {
             c2d.pull(at);
         }
     }
 
-    pub(super) fn answer_method(&mut self, at: &mut At<'_>, answer: MethodAnswer) {
+    pub(super) fn answer_method(&mut self, at: &mut LinkContext<'_>, answer: MethodAnswer) {
         if let Some(methods) = &mut self.methods {
             methods.answer(at, answer);
         }
     }
 
-    pub(super) fn settle_c2d(&mut self, at: &mut At<'_>, outcome: &C2dOutcome, reply: Reply) {
+    pub(super) fn settle_c2d(
+        &mut self,
+        at: &mut LinkContext<'_>,
+        outcome: &C2dOutcome,
+        reply: Reply,
+    ) {
         match &mut self.c2d {
             Some(c2d) => c2d.settle(at, outcome, reply),
             None => {
@@ -241,7 +246,7 @@ impl Links {
 
     pub(super) fn on_attached(
         &mut self,
-        at: &mut At<'_>,
+        at: &mut LinkContext<'_>,
         link: LinkId,
         attach: &Attach,
     ) -> Result<(), Failure> {
@@ -258,7 +263,7 @@ impl Links {
     }
 
     /// Sends what waits, as far as there is credit and room.
-    pub(super) fn flush(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+    pub(super) fn flush(&mut self, at: &mut LinkContext<'_>) -> Result<(), Failure> {
         if let Some(methods) = &mut self.methods {
             methods.flush(at);
         }
@@ -270,8 +275,8 @@ impl Links {
 
     pub(super) fn on_message(
         &mut self,
-        at: &mut At<'_>,
-        arrived: &Arrived<'_>,
+        at: &mut LinkContext<'_>,
+        arrived: &Delivery<'_>,
     ) -> Result<(), Failure> {
         if let Some(methods) = &mut self.methods
             && methods.owns(arrived.link)
@@ -294,7 +299,12 @@ impl Links {
     }
 
     /// A message came that was too large to be kept.
-    pub(super) fn on_too_large(&mut self, at: &mut At<'_>, link: LinkId, delivery: DeliveryId) {
+    pub(super) fn on_too_large(
+        &mut self,
+        at: &mut LinkContext<'_>,
+        link: LinkId,
+        delivery: DeliveryId,
+    ) {
         let _ = at
             .connection
             .settle(link, delivery, DeliveryState::Rejected(None));
@@ -312,7 +322,7 @@ impl Links {
 
     pub(super) fn on_settled(
         &mut self,
-        at: &mut At<'_>,
+        at: &mut LinkContext<'_>,
         link: LinkId,
         delivery: DeliveryId,
         state: Option<DeliveryState>,
@@ -327,7 +337,7 @@ impl Links {
     /// The hub ended a link; one that was detached here is known to nobody any more.
     pub(super) fn on_detached(
         &mut self,
-        at: &mut At<'_>,
+        at: &mut LinkContext<'_>,
         link: LinkId,
         error: Option<&Error>,
     ) -> Result<(), Failure> {
@@ -356,7 +366,11 @@ impl Links {
     }
 
     /// Notifications of desired properties are not to be had; requests may be.
-    fn give_up_desired(&mut self, at: &mut At<'_>, failure: Failure) -> Result<(), Failure> {
+    fn give_up_desired(
+        &mut self,
+        at: &mut LinkContext<'_>,
+        failure: Failure,
+    ) -> Result<(), Failure> {
         if let Some(twin) = &mut self.twin {
             twin.unsubscribe(at)?;
         }
@@ -374,7 +388,7 @@ impl Links {
     }
 
     /// Does what is due.
-    pub(super) fn look(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+    pub(super) fn look(&mut self, at: &mut LinkContext<'_>) -> Result<(), Failure> {
         if let Some(methods) = self.methods.take_if(|methods| methods.is_late(at.now)) {
             methods.detach(at);
             self.refuse(Link::Methods, not_attached())?;

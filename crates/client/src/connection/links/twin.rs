@@ -10,11 +10,11 @@ use drawspan_amqp::performative::{DeliveryTag, SenderSettleMode};
 use drawspan_hub::address::DeviceFunction;
 use drawspan_hub::{Failure, FailureKind};
 
-use super::pair::{Pair, Purpose};
+use super::link_pair::{Pair, Purpose};
 use super::twin_messages::{Operation, answer, answered, request};
-use super::{Arrived, At, TwinReply, not_attached, parse};
-use crate::connection::requests::{SendFailure, TwinOperation};
-use crate::connection::sending::failure_to_send;
+use super::{Delivery, LinkContext, TwinReply, decode, not_attached};
+use crate::connection::command::{SendFailure, TwinOperation};
+use crate::connection::send_queue::failure_to_send;
 use crate::incoming::Incoming;
 use crate::limits;
 
@@ -94,7 +94,7 @@ impl Whose {
 }
 
 impl Twin {
-    pub(super) fn attach(at: &mut At<'_>) -> Result<Self, Failure> {
+    pub(super) fn attach(at: &mut LinkContext<'_>) -> Result<Self, Failure> {
         Ok(Self {
             pair: Pair::attach(at, &PURPOSE)?,
             id: at.ids.next(),
@@ -106,7 +106,7 @@ impl Twin {
         })
     }
 
-    pub(super) fn detach(&self, at: &mut At<'_>) {
+    pub(super) fn detach(&self, at: &mut LinkContext<'_>) {
         self.pair.detach(at);
     }
 
@@ -114,13 +114,17 @@ impl Twin {
         self.pair.owns(link)
     }
 
-    pub(super) fn on_attached(&mut self, at: &mut At<'_>, link: LinkId) -> Result<(), Failure> {
+    pub(super) fn on_attached(
+        &mut self,
+        at: &mut LinkContext<'_>,
+        link: LinkId,
+    ) -> Result<(), Failure> {
         self.pair.on_attached(link);
         self.flush(at)
     }
 
     /// Asks for notifications, once per pair of links, ahead of everything else.
-    pub(super) fn subscribe(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+    pub(super) fn subscribe(&mut self, at: &mut LinkContext<'_>) -> Result<(), Failure> {
         if self.notifications != Notifications::Unasked {
             return Ok(());
         }
@@ -133,7 +137,7 @@ impl Twin {
         self.flush(at)
     }
 
-    pub(super) fn unsubscribe(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+    pub(super) fn unsubscribe(&mut self, at: &mut LinkContext<'_>) -> Result<(), Failure> {
         if self.notifications == Notifications::Unasked {
             return Ok(());
         }
@@ -156,7 +160,7 @@ impl Twin {
 
     pub(super) fn ask(
         &mut self,
-        at: &mut At<'_>,
+        at: &mut LinkContext<'_>,
         operation: TwinOperation,
         deadline: Duration,
         reply: TwinReply,
@@ -175,7 +179,7 @@ impl Twin {
     }
 
     /// Sends the requests for which there is credit and room.
-    pub(super) fn flush(&mut self, at: &mut At<'_>) -> Result<(), Failure> {
+    pub(super) fn flush(&mut self, at: &mut LinkContext<'_>) -> Result<(), Failure> {
         while !self.waiting.is_empty()
             && self.pair.may_send(at)
             && let Some(ask) = self.waiting.pop_front()
@@ -196,7 +200,7 @@ impl Twin {
     }
 
     /// Returns what the connection has no room for.
-    fn send(&mut self, at: &mut At<'_>, ask: Ask) -> Result<Option<Ask>, Failure> {
+    fn send(&mut self, at: &mut LinkContext<'_>, ask: Ask) -> Result<Option<Ask>, Failure> {
         let number = self.count;
         let payload = request(&ask.operation, self.id, number);
         let message = Outgoing {
@@ -230,7 +234,11 @@ impl Twin {
     }
 
     /// An answer, or a notification. Returns why there are to be no notifications, if the hub said so.
-    pub(super) fn on_message(&mut self, at: &mut At<'_>, arrived: &Arrived<'_>) -> Option<Failure> {
+    pub(super) fn on_message(
+        &mut self,
+        at: &mut LinkContext<'_>,
+        arrived: &Delivery<'_>,
+    ) -> Option<Failure> {
         at.accept(arrived);
         let Ok(message) = Message::decode(arrived.payload) else {
             // Whoever asked has a deadline.
@@ -239,7 +247,7 @@ impl Twin {
         let properties = message.properties.as_ref();
         match properties.and_then(|properties| properties.correlation_id.as_ref()) {
             None => {
-                notify(at, parse::data(&message.body));
+                notify(at, decode::data(&message.body));
                 None
             }
             Some(correlation) => self.on_answer(at, correlation, &message),
@@ -248,7 +256,7 @@ impl Twin {
 
     fn on_answer(
         &mut self,
-        at: &mut At<'_>,
+        at: &mut LinkContext<'_>,
         correlation: &MessageId,
         message: &Message,
     ) -> Option<Failure> {
@@ -273,7 +281,7 @@ impl Twin {
     }
 
     /// The hub ended the links, or did not take them: whoever asked is told.
-    pub(super) fn on_refused(self, at: &mut At<'_>, failure: &Failure) {
+    pub(super) fn on_refused(self, at: &mut LinkContext<'_>, failure: &Failure) {
         self.detach(at);
         let unsent = if self.pair.is_up() {
             SendFailure::NotSent
@@ -316,7 +324,7 @@ impl Twin {
     }
 
     /// Gives up what is overdue. Returns why there are to be no notifications, if that is among it.
-    pub(super) fn look(&mut self, at: &mut At<'_>) -> Option<Failure> {
+    pub(super) fn look(&mut self, at: &mut LinkContext<'_>) -> Option<Failure> {
         if self.pair.is_late(at.now) && self.notifications != Notifications::Unasked {
             return Some(not_attached());
         }
@@ -344,12 +352,12 @@ impl Twin {
     }
 }
 
-fn own_deadline(at: &At<'_>) -> Duration {
+fn own_deadline(at: &LinkContext<'_>) -> Duration {
     at.now + Duration::from_millis(limits::ATTACH_TIMEOUT_MS)
 }
 
 /// Passes a change of desired properties on.
-fn notify(at: &mut At<'_>, body: Bytes) {
+fn notify(at: &mut LinkContext<'_>, body: Bytes) {
     let incoming = Incoming::Desired {
         owner: at.owner,
         session: at.device_session(),

@@ -5,8 +5,8 @@ use drawspan_amqp::message::{Body, Message, MessageId, Properties};
 use drawspan_amqp::value::{Map, Symbol};
 use drawspan_hub::Failure;
 
-use super::parse;
-use crate::connection::requests::{TwinAnswer, TwinOperation};
+use super::decode;
+use crate::connection::command::{TwinAnswer, TwinOperation};
 
 const REPORTED: &str = "/properties/reported";
 const NOTIFICATIONS: &str = "/notifications/twin/properties/desired";
@@ -73,7 +73,7 @@ pub(super) fn answered(of: u64, correlation: &MessageId) -> Option<u32> {
 /// What an answer says. One without a status is good news, as the .NET client reads it.
 pub(super) fn answer(message: &Message) -> Result<TwinAnswer, Failure> {
     let annotation = |name: &str| message.message_annotations.as_ref()?.get(name)?.as_i64();
-    let body = parse::data(&message.body);
+    let body = decode::data(&message.body);
     match annotation("status") {
         Some(status) if status >= REFUSALS => {
             let status = u16::try_from(status).unwrap_or(u16::MAX);

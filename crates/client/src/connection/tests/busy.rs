@@ -14,9 +14,9 @@ use drawspan_hub::{Outcome, Receive, Wants};
 use super::hub::Seen;
 use super::wire::{Decide, Fate, Of};
 use super::{Bench, group, open, owner};
-use crate::board::Status;
 use crate::connection::{C2dOutcome, DeviceSession, MethodAnswer, Send, SendFailure};
 use crate::limits;
+use crate::status::Status;
 
 type Sending = Pin<Box<dyn Future<Output = Result<(), SendFailure>>>>;
 

@@ -10,8 +10,8 @@ use tokio::io::AsyncReadExt;
 
 use super::wire::{Decide, Fate, Of};
 use super::{Bench, group, open, owner};
-use crate::board::Status;
 use crate::limits;
+use crate::status::Status;
 
 /// Frames that are lost while the switch is on.
 fn losing(

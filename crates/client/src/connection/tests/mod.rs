@@ -21,10 +21,10 @@ use tokio::io::{DuplexStream, duplex};
 use wire::Decide;
 
 use super::{ConnectionConfig, DeviceSession, HubConnection, Open};
-use crate::board::{Owner, Status, StatusBoard};
 use crate::credentials::{Credentials, KeyPair, Keys};
 use crate::inbox::Inbox;
 use crate::incoming::Incoming;
+use crate::status::{Owner, Status, StatusMailbox};
 
 /// Longer, in virtual time, than anything that is waited for.
 const PATIENCE: Duration = Duration::from_secs(3 * 3_600);
@@ -36,7 +36,7 @@ struct Bench {
     config: Arc<ConnectionConfig>,
     connection: HubConnection,
     hub: Hub,
-    board: Arc<StatusBoard>,
+    mailbox: Arc<StatusMailbox>,
     inbox: Arc<Inbox>,
     news: Vec<Status>,
     clock: Clock,
@@ -102,7 +102,7 @@ impl Bench {
 
     fn between(keys: Keys, ours: DuplexStream, theirs: DuplexStream) -> Self {
         let clock = Clock::start();
-        let board = Arc::new(StatusBoard::default());
+        let mailbox = Arc::new(StatusMailbox::default());
         let inbox = Arc::new(Inbox::default());
         let certificate = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap();
         let trusted = client_config(vec![certificate.cert.der().clone()]).unwrap();
@@ -113,7 +113,7 @@ impl Bench {
             connector: Connector::new(trusted, Vec::new()),
             transport: Transport::Amqps,
             clock,
-            board: Arc::clone(&board),
+            mailbox: Arc::clone(&mailbox),
             inbox: Arc::clone(&inbox),
         };
         let hub = Hub::start(theirs, clock);
@@ -123,7 +123,7 @@ impl Bench {
             config,
             connection,
             hub,
-            board,
+            mailbox,
             inbox,
             news: Vec::new(),
             clock,
@@ -161,7 +161,7 @@ impl Bench {
 
     async fn any_news(&mut self) -> Status {
         if self.news.is_empty() {
-            let taken = tokio::time::timeout(PATIENCE, self.board.take()).await;
+            let taken = tokio::time::timeout(PATIENCE, self.mailbox.take()).await;
             self.news = taken.unwrap_or_else(|_| {
                 panic!("no news: {:#?}", self.hub.with(|state| state.seen.clone()))
             });

@@ -10,10 +10,10 @@ use drawspan_net::Handler;
 
 use super::hub::{Seen, Tokens};
 use super::{Bench, LIFE_S, device, group, key, open, owner, policy, telemetry_link, token};
-use crate::board::Status;
 use crate::connection::handler::DeviceHandler;
 use crate::credentials::{KeyPair, Keys, ListedDevice};
 use crate::limits;
+use crate::status::Status;
 
 const TOKEN_LIMIT: &str = "The maximum number of tokens per connection (1000) has been reached.";
 

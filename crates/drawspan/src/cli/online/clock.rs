@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use drawspan_client::clock_skew::{self, Skew};
 use drawspan_client::limits::CLOCK_SKEW_S;
-use drawspan_client::peer_clock::{self, Skew};
 use drawspan_hub::HostName;
 use drawspan_net::Connector;
 use drawspan_settings::{Config, Profile};
@@ -17,7 +17,7 @@ pub(super) async fn look(config: &Config, connector: &Connector) -> Line {
         return line(Seen::Skipped("no device is listed".to_owned()));
     };
     let limit = Duration::from_millis(PROBE_TIMEOUT_MS);
-    let skew = timeout(limit, peer_clock::skew(connector, host)).await;
+    let skew = timeout(limit, clock_skew::skew(connector, host)).await;
     line(match skew.ok().flatten() {
         Some(skew) => judge(skew, host),
         None => Seen::Skipped(format!("{host} does not say what time it is, at port 443")),

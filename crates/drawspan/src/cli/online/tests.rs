@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use drawspan_client::KeyPair;
-use drawspan_client::peer_clock::Skew;
+use drawspan_client::clock_skew::Skew;
 use drawspan_hub::{HostName, SymmetricKey};
 use drawspan_settings::{ApiKeys, ConnectTo, Profile};
 use rustls::ServerConfig;

@@ -6,7 +6,7 @@ use super::reply::Reply;
 
 /// Replies by a small number that goes with the delivery and comes back with its outcome.
 #[derive(Debug, Default)]
-pub(crate) struct Sends {
+pub(crate) struct PendingSends {
     slots: Vec<Slot>,
     free: Vec<u32>,
     generation: u32,
@@ -23,7 +23,7 @@ enum Slot {
     },
 }
 
-impl Sends {
+impl PendingSends {
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn an_outcome_reaches_its_sender_once_and_a_late_one_nobody() {
-        let mut sends = Sends::default();
+        let mut sends = PendingSends::default();
         let (reply, mut first) = Reply::new(None);
         let context = sends.insert(reply, 3, Duration::from_secs(1));
         assert_eq!(sends.over(|channel, _| channel == 4), []);

@@ -8,7 +8,7 @@ use drawspan_amqp::value::{Symbol, Value};
 use drawspan_hub::Failure;
 use drawspan_hub::address::{Address, DeviceFunction};
 
-use super::{At, no_room};
+use super::{LinkContext, no_room};
 use crate::connection::device::named;
 use crate::limits;
 
@@ -51,7 +51,7 @@ enum State {
 }
 
 impl Pair {
-    pub(super) fn attach(at: &mut At<'_>, purpose: &Purpose) -> Result<Self, Failure> {
+    pub(super) fn attach(at: &mut LinkContext<'_>, purpose: &Purpose) -> Result<Self, Failure> {
         let address = Address::device(at.device, purpose.function).to_string();
         let correlation = format!("{}:{}", purpose.prefix, at.ids.uuid());
         let options = |mut options: LinkOptions| {
@@ -120,14 +120,14 @@ impl Pair {
     }
 
     /// Whether a message would go out now.
-    pub(super) fn may_send(&self, at: &mut At<'_>) -> bool {
+    pub(super) fn may_send(&self, at: &mut LinkContext<'_>) -> bool {
         self.is_up() && at.connection.credit(self.sender) > 0 && at.connection.has_room(self.sender)
     }
 
     /// Sends a message. With [`CommandError::QueueFull`] it is worth keeping for another try.
     pub(super) fn send(
         &mut self,
-        at: &mut At<'_>,
+        at: &mut LinkContext<'_>,
         message: &Outgoing<'_>,
     ) -> Result<(), CommandError> {
         let sent = at.connection.send(self.sender, message);
@@ -135,7 +135,7 @@ impl Pair {
         sent
     }
 
-    pub(super) fn detach(&self, at: &mut At<'_>) {
+    pub(super) fn detach(&self, at: &mut LinkContext<'_>) {
         at.detach(self.sender);
         at.detach(self.receiver);
     }

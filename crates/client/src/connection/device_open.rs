@@ -12,7 +12,7 @@ use super::handler::{DeviceHandler, failure_of};
 use super::links::Links;
 use super::tokens::opening_until_ms;
 use super::{DeviceSession, Open};
-use crate::board::{Owner, Status};
+use crate::status::{Owner, Status};
 
 impl DeviceHandler {
     /// Begin, token and attach go out together; the hub's answers to the latter two decide.
@@ -23,7 +23,7 @@ impl DeviceHandler {
                 let text = format!("no room on the connection: {error}");
                 let failure = Failure::local(FailureKind::TokenLimit, &text);
                 let status = Status::TokenRefused(open.owner, failure);
-                return self.config.board.post(status);
+                return self.config.mailbox.post(status);
             }
         };
         let per_device = self.config.credentials.is_per_device();
@@ -145,7 +145,7 @@ impl DeviceHandler {
         let owner = device.owner;
         self.opening = self.opening.saturating_sub(1);
         self.config
-            .board
+            .mailbox
             .post(Status::Opened(owner, DeviceSession(session)));
         self.with_links(connection, session, now, Links::reconcile);
     }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use drawspan_amqp::engine::{Connection, LinkId, SessionId};
 use drawspan_hub::{Failure, Wants};
 
+use super::command::{C2dOutcome, SendFailure, TwinRequest};
 use super::device::Phase;
 use super::handler::DeviceHandler;
-use super::links::{At, Links, TwinReply};
+use super::links::{LinkContext, Links, TwinReply};
 use super::reply::Reply;
-use super::requests::{C2dOutcome, SendFailure, TwinRequest};
-use crate::board::{Owner, Status};
+use crate::status::{Owner, Status};
 
 impl DeviceHandler {
     /// Does something with the links of a device, if it has any. What fails then costs the device its session.
@@ -19,7 +19,7 @@ impl DeviceHandler {
         connection: &mut Connection,
         session: SessionId,
         now: Duration,
-        act: impl FnOnce(&mut Links, &mut At<'_>) -> Result<(), Failure>,
+        act: impl FnOnce(&mut Links, &mut LinkContext<'_>) -> Result<(), Failure>,
     ) {
         let slot = self.devices.get_mut(session.channel());
         let device = slot.and_then(Option::as_mut);
@@ -29,7 +29,7 @@ impl DeviceHandler {
         let Some(links) = &mut device.links else {
             return;
         };
-        let mut at = At {
+        let mut at = LinkContext {
             connection,
             inbox: &self.config.inbox,
             ids: &mut self.ids,
@@ -42,10 +42,12 @@ impl DeviceHandler {
         let acted = act(links, &mut at);
         for (link, failure) in links.take_refusals() {
             let refused = Status::LinkRefused(device.owner, link, failure);
-            self.config.board.post(refused);
+            self.config.mailbox.post(refused);
         }
         if let Some(linked) = links.take_news() {
-            self.config.board.post(Status::Linked(device.owner, linked));
+            self.config
+                .mailbox
+                .post(Status::Linked(device.owner, linked));
         }
         let due = links.deadline();
         if links.is_idle() {
@@ -66,7 +68,7 @@ impl DeviceHandler {
         connection: &mut Connection,
         link: LinkId,
         now: Duration,
-        act: impl FnOnce(&mut Links, &mut At<'_>) -> Result<(), Failure>,
+        act: impl FnOnce(&mut Links, &mut LinkContext<'_>) -> Result<(), Failure>,
     ) {
         if let Some(session) = connection.session_of(link) {
             self.with_links(connection, session, now, act);

@@ -1,12 +1,10 @@
 //! Where connections tell what happened to devices.
 //!
-//! A connection never waits for whoever listens, and the other way round: news collect on the board, bounded by what
+//! A connection never waits for whoever listens, and the other way round: news collect in the mailbox, bounded by what
 //! was asked for, and the listener is woken once for all of them.
 
-use std::sync::{Mutex, PoisonError};
-
 use drawspan_hub::{ConnectionKey, Failure, Link, Links};
-use tokio::sync::Notify;
+use drawspan_net::Mailbox;
 
 use crate::connection::DeviceSession;
 
@@ -44,44 +42,5 @@ pub enum Status {
 }
 
 /// Where connections tell what happened. Each device causes at most two news per attempt, and four per change of what it wants,
-/// so that the board is as bounded as the fleet.
-pub type StatusBoard = Board<Status>;
-
-/// News for one listener, bounded by what it asked for.
-#[derive(Debug)]
-pub struct Board<T> {
-    news: Mutex<Vec<T>>,
-    wake: Notify,
-}
-
-impl<T> Default for Board<T> {
-    fn default() -> Self {
-        Self {
-            news: Mutex::default(),
-            wake: Notify::new(),
-        }
-    }
-}
-
-impl<T> Board<T> {
-    /// Leaves news; never waits.
-    pub fn post(&self, item: T) {
-        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        news.push(item);
-        if news.len() == 1 {
-            self.wake.notify_one();
-        }
-    }
-
-    /// Waits for news and takes all of them, in order.
-    pub async fn take(&self) -> Vec<T> {
-        loop {
-            let news =
-                std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner));
-            if !news.is_empty() {
-                return news;
-            }
-            self.wake.notified().await;
-        }
-    }
-}
+/// so that the mailbox is as bounded as the fleet.
+pub type StatusMailbox = Mailbox<Status>;

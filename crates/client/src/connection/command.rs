@@ -6,8 +6,8 @@ use bytes::Bytes;
 use drawspan_amqp::engine::SessionId;
 use drawspan_hub::{DeviceId, Failure, Outcome, Wants, WhichKey};
 
-use crate::board::Owner;
 use crate::incoming::{C2dDelivery, MethodRequestId};
+use crate::status::Owner;
 
 /// An open device on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
