@@ -13,8 +13,8 @@ pub mod run;
 
 mod ceiling;
 mod connection;
-mod pace;
 mod problem;
+mod rate;
 mod request;
 
 pub use ceiling::AnswerAtOnce;

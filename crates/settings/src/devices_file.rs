@@ -9,7 +9,7 @@ use drawspan_hub::{DeviceConnectionString, DeviceId, ListedDevice};
 use super::file::read_text;
 use super::mistakes::Mistakes;
 use super::profile::listed;
-use super::source::Source;
+use super::provenance::Source;
 use crate::limits::{MAX_DEVICES, MAX_DEVICES_FILE_BYTES, MAX_DEVICES_FILE_MISTAKES};
 use crate::plural::count;
 

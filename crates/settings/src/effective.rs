@@ -6,8 +6,8 @@ use drawspan_net::Proxy;
 use sha2::{Digest as _, Sha256};
 
 use super::layers::{Value, Values};
+use super::provenance::Source;
 use super::settings::{Kind, SETTINGS, Setting, Spec};
-use super::source::Source;
 use crate::api_keys::ApiKey;
 
 /// A setting as it counts. Shows no secret.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 use super::mistakes::Mistakes;
+use super::provenance::{Given, Source};
 use super::settings::{SETTINGS, Spec};
-use super::source::{Given, Source};
 use super::suggest;
 use crate::limits::MAX_CONFIG_FILE_BYTES;
 use crate::whole_file;

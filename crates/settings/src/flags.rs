@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::provenance::{Given, Source};
 use super::settings::{SETTINGS, Spec};
-use super::source::{Given, Source};
 
 /// The flags of a command line. Texts, so that all mistakes can be reported at once. `Debug` shows no value.
 #[derive(Clone, Default)]

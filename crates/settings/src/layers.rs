@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use super::file::{self, Contents};
 use super::flags::ServeArgs;
+use super::legacy::{KV_URL, Legacy};
 use super::mistakes::Mistakes;
-use super::original::{KV_URL, Original};
+use super::outbound::Way;
+use super::provenance::{Given, Source};
 use super::settings::{Kind, SETTINGS, Setting, Spec, VARIABLE_PREFIX};
-use super::source::{Given, Source};
 use super::suggest;
 use super::vault::{Ask, Vault};
-use super::way::Way;
 use crate::limits::MAX_SECRET_FILE_BYTES;
 
 const CONFIG_VARIABLE: &str = "DRAWSPAN_CONFIG";
@@ -131,7 +131,7 @@ struct Layers<'a> {
     environment: &'a Environment,
     file: Contents,
     folder: Option<PathBuf>,
-    original: Original,
+    original: Legacy,
 }
 
 /// What was given for each setting.
@@ -209,9 +209,9 @@ pub(super) fn collect(
         environment,
         file,
         folder,
-        original: Original::default(),
+        original: Legacy::default(),
     };
-    layers.original = Original::read(environment, layers.secrets_dir(), mistakes);
+    layers.original = Legacy::read(environment, layers.secrets_dir(), mistakes);
     layers.ask(vault, mistakes);
     let value = |spec: &'static Spec| Some((spec.setting, layers.value(spec, mistakes)?));
     let values = SETTINGS.iter().filter_map(value).collect();

@@ -12,7 +12,7 @@ use crate::hub_cache::CachedHub;
 use crate::idempotency::StoredAnswer;
 use crate::keyring::KeyRing;
 use crate::limits::DEAD_LETTER_DROP_GROUP;
-use crate::loss::Charge;
+use crate::loss_counter::Charge;
 use crate::subscriptions::{StoredScope, StoredSubscription};
 
 /// A change of some rows.

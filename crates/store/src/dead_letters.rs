@@ -8,7 +8,7 @@ use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
 use crate::change::Change;
 use crate::error::StoreError;
 use crate::limits::MAX_DEAD_LETTER_BYTES;
-use crate::loss::{Loss, Scale};
+use crate::loss_counter::{Loss, Scale};
 use crate::queue::Queue;
 use crate::reader::{Question, Reader};
 use crate::subscriptions::Written;

@@ -8,7 +8,7 @@ use drawspan_hub::DeviceId;
 use crate::change::Change;
 use crate::database::{self, desired_marks as table};
 use crate::error::StoreError;
-use crate::loss::Loss;
+use crate::loss_counter::Loss;
 use crate::queue::Queue;
 
 /// How far a device's receiver is with desired properties.

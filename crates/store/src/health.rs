@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::StoreError;
-use crate::loss::Loss;
+use crate::loss_counter::Loss;
 
 /// How the store is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

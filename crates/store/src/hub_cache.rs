@@ -11,7 +11,7 @@ use crate::change::Change;
 use crate::database;
 use crate::error::StoreError;
 use crate::limits::HUB_CACHE_LIFE_S;
-use crate::loss::Loss;
+use crate::loss_counter::Loss;
 use crate::queue::Queue;
 use crate::writer::Job;
 

@@ -27,13 +27,13 @@ mod files;
 mod health;
 mod hub_cache;
 mod idempotency;
-mod keeper;
+mod key_rotation;
 mod keyring;
-mod loss;
+mod loss_counter;
 mod opening;
 mod queue;
 mod reader;
-mod seals;
+mod scheduler;
 mod store;
 mod subscriptions;
 #[cfg(test)]

@@ -14,12 +14,12 @@ use crate::error::OpenError;
 use crate::health::StoreHealth;
 use crate::hub_cache::HubCache;
 use crate::idempotency::Idempotency;
-use crate::keeper;
 use crate::limits::STORE_QUEUE;
-use crate::loss::Scale;
+use crate::loss_counter::Scale;
 use crate::opening::{self, Loss, Opened};
 use crate::queue::Queue;
 use crate::reader::{self, Question};
+use crate::scheduler;
 use crate::subscriptions::Subscriptions;
 use crate::watch::Watch;
 use crate::writer::{Bounds, Commits, Job, Losses, Writer};
@@ -126,7 +126,7 @@ impl Store {
             Arc::clone(&path),
             health.clone(),
         )?;
-        let (alive, keeping) = keeper::start(
+        let (alive, keeping) = scheduler::start(
             queue.clone(),
             Arc::clone(&keys),
             Arc::clone(&watch),

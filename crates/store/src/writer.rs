@@ -15,13 +15,13 @@ use crate::database::rekey::Rekey;
 use crate::database::{self, SUMMED, Stored, Sync, hub_cache, idempotency, keys};
 use crate::error::StoreError;
 use crate::health::StoreHealth;
+use crate::key_rotation::ring_that_seals;
 use crate::keyring::{Keys, Stamp};
 use crate::limits::{
     DEAD_LETTERS_WAITING_BYTES, IDEMPOTENCY_SWEEP_GROUP, MAX_DEAD_LETTERS, MAX_DEAD_LETTERS_BYTES,
     MAX_IDEMPOTENCY_KEYS, STORE_GROUP,
 };
-use crate::loss::Loss;
-use crate::seals::ring_that_seals;
+use crate::loss_counter::Loss;
 use crate::watch::Watch;
 
 /// Who waits for a change, and is told how many rows it changed.

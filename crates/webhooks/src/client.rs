@@ -1,7 +1,7 @@
 //! The HTTP client: pooled connections, and a look at every address before it is connected to.
 
 mod connector;
-mod names;
+mod dns;
 mod stream;
 
 use std::error::Error as _;

@@ -120,9 +120,7 @@ impl LenientHub {
                 application_properties: Some([("IoThub-methodname", "m")].into_iter().collect()),
                 ..Message::from_data("1")
             },
-            Sends::C2d if address.ends_with("/messages/devicebound") => {
-                Message::from_data("hi")
-            }
+            Sends::C2d if address.ends_with("/messages/devicebound") => Message::from_data("hi"),
             _ => return,
         };
         self.sends = Sends::Nothing;

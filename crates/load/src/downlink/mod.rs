@@ -1,13 +1,13 @@
 //! Messages and methods to devices, through the bridge to a receiver of events in this process: subscribe, send as a
 //! service, and say what became of every single one.
 
-mod manner;
+mod behavior;
 mod options;
 mod receiver;
 mod report;
 mod send;
 mod subscribe;
-mod track;
+mod tracker;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,14 +18,14 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::options::Load;
-use super::pace::Pace;
+use super::rate::Pace;
 use receiver::{Book, Receiver};
 use report::{Reasons, Times};
 use send::Sending;
 use subscribe::{Api, Show};
-use track::Kind;
+use tracker::Kind;
 
-pub use manner::{InvalidManner, Manner};
+pub use behavior::{Behavior, InvalidBehavior};
 pub use options::{Downlink, DownlinkArgs};
 pub use report::Report;
 
@@ -115,8 +115,8 @@ async fn carry_out(
             under_way = send(load, downlink, sending, stop) => under_way,
         };
         times.sending = began.elapsed().saturating_sub(downlink.warm_up);
-        good.behave(Manner::OK);
-        bad.behave(Manner::OK);
+        good.behave(Behavior::OK);
+        bad.behave(Behavior::OK);
         for one in under_way {
             one.join_all().await;
         }

@@ -9,7 +9,7 @@ use drawspan_client::service::ServiceConfig;
 use drawspan_hub::{HubConnectionString, SubscriptionType};
 use drawspan_settings::{Mistakes, service_connector};
 
-use super::manner::Manner;
+use super::behavior::Behavior;
 
 /// Flags as they were given.
 #[derive(Args, Clone)]
@@ -45,7 +45,7 @@ pub struct DownlinkArgs {
     pub receive: SocketAddr,
     /// How it behaves while there is load: ok, delay:MS, status:CODE, hang or close, with @PERCENT for some requests only
     #[arg(long, value_name = "MANNER", default_value = "ok")]
-    pub receiver: Manner,
+    pub receiver: Behavior,
     /// Share of devices whose events go to a second receiver; counted apart
     #[arg(long, value_name = "PERCENT", default_value_t = 0)]
     pub bad_share: u8,
@@ -54,7 +54,7 @@ pub struct DownlinkArgs {
     pub bad_receive: SocketAddr,
     /// How the second receiver behaves while there is load
     #[arg(long, value_name = "MANNER", default_value = "hang")]
-    pub bad_receiver: Manner,
+    pub bad_receiver: Behavior,
     /// How long to send before anything is measured, with receivers that answer at once
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     pub warm_up: u64,
@@ -86,7 +86,7 @@ pub struct Downlink {
     /// Where the receivers listen.
     pub receive: [SocketAddr; 2],
     /// How they behave while there is load.
-    pub manners: [Manner; 2],
+    pub manners: [Behavior; 2],
     /// Percent of devices that go to the second receiver.
     pub bad_share: u8,
     /// Before anything is measured.

@@ -18,8 +18,8 @@ use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::manner::{Deed, Manner, Turns};
-use super::track::{Kind, Track};
+use super::behavior::{Behavior, Reaction, Turns};
+use super::tracker::{Kind, Tracker};
 use crate::limits::MAX_EVENT_BYTES;
 
 /// What senders and receivers write down.
@@ -27,8 +27,8 @@ use crate::limits::MAX_EVENT_BYTES;
 pub(super) struct Book {
     start: Instant,
     first_id: u64,
-    c2d: Mutex<Track>,
-    methods: Mutex<Track>,
+    c2d: Mutex<Tracker>,
+    methods: Mutex<Tracker>,
     others: Mutex<Others>,
 }
 
@@ -76,7 +76,7 @@ impl Book {
         }
     }
 
-    pub(super) fn track(&self, kind: Kind) -> MutexGuard<'_, Track> {
+    pub(super) fn track(&self, kind: Kind) -> MutexGuard<'_, Tracker> {
         let track = match kind {
             Kind::C2d => &self.c2d,
             Kind::Method => &self.methods,
@@ -145,7 +145,7 @@ impl Receiver {
         let listener = server::bind(address)?;
         let receiver = Self {
             address: listener.local_addr()?,
-            turns: Arc::new(Mutex::new(Arc::new(Turns::new(Manner::OK)))),
+            turns: Arc::new(Mutex::new(Arc::new(Turns::new(Behavior::OK)))),
         };
         let own = receiver.clone();
         tokio::spawn(async move {
@@ -168,7 +168,7 @@ impl Receiver {
     }
 
     /// From now on.
-    pub(super) fn behave(&self, manner: Manner) {
+    pub(super) fn behave(&self, manner: Behavior) {
         *self.lock() = Arc::new(Turns::new(manner));
     }
 
@@ -200,15 +200,15 @@ impl Receiver {
         let arrived = book.arrive(webhook_id, &body);
         let turns = Arc::clone(&self.lock());
         match turns.next() {
-            Deed::Answer => {}
-            Deed::Delay(time) => tokio::time::sleep(time).await,
-            Deed::Status(code) => {
+            Reaction::Answer => {}
+            Reaction::Delay(time) => tokio::time::sleep(time).await,
+            Reaction::Status(code) => {
                 let mut response = Response::new(Full::default());
                 *response.status_mut() = StatusCode::from_u16(code).unwrap_or_default();
                 return Ok(response);
             }
-            Deed::Hang => std::future::pending::<()>().await,
-            Deed::Close => return Err(Broken),
+            Reaction::Hang => std::future::pending::<()>().await,
+            Reaction::Close => return Err(Broken),
         }
         let Some((kind, number)) = arrived else {
             return Ok(Response::new(Full::default()));
@@ -244,7 +244,7 @@ impl From<Infallible> for Broken {
 
 #[cfg(test)]
 mod tests {
-    use super::super::track::Fate;
+    use super::super::tracker::Fate;
     use super::*;
 
     #[test]

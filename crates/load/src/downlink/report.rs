@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::receiver::Book;
-use super::track::{Kind, Track};
+use super::tracker::{Kind, Tracker};
 use crate::histogram::Histogram;
 
 /// Reasons that are kept apart for each kind and receiver.
@@ -272,7 +272,7 @@ impl Report {
 }
 
 impl Messages {
-    fn of(track: &Track, bad: bool, reasons: BTreeMap<String, u64>) -> Self {
+    fn of(track: &Tracker, bad: bool, reasons: BTreeMap<String, u64>) -> Self {
         let counts = track.counts(bad);
         let group = track.group(bad);
         Self {
@@ -292,7 +292,7 @@ impl Messages {
 }
 
 impl Calls {
-    fn of(track: &Track, bad: bool, reasons: BTreeMap<String, u64>) -> Self {
+    fn of(track: &Tracker, bad: bool, reasons: BTreeMap<String, u64>) -> Self {
         let counts = track.counts(bad);
         let group = track.group(bad);
         Self {

@@ -13,13 +13,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Downlink;
-use super::manner::is_chosen;
+use super::behavior::is_chosen;
 use super::receiver::{Book, method_payload};
 use super::report::Reasons;
-use super::track::{Fate, Kind};
+use super::tracker::{Fate, Kind};
 use crate::limits::LOAD_DOWNLINKS_UNDER_WAY;
 use crate::options::Load;
-use crate::pace::Pace;
+use crate::rate::Pace;
 
 /// What is called.
 const METHOD: &str = "load";

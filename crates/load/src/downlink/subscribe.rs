@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::Downlink;
-use super::manner::is_chosen;
+use super::behavior::is_chosen;
 use crate::connection::Client;
 use crate::limits::{
     MAX_ANSWER_BYTES, MAX_LIST_PAGE_BYTES, SUBSCRIBING_CONNECTIONS, SUBSCRIPTIONS_ASKED,

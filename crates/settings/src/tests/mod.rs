@@ -1,8 +1,8 @@
 mod devices;
 mod files;
 mod layers;
+mod legacy;
 mod mistakes;
-mod original;
 mod reloads;
 
 use std::path::Path;

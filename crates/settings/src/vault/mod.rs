@@ -13,7 +13,7 @@ mod tests;
 mod wire;
 
 use super::layers::Environment;
-use super::way::Way;
+use super::outbound::Way;
 
 #[cfg(feature = "keyvault")]
 pub(super) use read::read;

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::super::way::Way;
+use super::super::outbound::Way;
 use crate::limits::{IDENTITY_CONNECT_MS, MAX_VAULT_ANSWER_BYTES, MAX_VAULT_HEAD_BYTES};
 
 /// One connection per request: there are a handful. Redirects are answers like others.

@@ -8,9 +8,9 @@ use drawspan_hub::SubscriptionType;
 
 use super::tables::{letter, subscription, subscriptions};
 use super::{id, open, sql};
+use crate::key_rotation::ring_that_seals;
 use crate::keyring::Keys;
 use crate::manage::{KeyRow, ManageError, Progress, list_keys, prune_keys, rotate_keys};
-use crate::seals::ring_that_seals;
 use crate::{DeadLetterFilter, Store};
 
 pub(super) fn keyring(folder: &tempfile::TempDir) -> PathBuf {

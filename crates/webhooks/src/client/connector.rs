@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
-use super::names::Names;
+use super::dns::Names;
 use super::stream::{Open, Stream};
 use crate::Guard;
 use crate::limits::{CALLBACK_ADDRESS_MS, CALLBACK_CONNECT_MS};

@@ -11,7 +11,7 @@ use drawspan_net::Route;
 use super::Ask;
 use super::read::read_within;
 use crate::layers::Environment;
-use crate::way::Way;
+use crate::outbound::Way;
 use fake::{Fake, LOGIN, Manner, Reply, TOKEN, VAULT, answer};
 
 const URL: &str = "https://own.vault.test";

@@ -27,7 +27,7 @@ pub(crate) fn start(
     let thread = std::thread::Builder::new()
         .name("store-keeper".into())
         .spawn(move || {
-            let mut keeper = Keeper::new(queue, keys, watch, health);
+            let mut keeper = Scheduler::new(queue, keys, watch, health);
             let look = Duration::from_millis(KEY_RING_LOOK_INTERVAL_MS);
             while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(look) {
                 keeper.look(Instant::now());
@@ -37,7 +37,7 @@ pub(crate) fn start(
     Ok((alive, thread))
 }
 
-struct Keeper {
+struct Scheduler {
     queue: Queue,
     keys: Arc<Keys>,
     seen: crate::keyring::Stamp,
@@ -48,7 +48,7 @@ struct Keeper {
     probe_at: Instant,
 }
 
-impl Keeper {
+impl Scheduler {
     fn new(queue: Queue, keys: Arc<Keys>, watch: Arc<Watch>, health: StoreHealth) -> Self {
         let seen = keys.stamp();
         // Some rows may have been left with an older key by a process that was ended.

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 /// What a receiver does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deed {
+pub(super) enum Reaction {
     /// Answers 200 at once.
     Answer,
     /// Answers 200 after some time.
@@ -24,8 +24,8 @@ pub(super) enum Deed {
 
 /// `DEED[@PERCENT]`: what is done with that share of the requests; the others are answered at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Manner {
-    deed: Deed,
+pub struct Behavior {
+    deed: Reaction,
     percent: u8,
 }
 
@@ -34,39 +34,39 @@ pub struct Manner {
 #[error(
     "`{0}` is none of ok, delay:MS, status:CODE, hang, close, each with @PERCENT behind it if it is for some requests only"
 )]
-pub struct InvalidManner(String);
+pub struct InvalidBehavior(String);
 
 /// A manner, and whose turn it is.
 #[derive(Debug)]
 pub(super) struct Turns {
-    manner: Manner,
+    manner: Behavior,
     next: AtomicU64,
 }
 
-impl Manner {
+impl Behavior {
     /// Answers everything at once.
     pub const OK: Self = Self {
-        deed: Deed::Answer,
+        deed: Reaction::Answer,
         percent: 100,
     };
 }
 
-impl FromStr for Manner {
-    type Err = InvalidManner;
+impl FromStr for Behavior {
+    type Err = InvalidBehavior;
 
-    fn from_str(text: &str) -> Result<Self, InvalidManner> {
-        let invalid = || InvalidManner(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, InvalidBehavior> {
+        let invalid = || InvalidBehavior(text.to_owned());
         let (deed, percent) = match text.split_once('@') {
             Some((deed, percent)) => (deed, percent.parse().map_err(|_| invalid())?),
             None => (text, 100),
         };
         let (word, number) = deed.split_once(':').unwrap_or((deed, ""));
         let deed = match (word, number.parse::<u16>()) {
-            ("ok", Err(_)) if number.is_empty() => Deed::Answer,
-            ("hang", Err(_)) if number.is_empty() => Deed::Hang,
-            ("close", Err(_)) if number.is_empty() => Deed::Close,
-            ("delay", Ok(ms)) => Deed::Delay(Duration::from_millis(ms.into())),
-            ("status", Ok(code)) if (300..600).contains(&code) => Deed::Status(code),
+            ("ok", Err(_)) if number.is_empty() => Reaction::Answer,
+            ("hang", Err(_)) if number.is_empty() => Reaction::Hang,
+            ("close", Err(_)) if number.is_empty() => Reaction::Close,
+            ("delay", Ok(ms)) => Reaction::Delay(Duration::from_millis(ms.into())),
+            ("status", Ok(code)) if (300..600).contains(&code) => Reaction::Status(code),
             _ => return Err(invalid()),
         };
         if percent > 100 {
@@ -76,14 +76,14 @@ impl FromStr for Manner {
     }
 }
 
-impl fmt::Display for Manner {
+impl fmt::Display for Behavior {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.deed {
-            Deed::Answer => f.write_str("ok")?,
-            Deed::Delay(time) => write!(f, "delay:{}", time.as_millis())?,
-            Deed::Status(code) => write!(f, "status:{code}")?,
-            Deed::Hang => f.write_str("hang")?,
-            Deed::Close => f.write_str("close")?,
+            Reaction::Answer => f.write_str("ok")?,
+            Reaction::Delay(time) => write!(f, "delay:{}", time.as_millis())?,
+            Reaction::Status(code) => write!(f, "status:{code}")?,
+            Reaction::Hang => f.write_str("hang")?,
+            Reaction::Close => f.write_str("close")?,
         }
         match self.percent {
             100 => Ok(()),
@@ -93,7 +93,7 @@ impl fmt::Display for Manner {
 }
 
 impl Turns {
-    pub(super) fn new(manner: Manner) -> Self {
+    pub(super) fn new(manner: Behavior) -> Self {
         Self {
             manner,
             next: AtomicU64::new(0),
@@ -101,11 +101,11 @@ impl Turns {
     }
 
     /// What to do with the next request. The share is spread evenly, the same in each run.
-    pub(super) fn next(&self) -> Deed {
+    pub(super) fn next(&self) -> Reaction {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         match is_chosen(turn, self.manner.percent) {
             true => self.manner.deed,
-            false => Deed::Answer,
+            false => Reaction::Answer,
         }
     }
 }
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn manners_are_read_and_written() {
         for text in ["ok", "hang", "close@3", "delay:250", "status:503@10"] {
-            assert_eq!(text.parse::<Manner>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<Behavior>().unwrap().to_string(), text);
         }
         for text in [
             "",
@@ -133,7 +133,7 @@ mod tests {
             "hang@101",
             "ok@",
         ] {
-            assert!(text.parse::<Manner>().is_err(), "{text}");
+            assert!(text.parse::<Behavior>().is_err(), "{text}");
         }
     }
 
@@ -150,7 +150,9 @@ mod tests {
             );
         }
         let turns = Turns::new("status:503@10".parse().unwrap());
-        let failed = (0..200).filter(|_| turns.next() != Deed::Answer).count();
+        let failed = (0..200)
+            .filter(|_| turns.next() != Reaction::Answer)
+            .count();
         assert_eq!(failed, 20);
     }
 }

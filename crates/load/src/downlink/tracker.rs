@@ -47,7 +47,7 @@ struct Item {
 
 /// All of one kind. Ids are consecutive.
 #[derive(Debug, Default)]
-pub(super) struct Track {
+pub(super) struct Tracker {
     items: Vec<Item>,
     groups: [Group; 2],
 }
@@ -82,7 +82,7 @@ pub(super) struct Counts {
     pub(super) missing: u64,
 }
 
-impl Track {
+impl Tracker {
     /// Something is about to be sent; its number.
     pub(super) fn send(&mut self, sent_us: u64, measured: bool, bad: bool) -> u64 {
         self.items.push(Item {
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn what_is_lost_and_what_came_twice_is_told() {
-        let mut track = Track::default();
+        let mut track = Tracker::default();
         for _ in 0..5 {
             track.send(10, true, false);
         }
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn warming_up_is_not_measured() {
-        let mut track = Track::default();
+        let mut track = Tracker::default();
         track.send(10, false, false);
         track.send(10, true, false);
         track.end(0, Fate::Ok, Some(1_010));

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use super::file::read_text;
 use super::layers::Environment;
 use super::mistakes::Mistakes;
+use super::provenance::{Given, Source};
 use super::settings::Setting;
-use super::source::{Given, Source};
 use crate::limits::{MAX_CONNECT_RATE, MAX_SECRET_FILE_BYTES};
 
 /// Where its secrets lay.
@@ -54,7 +54,7 @@ const VARIABLES: &[(&str, Setting, bool)] = &[
 
 /// What it says, by setting.
 #[derive(Debug, Default)]
-pub(super) struct Original {
+pub(super) struct Legacy {
     given: Vec<(Setting, Given)>,
     /// Names by which it is certain that it is meant.
     pub(super) marks: Vec<String>,
@@ -62,7 +62,7 @@ pub(super) struct Original {
     pub(super) notes: Vec<String>,
 }
 
-impl Original {
+impl Legacy {
     /// Reads variables, then the directory: the first that has a secret counts. The vault comes after them.
     pub(super) fn read(
         environment: &Environment,
