@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::special::{Special, plain, special};
+use super::special_purpose::{SpecialPurpose, plain, special_purpose};
 
 /// An entry of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl FromStr for Allowed {
             }
             // Of a wider range the rest counts: metadata in it stays out of reach.
             let narrow = if address.is_ipv4() { 16 } else { 10 };
-            if special(first) == Some(Special::Metadata) && bits >= narrow {
+            if special_purpose(first) == Some(SpecialPurpose::Metadata) && bits >= narrow {
                 return Err(InvalidAllowed::Metadata(text.to_owned()));
             }
             return Ok(Self::Range { first, bits });

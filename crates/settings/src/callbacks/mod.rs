@@ -1,10 +1,10 @@
 //! Where events may go beside the public internet: what the setting `allow_callbacks` lists.
 
 mod allowed;
-mod special;
+mod special_purpose;
 
 pub use allowed::{Allowed, InvalidAllowed, literal};
-pub use special::{Special, special};
+pub use special_purpose::{SpecialPurpose, special_purpose};
 
 /// How much is allowed without being listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use drawspan_gateway::CallbackUrl;
-use drawspan_settings::callbacks::{Allowed, GuardMode, Special, literal, special};
+use drawspan_settings::callbacks::{Allowed, GuardMode, SpecialPurpose, literal, special_purpose};
 
 use crate::limits::CALLBACK_LOOK_UP_MS;
 
@@ -108,7 +108,7 @@ impl Guard {
 
     /// Whether events may go to this address of `host`.
     fn permits(&self, mode: GuardMode, host: &str, address: IpAddr) -> Result<(), String> {
-        let Some(special) = special(address) else {
+        let Some(special) = special_purpose(address) else {
             return Ok(());
         };
         let listed = || {
@@ -118,7 +118,7 @@ impl Guard {
         };
         let allowed = match mode {
             GuardMode::Off => true,
-            _ if special == Special::Metadata => false,
+            _ if special == SpecialPurpose::Metadata => false,
             GuardMode::Permissive => special.is_private() || listed(),
             GuardMode::Strict => listed(),
         };
@@ -128,7 +128,7 @@ impl Guard {
         let what = special.as_str();
         let host = host.trim_matches(['[', ']']);
         Err(match special {
-            Special::Metadata => {
+            SpecialPurpose::Metadata => {
                 format!("Callbacks may not point to {host}: it is {what}, which nothing allows.")
             }
             _ => format!(

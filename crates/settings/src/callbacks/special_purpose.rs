@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Why an address is not public.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Special {
+pub enum SpecialPurpose {
     /// The machine itself.
     Loopback,
     /// A private network.
@@ -15,7 +15,7 @@ pub enum Special {
     Reserved,
 }
 
-impl Special {
+impl SpecialPurpose {
     /// In words, as in a sentence about an address.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -35,80 +35,88 @@ impl Special {
 }
 
 /// IPv4: first address, bits of the prefix, what it is. The first match counts.
-const V4: &[(Ipv4Addr, u32, Special)] = &[
-    (Ipv4Addr::new(169, 254, 0, 0), 16, Special::Metadata),
+const V4: &[(Ipv4Addr, u32, SpecialPurpose)] = &[
+    (Ipv4Addr::new(169, 254, 0, 0), 16, SpecialPurpose::Metadata),
     // Azure's own agent, Alibaba's and Oracle's metadata.
-    (Ipv4Addr::new(168, 63, 129, 16), 32, Special::Metadata),
-    (Ipv4Addr::new(100, 100, 100, 200), 32, Special::Metadata),
-    (Ipv4Addr::new(192, 0, 0, 192), 32, Special::Metadata),
-    (Ipv4Addr::new(127, 0, 0, 0), 8, Special::Loopback),
-    (Ipv4Addr::new(10, 0, 0, 0), 8, Special::Private),
-    (Ipv4Addr::new(172, 16, 0, 0), 12, Special::Private),
-    (Ipv4Addr::new(192, 168, 0, 0), 16, Special::Private),
-    (Ipv4Addr::new(100, 64, 0, 0), 10, Special::Private),
+    (
+        Ipv4Addr::new(168, 63, 129, 16),
+        32,
+        SpecialPurpose::Metadata,
+    ),
+    (
+        Ipv4Addr::new(100, 100, 100, 200),
+        32,
+        SpecialPurpose::Metadata,
+    ),
+    (Ipv4Addr::new(192, 0, 0, 192), 32, SpecialPurpose::Metadata),
+    (Ipv4Addr::new(127, 0, 0, 0), 8, SpecialPurpose::Loopback),
+    (Ipv4Addr::new(10, 0, 0, 0), 8, SpecialPurpose::Private),
+    (Ipv4Addr::new(172, 16, 0, 0), 12, SpecialPurpose::Private),
+    (Ipv4Addr::new(192, 168, 0, 0), 16, SpecialPurpose::Private),
+    (Ipv4Addr::new(100, 64, 0, 0), 10, SpecialPurpose::Private),
     // To connect there is to connect to this machine, on many systems.
-    (Ipv4Addr::new(0, 0, 0, 0), 8, Special::Reserved),
-    (Ipv4Addr::new(192, 0, 0, 0), 24, Special::Reserved),
-    (Ipv4Addr::new(192, 0, 2, 0), 24, Special::Reserved),
-    (Ipv4Addr::new(192, 88, 99, 0), 24, Special::Reserved),
-    (Ipv4Addr::new(198, 18, 0, 0), 15, Special::Reserved),
-    (Ipv4Addr::new(198, 51, 100, 0), 24, Special::Reserved),
-    (Ipv4Addr::new(203, 0, 113, 0), 24, Special::Reserved),
+    (Ipv4Addr::new(0, 0, 0, 0), 8, SpecialPurpose::Reserved),
+    (Ipv4Addr::new(192, 0, 0, 0), 24, SpecialPurpose::Reserved),
+    (Ipv4Addr::new(192, 0, 2, 0), 24, SpecialPurpose::Reserved),
+    (Ipv4Addr::new(192, 88, 99, 0), 24, SpecialPurpose::Reserved),
+    (Ipv4Addr::new(198, 18, 0, 0), 15, SpecialPurpose::Reserved),
+    (Ipv4Addr::new(198, 51, 100, 0), 24, SpecialPurpose::Reserved),
+    (Ipv4Addr::new(203, 0, 113, 0), 24, SpecialPurpose::Reserved),
     // Multicast, the future, broadcast.
-    (Ipv4Addr::new(224, 0, 0, 0), 3, Special::Reserved),
+    (Ipv4Addr::new(224, 0, 0, 0), 3, SpecialPurpose::Reserved),
 ];
 
 /// IPv6, the same way. Beyond 2000::/3 everything is special.
-const V6: &[(Ipv6Addr, u32, Special)] = &[
-    (Ipv6Addr::LOCALHOST, 128, Special::Loopback),
+const V6: &[(Ipv6Addr, u32, SpecialPurpose)] = &[
+    (Ipv6Addr::LOCALHOST, 128, SpecialPurpose::Loopback),
     // Metadata of AWS and of Google.
     (
         Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
         128,
-        Special::Metadata,
+        SpecialPurpose::Metadata,
     ),
     (
         Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
         128,
-        Special::Metadata,
+        SpecialPurpose::Metadata,
     ),
     (
         Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0),
         10,
-        Special::Metadata,
+        SpecialPurpose::Metadata,
     ),
     (
         Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0),
         7,
-        Special::Private,
+        SpecialPurpose::Private,
     ),
     // Protocol assignments, Teredo and benchmarks among them.
     (
         Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0),
         23,
-        Special::Reserved,
+        SpecialPurpose::Reserved,
     ),
     (
         Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0),
         32,
-        Special::Reserved,
+        SpecialPurpose::Reserved,
     ),
     // 6to4.
     (
         Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0),
         16,
-        Special::Reserved,
+        SpecialPurpose::Reserved,
     ),
     (
         Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0),
         20,
-        Special::Reserved,
+        SpecialPurpose::Reserved,
     ),
 ];
 
 /// What is special about an address; `None` of a public one.
 #[must_use]
-pub fn special(address: IpAddr) -> Option<Special> {
+pub fn special_purpose(address: IpAddr) -> Option<SpecialPurpose> {
     let address = match address {
         IpAddr::V4(address) => return special_v4(address),
         IpAddr::V6(address) => address,
@@ -116,8 +124,8 @@ pub fn special(address: IpAddr) -> Option<Special> {
     if let Some(address) = translated(address) {
         return special_v4(address);
     }
-    if embedded(address).any(|address| special_v4(address) == Some(Special::Metadata)) {
-        return Some(Special::Metadata);
+    if embedded(address).any(|address| special_v4(address) == Some(SpecialPurpose::Metadata)) {
+        return Some(SpecialPurpose::Metadata);
     }
     let listed = V6.iter().find(|(first, bits, _)| {
         let mask = u128::MAX << (128 - bits);
@@ -126,10 +134,10 @@ pub fn special(address: IpAddr) -> Option<Special> {
     let is_public = address.segments()[0] & 0xe000 == 0x2000;
     listed
         .map(|(_, _, special)| *special)
-        .or((!is_public).then_some(Special::Reserved))
+        .or((!is_public).then_some(SpecialPurpose::Reserved))
 }
 
-fn special_v4(address: Ipv4Addr) -> Option<Special> {
+fn special_v4(address: Ipv4Addr) -> Option<SpecialPurpose> {
     let listed = V4.iter().find(|(first, bits, _)| {
         let mask = u32::MAX << (32 - bits);
         address.to_bits() & mask == first.to_bits()
