@@ -11,9 +11,10 @@ use drawspan_segment_log::LogError;
 
 use crate::config::{AMQPS_PORT, Config, MQTTS_PORT, Mistake};
 use crate::device_range;
-use crate::emulator::{Emulator, StartError};
+use crate::emulator::Emulator;
 use crate::faults::Fault;
 use crate::provisioning::{GroupSpec, ID_SCOPE, Provisioning};
+use crate::start_error::StartError;
 use crate::tail::{self, Paint};
 
 const DEFAULT_HUB: &str = "localhost";
@@ -154,7 +155,7 @@ pub async fn run(args: EmulatorArgs) -> Result<(), CommandError> {
     let tails = shown.iter().map(|hub| tail::start(hub, Paint::of_stdout()));
     let tails = tails.collect::<Result<Vec<_>, _>>()?;
     let mut out = io::stdout().lock();
-    out.write_all(running.announcement().as_bytes())
+    out.write_all(running.banner().as_bytes())
         .and_then(|()| out.flush())
         .map_err(CommandError::Print)?;
     drop(out);

@@ -1,29 +1,26 @@
-//! Starting and ending.
+//! Starts and stops an emulator.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
-use drawspan_hub::key::InvalidKey;
-use drawspan_segment_log::{Keeper, LogError};
+use drawspan_segment_log::Flusher;
 use rustls::ServerConfig;
 use tokio::task::JoinSet;
 
-use crate::announcement;
-use crate::ca::CaError;
-use crate::config::{Config, Mistake};
+use crate::banner;
+use crate::config::Config;
 use crate::dps::Dps;
 use crate::faults::Faults;
-use crate::hub::ChangeError;
 use crate::hub_set::HubSet;
-use crate::opening::{self, Opened};
-use crate::random::NoRandomness;
 use crate::refusals::Refusals;
-use crate::server::{self, Accepting, Listeners, Stop, Stopper};
-use crate::state::{StateError, StateFolder};
-use crate::store::{Store, StoreError};
+use crate::server::{self, Accepting, Addresses, Listeners};
+use crate::start_error::StartError;
+use crate::startup::{self, Opened};
+use crate::state::StateFolder;
+use crate::stop::{Stop, Stopper};
+use crate::store::Store;
 use crate::{amqps, https};
 
 /// Hubs to be started.
@@ -37,82 +34,12 @@ pub struct Running {
     dps: Arc<Dps>,
     addresses: Addresses,
     ca_path: PathBuf,
-    announcement: String,
+    banner: String,
     servers: JoinSet<()>,
     stopper: Stopper,
     store: Option<Arc<Store>>,
-    keeper: Keeper,
+    flusher: Flusher,
     _state: StateFolder,
-}
-
-/// Where a running emulator listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Addresses {
-    /// AMQP over TLS.
-    pub amqps: SocketAddr,
-    /// HTTPS.
-    pub https: SocketAddr,
-    /// Whether HTTPS had to go to another port, because the usual one is not permitted.
-    pub https_moved: bool,
-    /// AMQP over TLS at the IPv6 loopback address, if it is served there too.
-    pub amqps_ipv6: Option<SocketAddr>,
-    /// HTTPS at the IPv6 loopback address, if it is served there too.
-    pub https_ipv6: Option<SocketAddr>,
-}
-
-/// Why an emulator does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The configuration is wrong.
-    #[error("the configuration is wrong: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Config(Vec<Mistake>),
-    /// The state directory cannot be used.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// There is no certificate.
-    #[error(transparent)]
-    Ca(#[from] CaError),
-    /// The registry cannot be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The telemetry cannot be used.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// Devices cannot be created.
-    #[error(transparent)]
-    Devices(#[from] ChangeError),
-    /// No keys can be made.
-    #[error(transparent)]
-    Random(#[from] NoRandomness),
-    /// The stored policy key is not one.
-    #[error("the policy key in the state directory cannot be read: {0}")]
-    PolicyKey(#[from] InvalidKey),
-    /// A port cannot be had.
-    #[error("cannot listen for {protocol} at {address}: {cause}")]
-    Listen {
-        /// What the port is for.
-        protocol: &'static str,
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        #[source]
-        cause: io::Error,
-    },
-    /// A port is for the administrator alone.
-    #[error(
-        "cannot listen for {protocol} at {address}: the port is not permitted here\n{permission}"
-    )]
-    NotPermitted {
-        /// What the port is for.
-        protocol: &'static str,
-        /// The address.
-        address: SocketAddr,
-        /// Lines that say how to have it.
-        permission: String,
-    },
-    /// The system gives no thread.
-    #[error("cannot start a thread: {0}")]
-    Thread(#[source] io::Error),
 }
 
 impl Emulator {
@@ -129,7 +56,7 @@ impl Emulator {
         let listeners = server::listen(&config)?;
         let addresses = listeners.addresses;
         let from = config.clone();
-        let opened = tokio::task::spawn_blocking(move || opening::open(&from));
+        let opened = tokio::task::spawn_blocking(move || startup::open(&from));
         let Opened {
             state,
             tls,
@@ -146,9 +73,9 @@ impl Emulator {
                 .await?;
         }
         let clock = config.clock.clone();
-        let keeper = Keeper::start(logs, move || clock.unix_ms()).map_err(StartError::Thread)?;
+        let flusher = Flusher::start(logs, move || clock.unix_ms()).map_err(StartError::Thread)?;
         let hubs = HubSet::new(hubs, config.dps_name.clone());
-        let announcement = announcement::text(&config, &hubs, &dps, addresses, &tls.ca_path);
+        let banner = banner::text(&config, &hubs, &dps, addresses, &tls.ca_path);
 
         for fault in &config.faults {
             tracing::warn!(%fault, "a fault is caused on request");
@@ -181,11 +108,11 @@ impl Emulator {
             dps,
             addresses,
             ca_path,
-            announcement,
+            banner,
             servers,
             stopper,
             store,
-            keeper,
+            flusher,
             _state: state,
         })
     }
@@ -255,8 +182,8 @@ impl Running {
 
     /// What a user must know to connect: connection strings with their keys, addresses, how to trust the authority.
     /// Ends with the line `ready`.
-    pub fn announcement(&self) -> &str {
-        &self.announcement
+    pub fn banner(&self) -> &str {
+        &self.banner
     }
 
     /// Takes no more connections, lets those that there are end for a few seconds, and writes everything out.
@@ -265,7 +192,7 @@ impl Running {
             mut servers,
             stopper,
             store,
-            keeper,
+            flusher,
             _state: state,
             ..
         } = self;
@@ -275,7 +202,7 @@ impl Running {
             if let Some(store) = store {
                 store.close();
             }
-            drop(keeper);
+            drop(flusher);
             drop(state);
         });
         if let Err(error) = written.await {

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use drawspan_amqp::engine::LinkId;
+use drawspan_hub::DeviceId;
+use drawspan_hub_model::event::Protocol;
 
 use super::signals::{Notice, Push, Signals};
 use crate::sessions::{DeviceSession, MethodCall};
@@ -26,19 +28,29 @@ pub(super) enum DeviceLink {
     TwinAnswers,
 }
 
+/// The device that a link is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) device: DeviceId,
+    /// Which of the devices that had this name.
+    pub(super) generation_id: Arc<str>,
+}
+
 /// The links of one device on one connection.
 #[derive(Debug)]
 pub(super) struct AmqpSession {
     signals: Arc<Signals>,
+    protocol: Protocol,
     /// At most one of a kind. Empty once the device has another session.
     links: Mutex<Vec<(DeviceLink, LinkId)>>,
 }
 
 impl AmqpSession {
     /// Without links, on the connection of `signals`.
-    pub(super) fn new(signals: &Arc<Signals>) -> Self {
+    pub(super) fn new(signals: &Arc<Signals>, protocol: Protocol) -> Self {
         Self {
             signals: Arc::clone(signals),
+            protocol,
             links: Mutex::new(Vec::with_capacity(1)),
         }
     }
@@ -85,6 +97,10 @@ impl AmqpSession {
 }
 
 impl DeviceSession for AmqpSession {
+    fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
     fn replaced(&self) {
         for (_, link) in std::mem::take(&mut *self.links()) {
             self.signals.notify(Notice::DeviceTaken(link));

@@ -1,16 +1,14 @@
 //! What a link is for: a table from (address, direction) to link kind.
 
-use std::sync::Arc;
-
 use drawspan_amqp::engine::LinkId;
 use drawspan_amqp::performative::{Attach, Error, Role, condition};
 use drawspan_hub::address::{self, Address, DeviceFunction, Entity, EventHubPart, ServiceFunction};
 use drawspan_hub::{DeviceId, ErrorCode};
 
-use super::device_session::DeviceLink;
+use super::device_session::{DeviceLink, Owner};
 use super::error::refusal;
 use super::events::Reader;
-use super::handout::Handout;
+use super::locked_delivery::LockedDelivery;
 use super::methods::MethodCalls;
 use super::telemetry::TelemetryLink;
 use super::twin::TwinAnswers;
@@ -37,7 +35,7 @@ pub(super) enum Wanted {
     /// The event endpoint, asked at the hub.
     Redirect,
     /// Messages of services to devices.
-    Commands,
+    ServiceSend,
     /// Feedback on them.
     Feedback,
 }
@@ -55,16 +53,8 @@ pub(super) enum Link {
     TwinRequests(Box<Owner>),
     TwinAnswers(Box<TwinAnswers>),
     Events(Box<Reader>),
-    Handout(Box<Handout>),
-    Commands,
-}
-
-/// The device that a link is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Owner {
-    pub(super) device: DeviceId,
-    /// Which of the devices that had this name.
-    pub(super) generation_id: Arc<str>,
+    LockedDelivery(Box<LockedDelivery>),
+    ServiceSend,
 }
 
 impl Link {
@@ -76,11 +66,11 @@ impl Link {
             Self::MethodAnswers(owner) => Some((DeviceLink::MethodAnswers, (**owner).clone())),
             Self::TwinRequests(owner) => Some((DeviceLink::TwinRequests, (**owner).clone())),
             Self::TwinAnswers(link) => Some((DeviceLink::TwinAnswers, link.owner.clone())),
-            Self::Handout(handout) => {
-                let owner = handout.owner()?;
+            Self::LockedDelivery(locked) => {
+                let owner = locked.owner()?;
                 Some((DeviceLink::Messages, owner.clone()))
             }
-            Self::Commands
+            Self::ServiceSend
             | Self::CbsRequests
             | Self::CbsAnswers
             | Self::ManagementRequests
@@ -201,7 +191,7 @@ pub(super) fn wanted(attach: &Attach) -> Result<Wanted, Error> {
             group,
             partition,
         }),
-        (Address::Service(ServiceFunction::DeviceBound), true) => Ok(Wanted::Commands),
+        (Address::Service(ServiceFunction::DeviceBound), true) => Ok(Wanted::ServiceSend),
         (Address::Service(ServiceFunction::Feedback), false) => Ok(Wanted::Feedback),
         (Address::Device { .. } | Address::Service(_), _) => Err(not_yet()),
         (Address::EventHub { .. }, _) => Err(not_found(

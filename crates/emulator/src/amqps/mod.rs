@@ -1,40 +1,41 @@
 //! The AMQP head: devices, and the Event Hubs-compatible endpoint, on one port.
 //!
 //! [`head`] handles a connection's events. What a link is for stands in [`links`], a table from (address, direction) to
-//! link kind; each kind has a file of its own: [`cbs`], [`telemetry`], [`methods`], [`twin`], [`handout`] (messages
-//! to devices, [`devicebound`], and [`feedback`] on them), [`commands`] (messages from services), [`events`], [`management`],
+//! link kind; each kind has a file of its own: [`cbs`], [`telemetry`], [`methods`], [`twin`], [`locked_delivery`] (messages
+//! to devices, [`c2d_message`], and [`feedback`] on them), [`service_send`] (messages from services), [`events`], [`management`],
 //! [`redirect`].
 //! [`access`] keeps what the connection may do, [`device_session`] which links a device has on it, [`readers`] who reads
 //! which partition; [`signals`] is how connections, and services by way of the hub ([`crate::sessions`]), reach each other.
 
 mod access;
 mod answers;
+mod c2d_message;
 mod cbs;
-mod commands;
 mod device_session;
-mod devicebound;
 mod error;
+mod event_message;
 mod events;
 mod feedback;
 mod filter;
-mod handout;
 mod head;
 mod links;
+mod locked_delivery;
 mod management;
 mod methods;
 mod readers;
 mod redirect;
 mod sasl;
+mod service_send;
 mod signals;
-mod stamp;
 mod telemetry;
 mod twin;
 
 use std::sync::Arc;
 
-use drawspan_amqp::engine::{Config, Connection};
+use drawspan_amqp::engine::{Closed, Config, Connection};
+use drawspan_hub_model::event::DisconnectReason;
 use drawspan_hub_model::limits::Limits;
-use drawspan_net::drive;
+use drawspan_net::{Ended, drive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
@@ -43,9 +44,9 @@ use crate::faults::Faults;
 use crate::hub_set::HubSet;
 use crate::refusals::Refusals;
 use crate::server::Secured;
-use head::{Head, Wake};
+use head::Head;
 use readers::Readers;
-use signals::Signals;
+use signals::{Signals, Wake};
 
 /// What all connections share.
 #[derive(Debug)]
@@ -120,7 +121,24 @@ where
     };
     tracing::debug!(%peer, ?ended, "AMQP connection over");
     head.log_end(&ended);
-    head.leave();
+    head.leave(disconnect_reason(&ended));
+}
+
+/// Why a connection's devices are not connected any more.
+fn disconnect_reason(ended: &Ended) -> DisconnectReason {
+    match ended {
+        Ended::Closed(Closed::ByUs | Closed::ByPeer(_)) => DisconnectReason::ClientClosed,
+        Ended::Closed(Closed::Silent | Closed::TimedOut) | Ended::Stream(_) => {
+            DisconnectReason::ConnectionLost
+        }
+        Ended::Closed(
+            Closed::Violation(_)
+            | Closed::SaslRefused(_)
+            | Closed::NoSaslMechanism(_)
+            | Closed::WrongProtocol(_)
+            | Closed::PeerDoesNotRead,
+        ) => DisconnectReason::ClientFault,
+    }
 }
 
 fn engine_config() -> Config {

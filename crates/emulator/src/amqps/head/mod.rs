@@ -1,7 +1,7 @@
 //! What is done with a connection's events: which hub, which links, which answers.
 
 mod attaching;
-mod handing_out;
+mod c2d;
 mod messages;
 mod opening;
 mod refusing;
@@ -17,24 +17,21 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{Connection, Event, LinkId, SessionId};
 use drawspan_hub::DeviceId;
-use drawspan_net::Handler;
+use drawspan_hub_model::event::{DisconnectReason, Protocol};
+use drawspan_net::{Handler, Transport};
 
 use super::Shared;
 use super::access::Access;
 use super::answers::Answers;
 use super::device_session::{AmqpSession, DeviceLink};
-use super::handout::Said;
 use super::links::Links;
-use super::signals::Signals;
+use super::locked_delivery::Said;
+use super::signals::{Signals, Wake};
 use super::telemetry::Arrivals;
-use super::twin::Desk;
+use super::twin::RequestQueue;
 use crate::hub::Hub;
 use crate::server::Reached;
 use messages::Arrived;
-
-/// Asks a connection's task to look at what may have changed.
-#[derive(Debug)]
-pub(super) struct Wake;
 
 /// By session and device: the half of a pair of links over which the hub speaks. Its kind tells which pair.
 type Pairs = HashMap<(SessionId, DeviceId, DeviceLink), LinkId>;
@@ -51,12 +48,17 @@ pub(super) struct Head {
     links: Links,
     /// What each device has on this connection.
     devices: HashMap<DeviceId, Arc<AmqpSession>>,
+    protocol: Protocol,
+    /// Why the hub has detached links that are not gone yet.
+    ending: HashMap<LinkId, DisconnectReason>,
+    /// Why the hub closes the connection, if it does.
+    closing: Option<DisconnectReason>,
     /// By session and node: where a client takes answers.
     cbs: HashMap<SessionId, Answers>,
     management: Vec<(SessionId, Answers)>,
     pairs: Pairs,
     arrivals: Arrivals,
-    twins: Desk,
+    twins: RequestQueue,
     pump: bool,
     pump_at: Option<Duration>,
     hand_out_at: Option<Duration>,
@@ -82,11 +84,17 @@ impl Head {
             hub: None,
             links: Links::default(),
             devices: HashMap::new(),
+            protocol: match transport {
+                Transport::Amqps => Protocol::Amqps,
+                Transport::WebSocket => Protocol::AmqpsWebSocket,
+            },
+            ending: HashMap::new(),
+            closing: None,
             cbs: HashMap::new(),
             management: Vec::new(),
             pairs: Pairs::new(),
             arrivals: Arrivals::default(),
-            twins: Desk::default(),
+            twins: RequestQueue::default(),
             pump: false,
             pump_at: None,
             hand_out_at: None,
@@ -94,11 +102,12 @@ impl Head {
         }
     }
 
-    /// The connection is over: its devices are not connected any more.
-    pub(super) fn leave(&mut self) {
+    /// The connection is over: its devices are not connected any more. `reason` counts unless the hub has closed it.
+    pub(super) fn leave(&mut self, reason: DisconnectReason) {
         let links = std::mem::take(&mut self.links);
+        let reason = self.closing.unwrap_or(reason);
         for (id, link) in links.iter() {
-            self.left(id, link);
+            self.left(id, link, reason);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What comes before serving: the state directory, and the hubs in it.
+//! Opens the state directory and the hubs in it, before anything is served.
 
 use std::sync::Arc;
 
@@ -14,9 +14,10 @@ use crate::ca::{self, Tls};
 use crate::clock::Clock;
 use crate::config::{Config, Mistake};
 use crate::dps::{self, Dps};
-use crate::emulator::StartError;
 use crate::hub::{Hub, Parts};
+use crate::observe::Events;
 use crate::random;
+use crate::start_error::StartError;
 use crate::state::StateFolder;
 use crate::store::{Database, Store};
 
@@ -81,12 +82,14 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
     let registrations = database.as_ref().map(Database::registrations).transpose()?;
     let store = database.map(Store::start).transpose()?.map(Arc::new);
     let logs = parts.iter().map(|(.., log)| Arc::clone(log)).collect();
+    let events = Events::new(config.clock.clone(), config.observers.clone());
     let hubs = parts.into_iter().map(|(host, registry, messages, log)| {
         let (policies, groups, store) =
             (Policies { key: key.clone() }, groups.clone(), store.clone());
         Arc::new(Hub::new(Parts {
             host,
             clock: config.clock.clone(),
+            events: events.clone(),
             limits: config.limits.clone(),
             created_unix_ms,
             policies,
@@ -101,6 +104,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
     let provisioning = &config.provisioning;
     let parts = dps::Parts {
         clock: config.clock.clone(),
+        events: events.clone(),
         id_scope: provisioning.id_scope.clone(),
         groups: enrollments,
         hubs: hubs.clone(),
@@ -219,5 +223,5 @@ fn created(clock: &Clock, database: Option<&mut Database>) -> Result<u64, StartE
 }
 
 #[cfg(test)]
-#[path = "opening_tests.rs"]
+#[path = "startup_tests.rs"]
 mod tests;
