@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::hub::{ChangeError, Hub};
 use crate::observe::Events;
 use crate::random::{self, NoRandomness};
-use crate::store::{Store, StoreError, Write};
+use drawspan_hub_store::{Store, StoreError, Write};
 
 /// What the service says when no hub is linked (the C client knows this number).
 const NO_HUB: u32 = 400_208;

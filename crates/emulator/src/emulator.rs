@@ -20,8 +20,8 @@ use crate::start_error::StartError;
 use crate::startup::{self, Opened};
 use crate::state::StateFolder;
 use crate::stop::{Stop, Stopper};
-use crate::store::Store;
 use crate::{amqps, https};
+use drawspan_hub_store::Store;
 
 /// Hubs to be started.
 #[derive(Debug)]

@@ -27,9 +27,9 @@ use crate::clock::Clock;
 use crate::observe::Events;
 use crate::random::{self, NoRandomness};
 use crate::sessions::Sessions;
-use crate::store::{Store, StoreError};
 use c2d::Messages;
 pub(crate) use c2d::{SendError, SettleError};
+use drawspan_hub_store::{Store, StoreError};
 pub(crate) use methods::InvokeError;
 
 /// Devices that are created together, at start.

@@ -11,7 +11,7 @@ use crate::config::Mistake;
 use crate::hub::ChangeError;
 use crate::random::NoRandomness;
 use crate::state::StateError;
-use crate::store::StoreError;
+use drawspan_hub_store::StoreError;
 
 /// Why an emulator does not start.
 #[derive(Debug, thiserror::Error)]

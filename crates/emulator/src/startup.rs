@@ -19,7 +19,7 @@ use crate::observe::Events;
 use crate::random;
 use crate::start_error::StartError;
 use crate::state::StateFolder;
-use crate::store::{Database, Store};
+use drawspan_hub_store::{Database, Store};
 
 const POLICY_KEY: &str = "policy-key";
 const CREATED: &str = "created-unix-ms";

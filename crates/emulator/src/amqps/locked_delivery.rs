@@ -20,7 +20,7 @@ use super::feedback::{self, ReceiverSlot};
 use super::signals::{Signals, Stored, Word};
 use crate::hub::{Hub, SettleError};
 use crate::limits;
-use crate::store::{NoSlot, StoreError};
+use drawspan_hub_store::{NoSlot, StoreError};
 
 /// Such a link.
 #[derive(Debug)]

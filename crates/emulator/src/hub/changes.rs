@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::news::News;
 use super::{ChangeError, Hub};
-use crate::store::{NoSlot, Slot, StoreError, Write};
+use drawspan_hub_store::{NoSlot, Slot, StoreError, Write};
 
 impl Hub {
     /// Changes the registry and waits until the changes, which `change` returns, are stored.

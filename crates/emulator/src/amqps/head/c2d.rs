@@ -17,7 +17,7 @@ use crate::amqps::service_send;
 use crate::amqps::signals::{Stored, Word};
 use crate::hub::Hub;
 use crate::limits;
-use crate::store::StoreError;
+use drawspan_hub_store::StoreError;
 
 impl Head {
     /// Takes a service's message in. It is accepted once it is stored.
