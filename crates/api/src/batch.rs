@@ -8,11 +8,11 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract;
 use axum::http::{Request, Response};
+use drawspan_api_types::answers::{BatchAnswer, BatchResult};
 use drawspan_gateway::limits::RETRY_AFTER_S;
 use drawspan_gateway::{Devices, Effect};
 use drawspan_hub::{DeviceId, Telemetry};
 use drawspan_settings::Grant;
-use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -57,7 +57,7 @@ async fn try_send<D: Devices>(
     let Some(key) = key else {
         drop(body);
         let told = batch.deliver(state, deadline).await;
-        return Ok(json_of(&Answer::new(&told)));
+        return Ok(answer(&told));
     };
     let claim = state.idempotency.claim(key, &body, deadline).await?;
     drop(body);
@@ -75,7 +75,7 @@ async fn once<D: Devices>(
         Some(Done::All) => {
             state.counts.replayed();
             let told = batch.accept_all();
-            return Ok(replayed(json_of(&Answer::new(&told))));
+            return Ok(replayed(answer(&told)));
         }
         Some(Done::Some) => {
             for place in 0..batch.told.len() {
@@ -95,7 +95,7 @@ async fn once<D: Devices>(
         claim.remember_parts(accepted).await;
         claim.remember(Done::Some).await;
     }
-    Ok(json_of(&Answer::new(&told)))
+    Ok(answer(&told))
 }
 
 /// The name that a message gave its device, and what came of it.
@@ -216,43 +216,12 @@ fn unfinished() -> Problem {
     .retry_after(RETRY_AFTER_S)
 }
 
-#[derive(Serialize)]
-struct Answer<'a> {
-    accepted: usize,
-    failed: usize,
-    results: Vec<Outcome<'a>>,
+fn answer(told: &[Told]) -> Response<Body> {
+    json_of(&told.iter().map(result).collect::<BatchAnswer<'_>>())
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Outcome<'a> {
-    device_id: Option<&'a str>,
-    status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<&'a Problem>,
-}
-
-impl<'a> Answer<'a> {
-    fn new(told: &'a [Told]) -> Self {
-        let accepted = told.iter().filter(|(_, fate)| fate.is_ok()).count();
-        Self {
-            accepted,
-            failed: told.len() - accepted,
-            results: told.iter().map(Outcome::new).collect(),
-        }
-    }
-}
-
-impl<'a> Outcome<'a> {
-    fn new((name, fate): &'a Told) -> Self {
-        let problem = fate.as_ref().err();
-        Self {
-            device_id: name.as_deref(),
-            status: problem.map_or(200, |problem| problem.status().as_u16()),
-            retry_after: problem.and_then(Problem::wait_s),
-            problem,
-        }
-    }
+fn result((name, fate): &Told) -> BatchResult<'_> {
+    let problem = fate.as_ref().err();
+    let problem = problem.map(|problem| (problem.document(), problem.wait_s()));
+    BatchResult::new(name.as_deref(), problem)
 }

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract;
 use axum::http::{Request, Response, StatusCode};
-use drawspan_gateway::{Devices, Diagnostics, LastFailure};
-use drawspan_hub::UtcTime;
-use serde::Serialize;
+use drawspan_api_types::answers::{ConnectionAnswer, Diagnostics};
+use drawspan_gateway::Devices;
 
 use super::api::{State, empty_response, json_of};
 use super::problem::{Kind, Problem};
@@ -26,16 +25,13 @@ pub(super) async fn status<D: Devices>(
             .without_body()
             .await;
         let found = by(deadline, state.devices.connection_status(device)).await?;
-        let (status, reason) = found.ok_or_else(|| {
+        let found = found.ok_or_else(|| {
             Problem::new(
                 Kind::UnknownDevice,
                 "The device has not tried to connect; its first request makes it.",
             )
         })?;
-        Ok(json_of(&Status {
-            status: status.as_str(),
-            reason: reason.as_str(),
-        }))
+        Ok(json_of(&ConnectionAnswer::new(found)))
     };
     respond(answer.await)
 }
@@ -78,7 +74,7 @@ pub(super) async fn diagnostics<D: Devices>(
                 "Nothing is known about this device: it was not used since the start, and its hub is not remembered.",
             )
         })?;
-        Ok(json_of(&Document::new(&id, &found)))
+        Ok(json_of(&Diagnostics::new(&id, &found)))
     };
     respond(answer.await)
 }
@@ -99,79 +95,5 @@ pub(super) async fn forget<D: Devices>(
     match answer.await {
         Ok(()) => empty_response(StatusCode::NO_CONTENT),
         Err(problem) => problem.into_response(),
-    }
-}
-
-#[derive(Serialize)]
-struct Status {
-    status: &'static str,
-    reason: &'static str,
-}
-
-/// What is not known is `null`, so that every document has every member.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    device_id: &'a str,
-    state: &'static str,
-    since: Option<String>,
-    status: Option<&'static str>,
-    reason: Option<&'static str>,
-    hub: Option<&'a str>,
-    assigned_device_id: Option<&'a str>,
-    last_failure: Option<Failure<'a>>,
-    failures: u32,
-    next_attempt_at: Option<String>,
-    permanent: bool,
-    wanted_until: Option<String>,
-    connection: Option<u64>,
-    token_slot: Option<u32>,
-    wanted: Vec<&'static str>,
-    refused: Vec<&'static str>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Failure<'a> {
-    code: Option<u32>,
-    kind: &'static str,
-    tracking_id: Option<&'a str>,
-    message: &'a str,
-    at: String,
-}
-
-impl<'a> Document<'a> {
-    fn new(device_id: &'a str, known: &'a Diagnostics) -> Self {
-        let time = |time: Option<UtcTime>| time.map(|time| time.to_string());
-        Self {
-            device_id,
-            state: known.state.as_str(),
-            since: time(known.since),
-            status: known.status.map(|(status, _)| status.as_str()),
-            reason: known.status.map(|(_, reason)| reason.as_str()),
-            hub: known.hub.as_ref().map(AsRef::as_ref),
-            assigned_device_id: known.assigned_device_id.as_ref().map(AsRef::as_ref),
-            last_failure: known.last_failure.as_ref().map(Failure::new),
-            failures: known.failures,
-            next_attempt_at: time(known.next_attempt_at),
-            permanent: known.permanent,
-            wanted_until: time(known.wanted_until),
-            connection: known.connection,
-            token_slot: known.token_slot,
-            wanted: known.wanted.iter().map(|kind| kind.as_str()).collect(),
-            refused: known.refused.iter().map(|kind| kind.as_str()).collect(),
-        }
-    }
-}
-
-impl<'a> Failure<'a> {
-    fn new(failure: &'a LastFailure) -> Self {
-        Self {
-            code: failure.code.map(drawspan_hub::ErrorCode::number),
-            kind: failure.kind.as_str(),
-            tracking_id: failure.tracking_id.as_deref(),
-            message: &failure.message,
-            at: failure.at.to_string(),
-        }
     }
 }

@@ -7,11 +7,10 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{self, Path};
 use axum::http::{Request, Response, StatusCode};
+use drawspan_api_types::answers::DeadLetters;
 use drawspan_gateway::{Bridging, DeadLetter, DeadLetterQuery, DeviceError};
 use drawspan_hub::DeviceId;
 use drawspan_settings::Grant;
-use serde::Serialize;
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::access::{check_device, check_standing, limit_of, narrowed};
@@ -85,10 +84,8 @@ async fn try_list<D: Bridging>(
     if let Some(grant) = grant.filter(|grant| grant.is_for_some()) {
         found = own(state, &grant, found, deadline).await?;
     }
-    Ok(json_of(&Page {
-        dead_letters: found.iter().map(Document::new).collect(),
-        continuation: last.filter(|_| more),
-    }))
+    let continuation = last.filter(|_| more);
+    Ok(json_of(&DeadLetters::new(&found, continuation)))
 }
 
 /// The conditions, within what the key is for.
@@ -173,44 +170,5 @@ async fn is_own<D: Bridging>(
         Ok(()) => Ok(true),
         Err(problem) if problem.kind() == Kind::Forbidden => Ok(false),
         Err(problem) => Err(problem),
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Page<'a> {
-    dead_letters: Vec<Document<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    continuation: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    id: u64,
-    webhook_id: &'a str,
-    device_id: &'a str,
-    subscription_type: &'static str,
-    /// Null if it is not what was once written, which nobody can do anything about here.
-    event: Option<&'a RawValue>,
-    origin: &'a str,
-    reason: &'a str,
-    attempts: u32,
-    failed_at: String,
-}
-
-impl<'a> Document<'a> {
-    fn new(letter: &'a DeadLetter) -> Self {
-        Self {
-            id: letter.id,
-            webhook_id: &letter.webhook_id,
-            device_id: letter.device.as_str(),
-            subscription_type: letter.kind.as_str(),
-            event: serde_json::from_slice(&letter.event).ok(),
-            origin: &letter.origin,
-            reason: &letter.reason,
-            attempts: letter.attempts,
-            failed_at: letter.failed_at.to_string(),
-        }
     }
 }

@@ -6,10 +6,10 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{self, Path};
 use axum::http::{Request, Response};
+use drawspan_api_types::answers::{FleetSubscription, FleetSubscriptions};
 use drawspan_gateway::{Bridging, Prefix, Scope, Subscribe, Subscription};
 use drawspan_hub::SubscriptionType;
 use drawspan_settings::Grant;
-use serde::Serialize;
 
 use super::access::{limit_of, shown};
 use super::api::{State, json_of};
@@ -31,17 +31,19 @@ pub(super) async fn list<D: Bridging>(
     let limit = limit_of(&request);
     let deadline = request.without_body().await;
     let answer = by(deadline, state.devices.fleet_subscriptions()).await;
-    let is_shown = |document: &Document<'_>| match &limit {
-        Some(grant) => grant.covers_all_of(document.prefix),
+    let is_shown = |document: &FleetSubscription<'_>| match &limit {
+        Some(grant) => grant.covers_all_of(document.prefix()),
         None => true,
     };
     respond(answer.map(|found| {
         let documents = found
             .iter()
-            .filter_map(|found| Document::new(found, limit.as_deref()));
-        json_of(&List {
-            subscriptions: documents.filter(is_shown).collect(),
-        })
+            .filter_map(|found| document(found, limit.as_deref()));
+        json_of(
+            &documents
+                .filter(is_shown)
+                .collect::<FleetSubscriptions<'_>>(),
+        )
     }))
 }
 
@@ -57,8 +59,8 @@ pub(super) async fn get<D: Bridging>(
         let deadline = request.without_body().await;
         let scope = Scope::Fleet(prefix);
         let found = by(deadline, state.devices.subscription(scope, kind)).await?;
-        let document = |found| Document::new(found, limit.as_deref());
-        let document = found.as_ref().and_then(|(found, _)| document(found));
+        let found = found.as_ref();
+        let document = found.and_then(|(found, _)| document(found, limit.as_deref()));
         let document = document.ok_or_else(|| {
             let text = format!("There is no fleet subscription for {kind} and this prefix.");
             Problem::new(Kind::NoSubscription, text)
@@ -87,7 +89,7 @@ pub(super) async fn put<D: Bridging>(
             limited,
         };
         let (made, _) = state.devices.subscribe(subscribe, deadline).await?;
-        Ok(json_of(&Document::new(&made, limit.as_deref())))
+        Ok(json_of(&document(&made, limit.as_deref())))
     };
     respond(answer.await)
 }
@@ -137,33 +139,10 @@ fn keep_connected(body: &[u8]) -> Result<bool, Problem> {
     }
 }
 
-#[derive(Serialize)]
-struct List<'a> {
-    subscriptions: Vec<Document<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    prefix: &'a str,
-    subscription_type: &'static str,
-    callback_url: &'a str,
-    keep_connected: bool,
-    created_at: String,
-}
-
-impl<'a> Document<'a> {
-    /// `None` for one device's own.
-    fn new(subscription: &'a Subscription, limit: Option<&Grant>) -> Option<Self> {
-        let Scope::Fleet(prefix) = &subscription.scope else {
-            return None;
-        };
-        Some(Self {
-            prefix: prefix.as_str(),
-            subscription_type: subscription.kind.as_str(),
-            callback_url: shown(limit, &subscription.callback),
-            keep_connected: subscription.keep_connected,
-            created_at: subscription.created_at.to_string(),
-        })
-    }
+/// A fleet subscription as the holder of a key may see it; `None` for one device's own.
+fn document<'a>(
+    subscription: &'a Subscription,
+    limit: Option<&Grant>,
+) -> Option<FleetSubscription<'a>> {
+    FleetSubscription::new(subscription, shown(limit, &subscription.callback))
 }

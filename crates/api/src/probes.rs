@@ -6,13 +6,13 @@ use axum::body::Body;
 use axum::extract;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, VARY};
 use axum::http::{HeaderMap, Request, Response};
+use drawspan_api_types::answers;
 use drawspan_gateway::limits::RETRY_AFTER_S;
 use drawspan_gateway::{Devices, Readiness, Unready};
 use drawspan_metrics::{self as metrics, Format, Metric, Page, Sample};
-use serde::Serialize;
 use tokio::task::spawn_blocking;
 
-use super::api::{State, json_response};
+use super::api::{State, json_of};
 use super::body;
 use super::problem::{Kind, Problem};
 
@@ -32,7 +32,7 @@ pub(super) async fn health(request: Request<Body>) -> Response<Body> {
 /// The process answers: no reason to end it.
 pub(super) async fn live(request: Request<Body>) -> Response<Body> {
     body::discard(request).await;
-    uncached(json_response(br#"{"status":"live"}"#.to_vec()))
+    uncached(json_of(&answers::Liveness::LIVE))
 }
 
 /// Whether requests make sense.
@@ -114,25 +114,11 @@ pub(super) fn stopping() -> Response<Body> {
     answer(&Readiness::of(vec![Unready::Stopping]))
 }
 
-#[derive(Serialize)]
-struct Document {
-    status: &'static str,
-    problems: Vec<String>,
-    codes: Vec<&'static str>,
-}
-
 fn answer(readiness: &Readiness) -> Response<Body> {
     let problems: Vec<_> = readiness.problems.iter().map(Unready::to_string).collect();
     let codes: Vec<_> = readiness.problems.iter().map(Unready::code).collect();
     if readiness.ready {
-        let document = Document {
-            status: "ready",
-            problems,
-            codes,
-        };
-        // Strings only: this does not fail.
-        let body = serde_json::to_vec(&document).unwrap_or_default();
-        return uncached(json_response(body));
+        return uncached(json_of(&answers::Readiness::ready(problems, codes)));
     }
     let detail = match problems.is_empty() {
         true => "Not ready.".to_owned(),

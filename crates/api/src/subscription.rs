@@ -6,11 +6,9 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract;
 use axum::http::{Request, Response, StatusCode};
-use drawspan_gateway::{
-    Bridging, CallbackUrl, DeviceError, Scope, Subscribe, Subscribed, SubscriptionStatus,
-};
+use drawspan_api_types::answers::Subscription;
+use drawspan_gateway::{Bridging, CallbackUrl, DeviceError, Scope, Subscribe};
 use drawspan_hub::SubscriptionType;
-use serde::Serialize;
 use tokio::time::Instant;
 
 use super::access::{limit_of, shown};
@@ -37,7 +35,8 @@ pub(super) async fn get<D: Bridging>(
             Problem::new(Kind::NoSubscription, text)
         })?;
         let callback = shown(limit.as_deref(), &found.0.callback);
-        Ok(document(device.as_str(), &found, callback))
+        let document = Subscription::new(device.as_str(), &found, callback);
+        Ok(json_of(&document))
     };
     respond(answer.await)
 }
@@ -60,7 +59,8 @@ pub(super) async fn put<D: Bridging>(
             limited: false,
         };
         let made = state.devices.subscribe(subscribe, deadline).await?;
-        Ok(document(device.as_str(), &made, made.0.callback.as_str()))
+        let document = Subscription::new(device.as_str(), &made, made.0.callback.as_str());
+        Ok(json_of(&document))
     };
     respond(answer.await)
 }
@@ -101,33 +101,4 @@ pub(super) fn callback(body: &[u8]) -> Result<CallbackUrl, Problem> {
     let url: String = serde_json::from_str(text)
         .map_err(|_| invalid_body("The member `callbackUrl` must be a string."))?;
     CallbackUrl::parse(&url).map_err(|error| invalid_body(sentence(&error.to_string())))
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    device_id: &'a str,
-    subscription_type: &'static str,
-    callback_url: &'a str,
-    created_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'static str>,
-}
-
-fn document(
-    device_id: &str,
-    (subscription, status): &Subscribed,
-    callback_url: &str,
-) -> Response<Body> {
-    let has_status = subscription.kind.needs_connection();
-    let document = Document {
-        device_id,
-        subscription_type: subscription.kind.as_str(),
-        callback_url,
-        created_at: subscription.created_at.to_string(),
-        status: status
-            .filter(|_| has_status)
-            .map(SubscriptionStatus::as_str),
-    };
-    json_of(&document)
 }

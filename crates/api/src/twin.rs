@@ -6,17 +6,15 @@ use axum::body::Body;
 use axum::extract;
 use axum::http::{Request, Response, StatusCode};
 use bytes::Bytes;
+use drawspan_api_types::answers::TwinAnswer;
 use drawspan_gateway::{DeviceError, Devices};
 use drawspan_hub::{ErrorCode, Failure, FailureKind};
 use serde_json::value::RawValue;
 
-use super::api::{State, json_response};
+use super::api::{State, json_of};
 use super::member;
 use super::problem::{Kind, Problem};
-use super::request::{DeviceRequest, IdInPath};
-
-const BEFORE: &[u8] = br#"{"twin":{"properties":"#;
-const AFTER: &[u8] = b"}}";
+use super::request::{DeviceRequest, IdInPath, respond};
 
 /// The whole twin.
 pub(super) async fn get<D: Devices>(
@@ -24,10 +22,7 @@ pub(super) async fn get<D: Devices>(
     id: IdInPath,
     request: Request<Body>,
 ) -> Response<Body> {
-    match try_get(&state, id, request).await {
-        Ok(body) => json_response(body),
-        Err(problem) => problem.into_response(),
-    }
+    respond(try_get(&state, id, request).await)
 }
 
 /// Changes reported properties; 204 when the hub took the patch.
@@ -46,17 +41,17 @@ async fn try_get<D: Devices>(
     state: &State<D>,
     id: IdInPath,
     request: Request<Body>,
-) -> Result<Vec<u8>, Problem> {
+) -> Result<Response<Body>, Problem> {
     let request = DeviceRequest::new(state, id, request).await?;
     let (device, deadline) = request.without_body().await;
     let twin = state.devices.twin(device, deadline).await?;
-    if !is_object(&twin) {
-        return Err(Problem::new(
+    let twin = object(&twin).ok_or_else(|| {
+        Problem::new(
             Kind::HubRefused,
             "The hub answered with something that is no twin.",
-        ));
-    }
-    Ok([BEFORE, twin.as_ref(), AFTER].concat())
+        )
+    })?;
+    Ok(json_of(&TwinAnswer::new(twin)))
 }
 
 async fn try_report<D: Devices>(
@@ -102,6 +97,8 @@ fn patch(body: &Bytes) -> Result<Bytes, Problem> {
     Ok(body.slice_ref(patch.as_bytes()))
 }
 
-fn is_object(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<&RawValue>(bytes).is_ok_and(|value| value.get().starts_with('{'))
+/// The JSON object that these bytes are, if they are one.
+fn object(bytes: &[u8]) -> Option<&RawValue> {
+    let value: &RawValue = serde_json::from_slice(bytes).ok()?;
+    value.get().starts_with('{').then_some(value)
 }
