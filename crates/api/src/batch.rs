@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract;
-use axum::http::{Request, Response};
+use axum::http::Response;
 use drawspan_api_types::answers::{BatchAnswer, BatchResult};
 use drawspan_gateway::limits::RETRY_AFTER_S;
 use drawspan_gateway::{Devices, Effect};
@@ -21,7 +21,7 @@ use super::api::{State, json_of};
 use super::counts::Counts;
 use super::idempotency::{Claim, Done, replayed};
 use super::problem::{Kind, Problem};
-use super::request::{Arrived, respond};
+use super::request::{Answer, Full, Shared};
 use crate::limits::{BATCH_DEVICES_AT_ONCE, MAX_BATCH_BYTES};
 use items::Item;
 
@@ -31,37 +31,24 @@ type Fate = Result<(), Problem>;
 /// Messages of one device, in whatever case it is spelt, each with its place in the request.
 type Lane = Vec<(usize, DeviceId, Telemetry)>;
 
-/// Takes messages; 200 with what came of each.
-pub(super) async fn send<D: Devices>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    request: Request<Body>,
-) -> Response<Body> {
-    respond(try_send(&state, request).await)
-}
-
 /// What a batch's key is about; no device has such an id.
 const BATCH: &str = "";
 
-async fn try_send<D: Devices>(
-    state: &State<D>,
-    request: Request<Body>,
-) -> Result<Response<Body>, Problem> {
-    let request = Arrived::new(state, request);
+/// Takes messages; 200 with what came of each.
+pub(super) async fn send<D: Devices>(extract::State(state): Shared<D>, request: Full) -> Answer {
     let limit = limit_of(&request);
-    let key = match request.idempotency_key(BATCH) {
-        Ok(key) => key,
-        Err(problem) => return Err(request.refuse(problem).await),
-    };
-    let (deadline, body) = request.json_up_to(MAX_BATCH_BYTES).await?;
+    let key = request.idempotency_key(BATCH)?;
+    let deadline = request.deadline;
+    let body = request.json_up_to(MAX_BATCH_BYTES).await?;
     let batch = Batch::new(items::read(&body, limit.as_deref())?, limit);
     let Some(key) = key else {
         drop(body);
-        let told = batch.deliver(state, deadline).await;
+        let told = batch.deliver(&state, deadline).await;
         return Ok(answer(&told));
     };
     let claim = state.idempotency.claim(key, &body, deadline).await?;
     drop(body);
-    once(batch, state, &claim, deadline).await
+    once(batch, &state, &claim, deadline).await
 }
 
 /// Sends what was not accepted before, and remembers what is.
@@ -70,7 +57,7 @@ async fn once<D: Devices>(
     state: &State<D>,
     claim: &Claim<'_>,
     deadline: Instant,
-) -> Result<Response<Body>, Problem> {
+) -> Answer {
     match claim.done {
         Some(Done::All) => {
             state.counts.replayed();

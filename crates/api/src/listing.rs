@@ -1,38 +1,22 @@
 //! `GET /devices`: which devices are known.
 
-use std::sync::Arc;
-
-use axum::body::Body;
 use axum::extract;
-use axum::http::{Request, Response};
 use drawspan_api_types::answers::Devices;
 use drawspan_gateway::{Bridging, ListQuery, Prefix};
 
 use super::access::limit_of;
-use super::api::{State, json_of};
+use super::api::json_of;
 use super::problem::Problem;
 use super::query::Query;
-use super::request::{Arrived, by, respond};
+use super::request::{Answer, Bare, Shared, by};
 use crate::limits::{LIST_LIMIT, MAX_LIST_LIMIT};
 
 /// A page of the list.
-pub(super) async fn list<D: Bridging>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    request: Request<Body>,
-) -> Response<Body> {
-    respond(try_list(&state, request).await)
-}
-
-async fn try_list<D: Bridging>(
-    state: &State<D>,
-    request: Request<Body>,
-) -> Result<Response<Body>, Problem> {
-    let request = Arrived::new(state, request);
+pub(super) async fn list<D: Bridging>(extract::State(state): Shared<D>, request: Bare) -> Answer {
     let limit = limit_of(&request);
-    let (mut query, request) = request.query(read).await?;
+    let mut query = read(request.query())?;
     query.within = limit.map(|grant| grant.prefix.clone()).unwrap_or_default();
-    let deadline = request.without_body().await;
-    let page = by(deadline, state.devices.list(query)).await?;
+    let page = by(request.deadline, state.devices.list(query)).await?;
     Ok(json_of(&Devices::new(&page)))
 }
 

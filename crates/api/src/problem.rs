@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{Response, StatusCode};
+use axum::response::IntoResponse;
 use drawspan_api_types::answers::Problem as Document;
 
 /// Declares the kinds with their rows: status, last word of the type, title.
@@ -239,10 +240,10 @@ impl Problem {
         // Strings and numbers only: this cannot fail, and an empty body is still an honest status.
         serde_json::to_vec(&self.document()).unwrap_or_default()
     }
+}
 
-    /// The response.
-    #[must_use]
-    pub fn into_response(self) -> Response<Body> {
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
         let mut response = Response::new(Body::from(self.to_json()));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();

@@ -1,50 +1,24 @@
 //! `GET /devices/{id}/twin` and `PATCH /devices/{id}/twin/properties/reported`. Both sides' JSON is passed on as it is.
 
-use std::sync::Arc;
-
-use axum::body::Body;
 use axum::extract;
-use axum::http::{Request, Response, StatusCode};
+use axum::http::StatusCode;
 use bytes::Bytes;
 use drawspan_api_types::answers::TwinAnswer;
 use drawspan_gateway::{DeviceError, Devices};
 use drawspan_hub::{ErrorCode, Failure, FailureKind};
 use serde_json::value::RawValue;
 
-use super::api::{State, json_of};
+use super::api::{empty_response, json_of};
 use super::member;
 use super::problem::{Kind, Problem};
-use super::request::{DeviceRequest, IdInPath, respond};
+use super::request::{Answer, Bare, ForDevice, Full, Shared};
 
 /// The whole twin.
 pub(super) async fn get<D: Devices>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Response<Body> {
-    respond(try_get(&state, id, request).await)
-}
-
-/// Changes reported properties; 204 when the hub took the patch.
-pub(super) async fn report<D: Devices>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Response<Body> {
-    match try_report(&state, id, request).await {
-        Ok(()) => super::api::empty_response(StatusCode::NO_CONTENT),
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn try_get<D: Devices>(
-    state: &State<D>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Result<Response<Body>, Problem> {
-    let request = DeviceRequest::new(state, id, request).await?;
-    let (device, deadline) = request.without_body().await;
-    let twin = state.devices.twin(device, deadline).await?;
+    extract::State(state): Shared<D>,
+    ForDevice { device, request }: ForDevice<Bare>,
+) -> Answer {
+    let twin = state.devices.twin(device, request.deadline).await?;
     let twin = object(&twin).ok_or_else(|| {
         Problem::new(
             Kind::HubRefused,
@@ -54,17 +28,18 @@ async fn try_get<D: Devices>(
     Ok(json_of(&TwinAnswer::new(twin)))
 }
 
-async fn try_report<D: Devices>(
-    state: &State<D>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Result<(), Problem> {
-    let request = DeviceRequest::new(state, id, request).await?;
-    let (device, deadline, body) = request.json().await?;
+/// Changes reported properties; 204 when the hub took the patch.
+pub(super) async fn report<D: Devices>(
+    extract::State(state): Shared<D>,
+    ForDevice { device, request }: ForDevice<Full>,
+) -> Answer {
+    let deadline = request.deadline;
+    let body = request.json().await?;
     let patch = patch(&body)?;
     drop(body);
     let reported = state.devices.report(device, patch, deadline).await;
-    reported.map_err(of_patch)
+    reported.map_err(of_patch)?;
+    Ok(empty_response(StatusCode::NO_CONTENT))
 }
 
 /// The hub knows best what a twin may hold: a patch that it finds invalid is the caller's mistake.
