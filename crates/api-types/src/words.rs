@@ -1,9 +1,12 @@
 //! Schemas of the words and numbers that the API is made of, with the limits that really hold.
 
+use std::convert::identity;
+
 use drawspan_gateway::limits::MAX_CALLBACK_URL_BYTES;
 use drawspan_gateway::{DeviceState, SubscriptionStatus};
 use drawspan_hub::limits::DEVICE_ID_MAX_CHARS;
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, SubscriptionType};
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, SubscriptionType, UtcTime};
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
@@ -17,13 +20,22 @@ const ID_CHARACTERS: &str = r"[A-Za-z0-9\-:.+%_#*?!(),=@;$']";
 /// A model id, or nothing.
 const MODEL_ID: &str = "^(dtmi:[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?(:[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?)*(;[1-9][0-9]{0,8}(\\.[0-9]{1,9})?)?)?$";
 
-/// Declares types that stand for a schema with a name.
+/// Declares types of schemas with a name. Those that hold a value are that value on the wire, by what its function makes of it.
 macro_rules! named {
-    ($($name:ident: $schema:expr;)+) => {
+    ($($name:ident $(($value:ty, $text:path))?: $schema:expr;)+) => {
         $(
-            #[doc = "A schema of that name."]
-            #[derive(Debug)]
-            pub struct $name;
+            #[doc = "The schema of that name."]
+            #[derive(Debug, Clone, Copy)]
+            pub struct $name $((
+                #[doc = "What it says."]
+                pub $value,
+            ))?;
+
+            $(impl Serialize for $name {
+                fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    serializer.collect_str(&$text(self.0))
+                }
+            })?
 
             impl PartialSchema for $name {
                 fn schema() -> RefOr<Schema> {
@@ -54,16 +66,16 @@ named! {
         .max_length(Some(MAX_CALLBACK_URL_BYTES))
         .pattern(Some("^https?://[^/?#@]+([/?#].*)?$"))
         .examples(["https://example.com/events?code=secret"]);
-    Time: text("A time in UTC, ISO 8601.")
+    Time(UtcTime, identity): text("A time in UTC, ISO 8601.")
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
         .examples(["2026-11-22T10:20:30.1234567Z"]);
-    SubscriptionKind: words("What can be subscribed to.", SubscriptionType::ALL.map(SubscriptionType::as_str));
-    Progress: words(
+    SubscriptionKind(SubscriptionType, SubscriptionType::as_str): words("What can be subscribed to.", SubscriptionType::ALL.map(SubscriptionType::as_str));
+    Progress(SubscriptionStatus, SubscriptionStatus::as_str): words(
         "`Starting` until events can arrive, `Running` while the device is connected, `Stopped` when it cannot be.",
         SubscriptionStatus::ALL.map(SubscriptionStatus::as_str));
-    Connection: words("The connection of a device, in the words of the original bridge.", ConnectionStatus::ALL.map(ConnectionStatus::as_str));
-    Reason: words("Why the connection is so.", ConnectionStatusReason::ALL.map(ConnectionStatusReason::as_str));
-    State: words("What the device is doing.", DeviceState::ALL.map(DeviceState::as_str));
+    Connection(ConnectionStatus, ConnectionStatus::as_str): words("The connection of a device, in the words of the original bridge.", ConnectionStatus::ALL.map(ConnectionStatus::as_str));
+    Reason(ConnectionStatusReason, ConnectionStatusReason::as_str): words("Why the connection is so.", ConnectionStatusReason::ALL.map(ConnectionStatusReason::as_str));
+    State(DeviceState, DeviceState::as_str): words("What the device is doing.", DeviceState::ALL.map(DeviceState::as_str));
     ModelId: text("The digital twin model that the device speaks.")
         .max_length(Some(model_id::MAX_CHARS))
         .pattern(Some(MODEL_ID))

@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
 
 use super::problem::{Kind, Problem};
-use super::request::{Arrived, by};
+use super::request::{Head, by};
 
 /// What a route asks of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +117,7 @@ pub(super) fn check(grant: &Grant, request: &Request<Body>) -> Result<(), Proble
 }
 
 /// What bounds the request, if it does not come with a key that allows everything.
-pub(super) fn limit_of(request: &Arrived) -> Option<Arc<Grant>> {
+pub(super) fn limit_of(request: &Head) -> Option<Arc<Grant>> {
     request.extension()
 }
 

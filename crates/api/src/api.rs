@@ -7,8 +7,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::response::IntoResponse as _;
 use drawspan_gateway::limits::RETRY_AFTER_S;
-use drawspan_gateway::{Bridging, Devices, Effect};
+use drawspan_gateway::{Bridging, Effect};
 use drawspan_settings::{Admission, ApiKeys};
 use serde::Serialize;
 use tower_service::Service;
@@ -18,7 +19,7 @@ use super::counts::{Counted, Counts};
 use super::host::Hosts;
 use super::idempotency::{Idempotency, Memory};
 use super::problem::{Kind, Problem};
-use super::{access, body, encoding, path, probes, routes};
+use super::{access, encoding, path, probes, routes};
 use crate::limits::MAX_URI_BYTES;
 
 /// The API over some devices. Cheap to clone.
@@ -63,34 +64,8 @@ impl Api {
         request_timeout: Duration,
         memory: Memory,
     ) -> Self {
-        Self::over(routes::all(), devices, keys, request_timeout, memory)
-    }
-
-    /// The same with the probes and one route: what the bridge is measured against.
-    pub fn telemetry_only<D: Devices>(
-        devices: D,
-        keys: ApiKeys,
-        request_timeout: Duration,
-    ) -> Self {
-        let memory = Memory::default();
-        Self::over(
-            routes::telemetry_only(),
-            devices,
-            keys,
-            request_timeout,
-            memory,
-        )
-    }
-
-    fn over<D: Devices>(
-        routes: Router<Arc<State<D>>>,
-        devices: D,
-        keys: ApiKeys,
-        request_timeout: Duration,
-        memory: Memory,
-    ) -> Self {
         let counts = Arc::default();
-        let router = routes
+        let router = routes::all()
             .fallback(Counted {
                 operation: None,
                 handler: not_found,
@@ -136,7 +111,6 @@ impl Api {
         treatment: Treatment,
     ) -> Response<Body> {
         if let Err(problem) = self.hosts.check(&request) {
-            body::discard(request).await;
             return self.counted(problem.into_response());
         }
         match treatment {
@@ -148,33 +122,30 @@ impl Api {
 
     /// Answers one request. Whatever is wrong with it, the answer is a response.
     pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
-        match self.admit(request).await {
+        match self.admit(request) {
             Ok(request) => self.route(request).await,
-            Err(response) => response,
+            Err(problem) => problem.into_response(),
         }
     }
 
     /// Answers one request while the process is on its way out: nothing is begun any more.
     async fn answer_stopping(&self, request: Request<Body>) -> Response<Body> {
-        let request = match self.admit(request).await {
+        let request = match self.admit(request) {
             Ok(request) => request,
-            Err(response) => return response,
+            Err(problem) => return problem.into_response(),
         };
         match request.uri().path() {
             "/health" | "/livez" | "/metrics" => self.route(request).await,
             "/readyz" => probes::stopping(),
-            _ => {
-                body::discard(request).await;
-                self.counted(Self::not_begun().into_response())
-            }
+            _ => self.counted(Self::not_begun().into_response()),
         }
     }
 
     /// Answers one request on a connection for which there is no room: probes are answered all the same.
     async fn answer_crowded(&self, request: Request<Body>) -> Response<Body> {
-        let request = match self.admit(request).await {
+        let request = match self.admit(request) {
             Ok(request) => request,
-            Err(response) => return response,
+            Err(problem) => return problem.into_response(),
         };
         if matches!(
             request.uri().path(),
@@ -182,7 +153,6 @@ impl Api {
         ) {
             return self.route(request).await;
         }
-        body::discard(request).await;
         let problem = Problem::new(
             Kind::TooManyConnections,
             "Too many connections are open; use fewer and keep them alive.",
@@ -216,32 +186,23 @@ impl Api {
     }
 
     /// The request with a canonical path, if its sender may ask.
-    async fn admit(&self, request: Request<Body>) -> Result<Request<Body>, Response<Body>> {
+    fn admit(&self, request: Request<Body>) -> Result<Request<Body>, Problem> {
         self.check(request)
-            .await
-            .inspect_err(|refusal| self.counts.answered(None, refusal.status()))
+            .inspect_err(|problem| self.counts.answered(None, problem.status()))
     }
 
-    async fn check(&self, mut request: Request<Body>) -> Result<Request<Body>, Response<Body>> {
+    fn check(&self, mut request: Request<Body>) -> Result<Request<Body>, Problem> {
         let uri = request.uri();
         let uri_bytes = uri.path().len() + uri.query().map_or(0, str::len);
         if uri_bytes > MAX_URI_BYTES {
-            body::discard(request).await;
-            let problem = Problem::new(
-                Kind::UriTooLong,
-                format!("The path and its query are over {MAX_URI_BYTES} bytes."),
-            );
-            return Err(problem.into_response());
+            let detail = format!("The path and its query are over {MAX_URI_BYTES} bytes.");
+            return Err(Problem::new(Kind::UriTooLong, detail));
         }
         path::make_canonical(request.uri_mut());
         // Before validation, and before 404 and 405, as the original: without a key nothing is learned about routes.
-        if path::needs_key(request.uri().path())
-            && let Err(problem) = self
-                .check_key(&mut request)
-                .and_then(|()| encoding::check(request.uri()))
-        {
-            body::discard(request).await;
-            return Err(problem.into_response());
+        if path::needs_key(request.uri().path()) {
+            self.check_key(&mut request)?;
+            encoding::check(request.uri())?;
         }
         Ok(request)
     }
@@ -296,19 +257,16 @@ fn stopping(detail: &'static str) -> Problem {
     Problem::new(Kind::Stopping, detail).retry_after(RETRY_AFTER_S)
 }
 
-async fn not_found(request: Request<Body>) -> Response<Body> {
-    body::discard(request).await;
-    Problem::new(Kind::NotFound, "There is no such route.").into_response()
+async fn not_found() -> Problem {
+    Problem::new(Kind::NotFound, "There is no such route.")
 }
 
 /// The router adds `Allow`.
-async fn method_not_allowed(request: Request<Body>) -> Response<Body> {
-    body::discard(request).await;
+async fn method_not_allowed() -> Problem {
     Problem::new(
         Kind::MethodNotAllowed,
         "This route does not take that method; Allow names those that it takes.",
     )
-    .into_response()
 }
 
 #[cfg(test)]

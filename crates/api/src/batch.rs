@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract;
-use axum::http::{Request, Response};
+use axum::http::Response;
+use drawspan_api_types::answers::{BatchAnswer, BatchResult};
 use drawspan_gateway::limits::RETRY_AFTER_S;
 use drawspan_gateway::{Devices, Effect};
 use drawspan_hub::{DeviceId, Telemetry};
 use drawspan_settings::Grant;
-use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -21,7 +21,7 @@ use super::api::{State, json_of};
 use super::counts::Counts;
 use super::idempotency::{Claim, Done, replayed};
 use super::problem::{Kind, Problem};
-use super::request::{Arrived, respond};
+use super::request::{Answer, Full, Shared};
 use crate::limits::{BATCH_DEVICES_AT_ONCE, MAX_BATCH_BYTES};
 use items::Item;
 
@@ -31,37 +31,24 @@ type Fate = Result<(), Problem>;
 /// Messages of one device, in whatever case it is spelt, each with its place in the request.
 type Lane = Vec<(usize, DeviceId, Telemetry)>;
 
-/// Takes messages; 200 with what came of each.
-pub(super) async fn send<D: Devices>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    request: Request<Body>,
-) -> Response<Body> {
-    respond(try_send(&state, request).await)
-}
-
 /// What a batch's key is about; no device has such an id.
 const BATCH: &str = "";
 
-async fn try_send<D: Devices>(
-    state: &State<D>,
-    request: Request<Body>,
-) -> Result<Response<Body>, Problem> {
-    let request = Arrived::new(state, request);
+/// Takes messages; 200 with what came of each.
+pub(super) async fn send<D: Devices>(extract::State(state): Shared<D>, request: Full) -> Answer {
     let limit = limit_of(&request);
-    let key = match request.idempotency_key(BATCH) {
-        Ok(key) => key,
-        Err(problem) => return Err(request.refuse(problem).await),
-    };
-    let (deadline, body) = request.json_up_to(MAX_BATCH_BYTES).await?;
+    let key = request.idempotency_key(BATCH)?;
+    let deadline = request.deadline;
+    let body = request.json_up_to(MAX_BATCH_BYTES).await?;
     let batch = Batch::new(items::read(&body, limit.as_deref())?, limit);
     let Some(key) = key else {
         drop(body);
-        let told = batch.deliver(state, deadline).await;
-        return Ok(json_of(&Answer::new(&told)));
+        let told = batch.deliver(&state, deadline).await;
+        return Ok(answer(&told));
     };
     let claim = state.idempotency.claim(key, &body, deadline).await?;
     drop(body);
-    once(batch, state, &claim, deadline).await
+    once(batch, &state, &claim, deadline).await
 }
 
 /// Sends what was not accepted before, and remembers what is.
@@ -70,12 +57,12 @@ async fn once<D: Devices>(
     state: &State<D>,
     claim: &Claim<'_>,
     deadline: Instant,
-) -> Result<Response<Body>, Problem> {
+) -> Answer {
     match claim.done {
         Some(Done::All) => {
             state.counts.replayed();
             let told = batch.accept_all();
-            return Ok(replayed(json_of(&Answer::new(&told))));
+            return Ok(replayed(answer(&told)));
         }
         Some(Done::Some) => {
             for place in 0..batch.told.len() {
@@ -95,7 +82,7 @@ async fn once<D: Devices>(
         claim.remember_parts(accepted).await;
         claim.remember(Done::Some).await;
     }
-    Ok(json_of(&Answer::new(&told)))
+    Ok(answer(&told))
 }
 
 /// The name that a message gave its device, and what came of it.
@@ -216,43 +203,12 @@ fn unfinished() -> Problem {
     .retry_after(RETRY_AFTER_S)
 }
 
-#[derive(Serialize)]
-struct Answer<'a> {
-    accepted: usize,
-    failed: usize,
-    results: Vec<Outcome<'a>>,
+fn answer(told: &[Told]) -> Response<Body> {
+    json_of(&told.iter().map(result).collect::<BatchAnswer<'_>>())
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Outcome<'a> {
-    device_id: Option<&'a str>,
-    status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<&'a Problem>,
-}
-
-impl<'a> Answer<'a> {
-    fn new(told: &'a [Told]) -> Self {
-        let accepted = told.iter().filter(|(_, fate)| fate.is_ok()).count();
-        Self {
-            accepted,
-            failed: told.len() - accepted,
-            results: told.iter().map(Outcome::new).collect(),
-        }
-    }
-}
-
-impl<'a> Outcome<'a> {
-    fn new((name, fate): &'a Told) -> Self {
-        let problem = fate.as_ref().err();
-        Self {
-            device_id: name.as_deref(),
-            status: problem.map_or(200, |problem| problem.status().as_u16()),
-            retry_after: problem.and_then(Problem::wait_s),
-            problem,
-        }
-    }
+fn result((name, fate): &Told) -> BatchResult<'_> {
+    let problem = fate.as_ref().err();
+    let problem = problem.map(|problem| (problem.document(), problem.wait_s()));
+    BatchResult::new(name.as_deref(), problem)
 }

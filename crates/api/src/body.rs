@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING,
 };
-use axum::http::{HeaderMap, HeaderValue, Request};
+use axum::http::{HeaderMap, HeaderValue};
 use bytes::{Bytes, BytesMut};
 use drawspan_gateway::limits::RETRY_AFTER_S;
 use drawspan_hub::text::{self, Encoding};
@@ -27,25 +27,25 @@ use crate::limits::{
 /// 415 when the content type is not JSON, 413 when the body is over `limit` bytes, 408 when it is not there by `deadline`,
 /// 400 when it breaks off, or is not in the charset that it is said to be in.
 pub(super) async fn read_json(
-    request: Request<Body>,
+    headers: &HeaderMap,
+    body: Body,
     deadline: Instant,
     limit: usize,
 ) -> Result<Bytes, Problem> {
-    let encoding = match encoding_of(request.headers()) {
+    let encoding = match encoding_of(headers) {
         Ok(encoding) => encoding,
-        Err(problem) => return unless_empty(request, problem).await,
+        Err(problem) => return unless_empty(headers, body, problem).await,
     };
     let most = match encoding {
         Encoding::Utf8 => limit,
         // What is one byte there has two here.
         _ => limit.saturating_mul(2),
     };
-    if announced(request.headers()).is_some_and(|length| length > most as u64) {
-        discard(request).await;
+    if announced(headers).is_some_and(|length| length > most as u64) {
         return Err(too_large(limit));
     }
     // Polls the body first: no timer is made when it is there already.
-    match timeout_at(deadline, read(request.into_body(), most)).await {
+    match timeout_at(deadline, read(body, most)).await {
         Ok(result) => in_utf8(result?, encoding, limit),
         Err(_) => Err(Problem::new(
             Kind::BodyTimeout,
@@ -79,17 +79,18 @@ fn encoding_of(headers: &HeaderMap) -> Result<Encoding, Problem> {
 }
 
 /// An empty body, if the request has one: then it does not matter what it says of it.
-async fn unless_empty(request: Request<Body>, problem: Problem) -> Result<Bytes, Problem> {
-    if request.body().is_end_stream() {
+async fn unless_empty(
+    headers: &HeaderMap,
+    mut body: Body,
+    problem: Problem,
+) -> Result<Bytes, Problem> {
+    if body.is_end_stream() {
         return Ok(Bytes::new());
     }
-    let headers = request.headers();
     // Only one of unknown length may turn out to be empty; and who waits for `100 Continue` has not sent it.
     if announced(headers).is_some() || headers.contains_key(EXPECT) {
-        discard(request).await;
         return Err(problem);
     }
-    let mut body = request.into_body();
     let is_empty = async {
         while let Some(frame) = body.frame().await {
             let data = frame.as_ref().ok().and_then(|frame| frame.data_ref());
@@ -102,7 +103,6 @@ async fn unless_empty(request: Request<Body>, problem: Problem) -> Result<Bytes,
     if let Ok(true) = timeout(Duration::from_millis(DISCARD_TIMEOUT_MS), is_empty).await {
         return Ok(Bytes::new());
     }
-    discard_body(body).await;
     Err(problem)
 }
 
@@ -144,7 +144,6 @@ async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
             continue;
         };
         if first.len() + whole.bytes.len() + data.len() > limit {
-            discard_body(body).await;
             return Err(too_large(limit));
         }
         if first.is_empty() && whole.bytes.is_empty() {
@@ -155,7 +154,6 @@ async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
             continue;
         }
         if !(whole.add(&std::mem::take(&mut first)) && whole.add(&data)) {
-            discard_body(body).await;
             return Err(too_many());
         }
     }
@@ -209,19 +207,16 @@ impl AsRef<[u8]> for Whole {
     }
 }
 
-/// Reads and drops what is left of a request that was refused: closing a socket with unread bytes resets it, and the
-/// caller would never see the answer. Bounded in bytes and time.
-pub(super) async fn discard(request: Request<Body>) {
+/// Whether the rest of a body may be read although nobody wants it.
+pub(super) fn may_be_discarded(headers: &HeaderMap) -> bool {
     // Who waits for `100 Continue` has not sent anything, and must not be asked to.
-    let unwilling = request.headers().contains_key(EXPECT);
-    let hopeless =
-        announced(request.headers()).is_some_and(|length| length > MAX_DISCARDED_BODY_BYTES as u64);
-    if !unwilling && !hopeless {
-        discard_body(request.into_body()).await;
-    }
+    let unwilling = headers.contains_key(EXPECT);
+    !unwilling && announced(headers).is_none_or(|length| length <= MAX_DISCARDED_BODY_BYTES as u64)
 }
 
-async fn discard_body(mut body: Body) {
+/// Reads and drops what is left of a body: closing a socket with unread bytes resets it, and the caller would never see the
+/// answer. Bounded in bytes and time.
+pub(super) async fn discard(mut body: Body) {
     let all = async {
         let mut left = MAX_DISCARDED_BODY_BYTES;
         while let Some(Ok(frame)) = body.frame().await {

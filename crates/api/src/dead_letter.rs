@@ -1,17 +1,14 @@
 //! `GET /deadLetters`, `POST /deadLetters/{id}/replay`, `DELETE /deadLetters/{id}`: events that their receivers did not take.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{self, Path};
-use axum::http::{Request, Response, StatusCode};
+use axum::http::StatusCode;
+use drawspan_api_types::answers::DeadLetters;
 use drawspan_gateway::{Bridging, DeadLetter, DeadLetterQuery, DeviceError};
 use drawspan_hub::DeviceId;
 use drawspan_settings::Grant;
-use serde::Serialize;
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::access::{check_device, check_standing, limit_of, narrowed};
@@ -19,59 +16,17 @@ use super::api::{State, empty_response, json_of};
 use super::listing::limit as page_limit;
 use super::problem::{Kind, Problem};
 use super::query::Query;
-use super::request::{Arrived, by, respond};
+use super::request::{Answer, Bare, Shared, by};
 use crate::limits::{DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_NUMBER};
 
 /// The number in the path, as the router found it.
 type NumberInPath = Result<Path<String>, PathRejection>;
 
 /// A page of the list, oldest first.
-pub(super) async fn list<D: Bridging>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    request: Request<Body>,
-) -> Response<Body> {
-    respond(try_list(&state, request).await)
-}
-
-/// Sends one again; 202 when that is queued.
-pub(super) async fn replay<D: Bridging>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    number: NumberInPath,
-    request: Request<Body>,
-) -> Response<Body> {
-    let answer = async {
-        let (id, deadline) = begun(&state, number, request).await?;
-        Ok(state.devices.replay(id, deadline).await?)
-    };
-    respond(answer.await.map(|()| empty_response(StatusCode::ACCEPTED)))
-}
-
-/// Removes one.
-pub(super) async fn discard<D: Bridging>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    number: NumberInPath,
-    request: Request<Body>,
-) -> Response<Body> {
-    let answer = async {
-        let (id, deadline) = begun(&state, number, request).await?;
-        Ok(state.devices.discard(id, deadline).await?)
-    };
-    respond(
-        answer
-            .await
-            .map(|()| empty_response(StatusCode::NO_CONTENT)),
-    )
-}
-
-async fn try_list<D: Bridging>(
-    state: &State<D>,
-    request: Request<Body>,
-) -> Result<Response<Body>, Problem> {
-    let request = Arrived::new(state, request);
+pub(super) async fn list<D: Bridging>(extract::State(state): Shared<D>, request: Bare) -> Answer {
     let grant = limit_of(&request);
-    let read = |query: Query<'_>| read(query, grant.as_deref());
-    let (mut query, request) = request.query(read).await?;
-    let deadline = request.without_body().await;
+    let deadline = request.deadline;
+    let mut query = read(request.query(), grant.as_deref())?;
     if let (Some(grant), Some(device)) = (&grant, &query.device) {
         check_standing(&state.devices, grant, device, false, deadline).await?;
     }
@@ -83,12 +38,32 @@ async fn try_list<D: Bridging>(
     found.truncate(limit);
     let last = found.last().map(|letter| letter.id.to_string());
     if let Some(grant) = grant.filter(|grant| grant.is_for_some()) {
-        found = own(state, &grant, found, deadline).await?;
+        found = own(&state, &grant, found, deadline).await?;
     }
-    Ok(json_of(&Page {
-        dead_letters: found.iter().map(Document::new).collect(),
-        continuation: last.filter(|_| more),
-    }))
+    let continuation = last.filter(|_| more);
+    Ok(json_of(&DeadLetters::new(&found, continuation)))
+}
+
+/// Sends one again; 202 when that is queued.
+pub(super) async fn replay<D: Bridging>(
+    extract::State(state): Shared<D>,
+    number: NumberInPath,
+    request: Bare,
+) -> Answer {
+    let id = allowed(&state, number, &request).await?;
+    state.devices.replay(id, request.deadline).await?;
+    Ok(empty_response(StatusCode::ACCEPTED))
+}
+
+/// Removes one.
+pub(super) async fn discard<D: Bridging>(
+    extract::State(state): Shared<D>,
+    number: NumberInPath,
+    request: Bare,
+) -> Answer {
+    let id = allowed(&state, number, &request).await?;
+    state.devices.discard(id, request.deadline).await?;
+    Ok(empty_response(StatusCode::NO_CONTENT))
 }
 
 /// The conditions, within what the key is for.
@@ -110,17 +85,15 @@ fn read(query: Query<'_>, limit: Option<&Grant>) -> Result<DeadLetterQuery, Prob
 }
 
 /// The number, of a dead letter that the key is for. One of another device looks like one that is not there.
-async fn begun<D: Bridging>(
+async fn allowed<D: Bridging>(
     state: &State<D>,
     number: NumberInPath,
-    request: Request<Body>,
-) -> Result<(u64, Instant), Problem> {
-    let request = Arrived::new(state, request);
-    let limit = limit_of(&request);
-    let deadline = request.without_body().await;
+    request: &Bare,
+) -> Result<u64, Problem> {
+    let deadline = request.deadline;
     let number = number.ok().and_then(|Path(text)| text.parse().ok());
     let number: u64 = number.ok_or(DeviceError::NoDeadLetter)?;
-    if let Some(grant) = limit.filter(|grant| grant.is_for_some()) {
+    if let Some(grant) = limit_of(request).filter(|grant| grant.is_for_some()) {
         let query = DeadLetterQuery {
             after: number.checked_sub(1),
             limit: 1,
@@ -134,7 +107,7 @@ async fn begun<D: Bridging>(
             return Err(DeviceError::NoDeadLetter.into());
         }
     }
-    Ok((number, deadline))
+    Ok(number)
 }
 
 /// Those of devices that the key is for by their id at the hub, too.
@@ -173,44 +146,5 @@ async fn is_own<D: Bridging>(
         Ok(()) => Ok(true),
         Err(problem) if problem.kind() == Kind::Forbidden => Ok(false),
         Err(problem) => Err(problem),
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Page<'a> {
-    dead_letters: Vec<Document<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    continuation: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    id: u64,
-    webhook_id: &'a str,
-    device_id: &'a str,
-    subscription_type: &'static str,
-    /// Null if it is not what was once written, which nobody can do anything about here.
-    event: Option<&'a RawValue>,
-    origin: &'a str,
-    reason: &'a str,
-    attempts: u32,
-    failed_at: String,
-}
-
-impl<'a> Document<'a> {
-    fn new(letter: &'a DeadLetter) -> Self {
-        Self {
-            id: letter.id,
-            webhook_id: &letter.webhook_id,
-            device_id: letter.device.as_str(),
-            subscription_type: letter.kind.as_str(),
-            event: serde_json::from_slice(&letter.event).ok(),
-            origin: &letter.origin,
-            reason: &letter.reason,
-            attempts: letter.attempts,
-            failed_at: letter.failed_at.to_string(),
-        }
     }
 }

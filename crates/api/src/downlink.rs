@@ -1,23 +1,22 @@
 //! Cloud-to-device messages for devices that can only ask: `GET /devices/{id}/messages/deviceBound?wait=`, and what became of
 //! one: `POST /devices/{id}/messages/deviceBound/{lockToken}/complete` (or `abandon`, or `reject`).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{self, Path};
-use axum::http::{Method, Request, Response, StatusCode};
+use axum::http::{Method, Response, StatusCode};
 use drawspan_api_types::events;
 use drawspan_gateway::{Bridging, DeviceError, Held};
 use drawspan_hub::{DeviceId, Outcome};
 use tokio::time::Instant;
 
-use super::api::{State, empty_response, json_response};
+use super::api::{empty_response, json_response};
 use super::patience::Patience;
 use super::problem::Problem;
 use super::query::Query;
-use super::request::{DeviceRequest, IdInPath, respond};
+use super::request::{Answer, Bare, ForDevice, Shared};
 use crate::limits::MAX_RECEIVE_WAIT_S;
 
 /// Device id and lock token in the path, as the router found them.
@@ -25,56 +24,36 @@ pub(super) type TokenInPath = Result<Path<(String, String)>, PathRejection>;
 
 /// The next message, or 204.
 pub(super) async fn receive<D: Bridging>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Response<Body> {
-    respond(try_receive(&state, id, request).await)
-}
-
-/// Says what became of a message; 204 when the hub knows.
-pub(super) async fn settle<D: Bridging>(
-    outcome: Outcome,
-    extract::State(state): extract::State<Arc<State<D>>>,
-    names: TokenInPath,
-    request: Request<Body>,
-) -> Response<Body> {
-    let answer = async {
-        let (id, token) = match names {
-            Ok(Path((id, token))) => (Ok(Path(id)), token),
-            Err(rejection) => (Err(rejection), String::new()),
-        };
-        let request = DeviceRequest::new(&*state, id, request).await?;
-        let (device, deadline) = request.without_body().await;
-        let settled = state.devices.settle(device, token, outcome, deadline);
-        Ok(settled.await?)
-    };
-    respond(
-        answer
-            .await
-            .map(|()| empty_response(StatusCode::NO_CONTENT)),
-    )
-}
-
-async fn try_receive<D: Bridging>(
-    state: &State<D>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Result<Response<Body>, Problem> {
-    let is_head = request.method() == Method::HEAD;
-    let request = DeviceRequest::new(state, id, request).await?;
-    let (wait, request) = request.query(wait).await?;
+    extract::State(state): Shared<D>,
+    ForDevice { device, request }: ForDevice<Bare>,
+) -> Answer {
+    let wait = wait(request.query())?;
     // The router asks for GET where HEAD came: a message would be handed to nobody.
-    if is_head {
+    if *request.method() == Method::HEAD {
         return Ok(empty_response(StatusCode::NO_CONTENT));
     }
-    let patience = request.arrived.extension();
-    let (device, deadline) = request.without_body().await;
+    let patience = request.extension();
+    let deadline = request.deadline;
     let found = next(&state.devices, &device, wait, deadline, patience.as_ref()).await?;
     Ok(match found {
         Some(held) => message(&device, &held),
         None => empty_response(StatusCode::NO_CONTENT),
     })
+}
+
+/// Says what became of a message; 204 when the hub knows.
+pub(super) async fn settle<D: Bridging>(
+    outcome: Outcome,
+    extract::State(state): Shared<D>,
+    names: TokenInPath,
+    ForDevice { device, request }: ForDevice<Bare>,
+) -> Answer {
+    let token = names.map_or_else(|_| String::new(), |Path((_, token))| token);
+    let settled = state
+        .devices
+        .settle(device, token, outcome, request.deadline);
+    settled.await?;
+    Ok(empty_response(StatusCode::NO_CONTENT))
 }
 
 /// The parameter `wait`.

@@ -1,127 +1,127 @@
 //! Subscriptions for many devices: `GET /subscriptions`, and `GET`, `PUT`, `DELETE /subscriptions/{subscriptionType}?prefix=`.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{self, Path};
-use axum::http::{Request, Response};
+use axum::extract::{self, FromRequest, FromRequestParts as _, Path};
+use axum::http::Request;
+use drawspan_api_types::answers::{FleetSubscription, FleetSubscriptions};
 use drawspan_gateway::{Bridging, Prefix, Scope, Subscribe, Subscription};
 use drawspan_hub::SubscriptionType;
 use drawspan_settings::Grant;
-use serde::Serialize;
 
 use super::access::{limit_of, shown};
 use super::api::{State, json_of};
 use super::member;
 use super::problem::{Kind, Problem};
-use super::query::Query;
-use super::request::{Arrived, by, invalid_body, respond};
+use super::request::{Answer, Bare, Full, Head, Shared, by, invalid_body};
 use super::subscription::{callback, remove};
 
-/// The word in the path, as the router found it.
-type KindInPath = Result<Path<String>, PathRejection>;
+/// A request for a kind of events and a prefix of device ids.
+pub(super) struct ForPrefix<R> {
+    kind: SubscriptionType,
+    prefix: Prefix,
+    request: R,
+}
+
+impl<D: Bridging, R> FromRequest<Arc<State<D>>> for ForPrefix<R>
+where
+    R: FromRequest<Arc<State<D>>, Rejection = Problem> + Deref<Target = Head>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request<Body>, state: &Arc<State<D>>) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let word = Path::<String>::from_request_parts(&mut parts, state).await;
+        let request = R::from_request(Request::from_parts(parts, body), state).await?;
+        let kind = word
+            .ok()
+            .and_then(|Path(word)| SubscriptionType::parse(&word));
+        let kind = kind.ok_or_else(|| {
+            let words = SubscriptionType::ALL
+                .map(SubscriptionType::as_str)
+                .join(", ");
+            let text = format!("What can be subscribed to is {words}.");
+            Problem::new(Kind::NotFound, text)
+        })?;
+        Ok(Self {
+            kind,
+            prefix: request.query().prefix()?,
+            request,
+        })
+    }
+}
 
 /// All of them that lie within what the key is for.
-pub(super) async fn list<D: Bridging>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    request: Request<Body>,
-) -> Response<Body> {
-    let request = Arrived::new(&*state, request);
+pub(super) async fn list<D: Bridging>(extract::State(state): Shared<D>, request: Bare) -> Answer {
     let limit = limit_of(&request);
-    let deadline = request.without_body().await;
-    let answer = by(deadline, state.devices.fleet_subscriptions()).await;
-    let is_shown = |document: &Document<'_>| match &limit {
-        Some(grant) => grant.covers_all_of(document.prefix),
+    let found = by(request.deadline, state.devices.fleet_subscriptions()).await?;
+    let is_shown = |document: &FleetSubscription<'_>| match &limit {
+        Some(grant) => grant.covers_all_of(document.prefix()),
         None => true,
     };
-    respond(answer.map(|found| {
-        let documents = found
-            .iter()
-            .filter_map(|found| Document::new(found, limit.as_deref()));
-        json_of(&List {
-            subscriptions: documents.filter(is_shown).collect(),
-        })
-    }))
+    let documents = found
+        .iter()
+        .filter_map(|found| document(found, limit.as_deref()));
+    let shown: FleetSubscriptions<'_> = documents.filter(is_shown).collect();
+    Ok(json_of(&shown))
 }
 
 /// The one of this kind for this prefix; 404 when there is none.
 pub(super) async fn get<D: Bridging>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    kind: KindInPath,
-    request: Request<Body>,
-) -> Response<Body> {
-    let answer = async {
-        let (kind, prefix, request) = begun(&*state, kind, request).await?;
-        let limit = limit_of(&request);
-        let deadline = request.without_body().await;
-        let scope = Scope::Fleet(prefix);
-        let found = by(deadline, state.devices.subscription(scope, kind)).await?;
-        let document = |found| Document::new(found, limit.as_deref());
-        let document = found.as_ref().and_then(|(found, _)| document(found));
-        let document = document.ok_or_else(|| {
-            let text = format!("There is no fleet subscription for {kind} and this prefix.");
-            Problem::new(Kind::NoSubscription, text)
-        })?;
-        Ok(json_of(&document))
-    };
-    respond(answer.await)
+    extract::State(state): Shared<D>,
+    ForPrefix {
+        kind,
+        prefix,
+        request,
+    }: ForPrefix<Bare>,
+) -> Answer {
+    let limit = limit_of(&request);
+    let scope = Scope::Fleet(prefix);
+    let found = by(request.deadline, state.devices.subscription(scope, kind)).await?;
+    let found = found.as_ref();
+    let document = found.and_then(|(found, _)| document(found, limit.as_deref()));
+    let document = document.ok_or_else(|| {
+        let text = format!("There is no fleet subscription for {kind} and this prefix.");
+        Problem::new(Kind::NoSubscription, text)
+    })?;
+    Ok(json_of(&document))
 }
 
 /// Makes or replaces it.
 pub(super) async fn put<D: Bridging>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    kind: KindInPath,
-    request: Request<Body>,
-) -> Response<Body> {
-    let answer = async {
-        let (kind, prefix, request) = begun(&*state, kind, request).await?;
-        let limit = limit_of(&request);
-        let limited = limit.as_ref().is_some_and(|grant| grant.is_for_some());
-        let (deadline, body) = request.json().await?;
-        let subscribe = Subscribe {
-            scope: Scope::Fleet(prefix),
-            kind,
-            callback: callback(&body)?,
-            keep_connected: keep_connected(&body)?,
-            limited,
-        };
-        let (made, _) = state.devices.subscribe(subscribe, deadline).await?;
-        Ok(json_of(&Document::new(&made, limit.as_deref())))
+    extract::State(state): Shared<D>,
+    ForPrefix {
+        kind,
+        prefix,
+        request,
+    }: ForPrefix<Full>,
+) -> Answer {
+    let limit = limit_of(&request);
+    let deadline = request.deadline;
+    let body = request.json().await?;
+    let subscribe = Subscribe {
+        scope: Scope::Fleet(prefix),
+        kind,
+        callback: callback(&body)?,
+        keep_connected: keep_connected(&body)?,
+        limited: limit.as_ref().is_some_and(|grant| grant.is_for_some()),
     };
-    respond(answer.await)
+    let (made, _) = state.devices.subscribe(subscribe, deadline).await?;
+    Ok(json_of(&document(&made, limit.as_deref())))
 }
 
 /// Removes it; 204, also when there was none.
 pub(super) async fn delete<D: Bridging>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    kind: KindInPath,
-    request: Request<Body>,
-) -> Response<Body> {
-    let answer = async {
-        let (kind, prefix, request) = begun(&*state, kind, request).await?;
-        let deadline = request.without_body().await;
-        remove(&state, Scope::Fleet(prefix), kind, deadline).await
-    };
-    respond(answer.await)
-}
-
-async fn begun<D>(
-    state: &State<D>,
-    kind: KindInPath,
-    request: Request<Body>,
-) -> Result<(SubscriptionType, Prefix, Arrived), Problem> {
-    let request = Arrived::new(state, request);
-    let word = kind.ok().map(|Path(word)| word);
-    let Some(kind) = word.as_deref().and_then(SubscriptionType::parse) else {
-        let words = SubscriptionType::ALL
-            .map(SubscriptionType::as_str)
-            .join(", ");
-        let text = format!("What can be subscribed to is {words}.");
-        return Err(request.refuse(Problem::new(Kind::NotFound, text)).await);
-    };
-    let (prefix, request) = request.query(|query: Query<'_>| query.prefix()).await?;
-    Ok((kind, prefix, request))
+    extract::State(state): Shared<D>,
+    ForPrefix {
+        kind,
+        prefix,
+        request,
+    }: ForPrefix<Bare>,
+) -> Answer {
+    remove(&state, Scope::Fleet(prefix), kind, request.deadline).await
 }
 
 /// False when it is absent or null.
@@ -137,33 +137,10 @@ fn keep_connected(body: &[u8]) -> Result<bool, Problem> {
     }
 }
 
-#[derive(Serialize)]
-struct List<'a> {
-    subscriptions: Vec<Document<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    prefix: &'a str,
-    subscription_type: &'static str,
-    callback_url: &'a str,
-    keep_connected: bool,
-    created_at: String,
-}
-
-impl<'a> Document<'a> {
-    /// `None` for one device's own.
-    fn new(subscription: &'a Subscription, limit: Option<&Grant>) -> Option<Self> {
-        let Scope::Fleet(prefix) = &subscription.scope else {
-            return None;
-        };
-        Some(Self {
-            prefix: prefix.as_str(),
-            subscription_type: subscription.kind.as_str(),
-            callback_url: shown(limit, &subscription.callback),
-            keep_connected: subscription.keep_connected,
-            created_at: subscription.created_at.to_string(),
-        })
-    }
+/// A fleet subscription as the holder of a key may see it; `None` for one device's own.
+fn document<'a>(
+    subscription: &'a Subscription,
+    limit: Option<&Grant>,
+) -> Option<FleetSubscription<'a>> {
+    FleetSubscription::new(subscription, shown(limit, &subscription.callback))
 }

@@ -1,27 +1,25 @@
 //! `/health`, `/livez`, `/readyz`, `/metrics`: for whoever runs the process. They ask for no key.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::extract;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, VARY};
-use axum::http::{HeaderMap, Request, Response};
+use axum::http::{HeaderMap, Response};
+use axum::response::IntoResponse as _;
+use drawspan_api_types::answers;
 use drawspan_gateway::limits::RETRY_AFTER_S;
 use drawspan_gateway::{Devices, Readiness, Unready};
 use drawspan_metrics::{self as metrics, Format, Metric, Page, Sample};
-use serde::Serialize;
 use tokio::task::spawn_blocking;
 
-use super::api::{State, json_response};
-use super::body;
+use super::api::json_of;
 use super::problem::{Kind, Problem};
+use super::request::Shared;
 
 /// The media type by which OpenMetrics is asked for.
 const OPEN_METRICS: &str = "application/openmetrics-text";
 
 /// What the original said, whatever happened.
-pub(super) async fn health(request: Request<Body>) -> Response<Body> {
-    body::discard(request).await;
+pub(super) async fn health() -> Response<Body> {
     let mut response = Response::new(Body::from("Healthy"));
     response
         .headers_mut()
@@ -30,27 +28,21 @@ pub(super) async fn health(request: Request<Body>) -> Response<Body> {
 }
 
 /// The process answers: no reason to end it.
-pub(super) async fn live(request: Request<Body>) -> Response<Body> {
-    body::discard(request).await;
-    uncached(json_response(br#"{"status":"live"}"#.to_vec()))
+pub(super) async fn live() -> Response<Body> {
+    uncached(json_of(&answers::Liveness::LIVE))
 }
 
 /// Whether requests make sense.
-pub(super) async fn ready<D: Devices>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    request: Request<Body>,
-) -> Response<Body> {
-    body::discard(request).await;
+pub(super) async fn ready<D: Devices>(extract::State(state): Shared<D>) -> Response<Body> {
     answer(&state.devices.readiness())
 }
 
 /// Figures of the process, for Prometheus.
 pub(super) async fn metrics<D: Devices>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    request: Request<Body>,
+    extract::State(state): Shared<D>,
+    headers: HeaderMap,
 ) -> Response<Body> {
-    let format = wanted(request.headers());
-    body::discard(request).await;
+    let format = wanted(&headers);
     let mut page = Page::default();
     let version = Sample::of([env!("CARGO_PKG_VERSION")], 1);
     page.add(Metric::Build, [version]);
@@ -114,25 +106,11 @@ pub(super) fn stopping() -> Response<Body> {
     answer(&Readiness::of(vec![Unready::Stopping]))
 }
 
-#[derive(Serialize)]
-struct Document {
-    status: &'static str,
-    problems: Vec<String>,
-    codes: Vec<&'static str>,
-}
-
 fn answer(readiness: &Readiness) -> Response<Body> {
     let problems: Vec<_> = readiness.problems.iter().map(Unready::to_string).collect();
     let codes: Vec<_> = readiness.problems.iter().map(Unready::code).collect();
     if readiness.ready {
-        let document = Document {
-            status: "ready",
-            problems,
-            codes,
-        };
-        // Strings only: this does not fail.
-        let body = serde_json::to_vec(&document).unwrap_or_default();
-        return uncached(json_response(body));
+        return uncached(json_of(&answers::Readiness::ready(problems, codes)));
     }
     let detail = match problems.is_empty() {
         true => "Not ready.".to_owned(),

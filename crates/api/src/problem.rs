@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{Response, StatusCode};
-use serde::{Serialize, Serializer};
+use axum::response::IntoResponse;
+use drawspan_api_types::answers::Problem as Document;
 
 /// Declares the kinds with their rows: status, last word of the type, title.
 macro_rules! kinds {
@@ -148,24 +149,6 @@ pub struct Problem {
     several: Vec<(&'static str, String)>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    r#type: String,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tracking_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    problems: Vec<&'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    codes: Vec<&'static str>,
-}
-
 impl Problem {
     /// A problem; `detail` says what happened and what to do.
     #[must_use]
@@ -236,14 +219,31 @@ impl Problem {
 
     /// The document.
     #[must_use]
-    pub fn to_json(&self) -> Vec<u8> {
-        // Strings and numbers only: this cannot fail, and an empty body is still an honest status.
-        serde_json::to_vec(self).unwrap_or_default()
+    pub fn document(&self) -> Document<'_> {
+        let (status, slug, title) = self.kind.row();
+        Document {
+            r#type: format!("urn:drawspan:problem:{slug}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            message: &self.detail,
+            code: self.code,
+            tracking_id: self.tracking_id.as_deref(),
+            problems: self.several.iter().map(|(_, line)| &**line).collect(),
+            codes: self.several.iter().map(|(code, _)| *code).collect(),
+        }
     }
 
-    /// The response.
+    /// The document, as it is sent.
     #[must_use]
-    pub fn into_response(self) -> Response<Body> {
+    pub fn to_json(&self) -> Vec<u8> {
+        // Strings and numbers only: this cannot fail, and an empty body is still an honest status.
+        serde_json::to_vec(&self.document()).unwrap_or_default()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
         let mut response = Response::new(Body::from(self.to_json()));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
@@ -261,24 +261,6 @@ impl Problem {
             );
         }
         response
-    }
-}
-
-impl Serialize for Problem {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (status, slug, title) = self.kind.row();
-        let document = Document {
-            r#type: format!("urn:drawspan:problem:{slug}"),
-            title,
-            status: status.as_u16(),
-            detail: &self.detail,
-            message: &self.detail,
-            code: self.code,
-            tracking_id: self.tracking_id.as_deref(),
-            problems: self.several.iter().map(|(_, line)| &**line).collect(),
-            codes: self.several.iter().map(|(code, _)| *code).collect(),
-        };
-        document.serialize(serializer)
     }
 }
 

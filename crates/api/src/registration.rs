@@ -1,39 +1,25 @@
 //! `POST /devices/{id}/registration`.
 
-use std::sync::Arc;
-
-use axum::body::Body;
 use axum::extract;
-use axum::http::{Request, Response};
+use axum::http::StatusCode;
 use drawspan_api_types::model_id;
 use drawspan_gateway::Devices;
 
-use super::api::State;
+use super::api::empty_response;
 use super::member;
 use super::problem::{Kind, Problem};
-use super::request::{DeviceRequest, IdInPath};
+use super::request::{Answer, ForDevice, Full, Shared};
 
 /// Registers the device at DPS; 200 without a body when its hub is known.
 pub(super) async fn register<D: Devices>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Response<Body> {
-    match try_register(&state, id, request).await {
-        Ok(()) => Response::new(Body::empty()),
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn try_register<D: Devices>(
-    state: &State<D>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Result<(), Problem> {
-    let request = DeviceRequest::new(state, id, request).await?;
-    let (device, deadline, body) = request.json().await?;
+    extract::State(state): Shared<D>,
+    ForDevice { device, request }: ForDevice<Full>,
+) -> Answer {
+    let deadline = request.deadline;
+    let body = request.json().await?;
     let model = model(&body)?;
-    Ok(state.devices.register(device, model, deadline).await?)
+    state.devices.register(device, model, deadline).await?;
+    Ok(empty_response(StatusCode::OK))
 }
 
 /// The model, `None` when absent, null or empty.

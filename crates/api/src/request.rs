@@ -1,9 +1,12 @@
-//! What the handlers have in common.
+//! What the handlers have in common: the requests that they take, and what they come to.
+
+use std::ops::Deref;
+use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::Path;
-use axum::extract::rejection::PathRejection;
-use axum::http::{Request, Response};
+use axum::extract::{self, FromRequest, FromRequestParts as _, RawPathParams};
+use axum::http::request::Parts;
+use axum::http::{Method, Request, Response};
 use bytes::Bytes;
 use drawspan_gateway::limits::RETRY_AFTER_S;
 use drawspan_gateway::{DeviceError, Devices};
@@ -18,134 +21,150 @@ use super::problem::{Kind, Problem};
 use super::query::Query;
 use crate::limits::MAX_BODY_BYTES;
 
-/// The id in the path, as the router found it.
-pub(super) type IdInPath = Result<Path<String>, PathRejection>;
+/// What handlers know.
+pub(super) type Shared<D> = extract::State<Arc<State<D>>>;
 
-/// A request whose clock runs.
-pub(super) struct Arrived {
+/// What a handler comes to.
+pub(super) type Answer = Result<Response<Body>, Problem>;
+
+/// The device id in paths, by the name that operations give it.
+const DEVICE_ID: &str = "deviceId";
+
+/// The head of a request whose clock runs.
+pub(super) struct Head {
     /// When it must have been answered.
     pub(super) deadline: Instant,
-    request: Request<Body>,
+    parts: Parts,
 }
 
-/// A request for a device, its id checked.
-pub(super) struct DeviceRequest {
+/// A request of a route that takes no body. One that was sent all the same is read and thrown away before anything is done.
+pub(super) struct Bare(Head);
+
+/// A request with its body, which is not read yet.
+pub(super) struct Full {
+    head: Head,
+    body: Body,
+}
+
+/// A request for a device whose id is valid, and one of those that the caller's key is for.
+pub(super) struct ForDevice<R> {
     pub(super) device: DeviceId,
-    pub(super) arrived: Arrived,
+    pub(super) request: R,
 }
 
-impl Arrived {
+impl Head {
     /// The clock starts now.
-    pub(super) fn new<D>(state: &State<D>, request: Request<Body>) -> Self {
+    fn new<D>(state: &State<D>, parts: Parts) -> Self {
         Self {
             deadline: Instant::now() + state.request_timeout,
-            request,
+            parts,
         }
+    }
+
+    pub(super) const fn method(&self) -> &Method {
+        &self.parts.method
     }
 
     /// What came beside head and body; see [`super::patience`].
     pub(super) fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
-        self.request.extensions().get().cloned()
+        self.parts.extensions.get().cloned()
     }
 
     /// Whether it asks for something that the device itself would do, or that lasts.
     fn reaches_device(&self) -> bool {
-        access::reaches_device(self.request.method(), self.request.uri().path())
+        access::reaches_device(&self.parts.method, self.parts.uri.path())
     }
 
     /// The key under which a request about `what` is done once, if it has one.
     pub(super) fn idempotency_key(&self, what: &str) -> Result<Option<Key>, Problem> {
-        Key::read(self.request.headers(), what)
+        Key::read(&self.parts.headers, what)
     }
 
     /// Whether nothing follows the path.
     pub(super) fn asks_for_nothing(&self) -> bool {
-        self.request.uri().query().is_none()
+        self.parts.uri.query().is_none()
     }
 
-    /// What the query string says, once `read` has found it valid.
-    pub(super) async fn query<T>(
-        self,
-        read: impl FnOnce(Query<'_>) -> Result<T, Problem>,
-    ) -> Result<(T, Self), Problem> {
-        match read(Query::new(self.request.uri().query())) {
-            Ok(value) => Ok((value, self)),
-            Err(problem) => Err(self.refuse(problem).await),
-        }
+    /// The query string.
+    pub(super) fn query(&self) -> Query<'_> {
+        Query::new(self.parts.uri.query())
     }
+}
 
+impl Deref for Bare {
+    type Target = Head;
+
+    fn deref(&self) -> &Head {
+        &self.0
+    }
+}
+
+impl Deref for Full {
+    type Target = Head;
+
+    fn deref(&self) -> &Head {
+        &self.head
+    }
+}
+
+impl Full {
     /// Reads the body, which must be JSON.
-    pub(super) async fn json(self) -> Result<(Instant, Bytes), Problem> {
+    pub(super) async fn json(self) -> Result<Bytes, Problem> {
         self.json_up_to(MAX_BODY_BYTES).await
     }
 
     /// The same, up to so many bytes.
-    pub(super) async fn json_up_to(self, limit: usize) -> Result<(Instant, Bytes), Problem> {
-        let body = body::read_json(self.request, self.deadline, limit).await?;
-        Ok((self.deadline, body))
-    }
-
-    /// Of a route that takes no body: one that was sent all the same does not matter.
-    pub(super) async fn without_body(self) -> Instant {
-        body::discard(self.request).await;
-        self.deadline
-    }
-
-    /// Nothing will be done.
-    pub(super) async fn refuse(self, problem: Problem) -> Problem {
-        body::discard(self.request).await;
-        problem
+    pub(super) async fn json_up_to(self, limit: usize) -> Result<Bytes, Problem> {
+        let Self { head, body } = self;
+        body::read_json(&head.parts.headers, body, head.deadline, limit).await
     }
 }
 
-impl DeviceRequest {
-    /// Checks the id, and that it is one of those that the caller's key is for; the clock starts now.
-    pub(super) async fn new<D: Devices>(
-        state: &State<D>,
-        id: IdInPath,
-        request: Request<Body>,
-    ) -> Result<Self, Problem> {
-        let arrived = Arrived::new(state, request);
-        let device = match device_id(id) {
-            Ok(device) => device,
-            Err(problem) => return Err(arrived.refuse(problem).await),
-        };
-        if let Some(grant) = access::limit_of(&arrived).filter(|grant| grant.is_for_some()) {
-            let (deadline, asks) = (arrived.deadline, arrived.reaches_device());
+impl<D: Devices> FromRequest<Arc<State<D>>> for Bare {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request<Body>, state: &Arc<State<D>>) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let head = Head::new(state, parts);
+        if body::may_be_discarded(&head.parts.headers) {
+            body::discard(body).await;
+        }
+        Ok(Self(head))
+    }
+}
+
+impl<D: Devices> FromRequest<Arc<State<D>>> for Full {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request<Body>, state: &Arc<State<D>>) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let head = Head::new(state, parts);
+        Ok(Self { head, body })
+    }
+}
+
+impl<D: Devices, R> FromRequest<Arc<State<D>>> for ForDevice<R>
+where
+    R: FromRequest<Arc<State<D>>, Rejection = Problem> + Deref<Target = Head> + Send,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request<Body>, state: &Arc<State<D>>) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let names = RawPathParams::from_request_parts(&mut parts, state).await;
+        let request = R::from_request(Request::from_parts(parts, body), state).await?;
+        let names = names.as_ref().map_or(None, |names| {
+            names.iter().find(|(name, _)| *name == DEVICE_ID)
+        });
+        let device = device_id(names.map(|(_, id)| id))?;
+        if let Some(grant) = access::limit_of(&request).filter(|grant| grant.is_for_some()) {
+            let (deadline, asks) = (request.deadline, request.reaches_device());
             let standing = access::check_standing(&state.devices, &grant, &device, asks, deadline);
             // Few keys are bounded: the way of the others stays small.
-            if let Err(problem) = Box::pin(standing).await {
-                return Err(arrived.refuse(problem).await);
-            }
+            Box::pin(standing).await?;
         }
-        Ok(Self { device, arrived })
+        Ok(Self { device, request })
     }
-
-    /// What the query string says, once `read` has found it valid.
-    pub(super) async fn query<T>(
-        self,
-        read: impl FnOnce(Query<'_>) -> Result<T, Problem>,
-    ) -> Result<(T, Self), Problem> {
-        let Self { device, arrived } = self;
-        let (value, arrived) = arrived.query(read).await?;
-        Ok((value, Self { device, arrived }))
-    }
-
-    /// Reads the body, which must be JSON.
-    pub(super) async fn json(self) -> Result<(DeviceId, Instant, Bytes), Problem> {
-        let (deadline, body) = self.arrived.json().await?;
-        Ok((self.device, deadline, body))
-    }
-
-    /// Of a route that takes no body.
-    pub(super) async fn without_body(self) -> (DeviceId, Instant) {
-        (self.device, self.arrived.without_body().await)
-    }
-}
-
-/// The response, whichever it is.
-pub(super) fn respond(answer: Result<Response<Body>, Problem>) -> Response<Body> {
-    answer.unwrap_or_else(Problem::into_response)
 }
 
 /// What the devices say, if they say it in time: what they only look up has no deadline of its own.
@@ -163,14 +182,15 @@ pub(super) async fn by<T>(
     }
 }
 
-fn device_id(path: IdInPath) -> Result<DeviceId, Problem> {
-    let Ok(Path(text)) = path else {
+/// The id in the path, `None` where what stands there is no text.
+fn device_id(text: Option<&str>) -> Result<DeviceId, Problem> {
+    let Some(text) = text else {
         return Err(Problem::new(
             Kind::InvalidDeviceId,
             "The device id in the path is not percent-encoded UTF-8.",
         ));
     };
-    DeviceId::parse(&text)
+    DeviceId::parse(text)
         .map_err(|error| Problem::new(Kind::InvalidDeviceId, sentence(&error.to_string())))
 }
 

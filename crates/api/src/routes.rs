@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract;
 use axum::handler::Handler as Handles;
-use axum::http::Request;
 use axum::routing::MethodRouter;
 use drawspan_gateway::{Bridging, Devices};
 use drawspan_hub::{Outcome, SubscriptionType};
@@ -15,7 +12,7 @@ use super::api::State;
 use super::counts::Counted;
 use super::downlink::TokenInPath;
 use super::operation::Operation;
-use super::request::IdInPath;
+use super::request::{Bare, ForDevice, Full, Shared};
 use super::{
     batch, connection, dead_letter, downlink, fleet, listing, openapi, probes, registration,
     subscription, telemetry, twin,
@@ -23,7 +20,6 @@ use super::{
 
 type Routes<D> = Router<Arc<State<D>>>;
 type Handler<D> = MethodRouter<Arc<State<D>>>;
-type Shared<D> = extract::State<Arc<State<D>>>;
 
 /// Every operation, and the pages that describe them.
 pub(super) fn all<D: Bridging>() -> Routes<D> {
@@ -31,33 +27,6 @@ pub(super) fn all<D: Bridging>() -> Routes<D> {
         routes.route(&operation.route(), handler(*operation))
     };
     Operation::ALL.iter().fold(openapi::routes(), add)
-}
-
-/// What is measured where nothing but telemetry is.
-pub(super) fn telemetry_only<D: Devices>() -> Routes<D> {
-    let send = on(Operation::SendMessage, telemetry::send_only::<D>);
-    let probes = [
-        Operation::GetHealth,
-        Operation::GetLiveness,
-        Operation::GetReadiness,
-        Operation::GetMetrics,
-    ];
-    let add = |routes: Routes<D>, operation: Operation| match probe(operation) {
-        Some(handler) => routes.route(&operation.route(), handler),
-        None => routes,
-    };
-    let routes = probes.into_iter().fold(Router::new(), add);
-    routes.route(&Operation::SendMessage.route(), send)
-}
-
-fn probe<D: Devices>(operation: Operation) -> Option<Handler<D>> {
-    match operation {
-        Operation::GetHealth => Some(on(operation, probes::health)),
-        Operation::GetLiveness => Some(on(operation, probes::live)),
-        Operation::GetReadiness => Some(on(operation, probes::ready::<D>)),
-        Operation::GetMetrics => Some(on(operation, probes::metrics::<D>)),
-        _ => None,
-    }
 }
 
 fn handler<D: Bridging>(operation: Operation) -> Handler<D> {
@@ -124,21 +93,15 @@ fn of_device<D: Bridging>(operation: Operation, kind: SubscriptionType) -> Handl
     match operation.method().as_str() {
         "PUT" => on(
             operation,
-            move |state: Shared<D>, id: IdInPath, request: Request<Body>| {
-                of::put(kind, state, id, request)
-            },
+            move |state: Shared<D>, request: ForDevice<Full>| of::put(kind, state, request),
         ),
         "DELETE" => on(
             operation,
-            move |state: Shared<D>, id: IdInPath, request: Request<Body>| {
-                of::delete(kind, state, id, request)
-            },
+            move |state: Shared<D>, request: ForDevice<Bare>| of::delete(kind, state, request),
         ),
         _ => on(
             operation,
-            move |state: Shared<D>, id: IdInPath, request: Request<Body>| {
-                of::get(kind, state, id, request)
-            },
+            move |state: Shared<D>, request: ForDevice<Bare>| of::get(kind, state, request),
         ),
     }
 }
@@ -146,7 +109,7 @@ fn of_device<D: Bridging>(operation: Operation, kind: SubscriptionType) -> Handl
 fn settle<D: Bridging>(operation: Operation, outcome: Outcome) -> Handler<D> {
     on(
         operation,
-        move |state: Shared<D>, names: TokenInPath, request: Request<Body>| {
+        move |state: Shared<D>, names: TokenInPath, request: ForDevice<Bare>| {
             downlink::settle(outcome, state, names, request)
         },
     )

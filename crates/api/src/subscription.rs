@@ -1,83 +1,64 @@
 //! `GET`, `PUT` and `DELETE` of a device's subscriptions: `twin/properties/desired/sub`, `methods/sub`, `deviceBound/sub`,
 //! `connectionStatus/sub`.
 
-use std::sync::Arc;
-
-use axum::body::Body;
 use axum::extract;
-use axum::http::{Request, Response, StatusCode};
-use drawspan_gateway::{
-    Bridging, CallbackUrl, DeviceError, Scope, Subscribe, Subscribed, SubscriptionStatus,
-};
+use axum::http::StatusCode;
+use drawspan_api_types::answers::Subscription;
+use drawspan_gateway::{Bridging, CallbackUrl, DeviceError, Scope, Subscribe};
 use drawspan_hub::SubscriptionType;
-use serde::Serialize;
 use tokio::time::Instant;
 
 use super::access::{limit_of, shown};
 use super::api::{State, empty_response, json_of};
 use super::member;
 use super::problem::{Kind, Problem};
-use super::request::{DeviceRequest, IdInPath, by, invalid_body, respond, sentence};
+use super::request::{Answer, Bare, ForDevice, Full, Shared, by, invalid_body, sentence};
 
 /// The subscription of this kind; 404 when there is none.
 pub(super) async fn get<D: Bridging>(
     kind: SubscriptionType,
-    extract::State(state): extract::State<Arc<State<D>>>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Response<Body> {
-    let answer = async {
-        let request = DeviceRequest::new(&state, id, request).await?;
-        let limit = limit_of(&request.arrived);
-        let (device, deadline) = request.without_body().await;
-        let scope = Scope::Device(device.clone());
-        let found = by(deadline, state.devices.subscription(scope, kind)).await?;
-        let found = found.ok_or_else(|| {
-            let text = format!("The device has no subscription of its own for {kind}.");
-            Problem::new(Kind::NoSubscription, text)
-        })?;
-        let callback = shown(limit.as_deref(), &found.0.callback);
-        Ok(document(device.as_str(), &found, callback))
-    };
-    respond(answer.await)
+    extract::State(state): Shared<D>,
+    ForDevice { device, request }: ForDevice<Bare>,
+) -> Answer {
+    let limit = limit_of(&request);
+    let scope = Scope::Device(device.clone());
+    let found = by(request.deadline, state.devices.subscription(scope, kind)).await?;
+    let found = found.ok_or_else(|| {
+        let text = format!("The device has no subscription of its own for {kind}.");
+        Problem::new(Kind::NoSubscription, text)
+    })?;
+    let callback = shown(limit.as_deref(), &found.0.callback);
+    let document = Subscription::new(device.as_str(), &found, callback);
+    Ok(json_of(&document))
 }
 
 /// Makes or replaces it.
 pub(super) async fn put<D: Bridging>(
     kind: SubscriptionType,
-    extract::State(state): extract::State<Arc<State<D>>>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Response<Body> {
-    let answer = async {
-        let request = DeviceRequest::new(&state, id, request).await?;
-        let (device, deadline, body) = request.json().await?;
-        let subscribe = Subscribe {
-            scope: Scope::Device(device.clone()),
-            kind,
-            callback: callback(&body)?,
-            keep_connected: kind.needs_connection(),
-            limited: false,
-        };
-        let made = state.devices.subscribe(subscribe, deadline).await?;
-        Ok(document(device.as_str(), &made, made.0.callback.as_str()))
+    extract::State(state): Shared<D>,
+    ForDevice { device, request }: ForDevice<Full>,
+) -> Answer {
+    let deadline = request.deadline;
+    let body = request.json().await?;
+    let subscribe = Subscribe {
+        scope: Scope::Device(device.clone()),
+        kind,
+        callback: callback(&body)?,
+        keep_connected: kind.needs_connection(),
+        limited: false,
     };
-    respond(answer.await)
+    let made = state.devices.subscribe(subscribe, deadline).await?;
+    let document = Subscription::new(device.as_str(), &made, made.0.callback.as_str());
+    Ok(json_of(&document))
 }
 
 /// Removes it; 204, also when there was none.
 pub(super) async fn delete<D: Bridging>(
     kind: SubscriptionType,
-    extract::State(state): extract::State<Arc<State<D>>>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Response<Body> {
-    let answer = async {
-        let request = DeviceRequest::new(&state, id, request).await?;
-        let (device, deadline) = request.without_body().await;
-        remove(&state, Scope::Device(device), kind, deadline).await
-    };
-    respond(answer.await)
+    extract::State(state): Shared<D>,
+    ForDevice { device, request }: ForDevice<Bare>,
+) -> Answer {
+    remove(&state, Scope::Device(device), kind, request.deadline).await
 }
 
 /// 204, also when there was none.
@@ -86,7 +67,7 @@ pub(super) async fn remove<D: Bridging>(
     scope: Scope,
     kind: SubscriptionType,
     deadline: Instant,
-) -> Result<Response<Body>, Problem> {
+) -> Answer {
     match state.devices.unsubscribe(scope, kind, deadline).await {
         Ok(()) | Err(DeviceError::NoSubscription) => Ok(empty_response(StatusCode::NO_CONTENT)),
         Err(error) => Err(error.into()),
@@ -101,33 +82,4 @@ pub(super) fn callback(body: &[u8]) -> Result<CallbackUrl, Problem> {
     let url: String = serde_json::from_str(text)
         .map_err(|_| invalid_body("The member `callbackUrl` must be a string."))?;
     CallbackUrl::parse(&url).map_err(|error| invalid_body(sentence(&error.to_string())))
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    device_id: &'a str,
-    subscription_type: &'static str,
-    callback_url: &'a str,
-    created_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'static str>,
-}
-
-fn document(
-    device_id: &str,
-    (subscription, status): &Subscribed,
-    callback_url: &str,
-) -> Response<Body> {
-    let has_status = subscription.kind.needs_connection();
-    let document = Document {
-        device_id,
-        subscription_type: subscription.kind.as_str(),
-        callback_url,
-        created_at: subscription.created_at.to_string(),
-        status: status
-            .filter(|_| has_status)
-            .map(SubscriptionStatus::as_str),
-    };
-    json_of(&document)
 }

@@ -1,11 +1,10 @@
 //! `POST /devices/{id}/messages/events`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract;
-use axum::http::{Request, Response};
+use axum::http::Response;
 use bytes::Bytes;
 use drawspan_gateway::{Bridging, Devices};
 use drawspan_hub::{DeviceId, Telemetry};
@@ -18,56 +17,30 @@ use super::idempotency::{self, Done, Key};
 use super::patience::Patience;
 use super::problem::{Kind, Problem};
 use super::query::Query;
-use super::request::{DeviceRequest, IdInPath, respond, sentence};
+use super::request::{Answer, ForDevice, Full, Shared, sentence};
 
 /// Takes one message; 200 when the hub accepted it, with a waiting message for the device if it asks for one.
 pub(super) async fn send<D: Bridging>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Response<Body> {
-    respond(try_send(&state, id, request).await)
-}
-
-/// The same for devices that never get messages.
-pub(super) async fn send_only<D: Devices>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Response<Body> {
-    let answer = async {
-        let request = DeviceRequest::new(&*state, id, request).await?;
-        accept(&state, request).await
-    };
-    respond(answer.await.map(Accepted::into_response))
-}
-
-async fn try_send<D: Bridging>(
-    state: &State<D>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Result<Response<Body>, Problem> {
-    let request = DeviceRequest::new(state, id, request).await?;
-    if request.arrived.asks_for_nothing() {
-        let accepted = accept(state, request).await?;
+    extract::State(state): Shared<D>,
+    request: ForDevice<Full>,
+) -> Answer {
+    if request.request.asks_for_nothing() {
+        let accepted = accept(&state, request).await?;
         return Ok(accepted.into_response());
     }
     // Beside the way of most messages, whose future stays small.
-    Box::pin(send_and_receive(state, request)).await
+    Box::pin(send_and_receive(&state, request)).await
 }
 
-async fn send_and_receive<D: Bridging>(
-    state: &State<D>,
-    request: DeviceRequest,
-) -> Result<Response<Body>, Problem> {
-    let (wait, request) = request.query(receive).await?;
-    let patience: Option<Patience> = request.arrived.extension();
+async fn send_and_receive<D: Bridging>(state: &State<D>, request: ForDevice<Full>) -> Answer {
+    let wait = receive(request.request.query())?;
+    let patience: Option<Patience> = request.request.extension();
+    let deadline = request.request.deadline;
     let device = request.device.clone();
     let accepted = accept(state, request).await?;
     let Some(wait) = wait else {
         return Ok(accepted.into_response());
     };
-    let deadline = accepted.deadline;
     let found = downlink::next(&state.devices, &device, wait, deadline, patience.as_ref()).await;
     Ok(match found {
         Ok(Some(held)) => accepted.mark(downlink::message(&device, &held)),
@@ -85,7 +58,6 @@ fn receive(query: Query<'_>) -> Result<Option<Duration>, Problem> {
 
 /// The hub has the message.
 struct Accepted {
-    deadline: Instant,
     /// It was sent by an earlier request with the same key.
     replayed: bool,
 }
@@ -103,13 +75,14 @@ impl Accepted {
     }
 }
 
-async fn accept<D: Devices>(state: &State<D>, request: DeviceRequest) -> Result<Accepted, Problem> {
-    let identity = state.devices.identity(&request.device);
-    let key = match request.arrived.idempotency_key(identity.as_str()) {
-        Ok(key) => key,
-        Err(problem) => return Err(request.arrived.refuse(problem).await),
-    };
-    let (device, deadline, body) = request.json().await?;
+async fn accept<D: Devices>(
+    state: &State<D>,
+    ForDevice { device, request }: ForDevice<Full>,
+) -> Result<Accepted, Problem> {
+    let identity = state.devices.identity(&device);
+    let key = request.idempotency_key(identity.as_str())?;
+    let deadline = request.deadline;
+    let body = request.json().await?;
     if let Some(key) = key {
         return Box::pin(accept_once(state, key, device, deadline, body)).await;
     }
@@ -119,10 +92,7 @@ async fn accept<D: Devices>(state: &State<D>, request: DeviceRequest) -> Result<
     counts
         .send(&state.devices, device, message, deadline)
         .await?;
-    Ok(Accepted {
-        deadline,
-        replayed: false,
-    })
+    Ok(Accepted { replayed: false })
 }
 
 async fn accept_once<D: Devices>(
@@ -145,7 +115,7 @@ async fn accept_once<D: Devices>(
             .await?;
         claim.remember(Done::All).await;
     }
-    Ok(Accepted { deadline, replayed })
+    Ok(Accepted { replayed })
 }
 
 /// The message in a body.

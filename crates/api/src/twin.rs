@@ -1,75 +1,45 @@
 //! `GET /devices/{id}/twin` and `PATCH /devices/{id}/twin/properties/reported`. Both sides' JSON is passed on as it is.
 
-use std::sync::Arc;
-
-use axum::body::Body;
 use axum::extract;
-use axum::http::{Request, Response, StatusCode};
+use axum::http::StatusCode;
 use bytes::Bytes;
+use drawspan_api_types::answers::TwinAnswer;
 use drawspan_gateway::{DeviceError, Devices};
 use drawspan_hub::{ErrorCode, Failure, FailureKind};
 use serde_json::value::RawValue;
 
-use super::api::{State, json_response};
+use super::api::{empty_response, json_of};
 use super::member;
 use super::problem::{Kind, Problem};
-use super::request::{DeviceRequest, IdInPath};
-
-const BEFORE: &[u8] = br#"{"twin":{"properties":"#;
-const AFTER: &[u8] = b"}}";
+use super::request::{Answer, Bare, ForDevice, Full, Shared};
 
 /// The whole twin.
 pub(super) async fn get<D: Devices>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Response<Body> {
-    match try_get(&state, id, request).await {
-        Ok(body) => json_response(body),
-        Err(problem) => problem.into_response(),
-    }
+    extract::State(state): Shared<D>,
+    ForDevice { device, request }: ForDevice<Bare>,
+) -> Answer {
+    let twin = state.devices.twin(device, request.deadline).await?;
+    let twin = object(&twin).ok_or_else(|| {
+        Problem::new(
+            Kind::HubRefused,
+            "The hub answered with something that is no twin.",
+        )
+    })?;
+    Ok(json_of(&TwinAnswer::new(twin)))
 }
 
 /// Changes reported properties; 204 when the hub took the patch.
 pub(super) async fn report<D: Devices>(
-    extract::State(state): extract::State<Arc<State<D>>>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Response<Body> {
-    match try_report(&state, id, request).await {
-        Ok(()) => super::api::empty_response(StatusCode::NO_CONTENT),
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn try_get<D: Devices>(
-    state: &State<D>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Result<Vec<u8>, Problem> {
-    let request = DeviceRequest::new(state, id, request).await?;
-    let (device, deadline) = request.without_body().await;
-    let twin = state.devices.twin(device, deadline).await?;
-    if !is_object(&twin) {
-        return Err(Problem::new(
-            Kind::HubRefused,
-            "The hub answered with something that is no twin.",
-        ));
-    }
-    Ok([BEFORE, twin.as_ref(), AFTER].concat())
-}
-
-async fn try_report<D: Devices>(
-    state: &State<D>,
-    id: IdInPath,
-    request: Request<Body>,
-) -> Result<(), Problem> {
-    let request = DeviceRequest::new(state, id, request).await?;
-    let (device, deadline, body) = request.json().await?;
+    extract::State(state): Shared<D>,
+    ForDevice { device, request }: ForDevice<Full>,
+) -> Answer {
+    let deadline = request.deadline;
+    let body = request.json().await?;
     let patch = patch(&body)?;
     drop(body);
     let reported = state.devices.report(device, patch, deadline).await;
-    reported.map_err(of_patch)
+    reported.map_err(of_patch)?;
+    Ok(empty_response(StatusCode::NO_CONTENT))
 }
 
 /// The hub knows best what a twin may hold: a patch that it finds invalid is the caller's mistake.
@@ -102,6 +72,8 @@ fn patch(body: &Bytes) -> Result<Bytes, Problem> {
     Ok(body.slice_ref(patch.as_bytes()))
 }
 
-fn is_object(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<&RawValue>(bytes).is_ok_and(|value| value.get().starts_with('{'))
+/// The JSON object that these bytes are, if they are one.
+fn object(bytes: &[u8]) -> Option<&RawValue> {
+    let value: &RawValue = serde_json::from_slice(bytes).ok()?;
+    value.get().starts_with('{').then_some(value)
 }

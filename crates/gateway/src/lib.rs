@@ -44,7 +44,7 @@ pub trait Bridging: Devices + Subscriptions + Downlink + Listing + DeadLetters {
 
 impl<T: Devices + Subscriptions + Downlink + Listing + DeadLetters> Bridging for T {}
 
-/// The devices behind the HTTP side. Two implementors: the runtime, and the bench ceiling that answers at once.
+/// The devices behind the HTTP side. Two implementors: the runtime, and the ceiling of benchmarks, which answers at once.
 ///
 /// Whatever takes a `deadline` resolves by then at the latest.
 pub trait Devices: Clone + Send + Sync + 'static {

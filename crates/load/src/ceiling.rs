@@ -1,8 +1,14 @@
 //! The ceiling of benchmarks: the API as it is, with devices that accept everything at once.
 
 use bytes::Bytes;
-use drawspan_gateway::{DeviceError, Devices, Diagnostics, Prefix, Readiness, Standing};
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Telemetry};
+use drawspan_gateway::{
+    DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, Devices, Diagnostics, Downlink, Held,
+    ListPage, ListQuery, Listing, Prefix, Readiness, Scope, Standing, Subscribe, Subscribed,
+    Subscription, Subscriptions,
+};
+use drawspan_hub::{
+    ConnectionStatus, ConnectionStatusReason, DeviceId, Outcome, SubscriptionType, Telemetry,
+};
 use drawspan_metrics::Page;
 use tokio::time::Instant;
 
@@ -71,5 +77,73 @@ impl Devices for AnswerAtOnce {
 
     fn readiness(&self) -> Readiness {
         Readiness::READY
+    }
+}
+
+impl Subscriptions for AnswerAtOnce {
+    async fn subscribe(&self, _: Subscribe, _: Instant) -> Result<Subscribed, DeviceError> {
+        Err(DeviceError::NotStored(None))
+    }
+
+    async fn subscription(
+        &self,
+        _: Scope,
+        _: SubscriptionType,
+    ) -> Result<Option<Subscribed>, DeviceError> {
+        Ok(None)
+    }
+
+    async fn unsubscribe(
+        &self,
+        _: Scope,
+        _: SubscriptionType,
+        _: Instant,
+    ) -> Result<(), DeviceError> {
+        Err(DeviceError::NoSubscription)
+    }
+
+    async fn fleet_subscriptions(&self) -> Result<Vec<Subscription>, DeviceError> {
+        Ok(Vec::new())
+    }
+}
+
+impl Downlink for AnswerAtOnce {
+    async fn receive(
+        &self,
+        _: DeviceId,
+        _: Instant,
+        _: Instant,
+    ) -> Result<Option<Held>, DeviceError> {
+        Ok(None)
+    }
+
+    async fn settle(
+        &self,
+        _: DeviceId,
+        _: String,
+        _: Outcome,
+        _: Instant,
+    ) -> Result<(), DeviceError> {
+        Err(DeviceError::LockLost)
+    }
+}
+
+impl Listing for AnswerAtOnce {
+    async fn list(&self, _: ListQuery) -> Result<ListPage, DeviceError> {
+        Ok(ListPage::default())
+    }
+}
+
+impl DeadLetters for AnswerAtOnce {
+    async fn dead_letters(&self, _: DeadLetterQuery) -> Result<Vec<DeadLetter>, DeviceError> {
+        Ok(Vec::new())
+    }
+
+    async fn replay(&self, _: u64, _: Instant) -> Result<(), DeviceError> {
+        Err(DeviceError::NoDeadLetter)
+    }
+
+    async fn discard(&self, _: u64, _: Instant) -> Result<(), DeviceError> {
+        Err(DeviceError::NoDeadLetter)
     }
 }

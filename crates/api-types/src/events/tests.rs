@@ -1,9 +1,9 @@
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, SubscriptionType};
+use drawspan_hub::{C2dMessage, ConnectionStatus, ConnectionStatusReason, SubscriptionType};
 
 use super::*;
 
 fn text(content: Content) -> String {
-    let device = DeviceId::parse("d-1").unwrap();
+    let device = Device::parse("d-1").unwrap();
     let received_at = UtcTime::parse("2026-11-22T10:20:30.5Z").unwrap();
     String::from_utf8(body(&device, received_at, &content).to_vec()).unwrap()
 }
@@ -133,7 +133,7 @@ fn a_message_that_was_asked_for_says_how_it_is_settled() {
             ..C2dMessage::default()
         },
     };
-    let json = held(&DeviceId::parse("d-1").unwrap(), &message);
+    let json = held(&Device::parse("d-1").unwrap(), &message);
     let expected = concat!(
         r#"{"eventType":"C2DMessage","deviceId":"d-1","deviceReceivedAt":"2026-11-22T10:20:30.0000000Z","#,
         r#""messageBody":[],"properties":{},"messageId":null,"expirtyTimeUtC":"0001-01-01T00:00:00Z","#,

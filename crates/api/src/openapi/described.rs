@@ -331,7 +331,7 @@ fn problems(kinds: &[Kind]) -> BTreeMap<u16, Response> {
             .description(format!("{}.", words.join(" · ")))
             .content(
                 "application/problem+json",
-                content::<answers::Problem>(None),
+                content::<answers::Problem<'_>>(None),
             );
         if kinds.iter().any(|kind| kind.says_when()) {
             let seconds = ObjectBuilder::new()

@@ -1,7 +1,7 @@
 //! What is said about each operation.
 
 use drawspan_api_types::words::{Connection, DeviceId, Prefix, SubscriptionKind, number, text};
-use drawspan_api_types::{answers, requests};
+use drawspan_api_types::{answers, events, requests};
 use drawspan_hub::SubscriptionType;
 use utoipa::openapi::Required;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -85,7 +85,7 @@ fn send_message() -> Described {
         .query("receive", "Whether to answer with a waiting cloud-to-device message, as `ReceiveMessage` does.", flag())
         .query("wait", WAIT, wait())
         .takes::<requests::Message>(Required::True, requests::message())
-        .answers_with::<answers::HeldMessage>(200, "The hub accepted the message. Without a body, unless `receive=true` and a message waits.")
+        .answers_with::<events::HeldMessage<'_>>(200, "The hub accepted the message. Without a body, unless `receive=true` and a message waits.")
         .saying("Idempotency-Replayed", "`true` where this answers a repeated key, and nothing was sent.")
         .fails(HUB)
 }
@@ -99,7 +99,7 @@ fn send_messages() -> Described {
         about,
     ))
     .takes::<requests::Batch>(Required::True, requests::batch())
-    .answers_with::<answers::BatchAnswer>(200, "A result for every message.")
+    .answers_with::<answers::BatchAnswer<'_>>(200, "A result for every message.")
     .saying(
         "Idempotency-Replayed",
         "`true` where this answers a repeated key, and nothing was sent.",
@@ -130,7 +130,7 @@ fn get_twin() -> Described {
         "Read the twin",
         "Reads the device's twin at its hub.",
     )
-    .answers_with::<answers::TwinAnswer>(200, "The twin.")
+    .answers_with::<answers::TwinAnswer<'_>>(200, "The twin.")
     .fails(HUB)
 }
 
@@ -175,7 +175,7 @@ const fn events(kind: SubscriptionType) -> [&'static str; 4] {
 fn get_subscription(kind: SubscriptionType) -> Described {
     let [summary, .., about] = events(kind);
     Described::new(Tag::Subscriptions, summary, about)
-        .answers_with::<answers::Subscription>(200, "The subscription.")
+        .answers_with::<answers::Subscription<'_>>(200, "The subscription.")
         .fails(&[Kind::NoSubscription])
 }
 
@@ -183,7 +183,7 @@ fn put_subscription(kind: SubscriptionType) -> Described {
     let [_, summary, _, about] = events(kind);
     Described::new(Tag::Subscriptions, summary, about)
         .takes::<requests::Subscribe>(Required::True, requests::subscribe())
-        .answers_with::<answers::Subscription>(
+        .answers_with::<answers::Subscription<'_>>(
             200,
             "The subscription, which is stored; it replaces an earlier one.",
         )
@@ -203,7 +203,7 @@ fn list_fleet_subscriptions() -> Described {
         "List fleet subscriptions",
         "All of them.",
     )
-    .answers_with::<answers::FleetSubscriptions>(200, "The fleet subscriptions.")
+    .answers_with::<answers::FleetSubscriptions<'_>>(200, "The fleet subscriptions.")
 }
 
 fn get_fleet_subscription() -> Described {
@@ -211,14 +211,14 @@ fn get_fleet_subscription() -> Described {
         "Read a fleet subscription",
         "The one of this kind and exactly this prefix.",
     )
-    .answers_with::<answers::FleetSubscription>(200, "The subscription.")
+    .answers_with::<answers::FleetSubscription<'_>>(200, "The subscription.")
     .fails(&[Kind::NoSubscription])
 }
 
 fn put_fleet_subscription() -> Described {
     fleet("Subscribe for many devices", "For known devices whose ids begin with `prefix`. Devices stay connected for it only with `keepConnected`.")
         .takes::<requests::FleetSubscribe>(Required::True, requests::fleet_subscribe())
-        .answers_with::<answers::FleetSubscription>(200, "The subscription, which is stored; it replaces an earlier one.")
+        .answers_with::<answers::FleetSubscription<'_>>(200, "The subscription, which is stored; it replaces an earlier one.")
         .fails(&[Kind::CallbackRefused, Kind::QueueFull, Kind::NotStored])
 }
 
@@ -249,7 +249,7 @@ fn receive_message() -> Described {
                  A message that is not settled comes again, with the same token. Not for devices with a subscription to messages.";
     Described::new(Tag::Downlink, "Ask for a message", about)
         .query("wait", WAIT, wait())
-        .answers_with::<answers::HeldMessage>(200, "A message, held for the device.")
+        .answers_with::<events::HeldMessage<'_>>(200, "A message, held for the device.")
         .answers(204, "No message came.")
         .fails(HUB)
         .fails(&[Kind::Subscribed])
@@ -269,7 +269,7 @@ fn list_dead_letters() -> Described {
         .query("subscriptionType", "Only those of this kind.", reference::<SubscriptionKind>())
         .query("after", "Only those with higher numbers: `continuation` of the page before.", Schema::from(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(MAX_DEAD_LETTER_NUMBER))))
         .query("limit", "Most dead letters in the answer.", limit(DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_LIMIT))
-        .answers_with::<answers::DeadLetters>(200, "A page of them.")
+        .answers_with::<answers::DeadLetters<'_>>(200, "A page of them.")
         .fails(&[Kind::NotRead])
 }
 
@@ -296,7 +296,7 @@ fn list_devices() -> Described {
         .query("subscription", "A subscription of their own.", reference::<SubscriptionKind>())
         .query("limit", "Most devices in the answer.", limit(LIST_LIMIT, MAX_LIST_LIMIT))
         .query("after", "Only ids after this one: `continuation` of the page before.", reference::<DeviceId>())
-        .answers_with::<answers::Devices>(200, "A page of them.")
+        .answers_with::<answers::Devices<'_>>(200, "A page of them.")
 }
 
 fn register() -> Described {
@@ -330,7 +330,7 @@ fn get_diagnostics() -> Described {
         "Ask why a device is (not) connected",
         "Everything that the bridge knows about the device's connection.",
     )
-    .answers_with::<answers::Diagnostics>(200, "What is known.")
+    .answers_with::<answers::Diagnostics<'_>>(200, "What is known.")
 }
 
 fn delete_device() -> Described {

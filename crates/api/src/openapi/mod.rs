@@ -10,8 +10,7 @@ mod tests;
 
 use std::sync::OnceLock;
 
-use drawspan_api_types::events::described as posted;
-use drawspan_api_types::{answers, requests};
+use drawspan_api_types::{answers, events as posted, requests};
 use drawspan_settings::API_KEY_HEADER;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -119,23 +118,23 @@ fn components() -> Components {
     with::<requests::Registration>(all);
     with::<requests::Subscribe>(all);
     with::<requests::FleetSubscribe>(all);
-    with::<answers::TwinAnswer>(all);
-    with::<answers::Subscription>(all);
-    with::<answers::FleetSubscriptions>(all);
+    with::<answers::TwinAnswer<'_>>(all);
+    with::<answers::Subscription<'_>>(all);
+    with::<answers::FleetSubscriptions<'_>>(all);
     with::<answers::ConnectionAnswer>(all);
-    with::<answers::HeldMessage>(all);
-    with::<answers::BatchAnswer>(all);
-    with::<answers::Devices>(all);
-    with::<answers::Diagnostics>(all);
-    with::<answers::DeadLetters>(all);
+    with::<posted::HeldMessage<'_>>(all);
+    with::<answers::BatchAnswer<'_>>(all);
+    with::<answers::Devices<'_>>(all);
+    with::<answers::Diagnostics<'_>>(all);
+    with::<answers::DeadLetters<'_>>(all);
     with::<answers::Liveness>(all);
     with::<answers::Readiness>(all);
-    with::<answers::Problem>(all);
-    with::<posted::DesiredPropertyUpdate>(all);
-    with::<posted::C2DMessage>(all);
-    with::<posted::DirectMethodInvocation>(all);
+    with::<answers::Problem<'_>>(all);
+    with::<posted::DesiredPropertyUpdate<'_>>(all);
+    with::<posted::C2DMessage<'_>>(all);
+    with::<posted::DirectMethodInvocation<'_>>(all);
     with::<posted::MethodAnswer>(all);
-    with::<posted::ConnectionStatusChange>(all);
+    with::<posted::ConnectionStatusChange<'_>>(all);
     let key = ApiKeyValue::with_description(
         API_KEY_HEADER,
         "A key of the setting `api_key`. Its scopes say what it opens: `send`, `read`, `manage`.",

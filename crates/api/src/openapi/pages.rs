@@ -12,7 +12,7 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
     IF_NONE_MATCH, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{Response, StatusCode};
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,7 +20,6 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{document, swagger};
-use crate::body;
 
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
@@ -46,7 +45,7 @@ static DOCS: LazyLock<Page> = LazyLock::new(|| {
 /// Their routes.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let page =
-        |page: &'static LazyLock<Page>| get(move |request: Request<Body>| answer(page, request));
+        |page: &'static LazyLock<Page>| get(async move |headers: HeaderMap| answer(page, &headers));
     Router::new()
         .route("/openapi.json", page(&OPENAPI))
         .route("/swagger/v1/swagger.json", page(&SWAGGER))
@@ -54,9 +53,8 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/", get(to_docs))
 }
 
-async fn answer(page: &'static Page, request: Request<Body>) -> Response<Body> {
-    let is_known = page.is_known(request.headers());
-    body::discard(request).await;
+fn answer(page: &'static Page, headers: &HeaderMap) -> Response<Body> {
+    let is_known = page.is_known(headers);
     let mut response = Response::new(Body::from(match is_known {
         true => "",
         false => page.text.as_str(),
@@ -69,8 +67,7 @@ async fn answer(page: &'static Page, request: Request<Body>) -> Response<Body> {
 }
 
 /// Relative, for bridges behind a proxy that adds to the path.
-async fn to_docs(request: Request<Body>) -> Response<Body> {
-    body::discard(request).await;
+async fn to_docs() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::FOUND;
     response

@@ -1,6 +1,7 @@
 //! The public side of the failure table: every row of it, and what a caller gets to see.
 
 use axum::http::header::RETRY_AFTER;
+use axum::response::IntoResponse as _;
 use drawspan_hub::RegistrationId;
 
 use super::*;

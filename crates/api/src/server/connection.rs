@@ -15,9 +15,9 @@ use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::http::header::{CONNECTION, DATE, HeaderValue};
-use axum::http::{Request, Response};
+use axum::http::{Request, Response, StatusCode};
 use bytes::Bytes;
-use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -29,6 +29,7 @@ use super::farewell::{farewell, linger};
 use super::stop::{Phase, Shared};
 use super::table::Entry;
 use crate::api::{Api, Treatment};
+use crate::body;
 use crate::date;
 use crate::limits::{HEAD_TIMEOUT_MS, MAX_HEAD_BYTES};
 use crate::patience::Patience;
@@ -132,6 +133,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Response<Body> {
     shared.request_begins();
+    let may_be_discarded = body::may_be_discarded(request.headers());
     let mut request = request.map(|body| Body::new(Watched::new(body, Arc::clone(&shared))));
     if request.uri().query().is_some() {
         shared.watch();
@@ -143,15 +145,30 @@ async fn answer(
         (false, true) => Treatment::Crowded,
         (false, false) => Treatment::Answered,
     };
-    let mut working = pin!(shared.effect().scope(api.serve(request, treatment)));
-    // hyper polls this whenever the connection's task wakes, so that a cut is seen without a timer per request.
-    let mut response = poll_fn(|context| match working.as_mut().poll(context) {
-        Poll::Pending if shared.is_cut_off() => {
-            Poll::Ready(Api::answer_cut_off(shared.effect().may_have_begun()))
+    let work = async {
+        let response = api.serve(request, treatment).await;
+        // Who was too slow with its body is not waited for once more.
+        if may_be_discarded
+            && response.status() != StatusCode::REQUEST_TIMEOUT
+            && let Some(rest) = shared.take_unread()
+        {
+            body::discard(Body::new(Watched::new(rest, Arc::clone(&shared)))).await;
         }
-        progress => progress,
-    })
-    .await;
+        response
+    };
+    let mut response = {
+        let mut working = pin!(shared.effect().scope(work));
+        // hyper polls this whenever the connection's task wakes, so that a cut is seen without a timer per request.
+        poll_fn(|context| match working.as_mut().poll(context) {
+            Poll::Pending if shared.is_cut_off() => {
+                Poll::Ready(Api::answer_cut_off(shared.effect().may_have_begun()))
+            }
+            progress => progress,
+        })
+        .await
+    };
+    // hyper ends the connection if there is more of it.
+    drop(shared.take_unread());
     let headers = response.headers_mut();
     if shared.closes() || crowded {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -163,22 +180,40 @@ async fn answer(
     response
 }
 
-/// The body of a request, with an eye on its end.
+/// The body of a request, with an eye on its end. What nobody has read of it when it is dropped goes back to the connection.
 struct Watched {
-    body: Incoming,
+    /// There until it is dropped.
+    body: Option<Incoming>,
     shared: Arc<Shared>,
 }
 
 impl Watched {
     fn new(body: Incoming, shared: Arc<Shared>) -> Self {
+        let body = Some(body);
         let watched = Self { body, shared };
         watched.look();
         watched
     }
 
+    fn is_over(&self) -> bool {
+        self.body
+            .as_ref()
+            .is_none_or(hyper::body::Body::is_end_stream)
+    }
+
     fn look(&self) {
-        if self.body.is_end_stream() {
+        if self.is_over() {
             self.shared.request_came();
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if !self.is_over()
+            && let Some(body) = self.body.take()
+        {
+            self.shared.leave_unread(body);
         }
     }
 }
@@ -191,7 +226,10 @@ impl hyper::body::Body for Watched {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        let frame = Pin::new(body).poll_frame(context);
         match &frame {
             Poll::Ready(None) => self.shared.request_came(),
             Poll::Ready(Some(Ok(_))) => self.look(),
@@ -201,11 +239,12 @@ impl hyper::body::Body for Watched {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.is_over()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let body = self.body.as_ref();
+        body.map_or_else(SizeHint::default, hyper::body::Body::size_hint)
     }
 }
 

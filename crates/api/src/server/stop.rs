@@ -1,8 +1,10 @@
 //! How far the end has come, and what a connection knows about itself: whether it is busy, when it last did something, and whether it may close.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use drawspan_gateway::Effect;
+use hyper::body::Incoming;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -53,6 +55,8 @@ pub(super) struct Shared {
     progress_ms: AtomicU64,
     opened: Instant,
     effect: Effect,
+    /// What nobody has read of the body of the current request.
+    unread: Mutex<Option<Incoming>>,
 }
 
 impl Shared {
@@ -69,6 +73,7 @@ impl Shared {
             progress_ms: AtomicU64::default(),
             opened,
             effect: Effect::default(),
+            unread: Mutex::default(),
         }
     }
 
@@ -97,6 +102,20 @@ impl Shared {
     pub(super) fn request_ends(&self) {
         self.under_way.store(false, Ordering::Relaxed);
         self.watched.store(false, Ordering::Relaxed);
+    }
+
+    /// Nobody wants the rest of the request's body.
+    pub(super) fn leave_unread(&self, body: Incoming) {
+        *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+    }
+
+    /// What nobody has read of it.
+    pub(super) fn take_unread(&self) -> Option<Incoming> {
+        if self.complete.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        unread.take()
     }
 
     /// What the current request has done.

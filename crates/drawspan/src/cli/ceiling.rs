@@ -39,7 +39,7 @@ pub(super) fn run(args: &CeilingArgs) -> ExitCode {
                 let address = listener.local_addr().unwrap_or(address);
                 // It works as well where nobody reads that.
                 let _ = say::out(format_args!("listening on http://{address}\nready\n"));
-                let api = Api::telemetry_only(AnswerAtOnce, api_keys, timeout);
+                let api = Api::new(AnswerAtOnce, api_keys, timeout);
                 let terms = Terms::new(Duration::from_secs(1));
                 server::serve(listener, api, signals::shutdown(), terms).await;
                 ExitCode::SUCCESS

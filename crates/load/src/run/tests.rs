@@ -22,7 +22,7 @@ struct Server {
 fn serve() -> Server {
     let listener = server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let address = listener.local_addr().unwrap();
-    let api = Api::telemetry_only(AnswerAtOnce, ApiKeys::new([KEY]), Duration::from_secs(30));
+    let api = Api::new(AnswerAtOnce, ApiKeys::new([KEY]), Duration::from_secs(30));
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async {
         let _ = stopped.await;
