@@ -5,10 +5,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use drawspan_bridge::Now;
 use drawspan_bridge::controller::{ConnectionEvent, SessionEvent};
-use drawspan_bridge::fleet::{Attempt, ServiceId};
 use drawspan_client::{Board, DeviceSession, Inbox, Incoming, Owner, Status, StatusBoard};
+use drawspan_fleet::{Attempt, Now, ServiceId};
 use drawspan_net::Clock;
 use drawspan_webhooks::Done;
 use tokio::sync::mpsc;
