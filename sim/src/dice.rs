@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawspan_bridge::time::{Chance, Jitter};
+use drawspan_fleet::{Chance, Jitter};
 
 /// Chance, from a seed: equal seeds give equal throws.
 #[derive(Debug, Clone)]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use drawspan_bridge::governor::Pace;
-use drawspan_bridge::limits::HUB_GONE_AFTER;
+use drawspan_fleet::governor::Pace;
+use drawspan_fleet::limits::HUB_GONE_AFTER;
 use drawspan_hub::limits::Rate;
 
 use crate::dice::Dice;

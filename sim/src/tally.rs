@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use drawspan_bridge::State;
 use drawspan_bridge::controller::{Action, Note, Platform};
-use drawspan_bridge::fleet::News;
+use drawspan_fleet::{News, State};
 use drawspan_hub::{FailureKind, WhichKey};
 
 /// How often what happened.

@@ -1,6 +1,6 @@
 //! Small faults, planted in the cores one at a time, are each found; the cores as they are hold on the same seeds.
 
-use drawspan_bridge::mutation as bridge;
+use drawspan_fleet::mutation as bridge;
 use drawspan_sim::{Failed, Scenario, run, run_deliveries, run_downlinks};
 
 /// Each is found within so many seeds.

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use drawspan_bridge::device::Assignment;
-use drawspan_bridge::{Device, Input, Jitter, Now, State};
+use drawspan_fleet::device::Assignment;
+use drawspan_fleet::{Device, Input, Jitter, Now, State};
 use drawspan_gateway::DeviceError;
 use drawspan_hub::failure::Until;
 use drawspan_hub::{

@@ -1,124 +1,6 @@
-//! Every figure of a device connection.
+//! Limits and times of requests, subscriptions and events.
 
 use std::time::Duration;
-
-/// How long a use keeps a device connected: at least this …
-pub const TEMPORARY_MIN: Duration = Duration::from_secs(540);
-/// … and less than this, so that devices used together do not leave together.
-pub const TEMPORARY_MAX: Duration = Duration::from_secs(660);
-
-/// Quick attempts are made for that long after the first failure.
-pub const QUICK_PHASE: Duration = Duration::from_secs(300);
-/// The shortest wait between quick attempts.
-pub const QUICK_WAIT_MIN: Duration = Duration::from_millis(100);
-/// The longest wait between quick attempts.
-pub const QUICK_WAIT_MAX: Duration = Duration::from_secs(10);
-/// What the quick waits grow by: twice as much each time, ± 20 %.
-pub const QUICK_STEP: Duration = Duration::from_millis(100);
-
-/// Slow waits are random up to this times the number of slow attempts …
-pub const SLOW_STEP: Duration = Duration::from_secs(300);
-/// … and never longer than this.
-pub const SLOW_WAIT_MAX: Duration = Duration::from_secs(1800);
-
-/// A device that its hub refused, where there is no DPS to ask, is tried again after at least this …
-pub const REFUSED_WAIT_MIN: Duration = Duration::from_secs(600);
-/// … and less than this, unless a request asks for it.
-pub const REFUSED_WAIT_MAX: Duration = Duration::from_secs(1800);
-
-/// A connection that stood that long ends a series of failures; shorter ones belong to it.
-pub const STABLE_AFTER: Duration = Duration::from_secs(60);
-/// A connection that stood that long makes earlier thefts forgotten.
-pub const THEFTS_FORGOTTEN_AFTER: Duration = Duration::from_secs(1800);
-
-/// Requests cut a wait short at most once in that time.
-pub const REQUEST_ATTEMPT_INTERVAL: Duration = Duration::from_secs(60);
-
-/// After the first theft the device comes back after at least this …
-pub const YIELD_MIN: Duration = Duration::from_secs(10);
-/// … and less than this.
-pub const YIELD_MAX: Duration = Duration::from_secs(30);
-
-/// Devices that wait for the end of a daily quota come back spread over that time.
-pub const MIDNIGHT_SPREAD: Duration = Duration::from_secs(60);
-/// A quota that is used up so soon after midnight is yesterday's, on a clock that is behind: …
-pub const MIDNIGHT_DOUBT: Duration = Duration::from_secs(3600);
-/// … another look is taken after that time, not a day later.
-pub const MIDNIGHT_RECHECK: Duration = Duration::from_secs(600);
-/// The first wait between probes of a hub whose quota is used up, which may have been enlarged …
-pub const QUOTA_PROBE_MIN: Duration = Duration::from_secs(60);
-/// … and the longest: twice as long each time.
-pub const QUOTA_PROBE_MAX: Duration = Duration::from_secs(3600);
-/// How long a probe, and the others after it, may take to connect: callers are asked to come back that much later.
-pub const QUOTA_PROBE_TIME: Duration = Duration::from_secs(5);
-/// A wait that a hub asked for is made longer by up to this part of it, in percent.
-pub const ASKED_WAIT_SPREAD_PERCENT: u32 = 20;
-
-/// A token slot of a connection counts as taken for that long after its token has expired: the hub's clock is not ours.
-pub const SLOT_MARGIN: Duration = Duration::from_secs(300);
-
-/// What a hub's refusal of a token taught about the number of identities on a connection holds for that long. Then, should
-/// another connection be needed, twice as many are tried on one.
-pub const TOKEN_LIMIT_HOLDS: Duration = Duration::from_secs(600);
-
-/// So many refusals …
-pub const REPROVISION_REFUSALS: u16 = 10;
-/// … and so much time since the first failure, and DPS is asked whether the device has moved.
-pub const REPROVISION_AFTER: Duration = Duration::from_secs(900);
-/// A hub that could not be reached for that long may be gone for good: DPS is asked for one of its devices, unless the
-/// configuration says after how long.
-pub const HUB_GONE_AFTER: Duration = Duration::from_secs(900);
-/// A device registers at DPS at most once in that time, …
-pub const REGISTRATION_INTERVAL_MIN: Duration = Duration::from_secs(300);
-/// … which doubles with each registration that did not help, up to this.
-pub const REGISTRATION_INTERVAL_MAX: Duration = Duration::from_secs(1800);
-
-/// The shortest wait between probes of a hub that is unreachable.
-pub const PROBE_WAIT_MIN: Duration = Duration::from_millis(100);
-/// The longest wait between probes.
-pub const PROBE_WAIT_MAX: Duration = Duration::from_secs(2);
-/// A probe that has not ended after that long is given up.
-pub const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A learned pace grows when half of this much time's permits were taken up.
-pub(crate) const LEARNING_PERIOD: Duration = Duration::from_secs(1);
-/// It grows no further than this: 50,000 devices per second …
-pub(crate) const LEARNED_INTERVAL_MIN: Duration = Duration::from_micros(20);
-/// … and shrinks no further than this: one per second.
-pub(crate) const LEARNED_INTERVAL_MAX: Duration = Duration::from_secs(1);
-/// After the hub has throttled it does not grow for that long.
-pub(crate) const THROTTLED_PAUSE: Duration = Duration::from_secs(60);
-/// Attempts of which the shortest says how long they take now.
-pub(crate) const LEARNING_SAMPLES: usize = 8;
-/// Attempts wait for each other at a hub when they take so many times as long as the shortest …
-pub(crate) const OPEN_TIME_RISE_FACTOR: u32 = 3;
-/// … and this in addition.
-pub(crate) const OPEN_TIME_RISE: Duration = Duration::from_millis(300);
-/// So many different devices refused their credentials …
-pub const BREAKER_DEVICES: usize = 20;
-/// … within that time, and none accepted: the fault is not theirs.
-pub const BREAKER_WINDOW: Duration = Duration::from_secs(30);
-/// So many refusals by a hub that has accepted no credentials yet, and they are doubted. The first may be of a token that has expired.
-pub const REFUSALS_BEFORE_DOUBT: u32 = 2;
-/// So many attempts in a row that a hub left without an answer, or failed itself: it is silent, or failing.
-pub const FAULT_AFTER: u32 = 2;
-/// A hub that has not been reached since the start, and could not be for that long, is not waited for: most likely its name, the
-/// network or the trusted authorities are wrong.
-pub const FIRST_CONTACT_PATIENCE: Duration = Duration::from_secs(3);
-/// A hub that has answered nothing since the start, not even that it cannot be reached, is waited for that long. It is a little more than
-/// TCP has for one address, whose reason says more.
-pub const FIRST_ANSWER_PATIENCE: Duration = Duration::from_millis(4_500);
-/// While the breaker is open, one device tries that often …
-pub const BREAKER_PROBE_INTERVAL: Duration = Duration::from_secs(30);
-/// … and a device whose credentials have not been refused yet that often.
-pub const BREAKER_HOPEFUL_PROBE_INTERVAL: Duration = Duration::from_secs(1);
-
-/// A message that a hub gave back, or failed at, is sent again after at least this, …
-pub const RESEND_WAIT_MIN: Duration = Duration::from_millis(100);
-/// … twice that the next time, and so on; a wait is random up to double its least, and never longer than this.
-pub const RESEND_WAIT_MAX: Duration = Duration::from_secs(4);
-/// A message that a hub throttles is sent again after this, if the hub does not ask for more.
-pub const THROTTLED_RESEND_WAIT: Duration = Duration::from_secs(1);
 
 /// Events of one device and kind that wait, the one under way included.
 pub const EVENTS_PER_LANE: usize = 16;
@@ -180,8 +62,6 @@ pub const SPELLINGS_UNCHECKED: usize = 1_024;
 pub const TEMPORARY_TOKEN_LIFE_MIN: Duration = Duration::from_secs(900);
 /// … and less than this, so that slots of devices that came together do not end together.
 pub const TEMPORARY_TOKEN_LIFE_MAX: Duration = Duration::from_secs(1_200);
-/// Of so many connections that are needed, one more than another may be kept before the emptiest is given up.
-pub const SPARE_CONNECTIONS: usize = 10;
 /// Devices leave a connection that is being drained a few at a time, that often.
 pub const MOVE_INTERVAL: Duration = Duration::from_secs(1);
 /// So many of them at once.
@@ -206,8 +86,6 @@ pub const MAX_CALLBACK_ANSWER_BYTES: usize = 131_072;
 
 /// Twins of one hub that are read at the same time to find out what was missed.
 pub const CATCH_UPS_AT_ONCE: usize = 64;
-/// Such reads per second where the size of the hub is not known: half of what the smallest hub takes.
-pub const CATCH_UPS_PER_S: u32 = 50;
 /// How long such a read may take.
 pub const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(30);
 /// After a read, or an event with what it found, has failed, the next one follows after at most this, twice as long each time …

@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use drawspan_bridge::Paces;
-use drawspan_bridge::fleet::ServiceId;
 use drawspan_client::{DeviceSession, HubConnection};
+use drawspan_fleet::{Paces, ServiceId};
 use drawspan_hub::DeviceId;
 
 /// Parts of the directory, each with a lock of its own, held for one look-up.

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use drawspan_bridge::controller::{Command, Open};
-use drawspan_bridge::fleet::{Attempt, News, ServiceId};
 use drawspan_client::{
     ConnectionConfig, Credentials, HubConnection, Inbox, MethodAnswer, Owner, StatusMailbox,
     TwinOperation, TwinRequest, clock_skew,
 };
+use drawspan_fleet::{Attempt, News, ServiceId};
 use drawspan_hub::{ConnectionKey, Failure, HostName};
 use drawspan_net::Mailbox;
 use drawspan_net::{Clock, Connector, Transport};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_bridge::controller::{Request as Ask, Waiter};
-use drawspan_bridge::fleet::CallerId;
 use drawspan_client::{Credentials, TwinOperation, message};
+use drawspan_fleet::CallerId;
 use drawspan_gateway::limits::RETRY_AFTER_S;
 use drawspan_gateway::log_limit::{Leave, STORE_FAILURES};
 use drawspan_gateway::{

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use drawspan_bridge::fleet::{News, ServiceId};
+use drawspan_fleet::{News, ServiceId};
 use drawspan_gateway::{ServiceFault, Unready};
 use drawspan_hub::{Failure, HostName};
 use drawspan_metrics::{Metric, Page, Sample};

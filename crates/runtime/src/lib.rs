@@ -31,10 +31,10 @@ use std::sync::Arc;
 
 use drawspan_bridge::controller::{ControllerConfig, Mark, PoolConfig, Remembered, StoredHub};
 use drawspan_bridge::delivery::DeliveryConfig;
-use drawspan_bridge::fleet::FleetConfig;
-use drawspan_bridge::{Now, limits as bounds};
+use drawspan_bridge::limits as bounds;
 use drawspan_client::dps::{DpsClient, DpsConfig};
 use drawspan_client::{Credentials, Inbox, StatusMailbox};
+use drawspan_fleet::{FleetConfig, Now};
 use drawspan_gateway::CallbackUrl;
 use drawspan_hub::limits::{DEVICES_PER_CONNECTION, DEVICES_PER_WEBSOCKET};
 use drawspan_hub::{HostName, InvalidId};

@@ -2,8 +2,8 @@
 
 use drawspan_bridge::controller::Note;
 use drawspan_bridge::delivery::{self, OriginNews};
-use drawspan_bridge::fleet::News;
 use drawspan_bridge::limits::MAX_CALLBACK_ANSWER_BYTES;
+use drawspan_fleet::News;
 use drawspan_gateway::log_limit::{
     Leave, NO_ROOM, RECEIVERS, REFUSED_DEVICES, REFUSED_LINKS, UNREAD_ANSWERS, UNTAKEN_EVENTS,
 };

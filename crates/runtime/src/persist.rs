@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_bridge::Jitter;
-use drawspan_bridge::resend::{Next, Resend};
 use drawspan_client::{Send, SendFailure, TwinOperation, TwinRequest};
+use drawspan_fleet::Jitter;
+use drawspan_fleet::resend::{Next, Resend};
 use drawspan_gateway::{Delay, DeviceError, Effect};
 use drawspan_hub::{DeviceId, Failure, FailureKind};
 use tokio::time::{Instant, sleep};

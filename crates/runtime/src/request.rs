@@ -1,7 +1,7 @@
 //! What callers ask of the controller's task.
 
 use drawspan_bridge::controller::{self, Names};
-use drawspan_bridge::fleet::ServiceId;
+use drawspan_fleet::ServiceId;
 use drawspan_gateway::{
     DeviceError, Diagnostics, ListPage, ListQuery, Scope, Subscribed, Subscription,
 };

@@ -5,10 +5,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use drawspan_bridge::Now;
 use drawspan_bridge::controller::{ConnectionEvent, SessionEvent};
-use drawspan_bridge::fleet::{Attempt, ServiceId};
 use drawspan_client::{DeviceSession, Inbox, Incoming, Owner, Status, StatusMailbox};
+use drawspan_fleet::{Attempt, Now, ServiceId};
 use drawspan_net::Clock;
 use drawspan_net::Mailbox;
 use drawspan_webhooks::Done;

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use drawspan_bridge::{Bucket, Paces};
 use drawspan_client::TwinOperation;
+use drawspan_fleet::{Bucket, Paces};
 use drawspan_gateway::DeviceError;
 use tokio::time::{Instant, sleep};
 

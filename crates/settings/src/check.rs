@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use drawspan_bridge::governor::Pace;
-use drawspan_bridge::limits::HUB_GONE_AFTER;
+use drawspan_fleet::governor::Pace;
+use drawspan_fleet::limits::HUB_GONE_AFTER;
 use drawspan_hub::limits::{HubSize, Rate, Sku};
 use drawspan_net::{Proxy, Transport};
 use rustls_pki_types::CertificateDer;

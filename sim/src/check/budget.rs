@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawspan_bridge::limits::{
+use drawspan_fleet::limits::{
     REGISTRATION_INTERVAL_MAX, REGISTRATION_INTERVAL_MIN, REPROVISION_REFUSALS, STABLE_AFTER,
 };
 use drawspan_hub::{Failure, FailureKind};

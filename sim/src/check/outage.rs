@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawspan_bridge::limits::{PROBE_WAIT_MAX, PROBE_WAIT_MIN};
+use drawspan_fleet::limits::{PROBE_WAIT_MAX, PROBE_WAIT_MIN};
 
 use super::{Violation, ensure};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawspan_bridge::governor::Pace;
+use drawspan_fleet::governor::Pace;
 
 use super::{Violation, ensure};
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use drawspan_bridge::fleet::Attempt;
+use drawspan_fleet::Attempt;
 use drawspan_hub::{ConnectionKey, Links, Outcome, Receive, Wants};
 
 use super::DeviceNo;

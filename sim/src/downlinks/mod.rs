@@ -18,15 +18,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
+use drawspan_bridge::Controller;
 use drawspan_bridge::controller::{
     ControllerConfig, PoolConfig, Profile, Remembered, RequestError, SessionEvent, Then,
 };
 use drawspan_bridge::delivery::{self, DeliveryConfig};
 use drawspan_bridge::events::Secrets;
-use drawspan_bridge::fleet::{Attempt, FleetConfig};
-use drawspan_bridge::governor::Pace;
 use drawspan_bridge::subscriptions::Scope;
-use drawspan_bridge::{Controller, Now};
+use drawspan_fleet::governor::Pace;
+use drawspan_fleet::{Attempt, FleetConfig, Now};
 use drawspan_hub::{ConnectionKey, DeviceId};
 
 use crate::agenda::Agenda;
@@ -214,7 +214,7 @@ impl World {
     fn check(&self) -> Result<(), Violation> {
         let fleet = self.controller.fleet();
         for (index, device, machine) in fleet.iter() {
-            let connected = matches!(machine.state(), drawspan_bridge::State::Connected { .. });
+            let connected = matches!(machine.state(), drawspan_fleet::State::Connected { .. });
             let published = self.published.contains(device);
             ensure(connected == published, "PUBLISHED", || {
                 format!("{device} is {:?}, published: {published}", machine.state())
@@ -238,7 +238,7 @@ fn controller(seed: u64, process: u64, stored: &Stored, now: Duration) -> Contro
             dps: crate::process::host("dps.net"),
             max_devices: 1_000,
             max_hubs: 2,
-            hub_gone_after: drawspan_bridge::limits::HUB_GONE_AFTER,
+            hub_gone_after: drawspan_fleet::limits::HUB_GONE_AFTER,
             seed: seed ^ process.rotate_left(32),
         },
         pool: PoolConfig {

@@ -8,9 +8,9 @@ use drawspan_bridge::controller::{
     Action, Answer, Command, ConnectionEvent, DeadLetter, Held, Input, Mark, Note, Open, Place,
     SessionEvent, Then,
 };
-use drawspan_bridge::fleet::{Attempt, ServiceId};
 use drawspan_bridge::limits::C2D_HOLD;
 use drawspan_bridge::subscriptions::{Row, Scope};
+use drawspan_fleet::{Attempt, ServiceId};
 use drawspan_hub::{
     ConnectionKey, DeviceId, Failure, FailureKind, Outcome, SubscriptionType, Wants,
 };

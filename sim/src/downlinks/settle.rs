@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use drawspan_bridge::State;
 use drawspan_bridge::subscriptions::Callback as _;
+use drawspan_fleet::State;
 use drawspan_hub::SubscriptionType;
 
 use super::{DeviceNo, World};

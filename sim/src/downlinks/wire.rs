@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_bridge::controller::{ConnectionEvent, Input, RequestError, SessionEvent};
-use drawspan_bridge::fleet::{Attempt, ServiceId};
+use drawspan_fleet::{Attempt, ServiceId};
 use drawspan_hub::{C2dMessage, ConnectionKey, Failure, FailureKind, Link, Links, Receive, Wants};
 
 use super::process::ToHub;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use drawspan_bridge::fleet::Attempt;
+use drawspan_fleet::Attempt;
 
 use super::{DeviceNo, Token, valid_until};
 

@@ -6,7 +6,7 @@ mod line;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use drawspan_bridge::fleet::Attempt;
+use drawspan_fleet::Attempt;
 use drawspan_hub::{Failure, HostName};
 
 use crate::dice::Dice;

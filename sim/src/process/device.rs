@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawspan_bridge::fleet::{Attempt, CallerId, ServiceId};
+use drawspan_fleet::{Attempt, CallerId, ServiceId};
 use drawspan_hub::{ConnectionKey, ConnectionStatus, ConnectionStatusReason, Wants};
 
 use crate::hub::{DeviceNo, LineNo, Token};

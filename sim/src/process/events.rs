@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use drawspan_bridge::State;
 use drawspan_bridge::controller::{Assigned, ConnectionEvent, Input, SessionEvent};
-use drawspan_bridge::fleet::{Attempt, ServiceId};
+use drawspan_fleet::{Attempt, ServiceId, State};
 use drawspan_hub::{Failure, FailureKind, HostName, WhichKey};
 
 use super::device::Phase;
@@ -175,7 +174,7 @@ impl Process {
             _ => None,
         };
         let failures = machine.failures();
-        let stable = stood.is_some_and(|stood| stood >= drawspan_bridge::limits::STABLE_AFTER);
+        let stable = stood.is_some_and(|stood| stood >= drawspan_fleet::limits::STABLE_AFTER);
         self.budgets[number as usize].ended(failure, stood);
         self.tally.failure(failure.kind);
         // A series that is over starts again at none.

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use drawspan_bridge::State;
 use drawspan_bridge::controller::{
     self, Action, Command, HubChange, Input, Note, Open, SessionEvent,
 };
-use drawspan_bridge::fleet::{Attempt, News, ServiceId};
 use drawspan_bridge::limits::REGISTRATION_TIMEOUT;
+use drawspan_fleet::{Attempt, News, ServiceId, State};
 use drawspan_hub::{ConnectionKey, ConnectionStatus};
 
 use super::device::{Phase, Place};

@@ -18,9 +18,9 @@ use std::time::Duration;
 use drawspan_bridge::controller::{ControllerConfig, PoolConfig, Remembered, StoredHub};
 use drawspan_bridge::delivery::DeliveryConfig;
 use drawspan_bridge::events::Secrets;
-use drawspan_bridge::fleet::{Attempt, Fleet, FleetConfig, ServiceId};
 use drawspan_bridge::subscriptions::{Row, Scope};
-use drawspan_bridge::{Controller, Device, Now, controller};
+use drawspan_bridge::{Controller, controller};
+use drawspan_fleet::{Attempt, Device, Fleet, FleetConfig, Now, ServiceId};
 use drawspan_hub::{ConnectionKey, DeviceId, Failure, HostName, Links, SubscriptionType};
 
 use crate::check::budget::Budget;

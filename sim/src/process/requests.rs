@@ -4,10 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use drawspan_bridge::State;
 use drawspan_bridge::controller::{Answer, Delay, Input, Request, Waiter};
-use drawspan_bridge::limits::{TEMPORARY_MAX, TEMPORARY_MIN};
 use drawspan_bridge::subscriptions::Scope;
+use drawspan_fleet::State;
+use drawspan_fleet::limits::{TEMPORARY_MAX, TEMPORARY_MIN};
 use drawspan_hub::SubscriptionType;
 
 use super::Process;

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use drawspan_bridge::State;
-use drawspan_bridge::fleet::ServiceId;
 use drawspan_bridge::limits::{REGISTRATION_TIMEOUT, WAITING_REGISTRATIONS};
+use drawspan_fleet::{ServiceId, State};
 
 use super::Process;
 use super::device::Phase;

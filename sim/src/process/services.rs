@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use drawspan_bridge::fleet::{News, ServiceId};
-use drawspan_bridge::governor::Pace;
+use drawspan_fleet::governor::Pace;
+use drawspan_fleet::{News, ServiceId};
 
 use crate::check::outage::Outage;
 use crate::check::pace::Bucket;

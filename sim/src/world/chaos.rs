@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawspan_bridge::limits::MIDNIGHT_DOUBT;
+use drawspan_fleet::limits::MIDNIGHT_DOUBT;
 
 use super::{Event, World};
 use crate::check::Violation;

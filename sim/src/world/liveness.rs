@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use drawspan_bridge::State;
-use drawspan_bridge::governor::Pace;
+use drawspan_fleet::State;
+use drawspan_fleet::governor::Pace;
 
 use super::World;
 use super::settle::SETTLES_WITHIN;

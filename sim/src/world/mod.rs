@@ -8,7 +8,7 @@ mod traffic;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use drawspan_bridge::fleet::Attempt;
+use drawspan_fleet::Attempt;
 use drawspan_hub::{DeviceId, Failure};
 
 use crate::agenda::Agenda;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawspan_bridge::State;
+use drawspan_fleet::State;
 
 use super::World;
 use crate::check::{Violation, ensure};

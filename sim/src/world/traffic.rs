@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use drawspan_bridge::fleet::Attempt;
-use drawspan_bridge::limits::SLOT_MARGIN;
+use drawspan_fleet::Attempt;
+use drawspan_fleet::limits::SLOT_MARGIN;
 use drawspan_hub::{Failure, FailureKind};
 
 use super::{Event, World};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use drawspan_fleet::{Attempt, News, Paces, ServiceId};
 use drawspan_hub::{
     ConnectionKey, ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, HostName, Link,
     Outcome, SubscriptionType, UtcTime, Wants, WhichKey,
@@ -13,10 +14,9 @@ use super::desired_marks::Mark;
 use super::hub_cache::StoredHub;
 use super::input::Then;
 use super::platform::Platform;
+use crate::delivery;
 use crate::events::{Content, Post};
-use crate::fleet::{Attempt, News, ServiceId};
 use crate::subscriptions::{Row, Scope};
-use crate::{delivery, paces::Paces};
 
 /// Something to do. In the order in which they come.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 //! Cloud-to-device messages for subscribers, and their outcomes.
 
+use drawspan_fleet::Attempt;
+use drawspan_fleet::mutation::{Mutation, planted};
 use drawspan_hub::{C2dMessage, DeviceId, Outcome, SubscriptionType};
 
 use super::Controller;
@@ -8,8 +10,6 @@ use super::answer::{Answer, RequestError};
 use super::correlation::{C2dCorrelation, Correlation};
 use super::platform::Platform;
 use crate::events::{Content, Delivery, event_id};
-use crate::fleet::Attempt;
-use crate::mutation::{Mutation, planted};
 
 const KIND: SubscriptionType = SubscriptionType::C2dMessages;
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use drawspan_fleet::device::How;
+use drawspan_fleet::mutation::{Mutation, planted};
+use drawspan_fleet::{self as fleet, Attempt, ServiceId};
 use drawspan_hub::{DeviceId, Failure, FailureKind, Links};
 
 use super::Controller;
@@ -10,10 +13,7 @@ use super::context::Member;
 use super::input::Command;
 use super::platform::Platform;
 use super::pool::Pool;
-use crate::device::How;
-use crate::fleet::{self, Attempt, ServiceId};
 use crate::limits;
-use crate::mutation::{Mutation, planted};
 
 impl<P: Platform> Controller<P> {
     /// Does what the fleet wants done. False if that was nothing.

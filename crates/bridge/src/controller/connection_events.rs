@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use std::time::Duration;
 
+use drawspan_fleet::{Attempt, Device, ServiceId, State};
 use drawspan_hub::{ConnectionKey, Failure, FailureKind, Links};
 
 use super::Controller;
@@ -12,8 +13,6 @@ use super::answer::Answer;
 use super::context::Noted;
 use super::input::SessionEvent;
 use super::platform::Platform;
-use crate::fleet::{Attempt, ServiceId};
-use crate::{Device, State};
 
 /// Least time between two notes of connections that ended.
 const WARNING_INTERVAL: Duration = Duration::from_secs(1);

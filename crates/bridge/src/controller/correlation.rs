@@ -1,7 +1,8 @@
 //! What the controller needs to know when an event is over.
 
+use drawspan_fleet::Attempt;
+
 use super::platform::Platform;
-use crate::fleet::Attempt;
 
 /// What an event is to its device.
 #[derive(Debug)]

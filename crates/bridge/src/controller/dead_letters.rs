@@ -1,5 +1,7 @@
 //! Events that were not taken.
 
+use drawspan_fleet::mutation::{Mutation, planted};
+
 use super::Controller;
 use super::action::{Action, DeadLetter, Note};
 use super::answer::{Answer, RequestError};
@@ -7,7 +9,6 @@ use super::correlation::Correlation;
 use super::input::Letter;
 use super::platform::Platform;
 use crate::events::{Content, Delivery, Verdict};
-use crate::mutation::{Mutation, planted};
 use crate::subscriptions::Callback as _;
 
 impl<P: Platform> Controller<P> {

@@ -1,6 +1,8 @@
 //! Desired properties: changes as they come, and whole sections where changes may have been missed.
 
 use bytes::Bytes;
+use drawspan_fleet::Attempt;
+use drawspan_fleet::mutation::{Mutation, planted};
 use drawspan_hub::{DeviceId, SubscriptionType};
 
 use super::Controller;
@@ -11,8 +13,6 @@ use super::desired_marks::{Desired, Finding, First, Look, Section, receiver};
 use super::platform::Platform;
 use crate::delivery::NoRoom;
 use crate::events::{Content, Delivery, event_id};
-use crate::fleet::Attempt;
-use crate::mutation::{Mutation, planted};
 use crate::subscriptions::Callback as _;
 
 const KIND: SubscriptionType = SubscriptionType::DesiredProperties;

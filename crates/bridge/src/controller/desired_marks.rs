@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
+use drawspan_fleet::mutation::{Mutation, planted};
 use drawspan_hub::DeviceId;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::limits::REMEMBERED_SECTION_BYTES;
-use crate::mutation::{Mutation, planted};
 
 /// How far a device's receiver is: it has every change up to this one.
 ///

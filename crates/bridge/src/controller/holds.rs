@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use drawspan_fleet::Attempt;
 use drawspan_hub::{C2dMessage, UtcTime};
 
 use super::answer::Held;
 use super::platform::{Caller as _, Platform};
-use crate::fleet::Attempt;
 
 /// A device that asks for its messages.
 #[derive(Debug)]

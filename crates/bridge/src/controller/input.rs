@@ -1,6 +1,7 @@
 //! What happens, as the controller hears of it.
 
 use bytes::Bytes;
+use drawspan_fleet::{Attempt, CallerId, ServiceId};
 use drawspan_hub::{
     C2dMessage, ConnectionKey, DeviceId, Failure, HostName, Link, Links, Outcome, SubscriptionType,
     WhichKey,
@@ -10,7 +11,6 @@ use super::answer::RequestError;
 use super::context::Waiter;
 use super::platform::Platform;
 use crate::delivery;
-use crate::fleet::{Attempt, CallerId, ServiceId};
 use crate::subscriptions::{Row, Scope};
 
 /// Something that happened.

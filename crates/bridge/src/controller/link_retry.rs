@@ -4,15 +4,15 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
+use drawspan_fleet::Attempt;
+use drawspan_fleet::mutation::{Mutation, planted};
 use drawspan_hub::{Failure, Link, Links};
 
 use super::Controller;
 use super::action::{Action, Note};
 use super::context::RefusedLinks;
 use super::platform::Platform;
-use crate::fleet::Attempt;
 use crate::limits::{LINK_RETRY_MAX, LINK_RETRY_MIN};
-use crate::mutation::{Mutation, planted};
 
 /// When refused links are worth another try.
 #[derive(Debug, Default)]

@@ -1,6 +1,8 @@
 //! Direct methods: from the hub to the subscriber, and the answer back.
 
 use bytes::Bytes;
+use drawspan_fleet::Attempt;
+use drawspan_fleet::mutation::{Mutation, planted};
 
 use super::action::{Action, Note};
 use super::correlation::Correlation;
@@ -8,8 +10,6 @@ use super::platform::Platform;
 use super::{Controller, DeviceId};
 use crate::events::method_answer::{self, Unread};
 use crate::events::{Content, Delivery, event_id};
-use crate::fleet::Attempt;
-use crate::mutation::{Mutation, planted};
 use crate::subscriptions::Callback as _;
 
 /// The answer to a method that nobody can take now.

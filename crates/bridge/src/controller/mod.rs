@@ -46,16 +46,15 @@ mod waiting;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use drawspan_fleet::device::Assignment;
+use drawspan_fleet::mutation::{Mutation, planted};
+use drawspan_fleet::{Attempt, Chance, Fleet, FleetConfig, Now, ServiceId};
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName, SubscriptionType};
 
 use crate::delivery::DeliveryConfig;
-use crate::device::Assignment;
 use crate::events::{Outbox, Secrets, UnreadTally};
-use crate::fleet::{Attempt, FleetConfig, ServiceId};
-use crate::mutation::{Mutation, planted};
 use crate::subscriptions::{Prefix, Row, Scope, Table};
 use crate::wall_clock::WallClock;
-use crate::{Chance, Fleet, Now};
 use correlation::Correlation;
 use desired_marks::Marks;
 use link_retry::Retries;

@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_fleet::{Ledger, LedgerConfig, Left, Paces};
 use drawspan_hub::limits::HubSize;
 use drawspan_hub::{ConnectionKey, DeviceId, WhichKey};
 
 use super::tally::HubTally;
 use super::twin_reads::CatchUps;
-use crate::ledger::{Ledger, LedgerConfig, Left};
-use crate::paces::Paces;
 
 /// Connections by key. One is started when a device needs it, and let go when its last device leaves.
 #[derive(Debug)]

@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
+use drawspan_fleet::mutation::{Mutation, planted};
+use drawspan_fleet::{Attempt, CallerId};
 use drawspan_hub::{C2dMessage, DeviceId, Outcome, Receive, SubscriptionType};
 
 use super::Controller;
@@ -11,9 +13,7 @@ use super::action::Action;
 use super::answer::{Answer, RequestError};
 use super::holds::Holding;
 use super::platform::Platform;
-use crate::fleet::{Attempt, CallerId};
 use crate::limits::{C2D_HOLD, PULL_GRACE, PULLS_PER_DEVICE};
-use crate::mutation::{Mutation, planted};
 
 const KIND: SubscriptionType = SubscriptionType::C2dMessages;
 

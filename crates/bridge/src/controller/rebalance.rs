@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use drawspan_fleet::{Attempt, State};
+
 use super::Controller;
 use super::action::{Action, Note};
 use super::platform::Platform;
 use super::pool::Pool;
-use crate::State;
-use crate::fleet::Attempt;
 use crate::limits::{MOVE_INTERVAL, MOVES_AT_ONCE};
 
 /// Devices that are to change their connection. One after the other: the rest of the connection works on meanwhile.

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::ops::Bound;
 use std::time::Duration;
 
+use drawspan_fleet::Attempt;
+use drawspan_fleet::mutation::{Mutation, planted};
 use drawspan_hub::{DeviceId, Receive, SubscriptionType, Wants};
 
 use super::Controller;
 use super::action::{Action, Note};
 use super::platform::Platform;
-use crate::fleet::Attempt;
 use crate::limits::{DEVICES_PER_SWEEP, MAX_SWEEPS, WANT_AGAIN};
-use crate::mutation::{Mutation, planted};
 use crate::subscriptions::{Prefix, Wish};
 
 /// Devices that are to be looked at again.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use drawspan_fleet::{CallerId, ServiceId};
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName, WhichKey};
 
 use super::action::Action;
@@ -10,7 +11,6 @@ use super::input::Assigned;
 use super::platform::Platform;
 use super::registrations::Origin;
 use super::{Controller, Profile};
-use crate::fleet::{CallerId, ServiceId};
 
 impl<P: Platform> Controller<P> {
     /// A caller asks for a registration.

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
+use drawspan_fleet::Epoch;
 use drawspan_hub::{DeviceId, Failure, FailureKind, WhichKey};
 
 use super::action;
 use super::input::Assigned;
 use super::platform::{Caller as _, Platform};
 use super::tally::DpsTally;
-use crate::device::Epoch;
 use crate::limits;
 
 /// Who asked for a registration.

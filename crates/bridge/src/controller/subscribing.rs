@@ -1,5 +1,6 @@
 //! Subscriptions that callers make and take away.
 
+use drawspan_fleet::State;
 use drawspan_hub::{ConnectionStatus, DeviceId, Links, SubscriptionType, UtcTime};
 
 use super::Controller;
@@ -7,7 +8,6 @@ use super::action::Action;
 use super::answer::{Answer, RequestError};
 use super::input::Then;
 use super::platform::Platform;
-use crate::State;
 use crate::subscriptions::{Prefix, Row, Scope, Subscription, SubscriptionStatus};
 
 /// A subscription with its status, where it has one.

@@ -5,6 +5,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
+use drawspan_fleet::{Attempt, ServiceId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -12,7 +13,6 @@ use super::Controller;
 use super::action::Action;
 use super::desired_marks::Look;
 use super::platform::Platform;
-use crate::fleet::{Attempt, ServiceId};
 use crate::limits::{CATCH_UP_RETRY_MAX, CATCH_UP_RETRY_MIN, CATCH_UP_TIMEOUT, CATCH_UPS_AT_ONCE};
 
 /// Twins of one hub that are to be read, at the hub's pace.

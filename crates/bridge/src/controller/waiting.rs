@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_fleet::device::Why;
+use drawspan_fleet::{ServiceId, State};
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, HostName};
 
 use super::Controller;
 use super::answer::{Answer, Refusal};
 use super::context::Noted;
 use super::platform::Platform;
-use crate::State;
-use crate::device::Why;
-use crate::fleet::ServiceId;
 
 /// What a device is waiting for, when its caller's time is up.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use drawspan_fleet::mutation::{Mutation, planted};
+
 use super::breaker::{OriginNews, Sign};
 use super::event::{Answer, Attempt, End, Job, News, Over, Patience, Start};
 use super::lane::{LaneId, Turn, UnderWay};
 use super::schedule::{self, Next};
 use super::{Deliveries, Why};
 use crate::limits;
-use crate::mutation::{Mutation, planted};
 
 impl<J: Job> Deliveries<J> {
     /// The next attempt to make, as far as there may be one more.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use drawspan_fleet::mutation::{Mutation, planted};
+
 use crate::limits::{ORIGIN_FAILURES, ORIGIN_PAUSE_MAX, ORIGIN_PAUSE_MIN};
-use crate::mutation::{Mutation, planted};
 
 /// What is new of an origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

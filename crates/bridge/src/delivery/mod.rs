@@ -28,10 +28,10 @@ mod wakes;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use drawspan_fleet::Chance;
 use drawspan_hub::{DeviceId, SubscriptionType};
 
 use crate::limits;
-use crate::time::Chance;
 
 pub use breaker::OriginNews;
 pub use event::{

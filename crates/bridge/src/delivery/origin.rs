@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_fleet::mutation::{Mutation, planted};
+
 use super::Load;
 use super::breaker::{Breaker, OriginNews, Sign};
 use super::lane::LaneId;
 use super::wakes::{Wake, Wakes};
 use crate::limits;
-use crate::mutation::{Mutation, planted};
 
 /// Names an origin for as long as something is for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

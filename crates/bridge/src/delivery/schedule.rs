@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use drawspan_fleet::Jitter;
+
 use crate::limits::{RETRY_SPREAD_PERCENT, RETRY_STEP, RETRY_WAIT_MIN};
-use crate::time::Jitter;
 
 /// What a status says of the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

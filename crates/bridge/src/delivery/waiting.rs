@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_fleet::mutation::{Mutation, planted};
+
 use super::event::{End, Job, NoRoom, Offered, Patience, Terms};
 use super::lane::{Lane, LaneId, Turn, Waiting};
 use super::origin::OriginId;
 use super::wakes::Wake;
 use super::{Deliveries, LaneName};
-use crate::mutation::{Mutation, planted};
 
 impl<J: Job> Deliveries<J> {
     /// Queues an event behind the others of its lane.

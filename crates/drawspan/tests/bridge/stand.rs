@@ -8,10 +8,10 @@ use std::time::Duration;
 use axum::body::Bytes as Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use drawspan_bridge::governor::Pace;
 use drawspan_client::service::{Call, Called, Message, ServiceClient, ServiceConfig};
 use drawspan_client::{Credentials, KeyPair, Keys};
 use drawspan_emulator::{Config as EmulatorConfig, Emulator, Ports, Running};
+use drawspan_fleet::governor::Pace;
 use drawspan_gateway::{CallbackUrl, Scope, Subscribe, SubscriptionStatus, Subscriptions as _};
 use drawspan_hub::{
     DeviceId, Failure, HostName, HubConnectionString, SubscriptionType, SymmetricKey, sas,

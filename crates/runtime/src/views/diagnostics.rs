@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use drawspan_bridge::controller::Route as _;
-use drawspan_bridge::{Device, State};
+use drawspan_fleet::{Device, State};
 use drawspan_gateway::{DeviceState, Diagnostics, LastFailure};
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, Links, SubscriptionType, UtcTime,
@@ -71,7 +71,7 @@ fn wanted_until(controller: &Controller, index: u32, known: Duration) -> Duratio
     let last_use = context
         .and_then(|context| context.route.as_ref())
         .and_then(|route| route.last_use())
-        .map(|at| at + drawspan_bridge::limits::TEMPORARY_MIN);
+        .map(|at| at + drawspan_fleet::limits::TEMPORARY_MIN);
     last_use.map_or(known, |until| until.max(known))
 }
 

@@ -3,7 +3,7 @@
 use drawspan_bridge::controller::{ByFailure, DpsTally, HubTally};
 use drawspan_bridge::delivery::Load;
 use drawspan_bridge::events::{EventTally, UnreadTally};
-use drawspan_bridge::fleet::Census;
+use drawspan_fleet::Census;
 use drawspan_gateway::DeviceState;
 use drawspan_hub::HostName;
 use drawspan_metrics::{Metric, Page, Sample};

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use drawspan_bridge::governor::Pace;
+use drawspan_fleet::governor::Pace;
 use drawspan_hub::Keys;
 use drawspan_hub::limits::{HubSize, Rate, Sku};
 

@@ -1,6 +1,6 @@
 //! What the bridge that Drawspan replaces was given.
 
-use drawspan_bridge::governor::Pace;
+use drawspan_fleet::governor::Pace;
 use drawspan_hub::limits::{HubSize, Rate};
 
 use super::*;

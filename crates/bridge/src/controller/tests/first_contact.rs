@@ -1,8 +1,9 @@
 //! Callers of a DPS that answers nothing from the start.
 
+use drawspan_fleet::limits::FIRST_ANSWER_PATIENCE;
+use drawspan_fleet::{CallerId, News};
+
 use super::*;
-use crate::fleet::{CallerId, News};
-use crate::limits::FIRST_ANSWER_PATIENCE;
 
 fn register(process: &mut Process, device: &str) {
     process.handle(Input::Request(Request::Register {

@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use drawspan_fleet::governor::Pace;
 use drawspan_hub::{ConnectionKey, DeviceId, Failure, FailureKind, HostName, SubscriptionType};
 
 use super::*;
 use crate::delivery::{Answer as Said, DeliveryConfig};
 use crate::events::{Content, Post};
-use crate::governor::Pace;
 use crate::subscriptions::{Scope, TestUrl};
 
 pub(super) const UNIX_S: u64 = 1_800_000_000;
@@ -117,7 +117,7 @@ impl Process {
                 dps: host("dps.net"),
                 max_devices: 100,
                 max_hubs: 4,
-                hub_gone_after: crate::limits::HUB_GONE_AFTER,
+                hub_gone_after: drawspan_fleet::limits::HUB_GONE_AFTER,
                 seed: 7,
             },
             pool: PoolConfig {
@@ -271,7 +271,7 @@ impl Process {
         notes
     }
 
-    pub(super) fn news(&mut self) -> Vec<crate::fleet::News> {
+    pub(super) fn news(&mut self) -> Vec<drawspan_fleet::News> {
         let mut all = Vec::new();
         while let Some(news) = self.take(|action| match action {
             Action::ServiceNews(_, news, _) => Some(*news),

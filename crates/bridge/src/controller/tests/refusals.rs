@@ -1,7 +1,8 @@
 //! Refusals and silence are named.
 
+use drawspan_fleet::News;
+
 use super::*;
-use crate::fleet::News;
 
 const KIND: SubscriptionType = SubscriptionType::Methods;
 
@@ -66,7 +67,7 @@ fn a_caller_comes_back_after_the_next_probe_of_a_quota_not_after_midnight() {
             waiter: Waiter {
                 not: None,
                 deadline: process.now.monotonic + Duration::from_secs(30),
-                who: crate::fleet::CallerId(0),
+                who: drawspan_fleet::CallerId(0),
                 caller: TestCaller,
             },
         }));

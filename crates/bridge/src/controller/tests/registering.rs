@@ -1,8 +1,9 @@
 //! One registration of a device at a time.
 
+use drawspan_fleet::CallerId;
+
 use super::first_contact::{answers, ended, started};
 use super::*;
-use crate::fleet::CallerId;
 
 #[test]
 fn a_registration_answers_all_who_want_the_same() {

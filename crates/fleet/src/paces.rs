@@ -51,7 +51,7 @@ impl Paces {
     }
 
     /// A turn for a read that nobody waits for, or how long until there is one.
-    pub(crate) fn admit_catch_up(&self, now: Duration) -> Result<(), Duration> {
+    pub fn admit_catch_up(&self, now: Duration) -> Result<(), Duration> {
         let wait = self.catch_ups.wait(now);
         if !wait.is_zero() {
             return Err(wait);

@@ -121,12 +121,12 @@ pub fn plant(mutation: Option<Mutation>) {
 
 /// Whether a fault is planted.
 #[cfg(feature = "mutations")]
-pub(crate) fn planted(mutation: Mutation) -> bool {
+pub fn planted(mutation: Mutation) -> bool {
     PLANTED.get() == Some(mutation)
 }
 
 /// No fault is.
 #[cfg(not(feature = "mutations"))]
-pub(crate) const fn planted(_: Mutation) -> bool {
+pub const fn planted(_: Mutation) -> bool {
     false
 }
