@@ -326,6 +326,7 @@ mod keys;
 mod metrics;
 mod paths;
 mod probes;
+mod shown;
 mod subscriptions;
 
 /// A body in pieces that are all there at once; `None` for one that is always about to come.
