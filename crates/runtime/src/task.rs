@@ -181,7 +181,7 @@ impl Task {
         if !fleet.is_current(attempt) {
             return None;
         }
-        let member = fleet.beside(attempt.device)?.place?;
+        let member = fleet.context(attempt.device)?.place?;
         let connection = self.executor.connection(member.hub, member.connection)?;
         let paces = Arc::clone(&self.controller.pool(member.hub)?.paces);
         let route = Arc::new(Route::new(

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use drawspan_client::TwinOperation;
-use drawspan_fleet::{Bucket, Paces};
+use drawspan_fleet::{Paces, RateLimiter};
 use drawspan_gateway::DeviceError;
 use tokio::time::{Instant, sleep};
 
@@ -12,7 +12,7 @@ use super::directory::Route;
 use super::persist::Work;
 use crate::limits::{QUEUE_PATIENCE_S, QUEUED_PER_DEVICE};
 
-const fn bucket<'p>(paces: &'p Paces, work: &Work) -> &'p Bucket {
+const fn limiter<'p>(paces: &'p Paces, work: &Work) -> &'p RateLimiter {
     match work {
         Work::Send(_) => &paces.sends,
         Work::Twin(TwinOperation::Get) => &paces.twin_reads,
@@ -30,15 +30,15 @@ pub(super) async fn wait_turn(
     now: Duration,
     deadline: Instant,
 ) -> Result<(), DeviceError> {
-    let bucket = bucket(&route.paces, work);
-    if !bucket.is_limited() {
+    let limiter = limiter(&route.paces, work);
+    if !limiter.is_limited() {
         return Ok(());
     }
     // Before it takes a turn: one that is refused must not cost another request its own.
-    let _place = Place::take(&route.queued).ok_or_else(|| throttled(bucket.wait(now)))?;
+    let _place = Place::take(&route.queued).ok_or_else(|| throttled(limiter.wait(now)))?;
     let left = deadline.saturating_duration_since(Instant::now());
     let patience = left.min(Duration::from_secs(QUEUE_PATIENCE_S));
-    let wait = bucket.admit(now, patience).map_err(throttled)?;
+    let wait = limiter.admit(now, patience).map_err(throttled)?;
     if !wait.is_zero() {
         sleep(wait).await;
     }

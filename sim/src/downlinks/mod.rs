@@ -219,7 +219,7 @@ impl World {
             ensure(connected == published, "PUBLISHED", || {
                 format!("{device} is {:?}, published: {published}", machine.state())
             })?;
-            let place = fleet.beside(index).and_then(|context| context.place);
+            let place = fleet.context(index).and_then(|context| context.place);
             let stands = place.is_none_or(|it| self.connections.contains_key(&it.connection));
             ensure(stands, "PLACE", || {
                 format!("{device} is on {place:?}, which is over")

@@ -56,7 +56,7 @@ impl<P: Platform> Controller<P> {
         let machine = self.fleet.machine(index);
         let connected = machine.is_some_and(|it| matches!(it.state(), State::Connected { .. }));
         let (Some(id), Some(context)) =
-            (self.fleet.id(index).cloned(), self.fleet.beside_mut(index))
+            (self.fleet.id(index).cloned(), self.fleet.context_mut(index))
         else {
             return;
         };
@@ -87,7 +87,7 @@ impl<P: Platform> Controller<P> {
     /// The hub refused a device, or ended it.
     fn session_ended(&mut self, attempt: Attempt, failure: &Failure) {
         let index = attempt.device;
-        if let Some(place) = self.fleet.beside(index).and_then(|context| context.place) {
+        if let Some(place) = self.fleet.context(index).and_then(|context| context.place) {
             self.count_end(index, place.hub, failure.kind);
         }
         if failure.kind == FailureKind::TokenLimit {
@@ -127,7 +127,7 @@ impl<P: Platform> Controller<P> {
 
     /// Which of a device's links are there.
     fn linked(&mut self, attempt: Attempt, links: Links) {
-        let Some(context) = self.fleet.beside_mut(attempt.device) else {
+        let Some(context) = self.fleet.context_mut(attempt.device) else {
             return;
         };
         let before = std::mem::replace(&mut context.up, links);
@@ -142,7 +142,7 @@ impl<P: Platform> Controller<P> {
 
     /// The hub counts no token for this device, if it took none before.
     fn token_refused(&mut self, index: u32) {
-        let context = self.fleet.beside_mut(index);
+        let context = self.fleet.context_mut(index);
         if let Some(place) = context.and_then(|context| context.place.as_mut()) {
             place.token_life_s = None;
         }
@@ -150,7 +150,7 @@ impl<P: Platform> Controller<P> {
 
     /// The connection took no token for this device any more.
     fn filled(&mut self, index: u32) {
-        let Some(context) = self.fleet.beside_mut(index) else {
+        let Some(context) = self.fleet.context_mut(index) else {
             return;
         };
         let Some(place) = context.place else { return };
@@ -183,7 +183,7 @@ impl<P: Platform> Controller<P> {
             self.count_end(index, hub, kind);
             self.fleet.catch_up(index, now);
             self.forget_route(index);
-            if let Some(context) = self.fleet.beside_mut(index) {
+            if let Some(context) = self.fleet.context_mut(index) {
                 context.place = None;
                 context.last_failure = Some(Arc::clone(&noted));
             }
@@ -198,7 +198,7 @@ impl<P: Platform> Controller<P> {
 
     pub(super) fn note_failure(&mut self, index: u32, failure: &Failure) {
         let at_unix_s = self.now.unix_s;
-        if let Some(context) = self.fleet.beside_mut(index) {
+        if let Some(context) = self.fleet.context_mut(index) {
             context.last_failure = Some(Arc::new(Noted {
                 failure: failure.clone(),
                 at_unix_s,

@@ -112,7 +112,7 @@ impl<P: Platform> Default for DeviceContext<P> {
     }
 }
 
-impl<P: Platform> fleet::Beside for DeviceContext<P> {
+impl<P: Platform> fleet::Context for DeviceContext<P> {
     fn callers(&self) -> impl Iterator<Item = CallerId> {
         let waiters = self.waiters.iter();
         let stays = |waiter: &&Waiter<P>| !waiter.caller.is_gone();

@@ -51,7 +51,7 @@ impl<P: Platform> Controller<P> {
     /// A device's subscriptions may be others: another receiver gets what it does not have, at once if the device's link is there.
     pub(super) fn desired_subscribed(&mut self, index: u32) {
         let receiver = self.fleet.id(index).and_then(|id| self.receiver_of(id));
-        let Some(context) = self.fleet.beside_mut(index) else {
+        let Some(context) = self.fleet.context_mut(index) else {
             return;
         };
         if context.desired.receiver == receiver {
@@ -78,7 +78,7 @@ impl<P: Platform> Controller<P> {
             self.act(Action::StoreMark(device.clone(), None));
         }
         let index = self.fleet.find(device);
-        if let Some(context) = index.and_then(|index| self.fleet.beside_mut(index)) {
+        if let Some(context) = index.and_then(|index| self.fleet.context_mut(index)) {
             context.desired = context.desired.anew(None);
             context.section = None;
         }
@@ -100,7 +100,7 @@ impl<P: Platform> Controller<P> {
             Some(device) => self.outbox.is_idle(device, KIND),
             None => return,
         };
-        let Some(context) = self.fleet.beside_mut(attempt.device) else {
+        let Some(context) = self.fleet.context_mut(attempt.device) else {
             return;
         };
         let desired = &mut context.desired;
@@ -259,7 +259,7 @@ impl<P: Platform> Controller<P> {
             }
             return self.is_in_doubt(device, index);
         };
-        let Some(context) = self.fleet.beside_mut(index) else {
+        let Some(context) = self.fleet.context_mut(index) else {
             return;
         };
         let before = context.section.take();
@@ -271,7 +271,7 @@ impl<P: Platform> Controller<P> {
 
     /// What the receiver has is not known any more: it took, or may have taken, something that the mark does not say.
     fn is_in_doubt(&mut self, device: &DeviceId, index: u32) {
-        if let Some(context) = self.fleet.beside_mut(index) {
+        if let Some(context) = self.fleet.context_mut(index) {
             context.section = None;
         }
         if let Some(receiver) = self.receiver_of(device) {
@@ -284,7 +284,7 @@ impl<P: Platform> Controller<P> {
         let Some(receiver) = self.receiver_of(device) else {
             return;
         };
-        if let Some(context) = self.fleet.beside_mut(index) {
+        if let Some(context) = self.fleet.context_mut(index) {
             context.section = section.remembered();
         }
         self.set_mark(device, section.mark(receiver));
@@ -325,12 +325,12 @@ impl<P: Platform> Controller<P> {
     }
 
     fn desired_of(&self, index: u32) -> Desired {
-        let context = self.fleet.beside(index);
+        let context = self.fleet.context(index);
         context.map_or_else(Desired::default, |context| context.desired)
     }
 
     pub(super) fn desired_mut(&mut self, index: u32) -> Option<&mut Desired> {
-        let context = self.fleet.beside_mut(index)?;
+        let context = self.fleet.context_mut(index)?;
         Some(&mut context.desired)
     }
 

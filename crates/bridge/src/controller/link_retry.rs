@@ -54,7 +54,7 @@ impl<P: Platform> Controller<P> {
         let jitter = self.chance.draw();
         let (Some(id), Some(context)) = (
             self.fleet.id(attempt.device).cloned(),
-            self.fleet.beside_mut(attempt.device),
+            self.fleet.context_mut(attempt.device),
         ) else {
             return;
         };
@@ -89,7 +89,7 @@ impl<P: Platform> Controller<P> {
             let Some(place) = self.open_place(attempt.device) else {
                 continue;
             };
-            let context = self.fleet.beside(attempt.device);
+            let context = self.fleet.context(attempt.device);
             if let Some(context) = context.filter(|context| context.refused.is_some()) {
                 let told = context.told;
                 self.act(Action::Want(place, told));

@@ -344,7 +344,7 @@ impl<P: Platform> Controller<P> {
             .fleet
             .device(id, || assignment)
             .map_err(|full| Failure::local(FailureKind::TokenLimit, &full.to_string()))?;
-        if let Some(context) = self.fleet.beside_mut(index) {
+        if let Some(context) = self.fleet.context_mut(index) {
             context.assigned = assigned;
         }
         Ok(index)

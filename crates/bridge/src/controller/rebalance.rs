@@ -52,7 +52,7 @@ impl<P: Platform> Controller<P> {
 
     /// Not if there is no place for it elsewhere any more.
     fn is_to_move(&mut self, attempt: Attempt) -> bool {
-        let context = self.fleet.beside(attempt.device);
+        let context = self.fleet.context(attempt.device);
         let place = context.and_then(|context| context.place);
         place.is_some_and(|place| {
             let pool = self.pools.get_mut(&place.hub);

@@ -135,7 +135,7 @@ impl<P: Platform> Controller<P> {
     }
 
     fn wish(&self, index: u32) -> Wish {
-        let removed = self.fleet.beside(index).is_none_or(|it| it.removed);
+        let removed = self.fleet.context(index).is_none_or(|it| it.removed);
         match self.fleet.id(index) {
             Some(id) if !removed => self.table.wish(id),
             _ => Wish::default(),
@@ -146,7 +146,7 @@ impl<P: Platform> Controller<P> {
     #[must_use]
     pub fn wanted_links(&self, index: u32) -> Wants {
         let mut wants = self.wish(index).links;
-        let pulls = self.fleet.beside(index).and_then(|it| it.pulls.as_ref());
+        let pulls = self.fleet.context(index).and_then(|it| it.pulls.as_ref());
         if wants.c2d == Receive::No && pulls.is_some() {
             wants.c2d = Receive::OnDemand;
         }
@@ -163,7 +163,7 @@ impl<P: Platform> Controller<P> {
         let Some(place) = self.open_place(index) else {
             return;
         };
-        let Some(context) = self.fleet.beside_mut(index) else {
+        let Some(context) = self.fleet.context_mut(index) else {
             return;
         };
         if context.told != wants {
@@ -194,7 +194,7 @@ impl<P: Platform> Controller<P> {
                 && let Some(place) = self.open_place(attempt.device)
             {
                 let wants = self.wanted_links(attempt.device);
-                if let Some(context) = self.fleet.beside_mut(attempt.device) {
+                if let Some(context) = self.fleet.context_mut(attempt.device) {
                     context.told = wants;
                 }
                 self.act(Action::Want(place, wants));

@@ -98,7 +98,7 @@ impl<P: Platform> Controller<P> {
     fn assigned(&mut self, device: &DeviceId, assigned: &Assigned) {
         let name = (assigned.device != *device).then(|| assigned.device.clone());
         let index = self.fleet.find(device);
-        let context = index.and_then(|index| self.fleet.beside_mut(index));
+        let context = index.and_then(|index| self.fleet.context_mut(index));
         if let Some(context) = context {
             if context.removed {
                 return;

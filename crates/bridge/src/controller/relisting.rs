@@ -34,7 +34,7 @@ impl<P: Platform> Controller<P> {
         let now = self.now;
         for (index, change) in changes {
             let is_gone = matches!(change, Change::Gone);
-            if let Some(context) = self.fleet.beside_mut(index) {
+            if let Some(context) = self.fleet.context_mut(index) {
                 context.removed = is_gone;
             }
             match change {

@@ -68,7 +68,7 @@ impl<P: Platform> Controller<P> {
                 return self.answer(waiter.caller, Answer::NotConnected(failure.into()));
             }
         };
-        if let Some(context) = self.fleet.beside_mut(index) {
+        if let Some(context) = self.fleet.context_mut(index) {
             context.removed = false;
             context.waiters.retain(|waiter| !waiter.caller.is_gone());
             if context.waiters.len() >= WAITERS_PER_DEVICE {
@@ -86,7 +86,7 @@ impl<P: Platform> Controller<P> {
 
     /// Gives the route of a device that is connected to those who wait for it.
     fn serve_waiters(&mut self, index: u32) {
-        let Some(context) = self.fleet.beside_mut(index) else {
+        let Some(context) = self.fleet.context_mut(index) else {
             return;
         };
         let Some(route) = context.route.clone() else {
@@ -119,7 +119,7 @@ impl<P: Platform> Controller<P> {
         let text = "the device was removed";
         let removed = Refusal::from(Failure::local(FailureKind::DeviceNotFound, text));
         self.refuse_waiters(index, &removed);
-        if let Some(context) = self.fleet.beside_mut(index) {
+        if let Some(context) = self.fleet.context_mut(index) {
             context.removed = true;
         }
         self.fleet.release(index, self.now);

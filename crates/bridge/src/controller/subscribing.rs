@@ -171,7 +171,7 @@ impl<P: Platform> Controller<P> {
         }
         if kind.needs_connection() {
             let index = self.index_of(device).map_err(RequestError::Refused)?;
-            if let Some(context) = self.fleet.beside_mut(index) {
+            if let Some(context) = self.fleet.context_mut(index) {
                 context.removed = false;
             }
         }
@@ -196,7 +196,7 @@ impl<P: Platform> Controller<P> {
         let Some(machine) = machine else {
             return SubscriptionStatus::Starting;
         };
-        let context = index.and_then(|index| self.fleet.beside(index));
+        let context = index.and_then(|index| self.fleet.context(index));
         let up = context.map_or(Links::default(), |context| context.up);
         let refused = context.and_then(|context| context.refused.as_ref());
         let refused = refused.map_or(Links::default(), |refused| refused.links);

@@ -128,7 +128,7 @@ impl<P: Platform> Controller<P> {
     pub(super) fn later(&mut self, attempt: Attempt) {
         let now = self.now.monotonic;
         let jitter = self.chance.draw();
-        let Some(context) = self.fleet.beside_mut(attempt.device) else {
+        let Some(context) = self.fleet.context_mut(attempt.device) else {
             return;
         };
         let pool = context

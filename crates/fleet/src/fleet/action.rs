@@ -2,7 +2,7 @@
 
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId};
 
-use crate::device::{Epoch, How};
+use crate::device::{Epoch, OpenOptions};
 
 /// An attempt of a device to connect, up to the end of its connection. Unique in its process, over all devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,7 +39,7 @@ pub enum Action {
         /// The hub.
         hub: ServiceId,
         /// How it differs from the usual.
-        how: How,
+        options: OpenOptions,
     },
     /// Close it, or stop opening it.
     Close {

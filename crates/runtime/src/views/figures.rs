@@ -3,7 +3,7 @@
 use drawspan_bridge::controller::{ByFailure, DpsTally, HubTally};
 use drawspan_bridge::delivery::Load;
 use drawspan_bridge::events::{EventTally, UnreadTally};
-use drawspan_fleet::Census;
+use drawspan_fleet::StateCounts;
 use drawspan_gateway::DeviceState;
 use drawspan_hub::HostName;
 use drawspan_metrics::{Metric, Page, Sample};
@@ -13,7 +13,7 @@ use crate::platform::Controller;
 /// All of it.
 #[derive(Debug)]
 pub(crate) struct Figures {
-    pub(super) census: Census,
+    pub(super) state_counts: StateCounts,
     pub(super) hubs: Vec<HubFigures>,
     /// Registrations that wait for their turn.
     pub(super) dps_queue: usize,
@@ -56,7 +56,7 @@ impl Figures {
         });
         let (load, events) = controller.events();
         Self {
-            census: controller.fleet().census(),
+            state_counts: controller.fleet().state_counts(),
             hubs: hubs.collect(),
             dps_queue,
             registering: controller.registrations().under_way(),
@@ -69,7 +69,7 @@ impl Figures {
     }
 
     pub(crate) fn tell(&self, page: &mut Page) {
-        page.add(Metric::Devices, states(&self.census));
+        page.add(Metric::Devices, states(&self.state_counts));
         self.tell_hubs(page);
         page.one(Metric::DpsQueue, self.dps_queue);
         page.one(Metric::DpsUnderWay, self.registering);
@@ -135,9 +135,9 @@ impl Figures {
     }
 }
 
-fn states(census: &Census) -> impl Iterator<Item = Sample> {
+fn states(state_counts: &StateCounts) -> impl Iterator<Item = Sample> {
     use DeviceState as S;
-    let Census {
+    let StateCounts {
         idle,
         queued,
         provisioning,
@@ -146,7 +146,7 @@ fn states(census: &Census) -> impl Iterator<Item = Sample> {
         waiting,
         yielded,
         closing,
-    } = *census;
+    } = *state_counts;
     let states = [
         (S::Idle, idle),
         (S::Queued, queued),

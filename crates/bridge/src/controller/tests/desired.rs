@@ -56,7 +56,7 @@ impl Process {
 
     /// The device loses its connection and is connected again.
     fn reconnect(&mut self, attempt: Attempt) -> Attempt {
-        let context = self.controller.fleet.beside(attempt.device).unwrap();
+        let context = self.controller.fleet.context(attempt.device).unwrap();
         let place = context.place.unwrap();
         self.lose(place.hub, place.connection);
         self.pass(Duration::from_secs(1));

@@ -31,7 +31,7 @@ fn a_hub_that_leaves_requests_of_connected_devices_without_an_answer_is_silent()
     let mut process = Process::new();
     process.subscribe("d", KIND);
     let attempt = process.open();
-    let context = process.controller.fleet.beside(attempt.device).unwrap();
+    let context = process.controller.fleet.context(attempt.device).unwrap();
     let hub = context.place.unwrap().hub;
     process.news();
     let paces = Arc::clone(&process.controller.pool(hub).unwrap().paces);

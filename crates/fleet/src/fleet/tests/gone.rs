@@ -66,7 +66,7 @@ fn one_device_asks_dps_and_the_others_follow_it() {
     assert_eq!(asked.len(), 49);
     answer(&mut process, &asked, "new.net");
     pass(&mut process, Duration::from_secs(1));
-    assert_eq!(process.fleet.census().connected, 50);
+    assert_eq!(process.fleet.state_counts().connected, 50);
     // Who comes later goes there at once as well.
     process.uses(99, Assignment::dps(Some(host("old.net"))));
     assert_eq!(pass(&mut process, Duration::from_secs(1)).len(), 1);

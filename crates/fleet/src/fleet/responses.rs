@@ -5,13 +5,13 @@ use std::time::Duration;
 use drawspan_hub::{Failure, FailureKind, HostName};
 
 use super::queue::Standing;
-use super::{Action, Attempt, Beside, Fleet, News, ServiceId};
+use super::{Action, Attempt, Context, Fleet, News, ServiceId};
 use crate::device::Epoch;
 use crate::mutation::{Mutation, planted};
 use crate::time::Now;
 use crate::{Input, State};
 
-impl<B: Beside> Fleet<B> {
+impl<B: Context> Fleet<B> {
     /// A hub answered, whatever it said.
     pub fn reached(&mut self, service: ServiceId) {
         let Some(it) = self.service_mut(service) else {
