@@ -17,7 +17,7 @@ use super::directory::Directory;
 use super::health::Health;
 use super::letters::Letters;
 use super::log;
-use super::platform::{Action, Input, Place};
+use super::platform::{Action, Input, Location};
 use super::registrations::Registrations;
 use super::stores::Stores;
 
@@ -129,7 +129,7 @@ impl Executor {
         self.connections.get(&(hub, key))
     }
 
-    fn at(&self, place: Place) -> Option<&HubConnection> {
+    fn at(&self, place: Location) -> Option<&HubConnection> {
         self.connection(place.hub, place.connection)
     }
 
@@ -166,7 +166,7 @@ impl Executor {
         })
     }
 
-    fn read_twin(&self, place: Place, deadline: std::time::Duration) {
+    fn read_twin(&self, place: Location, deadline: std::time::Duration) {
         let attempt = place.attempt;
         let Some(connection) = self.at(place).cloned() else {
             return self.completions.post(Input::TwinRead(attempt, None));

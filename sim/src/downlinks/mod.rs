@@ -70,7 +70,7 @@ enum Event {
     /// A method must have been answered by now, if its session still stands.
     MethodDue(DeviceNo, u64),
     /// A receiver has done with a request.
-    Answered(delivery::Attempt, delivery::Answer, Bytes),
+    Answered(delivery::DeliveryAttempt, delivery::AttemptOutcome, Bytes),
     Written(Scope, Result<(), Option<()>>, Then<Sim>),
     ReadRows(Scope),
     TwinRead(Attempt, Option<Bytes>),

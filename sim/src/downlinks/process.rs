@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_bridge::controller::{
-    Action, Answer, Command, ConnectionEvent, DeadLetter, Held, Input, Mark, Note, Open, Place,
-    SessionEvent, Then,
+    Action, Command, ConnectionEvent, DeadLetter, Held, Input, Location, Mark, Note, Open,
+    Response, SessionEvent, Then,
 };
 use drawspan_bridge::limits::C2D_HOLD;
 use drawspan_bridge::subscriptions::{Row, Scope};
@@ -234,7 +234,7 @@ impl World {
 
     fn settles(
         &mut self,
-        place: Place<u32>,
+        place: Location<u32>,
         delivery: u64,
         outcome: Outcome,
         letter: Option<Box<DeadLetter<Receiver>>>,
@@ -257,7 +257,7 @@ impl World {
         Ok(())
     }
 
-    fn read_twin(&mut self, place: Place<u32>) {
+    fn read_twin(&mut self, place: Location<u32>) {
         let device = self.device_of(place.attempt);
         let fails = self.troubles.twins_fail && self.dice.percent(60);
         let twin = device.filter(|_| !fails).map(|device| {
@@ -289,9 +289,9 @@ impl World {
         self.agenda.set(at, Event::Written(scope, result, then));
     }
 
-    fn answered(&mut self, caller: &Caller, answer: Answer<Sim>) -> Result<(), Violation> {
+    fn answered(&mut self, caller: &Caller, answer: Response<Sim>) -> Result<(), Violation> {
         self.callers.remove(&caller.number);
-        if let Answer::Message(Some(held)) = answer {
+        if let Response::Message(Some(held)) = answer {
             return self.handed_out(caller.device, *held);
         }
         Ok(())

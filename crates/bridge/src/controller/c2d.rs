@@ -6,9 +6,9 @@ use drawspan_hub::{C2dMessage, DeviceId, Outcome, SubscriptionType};
 
 use super::Controller;
 use super::action::{Action, DeadLetter};
-use super::answer::{Answer, RequestError};
 use super::correlation::{C2dCorrelation, Correlation};
 use super::platform::Platform;
+use super::response::{RequestError, Response};
 use crate::events::{Content, Delivery, event_id};
 
 const KIND: SubscriptionType = SubscriptionType::C2dMessages;
@@ -109,7 +109,7 @@ impl<P: Platform> Controller<P> {
         caller: Option<P::Caller>,
     ) {
         if let Some(caller) = caller {
-            let answer = result.map_or_else(Answer::Error, |()| Answer::Done);
+            let answer = result.map_or_else(Response::Error, |()| Response::Done);
             self.answer(caller, answer);
         }
         if self.fleet.is_current(attempt) {

@@ -8,7 +8,7 @@ use drawspan_fleet::{self as fleet, Attempt, ServiceId};
 use drawspan_hub::{DeviceId, Failure, FailureKind, Links};
 
 use super::Controller;
-use super::action::{Action, Open, Place};
+use super::action::{Action, Location, Open};
 use super::context::Member;
 use super::input::Command;
 use super::platform::Platform;
@@ -75,7 +75,7 @@ impl<P: Platform> Controller<P> {
         context.key = Some(key);
         context.told = wants;
         context.up = Links::default();
-        pool.tally.attempts += 1;
+        pool.counters.attempts += 1;
         let not = if options.other_connection {
             context.full
         } else {
@@ -84,7 +84,7 @@ impl<P: Platform> Controller<P> {
         let Some((connection, member)) = pool.place(index, &device, not, now.monotonic) else {
             let text = "all connections to the hub that max_connections allows are full";
             let failure = Failure::local(FailureKind::QueueFull, text);
-            pool.tally.failures.add(failure.kind);
+            pool.counters.failures.add(failure.kind);
             return self.fleet.ended(attempt, &failure, now);
         };
         context.place = Some(Member {
@@ -99,7 +99,7 @@ impl<P: Platform> Controller<P> {
             return;
         };
         self.act(Action::Open(Box::new(Open {
-            place: Place {
+            place: Location {
                 attempt,
                 hub,
                 connection,
@@ -121,7 +121,7 @@ impl<P: Platform> Controller<P> {
             .context(attempt.device)
             .and_then(|context| context.place);
         match member {
-            Some(member) => self.act(Action::Close(Place {
+            Some(member) => self.act(Action::Close(Location {
                 attempt,
                 hub: member.hub,
                 connection: member.connection,
@@ -144,7 +144,7 @@ impl<P: Platform> Controller<P> {
                 let failure = Failure::local(FailureKind::ConnectionLost, text);
                 let place = self.fleet.context(attempt.device).and_then(|it| it.place);
                 if let Some(pool) = place.and_then(|place| self.pools.get_mut(&place.hub)) {
-                    pool.tally.failures.add(failure.kind);
+                    pool.counters.failures.add(failure.kind);
                 }
                 self.leave(attempt.device);
                 self.fleet.ended(attempt, &failure, now);
@@ -215,12 +215,12 @@ impl<P: Platform> Controller<P> {
         &self,
         attempt: Attempt,
         session: P::Session,
-    ) -> Option<Place<P::Session>> {
+    ) -> Option<Location<P::Session>> {
         if !self.fleet.is_current(attempt) {
             return None;
         }
         let member = self.fleet.context(attempt.device)?.place?;
-        Some(Place {
+        Some(Location {
             attempt,
             hub: member.hub,
             connection: member.connection,
@@ -229,7 +229,7 @@ impl<P: Platform> Controller<P> {
     }
 
     /// Where a device is that has a session.
-    pub(super) fn open_place(&self, index: u32) -> Option<Place<P::Session>> {
+    pub(super) fn open_place(&self, index: u32) -> Option<Location<P::Session>> {
         let attempt = self.fleet.attempt(index)?;
         let session = self.fleet.context(index)?.place?.session?;
         self.place_of(attempt, session)

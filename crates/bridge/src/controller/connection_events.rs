@@ -9,10 +9,10 @@ use drawspan_hub::{ConnectionKey, Failure, FailureKind, Links};
 
 use super::Controller;
 use super::action::{Action, Note};
-use super::answer::Answer;
 use super::context::Noted;
 use super::input::SessionEvent;
 use super::platform::Platform;
+use super::response::Response;
 
 /// Least time between two notes of connections that ended.
 const WARNING_INTERVAL: Duration = Duration::from_secs(1);
@@ -67,7 +67,7 @@ impl<P: Platform> Controller<P> {
         place.session = Some(session);
         if let Some(pool) = self.pools.get_mut(&place.hub) {
             pool.key = context.key.unwrap_or_default();
-            pool.tally.connects += 1;
+            pool.counters.connects += 1;
         }
         if !connected {
             return;
@@ -78,7 +78,7 @@ impl<P: Platform> Controller<P> {
         self.cache.used(&id);
         self.act(Action::Publish(id, route.clone()));
         for caller in served {
-            self.answer(caller, Answer::Connected(route.clone()));
+            self.answer(caller, Response::Connected(route.clone()));
         }
         // It may have changed while the device was being opened.
         self.tell_wants(index);
@@ -171,7 +171,7 @@ impl<P: Platform> Controller<P> {
             return;
         };
         let members = pool.ended(key);
-        pool.tally.ended.add(failure.kind);
+        pool.counters.ended.add(failure.kind);
         self.note_connection(hub, members.len(), &failure);
         let kind = failure.kind;
         let noted = Arc::new(Noted {
@@ -213,8 +213,8 @@ impl<P: Platform> Controller<P> {
             return;
         };
         match state {
-            Some(State::Connected { .. }) => pool.tally.disconnects.add(kind),
-            Some(State::Connecting) => pool.tally.failures.add(kind),
+            Some(State::Connected { .. }) => pool.counters.disconnects.add(kind),
+            Some(State::Connecting) => pool.counters.failures.add(kind),
             // It was on its way out.
             _ => {}
         }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use drawspan_fleet::Attempt;
 use drawspan_hub::{C2dMessage, UtcTime};
 
-use super::answer::Held;
 use super::platform::{Caller as _, Platform};
+use super::response::Held;
 
 /// A device that asks for its messages.
 #[derive(Debug)]

@@ -7,9 +7,9 @@ use drawspan_hub::{
     WhichKey,
 };
 
-use super::answer::RequestError;
 use super::context::Waiter;
 use super::platform::Platform;
+use super::response::RequestError;
 use crate::delivery;
 use crate::subscriptions::{Row, Scope};
 
@@ -63,9 +63,9 @@ pub enum Input<P: Platform> {
     /// A request to a receiver is over.
     Answered {
         /// As in [`Post`](crate::events::Post).
-        attempt: delivery::Attempt,
+        attempt: delivery::DeliveryAttempt,
         /// What it means.
-        answer: delivery::Answer,
+        answer: delivery::AttemptOutcome,
         /// What the receiver said.
         body: Bytes,
     },

@@ -10,9 +10,9 @@ use drawspan_hub::{C2dMessage, DeviceId, Outcome, Receive, SubscriptionType};
 
 use super::Controller;
 use super::action::Action;
-use super::answer::{Answer, RequestError};
 use super::holds::Holding;
 use super::platform::Platform;
+use super::response::{RequestError, Response};
 use crate::limits::{C2D_HOLD, PULL_GRACE, PULLS_PER_DEVICE};
 
 const KIND: SubscriptionType = SubscriptionType::C2dMessages;
@@ -61,7 +61,7 @@ impl<P: Platform> Controller<P> {
             .asked
             .is_some_and(|at| at + PULL_GRACE <= now.monotonic);
         if asked && !patience && pulls.held.is_none() {
-            self.answer(caller, Answer::Message(None));
+            self.answer(caller, Response::Message(None));
         } else {
             pulls.waiters.push_back(caller);
             self.hand_out(index);
@@ -77,7 +77,7 @@ impl<P: Platform> Controller<P> {
         let context = self.fleet.context_mut(index);
         let pulls = context.and_then(|context| context.pulls.as_mut());
         if let Some((caller, held)) = pulls.and_then(|pulls| pulls.hand_out()) {
-            self.answer(caller, Answer::Message(Some(held)));
+            self.answer(caller, Response::Message(Some(held)));
         }
     }
 

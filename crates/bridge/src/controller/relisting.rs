@@ -2,8 +2,8 @@
 
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
 
-use super::answer::{Refusal, Relisted};
 use super::platform::{Listing as _, Platform};
+use super::response::{Refusal, Relisted};
 use super::{Controller, Profile};
 use crate::subscriptions::Prefix;
 

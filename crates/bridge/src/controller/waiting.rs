@@ -8,9 +8,9 @@ use drawspan_fleet::{ServiceId, State};
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, HostName};
 
 use super::Controller;
-use super::answer::{Answer, Refusal};
 use super::context::Noted;
 use super::platform::Platform;
+use super::response::{Refusal, Response};
 
 /// What a device is waiting for, when its caller's time is up.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +60,7 @@ impl<P: Platform> Controller<P> {
             })
         });
         for (caller, refusal) in refused {
-            self.answer(caller, Answer::NotConnected(refusal));
+            self.answer(caller, Response::NotConnected(refusal));
         }
     }
 
@@ -70,7 +70,7 @@ impl<P: Platform> Controller<P> {
             return;
         };
         for (caller, refusal) in context.take_refused(|_| Some(refusal.clone())) {
-            self.answer(caller, Answer::NotConnected(refusal));
+            self.answer(caller, Response::NotConnected(refusal));
         }
     }
 
@@ -90,7 +90,7 @@ impl<P: Platform> Controller<P> {
                 callers.extend(self.registrations.take_started());
             }
             for caller in callers {
-                self.answer(caller, Answer::Registered(Err(failure.clone())));
+                self.answer(caller, Response::Registered(Err(failure.clone())));
             }
         }
     }

@@ -1,8 +1,8 @@
 //! What happens, in figures, at one moment. Looks at every connection and every receiver, at no device.
 
-use drawspan_bridge::controller::{ByFailure, DpsTally, HubTally};
+use drawspan_bridge::controller::{ByFailure, DpsCounters, HubCounters};
 use drawspan_bridge::delivery::Load;
-use drawspan_bridge::events::{EventTally, UnreadTally};
+use drawspan_bridge::events::{EventCounters, UnreadCounters};
 use drawspan_fleet::StateCounts;
 use drawspan_gateway::DeviceState;
 use drawspan_hub::HostName;
@@ -18,13 +18,13 @@ pub(crate) struct Figures {
     /// Registrations that wait for their turn.
     pub(super) dps_queue: usize,
     pub(super) registering: usize,
-    pub(super) registrations: DpsTally,
+    pub(super) registrations: DpsCounters,
     pub(super) load: Load,
-    pub(super) events: EventTally,
+    pub(super) events: EventCounters,
     /// Events given to the dead letters.
     pub(super) letters: u64,
     /// Answers to methods that could not be read.
-    pub(super) unread_answers: UnreadTally,
+    pub(super) unread_answers: UnreadCounters,
 }
 
 /// Of a hub.
@@ -35,7 +35,7 @@ pub(super) struct HubFigures {
     pub(super) connections: usize,
     pub(super) slots: usize,
     pub(super) slots_used: usize,
-    pub(super) tally: HubTally,
+    pub(super) counters: HubCounters,
 }
 
 impl Figures {
@@ -51,7 +51,7 @@ impl Figures {
                 connections: pool.map_or(0, |pool| pool.connections()),
                 slots: pool.map_or(0, |pool| pool.slots()),
                 slots_used: pool.map_or(0, |pool| pool.slots_used()),
-                tally: pool.map(|pool| pool.tally).unwrap_or_default(),
+                counters: pool.map(|pool| pool.counters).unwrap_or_default(),
             }
         });
         let (load, events) = controller.events();
@@ -60,7 +60,7 @@ impl Figures {
             hubs: hubs.collect(),
             dps_queue,
             registering: controller.registrations().under_way(),
-            registrations: controller.registrations().tally,
+            registrations: controller.registrations().counters,
             load,
             events,
             letters: controller.letters(),
@@ -73,7 +73,7 @@ impl Figures {
         self.tell_hubs(page);
         page.one(Metric::DpsQueue, self.dps_queue);
         page.one(Metric::DpsUnderWay, self.registering);
-        let DpsTally { assigned, failures } = self.registrations;
+        let DpsCounters { assigned, failures } = self.registrations;
         let registrations = failures
             .counts()
             .map(|(kind, count)| Sample::of([kind.as_str()], count));
@@ -115,23 +115,23 @@ impl Figures {
         page.add(Metric::HubSlots, each(|hub| hub.slots));
         page.add(Metric::HubSlotsUsed, each(|hub| hub.slots_used));
         page.add(Metric::HubQueue, each(|hub| hub.queue));
-        let each = |of: fn(&HubTally) -> u64| {
+        let each = |of: fn(&HubCounters) -> u64| {
             let hubs = self.hubs.iter();
-            hubs.map(move |hub| Sample::of_hub(hub.host.as_str(), [], of(&hub.tally)))
+            hubs.map(move |hub| Sample::of_hub(hub.host.as_str(), [], of(&hub.counters)))
         };
-        page.add(Metric::ConnectAttempts, each(|tally| tally.attempts));
-        page.add(Metric::Connects, each(|tally| tally.connects));
-        let each = |of: fn(&HubTally) -> ByFailure| {
+        page.add(Metric::ConnectAttempts, each(|counters| counters.attempts));
+        page.add(Metric::Connects, each(|counters| counters.connects));
+        let each = |of: fn(&HubCounters) -> ByFailure| {
             let hubs = self.hubs.iter();
             hubs.flat_map(move |hub| {
                 let host = hub.host.as_str();
-                let counts = of(&hub.tally).counts();
+                let counts = of(&hub.counters).counts();
                 counts.map(move |(kind, count)| Sample::of_hub(host, [kind.as_str()], count))
             })
         };
-        page.some(Metric::ConnectFailures, each(|tally| tally.failures));
-        page.some(Metric::Disconnects, each(|tally| tally.disconnects));
-        page.some(Metric::HubConnectionsEnded, each(|tally| tally.ended));
+        page.some(Metric::ConnectFailures, each(|counters| counters.failures));
+        page.some(Metric::Disconnects, each(|counters| counters.disconnects));
+        page.some(Metric::HubConnectionsEnded, each(|counters| counters.ended));
     }
 }
 

@@ -45,7 +45,7 @@ impl Process {
     /// What the next caller was answered: the lock token of a message, or that there is none.
     fn received(&mut self) -> Option<Option<String>> {
         self.take(|action| match action {
-            Action::Answer(_, Answer::Message(held)) => {
+            Action::Answer(_, Response::Message(held)) => {
                 Some(held.as_ref().map(|held| held.lock_token.clone()))
             }
             _ => None,

@@ -17,7 +17,7 @@ use drawspan_fleet::governor::Pace;
 use drawspan_hub::{ConnectionKey, DeviceId, Failure, FailureKind, HostName, SubscriptionType};
 
 use super::*;
-use crate::delivery::{Answer as Said, DeliveryConfig};
+use crate::delivery::{AttemptOutcome as Said, DeliveryConfig};
 use crate::events::{Content, Post};
 use crate::subscriptions::{Scope, TestUrl};
 

@@ -74,7 +74,7 @@ fn a_caller_comes_back_after_the_next_probe_of_a_quota_not_after_midnight() {
     };
     let retry_in = |process: &mut Process| {
         let refusal = process.take(|action| match action {
-            Action::Answer(_, Answer::NotConnected(refusal)) => Some(refusal.clone()),
+            Action::Answer(_, Response::NotConnected(refusal)) => Some(refusal.clone()),
             _ => None,
         });
         refusal.and_then(|refusal| refusal.retry_in)
