@@ -24,7 +24,7 @@ pub mod peer_clock;
 pub mod probe;
 pub mod service;
 
-pub use board::{Board, Owner, Status, StatusBoard};
+pub use board::{Board, Status, StatusBoard};
 pub use connection::{
     C2dOutcome, ConnectionConfig, DeviceSession, HubConnection, MethodAnswer, Open, Send,
     SendFailure, TwinAnswer, TwinOperation, TwinRequest,

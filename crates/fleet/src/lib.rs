@@ -26,9 +26,7 @@ pub mod resend;
 pub mod time;
 
 pub use device::{Device, Effect, Effects, Epoch, Input, State};
-pub use fleet::{
-    Action, Attempt, CallerId, Context, Fleet, FleetConfig, News, ServiceId, StateCounts,
-};
+pub use fleet::{Action, CallerId, Context, Fleet, FleetConfig, News, ServiceId, StateCounts};
 pub use governor::Governor;
 pub use ledger::{Ledger, LedgerConfig, Left};
 pub use paces::Paces;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use drawspan_bridge::controller::{Command, Open};
 use drawspan_client::{
-    Board, ConnectionConfig, Credentials, HubConnection, Inbox, MethodAnswer, Owner, StatusBoard,
+    Board, ConnectionConfig, Credentials, HubConnection, Inbox, MethodAnswer, StatusBoard,
     TwinOperation, TwinRequest, peer_clock,
 };
-use drawspan_fleet::{Attempt, News, ServiceId};
+use drawspan_fleet::{News, ServiceId};
 use drawspan_hub::{ConnectionKey, Failure, HostName};
 use drawspan_net::{Clock, Connector, Transport};
 use drawspan_webhooks::Webhooks;
@@ -52,19 +52,19 @@ impl Executor {
             Action::Close(place) => {
                 let attempt = place.attempt;
                 let connection = self.connection(place.hub, place.connection);
-                let closes = connection.is_some_and(|it| it.close(owner(attempt), place.session));
+                let closes = connection.is_some_and(|it| it.close(attempt, place.session));
                 return (!closes).then_some(Input::Busy(attempt, Command::Close));
             }
             Action::Want(place, wants) => {
                 let connection = self.at(place);
-                let takes = connection
-                    .is_some_and(|it| it.want(owner(place.attempt), place.session, wants));
+                let takes =
+                    connection.is_some_and(|it| it.want(place.attempt, place.session, wants));
                 return (!takes).then_some(Input::Busy(place.attempt, Command::Want));
             }
             Action::Pull(place) => {
                 // One that is too busy is asked with the next request.
                 if let Some(connection) = self.at(place) {
-                    connection.pull(owner(place.attempt), place.session);
+                    connection.pull(place.attempt, place.session);
                 }
             }
             Action::AnswerMethod {
@@ -141,7 +141,7 @@ impl Executor {
             .entry((place.hub, place.connection))
             .or_insert_with(|| HubConnection::start(config, place.connection));
         let opens = connection.open(drawspan_client::Open {
-            owner: owner(place.attempt),
+            attempt: place.attempt,
             registration: open.registration,
             device: open.device,
             key: open.key,
@@ -194,14 +194,6 @@ impl Executor {
         if refuses && service != ServiceId::DPS {
             tokio::spawn(look_at_clock(self.connector.clone(), host));
         }
-    }
-}
-
-/// An attempt as connections know it.
-const fn owner(attempt: Attempt) -> Owner {
-    Owner {
-        index: attempt.device,
-        epoch: attempt.serial,
     }
 }
 

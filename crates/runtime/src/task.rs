@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use drawspan_bridge::controller::{ConnectionEvent, SessionEvent};
-use drawspan_client::{Board, DeviceSession, Inbox, Incoming, Owner, Status, StatusBoard};
-use drawspan_fleet::{Attempt, Now, ServiceId};
+use drawspan_client::{Board, DeviceSession, Inbox, Incoming, Status, StatusBoard};
+use drawspan_fleet::{Now, ServiceId};
+use drawspan_hub::AttemptId;
 use drawspan_net::Clock;
 use drawspan_webhooks::Done;
 use tokio::sync::mpsc;
@@ -152,20 +153,22 @@ impl Task {
                     event: ConnectionEvent::Ended(failure),
                 }
             }
-            Status::Opened(owner, session) => {
-                let Some(event) = self.opened(attempt(owner), session) else {
+            Status::Opened(attempt, session) => {
+                let Some(event) = self.opened(attempt, session) else {
                     return;
                 };
-                of(owner, event)
+                of(attempt, event)
             }
-            Status::TokenRefused(owner, failure) => of(owner, SessionEvent::TokenRefused(failure)),
-            Status::OpenFailed(owner, failure) | Status::Lost(owner, failure) => {
-                of(owner, SessionEvent::Ended(failure))
+            Status::TokenRefused(attempt, failure) => {
+                of(attempt, SessionEvent::TokenRefused(failure))
             }
-            Status::Closed(owner) => of(owner, SessionEvent::Closed),
-            Status::Linked(owner, links) => of(owner, SessionEvent::Linked(links)),
-            Status::LinkRefused(owner, link, failure) => {
-                of(owner, SessionEvent::LinkRefused(link, failure))
+            Status::OpenFailed(attempt, failure) | Status::Lost(attempt, failure) => {
+                of(attempt, SessionEvent::Ended(failure))
+            }
+            Status::Closed(attempt) => of(attempt, SessionEvent::Closed),
+            Status::Linked(attempt, links) => of(attempt, SessionEvent::Linked(links)),
+            Status::LinkRefused(attempt, link, failure) => {
+                of(attempt, SessionEvent::LinkRefused(link, failure))
             }
         };
         self.handle(input);
@@ -174,7 +177,7 @@ impl Task {
     /// The way to a device that was opened. `None` if its attempt is over.
     fn opened(
         &self,
-        attempt: Attempt,
+        attempt: AttemptId,
         session: DeviceSession,
     ) -> Option<SessionEvent<super::platform::Runtime>> {
         let fleet = self.controller.fleet();
@@ -198,13 +201,13 @@ impl Task {
     fn arrived(&mut self, incoming: Incoming) {
         let input = match incoming {
             Incoming::Method {
-                owner,
+                attempt,
                 session,
                 request,
                 name,
                 payload,
             } => of(
-                owner,
+                attempt,
                 SessionEvent::Method {
                     session,
                     request,
@@ -213,14 +216,14 @@ impl Task {
                 },
             ),
             Incoming::C2d {
-                owner,
+                attempt,
                 session,
                 delivery,
                 message,
             } => {
                 let share = self.executor.inbox.hold(message.size_bytes());
                 of(
-                    owner,
+                    attempt,
                     SessionEvent::C2d {
                         session,
                         delivery,
@@ -229,8 +232,8 @@ impl Task {
                     },
                 )
             }
-            Incoming::Desired { owner, body, .. } => of(owner, SessionEvent::Desired(body)),
-            Incoming::DesiredMissed { owner } => of(owner, SessionEvent::DesiredMissed),
+            Incoming::Desired { attempt, body, .. } => of(attempt, SessionEvent::Desired(body)),
+            Incoming::DesiredMissed { attempt } => of(attempt, SessionEvent::DesiredMissed),
         };
         self.handle(input);
     }
@@ -243,18 +246,8 @@ impl Task {
     }
 }
 
-const fn of(owner: Owner, event: SessionEvent<super::platform::Runtime>) -> Input {
-    Input::Session {
-        attempt: attempt(owner),
-        event,
-    }
-}
-
-const fn attempt(owner: Owner) -> Attempt {
-    Attempt {
-        device: owner.index,
-        serial: owner.epoch,
-    }
+const fn of(attempt: AttemptId, event: SessionEvent<super::platform::Runtime>) -> Input {
+    Input::Session { attempt, event }
 }
 
 /// Unix time; zero where the clock is before 1970.

@@ -10,9 +10,9 @@ use drawspan_bridge::controller::{
 };
 use drawspan_bridge::limits::C2D_HOLD;
 use drawspan_bridge::subscriptions::{Row, Scope};
-use drawspan_fleet::{Attempt, ServiceId};
+use drawspan_fleet::ServiceId;
 use drawspan_hub::{
-    ConnectionKey, DeviceId, Failure, FailureKind, Outcome, SubscriptionType, Wants,
+    AttemptId, ConnectionKey, DeviceId, Failure, FailureKind, Outcome, SubscriptionType, Wants,
 };
 
 use super::{DeviceNo, Event, World, hub};
@@ -216,7 +216,7 @@ impl World {
         Ok(())
     }
 
-    fn close(&mut self, key: ConnectionKey, attempt: Attempt) {
+    fn close(&mut self, key: ConnectionKey, attempt: AttemptId) {
         let connection = self.connections.get_mut(&key);
         let waiting = connection.map(|connection| {
             let before = connection.waiting.len();
@@ -332,13 +332,13 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn device_of(&self, attempt: Attempt) -> Option<DeviceNo> {
+    pub(super) fn device_of(&self, attempt: AttemptId) -> Option<DeviceNo> {
         let id = self.controller.fleet().id(attempt.device)?;
         self.number(id)
     }
 
     /// Puts something on its way to the hub.
-    pub(super) fn send(&mut self, attempt: Attempt, message: ToHub) {
+    pub(super) fn send(&mut self, attempt: AttemptId, message: ToHub) {
         let Some(device) = self.device_of(attempt) else {
             return;
         };
@@ -350,14 +350,14 @@ impl World {
     }
 
     /// When something that the hub sends now arrives at the client.
-    pub(super) fn arrival(&mut self, attempt: Attempt) -> Duration {
+    pub(super) fn arrival(&mut self, attempt: AttemptId) -> Duration {
         let delay = self.dice.seconds(0.001, 0.5);
         let (_, here) = self.arrivals.entry(attempt).or_default();
         *here = (*here).max(self.now + delay);
         *here
     }
 
-    pub(super) fn tell(&mut self, attempt: Attempt, event: SessionEvent<Sim>) {
+    pub(super) fn tell(&mut self, attempt: AttemptId, event: SessionEvent<Sim>) {
         let at = self.arrival(attempt);
         self.agenda
             .set(at, Event::AtClient(attempt, Box::new(event)));

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_fleet::{Attempt, News, Paces, ServiceId};
+use drawspan_fleet::{News, Paces, ServiceId};
 use drawspan_hub::{
-    ConnectionKey, ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, HostName, Link,
-    Outcome, SubscriptionType, UtcTime, Wants, WhichKey,
+    AttemptId, ConnectionKey, ConnectionStatus, ConnectionStatusReason, DeviceId, Failure,
+    HostName, Link, Outcome, SubscriptionType, UtcTime, Wants, WhichKey,
 };
 
 use super::desired_marks::Mark;
@@ -109,7 +109,7 @@ pub enum Action<P: Platform> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location<S> {
     /// Its attempt.
-    pub attempt: Attempt,
+    pub attempt: AttemptId,
     /// Its hub.
     pub hub: ServiceId,
     /// The connection that it is on.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use drawspan_fleet::device::OpenOptions;
 use drawspan_fleet::mutation::{Mutation, planted};
-use drawspan_fleet::{self as fleet, Attempt, ServiceId};
-use drawspan_hub::{DeviceId, Failure, FailureKind, Links};
+use drawspan_fleet::{self as fleet, ServiceId};
+use drawspan_hub::{AttemptId, DeviceId, Failure, FailureKind, Links};
 
 use super::Controller;
 use super::action::{Action, Location, Open};
@@ -49,7 +49,7 @@ impl<P: Platform> Controller<P> {
         any
     }
 
-    fn open(&mut self, attempt: Attempt, hub: ServiceId, options: OpenOptions) {
+    fn open(&mut self, attempt: AttemptId, hub: ServiceId, options: OpenOptions) {
         let now = self.now;
         let index = attempt.device;
         let (Some(device), Some(id)) = (self.identity(index), self.fleet.id(index).cloned()) else {
@@ -114,7 +114,7 @@ impl<P: Platform> Controller<P> {
         })));
     }
 
-    fn close(&mut self, attempt: Attempt) {
+    fn close(&mut self, attempt: AttemptId) {
         self.forget_route(attempt.device);
         let member = self
             .fleet
@@ -133,7 +133,7 @@ impl<P: Platform> Controller<P> {
     }
 
     /// A command could not be given to a connection. It is over, and says so, or has too much to do.
-    pub(super) fn busy(&mut self, attempt: Attempt, command: Command) {
+    pub(super) fn busy(&mut self, attempt: AttemptId, command: Command) {
         if !self.fleet.is_current(attempt) {
             return;
         }
@@ -213,7 +213,7 @@ impl<P: Platform> Controller<P> {
     /// Where an attempt is that is not over, with the session that it had.
     pub(super) fn place_of(
         &self,
-        attempt: Attempt,
+        attempt: AttemptId,
         session: P::Session,
     ) -> Option<Location<P::Session>> {
         if !self.fleet.is_current(attempt) {

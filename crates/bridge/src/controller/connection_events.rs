@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use std::time::Duration;
 
-use drawspan_fleet::{Attempt, Device, ServiceId, State};
-use drawspan_hub::{ConnectionKey, Failure, FailureKind, Links};
+use drawspan_fleet::{Device, ServiceId, State};
+use drawspan_hub::{AttemptId, ConnectionKey, Failure, FailureKind, Links};
 
 use super::Controller;
 use super::action::{Action, Note};
@@ -19,7 +19,7 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(1);
 
 impl<P: Platform> Controller<P> {
     /// Something happened to the session of an attempt that is not over.
-    pub(super) fn session(&mut self, attempt: Attempt, event: SessionEvent<P>) {
+    pub(super) fn session(&mut self, attempt: AttemptId, event: SessionEvent<P>) {
         match event {
             SessionEvent::Opened { session, route } => self.opened(attempt, session, route),
             SessionEvent::TokenRefused(failure) => {
@@ -50,7 +50,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    fn opened(&mut self, attempt: Attempt, session: P::Session, route: P::Route) {
+    fn opened(&mut self, attempt: AttemptId, session: P::Session, route: P::Route) {
         let index = attempt.device;
         self.fleet.opened(attempt, self.now);
         let machine = self.fleet.machine(index);
@@ -85,7 +85,7 @@ impl<P: Platform> Controller<P> {
     }
 
     /// The hub refused a device, or ended it.
-    fn session_ended(&mut self, attempt: Attempt, failure: &Failure) {
+    fn session_ended(&mut self, attempt: AttemptId, failure: &Failure) {
         let index = attempt.device;
         if let Some(place) = self.fleet.context(index).and_then(|context| context.place) {
             self.count_end(index, place.hub, failure.kind);
@@ -126,7 +126,7 @@ impl<P: Platform> Controller<P> {
     }
 
     /// Which of a device's links are there.
-    fn linked(&mut self, attempt: Attempt, links: Links) {
+    fn linked(&mut self, attempt: AttemptId, links: Links) {
         let Some(context) = self.fleet.context_mut(attempt.device) else {
             return;
         };

@@ -1,9 +1,8 @@
 //! Desired properties: changes as they come, and whole sections where changes may have been missed.
 
 use bytes::Bytes;
-use drawspan_fleet::Attempt;
 use drawspan_fleet::mutation::{Mutation, planted};
-use drawspan_hub::{DeviceId, SubscriptionType};
+use drawspan_hub::{AttemptId, DeviceId, SubscriptionType};
 
 use super::Controller;
 use super::action::{Action, DeadLetter};
@@ -19,7 +18,7 @@ const KIND: SubscriptionType = SubscriptionType::DesiredProperties;
 
 impl<P: Platform> Controller<P> {
     /// A change came.
-    pub(super) fn desired_changed(&mut self, attempt: Attempt, change: Bytes) {
+    pub(super) fn desired_changed(&mut self, attempt: AttemptId, change: Bytes) {
         let index = attempt.device;
         let Some(device) = self.fleet.id(index).cloned() else {
             return;
@@ -36,12 +35,12 @@ impl<P: Platform> Controller<P> {
     }
 
     /// Changes came for which there was no room.
-    pub(super) fn desired_missed(&mut self, attempt: Attempt) {
+    pub(super) fn desired_missed(&mut self, attempt: AttemptId) {
         self.look_at_desired(attempt, Look::Dirty);
     }
 
     /// Changes come from here on; before, some may have been missed.
-    pub(super) fn desired_linked(&mut self, attempt: Attempt) {
+    pub(super) fn desired_linked(&mut self, attempt: AttemptId) {
         if let Some(desired) = self.desired_mut(attempt.device) {
             desired.sent = None;
         }
@@ -95,7 +94,7 @@ impl<P: Platform> Controller<P> {
     }
 
     /// Queues a device whose twin is to be looked at; its events come first.
-    pub(super) fn look_at_desired(&mut self, attempt: Attempt, look: Look) {
+    pub(super) fn look_at_desired(&mut self, attempt: AttemptId, look: Look) {
         let idle = match self.fleet.id(attempt.device) {
             Some(device) => self.outbox.is_idle(device, KIND),
             None => return,
@@ -120,7 +119,7 @@ impl<P: Platform> Controller<P> {
 
     pub(super) fn look_at_section(
         &mut self,
-        attempt: Attempt,
+        attempt: AttemptId,
         device: &DeviceId,
         properties: Bytes,
     ) {

@@ -48,8 +48,8 @@ use std::time::Duration;
 
 use drawspan_fleet::device::Assignment;
 use drawspan_fleet::mutation::{Mutation, planted};
-use drawspan_fleet::{Attempt, Chance, Fleet, FleetConfig, Now, ServiceId};
-use drawspan_hub::{DeviceId, Failure, FailureKind, HostName, SubscriptionType};
+use drawspan_fleet::{Chance, Fleet, FleetConfig, Now, ServiceId};
+use drawspan_hub::{AttemptId, DeviceId, Failure, FailureKind, HostName, SubscriptionType};
 
 use crate::delivery::DeliveryConfig;
 use crate::events::{Outbox, Secrets, UnreadCounters};
@@ -142,7 +142,7 @@ pub struct Controller<P: Platform> {
     cache: HubCache,
     holds: Holds,
     /// Twins that are being read, and at which hub.
-    reading: HashMap<Attempt, ServiceId>,
+    reading: HashMap<AttemptId, ServiceId>,
     sweeps: Sweeps,
     retries: Retries,
     moves: Moves,

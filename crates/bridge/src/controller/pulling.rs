@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
+use drawspan_fleet::CallerId;
 use drawspan_fleet::mutation::{Mutation, planted};
-use drawspan_fleet::{Attempt, CallerId};
-use drawspan_hub::{C2dMessage, DeviceId, Outcome, Receive, SubscriptionType};
+use drawspan_hub::{AttemptId, C2dMessage, DeviceId, Outcome, Receive, SubscriptionType};
 
 use super::Controller;
 use super::action::Action;
@@ -26,12 +26,12 @@ impl Holds {
         self.0.peek().map(|Reverse((at, ..))| *at)
     }
 
-    fn pop_due(&mut self, now: Duration) -> Option<Attempt> {
+    fn pop_due(&mut self, now: Duration) -> Option<AttemptId> {
         if self.due()? > now {
             return None;
         }
         let Reverse((_, device, serial)) = self.0.pop()?;
-        Some(Attempt { device, serial })
+        Some(AttemptId { device, serial })
     }
 }
 
@@ -103,7 +103,7 @@ impl<P: Platform> Controller<P> {
     /// A message came for a device that asks for them. Dropped where the device does not: with its link it goes back to the hub.
     pub(super) fn hold(
         &mut self,
-        attempt: Attempt,
+        attempt: AttemptId,
         session: P::Session,
         delivery: P::Delivery,
         message: C2dMessage,

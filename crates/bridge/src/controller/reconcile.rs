@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 use std::ops::Bound;
 use std::time::Duration;
 
-use drawspan_fleet::Attempt;
 use drawspan_fleet::mutation::{Mutation, planted};
-use drawspan_hub::{DeviceId, Receive, SubscriptionType, Wants};
+use drawspan_hub::{AttemptId, DeviceId, Receive, SubscriptionType, Wants};
 
 use super::Controller;
 use super::action::{Action, Note};
@@ -19,7 +18,7 @@ use crate::subscriptions::{Prefix, Wish};
 pub(super) struct Sweeps {
     waiting: VecDeque<Sweep>,
     /// Whose connection had no room for what they want.
-    untold: Vec<Attempt>,
+    untold: Vec<AttemptId>,
     tell_at: Duration,
 }
 
@@ -173,7 +172,7 @@ impl<P: Platform> Controller<P> {
     }
 
     /// A connection had no room for what a device wants.
-    pub(super) fn want_again(&mut self, attempt: Attempt) {
+    pub(super) fn want_again(&mut self, attempt: AttemptId) {
         if self.sweeps.untold.is_empty() {
             self.sweeps.tell_at = self.now.monotonic + WANT_AGAIN;
         }

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_amqp::engine::SessionId;
-use drawspan_hub::{DeviceId, Failure, Outcome, Wants, WhichKey};
+use drawspan_hub::{AttemptId, DeviceId, Failure, Outcome, Wants, WhichKey};
 
-use crate::board::Owner;
 use crate::incoming::{C2dDelivery, MethodRequestId};
 
 /// An open device on a connection.
@@ -17,7 +16,7 @@ pub struct DeviceSession(pub(crate) SessionId);
 #[derive(Debug, Clone)]
 pub struct Open {
     /// Whose it is.
-    pub owner: Owner,
+    pub attempt: AttemptId,
     /// Its id at the hub.
     pub device: DeviceId,
     /// The id that it registered by, if that is another one: a group's key for it is derived from this.

@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::time::Duration;
 
-use drawspan_hub::{DeviceId, FailureKind, HostName};
+use drawspan_hub::{AttemptId, DeviceId, FailureKind, HostName};
 
 use crate::device::{Assignment, Effect, Epoch};
 use crate::governor::Pace;
@@ -42,7 +42,7 @@ use entry::Entry;
 use service::Service;
 use timers::Timers;
 
-pub use action::{Action, Attempt, News, ServiceId};
+pub use action::{Action, News, ServiceId};
 pub use entry::Context;
 pub use state_counts::StateCounts;
 pub use turns::CallerId;
@@ -177,9 +177,9 @@ impl<B: Context> Fleet<B> {
 
     /// The attempt that it makes, or the connection that it has.
     #[must_use]
-    pub fn attempt(&self, index: u32) -> Option<Attempt> {
+    pub fn attempt(&self, index: u32) -> Option<AttemptId> {
         let attempt = self.entry(index)?.attempt.as_ref()?;
-        Some(Attempt {
+        Some(AttemptId {
             device: index,
             serial: attempt.serial,
         })
@@ -187,7 +187,7 @@ impl<B: Context> Fleet<B> {
 
     /// Whether an attempt is not over yet.
     #[must_use]
-    pub fn is_current(&self, attempt: Attempt) -> bool {
+    pub fn is_current(&self, attempt: AttemptId) -> bool {
         self.attempt(attempt.device) == Some(attempt)
     }
 
@@ -413,7 +413,7 @@ impl<B: Context> Fleet<B> {
         device: u32,
         epoch: Epoch,
         now: Now,
-    ) -> Option<(Attempt, ServiceId)> {
+    ) -> Option<(AttemptId, ServiceId)> {
         self.next_serial = self.next_serial.wrapping_add(1);
         let serial = self.next_serial;
         let host = self.machine(device)?.hub()?.clone();
@@ -425,7 +425,7 @@ impl<B: Context> Fleet<B> {
             hub,
             since: now.monotonic,
         });
-        Some((Attempt { device, serial }, hub))
+        Some((AttemptId { device, serial }, hub))
     }
 
     fn set_timer(&mut self, index: u32) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
+use drawspan_hub::{AttemptId, DeviceId, Failure, FailureKind, HostName};
 
 use super::*;
 use crate::governor::Pace;
@@ -124,7 +124,7 @@ impl Process {
         actions
     }
 
-    fn opens(&mut self) -> Vec<(Attempt, ServiceId)> {
+    fn opens(&mut self) -> Vec<(AttemptId, ServiceId)> {
         let opens = self
             .actions()
             .into_iter()
@@ -135,7 +135,7 @@ impl Process {
         opens.collect()
     }
 
-    fn connect(&mut self, index: u32) -> Attempt {
+    fn connect(&mut self, index: u32) -> AttemptId {
         let attempt = self.opens()[0].0;
         assert_eq!(attempt.device, index);
         self.fleet.opened(attempt, self.now());

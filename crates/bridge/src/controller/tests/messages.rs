@@ -9,7 +9,7 @@ const KIND: SubscriptionType = SubscriptionType::C2dMessages;
 
 impl Process {
     /// The hub delivers a message, which it has delivered so often before.
-    fn message(&mut self, attempt: Attempt, delivery: u32, delivery_count: u32) {
+    fn message(&mut self, attempt: AttemptId, delivery: u32, delivery_count: u32) {
         let message = C2dMessage {
             sequence_number: Some(delivery.into()),
             delivery_count,

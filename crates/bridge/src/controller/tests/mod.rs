@@ -220,7 +220,7 @@ impl Process {
     }
 
     /// Opens the next device, with every link that it wants.
-    pub(super) fn open(&mut self) -> Attempt {
+    pub(super) fn open(&mut self) -> AttemptId {
         let open = self.opening().expect("a device to open");
         let attempt = open.place.attempt;
         self.session(
@@ -234,7 +234,7 @@ impl Process {
         attempt
     }
 
-    pub(super) fn session(&mut self, attempt: Attempt, event: SessionEvent<Test>) {
+    pub(super) fn session(&mut self, attempt: AttemptId, event: SessionEvent<Test>) {
         self.handle(Input::Session { attempt, event });
     }
 

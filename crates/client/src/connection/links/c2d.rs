@@ -166,7 +166,7 @@ impl C2d {
             lock_until: at.now + Duration::from_millis(limits::C2D_LOCK_MS),
         };
         at.inbox.put(Incoming::C2d {
-            owner: at.owner,
+            attempt: at.attempt,
             session: at.device_session(),
             delivery: C2dDelivery {
                 link: self.link,

@@ -351,11 +351,11 @@ fn own_deadline(at: &At<'_>) -> Duration {
 /// Passes a change of desired properties on.
 fn notify(at: &mut At<'_>, body: Bytes) {
     let incoming = Incoming::Desired {
-        owner: at.owner,
+        attempt: at.attempt,
         session: at.device_session(),
         body,
     };
     if at.inbox.offer(incoming).is_err() {
-        at.inbox.miss_desired(at.owner);
+        at.inbox.miss_desired(at.attempt);
     }
 }

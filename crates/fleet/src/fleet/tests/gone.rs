@@ -1,5 +1,7 @@
 //! A hub that is gone for good.
 
+use drawspan_hub::AttemptId;
+
 use super::*;
 use crate::limits::{HUB_GONE_AFTER, REGISTRATION_INTERVAL_MIN};
 
@@ -17,7 +19,7 @@ fn down(devices: u32) -> Process {
     process
 }
 
-fn fail(process: &mut Process, attempts: &[Attempt]) {
+fn fail(process: &mut Process, attempts: &[AttemptId]) {
     let away = failure(FailureKind::HubUnreachable);
     process
         .fleet
