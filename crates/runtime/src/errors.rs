@@ -9,7 +9,7 @@ use drawspan_gateway::{Delay, DeviceError};
 use drawspan_hub::FailureKind;
 use drawspan_store::StoreFault;
 
-use super::handle::QUEUE_FULL;
+use super::gateway::QUEUE_FULL;
 
 /// What a caller is answered whose request about subscriptions or messages failed.
 pub(super) fn request_failed(error: RequestError<StoreFault>) -> DeviceError {

@@ -13,12 +13,12 @@ use drawspan_hub::{ConnectionKey, Failure, HostName};
 use drawspan_net::{Clock, Connector, Transport};
 use drawspan_webhooks::Webhooks;
 
-use super::directory::Directory;
 use super::health::Health;
 use super::letters::Letters;
 use super::log;
 use super::platform::{Action, Input, Location};
 use super::registrations::Registrations;
+use super::routes::RouteTable;
 use super::stores::Stores;
 
 /// What actions are done with.
@@ -33,7 +33,7 @@ pub(super) struct Executor {
     pub(super) inbox: Arc<Inbox>,
     /// Where tasks leave what they bring back.
     pub(super) completions: Arc<Board<Input>>,
-    pub(super) directory: Arc<Directory>,
+    pub(super) routes: Arc<RouteTable>,
     pub(super) health: Arc<Health>,
     pub(super) registrations: Registrations,
     pub(super) stores: Stores,
@@ -101,8 +101,8 @@ impl Executor {
                 // The connection closes with its last handle.
                 self.connections.remove(&(hub, key));
             }
-            Action::Publish(device, route) => self.directory.insert(&device, route),
-            Action::Withdraw(device) => self.directory.remove(&device),
+            Action::Publish(device, route) => self.routes.insert(&device, route),
+            Action::Withdraw(device) => self.routes.remove(&device),
             Action::Service(service, host) => self.health.add(service, &host),
             Action::ServiceNews(service, news, failure) => {
                 self.news(service, news, failure.as_ref());

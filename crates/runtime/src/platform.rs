@@ -10,8 +10,8 @@ use drawspan_hub::{DeviceId, Failure, HostName};
 use drawspan_store::StoreFault;
 use tokio::sync::oneshot;
 
-use super::directory::Route;
 use super::errors::request_failed;
+use super::routes::Route;
 
 /// AMQP connections, HTTP callers and a store.
 #[derive(Debug)]

@@ -13,10 +13,10 @@ use drawspan_net::Clock;
 use drawspan_webhooks::Done;
 use tokio::sync::mpsc;
 
-use super::directory::Route;
 use super::executor::Executor;
 use super::platform::{Controller, Input};
 use super::request::Request;
+use super::routes::Route;
 use super::views;
 use crate::limits;
 
@@ -43,7 +43,7 @@ pub(super) struct Task {
     pub(super) clock: Clock,
 }
 
-/// Runs until every [`Bridge`](super::Bridge) is gone.
+/// Runs until every [`Gateway`](super::Gateway) is gone.
 pub(super) async fn run(mut task: Task, sources: Sources) {
     let Sources {
         mut requests,
@@ -57,7 +57,7 @@ pub(super) async fn run(mut task: Task, sources: Sources) {
     loop {
         let due = task.run();
         tokio::select! {
-            taken = requests.recv_many(&mut batch, limits::SHARD_BATCH) => {
+            taken = requests.recv_many(&mut batch, limits::REQUEST_BATCH) => {
                 if taken == 0 {
                     return;
                 }

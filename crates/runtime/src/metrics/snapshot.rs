@@ -12,9 +12,9 @@ use crate::platform::Controller;
 
 /// All of it.
 #[derive(Debug)]
-pub(crate) struct Figures {
+pub(crate) struct Snapshot {
     pub(super) state_counts: StateCounts,
-    pub(super) hubs: Vec<HubFigures>,
+    pub(super) hubs: Vec<HubSnapshot>,
     /// Registrations that wait for their turn.
     pub(super) dps_queue: usize,
     pub(super) registering: usize,
@@ -29,7 +29,7 @@ pub(crate) struct Figures {
 
 /// Of a hub.
 #[derive(Debug)]
-pub(super) struct HubFigures {
+pub(super) struct HubSnapshot {
     pub(super) host: HostName,
     pub(super) queue: usize,
     pub(super) connections: usize,
@@ -38,14 +38,14 @@ pub(super) struct HubFigures {
     pub(super) counters: HubCounters,
 }
 
-impl Figures {
-    pub(super) fn of(controller: &Controller) -> Self {
+impl Snapshot {
+    pub(crate) fn of(controller: &Controller) -> Self {
         let mut services = controller.fleet().services();
         // DPS is the first.
         let dps_queue = services.next().map_or(0, |(.., queue)| queue);
         let hubs = services.map(|(id, host, queue)| {
             let pool = controller.pool(id);
-            HubFigures {
+            HubSnapshot {
                 host: host.clone(),
                 queue,
                 connections: pool.map_or(0, |pool| pool.connections()),
@@ -107,7 +107,7 @@ impl Figures {
     }
 
     fn tell_hubs(&self, page: &mut Page) {
-        let each = |of: fn(&HubFigures) -> usize| {
+        let each = |of: fn(&HubSnapshot) -> usize| {
             let hubs = self.hubs.iter();
             hubs.map(move |hub| Sample::of_hub(hub.host.as_str(), [], of(hub) as u64))
         };
