@@ -4,6 +4,8 @@
 //! and one cloud-to-device message at a time, and beyond a common bound methods are answered by the connection (503),
 //! cloud-to-device messages stay at the hub, and changes of desired properties become one mark per device.
 
+use drawspan_hub::AttemptId;
+
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +14,6 @@ use tokio::sync::Notify;
 
 use crate::incoming::Incoming;
 use crate::limits;
-use crate::status::Owner;
 
 /// Incoming things for one listener.
 #[derive(Debug, Default)]
@@ -43,7 +44,7 @@ struct Content {
     incoming: Vec<Incoming>,
     size_bytes: usize,
     /// Whose desired properties changed without room for the change.
-    missed: HashSet<Owner>,
+    missed: HashSet<AttemptId>,
 }
 
 impl Content {
@@ -63,7 +64,7 @@ impl Inbox {
             let content = std::mem::take(&mut *self.lock());
             if !content.is_empty() {
                 let missed = content.missed.into_iter();
-                let missed = missed.map(|owner| Incoming::DesiredMissed { owner });
+                let missed = missed.map(|attempt| Incoming::DesiredMissed { attempt });
                 return content.incoming.into_iter().chain(missed).collect();
             }
             self.wake.notified().await;
@@ -96,10 +97,10 @@ impl Inbox {
     }
 
     /// Leaves a mark in place of a change of desired properties.
-    pub(crate) fn miss_desired(&self, owner: Owner) {
+    pub(crate) fn miss_desired(&self, attempt: AttemptId) {
         let mut content = self.lock();
         let was_empty = content.is_empty();
-        content.missed.insert(owner);
+        content.missed.insert(attempt);
         if was_empty {
             self.wake.notify_one();
         }
@@ -129,8 +130,11 @@ mod tests {
     use super::*;
 
     fn missed(index: u32) -> Incoming {
-        let owner = Owner { index, epoch: 0 };
-        Incoming::DesiredMissed { owner }
+        let attempt = AttemptId {
+            device: index,
+            serial: 0,
+        };
+        Incoming::DesiredMissed { attempt }
     }
 
     #[test]
@@ -159,12 +163,18 @@ mod tests {
         assert_eq!(inbox.offer(missed(1)), Err(missed(1)));
         inbox.put(missed(1));
         for _ in 0..3 {
-            inbox.miss_desired(Owner { index: 9, epoch: 9 });
+            inbox.miss_desired(AttemptId {
+                device: 9,
+                serial: 9,
+            });
         }
         let taken = inbox.take().await;
         assert_eq!(taken.len(), limits::INBOX_ENTRIES + 2);
         assert!(inbox.has_room());
-        inbox.miss_desired(Owner { index: 1, epoch: 0 });
+        inbox.miss_desired(AttemptId {
+            device: 1,
+            serial: 0,
+        });
         assert_eq!(inbox.take().await, [missed(1)]);
     }
 }

@@ -5,10 +5,9 @@ use std::fmt;
 use bytes::Bytes;
 use drawspan_amqp::engine::{DeliveryId, LinkId};
 use drawspan_amqp::message::MessageId;
-use drawspan_hub::C2dMessage;
+use drawspan_hub::{AttemptId, C2dMessage};
 
 use crate::connection::DeviceSession;
-use crate::status::Owner;
 
 /// Something for a device.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +15,7 @@ pub enum Incoming {
     /// A direct method: [`HubConnection::answer_method`](crate::HubConnection::answer_method) is due.
     Method {
         /// Whose device it is for.
-        owner: Owner,
+        attempt: AttemptId,
         /// The device, where the answer goes.
         session: DeviceSession,
         /// Names it in the answer.
@@ -30,7 +29,7 @@ pub enum Incoming {
     /// [`HubConnection::settle_c2d`](crate::HubConnection::settle_c2d).
     C2d {
         /// Whose device it is for.
-        owner: Owner,
+        attempt: AttemptId,
         /// The device, where its outcome goes.
         session: DeviceSession,
         /// Names it in the outcome.
@@ -41,7 +40,7 @@ pub enum Incoming {
     /// Desired properties were changed.
     Desired {
         /// Whose device it is for.
-        owner: Owner,
+        attempt: AttemptId,
         /// The device.
         session: DeviceSession,
         /// The change, a JSON object with `$version`.
@@ -50,7 +49,7 @@ pub enum Incoming {
     /// Changes of desired properties were not kept, for want of room: only the twin itself tells what they are.
     DesiredMissed {
         /// Whose device it is.
-        owner: Owner,
+        attempt: AttemptId,
     },
 }
 

@@ -34,4 +34,4 @@ pub use device_client::{
 };
 pub use inbox::{HeldBytes, Inbox};
 pub use incoming::{C2dDelivery, Incoming, MethodRequestId};
-pub use status::{Owner, Status, StatusMailbox};
+pub use status::{Status, StatusMailbox};

@@ -3,19 +3,10 @@
 //! A connection never waits for whoever listens, and the other way round: news collect in the mailbox, bounded by what
 //! was asked for, and the listener is woken once for all of them.
 
-use drawspan_hub::{ConnectionKey, Failure, Link, Links};
+use drawspan_hub::{AttemptId, ConnectionKey, Failure, Link, Links};
 use drawspan_net::Mailbox;
 
 use crate::connection::DeviceSession;
-
-/// Whose device it is, in words of the listener: an index and the epoch of its attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Owner {
-    /// Index of the device.
-    pub index: u32,
-    /// Epoch of the attempt.
-    pub epoch: u32,
-}
 
 /// What happened.
 #[derive(Debug, Clone)]
@@ -25,20 +16,20 @@ pub enum Status {
     /// A connection of this pool is over, and every device on it with it. Their own news do not follow.
     ConnectionEnded(u16, ConnectionKey, Failure),
     /// A device can send.
-    Opened(Owner, DeviceSession),
+    Opened(AttemptId, DeviceSession),
     /// The hub refused a device's token: it counts none of it, unless it took an earlier one.
-    TokenRefused(Owner, Failure),
+    TokenRefused(AttemptId, Failure),
     /// A device could not be opened for another reason.
-    OpenFailed(Owner, Failure),
+    OpenFailed(AttemptId, Failure),
     /// The hub ended an open device.
-    Lost(Owner, Failure),
+    Lost(AttemptId, Failure),
     /// Every link that an open device wants is there by now, or refused: these are there.
-    Linked(Owner, Links),
+    Linked(AttemptId, Links),
     /// The hub did not take a link that an open device wants. The rest of the device works on, and nothing is tried again before
     /// [`HubConnection::want`](crate::HubConnection::want) says so.
-    LinkRefused(Owner, Link, Failure),
+    LinkRefused(AttemptId, Link, Failure),
     /// A device is closed, as asked.
-    Closed(Owner),
+    Closed(AttemptId),
 }
 
 /// Where connections tell what happened. Each device causes at most two news per attempt, and four per change of what it wants,

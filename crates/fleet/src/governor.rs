@@ -1,7 +1,7 @@
 //! Who may try to connect to a hub now.
 //!
 //! One [`Governor`] per hub. It hands out permits at the pace that the hub allows ([`Pacer`]), none but a probe's while the
-//! hub is unreachable ([`HubState`]) or refuses everyone ([`Breaker`]). The queue of devices is the caller's; it asks
+//! hub is unreachable ([`HubHealth`]) or refuses everyone ([`CredentialBreaker`]). The queue of devices is the caller's; it asks
 //! [`Governor::take`] for each device and waits as long as told.
 
 mod learning;
@@ -9,8 +9,8 @@ mod pacer;
 
 use std::time::Duration;
 
-use crate::breaker::Breaker;
-use crate::hub_state::HubState;
+use crate::credential_breaker::CredentialBreaker;
+use crate::hub_health::HubHealth;
 
 pub use pacer::{Pace, Pacer};
 
@@ -18,9 +18,9 @@ pub use pacer::{Pace, Pacer};
 #[derive(Debug, Clone)]
 pub struct Governor {
     /// Whether the hub can be reached.
-    pub hub: HubState,
+    pub hub: HubHealth,
     /// Whether the hub refuses everyone.
-    pub breaker: Breaker,
+    pub breaker: CredentialBreaker,
     pacer: Pacer,
 }
 
@@ -29,8 +29,8 @@ impl Governor {
     #[must_use]
     pub fn new(pace: Pace) -> Self {
         Self {
-            hub: HubState::default(),
-            breaker: Breaker::default(),
+            hub: HubHealth::default(),
+            breaker: CredentialBreaker::default(),
             pacer: Pacer::new(pace),
         }
     }
@@ -54,7 +54,7 @@ impl Governor {
     pub const fn stops_everybody(&self) -> bool {
         !matches!(
             (&self.hub, &self.breaker),
-            (HubState::Up, Breaker::Closed(_))
+            (HubHealth::Up, CredentialBreaker::Closed(_))
         )
     }
 

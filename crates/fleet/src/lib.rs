@@ -2,8 +2,8 @@
 //!
 //! * [`device`]: the life of one device connection. Start reading there.
 //! * [`Fleet`]: all devices of a process, their queues and timers.
-//! * [`governor`]: who may try to connect now: the pace of one hub, under its [`hub_state`] and its [`breaker`].
-//! * [`bucket`], [`paces`]: what a hub takes per second, shared by all who send.
+//! * [`governor`]: who may try to connect now: the pace of one hub, under its [`hub_health`] and its [`credential_breaker`].
+//! * [`rate_limiter`], [`paces`]: what a hub takes per second, shared by all who send.
 //! * [`resend`]: when a request that a hub refused is sent again.
 //! * [`ledger`]: which AMQP connection takes which device.
 //! * [`time`]: how time and chance come in.
@@ -11,24 +11,24 @@
 //!
 //! Nothing in here knows a socket, a clock, a random source or an async runtime.
 
-pub mod breaker;
-pub mod bucket;
+pub mod credential_breaker;
 pub mod device;
 mod fleet;
 pub mod governor;
-pub mod hub_state;
+pub mod hub_health;
 pub mod ledger;
 pub mod limits;
 #[doc(hidden)]
 pub mod mutation;
 pub mod paces;
+pub mod rate_limiter;
 pub mod resend;
 pub mod time;
 
-pub use bucket::Bucket;
 pub use device::{Device, Effect, Effects, Epoch, Input, State};
-pub use fleet::{Action, Attempt, Beside, CallerId, Census, Fleet, FleetConfig, News, ServiceId};
+pub use fleet::{Action, CallerId, Context, Fleet, FleetConfig, News, ServiceId, StateCounts};
 pub use governor::Governor;
 pub use ledger::{Ledger, LedgerConfig, Left};
 pub use paces::Paces;
+pub use rate_limiter::RateLimiter;
 pub use time::{Chance, Jitter, Now};

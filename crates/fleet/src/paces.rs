@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use drawspan_hub::limits::{HubSize, Rate};
 
-use crate::Bucket;
+use crate::RateLimiter;
 use crate::limits::{CATCH_UPS_PER_S, FAULT_AFTER};
 
 /// The paces of one hub; without limits where its size is not known. Shared by everybody who uses the hub's devices.
 #[derive(Debug)]
 pub struct Paces {
     /// Telemetry.
-    pub sends: Bucket,
+    pub sends: RateLimiter,
     /// Reads of twins.
-    pub twin_reads: Bucket,
+    pub twin_reads: RateLimiter,
     /// Changes of reported properties.
-    pub twin_updates: Bucket,
+    pub twin_updates: RateLimiter,
     /// Reads that nobody waits for: half of what the hub takes, or a modest number.
-    catch_ups: Bucket,
+    catch_ups: RateLimiter,
     /// Requests in a row that the hub has not answered.
     unanswered: AtomicU32,
 }
@@ -28,10 +28,10 @@ impl Paces {
     #[must_use]
     pub fn of(size: Option<HubSize>) -> Self {
         Self {
-            sends: Bucket::new(size.map(|size| size.d2c_sends())),
-            twin_reads: Bucket::new(size.map(|size| size.twin_reads())),
-            twin_updates: Bucket::new(size.map(|size| size.twin_updates())),
-            catch_ups: Bucket::new(Some(catch_ups(size))),
+            sends: RateLimiter::new(size.map(|size| size.d2c_sends())),
+            twin_reads: RateLimiter::new(size.map(|size| size.twin_reads())),
+            twin_updates: RateLimiter::new(size.map(|size| size.twin_updates())),
+            catch_ups: RateLimiter::new(Some(catch_ups(size))),
             unanswered: AtomicU32::new(0),
         }
     }

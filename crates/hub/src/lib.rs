@@ -47,7 +47,7 @@ pub use failure::{Failure, FailureKind, Remedy};
 pub use fleet_keys::{KeyPair, Keys, ListedDevice};
 pub use ids::{DeviceId, HostName, InvalidDeviceId, InvalidId, ModuleId, RegistrationId};
 pub use key::SymmetricKey;
-pub use session::{ConnectionKey, Link, Links, Receive, Wants, WhichKey};
+pub use session::{AttemptId, ConnectionKey, Link, Links, Receive, Wants, WhichKey};
 pub use status::{ConnectionStatus, ConnectionStatusReason};
 pub use subscription::SubscriptionType;
 pub use telemetry::Telemetry;

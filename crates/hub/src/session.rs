@@ -6,6 +6,15 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionKey(pub u32);
 
+/// An attempt of a device to connect, up to the end of its connection. Unique in its process, over all devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AttemptId {
+    /// Index of the device.
+    pub device: u32,
+    /// Number of the attempt.
+    pub serial: u32,
+}
+
 /// One of the two keys that every identity has, so that one can be exchanged while the other is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum WhichKey {

@@ -5,21 +5,21 @@ use std::sync::Arc;
 
 use drawspan_bridge::controller::{Command, Open};
 use drawspan_client::{
-    ConnectionConfig, Credentials, HubConnection, Inbox, MethodAnswer, Owner, StatusMailbox,
+    ConnectionConfig, Credentials, HubConnection, Inbox, MethodAnswer, StatusMailbox,
     TwinOperation, TwinRequest, clock_skew,
 };
-use drawspan_fleet::{Attempt, News, ServiceId};
+use drawspan_fleet::{News, ServiceId};
 use drawspan_hub::{ConnectionKey, Failure, HostName};
 use drawspan_net::Mailbox;
 use drawspan_net::{Clock, Connector, Transport};
 use drawspan_webhooks::Webhooks;
 
-use super::directory::Directory;
 use super::health::Health;
 use super::letters::Letters;
 use super::log;
-use super::platform::{Action, Input, Place};
+use super::platform::{Action, Input, Location};
 use super::registrations::Registrations;
+use super::routes::RouteTable;
 use super::stores::Stores;
 
 /// What actions are done with.
@@ -34,7 +34,7 @@ pub(super) struct Executor {
     pub(super) inbox: Arc<Inbox>,
     /// Where tasks leave what they bring back.
     pub(super) completions: Arc<Mailbox<Input>>,
-    pub(super) directory: Arc<Directory>,
+    pub(super) routes: Arc<RouteTable>,
     pub(super) health: Arc<Health>,
     pub(super) registrations: Registrations,
     pub(super) stores: Stores,
@@ -53,19 +53,19 @@ impl Executor {
             Action::Close(place) => {
                 let attempt = place.attempt;
                 let connection = self.connection(place.hub, place.connection);
-                let closes = connection.is_some_and(|it| it.close(owner(attempt), place.session));
+                let closes = connection.is_some_and(|it| it.close(attempt, place.session));
                 return (!closes).then_some(Input::Busy(attempt, Command::Close));
             }
             Action::Want(place, wants) => {
                 let connection = self.at(place);
-                let takes = connection
-                    .is_some_and(|it| it.want(owner(place.attempt), place.session, wants));
+                let takes =
+                    connection.is_some_and(|it| it.want(place.attempt, place.session, wants));
                 return (!takes).then_some(Input::Busy(place.attempt, Command::Want));
             }
             Action::Pull(place) => {
                 // One that is too busy is asked with the next request.
                 if let Some(connection) = self.at(place) {
-                    connection.pull(owner(place.attempt), place.session);
+                    connection.pull(place.attempt, place.session);
                 }
             }
             Action::AnswerMethod {
@@ -102,8 +102,8 @@ impl Executor {
                 // The connection closes with its last handle.
                 self.connections.remove(&(hub, key));
             }
-            Action::Publish(device, route) => self.directory.insert(&device, route),
-            Action::Withdraw(device) => self.directory.remove(&device),
+            Action::Publish(device, route) => self.routes.insert(&device, route),
+            Action::Withdraw(device) => self.routes.remove(&device),
             Action::Service(service, host) => self.health.add(service, &host),
             Action::ServiceNews(service, news, failure) => {
                 self.news(service, news, failure.as_ref());
@@ -130,7 +130,7 @@ impl Executor {
         self.connections.get(&(hub, key))
     }
 
-    fn at(&self, place: Place) -> Option<&HubConnection> {
+    fn at(&self, place: Location) -> Option<&HubConnection> {
         self.connection(place.hub, place.connection)
     }
 
@@ -142,7 +142,7 @@ impl Executor {
             .entry((place.hub, place.connection))
             .or_insert_with(|| HubConnection::start(config, place.connection));
         let opens = connection.open(drawspan_client::Open {
-            owner: owner(place.attempt),
+            attempt: place.attempt,
             registration: open.registration,
             device: open.device,
             key: open.key,
@@ -167,7 +167,7 @@ impl Executor {
         })
     }
 
-    fn read_twin(&self, place: Place, deadline: std::time::Duration) {
+    fn read_twin(&self, place: Location, deadline: std::time::Duration) {
         let attempt = place.attempt;
         let Some(connection) = self.at(place).cloned() else {
             return self.completions.post(Input::TwinRead(attempt, None));
@@ -195,14 +195,6 @@ impl Executor {
         if refuses && service != ServiceId::DPS {
             tokio::spawn(look_at_clock(self.connector.clone(), host));
         }
-    }
-}
-
-/// An attempt as connections know it.
-const fn owner(attempt: Attempt) -> Owner {
-    Owner {
-        index: attempt.device,
-        epoch: attempt.serial,
     }
 }
 

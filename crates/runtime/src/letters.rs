@@ -13,7 +13,7 @@ use drawspan_store::{DeadLetters, NewDeadLetter, StoreError, Written};
 use tokio::time::timeout;
 
 use super::errors::not_settled;
-use super::platform::{Caller, Input, Place};
+use super::platform::{Caller, Input, Location};
 use crate::limits::LETTER_WRITE_TIMEOUT_MS;
 
 /// Where events are kept that were not taken.
@@ -39,7 +39,7 @@ impl Letters {
     pub(super) fn settle(
         &self,
         connection: Option<HubConnection>,
-        (place, delivery, outcome): (Place, C2dDelivery, Outcome),
+        (place, delivery, outcome): (Location, C2dDelivery, Outcome),
         letter: Option<Box<DeadLetter<CallbackUrl>>>,
         caller: Option<Caller>,
         completions: &Arc<Mailbox<Input>>,

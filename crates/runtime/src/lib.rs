@@ -1,25 +1,25 @@
 //! The I/O around the [controller](drawspan_bridge::Controller): one task feeds it what happens, and does what it wants done.
 //!
-//! A caller that finds its device in the [`directory`] sends on the device's connection without meeting that task at all.
+//! A caller that finds its device in the [route table](routes) sends on the device's connection without meeting that task at all.
 //! Otherwise it asks the task to connect the device and waits.
 // They panic where nobody reads.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-mod callers;
-mod directory;
 mod errors;
 mod executor;
-mod handle;
+mod gateway;
+mod gateway_downlinks;
 mod health;
 mod in_vain;
 mod letters;
 pub mod limits;
 mod log;
-mod measure;
-mod persist;
+mod metrics;
 mod platform;
 mod registrations;
 mod request;
+mod retry;
+mod routes;
 mod standing;
 mod stores;
 mod task;
@@ -46,16 +46,16 @@ use drawspan_store::{Store, StoreError};
 use drawspan_webhooks::{self as webhooks, Guard, Secrets, Webhooks};
 use tokio::sync::mpsc;
 
-use directory::Directory;
 use executor::Executor;
 use letters::Letters;
-use measure::Meters;
+use metrics::Counters;
 use platform::{Controller, ListedDevices, Profile};
 use registrations::Registrations;
+use routes::RouteTable;
 use stores::Stores;
 use task::{Sources, Task};
 
-pub use handle::Bridge;
+pub use gateway::Gateway;
 pub use request::Relisted;
 
 /// Why the devices' side cannot start.
@@ -84,7 +84,7 @@ pub fn start(
     config: &Config,
     credentials: Arc<Credentials>,
     store: Option<&Store>,
-) -> Result<Bridge, StartError> {
+) -> Result<Gateway, StartError> {
     let clock = Clock::start();
     let connector = connector(config)?;
     let (profile, dps_host) = profile(config, &credentials);
@@ -104,7 +104,7 @@ pub fn start(
         authorities: config.webhooks.authorities.clone(),
     })?;
     let attempts = webhooks.mailbox();
-    let directory = Arc::new(Directory::new(matches!(profile, Profile::Dps)));
+    let routes = Arc::new(RouteTable::new(matches!(profile, Profile::Dps)));
     let health = Arc::default();
     let unix = task::unix();
     let now = Now {
@@ -137,7 +137,7 @@ pub fn start(
         mailbox: Arc::clone(&mailbox),
         inbox: Arc::clone(&inbox),
         completions: Arc::clone(&completions),
-        directory: Arc::clone(&directory),
+        routes: Arc::clone(&routes),
         health: Arc::clone(&health),
         letters: Letters(store.map(Store::dead_letters)),
         webhooks,
@@ -150,7 +150,7 @@ pub fn start(
         executor,
         clock,
     };
-    let (asks, requests) = mpsc::channel(limits::SHARD_QUEUE);
+    let (sender, requests) = mpsc::channel(limits::REQUEST_QUEUE);
     let sources = Sources {
         requests,
         mailbox,
@@ -160,9 +160,9 @@ pub fn start(
         clock,
     };
     tokio::spawn(task::run(task, sources));
-    Ok(Bridge {
-        shard: asks,
-        directory,
+    Ok(Gateway {
+        requests: sender,
+        routes,
         health,
         clock,
         profile,
@@ -173,7 +173,7 @@ pub fn start(
         pulls: Arc::default(),
         guard,
         webhook_secrets,
-        meters: Arc::new(Meters::new(store)),
+        counters: Arc::new(Counters::new(store)),
     })
 }
 

@@ -2,7 +2,7 @@
 
 /// How long the hub waits for the outcome of a message whose dead letter is being written; after that it hears nothing.
 pub const LETTER_WRITE_TIMEOUT_MS: u64 = 5_000;
-/// How long a page of metrics waits for the shell's figures; without them it is answered without.
+/// How long a page of metrics waits for the controller's counters; without them it is answered without.
 pub const MEASURE_TIMEOUT_S: u64 = 2;
 /// Longest time that a request may wait for its turn at a hub whose pace is known.
 pub const QUEUE_PATIENCE_S: u64 = 10;
@@ -12,10 +12,10 @@ pub const QUEUED_PER_DEVICE: u32 = 64;
 pub const DELAY_TIMEOUT_MS: u64 = 500;
 /// So many requests in a row that ran out of time are worth a word in `/readyz`.
 pub const REQUESTS_IN_VAIN: u32 = 10;
-/// Requests on their way to the shard.
-pub const SHARD_QUEUE: usize = 16_384;
-/// Requests that the shard takes before it looks at the clock and the news.
-pub const SHARD_BATCH: usize = 256;
+/// Requests on their way to the controller's task.
+pub const REQUEST_QUEUE: usize = 16_384;
+/// Requests that the controller's task takes before it looks at the clock and the news.
+pub const REQUEST_BATCH: usize = 256;
 /// The hub sends a message within this time if it has one.
 pub const PULL_GRACE_MS: u64 = 1_000;
 /// Requests that wait for messages, of all devices.

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawspan_bridge::controller::{self, Answer, Platform, Refusal};
+use drawspan_bridge::controller::{self, Platform, Refusal, Response};
 use drawspan_client::{C2dDelivery, Credentials, DeviceSession, HeldBytes, MethodRequestId};
 use drawspan_gateway::{CallbackUrl, DeviceError, Held, Subscribed};
 use drawspan_hub::{DeviceId, Failure, HostName};
 use drawspan_store::StoreFault;
 use tokio::sync::oneshot;
 
-use super::directory::Route;
 use super::errors::request_failed;
+use super::routes::Route;
 
 /// AMQP connections, HTTP callers and a store.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) type Controller = drawspan_bridge::Controller<Runtime>;
 pub(super) type Input = controller::Input<Runtime>;
 pub(super) type Action = controller::Action<Runtime>;
 pub(super) type Profile = controller::Profile<ListedDevices>;
-pub(super) type Place = controller::Place<DeviceSession>;
+pub(super) type Location = controller::Location<DeviceSession>;
 
 impl Platform for Runtime {
     type Session = DeviceSession;
@@ -89,26 +89,28 @@ impl controller::Caller for Caller {
 }
 
 impl Caller {
-    pub(super) fn answer(self, answer: Answer<Runtime>) {
+    pub(super) fn answer(self, answer: Response<Runtime>) {
         match (self, answer) {
-            (Self::Route(reply), Answer::Connected(route)) => _ = reply.send(Ok(route)),
-            (Self::Route(reply), Answer::NotConnected(refusal)) => _ = reply.send(Err(refusal)),
-            (Self::Registration(reply), Answer::Registered(answer)) => _ = reply.send(answer),
-            (Self::Subscription(reply), Answer::Subscribed(subscription, status)) => {
+            (Self::Route(reply), Response::Connected(route)) => _ = reply.send(Ok(route)),
+            (Self::Route(reply), Response::NotConnected(refusal)) => _ = reply.send(Err(refusal)),
+            (Self::Registration(reply), Response::Registered(answer)) => _ = reply.send(answer),
+            (Self::Subscription(reply), Response::Subscribed(subscription, status)) => {
                 _ = reply.send(Ok((subscription, status)));
             }
-            (Self::Message(reply), Answer::Message(held)) => {
+            (Self::Message(reply), Response::Message(held)) => {
                 _ = reply.send(Ok(held.map(|held| *held)));
             }
-            (Self::Relisted(reply), Answer::Relisted(relisted)) => _ = reply.send(relisted),
-            (Self::Done(reply), Answer::Done) => _ = reply.send(Ok(())),
-            (Self::Subscription(reply), Answer::Error(error)) => {
+            (Self::Relisted(reply), Response::Relisted(relisted)) => _ = reply.send(relisted),
+            (Self::Done(reply), Response::Done) => _ = reply.send(Ok(())),
+            (Self::Subscription(reply), Response::Error(error)) => {
                 _ = reply.send(Err(request_failed(error)))
             }
-            (Self::Message(reply), Answer::Error(error)) => {
+            (Self::Message(reply), Response::Error(error)) => {
                 _ = reply.send(Err(request_failed(error)))
             }
-            (Self::Done(reply), Answer::Error(error)) => _ = reply.send(Err(request_failed(error))),
+            (Self::Done(reply), Response::Error(error)) => {
+                _ = reply.send(Err(request_failed(error)))
+            }
             (caller, answer) => {
                 debug_assert!(false, "{caller:?} does not wait for {answer:?}");
             }

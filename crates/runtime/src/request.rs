@@ -8,8 +8,8 @@ use drawspan_gateway::{
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, SubscriptionType};
 use tokio::sync::oneshot;
 
+use super::metrics::Snapshot;
 use super::platform::{Reply, Runtime};
-use super::views::Figures;
 
 pub use drawspan_bridge::controller::Relisted;
 
@@ -58,7 +58,7 @@ pub(super) enum Look {
         reply: oneshot::Sender<Names>,
     },
     /// What happens, in figures.
-    Measure { reply: oneshot::Sender<Figures> },
+    Measure { reply: oneshot::Sender<Snapshot> },
     /// Those of the fleet.
     FleetSubscriptions { reply: Reply<Vec<Subscription>> },
 }

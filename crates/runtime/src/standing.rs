@@ -5,11 +5,11 @@ use drawspan_gateway::{DeviceError, Devices as _, Prefix, Standing};
 use drawspan_hub::DeviceId;
 use tokio::time::Instant;
 
-use super::handle::Bridge;
+use super::gateway::Gateway;
 use super::platform::{Caller, Profile};
 use super::request::Look;
 
-impl Bridge {
+impl Gateway {
     /// Whether `device`, whose spelling begins with `within`, does so by the id that DPS has for it. `ask`: the caller is about
     /// to reach the device; DPS is asked if it was not yet.
     pub(super) async fn stand(
@@ -22,7 +22,7 @@ impl Bridge {
         if !matches!(self.profile, Profile::Dps) {
             return Ok(Standing::Within);
         }
-        if let Some(route) = self.directory.get(&device) {
+        if let Some(route) = self.routes.get(&device) {
             return Ok(judge(&within, &route.identity));
         }
         let names = self.names(&device).await?;

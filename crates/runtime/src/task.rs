@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use drawspan_bridge::controller::{ConnectionEvent, SessionEvent};
-use drawspan_client::{DeviceSession, Inbox, Incoming, Owner, Status, StatusMailbox};
-use drawspan_fleet::{Attempt, Now, ServiceId};
+use drawspan_client::{DeviceSession, Inbox, Incoming, Status, StatusMailbox};
+use drawspan_fleet::{Now, ServiceId};
+use drawspan_hub::AttemptId;
 use drawspan_net::Clock;
 use drawspan_net::Mailbox;
 use drawspan_webhooks::Done;
 use tokio::sync::mpsc;
 
-use super::directory::Route;
 use super::executor::Executor;
 use super::platform::{Controller, Input};
 use super::request::Request;
+use super::routes::Route;
 use super::views;
 use crate::limits;
 
@@ -43,7 +44,7 @@ pub(super) struct Task {
     pub(super) clock: Clock,
 }
 
-/// Runs until every [`Bridge`](super::Bridge) is gone.
+/// Runs until every [`Gateway`](super::Gateway) is gone.
 pub(super) async fn run(mut task: Task, sources: Sources) {
     let Sources {
         mut requests,
@@ -57,7 +58,7 @@ pub(super) async fn run(mut task: Task, sources: Sources) {
     loop {
         let due = task.run();
         tokio::select! {
-            taken = requests.recv_many(&mut batch, limits::SHARD_BATCH) => {
+            taken = requests.recv_many(&mut batch, limits::REQUEST_BATCH) => {
                 if taken == 0 {
                     return;
                 }
@@ -153,20 +154,22 @@ impl Task {
                     event: ConnectionEvent::Ended(failure),
                 }
             }
-            Status::Opened(owner, session) => {
-                let Some(event) = self.opened(attempt(owner), session) else {
+            Status::Opened(attempt, session) => {
+                let Some(event) = self.opened(attempt, session) else {
                     return;
                 };
-                of(owner, event)
+                of(attempt, event)
             }
-            Status::TokenRefused(owner, failure) => of(owner, SessionEvent::TokenRefused(failure)),
-            Status::OpenFailed(owner, failure) | Status::Lost(owner, failure) => {
-                of(owner, SessionEvent::Ended(failure))
+            Status::TokenRefused(attempt, failure) => {
+                of(attempt, SessionEvent::TokenRefused(failure))
             }
-            Status::Closed(owner) => of(owner, SessionEvent::Closed),
-            Status::Linked(owner, links) => of(owner, SessionEvent::Linked(links)),
-            Status::LinkRefused(owner, link, failure) => {
-                of(owner, SessionEvent::LinkRefused(link, failure))
+            Status::OpenFailed(attempt, failure) | Status::Lost(attempt, failure) => {
+                of(attempt, SessionEvent::Ended(failure))
+            }
+            Status::Closed(attempt) => of(attempt, SessionEvent::Closed),
+            Status::Linked(attempt, links) => of(attempt, SessionEvent::Linked(links)),
+            Status::LinkRefused(attempt, link, failure) => {
+                of(attempt, SessionEvent::LinkRefused(link, failure))
             }
         };
         self.handle(input);
@@ -175,14 +178,14 @@ impl Task {
     /// The way to a device that was opened. `None` if its attempt is over.
     fn opened(
         &self,
-        attempt: Attempt,
+        attempt: AttemptId,
         session: DeviceSession,
     ) -> Option<SessionEvent<super::platform::Runtime>> {
         let fleet = self.controller.fleet();
         if !fleet.is_current(attempt) {
             return None;
         }
-        let member = fleet.beside(attempt.device)?.place?;
+        let member = fleet.context(attempt.device)?.place?;
         let connection = self.executor.connection(member.hub, member.connection)?;
         let paces = Arc::clone(&self.controller.pool(member.hub)?.paces);
         let route = Arc::new(Route::new(
@@ -199,13 +202,13 @@ impl Task {
     fn arrived(&mut self, incoming: Incoming) {
         let input = match incoming {
             Incoming::Method {
-                owner,
+                attempt,
                 session,
                 request,
                 name,
                 payload,
             } => of(
-                owner,
+                attempt,
                 SessionEvent::Method {
                     session,
                     request,
@@ -214,14 +217,14 @@ impl Task {
                 },
             ),
             Incoming::C2d {
-                owner,
+                attempt,
                 session,
                 delivery,
                 message,
             } => {
                 let share = self.executor.inbox.hold(message.size_bytes());
                 of(
-                    owner,
+                    attempt,
                     SessionEvent::C2d {
                         session,
                         delivery,
@@ -230,8 +233,8 @@ impl Task {
                     },
                 )
             }
-            Incoming::Desired { owner, body, .. } => of(owner, SessionEvent::Desired(body)),
-            Incoming::DesiredMissed { owner } => of(owner, SessionEvent::DesiredMissed),
+            Incoming::Desired { attempt, body, .. } => of(attempt, SessionEvent::Desired(body)),
+            Incoming::DesiredMissed { attempt } => of(attempt, SessionEvent::DesiredMissed),
         };
         self.handle(input);
     }
@@ -244,18 +247,8 @@ impl Task {
     }
 }
 
-const fn of(owner: Owner, event: SessionEvent<super::platform::Runtime>) -> Input {
-    Input::Session {
-        attempt: attempt(owner),
-        event,
-    }
-}
-
-const fn attempt(owner: Owner) -> Attempt {
-    Attempt {
-        device: owner.index,
-        serial: owner.epoch,
-    }
+const fn of(attempt: AttemptId, event: SessionEvent<super::platform::Runtime>) -> Input {
+    Input::Session { attempt, event }
 }
 
 /// Unix time; zero where the clock is before 1970.

@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use drawspan_api_types::events;
-use drawspan_bridge::delivery::{Answer, Attempt, Why, Worth, worth};
+use drawspan_bridge::delivery::{
+    AttemptFailure, AttemptOutcome, DeliveryAttempt, RetryClass, retry_class,
+};
 use drawspan_bridge::events::Post;
 use drawspan_bridge::limits::MAX_CALLBACK_ANSWER_BYTES;
 use drawspan_gateway::CallbackUrl;
@@ -26,9 +28,9 @@ const AGENT: &str = concat!("drawspan/", env!("CARGO_PKG_VERSION"));
 #[derive(Debug)]
 pub struct Done {
     /// To be repeated to the controller.
-    pub attempt: Attempt,
+    pub attempt: DeliveryAttempt,
     /// What it means.
-    pub answer: Answer,
+    pub answer: AttemptOutcome,
     /// What the receiver said.
     pub body: Bytes,
 }
@@ -70,7 +72,7 @@ impl Request {
         async move {
             let (answer, body) = match tokio::time::timeout(self.post.timeout, self.ask()).await {
                 Ok(answered) => answered,
-                Err(_) => (failed(Why::TimedOut), Bytes::new()),
+                Err(_) => (failed(AttemptFailure::TimedOut), Bytes::new()),
             };
             if let Some(done) = &mut report.done {
                 (done.answer, done.body) = (answer, body);
@@ -78,7 +80,7 @@ impl Request {
         }
     }
 
-    async fn ask(&self) -> (Answer, Bytes) {
+    async fn ask(&self) -> (AttemptOutcome, Bytes) {
         let Some(request) = self.request() else {
             return (unreachable("the request cannot be written"), Bytes::new());
         };
@@ -116,14 +118,14 @@ impl Request {
 }
 
 /// What the head of an answer says, and whether its body matters.
-fn meaning<B>(response: &Response<B>, now: SystemTime) -> (Answer, bool) {
+fn meaning<B>(response: &Response<B>, now: SystemTime) -> (AttemptOutcome, bool) {
     let status = response.status().as_u16();
-    match worth(status) {
-        Worth::Taken => (Answer::Taken, true),
-        Worth::Nothing => (Answer::Refused(status), false),
-        Worth::Retry => {
-            let answer = Answer::Failed {
-                why: Why::Status(status),
+    match retry_class(status) {
+        RetryClass::Taken => (AttemptOutcome::Taken, true),
+        RetryClass::Nothing => (AttemptOutcome::Refused(status), false),
+        RetryClass::Retry => {
+            let answer = AttemptOutcome::Failed {
+                why: AttemptFailure::Status(status),
                 retry_after: retry_after(response.headers(), now),
             };
             (answer, false)
@@ -182,15 +184,15 @@ fn in_utf8(body: Bytes, declared: Encoding) -> Bytes {
     }
 }
 
-const fn failed(why: Why) -> Answer {
-    Answer::Failed {
+const fn failed(why: AttemptFailure) -> AttemptOutcome {
+    AttemptOutcome::Failed {
         why,
         retry_after: None,
     }
 }
 
-fn unreachable(why: &str) -> Answer {
-    failed(Why::Unreachable(why.into()))
+fn unreachable(why: &str) -> AttemptOutcome {
+    failed(AttemptFailure::Unreachable(why.into()))
 }
 
 /// The id as a header can hold it.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_bridge::delivery::Why;
+use drawspan_bridge::delivery::AttemptFailure;
 use drawspan_bridge::limits::ATTEMPTS_PER_ORIGIN;
 use drawspan_net::{TrustError, client_config};
 use http::{Request, Response};
@@ -59,17 +59,17 @@ impl Client {
     pub(super) async fn request(
         &self,
         request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, Why> {
+    ) -> Result<Response<Incoming>, AttemptFailure> {
         self.0.request(request).await.map_err(|error| why(&error))
     }
 }
 
 /// In words that hold nothing of the URL but its host.
-fn why(error: &legacy::Error) -> Why {
+fn why(error: &legacy::Error) -> AttemptFailure {
     let mut source = error.source();
     while let Some(cause) = source {
         if let Some(NoConnection(why)) = cause.downcast_ref() {
-            return Why::Unreachable(why.as_str().into());
+            return AttemptFailure::Unreachable(why.as_str().into());
         }
         source = cause.source();
     }
@@ -78,5 +78,5 @@ fn why(error: &legacy::Error) -> Why {
     } else {
         "the connection broke, or what came was not HTTP"
     };
-    Why::Unreachable(text.into())
+    AttemptFailure::Unreachable(text.into())
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_bridge::delivery::{
-    Answer, Attempt, Deliveries, DeliveryConfig, End, LaneName, News, Offered, OriginNews, Over,
-    Patience, Terms, Why,
+    AttemptFailure, AttemptOutcome, Deadline, Deliveries, DeliveryAttempt, DeliveryConfig,
+    Finished, LaneName, News, Offered, OriginNews, Outcome, Terms,
 };
 use drawspan_bridge::limits::{
     ATTEMPT_TIMEOUT, ORIGIN_FAILURES, ORIGIN_PAUSE_MIN, RETRY_WAIT_MIN, TELLING_TIMEOUT,
@@ -44,7 +44,7 @@ struct Seen {
 struct Alone {
     since: Duration,
     /// Attempts that began since.
-    probes: Vec<Attempt>,
+    probes: Vec<DeliveryAttempt>,
 }
 
 #[derive(Debug)]
@@ -58,7 +58,7 @@ struct UnderWay {
 pub(super) struct Book {
     config: DeliveryConfig,
     lanes: HashMap<LaneName, Vec<Entry>>,
-    under_way: HashMap<Attempt, UnderWay>,
+    under_way: HashMap<DeliveryAttempt, UnderWay>,
     seen: HashMap<Arc<str>, Seen>,
 }
 
@@ -87,9 +87,9 @@ impl Book {
         let Some(charged_bytes) = self.charge(lane, terms, offered)? else {
             return Ok(());
         };
-        let deadline = match terms.patience {
-            Patience::Answer(at) | Patience::Until(at) => Some(at),
-            Patience::FromFirstAttempt(_) => None,
+        let deadline = match terms.deadline {
+            Deadline::Answer(at) | Deadline::Until(at) => Some(at),
+            Deadline::FromFirstAttempt(_) => None,
         };
         self.lanes.entry(lane.clone()).or_default().push(Entry {
             number,
@@ -136,8 +136,8 @@ impl Book {
             format!("{number} before {} in {:?}", first.number, begun.lane)
         })?;
         check(!first.withdrawn, || format!("{number} is not wanted"))?;
-        if let (0, Patience::FromFirstAttempt(patience)) = (first.attempts, first.terms.patience) {
-            first.deadline = Some(now + patience);
+        if let (0, Deadline::FromFirstAttempt(time)) = (first.attempts, first.terms.deadline) {
+            first.deadline = Some(now + time);
         }
         let in_time = first
             .deadline
@@ -188,23 +188,24 @@ impl Book {
 
     pub(super) fn ends(
         &mut self,
-        attempt: Attempt,
-        answer: &Answer,
+        attempt: DeliveryAttempt,
+        answer: &AttemptOutcome,
         now: Duration,
     ) -> Result<(), String> {
         let ended = self.under_way.remove(&attempt).ok_or("ended twice")?;
         let seen = self.seen.entry(Arc::clone(&ended.origin)).or_default();
         seen.under_way -= 1;
         match answer {
-            Answer::Taken | Answer::Refused(_) => {
+            AttemptOutcome::Taken | AttemptOutcome::Refused(_) => {
                 seen.failures = 0;
                 // The news say so too; a probe that follows at once is none.
                 seen.left_alone = None;
             }
-            Answer::Failed {
-                why: Why::TimedOut, ..
+            AttemptOutcome::Failed {
+                why: AttemptFailure::TimedOut,
+                ..
             } if ended.hurried => {}
-            Answer::Failed { .. } => {
+            AttemptOutcome::Failed { .. } => {
                 seen.failures += 1;
                 let probe = |alone: &&mut Alone| alone.probes.contains(&attempt);
                 if let Some(alone) = seen.left_alone.as_mut().filter(probe) {
@@ -212,7 +213,7 @@ impl Book {
                 }
             }
         }
-        if let Answer::Failed { .. } = answer {
+        if let AttemptOutcome::Failed { .. } = answer {
             let lane = self.lanes.get_mut(&ended.lane).into_iter().flatten();
             for entry in lane.filter(|entry| entry.number == ended.number) {
                 entry.last_failure = Some(now);
@@ -235,7 +236,7 @@ impl Book {
     /// An event comes out once, with an end that it may have. Returns its lane.
     pub(super) fn over(
         &mut self,
-        over: &Over<Numbered>,
+        over: &Finished<Numbered>,
         now: Duration,
     ) -> Result<LaneName, String> {
         let number = over.job.number;
@@ -261,14 +262,14 @@ impl Book {
         let late = entry.deadline.is_some_and(|deadline| now > deadline);
         check(!late, || format!("{number} is over too late"))?;
         let is_due = entry.deadline == Some(now);
-        let own_time = matches!(entry.terms.patience, Patience::FromFirstAttempt(_));
-        let possible = match &over.end {
-            End::Taken | End::Refused(_) => over.attempts > 0,
-            End::Failed(Why::LeftAlone) => over.attempts == 0 && own_time,
-            End::Failed(_) => over.attempts > 0,
-            End::Untried => entry.withdrawn || (over.attempts == 0 && is_due),
+        let own_time = matches!(entry.terms.deadline, Deadline::FromFirstAttempt(_));
+        let possible = match &over.outcome {
+            Outcome::Taken | Outcome::Refused(_) => over.attempts > 0,
+            Outcome::Failed(AttemptFailure::LeftAlone) => over.attempts == 0 && own_time,
+            Outcome::Failed(_) => over.attempts > 0,
+            Outcome::Untried => entry.withdrawn || (over.attempts == 0 && is_due),
         };
-        check(possible, || format!("{number} ends as {:?}", over.end))?;
+        check(possible, || format!("{number} ends as {:?}", over.outcome))?;
         Ok(name)
     }
 

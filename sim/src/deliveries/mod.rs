@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_bridge::delivery::{
-    Answer, Attempt, Deliveries, DeliveryConfig, End, Job, LaneName, NoRoom, Offered, OriginNews,
-    Over, Patience, Terms,
+    AttemptOutcome, Deadline, Deliveries, DeliveryAttempt, DeliveryConfig, Finished, Job, LaneName,
+    NoRoom, Offered, OriginNews, Outcome, Terms,
 };
 use drawspan_bridge::limits::{C2D_TIMEOUT, EVENT_TIMEOUT, ORIGIN_REMEMBERED};
 use drawspan_hub::{DeviceId, SubscriptionType};
@@ -69,7 +69,7 @@ impl Job for Numbered {
 
 /// An attempt that began.
 pub(super) struct Begun {
-    pub(super) attempt: Attempt,
+    pub(super) attempt: DeliveryAttempt,
     pub(super) lane: LaneName,
     pub(super) origin: Arc<str>,
     pub(super) job: Numbered,
@@ -98,7 +98,7 @@ struct World {
     due: Option<Duration>,
     arrivals: BinaryHeap<Reverse<Arrival>>,
     /// Attempts by the key of their arrival.
-    attempts: Vec<(Attempt, Answer)>,
+    attempts: Vec<(DeliveryAttempt, AttemptOutcome)>,
     next_event: u64,
     report: DeliveryReport,
 }
@@ -229,10 +229,10 @@ impl World {
         let terms = Terms {
             origin: self.origin(lane),
             size_bytes: 50 + self.dice.below(300),
-            patience: match lane.1 {
-                SubscriptionType::Methods => Patience::Answer(self.now + METHOD_TIMEOUT),
-                SubscriptionType::C2dMessages => Patience::Until(self.now + C2D_TIMEOUT),
-                _ => Patience::FromFirstAttempt(EVENT_TIMEOUT),
+            deadline: match lane.1 {
+                SubscriptionType::Methods => Deadline::Answer(self.now + METHOD_TIMEOUT),
+                SubscriptionType::C2dMessages => Deadline::Until(self.now + C2D_TIMEOUT),
+                _ => Deadline::FromFirstAttempt(EVENT_TIMEOUT),
             },
             merges: lane.1 == SubscriptionType::ConnectionStatus,
         };
@@ -328,15 +328,15 @@ impl World {
     }
 
     fn hear_over(&mut self) -> Result<(), String> {
-        while let Some(over) = self.deliveries.over() {
+        while let Some(over) = self.deliveries.finished() {
             self.is_over(&over)?;
         }
         Ok(())
     }
 
-    fn is_over(&mut self, over: &Over<Numbered>) -> Result<(), String> {
+    fn is_over(&mut self, over: &Finished<Numbered>) -> Result<(), String> {
         let lane = self.book.over(over, self.now)?;
-        self.count(&over.end);
+        self.count(&over.outcome);
         if self.aside.ended(&lane, self.deliveries.is_idle(&lane)) {
             self.again.push(lane);
         }
@@ -384,11 +384,11 @@ impl World {
         }
     }
 
-    fn count(&mut self, end: &End) {
+    fn count(&mut self, end: &Outcome) {
         match end {
-            End::Taken | End::Refused(_) => self.report.taken += 1,
-            End::Failed(_) => self.report.failed += 1,
-            End::Untried => self.report.untried += 1,
+            Outcome::Taken | Outcome::Refused(_) => self.report.taken += 1,
+            Outcome::Failed(_) => self.report.failed += 1,
+            Outcome::Untried => self.report.untried += 1,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawspan_bridge::delivery::{Answer, Why};
+use drawspan_bridge::delivery::{AttemptFailure, AttemptOutcome};
 
 use crate::dice::Dice;
 
@@ -59,30 +59,30 @@ impl Receiver {
     }
 
     /// How long it takes, and what comes of it.
-    pub(super) fn answer(&self, dice: &mut Dice, timeout: Duration) -> (Duration, Answer) {
-        let failed = |why, retry_after| Answer::Failed { why, retry_after };
+    pub(super) fn answer(&self, dice: &mut Dice, timeout: Duration) -> (Duration, AttemptOutcome) {
+        let failed = |why, retry_after| AttemptOutcome::Failed { why, retry_after };
         let ms = |least, spread, dice: &mut Dice| {
             Duration::from_millis((least + dice.below(spread)) as u64)
         };
         let (takes, answer) = match self.mood {
-            Mood::Quick => (ms(1, 10, dice), Answer::Taken),
-            Mood::Slow => (ms(100, 3_000, dice), Answer::Taken),
-            Mood::Hangs => (Duration::MAX, Answer::Taken),
-            Mood::Fails => (ms(1, 10, dice), failed(Why::Status(503), None)),
-            Mood::Refuses => (ms(1, 10, dice), Answer::Refused(404)),
+            Mood::Quick => (ms(1, 10, dice), AttemptOutcome::Taken),
+            Mood::Slow => (ms(100, 3_000, dice), AttemptOutcome::Taken),
+            Mood::Hangs => (Duration::MAX, AttemptOutcome::Taken),
+            Mood::Fails => (ms(1, 10, dice), failed(AttemptFailure::Status(503), None)),
+            Mood::Refuses => (ms(1, 10, dice), AttemptOutcome::Refused(404)),
             Mood::AsksToWait(seconds) => {
                 let asked = Some(Duration::from_secs(seconds));
-                (ms(1, 10, dice), failed(Why::Status(429), asked))
+                (ms(1, 10, dice), failed(AttemptFailure::Status(429), asked))
             }
-            Mood::Fickle if dice.below(2) == 0 => (ms(1, 500, dice), Answer::Taken),
-            Mood::Fickle => (ms(1, 500, dice), failed(Why::Status(500), None)),
+            Mood::Fickle if dice.below(2) == 0 => (ms(1, 500, dice), AttemptOutcome::Taken),
+            Mood::Fickle => (ms(1, 500, dice), failed(AttemptFailure::Status(500), None)),
             Mood::Absent => (
                 Duration::ZERO,
-                failed(Why::Unreachable("refused".into()), None),
+                failed(AttemptFailure::Unreachable("refused".into()), None),
             ),
         };
         if takes >= timeout {
-            return (timeout, failed(Why::TimedOut, None));
+            return (timeout, failed(AttemptFailure::TimedOut, None));
         }
         (takes, answer)
     }

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use drawspan_fleet::Attempt;
-use drawspan_hub::{ConnectionKey, Links, Outcome, Receive, Wants};
+use drawspan_hub::{AttemptId, ConnectionKey, Links, Outcome, Receive, Wants};
 
 use super::DeviceNo;
 use crate::check::{Violation, ensure};
@@ -28,13 +27,13 @@ pub(super) struct Device {
     pub(super) messages: VecDeque<Message>,
     pub(super) twin: Twin,
     /// Methods that were delivered and not answered, with the attempt they went over.
-    pub(super) methods: BTreeMap<u64, Attempt>,
+    pub(super) methods: BTreeMap<u64, AttemptId>,
 }
 
 /// A session of a device.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Session {
-    pub(super) attempt: Attempt,
+    pub(super) attempt: AttemptId,
     pub(super) connection: ConnectionKey,
     pub(super) links: Links,
     pub(super) receive: Receive,
@@ -47,7 +46,7 @@ pub(super) struct Message {
     pub(super) number: u64,
     pub(super) deliveries: u32,
     /// The delivery under way: until when it is locked, and for which attempt.
-    pub(super) lock: Option<(Duration, Attempt)>,
+    pub(super) lock: Option<(Duration, AttemptId)>,
 }
 
 /// Desired properties.
@@ -88,7 +87,7 @@ impl Hub {
         }
     }
 
-    pub(super) fn session(&self, device: DeviceNo, attempt: Attempt) -> Option<&Session> {
+    pub(super) fn session(&self, device: DeviceNo, attempt: AttemptId) -> Option<&Session> {
         let session = self.devices[device].session.as_ref()?;
         (session.attempt == attempt).then_some(session)
     }
@@ -134,7 +133,7 @@ impl Hub {
         &mut self,
         device: DeviceNo,
         number: u64,
-        (attempt, outcome): (Attempt, Outcome),
+        (attempt, outcome): (AttemptId, Outcome),
         now: Duration,
     ) -> Option<()> {
         let messages = &mut self.devices[device].messages;
@@ -154,7 +153,7 @@ impl Hub {
     }
 
     /// A service invokes a method. Its number, if the device can hear it.
-    pub(super) fn invoke(&mut self, device: DeviceNo) -> Option<(u64, Attempt)> {
+    pub(super) fn invoke(&mut self, device: DeviceNo) -> Option<(u64, AttemptId)> {
         let device = &mut self.devices[device];
         let session = device.session.filter(|session| session.links.methods)?;
         self.next_method += 1;
@@ -167,7 +166,7 @@ impl Hub {
         &mut self,
         device: DeviceNo,
         number: u64,
-        attempt: Attempt,
+        attempt: AttemptId,
     ) -> Result<(), Violation> {
         if self.session(device, attempt).is_none() {
             return Ok(());

@@ -26,8 +26,8 @@ use drawspan_bridge::delivery::{self, DeliveryConfig};
 use drawspan_bridge::events::Secrets;
 use drawspan_bridge::subscriptions::Scope;
 use drawspan_fleet::governor::Pace;
-use drawspan_fleet::{Attempt, FleetConfig, Now};
-use drawspan_hub::{ConnectionKey, DeviceId};
+use drawspan_fleet::{FleetConfig, Now};
+use drawspan_hub::{AttemptId, ConnectionKey, DeviceId};
 
 use crate::agenda::Agenda;
 use crate::check::{Violation, ensure};
@@ -62,19 +62,19 @@ enum Event {
     /// The client notices that a connection is gone.
     Gone(ConnectionKey),
     /// A command of the client arrives at the hub.
-    AtHub(DeviceNo, Attempt, process::ToHub),
+    AtHub(DeviceNo, AttemptId, process::ToHub),
     /// News of a session arrive at the client.
-    AtClient(Attempt, Box<SessionEvent<Sim>>),
+    AtClient(AttemptId, Box<SessionEvent<Sim>>),
     /// A hub's lock on a message ends.
     LockEnds(DeviceNo),
     /// A method must have been answered by now, if its session still stands.
     MethodDue(DeviceNo, u64),
     /// A receiver has done with a request.
-    Answered(delivery::Attempt, delivery::Answer, Bytes),
+    Answered(delivery::DeliveryAttempt, delivery::AttemptOutcome, Bytes),
     Written(Scope, Result<(), Option<()>>, Then<Sim>),
     ReadRows(Scope),
-    TwinRead(Attempt, Option<Bytes>),
-    Settled(Attempt, Result<(), RequestError<()>>, Option<Caller>),
+    TwinRead(AttemptId, Option<Bytes>),
+    Settled(AttemptId, Result<(), RequestError<()>>, Option<Caller>),
     /// A caller who has a message says what became of it.
     SettleHeld(DeviceNo, String),
     /// A caller waits no longer.
@@ -101,7 +101,7 @@ struct World {
     /// Connections that are over: none of them comes back.
     over: BTreeSet<ConnectionKey>,
     /// When the last message of a device arrives: there, and here.
-    arrivals: BTreeMap<Attempt, (Duration, Duration)>,
+    arrivals: BTreeMap<AttemptId, (Duration, Duration)>,
     /// Devices that requests may reach.
     published: BTreeSet<DeviceId>,
     /// Callers who wait, by number.
@@ -219,7 +219,7 @@ impl World {
             ensure(connected == published, "PUBLISHED", || {
                 format!("{device} is {:?}, published: {published}", machine.state())
             })?;
-            let place = fleet.beside(index).and_then(|context| context.place);
+            let place = fleet.context(index).and_then(|context| context.place);
             let stands = place.is_none_or(|it| self.connections.contains_key(&it.connection));
             ensure(stands, "PLACE", || {
                 format!("{device} is on {place:?}, which is over")

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_bridge::controller::{
-    Action, Answer, Command, ConnectionEvent, DeadLetter, Held, Input, Mark, Note, Open, Place,
-    SessionEvent, Then,
+    Action, Command, ConnectionEvent, DeadLetter, Held, Input, Location, Mark, Note, Open,
+    Response, SessionEvent, Then,
 };
 use drawspan_bridge::limits::C2D_HOLD;
 use drawspan_bridge::subscriptions::{Row, Scope};
-use drawspan_fleet::{Attempt, ServiceId};
+use drawspan_fleet::ServiceId;
 use drawspan_hub::{
-    ConnectionKey, DeviceId, Failure, FailureKind, Outcome, SubscriptionType, Wants,
+    AttemptId, ConnectionKey, DeviceId, Failure, FailureKind, Outcome, SubscriptionType, Wants,
 };
 
 use super::{DeviceNo, Event, World, hub};
@@ -216,7 +216,7 @@ impl World {
         Ok(())
     }
 
-    fn close(&mut self, key: ConnectionKey, attempt: Attempt) {
+    fn close(&mut self, key: ConnectionKey, attempt: AttemptId) {
         let connection = self.connections.get_mut(&key);
         let waiting = connection.map(|connection| {
             let before = connection.waiting.len();
@@ -234,7 +234,7 @@ impl World {
 
     fn settles(
         &mut self,
-        place: Place<u32>,
+        place: Location<u32>,
         delivery: u64,
         outcome: Outcome,
         letter: Option<Box<DeadLetter<Receiver>>>,
@@ -257,7 +257,7 @@ impl World {
         Ok(())
     }
 
-    fn read_twin(&mut self, place: Place<u32>) {
+    fn read_twin(&mut self, place: Location<u32>) {
         let device = self.device_of(place.attempt);
         let fails = self.troubles.twins_fail && self.dice.percent(60);
         let twin = device.filter(|_| !fails).map(|device| {
@@ -289,9 +289,9 @@ impl World {
         self.agenda.set(at, Event::Written(scope, result, then));
     }
 
-    fn answered(&mut self, caller: &Caller, answer: Answer<Sim>) -> Result<(), Violation> {
+    fn answered(&mut self, caller: &Caller, answer: Response<Sim>) -> Result<(), Violation> {
         self.callers.remove(&caller.number);
-        if let Answer::Message(Some(held)) = answer {
+        if let Response::Message(Some(held)) = answer {
             return self.handed_out(caller.device, *held);
         }
         Ok(())
@@ -332,13 +332,13 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn device_of(&self, attempt: Attempt) -> Option<DeviceNo> {
+    pub(super) fn device_of(&self, attempt: AttemptId) -> Option<DeviceNo> {
         let id = self.controller.fleet().id(attempt.device)?;
         self.number(id)
     }
 
     /// Puts something on its way to the hub.
-    pub(super) fn send(&mut self, attempt: Attempt, message: ToHub) {
+    pub(super) fn send(&mut self, attempt: AttemptId, message: ToHub) {
         let Some(device) = self.device_of(attempt) else {
             return;
         };
@@ -350,14 +350,14 @@ impl World {
     }
 
     /// When something that the hub sends now arrives at the client.
-    pub(super) fn arrival(&mut self, attempt: Attempt) -> Duration {
+    pub(super) fn arrival(&mut self, attempt: AttemptId) -> Duration {
         let delay = self.dice.seconds(0.001, 0.5);
         let (_, here) = self.arrivals.entry(attempt).or_default();
         *here = (*here).max(self.now + delay);
         *here
     }
 
-    pub(super) fn tell(&mut self, attempt: Attempt, event: SessionEvent<Sim>) {
+    pub(super) fn tell(&mut self, attempt: AttemptId, event: SessionEvent<Sim>) {
         let at = self.arrival(attempt);
         self.agenda
             .set(at, Event::AtClient(attempt, Box::new(event)));

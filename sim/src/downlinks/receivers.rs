@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_bridge::delivery::{Answer, Why};
+use drawspan_bridge::delivery::{AttemptFailure, AttemptOutcome};
 use drawspan_bridge::events::{Content, Post};
 use drawspan_hub::SubscriptionType;
 
@@ -44,7 +44,7 @@ impl Receivers {
         &mut self,
         post: &Post<Receiver>,
         dice: &mut Dice,
-    ) -> (Duration, Answer, Bytes) {
+    ) -> (Duration, AttemptOutcome, Bytes) {
         let number = post.callback.number;
         let behaviour = match self.behaviour[number] {
             Behaviour::Moody => dice
@@ -64,17 +64,21 @@ impl Receivers {
                 self.take(number, post);
                 // An answer may be lost: the receiver has the event all the same.
                 if time > post.timeout {
-                    return (post.timeout, failed(Why::TimedOut), Bytes::new());
+                    return (post.timeout, failed(AttemptFailure::TimedOut), Bytes::new());
                 }
-                (time, Answer::Taken, Bytes::new())
+                (time, AttemptOutcome::Taken, Bytes::new())
             }
-            Behaviour::Refuses => (time.min(post.timeout), Answer::Refused(400), Bytes::new()),
-            Behaviour::Fails => (
+            Behaviour::Refuses => (
                 time.min(post.timeout),
-                failed(Why::Status(500)),
+                AttemptOutcome::Refused(400),
                 Bytes::new(),
             ),
-            Behaviour::Hangs => (post.timeout, failed(Why::TimedOut), Bytes::new()),
+            Behaviour::Fails => (
+                time.min(post.timeout),
+                failed(AttemptFailure::Status(500)),
+                Bytes::new(),
+            ),
+            Behaviour::Hangs => (post.timeout, failed(AttemptFailure::TimedOut), Bytes::new()),
         }
     }
 
@@ -115,8 +119,8 @@ fn apply(twin: &mut BTreeMap<String, i64>, properties: &Bytes, full_state: bool)
     }
 }
 
-const fn failed(why: Why) -> Answer {
-    Answer::Failed {
+const fn failed(why: AttemptFailure) -> AttemptOutcome {
+    AttemptOutcome::Failed {
         why,
         retry_after: None,
     }

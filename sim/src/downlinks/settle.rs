@@ -43,7 +43,7 @@ impl World {
         ensure(connected, "CONNECTED", || format!("{id} is {state:?}"))?;
         let session = self.hub.devices[device].session;
         let links = session.map(|session| session.links);
-        let up = index.and_then(|index| Some(fleet.beside(index)?.up));
+        let up = index.and_then(|index| Some(fleet.context(index)?.up));
         let mut wanted = wish.links.links();
         // Whoever asked for a message keeps the link as long as the connection.
         wanted.c2d |= links.is_some_and(|links| links.c2d);

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_bridge::controller::{ConnectionEvent, Input, RequestError, SessionEvent};
-use drawspan_fleet::{Attempt, ServiceId};
-use drawspan_hub::{C2dMessage, ConnectionKey, Failure, FailureKind, Link, Links, Receive, Wants};
+use drawspan_fleet::ServiceId;
+use drawspan_hub::{
+    AttemptId, C2dMessage, ConnectionKey, Failure, FailureKind, Link, Links, Receive, Wants,
+};
 
 use super::process::ToHub;
 use super::{DeviceNo, Event, METHOD_TIMEOUT, World, hub};
@@ -30,7 +32,7 @@ impl World {
 
     pub(super) fn at_client(
         &mut self,
-        attempt: Attempt,
+        attempt: AttemptId,
         event: SessionEvent<Sim>,
     ) -> Result<(), Violation> {
         self.handle(Input::Session { attempt, event })
@@ -39,7 +41,7 @@ impl World {
     pub(super) fn at_hub(
         &mut self,
         device: DeviceNo,
-        attempt: Attempt,
+        attempt: AttemptId,
         message: ToHub,
     ) -> Result<(), Violation> {
         match message {
@@ -103,7 +105,7 @@ impl World {
     }
 
     /// Gives a session the links that its client wants, but for those that the hub refuses.
-    fn want(&mut self, device: DeviceNo, attempt: Attempt, wants: Wants) {
+    fn want(&mut self, device: DeviceNo, attempt: AttemptId, wants: Wants) {
         let refused = match self.troubles.refuses_links && self.dice.percent(60) {
             false => Links::default(),
             true => Links {

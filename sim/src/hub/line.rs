@@ -1,9 +1,9 @@
 //! One connection as the hub sees it.
 
+use drawspan_hub::AttemptId;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-use drawspan_fleet::Attempt;
 
 use super::{DeviceNo, Token, valid_until};
 
@@ -20,7 +20,7 @@ pub(super) struct Line {
 struct Identity {
     /// Its last token is valid until then; while it is attached, it is renewed.
     until: Duration,
-    session: Option<(Attempt, Token)>,
+    session: Option<(AttemptId, Token)>,
 }
 
 impl Line {
@@ -48,7 +48,7 @@ impl Line {
     pub(super) fn attach(
         &mut self,
         device: DeviceNo,
-        attempt: Attempt,
+        attempt: AttemptId,
         token: Token,
         now: Duration,
     ) {
@@ -60,7 +60,7 @@ impl Line {
         }
     }
 
-    pub(super) fn detach(&mut self, device: DeviceNo, attempt: Attempt, now: Duration) {
+    pub(super) fn detach(&mut self, device: DeviceNo, attempt: AttemptId, now: Duration) {
         let Some(identity) = self.identities.get_mut(&device) else {
             return;
         };
@@ -74,7 +74,7 @@ impl Line {
     }
 
     /// Devices and their sessions.
-    pub(super) fn attached(&self) -> impl Iterator<Item = (DeviceNo, Attempt)> {
+    pub(super) fn attached(&self) -> impl Iterator<Item = (DeviceNo, AttemptId)> {
         let all = self.identities.iter();
         all.filter_map(|(device, identity)| Some((*device, identity.session?.0)))
     }

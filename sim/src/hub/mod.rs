@@ -6,8 +6,7 @@ mod line;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use drawspan_fleet::Attempt;
-use drawspan_hub::{Failure, HostName};
+use drawspan_hub::{AttemptId, Failure, HostName};
 
 use crate::dice::Dice;
 use crate::words;
@@ -33,7 +32,7 @@ pub(crate) struct Token {
 pub(crate) struct Session {
     pub(crate) line: LineNo,
     /// As the client names it.
-    pub(crate) attempt: Attempt,
+    pub(crate) attempt: AttemptId,
 }
 
 /// What a hub knows of a device.

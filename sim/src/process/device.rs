@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use drawspan_fleet::{Attempt, CallerId, ServiceId};
-use drawspan_hub::{ConnectionKey, ConnectionStatus, ConnectionStatusReason, Wants};
+use drawspan_fleet::{CallerId, ServiceId};
+use drawspan_hub::{AttemptId, ConnectionKey, ConnectionStatus, ConnectionStatusReason, Wants};
 
 use crate::hub::{DeviceNo, LineNo, Token};
 
@@ -42,7 +42,7 @@ impl Notes {
 /// Where an attempt is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
-    pub(crate) attempt: Attempt,
+    pub(crate) attempt: AttemptId,
     pub(crate) line: LineNo,
     pub(crate) phase: Phase,
     /// Life of its token.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use drawspan_bridge::controller::{Assigned, ConnectionEvent, Input, SessionEvent};
-use drawspan_fleet::{Attempt, ServiceId, State};
-use drawspan_hub::{Failure, FailureKind, HostName, WhichKey};
+use drawspan_fleet::{ServiceId, State};
+use drawspan_hub::{AttemptId, Failure, FailureKind, HostName, WhichKey};
 
 use super::device::Phase;
 use super::{For, Process, Registration, ToClient};
@@ -58,7 +58,7 @@ impl Process {
         }
     }
 
-    fn opened(&mut self, attempt: Attempt, now: Duration) -> Result<(), Violation> {
+    fn opened(&mut self, attempt: AttemptId, now: Duration) -> Result<(), Violation> {
         let session = attempt.serial;
         let event = SessionEvent::Opened {
             session,
@@ -95,7 +95,7 @@ impl Process {
     /// A device could not be opened, or lost its session.
     fn ended(
         &mut self,
-        attempt: Attempt,
+        attempt: AttemptId,
         event: SessionEvent<Sim>,
         failure: &Failure,
         now: Duration,
@@ -118,7 +118,7 @@ impl Process {
         self.counted_rightly(number, failure, before)
     }
 
-    fn closed(&mut self, attempt: Attempt, now: Duration) -> Result<(), Violation> {
+    fn closed(&mut self, attempt: AttemptId, now: Duration) -> Result<(), Violation> {
         let Some(number) = self.device_of(attempt) else {
             return self.stale(attempt, SessionEvent::Closed, now);
         };
@@ -257,7 +257,7 @@ impl Process {
     /// News of an attempt that is over changes nothing.
     fn stale(
         &mut self,
-        attempt: Attempt,
+        attempt: AttemptId,
         event: SessionEvent<Sim>,
         now: Duration,
     ) -> Result<(), Violation> {

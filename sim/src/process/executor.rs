@@ -7,8 +7,8 @@ use drawspan_bridge::controller::{
     self, Action, Command, HubChange, Input, Note, Open, SessionEvent,
 };
 use drawspan_bridge::limits::REGISTRATION_TIMEOUT;
-use drawspan_fleet::{Attempt, News, ServiceId, State};
-use drawspan_hub::{ConnectionKey, ConnectionStatus};
+use drawspan_fleet::{News, ServiceId, State};
+use drawspan_hub::{AttemptId, ConnectionKey, ConnectionStatus};
 
 use super::device::{Phase, Place};
 use super::{For, Line, Out, Process, Registration, ToClient, ToHub, number, unix};
@@ -45,7 +45,7 @@ impl Process {
 
     pub(super) fn session(
         &mut self,
-        attempt: Attempt,
+        attempt: AttemptId,
         event: SessionEvent<Sim>,
         now: Duration,
     ) -> Result<(), Violation> {
@@ -304,7 +304,7 @@ impl Process {
     }
 
     /// The device's token and its attach go out.
-    pub(super) fn send_open(&mut self, attempt: Attempt, now: Duration) {
+    pub(super) fn send_open(&mut self, attempt: AttemptId, now: Duration) {
         let Some(device) = self.device_of(attempt) else {
             return;
         };
@@ -329,7 +329,7 @@ impl Process {
         }
     }
 
-    fn close(&mut self, attempt: Attempt, now: Duration) -> Result<(), Violation> {
+    fn close(&mut self, attempt: AttemptId, now: Duration) -> Result<(), Violation> {
         let device = self.device_of(attempt);
         self.touched.extend(device);
         let place = device.and_then(|device| self.notes(device)?.ends(now));
@@ -366,7 +366,7 @@ impl Process {
     }
 
     /// An attempt is on no connection any more.
-    pub(super) fn leaves(&mut self, attempt: Attempt, now: Duration) {
+    pub(super) fn leaves(&mut self, attempt: AttemptId, now: Duration) {
         let Some(number) = self.device_of(attempt) else {
             return;
         };
@@ -397,7 +397,7 @@ impl Process {
     fn refuses_all(&self, service: ServiceId, news: News) -> Result<(), Violation> {
         let lines = self.lines.values().filter(|line| line.service == service);
         let mut members = lines.flat_map(|line| &line.members);
-        let connected = |attempt: &&Attempt| {
+        let connected = |attempt: &&AttemptId| {
             let machine = self.fleet().machine(attempt.device);
             machine.is_some_and(|it| matches!(it.state(), State::Connected { .. }))
         };

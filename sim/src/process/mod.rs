@@ -20,8 +20,10 @@ use drawspan_bridge::delivery::DeliveryConfig;
 use drawspan_bridge::events::Secrets;
 use drawspan_bridge::subscriptions::{Row, Scope};
 use drawspan_bridge::{Controller, controller};
-use drawspan_fleet::{Attempt, Device, Fleet, FleetConfig, Now, ServiceId};
-use drawspan_hub::{ConnectionKey, DeviceId, Failure, HostName, Links, SubscriptionType};
+use drawspan_fleet::{Device, Fleet, FleetConfig, Now, ServiceId};
+use drawspan_hub::{
+    AttemptId, ConnectionKey, DeviceId, Failure, HostName, Links, SubscriptionType,
+};
 
 use crate::check::budget::Budget;
 use crate::dps::HubNo;
@@ -41,8 +43,8 @@ const METHOD_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub(crate) enum ToHub {
     Connect(Token),
-    Open(DeviceNo, Attempt, Token),
-    Close(DeviceNo, Attempt),
+    Open(DeviceNo, AttemptId, Token),
+    Close(DeviceNo, AttemptId),
     /// The client closes the connection.
     Goodbye,
 }
@@ -52,17 +54,17 @@ pub(crate) enum ToHub {
 pub(crate) enum ToClient {
     Ready,
     Ended(Failure),
-    Opened(Attempt),
-    TokenRefused(Attempt, Failure),
-    OpenFailed(Attempt, Failure),
-    Lost(Attempt, Failure),
-    Closed(Attempt),
-    Linked(Attempt, Links),
+    Opened(AttemptId),
+    TokenRefused(AttemptId, Failure),
+    OpenFailed(AttemptId, Failure),
+    Lost(AttemptId, Failure),
+    Closed(AttemptId),
+    Linked(AttemptId, Links),
 }
 
 impl ToClient {
     /// The attempt that it is about; none if it is about the connection.
-    pub(crate) const fn attempt(&self) -> Option<Attempt> {
+    pub(crate) const fn attempt(&self) -> Option<AttemptId> {
         match self {
             Self::Ready | Self::Ended(_) => None,
             Self::Opened(attempt)
@@ -113,9 +115,9 @@ struct Line {
     hub: HubNo,
     key: ConnectionKey,
     ready: bool,
-    members: BTreeSet<Attempt>,
+    members: BTreeSet<AttemptId>,
     /// What is sent once it is ready.
-    waiting: Vec<Attempt>,
+    waiting: Vec<AttemptId>,
 }
 
 /// What outlives a process.
@@ -256,7 +258,7 @@ impl Process {
     }
 
     /// The device of an attempt that is not over.
-    fn device_of(&self, attempt: Attempt) -> Option<DeviceNo> {
+    fn device_of(&self, attempt: AttemptId) -> Option<DeviceNo> {
         let current = self.fleet().is_current(attempt);
         current.then(|| self.fleet().id(attempt.device).and_then(number))?
     }
@@ -283,13 +285,13 @@ impl Process {
     }
 
     /// Whether an attempt is one that the client's end of a connection still serves.
-    pub(crate) fn serves(&self, line: LineNo, attempt: Attempt) -> bool {
+    pub(crate) fn serves(&self, line: LineNo, attempt: AttemptId) -> bool {
         let line = self.lines.get(&line);
         line.is_some_and(|line| line.members.contains(&attempt)) && self.fleet().is_current(attempt)
     }
 
     /// The hub and the device of an open that has not been answered.
-    pub(crate) fn awaits(&self, line: LineNo, attempt: Attempt) -> Option<(HubNo, DeviceNo)> {
+    pub(crate) fn awaits(&self, line: LineNo, attempt: AttemptId) -> Option<(HubNo, DeviceNo)> {
         let number = self.device_of(attempt)?;
         let place = self.devices.get(number as usize)?.place?;
         let awaits = self.serves(line, attempt) && place.phase == Phase::Opening;

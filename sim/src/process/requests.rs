@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use drawspan_bridge::controller::{Answer, Delay, Input, Request, Waiter};
+use drawspan_bridge::controller::{Delay, Input, Request, Response, Waiter};
 use drawspan_bridge::subscriptions::Scope;
 use drawspan_fleet::State;
 use drawspan_fleet::limits::{TEMPORARY_MAX, TEMPORARY_MIN};
@@ -101,7 +101,7 @@ impl Process {
     pub(super) fn answered(
         &mut self,
         caller: &Caller,
-        answer: Answer<Sim>,
+        answer: Response<Sim>,
         now: Duration,
     ) -> Result<(), Violation> {
         let known = self.callers.remove(&caller.number);
@@ -111,18 +111,18 @@ impl Process {
             || format!("caller {} is answered again: {answer:?}", caller.number),
         )?;
         match (answer, known) {
-            (Answer::Connected(route), Some(known)) => {
+            (Response::Connected(route), Some(known)) => {
                 route.use_at(now);
                 self.wants[known.device as usize].used = Some(now);
                 self.tally.note("served");
                 Ok(())
             }
-            (Answer::NotConnected(refusal), _) => {
+            (Response::NotConnected(refusal), _) => {
                 self.tally.note("refused");
                 self.trace(|| format!("{refusal:?}"));
                 Ok(())
             }
-            (Answer::Error(error), _) => ensure(false, "REFUSED", || format!("{error:?}")),
+            (Response::Error(error), _) => ensure(false, "REFUSED", || format!("{error:?}")),
             _ => Ok(()),
         }
     }

@@ -99,7 +99,7 @@ impl Process {
         ensure(queued <= tickets, "QUEUE", || {
             format!("{queued} devices queue with {tickets} tickets")
         })?;
-        let counted = fleet.census().queued;
+        let counted = fleet.state_counts().queued;
         ensure(queued == counted, "CENSUS", || {
             format!("{queued} devices queue, {counted} are counted")
         })?;

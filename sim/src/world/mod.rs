@@ -8,8 +8,7 @@ mod traffic;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use drawspan_fleet::Attempt;
-use drawspan_hub::{DeviceId, Failure};
+use drawspan_hub::{AttemptId, DeviceId, Failure};
 
 use crate::agenda::Agenda;
 use crate::check::Violation;
@@ -33,7 +32,7 @@ enum Event {
     ToHub(HubNo, LineNo, ToHub),
     ToClient(LineNo, ToClient),
     /// An open must have been answered by now.
-    Overdue(LineNo, Attempt),
+    Overdue(LineNo, AttemptId),
     ToDps(Registration),
     FromDps(Registration, Result<HubNo, Failure>),
     /// Somebody else takes a device, again until then.
@@ -54,7 +53,7 @@ pub(crate) struct World {
     /// When the last message of a connection arrives: there, and here.
     arrivals: BTreeMap<LineNo, (Duration, Duration)>,
     /// When the last news of a session arrive, where those of other sessions may overtake them.
-    of_sessions: BTreeMap<Attempt, Duration>,
+    of_sessions: BTreeMap<AttemptId, Duration>,
     /// The times at which the fleet will be run.
     due: BTreeSet<Duration>,
     troubled: Troubled,

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use drawspan_fleet::Attempt;
 use drawspan_fleet::limits::SLOT_MARGIN;
-use drawspan_hub::{Failure, FailureKind};
+use drawspan_hub::{AttemptId, Failure, FailureKind};
 
 use super::{Event, World};
 use crate::check::{Violation, ensure};
@@ -124,7 +123,7 @@ impl World {
         hub: HubNo,
         line: LineNo,
         device: DeviceNo,
-        attempt: Attempt,
+        attempt: AttemptId,
         token: Token,
     ) -> Result<(), Violation> {
         if !self.hubs[hub].stands(line) {
@@ -186,7 +185,7 @@ impl World {
     }
 
     /// The client gives up on an answer.
-    pub(super) fn overdue(&mut self, line: LineNo, attempt: Attempt) -> Result<(), Violation> {
+    pub(super) fn overdue(&mut self, line: LineNo, attempt: AttemptId) -> Result<(), Violation> {
         let Some((hub, device)) = self.process.awaits(line, attempt) else {
             return Ok(());
         };

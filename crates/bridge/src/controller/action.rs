@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_fleet::{Attempt, News, Paces, ServiceId};
+use drawspan_fleet::{News, Paces, ServiceId};
 use drawspan_hub::{
-    ConnectionKey, ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, HostName, Link,
-    Outcome, SubscriptionType, UtcTime, Wants, WhichKey,
+    AttemptId, ConnectionKey, ConnectionStatus, ConnectionStatusReason, DeviceId, Failure,
+    HostName, Link, Outcome, SubscriptionType, UtcTime, Wants, WhichKey,
 };
 
-use super::answer::Answer;
 use super::desired_marks::Mark;
 use super::hub_cache::StoredHub;
 use super::input::Then;
 use super::platform::Platform;
+use super::response::Response;
 use crate::delivery;
 use crate::events::{Content, Post};
 use crate::subscriptions::{Row, Scope};
@@ -22,21 +22,21 @@ use crate::subscriptions::{Row, Scope};
 #[derive(Debug)]
 pub enum Action<P: Platform> {
     /// Answer a caller.
-    Answer(P::Caller, Answer<P>),
+    Answer(P::Caller, Response<P>),
     /// Open a device on a connection, which is started if it is not there. Answered by
     /// [`SessionEvent::Opened`](super::SessionEvent::Opened) or [`Ended`](super::SessionEvent::Ended).
     Open(Box<Open>),
     /// Close a device; without a session, one that is still being opened. Answered by
     /// [`SessionEvent::Closed`](super::SessionEvent::Closed).
-    Close(Place<Option<P::Session>>),
+    Close(Location<Option<P::Session>>),
     /// Change which links a device has, and try those again that were refused.
-    Want(Place<P::Session>, Wants),
+    Want(Location<P::Session>, Wants),
     /// Ask for one cloud-to-device message.
-    Pull(Place<P::Session>),
+    Pull(Location<P::Session>),
     /// Answer a direct method.
     AnswerMethod {
         /// The device.
-        place: Place<P::Session>,
+        place: Location<P::Session>,
         /// The method.
         request: P::MethodRequest,
         /// As in HTTP.
@@ -48,7 +48,7 @@ pub enum Action<P: Platform> {
     /// [`Input::Settled`](super::Input::Settled).
     Settle {
         /// The device.
-        place: Place<P::Session>,
+        place: Location<P::Session>,
         /// The message.
         delivery: P::Delivery,
         /// Its outcome; without its letter, [`Outcome::Leave`].
@@ -61,7 +61,7 @@ pub enum Action<P: Platform> {
     /// Read a twin. Answered by [`Input::TwinRead`](super::Input::TwinRead).
     ReadTwin {
         /// The device.
-        place: Place<P::Session>,
+        place: Location<P::Session>,
         /// When an answer is due, monotonic.
         deadline: Duration,
     },
@@ -107,9 +107,9 @@ pub enum Action<P: Platform> {
 
 /// Where a device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place<S> {
+pub struct Location<S> {
     /// Its attempt.
-    pub attempt: Attempt,
+    pub attempt: AttemptId,
     /// Its hub.
     pub hub: ServiceId,
     /// The connection that it is on.
@@ -122,7 +122,7 @@ pub struct Place<S> {
 #[derive(Debug, Clone)]
 pub struct Open {
     /// Where.
-    pub place: Place<()>,
+    pub place: Location<()>,
     /// The host of its hub.
     pub host: HostName,
     /// Its id at the hub.

@@ -1,14 +1,13 @@
 //! Cloud-to-device messages for subscribers, and their outcomes.
 
-use drawspan_fleet::Attempt;
 use drawspan_fleet::mutation::{Mutation, planted};
-use drawspan_hub::{C2dMessage, DeviceId, Outcome, SubscriptionType};
+use drawspan_hub::{AttemptId, C2dMessage, DeviceId, Outcome, SubscriptionType};
 
 use super::Controller;
 use super::action::{Action, DeadLetter};
-use super::answer::{Answer, RequestError};
 use super::correlation::{C2dCorrelation, Correlation};
 use super::platform::Platform;
+use super::response::{RequestError, Response};
 use crate::events::{Content, Delivery, event_id};
 
 const KIND: SubscriptionType = SubscriptionType::C2dMessages;
@@ -17,7 +16,7 @@ impl<P: Platform> Controller<P> {
     /// A message came.
     pub(super) fn c2d(
         &mut self,
-        attempt: Attempt,
+        attempt: AttemptId,
         session: P::Session,
         delivery: P::Delivery,
         message: Box<C2dMessage>,
@@ -77,7 +76,7 @@ impl<P: Platform> Controller<P> {
     /// delivers it again.
     pub(super) fn settle_c2d(
         &mut self,
-        attempt: Attempt,
+        attempt: AttemptId,
         session: P::Session,
         delivery: P::Delivery,
         outcome: Outcome,
@@ -104,12 +103,12 @@ impl<P: Platform> Controller<P> {
     /// The hub confirmed an outcome, or did not.
     pub(super) fn settled(
         &mut self,
-        attempt: Attempt,
+        attempt: AttemptId,
         result: Result<(), RequestError<P::StoreFault>>,
         caller: Option<P::Caller>,
     ) {
         if let Some(caller) = caller {
-            let answer = result.map_or_else(Answer::Error, |()| Answer::Done);
+            let answer = result.map_or_else(Response::Error, |()| Response::Done);
             self.answer(caller, answer);
         }
         if self.fleet.is_current(attempt) {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use drawspan_fleet::device::How;
+use drawspan_fleet::device::OpenOptions;
 use drawspan_fleet::mutation::{Mutation, planted};
-use drawspan_fleet::{self as fleet, Attempt, ServiceId};
-use drawspan_hub::{DeviceId, Failure, FailureKind, Links};
+use drawspan_fleet::{self as fleet, ServiceId};
+use drawspan_hub::{AttemptId, DeviceId, Failure, FailureKind, Links};
 
 use super::Controller;
-use super::action::{Action, Open, Place};
+use super::action::{Action, Location, Open};
 use super::context::Member;
 use super::input::Command;
 use super::platform::Platform;
@@ -30,13 +30,17 @@ impl<P: Platform> Controller<P> {
                     }
                 }
                 fleet::Action::Register { registration } => self.register_now(registration),
-                fleet::Action::Open { attempt, hub, how } => self.open(attempt, hub, how),
+                fleet::Action::Open {
+                    attempt,
+                    hub,
+                    options,
+                } => self.open(attempt, hub, options),
                 fleet::Action::Close { attempt } => self.close(attempt),
                 fleet::Action::StatusChanged {
                     id, status, reason, ..
                 } => self.status_changed(&id, status, reason),
                 fleet::Action::News(service, news) => {
-                    let failure = self.fleet.trouble_of(service).cloned();
+                    let failure = self.fleet.last_failure_of(service).cloned();
                     self.act(Action::ServiceNews(service, news, failure));
                 }
                 fleet::Action::TurnAway(service) => self.turn_away(service),
@@ -45,7 +49,7 @@ impl<P: Platform> Controller<P> {
         any
     }
 
-    fn open(&mut self, attempt: Attempt, hub: ServiceId, how: How) {
+    fn open(&mut self, attempt: AttemptId, hub: ServiceId, options: OpenOptions) {
         let now = self.now;
         let index = attempt.device;
         let (Some(device), Some(id)) = (self.identity(index), self.fleet.id(index).cloned()) else {
@@ -57,13 +61,13 @@ impl<P: Platform> Controller<P> {
         let token_life_s = self.token_life(permanent);
         let wants = self.wanted_links(index);
         self.ensure_pool(hub);
-        let (Some(pool), Some(context)) = (self.pools.get_mut(&hub), self.fleet.beside_mut(index))
+        let (Some(pool), Some(context)) = (self.pools.get_mut(&hub), self.fleet.context_mut(index))
         else {
             debug_assert!(false, "a device without context");
             return;
         };
         let usual = context.key.unwrap_or(pool.key);
-        let key = if how.fresh_token {
+        let key = if options.fresh_token {
             usual.other()
         } else {
             usual
@@ -71,8 +75,8 @@ impl<P: Platform> Controller<P> {
         context.key = Some(key);
         context.told = wants;
         context.up = Links::default();
-        pool.tally.attempts += 1;
-        let not = if how.other_connection {
+        pool.counters.attempts += 1;
+        let not = if options.other_connection {
             context.full
         } else {
             None
@@ -80,7 +84,7 @@ impl<P: Platform> Controller<P> {
         let Some((connection, member)) = pool.place(index, &device, not, now.monotonic) else {
             let text = "all connections to the hub that max_connections allows are full";
             let failure = Failure::local(FailureKind::QueueFull, text);
-            pool.tally.failures.add(failure.kind);
+            pool.counters.failures.add(failure.kind);
             return self.fleet.ended(attempt, &failure, now);
         };
         context.place = Some(Member {
@@ -95,7 +99,7 @@ impl<P: Platform> Controller<P> {
             return;
         };
         self.act(Action::Open(Box::new(Open {
-            place: Place {
+            place: Location {
                 attempt,
                 hub,
                 connection,
@@ -110,14 +114,14 @@ impl<P: Platform> Controller<P> {
         })));
     }
 
-    fn close(&mut self, attempt: Attempt) {
+    fn close(&mut self, attempt: AttemptId) {
         self.forget_route(attempt.device);
         let member = self
             .fleet
-            .beside(attempt.device)
+            .context(attempt.device)
             .and_then(|context| context.place);
         match member {
-            Some(member) => self.act(Action::Close(Place {
+            Some(member) => self.act(Action::Close(Location {
                 attempt,
                 hub: member.hub,
                 connection: member.connection,
@@ -129,7 +133,7 @@ impl<P: Platform> Controller<P> {
     }
 
     /// A command could not be given to a connection. It is over, and says so, or has too much to do.
-    pub(super) fn busy(&mut self, attempt: Attempt, command: Command) {
+    pub(super) fn busy(&mut self, attempt: AttemptId, command: Command) {
         if !self.fleet.is_current(attempt) {
             return;
         }
@@ -138,9 +142,9 @@ impl<P: Platform> Controller<P> {
             Command::Open => {
                 let text = "the connection is over, or has too much to do";
                 let failure = Failure::local(FailureKind::ConnectionLost, text);
-                let place = self.fleet.beside(attempt.device).and_then(|it| it.place);
+                let place = self.fleet.context(attempt.device).and_then(|it| it.place);
                 if let Some(pool) = place.and_then(|place| self.pools.get_mut(&place.hub)) {
-                    pool.tally.failures.add(failure.kind);
+                    pool.counters.failures.add(failure.kind);
                 }
                 self.leave(attempt.device);
                 self.fleet.ended(attempt, &failure, now);
@@ -160,7 +164,7 @@ impl<P: Platform> Controller<P> {
         let identity = self.identity(index);
         let place = self
             .fleet
-            .beside_mut(index)
+            .context_mut(index)
             .and_then(|context| context.place.take());
         let (Some(identity), Some(place)) = (identity, place) else {
             return;
@@ -175,7 +179,7 @@ impl<P: Platform> Controller<P> {
         let left = pool.leave(place.connection, place.member, &identity, slot_until);
         let moved = left
             .moved
-            .and_then(|moved| self.fleet.beside_mut(moved)?.place.as_mut());
+            .and_then(|moved| self.fleet.context_mut(moved)?.place.as_mut());
         if let Some(moved) = moved {
             moved.member = place.member;
         }
@@ -185,7 +189,7 @@ impl<P: Platform> Controller<P> {
     }
 
     pub(super) fn forget_route(&mut self, index: u32) {
-        let context = self.fleet.beside_mut(index);
+        let context = self.fleet.context_mut(index);
         let had_route = context.is_some_and(|context| {
             // What it held goes back to the hub.
             context.pulls.take_if(|pulls| pulls.is_disconnected());
@@ -202,21 +206,21 @@ impl<P: Platform> Controller<P> {
     /// The name under which the hub knows the device.
     #[must_use]
     pub fn identity(&self, index: u32) -> Option<DeviceId> {
-        let assigned = self.fleet.beside(index)?.assigned.clone();
+        let assigned = self.fleet.context(index)?.assigned.clone();
         assigned.or_else(|| self.fleet.id(index).cloned())
     }
 
     /// Where an attempt is that is not over, with the session that it had.
     pub(super) fn place_of(
         &self,
-        attempt: Attempt,
+        attempt: AttemptId,
         session: P::Session,
-    ) -> Option<Place<P::Session>> {
+    ) -> Option<Location<P::Session>> {
         if !self.fleet.is_current(attempt) {
             return None;
         }
-        let member = self.fleet.beside(attempt.device)?.place?;
-        Some(Place {
+        let member = self.fleet.context(attempt.device)?.place?;
+        Some(Location {
             attempt,
             hub: member.hub,
             connection: member.connection,
@@ -225,9 +229,9 @@ impl<P: Platform> Controller<P> {
     }
 
     /// Where a device is that has a session.
-    pub(super) fn open_place(&self, index: u32) -> Option<Place<P::Session>> {
+    pub(super) fn open_place(&self, index: u32) -> Option<Location<P::Session>> {
         let attempt = self.fleet.attempt(index)?;
-        let session = self.fleet.beside(index)?.place?.session?;
+        let session = self.fleet.context(index)?.place?.session?;
         self.place_of(attempt, session)
     }
 

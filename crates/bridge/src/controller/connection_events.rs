@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 use std::time::Duration;
 
-use drawspan_fleet::{Attempt, Device, ServiceId, State};
-use drawspan_hub::{ConnectionKey, Failure, FailureKind, Links};
+use drawspan_fleet::{Device, ServiceId, State};
+use drawspan_hub::{AttemptId, ConnectionKey, Failure, FailureKind, Links};
 
 use super::Controller;
 use super::action::{Action, Note};
-use super::answer::Answer;
 use super::context::Noted;
 use super::input::SessionEvent;
 use super::platform::Platform;
+use super::response::Response;
 
 /// Least time between two notes of connections that ended.
 const WARNING_INTERVAL: Duration = Duration::from_secs(1);
 
 impl<P: Platform> Controller<P> {
     /// Something happened to the session of an attempt that is not over.
-    pub(super) fn session(&mut self, attempt: Attempt, event: SessionEvent<P>) {
+    pub(super) fn session(&mut self, attempt: AttemptId, event: SessionEvent<P>) {
         match event {
             SessionEvent::Opened { session, route } => self.opened(attempt, session, route),
             SessionEvent::TokenRefused(failure) => {
@@ -50,13 +50,13 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    fn opened(&mut self, attempt: Attempt, session: P::Session, route: P::Route) {
+    fn opened(&mut self, attempt: AttemptId, session: P::Session, route: P::Route) {
         let index = attempt.device;
         self.fleet.opened(attempt, self.now);
         let machine = self.fleet.machine(index);
         let connected = machine.is_some_and(|it| matches!(it.state(), State::Connected { .. }));
         let (Some(id), Some(context)) =
-            (self.fleet.id(index).cloned(), self.fleet.beside_mut(index))
+            (self.fleet.id(index).cloned(), self.fleet.context_mut(index))
         else {
             return;
         };
@@ -67,7 +67,7 @@ impl<P: Platform> Controller<P> {
         place.session = Some(session);
         if let Some(pool) = self.pools.get_mut(&place.hub) {
             pool.key = context.key.unwrap_or_default();
-            pool.tally.connects += 1;
+            pool.counters.connects += 1;
         }
         if !connected {
             return;
@@ -78,16 +78,16 @@ impl<P: Platform> Controller<P> {
         self.cache.used(&id);
         self.act(Action::Publish(id, route.clone()));
         for caller in served {
-            self.answer(caller, Answer::Connected(route.clone()));
+            self.answer(caller, Response::Connected(route.clone()));
         }
         // It may have changed while the device was being opened.
         self.tell_wants(index);
     }
 
     /// The hub refused a device, or ended it.
-    fn session_ended(&mut self, attempt: Attempt, failure: &Failure) {
+    fn session_ended(&mut self, attempt: AttemptId, failure: &Failure) {
         let index = attempt.device;
-        if let Some(place) = self.fleet.beside(index).and_then(|context| context.place) {
+        if let Some(place) = self.fleet.context(index).and_then(|context| context.place) {
             self.count_end(index, place.hub, failure.kind);
         }
         if failure.kind == FailureKind::TokenLimit {
@@ -126,8 +126,8 @@ impl<P: Platform> Controller<P> {
     }
 
     /// Which of a device's links are there.
-    fn linked(&mut self, attempt: Attempt, links: Links) {
-        let Some(context) = self.fleet.beside_mut(attempt.device) else {
+    fn linked(&mut self, attempt: AttemptId, links: Links) {
+        let Some(context) = self.fleet.context_mut(attempt.device) else {
             return;
         };
         let before = std::mem::replace(&mut context.up, links);
@@ -142,7 +142,7 @@ impl<P: Platform> Controller<P> {
 
     /// The hub counts no token for this device, if it took none before.
     fn token_refused(&mut self, index: u32) {
-        let context = self.fleet.beside_mut(index);
+        let context = self.fleet.context_mut(index);
         if let Some(place) = context.and_then(|context| context.place.as_mut()) {
             place.token_life_s = None;
         }
@@ -150,7 +150,7 @@ impl<P: Platform> Controller<P> {
 
     /// The connection took no token for this device any more.
     fn filled(&mut self, index: u32) {
-        let Some(context) = self.fleet.beside_mut(index) else {
+        let Some(context) = self.fleet.context_mut(index) else {
             return;
         };
         let Some(place) = context.place else { return };
@@ -171,7 +171,7 @@ impl<P: Platform> Controller<P> {
             return;
         };
         let members = pool.ended(key);
-        pool.tally.ended.add(failure.kind);
+        pool.counters.ended.add(failure.kind);
         self.note_connection(hub, members.len(), &failure);
         let kind = failure.kind;
         let noted = Arc::new(Noted {
@@ -183,7 +183,7 @@ impl<P: Platform> Controller<P> {
             self.count_end(index, hub, kind);
             self.fleet.catch_up(index, now);
             self.forget_route(index);
-            if let Some(context) = self.fleet.beside_mut(index) {
+            if let Some(context) = self.fleet.context_mut(index) {
                 context.place = None;
                 context.last_failure = Some(Arc::clone(&noted));
             }
@@ -198,7 +198,7 @@ impl<P: Platform> Controller<P> {
 
     pub(super) fn note_failure(&mut self, index: u32, failure: &Failure) {
         let at_unix_s = self.now.unix_s;
-        if let Some(context) = self.fleet.beside_mut(index) {
+        if let Some(context) = self.fleet.context_mut(index) {
             context.last_failure = Some(Arc::new(Noted {
                 failure: failure.clone(),
                 at_unix_s,
@@ -213,8 +213,8 @@ impl<P: Platform> Controller<P> {
             return;
         };
         match state {
-            Some(State::Connected { .. }) => pool.tally.disconnects.add(kind),
-            Some(State::Connecting) => pool.tally.failures.add(kind),
+            Some(State::Connected { .. }) => pool.counters.disconnects.add(kind),
+            Some(State::Connecting) => pool.counters.failures.add(kind),
             // It was on its way out.
             _ => {}
         }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use drawspan_fleet::{self as fleet, CallerId, ServiceId};
 use drawspan_hub::{ConnectionKey, DeviceId, Failure, Links, Wants, WhichKey};
 
-use super::answer::Refusal;
 use super::desired_marks::Desired;
 use super::holds::Pulls;
 use super::platform::{Caller as _, Platform, Route as _};
+use super::response::Refusal;
 
 /// Somebody who waits for the device to be connected.
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl<P: Platform> Default for DeviceContext<P> {
     }
 }
 
-impl<P: Platform> fleet::Beside for DeviceContext<P> {
+impl<P: Platform> fleet::Context for DeviceContext<P> {
     fn callers(&self) -> impl Iterator<Item = CallerId> {
         let waiters = self.waiters.iter();
         let stays = |waiter: &&Waiter<P>| !waiter.caller.is_gone();

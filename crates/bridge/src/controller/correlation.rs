@@ -1,6 +1,6 @@
 //! What the controller needs to know when an event is over.
 
-use drawspan_fleet::Attempt;
+use drawspan_hub::AttemptId;
 
 use super::platform::Platform;
 
@@ -9,7 +9,7 @@ use super::platform::Platform;
 pub(super) enum Correlation<P: Platform> {
     /// A direct method, to be answered.
     Method {
-        attempt: Attempt,
+        attempt: AttemptId,
         session: P::Session,
         request: P::MethodRequest,
     },
@@ -31,7 +31,7 @@ pub(super) enum Correlation<P: Platform> {
 /// Where the outcome of a message goes.
 #[derive(Debug)]
 pub(super) struct C2dCorrelation<P: Platform> {
-    pub(super) attempt: Attempt,
+    pub(super) attempt: AttemptId,
     pub(super) session: P::Session,
     pub(super) delivery: P::Delivery,
     pub(super) _share: P::Share,

@@ -4,10 +4,10 @@ use drawspan_fleet::mutation::{Mutation, planted};
 
 use super::Controller;
 use super::action::{Action, DeadLetter, Note};
-use super::answer::{Answer, RequestError};
 use super::correlation::Correlation;
 use super::input::Letter;
 use super::platform::Platform;
+use super::response::{RequestError, Response};
 use crate::events::{Content, Delivery, Verdict};
 use crate::subscriptions::Callback as _;
 
@@ -73,7 +73,7 @@ impl<P: Platform> Controller<P> {
     /// one event.
     pub(super) fn replay(&mut self, letter: Letter, caller: P::Caller) {
         if self.replaying.contains(&letter.webhook_id) {
-            return self.answer(caller, Answer::Done);
+            return self.answer(caller, Response::Done);
         }
         let content = Content::Replay {
             kind: letter.kind,
@@ -88,7 +88,7 @@ impl<P: Platform> Controller<P> {
             return self.fail(caller, RequestError::QueueFull);
         }
         self.replaying.insert(letter.webhook_id);
-        self.answer(caller, Answer::Done);
+        self.answer(caller, Response::Done);
     }
 }
 

@@ -1,9 +1,8 @@
 //! Desired properties: changes as they come, and whole sections where changes may have been missed.
 
 use bytes::Bytes;
-use drawspan_fleet::Attempt;
 use drawspan_fleet::mutation::{Mutation, planted};
-use drawspan_hub::{DeviceId, SubscriptionType};
+use drawspan_hub::{AttemptId, DeviceId, SubscriptionType};
 
 use super::Controller;
 use super::action::{Action, DeadLetter};
@@ -19,7 +18,7 @@ const KIND: SubscriptionType = SubscriptionType::DesiredProperties;
 
 impl<P: Platform> Controller<P> {
     /// A change came.
-    pub(super) fn desired_changed(&mut self, attempt: Attempt, change: Bytes) {
+    pub(super) fn desired_changed(&mut self, attempt: AttemptId, change: Bytes) {
         let index = attempt.device;
         let Some(device) = self.fleet.id(index).cloned() else {
             return;
@@ -36,12 +35,12 @@ impl<P: Platform> Controller<P> {
     }
 
     /// Changes came for which there was no room.
-    pub(super) fn desired_missed(&mut self, attempt: Attempt) {
+    pub(super) fn desired_missed(&mut self, attempt: AttemptId) {
         self.look_at_desired(attempt, Look::Dirty);
     }
 
     /// Changes come from here on; before, some may have been missed.
-    pub(super) fn desired_linked(&mut self, attempt: Attempt) {
+    pub(super) fn desired_linked(&mut self, attempt: AttemptId) {
         if let Some(desired) = self.desired_mut(attempt.device) {
             desired.sent = None;
         }
@@ -51,7 +50,7 @@ impl<P: Platform> Controller<P> {
     /// A device's subscriptions may be others: another receiver gets what it does not have, at once if the device's link is there.
     pub(super) fn desired_subscribed(&mut self, index: u32) {
         let receiver = self.fleet.id(index).and_then(|id| self.receiver_of(id));
-        let Some(context) = self.fleet.beside_mut(index) else {
+        let Some(context) = self.fleet.context_mut(index) else {
             return;
         };
         if context.desired.receiver == receiver {
@@ -78,7 +77,7 @@ impl<P: Platform> Controller<P> {
             self.act(Action::StoreMark(device.clone(), None));
         }
         let index = self.fleet.find(device);
-        if let Some(context) = index.and_then(|index| self.fleet.beside_mut(index)) {
+        if let Some(context) = index.and_then(|index| self.fleet.context_mut(index)) {
             context.desired = context.desired.anew(None);
             context.section = None;
         }
@@ -95,12 +94,12 @@ impl<P: Platform> Controller<P> {
     }
 
     /// Queues a device whose twin is to be looked at; its events come first.
-    pub(super) fn look_at_desired(&mut self, attempt: Attempt, look: Look) {
+    pub(super) fn look_at_desired(&mut self, attempt: AttemptId, look: Look) {
         let idle = match self.fleet.id(attempt.device) {
             Some(device) => self.outbox.is_idle(device, KIND),
             None => return,
         };
-        let Some(context) = self.fleet.beside_mut(attempt.device) else {
+        let Some(context) = self.fleet.context_mut(attempt.device) else {
             return;
         };
         let desired = &mut context.desired;
@@ -120,7 +119,7 @@ impl<P: Platform> Controller<P> {
 
     pub(super) fn look_at_section(
         &mut self,
-        attempt: Attempt,
+        attempt: AttemptId,
         device: &DeviceId,
         properties: Bytes,
     ) {
@@ -259,7 +258,7 @@ impl<P: Platform> Controller<P> {
             }
             return self.is_in_doubt(device, index);
         };
-        let Some(context) = self.fleet.beside_mut(index) else {
+        let Some(context) = self.fleet.context_mut(index) else {
             return;
         };
         let before = context.section.take();
@@ -271,7 +270,7 @@ impl<P: Platform> Controller<P> {
 
     /// What the receiver has is not known any more: it took, or may have taken, something that the mark does not say.
     fn is_in_doubt(&mut self, device: &DeviceId, index: u32) {
-        if let Some(context) = self.fleet.beside_mut(index) {
+        if let Some(context) = self.fleet.context_mut(index) {
             context.section = None;
         }
         if let Some(receiver) = self.receiver_of(device) {
@@ -284,7 +283,7 @@ impl<P: Platform> Controller<P> {
         let Some(receiver) = self.receiver_of(device) else {
             return;
         };
-        if let Some(context) = self.fleet.beside_mut(index) {
+        if let Some(context) = self.fleet.context_mut(index) {
             context.section = section.remembered();
         }
         self.set_mark(device, section.mark(receiver));
@@ -325,12 +324,12 @@ impl<P: Platform> Controller<P> {
     }
 
     fn desired_of(&self, index: u32) -> Desired {
-        let context = self.fleet.beside(index);
+        let context = self.fleet.context(index);
         context.map_or_else(Desired::default, |context| context.desired)
     }
 
     pub(super) fn desired_mut(&mut self, index: u32) -> Option<&mut Desired> {
-        let context = self.fleet.beside_mut(index)?;
+        let context = self.fleet.context_mut(index)?;
         Some(&mut context.desired)
     }
 

@@ -3,11 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use drawspan_fleet::Attempt;
-use drawspan_hub::{C2dMessage, UtcTime};
+use drawspan_hub::{AttemptId, C2dMessage, UtcTime};
 
-use super::answer::Held;
 use super::platform::{Caller as _, Platform};
+use super::response::Held;
 
 /// A device that asks for its messages.
 #[derive(Debug)]
@@ -24,7 +23,7 @@ pub(super) struct Pulls<P: Platform> {
 #[derive(Debug)]
 pub(super) struct Holding<P: Platform> {
     pub(super) token: String,
-    pub(super) attempt: Attempt,
+    pub(super) attempt: AttemptId,
     pub(super) session: P::Session,
     pub(super) delivery: P::Delivery,
     pub(super) message: C2dMessage,

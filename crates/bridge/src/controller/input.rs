@@ -1,15 +1,15 @@
 //! What happens, as the controller hears of it.
 
 use bytes::Bytes;
-use drawspan_fleet::{Attempt, CallerId, ServiceId};
+use drawspan_fleet::{CallerId, ServiceId};
 use drawspan_hub::{
-    C2dMessage, ConnectionKey, DeviceId, Failure, HostName, Link, Links, Outcome, SubscriptionType,
-    WhichKey,
+    AttemptId, C2dMessage, ConnectionKey, DeviceId, Failure, HostName, Link, Links, Outcome,
+    SubscriptionType, WhichKey,
 };
 
-use super::answer::RequestError;
 use super::context::Waiter;
 use super::platform::Platform;
+use super::response::RequestError;
 use crate::delivery;
 use crate::subscriptions::{Row, Scope};
 
@@ -32,12 +32,12 @@ pub enum Input<P: Platform> {
     /// A device's own session. What comes for an attempt that is over changes nothing.
     Session {
         /// The device's attempt.
-        attempt: Attempt,
+        attempt: AttemptId,
         /// What happened to it.
         event: SessionEvent<P>,
     },
     /// A command could not be given to a connection, which is over or has too much to do.
-    Busy(Attempt, Command),
+    Busy(AttemptId, Command),
     /// DPS answered a registration, which goes on.
     DpsAnswers,
     /// A registration at DPS is over.
@@ -50,11 +50,11 @@ pub enum Input<P: Platform> {
         answer: Result<Assigned, Failure>,
     },
     /// A twin was read; its JSON, or `None` if that failed.
-    TwinRead(Attempt, Option<Bytes>),
+    TwinRead(AttemptId, Option<Bytes>),
     /// The outcome of a message is confirmed, or is not.
     Settled {
         /// The device's attempt.
-        attempt: Attempt,
+        attempt: AttemptId,
         /// What the hub said.
         result: Result<(), RequestError<P::StoreFault>>,
         /// Who asked for it.
@@ -63,9 +63,9 @@ pub enum Input<P: Platform> {
     /// A request to a receiver is over.
     Answered {
         /// As in [`Post`](crate::events::Post).
-        attempt: delivery::Attempt,
+        attempt: delivery::DeliveryAttempt,
         /// What it means.
-        answer: delivery::Answer,
+        answer: delivery::AttemptOutcome,
         /// What the receiver said.
         body: Bytes,
     },

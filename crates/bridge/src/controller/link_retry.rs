@@ -4,9 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use drawspan_fleet::Attempt;
 use drawspan_fleet::mutation::{Mutation, planted};
-use drawspan_hub::{Failure, Link, Links};
+use drawspan_hub::{AttemptId, Failure, Link, Links};
 
 use super::Controller;
 use super::action::{Action, Note};
@@ -19,7 +18,7 @@ use crate::limits::{LINK_RETRY_MAX, LINK_RETRY_MIN};
 pub(super) struct Retries(BinaryHeap<Reverse<(Duration, u32, u32)>>);
 
 impl Retries {
-    fn add(&mut self, at: Duration, attempt: Attempt) {
+    fn add(&mut self, at: Duration, attempt: AttemptId) {
         self.0.push(Reverse((at, attempt.device, attempt.serial)));
     }
 
@@ -27,12 +26,12 @@ impl Retries {
         self.0.peek().map(|Reverse((at, ..))| *at)
     }
 
-    fn pop_due(&mut self, now: Duration) -> Option<Attempt> {
+    fn pop_due(&mut self, now: Duration) -> Option<AttemptId> {
         if self.due()? > now {
             return None;
         }
         let Reverse((_, device, serial)) = self.0.pop()?;
-        Some(Attempt { device, serial })
+        Some(AttemptId { device, serial })
     }
 }
 
@@ -48,13 +47,13 @@ impl RefusedLinks {
 
 impl<P: Platform> Controller<P> {
     /// A hub does not let a device have a link: the rest of it works on.
-    pub(super) fn link_refused(&mut self, attempt: Attempt, link: Link, failure: Failure) {
+    pub(super) fn link_refused(&mut self, attempt: AttemptId, link: Link, failure: Failure) {
         self.note_failure(attempt.device, &failure);
         let now = self.now.monotonic;
         let jitter = self.chance.draw();
         let (Some(id), Some(context)) = (
             self.fleet.id(attempt.device).cloned(),
-            self.fleet.beside_mut(attempt.device),
+            self.fleet.context_mut(attempt.device),
         ) else {
             return;
         };
@@ -89,7 +88,7 @@ impl<P: Platform> Controller<P> {
             let Some(place) = self.open_place(attempt.device) else {
                 continue;
             };
-            let context = self.fleet.beside(attempt.device);
+            let context = self.fleet.context(attempt.device);
             if let Some(context) = context.filter(|context| context.refused.is_some()) {
                 let told = context.told;
                 self.act(Action::Want(place, told));

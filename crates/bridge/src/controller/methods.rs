@@ -1,8 +1,8 @@
 //! Direct methods: from the hub to the subscriber, and the answer back.
 
 use bytes::Bytes;
-use drawspan_fleet::Attempt;
 use drawspan_fleet::mutation::{Mutation, planted};
+use drawspan_hub::AttemptId;
 
 use super::action::{Action, Note};
 use super::correlation::Correlation;
@@ -23,7 +23,7 @@ impl<P: Platform> Controller<P> {
     /// A method was invoked.
     pub(super) fn method(
         &mut self,
-        attempt: Attempt,
+        attempt: AttemptId,
         session: P::Session,
         request: P::MethodRequest,
         name: String,
@@ -53,7 +53,7 @@ impl<P: Platform> Controller<P> {
         &mut self,
         device: &DeviceId,
         callback: &P::Callback,
-        (attempt, session, request): (Attempt, P::Session, P::MethodRequest),
+        (attempt, session, request): (AttemptId, P::Session, P::MethodRequest),
         delivery: &Delivery,
     ) {
         if planted(Mutation::MethodUnanswered) && matches!(delivery, Delivery::Untried) {
@@ -78,7 +78,7 @@ impl<P: Platform> Controller<P> {
     /// Without the connection that it came over there is nobody to answer.
     fn answer_method(
         &mut self,
-        attempt: Attempt,
+        attempt: AttemptId,
         session: P::Session,
         request: P::MethodRequest,
         status: i32,

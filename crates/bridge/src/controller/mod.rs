@@ -10,12 +10,12 @@
 //! [`rebalance`].
 
 mod action;
-mod answer;
 mod c2d;
 mod connecting;
 mod connection_events;
 mod context;
 mod correlation;
+mod counters;
 mod dead_letters;
 mod desired;
 mod desired_marks;
@@ -35,11 +35,11 @@ mod registering;
 mod registrations;
 mod relisting;
 mod requests;
+mod response;
 mod spellings;
 mod status;
 mod subscribing;
 mod subscription_store;
-mod tally;
 mod twin_reads;
 mod waiting;
 
@@ -48,11 +48,11 @@ use std::time::Duration;
 
 use drawspan_fleet::device::Assignment;
 use drawspan_fleet::mutation::{Mutation, planted};
-use drawspan_fleet::{Attempt, Chance, Fleet, FleetConfig, Now, ServiceId};
-use drawspan_hub::{DeviceId, Failure, FailureKind, HostName, SubscriptionType};
+use drawspan_fleet::{Chance, Fleet, FleetConfig, Now, ServiceId};
+use drawspan_hub::{AttemptId, DeviceId, Failure, FailureKind, HostName, SubscriptionType};
 
 use crate::delivery::DeliveryConfig;
-use crate::events::{Outbox, Secrets, UnreadTally};
+use crate::events::{Outbox, Secrets, UnreadCounters};
 use crate::subscriptions::{Prefix, Row, Scope, Table};
 use crate::wall_clock::WallClock;
 use correlation::Correlation;
@@ -64,9 +64,9 @@ use reconcile::Sweeps;
 use spellings::Spellings;
 use subscription_store::SubscriptionStore;
 
-pub use action::{Action, DeadLetter, HubChange, Note, Open, Place, Registration, SharedPaces};
-pub use answer::{Answer, Held, Refusal, Relisted, RequestError};
+pub use action::{Action, DeadLetter, HubChange, Location, Note, Open, Registration, SharedPaces};
 pub use context::{DeviceContext, Member, Noted, RefusedLinks, Waiter};
+pub use counters::{ByFailure, DpsCounters, HubCounters};
 pub use desired_marks::Mark;
 pub use hub_cache::{Cached, HubCache, StoredHub};
 pub use input::{Assigned, Command, ConnectionEvent, Input, Letter, Request, SessionEvent, Then};
@@ -74,7 +74,7 @@ pub use naming::Names;
 pub use platform::{Caller, Listing, Platform, Route};
 pub use pool::{Pool, PoolConfig};
 pub use registrations::Registrations;
-pub use tally::{ByFailure, DpsTally, HubTally};
+pub use response::{Held, Refusal, Relisted, RequestError, Response};
 pub use waiting::Delay;
 
 /// What a controller is made of.
@@ -142,7 +142,7 @@ pub struct Controller<P: Platform> {
     cache: HubCache,
     holds: Holds,
     /// Twins that are being read, and at which hub.
-    reading: HashMap<Attempt, ServiceId>,
+    reading: HashMap<AttemptId, ServiceId>,
     sweeps: Sweeps,
     retries: Retries,
     moves: Moves,
@@ -154,7 +154,7 @@ pub struct Controller<P: Platform> {
     /// Events given to the dead letters.
     letters: u64,
     /// Answers to methods that could not be read.
-    unread_answers: UnreadTally,
+    unread_answers: UnreadCounters,
     actions: VecDeque<Action<P>>,
 }
 
@@ -195,7 +195,7 @@ impl<P: Platform> Controller<P> {
             replaying: HashSet::new(),
             next_warning: Duration::ZERO,
             letters: 0,
-            unread_answers: UnreadTally::default(),
+            unread_answers: UnreadCounters::default(),
             actions: VecDeque::new(),
         };
         if is_dps {
@@ -344,7 +344,7 @@ impl<P: Platform> Controller<P> {
             .fleet
             .device(id, || assignment)
             .map_err(|full| Failure::local(FailureKind::TokenLimit, &full.to_string()))?;
-        if let Some(context) = self.fleet.beside_mut(index) {
+        if let Some(context) = self.fleet.context_mut(index) {
             context.assigned = assigned;
         }
         Ok(index)
@@ -368,12 +368,12 @@ impl<P: Platform> Controller<P> {
         self.actions.push_back(action);
     }
 
-    fn answer(&mut self, caller: P::Caller, answer: Answer<P>) {
+    fn answer(&mut self, caller: P::Caller, answer: Response<P>) {
         self.act(Action::Answer(caller, answer));
     }
 
     fn fail(&mut self, caller: P::Caller, error: RequestError<P::StoreFault>) {
-        self.answer(caller, Answer::Error(error));
+        self.answer(caller, Response::Error(error));
     }
 }
 
@@ -411,8 +411,8 @@ impl<P: Platform> Controller<P> {
 
     /// What is on its way to receivers, and counts of it.
     #[must_use]
-    pub fn events(&self) -> (crate::delivery::Load, crate::events::EventTally) {
-        (self.outbox.load(), self.outbox.tally())
+    pub fn events(&self) -> (crate::delivery::Load, crate::events::EventCounters) {
+        (self.outbox.load(), self.outbox.counters())
     }
 
     /// Events given to the dead letters.
@@ -423,7 +423,7 @@ impl<P: Platform> Controller<P> {
 
     /// Answers to methods that could not be read.
     #[must_use]
-    pub const fn unread_answers(&self) -> UnreadTally {
+    pub const fn unread_answers(&self) -> UnreadCounters {
         self.unread_answers
     }
 

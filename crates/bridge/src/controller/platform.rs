@@ -37,7 +37,7 @@ pub trait Route: fmt::Debug {
     /// subscription stays `None`.
     fn last_use(&self) -> Option<Duration>;
 
-    /// The attempt by which the device was connected, see [`Attempt`](drawspan_fleet::Attempt).
+    /// The attempt by which the device was connected, see [`AttemptId`](drawspan_hub::AttemptId).
     fn serial(&self) -> u32;
 }
 

@@ -8,7 +8,7 @@ use drawspan_fleet::{Ledger, LedgerConfig, Left, Paces};
 use drawspan_hub::limits::HubSize;
 use drawspan_hub::{ConnectionKey, DeviceId, WhichKey};
 
-use super::tally::HubTally;
+use super::counters::HubCounters;
 use super::twin_reads::CatchUps;
 
 /// Connections by key. One is started when a device needs it, and let go when its last device leaves.
@@ -24,7 +24,7 @@ pub struct Pool {
     pub paces: Arc<Paces>,
     pub(super) catch_ups: CatchUps,
     /// Counts since the start.
-    pub tally: HubTally,
+    pub counters: HubCounters,
     slots_each: usize,
 }
 
@@ -62,7 +62,7 @@ impl Pool {
             key: WhichKey::Primary,
             paces: Arc::new(Paces::of(config.hub_size)),
             catch_ups: CatchUps::default(),
-            tally: HubTally::default(),
+            counters: HubCounters::default(),
             slots_each: config.slots_per_connection,
         }
     }

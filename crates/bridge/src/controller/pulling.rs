@@ -4,15 +4,15 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
+use drawspan_fleet::CallerId;
 use drawspan_fleet::mutation::{Mutation, planted};
-use drawspan_fleet::{Attempt, CallerId};
-use drawspan_hub::{C2dMessage, DeviceId, Outcome, Receive, SubscriptionType};
+use drawspan_hub::{AttemptId, C2dMessage, DeviceId, Outcome, Receive, SubscriptionType};
 
 use super::Controller;
 use super::action::Action;
-use super::answer::{Answer, RequestError};
 use super::holds::Holding;
 use super::platform::Platform;
+use super::response::{RequestError, Response};
 use crate::limits::{C2D_HOLD, PULL_GRACE, PULLS_PER_DEVICE};
 
 const KIND: SubscriptionType = SubscriptionType::C2dMessages;
@@ -26,12 +26,12 @@ impl Holds {
         self.0.peek().map(|Reverse((at, ..))| *at)
     }
 
-    fn pop_due(&mut self, now: Duration) -> Option<Attempt> {
+    fn pop_due(&mut self, now: Duration) -> Option<AttemptId> {
         if self.due()? > now {
             return None;
         }
         let Reverse((_, device, serial)) = self.0.pop()?;
-        Some(Attempt { device, serial })
+        Some(AttemptId { device, serial })
     }
 }
 
@@ -47,7 +47,7 @@ impl<P: Platform> Controller<P> {
             Err(failure) => return self.fail(caller, RequestError::Refused(failure)),
         };
         let now = self.now;
-        let Some(context) = self.fleet.beside_mut(index) else {
+        let Some(context) = self.fleet.context_mut(index) else {
             debug_assert!(false, "{device} without context");
             return;
         };
@@ -61,7 +61,7 @@ impl<P: Platform> Controller<P> {
             .asked
             .is_some_and(|at| at + PULL_GRACE <= now.monotonic);
         if asked && !patience && pulls.held.is_none() {
-            self.answer(caller, Answer::Message(None));
+            self.answer(caller, Response::Message(None));
         } else {
             pulls.waiters.push_back(caller);
             self.hand_out(index);
@@ -74,10 +74,10 @@ impl<P: Platform> Controller<P> {
 
     /// Hands the message that is held to the first who still waits.
     fn hand_out(&mut self, index: u32) {
-        let context = self.fleet.beside_mut(index);
+        let context = self.fleet.context_mut(index);
         let pulls = context.and_then(|context| context.pulls.as_mut());
         if let Some((caller, held)) = pulls.and_then(|pulls| pulls.hand_out()) {
-            self.answer(caller, Answer::Message(Some(held)));
+            self.answer(caller, Response::Message(Some(held)));
         }
     }
 
@@ -87,7 +87,7 @@ impl<P: Platform> Controller<P> {
         let Some(place) = self.open_place(index) else {
             return;
         };
-        let Some(context) = self.fleet.beside_mut(index) else {
+        let Some(context) = self.fleet.context_mut(index) else {
             return;
         };
         let on_demand = context.told.c2d == Receive::OnDemand && context.up.c2d;
@@ -103,7 +103,7 @@ impl<P: Platform> Controller<P> {
     /// A message came for a device that asks for them. Dropped where the device does not: with its link it goes back to the hub.
     pub(super) fn hold(
         &mut self,
-        attempt: Attempt,
+        attempt: AttemptId,
         session: P::Session,
         delivery: P::Delivery,
         message: C2dMessage,
@@ -112,7 +112,7 @@ impl<P: Platform> Controller<P> {
         let received = self.now.monotonic;
         let until = received + C2D_HOLD;
         let (received_at, locked_until) = (self.wall_clock.at(received), self.wall_clock.at(until));
-        let context = self.fleet.beside_mut(attempt.device);
+        let context = self.fleet.context_mut(attempt.device);
         let Some(pulls) = context.and_then(|context| context.pulls.as_mut()) else {
             return;
         };
@@ -143,7 +143,7 @@ impl<P: Platform> Controller<P> {
     ) {
         let now = self.now.monotonic;
         let index = self.fleet.find(device);
-        let context = index.and_then(|index| self.fleet.beside_mut(index));
+        let context = index.and_then(|index| self.fleet.context_mut(index));
         let pulls = context.and_then(|context| context.pulls.as_mut());
         let held = pulls.and_then(|pulls| {
             let is_this = |held: &mut Holding<P>| held.token == token && now < held.until;
@@ -162,7 +162,7 @@ impl<P: Platform> Controller<P> {
             if !self.fleet.is_current(attempt) || planted(Mutation::HoldKept) {
                 continue;
             }
-            let context = self.fleet.beside_mut(attempt.device);
+            let context = self.fleet.context_mut(attempt.device);
             let pulls = context.and_then(|context| context.pulls.as_mut());
             let held = pulls.and_then(|pulls| pulls.held.take_if(|held| held.until <= now));
             if let Some(held) = held {
@@ -173,7 +173,7 @@ impl<P: Platform> Controller<P> {
 
     /// The messages of a device go elsewhere from now on, but for the one that is held: whoever has it may be done with it.
     pub(super) fn end_pulls(&mut self, index: u32) {
-        let Some(context) = self.fleet.beside_mut(index) else {
+        let Some(context) = self.fleet.context_mut(index) else {
             return;
         };
         let Some(pulls) = &mut context.pulls else {

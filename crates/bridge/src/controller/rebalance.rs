@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use drawspan_fleet::{Attempt, State};
+use drawspan_fleet::State;
+use drawspan_hub::AttemptId;
 
 use super::Controller;
 use super::action::{Action, Note};
@@ -14,7 +15,7 @@ use crate::limits::{MOVE_INTERVAL, MOVES_AT_ONCE};
 /// Devices that are to change their connection. One after the other: the rest of the connection works on meanwhile.
 #[derive(Debug, Default)]
 pub(super) struct Moves {
-    waiting: VecDeque<Attempt>,
+    waiting: VecDeque<AttemptId>,
     next: Duration,
 }
 
@@ -51,8 +52,8 @@ impl<P: Platform> Controller<P> {
     }
 
     /// Not if there is no place for it elsewhere any more.
-    fn is_to_move(&mut self, attempt: Attempt) -> bool {
-        let context = self.fleet.beside(attempt.device);
+    fn is_to_move(&mut self, attempt: AttemptId) -> bool {
+        let context = self.fleet.context(attempt.device);
         let place = context.and_then(|context| context.place);
         place.is_some_and(|place| {
             let pool = self.pools.get_mut(&place.hub);

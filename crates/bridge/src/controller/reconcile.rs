@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 use std::ops::Bound;
 use std::time::Duration;
 
-use drawspan_fleet::Attempt;
 use drawspan_fleet::mutation::{Mutation, planted};
-use drawspan_hub::{DeviceId, Receive, SubscriptionType, Wants};
+use drawspan_hub::{AttemptId, DeviceId, Receive, SubscriptionType, Wants};
 
 use super::Controller;
 use super::action::{Action, Note};
@@ -19,7 +18,7 @@ use crate::subscriptions::{Prefix, Wish};
 pub(super) struct Sweeps {
     waiting: VecDeque<Sweep>,
     /// Whose connection had no room for what they want.
-    untold: Vec<Attempt>,
+    untold: Vec<AttemptId>,
     tell_at: Duration,
 }
 
@@ -135,7 +134,7 @@ impl<P: Platform> Controller<P> {
     }
 
     fn wish(&self, index: u32) -> Wish {
-        let removed = self.fleet.beside(index).is_none_or(|it| it.removed);
+        let removed = self.fleet.context(index).is_none_or(|it| it.removed);
         match self.fleet.id(index) {
             Some(id) if !removed => self.table.wish(id),
             _ => Wish::default(),
@@ -146,7 +145,7 @@ impl<P: Platform> Controller<P> {
     #[must_use]
     pub fn wanted_links(&self, index: u32) -> Wants {
         let mut wants = self.wish(index).links;
-        let pulls = self.fleet.beside(index).and_then(|it| it.pulls.as_ref());
+        let pulls = self.fleet.context(index).and_then(|it| it.pulls.as_ref());
         if wants.c2d == Receive::No && pulls.is_some() {
             wants.c2d = Receive::OnDemand;
         }
@@ -163,7 +162,7 @@ impl<P: Platform> Controller<P> {
         let Some(place) = self.open_place(index) else {
             return;
         };
-        let Some(context) = self.fleet.beside_mut(index) else {
+        let Some(context) = self.fleet.context_mut(index) else {
             return;
         };
         if context.told != wants {
@@ -173,7 +172,7 @@ impl<P: Platform> Controller<P> {
     }
 
     /// A connection had no room for what a device wants.
-    pub(super) fn want_again(&mut self, attempt: Attempt) {
+    pub(super) fn want_again(&mut self, attempt: AttemptId) {
         if self.sweeps.untold.is_empty() {
             self.sweeps.tell_at = self.now.monotonic + WANT_AGAIN;
         }
@@ -194,7 +193,7 @@ impl<P: Platform> Controller<P> {
                 && let Some(place) = self.open_place(attempt.device)
             {
                 let wants = self.wanted_links(attempt.device);
-                if let Some(context) = self.fleet.beside_mut(attempt.device) {
+                if let Some(context) = self.fleet.context_mut(attempt.device) {
                     context.told = wants;
                 }
                 self.act(Action::Want(place, wants));

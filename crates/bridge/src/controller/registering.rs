@@ -6,10 +6,10 @@ use drawspan_fleet::{CallerId, ServiceId};
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName, WhichKey};
 
 use super::action::Action;
-use super::answer::Answer;
 use super::input::Assigned;
 use super::platform::Platform;
 use super::registrations::Origin;
+use super::response::Response;
 use super::{Controller, Profile};
 
 impl<P: Platform> Controller<P> {
@@ -28,7 +28,7 @@ impl<P: Platform> Controller<P> {
             }
         };
         if let Some(failure) = refused {
-            self.answer(caller, Answer::Registered(Err(failure)));
+            self.answer(caller, Response::Registered(Err(failure)));
             // It is made all the same if no other one finds out whether DPS answers by now.
             if matches!(self.profile, Profile::Dps) && self.registrations.is_idle() {
                 let number = self.registrations.ask_unheard(device, payload, deadline);
@@ -38,7 +38,7 @@ impl<P: Platform> Controller<P> {
         }
         match self.registrations.ask(device, payload, deadline, caller) {
             Ok(number) => self.fleet.register(number, who),
-            Err((caller, failure)) => self.answer(caller, Answer::Registered(Err(failure))),
+            Err((caller, failure)) => self.answer(caller, Response::Registered(Err(failure))),
         }
     }
 
@@ -83,7 +83,7 @@ impl<P: Platform> Controller<P> {
                 Origin::Caller(caller) => {
                     self.asked_registration_ended(&job.device, hub);
                     let answer = answer.as_ref().map(|_| ()).map_err(Failure::clone);
-                    self.answer(caller, Answer::Registered(answer));
+                    self.answer(caller, Response::Registered(answer));
                 }
                 Origin::Answered => self.asked_registration_ended(&job.device, hub),
             }
@@ -98,7 +98,7 @@ impl<P: Platform> Controller<P> {
     fn assigned(&mut self, device: &DeviceId, assigned: &Assigned) {
         let name = (assigned.device != *device).then(|| assigned.device.clone());
         let index = self.fleet.find(device);
-        let context = index.and_then(|index| self.fleet.beside_mut(index));
+        let context = index.and_then(|index| self.fleet.context_mut(index));
         if let Some(context) = context {
             if context.removed {
                 return;

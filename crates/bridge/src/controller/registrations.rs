@@ -7,9 +7,9 @@ use drawspan_fleet::Epoch;
 use drawspan_hub::{DeviceId, Failure, FailureKind, WhichKey};
 
 use super::action;
+use super::counters::DpsCounters;
 use super::input::Assigned;
 use super::platform::{Caller as _, Platform};
-use super::tally::DpsTally;
 use crate::limits;
 
 /// Who asked for a registration.
@@ -48,7 +48,7 @@ pub struct Registrations<P: Platform> {
     /// To be started.
     starts: Vec<action::Registration>,
     /// Counts since the start.
-    pub tally: DpsTally,
+    pub counters: DpsCounters,
 }
 
 impl<P: Platform> Default for Registrations<P> {
@@ -61,7 +61,7 @@ impl<P: Platform> Default for Registrations<P> {
             next: 0,
             key: WhichKey::Primary,
             starts: Vec::new(),
-            tally: DpsTally::default(),
+            counters: DpsCounters::default(),
         }
     }
 }
@@ -198,10 +198,10 @@ impl<P: Platform> Registrations<P> {
         };
         match answer {
             Ok(_) => {
-                self.tally.assigned += 1;
+                self.counters.assigned += 1;
                 self.key = key;
             }
-            Err(failure) => self.tally.failures.add(failure.kind),
+            Err(failure) => self.counters.failures.add(failure.kind),
         }
         let behind = self.behind.remove(&done.device).unwrap_or_default();
         // A failure may be that of one caller's time.

@@ -2,8 +2,8 @@
 
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
 
-use super::answer::{Refusal, Relisted};
 use super::platform::{Listing as _, Platform};
+use super::response::{Refusal, Relisted};
 use super::{Controller, Profile};
 use crate::subscriptions::Prefix;
 
@@ -34,7 +34,7 @@ impl<P: Platform> Controller<P> {
         let now = self.now;
         for (index, change) in changes {
             let is_gone = matches!(change, Change::Gone);
-            if let Some(context) = self.fleet.beside_mut(index) {
+            if let Some(context) = self.fleet.context_mut(index) {
                 context.removed = is_gone;
             }
             match change {

@@ -2,10 +2,10 @@
 
 use drawspan_hub::{DeviceId, Failure, FailureKind};
 
-use super::answer::{Answer, Refusal};
 use super::context::Waiter;
 use super::input::{Request, Then};
 use super::platform::{Caller as _, Platform};
+use super::response::{Refusal, Response};
 use super::{Action, Controller};
 use crate::limits::WAITERS_PER_DEVICE;
 use crate::subscriptions::Scope;
@@ -50,11 +50,11 @@ impl<P: Platform> Controller<P> {
             Request::Replay { letter, caller } => self.replay(letter, caller),
             Request::RenameAsAssigned { device, caller } => {
                 self.rename_as_assigned(&device);
-                self.answer(caller, Answer::Done);
+                self.answer(caller, Response::Done);
             }
             Request::Relist(caller) => {
                 let relisted = self.relist();
-                self.answer(caller, Answer::Relisted(relisted));
+                self.answer(caller, Response::Relisted(relisted));
             }
         }
     }
@@ -65,16 +65,16 @@ impl<P: Platform> Controller<P> {
         let index = match self.index_of(id) {
             Ok(index) => index,
             Err(failure) => {
-                return self.answer(waiter.caller, Answer::NotConnected(failure.into()));
+                return self.answer(waiter.caller, Response::NotConnected(failure.into()));
             }
         };
-        if let Some(context) = self.fleet.beside_mut(index) {
+        if let Some(context) = self.fleet.context_mut(index) {
             context.removed = false;
             context.waiters.retain(|waiter| !waiter.caller.is_gone());
             if context.waiters.len() >= WAITERS_PER_DEVICE {
                 let text = "too many requests wait for this device already";
                 let failure = Failure::local(FailureKind::QueueFull, text);
-                return self.answer(waiter.caller, Answer::NotConnected(failure.into()));
+                return self.answer(waiter.caller, Response::NotConnected(failure.into()));
             }
             context.waiters.push(waiter);
         }
@@ -86,14 +86,14 @@ impl<P: Platform> Controller<P> {
 
     /// Gives the route of a device that is connected to those who wait for it.
     fn serve_waiters(&mut self, index: u32) {
-        let Some(context) = self.fleet.beside_mut(index) else {
+        let Some(context) = self.fleet.context_mut(index) else {
             return;
         };
         let Some(route) = context.route.clone() else {
             return;
         };
         for caller in context.take_served(&route) {
-            self.answer(caller, Answer::Connected(route.clone()));
+            self.answer(caller, Response::Connected(route.clone()));
         }
     }
 
@@ -119,7 +119,7 @@ impl<P: Platform> Controller<P> {
         let text = "the device was removed";
         let removed = Refusal::from(Failure::local(FailureKind::DeviceNotFound, text));
         self.refuse_waiters(index, &removed);
-        if let Some(context) = self.fleet.beside_mut(index) {
+        if let Some(context) = self.fleet.context_mut(index) {
             context.removed = true;
         }
         self.fleet.release(index, self.now);
@@ -129,7 +129,7 @@ impl<P: Platform> Controller<P> {
         let scope = Scope::Device(id.clone());
         let mut kinds = self.table.kinds(id);
         let Some(last) = kinds.pop() else {
-            return self.answer(caller, Answer::Done);
+            return self.answer(caller, Response::Done);
         };
         for kind in kinds {
             self.table.remove(&scope, kind);

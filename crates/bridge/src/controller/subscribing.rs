@@ -5,9 +5,9 @@ use drawspan_hub::{ConnectionStatus, DeviceId, Links, SubscriptionType, UtcTime}
 
 use super::Controller;
 use super::action::Action;
-use super::answer::{Answer, RequestError};
 use super::input::Then;
 use super::platform::Platform;
+use super::response::{RequestError, Response};
 use crate::subscriptions::{Prefix, Row, Scope, Subscription, SubscriptionStatus};
 
 /// A subscription with its status, where it has one.
@@ -92,9 +92,9 @@ impl<P: Platform> Controller<P> {
         let (caller, answer) = match then {
             Then::Subscribed(kind, row, caller) => {
                 let (subscription, status) = self.shown(scope, kind, &row);
-                (Some(caller), Answer::Subscribed(subscription, status))
+                (Some(caller), Response::Subscribed(subscription, status))
             }
-            Then::Removed(caller) => (caller, Answer::Done),
+            Then::Removed(caller) => (caller, Response::Done),
         };
         let Some(caller) = caller else { return };
         match result {
@@ -171,7 +171,7 @@ impl<P: Platform> Controller<P> {
         }
         if kind.needs_connection() {
             let index = self.index_of(device).map_err(RequestError::Refused)?;
-            if let Some(context) = self.fleet.beside_mut(index) {
+            if let Some(context) = self.fleet.context_mut(index) {
                 context.removed = false;
             }
         }
@@ -196,7 +196,7 @@ impl<P: Platform> Controller<P> {
         let Some(machine) = machine else {
             return SubscriptionStatus::Starting;
         };
-        let context = index.and_then(|index| self.fleet.beside(index));
+        let context = index.and_then(|index| self.fleet.context(index));
         let up = context.map_or(Links::default(), |context| context.up);
         let refused = context.and_then(|context| context.refused.as_ref());
         let refused = refused.map_or(Links::default(), |refused| refused.links);

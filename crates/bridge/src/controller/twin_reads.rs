@@ -5,7 +5,8 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_fleet::{Attempt, ServiceId};
+use drawspan_fleet::ServiceId;
+use drawspan_hub::AttemptId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -18,7 +19,7 @@ use crate::limits::{CATCH_UP_RETRY_MAX, CATCH_UP_RETRY_MIN, CATCH_UP_TIMEOUT, CA
 /// Twins of one hub that are to be read, at the hub's pace.
 #[derive(Debug, Default)]
 pub(super) struct CatchUps {
-    pub(super) queue: VecDeque<Attempt>,
+    pub(super) queue: VecDeque<AttemptId>,
     under_way: usize,
     /// Not before that.
     next_at: Duration,
@@ -34,13 +35,13 @@ impl CatchUps {
         [next, later].into_iter().flatten().min()
     }
 
-    fn pop_later(&mut self, now: Duration) -> Option<Attempt> {
+    fn pop_later(&mut self, now: Duration) -> Option<AttemptId> {
         let Reverse((at, ..)) = self.later.peek()?;
         if *at > now {
             return None;
         }
         let Reverse((_, device, serial)) = self.later.pop()?;
-        Some(Attempt { device, serial })
+        Some(AttemptId { device, serial })
     }
 }
 
@@ -91,7 +92,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    fn read_twin(&mut self, attempt: Attempt, hub: ServiceId) {
+    fn read_twin(&mut self, attempt: AttemptId, hub: ServiceId) {
         let place = self
             .open_place(attempt.device)
             .filter(|place| place.attempt == attempt);
@@ -105,7 +106,7 @@ impl<P: Platform> Controller<P> {
     }
 
     /// A twin was read.
-    pub(super) fn twin_read(&mut self, attempt: Attempt, twin: Option<Bytes>) {
+    pub(super) fn twin_read(&mut self, attempt: AttemptId, twin: Option<Bytes>) {
         if let Some(hub) = self.reading.remove(&attempt)
             && let Some(catch_ups) = self.catch_ups(hub)
         {
@@ -125,10 +126,10 @@ impl<P: Platform> Controller<P> {
     }
 
     /// Looks at the twin again after a while, longer each time.
-    pub(super) fn later(&mut self, attempt: Attempt) {
+    pub(super) fn later(&mut self, attempt: AttemptId) {
         let now = self.now.monotonic;
         let jitter = self.chance.draw();
-        let Some(context) = self.fleet.beside_mut(attempt.device) else {
+        let Some(context) = self.fleet.context_mut(attempt.device) else {
             return;
         };
         let pool = context
@@ -154,7 +155,7 @@ impl<P: Platform> Controller<P> {
         self.pools.get_mut(&hub).map(|pool| &mut pool.catch_ups)
     }
 
-    fn free_desired(&mut self, attempt: Attempt) {
+    fn free_desired(&mut self, attempt: AttemptId) {
         if let Some(desired) = self.desired_mut(attempt.device) {
             desired.busy.take_if(|serial| *serial == attempt.serial);
         }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawspan_fleet::device::Why;
+use drawspan_fleet::device::FailureReason;
 use drawspan_fleet::{ServiceId, State};
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, HostName};
 
 use super::Controller;
-use super::answer::{Answer, Refusal};
 use super::context::Noted;
 use super::platform::Platform;
+use super::response::{Refusal, Response};
 
 /// What a device is waiting for, when its caller's time is up.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +36,7 @@ impl<P: Platform> Controller<P> {
     /// Refuses the callers of a device who wait in vain.
     pub(super) fn refuse_hopeless(&mut self, index: u32) {
         let now = self.now;
-        let waiters = self.fleet.beside(index).map(|it| it.waiters.len());
+        let waiters = self.fleet.context(index).map(|it| it.waiters.len());
         if waiters.unwrap_or(0) == 0 {
             return;
         }
@@ -48,7 +48,7 @@ impl<P: Platform> Controller<P> {
             return;
         };
         let after_probe = self.fleet.after_quota_probe(index);
-        let Some(context) = self.fleet.beside_mut(index) else {
+        let Some(context) = self.fleet.context_mut(index) else {
             return;
         };
         let last = context.last_failure.clone();
@@ -60,17 +60,17 @@ impl<P: Platform> Controller<P> {
             })
         });
         for (caller, refusal) in refused {
-            self.answer(caller, Answer::NotConnected(refusal));
+            self.answer(caller, Response::NotConnected(refusal));
         }
     }
 
     /// Refuses all callers who wait for a device.
     pub(super) fn refuse_waiters(&mut self, index: u32, refusal: &Refusal) {
-        let Some(context) = self.fleet.beside_mut(index) else {
+        let Some(context) = self.fleet.context_mut(index) else {
             return;
         };
         for (caller, refusal) in context.take_refused(|_| Some(refusal.clone())) {
-            self.answer(caller, Answer::NotConnected(refusal));
+            self.answer(caller, Response::NotConnected(refusal));
         }
     }
 
@@ -90,7 +90,7 @@ impl<P: Platform> Controller<P> {
                 callers.extend(self.registrations.take_started());
             }
             for caller in callers {
-                self.answer(caller, Answer::Registered(Err(failure.clone())));
+                self.answer(caller, Response::Registered(Err(failure.clone())));
             }
         }
     }
@@ -108,7 +108,7 @@ impl<P: Platform> Controller<P> {
             State::Provisioning => self.fleet.host(ServiceId::DPS).cloned().map(Delay::Dps),
             State::Connecting => machine.hub().cloned().map(Delay::Hub),
             State::Waiting { why, until, .. } | State::Yielded { why, until } => {
-                let context = self.fleet.beside(index);
+                let context = self.fleet.context(index);
                 let last = context.and_then(|context| context.last_failure.as_ref());
                 let after_probe = self.fleet.after_quota_probe(index);
                 return Delay::Refused(Refusal {
@@ -125,7 +125,7 @@ impl<P: Platform> Controller<P> {
         let Some(service) = self.fleet.queues_at(index) else {
             return Delay::Unknown;
         };
-        if let Some(failure) = self.fleet.trouble_of(service)
+        if let Some(failure) = self.fleet.last_failure_of(service)
             && self.fleet.stops_everybody(service)
         {
             return Delay::Refused(Refusal::from(failure.clone()));
@@ -158,7 +158,7 @@ fn retry_in(next_try: Duration, after_probe: Option<Duration>, now: Duration) ->
 }
 
 /// A refusal that came earlier: with all that was said, if that is still kept.
-fn remembered(why: Why, last: Option<&Arc<Noted>>) -> Failure {
+fn remembered(why: FailureReason, last: Option<&Arc<Noted>>) -> Failure {
     if let Some(noted) = last
         && noted.failure.kind == why.kind
     {

@@ -5,10 +5,12 @@ use std::time::Duration;
 use drawspan_fleet::mutation::{Mutation, planted};
 
 use super::breaker::{OriginNews, Sign};
-use super::event::{Answer, Attempt, End, Job, News, Over, Patience, Start};
+use super::event::{
+    AttemptOutcome, Deadline, DeliveryAttempt, Finished, Job, News, Outcome, Start,
+};
 use super::lane::{LaneId, Turn, UnderWay};
 use super::schedule::{self, Next};
-use super::{Deliveries, Why};
+use super::{AttemptFailure, Deliveries};
 use crate::limits;
 
 impl<J: Job> Deliveries<J> {
@@ -31,15 +33,15 @@ impl<J: Job> Deliveries<J> {
         None
     }
 
-    fn begin_in(&mut self, id: LaneId, now: Duration) -> Option<(Attempt, Duration)> {
+    fn begin_in(&mut self, id: LaneId, now: Duration) -> Option<(DeliveryAttempt, Duration)> {
         let serial = self.serial();
         let lane = self.lanes.get_mut(&id)?;
         let event = lane.events.front_mut()?;
         let origin = event.origin;
         if event.attempts == 0
-            && let Patience::FromFirstAttempt(patience) = event.patience
+            && let Deadline::FromFirstAttempt(time) = event.deadline_rule
         {
-            event.deadline = Some(now + patience);
+            event.deadline = Some(now + time);
         }
         if event.deadline.is_some_and(|deadline| deadline <= now) && !planted(Mutation::LateIsTried)
         {
@@ -62,11 +64,16 @@ impl<J: Job> Deliveries<J> {
         self.touched.push(id);
         self.under_way += 1;
         self.origins.begins(origin, serial, now);
-        Some((Attempt { lane: id, serial }, timeout))
+        Some((DeliveryAttempt { lane: id, serial }, timeout))
     }
 
     /// An attempt is over; what came of its event, if that is over too.
-    pub fn done(&mut self, attempt: Attempt, answer: Answer, now: Duration) -> Option<Over<J>> {
+    pub fn done(
+        &mut self,
+        attempt: DeliveryAttempt,
+        answer: AttemptOutcome,
+        now: Duration,
+    ) -> Option<Finished<J>> {
         let id = attempt.lane;
         let lane = self.lanes.get_mut(&id)?;
         let Turn::UnderWay(under_way) = lane.turn else {
@@ -86,8 +93,8 @@ impl<J: Job> Deliveries<J> {
                 self.touched.extend(self.origins.ready(under_way.origin));
             }
             let why = match &answer {
-                Answer::Failed { why, .. } => Some(why.clone()),
-                Answer::Taken | Answer::Refused(_) => None,
+                AttemptOutcome::Failed { why, .. } => Some(why.clone()),
+                AttemptOutcome::Taken | AttemptOutcome::Refused(_) => None,
             };
             self.news.push_back(News {
                 origin,
@@ -96,13 +103,13 @@ impl<J: Job> Deliveries<J> {
             });
         }
         let end = match answer {
-            Answer::Taken => Some(End::Taken),
-            Answer::Refused(status) => Some(End::Refused(status)),
-            Answer::Failed { why, retry_after } => {
+            AttemptOutcome::Taken => Some(Outcome::Taken),
+            AttemptOutcome::Refused(status) => Some(Outcome::Refused(status)),
+            AttemptOutcome::Failed { why, retry_after } => {
                 self.failed(id, under_way, why, retry_after, now)
             }
         };
-        let over = end.and_then(|end| self.take(id, 0).map(|event| event.over(end)));
+        let over = end.and_then(|end| self.take(id, 0).map(|event| event.finished(end)));
         if over.is_some() && !self.close_if_empty(id) {
             self.ready(id, now);
         }
@@ -114,10 +121,10 @@ impl<J: Job> Deliveries<J> {
         &mut self,
         id: LaneId,
         under_way: UnderWay,
-        why: Why,
+        why: AttemptFailure,
         retry_after: Option<Duration>,
         now: Duration,
-    ) -> Option<End> {
+    ) -> Option<Outcome> {
         let jitter = self.chance.draw();
         let lane = self.lanes.get_mut(&id)?;
         let event = lane.events.front_mut()?;
@@ -126,14 +133,14 @@ impl<J: Job> Deliveries<J> {
             self.config.retry_limit,
             retry_after,
             event.deadline.unwrap_or(now),
-            matches!(event.patience, Patience::Answer(_)),
+            matches!(event.deadline_rule, Deadline::Answer(_)),
             now,
             jitter,
         );
         let until = match next {
-            Next::Over => return Some(End::Failed(why)),
+            Next::Over => return Some(Outcome::Failed(why)),
             Next::TryAt(_) | Next::WaitForEnd(_) if under_way.last => {
-                return Some(End::Failed(why));
+                return Some(Outcome::Failed(why));
             }
             Next::TryAt(at) | Next::WaitForEnd(at) => at,
         };
@@ -156,13 +163,14 @@ impl<J: Job> Deliveries<J> {
 }
 
 /// What an answer says of its origin.
-const fn sign(answer: &Answer, hurried: bool) -> Sign {
+const fn sign(answer: &AttemptOutcome, hurried: bool) -> Sign {
     match answer {
-        Answer::Taken | Answer::Refused(_) => Sign::Answers,
-        Answer::Failed {
-            why: Why::TimedOut, ..
+        AttemptOutcome::Taken | AttemptOutcome::Refused(_) => Sign::Answers,
+        AttemptOutcome::Failed {
+            why: AttemptFailure::TimedOut,
+            ..
         } if hurried => Sign::Nothing,
-        Answer::Failed { retry_after, .. } => Sign::Fails {
+        AttemptOutcome::Failed { retry_after, .. } => Sign::Fails {
             retry_after: *retry_after,
         },
     }

@@ -22,14 +22,14 @@ pub struct Terms {
     /// Its weight, for as long as it is here.
     pub size_bytes: usize,
     /// How long it may take.
-    pub patience: Patience,
+    pub deadline: Deadline,
     /// Whether a newer one may take its place when there is no room. It is taken in even then, and takes no other event's room.
     pub merges: bool,
 }
 
 /// How long an event may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patience {
+pub enum Deadline {
     /// Somebody waits for it until then, and hears at once when nothing more can come of it.
     Answer(Duration),
     /// It must be over by then.
@@ -53,7 +53,7 @@ pub enum Offered {
 /// Why there is no room for an event, and so when it is worth offering again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoRoom {
-    /// As many events of its lane wait as may. Each of them comes out with an [`Over`], and then there is room.
+    /// As many events of its lane wait as may. Each of them comes out with a [`Finished`], and then there is room.
     Lane,
     /// The events of its origin take their share of the memory. Nothing of this lane need be waiting: whoever sets the event aside
     /// sets a timer.
@@ -64,7 +64,7 @@ pub enum NoRoom {
 
 /// Names an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Attempt {
+pub struct DeliveryAttempt {
     pub(super) lane: LaneId,
     pub(super) serial: u64,
 }
@@ -73,7 +73,7 @@ pub struct Attempt {
 #[derive(Debug)]
 pub struct Start<'a, J> {
     /// Its name, for [`done`](super::Deliveries::done).
-    pub attempt: Attempt,
+    pub attempt: DeliveryAttempt,
     /// Whose event it is.
     pub lane: &'a LaneName,
     /// Where it goes.
@@ -86,7 +86,7 @@ pub struct Start<'a, J> {
 
 /// What came of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum AttemptOutcome {
     /// The receiver took the event.
     Taken,
     /// The receiver will not take it, however often it is asked. HTTP status.
@@ -94,7 +94,7 @@ pub enum Answer {
     /// Worth another attempt.
     Failed {
         /// What went wrong.
-        why: Why,
+        why: AttemptFailure,
         /// How long the receiver wants to be left alone with this event.
         retry_after: Option<Duration>,
     },
@@ -108,12 +108,12 @@ pub struct News {
     /// What changed.
     pub change: OriginNews,
     /// What went wrong, if anything did.
-    pub why: Option<Why>,
+    pub why: Option<AttemptFailure>,
 }
 
 /// What went wrong last.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Why {
+pub enum AttemptFailure {
     /// A status that may change.
     Status(u16),
     /// No answer in time.
@@ -126,29 +126,29 @@ pub enum Why {
 
 /// An event that is over.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Over<J> {
+pub struct Finished<J> {
     /// The event.
     pub job: J,
     /// How often it was tried.
     pub attempts: u32,
     /// What came of it.
-    pub end: End,
+    pub outcome: Outcome,
 }
 
 /// What can come of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub enum Outcome {
     /// The receiver took it.
     Taken,
     /// The receiver refused it. HTTP status.
     Refused(u16),
     /// It was tried in vain, or its origin left alone, for as long, or as often, as may be.
-    Failed(Why),
+    Failed(AttemptFailure),
     /// It was not tried within its time, or is not wanted any more.
     Untried,
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for AttemptFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "the receiver answered {status}"),

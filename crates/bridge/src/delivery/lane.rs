@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::event::{Patience, Why};
+use super::event::{AttemptFailure, Deadline};
 use super::origin::OriginId;
 use super::{LaneName, event};
 
@@ -19,7 +19,7 @@ pub(super) struct Lane<J> {
     pub(super) events: VecDeque<Waiting<J>>,
     pub(super) turn: Turn,
     /// The earliest moment that is set for it.
-    pub(super) wake: Option<Duration>,
+    pub(super) timer: Option<Duration>,
 }
 
 /// What the first event does.
@@ -50,13 +50,13 @@ pub(super) struct Waiting<J> {
     pub(super) size_bytes: usize,
     /// What it takes of its origin's share: its size, or nothing if it was taken in without room.
     pub(super) charged_bytes: usize,
-    pub(super) patience: Patience,
+    pub(super) deadline_rule: Deadline,
     pub(super) merges: bool,
     /// When it must be over, once that is known.
     pub(super) deadline: Option<Duration>,
     pub(super) attempts: u32,
     /// What went wrong last.
-    pub(super) why: Option<Why>,
+    pub(super) why: Option<AttemptFailure>,
 }
 
 impl<J> Lane<J> {
@@ -79,7 +79,7 @@ impl<J> Lane<J> {
     }
 
     /// When something is to be done for it without anybody else's doing.
-    pub(super) fn next_wake(&self) -> Option<Duration> {
+    pub(super) fn next_timer(&self) -> Option<Duration> {
         let resting = match self.turn {
             Turn::Resting { until } => Some(until),
             Turn::Ready { .. } | Turn::UnderWay(_) => None,
@@ -92,19 +92,21 @@ impl<J> Lane<J> {
 
 impl<J> Waiting<J> {
     /// What is left to say of it when its time is up.
-    pub(super) fn end(&self) -> event::End {
-        match (&self.why, self.patience) {
-            (Some(why), _) => event::End::Failed(why.clone()),
-            (None, Patience::FromFirstAttempt(_)) => event::End::Failed(Why::LeftAlone),
-            (None, _) => event::End::Untried,
+    pub(super) fn end(&self) -> event::Outcome {
+        match (&self.why, self.deadline_rule) {
+            (Some(why), _) => event::Outcome::Failed(why.clone()),
+            (None, Deadline::FromFirstAttempt(_)) => {
+                event::Outcome::Failed(AttemptFailure::LeftAlone)
+            }
+            (None, _) => event::Outcome::Untried,
         }
     }
 
-    pub(super) fn over(self, end: event::End) -> event::Over<J> {
-        event::Over {
+    pub(super) fn finished(self, outcome: event::Outcome) -> event::Finished<J> {
+        event::Finished {
             job: self.job,
             attempts: self.attempts,
-            end,
+            outcome,
         }
     }
 }

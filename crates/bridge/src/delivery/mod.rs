@@ -8,11 +8,11 @@
 //! All events share a bounded memory, of which the events of one origin may take as much as is free: a receiver that hangs leaves
 //! room for the events of others. [`NoRoom`] says when an event that was refused is worth offering again.
 //!
-//! Every event that was taken in comes out once, as an [`Over`], but for one that a newer one replaced ([`Offered::Merged`]).
+//! Every event that was taken in comes out once, as a [`Finished`], but for one that a newer one replaced ([`Offered::Merged`]).
 //! Lanes and origins exist while something of theirs waits or is under way: idle devices cost nothing.
 //!
 //! Whoever owns this calls [`tick`](Deliveries::tick), begins attempts until [`begin`](Deliveries::begin) has none, asks for what is
-//! [`over`](Deliveries::over), and comes back when it is [`due`](Deliveries::due).
+//! [`finished`](Deliveries::finished), and comes back when it is [`due`](Deliveries::due).
 
 mod attempts;
 mod breaker;
@@ -22,8 +22,8 @@ mod origin;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod waiting;
-mod wakes;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -35,13 +35,14 @@ use crate::limits;
 
 pub use breaker::OriginNews;
 pub use event::{
-    Answer, Attempt, End, Job, News, NoRoom, Offered, Over, Patience, Start, Terms, Why,
+    AttemptFailure, AttemptOutcome, Deadline, DeliveryAttempt, Finished, Job, News, NoRoom,
+    Offered, Outcome, Start, Terms,
 };
-pub use schedule::{Worth, worth};
+pub use schedule::{RetryClass, retry_class};
 
 use lane::{Lane, LaneId};
 use origin::Origins;
-use wakes::{Wake, Wakes};
+use timers::{Timer, Timers};
 
 /// Whose events are in a lane.
 pub type LaneName = (DeviceId, SubscriptionType);
@@ -73,10 +74,10 @@ pub struct Deliveries<J> {
     /// Boxed: the table has room for up to twice as many as there are.
     lanes: HashMap<LaneId, Box<Lane<J>>>,
     origins: Origins,
-    wakes: Wakes,
+    timers: Timers,
     /// Lanes that changed since they were last looked at for what to wake them up for.
     touched: Vec<LaneId>,
-    over: VecDeque<Over<J>>,
+    finished: VecDeque<Finished<J>>,
     news: VecDeque<News>,
     under_way: usize,
     bytes: usize,
@@ -134,9 +135,9 @@ impl<J: Job> Deliveries<J> {
             index: HashMap::new(),
             lanes: HashMap::new(),
             origins: Origins::new(config.attempts_per_origin, config.origins),
-            wakes: Wakes::default(),
+            timers: Timers::default(),
             touched: Vec::new(),
-            over: VecDeque::new(),
+            finished: VecDeque::new(),
             news: VecDeque::new(),
             under_way: 0,
             bytes: 0,
@@ -147,8 +148,8 @@ impl<J: Job> Deliveries<J> {
     }
 
     /// What is over without an attempt's end having told so. To be asked until there is nothing more.
-    pub fn over(&mut self) -> Option<Over<J>> {
-        self.over.pop_front()
+    pub fn finished(&mut self) -> Option<Finished<J>> {
+        self.finished.pop_front()
     }
 
     /// What is new of origins. To be asked until there is nothing more.
@@ -203,10 +204,10 @@ impl<J: Job> Deliveries<J> {
 
     /// Does what time brings: waits end, and what is late is over. Before [`begin`](Self::begin).
     pub fn tick(&mut self, now: Duration) {
-        while let Some((at, wake)) = self.wakes.pop_due(now) {
-            match wake {
-                Wake::Lane(id) => self.wake_lane(id, at, now),
-                Wake::Origin(id) => self.origins.wake(id, at, now),
+        while let Some((at, timer)) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Lane(id) => self.wake_lane(id, at, now),
+                Timer::Origin(id) => self.origins.wake(id, at, now),
             }
         }
     }
@@ -216,15 +217,15 @@ impl<J: Job> Deliveries<J> {
         for id in std::mem::take(&mut self.touched) {
             self.arm(id, now);
         }
-        self.origins.arm(&mut self.wakes);
+        self.origins.arm(&mut self.timers);
         let (lanes, origins) = (&self.lanes, &self.origins);
-        self.wakes
-            .tidy(lanes.len() + origins.len(), |at, wake| match wake {
-                Wake::Lane(id) => lanes.get(&id).is_some_and(|lane| lane.wake == Some(at)),
-                Wake::Origin(id) => origins.waits_for(id, at),
+        self.timers
+            .tidy(lanes.len() + origins.len(), |at, timer| match timer {
+                Timer::Lane(id) => lanes.get(&id).is_some_and(|lane| lane.timer == Some(at)),
+                Timer::Origin(id) => origins.waits_for(id, at),
             });
         self.shrink();
-        self.wakes.next()
+        self.timers.next()
     }
 
     fn serial(&mut self) -> u64 {
@@ -240,8 +241,8 @@ impl<J: Job> Deliveries<J> {
             self.lanes.shrink_to(self.lanes.len() * 2);
             self.index.shrink_to(self.index.len() * 2);
         }
-        if self.over.is_empty() && self.over.capacity() > limits::KEPT_CAPACITY {
-            self.over = VecDeque::new();
+        if self.finished.is_empty() && self.finished.capacity() > limits::KEPT_CAPACITY {
+            self.finished = VecDeque::new();
         }
         self.origins.shrink();
     }

@@ -9,7 +9,7 @@ use drawspan_fleet::mutation::{Mutation, planted};
 use super::Load;
 use super::breaker::{Breaker, OriginNews, Sign};
 use super::lane::LaneId;
-use super::wakes::{Wake, Wakes};
+use super::timers::{Timer, Timers};
 use crate::limits;
 
 /// Names an origin for as long as something is for it.
@@ -45,7 +45,7 @@ struct Origin {
     /// Its place in the turns.
     turn: Option<u64>,
     /// The earliest moment that is set for it.
-    wake: Option<Duration>,
+    timer: Option<Duration>,
 }
 
 impl Origins {
@@ -105,7 +105,7 @@ impl Origins {
             under_way: 0,
             ready: BTreeMap::new(),
             turn: None,
-            wake: None,
+            timer: None,
         };
         self.by_name.insert(Arc::clone(name), id);
         self.origins.insert(id, origin);
@@ -220,10 +220,10 @@ impl Origins {
         let Some(origin) = self.origins.get_mut(&id) else {
             return;
         };
-        if origin.wake != Some(at) {
+        if origin.timer != Some(at) {
             return;
         }
-        origin.wake = None;
+        origin.timer = None;
         if origin.is_idle() && origin.remembered_until().is_none_or(|until| until <= now) {
             self.forget(id);
         } else {
@@ -234,21 +234,21 @@ impl Origins {
     pub(super) fn waits_for(&self, id: OriginId, at: Duration) -> bool {
         self.origins
             .get(&id)
-            .is_some_and(|origin| origin.wake == Some(at))
+            .is_some_and(|origin| origin.timer == Some(at))
     }
 
     /// Sets the moments that those which changed wait for.
-    pub(super) fn arm(&mut self, wakes: &mut Wakes) {
+    pub(super) fn arm(&mut self, timers: &mut Timers) {
         for id in std::mem::take(&mut self.touched) {
             let Some(origin) = self.origins.get_mut(&id) else {
                 continue;
             };
-            let Some(at) = origin.next_wake() else {
+            let Some(at) = origin.next_timer() else {
                 continue;
             };
-            if origin.wake.is_none_or(|set| at < set) {
-                origin.wake = Some(at);
-                wakes.set(at, Wake::Origin(id));
+            if origin.timer.is_none_or(|set| at < set) {
+                origin.timer = Some(at);
+                timers.set(at, Timer::Origin(id));
             }
         }
     }
@@ -315,7 +315,7 @@ impl Origin {
     }
 
     /// The end of its pause, or of our memory.
-    fn next_wake(&self) -> Option<Duration> {
+    fn next_timer(&self) -> Option<Duration> {
         if self.is_idle() {
             return self.remembered_until();
         }

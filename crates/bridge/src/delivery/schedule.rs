@@ -8,7 +8,7 @@ use crate::limits::{RETRY_SPREAD_PERCENT, RETRY_STEP, RETRY_WAIT_MIN};
 
 /// What a status says of the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Worth {
+pub enum RetryClass {
     /// Taken.
     Taken,
     /// Another attempt may fare better.
@@ -19,11 +19,11 @@ pub enum Worth {
 
 /// What an HTTP status says. Redirects are not followed, so that nobody is led past the guard.
 #[must_use]
-pub const fn worth(status: u16) -> Worth {
+pub const fn retry_class(status: u16) -> RetryClass {
     match status {
-        200..=299 => Worth::Taken,
-        408 | 425 | 429 | 500..=599 => Worth::Retry,
-        _ => Worth::Nothing,
+        200..=299 => RetryClass::Taken,
+        408 | 425 | 429 | 500..=599 => RetryClass::Retry,
+        _ => RetryClass::Nothing,
     }
 }
 
@@ -135,14 +135,14 @@ mod tests {
     fn statuses_have_their_worth() {
         let check = |statuses: &[u16], expected| {
             for status in statuses {
-                assert_eq!(worth(*status), expected, "{status}");
+                assert_eq!(retry_class(*status), expected, "{status}");
             }
         };
-        check(&[200, 201, 202, 204, 299], Worth::Taken);
-        check(&[408, 425, 429, 500, 503, 599], Worth::Retry);
+        check(&[200, 201, 202, 204, 299], RetryClass::Taken);
+        check(&[408, 425, 429, 500, 503, 599], RetryClass::Retry);
         check(
             &[100, 199, 300, 302, 307, 400, 401, 404, 409, 410, 600],
-            Worth::Nothing,
+            RetryClass::Nothing,
         );
     }
 }

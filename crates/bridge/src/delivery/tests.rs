@@ -36,9 +36,9 @@ fn lane(device: u32, kind: SubscriptionType) -> LaneName {
     (DeviceId::parse(&format!("d{device}")).unwrap(), kind)
 }
 
-fn failed() -> Answer {
-    Answer::Failed {
-        why: Why::Status(503),
+fn failed() -> AttemptOutcome {
+    AttemptOutcome::Failed {
+        why: AttemptFailure::Status(503),
         retry_after: None,
     }
 }
@@ -59,10 +59,10 @@ impl Bench {
         let terms = Terms {
             origin: origin.into(),
             size_bytes: 1_000,
-            patience: match kind {
-                METHOD => Patience::Answer(self.now + s(30)),
-                SubscriptionType::C2dMessages => Patience::Until(self.now + limits::C2D_TIMEOUT),
-                _ => Patience::FromFirstAttempt(limits::EVENT_TIMEOUT),
+            deadline: match kind {
+                METHOD => Deadline::Answer(self.now + s(30)),
+                SubscriptionType::C2dMessages => Deadline::Until(self.now + limits::C2D_TIMEOUT),
+                _ => Deadline::FromFirstAttempt(limits::EVENT_TIMEOUT),
             },
             merges: kind == STATUS,
         };
@@ -72,7 +72,7 @@ impl Bench {
     }
 
     /// What begins now: attempt, number, origin.
-    fn begin(&mut self) -> Vec<(Attempt, u32, Arc<str>)> {
+    fn begin(&mut self) -> Vec<(DeliveryAttempt, u32, Arc<str>)> {
         self.deliveries.tick(self.now);
         let mut begun = Vec::new();
         while let Some(start) = self.deliveries.begin(self.now) {
@@ -81,21 +81,25 @@ impl Bench {
         begun
     }
 
-    fn begin_one(&mut self) -> Attempt {
+    fn begin_one(&mut self) -> DeliveryAttempt {
         let begun = self.begin();
         assert_eq!(begun.len(), 1, "{begun:?}");
         begun[0].0
     }
 
-    fn done(&mut self, attempt: Attempt, answer: Answer) -> Option<(u32, u32, End)> {
+    fn done(
+        &mut self,
+        attempt: DeliveryAttempt,
+        answer: AttemptOutcome,
+    ) -> Option<(u32, u32, Outcome)> {
         let over = self.deliveries.done(attempt, answer, self.now);
-        over.map(|over| (over.job.0, over.attempts, over.end))
+        over.map(|over| (over.job.0, over.attempts, over.outcome))
     }
 
-    fn over(&mut self) -> Vec<(u32, u32, End)> {
+    fn finished(&mut self) -> Vec<(u32, u32, Outcome)> {
         self.deliveries.tick(self.now);
-        let over = std::iter::from_fn(|| self.deliveries.over());
-        over.map(|over| (over.job.0, over.attempts, over.end))
+        let over = std::iter::from_fn(|| self.deliveries.finished());
+        over.map(|over| (over.job.0, over.attempts, over.outcome))
             .collect()
     }
 
@@ -116,18 +120,18 @@ fn one_event_of_a_lane_at_a_time_in_their_order() {
     let begun = bench.begin();
     assert_eq!(begun.iter().map(|it| it.1).collect::<Vec<_>>(), [0, 9]);
     assert_eq!(
-        bench.done(begun[0].0, Answer::Taken),
-        Some((0, 1, End::Taken))
+        bench.done(begun[0].0, AttemptOutcome::Taken),
+        Some((0, 1, Outcome::Taken))
     );
-    assert_eq!(bench.done(begun[0].0, Answer::Taken), None, "once");
+    assert_eq!(bench.done(begun[0].0, AttemptOutcome::Taken), None, "once");
     let next = bench.begin_one();
     assert_eq!(
-        bench.done(next, Answer::Refused(404)),
-        Some((1, 1, End::Refused(404)))
+        bench.done(next, AttemptOutcome::Refused(404)),
+        Some((1, 1, Outcome::Refused(404)))
     );
     let last = bench.begin_one();
-    bench.done(last, Answer::Taken);
-    bench.done(begun[1].0, Answer::Taken);
+    bench.done(last, AttemptOutcome::Taken);
+    bench.done(begun[1].0, AttemptOutcome::Taken);
     assert!(bench.deliveries.is_at_rest());
 }
 
@@ -148,7 +152,7 @@ fn what_fails_rests_and_is_tried_as_often_as_may_be() {
         );
     }
     let attempt = bench.begin_one();
-    let end = End::Failed(Why::Status(503));
+    let end = Outcome::Failed(AttemptFailure::Status(503));
     assert_eq!(bench.done(attempt, failed()), Some((1, 3, end)));
     assert_eq!(bench.begin()[0].1, 2);
 }
@@ -162,15 +166,17 @@ fn deadlines_are_those_of_their_kind() {
         loop {
             for (attempt, ..) in bench.begin() {
                 bench.now += ms(1);
-                let why = Why::Status(503);
+                let why = AttemptFailure::Status(503);
                 let retry_after = asked.map(s);
-                let answer = Answer::Failed { why, retry_after };
+                let answer = AttemptOutcome::Failed { why, retry_after };
                 if bench.done(attempt, answer).is_some() {
                     return assert!(bench.now - started <= expected, "{:?}", bench.now);
                 }
             }
-            if let Some((_, attempts, end)) = bench.over().pop() {
-                assert!(attempts > 0 && matches!(end, End::Failed(Why::Status(503))));
+            if let Some((_, attempts, end)) = bench.finished().pop() {
+                assert!(
+                    attempts > 0 && matches!(end, Outcome::Failed(AttemptFailure::Status(503)))
+                );
                 return assert_eq!(bench.now - started, expected);
             }
             bench.sleep();
@@ -197,7 +203,7 @@ fn attempts_end_with_their_events_time() {
     bench.offer(3, METHOD, "a", 7);
     bench.now += s(30);
     assert_eq!(timeout(&mut bench), None, "its caller has gone");
-    assert_eq!(bench.over(), [(7, 0, End::Untried)]);
+    assert_eq!(bench.finished(), [(7, 0, Outcome::Untried)]);
 }
 
 #[test]
@@ -221,7 +227,7 @@ fn full_lanes_merge_changes_and_refuse_the_rest() {
         if start.lane.1 == STATUS {
             told.push(start.job.clone());
         }
-        bench.done(attempt, Answer::Taken);
+        bench.done(attempt, AttemptOutcome::Taken);
     }
     let mut expected: Vec<Number> = (0..most - 1).map(|number| Number(number, 0)).collect();
     expected.push(Number(99, 2));
@@ -250,7 +256,7 @@ fn bytes_and_origins_are_bounded_and_come_back() {
     assert_eq!(bench.offer(4, STATUS, "a", 6), Offered::Queued);
     assert_eq!(bench.offer(4, STATUS, "a", 7), Offered::Merged);
     bench.deliveries.withdraw(&lane(4, STATUS));
-    assert_eq!(bench.over(), [(7, 0, End::Untried)]);
+    assert_eq!(bench.finished(), [(7, 0, Outcome::Untried)]);
 }
 
 /// Offers a method each of new devices until one is refused, and says how many were taken in.
@@ -288,7 +294,7 @@ fn an_origin_whose_events_wait_leaves_room_for_every_other() {
     assert_eq!(bench.offer(0, METHOD, "a", 1), Offered::Full(NoRoom::Share));
     bench.deliveries.due(bench.now);
     bench.now += s(31);
-    assert_eq!(bench.over().len(), 32 + 16 + 8 + 4 + 2 + 1);
+    assert_eq!(bench.finished().len(), 32 + 16 + 8 + 4 + 2 + 1);
     assert!(bench.deliveries.is_at_rest());
     assert_eq!(fill(&mut bench, 0..100, "b"), 32, "all of it came back");
 }
@@ -325,8 +331,8 @@ fn an_origin_that_hangs_gets_one_probe_and_its_events_their_end() {
     assert_eq!(begun.len(), limits::ATTEMPTS_PER_ORIGIN);
     bench.deliveries.due(bench.now);
     bench.now += s(10);
-    let hangs = || Answer::Failed {
-        why: Why::TimedOut,
+    let hangs = || AttemptOutcome::Failed {
+        why: AttemptFailure::TimedOut,
         retry_after: None,
     };
     for (attempt, ..) in begun {
@@ -335,7 +341,7 @@ fn an_origin_that_hangs_gets_one_probe_and_its_events_their_end() {
     let news: Vec<News> = std::iter::from_fn(|| bench.deliveries.news()).collect();
     assert_eq!(news.len(), 1, "told once");
     assert_eq!(news[0].change, OriginNews::LeftAlone);
-    assert_eq!(news[0].why, Some(Why::TimedOut));
+    assert_eq!(news[0].why, Some(AttemptFailure::TimedOut));
     let load = Load {
         events: devices as usize,
         bytes: bench.deliveries.bytes(),
@@ -347,9 +353,9 @@ fn an_origin_that_hangs_gets_one_probe_and_its_events_their_end() {
     let (mut probes, mut over, mut alone) = (0, 0, 0);
     while over < devices {
         bench.sleep();
-        for (_, _, end) in bench.over() {
+        for (_, _, end) in bench.finished() {
             over += 1;
-            alone += u32::from(end == End::Failed(Why::LeftAlone));
+            alone += u32::from(end == Outcome::Failed(AttemptFailure::LeftAlone));
         }
         let begun = bench.begin();
         assert!(begun.len() <= 1);
@@ -379,7 +385,7 @@ fn an_origin_that_answers_again_gets_everything_that_waited() {
     assert_eq!(bench.begin(), []);
     bench.sleep();
     let probe = bench.begin_one();
-    bench.done(probe, Answer::Taken);
+    bench.done(probe, AttemptOutcome::Taken);
     let news = std::iter::from_fn(|| bench.deliveries.news());
     assert_eq!(
         news.map(|news| news.change).last(),
@@ -392,9 +398,9 @@ fn an_origin_that_answers_again_gets_everything_that_waited() {
         bench.deliveries.due(bench.now);
         bench.now += s(9);
         for (attempt, ..) in begun {
-            taken += u32::from(bench.done(attempt, Answer::Taken).is_some());
+            taken += u32::from(bench.done(attempt, AttemptOutcome::Taken).is_some());
         }
-        assert_eq!(bench.over(), []);
+        assert_eq!(bench.finished(), []);
     }
 }
 
@@ -419,7 +425,7 @@ fn lanes_take_turns_and_so_do_origins() {
     let mut under_way: VecDeque<_> = begun.into_iter().filter(|it| &*it.2 == "many").collect();
     while let Some((attempt, number, _)) = under_way.pop_front() {
         order.push(number);
-        bench.done(attempt, Answer::Taken);
+        bench.done(attempt, AttemptOutcome::Taken);
         under_way.extend(bench.begin());
     }
     let rounds: Vec<u32> = (0..64).map(|at| at / 16).collect();
@@ -439,7 +445,7 @@ fn memory_goes_back_after_a_burst() {
             break;
         }
         for (attempt, ..) in begun {
-            bench.done(attempt, Answer::Taken);
+            bench.done(attempt, AttemptOutcome::Taken);
         }
     }
     assert!(bench.deliveries.is_at_rest());
@@ -448,5 +454,5 @@ fn memory_goes_back_after_a_burst() {
     }
     let kept = &bench.deliveries;
     assert!(kept.lanes.capacity() + kept.index.capacity() < 5_000);
-    assert!(kept.wakes.len() < 5_000, "{}", kept.wakes.len());
+    assert!(kept.timers.len() < 5_000, "{}", kept.timers.len());
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use drawspan_fleet::mutation::{Mutation, planted};
 
-use super::event::{End, Job, NoRoom, Offered, Patience, Terms};
+use super::event::{Deadline, Job, NoRoom, Offered, Outcome, Terms};
 use super::lane::{Lane, LaneId, Turn, Waiting};
 use super::origin::OriginId;
-use super::wakes::Wake;
+use super::timers::Timer;
 use super::{Deliveries, LaneName};
 
 impl<J: Job> Deliveries<J> {
@@ -38,11 +38,11 @@ impl<J: Job> Deliveries<J> {
             origin,
             size_bytes: terms.size_bytes,
             charged_bytes,
-            patience: terms.patience,
+            deadline_rule: terms.deadline,
             merges: terms.merges,
-            deadline: match terms.patience {
-                Patience::Answer(deadline) | Patience::Until(deadline) => Some(deadline),
-                Patience::FromFirstAttempt(_) => None,
+            deadline: match terms.deadline {
+                Deadline::Answer(deadline) | Deadline::Until(deadline) => Some(deadline),
+                Deadline::FromFirstAttempt(_) => None,
             },
             attempts: 0,
             why: None,
@@ -113,7 +113,7 @@ impl<J: Job> Deliveries<J> {
         while let Some(lane) = self.lanes.get_mut(&id)
             && lane.events.len() > begun
         {
-            self.remove(id, begun, End::Untried);
+            self.remove(id, begun, Outcome::Untried);
         }
         self.close_if_empty(id);
     }
@@ -123,10 +123,10 @@ impl<J: Job> Deliveries<J> {
         let Some(lane) = self.lanes.get_mut(&id) else {
             return;
         };
-        if lane.wake != Some(at) {
+        if lane.timer != Some(at) {
             return;
         }
-        lane.wake = None;
+        lane.timer = None;
         self.touched.push(id);
         self.expire(id, now);
         let Some(lane) = self.lanes.get(&id) else {
@@ -154,7 +154,7 @@ impl<J: Job> Deliveries<J> {
             {
                 index += 1;
             } else if event.attempts == 0
-                && matches!(event.patience, Patience::FromFirstAttempt(_))
+                && matches!(event.deadline_rule, Deadline::FromFirstAttempt(_))
                 && self.origins.is_closed(event.origin)
             {
                 // Its origin answers again: it has all the time that its turn takes.
@@ -191,24 +191,24 @@ impl<J: Job> Deliveries<J> {
             return;
         };
         if let (Turn::Ready { .. }, Some(event)) = (lane.turn, lane.events.front_mut())
-            && let Patience::FromFirstAttempt(patience) = event.patience
+            && let Deadline::FromFirstAttempt(time) = event.deadline_rule
             && event.deadline.is_none()
             && !self.origins.is_closed(event.origin)
         {
-            event.deadline = Some(now + patience);
+            event.deadline = Some(now + time);
         }
-        if let Some(at) = lane.next_wake()
-            && lane.wake.is_none_or(|set| at < set)
+        if let Some(at) = lane.next_timer()
+            && lane.timer.is_none_or(|set| at < set)
         {
-            lane.wake = Some(at);
-            self.wakes.set(at, Wake::Lane(id));
+            lane.timer = Some(at);
+            self.timers.set(at, Timer::Lane(id));
         }
     }
 
     /// Takes an event out of its lane; the owner hears of it.
-    pub(super) fn remove(&mut self, id: LaneId, index: usize, end: End) {
+    pub(super) fn remove(&mut self, id: LaneId, index: usize, outcome: Outcome) {
         if let Some(event) = self.take(id, index) {
-            self.over.push_back(event.over(end));
+            self.finished.push_back(event.finished(outcome));
         }
     }
 
@@ -242,7 +242,7 @@ impl<J: Job> Deliveries<J> {
             name: name.clone(),
             events: [event].into(),
             turn: Turn::Ready { place: 0 },
-            wake: None,
+            timer: None,
         };
         self.lanes.insert(id, Box::new(lane));
         self.index.insert(name.clone(), id);

@@ -47,9 +47,9 @@ impl Unread {
 
 /// How many answers could not be read.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct UnreadTally([u64; Unread::ALL.len()]);
+pub struct UnreadCounters([u64; Unread::ALL.len()]);
 
-impl UnreadTally {
+impl UnreadCounters {
     pub(crate) fn add(&mut self, unread: Unread) {
         if let Some(count) = self.0.get_mut(unread as usize) {
             *count += 1;
@@ -183,8 +183,8 @@ mod tests {
         assert_eq!(long(MAX_CALLBACK_ANSWER_BYTES - 1), Ok((200, None)));
         let too_large = long(MAX_CALLBACK_ANSWER_BYTES).unwrap_err();
         assert_eq!(too_large.status(), 500);
-        let mut tally = UnreadTally::default();
-        tally.add(too_large);
-        assert_eq!(tally.0, [0, 1]);
+        let mut counters = UnreadCounters::default();
+        counters.add(too_large);
+        assert_eq!(counters.0, [0, 1]);
     }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
 
+use super::counters::{CountedOutcome, EventCounters};
 use super::event::{Content, Delivery, Event, Verdict};
-use super::tally::{EventTally, Outcome};
 use super::terms;
 use crate::delivery::{
-    Answer, Attempt, Deliveries, DeliveryConfig, End, Load, News, NoRoom, Offered, Over, Start,
+    AttemptOutcome, Deliveries, DeliveryAttempt, DeliveryConfig, Finished, Load, News, NoRoom,
+    Offered, Outcome, Start,
 };
 use crate::subscriptions::Callback;
 
@@ -21,14 +22,14 @@ pub struct Outbox<C, T> {
     deliveries: Deliveries<Event<C, T>>,
     method_answer_timeout: Duration,
     verdicts: VecDeque<Verdict<C, T>>,
-    tally: EventTally,
+    counters: EventCounters,
 }
 
 /// A request to a receiver that is to be made now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Post<C> {
     /// To be repeated with the answer.
-    pub attempt: Attempt,
+    pub attempt: DeliveryAttempt,
     /// How long it may take.
     pub timeout: Duration,
     /// Whose event it is.
@@ -51,7 +52,7 @@ impl<C: Callback, T> Outbox<C, T> {
             deliveries: Deliveries::new(config),
             method_answer_timeout,
             verdicts: VecDeque::new(),
-            tally: EventTally::default(),
+            counters: EventCounters::default(),
         }
     }
 
@@ -67,12 +68,12 @@ impl<C: Callback, T> Outbox<C, T> {
         match self.deliveries.offer(&lane, event, &terms, now) {
             Offered::Queued => Ok(()),
             Offered::Merged => {
-                self.tally.event(lane.1, Outcome::Skipped);
+                self.counters.event(lane.1, CountedOutcome::Skipped);
                 Ok(())
             }
             Offered::Full(no_room) => {
-                self.tally.event(lane.1, Outcome::NoRoom);
-                self.tally.no_room(no_room);
+                self.counters.event(lane.1, CountedOutcome::NoRoom);
+                self.counters.no_room(no_room);
                 Err(no_room)
             }
         }
@@ -117,8 +118,14 @@ impl<C: Callback, T> Outbox<C, T> {
     }
 
     /// A request is over.
-    pub fn answered(&mut self, attempt: Attempt, answer: Answer, body: Bytes, now: Duration) {
-        self.tally.attempt(&answer);
+    pub fn answered(
+        &mut self,
+        attempt: DeliveryAttempt,
+        answer: AttemptOutcome,
+        body: Bytes,
+        now: Duration,
+    ) {
+        self.counters.attempt(&answer);
         if let Some(over) = self.deliveries.done(attempt, answer, now) {
             self.over(verdict(over, body));
         }
@@ -142,19 +149,20 @@ impl<C: Callback, T> Outbox<C, T> {
 
     /// Counts since the start.
     #[must_use]
-    pub const fn tally(&self) -> EventTally {
-        self.tally
+    pub const fn counters(&self) -> EventCounters {
+        self.counters
     }
 
     fn collect_over(&mut self) {
-        while let Some(over) = self.deliveries.over() {
+        while let Some(over) = self.deliveries.finished() {
             self.over(verdict(over, Bytes::new()));
         }
     }
 
     fn over(&mut self, verdict: Verdict<C, T>) {
         let kind = verdict.event.content.kind();
-        self.tally.event(kind, Outcome::from(&verdict.outcome));
+        self.counters
+            .event(kind, CountedOutcome::from(&verdict.outcome));
         self.verdicts.push_back(verdict);
     }
 }
@@ -172,17 +180,17 @@ fn post<C: Clone, T>(start: &Start<'_, Event<C, T>>) -> Post<C> {
     }
 }
 
-fn verdict<C, T>(over: Over<Event<C, T>>, answer: Bytes) -> Verdict<C, T> {
+fn verdict<C, T>(over: Finished<Event<C, T>>, answer: Bytes) -> Verdict<C, T> {
     Verdict {
         event: over.job,
         attempts: over.attempts,
-        outcome: match over.end {
-            End::Taken => Delivery::Taken { answer },
-            End::Refused(status) => Delivery::Refused { status },
-            End::Failed(why) => Delivery::Failed {
+        outcome: match over.outcome {
+            Outcome::Taken => Delivery::Taken { answer },
+            Outcome::Refused(status) => Delivery::Refused { status },
+            Outcome::Failed(why) => Delivery::Failed {
                 reason: why.to_string(),
             },
-            End::Untried => Delivery::Untried,
+            Outcome::Untried => Delivery::Untried,
         },
     }
 }

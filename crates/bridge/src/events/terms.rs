@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::event::{Content, Event};
-use crate::delivery::{Job, Patience, Terms};
+use crate::delivery::{Deadline, Job, Terms};
 use crate::limits::{C2D_TIMEOUT, EVENT_OVERHEAD_BYTES, EVENT_TIMEOUT};
 use crate::subscriptions::Callback;
 
@@ -13,11 +13,11 @@ pub(super) fn of<C: Callback, T>(event: &Event<C, T>, method_answer_timeout: Dur
     Terms {
         origin: Arc::clone(event.callback.origin()),
         size_bytes: EVENT_OVERHEAD_BYTES + weight(&event.content),
-        patience: match event.content {
-            Content::Method { .. } => Patience::Answer(received + method_answer_timeout),
-            Content::C2d(_) => Patience::Until(received + C2D_TIMEOUT),
+        deadline: match event.content {
+            Content::Method { .. } => Deadline::Answer(received + method_answer_timeout),
+            Content::C2d(_) => Deadline::Until(received + C2D_TIMEOUT),
             Content::Status { .. } | Content::Desired { .. } | Content::Replay { .. } => {
-                Patience::FromFirstAttempt(EVENT_TIMEOUT)
+                Deadline::FromFirstAttempt(EVENT_TIMEOUT)
             }
         },
         merges: matches!(event.content, Content::Status { .. }),

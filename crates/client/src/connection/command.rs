@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_amqp::engine::SessionId;
-use drawspan_hub::{DeviceId, Failure, Outcome, Wants, WhichKey};
+use drawspan_hub::{AttemptId, DeviceId, Failure, Outcome, Wants, WhichKey};
 
 use crate::incoming::{C2dDelivery, MethodRequestId};
-use crate::status::Owner;
 
 /// An open device on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,7 +16,7 @@ pub struct DeviceSession(pub(crate) SessionId);
 #[derive(Debug, Clone)]
 pub struct Open {
     /// Whose it is.
-    pub owner: Owner,
+    pub attempt: AttemptId,
     /// Its id at the hub.
     pub device: DeviceId,
     /// The id that it registered by, if that is another one: a group's key for it is derived from this.
@@ -109,7 +108,7 @@ pub enum SendFailure {
     NotSent,
     /// Sent, but no answer came: the hub may have it or not.
     #[error("the hub did not tell whether it accepted the message")]
-    Unsettled,
+    FateUnknown,
     /// The hub refused it.
     #[error("the hub refused the message: {0}")]
     Refused(Failure),

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{LinkId, LinkOptions, SessionId};
 use drawspan_amqp::value::{Map, Symbol, Value};
-use drawspan_hub::{DeviceId, Failure, FailureKind, WhichKey};
+use drawspan_hub::{AttemptId, DeviceId, Failure, FailureKind, WhichKey};
 
 use super::Send;
 use super::links::Links;
 use super::renewal::{Renewal, Step};
 use super::reply::Reply;
 use crate::limits;
-use crate::status::Owner;
 
 /// Link property that names the client in the hub's logs. Official clients set it on every link, those of `$cbs` included.
 const CLIENT_VERSION: Symbol = Symbol::from_static("com.microsoft:client-version");
@@ -24,7 +23,7 @@ pub(super) struct Device {
     pub(super) id: DeviceId,
     /// The id that it registered by, if that is another one: few have one.
     pub(super) registration: Option<Box<DeviceId>>,
-    pub(super) owner: Owner,
+    pub(super) attempt: AttemptId,
     pub(super) session: SessionId,
     pub(super) phase: Phase,
     /// Messages that wait for credit or room, oldest first.
@@ -90,8 +89,8 @@ impl TokenPlan {
     }
 
     /// The hub took a token that was made at `made`.
-    pub(super) fn granted(&mut self, owner: Owner, made: Duration) {
-        self.renewal.granted(made, self.life(), seed(owner));
+    pub(super) fn granted(&mut self, attempt: AttemptId, made: Duration) {
+        self.renewal.granted(made, self.life(), seed(attempt));
     }
 
     /// The hub did not take a token.
@@ -100,7 +99,7 @@ impl TokenPlan {
     /// As [`Renewal::failed`].
     pub(super) fn failed(
         &mut self,
-        owner: Owner,
+        attempt: AttemptId,
         failure: Failure,
         now: Duration,
     ) -> Result<(), Failure> {
@@ -108,7 +107,8 @@ impl TokenPlan {
             // A key may have been exchanged at the hub.
             self.key = self.key.other();
         }
-        self.renewal.failed(failure, now, self.life(), seed(owner))
+        self.renewal
+            .failed(failure, now, self.life(), seed(attempt))
     }
 
     /// What is due now.
@@ -127,8 +127,8 @@ impl TokenPlan {
 }
 
 /// What makes one device's times differ from another's.
-fn seed(owner: Owner) -> u64 {
-    u64::from(owner.index) << 32 | u64::from(owner.epoch)
+fn seed(attempt: AttemptId) -> u64 {
+    u64::from(attempt.device) << 32 | u64::from(attempt.serial)
 }
 
 impl Device {

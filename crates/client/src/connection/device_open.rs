@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{Connection, LinkId, LinkOptions, SessionId};
 use drawspan_amqp::performative::{Attach, Error, condition};
-use drawspan_hub::{Failure, FailureKind, Wants, address};
+use drawspan_hub::{AttemptId, Failure, FailureKind, Wants, address};
 
 use super::cbs::Subject;
 use super::device::{Device, Phase, Progress, TokenPlan, named};
@@ -12,7 +12,7 @@ use super::handler::{DeviceHandler, failure_of};
 use super::links::Links;
 use super::tokens::opening_until_ms;
 use super::{DeviceSession, Open};
-use crate::status::{Owner, Status};
+use crate::status::Status;
 
 impl DeviceHandler {
     /// Begin, token and attach go out together; the hub's answers to the latter two decide.
@@ -22,7 +22,7 @@ impl DeviceHandler {
             Err(error) => {
                 let text = format!("no room on the connection: {error}");
                 let failure = Failure::local(FailureKind::TokenLimit, &text);
-                let status = Status::TokenRefused(open.owner, failure);
+                let status = Status::TokenRefused(open.attempt, failure);
                 return self.config.mailbox.post(status);
             }
         };
@@ -30,7 +30,7 @@ impl DeviceHandler {
         let device = Device {
             id: open.device,
             registration: open.registration.map(Box::new),
-            owner: open.owner,
+            attempt: open.attempt,
             session,
             phase: Phase::Opening {
                 until_ms: opening_until_ms(now),
@@ -89,11 +89,11 @@ impl DeviceHandler {
         }
     }
 
-    pub(super) fn session_of(&self, owner: Owner) -> Option<SessionId> {
+    pub(super) fn session_of(&self, attempt: AttemptId) -> Option<SessionId> {
         self.devices
             .iter()
             .flatten()
-            .find(|device| device.owner == owner)
+            .find(|device| device.attempt == attempt)
             .map(|device| device.session)
     }
 
@@ -142,11 +142,11 @@ impl DeviceHandler {
             return;
         };
         device.phase = Phase::Open { telemetry };
-        let owner = device.owner;
+        let attempt = device.attempt;
         self.opening = self.opening.saturating_sub(1);
         self.config
             .mailbox
-            .post(Status::Opened(owner, DeviceSession(session)));
+            .post(Status::Opened(attempt, DeviceSession(session)));
         self.with_links(connection, session, now, Links::reconcile);
     }
 

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use drawspan_amqp::engine::{Connection, LinkId, SessionId};
-use drawspan_hub::{Failure, Wants};
+use drawspan_hub::{AttemptId, Failure, Wants};
 
 use super::command::{C2dOutcome, SendFailure, TwinRequest};
 use super::device::Phase;
 use super::handler::DeviceHandler;
 use super::links::{LinkContext, Links, TwinReply};
 use super::reply::Reply;
-use crate::status::{Owner, Status};
+use crate::status::Status;
 
 impl DeviceHandler {
     /// Does something with the links of a device, if it has any. What fails then costs the device its session.
@@ -35,19 +35,19 @@ impl DeviceHandler {
             ids: &mut self.ids,
             detaching: &mut self.detaching,
             device: &device.id,
-            owner: device.owner,
+            attempt: device.attempt,
             session,
             now,
         };
         let acted = act(links, &mut at);
         for (link, failure) in links.take_refusals() {
-            let refused = Status::LinkRefused(device.owner, link, failure);
+            let refused = Status::LinkRefused(device.attempt, link, failure);
             self.config.mailbox.post(refused);
         }
         if let Some(linked) = links.take_news() {
             self.config
                 .mailbox
-                .post(Status::Linked(device.owner, linked));
+                .post(Status::Linked(device.attempt, linked));
         }
         let due = links.deadline();
         if links.is_idle() {
@@ -78,13 +78,13 @@ impl DeviceHandler {
     pub(super) fn want(
         &mut self,
         connection: &mut Connection,
-        owner: Owner,
+        attempt: AttemptId,
         session: SessionId,
         wants: Wants,
         now: Duration,
     ) {
         let device = self.device_on(session);
-        let Some(device) = device.filter(|device| device.owner == owner) else {
+        let Some(device) = device.filter(|device| device.attempt == attempt) else {
             return;
         };
         let phase = device.phase;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{Connection, SessionId};
 use drawspan_amqp::performative::Error;
-use drawspan_hub::{Failure, FailureKind};
+use drawspan_hub::{AttemptId, Failure, FailureKind};
 
 use super::cbs::Subject;
 use super::device::{Device, Phase};
@@ -12,29 +12,29 @@ use super::handler::{DeviceHandler, failure_of};
 use super::tokens::millis;
 use super::{DeviceSession, SendFailure};
 use crate::limits;
-use crate::status::{Owner, Status};
+use crate::status::Status;
 
 impl DeviceHandler {
     pub(super) fn close(
         &mut self,
         connection: &mut Connection,
-        owner: Owner,
+        attempt: AttemptId,
         session: Option<DeviceSession>,
         now: Duration,
     ) {
-        self.queued.retain(|open| open.owner != owner);
+        self.queued.retain(|open| open.attempt != attempt);
         let session = session
             .map(|session| session.0)
-            .or_else(|| self.session_of(owner));
+            .or_else(|| self.session_of(attempt));
         match session.and_then(|session| self.device_on(session)) {
             Some(device)
-                if device.owner == owner && !matches!(device.phase, Phase::Ending { .. }) =>
+                if device.attempt == attempt && !matches!(device.phase, Phase::Ending { .. }) =>
             {
                 let session = device.session;
                 self.end(connection, session, true, now);
             }
             // Still queued, or lost meanwhile and told so.
-            _ => self.config.mailbox.post(Status::Closed(owner)),
+            _ => self.config.mailbox.post(Status::Closed(attempt)),
         }
     }
 
@@ -49,13 +49,13 @@ impl DeviceHandler {
         let Some(device) = self.device_on(session) else {
             return;
         };
-        let owner = device.owner;
+        let attempt = device.attempt;
         let status = match device.phase {
             Phase::Opening { granted: false, .. } if refuses_token(&failure) => {
-                Status::TokenRefused(owner, failure)
+                Status::TokenRefused(attempt, failure)
             }
-            Phase::Opening { .. } => Status::OpenFailed(owner, failure),
-            Phase::Open { .. } => Status::Lost(owner, failure),
+            Phase::Opening { .. } => Status::OpenFailed(attempt, failure),
+            Phase::Open { .. } => Status::Lost(attempt, failure),
             Phase::Ending { .. } => return,
         };
         self.config.mailbox.post(status);
@@ -101,7 +101,7 @@ impl DeviceHandler {
         if let Phase::Ending { asked, .. } = device.phase {
             self.ending = self.ending.saturating_sub(1);
             if asked {
-                self.config.mailbox.post(Status::Closed(device.owner));
+                self.config.mailbox.post(Status::Closed(device.attempt));
             }
         }
     }

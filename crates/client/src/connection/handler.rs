@@ -223,16 +223,18 @@ impl Handler for DeviceHandler {
         match command {
             Command::Open(open) if self.ready => self.open(connection, open, now),
             Command::Open(open) => self.queued.push(open),
-            Command::Close { owner, session } => self.close(connection, owner, session, now),
+            Command::Close { attempt, session } => self.close(connection, attempt, session, now),
             Command::Send(send, reply) => self.send(connection, send, reply, now),
             Command::Want {
-                owner,
+                attempt,
                 session,
                 wants,
                 ..
-            } => self.want(connection, owner, session.0, wants, now),
-            Command::Pull { owner, session, .. } => {
-                let of = |device: &mut Device| device.owner == owner;
+            } => self.want(connection, attempt, session.0, wants, now),
+            Command::Pull {
+                attempt, session, ..
+            } => {
+                let of = |device: &mut Device| device.attempt == attempt;
                 if self.device_on(session.0).is_some_and(of) {
                     self.with_links(connection, session.0, now, |links, at| {
                         links.pull(at);

@@ -22,13 +22,13 @@ mod tokens;
 
 use std::sync::Arc;
 
-use drawspan_hub::{ConnectionKey, HostName, Wants};
+use drawspan_hub::{AttemptId, ConnectionKey, HostName, Wants};
 use drawspan_net::{Clock, Connector, Transport};
 use tokio::sync::mpsc;
 
 use crate::credentials::Credentials;
 use crate::inbox::Inbox;
-use crate::status::{Owner, StatusMailbox};
+use crate::status::StatusMailbox;
 use links::TwinReply;
 use reply::Reply;
 use room::{Place, Places, Room};
@@ -73,18 +73,18 @@ pub struct HubConnection {
 enum Command {
     Open(Open),
     Close {
-        owner: Owner,
+        attempt: AttemptId,
         session: Option<DeviceSession>,
     },
     Send(Send, Reply),
     Want {
-        owner: Owner,
+        attempt: AttemptId,
         session: DeviceSession,
         wants: Wants,
         _place: Place,
     },
     Pull {
-        owner: Owner,
+        attempt: AttemptId,
         session: DeviceSession,
         _place: Place,
     },
@@ -132,9 +132,9 @@ impl HubConnection {
     /// Closes a device; without a session, one that is still being opened. [`Status::Closed`](crate::Status::Closed) always
     /// follows. A cloud-to-device message whose outcome was not told goes back to the hub. False as for
     /// [`open`](Self::open).
-    pub fn close(&self, owner: Owner, session: Option<DeviceSession>) -> bool {
+    pub fn close(&self, attempt: AttemptId, session: Option<DeviceSession>) -> bool {
         self.commands
-            .try_send(Command::Close { owner, session })
+            .try_send(Command::Close { attempt, session })
             .is_ok()
     }
 
@@ -142,12 +142,12 @@ impl HubConnection {
     /// [`Status::Linked`](crate::Status::Linked) follows if other links are there then, after a
     /// [`Status::LinkRefused`](crate::Status::LinkRefused) for each that the hub does not take. False as for
     /// [`open`](Self::open), and while several such changes of the device wait already.
-    pub fn want(&self, owner: Owner, session: DeviceSession, wants: Wants) -> bool {
+    pub fn want(&self, attempt: AttemptId, session: DeviceSession, wants: Wants) -> bool {
         let Some(place) = self.room.wants.take(session.0.channel()) else {
             return false;
         };
         let command = Command::Want {
-            owner,
+            attempt,
             session,
             wants,
             _place: place,
@@ -157,11 +157,11 @@ impl HubConnection {
 
     /// Asks for one cloud-to-device message, where they come [on demand](drawspan_hub::Receive::OnDemand). Nothing happens while one
     /// is under way, or was asked for already. False as for [`open`](Self::open).
-    pub fn pull(&self, owner: Owner, session: DeviceSession) -> bool {
+    pub fn pull(&self, attempt: AttemptId, session: DeviceSession) -> bool {
         match self.room.pulls.take(session.0.channel()) {
             Some(place) => {
                 let pull = Command::Pull {
-                    owner,
+                    attempt,
                     session,
                     _place: place,
                 };
@@ -231,7 +231,7 @@ impl HubConnection {
             return Err(SendFailure::Stale);
         }
         // A reply answers in any case, if only when it is dropped.
-        answer.await.unwrap_or(Err(SendFailure::Unsettled))
+        answer.await.unwrap_or(Err(SendFailure::FateUnknown))
     }
 
     /// What the connection holds.

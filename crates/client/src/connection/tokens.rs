@@ -184,8 +184,8 @@ impl DeviceHandler {
         let Some(device) = self.device_on(session) else {
             return;
         };
-        let owner = device.owner;
-        let ended = device.token.failed(owner, failure, now);
+        let attempt = device.attempt;
+        let ended = device.token.failed(attempt, failure, now);
         let due = device.token.deadline();
         match ended {
             Ok(()) => self.look_by(due, now),
@@ -203,8 +203,8 @@ impl DeviceHandler {
         let Some(device) = self.device_on(session) else {
             return;
         };
-        let owner = device.owner;
-        device.token.granted(owner, asked);
+        let attempt = device.attempt;
+        device.token.granted(attempt, asked);
         let due = device.token.deadline();
         let link = match &mut device.phase {
             Phase::Opening {

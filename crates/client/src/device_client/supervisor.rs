@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawspan_hub::{ConnectionKey, Failure, FailureKind, Wants, WhichKey};
+use drawspan_hub::{AttemptId, ConnectionKey, Failure, FailureKind, Wants, WhichKey};
 use drawspan_net::Clock;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
@@ -16,7 +16,7 @@ use crate::connection::{ConnectionConfig, DeviceSession, HubConnection, Open};
 use crate::credentials::{Credentials, KeyPair, Keys, ListedDevice};
 use crate::inbox::Inbox;
 use crate::limits;
-use crate::status::{Owner, Status, StatusMailbox};
+use crate::status::{Status, StatusMailbox};
 
 /// How a connection is started.
 pub(super) type Start =
@@ -38,9 +38,9 @@ pub(super) struct Supervisor {
 }
 
 /// A connection that was started, and where it tells.
-struct Attempt {
+struct Started {
     connection: HubConnection,
-    owner: Owner,
+    attempt: AttemptId,
     mailbox: Arc<StatusMailbox>,
     inbox: Arc<Inbox>,
 }
@@ -128,10 +128,10 @@ impl Supervisor {
         closes: &mut Closes,
         first: &mut Option<oneshot::Sender<Result<(), Failure>>>,
     ) -> End {
-        let attempt = self.begin();
+        let started = self.begin();
         let session = loop {
             tokio::select! {
-                news = attempt.mailbox.take() => match progress(news) {
+                news = started.mailbox.take() => match progress(news) {
                     Some(Ok(session)) => break session,
                     Some(Err(failure)) => return End::Lost(failure),
                     None => {}
@@ -141,9 +141,9 @@ impl Supervisor {
             }
         };
         let route = Route {
-            connection: attempt.connection.clone(),
+            connection: started.connection.clone(),
             session,
-            attempt: attempt.owner.epoch,
+            attempt: started.attempt.serial,
         };
         self.state.send_replace(State::Up(route.clone()));
         match first.take() {
@@ -152,10 +152,10 @@ impl Supervisor {
             }
             None => self.tell_connection(DeviceEvent::Connected),
         }
-        self.serve(&attempt, &route, closes).await
+        self.serve(&started, &route, closes).await
     }
 
-    fn begin(&mut self) -> Attempt {
+    fn begin(&mut self) -> Started {
         self.attempt += 1;
         let (mailbox, inbox) = (
             Arc::new(StatusMailbox::default()),
@@ -172,52 +172,52 @@ impl Supervisor {
             mailbox: Arc::clone(&mailbox),
             inbox: Arc::clone(&inbox),
         };
-        let owner = Owner {
-            index: 0,
-            epoch: self.attempt,
+        let attempt = AttemptId {
+            device: 0,
+            serial: self.attempt,
         };
         let connection = (self.start)(Arc::new(config), ConnectionKey(self.attempt));
         // A connection that is over already says so on the mailbox.
         connection.open(Open {
-            owner,
+            attempt,
             device: string.device_id.clone(),
             registration: None,
             key: WhichKey::Primary,
             token_life_s: u32::try_from(limits::TOKEN_LIFE_S).unwrap_or(u32::MAX),
             wants: *self.wants.borrow_and_update(),
         });
-        Attempt {
+        Started {
             connection,
-            owner,
+            attempt,
             mailbox,
             inbox,
         }
     }
 
     /// Passes on what comes until the connection ends. What nobody takes stays in the inbox, which makes the hub wait.
-    async fn serve(&mut self, attempt: &Attempt, route: &Route, closes: &mut Closes) -> End {
+    async fn serve(&mut self, started: &Started, route: &Route, closes: &mut Closes) -> End {
         let mut wanted = true;
         loop {
             tokio::select! {
-                news = attempt.mailbox.take() => {
+                news = started.mailbox.take() => {
                     if let Some(Err(failure)) = progress(news) {
                         return End::Lost(failure);
                     }
                 }
                 done = closes.recv() => {
-                    close(attempt, route.session).await;
+                    close(started, route.session).await;
                     return End::Closed(done);
                 }
                 changed = self.wants.changed(), if wanted => {
                     wanted = changed.is_ok();
                     let wants = *self.wants.borrow_and_update();
-                    if !attempt.connection.want(attempt.owner, route.session, wants) {
+                    if !started.connection.want(started.attempt, route.session, wants) {
                         // Its task has several changes to take up first; or it is over, and says so on the mailbox.
                         self.wants.mark_changed();
                         tokio::task::yield_now().await;
                     }
                 }
-                incoming = attempt.inbox.take(), if self.waiting.is_empty() && !self.events.is_closed() => {
+                incoming = started.inbox.take(), if self.waiting.is_empty() && !self.events.is_closed() => {
                     let incoming = incoming.into_iter();
                     self.waiting.extend(incoming.map(|one| DeviceEvent::of(one, route)));
                 }
@@ -258,13 +258,13 @@ async fn deliver(events: &mpsc::Sender<DeviceEvent>, waiting: &mut VecDeque<Devi
     }
 }
 
-async fn close(attempt: &Attempt, session: DeviceSession) {
-    if !attempt.connection.close(attempt.owner, Some(session)) {
+async fn close(started: &Started, session: DeviceSession) {
+    if !started.connection.close(started.attempt, Some(session)) {
         return;
     }
     let closed = async {
         loop {
-            let news = attempt.mailbox.take().await;
+            let news = started.mailbox.take().await;
             let over =
                 |status: &Status| matches!(status, Status::Closed(_) | Status::ConnectionEnded(..));
             if news.iter().any(over) {

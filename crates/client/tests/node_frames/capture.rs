@@ -7,11 +7,12 @@ use bytes::Bytes;
 use drawspan_amqp::message::MessageId;
 use drawspan_client::{
     C2dOutcome, ConnectionConfig, Credentials, DeviceSession, HubConnection, Inbox, Incoming,
-    KeyPair, Keys, ListedDevice, MethodAnswer, Open, Owner, Send, Status, StatusMailbox,
-    TwinOperation, TwinRequest, message,
+    KeyPair, Keys, ListedDevice, MethodAnswer, Open, Send, Status, StatusMailbox, TwinOperation,
+    TwinRequest, message,
 };
 use drawspan_hub::{
-    ConnectionKey, DeviceId, HostName, Outcome, Receive, SymmetricKey, Telemetry, Wants, WhichKey,
+    AttemptId, ConnectionKey, DeviceId, HostName, Outcome, Receive, SymmetricKey, Telemetry, Wants,
+    WhichKey,
 };
 use drawspan_net::{Clock, Connector, Route, Transport, client_config};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -131,7 +132,10 @@ async fn run(host: HostName, connector: Connector, device: DeviceId, errand: Err
     };
     let connection = HubConnection::start(Arc::new(config), ConnectionKey(0));
     assert!(connection.open(Open {
-        owner: Owner { index: 0, epoch: 0 },
+        attempt: AttemptId {
+            device: 0,
+            serial: 0
+        },
         device,
         registration: None,
         key: WhichKey::Primary,

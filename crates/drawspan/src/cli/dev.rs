@@ -23,7 +23,7 @@ use drawspan_emulator::{Config as EmulatorConfig, Emulator, Hub, Ports, Running}
 use drawspan_fleet::governor::Pace;
 use drawspan_gateway::{CallbackUrl, Devices as _, Prefix, Scope, Subscribe, Subscriptions as _};
 use drawspan_hub::{DeviceId, HostName, HubConnectionString, RegistrationId, SubscriptionType};
-use drawspan_runtime::{self as runtime, Bridge};
+use drawspan_runtime::{self as runtime, Gateway};
 use drawspan_settings::limits::REQUEST_TIMEOUT_S;
 use drawspan_settings::{
     ApiKeys, Config, ConnectTo, GuardMode, Mistakes, Profile, check_api_key, connect,
@@ -242,7 +242,7 @@ fn policy(hub: &Arc<Hub>) -> Option<HubConnectionString> {
 }
 
 /// Has all events of all devices sent to `url`, and devices stay connected for that.
-async fn subscribe(bridge: &Bridge, url: &str) -> Result<(), Box<dyn std::error::Error>> {
+async fn subscribe(bridge: &Gateway, url: &str) -> Result<(), Box<dyn std::error::Error>> {
     let callback = CallbackUrl::parse(url)?;
     for kind in [
         SubscriptionType::C2dMessages,
@@ -263,7 +263,7 @@ async fn subscribe(bridge: &Bridge, url: &str) -> Result<(), Box<dyn std::error:
 }
 
 /// Connects the sample devices, so that methods reach them from the beginning.
-fn connect(bridge: &Bridge, devices: &[DeviceId]) -> JoinSet<()> {
+fn connect(bridge: &Gateway, devices: &[DeviceId]) -> JoinSet<()> {
     let deadline = Instant::now() + Duration::from_secs(DEV_CONNECT_S);
     let mut connecting = JoinSet::new();
     for device in devices {

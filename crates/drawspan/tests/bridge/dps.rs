@@ -5,14 +5,14 @@ use std::time::Duration;
 use drawspan_client::KeyPair;
 use drawspan_gateway::{DeviceError, Devices as _};
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, HostName, SymmetricKey, Telemetry};
-use drawspan_runtime::Bridge;
+use drawspan_runtime::Gateway;
 use drawspan_settings::Profile;
 use tokio::time::{Instant, timeout};
 
 use crate::stand::{HUB, Stand, id, policy, soon};
 
 /// Sends with time for much more than an answer takes.
-async fn send(bridge: &Bridge) -> DeviceError {
+async fn send(bridge: &Gateway) -> DeviceError {
     let message = Telemetry::json("{}");
     let deadline = Instant::now() + Duration::from_secs(600);
     let sent = bridge.send(id("first-1"), message, deadline);

@@ -9,7 +9,7 @@ use drawspan_api::api::Api;
 use drawspan_gateway::{SubscriptionStatus, Subscriptions as _};
 use drawspan_hub::SubscriptionType::{C2dMessages, ConnectionStatus, Methods};
 use drawspan_metrics::{Kind, Metric};
-use drawspan_runtime::Bridge;
+use drawspan_runtime::Gateway;
 use drawspan_settings::ApiKeys;
 use drawspan_store::Store;
 use tokio::time::Instant;
@@ -98,7 +98,7 @@ fn read(text: &str) -> BTreeMap<String, f64> {
     samples
 }
 
-fn api(bridge: Bridge) -> Api {
+fn api(bridge: Gateway) -> Api {
     Api::new(bridge, ApiKeys::new([KEY]), Duration::from_secs(30))
 }
 

@@ -6,7 +6,7 @@ use drawspan_gateway::{
 };
 use drawspan_hub::SubscriptionType::{C2dMessages, DesiredProperties, Methods};
 use drawspan_hub::Telemetry;
-use drawspan_runtime::Bridge;
+use drawspan_runtime::Gateway;
 use drawspan_store::Store;
 use serde_json::json;
 
@@ -216,7 +216,7 @@ async fn a_receiver_that_failed_gets_all_of_it_once_it_is_well() {
 async fn a_missed_change_comes_after_a_dead_letter_that_was_on_its_way() {
     let directory = tempfile::tempdir().unwrap();
     let stand = Stand::start(&["d1"]).await;
-    let connect = async |bridge: &Bridge| {
+    let connect = async |bridge: &Gateway| {
         let message = Telemetry::json("{}");
         bridge.send(id("d1"), message, soon()).await.unwrap();
         let running = SubscriptionStatus::Running;

@@ -7,13 +7,13 @@ use drawspan_gateway::{
 };
 use drawspan_hub::SubscriptionType::{ConnectionStatus, Methods};
 use drawspan_hub::{HostName, SymmetricKey, Telemetry};
-use drawspan_runtime::Bridge;
+use drawspan_runtime::Gateway;
 use drawspan_store::{CachedHub, Store};
 use secrecy::SecretString;
 
 use crate::stand::{HUB, Stand, id, own, soon, until};
 
-async fn send(bridge: &Bridge, device: &str) {
+async fn send(bridge: &Gateway, device: &str) {
     let sent = bridge.send(id(device), Telemetry::json("{}"), soon()).await;
     assert_eq!(sent, Ok(()), "{device}");
 }
@@ -23,7 +23,7 @@ fn prefix(text: &str) -> Prefix {
 }
 
 /// What is listed, for a key that is for the devices of a prefix.
-async fn listed(bridge: &Bridge, begin: &str, within: &str) -> Vec<String> {
+async fn listed(bridge: &Gateway, begin: &str, within: &str) -> Vec<String> {
     let query = ListQuery {
         prefix: prefix(begin),
         within: prefix(within),
@@ -130,7 +130,7 @@ async fn who_may_reach_a_device_is_judged_by_the_id_that_dps_has_for_it() {
     let stand = Stand::start(&[]).await;
     let (first, _) = stand.bridge_by_dps(None);
     send(&first, "line-1-a").await;
-    let standing = async |bridge: &Bridge, device: &str, within: &str, ask: bool| {
+    let standing = async |bridge: &Gateway, device: &str, within: &str, ask: bool| {
         let found = bridge.standing(id(device), prefix(within), ask, soon());
         found.await.unwrap()
     };

@@ -17,7 +17,7 @@ use drawspan_hub::{
     DeviceId, Failure, HostName, HubConnectionString, SubscriptionType, SymmetricKey, sas,
 };
 use drawspan_net::{Connector, Route, Transport, client_config};
-use drawspan_runtime::{self as runtime, Bridge};
+use drawspan_runtime::{self as runtime, Gateway};
 use drawspan_settings::{self as settings, ApiKeys, Config, ConnectTo, GuardMode, Profile};
 use drawspan_store::Store;
 use serde_json::Value;
@@ -173,13 +173,13 @@ impl Stand {
         }
     }
 
-    pub(crate) fn bridge(&self, store: Option<&Store>) -> Bridge {
+    pub(crate) fn bridge(&self, store: Option<&Store>) -> Gateway {
         let profile = Profile::of_hub(&policy(&self.emulator, "device"));
         self.bridge_of(profile, store).0
     }
 
     /// One whose devices register at DPS, and its keys.
-    pub(crate) fn bridge_by_dps(&self, store: Option<&Store>) -> (Bridge, Arc<Credentials>) {
+    pub(crate) fn bridge_by_dps(&self, store: Option<&Store>) -> (Gateway, Arc<Credentials>) {
         let keys = KeyPair::single(self.group_key());
         self.bridge_by_dps_with(keys, store)
     }
@@ -188,7 +188,7 @@ impl Stand {
         &self,
         keys: KeyPair,
         store: Option<&Store>,
-    ) -> (Bridge, Arc<Credentials>) {
+    ) -> (Gateway, Arc<Credentials>) {
         let profile = Profile::Dps {
             endpoint: HostName::parse(HUB).unwrap(),
             id_scope: self.emulator.dps().id_scope().to_owned(),
@@ -201,7 +201,7 @@ impl Stand {
         &self,
         profile: Profile,
         store: Option<&Store>,
-    ) -> (Bridge, Arc<Credentials>) {
+    ) -> (Gateway, Arc<Credentials>) {
         let config = self.config(profile);
         let credentials = Arc::new(Credentials::new(config.profile.keys()));
         let bridge = runtime::start(&config, Arc::clone(&credentials), store).unwrap();
@@ -209,7 +209,7 @@ impl Stand {
     }
 
     /// One that is led to this address instead of the emulator.
-    pub(crate) fn bridge_at(&self, address: SocketAddr, profile: Profile) -> Bridge {
+    pub(crate) fn bridge_at(&self, address: SocketAddr, profile: Profile) -> Gateway {
         let mut config = self.config(profile);
         for route in &mut config.connect {
             route.to = address;
@@ -295,7 +295,7 @@ impl Stand {
 
 /// Waits until a subscription is so far.
 pub(crate) async fn until(
-    bridge: &Bridge,
+    bridge: &Gateway,
     scope: &Scope,
     kind: SubscriptionType,
     wanted: SubscriptionStatus,

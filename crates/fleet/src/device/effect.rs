@@ -8,7 +8,7 @@ pub struct Epoch(u32);
 
 /// How an attempt differs from the usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct How {
+pub struct OpenOptions {
     /// Look at the clock and make a new token, even if one is at hand.
     pub fresh_token: bool,
     /// Not on the connection that was full.
@@ -38,7 +38,7 @@ pub enum Effect {
         /// The attempt.
         epoch: Epoch,
         /// How it differs from the usual.
-        how: How,
+        options: OpenOptions,
     },
     /// Close the connection, or stop opening it.
     Close {
@@ -76,7 +76,7 @@ impl Epoch {
     }
 }
 
-impl How {
+impl OpenOptions {
     /// Nothing special.
     pub const USUAL: Self = Self {
         fresh_token: false,

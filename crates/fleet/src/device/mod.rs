@@ -40,7 +40,7 @@
 //! go to `Idle`. `Provisioning` first awaits its answer, because a registration is paid for and rationed.
 //!
 //! **Remedies** ([`drawspan_hub::Remedy`]) become states in `remedy.rs`: mostly `Waiting`, on the schedule of
-//! `trouble.rs`. An unreachable hub sends its devices back to `Queued` and counts against none of them: the governor
+//! `retry.rs`. An unreachable hub sends its devices back to `Queued` and counts against none of them: the governor
 //! holds the queue until the hub is back.
 //!
 //! **Epochs.** Each attempt, from its permit to the end of its connection, has a number that every effect carries and
@@ -51,15 +51,15 @@
 //! reported by one `Lost`; `Close` is always answered by `Closed`, whatever happened meanwhile; `Provision` is answered
 //! by `Assigned` or `AssignFailed`, in bounded time. `Deadline` is due at [`Device::next_deadline`].
 
-mod answers;
 mod assignment;
+mod demand;
 mod effect;
 mod input;
 mod outlook;
 mod remedy;
+mod responses;
+mod retry;
 mod state;
-mod trouble;
-mod wanted;
 
 use std::time::Duration;
 
@@ -67,26 +67,26 @@ use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, HostName};
 
 use crate::limits::REQUEST_ATTEMPT_INTERVAL;
 use crate::time::{Jitter, Now};
-use trouble::{RETRYING, Trouble};
-use wanted::Wanted;
+use demand::Demand;
+use retry::{RETRYING, RetryState};
 
 pub use assignment::Assignment;
-pub use effect::{Effect, Effects, Epoch, How};
+pub use effect::{Effect, Effects, Epoch, OpenOptions};
 pub use input::Input;
 pub use outlook::Hopeless;
-pub use state::{State, Why};
+pub use state::{FailureReason, State};
 
 /// One device connection. See the module for its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
     assignment: Assignment,
-    wanted: Wanted,
+    demand: Demand,
     state: State,
     /// The current or last attempt.
     epoch: Epoch,
     /// How the next attempt shall be made.
-    how: How,
-    trouble: Trouble,
+    options: OpenOptions,
+    retry: RetryState,
     /// Before that, no request cuts a wait short.
     next_request_attempt: Duration,
     status: Option<(ConnectionStatus, ConnectionStatusReason)>,
@@ -98,11 +98,11 @@ impl Device {
     pub const fn new(assignment: Assignment) -> Self {
         Self {
             assignment,
-            wanted: Wanted::NOT,
+            demand: Demand::NOT,
             state: State::Idle,
             epoch: Epoch::FIRST,
-            how: How::USUAL,
-            trouble: Trouble::NONE,
+            options: OpenOptions::USUAL,
+            retry: RetryState::NONE,
             next_request_attempt: Duration::ZERO,
             status: None,
         }
@@ -134,7 +134,7 @@ impl Device {
             Input::Moved { hub } => self.moved(hub, now),
             Input::Relocate => self.relocate(now),
             Input::Release => {
-                self.wanted = Wanted::NOT;
+                self.demand = Demand::NOT;
                 self.assignment.forget();
                 self.unwanted()
             }
@@ -144,7 +144,7 @@ impl Device {
     /// When [`Input::Deadline`] is due, monotonic; `None` if no time matters.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
-        let unwanted = self.wanted.ends();
+        let unwanted = self.demand.ends();
         match self.state {
             State::Provisioning | State::Closing => None,
             // Only to be forgotten.
@@ -199,19 +199,19 @@ impl Device {
     /// Whether subscriptions want it connected.
     #[must_use]
     pub const fn is_permanent(&self) -> bool {
-        self.wanted.permanent
+        self.demand.permanent
     }
 
     /// Whether it waits only a moment, to try what it has not tried yet: another key, or DPS.
     #[must_use]
     pub fn tries_another_way(&self) -> bool {
-        self.trouble.another_way && matches!(self.state, State::Waiting { .. })
+        self.retry.another_way && matches!(self.state, State::Waiting { .. })
     }
 
     /// Until when its last use keeps it wanted, monotonic.
     #[must_use]
     pub const fn wanted_until(&self) -> Option<Duration> {
-        self.wanted.temporary()
+        self.demand.temporary()
     }
 
     /// Attempts that failed in a row; none while it is connected.
@@ -219,7 +219,7 @@ impl Device {
     pub const fn failures(&self) -> u32 {
         match self.state {
             State::Connected { .. } => 0,
-            _ => self.trouble.failures(),
+            _ => self.retry.failures(),
         }
     }
 
@@ -238,8 +238,8 @@ impl Device {
     // Inputs: what somebody wants.
 
     fn used(&mut self, at: Duration, now: Now, jitter: Jitter) -> Effects {
-        self.wanted.used(at, jitter);
-        if !self.wanted.is_wanted(now.monotonic) {
+        self.demand.used(at, jitter);
+        if !self.demand.is_wanted(now.monotonic) {
             return self.unwanted();
         }
         self.hurry(now);
@@ -284,8 +284,8 @@ impl Device {
     }
 
     fn subscriptions_changed(&mut self, permanent: bool, now: Now) -> Effects {
-        self.wanted.permanent = permanent;
-        if !self.wanted.is_wanted(now.monotonic) {
+        self.demand.permanent = permanent;
+        if !self.demand.is_wanted(now.monotonic) {
             return self.unwanted();
         }
         match self.state {
@@ -297,7 +297,7 @@ impl Device {
     fn resync(&mut self, now: Now) -> Effects {
         match self.state {
             State::Waiting { .. } | State::Yielded { .. } => {
-                self.trouble.start_over();
+                self.retry.start_over();
                 self.assignment.forgive();
                 self.enter_queued(now)
             }
@@ -325,7 +325,7 @@ impl Device {
         let State::Connected { since } = self.state else {
             return Effects::NONE;
         };
-        self.trouble.stood(now.monotonic.saturating_sub(since));
+        self.retry.stood(now.monotonic.saturating_sub(since));
         self.state = State::Closing;
         let close = Effect::Close { epoch: self.epoch };
         self.show(RETRYING).then(close.into())
@@ -336,8 +336,8 @@ impl Device {
         if !self.assignment.fix(hub) {
             return Effects::NONE;
         }
-        self.how = How::USUAL;
-        self.trouble.start_over();
+        self.options = OpenOptions::USUAL;
+        self.retry.start_over();
         match self.state {
             State::Queued | State::Waiting { .. } | State::Yielded { .. } => self.enter_queued(now),
             State::Connecting => {
@@ -359,8 +359,8 @@ impl Device {
         }
         if moved {
             // What went wrong at the old one does not count there.
-            self.how = How::USUAL;
-            self.trouble.start_over();
+            self.options = OpenOptions::USUAL;
+            self.retry.start_over();
         }
         match self.state {
             State::Waiting { firm, .. } if moved || none_known || asks && !firm => {
@@ -375,7 +375,7 @@ impl Device {
 
     fn deadline_passed(&mut self, now: Now) -> Effects {
         self.assignment.forget_until(now.monotonic);
-        if !self.wanted.is_wanted(now.monotonic) {
+        if !self.demand.is_wanted(now.monotonic) {
             return self.unwanted();
         }
         match self.state {
@@ -404,8 +404,8 @@ impl Device {
 
     fn enter_idle(&mut self) -> Effects {
         self.state = State::Idle;
-        self.how = How::USUAL;
-        self.trouble.forget_failures();
+        self.options = OpenOptions::USUAL;
+        self.retry.forget_failures();
         // A device that never tried has no status to change.
         match self.status {
             Some(_) => self.show(DISABLED),
@@ -417,7 +417,7 @@ impl Device {
         if let Some(until) = self.assignment.must_wait_to_register(now.monotonic) {
             self.state = State::Waiting {
                 until,
-                why: self.trouble.last_failure(),
+                why: self.retry.last_failure(),
                 firm: true,
             };
             return match self.status {
@@ -435,13 +435,13 @@ impl Device {
         self.state = State::Connecting;
         Effect::Open {
             epoch: self.epoch,
-            how: self.how,
+            options: self.options,
         }
         .into()
     }
 
     fn enter_connected(&mut self, now: Now) -> Effects {
-        self.how = How::USUAL;
+        self.options = OpenOptions::USUAL;
         self.assignment.accepted();
         self.state = State::Connected {
             since: now.monotonic,

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use drawspan_hub::FailureKind;
 
-use super::{Device, State, Why};
+use super::{Device, FailureReason, State};
 use crate::time::Now;
 
 /// Why a device will not be connected within a caller's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hopeless {
     /// What went wrong last.
-    pub why: Why,
+    pub why: FailureReason,
     /// When a request makes it try again at the earliest, monotonic.
     pub next_try: Duration,
 }
@@ -23,7 +23,7 @@ impl Device {
     #[must_use]
     pub fn hopeless(&self, deadline: Duration, now: Now) -> Option<Hopeless> {
         let (until, why, waits_in_vain) = match self.state {
-            State::Waiting { .. } if self.trouble.another_way => return None,
+            State::Waiting { .. } if self.retry.another_way => return None,
             State::Waiting { until, why, .. } => (until, why, !may_pass(why.kind)),
             State::Yielded { until, why } => (until, why, true),
             _ => return None,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use drawspan_hub::failure::Until;
 use drawspan_hub::{Failure, Remedy};
 
-use super::trouble::RETRYING;
-use super::{Device, Effects, State, Why};
+use super::retry::RETRYING;
+use super::{Device, Effects, FailureReason, State};
 use crate::limits::{
     ASKED_WAIT_SPREAD_PERCENT, MIDNIGHT_DOUBT, MIDNIGHT_RECHECK, MIDNIGHT_SPREAD, REFUSED_WAIT_MAX,
     REFUSED_WAIT_MIN,
@@ -17,15 +17,15 @@ use crate::time::{Jitter, Now, seconds_since_midnight, seconds_to_midnight};
 impl Device {
     /// An attempt or a connection failed.
     pub(super) fn failed(&mut self, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
-        if !self.wanted.is_wanted(now.monotonic) {
+        if !self.demand.is_wanted(now.monotonic) {
             return self.enter_idle();
         }
-        self.trouble.note(failure);
-        self.trouble.another_way = false;
+        self.retry.note(failure);
+        self.retry.another_way = false;
         match failure.remedy() {
             Remedy::HubDown => {
                 if planted(Mutation::DownCounted) {
-                    self.trouble.count(failure, now.monotonic);
+                    self.retry.count(failure, now.monotonic);
                 }
                 if planted(Mutation::DownAsksDps) {
                     self.ask_dps();
@@ -36,34 +36,34 @@ impl Device {
             Remedy::WaitUntil(until) => self.wait_until(until, failure, now, jitter),
             Remedy::Yield => {
                 self.state = State::Yielded {
-                    until: now.monotonic + self.trouble.yield_for(jitter),
+                    until: now.monotonic + self.retry.yield_for(jitter),
                     why: failure.into(),
                 };
                 self.show(RETRYING)
             }
             Remedy::SlowRetry => self.retry(failure, now, jitter),
             Remedy::OtherConnection => {
-                self.how.other_connection = true;
+                self.options.other_connection = true;
                 self.retry(failure, now, jitter)
             }
-            Remedy::Reauthenticate if !self.trouble.reauthenticated => {
-                self.trouble.reauthenticated = true;
-                self.how.fresh_token = true;
+            Remedy::Reauthenticate if !self.retry.reauthenticated => {
+                self.retry.reauthenticated = true;
+                self.options.fresh_token = true;
                 self.schedule(failure, now, jitter);
-                self.trouble.another_way = true;
+                self.retry.another_way = true;
                 // The credentials are not blamed yet: a token may simply have expired.
                 self.show(RETRYING)
             }
             Remedy::Reauthenticate | Remedy::Reprovision => {
                 if self.ask_dps() {
                     let effects = if self.assignment.will_ask(now.monotonic) {
-                        self.trouble.another_way = true;
+                        self.retry.another_way = true;
                         self.retry(failure, now, jitter)
                     } else {
                         self.wait_for_dps(failure, now)
                     };
                     // This one has led to something.
-                    self.trouble.forget_refusals();
+                    self.retry.forget_refusals();
                     effects
                 } else {
                     self.refused(failure, now, jitter)
@@ -78,53 +78,53 @@ impl Device {
             failure.remedy(),
             Remedy::Reauthenticate | Remedy::Reprovision
         );
-        self.trouble.another_way = false;
+        self.retry.another_way = false;
         let tries_on =
-            refuses && self.assignment.hub().is_some() && self.wanted.is_wanted(now.monotonic);
+            refuses && self.assignment.hub().is_some() && self.demand.is_wanted(now.monotonic);
         let effects = if tries_on {
-            self.trouble.note(failure);
+            self.retry.note(failure);
             self.retry(failure, now, jitter)
-        } else if refuses && self.wanted.is_wanted(now.monotonic) {
+        } else if refuses && self.demand.is_wanted(now.monotonic) {
             // Every key has been tried, and there is no hub to try instead.
-            self.trouble.note(failure);
+            self.retry.note(failure);
             self.wait_for_dps(failure, now)
         } else {
             self.failed(failure, now, jitter)
         };
         // What DPS says is no reason to ask DPS.
-        self.trouble.forget_refusals();
+        self.retry.forget_refusals();
         effects
     }
 
     fn retry(&mut self, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
         self.schedule(failure, now, jitter);
-        self.show(self.trouble.status(failure, now.monotonic))
+        self.show(self.retry.status(failure, now.monotonic))
     }
 
     /// The hub has answered, and there is nobody else to ask: trying again soon would give the same answer, at the cost of
     /// devices that can connect. A request tries again, within its own interval.
     fn refused(&mut self, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
-        self.trouble.count(failure, now.monotonic);
+        self.retry.count(failure, now.monotonic);
         let wait = jitter.between(REFUSED_WAIT_MIN, REFUSED_WAIT_MAX);
         self.wait(now.monotonic + wait, failure.into(), false);
-        self.show(self.trouble.status(failure, now.monotonic))
+        self.show(self.retry.status(failure, now.monotonic))
     }
 
     /// DPS was asked not long ago: until it may be asked again, only a request tries the known hub, if there is one, within its own
     /// interval.
     fn wait_for_dps(&mut self, failure: &Failure, now: Now) -> Effects {
-        self.trouble.count(failure, now.monotonic);
+        self.retry.count(failure, now.monotonic);
         let until = self.assignment.remembered_until().unwrap_or(now.monotonic);
         self.wait(until, failure.into(), false);
-        self.show(self.trouble.status(failure, now.monotonic))
+        self.show(self.retry.status(failure, now.monotonic))
     }
 
     fn schedule(&mut self, failure: &Failure, now: Now, jitter: Jitter) {
-        self.trouble.count(failure, now.monotonic);
-        if self.trouble.may_have_moved(now.monotonic) {
+        self.retry.count(failure, now.monotonic);
+        if self.retry.may_have_moved(now.monotonic) {
             self.ask_dps();
         }
-        let wait = self.trouble.wait(now.monotonic, jitter);
+        let wait = self.retry.wait(now.monotonic, jitter);
         self.wait(now.monotonic + wait, failure.into(), false);
     }
 
@@ -147,7 +147,7 @@ impl Device {
         self.show(RETRYING)
     }
 
-    const fn wait(&mut self, until: Duration, why: Why, firm: bool) {
+    const fn wait(&mut self, until: Duration, why: FailureReason, firm: bool) {
         self.state = State::Waiting { until, why, firm };
     }
 
@@ -155,7 +155,7 @@ impl Device {
     const fn ask_dps(&mut self) -> bool {
         let asked = self.assignment.ask();
         if asked {
-            self.trouble.forget_refusals();
+            self.retry.forget_refusals();
         }
         asked
     }

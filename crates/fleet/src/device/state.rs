@@ -25,7 +25,7 @@ pub enum State {
         /// Until when, monotonic.
         until: Duration,
         /// What went wrong.
-        why: Why,
+        why: FailureReason,
         /// Whether nothing helps before `until`, so that requests do not cut it short.
         firm: bool,
     },
@@ -34,7 +34,7 @@ pub enum State {
         /// Until when, monotonic.
         until: Duration,
         /// What the hub said.
-        why: Why,
+        why: FailureReason,
     },
     /// Closing the connection.
     Closing,
@@ -42,14 +42,14 @@ pub enum State {
 
 /// The essence of a [`Failure`], small enough to keep per device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Why {
+pub struct FailureReason {
     /// What kind of failure it was.
     pub kind: FailureKind,
     /// The hub's code, if it gave one.
     pub code: Option<ErrorCode>,
 }
 
-impl From<&Failure> for Why {
+impl From<&Failure> for FailureReason {
     fn from(failure: &Failure) -> Self {
         Self {
             kind: failure.kind,

@@ -5,11 +5,11 @@ use drawspan_hub::{Failure, FailureKind};
 
 use super::*;
 
+mod demand;
 mod dps;
 mod epochs;
 mod failures;
 mod outlook;
-mod wanted;
 
 const MIDDLE: Jitter = Jitter(1 << 63);
 /// 10:00:00 UTC of some day.
@@ -161,13 +161,13 @@ impl Life {
     }
 
     fn opens(&self) -> Effect {
-        self.opens_as(How::USUAL)
+        self.opens_as(OpenOptions::USUAL)
     }
 
-    fn opens_as(&self, how: How) -> Effect {
+    fn opens_as(&self, options: OpenOptions) -> Effect {
         Effect::Open {
             epoch: self.epoch(),
-            how,
+            options,
         }
     }
 

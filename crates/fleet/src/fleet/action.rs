@@ -1,17 +1,8 @@
 //! What a fleet wants done, and what it has to tell.
 
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId};
+use drawspan_hub::{AttemptId, ConnectionStatus, ConnectionStatusReason, DeviceId};
 
-use crate::device::{Epoch, How};
-
-/// An attempt of a device to connect, up to the end of its connection. Unique in its process, over all devices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Attempt {
-    /// Index of the device.
-    pub device: u32,
-    /// Number of the attempt.
-    pub serial: u32,
-}
+use crate::device::{Epoch, OpenOptions};
 
 /// A hub, or the provisioning service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,16 +26,16 @@ pub enum Action {
     /// Open a connection for a device.
     Open {
         /// The attempt.
-        attempt: Attempt,
+        attempt: AttemptId,
         /// The hub.
         hub: ServiceId,
         /// How it differs from the usual.
-        how: How,
+        options: OpenOptions,
     },
     /// Close it, or stop opening it.
     Close {
         /// The attempt.
-        attempt: Attempt,
+        attempt: AttemptId,
     },
     /// A device's public status changed.
     StatusChanged {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use drawspan_hub::{Failure, FailureKind, HostName};
 
 use super::service::Service;
-use super::{Action, Beside, Fleet, ServiceId};
+use super::{Action, Context, Fleet, ServiceId};
 use crate::State;
 use crate::limits::{FIRST_ANSWER_PATIENCE, FIRST_CONTACT_PATIENCE};
 use crate::time::Now;
@@ -55,7 +55,7 @@ impl Contact {
     }
 }
 
-impl<B: Beside> Fleet<B> {
+impl<B: Context> Fleet<B> {
     /// Refuses the callers of services whose first answer is overdue, and says when the next one will be.
     pub(super) fn give_up_first_contacts(&mut self, now: Now) -> Option<Duration> {
         for number in (0..self.services.len()).filter_map(|number| u16::try_from(number).ok()) {

@@ -11,7 +11,7 @@ use crate::Device;
 use crate::device::Epoch;
 
 /// What the owner of a fleet keeps beside each device.
-pub trait Beside: Default {
+pub trait Context: Default {
     /// The callers that wait for the device, so that it goes before those that come back by themselves. One may be named
     /// several times.
     fn callers(&self) -> impl Iterator<Item = CallerId>;
@@ -33,8 +33,8 @@ pub(super) struct Entry<B> {
     pub(super) id: DeviceId,
     pub(super) machine: Device,
     pub(super) attempt: Option<Running>,
-    /// Number of its last place in a queue.
-    pub(super) place: u32,
+    /// Number of its last position in a queue.
+    pub(super) position: u32,
     /// The callers in whose turns it has that place. Empty for a device without a waiting caller.
     pub(super) callers: Callers,
     pub(super) standing: Standing,
@@ -42,7 +42,7 @@ pub(super) struct Entry<B> {
     pub(super) connected_at: Option<ServiceId>,
     /// The earliest timer that is set.
     pub(super) timer: Option<Duration>,
-    pub(super) beside: B,
+    pub(super) context: B,
 }
 
 /// What was asked of the caller and is not over.
@@ -55,18 +55,18 @@ pub(super) struct Running {
     pub(super) since: Duration,
 }
 
-impl<B: Beside> Entry<B> {
+impl<B: Context> Entry<B> {
     pub(super) fn new(id: DeviceId, machine: Device) -> Self {
         Self {
             id,
             machine,
             attempt: None,
-            place: 0,
+            position: 0,
             callers: Callers::default(),
             standing: Standing::default(),
             connected_at: None,
             timer: None,
-            beside: B::default(),
+            context: B::default(),
         }
     }
 }

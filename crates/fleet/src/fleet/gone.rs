@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drawspan_hub::HostName;
 
-use super::{Beside, Fleet, ServiceId};
+use super::{Context, Fleet, ServiceId};
 use crate::Input;
 use crate::limits::REGISTRATION_INTERVAL_MIN;
 use crate::time::Now;
@@ -25,7 +25,7 @@ pub(super) enum Gone {
     Moved { next: Duration },
 }
 
-impl<B: Beside> Fleet<B> {
+impl<B: Context> Fleet<B> {
     /// Asks DPS where it is time to, and says when the next time is.
     pub(super) fn ask_for_gone_hubs(&mut self, now: Now) -> Option<Duration> {
         let mut due: Option<Duration> = None;
@@ -156,7 +156,7 @@ impl<B: Beside> Fleet<B> {
             let indexes = (start..count as u32).chain(0..start);
             indexes.filter(|index| self.may_ask_for(*index, number, now))
         };
-        let is_waited_for = |index: &u32| self.beside(*index).is_some_and(Beside::is_waited_for);
+        let is_waited_for = |index: &u32| self.context(*index).is_some_and(Context::is_waited_for);
         candidates()
             .find(is_waited_for)
             .or_else(|| candidates().next())

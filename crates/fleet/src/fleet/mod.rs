@@ -14,16 +14,16 @@
 //! changes nothing.
 
 mod action;
-mod answers;
-mod census;
+mod admission;
 mod contact;
 mod entry;
 mod gone;
 mod queue;
 mod quota;
 mod record;
+mod responses;
 mod service;
-mod tickets;
+mod state_counts;
 mod timers;
 mod turns;
 
@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::time::Duration;
 
-use drawspan_hub::{DeviceId, FailureKind, HostName};
+use drawspan_hub::{AttemptId, DeviceId, FailureKind, HostName};
 
 use crate::device::{Assignment, Effect, Epoch};
 use crate::governor::Pace;
@@ -42,9 +42,9 @@ use entry::Entry;
 use service::Service;
 use timers::Timers;
 
-pub use action::{Action, Attempt, News, ServiceId};
-pub use census::Census;
-pub use entry::Beside;
+pub use action::{Action, News, ServiceId};
+pub use entry::Context;
+pub use state_counts::StateCounts;
 pub use turns::CallerId;
 
 /// Timers that are not needed any more are thrown out when there are this many more than twice the devices.
@@ -78,10 +78,10 @@ pub struct Fleet<B> {
     by_id: BTreeMap<DeviceId, u32>,
     timers: Timers,
     services: Vec<Service>,
-    census: Census,
+    state_counts: StateCounts,
     actions: VecDeque<Action>,
     next_serial: u32,
-    next_place: u32,
+    next_position: u32,
     chance: Chance,
     config: FleetConfig,
 }
@@ -91,7 +91,7 @@ pub struct Fleet<B> {
 #[error("this process has as many devices as it may have")]
 pub struct FleetFull;
 
-impl<B: Beside> Fleet<B> {
+impl<B: Context> Fleet<B> {
     /// Without devices.
     #[must_use]
     pub fn new(config: FleetConfig) -> Self {
@@ -101,10 +101,10 @@ impl<B: Beside> Fleet<B> {
             by_id: BTreeMap::new(),
             timers: Timers::default(),
             services: vec![Service::new(config.dps.clone(), config.dps_pace)],
-            census: Census::default(),
+            state_counts: StateCounts::default(),
             actions: VecDeque::new(),
             next_serial: 0,
-            next_place: 0,
+            next_position: 0,
             chance: Chance::new(config.seed),
             config,
         }
@@ -141,7 +141,7 @@ impl<B: Beside> Fleet<B> {
         self.by_id.insert(id.clone(), index);
         if let Some(machine) = self.machine(index) {
             let state = machine.state();
-            self.census.add(state);
+            self.state_counts.add(state);
         }
         Ok(index)
     }
@@ -166,20 +166,20 @@ impl<B: Beside> Fleet<B> {
 
     /// What the caller keeps beside it.
     #[must_use]
-    pub fn beside(&self, index: u32) -> Option<&B> {
-        self.entry(index).map(|entry| &entry.beside)
+    pub fn context(&self, index: u32) -> Option<&B> {
+        self.entry(index).map(|entry| &entry.context)
     }
 
     /// What the caller keeps beside it.
-    pub fn beside_mut(&mut self, index: u32) -> Option<&mut B> {
-        self.entry_mut(index).map(|entry| &mut entry.beside)
+    pub fn context_mut(&mut self, index: u32) -> Option<&mut B> {
+        self.entry_mut(index).map(|entry| &mut entry.context)
     }
 
     /// The attempt that it makes, or the connection that it has.
     #[must_use]
-    pub fn attempt(&self, index: u32) -> Option<Attempt> {
+    pub fn attempt(&self, index: u32) -> Option<AttemptId> {
         let attempt = self.entry(index)?.attempt.as_ref()?;
-        Some(Attempt {
+        Some(AttemptId {
             device: index,
             serial: attempt.serial,
         })
@@ -187,7 +187,7 @@ impl<B: Beside> Fleet<B> {
 
     /// Whether an attempt is not over yet.
     #[must_use]
-    pub fn is_current(&self, attempt: Attempt) -> bool {
+    pub fn is_current(&self, attempt: AttemptId) -> bool {
         self.attempt(attempt.device) == Some(attempt)
     }
 
@@ -319,7 +319,7 @@ impl<B: Beside> Fleet<B> {
     /// Tells the machine of uses that went past the fleet ([`Beside::last_use`]), before it is decided whether anybody wants
     /// the device. To be called before what is kept beside it forgets them, which is when its connection ends.
     pub fn catch_up(&mut self, index: u32, now: Now) {
-        let last_use = self.beside(index).and_then(Beside::last_use);
+        let last_use = self.context(index).and_then(Context::last_use);
         if let Some(at) = last_use {
             self.feed(index, Input::Use { at }, now);
         }
@@ -335,8 +335,8 @@ impl<B: Beside> Fleet<B> {
         let before = entry.machine.state();
         let effects = entry.machine.handle(input, now, jitter);
         let after = entry.machine.state();
-        self.census.remove(before);
-        self.census.add(after);
+        self.state_counts.remove(before);
+        self.state_counts.add(after);
         self.count_connected(index, after);
         self.carry_out(index, effects, now);
         self.set_timer(index);
@@ -380,9 +380,13 @@ impl<B: Beside> Fleet<B> {
                 Effect::Provision { epoch } => {
                     self.actions.push_back(Action::Provision { device, epoch });
                 }
-                Effect::Open { epoch, how } => match self.begin_attempt(device, epoch, now) {
+                Effect::Open { epoch, options } => match self.begin_attempt(device, epoch, now) {
                     Some((attempt, hub)) => {
-                        self.actions.push_back(Action::Open { attempt, hub, how });
+                        self.actions.push_back(Action::Open {
+                            attempt,
+                            hub,
+                            options,
+                        });
                     }
                     None => self.nothing_to_open(device, epoch, now),
                 },
@@ -409,7 +413,7 @@ impl<B: Beside> Fleet<B> {
         device: u32,
         epoch: Epoch,
         now: Now,
-    ) -> Option<(Attempt, ServiceId)> {
+    ) -> Option<(AttemptId, ServiceId)> {
         self.next_serial = self.next_serial.wrapping_add(1);
         let serial = self.next_serial;
         let host = self.machine(device)?.hub()?.clone();
@@ -421,7 +425,7 @@ impl<B: Beside> Fleet<B> {
             hub,
             since: now.monotonic,
         });
-        Some((Attempt { device, serial }, hub))
+        Some((AttemptId { device, serial }, hub))
     }
 
     fn set_timer(&mut self, index: u32) {
@@ -457,12 +461,12 @@ impl<B: Beside> Fleet<B> {
         };
         let forgettable = entry.machine.is_forgettable(now)
             && entry.attempt.is_none()
-            && entry.beside.may_be_forgotten();
+            && entry.context.may_be_forgotten();
         if !forgettable {
             return;
         }
         let (id, state) = (entry.id.clone(), entry.machine.state());
-        self.census.remove(state);
+        self.state_counts.remove(state);
         self.by_id.remove(&id);
         self.ask_for_no_more(index);
         if let Some(slot) = self.entries.get_mut(index as usize) {

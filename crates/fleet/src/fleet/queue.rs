@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::tickets::{Place, Ticket};
+use super::admission::{Position, Ticket};
 use super::turns::{CallerId, Turns};
 use crate::time::Jitter;
 
@@ -36,18 +36,18 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct Lines {
     asked: Turns,
-    proven: VecDeque<Place>,
-    unproven: VecDeque<Place>,
+    proven: VecDeque<Position>,
+    unproven: VecDeque<Position>,
 }
 
 impl Queue {
     /// A ticket for a device without a waiting caller.
-    pub(super) fn push(&mut self, place: Place, standing: Standing) {
+    pub(super) fn push(&mut self, position: Position, standing: Standing) {
         let lines = self.lines(standing.doubtful);
         if standing.proven {
-            lines.proven.push_back(place);
+            lines.proven.push_back(position);
         } else {
-            lines.unproven.push_back(place);
+            lines.unproven.push_back(position);
         }
     }
 
@@ -72,7 +72,7 @@ impl Queue {
     }
 
     /// Throws out tickets for attempts. Those for registrations are all wanted.
-    pub(super) fn retain(&mut self, keep: impl Fn(&Place) -> bool) {
+    pub(super) fn retain(&mut self, keep: impl Fn(&Position) -> bool) {
         self.hopeful.retain(&keep);
         self.doubtful.retain(&keep);
     }
@@ -146,10 +146,10 @@ impl Lines {
         self.asked.len() + self.proven.len() + self.unproven.len()
     }
 
-    fn retain(&mut self, keep: impl Fn(&Place) -> bool) {
+    fn retain(&mut self, keep: impl Fn(&Position) -> bool) {
         self.asked.retain(|ticket| match ticket {
             Ticket::Registration(_) => true,
-            Ticket::Attempt(place) => keep(place),
+            Ticket::Attempt(position) => keep(position),
         });
         self.proven.retain(&keep);
         self.unproven.retain(&keep);

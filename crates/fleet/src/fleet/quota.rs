@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drawspan_hub::{FailureKind, HostName};
 
-use super::{Beside, Fleet, ServiceId};
+use super::{Context, Fleet, ServiceId};
 use crate::limits::{QUOTA_PROBE_MAX, QUOTA_PROBE_MIN, QUOTA_PROBE_TIME};
 use crate::time::Now;
 use crate::{Device, Input, State};
@@ -83,7 +83,7 @@ fn longer(wait: Duration) -> Duration {
     (wait * 2).min(QUOTA_PROBE_MAX)
 }
 
-impl<B: Beside> Fleet<B> {
+impl<B: Context> Fleet<B> {
     /// When it is worth asking again for a device that waits for its hub's quota: after the next probe, of whatever device.
     #[must_use]
     pub fn after_quota_probe(&self, device: u32) -> Option<Duration> {

@@ -1,6 +1,6 @@
 //! The answers of a hub, or of DPS, as far as they say something about the service itself.
 //!
-//! [`HubState`](crate::HubState) knows whether the service can be reached, and [`Breaker`](crate::Breaker) whether it refuses everyone. A
+//! [`HubHealth`](crate::hub_health::HubHealth) knows whether the service can be reached, and [`CredentialBreaker`](crate::credential_breaker::CredentialBreaker) whether it refuses everyone. A
 //! [`Record`] knows the rest that an operator asks for: that it has refused every credential since the start, that it takes
 //! connections and answers nothing, that it fails.
 

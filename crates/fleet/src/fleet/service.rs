@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use drawspan_hub::{Failure, HostName};
 
+use super::admission::Ticket;
 use super::gone::Gone;
 use super::queue::Queue;
 use super::quota::Quota;
 use super::record::Record;
-use super::tickets::Ticket;
 use crate::governor::{Governor, Pace};
 use crate::mutation::{Mutation, planted};
 use crate::time::Jitter;

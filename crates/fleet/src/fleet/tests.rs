@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
+use drawspan_hub::{AttemptId, DeviceId, Failure, FailureKind, HostName};
 
 use super::*;
 use crate::governor::Pace;
@@ -20,7 +20,7 @@ struct Notes {
     last_use: Option<Duration>,
 }
 
-impl Beside for Notes {
+impl Context for Notes {
     fn callers(&self) -> impl Iterator<Item = CallerId> {
         self.callers.iter().copied()
     }
@@ -85,7 +85,7 @@ impl Process {
 
     /// A caller asks for the device, and waits.
     fn asks(&mut self, caller: CallerId, index: u32) {
-        let notes = self.fleet.beside_mut(index).unwrap();
+        let notes = self.fleet.context_mut(index).unwrap();
         notes.callers.push(caller);
         self.fleet.used(index, caller, self.now, self.now());
     }
@@ -114,17 +114,17 @@ impl Process {
     /// Runs, and takes what is to be done but status changes.
     fn actions(&mut self) -> Vec<Action> {
         self.fleet.run(self.now());
-        let mut counted = Census::default();
+        let mut counted = StateCounts::default();
         for (_, _, machine) in self.fleet.iter() {
             counted.add(machine.state());
         }
-        assert_eq!(self.fleet.census(), counted);
+        assert_eq!(self.fleet.state_counts(), counted);
         let mut actions: Vec<_> = std::iter::from_fn(|| self.fleet.action()).collect();
         actions.retain(|action| !matches!(action, Action::StatusChanged { .. }));
         actions
     }
 
-    fn opens(&mut self) -> Vec<(Attempt, ServiceId)> {
+    fn opens(&mut self) -> Vec<(AttemptId, ServiceId)> {
         let opens = self
             .actions()
             .into_iter()
@@ -135,7 +135,7 @@ impl Process {
         opens.collect()
     }
 
-    fn connect(&mut self, index: u32) -> Attempt {
+    fn connect(&mut self, index: u32) -> AttemptId {
         let attempt = self.opens()[0].0;
         assert_eq!(attempt.device, index);
         self.fleet.opened(attempt, self.now());
@@ -277,7 +277,7 @@ fn requests_go_first_and_others_are_not_starved() {
             .device(&id(number), || Assignment::Fixed(host("a.net")))
             .unwrap();
         if number % 2 == 1 {
-            process.fleet.beside_mut(index).unwrap().callers = vec![CALLER];
+            process.fleet.context_mut(index).unwrap().callers = vec![CALLER];
         }
         process
             .fleet
@@ -294,14 +294,14 @@ fn a_device_whose_callers_have_hung_up_goes_first_no_more() {
             .fleet
             .device(&id(number), || Assignment::Fixed(host("a.net")))
             .unwrap();
-        process.fleet.beside_mut(index).unwrap().callers = vec![CALLER];
+        process.fleet.context_mut(index).unwrap().callers = vec![CALLER];
         process
             .fleet
             .used(index, CALLER, process.now, process.now());
     }
     // But for the last one, they have waited long enough.
     for index in 0..11 {
-        process.fleet.beside_mut(index).unwrap().callers.clear();
+        process.fleet.context_mut(index).unwrap().callers.clear();
     }
     assert_eq!(process.opens_in(1), [11]);
     // The others are not forgotten.
@@ -350,7 +350,7 @@ fn a_use_that_went_past_the_fleet_keeps_a_device_whose_subscriptions_end() {
     process.fleet.permanent(index, true, process.now());
     let attempt = process.connect(index);
     process.now += Duration::from_secs(3_600);
-    process.fleet.beside_mut(index).unwrap().last_use = Some(process.now);
+    process.fleet.context_mut(index).unwrap().last_use = Some(process.now);
     process.now += Duration::from_secs(60);
     process.fleet.permanent(index, false, process.now());
     assert_eq!(process.actions(), [], "used a minute ago");
@@ -428,13 +428,13 @@ fn devices_are_counted_by_what_they_do_and_where_they_queue() {
     };
     assert_eq!(queued(&process), [1, 3]);
     let attempt = process.opens()[0].0;
-    let census = Census {
+    let state_counts = StateCounts {
         connecting: 1,
         queued: 2,
         provisioning: 1,
-        ..Census::default()
+        ..StateCounts::default()
     };
-    assert_eq!(process.fleet.census(), census);
+    assert_eq!(process.fleet.state_counts(), state_counts);
     assert_eq!(queued(&process), [0, 2]);
     process.fleet.opened(attempt, process.now());
     process.fleet.release(indexes[2], process.now());
@@ -442,6 +442,10 @@ fn devices_are_counted_by_what_they_do_and_where_they_queue() {
     process.actions();
     let hosts: Vec<_> = process.fleet.services().map(|it| it.1.as_str()).collect();
     assert_eq!(hosts, ["dps.net", "a.net"]);
-    let census = process.fleet.census();
-    assert_eq!((census.connected, census.closing), (0, 1), "{census:?}");
+    let state_counts = process.fleet.state_counts();
+    assert_eq!(
+        (state_counts.connected, state_counts.closing),
+        (0, 1),
+        "{state_counts:?}"
+    );
 }

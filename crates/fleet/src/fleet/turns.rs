@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::tickets::Ticket;
+use super::admission::Ticket;
 
 /// Who asked, for instance the holder of an API key. Permits are shared out evenly among callers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -27,7 +27,7 @@ pub(super) fn of(
         });
     };
     let machine = fleet.machine(index)?;
-    let context = fleet.beside(index)?;
+    let context = fleet.context(index)?;
     let time = |at| controller.time_at(at);
     let noted = context.last_failure.as_deref();
     let place = context.place;
@@ -67,7 +67,7 @@ pub(super) fn of(
 
 /// The machine hears of uses late; each of them counts for at least nine minutes.
 fn wanted_until(controller: &Controller, index: u32, known: Duration) -> Duration {
-    let context = controller.fleet().beside(index);
+    let context = controller.fleet().context(index);
     let last_use = context
         .and_then(|context| context.route.as_ref())
         .and_then(|route| route.last_use())

@@ -1,16 +1,14 @@
 //! What is looked up in the controller for callers.
 
 mod diagnostics;
-mod figures;
 mod listing;
 
 use std::time::Duration;
 
+use super::metrics::Snapshot;
 use super::platform::Controller;
 use super::request::Look;
 use crate::errors::delayed;
-
-pub(super) use figures::Figures;
 
 /// Answers it. `per_device_tokens`: whether each device has a token of its own.
 pub(super) fn look(controller: &Controller, look: Look, per_device_tokens: bool, now: Duration) {
@@ -41,7 +39,7 @@ pub(super) fn look(controller: &Controller, look: Look, per_device_tokens: bool,
         }
         Look::List { query, reply } => _ = reply.send(Ok(listing::page(controller, &query))),
         Look::Names { device, reply } => _ = reply.send(controller.names(&device)),
-        Look::Measure { reply } => _ = reply.send(Figures::of(controller)),
+        Look::Measure { reply } => _ = reply.send(Snapshot::of(controller)),
         Look::FleetSubscriptions { reply } => {
             _ = reply.send(Ok(controller.table().all_of_fleet()));
         }

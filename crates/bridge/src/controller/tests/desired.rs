@@ -10,14 +10,14 @@ fn section(version: i64, value: i64) -> String {
 
 impl Process {
     /// A subscribed device that is connected.
-    fn connected() -> (Self, Attempt) {
+    fn connected() -> (Self, AttemptId) {
         let mut process = Self::new();
         process.subscribe("d", KIND);
         let attempt = process.open();
         (process, attempt)
     }
 
-    fn reads(&mut self) -> Option<Attempt> {
+    fn reads(&mut self) -> Option<AttemptId> {
         self.take(|action| match action {
             Action::ReadTwin { place, .. } => Some(place.attempt),
             _ => None,
@@ -38,7 +38,7 @@ impl Process {
         self.handle(Input::TwinRead(attempt, Some(twin.into())));
     }
 
-    fn changed(&mut self, attempt: Attempt, change: &str) {
+    fn changed(&mut self, attempt: AttemptId, change: &str) {
         let change = Bytes::copy_from_slice(change.as_bytes());
         self.session(attempt, SessionEvent::Desired(change));
     }
@@ -55,8 +55,8 @@ impl Process {
     }
 
     /// The device loses its connection and is connected again.
-    fn reconnect(&mut self, attempt: Attempt) -> Attempt {
-        let context = self.controller.fleet.beside(attempt.device).unwrap();
+    fn reconnect(&mut self, attempt: AttemptId) -> AttemptId {
+        let context = self.controller.fleet.context(attempt.device).unwrap();
         let place = context.place.unwrap();
         self.lose(place.hub, place.connection);
         self.pass(Duration::from_secs(1));

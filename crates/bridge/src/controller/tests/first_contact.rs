@@ -30,7 +30,7 @@ pub(super) fn started(process: &mut Process) -> Vec<u64> {
 pub(super) fn answers(process: &mut Process) -> Vec<Result<(), FailureKind>> {
     let next = |process: &mut Process| {
         process.take(|action| match action {
-            Action::Answer(_, Answer::Registered(answer)) => {
+            Action::Answer(_, Response::Registered(answer)) => {
                 Some(answer.clone().map_err(|it| it.kind))
             }
             _ => None,

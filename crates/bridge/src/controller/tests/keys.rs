@@ -34,7 +34,7 @@ fn the_key_that_a_hub_took_is_tried_first_from_then_on() {
     process.subscribe("e", KIND);
     assert_eq!(answer(&mut process, Secondary), Secondary);
     let index = process.controller.fleet.find(&id("d")).unwrap();
-    let place = process.controller.fleet.beside(index).unwrap().place;
+    let place = process.controller.fleet.context(index).unwrap().place;
     process.lose(ServiceId::of(1), place.unwrap().connection);
     process.pass(Duration::from_secs(1));
     assert_eq!(answer(&mut process, Secondary), Secondary);

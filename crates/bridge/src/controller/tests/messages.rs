@@ -9,7 +9,7 @@ const KIND: SubscriptionType = SubscriptionType::C2dMessages;
 
 impl Process {
     /// The hub delivers a message, which it has delivered so often before.
-    fn message(&mut self, attempt: Attempt, delivery: u32, delivery_count: u32) {
+    fn message(&mut self, attempt: AttemptId, delivery: u32, delivery_count: u32) {
         let message = C2dMessage {
             sequence_number: Some(delivery.into()),
             delivery_count,
@@ -45,7 +45,7 @@ impl Process {
     /// What the next caller was answered: the lock token of a message, or that there is none.
     fn received(&mut self) -> Option<Option<String>> {
         self.take(|action| match action {
-            Action::Answer(_, Answer::Message(held)) => {
+            Action::Answer(_, Response::Message(held)) => {
                 Some(held.as_ref().map(|held| held.lock_token.clone()))
             }
             _ => None,

@@ -7,7 +7,7 @@ const KIND: SubscriptionType = SubscriptionType::Methods;
 
 impl Process {
     /// A method is invoked.
-    fn method(&mut self, attempt: Attempt) {
+    fn method(&mut self, attempt: AttemptId) {
         let method = SessionEvent::Method {
             session: attempt.serial,
             request: "request".to_owned(),

@@ -17,7 +17,7 @@ use drawspan_fleet::governor::Pace;
 use drawspan_hub::{ConnectionKey, DeviceId, Failure, FailureKind, HostName, SubscriptionType};
 
 use super::*;
-use crate::delivery::{Answer as Said, DeliveryConfig};
+use crate::delivery::{AttemptOutcome as Said, DeliveryConfig};
 use crate::events::{Content, Post};
 use crate::subscriptions::{Scope, TestUrl};
 
@@ -220,7 +220,7 @@ impl Process {
     }
 
     /// Opens the next device, with every link that it wants.
-    pub(super) fn open(&mut self) -> Attempt {
+    pub(super) fn open(&mut self) -> AttemptId {
         let open = self.opening().expect("a device to open");
         let attempt = open.place.attempt;
         self.session(
@@ -234,7 +234,7 @@ impl Process {
         attempt
     }
 
-    pub(super) fn session(&mut self, attempt: Attempt, event: SessionEvent<Test>) {
+    pub(super) fn session(&mut self, attempt: AttemptId, event: SessionEvent<Test>) {
         self.handle(Input::Session { attempt, event });
     }
 

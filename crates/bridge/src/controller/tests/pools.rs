@@ -90,7 +90,7 @@ fn no_more_devices_are_moved_once_the_place_for_them_is_taken() {
     assert_eq!(process.take(closing), None);
 }
 
-fn closing(action: &Action<Test>) -> Option<Attempt> {
+fn closing(action: &Action<Test>) -> Option<AttemptId> {
     match action {
         Action::Close(place) => Some(place.attempt),
         _ => None,

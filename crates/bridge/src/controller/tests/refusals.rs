@@ -31,7 +31,7 @@ fn a_hub_that_leaves_requests_of_connected_devices_without_an_answer_is_silent()
     let mut process = Process::new();
     process.subscribe("d", KIND);
     let attempt = process.open();
-    let context = process.controller.fleet.beside(attempt.device).unwrap();
+    let context = process.controller.fleet.context(attempt.device).unwrap();
     let hub = context.place.unwrap().hub;
     process.news();
     let paces = Arc::clone(&process.controller.pool(hub).unwrap().paces);
@@ -74,7 +74,7 @@ fn a_caller_comes_back_after_the_next_probe_of_a_quota_not_after_midnight() {
     };
     let retry_in = |process: &mut Process| {
         let refusal = process.take(|action| match action {
-            Action::Answer(_, Answer::NotConnected(refusal)) => Some(refusal.clone()),
+            Action::Answer(_, Response::NotConnected(refusal)) => Some(refusal.clone()),
             _ => None,
         });
         refusal.and_then(|refusal| refusal.retry_in)

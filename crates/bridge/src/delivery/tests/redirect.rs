@@ -39,8 +39,8 @@ fn an_event_can_be_sent_elsewhere_and_not_be_wanted_any_more() {
     let begun = bench.begin();
     assert_eq!((begun[0].1, &*begun[0].2), (1, "new"), "at once");
     bench.deliveries.withdraw(&lane(1, STATUS));
-    assert_eq!(bench.over(), [(2, 0, End::Untried)]);
-    let end = End::Failed(Why::Status(503));
+    assert_eq!(bench.finished(), [(2, 0, Outcome::Untried)]);
+    let end = Outcome::Failed(AttemptFailure::Status(503));
     assert_eq!(bench.done(begun[0].0, failed()), Some((1, 2, end)));
     assert!(bench.deliveries.is_at_rest());
 }

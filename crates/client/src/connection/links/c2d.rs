@@ -93,13 +93,13 @@ impl C2d {
     pub(super) fn detach(&mut self, at: &mut LinkContext<'_>) {
         at.detach(self.link);
         if let Turn::Confirming { reply, .. } = std::mem::replace(&mut self.turn, Turn::Hub) {
-            reply.send(Err(SendFailure::Unsettled));
+            reply.send(Err(SendFailure::FateUnknown));
         }
     }
 
     pub(super) fn abandon(self) {
         if let Turn::Confirming { reply, .. } = self.turn {
-            reply.send(Err(SendFailure::Unsettled));
+            reply.send(Err(SendFailure::FateUnknown));
         }
     }
 
@@ -166,7 +166,7 @@ impl C2d {
             lock_until: at.now + Duration::from_millis(limits::C2D_LOCK_MS),
         };
         at.inbox.put(Incoming::C2d {
-            owner: at.owner,
+            attempt: at.attempt,
             session: at.device_session(),
             delivery: C2dDelivery {
                 link: self.link,

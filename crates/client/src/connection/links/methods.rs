@@ -78,7 +78,7 @@ impl Methods {
         self.credit = self.credit.saturating_sub(1);
         if let Some((request, name, payload)) = read(arrived.payload) {
             let incoming = Incoming::Method {
-                owner: at.owner,
+                attempt: at.attempt,
                 session: at.device_session(),
                 request: request.clone(),
                 name,

@@ -19,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use drawspan_amqp::engine::{Connection, DeliveryId, LinkId, SessionId};
 use drawspan_amqp::performative::{Attach, DeliveryState, DeliveryTag, Error};
-use drawspan_hub::{DeviceId, Failure, FailureKind, Link, Receive, Wants};
+use drawspan_hub::{AttemptId, DeviceId, Failure, FailureKind, Link, Receive, Wants};
 
 use super::command::{
     C2dOutcome, DeviceSession, MethodAnswer, SendFailure, TwinAnswer, TwinOperation,
@@ -28,7 +28,6 @@ use super::handler::failure_of;
 use super::reply::Reply;
 use crate::inbox::Inbox;
 use crate::limits;
-use crate::status::Owner;
 use c2d::C2d;
 use methods::Methods;
 use twin::Twin;
@@ -60,7 +59,7 @@ pub(super) struct LinkContext<'a> {
     pub(super) ids: &'a mut Ids,
     pub(super) detaching: &'a mut VecDeque<Detaching>,
     pub(super) device: &'a DeviceId,
-    pub(super) owner: Owner,
+    pub(super) attempt: AttemptId,
     pub(super) session: SessionId,
     pub(super) now: Duration,
 }

@@ -297,7 +297,7 @@ impl Twin {
             ask.whose.fail(unsent.clone());
         }
         for asked in self.asked {
-            asked.whose.fail(SendFailure::Unsettled);
+            asked.whose.fail(SendFailure::FateUnknown);
         }
     }
 
@@ -342,7 +342,7 @@ impl Twin {
             let unsent = at.connection.withdraw(self.pair.sender, number);
             asked.whose.fail(match unsent {
                 true => SendFailure::NotSent,
-                false => SendFailure::Unsettled,
+                false => SendFailure::FateUnknown,
             });
         }
         lost.then(|| {
@@ -359,11 +359,11 @@ fn own_deadline(at: &LinkContext<'_>) -> Duration {
 /// Passes a change of desired properties on.
 fn notify(at: &mut LinkContext<'_>, body: Bytes) {
     let incoming = Incoming::Desired {
-        owner: at.owner,
+        attempt: at.attempt,
         session: at.device_session(),
         body,
     };
     if at.inbox.offer(incoming).is_err() {
-        at.inbox.miss_desired(at.owner);
+        at.inbox.miss_desired(at.attempt);
     }
 }

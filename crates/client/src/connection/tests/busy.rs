@@ -13,7 +13,7 @@ use drawspan_hub::{Outcome, Receive, Wants};
 
 use super::hub::Seen;
 use super::wire::{Decide, Fate, Of};
-use super::{Bench, group, open, owner};
+use super::{Bench, attempt, group, open};
 use crate::connection::{C2dOutcome, DeviceSession, MethodAnswer, Send, SendFailure};
 use crate::limits;
 use crate::status::Status;
@@ -153,7 +153,7 @@ async fn a_message_may_be_asked_for_on_a_connection_that_is_full() {
     }
     let sends: Vec<_> = sessions.iter().map(|of| bench.storm(*of)).collect();
     for _ in 0..10 * limits::CONTROL_PER_CONNECTION {
-        assert!(bench.connection.pull(owner(1), session));
+        assert!(bench.connection.pull(attempt(1), session));
     }
     drop(sends);
     bench.deliver(1, Message::from_data("1")).await;
@@ -167,13 +167,13 @@ async fn a_device_closes_however_much_is_asked_of_its_connection() {
     let other = bench.opened(2).await;
     let _sends = bench.storm(session);
     for _ in 0..20_000 {
-        bench.connection.want(owner(1), session, Wants::default());
-        bench.connection.pull(owner(1), session);
+        bench.connection.want(attempt(1), session, Wants::default());
+        bench.connection.pull(attempt(1), session);
     }
-    assert!(bench.connection.close(owner(1), Some(session)));
-    assert!(bench.connection.close(owner(2), Some(other)));
-    assert!(matches!(bench.news().await, Status::Closed(of) if of == owner(1)));
-    assert!(matches!(bench.news().await, Status::Closed(of) if of == owner(2)));
+    assert!(bench.connection.close(attempt(1), Some(session)));
+    assert!(bench.connection.close(attempt(2), Some(other)));
+    assert!(matches!(bench.news().await, Status::Closed(of) if of == attempt(1)));
+    assert!(matches!(bench.news().await, Status::Closed(of) if of == attempt(2)));
 }
 
 /// Shuts the window of the session on `channel` while `shut` holds.
@@ -274,7 +274,7 @@ async fn of_a_message_that_is_half_written_at_its_deadline_nothing_is_known_and_
     // The hub has the beginning, and would take the rest.
     assert_eq!(
         bench.connection.send(half).await,
-        Err(SendFailure::Unsettled)
+        Err(SendFailure::FateUnknown)
     );
     let send = bench.message(session, "late", Duration::from_secs(5));
     assert_eq!(bench.connection.send(send).await, Err(SendFailure::NotSent));

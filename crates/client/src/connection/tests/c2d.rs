@@ -8,7 +8,7 @@ use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_hub::{C2dMessage, FailureKind, Outcome, Receive, UtcTime, Wants};
 
 use super::hub::Seen;
-use super::{Bench, owner};
+use super::{Bench, attempt};
 use crate::connection::{C2dOutcome, DeviceSession, SendFailure};
 use crate::incoming::{C2dDelivery, Incoming};
 use crate::limits;
@@ -51,12 +51,12 @@ impl Bench {
         assert_eq!(incoming.len(), 1, "{incoming:?}");
         match incoming.remove(0) {
             Incoming::C2d {
-                owner: of,
+                attempt: of,
                 delivery,
                 message,
                 ..
             } => {
-                assert_eq!(of, owner(1));
+                assert_eq!(of, attempt(1));
                 (delivery, *message)
             }
             other => panic!("{other:?}"),
@@ -143,7 +143,7 @@ async fn the_hubs_last_word_counts() {
     bench.deliver(3, Message::from_data("3")).await;
     let (delivery, _) = bench.received().await;
     let unknown = bench.settle(session, delivery, Outcome::Complete).await;
-    assert_eq!(unknown, Err(SendFailure::Unsettled));
+    assert_eq!(unknown, Err(SendFailure::FateUnknown));
     bench.deliver(4, Message::from_data("4")).await;
     bench.received().await;
 }
@@ -173,7 +173,7 @@ async fn what_is_not_settled_when_a_device_closes_stays_so() {
     let (mut bench, session) = Bench::open_one(C2D).await;
     bench.deliver(1, Message::from_data("1")).await;
     let (delivery, _) = bench.received().await;
-    assert!(bench.connection.close(owner(1), Some(session)));
+    assert!(bench.connection.close(attempt(1), Some(session)));
     assert!(matches!(bench.news().await, crate::Status::Closed(_)));
     let outcomes = |seen: &[Seen]| seen.iter().any(|seen| matches!(seen, Seen::Outcome(..)));
     assert!(!bench.hub.with(|state| outcomes(&state.seen)));
@@ -187,7 +187,9 @@ async fn without_room_messages_stay_at_the_hub() {
     bench.deliver(1, Message::from_data("1")).await;
     let (delivery, _) = bench.received().await;
     while bench.inbox.has_room() {
-        bench.inbox.put(Incoming::DesiredMissed { owner: owner(9) });
+        bench.inbox.put(Incoming::DesiredMissed {
+            attempt: attempt(9),
+        });
     }
     assert_eq!(
         bench.settle(session, delivery, Outcome::Complete).await,
@@ -204,10 +206,10 @@ async fn without_room_messages_stay_at_the_hub() {
 async fn c2d_comes_and_goes_as_it_is_wanted() {
     let (mut bench, session) = Bench::open_one(Wants::default()).await;
     for tag in 1..3 {
-        assert!(bench.connection.want(owner(1), session, C2D));
+        assert!(bench.connection.want(attempt(1), session, C2D));
         bench.deliver(tag, Message::from_data("1")).await;
         let (delivery, _) = bench.received().await;
-        assert!(bench.connection.want(owner(1), session, Wants::default()));
+        assert!(bench.connection.want(attempt(1), session, Wants::default()));
         bench
             .hub
             .seen(&Seen::Detach(FROM_HUB.to_owned()), tag.into())
@@ -294,17 +296,17 @@ async fn on_demand_one_comes_for_each_that_is_asked_for() {
     bench.pass(Duration::from_secs(10)).await;
     bench.credit(0).await;
     // Asking twice is asking once.
-    assert!(bench.connection.pull(owner(1), session));
-    assert!(bench.connection.pull(owner(1), session));
+    assert!(bench.connection.pull(attempt(1), session));
+    assert!(bench.connection.pull(attempt(1), session));
     bench.deliver(1, Message::from_data("1")).await;
     let (delivery, _) = bench.received().await;
-    assert!(bench.connection.pull(owner(1), session));
+    assert!(bench.connection.pull(attempt(1), session));
     let settled = bench.settle(session, delivery, Outcome::Complete).await;
     assert_eq!(settled, Ok(()));
     bench.pass(Duration::from_secs(10)).await;
     bench.credit(0).await;
     // Whoever wants them as they come gets them so from then on.
-    assert!(bench.connection.want(owner(1), session, C2D));
+    assert!(bench.connection.want(attempt(1), session, C2D));
     for tag in 2..4 {
         bench.deliver(tag, Message::from_data("1")).await;
         let (delivery, _) = bench.received().await;
@@ -317,8 +319,8 @@ async fn on_demand_one_comes_for_each_that_is_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn what_is_asked_for_before_the_link_is_there_comes() {
     let (bench, session) = Bench::open_one(Wants::default()).await;
-    assert!(bench.connection.want(owner(1), session, ON_DEMAND));
-    assert!(bench.connection.pull(owner(1), session));
+    assert!(bench.connection.want(attempt(1), session, ON_DEMAND));
+    assert!(bench.connection.pull(attempt(1), session));
     bench.deliver(1, Message::from_data("1")).await;
     bench.received().await;
 }
@@ -374,7 +376,7 @@ async fn a_link_on_which_an_outcome_is_not_confirmed_is_replaced() {
     let (mut bench, session) = Bench::open_one(ON_DEMAND).await;
     bench.linked(ON_DEMAND.links()).await;
     bench.hub.with(|state| state.settle = None);
-    assert!(bench.connection.pull(owner(1), session));
+    assert!(bench.connection.pull(attempt(1), session));
     bench.deliver(1, Message::from_data("1")).await;
     let (delivery, _) = bench.received().await;
     // Asked for meanwhile, the next one comes over the new link.
@@ -382,11 +384,11 @@ async fn a_link_on_which_an_outcome_is_not_confirmed_is_replaced() {
         let settled = bench.settle(session, delivery, Outcome::Complete);
         let (settled, ()) = tokio::join!(settled, async {
             bench.pass(Duration::from_secs(1)).await;
-            assert!(bench.connection.pull(owner(1), session));
+            assert!(bench.connection.pull(attempt(1), session));
         });
         settled
     };
-    assert_eq!(settled.await, Err(SendFailure::Unsettled));
+    assert_eq!(settled.await, Err(SendFailure::FateUnknown));
     let seen = bench.hub.seen(&Seen::Attach(FROM_HUB.to_owned()), 2).await;
     let outcomes: Vec<_> = seen
         .iter()

@@ -9,7 +9,7 @@ use drawspan_hub::{FailureKind, Link, Receive, Wants};
 use tokio::io::AsyncReadExt;
 
 use super::wire::{Decide, Fate, Of};
-use super::{Bench, group, open, owner};
+use super::{Bench, attempt, group, open};
 use crate::limits;
 use crate::status::Status;
 
@@ -37,7 +37,7 @@ impl Bench {
     async fn closed(&mut self, index: u32) {
         let news = self.news().await;
         assert!(
-            matches!(news, Status::Closed(of) if of == owner(index)),
+            matches!(news, Status::Closed(of) if of == attempt(index)),
             "{news:?}"
         );
     }
@@ -59,7 +59,7 @@ async fn a_device_whose_end_is_not_answered_is_closed_all_the_same() {
     assert!(bench.connection.open(open(1)));
     let first = bench.opened(1).await;
     let started = bench.clock.now();
-    assert!(bench.connection.close(owner(1), Some(first)));
+    assert!(bench.connection.close(attempt(1), Some(first)));
     bench.closed(1).await;
     let waited = bench.clock.now() - started;
     assert!(waited < Duration::from_millis(limits::END_TIMEOUT_MS + 1_000));
@@ -68,7 +68,7 @@ async fn a_device_whose_end_is_not_answered_is_closed_all_the_same() {
     let second = bench.opened(1).await;
     assert_ne!(first.0.channel(), second.0.channel());
     lost.store(false, Ordering::Relaxed);
-    assert!(bench.connection.close(owner(1), Some(second)));
+    assert!(bench.connection.close(attempt(1), Some(second)));
     bench.closed(1).await;
     bench.stays_open(2).await;
 }
@@ -84,7 +84,7 @@ async fn one_end_that_is_lost_costs_one_channel() {
     for _ in 0..3 * limits::RETIRED_CHANNELS {
         assert!(bench.connection.open(open(1)));
         let session = bench.opened(1).await;
-        assert!(bench.connection.close(owner(1), Some(session)));
+        assert!(bench.connection.close(attempt(1), Some(session)));
         bench.closed(1).await;
     }
     let counts = bench.connection.counts().await;
@@ -99,14 +99,14 @@ async fn a_hub_that_answers_no_end_at_all_gets_another_connection() {
     for _ in 0..limits::RETIRED_CHANNELS {
         assert!(bench.connection.open(open(1)));
         let session = bench.opened(1).await;
-        assert!(bench.connection.close(owner(1), Some(session)));
+        assert!(bench.connection.close(attempt(1), Some(session)));
         bench.closed(1).await;
     }
     let counts = bench.connection.counts().await;
     assert_eq!(counts.sessions, limits::RETIRED_CHANNELS + 1, "{counts:?}");
     assert!(bench.connection.open(open(1)));
     let session = bench.opened(1).await;
-    assert!(bench.connection.close(owner(1), Some(session)));
+    assert!(bench.connection.close(attempt(1), Some(session)));
     bench.closed(1).await;
     let failure = bench.connection_ended().await;
     assert_eq!(failure.kind, FailureKind::ConnectionLost, "{failure}");
@@ -124,7 +124,7 @@ async fn a_session_that_the_hub_does_not_begin_fails_its_device() {
     let Status::OpenFailed(of, failure) = news else {
         panic!("{news:?}");
     };
-    assert_eq!((of, failure.kind), (owner(1), FailureKind::Timeout));
+    assert_eq!((of, failure.kind), (attempt(1), FailureKind::Timeout));
     bench
         .pass(Duration::from_millis(limits::END_TIMEOUT_MS + 1_000))
         .await;
@@ -150,7 +150,7 @@ async fn a_detach_that_is_not_answered_costs_the_device_its_session() {
     }));
     let session = bench.opened(1).await;
     bench.linked(methods.links()).await;
-    assert!(bench.connection.want(owner(1), session, Wants::default()));
+    assert!(bench.connection.want(attempt(1), session, Wants::default()));
     assert_eq!(bench.lost().await.kind, FailureKind::Timeout);
     lost.store(false, Ordering::Relaxed);
     bench.stays_open(1).await;
@@ -188,7 +188,7 @@ async fn nothing_is_left_of_devices_that_came_and_went() {
                 if round % 4 == 2 {
                     bench.refused(Link::Methods).await;
                 }
-                assert!(bench.connection.close(owner(1), Some(session)));
+                assert!(bench.connection.close(attempt(1), Some(session)));
             }
             other => panic!("{other:?}"),
         }

@@ -8,7 +8,7 @@ use drawspan_amqp::value::{Map, Value};
 use drawspan_hub::{FailureKind, Link, Receive, Wants};
 
 use super::hub::Seen;
-use super::{Bench, owner};
+use super::{Bench, attempt};
 use crate::connection::{DeviceSession, MethodAnswer};
 use crate::incoming::{Incoming, MethodRequestId};
 use crate::limits;
@@ -74,13 +74,13 @@ impl Bench {
         let incoming = self.incoming().await.into_iter();
         let method = |incoming| match incoming {
             Incoming::Method {
-                owner: of,
+                attempt: of,
                 request,
                 name,
                 payload,
                 ..
             } => {
-                assert_eq!(of, owner(1));
+                assert_eq!(of, attempt(1));
                 (request, name, payload.to_vec())
             }
             other => panic!("{other:?}"),
@@ -190,7 +190,9 @@ async fn without_room_for_a_method_its_caller_is_told_at_once() {
     let (bench, _) = Bench::open_one(METHODS).await;
     bench.links_up().await;
     while bench.inbox.has_room() {
-        bench.inbox.put(Incoming::DesiredMissed { owner: owner(9) });
+        bench.inbox.put(Incoming::DesiredMissed {
+            attempt: attempt(9),
+        });
     }
     bench.call(7, "m", "1");
     assert_eq!(
@@ -213,14 +215,14 @@ async fn methods_end_when_they_are_not_wanted() {
     bench.links_up().await;
     bench.call(1, "m", "1");
     let called = bench.called().await;
-    assert!(bench.connection.want(owner(1), session, Wants::default()));
+    assert!(bench.connection.want(attempt(1), session, Wants::default()));
     bench.hub.seen(&Seen::Detach(TO_HUB.to_owned()), 1).await;
     bench.hub.seen(&Seen::Detach(FROM_HUB.to_owned()), 1).await;
     bench.answer_call(session, &called[0].0, 200);
     bench.stays_open(2).await;
     assert_eq!(bench.hub.with(|state| state.messages(TO_HUB).count()), 0);
 
-    assert!(bench.connection.want(owner(1), session, METHODS));
+    assert!(bench.connection.want(attempt(1), session, METHODS));
     bench.links_up().await;
     bench.call(2, "m", "1");
     assert_eq!(bench.called().await.len(), 1);
@@ -233,7 +235,7 @@ async fn method_links_that_are_refused_or_never_taken_leave_the_device_its_sessi
     bench
         .hub
         .with(|state| state.refuse.push((FROM_HUB[1..].to_owned(), error)));
-    assert!(bench.connection.want(owner(1), session, METHODS));
+    assert!(bench.connection.want(attempt(1), session, METHODS));
     let refused = bench.refused(Link::Methods).await;
     assert_eq!(refused.kind, FailureKind::InvalidRequest);
 
@@ -242,12 +244,12 @@ async fn method_links_that_are_refused_or_never_taken_leave_the_device_its_sessi
         state.refuse.clear();
         state.ignore.push(FROM_HUB[1..].to_owned());
     });
-    assert!(bench.connection.want(owner(1), session, METHODS));
+    assert!(bench.connection.want(attempt(1), session, METHODS));
     let refused = bench.refused(Link::Methods).await;
     assert_eq!(refused.kind, FailureKind::Timeout);
 
     bench.hub.with(|state| state.ignore.clear());
-    assert!(bench.connection.want(owner(1), session, METHODS));
+    assert!(bench.connection.want(attempt(1), session, METHODS));
     bench.linked(METHODS.links()).await;
     bench.call(1, "m", "1");
     assert_eq!(bench.called().await.len(), 1);
@@ -261,6 +263,6 @@ async fn method_links_that_somebody_else_takes_cost_the_device_its_session() {
     bench
         .hub
         .with(|state| state.refuse.push((FROM_HUB[1..].to_owned(), error)));
-    assert!(bench.connection.want(owner(1), session, METHODS));
+    assert!(bench.connection.want(attempt(1), session, METHODS));
     assert_eq!(bench.lost().await.kind, FailureKind::LinkStolen);
 }

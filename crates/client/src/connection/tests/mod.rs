@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_hub::{
-    ConnectionKey, DeviceId, Failure, HostName, Link, Links, SymmetricKey, Wants, WhichKey,
+    AttemptId, ConnectionKey, DeviceId, Failure, HostName, Link, Links, SymmetricKey, Wants,
+    WhichKey,
 };
 use drawspan_net::{Clock, Connector, Transport, client_config};
 use hub::{Hub, Seen};
@@ -24,7 +25,7 @@ use super::{ConnectionConfig, DeviceSession, HubConnection, Open};
 use crate::credentials::{Credentials, KeyPair, Keys};
 use crate::inbox::Inbox;
 use crate::incoming::Incoming;
-use crate::status::{Owner, Status, StatusMailbox};
+use crate::status::{Status, StatusMailbox};
 
 /// Longer, in virtual time, than anything that is waited for.
 const PATIENCE: Duration = Duration::from_secs(3 * 3_600);
@@ -61,8 +62,11 @@ fn policy(secondary: Option<u8>) -> Keys {
     }
 }
 
-fn owner(index: u32) -> Owner {
-    Owner { index, epoch: 7 }
+fn attempt(index: u32) -> AttemptId {
+    AttemptId {
+        device: index,
+        serial: 7,
+    }
 }
 
 fn device(index: u32) -> DeviceId {
@@ -71,7 +75,7 @@ fn device(index: u32) -> DeviceId {
 
 fn open(index: u32) -> Open {
     Open {
-        owner: owner(index),
+        attempt: attempt(index),
         device: device(index),
         registration: None,
         key: WhichKey::Primary,
@@ -133,7 +137,7 @@ impl Bench {
     /// Waits until the device has these links.
     async fn linked(&mut self, links: Links) {
         match self.any_news().await {
-            Status::Linked(of, up) => assert_eq!((of, up), (owner(1), links)),
+            Status::Linked(of, up) => assert_eq!((of, up), (attempt(1), links)),
             other => panic!("{other:?}"),
         }
     }
@@ -142,7 +146,7 @@ impl Bench {
     async fn refused(&mut self, link: Link) -> Failure {
         match self.news().await {
             Status::LinkRefused(of, which, failure) => {
-                assert_eq!((of, which), (owner(1), link));
+                assert_eq!((of, which), (attempt(1), link));
                 failure
             }
             other => panic!("{other:?}"),
@@ -182,7 +186,7 @@ impl Bench {
         let Status::Opened(of, session) = news else {
             panic!("{news:?}");
         };
-        assert_eq!(of, owner(index));
+        assert_eq!(of, attempt(index));
         session
     }
 
@@ -206,7 +210,7 @@ impl Bench {
     async fn lost(&mut self) -> Failure {
         match self.news().await {
             Status::Lost(of, failure) => {
-                assert_eq!(of, owner(1));
+                assert_eq!(of, attempt(1));
                 failure
             }
             other => panic!("{other:?}"),

@@ -9,7 +9,7 @@ use drawspan_hub::{ConnectionKey, Failure, FailureKind, WhichKey, sas};
 use drawspan_net::Handler;
 
 use super::hub::{Seen, Tokens};
-use super::{Bench, LIFE_S, device, group, key, open, owner, policy, telemetry_link, token};
+use super::{Bench, LIFE_S, attempt, device, group, key, open, policy, telemetry_link, token};
 use crate::connection::handler::DeviceHandler;
 use crate::credentials::{KeyPair, Keys, ListedDevice};
 use crate::limits;
@@ -20,7 +20,7 @@ const TOKEN_LIMIT: &str = "The maximum number of tokens per connection (1000) ha
 fn failed(news: Status) -> Failure {
     match news {
         Status::OpenFailed(of, failure) | Status::Lost(of, failure) => {
-            assert_eq!(of, owner(1));
+            assert_eq!(of, attempt(1));
             failure
         }
         other => panic!("{other:?}"),
@@ -30,7 +30,7 @@ fn failed(news: Status) -> Failure {
 fn token_refused(news: Status) -> Failure {
     match news {
         Status::TokenRefused(of, failure) => {
-            assert_eq!(of, owner(1));
+            assert_eq!(of, attempt(1));
             failure
         }
         other => panic!("{other:?}"),
@@ -45,8 +45,8 @@ async fn a_devices_link_goes_out_with_its_token_and_both_must_be_taken() {
     assert!(bench.connection.open(open(1)));
     let seen = bench.hub.seen(&telemetry_link(1), 1).await;
     assert_eq!(seen[2..], [token(1), telemetry_link(1)]);
-    assert!(bench.connection.close(owner(1), None));
-    assert!(matches!(bench.news().await, Status::Closed(of) if of == owner(1)));
+    assert!(bench.connection.close(attempt(1), None));
+    assert!(matches!(bench.news().await, Status::Closed(of) if of == attempt(1)));
 
     bench.hub.with(|state| state.tokens = Tokens::Take);
     assert!(bench.connection.open(open(2)));
@@ -82,8 +82,8 @@ async fn a_refused_token_ends_its_device_alone() {
         assert_eq!(failure.kind, kind, "{failure}");
     }
     bench.hub.seen(&Seen::End, 4).await;
-    assert!(bench.connection.close(owner(0), Some(first)));
-    assert!(matches!(bench.news().await, Status::Closed(of) if of == owner(0)));
+    assert!(bench.connection.close(attempt(0), Some(first)));
+    assert!(matches!(bench.news().await, Status::Closed(of) if of == attempt(0)));
 }
 
 #[tokio::test(start_paused = true)]

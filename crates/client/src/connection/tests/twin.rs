@@ -9,7 +9,7 @@ use drawspan_hub::{FailureKind, Link, Receive, Wants};
 use tokio::task::JoinHandle;
 
 use super::hub::Seen;
-use super::{Bench, owner};
+use super::{Bench, attempt};
 use crate::connection::{DeviceSession, SendFailure, TwinAnswer, TwinOperation, TwinRequest};
 use crate::incoming::Incoming;
 use crate::limits;
@@ -173,7 +173,7 @@ async fn what_is_not_answered_in_time_has_an_unknown_fate_and_what_is_not_sent_h
     bench.hub.with(|state| state.ignore.clear());
     let asked = bench.ask(session, TwinOperation::Get, within);
     bench.hub.message(TO_HUB, 0).await;
-    assert_eq!(asked.await.unwrap(), Err(SendFailure::Unsettled));
+    assert_eq!(asked.await.unwrap(), Err(SendFailure::FateUnknown));
     // The answer comes too late, and is nobody else's.
     let next = bench.get(session);
     bench.hub.message(TO_HUB, 1).await;
@@ -190,9 +190,9 @@ async fn requests_of_one_device_are_bounded() {
         .collect();
     bench.hub.message(TO_HUB, asked.len() - 1).await;
     assert_eq!(bench.get(session).await.unwrap(), Err(SendFailure::Full));
-    assert!(bench.connection.close(owner(1), Some(session)));
+    assert!(bench.connection.close(attempt(1), Some(session)));
     for asked in asked {
-        assert_eq!(asked.await.unwrap(), Err(SendFailure::Unsettled));
+        assert_eq!(asked.await.unwrap(), Err(SendFailure::FateUnknown));
     }
     assert_eq!(bench.get(session).await.unwrap(), Err(SendFailure::Stale));
 }
@@ -209,7 +209,7 @@ async fn refused_links_cost_a_request_its_answer_and_a_subscriber_its_notificati
     };
     assert_eq!(failure.kind, FailureKind::InvalidRequest);
     bench.stays_open(2).await;
-    assert!(bench.connection.want(owner(1), session, DESIRED));
+    assert!(bench.connection.want(attempt(1), session, DESIRED));
     let refused = bench.refused(Link::Desired).await;
     assert_eq!(refused.kind, FailureKind::InvalidRequest);
     bench.stays_open(3).await;
@@ -225,13 +225,13 @@ async fn changes_of_desired_properties_come_while_they_are_wanted() {
     let body = r#"{"a":1,"$version":2}"#;
     bench.hub.send(FROM_HUB, b"n", Message::from_data(body));
     let expected = Incoming::Desired {
-        owner: owner(1),
+        attempt: attempt(1),
         session,
         body: body.into(),
     };
     assert_eq!(bench.incoming().await, [expected]);
     // What is wanted already is not asked for again.
-    assert!(bench.connection.want(owner(1), session, DESIRED));
+    assert!(bench.connection.want(attempt(1), session, DESIRED));
 
     // The links stay without being used; when they are not wanted any more, they go after a while.
     bench
@@ -240,7 +240,7 @@ async fn changes_of_desired_properties_come_while_they_are_wanted() {
     let asked = bench.get(session);
     bench.answer(1, 200, None, "{}").await;
     asked.await.unwrap().unwrap();
-    assert!(bench.connection.want(owner(1), session, Wants::default()));
+    assert!(bench.connection.want(attempt(1), session, Wants::default()));
     let request = bench.hub.message(TO_HUB, 2).await;
     assert_eq!(what(&request).0, "DELETE");
     let seen = bench.hub.seen(&Seen::Detach(FROM_HUB.to_owned()), 1).await;
@@ -249,7 +249,7 @@ async fn changes_of_desired_properties_come_while_they_are_wanted() {
         .filter(|seen| **seen == Seen::Attach(TO_HUB.to_owned()));
     assert_eq!(attaches.count(), 1);
 
-    assert!(bench.connection.want(owner(1), session, DESIRED));
+    assert!(bench.connection.want(attempt(1), session, DESIRED));
     let request = bench.hub.message(TO_HUB, 3).await;
     assert_eq!(what(&request).0, "PUT");
 }
@@ -285,6 +285,6 @@ async fn a_device_that_closes_tells_what_was_not_sent() {
         .with(|state| state.ignore.push("/twin".to_owned()));
     let unsent = bench.get(session);
     bench.hub.seen(&Seen::Attach(TO_HUB.to_owned()), 1).await;
-    assert!(bench.connection.close(owner(1), Some(session)));
+    assert!(bench.connection.close(attempt(1), Some(session)));
     assert_eq!(unsent.await.unwrap(), Err(SendFailure::Stale));
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use drawspan_api::api::Api;
 use drawspan_api::server::Tls;
 use drawspan_client::Credentials;
-use drawspan_runtime::{Bridge, Relisted};
+use drawspan_runtime::{Gateway, Relisted};
 use drawspan_settings::{self as settings, Config, Environment, Reload, ServeArgs};
 use drawspan_webhooks::Secrets;
 use tracing::{error, info, warn};
@@ -16,7 +16,7 @@ use super::super::signals::Hangups;
 /// What takes other settings while it runs.
 pub(super) struct Targets {
     pub(super) api: Api,
-    pub(super) bridge: Bridge,
+    pub(super) bridge: Gateway,
     pub(super) credentials: Arc<Credentials>,
     pub(super) webhook_secrets: Arc<Secrets>,
     pub(super) tls: Option<Tls>,

@@ -139,7 +139,7 @@ fn an_unreachable_hub_is_not_the_devices_failure() {
     life.permit();
     life.open_failed(FailureKind::ServerError);
     assert!(life.waits());
-    assert!(!life.device.trouble.may_have_moved(life.now));
+    assert!(!life.device.retry.may_have_moved(life.now));
 }
 
 #[test]
@@ -195,9 +195,9 @@ fn resync_tries_at_once_and_starts_the_schedule_again() {
 
 #[test]
 fn credentials_are_renewed_once_before_they_are_blamed() {
-    let fresh = How {
+    let fresh = OpenOptions {
         fresh_token: true,
-        ..How::USUAL
+        ..OpenOptions::USUAL
     };
     let mut life = Life::connected();
     life.later(3600);
@@ -224,9 +224,9 @@ fn credentials_are_renewed_once_before_they_are_blamed() {
 
 #[test]
 fn a_full_connection_is_avoided_once() {
-    let other = How {
+    let other = OpenOptions {
         other_connection: true,
-        ..How::USUAL
+        ..OpenOptions::USUAL
     };
     let mut life = Life::connecting();
     life.open_failed(FailureKind::TokenLimit);

@@ -1,5 +1,7 @@
 //! A service that answers nothing from the start.
 
+use drawspan_hub::AttemptId;
+
 use super::*;
 use crate::limits::FIRST_ANSWER_PATIENCE;
 
@@ -46,7 +48,7 @@ fn callers_do_not_wait_for_a_hub_that_answers_nothing_from_the_start() {
 
 #[test]
 fn a_silent_hub_that_answers_with_a_fault_is_silent_no_more() {
-    let check = |ends: fn(&mut Process, Attempt, &Failure)| {
+    let check = |ends: fn(&mut Process, AttemptId, &Failure)| {
         let mut process = Process::new();
         let index = process.at(1, "a.net");
         let attempt = process.opens()[0].0;

@@ -1,5 +1,7 @@
 //! A hub that is gone for good.
 
+use drawspan_hub::AttemptId;
+
 use super::*;
 use crate::limits::{HUB_GONE_AFTER, REGISTRATION_INTERVAL_MIN};
 
@@ -17,7 +19,7 @@ fn down(devices: u32) -> Process {
     process
 }
 
-fn fail(process: &mut Process, attempts: &[Attempt]) {
+fn fail(process: &mut Process, attempts: &[AttemptId]) {
     let away = failure(FailureKind::HubUnreachable);
     process
         .fleet
@@ -66,7 +68,7 @@ fn one_device_asks_dps_and_the_others_follow_it() {
     assert_eq!(asked.len(), 49);
     answer(&mut process, &asked, "new.net");
     pass(&mut process, Duration::from_secs(1));
-    assert_eq!(process.fleet.census().connected, 50);
+    assert_eq!(process.fleet.state_counts().connected, 50);
     // Who comes later goes there at once as well.
     process.uses(99, Assignment::dps(Some(host("old.net"))));
     assert_eq!(pass(&mut process, Duration::from_secs(1)).len(), 1);

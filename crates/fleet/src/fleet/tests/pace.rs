@@ -20,7 +20,7 @@ fn connect(devices: u32) -> (u64, usize) {
     let mut under_way = VecDeque::new();
     let (start, mut timeouts) = (process.now, 0);
     let unanswered = failure(FailureKind::Timeout);
-    while process.fleet.census().connected < devices as usize {
+    while process.fleet.state_counts().connected < devices as usize {
         process.now += Duration::from_millis(20);
         for (attempt, _) in process.opens() {
             under_way.push_back((process.now, attempt));

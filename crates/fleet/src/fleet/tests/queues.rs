@@ -36,13 +36,13 @@ impl Process {
     /// Seconds until so many devices are connected.
     fn seconds_until(&mut self, connected: usize, good: u32, kind: FailureKind) -> u64 {
         let start = self.now;
-        while self.fleet.census().connected < connected {
+        while self.fleet.state_counts().connected < connected {
             self.answer(good, kind);
             self.now += Duration::from_millis(100);
             assert!(
                 self.now - start < Duration::from_secs(600),
                 "{:?}",
-                self.fleet.census()
+                self.fleet.state_counts()
             );
         }
         (self.now - start).as_secs()
@@ -103,7 +103,7 @@ fn devices_that_dps_sent_to_their_hubs_count_there_as_well() {
     process.uses(0, Assignment::dps(None));
     process.answer(0, FailureKind::Unauthorized);
     process.answer(0, FailureKind::Unauthorized);
-    assert_eq!(process.fleet.census().connected, 1);
+    assert_eq!(process.fleet.state_counts().connected, 1);
     process.now += BREAKER_WINDOW * 2;
     for number in 1..200 {
         process.uses(number, Assignment::dps(None));

@@ -1,5 +1,7 @@
 //! A hub whose daily quota is used up.
 
+use drawspan_hub::AttemptId;
+
 use super::*;
 
 const HUB: ServiceId = ServiceId::of(1);
@@ -18,7 +20,7 @@ fn exceeded() -> Process {
     process
 }
 
-fn refuse(process: &mut Process, attempts: &[(Attempt, ServiceId)]) {
+fn refuse(process: &mut Process, attempts: &[(AttemptId, ServiceId)]) {
     let quota = failure(FailureKind::QuotaExceeded);
     for (attempt, _) in attempts {
         process.fleet.ended(*attempt, &quota, process.now());

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use drawspan_hub::{Failure, FailureKind, HostName};
+use drawspan_hub::{AttemptId, Failure, FailureKind, HostName};
 
 use super::queue::Standing;
-use super::{Action, Attempt, Beside, Fleet, News, ServiceId};
+use super::{Action, Context, Fleet, News, ServiceId};
 use crate::device::Epoch;
 use crate::mutation::{Mutation, planted};
 use crate::time::Now;
 use crate::{Input, State};
 
-impl<B: Beside> Fleet<B> {
+impl<B: Context> Fleet<B> {
     /// A hub answered, whatever it said.
     pub fn reached(&mut self, service: ServiceId) {
         let Some(it) = self.service_mut(service) else {
@@ -39,7 +39,7 @@ impl<B: Beside> Fleet<B> {
     }
 
     /// The device is connected.
-    pub fn opened(&mut self, attempt: Attempt, now: Now) {
+    pub fn opened(&mut self, attempt: AttemptId, now: Now) {
         let Some((epoch, hub)) = self.running(attempt) else {
             return;
         };
@@ -58,7 +58,7 @@ impl<B: Beside> Fleet<B> {
     }
 
     /// The device could not be connected, or its connection ended by itself.
-    pub fn ended(&mut self, attempt: Attempt, failure: &Failure, now: Now) {
+    pub fn ended(&mut self, attempt: AttemptId, failure: &Failure, now: Now) {
         let Some((epoch, hub)) = self.running(attempt) else {
             return;
         };
@@ -73,7 +73,7 @@ impl<B: Beside> Fleet<B> {
     pub fn connection_ended(
         &mut self,
         hub: ServiceId,
-        attempts: &[Attempt],
+        attempts: &[AttemptId],
         failure: &Failure,
         now: Now,
     ) {
@@ -101,7 +101,7 @@ impl<B: Beside> Fleet<B> {
     }
 
     /// The connection is closed, as asked.
-    pub fn closed(&mut self, attempt: Attempt, now: Now) {
+    pub fn closed(&mut self, attempt: AttemptId, now: Now) {
         let Some((epoch, _)) = self.running(attempt) else {
             return;
         };
@@ -273,7 +273,7 @@ impl<B: Beside> Fleet<B> {
         }
     }
 
-    fn end(&mut self, attempt: Attempt, epoch: Epoch, failure: &Failure, now: Now) {
+    fn end(&mut self, attempt: AttemptId, epoch: Epoch, failure: &Failure, now: Now) {
         self.end_attempt(attempt.device);
         let state = self.machine(attempt.device).map(|machine| machine.state());
         let input = match state {
@@ -304,7 +304,7 @@ impl<B: Beside> Fleet<B> {
         }
     }
 
-    fn running(&self, attempt: Attempt) -> Option<(Epoch, ServiceId)> {
+    fn running(&self, attempt: AttemptId) -> Option<(Epoch, ServiceId)> {
         let running = self.entry(attempt.device)?.attempt?;
         let current = running.serial == attempt.serial || planted(Mutation::StaleAnswer);
         current.then_some((running.epoch, running.hub))

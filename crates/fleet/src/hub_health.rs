@@ -10,7 +10,7 @@ use crate::mutation::{Mutation, planted};
 
 /// Whether a hub can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum HubState {
+pub enum HubHealth {
     /// As far as known it can.
     #[default]
     Up,
@@ -32,7 +32,7 @@ pub enum Probe {
     Until(Duration),
 }
 
-impl HubState {
+impl HubHealth {
     /// Whether an attempt may start now, else how long to wait.
     pub fn check(&self, now: Duration) -> Result<(), Duration> {
         match self {
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_hub_that_is_up_lets_everyone_through() {
-        let mut hub = HubState::default();
+        let mut hub = HubHealth::default();
         for _ in 0..1000 {
             assert_eq!(hub.check(ms(5)), Ok(()));
             hub.attempt_starts(ms(5));
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn one_probe_at_a_time_with_growing_waits() {
-        let mut hub = HubState::default();
+        let mut hub = HubHealth::default();
         let mut now = ms(1000);
         assert!(hub.unreachable(now));
         let mut waits = Vec::new();
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn late_reports_do_not_postpone_the_probe() {
-        let mut hub = HubState::default();
+        let mut hub = HubHealth::default();
         hub.unreachable(ms(0));
         for late in 0..90 {
             hub.unreachable(ms(late));
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_probe_that_never_ends_is_replaced() {
-        let mut hub = HubState::default();
+        let mut hub = HubHealth::default();
         hub.unreachable(ms(0));
         hub.attempt_starts(ms(100));
         assert_eq!(hub.check(ms(100) + PROBE_TIMEOUT), Ok(()));

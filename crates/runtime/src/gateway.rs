@@ -24,20 +24,20 @@ use drawspan_webhooks::{Guard, Secrets};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::directory::{Directory, Route};
 use super::errors::not_connected;
 use super::health::Health;
-use super::measure::Meters;
-use super::persist::Work;
+use super::metrics::Counters;
 use super::platform::{Caller, Profile};
 use super::request::{Look, Relisted, Request};
+use super::retry::Operation;
+use super::routes::{Route, RouteTable};
 use crate::limits::DELAY_TIMEOUT_MS;
 
 /// The devices' side. Cheap to clone; the last one gone ends it.
 #[derive(Debug, Clone)]
-pub struct Bridge {
-    pub(super) shard: mpsc::Sender<Request>,
-    pub(super) directory: Arc<Directory>,
+pub struct Gateway {
+    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) routes: Arc<RouteTable>,
     pub(super) health: Arc<Health>,
     pub(super) clock: Clock,
     pub(super) profile: Profile,
@@ -50,11 +50,11 @@ pub struct Bridge {
     /// Where callbacks may point to.
     pub(super) guard: Arc<Guard>,
     pub(super) webhook_secrets: Arc<Secrets>,
-    /// What is counted beside the shell.
-    pub(super) meters: Arc<Meters>,
+    /// What is counted beside the controller.
+    pub(super) counters: Arc<Counters>,
 }
 
-impl Bridge {
+impl Gateway {
     /// The keys that sign events, to be exchanged under way.
     #[must_use]
     pub fn webhook_secrets(&self) -> Arc<Secrets> {
@@ -66,7 +66,7 @@ impl Bridge {
     pub async fn relist(&self) -> Option<Relisted> {
         let (reply, answer) = oneshot::channel();
         let ask = Ask::Relist(Caller::Relisted(reply));
-        self.shard.send(ask.into()).await.ok()?;
+        self.requests.send(ask.into()).await.ok()?;
         answer.await.ok()
     }
 
@@ -101,10 +101,12 @@ impl Bridge {
         if request.changes_something() {
             Effect::begins();
         }
-        self.shard.try_send(request).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => QUEUE_FULL,
-            mpsc::error::TrySendError::Closed(_) => DeviceError::NotReady,
-        })
+        self.requests
+            .try_send(request)
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => QUEUE_FULL,
+                mpsc::error::TrySendError::Closed(_) => DeviceError::NotReady,
+            })
     }
 
     /// What a device is waiting for, now that its caller's time is up.
@@ -114,7 +116,7 @@ impl Bridge {
         let patience = Duration::from_millis(DELAY_TIMEOUT_MS);
         match timeout(patience, delay).await {
             Ok(Ok(delay)) => delay,
-            Ok(Err(_)) | Err(_) => DeviceError::NotWritten,
+            Ok(Err(_)) | Err(_) => DeviceError::NotSent,
         }
     }
 
@@ -166,7 +168,7 @@ pub(super) const QUEUE_FULL: DeviceError = DeviceError::QueueFull {
     retry_after_s: RETRY_AFTER_S,
 };
 
-impl Devices for Bridge {
+impl Devices for Gateway {
     async fn send(
         &self,
         device: DeviceId,
@@ -176,14 +178,16 @@ impl Devices for Bridge {
         self.check_listed(&device)?;
         message.check_size().map_err(|_| DeviceError::TooLarge)?;
         let encoded = message::encode(&message);
-        let work = Work::Send(encoded);
-        self.persist(&device, &work, deadline).await.map(|_| ())
+        let operation = Operation::Send(encoded);
+        self.send_with_retry(&device, &operation, deadline)
+            .await
+            .map(|_| ())
     }
 
     async fn twin(&self, device: DeviceId, deadline: Instant) -> Result<Bytes, DeviceError> {
         self.check_listed(&device)?;
-        let work = Work::Twin(TwinOperation::Get);
-        self.persist(&device, &work, deadline).await
+        let operation = Operation::Twin(TwinOperation::Get);
+        self.send_with_retry(&device, &operation, deadline).await
     }
 
     async fn report(
@@ -193,8 +197,10 @@ impl Devices for Bridge {
         deadline: Instant,
     ) -> Result<(), DeviceError> {
         self.check_listed(&device)?;
-        let work = Work::Twin(TwinOperation::Report(patch));
-        self.persist(&device, &work, deadline).await.map(|_| ())
+        let operation = Operation::Twin(TwinOperation::Report(patch));
+        self.send_with_retry(&device, &operation, deadline)
+            .await
+            .map(|_| ())
     }
 
     async fn register(
@@ -282,7 +288,7 @@ impl Devices for Bridge {
 
     fn readiness(&self) -> Readiness {
         let mut problems = self.health.problems();
-        problems.extend(self.meters.in_vain.problem());
+        problems.extend(self.counters.in_vain.problem());
         let store = self.store_health.as_ref().map(StoreHealth::now);
         problems.extend(
             store
@@ -293,7 +299,7 @@ impl Devices for Bridge {
     }
 
     async fn measure(&self, page: &mut Page) {
-        self.add_figures(page).await;
+        self.add_to_page(page).await;
     }
 }
 

@@ -15,7 +15,7 @@ impl Device {
         if self.assignment.must_register() {
             self.assignment.registering(now.monotonic);
             // Those from before have led to this.
-            self.trouble.forget_refusals();
+            self.retry.forget_refusals();
             self.state = State::Provisioning;
             return Effect::Provision { epoch }.into();
         }
@@ -27,7 +27,7 @@ impl Device {
             return Effects::NONE;
         }
         self.assignment.assigned(hub);
-        if self.wanted.is_wanted(now.monotonic) {
+        if self.demand.is_wanted(now.monotonic) {
             // The hub has a pace of its own, and may be down.
             self.enter_queued(now)
         } else {
@@ -75,7 +75,7 @@ impl Device {
             State::Connecting => self.failed(failure, now, jitter),
             State::Connected { since } => {
                 let stood = now.monotonic.saturating_sub(since);
-                self.trouble.stood(stood);
+                self.retry.stood(stood);
                 self.assignment.stood(stood);
                 self.failed(failure, now, jitter)
             }
@@ -87,7 +87,7 @@ impl Device {
     pub(super) fn closed(&mut self, epoch: Epoch, now: Now, jitter: Jitter) -> Effects {
         match self.state {
             State::Closing if epoch == self.epoch => {
-                let wanted = self.wanted.is_wanted(now.monotonic);
+                let wanted = self.demand.is_wanted(now.monotonic);
                 if wanted && !planted(Mutation::WishForgotten) {
                     self.enter_queued(now)
                 } else {

@@ -67,14 +67,14 @@ impl Route {
 
 /// Written by the controller's task, read by everybody. A route may be stale: its connection says so.
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(super) struct RouteTable {
     stripes: Vec<RwLock<HashMap<DeviceId, Arc<Route>>>>,
     hasher: std::hash::RandomState,
     /// Whether ids that differ only in case are one device.
     fold: bool,
 }
 
-impl Directory {
+impl RouteTable {
     /// `fold`: whether ids that differ only in case are one device.
     pub(super) fn new(fold: bool) -> Self {
         let stripes = (0..STRIPES).map(|_| RwLock::default()).collect();

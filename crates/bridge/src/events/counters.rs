@@ -3,11 +3,11 @@
 use drawspan_hub::SubscriptionType;
 
 use super::event::Delivery;
-use crate::delivery::{Answer, NoRoom, Why};
+use crate::delivery::{AttemptFailure, AttemptOutcome, NoRoom};
 
 /// Events by kind and outcome, and attempts by result, since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct EventTally {
+pub struct EventCounters {
     outcomes: [[u64; OUTCOMES.len()]; SubscriptionType::ALL.len()],
     attempts: [u64; RESULTS.len()],
     no_room: [u64; NO_ROOM.len()],
@@ -15,7 +15,7 @@ pub struct EventTally {
 
 /// What can come of an event, as it is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum CountedOutcome {
     Taken,
     Refused,
     Failed,
@@ -32,23 +32,23 @@ const RESULTS: [&str; 5] = ["taken", "refused", "status", "timeout", "unreachabl
 
 const NO_ROOM: [&str; 3] = ["device", "receiver", "receivers"];
 
-impl EventTally {
-    pub(super) fn event(&mut self, kind: SubscriptionType, outcome: Outcome) {
+impl EventCounters {
+    pub(super) fn event(&mut self, kind: SubscriptionType, outcome: CountedOutcome) {
         let outcomes = self.outcomes.get_mut(kind as usize);
         if let Some(count) = outcomes.and_then(|it| it.get_mut(outcome as usize)) {
             *count += 1;
         }
     }
 
-    pub(super) fn attempt(&mut self, answer: &Answer) {
+    pub(super) fn attempt(&mut self, answer: &AttemptOutcome) {
         let result = match answer {
-            Answer::Taken => 0,
-            Answer::Refused(_) => 1,
-            Answer::Failed { why, .. } => match why {
-                Why::Status(_) => 2,
-                Why::TimedOut => 3,
+            AttemptOutcome::Taken => 0,
+            AttemptOutcome::Refused(_) => 1,
+            AttemptOutcome::Failed { why, .. } => match why {
+                AttemptFailure::Status(_) => 2,
+                AttemptFailure::TimedOut => 3,
                 // Nobody is tried who is left alone.
-                Why::Unreachable(_) | Why::LeftAlone => 4,
+                AttemptFailure::Unreachable(_) | AttemptFailure::LeftAlone => 4,
             },
         };
         if let Some(count) = self.attempts.get_mut(result) {
@@ -85,7 +85,7 @@ impl EventTally {
     }
 }
 
-impl From<&Delivery> for Outcome {
+impl From<&Delivery> for CountedOutcome {
     fn from(delivery: &Delivery) -> Self {
         match delivery {
             Delivery::Taken { .. } => Self::Taken,
@@ -103,18 +103,18 @@ mod tests {
     #[test]
     fn each_outcome_of_each_kind_has_its_own_count() {
         let outcomes = [
-            (Outcome::Taken, "taken"),
-            (Outcome::Refused, "refused"),
-            (Outcome::Failed, "failed"),
-            (Outcome::Untried, "untried"),
-            (Outcome::Skipped, "skipped"),
-            (Outcome::NoRoom, "noRoom"),
+            (CountedOutcome::Taken, "taken"),
+            (CountedOutcome::Refused, "refused"),
+            (CountedOutcome::Failed, "failed"),
+            (CountedOutcome::Untried, "untried"),
+            (CountedOutcome::Skipped, "skipped"),
+            (CountedOutcome::NoRoom, "noRoom"),
         ];
         for kind in SubscriptionType::ALL {
             for (outcome, word) in outcomes {
-                let mut tally = EventTally::default();
-                tally.event(kind, outcome);
-                let counted = tally.events().filter(|(.., count)| *count > 0);
+                let mut counters = EventCounters::default();
+                counters.event(kind, outcome);
+                let counted = counters.events().filter(|(.., count)| *count > 0);
                 assert_eq!(counted.collect::<Vec<_>>(), [(kind, word, 1)]);
             }
         }

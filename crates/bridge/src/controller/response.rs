@@ -9,7 +9,7 @@ use crate::subscriptions::{Subscription, SubscriptionStatus};
 
 /// The answer to a [`Request`](super::Request).
 #[derive(Debug)]
-pub enum Answer<P: Platform> {
+pub enum Response<P: Platform> {
     /// The device is connected.
     Connected(P::Route),
     /// It is not, and waiting on would not help.

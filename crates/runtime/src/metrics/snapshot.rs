@@ -1,9 +1,9 @@
 //! What happens, in figures, at one moment. Looks at every connection and every receiver, at no device.
 
-use drawspan_bridge::controller::{ByFailure, DpsTally, HubTally};
+use drawspan_bridge::controller::{ByFailure, DpsCounters, HubCounters};
 use drawspan_bridge::delivery::Load;
-use drawspan_bridge::events::{EventTally, UnreadTally};
-use drawspan_fleet::Census;
+use drawspan_bridge::events::{EventCounters, UnreadCounters};
+use drawspan_fleet::StateCounts;
 use drawspan_gateway::DeviceState;
 use drawspan_hub::HostName;
 use drawspan_metrics::{Metric, Page, Sample};
@@ -12,55 +12,55 @@ use crate::platform::Controller;
 
 /// All of it.
 #[derive(Debug)]
-pub(crate) struct Figures {
-    pub(super) census: Census,
-    pub(super) hubs: Vec<HubFigures>,
+pub(crate) struct Snapshot {
+    pub(super) state_counts: StateCounts,
+    pub(super) hubs: Vec<HubSnapshot>,
     /// Registrations that wait for their turn.
     pub(super) dps_queue: usize,
     pub(super) registering: usize,
-    pub(super) registrations: DpsTally,
+    pub(super) registrations: DpsCounters,
     pub(super) load: Load,
-    pub(super) events: EventTally,
+    pub(super) events: EventCounters,
     /// Events given to the dead letters.
     pub(super) letters: u64,
     /// Answers to methods that could not be read.
-    pub(super) unread_answers: UnreadTally,
+    pub(super) unread_answers: UnreadCounters,
 }
 
 /// Of a hub.
 #[derive(Debug)]
-pub(super) struct HubFigures {
+pub(super) struct HubSnapshot {
     pub(super) host: HostName,
     pub(super) queue: usize,
     pub(super) connections: usize,
     pub(super) slots: usize,
     pub(super) slots_used: usize,
-    pub(super) tally: HubTally,
+    pub(super) counters: HubCounters,
 }
 
-impl Figures {
-    pub(super) fn of(controller: &Controller) -> Self {
+impl Snapshot {
+    pub(crate) fn of(controller: &Controller) -> Self {
         let mut services = controller.fleet().services();
         // DPS is the first.
         let dps_queue = services.next().map_or(0, |(.., queue)| queue);
         let hubs = services.map(|(id, host, queue)| {
             let pool = controller.pool(id);
-            HubFigures {
+            HubSnapshot {
                 host: host.clone(),
                 queue,
                 connections: pool.map_or(0, |pool| pool.connections()),
                 slots: pool.map_or(0, |pool| pool.slots()),
                 slots_used: pool.map_or(0, |pool| pool.slots_used()),
-                tally: pool.map(|pool| pool.tally).unwrap_or_default(),
+                counters: pool.map(|pool| pool.counters).unwrap_or_default(),
             }
         });
         let (load, events) = controller.events();
         Self {
-            census: controller.fleet().census(),
+            state_counts: controller.fleet().state_counts(),
             hubs: hubs.collect(),
             dps_queue,
             registering: controller.registrations().under_way(),
-            registrations: controller.registrations().tally,
+            registrations: controller.registrations().counters,
             load,
             events,
             letters: controller.letters(),
@@ -69,11 +69,11 @@ impl Figures {
     }
 
     pub(crate) fn tell(&self, page: &mut Page) {
-        page.add(Metric::Devices, states(&self.census));
+        page.add(Metric::Devices, states(&self.state_counts));
         self.tell_hubs(page);
         page.one(Metric::DpsQueue, self.dps_queue);
         page.one(Metric::DpsUnderWay, self.registering);
-        let DpsTally { assigned, failures } = self.registrations;
+        let DpsCounters { assigned, failures } = self.registrations;
         let registrations = failures
             .counts()
             .map(|(kind, count)| Sample::of([kind.as_str()], count));
@@ -107,7 +107,7 @@ impl Figures {
     }
 
     fn tell_hubs(&self, page: &mut Page) {
-        let each = |of: fn(&HubFigures) -> usize| {
+        let each = |of: fn(&HubSnapshot) -> usize| {
             let hubs = self.hubs.iter();
             hubs.map(move |hub| Sample::of_hub(hub.host.as_str(), [], of(hub) as u64))
         };
@@ -115,29 +115,29 @@ impl Figures {
         page.add(Metric::HubSlots, each(|hub| hub.slots));
         page.add(Metric::HubSlotsUsed, each(|hub| hub.slots_used));
         page.add(Metric::HubQueue, each(|hub| hub.queue));
-        let each = |of: fn(&HubTally) -> u64| {
+        let each = |of: fn(&HubCounters) -> u64| {
             let hubs = self.hubs.iter();
-            hubs.map(move |hub| Sample::of_hub(hub.host.as_str(), [], of(&hub.tally)))
+            hubs.map(move |hub| Sample::of_hub(hub.host.as_str(), [], of(&hub.counters)))
         };
-        page.add(Metric::ConnectAttempts, each(|tally| tally.attempts));
-        page.add(Metric::Connects, each(|tally| tally.connects));
-        let each = |of: fn(&HubTally) -> ByFailure| {
+        page.add(Metric::ConnectAttempts, each(|counters| counters.attempts));
+        page.add(Metric::Connects, each(|counters| counters.connects));
+        let each = |of: fn(&HubCounters) -> ByFailure| {
             let hubs = self.hubs.iter();
             hubs.flat_map(move |hub| {
                 let host = hub.host.as_str();
-                let counts = of(&hub.tally).counts();
+                let counts = of(&hub.counters).counts();
                 counts.map(move |(kind, count)| Sample::of_hub(host, [kind.as_str()], count))
             })
         };
-        page.some(Metric::ConnectFailures, each(|tally| tally.failures));
-        page.some(Metric::Disconnects, each(|tally| tally.disconnects));
-        page.some(Metric::HubConnectionsEnded, each(|tally| tally.ended));
+        page.some(Metric::ConnectFailures, each(|counters| counters.failures));
+        page.some(Metric::Disconnects, each(|counters| counters.disconnects));
+        page.some(Metric::HubConnectionsEnded, each(|counters| counters.ended));
     }
 }
 
-fn states(census: &Census) -> impl Iterator<Item = Sample> {
+fn states(state_counts: &StateCounts) -> impl Iterator<Item = Sample> {
     use DeviceState as S;
-    let Census {
+    let StateCounts {
         idle,
         queued,
         provisioning,
@@ -146,7 +146,7 @@ fn states(census: &Census) -> impl Iterator<Item = Sample> {
         waiting,
         yielded,
         closing,
-    } = *census;
+    } = *state_counts;
     let states = [
         (S::Idle, idle),
         (S::Queued, queued),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, Failure, FailureKind};
 
-use super::Why;
+use super::FailureReason;
 use crate::limits::{
     QUICK_PHASE, QUICK_STEP, QUICK_WAIT_MAX, QUICK_WAIT_MIN, REPROVISION_AFTER,
     REPROVISION_REFUSALS, SLOW_STEP, SLOW_WAIT_MAX, STABLE_AFTER, THEFTS_FORGOTTEN_AFTER,
@@ -14,7 +14,7 @@ use crate::time::Jitter;
 
 /// A series of failures. Counters stop at their end, they do not wrap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Trouble {
+pub(super) struct RetryState {
     /// When the series began.
     since: Option<Duration>,
     failures: u32,
@@ -28,10 +28,10 @@ pub(super) struct Trouble {
     pub(super) reauthenticated: bool,
     /// The next attempt is not like the one that failed.
     pub(super) another_way: bool,
-    last: Why,
+    last: FailureReason,
 }
 
-impl Trouble {
+impl RetryState {
     pub(super) const NONE: Self = Self {
         since: None,
         failures: 0,
@@ -40,13 +40,13 @@ impl Trouble {
         thefts: 0,
         reauthenticated: false,
         another_way: false,
-        last: Why {
+        last: FailureReason {
             kind: FailureKind::Unknown,
             code: None,
         },
     };
 
-    pub(super) const fn last_failure(&self) -> Why {
+    pub(super) const fn last_failure(&self) -> FailureReason {
         self.last
     }
 
@@ -194,13 +194,13 @@ mod tests {
 
     #[test]
     fn slow_waits_grow_to_half_an_hour() {
-        let mut trouble = Trouble::NONE;
-        trouble.count(&failure(), s(1000));
+        let mut retry = RetryState::NONE;
+        retry.count(&failure(), s(1000));
         let late = s(1000) + QUICK_PHASE;
         let waits: Vec<u64> = (0..8)
             .map(|_| {
-                trouble.count(&failure(), late);
-                trouble.wait(late, MIDDLE).as_secs()
+                retry.count(&failure(), late);
+                retry.wait(late, MIDDLE).as_secs()
             })
             .collect();
         assert_eq!(waits, [150, 300, 450, 600, 750, 900, 900, 900]);
@@ -208,57 +208,57 @@ mod tests {
 
     #[test]
     fn counters_stop_at_their_end() {
-        let mut trouble = Trouble {
+        let mut retry = RetryState {
             since: Some(s(0)),
             failures: u32::MAX - 1,
             slow_failures: u16::MAX - 1,
             refusals: u16::MAX - 1,
             thefts: u8::MAX - 1,
-            ..Trouble::NONE
+            ..RetryState::NONE
         };
         for _ in 0..3 {
-            trouble.count(&failure(), s(10_000));
-            assert!(trouble.yield_for(MIDDLE) < SLOW_WAIT_MAX);
+            retry.count(&failure(), s(10_000));
+            assert!(retry.yield_for(MIDDLE) < SLOW_WAIT_MAX);
         }
-        assert_eq!(trouble.failures, u32::MAX);
-        assert_eq!(trouble.slow_failures, u16::MAX);
-        assert_eq!(trouble.refusals, u16::MAX);
-        assert_eq!(trouble.thefts, u8::MAX);
-        assert!(trouble.wait(s(10_000), Jitter(u64::MAX)) < SLOW_WAIT_MAX);
+        assert_eq!(retry.failures, u32::MAX);
+        assert_eq!(retry.slow_failures, u16::MAX);
+        assert_eq!(retry.refusals, u16::MAX);
+        assert_eq!(retry.thefts, u8::MAX);
+        assert!(retry.wait(s(10_000), Jitter(u64::MAX)) < SLOW_WAIT_MAX);
     }
 
     #[test]
     fn short_connections_belong_to_the_series() {
-        let mut trouble = Trouble::NONE;
-        trouble.count(&failure(), s(10));
-        trouble.yield_for(MIDDLE);
-        let before = trouble;
-        trouble.stood(s(59));
-        assert_eq!(trouble, before);
-        trouble.stood(s(60));
+        let mut retry = RetryState::NONE;
+        retry.count(&failure(), s(10));
+        retry.yield_for(MIDDLE);
+        let before = retry;
+        retry.stood(s(59));
+        assert_eq!(retry, before);
+        retry.stood(s(60));
         assert_eq!(
-            trouble,
-            Trouble {
+            retry,
+            RetryState {
                 thefts: 1,
-                ..Trouble::NONE
+                ..RetryState::NONE
             }
         );
-        trouble.stood(s(1800));
-        assert_eq!(trouble, Trouble::NONE);
+        retry.stood(s(1800));
+        assert_eq!(retry, RetryState::NONE);
     }
 
     #[test]
     fn takes_ten_refusals_and_a_quarter_of_an_hour_to_have_moved() {
-        let mut trouble = Trouble::NONE;
+        let mut retry = RetryState::NONE;
         for _ in 0..9 {
-            trouble.count(&failure(), s(10));
+            retry.count(&failure(), s(10));
         }
-        assert!(!trouble.may_have_moved(s(10_000)));
-        trouble.count(&failure(), s(20));
-        assert!(!trouble.may_have_moved(s(909)));
-        assert!(trouble.may_have_moved(s(910)));
+        assert!(!retry.may_have_moved(s(10_000)));
+        retry.count(&failure(), s(20));
+        assert!(!retry.may_have_moved(s(909)));
+        assert!(retry.may_have_moved(s(910)));
 
-        let mut throttled = Trouble::NONE;
+        let mut throttled = RetryState::NONE;
         for _ in 0..100 {
             throttled.count(&Failure::local(FailureKind::Throttled, ""), s(10));
         }

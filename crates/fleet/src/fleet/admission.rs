@@ -5,7 +5,7 @@ use std::time::Duration;
 use drawspan_hub::{Failure, HostName};
 
 use super::turns::{CallerId, Callers};
-use super::{Action, Beside, Fleet, ServiceId, service::Service};
+use super::{Action, Context, Fleet, ServiceId, service::Service};
 use crate::device::Epoch;
 use crate::mutation::{Mutation, planted};
 use crate::time::Now;
@@ -16,14 +16,14 @@ const STALE_TICKETS: usize = 1_024;
 
 /// A device's place in a queue. Stale when the device does not queue any more, or has another place by now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Position {
     pub(super) device: u32,
     pub(super) epoch: Epoch,
     /// Tells it from those of devices that had the same index before.
     number: u32,
 }
 
-impl Place {
+impl Position {
     /// Whether it is older than another one.
     pub(super) const fn is_before(&self, other: &Self) -> bool {
         self.number.wrapping_sub(other.number) > u32::MAX / 2
@@ -34,12 +34,12 @@ impl Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ticket {
     /// A device's attempt.
-    Attempt(Place),
+    Attempt(Position),
     /// A registration that a caller asked for.
     Registration(u64),
 }
 
-impl<B: Beside> Fleet<B> {
+impl<B: Context> Fleet<B> {
     /// Queues for a registration by request, of which the caller keeps a bounded number; [`Action::Register`] says when it may start. It must be ended by
     /// [`Fleet::registration_ended`].
     pub fn register(&mut self, registration: u64, caller: CallerId) {
@@ -57,7 +57,7 @@ impl<B: Beside> Fleet<B> {
 
     /// The last failure of a service, or of the credentials shown to it.
     #[must_use]
-    pub fn trouble_of(&self, service: ServiceId) -> Option<&Failure> {
+    pub fn last_failure_of(&self, service: ServiceId) -> Option<&Failure> {
         self.service(service)?.record.last()
     }
 
@@ -142,8 +142,8 @@ impl<B: Beside> Fleet<B> {
 
     pub(super) fn queue_device(&mut self, device: u32, epoch: Epoch) {
         let service = self.service_of(device);
-        self.next_place = self.next_place.wrapping_add(1);
-        let number = self.next_place;
+        self.next_position = self.next_position.wrapping_add(1);
+        let number = self.next_position;
         let Some(entry) = self.entries.get_mut(device as usize) else {
             return;
         };
@@ -151,22 +151,22 @@ impl<B: Beside> Fleet<B> {
         else {
             return;
         };
-        let place = Place {
+        let position = Position {
             device,
             epoch,
             number,
         };
-        entry.place = number;
+        entry.position = number;
         entry.callers = Callers::default();
-        for caller in entry.beside.callers() {
+        for caller in entry.context.callers() {
             if entry.callers.insert(caller) {
-                let ticket = Ticket::Attempt(place);
+                let ticket = Ticket::Attempt(position);
                 let doubtful = entry.standing.doubtful;
                 service.queue.push_asked(ticket, doubtful, caller);
             }
         }
         if entry.callers.is_empty() {
-            service.queue.push(place, entry.standing);
+            service.queue.push(position, entry.standing);
         }
         self.throw_out_stale_tickets();
     }
@@ -179,21 +179,21 @@ impl<B: Beside> Fleet<B> {
         let Some(Some(entry)) = self.entries.get_mut(device as usize) else {
             return;
         };
-        if !entry.beside.is_waited_for() {
+        if !entry.context.is_waited_for() {
             return;
         }
         if entry.callers.is_empty() {
             // This makes its ticket among the devices without a waiting caller stale.
-            self.next_place = self.next_place.wrapping_add(1);
-            entry.place = self.next_place;
+            self.next_position = self.next_position.wrapping_add(1);
+            entry.position = self.next_position;
         }
         if !entry.callers.insert(caller) {
             return;
         }
-        let ticket = Ticket::Attempt(Place {
+        let ticket = Ticket::Attempt(Position {
             device,
             epoch: entry.machine.epoch(),
-            number: entry.place,
+            number: entry.position,
         });
         let doubtful = entry.standing.doubtful;
         if let Some(service) = self.services.get_mut(usize::from(service.0)) {
@@ -212,7 +212,7 @@ impl<B: Beside> Fleet<B> {
         }
         let mut services = std::mem::take(&mut self.services);
         for service in services.iter_mut().filter(|service| is_long(service)) {
-            service.queue.retain(|place| self.is_valid(*place));
+            service.queue.retain(|position| self.is_valid(*position));
             // A device has a ticket for each of its callers, so that many may be left.
             service.most_attempts = service.queue.attempts() + most;
         }
@@ -275,15 +275,15 @@ impl<B: Beside> Fleet<B> {
                     service.record.contact.begins(now.monotonic);
                     self.actions.push_back(Action::Register { registration });
                 }
-                Ok(Some(Ticket::Attempt(place))) if self.is_valid(place) => {
-                    let epoch = place.epoch;
-                    if self.is_waited_for_no_more(place) {
+                Ok(Some(Ticket::Attempt(position))) if self.is_valid(position) => {
+                    let epoch = position.epoch;
+                    if self.is_waited_for_no_more(position) {
                         self.pass(number, now);
-                        self.queue_device(place.device, epoch);
+                        self.queue_device(position.device, epoch);
                     } else {
                         let service = self.services.get_mut(number)?;
                         service.record.contact.begins(now.monotonic);
-                        self.feed(place.device, Input::Permit { epoch }, now);
+                        self.feed(position.device, Input::Permit { epoch }, now);
                     }
                 }
                 Ok(Some(Ticket::Attempt(..))) => self.pass(number, now),
@@ -301,18 +301,18 @@ impl<B: Beside> Fleet<B> {
         }
     }
 
-    fn is_valid(&self, place: Place) -> bool {
-        self.entry(place.device).is_some_and(|entry| {
-            entry.place == place.number
+    fn is_valid(&self, position: Position) -> bool {
+        self.entry(position.device).is_some_and(|entry| {
+            entry.position == position.number
                 && entry.machine.state() == State::Queued
-                && entry.machine.epoch() == place.epoch
+                && entry.machine.epoch() == position.epoch
         })
     }
 
     /// Whether a device went before others for callers who have all hung up since.
-    fn is_waited_for_no_more(&self, place: Place) -> bool {
-        let entry = self.entry(place.device);
-        entry.is_some_and(|entry| !entry.callers.is_empty() && !entry.beside.is_waited_for())
+    fn is_waited_for_no_more(&self, position: Position) -> bool {
+        let entry = self.entry(position.device);
+        entry.is_some_and(|entry| !entry.callers.is_empty() && !entry.context.is_waited_for())
     }
 
     pub(super) fn service(&self, id: ServiceId) -> Option<&Service> {

@@ -8,7 +8,7 @@ pub struct ByFailure([u64; FailureKind::ALL.len()]);
 
 /// What was done at a hub, and what came of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct HubTally {
+pub struct HubCounters {
     /// Attempts to connect a device.
     pub attempts: u64,
     /// Those that succeeded.
@@ -23,7 +23,7 @@ pub struct HubTally {
 
 /// What came of registrations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DpsTally {
+pub struct DpsCounters {
     /// Devices that DPS assigned.
     pub assigned: u64,
     /// Registrations that failed.

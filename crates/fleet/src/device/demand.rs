@@ -8,14 +8,14 @@ use crate::time::Jitter;
 
 /// Whether anybody wants a device connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct Demand {
     /// Subscriptions exist.
     pub(super) permanent: bool,
     /// Somebody used it: wanted until then.
     temporary: Option<Duration>,
 }
 
-impl Wanted {
+impl Demand {
     pub(super) const NOT: Self = Self {
         permanent: false,
         temporary: None,

@@ -13,14 +13,14 @@ const BURST: Duration = Duration::from_secs(1);
 
 /// Paces operations of one kind at one hub.
 #[derive(Debug, Default)]
-pub struct Bucket {
+pub struct RateLimiter {
     /// Nanoseconds per operation; zero when unlimited.
     interval: u64,
     /// When the operations admitted so far will all have been paid for, in nanoseconds.
     paid_at: AtomicU64,
 }
 
-impl Bucket {
+impl RateLimiter {
     /// At that rate; `None` is no limit. A rate of zero is taken as one per minute.
     #[must_use]
     pub fn new(rate: Option<Rate>) -> Self {
@@ -92,13 +92,13 @@ mod tests {
 
     #[test]
     fn no_limit_admits_everything_at_once() {
-        let bucket = Bucket::new(None);
+        let bucket = RateLimiter::new(None);
         assert!((0..1_000_000).all(|_| bucket.admit(s(1), s(0)) == Ok(s(0))));
     }
 
     #[test]
     fn a_burst_passes_the_rest_waits_and_the_queue_ends() {
-        let bucket = Bucket::new(Some(Rate::per_second(100)));
+        let bucket = RateLimiter::new(Some(Rate::per_second(100)));
         assert!((0..100).all(|_| bucket.admit(s(10), s(2)) == Ok(s(0))));
         let waits: Vec<_> = (0..200).map(|_| bucket.admit(s(10), s(2))).collect();
         assert_eq!(waits[0], Ok(Duration::from_millis(10)));
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn threads_together_get_no_more_than_the_rate() {
-        let bucket = Bucket::new(Some(Rate::per_second(1_000)));
+        let bucket = RateLimiter::new(Some(Rate::per_second(1_000)));
         let admitted = || {
             (0..5_000)
                 .filter(|_| bucket.admit(s(1), s(1)).is_ok())

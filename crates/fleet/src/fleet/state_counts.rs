@@ -1,11 +1,11 @@
 //! How many devices do what, counted as they change: nobody walks a million of them to know.
 
-use super::{Beside, Fleet};
+use super::{Context, Fleet};
 use crate::State;
 
 /// Devices by what they are doing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Census {
+pub struct StateCounts {
     /// Nothing.
     pub idle: usize,
     /// Waiting for a permit.
@@ -24,7 +24,7 @@ pub struct Census {
     pub closing: usize,
 }
 
-impl Census {
+impl StateCounts {
     pub(super) const fn add(&mut self, state: State) {
         let count = self.of(state);
         *count += 1;
@@ -49,10 +49,10 @@ impl Census {
     }
 }
 
-impl<B: Beside> Fleet<B> {
+impl<B: Context> Fleet<B> {
     /// What the devices are doing. Costs the same however many there are.
     #[must_use]
-    pub const fn census(&self) -> Census {
-        self.census
+    pub const fn state_counts(&self) -> StateCounts {
+        self.state_counts
     }
 }

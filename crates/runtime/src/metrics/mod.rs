@@ -1,5 +1,7 @@
 //! Figures for a page of metrics: what the controller knows, and what is counted beside it.
 
+mod snapshot;
+
 use std::time::Duration;
 
 use drawspan_hub::{Failure, FailureKind};
@@ -8,15 +10,16 @@ use drawspan_store::{DeadLetters, DesiredMarks, FoundLost, Health, HubCache, Sto
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::handle::Bridge;
+use super::gateway::Gateway;
 use super::in_vain::InVain;
 use super::request::{Look, Request};
-use super::views::Figures;
 use crate::limits::MEASURE_TIMEOUT_S;
+
+pub(super) use snapshot::Snapshot;
 
 /// What is counted beside the controller, and what is lost beneath it.
 #[derive(Debug)]
-pub(super) struct Meters {
+pub(super) struct Counters {
     pub(super) resends: Resends,
     pub(super) in_vain: InVain,
     store: Option<Losses>,
@@ -43,7 +46,7 @@ struct Losses {
     health: StoreHealth,
 }
 
-impl Meters {
+impl Counters {
     pub(super) fn new(store: Option<&Store>) -> Self {
         Self {
             resends: Resends::default(),
@@ -100,12 +103,12 @@ impl Meters {
     }
 
     /// What the controller says, if it does so in time.
-    async fn figures(&self, shard: &mpsc::Sender<Request>) -> Option<Figures> {
+    async fn snapshot(&self, requests: &mpsc::Sender<Request>) -> Option<Snapshot> {
         let _turn = self.turn.acquire().await;
-        let (reply, figures) = oneshot::channel();
-        shard.try_send(Look::Measure { reply }.into()).ok()?;
+        let (reply, snapshot) = oneshot::channel();
+        requests.try_send(Look::Measure { reply }.into()).ok()?;
         let patience = Duration::from_secs(MEASURE_TIMEOUT_S);
-        timeout(patience, figures).await.ok()?.ok()
+        timeout(patience, snapshot).await.ok()?.ok()
     }
 }
 
@@ -132,13 +135,13 @@ impl Resends {
     }
 }
 
-impl Bridge {
+impl Gateway {
     /// Adds all figures but for what the controller does not say in time.
-    pub(super) async fn add_figures(&self, page: &mut Page) {
-        self.meters.tell(page);
+    pub(super) async fn add_to_page(&self, page: &mut Page) {
+        self.counters.tell(page);
         self.health.tell(page);
-        if let Some(figures) = self.meters.figures(&self.shard).await {
-            figures.tell(page);
+        if let Some(snapshot) = self.counters.snapshot(&self.requests).await {
+            snapshot.tell(page);
         }
     }
 }
@@ -149,10 +152,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_page_at_a_time_asks_the_controller_and_none_waits_for_ever() {
-        let meters = Meters::new(None);
-        let (shard, mut requests) = mpsc::channel(8);
+        let counters = Counters::new(None);
+        let (sender, mut requests) = mpsc::channel(8);
         // A controller that does not come to it.
-        let (first, second) = tokio::join!(meters.figures(&shard), meters.figures(&shard));
+        let (first, second) = tokio::join!(counters.snapshot(&sender), counters.snapshot(&sender));
         assert!(first.is_none() && second.is_none());
         let mut asked = 0;
         while let Ok(Request::Look(Look::Measure { reply })) = requests.try_recv() {
@@ -168,9 +171,13 @@ mod tests {
             drop(reply);
             requests.close();
         };
-        tokio::join!(meters.figures(&shard), meters.figures(&shard), looks);
+        tokio::join!(
+            counters.snapshot(&sender),
+            counters.snapshot(&sender),
+            looks
+        );
         assert!(
-            meters.figures(&shard).await.is_none(),
+            counters.snapshot(&sender).await.is_none(),
             "the controller is gone"
         );
     }

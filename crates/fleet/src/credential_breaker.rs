@@ -14,7 +14,7 @@ use crate::mutation::{Mutation, planted};
 
 /// Watches the refused credentials of one hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Breaker {
+pub enum CredentialBreaker {
     /// Counting.
     Closed(Refused),
     /// The fault is not the devices'.
@@ -37,13 +37,13 @@ pub struct Refused {
     accepted_at: Option<Duration>,
 }
 
-impl Default for Breaker {
+impl Default for CredentialBreaker {
     fn default() -> Self {
         Self::Closed(Refused::default())
     }
 }
 
-impl Breaker {
+impl CredentialBreaker {
     /// Whether an attempt may start now, else how long to wait. `hopeful` if it would be that of a device whose credentials
     /// have not been refused.
     pub fn check(&self, now: Duration, hopeful: bool) -> Result<(), Duration> {
@@ -156,8 +156,8 @@ mod tests {
         Duration::from_secs(s)
     }
 
-    fn opened() -> Breaker {
-        let mut breaker = Breaker::default();
+    fn opened() -> CredentialBreaker {
+        let mut breaker = CredentialBreaker::default();
         let news: Vec<bool> = (0..30)
             .map(|device| breaker.refused(device, false, s(100)))
             .collect();
@@ -191,20 +191,20 @@ mod tests {
         assert_eq!(breaker.check(s(131), false), Err(s(30)), "one at a time");
         breaker.attempt_abandoned();
         assert_eq!(breaker.check(s(131), false), Ok(()));
-        let mut closed = Breaker::default();
+        let mut closed = CredentialBreaker::default();
         closed.inconclusive();
-        assert_eq!(closed, Breaker::default());
+        assert_eq!(closed, CredentialBreaker::default());
     }
 
     #[test]
     fn one_device_refused_often_is_its_own_fault() {
-        let mut breaker = Breaker::default();
+        let mut breaker = CredentialBreaker::default();
         assert!((0..1000).all(|_| !breaker.refused(7, false, s(1))));
     }
 
     #[test]
     fn a_few_bad_devices_among_good_ones_open_nothing() {
-        let mut breaker = Breaker::default();
+        let mut breaker = CredentialBreaker::default();
         for device in 0..1000 {
             assert!(!breaker.refused(device, false, s(1)));
             if device % 10 == 0 {
@@ -215,13 +215,13 @@ mod tests {
 
     #[test]
     fn refusals_far_apart_open_nothing() {
-        let mut breaker = Breaker::default();
+        let mut breaker = CredentialBreaker::default();
         assert!((0..100).all(|device| !breaker.refused(device, false, s(device * 2))));
     }
 
     #[test]
     fn while_one_is_connected_or_was_just_accepted_refusals_are_the_devices_own() {
-        let mut breaker = Breaker::default();
+        let mut breaker = CredentialBreaker::default();
         assert!((0..1000).all(|device| !breaker.refused(device, true, s(1))));
         breaker.accepted(s(100));
         let at = s(100) + BREAKER_WINDOW;

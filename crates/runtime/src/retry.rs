@@ -10,50 +10,52 @@ use drawspan_gateway::{Delay, DeviceError, Effect};
 use drawspan_hub::{DeviceId, Failure, FailureKind};
 use tokio::time::{Instant, sleep};
 
-use super::directory::Route;
-use super::handle::{Bridge, QUEUE_FULL};
+use super::gateway::{Gateway, QUEUE_FULL};
 use super::request::Request;
+use super::routes::Route;
 use super::seed;
 use super::throttle::wait_turn;
 
 /// What is asked of a connected device.
 #[derive(Debug, Clone)]
-pub(super) enum Work {
+pub(super) enum Operation {
     /// An encoded message to send.
     Send(Bytes),
     /// Something about its twin.
     Twin(TwinOperation),
 }
 
-impl Work {
+impl Operation {
     const fn only_reads(&self) -> bool {
         matches!(self, Self::Twin(TwinOperation::Get))
     }
 }
 
-impl Bridge {
+impl Gateway {
     /// Tries until it is done, the hub says no, or `deadline` comes. Returns what the hub sent back.
-    pub(super) async fn persist(
+    pub(super) async fn send_with_retry(
         &self,
         device: &DeviceId,
-        work: &Work,
+        operation: &Operation,
         deadline: Instant,
     ) -> Result<Bytes, DeviceError> {
-        let mut fate = Fate::default();
-        let done = self.attempts(device, work, deadline, &mut fate).await;
-        let done = done.map_err(|error| fate.tell(error));
-        self.meters.in_vain.ended(done.as_ref().err());
+        let mut certainty = DeliveryCertainty::default();
+        let done = self
+            .attempts(device, operation, deadline, &mut certainty)
+            .await;
+        let done = done.map_err(|error| certainty.tell(error));
+        self.counters.in_vain.ended(done.as_ref().err());
         done
     }
 
     async fn attempts(
         &self,
         device: &DeviceId,
-        work: &Work,
+        operation: &Operation,
         deadline: Instant,
-        fate: &mut Fate,
+        certainty: &mut DeliveryCertainty,
     ) -> Result<Bytes, DeviceError> {
-        let mut route = self.directory.get(device);
+        let mut route = self.routes.get(device);
         let mut not = None;
         let mut resend = Resend::new(self.clock.at(deadline));
         loop {
@@ -63,44 +65,44 @@ impl Bridge {
             };
             let now = self.clock.now();
             found.used(now);
-            wait_turn(&found, work, now, deadline).await?;
-            let ended = attempt(&found, work, self.clock.at(deadline)).await;
+            wait_turn(&found, operation, now, deadline).await?;
+            let ended = attempt(&found, operation, self.clock.at(deadline)).await;
             self.note_silence(&found, &ended, deadline);
             match ended {
                 Ok(done) => return Ok(done),
                 Err(SendFailure::Full) => return Err(QUEUE_FULL),
                 Err(SendFailure::NotSent) => return Err(DeviceError::Delayed(Delay::Credit)),
-                Err(ended @ (SendFailure::Stale | SendFailure::Unsettled)) => {
-                    fate.unknown |= ended == SendFailure::Unsettled;
+                Err(ended @ (SendFailure::Stale | SendFailure::FateUnknown)) => {
+                    certainty.unknown |= ended == SendFailure::FateUnknown;
                     if Instant::now() >= deadline {
                         return Err(self.delay_of(device).await);
                     }
                     not = Some(found.serial);
-                    self.meters.resends.connection_lost();
+                    self.counters.resends.connection_lost();
                 }
                 Err(SendFailure::Refused(failure)) => {
                     match resend.refused(&failure, self.clock.now(), Jitter(seed())) {
                         Next::After(wait) => sleep(wait).await,
                         Next::OutOfTime => {
-                            self.meters.resends.out_of_time(&failure);
+                            self.counters.resends.out_of_time(&failure);
                             return Err(self.refused(failure));
                         }
                         Next::Never => return Err(self.refused(failure)),
                     }
                     route = Some(found);
-                    self.meters.resends.refused(&failure);
+                    self.counters.resends.refused(&failure);
                 }
             }
         }
     }
 }
 
-impl Bridge {
+impl Gateway {
     /// Tells the controller of a hub that leaves requests of connected devices without an answer, and when it answers again.
     fn note_silence(&self, route: &Route, ended: &Result<Bytes, SendFailure>, deadline: Instant) {
         let (is_news, failure) = match ended {
             Ok(_) | Err(SendFailure::Refused(_)) => (route.paces.answered(), None),
-            Err(SendFailure::Unsettled) if Instant::now() >= deadline => {
+            Err(SendFailure::FateUnknown) if Instant::now() >= deadline => {
                 let text = "a connected device's request was not answered in its time";
                 let failure = Failure::local(FailureKind::Timeout, text);
                 (route.paces.unanswered(), Some(failure))
@@ -109,18 +111,24 @@ impl Bridge {
         };
         if is_news {
             // Where the queue is full, the next one says it.
-            let _ = self.shard.try_send(Request::Unanswered(route.hub, failure));
+            let _ = self
+                .requests
+                .try_send(Request::Unanswered(route.hub, failure));
         }
     }
 }
 
 /// Once. `until` is a time of the connection's clock.
-async fn attempt(route: &Route, work: &Work, until: Duration) -> Result<Bytes, SendFailure> {
-    if !work.only_reads() {
+async fn attempt(
+    route: &Route,
+    operation: &Operation,
+    until: Duration,
+) -> Result<Bytes, SendFailure> {
+    if !operation.only_reads() {
         Effect::begins();
     }
-    match work {
-        Work::Send(message) => {
+    match operation {
+        Operation::Send(message) => {
             let send = Send {
                 session: route.session,
                 message: message.clone(),
@@ -128,7 +136,7 @@ async fn attempt(route: &Route, work: &Work, until: Duration) -> Result<Bytes, S
             };
             route.connection.send(send).await.map(|()| Bytes::new())
         }
-        Work::Twin(operation) => {
+        Operation::Twin(operation) => {
             let request = TwinRequest {
                 session: route.session,
                 operation: operation.clone(),
@@ -141,11 +149,11 @@ async fn attempt(route: &Route, work: &Work, until: Duration) -> Result<Bytes, S
 
 /// Whether the hub may have the message although nobody said so.
 #[derive(Debug, Default)]
-struct Fate {
+struct DeliveryCertainty {
     unknown: bool,
 }
 
-impl Fate {
+impl DeliveryCertainty {
     /// What is told when the last attempt failed: what an earlier one sent may have arrived, whatever came after it.
     fn tell(&self, error: DeviceError) -> DeviceError {
         if self.unknown {
@@ -168,7 +176,7 @@ mod tests {
                 retry_after_s: 5,
                 why: None,
             },
-            DeviceError::NotWritten,
+            DeviceError::NotSent,
             DeviceError::Delayed(Delay::Credit),
             DeviceError::NotReady,
             DeviceError::Refused(Failure::local(
@@ -177,8 +185,8 @@ mod tests {
             )),
         ];
         for error in errors {
-            let never = Fate { unknown: false };
-            let perhaps = Fate { unknown: true };
+            let never = DeliveryCertainty { unknown: false };
+            let perhaps = DeliveryCertainty { unknown: true };
             assert_eq!(never.tell(error.clone()), error);
             assert_eq!(perhaps.tell(error), DeviceError::FateUnknown);
         }

@@ -10,27 +10,27 @@ use crate::limits;
 
 /// Who.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Wake {
+pub(super) enum Timer {
     Lane(LaneId),
     Origin(OriginId),
 }
 
 /// A heap of moments. Who waits for an earlier one, or is gone, finds that out when the moment comes.
 #[derive(Debug, Default)]
-pub(super) struct Wakes {
-    heap: BinaryHeap<Reverse<(Duration, Wake)>>,
+pub(super) struct Timers {
+    heap: BinaryHeap<Reverse<(Duration, Timer)>>,
 }
 
-impl Wakes {
-    pub(super) fn set(&mut self, at: Duration, wake: Wake) {
-        self.heap.push(Reverse((at, wake)));
+impl Timers {
+    pub(super) fn set(&mut self, at: Duration, timer: Timer) {
+        self.heap.push(Reverse((at, timer)));
     }
 
     pub(super) fn next(&self) -> Option<Duration> {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }
 
-    pub(super) fn pop_due(&mut self, now: Duration) -> Option<(Duration, Wake)> {
+    pub(super) fn pop_due(&mut self, now: Duration) -> Option<(Duration, Timer)> {
         if self.next()? > now {
             return None;
         }
@@ -38,11 +38,11 @@ impl Wakes {
     }
 
     /// Throws out what nobody waits for any more, once that is most of it. `live`: how many may wait.
-    pub(super) fn tidy(&mut self, live: usize, keep: impl Fn(Duration, Wake) -> bool) {
+    pub(super) fn tidy(&mut self, live: usize, keep: impl Fn(Duration, Timer) -> bool) {
         if self.heap.len() <= 2 * live + limits::KEPT_CAPACITY {
             return;
         }
-        self.heap.retain(|Reverse((at, wake))| keep(*at, *wake));
+        self.heap.retain(|Reverse((at, timer))| keep(*at, *timer));
         self.heap.shrink_to(2 * self.heap.len());
     }
 

@@ -13,12 +13,12 @@ use drawspan_hub::{DeviceId, Outcome, SubscriptionType};
 use drawspan_store::{DeadLetterFilter, StoreError, StoredDeadLetter};
 use tokio::time::{Instant, timeout_at};
 
-use super::handle::{Bridge, QUEUE_FULL};
+use super::gateway::{Gateway, QUEUE_FULL};
 use super::platform::Caller;
 use super::request::Look;
 use crate::limits::{PULL_GRACE_MS, PULLS};
 
-impl Subscriptions for Bridge {
+impl Subscriptions for Gateway {
     async fn subscribe(
         &self,
         subscribe: Subscribe,
@@ -80,7 +80,7 @@ async fn in_time<T>(
     }
 }
 
-impl Downlink for Bridge {
+impl Downlink for Gateway {
     async fn receive(
         &self,
         device: DeviceId,
@@ -88,7 +88,7 @@ impl Downlink for Bridge {
         deadline: Instant,
     ) -> Result<Option<Held>, DeviceError> {
         self.check_id(&device)?;
-        let _place = Place::take(&self.pulls).ok_or(QUEUE_FULL)?;
+        let _permit = PullPermit::take(&self.pulls).ok_or(QUEUE_FULL)?;
         let patience = wait_until > Instant::now();
         let of = device.clone();
         let asked = self.answer(|reply| Ask::Receive {
@@ -131,29 +131,29 @@ impl Downlink for Bridge {
 }
 
 /// One of the requests that may wait for messages.
-struct Place<'a>(&'a AtomicUsize);
+struct PullPermit<'a>(&'a AtomicUsize);
 
-impl<'a> Place<'a> {
+impl<'a> PullPermit<'a> {
     fn take(count: &'a AtomicUsize) -> Option<Self> {
-        let place = Self(count);
-        (count.fetch_add(1, Ordering::Relaxed) < PULLS).then_some(place)
+        let permit = Self(count);
+        (count.fetch_add(1, Ordering::Relaxed) < PULLS).then_some(permit)
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for PullPermit<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Listing for Bridge {
+impl Listing for Gateway {
     async fn list(&self, query: ListQuery) -> Result<ListPage, DeviceError> {
         let query = Box::new(query);
         self.answer(|reply| Look::List { query, reply }).await?
     }
 }
 
-impl DeadLetters for Bridge {
+impl DeadLetters for Gateway {
     async fn dead_letters(&self, query: DeadLetterQuery) -> Result<Vec<DeadLetter>, DeviceError> {
         let device = match query.device {
             Some(device) => Some(self.called(device).await?),
@@ -209,7 +209,7 @@ impl DeadLetters for Bridge {
     }
 }
 
-impl Bridge {
+impl Gateway {
     /// None are kept without a state directory.
     fn letters(&self) -> Result<&drawspan_store::DeadLetters, DeviceError> {
         self.letters.as_ref().ok_or(DeviceError::NoDeadLetter)
