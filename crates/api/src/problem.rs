@@ -78,7 +78,7 @@ kinds! {
     /// On the way out.
     Stopping: SERVICE_UNAVAILABLE, "stopping", "Stopping";
     /// The deadline passed before the message was written.
-    NotSentInTime: SERVICE_UNAVAILABLE, "not-sent-in-time", "Not sent in time";
+    NotSent: SERVICE_UNAVAILABLE, "not-sent-in-time", "Not sent in time";
     /// The hub did not answer in time.
     FateUnknown: GATEWAY_TIMEOUT, "fate-unknown", "The hub did not answer in time";
     /// Too many connections are open.
@@ -129,7 +129,7 @@ impl Kind {
                 | Self::QueueFull
                 | Self::NotReady
                 | Self::Stopping
-                | Self::NotSentInTime
+                | Self::NotSent
                 | Self::FateUnknown
                 | Self::TooManyConnections
                 | Self::NotStored

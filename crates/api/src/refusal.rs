@@ -35,8 +35,8 @@ impl From<DeviceError> for Problem {
             E::NotReady => {
                 (Kind::NotReady, Some(RETRY_AFTER_S), "The bridge is starting or stopping; nothing was sent.".into())
             }
-            E::NotWritten => {
-                (Kind::NotSentInTime, Some(RETRY_AFTER_S), "This could not be sent in time; nothing of it is at the hub.".into())
+            E::NotSent => {
+                (Kind::NotSent, Some(RETRY_AFTER_S), "This could not be sent in time; nothing of it is at the hub.".into())
             }
             E::FateUnknown => (
                 Kind::FateUnknown,
@@ -105,7 +105,7 @@ fn refused_until(failure: Failure, retry_after_s: u64) -> Problem {
 /// Nothing was sent, and why.
 fn delayed(delay: Delay) -> Problem {
     let detail = format!("This could not be sent in time; nothing of it is at the hub: {delay}.");
-    let problem = Problem::new(Kind::NotSentInTime, detail).retry_after(RETRY_AFTER_S);
+    let problem = Problem::new(Kind::NotSent, detail).retry_after(RETRY_AFTER_S);
     match delay {
         Delay::Failing(failure) => {
             problem.from_hub(failure.code.map(|code| code.number()), failure.tracking_id)

@@ -178,7 +178,7 @@ pub enum DeviceError {
     NotReady,
     /// The deadline passed before anything was written: it is certainly not at the hub.
     #[error("not sent before the deadline")]
-    NotWritten,
+    NotSent,
     /// The same, and what the device was waiting for.
     #[error("not sent before the deadline: {0}")]
     Delayed(Delay),
@@ -243,10 +243,7 @@ impl DeviceError {
     /// Whether the request's time ran out.
     #[must_use]
     pub const fn is_out_of_time(&self) -> bool {
-        matches!(
-            self,
-            Self::NotWritten | Self::Delayed(_) | Self::FateUnknown
-        )
+        matches!(self, Self::NotSent | Self::Delayed(_) | Self::FateUnknown)
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn not_settled(failure: SendFailure) -> RequestError<StoreFault> {
     match failure {
         SendFailure::Full => RequestError::QueueFull,
         SendFailure::Stale | SendFailure::NotSent => RequestError::LockLost,
-        SendFailure::Unsettled => RequestError::FateUnknown,
+        SendFailure::FateUnknown => RequestError::FateUnknown,
         SendFailure::Refused(failure) if failure.kind == FailureKind::LockLost => {
             RequestError::LockLost
         }
@@ -67,7 +67,7 @@ pub(super) fn not_connected(refusal: Refusal) -> DeviceError {
 pub(super) fn delayed(delay: controller::Delay) -> DeviceError {
     use controller::Delay as Why;
     match delay {
-        Why::Unknown => DeviceError::NotWritten,
+        Why::Unknown => DeviceError::NotSent,
         Why::Dps(host) => DeviceError::Delayed(Delay::Dps(host)),
         Why::Hub(host) => DeviceError::Delayed(Delay::Hub(host)),
         Why::Turn { host, queue } => DeviceError::Delayed(Delay::Turn { host, queue }),

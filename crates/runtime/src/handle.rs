@@ -114,7 +114,7 @@ impl Bridge {
         let patience = Duration::from_millis(DELAY_TIMEOUT_MS);
         match timeout(patience, delay).await {
             Ok(Ok(delay)) => delay,
-            Ok(Err(_)) | Err(_) => DeviceError::NotWritten,
+            Ok(Err(_)) | Err(_) => DeviceError::NotSent,
         }
     }
 

@@ -51,7 +51,7 @@ mod tests {
         let refused = DeviceError::Refused(Failure::local(FailureKind::Forbidden, "no"));
         in_vain.ended(Some(&refused));
         assert_eq!(in_vain.problem(), None);
-        in_vain.ended(Some(&DeviceError::NotWritten));
+        in_vain.ended(Some(&DeviceError::NotSent));
         in_vain.ended(None);
         in_vain.ended(None);
         assert_eq!(in_vain.problem(), None);

@@ -70,8 +70,8 @@ impl Bridge {
                 Ok(done) => return Ok(done),
                 Err(SendFailure::Full) => return Err(QUEUE_FULL),
                 Err(SendFailure::NotSent) => return Err(DeviceError::Delayed(Delay::Credit)),
-                Err(ended @ (SendFailure::Stale | SendFailure::Unsettled)) => {
-                    fate.unknown |= ended == SendFailure::Unsettled;
+                Err(ended @ (SendFailure::Stale | SendFailure::FateUnknown)) => {
+                    fate.unknown |= ended == SendFailure::FateUnknown;
                     if Instant::now() >= deadline {
                         return Err(self.delay_of(device).await);
                     }
@@ -100,7 +100,7 @@ impl Bridge {
     fn note_silence(&self, route: &Route, ended: &Result<Bytes, SendFailure>, deadline: Instant) {
         let (is_news, failure) = match ended {
             Ok(_) | Err(SendFailure::Refused(_)) => (route.paces.answered(), None),
-            Err(SendFailure::Unsettled) if Instant::now() >= deadline => {
+            Err(SendFailure::FateUnknown) if Instant::now() >= deadline => {
                 let text = "a connected device's request was not answered in its time";
                 let failure = Failure::local(FailureKind::Timeout, text);
                 (route.paces.unanswered(), Some(failure))
@@ -168,7 +168,7 @@ mod tests {
                 retry_after_s: 5,
                 why: None,
             },
-            DeviceError::NotWritten,
+            DeviceError::NotSent,
             DeviceError::Delayed(Delay::Credit),
             DeviceError::NotReady,
             DeviceError::Refused(Failure::local(

@@ -60,7 +60,7 @@ impl Turns {
             }),
             // Nobody closes it.
             Ok(Err(_)) | Err(_) => Err(Problem::new(
-                Kind::NotSentInTime,
+                Kind::NotSent,
                 "A request with this Idempotency-Key is still under way; nothing was sent for this one.",
             )
             .retry_after(RETRY_AFTER_S)),

@@ -20,7 +20,7 @@ const HUB: &[Kind] = &[
     Kind::HubRefused,
     Kind::HubUnreachable,
     Kind::QueueFull,
-    Kind::NotSentInTime,
+    Kind::NotSent,
     Kind::FateUnknown,
 ];
 
@@ -336,7 +336,7 @@ fn get_diagnostics() -> Described {
 fn delete_device() -> Described {
     Described::new(Tag::Devices, "Forget a device", "Closes its connection, and removes its hub, its subscriptions and what else is remembered. Hub and DPS are not told.")
         .answers(204, "Nothing is known about the device any more.")
-        .fails(&[Kind::QueueFull, Kind::NotStored, Kind::NotSentInTime])
+        .fails(&[Kind::QueueFull, Kind::NotStored, Kind::NotSent])
 }
 
 fn get_health() -> Described {

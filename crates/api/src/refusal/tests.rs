@@ -48,7 +48,7 @@ fn every_error_of_the_devices_has_its_status() {
         Some(1),
     );
     check(DeviceError::NotReady, 503, "not-ready", Some(5));
-    check(DeviceError::NotWritten, 503, "not-sent-in-time", Some(5));
+    check(DeviceError::NotSent, 503, "not-sent-in-time", Some(5));
     check(
         DeviceError::Delayed(Delay::Credit),
         503,

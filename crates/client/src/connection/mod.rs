@@ -231,7 +231,7 @@ impl HubConnection {
             return Err(SendFailure::Stale);
         }
         // A reply answers in any case, if only when it is dropped.
-        answer.await.unwrap_or(Err(SendFailure::Unsettled))
+        answer.await.unwrap_or(Err(SendFailure::FateUnknown))
     }
 
     /// What the connection holds.

@@ -49,7 +49,7 @@ impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
         if let Some(to) = self.to.take() {
             let failure = match self.sent {
-                true => SendFailure::Unsettled,
+                true => SendFailure::FateUnknown,
                 false => SendFailure::Stale,
             };
             let _ = to.send(Err(failure));
@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(answer.try_recv(), Ok(Err(SendFailure::Stale)));
         let (reply, mut answer) = Reply::<()>::new(None);
         drop(reply.sent());
-        assert_eq!(answer.try_recv(), Ok(Err(SendFailure::Unsettled)));
+        assert_eq!(answer.try_recv(), Ok(Err(SendFailure::FateUnknown)));
         let (reply, mut answer) = Reply::new(None);
         reply.sent().send(Ok(7));
         assert_eq!(answer.try_recv(), Ok(Ok(7)));

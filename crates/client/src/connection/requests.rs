@@ -109,7 +109,7 @@ pub enum SendFailure {
     NotSent,
     /// Sent, but no answer came: the hub may have it or not.
     #[error("the hub did not tell whether it accepted the message")]
-    Unsettled,
+    FateUnknown,
     /// The hub refused it.
     #[error("the hub refused the message: {0}")]
     Refused(Failure),

@@ -137,7 +137,7 @@ impl DeviceHandler {
             if let Some(reply) = self.sends.take(context) {
                 let failure = match taken_back {
                     true => unsent.clone(),
-                    false => SendFailure::Unsettled,
+                    false => SendFailure::FateUnknown,
                 };
                 reply.send(Err(failure));
             }
@@ -226,7 +226,7 @@ pub(crate) fn outcome(
         Some(DeliveryState::Released | DeliveryState::Modified { .. }) => {
             lost("the hub gave the message back")
         }
-        _ => Err(SendFailure::Unsettled),
+        _ => Err(SendFailure::FateUnknown),
     }
 }
 

@@ -121,8 +121,8 @@ mod tests {
         sends
             .take(context)
             .unwrap()
-            .send(Err(SendFailure::Unsettled));
-        assert_eq!(first.try_recv(), Ok(Err(SendFailure::Unsettled)));
+            .send(Err(SendFailure::FateUnknown));
+        assert_eq!(first.try_recv(), Ok(Err(SendFailure::FateUnknown)));
 
         let (reply, mut second) = Reply::new(None);
         let newer = sends.insert(reply, 3, Duration::from_secs(2));

@@ -100,7 +100,7 @@ impl Sender {
         async move {
             match queued.map_err(|error| matches!(error, mpsc::error::TrySendError::Full(_))) {
                 // A reply answers in any case, if only when it is dropped.
-                Ok(()) => answer.await.unwrap_or(Err(SendFailure::Unsettled)),
+                Ok(()) => answer.await.unwrap_or(Err(SendFailure::FateUnknown)),
                 Err(true) => Err(SendFailure::Full),
                 Err(false) => Err(SendFailure::Stale),
             }
@@ -240,7 +240,7 @@ impl Sending {
             if let Some(reply) = self.sends.take(context) {
                 reply.send(Err(match unsent {
                     true => SendFailure::NotSent,
-                    false => SendFailure::Unsettled,
+                    false => SendFailure::FateUnknown,
                 }));
             }
         }

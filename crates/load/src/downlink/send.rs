@@ -147,7 +147,7 @@ impl Sending {
     fn on_sent(&self, number: u64, bad: bool, sent: Result<(), SendFailure>) {
         let fate = match &sent {
             Ok(()) => Fate::Ok,
-            Err(SendFailure::Unsettled) => Fate::Unknown,
+            Err(SendFailure::FateUnknown) => Fate::Unknown,
             Err(_) => Fate::Failed,
         };
         if let Err(failure) = sent {

@@ -105,7 +105,7 @@ async fn keys_that_are_none_are_refused() {
 
 #[tokio::test]
 async fn what_failed_is_tried_again() {
-    let bench = bench(Err(DeviceError::NotWritten));
+    let bench = bench(Err(DeviceError::NotSent));
     for tries in 1..3 {
         let answer = bench.ask(keyed(EVENTS, "k", GOOD)).await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -243,7 +243,7 @@ async fn a_batch_that_was_accepted_is_not_sent_again() {
 #[tokio::test]
 async fn of_a_batch_only_what_failed_is_sent_again() {
     let bench = with(Fake {
-        refuses: Some(("bad", DeviceError::NotWritten)),
+        refuses: Some(("bad", DeviceError::NotSent)),
         ..Fake::default()
     });
     for tries in 0..3 {
@@ -266,7 +266,7 @@ async fn what_was_done_survives_the_end_of_the_process() {
     let run = async |expected: bool, body: &'static str| {
         let store = drawspan_store::Store::open(directory.path(), &keyring).unwrap();
         let fake = Fake {
-            refuses: Some(("bad", DeviceError::NotWritten)),
+            refuses: Some(("bad", DeviceError::NotSent)),
             ..Fake::default()
         };
         let calls = Arc::clone(&fake.calls);

@@ -258,7 +258,7 @@ async fn what_the_hub_says_is_described() {
         },
         E::QueueFull { retry_after_s },
         E::NotReady,
-        E::NotWritten,
+        E::NotSent,
         E::FateUnknown,
         E::NotListed,
         E::IdNotForDps(DeviceId::parse("").unwrap_err()),

@@ -93,13 +93,13 @@ impl C2d {
     pub(super) fn detach(&mut self, at: &mut At<'_>) {
         at.detach(self.link);
         if let Turn::Confirming { reply, .. } = std::mem::replace(&mut self.turn, Turn::Hub) {
-            reply.send(Err(SendFailure::Unsettled));
+            reply.send(Err(SendFailure::FateUnknown));
         }
     }
 
     pub(super) fn abandon(self) {
         if let Turn::Confirming { reply, .. } = self.turn {
-            reply.send(Err(SendFailure::Unsettled));
+            reply.send(Err(SendFailure::FateUnknown));
         }
     }
 

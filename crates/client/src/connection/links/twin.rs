@@ -289,7 +289,7 @@ impl Twin {
             ask.whose.fail(unsent.clone());
         }
         for asked in self.asked {
-            asked.whose.fail(SendFailure::Unsettled);
+            asked.whose.fail(SendFailure::FateUnknown);
         }
     }
 
@@ -334,7 +334,7 @@ impl Twin {
             let unsent = at.connection.withdraw(self.pair.sender, number);
             asked.whose.fail(match unsent {
                 true => SendFailure::NotSent,
-                false => SendFailure::Unsettled,
+                false => SendFailure::FateUnknown,
             });
         }
         lost.then(|| {

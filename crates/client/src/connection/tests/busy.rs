@@ -274,7 +274,7 @@ async fn of_a_message_that_is_half_written_at_its_deadline_nothing_is_known_and_
     // The hub has the beginning, and would take the rest.
     assert_eq!(
         bench.connection.send(half).await,
-        Err(SendFailure::Unsettled)
+        Err(SendFailure::FateUnknown)
     );
     let send = bench.message(session, "late", Duration::from_secs(5));
     assert_eq!(bench.connection.send(send).await, Err(SendFailure::NotSent));

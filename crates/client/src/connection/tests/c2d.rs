@@ -143,7 +143,7 @@ async fn the_hubs_last_word_counts() {
     bench.deliver(3, Message::from_data("3")).await;
     let (delivery, _) = bench.received().await;
     let unknown = bench.settle(session, delivery, Outcome::Complete).await;
-    assert_eq!(unknown, Err(SendFailure::Unsettled));
+    assert_eq!(unknown, Err(SendFailure::FateUnknown));
     bench.deliver(4, Message::from_data("4")).await;
     bench.received().await;
 }
@@ -386,7 +386,7 @@ async fn a_link_on_which_an_outcome_is_not_confirmed_is_replaced() {
         });
         settled
     };
-    assert_eq!(settled.await, Err(SendFailure::Unsettled));
+    assert_eq!(settled.await, Err(SendFailure::FateUnknown));
     let seen = bench.hub.seen(&Seen::Attach(FROM_HUB.to_owned()), 2).await;
     let outcomes: Vec<_> = seen
         .iter()

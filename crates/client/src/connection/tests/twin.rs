@@ -173,7 +173,7 @@ async fn what_is_not_answered_in_time_has_an_unknown_fate_and_what_is_not_sent_h
     bench.hub.with(|state| state.ignore.clear());
     let asked = bench.ask(session, TwinOperation::Get, within);
     bench.hub.message(TO_HUB, 0).await;
-    assert_eq!(asked.await.unwrap(), Err(SendFailure::Unsettled));
+    assert_eq!(asked.await.unwrap(), Err(SendFailure::FateUnknown));
     // The answer comes too late, and is nobody else's.
     let next = bench.get(session);
     bench.hub.message(TO_HUB, 1).await;
@@ -192,7 +192,7 @@ async fn requests_of_one_device_are_bounded() {
     assert_eq!(bench.get(session).await.unwrap(), Err(SendFailure::Full));
     assert!(bench.connection.close(owner(1), Some(session)));
     for asked in asked {
-        assert_eq!(asked.await.unwrap(), Err(SendFailure::Unsettled));
+        assert_eq!(asked.await.unwrap(), Err(SendFailure::FateUnknown));
     }
     assert_eq!(bench.get(session).await.unwrap(), Err(SendFailure::Stale));
 }
