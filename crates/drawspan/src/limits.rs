@@ -6,7 +6,7 @@ pub const DEAD_LETTER_CALL_S: u64 = 60;
 pub const DEAD_LETTER_TRIES: u32 = 10;
 /// How long it waits before that, whatever the bridge says.
 pub const MAX_DEAD_LETTER_PAUSE_S: u64 = 60;
-/// Largest page that it reads: [`MAX_DEAD_LETTER_LIMIT`] of the largest that are stored, with what is told about them.
+/// Largest page that it reads: a page of the largest dead letters that are stored, with what is told about them.
 pub const MAX_DEAD_LETTER_PAGE_BYTES: usize = 64 * 1_048_576;
 /// The time from the first signal to the end of the process.
 pub const STOP_TIMEOUT_MS: u64 = 10_000;

@@ -1,6 +1,6 @@
 //! What the bridge that Drawspan replaces has stored, from exports of its two tables.
 //!
-//! Everything is read and checked before anything is written ([`rows`]); `cli/import.rs` writes it.
+//! Everything is read and checked before anything is written (`rows.rs`); `cli/import.rs` writes it.
 
 mod cipher;
 mod rows;
