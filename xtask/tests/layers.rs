@@ -14,7 +14,8 @@ use metadata::Metadata;
 const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ("drawspan", &["bridge", "client", "emulator", "hub", "net", "store"], &[]),
     ("drawspan-client", &["amqp", "hub", "net"], &["emulator"]),
-    ("drawspan-emulator", &["amqp", "hub", "net", "state"], &[]),
+    ("drawspan-emulator", &["amqp", "hub", "net", "segment-log", "state"], &[]),
+    ("drawspan-segment-log", &["hub", "state"], &[]),
     ("drawspan-net", &["amqp"], &[]),
     ("drawspan-bridge", &["hub"], &[]),
     ("drawspan-state", &[], &[]),

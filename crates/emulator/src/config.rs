@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
+use drawspan_segment_log::limits::PARTITIONS_MAX;
 
 use crate::faults::Fault;
-use crate::limits::{C2D_DELIVERY_COUNTS, HUBS_MAX, PARTITIONS, PARTITIONS_MAX};
+use crate::limits::{C2D_DELIVERY_COUNTS, HUBS_MAX, PARTITIONS};
 use crate::model::c2d;
 use crate::model::groups::{ConsumerGroups, InvalidGroups};
 use crate::provisioning::{InvalidProvisioning, Provisioning};

@@ -7,17 +7,18 @@ use std::sync::Arc;
 
 use axum::Router;
 use drawspan_hub::key::InvalidKey;
+use drawspan_segment_log::{Keeper, LogError};
 use rustls::ServerConfig;
 use tokio::task::JoinSet;
 
 use crate::announcement;
 use crate::ca::CaError;
+use crate::clock;
 use crate::config::{Config, Mistake};
 use crate::dps::Dps;
 use crate::faults::Faults;
 use crate::hub::ChangeError;
 use crate::hub_set::HubSet;
-use crate::log::{Keeper, LogError};
 use crate::opening::{self, Opened};
 use crate::random::NoRandomness;
 use crate::refusals::Refusals;
@@ -145,7 +146,7 @@ impl Emulator {
             hub.ensure_devices(&config.devices, dps.groups().first())
                 .await?;
         }
-        let keeper = Keeper::start(logs).map_err(StartError::Thread)?;
+        let keeper = Keeper::start(logs, clock::unix_ms).map_err(StartError::Thread)?;
         let hubs = HubSet::new(hubs, config.dps_name.clone());
         let announcement = announcement::text(&config, &hubs, &dps, addresses, &tls.ca_path);
 

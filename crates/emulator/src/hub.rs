@@ -7,12 +7,12 @@ mod news;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use drawspan_hub::{DeviceConnectionString, DeviceId, HostName, HubConnectionString};
+use drawspan_segment_log::{
+    LogError, NewRecord, PartitionInfo, Position, StoredRecord, Subscription, TelemetryLog,
+};
 use tokio::sync::{Notify, oneshot};
 
 use crate::clock;
-use crate::log::{
-    LogError, NewRecord, PartitionInfo, Position, StoredRecord, Subscription, TelemetryLog,
-};
 use crate::model::access::{self, Denied, Grant};
 use crate::model::c2d::{CloudToDevice, Effects};
 use crate::model::device::{AuthenticationSpec, Device, DeviceSpec, DeviceStatus};

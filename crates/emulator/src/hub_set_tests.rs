@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use drawspan_hub::{HostName, SymmetricKey};
+use drawspan_segment_log::{LogLimits, TelemetryLog};
 
 use super::{HubSet, Served};
 use crate::hub::{Hub, Parts};
-use crate::log::{LogLimits, TelemetryLog};
 use crate::model::groups::ConsumerGroups;
 use crate::model::policy::Policies;
 use crate::model::registry::Registry;

@@ -4,7 +4,6 @@
 //! when all ports accept. State is kept in memory or in a directory. [`cli`] is the same as a command.
 //!
 //! * [`model`]: the hub as a value (registry, policies, access, consumer groups).
-//! * [`log`]: telemetry in append-only, checksummed segments.
 //! * [`Dps`]: the provisioning service in front of the hubs.
 //! * [`Hub`]: one running hub, as the protocol heads see it; one folder per protocol.
 //!
@@ -24,7 +23,6 @@ mod https;
 mod hub;
 mod hub_set;
 pub mod limits;
-pub mod log;
 pub mod model;
 mod opening;
 mod provisioning;

@@ -2,8 +2,6 @@
 
 /// Partitions of a hub's event endpoint when nothing else is said (the hub's own default).
 pub const PARTITIONS: u16 = 4;
-/// Most partitions a hub can have.
-pub const PARTITIONS_MAX: u16 = 32;
 /// Most consumer groups of a hub, `$Default` included.
 pub const CONSUMER_GROUPS_MAX: usize = 20;
 /// Most hubs that one emulator serves.
@@ -11,30 +9,8 @@ pub const HUBS_MAX: usize = 64;
 /// Most devices of a hub.
 pub const DEVICES_MAX: usize = 1_000_000;
 
-/// Encoded body of one stored record: a 256 KB message, its stamps, and room for what encoding adds.
-pub const RECORD_BODY_MAX_BYTES: usize = 512 * 1024;
-/// A telemetry segment is closed when it has grown this large.
-pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
-/// A telemetry segment is closed when its first record has become this old, so that retention finds something to delete.
-pub const SEGMENT_AGE_MS: u64 = 60 * 60 * 1000;
-/// How long telemetry is kept (the hub's default: one day).
-pub const RETENTION_MS: u64 = 24 * 60 * 60 * 1000;
-/// How much telemetry one partition keeps on disk.
-pub const PARTITION_DISK_BYTES: u64 = 1024 * 1024 * 1024;
-/// How much telemetry one partition keeps when there is no state directory.
-pub const PARTITION_MEMORY_BYTES: usize = 64 * 1024 * 1024;
-/// The newest telemetry of a partition, kept in memory for readers that follow the end.
-pub const PARTITION_TAIL_BYTES: usize = 1024 * 1024;
-/// One entry of a segment's index stands for at least this much of the file.
-pub const INDEX_STRIDE_BYTES: u64 = 16 * 1024;
-/// A reader takes this much of a file at once.
-pub const READ_BLOCK_BYTES: usize = 256 * 1024;
 /// Readers without epoch that share a partition in one consumer group (Event Hubs' limit).
 pub const READERS_MAX: usize = 5;
-/// Readers that can wait for one partition at a time: 20 consumer groups of 5 readers, and the emulator's own.
-pub const SUBSCRIPTIONS_MAX: usize = 128;
-/// How often telemetry is synchronised to the disk and retention is looked after.
-pub const KEEP_INTERVAL_MS: u64 = 1000;
 
 /// Registry writes that may wait for the store's thread.
 pub const STORE_QUEUE: usize = 1024;

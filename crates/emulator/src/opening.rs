@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use drawspan_hub::{HostName, SymmetricKey};
+use drawspan_segment_log::{LogLimits, TelemetryLog, check_there};
 
 use crate::ca::{self, Tls};
 use crate::config::{Config, Mistake};
 use crate::dps::{self, Dps};
 use crate::emulator::StartError;
 use crate::hub::{Hub, Parts};
-use crate::log::{self, LogLimits, TelemetryLog};
 use crate::model::c2d::CloudToDevice;
 use crate::model::dps::{Group, Registrations};
 use crate::model::groups::ConsumerGroups;
@@ -126,7 +126,7 @@ fn telemetry(
         None => None,
     };
     if let (Some(folder), Some(known)) = (&folder, &known) {
-        log::check_there(folder, known.parse().unwrap_or(config.partitions))?;
+        check_there(folder, known.parse().unwrap_or(config.partitions))?;
     }
     let log = TelemetryLog::open(folder.as_deref(), config.partitions, LogLimits::default())?;
     let partitions = log.partition_count().to_string();

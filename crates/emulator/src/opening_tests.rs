@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use drawspan_hub::{DeviceId, HostName};
+use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, NewRecord, Origin};
 
 use super::{Opened, open};
 use crate::config::Config;
-use crate::log::{AuthKind, AuthScope, MessageSource, NewRecord, Origin};
 use crate::model::registry::Change;
 
 /// In the suite, and when somebody asks for all.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use drawspan_amqp::engine::{AcceptOptions, CommandError, Connection, LinkId, Outgoing};
 use drawspan_amqp::performative::{Attach, DeliveryTag};
 use drawspan_amqp::value::Symbol;
+use drawspan_segment_log::{LogError, Position, Subscription};
 
 use super::readers::Taken;
 use super::signals::Signals;
 use super::stamp;
 use crate::hub::Hub;
 use crate::limits;
-use crate::log::{LogError, Position, Subscription};
 
 /// Capability of a reader that wants to know, with each event, where its partition ends.
 const METRIC: Symbol = Symbol::from_static("com.microsoft:enable-receiver-runtime-metric");

@@ -4,8 +4,7 @@
 
 use drawspan_amqp::performative::Source;
 use drawspan_amqp::value::Value;
-
-use crate::log::Position;
+use drawspan_segment_log::Position;
 
 const SELECTOR: &str = "apache.org:selector-filter:string";
 const LATEST: &str = "@latest";

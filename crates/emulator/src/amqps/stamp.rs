@@ -4,9 +4,9 @@ use bytes::{Bytes, BytesMut};
 use drawspan_amqp::codec::{DecodeError, decode_value};
 use drawspan_amqp::message::{Message, SectionKind, sections};
 use drawspan_amqp::value::{Map, Symbol, Value};
+use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, PartitionInfo, StoredRecord};
 
 use crate::clock;
-use crate::log::{AuthKind, AuthScope, MessageSource, PartitionInfo, StoredRecord};
 
 /// Encodes the event. The sender's properties and body are passed on byte for byte; its annotations stay, except those
 /// that are the hub's to say. With `end`, it also says where its partition ends now.

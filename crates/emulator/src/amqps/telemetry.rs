@@ -9,12 +9,12 @@ use drawspan_amqp::message::{BATCH_MESSAGE_FORMAT, Body, Message, MessageId, bat
 use drawspan_amqp::performative::{DeliveryState, Error, condition};
 use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_segment_log::{NewRecord, Origin};
 
 use super::error::refusal;
 use super::links::Owner;
 use crate::hub::Hub;
 use crate::limits;
-use crate::log::{NewRecord, Origin};
 
 /// A device's telemetry link.
 #[derive(Debug)]

@@ -12,13 +12,13 @@ use drawspan_amqp::message::{Body, Message};
 use drawspan_amqp::value::{Map, Value};
 use drawspan_hub::UtcTime;
 use drawspan_hub::telemetry::COMPONENT_ANNOTATION;
+use drawspan_segment_log::{LogError, Position, StoredRecord};
 use tokio::sync::Notify;
 use tokio::task::{JoinSet, spawn_blocking};
 
 pub use paint::{Colour, Paint};
 
 use crate::hub::Hub;
-use crate::log::{LogError, Position, StoredRecord};
 
 /// Messages that are read at once, and about how many bytes of them.
 const MAX_RECORDS: usize = 100;
@@ -156,7 +156,7 @@ mod tests {
     use drawspan_hub::DeviceId;
 
     use super::*;
-    use crate::log::{AuthKind, AuthScope, MessageSource, Origin};
+    use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, Origin};
 
     fn text(name: &str, value: &str) -> (Value, Value) {
         (Value::from(name), Value::from(value))

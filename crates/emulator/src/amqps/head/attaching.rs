@@ -7,6 +7,7 @@ use drawspan_amqp::engine::{AcceptOptions, Connection, Credit, LinkId, SessionId
 use drawspan_amqp::performative::{Attach, Error, SenderSettleMode, condition};
 use drawspan_hub::DeviceId;
 use drawspan_hub::address::Entity;
+use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, Origin};
 
 use super::refusing::link_of;
 use super::{Head, unix_s};
@@ -23,7 +24,6 @@ use crate::amqps::twin::{self, TwinAnswers};
 use crate::amqps::{commands, feedback, filter, redirect};
 use crate::hub::Hub;
 use crate::limits;
-use crate::log::{AuthKind, AuthScope, MessageSource, Origin};
 use crate::model::access::{Denied, Principal};
 use crate::model::policy::Right;
 use crate::refusals::Door;

@@ -3,7 +3,7 @@
 use drawspan_amqp::engine::Event;
 use drawspan_amqp::performative::SenderSettleMode;
 use drawspan_emulator::Running;
-use drawspan_emulator::log::{AuthKind, AuthScope, MessageSource, NewRecord, Origin, StoredRecord};
+use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, NewRecord, Origin, StoredRecord};
 
 use super::client::{
     Client, body_of, connect_as, data, device, hub, owner, reader, reader_of, start, start_with,

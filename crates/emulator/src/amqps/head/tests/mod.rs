@@ -12,6 +12,7 @@ use drawspan_amqp::engine::{Closed, Config, Connection, Event};
 use drawspan_hub::{DeviceId, HostName, SymmetricKey, sas};
 use drawspan_net::Handler as _;
 use drawspan_net::Transport;
+use drawspan_segment_log::{LogLimits, TelemetryLog};
 use tokio::sync::mpsc;
 
 use super::{Head, unix_s};
@@ -20,7 +21,6 @@ use crate::amqps::{Shared, engine_config, sasl};
 use crate::faults::Faults;
 use crate::hub::{Hub, Parts};
 use crate::hub_set::HubSet;
-use crate::log::{LogLimits, TelemetryLog};
 use crate::model::device::{DeviceSpec, Fresh};
 use crate::model::groups::ConsumerGroups;
 use crate::model::policy::Policies;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{messages, open, record, segments, small};
 use crate::limits::{RECORD_BODY_MAX_BYTES, SUBSCRIPTIONS_MAX};
-use crate::log::{LogError, LogLimits, Position, TelemetryLog};
+use crate::{LogError, LogLimits, Position, TelemetryLog};
 
 #[test]
 fn a_record_comes_back_whole() {

@@ -5,29 +5,33 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::TelemetryLog;
-use crate::clock;
 use crate::limits::KEEP_INTERVAL_MS;
 
 /// Synchronises logs to the disk and applies retention, until it is dropped: then once more.
 #[derive(Debug)]
-pub(crate) struct Keeper {
+pub struct Keeper {
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Keeper {
+    /// `unix_ms` tells the time of day.
+    ///
     /// # Errors
     /// When the system gives no thread.
-    pub(crate) fn start(logs: Vec<Arc<TelemetryLog>>) -> std::io::Result<Self> {
+    pub fn start(
+        logs: Vec<Arc<TelemetryLog>>,
+        unix_ms: impl Fn() -> u64 + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("telemetry-keeper".into())
             .spawn(move || {
                 let interval = Duration::from_millis(KEEP_INTERVAL_MS);
                 while stopped.recv_timeout(interval) == Err(mpsc::RecvTimeoutError::Timeout) {
-                    keep(&logs);
+                    keep(&logs, unix_ms());
                 }
-                keep(&logs);
+                keep(&logs, unix_ms());
             })?;
         Ok(Self {
             stop: Some(stop),
@@ -46,9 +50,9 @@ impl Drop for Keeper {
     }
 }
 
-fn keep(logs: &[Arc<TelemetryLog>]) {
+fn keep(logs: &[Arc<TelemetryLog>], now_unix_ms: u64) {
     for log in logs {
-        if let Err(error) = log.keep(clock::unix_ms()) {
+        if let Err(error) = log.keep(now_unix_ms) {
             tracing::error!(%error, "the telemetry log could not be looked after");
         }
     }

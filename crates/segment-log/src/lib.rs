@@ -1,4 +1,4 @@
-//! The telemetry of one hub: partitions of append-only, checksummed segments.
+//! The telemetry log of one hub: partitions of append-only, checksummed segments.
 //!
 //! What [`TelemetryLog::append_batch`] returned `Ok` for survives the end of the process, whatever ended it: the bytes
 //! are with the operating system by then. They are brought to the disk once a second, in the background. Without a
@@ -10,6 +10,7 @@ mod disk;
 mod error;
 mod index;
 mod keeper;
+pub mod limits;
 mod partition;
 mod position;
 mod record;
@@ -24,12 +25,10 @@ use std::path::Path;
 pub use bell::Subscription;
 use drawspan_hub::DeviceId;
 pub use error::LogError;
-pub(crate) use keeper::Keeper;
+pub use keeper::Keeper;
 use partition::Partition;
 pub use position::Position;
 pub use record::{AuthKind, AuthScope, Damage, MessageSource, NewRecord, Origin, StoredRecord};
-
-use crate::limits;
 
 /// The telemetry of one hub.
 #[derive(Debug)]
@@ -236,9 +235,12 @@ impl TelemetryLog {
     }
 }
 
-/// That a folder has the mark of each partition that it had: all of them are made before their number is known, and what is missing of
-/// a partition is told by its mark alone.
-pub(crate) fn check_there(folder: &Path, partitions: u16) -> Result<(), LogError> {
+/// Checks that a folder has the mark of each of its partitions. All partitions are made before their number is recorded, so
+/// a mark that is missing means that messages may be missing too.
+///
+/// # Errors
+/// When a partition has no mark.
+pub fn check_there(folder: &Path, partitions: u16) -> Result<(), LogError> {
     let is_there = |number: &u16| {
         let path = folder.join(partition_name(*number));
         partition::mark_path(&path).exists()

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{messages, open, record, segments, small};
 use crate::limits::READ_BLOCK_BYTES;
-use crate::log::{Damage, LogError, LogLimits, TelemetryLog};
+use crate::{Damage, LogError, LogLimits, TelemetryLog};
 
 /// One segment with the messages `first`, `second`, `third`; each an append of its own.
 fn three(folder: &Path) -> (Vec<u8>, std::path::PathBuf) {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::record;
-use crate::log::{LogLimits, NewRecord, TelemetryLog};
+use crate::{LogLimits, NewRecord, TelemetryLog};
 
 const PERIOD: Duration = Duration::from_secs(2);
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{record, small};
-use crate::log::{LogLimits, Position, TelemetryLog};
+use crate::{LogLimits, Position, TelemetryLog};
 
 #[derive(Clone, Debug)]
 enum Step {
