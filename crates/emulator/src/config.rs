@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
+use drawspan_hub_model::c2d;
+use drawspan_hub_model::groups::{ConsumerGroups, InvalidGroups};
+use drawspan_hub_model::limits::C2D_DELIVERY_COUNTS;
 use drawspan_segment_log::limits::PARTITIONS_MAX;
 
 use crate::faults::Fault;
-use crate::limits::{C2D_DELIVERY_COUNTS, HUBS_MAX, PARTITIONS};
-use crate::model::c2d;
-use crate::model::groups::{ConsumerGroups, InvalidGroups};
+use crate::limits::{HUBS_MAX, PARTITIONS};
 use crate::provisioning::{InvalidProvisioning, Provisioning};
 
 /// Port of AMQP over TLS; official SDKs take no other.

@@ -1,8 +1,7 @@
 //! Values of `--device`: an id, or many ids in one text, as `load-[1-50000]`. No device id has brackets.
 
 use drawspan_hub::{DeviceId, InvalidDeviceId};
-
-use crate::limits::DEVICES_MAX;
+use drawspan_hub_model::limits::DEVICES_MAX;
 
 /// Why a text names no devices.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

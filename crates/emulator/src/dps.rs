@@ -4,15 +4,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use drawspan_hub::{DeviceId, HostName, RegistrationId, SymmetricKey};
+use drawspan_hub_model::device::{AuthenticationSpec, Device, DeviceSpec};
+use drawspan_hub_model::dps::{
+    Allocation, Denied, Group, Rate, Registration, Registrations, Substatus, verify,
+};
+use drawspan_hub_model::registry::{Change, IfMatch, Registry, RegistryError};
 use serde::Serialize;
 
 use crate::clock;
 use crate::hub::{ChangeError, Hub};
-use crate::model::device::{AuthenticationSpec, Device, DeviceSpec};
-use crate::model::dps::{
-    Allocation, Denied, Group, Rate, Registration, Registrations, Substatus, verify,
-};
-use crate::model::registry::{Change, IfMatch, Registry, RegistryError};
 use crate::random::{self, NoRandomness};
 use crate::store::{Store, StoreError, Write};
 

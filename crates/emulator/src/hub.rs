@@ -7,19 +7,19 @@ mod news;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use drawspan_hub::{DeviceConnectionString, DeviceId, HostName, HubConnectionString};
+use drawspan_hub_model::access::{self, Denied, Grant};
+use drawspan_hub_model::c2d::{CloudToDevice, Effects};
+use drawspan_hub_model::device::{AuthenticationSpec, Device, DeviceSpec, DeviceStatus};
+use drawspan_hub_model::dps::Group;
+use drawspan_hub_model::groups::ConsumerGroups;
+use drawspan_hub_model::policy::{POLICIES, Policies};
+use drawspan_hub_model::registry::{Change, Entry, Registry};
 use drawspan_segment_log::{
     LogError, NewRecord, PartitionInfo, Position, StoredRecord, Subscription, TelemetryLog,
 };
 use tokio::sync::{Notify, oneshot};
 
 use crate::clock;
-use crate::model::access::{self, Denied, Grant};
-use crate::model::c2d::{CloudToDevice, Effects};
-use crate::model::device::{AuthenticationSpec, Device, DeviceSpec, DeviceStatus};
-use crate::model::dps::Group;
-use crate::model::groups::ConsumerGroups;
-use crate::model::policy::{POLICIES, Policies};
-use crate::model::registry::{Change, Entry, Registry};
 use crate::random::{self, NoRandomness};
 use crate::reach::Reach;
 use crate::store::{NoSlot, Slot, Store, StoreError, Write};

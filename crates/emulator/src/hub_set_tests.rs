@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
 use drawspan_hub::{HostName, SymmetricKey};
+use drawspan_hub_model::groups::ConsumerGroups;
+use drawspan_hub_model::policy::Policies;
+use drawspan_hub_model::registry::Registry;
 use drawspan_segment_log::{LogLimits, TelemetryLog};
 
 use super::{HubSet, Served};
 use crate::hub::{Hub, Parts};
-use crate::model::groups::ConsumerGroups;
-use crate::model::policy::Policies;
-use crate::model::registry::Registry;
 
 fn set(names: &[&str]) -> HubSet {
     let hub = |name: &&str| {
@@ -19,7 +19,7 @@ fn set(names: &[&str]) -> HubSet {
             },
             groups: ConsumerGroups::new(&[]).unwrap(),
             registry: Registry::default(),
-            messages: crate::model::c2d::CloudToDevice::default(),
+            messages: drawspan_hub_model::c2d::CloudToDevice::default(),
             store: None,
             log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
         }))

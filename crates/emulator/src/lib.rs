@@ -3,10 +3,10 @@
 //! [`Emulator::start`] serves one or more hubs from one process, with a certificate authority of its own, and returns
 //! when all ports accept. State is kept in memory or in a directory. [`cli`] is the same as a command.
 //!
-//! * [`model`]: the hub as a value (registry, policies, access, consumer groups).
-//! * [`Dps`]: the provisioning service in front of the hubs.
 //! * [`Hub`]: one running hub, as the protocol heads see it; one folder per protocol.
+//! * [`Dps`]: the provisioning service in front of the hubs.
 //!
+//! The hub as a value is in `drawspan-hub-model`, its telemetry log in `drawspan-segment-log`.
 //! Nothing here knows how our own device client works: official SDKs judge what is right.
 
 mod amqps;
@@ -23,7 +23,6 @@ mod https;
 mod hub;
 mod hub_set;
 pub mod limits;
-pub mod model;
 mod opening;
 mod provisioning;
 mod random;

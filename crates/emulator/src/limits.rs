@@ -2,12 +2,8 @@
 
 /// Partitions of a hub's event endpoint when nothing else is said (the hub's own default).
 pub const PARTITIONS: u16 = 4;
-/// Most consumer groups of a hub, `$Default` included.
-pub const CONSUMER_GROUPS_MAX: usize = 20;
 /// Most hubs that one emulator serves.
 pub const HUBS_MAX: usize = 64;
-/// Most devices of a hub.
-pub const DEVICES_MAX: usize = 1_000_000;
 
 /// Readers without epoch that share a partition in one consumer group (Event Hubs' limit).
 pub const READERS_MAX: usize = 5;
@@ -108,26 +104,12 @@ pub const METHOD_RESPONSE_S: std::ops::RangeInclusive<u64> = 5..=300;
 /// How long a caller waits for a method's answer that says nothing about it, seconds.
 pub const METHOD_RESPONSE_DEFAULT_S: u64 = 30;
 
-/// Messages that wait for one device (the hub's own limit).
-pub const C2D_DEPTH: usize = 50;
 /// A message to a device (the hub's own limit).
 pub const C2D_MESSAGE_BYTES: u64 = 64 * 1024;
 /// What encoding may add to it before a message is refused.
 pub const C2D_SLACK_BYTES: u64 = 16 * 1024;
 /// Characters of a message's id (the hub's own limit).
 pub const MESSAGE_ID_CHARS: usize = 128;
-/// Messages to all devices of a hub together: they are held in memory.
-pub const C2D_QUEUED_BYTES: usize = 512 * 1024 * 1024;
-/// How long a device has a message before others may get it (the hub's own).
-pub const C2D_LOCK_MS: u64 = 60_000;
-/// How long a message waits that does not say how long it should (the hub's default).
-pub const C2D_TTL_MS: u64 = 60 * 60 * 1000;
-/// How long any message waits (the hub's own limit).
-pub const C2D_TTL_MAX_MS: u64 = 48 * 60 * 60 * 1000;
-/// How often a message, or feedback, may be given back (the hub's default).
-pub const C2D_DELIVERY_COUNT: u32 = 10;
-/// How often it may be configured to be.
-pub const C2D_DELIVERY_COUNTS: std::ops::RangeInclusive<u32> = 1..=100;
 /// Messages to devices are looked after at least this often, in case the time of day is set.
 pub const KEEP_MESSAGES_MS: u64 = 60_000;
 /// Pause before messages to devices are looked after again when that could not be stored.
@@ -136,30 +118,7 @@ pub const KEEP_RETRY_MS: u64 = 1_000;
 pub const C2D_CREDIT: u32 = 100;
 /// Messages that a device has on one link without having settled them; those whose lock was lost count too.
 pub const C2D_UNSETTLED_MAX: usize = 1_000;
-/// Records of one feedback message (the hub's own).
-pub const FEEDBACK_BATCH_RECORDS: usize = 64;
-/// How long records are gathered before they are sent (the hub's own).
-pub const FEEDBACK_GATHER_MS: u64 = 15_000;
-/// How long a service has feedback before others may get it (the hub's default).
-pub const FEEDBACK_LOCK_MS: u64 = 60_000;
-/// How long feedback is kept (the hub's default).
-pub const FEEDBACK_TTL_MS: u64 = 60 * 60 * 1000;
-/// Feedback messages that wait for services; beyond that the oldest goes.
-pub const FEEDBACK_BATCHES_MAX: usize = 1_024;
-/// Desired properties of a twin, and reported ones: names and values, metadata apart.
-pub const TWIN_PROPERTIES_BYTES: usize = 32 * 1024;
-/// Tags of a twin: names and values.
-pub const TWIN_TAGS_BYTES: usize = 8 * 1024;
-/// A name in a twin.
-pub const TWIN_KEY_BYTES: usize = 1024;
-/// A text in a twin.
-pub const TWIN_VALUE_BYTES: usize = 4 * 1024;
-/// Objects in objects in a section of a twin.
-pub const TWIN_DEPTH_MAX: usize = 10;
-/// Integers in a twin.
-pub const TWIN_INTEGERS: std::ops::RangeInclusive<i64> =
-    -4_503_599_627_370_496..=4_503_599_627_370_495;
-/// Largest request about a twin: properties of [`TWIN_PROPERTIES_BYTES`] as JSON, numbers and escapes included.
+/// Largest request about a twin: properties of [`TWIN_PROPERTIES_BYTES`](drawspan_hub_model::limits::TWIN_PROPERTIES_BYTES) as JSON, numbers and escapes included.
 pub const TWIN_REQUEST_BYTES: u64 = 256 * 1024;
 /// Credit of a link for requests about a twin.
 pub const TWIN_REQUEST_CREDIT: u32 = 100;

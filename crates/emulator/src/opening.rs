@@ -3,6 +3,11 @@
 use std::sync::Arc;
 
 use drawspan_hub::{HostName, SymmetricKey};
+use drawspan_hub_model::c2d::CloudToDevice;
+use drawspan_hub_model::dps::{Group, Registrations};
+use drawspan_hub_model::groups::ConsumerGroups;
+use drawspan_hub_model::policy::Policies;
+use drawspan_hub_model::registry::Registry;
 use drawspan_segment_log::{LogLimits, TelemetryLog, check_there};
 
 use crate::ca::{self, Tls};
@@ -10,11 +15,6 @@ use crate::config::{Config, Mistake};
 use crate::dps::{self, Dps};
 use crate::emulator::StartError;
 use crate::hub::{Hub, Parts};
-use crate::model::c2d::CloudToDevice;
-use crate::model::dps::{Group, Registrations};
-use crate::model::groups::ConsumerGroups;
-use crate::model::policy::Policies;
-use crate::model::registry::Registry;
 use crate::state::StateFolder;
 use crate::store::{Database, Store};
 use crate::{clock, random};

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use drawspan_hub::{DeviceId, HostName};
+use drawspan_hub_model::registry::Change;
 use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, NewRecord, Origin};
 
 use super::{Opened, open};
 use crate::config::Config;
-use crate::model::registry::Change;
 
 /// In the suite, and when somebody asks for all.
 const FEW: u64 = 48;
@@ -77,7 +77,7 @@ async fn fill(opened: &Opened, round: u32) {
         .unwrap();
     for id in &ids {
         let patch = format!("{{\"round\":{round},\"pad\":\"{}\"}}", "x".repeat(300));
-        let patch = crate::model::twin::parse_patch(patch.as_bytes()).unwrap();
+        let patch = drawspan_hub_model::twin::parse_patch(patch.as_bytes()).unwrap();
         hub.change(|registry| {
             let twin = registry.report(id, &patch, 1_800_000_000_000).unwrap();
             let change = Change::Twin {

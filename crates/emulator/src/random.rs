@@ -4,9 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use drawspan_hub::SymmetricKey;
 use drawspan_hub::key::InvalidKey;
-
-use crate::model::c2d::LockToken;
-use crate::model::device::Fresh;
+use drawspan_hub_model::c2d::LockToken;
+use drawspan_hub_model::device::Fresh;
 
 /// Bytes of a key that the hub makes.
 const KEY_BYTES: usize = 32;

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use drawspan_hub::{DeviceId, HostName};
+use drawspan_hub_model::access::{Denied, Grant, Principal};
+use drawspan_hub_model::policy::Right;
 
 use drawspan_net::Transport;
 
 use crate::limits::{GRANTS_OF_POLICIES_MAX, TOKENS_PER_CONNECTION_MAX, TOKENS_PER_WEBSOCKET_MAX};
-use crate::model::access::{Denied, Grant, Principal};
-use crate::model::policy::Right;
 
 /// Grants by identity. A new token of an identity takes the place of its old one.
 #[derive(Debug)]

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use drawspan_amqp::message::{Body, Message, MessageId, Properties};
 use drawspan_amqp::value::{Map, Value};
 use drawspan_hub::ErrorCode;
+use drawspan_hub_model::access::{Denied, Grant};
 
 use super::access::{Access, TooManyTokens};
 use super::error::status_description;
 use crate::hub::Hub;
-use crate::model::access::{Denied, Grant};
 
 /// A status and its description.
 pub(super) type Refused = (i32, String);

@@ -12,12 +12,12 @@ use drawspan_amqp::performative::{Error, condition};
 use drawspan_amqp::value::{Map, Value};
 use drawspan_hub::address::{self, Address, DeviceFunction};
 use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_hub_model::c2d::{Ack, NewMessage, Refused};
 
 use super::error::{ARGUMENT_ERROR, refusal};
 use super::telemetry::{check_size, malformed};
 use crate::hub::SendError;
 use crate::limits;
-use crate::model::c2d::{Ack, NewMessage, Refused};
 
 /// Where services send them, as a token must cover it.
 pub(super) const PATH: &str = "/messages/devicebound";

@@ -3,8 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use drawspan_amqp::message::Message;
 use drawspan_amqp::value::{Map, Symbol, Value};
-
-use crate::model::c2d::{LockToken, QueuedMessage};
+use drawspan_hub_model::c2d::{LockToken, QueuedMessage};
 
 /// About what the annotations take.
 const ANNOTATIONS_BYTES: usize = 256;

@@ -5,10 +5,10 @@ use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_hub::ErrorCode;
 use drawspan_hub::error_body::HubError;
 use drawspan_hub::time::UtcTime;
+use drawspan_hub_model::access::Denied;
 
 use crate::clock;
 use crate::https::tracking_id;
-use crate::model::access::Denied;
 
 /// An argument that is not allowed.
 pub(super) const ARGUMENT_ERROR: Symbol = Symbol::from_static("com.microsoft:argument-error");

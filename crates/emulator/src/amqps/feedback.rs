@@ -7,11 +7,11 @@ use drawspan_amqp::engine::LinkId;
 use drawspan_amqp::message::{Body, Message, Properties};
 use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_hub::{HostName, UtcTime};
+use drawspan_hub_model::c2d::{Batch, Queued, Record};
 use serde::Serialize;
 
 use super::signals::{Notice, Signals};
 use crate::hub::Hub;
-use crate::model::c2d::{Batch, Queued, Record};
 
 /// Where services take it, as a token must cover it.
 pub(super) const PATH: &str = "/messages/servicebound/feedback";

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use drawspan_amqp::engine::{CommandError, Connection, DeliveryId, LinkId, Outgoing};
 use drawspan_amqp::performative::{DeliveryState, DeliveryTag, Error, condition};
 use drawspan_hub::ErrorCode;
+use drawspan_hub_model::c2d::{LockToken, Outcome};
 
 use super::devicebound;
 use super::error::{LOCK_LOST, refusal};
@@ -19,7 +20,6 @@ use super::links::Owner;
 use super::signals::{Signals, Stored, Word};
 use crate::hub::{Hub, SettleError};
 use crate::limits;
-use crate::model::c2d::{LockToken, Outcome};
 use crate::store::{NoSlot, StoreError};
 
 /// Such a link.

@@ -13,14 +13,14 @@ use drawspan_amqp::message::{Body, Message, MessageId, Properties};
 use drawspan_amqp::performative::{Error, condition};
 use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_hub::ErrorCode;
+use drawspan_hub_model::registry::{Change, Registry, RegistryError};
+use drawspan_hub_model::twin::{self, Object};
+use drawspan_hub_model::twins::TwinFailure;
 
 use super::answers::Answers;
 use super::error::{refusal, status_description};
 use super::links::Owner;
 use crate::limits;
-use crate::model::registry::{Change, Registry, RegistryError};
-use crate::model::twin::{self, Object};
-use crate::model::twins::TwinFailure;
 
 const OPERATION: &str = "operation";
 const RESOURCE: &str = "resource";

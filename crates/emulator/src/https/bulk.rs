@@ -6,6 +6,9 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_hub_model::device::{DeviceSpec, Fresh};
+use drawspan_hub_model::policy::Right;
+use drawspan_hub_model::registry::{Change, IfMatch, Registry, RegistryError};
 use serde::Serialize;
 
 use super::body;
@@ -13,9 +16,6 @@ use super::caller::Caller;
 use super::refusal::{ERROR_CODE_HEADER, Refusal};
 use super::wire::{DeviceBody, device_id, invalid};
 use crate::limits::BULK_MAX;
-use crate::model::device::{DeviceSpec, Fresh};
-use crate::model::policy::Right;
-use crate::model::registry::{Change, IfMatch, Registry, RegistryError};
 use crate::random;
 
 /// What is to be done with one device.

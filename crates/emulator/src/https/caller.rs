@@ -6,13 +6,13 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
 use drawspan_hub::ErrorCode;
+use drawspan_hub_model::access::{Denied, Grant};
+use drawspan_hub_model::policy::Right;
 
 use super::refusal::Refusal;
 use super::{Shared, Sni};
 use crate::hub::Hub;
 use crate::hub_set::Served;
-use crate::model::access::{Denied, Grant};
-use crate::model::policy::Right;
 
 /// A caller whose token is good. The hub is given out together with the check of what it is wanted for.
 #[derive(Debug)]

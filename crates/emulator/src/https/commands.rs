@@ -2,14 +2,14 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use drawspan_hub_model::policy::Right;
+use drawspan_hub_model::registry::RegistryError;
 use serde::Serialize;
 
 use super::body;
 use super::caller::Caller;
 use super::devices::{IdPath, id_of, path_of};
 use super::refusal::Refusal;
-use crate::model::policy::Right;
-use crate::model::registry::RegistryError;
 
 /// What a purge did.
 #[derive(Serialize)]

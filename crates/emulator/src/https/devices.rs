@@ -6,6 +6,8 @@ use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_hub_model::policy::Right;
+use drawspan_hub_model::registry::{Change, Entry, IfMatch, RegistryError};
 
 use super::body;
 use super::caller::{Caller, query, text};
@@ -13,8 +15,6 @@ use super::refusal::Refusal;
 use super::wire::{DeviceAnswer, DeviceBody, device_id, invalid};
 use crate::hub::Hub;
 use crate::limits::LIST_MAX;
-use crate::model::policy::Right;
-use crate::model::registry::{Change, Entry, IfMatch, RegistryError};
 use crate::random;
 
 pub(super) type IdPath = Result<Path<String>, PathRejection>;

@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use drawspan_hub::text::without_mark;
 use drawspan_hub::{ErrorCode, RegistrationId, UtcTime};
+use drawspan_hub_model::dps::{Denied, Group, Registration};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -26,7 +27,6 @@ use super::refused::Reason;
 use super::{Shared, body};
 use crate::dps::{Asked, Dps, RegisterError};
 use crate::limits::{REGISTRATION_BODY_BYTES, REQUEST_READ_MS};
-use crate::model::dps::{Denied, Group, Registration};
 use crate::refusals::Door;
 use crate::{clock, random};
 

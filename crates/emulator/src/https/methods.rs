@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 use drawspan_hub::ErrorCode;
+use drawspan_hub_model::policy::Right;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -20,7 +21,6 @@ use crate::limits::{
     METHOD_CONNECT_MAX_S, METHOD_NAME_CHARS, METHOD_PAYLOAD_BYTES, METHOD_RESPONSE_DEFAULT_S,
     METHOD_RESPONSE_S,
 };
-use crate::model::policy::Right;
 use crate::reach::{CallFailure, MethodAnswer};
 
 /// A call as a service describes it.

@@ -6,6 +6,8 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use drawspan_hub::DeviceId;
+use drawspan_hub_model::policy::Right;
+use drawspan_hub_model::registry::{Entry, Registry};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -16,8 +18,6 @@ use super::refusal::Refusal;
 use super::twins::describe;
 use super::wire::invalid;
 use crate::limits::{QUERY_BYTES, QUERY_PAGE, QUERY_PAGE_MAX};
-use crate::model::policy::Right;
-use crate::model::registry::{Entry, Registry};
 
 const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation");
 const ITEM_TYPE: HeaderName = HeaderName::from_static("x-ms-item-type");

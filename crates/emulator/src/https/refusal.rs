@@ -4,14 +4,14 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use drawspan_hub::error_body::HubError;
 use drawspan_hub::{ErrorCode, UtcTime};
+use drawspan_hub_model::access::Denied;
+use drawspan_hub_model::registry::RegistryError;
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 use super::refused::Reason;
 use crate::hub::ChangeError;
-use crate::model::access::Denied;
-use crate::model::registry::RegistryError;
 use crate::refusals::Door;
 use crate::{clock, random};
 

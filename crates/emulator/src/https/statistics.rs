@@ -2,12 +2,12 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use drawspan_hub_model::policy::Right;
 use serde_json::json;
 
 use super::body;
 use super::caller::Caller;
 use super::refusal::Refusal;
-use crate::model::policy::Right;
 
 /// `GET /statistics/devices`
 pub(super) async fn devices(caller: Caller) -> Result<Response, Refusal> {

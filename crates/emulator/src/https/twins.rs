@@ -3,6 +3,10 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
+use drawspan_hub_model::policy::Right;
+use drawspan_hub_model::registry::{Entry, IfMatch, RegistryError};
+use drawspan_hub_model::twin::{TwinError, TwinUpdate, parse_patch};
+use drawspan_hub_model::twins::TwinFailure;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -12,10 +16,6 @@ use super::devices::{IdPath, id_of, if_match};
 use super::refusal::Refusal;
 use super::wire::DeviceAnswer;
 use crate::hub::Hub;
-use crate::model::policy::Right;
-use crate::model::registry::{Entry, IfMatch, RegistryError};
-use crate::model::twin::{TwinError, TwinUpdate, parse_patch};
-use crate::model::twins::TwinFailure;
 
 /// `GET /twins/{id}`
 pub(super) async fn read(caller: Caller, path: IdPath) -> Result<Response, Refusal> {

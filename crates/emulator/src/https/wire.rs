@@ -1,12 +1,12 @@
 //! Devices as JSON. No `Debug` here: these hold keys as text.
 
 use drawspan_hub::{DeviceId, ErrorCode, SymmetricKey, UtcTime};
+use drawspan_hub_model::device::{Authentication, AuthenticationSpec, DeviceSpec, DeviceStatus};
+use drawspan_hub_model::registry::Entry;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
-use crate::model::device::{Authentication, AuthenticationSpec, DeviceSpec, DeviceStatus};
-use crate::model::registry::Entry;
 
 /// What the hub writes for a time that never came.
 const NEVER: &str = "0001-01-01T00:00:00";

@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drawspan_hub::DeviceId;
+use drawspan_hub_model::c2d::{
+    Batch, CloudToDevice, Effects, LockLost, LockToken, NewMessage, Outcome, Queued, QueuedMessage,
+    Refused,
+};
 use tokio::sync::Notify;
 
 use super::{ChangeError, Hub};
 use crate::limits::{KEEP_MESSAGES_MS, KEEP_RETRY_MS};
-use crate::model::c2d::{
-    Batch, CloudToDevice, Effects, LockLost, LockToken, NewMessage, Outcome, Queued, QueuedMessage,
-    Refused,
-};
 use crate::random::{self, NoRandomness};
 use crate::server::Stop;
 use crate::store::{NoSlot, Slot, StoreError, Write};

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use drawspan_hub::DeviceId;
+use drawspan_hub_model::device::DeviceStatus;
+use drawspan_hub_model::registry::Change;
 
-use crate::model::device::DeviceStatus;
-use crate::model::registry::Change;
 use crate::reach::Reach;
 
 /// The way to the devices that are connected.

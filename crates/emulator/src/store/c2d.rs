@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, HostName};
+use drawspan_hub_model::c2d::{Ack, Change, End, Kept, Message, Queued, QueuedMessage, Record};
 use rusqlite::{Connection, Row, params};
 
 use super::StoreError;
-use crate::model::c2d::{Ack, Change, End, Kept, Message, Queued, QueuedMessage, Record};
 
 /// Locks are not kept: after the end of the process nobody has a message. Neither is how often feedback was given back.
 pub(super) const TABLES: &str = "

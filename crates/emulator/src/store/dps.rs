@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use drawspan_hub::{DeviceId, HostName, RegistrationId, SymmetricKey};
+use drawspan_hub_model::dps::{Group, Registration, Substatus};
 use rusqlite::{Connection, Row, params};
 
 use super::StoreError;
-use crate::model::dps::{Group, Registration, Substatus};
 
 pub(super) const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS dps_group (

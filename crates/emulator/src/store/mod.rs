@@ -14,15 +14,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, HostName};
+use drawspan_hub_model::c2d::{self as messages, Kept};
+use drawspan_hub_model::device::Device;
+use drawspan_hub_model::dps::{Group, Registration};
+use drawspan_hub_model::registry;
+use drawspan_hub_model::twin::Twin;
 use drawspan_state::sqlite;
 use drawspan_state::whole::{Cut, Files};
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::model::c2d::{self as messages, Kept};
-use crate::model::device::Device;
-use crate::model::dps::{Group, Registration};
-use crate::model::registry;
-use crate::model::twin::Twin;
 use commits::{Commits, Stored};
 pub(crate) use writer::{NoSlot, Slot, Store};
 

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
+use drawspan_hub_model::device::{Authentication, Device, DeviceStatus};
+use drawspan_hub_model::registry::Change;
 use drawspan_state::sums::Summed;
 use drawspan_state::{sqlite, sums};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::commits::{self, Stored};
 use super::{StoreError, Write, c2d, dps, twins};
-use crate::model::device::{Authentication, Device, DeviceStatus};
-use crate::model::registry::Change;
 
 /// Raised with every change of the tables. What was added since format 1 are tables only, which are made when they are
 /// missing.

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
+use drawspan_hub_model::device::{Authentication, Device, DeviceStatus};
+use drawspan_hub_model::registry::Change;
 
 use super::schema::FORMAT;
 use super::{Database, Store, StoreError, Write};
-use crate::model::device::{Authentication, Device, DeviceStatus};
-use crate::model::registry::Change;
 use crate::random;
 
 mod c2d;

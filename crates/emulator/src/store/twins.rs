@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use drawspan_hub::{DeviceId, HostName};
+use drawspan_hub_model::twin::Twin;
 use rusqlite::{Connection, Row, params};
 use serde::de::DeserializeOwned;
 
 use super::StoreError;
-use crate::model::twin::Twin;
 
 pub(super) const TABLE: &str = "
     CREATE TABLE IF NOT EXISTS twin (

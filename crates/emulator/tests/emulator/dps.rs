@@ -2,9 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use drawspan_emulator::model::dps::Allocation;
 use drawspan_emulator::{Config, Emulator, GroupSpec, Observations, Running};
 use drawspan_hub::{HostName, RegistrationId, SymmetricKey, sas};
+use drawspan_hub_model::dps::Allocation;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, HUB, ask, ask_raw, config, key};

@@ -7,6 +7,8 @@ use drawspan_amqp::engine::{AcceptOptions, Connection, Credit, LinkId, SessionId
 use drawspan_amqp::performative::{Attach, Error, SenderSettleMode, condition};
 use drawspan_hub::DeviceId;
 use drawspan_hub::address::Entity;
+use drawspan_hub_model::access::{Denied, Principal};
+use drawspan_hub_model::policy::Right;
 use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, Origin};
 
 use super::refusing::link_of;
@@ -24,8 +26,6 @@ use crate::amqps::twin::{self, TwinAnswers};
 use crate::amqps::{commands, feedback, filter, redirect};
 use crate::hub::Hub;
 use crate::limits;
-use crate::model::access::{Denied, Principal};
-use crate::model::policy::Right;
 use crate::refusals::Door;
 
 impl Head {

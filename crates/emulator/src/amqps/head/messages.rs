@@ -6,6 +6,7 @@ use bytes::Bytes;
 use drawspan_amqp::engine::{Connection, DeliveryId, LinkId, SessionId};
 use drawspan_amqp::message::Message;
 use drawspan_amqp::performative::{DeliveryState, Error, condition};
+use drawspan_hub_model::access::{Grant, Principal};
 
 use super::Head;
 use crate::amqps::access::Access;
@@ -15,7 +16,6 @@ use crate::amqps::links::{Link, Links};
 use crate::amqps::presence::DeviceLink;
 use crate::amqps::{cbs, management, telemetry};
 use crate::limits;
-use crate::model::access::{Grant, Principal};
 use crate::refusals::Door;
 
 /// A message that came.

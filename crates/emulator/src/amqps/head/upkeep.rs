@@ -6,6 +6,7 @@ use std::time::Duration;
 use drawspan_amqp::engine::{Connection, LinkId};
 use drawspan_amqp::performative::{Error, condition};
 use drawspan_hub::ErrorCode;
+use drawspan_hub_model::access::Denied;
 
 use super::Head;
 use crate::amqps::error::{denied, refusal};
@@ -15,7 +16,6 @@ use crate::amqps::signals::{Notice, Push, Stored, Word};
 use crate::amqps::{commands, feedback};
 use crate::hub::Hub;
 use crate::limits;
-use crate::model::access::Denied;
 use crate::refusals::Door;
 
 impl Head {

@@ -1,7 +1,9 @@
 use bytes::Bytes;
+use drawspan_hub_model::c2d::{
+    Ack, Change as Messages, End, Message, Queued, QueuedMessage, Record,
+};
 
 use super::*;
-use crate::model::c2d::{Ack, Change as Messages, End, Message, Queued, QueuedMessage, Record};
 
 fn message(sequence: u64) -> QueuedMessage {
     Queued {

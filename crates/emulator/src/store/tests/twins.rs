@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use drawspan_hub::DeviceId;
+use drawspan_hub_model::registry::Change;
+use drawspan_hub_model::twin::{Twin, TwinUpdate, parse_patch};
 use rusqlite::Connection;
 use serde_json::json;
 
 use super::{device, hub, sas};
-use crate::model::registry::Change;
-use crate::model::twin::{Twin, TwinUpdate, parse_patch};
 use crate::store::{Database, Store, Write};
 
 fn id(text: &str) -> DeviceId {

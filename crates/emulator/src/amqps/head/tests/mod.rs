@@ -10,6 +10,10 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{Closed, Config, Connection, Event};
 use drawspan_hub::{DeviceId, HostName, SymmetricKey, sas};
+use drawspan_hub_model::device::{DeviceSpec, Fresh};
+use drawspan_hub_model::groups::ConsumerGroups;
+use drawspan_hub_model::policy::Policies;
+use drawspan_hub_model::registry::{Change, Registry};
 use drawspan_net::Handler as _;
 use drawspan_net::Transport;
 use drawspan_segment_log::{LogLimits, TelemetryLog};
@@ -21,10 +25,6 @@ use crate::amqps::{Shared, engine_config, sasl};
 use crate::faults::Faults;
 use crate::hub::{Hub, Parts};
 use crate::hub_set::HubSet;
-use crate::model::device::{DeviceSpec, Fresh};
-use crate::model::groups::ConsumerGroups;
-use crate::model::policy::Policies;
-use crate::model::registry::{Change, Registry};
 use crate::refusals::Refusals;
 use crate::server::Reached;
 
@@ -46,7 +46,7 @@ fn hub(devices: &[&str]) -> Arc<Hub> {
         policies: Policies { key: key(1) },
         groups: ConsumerGroups::new(&[]).unwrap(),
         registry,
-        messages: crate::model::c2d::CloudToDevice::default(),
+        messages: drawspan_hub_model::c2d::CloudToDevice::default(),
         store: None,
         log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
     }))

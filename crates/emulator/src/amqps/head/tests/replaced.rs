@@ -2,9 +2,9 @@
 
 use drawspan_amqp::engine::{Event, LinkOptions};
 use drawspan_hub::DeviceId;
+use drawspan_hub_model::registry::{Change, IfMatch};
 
 use super::{HUB, Pair, create, hub, owner, shared};
-use crate::model::registry::{Change, IfMatch};
 
 #[tokio::test]
 async fn a_link_is_for_the_device_that_was_there_when_it_was_attached() {

@@ -1,7 +1,7 @@
 use super::{fresh, id, key, spec};
-use crate::model::device::{Authentication, AuthenticationSpec, DeviceStatus};
-use crate::model::groups::{ConsumerGroups, InvalidGroups};
-use crate::model::registry::{Counts, IfMatch, Registry, RegistryError};
+use crate::device::{Authentication, AuthenticationSpec, DeviceStatus};
+use crate::groups::{ConsumerGroups, InvalidGroups};
+use crate::registry::{Counts, IfMatch, Registry, RegistryError};
 
 fn keys(authentication: &Authentication) -> [String; 2] {
     match authentication {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::c2d::{Change, Outcome, QueuedMessage, Record};
 use crate::limits::C2D_DEPTH;
-use crate::model::c2d::{Change, Outcome, QueuedMessage, Record};
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -1,8 +1,8 @@
 //! The rules one by one.
 
 use super::*;
+use crate::c2d::{Change, End, LockLost, Outcome, Refused};
 use crate::limits::C2D_DEPTH;
-use crate::model::c2d::{Change, End, LockLost, Outcome, Refused};
 
 const T0: u64 = 1_000_000;
 const MINUTE: u64 = 60_000;

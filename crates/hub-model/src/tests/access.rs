@@ -3,10 +3,10 @@
 use drawspan_hub::{HostName, SymmetricKey, sas};
 
 use super::{fresh, id, key, spec};
-use crate::model::access::{Denied, Grant, verify};
-use crate::model::device::{Authentication, AuthenticationSpec, DeviceStatus};
-use crate::model::policy::{Policies, Right};
-use crate::model::registry::Registry;
+use crate::access::{Denied, Grant, verify};
+use crate::device::{Authentication, AuthenticationSpec, DeviceStatus};
+use crate::policy::{Policies, Right};
+use crate::registry::Registry;
 
 const NOW_S: u64 = 1_700_000_000;
 const POLICY_KEY: u8 = 50;
