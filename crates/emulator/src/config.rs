@@ -10,6 +10,7 @@ use drawspan_hub_model::groups::{ConsumerGroups, InvalidGroups};
 use drawspan_hub_model::limits::C2D_DELIVERY_COUNTS;
 use drawspan_segment_log::limits::PARTITIONS_MAX;
 
+use crate::clock::Clock;
 use crate::faults::Fault;
 use crate::limits::{HUBS_MAX, PARTITIONS};
 use crate::provisioning::{InvalidProvisioning, Provisioning};
@@ -52,6 +53,8 @@ pub struct Config {
     pub consumer_groups: Vec<String>,
     /// How messages to devices are treated.
     pub cloud_to_device: c2d::Settings,
+    /// The time by which it lives.
+    pub clock: Clock,
     /// Faults to cause.
     pub faults: Vec<Fault>,
 }
@@ -114,6 +117,7 @@ impl Config {
             partitions: PARTITIONS,
             consumer_groups: Vec::new(),
             cloud_to_device: c2d::Settings::default(),
+            clock: Clock::system(),
             faults: Vec::new(),
         }
     }

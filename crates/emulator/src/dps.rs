@@ -11,7 +11,7 @@ use drawspan_hub_model::dps::{
 use drawspan_hub_model::registry::{Change, IfMatch, Registry, RegistryError};
 use serde::Serialize;
 
-use crate::clock;
+use crate::clock::Clock;
 use crate::hub::{ChangeError, Hub};
 use crate::random::{self, NoRandomness};
 use crate::store::{Store, StoreError, Write};
@@ -29,6 +29,7 @@ pub struct Dps {
 /// What it is made of.
 #[derive(Debug)]
 pub(crate) struct Parts {
+    pub(crate) clock: Clock,
     pub(crate) id_scope: String,
     pub(crate) groups: Vec<Group>,
     pub(crate) hubs: Vec<Arc<Hub>>,
@@ -84,7 +85,7 @@ impl Dps {
         registrations: Registrations,
         registrations_per_minute: Option<u32>,
     ) -> Self {
-        let rate = registrations_per_minute.map(|limit| Rate::new(limit, clock::unix_ms()));
+        let rate = registrations_per_minute.map(|limit| Rate::new(limit, parts.clock.unix_ms()));
         Self {
             parts,
             allocation: RwLock::new(allocation),
@@ -152,7 +153,7 @@ impl Dps {
         token: Option<&str>,
         id: &RegistrationId,
     ) -> Result<&Group, Denied> {
-        let now_unix_s = clock::unix_ms() / 1_000;
+        let now_unix_s = self.parts.clock.unix_s();
         verify(token, self.id_scope(), id, self.groups(), now_unix_s)
     }
 
@@ -163,7 +164,7 @@ impl Dps {
         group: &Group,
         payload: Option<Arc<str>>,
     ) -> Result<Arc<Registration>, RegisterError> {
-        let now = clock::unix_ms();
+        let now = self.parts.clock.unix_ms();
         self.take_turn(now)?;
         let before = self.registration(&id);
         let hub = self.choose(&id).ok_or(RegisterError::NoHub)?;

@@ -13,7 +13,6 @@ use tokio::task::JoinSet;
 
 use crate::announcement;
 use crate::ca::CaError;
-use crate::clock;
 use crate::config::{Config, Mistake};
 use crate::dps::Dps;
 use crate::faults::Faults;
@@ -146,7 +145,8 @@ impl Emulator {
             hub.ensure_devices(&config.devices, dps.groups().first())
                 .await?;
         }
-        let keeper = Keeper::start(logs, clock::unix_ms).map_err(StartError::Thread)?;
+        let clock = config.clock.clone();
+        let keeper = Keeper::start(logs, move || clock.unix_ms()).map_err(StartError::Thread)?;
         let hubs = HubSet::new(hubs, config.dps_name.clone());
         let announcement = announcement::text(&config, &hubs, &dps, addresses, &tls.ca_path);
 
@@ -154,10 +154,11 @@ impl Emulator {
             tracing::warn!(%fault, "a fault is caused on request");
         }
         let (stopper, stop) = Stop::new();
-        let refusals = Refusals::new(tls.ca_path.clone());
+        let refusals = Refusals::new(tls.ca_path.clone(), config.clock.clone());
         let heads = Heads {
             tls: tls.server,
             amqps: amqps::Shared::new(
+                config.clock.clone(),
                 hubs.clone(),
                 Arc::clone(&refusals),
                 Faults::new(&config.faults),

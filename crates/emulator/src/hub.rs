@@ -19,7 +19,7 @@ use drawspan_segment_log::{
 };
 use tokio::sync::{Notify, oneshot};
 
-use crate::clock;
+use crate::clock::Clock;
 use crate::random::{self, NoRandomness};
 use crate::reach::Reach;
 use crate::store::{NoSlot, Slot, Store, StoreError, Write};
@@ -35,6 +35,7 @@ const CREATE_GROUP: usize = 1000;
 #[derive(Debug)]
 pub struct Hub {
     host: HostName,
+    clock: Clock,
     created_unix_ms: u64,
     policies: Policies,
     groups: ConsumerGroups,
@@ -53,6 +54,7 @@ pub struct Hub {
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) host: HostName,
+    pub(crate) clock: Clock,
     pub(crate) created_unix_ms: u64,
     pub(crate) policies: Policies,
     pub(crate) groups: ConsumerGroups,
@@ -78,6 +80,7 @@ impl Hub {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts {
             host,
+            clock,
             created_unix_ms,
             policies,
             groups,
@@ -88,6 +91,7 @@ impl Hub {
         } = parts;
         Self {
             host,
+            clock,
             created_unix_ms,
             policies,
             groups,
@@ -118,7 +122,7 @@ impl Hub {
 
     /// The time of day by which this hub lives, Unix milliseconds.
     pub fn now_unix_ms(&self) -> u64 {
-        clock::unix_ms()
+        self.clock.unix_ms()
     }
 
     /// Verifies a token. What its holder may do, [`Grant::allows`] tells.
@@ -131,7 +135,7 @@ impl Hub {
             &self.host,
             &self.policies,
             &self.registry(),
-            self.now_unix_ms() / 1000,
+            self.clock.unix_s(),
         )
     }
 

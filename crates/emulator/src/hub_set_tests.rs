@@ -7,12 +7,14 @@ use drawspan_hub_model::registry::Registry;
 use drawspan_segment_log::{LogLimits, TelemetryLog};
 
 use super::{HubSet, Served};
+use crate::clock::Clock;
 use crate::hub::{Hub, Parts};
 
 fn set(names: &[&str]) -> HubSet {
     let hub = |name: &&str| {
         Arc::new(Hub::new(Parts {
             host: HostName::parse(name).unwrap(),
+            clock: Clock::system(),
             created_unix_ms: 0,
             policies: Policies {
                 key: SymmetricKey::from_bytes(&[1; 32]).unwrap(),

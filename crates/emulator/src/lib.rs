@@ -35,6 +35,7 @@ pub mod tail;
 mod temporary;
 
 pub use ca::{CA_FILE, CaError};
+pub use clock::{Clock, ClockHand};
 pub use config::{
     AMQPS_PORT, Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED, MQTTS_PORT, Mistake, Ports,
 };

@@ -11,13 +11,14 @@ use drawspan_hub_model::registry::Registry;
 use drawspan_segment_log::{LogLimits, TelemetryLog, check_there};
 
 use crate::ca::{self, Tls};
+use crate::clock::Clock;
 use crate::config::{Config, Mistake};
 use crate::dps::{self, Dps};
 use crate::emulator::StartError;
 use crate::hub::{Hub, Parts};
+use crate::random;
 use crate::state::StateFolder;
 use crate::store::{Database, Store};
-use crate::{clock, random};
 
 const POLICY_KEY: &str = "policy-key";
 const CREATED: &str = "created-unix-ms";
@@ -46,7 +47,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
         .map(|path| Database::open(&path, state.has_telemetry()))
         .transpose()?;
     let key = policy_key(config, database.as_mut())?;
-    let created_unix_ms = created(database.as_mut())?;
+    let created_unix_ms = created(&config.clock, database.as_mut())?;
     let groups = ConsumerGroups::new(&config.consumer_groups)
         .map_err(|error| StartError::Config(vec![Mistake::Groups(error)]))?;
     let mut parts = Vec::new();
@@ -78,6 +79,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
             (Policies { key: key.clone() }, groups.clone(), store.clone());
         Arc::new(Hub::new(Parts {
             host,
+            clock: config.clock.clone(),
             created_unix_ms,
             policies,
             groups,
@@ -90,6 +92,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
     let hubs: Vec<_> = hubs.collect();
     let provisioning = &config.provisioning;
     let parts = dps::Parts {
+        clock: config.clock.clone(),
         id_scope: provisioning.id_scope.clone(),
         groups: enrollments,
         hubs: hubs.clone(),
@@ -192,8 +195,8 @@ fn enrollment_groups(
     Ok(groups)
 }
 
-fn created(database: Option<&mut Database>) -> Result<u64, StartError> {
-    let now = clock::unix_ms();
+fn created(clock: &Clock, database: Option<&mut Database>) -> Result<u64, StartError> {
+    let now = clock.unix_ms();
     let Some(database) = database else {
         return Ok(now);
     };

@@ -12,11 +12,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use drawspan_hub::error_body::clean;
 use rustls::AlertDescription;
 
+use crate::clock::Clock;
 use crate::limits::{REFUSAL_TEXT_CHARS, REFUSALS_WINDOW_MS, UNTRUSTING_PEERS_MAX};
 use crate::server::Stop;
 use throttle::{LeftOut, Throttle};
@@ -50,7 +51,7 @@ pub(crate) struct Refusals {
     /// Addresses whose user was told how to trust the authority.
     told: Mutex<HashSet<IpAddr>>,
     ca: PathBuf,
-    started: Instant,
+    clock: Clock,
 }
 
 /// How far a TLS handshake came that failed.
@@ -63,19 +64,19 @@ pub(crate) struct HandshakeFailed {
 
 impl Refusals {
     /// For an emulator whose authority's certificate lies at `ca`.
-    pub(crate) fn new(ca: PathBuf) -> Arc<Self> {
+    pub(crate) fn new(ca: PathBuf, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
             throttle: Mutex::default(),
             told: Mutex::default(),
             ca,
-            started: Instant::now(),
+            clock,
         })
     }
 
     /// Logs that `peer` was refused `what`. Both texts may quote the client: they are shortened, and secrets taken out.
     pub(crate) fn log(&self, door: Door, code: &str, peer: SocketAddr, what: &str, reason: &str) {
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        let admitted = throttle.admit(door, code, self.started.elapsed());
+        let admitted = throttle.admit(door, code, self.clock.elapsed());
         drop(throttle);
         if !admitted {
             return;
@@ -134,7 +135,7 @@ impl Refusals {
         loop {
             tokio::select! {
                 () = stop.stopped() => break,
-                () = tokio::time::sleep(Duration::from_millis(REFUSALS_WINDOW_MS)) => {}
+                () = self.clock.sleep(Duration::from_millis(REFUSALS_WINDOW_MS)) => {}
             }
             self.log_left_out();
         }

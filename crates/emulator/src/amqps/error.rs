@@ -7,7 +7,7 @@ use drawspan_hub::error_body::HubError;
 use drawspan_hub::time::UtcTime;
 use drawspan_hub_model::access::Denied;
 
-use crate::clock;
+use crate::clock::system_unix_ms;
 use crate::https::tracking_id;
 
 /// An argument that is not allowed.
@@ -19,7 +19,7 @@ const TRACKING_ID: Symbol = Symbol::from_static("com.microsoft:tracking-id");
 
 /// A refusal with the hub's code.
 pub(super) fn refusal(condition: Symbol, code: ErrorCode, message: &str) -> Error {
-    let now = clock::unix_ms() as i64;
+    let now = system_unix_ms() as i64;
     let tracking_id = tracking_id(now);
     let description = description(code, message, &tracking_id, now);
     Error::new(condition, description).with_info(Map(vec![(
@@ -30,7 +30,7 @@ pub(super) fn refusal(condition: Symbol, code: ErrorCode, message: &str) -> Erro
 
 /// The hub's JSON for a status description.
 pub(super) fn status_description(code: ErrorCode, message: &str) -> String {
-    let now = clock::unix_ms() as i64;
+    let now = system_unix_ms() as i64;
     description(code, message, &tracking_id(now), now)
 }
 

@@ -127,7 +127,7 @@ impl Reader {
             let end = self
                 .of
                 .metric
-                .then(|| hub.partition(self.partition))
+                .then(|| Some((hub.partition(self.partition)?, hub.now_unix_ms())))
                 .flatten();
             for record in records {
                 self.next_sequence = record.sequence + 1;

@@ -35,10 +35,11 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use drawspan_amqp::engine::{Config, Connection};
 use drawspan_hub::{DeviceId, HostName};
-use drawspan_net::{Clock, drive};
+use drawspan_net::drive;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
+use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::hub_set::HubSet;
 use crate::reach::{MethodCall, Reach};
@@ -52,6 +53,7 @@ use signals::Signals;
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    clock: Clock,
     hubs: HubSet,
     presences: Presences,
     readers: Readers,
@@ -62,8 +64,14 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Also lets the hubs reach their devices.
-    pub(crate) fn new(hubs: HubSet, refusals: Arc<Refusals>, faults: Faults) -> Arc<Self> {
+    pub(crate) fn new(
+        clock: Clock,
+        hubs: HubSet,
+        refusals: Arc<Refusals>,
+        faults: Faults,
+    ) -> Arc<Self> {
         let shared = Arc::new(Self {
+            clock,
             hubs,
             presences: Presences::default(),
             readers: Readers::default(),
@@ -139,7 +147,7 @@ where
     let (wake, commands) = mpsc::channel::<Wake>(1);
     let signals = Arc::new(Signals::new(wake));
     let peer = reached.peer;
-    let clock = Clock::start();
+    let clock = drawspan_net::Clock::start();
     let engine = Connection::server(engine_config(), sasl::mechanisms(), clock.now());
     let mut head = Head::new(shared, reached, Arc::clone(&signals));
     let ended = {

@@ -6,13 +6,11 @@ use drawspan_amqp::message::{Message, SectionKind, sections};
 use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, PartitionInfo, StoredRecord};
 
-use crate::clock;
-
 /// Encodes the event. The sender's properties and body are passed on byte for byte; its annotations stay, except those
-/// that are the hub's to say. With `end`, it also says where its partition ends now.
+/// that are the hub's to say. With `end`, it also says where its partition ends, and at what time that was looked up.
 pub(super) fn event(
     record: &StoredRecord,
-    end: Option<&PartitionInfo>,
+    end: Option<&(PartitionInfo, u64)>,
 ) -> Result<Bytes, DecodeError> {
     let mut annotations = stamps(record);
     let mut head = BytesMut::new();
@@ -51,8 +49,8 @@ pub(super) fn event(
 /// About what the stamps take.
 const STAMPS_BYTES: usize = 512;
 
-/// Where a partition ends, for readers that asked for it.
-fn metric(end: &PartitionInfo) -> Map {
+/// Where a partition ends, and since when that is known (Unix milliseconds), for readers that asked for it.
+fn metric((end, now_unix_ms): &(PartitionInfo, u64)) -> Map {
     let long = |number: u64| Value::Long(i64::try_from(number).unwrap_or(i64::MAX));
     let offset = end.last_offset.unwrap_or_default().to_string();
     symbols([
@@ -65,10 +63,7 @@ fn metric(end: &PartitionInfo) -> Map {
             "last_enqueued_time_utc",
             timestamp(end.last_enqueued_unix_ms.unwrap_or_default()),
         ),
-        (
-            "runtime_info_retrieval_time_utc",
-            timestamp(clock::unix_ms()),
-        ),
+        ("runtime_info_retrieval_time_utc", timestamp(*now_unix_ms)),
     ])
 }
 

@@ -25,10 +25,11 @@ use super::caller::text;
 use super::refusal::place_in_body;
 use super::refused::Reason;
 use super::{Shared, body};
+use crate::clock::system_unix_ms;
 use crate::dps::{Asked, Dps, RegisterError};
 use crate::limits::{REGISTRATION_BODY_BYTES, REQUEST_READ_MS};
+use crate::random;
 use crate::refusals::Door;
-use crate::{clock, random};
 
 /// What the service says when it does not know the scope, the registration or the operation.
 const NOT_FOUND: u32 = 404_201;
@@ -281,7 +282,7 @@ impl From<RegisterError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let now = i64::try_from(clock::unix_ms()).unwrap_or(i64::MAX);
+        let now = i64::try_from(system_unix_ms()).unwrap_or(i64::MAX);
         let answer = json!({
             "errorCode": self.code,
             "trackingId": random::uuid_text().unwrap_or_default(),

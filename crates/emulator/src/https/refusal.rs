@@ -11,9 +11,10 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 use super::refused::Reason;
+use crate::clock::system_unix_ms;
 use crate::hub::ChangeError;
+use crate::random;
 use crate::refusals::Door;
-use crate::{clock, random};
 
 /// The header that carries the code's name.
 pub(super) const ERROR_CODE_HEADER: &str = "iothub-errorcode";
@@ -97,7 +98,7 @@ impl From<random::NoRandomness> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let now = clock::unix_ms() as i64;
+        let now = system_unix_ms() as i64;
         let error = HubError {
             code: self.code,
             tracking_id: &tracking_id(now),

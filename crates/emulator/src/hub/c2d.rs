@@ -170,13 +170,12 @@ impl Hub {
         loop {
             let (now, due) = (self.now_unix_ms(), self.messages.look_later());
             // The time of day may be set meanwhile.
-            let wait = due.map_or(KEEP_MESSAGES_MS, |due| {
-                due.saturating_sub(now).min(KEEP_MESSAGES_MS)
-            });
+            let latest = now + KEEP_MESSAGES_MS;
+            let until = due.map_or(latest, |due| due.min(latest));
             tokio::select! {
                 () = stop.stopped() => return,
                 () = self.messages.earlier.notified() => continue,
-                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+                () = self.clock.sleep_until(until) => {}
             }
             let ticked = self
                 .change_messages(|model, now, effects| model.tick(now, effects))

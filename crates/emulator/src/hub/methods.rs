@@ -5,7 +5,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use drawspan_hub::DeviceId;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Connected, Hub};
 use crate::reach::{CallFailure, MethodAnswer, MethodCall};
@@ -41,22 +40,18 @@ impl Hub {
             payload,
             answer,
         };
-        self.hand_over(device, call, connect).await?;
+        let handed_over = self.clock.timeout(connect, self.hand_over(device, call));
+        handed_over.await.unwrap_or(Err(InvokeError::NotOnline))?;
         // Giving up closes the channel, by which the device's connection knows.
-        match timeout(response, answered).await {
-            Err(_) => Err(InvokeError::TimedOut),
-            Ok(Err(_)) => Err(InvokeError::Left),
-            Ok(Ok(result)) => result.map_err(InvokeError::Failed),
+        match self.clock.timeout(response, answered).await {
+            None => Err(InvokeError::TimedOut),
+            Some(Err(_)) => Err(InvokeError::Left),
+            Some(Ok(result)) => result.map_err(InvokeError::Failed),
         }
     }
 
-    async fn hand_over(
-        &self,
-        device: &DeviceId,
-        mut call: MethodCall,
-        connect: Duration,
-    ) -> Result<(), InvokeError> {
-        let until = Instant::now() + connect;
+    /// Waits until the device takes calls, and hands it this one.
+    async fn hand_over(&self, device: &DeviceId, mut call: MethodCall) -> Result<(), InvokeError> {
         loop {
             // Before looking, so that no device slips in between.
             let mut calls_taken = std::pin::pin!(self.calls_taken.notified());
@@ -71,9 +66,7 @@ impl Hub {
                 },
                 None => call,
             };
-            if timeout_at(until, calls_taken).await.is_err() {
-                return Err(InvokeError::NotOnline);
-            }
+            calls_taken.await;
         }
     }
 }

@@ -11,8 +11,8 @@ use drawspan_hub_model::access::{Denied, Principal};
 use drawspan_hub_model::policy::Right;
 use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, Origin};
 
+use super::Head;
 use super::refusing::link_of;
-use super::{Head, unix_s};
 use crate::amqps::answers::Answers;
 use crate::amqps::error::denied;
 use crate::amqps::events::{self, Reader};
@@ -184,9 +184,13 @@ impl Head {
     ) -> Result<(AuthScope, Arc<str>), Denied> {
         let path = links::device_path(device, kind);
         let right = Right::DeviceConnect;
-        let grant = self
-            .access
-            .check(right, hub.host(), &path, Some(device), unix_s())?;
+        let grant = self.access.check(
+            right,
+            hub.host(),
+            &path,
+            Some(device),
+            self.shared.clock.unix_s(),
+        )?;
         let registered = hub.enabled_device(device)?;
         let scope = match &grant.principal {
             Principal::Policy(_) => AuthScope::Hub,
@@ -268,7 +272,8 @@ impl Head {
     /// Whether a service may use `path` now.
     pub(super) fn check_service(&self, hub: &Hub, path: &str) -> Result<(), Denied> {
         let right = Right::ServiceConnect;
-        let grant = self.access.check(right, hub.host(), path, None, unix_s());
+        let now = self.shared.clock.unix_s();
+        let grant = self.access.check(right, hub.host(), path, None, now);
         grant.map(|_| ())
     }
 

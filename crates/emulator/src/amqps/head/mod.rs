@@ -28,7 +28,6 @@ use super::presence::DeviceLink;
 use super::signals::Signals;
 use super::telemetry::Arrivals;
 use super::twin::Desk;
-use crate::clock;
 use crate::hub::Hub;
 use crate::server::Reached;
 use messages::Arrived;
@@ -186,7 +185,7 @@ impl Handler for Head {
 
     fn on_deadline(&mut self, connection: &mut Connection, now: Duration) {
         if self.sweep_at.is_some_and(|at| at <= now) {
-            self.sweep_tokens(connection, now, unix_s());
+            self.sweep_tokens(connection, now, self.shared.clock.unix_s());
         }
         if self.pump_at.is_some_and(|at| at <= now) {
             self.pump = true;
@@ -197,8 +196,4 @@ impl Handler for Head {
         // Asked again when the batch ends.
         self.twins.retry_at = self.twins.retry_at.filter(|at| *at > now);
     }
-}
-
-fn unix_s() -> u64 {
-    clock::unix_ms() / 1000
 }

@@ -19,9 +19,10 @@ use drawspan_net::Transport;
 use drawspan_segment_log::{LogLimits, TelemetryLog};
 use tokio::sync::mpsc;
 
-use super::{Head, unix_s};
+use super::Head;
 use crate::amqps::signals::Signals;
 use crate::amqps::{Shared, engine_config, sasl};
+use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::hub::{Hub, Parts};
 use crate::hub_set::HubSet;
@@ -42,6 +43,7 @@ fn hub(devices: &[&str]) -> Arc<Hub> {
     }
     Arc::new(Hub::new(Parts {
         host: HostName::parse(HUB).unwrap(),
+        clock: Clock::system(),
         created_unix_ms: 0,
         policies: Policies { key: key(1) },
         groups: ConsumerGroups::new(&[]).unwrap(),
@@ -64,12 +66,17 @@ fn create(registry: &mut Registry, id: &str, generation_id: &str) -> Change {
 }
 
 fn shared(hub: &Arc<Hub>) -> Arc<Shared> {
-    let refusals = Refusals::new("ca.pem".into());
+    let refusals = Refusals::new("ca.pem".into(), Clock::system());
     Shared::new(
+        Clock::system(),
         HubSet::new(vec![Arc::clone(hub)], None),
         refusals,
         Faults::default(),
     )
+}
+
+fn unix_s() -> u64 {
+    Clock::system().unix_s()
 }
 
 fn owner(resource: &str, life_s: u64) -> String {
