@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
 use drawspan_hub_model::c2d;
 use drawspan_hub_model::groups::{ConsumerGroups, InvalidGroups};
-use drawspan_hub_model::limits::C2D_DELIVERY_COUNTS;
+use drawspan_hub_model::limits::{C2D_DELIVERY_COUNTS, Limits};
 use drawspan_segment_log::limits::PARTITIONS_MAX;
 
 use crate::clock::Clock;
@@ -53,6 +53,8 @@ pub struct Config {
     pub consumer_groups: Vec<String>,
     /// How messages to devices are treated.
     pub cloud_to_device: c2d::Settings,
+    /// Limits of each hub.
+    pub limits: Limits,
     /// The time by which it lives.
     pub clock: Clock,
     /// Faults to cause.
@@ -117,6 +119,7 @@ impl Config {
             partitions: PARTITIONS,
             consumer_groups: Vec::new(),
             cloud_to_device: c2d::Settings::default(),
+            limits: Limits::default(),
             clock: Clock::system(),
             faults: Vec::new(),
         }
@@ -152,7 +155,7 @@ impl Config {
         let provisioning = self.provisioning.mistakes(&self.hubs);
         mistakes.extend(provisioning.into_iter().map(Mistake::Provisioning));
         mistakes.extend(
-            ConsumerGroups::new(&self.consumer_groups)
+            ConsumerGroups::new(&self.consumer_groups, &self.limits)
                 .err()
                 .map(Mistake::Groups),
         );

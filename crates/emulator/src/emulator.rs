@@ -159,6 +159,7 @@ impl Emulator {
             tls: tls.server,
             amqps: amqps::Shared::new(
                 config.clock.clone(),
+                config.limits.clone(),
                 hubs.clone(),
                 Arc::clone(&refusals),
                 Faults::new(&config.faults),

@@ -12,6 +12,7 @@ use drawspan_hub_model::c2d::{CloudToDevice, Effects};
 use drawspan_hub_model::device::{AuthenticationSpec, Device, DeviceSpec, DeviceStatus};
 use drawspan_hub_model::dps::Group;
 use drawspan_hub_model::groups::ConsumerGroups;
+use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::policy::{POLICIES, Policies};
 use drawspan_hub_model::registry::{Change, Entry, Registry};
 use drawspan_segment_log::{
@@ -36,6 +37,7 @@ const CREATE_GROUP: usize = 1000;
 pub struct Hub {
     host: HostName,
     clock: Clock,
+    limits: Limits,
     created_unix_ms: u64,
     policies: Policies,
     groups: ConsumerGroups,
@@ -55,6 +57,7 @@ pub struct Hub {
 pub(crate) struct Parts {
     pub(crate) host: HostName,
     pub(crate) clock: Clock,
+    pub(crate) limits: Limits,
     pub(crate) created_unix_ms: u64,
     pub(crate) policies: Policies,
     pub(crate) groups: ConsumerGroups,
@@ -81,6 +84,7 @@ impl Hub {
         let Parts {
             host,
             clock,
+            limits,
             created_unix_ms,
             policies,
             groups,
@@ -92,6 +96,7 @@ impl Hub {
         Self {
             host,
             clock,
+            limits,
             created_unix_ms,
             policies,
             groups,
@@ -118,6 +123,11 @@ impl Hub {
     /// When it was created, Unix milliseconds; without a state directory, when it was started.
     pub fn created_unix_ms(&self) -> u64 {
         self.created_unix_ms
+    }
+
+    /// Its limits.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The time of day by which this hub lives, Unix milliseconds.

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use drawspan_hub::{HostName, SymmetricKey};
 use drawspan_hub_model::groups::ConsumerGroups;
+use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::policy::Policies;
 use drawspan_hub_model::registry::Registry;
 use drawspan_segment_log::{LogLimits, TelemetryLog};
@@ -15,11 +16,12 @@ fn set(names: &[&str]) -> HubSet {
         Arc::new(Hub::new(Parts {
             host: HostName::parse(name).unwrap(),
             clock: Clock::system(),
+            limits: Limits::default(),
             created_unix_ms: 0,
             policies: Policies {
                 key: SymmetricKey::from_bytes(&[1; 32]).unwrap(),
             },
-            groups: ConsumerGroups::new(&[]).unwrap(),
+            groups: ConsumerGroups::new(&[], &Limits::default()).unwrap(),
             registry: Registry::default(),
             messages: drawspan_hub_model::c2d::CloudToDevice::default(),
             store: None,

@@ -5,9 +5,6 @@ pub const PARTITIONS: u16 = 4;
 /// Most hubs that one emulator serves.
 pub const HUBS_MAX: usize = 64;
 
-/// Readers without epoch that share a partition in one consumer group (Event Hubs' limit).
-pub const READERS_MAX: usize = 5;
-
 /// Registry writes that may wait for the store's thread.
 pub const STORE_QUEUE: usize = 1024;
 /// Registry writes that failed are tried again that often.
@@ -26,10 +23,6 @@ pub const RETRY_AFTER_MAX_S: u32 = 300;
 /// Body of a registration (the service's own limit).
 pub const REGISTRATION_BODY_BYTES: usize = 96 * 1024;
 
-/// Devices of one bulk registry call.
-pub const BULK_MAX: usize = 100;
-/// Devices of one list call, and what a call gets that names no number.
-pub const LIST_MAX: usize = 1000;
 /// Body of an HTTPS request: the hub's largest, a bulk call of 100 devices, stays well below.
 pub const REQUEST_BODY_BYTES: usize = 1024 * 1024;
 /// What is read and dropped of a body that is too large, beyond its limit, so that its sender sees the refusal.
@@ -59,14 +52,8 @@ pub const REFUSAL_TEXT_CHARS: usize = 200;
 /// Addresses of which it is remembered that their user was told how to trust the authority.
 pub const UNTRUSTING_PEERS_MAX: usize = 1_024;
 
-/// Device tokens on one AMQP connection (the hub's own limit).
-pub const TOKENS_PER_CONNECTION_MAX: usize = 1_000;
-/// Device tokens on one AMQP connection in a WebSocket (the official Java client stops there, saying that the hub does).
-pub const TOKENS_PER_WEBSOCKET_MAX: usize = 500;
 /// Tokens of policies on one AMQP connection: Event Hubs clients put one for each partition that they read.
 pub const GRANTS_OF_POLICIES_MAX: usize = 1_000;
-/// The `max-message-size` of telemetry links.
-pub const TELEMETRY_MESSAGE_BYTES: u64 = 256 * 1024;
 /// What encoding may add to it before a message is refused.
 pub const TELEMETRY_SLACK_BYTES: u64 = 64 * 1024;
 /// Credit of a telemetry link.
@@ -89,23 +76,11 @@ pub const READ_PAUSE_MS: u64 = 10;
 pub const TOKEN_SWEEP_MS: u64 = 5_000;
 /// Method calls and the like that may wait for one connection's task.
 pub const PUSHES_MAX: usize = 4_096;
-/// Payload of a method call, and of its answer (the hub's own limit).
-pub const METHOD_PAYLOAD_BYTES: usize = 128 * 1024;
 /// What encoding may add to a method's answer.
 pub const METHOD_SLACK_BYTES: u64 = 4 * 1024;
-/// Calls that one device may have to answer at a time (403800; the hub's own number is not published).
-pub const METHODS_IN_FLIGHT_MAX: usize = 64;
 /// Characters of a method's name.
 pub const METHOD_NAME_CHARS: usize = 128;
-/// How long a caller may want to wait for a device to connect, seconds.
-pub const METHOD_CONNECT_MAX_S: u64 = 300;
-/// How long a caller may want to wait for a method's answer, seconds.
-pub const METHOD_RESPONSE_S: std::ops::RangeInclusive<u64> = 5..=300;
-/// How long a caller waits for a method's answer that says nothing about it, seconds.
-pub const METHOD_RESPONSE_DEFAULT_S: u64 = 30;
 
-/// A message to a device (the hub's own limit).
-pub const C2D_MESSAGE_BYTES: u64 = 64 * 1024;
 /// What encoding may add to it before a message is refused.
 pub const C2D_SLACK_BYTES: u64 = 16 * 1024;
 /// Characters of a message's id (the hub's own limit).
@@ -130,8 +105,6 @@ pub const TWIN_BATCH: usize = 256;
 pub const TWIN_RETRY_MS: u64 = 10;
 /// Twins on one page of a query that says nothing about it.
 pub const QUERY_PAGE: usize = 100;
-/// Most twins on one page of a query.
-pub const QUERY_PAGE_MAX: usize = 1_000;
 /// Text of a query.
 pub const QUERY_BYTES: usize = 4 * 1024;
 /// New directories that an emulator without state makes until one is its own: another one that starts may take it for one that was left.

@@ -48,7 +48,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
         .transpose()?;
     let key = policy_key(config, database.as_mut())?;
     let created_unix_ms = created(&config.clock, database.as_mut())?;
-    let groups = ConsumerGroups::new(&config.consumer_groups)
+    let groups = ConsumerGroups::new(&config.consumer_groups, &config.limits)
         .map_err(|error| StartError::Config(vec![Mistake::Groups(error)]))?;
     let mut parts = Vec::new();
     for host in &config.hubs {
@@ -61,13 +61,20 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
             .as_ref()
             .map(|database| database.messages(host))
             .transpose()?;
-        let messages = CloudToDevice::restore(config.cloud_to_device, kept.unwrap_or_default());
+        let messages = CloudToDevice::restore(
+            config.cloud_to_device,
+            &config.limits,
+            kept.unwrap_or_default(),
+        );
         let twins = database
             .as_ref()
             .map(|database| database.twins(host))
             .transpose()?;
-        let registry =
-            Registry::from_stored(devices.unwrap_or_default(), twins.unwrap_or_default());
+        let registry = Registry::from_stored(
+            &config.limits,
+            devices.unwrap_or_default(),
+            twins.unwrap_or_default(),
+        );
         parts.push((host.clone(), registry, messages, Arc::new(log)));
     }
     let enrollments = enrollment_groups(config, database.as_mut())?;
@@ -80,6 +87,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
         Arc::new(Hub::new(Parts {
             host,
             clock: config.clock.clone(),
+            limits: config.limits.clone(),
             created_unix_ms,
             policies,
             groups,

@@ -1,6 +1,6 @@
 //! Consumer groups of the event endpoint.
 
-use crate::limits::CONSUMER_GROUPS_MAX;
+use crate::limits::Limits;
 
 /// The group that every hub has.
 pub const DEFAULT_GROUP: &str = "$Default";
@@ -16,9 +16,14 @@ pub struct ConsumerGroups {
 pub enum InvalidGroups {
     /// Too many.
     #[error(
-        "{0} consumer groups are too many: a hub has at most {CONSUMER_GROUPS_MAX}, {DEFAULT_GROUP} included"
+        "{count} consumer groups are too many: a hub has at most {most}, {DEFAULT_GROUP} included"
     )]
-    TooMany(usize),
+    TooMany {
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        most: usize,
+    },
     /// Not a name.
     #[error(
         "`{0}` cannot be a consumer group: 1 to 50 letters, digits, `-`, `_` and `.` are allowed"
@@ -31,7 +36,7 @@ impl ConsumerGroups {
     ///
     /// # Errors
     /// When there are too many, or one is not a name.
-    pub fn new(names: &[String]) -> Result<Self, InvalidGroups> {
+    pub fn new(names: &[String], limits: &Limits) -> Result<Self, InvalidGroups> {
         let mut groups = Self {
             names: vec![DEFAULT_GROUP.to_owned()],
         };
@@ -45,8 +50,9 @@ impl ConsumerGroups {
             }
             groups.names.push(name.clone());
         }
-        if groups.names.len() > CONSUMER_GROUPS_MAX {
-            return Err(InvalidGroups::TooMany(groups.names.len()));
+        let (count, most) = (groups.names.len(), limits.consumer_groups);
+        if count > most {
+            return Err(InvalidGroups::TooMany { count, most });
         }
         Ok(groups)
     }

@@ -1,24 +1,85 @@
 //! Every limit of the hub as a value, in one place.
 
-/// Most consumer groups of a hub, `$Default` included.
-pub const CONSUMER_GROUPS_MAX: usize = 20;
-/// Most devices of a hub.
+use std::ops::RangeInclusive;
+
+/// The limits of a hub that a hub's tier, or a test, may want to be others. The default is what Microsoft documents
+/// (articles "IoT Hub quotas and throttling" and those of each feature), or what was seen of real hubs where it documents
+/// nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Devices of a hub.
+    pub devices: usize,
+    /// Consumer groups of the event endpoint, `$Default` included.
+    pub consumer_groups: usize,
+    /// Readers without epoch that share a partition in one consumer group (Event Hubs' limit).
+    pub readers_per_partition: usize,
+    /// Device tokens on one AMQP connection.
+    pub tokens_per_connection: usize,
+    /// Device tokens on one AMQP connection in a WebSocket (the official Java client stops there, saying that the hub does).
+    pub tokens_per_websocket: usize,
+    /// A telemetry message: body, values of system properties, names and values of the sender's.
+    pub telemetry_message_bytes: u64,
+    /// Payload of a method call, and of its answer.
+    pub method_payload_bytes: usize,
+    /// Calls that one device may have to answer at a time (403800; the hub's own number is not published).
+    pub methods_in_flight: usize,
+    /// How long a caller may want to wait for a device to connect, seconds.
+    pub method_connect_max_s: u64,
+    /// How long a caller may want to wait for a method's answer, seconds.
+    pub method_response_s: RangeInclusive<u64>,
+    /// How long a caller waits for a method's answer that says nothing about it, seconds.
+    pub method_response_default_s: u64,
+    /// Messages that wait for one device.
+    pub c2d_depth: usize,
+    /// A message to a device.
+    pub c2d_message_bytes: u64,
+    /// How long any message to a device waits.
+    pub c2d_ttl_max_ms: u64,
+    /// Devices of one bulk registry call.
+    pub bulk_devices: usize,
+    /// Devices of one list call, and what a call gets that names no number.
+    pub list_devices: usize,
+    /// Twins on one page of a query.
+    pub query_page: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            devices: DEVICES_MAX,
+            consumer_groups: 20,
+            readers_per_partition: 5,
+            tokens_per_connection: 1_000,
+            tokens_per_websocket: 500,
+            telemetry_message_bytes: 256 * 1024,
+            method_payload_bytes: 128 * 1024,
+            methods_in_flight: 64,
+            method_connect_max_s: 300,
+            method_response_s: 5..=300,
+            method_response_default_s: 30,
+            c2d_depth: 50,
+            c2d_message_bytes: 64 * 1024,
+            c2d_ttl_max_ms: 48 * 60 * 60 * 1000,
+            bulk_devices: 100,
+            list_devices: 1000,
+            query_page: 1_000,
+        }
+    }
+}
+
+/// Most devices of a hub, unless its limits say otherwise.
 pub const DEVICES_MAX: usize = 1_000_000;
 
-/// Messages that wait for one device (the hub's own limit).
-pub const C2D_DEPTH: usize = 50;
 /// Messages to all devices of a hub together: they are held in memory.
 pub const C2D_QUEUED_BYTES: usize = 512 * 1024 * 1024;
 /// How long a device has a message before others may get it (the hub's own).
 pub const C2D_LOCK_MS: u64 = 60_000;
 /// How long a message waits that does not say how long it should (the hub's default).
 pub const C2D_TTL_MS: u64 = 60 * 60 * 1000;
-/// How long any message waits (the hub's own limit).
-pub const C2D_TTL_MAX_MS: u64 = 48 * 60 * 60 * 1000;
 /// How often a message, or feedback, may be given back (the hub's default).
 pub const C2D_DELIVERY_COUNT: u32 = 10;
 /// How often it may be configured to be.
-pub const C2D_DELIVERY_COUNTS: std::ops::RangeInclusive<u32> = 1..=100;
+pub const C2D_DELIVERY_COUNTS: RangeInclusive<u32> = 1..=100;
 
 /// Records of one feedback message (the hub's own).
 pub const FEEDBACK_BATCH_RECORDS: usize = 64;
@@ -42,5 +103,4 @@ pub const TWIN_VALUE_BYTES: usize = 4 * 1024;
 /// Objects in objects in a section of a twin.
 pub const TWIN_DEPTH_MAX: usize = 10;
 /// Integers in a twin.
-pub const TWIN_INTEGERS: std::ops::RangeInclusive<i64> =
-    -4_503_599_627_370_496..=4_503_599_627_370_495;
+pub const TWIN_INTEGERS: RangeInclusive<i64> = -4_503_599_627_370_496..=4_503_599_627_370_495;

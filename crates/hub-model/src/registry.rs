@@ -9,11 +9,12 @@ use drawspan_hub::{DeviceId, ErrorCode};
 
 use super::device::{Device, DeviceSpec, DeviceStatus, Fresh};
 use super::twin::Twin;
-use crate::limits::DEVICES_MAX;
+use crate::limits::Limits;
 
 /// All devices of a hub, by name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Registry {
+    devices_max: usize,
     entries: BTreeMap<DeviceId, Entry>,
 }
 
@@ -92,8 +93,11 @@ pub enum RegistryError {
         existing: String,
     },
     /// The hub is full.
-    #[error("The hub has {DEVICES_MAX} devices, and takes no more")]
-    TooManyDevices,
+    #[error("The hub has {most} devices, and takes no more")]
+    TooManyDevices {
+        /// As many as it may have.
+        most: usize,
+    },
 }
 
 impl RegistryError {
@@ -103,14 +107,24 @@ impl RegistryError {
             Self::AlreadyExists(_) => ErrorCode::DEVICE_ALREADY_EXISTS,
             Self::NotFound(_) => ErrorCode::DEVICE_NOT_FOUND,
             Self::PreconditionFailed { .. } => ErrorCode::PRECONDITION_FAILED,
-            Self::TooManyDevices => ErrorCode::TOO_MANY_DEVICES,
+            Self::TooManyDevices { .. } => ErrorCode::TOO_MANY_DEVICES,
         }
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::from_stored(&Limits::default(), Vec::new(), Vec::new())
     }
 }
 
 impl Registry {
     /// A registry as it was stored. Twins of devices that there are not are left out.
-    pub fn from_stored(devices: Vec<Device>, twins: Vec<(DeviceId, Twin)>) -> Self {
+    pub fn from_stored(
+        limits: &Limits,
+        devices: Vec<Device>,
+        twins: Vec<(DeviceId, Twin)>,
+    ) -> Self {
         let entry = |device: Device| (device.id.clone(), Entry::new(Arc::new(device)));
         let mut entries: BTreeMap<_, _> = devices.into_iter().map(entry).collect();
         for (id, twin) in twins {
@@ -118,7 +132,10 @@ impl Registry {
                 entry.twin = Some(Arc::new(twin));
             }
         }
-        Self { entries }
+        Self {
+            devices_max: limits.devices,
+            entries,
+        }
     }
 
     /// A device, if there is one.
@@ -166,8 +183,9 @@ impl Registry {
         if self.entries.contains_key(&spec.id) {
             return Err(RegistryError::AlreadyExists(spec.id));
         }
-        if self.entries.len() >= DEVICES_MAX {
-            return Err(RegistryError::TooManyDevices);
+        let most = self.devices_max;
+        if self.entries.len() >= most {
+            return Err(RegistryError::TooManyDevices { most });
         }
         let entry = Entry::new(Arc::new(spec.into_device(None, fresh, now_unix_ms)));
         self.entries.insert(entry.device.id.clone(), entry.clone());

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use drawspan_hub::{DeviceId, HostName};
 use drawspan_hub_model::access::{Denied, Grant, Principal};
+use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::policy::Right;
 
 use drawspan_net::Transport;
 
-use crate::limits::{GRANTS_OF_POLICIES_MAX, TOKENS_PER_CONNECTION_MAX, TOKENS_PER_WEBSOCKET_MAX};
+use crate::limits::GRANTS_OF_POLICIES_MAX;
 
 /// Grants by identity. A new token of an identity takes the place of its old one.
 #[derive(Debug)]
@@ -24,11 +25,11 @@ pub(super) struct TooManyTokens(pub(super) usize);
 
 impl Access {
     /// Of a connection over `transport`.
-    pub(super) fn new(transport: Transport) -> Self {
+    pub(super) fn new(transport: Transport, hub: &Limits) -> Self {
         Self {
             devices_max: match transport {
-                Transport::Amqps => TOKENS_PER_CONNECTION_MAX,
-                Transport::WebSocket => TOKENS_PER_WEBSOCKET_MAX,
+                Transport::Amqps => hub.tokens_per_connection,
+                Transport::WebSocket => hub.tokens_per_websocket,
             },
             devices: HashMap::new(),
             policies: Vec::new(),

@@ -13,6 +13,7 @@ use drawspan_amqp::value::{Map, Value};
 use drawspan_hub::address::{self, Address, DeviceFunction};
 use drawspan_hub::{DeviceId, ErrorCode};
 use drawspan_hub_model::c2d::{Ack, NewMessage, Refused};
+use drawspan_hub_model::limits::Limits;
 
 use super::error::{ARGUMENT_ERROR, refusal};
 use super::telemetry::{check_size, malformed};
@@ -25,9 +26,9 @@ pub(super) const PATH: &str = "/messages/devicebound";
 const ACK: &str = "iothub-ack";
 
 /// How a service's link is accepted.
-pub(super) fn accept_options() -> AcceptOptions {
+pub(super) fn accept_options(hub: &Limits) -> AcceptOptions {
     AcceptOptions {
-        max_message_bytes: Some(limits::C2D_MESSAGE_BYTES),
+        max_message_bytes: Some(hub.c2d_message_bytes),
         slack_bytes: limits::C2D_SLACK_BYTES,
         credit: Some(Credit::Auto(limits::C2D_CREDIT)),
         ..AcceptOptions::default()
@@ -38,6 +39,7 @@ pub(super) fn accept_options() -> AcceptOptions {
 pub(super) fn read(
     message_format: u32,
     payload: &Bytes,
+    hub: &Limits,
     now_unix_ms: u64,
 ) -> Result<(DeviceId, NewMessage), Error> {
     if message_format != 0 {
@@ -49,7 +51,7 @@ pub(super) fn read(
         ));
     }
     let message = Message::decode(payload).map_err(malformed)?;
-    check_size(&message, payload.len(), limits::C2D_MESSAGE_BYTES)?;
+    check_size(&message, payload.len(), hub.c2d_message_bytes)?;
     let properties = message.properties.unwrap_or_default();
     let device = addressee(properties.to.as_deref())?;
     let ttl_ms = message.header.and_then(|header| header.ttl_ms);
@@ -92,7 +94,7 @@ pub(super) fn refused(error: SendError) -> Error {
             let code = ErrorCode::DEVICE_NOT_FOUND;
             refusal(condition::NOT_FOUND, code, "the device is not registered")
         }
-        SendError::Refused(refused @ Refused::QueueFull) => {
+        SendError::Refused(refused @ Refused::QueueFull { .. }) => {
             let condition = condition::RESOURCE_LIMIT_EXCEEDED;
             refusal(condition, refused.code(), &refused.to_string())
         }

@@ -15,7 +15,7 @@ fn sent(to: &str) -> Message {
 }
 
 fn read_it(message: &Message) -> Result<(DeviceId, NewMessage), Error> {
-    read(0, &message.to_bytes(), NOW)
+    read(0, &message.to_bytes(), &Limits::default(), NOW)
 }
 
 fn taken(message: &Message) -> (NewMessage, Message) {
@@ -171,7 +171,7 @@ fn what_a_device_cannot_take_is_refused() {
     let error = read_it(&large).unwrap_err();
     assert_eq!(error.condition.as_str(), "amqp:link:message-size-exceeded");
     assert_eq!(
-        read(1, &good().to_bytes(), NOW)
+        read(1, &good().to_bytes(), &Limits::default(), NOW)
             .unwrap_err()
             .condition
             .as_str(),

@@ -8,6 +8,7 @@ use drawspan_amqp::engine::{AcceptOptions, CommandError, Connection, Credit, Lin
 use drawspan_amqp::message::{Body, Message, MessageId, Properties};
 use drawspan_amqp::performative::DeliveryTag;
 use drawspan_amqp::value::{Map, Value};
+use drawspan_hub_model::limits::Limits;
 use tokio::sync::oneshot;
 
 use super::links::Owner;
@@ -27,6 +28,8 @@ pub(super) struct MethodCalls {
     pub(super) owner: Owner,
     link: LinkId,
     next_tag: u32,
+    in_flight_max: usize,
+    answer_bytes: usize,
     /// Calls that the device has no credit for yet.
     waiting: VecDeque<MethodCall>,
     /// By request id: calls that the device has not answered yet. Dropping one tells its caller that the device is gone.
@@ -34,9 +37,9 @@ pub(super) struct MethodCalls {
 }
 
 /// How the link for answers is accepted.
-pub(super) fn accept_answers() -> AcceptOptions {
+pub(super) fn accept_answers(hub: &Limits) -> AcceptOptions {
     AcceptOptions {
-        max_message_bytes: Some(limits::METHOD_PAYLOAD_BYTES as u64),
+        max_message_bytes: Some(hub.method_payload_bytes as u64),
         slack_bytes: limits::METHOD_SLACK_BYTES,
         credit: Some(Credit::Auto(limits::REQUEST_CREDIT)),
         ..AcceptOptions::default()
@@ -44,11 +47,13 @@ pub(super) fn accept_answers() -> AcceptOptions {
 }
 
 impl MethodCalls {
-    pub(super) fn new(owner: Owner, link: LinkId) -> Self {
+    pub(super) fn new(owner: Owner, link: LinkId, hub: &Limits) -> Self {
         Self {
             owner,
             link,
             next_tag: 0,
+            in_flight_max: hub.methods_in_flight,
+            answer_bytes: hub.method_payload_bytes,
             waiting: VecDeque::new(),
             sent: HashMap::new(),
         }
@@ -58,7 +63,7 @@ impl MethodCalls {
     pub(super) fn call(&mut self, connection: &mut Connection, call: MethodCall) {
         self.waiting.retain(|call| !call.answer.is_closed());
         self.sent.retain(|_, caller| !caller.is_closed());
-        if self.waiting.len() + self.sent.len() >= limits::METHODS_IN_FLIGHT_MAX {
+        if self.waiting.len() + self.sent.len() >= self.in_flight_max {
             return fail(call.answer, CallFailure::TooMany);
         }
         self.waiting.push_back(call);
@@ -107,7 +112,7 @@ impl MethodCalls {
             return;
         };
         // Nobody may be waiting any more.
-        let _ = caller.send(answer(message));
+        let _ = caller.send(answer(message, self.answer_bytes));
     }
 }
 
@@ -133,7 +138,7 @@ fn request(id: [u8; 16], call: &MethodCall) -> Bytes {
     message.to_bytes()
 }
 
-fn answer(message: &Message) -> Result<MethodAnswer, CallFailure> {
+fn answer(message: &Message, max_bytes: usize) -> Result<MethodAnswer, CallFailure> {
     let properties = message.application_properties.as_ref();
     let status = properties
         .and_then(|properties| properties.get(STATUS))
@@ -150,7 +155,7 @@ fn answer(message: &Message) -> Result<MethodAnswer, CallFailure> {
         },
         _ => return Err(CallFailure::BadAnswer("its body is not data")),
     };
-    if payload.len() > limits::METHOD_PAYLOAD_BYTES {
+    if payload.len() > max_bytes {
         return Err(CallFailure::AnswerTooLarge);
     }
     if !payload.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(&payload).is_err() {

@@ -35,6 +35,7 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use drawspan_amqp::engine::{Config, Connection};
 use drawspan_hub::{DeviceId, HostName};
+use drawspan_hub_model::limits::Limits;
 use drawspan_net::drive;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -54,6 +55,7 @@ use signals::Signals;
 #[derive(Debug)]
 pub(crate) struct Shared {
     clock: Clock,
+    limits: Limits,
     hubs: HubSet,
     presences: Presences,
     readers: Readers,
@@ -66,12 +68,14 @@ impl Shared {
     /// Also lets the hubs reach their devices.
     pub(crate) fn new(
         clock: Clock,
+        limits: Limits,
         hubs: HubSet,
         refusals: Arc<Refusals>,
         faults: Faults,
     ) -> Arc<Self> {
         let shared = Arc::new(Self {
             clock,
+            limits,
             hubs,
             presences: Presences::default(),
             readers: Readers::default(),

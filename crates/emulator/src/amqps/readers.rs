@@ -13,7 +13,6 @@ use drawspan_hub::HostName;
 
 use super::signals::{Notice, Signals};
 use crate::hub::Hub;
-use crate::limits::READERS_MAX;
 
 /// Link property of a reader that wants the partition for itself.
 const EPOCH: &str = "com.microsoft:epoch";
@@ -84,7 +83,7 @@ impl Readers {
         let place = (hub.host().clone(), group.to_owned(), partition);
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(holders) = places.get_mut(&place) {
-            make_room(holders, wish.epoch)?;
+            make_room(holders, wish.epoch, hub.limits().readers_per_partition)?;
         }
         places.entry(place.clone()).or_default().push(Holder {
             signals: Arc::clone(wish.signals),
@@ -100,7 +99,7 @@ impl Readers {
     }
 }
 
-fn make_room(holders: &mut Vec<Holder>, epoch: Option<i64>) -> Result<(), Error> {
+fn make_room(holders: &mut Vec<Holder>, epoch: Option<i64>, most: usize) -> Result<(), Error> {
     let held = holders.iter().filter_map(|holder| holder.epoch).max();
     match (epoch, held) {
         (None, Some(held)) => {
@@ -112,9 +111,9 @@ fn make_room(holders: &mut Vec<Holder>, epoch: Option<i64>) -> Result<(), Error>
                 format!("a reader with epoch {held}, higher than {epoch}, has the partition");
             Err(Error::new(condition::LINK_STOLEN, text))
         }
-        (None, None) if holders.len() >= READERS_MAX => {
+        (None, None) if holders.len() >= most => {
             let text = format!(
-                "{READERS_MAX} readers of one consumer group may share a partition, and do already"
+                "{most} readers of one consumer group may share a partition, and do already"
             );
             Err(Error::new(condition::RESOURCE_LIMIT_EXCEEDED, text))
         }

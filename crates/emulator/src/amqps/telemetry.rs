@@ -9,6 +9,7 @@ use drawspan_amqp::message::{BATCH_MESSAGE_FORMAT, Body, Message, MessageId, bat
 use drawspan_amqp::performative::{DeliveryState, Error, condition};
 use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_hub_model::limits::Limits;
 use drawspan_segment_log::{NewRecord, Origin};
 
 use super::error::refusal;
@@ -33,9 +34,9 @@ impl TelemetryLink {
 }
 
 /// How such a link is accepted.
-pub(super) fn accept_options() -> AcceptOptions {
+pub(super) fn accept_options(hub: &Limits) -> AcceptOptions {
     AcceptOptions {
-        max_message_bytes: Some(limits::TELEMETRY_MESSAGE_BYTES),
+        max_message_bytes: Some(hub.telemetry_message_bytes),
         slack_bytes: limits::TELEMETRY_SLACK_BYTES,
         credit: Some(Credit::Auto(limits::TELEMETRY_CREDIT)),
         ..AcceptOptions::default()
@@ -57,6 +58,7 @@ impl Arrivals {
         at: Option<(LinkId, DeliveryId)>,
         message_format: u32,
         payload: &Bytes,
+        hub: &Limits,
     ) -> Result<(), Error> {
         let messages = match message_format {
             0 => vec![payload.clone()],
@@ -81,7 +83,7 @@ impl Arrivals {
             ));
         }
         for message in &messages {
-            check(message)?;
+            check(message, hub)?;
         }
         let record = |message| NewRecord {
             device_id: link.device.clone(),
@@ -139,9 +141,9 @@ pub(super) fn malformed(error: DecodeError) -> Error {
 }
 
 /// Whether a message can be read, by those as well who will get it from the event endpoint, and is within the hub's limit.
-fn check(encoded: &Bytes) -> Result<(), Error> {
+fn check(encoded: &Bytes, hub: &Limits) -> Result<(), Error> {
     let message = Message::decode(encoded).map_err(malformed)?;
-    check_size(&message, encoded.len(), limits::TELEMETRY_MESSAGE_BYTES)
+    check_size(&message, encoded.len(), hub.telemetry_message_bytes)
 }
 
 /// Whether a message, of which `encoded_bytes` came, is within a limit of the hub's.

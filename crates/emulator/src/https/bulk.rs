@@ -15,7 +15,6 @@ use super::body;
 use super::caller::Caller;
 use super::refusal::{ERROR_CODE_HEADER, Refusal};
 use super::wire::{DeviceBody, device_id, invalid};
-use crate::limits::BULK_MAX;
 use crate::random;
 
 /// What is to be done with one device.
@@ -47,7 +46,7 @@ pub(super) async fn apply(caller: Caller, body: Body) -> Result<Response, Refusa
     let hub = caller.hub(&[Right::RegistryWrite], "/devices")?;
     let items: Vec<DeviceBody> = body::read(body).await?;
     let now = hub.now_unix_ms();
-    let operations = operations(items, now)?;
+    let operations = operations(items, hub.limits().bulk_devices, now)?;
     let errors = hub
         .change(|registry| {
             let (mut changes, mut errors) = (Vec::new(), Vec::new());
@@ -84,13 +83,17 @@ fn answer(errors: Vec<ItemError>) -> Response {
     response
 }
 
-fn operations(items: Vec<DeviceBody>, now_unix_ms: u64) -> Result<Vec<Operation>, Refusal> {
+fn operations(
+    items: Vec<DeviceBody>,
+    most: usize,
+    now_unix_ms: u64,
+) -> Result<Vec<Operation>, Refusal> {
     if items.is_empty() {
         return Err(invalid("the list of devices is empty"));
     }
-    if items.len() > BULK_MAX {
+    if items.len() > most {
         let message = format!(
-            "{} devices in one call, at most {BULK_MAX} are allowed",
+            "{} devices in one call, at most {most} are allowed",
             items.len()
         );
         return Err(Refusal::new(ErrorCode::TOO_MANY_DEVICES, message));

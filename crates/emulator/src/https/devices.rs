@@ -14,7 +14,6 @@ use super::caller::{Caller, query, text};
 use super::refusal::Refusal;
 use super::wire::{DeviceAnswer, DeviceBody, device_id, invalid};
 use crate::hub::Hub;
-use crate::limits::LIST_MAX;
 use crate::random;
 
 pub(super) type IdPath = Result<Path<String>, PathRejection>;
@@ -89,13 +88,12 @@ pub(super) async fn delete(
 /// `GET /devices?top=N`
 pub(super) async fn list(caller: Caller, uri: Uri) -> Result<Response, Refusal> {
     let hub = caller.hub(&[Right::RegistryRead], "/devices")?;
+    let most = hub.limits().list_devices;
     let top = match query(&uri, "top").map(str::parse) {
-        None => LIST_MAX,
-        Some(Ok(top)) if (1..=LIST_MAX).contains(&top) => top,
+        None => most,
+        Some(Ok(top)) if (1..=most).contains(&top) => top,
         Some(_) => {
-            return Err(invalid(&format!(
-                "top is not a number from 1 to {LIST_MAX}"
-            )));
+            return Err(invalid(&format!("top is not a number from 1 to {most}")));
         }
     };
     let of = |entry: &Entry| DeviceAnswer::of(entry, hub.message_count(&entry.device.id));

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 use drawspan_hub::ErrorCode;
+use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::policy::Right;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -17,10 +18,7 @@ use super::devices::{IdPath, id_of};
 use super::refusal::Refusal;
 use super::wire::invalid;
 use crate::hub::InvokeError;
-use crate::limits::{
-    METHOD_CONNECT_MAX_S, METHOD_NAME_CHARS, METHOD_PAYLOAD_BYTES, METHOD_RESPONSE_DEFAULT_S,
-    METHOD_RESPONSE_S,
-};
+use crate::limits::METHOD_NAME_CHARS;
 use crate::reach::{CallFailure, MethodAnswer};
 
 /// A call as a service describes it.
@@ -48,32 +46,38 @@ pub(super) async fn invoke(caller: Caller, path: IdPath, body: Body) -> Result<R
     let id = id_of(path)?;
     let hub = caller.hub(&[Right::ServiceConnect], &format!("/twins/{id}/methods"))?;
     let call: MethodBody = body::read(body).await?;
-    let (connect, response) = call.times()?;
-    let (name, payload) = call.into_request()?;
-    let answer = hub.invoke(&id, name, payload, connect, response).await?;
+    let (connect, response) = call.times(hub.limits())?;
+    let (name, payload) = call.into_request(hub.limits())?;
+    let answer = hub
+        .invoke(&id, name, payload, connect, response)
+        .await
+        .map_err(|error| refusal(error, hub.limits()))?;
     Ok(body::write(StatusCode::OK, &MethodResult::of(&answer)))
 }
 
 impl MethodBody {
-    fn times(&self) -> Result<(Duration, Duration), Refusal> {
+    fn times(&self, hub: &Limits) -> Result<(Duration, Duration), Refusal> {
         let connect = self.connect_timeout_in_seconds.unwrap_or(0);
-        if connect > METHOD_CONNECT_MAX_S {
-            let text = format!("connectTimeoutInSeconds is more than {METHOD_CONNECT_MAX_S}");
+        if connect > hub.method_connect_max_s {
+            let text = format!(
+                "connectTimeoutInSeconds is more than {}",
+                hub.method_connect_max_s
+            );
             return Err(invalid(&text));
         }
         let response = self
             .response_timeout_in_seconds
             .or(self.timeout_in_seconds)
-            .unwrap_or(METHOD_RESPONSE_DEFAULT_S);
-        if !METHOD_RESPONSE_S.contains(&response) {
-            let (from, to) = (METHOD_RESPONSE_S.start(), METHOD_RESPONSE_S.end());
+            .unwrap_or(hub.method_response_default_s);
+        if !hub.method_response_s.contains(&response) {
+            let (from, to) = (hub.method_response_s.start(), hub.method_response_s.end());
             let text = format!("responseTimeoutInSeconds is not between {from} and {to}");
             return Err(invalid(&text));
         }
         Ok((Duration::from_secs(connect), Duration::from_secs(response)))
     }
 
-    fn into_request(self) -> Result<(String, Bytes), Refusal> {
+    fn into_request(self, hub: &Limits) -> Result<(String, Bytes), Refusal> {
         let name = self
             .method_name
             .filter(|name| is_name(name))
@@ -87,8 +91,8 @@ impl MethodBody {
         let payload = self.payload.map_or_else(Bytes::new, |payload| {
             String::from(Box::<str>::from(payload)).into()
         });
-        if payload.len() > METHOD_PAYLOAD_BYTES {
-            return Err(too_large("payload"));
+        if payload.len() > hub.method_payload_bytes {
+            return Err(too_large("payload", hub));
         }
         Ok((name, payload))
     }
@@ -104,38 +108,39 @@ impl MethodResult {
     }
 }
 
-impl From<InvokeError> for Refusal {
-    fn from(error: InvokeError) -> Self {
-        let offline = |message| Self::new(ErrorCode::DEVICE_NOT_ONLINE, message);
-        match error {
-            InvokeError::NotFound => {
-                Self::new(ErrorCode::DEVICE_NOT_FOUND, "The device is not registered")
-            }
-            InvokeError::NotOnline => offline("Timed out waiting for device to connect."),
-            InvokeError::Left => offline("Device unavailable"),
-            InvokeError::TimedOut => Self::new(
-                ErrorCode::GATEWAY_TIMEOUT,
-                "Timed out waiting for the response from device.",
-            ),
-            InvokeError::Failed(CallFailure::TooMany) => Self::new(
-                ErrorCode::DEVICE_MAXIMUM_INFLIGHT_METHOD_EXCEEDED,
-                "The device has too many calls to answer",
-            ),
-            InvokeError::Failed(CallFailure::RequestTooLarge) => Self::new(
-                ErrorCode::MESSAGE_TOO_LARGE,
-                "The device takes no message of this size",
-            ),
-            InvokeError::Failed(CallFailure::AnswerTooLarge) => too_large("device's answer"),
-            InvokeError::Failed(CallFailure::BadAnswer(why)) => Self::new(
-                ErrorCode::FORMAT_ERROR,
-                format!("The device's answer makes no sense: {why}"),
-            ),
+fn refusal(error: InvokeError, hub: &Limits) -> Refusal {
+    let offline = |message| Refusal::new(ErrorCode::DEVICE_NOT_ONLINE, message);
+    match error {
+        InvokeError::NotFound => {
+            Refusal::new(ErrorCode::DEVICE_NOT_FOUND, "The device is not registered")
         }
+        InvokeError::NotOnline => offline("Timed out waiting for device to connect."),
+        InvokeError::Left => offline("Device unavailable"),
+        InvokeError::TimedOut => Refusal::new(
+            ErrorCode::GATEWAY_TIMEOUT,
+            "Timed out waiting for the response from device.",
+        ),
+        InvokeError::Failed(CallFailure::TooMany) => Refusal::new(
+            ErrorCode::DEVICE_MAXIMUM_INFLIGHT_METHOD_EXCEEDED,
+            "The device has too many calls to answer",
+        ),
+        InvokeError::Failed(CallFailure::RequestTooLarge) => Refusal::new(
+            ErrorCode::MESSAGE_TOO_LARGE,
+            "The device takes no message of this size",
+        ),
+        InvokeError::Failed(CallFailure::AnswerTooLarge) => too_large("device's answer", hub),
+        InvokeError::Failed(CallFailure::BadAnswer(why)) => Refusal::new(
+            ErrorCode::FORMAT_ERROR,
+            format!("The device's answer makes no sense: {why}"),
+        ),
     }
 }
 
-fn too_large(what: &str) -> Refusal {
-    let text = format!("The {what} has more than {METHOD_PAYLOAD_BYTES} bytes");
+fn too_large(what: &str, hub: &Limits) -> Refusal {
+    let text = format!(
+        "The {what} has more than {} bytes",
+        hub.method_payload_bytes
+    );
     Refusal::new(ErrorCode::MESSAGE_TOO_LARGE, text)
 }
 

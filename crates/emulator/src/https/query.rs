@@ -17,7 +17,7 @@ use super::devices::IdPath;
 use super::refusal::Refusal;
 use super::twins::describe;
 use super::wire::invalid;
-use crate::limits::{QUERY_BYTES, QUERY_PAGE, QUERY_PAGE_MAX};
+use crate::limits::{QUERY_BYTES, QUERY_PAGE};
 
 const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation");
 const ITEM_TYPE: HeaderName = HeaderName::from_static("x-ms-item-type");
@@ -53,7 +53,10 @@ pub(super) async fn run(
     )?;
     let QueryBody { query } = body::read(body).await?;
     let query = parse(&query)?;
-    let (count, after) = (page(&headers)?, continuation(&headers)?);
+    let (count, after) = (
+        page(&headers, hub.limits().query_page)?,
+        continuation(&headers)?,
+    );
     let (mut twins, mut last) = (Vec::new(), None);
     let mut more = false;
     for entry in entries(&hub.registry(), &query, after.as_ref(), count + 1) {
@@ -92,10 +95,10 @@ fn answer(twins: &[Value], behind: Option<DeviceId>) -> Response {
     response
 }
 
-fn page(headers: &HeaderMap) -> Result<usize, Refusal> {
+fn page(headers: &HeaderMap, most: usize) -> Result<usize, Refusal> {
     match text(headers, MAX_ITEM_COUNT).map(str::parse::<usize>) {
-        None => Ok(QUERY_PAGE),
-        Some(Ok(count)) if count > 0 => Ok(count.min(QUERY_PAGE_MAX)),
+        None => Ok(QUERY_PAGE.min(most)),
+        Some(Ok(count)) if count > 0 => Ok(count.min(most)),
         Some(_) => Err(invalid("x-ms-max-item-count is not a number above 0")),
     }
 }

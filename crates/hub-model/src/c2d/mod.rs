@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, ErrorCode};
 
-use crate::limits::{C2D_DEPTH, C2D_QUEUED_BYTES, C2D_TTL_MAX_MS};
+use crate::limits::{C2D_QUEUED_BYTES, Limits};
 pub use feedback::Batch;
 use feedback::Feedback;
 pub use message::{Ack, End, Message, NewMessage, Outcome, QueuedMessage, Record, Settings};
@@ -28,6 +28,8 @@ pub use queue::{LockLost, LockToken, Queued};
 #[derive(Debug)]
 pub struct CloudToDevice {
     settings: Settings,
+    depth: usize,
+    ttl_max_ms: u64,
     queues: HashMap<DeviceId, Waiting>,
     /// When something is due in which queue; one entry for each queue.
     deadlines: BTreeSet<(u64, DeviceId)>,
@@ -94,8 +96,11 @@ pub struct Effects {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The device's queue is full.
-    #[error("Cannot enqueue more than {C2D_DEPTH} messages for a device")]
-    QueueFull,
+    #[error("Cannot enqueue more than {depth} messages for a device")]
+    QueueFull {
+        /// As many as it may have.
+        depth: usize,
+    },
     /// The emulator holds as much as it may.
     #[error(
         "The emulator holds {C2D_QUEUED_BYTES} bytes of messages to devices, and takes no more"
@@ -113,7 +118,7 @@ impl Refused {
     /// The hub's code for it.
     pub fn code(self) -> ErrorCode {
         match self {
-            Self::QueueFull => ErrorCode::DEVICE_MAXIMUM_QUEUE_DEPTH_EXCEEDED,
+            Self::QueueFull { .. } => ErrorCode::DEVICE_MAXIMUM_QUEUE_DEPTH_EXCEEDED,
             Self::HubFull => ErrorCode::SERVER_BUSY,
         }
     }
@@ -121,15 +126,17 @@ impl Refused {
 
 impl Default for CloudToDevice {
     fn default() -> Self {
-        Self::restore(Settings::default(), Kept::default())
+        Self::restore(Settings::default(), &Limits::default(), Kept::default())
     }
 }
 
 impl CloudToDevice {
     /// Goes on where the hub stopped. Nobody has a message locked.
-    pub fn restore(settings: Settings, kept: Kept) -> Self {
+    pub fn restore(settings: Settings, limits: &Limits, kept: Kept) -> Self {
         let mut all = Self {
             settings,
+            depth: limits.c2d_depth,
+            ttl_max_ms: limits.c2d_ttl_max_ms,
             queues: HashMap::new(),
             deadlines: BTreeSet::new(),
             feedback: Feedback::default(),
@@ -156,13 +163,14 @@ impl CloudToDevice {
         now: u64,
         effects: &mut Effects,
     ) -> Result<(), Refused> {
-        if self.count(device) >= C2D_DEPTH {
-            return Err(Refused::QueueFull);
+        let depth = self.depth;
+        if self.count(device) >= depth {
+            return Err(Refused::QueueFull { depth });
         }
         if self.queued_bytes + message.payload.len() > C2D_QUEUED_BYTES {
             return Err(Refused::HubFull);
         }
-        let latest = now.saturating_add(C2D_TTL_MAX_MS);
+        let latest = now.saturating_add(self.ttl_max_ms);
         let wanted = message.expires_unix_ms;
         let usual = now.saturating_add(self.settings.default_ttl_ms);
         let queued = Queued {

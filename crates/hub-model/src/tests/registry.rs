@@ -1,6 +1,7 @@
 use super::{fresh, id, key, spec};
 use crate::device::{Authentication, AuthenticationSpec, DeviceStatus};
 use crate::groups::{ConsumerGroups, InvalidGroups};
+use crate::limits::Limits;
 use crate::registry::{Counts, IfMatch, Registry, RegistryError};
 
 fn keys(authentication: &Authentication) -> [String; 2] {
@@ -185,20 +186,27 @@ fn consumer_groups_compare_without_case() {
             .map(|name| (*name).to_owned())
             .collect::<Vec<_>>()
     };
-    let groups = ConsumerGroups::new(&names(&["Dash-board", "$DEFAULT", "dash-BOARD"])).unwrap();
+    let groups = ConsumerGroups::new(
+        &names(&["Dash-board", "$DEFAULT", "dash-BOARD"]),
+        &Limits::default(),
+    )
+    .unwrap();
     assert_eq!(groups.find("$default"), Some("$Default"));
     assert_eq!(groups.find("DASH-board"), Some("Dash-board"));
     assert_eq!(groups.find("other"), None);
     for name in ["", "a b", "a/b", &"x".repeat(51)] {
         assert_eq!(
-            ConsumerGroups::new(&names(&[name])).unwrap_err(),
+            ConsumerGroups::new(&names(&[name]), &Limits::default()).unwrap_err(),
             InvalidGroups::Name(name.into())
         );
     }
     let many: Vec<String> = (0..20).map(|number| format!("group-{number}")).collect();
     assert_eq!(
-        ConsumerGroups::new(&many).unwrap_err(),
-        InvalidGroups::TooMany(21)
+        ConsumerGroups::new(&many, &Limits::default()).unwrap_err(),
+        InvalidGroups::TooMany {
+            count: 21,
+            most: 20
+        }
     );
-    assert!(ConsumerGroups::new(&many[..19]).is_ok());
+    assert!(ConsumerGroups::new(&many[..19], &Limits::default()).is_ok());
 }

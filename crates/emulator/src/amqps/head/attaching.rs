@@ -95,7 +95,7 @@ impl Head {
             }
             Wanted::Commands => {
                 self.check_service(hub, commands::PATH).map_err(denied)?;
-                Ok((Link::Commands, commands::accept_options()))
+                Ok((Link::Commands, commands::accept_options(hub.limits())))
             }
             Wanted::Feedback => {
                 self.check_service(hub, feedback::PATH).map_err(denied)?;
@@ -148,12 +148,12 @@ impl Head {
                 let device = owner.device;
                 (
                     Link::Telemetry(Box::new(TelemetryLink { device, origin })),
-                    telemetry::accept_options(),
+                    telemetry::accept_options(hub.limits()),
                 )
             }
             DeviceLink::MethodCalls => {
                 self.pair(session, &owner, kind, id);
-                let calls = MethodCalls::new(owner, id);
+                let calls = MethodCalls::new(owner, id, hub.limits());
                 (Link::MethodCalls(Box::new(calls)), AcceptOptions::default())
             }
             DeviceLink::TwinAnswers => {
@@ -169,7 +169,7 @@ impl Head {
             }
             DeviceLink::MethodAnswers => (
                 Link::MethodAnswers(Box::new(owner)),
-                methods::accept_answers(),
+                methods::accept_answers(hub.limits()),
             ),
             DeviceLink::Messages => handout(id, attach, Queue::Device(owner)),
         })

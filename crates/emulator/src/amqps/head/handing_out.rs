@@ -28,7 +28,7 @@ impl Head {
         arrived: &Arrived,
     ) {
         let now = hub.now_unix_ms();
-        let read = commands::read(arrived.message_format, &arrived.payload, now);
+        let read = commands::read(arrived.message_format, &arrived.payload, hub.limits(), now);
         let sent = read.and_then(|(device, message)| {
             let (link, owed, signals) = (arrived.link, arrived.owed, Arc::clone(&self.signals));
             let done = move |result: Result<(), StoreError>| {

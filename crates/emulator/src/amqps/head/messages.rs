@@ -43,7 +43,9 @@ impl Head {
             Some(Link::Telemetry(link)) => {
                 let at = arrived.owed.map(|delivery| (arrived.link, delivery));
                 let format = arrived.message_format;
-                let taken = self.arrivals.take(link, at, format, &arrived.payload);
+                let taken = self
+                    .arrivals
+                    .take(link, at, format, &arrived.payload, hub.limits());
                 if let Err(error) = taken {
                     let of = format!("telemetry of device {}", link.device);
                     self.reject(connection, arrived, &of, error);
@@ -138,10 +140,11 @@ impl Head {
         link: LinkId,
         owed: Option<DeliveryId>,
     ) {
+        let hub = &self.shared.limits;
         let limit = match self.links.get_mut(link) {
-            Some(Link::Telemetry(_)) => limits::TELEMETRY_MESSAGE_BYTES,
-            Some(Link::MethodAnswers(_)) => limits::METHOD_PAYLOAD_BYTES as u64,
-            Some(Link::Commands) => limits::C2D_MESSAGE_BYTES,
+            Some(Link::Telemetry(_)) => hub.telemetry_message_bytes,
+            Some(Link::MethodAnswers(_)) => hub.method_payload_bytes as u64,
+            Some(Link::Commands) => hub.c2d_message_bytes,
             Some(Link::TwinRequests(_)) => limits::TWIN_REQUEST_BYTES,
             _ => limits::REQUEST_BYTES,
         };

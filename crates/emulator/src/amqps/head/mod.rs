@@ -69,14 +69,15 @@ impl Head {
             transport,
             peer,
         } = reached;
+        let access = Access::new(transport, &shared.limits);
         Self {
+            access,
             shared,
             sni,
             port,
             peer,
             signals,
             hub: None,
-            access: Access::new(transport),
             links: Links::default(),
             cbs: HashMap::new(),
             management: Vec::new(),

@@ -10,6 +10,7 @@ use drawspan_amqp::performative::DeliveryState;
 use drawspan_amqp::value::{Map, Value};
 use drawspan_emulator::Running;
 use drawspan_hub::ErrorCode;
+use drawspan_hub_model::limits::Limits;
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -431,12 +432,12 @@ async fn a_device_has_so_many_calls_to_answer_and_no_more() {
         calls: link,
         answers: client.attach(answers("a")).await.unwrap(),
     };
-    const MAX: usize = drawspan_emulator::limits::METHODS_IN_FLIGHT_MAX;
+    let most = Limits::default().methods_in_flight;
     let one = async |number: usize| {
         let body = json!({ "methodName": number.to_string() });
         invoke(&running, "a", body).await
     };
-    let mut calls: Vec<_> = (0..=MAX).map(|number| Box::pin(one(number))).collect();
+    let mut calls: Vec<_> = (0..=most).map(|number| Box::pin(one(number))).collect();
     let refused = std::future::poll_fn(|context| {
         for at in 0..calls.len() {
             if let Poll::Ready(answer) = calls[at].as_mut().poll(context) {
@@ -448,9 +449,9 @@ async fn a_device_has_so_many_calls_to_answer_and_no_more() {
     });
     let refused: Answer = refused.await;
     assert_refused(&refused, ErrorCode::DEVICE_MAXIMUM_INFLIGHT_METHOD_EXCEEDED);
-    client.grant(methods.calls, MAX as u32);
+    client.grant(methods.calls, most as u32);
     let device = async {
-        for _ in 0..MAX {
+        for _ in 0..most {
             let (id, ..) = methods.call(&mut client).await;
             methods.answer(&mut client, id, 200, "").await;
         }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::c2d::{Change, Outcome, QueuedMessage, Record};
-use crate::limits::C2D_DEPTH;
+use crate::limits::Limits;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -179,7 +179,11 @@ impl World {
                 }
             }
             Step::Restart => {
-                self.model = CloudToDevice::restore(Settings::default(), self.shadow.kept());
+                self.model = CloudToDevice::restore(
+                    Settings::default(),
+                    &Limits::default(),
+                    self.shadow.kept(),
+                );
                 self.out.clear();
             }
         }
@@ -193,7 +197,7 @@ impl World {
         let mut new = message("m", ack);
         new.expires_unix_ms = ttl_ms.map(|ms| self.now + ms);
         let device = Self::device(device);
-        let full = self.model.count(&device) == C2D_DEPTH;
+        let full = self.model.count(&device) == Limits::default().c2d_depth;
         let sent = self.model.send(&device, new, self.now, effects);
         assert_eq!(sent.is_err(), full);
         if let Some(Change::Put(_, message)) = effects.changes.first() {

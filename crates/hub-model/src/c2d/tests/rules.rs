@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::c2d::{Change, End, LockLost, Outcome, Refused};
-use crate::limits::C2D_DEPTH;
+use crate::limits::Limits;
 
 const T0: u64 = 1_000_000;
 const MINUTE: u64 = 60_000;
@@ -199,14 +199,18 @@ fn a_queue_takes_fifty() {
     let a = device("a");
     let mut model = empty();
     let mut effects = Effects::default();
-    for _ in 0..C2D_DEPTH {
+    for _ in 0..50 {
         model
             .send(&a, message("x", Ack::None), T0, &mut effects)
             .unwrap();
     }
     model.lock(&a, token(1), T0).unwrap();
     let full = model.send(&a, message("x", Ack::None), T0, &mut effects);
-    assert_eq!(full, Err(Refused::QueueFull), "one that is out counts too");
+    assert_eq!(
+        full,
+        Err(Refused::QueueFull { depth: 50 }),
+        "one that is out counts too"
+    );
     model
         .send(&device("b"), message("x", Ack::None), T0, &mut effects)
         .unwrap();
@@ -347,7 +351,7 @@ fn feedback_that_was_kept_is_ready_at_once() {
     let mut model = with(&[("1", Ack::Full), ("2", Ack::Full)]);
     complete(&mut model, 0, T0);
     model.purge(&device("a"), T0, &mut Effects::default());
-    let mut again = CloudToDevice::restore(Settings::default(), held(&model));
+    let mut again = CloudToDevice::restore(Settings::default(), &Limits::default(), held(&model));
     let batch = again.lock_feedback(token(1), T0 + 1).unwrap();
     assert_eq!(batch.item.len(), 2);
     // Numbers and sequences go on.

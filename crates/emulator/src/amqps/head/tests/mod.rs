@@ -12,6 +12,7 @@ use drawspan_amqp::engine::{Closed, Config, Connection, Event};
 use drawspan_hub::{DeviceId, HostName, SymmetricKey, sas};
 use drawspan_hub_model::device::{DeviceSpec, Fresh};
 use drawspan_hub_model::groups::ConsumerGroups;
+use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::policy::Policies;
 use drawspan_hub_model::registry::{Change, Registry};
 use drawspan_net::Handler as _;
@@ -44,9 +45,10 @@ fn hub(devices: &[&str]) -> Arc<Hub> {
     Arc::new(Hub::new(Parts {
         host: HostName::parse(HUB).unwrap(),
         clock: Clock::system(),
+        limits: Limits::default(),
         created_unix_ms: 0,
         policies: Policies { key: key(1) },
-        groups: ConsumerGroups::new(&[]).unwrap(),
+        groups: ConsumerGroups::new(&[], &Limits::default()).unwrap(),
         registry,
         messages: drawspan_hub_model::c2d::CloudToDevice::default(),
         store: None,
@@ -69,6 +71,7 @@ fn shared(hub: &Arc<Hub>) -> Arc<Shared> {
     let refusals = Refusals::new("ca.pem".into(), Clock::system());
     Shared::new(
         Clock::system(),
+        Limits::default(),
         HubSet::new(vec![Arc::clone(hub)], None),
         refusals,
         Faults::default(),
