@@ -4,6 +4,7 @@ mod c2d;
 mod methods;
 mod news;
 
+use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use drawspan_hub::{DeviceConnectionString, DeviceId, HostName, HubConnectionString};
@@ -18,16 +19,16 @@ use drawspan_hub_model::registry::{Change, Entry, Registry};
 use drawspan_segment_log::{
     LogError, NewRecord, PartitionInfo, Position, StoredRecord, Subscription, TelemetryLog,
 };
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::random::{self, NoRandomness};
-use crate::reach::Reach;
+use crate::sessions::{DeviceSession, Sessions};
 use crate::store::{NoSlot, Slot, Store, StoreError, Write};
 use c2d::Messages;
 pub(crate) use c2d::{SendError, SettleError};
 pub(crate) use methods::InvokeError;
-use news::{Connected, News};
+use news::News;
 
 /// Devices that are created together, at start.
 const CREATE_GROUP: usize = 1000;
@@ -45,12 +46,15 @@ pub struct Hub {
     messages: Messages,
     store: Option<Arc<Store>>,
     log: Arc<TelemetryLog>,
-    devices: Arc<OnceLock<Connected>>,
+    sessions: Arc<Sessions>,
+    /// Called when there is feedback for services.
+    feedback_waits: OnceLock<Told>,
     /// Without a store: held during a change, until devices are told of it. Taken before the registry's lock.
     telling: Mutex<()>,
-    /// Told when a device begins to take method calls.
-    calls_taken: Notify,
 }
+
+/// Somebody to be told.
+struct Told(Box<dyn Fn() + Send + Sync>);
 
 /// What a hub is made of.
 #[derive(Debug)]
@@ -79,6 +83,12 @@ pub enum ChangeError {
     Random(#[from] NoRandomness),
 }
 
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Told")
+    }
+}
+
 impl Hub {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts {
@@ -104,9 +114,9 @@ impl Hub {
             messages: Messages::new(messages),
             store,
             log,
-            devices: Arc::default(),
+            sessions: Arc::default(),
+            feedback_waits: OnceLock::new(),
             telling: Mutex::default(),
-            calls_taken: Notify::new(),
         }
     }
 
@@ -304,15 +314,46 @@ impl Hub {
         Ok(())
     }
 
-    /// Says how connected devices are reached. Only the first one counts.
-    pub(crate) fn reach_by(&self, reach: impl Reach + 'static) {
+    /// Has `tell` called when there is feedback for services. Only the first one counts.
+    pub(crate) fn tell_of_feedback(&self, tell: impl Fn() + Send + Sync + 'static) {
         // The one caller calls once.
-        let _ = self.devices.set(Connected(Box::new(reach)));
+        let _ = self.feedback_waits.set(Told(Box::new(tell)));
     }
 
-    /// A device takes method calls from now on.
-    pub(crate) fn takes_calls(&self) {
-        self.calls_taken.notify_waiters();
+    /// Makes a session that of a device, which is connected from then on; a session that it had is replaced. `join` runs
+    /// while the device is locked.
+    pub(crate) fn attach<S: DeviceSession + 'static>(
+        &self,
+        device: &DeviceId,
+        session: &Arc<S>,
+        join: impl FnOnce(&S),
+    ) {
+        let shared: Arc<dyn DeviceSession> = Arc::<S>::clone(session);
+        self.sessions.attach(device, &shared, |_| {
+            join(session);
+            // While the device is locked: the registry hears of comings and goings in their order.
+            self.set_connected(device, true);
+        });
+    }
+
+    /// Takes something from the session of a device, which is not connected any more when `leave` says that nothing is left.
+    pub(crate) fn detach<S: DeviceSession + 'static>(
+        &self,
+        device: &DeviceId,
+        session: &Arc<S>,
+        leave: impl FnOnce(&S) -> bool,
+    ) {
+        let shared: Arc<dyn DeviceSession> = Arc::<S>::clone(session);
+        let left = || leave(session);
+        self.sessions.detach(device, &shared, left, || {
+            self.set_connected(device, false);
+        });
+    }
+
+    /// The sessions of its devices.
+    #[cfg(test)]
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// Changes the registry and waits until the changes, which `change` returns, are stored.
@@ -350,7 +391,7 @@ impl Hub {
         done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) {
         self.forget_messages(&changes);
-        let news = Arc::new(News::of(&changes, &self.devices));
+        let news = Arc::new(News::of(&changes, &self.sessions));
         let late = Arc::clone(&news);
         let writes = changes.into_iter().map(Write::from).collect();
         let told = move |stored: Result<(), StoreError>| {
@@ -370,14 +411,11 @@ impl Hub {
     }
 
     fn tell_of_messages(&self, effects: &Effects) {
-        let Some(Connected(connected)) = self.devices.get() else {
-            return;
-        };
         for device in &effects.available {
-            connected.message_waits(device);
+            self.sessions.message_waits(device);
         }
-        if effects.feedback {
-            connected.feedback_waits();
+        if let (true, Some(Told(tell))) = (effects.feedback, self.feedback_waits.get()) {
+            tell();
         }
     }
 
@@ -422,7 +460,7 @@ impl Hub {
         let (result, changes) = change(&mut registry);
         self.forget_messages(&changes);
         drop(registry);
-        News::of(&changes, &self.devices).tell(true);
+        News::of(&changes, &self.sessions).tell(true);
         drop(order);
         result
     }

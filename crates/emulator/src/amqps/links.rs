@@ -7,11 +7,11 @@ use drawspan_amqp::performative::{Attach, Error, Role, condition};
 use drawspan_hub::address::{self, Address, DeviceFunction, Entity, EventHubPart, ServiceFunction};
 use drawspan_hub::{DeviceId, ErrorCode};
 
+use super::device_session::DeviceLink;
 use super::error::refusal;
 use super::events::Reader;
 use super::handout::Handout;
 use super::methods::MethodCalls;
-use super::presence::DeviceLink;
 use super::telemetry::TelemetryLink;
 use super::twin::TwinAnswers;
 

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::links::Owner;
 use crate::limits;
 use crate::random;
-use crate::reach::{CallFailure, MethodAnswer, MethodCall};
+use crate::sessions::{CallFailure, MethodAnswer, MethodCall};
 
 const METHOD_NAME: &str = "IoThub-methodname";
 const STATUS: &str = "IoThub-status";

@@ -4,13 +4,14 @@
 //! link kind; each kind has a file of its own: [`cbs`], [`telemetry`], [`methods`], [`twin`], [`handout`] (messages
 //! to devices, [`devicebound`], and [`feedback`] on them), [`commands`] (messages from services), [`events`], [`management`],
 //! [`redirect`].
-//! [`access`] keeps what the connection may do, [`presence`] which connection holds which device, [`readers`] who reads
-//! which partition; [`signals`] is how connections, and services by way of the hub ([`crate::reach`]), reach each other.
+//! [`access`] keeps what the connection may do, [`device_session`] which links a device has on it, [`readers`] who reads
+//! which partition; [`signals`] is how connections, and services by way of the hub ([`crate::sessions`]), reach each other.
 
 mod access;
 mod answers;
 mod cbs;
 mod commands;
+mod device_session;
 mod devicebound;
 mod error;
 mod events;
@@ -21,7 +22,6 @@ mod head;
 mod links;
 mod management;
 mod methods;
-mod presence;
 mod readers;
 mod redirect;
 mod sasl;
@@ -30,11 +30,9 @@ mod stamp;
 mod telemetry;
 mod twin;
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use drawspan_amqp::engine::{Config, Connection};
-use drawspan_hub::{DeviceId, HostName};
 use drawspan_hub_model::limits::Limits;
 use drawspan_net::drive;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -43,11 +41,9 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::hub_set::HubSet;
-use crate::reach::{MethodCall, Reach};
 use crate::refusals::Refusals;
 use crate::server::Secured;
 use head::{Head, Wake};
-use presence::Presences;
 use readers::Readers;
 use signals::Signals;
 
@@ -57,7 +53,6 @@ pub(crate) struct Shared {
     clock: Clock,
     limits: Limits,
     hubs: HubSet,
-    presences: Presences,
     readers: Readers,
     feedback: feedback::Receivers,
     refusals: Arc<Refusals>,
@@ -65,7 +60,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Also lets the hubs reach their devices.
+    /// Also has the hubs tell of feedback.
     pub(crate) fn new(
         clock: Clock,
         limits: Limits,
@@ -77,17 +72,14 @@ impl Shared {
             clock,
             limits,
             hubs,
-            presences: Presences::default(),
             readers: Readers::default(),
             feedback: feedback::Receivers::default(),
             refusals,
             faults,
         });
         for hub in shared.hubs.hubs() {
-            hub.reach_by(Devices {
-                host: hub.host().clone(),
-                shared: Arc::downgrade(&shared),
-            });
+            let (host, receivers) = (hub.host().clone(), shared.feedback.clone());
+            hub.tell_of_feedback(move || receivers.tell(&host));
         }
         shared
     }
@@ -95,45 +87,6 @@ impl Shared {
     /// Where refusals are logged.
     pub(crate) fn refusals(&self) -> &Arc<Refusals> {
         &self.refusals
-    }
-}
-
-/// The devices of one hub that are connected by AMQP.
-struct Devices {
-    host: HostName,
-    shared: Weak<Shared>,
-}
-
-impl Reach for Devices {
-    fn shut_out(&self, device: &DeviceId) {
-        if let Some(shared) = self.shared.upgrade() {
-            shared.presences.changed(&self.host, device);
-        }
-    }
-
-    fn message_waits(&self, device: &DeviceId) {
-        if let Some(shared) = self.shared.upgrade() {
-            shared.presences.message_waits(&self.host, device);
-        }
-    }
-
-    fn feedback_waits(&self) {
-        if let Some(shared) = self.shared.upgrade() {
-            shared.feedback.tell(&self.host);
-        }
-    }
-
-    fn desired(&self, device: &DeviceId, patch: &Bytes) {
-        if let Some(shared) = self.shared.upgrade() {
-            shared.presences.desired(&self.host, device, patch);
-        }
-    }
-
-    fn call(&self, device: &DeviceId, call: MethodCall) -> Result<(), MethodCall> {
-        match self.shared.upgrade() {
-            Some(shared) => shared.presences.call(&self.host, device, call),
-            None => Err(call),
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::head::Wake;
 use crate::limits::PUSHES_MAX;
-use crate::reach::{CallFailure, MethodCall};
+use crate::sessions::{CallFailure, MethodCall};
 
 /// What a connection is told and asked by others.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use super::refusal::Refusal;
 use super::wire::invalid;
 use crate::hub::InvokeError;
 use crate::limits::METHOD_NAME_CHARS;
-use crate::reach::{CallFailure, MethodAnswer};
+use crate::sessions::{CallFailure, MethodAnswer};
 
 /// A call as a service describes it.
 #[derive(Deserialize)]

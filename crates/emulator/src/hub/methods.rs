@@ -6,8 +6,8 @@ use bytes::Bytes;
 use drawspan_hub::DeviceId;
 use tokio::sync::oneshot;
 
-use super::{Connected, Hub};
-use crate::reach::{CallFailure, MethodAnswer, MethodCall};
+use super::Hub;
+use crate::sessions::{CallFailure, MethodAnswer, MethodCall};
 
 /// Why a call has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,17 +54,14 @@ impl Hub {
     async fn hand_over(&self, device: &DeviceId, mut call: MethodCall) -> Result<(), InvokeError> {
         loop {
             // Before looking, so that no device slips in between.
-            let mut calls_taken = std::pin::pin!(self.calls_taken.notified());
+            let mut calls_taken = std::pin::pin!(self.sessions.calls_taken().notified());
             calls_taken.as_mut().enable();
             if self.device(device).is_none() {
                 return Err(InvokeError::NotFound);
             }
-            call = match self.devices.get() {
-                Some(Connected(connected)) => match connected.call(device, call) {
-                    Ok(()) => return Ok(()),
-                    Err(call) => call,
-                },
-                None => call,
+            call = match self.sessions.call(device, call) {
+                Ok(()) => return Ok(()),
+                Err(call) => call,
             };
             calls_taken.await;
         }

@@ -14,12 +14,12 @@ use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, Origin};
 use super::Head;
 use super::refusing::link_of;
 use crate::amqps::answers::Answers;
+use crate::amqps::device_session::{AmqpSession, DeviceLink};
 use crate::amqps::error::denied;
 use crate::amqps::events::{self, Reader};
 use crate::amqps::handout::{Handout, Queue};
 use crate::amqps::links::{self, Link, Owner, Wanted, event_path, not_found};
 use crate::amqps::methods::{self, MethodCalls};
-use crate::amqps::presence::{At, DeviceLink};
 use crate::amqps::readers;
 use crate::amqps::telemetry::{self, TelemetryLink};
 use crate::amqps::twin::{self, TwinAnswers};
@@ -124,15 +124,11 @@ impl Head {
         kind: DeviceLink,
     ) -> Result<(Link, AcceptOptions), Error> {
         let (scope, generation_id) = self.check_device(hub, &device, kind).map_err(denied)?;
-        self.shared.presences.enter(
-            hub,
-            At {
-                device: &device,
-                kind,
-                link: id,
-                signals: &self.signals,
-            },
-        );
+        let session_of_device = self
+            .devices
+            .entry(device.clone())
+            .or_insert_with(|| Arc::new(AmqpSession::new(&self.signals)));
+        hub.attach(&device, session_of_device, |session| session.add(kind, id));
         let owner = Owner {
             device,
             generation_id,
@@ -307,17 +303,16 @@ impl Head {
     }
 
     /// A link is gone: its device has one less.
-    pub(super) fn left(&self, id: LinkId, link: &Link) {
-        if let (Some(hub), Some((kind, owner))) = (&self.hub, link.of_device()) {
-            self.shared.presences.leave(
-                hub,
-                At {
-                    device: &owner.device,
-                    kind,
-                    link: id,
-                    signals: &self.signals,
-                },
-            );
+    pub(super) fn left(&mut self, id: LinkId, link: &Link) {
+        let (Some(hub), Some((kind, owner))) = (&self.hub, link.of_device()) else {
+            return;
+        };
+        let Some(session) = self.devices.get(&owner.device) else {
+            return;
+        };
+        hub.detach(&owner.device, session, |session| session.remove(kind, id));
+        if session.is_empty() {
+            self.devices.remove(&owner.device);
         }
     }
 

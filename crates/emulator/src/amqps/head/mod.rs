@@ -22,9 +22,9 @@ use drawspan_net::Handler;
 use super::Shared;
 use super::access::Access;
 use super::answers::Answers;
+use super::device_session::{AmqpSession, DeviceLink};
 use super::handout::Said;
 use super::links::Links;
-use super::presence::DeviceLink;
 use super::signals::Signals;
 use super::telemetry::Arrivals;
 use super::twin::Desk;
@@ -49,6 +49,8 @@ pub(super) struct Head {
     hub: Option<Arc<Hub>>,
     access: Access,
     links: Links,
+    /// What each device has on this connection.
+    devices: HashMap<DeviceId, Arc<AmqpSession>>,
     /// By session and node: where a client takes answers.
     cbs: HashMap<SessionId, Answers>,
     management: Vec<(SessionId, Answers)>,
@@ -79,6 +81,7 @@ impl Head {
             signals,
             hub: None,
             links: Links::default(),
+            devices: HashMap::new(),
             cbs: HashMap::new(),
             management: Vec::new(),
             pairs: Pairs::new(),
@@ -92,8 +95,9 @@ impl Head {
     }
 
     /// The connection is over: its devices are not connected any more.
-    pub(super) fn leave(&self) {
-        for (id, link) in self.links.iter() {
+    pub(super) fn leave(&mut self) {
+        let links = std::mem::take(&mut self.links);
+        for (id, link) in links.iter() {
             self.left(id, link);
         }
     }

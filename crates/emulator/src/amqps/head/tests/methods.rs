@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{HUB, Pair, hub, owner, shared};
 use crate::hub::{Hub, InvokeError};
-use crate::reach::MethodAnswer;
+use crate::sessions::MethodAnswer;
 
 const NEVER: Duration = Duration::ZERO;
 const CONNECT: Duration = Duration::from_secs(20);

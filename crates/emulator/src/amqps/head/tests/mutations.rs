@@ -54,7 +54,7 @@ fn damaged_conversations_do_no_harm() {
             }
             talk(&hub, &shared, &conversation, &mut random, &mut seen);
             assert!(
-                shared.presences.is_empty() && shared.readers.is_empty(),
+                hub.sessions().is_empty() && shared.readers.is_empty(),
                 "something is left behind"
             );
         }

@@ -1,27 +1,31 @@
-//! How a hub reaches the devices that are connected, whatever protocol they speak.
+//! How a hub reaches a device that is connected, whatever protocol it speaks.
 
 use std::fmt;
 
 use bytes::Bytes;
-use drawspan_hub::DeviceId;
 use tokio::sync::oneshot;
 
-/// The connected devices, and services that listen, of one hub, behind one protocol. Nothing here waits.
-pub(crate) trait Reach: Send + Sync {
-    /// The device was disabled or deleted: it may not be connected any more.
-    fn shut_out(&self, device: &DeviceId);
+/// What one device has on a connection of some protocol. Nothing here waits.
+pub(crate) trait DeviceSession: fmt::Debug + Send + Sync {
+    /// The device has another session now: this one is to end. Called while the device is locked, so it must not attach or
+    /// detach anything.
+    fn replaced(&self);
+
+    /// The device was disabled, deleted or created anew: the session is to end if it is not allowed any more.
+    fn identity_changed(&self);
 
     /// There is a message for the device.
-    fn message_waits(&self, device: &DeviceId);
+    fn message_waits(&self);
 
-    /// There is feedback for services.
-    fn feedback_waits(&self);
+    /// Tells the device of its desired properties: a JSON patch with `$version`. A device that did not ask for them is not
+    /// told.
+    fn desired(&self, patch: &Bytes);
 
-    /// Tells the device of its desired properties: a JSON patch with `$version`. One that does not want to know is not told.
-    fn desired(&self, device: &DeviceId, patch: &Bytes);
+    /// Whether the device takes method calls.
+    fn takes_calls(&self) -> bool;
 
-    /// Calls a method. Gives the call back when the device is not connected, or does not take method calls.
-    fn call(&self, device: &DeviceId, call: MethodCall) -> Result<(), MethodCall>;
+    /// Calls a method. Gives the call back when the device takes no calls.
+    fn call(&self, call: MethodCall) -> Result<(), MethodCall>;
 }
 
 /// A method call on its way to a device.

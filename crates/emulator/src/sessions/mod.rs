@@ -1,0 +1,129 @@
+//! The sessions of a hub's devices: one for each device that is connected, whatever protocol it speaks.
+//!
+//! A protocol head makes a [`DeviceSession`] of what a device has on a connection and attaches it to the hub
+//! ([`Hub::attach`](crate::hub::Hub::attach)). A session that is attached takes the place of the one that the device had,
+//! over whichever protocol that was.
+
+mod device_session;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use drawspan_hub::DeviceId;
+use tokio::sync::Notify;
+
+pub(crate) use device_session::{CallFailure, DeviceSession, MethodAnswer, MethodCall};
+
+/// The sessions of one hub.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    by_device: Mutex<HashMap<DeviceId, Arc<dyn DeviceSession>>>,
+    /// Told when a device begins to take method calls.
+    calls_taken: Notify,
+}
+
+/// What attaching a session has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attached {
+    /// The device had no session.
+    New,
+    /// The device had another session, which is replaced.
+    Replaced,
+    /// The device had this session already.
+    Known,
+}
+
+impl Sessions {
+    /// Makes `session` the session of a device. `then` runs before the device can get yet another session, or lose this one.
+    pub(crate) fn attach(
+        &self,
+        device: &DeviceId,
+        session: &Arc<dyn DeviceSession>,
+        then: impl FnOnce(Attached),
+    ) {
+        let mut by_device = self.lock();
+        let before = by_device.insert(device.clone(), Arc::clone(session));
+        let attached = match before {
+            None => Attached::New,
+            Some(before) if Arc::ptr_eq(&before, session) => Attached::Known,
+            Some(before) => {
+                before.replaced();
+                Attached::Replaced
+            }
+        };
+        then(attached);
+        drop(by_device);
+        if session.takes_calls() {
+            self.calls_taken.notify_waiters();
+        }
+    }
+
+    /// Takes something from a session, and the session from its device when `left` says that nothing is left of it; `then`
+    /// runs before the device can get another one. Does nothing when the device has another session by now.
+    pub(crate) fn detach(
+        &self,
+        device: &DeviceId,
+        session: &Arc<dyn DeviceSession>,
+        left: impl FnOnce() -> bool,
+        then: impl FnOnce(),
+    ) {
+        let mut by_device = self.lock();
+        let current = by_device.get(device);
+        if current.is_some_and(|current| Arc::ptr_eq(current, session)) && left() {
+            by_device.remove(device);
+            then();
+        }
+    }
+
+    /// A device was disabled or deleted: it may not be connected any more.
+    pub(crate) fn shut_out(&self, device: &DeviceId) {
+        if let Some(session) = self.get(device) {
+            session.identity_changed();
+        }
+    }
+
+    /// There is a message for a device.
+    pub(crate) fn message_waits(&self, device: &DeviceId) {
+        if let Some(session) = self.get(device) {
+            session.message_waits();
+        }
+    }
+
+    /// Tells a device of its desired properties: a JSON patch with `$version`.
+    pub(crate) fn desired(&self, device: &DeviceId, patch: &Bytes) {
+        if let Some(session) = self.get(device) {
+            session.desired(patch);
+        }
+    }
+
+    /// Hands a method call to a device. Gives the call back when the device is not connected, or takes no calls.
+    pub(crate) fn call(&self, device: &DeviceId, call: MethodCall) -> Result<(), MethodCall> {
+        match self.get(device) {
+            Some(session) => session.call(call),
+            None => Err(call),
+        }
+    }
+
+    /// Told when some device begins to take method calls.
+    pub(crate) fn calls_taken(&self) -> &Notify {
+        &self.calls_taken
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    fn get(&self, device: &DeviceId) -> Option<Arc<dyn DeviceSession>> {
+        self.lock().get(device).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, Arc<dyn DeviceSession>>> {
+        self.by_device
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
