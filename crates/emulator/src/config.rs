@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
 use drawspan_hub_model::c2d;
@@ -13,6 +14,7 @@ use drawspan_segment_log::limits::PARTITIONS_MAX;
 use crate::clock::Clock;
 use crate::faults::Fault;
 use crate::limits::{HUBS_MAX, PARTITIONS};
+use crate::observe::Observer;
 use crate::provisioning::{InvalidProvisioning, Provisioning};
 
 /// Port of AMQP over TLS; official SDKs take no other.
@@ -57,6 +59,8 @@ pub struct Config {
     pub limits: Limits,
     /// The time by which it lives.
     pub clock: Clock,
+    /// Who wants to know what happens at the hubs.
+    pub observers: Vec<Arc<dyn Observer>>,
     /// Faults to cause.
     pub faults: Vec<Fault>,
 }
@@ -121,6 +125,7 @@ impl Config {
             cloud_to_device: c2d::Settings::default(),
             limits: Limits::default(),
             clock: Clock::system(),
+            observers: Vec::new(),
             faults: Vec::new(),
         }
     }

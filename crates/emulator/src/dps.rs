@@ -3,18 +3,25 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use drawspan_hub::{DeviceId, HostName, RegistrationId, SymmetricKey};
+use drawspan_hub::{DeviceId, ErrorCode, HostName, RegistrationId, SymmetricKey};
 use drawspan_hub_model::device::{AuthenticationSpec, Device, DeviceSpec};
 use drawspan_hub_model::dps::{
     Allocation, Denied, Group, Rate, Registration, Registrations, Substatus, verify,
 };
+use drawspan_hub_model::event::HubEvent;
 use drawspan_hub_model::registry::{Change, IfMatch, Registry, RegistryError};
 use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::hub::{ChangeError, Hub};
+use crate::observe::Events;
 use crate::random::{self, NoRandomness};
 use crate::store::{Store, StoreError, Write};
+
+/// What the service says when no hub is linked (the C client knows this number).
+const NO_HUB: u32 = 400_208;
+/// What it says when too many register.
+const THROTTLED: u32 = 429_001;
 
 /// The provisioning service of an emulator. Shared by all connections; nothing here waits while it holds a lock.
 #[derive(Debug)]
@@ -30,6 +37,7 @@ pub struct Dps {
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) clock: Clock,
+    pub(crate) events: Events,
     pub(crate) id_scope: String,
     pub(crate) groups: Vec<Group>,
     pub(crate) hubs: Vec<Arc<Hub>>,
@@ -76,6 +84,18 @@ pub(crate) enum RegisterError {
     Registry(#[from] RegistryError),
     #[error(transparent)]
     Change(#[from] ChangeError),
+}
+
+impl RegisterError {
+    /// The service's code for it.
+    pub(crate) fn code(&self) -> u32 {
+        match self {
+            Self::TooMany { .. } => THROTTLED,
+            Self::NoHub => NO_HUB,
+            Self::Registry(error) => error.code().number(),
+            Self::Change(_) => ErrorCode::SERVER_ERROR.number(),
+        }
+    }
 }
 
 impl Dps {
@@ -154,11 +174,51 @@ impl Dps {
         id: &RegistrationId,
     ) -> Result<&Group, Denied> {
         let now_unix_s = self.parts.clock.unix_s();
-        verify(token, self.id_scope(), id, self.groups(), now_unix_s)
+        let verified = verify(token, self.id_scope(), id, self.groups(), now_unix_s);
+        verified.inspect_err(|_| {
+            self.emit(HubEvent::RegistrationRefused {
+                registration: id.clone(),
+                code: ErrorCode::UNAUTHORIZED_ACCESS.number(),
+            });
+        })
     }
 
     /// Registers a device: assigns a hub, has the device there, and keeps both.
     pub(crate) async fn register(
+        &self,
+        id: RegistrationId,
+        group: &Group,
+        payload: Option<Arc<str>>,
+    ) -> Result<Arc<Registration>, RegisterError> {
+        let result = self.assign(id.clone(), group, payload).await;
+        match &result {
+            Ok(registration) => self.parts.events.emit(
+                Some(&registration.hub),
+                HubEvent::RegistrationAssigned {
+                    registration: registration.id.clone(),
+                    device: registration.device.clone(),
+                    substatus: registration.substatus,
+                },
+            ),
+            Err(RegisterError::TooMany { retry_after_s }) => {
+                self.emit(HubEvent::RegistrationThrottled {
+                    registration: id,
+                    retry_after_s: *retry_after_s,
+                });
+            }
+            Err(error) => self.emit(HubEvent::RegistrationRefused {
+                registration: id,
+                code: error.code(),
+            }),
+        }
+        result
+    }
+
+    fn emit(&self, what: HubEvent) {
+        self.parts.events.emit(None, what);
+    }
+
+    async fn assign(
         &self,
         id: RegistrationId,
         group: &Group,

@@ -1,17 +1,20 @@
 //! One running hub: the model, its store and its telemetry, as the protocol heads see it.
 
 mod c2d;
+mod changes;
 mod methods;
 mod news;
+mod sessions;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use drawspan_hub::{DeviceConnectionString, DeviceId, HostName, HubConnectionString};
+use drawspan_hub::{DeviceConnectionString, DeviceId, ErrorCode, HostName, HubConnectionString};
 use drawspan_hub_model::access::{self, Denied, Grant};
 use drawspan_hub_model::c2d::{CloudToDevice, Effects};
 use drawspan_hub_model::device::{AuthenticationSpec, Device, DeviceSpec, DeviceStatus};
 use drawspan_hub_model::dps::Group;
+use drawspan_hub_model::event::HubEvent;
 use drawspan_hub_model::groups::ConsumerGroups;
 use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::policy::{POLICIES, Policies};
@@ -19,16 +22,15 @@ use drawspan_hub_model::registry::{Change, Entry, Registry};
 use drawspan_segment_log::{
     LogError, NewRecord, PartitionInfo, Position, StoredRecord, Subscription, TelemetryLog,
 };
-use tokio::sync::oneshot;
 
 use crate::clock::Clock;
+use crate::observe::Events;
 use crate::random::{self, NoRandomness};
-use crate::sessions::{DeviceSession, Sessions};
-use crate::store::{NoSlot, Slot, Store, StoreError, Write};
+use crate::sessions::Sessions;
+use crate::store::{Store, StoreError};
 use c2d::Messages;
 pub(crate) use c2d::{SendError, SettleError};
 pub(crate) use methods::InvokeError;
-use news::News;
 
 /// Devices that are created together, at start.
 const CREATE_GROUP: usize = 1000;
@@ -38,6 +40,7 @@ const CREATE_GROUP: usize = 1000;
 pub struct Hub {
     host: HostName,
     clock: Clock,
+    events: Events,
     limits: Limits,
     created_unix_ms: u64,
     policies: Policies,
@@ -61,6 +64,7 @@ struct Told(Box<dyn Fn() + Send + Sync>);
 pub(crate) struct Parts {
     pub(crate) host: HostName,
     pub(crate) clock: Clock,
+    pub(crate) events: Events,
     pub(crate) limits: Limits,
     pub(crate) created_unix_ms: u64,
     pub(crate) policies: Policies,
@@ -94,18 +98,22 @@ impl Hub {
         let Parts {
             host,
             clock,
+            events,
             limits,
             created_unix_ms,
             policies,
             groups,
-            registry,
+            mut registry,
             messages,
             store,
             log,
         } = parts;
+        // What was put into it before there was a hub did not happen at the hub.
+        registry.take_events();
         Self {
             host,
             clock,
+            events,
             limits,
             created_unix_ms,
             policies,
@@ -150,13 +158,11 @@ impl Hub {
     /// # Errors
     /// When nothing can be done with the token at this hub.
     pub fn authenticate(&self, token: &str) -> Result<Grant, Denied> {
-        access::verify(
-            token,
-            &self.host,
-            &self.policies,
-            &self.registry(),
-            self.clock.unix_s(),
-        )
+        let now = self.clock.unix_s();
+        let verified = access::verify(token, &self.host, &self.policies, &self.registry(), now);
+        verified.inspect_err(|reason| {
+            self.emit(HubEvent::AuthenticationFailed { reason: *reason });
+        })
     }
 
     /// A device, if it is registered.
@@ -178,12 +184,6 @@ impl Hub {
         }
     }
 
-    /// Takes note that a device connected or left. Says whether it is registered.
-    pub fn set_connected(&self, id: &DeviceId, connected: bool) -> bool {
-        self.registry_mut()
-            .set_connected(id, connected, self.now_unix_ms())
-    }
-
     /// The consumer group of that name, as it is written; names compare without case.
     pub fn consumer_group(&self, name: &str) -> Option<&str> {
         self.groups.find(name)
@@ -195,7 +195,21 @@ impl Hub {
     /// When they are not all stored. None of them may be acknowledged then.
     pub fn ingest(&self, records: &[NewRecord]) -> Result<(), LogError> {
         let now_unix_ms = self.now_unix_ms();
-        self.log.append_batch(records, now_unix_ms)?;
+        let stored = self.log.append_batch(records, now_unix_ms);
+        for record in records {
+            let device = record.device_id.clone();
+            self.emit(match &stored {
+                Ok(()) => HubEvent::TelemetryAccepted {
+                    device,
+                    bytes: record.message.len(),
+                },
+                Err(_) => HubEvent::TelemetryRefused {
+                    device,
+                    code: ErrorCode::SERVER_ERROR,
+                },
+            });
+        }
+        stored?;
         let mut registry = self.registry_mut();
         for record in records {
             registry.set_active(&record.device_id, now_unix_ms);
@@ -320,94 +334,9 @@ impl Hub {
         let _ = self.feedback_waits.set(Told(Box::new(tell)));
     }
 
-    /// Makes a session that of a device, which is connected from then on; a session that it had is replaced. `join` runs
-    /// while the device is locked.
-    pub(crate) fn attach<S: DeviceSession + 'static>(
-        &self,
-        device: &DeviceId,
-        session: &Arc<S>,
-        join: impl FnOnce(&S),
-    ) {
-        let shared: Arc<dyn DeviceSession> = Arc::<S>::clone(session);
-        self.sessions.attach(device, &shared, |_| {
-            join(session);
-            // While the device is locked: the registry hears of comings and goings in their order.
-            self.set_connected(device, true);
-        });
-    }
-
-    /// Takes something from the session of a device, which is not connected any more when `leave` says that nothing is left.
-    pub(crate) fn detach<S: DeviceSession + 'static>(
-        &self,
-        device: &DeviceId,
-        session: &Arc<S>,
-        leave: impl FnOnce(&S) -> bool,
-    ) {
-        let shared: Arc<dyn DeviceSession> = Arc::<S>::clone(session);
-        let left = || leave(session);
-        self.sessions.detach(device, &shared, left, || {
-            self.set_connected(device, false);
-        });
-    }
-
-    /// The sessions of its devices.
-    #[cfg(test)]
-    pub(crate) fn sessions(&self) -> &Sessions {
-        &self.sessions
-    }
-
-    /// Changes the registry and waits until the changes, which `change` returns, are stored.
-    pub(crate) async fn change<T>(
-        &self,
-        change: impl FnOnce(&mut Registry) -> (T, Vec<Change>),
-    ) -> Result<T, ChangeError> {
-        let Some(store) = &self.store else {
-            return Ok(self.change_in_memory(change));
-        };
-        let slot = store.slot().await?;
-        let (result, written) = {
-            // Handed over under the lock: changes of one device are stored in the order in which they were made.
-            let mut registry = self.registry_mut();
-            let (result, changes) = change(&mut registry);
-            if changes.is_empty() {
-                return Ok(result);
-            }
-            let (done, written) = oneshot::channel();
-            self.hand_over_changes(slot, changes, move |stored| {
-                // Nobody may be waiting any more: the change is made all the same.
-                let _ = done.send(stored);
-            });
-            (result, written)
-        };
-        written.await.unwrap_or(Err(StoreError::Closed))?;
-        Ok(result)
-    }
-
-    /// What follows from changes at once, and from their being stored. Called under the registry's lock.
-    fn hand_over_changes(
-        &self,
-        slot: Slot,
-        changes: Vec<Change>,
-        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
-    ) {
-        self.forget_messages(&changes);
-        let news = Arc::new(News::of(&changes, &self.sessions));
-        let late = Arc::clone(&news);
-        let writes = changes.into_iter().map(Write::from).collect();
-        let told = move |stored: Result<(), StoreError>| {
-            news.tell(stored.is_ok());
-            done(stored);
-        };
-        slot.send_then_later(self.host.clone(), writes, told, move || late.tell_late());
-    }
-
-    /// The messages of deleted devices go with them, before anything else can come.
-    fn forget_messages(&self, changes: &[Change]) {
-        for change in changes {
-            if let Change::Delete(device) = change {
-                self.messages.forget(device);
-            }
-        }
+    /// Something happened at this hub.
+    pub(crate) fn emit(&self, what: HubEvent) {
+        self.events.emit(Some(&self.host), what);
     }
 
     fn tell_of_messages(&self, effects: &Effects) {
@@ -419,50 +348,8 @@ impl Hub {
         }
     }
 
-    /// Changes the registry and has `done` called once the changes are stored, on another thread as a rule. `None` when the
-    /// store has too much to do; then nothing happens. With the result comes whether `done` will be called: it is not
-    /// when there is nothing to be stored.
-    pub(crate) fn change_soon<T>(
-        &self,
-        change: impl FnOnce(&mut Registry) -> (T, Vec<Change>),
-        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
-    ) -> Result<Option<(T, bool)>, StoreError> {
-        let Some(store) = &self.store else {
-            return Ok(Some((self.change_in_memory(change), false)));
-        };
-        let slot = match store.try_slot() {
-            Ok(slot) => slot,
-            Err(NoSlot::Full) => return Ok(None),
-            Err(NoSlot::Failing) => {
-                let why = "an earlier change is not written yet";
-                return Err(StoreError::Failing(why.into()));
-            }
-            Err(NoSlot::Closed) => return Err(StoreError::Closed),
-        };
-        let mut registry = self.registry_mut();
-        let (result, changes) = change(&mut registry);
-        if changes.is_empty() {
-            return Ok(Some((result, false)));
-        }
-        self.hand_over_changes(slot, changes, done);
-        Ok(Some((result, true)))
-    }
-
     pub(crate) fn entry(&self, id: &DeviceId) -> Option<Entry> {
         self.registry().get(id).cloned()
-    }
-
-    fn change_in_memory<T>(&self, change: impl FnOnce(&mut Registry) -> (T, Vec<Change>)) -> T {
-        // First, so that devices are told in the order of the changes, and not under the registry's lock: who is told may
-        // want that.
-        let order = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut registry = self.registry_mut();
-        let (result, changes) = change(&mut registry);
-        self.forget_messages(&changes);
-        drop(registry);
-        News::of(&changes, &self.sessions).tell(true);
-        drop(order);
-        result
     }
 
     pub(crate) fn registry(&self) -> RwLockReadGuard<'_, Registry> {

@@ -10,6 +10,7 @@ use drawspan_segment_log::{LogLimits, TelemetryLog};
 use super::{HubSet, Served};
 use crate::clock::Clock;
 use crate::hub::{Hub, Parts};
+use crate::observe::Events;
 
 fn set(names: &[&str]) -> HubSet {
     let hub = |name: &&str| {
@@ -17,6 +18,7 @@ fn set(names: &[&str]) -> HubSet {
             host: HostName::parse(name).unwrap(),
             clock: Clock::system(),
             limits: Limits::default(),
+            events: Events::new(Clock::system(), Vec::new()),
             created_unix_ms: 0,
             policies: Policies {
                 key: SymmetricKey::from_bytes(&[1; 32]).unwrap(),

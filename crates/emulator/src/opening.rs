@@ -16,6 +16,7 @@ use crate::config::{Config, Mistake};
 use crate::dps::{self, Dps};
 use crate::emulator::StartError;
 use crate::hub::{Hub, Parts};
+use crate::observe::Events;
 use crate::random;
 use crate::state::StateFolder;
 use crate::store::{Database, Store};
@@ -81,12 +82,14 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
     let registrations = database.as_ref().map(Database::registrations).transpose()?;
     let store = database.map(Store::start).transpose()?.map(Arc::new);
     let logs = parts.iter().map(|(.., log)| Arc::clone(log)).collect();
+    let events = Events::new(config.clock.clone(), config.observers.clone());
     let hubs = parts.into_iter().map(|(host, registry, messages, log)| {
         let (policies, groups, store) =
             (Policies { key: key.clone() }, groups.clone(), store.clone());
         Arc::new(Hub::new(Parts {
             host,
             clock: config.clock.clone(),
+            events: events.clone(),
             limits: config.limits.clone(),
             created_unix_ms,
             policies,
@@ -101,6 +104,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
     let provisioning = &config.provisioning;
     let parts = dps::Parts {
         clock: config.clock.clone(),
+        events: events.clone(),
         id_scope: provisioning.id_scope.clone(),
         groups: enrollments,
         hubs: hubs.clone(),

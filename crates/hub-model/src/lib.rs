@@ -1,5 +1,5 @@
-//! An IoT Hub as a value: identity registry, twins, policies, access, consumer groups, cloud-to-device queues; and the
-//! provisioning service in front of hubs.
+//! An IoT Hub as a value: identity registry, twins, policies, access, consumer groups, cloud-to-device queues; the
+//! provisioning service in front of hubs; and [`event`], everything that happens there.
 //!
 //! Nothing here knows a clock, a random source, a file or a socket: time and fresh names come in as arguments.
 
@@ -7,6 +7,7 @@ pub mod access;
 pub mod c2d;
 pub mod device;
 pub mod dps;
+pub mod event;
 pub mod groups;
 pub mod limits;
 pub mod policy;

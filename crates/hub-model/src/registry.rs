@@ -9,12 +9,15 @@ use drawspan_hub::{DeviceId, ErrorCode};
 
 use super::device::{Device, DeviceSpec, DeviceStatus, Fresh};
 use super::twin::Twin;
+use crate::event::HubEvent;
 use crate::limits::Limits;
 
 /// All devices of a hub, by name.
 #[derive(Debug)]
 pub struct Registry {
     devices_max: usize,
+    /// What happened since they were taken.
+    pub(super) events: Vec<HubEvent>,
     entries: BTreeMap<DeviceId, Entry>,
 }
 
@@ -134,6 +137,7 @@ impl Registry {
         }
         Self {
             devices_max: limits.devices,
+            events: Vec::new(),
             entries,
         }
     }
@@ -188,7 +192,16 @@ impl Registry {
             return Err(RegistryError::TooManyDevices { most });
         }
         let entry = Entry::new(Arc::new(spec.into_device(None, fresh, now_unix_ms)));
-        self.entries.insert(entry.device.id.clone(), entry.clone());
+        let device = entry.device.id.clone();
+        self.entries.insert(device.clone(), entry.clone());
+        if entry.device.status == DeviceStatus::Disabled {
+            self.events.push(HubEvent::DeviceCreated {
+                device: device.clone(),
+            });
+            self.events.push(HubEvent::DeviceDisabled { device });
+        } else {
+            self.events.push(HubEvent::DeviceCreated { device });
+        }
         Ok(entry)
     }
 
@@ -205,8 +218,23 @@ impl Registry {
     ) -> Result<Entry, RegistryError> {
         let entry = self.entry_mut(&spec.id)?;
         if_match.check(&entry.device.etag)?;
+        let before = entry.device.status;
         entry.device = Arc::new(spec.into_device(Some(&entry.device), fresh, now_unix_ms));
-        Ok(entry.clone())
+        let entry = entry.clone();
+        let device = entry.device.id.clone();
+        self.events.push(HubEvent::DeviceUpdated {
+            device: device.clone(),
+        });
+        match (before, entry.device.status) {
+            (DeviceStatus::Disabled, DeviceStatus::Enabled) => {
+                self.events.push(HubEvent::DeviceEnabled { device });
+            }
+            (DeviceStatus::Enabled, DeviceStatus::Disabled) => {
+                self.events.push(HubEvent::DeviceDisabled { device });
+            }
+            _ => {}
+        }
+        Ok(entry)
     }
 
     /// Forgets a device.
@@ -219,7 +247,14 @@ impl Registry {
         };
         if_match.check(&entry.device.etag)?;
         self.entries.remove(id);
+        self.events
+            .push(HubEvent::DeviceDeleted { device: id.clone() });
         Ok(())
+    }
+
+    /// What happened since this was asked before, in its order.
+    pub fn take_events(&mut self) -> Vec<HubEvent> {
+        std::mem::take(&mut self.events)
     }
 
     pub(super) fn entry_mut(&mut self, id: &DeviceId) -> Result<&mut Entry, RegistryError> {

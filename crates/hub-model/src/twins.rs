@@ -6,6 +6,7 @@ use bytes::Bytes;
 use drawspan_hub::{DeviceId, ErrorCode};
 use serde_json::Value;
 
+use super::event::HubEvent;
 use super::registry::{Change, Entry, IfMatch, Registry, RegistryError};
 use super::twin::{Object, Twin, TwinError, TwinUpdate};
 
@@ -45,6 +46,10 @@ impl Registry {
         let mut twin = entry.twin();
         Arc::make_mut(&mut twin).report(patch, now_unix_ms)?;
         entry.twin = Some(Arc::clone(&twin));
+        self.events.push(HubEvent::TwinReported {
+            device: id.clone(),
+            version: twin.version,
+        });
         Ok(twin)
     }
 
@@ -64,12 +69,19 @@ impl Registry {
         if_match.check(&twin.etag())?;
         let news = Arc::make_mut(&mut twin).update(update, now_unix_ms)?;
         entry.twin = Some(Arc::clone(&twin));
+        let entry = entry.clone();
+        self.events.push(HubEvent::TwinUpdated {
+            device: id.clone(),
+            version: twin.version,
+            tags: update.replace || update.tags.is_some(),
+            desired: news.is_some(),
+        });
         let change = Change::Twin {
             device: id.clone(),
             twin,
             desired: news.as_ref().map(body),
         };
-        Ok((entry.clone(), change))
+        Ok((entry, change))
     }
 }
 

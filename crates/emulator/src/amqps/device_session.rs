@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use drawspan_amqp::engine::LinkId;
+use drawspan_hub_model::event::Protocol;
 
 use super::signals::{Notice, Push, Signals};
 use crate::sessions::{DeviceSession, MethodCall};
@@ -30,15 +31,17 @@ pub(super) enum DeviceLink {
 #[derive(Debug)]
 pub(super) struct AmqpSession {
     signals: Arc<Signals>,
+    protocol: Protocol,
     /// At most one of a kind. Empty once the device has another session.
     links: Mutex<Vec<(DeviceLink, LinkId)>>,
 }
 
 impl AmqpSession {
     /// Without links, on the connection of `signals`.
-    pub(super) fn new(signals: &Arc<Signals>) -> Self {
+    pub(super) fn new(signals: &Arc<Signals>, protocol: Protocol) -> Self {
         Self {
             signals: Arc::clone(signals),
+            protocol,
             links: Mutex::new(Vec::with_capacity(1)),
         }
     }
@@ -85,6 +88,10 @@ impl AmqpSession {
 }
 
 impl DeviceSession for AmqpSession {
+    fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
     fn replaced(&self) {
         for (_, link) in std::mem::take(&mut *self.links()) {
             self.signals.notify(Notice::DeviceTaken(link));

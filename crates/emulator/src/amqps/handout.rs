@@ -37,6 +37,13 @@ pub(super) struct Handout {
     unheard: Vec<Said>,
 }
 
+/// Something to be handed out.
+struct Next {
+    token: LockToken,
+    sequence: u64,
+    payload: Bytes,
+}
+
 /// What is handed out.
 #[derive(Debug)]
 pub(super) enum Queue {
@@ -96,10 +103,10 @@ impl Handout {
             if connection.waiting_bytes() > limits::READ_EVENT_BYTES {
                 return Pumped::More;
             }
-            let Some((token, payload)) = self.next(hub) else {
+            let Some(next) = self.next(hub) else {
                 break;
             };
-            if !self.send(connection, hub, token, &payload) {
+            if !self.send(connection, hub, &next) {
                 return Pumped::More;
             }
         }
@@ -180,19 +187,26 @@ impl Handout {
         }
     }
 
-    fn next(&self, hub: &Hub) -> Option<(LockToken, Bytes)> {
+    fn next(&self, hub: &Hub) -> Option<Next> {
         let next = match &self.queue {
             Queue::Device(owner) => hub.lock_message(&owner.device).map(|locked| {
-                locked.map(|(token, message)| (token, Ok(devicebound::encode(&message, token))))
+                locked.map(|(token, message)| {
+                    let payload = devicebound::encode(&message, token);
+                    (token, message.sequence, Ok(payload))
+                })
             }),
-            Queue::Feedback(_) => hub
-                .lock_feedback()
-                .map(|locked| locked.map(|(token, batch)| (token, feedback::encode(&batch, hub)))),
+            Queue::Feedback(_) => hub.lock_feedback().map(|locked| {
+                locked.map(|(token, batch)| (token, batch.sequence, feedback::encode(&batch, hub)))
+            }),
         };
         match next {
-            Ok(Some((token, Ok(payload)))) => Some((token, payload)),
+            Ok(Some((token, sequence, Ok(payload)))) => Some(Next {
+                token,
+                sequence,
+                payload,
+            }),
             Ok(None) => None,
-            Ok(Some((_, Err(error)))) => {
+            Ok(Some((_, _, Err(error)))) => {
                 tracing::error!(hub = %hub.host(), %error, "feedback cannot be written");
                 None
             }
@@ -204,13 +218,8 @@ impl Handout {
     }
 
     /// False when it must be sent again later.
-    fn send(
-        &mut self,
-        connection: &mut Connection,
-        hub: &Hub,
-        token: LockToken,
-        payload: &[u8],
-    ) -> bool {
+    fn send(&mut self, connection: &mut Connection, hub: &Hub, next: &Next) -> bool {
+        let token = next.token;
         let Some(tag) = DeliveryTag::new(&token.0) else {
             return false;
         };
@@ -220,11 +229,14 @@ impl Handout {
             message_format: 0,
             settled: self.settled,
             context,
-            payload,
+            payload: &next.payload,
         };
         match connection.send(self.link, &message) {
             Ok(()) => {
                 self.next_context += 1;
+                if let Queue::Device(owner) = &self.queue {
+                    hub.message_delivered(&owner.device, next.sequence);
+                }
                 self.sent(hub, context, token);
                 true
             }

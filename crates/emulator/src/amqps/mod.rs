@@ -32,9 +32,10 @@ mod twin;
 
 use std::sync::Arc;
 
-use drawspan_amqp::engine::{Config, Connection};
+use drawspan_amqp::engine::{Closed, Config, Connection};
+use drawspan_hub_model::event::DisconnectReason;
 use drawspan_hub_model::limits::Limits;
-use drawspan_net::drive;
+use drawspan_net::{Ended, drive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
@@ -120,7 +121,24 @@ where
     };
     tracing::debug!(%peer, ?ended, "AMQP connection over");
     head.log_end(&ended);
-    head.leave();
+    head.leave(disconnect_reason(&ended));
+}
+
+/// Why a connection's devices are not connected any more.
+fn disconnect_reason(ended: &Ended) -> DisconnectReason {
+    match ended {
+        Ended::Closed(Closed::ByUs | Closed::ByPeer(_)) => DisconnectReason::ClientClosed,
+        Ended::Closed(Closed::Silent | Closed::TimedOut) | Ended::Stream(_) => {
+            DisconnectReason::ConnectionLost
+        }
+        Ended::Closed(
+            Closed::Violation(_)
+            | Closed::SaslRefused(_)
+            | Closed::NoSaslMechanism(_)
+            | Closed::WrongProtocol(_)
+            | Closed::PeerDoesNotRead,
+        ) => DisconnectReason::ClientFault,
+    }
 }
 
 fn engine_config() -> Config {

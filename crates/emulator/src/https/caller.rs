@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
 use drawspan_hub::ErrorCode;
 use drawspan_hub_model::access::{Denied, Grant};
+use drawspan_hub_model::event::HubEvent;
 use drawspan_hub_model::policy::Right;
 
 use super::refusal::Refusal;
@@ -31,7 +32,13 @@ impl Caller {
                 return Ok(&self.hub);
             }
         }
-        result.map(|()| &self.hub).map_err(Refusal::from)
+        result.map(|()| &self.hub).map_err(|reason| {
+            self.hub.emit(HubEvent::AccessDenied {
+                device: None,
+                reason,
+            });
+            reason.into()
+        })
     }
 }
 

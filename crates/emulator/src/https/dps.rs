@@ -33,10 +33,7 @@ use crate::refusals::Door;
 
 /// What the service says when it does not know the scope, the registration or the operation.
 const NOT_FOUND: u32 = 404_201;
-/// What it says when no hub is linked (the C client knows this number).
-const NO_HUB: u32 = 400_208;
 const WRONG_METHOD: u32 = 405_000;
-const THROTTLED: u32 = 429_001;
 
 /// A request that is not done.
 #[derive(Debug)]
@@ -264,18 +261,17 @@ impl From<Denied> for Refusal {
 
 impl From<RegisterError> for Refusal {
     fn from(error: RegisterError) -> Self {
-        let (code, retry_after_s) = match &error {
-            RegisterError::TooMany { retry_after_s } => (THROTTLED, Some(*retry_after_s)),
-            RegisterError::NoHub => (NO_HUB, None),
-            RegisterError::Registry(error) => (error.code().number(), None),
+        let retry_after_s = match &error {
+            RegisterError::TooMany { retry_after_s } => Some(*retry_after_s),
             RegisterError::Change(error) => {
                 tracing::error!(%error, "a registration failed");
-                (ErrorCode::SERVER_ERROR.number(), None)
+                None
             }
+            RegisterError::NoHub | RegisterError::Registry(_) => None,
         };
         Self {
             retry_after_s,
-            ..Self::new(code, error.to_string())
+            ..Self::new(error.code(), error.to_string())
         }
     }
 }

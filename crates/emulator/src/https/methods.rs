@@ -109,31 +109,25 @@ impl MethodResult {
 }
 
 fn refusal(error: InvokeError, hub: &Limits) -> Refusal {
-    let offline = |message| Refusal::new(ErrorCode::DEVICE_NOT_ONLINE, message);
-    match error {
-        InvokeError::NotFound => {
-            Refusal::new(ErrorCode::DEVICE_NOT_FOUND, "The device is not registered")
+    let message = match error {
+        InvokeError::NotFound => "The device is not registered".into(),
+        InvokeError::NotOnline => "Timed out waiting for device to connect.".into(),
+        InvokeError::Left => "Device unavailable".into(),
+        InvokeError::TimedOut => "Timed out waiting for the response from device.".into(),
+        InvokeError::Failed(CallFailure::TooMany) => {
+            "The device has too many calls to answer".into()
         }
-        InvokeError::NotOnline => offline("Timed out waiting for device to connect."),
-        InvokeError::Left => offline("Device unavailable"),
-        InvokeError::TimedOut => Refusal::new(
-            ErrorCode::GATEWAY_TIMEOUT,
-            "Timed out waiting for the response from device.",
-        ),
-        InvokeError::Failed(CallFailure::TooMany) => Refusal::new(
-            ErrorCode::DEVICE_MAXIMUM_INFLIGHT_METHOD_EXCEEDED,
-            "The device has too many calls to answer",
-        ),
-        InvokeError::Failed(CallFailure::RequestTooLarge) => Refusal::new(
-            ErrorCode::MESSAGE_TOO_LARGE,
-            "The device takes no message of this size",
-        ),
-        InvokeError::Failed(CallFailure::AnswerTooLarge) => too_large("device's answer", hub),
-        InvokeError::Failed(CallFailure::BadAnswer(why)) => Refusal::new(
-            ErrorCode::FORMAT_ERROR,
-            format!("The device's answer makes no sense: {why}"),
-        ),
-    }
+        InvokeError::Failed(CallFailure::RequestTooLarge) => {
+            "The device takes no message of this size".into()
+        }
+        InvokeError::Failed(CallFailure::AnswerTooLarge) => {
+            return too_large("device's answer", hub);
+        }
+        InvokeError::Failed(CallFailure::BadAnswer(why)) => {
+            format!("The device's answer makes no sense: {why}")
+        }
+    };
+    Refusal::new(error.code(), message)
 }
 
 fn too_large(what: &str, hub: &Limits) -> Refusal {

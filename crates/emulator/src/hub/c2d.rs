@@ -7,11 +7,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drawspan_hub::DeviceId;
+use drawspan_hub::{DeviceId, ErrorCode};
 use drawspan_hub_model::c2d::{
     Batch, CloudToDevice, Effects, LockLost, LockToken, NewMessage, Outcome, Queued, QueuedMessage,
     Refused,
 };
+use drawspan_hub_model::event::HubEvent;
 use tokio::sync::Notify;
 
 use super::{ChangeError, Hub};
@@ -61,6 +62,21 @@ impl Hub {
         message: NewMessage,
         done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) -> Result<(), SendError> {
+        let sent = self.try_send(device, message, done);
+        sent.inspect_err(|error| {
+            self.emit(HubEvent::C2dRefused {
+                device: device.clone(),
+                code: error.code(),
+            });
+        })
+    }
+
+    fn try_send(
+        &self,
+        device: &DeviceId,
+        message: NewMessage,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) -> Result<(), SendError> {
         let slot = self.try_slot().map_err(SendError::Store)?;
         // Held meanwhile, so that no message comes behind the end of its device.
         let registry = self.registry();
@@ -92,6 +108,12 @@ impl Hub {
         let locked = held.model.lock(device, token, now);
         self.messages.look_earlier(&held);
         Ok(locked.map(|message| (token, message)))
+    }
+
+    /// A message that was handed out went out.
+    pub(crate) fn message_delivered(&self, device: &DeviceId, sequence: u64) {
+        let device = device.clone();
+        self.emit(HubEvent::C2dDelivered { device, sequence });
     }
 
     /// A message that was handed out did not go out.
@@ -235,6 +257,9 @@ impl Hub {
         let mut held = self.messages.held();
         let result = change(&mut held.model, now, &mut effects)?;
         self.messages.look_earlier(&held);
+        for event in effects.events.drain(..) {
+            self.emit(event);
+        }
         let unstored = match slot {
             Some(slot) if !effects.changes.is_empty() => {
                 let writes = effects.changes.drain(..).map(Write::from).collect();
@@ -248,6 +273,17 @@ impl Hub {
             done(Ok(()));
         }
         Ok((result, effects))
+    }
+}
+
+impl SendError {
+    /// The hub's code for it.
+    pub(crate) fn code(self) -> ErrorCode {
+        match self {
+            Self::UnknownDevice => ErrorCode::DEVICE_NOT_FOUND,
+            Self::Refused(refused) => refused.code(),
+            Self::Store(_) => ErrorCode::SERVER_BUSY,
+        }
     }
 }
 

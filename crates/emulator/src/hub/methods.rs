@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_hub::DeviceId;
+use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_hub_model::event::HubEvent;
 use tokio::sync::oneshot;
 
 use super::Hub;
@@ -24,6 +25,24 @@ pub(crate) enum InvokeError {
     Failed(CallFailure),
 }
 
+impl InvokeError {
+    /// The hub's code for it.
+    pub(crate) fn code(self) -> ErrorCode {
+        match self {
+            Self::NotFound => ErrorCode::DEVICE_NOT_FOUND,
+            Self::NotOnline | Self::Left => ErrorCode::DEVICE_NOT_ONLINE,
+            Self::TimedOut => ErrorCode::GATEWAY_TIMEOUT,
+            Self::Failed(CallFailure::TooMany) => {
+                ErrorCode::DEVICE_MAXIMUM_INFLIGHT_METHOD_EXCEEDED
+            }
+            Self::Failed(CallFailure::RequestTooLarge | CallFailure::AnswerTooLarge) => {
+                ErrorCode::MESSAGE_TOO_LARGE
+            }
+            Self::Failed(CallFailure::BadAnswer(_)) => ErrorCode::FORMAT_ERROR,
+        }
+    }
+}
+
 impl Hub {
     /// Calls a method of a device: waits up to `connect` until it takes calls, then up to `response` for its answer.
     pub(crate) async fn invoke(
@@ -34,14 +53,46 @@ impl Hub {
         connect: Duration,
         response: Duration,
     ) -> Result<MethodAnswer, InvokeError> {
+        let result = self
+            .call(device, name.clone(), payload, connect, response)
+            .await;
+        let (device, method) = (device.clone(), name);
+        self.emit(match &result {
+            Ok(answer) => HubEvent::MethodAnswered {
+                device,
+                method,
+                status: answer.status,
+            },
+            Err(InvokeError::TimedOut) => HubEvent::MethodTimedOut { device, method },
+            Err(error) => HubEvent::MethodFailed {
+                device,
+                method,
+                code: error.code(),
+            },
+        });
+        result
+    }
+
+    async fn call(
+        &self,
+        device: &DeviceId,
+        name: String,
+        payload: Bytes,
+        connect: Duration,
+        response: Duration,
+    ) -> Result<MethodAnswer, InvokeError> {
         let (answer, answered) = oneshot::channel();
         let call = MethodCall {
-            name,
+            name: name.clone(),
             payload,
             answer,
         };
         let handed_over = self.clock.timeout(connect, self.hand_over(device, call));
         handed_over.await.unwrap_or(Err(InvokeError::NotOnline))?;
+        self.emit(HubEvent::MethodInvoked {
+            device: device.clone(),
+            method: name,
+        });
         // Giving up closes the channel, by which the device's connection knows.
         match self.clock.timeout(response, answered).await {
             None => Err(InvokeError::TimedOut),

@@ -1,18 +1,23 @@
-//! What changes of the registry mean to devices that are connected.
+//! What changes of the registry mean to devices that are connected, and to those who watch the hub.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use drawspan_hub::DeviceId;
+use drawspan_hub::{DeviceId, HostName};
 use drawspan_hub_model::device::DeviceStatus;
+use drawspan_hub_model::event::HubEvent;
 use drawspan_hub_model::registry::Change;
 
+use crate::observe::Events;
 use crate::sessions::Sessions;
 
 /// What is to be told, and how.
 pub(super) struct News {
     to: Arc<Sessions>,
     items: Vec<Item>,
+    hub: HostName,
+    sink: Events,
+    events: Vec<HubEvent>,
 }
 
 enum Item {
@@ -23,15 +28,25 @@ enum Item {
 }
 
 impl News {
-    pub(super) fn of(changes: &[Change], to: &Arc<Sessions>) -> Self {
+    pub(super) fn of(
+        changes: &[Change],
+        to: &Arc<Sessions>,
+        (hub, sink, events): (HostName, Events, Vec<HubEvent>),
+    ) -> Self {
         Self {
             to: Arc::clone(to),
             items: changes.iter().filter_map(Item::of).collect(),
+            hub,
+            sink,
+            events,
         }
     }
 
     /// Tells the self.to. What could not be stored is told only where it has effect all the same.
     pub(super) fn tell(&self, stored: bool) {
+        if stored {
+            self.emit();
+        }
         for item in &self.items {
             match item {
                 // Stored or not, the registry has changed.
@@ -46,10 +61,19 @@ impl News {
 impl News {
     /// Tells the rest of what could not be stored at first, and is now.
     pub(super) fn tell_late(&self) {
+        self.emit();
         for item in &self.items {
             if let Item::Desired(device, patch) = item {
                 self.to.desired(device, patch);
             }
+        }
+    }
+}
+
+impl News {
+    fn emit(&self) {
+        for event in &self.events {
+            self.sink.emit(Some(&self.hub), event.clone());
         }
     }
 }

@@ -3,10 +3,14 @@
 use std::fmt;
 
 use bytes::Bytes;
+use drawspan_hub_model::event::Protocol;
 use tokio::sync::oneshot;
 
 /// What one device has on a connection of some protocol. Nothing here waits.
 pub(crate) trait DeviceSession: fmt::Debug + Send + Sync {
+    /// What the device speaks.
+    fn protocol(&self) -> Protocol;
+
     /// The device has another session now: this one is to end. Called while the device is locked, so it must not attach or
     /// detach anything.
     fn replaced(&self);

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use drawspan_hub::DeviceId;
+use drawspan_hub_model::event::Protocol;
 use tokio::sync::Notify;
 
 pub(crate) use device_session::{CallFailure, DeviceSession, MethodAnswer, MethodCall};
@@ -30,8 +31,8 @@ pub(crate) struct Sessions {
 pub(crate) enum Attached {
     /// The device had no session.
     New,
-    /// The device had another session, which is replaced.
-    Replaced,
+    /// The device had another session, over this protocol, which is replaced.
+    Replaced(Protocol),
     /// The device had this session already.
     Known,
 }
@@ -51,7 +52,7 @@ impl Sessions {
             Some(before) if Arc::ptr_eq(&before, session) => Attached::Known,
             Some(before) => {
                 before.replaced();
-                Attached::Replaced
+                Attached::Replaced(before.protocol())
             }
         };
         then(attached);

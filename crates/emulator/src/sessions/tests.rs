@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use drawspan_hub::DeviceId;
+use drawspan_hub_model::event::Protocol;
 use tokio::sync::oneshot;
 
 use super::{Attached, DeviceSession, MethodCall, Sessions};
@@ -17,6 +18,10 @@ struct Probe {
 }
 
 impl DeviceSession for Probe {
+    fn protocol(&self) -> Protocol {
+        Protocol::Amqps
+    }
+
     fn replaced(&self) {
         self.replaced.fetch_add(1, Ordering::Relaxed);
     }
@@ -63,7 +68,10 @@ fn a_device_has_one_session() {
     assert_eq!(attach(&sessions, &device, &first), Attached::New);
     assert_eq!(attach(&sessions, &device, &first), Attached::Known);
     assert!(!detach(&sessions, &device, &first, false));
-    assert_eq!(attach(&sessions, &device, &second), Attached::Replaced);
+    assert_eq!(
+        attach(&sessions, &device, &second),
+        Attached::Replaced(Protocol::Amqps)
+    );
     assert_eq!(first.replaced.load(Ordering::Relaxed), 1);
 
     assert!(

@@ -34,7 +34,7 @@ fn now_s() -> u64 {
     now.unwrap().as_secs()
 }
 
-fn token(id: &str, key: &SymmetricKey) -> String {
+pub(crate) fn token(id: &str, key: &SymmetricKey) -> String {
     let resource = sas::registration_resource(SCOPE, id);
     sas::sign(&resource, key, now_s() + 3_600, Some("registration"))
 }
@@ -44,7 +44,7 @@ async fn send(running: &Running, method: &str, target: &str, token: &str, body: 
     ask_raw(running, DPS, method, target, &headers, body).await
 }
 
-async fn register(running: &Running, id: &str, token: &str) -> Answer {
+pub(crate) async fn register(running: &Running, id: &str, token: &str) -> Answer {
     let target = format!("/{SCOPE}/registrations/{id}/register?api-version=2019-03-31");
     let body = json!({"registrationId": id, "payload": {"modelId": "dtmi:a;1"}}).to_string();
     send(running, "PUT", &target, token, &body).await

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, ErrorCode};
 
+use crate::event::HubEvent;
 use crate::limits::{C2D_QUEUED_BYTES, Limits};
 pub use feedback::Batch;
 use feedback::Feedback;
@@ -90,6 +91,8 @@ pub struct Effects {
     pub available: Vec<DeviceId>,
     /// Whether there is feedback that can be handed out now.
     pub feedback: bool,
+    /// What happened, in its order.
+    pub events: Vec<HubEvent>,
 }
 
 /// Why a message is not taken.
@@ -191,6 +194,10 @@ impl CloudToDevice {
             .changes
             .push(Change::Put(device.clone(), queued.clone()));
         effects.available.push(device.clone());
+        effects.events.push(HubEvent::C2dEnqueued {
+            device: device.clone(),
+            sequence: queued.sequence,
+        });
         self.change(device, |queue| queue.push(queued));
         Ok(())
     }
@@ -236,6 +243,11 @@ impl CloudToDevice {
             } => {
                 let device = device.clone();
                 effects.available.push(device.clone());
+                effects.events.push(HubEvent::C2dAbandoned {
+                    device: device.clone(),
+                    sequence,
+                    delivery_count,
+                });
                 effects.changes.push(Change::Counted {
                     device,
                     sequence,
@@ -340,6 +352,9 @@ impl CloudToDevice {
             device: device.clone(),
             sequence: message.sequence,
         });
+        effects
+            .events
+            .push(ended(device.clone(), message.sequence, end));
         if !item.ack.wants(end) {
             return;
         }
@@ -382,5 +397,15 @@ impl CloudToDevice {
             _ => {}
         }
         result
+    }
+}
+
+fn ended(device: DeviceId, sequence: u64, end: End) -> HubEvent {
+    match end {
+        End::Success => HubEvent::C2dCompleted { device, sequence },
+        End::Rejected => HubEvent::C2dRejected { device, sequence },
+        End::Expired => HubEvent::C2dExpired { device, sequence },
+        End::DeliveryCountExceeded => HubEvent::C2dDeliveryCountExceeded { device, sequence },
+        End::Purged => HubEvent::C2dPurged { device, sequence },
     }
 }

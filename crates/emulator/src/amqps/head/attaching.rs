@@ -8,6 +8,7 @@ use drawspan_amqp::performative::{Attach, Error, SenderSettleMode, condition};
 use drawspan_hub::DeviceId;
 use drawspan_hub::address::Entity;
 use drawspan_hub_model::access::{Denied, Principal};
+use drawspan_hub_model::event::{DisconnectReason, HubEvent};
 use drawspan_hub_model::policy::Right;
 use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, Origin};
 
@@ -94,11 +95,13 @@ impl Head {
                 self.device_link(hub, session, id, attach, device, kind)
             }
             Wanted::Commands => {
-                self.check_service(hub, commands::PATH).map_err(denied)?;
+                self.check_service(hub, commands::PATH)
+                    .map_err(|reason| deny(hub, None, reason))?;
                 Ok((Link::Commands, commands::accept_options(hub.limits())))
             }
             Wanted::Feedback => {
-                self.check_service(hub, feedback::PATH).map_err(denied)?;
+                self.check_service(hub, feedback::PATH)
+                    .map_err(|reason| deny(hub, None, reason))?;
                 let place = self.shared.feedback.enter(hub.host(), &self.signals, id);
                 Ok(handout(id, attach, Queue::Feedback(place)))
             }
@@ -123,11 +126,13 @@ impl Head {
         device: DeviceId,
         kind: DeviceLink,
     ) -> Result<(Link, AcceptOptions), Error> {
-        let (scope, generation_id) = self.check_device(hub, &device, kind).map_err(denied)?;
+        let (scope, generation_id) = self
+            .check_device(hub, &device, kind)
+            .map_err(|reason| deny(hub, Some(&device), reason))?;
         let session_of_device = self
             .devices
             .entry(device.clone())
-            .or_insert_with(|| Arc::new(AmqpSession::new(&self.signals)));
+            .or_insert_with(|| Arc::new(AmqpSession::new(&self.signals, self.protocol)));
         hub.attach(&device, session_of_device, |session| session.add(kind, id));
         let owner = Owner {
             device,
@@ -262,7 +267,8 @@ impl Head {
     }
 
     fn check_events(&self, hub: &Hub, path: &str) -> Result<(), Error> {
-        self.check_service(hub, path).map_err(denied)
+        self.check_service(hub, path)
+            .map_err(|reason| deny(hub, None, reason))
     }
 
     /// Whether a service may use `path` now.
@@ -282,7 +288,7 @@ impl Head {
             Link::ManagementAnswers => self.management.retain(|(_, answers)| answers.link() != id),
             // A reader gives its place up when it is dropped, and calls under way tell their callers.
             link => {
-                self.left(id, &link);
+                self.left(id, &link, DisconnectReason::ClientClosed);
                 self.unpair(session, id, &link);
             }
         }
@@ -302,15 +308,18 @@ impl Head {
         }
     }
 
-    /// A link is gone: its device has one less.
-    pub(super) fn left(&mut self, id: LinkId, link: &Link) {
+    /// A link is gone: its device has one less. `reason` counts unless the hub has detached the link.
+    pub(super) fn left(&mut self, id: LinkId, link: &Link, reason: DisconnectReason) {
+        let reason = self.ending.remove(&id).unwrap_or(reason);
         let (Some(hub), Some((kind, owner))) = (&self.hub, link.of_device()) else {
             return;
         };
         let Some(session) = self.devices.get(&owner.device) else {
             return;
         };
-        hub.detach(&owner.device, session, |session| session.remove(kind, id));
+        hub.detach(&owner.device, session, reason, |session| {
+            session.remove(kind, id)
+        });
         if session.is_empty() {
             self.devices.remove(&owner.device);
         }
@@ -329,6 +338,15 @@ impl Head {
             self.on_detached(session, id);
         }
     }
+}
+
+/// Refuses a link because of what its owner may do.
+fn deny(hub: &Hub, device: Option<&DeviceId>, reason: Denied) -> Error {
+    hub.emit(HubEvent::AccessDenied {
+        device: device.cloned(),
+        reason,
+    });
+    denied(reason)
 }
 
 /// A link over which messages are handed out.

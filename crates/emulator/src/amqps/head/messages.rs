@@ -6,6 +6,8 @@ use bytes::Bytes;
 use drawspan_amqp::engine::{Connection, DeliveryId, LinkId, SessionId};
 use drawspan_amqp::message::Message;
 use drawspan_amqp::performative::{DeliveryState, Error, condition};
+use drawspan_hub::ErrorCode;
+use drawspan_hub::error_body::ErrorDescription;
 use drawspan_hub_model::access::{Grant, Principal};
 
 use super::Head;
@@ -17,6 +19,7 @@ use crate::amqps::links::{Link, Links};
 use crate::amqps::{cbs, management, telemetry};
 use crate::limits;
 use crate::refusals::Door;
+use drawspan_hub_model::event::HubEvent;
 
 /// A message that came.
 pub(super) struct Arrived {
@@ -47,6 +50,10 @@ impl Head {
                     .arrivals
                     .take(link, at, format, &arrived.payload, hub.limits());
                 if let Err(error) = taken {
+                    hub.emit(HubEvent::TelemetryRefused {
+                        device: link.device.clone(),
+                        code: code_of(&error),
+                    });
                     let of = format!("telemetry of device {}", link.device);
                     self.reject(connection, arrived, &of, error);
                 }
@@ -152,6 +159,12 @@ impl Head {
         let device = self.links.get_mut(link).and_then(|link| link.of_device());
         let of = device.map_or_else(String::new, |(_, owner)| format!("device {}", owner.device));
         self.refused(Door::Message, &of, &error);
+        if let (Some(hub), Some(Link::Telemetry(link))) = (&self.hub, self.links.get_mut(link)) {
+            hub.emit(HubEvent::TelemetryRefused {
+                device: link.device.clone(),
+                code: ErrorCode::MESSAGE_TOO_LARGE,
+            });
+        }
         let asked = matches!(self.links.get_mut(link), Some(Link::TwinRequests(_)));
         let _ = match owed {
             Some(delivery) => {
@@ -226,6 +239,13 @@ impl Head {
             let _ = connection.detach(id, true, Some(error));
         }
     }
+}
+
+/// The hub's code in a refusal.
+fn code_of(error: &Error) -> ErrorCode {
+    let description = error.description.as_deref().unwrap_or_default();
+    let code = ErrorDescription::parse(description).code;
+    code.unwrap_or(ErrorCode::ARGUMENT_INVALID)
 }
 
 /// Whether a token renews an earlier one. A device without a link is connecting, whatever tokens it has.

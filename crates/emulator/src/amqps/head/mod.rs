@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{Connection, Event, LinkId, SessionId};
 use drawspan_hub::DeviceId;
-use drawspan_net::Handler;
+use drawspan_hub_model::event::{DisconnectReason, Protocol};
+use drawspan_net::{Handler, Transport};
 
 use super::Shared;
 use super::access::Access;
@@ -51,6 +52,11 @@ pub(super) struct Head {
     links: Links,
     /// What each device has on this connection.
     devices: HashMap<DeviceId, Arc<AmqpSession>>,
+    protocol: Protocol,
+    /// Why the hub has detached links that are not gone yet.
+    ending: HashMap<LinkId, DisconnectReason>,
+    /// Why the hub closes the connection, if it does.
+    closing: Option<DisconnectReason>,
     /// By session and node: where a client takes answers.
     cbs: HashMap<SessionId, Answers>,
     management: Vec<(SessionId, Answers)>,
@@ -82,6 +88,12 @@ impl Head {
             hub: None,
             links: Links::default(),
             devices: HashMap::new(),
+            protocol: match transport {
+                Transport::Amqps => Protocol::Amqps,
+                Transport::WebSocket => Protocol::AmqpsWebSocket,
+            },
+            ending: HashMap::new(),
+            closing: None,
             cbs: HashMap::new(),
             management: Vec::new(),
             pairs: Pairs::new(),
@@ -94,11 +106,12 @@ impl Head {
         }
     }
 
-    /// The connection is over: its devices are not connected any more.
-    pub(super) fn leave(&mut self) {
+    /// The connection is over: its devices are not connected any more. `reason` counts unless the hub has closed it.
+    pub(super) fn leave(&mut self, reason: DisconnectReason) {
         let links = std::mem::take(&mut self.links);
+        let reason = self.closing.unwrap_or(reason);
         for (id, link) in links.iter() {
-            self.left(id, link);
+            self.left(id, link, reason);
         }
     }
 }

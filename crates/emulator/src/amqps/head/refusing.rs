@@ -4,6 +4,7 @@ use drawspan_amqp::engine::{Closed, Connection, LinkId};
 use drawspan_amqp::message::Message;
 use drawspan_amqp::performative::{Attach, DeliveryState, Error, Role};
 use drawspan_hub::error_body::ErrorDescription;
+use drawspan_hub_model::event::DisconnectReason;
 use drawspan_net::Ended;
 
 use super::Head;
@@ -45,15 +46,23 @@ impl Head {
         arrived.settle(connection, DeliveryState::Rejected(Some(error)));
     }
 
-    /// Ends a link, and logs it.
-    pub(super) fn end_link(&mut self, connection: &mut Connection, id: LinkId, error: Error) {
+    /// Ends a link, and logs it. `reason` is that of its device's disconnection, should it be the last one.
+    pub(super) fn end_link(
+        &mut self,
+        connection: &mut Connection,
+        id: LinkId,
+        reason: DisconnectReason,
+        error: Error,
+    ) {
         let device = self.links.get_mut(id).and_then(|link| link.of_device());
         let what = device.map_or_else(String::new, |(kind, owner)| {
             format!("{kind:?} of device {}", owner.device)
         });
         self.refused(Door::LinkEnd, &what, &error);
         // A link that is gone meanwhile is as good.
-        let _ = connection.detach(id, true, Some(error));
+        if connection.detach(id, true, Some(error)).is_ok() {
+            self.ending.insert(id, reason);
+        }
     }
 
     /// The request in a message, which is settled before it is answered: the C client takes it for lost otherwise.

@@ -7,6 +7,7 @@ use drawspan_amqp::engine::{Connection, LinkId};
 use drawspan_amqp::performative::{Error, condition};
 use drawspan_hub::ErrorCode;
 use drawspan_hub_model::access::Denied;
+use drawspan_hub_model::event::DisconnectReason;
 
 use super::Head;
 use crate::amqps::error::{denied, refusal};
@@ -23,6 +24,7 @@ impl Head {
     pub(super) fn look(&mut self, connection: &mut Connection, now: Duration) {
         if self.signals.is_stopping() {
             let error = Error::new(condition::CONNECTION_FORCED, "the emulator is stopping");
+            self.closing = Some(DisconnectReason::HubStopped);
             connection.close(Some(error), now);
             return;
         }
@@ -32,7 +34,7 @@ impl Head {
                     let text = "another connection took the device over";
                     let code = ErrorCode::LINK_CREATION_CONFLICT;
                     let error = refusal(condition::LINK_STOLEN, code, text);
-                    self.end_link(connection, link, error);
+                    self.end_link(connection, link, DisconnectReason::Replaced, error);
                 }
                 Notice::ReaderTaken { link, by } => {
                     let _ = connection.detach(link, true, Some(readers::taken(by)));
@@ -41,7 +43,7 @@ impl Head {
                 Notice::Overrun(link) => {
                     let text = "too much waits to be sent over the link";
                     let error = Error::new(condition::DETACH_FORCED, text);
-                    self.end_link(connection, link, error);
+                    self.end_link(connection, link, DisconnectReason::ClientFault, error);
                 }
                 Notice::TwinsStored(stored) => self.twins_stored(connection, stored),
                 Notice::DeviceChanged(link) => self.check_link(connection, link, None),
@@ -87,6 +89,7 @@ impl Head {
         if self.access.is_empty() {
             // Node's client wedges when links are detached and the connection is closed at once: close only.
             let error = denied(Denied::Expired);
+            self.closing = Some(DisconnectReason::TokenExpired);
             self.refused(Door::Protocol, "", &error);
             connection.close(Some(error), now);
             return;
@@ -101,7 +104,8 @@ impl Head {
     fn check_link(&mut self, connection: &mut Connection, id: LinkId, why: Option<Denied>) {
         let Some(hub) = self.hub.clone() else { return };
         if let Err(reason) = self.still_allowed(&hub, id) {
-            self.end_link(connection, id, denied(why.unwrap_or(reason)));
+            let why = why.unwrap_or(reason);
+            self.end_link(connection, id, disconnect_reason(why), denied(why));
         }
     }
 
@@ -128,6 +132,16 @@ impl Head {
         } else {
             Err(Denied::UnknownDevice)
         }
+    }
+}
+
+/// What it is to a device to lose its session for want of a right.
+fn disconnect_reason(denied: Denied) -> DisconnectReason {
+    match denied {
+        Denied::Expired => DisconnectReason::TokenExpired,
+        Denied::DeviceDisabled => DisconnectReason::DeviceDisabled,
+        Denied::UnknownDevice => DisconnectReason::DeviceDeleted,
+        _ => DisconnectReason::AccessRevoked,
     }
 }
 

@@ -18,13 +18,13 @@ use super::client::{Client, body_of, code_in, connect_as, device_token, owner, p
 use crate::support::{Answer, HUB, ask, ask_soon, assert_refused};
 
 /// A device's pair of links.
-struct Methods {
+pub(super) struct Methods {
     calls: LinkId,
     answers: LinkId,
 }
 
 impl Methods {
-    async fn attach(client: &mut Client, session: SessionId, id: &str) -> Self {
+    pub(super) async fn attach(client: &mut Client, session: SessionId, id: &str) -> Self {
         Self {
             calls: client.attach_on(session, calls(id)).await.unwrap(),
             answers: client.attach_on(session, answers(id)).await.unwrap(),
@@ -32,7 +32,7 @@ impl Methods {
     }
 
     /// The next call: its request, name and payload.
-    async fn call(&self, client: &mut Client) -> (MessageId, String, String) {
+    pub(super) async fn call(&self, client: &mut Client) -> (MessageId, String, String) {
         let message = client.receive(self.calls).await;
         let id = message.properties.as_ref().unwrap().correlation_id.clone();
         let name = message.application_properties.as_ref().unwrap();
@@ -42,7 +42,13 @@ impl Methods {
         (id.unwrap(), name, body_of(&message))
     }
 
-    async fn answer(&self, client: &mut Client, to: MessageId, status: i32, payload: &str) {
+    pub(super) async fn answer(
+        &self,
+        client: &mut Client,
+        to: MessageId,
+        status: i32,
+        payload: &str,
+    ) {
         let state = client
             .deliver(self.answers, 0, &answer(to, Value::Int(status), payload))
             .await;
@@ -90,7 +96,7 @@ fn answer(to: MessageId, status: Value, payload: &str) -> Bytes {
     message.to_bytes()
 }
 
-async fn invoke(running: &Running, id: &str, body: Json) -> Answer {
+pub(super) async fn invoke(running: &Running, id: &str, body: Json) -> Answer {
     let target = format!("/twins/{id}/methods");
     ask(running, "POST", &target, &[], &body.to_string()).await
 }

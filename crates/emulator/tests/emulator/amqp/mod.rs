@@ -11,6 +11,7 @@ mod methods;
 mod positions;
 mod readers;
 mod sasl;
+mod story;
 mod telemetry;
 mod tokens;
 mod twin;

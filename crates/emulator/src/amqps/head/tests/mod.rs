@@ -27,6 +27,7 @@ use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::hub::{Hub, Parts};
 use crate::hub_set::HubSet;
+use crate::observe::Events;
 use crate::refusals::Refusals;
 use crate::server::Reached;
 
@@ -46,6 +47,7 @@ fn hub(devices: &[&str]) -> Arc<Hub> {
         host: HostName::parse(HUB).unwrap(),
         clock: Clock::system(),
         limits: Limits::default(),
+        events: Events::new(Clock::system(), Vec::new()),
         created_unix_ms: 0,
         policies: Policies { key: key(1) },
         groups: ConsumerGroups::new(&[], &Limits::default()).unwrap(),

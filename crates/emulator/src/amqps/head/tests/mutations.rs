@@ -10,6 +10,7 @@ use drawspan_amqp::engine::Closed;
 use drawspan_amqp::frame::{decode_performative, split_frame};
 use drawspan_amqp::performative::Performative;
 use drawspan_hub::address::{self, Address};
+use drawspan_hub_model::event::DisconnectReason;
 use drawspan_net::Handler as _;
 
 use super::{End, HUB, hub, owner, shared};
@@ -116,7 +117,7 @@ fn talk(
         None | Some(Closed::ByPeer(_)) => seen.taken += 1,
         Some(_) => seen.broken += 1,
     }
-    end.head.leave();
+    end.head.leave(DisconnectReason::ClientClosed);
 }
 
 fn damage(conversation: &mut Conversation, other: &[u8], random: &mut Random) {

@@ -17,7 +17,7 @@ const REPORTED: &str = "/properties/reported";
 const DESIRED: &str = "/notifications/twin/properties/desired";
 
 /// A device's pair of links, and a number for its requests.
-struct Twin {
+pub(super) struct Twin {
     requests: LinkId,
     answers: LinkId,
     asked: u32,
@@ -25,14 +25,14 @@ struct Twin {
 
 /// What a device hears.
 #[derive(Debug)]
-struct Heard {
+pub(super) struct Heard {
     status: i32,
     version: Option<i64>,
     body: Json,
 }
 
 impl Twin {
-    async fn attach(client: &mut Client, session: SessionId, id: &str) -> Self {
+    pub(super) async fn attach(client: &mut Client, session: SessionId, id: &str) -> Self {
         Self {
             requests: client.attach_on(session, requests(id)).await.unwrap(),
             answers: client.attach_on(session, answers(id)).await.unwrap(),
@@ -78,7 +78,7 @@ impl Twin {
         heard(&message)
     }
 
-    async fn report(&mut self, client: &mut Client, patch: Json) -> Heard {
+    pub(super) async fn report(&mut self, client: &mut Client, patch: Json) -> Heard {
         self.ask(client, "PATCH", REPORTED, &patch.to_string())
             .await
     }

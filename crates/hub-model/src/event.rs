@@ -1,0 +1,300 @@
+//! Everything that happens at a hub, as one closed enum.
+//!
+//! Logs, metrics and events for others follow from it. An event names who and what, and holds no payload, key or token.
+
+use std::fmt;
+
+use drawspan_hub::{DeviceId, ErrorCode, HostName, RegistrationId};
+
+use crate::access::Denied;
+use crate::dps::Substatus;
+
+/// An event, with when and where it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When, Unix milliseconds.
+    pub unix_ms: u64,
+    /// The hub; `None` for what happens at the provisioning service before a hub is assigned.
+    pub hub: Option<HostName>,
+    /// What.
+    pub what: HubEvent,
+}
+
+/// Something that happened at a hub, or at the provisioning service in front of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are named for what they are")]
+pub enum HubEvent {
+    /// A device's session began.
+    DeviceConnected {
+        device: DeviceId,
+        protocol: Protocol,
+    },
+    /// A device's session ended.
+    DeviceDisconnected {
+        device: DeviceId,
+        protocol: Protocol,
+        reason: DisconnectReason,
+    },
+    /// A token was not accepted.
+    AuthenticationFailed { reason: Denied },
+    /// A caller whose token was accepted, or who has none, may not do what it asked for.
+    AccessDenied {
+        device: Option<DeviceId>,
+        reason: Denied,
+    },
+
+    /// A device was added to the registry.
+    DeviceCreated { device: DeviceId },
+    /// A device in the registry was replaced.
+    DeviceUpdated { device: DeviceId },
+    /// A device that might not connect may, from now on. Comes after its [`DeviceUpdated`](Self::DeviceUpdated).
+    DeviceEnabled { device: DeviceId },
+    /// A device may not connect any more. Comes after its [`DeviceUpdated`](Self::DeviceUpdated), if it was not created so.
+    DeviceDisabled { device: DeviceId },
+    /// A device was removed from the registry, with its twin and the messages that waited for it.
+    DeviceDeleted { device: DeviceId },
+    /// A service changed tags or desired properties. `version` is the twin's.
+    TwinUpdated {
+        device: DeviceId,
+        version: u64,
+        tags: bool,
+        desired: bool,
+    },
+    /// A device changed its reported properties. `version` is the twin's.
+    TwinReported { device: DeviceId, version: u64 },
+
+    /// A message of a device was stored. `bytes` is its size as it was encoded.
+    TelemetryAccepted { device: DeviceId, bytes: usize },
+    /// A message of a device was not taken.
+    TelemetryRefused { device: DeviceId, code: ErrorCode },
+
+    /// A cloud-to-device message waits for its device.
+    C2dEnqueued { device: DeviceId, sequence: u64 },
+    /// A cloud-to-device message was not taken.
+    C2dRefused { device: DeviceId, code: ErrorCode },
+    /// A cloud-to-device message was sent to its device, which has it locked now.
+    C2dDelivered { device: DeviceId, sequence: u64 },
+    /// The device completed a message.
+    C2dCompleted { device: DeviceId, sequence: u64 },
+    /// The device rejected a message.
+    C2dRejected { device: DeviceId, sequence: u64 },
+    /// The device abandoned a message, which waits again. `delivery_count` is how often that has happened.
+    C2dAbandoned {
+        device: DeviceId,
+        sequence: u64,
+        delivery_count: u32,
+    },
+    /// The device abandoned a message for the last time that it may.
+    C2dDeliveryCountExceeded { device: DeviceId, sequence: u64 },
+    /// A message was not completed in time.
+    C2dExpired { device: DeviceId, sequence: u64 },
+    /// A service emptied the queue that the message was in.
+    C2dPurged { device: DeviceId, sequence: u64 },
+
+    /// A method call was handed to its device's session.
+    MethodInvoked { device: DeviceId, method: String },
+    /// The device answered a method call.
+    MethodAnswered {
+        device: DeviceId,
+        method: String,
+        status: i32,
+    },
+    /// The device did not answer a method call in time.
+    MethodTimedOut { device: DeviceId, method: String },
+    /// A method call did not reach its device, or the answer its caller.
+    MethodFailed {
+        device: DeviceId,
+        method: String,
+        code: ErrorCode,
+    },
+
+    /// The provisioning service assigned a device to this hub.
+    RegistrationAssigned {
+        registration: RegistrationId,
+        device: DeviceId,
+        substatus: Substatus,
+    },
+    /// The provisioning service did not register a device. `code` is the service's.
+    RegistrationRefused {
+        registration: RegistrationId,
+        code: u32,
+    },
+    /// The provisioning service did not register a device, because too many register.
+    RegistrationThrottled {
+        registration: RegistrationId,
+        retry_after_s: u32,
+    },
+}
+
+/// What a device speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// AMQP over TLS.
+    Amqps,
+    /// AMQP over TLS in a WebSocket.
+    AmqpsWebSocket,
+}
+
+/// Why a device's session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DisconnectReason {
+    /// The client closed it.
+    ClientClosed,
+    /// The network connection broke, or the client was silent for too long.
+    ConnectionLost,
+    /// The device has a newer session.
+    Replaced,
+    /// Its token expired.
+    TokenExpired,
+    /// The device was disabled.
+    DeviceDisabled,
+    /// The device was deleted.
+    DeviceDeleted,
+    /// Its token does not allow the session any more, for instance because keys were exchanged.
+    AccessRevoked,
+    /// The client broke the protocol's rules, or did not take what was sent to it.
+    ClientFault,
+    /// The hub stops.
+    HubStopped,
+}
+
+impl HubEvent {
+    /// The event's name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::DeviceConnected { .. } => "deviceConnected",
+            Self::DeviceDisconnected { .. } => "deviceDisconnected",
+            Self::AuthenticationFailed { .. } => "authenticationFailed",
+            Self::AccessDenied { .. } => "accessDenied",
+            Self::DeviceCreated { .. } => "deviceCreated",
+            Self::DeviceUpdated { .. } => "deviceUpdated",
+            Self::DeviceEnabled { .. } => "deviceEnabled",
+            Self::DeviceDisabled { .. } => "deviceDisabled",
+            Self::DeviceDeleted { .. } => "deviceDeleted",
+            Self::TwinUpdated { .. } => "twinUpdated",
+            Self::TwinReported { .. } => "twinReported",
+            Self::TelemetryAccepted { .. } => "telemetryAccepted",
+            Self::TelemetryRefused { .. } => "telemetryRefused",
+            Self::C2dEnqueued { .. } => "c2dEnqueued",
+            Self::C2dRefused { .. } => "c2dRefused",
+            Self::C2dDelivered { .. } => "c2dDelivered",
+            Self::C2dCompleted { .. } => "c2dCompleted",
+            Self::C2dRejected { .. } => "c2dRejected",
+            Self::C2dAbandoned { .. } => "c2dAbandoned",
+            Self::C2dDeliveryCountExceeded { .. } => "c2dDeliveryCountExceeded",
+            Self::C2dExpired { .. } => "c2dExpired",
+            Self::C2dPurged { .. } => "c2dPurged",
+            Self::MethodInvoked { .. } => "methodInvoked",
+            Self::MethodAnswered { .. } => "methodAnswered",
+            Self::MethodTimedOut { .. } => "methodTimedOut",
+            Self::MethodFailed { .. } => "methodFailed",
+            Self::RegistrationAssigned { .. } => "registrationAssigned",
+            Self::RegistrationRefused { .. } => "registrationRefused",
+            Self::RegistrationThrottled { .. } => "registrationThrottled",
+        }
+    }
+
+    /// The device, if it is known.
+    pub const fn device(&self) -> Option<&DeviceId> {
+        match self {
+            Self::DeviceConnected { device, .. }
+            | Self::DeviceDisconnected { device, .. }
+            | Self::DeviceCreated { device }
+            | Self::DeviceUpdated { device }
+            | Self::DeviceEnabled { device }
+            | Self::DeviceDisabled { device }
+            | Self::DeviceDeleted { device }
+            | Self::TwinUpdated { device, .. }
+            | Self::TwinReported { device, .. }
+            | Self::TelemetryAccepted { device, .. }
+            | Self::TelemetryRefused { device, .. }
+            | Self::C2dEnqueued { device, .. }
+            | Self::C2dRefused { device, .. }
+            | Self::C2dDelivered { device, .. }
+            | Self::C2dCompleted { device, .. }
+            | Self::C2dRejected { device, .. }
+            | Self::C2dAbandoned { device, .. }
+            | Self::C2dDeliveryCountExceeded { device, .. }
+            | Self::C2dExpired { device, .. }
+            | Self::C2dPurged { device, .. }
+            | Self::MethodInvoked { device, .. }
+            | Self::MethodAnswered { device, .. }
+            | Self::MethodTimedOut { device, .. }
+            | Self::MethodFailed { device, .. }
+            | Self::RegistrationAssigned { device, .. } => Some(device),
+            Self::AccessDenied { device, .. } => device.as_ref(),
+            Self::AuthenticationFailed { .. }
+            | Self::RegistrationRefused { .. }
+            | Self::RegistrationThrottled { .. } => None,
+        }
+    }
+}
+
+/// What there is to say beside name and device, as `name=value`.
+impl fmt::Display for HubEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DeviceConnected { protocol, .. } => write!(f, "protocol={protocol:?}"),
+            Self::DeviceDisconnected {
+                protocol, reason, ..
+            } => write!(f, "protocol={protocol:?} reason={reason:?}"),
+            Self::AuthenticationFailed { reason } | Self::AccessDenied { reason, .. } => {
+                write!(f, "reason={reason:?}")
+            }
+            Self::DeviceCreated { .. }
+            | Self::DeviceUpdated { .. }
+            | Self::DeviceEnabled { .. }
+            | Self::DeviceDisabled { .. }
+            | Self::DeviceDeleted { .. } => Ok(()),
+            Self::TwinUpdated {
+                version,
+                tags,
+                desired,
+                ..
+            } => write!(f, "version={version} tags={tags} desired={desired}"),
+            Self::TwinReported { version, .. } => write!(f, "version={version}"),
+            Self::TelemetryAccepted { bytes, .. } => write!(f, "bytes={bytes}"),
+            Self::TelemetryRefused { code, .. } | Self::C2dRefused { code, .. } => {
+                write!(f, "code={code}")
+            }
+            Self::C2dEnqueued { sequence, .. }
+            | Self::C2dDelivered { sequence, .. }
+            | Self::C2dCompleted { sequence, .. }
+            | Self::C2dRejected { sequence, .. }
+            | Self::C2dDeliveryCountExceeded { sequence, .. }
+            | Self::C2dExpired { sequence, .. }
+            | Self::C2dPurged { sequence, .. } => write!(f, "sequence={sequence}"),
+            Self::C2dAbandoned {
+                sequence,
+                delivery_count,
+                ..
+            } => write!(f, "sequence={sequence} delivery_count={delivery_count}"),
+            Self::MethodInvoked { method, .. } | Self::MethodTimedOut { method, .. } => {
+                write!(f, "method={method}")
+            }
+            Self::MethodAnswered { method, status, .. } => {
+                write!(f, "method={method} status={status}")
+            }
+            Self::MethodFailed { method, code, .. } => write!(f, "method={method} code={code}"),
+            Self::RegistrationAssigned {
+                registration,
+                substatus,
+                ..
+            } => write!(
+                f,
+                "registration={registration} substatus={}",
+                substatus.as_str()
+            ),
+            Self::RegistrationRefused { registration, code } => {
+                write!(f, "registration={registration} code={code}")
+            }
+            Self::RegistrationThrottled {
+                registration,
+                retry_after_s,
+            } => write!(
+                f,
+                "registration={registration} retry_after_s={retry_after_s}"
+            ),
+        }
+    }
+}
