@@ -5,10 +5,9 @@ use std::path::Path;
 
 use crate::config::{Config, HTTPS_PORT};
 use crate::dps::Dps;
-use crate::emulator::Addresses;
 use crate::hub::Hub;
 use crate::hub_set::HubSet;
-use crate::server::Permission;
+use crate::server::{Addresses, Permission};
 
 /// Nobody reads the connection strings of 50,000 devices.
 const DEVICES_SHOWN: usize = 20;

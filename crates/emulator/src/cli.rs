@@ -11,9 +11,10 @@ use drawspan_segment_log::LogError;
 
 use crate::config::{AMQPS_PORT, Config, MQTTS_PORT, Mistake};
 use crate::device_range;
-use crate::emulator::{Emulator, StartError};
+use crate::emulator::Emulator;
 use crate::faults::Fault;
 use crate::provisioning::{GroupSpec, ID_SCOPE, Provisioning};
+use crate::start_error::StartError;
 use crate::tail::{self, Paint};
 
 const DEFAULT_HUB: &str = "localhost";

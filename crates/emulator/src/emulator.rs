@@ -1,29 +1,26 @@
 //! Starting and ending.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
-use drawspan_hub::key::InvalidKey;
-use drawspan_segment_log::{Keeper, LogError};
+use drawspan_segment_log::Keeper;
 use rustls::ServerConfig;
 use tokio::task::JoinSet;
 
 use crate::announcement;
-use crate::ca::CaError;
-use crate::config::{Config, Mistake};
+use crate::config::Config;
 use crate::dps::Dps;
 use crate::faults::Faults;
-use crate::hub::ChangeError;
 use crate::hub_set::HubSet;
 use crate::opening::{self, Opened};
-use crate::random::NoRandomness;
 use crate::refusals::Refusals;
-use crate::server::{self, Accepting, Listeners, Stop, Stopper};
-use crate::state::{StateError, StateFolder};
-use crate::store::{Store, StoreError};
+use crate::server::{self, Accepting, Addresses, Listeners};
+use crate::start_error::StartError;
+use crate::state::StateFolder;
+use crate::stop::{Stop, Stopper};
+use crate::store::Store;
 use crate::{amqps, https};
 
 /// Hubs to be started.
@@ -43,76 +40,6 @@ pub struct Running {
     store: Option<Arc<Store>>,
     keeper: Keeper,
     _state: StateFolder,
-}
-
-/// Where a running emulator listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Addresses {
-    /// AMQP over TLS.
-    pub amqps: SocketAddr,
-    /// HTTPS.
-    pub https: SocketAddr,
-    /// Whether HTTPS had to go to another port, because the usual one is not permitted.
-    pub https_moved: bool,
-    /// AMQP over TLS at the IPv6 loopback address, if it is served there too.
-    pub amqps_ipv6: Option<SocketAddr>,
-    /// HTTPS at the IPv6 loopback address, if it is served there too.
-    pub https_ipv6: Option<SocketAddr>,
-}
-
-/// Why an emulator does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The configuration is wrong.
-    #[error("the configuration is wrong: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Config(Vec<Mistake>),
-    /// The state directory cannot be used.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// There is no certificate.
-    #[error(transparent)]
-    Ca(#[from] CaError),
-    /// The registry cannot be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The telemetry cannot be used.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// Devices cannot be created.
-    #[error(transparent)]
-    Devices(#[from] ChangeError),
-    /// No keys can be made.
-    #[error(transparent)]
-    Random(#[from] NoRandomness),
-    /// The stored policy key is not one.
-    #[error("the policy key in the state directory cannot be read: {0}")]
-    PolicyKey(#[from] InvalidKey),
-    /// A port cannot be had.
-    #[error("cannot listen for {protocol} at {address}: {cause}")]
-    Listen {
-        /// What the port is for.
-        protocol: &'static str,
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        #[source]
-        cause: io::Error,
-    },
-    /// A port is for the administrator alone.
-    #[error(
-        "cannot listen for {protocol} at {address}: the port is not permitted here\n{permission}"
-    )]
-    NotPermitted {
-        /// What the port is for.
-        protocol: &'static str,
-        /// The address.
-        address: SocketAddr,
-        /// Lines that say how to have it.
-        permission: String,
-    },
-    /// The system gives no thread.
-    #[error("cannot start a thread: {0}")]
-    Thread(#[source] io::Error),
 }
 
 impl Emulator {

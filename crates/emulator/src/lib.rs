@@ -30,10 +30,12 @@ mod random;
 mod refusals;
 mod server;
 mod sessions;
+mod start_error;
 mod state;
+mod stop;
 mod store;
 pub mod tail;
-mod temporary;
+mod tracking_id;
 
 pub use ca::{CA_FILE, CaError};
 pub use clock::{Clock, ClockHand};
@@ -41,12 +43,14 @@ pub use config::{
     AMQPS_PORT, Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED, MQTTS_PORT, Mistake, Ports,
 };
 pub use dps::{Dps, Observations};
-pub use emulator::{Addresses, Emulator, Running, StartError};
+pub use emulator::{Emulator, Running};
 pub use faults::{Fault, InvalidFault};
 pub use hub::{ChangeError, Hub};
 pub use hub_set::{HubSet, Served};
 pub use observe::Observer;
 pub use provisioning::{ENROLLMENT_GROUP, GroupSpec, ID_SCOPE, InvalidProvisioning, Provisioning};
 pub use random::NoRandomness;
+pub use server::Addresses;
+pub use start_error::StartError;
 pub use state::StateError;
 pub use store::StoreError;

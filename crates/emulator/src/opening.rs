@@ -14,10 +14,10 @@ use crate::ca::{self, Tls};
 use crate::clock::Clock;
 use crate::config::{Config, Mistake};
 use crate::dps::{self, Dps};
-use crate::emulator::StartError;
 use crate::hub::{Hub, Parts};
 use crate::observe::Events;
 use crate::random;
+use crate::start_error::StartError;
 use crate::state::StateFolder;
 use crate::store::{Database, Store};
 

@@ -19,7 +19,7 @@ use rustls::AlertDescription;
 
 use crate::clock::Clock;
 use crate::limits::{REFUSAL_TEXT_CHARS, REFUSALS_WINDOW_MS, UNTRUSTING_PEERS_MAX};
-use crate::server::Stop;
+use crate::stop::Stop;
 use throttle::{LeftOut, Throttle};
 
 /// What is refused.

@@ -1,5 +1,7 @@
 //! The state directory: who has it, what is in it, and a stand-in for none.
 
+mod temporary;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +10,7 @@ use drawspan_hub::HostName;
 use drawspan_state::{Lock, LockError, private};
 
 use crate::random::NoRandomness;
-use crate::temporary::TemporaryFolder;
+use temporary::TemporaryFolder;
 
 const LOCK_FILE: &str = "lock";
 const REGISTRY_FILE: &str = "registry.db";

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use drawspan_amqp::engine::LinkId;
+use drawspan_hub::DeviceId;
 use drawspan_hub_model::event::Protocol;
 
 use super::signals::{Notice, Push, Signals};
@@ -25,6 +26,14 @@ pub(super) enum DeviceLink {
     TwinRequests,
     /// Their answers to the device, and what it wants to know of its desired properties.
     TwinAnswers,
+}
+
+/// The device that a link is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) device: DeviceId,
+    /// Which of the devices that had this name.
+    pub(super) generation_id: Arc<str>,
 }
 
 /// The links of one device on one connection.

@@ -8,7 +8,7 @@ use drawspan_hub::time::UtcTime;
 use drawspan_hub_model::access::Denied;
 
 use crate::clock::system_unix_ms;
-use crate::https::tracking_id;
+use crate::tracking_id::tracking_id;
 
 /// An argument that is not allowed.
 pub(super) const ARGUMENT_ERROR: Symbol = Symbol::from_static("com.microsoft:argument-error");

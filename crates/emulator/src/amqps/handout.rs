@@ -12,11 +12,11 @@ use drawspan_amqp::performative::{DeliveryState, DeliveryTag, Error, condition};
 use drawspan_hub::ErrorCode;
 use drawspan_hub_model::c2d::{LockToken, Outcome};
 
+use super::device_session::Owner;
 use super::devicebound;
 use super::error::{LOCK_LOST, refusal};
 use super::events::Pumped;
 use super::feedback::{self, Place};
-use super::links::Owner;
 use super::signals::{Signals, Stored, Word};
 use crate::hub::{Hub, SettleError};
 use crate::limits;

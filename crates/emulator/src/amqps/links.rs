@@ -1,13 +1,11 @@
 //! What a link is for: a table from (address, direction) to link kind.
 
-use std::sync::Arc;
-
 use drawspan_amqp::engine::LinkId;
 use drawspan_amqp::performative::{Attach, Error, Role, condition};
 use drawspan_hub::address::{self, Address, DeviceFunction, Entity, EventHubPart, ServiceFunction};
 use drawspan_hub::{DeviceId, ErrorCode};
 
-use super::device_session::DeviceLink;
+use super::device_session::{DeviceLink, Owner};
 use super::error::refusal;
 use super::events::Reader;
 use super::handout::Handout;
@@ -57,14 +55,6 @@ pub(super) enum Link {
     Events(Box<Reader>),
     Handout(Box<Handout>),
     Commands,
-}
-
-/// The device that a link is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Owner {
-    pub(super) device: DeviceId,
-    /// Which of the devices that had this name.
-    pub(super) generation_id: Arc<str>,
 }
 
 impl Link {

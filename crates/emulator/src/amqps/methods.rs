@@ -11,7 +11,7 @@ use drawspan_amqp::value::{Map, Value};
 use drawspan_hub_model::limits::Limits;
 use tokio::sync::oneshot;
 
-use super::links::Owner;
+use super::device_session::Owner;
 use crate::limits;
 use crate::random;
 use crate::sessions::{CallFailure, MethodAnswer, MethodCall};

@@ -44,9 +44,9 @@ use crate::faults::Faults;
 use crate::hub_set::HubSet;
 use crate::refusals::Refusals;
 use crate::server::Secured;
-use head::{Head, Wake};
+use head::Head;
 use readers::Readers;
-use signals::Signals;
+use signals::{Signals, Wake};
 
 /// What all connections share.
 #[derive(Debug)]

@@ -8,9 +8,12 @@ use drawspan_amqp::engine::{DeliveryId, LinkId};
 use drawspan_amqp::performative::DeliveryState;
 use tokio::sync::mpsc;
 
-use super::head::Wake;
 use crate::limits::PUSHES_MAX;
 use crate::sessions::{CallFailure, MethodCall};
+
+/// Asks a connection's task to look at what may have changed.
+#[derive(Debug)]
+pub(super) struct Wake;
 
 /// What a connection is told and asked by others.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use drawspan_hub::{DeviceId, ErrorCode};
 use drawspan_hub_model::limits::Limits;
 use drawspan_segment_log::{NewRecord, Origin};
 
+use super::device_session::Owner;
 use super::error::refusal;
-use super::links::Owner;
 use crate::hub::Hub;
 use crate::limits;
 

@@ -18,8 +18,8 @@ use drawspan_hub_model::twin::{self, Object};
 use drawspan_hub_model::twins::TwinFailure;
 
 use super::answers::Answers;
+use super::device_session::Owner;
 use super::error::{refusal, status_description};
-use super::links::Owner;
 use crate::limits;
 
 const OPERATION: &str = "operation";

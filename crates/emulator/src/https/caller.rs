@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{Uri, header};
 use drawspan_hub::ErrorCode;
 use drawspan_hub_model::access::{Denied, Grant};
 use drawspan_hub_model::event::HubEvent;
 use drawspan_hub_model::policy::Right;
 
 use super::refusal::Refusal;
+use super::request::{query, text};
 use super::{Shared, Sni};
 use crate::hub::Hub;
 use crate::hub_set::Served;
@@ -52,22 +53,6 @@ impl FromRequestParts<Shared> for Caller {
         let grant = hub.authenticate(token)?;
         Ok(Self { hub, grant })
     }
-}
-
-/// The first value of a query parameter, as it is written.
-pub(super) fn query<'a>(uri: &'a Uri, name: &str) -> Option<&'a str> {
-    let mut pairs = uri
-        .query()?
-        .split('&')
-        .filter_map(|pair| pair.split_once('='));
-    pairs
-        .find(|(key, _)| key.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value)
-}
-
-/// A header, if it is there and is text.
-pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
 }
 
 fn hub(parts: &Parts, shared: &Shared) -> Result<Arc<Hub>, Refusal> {

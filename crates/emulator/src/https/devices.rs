@@ -10,8 +10,9 @@ use drawspan_hub_model::policy::Right;
 use drawspan_hub_model::registry::{Change, Entry, IfMatch, RegistryError};
 
 use super::body;
-use super::caller::{Caller, query, text};
+use super::caller::Caller;
 use super::refusal::Refusal;
+use super::request::{query, text};
 use super::wire::{DeviceAnswer, DeviceBody, device_id, invalid};
 use crate::hub::Hub;
 use crate::random;

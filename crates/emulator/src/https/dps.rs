@@ -21,9 +21,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::body::Unreadable;
-use super::caller::text;
 use super::refusal::place_in_body;
 use super::refused::Reason;
+use super::request::text;
 use super::{Shared, body};
 use crate::clock::system_unix_ms;
 use crate::dps::{Asked, Dps, RegisterError};

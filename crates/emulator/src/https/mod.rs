@@ -12,6 +12,7 @@ mod modules;
 mod query;
 mod refusal;
 mod refused;
+mod request;
 mod statistics;
 mod twins;
 mod websocket;
@@ -41,7 +42,6 @@ use crate::limits::REQUEST_READ_MS;
 use crate::refusals::Door;
 use crate::server::{Reached, Secured};
 use refusal::Refusal;
-pub(crate) use refusal::tracking_id;
 use refused::Asked;
 use websocket::Upgraded;
 

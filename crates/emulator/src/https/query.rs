@@ -12,9 +12,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::body;
-use super::caller::{Caller, text};
+use super::caller::Caller;
 use super::devices::IdPath;
 use super::refusal::Refusal;
+use super::request::text;
 use super::twins::describe;
 use super::wire::invalid;
 use crate::limits::{QUERY_BYTES, QUERY_PAGE};

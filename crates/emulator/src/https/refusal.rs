@@ -6,21 +6,16 @@ use drawspan_hub::error_body::HubError;
 use drawspan_hub::{ErrorCode, UtcTime};
 use drawspan_hub_model::access::Denied;
 use drawspan_hub_model::registry::RegistryError;
-use time::OffsetDateTime;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
 
 use super::refused::Reason;
 use crate::clock::system_unix_ms;
 use crate::hub::ChangeError;
 use crate::random;
 use crate::refusals::Door;
+use crate::tracking_id::tracking_id;
 
 /// The header that carries the code's name.
 pub(super) const ERROR_CODE_HEADER: &str = "iothub-errorcode";
-
-const TRACKING_TIME: &[BorrowedFormatItem<'_>] =
-    format_description!("[month]/[day]/[year] [hour]:[minute]:[second]");
 
 /// A request that is not done.
 #[derive(Debug)]
@@ -130,13 +125,4 @@ pub(super) fn place_in_body(error: &serde_json::Error) -> String {
         error.line(),
         error.column()
     )
-}
-
-/// `0123…-G:0-TimeStamp:11/22/2026 10:20:30`, as the hub's support asks for it.
-pub(crate) fn tracking_id(now_unix_ms: i64) -> String {
-    let id = random::hex().unwrap_or_default();
-    let time = OffsetDateTime::from_unix_timestamp(now_unix_ms / 1000)
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let time = time.format(TRACKING_TIME).unwrap_or_default();
-    format!("{id}-G:0-TimeStamp:{time}")
 }

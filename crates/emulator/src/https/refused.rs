@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use axum::http::{Method, Request, Uri, header};
 use axum::response::Response;
 
-use super::caller::text;
+use super::request::text;
 use crate::refusals::{Door, Refusals};
 
 /// Why a response refuses. Goes with the response to where it is logged.

@@ -11,8 +11,8 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
-use super::caller::text;
 use super::refused::Reason;
+use super::request::text;
 use crate::refusals::Door;
 
 /// Where Event Hubs clients look for it.

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use super::{ChangeError, Hub};
 use crate::limits::{KEEP_MESSAGES_MS, KEEP_RETRY_MS};
 use crate::random::{self, NoRandomness};
-use crate::server::Stop;
+use crate::stop::Stop;
 use crate::store::{NoSlot, Slot, StoreError, Write};
 
 /// The messages of a hub.

@@ -14,9 +14,10 @@ use tokio::task::JoinSet;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::{Reached, Secured, Stop};
+use super::{Reached, Secured};
 use crate::limits::{ACCEPT_PAUSE_MS, CONNECTIONS_MAX, HANDSHAKE_MS, SHUTDOWN_MS};
 use crate::refusals::{Door, HandshakeFailed, Refusals};
+use crate::stop::Stop;
 
 /// What the listeners of one protocol share.
 #[derive(Clone)]

@@ -8,7 +8,22 @@ use std::path::PathBuf;
 use tokio::net::TcpListener;
 
 use crate::config::{Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED};
-use crate::emulator::{Addresses, StartError};
+use crate::start_error::StartError;
+
+/// Where a running emulator listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// AMQP over TLS.
+    pub amqps: SocketAddr,
+    /// HTTPS.
+    pub https: SocketAddr,
+    /// Whether HTTPS had to go to another port, because the usual one is not permitted.
+    pub https_moved: bool,
+    /// AMQP over TLS at the IPv6 loopback address, if it is served there too.
+    pub amqps_ipv6: Option<SocketAddr>,
+    /// HTTPS at the IPv6 loopback address, if it is served there too.
+    pub https_ipv6: Option<SocketAddr>,
+}
 
 /// The listeners of each protocol.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Listening, TLS, and ending.
+//! Listening and TLS.
 
 mod accept;
 mod listening;
@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use drawspan_net::Transport;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
 
+use crate::stop::Stop;
 pub(crate) use accept::{Accepting, accept};
+pub use listening::Addresses;
 pub(crate) use listening::{Listeners, Permission, listen};
 
 /// A connection whose TLS handshake is done.
@@ -33,25 +34,4 @@ pub(crate) struct Reached {
     pub(crate) transport: Transport,
     /// Who it is.
     pub(crate) peer: SocketAddr,
-}
-
-/// Says when the emulator stops.
-#[derive(Clone, Debug)]
-pub(crate) struct Stop(watch::Receiver<()>);
-
-/// Stops everything that holds a [`Stop`] when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Stopper(#[allow(dead_code, reason = "dropping it is its use")] watch::Sender<()>);
-
-impl Stop {
-    pub(crate) fn new() -> (Stopper, Self) {
-        let (sender, receiver) = watch::channel(());
-        (Stopper(sender), Self(receiver))
-    }
-
-    /// Waits until the emulator stops.
-    pub(crate) async fn stopped(&mut self) {
-        // Nothing is ever sent: the only news is that the sender is gone.
-        while self.0.changed().await.is_ok() {}
-    }
 }

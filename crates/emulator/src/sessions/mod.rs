@@ -1,7 +1,7 @@
 //! The sessions of a hub's devices: one for each device that is connected, whatever protocol it speaks.
 //!
 //! A protocol head makes a [`DeviceSession`] of what a device has on a connection and attaches it to the hub
-//! ([`Hub::attach`](crate::hub::Hub::attach)). A session that is attached takes the place of the one that the device had,
+//! (`Hub::attach`). A session that is attached takes the place of the one that the device had,
 //! over whichever protocol that was.
 
 mod device_session;

@@ -26,16 +26,12 @@ use super::answers::Answers;
 use super::device_session::{AmqpSession, DeviceLink};
 use super::handout::Said;
 use super::links::Links;
-use super::signals::Signals;
+use super::signals::{Signals, Wake};
 use super::telemetry::Arrivals;
 use super::twin::Desk;
 use crate::hub::Hub;
 use crate::server::Reached;
 use messages::Arrived;
-
-/// Asks a connection's task to look at what may have changed.
-#[derive(Debug)]
-pub(super) struct Wake;
 
 /// By session and device: the half of a pair of links over which the hub speaks. Its kind tells which pair.
 type Pairs = HashMap<(SessionId, DeviceId, DeviceLink), LinkId>;

@@ -11,9 +11,9 @@ use drawspan_hub::ErrorCode;
 
 use super::Head;
 use super::messages::Arrived;
-use crate::amqps::device_session::DeviceLink;
+use crate::amqps::device_session::{DeviceLink, Owner};
 use crate::amqps::error::refusal;
-use crate::amqps::links::{Link, Owner};
+use crate::amqps::links::Link;
 use crate::amqps::signals::Notice;
 use crate::amqps::telemetry;
 use crate::amqps::twin::{self, Answer, Request};

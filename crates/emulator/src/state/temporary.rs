@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use drawspan_state::{Lock, LockError};
 
+use super::StateError;
 use crate::limits::TEMPORARY_FOLDER_ATTEMPTS;
 use crate::random;
-use crate::state::StateError;
 
 const PREFIX: &str = "drawspan-emulator-";
 /// Hexadecimal digits after that.

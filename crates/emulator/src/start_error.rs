@@ -1,0 +1,69 @@
+//! Why an emulator does not start.
+
+use std::io;
+use std::net::SocketAddr;
+
+use drawspan_hub::key::InvalidKey;
+use drawspan_segment_log::LogError;
+
+use crate::ca::CaError;
+use crate::config::Mistake;
+use crate::hub::ChangeError;
+use crate::random::NoRandomness;
+use crate::state::StateError;
+use crate::store::StoreError;
+
+/// Why an emulator does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is wrong.
+    #[error("the configuration is wrong: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Config(Vec<Mistake>),
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// There is no certificate.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    /// The registry cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The telemetry cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Devices cannot be created.
+    #[error(transparent)]
+    Devices(#[from] ChangeError),
+    /// No keys can be made.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+    /// The stored policy key is not one.
+    #[error("the policy key in the state directory cannot be read: {0}")]
+    PolicyKey(#[from] InvalidKey),
+    /// A port cannot be had.
+    #[error("cannot listen for {protocol} at {address}: {cause}")]
+    Listen {
+        /// What the port is for.
+        protocol: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// A port is for the administrator alone.
+    #[error(
+        "cannot listen for {protocol} at {address}: the port is not permitted here\n{permission}"
+    )]
+    NotPermitted {
+        /// What the port is for.
+        protocol: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Lines that say how to have it.
+        permission: String,
+    },
+    /// The system gives no thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
+}

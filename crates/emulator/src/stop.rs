@@ -1,0 +1,24 @@
+//! How everything that runs hears that the emulator stops.
+
+use tokio::sync::watch;
+
+/// Says when the emulator stops.
+#[derive(Clone, Debug)]
+pub(crate) struct Stop(watch::Receiver<()>);
+
+/// Stops everything that holds a [`Stop`] when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Stopper(#[allow(dead_code, reason = "dropping it is its use")] watch::Sender<()>);
+
+impl Stop {
+    pub(crate) fn new() -> (Stopper, Self) {
+        let (sender, receiver) = watch::channel(());
+        (Stopper(sender), Self(receiver))
+    }
+
+    /// Waits until the emulator stops.
+    pub(crate) async fn stopped(&mut self) {
+        // Nothing is ever sent: the only news is that the sender is gone.
+        while self.0.changed().await.is_ok() {}
+    }
+}
