@@ -155,7 +155,7 @@ pub async fn run(args: EmulatorArgs) -> Result<(), CommandError> {
     let tails = shown.iter().map(|hub| tail::start(hub, Paint::of_stdout()));
     let tails = tails.collect::<Result<Vec<_>, _>>()?;
     let mut out = io::stdout().lock();
-    out.write_all(running.announcement().as_bytes())
+    out.write_all(running.banner().as_bytes())
         .and_then(|()| out.flush())
         .map_err(CommandError::Print)?;
     drop(out);

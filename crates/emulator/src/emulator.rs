@@ -1,23 +1,23 @@
-//! Starting and ending.
+//! Starts and stops an emulator.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
-use drawspan_segment_log::Keeper;
+use drawspan_segment_log::Flusher;
 use rustls::ServerConfig;
 use tokio::task::JoinSet;
 
-use crate::announcement;
+use crate::banner;
 use crate::config::Config;
 use crate::dps::Dps;
 use crate::faults::Faults;
 use crate::hub_set::HubSet;
-use crate::opening::{self, Opened};
 use crate::refusals::Refusals;
 use crate::server::{self, Accepting, Addresses, Listeners};
 use crate::start_error::StartError;
+use crate::startup::{self, Opened};
 use crate::state::StateFolder;
 use crate::stop::{Stop, Stopper};
 use crate::store::Store;
@@ -34,11 +34,11 @@ pub struct Running {
     dps: Arc<Dps>,
     addresses: Addresses,
     ca_path: PathBuf,
-    announcement: String,
+    banner: String,
     servers: JoinSet<()>,
     stopper: Stopper,
     store: Option<Arc<Store>>,
-    keeper: Keeper,
+    flusher: Flusher,
     _state: StateFolder,
 }
 
@@ -56,7 +56,7 @@ impl Emulator {
         let listeners = server::listen(&config)?;
         let addresses = listeners.addresses;
         let from = config.clone();
-        let opened = tokio::task::spawn_blocking(move || opening::open(&from));
+        let opened = tokio::task::spawn_blocking(move || startup::open(&from));
         let Opened {
             state,
             tls,
@@ -73,9 +73,9 @@ impl Emulator {
                 .await?;
         }
         let clock = config.clock.clone();
-        let keeper = Keeper::start(logs, move || clock.unix_ms()).map_err(StartError::Thread)?;
+        let flusher = Flusher::start(logs, move || clock.unix_ms()).map_err(StartError::Thread)?;
         let hubs = HubSet::new(hubs, config.dps_name.clone());
-        let announcement = announcement::text(&config, &hubs, &dps, addresses, &tls.ca_path);
+        let banner = banner::text(&config, &hubs, &dps, addresses, &tls.ca_path);
 
         for fault in &config.faults {
             tracing::warn!(%fault, "a fault is caused on request");
@@ -108,11 +108,11 @@ impl Emulator {
             dps,
             addresses,
             ca_path,
-            announcement,
+            banner,
             servers,
             stopper,
             store,
-            keeper,
+            flusher,
             _state: state,
         })
     }
@@ -182,8 +182,8 @@ impl Running {
 
     /// What a user must know to connect: connection strings with their keys, addresses, how to trust the authority.
     /// Ends with the line `ready`.
-    pub fn announcement(&self) -> &str {
-        &self.announcement
+    pub fn banner(&self) -> &str {
+        &self.banner
     }
 
     /// Takes no more connections, lets those that there are end for a few seconds, and writes everything out.
@@ -192,7 +192,7 @@ impl Running {
             mut servers,
             stopper,
             store,
-            keeper,
+            flusher,
             _state: state,
             ..
         } = self;
@@ -202,7 +202,7 @@ impl Running {
             if let Some(store) = store {
                 store.close();
             }
-            drop(keeper);
+            drop(flusher);
             drop(state);
         });
         if let Err(error) = written.await {

@@ -10,7 +10,7 @@
 //! Nothing here knows how our own device client works: official SDKs judge what is right.
 
 mod amqps;
-mod announcement;
+mod banner;
 mod ca;
 pub mod cli;
 mod clock;
@@ -24,13 +24,13 @@ mod hub;
 mod hub_set;
 pub mod limits;
 mod observe;
-mod opening;
 mod provisioning;
 mod random;
 mod refusals;
 mod server;
 mod sessions;
 mod start_error;
+mod startup;
 mod state;
 mod stop;
 mod store;

@@ -1,4 +1,4 @@
-//! A partition's folder: closed segments, and the one that grows.
+//! A partition's folder: sealed segments, and the one that grows.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -9,20 +9,20 @@ use std::sync::{Arc, OnceLock};
 use drawspan_state::private;
 
 use super::LogLimits;
-use super::closed::{Closed, Place};
 use super::error::LogError;
 use super::index::{Entry, Index};
 use super::position::Target;
 use super::scan;
+use super::sealed::{ReadPlace, Sealed};
 use super::segment::{Base, PREAMBLE, PREAMBLE_BYTES};
 
 /// The files of one partition.
 #[derive(Debug)]
 pub(super) struct Disk {
     folder: PathBuf,
-    closed: VecDeque<Arc<Closed>>,
+    sealed: VecDeque<Arc<Sealed>>,
     active: Active,
-    /// Closed segments whose last bytes may not be on the disk yet.
+    /// Sealed segments whose last bytes may not be on the disk yet.
     unsynchronised: Vec<(Arc<File>, PathBuf)>,
     limits: LogLimits,
 }
@@ -70,21 +70,21 @@ impl Disk {
             create(&path)?;
         }
         let contents = scan::recover(&path, last, limits.index_stride_bytes, least)?;
-        let mut closed = VecDeque::new();
+        let mut sealed = VecDeque::new();
         let mut following = (last, contents.index.first().map(|first| first.keys.unix_ms));
         for base in bases.into_iter().rev() {
-            let segment = Closed::open(folder, base, following, limits.index_stride_bytes)?;
+            let segment = Sealed::open(folder, base, following, limits.index_stride_bytes)?;
             following = (base, Some(segment.first.unix_ms));
-            closed.push_front(Arc::new(segment));
+            sealed.push_front(Arc::new(segment));
         }
-        let last_closed_ms = closed.back().map(|segment| segment.last_unix_ms);
-        let last_unix_ms = contents.last_unix_ms.or(last_closed_ms).unwrap_or(0);
+        let last_sealed_ms = sealed.back().map(|segment| segment.last_unix_ms);
+        let last_unix_ms = contents.last_unix_ms.or(last_sealed_ms).unwrap_or(0);
         let next = contents.end;
         let active = Active::open(path, last, contents.index, contents.end_position)?;
         let folder = folder.to_path_buf();
         let disk = Self {
             folder,
-            closed,
+            sealed,
             active,
             unsynchronised: Vec::new(),
             limits,
@@ -98,9 +98,9 @@ impl Disk {
 
     /// The oldest place that is kept.
     pub(super) fn begin(&self) -> Base {
-        self.closed
+        self.sealed
             .front()
-            .map_or(self.active.base, |closed| closed.base)
+            .map_or(self.active.base, |sealed| sealed.base)
     }
 
     /// Appends encoded records with one write; after an error nothing of them is there.
@@ -151,7 +151,7 @@ impl Disk {
         if !before.synchronised {
             self.unsynchronised.push((before.file, before.path.clone()));
         }
-        self.closed.push_back(Arc::new(Closed {
+        self.sealed.push_back(Arc::new(Sealed {
             path: before.path,
             base: before.base,
             end_position: before.end_position,
@@ -163,23 +163,23 @@ impl Disk {
         Ok(())
     }
 
-    /// Takes the oldest closed segments out that retention does not keep; the caller deletes the files.
+    /// Takes the oldest sealed segments out that retention does not keep; the caller deletes the files.
     pub(super) fn expire(&mut self, now_unix_ms: u64) -> Vec<PathBuf> {
         let mut total = self.active.end_position;
         total += self
-            .closed
+            .sealed
             .iter()
-            .map(|closed| closed.end_position)
+            .map(|sealed| sealed.end_position)
             .sum::<u64>();
         let keep_from = now_unix_ms.saturating_sub(self.limits.retention_ms);
         let mut expired = Vec::new();
-        while let Some(oldest) = self.closed.front() {
+        while let Some(oldest) = self.sealed.front() {
             if total <= self.limits.disk_bytes && oldest.last_unix_ms >= keep_from {
                 break;
             }
             total -= oldest.end_position;
             expired.push(oldest.path.clone());
-            self.closed.pop_front();
+            self.sealed.pop_front();
         }
         expired
     }
@@ -194,9 +194,9 @@ impl Disk {
     }
 
     /// Where to look for `target`; `None` if it lies behind everything.
-    pub(super) fn place(&self, target: Target) -> Option<Place> {
+    pub(super) fn place(&self, target: Target) -> Option<ReadPlace> {
         if let Some(from) = self.active.index.before(target)
-            && (target.is_after(from.keys) || self.closed.is_empty())
+            && (target.is_after(from.keys) || self.sealed.is_empty())
         {
             let Active {
                 path,
@@ -204,7 +204,7 @@ impl Disk {
                 end_position,
                 ..
             } = &self.active;
-            return Some(Place::Active {
+            return Some(ReadPlace::Active {
                 path: path.clone(),
                 base: *base,
                 from,
@@ -212,12 +212,12 @@ impl Disk {
             });
         }
         let after = self
-            .closed
-            .partition_point(|closed| target.is_after(closed.first));
-        self.closed
+            .sealed
+            .partition_point(|sealed| target.is_after(sealed.first));
+        self.sealed
             .get(after.saturating_sub(1))
             .cloned()
-            .map(Place::Closed)
+            .map(ReadPlace::Sealed)
     }
 }
 

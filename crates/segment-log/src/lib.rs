@@ -4,17 +4,17 @@
 //! are with the operating system by then. They are brought to the disk once a second, in the background. Without a
 //! folder the same log lives in memory and forgets its oldest records when it is full.
 
-mod bell;
-mod closed;
 mod disk;
 mod error;
+mod flusher;
 mod index;
-mod keeper;
 pub mod limits;
+mod notify;
 mod partition;
 mod position;
 mod record;
 mod scan;
+mod sealed;
 mod segment;
 mod tail;
 #[cfg(test)]
@@ -22,10 +22,10 @@ mod tests;
 
 use std::path::Path;
 
-pub use bell::Subscription;
 use drawspan_hub::DeviceId;
 pub use error::LogError;
-pub use keeper::Keeper;
+pub use flusher::Flusher;
+pub use notify::Subscription;
 use partition::Partition;
 pub use position::Position;
 pub use record::{AuthKind, AuthScope, Damage, MessageSource, NewRecord, Origin, StoredRecord};
@@ -39,13 +39,13 @@ pub struct TelemetryLog {
 /// How much a log keeps. The defaults are the emulator's limits.
 #[derive(Clone, Copy, Debug)]
 pub struct LogLimits {
-    /// A segment is closed when it has grown this large.
+    /// A segment is sealed when it has grown this large.
     pub segment_bytes: u64,
-    /// A segment is closed when its first record has become this old.
+    /// A segment is sealed when its first record has become this old.
     pub segment_age_ms: u64,
     /// Records older than this are deleted, a segment at a time.
     pub retention_ms: u64,
-    /// The oldest closed segments are deleted while a partition takes more than this on disk.
+    /// The oldest sealed segments are deleted while a partition takes more than this on disk.
     pub disk_bytes: u64,
     /// Most that a partition keeps in memory when it has no folder.
     pub memory_bytes: usize,

@@ -5,9 +5,9 @@ pub const PARTITIONS_MAX: u16 = 32;
 
 /// Encoded body of one stored record: a 256 KB message, its stamps, and room for what encoding adds.
 pub const RECORD_BODY_MAX_BYTES: usize = 512 * 1024;
-/// A telemetry segment is closed when it has grown this large.
+/// A telemetry segment is sealed when it has grown this large.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
-/// A telemetry segment is closed when its first record has become this old, so that retention finds something to delete.
+/// A telemetry segment is sealed when its first record has become this old, so that retention finds something to delete.
 pub const SEGMENT_AGE_MS: u64 = 60 * 60 * 1000;
 /// How long telemetry is kept (the hub's default: one day).
 pub const RETENTION_MS: u64 = 24 * 60 * 60 * 1000;

@@ -7,13 +7,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::BytesMut;
 use drawspan_state::{Mark, Recorded, private};
 
-use super::bell::{Bells, Subscription};
-use super::closed::Place;
 use super::disk::{self, Disk, Opened};
 use super::error::LogError;
 use super::index::Entry;
+use super::notify::{Subscription, Waiters};
 use super::position::{Keys, Position, Target};
 use super::record::{self, NewRecord, StoredRecord};
+use super::sealed::ReadPlace;
 use super::segment::{Base, keys};
 use super::tail::{Chunk, Tail};
 use super::{LogLimits, PartitionInfo};
@@ -24,7 +24,7 @@ const ATTEMPTS: usize = 3;
 #[derive(Debug)]
 pub(super) struct Partition {
     state: Mutex<State>,
-    bells: Bells,
+    waiters: Waiters,
     limits: LogLimits,
 }
 
@@ -84,7 +84,7 @@ impl Partition {
         };
         let partition = Self {
             state: Mutex::new(state),
-            bells: Bells::default(),
+            waiters: Waiters::default(),
             limits,
         };
         partition.find_last()?;
@@ -140,7 +140,7 @@ impl Partition {
             bytes: bytes.freeze(),
         });
         drop(state);
-        self.bells.ring();
+        self.waiters.notify();
         Ok(())
     }
 
@@ -218,7 +218,7 @@ impl Partition {
         &self,
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Result<Subscription, LogError> {
-        self.bells.subscribe(wake)
+        self.waiters.subscribe(wake)
     }
 
     /// Closes an old segment, deletes what retention does not keep, brings the rest to the disk.
@@ -356,7 +356,7 @@ fn seek_in(chunk: &Chunk, target: Target) -> u64 {
     chunk.first.sequence + before.count() as u64
 }
 
-fn seek_on_disk(place: &Place, target: Target) -> Result<u64, LogError> {
+fn seek_on_disk(place: &ReadPlace, target: Target) -> Result<u64, LogError> {
     let mut cursor = place.cursor(target)?;
     loop {
         match cursor.next_record() {
@@ -369,7 +369,7 @@ fn seek_on_disk(place: &Place, target: Target) -> Result<u64, LogError> {
 }
 
 fn read_on_disk(
-    place: &Place,
+    place: &ReadPlace,
     target: Target,
     sequence: u64,
     max_records: usize,

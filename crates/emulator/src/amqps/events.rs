@@ -7,9 +7,9 @@ use drawspan_amqp::performative::{Attach, DeliveryTag};
 use drawspan_amqp::value::Symbol;
 use drawspan_segment_log::{LogError, Position, Subscription};
 
+use super::event_message;
 use super::readers::Taken;
 use super::signals::Signals;
-use super::stamp;
 use crate::hub::Hub;
 use crate::limits;
 
@@ -131,7 +131,7 @@ impl Reader {
                 .flatten();
             for record in records {
                 self.next_sequence = record.sequence + 1;
-                match stamp::event(&record, end.as_ref()) {
+                match event_message::encode(&record, end.as_ref()) {
                     Ok(event) => {
                         if !self.send(connection, &event) {
                             self.next_sequence = record.sequence;

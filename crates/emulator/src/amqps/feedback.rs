@@ -32,7 +32,7 @@ struct Receiver {
 
 /// A link's place among them, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ReceiverSlot {
     receivers: Receivers,
     signals: Arc<Signals>,
     link: LinkId,
@@ -52,7 +52,12 @@ struct RecordBody<'a> {
 
 impl Receivers {
     /// Has a link hear of feedback.
-    pub(super) fn enter(&self, host: &HostName, signals: &Arc<Signals>, link: LinkId) -> Place {
+    pub(super) fn enter(
+        &self,
+        host: &HostName,
+        signals: &Arc<Signals>,
+        link: LinkId,
+    ) -> ReceiverSlot {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -61,7 +66,7 @@ impl Receivers {
                 signals: Arc::clone(signals),
                 link,
             });
-        Place {
+        ReceiverSlot {
             receivers: self.clone(),
             signals: Arc::clone(signals),
             link,
@@ -77,7 +82,7 @@ impl Receivers {
     }
 }
 
-impl Drop for Place {
+impl Drop for ReceiverSlot {
     fn drop(&mut self) {
         let mut receivers = self
             .receivers

@@ -8,7 +8,7 @@ use drawspan_hub::{DeviceId, ErrorCode};
 use super::device_session::{DeviceLink, Owner};
 use super::error::refusal;
 use super::events::Reader;
-use super::handout::Handout;
+use super::locked_delivery::LockedDelivery;
 use super::methods::MethodCalls;
 use super::telemetry::TelemetryLink;
 use super::twin::TwinAnswers;
@@ -35,7 +35,7 @@ pub(super) enum Wanted {
     /// The event endpoint, asked at the hub.
     Redirect,
     /// Messages of services to devices.
-    Commands,
+    ServiceSend,
     /// Feedback on them.
     Feedback,
 }
@@ -53,8 +53,8 @@ pub(super) enum Link {
     TwinRequests(Box<Owner>),
     TwinAnswers(Box<TwinAnswers>),
     Events(Box<Reader>),
-    Handout(Box<Handout>),
-    Commands,
+    LockedDelivery(Box<LockedDelivery>),
+    ServiceSend,
 }
 
 impl Link {
@@ -66,11 +66,11 @@ impl Link {
             Self::MethodAnswers(owner) => Some((DeviceLink::MethodAnswers, (**owner).clone())),
             Self::TwinRequests(owner) => Some((DeviceLink::TwinRequests, (**owner).clone())),
             Self::TwinAnswers(link) => Some((DeviceLink::TwinAnswers, link.owner.clone())),
-            Self::Handout(handout) => {
-                let owner = handout.owner()?;
+            Self::LockedDelivery(locked) => {
+                let owner = locked.owner()?;
                 Some((DeviceLink::Messages, owner.clone()))
             }
-            Self::Commands
+            Self::ServiceSend
             | Self::CbsRequests
             | Self::CbsAnswers
             | Self::ManagementRequests
@@ -191,7 +191,7 @@ pub(super) fn wanted(attach: &Attach) -> Result<Wanted, Error> {
             group,
             partition,
         }),
-        (Address::Service(ServiceFunction::DeviceBound), true) => Ok(Wanted::Commands),
+        (Address::Service(ServiceFunction::DeviceBound), true) => Ok(Wanted::ServiceSend),
         (Address::Service(ServiceFunction::Feedback), false) => Ok(Wanted::Feedback),
         (Address::Device { .. } | Address::Service(_), _) => Err(not_yet()),
         (Address::EventHub { .. }, _) => Err(not_found(

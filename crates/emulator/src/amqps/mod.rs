@@ -1,32 +1,32 @@
 //! The AMQP head: devices, and the Event Hubs-compatible endpoint, on one port.
 //!
 //! [`head`] handles a connection's events. What a link is for stands in [`links`], a table from (address, direction) to
-//! link kind; each kind has a file of its own: [`cbs`], [`telemetry`], [`methods`], [`twin`], [`handout`] (messages
-//! to devices, [`devicebound`], and [`feedback`] on them), [`commands`] (messages from services), [`events`], [`management`],
+//! link kind; each kind has a file of its own: [`cbs`], [`telemetry`], [`methods`], [`twin`], [`locked_delivery`] (messages
+//! to devices, [`c2d_message`], and [`feedback`] on them), [`service_send`] (messages from services), [`events`], [`management`],
 //! [`redirect`].
 //! [`access`] keeps what the connection may do, [`device_session`] which links a device has on it, [`readers`] who reads
 //! which partition; [`signals`] is how connections, and services by way of the hub ([`crate::sessions`]), reach each other.
 
 mod access;
 mod answers;
+mod c2d_message;
 mod cbs;
-mod commands;
 mod device_session;
-mod devicebound;
 mod error;
+mod event_message;
 mod events;
 mod feedback;
 mod filter;
-mod handout;
 mod head;
 mod links;
+mod locked_delivery;
 mod management;
 mod methods;
 mod readers;
 mod redirect;
 mod sasl;
+mod service_send;
 mod signals;
-mod stamp;
 mod telemetry;
 mod twin;
 

@@ -19,10 +19,10 @@ const EPOCH: &str = "com.microsoft:epoch";
 
 /// The readers of all partitions of all hubs.
 #[derive(Debug, Default)]
-pub(super) struct Readers(Arc<Mutex<HashMap<Place, Vec<Holder>>>>);
+pub(super) struct Readers(Arc<Mutex<HashMap<PartitionKey, Vec<Holder>>>>);
 
 /// Hub, consumer group as the hub writes it, partition.
-type Place = (HostName, String, u16);
+type PartitionKey = (HostName, String, u16);
 
 #[derive(Debug)]
 struct Holder {
@@ -43,7 +43,7 @@ pub(super) struct Wish<'a> {
 #[derive(Debug)]
 pub(super) struct Taken {
     readers: Readers,
-    place: Place,
+    place: PartitionKey,
     signals: Arc<Signals>,
     link: LinkId,
 }

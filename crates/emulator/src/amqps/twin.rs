@@ -77,7 +77,7 @@ pub(super) struct Answer {
 
 /// The requests of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
+pub(super) struct RequestQueue {
     waiting: VecDeque<Request>,
     /// Answers that wait until the changes they speak of are stored.
     pub(super) unstored: Option<Vec<Answer>>,
@@ -127,7 +127,7 @@ impl TwinAnswers {
     }
 }
 
-impl Desk {
+impl RequestQueue {
     /// Takes a request in, or answers at once that there are too many.
     pub(super) fn take(&mut self, request: Request) -> Option<Answer> {
         if self.waiting.len() >= limits::TWIN_REQUESTS_MAX {

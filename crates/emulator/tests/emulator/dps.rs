@@ -313,7 +313,7 @@ async fn exchanged_group_keys_reach_the_hub_when_devices_register_again() {
 #[tokio::test]
 async fn the_announcement_says_what_a_fleet_needs() {
     let running = start().await;
-    let text = running.announcement();
+    let text = running.banner();
     let line = |start: &str| {
         let found = text.lines().find_map(|line| line.strip_prefix(start));
         found

@@ -102,7 +102,7 @@ async fn the_announcement_of_many_devices_is_short() {
     })
     .await
     .unwrap();
-    let text = running.announcement();
+    let text = running.banner();
     let hubs = running.hubs().hubs().len();
     assert_eq!(text.matches("  device d-").count(), 20 * hubs, "{text}");
     let others = "  and 10 more devices\n";
@@ -117,7 +117,7 @@ async fn the_announcement_is_true() {
     })
     .await
     .unwrap();
-    let text = running.announcement();
+    let text = running.banner();
     assert_eq!(text.lines().last(), Some("ready"));
     let after = |start: &str| {
         let line = text

@@ -83,7 +83,7 @@ fn time_never_falls_within_a_partition() {
         .map(|record| record.enqueued_unix_ms)
         .collect();
     assert_eq!(times, [5_000, 5_000, 5_000]);
-    // The growing segment is empty now: the newest time stands in the closed one.
+    // The growing segment is empty now: the newest time stands in the sealed one.
     log.keep(5_000 + small().segment_age_ms).unwrap();
     assert_eq!(segments(folder.path()).len(), 2);
     drop(log);

@@ -18,13 +18,13 @@ use crate::amqps::answers::Answers;
 use crate::amqps::device_session::{AmqpSession, DeviceLink, Owner};
 use crate::amqps::error::denied;
 use crate::amqps::events::{self, Reader};
-use crate::amqps::handout::{Handout, Queue};
 use crate::amqps::links::{self, Link, Wanted, event_path, not_found};
+use crate::amqps::locked_delivery::{LockedDelivery, Queue};
 use crate::amqps::methods::{self, MethodCalls};
 use crate::amqps::readers;
 use crate::amqps::telemetry::{self, TelemetryLink};
 use crate::amqps::twin::{self, TwinAnswers};
-use crate::amqps::{commands, feedback, filter, redirect};
+use crate::amqps::{feedback, filter, redirect, service_send};
 use crate::hub::Hub;
 use crate::limits;
 use crate::refusals::Door;
@@ -94,16 +94,19 @@ impl Head {
             Wanted::Device(device, kind) => {
                 self.device_link(hub, session, id, attach, device, kind)
             }
-            Wanted::Commands => {
-                self.check_service(hub, commands::PATH)
+            Wanted::ServiceSend => {
+                self.check_service(hub, service_send::PATH)
                     .map_err(|reason| deny(hub, None, reason))?;
-                Ok((Link::Commands, commands::accept_options(hub.limits())))
+                Ok((
+                    Link::ServiceSend,
+                    service_send::accept_options(hub.limits()),
+                ))
             }
             Wanted::Feedback => {
                 self.check_service(hub, feedback::PATH)
                     .map_err(|reason| deny(hub, None, reason))?;
                 let place = self.shared.feedback.enter(hub.host(), &self.signals, id);
-                Ok(handout(id, attach, Queue::Feedback(place)))
+                Ok(locked_delivery(id, attach, Queue::Feedback(place)))
             }
             Wanted::Events {
                 entity,
@@ -172,7 +175,7 @@ impl Head {
                 Link::MethodAnswers(Box::new(owner)),
                 methods::accept_answers(hub.limits()),
             ),
-            DeviceLink::Messages => handout(id, attach, Queue::Device(owner)),
+            DeviceLink::Messages => locked_delivery(id, attach, Queue::Device(owner)),
         })
     }
 
@@ -350,10 +353,13 @@ fn deny(hub: &Hub, device: Option<&DeviceId>, reason: Denied) -> Error {
 }
 
 /// A link over which messages are handed out.
-fn handout(id: LinkId, attach: &Attach, queue: Queue) -> (Link, AcceptOptions) {
+fn locked_delivery(id: LinkId, attach: &Attach, queue: Queue) -> (Link, AcceptOptions) {
     let settled = attach.snd_settle_mode == SenderSettleMode::Settled;
-    let handout = Handout::new(id, queue, settled);
-    (Link::Handout(Box::new(handout)), AcceptOptions::default())
+    let locked = LockedDelivery::new(id, queue, settled);
+    (
+        Link::LockedDelivery(Box::new(locked)),
+        AcceptOptions::default(),
+    )
 }
 
 /// How a link for requests is accepted.

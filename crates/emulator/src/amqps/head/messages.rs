@@ -92,7 +92,7 @@ impl Head {
                     answers.send(connection, answer);
                 }
             }
-            Some(Link::Commands) => self.on_message_to_device(connection, &hub, arrived),
+            Some(Link::ServiceSend) => self.on_message_to_device(connection, &hub, arrived),
             Some(Link::TwinRequests(owner)) => {
                 let owner = (**owner).clone();
                 self.on_twin_request(connection, arrived, owner);
@@ -151,7 +151,7 @@ impl Head {
         let limit = match self.links.get_mut(link) {
             Some(Link::Telemetry(_)) => hub.telemetry_message_bytes,
             Some(Link::MethodAnswers(_)) => hub.method_payload_bytes as u64,
-            Some(Link::Commands) => hub.c2d_message_bytes,
+            Some(Link::ServiceSend) => hub.c2d_message_bytes,
             Some(Link::TwinRequests(_)) => limits::TWIN_REQUEST_BYTES,
             _ => limits::REQUEST_BYTES,
         };
@@ -191,9 +191,9 @@ impl Head {
                 self.pump = true;
                 return;
             }
-            Some(Link::Handout(handout)) => {
+            Some(Link::LockedDelivery(locked)) => {
                 if drain {
-                    handout.drain();
+                    locked.drain();
                 }
                 return self.hand_out(connection, id, now);
             }

@@ -1,7 +1,7 @@
 //! What is done with a connection's events: which hub, which links, which answers.
 
 mod attaching;
-mod handing_out;
+mod c2d;
 mod messages;
 mod opening;
 mod refusing;
@@ -24,11 +24,11 @@ use super::Shared;
 use super::access::Access;
 use super::answers::Answers;
 use super::device_session::{AmqpSession, DeviceLink};
-use super::handout::Said;
 use super::links::Links;
+use super::locked_delivery::Said;
 use super::signals::{Signals, Wake};
 use super::telemetry::Arrivals;
-use super::twin::Desk;
+use super::twin::RequestQueue;
 use crate::hub::Hub;
 use crate::server::Reached;
 use messages::Arrived;
@@ -58,7 +58,7 @@ pub(super) struct Head {
     management: Vec<(SessionId, Answers)>,
     pairs: Pairs,
     arrivals: Arrivals,
-    twins: Desk,
+    twins: RequestQueue,
     pump: bool,
     pump_at: Option<Duration>,
     hand_out_at: Option<Duration>,
@@ -94,7 +94,7 @@ impl Head {
             management: Vec::new(),
             pairs: Pairs::new(),
             arrivals: Arrivals::default(),
-            twins: Desk::default(),
+            twins: RequestQueue::default(),
             pump: false,
             pump_at: None,
             hand_out_at: None,

@@ -14,7 +14,7 @@ use crate::amqps::error::{denied, refusal};
 use crate::amqps::links::Link;
 use crate::amqps::readers;
 use crate::amqps::signals::{Notice, Push, Stored, Word};
-use crate::amqps::{commands, feedback};
+use crate::amqps::{feedback, service_send};
 use crate::hub::Hub;
 use crate::limits;
 use crate::refusals::Door;
@@ -115,8 +115,8 @@ impl Head {
                 let path = reader.path().to_owned();
                 return self.check_service(hub, &path);
             }
-            Some(Link::Commands) => return self.check_service(hub, commands::PATH),
-            Some(Link::Handout(handout)) if handout.owner().is_none() => {
+            Some(Link::ServiceSend) => return self.check_service(hub, service_send::PATH),
+            Some(Link::LockedDelivery(locked)) if locked.owner().is_none() => {
                 return self.check_service(hub, feedback::PATH);
             }
             Some(link) => link,

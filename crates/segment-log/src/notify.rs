@@ -9,25 +9,25 @@ use crate::limits::SUBSCRIPTIONS_MAX;
 
 /// The readers that wait for one partition.
 #[derive(Debug, Default)]
-pub(super) struct Bells {
-    waiting: Mutex<Vec<Weak<Bell>>>,
+pub(super) struct Waiters {
+    waiting: Mutex<Vec<Weak<Waiter>>>,
 }
 
 /// A reader's standing wish to be woken when a partition grows. Dropping it ends the wish.
 #[derive(Debug)]
 pub struct Subscription {
-    bell: Arc<Bell>,
+    waiter: Arc<Waiter>,
 }
 
-struct Bell {
-    rung: AtomicBool,
+struct Waiter {
+    notified: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
-impl fmt::Debug for Bell {
+impl fmt::Debug for Waiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bell")
-            .field("rung", &self.rung)
+        f.debug_struct("Waiter")
+            .field("notified", &self.notified)
             .finish_non_exhaustive()
     }
 }
@@ -37,34 +37,34 @@ impl Subscription {
     ///
     /// Call it *before* reading: what is stored in between wakes again.
     pub fn rearm(&self) -> bool {
-        self.bell.rung.swap(false, Ordering::AcqRel)
+        self.waiter.notified.swap(false, Ordering::AcqRel)
     }
 }
 
-impl Bells {
+impl Waiters {
     /// `wake` is called from whoever stores, so it must be short and must not block.
     pub(super) fn subscribe(
         &self,
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Result<Subscription, LogError> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.retain(|bell| bell.strong_count() > 0);
+        waiting.retain(|waiter| waiter.strong_count() > 0);
         if waiting.len() >= SUBSCRIPTIONS_MAX {
             return Err(LogError::TooManyReaders);
         }
-        let bell = Arc::new(Bell {
-            rung: AtomicBool::new(false),
+        let waiter = Arc::new(Waiter {
+            notified: AtomicBool::new(false),
             wake,
         });
-        waiting.push(Arc::downgrade(&bell));
-        Ok(Subscription { bell })
+        waiting.push(Arc::downgrade(&waiter));
+        Ok(Subscription { waiter })
     }
 
-    pub(super) fn ring(&self) {
+    pub(super) fn notify(&self) {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        for bell in waiting.iter().filter_map(Weak::upgrade) {
-            if !bell.rung.swap(true, Ordering::AcqRel) {
-                (bell.wake)();
+        for waiter in waiting.iter().filter_map(Weak::upgrade) {
+            if !waiter.notified.swap(true, Ordering::AcqRel) {
+                (waiter.wake)();
             }
         }
     }

@@ -12,11 +12,11 @@ use drawspan_amqp::performative::{DeliveryState, DeliveryTag, Error, condition};
 use drawspan_hub::ErrorCode;
 use drawspan_hub_model::c2d::{LockToken, Outcome};
 
+use super::c2d_message;
 use super::device_session::Owner;
-use super::devicebound;
 use super::error::{LOCK_LOST, refusal};
 use super::events::Pumped;
-use super::feedback::{self, Place};
+use super::feedback::{self, ReceiverSlot};
 use super::signals::{Signals, Stored, Word};
 use crate::hub::{Hub, SettleError};
 use crate::limits;
@@ -24,7 +24,7 @@ use crate::store::{NoSlot, StoreError};
 
 /// Such a link.
 #[derive(Debug)]
-pub(super) struct Handout {
+pub(super) struct LockedDelivery {
     link: LinkId,
     queue: Queue,
     /// Whether the receiver wants messages settled: they are done with when they are sent.
@@ -50,7 +50,7 @@ pub(super) enum Queue {
     /// Messages to a device.
     Device(Owner),
     /// Feedback to services.
-    Feedback(#[expect(dead_code, reason = "dropping it is its use")] Place),
+    Feedback(#[expect(dead_code, reason = "dropping it is its use")] ReceiverSlot),
 }
 
 /// A receiver's word on what it was handed.
@@ -63,7 +63,7 @@ pub(super) struct Said {
     pub(super) settled: bool,
 }
 
-impl Handout {
+impl LockedDelivery {
     pub(super) fn new(link: LinkId, queue: Queue, settled: bool) -> Self {
         Self {
             link,
@@ -191,7 +191,7 @@ impl Handout {
         let next = match &self.queue {
             Queue::Device(owner) => hub.lock_message(&owner.device).map(|locked| {
                 locked.map(|(token, message)| {
-                    let payload = devicebound::encode(&message, token);
+                    let payload = c2d_message::encode(&message, token);
                     (token, message.sequence, Ok(payload))
                 })
             }),

@@ -1,4 +1,4 @@
-//! What comes before serving: the state directory, and the hubs in it.
+//! Opens the state directory and the hubs in it, before anything is served.
 
 use std::sync::Arc;
 
@@ -223,5 +223,5 @@ fn created(clock: &Clock, database: Option<&mut Database>) -> Result<u64, StartE
 }
 
 #[cfg(test)]
-#[path = "opening_tests.rs"]
+#[path = "startup_tests.rs"]
 mod tests;

@@ -227,5 +227,5 @@ fn wrong(text: &str) -> Error {
 }
 
 #[cfg(test)]
-#[path = "commands_tests.rs"]
+#[path = "service_send_tests.rs"]
 mod tests;

@@ -1,4 +1,4 @@
-//! Segments that do not grow any more, and where readers find a record.
+//! Sealed segments, which do not grow any more, and where a reader finds a record.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -11,7 +11,7 @@ use super::segment::{Base, Cursor, PREAMBLE_BYTES, keys};
 
 /// A segment that does not grow any more. Its index is built when it is first needed.
 #[derive(Debug)]
-pub(super) struct Closed {
+pub(super) struct Sealed {
     pub(super) path: PathBuf,
     pub(super) base: Base,
     pub(super) end_position: u64,
@@ -25,9 +25,9 @@ pub(super) struct Closed {
 
 /// What a reader needs to find a place without holding the partition's lock.
 #[derive(Debug)]
-pub(super) enum Place {
-    /// In a closed segment, whose index may have to be built.
-    Closed(Arc<Closed>),
+pub(super) enum ReadPlace {
+    /// In a sealed segment, whose index may have to be built.
+    Sealed(Arc<Sealed>),
     /// In the growing segment: from this record up to this byte.
     Active {
         path: PathBuf,
@@ -37,7 +37,7 @@ pub(super) enum Place {
     },
 }
 
-impl Closed {
+impl Sealed {
     /// `following` is the next segment's place, and the time of its first record if it has one.
     pub(super) fn open(
         folder: &Path,
@@ -88,7 +88,7 @@ impl Closed {
     }
 }
 
-impl Place {
+impl ReadPlace {
     /// A cursor at a record that is not behind `target`, or is the segment's first.
     pub(super) fn cursor(&self, target: Target) -> Result<Cursor, LogError> {
         match self {
@@ -103,12 +103,12 @@ impl Place {
                 (from.position, from.keys.sequence),
                 *end_position,
             ),
-            Self::Closed(closed) => {
-                let from = closed.index()?.before(target);
-                let start = from.map_or((PREAMBLE_BYTES, closed.base.sequence), |entry| {
+            Self::Sealed(sealed) => {
+                let from = sealed.index()?.before(target);
+                let start = from.map_or((PREAMBLE_BYTES, sealed.base.sequence), |entry| {
                     (entry.position, entry.keys.sequence)
                 });
-                Cursor::open(&closed.path, closed.base, start, closed.end_position)
+                Cursor::open(&sealed.path, sealed.base, start, sealed.end_position)
             }
         }
     }

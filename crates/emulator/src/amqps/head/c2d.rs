@@ -9,11 +9,11 @@ use drawspan_hub::ErrorCode;
 
 use super::Head;
 use super::messages::Arrived;
-use crate::amqps::commands;
 use crate::amqps::error::refusal;
 use crate::amqps::events::Pumped;
-use crate::amqps::handout::Said;
 use crate::amqps::links::Link;
+use crate::amqps::locked_delivery::Said;
+use crate::amqps::service_send;
 use crate::amqps::signals::{Stored, Word};
 use crate::hub::Hub;
 use crate::limits;
@@ -28,7 +28,7 @@ impl Head {
         arrived: &Arrived,
     ) {
         let now = hub.now_unix_ms();
-        let read = commands::read(arrived.message_format, &arrived.payload, hub.limits(), now);
+        let read = service_send::read(arrived.message_format, &arrived.payload, hub.limits(), now);
         let sent = read.and_then(|(device, message)| {
             let (link, owed, signals) = (arrived.link, arrived.owed, Arc::clone(&self.signals));
             let done = move |result: Result<(), StoreError>| {
@@ -42,7 +42,7 @@ impl Head {
                 }
             };
             hub.send_message(&device, message, done)
-                .map_err(commands::refused)
+                .map_err(service_send::refused)
         });
         if let Err(error) = sent {
             self.reject(connection, arrived, "message to a device", error);
@@ -57,22 +57,22 @@ impl Head {
         said: Said,
         now: Duration,
     ) {
-        let (Some(hub), Some(Link::Handout(handout))) = (&self.hub, self.links.get_mut(link))
+        let (Some(hub), Some(Link::LockedDelivery(locked))) = (&self.hub, self.links.get_mut(link))
         else {
             return;
         };
-        if handout.hear(connection, hub, &self.signals, said) == Pumped::More {
+        if locked.hear(connection, hub, &self.signals, said) == Pumped::More {
             self.hand_out_soon(now);
         }
     }
 
     /// Hands out over one link.
     pub(super) fn hand_out(&mut self, connection: &mut Connection, link: LinkId, now: Duration) {
-        let (Some(hub), Some(Link::Handout(handout))) = (&self.hub, self.links.get_mut(link))
+        let (Some(hub), Some(Link::LockedDelivery(locked))) = (&self.hub, self.links.get_mut(link))
         else {
             return;
         };
-        if handout.pump(connection, hub, &self.signals) == Pumped::More {
+        if locked.pump(connection, hub, &self.signals) == Pumped::More {
             self.hand_out_soon(now);
         }
     }

@@ -8,7 +8,7 @@ use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, PartitionInfo, St
 
 /// Encodes the event. The sender's properties and body are passed on byte for byte; its annotations stay, except those
 /// that are the hub's to say. With `end`, it also says where its partition ends, and at what time that was looked up.
-pub(super) fn event(
+pub(super) fn encode(
     record: &StoredRecord,
     end: Option<&(PartitionInfo, u64)>,
 ) -> Result<Bytes, DecodeError> {

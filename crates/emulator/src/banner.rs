@@ -1,4 +1,4 @@
-//! What a user is told at start.
+//! The start banner: connection strings, addresses, and how clients come to trust the authority.
 
 use std::fmt::Write as _;
 use std::path::Path;

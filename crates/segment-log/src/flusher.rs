@@ -9,12 +9,12 @@ use crate::limits::KEEP_INTERVAL_MS;
 
 /// Synchronises logs to the disk and applies retention, until it is dropped: then once more.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct Flusher {
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Keeper {
+impl Flusher {
     /// `unix_ms` tells the time of day.
     ///
     /// # Errors
@@ -25,7 +25,7 @@ impl Keeper {
     ) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new()
-            .name("telemetry-keeper".into())
+            .name("telemetry-flusher".into())
             .spawn(move || {
                 let interval = Duration::from_millis(KEEP_INTERVAL_MS);
                 while stopped.recv_timeout(interval) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -40,7 +40,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for Flusher {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
