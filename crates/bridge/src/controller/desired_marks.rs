@@ -20,7 +20,7 @@ pub struct Mark {
     pub version: i64,
     /// Fingerprint of the whole section; `None` when the receiver reached the version by a change of a section that is not known.
     pub fingerprint: Option<i64>,
-    /// [`receiver`] that has it. Another one has nothing.
+    /// `receiver` that has it. Another one has nothing.
     pub receiver: i64,
 }
 

@@ -5,9 +5,9 @@
 //! ([`Fleet`]), their places on connections ([`Pool`]), what subscriptions want of them, what is on its way to subscribers
 //! ([`Outbox`]).
 //!
-//! There is a file for each kind of event: [`methods`], [`c2d`] (and [`pulling`], for devices that ask for their messages), [`desired`],
-//! [`status`]; and for each kind of work on connections: [`connecting`], [`connection_events`], [`reconcile`], [`link_retry`],
-//! [`rebalance`].
+//! There is a file for each kind of event: `methods`, `c2d` (and `pulling`, for devices that ask for their messages), `desired`,
+//! `status`; and for each kind of work on connections: `connecting`, `connection_events`, `reconcile`, `link_retry`,
+//! `rebalance`.
 
 mod action;
 mod c2d;

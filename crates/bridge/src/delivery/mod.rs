@@ -3,7 +3,7 @@
 //! Events of one device and kind are a *lane*: their order is kept, and one of them is under way at a time. Receivers are told
 //! from each other by their *origin* (scheme, host, port), which takes a limited number of attempts at the same time, lanes in
 //! turn; origins take turns as well. An origin that fails again and again is left alone but for a single probe now and then
-//! ([`breaker`]); what waits for it meanwhile was not tried, and its time runs.
+//! (`breaker`); what waits for it meanwhile was not tried, and its time runs.
 //!
 //! All events share a bounded memory, of which the events of one origin may take as much as is free: a receiver that hangs leaves
 //! room for the events of others. [`NoRoom`] says when an event that was refused is worth offering again.

@@ -205,7 +205,7 @@ impl HubConnection {
     }
 
     /// Tells the hub what became of a cloud-to-device message, and waits until it has confirmed that, for
-    /// [`SETTLE_TIMEOUT_MS`](limits::SETTLE_TIMEOUT_MS) at most. The next message may come then; with [`Outcome::Leave`], about
+    /// [`SETTLE_TIMEOUT_MS`](crate::limits::SETTLE_TIMEOUT_MS) at most. The next message may come then; with `Outcome::Leave`, about
     /// which the hub hears nothing, once its lock has ended.
     ///
     /// # Errors
