@@ -19,7 +19,7 @@ use super::counts::{Counted, Counts};
 use super::host::Hosts;
 use super::idempotency::{Idempotency, Memory};
 use super::problem::{Kind, Problem};
-use super::{access, encoding, path, probes, routes};
+use super::{authorization, path, probes, routes, uri_check};
 use crate::limits::MAX_URI_BYTES;
 
 /// The API over some devices. Cheap to clone.
@@ -202,7 +202,7 @@ impl Api {
         // Before validation, and before 404 and 405, as the original: without a key nothing is learned about routes.
         if path::needs_key(request.uri().path()) {
             self.check_key(&mut request)?;
-            encoding::check(request.uri())?;
+            uri_check::check(request.uri())?;
         }
         Ok(request)
     }
@@ -216,7 +216,7 @@ impl Api {
         match admission {
             Admission::Full => Ok(()),
             Admission::Limited(grant) => {
-                access::check(&grant, request)?;
+                authorization::check(&grant, request)?;
                 request.extensions_mut().insert(grant);
                 Ok(())
             }

@@ -16,8 +16,8 @@ use drawspan_settings::Grant;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::access::{check_standing, limit_of};
 use super::api::{State, json_of};
+use super::authorization::{check_standing, limit_of};
 use super::counts::Counts;
 use super::idempotency::{Claim, Done, replayed};
 use super::problem::{Kind, Problem};

@@ -11,9 +11,9 @@ use drawspan_hub::DeviceId;
 use drawspan_settings::Grant;
 use tokio::time::Instant;
 
-use super::access::{check_device, check_standing, limit_of, narrowed};
 use super::api::{State, empty_response, json_of};
-use super::listing::limit as page_limit;
+use super::authorization::{check_device, check_standing, limit_of, narrowed};
+use super::device_list::limit as page_limit;
 use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::request::{Answer, Bare, Shared, by};

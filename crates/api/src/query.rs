@@ -9,8 +9,8 @@ use std::ops::RangeInclusive;
 use drawspan_gateway::Prefix;
 use drawspan_hub::{ConnectionStatus, DeviceId, SubscriptionType};
 
-use super::encoding::decoded;
 use super::problem::{Kind, Problem};
+use super::uri_check::decoded;
 
 const ENCODED: &str = "percent-encoded UTF-8";
 

@@ -6,7 +6,7 @@ use drawspan_api_types::model_id;
 use drawspan_gateway::Devices;
 
 use super::api::empty_response;
-use super::member;
+use super::json_member;
 use super::problem::{Kind, Problem};
 use super::request::{Answer, ForDevice, Full, Shared};
 
@@ -28,7 +28,7 @@ fn model(body: &[u8]) -> Result<Option<String>, Problem> {
         return Ok(None);
     }
     let invalid = |text: String| Problem::new(Kind::InvalidBody, text);
-    let text = member::read(body, "modelId").map_err(|error| invalid(error.to_string()))?;
+    let text = json_member::read(body, "modelId").map_err(|error| invalid(error.to_string()))?;
     let Some(text) = text else { return Ok(None) };
     let model: String = serde_json::from_str(text)
         .map_err(|_| invalid("The member `modelId` must be a string.".to_owned()))?;

@@ -13,8 +13,8 @@ use drawspan_gateway::{DeviceError, Devices};
 use drawspan_hub::DeviceId;
 use tokio::time::{Instant, timeout_at};
 
-use super::access;
 use super::api::State;
+use super::authorization;
 use super::body;
 use super::idempotency::Key;
 use super::problem::{Kind, Problem};
@@ -72,7 +72,7 @@ impl Head {
 
     /// Whether it asks for something that the device itself would do, or that lasts.
     fn reaches_device(&self) -> bool {
-        access::reaches_device(&self.parts.method, self.parts.uri.path())
+        authorization::reaches_device(&self.parts.method, self.parts.uri.path())
     }
 
     /// The key under which a request about `what` is done once, if it has one.
@@ -157,9 +157,10 @@ where
             names.iter().find(|(name, _)| *name == DEVICE_ID)
         });
         let device = device_id(names.map(|(_, id)| id))?;
-        if let Some(grant) = access::limit_of(&request).filter(|grant| grant.is_for_some()) {
+        if let Some(grant) = authorization::limit_of(&request).filter(|grant| grant.is_for_some()) {
             let (deadline, asks) = (request.deadline, request.reaches_device());
-            let standing = access::check_standing(&state.devices, &grant, &device, asks, deadline);
+            let standing =
+                authorization::check_standing(&state.devices, &grant, &device, asks, deadline);
             // Few keys are bounded: the way of the others stays small.
             Box::pin(standing).await?;
         }

@@ -9,13 +9,13 @@ use drawspan_gateway::{Bridging, Devices};
 use drawspan_hub::{Outcome, SubscriptionType};
 
 use super::api::State;
+use super::c2d_receive::TokenInPath;
 use super::counts::Counted;
-use super::downlink::TokenInPath;
 use super::operation::Operation;
 use super::request::{Bare, ForDevice, Full, Shared};
 use super::{
-    batch, connection, dead_letter, downlink, fleet, listing, openapi, probes, registration,
-    subscription, telemetry, twin,
+    batch, c2d_receive, dead_letter, device_list, device_status, fleet_subscriptions, openapi,
+    probes, registration, subscription, telemetry, twin,
 };
 
 type Routes<D> = Router<Arc<State<D>>>;
@@ -49,23 +49,23 @@ fn handler<D: Bridging>(operation: Operation) -> Handler<D> {
         O::GetConnectionStatusSubscription
         | O::CreateOrUpdateConnectionStatusSubscription
         | O::DeleteConnectionStatusSubscription => of_device(operation, S::ConnectionStatus),
-        O::ListFleetSubscriptions => on(operation, fleet::list::<D>),
-        O::GetFleetSubscription => on(operation, fleet::get::<D>),
-        O::CreateOrUpdateFleetSubscription => on(operation, fleet::put::<D>),
-        O::DeleteFleetSubscription => on(operation, fleet::delete::<D>),
-        O::ReceiveMessage => on(operation, downlink::receive::<D>),
+        O::ListFleetSubscriptions => on(operation, fleet_subscriptions::list::<D>),
+        O::GetFleetSubscription => on(operation, fleet_subscriptions::get::<D>),
+        O::CreateOrUpdateFleetSubscription => on(operation, fleet_subscriptions::put::<D>),
+        O::DeleteFleetSubscription => on(operation, fleet_subscriptions::delete::<D>),
+        O::ReceiveMessage => on(operation, c2d_receive::receive::<D>),
         O::CompleteMessage => settle(operation, Outcome::Complete),
         O::AbandonMessage => settle(operation, Outcome::Abandon),
         O::RejectMessage => settle(operation, Outcome::Reject),
         O::ListDeadLetters => on(operation, dead_letter::list::<D>),
         O::ReplayDeadLetter => on(operation, dead_letter::replay::<D>),
         O::DeleteDeadLetter => on(operation, dead_letter::discard::<D>),
-        O::ListDevices => on(operation, listing::list::<D>),
+        O::ListDevices => on(operation, device_list::list::<D>),
         O::Register => on(operation, registration::register::<D>),
-        O::GetCurrentConnectionStatus => on(operation, connection::status::<D>),
-        O::Resync => on(operation, connection::resync::<D>),
-        O::GetDiagnostics => on(operation, connection::diagnostics::<D>),
-        O::DeleteDevice => on(operation, connection::forget::<D>),
+        O::GetCurrentConnectionStatus => on(operation, device_status::status::<D>),
+        O::Resync => on(operation, device_status::resync::<D>),
+        O::GetDiagnostics => on(operation, device_status::diagnostics::<D>),
+        O::DeleteDevice => on(operation, device_status::forget::<D>),
         O::GetHealth => on(operation, probes::health),
         O::GetLiveness => on(operation, probes::live),
         O::GetReadiness => on(operation, probes::ready::<D>),
@@ -110,7 +110,7 @@ fn settle<D: Bridging>(operation: Operation, outcome: Outcome) -> Handler<D> {
     on(
         operation,
         move |state: Shared<D>, names: TokenInPath, request: ForDevice<Bare>| {
-            downlink::settle(outcome, state, names, request)
+            c2d_receive::settle(outcome, state, names, request)
         },
     )
 }

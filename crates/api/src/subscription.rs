@@ -8,9 +8,9 @@ use drawspan_gateway::{Bridging, CallbackUrl, DeviceError, Scope, Subscribe};
 use drawspan_hub::SubscriptionType;
 use tokio::time::Instant;
 
-use super::access::{limit_of, shown};
 use super::api::{State, empty_response, json_of};
-use super::member;
+use super::authorization::{limit_of, shown};
+use super::json_member;
 use super::problem::{Kind, Problem};
 use super::request::{Answer, Bare, ForDevice, Full, Shared, by, invalid_body, sentence};
 
@@ -77,7 +77,7 @@ pub(super) async fn remove<D: Bridging>(
 /// The member `callbackUrl`.
 pub(super) fn callback(body: &[u8]) -> Result<CallbackUrl, Problem> {
     let text =
-        member::read(body, "callbackUrl").map_err(|error| invalid_body(error.to_string()))?;
+        json_member::read(body, "callbackUrl").map_err(|error| invalid_body(error.to_string()))?;
     let text = text.ok_or_else(|| invalid_body("The member `callbackUrl` is required."))?;
     let url: String = serde_json::from_str(text)
         .map_err(|_| invalid_body("The member `callbackUrl` must be a string."))?;

@@ -11,13 +11,13 @@ use drawspan_hub::{DeviceId, Telemetry};
 use tokio::time::Instant;
 
 use super::api::State;
-use super::downlink;
-use super::envelope;
+use super::c2d_receive;
+use super::client_disconnect::ClientDisconnect;
 use super::idempotency::{self, Done, Key};
-use super::patience::Patience;
 use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::request::{Answer, ForDevice, Full, Shared, sentence};
+use super::telemetry_body;
 
 /// Takes one message; 200 when the hub accepted it, with a waiting message for the device if it asks for one.
 pub(super) async fn send<D: Bridging>(
@@ -34,16 +34,16 @@ pub(super) async fn send<D: Bridging>(
 
 async fn send_and_receive<D: Bridging>(state: &State<D>, request: ForDevice<Full>) -> Answer {
     let wait = receive(request.request.query())?;
-    let patience: Option<Patience> = request.request.extension();
+    let patience: Option<ClientDisconnect> = request.request.extension();
     let deadline = request.request.deadline;
     let device = request.device.clone();
     let accepted = accept(state, request).await?;
     let Some(wait) = wait else {
         return Ok(accepted.into_response());
     };
-    let found = downlink::next(&state.devices, &device, wait, deadline, patience.as_ref()).await;
+    let found = c2d_receive::next(&state.devices, &device, wait, deadline, patience.as_ref()).await;
     Ok(match found {
-        Ok(Some(held)) => accepted.mark(downlink::message(&device, &held)),
+        Ok(Some(held)) => accepted.mark(c2d_receive::message(&device, &held)),
         // The message is at the hub: whatever came of asking, it must not be sent again.
         Ok(None) | Err(_) => accepted.into_response(),
     })
@@ -52,7 +52,7 @@ async fn send_and_receive<D: Bridging>(state: &State<D>, request: ForDevice<Full
 /// How long to wait for a message to the device; `None` when none is asked for.
 fn receive(query: Query<'_>) -> Result<Option<Duration>, Problem> {
     let receive = query.flag("receive")?;
-    let wait = downlink::wait(query)?;
+    let wait = c2d_receive::wait(query)?;
     Ok(receive.then_some(wait))
 }
 
@@ -120,7 +120,7 @@ async fn accept_once<D: Devices>(
 
 /// The message in a body.
 pub(super) fn message(body: &Bytes) -> Result<Telemetry, Problem> {
-    let envelope = envelope::parse(body)
+    let envelope = telemetry_body::parse(body)
         .map_err(|error| Problem::new(Kind::InvalidBody, error.to_string()))?;
     let message = Telemetry {
         component: envelope.component,

@@ -9,7 +9,7 @@ use drawspan_hub::{ErrorCode, Failure, FailureKind};
 use serde_json::value::RawValue;
 
 use super::api::{empty_response, json_of};
-use super::member;
+use super::json_member;
 use super::problem::{Kind, Problem};
 use super::request::{Answer, Bare, ForDevice, Full, Shared};
 
@@ -62,7 +62,7 @@ fn is_invalid(failure: &Failure) -> bool {
 /// The bytes of `patch` as they came.
 fn patch(body: &Bytes) -> Result<Bytes, Problem> {
     let invalid = |text: String| Problem::new(Kind::InvalidBody, text);
-    let patch = member::read(body, "patch").map_err(|error| invalid(error.to_string()))?;
+    let patch = json_member::read(body, "patch").map_err(|error| invalid(error.to_string()))?;
     let patch = patch.ok_or_else(|| invalid("The member `patch` is required.".to_owned()))?;
     if !patch.starts_with('{') {
         return Err(invalid(

@@ -11,12 +11,12 @@ use drawspan_settings::Grant;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::access::check_device;
+use crate::authorization::check_device;
 use crate::json_error::words;
 use crate::limits::MAX_BATCH_ITEMS;
 use crate::problem::{Kind, Problem};
 use crate::request::{invalid_body, sentence};
-use crate::{member, telemetry};
+use crate::{json_member, telemetry};
 
 /// One of the list.
 pub(super) struct Item {
@@ -31,7 +31,8 @@ pub(super) struct Item {
 /// # Errors
 /// When there is no list, or it is too long.
 pub(super) fn read(body: &Bytes, limit: Option<&Grant>) -> Result<Vec<Item>, Problem> {
-    let list = member::read(body, "messages").map_err(|error| invalid_body(error.to_string()))?;
+    let list =
+        json_member::read(body, "messages").map_err(|error| invalid_body(error.to_string()))?;
     let list = list.ok_or_else(|| invalid_body("The member `messages` is required."))?;
     let list = serde_json::Deserializer::from_str(list)
         .deserialize_seq(Few)
@@ -67,7 +68,7 @@ fn item(text: &Bytes, limit: Option<&Grant>) -> Item {
             message: Err(invalid_body("A message must be a JSON object.")),
         };
     }
-    let name = member::read(text, "deviceId");
+    let name = json_member::read(text, "deviceId");
     let name = match name {
         Ok(name) => name.map(serde_json::from_str::<String>),
         Err(error) => {

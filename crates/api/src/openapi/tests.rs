@@ -14,7 +14,7 @@ use drawspan_hub::DeviceId;
 use serde_json::Value;
 
 use super::{document, json};
-use crate::access;
+use crate::authorization;
 use crate::operation::Operation;
 
 /// The operation in the document.
@@ -92,10 +92,10 @@ fn keys_are_asked_for_where_the_document_says() {
             .replace("{lockToken}", "x")
             .replace("{subscriptionType}", "x");
         let path = path.replace("{deadLetterId}", "7");
-        let access = access::scope_of(&operation.method(), &path);
+        let access = authorization::scope_of(&operation.method(), &path);
         assert_eq!(access.is_some(), asked, "{operation:?}");
     }
-    assert!(access::scope_of(&Method::GET, "/health").is_none());
+    assert!(authorization::scope_of(&Method::GET, "/health").is_none());
 }
 
 #[test]

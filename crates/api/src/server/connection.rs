@@ -30,9 +30,9 @@ use super::stop::{Phase, Shared};
 use super::table::Entry;
 use crate::api::{Api, Treatment};
 use crate::body;
+use crate::client_disconnect::ClientDisconnect;
 use crate::date;
 use crate::limits::{HEAD_TIMEOUT_MS, MAX_HEAD_BYTES};
-use crate::patience::Patience;
 
 /// What a connection runs over: a socket, or TLS over one.
 pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin {
@@ -137,7 +137,7 @@ async fn answer(
     let mut request = request.map(|body| Body::new(Watched::new(body, Arc::clone(&shared))));
     if request.uri().query().is_some() {
         shared.watch();
-        let patience = Patience::new(Arc::clone(&shared));
+        let patience = ClientDisconnect::new(Arc::clone(&shared));
         request.extensions_mut().insert(patience);
     }
     let treatment = match (shared.is_stopping(), crowded) {

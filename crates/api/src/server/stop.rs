@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::patience::Caller;
+use crate::client_disconnect::Caller;
 
 /// How far the end of the server has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -13,7 +13,7 @@ use drawspan_hub::{DeviceId, Outcome};
 use tokio::time::Instant;
 
 use super::api::{empty_response, json_response};
-use super::patience::Patience;
+use super::client_disconnect::ClientDisconnect;
 use super::problem::Problem;
 use super::query::Query;
 use super::request::{Answer, Bare, ForDevice, Shared};
@@ -68,13 +68,13 @@ pub(super) async fn next<D: Bridging>(
     device: &DeviceId,
     wait: Duration,
     deadline: Instant,
-    patience: Option<&Patience>,
+    patience: Option<&ClientDisconnect>,
 ) -> Result<Option<Held>, DeviceError> {
     let until = Instant::now() + wait;
     tokio::select! {
         biased;
         found = devices.receive(device.clone(), until, deadline) => found,
-        () = Patience::over(patience) => Ok(None),
+        () = ClientDisconnect::over(patience) => Ok(None),
     }
 }
 

@@ -11,9 +11,9 @@ use drawspan_gateway::{Bridging, Prefix, Scope, Subscribe, Subscription};
 use drawspan_hub::SubscriptionType;
 use drawspan_settings::Grant;
 
-use super::access::{limit_of, shown};
 use super::api::{State, json_of};
-use super::member;
+use super::authorization::{limit_of, shown};
+use super::json_member;
 use super::problem::{Kind, Problem};
 use super::request::{Answer, Bare, Full, Head, Shared, by, invalid_body};
 use super::subscription::{callback, remove};
@@ -126,8 +126,8 @@ pub(super) async fn delete<D: Bridging>(
 
 /// False when it is absent or null.
 fn keep_connected(body: &[u8]) -> Result<bool, Problem> {
-    let text =
-        member::read(body, "keepConnected").map_err(|error| invalid_body(error.to_string()))?;
+    let text = json_member::read(body, "keepConnected")
+        .map_err(|error| invalid_body(error.to_string()))?;
     match text {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),

@@ -1,7 +1,7 @@
 //! How long a caller may be kept waiting for something to come.
 //!
 //! A long poll ends early, as if nothing had come, when the server stops and when its caller hung up. The server gives every
-//! request that could be one (it has a query string) a [`Patience`] along; who answers polls it beside the wait.
+//! request that could be one (it has a query string) a [`ClientDisconnect`] along; who answers polls it beside the wait.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ pub(super) trait Caller: Send + Sync {
 
 /// How long a caller may be kept waiting; for ever without one.
 #[derive(Clone)]
-pub(super) struct Patience(Arc<dyn Caller>);
+pub(super) struct ClientDisconnect(Arc<dyn Caller>);
 
-impl Patience {
+impl ClientDisconnect {
     pub(super) fn new(caller: Arc<impl Caller + 'static>) -> Self {
         Self(caller)
     }

@@ -4,8 +4,8 @@ use axum::extract;
 use drawspan_api_types::answers::Devices;
 use drawspan_gateway::{Bridging, ListQuery, Prefix};
 
-use super::access::limit_of;
 use super::api::json_of;
+use super::authorization::limit_of;
 use super::problem::Problem;
 use super::query::Query;
 use super::request::{Answer, Bare, Shared, by};
