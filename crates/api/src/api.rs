@@ -9,7 +9,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::http::{HeaderMap, Request, Response, StatusCode};
 use axum::response::IntoResponse as _;
 use drawspan_gateway::limits::RETRY_AFTER_S;
-use drawspan_gateway::{Bridging, Effect};
+use drawspan_gateway::{Effect, Gateway};
 use drawspan_settings::{Admission, ApiKeys};
 use serde::Serialize;
 use tower_service::Service;
@@ -53,12 +53,12 @@ pub(super) struct State<D> {
 impl Api {
     /// The API in front of `devices`. A request that is not done `request_timeout` after its head arrived is answered all the
     /// same; one that waits for a message may take as long as it asked for.
-    pub fn new<D: Bridging>(devices: D, keys: ApiKeys, request_timeout: Duration) -> Self {
+    pub fn new<D: Gateway>(devices: D, keys: ApiKeys, request_timeout: Duration) -> Self {
         Self::remembering(devices, keys, request_timeout, Memory::default())
     }
 
     /// The same, with a memory of what was done under which idempotency key.
-    pub fn remembering<D: Bridging>(
+    pub fn remembering<D: Gateway>(
         devices: D,
         keys: ApiKeys,
         request_timeout: Duration,

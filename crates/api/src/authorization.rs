@@ -1,7 +1,7 @@
 //! Which key may ask for what: the scopes of each route, and the devices that it is about.
 
 use drawspan_bridge::subscriptions::Callback as _;
-use drawspan_gateway::{CallbackUrl, Devices, Prefix, Standing};
+use drawspan_gateway::{CallbackUrl, DeviceGateway, Prefix, Standing};
 use drawspan_hub::DeviceId;
 use drawspan_settings::{Grant, Scope};
 use std::borrow::Cow;
@@ -152,7 +152,7 @@ pub(super) fn check_device(limit: Option<&Grant>, device: &DeviceId) -> Result<(
 
 /// Whether a request may be about this device by its id at the hub, too. Its spelling was looked at before. `ask`: see
 /// [`Devices::standing`].
-pub(super) async fn check_standing<D: Devices>(
+pub(super) async fn check_standing<D: DeviceGateway>(
     devices: &D,
     grant: &Grant,
     device: &DeviceId,

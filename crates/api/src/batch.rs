@@ -10,7 +10,7 @@ use axum::extract;
 use axum::http::Response;
 use drawspan_api_types::answers::{BatchAnswer, BatchResult};
 use drawspan_gateway::limits::RETRY_AFTER_S;
-use drawspan_gateway::{Devices, Effect};
+use drawspan_gateway::{DeviceGateway, Effect};
 use drawspan_hub::{DeviceId, Telemetry};
 use drawspan_settings::Grant;
 use tokio::task::JoinSet;
@@ -35,7 +35,10 @@ type Lane = Vec<(usize, DeviceId, Telemetry)>;
 const BATCH: &str = "";
 
 /// Takes messages; 200 with what came of each.
-pub(super) async fn send<D: Devices>(extract::State(state): Shared<D>, request: Full) -> Answer {
+pub(super) async fn send<D: DeviceGateway>(
+    extract::State(state): Shared<D>,
+    request: Full,
+) -> Answer {
     let limit = limit_of(&request);
     let key = request.idempotency_key(BATCH)?;
     let deadline = request.deadline;
@@ -52,7 +55,7 @@ pub(super) async fn send<D: Devices>(extract::State(state): Shared<D>, request: 
 }
 
 /// Sends what was not accepted before, and remembers what is.
-async fn once<D: Devices>(
+async fn once<D: DeviceGateway>(
     mut batch: Batch,
     state: &State<D>,
     claim: &Claim<'_>,
@@ -150,7 +153,7 @@ impl Batch {
 
     /// Sends them: those of one device one after the other, so that their order stays whatever happens, and devices side by
     /// side.
-    async fn deliver<D: Devices>(mut self, state: &State<D>, deadline: Instant) -> Vec<Told> {
+    async fn deliver<D: DeviceGateway>(mut self, state: &State<D>, deadline: Instant) -> Vec<Told> {
         let mut lanes = std::mem::take(&mut self.lanes).into_iter();
         // They end with the request, when its caller is answered early.
         let mut under_way = JoinSet::new();
@@ -174,7 +177,7 @@ impl Batch {
     }
 }
 
-async fn send_lane<D: Devices>(
+async fn send_lane<D: DeviceGateway>(
     devices: D,
     counts: Arc<Counts>,
     limit: Option<Arc<Grant>>,

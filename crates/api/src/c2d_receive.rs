@@ -8,7 +8,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{self, Path};
 use axum::http::{Method, Response, StatusCode};
 use drawspan_api_types::events;
-use drawspan_gateway::{Bridging, DeviceError, Held};
+use drawspan_gateway::{DeviceError, Gateway, Held};
 use drawspan_hub::{DeviceId, Outcome};
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ use crate::limits::MAX_RECEIVE_WAIT_S;
 pub(super) type TokenInPath = Result<Path<(String, String)>, PathRejection>;
 
 /// The next message, or 204.
-pub(super) async fn receive<D: Bridging>(
+pub(super) async fn receive<D: Gateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
 ) -> Answer {
@@ -42,7 +42,7 @@ pub(super) async fn receive<D: Bridging>(
 }
 
 /// Says what became of a message; 204 when the hub knows.
-pub(super) async fn settle<D: Bridging>(
+pub(super) async fn settle<D: Gateway>(
     outcome: Outcome,
     extract::State(state): Shared<D>,
     names: TokenInPath,
@@ -63,7 +63,7 @@ pub(super) fn wait(query: Query<'_>) -> Result<Duration, Problem> {
 }
 
 /// The next message, if one comes while the caller may be kept waiting.
-pub(super) async fn next<D: Bridging>(
+pub(super) async fn next<D: Gateway>(
     devices: &D,
     device: &DeviceId,
     wait: Duration,

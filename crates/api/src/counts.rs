@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use axum::body::Body;
 use axum::handler::Handler;
 use axum::http::{Request, Response, StatusCode};
-use drawspan_gateway::Devices;
+use drawspan_gateway::DeviceGateway;
 use drawspan_hub::{DeviceId, Telemetry};
 use drawspan_metrics::{Counter, Latency, Metric, Page, Sample};
 use tokio::time::Instant;
@@ -86,7 +86,7 @@ impl Counts {
     }
 
     /// Sends a message, and counts what comes of it.
-    pub(super) async fn send<D: Devices>(
+    pub(super) async fn send<D: DeviceGateway>(
         &self,
         devices: &D,
         device: DeviceId,
@@ -144,7 +144,7 @@ pub(super) struct Answering<F> {
 impl<H, T, D> Handler<T, Arc<State<D>>> for Counted<H>
 where
     H: Handler<T, Arc<State<D>>, Future: Unpin>,
-    D: Devices,
+    D: DeviceGateway,
 {
     type Future = Answering<H::Future>;
 

@@ -6,7 +6,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{self, Path};
 use axum::http::StatusCode;
 use drawspan_api_types::answers::DeadLetters;
-use drawspan_gateway::{Bridging, DeadLetter, DeadLetterQuery, DeviceError};
+use drawspan_gateway::{DeadLetter, DeadLetterQuery, DeviceError, Gateway};
 use drawspan_hub::DeviceId;
 use drawspan_settings::Grant;
 use tokio::time::Instant;
@@ -23,7 +23,7 @@ use crate::limits::{DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_NU
 type NumberInPath = Result<Path<String>, PathRejection>;
 
 /// A page of the list, oldest first.
-pub(super) async fn list<D: Bridging>(extract::State(state): Shared<D>, request: Bare) -> Answer {
+pub(super) async fn list<D: Gateway>(extract::State(state): Shared<D>, request: Bare) -> Answer {
     let grant = limit_of(&request);
     let deadline = request.deadline;
     let mut query = read(request.query(), grant.as_deref())?;
@@ -45,7 +45,7 @@ pub(super) async fn list<D: Bridging>(extract::State(state): Shared<D>, request:
 }
 
 /// Sends one again; 202 when that is queued.
-pub(super) async fn replay<D: Bridging>(
+pub(super) async fn replay<D: Gateway>(
     extract::State(state): Shared<D>,
     number: NumberInPath,
     request: Bare,
@@ -56,7 +56,7 @@ pub(super) async fn replay<D: Bridging>(
 }
 
 /// Removes one.
-pub(super) async fn discard<D: Bridging>(
+pub(super) async fn discard<D: Gateway>(
     extract::State(state): Shared<D>,
     number: NumberInPath,
     request: Bare,
@@ -85,7 +85,7 @@ fn read(query: Query<'_>, limit: Option<&Grant>) -> Result<DeadLetterQuery, Prob
 }
 
 /// The number, of a dead letter that the key is for. One of another device looks like one that is not there.
-async fn allowed<D: Bridging>(
+async fn allowed<D: Gateway>(
     state: &State<D>,
     number: NumberInPath,
     request: &Bare,
@@ -111,7 +111,7 @@ async fn allowed<D: Bridging>(
 }
 
 /// Those of devices that the key is for by their id at the hub, too.
-async fn own<D: Bridging>(
+async fn own<D: Gateway>(
     state: &State<D>,
     grant: &Grant,
     letters: Vec<DeadLetter>,
@@ -136,7 +136,7 @@ async fn own<D: Bridging>(
 }
 
 /// Whether the key is for the device by its id at the hub, as far as that is known.
-async fn is_own<D: Bridging>(
+async fn is_own<D: Gateway>(
     state: &State<D>,
     grant: &Grant,
     device: &DeviceId,

@@ -2,7 +2,7 @@
 
 use axum::extract;
 use drawspan_api_types::answers::Devices;
-use drawspan_gateway::{Bridging, ListQuery, Prefix};
+use drawspan_gateway::{Gateway, ListQuery, Prefix};
 
 use super::api::json_of;
 use super::authorization::limit_of;
@@ -12,7 +12,7 @@ use super::request::{Answer, Bare, Shared, by};
 use crate::limits::{LIST_LIMIT, MAX_LIST_LIMIT};
 
 /// A page of the list.
-pub(super) async fn list<D: Bridging>(extract::State(state): Shared<D>, request: Bare) -> Answer {
+pub(super) async fn list<D: Gateway>(extract::State(state): Shared<D>, request: Bare) -> Answer {
     let limit = limit_of(&request);
     let mut query = read(request.query())?;
     query.within = limit.map(|grant| grant.prefix.clone()).unwrap_or_default();

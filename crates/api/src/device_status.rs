@@ -4,14 +4,14 @@
 use axum::extract;
 use axum::http::StatusCode;
 use drawspan_api_types::answers::{ConnectionAnswer, Diagnostics};
-use drawspan_gateway::Devices;
+use drawspan_gateway::DeviceGateway;
 
 use super::api::{empty_response, json_of};
 use super::problem::{Kind, Problem};
 use super::request::{Answer, Bare, ForDevice, Shared, by};
 
 /// The public words.
-pub(super) async fn status<D: Devices>(
+pub(super) async fn status<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
 ) -> Answer {
@@ -26,7 +26,7 @@ pub(super) async fn status<D: Devices>(
 }
 
 /// Takes the order; 202.
-pub(super) async fn resync<D: Devices>(
+pub(super) async fn resync<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, .. }: ForDevice<Bare>,
 ) -> Answer {
@@ -35,7 +35,7 @@ pub(super) async fn resync<D: Devices>(
 }
 
 /// Everything that an operator may want to know.
-pub(super) async fn diagnostics<D: Devices>(
+pub(super) async fn diagnostics<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
 ) -> Answer {
@@ -51,7 +51,7 @@ pub(super) async fn diagnostics<D: Devices>(
 }
 
 /// Forgets the device, its subscriptions too; 204, also when it was unknown.
-pub(super) async fn forget<D: Devices>(
+pub(super) async fn forget<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
 ) -> Answer {

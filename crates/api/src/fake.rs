@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use drawspan_gateway::{
-    DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, Devices, Diagnostics, Downlink, Effect,
-    Held, ListPage, ListQuery, Listing, Prefix, Readiness, Scope, Standing, Subscribe, Subscribed,
-    Subscription, SubscriptionStatus, Subscriptions,
+    DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, DeviceGateway, Diagnostics, Downlink,
+    Effect, Held, ListPage, ListQuery, Listing, Prefix, Readiness, Scope, Standing, Subscribe,
+    Subscribed, Subscription, SubscriptionStatus, Subscriptions,
 };
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, Outcome, SubscriptionType, Telemetry,
@@ -100,7 +100,7 @@ impl Fake {
     }
 }
 
-impl Devices for Fake {
+impl DeviceGateway for Fake {
     async fn send(
         &self,
         device: DeviceId,

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{self, FromRequest, FromRequestParts as _, Path};
 use axum::http::Request;
 use drawspan_api_types::answers::{FleetSubscription, FleetSubscriptions};
-use drawspan_gateway::{Bridging, Prefix, Scope, Subscribe, Subscription};
+use drawspan_gateway::{Gateway, Prefix, Scope, Subscribe, Subscription};
 use drawspan_hub::SubscriptionType;
 use drawspan_settings::Grant;
 
@@ -25,7 +25,7 @@ pub(super) struct ForPrefix<R> {
     request: R,
 }
 
-impl<D: Bridging, R> FromRequest<Arc<State<D>>> for ForPrefix<R>
+impl<D: Gateway, R> FromRequest<Arc<State<D>>> for ForPrefix<R>
 where
     R: FromRequest<Arc<State<D>>, Rejection = Problem> + Deref<Target = Head>,
 {
@@ -54,7 +54,7 @@ where
 }
 
 /// All of them that lie within what the key is for.
-pub(super) async fn list<D: Bridging>(extract::State(state): Shared<D>, request: Bare) -> Answer {
+pub(super) async fn list<D: Gateway>(extract::State(state): Shared<D>, request: Bare) -> Answer {
     let limit = limit_of(&request);
     let found = by(request.deadline, state.devices.fleet_subscriptions()).await?;
     let is_shown = |document: &FleetSubscription<'_>| match &limit {
@@ -69,7 +69,7 @@ pub(super) async fn list<D: Bridging>(extract::State(state): Shared<D>, request:
 }
 
 /// The one of this kind for this prefix; 404 when there is none.
-pub(super) async fn get<D: Bridging>(
+pub(super) async fn get<D: Gateway>(
     extract::State(state): Shared<D>,
     ForPrefix {
         kind,
@@ -90,7 +90,7 @@ pub(super) async fn get<D: Bridging>(
 }
 
 /// Makes or replaces it.
-pub(super) async fn put<D: Bridging>(
+pub(super) async fn put<D: Gateway>(
     extract::State(state): Shared<D>,
     ForPrefix {
         kind,
@@ -113,7 +113,7 @@ pub(super) async fn put<D: Bridging>(
 }
 
 /// Removes it; 204, also when there was none.
-pub(super) async fn delete<D: Bridging>(
+pub(super) async fn delete<D: Gateway>(
     extract::State(state): Shared<D>,
     ForPrefix {
         kind,

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Response};
 use axum::response::IntoResponse as _;
 use drawspan_api_types::answers;
 use drawspan_gateway::limits::RETRY_AFTER_S;
-use drawspan_gateway::{Devices, Readiness, Unready};
+use drawspan_gateway::{DeviceGateway, Readiness, Unready};
 use drawspan_metrics::{self as metrics, Format, Metric, Page, Sample};
 use tokio::task::spawn_blocking;
 
@@ -33,12 +33,12 @@ pub(super) async fn live() -> Response<Body> {
 }
 
 /// Whether requests make sense.
-pub(super) async fn ready<D: Devices>(extract::State(state): Shared<D>) -> Response<Body> {
+pub(super) async fn ready<D: DeviceGateway>(extract::State(state): Shared<D>) -> Response<Body> {
     answer(&state.devices.readiness())
 }
 
 /// Figures of the process, for Prometheus.
-pub(super) async fn metrics<D: Devices>(
+pub(super) async fn metrics<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     headers: HeaderMap,
 ) -> Response<Body> {

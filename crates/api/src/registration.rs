@@ -3,7 +3,7 @@
 use axum::extract;
 use axum::http::StatusCode;
 use drawspan_api_types::model_id;
-use drawspan_gateway::Devices;
+use drawspan_gateway::DeviceGateway;
 
 use super::api::empty_response;
 use super::json_member;
@@ -11,7 +11,7 @@ use super::problem::{Kind, Problem};
 use super::request::{Answer, ForDevice, Full, Shared};
 
 /// Registers the device at DPS; 200 without a body when its hub is known.
-pub(super) async fn register<D: Devices>(
+pub(super) async fn register<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Full>,
 ) -> Answer {

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{Method, Request, Response};
 use bytes::Bytes;
 use drawspan_gateway::limits::RETRY_AFTER_S;
-use drawspan_gateway::{DeviceError, Devices};
+use drawspan_gateway::{DeviceError, DeviceGateway};
 use drawspan_hub::DeviceId;
 use tokio::time::{Instant, timeout_at};
 
@@ -120,7 +120,7 @@ impl Full {
     }
 }
 
-impl<D: Devices> FromRequest<Arc<State<D>>> for Bare {
+impl<D: DeviceGateway> FromRequest<Arc<State<D>>> for Bare {
     type Rejection = Problem;
 
     async fn from_request(request: Request<Body>, state: &Arc<State<D>>) -> Result<Self, Problem> {
@@ -133,7 +133,7 @@ impl<D: Devices> FromRequest<Arc<State<D>>> for Bare {
     }
 }
 
-impl<D: Devices> FromRequest<Arc<State<D>>> for Full {
+impl<D: DeviceGateway> FromRequest<Arc<State<D>>> for Full {
     type Rejection = Problem;
 
     async fn from_request(request: Request<Body>, state: &Arc<State<D>>) -> Result<Self, Problem> {
@@ -143,7 +143,7 @@ impl<D: Devices> FromRequest<Arc<State<D>>> for Full {
     }
 }
 
-impl<D: Devices, R> FromRequest<Arc<State<D>>> for ForDevice<R>
+impl<D: DeviceGateway, R> FromRequest<Arc<State<D>>> for ForDevice<R>
 where
     R: FromRequest<Arc<State<D>>, Rejection = Problem> + Deref<Target = Head> + Send,
 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::handler::Handler as Handles;
 use axum::routing::MethodRouter;
-use drawspan_gateway::{Bridging, Devices};
+use drawspan_gateway::{DeviceGateway, Gateway};
 use drawspan_hub::{Outcome, SubscriptionType};
 
 use super::api::State;
@@ -22,14 +22,14 @@ type Routes<D> = Router<Arc<State<D>>>;
 type Handler<D> = MethodRouter<Arc<State<D>>>;
 
 /// Every operation, and the pages that describe them.
-pub(super) fn all<D: Bridging>() -> Routes<D> {
+pub(super) fn all<D: Gateway>() -> Routes<D> {
     let add = |routes: Routes<D>, operation: &Operation| {
         routes.route(&operation.route(), handler(*operation))
     };
     Operation::ALL.iter().fold(openapi::routes(), add)
 }
 
-fn handler<D: Bridging>(operation: Operation) -> Handler<D> {
+fn handler<D: Gateway>(operation: Operation) -> Handler<D> {
     use Operation as O;
     use SubscriptionType as S;
     match operation {
@@ -78,7 +78,7 @@ fn on<H, T, D>(operation: Operation, handler: H) -> Handler<D>
 where
     H: Handles<T, Arc<State<D>>, Future: Unpin>,
     T: 'static,
-    D: Devices,
+    D: DeviceGateway,
 {
     let counted = Counted {
         operation: Some(operation),
@@ -88,7 +88,7 @@ where
 }
 
 /// A device's own subscription, by the operation's method.
-fn of_device<D: Bridging>(operation: Operation, kind: SubscriptionType) -> Handler<D> {
+fn of_device<D: Gateway>(operation: Operation, kind: SubscriptionType) -> Handler<D> {
     use subscription as of;
     match operation.method().as_str() {
         "PUT" => on(
@@ -106,7 +106,7 @@ fn of_device<D: Bridging>(operation: Operation, kind: SubscriptionType) -> Handl
     }
 }
 
-fn settle<D: Bridging>(operation: Operation, outcome: Outcome) -> Handler<D> {
+fn settle<D: Gateway>(operation: Operation, outcome: Outcome) -> Handler<D> {
     on(
         operation,
         move |state: Shared<D>, names: TokenInPath, request: ForDevice<Bare>| {

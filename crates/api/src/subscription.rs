@@ -4,7 +4,7 @@
 use axum::extract;
 use axum::http::StatusCode;
 use drawspan_api_types::answers::Subscription;
-use drawspan_gateway::{Bridging, CallbackUrl, DeviceError, Scope, Subscribe};
+use drawspan_gateway::{CallbackUrl, DeviceError, Gateway, Scope, Subscribe};
 use drawspan_hub::SubscriptionType;
 use tokio::time::Instant;
 
@@ -15,7 +15,7 @@ use super::problem::{Kind, Problem};
 use super::request::{Answer, Bare, ForDevice, Full, Shared, by, invalid_body, sentence};
 
 /// The subscription of this kind; 404 when there is none.
-pub(super) async fn get<D: Bridging>(
+pub(super) async fn get<D: Gateway>(
     kind: SubscriptionType,
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
@@ -33,7 +33,7 @@ pub(super) async fn get<D: Bridging>(
 }
 
 /// Makes or replaces it.
-pub(super) async fn put<D: Bridging>(
+pub(super) async fn put<D: Gateway>(
     kind: SubscriptionType,
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Full>,
@@ -53,7 +53,7 @@ pub(super) async fn put<D: Bridging>(
 }
 
 /// Removes it; 204, also when there was none.
-pub(super) async fn delete<D: Bridging>(
+pub(super) async fn delete<D: Gateway>(
     kind: SubscriptionType,
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
@@ -62,7 +62,7 @@ pub(super) async fn delete<D: Bridging>(
 }
 
 /// 204, also when there was none.
-pub(super) async fn remove<D: Bridging>(
+pub(super) async fn remove<D: Gateway>(
     state: &State<D>,
     scope: Scope,
     kind: SubscriptionType,

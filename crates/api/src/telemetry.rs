@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract;
 use axum::http::Response;
 use bytes::Bytes;
-use drawspan_gateway::{Bridging, Devices};
+use drawspan_gateway::{DeviceGateway, Gateway};
 use drawspan_hub::{DeviceId, Telemetry};
 use tokio::time::Instant;
 
@@ -20,7 +20,7 @@ use super::request::{Answer, ForDevice, Full, Shared, sentence};
 use super::telemetry_body;
 
 /// Takes one message; 200 when the hub accepted it, with a waiting message for the device if it asks for one.
-pub(super) async fn send<D: Bridging>(
+pub(super) async fn send<D: Gateway>(
     extract::State(state): Shared<D>,
     request: ForDevice<Full>,
 ) -> Answer {
@@ -32,7 +32,7 @@ pub(super) async fn send<D: Bridging>(
     Box::pin(send_and_receive(&state, request)).await
 }
 
-async fn send_and_receive<D: Bridging>(state: &State<D>, request: ForDevice<Full>) -> Answer {
+async fn send_and_receive<D: Gateway>(state: &State<D>, request: ForDevice<Full>) -> Answer {
     let wait = receive(request.request.query())?;
     let patience: Option<ClientDisconnect> = request.request.extension();
     let deadline = request.request.deadline;
@@ -75,7 +75,7 @@ impl Accepted {
     }
 }
 
-async fn accept<D: Devices>(
+async fn accept<D: DeviceGateway>(
     state: &State<D>,
     ForDevice { device, request }: ForDevice<Full>,
 ) -> Result<Accepted, Problem> {
@@ -95,7 +95,7 @@ async fn accept<D: Devices>(
     Ok(Accepted { replayed: false })
 }
 
-async fn accept_once<D: Devices>(
+async fn accept_once<D: DeviceGateway>(
     state: &State<D>,
     key: Key,
     device: DeviceId,

@@ -4,7 +4,7 @@ use axum::extract;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use drawspan_api_types::answers::TwinAnswer;
-use drawspan_gateway::{DeviceError, Devices};
+use drawspan_gateway::{DeviceError, DeviceGateway};
 use drawspan_hub::{ErrorCode, Failure, FailureKind};
 use serde_json::value::RawValue;
 
@@ -14,7 +14,7 @@ use super::problem::{Kind, Problem};
 use super::request::{Answer, Bare, ForDevice, Full, Shared};
 
 /// The whole twin.
-pub(super) async fn get<D: Devices>(
+pub(super) async fn get<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
 ) -> Answer {
@@ -29,7 +29,7 @@ pub(super) async fn get<D: Devices>(
 }
 
 /// Changes reported properties; 204 when the hub took the patch.
-pub(super) async fn report<D: Devices>(
+pub(super) async fn report<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Full>,
 ) -> Answer {

@@ -1,6 +1,6 @@
 //! The traits between the API and the runtime, and the values that pass through them.
 //!
-//! The API calls them, the runtime implements them, and neither knows the other. [`Devices`] is what one device does;
+//! The API calls them, the runtime implements them, and neither knows the other. [`DeviceGateway`] is what one device does;
 //! [`Subscriptions`], [`Downlink`], [`Listing`] and [`DeadLetters`] are the rest. [`log_limit`] bounds lines of the log that
 //! both sides write.
 // They panic where nobody reads.
@@ -40,14 +40,14 @@ pub use subscriptions::{
 };
 
 /// Everything that the HTTP side needs.
-pub trait Bridging: Devices + Subscriptions + Downlink + Listing + DeadLetters {}
+pub trait Gateway: DeviceGateway + Subscriptions + Downlink + Listing + DeadLetters {}
 
-impl<T: Devices + Subscriptions + Downlink + Listing + DeadLetters> Bridging for T {}
+impl<T: DeviceGateway + Subscriptions + Downlink + Listing + DeadLetters> Gateway for T {}
 
 /// The devices behind the HTTP side. Two implementors: the runtime, and the ceiling of benchmarks, which answers at once.
 ///
 /// Whatever takes a `deadline` resolves by then at the latest.
-pub trait Devices: Clone + Send + Sync + 'static {
+pub trait DeviceGateway: Clone + Send + Sync + 'static {
     /// Sends one message under the device's own identity; `Ok` when the hub accepted it.
     fn send(
         &self,

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use drawspan_gateway::{
-    DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, Devices, Diagnostics, Downlink, Held,
-    ListPage, ListQuery, Listing, Prefix, Readiness, Scope, Standing, Subscribe, Subscribed,
+    DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, DeviceGateway, Diagnostics, Downlink,
+    Held, ListPage, ListQuery, Listing, Prefix, Readiness, Scope, Standing, Subscribe, Subscribed,
     Subscription, Subscriptions,
 };
 use drawspan_hub::{
@@ -18,7 +18,7 @@ pub struct AnswerAtOnce;
 
 const EMPTY_TWIN: &[u8] = br#"{"desired":{"$version":1},"reported":{"$version":1}}"#;
 
-impl Devices for AnswerAtOnce {
+impl DeviceGateway for AnswerAtOnce {
     async fn send(&self, _: DeviceId, _: Telemetry, _: Instant) -> Result<(), DeviceError> {
         Ok(())
     }

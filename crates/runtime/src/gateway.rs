@@ -11,7 +11,7 @@ use drawspan_fleet::CallerId;
 use drawspan_gateway::limits::RETRY_AFTER_S;
 use drawspan_gateway::log_limit::{Leave, STORE_FAILURES};
 use drawspan_gateway::{
-    DeviceError, Devices, Diagnostics, Effect, Prefix, Readiness, Standing, Unready,
+    DeviceError, DeviceGateway, Diagnostics, Effect, Prefix, Readiness, Standing, Unready,
 };
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, FailureKind, RegistrationId,
@@ -168,7 +168,7 @@ pub(super) const QUEUE_FULL: DeviceError = DeviceError::QueueFull {
     retry_after_s: RETRY_AFTER_S,
 };
 
-impl Devices for Gateway {
+impl DeviceGateway for Gateway {
     async fn send(
         &self,
         device: DeviceId,

@@ -1,7 +1,7 @@
 //! Whether a device is one of those that a key is for: DPS may have another name for it than its caller.
 
 use drawspan_bridge::controller::{Names, Request as Ask};
-use drawspan_gateway::{DeviceError, Devices as _, Prefix, Standing};
+use drawspan_gateway::{DeviceError, DeviceGateway as _, Prefix, Standing};
 use drawspan_hub::DeviceId;
 use tokio::time::Instant;
 

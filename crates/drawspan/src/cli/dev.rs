@@ -21,7 +21,9 @@ use drawspan_client::{Credentials, KeyPair};
 use drawspan_emulator::tail::{self, Paint};
 use drawspan_emulator::{Config as EmulatorConfig, Emulator, Hub, Ports, Running};
 use drawspan_fleet::governor::Pace;
-use drawspan_gateway::{CallbackUrl, Devices as _, Prefix, Scope, Subscribe, Subscriptions as _};
+use drawspan_gateway::{
+    CallbackUrl, DeviceGateway as _, Prefix, Scope, Subscribe, Subscriptions as _,
+};
 use drawspan_hub::{DeviceId, HostName, HubConnectionString, RegistrationId, SubscriptionType};
 use drawspan_runtime::{self as runtime, Gateway};
 use drawspan_settings::limits::REQUEST_TIMEOUT_S;

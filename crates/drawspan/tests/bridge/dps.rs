@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use drawspan_client::KeyPair;
-use drawspan_gateway::{DeviceError, Devices as _};
+use drawspan_gateway::{DeviceError, DeviceGateway as _};
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, HostName, SymmetricKey, Telemetry};
 use drawspan_runtime::Gateway;
 use drawspan_settings::Profile;

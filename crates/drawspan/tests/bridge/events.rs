@@ -1,6 +1,6 @@
 //! What devices receive goes to who subscribes to it, and what receivers say goes back.
 
-use drawspan_gateway::{Devices as _, Prefix, Scope, SubscriptionStatus, Subscriptions as _};
+use drawspan_gateway::{DeviceGateway as _, Prefix, Scope, SubscriptionStatus, Subscriptions as _};
 use drawspan_hub::SubscriptionType::{C2dMessages, ConnectionStatus, DesiredProperties, Methods};
 use drawspan_hub::{ConnectionStatus as Word, SubscriptionType, Telemetry};
 use serde_json::json;

@@ -1,8 +1,8 @@
 //! What survives a restart, and what was missed meanwhile.
 
 use drawspan_gateway::{
-    DeadLetterQuery, DeadLetters as _, Devices as _, ListQuery, Listing as _, SubscriptionStatus,
-    Subscriptions as _,
+    DeadLetterQuery, DeadLetters as _, DeviceGateway as _, ListQuery, Listing as _,
+    SubscriptionStatus, Subscriptions as _,
 };
 use drawspan_hub::SubscriptionType::{C2dMessages, DesiredProperties, Methods};
 use drawspan_hub::Telemetry;

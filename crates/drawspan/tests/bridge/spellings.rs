@@ -2,7 +2,7 @@
 
 use drawspan_client::{KeyPair, Keys};
 use drawspan_gateway::{
-    DeviceError, Devices as _, ListQuery, Listing as _, Prefix, Scope, Standing,
+    DeviceError, DeviceGateway as _, ListQuery, Listing as _, Prefix, Scope, Standing,
     SubscriptionStatus, Subscriptions as _,
 };
 use drawspan_hub::SubscriptionType::{ConnectionStatus, Methods};
