@@ -15,10 +15,12 @@ use serde::Serialize;
 use tower_service::Service;
 
 use super::auth::{self, NotAdmitted};
-use super::counts::{Counted, Counts};
+use super::counted::Counted;
+use super::counts::Counts;
 use super::host::Hosts;
 use super::idempotency::{Idempotency, Memory};
 use super::problem::{Kind, Problem};
+use super::state::State;
 use super::{authorization, path, probes, routes, uri_check};
 use crate::limits::MAX_URI_BYTES;
 
@@ -40,14 +42,6 @@ pub(super) enum Treatment {
     Crowded,
     /// 503, unless it is a probe: the process is on its way out.
     Stopping,
-}
-
-/// What handlers know.
-pub(super) struct State<D> {
-    pub(super) devices: D,
-    pub(super) request_timeout: Duration,
-    pub(super) idempotency: Idempotency,
-    pub(super) counts: Arc<Counts>,
 }
 
 impl Api {

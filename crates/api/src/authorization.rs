@@ -5,15 +5,14 @@ use drawspan_gateway::{CallbackUrl, DeviceGateway, Prefix, Standing};
 use drawspan_hub::DeviceId;
 use drawspan_settings::{Grant, Scope};
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Method, Request, Uri};
 use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
 
+use super::deadline::by;
 use super::problem::{Kind, Problem};
-use super::request::{Head, by};
 
 /// What a route asks of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +30,7 @@ pub(super) enum Reach {
     Device,
     /// Those whose ids begin as this parameter of the query says; all without it.
     Query(&'static str),
-    /// Its handler knows, and asks [`limit_of`].
+    /// Its handler knows, and asks [`limit_of`](super::request::limit_of).
     Handler,
 }
 
@@ -116,11 +115,6 @@ pub(super) fn check(grant: &Grant, request: &Request<Body>) -> Result<(), Proble
     }
 }
 
-/// What bounds the request, if it does not come with a key that allows everything.
-pub(super) fn limit_of(request: &Head) -> Option<Arc<Grant>> {
-    request.extension()
-}
-
 /// What a caller with this bound sees of a callback URL. Who may change it sees all of it, the others not its query.
 pub(super) fn shown<'a>(limit: Option<&Grant>, callback: &'a CallbackUrl) -> &'a str {
     match limit {
@@ -151,7 +145,7 @@ pub(super) fn check_device(limit: Option<&Grant>, device: &DeviceId) -> Result<(
 }
 
 /// Whether a request may be about this device by its id at the hub, too. Its spelling was looked at before. `ask`: see
-/// [`Devices::standing`].
+/// [`DeviceGateway::standing`].
 pub(super) async fn check_standing<D: DeviceGateway>(
     devices: &D,
     grant: &Grant,

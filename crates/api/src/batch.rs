@@ -16,12 +16,14 @@ use drawspan_settings::Grant;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::api::{State, json_of};
-use super::authorization::{check_standing, limit_of};
+use super::api::json_of;
+use super::authorization::check_standing;
 use super::counts::Counts;
 use super::idempotency::{Claim, Done, replayed};
 use super::problem::{Kind, Problem};
+use super::request::limit_of;
 use super::request::{Answer, Full, Shared};
+use super::state::State;
 use crate::limits::{BATCH_DEVICES_AT_ONCE, MAX_BATCH_BYTES};
 use items::Item;
 

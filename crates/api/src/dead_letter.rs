@@ -11,12 +11,15 @@ use drawspan_hub::DeviceId;
 use drawspan_settings::Grant;
 use tokio::time::Instant;
 
-use super::api::{State, empty_response, json_of};
-use super::authorization::{check_device, check_standing, limit_of, narrowed};
+use super::api::{empty_response, json_of};
+use super::authorization::{check_device, check_standing, narrowed};
+use super::deadline::by;
 use super::device_list::limit as page_limit;
 use super::problem::{Kind, Problem};
 use super::query::Query;
-use super::request::{Answer, Bare, Shared, by};
+use super::request::limit_of;
+use super::request::{Answer, Bare, Shared};
+use super::state::State;
 use crate::limits::{DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_NUMBER};
 
 /// The number in the path, as the router found it.

@@ -5,10 +5,11 @@ use drawspan_api_types::answers::Devices;
 use drawspan_gateway::{Gateway, ListQuery, Prefix};
 
 use super::api::json_of;
-use super::authorization::limit_of;
+use super::deadline::by;
 use super::problem::Problem;
 use super::query::Query;
-use super::request::{Answer, Bare, Shared, by};
+use super::request::limit_of;
+use super::request::{Answer, Bare, Shared};
 use crate::limits::{LIST_LIMIT, MAX_LIST_LIMIT};
 
 /// A page of the list.

@@ -7,8 +7,9 @@ use drawspan_api_types::answers::{ConnectionAnswer, Diagnostics};
 use drawspan_gateway::DeviceGateway;
 
 use super::api::{empty_response, json_of};
+use super::deadline::by;
 use super::problem::{Kind, Problem};
-use super::request::{Answer, Bare, ForDevice, Shared, by};
+use super::request::{Answer, Bare, ForDevice, Shared};
 
 /// The public words.
 pub(super) async fn status<D: DeviceGateway>(

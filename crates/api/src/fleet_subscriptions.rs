@@ -11,11 +11,14 @@ use drawspan_gateway::{Gateway, Prefix, Scope, Subscribe, Subscription};
 use drawspan_hub::SubscriptionType;
 use drawspan_settings::Grant;
 
-use super::api::{State, json_of};
-use super::authorization::{limit_of, shown};
+use super::api::json_of;
+use super::authorization::shown;
+use super::deadline::by;
 use super::json_member;
 use super::problem::{Kind, Problem};
-use super::request::{Answer, Bare, Full, Head, Shared, by, invalid_body};
+use super::request::limit_of;
+use super::request::{Answer, Bare, Full, Head, Shared, invalid_body};
+use super::state::State;
 use super::subscription::{callback, remove};
 
 /// A request for a kind of events and a prefix of device ids.

@@ -10,7 +10,7 @@ use drawspan_gateway::Prefix;
 use drawspan_hub::{ConnectionStatus, DeviceId, SubscriptionType};
 
 use super::problem::{Kind, Problem};
-use super::uri_check::decoded;
+use super::uri_text::decoded;
 
 const ENCODED: &str = "percent-encoded UTF-8";
 

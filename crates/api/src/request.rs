@@ -8,17 +8,17 @@ use axum::extract::{self, FromRequest, FromRequestParts as _, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{Method, Request, Response};
 use bytes::Bytes;
-use drawspan_gateway::limits::RETRY_AFTER_S;
-use drawspan_gateway::{DeviceError, DeviceGateway};
+use drawspan_gateway::DeviceGateway;
 use drawspan_hub::DeviceId;
-use tokio::time::{Instant, timeout_at};
+use drawspan_settings::Grant;
+use tokio::time::Instant;
 
-use super::api::State;
 use super::authorization;
 use super::body;
 use super::idempotency::Key;
 use super::problem::{Kind, Problem};
 use super::query::Query;
+use super::state::State;
 use crate::limits::MAX_BODY_BYTES;
 
 /// What handlers know.
@@ -35,6 +35,11 @@ pub(super) struct Head {
     /// When it must have been answered.
     pub(super) deadline: Instant,
     parts: Parts,
+}
+
+/// What bounds the request, if it does not come with a key that allows everything.
+pub(super) fn limit_of(request: &Head) -> Option<Arc<Grant>> {
+    request.extension()
 }
 
 /// A request of a route that takes no body. One that was sent all the same is read and thrown away before anything is done.
@@ -157,7 +162,7 @@ where
             names.iter().find(|(name, _)| *name == DEVICE_ID)
         });
         let device = device_id(names.map(|(_, id)| id))?;
-        if let Some(grant) = authorization::limit_of(&request).filter(|grant| grant.is_for_some()) {
+        if let Some(grant) = limit_of(&request).filter(|grant| grant.is_for_some()) {
             let (deadline, asks) = (request.deadline, request.reaches_device());
             let standing =
                 authorization::check_standing(&state.devices, &grant, &device, asks, deadline);
@@ -165,21 +170,6 @@ where
             Box::pin(standing).await?;
         }
         Ok(Self { device, request })
-    }
-}
-
-/// What the devices say, if they say it in time: what they only look up has no deadline of its own.
-pub(super) async fn by<T>(
-    deadline: Instant,
-    answer: impl Future<Output = Result<T, DeviceError>>,
-) -> Result<T, Problem> {
-    match timeout_at(deadline, answer).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => Err(Problem::new(
-            Kind::NotReady,
-            "The bridge has too much to do and did not come to this request.",
-        )
-        .retry_after(RETRY_AFTER_S)),
     }
 }
 

@@ -8,11 +8,11 @@ use axum::routing::MethodRouter;
 use drawspan_gateway::{DeviceGateway, Gateway};
 use drawspan_hub::{Outcome, SubscriptionType};
 
-use super::api::State;
 use super::c2d_receive::TokenInPath;
-use super::counts::Counted;
+use super::counted::Counted;
 use super::operation::Operation;
 use super::request::{Bare, ForDevice, Full, Shared};
+use super::state::State;
 use super::{
     batch, c2d_receive, dead_letter, device_list, device_status, fleet_subscriptions, openapi,
     probes, registration, subscription, telemetry, twin,

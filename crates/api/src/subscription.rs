@@ -8,11 +8,14 @@ use drawspan_gateway::{CallbackUrl, DeviceError, Gateway, Scope, Subscribe};
 use drawspan_hub::SubscriptionType;
 use tokio::time::Instant;
 
-use super::api::{State, empty_response, json_of};
-use super::authorization::{limit_of, shown};
+use super::api::{empty_response, json_of};
+use super::authorization::shown;
+use super::deadline::by;
 use super::json_member;
 use super::problem::{Kind, Problem};
-use super::request::{Answer, Bare, ForDevice, Full, Shared, by, invalid_body, sentence};
+use super::request::limit_of;
+use super::request::{Answer, Bare, ForDevice, Full, Shared, invalid_body, sentence};
+use super::state::State;
 
 /// The subscription of this kind; 404 when there is none.
 pub(super) async fn get<D: Gateway>(

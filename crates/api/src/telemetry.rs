@@ -10,13 +10,13 @@ use drawspan_gateway::{DeviceGateway, Gateway};
 use drawspan_hub::{DeviceId, Telemetry};
 use tokio::time::Instant;
 
-use super::api::State;
 use super::c2d_receive;
 use super::client_disconnect::ClientDisconnect;
 use super::idempotency::{self, Done, Key};
 use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::request::{Answer, ForDevice, Full, Shared, sentence};
+use super::state::State;
 use super::telemetry_body;
 
 /// Takes one message; 200 when the hub accepted it, with a waiting message for the device if it asks for one.

@@ -1,12 +1,10 @@
 //! What is percent-encoded must be UTF-8, wherever in path and query it stands: what cannot be read is not guessed at, nor passed over.
 
-use std::borrow::Cow;
-
 use axum::http::Uri;
-use percent_encoding::percent_decode_str;
 
 use super::problem::{Kind, Problem};
 use super::query::Query;
+use super::uri_text::is_text;
 
 /// Refuses a path, which is canonical, or a query that is not text.
 pub(super) fn check(uri: &Uri) -> Result<(), Problem> {
@@ -17,24 +15,6 @@ pub(super) fn check(uri: &Uri) -> Result<(), Problem> {
     match uri.query() {
         Some(query) if !is_text(query) => Err(Query::new(Some(query)).bad_encoding()),
         _ => Ok(()),
-    }
-}
-
-/// A character does not reach over the ASCII of a separator, so the whole is text where each part is.
-pub(super) fn is_text(encoded: &str) -> bool {
-    decoded(encoded).is_some()
-}
-
-/// The text; `None` when it is not UTF-8, or a `%` has not two hexadecimal digits behind it.
-pub(super) fn decoded(encoded: &str) -> Option<Cow<'_, str>> {
-    let digits = |part: &str| {
-        let digits = part.as_bytes().first_chunk::<2>();
-        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-    };
-    let mut escapes = encoded.split('%').skip(1);
-    match escapes.all(digits) {
-        true => percent_decode_str(encoded).decode_utf8().ok(),
-        false => None,
     }
 }
 

@@ -1,0 +1,22 @@
+//! Answers that come in time, or a refusal.
+
+use drawspan_gateway::DeviceError;
+use drawspan_gateway::limits::RETRY_AFTER_S;
+use tokio::time::{Instant, timeout_at};
+
+use super::problem::{Kind, Problem};
+
+/// What the devices say, if they say it in time: what they only look up has no deadline of its own.
+pub(super) async fn by<T>(
+    deadline: Instant,
+    answer: impl Future<Output = Result<T, DeviceError>>,
+) -> Result<T, Problem> {
+    match timeout_at(deadline, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(Problem::new(
+            Kind::NotReady,
+            "The bridge has too much to do and did not come to this request.",
+        )
+        .retry_after(RETRY_AFTER_S)),
+    }
+}

@@ -1,0 +1,15 @@
+//! What handlers share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::counts::Counts;
+use super::idempotency::Idempotency;
+
+/// What handlers know.
+pub(super) struct State<D> {
+    pub(super) devices: D,
+    pub(super) request_timeout: Duration,
+    pub(super) idempotency: Idempotency,
+    pub(super) counts: Arc<Counts>,
+}
