@@ -30,7 +30,7 @@ pub(super) enum Reach {
     Device,
     /// Those whose ids begin as this parameter of the query says; all without it.
     Query(&'static str),
-    /// Its handler knows, and asks [`limit_of`](super::request::limit_of).
+    /// Its handler knows, and asks `limit_of`.
     Handler,
 }
 
