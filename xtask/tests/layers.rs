@@ -14,7 +14,8 @@ use metadata::Metadata;
 const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ("drawspan", &["bridge", "client", "emulator", "hub", "net", "store"], &[]),
     ("drawspan-client", &["amqp", "hub", "net"], &["emulator"]),
-    ("drawspan-emulator", &["amqp", "hub", "hub-model", "net", "segment-log", "state"], &[]),
+    ("drawspan-emulator", &["amqp", "hub", "hub-model", "hub-store", "net", "segment-log", "state"], &[]),
+    ("drawspan-hub-store", &["hub", "hub-model", "state"], &[]),
     ("drawspan-hub-model", &["hub"], &[]),
     ("drawspan-segment-log", &["hub", "state"], &[]),
     ("drawspan-net", &["amqp"], &[]),

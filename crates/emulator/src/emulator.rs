@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
+use drawspan_hub_store::Store;
 use drawspan_segment_log::Flusher;
 use rustls::ServerConfig;
 use tokio::task::JoinSet;
@@ -20,7 +21,6 @@ use crate::start_error::StartError;
 use crate::startup::{self, Opened};
 use crate::state::StateFolder;
 use crate::stop::{Stop, Stopper};
-use crate::store::Store;
 use crate::{amqps, https};
 
 /// Hubs to be started.

@@ -19,6 +19,7 @@ use drawspan_hub_model::groups::ConsumerGroups;
 use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::policy::{POLICIES, Policies};
 use drawspan_hub_model::registry::{Change, Entry, Registry};
+use drawspan_hub_store::{Store, StoreError};
 use drawspan_segment_log::{
     LogError, NewRecord, PartitionInfo, Position, StoredRecord, Subscription, TelemetryLog,
 };
@@ -27,7 +28,6 @@ use crate::clock::Clock;
 use crate::observe::Events;
 use crate::random::{self, NoRandomness};
 use crate::sessions::Sessions;
-use crate::store::{Store, StoreError};
 use c2d::Messages;
 pub(crate) use c2d::{SendError, SettleError};
 pub(crate) use methods::InvokeError;

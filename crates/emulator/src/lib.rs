@@ -33,7 +33,6 @@ mod start_error;
 mod startup;
 mod state;
 mod stop;
-mod store;
 pub mod tail;
 mod tracking_id;
 
@@ -43,6 +42,7 @@ pub use config::{
     AMQPS_PORT, Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED, MQTTS_PORT, Mistake, Ports,
 };
 pub use dps::{Dps, Observations};
+pub use drawspan_hub_store::StoreError;
 pub use emulator::{Emulator, Running};
 pub use faults::{Fault, InvalidFault};
 pub use hub::{ChangeError, Hub};
@@ -53,4 +53,3 @@ pub use random::NoRandomness;
 pub use server::Addresses;
 pub use start_error::StartError;
 pub use state::StateError;
-pub use store::StoreError;

@@ -5,13 +5,6 @@ pub const PARTITIONS: u16 = 4;
 /// Most hubs that one emulator serves.
 pub const HUBS_MAX: usize = 64;
 
-/// Registry writes that may wait for the store's thread.
-pub const STORE_QUEUE: usize = 1024;
-/// Registry writes that failed are tried again that often.
-pub const STORE_RETRY_MS: u64 = 250;
-/// Registry writes that share one transaction.
-pub const STORE_GROUP: usize = 256;
-
 /// Enrollment groups of a provisioning service (the service's own limit).
 pub const ENROLLMENT_GROUPS_MAX: usize = 100;
 /// Characters of an enrollment group's name.

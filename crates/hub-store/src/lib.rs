@@ -1,8 +1,10 @@
-//! The registry, twins, and what waits for devices, on disk: SQLite, written by one thread that puts waiting changes into one transaction.
+//! The registry of hubs, twins, cloud-to-device messages and registrations on disk: SQLite, written by one thread that puts
+//! waiting changes into one transaction.
 
 mod c2d;
 mod commits;
 mod dps;
+pub mod limits;
 mod opening;
 mod schema;
 #[cfg(test)]
@@ -24,11 +26,11 @@ use drawspan_state::whole::{Cut, Files};
 use rusqlite::{Connection, TransactionBehavior};
 
 use commits::{Commits, Stored};
-pub(crate) use writer::{NoSlot, Slot, Store};
+pub use writer::{NoSlot, Slot, Store, Written};
 
 /// Something to be written.
 #[derive(Clone, Debug)]
-pub(crate) enum Write {
+pub enum Write {
     /// A device, or its twin.
     Registry(registry::Change),
     /// A message to a device, or feedback on one.
@@ -113,7 +115,7 @@ fn way_out(doing: &str) -> &'static str {
 
 /// The database before the writing thread has it.
 #[derive(Debug)]
-pub(crate) struct Database {
+pub struct Database {
     connection: Connection,
     path: PathBuf,
     commits: Commits,
@@ -133,47 +135,74 @@ impl Drop for Database {
 
 impl Database {
     /// Opens or creates the file. `traces` is whether the state directory holds what only a registry that was used leaves there.
-    pub(crate) fn open(path: &Path, traces: bool) -> Result<Self, StoreError> {
+    ///
+    /// # Errors
+    /// When the database cannot be opened, is of another version, or is not whole.
+    pub fn open(path: &Path, traces: bool) -> Result<Self, StoreError> {
         opening::open(path, traces)
     }
 
     /// All devices of a hub.
-    pub(crate) fn devices(&self, hub: &HostName) -> Result<Vec<Device>, StoreError> {
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn devices(&self, hub: &HostName) -> Result<Vec<Device>, StoreError> {
         schema::load(&self.connection, hub, &self.path)
     }
 
     /// Messages to devices, and feedback on them, of a hub.
-    pub(crate) fn messages(&self, hub: &HostName) -> Result<Kept, StoreError> {
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn messages(&self, hub: &HostName) -> Result<Kept, StoreError> {
         c2d::load(&self.connection, hub, &self.path)
     }
 
     /// All enrollment groups.
-    pub(crate) fn groups(&self) -> Result<Vec<Group>, StoreError> {
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn groups(&self) -> Result<Vec<Group>, StoreError> {
         dps::groups(&self.connection, &self.path)
     }
 
     /// Keeps an enrollment group.
-    pub(crate) fn put_group(&mut self, group: &Group) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn put_group(&mut self, group: &Group) -> Result<(), StoreError> {
         self.write(|connection| dps::put_group(connection, group))
     }
 
     /// All registrations at the provisioning service.
-    pub(crate) fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
         dps::load(&self.connection, &self.path)
     }
 
     /// All twins of a hub.
-    pub(crate) fn twins(&self, hub: &HostName) -> Result<Vec<(DeviceId, Twin)>, StoreError> {
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn twins(&self, hub: &HostName) -> Result<Vec<(DeviceId, Twin)>, StoreError> {
         twins::load(&self.connection, hub, &self.path)
     }
 
     /// A value kept under `name`, for all hubs.
-    pub(crate) fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         schema::setting(&self.connection, name).map_err(|cause| self.failed("read", cause))
     }
 
     /// Keeps `value` under `name`.
-    pub(crate) fn set_setting(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn set_setting(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
         self.write(|connection| schema::set_setting(connection, name, value))
     }
 

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::{device, hub, sas};
-use crate::store::{Database, Store, Write};
+use crate::{Database, Store, Write};
 
 fn id(text: &str) -> DeviceId {
     DeviceId::parse(text).unwrap()

@@ -6,7 +6,6 @@ use drawspan_hub_model::registry::Change;
 
 use super::schema::FORMAT;
 use super::{Database, Store, StoreError, Write};
-use crate::random;
 
 mod c2d;
 mod twins;
@@ -267,7 +266,7 @@ fn a_row_that_makes_no_sense_is_named() {
 fn settings_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("registry.db");
-    let key = random::key().unwrap().to_base64();
+    let key = SymmetricKey::from_bytes(&[7; 32]).unwrap().to_base64();
     let mut database = Database::open(&path, false).unwrap();
     assert_eq!(database.setting("policy-key").unwrap(), None);
     database.set_setting("policy-key", &key).unwrap();

@@ -9,7 +9,6 @@ use rusqlite::Connection;
 
 use super::commits::{Commits, Stored};
 use super::{Database, StoreError, schema};
-use crate::random;
 
 /// Where how much was written is marked.
 pub(super) fn mark_path(path: &Path) -> PathBuf {
@@ -220,6 +219,7 @@ fn prepare_failed(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
 }
 
 fn new_id() -> Result<u128, StoreError> {
-    let digits = random::hex().map_err(|_| StoreError::NoRandomness)?;
-    Ok(u128::from_str_radix(&digits, 16).unwrap_or(1))
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|_| StoreError::NoRandomness)?;
+    Ok(u128::from_le_bytes(bytes))
 }

@@ -15,7 +15,7 @@ use crate::limits::{STORE_GROUP, STORE_QUEUE, STORE_RETRY_MS};
 
 /// The way to the writing thread.
 #[derive(Debug)]
-pub(crate) struct Store {
+pub struct Store {
     /// `None` once closed.
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -24,11 +24,11 @@ pub(crate) struct Store {
 
 /// A place in the writing thread's queue.
 #[derive(Debug)]
-pub(crate) struct Slot(mpsc::OwnedPermit<Job>);
+pub struct Slot(mpsc::OwnedPermit<Job>);
 
 /// A write that is under way.
 #[derive(Debug)]
-pub(crate) struct Written(oneshot::Receiver<Result<(), StoreError>>);
+pub struct Written(oneshot::Receiver<Result<(), StoreError>>);
 
 struct Job {
     hub: HostName,
@@ -47,7 +47,7 @@ type Later = Box<dyn FnOnce() + Send>;
 
 /// Why there is no place in the queue at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoSlot {
+pub enum NoSlot {
     /// All are taken.
     Full,
     /// Nothing can be written at the moment.
@@ -57,7 +57,11 @@ pub(crate) enum NoSlot {
 }
 
 impl Store {
-    pub(crate) fn start(database: Database) -> Result<Self, StoreError> {
+    /// Starts the thread that writes into `database`.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(database: Database) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel(STORE_QUEUE);
         let failing = Arc::<Failing>::default();
         let writer = Writer {
@@ -78,7 +82,10 @@ impl Store {
 
     /// Waits for a place in the queue. Taken before the registry changes, so that a full queue, or a disk that fails, holds changes
     /// back.
-    pub(crate) async fn slot(&self) -> Result<Slot, StoreError> {
+    ///
+    /// # Errors
+    /// When nothing can be written: see [`StoreError::Failing`] and [`StoreError::Closed`].
+    pub async fn slot(&self) -> Result<Slot, StoreError> {
         self.failing.check()?;
         let queue = self
             .queue
@@ -93,7 +100,10 @@ impl Store {
     }
 
     /// A place in the queue, if there is one now: for those who cannot wait.
-    pub(crate) fn try_slot(&self) -> Result<Slot, NoSlot> {
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn try_slot(&self) -> Result<Slot, NoSlot> {
         self.failing.check().map_err(|_| NoSlot::Failing)?;
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = queue.clone().ok_or(NoSlot::Closed)?;
@@ -107,7 +117,7 @@ impl Store {
     }
 
     /// Takes nothing more, and waits until everything that was handed over is written. Blocks.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         drop(
             self.queue
                 .lock()
@@ -128,7 +138,7 @@ impl Store {
 
 impl Slot {
     /// Hands changes over, to be written together. Changes are written in the order of these calls.
-    pub(crate) fn send(self, hub: HostName, writes: Vec<Write>) -> Written {
+    pub fn send(self, hub: HostName, writes: Vec<Write>) -> Written {
         let (done, written) = oneshot::channel();
         self.send_then(hub, writes, move |result| {
             // Nobody may be waiting any more: the change is made all the same.
@@ -138,7 +148,7 @@ impl Slot {
     }
 
     /// As [`send`](Self::send); `done` is called on the writing thread, so it must be short and must not block.
-    pub(crate) fn send_then(
+    pub fn send_then(
         self,
         hub: HostName,
         writes: Vec<Write>,
@@ -155,7 +165,7 @@ impl Slot {
     }
 
     /// As [`send_then`](Self::send_then); `later` is called when the changes failed to be written, and were written after that.
-    pub(crate) fn send_then_later(
+    pub fn send_then_later(
         self,
         hub: HostName,
         writes: Vec<Write>,
@@ -174,7 +184,10 @@ impl Slot {
 
 impl Written {
     /// Waits until the changes will survive the end of the process.
-    pub(crate) async fn wait(self) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// When they could not be written.
+    pub async fn wait(self) -> Result<(), StoreError> {
         self.0.await.unwrap_or(Err(StoreError::Closed))
     }
 }
