@@ -24,7 +24,6 @@ mod hub;
 mod hub_set;
 pub mod limits;
 mod observe;
-mod provisioning;
 mod random;
 mod refusals;
 mod server;
@@ -42,13 +41,15 @@ pub use config::{
     AMQPS_PORT, Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED, MQTTS_PORT, Mistake, Ports,
 };
 pub use dps::{Dps, Observations};
+pub use drawspan_hub_model::dps::{
+    ENROLLMENT_GROUP, GroupSpec, ID_SCOPE, InvalidProvisioning, Provisioning,
+};
 pub use drawspan_hub_store::StoreError;
 pub use emulator::{Emulator, Running};
 pub use faults::{Fault, InvalidFault};
 pub use hub::{ChangeError, Hub};
 pub use hub_set::{HubSet, Served};
 pub use observe::Observer;
-pub use provisioning::{ENROLLMENT_GROUP, GroupSpec, ID_SCOPE, InvalidProvisioning, Provisioning};
 pub use random::NoRandomness;
 pub use server::Addresses;
 pub use start_error::StartError;
