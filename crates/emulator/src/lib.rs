@@ -6,7 +6,9 @@
 //! * [`Hub`]: one running hub, as the protocol heads see it; one folder per protocol.
 //! * [`Dps`]: the provisioning service in front of the hubs.
 //!
-//! The hub as a value is in `drawspan-hub-model`, its telemetry log in `drawspan-segment-log`.
+//! The hub as a value is in `drawspan-hub-model`, its state on disk in `drawspan-hub-store`, its telemetry log in
+//! `drawspan-segment-log`.
+//!
 //! Nothing here knows how our own device client works: official SDKs judge what is right.
 
 mod amqps;

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
+use drawspan_hub::{HostName, SymmetricKey};
+
 use super::Allocation;
 use crate::limits::{
     ENROLLMENT_GROUPS_MAX, ENROLLMENT_NAME_MAX_CHARS, ID_SCOPE_MAX_CHARS, RETRY_AFTER_MAX_S,
 };
-use drawspan_hub::{HostName, SymmetricKey};
 
 /// The id scope unless another one is given.
 pub const ID_SCOPE: &str = "0ne00000001";
