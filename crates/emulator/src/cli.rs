@@ -6,14 +6,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use drawspan_hub::{HostName, SymmetricKey};
-use drawspan_hub_model::dps::Allocation;
+use drawspan_hub_model::dps::{Allocation, GroupSpec, ID_SCOPE, Provisioning};
 use drawspan_segment_log::LogError;
 
 use crate::config::{AMQPS_PORT, Config, MQTTS_PORT, Mistake};
 use crate::device_range;
 use crate::emulator::Emulator;
 use crate::faults::Fault;
-use crate::provisioning::{GroupSpec, ID_SCOPE, Provisioning};
 use crate::start_error::StartError;
 use crate::tail::{self, Paint};
 

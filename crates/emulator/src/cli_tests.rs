@@ -1,5 +1,4 @@
 use clap::{Args as _, Command, FromArgMatches as _};
-
 use drawspan_hub::DeviceId;
 
 use super::{EmulatorArgs, InvalidArgs};

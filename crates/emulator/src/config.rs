@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
 use drawspan_hub_model::c2d;
+use drawspan_hub_model::dps::{InvalidProvisioning, Provisioning};
 use drawspan_hub_model::groups::{ConsumerGroups, InvalidGroups};
 use drawspan_hub_model::limits::{C2D_DELIVERY_COUNTS, Limits};
 use drawspan_segment_log::limits::PARTITIONS_MAX;
@@ -15,7 +16,6 @@ use crate::clock::Clock;
 use crate::faults::Fault;
 use crate::limits::{HUBS_MAX, PARTITIONS};
 use crate::observe::Observer;
-use crate::provisioning::{InvalidProvisioning, Provisioning};
 
 /// Port of AMQP over TLS; official SDKs take no other.
 pub const AMQPS_PORT: u16 = 5671;

@@ -10,13 +10,13 @@ use drawspan_hub_model::dps::{
 };
 use drawspan_hub_model::event::HubEvent;
 use drawspan_hub_model::registry::{Change, IfMatch, Registry, RegistryError};
+use drawspan_hub_store::{Store, StoreError, Write};
 use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::hub::{ChangeError, Hub};
 use crate::observe::Events;
 use crate::random::{self, NoRandomness};
-use drawspan_hub_store::{Store, StoreError, Write};
 
 /// What the service says when no hub is linked (the C client knows this number).
 const NO_HUB: u32 = 400_208;

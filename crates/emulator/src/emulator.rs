@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
+use drawspan_hub_store::Store;
 use drawspan_segment_log::Flusher;
 use rustls::ServerConfig;
 use tokio::task::JoinSet;
@@ -21,7 +22,6 @@ use crate::startup::{self, Opened};
 use crate::state::StateFolder;
 use crate::stop::{Stop, Stopper};
 use crate::{amqps, https};
-use drawspan_hub_store::Store;
 
 /// Hubs to be started.
 #[derive(Debug)]

@@ -19,6 +19,7 @@ use drawspan_hub_model::groups::ConsumerGroups;
 use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::policy::{POLICIES, Policies};
 use drawspan_hub_model::registry::{Change, Entry, Registry};
+use drawspan_hub_store::{Store, StoreError};
 use drawspan_segment_log::{
     LogError, NewRecord, PartitionInfo, Position, StoredRecord, Subscription, TelemetryLog,
 };
@@ -29,7 +30,6 @@ use crate::random::{self, NoRandomness};
 use crate::sessions::Sessions;
 use c2d::Messages;
 pub(crate) use c2d::{SendError, SettleError};
-use drawspan_hub_store::{Store, StoreError};
 pub(crate) use methods::InvokeError;
 
 /// Devices that are created together, at start.

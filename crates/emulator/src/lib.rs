@@ -6,7 +6,9 @@
 //! * [`Hub`]: one running hub, as the protocol heads see it; one folder per protocol.
 //! * [`Dps`]: the provisioning service in front of the hubs.
 //!
-//! The hub as a value is in `drawspan-hub-model`, its telemetry log in `drawspan-segment-log`.
+//! The hub as a value is in `drawspan-hub-model`, its state on disk in `drawspan-hub-store`, its telemetry log in
+//! `drawspan-segment-log`.
+//!
 //! Nothing here knows how our own device client works: official SDKs judge what is right.
 
 mod amqps;
@@ -24,7 +26,6 @@ mod hub;
 mod hub_set;
 pub mod limits;
 mod observe;
-mod provisioning;
 mod random;
 mod refusals;
 mod server;
@@ -42,13 +43,15 @@ pub use config::{
     AMQPS_PORT, Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED, MQTTS_PORT, Mistake, Ports,
 };
 pub use dps::{Dps, Observations};
+pub use drawspan_hub_model::dps::{
+    ENROLLMENT_GROUP, GroupSpec, ID_SCOPE, InvalidProvisioning, Provisioning,
+};
 pub use drawspan_hub_store::StoreError;
 pub use emulator::{Emulator, Running};
 pub use faults::{Fault, InvalidFault};
 pub use hub::{ChangeError, Hub};
 pub use hub_set::{HubSet, Served};
 pub use observe::Observer;
-pub use provisioning::{ENROLLMENT_GROUP, GroupSpec, ID_SCOPE, InvalidProvisioning, Provisioning};
 pub use random::NoRandomness;
 pub use server::Addresses;
 pub use start_error::StartError;

@@ -5,14 +5,6 @@ pub const PARTITIONS: u16 = 4;
 /// Most hubs that one emulator serves.
 pub const HUBS_MAX: usize = 64;
 
-/// Enrollment groups of a provisioning service (the service's own limit).
-pub const ENROLLMENT_GROUPS_MAX: usize = 100;
-/// Characters of an enrollment group's name.
-pub const ENROLLMENT_NAME_MAX_CHARS: usize = 128;
-/// Characters of an id scope.
-pub const ID_SCOPE_MAX_CHARS: usize = 64;
-/// Longest wait that a device is asked for; the C client takes no longer one.
-pub const RETRY_AFTER_MAX_S: u32 = 300;
 /// Body of a registration (the service's own limit).
 pub const REGISTRATION_BODY_BYTES: usize = 96 * 1024;
 

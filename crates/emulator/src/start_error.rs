@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use drawspan_hub::key::InvalidKey;
+use drawspan_hub_store::StoreError;
 use drawspan_segment_log::LogError;
 
 use crate::ca::CaError;
@@ -11,7 +12,6 @@ use crate::config::Mistake;
 use crate::hub::ChangeError;
 use crate::random::NoRandomness;
 use crate::state::StateError;
-use drawspan_hub_store::StoreError;
 
 /// Why an emulator does not start.
 #[derive(Debug, thiserror::Error)]

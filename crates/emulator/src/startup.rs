@@ -8,6 +8,7 @@ use drawspan_hub_model::dps::{Group, Registrations};
 use drawspan_hub_model::groups::ConsumerGroups;
 use drawspan_hub_model::policy::Policies;
 use drawspan_hub_model::registry::Registry;
+use drawspan_hub_store::{Database, Store};
 use drawspan_segment_log::{LogLimits, TelemetryLog, check_there};
 
 use crate::ca::{self, Tls};
@@ -19,7 +20,6 @@ use crate::observe::Events;
 use crate::random;
 use crate::start_error::StartError;
 use crate::state::StateFolder;
-use drawspan_hub_store::{Database, Store};
 
 const POLICY_KEY: &str = "policy-key";
 const CREATED: &str = "created-unix-ms";

@@ -104,3 +104,12 @@ pub const TWIN_VALUE_BYTES: usize = 4 * 1024;
 pub const TWIN_DEPTH_MAX: usize = 10;
 /// Integers in a twin.
 pub const TWIN_INTEGERS: RangeInclusive<i64> = -4_503_599_627_370_496..=4_503_599_627_370_495;
+
+/// Enrollment groups of a provisioning service (the service's own limit).
+pub const ENROLLMENT_GROUPS_MAX: usize = 100;
+/// Characters of an enrollment group's name.
+pub const ENROLLMENT_NAME_MAX_CHARS: usize = 128;
+/// Characters of an id scope.
+pub const ID_SCOPE_MAX_CHARS: usize = 64;
+/// Longest wait that a device is asked for; the C client takes no longer one.
+pub const RETRY_AFTER_MAX_S: u32 = 300;

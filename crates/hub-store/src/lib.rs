@@ -1,5 +1,5 @@
-//! Registry, twins and waiting messages of an emulator's hubs on disk: one SQLite file, written by one thread that puts waiting
-//! changes into one transaction.
+//! The registry of hubs, twins, cloud-to-device messages and registrations on disk: SQLite, written by one thread that puts
+//! waiting changes into one transaction.
 
 mod c2d;
 mod commits;
@@ -135,46 +135,73 @@ impl Drop for Database {
 
 impl Database {
     /// Opens or creates the file. `traces` is whether the state directory holds what only a registry that was used leaves there.
+    ///
+    /// # Errors
+    /// When the database cannot be opened, is of another version, or is not whole.
     pub fn open(path: &Path, traces: bool) -> Result<Self, StoreError> {
         opening::open(path, traces)
     }
 
     /// All devices of a hub.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub fn devices(&self, hub: &HostName) -> Result<Vec<Device>, StoreError> {
         schema::load(&self.connection, hub, &self.path)
     }
 
     /// Messages to devices, and feedback on them, of a hub.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub fn messages(&self, hub: &HostName) -> Result<Kept, StoreError> {
         c2d::load(&self.connection, hub, &self.path)
     }
 
     /// All enrollment groups.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub fn groups(&self) -> Result<Vec<Group>, StoreError> {
         dps::groups(&self.connection, &self.path)
     }
 
     /// Keeps an enrollment group.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
     pub fn put_group(&mut self, group: &Group) -> Result<(), StoreError> {
         self.write(|connection| dps::put_group(connection, group))
     }
 
     /// All registrations at the provisioning service.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
         dps::load(&self.connection, &self.path)
     }
 
     /// All twins of a hub.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub fn twins(&self, hub: &HostName) -> Result<Vec<(DeviceId, Twin)>, StoreError> {
         twins::load(&self.connection, hub, &self.path)
     }
 
     /// A value kept under `name`, for all hubs.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         schema::setting(&self.connection, name).map_err(|cause| self.failed("read", cause))
     }
 
     /// Keeps `value` under `name`.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
     pub fn set_setting(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
         self.write(|connection| schema::set_setting(connection, name, value))
     }

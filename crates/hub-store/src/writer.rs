@@ -57,7 +57,7 @@ pub enum NoSlot {
 }
 
 impl Store {
-    /// Starts the thread that writes.
+    /// Starts the thread that writes into `database`.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -82,6 +82,9 @@ impl Store {
 
     /// Waits for a place in the queue. Taken before the registry changes, so that a full queue, or a disk that fails, holds changes
     /// back.
+    ///
+    /// # Errors
+    /// When nothing can be written: see [`StoreError::Failing`] and [`StoreError::Closed`].
     pub async fn slot(&self) -> Result<Slot, StoreError> {
         self.failing.check()?;
         let queue = self
@@ -97,6 +100,9 @@ impl Store {
     }
 
     /// A place in the queue, if there is one now: for those who cannot wait.
+    ///
+    /// # Errors
+    /// When there is none.
     pub fn try_slot(&self) -> Result<Slot, NoSlot> {
         self.failing.check().map_err(|_| NoSlot::Failing)?;
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,6 +184,9 @@ impl Slot {
 
 impl Written {
     /// Waits until the changes will survive the end of the process.
+    ///
+    /// # Errors
+    /// When they could not be written.
     pub async fn wait(self) -> Result<(), StoreError> {
         self.0.await.unwrap_or(Err(StoreError::Closed))
     }

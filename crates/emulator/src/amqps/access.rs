@@ -6,7 +6,6 @@ use drawspan_hub::{DeviceId, HostName};
 use drawspan_hub_model::access::{Denied, Grant, Principal};
 use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::policy::Right;
-
 use drawspan_net::Transport;
 
 use crate::limits::GRANTS_OF_POLICIES_MAX;

@@ -11,6 +11,7 @@ use drawspan_amqp::engine::{CommandError, Connection, DeliveryId, LinkId, Outgoi
 use drawspan_amqp::performative::{DeliveryState, DeliveryTag, Error, condition};
 use drawspan_hub::ErrorCode;
 use drawspan_hub_model::c2d::{LockToken, Outcome};
+use drawspan_hub_store::{NoSlot, StoreError};
 
 use super::c2d_message;
 use super::device_session::Owner;
@@ -20,7 +21,6 @@ use super::feedback::{self, ReceiverSlot};
 use super::signals::{Signals, Stored, Word};
 use crate::hub::{Hub, SettleError};
 use crate::limits;
-use drawspan_hub_store::{NoSlot, StoreError};
 
 /// Such a link.
 #[derive(Debug)]

@@ -13,13 +13,13 @@ use drawspan_hub_model::c2d::{
     Refused,
 };
 use drawspan_hub_model::event::HubEvent;
+use drawspan_hub_store::{NoSlot, Slot, StoreError, Write};
 use tokio::sync::Notify;
 
 use super::{ChangeError, Hub};
 use crate::limits::{KEEP_MESSAGES_MS, KEEP_RETRY_MS};
 use crate::random::{self, NoRandomness};
 use crate::stop::Stop;
-use drawspan_hub_store::{NoSlot, Slot, StoreError, Write};
 
 /// The messages of a hub.
 pub(super) struct Messages {

@@ -4,11 +4,11 @@ use std::sync::{Arc, PoisonError};
 
 use drawspan_hub_model::event::HubEvent;
 use drawspan_hub_model::registry::{Change, Registry};
+use drawspan_hub_store::{NoSlot, Slot, StoreError, Write};
 use tokio::sync::oneshot;
 
 use super::news::News;
 use super::{ChangeError, Hub};
-use drawspan_hub_store::{NoSlot, Slot, StoreError, Write};
 
 impl Hub {
     /// Changes the registry and waits until the changes, which `change` returns, are stored.

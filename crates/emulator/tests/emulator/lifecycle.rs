@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 
-use crate::support::{HUB, ask, ask_raw, config, connect, key, start};
 use bytes::Bytes;
 use drawspan_emulator::{Config, Emulator, Ports, StartError};
 use drawspan_hub::{DeviceConnectionString, DeviceId, HostName, HubConnectionString};
 use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, NewRecord, Origin};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::support::{HUB, ask, ask_raw, config, connect, key, start};
 
 fn device(id: &str) -> DeviceId {
     DeviceId::parse(id).unwrap()

@@ -3,6 +3,7 @@
 //! Sources: DPS articles "symmetric key attestation", "reprovision", "allocation policies".
 
 mod access;
+mod provisioning;
 mod rate;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use drawspan_hub::{DeviceId, HostName, RegistrationId, SymmetricKey};
 
 pub use access::{Denied, verify};
+pub use provisioning::{ENROLLMENT_GROUP, GroupSpec, ID_SCOPE, InvalidProvisioning, Provisioning};
 pub use rate::Rate;
 
 /// An enrollment group whose devices prove themselves by keys derived from the group's.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use drawspan_amqp::engine::{Connection, LinkId};
 use drawspan_amqp::performative::{DeliveryState, condition};
 use drawspan_hub::ErrorCode;
+use drawspan_hub_store::StoreError;
 
 use super::Head;
 use super::messages::Arrived;
@@ -17,7 +18,6 @@ use crate::amqps::service_send;
 use crate::amqps::signals::{Stored, Word};
 use crate::hub::Hub;
 use crate::limits;
-use drawspan_hub_store::StoreError;
 
 impl Head {
     /// Takes a service's message in. It is accepted once it is stored.

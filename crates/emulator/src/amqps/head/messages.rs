@@ -9,6 +9,7 @@ use drawspan_amqp::performative::{DeliveryState, Error, condition};
 use drawspan_hub::ErrorCode;
 use drawspan_hub::error_body::ErrorDescription;
 use drawspan_hub_model::access::{Grant, Principal};
+use drawspan_hub_model::event::HubEvent;
 
 use super::Head;
 use crate::amqps::access::Access;
@@ -19,7 +20,6 @@ use crate::amqps::links::{Link, Links};
 use crate::amqps::{cbs, management, telemetry};
 use crate::limits;
 use crate::refusals::Door;
-use drawspan_hub_model::event::HubEvent;
 
 /// A message that came.
 pub(super) struct Arrived {

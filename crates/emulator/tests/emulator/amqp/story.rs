@@ -79,10 +79,10 @@ async fn start() -> (Running, Arc<Witness>, ClockHand) {
     (running, witness, hand)
 }
 
-fn to_device(body: &str) -> Bytes {
+fn to_device(id: &str, body: &str) -> Bytes {
     let message = Message {
         properties: Some(Properties {
-            to: Some("/devices/a/messages/devicebound".into()),
+            to: Some(format!("/devices/{id}/messages/devicebound")),
             ..Properties::default()
         }),
         ..data(body)
@@ -150,16 +150,21 @@ async fn a_day_of_a_device() {
         ]
     );
 
-    // Cloud-to-device messages: one is completed; one is abandoned, handed out again, and expires.
+    // Cloud-to-device messages: one is completed, one rejected; one is abandoned, handed out again, and expires.
     let mut service = connect_as(&running, &owner()).await;
     let commands = LinkOptions::sender("c2d", "/messages/devicebound");
     let commands = service.attach(commands).await.unwrap();
     let address = "/devices/a/messages/devicebound";
     let messages = LinkOptions::receiver("messages", address, Credit::Auto(10));
     let messages = device.attach(messages).await.unwrap();
-    service.deliver(commands, 0, &to_device("1")).await;
+    service.deliver(commands, 0, &to_device("a", "1")).await;
     settle(&mut device, messages, DeliveryState::Accepted).await;
-    service.deliver(commands, 0, &to_device("2")).await;
+    service
+        .deliver(commands, 0, &to_device("a", "of no use"))
+        .await;
+    settle(&mut device, messages, DeliveryState::Rejected(None)).await;
+    service.deliver(commands, 0, &to_device("b", "")).await;
+    service.deliver(commands, 0, &to_device("a", "2")).await;
     settle(&mut device, messages, DeliveryState::Released).await;
     delivered(&mut device, messages).await;
     hand.advance(Duration::from_secs(11 * 60));
@@ -171,9 +176,13 @@ async fn a_day_of_a_device() {
             "c2dCompleted a sequence=1",
             "c2dEnqueued a sequence=2",
             "c2dDelivered a sequence=2",
-            "c2dAbandoned a sequence=2 delivery_count=1",
-            "c2dDelivered a sequence=2",
-            "c2dExpired a sequence=2",
+            "c2dRejected a sequence=2",
+            "c2dRefused b code=404001",
+            "c2dEnqueued a sequence=3",
+            "c2dDelivered a sequence=3",
+            "c2dAbandoned a sequence=3 delivery_count=1",
+            "c2dDelivered a sequence=3",
+            "c2dExpired a sequence=3",
         ]
     );
 
@@ -209,6 +218,10 @@ async fn a_day_of_a_device() {
     let ended = newer.next(|event| matches!(event, Amqp::Detached { .. }).then_some(()));
     ended.await;
     newer.settle_down().await;
+    service.deliver(commands, 0, &to_device("a", "4")).await;
+    ask(&running, "DELETE", "/devices/a/commands", &[], "").await;
+    let enabled = r#"{"deviceId":"a","status":"enabled"}"#;
+    ask(&running, "PUT", "/devices/a", &any, enabled).await;
     ask(&running, "DELETE", "/devices/a", &any, "").await;
     assert_eq!(
         witness.until("deviceDeleted").await,
@@ -218,6 +231,10 @@ async fn a_day_of_a_device() {
             "deviceUpdated a",
             "deviceDisabled a",
             "deviceDisconnected a protocol=Amqps reason=DeviceDisabled",
+            "c2dEnqueued a sequence=4",
+            "c2dPurged a sequence=4",
+            "deviceUpdated a",
+            "deviceEnabled a",
             "deviceDeleted a",
         ]
     );

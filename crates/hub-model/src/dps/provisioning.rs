@@ -1,10 +1,10 @@
-//! What the provisioning service is to do.
+//! The configuration of the provisioning service.
 
 use std::collections::HashSet;
 
 use drawspan_hub::{HostName, SymmetricKey};
-use drawspan_hub_model::dps::Allocation;
 
+use super::Allocation;
 use crate::limits::{
     ENROLLMENT_GROUPS_MAX, ENROLLMENT_NAME_MAX_CHARS, ID_SCOPE_MAX_CHARS, RETRY_AFTER_MAX_S,
 };
@@ -93,7 +93,7 @@ impl GroupSpec {
 
 impl Provisioning {
     /// Everything that is wrong, for an emulator with `hubs`.
-    pub(crate) fn mistakes(&self, hubs: &[HostName]) -> Vec<InvalidProvisioning> {
+    pub fn mistakes(&self, hubs: &[HostName]) -> Vec<InvalidProvisioning> {
         use InvalidProvisioning as Invalid;
         let mut mistakes = Vec::new();
         let is_scope = (1..=ID_SCOPE_MAX_CHARS).contains(&self.id_scope.len())
@@ -127,7 +127,7 @@ impl Provisioning {
     }
 
     /// The groups, the one that stands for none included.
-    pub(crate) fn groups(&self) -> Vec<GroupSpec> {
+    pub fn groups(&self) -> Vec<GroupSpec> {
         match self.groups.as_slice() {
             [] => vec![GroupSpec::new(ENROLLMENT_GROUP)],
             groups => groups.to_vec(),
