@@ -9,7 +9,7 @@
 //! What the caller must remember for a device (who waits for it, where its connection is) lies beside the machine, in a
 //! type of the caller's ([`Context`]), so that a device is one entry and is forgotten as a whole.
 //!
-//! An attempt to connect is an [`Attempt`], unique in the process. `Open` is answered by [`Fleet::opened`] or
+//! An attempt to connect is an [`AttemptId`], unique in the process. `Open` is answered by [`Fleet::opened`] or
 //! [`Fleet::ended`], `Close` by [`Fleet::closed`], `Provision` by [`Fleet::assigned`]. What comes for an attempt that is over
 //! changes nothing.
 
