@@ -231,7 +231,7 @@ impl<B: Context> Fleet<B> {
 
     // What somebody wants.
 
-    /// A caller's request used the device, at that time. If the caller waits for it ([`Beside::callers`]), it goes first from
+    /// A caller's request used the device, at that time. If the caller waits for it ([`Context::callers`]), it goes first from
     /// now on, in the caller's turn.
     pub fn used(&mut self, index: u32, caller: CallerId, at: Duration, now: Now) {
         self.feed(index, Input::Use { at }, now);
@@ -316,7 +316,7 @@ impl<B: Context> Fleet<B> {
         self.feed(index, Input::Deadline, now);
     }
 
-    /// Tells the machine of uses that went past the fleet ([`Beside::last_use`]), before it is decided whether anybody wants
+    /// Tells the machine of uses that went past the fleet ([`Context::last_use`]), before it is decided whether anybody wants
     /// the device. To be called before what is kept beside it forgets them, which is when its connection ends.
     pub fn catch_up(&mut self, index: u32, now: Now) {
         let last_use = self.context(index).and_then(Context::last_use);
