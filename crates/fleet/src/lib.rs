@@ -26,7 +26,9 @@ pub mod resend;
 pub mod time;
 
 pub use device::{Device, Effect, Effects, Epoch, Input, State};
-pub use fleet::{Action, CallerId, Context, Fleet, FleetConfig, News, ServiceId, StateCounts};
+pub use fleet::{
+    Action, CallerId, Context, Fleet, FleetConfig, FleetFull, News, ServiceId, StateCounts,
+};
 pub use governor::Governor;
 pub use ledger::{Ledger, LedgerConfig, Left};
 pub use paces::Paces;
