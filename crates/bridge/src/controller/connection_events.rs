@@ -75,6 +75,7 @@ impl<P: Platform> Controller<P> {
         context.full = None;
         context.route = Some(route.clone());
         let served = context.take_served(&route);
+        self.remember_connected(index, &id);
         self.cache.used(&id);
         self.act(Action::Publish(id, route.clone()));
         for caller in served {
