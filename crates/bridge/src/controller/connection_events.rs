@@ -173,6 +173,7 @@ impl<P: Platform> Controller<P> {
         };
         let members = pool.ended(key);
         pool.counters.ended.add(failure.kind);
+        self.look_for_room(hub);
         self.note_connection(hub, members.len(), &failure);
         let kind = failure.kind;
         let noted = Arc::new(Noted {
