@@ -129,6 +129,7 @@ fn refused(failure: Failure) -> Problem {
         FailureKind::Timeout => (Kind::FateUnknown, Some(RETRY_AFTER_S)),
         // Our connections are full: another one is on its way.
         FailureKind::TokenLimit => (Kind::NotReady, Some(RETRY_AFTER_S)),
+        FailureKind::ConnectionsFull => (Kind::ConnectionsFull, Some(RETRY_AFTER_S)),
         FailureKind::HubSuspended
         | FailureKind::HubNotFound
         | FailureKind::Unauthorized

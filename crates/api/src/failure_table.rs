@@ -47,6 +47,7 @@ const TABLE: &[Row] = &[
     (Kind::ResourceLimit,   Remedy::SlowRetry,       RETRYING,             LOST,                   Next::Soon,    502),
     (Kind::Throttled,       after(10),               RETRYING,             LOST,                   Next::Firm,    429),
     (Kind::TokenLimit,      Remedy::OtherConnection, RETRYING,             LOST,                   Next::Soon,    503),
+    (Kind::ConnectionsFull, Remedy::SlowRetry,       RETRYING,             LOST,                   Next::Soon,    503),
     (Kind::QueueFull,       Remedy::SlowRetry,       RETRYING,             LOST,                   Next::Soon,    502),
     (Kind::Forbidden,       Remedy::SlowRetry,       RETRYING,             LOST,                   Next::Soon,    502),
     (Kind::NotFound,        Remedy::SlowRetry,       RETRYING,             LOST,                   Next::Soon,    502),
@@ -174,12 +175,12 @@ fn the_table_is_complete() {
             Kind::HubSuspended | Kind::HubNotFound | Kind::Unauthorized => {}
             Kind::DeviceNotFound | Kind::DeviceDisabled | Kind::LinkStolen => {}
             Kind::QuotaExceeded | Kind::Throttled | Kind::TokenLimit | Kind::QueueFull => {}
-            Kind::ResourceLimit => {}
+            Kind::ResourceLimit | Kind::ConnectionsFull => {}
             Kind::Forbidden | Kind::NotFound | Kind::DeviceNotOnline | Kind::LockLost => {}
             Kind::MessageTooLarge | Kind::InvalidRequest | Kind::Protocol | Kind::Timeout => {}
             Kind::ServerError | Kind::Unknown => {}
         }
     }
     let kinds: std::collections::HashSet<_> = TABLE.iter().map(|(kind, ..)| *kind).collect();
-    assert_eq!((kinds.len(), TABLE.len()), (24, 24));
+    assert_eq!((kinds.len(), TABLE.len()), (25, 25));
 }

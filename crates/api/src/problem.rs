@@ -73,6 +73,8 @@ kinds! {
     HubUnreachable: SERVICE_UNAVAILABLE, "hub-unreachable", "The hub, or DPS, cannot be reached";
     /// Too much waits already.
     QueueFull: SERVICE_UNAVAILABLE, "queue-full", "Too many requests wait";
+    /// There is no place for the device on the connections to its hub.
+    ConnectionsFull: SERVICE_UNAVAILABLE, "connections-full", "Connections to the hub are full";
     /// Starting, or too busy.
     NotReady: SERVICE_UNAVAILABLE, "not-ready", "Not ready";
     /// On the way out.
@@ -127,6 +129,7 @@ impl Kind {
                 | Self::HubRefused
                 | Self::HubUnreachable
                 | Self::QueueFull
+                | Self::ConnectionsFull
                 | Self::NotReady
                 | Self::Stopping
                 | Self::NotSent

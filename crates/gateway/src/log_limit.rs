@@ -18,6 +18,8 @@ pub static UNREAD_ANSWERS: LogLimit = LogLimit::new("the answer to a method cann
 pub static RECEIVERS: LogLimit = LogLimit::new("a receiver of events changed its state");
 /// A hub, or DPS, refuses a device; the subject is the service with the reason.
 pub static REFUSED_DEVICES: LogLimit = LogLimit::new("a hub refuses a device");
+/// The connections to a hub are full, or have room again; the subject is the hub with which of it.
+pub static FULL_HUBS: LogLimit = LogLimit::new("the connections to a hub are full");
 /// A hub refuses a link; the subject is the reason.
 pub static REFUSED_LINKS: LogLimit = LogLimit::new("a hub refuses a link");
 /// An event or answer had no room.
@@ -29,11 +31,12 @@ pub static HANDSHAKES: LogLimit = LogLimit::new("a caller did not get through th
 /// There is no room for another connection.
 pub static CONNECTIONS: LogLimit = LogLimit::new("connections of callers are at their bound");
 
-static ALL: [&LogLimit; 9] = [
+static ALL: [&LogLimit; 10] = [
     &UNTAKEN_EVENTS,
     &UNREAD_ANSWERS,
     &RECEIVERS,
     &REFUSED_DEVICES,
+    &FULL_HUBS,
     &REFUSED_LINKS,
     &NO_ROOM,
     &STORE_FAILURES,

@@ -51,6 +51,8 @@ pub enum ServiceFault {
     Failing,
     /// It refuses credentials, and has accepted none since the start, or refuses those of many devices.
     RefusesCredentials,
+    /// All connections to it that this process may have are full, so that further devices are not connected.
+    Full,
 }
 
 impl Readiness {
@@ -86,12 +88,14 @@ impl Unready {
                 Fault::Silent => "dps-silent",
                 Fault::Failing => "dps-failing",
                 Fault::RefusesCredentials => "dps-refuses-credentials",
+                Fault::Full => "connections-full",
             },
             Self::Service { fault, .. } => match fault {
                 Fault::Unreachable => "hub-unreachable",
                 Fault::Silent => "hub-silent",
                 Fault::Failing => "hub-failing",
                 Fault::RefusesCredentials => "hub-refuses-credentials",
+                Fault::Full => "connections-full",
             },
             Self::RequestsTimeOut(_) => "requests-time-out",
             Self::Store(Health::Failing {
@@ -167,6 +171,7 @@ impl ServiceFault {
             Self::Silent => "does not answer",
             Self::Failing => "answers with faults of its own",
             Self::RefusesCredentials => "refuses credentials",
+            Self::Full => "has no room for more devices",
         }
     }
 }
@@ -229,6 +234,7 @@ mod tests {
             Fault::Silent,
             Fault::Failing,
             Fault::RefusesCredentials,
+            Fault::Full,
         ];
         let services = faults
             .iter()

@@ -157,6 +157,7 @@ impl Failure {
             | Kind::Forbidden
             | Kind::NotFound
             | Kind::DeviceNotOnline
+            | Kind::ConnectionsFull
             | Kind::QueueFull
             | Kind::LockLost
             | Kind::MessageTooLarge
@@ -178,6 +179,7 @@ impl Failure {
                 | Kind::HubSuspended
                 | Kind::QuotaExceeded
                 | Kind::ResourceLimit
+                | Kind::ConnectionsFull
                 | Kind::QueueFull
                 | Kind::TokenLimit
                 | Kind::Throttled

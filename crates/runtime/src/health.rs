@@ -19,6 +19,7 @@ struct Service {
     /// Silent, or failing.
     fault: Option<(ServiceFault, Why)>,
     refuses_credentials: Option<Why>,
+    full: Option<Why>,
 }
 
 /// What was said when a fault began, as far as known.
@@ -33,6 +34,7 @@ impl Health {
             unreachable: None,
             fault: None,
             refuses_credentials: None,
+            full: None,
         });
     }
 
@@ -58,6 +60,8 @@ impl Health {
             News::Silent => service.fault = Some((ServiceFault::Silent, why)),
             News::Failing => service.fault = Some((ServiceFault::Failing, why)),
             News::Recovered => service.fault = None,
+            News::Full => service.full = Some(why),
+            News::HasRoom => service.full = None,
         }
     }
 
@@ -110,7 +114,8 @@ impl Service {
         let with = |why: &Option<Why>, fault| Some((fault, why.clone()?));
         let unreachable = with(&self.unreachable, ServiceFault::Unreachable);
         let refuses = with(&self.refuses_credentials, ServiceFault::RefusesCredentials);
-        let all = [unreachable, self.fault.clone(), refuses];
+        let full = with(&self.full, ServiceFault::Full);
+        let all = [unreachable, self.fault.clone(), refuses, full];
         all.into_iter().flatten()
     }
 }
@@ -172,6 +177,8 @@ mod tests {
         let scope = Failure::local(FailureKind::Unauthorized, "not this one");
         health.news(second, News::RefusesEveryone, Some(&scope));
         health.news(second, News::Silent, Some(&proxy));
+        let full = Failure::local(FailureKind::ConnectionsFull, "max_connections is 2");
+        health.news(second, News::Full, Some(&full));
         assert!(readiness().ready);
         assert_eq!(
             readiness().problems,
@@ -180,6 +187,7 @@ mod tests {
                 fault("a.net", Fault::Unreachable, None),
                 fault("b.net", Fault::Silent, Some("the proxy said 407")),
                 fault("b.net", Fault::RefusesCredentials, Some("not this one")),
+                fault("b.net", Fault::Full, Some("max_connections is 2")),
             ]
         );
 
@@ -191,6 +199,7 @@ mod tests {
             (second, News::Reachable),
             (second, News::TakesCredentials),
             (second, News::Recovered),
+            (second, News::HasRoom),
         ] {
             health.news(service, news, None);
         }

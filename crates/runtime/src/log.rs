@@ -5,7 +5,8 @@ use drawspan_bridge::delivery::{self, OriginNews};
 use drawspan_bridge::limits::MAX_CALLBACK_ANSWER_BYTES;
 use drawspan_fleet::News;
 use drawspan_gateway::log_limit::{
-    Leave, NO_ROOM, RECEIVERS, REFUSED_DEVICES, REFUSED_LINKS, UNREAD_ANSWERS, UNTAKEN_EVENTS,
+    FULL_HUBS, Leave, NO_ROOM, RECEIVERS, REFUSED_DEVICES, REFUSED_LINKS, UNREAD_ANSWERS,
+    UNTAKEN_EVENTS,
 };
 use drawspan_hub::{Failure, HostName};
 
@@ -93,6 +94,16 @@ pub(super) fn write_news(host: &HostName, news: News, failure: Option<&Failure>)
         News::Silent => tracing::warn!(%host, %reason, "does not answer"),
         News::Failing => tracing::warn!(%host, %reason, "answers with faults of its own"),
         News::Recovered => tracing::info!(%host, "answers as it should again"),
+        News::Full => {
+            if let Some(Leave { left_out }) = FULL_HUBS.pass(host) {
+                tracing::warn!(%host, %reason, left_out, "has no room for more devices on its connections");
+            }
+        }
+        News::HasRoom => {
+            if let Some(Leave { left_out }) = FULL_HUBS.pass(format_args!("{host} {news:?}")) {
+                tracing::info!(%host, left_out, "has room for more devices again");
+            }
+        }
     }
 }
 

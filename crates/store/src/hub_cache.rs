@@ -15,7 +15,7 @@ use crate::loss_counter::Loss;
 use crate::queue::Queue;
 use crate::writer::Job;
 
-/// What DPS said about a device.
+/// Where a device belongs: DPS said so, or it connected there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedHub {
     /// The device, by the name that callers use.
@@ -28,8 +28,8 @@ pub struct CachedHub {
     pub renewed_unix_s: u64,
 }
 
-/// Which hub each device belongs to. Cheap to clone. Losing an entry costs one call of DPS, so writing is best effort
-/// and holds nobody up.
+/// Which hub each device belongs to. Cheap to clone. Losing an entry costs one call of DPS, or its next use makes the device known
+/// again, so writing is best effort and holds nobody up.
 #[derive(Debug, Clone)]
 pub struct HubCache {
     queue: Queue,

@@ -83,6 +83,7 @@ fn every_kind_of_refusal_has_its_status() {
             (503, "hub-unreachable", Some(5))
         }
         Kind::TokenLimit => (503, "not-ready", Some(5)),
+        Kind::ConnectionsFull => (503, "connections-full", Some(5)),
         Kind::Timeout => (504, "fate-unknown", Some(5)),
         Kind::HubSuspended
         | Kind::HubNotFound

@@ -20,6 +20,7 @@ const HUB: &[Kind] = &[
     Kind::HubRefused,
     Kind::HubUnreachable,
     Kind::QueueFull,
+    Kind::ConnectionsFull,
     Kind::NotSent,
     Kind::FateUnknown,
 ];

@@ -178,7 +178,7 @@ pub struct DeadLetter<C> {
 /// A change of the stored hub cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HubChange {
-    /// DPS assigned a device.
+    /// A device belongs to a hub.
     Put(StoredHub),
     /// A device goes by another name.
     Forget(DeviceId),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drawspan_fleet::device::OpenOptions;
 use drawspan_fleet::mutation::{Mutation, planted};
-use drawspan_fleet::{self as fleet, ServiceId};
+use drawspan_fleet::{self as fleet, News, ServiceId};
 use drawspan_hub::{AttemptId, DeviceId, Failure, FailureKind, Links};
 
 use super::Controller;
@@ -82,10 +82,7 @@ impl<P: Platform> Controller<P> {
             None
         };
         let Some((connection, member)) = pool.place(index, &device, not, now.monotonic) else {
-            let text = "all connections to the hub that max_connections allows are full";
-            let failure = Failure::local(FailureKind::QueueFull, text);
-            pool.counters.failures.add(failure.kind);
-            return self.fleet.ended(attempt, &failure, now);
+            return self.no_place(attempt, hub);
         };
         context.place = Some(Member {
             hub,
@@ -94,6 +91,7 @@ impl<P: Platform> Controller<P> {
             token_life_s: Some(token_life_s),
             session: None,
         });
+        self.look_for_room(hub);
         let Some(host) = self.fleet.host(hub).cloned() else {
             debug_assert!(false, "a hub without a host");
             return;
@@ -112,6 +110,28 @@ impl<P: Platform> Controller<P> {
             token_life_s,
             wants,
         })));
+    }
+
+    /// All connections are full. Its callers do not wait for what an operator has to change.
+    fn no_place(&mut self, attempt: AttemptId, hub: ServiceId) {
+        let Some(pool) = self.pools.get_mut(&hub) else {
+            return;
+        };
+        let (failure, is_news) = pool.no_place();
+        self.note_failure(attempt.device, &failure);
+        self.fleet.not_placed(attempt, &failure, self.now);
+        self.refuse_hopeless(attempt.device);
+        if is_news {
+            self.act(Action::ServiceNews(hub, News::Full, Some(failure)));
+        }
+    }
+
+    /// Says so when there is room again at a hub whose connections were full.
+    pub(super) fn look_for_room(&mut self, hub: ServiceId) {
+        let pool = self.pools.get_mut(&hub);
+        if pool.is_some_and(Pool::has_room_again) {
+            self.act(Action::ServiceNews(hub, News::HasRoom, None));
+        }
     }
 
     fn close(&mut self, attempt: AttemptId) {
@@ -186,6 +206,7 @@ impl<P: Platform> Controller<P> {
         if left.is_empty {
             self.act(Action::Drop(place.hub, place.connection));
         }
+        self.look_for_room(place.hub);
     }
 
     pub(super) fn forget_route(&mut self, index: u32) {

@@ -75,6 +75,7 @@ impl<P: Platform> Controller<P> {
         context.full = None;
         context.route = Some(route.clone());
         let served = context.take_served(&route);
+        self.remember_connected(index, &id);
         self.cache.used(&id);
         self.act(Action::Publish(id, route.clone()));
         for caller in served {
@@ -172,6 +173,7 @@ impl<P: Platform> Controller<P> {
         };
         let members = pool.ended(key);
         pool.counters.ended.add(failure.kind);
+        self.look_for_room(hub);
         self.note_connection(hub, members.len(), &failure);
         let kind = failure.kind;
         let noted = Arc::new(Noted {

@@ -1,7 +1,8 @@
-//! Which hub DPS assigned each device to, so that a restart asks DPS nothing.
+//! Which hub each device belongs to, so that a restart knows the devices, and asks DPS nothing.
 //!
-//! The whole cache is in memory, since it is asked for each device that comes. What is stored is best effort: an entry that is
-//! lost costs one registration.
+//! A device has an entry once DPS has assigned it; where hubs are known without DPS, once it has connected. The whole cache is in
+//! memory, since it is asked for each device that comes. What is stored is best effort: an entry that is lost costs one
+//! registration; without DPS, the device is not known until its next use.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -12,7 +13,7 @@ use drawspan_hub::{DeviceId, HostName};
 use super::action::HubChange;
 use crate::limits;
 
-/// Where devices belong, as far as DPS said so.
+/// Where devices belong.
 #[derive(Debug)]
 pub struct HubCache {
     /// In order, for those who list them.
@@ -43,7 +44,7 @@ pub struct StoredHub {
     pub hub: HostName,
     /// Its name there, if it is another one.
     pub assigned: Option<DeviceId>,
-    /// When DPS said so, or the device was last in use.
+    /// When the device was assigned, or last in use.
     pub renewed_unix_s: u64,
 }
 
@@ -81,7 +82,7 @@ impl HubCache {
         self.devices.insert(stored.device, cached);
     }
 
-    /// DPS assigned a device.
+    /// A device belongs to this hub.
     pub(super) fn put(
         &mut self,
         device: &DeviceId,

@@ -30,7 +30,11 @@ impl<P: Platform> Controller<P> {
             self.table.devices_from(Bound::Unbounded).cloned().collect();
         let others = self.spellings.settle(&hubs, &subscribed);
         hubs.retain(|stored| !others.contains_key(&stored.device));
-        for stored in hubs {
+        for mut stored in hubs {
+            if !self.spellings.fold() {
+                // What DPS called it counts with DPS only.
+                stored.assigned = None;
+            }
             let assigned = stored.assigned.as_ref();
             self.table.note_assigned(&stored.device, assigned);
             self.cache.load(stored);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use drawspan_fleet::{Ledger, LedgerConfig, Left, Paces};
 use drawspan_hub::limits::HubSize;
-use drawspan_hub::{ConnectionKey, DeviceId, WhichKey};
+use drawspan_hub::{ConnectionKey, DeviceId, Failure, FailureKind, WhichKey};
 
 use super::counters::HubCounters;
 use super::twin_reads::CatchUps;
@@ -25,7 +25,8 @@ pub struct Pool {
     pub(super) catch_ups: CatchUps,
     /// Counts since the start.
     pub counters: HubCounters,
-    slots_each: usize,
+    /// A device found no place, and there has been none since.
+    full: bool,
 }
 
 /// What a pool is made of.
@@ -63,7 +64,7 @@ impl Pool {
             paces: Arc::new(Paces::of(config.hub_size)),
             catch_ups: CatchUps::default(),
             counters: HubCounters::default(),
-            slots_each: config.slots_per_connection,
+            full: false,
         }
     }
 
@@ -81,6 +82,27 @@ impl Pool {
         let member = u32::try_from(members.len()).unwrap_or(u32::MAX);
         members.push(index);
         Some((key, member))
+    }
+
+    /// Why there is no place for a device, and whether that is news.
+    pub(super) fn no_place(&mut self) -> (Failure, bool) {
+        let text = format!(
+            "max_connections is {}, and all connections to the hub are full: raise it, or disconnect devices; the place of one that left \
+             is free when its token expires",
+            self.max_connections
+        );
+        let failure = Failure::local(FailureKind::ConnectionsFull, &text);
+        self.counters.failures.add(failure.kind);
+        let is_full = !self.ledger.has_room(self.max_connections);
+        let is_news = is_full && !std::mem::replace(&mut self.full, true);
+        (failure, is_news)
+    }
+
+    /// Whether there is room again after a device found none.
+    pub(super) fn has_room_again(&mut self) -> bool {
+        let has_room = self.full && self.ledger.has_room(self.max_connections);
+        self.full &= !has_room;
+        has_room
     }
 
     /// A device left, and its token counts until `slot_until`, if the hub took one.
@@ -137,10 +159,10 @@ impl Pool {
         self.ledger.connections()
     }
 
-    /// Devices that these can hold.
+    /// Devices that these can hold, as far as the hub has said how many it takes.
     #[must_use]
     pub fn slots(&self) -> usize {
-        self.ledger.connections() * self.slots_each
+        self.ledger.capacity()
     }
 
     /// Devices that the hub counts on them.

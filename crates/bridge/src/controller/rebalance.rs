@@ -76,6 +76,11 @@ impl<P: Platform> Controller<P> {
                 .filter_map(|index| self.fleet.attempt(index));
             self.moves.waiting.extend(attempts);
         }
+        // Slots may have expired.
+        let hubs: Vec<_> = self.pools.keys().copied().collect();
+        for hub in hubs {
+            self.look_for_room(hub);
+        }
         let devices = self.moves.waiting.len();
         if devices > 0 {
             self.act(Action::Note(Note::Draining(devices)));

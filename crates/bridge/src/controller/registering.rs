@@ -111,6 +111,19 @@ impl<P: Platform> Controller<P> {
         self.remember_hub(device, assigned.hub.clone(), name);
     }
 
+    /// A device connected to a hub that DPS did not name: from then on it is known, like one that DPS has assigned.
+    pub(super) fn remember_connected(&mut self, index: u32, device: &DeviceId) {
+        let removed = self.fleet.context(index).is_none_or(|it| it.removed);
+        if removed || matches!(self.profile, Profile::Dps) {
+            return;
+        }
+        let hub = self.fleet.machine(index).and_then(|machine| machine.hub());
+        let known = self.cache.get(device).map(|cached| &cached.hub);
+        if let Some(hub) = hub.filter(|hub| known != Some(hub)).cloned() {
+            self.remember_hub(device, hub, None);
+        }
+    }
+
     fn remember_hub(&mut self, device: &DeviceId, hub: HostName, name: Option<DeviceId>) {
         self.table.note_assigned(device, name.as_ref());
         let change = self.cache.put(device, hub, name, self.now.unix_s);

@@ -1,7 +1,7 @@
 //! What survives a restart, and what was missed meanwhile.
 
 use drawspan_gateway::{
-    DeadLetterQuery, DeadLetters as _, DeviceGateway as _, ListQuery, Listing as _,
+    DeadLetterQuery, DeadLetters as _, DeviceGateway as _, ListQuery, Listing as _, Prefix, Scope,
     SubscriptionStatus, Subscriptions as _,
 };
 use drawspan_hub::SubscriptionType::{C2dMessages, DesiredProperties, Methods};
@@ -63,6 +63,42 @@ async fn subscriptions_survive_and_what_was_missed_is_caught_up_with() {
     );
     let rows = store.subscriptions().load_all().unwrap();
     assert!(rows.is_empty(), "{rows:?}");
+}
+
+/// By a hub's policy, which needs no DPS to know a device's hub.
+#[tokio::test]
+async fn devices_that_a_fleet_subscription_keeps_connected_come_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let stand = Stand::start(&["g1", "g2"]).await;
+    {
+        let store = open(directory.path());
+        let bridge = stand.bridge(Some(&store));
+        let fleet = Scope::Fleet(Prefix::parse("g").unwrap());
+        let subscribe = stand.subscribe_to(fleet, DesiredProperties, "/desired");
+        bridge.subscribe(subscribe, soon()).await.unwrap();
+        for device in ["g1", "g2"] {
+            let sent = bridge.send(id(device), Telemetry::json("{}"), soon()).await;
+            assert_eq!(sent, Ok(()));
+        }
+        // It is stored soon.
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        bridge.forget(id("g2"), soon()).await.unwrap();
+    }
+    let before = stand.receiver.at("/desired").len();
+    stand.desire("g1", json!({"color": "red"})).await;
+    let store = open(directory.path());
+    let bridge = stand.bridge(Some(&store));
+    let changes = stand.receiver.wait("/desired", before + 1).await;
+    let body = &changes[before].body;
+    assert_eq!(body["deviceId"], "g1");
+    assert_eq!(body["desiredProperties"]["color"], "red");
+    let query = ListQuery {
+        limit: 10,
+        ..ListQuery::default()
+    };
+    let known = bridge.list(query).await.unwrap();
+    let known: Vec<_> = known.devices.iter().map(|it| it.device.clone()).collect();
+    assert_eq!(known, [id("g1")]);
 }
 
 #[tokio::test]

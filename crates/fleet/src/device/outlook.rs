@@ -71,6 +71,7 @@ const fn may_pass(kind: FailureKind) -> bool {
         | Kind::DeviceDisabled
         | Kind::LinkStolen
         | Kind::QuotaExceeded
+        | Kind::ConnectionsFull
         | Kind::QueueFull
         | Kind::Forbidden
         | Kind::NotFound

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// One kind for each remedy, and some more.
-const KINDS: [FailureKind; 12] = [
+const KINDS: [FailureKind; 13] = [
     FailureKind::HubUnreachable,
     FailureKind::ConnectionLost,
     FailureKind::HubMaintenance,
@@ -20,6 +20,7 @@ const KINDS: [FailureKind; 12] = [
     FailureKind::QuotaExceeded,
     FailureKind::Throttled,
     FailureKind::TokenLimit,
+    FailureKind::ConnectionsFull,
     FailureKind::ServerError,
     FailureKind::Unknown,
 ];

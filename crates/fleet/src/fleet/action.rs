@@ -73,6 +73,10 @@ pub enum News {
     Failing,
     /// It is neither silent nor failing any more.
     Recovered,
+    /// All connections to it that this process may have are full, and a device was refused for that.
+    Full,
+    /// There is room on its connections again.
+    HasRoom,
 }
 
 impl ServiceId {

@@ -69,6 +69,17 @@ impl<B: Context> Fleet<B> {
         self.end(attempt, epoch, failure, now);
     }
 
+    /// There was no connection for the device: its hub was not asked, and the permit is there for another device.
+    pub fn not_placed(&mut self, attempt: AttemptId, failure: &Failure, now: Now) {
+        let Some((epoch, hub)) = self.running(attempt) else {
+            return;
+        };
+        if let Some(service) = self.service_mut(hub) {
+            service.governor.give_back(now.monotonic);
+        }
+        self.end(attempt, epoch, failure, now);
+    }
+
     /// A connection that these attempts shared ended.
     pub fn connection_ended(
         &mut self,

@@ -10,7 +10,7 @@
 //! With one token for a whole connection, as a policy signs it, nothing but live devices counts.
 //!
 //! Nothing here is proportional to the number of connections or devices, except for the end of a connection, which is
-//! proportional to the slots on it, for [`Ledger::slots_used`], and for what a refusal teaches (`limit.rs`). Live devices are numbers only: whoever placed one keeps its key.
+//! proportional to the slots on it, for [`Ledger::capacity`], and for what a refusal teaches (`limit.rs`). Live devices are numbers only: whoever placed one keeps its key.
 
 mod limit;
 mod order;
@@ -295,6 +295,18 @@ impl Ledger {
     #[must_use]
     pub const fn slots_used(&self) -> usize {
         self.order.used()
+    }
+
+    /// Identities that the hub takes on all connections together, as far as known.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.connections.values().map(Slots::limit).sum()
+    }
+
+    /// Whether another identity has a place, with so many connections at most.
+    #[must_use]
+    pub fn has_room(&self, most: usize) -> bool {
+        self.connections.len() < most || self.order.fullest(None).is_some()
     }
 
     fn add(&mut self) -> ConnectionKey {

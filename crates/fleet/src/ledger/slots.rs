@@ -40,6 +40,11 @@ impl Slots {
         self.live + self.departed
     }
 
+    /// Identities that the hub takes, as far as known.
+    pub(super) const fn limit(&self) -> usize {
+        self.limit
+    }
+
     pub(super) const fn free(&self) -> usize {
         self.limit.saturating_sub(self.used())
     }

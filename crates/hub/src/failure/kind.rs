@@ -31,6 +31,8 @@ pub enum FailureKind {
     Throttled,
     /// Too many identities on one connection (403005).
     TokenLimit,
+    /// All connections to the hub that this process may have are full: the hub was not asked.
+    ConnectionsFull,
     /// Too many cloud-to-device messages wait for the device (403004).
     QueueFull,
     /// Forbidden for another reason (403xxx).
@@ -57,7 +59,7 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::HubUnreachable,
         Self::ConnectionLost,
         Self::HubMaintenance,
@@ -71,6 +73,7 @@ impl FailureKind {
         Self::ResourceLimit,
         Self::Throttled,
         Self::TokenLimit,
+        Self::ConnectionsFull,
         Self::QueueFull,
         Self::Forbidden,
         Self::NotFound,
@@ -101,6 +104,7 @@ impl FailureKind {
             Self::ResourceLimit => "resourceLimit",
             Self::Throttled => "throttled",
             Self::TokenLimit => "tokenLimit",
+            Self::ConnectionsFull => "connectionsFull",
             Self::QueueFull => "queueFull",
             Self::Forbidden => "forbidden",
             Self::NotFound => "notFound",

@@ -271,6 +271,7 @@ async fn what_the_hub_says_is_described() {
         K::QuotaExceeded,
         K::Throttled,
         K::TokenLimit,
+        K::ConnectionsFull,
         K::QueueFull,
         K::InvalidRequest,
         K::Timeout,

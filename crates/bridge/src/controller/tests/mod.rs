@@ -8,6 +8,7 @@ mod methods;
 mod pools;
 mod refusals;
 mod registering;
+mod remembering;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,8 +33,9 @@ pub(super) struct TestRoute(u32);
 #[derive(Debug)]
 pub(super) struct TestCaller;
 
+/// Devices, each at the hub `b.net`.
 #[derive(Debug, Clone)]
-pub(super) struct NoList;
+pub(super) struct List(pub(super) &'static [&'static str]);
 
 impl Platform for Test {
     type Session = u32;
@@ -43,7 +45,7 @@ impl Platform for Test {
     type Callback = TestUrl;
     type Route = TestRoute;
     type Caller = TestCaller;
-    type Listing = NoList;
+    type Listing = List;
     type StoreFault = ();
 }
 
@@ -63,9 +65,10 @@ impl Caller for TestCaller {
     }
 }
 
-impl Listing for NoList {
-    fn hub_of(&self, _: &DeviceId) -> Option<HostName> {
-        None
+impl Listing for List {
+    fn hub_of(&self, device: &DeviceId) -> Option<HostName> {
+        let listed = self.0.contains(&device.as_str());
+        listed.then(|| host("b.net"))
     }
 }
 
@@ -105,7 +108,22 @@ impl Process {
         Self::of(Profile::Hub(host("a.net")), Some(max_connections), slots)
     }
 
-    fn of(profile: Profile<NoList>, max_connections: Option<usize>, slots: usize) -> Self {
+    fn of(profile: Profile<List>, max_connections: Option<usize>, slots: usize) -> Self {
+        let nothing = Remembered {
+            rows: Vec::new(),
+            hubs: Vec::new(),
+            marks: Vec::new(),
+        };
+        Self::remembering(nothing, profile, max_connections, slots)
+    }
+
+    /// With what is stored.
+    pub(super) fn remembering(
+        remembered: Remembered<TestUrl>,
+        profile: Profile<List>,
+        max_connections: Option<usize>,
+        slots: usize,
+    ) -> Self {
         let now = Now {
             monotonic: Duration::from_secs(1),
             unix_s: UNIX_S,
@@ -132,11 +150,6 @@ impl Process {
             method_answer_timeout: Duration::from_secs(30),
             keeps_letters: true,
             secrets: Secrets::new([7; 32]),
-        };
-        let remembered = Remembered {
-            rows: Vec::new(),
-            hubs: Vec::new(),
-            marks: Vec::new(),
         };
         let unix = Duration::from_secs(UNIX_S);
         let mut process = Self {
@@ -208,6 +221,20 @@ impl Process {
             scope: Scope::Device(id(device)),
             kind,
             caller: TestCaller,
+        }));
+    }
+
+    /// A caller wants a device to be connected, and has half a minute.
+    pub(super) fn connect(&mut self, device: &str) {
+        let deadline = self.now.monotonic + Duration::from_secs(30);
+        self.handle(Input::Request(Request::Connect {
+            device: id(device),
+            waiter: Waiter {
+                not: None,
+                deadline,
+                who: drawspan_fleet::CallerId(0),
+                caller: TestCaller,
+            },
         }));
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use drawspan_fleet::News;
+
 use super::*;
 use crate::limits::{MOVE_INTERVAL, MOVES_AT_ONCE};
 
@@ -95,6 +97,80 @@ fn closing(action: &Action<Test>) -> Option<AttemptId> {
         Action::Close(place) => Some(place.attempt),
         _ => None,
     }
+}
+
+fn refusal(process: &mut Process) -> Option<Refusal> {
+    process.take(|action| match action {
+        Action::Answer(_, Response::NotConnected(refusal)) => Some(refusal.clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_caller_is_told_at_once_that_all_connections_are_full() {
+    let mut process = Process::with_slots(1, 2);
+    for device in ["d0", "d1"] {
+        process.subscribe(device, KIND);
+        process.open();
+    }
+    assert_eq!(process.news(), []);
+    process.connect("d2");
+    let refused = refusal(&mut process).expect("an answer at once");
+    assert_eq!(refused.failure.kind, FailureKind::ConnectionsFull);
+    assert!(refused.failure.message.contains("max_connections is 1"));
+    let index = process.controller.fleet.find(&id("d2")).unwrap();
+    let noted = process.controller.fleet.context(index).unwrap();
+    let noted = noted.last_failure.as_ref().unwrap();
+    assert_eq!(noted.failure, refused.failure);
+    // Nobody after it waits either, and the hub is news once.
+    for device in ["d2", "d3", "d4"] {
+        process.connect(device);
+        assert!(refusal(&mut process).is_some(), "{device}");
+        process.pass(Duration::from_secs(20));
+    }
+    assert_eq!(process.news(), [News::Full]);
+
+    // One leaves: its token counts as long as it may last.
+    process.unsubscribe("d0", KIND);
+    let closing = process.take(closing).unwrap();
+    process.session(closing, SessionEvent::Closed);
+    assert_eq!(process.news(), []);
+    process.pass(Duration::from_secs(3_600) + drawspan_fleet::limits::SLOT_MARGIN * 2);
+    assert_eq!(process.news(), [News::HasRoom]);
+    process.connect("d2");
+    process.open();
+    assert_eq!(refusal(&mut process), None);
+}
+
+#[test]
+fn slots_are_as_many_as_the_hub_takes() {
+    let mut process = Process::with_slots(2, 10);
+    let slots = |process: &Process| {
+        let pool = process.controller.pool(ServiceId::of(1)).unwrap();
+        pool.slots()
+    };
+    // The hub takes three on a connection.
+    let mut taken: BTreeMap<ConnectionKey, usize> = BTreeMap::new();
+    for number in 0..7 {
+        process.subscribe(&format!("d{number}"), KIND);
+        while let Some(open) = process.opening() {
+            let attempt = open.place.attempt;
+            let count = taken.entry(open.place.connection).or_default();
+            let event = if *count < 3 {
+                *count += 1;
+                SessionEvent::Opened {
+                    session: attempt.serial,
+                    route: TestRoute(attempt.serial),
+                }
+            } else {
+                SessionEvent::TokenRefused(Failure::local(FailureKind::TokenLimit, "full"))
+            };
+            process.session(attempt, event);
+            process.pass(Duration::from_millis(200));
+        }
+    }
+    assert_eq!(slots(&process), 6);
+    assert_eq!(process.news(), [News::Full]);
 }
 
 #[test]

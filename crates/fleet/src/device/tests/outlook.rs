@@ -28,6 +28,7 @@ fn a_caller_waits_while_that_may_help() {
     check(Kind::Throttled, 5, Some(11));
     check(Kind::HubMaintenance, 30, Some(66));
     check(Kind::Forbidden, 30, Some(0));
+    check(Kind::ConnectionsFull, 30, Some(0));
     check(Kind::LinkStolen, 3600, Some(20));
     // A fresh token may do.
     check(Kind::Unauthorized, 30, None);

@@ -79,3 +79,24 @@ fn a_hub_that_does_not_answer_is_asked_less_and_less() {
     assert!(attempts[4] < attempts[0] / 4, "{attempts:?}");
     assert!(attempts[4] >= 30, "{attempts:?}");
 }
+
+#[test]
+fn devices_without_a_place_leave_the_pace_to_others() {
+    let mut process = Process::paced(10);
+    for number in 0..100 {
+        process.at(number, "a.net");
+    }
+    let mut asked = 0;
+    loop {
+        let opens = process.opens();
+        if opens.is_empty() {
+            break;
+        }
+        for (attempt, _) in opens {
+            asked += 1;
+            let full = failure(FailureKind::ConnectionsFull);
+            process.fleet.not_placed(attempt, &full, process.now());
+        }
+    }
+    assert_eq!(asked, 100, "in no time");
+}
