@@ -51,6 +51,8 @@ pub enum ServiceFault {
     Failing,
     /// It refuses credentials, and has accepted none since the start, or refuses those of many devices.
     RefusesCredentials,
+    /// Its daily quota is used up. DPS has none.
+    OverQuota,
 }
 
 impl Readiness {
@@ -86,12 +88,14 @@ impl Unready {
                 Fault::Silent => "dps-silent",
                 Fault::Failing => "dps-failing",
                 Fault::RefusesCredentials => "dps-refuses-credentials",
+                Fault::OverQuota => "dps-over-quota",
             },
             Self::Service { fault, .. } => match fault {
                 Fault::Unreachable => "hub-unreachable",
                 Fault::Silent => "hub-silent",
                 Fault::Failing => "hub-failing",
                 Fault::RefusesCredentials => "hub-refuses-credentials",
+                Fault::OverQuota => "hub-over-quota",
             },
             Self::RequestsTimeOut(_) => "requests-time-out",
             Self::Store(Health::Failing {
@@ -139,6 +143,9 @@ impl fmt::Display for Unready {
                     (false, ServiceFault::RefusesCredentials) => f.write_str(
                         ": check the key, the right DeviceConnect if it is a policy's, and this machine's clock",
                     ),
+                    (_, ServiceFault::OverQuota) => f.write_str(
+                        ": messages are refused until 00:00 UTC, or until one that is tried now and then is accepted; more units help",
+                    ),
                     _ => Ok(()),
                 }
             }
@@ -167,6 +174,7 @@ impl ServiceFault {
             Self::Silent => "does not answer",
             Self::Failing => "answers with faults of its own",
             Self::RefusesCredentials => "refuses credentials",
+            Self::OverQuota => "has used up its daily quota",
         }
     }
 }
@@ -245,7 +253,8 @@ mod tests {
             file: drawspan_store::StoreFile::Database,
         });
         let others = others.into_iter().chain(store).chain([missing]);
-        for problem in services.chain(others) {
+        let over_quota = service(false, Fault::OverQuota);
+        for problem in services.chain(others).chain([over_quota]) {
             let code = problem.code();
             assert!(document.contains(&format!("`{code}`")), "{code}");
         }

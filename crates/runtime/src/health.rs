@@ -19,6 +19,7 @@ struct Service {
     /// Silent, or failing.
     fault: Option<(ServiceFault, Why)>,
     refuses_credentials: Option<Why>,
+    over_quota: Option<Why>,
 }
 
 /// What was said when a fault began, as far as known.
@@ -33,6 +34,7 @@ impl Health {
             unreachable: None,
             fault: None,
             refuses_credentials: None,
+            over_quota: None,
         });
     }
 
@@ -55,6 +57,8 @@ impl Health {
                 service.refuses_credentials = Some(why);
             }
             News::TakesCredentials => service.refuses_credentials = None,
+            News::QuotaExceeded => service.over_quota = Some(why),
+            News::QuotaRestored => service.over_quota = None,
             News::Silent => service.fault = Some((ServiceFault::Silent, why)),
             News::Failing => service.fault = Some((ServiceFault::Failing, why)),
             News::Recovered => service.fault = None,
@@ -77,6 +81,10 @@ impl Health {
         page.add(
             Metric::HubTakesCredentials,
             each(|service| service.refuses_credentials.is_none()),
+        );
+        page.add(
+            Metric::HubQuotaLasts,
+            each(|service| service.over_quota.is_none()),
         );
     }
 
@@ -110,7 +118,8 @@ impl Service {
         let with = |why: &Option<Why>, fault| Some((fault, why.clone()?));
         let unreachable = with(&self.unreachable, ServiceFault::Unreachable);
         let refuses = with(&self.refuses_credentials, ServiceFault::RefusesCredentials);
-        let all = [unreachable, self.fault.clone(), refuses];
+        let over_quota = with(&self.over_quota, ServiceFault::OverQuota);
+        let all = [unreachable, self.fault.clone(), refuses, over_quota];
         all.into_iter().flatten()
     }
 }
@@ -183,6 +192,14 @@ mod tests {
             ]
         );
 
+        health.news(second, News::QuotaExceeded, Some(&scope));
+        let over_quota = fault("b.net", Fault::OverQuota, Some("not this one"));
+        assert_eq!(readiness().problems.last(), Some(&over_quota));
+        let mut page = Page::default();
+        health.tell(&mut page);
+        let sample = r#"drawspan_hub_quota_lasts{hub="b.net",service="hub"} 0"#;
+        assert!(page.text(Format::Text).contains(sample));
+
         health.news(second, News::Unreachable, None);
         assert!(!readiness().ready);
         for (service, news) in [
@@ -191,6 +208,7 @@ mod tests {
             (second, News::Reachable),
             (second, News::TakesCredentials),
             (second, News::Recovered),
+            (second, News::QuotaRestored),
         ] {
             health.news(service, news, None);
         }

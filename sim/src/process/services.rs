@@ -103,7 +103,12 @@ impl Services {
             }
             News::RefusesEveryone => _ = self.refusing.insert(service),
             News::TakesCredentials => _ = self.refusing.remove(&service),
-            News::RefusesCredentials | News::Silent | News::Failing | News::Recovered => {}
+            News::RefusesCredentials
+            | News::Silent
+            | News::Failing
+            | News::Recovered
+            | News::QuotaExceeded
+            | News::QuotaRestored => {}
         }
     }
 }
