@@ -61,6 +61,8 @@ impl Tally {
             Action::ServiceNews(_, News::TakesCredentials, _) => "news: takes credentials",
             Action::ServiceNews(_, News::Silent, _) => "news: silent",
             Action::ServiceNews(_, News::Failing, _) => "news: failing",
+            Action::ServiceNews(_, News::QuotaExceeded, _) => "news: quota exceeded",
+            Action::ServiceNews(_, News::QuotaRestored, _) => "news: quota restored",
             Action::ServiceNews(_, News::Recovered, _) => "news: recovered",
             Action::ServiceNews(_, News::Full, _) => "news: full",
             Action::ServiceNews(_, News::HasRoom, _) => "news: has room",

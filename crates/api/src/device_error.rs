@@ -91,15 +91,20 @@ impl From<DeviceError> for Problem {
 
 /// A refusal that lasts, and when it is worth another try.
 fn refused_until(failure: Failure, retry_after_s: u64) -> Problem {
+    let over_quota = failure.kind == FailureKind::QuotaExceeded;
     let problem = refused(failure);
     let wait_s = problem
         .wait_s()
         .map_or(retry_after_s, |s| s.max(retry_after_s));
-    problem
-        .add_detail(&format!(
+    let advice = match over_quota {
+        true => format!(
+            ". The hub's daily quota is used up: nothing is sent there until 00:00 UTC, but for one try now and then, in case the hub was enlarged; ask again in {wait_s} s."
+        ),
+        false => format!(
             ". The device tries again at a request in {wait_s} s; POST /devices/{{id}}/resync makes it try at once."
-        ))
-        .retry_after(wait_s)
+        ),
+    };
+    problem.add_detail(&advice).retry_after(wait_s)
 }
 
 /// Nothing was sent, and why.

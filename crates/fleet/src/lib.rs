@@ -4,6 +4,7 @@
 //! * [`Fleet`]: all devices of a process, their queues and timers.
 //! * [`governor`]: who may try to connect now: the pace of one hub, under its [`hub_health`] and its [`credential_breaker`].
 //! * [`rate_limiter`], [`paces`]: what a hub takes per second, shared by all who send.
+//! * [`send_quota`]: which messages go to a hub whose daily quota is used up.
 //! * [`resend`]: when a request that a hub refused is sent again.
 //! * [`ledger`]: which AMQP connection takes which device.
 //! * [`time`]: how time and chance come in.
@@ -23,6 +24,7 @@ pub mod mutation;
 pub mod paces;
 pub mod rate_limiter;
 pub mod resend;
+pub mod send_quota;
 pub mod time;
 
 pub use device::{Device, Effect, Effects, Epoch, Input, State};
@@ -33,4 +35,5 @@ pub use governor::Governor;
 pub use ledger::{Ledger, LedgerConfig, Left};
 pub use paces::Paces;
 pub use rate_limiter::RateLimiter;
+pub use send_quota::SendQuota;
 pub use time::{Chance, Jitter, Now};

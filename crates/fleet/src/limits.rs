@@ -49,6 +49,8 @@ pub const MIDNIGHT_RECHECK: Duration = Duration::from_secs(600);
 pub const QUOTA_PROBE_MIN: Duration = Duration::from_secs(60);
 /// … and the longest: twice as long each time.
 pub const QUOTA_PROBE_MAX: Duration = Duration::from_secs(3600);
+/// A message that looks whether a hub was enlarged is followed by another after that time, should its outcome not be known by then.
+pub const SEND_PROBE_LASTS: Duration = Duration::from_secs(30);
 /// How long a probe, and the others after it, may take to connect: callers are asked to come back that much later.
 pub const QUOTA_PROBE_TIME: Duration = Duration::from_secs(5);
 /// A wait that a hub asked for is made longer by up to this part of it, in percent.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use drawspan_hub::limits::{HubSize, Rate};
 
-use crate::RateLimiter;
 use crate::limits::{CATCH_UPS_PER_S, FAULT_AFTER};
+use crate::{RateLimiter, SendQuota};
 
 /// The paces of one hub; without limits where its size is not known. Shared by everybody who uses the hub's devices.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Paces {
     pub twin_updates: RateLimiter,
     /// Reads that nobody waits for: half of what the hub takes, or a modest number.
     catch_ups: RateLimiter,
+    /// Whether messages may go, as far as the hub's daily quota is known.
+    pub send_quota: SendQuota,
     /// Requests in a row that the hub has not answered.
     unanswered: AtomicU32,
 }
@@ -32,6 +34,7 @@ impl Paces {
             twin_reads: RateLimiter::new(size.map(|size| size.twin_reads())),
             twin_updates: RateLimiter::new(size.map(|size| size.twin_updates())),
             catch_ups: RateLimiter::new(Some(catch_ups(size))),
+            send_quota: SendQuota::default(),
             unanswered: AtomicU32::new(0),
         }
     }

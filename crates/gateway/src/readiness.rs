@@ -53,6 +53,8 @@ pub enum ServiceFault {
     RefusesCredentials,
     /// All connections to it that this process may have are full, so that further devices are not connected.
     Full,
+    /// Its daily quota is used up. DPS has none.
+    OverQuota,
 }
 
 impl Readiness {
@@ -89,6 +91,7 @@ impl Unready {
                 Fault::Failing => "dps-failing",
                 Fault::RefusesCredentials => "dps-refuses-credentials",
                 Fault::Full => "connections-full",
+                Fault::OverQuota => "dps-over-quota",
             },
             Self::Service { fault, .. } => match fault {
                 Fault::Unreachable => "hub-unreachable",
@@ -96,6 +99,7 @@ impl Unready {
                 Fault::Failing => "hub-failing",
                 Fault::RefusesCredentials => "hub-refuses-credentials",
                 Fault::Full => "connections-full",
+                Fault::OverQuota => "hub-over-quota",
             },
             Self::RequestsTimeOut(_) => "requests-time-out",
             Self::Store(Health::Failing {
@@ -143,6 +147,9 @@ impl fmt::Display for Unready {
                     (false, ServiceFault::RefusesCredentials) => f.write_str(
                         ": check the key, the right DeviceConnect if it is a policy's, and this machine's clock",
                     ),
+                    (_, ServiceFault::OverQuota) => f.write_str(
+                        ": messages are refused until 00:00 UTC, or until one that is tried now and then is accepted; more units help",
+                    ),
                     _ => Ok(()),
                 }
             }
@@ -172,6 +179,7 @@ impl ServiceFault {
             Self::Failing => "answers with faults of its own",
             Self::RefusesCredentials => "refuses credentials",
             Self::Full => "has no room for more devices",
+            Self::OverQuota => "has used up its daily quota",
         }
     }
 }
@@ -251,7 +259,8 @@ mod tests {
             file: drawspan_store::StoreFile::Database,
         });
         let others = others.into_iter().chain(store).chain([missing]);
-        for problem in services.chain(others) {
+        let over_quota = service(false, Fault::OverQuota);
+        for problem in services.chain(others).chain([over_quota]) {
             let code = problem.code();
             assert!(document.contains(&format!("`{code}`")), "{code}");
         }

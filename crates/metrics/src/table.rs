@@ -47,6 +47,7 @@ metrics! {
     Devices: Gauge "drawspan_devices" ["state"] "Devices in memory, by what they do, in the words of their diagnostics";
     HubReachable: Gauge "drawspan_hub_reachable" ["hub", "service"] "1 if the hub, or DPS (service is hub or dps), could be reached when it was tried last, else 0";
     HubTakesCredentials: Gauge "drawspan_hub_credentials_accepted" ["hub", "service"] "0 while the hub, or DPS (service is hub or dps), refuses the credentials of many devices, or has refused some and accepted none since the start, else 1";
+    HubQuotaLasts: Gauge "drawspan_hub_quota_lasts" ["hub", "service"] "0 while the hub's daily quota is used up: it refuses devices, or the messages of connected ones, else 1";
     HubConnections: Gauge "drawspan_hub_connections" ["hub"] "AMQP connections that stand or are being made";
     HubSlots: Gauge "drawspan_hub_token_slots" ["hub"] "Devices that these connections can hold";
     HubSlotsUsed: Gauge "drawspan_hub_token_slots_used" ["hub"] "Devices that the hub counts on them: connected ones, and with keys of their own those that left, until their tokens expire";

@@ -20,6 +20,7 @@ struct Service {
     fault: Option<(ServiceFault, Why)>,
     refuses_credentials: Option<Why>,
     full: Option<Why>,
+    over_quota: Option<Why>,
 }
 
 /// What was said when a fault began, as far as known.
@@ -35,6 +36,7 @@ impl Health {
             fault: None,
             refuses_credentials: None,
             full: None,
+            over_quota: None,
         });
     }
 
@@ -57,6 +59,8 @@ impl Health {
                 service.refuses_credentials = Some(why);
             }
             News::TakesCredentials => service.refuses_credentials = None,
+            News::QuotaExceeded => service.over_quota = Some(why),
+            News::QuotaRestored => service.over_quota = None,
             News::Silent => service.fault = Some((ServiceFault::Silent, why)),
             News::Failing => service.fault = Some((ServiceFault::Failing, why)),
             News::Recovered => service.fault = None,
@@ -81,6 +85,10 @@ impl Health {
         page.add(
             Metric::HubTakesCredentials,
             each(|service| service.refuses_credentials.is_none()),
+        );
+        page.add(
+            Metric::HubQuotaLasts,
+            each(|service| service.over_quota.is_none()),
         );
     }
 
@@ -115,7 +123,8 @@ impl Service {
         let unreachable = with(&self.unreachable, ServiceFault::Unreachable);
         let refuses = with(&self.refuses_credentials, ServiceFault::RefusesCredentials);
         let full = with(&self.full, ServiceFault::Full);
-        let all = [unreachable, self.fault.clone(), refuses, full];
+        let over_quota = with(&self.over_quota, ServiceFault::OverQuota);
+        let all = [unreachable, self.fault.clone(), refuses, full, over_quota];
         all.into_iter().flatten()
     }
 }
@@ -191,6 +200,14 @@ mod tests {
             ]
         );
 
+        health.news(second, News::QuotaExceeded, Some(&scope));
+        let over_quota = fault("b.net", Fault::OverQuota, Some("not this one"));
+        assert_eq!(readiness().problems.last(), Some(&over_quota));
+        let mut page = Page::default();
+        health.tell(&mut page);
+        let sample = r#"drawspan_hub_quota_lasts{hub="b.net",service="hub"} 0"#;
+        assert!(page.text(Format::Text).contains(sample));
+
         health.news(second, News::Unreachable, None);
         assert!(!readiness().ready);
         for (service, news) in [
@@ -200,6 +217,7 @@ mod tests {
             (second, News::TakesCredentials),
             (second, News::Recovered),
             (second, News::HasRoom),
+            (second, News::QuotaRestored),
         ] {
             health.news(service, news, None);
         }

@@ -91,6 +91,10 @@ pub(super) fn write_news(host: &HostName, news: News, failure: Option<&Failure>)
             tracing::error!(%host, %reason, "refuses the credentials of many devices");
         }
         News::TakesCredentials => tracing::info!(%host, "takes credentials again"),
+        News::QuotaExceeded => {
+            tracing::warn!(%host, %reason, "its daily quota is used up; it is tried now and then until 00:00 UTC");
+        }
+        News::QuotaRestored => tracing::info!(%host, "its daily quota is not used up any more"),
         News::Silent => tracing::warn!(%host, %reason, "does not answer"),
         News::Failing => tracing::warn!(%host, %reason, "answers with faults of its own"),
         News::Recovered => tracing::info!(%host, "answers as it should again"),

@@ -21,6 +21,8 @@ pub(super) enum Request {
     Look(Look),
     /// A hub left a request without an answer; `None`: it answered one again.
     Unanswered(ServiceId, Option<Failure>),
+    /// A hub refused a message for its daily quota; `None`: it accepted one again.
+    MessageQuota(ServiceId, Option<Failure>),
 }
 
 /// What is looked up in the controller, and changes nothing.
@@ -70,6 +72,7 @@ impl Request {
         match self {
             Self::Look(_)
             | Self::Unanswered(..)
+            | Self::MessageQuota(..)
             | Self::Ask(
                 Ask::Connect { .. }
                 | Ask::Receive { .. }

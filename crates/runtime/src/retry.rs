@@ -3,17 +3,21 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use drawspan_bridge::controller::Refusal;
 use drawspan_client::{Send, SendFailure, TwinOperation, TwinRequest};
-use drawspan_fleet::Jitter;
 use drawspan_fleet::resend::{Next, Resend};
+use drawspan_fleet::send_quota::{OverQuota, Turn};
+use drawspan_fleet::{Jitter, Now, ServiceId};
 use drawspan_gateway::{Delay, DeviceError, Effect};
 use drawspan_hub::{DeviceId, Failure, FailureKind};
 use tokio::time::{Instant, sleep};
 
+use super::errors::not_connected;
 use super::gateway::{Gateway, QUEUE_FULL};
 use super::request::Request;
 use super::routes::Route;
 use super::seed;
+use super::task::unix;
 use super::throttle::wait_turn;
 
 /// What is asked of a connected device.
@@ -58,6 +62,7 @@ impl Gateway {
         let mut route = self.routes.get(device);
         let mut not = None;
         let mut resend = Resend::new(self.clock.at(deadline));
+        let mut probe = None;
         loop {
             let found = match route.take() {
                 Some(route) => route,
@@ -65,11 +70,15 @@ impl Gateway {
             };
             let now = self.clock.now();
             found.used(now);
+            let turn = send_turn(&found, operation, now, &mut probe)?;
             wait_turn(&found, operation, now, deadline).await?;
             let ended = attempt(&found, operation, self.clock.at(deadline)).await;
             self.note_silence(&found, &ended, deadline);
             match ended {
-                Ok(done) => return Ok(done),
+                Ok(done) => {
+                    self.note_accepted(&found, turn);
+                    return Ok(done);
+                }
                 Err(SendFailure::Full) => return Err(QUEUE_FULL),
                 Err(SendFailure::NotSent) => return Err(DeviceError::Delayed(Delay::Credit)),
                 Err(ended @ (SendFailure::Stale | SendFailure::FateUnknown)) => {
@@ -81,6 +90,9 @@ impl Gateway {
                     self.counters.resends.connection_lost();
                 }
                 Err(SendFailure::Refused(failure)) => {
+                    if is_over_quota(operation, &failure) {
+                        return Err(self.note_over_quota(&found, turn, failure));
+                    }
                     match resend.refused(&failure, self.clock.now(), Jitter(seed())) {
                         Next::After(wait) => sleep(wait).await,
                         Next::OutOfTime => {
@@ -116,6 +128,63 @@ impl Gateway {
                 .try_send(Request::Unanswered(route.hub, failure));
         }
     }
+}
+
+impl Gateway {
+    /// A message was accepted.
+    fn note_accepted(&self, route: &Route, turn: Turn) {
+        if route.paces.send_quota.accepted(turn, self.clock.now()) {
+            // Where the queue is full, the end of the day says it.
+            let _ = self
+                .requests
+                .try_send(Request::MessageQuota(route.hub, None));
+        }
+    }
+
+    /// A message was refused because the hub's daily quota is used up: no other is sent until the next probe.
+    fn note_over_quota(&self, route: &Route, turn: Turn, failure: Failure) -> DeviceError {
+        let now = Now {
+            monotonic: self.clock.now(),
+            unix_s: unix().as_secs(),
+        };
+        let (over, is_news) = route.paces.send_quota.refused(turn, &failure, now);
+        if is_news {
+            // Where the queue is full, the next probe says it.
+            let _ = self
+                .requests
+                .try_send(Request::MessageQuota(route.hub, Some(failure)));
+        }
+        over_quota(over)
+    }
+}
+
+/// Whether a message may go although the hub's quota may be used up. A probe stays one while it is tried again at its hub.
+fn send_turn(
+    route: &Route,
+    operation: &Operation,
+    now: Duration,
+    probe: &mut Option<ServiceId>,
+) -> Result<Turn, DeviceError> {
+    if !matches!(operation, Operation::Send(_)) {
+        return Ok(Turn::Free);
+    }
+    if *probe == Some(route.hub) {
+        return Ok(Turn::Probe);
+    }
+    let turn = route.paces.send_quota.admit(now).map_err(over_quota)?;
+    *probe = (turn == Turn::Probe).then_some(route.hub);
+    Ok(turn)
+}
+
+fn is_over_quota(operation: &Operation, failure: &Failure) -> bool {
+    failure.kind == FailureKind::QuotaExceeded && matches!(operation, Operation::Send(_))
+}
+
+fn over_quota(over: OverQuota) -> DeviceError {
+    not_connected(Refusal {
+        failure: over.failure,
+        retry_in: Some(over.retry_in),
+    })
 }
 
 /// Once. `until` is a time of the connection's clock.

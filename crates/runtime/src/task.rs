@@ -130,6 +130,9 @@ impl Task {
             Request::Unanswered(hub, failure) => {
                 self.handle(Input::Unanswered(hub, failure));
             }
+            Request::MessageQuota(hub, refused) => {
+                self.handle(Input::MessageQuota(hub, refused));
+            }
             Request::Look(look) => {
                 let per_device = self.executor.credentials.is_per_device();
                 views::look(&self.controller, look, per_device, self.clock.now());

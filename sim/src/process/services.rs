@@ -108,7 +108,9 @@ impl Services {
             | News::Failing
             | News::Recovered
             | News::Full
-            | News::HasRoom => {}
+            | News::HasRoom
+            | News::QuotaExceeded
+            | News::QuotaRestored => {}
         }
     }
 }

@@ -12,7 +12,7 @@ use super::desired_marks::{Desired, Finding, First, Look, Section, receiver};
 use super::platform::Platform;
 use crate::delivery::NoRoom;
 use crate::events::{Content, Delivery, event_id};
-use crate::subscriptions::Callback as _;
+use crate::subscriptions::{Callback as _, Scope};
 
 const KIND: SubscriptionType = SubscriptionType::DesiredProperties;
 
@@ -41,8 +41,9 @@ impl<P: Platform> Controller<P> {
 
     /// Changes come from here on; before, some may have been missed.
     pub(super) fn desired_linked(&mut self, attempt: AttemptId) {
-        if let Some(desired) = self.desired_mut(attempt.device) {
-            desired.sent = None;
+        if let Some(context) = self.fleet.context_mut(attempt.device) {
+            let hub = context.place.map(|place| place.hub);
+            context.desired.linked_at(hub);
         }
         self.look_at_desired(attempt, Look::Gap);
     }
@@ -224,11 +225,10 @@ impl<P: Platform> Controller<P> {
                 self.take_up_desired(device);
             }
             (_, Content::Desired { properties, .. }) => {
-                let refused = section.filter(|_| is_refused(delivery));
                 if !matches!(delivery, Delivery::Untried) {
                     self.is_in_doubt(device, index);
                 }
-                self.desired_not_taken(index, refused, properties);
+                self.desired_not_taken(index, section, is_refused(delivery), properties);
             }
             _ => debug_assert!(false, "an event of desired properties without any"),
         }
@@ -246,6 +246,7 @@ impl<P: Platform> Controller<P> {
         };
         if let Some(desired) = self.desired_mut(index) {
             desired.failures = 0;
+            desired.last_try = false;
         }
         if section.is_some() {
             return self.has_all(device, index, &found);
@@ -289,21 +290,46 @@ impl<P: Platform> Controller<P> {
         self.set_mark(device, section.mark(receiver));
     }
 
-    /// A section that is refused is not sent again until it changes; what failed is sent again, with all.
-    fn desired_not_taken(&mut self, index: u32, refused: Option<WholeSection>, properties: &Bytes) {
+    /// What was not taken is sent again, with all: after a refusal once, after a failure until it is taken.
+    fn desired_not_taken(
+        &mut self,
+        index: u32,
+        section: Option<WholeSection>,
+        is_refused: bool,
+        properties: &Bytes,
+    ) {
         let attempt = self.fleet.attempt(index);
         let version = Section::of(properties).map(|section| section.version);
         let Some(desired) = self.desired_mut(index) else {
             return;
         };
-        let has_changed = desired.sent > version || desired.look != Look::No;
-        if let Some(WholeSection(fingerprint)) = refused.filter(|_| !has_changed) {
-            desired.refused = Some(fingerprint);
-            return;
-        }
-        desired.look = Look::Dirty;
-        if let Some(attempt) = attempt {
+        let section = section.map(|WholeSection(fingerprint)| fingerprint);
+        if desired.not_taken(section, version, is_refused)
+            && let Some(attempt) = attempt
+        {
             self.later(attempt);
+        }
+    }
+
+    /// Somebody asks for what a device's receiver refused to be sent again.
+    pub(super) fn desired_again(&mut self, index: u32) {
+        let rests = self.desired_mut(index).is_some_and(Desired::try_again);
+        if rests && let Some(attempt) = self.fleet.attempt(index) {
+            self.look_at_desired(attempt, Look::No);
+        }
+    }
+
+    /// Somebody subscribed, perhaps again, for the devices of a scope.
+    pub(super) fn desired_subscribed_again(&mut self, scope: &Scope) {
+        let devices: Vec<u32> = match scope {
+            Scope::Device(device) => self.fleet.find(device).into_iter().collect(),
+            Scope::Fleet(prefix) => {
+                let devices = self.fleet.iter().filter(|(_, id, _)| prefix.covers(id));
+                devices.map(|(index, ..)| index).collect()
+            }
+        };
+        for index in devices {
+            self.desired_again(index);
         }
     }
 

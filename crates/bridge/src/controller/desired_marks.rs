@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use drawspan_fleet::ServiceId;
 use drawspan_fleet::mutation::{Mutation, planted};
 use drawspan_hub::DeviceId;
 use serde_json::{Map, Value};
@@ -78,8 +79,12 @@ pub(super) struct Desired {
     pub(super) busy: Option<u32>,
     /// What was sent to a receiver that subscribed just now.
     pub(super) first: First,
-    /// Fingerprint of the section that the receiver refused: it is not sent again.
+    /// Fingerprint of the section that the receiver refused twice: it is not sent again.
     pub(super) refused: Option<i64>,
+    /// The receiver refused something: the whole section follows once more, and is not sent again should it be refused, too.
+    pub(super) last_try: bool,
+    /// Hub of the last connection. Another one has another twin.
+    pub(super) hub: Option<ServiceId>,
     /// Events that were not taken, one after the other.
     pub(super) failures: u8,
     /// Number of the subscription. An event of an earlier one says nothing about what the present receiver has.
@@ -211,12 +216,57 @@ impl Desired {
             busy: self.busy,
             subscription: self.subscription.wrapping_add(1),
             receiver,
+            hub: self.hub,
             look: match receiver {
                 Some(_) => Look::Gap,
                 None => Look::No,
             },
             ..Self::default()
         }
+    }
+
+    /// Its connections are to this hub from now on.
+    pub(super) fn linked_at(&mut self, hub: Option<ServiceId>) {
+        self.sent = None;
+        if self.hub != hub {
+            self.hub = hub;
+            self.refused = None;
+            self.last_try = false;
+        }
+    }
+
+    /// The receiver did not take something, whose whole section has this fingerprint if it was one. True if it is sent again, later.
+    pub(super) fn not_taken(
+        &mut self,
+        section: Option<i64>,
+        version: Option<i64>,
+        is_refused: bool,
+    ) -> bool {
+        let has_changed = self.sent > version || self.look != Look::No;
+        if is_refused {
+            if let Some(fingerprint) = section
+                && self.last_try
+                && !has_changed
+            {
+                self.refused = Some(fingerprint);
+                return false;
+            }
+            // It answered.
+            self.failures = 0;
+            self.last_try = true;
+        }
+        self.look = Look::Dirty;
+        true
+    }
+
+    /// What the receiver refused may be sent to it again. True if nothing else would do so.
+    pub(super) fn try_again(&mut self) -> bool {
+        self.last_try = false;
+        let rests = self.refused.take().is_some();
+        if rests {
+            self.look = Look::Dirty;
+        }
+        rests
     }
 
     /// A change with this version came. False if a whole section, or an earlier event, had it already.
@@ -237,6 +287,7 @@ impl Desired {
             self.look = Look::Dirty;
         }
         self.refused = None;
+        self.last_try = false;
         self.first = match (self.first, Section::of(change)) {
             (First::Nothing, Some(change)) => First::Change(change.fingerprint()),
             _ => First::Unknown,

@@ -29,6 +29,8 @@ pub enum Input<P: Platform> {
     },
     /// A hub left a request of a connected device without an answer; `None`: it answered one again.
     Unanswered(ServiceId, Option<Failure>),
+    /// A hub refused a connected device's message for its daily quota; `None`: it accepted one again.
+    MessageQuota(ServiceId, Option<Failure>),
     /// A device's own session. What comes for an attempt that is over changes nothing.
     Session {
         /// The device's attempt.

@@ -218,6 +218,9 @@ impl<P: Platform> Controller<P> {
                 ConnectionEvent::Ended(failure) => self.connection_ended(hub, key, failure),
             },
             Input::Unanswered(hub, failure) => self.fleet.request_ended(hub, failure.as_ref()),
+            Input::MessageQuota(hub, refused) => {
+                self.fleet.message_quota(hub, refused.as_ref(), now);
+            }
             // What comes for an attempt that is over changes nothing; what it brought went with its session.
             Input::Session { attempt, event }
                 if self.fleet.is_current(attempt) || planted(Mutation::StaleAnswer) =>

@@ -103,6 +103,7 @@ impl<P: Platform> Controller<P> {
         }
         if let Some(index) = self.fleet.find(id) {
             self.fleet.resync(index, self.now);
+            self.desired_again(index);
         }
     }
 

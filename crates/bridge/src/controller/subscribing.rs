@@ -50,6 +50,9 @@ impl<P: Platform> Controller<P> {
         {
             self.desired_begun(device);
         }
+        if kind == SubscriptionType::DesiredProperties {
+            self.desired_subscribed_again(scope);
+        }
         let then = Then::Subscribed(kind, row.clone(), caller);
         let write = self.store.write(scope, kind, Some(row), then);
         self.act(write);

@@ -71,6 +71,10 @@ pub enum News {
     Silent,
     /// It answers with faults of its own.
     Failing,
+    /// Its daily quota is used up.
+    QuotaExceeded,
+    /// Its quota is not used up any more, or a new day has begun.
+    QuotaRestored,
     /// It is neither silent nor failing any more.
     Recovered,
     /// All connections to it that this process may have are full, and a device was refused for that.

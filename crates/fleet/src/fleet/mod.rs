@@ -19,7 +19,7 @@ mod contact;
 mod entry;
 mod gone;
 mod queue;
-mod quota;
+pub(crate) mod quota;
 mod record;
 mod responses;
 mod service;

@@ -1,18 +1,22 @@
 //! Hubs whose daily quota is used up. Their devices wait for the next day. One device at a time tries earlier, less and less
 //! often, in case the hub was enlarged; when one is accepted, all others try again.
+//!
+//! Devices that are connected stay so when their messages are refused for the quota. Which messages go then is decided by
+//! [`SendQuota`](crate::SendQuota), past the fleet; an accepted one brings back the devices as well. A device that connects says
+//! nothing of messages.
 
 use std::time::Duration;
 
-use drawspan_hub::{FailureKind, HostName};
+use drawspan_hub::{Failure, FailureKind, HostName};
 
-use super::{Context, Fleet, ServiceId};
+use super::{Context, Fleet, News, ServiceId};
 use crate::limits::{QUOTA_PROBE_MAX, QUOTA_PROBE_MIN, QUOTA_PROBE_TIME};
-use crate::time::Now;
+use crate::time::{Now, seconds_to_midnight};
 use crate::{Device, Input, State};
 
 /// When a device of a hub tries before the day is over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Quota {
+pub(crate) enum Quota {
     /// Not known to be used up.
     #[default]
     Lasts,
@@ -34,7 +38,7 @@ pub(super) enum Quota {
 
 impl Quota {
     /// The hub refused a device for its quota.
-    fn exceeded(&mut self, now: Duration) {
+    pub(crate) fn exceeded(&mut self, now: Duration) {
         let wait = match *self {
             Self::Exceeded { .. } => return,
             Self::Restored { at, wait } if now.saturating_sub(at) < QUOTA_PROBE_MAX => wait,
@@ -47,7 +51,7 @@ impl Quota {
     }
 
     /// The hub took a device. True if the quota was used up.
-    fn accepted(&mut self, now: Duration) -> bool {
+    pub(crate) fn accepted(&mut self, now: Duration) -> bool {
         let Self::Exceeded { wait, .. } = *self else {
             return false;
         };
@@ -71,7 +75,35 @@ impl Quota {
         true
     }
 
-    const fn probe_at(self) -> Option<Duration> {
+    /// Whether one may go that is not assumed to be refused; the next one after `lasts`, should nothing be heard of it.
+    pub(crate) fn lets_one_go(&mut self, now: Duration, lasts: Duration) -> bool {
+        match self {
+            Self::Exceeded { probe_at, .. } if *probe_at <= now => {
+                *probe_at = now + lasts;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// That one was refused.
+    pub(crate) fn probe_failed(&mut self, now: Duration) {
+        match self {
+            Self::Exceeded { probe_at, wait } => {
+                (*probe_at, *wait) = (now + *wait, longer(*wait));
+            }
+            Self::Lasts | Self::Restored { .. } => self.exceeded(now),
+        }
+    }
+
+    /// The next one goes by then.
+    pub(crate) fn probes_before(&mut self, at: Duration) {
+        if let Self::Exceeded { probe_at, .. } = self {
+            *probe_at = at.min(*probe_at);
+        }
+    }
+
+    pub(crate) const fn probe_at(self) -> Option<Duration> {
         match self {
             Self::Exceeded { probe_at, .. } => Some(probe_at),
             Self::Lasts | Self::Restored { .. } => None,
@@ -92,20 +124,59 @@ impl<B: Context> Fleet<B> {
         Some(hub.quota.probe_at()?.saturating_add(QUOTA_PROBE_TIME))
     }
 
-    pub(super) fn quota_exceeded(&mut self, hub: ServiceId, now: Duration) {
-        if let Some(service) = self.service_mut(hub) {
-            service.quota.exceeded(now);
+    /// A hub refused a connected device's message for its quota; `None`: it accepted one again.
+    pub fn message_quota(&mut self, hub: ServiceId, refused: Option<&Failure>, now: Now) {
+        let Some(service) = self.service_mut(hub) else {
+            return;
+        };
+        match refused {
+            Some(failure) => {
+                service.record.keep(failure);
+                let day = Duration::from_secs(seconds_to_midnight(now.unix_s));
+                service.refuses_messages_until = Some(now.monotonic + day);
+                self.tell_quota(hub);
+            }
+            None => {
+                service.refuses_messages_until = None;
+                self.quota_restored(hub, now);
+            }
         }
     }
 
-    /// A hub took a device. If its quota was used up, all that wait for it try again.
+    pub(super) fn quota_exceeded(&mut self, hub: ServiceId, failure: &Failure, now: Duration) {
+        if let Some(service) = self.service_mut(hub) {
+            service.quota.exceeded(now);
+            service.record.keep(failure);
+            self.tell_quota(hub);
+        }
+    }
+
+    /// Says when a hub's quota is used up, and when it is not any more.
+    fn tell_quota(&mut self, hub: ServiceId) {
+        let Some(service) = self.service_mut(hub).filter(|_| hub != ServiceId::DPS) else {
+            return;
+        };
+        let is_over =
+            service.quota.probe_at().is_some() || service.refuses_messages_until.is_some();
+        if std::mem::replace(&mut service.told_over_quota, is_over) != is_over {
+            let news = match is_over {
+                true => News::QuotaExceeded,
+                false => News::QuotaRestored,
+            };
+            self.announce(hub, [Some(news), None]);
+        }
+    }
+
+    /// A hub took a device, or a message. If its quota was used up, all that wait for it try again.
     pub(super) fn quota_restored(&mut self, hub: ServiceId, now: Now) {
         let Some(service) = self.service_mut(hub) else {
             return;
         };
-        if !service.quota.accepted(now.monotonic) {
+        let was_exceeded = service.quota.accepted(now.monotonic);
+        self.tell_quota(hub);
+        let Some(service) = self.service_mut(hub).filter(|_| was_exceeded) else {
             return;
-        }
+        };
         let host = service.host.clone();
         let indexes = 0..self.entries.len() as u32;
         for index in indexes {
@@ -121,6 +192,17 @@ impl<B: Context> Fleet<B> {
             let Some(service) = self.services.get_mut(number) else {
                 continue;
             };
+            let day_is_over = |until: &mut Duration| *until <= now.monotonic;
+            if service
+                .refuses_messages_until
+                .take_if(day_is_over)
+                .is_some()
+            {
+                self.tell_quota(ServiceId(number as u16));
+            }
+            let Some(service) = self.services.get_mut(number) else {
+                continue;
+            };
             if !service.quota.is_due(now.monotonic) {
                 continue;
             }
@@ -131,11 +213,15 @@ impl<B: Context> Fleet<B> {
                     if let Some(service) = self.services.get_mut(number) {
                         service.quota = Quota::Lasts;
                     }
+                    self.tell_quota(ServiceId(number as u16));
                 }
             }
         }
-        let quotas = self.services.iter().map(|service| service.quota);
-        quotas.filter_map(Quota::probe_at).min()
+        let dues = self.services.iter().flat_map(|service| {
+            let probe = service.quota.probe_at();
+            [probe, service.refuses_messages_until]
+        });
+        dues.flatten().min()
     }
 
     /// A random one, so that it is another one each time.

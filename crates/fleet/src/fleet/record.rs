@@ -89,6 +89,11 @@ impl Record {
         [news.map(Fault::news), None]
     }
 
+    /// It refused something for a reason that concerns everybody.
+    pub(super) fn keep(&mut self, failure: &Failure) {
+        self.last = Some(failure.clone());
+    }
+
     /// It answered, whatever it said.
     pub(super) fn reached(&mut self) -> Option<News> {
         let before = std::mem::replace(&mut self.contact, Contact::Made);

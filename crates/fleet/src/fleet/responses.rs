@@ -205,7 +205,7 @@ impl<B: Context> Fleet<B> {
         self.record(id, failure);
         match failure.kind {
             FailureKind::Unauthorized => self.refused(id, device, now),
-            FailureKind::QuotaExceeded => self.quota_exceeded(id, now),
+            FailureKind::QuotaExceeded => self.quota_exceeded(id, failure, now),
             FailureKind::Throttled => {
                 if let Some(service) = self.service_mut(id) {
                     service.governor.throttled(now);

@@ -20,6 +20,10 @@ pub(super) struct Service {
     pub(super) record: Record,
     pub(super) queue: Queue,
     pub(super) quota: Quota,
+    /// Messages of connected devices were refused for the quota: until the end of that day, or until one is accepted.
+    pub(super) refuses_messages_until: Option<Duration>,
+    /// Whether it was told that its quota is used up.
+    pub(super) told_over_quota: bool,
     pub(super) gone: Gone,
     /// Stale tickets are thrown out when there are more tickets for attempts than this.
     pub(super) most_attempts: usize,
@@ -35,6 +39,8 @@ impl Service {
             record: Record::default(),
             queue: Queue::default(),
             quota: Quota::default(),
+            refuses_messages_until: None,
+            told_over_quota: false,
             gone: Gone::default(),
             most_attempts: 0,
             connected: 0,

@@ -6,7 +6,7 @@ use drawspan_bridge::controller::Route as _;
 use drawspan_fleet::{Device, State};
 use drawspan_gateway::{DeviceState, Diagnostics, LastFailure};
 use drawspan_hub::{
-    ConnectionStatus, ConnectionStatusReason, DeviceId, Links, SubscriptionType, UtcTime,
+    ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, Links, SubscriptionType, UtcTime,
 };
 
 use crate::platform::Controller;
@@ -37,13 +37,8 @@ pub(super) fn of(
         status: machine.status(),
         hub: machine.hub().cloned(),
         assigned_device_id: context.assigned.clone(),
-        last_failure: noted.map(|noted| LastFailure {
-            code: noted.failure.code,
-            kind: noted.failure.kind,
-            tracking_id: noted.failure.tracking_id.clone(),
-            message: noted.failure.message.clone(),
-            at: utc(noted.at_unix_s),
-        }),
+        last_failure: over_quota(controller, index)
+            .or_else(|| noted.map(|noted| last_failure(&noted.failure, utc(noted.at_unix_s)))),
         failures: machine.failures(),
         next_attempt_at: next_attempt(machine).map(time),
         permanent: machine.is_permanent(),
@@ -63,6 +58,24 @@ pub(super) fn of(
                 .map_or_else(Links::default, |it| it.links),
         ),
     })
+}
+
+fn last_failure(failure: &Failure, at: UtcTime) -> LastFailure {
+    LastFailure {
+        code: failure.code,
+        kind: failure.kind,
+        tracking_id: failure.tracking_id.clone(),
+        message: failure.message.clone(),
+        at,
+    }
+}
+
+/// Why a connected device's messages do not go.
+fn over_quota(controller: &Controller, index: u32) -> Option<LastFailure> {
+    let place = controller.fleet().context(index)?.place?;
+    let refusal = controller.pool(place.hub)?.paces.send_quota.refusal()?;
+    let at = controller.time_at(refusal.at);
+    Some(last_failure(&refusal.failure, at))
 }
 
 /// The machine hears of uses late; each of them counts for at least nine minutes.

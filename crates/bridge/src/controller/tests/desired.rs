@@ -50,6 +50,37 @@ impl Process {
         self.receiver_says(&post, Said::Taken);
     }
 
+    /// The next event is this; the receiver refuses it.
+    fn refuses(&mut self, properties: &str, full_state: bool) {
+        let post = self.post().expect("an event");
+        assert_eq!(desired(&post), (properties.to_owned(), full_state));
+        self.receiver_says(&post, Said::Refused(404));
+    }
+
+    /// The twin is read after 30 to 60 s, not before.
+    fn follows_soon(&mut self, section: &str) {
+        self.pass(Duration::from_secs(29));
+        assert!(
+            !self
+                .actions
+                .iter()
+                .any(|it| matches!(it, Action::ReadTwin { .. }))
+        );
+        self.pass(Duration::from_secs(31));
+        assert!(
+            self.actions
+                .iter()
+                .any(|it| matches!(it, Action::ReadTwin { .. }))
+        );
+        self.twin(section);
+    }
+
+    /// Nothing is read or sent, however long it takes.
+    fn rests(&mut self) {
+        self.pass(Duration::from_secs(6 * 3_600));
+        assert_eq!((self.reads(), self.post()), (None, None));
+    }
+
     fn mark(&self) -> Option<Mark> {
         self.controller.mark_of(&id("d"))
     }
@@ -203,20 +234,20 @@ fn what_an_earlier_subscriber_took_says_nothing_of_the_next_one() {
 }
 
 #[test]
-fn what_is_refused_becomes_a_dead_letter_and_is_not_sent_until_it_changes() {
+fn what_is_refused_becomes_a_dead_letter_and_is_sent_once_more_until_it_changes() {
     let (mut process, attempt) = Process::connected();
     process.twin(&section(5, 5));
-    let post = process.post().unwrap();
-    process.receiver_says(&post, Said::Refused(400));
+    process.refuses(&section(5, 5), true);
     let letter = process.take(|action| match action {
         Action::Bury(letter) => Some(letter.reason.clone()),
         _ => None,
     });
-    assert_eq!(letter.as_deref(), Some("the receiver answered 400"));
+    assert_eq!(letter.as_deref(), Some("the receiver answered 404"));
     let is_said = |note: &Note| matches!(note, Note::NotTaken(_, KIND, of, _) if *of == origin());
     assert!(process.notes().iter().any(is_said));
-    process.pass(Duration::from_secs(6 * 3_600));
-    assert_eq!((process.reads(), process.post()), (None, None));
+    process.follows_soon(&section(5, 5));
+    process.refuses(&section(5, 5), true);
+    process.rests();
     // Not after another connection either.
     let attempt = process.reconnect(attempt);
     process.twin(&section(5, 5));
@@ -225,6 +256,62 @@ fn what_is_refused_becomes_a_dead_letter_and_is_not_sent_until_it_changes() {
     process.takes(&section(6, 6), false);
     process.twin(&section(6, 6));
     process.takes(&section(6, 6), true);
+}
+
+#[test]
+fn all_follows_a_refusal_once_whether_it_was_of_a_change_or_of_all() {
+    let (mut process, attempt) = Process::connected();
+    process.twin(&section(5, 5));
+    process.refuses(&section(5, 5), true);
+    process.follows_soon(&section(5, 5));
+    process.takes(&section(5, 5), true);
+    process.changed(attempt, &section(6, 6));
+    process.refuses(&section(6, 6), false);
+    process.follows_soon(&section(6, 6));
+    process.takes(&section(6, 6), true);
+    process.changed(attempt, &section(7, 7));
+    process.refuses(&section(7, 7), false);
+    process.follows_soon(&section(7, 7));
+    process.refuses(&section(7, 7), true);
+    process.rests();
+}
+
+#[test]
+fn what_rests_is_sent_again_when_somebody_asks_or_the_hub_is_another_one() {
+    let rest = || {
+        let (mut process, attempt) = Process::connected();
+        process.twin(&section(5, 5));
+        process.refuses(&section(5, 5), true);
+        process.follows_soon(&section(5, 5));
+        process.refuses(&section(5, 5), true);
+        process.rests();
+        (process, attempt)
+    };
+    let (mut process, _) = rest();
+    process.handle(Input::Request(Request::Resync(id("d"))));
+    process.twin(&section(5, 5));
+    process.refuses(&section(5, 5), true);
+    process.follows_soon(&section(5, 5));
+    process.takes(&section(5, 5), true);
+
+    let (mut process, _) = rest();
+    process.subscribe("d", KIND);
+    process.twin(&section(5, 5));
+    process.takes(&section(5, 5), true);
+    // It has all: the same subscription again sends nothing.
+    process.subscribe("d", KIND);
+    process.rests();
+
+    let (mut process, attempt) = rest();
+    process
+        .controller
+        .fleet
+        .moved(attempt.device, host("b.net"), process.now);
+    process.run();
+    process.session(attempt, SessionEvent::Closed);
+    process.open();
+    process.twin(&section(5, 5));
+    process.takes(&section(5, 5), true);
 }
 
 #[test]

@@ -57,6 +57,47 @@ fn a_hub_that_leaves_requests_of_connected_devices_without_an_answer_is_silent()
 }
 
 #[test]
+fn a_message_that_is_refused_for_the_quota_closes_the_hub_to_messages_but_not_to_devices() {
+    let mut process = Process::new();
+    process.subscribe("d", KIND);
+    let attempt = process.open();
+    let context = process.controller.fleet.context(attempt.device).unwrap();
+    let hub = context.place.unwrap().hub;
+    process.news();
+    let paces = Arc::clone(&process.controller.pool(hub).unwrap().paces);
+    let quota = Failure::from_outcome("amqp:resource-limit-exceeded", None);
+    assert_eq!(quota.kind, FailureKind::QuotaExceeded);
+    let refuse = |process: &mut Process| {
+        let turn = paces.send_quota.admit(process.now.monotonic).ok()?;
+        let (over, is_news) = paces.send_quota.refused(turn, &quota, process.now);
+        if is_news {
+            process.handle(Input::MessageQuota(hub, Some(quota.clone())));
+        }
+        Some(over.retry_in.as_secs())
+    };
+    assert_eq!(refuse(&mut process), Some(65));
+    assert_eq!(process.news(), [News::QuotaExceeded]);
+    assert!(process.controller.fleet.is_current(attempt));
+    let messages = (0..59).filter(|_| {
+        process.pass(Duration::from_secs(1));
+        refuse(&mut process).is_some()
+    });
+    assert_eq!(messages.count(), 0);
+    // Another device may connect, and its messages wait as well.
+    process.subscribe("e", KIND);
+    process.open();
+    process.pass(Duration::from_secs(1));
+    assert_eq!(refuse(&mut process), Some(125));
+    assert_eq!(process.news(), []);
+    process.pass(Duration::from_secs(120));
+    let turn = paces.send_quota.admit(process.now.monotonic).unwrap();
+    assert!(paces.send_quota.accepted(turn, process.now.monotonic));
+    process.handle(Input::MessageQuota(hub, None));
+    assert_eq!(process.news(), [News::QuotaRestored]);
+    assert!(paces.send_quota.admit(process.now.monotonic).is_ok());
+}
+
+#[test]
 fn a_caller_comes_back_after_the_next_probe_of_a_quota_not_after_midnight() {
     let mut process = Process::new();
     // 02:00 UTC: midnight is far.

@@ -98,3 +98,43 @@ fn other_hubs_have_quotas_of_their_own_and_devices_that_left_are_not_waited_for(
     let quota = process.fleet.service(HUB).map(|service| service.quota);
     assert_eq!(quota, Some(super::super::quota::Quota::Lasts));
 }
+
+#[test]
+fn messages_that_are_refused_for_the_quota_are_told_once_and_leave_devices_connected() {
+    let mut process = exceeded();
+    let quota = failure(FailureKind::QuotaExceeded);
+    let news = |process: &mut Process| {
+        let mut all = Vec::new();
+        while let Some(action) = process.fleet.action() {
+            if let Action::News(HUB, news) = action {
+                all.push(news);
+            }
+        }
+        all
+    };
+    let told = |process: &mut Process, refused: Option<&Failure>| {
+        process.fleet.message_quota(HUB, refused, process.now());
+        news(process)
+    };
+    assert_eq!(news(&mut process), [News::QuotaExceeded]);
+    // Of a message it is the same.
+    assert_eq!(told(&mut process, Some(&quota)), []);
+    let connected = process.at(10, "a.net");
+    process.connect(connected);
+    // A device that connects says nothing of messages.
+    assert_eq!(news(&mut process), []);
+    assert_eq!(told(&mut process, Some(&quota)), []);
+    assert_eq!(told(&mut process, None), [News::QuotaRestored]);
+    assert_eq!(told(&mut process, Some(&quota)), [News::QuotaExceeded]);
+    // Nobody sends any more: with the day the knowledge is over.
+    process.now += Duration::from_secs(86_400);
+    process.fleet.run(process.now());
+    assert_eq!(news(&mut process), [News::QuotaRestored]);
+}
+
+#[test]
+fn a_message_that_is_accepted_brings_back_devices_that_wait() {
+    let mut process = exceeded();
+    process.fleet.message_quota(HUB, None, process.now());
+    assert_eq!(process.opens().len(), 10);
+}
