@@ -2,6 +2,7 @@
 
 mod desired;
 mod first_contact;
+mod hanging_up;
 mod keys;
 mod messages;
 mod methods;
@@ -9,6 +10,8 @@ mod pools;
 mod refusals;
 mod registering;
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +32,10 @@ pub(super) struct Test;
 #[derive(Debug, Clone)]
 pub(super) struct TestRoute(u32);
 
-#[derive(Debug)]
-pub(super) struct TestCaller;
+#[derive(Debug, Clone, Default)]
+pub(super) struct TestCaller {
+    pub(super) has_hung_up: Rc<Cell<bool>>,
+}
 
 #[derive(Debug, Clone)]
 pub(super) struct NoList;
@@ -60,6 +65,10 @@ impl Route for TestRoute {
 impl Caller for TestCaller {
     fn is_gone(&self) -> bool {
         false
+    }
+
+    fn has_hung_up(&self) -> bool {
+        self.has_hung_up.get()
     }
 }
 
@@ -199,7 +208,7 @@ impl Process {
             callback: TestUrl::new("http://receiver/x"),
             keep_connected: false,
             limited: false,
-            caller: TestCaller,
+            caller: TestCaller::default(),
         }));
     }
 
@@ -207,7 +216,7 @@ impl Process {
         self.handle(Input::Request(Request::Unsubscribe {
             scope: Scope::Device(id(device)),
             kind,
-            caller: TestCaller,
+            caller: TestCaller::default(),
         }));
     }
 
@@ -232,6 +241,21 @@ impl Process {
         );
         self.session(attempt, SessionEvent::Linked(open.wants.links()));
         attempt
+    }
+
+    /// A caller wants a route to a device, and waits half a minute for it.
+    pub(super) fn connect(&mut self, device: &str) -> TestCaller {
+        let caller = TestCaller::default();
+        self.handle(Input::Request(Request::Connect {
+            device: id(device),
+            waiter: Waiter {
+                not: None,
+                deadline: self.now.monotonic + Duration::from_secs(30),
+                who: drawspan_fleet::CallerId(0),
+                caller: caller.clone(),
+            },
+        }));
+        caller
     }
 
     pub(super) fn session(&mut self, attempt: AttemptId, event: SessionEvent<Test>) {
