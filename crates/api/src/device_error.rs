@@ -153,11 +153,8 @@ fn refused(failure: Failure) -> Problem {
         | FailureKind::ServerError
         | FailureKind::Unknown => (Kind::HubRefused, None),
     };
-    let wait_s = wait_s.map(|least| {
-        failure
-            .retry_after_s
-            .map_or(least, |asked| u64::from(asked).max(least))
-    });
+    let asked = failure.retry_after_s.map(u64::from);
+    let wait_s = wait_s.map_or(asked, |least| Some(asked.unwrap_or_default().max(least)));
     let problem = Problem::new(kind, failure.message)
         .from_hub(failure.code.map(|code| code.number()), failure.tracking_id);
     match wait_s {

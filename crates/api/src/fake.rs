@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use drawspan_gateway::{
     DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, DeviceGateway, Diagnostics, Downlink,
-    Effect, Held, ListPage, ListQuery, Listing, Prefix, Readiness, Scope, Standing, Subscribe,
-    Subscribed, Subscription, SubscriptionStatus, Subscriptions,
+    Effect, Held, ListPage, ListQuery, Listing, Prefix, Presence, Readiness, Scope, Standing,
+    Subscribe, Subscribed, Subscription, SubscriptionStatus, Subscriptions,
 };
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, Outcome, SubscriptionType, Telemetry,
@@ -65,6 +65,8 @@ pub(crate) struct Fake {
     pub(crate) folds_case: bool,
     /// Whoever is told here of a message decides when it is accepted.
     pub(crate) gate: Option<mpsc::Sender<oneshot::Sender<()>>>,
+    /// Whether the callers of such messages are there.
+    pub(crate) presences: Arc<Mutex<Vec<Presence>>>,
     /// Whether a message that waits there may be at the hub.
     pub(crate) has_effect: bool,
 }
@@ -88,6 +90,7 @@ impl Default for Fake {
             letters: Vec::new(),
             assigned: None,
             gate: None,
+            presences: Arc::default(),
             has_effect: false,
         }
     }
@@ -119,6 +122,7 @@ impl DeviceGateway for Fake {
         if self.has_effect {
             Effect::begins();
         }
+        self.presences.lock().unwrap().push(Effect::presence());
         let (accept, accepted) = oneshot::channel();
         let _ = gate.send(accept).await;
         accepted.await.map_err(|_| DeviceError::NotReady)

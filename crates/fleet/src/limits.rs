@@ -114,6 +114,8 @@ pub const FIRST_ANSWER_PATIENCE: Duration = Duration::from_millis(4_500);
 pub const BREAKER_PROBE_INTERVAL: Duration = Duration::from_secs(30);
 /// … and a device whose credentials have not been refused yet that often.
 pub const BREAKER_HOPEFUL_PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// So many devices that a caller waits for wait for their turn to be such a probe.
+pub const PROBES_PER_CALLER: usize = 30;
 
 /// A message that a hub gave back, or failed at, is sent again after at least this, …
 pub const RESEND_WAIT_MIN: Duration = Duration::from_millis(100);

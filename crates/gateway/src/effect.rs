@@ -18,6 +18,20 @@ pub struct Effect(Arc<Context>);
 struct Context {
     begun: AtomicBool,
     caller: AtomicU32,
+    watched: AtomicBool,
+    hung_up: AtomicBool,
+}
+
+/// Whether the caller of a request is still there, as far as the server sees.
+#[derive(Debug, Clone, Default)]
+pub struct Presence(Arc<Context>);
+
+impl Presence {
+    /// Whether the caller closed its connection, or says nothing more on it: it may still read an answer.
+    #[must_use]
+    pub fn has_hung_up(&self) -> bool {
+        self.0.hung_up.load(Ordering::Relaxed)
+    }
 }
 
 impl Effect {
@@ -38,6 +52,28 @@ impl Effect {
         caller.unwrap_or_default()
     }
 
+    /// Whether the caller of the request in whose context this is called hangs up. The server looks for that from now on, until
+    /// the request ends.
+    #[must_use]
+    pub fn presence() -> Presence {
+        let watch = |context: &Arc<Context>| {
+            context.watched.store(true, Ordering::Relaxed);
+            Presence(Arc::clone(context))
+        };
+        CURRENT.try_with(watch).unwrap_or_default()
+    }
+
+    /// Whether it matters that the caller hangs up, see [`presence`](Self::presence).
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.0.watched.load(Ordering::Relaxed)
+    }
+
+    /// The caller closed its connection, or says nothing more on it.
+    pub fn hangs_up(&self) {
+        self.0.hung_up.store(true, Ordering::Relaxed);
+    }
+
     /// Runs `work` in the context of this request.
     pub fn scope<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         CURRENT.scope(Arc::clone(&self.0), work)
@@ -53,6 +89,7 @@ impl Effect {
     pub fn reset(&self) {
         self.0.begun.store(false, Ordering::Relaxed);
         self.0.caller.store(0, Ordering::Relaxed);
+        self.0.watched.store(false, Ordering::Relaxed);
     }
 
     /// Whether [`begins`](Self::begins) was called in the request's context.

@@ -32,7 +32,7 @@ use tokio::time::Instant;
 pub use callback::{CallbackUrl, InvalidCallback};
 pub use dead_letters::{DeadLetter, DeadLetterQuery, DeadLetters};
 pub use downlink::{Downlink, Held};
-pub use effect::Effect;
+pub use effect::{Effect, Presence};
 pub use listing::{ListPage, ListQuery, Listed, Listing};
 pub use readiness::{Readiness, ServiceFault, Unready};
 pub use subscriptions::{

@@ -85,7 +85,7 @@ impl Gateway {
                 not,
                 who: CallerId(Effect::caller()),
                 deadline: self.clock.at(deadline),
-                caller: Caller::Route(reply),
+                caller: Caller::Route(reply, Effect::presence()),
             },
         })?;
         match timeout_at(deadline, answer).await {
@@ -220,7 +220,7 @@ impl DeviceGateway for Gateway {
             who: CallerId(Effect::caller()),
             payload,
             deadline: self.clock.at(deadline),
-            caller: Caller::Registration(reply),
+            caller: Caller::Registration(reply, Effect::presence()),
         })?;
         match timeout_at(deadline, answer).await {
             Ok(Ok(Ok(()))) => Ok(()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drawspan_bridge::controller::{self, Platform, Refusal, Response};
 use drawspan_client::{C2dDelivery, Credentials, DeviceSession, HeldBytes, MethodRequestId};
-use drawspan_gateway::{CallbackUrl, DeviceError, Held, Subscribed};
+use drawspan_gateway::{CallbackUrl, DeviceError, Held, Presence, Subscribed};
 use drawspan_hub::{DeviceId, Failure, HostName};
 use drawspan_store::StoreFault;
 use tokio::sync::oneshot;
@@ -62,9 +62,9 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, DeviceError>>;
 #[derive(Debug)]
 pub(super) enum Caller {
     /// A route.
-    Route(oneshot::Sender<Result<Arc<Route>, Refusal>>),
+    Route(oneshot::Sender<Result<Arc<Route>, Refusal>>, Presence),
     /// A registration.
-    Registration(oneshot::Sender<Result<(), Failure>>),
+    Registration(oneshot::Sender<Result<(), Failure>>, Presence),
     /// A subscription.
     Subscription(Reply<Subscribed>),
     /// A message.
@@ -78,12 +78,19 @@ pub(super) enum Caller {
 impl controller::Caller for Caller {
     fn is_gone(&self) -> bool {
         match self {
-            Self::Route(reply) => reply.is_closed(),
-            Self::Registration(reply) => reply.is_closed(),
+            Self::Route(reply, _) => reply.is_closed(),
+            Self::Registration(reply, _) => reply.is_closed(),
             Self::Subscription(reply) => reply.is_closed(),
             Self::Message(reply) => reply.is_closed(),
             Self::Relisted(reply) => reply.is_closed(),
             Self::Done(reply) => reply.is_closed(),
+        }
+    }
+
+    fn has_hung_up(&self) -> bool {
+        match self {
+            Self::Route(_, presence) | Self::Registration(_, presence) => presence.has_hung_up(),
+            Self::Subscription(_) | Self::Message(_) | Self::Relisted(_) | Self::Done(_) => false,
         }
     }
 }
@@ -91,9 +98,11 @@ impl controller::Caller for Caller {
 impl Caller {
     pub(super) fn answer(self, answer: Response<Runtime>) {
         match (self, answer) {
-            (Self::Route(reply), Response::Connected(route)) => _ = reply.send(Ok(route)),
-            (Self::Route(reply), Response::NotConnected(refusal)) => _ = reply.send(Err(refusal)),
-            (Self::Registration(reply), Response::Registered(answer)) => _ = reply.send(answer),
+            (Self::Route(reply, _), Response::Connected(route)) => _ = reply.send(Ok(route)),
+            (Self::Route(reply, _), Response::NotConnected(refusal)) => {
+                _ = reply.send(Err(refusal))
+            }
+            (Self::Registration(reply, _), Response::Registered(answer)) => _ = reply.send(answer),
             (Self::Subscription(reply), Response::Subscribed(subscription, status)) => {
                 _ = reply.send(Ok((subscription, status)));
             }

@@ -129,7 +129,7 @@ impl Shared {
 
     /// Whether to look for the peer's end: an answer may be waited for, or holds up the end of the server, and all of its request came.
     pub(super) fn is_watched(&self) -> bool {
-        (self.watched.load(Ordering::Relaxed) || self.is_stopping())
+        (self.watched.load(Ordering::Relaxed) || self.effect.is_watched() || self.is_stopping())
             && self.under_way.load(Ordering::Relaxed)
             && self.complete.load(Ordering::Relaxed)
             && !self.hung_up.load(Ordering::Relaxed)
@@ -137,6 +137,7 @@ impl Shared {
 
     pub(super) fn hang_up(&self) {
         self.hung_up.store(true, Ordering::Relaxed);
+        self.effect.hangs_up();
     }
 
     pub(super) fn set_blocked(&self, blocked: bool) {

@@ -5,6 +5,7 @@ mod tls;
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
 
+use drawspan_gateway::Presence;
 use drawspan_settings::ApiKeys;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
@@ -20,6 +21,7 @@ struct TestServer {
     address: SocketAddr,
     messages: mpsc::Receiver<oneshot::Sender<()>>,
     calls: Arc<Mutex<Vec<Call>>>,
+    presences: Arc<Mutex<Vec<Presence>>>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -43,6 +45,7 @@ fn start_with(tls: Option<Tls>, max_connections: usize, has_effect: bool) -> Tes
         ..Fake::default()
     };
     let calls = Arc::clone(&devices.calls);
+    let presences = Arc::clone(&devices.presences);
     let api = Api::new(devices, ApiKeys::new(["k"]), Duration::from_secs(30));
     let shutdown = async {
         let _ = stopped.await;
@@ -64,6 +67,7 @@ fn start_with(tls: Option<Tls>, max_connections: usize, has_effect: bool) -> Tes
         address,
         messages,
         calls,
+        presences,
         stop,
         task,
     }
@@ -294,6 +298,27 @@ async fn who_hung_up_is_not_waited_for() {
         }
     };
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn who_hangs_up_while_a_message_waits_is_noticed_and_answered_all_the_same() {
+    let mut server = start(1);
+    let mut stream = connect(&server).await;
+    let request = post("/devices/d/messages/events", "k", r#"{"data":{}}"#);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let accept = server.messages.recv().await.unwrap();
+    let presence = server.presences.lock().unwrap()[0].clone();
+    assert!(!presence.has_hung_up());
+    stream.shutdown().await.unwrap();
+    let noticed = async {
+        while !presence.has_hung_up() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(10), noticed).await.unwrap();
+    // It may only have said its last.
+    accept.send(()).unwrap();
+    assert!(rest(&mut stream).await.starts_with("HTTP/1.1 200 OK\r\n"));
 }
 
 /// Whether the poll on this connection is under way, and not refused because the place is still taken.

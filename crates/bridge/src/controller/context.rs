@@ -115,14 +115,14 @@ impl<P: Platform> Default for DeviceContext<P> {
 impl<P: Platform> fleet::Context for DeviceContext<P> {
     fn callers(&self) -> impl Iterator<Item = CallerId> {
         let waiters = self.waiters.iter();
-        let stays = |waiter: &&Waiter<P>| !waiter.caller.is_gone();
+        let stays = |waiter: &&Waiter<P>| !waiter.caller.is_gone() && !waiter.caller.has_hung_up();
         waiters.filter(stays).map(|waiter| waiter.who)
     }
 
     fn may_be_forgotten(&self) -> bool {
         self.place.is_none()
             && self.pulls.as_ref().is_none_or(|pulls| pulls.is_idle())
-            && self.callers().next().is_none()
+            && self.waiters.iter().all(|waiter| waiter.caller.is_gone())
     }
 
     fn last_use(&self) -> Option<Duration> {

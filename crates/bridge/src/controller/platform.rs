@@ -55,6 +55,12 @@ impl<R: Route> Route for Arc<R> {
 pub trait Caller: fmt::Debug {
     /// Whether the caller has hung up: an answer would reach nobody.
     fn is_gone(&self) -> bool;
+
+    /// Whether the caller says nothing more: it has most likely hung up, but an answer may still be read. Those who stay go
+    /// before it.
+    fn has_hung_up(&self) -> bool {
+        false
+    }
 }
 
 /// Devices that are listed one by one.

@@ -21,7 +21,11 @@ impl<P: Platform> Controller<P> {
         caller: P::Caller,
     ) {
         let refused = match self.profile {
-            Profile::Dps => self.fleet.refusal_of(ServiceId::DPS, self.now).cloned(),
+            Profile::Dps => {
+                let silence = self.fleet.refusal_of(ServiceId::DPS, self.now).cloned();
+                let has_enough = self.fleet.has_probes_enough(ServiceId::DPS);
+                silence.or_else(|| has_enough.then(|| self.untried(ServiceId::DPS).failure))
+            }
             Profile::Hub(_) | Profile::Listed(_) => {
                 let text = "there is no DPS to register at";
                 Some(Failure::local(FailureKind::InvalidRequest, text))
@@ -44,6 +48,9 @@ impl<P: Platform> Controller<P> {
 
     /// It is its turn.
     pub(super) fn register_now(&mut self, number: u64) {
+        if self.registrations.gives_way(number) {
+            return self.fleet.registration_gives_way(number, self.now);
+        }
         if !self.registrations.allowed(number, self.now.monotonic) {
             self.fleet.registration_abandoned(self.now);
         }
@@ -80,7 +87,7 @@ impl<P: Platform> Controller<P> {
                     }
                     self.refuse_hopeless(device);
                 }
-                Origin::Caller(caller) => {
+                Origin::Caller(caller) | Origin::HungUp(caller) => {
                     self.asked_registration_ended(&job.device, hub);
                     let answer = answer.as_ref().map(|_| ()).map_err(Failure::clone);
                     self.answer(caller, Response::Registered(answer));

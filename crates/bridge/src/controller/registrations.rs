@@ -19,6 +19,8 @@ pub(super) enum Origin<P: Platform> {
     Attempt { device: u32, epoch: Epoch },
     /// A caller.
     Caller(P::Caller),
+    /// A caller who has hung up, most likely: others went first.
+    HungUp(P::Caller),
     /// A caller that was answered before its end.
     Answered,
 }
@@ -135,7 +137,7 @@ impl<P: Platform> Registrations<P> {
         let mut callers = Vec::new();
         for (number, job) in std::mem::take(&mut self.asked) {
             match job.origin {
-                Origin::Caller(caller) => callers.push(caller),
+                Origin::Caller(caller) | Origin::HungUp(caller) => callers.push(caller),
                 Origin::Attempt { .. } | Origin::Answered => drop(self.asked.insert(number, job)),
             }
         }
@@ -151,13 +153,30 @@ impl<P: Platform> Registrations<P> {
             .chain(&mut self.ready)
             .chain(behind);
         let take = |job: &mut Job<P>| match std::mem::replace(&mut job.origin, Origin::Answered) {
-            Origin::Caller(caller) => Some(caller),
+            Origin::Caller(caller) | Origin::HungUp(caller) => Some(caller),
             attempt => {
                 job.origin = attempt;
                 None
             }
         };
         jobs.filter_map(take).collect()
+    }
+
+    /// Whether a registration that may start gives way, once, to those that are waited for: its caller has hung up meanwhile.
+    pub(super) fn gives_way(&mut self, number: u64) -> bool {
+        let Some(job) = self.asked.get_mut(&number) else {
+            return false;
+        };
+        match std::mem::replace(&mut job.origin, Origin::Answered) {
+            Origin::Caller(caller) if caller.has_hung_up() && !caller.is_gone() => {
+                job.origin = Origin::HungUp(caller);
+                true
+            }
+            other => {
+                job.origin = other;
+                false
+            }
+        }
     }
 
     /// A caller's registration may start. False when nobody waits for it any more.
@@ -268,7 +287,7 @@ impl<P: Platform> Job<P> {
     fn is_over(&self, now: Duration) -> bool {
         let has_gone = match &self.origin {
             Origin::Attempt { .. } => return false,
-            Origin::Caller(caller) => caller.is_gone(),
+            Origin::Caller(caller) | Origin::HungUp(caller) => caller.is_gone(),
             Origin::Answered => false,
         };
         has_gone || self.deadline.is_some_and(|deadline| deadline <= now)

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_fleet::device::FailureReason;
+use drawspan_fleet::limits::BREAKER_HOPEFUL_PROBE_INTERVAL;
 use drawspan_fleet::{ServiceId, State};
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, HostName};
+use drawspan_hub::{
+    ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, FailureKind, HostName,
+};
 
 use super::Controller;
 use super::context::Noted;
@@ -44,6 +47,9 @@ impl<P: Platform> Controller<P> {
             let refusal = Refusal::from(failure.clone());
             return self.refuse_waiters(index, &refusal);
         }
+        if let Some(refusal) = self.refusal_standing_back(index) {
+            return self.refuse_waiters(index, &refusal);
+        }
         let Some(machine) = self.fleet.machine(index).cloned() else {
             return;
         };
@@ -61,6 +67,40 @@ impl<P: Platform> Controller<P> {
         });
         for (caller, refusal) in refused {
             self.answer(caller, Response::NotConnected(refusal));
+        }
+    }
+
+    /// What the callers of a device are answered that was refused, and queues behind those that were not: its own refusal.
+    fn refusal_standing_back(&self, index: u32) -> Option<Refusal> {
+        let wait = self.fleet.stands_back(index, self.now)?;
+        let last = self.fleet.context(index)?.last_failure.as_ref();
+        Some(Refusal {
+            failure: remembered(self.fleet.machine(index)?.last_failure(), last),
+            retry_in: Some(wait),
+        })
+    }
+
+    /// Refuses the callers of a device that is not to be tried soon, since the service refuses everyone.
+    pub(super) fn turn_away_device(&mut self, index: u32) {
+        if let Some(service) = self.fleet.queues_at(index) {
+            let refusal = self.untried(service);
+            self.refuse_waiters(index, &refusal);
+        }
+    }
+
+    /// What callers are answered whose device was not tried, since the service refused others.
+    pub(super) fn untried(&self, service: ServiceId) -> Refusal {
+        let host = self.fleet.host(service).map_or("DPS", HostName::as_str);
+        let text = format!(
+            "{host} refuses the credentials of all devices that tried lately, so that one device at a time finds out whether it still does.              This one has not been tried yet: others were before it. GET /readyz says what to check"
+        );
+        let wait = BREAKER_HOPEFUL_PROBE_INTERVAL;
+        Refusal {
+            failure: Failure {
+                retry_after_s: u32::try_from(wait.as_secs()).ok(),
+                ..Failure::local(FailureKind::Unauthorized, &text)
+            },
+            retry_in: Some(wait),
         }
     }
 
@@ -125,6 +165,12 @@ impl<P: Platform> Controller<P> {
         let Some(service) = self.fleet.queues_at(index) else {
             return Delay::Unknown;
         };
+        if let Some(refusal) = self.refusal_standing_back(index) {
+            return Delay::Refused(refusal);
+        }
+        if self.fleet.refuses_everyone(service) {
+            return Delay::Refused(self.untried(service));
+        }
         if let Some(failure) = self.fleet.last_failure_of(service)
             && self.fleet.stops_everybody(service)
         {

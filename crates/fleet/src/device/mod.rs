@@ -223,6 +223,12 @@ impl Device {
         }
     }
 
+    /// What went wrong last in a series of failures that lasts.
+    #[must_use]
+    pub const fn last_failure(&self) -> FailureReason {
+        self.retry.last_failure()
+    }
+
     /// The public words; `None` if it never tried to connect.
     #[must_use]
     pub const fn status(&self) -> Option<(ConnectionStatus, ConnectionStatusReason)> {

@@ -7,6 +7,7 @@ use drawspan_hub::{Failure, HostName};
 use super::turns::{CallerId, Callers};
 use super::{Action, Context, Fleet, ServiceId, service::Service};
 use crate::device::Epoch;
+use crate::limits::PROBES_PER_CALLER;
 use crate::mutation::{Mutation, planted};
 use crate::time::Now;
 use crate::{Input, State};
@@ -49,6 +50,15 @@ impl<B: Context> Fleet<B> {
         }
     }
 
+    /// A registration that [`Action::Register`] allowed is not made yet: its caller has hung up, and those that are waited for go
+    /// first from now on.
+    pub fn registration_gives_way(&mut self, registration: u64, now: Now) {
+        self.pass(0, now);
+        if let Some(dps) = self.service_mut(ServiceId::DPS) {
+            dps.queue.push_back(registration);
+        }
+    }
+
     /// The host of a hub, or of DPS.
     #[must_use]
     pub fn host(&self, service: ServiceId) -> Option<&HostName> {
@@ -61,22 +71,41 @@ impl<B: Context> Fleet<B> {
         self.service(service)?.record.last()
     }
 
-    /// Why a caller should not wait for a device, if that is known: its hub, or DPS, has not answered since the start, or refuses
-    /// everyone, so that a device that queues there gets no permit soon.
+    /// Why a caller should not wait for a device, if that is known: its hub, or DPS, has not answered since the start.
     #[must_use]
     pub fn refusal(&self, device: u32, now: Now) -> Option<&Failure> {
-        let entry = self.entry(device)?;
-        let service = self.service(self.waits_for(device)?)?;
-        match entry.machine.state() {
-            State::Queued => service.refusal(!entry.standing.doubtful, now.monotonic),
-            _ => service.silence(now.monotonic),
-        }
+        self.refusal_of(self.waits_for(device)?, now)
     }
 
     /// The same of a service.
     #[must_use]
     pub fn refusal_of(&self, service: ServiceId, now: Now) -> Option<&Failure> {
-        self.service(service)?.refusal(true, now.monotonic)
+        self.service(service)?.silence(now.monotonic)
+    }
+
+    /// How long a device that was refused itself gives way to others, if it does: its hub, or DPS, refuses everyone, and those
+    /// that it has not refused are tried first. A caller should not wait for that.
+    #[must_use]
+    pub fn stands_back(&self, device: u32, now: Now) -> Option<Duration> {
+        let service = self.service(self.queues_at(device)?)?;
+        let is_refused = self.entry(device)?.standing.doubtful;
+        service.stands_back(now.monotonic).filter(|_| is_refused)
+    }
+
+    /// Whether a service refuses everyone, and as many registrations by request as may do so wait to find out whether it still does.
+    #[must_use]
+    pub fn has_probes_enough(&self, service: ServiceId) -> bool {
+        self.service(service).is_some_and(|service| {
+            let queue = &service.queue;
+            service.governor.breaker.is_open() && queue.registrations() >= PROBES_PER_CALLER
+        })
+    }
+
+    /// Whether a service refuses everyone: it gives permits to probes only.
+    #[must_use]
+    pub fn refuses_everyone(&self, service: ServiceId) -> bool {
+        let service = self.service(service);
+        service.is_some_and(|service| service.governor.breaker.is_open())
     }
 
     /// Whether a service has not answered since the start, so that callers do not wait for it.
@@ -250,6 +279,40 @@ impl<B: Context> Fleet<B> {
         self.services
             .push(Service::new(host.clone(), self.config.hub_pace));
         Some(ServiceId(number))
+    }
+
+    /// Where a service refuses everyone, a caller's devices wait for their turn to be the probe: only so many that it comes in
+    /// time. The others, which were asked for longest ago, stay in the queue without it.
+    pub(super) fn turn_away_surplus(&mut self) {
+        for number in 0..self.services.len() {
+            while let Some(position) = self.surplus_of(number) {
+                if !self.is_valid(position) {
+                    continue;
+                }
+                self.next_position = self.next_position.wrapping_add(1);
+                let position = Position {
+                    number: self.next_position,
+                    ..position
+                };
+                let Some(entry) = self.entry_mut(position.device) else {
+                    continue;
+                };
+                entry.position = position.number;
+                entry.callers = Callers::default();
+                let standing = entry.standing;
+                if let Some(service) = self.services.get_mut(number) {
+                    service.queue.push(position, standing);
+                }
+                self.actions
+                    .push_back(Action::TurnAwayDevice(position.device));
+            }
+        }
+    }
+
+    fn surplus_of(&mut self, number: usize) -> Option<Position> {
+        let service = self.services.get_mut(number)?;
+        let is_open = service.governor.breaker.is_open();
+        is_open.then(|| service.queue.surplus(PROBES_PER_CALLER))?
     }
 
     /// Gives out what the governors allow, and says when they allow more.

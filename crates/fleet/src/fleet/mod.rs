@@ -293,6 +293,7 @@ impl<B: Context> Fleet<B> {
         }
         let quotas = self.probe_quotas(now);
         let gone = self.ask_for_gone_hubs(now);
+        self.turn_away_surplus();
         let permits = self.grant_permits(now);
         let contacts = self.give_up_first_contacts(now);
         let due = [self.timers.next(), quotas, gone, permits, contacts];

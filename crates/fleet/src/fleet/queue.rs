@@ -29,13 +29,14 @@ pub(super) struct Queue {
     /// Tickets for registrations by request.
     registrations: usize,
     turns: u64,
-    probes: u64,
 }
 
 /// Tickets by who waits for the device, and whether it was ever accepted.
 #[derive(Debug, Default)]
 struct Lines {
     asked: Turns,
+    /// Registrations by request whose callers have hung up.
+    forsaken: VecDeque<u64>,
     proven: VecDeque<Position>,
     unproven: VecDeque<Position>,
 }
@@ -51,6 +52,12 @@ impl Queue {
         }
     }
 
+    /// A ticket for a registration whose caller waits no more.
+    pub(super) fn push_back(&mut self, registration: u64) {
+        self.registrations += 1;
+        self.hopeful.forsaken.push_back(registration);
+    }
+
     /// A ticket that a caller waits for.
     pub(super) fn push_asked(&mut self, ticket: Ticket, doubtful: bool, caller: CallerId) {
         self.registrations += usize::from(matches!(ticket, Ticket::Registration(_)));
@@ -64,6 +71,16 @@ impl Queue {
     /// Those for devices' attempts.
     pub(super) fn attempts(&self) -> usize {
         self.len() - self.registrations
+    }
+
+    /// Tickets for registrations by request.
+    pub(super) const fn registrations(&self) -> usize {
+        self.registrations
+    }
+
+    /// Takes out the oldest ticket of a caller who has more than so many devices in the queue that are not doubtful.
+    pub(super) fn surplus(&mut self, most: usize) -> Option<Position> {
+        self.hopeful.asked.surplus(most)
     }
 
     /// Whether there is a ticket of a device that is not doubtful.
@@ -102,24 +119,32 @@ impl Queue {
         self.turns = self.turns.saturating_sub(1);
     }
 
-    /// Chooses the device that finds out whether the service still refuses everybody: one that was accepted before, else one
-    /// with a waiting caller, else any. Doubtful ones come after the others, and each kind of them has its turn.
+    /// Chooses the device that finds out whether the service still refuses everybody: the one that a caller asked for last,
+    /// but every fourth time one without a waiting caller, which was accepted before if there is such a one. The others that
+    /// callers asked for may all be bad ones, and whoever asks again is not behind them. Doubtful ones come after the others,
+    /// and each kind of them has its turn.
     pub(super) fn probe(&mut self, jitter: Jitter) -> Option<Ticket> {
+        self.turns += 1;
         let hopeful = &mut self.hopeful;
-        let next = hopeful
-            .proven()
-            .or_else(|| hopeful.asked.pop())
-            .or_else(|| hopeful.any(jitter));
+        let next = if self.turns.is_multiple_of(TURN_OF_OTHERS) {
+            None
+        } else {
+            hopeful.asked.pop_newest()
+        };
+        let next = next
+            .or_else(|| hopeful.proven())
+            .or_else(|| hopeful.any(jitter))
+            .or_else(|| hopeful.asked.pop_newest())
+            .or_else(|| hopeful.forsaken());
         if next.is_some() {
             return self.count(next);
         }
         let doubtful = &mut self.doubtful;
-        let next = match self.probes % 4 {
+        let next = match self.turns % 4 {
             1 => doubtful.asked.pop(),
             3 => doubtful.any(jitter),
             _ => None,
         };
-        self.probes += 1;
         let next = next
             .or_else(|| doubtful.proven())
             .or_else(|| doubtful.asked.pop())
@@ -143,7 +168,7 @@ impl Queue {
 
 impl Lines {
     fn len(&self) -> usize {
-        self.asked.len() + self.proven.len() + self.unproven.len()
+        self.asked.len() + self.forsaken.len() + self.proven.len() + self.unproven.len()
     }
 
     fn retain(&mut self, keep: impl Fn(&Position) -> bool) {
@@ -166,11 +191,16 @@ impl Lines {
         } else {
             &mut self.unproven
         };
-        line.pop_front().map(Ticket::Attempt)
+        let next = line.pop_front().map(Ticket::Attempt);
+        next.or_else(|| self.forsaken())
     }
 
     fn proven(&mut self) -> Option<Ticket> {
         self.proven.pop_front().map(Ticket::Attempt)
+    }
+
+    fn forsaken(&mut self) -> Option<Ticket> {
+        self.forsaken.pop_front().map(Ticket::Registration)
     }
 
     /// One at random: the good ones may all stand behind the bad ones.

@@ -53,14 +53,12 @@ impl Service {
         self.record.contact.is_given_up(is_down, now)
     }
 
-    /// What went wrong with it, if only a probe gets a permit now and a caller should not wait for that.
-    /// `hopeful` if its device's credentials have not been refused.
-    pub(super) fn refusal(&self, hopeful: bool, now: Duration) -> Option<&Failure> {
-        let refuses = self.governor.breaker.check(now, hopeful).is_err() || self.never_reached(now);
-        self.record.last().filter(|_| refuses)
+    /// How long a device that was refused gives way to those that were not, because only probes get permits.
+    pub(super) fn stands_back(&self, now: Duration) -> Option<Duration> {
+        self.governor.breaker.check(now, false).err()
     }
 
-    /// What went wrong with it, if a caller should not wait for the end of the attempt that is being made.
+    /// What went wrong with it, if callers should not wait for an answer.
     pub(super) fn silence(&self, now: Duration) -> Option<&Failure> {
         self.record.last().filter(|_| self.never_reached(now))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::admission::Ticket;
+use super::admission::{Position, Ticket};
 
 /// Who asked, for instance the holder of an API key. Permits are shared out evenly among callers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,9 +50,37 @@ impl Turns {
     }
 
     pub(super) fn pop(&mut self) -> Option<Ticket> {
+        self.take(VecDeque::pop_front)
+    }
+
+    /// The last ticket of the caller whose turn it is.
+    pub(super) fn pop_newest(&mut self) -> Option<Ticket> {
+        self.take(VecDeque::pop_back)
+    }
+
+    /// The oldest ticket for an attempt of a caller who has more than so many tickets.
+    pub(super) fn surplus(&mut self, most: usize) -> Option<Position> {
+        if self.len <= most {
+            return None;
+        }
+        let mut queues = self.queues.values_mut().filter(|queue| queue.len() > most);
+        let (queue, at, position) = queues.find_map(|queue| {
+            let mut attempts = queue.iter().enumerate();
+            let (at, position) = attempts.find_map(|(at, ticket)| match ticket {
+                Ticket::Attempt(position) => Some((at, *position)),
+                Ticket::Registration(_) => None,
+            })?;
+            Some((queue, at, position))
+        })?;
+        queue.remove(at);
+        self.len -= 1;
+        Some(position)
+    }
+
+    fn take(&mut self, pop: impl Fn(&mut VecDeque<Ticket>) -> Option<Ticket>) -> Option<Ticket> {
         let caller = self.turns.pop_front()?;
         let queue = self.queues.get_mut(&caller)?;
-        let ticket = queue.pop_front();
+        let ticket = pop(queue);
         if queue.is_empty() {
             self.queues.remove(&caller);
         } else {

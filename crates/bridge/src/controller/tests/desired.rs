@@ -189,7 +189,7 @@ fn another_receiver_gets_everything_that_it_does_not_have() {
             callback: TestUrl::new(url),
             keep_connected: false,
             limited: false,
-            caller: TestCaller,
+            caller: TestCaller::default(),
         }));
     };
     callback(&mut process, "http://receiver/y");

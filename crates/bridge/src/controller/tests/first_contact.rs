@@ -11,7 +11,7 @@ fn register(process: &mut Process, device: &str) {
         who: CallerId(0),
         payload: None,
         deadline: process.now.monotonic + Duration::from_secs(30),
-        caller: TestCaller,
+        caller: TestCaller::default(),
     }));
 }
 

@@ -38,7 +38,7 @@ impl Process {
         self.handle(Input::Request(Request::Receive {
             device: id("d"),
             patience,
-            caller: TestCaller,
+            caller: TestCaller::default(),
         }));
     }
 
@@ -89,7 +89,7 @@ fn a_letter_that_is_on_its_way_is_not_sent_twice() {
         };
         process.handle(Input::Request(Request::Replay {
             letter,
-            caller: TestCaller,
+            caller: TestCaller::default(),
         }));
     };
     replay(&mut process);
@@ -116,7 +116,7 @@ fn a_hub_has_time_to_send_the_next_message_too() {
         device: id("d"),
         token,
         outcome: Outcome::Complete,
-        caller: TestCaller,
+        caller: TestCaller::default(),
     }));
     assert!(!process.asks_hub(), "nobody asked for another one");
     process.receive(false);
@@ -138,7 +138,7 @@ fn a_message_that_is_held_can_be_settled_after_its_device_was_subscribed_to() {
         device: id("d"),
         token,
         outcome: Outcome::Complete,
-        caller: TestCaller,
+        caller: TestCaller::default(),
     }));
     let settled = process.take(|action| match action {
         Action::Settle {

@@ -2,6 +2,7 @@
 
 mod desired;
 mod first_contact;
+mod hanging_up;
 mod keys;
 mod messages;
 mod methods;
@@ -10,6 +11,8 @@ mod refusals;
 mod registering;
 mod remembering;
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,8 +33,10 @@ pub(super) struct Test;
 #[derive(Debug, Clone)]
 pub(super) struct TestRoute(u32);
 
-#[derive(Debug)]
-pub(super) struct TestCaller;
+#[derive(Debug, Clone, Default)]
+pub(super) struct TestCaller {
+    pub(super) has_hung_up: Rc<Cell<bool>>,
+}
 
 /// Devices, each at the hub `b.net`.
 #[derive(Debug, Clone)]
@@ -62,6 +67,10 @@ impl Route for TestRoute {
 impl Caller for TestCaller {
     fn is_gone(&self) -> bool {
         false
+    }
+
+    fn has_hung_up(&self) -> bool {
+        self.has_hung_up.get()
     }
 }
 
@@ -212,7 +221,7 @@ impl Process {
             callback: TestUrl::new("http://receiver/x"),
             keep_connected: false,
             limited: false,
-            caller: TestCaller,
+            caller: TestCaller::default(),
         }));
     }
 
@@ -220,7 +229,7 @@ impl Process {
         self.handle(Input::Request(Request::Unsubscribe {
             scope: Scope::Device(id(device)),
             kind,
-            caller: TestCaller,
+            caller: TestCaller::default(),
         }));
     }
 
@@ -259,6 +268,21 @@ impl Process {
         );
         self.session(attempt, SessionEvent::Linked(open.wants.links()));
         attempt
+    }
+
+    /// A caller wants a route to a device, and waits half a minute for it.
+    pub(super) fn connect(&mut self, device: &str) -> TestCaller {
+        let caller = TestCaller::default();
+        self.handle(Input::Request(Request::Connect {
+            device: id(device),
+            waiter: Waiter {
+                not: None,
+                deadline: self.now.monotonic + Duration::from_secs(30),
+                who: drawspan_fleet::CallerId(0),
+                caller: caller.clone(),
+            },
+        }));
+        caller
     }
 
     pub(super) fn session(&mut self, attempt: AttemptId, event: SessionEvent<Test>) {

@@ -56,6 +56,73 @@ fn a_hub_that_leaves_requests_of_connected_devices_without_an_answer_is_silent()
     assert_eq!(request(&mut process, true), []);
 }
 
+/// The next refusal of a caller.
+fn refused(process: &mut Process) -> Option<Refusal> {
+    process.take(|action| match action {
+        Action::Answer(_, Response::NotConnected(refusal)) => Some(refusal.clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn while_a_hub_refuses_everyone_each_caller_hears_of_its_own_device() {
+    let mut process = Process::new();
+    for number in 0..40 {
+        process.subscribe(&format!("bad{number}"), KIND);
+    }
+    let refuse = |process: &mut Process, open: &Open| {
+        let words = format!("wrong key of {:?}", open.place.attempt.device);
+        let failure = Failure::local(FailureKind::Unauthorized, &words);
+        process.session(open.place.attempt, SessionEvent::Ended(failure));
+    };
+    for _ in 0..20 {
+        let open = process.opening().unwrap();
+        refuse(&mut process, &open);
+    }
+    // It was not refused: it is tried, and until then it waits.
+    process.connect("good");
+    assert_eq!(refused(&mut process), None);
+    // It was refused, and tries another token when it is its turn.
+    process.pass(Duration::from_millis(500));
+    process.connect("bad3");
+    let refusal = refused(&mut process).unwrap();
+    assert_eq!(refusal.failure.message, "wrong key of 3");
+    assert!(refusal.retry_in.unwrap() > Duration::from_secs(20));
+
+    let good = process.controller.fleet.find(&id("good")).unwrap();
+    let is_served = |process: &mut Process| {
+        let mut opened = std::iter::from_fn(|| process.opening());
+        opened.any(|open| open.place.attempt.device == good)
+    };
+    assert!(!is_served(&mut process));
+    process.pass(Duration::from_secs(2));
+    assert_eq!(refused(&mut process), None);
+    assert!(is_served(&mut process));
+}
+
+#[test]
+fn a_caller_whose_device_was_not_tried_is_told_so() {
+    let mut process = Process::new();
+    for number in 0..20 {
+        process.subscribe(&format!("bad{number}"), KIND);
+    }
+    while let Some(open) = process.opening() {
+        let failure = Failure::local(FailureKind::Unauthorized, "wrong key");
+        process.session(open.place.attempt, SessionEvent::Ended(failure));
+    }
+    for number in 0..40 {
+        process.connect(&format!("asked{number}"));
+    }
+    let refusal = refused(&mut process).unwrap();
+    assert!(refusal.failure.message.contains("has not been tried"));
+    assert_eq!(refusal.retry_in, Some(Duration::from_secs(1)));
+    // Its caller's time may also be up while it waits for its turn.
+    let delay = process
+        .controller
+        .delay_of(&id("asked39"), process.now.monotonic);
+    assert_eq!(delay, Delay::Refused(refusal));
+}
+
 #[test]
 fn a_message_that_is_refused_for_the_quota_closes_the_hub_to_messages_but_not_to_devices() {
     let mut process = Process::new();
@@ -103,15 +170,7 @@ fn a_caller_comes_back_after_the_next_probe_of_a_quota_not_after_midnight() {
     // 02:00 UTC: midnight is far.
     process.now.unix_s = UNIX_S - UNIX_S % 86_400 + 7_200;
     let ask = |process: &mut Process| {
-        process.handle(Input::Request(Request::Connect {
-            device: id("d"),
-            waiter: Waiter {
-                not: None,
-                deadline: process.now.monotonic + Duration::from_secs(30),
-                who: drawspan_fleet::CallerId(0),
-                caller: TestCaller,
-            },
-        }));
+        process.connect("d");
     };
     let retry_in = |process: &mut Process| {
         let refusal = process.take(|action| match action {

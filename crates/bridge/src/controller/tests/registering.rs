@@ -14,7 +14,7 @@ fn a_registration_answers_all_who_want_the_same() {
             who: CallerId(0),
             payload: payload.map(str::to_owned),
             deadline: process.now.monotonic + Duration::from_secs(30),
-            caller: TestCaller,
+            caller: TestCaller::default(),
         }));
     };
     register(&mut process, Some("1"));

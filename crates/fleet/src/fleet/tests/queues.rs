@@ -157,8 +157,71 @@ fn the_probe_of_a_hub_that_refuses_everyone_is_chosen() {
     process.asks(CALLER, 30);
     process.now += Duration::from_secs(1);
     let probes = process.opens_in(3);
-    assert_eq!(probes[..2], [0, 30], "good before, then asked for");
+    assert!(probes[..2].contains(&0), "good before");
+    assert!(probes[..2].contains(&30), "asked for");
     assert!((21..=40).contains(&probes[2]), "not refused yet");
+}
+
+/// A hub, or DPS, that refuses everyone, with so many bad devices that it has not refused yet.
+fn refusing(bad: u32, dps: bool) -> (Process, Assignment) {
+    let mut process = Process::new();
+    let assignment = match dps {
+        true => Assignment::dps(None),
+        false => Assignment::Fixed(host("a.net")),
+    };
+    for number in 0..BREAKER_DEVICES as u32 {
+        process.uses(number, assignment.clone());
+    }
+    process.answer(bad, FailureKind::Unauthorized);
+    for number in BREAKER_DEVICES as u32..bad {
+        let index = process.uses(number, assignment.clone());
+        process.fleet.permanent(index, true, process.now());
+    }
+    (process, assignment)
+}
+
+#[test]
+fn a_good_device_that_is_asked_for_is_served_soon_however_many_bad_ones_there_are() {
+    for bad in [40, 200, 500] {
+        for dps in [false, true] {
+            for asked in [false, true] {
+                let (mut process, assignment) = refusing(bad, dps);
+                if asked {
+                    // Their callers wait as well, with the same key.
+                    (BREAKER_DEVICES as u32..bad).for_each(|index| process.asks(CALLER, index));
+                }
+                process.answer(bad, FailureKind::Unauthorized);
+                process.now += Duration::from_millis(100);
+                let good = process.uses(bad, assignment);
+                process.asks(CALLER, good);
+                assert_eq!(process.fleet.refusal(good, process.now()), None);
+                let seconds = process.seconds_until(1, bad, FailureKind::Unauthorized);
+                assert!(seconds <= 3, "{bad} {dps} {asked}: {seconds} s");
+            }
+        }
+    }
+}
+
+#[test]
+fn of_many_callers_devices_those_asked_for_last_wait_for_their_turn_as_probes() {
+    let (mut process, _) = refusing(200, false);
+    (100..200).for_each(|index| process.asks(CALLER, index));
+    let turned_away = |process: &mut Process| {
+        let actions = process.actions().into_iter();
+        let devices = actions.filter_map(|action| match action {
+            Action::TurnAwayDevice(device) => Some(device),
+            _ => None,
+        });
+        devices.collect::<Vec<_>>()
+    };
+    let last = 200 - crate::limits::PROBES_PER_CALLER as u32;
+    assert_eq!(turned_away(&mut process), Vec::from_iter(100..last));
+    assert!(turned_away(&mut process).is_empty(), "said once");
+    // It is still there, and goes first when it is asked for again.
+    process.asks(CALLER, 100);
+    assert_eq!(turned_away(&mut process), [last]);
+    process.now += Duration::from_secs(1);
+    assert!(process.opens_in(2).contains(&100));
 }
 
 #[test]
