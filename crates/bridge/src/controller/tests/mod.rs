@@ -233,20 +233,6 @@ impl Process {
         }));
     }
 
-    /// A caller wants a device to be connected, and has half a minute.
-    pub(super) fn connect(&mut self, device: &str) {
-        let deadline = self.now.monotonic + Duration::from_secs(30);
-        self.handle(Input::Request(Request::Connect {
-            device: id(device),
-            waiter: Waiter {
-                not: None,
-                deadline,
-                who: drawspan_fleet::CallerId(0),
-                caller: TestCaller,
-            },
-        }));
-    }
-
     /// Takes the next device that is to be opened.
     pub(super) fn opening(&mut self) -> Option<Open> {
         self.take(|action| match action {

@@ -87,7 +87,7 @@ fn subscribe(process: &mut Process, prefix: &str) {
         callback: TestUrl::new("http://receiver/x"),
         keep_connected: true,
         limited: false,
-        caller: TestCaller,
+        caller: TestCaller::default(),
     }));
 }
 
@@ -143,7 +143,7 @@ fn a_device_that_never_connected_or_was_removed_is_not_stored() {
         let open = process.opening().unwrap();
         process.handle(Input::Request(Request::Forget {
             device: id("d"),
-            caller: TestCaller,
+            caller: TestCaller::default(),
         }));
         let attempt = open.place.attempt;
         process.session(
@@ -169,7 +169,7 @@ fn a_device_that_is_removed_is_not_known_any_more() {
         assert_eq!(known(&process), [id("d")], "{profile:?}");
         process.handle(Input::Request(Request::Forget {
             device: id("d"),
-            caller: TestCaller,
+            caller: TestCaller::default(),
         }));
         assert_eq!(known(&process), [], "{profile:?}");
     }
