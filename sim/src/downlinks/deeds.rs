@@ -268,6 +268,8 @@ impl World {
                     Trouble::Down,
                     Trouble::RefusesLinks,
                     Trouble::TwinsFail,
+                    // Twice: it matters only where a wish changes meanwhile.
+                    Trouble::Busy,
                     Trouble::Busy,
                     Trouble::StoreFails,
                 ];

@@ -107,7 +107,7 @@ impl World {
                 Ok(())
             }
             Action::Want(place, wants) => {
-                if self.troubles.busy && self.dice.percent(50) {
+                if self.troubles.busy && self.dice.percent(90) {
                     self.tally.note("busy");
                     return self.handle(Input::Busy(place.attempt, Command::Want));
                 }
