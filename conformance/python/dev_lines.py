@@ -6,8 +6,9 @@ Both forms: everything in one process, and the emulator and the bridge as two. T
 import os
 import pathlib
 import queue
-import signal
+import shlex
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -15,7 +16,7 @@ import time
 from check import holds, run, same
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-START = "cargo run --release -- dev"
+START = shlex.join([os.environ["DRAWSPAN"], "dev"])
 RECEIVED = ["received message", "received method blink", "received desired properties"]
 BODIES = ['{"temperature": 21.5}', '{"pressure": 1.013}']
 
@@ -81,8 +82,7 @@ def pasted_and_seen(curls, hub):
 
 def main():
     dev = Program(START)
-    # The first start may have to build.
-    printed = dev.until(lambda line: line == "ready", 900)
+    printed = dev.until(lambda line: line == "ready")
     lines = [line[2:] for line in printed if line.startswith("  ")]
     kinds = [kind(line) for line in lines]
     same(kinds, ["curl", "curl", "hub", "hub", "hub", "emulator", "serve", "curl"], "kinds of lines")

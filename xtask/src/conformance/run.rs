@@ -36,8 +36,8 @@ fn attempt(workspace: &Workspace, scenario: &Scenario) -> Result<()> {
     };
     let mut running = Running::start(workspace, scenario.servers, flags, &folder)?;
     let mut variables = variables(running.strings.as_ref(), &folder);
+    variables.push(("DRAWSPAN", workspace.program("drawspan").into()));
     if let Some(arguments) = &running.handed_over {
-        variables.push(("DRAWSPAN", workspace.program("drawspan").into()));
         variables.push(("EMULATOR_ARGUMENTS", arguments.join(OsStr::new("\n"))));
     }
     let command_of = |program: &Program| {

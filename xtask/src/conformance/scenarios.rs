@@ -247,7 +247,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "dev",
-        about: "the lines that `cargo run --release -- dev` prints do what they say, pasted as they stand",
+        about: "the lines that `drawspan dev` prints do what they say, pasted as they stand",
         servers: &[],
         drive: None,
         scripts: &[Python("dev_lines.py", &[])],
