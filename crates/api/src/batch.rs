@@ -36,7 +36,7 @@ type Lane = Vec<(usize, DeviceId, Telemetry)>;
 /// What a batch's key is about; no device has such an id.
 const BATCH: &str = "";
 
-/// Takes messages; 200 with what came of each.
+/// Sends the messages of a batch. Answers 200 with a result for each.
 pub(super) async fn send<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     request: Full,

@@ -207,7 +207,7 @@ impl AsRef<[u8]> for Whole {
     }
 }
 
-/// Whether the rest of a body may be read although nobody wants it.
+/// Whether an unused body is short enough to be read to its end and discarded.
 pub(super) fn may_be_discarded(headers: &HeaderMap) -> bool {
     // Who waits for `100 Continue` has not sent anything, and must not be asked to.
     let unwilling = headers.contains_key(EXPECT);

@@ -71,7 +71,7 @@ pub(super) async fn list<D: Gateway>(extract::State(state): Shared<D>, request: 
     Ok(json_of(&shown))
 }
 
-/// The one of this kind for this prefix; 404 when there is none.
+/// Returns the subscription of this kind and prefix, or 404 if it does not exist.
 pub(super) async fn get<D: Gateway>(
     extract::State(state): Shared<D>,
     ForPrefix {

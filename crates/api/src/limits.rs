@@ -22,11 +22,11 @@ pub const MAX_BODIES_BYTES: usize = 256 * 1_048_576;
 pub const BODIES_STEP_BYTES: usize = 65_536;
 /// Longest time that a device may wait for a message.
 pub const MAX_RECEIVE_WAIT_S: u64 = 60;
-/// Devices in a page of their list, when nobody says how many.
+/// Default number of devices in a page of the list.
 pub const LIST_LIMIT: u64 = 100;
 /// Most devices in a page.
 pub const MAX_LIST_LIMIT: u64 = 1_000;
-/// Dead letters in a page of their list, when nobody says how many.
+/// Default number of dead letters in a page of the list.
 pub const DEAD_LETTER_LIMIT: u64 = 50;
 /// The highest number of a dead letter that may be asked for: the highest that every JSON reader keeps exact (RFC 8259 section 6).
 pub const MAX_DEAD_LETTER_NUMBER: u64 = 9_007_199_254_740_991;
