@@ -13,6 +13,7 @@
 //! Nothing in here knows a socket, a clock, a random source or an async runtime.
 
 pub mod credential_breaker;
+mod credential_scope;
 pub mod device;
 mod fleet;
 pub mod governor;
@@ -27,6 +28,7 @@ pub mod resend;
 pub mod send_quota;
 pub mod time;
 
+pub use credential_scope::CredentialScope;
 pub use device::{Device, Effect, Effects, Epoch, Input, State};
 pub use fleet::{
     Action, CallerId, Context, Fleet, FleetConfig, FleetFull, News, ServiceId, StateCounts,

@@ -34,7 +34,7 @@ use drawspan_bridge::delivery::DeliveryConfig;
 use drawspan_bridge::limits as bounds;
 use drawspan_client::dps::{DpsClient, DpsConfig};
 use drawspan_client::{Credentials, Inbox, StatusMailbox};
-use drawspan_fleet::{FleetConfig, Now};
+use drawspan_fleet::{CredentialScope, FleetConfig, Now};
 use drawspan_gateway::CallbackUrl;
 use drawspan_hub::limits::{DEVICES_PER_CONNECTION, DEVICES_PER_WEBSOCKET};
 use drawspan_hub::{HostName, InvalidId};
@@ -307,6 +307,11 @@ fn fleet(config: &Config, dps: Option<HostName>, seed: u64) -> Result<FleetConfi
         hub_pace: config.connect_pace,
         dps_pace: config.dps_pace,
         dps,
+        credentials: match config.profile {
+            settings::Profile::Dps { .. } => CredentialScope::EnrollmentGroup,
+            settings::Profile::Hub { .. } => CredentialScope::Policy,
+            settings::Profile::Devices { .. } => CredentialScope::Device,
+        },
         max_devices: MAX_DEVICES,
         max_hubs: bounds::MAX_HUBS,
         hub_gone_after: config.hub_gone_after,

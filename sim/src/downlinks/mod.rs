@@ -26,7 +26,7 @@ use drawspan_bridge::delivery::{self, DeliveryConfig};
 use drawspan_bridge::events::Secrets;
 use drawspan_bridge::subscriptions::Scope;
 use drawspan_fleet::governor::Pace;
-use drawspan_fleet::{FleetConfig, Now};
+use drawspan_fleet::{CredentialScope, FleetConfig, Now};
 use drawspan_hub::{AttemptId, ConnectionKey, DeviceId};
 
 use crate::agenda::Agenda;
@@ -236,6 +236,7 @@ fn controller(seed: u64, process: u64, stored: &Stored, now: Duration) -> Contro
             hub_pace: Pace::Unlimited,
             dps_pace: Pace::Unlimited,
             dps: crate::process::host("dps.net"),
+            credentials: CredentialScope::Device,
             max_devices: 1_000,
             max_hubs: 2,
             hub_gone_after: drawspan_fleet::limits::HUB_GONE_AFTER,

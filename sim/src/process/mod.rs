@@ -20,7 +20,7 @@ use drawspan_bridge::delivery::DeliveryConfig;
 use drawspan_bridge::events::Secrets;
 use drawspan_bridge::subscriptions::{Row, Scope};
 use drawspan_bridge::{Controller, controller};
-use drawspan_fleet::{Device, Fleet, FleetConfig, Now, ServiceId};
+use drawspan_fleet::{CredentialScope, Device, Fleet, FleetConfig, Now, ServiceId};
 use drawspan_hub::{
     AttemptId, ConnectionKey, DeviceId, Failure, HostName, Links, SubscriptionType,
 };
@@ -342,6 +342,11 @@ fn controller(
             hub_pace: scenario.hub_pace,
             dps_pace: scenario.dps_pace,
             dps: host("dps.net"),
+            credentials: match scenario.profile {
+                Profile::Policy => CredentialScope::Policy,
+                Profile::DeviceKeys => CredentialScope::Device,
+                Profile::Dps => CredentialScope::EnrollmentGroup,
+            },
             max_devices: scenario.devices,
             max_hubs: scenario.hubs,
             hub_gone_after: scenario.gone_after,

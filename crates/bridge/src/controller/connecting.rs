@@ -44,6 +44,7 @@ impl<P: Platform> Controller<P> {
                     self.act(Action::ServiceNews(service, news, failure));
                 }
                 fleet::Action::TurnAway(service) => self.turn_away(service),
+                fleet::Action::MayWaitInVain(device) => self.refuse_hopeless(device),
                 fleet::Action::TurnAwayDevice(device) => self.turn_away_device(device),
             }
         }

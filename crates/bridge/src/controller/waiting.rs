@@ -44,7 +44,7 @@ impl<P: Platform> Controller<P> {
             return;
         }
         if let Some(failure) = self.fleet.refusal(index, now) {
-            let refusal = Refusal::from(failure.clone());
+            let refusal = self.refusal_by_service(index, failure);
             return self.refuse_waiters(index, &refusal);
         }
         if let Some(refusal) = self.refusal_standing_back(index) {
@@ -67,6 +67,17 @@ impl<P: Platform> Controller<P> {
         });
         for (caller, refusal) in refused {
             self.answer(caller, Response::NotConnected(refusal));
+        }
+    }
+
+    /// What the callers of a device are answered that waits for a service in vain, whoever met the failure. They may come back when
+    /// the next device has found out whether it lasts.
+    fn refusal_by_service(&self, index: u32, failure: &Failure) -> Refusal {
+        let service = self.fleet.waits_for(index);
+        let probe = service.and_then(|service| self.fleet.next_probe(service, self.now));
+        Refusal {
+            retry_in: probe.or_else(|| Refusal::from(failure.clone()).retry_in),
+            failure: failure.clone(),
         }
     }
 

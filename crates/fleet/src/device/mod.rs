@@ -202,10 +202,16 @@ impl Device {
         self.demand.permanent
     }
 
-    /// Whether it waits only a moment, to try what it has not tried yet: another key, or DPS.
+    /// Whether its next attempt tries what it has not tried yet: another key, or DPS.
     #[must_use]
-    pub fn tries_another_way(&self) -> bool {
-        self.retry.another_way && matches!(self.state, State::Waiting { .. })
+    pub const fn has_another_way(&self) -> bool {
+        self.retry.another_way
+    }
+
+    /// Whether every key was refused, or is being tried as the last one.
+    #[must_use]
+    pub const fn has_tried_other_key(&self) -> bool {
+        self.retry.reauthenticated
     }
 
     /// Until when its last use keeps it wanted, monotonic.

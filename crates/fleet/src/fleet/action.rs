@@ -52,6 +52,9 @@ pub enum Action {
     News(ServiceId, News),
     /// Callers of devices that wait for this service wait in vain; [`Fleet::refusal`](super::Fleet::refusal) says why.
     TurnAway(ServiceId),
+    /// Callers of this device wait in vain if [`Fleet::refusal`](super::Fleet::refusal) or [`Fleet::stands_back`](super::Fleet::stands_back)
+    /// says so: its hub, or DPS, refuses everyone.
+    MayWaitInVain(u32),
     /// Callers of this device wait in vain: its hub, or DPS, refuses everyone, and too many others are to be tried before it.
     TurnAwayDevice(u32),
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use drawspan_hub::{Failure, HostName};
 
+use super::queue::Standing;
 use super::turns::{CallerId, Callers};
 use super::{Action, Context, Fleet, ServiceId, service::Service};
 use crate::device::Epoch;
@@ -46,7 +47,7 @@ impl<B: Context> Fleet<B> {
     pub fn register(&mut self, registration: u64, caller: CallerId) {
         let ticket = Ticket::Registration(registration);
         if let Some(dps) = self.service_mut(ServiceId::DPS) {
-            dps.queue.push_asked(ticket, false, caller);
+            dps.queue.push_asked(ticket, Standing::default(), caller);
         }
     }
 
@@ -71,7 +72,8 @@ impl<B: Context> Fleet<B> {
         self.service(service)?.record.last()
     }
 
-    /// Why a caller should not wait for a device, if that is known: its hub, or DPS, has not answered since the start.
+    /// Why a caller should not wait for a device, if that is known: its hub, or DPS, has not answered since the start, or refuses what
+    /// all devices share.
     #[must_use]
     pub fn refusal(&self, device: u32, now: Now) -> Option<&Failure> {
         self.refusal_of(self.waits_for(device)?, now)
@@ -80,7 +82,7 @@ impl<B: Context> Fleet<B> {
     /// The same of a service.
     #[must_use]
     pub fn refusal_of(&self, service: ServiceId, now: Now) -> Option<&Failure> {
-        self.service(service)?.silence(now.monotonic)
+        self.service(service)?.refusal(now.monotonic)
     }
 
     /// How long a device that was refused itself gives way to others, if it does: its hub, or DPS, refuses everyone, and those
@@ -88,8 +90,17 @@ impl<B: Context> Fleet<B> {
     #[must_use]
     pub fn stands_back(&self, device: u32, now: Now) -> Option<Duration> {
         let service = self.service(self.queues_at(device)?)?;
-        let is_refused = self.entry(device)?.standing.doubtful;
-        service.stands_back(now.monotonic).filter(|_| is_refused)
+        let entry = self.entry(device)?;
+        let wait = service.stands_back(entry.machine.has_another_way(), now.monotonic);
+        wait.filter(|_| entry.standing.doubtful)
+    }
+
+    /// How long until the next device finds out whether a service still refuses everyone.
+    #[must_use]
+    pub fn next_probe(&self, service: ServiceId, now: Now) -> Option<Duration> {
+        let service = self.service(service)?;
+        let hopeful = service.queue.is_hopeful();
+        service.governor.breaker.check(now.monotonic, hopeful).err()
     }
 
     /// Whether a service refuses everyone, and as many registrations by request as may do so wait to find out whether it still does.
@@ -187,15 +198,17 @@ impl<B: Context> Fleet<B> {
         };
         entry.position = number;
         entry.callers = Callers::default();
+        let standing = entry.standing_at(service.connected == 0);
         for caller in entry.context.callers() {
             if entry.callers.insert(caller) {
                 let ticket = Ticket::Attempt(position);
-                let doubtful = entry.standing.doubtful;
-                service.queue.push_asked(ticket, doubtful, caller);
+                service.queue.push_asked(ticket, standing, caller);
             }
         }
         if entry.callers.is_empty() {
-            service.queue.push(position, entry.standing);
+            service.queue.push(position, standing);
+        } else if service.governor.breaker.is_open() {
+            self.actions.push_back(Action::MayWaitInVain(device));
         }
         self.throw_out_stale_tickets();
     }
@@ -224,9 +237,9 @@ impl<B: Context> Fleet<B> {
             epoch: entry.machine.epoch(),
             number: entry.position,
         });
-        let doubtful = entry.standing.doubtful;
         if let Some(service) = self.services.get_mut(usize::from(service.0)) {
-            service.queue.push_asked(ticket, doubtful, caller);
+            let standing = entry.standing_at(service.connected == 0);
+            service.queue.push_asked(ticket, standing, caller);
         }
         self.throw_out_stale_tickets();
     }
@@ -276,8 +289,11 @@ impl<B: Context> Fleet<B> {
             return None;
         }
         let number = u16::try_from(self.services.len()).ok()?;
-        self.services
-            .push(Service::new(host.clone(), self.config.hub_pace));
+        self.services.push(Service::new(
+            host.clone(),
+            self.config.hub_pace,
+            self.config.credentials,
+        ));
         Some(ServiceId(number))
     }
 
@@ -299,7 +315,7 @@ impl<B: Context> Fleet<B> {
                 };
                 entry.position = position.number;
                 entry.callers = Callers::default();
-                let standing = entry.standing;
+                let standing = entry.standing_at(true);
                 if let Some(service) = self.services.get_mut(number) {
                     service.queue.push(position, standing);
                 }
@@ -340,7 +356,7 @@ impl<B: Context> Fleet<B> {
                 }
                 Ok(Some(Ticket::Attempt(position))) if self.is_valid(position) => {
                     let epoch = position.epoch;
-                    if self.is_waited_for_no_more(position) {
+                    if self.is_waited_for_no_more(number, position) {
                         self.pass(number, now);
                         self.queue_device(position.device, epoch);
                     } else {
@@ -372,10 +388,14 @@ impl<B: Context> Fleet<B> {
         })
     }
 
-    /// Whether a device went before others for callers who have all hung up since.
-    fn is_waited_for_no_more(&self, position: Position) -> bool {
+    /// Whether a device went before others for callers who have all hung up since. Those who were refused for what all devices share
+    /// have not: they may come back.
+    fn is_waited_for_no_more(&self, number: usize, position: Position) -> bool {
+        let service = self.services.get(number);
         let entry = self.entry(position.device);
-        entry.is_some_and(|entry| !entry.callers.is_empty() && !entry.context.is_waited_for())
+        !service.is_some_and(Service::refuses_shared)
+            && entry
+                .is_some_and(|entry| !entry.callers.is_empty() && !entry.context.is_waited_for())
     }
 
     pub(super) fn service(&self, id: ServiceId) -> Option<&Service> {

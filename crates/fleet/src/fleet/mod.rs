@@ -33,6 +33,7 @@ use std::time::Duration;
 
 use drawspan_hub::{AttemptId, DeviceId, FailureKind, HostName};
 
+use crate::credential_scope::CredentialScope;
 use crate::device::{Assignment, Effect, Epoch};
 use crate::governor::Pace;
 use crate::mutation::{Mutation, planted};
@@ -59,6 +60,8 @@ pub struct FleetConfig {
     pub dps_pace: Pace,
     /// The provisioning service; only [`Assignment::Dps`] needs it.
     pub dps: HostName,
+    /// Whom credentials belong to.
+    pub credentials: CredentialScope,
     /// Most devices at a time.
     pub max_devices: usize,
     /// Most hubs that devices may belong to.
@@ -100,7 +103,11 @@ impl<B: Context> Fleet<B> {
             free: Vec::new(),
             by_id: BTreeMap::new(),
             timers: Timers::default(),
-            services: vec![Service::new(config.dps.clone(), config.dps_pace)],
+            services: vec![Service::new(
+                config.dps.clone(),
+                config.dps_pace,
+                config.credentials,
+            )],
             state_counts: StateCounts::default(),
             actions: VecDeque::new(),
             next_serial: 0,

@@ -20,6 +20,8 @@ pub(super) struct Standing {
     pub(super) proven: bool,
     /// They were refused last time, or the hub did not know the device.
     pub(super) doubtful: bool,
+    /// It goes before all others of its kind.
+    pub(super) first: bool,
 }
 
 #[derive(Debug, Default)]
@@ -45,10 +47,15 @@ impl Queue {
     /// A ticket for a device without a waiting caller.
     pub(super) fn push(&mut self, position: Position, standing: Standing) {
         let lines = self.lines(standing.doubtful);
-        if standing.proven {
-            lines.proven.push_back(position);
+        let line = if standing.proven {
+            &mut lines.proven
         } else {
-            lines.unproven.push_back(position);
+            &mut lines.unproven
+        };
+        if standing.first {
+            line.push_front(position);
+        } else {
+            line.push_back(position);
         }
     }
 
@@ -59,9 +66,10 @@ impl Queue {
     }
 
     /// A ticket that a caller waits for.
-    pub(super) fn push_asked(&mut self, ticket: Ticket, doubtful: bool, caller: CallerId) {
+    pub(super) fn push_asked(&mut self, ticket: Ticket, standing: Standing, caller: CallerId) {
         self.registrations += usize::from(matches!(ticket, Ticket::Registration(_)));
-        self.lines(doubtful).asked.push(caller, ticket);
+        let asked = &mut self.lines(standing.doubtful).asked;
+        asked.push(caller, ticket, standing.first);
     }
 
     pub(super) fn len(&self) -> usize {

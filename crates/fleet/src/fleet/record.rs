@@ -53,6 +53,11 @@ impl Record {
         self.last.as_ref()
     }
 
+    /// Whether a device was ever accepted.
+    pub(super) fn has_accepted(&self) -> bool {
+        self.credentials == Credentials::Accepted
+    }
+
     /// A device was accepted.
     pub(super) fn accepted(&mut self) -> [Option<News>; 2] {
         let doubted = self.credentials == Credentials::Doubted;

@@ -9,7 +9,7 @@ use super::{Action, Context, Fleet, News, ServiceId};
 use crate::device::Epoch;
 use crate::mutation::{Mutation, planted};
 use crate::time::Now;
-use crate::{Input, State};
+use crate::{Device, Input, State};
 
 impl<B: Context> Fleet<B> {
     /// A hub answered, whatever it said.
@@ -50,7 +50,7 @@ impl<B: Context> Fleet<B> {
         if let Some(entry) = self.entry_mut(attempt.device) {
             entry.standing = Standing {
                 proven: true,
-                doubtful: false,
+                ..Standing::default()
             };
         }
         self.feed(attempt.device, Input::Opened { epoch }, now);
@@ -98,15 +98,18 @@ impl<B: Context> Fleet<B> {
         let mut ended = Vec::with_capacity(attempts.len());
         for attempt in attempts {
             if let Some((epoch, _)) = self.running(*attempt) {
+                let was_last_key = self.has_tried_other_key(attempt.device);
                 self.end(*attempt, epoch, failure, now);
-                ended.push(attempt.device);
+                ended.push((attempt.device, was_last_key));
             }
         }
         if failure.kind == FailureKind::Unauthorized {
             // The token was for all of them. By now each counts as disconnected.
-            for device in ended {
+            for (device, was_last_key) in ended {
                 self.doubt(device);
-                self.refused(hub, device, now.monotonic);
+                if was_last_key {
+                    self.refused(hub, device, now.monotonic);
+                }
             }
         }
     }
@@ -204,7 +207,12 @@ impl<B: Context> Fleet<B> {
         }
         self.record(id, failure);
         match failure.kind {
-            FailureKind::Unauthorized => self.refused(id, device, now),
+            // At DPS each attempt tries both keys.
+            FailureKind::Unauthorized
+                if id == ServiceId::DPS || self.has_tried_other_key(device) =>
+            {
+                self.refused(id, device, now);
+            }
             FailureKind::QuotaExceeded => self.quota_exceeded(id, failure, now),
             FailureKind::Throttled => {
                 if let Some(service) = self.service_mut(id) {
@@ -260,6 +268,11 @@ impl<B: Context> Fleet<B> {
             let news = Action::News(id, News::RefusesEveryone);
             self.actions.extend([news, Action::TurnAway(id)]);
         }
+    }
+
+    fn has_tried_other_key(&self, device: u32) -> bool {
+        self.machine(device)
+            .is_some_and(Device::has_tried_other_key)
     }
 
     /// A device whose credentials were refused comes after others in queues.

@@ -9,6 +9,7 @@ use super::gone::Gone;
 use super::queue::Queue;
 use super::quota::Quota;
 use super::record::Record;
+use crate::credential_scope::CredentialScope;
 use crate::governor::{Governor, Pace};
 use crate::mutation::{Mutation, planted};
 use crate::time::Jitter;
@@ -29,10 +30,11 @@ pub(super) struct Service {
     pub(super) most_attempts: usize,
     /// Devices that are connected to it; for DPS, those that found their hub through it and are connected there.
     pub(super) connected: usize,
+    credentials: CredentialScope,
 }
 
 impl Service {
-    pub(super) fn new(host: HostName, pace: Pace) -> Self {
+    pub(super) fn new(host: HostName, pace: Pace, credentials: CredentialScope) -> Self {
         Self {
             host,
             governor: Governor::new(pace),
@@ -44,6 +46,7 @@ impl Service {
             gone: Gone::default(),
             most_attempts: 0,
             connected: 0,
+            credentials,
         }
     }
 
@@ -53,14 +56,21 @@ impl Service {
         self.record.contact.is_given_up(is_down, now)
     }
 
-    /// How long a device that was refused gives way to those that were not, because only probes get permits.
-    pub(super) fn stands_back(&self, now: Duration) -> Option<Duration> {
-        self.governor.breaker.check(now, false).err()
+    /// How long a device that was refused waits, because only probes get permits. One that has `another_way` is a probe like those
+    /// that were not refused.
+    pub(super) fn stands_back(&self, another_way: bool, now: Duration) -> Option<Duration> {
+        self.governor.breaker.check(now, another_way).err()
+    }
+
+    /// Whether it refuses everyone for what all devices share, so that none has to be tried to know what it would be told.
+    pub(super) fn refuses_shared(&self) -> bool {
+        self.governor.breaker.is_open() && self.credentials.concerns_all(self.record.has_accepted())
     }
 
     /// What went wrong with it, if callers should not wait for an answer.
-    pub(super) fn silence(&self, now: Duration) -> Option<&Failure> {
-        self.record.last().filter(|_| self.never_reached(now))
+    pub(super) fn refusal(&self, now: Duration) -> Option<&Failure> {
+        let waits_in_vain = self.never_reached(now) || self.refuses_shared();
+        self.record.last().filter(|_| waits_in_vain)
     }
 
     /// Who is next; `Err` says when to ask again, `None` that nobody waits.

@@ -59,6 +59,7 @@ impl Process {
             hub_pace: Pace::Unlimited,
             dps_pace: Pace::Unlimited,
             dps: host("dps.net"),
+            credentials: CredentialScope::Device,
             max_devices: 1_000,
             max_hubs: 2,
             hub_gone_after: crate::limits::HUB_GONE_AFTER,

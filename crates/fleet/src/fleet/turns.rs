@@ -40,12 +40,17 @@ impl Turns {
         self.len
     }
 
-    pub(super) fn push(&mut self, caller: CallerId, ticket: Ticket) {
+    /// Puts a ticket at the end of a caller's queue, or before its others.
+    pub(super) fn push(&mut self, caller: CallerId, ticket: Ticket, first: bool) {
         let queue = self.queues.entry(caller).or_default();
         if queue.is_empty() {
             self.turns.push_back(caller);
         }
-        queue.push_back(ticket);
+        if first {
+            queue.push_front(ticket);
+        } else {
+            queue.push_back(ticket);
+        }
         self.len += 1;
     }
 
@@ -111,9 +116,9 @@ mod tests {
     fn turns_go_round_and_nothing_stays_of_a_caller_that_waits_no_more() {
         let mut turns = Turns::default();
         for number in 0..500 {
-            turns.push(A, Ticket::Registration(number));
+            turns.push(A, Ticket::Registration(number), false);
         }
-        turns.push(B, Ticket::Registration(1_000));
+        turns.push(B, Ticket::Registration(1_000), false);
         let order: Vec<_> = std::iter::from_fn(|| turns.pop()).take(3).collect();
         let expected = [0, 1_000, 1].map(Ticket::Registration);
         assert_eq!(order, expected);

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use drawspan_fleet::CredentialScope;
 use drawspan_fleet::governor::Pace;
 use drawspan_hub::{ConnectionKey, DeviceId, Failure, FailureKind, HostName, SubscriptionType};
 
@@ -96,6 +97,46 @@ pub(super) fn host(text: &str) -> HostName {
     HostName::parse(text).unwrap()
 }
 
+/// A process that starts for the first time.
+fn nothing() -> Remembered<TestUrl> {
+    Remembered {
+        rows: Vec::new(),
+        hubs: Vec::new(),
+        marks: Vec::new(),
+    }
+}
+
+fn config(
+    profile: Profile<List>,
+    max_connections: Option<usize>,
+    slots: usize,
+) -> ControllerConfig<Test> {
+    ControllerConfig {
+        fleet: FleetConfig {
+            hub_pace: Pace::Unlimited,
+            dps_pace: Pace::Unlimited,
+            dps: host("dps.net"),
+            credentials: CredentialScope::Device,
+            max_devices: 100,
+            max_hubs: 4,
+            hub_gone_after: drawspan_fleet::limits::HUB_GONE_AFTER,
+            seed: 7,
+        },
+        pool: PoolConfig {
+            slots_per_connection: slots,
+            per_device_tokens: true,
+            hub_size: None,
+            max_connections,
+        },
+        profile,
+        token_life_s: 3_600,
+        delivery: DeliveryConfig::new(0, 7),
+        method_answer_timeout: Duration::from_secs(30),
+        keeps_letters: true,
+        secrets: Secrets::new([7; 32]),
+    }
+}
+
 impl Process {
     /// In front of one hub.
     pub(super) fn new() -> Self {
@@ -118,12 +159,14 @@ impl Process {
     }
 
     fn of(profile: Profile<List>, max_connections: Option<usize>, slots: usize) -> Self {
-        let nothing = Remembered {
-            rows: Vec::new(),
-            hubs: Vec::new(),
-            marks: Vec::new(),
-        };
-        Self::remembering(nothing, profile, max_connections, slots)
+        Self::remembering(nothing(), profile, max_connections, slots)
+    }
+
+    /// With credentials that belong to those, and up to 50 devices on a connection.
+    pub(super) fn with_credentials(credentials: CredentialScope) -> Self {
+        let mut config = config(Profile::Hub(host("a.net")), None, 50);
+        config.fleet.credentials = credentials;
+        Self::start(config, nothing())
     }
 
     /// With what is stored.
@@ -133,32 +176,13 @@ impl Process {
         max_connections: Option<usize>,
         slots: usize,
     ) -> Self {
+        Self::start(config(profile, max_connections, slots), remembered)
+    }
+
+    fn start(config: ControllerConfig<Test>, remembered: Remembered<TestUrl>) -> Self {
         let now = Now {
             monotonic: Duration::from_secs(1),
             unix_s: UNIX_S,
-        };
-        let config = ControllerConfig {
-            fleet: FleetConfig {
-                hub_pace: Pace::Unlimited,
-                dps_pace: Pace::Unlimited,
-                dps: host("dps.net"),
-                max_devices: 100,
-                max_hubs: 4,
-                hub_gone_after: drawspan_fleet::limits::HUB_GONE_AFTER,
-                seed: 7,
-            },
-            pool: PoolConfig {
-                slots_per_connection: slots,
-                per_device_tokens: true,
-                hub_size: None,
-                max_connections,
-            },
-            profile,
-            token_life_s: 3_600,
-            delivery: DeliveryConfig::new(0, 7),
-            method_answer_timeout: Duration::from_secs(30),
-            keeps_letters: true,
-            secrets: Secrets::new([7; 32]),
         };
         let unix = Duration::from_secs(UNIX_S);
         let mut process = Self {

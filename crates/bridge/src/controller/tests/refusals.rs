@@ -64,21 +64,59 @@ fn refused(process: &mut Process) -> Option<Refusal> {
     })
 }
 
+/// A hub that refuses each of so many devices, whichever key they show, by a failure with their index.
+fn refuse_all(process: &mut Process, devices: usize) {
+    for number in 0..devices {
+        process.connect(&format!("bad{number}"));
+    }
+    for _ in 0..2 {
+        while let Some(open) = process.opening() {
+            let words = format!("wrong key of {:?}", open.place.attempt.device);
+            let failure = Failure::local(FailureKind::Unauthorized, &words);
+            process.session(open.place.attempt, SessionEvent::Ended(failure));
+        }
+        process.pass(Duration::from_millis(250));
+    }
+}
+
+#[test]
+fn all_callers_of_a_hub_that_refuses_everyone_are_answered_with_what_concerns_their_device() {
+    for scope in [CredentialScope::Policy, CredentialScope::Device] {
+        let mut process = Process::with_credentials(scope);
+        refuse_all(&mut process, 45);
+        let refusals: Vec<_> = std::iter::from_fn(|| refused(&mut process)).collect();
+        assert_eq!(refusals.len(), 45, "{scope:?}");
+        let words = refusals.iter().map(|it| it.failure.message.as_str());
+        assert!(words.clone().all(|words| words.starts_with("wrong key of")));
+        if scope == CredentialScope::Device {
+            let own: std::collections::BTreeSet<_> = words.collect();
+            assert_eq!(own.len(), 45, "each its own");
+        }
+    }
+}
+
+#[test]
+fn what_a_hub_says_of_a_policy_concerns_devices_that_were_not_tried() {
+    let mut process = Process::with_credentials(CredentialScope::Policy);
+    refuse_all(&mut process, 20);
+    process.actions.clear();
+    process.connect("untried");
+    let refusal = refused(&mut process).unwrap();
+    assert!(refusal.failure.message.starts_with("wrong key of"));
+    // It is the next probe.
+    let wait = refusal.retry_in.unwrap();
+    assert!(wait <= Duration::from_secs(1), "{wait:?}");
+    let untried = process.controller.fleet.find(&id("untried")).unwrap();
+    process.pass(wait);
+    let probe = process.opening().unwrap().place.attempt.device;
+    assert_eq!(probe, untried);
+}
+
 #[test]
 fn while_a_hub_refuses_everyone_each_caller_hears_of_its_own_device() {
     let mut process = Process::new();
-    for number in 0..40 {
-        process.subscribe(&format!("bad{number}"), KIND);
-    }
-    let refuse = |process: &mut Process, open: &Open| {
-        let words = format!("wrong key of {:?}", open.place.attempt.device);
-        let failure = Failure::local(FailureKind::Unauthorized, &words);
-        process.session(open.place.attempt, SessionEvent::Ended(failure));
-    };
-    for _ in 0..20 {
-        let open = process.opening().unwrap();
-        refuse(&mut process, &open);
-    }
+    refuse_all(&mut process, 20);
+    process.actions.clear();
     // It was not refused: it is tried, and until then it waits.
     process.connect("good");
     assert_eq!(refused(&mut process), None);
@@ -103,13 +141,8 @@ fn while_a_hub_refuses_everyone_each_caller_hears_of_its_own_device() {
 #[test]
 fn a_caller_whose_device_was_not_tried_is_told_so() {
     let mut process = Process::new();
-    for number in 0..20 {
-        process.subscribe(&format!("bad{number}"), KIND);
-    }
-    while let Some(open) = process.opening() {
-        let failure = Failure::local(FailureKind::Unauthorized, "wrong key");
-        process.session(open.place.attempt, SessionEvent::Ended(failure));
-    }
+    refuse_all(&mut process, 20);
+    process.actions.clear();
     for number in 0..40 {
         process.connect(&format!("asked{number}"));
     }
@@ -121,47 +154,6 @@ fn a_caller_whose_device_was_not_tried_is_told_so() {
         .controller
         .delay_of(&id("asked39"), process.now.monotonic);
     assert_eq!(delay, Delay::Refused(refusal));
-}
-
-#[test]
-fn a_message_that_is_refused_for_the_quota_closes_the_hub_to_messages_but_not_to_devices() {
-    let mut process = Process::new();
-    process.subscribe("d", KIND);
-    let attempt = process.open();
-    let context = process.controller.fleet.context(attempt.device).unwrap();
-    let hub = context.place.unwrap().hub;
-    process.news();
-    let paces = Arc::clone(&process.controller.pool(hub).unwrap().paces);
-    let quota = Failure::from_outcome("amqp:resource-limit-exceeded", None);
-    assert_eq!(quota.kind, FailureKind::QuotaExceeded);
-    let refuse = |process: &mut Process| {
-        let turn = paces.send_quota.admit(process.now.monotonic).ok()?;
-        let (over, is_news) = paces.send_quota.refused(turn, &quota, process.now);
-        if is_news {
-            process.handle(Input::MessageQuota(hub, Some(quota.clone())));
-        }
-        Some(over.retry_in.as_secs())
-    };
-    assert_eq!(refuse(&mut process), Some(65));
-    assert_eq!(process.news(), [News::QuotaExceeded]);
-    assert!(process.controller.fleet.is_current(attempt));
-    let messages = (0..59).filter(|_| {
-        process.pass(Duration::from_secs(1));
-        refuse(&mut process).is_some()
-    });
-    assert_eq!(messages.count(), 0);
-    // Another device may connect, and its messages wait as well.
-    process.subscribe("e", KIND);
-    process.open();
-    process.pass(Duration::from_secs(1));
-    assert_eq!(refuse(&mut process), Some(125));
-    assert_eq!(process.news(), []);
-    process.pass(Duration::from_secs(120));
-    let turn = paces.send_quota.admit(process.now.monotonic).unwrap();
-    assert!(paces.send_quota.accepted(turn, process.now.monotonic));
-    process.handle(Input::MessageQuota(hub, None));
-    assert_eq!(process.news(), [News::QuotaRestored]);
-    assert!(paces.send_quota.admit(process.now.monotonic).is_ok());
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn a_device_that_its_hub_does_not_know_registers_again_within_its_budget() {
     };
     assert_eq!((why.kind, firm), (FailureKind::DeviceNotFound, false));
     assert_eq!(until, registered_at + s(300));
-    assert!(!life.device.tries_another_way());
+    assert!(!life.device.has_another_way());
     let at = life.now;
     assert_eq!(life.input(Input::Use { at }), [life.asks_permit()]);
     assert_eq!(life.permit(), [life.opens()], "the known hub");
@@ -348,20 +348,20 @@ fn what_has_not_been_tried_yet_is_another_way() {
     life.input(Input::Permanent(true));
     life.permit();
     life.open_failed(FailureKind::ServerError);
-    assert!(!life.device.tries_another_way());
+    assert!(!life.device.has_another_way());
     life.deadline();
     life.permit();
     life.open_failed(FailureKind::Unauthorized);
-    assert!(life.device.tries_another_way(), "another key");
+    assert!(life.device.has_another_way(), "another key");
     life.deadline();
     life.permit();
     life.open_failed(FailureKind::Unauthorized);
-    assert!(life.device.tries_another_way(), "DPS");
+    assert!(life.device.has_another_way(), "DPS");
     life.deadline();
     assert_eq!(life.permit(), [life.provisions()]);
     life.assigned("a.net");
     life.open_failed(FailureKind::Unauthorized);
-    assert!(!life.device.tries_another_way(), "all is tried");
+    assert!(!life.device.has_another_way(), "all is tried");
 }
 
 /// A device that its hub does not know, and that has registered so often that it may do so every half hour only.

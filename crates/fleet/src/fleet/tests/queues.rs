@@ -33,6 +33,13 @@ impl Process {
         taken
     }
 
+    /// The same twice, so that devices try their other key as well.
+    fn answer_twice(&mut self, good: u32, kind: FailureKind) {
+        self.answer(good, kind);
+        self.now += Duration::from_millis(200);
+        self.answer(good, kind);
+    }
+
     /// Seconds until so many devices are connected.
     fn seconds_until(&mut self, connected: usize, good: u32, kind: FailureKind) -> u64 {
         let start = self.now;
@@ -93,7 +100,7 @@ fn while_a_device_is_connected_refusals_are_the_refused_devices_own() {
     });
     process.fleet.closed(close.unwrap(), process.now());
     process.now += Duration::from_secs(1);
-    process.answer(200, FailureKind::Unauthorized);
+    process.answer_twice(200, FailureKind::Unauthorized);
     assert!(process.fleet.stops_everybody(HUB));
 }
 
@@ -125,9 +132,16 @@ fn a_token_of_many_devices_that_is_refused_is_the_refusal_of_them_all() {
     }
     process.now += BREAKER_WINDOW * 2;
     let refused = failure(FailureKind::Unauthorized);
-    process
-        .fleet
-        .connection_ended(HUB, &attempts, &refused, process.now());
+    let end = |process: &mut Process, attempts: &[AttemptId]| {
+        let now = process.now();
+        process.fleet.connection_ended(HUB, attempts, &refused, now);
+    };
+    end(&mut process, &attempts);
+    assert!(!process.fleet.stops_everybody(HUB), "it may have expired");
+    process.now += Duration::from_millis(200);
+    let again: Vec<_> = process.opens().into_iter().map(|(it, _)| it).collect();
+    assert_eq!(again.len(), attempts.len());
+    end(&mut process, &again);
     assert!(process.fleet.stops_everybody(HUB));
 }
 
@@ -149,6 +163,11 @@ fn the_probe_of_a_hub_that_refuses_everyone_is_chosen() {
     let refused = failure(FailureKind::Unauthorized);
     for (attempt, _) in &opens[..BREAKER_DEVICES] {
         process.fleet.ended(*attempt, &refused, process.now());
+    }
+    assert!(!process.fleet.stops_everybody(HUB));
+    process.now += Duration::from_millis(200);
+    for (attempt, _) in process.opens() {
+        process.fleet.ended(attempt, &refused, process.now());
     }
     assert!(process.fleet.stops_everybody(HUB));
     for (attempt, _) in &opens[BREAKER_DEVICES..] {
@@ -172,7 +191,12 @@ fn refusing(bad: u32, dps: bool) -> (Process, Assignment) {
     for number in 0..BREAKER_DEVICES as u32 {
         process.uses(number, assignment.clone());
     }
-    process.answer(bad, FailureKind::Unauthorized);
+    process.answer_twice(bad, FailureKind::Unauthorized);
+    assert!(
+        process
+            .fleet
+            .refuses_everyone(ServiceId::of(u16::from(!dps)))
+    );
     for number in BREAKER_DEVICES as u32..bad {
         let index = process.uses(number, assignment.clone());
         process.fleet.permanent(index, true, process.now());
@@ -231,7 +255,8 @@ fn a_refused_device_does_not_probe_before_those_that_were_not() {
     for number in 0..last {
         process.at(number, "a.net");
     }
-    process.answer(last, FailureKind::Unauthorized);
+    process.answer_twice(last, FailureKind::Unauthorized);
+    process.fleet.resync(0, process.now());
     process.now += Duration::from_secs(1);
     assert!(process.opens_in(20).is_empty(), "all have been refused");
     process.at(77, "a.net");

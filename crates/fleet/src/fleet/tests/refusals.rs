@@ -23,14 +23,17 @@ fn callers_wait_for_a_hub_that_refuses_everyone_if_it_did_not_refuse_their_devic
     for (attempt, _) in others {
         process.fleet.ended(*attempt, &unauthorized, process.now());
     }
-    assert_eq!(
-        process.actions(),
-        [
-            Action::News(hub, News::RefusesCredentials),
-            Action::News(hub, News::RefusesEveryone),
-            Action::TurnAway(hub),
-        ]
-    );
+    let news = Action::News(hub, News::RefusesCredentials);
+    assert_eq!(process.actions(), [news]);
+    process.now += Duration::from_millis(200);
+    let with_other_key = process.opens();
+    assert_eq!(with_other_key.len(), 30);
+    for (attempt, _) in with_other_key {
+        process.fleet.ended(attempt, &unauthorized, process.now());
+    }
+    let news = Action::News(hub, News::RefusesEveryone);
+    assert_eq!(process.actions(), [news, Action::TurnAway(hub)]);
+    process.fleet.resync(0, process.now());
     let stands_back = |process: &Process, index| {
         let wait = process.fleet.stands_back(index, process.now());
         wait.is_some()
@@ -101,4 +104,70 @@ fn other_keys_are_tried_at_once() {
     assert!(process.opens().is_empty(), "it waits for minutes");
     process.fleet.credentials_changed(process.now());
     process.connect(index);
+}
+
+#[test]
+fn what_all_devices_share_is_refused_once_for_all_of_them() {
+    use CredentialScope as Scope;
+    let check = |credentials, accepted_one: bool, told: bool| {
+        let mut process = Process::new();
+        process.fleet.config.credentials = credentials;
+        if accepted_one {
+            let index = process.at(0, "a.net");
+            let attempt = process.connect(index);
+            process.now += crate::limits::BREAKER_WINDOW * 2;
+            let lost = failure(FailureKind::ConnectionLost);
+            process.fleet.ended(attempt, &lost, process.now());
+            process.fleet.release(index, process.now());
+        }
+        for number in 1..=crate::limits::BREAKER_DEVICES as u32 {
+            process.at(number, "a.net");
+        }
+        for _ in 0..2 {
+            for (attempt, _) in process.opens() {
+                let unauthorized = failure(FailureKind::Unauthorized);
+                process.fleet.ended(attempt, &unauthorized, process.now());
+            }
+            process.now += Duration::from_millis(200);
+        }
+        assert!(process.fleet.refuses_everyone(ServiceId::of(1)));
+        let untried = process.at(99, "a.net");
+        let expected = told.then_some(FailureKind::Unauthorized);
+        let case = format!("{credentials:?} {accepted_one}");
+        assert_eq!(refusal(&process, untried), expected, "{case}");
+        // It is a probe all the same, also when its caller has been answered.
+        process.asks(CALLER, untried);
+        process.fleet.context_mut(untried).unwrap().callers.clear();
+        assert!(process.opens_in(2).contains(&untried), "{case}");
+    };
+    check(Scope::Device, false, false);
+    check(Scope::EnrollmentGroup, false, true);
+    check(Scope::EnrollmentGroup, true, false);
+    check(Scope::Policy, false, true);
+    check(Scope::Policy, true, true);
+}
+
+#[test]
+fn a_hub_that_takes_the_other_key_does_not_refuse_everyone() {
+    let mut process = Process::paced(10);
+    for number in 0..500 {
+        process.at(number, "a.net");
+    }
+    let mut refused = Vec::new();
+    for _ in 0..30 {
+        for (attempt, _) in process.opens() {
+            if refused.contains(&attempt.device) {
+                process.fleet.opened(attempt, process.now());
+            } else {
+                let unauthorized = failure(FailureKind::Unauthorized);
+                process.fleet.ended(attempt, &unauthorized, process.now());
+                refused.push(attempt.device);
+            }
+        }
+        process.now += Duration::from_millis(100);
+    }
+    // It is known before all have tried the wrong one.
+    assert!(process.fleet.state_counts().connected > 5);
+    let news = Action::News(ServiceId::of(1), News::RefusesEveryone);
+    assert!(!process.actions().contains(&news));
 }
