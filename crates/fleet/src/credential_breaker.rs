@@ -8,7 +8,8 @@
 use std::time::Duration;
 
 use crate::limits::{
-    BREAKER_DEVICES, BREAKER_HOPEFUL_PROBE_INTERVAL, BREAKER_PROBE_INTERVAL, BREAKER_WINDOW,
+    BREAKER_DEVICES, BREAKER_REFUSED_PROBE_INTERVAL, BREAKER_SHARED_PROBE_INTERVAL,
+    BREAKER_UNTRIED_PROBE_INTERVAL, BREAKER_WINDOW,
 };
 use crate::mutation::{Mutation, planted};
 
@@ -24,6 +25,29 @@ pub enum CredentialBreaker {
         /// The same of the attempt before, should the last one not be made.
         probe_before: Option<Duration>,
     },
+}
+
+/// Which device is the next to find out whether everyone is still refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// One that was refused itself.
+    Refused,
+    /// One that was not tried yet, with credentials that others share.
+    Shared,
+    /// One that was not tried yet, with credentials of its own.
+    Untried,
+}
+
+impl Probe {
+    /// From one probe to the next.
+    #[must_use]
+    pub const fn interval(self) -> Duration {
+        match self {
+            Self::Refused => BREAKER_REFUSED_PROBE_INTERVAL,
+            Self::Shared => BREAKER_SHARED_PROBE_INTERVAL,
+            Self::Untried => BREAKER_UNTRIED_PROBE_INTERVAL,
+        }
+    }
 }
 
 /// Devices refused lately, each once.
@@ -44,9 +68,11 @@ impl Default for CredentialBreaker {
 }
 
 impl CredentialBreaker {
-    /// Whether an attempt may start now, else how long to wait. `hopeful` if it would be that of a device whose credentials
-    /// have not been refused.
-    pub fn check(&self, now: Duration, hopeful: bool) -> Result<(), Duration> {
+    /// Whether an attempt may start now, else how long to wait.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn check(&self, now: Duration, probe: Probe) -> Result<(), Duration> {
         let Self::Open {
             last_probe: Some(last),
             ..
@@ -54,12 +80,7 @@ impl CredentialBreaker {
         else {
             return Ok(());
         };
-        let interval = if hopeful {
-            BREAKER_HOPEFUL_PROBE_INTERVAL
-        } else {
-            BREAKER_PROBE_INTERVAL
-        };
-        match (*last + interval).checked_sub(now) {
+        match (*last + probe.interval()).checked_sub(now) {
             None | Some(Duration::ZERO) => Ok(()),
             Some(wait) => Err(wait),
         }
@@ -169,15 +190,17 @@ mod tests {
     #[test]
     fn opens_once_lets_one_through_and_closes() {
         let mut breaker = opened();
-        assert_eq!(breaker.check(s(110), false), Err(s(20)));
-        assert_eq!(breaker.check(s(100), true), Err(s(1)));
-        assert_eq!(breaker.check(s(101), true), Ok(()));
-        assert_eq!(breaker.check(s(130), false), Ok(()));
+        assert_eq!(breaker.check(s(110), Probe::Refused), Err(s(20)));
+        assert_eq!(breaker.check(s(100), Probe::Shared), Err(s(1)));
+        assert_eq!(breaker.check(s(101), Probe::Shared), Ok(()));
+        let soon = breaker.check(s(100), Probe::Untried).unwrap_err();
+        assert!(soon <= Duration::from_millis(100));
+        assert_eq!(breaker.check(s(130), Probe::Refused), Ok(()));
         breaker.attempt_starts(s(130));
-        assert_eq!(breaker.check(s(130), false), Err(s(30)));
+        assert_eq!(breaker.check(s(130), Probe::Refused), Err(s(30)));
         assert!(!breaker.refused(99, false, s(131)));
         assert!(breaker.accepted(s(131)));
-        assert_eq!(breaker.check(s(131), false), Ok(()));
+        assert_eq!(breaker.check(s(131), Probe::Refused), Ok(()));
         assert!(!breaker.accepted(s(131)));
     }
 
@@ -186,11 +209,15 @@ mod tests {
         let mut breaker = opened();
         breaker.attempt_starts(s(130));
         breaker.inconclusive();
-        assert_eq!(breaker.check(s(131), false), Ok(()));
+        assert_eq!(breaker.check(s(131), Probe::Refused), Ok(()));
         breaker.attempt_starts(s(131));
-        assert_eq!(breaker.check(s(131), false), Err(s(30)), "one at a time");
+        assert_eq!(
+            breaker.check(s(131), Probe::Refused),
+            Err(s(30)),
+            "one at a time"
+        );
         breaker.attempt_abandoned();
-        assert_eq!(breaker.check(s(131), false), Ok(()));
+        assert_eq!(breaker.check(s(131), Probe::Refused), Ok(()));
         let mut closed = CredentialBreaker::default();
         closed.inconclusive();
         assert_eq!(closed, CredentialBreaker::default());

@@ -9,7 +9,7 @@ mod pacer;
 
 use std::time::Duration;
 
-use crate::credential_breaker::CredentialBreaker;
+use crate::credential_breaker::{CredentialBreaker, Probe};
 use crate::hub_health::HubHealth;
 
 pub use pacer::{Pace, Pacer};
@@ -36,13 +36,13 @@ impl Governor {
     }
 
     /// A permit for one attempt, or how long to wait before asking again. The wait ends earlier if the hub comes back.
-    /// `hopeful` if a device asks whose credentials have not been refused.
+    /// `probe` is what the attempt would be if the hub refused everyone.
     ///
     /// # Errors
     /// How long to wait.
-    pub fn take(&mut self, hopeful: bool, now: Duration) -> Result<(), Duration> {
+    pub fn take(&mut self, probe: Probe, now: Duration) -> Result<(), Duration> {
         self.hub.check(now)?;
-        self.breaker.check(now, hopeful)?;
+        self.breaker.check(now, probe)?;
         self.pacer.take(now)?;
         self.hub.attempt_starts(now);
         self.breaker.attempt_starts(now);
@@ -90,22 +90,22 @@ mod tests {
     fn while_a_hub_is_down_only_the_probe_passes() {
         let mut governor = Governor::new(Pace::Unlimited);
         let start = Duration::from_secs(1);
-        assert_eq!(governor.take(false, start), Ok(()));
+        assert_eq!(governor.take(Probe::Refused, start), Ok(()));
         governor.hub.unreachable(start);
-        let wait = governor.take(false, start).unwrap_err();
+        let wait = governor.take(Probe::Refused, start).unwrap_err();
         let probe = start + wait;
-        assert_eq!(governor.take(false, probe), Ok(()));
-        assert!(governor.take(false, probe).is_err());
+        assert_eq!(governor.take(Probe::Refused, probe), Ok(()));
+        assert!(governor.take(Probe::Refused, probe).is_err());
 
         governor.give_back(probe);
         assert_eq!(
-            governor.take(false, probe),
+            governor.take(Probe::Refused, probe),
             Ok(()),
             "the probe went to someone else"
         );
 
         governor.hub.reached();
-        assert!((0..1000).all(|_| governor.take(false, probe).is_ok()));
+        assert!((0..1000).all(|_| governor.take(Probe::Refused, probe).is_ok()));
     }
 
     #[test]
@@ -115,17 +115,17 @@ mod tests {
         (0..100).for_each(|device| {
             governor.breaker.refused(device, false, now);
         });
-        let wait = governor.take(false, now).unwrap_err();
-        assert_eq!(governor.take(false, now + wait), Ok(()));
-        assert!(governor.take(false, now + wait).is_err());
+        let wait = governor.take(Probe::Refused, now).unwrap_err();
+        assert_eq!(governor.take(Probe::Refused, now + wait), Ok(()));
+        assert!(governor.take(Probe::Refused, now + wait).is_err());
         governor.give_back(now + wait);
         assert_eq!(
-            governor.take(false, now + wait),
+            governor.take(Probe::Refused, now + wait),
             Ok(()),
             "the probe went to someone else"
         );
         governor.breaker.accepted(now);
-        assert_eq!(governor.take(false, now + wait), Ok(()));
+        assert_eq!(governor.take(Probe::Refused, now + wait), Ok(()));
     }
 
     /// Devices taken within `length` by a hub that takes `limit` per second and throttles the rest.
@@ -134,7 +134,7 @@ mod tests {
         let (mut now, mut count, mut this_second) = (Duration::from_secs(1), 0, (1, 0));
         let end = now + length;
         while now < end {
-            match governor.take(false, now) {
+            match governor.take(Probe::Refused, now) {
                 Err(wait) => now += wait,
                 Ok(()) => {
                     if this_second.0 != now.as_secs() {

@@ -111,10 +111,13 @@ pub const FIRST_CONTACT_PATIENCE: Duration = Duration::from_secs(3);
 /// TCP has for one address, whose reason says more.
 pub const FIRST_ANSWER_PATIENCE: Duration = Duration::from_millis(4_500);
 /// While the breaker is open, one device tries that often …
-pub const BREAKER_PROBE_INTERVAL: Duration = Duration::from_secs(30);
-/// … and a device whose credentials have not been refused yet that often.
-pub const BREAKER_HOPEFUL_PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// So many devices that a caller waits for wait for their turn to be such a probe.
+pub const BREAKER_REFUSED_PROBE_INTERVAL: Duration = Duration::from_secs(30);
+/// … one that was not refused yet, with credentials that all devices share, that often …
+pub const BREAKER_SHARED_PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// … and one with credentials of its own that often: somebody may wait for it, and it is tried once or twice.
+pub const BREAKER_UNTRIED_PROBE_INTERVAL: Duration = Duration::from_millis(100);
+/// So many devices that a caller waits for wait for their turn to be such a probe, which takes a few seconds. The others are told
+/// to come back later.
 pub const PROBES_PER_CALLER: usize = 30;
 
 /// A message that a hub gave back, or failed at, is sent again after at least this, …

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_fleet::device::FailureReason;
-use drawspan_fleet::limits::BREAKER_HOPEFUL_PROBE_INTERVAL;
+use drawspan_fleet::limits::{BREAKER_UNTRIED_PROBE_INTERVAL, PROBES_PER_CALLER};
 use drawspan_fleet::{ServiceId, State};
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, FailureKind, HostName,
@@ -103,9 +103,11 @@ impl<P: Platform> Controller<P> {
     pub(super) fn untried(&self, service: ServiceId) -> Refusal {
         let host = self.fleet.host(service).map_or("DPS", HostName::as_str);
         let text = format!(
-            "{host} refuses the credentials of all devices that tried lately, so that one device at a time finds out whether it still does.              This one has not been tried yet: others were before it. GET /readyz says what to check"
+            "{host} refuses the credentials of all devices that tried lately, so that one device at a time finds out whether it still does. \
+             This one has not been tried yet: others were before it. GET /readyz says what to check"
         );
-        let wait = BREAKER_HOPEFUL_PROBE_INTERVAL;
+        let others = u32::try_from(PROBES_PER_CALLER).unwrap_or(u32::MAX);
+        let wait = BREAKER_UNTRIED_PROBE_INTERVAL.saturating_mul(others);
         Refusal {
             failure: Failure {
                 retry_after_s: u32::try_from(wait.as_secs()).ok(),

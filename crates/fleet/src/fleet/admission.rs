@@ -99,8 +99,8 @@ impl<B: Context> Fleet<B> {
     #[must_use]
     pub fn next_probe(&self, service: ServiceId, now: Now) -> Option<Duration> {
         let service = self.service(service)?;
-        let hopeful = service.queue.is_hopeful();
-        service.governor.breaker.check(now.monotonic, hopeful).err()
+        let probe = service.next_probe();
+        service.governor.breaker.check(now.monotonic, probe).err()
     }
 
     /// Whether a service refuses everyone, and as many registrations by request as may do so wait to find out whether it still does.

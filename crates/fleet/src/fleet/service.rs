@@ -9,6 +9,7 @@ use super::gone::Gone;
 use super::queue::Queue;
 use super::quota::Quota;
 use super::record::Record;
+use crate::credential_breaker::Probe;
 use crate::credential_scope::CredentialScope;
 use crate::governor::{Governor, Pace};
 use crate::mutation::{Mutation, planted};
@@ -59,7 +60,20 @@ impl Service {
     /// How long a device that was refused waits, because only probes get permits. One that has `another_way` is a probe like those
     /// that were not refused.
     pub(super) fn stands_back(&self, another_way: bool, now: Duration) -> Option<Duration> {
-        self.governor.breaker.check(now, another_way).err()
+        let probe = match another_way {
+            true => Probe::Untried,
+            false => Probe::Refused,
+        };
+        self.governor.breaker.check(now, probe).err()
+    }
+
+    /// What the next attempt is, if it refuses everyone.
+    pub(super) fn next_probe(&self) -> Probe {
+        match (self.queue.is_hopeful(), self.refuses_shared()) {
+            (false, _) => Probe::Refused,
+            (true, true) => Probe::Shared,
+            (true, false) => Probe::Untried,
+        }
     }
 
     /// Whether it refuses everyone for what all devices share, so that none has to be tried to know what it would be told.
@@ -82,7 +96,7 @@ impl Service {
         if self.queue.len() == 0 {
             return Ok(None);
         }
-        self.governor.take(self.queue.is_hopeful(), now)?;
+        self.governor.take(self.next_probe(), now)?;
         Ok(if self.governor.breaker.is_open() {
             self.queue.probe(jitter)
         } else {

@@ -1,7 +1,7 @@
 //! Who goes first, and what devices with wrong credentials cost those with right ones.
 
 use super::*;
-use crate::limits::{BREAKER_DEVICES, BREAKER_PROBE_INTERVAL, BREAKER_WINDOW};
+use crate::limits::{BREAKER_DEVICES, BREAKER_REFUSED_PROBE_INTERVAL, BREAKER_WINDOW};
 
 const HUB: ServiceId = ServiceId::of(1);
 
@@ -261,7 +261,7 @@ fn a_refused_device_does_not_probe_before_those_that_were_not() {
     assert!(process.opens_in(20).is_empty(), "all have been refused");
     process.at(77, "a.net");
     assert_eq!(process.opens_in(2), [last]);
-    process.now += BREAKER_PROBE_INTERVAL;
+    process.now += BREAKER_REFUSED_PROBE_INTERVAL;
     assert_eq!(process.opens_in(1).len(), 1);
 }
 

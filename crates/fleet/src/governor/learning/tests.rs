@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::super::{Governor, Pace};
 use super::*;
+use crate::credential_breaker::Probe;
 
 /// How long an attempt may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -46,7 +47,7 @@ impl Hub {
         self.longest = Duration::ZERO;
         while self.now < end {
             self.now += STEP;
-            while self.governor.take(true, self.now).is_ok() {
+            while self.governor.take(Probe::Untried, self.now).is_ok() {
                 self.under_way.push_back(self.now);
             }
             self.answer();
@@ -128,8 +129,8 @@ fn attempts_without_an_answer_slow_the_pace_down_once_for_all_that_began_before(
         governor.timed_out(s(second * 100), s(second * 100 + 30));
     }
     let now = s(20_000);
-    assert_eq!(governor.take(true, now), Ok(()));
-    let next = governor.take(true, now).unwrap_err();
+    assert_eq!(governor.take(Probe::Untried, now), Ok(()));
+    let next = governor.take(Probe::Untried, now).unwrap_err();
     assert!(next <= s(1), "{next:?}");
 }
 
