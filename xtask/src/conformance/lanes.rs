@@ -36,10 +36,12 @@ pub(super) fn run(workspace: &Workspace, way: &[&str], chosen: Vec<&Scenario>) -
     let total = chosen.len();
     let queue = Mutex::new(in_order(chosen));
     let failed = Mutex::new(Vec::new());
+    // A function of its own, so that the lock is not held while the scenario runs.
+    let next = || locked(&queue).pop_front();
     thread::scope(|scope| {
         for _ in 0..count {
             scope.spawn(|| {
-                while let Some(scenario) = locked(&queue).pop_front() {
+                while let Some(scenario) = next() {
                     if !one(workspace, way, scenario, count > 1) {
                         locked(&failed).push(scenario.name);
                     }
