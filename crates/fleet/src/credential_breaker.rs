@@ -116,15 +116,12 @@ impl CredentialBreaker {
     }
 
     /// The hub refused a device's credentials. `device` is a hash of its id; `connected` if any device of this hub is
-    /// connected. True if the breaker opens by that.
-    pub fn refused(&mut self, device: u64, connected: bool, now: Duration) -> bool {
+    /// connected; `enough` devices open the breaker. True if it opens by that.
+    pub fn refused(&mut self, device: u64, connected: bool, enough: usize, now: Duration) -> bool {
         let Self::Closed(refused) = self else {
             return false;
         };
-        let accepted_lately = refused
-            .accepted_at
-            .is_some_and(|at| now.saturating_sub(at) <= BREAKER_WINDOW);
-        if connected || accepted_lately {
+        if connected {
             refused.devices.clear();
             return false;
         }
@@ -134,10 +131,29 @@ impl CredentialBreaker {
         if refused.devices.is_empty() {
             refused.since = now;
         }
-        if !refused.devices.contains(&device) {
+        if refused.devices.len() < BREAKER_DEVICES && !refused.devices.contains(&device) {
             refused.devices.push(device);
         }
-        if refused.devices.len() < BREAKER_DEVICES {
+        self.opens_at(enough).is_some_and(|at| at <= now) && self.open(false, now)
+    }
+
+    /// When the breaker opens, as enough devices were refused: not soon after one was accepted, which may have been the only
+    /// good one.
+    #[must_use]
+    pub fn opens_at(&self, enough: usize) -> Option<Duration> {
+        let Self::Closed(refused) = self else {
+            return None;
+        };
+        let accepted = refused.accepted_at.map(|at| at + BREAKER_WINDOW);
+        (refused.devices.len() >= enough).then(|| accepted.unwrap_or_default())
+    }
+
+    /// Opens, unless a device is connected. True if it does.
+    pub fn open(&mut self, connected: bool, now: Duration) -> bool {
+        if connected {
+            if let Self::Closed(refused) = self {
+                refused.devices.clear();
+            }
             return false;
         }
         *self = Self::Open {
@@ -180,7 +196,7 @@ mod tests {
     fn opened() -> CredentialBreaker {
         let mut breaker = CredentialBreaker::default();
         let news: Vec<bool> = (0..30)
-            .map(|device| breaker.refused(device, false, s(100)))
+            .map(|device| breaker.refused(device, false, BREAKER_DEVICES, s(100)))
             .collect();
         assert_eq!(news.iter().filter(|news| **news).count(), 1, "said once");
         assert!(news[BREAKER_DEVICES - 1]);
@@ -198,7 +214,7 @@ mod tests {
         assert_eq!(breaker.check(s(130), Probe::Refused), Ok(()));
         breaker.attempt_starts(s(130));
         assert_eq!(breaker.check(s(130), Probe::Refused), Err(s(30)));
-        assert!(!breaker.refused(99, false, s(131)));
+        assert!(!breaker.refused(99, false, BREAKER_DEVICES, s(131)));
         assert!(breaker.accepted(s(131)));
         assert_eq!(breaker.check(s(131), Probe::Refused), Ok(()));
         assert!(!breaker.accepted(s(131)));
@@ -226,14 +242,14 @@ mod tests {
     #[test]
     fn one_device_refused_often_is_its_own_fault() {
         let mut breaker = CredentialBreaker::default();
-        assert!((0..1000).all(|_| !breaker.refused(7, false, s(1))));
+        assert!((0..1000).all(|_| !breaker.refused(7, false, BREAKER_DEVICES, s(1))));
     }
 
     #[test]
     fn a_few_bad_devices_among_good_ones_open_nothing() {
         let mut breaker = CredentialBreaker::default();
         for device in 0..1000 {
-            assert!(!breaker.refused(device, false, s(1)));
+            assert!(!breaker.refused(device, false, BREAKER_DEVICES, s(1)));
             if device % 10 == 0 {
                 breaker.accepted(s(1));
             }
@@ -243,17 +259,30 @@ mod tests {
     #[test]
     fn refusals_far_apart_open_nothing() {
         let mut breaker = CredentialBreaker::default();
-        assert!((0..100).all(|device| !breaker.refused(device, false, s(device * 2))));
+        assert!((0..100).all(|device| !breaker.refused(
+            device,
+            false,
+            BREAKER_DEVICES,
+            s(device * 2)
+        )));
     }
 
     #[test]
     fn while_one_is_connected_or_was_just_accepted_refusals_are_the_devices_own() {
         let mut breaker = CredentialBreaker::default();
-        assert!((0..1000).all(|device| !breaker.refused(device, true, s(1))));
+        assert!((0..1000).all(|device| !breaker.refused(device, true, BREAKER_DEVICES, s(1))));
         breaker.accepted(s(100));
         let at = s(100) + BREAKER_WINDOW;
-        assert!((0..1000).all(|device| !breaker.refused(device, false, at)));
-        let later = at + s(1);
-        assert!((0..20).any(|device| breaker.refused(device, false, later)));
+        assert!((0..1000).all(|device| !breaker.refused(
+            device,
+            false,
+            BREAKER_DEVICES,
+            at - s(1)
+        )));
+        // It is remembered until that time.
+        assert_eq!(breaker.opens_at(BREAKER_DEVICES), Some(at));
+        assert!(!breaker.clone().open(true, at), "one is connected by then");
+        assert!(breaker.open(false, at));
+        assert_eq!(breaker.opens_at(BREAKER_DEVICES), None, "it is open");
     }
 }

@@ -113,7 +113,9 @@ mod tests {
         let mut governor = Governor::new(Pace::Unlimited);
         let now = Duration::from_secs(1);
         (0..100).for_each(|device| {
-            governor.breaker.refused(device, false, now);
+            governor
+                .breaker
+                .refused(device, false, crate::limits::BREAKER_DEVICES, now);
         });
         let wait = governor.take(Probe::Refused, now).unwrap_err();
         assert_eq!(governor.take(Probe::Refused, now + wait), Ok(()));

@@ -100,8 +100,6 @@ pub(crate) const OPEN_TIME_RISE: Duration = Duration::from_millis(300);
 pub const BREAKER_DEVICES: usize = 20;
 /// … within that time, and none accepted: the fault is not theirs.
 pub const BREAKER_WINDOW: Duration = Duration::from_secs(30);
-/// So many refusals by a hub that has accepted no credentials yet, and they are doubted. The first may be of a token that has expired.
-pub const REFUSALS_BEFORE_DOUBT: u32 = 2;
 /// So many attempts in a row that a hub left without an answer, or failed itself: it is silent, or failing.
 pub const FAULT_AFTER: u32 = 2;
 /// A hub that has not been reached since the start, and could not be for that long, is not waited for: most likely its name, the

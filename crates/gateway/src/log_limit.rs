@@ -18,6 +18,8 @@ pub static UNREAD_ANSWERS: LogLimit = LogLimit::new("the answer to a method cann
 pub static RECEIVERS: LogLimit = LogLimit::new("a receiver of events changed its state");
 /// A hub, or DPS, refuses a device; the subject is the service with the reason.
 pub static REFUSED_DEVICES: LogLimit = LogLimit::new("a hub refuses a device");
+/// A connection to a hub ended; the subject is the hub with the reason.
+pub static ENDED_CONNECTIONS: LogLimit = LogLimit::new("a connection ended");
 /// The connections to a hub are full, or have room again; the subject is the hub with which of it.
 pub static FULL_HUBS: LogLimit = LogLimit::new("the connections to a hub are full");
 /// A hub refuses a link; the subject is the reason.
@@ -31,11 +33,12 @@ pub static HANDSHAKES: LogLimit = LogLimit::new("a caller did not get through th
 /// There is no room for another connection.
 pub static CONNECTIONS: LogLimit = LogLimit::new("connections of callers are at their bound");
 
-static ALL: [&LogLimit; 10] = [
+static ALL: [&LogLimit; 11] = [
     &UNTAKEN_EVENTS,
     &UNREAD_ANSWERS,
     &RECEIVERS,
     &REFUSED_DEVICES,
+    &ENDED_CONNECTIONS,
     &FULL_HUBS,
     &REFUSED_LINKS,
     &NO_ROOM,

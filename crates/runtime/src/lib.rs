@@ -308,9 +308,10 @@ fn fleet(config: &Config, dps: Option<HostName>, seed: u64) -> Result<FleetConfi
         dps_pace: config.dps_pace,
         dps,
         credentials: match config.profile {
-            settings::Profile::Dps { .. } => CredentialScope::EnrollmentGroup,
             settings::Profile::Hub { .. } => CredentialScope::Policy,
-            settings::Profile::Devices { .. } => CredentialScope::Device,
+            settings::Profile::Dps { .. } | settings::Profile::Devices { .. } => {
+                CredentialScope::Device
+            }
         },
         max_devices: MAX_DEVICES,
         max_hubs: bounds::MAX_HUBS,

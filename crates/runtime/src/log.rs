@@ -5,8 +5,8 @@ use drawspan_bridge::delivery::{self, OriginNews};
 use drawspan_bridge::limits::MAX_CALLBACK_ANSWER_BYTES;
 use drawspan_fleet::News;
 use drawspan_gateway::log_limit::{
-    FULL_HUBS, Leave, NO_ROOM, RECEIVERS, REFUSED_DEVICES, REFUSED_LINKS, UNREAD_ANSWERS,
-    UNTAKEN_EVENTS,
+    ENDED_CONNECTIONS, FULL_HUBS, Leave, NO_ROOM, RECEIVERS, REFUSED_DEVICES, REFUSED_LINKS,
+    UNREAD_ANSWERS, UNTAKEN_EVENTS,
 };
 use drawspan_hub::{Failure, HostName};
 
@@ -28,7 +28,10 @@ pub(super) fn write(note: &Note) {
             }
         }
         Note::ConnectionEnded(hub, devices, failure) => {
-            tracing::warn!(%hub, devices, reason = %failure, "a connection ended");
+            let subject = format_args!("{hub} {:?}", failure.kind);
+            if let Some(Leave { left_out }) = ENDED_CONNECTIONS.pass(subject) {
+                tracing::warn!(%hub, devices, reason = %failure, left_out, "a connection ended");
+            }
         }
         Note::Draining(devices) => tracing::info!(
             devices,

@@ -344,8 +344,7 @@ fn controller(
             dps: host("dps.net"),
             credentials: match scenario.profile {
                 Profile::Policy => CredentialScope::Policy,
-                Profile::DeviceKeys => CredentialScope::Device,
-                Profile::Dps => CredentialScope::EnrollmentGroup,
+                Profile::DeviceKeys | Profile::Dps => CredentialScope::Device,
             },
             max_devices: scenario.devices,
             max_hubs: scenario.hubs,

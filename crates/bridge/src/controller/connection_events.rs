@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use std::time::Duration;
-
 use drawspan_fleet::{Device, ServiceId, State};
 use drawspan_hub::{AttemptId, ConnectionKey, Failure, FailureKind, Links};
 
@@ -13,9 +11,6 @@ use super::context::Noted;
 use super::input::SessionEvent;
 use super::platform::Platform;
 use super::response::Response;
-
-/// Least time between two notes of connections that ended.
-const WARNING_INTERVAL: Duration = Duration::from_secs(1);
 
 impl<P: Platform> Controller<P> {
     /// Something happened to the session of an attempt that is not over.
@@ -222,15 +217,12 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// Once a second at most: with a wrong key every attempt ends like this.
     fn note_connection(&mut self, hub: ServiceId, devices: usize, failure: &Failure) {
-        let now = self.now.monotonic;
         // A hub that cannot be reached is noted once for all, and there was no connection.
         let known = failure.kind == FailureKind::HubUnreachable;
-        if known || devices == 0 || now < self.next_warning {
+        if known || devices == 0 {
             return;
         }
-        self.next_warning = now + WARNING_INTERVAL;
         if let Some(host) = self.fleet.host(hub).cloned() {
             let note = Note::ConnectionEnded(host, devices, failure.clone());
             self.act(Action::Note(note));

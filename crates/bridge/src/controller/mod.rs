@@ -149,8 +149,6 @@ pub struct Controller<P: Platform> {
     outbox: Outbox<P::Callback, Correlation<P>>,
     /// Dead letters on their way, by webhook id. Each ends with a verdict.
     replaying: HashSet<String>,
-    /// No note of a connection that ended before that.
-    next_warning: Duration,
     /// Events given to the dead letters.
     letters: u64,
     /// Answers to methods that could not be read.
@@ -193,7 +191,6 @@ impl<P: Platform> Controller<P> {
             moves: Moves::default(),
             outbox: Outbox::new(config.delivery, config.method_answer_timeout),
             replaying: HashSet::new(),
-            next_warning: Duration::ZERO,
             letters: 0,
             unread_answers: UnreadCounters::default(),
             actions: VecDeque::new(),

@@ -106,7 +106,9 @@ impl<P: Platform> Controller<P> {
             "{host} refuses the credentials of all devices that tried lately, so that one device at a time finds out whether it still does. \
              This one has not been tried yet: others were before it. GET /readyz says what to check"
         );
-        let others = u32::try_from(PROBES_PER_CALLER).unwrap_or(u32::MAX);
+        // By then its turn will have come, whether its caller asks again or not.
+        let others = self.fleet.queue_of(service).max(PROBES_PER_CALLER);
+        let others = u32::try_from(others).unwrap_or(u32::MAX);
         let wait = BREAKER_UNTRIED_PROBE_INTERVAL.saturating_mul(others);
         Refusal {
             failure: Failure {
@@ -199,6 +201,10 @@ impl<P: Platform> Controller<P> {
     /// The public words for a device's connection; `None` if it never tried to connect.
     #[must_use]
     pub fn status_of(&self, id: &DeviceId) -> Option<(ConnectionStatus, ConnectionStatusReason)> {
+        const UNANSWERED: (ConnectionStatus, ConnectionStatusReason) = (
+            ConnectionStatus::DisconnectedRetrying,
+            ConnectionStatusReason::CommunicationError,
+        );
         const AT_REST: (ConnectionStatus, ConnectionStatusReason) = (
             ConnectionStatus::Disabled,
             ConnectionStatusReason::ClientClose,
@@ -206,7 +212,12 @@ impl<P: Platform> Controller<P> {
         let known = self.fleet.find(id);
         let machine = known.and_then(|index| self.fleet.machine(index));
         let cached = || self.cache.get(id).map(|_| AT_REST);
-        machine.and_then(|machine| machine.status()).or_else(cached)
+        let unanswered = || {
+            let service = self.fleet.waits_for(known?)?;
+            self.fleet.refusal_of(service, self.now).map(|_| UNANSWERED)
+        };
+        let status = machine.and_then(|machine| machine.status());
+        status.or_else(unanswered).or_else(cached)
     }
 }
 

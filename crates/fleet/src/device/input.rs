@@ -66,6 +66,8 @@ pub enum Input<'a> {
     Resync,
     /// What it waits for may be over.
     TryAgain,
+    /// Its service refuses everyone, so that it will not be tried soon: that its credentials were refused is public now.
+    RefusedForNow,
     /// Its hub cannot be reached and may be gone: DPS is asked before the hub is tried again, if the budget allows that.
     AskDps {
         /// Whatever the budget says.

@@ -63,7 +63,7 @@ mod state;
 
 use std::time::Duration;
 
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, HostName};
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, FailureKind, HostName};
 
 use crate::limits::REQUEST_ATTEMPT_INTERVAL;
 use crate::time::{Jitter, Now};
@@ -132,6 +132,7 @@ impl Device {
             Input::AskDps { anyway } => self.ask_dps_first(anyway, now),
             Input::Registered { hub } => self.registered(hub, now),
             Input::Moved { hub } => self.moved(hub, now),
+            Input::RefusedForNow => self.show_refusal(),
             Input::Relocate => self.relocate(now),
             Input::Release => {
                 self.demand = Demand::NOT;
@@ -465,6 +466,14 @@ impl Device {
     }
 
     /// Makes the public words these, telling it if they are new.
+    fn show_refusal(&mut self) -> Effects {
+        let waits = matches!(self.state, State::Queued | State::Waiting { .. });
+        if waits && self.retry.last_failure().kind == FailureKind::Unauthorized {
+            return self.show(REFUSED);
+        }
+        Effects::NONE
+    }
+
     fn show(&mut self, status: (ConnectionStatus, ConnectionStatusReason)) -> Effects {
         if self.status.replace(status) == Some(status) {
             return Effects::NONE;
@@ -473,6 +482,12 @@ impl Device {
         Effect::StatusChanged { status, reason }.into()
     }
 }
+
+/// The public words of a device whose credentials are refused.
+const REFUSED: (ConnectionStatus, ConnectionStatusReason) = (
+    ConnectionStatus::Disconnected,
+    ConnectionStatusReason::BadCredential,
+);
 
 /// The public words of a device that nothing wants.
 const DISABLED: (ConnectionStatus, ConnectionStatusReason) = (

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use drawspan_hub::failure::Until;
-use drawspan_hub::{Failure, Remedy};
+use drawspan_hub::{Failure, FailureKind, Remedy};
 
 use super::retry::RETRYING;
-use super::{Device, Effects, FailureReason, State};
+use super::{Device, Effects, FailureReason, REFUSED, State};
 use crate::limits::{
     ASKED_WAIT_SPREAD_PERCENT, MIDNIGHT_DOUBT, MIDNIGHT_RECHECK, MIDNIGHT_SPREAD, REFUSED_WAIT_MAX,
     REFUSED_WAIT_MIN,
@@ -87,7 +87,12 @@ impl Device {
         } else if refuses && self.demand.is_wanted(now.monotonic) {
             // Every key has been tried, and there is no hub to try instead.
             self.retry.note(failure);
-            self.wait_for_dps(failure, now)
+            let waits = self.wait_for_dps(failure, now);
+            match failure.kind {
+                // It knows no such scope, or enrollment: also what the device says of itself is wrong.
+                FailureKind::NotFound | FailureKind::Forbidden => self.show(REFUSED),
+                _ => waits,
+            }
         } else {
             self.failed(failure, now, jitter)
         };

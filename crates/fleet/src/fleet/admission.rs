@@ -180,7 +180,7 @@ impl<B: Context> Fleet<B> {
         numbered.map(|(number, service)| (ServiceId(number), &service.host, service.queue.len()))
     }
 
-    pub(super) fn queue_device(&mut self, device: u32, epoch: Epoch) {
+    pub(super) fn queue_device(&mut self, device: u32, epoch: Epoch, now: Now) {
         let service = self.service_of(device);
         self.next_position = self.next_position.wrapping_add(1);
         let number = self.next_position;
@@ -210,7 +210,11 @@ impl<B: Context> Fleet<B> {
         } else if service.governor.breaker.is_open() {
             self.actions.push_back(Action::MayWaitInVain(device));
         }
+        let refused_for_now = service.governor.breaker.is_open() && entry.standing.doubtful;
         self.throw_out_stale_tickets();
+        if refused_for_now {
+            self.feed(device, Input::RefusedForNow, now);
+        }
     }
 
     /// A caller waits for a device that may be in a queue already: it gets a ticket in the caller's turn.
@@ -358,7 +362,7 @@ impl<B: Context> Fleet<B> {
                     let epoch = position.epoch;
                     if self.is_waited_for_no_more(number, position) {
                         self.pass(number, now);
-                        self.queue_device(position.device, epoch);
+                        self.queue_device(position.device, epoch, now);
                     } else {
                         let service = self.services.get_mut(number)?;
                         service.record.contact.begins(now.monotonic);

@@ -302,8 +302,9 @@ impl<B: Context> Fleet<B> {
         let gone = self.ask_for_gone_hubs(now);
         self.turn_away_surplus();
         let permits = self.grant_permits(now);
+        let doubts = self.doubt_services(now);
         let contacts = self.give_up_first_contacts(now);
-        let due = [self.timers.next(), quotas, gone, permits, contacts];
+        let due = [self.timers.next(), quotas, gone, permits, doubts, contacts];
         due.into_iter().flatten().min()
     }
 
@@ -380,7 +381,7 @@ impl<B: Context> Fleet<B> {
             match effect {
                 Effect::RequestPermit { epoch } => {
                     if !self.asks_instead(device, now) {
-                        self.queue_device(device, epoch);
+                        self.queue_device(device, epoch, now);
                     }
                 }
                 // The ticket that was granted is looked at where it was granted.

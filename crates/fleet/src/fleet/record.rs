@@ -8,7 +8,7 @@ use drawspan_hub::{Failure, FailureKind};
 
 use super::action::{News, ServiceId};
 use super::contact::Contact;
-use crate::limits::{FAULT_AFTER, REFUSALS_BEFORE_DOUBT};
+use crate::limits::FAULT_AFTER;
 
 /// What a service has answered so far.
 #[derive(Debug, Default)]
@@ -24,20 +24,15 @@ pub(super) struct Record {
 }
 
 /// Whether the credentials of this process are good for anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Credentials {
-    /// None has been accepted, and so many were refused.
-    Untried { refusals: u32 },
+    /// None has been accepted, nor refused.
+    #[default]
+    Untried,
     /// None has been accepted, and some were refused.
     Doubted,
     /// One has been accepted.
     Accepted,
-}
-
-impl Default for Credentials {
-    fn default() -> Self {
-        Self::Untried { refusals: 0 }
-    }
 }
 
 /// What a service does that can be reached.
@@ -51,11 +46,6 @@ impl Record {
     /// The last failure that was the service's, or that its credentials met.
     pub(super) const fn last(&self) -> Option<&Failure> {
         self.last.as_ref()
-    }
-
-    /// Whether a device was ever accepted.
-    pub(super) fn has_accepted(&self) -> bool {
-        self.credentials == Credentials::Accepted
     }
 
     /// A device was accepted.
@@ -80,14 +70,25 @@ impl Record {
                 (self.timeouts, self.faults) = (self.timeouts.saturating_add(1), 0);
                 (self.timeouts >= FAULT_AFTER).then_some(Fault::Silent)
             }
-            Kind::ServerError | Kind::Protocol | Kind::Unknown => {
+            Kind::ServerError
+            | Kind::Protocol
+            | Kind::Unknown
+            | Kind::HubSuspended
+            | Kind::HubMaintenance
+            | Kind::HubNotFound => {
                 (self.timeouts, self.faults) = (0, self.faults.saturating_add(1));
                 (self.faults >= FAULT_AFTER).then_some(Fault::Failing)
             }
-            _ => {
-                let works = self.works();
-                return [self.doubt(id, failure), works];
+            Kind::Unauthorized => {
+                self.last = Some(failure.clone());
+                return [self.works(), None];
             }
+            // DPS knows no instance of this scope, or no enrollment: it says so whatever key is shown.
+            Kind::NotFound | Kind::DeviceNotFound | Kind::Forbidden if id == ServiceId::DPS => {
+                let works = self.works();
+                return [self.refused(failure), works];
+            }
+            _ => return [self.works(), None],
         };
         self.last = Some(failure.clone());
         let news = fault.filter(|fault| self.told.replace(*fault) != Some(*fault));
@@ -112,26 +113,10 @@ impl Record {
         (before != Some(Fault::Silent)).then_some(News::Silent)
     }
 
-    /// Credentials that were refused before any was accepted: probably all of them are wrong.
-    fn doubt(&mut self, id: ServiceId, failure: &Failure) -> Option<News> {
-        use FailureKind as Kind;
-        let of_dps = id == ServiceId::DPS;
-        let refused = match failure.kind {
-            Kind::Unauthorized => true,
-            // DPS knows no instance of this scope, or no enrollment.
-            Kind::NotFound | Kind::DeviceNotFound | Kind::Forbidden => of_dps,
-            _ => false,
-        };
-        if !refused {
-            return None;
-        }
+    /// A device was refused with every key. Before any was accepted, probably all are wrong.
+    pub(super) fn refused(&mut self, failure: &Failure) -> Option<News> {
         self.last = Some(failure.clone());
-        let Credentials::Untried { refusals } = &mut self.credentials else {
-            return None;
-        };
-        *refusals += 1;
-        // A hub's first refusal may mean that a token has expired; at DPS every key has been tried by then.
-        if !of_dps && *refusals < REFUSALS_BEFORE_DOUBT {
+        if self.credentials != Credentials::Untried {
             return None;
         }
         self.credentials = Credentials::Doubted;
@@ -168,12 +153,13 @@ mod tests {
     #[test]
     fn credentials_are_doubted_once_and_only_before_one_was_accepted() {
         use FailureKind::{NotFound, Unauthorized};
+        let refused = Failure::local(Unauthorized, "said");
         let mut dps = Record::default();
-        let refused = news(&mut dps, ServiceId::DPS, &[Unauthorized, Unauthorized]);
-        assert_eq!(refused, [News::RefusesCredentials]);
+        assert_eq!(dps.refused(&refused), Some(News::RefusesCredentials));
+        assert_eq!(dps.refused(&refused), None, "said once");
         assert_eq!(dps.last().unwrap().message, "said");
         assert_eq!(dps.accepted(), [Some(News::TakesCredentials), None]);
-        assert_eq!(news(&mut dps, ServiceId::DPS, &[Unauthorized; 9]), []);
+        assert_eq!(dps.refused(&refused), None);
 
         let check = |id, kinds: &[FailureKind], expected: &[News]| {
             assert_eq!(
@@ -185,8 +171,7 @@ mod tests {
         // A wrong scope.
         check(ServiceId::DPS, &[NotFound], &[News::RefusesCredentials]);
         // Another key may do.
-        check(HUB, &[Unauthorized], &[]);
-        check(HUB, &[Unauthorized; 3], &[News::RefusesCredentials]);
+        check(HUB, &[Unauthorized; 3], &[]);
         check(HUB, &[NotFound; 9], &[]);
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use drawspan_hub::{AttemptId, Failure, FailureKind, HostName};
 
 use super::queue::Standing;
+use super::service::Service;
 use super::{Action, Context, Fleet, News, ServiceId};
 use crate::device::Epoch;
 use crate::mutation::{Mutation, planted};
@@ -65,7 +66,7 @@ impl<B: Context> Fleet<B> {
         if is_answer(failure) {
             self.reached(hub);
         }
-        self.learn(hub, attempt.device, failure, now.monotonic);
+        self.learn(hub, attempt.device, failure, now);
         self.end(attempt, epoch, failure, now);
     }
 
@@ -108,9 +109,14 @@ impl<B: Context> Fleet<B> {
             for (device, was_last_key) in ended {
                 self.doubt(device);
                 if was_last_key {
-                    self.refused(hub, device, now.monotonic);
+                    self.refused(hub, device, failure, now);
                 }
             }
+        }
+        match failure.kind {
+            FailureKind::QuotaExceeded => self.quota_exceeded(hub, failure, now.monotonic),
+            FailureKind::Throttled => self.throttled(hub, now.monotonic),
+            _ => {}
         }
     }
 
@@ -148,7 +154,7 @@ impl<B: Context> Fleet<B> {
                 self.feed(device, Input::Assigned { epoch, hub }, now);
             }
             Err(failure) => {
-                self.dps_failed(device, failure, now.monotonic);
+                self.dps_failed(device, failure, now);
                 self.feed(device, Input::AssignFailed { epoch, failure }, now);
             }
         }
@@ -171,7 +177,7 @@ impl<B: Context> Fleet<B> {
                 }
             }
             Err(failure) => {
-                self.dps_failed(device.unwrap_or(u32::MAX), failure, now.monotonic);
+                self.dps_failed(device.unwrap_or(u32::MAX), failure, now);
             }
         }
     }
@@ -183,10 +189,10 @@ impl<B: Context> Fleet<B> {
         }
     }
 
-    fn dps_failed(&mut self, device: u32, failure: &Failure, now: Duration) {
+    fn dps_failed(&mut self, device: u32, failure: &Failure, now: Now) {
         if failure.kind == FailureKind::HubUnreachable {
             self.record(ServiceId::DPS, failure);
-            self.unreachable(ServiceId::DPS, now);
+            self.unreachable(ServiceId::DPS, now.monotonic);
             return;
         }
         self.reached(ServiceId::DPS);
@@ -194,7 +200,8 @@ impl<B: Context> Fleet<B> {
     }
 
     /// What a failure says about the hub itself.
-    fn learn(&mut self, id: ServiceId, device: u32, failure: &Failure, now: Duration) {
+    fn learn(&mut self, id: ServiceId, device: u32, failure: &Failure, now: Now) {
+        let monotonic = now.monotonic;
         let credentials = failure.kind == FailureKind::Unauthorized;
         if is_answer(failure)
             && !credentials
@@ -211,25 +218,21 @@ impl<B: Context> Fleet<B> {
             FailureKind::Unauthorized
                 if id == ServiceId::DPS || self.has_tried_other_key(device) =>
             {
-                self.refused(id, device, now);
+                self.refused(id, device, failure, now);
             }
-            FailureKind::QuotaExceeded => self.quota_exceeded(id, failure, now),
-            FailureKind::Throttled => {
-                if let Some(service) = self.service_mut(id) {
-                    service.governor.throttled(now);
-                }
-            }
+            FailureKind::QuotaExceeded => self.quota_exceeded(id, failure, monotonic),
+            FailureKind::Throttled => self.throttled(id, monotonic),
             // It kept up: it answered.
             FailureKind::DeviceNotFound | FailureKind::DeviceDisabled => {
                 let began = self.opening_since(device);
                 if let Some(service) = self.service_mut(id) {
-                    service.governor.accepted(began, now);
+                    service.governor.accepted(began, monotonic);
                 }
             }
             FailureKind::Timeout => {
                 let began = self.opening_since(device);
                 if let (Some(began), Some(service)) = (began, self.service_mut(id)) {
-                    service.governor.timed_out(began, now);
+                    service.governor.timed_out(began, monotonic);
                 }
             }
             _ => {}
@@ -260,13 +263,47 @@ impl<B: Context> Fleet<B> {
         self.actions.extend(news.map(|news| Action::News(id, news)));
     }
 
-    fn refused(&mut self, id: ServiceId, device: u32, now: Duration) {
+    fn refused(&mut self, id: ServiceId, device: u32, failure: &Failure, now: Now) {
         let Some(service) = self.service_mut(id) else {
             return;
         };
-        if service.refused(device, now) {
-            let news = Action::News(id, News::RefusesEveryone);
-            self.actions.extend([news, Action::TurnAway(id)]);
+        let doubted = service.record.refused(failure);
+        let refuses_everyone = service.refused(device, now.monotonic);
+        self.announce(id, [doubted, None]);
+        if refuses_everyone {
+            self.say_refuses_everyone(id, now);
+        }
+    }
+
+    /// A service is thought to refuse everyone from now on.
+    fn say_refuses_everyone(&mut self, id: ServiceId, now: Now) {
+        let news = Action::News(id, News::RefusesEveryone);
+        self.actions.extend([news, Action::TurnAway(id)]);
+        // Those that it has refused once, and that will not try their other key soon, are told so.
+        for device in 0..self.entries.len() as u32 {
+            let entry = self.entry(device);
+            if entry.is_some_and(|entry| entry.standing.doubtful) {
+                self.feed(device, Input::RefusedForNow, now);
+            }
+        }
+    }
+
+    /// Says of each service that refused devices soon after it had accepted one, once time tells, that it refuses everyone; and
+    /// when to look again.
+    pub(super) fn doubt_services(&mut self, now: Now) -> Option<Duration> {
+        for number in 0..self.services.len() {
+            let service = self.services.get_mut(number);
+            if service.is_some_and(|service| service.refuses_everyone_by(now.monotonic)) {
+                self.say_refuses_everyone(ServiceId(number as u16), now);
+            }
+        }
+        let services = self.services.iter();
+        services.filter_map(Service::refuses_everyone_from).min()
+    }
+
+    fn throttled(&mut self, id: ServiceId, now: Duration) {
+        if let Some(service) = self.service_mut(id) {
+            service.governor.throttled(now);
         }
     }
 

@@ -78,7 +78,7 @@ impl Service {
 
     /// Whether it refuses everyone for what all devices share, so that none has to be tried to know what it would be told.
     pub(super) fn refuses_shared(&self) -> bool {
-        self.governor.breaker.is_open() && self.credentials.concerns_all(self.record.has_accepted())
+        self.governor.breaker.is_open() && self.credentials.concerns_all()
     }
 
     /// What went wrong with it, if callers should not wait for an answer.
@@ -106,7 +106,26 @@ impl Service {
 
     /// The hub, or DPS, refused a device's credentials. True if it is thought to refuse everyone from now on.
     pub(super) fn refused(&mut self, device: u32, now: Duration) -> bool {
-        let connected = self.connected > 0 && !planted(Mutation::BreakerBlind);
-        self.governor.breaker.refused(device.into(), connected, now)
+        let enough = self.credentials.devices_to_doubt();
+        let connected = self.has_connected();
+        let breaker = &mut self.governor.breaker;
+        breaker.refused(device.into(), connected, enough, now)
+    }
+
+    /// When it is known whether devices that were refused soon after another one was accepted are refused with everyone.
+    pub(super) fn refuses_everyone_from(&self) -> Option<Duration> {
+        let enough = self.credentials.devices_to_doubt();
+        self.governor.breaker.opens_at(enough)
+    }
+
+    /// The same, once that time has come. True if it is thought to refuse everyone from now on.
+    pub(super) fn refuses_everyone_by(&mut self, now: Duration) -> bool {
+        let is_due = self.refuses_everyone_from().is_some_and(|at| at <= now);
+        let connected = self.has_connected();
+        is_due && self.governor.breaker.open(connected, now)
+    }
+
+    fn has_connected(&self) -> bool {
+        self.connected > 0 && !planted(Mutation::BreakerBlind)
     }
 }

@@ -141,12 +141,15 @@ fn a_caller_whose_device_was_not_tried_is_told_so() {
     }
     let refusal = refused(&mut process).unwrap();
     assert!(refusal.failure.message.contains("has not been tried"));
-    assert_eq!(refusal.retry_in, Some(Duration::from_secs(3)));
+    assert!(refusal.retry_in.unwrap() >= Duration::from_secs(3));
     // Its caller's time may also be up while it waits for its turn.
     let delay = process
         .controller
         .delay_of(&id("asked39"), process.now.monotonic);
-    assert_eq!(delay, Delay::Refused(refusal));
+    let Delay::Refused(later) = delay else {
+        panic!("{delay:?}");
+    };
+    assert_eq!(later.failure.message, refusal.failure.message);
 }
 
 #[test]

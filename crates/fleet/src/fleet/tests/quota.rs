@@ -138,3 +138,26 @@ fn a_message_that_is_accepted_brings_back_devices_that_wait() {
     process.fleet.message_quota(HUB, None, process.now());
     assert_eq!(process.opens().len(), 10);
 }
+
+#[test]
+fn a_quota_that_is_said_of_a_connection_is_the_hubs() {
+    let mut process = Process::new();
+    for number in 0..45 {
+        let index = process.at(number, "a.net");
+        process.fleet.permanent(index, true, process.now());
+    }
+    let hub = ServiceId::of(1);
+    let attempts: Vec<_> = process.opens().into_iter().map(|(it, _)| it).collect();
+    let exceeded = failure(FailureKind::QuotaExceeded);
+    process
+        .fleet
+        .connection_ended(hub, &attempts, &exceeded, process.now());
+    let news = Action::News(hub, News::QuotaExceeded);
+    assert!(process.actions().contains(&news));
+    // One tries after a minute; when it is accepted, so do all others.
+    process.now += crate::limits::QUOTA_PROBE_MIN;
+    let probe = process.opens();
+    assert_eq!(probe.len(), 1);
+    process.fleet.opened(probe[0].0, process.now());
+    assert_eq!(process.opens().len(), 44);
+}

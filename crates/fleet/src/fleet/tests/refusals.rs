@@ -23,16 +23,16 @@ fn callers_wait_for_a_hub_that_refuses_everyone_if_it_did_not_refuse_their_devic
     for (attempt, _) in others {
         process.fleet.ended(*attempt, &unauthorized, process.now());
     }
-    let news = Action::News(hub, News::RefusesCredentials);
-    assert_eq!(process.actions(), [news]);
+    assert_eq!(process.actions(), [], "another key may do");
     process.now += Duration::from_millis(200);
     let with_other_key = process.opens();
     assert_eq!(with_other_key.len(), 30);
     for (attempt, _) in with_other_key {
         process.fleet.ended(attempt, &unauthorized, process.now());
     }
-    let news = Action::News(hub, News::RefusesEveryone);
-    assert_eq!(process.actions(), [news, Action::TurnAway(hub)]);
+    let [doubt, everyone] = [News::RefusesCredentials, News::RefusesEveryone];
+    let [doubt, everyone] = [doubt, everyone].map(|news| Action::News(hub, news));
+    assert_eq!(process.actions(), [doubt, everyone, Action::TurnAway(hub)]);
     process.fleet.resync(0, process.now());
     let stands_back = |process: &Process, index| {
         let wait = process.fleet.stands_back(index, process.now());
@@ -141,8 +141,7 @@ fn what_all_devices_share_is_refused_once_for_all_of_them() {
         assert!(process.opens_in(2).contains(&untried), "{case}");
     };
     check(Scope::Device, false, false);
-    check(Scope::EnrollmentGroup, false, true);
-    check(Scope::EnrollmentGroup, true, false);
+    check(Scope::Device, true, false);
     check(Scope::Policy, false, true);
     check(Scope::Policy, true, true);
 }
@@ -170,4 +169,84 @@ fn a_hub_that_takes_the_other_key_does_not_refuse_everyone() {
     assert!(process.fleet.state_counts().connected > 5);
     let news = Action::News(ServiceId::of(1), News::RefusesEveryone);
     assert!(!process.actions().contains(&news));
+}
+
+/// A device that was connected until now, and so many others that its hub refuses from now on.
+fn refused_after_one_was_accepted(credentials: CredentialScope, others: u32) -> Process {
+    let mut process = Process::new();
+    process.fleet.config.credentials = credentials;
+    let index = process.at(0, "a.net");
+    let attempt = process.connect(index);
+    process.now += Duration::from_secs(10);
+    let lost = failure(FailureKind::ConnectionLost);
+    process.fleet.ended(attempt, &lost, process.now());
+    process.fleet.release(index, process.now());
+    for number in 1..=others {
+        let index = process.at(number, "a.net");
+        process.fleet.permanent(index, true, process.now());
+    }
+    for _ in 0..2 {
+        for (attempt, _) in process.opens() {
+            let unauthorized = failure(FailureKind::Unauthorized);
+            process.fleet.ended(attempt, &unauthorized, process.now());
+        }
+        process.now += Duration::from_millis(200);
+    }
+    process
+}
+
+#[test]
+fn a_hub_that_refuses_everyone_soon_after_it_accepted_one_is_said_to_once_time_tells() {
+    for (credentials, others) in [
+        (
+            CredentialScope::Device,
+            crate::limits::BREAKER_DEVICES as u32,
+        ),
+        (CredentialScope::Policy, 2),
+    ] {
+        let mut process = refused_after_one_was_accepted(credentials, others);
+        let hub = ServiceId::of(1);
+        assert!(!process.fleet.refuses_everyone(hub), "{credentials:?}");
+        process.actions();
+        process.now += crate::limits::BREAKER_WINDOW;
+        let news = Action::News(hub, News::RefusesEveryone);
+        assert!(process.actions().contains(&news), "{credentials:?}");
+    }
+    // Fewer devices with keys of their own are at fault themselves.
+    let mut process = refused_after_one_was_accepted(CredentialScope::Device, 2);
+    process.now += crate::limits::BREAKER_WINDOW;
+    process.actions();
+    assert!(!process.fleet.refuses_everyone(ServiceId::of(1)));
+}
+
+#[test]
+fn that_a_device_was_refused_is_public_though_its_other_key_will_not_be_tried_soon() {
+    let mut process = Process::new();
+    let unauthorized = failure(FailureKind::Unauthorized);
+    let refuse = |process: &mut Process, attempts: &[(AttemptId, ServiceId)]| {
+        for (attempt, _) in attempts {
+            process.fleet.ended(*attempt, &unauthorized, process.now());
+        }
+    };
+    let tried = crate::limits::BREAKER_DEVICES as u32;
+    (0..tried).for_each(|number| _ = process.at(number, "a.net"));
+    let first = process.opens();
+    refuse(&mut process, &first);
+    process.now += Duration::from_millis(200);
+    let with_other_key = process.opens();
+    assert_eq!(with_other_key.len(), tried as usize);
+    // These are refused once, before all are found to be refused.
+    (tried..100).for_each(|number| _ = process.at(number, "a.net"));
+    let others = process.opens();
+    refuse(&mut process, &others);
+    refuse(&mut process, &with_other_key);
+    let mut told = std::collections::BTreeSet::new();
+    while let Some(action) = process.fleet.action() {
+        if let Action::StatusChanged { device, reason, .. } = action
+            && reason == drawspan_hub::ConnectionStatusReason::BadCredential
+        {
+            told.insert(device);
+        }
+    }
+    assert_eq!(told.len(), 100);
 }
