@@ -2,16 +2,12 @@
 //! that fault from a wrong key.
 
 use std::fmt;
-use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use drawspan_hub::HostName;
-use drawspan_net::Connector;
-use http_body_util::Empty;
-use hyper::client::conn::http1;
-use hyper::{Request, header};
-use hyper_util::rt::TokioIo;
+use drawspan_net::{Connector, HttpBounds, HttpChannel, HttpClient};
+use http::{Request, header};
 
 use crate::limits;
 
@@ -68,31 +64,16 @@ impl fmt::Display for Skew {
 /// Asks `host` for the time over HTTPS (`Date` of any answer, RFC 9110 section 6.6.1). `None` when it does not say. Exact to
 /// a few seconds.
 pub async fn skew(connector: &Connector, host: &HostName) -> Option<Skew> {
-    let limit = Duration::from_millis(limits::PEER_CLOCK_TIMEOUT_MS);
-    let theirs = tokio::time::timeout(limit, date(connector, host)).await;
-    Some(Skew::between(SystemTime::now(), theirs.ok()??))
-}
-
-async fn date(connector: &Connector, host: &HostName) -> Option<SystemTime> {
-    let stream = connector
-        .connect(host.as_str(), limits::HTTPS_PORT)
-        .await
-        .ok()?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
-    let request = Request::head("/")
-        .header(header::HOST, host.as_str())
-        .body(Empty::<Bytes>::new())
-        .ok()?;
-    let mut answer = pin!(async move {
-        let answer = sender.send_request(request).await.ok()?;
-        let date = answer.headers().get(header::DATE)?.to_str().ok()?;
-        httpdate::parse_http_date(date).ok()
-    });
-    tokio::select! {
-        date = &mut answer => date,
-        // A peer may close right behind its answer, which has been read then.
-        _ = connection => answer.await,
-    }
+    let bounds = HttpBounds {
+        connections: 1,
+        time: Duration::from_millis(limits::PEER_CLOCK_TIMEOUT_MS),
+        answer_bytes: limits::HTTPS_ANSWER_BYTES,
+    };
+    let channel = HttpChannel::Tls(connector.clone());
+    let client = HttpClient::new(host.as_str(), limits::HTTPS_PORT, channel, bounds);
+    let request = Request::head("/").header(header::HOST, host.as_str());
+    let answer = client.send(request.body(Bytes::new()).ok()?, true).await;
+    Skew::by_date(answer.ok()?.headers().get(header::DATE)?.to_str().ok()?)
 }
 
 #[cfg(test)]

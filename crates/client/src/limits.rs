@@ -84,8 +84,6 @@ pub const IDLE_TIME_OUT_MS: u32 = 120_000;
 pub const HTTPS_PORT: u16 = 443;
 /// Connections to the provisioning service that may be open at once.
 pub const DPS_CONNECTIONS: usize = 16;
-/// An HTTPS connection takes no new request after this time, since names may mean other addresses.
-pub const HTTPS_CONNECTION_LIFE_MS: u64 = 60_000;
 /// The provisioning service must answer a request within this time, connecting included.
 pub const DPS_REQUEST_TIMEOUT_MS: u64 = 30_000;
 /// Body of a registration: what the provisioning service allows.

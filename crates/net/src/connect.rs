@@ -223,7 +223,9 @@ impl Connector {
         }
     }
 
-    fn route(&self, host: &str, port: u16) -> Option<SocketAddr> {
+    /// Where a route leads that matches.
+    #[must_use]
+    pub fn route(&self, host: &str, port: u16) -> Option<SocketAddr> {
         let matches = |route: &&Route| {
             route.host.eq_ignore_ascii_case(host) && route.port.is_none_or(|only| only == port)
         };

@@ -2,12 +2,14 @@
 //!
 //! * [`drive`]: reads, writes, timers and commands of one connection, in one task.
 //! * [`Connector`], [`listen`]: TCP with the options that matter, TLS, HTTP proxy.
+//! * [`HttpClient`]: requests to one service, over few connections.
 //! * [`Mailbox`]: where tasks leave news for one listener.
 //! * [`WebSocket`]: a WebSocket as a stream of bytes, at both ends.
 
 mod clock;
 mod connect;
 mod drive;
+mod http;
 pub mod limits;
 mod listen;
 mod mailbox;
@@ -19,6 +21,7 @@ pub mod websocket;
 pub use clock::Clock;
 pub use connect::{ConnectError, Connector, Route, Transport};
 pub use drive::{Ended, Handler, drive};
+pub use http::{HttpBounds, HttpChannel, HttpClient, HttpError};
 pub use listen::listen;
 pub use mailbox::Mailbox;
 pub use proxy::{InvalidProxy, Proxy, ProxyError};

@@ -28,3 +28,7 @@ pub const WEBSOCKET_MESSAGE_MAX_BYTES: usize = 1_024 * 1_024;
 pub const WEBSOCKET_READ_BYTES: usize = 16 * 1_024;
 /// A WebSocket gathers so much before it writes unasked.
 pub const WEBSOCKET_WRITE_BYTES: usize = 64 * 1_024;
+/// An HTTP connection takes no new request after this time, since names may mean other addresses.
+pub const HTTP_CONNECTION_LIFE_MS: u64 = 60_000;
+/// Head of an answer over HTTP.
+pub const HTTP_HEAD_BYTES: usize = 64 * 1_024;

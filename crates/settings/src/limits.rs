@@ -46,8 +46,6 @@ pub const VAULT_RETRIES: u32 = 3;
 pub const IDENTITY_CONNECT_MS: u64 = 2_000;
 /// Largest answer of a vault, or of who gives tokens. A secret has 25 KB at most, and more as JSON.
 pub const MAX_VAULT_ANSWER_BYTES: usize = 262_144;
-/// Most bytes of such an answer's head.
-pub const MAX_VAULT_HEAD_BYTES: usize = 65_536;
 /// Largest file of listed devices: a million lines.
 pub const MAX_DEVICES_FILE_BYTES: u64 = 268_435_456;
 /// Mistakes in it that are told one by one.

@@ -64,9 +64,9 @@ impl DpsClient {
         let exchange = Exchange::new(
             config.connector.clone(),
             config.endpoint.clone(),
-            "the provisioning service",
             limits::DPS_CONNECTIONS,
-            Duration::from_millis(limits::DPS_REQUEST_TIMEOUT_MS),
+            limits::DPS_REQUEST_TIMEOUT_MS,
+            limits::HTTPS_ANSWER_BYTES,
         );
         Self {
             config,

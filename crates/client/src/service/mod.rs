@@ -76,18 +76,17 @@ impl ServiceClient {
         let calls = Exchange::new(
             config.connector.clone(),
             config.host.clone(),
-            "the hub",
             limits::METHOD_CALLS,
-            Duration::from_millis(limits::METHOD_CALL_TIMEOUT_MS),
+            limits::METHOD_CALL_TIMEOUT_MS,
+            limits::HTTPS_ANSWER_BYTES,
         );
         let twins = Exchange::new(
             config.connector.clone(),
             config.host.clone(),
-            "the hub",
             limits::TWIN_CALLS,
-            Duration::from_millis(limits::TWIN_CALL_TIMEOUT_MS),
-        )
-        .with_answers_of(limits::TWIN_PAGE_BYTES);
+            limits::TWIN_CALL_TIMEOUT_MS,
+            limits::TWIN_PAGE_BYTES,
+        );
         Self {
             config: Arc::new(config),
             clock: Clock::start(),

@@ -1,8 +1,8 @@
 //! Twins, as a service reads and changes them over HTTPS.
 
 use drawspan_hub::{DeviceId, Failure, FailureKind};
-use hyper::Method;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH};
+use http::Method;
+use http::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH};
 use percent_encoding::utf8_percent_encode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use super::load::bar_of;
 use super::{block_on, failed, misused, say};
 use crate::limits::DEAD_LETTER_TRIES;
-use bridge::{Bridge, NotDone, Target};
+use bridge::{Bridge, NotDone};
 use table::{Letter, Page};
 
 pub(super) const EXAMPLES: &str = "\
@@ -134,7 +134,7 @@ fn with(
     work: impl AsyncFnOnce(Bridge, String) -> ExitCode,
 ) -> ExitCode {
     let mut mistakes = Mistakes::default();
-    let target = Target::new(
+    let bridge = Bridge::new(
         &mut mistakes,
         &args.url,
         args.api_key.as_deref(),
@@ -142,8 +142,8 @@ fn with(
         args.ca.as_deref(),
     );
     let filter = which.filter(&mut mistakes);
-    match (target, mistakes.lines()) {
-        (Some(target), []) => block_on(work(Bridge::new(target), filter)),
+    match (bridge, mistakes.lines()) {
+        (Some(bridge), []) => block_on(work(bridge, filter)),
         _ => misused(&mistakes),
     }
 }
@@ -172,7 +172,7 @@ impl WhichArgs {
     }
 }
 
-async fn list(mut bridge: Bridge, filter: String, args: &ListArgs) -> ExitCode {
+async fn list(bridge: Bridge, filter: String, args: &ListArgs) -> ExitCode {
     let (mut left, mut after) = (args.limit, args.after);
     let mut letters: Vec<Letter> = Vec::new();
     let more = loop {
@@ -180,7 +180,7 @@ async fn list(mut bridge: Bridge, filter: String, args: &ListArgs) -> ExitCode {
         if limit == 0 {
             break after;
         }
-        let page = match page(&mut bridge, &filter, limit, after).await {
+        let page = match page(&bridge, &filter, limit, after).await {
             Ok(page) => page,
             Err(error) => return failed(error),
         };
@@ -221,7 +221,7 @@ async fn list(mut bridge: Bridge, filter: String, args: &ListArgs) -> ExitCode {
 }
 
 async fn page(
-    bridge: &mut Bridge,
+    bridge: &Bridge,
     filter: &str,
     limit: usize,
     after: Option<u64>,
@@ -234,7 +234,7 @@ async fn page(
 
 /// Asks the same of each chosen one.
 async fn each(
-    mut bridge: Bridge,
+    bridge: Bridge,
     filter: String,
     args: &ChosenArgs,
     method: Method,
@@ -243,7 +243,7 @@ async fn each(
     let numbers = match args.all {
         false => args.numbers.clone(),
         // All are named first: some that are sent again may fail again meanwhile.
-        true => match numbers(&mut bridge, &filter).await {
+        true => match numbers(&bridge, &filter).await {
             Ok(numbers) => numbers,
             Err(error) => return failed(error),
         },
@@ -252,7 +252,7 @@ async fn each(
     let mut wrong = 0;
     for number in &numbers {
         let path = format!("/deadLetters/{number}{what}");
-        match patiently(&mut bridge, &method, &path).await {
+        match patiently(&bridge, &method, &path).await {
             Ok(()) => {}
             Err(NotDone::NoBridge(why)) => {
                 bar.finish_and_clear();
@@ -279,7 +279,7 @@ async fn each(
     }
 }
 
-async fn numbers(bridge: &mut Bridge, filter: &str) -> Result<Vec<u64>, NotDone> {
+async fn numbers(bridge: &Bridge, filter: &str) -> Result<Vec<u64>, NotDone> {
     let most = usize::try_from(MAX_DEAD_LETTER_LIMIT).unwrap_or(1);
     let (mut numbers, mut after) = (Vec::new(), None);
     loop {
@@ -293,7 +293,7 @@ async fn numbers(bridge: &mut Bridge, filter: &str) -> Result<Vec<u64>, NotDone>
 }
 
 /// The bridge may have too much to do: it says when to come again.
-async fn patiently(bridge: &mut Bridge, method: &Method, path: &str) -> Result<(), NotDone> {
+async fn patiently(bridge: &Bridge, method: &Method, path: &str) -> Result<(), NotDone> {
     let mut tries = 0;
     loop {
         match bridge.ask(method, path).await {

@@ -1,7 +1,5 @@
 //! HTTP for Azure's clients: over our TLS, proxy included, bounded, and nowhere in clear but where a machine gets its identity.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,24 +8,25 @@ use azure_core::error::ErrorKind;
 use azure_core::http::headers::{HeaderName, HeaderValue, Headers};
 use azure_core::http::{AsyncRawResponse, HttpClient, Url};
 use azure_core::{Bytes, Error, Result};
-use drawspan_net::{Connector, client_config};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::client::conn::http1;
-use hyper::{Request, Response, body::Incoming, header};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use drawspan_net::{Connector, HttpBounds, HttpChannel, HttpError, client_config};
+use http::{Request, Response, header};
 
 use super::super::outbound::Way;
-use crate::limits::{IDENTITY_CONNECT_MS, MAX_VAULT_ANSWER_BYTES, MAX_VAULT_HEAD_BYTES};
+use crate::limits::{IDENTITY_CONNECT_MS, MAX_VAULT_ANSWER_BYTES, VAULT_TIMEOUT_MS};
 
-/// One connection per request: there are a handful. Redirects are answers like others.
+/// Of each request, which has a connection of its own: there are a handful.
+const BOUNDS: HttpBounds = HttpBounds {
+    connections: 1,
+    time: Duration::from_millis(VAULT_TIMEOUT_MS),
+    answer_bytes: MAX_VAULT_ANSWER_BYTES,
+};
+
+/// Carries requests of Azure's clients.
 #[derive(Debug)]
 pub(super) struct Wire {
     connector: Connector,
-    /// What may be asked in clear, and where it is if not where it seems to be.
-    clear: Option<(Url, Option<SocketAddr>)>,
+    /// What may be asked in clear.
+    clear: Option<Url>,
     news: Mutex<News>,
 }
 
@@ -39,24 +38,6 @@ struct News {
     refusal: Option<(u16, Bytes)>,
 }
 
-struct Answer {
-    status: u16,
-    headers: Headers,
-    body: Bytes,
-}
-
-impl Answer {
-    fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-}
-
-impl From<Answer> for AsyncRawResponse {
-    fn from(answer: Answer) -> Self {
-        Self::from_bytes(answer.status.into(), answer.headers, answer.body)
-    }
-}
-
 impl Wire {
     /// `clear` is what may be asked in clear.
     ///
@@ -65,20 +46,12 @@ impl Wire {
     pub(super) fn new(way: &Way, clear: Option<&Url>) -> std::result::Result<Self, String> {
         let tls = client_config(way.authorities.clone()).map_err(|error| error.to_string())?;
         let connector = Connector::new(tls, way.routes.clone());
-        let elsewhere = |url: &Url| {
-            let (host, port) = (url.host_str()?, url.port_or_known_default()?);
-            let mut routes = way.routes.iter();
-            let leads = routes.find(|route| {
-                route.host.eq_ignore_ascii_case(host) && route.port.is_none_or(|own| own == port)
-            });
-            leads.map(|route| route.to)
-        };
         Ok(Self {
             connector: match &way.proxy {
                 Some(proxy) => connector.with_proxy(proxy.clone()),
                 None => connector,
             },
-            clear: clear.map(|url| (url.clone(), elsewhere(url))),
+            clear: clear.cloned(),
             news: Mutex::default(),
         })
     }
@@ -98,7 +71,7 @@ impl Wire {
         self.news().refusal.clone()
     }
 
-    async fn ask(&self, asked: &azure_core::http::Request) -> Result<Answer> {
+    async fn ask(&self, asked: &azure_core::http::Request) -> Result<Response<Bytes>> {
         let request = request(asked)?;
         let url = asked.url();
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
@@ -107,23 +80,20 @@ impl Wire {
             host: host.to_owned(),
             ..News::default()
         };
-        if url.scheme() == "https" {
-            let stream = self.connector.connect(host, port).await;
-            let stream = stream.map_err(|error| unreached(error.to_string()))?;
-            return exchange(stream, request, host).await;
-        }
-        match &self.clear {
-            Some((clear, to)) if clear.origin() == url.origin() => {
-                let stream = in_clear(host, port, *to).await;
-                let stream = stream
-                    .map_err(|error| unreached(format!("cannot reach {host}:{port}: {error}")))?;
-                exchange(stream, request, host).await
-            }
+        let channel = match &self.clear {
+            _ if url.scheme() == "https" => HttpChannel::Tls(self.connector.clone()),
+            Some(clear) if clear.origin() == url.origin() => HttpChannel::Clear {
+                to: self.connector.route(host, port),
+                within: Duration::from_millis(IDENTITY_CONNECT_MS),
+            },
             _ => {
                 let text = format!("{host} would be asked in clear");
-                Err(Error::with_message(ErrorKind::Other, text))
+                return Err(Error::with_message(ErrorKind::Other, text));
             }
-        }
+        };
+        let client = drawspan_net::HttpClient::new(host, port, channel, BOUNDS);
+        let answer = client.send(request, false).await;
+        answer.map_err(|error| failed(host, &error))
     }
 
     fn news(&self) -> MutexGuard<'_, News> {
@@ -140,25 +110,17 @@ impl HttpClient for Wire {
         let answer = self.ask(request).await;
         let mut news = self.news();
         news.trouble = answer.as_ref().err().map(ToString::to_string);
-        let refused = answer.as_ref().ok().filter(|answer| !answer.is_success());
-        news.refusal = refused.map(|answer| (answer.status, answer.body.clone()));
+        let refused = answer
+            .as_ref()
+            .ok()
+            .filter(|answer| !answer.status().is_success());
+        news.refusal = refused.map(|answer| (answer.status().as_u16(), answer.body().clone()));
         drop(news);
-        answer.map(AsyncRawResponse::from)
+        answer.map(read)
     }
 }
 
-async fn in_clear(host: &str, port: u16, to: Option<SocketAddr>) -> io::Result<TcpStream> {
-    let connecting = async {
-        match to {
-            Some(to) => TcpStream::connect(to).await,
-            None => TcpStream::connect((host, port)).await,
-        }
-    };
-    let connected = timeout(Duration::from_millis(IDENTITY_CONNECT_MS), connecting).await;
-    connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-}
-
-fn request(asked: &azure_core::http::Request) -> Result<Request<Full<Bytes>>> {
+fn request(asked: &azure_core::http::Request) -> Result<Request<Bytes>> {
     let url = asked.url();
     let target = match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
@@ -178,32 +140,12 @@ fn request(asked: &azure_core::http::Request) -> Result<Request<Full<Bytes>>> {
         value.set_sensitive(true);
         request = request.header(name.as_str(), value);
     }
-    let body = Full::new(asked.body().into());
+    let body = Bytes::from(asked.body());
     request.body(body).map_err(|_| unsendable())
 }
 
-async fn exchange<S>(stream: S, request: Request<Full<Bytes>>, host: &str) -> Result<Answer>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let broken = |error: hyper::Error| {
-        let text = format!("{host} does not answer: {error}");
-        Error::with_message(ErrorKind::Io, text)
-    };
-    let mut client = http1::Builder::new();
-    client.max_buf_size(MAX_VAULT_HEAD_BYTES);
-    let (mut sender, connection) = client
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(broken)?;
-    // It ends with its one request, or with the runtime.
-    tokio::spawn(connection);
-    let response = sender.send_request(request).await.map_err(broken)?;
-    read(response, host).await
-}
-
-async fn read(response: Response<Incoming>, host: &str) -> Result<Answer> {
-    let (head, body) = response.into_parts();
+fn read(answer: Response<Bytes>) -> AsyncRawResponse {
+    let (head, body) = answer.into_parts();
     let mut headers = Headers::new();
     for (name, value) in &head.headers {
         if let Ok(value) = value.to_str() {
@@ -211,24 +153,28 @@ async fn read(response: Response<Incoming>, host: &str) -> Result<Answer> {
             headers.insert(name, HeaderValue::from(value.to_owned()));
         }
     }
-    let body = Limited::new(body, MAX_VAULT_ANSWER_BYTES).collect().await;
-    let body = body.map_err(|error| {
-        let text = format!("the answer of {host} cannot be read: {error}");
-        match error.is::<LengthLimitError>() {
-            true => Error::with_message(ErrorKind::Other, text),
-            false => Error::with_message(ErrorKind::Io, text),
-        }
-    })?;
-    Ok(Answer {
-        status: head.status.as_u16(),
-        headers,
-        body: body.to_bytes(),
-    })
+    AsyncRawResponse::from_bytes(head.status.as_u16().into(), headers, body)
 }
 
-/// Nothing was sent: it may be tried again.
-fn unreached(text: String) -> Error {
-    Error::with_message(ErrorKind::Connection, text)
+/// The kind says whether it may be tried again.
+fn failed(host: &str, error: &HttpError) -> Error {
+    let (kind, text) = match error {
+        HttpError::Connect(error) => (ErrorKind::Connection, error.to_string()),
+        HttpError::Body(_) => {
+            let kind = match error.is_too_large() {
+                true => ErrorKind::Other,
+                false => ErrorKind::Io,
+            };
+            (
+                kind,
+                format!("the answer of {host} cannot be read: {error}"),
+            )
+        }
+        HttpError::Broken(_) | HttpError::TimedOut(_) => {
+            (ErrorKind::Io, format!("{host} does not answer: {error}"))
+        }
+    };
+    Error::with_message(kind, text)
 }
 
 /// What cannot become better.

@@ -4,40 +4,31 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_net::{Connector, client_config};
+use drawspan_net::{
+    ConnectError, Connector, HttpBounds, HttpChannel, HttpClient, HttpError, client_config,
+};
 use drawspan_settings::limits::MAX_SECRET_FILE_BYTES;
 use drawspan_settings::{API_KEY_HEADER, Mistakes, read_authorities, read_text};
-use http::header::{HOST, HeaderValue, RETRY_AFTER};
-use http::{Method, Request, Response, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper::rt::{Read, Write};
-use hyper_util::rt::TokioIo;
+use http::header::{HOST, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::{Method, Request, Uri};
 use serde::Deserialize;
 use thiserror::Error;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use crate::limits::{DEAD_LETTER_CALL_S, MAX_DEAD_LETTER_PAGE_BYTES, MAX_DEAD_LETTER_PAUSE_S};
 
-type Body = Empty<Bytes>;
+const BOUNDS: HttpBounds = HttpBounds {
+    connections: 1,
+    time: Duration::from_secs(DEAD_LETTER_CALL_S),
+    answer_bytes: MAX_DEAD_LETTER_PAGE_BYTES,
+};
 
-/// Where the bridge is, and the key to it.
-pub(super) struct Target {
-    host: String,
-    port: u16,
+/// A bridge to ask: where it is, and the key to it.
+pub(super) struct Bridge {
     authority: HeaderValue,
     base_path: String,
     api_key: Option<HeaderValue>,
-    /// For https.
-    connector: Option<Connector>,
-}
-
-/// A bridge to ask.
-pub(super) struct Bridge {
-    target: Target,
-    open: Option<SendRequest<Body>>,
+    is_https: bool,
+    client: HttpClient,
 }
 
 /// Why something was not done.
@@ -67,7 +58,7 @@ struct Problem {
     detail: String,
 }
 
-impl Target {
+impl Bridge {
     pub(super) fn new(
         mistakes: &mut Mistakes,
         url: &str,
@@ -77,18 +68,64 @@ impl Target {
     ) -> Option<Self> {
         let api_key = key(mistakes, api_key, api_key_file);
         let (host, port, authority, base_path, is_https) = mistakes.keep("--url", parse(url))?;
-        let connector = match is_https {
-            true => Some(connector(mistakes, ca)?),
-            false => None,
+        let channel = match is_https {
+            true => HttpChannel::Tls(connector(mistakes, ca)?),
+            // The time of a request is enough of a limit.
+            false => HttpChannel::Clear {
+                to: None,
+                within: Duration::MAX,
+            },
         };
         Some(Self {
-            host,
-            port,
             authority,
             base_path,
             api_key,
-            connector,
+            is_https,
+            client: HttpClient::new(&host, port, channel, BOUNDS),
         })
+    }
+
+    /// The body of a good answer.
+    pub(super) async fn ask(&self, method: &Method, path: &str) -> Result<Bytes, NotDone> {
+        let request = self.request(method, path)?;
+        let answer = self.client.send(request, false).await;
+        let (head, body) = answer.map_err(|error| self.no_answer(&error))?.into_parts();
+        if head.status.is_success() {
+            return Ok(body);
+        }
+        let problem: Option<Problem> = serde_json::from_slice(&body).ok();
+        let detail = problem.map_or_else(|| format!("HTTP status {}", head.status), |it| it.detail);
+        Err(match (head.status.as_u16(), wait_s(&head.headers)) {
+            (404, _) => NotDone::Gone(detail),
+            (429 | 503, Some(seconds)) => NotDone::Later { seconds, detail },
+            _ => NotDone::Refused(detail),
+        })
+    }
+
+    fn request(&self, method: &Method, path: &str) -> Result<Request<Bytes>, NotDone> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base_path))
+            .header(HOST, &self.authority);
+        if let Some(key) = &self.api_key {
+            request = request.header(API_KEY_HEADER, key);
+        }
+        let request = request.body(Bytes::new());
+        request.map_err(|error| NotDone::Refused(error.to_string()))
+    }
+
+    fn no_answer(&self, error: &HttpError) -> NotDone {
+        let why = match error {
+            // In clear.
+            HttpError::Connect(ConnectError::Tcp { source, .. }) if !self.is_https => {
+                source.to_string()
+            }
+            HttpError::Connect(error) => return NotDone::NoBridge(error.to_string()),
+            HttpError::TimedOut(_) => "no answer in time".to_owned(),
+            HttpError::Broken(_) | HttpError::Body(_) => error.to_string(),
+        };
+        let place = self.authority.to_str().unwrap_or_default();
+        NotDone::NoBridge(format!("the bridge at {place} does not answer: {why}"))
     }
 }
 
@@ -140,100 +177,7 @@ fn connector(mistakes: &mut Mistakes, ca: Option<&Path>) -> Option<Connector> {
     Some(Connector::new(tls, Vec::new()))
 }
 
-impl Bridge {
-    pub(super) const fn new(target: Target) -> Self {
-        Self { target, open: None }
-    }
-
-    /// The body of a good answer.
-    pub(super) async fn ask(&mut self, method: &Method, path: &str) -> Result<Bytes, NotDone> {
-        let call = Duration::from_secs(DEAD_LETTER_CALL_S);
-        match timeout(call, self.exchange(method, path)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(self.unreachable("no answer in time")),
-        }
-    }
-
-    async fn exchange(&mut self, method: &Method, path: &str) -> Result<Bytes, NotDone> {
-        let request = self.request(method, path)?;
-        let mut sender = match self.kept().await {
-            Some(sender) => sender,
-            None => self.connect().await?,
-        };
-        let response = sender.send_request(request).await;
-        let response = response.map_err(|error| self.unreachable(error))?;
-        let (status, wait) = (response.status(), wait_s(&response));
-        let body = Limited::new(response.into_body(), MAX_DEAD_LETTER_PAGE_BYTES)
-            .collect()
-            .await
-            .map_err(|error| self.unreachable(error))?
-            .to_bytes();
-        self.open = Some(sender);
-        if status.is_success() {
-            return Ok(body);
-        }
-        let problem: Option<Problem> = serde_json::from_slice(&body).ok();
-        let detail = problem.map_or_else(|| format!("HTTP status {status}"), |it| it.detail);
-        Err(match (status.as_u16(), wait) {
-            (404, _) => NotDone::Gone(detail),
-            (429 | 503, Some(seconds)) => NotDone::Later { seconds, detail },
-            _ => NotDone::Refused(detail),
-        })
-    }
-
-    /// The connection, if the bridge has not closed it.
-    async fn kept(&mut self) -> Option<SendRequest<Body>> {
-        let mut sender = self.open.take()?;
-        sender.ready().await.ok().map(|()| sender)
-    }
-
-    fn request(&self, method: &Method, path: &str) -> Result<Request<Body>, NotDone> {
-        let target = &self.target;
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", target.base_path))
-            .header(HOST, target.authority.clone());
-        if let Some(key) = &target.api_key {
-            request = request.header(API_KEY_HEADER, key.clone());
-        }
-        let request = request.body(Body::new());
-        request.map_err(|error| NotDone::Refused(error.to_string()))
-    }
-
-    async fn connect(&self) -> Result<SendRequest<Body>, NotDone> {
-        let Target { host, port, .. } = &self.target;
-        match &self.target.connector {
-            Some(connector) => {
-                let stream = connector.connect(host, *port).await;
-                let stream = stream.map_err(|error| NotDone::NoBridge(error.to_string()))?;
-                self.begin(TokioIo::new(stream)).await
-            }
-            None => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await;
-                let stream = stream.map_err(|error| self.unreachable(error))?;
-                self.begin(TokioIo::new(stream)).await
-            }
-        }
-    }
-
-    async fn begin(
-        &self,
-        stream: impl Read + Write + Unpin + Send + 'static,
-    ) -> Result<SendRequest<Body>, NotDone> {
-        let opened = http1::handshake(stream).await;
-        let (sender, connection) = opened.map_err(|error| self.unreachable(error))?;
-        // How it ends is seen by its requests.
-        tokio::spawn(connection);
-        Ok(sender)
-    }
-
-    fn unreachable(&self, why: impl std::fmt::Display) -> NotDone {
-        let place = self.target.authority.to_str().unwrap_or_default();
-        NotDone::NoBridge(format!("the bridge at {place} does not answer: {why}"))
-    }
-}
-
-fn wait_s(response: &Response<Incoming>) -> Option<u64> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+fn wait_s(headers: &HeaderMap) -> Option<u64> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?;
     Some(seconds.parse::<u64>().ok()?.min(MAX_DEAD_LETTER_PAUSE_S))
 }

@@ -57,9 +57,9 @@ fn serve(letters: u64, refusal: Option<DeviceError>) -> Served {
 
 fn bridge(url: &str, key: &str) -> Bridge {
     let mut mistakes = Mistakes::default();
-    let target = Target::new(&mut mistakes, url, Some(key), None, None);
+    let bridge = Bridge::new(&mut mistakes, url, Some(key), None, None);
     assert_eq!(mistakes.lines(), [""; 0]);
-    Bridge::new(target.unwrap())
+    bridge.unwrap()
 }
 
 fn chosen(url: &str, numbers: &[u64], all: bool) -> ChosenArgs {
@@ -120,7 +120,7 @@ async fn the_chosen_ones_are_removed() {
 #[tokio::test]
 async fn what_is_not_done_is_told() {
     let ask = async |served: &Served, key: &str| {
-        let mut bridge = bridge(&served.url, key);
+        let bridge = bridge(&served.url, key);
         bridge.ask(&Method::DELETE, "/deadLetters/1").await
     };
     let gone = serve(0, Some(DeviceError::NoDeadLetter));
@@ -159,7 +159,7 @@ fn gone_url() -> String {
 fn mistakes_are_named() {
     let check = |url: &str, key: Option<&str>, word: &str| {
         let mut mistakes = Mistakes::default();
-        Target::new(&mut mistakes, url, key, None, None);
+        Bridge::new(&mut mistakes, url, key, None, None);
         assert!(mistakes.to_string().contains(word), "{mistakes}");
         assert!(!mistakes.to_string().contains("hunter"), "{mistakes}");
     };
