@@ -13,7 +13,7 @@ use metadata::Metadata;
 #[rustfmt::skip] // one crate per line
 const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ("drawspan", &["api", "client", "emulator", "fleet", "gateway", "hub", "load", "metrics", "net", "runtime", "settings", "store", "webhooks"], &[]),
-    ("drawspan-load", &["api", "client", "gateway", "hub", "metrics", "settings"], &[]),
+    ("drawspan-load", &["api", "client", "hub", "settings"], &["ceiling"]),
     ("drawspan-runtime", &["api-types", "bridge", "client", "fleet", "gateway", "hub", "metrics", "net", "settings", "store", "webhooks"], &[]),
     ("drawspan-webhooks", &["api-types", "bridge", "gateway", "hub", "net", "settings"], &[]),
     ("drawspan-api", &["api-types", "bridge", "fleet", "gateway", "hub", "metrics", "settings", "store"], &[]),
@@ -33,6 +33,7 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ("drawspan-store", &["hub", "state"], &[]),
     ("drawspan-amqp", &[], &[]),
     ("drawspan-hub", &[], &[]),
+    ("drawspan-ceiling", &["api", "gateway", "hub", "metrics", "settings"], &[]),
     ("drawspan-sim", &["bridge", "fleet", "hub"], &[]),
     ("xtask", &[], &[]),
 ];

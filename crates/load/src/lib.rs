@@ -11,13 +11,11 @@ pub mod options;
 pub mod report;
 pub mod run;
 
-mod ceiling;
 mod connection;
 mod problem;
 mod rate;
 mod request;
 
-pub use ceiling::AnswerAtOnce;
 pub use options::{Load, LoadArgs};
 pub use report::Report;
 pub use run::run;

@@ -43,10 +43,13 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     } else {
         Plan::FULL
     };
-    step(
-        "build: drawspan",
-        &mut workspace.cargo(&["build", "--release", "--quiet", "--package", "drawspan"]),
-    )?;
+    // One by one, so that neither is built with features that only the other asks for.
+    for package in ["drawspan", "drawspan-ceiling"] {
+        step(
+            &format!("build: {package}"),
+            &mut workspace.cargo(&["build", "--release", "--quiet", "--package", package]),
+        )?;
+    }
     let only = arguments.only;
     let has = |part| only == Part::All || only == part;
     let folder = workspace.target.join("bench");

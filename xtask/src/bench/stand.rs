@@ -50,9 +50,8 @@ impl<'a> Stand<'a> {
         });
         fs::create_dir_all(&folder).map_err(Error::io("making", &folder))?;
         let state = folder.join("state");
-        let drawspan = || bound_to_us(workspace.program("drawspan"));
 
-        let mut command = drawspan();
+        let mut command = bound_to_us(workspace.program("drawspan"));
         command
             .args(["emulator", "--hub", HUB, "--bind", "127.0.0.1"])
             .args(["--amqps-port", "0", "--https-port", "0"])
@@ -75,9 +74,8 @@ impl<'a> Stand<'a> {
         };
         let (bridge, bridge_address) = serve.start(workspace, &folder)?;
 
-        let mut command = drawspan();
-        command.args(["bench-ceiling", "--listen", "127.0.0.1:0"]);
-        command.args(["--api-key", API_KEY]);
+        let mut command = bound_to_us(workspace.program("drawspan-ceiling"));
+        command.arg(API_KEY);
         let (ceiling, said) = Server::start("ceiling", command, &folder)?;
         Ok(Self {
             workspace,

@@ -1,7 +1,5 @@
 //! The command line, and what each subcommand runs.
 
-pub mod ceiling;
-
 mod advice;
 mod api_key;
 mod backup;
@@ -88,9 +86,6 @@ enum Command {
     /// Print a completion script for a shell
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::CompletionsArgs),
-    /// The same HTTP API with devices that answer at once: what the bridge is measured against
-    #[command(hide = true)]
-    BenchCeiling(ceiling::CeilingArgs),
 }
 
 /// The version, and the commit that it was built from.
@@ -139,7 +134,6 @@ pub fn main() -> ExitCode {
         Command::Openapi(args) => openapi::run(&args),
         Command::Load(args) => load::run(&args),
         Command::Completions(args) => completions::run(&args),
-        Command::BenchCeiling(args) => ceiling::run(&args),
     }
 }
 

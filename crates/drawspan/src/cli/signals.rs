@@ -22,11 +22,6 @@ pub(super) struct Hangups {
 /// What is said when the second request comes.
 pub(super) const TWICE: &str = "ended at once, as asked twice; requests under way were cut off";
 
-/// Resolves when the process is asked to end, listening from the first poll.
-pub(super) async fn shutdown() {
-    Endings::new().next().await;
-}
-
 impl Endings {
     /// Must be called within a runtime. Where the system gives no way to be told, only SIGKILL is left.
     pub(super) fn new() -> Self {

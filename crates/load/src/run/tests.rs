@@ -3,12 +3,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use drawspan_api::api::Api;
 use drawspan_api::server::{self, Terms};
+use drawspan_ceiling::AnswerAtOnce;
 use drawspan_settings::ApiKeys;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::AnswerAtOnce;
 
 const KEY: &str = "k";
 

@@ -1,4 +1,4 @@
-//! The ceiling of benchmarks: the API as it is, with devices that accept everything at once.
+//! The ceiling of benchmarks: nothing that waits for a device, behind the bridge's HTTP server, can be faster.
 
 use bytes::Bytes;
 use drawspan_gateway::{
