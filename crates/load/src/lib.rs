@@ -11,11 +11,13 @@ pub mod options;
 pub mod report;
 pub mod run;
 
+mod behavior;
 mod connection;
 mod problem;
 mod rate;
 mod request;
 
+pub use behavior::{Behavior, InvalidBehavior};
 pub use options::{Load, LoadArgs};
 pub use report::Report;
 pub use run::run;

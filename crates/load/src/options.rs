@@ -1,5 +1,7 @@
 //! What `drawspan load` is told.
 
+mod downlink;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,8 +12,9 @@ use drawspan_settings::limits::REQUEST_TIMEOUT_S;
 use http::Uri;
 use http::header::HeaderValue;
 
-use super::downlink::{Downlink, DownlinkArgs};
 use crate::limits::LOAD_GRACE_S;
+
+pub use downlink::{Downlink, DownlinkArgs};
 
 /// Flags as they were given.
 #[derive(Args, Clone)]

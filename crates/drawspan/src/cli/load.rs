@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use drawspan_load::downlink::Downlink;
+use drawspan_load::options::Downlink;
 use drawspan_load::run::Progress;
 use drawspan_load::{self as load, Load, LoadArgs};
 use drawspan_settings::plural::count;

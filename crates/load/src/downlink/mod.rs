@@ -1,8 +1,6 @@
 //! Messages and methods to devices, through the bridge to a receiver of events in this process: subscribe, send as a
 //! service, and say what became of every single one.
 
-mod behavior;
-mod options;
 mod receiver;
 mod report;
 mod send;
@@ -12,12 +10,12 @@ mod tracker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawspan_hub::SubscriptionType;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::options::Load;
+use super::behavior::Behavior;
+use super::options::{Downlink, Load};
 use super::rate::Pace;
 use receiver::{Book, Receiver};
 use report::{Reasons, Times};
@@ -25,8 +23,6 @@ use send::Sending;
 use subscribe::{Api, Show};
 use tracker::Kind;
 
-pub use behavior::{Behavior, InvalidBehavior};
-pub use options::{Downlink, DownlinkArgs};
 pub use report::Report;
 
 /// How often it is looked whether everything has arrived.
@@ -185,25 +181,5 @@ async fn settle(downlink: &Downlink, book: &Book) {
             (seen, since) = (events, Instant::now());
         }
         sleep(LOOK).await;
-    }
-}
-
-impl Downlink {
-    /// Subscriptions that must be Running. When nothing else is asked for, all that can be.
-    fn waited(&self) -> Vec<SubscriptionType> {
-        let nothing = self.service.is_none() && self.subscribe.is_empty();
-        let needed = [
-            (SubscriptionType::C2dMessages, self.c2d_rate.is_some()),
-            (SubscriptionType::Methods, self.method_rate.is_some()),
-            (SubscriptionType::DesiredProperties, false),
-        ];
-        let waited = |(kind, needed): &(SubscriptionType, bool)| {
-            *needed || nothing || self.subscribe.contains(kind)
-        };
-        needed
-            .into_iter()
-            .filter(waited)
-            .map(|(kind, _)| kind)
-            .collect()
     }
 }

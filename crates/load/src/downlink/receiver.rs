@@ -18,8 +18,8 @@ use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::behavior::{Behavior, Reaction, Turns};
 use super::tracker::{Kind, Tracker};
+use crate::behavior::{Behavior, Reaction, Turns};
 use crate::limits::MAX_EVENT_BYTES;
 
 /// What senders and receivers write down.

@@ -12,13 +12,12 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::Downlink;
-use super::behavior::is_chosen;
 use super::receiver::{Book, method_payload};
 use super::report::Reasons;
 use super::tracker::{Fate, Kind};
+use crate::behavior::is_chosen;
 use crate::limits::LOAD_DOWNLINKS_UNDER_WAY;
-use crate::options::Load;
+use crate::options::{Downlink, Load};
 use crate::rate::Pace;
 
 /// What is called.

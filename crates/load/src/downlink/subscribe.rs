@@ -16,13 +16,12 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::Downlink;
-use super::behavior::is_chosen;
+use crate::behavior::is_chosen;
 use crate::connection::Client;
 use crate::limits::{
     MAX_ANSWER_BYTES, MAX_LIST_PAGE_BYTES, SUBSCRIBING_CONNECTIONS, SUBSCRIPTIONS_ASKED,
 };
-use crate::options::Load;
+use crate::options::{Downlink, Load};
 use crate::problem;
 use crate::request::ENCODED;
 

@@ -9,7 +9,7 @@ use drawspan_client::service::ServiceConfig;
 use drawspan_hub::{HubConnectionString, SubscriptionType};
 use drawspan_settings::{Mistakes, service_connector};
 
-use super::behavior::Behavior;
+use crate::behavior::Behavior;
 
 /// Flags as they were given.
 #[derive(Args, Clone)]
@@ -198,6 +198,26 @@ impl DownlinkArgs {
     }
 }
 
+impl Downlink {
+    /// Subscriptions that must be Running. When nothing else is asked for, all that can be.
+    pub(crate) fn waited(&self) -> Vec<SubscriptionType> {
+        let nothing = self.service.is_none() && self.subscribe.is_empty();
+        let needed = [
+            (SubscriptionType::C2dMessages, self.c2d_rate.is_some()),
+            (SubscriptionType::Methods, self.method_rate.is_some()),
+            (SubscriptionType::DesiredProperties, false),
+        ];
+        let waited = |(kind, needed): &(SubscriptionType, bool)| {
+            *needed || nothing || self.subscribe.contains(kind)
+        };
+        needed
+            .into_iter()
+            .filter(waited)
+            .map(|(kind, _)| kind)
+            .collect()
+    }
+}
+
 #[cfg(test)]
-#[path = "options_tests.rs"]
+#[path = "downlink_tests.rs"]
 mod tests;
