@@ -7,7 +7,7 @@ use drawspan_amqp::engine::{DeliveryId, LinkId};
 use drawspan_amqp::message::MessageId;
 use drawspan_hub::{AttemptId, C2dMessage};
 
-use crate::connection::DeviceSession;
+use crate::session::DeviceSession;
 
 /// Something for a device.
 #[derive(Debug, Clone, PartialEq)]

@@ -22,11 +22,12 @@ pub mod limits;
 pub mod message;
 pub mod probe;
 pub mod service;
+mod session;
 mod status;
 
 pub use connection::{
-    C2dOutcome, ConnectionConfig, DeviceSession, HubConnection, MethodAnswer, Open, Send,
-    SendFailure, TwinAnswer, TwinOperation, TwinRequest,
+    C2dOutcome, ConnectionConfig, HubConnection, MethodAnswer, Open, Send, SendFailure, TwinAnswer,
+    TwinOperation, TwinRequest,
 };
 pub use credentials::{Credentials, KeyPair, Keys, ListedDevice};
 pub use device_client::{
@@ -34,4 +35,5 @@ pub use device_client::{
 };
 pub use inbox::{HeldBytes, Inbox};
 pub use incoming::{C2dDelivery, Incoming, MethodRequestId};
+pub use session::DeviceSession;
 pub use status::{Status, StatusMailbox};

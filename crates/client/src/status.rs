@@ -6,7 +6,7 @@
 use drawspan_hub::{AttemptId, ConnectionKey, Failure, Link, Links};
 use drawspan_net::Mailbox;
 
-use crate::connection::DeviceSession;
+use crate::session::DeviceSession;
 
 /// What happened.
 #[derive(Debug, Clone)]

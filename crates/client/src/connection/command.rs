@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_amqp::engine::SessionId;
 use drawspan_hub::{AttemptId, DeviceId, Failure, Outcome, Wants, WhichKey};
 
 use crate::incoming::{C2dDelivery, MethodRequestId};
-
-/// An open device on a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct DeviceSession(pub(crate) SessionId);
+use crate::session::DeviceSession;
 
 /// A device to open.
 #[derive(Debug, Clone)]

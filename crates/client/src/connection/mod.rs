@@ -28,6 +28,7 @@ use tokio::sync::mpsc;
 
 use crate::credentials::Credentials;
 use crate::inbox::Inbox;
+use crate::session::DeviceSession;
 use crate::status::StatusMailbox;
 use links::TwinReply;
 use reply::Reply;
@@ -37,8 +38,7 @@ pub(crate) use handler::failure_of;
 pub(crate) use task::failure_of as failure_of_end;
 
 pub use command::{
-    C2dOutcome, DeviceSession, MethodAnswer, Open, Send, SendFailure, TwinAnswer, TwinOperation,
-    TwinRequest,
+    C2dOutcome, MethodAnswer, Open, Send, SendFailure, TwinAnswer, TwinOperation, TwinRequest,
 };
 
 /// What all connections of a pool share.

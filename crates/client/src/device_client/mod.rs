@@ -18,9 +18,8 @@ use drawspan_net::{Clock, Connector, Transport};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
-use crate::connection::{
-    DeviceSession, HubConnection, Send, SendFailure, TwinAnswer, TwinOperation, TwinRequest,
-};
+use crate::connection::{HubConnection, Send, SendFailure, TwinAnswer, TwinOperation, TwinRequest};
+use crate::session::DeviceSession;
 use crate::{limits, message};
 use supervisor::Supervisor;
 

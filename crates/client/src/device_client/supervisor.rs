@@ -12,10 +12,11 @@ use tokio::time::{Instant, timeout};
 
 use super::backoff::backoff;
 use super::{DeviceEvent, DeviceOptions, Route, State};
-use crate::connection::{ConnectionConfig, DeviceSession, HubConnection, Open};
+use crate::connection::{ConnectionConfig, HubConnection, Open};
 use crate::credentials::{Credentials, KeyPair, Keys, ListedDevice};
 use crate::inbox::Inbox;
 use crate::limits;
+use crate::session::DeviceSession;
 use crate::status::{Status, StatusMailbox};
 
 /// How a connection is started.

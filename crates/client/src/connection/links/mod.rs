@@ -21,13 +21,12 @@ use drawspan_amqp::engine::{Connection, DeliveryId, LinkId, SessionId};
 use drawspan_amqp::performative::{Attach, DeliveryState, DeliveryTag, Error};
 use drawspan_hub::{AttemptId, DeviceId, Failure, FailureKind, Link, Receive, Wants};
 
-use super::command::{
-    C2dOutcome, DeviceSession, MethodAnswer, SendFailure, TwinAnswer, TwinOperation,
-};
+use super::command::{C2dOutcome, MethodAnswer, SendFailure, TwinAnswer, TwinOperation};
 use super::handler::failure_of;
 use super::reply::Reply;
 use crate::inbox::Inbox;
 use crate::limits;
+use crate::session::DeviceSession;
 use c2d::C2d;
 use methods::Methods;
 use twin::Twin;
