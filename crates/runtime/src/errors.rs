@@ -9,7 +9,10 @@ use drawspan_gateway::{Delay, DeviceError};
 use drawspan_hub::FailureKind;
 use drawspan_store::StoreFault;
 
-use super::gateway::QUEUE_FULL;
+/// Too much waits already.
+pub(super) const QUEUE_FULL: DeviceError = DeviceError::QueueFull {
+    retry_after_s: RETRY_AFTER_S,
+};
 
 /// What a caller is answered whose request about subscriptions or messages failed.
 pub(super) fn request_failed(error: RequestError<StoreFault>) -> DeviceError {

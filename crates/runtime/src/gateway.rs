@@ -24,12 +24,12 @@ use drawspan_webhooks::{Guard, Secrets};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::errors::not_connected;
+use super::errors::{QUEUE_FULL, not_connected};
 use super::health::Health;
 use super::metrics::Counters;
+use super::operation::Operation;
 use super::platform::{Caller, Profile};
 use super::request::{Look, Relisted, Request};
-use super::retry::Operation;
 use super::routes::{Route, RouteTable};
 use crate::limits::DELAY_TIMEOUT_MS;
 
@@ -164,10 +164,6 @@ impl Gateway {
     }
 }
 
-pub(super) const QUEUE_FULL: DeviceError = DeviceError::QueueFull {
-    retry_after_s: RETRY_AFTER_S,
-};
-
 impl DeviceGateway for Gateway {
     async fn send(
         &self,
@@ -299,7 +295,11 @@ impl DeviceGateway for Gateway {
     }
 
     async fn measure(&self, page: &mut Page) {
-        self.add_to_page(page).await;
+        self.counters.tell(page);
+        self.health.tell(page);
+        if let Some(snapshot) = self.counters.snapshot(&self.requests).await {
+            snapshot.tell(page);
+        }
     }
 }
 

@@ -13,7 +13,8 @@ use drawspan_hub::{DeviceId, Outcome, SubscriptionType};
 use drawspan_store::{DeadLetterFilter, StoreError, StoredDeadLetter};
 use tokio::time::{Instant, timeout_at};
 
-use super::gateway::{Gateway, QUEUE_FULL};
+use super::errors::QUEUE_FULL;
+use super::gateway::Gateway;
 use super::platform::Caller;
 use super::request::Look;
 use crate::limits::{PULL_GRACE_MS, PULLS};

@@ -15,11 +15,13 @@ mod letters;
 pub mod limits;
 mod log;
 mod metrics;
+mod operation;
 mod platform;
 mod registrations;
 mod request;
 mod retry;
 mod routes;
+mod snapshot;
 mod standing;
 mod stores;
 mod task;
@@ -28,6 +30,7 @@ mod views;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use drawspan_bridge::controller::{ControllerConfig, Mark, PoolConfig, Remembered, StoredHub};
 use drawspan_bridge::delivery::DeliveryConfig;
@@ -106,7 +109,7 @@ pub fn start(
     let attempts = webhooks.mailbox();
     let routes = Arc::new(RouteTable::new(matches!(profile, Profile::Dps)));
     let health = Arc::default();
-    let unix = task::unix();
+    let unix = unix();
     let now = Now {
         monotonic: clock.now(),
         unix_s: unix.as_secs(),
@@ -324,6 +327,13 @@ fn fleet(config: &Config, dps: Option<HostName>, seed: u64) -> Result<FleetConfi
 fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(())
+}
+
+/// Unix time; zero where the clock is before 1970.
+fn unix() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 fn routes(config: &Config) -> Vec<Route> {

@@ -8,8 +8,8 @@ use drawspan_gateway::{
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, SubscriptionType};
 use tokio::sync::oneshot;
 
-use super::metrics::Snapshot;
 use super::platform::{Reply, Runtime};
+use super::snapshot::Snapshot;
 
 pub use drawspan_bridge::controller::Relisted;
 

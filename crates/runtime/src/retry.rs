@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_bridge::controller::Refusal;
-use drawspan_client::{Send, SendFailure, TwinOperation, TwinRequest};
+use drawspan_client::{Send, SendFailure, TwinRequest};
 use drawspan_fleet::resend::{Next, Resend};
 use drawspan_fleet::send_quota::{OverQuota, Turn};
 use drawspan_fleet::{Jitter, Now, ServiceId};
@@ -12,28 +12,13 @@ use drawspan_gateway::{Delay, DeviceError, Effect};
 use drawspan_hub::{DeviceId, Failure, FailureKind};
 use tokio::time::{Instant, sleep};
 
-use super::errors::not_connected;
-use super::gateway::{Gateway, QUEUE_FULL};
+use super::errors::{QUEUE_FULL, not_connected};
+use super::gateway::Gateway;
+use super::operation::Operation;
 use super::request::Request;
 use super::routes::Route;
-use super::seed;
-use super::task::unix;
 use super::throttle::wait_turn;
-
-/// What is asked of a connected device.
-#[derive(Debug, Clone)]
-pub(super) enum Operation {
-    /// An encoded message to send.
-    Send(Bytes),
-    /// Something about its twin.
-    Twin(TwinOperation),
-}
-
-impl Operation {
-    const fn only_reads(&self) -> bool {
-        matches!(self, Self::Twin(TwinOperation::Get))
-    }
-}
+use super::{seed, unix};
 
 impl Gateway {
     /// Tries until it is done, the hub says no, or `deadline` comes. Returns what the hub sent back.

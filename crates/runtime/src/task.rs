@@ -3,7 +3,7 @@
 //! One task is enough: messages do not pass it, and what does (a device that connects or ends) costs it microseconds.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use drawspan_bridge::controller::{ConnectionEvent, SessionEvent};
 use drawspan_client::{DeviceSession, Inbox, Incoming, Status, StatusMailbox};
@@ -18,7 +18,7 @@ use super::executor::Executor;
 use super::platform::{Controller, Input};
 use super::request::Request;
 use super::routes::Route;
-use super::views;
+use super::{unix, views};
 use crate::limits;
 
 /// What the task hears from.
@@ -252,11 +252,4 @@ impl Task {
 
 const fn of(attempt: AttemptId, event: SessionEvent<super::platform::Runtime>) -> Input {
     Input::Session { attempt, event }
-}
-
-/// Unix time; zero where the clock is before 1970.
-pub(super) fn unix() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use drawspan_fleet::{Paces, RateLimiter};
 use drawspan_gateway::DeviceError;
 use tokio::time::{Instant, sleep};
 
-use super::retry::Operation;
+use super::operation::Operation;
 use super::routes::Route;
 use crate::limits::{QUEUE_PATIENCE_S, QUEUED_PER_DEVICE};
 

@@ -5,9 +5,9 @@ mod listing;
 
 use std::time::Duration;
 
-use super::metrics::Snapshot;
 use super::platform::Controller;
 use super::request::Look;
+use super::snapshot::Snapshot;
 use crate::errors::delayed;
 
 /// Answers it. `per_device_tokens`: whether each device has a token of its own.

@@ -1,7 +1,5 @@
 //! Figures for a page of metrics: what the controller knows, and what is counted beside it.
 
-mod snapshot;
-
 use std::time::Duration;
 
 use drawspan_hub::{Failure, FailureKind};
@@ -10,12 +8,10 @@ use drawspan_store::{DeadLetters, DesiredMarks, FoundLost, Health, HubCache, Sto
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::gateway::Gateway;
 use super::in_vain::InVain;
 use super::request::{Look, Request};
+use super::snapshot::Snapshot;
 use crate::limits::MEASURE_TIMEOUT_S;
-
-pub(super) use snapshot::Snapshot;
 
 /// What is counted beside the controller, and what is lost beneath it.
 #[derive(Debug)]
@@ -61,7 +57,7 @@ impl Counters {
         }
     }
 
-    fn tell(&self, page: &mut Page) {
+    pub(super) fn tell(&self, page: &mut Page) {
         let resends = [
             ("throttled", &self.resends.throttled),
             ("hubFailed", &self.resends.hub_failed),
@@ -103,7 +99,7 @@ impl Counters {
     }
 
     /// What the controller says, if it does so in time.
-    async fn snapshot(&self, requests: &mpsc::Sender<Request>) -> Option<Snapshot> {
+    pub(super) async fn snapshot(&self, requests: &mpsc::Sender<Request>) -> Option<Snapshot> {
         let _turn = self.turn.acquire().await;
         let (reply, snapshot) = oneshot::channel();
         requests.try_send(Look::Measure { reply }.into()).ok()?;
@@ -131,17 +127,6 @@ impl Resends {
         match failure.kind {
             FailureKind::Throttled => self.out_of_time_throttled.add(),
             _ => self.out_of_time_hub_failed.add(),
-        }
-    }
-}
-
-impl Gateway {
-    /// Adds all figures but for what the controller does not say in time.
-    pub(super) async fn add_to_page(&self, page: &mut Page) {
-        self.counters.tell(page);
-        self.health.tell(page);
-        if let Some(snapshot) = self.counters.snapshot(&self.requests).await {
-            snapshot.tell(page);
         }
     }
 }
