@@ -16,9 +16,11 @@ use rustls_pki_types::CertificateDer;
 use super::authorities;
 use super::connect::{ConnectTo, parse_address};
 use super::effective::{Effective, effective};
+use super::environment::Environment;
 use super::flags::ServeArgs;
-use super::layers::{Environment, Values, collect};
+use super::layers::{Values, collect};
 use super::mistakes::Mistakes;
+use super::outbound::proxy;
 use super::profile::{self, Profile};
 use super::provenance::Source;
 use super::settings::Setting;
@@ -455,13 +457,5 @@ fn transport(text: &str) -> Result<Transport, String> {
         "amqps" => Ok(Transport::Amqps),
         "websocket" => Ok(Transport::WebSocket),
         _ => Err(format!("`{text}` is neither amqps nor websocket")),
-    }
-}
-
-/// Reads the setting `proxy`.
-pub(super) fn proxy(text: &str) -> Result<Option<Proxy>, drawspan_net::InvalidProxy> {
-    match text {
-        "none" => Ok(None),
-        url => Proxy::parse(url).map(Some),
     }
 }

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
 
-use drawspan_hub::{DeviceConnectionString, DeviceId, ListedDevice};
+use drawspan_hub::{DeviceConnectionString, DeviceId, KeyPair, ListedDevice};
 
 use super::file::read_text;
 use super::mistakes::Mistakes;
-use super::profile::listed;
 use super::provenance::Source;
 use crate::limits::{MAX_DEVICES, MAX_DEVICES_FILE_BYTES, MAX_DEVICES_FILE_MISTAKES};
 use crate::plural::count;
@@ -96,4 +95,18 @@ fn add(
             Ok(())
         }
     }
+}
+
+/// A device as its connection string tells it.
+fn listed(connection: DeviceConnectionString) -> (DeviceId, ListedDevice) {
+    let DeviceConnectionString {
+        host,
+        device_id,
+        key,
+    } = connection;
+    let listed = ListedDevice {
+        hub: host,
+        keys: KeyPair::single(key),
+    };
+    (device_id, listed)
 }

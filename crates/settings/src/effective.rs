@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use drawspan_net::Proxy;
 use sha2::{Digest as _, Sha256};
 
-use super::layers::{Value, Values};
+use super::layers::Values;
 use super::provenance::Source;
 use super::settings::{Kind, SETTINGS, Setting, Spec};
+use super::value::Value;
 use crate::api_keys::ApiKey;
 
 /// A setting as it counts. Shows no secret.

@@ -5,8 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::environment::Environment;
 use super::file::read_text;
-use super::layers::Environment;
 use super::mistakes::Mistakes;
 use super::provenance::{Given, Source};
 use super::settings::Setting;

@@ -23,6 +23,7 @@ mod authorities;
 mod check;
 mod devices_file;
 mod effective;
+mod environment;
 mod file;
 mod flags;
 mod layers;
@@ -36,6 +37,7 @@ mod service;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod value;
 mod vault;
 mod webhook_secret;
 
@@ -45,9 +47,9 @@ pub use callbacks::{Allowed, GuardMode, InvalidAllowed};
 pub use check::{Config, Loaded, Webhooks, check_api_key, load};
 pub use connect::ConnectTo;
 pub use effective::{Effective, table};
+pub use environment::Environment;
 pub use file::read_text;
 pub use flags::ServeArgs;
-pub use layers::Environment;
 pub use listener_certificate::{InvalidCertificate, ListenerCertificate};
 pub use mistakes::Mistakes;
 pub use profile::{OtherProfile, Profile};

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use drawspan_net::{Proxy, Route};
+use drawspan_net::{InvalidProxy, Proxy, Route};
 use rustls_pki_types::CertificateDer;
 
 use super::authorities;
-use super::check::proxy;
 use super::connect::ConnectTo;
-use super::layers::{Value, relative_to};
 use super::mistakes::Mistakes;
+use super::value::{Value, relative_to};
 
 /// What `proxy`, `ca` and `connect` say. `Debug` shows no credentials.
 #[derive(Debug, Clone, Default)]
@@ -48,5 +47,13 @@ impl Way {
             way.routes = rules.iter().map(ConnectTo::route).collect();
         }
         way
+    }
+}
+
+/// Reads the setting `proxy`.
+pub(super) fn proxy(text: &str) -> Result<Option<Proxy>, InvalidProxy> {
+    match text {
+        "none" => Ok(None),
+        url => Proxy::parse(url).map(Some),
     }
 }

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::fmt;
 
 use drawspan_hub::{
-    DeviceConnectionString, DeviceId, HostName, HubConnectionString, KeyPair, Keys, ListedDevice,
-    SymmetricKey,
+    DeviceId, HostName, HubConnectionString, KeyPair, Keys, ListedDevice, SymmetricKey,
 };
 
 use super::devices_file;
-use super::layers::{Value, Values};
+use super::layers::Values;
 use super::mistakes::Mistakes;
 use super::settings::{Setting, Spec};
+use super::value::Value;
 use crate::limits::MAX_ID_SCOPE_CHARS;
 use crate::plural::count;
 
@@ -282,18 +282,4 @@ fn check_hub(
             secondary: second.map(|second| second.key),
         },
     })
-}
-
-/// A device as its connection string tells it.
-pub(super) fn listed(connection: DeviceConnectionString) -> (DeviceId, ListedDevice) {
-    let DeviceConnectionString {
-        host,
-        device_id,
-        key,
-    } = connection;
-    let listed = ListedDevice {
-        hub: host,
-        keys: KeyPair::single(key),
-    };
-    (device_id, listed)
 }

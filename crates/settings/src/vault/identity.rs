@@ -12,7 +12,7 @@ use azure_identity::{
     WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 
-use crate::layers::Environment;
+use crate::environment::Environment;
 use crate::limits::MAX_SECRET_FILE_BYTES;
 use crate::read_text;
 

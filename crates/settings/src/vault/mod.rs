@@ -12,7 +12,7 @@ mod tests;
 #[cfg(feature = "keyvault")]
 mod wire;
 
-use super::layers::Environment;
+use super::environment::Environment;
 use super::outbound::Way;
 
 #[cfg(feature = "keyvault")]

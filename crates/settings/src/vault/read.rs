@@ -15,7 +15,7 @@ use super::Ask;
 use super::failure::{Failure, UNREADABLE};
 use super::identity::Identity;
 use super::wire::Wire;
-use crate::layers::Environment;
+use crate::environment::Environment;
 use crate::limits::{VAULT_RETRIES, VAULT_TIMEOUT_MS};
 
 const AUTHORITY_VARIABLE: &str = "AZURE_AUTHORITY_HOST";

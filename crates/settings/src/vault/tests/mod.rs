@@ -10,7 +10,7 @@ use drawspan_net::Route;
 
 use super::Ask;
 use super::read::read_within;
-use crate::layers::Environment;
+use crate::environment::Environment;
 use crate::outbound::Way;
 use fake::{Fake, LOGIN, Manner, Reply, TOKEN, VAULT, answer};
 
