@@ -1,5 +1,5 @@
-//! What is said about an operation, and how that becomes a part of the document. What follows from the path and from the rules that hold
-//! for all (key, device id, length) is added here, so that no description can forget it.
+//! The description of an operation, and its conversion to a part of the document. Everything that follows from the path, and from the
+//! rules for all operations (key, device id, length), is added here, so that no description can omit it.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use super::{BEARER_SCHEME, KEY_SCHEME};
 use crate::operation::Operation;
 use crate::problem::Kind;
 
-/// What belongs together on the page.
+/// A group of operations on the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tag {
     Telemetry,
@@ -32,7 +32,7 @@ pub(super) enum Tag {
     Probes,
 }
 
-/// What is said about an operation.
+/// The description of an operation.
 pub(super) struct Described {
     tag: Tag,
     summary: &'static str,
@@ -56,34 +56,34 @@ impl Tag {
         Self::Probes,
     ];
 
-    /// Its name, and what it is about.
+    /// Its name and description.
     pub(super) const fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Telemetry => ("Telemetry", "Messages from devices to the hub."),
             Self::Twin => (
                 "Twin",
-                "What the cloud wants of a device, and what the device reports.",
+                "Desired and reported properties of a device.",
             ),
             Self::Subscriptions => (
                 "Subscriptions",
-                "Where the events of one device are posted to. The events stand under webhooks in this document.",
+                "Receivers of the events of one device. The section webhooks of this document describes the events.",
             ),
             Self::FleetSubscriptions => (
                 "Fleet subscriptions",
-                "Where the events of all devices, or of those whose ids begin alike, are posted to. A device's own subscription counts first, then the longest prefix.",
+                "Receivers of the events of all devices, or of those whose ids begin with a prefix. A device's own subscription takes precedence, then the longest prefix.",
             ),
             Self::Downlink => (
                 "Downlink",
-                "Cloud-to-device messages for devices that can only ask for them.",
+                "Cloud-to-device messages for devices that poll for them.",
             ),
-            Self::DeadLetters => ("Dead letters", "Events that their receivers did not take."),
+            Self::DeadLetters => ("Dead letters", "Undelivered events."),
             Self::Devices => (
                 "Devices",
-                "Connections of devices: look at them, and act on them.",
+                "The known devices and their connections.",
             ),
             Self::Probes => (
                 "Probes",
-                "For whoever runs the process. No key is asked for.",
+                "Health and metrics of the process. They need no key.",
             ),
         }
     }
@@ -114,7 +114,7 @@ impl Described {
         self
     }
 
-    /// A header that may be there.
+    /// An optional header of the request.
     pub(super) fn header(
         mut self,
         name: &str,
@@ -160,7 +160,7 @@ impl Described {
         self.answers_text_as("text/plain", status, description, body)
     }
 
-    /// An answer with a text of this kind.
+    /// An answer with a text of this media type.
     pub(super) fn answers_text_as(
         mut self,
         media: &str,
@@ -176,7 +176,7 @@ impl Described {
         self
     }
 
-    /// The last answer may be a text of another kind as well.
+    /// Adds a text of another media type to the last answer.
     pub(super) fn or_text_as(mut self, media: &str, body: &str) -> Self {
         if let Some((_, response)) = self.answers.last_mut() {
             let schema = Schema::from(text("Plain text.").examples([body]));
@@ -186,7 +186,7 @@ impl Described {
         self
     }
 
-    /// The last answer says so in a header.
+    /// Adds a header to the last answer.
     pub(super) fn saying(mut self, header: &str, description: &str) -> Self {
         if let Some((_, response)) = self.answers.last_mut() {
             let header_of = HeaderBuilder::new()
@@ -218,12 +218,12 @@ impl Described {
             .parameters((!parameters.is_empty()).then_some(parameters))
             .request_body(self.body);
         built = match operation.needs_key() {
-            // One of them.
+            // Either of the two.
             true => built
                 .securities(Some([KEY_SCHEME, BEARER_SCHEME].map(|scheme| {
                     SecurityRequirement::new(scheme, Vec::<String>::new())
                 }))),
-            // Said, so that nobody takes it for forgotten.
+            // Stated explicitly, so that it does not look forgotten.
             false => built.securities(Some([])),
         };
         for (status, response) in self.answers {
@@ -265,12 +265,12 @@ fn parameter(
 
 fn path_parameter(name: &'static str) -> Parameter {
     let (description, schema): (_, RefOr<Schema>) = match name {
-        "deviceId" => ("The device.", reference::<DeviceId>()),
+        "deviceId" => ("Id of the device.", reference::<DeviceId>()),
         "subscriptionType" => (
-            "What is subscribed to, in any case.",
+            "Kind of events, in any case of letters.",
             reference::<SubscriptionKind>(),
         ),
-        "deadLetterId" => ("The number of the dead letter.", number_of_letter().into()),
+        "deadLetterId" => ("Number of the dead letter.", number_of_letter().into()),
         _ => (
             "The `lockToken` of the message.",
             Schema::from(text("A lock token.").min_length(Some(1))).into(),
@@ -289,7 +289,7 @@ fn number_of_letter() -> Schema {
     number.into()
 }
 
-/// What every operation of this kind may end with.
+/// Problems that follow from the operation's path and from the rules for all operations.
 fn implied(operation: Operation) -> Vec<Kind> {
     let mut kinds = vec![Kind::TooManyConnections];
     // Probes are answered until the end.
@@ -339,7 +339,7 @@ fn problems(kinds: &[Kind]) -> BTreeMap<u16, Response> {
                 .minimum(Some(1));
             let header = HeaderBuilder::new()
                 .schema(seconds)
-                .description(Some("When to try again, in seconds."));
+                .description(Some("Seconds to wait before trying again."));
             response = response.header("Retry-After", header.build());
         }
         if kinds.contains(&Kind::Unauthorized) {

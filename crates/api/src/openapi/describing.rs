@@ -1,4 +1,4 @@
-//! What is said about each operation.
+//! Descriptions of the operations.
 
 use drawspan_api_types::words::{Connection, DeviceId, Prefix, SubscriptionKind, number, text};
 use drawspan_api_types::{answers, events, requests};
@@ -14,7 +14,7 @@ use crate::limits::{
 use crate::operation::Operation;
 use crate::problem::Kind;
 
-/// What an operation that speaks to the hub, or to DPS, may end with.
+/// Problems of operations that contact the hub or DPS.
 const HUB: &[Kind] = &[
     Kind::Throttled,
     Kind::HubRefused,
@@ -53,15 +53,15 @@ pub(super) fn describe(operation: Operation) -> Described {
         O::ReceiveMessage => receive_message(),
         O::CompleteMessage => settle(
             "Complete a message",
-            "The device has dealt with it; the hub forgets it.",
+            "The device has processed the message; the hub removes it.",
         ),
         O::AbandonMessage => settle(
             "Abandon a message",
-            "The hub delivers it again, as often as its settings allow.",
+            "The hub delivers the message again, as often as its settings allow.",
         ),
         O::RejectMessage => settle(
             "Reject a message",
-            "The device will never take it; the hub dead-letters it.",
+            "The device cannot process the message; the hub dead-letters it.",
         ),
         O::ListDeadLetters => list_dead_letters(),
         O::ReplayDeadLetter => replay_dead_letter(),
@@ -80,20 +80,20 @@ pub(super) fn describe(operation: Operation) -> Described {
 }
 
 fn send_message() -> Described {
-    let about = "Sends one message under the device's own identity. 200 means that the hub accepted it; 504 that nobody knows. The call waits \
-                 for registering, connecting and sending again, up to the bridge's `request_timeout` (30 s).";
+    let about = "Sends one message under the device's own identity. 200 means that the hub accepted it; 504 that the result is unknown. The call \
+                 waits for registering, connecting and resending, up to the bridge's `request_timeout` (30 s).";
     idempotent(Described::new(Tag::Telemetry, "Send a message", about))
         .query("receive", "Whether to answer with a waiting cloud-to-device message, as `ReceiveMessage` does.", flag())
         .query("wait", WAIT, wait())
         .takes::<requests::Message>(Required::True, requests::message())
-        .answers_with::<events::HeldMessage<'_>>(200, "The hub accepted the message. Without a body, unless `receive=true` and a message waits.")
-        .saying("Idempotency-Replayed", "`true` where this answers a repeated key, and nothing was sent.")
+        .answers_with::<events::HeldMessage<'_>>(200, "The hub accepted the message. The answer has a body only with `receive=true` and a waiting message.")
+        .saying("Idempotency-Replayed", "`true` if the key was repeated, and nothing was sent.")
         .fails(HUB)
 }
 
 fn send_messages() -> Described {
-    let about = "Sends 1 to 500 messages of one or many devices. Each has its own fate, told in the order of the request; those of one device \
-                 keep their order. 200 says that every message has its result, not that every one was accepted.";
+    let about = "Sends 1 to 500 messages of one or many devices. The answer has one result per message, in the order of the request; messages of \
+                 one device keep their order. 200 means that every message has a result, not that every message was accepted.";
     idempotent(Described::new(
         Tag::Telemetry,
         "Send messages of many devices",
@@ -103,19 +103,19 @@ fn send_messages() -> Described {
     .answers_with::<answers::BatchAnswer<'_>>(200, "A result for every message.")
     .saying(
         "Idempotency-Replayed",
-        "`true` where this answers a repeated key, and nothing was sent.",
+        "`true` if the key was repeated, and nothing was sent.",
     )
 }
 
-/// Takes the header `Idempotency-Key`.
+/// Adds the header `Idempotency-Key`.
 fn idempotent(described: Described) -> Described {
-    let key = text("Any name for what is sent.")
+    let key = text("Key of the message or batch, chosen by the caller.")
         .min_length(Some(1))
         .max_length(Some(MAX_IDEMPOTENCY_KEY_BYTES))
         .pattern(Some("^[!-~]+$"))
         .examples(["3f2b8c6e"]);
-    let about = "For 24 hours a request with the same key is answered as the first one was, if that succeeded, without being sent again. A request \
-                 that comes while the first is under way waits for it. What the bridge sent and never heard of may still come twice.";
+    let about = "Prevents duplicates: for 24 hours after a successful request, a request with the same key gets the same answer and is not sent. A \
+                 request that arrives while the first is in progress waits for it. A message without an answer from the hub may still arrive twice.";
     described
         .header("Idempotency-Key", about, Schema::from(key))
         .fails(&[
@@ -136,14 +136,14 @@ fn get_twin() -> Described {
 }
 
 fn update_reported_properties() -> Described {
-    let about = "Merges a patch into what the device reports; a member that is null is removed. A patch that the hub finds invalid is 400, in the hub's words.";
+    let about = "Merges a patch into the reported properties; null removes a property. If the hub finds the patch invalid, the answer is 400 with the hub's words.";
     Described::new(Tag::Twin, "Change reported properties", about)
         .takes::<requests::ReportedPatch>(Required::True, requests::patch())
-        .answers(204, "The hub took the patch.")
+        .answers(204, "The hub accepted the patch.")
         .fails(HUB)
 }
 
-/// Which events, in a sentence.
+/// Summaries for reading, creating and deleting a subscription, and its description.
 const fn events(kind: SubscriptionType) -> [&'static str; 4] {
     match kind {
         SubscriptionType::DesiredProperties => [
@@ -156,19 +156,19 @@ const fn events(kind: SubscriptionType) -> [&'static str; 4] {
             "Read the subscription to methods",
             "Subscribe to methods",
             "End the subscription to methods",
-            "Direct methods are posted to the callback as `DirectMethodInvocation`, and answered by its answer; the device stays connected.",
+            "Direct methods are posted to the callback as `DirectMethodInvocation`, whose answer is the method's answer; the device stays connected.",
         ],
         SubscriptionType::C2dMessages => [
             "Read the subscription to messages",
             "Subscribe to messages",
             "End the subscription to messages",
-            "Cloud-to-device messages are posted to the callback as `C2DMessage`, and settled by its answer; the device stays connected.",
+            "Cloud-to-device messages are posted to the callback as `C2DMessage`, whose answer settles them; the device stays connected.",
         ],
         SubscriptionType::ConnectionStatus => [
             "Read the subscription to the connection",
             "Subscribe to the connection",
             "End the subscription to the connection",
-            "Changes of the device's connection are posted to the callback as `ConnectionStatusChange`. This alone does not connect the device.",
+            "Changes of the device's connection are posted to the callback as `ConnectionStatusChange`. This subscription does not connect the device.",
         ],
     }
 }
@@ -186,15 +186,15 @@ fn put_subscription(kind: SubscriptionType) -> Described {
         .takes::<requests::Subscribe>(Required::True, requests::subscribe())
         .answers_with::<answers::Subscription<'_>>(
             200,
-            "The subscription, which is stored; it replaces an earlier one.",
+            "The stored subscription. It replaces an earlier one.",
         )
         .fails(&[Kind::CallbackRefused, Kind::QueueFull, Kind::NotStored])
 }
 
 fn delete_subscription(kind: SubscriptionType) -> Described {
     let [_, _, summary, _] = events(kind);
-    Described::new(Tag::Subscriptions, summary, "No events of this kind are posted any more, unless a fleet subscription covers the device.")
-        .answers(204, "There is no such subscription any more, or never was.")
+    Described::new(Tag::Subscriptions, summary, "Stops events of this kind, unless a fleet subscription covers the device.")
+        .answers(204, "The subscription does not exist (any more).")
         .fails(&[Kind::QueueFull, Kind::NotStored])
 }
 
@@ -202,7 +202,7 @@ fn list_fleet_subscriptions() -> Described {
     Described::new(
         Tag::FleetSubscriptions,
         "List fleet subscriptions",
-        "All of them.",
+        "Lists all fleet subscriptions.",
     )
     .answers_with::<answers::FleetSubscriptions<'_>>(200, "The fleet subscriptions.")
 }
@@ -210,45 +210,45 @@ fn list_fleet_subscriptions() -> Described {
 fn get_fleet_subscription() -> Described {
     fleet(
         "Read a fleet subscription",
-        "The one of this kind and exactly this prefix.",
+        "Reads the subscription of this kind and exactly this prefix.",
     )
     .answers_with::<answers::FleetSubscription<'_>>(200, "The subscription.")
     .fails(&[Kind::NoSubscription])
 }
 
 fn put_fleet_subscription() -> Described {
-    fleet("Subscribe for many devices", "For known devices whose ids begin with `prefix`. Devices stay connected for it only with `keepConnected`.")
+    fleet("Subscribe for many devices", "Subscribes for all known devices whose ids begin with `prefix`. Devices are kept connected for it only with `keepConnected`.")
         .takes::<requests::FleetSubscribe>(Required::True, requests::fleet_subscribe())
-        .answers_with::<answers::FleetSubscription<'_>>(200, "The subscription, which is stored; it replaces an earlier one.")
+        .answers_with::<answers::FleetSubscription<'_>>(200, "The stored subscription. It replaces an earlier one.")
         .fails(&[Kind::CallbackRefused, Kind::QueueFull, Kind::NotStored])
 }
 
 fn delete_fleet_subscription() -> Described {
     fleet(
         "End a fleet subscription",
-        "The one of this kind and exactly this prefix.",
+        "Removes the subscription of this kind and exactly this prefix.",
     )
-    .answers(204, "There is no such subscription any more, or never was.")
+    .answers(204, "The subscription does not exist (any more).")
     .fails(&[Kind::QueueFull, Kind::NotStored])
 }
 
-/// What is about one fleet subscription. A kind that does not exist is a route that does not exist.
+/// An operation on one fleet subscription. An unknown kind is an unknown route.
 fn fleet(summary: &'static str, about: &'static str) -> Described {
     Described::new(Tag::FleetSubscriptions, summary, about)
         .query(
             "prefix",
-            "What ids of devices begin with; all devices when it is absent or empty.",
+            "Prefix of device ids; all devices if it is absent or empty.",
             reference::<Prefix>(),
         )
         .fails(&[Kind::NotFound])
 }
 
-const WAIT: &str = "How many seconds to wait for a message that is not there yet.";
+const WAIT: &str = "How many seconds to wait for a message.";
 
 fn receive_message() -> Described {
-    let about = "Connects the device and hands out its next cloud-to-device message, which is held for it until it is settled or its lock is over. \
-                 A message that is not settled comes again, with the same token. Not for devices with a subscription to messages.";
-    Described::new(Tag::Downlink, "Ask for a message", about)
+    let about = "Connects the device and returns its next cloud-to-device message, which is held for it until it is settled or its lock ends. \
+                 Until then, further calls return the same message with the same token. Not for devices with a subscription to messages.";
+    Described::new(Tag::Downlink, "Receive a message", about)
         .query("wait", WAIT, wait())
         .answers_with::<events::HeldMessage<'_>>(200, "A message, held for the device.")
         .answers(204, "No message came.")
@@ -258,25 +258,25 @@ fn receive_message() -> Described {
 
 fn settle(summary: &'static str, about: &'static str) -> Described {
     Described::new(Tag::Downlink, summary, about)
-        .answers(204, "The hub knows.")
+        .answers(204, "The hub has confirmed it.")
         .fails(HUB)
         .fails(&[Kind::LockLost])
 }
 
 fn list_dead_letters() -> Described {
-    Described::new(Tag::DeadLetters, "List dead letters", "Events that their receivers did not take, oldest first. Methods are not among them: nobody waits for their answer.")
-        .query("deviceId", "Only those of this device.", reference::<DeviceId>())
-        .query("prefix", "Only those of devices whose ids begin so. A key with a prefix sees those of its own devices in any case.", reference::<Prefix>())
-        .query("subscriptionType", "Only those of this kind.", reference::<SubscriptionKind>())
-        .query("after", "Only those with higher numbers: `continuation` of the page before.", Schema::from(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(MAX_DEAD_LETTER_NUMBER))))
-        .query("limit", "Most dead letters in the answer.", limit(DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_LIMIT))
-        .answers_with::<answers::DeadLetters<'_>>(200, "A page of them.")
+    Described::new(Tag::DeadLetters, "List dead letters", "Lists undelivered events, oldest first. Methods are not included, since their callers have gone.")
+        .query("deviceId", "Only dead letters of this device.", reference::<DeviceId>())
+        .query("prefix", "Only dead letters of devices whose ids begin with this. A key with a prefix sees only its own devices in any case.", reference::<Prefix>())
+        .query("subscriptionType", "Only dead letters of this kind.", reference::<SubscriptionKind>())
+        .query("after", "Only dead letters with higher numbers: `continuation` of the previous page.", Schema::from(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(MAX_DEAD_LETTER_NUMBER))))
+        .query("limit", "Maximum number of dead letters in the answer.", limit(DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_LIMIT))
+        .answers_with::<answers::DeadLetters<'_>>(200, "A page of dead letters.")
         .fails(&[Kind::NotRead])
 }
 
 fn replay_dead_letter() -> Described {
-    Described::new(Tag::DeadLetters, "Send a dead letter again", "To where the device's events of its kind go now, with the same `webhook-id`. It is gone from the list once its receiver took it. One that is under way already is not sent a second time.")
-        .answers(202, "It is queued.")
+    Described::new(Tag::DeadLetters, "Send a dead letter again", "Sends the event to the current receiver of such events of the device, with the same `webhook-id`. The dead letter is removed when the receiver accepts the event. If it is already being sent, it is not sent again.")
+        .answers(202, "The event is queued.")
         .fails(&[Kind::NoDeadLetter, Kind::NoSubscription, Kind::QueueFull, Kind::NotRead])
 }
 
@@ -284,25 +284,25 @@ fn delete_dead_letter() -> Described {
     Described::new(
         Tag::DeadLetters,
         "Remove a dead letter",
-        "Nobody will get it.",
+        "Removes the dead letter without delivering it.",
     )
-    .answers(204, "It is gone.")
+    .answers(204, "The dead letter is removed.")
     .fails(&[Kind::NoDeadLetter, Kind::NotStored])
 }
 
 fn list_devices() -> Described {
-    Described::new(Tag::Devices, "List devices", "Devices that are in memory, have a subscription, or whose hub is remembered, in the order of their ids. Every condition must hold.")
-        .query("prefix", "What their ids begin with.", reference::<Prefix>())
-        .query("status", "Their connection.", reference::<Connection>())
-        .query("subscription", "A subscription of their own.", reference::<SubscriptionKind>())
-        .query("limit", "Most devices in the answer.", limit(LIST_LIMIT, MAX_LIST_LIMIT))
-        .query("after", "Only ids after this one: `continuation` of the page before.", reference::<DeviceId>())
-        .answers_with::<answers::Devices<'_>>(200, "A page of them.")
+    Described::new(Tag::Devices, "List devices", "Lists devices that are in memory, have a subscription, or whose hub is remembered, in the order of their ids. A device must meet all conditions.")
+        .query("prefix", "Only devices whose ids begin with this.", reference::<Prefix>())
+        .query("status", "Only devices with this connection status.", reference::<Connection>())
+        .query("subscription", "Only devices with their own subscription of this kind.", reference::<SubscriptionKind>())
+        .query("limit", "Maximum number of devices in the answer.", limit(LIST_LIMIT, MAX_LIST_LIMIT))
+        .query("after", "Only ids after this one: `continuation` of the previous page.", reference::<DeviceId>())
+        .answers_with::<answers::Devices<'_>>(200, "A page of devices.")
 }
 
 fn register() -> Described {
-    let about = "Registers the device at DPS, with its model if one is given, and remembers its hub. No device needs it: the first message does the same. \
-                 A body may be left out.";
+    let about = "Registers the device at DPS, with its model if one is given, and remembers its hub. This is optional: the first message does the same. \
+                 The body may be omitted.";
     Described::new(Tag::Devices, "Register a device", about)
         .takes::<requests::Registration>(Required::False, requests::registration())
         .answers(200, "The device's hub is known.")
@@ -314,29 +314,29 @@ fn get_current_connection_status() -> Described {
     Described::new(
         Tag::Devices,
         "Read the connection",
-        "In the words of the original bridge; 404 for a device that never tried to connect.",
+        "Reads the connection status in the words of the original bridge; 404 for a device that never tried to connect.",
     )
     .answers_with::<answers::ConnectionAnswer>(200, "The connection.")
 }
 
 fn resync() -> Described {
-    Described::new(Tag::Devices, "Try a connection again", "Reads the device's subscriptions again and, if its connection failed, tries once more. Does not wait for it.")
-        .answers(202, "The order is taken.")
+    Described::new(Tag::Devices, "Try a connection again", "Reads the device's subscriptions again and, if its connection failed, retries it. The call does not wait for the result.")
+        .answers(202, "The request is accepted.")
         .fails(&[Kind::QueueFull])
 }
 
 fn get_diagnostics() -> Described {
     Described::new(
         Tag::Devices,
-        "Ask why a device is (not) connected",
-        "Everything that the bridge knows about the device's connection.",
+        "Diagnose the connection",
+        "Returns everything that the bridge knows about the device's connection.",
     )
-    .answers_with::<answers::Diagnostics<'_>>(200, "What is known.")
+    .answers_with::<answers::Diagnostics<'_>>(200, "The diagnostics.")
 }
 
 fn delete_device() -> Described {
-    Described::new(Tag::Devices, "Forget a device", "Closes its connection, and removes its hub, its subscriptions and what else is remembered. Hub and DPS are not told.")
-        .answers(204, "Nothing is known about the device any more.")
+    Described::new(Tag::Devices, "Forget a device", "Closes the device's connection and removes everything stored for it, including its hub and its subscriptions. Nothing changes at the hub or at DPS.")
+        .answers(204, "The device is forgotten.")
         .fails(&[Kind::QueueFull, Kind::NotStored, Kind::NotSent])
 }
 
@@ -344,7 +344,7 @@ fn get_health() -> Described {
     Described::new(
         Tag::Probes,
         "Healthy",
-        "What the original said, whatever happened.",
+        "Always answers 200, as the original bridge does.",
     )
     .answers_text(200, "Always.", "Healthy")
 }
@@ -352,26 +352,26 @@ fn get_health() -> Described {
 fn get_liveness() -> Described {
     Described::new(
         Tag::Probes,
-        "Whether the process lives",
-        "Without this answer it is to be started again.",
+        "Liveness",
+        "Answers while the process is alive. Restart the process if there is no answer.",
     )
-    .answers_with::<answers::Liveness>(200, "It lives.")
+    .answers_with::<answers::Liveness>(200, "The process is alive.")
 }
 
 fn get_readiness() -> Described {
     Described::new(
         Tag::Probes,
-        "Whether requests make sense",
-        "503 while the bridge starts, stops, or can reach no hub.",
+        "Readiness",
+        "Answers 200 if the bridge can serve requests; 503 while it starts, stops, or can reach no hub.",
     )
-    .answers_with::<answers::Readiness>(200, "They do.")
+    .answers_with::<answers::Readiness>(200, "The bridge can serve requests.")
     .fails(&[Kind::NotReady])
 }
 
 fn get_metrics() -> Described {
     const SAMPLE: &str = "# TYPE drawspan_devices gauge\ndrawspan_devices{state=\"connected\"} 7\n";
-    let about = "Figures of the whole process for Prometheus: OpenMetrics 1.0 for whoever asks for it in `Accept`, else the text \
-                 format 0.0.4. No device, caller or receiver is named.";
+    let about = "Metrics of the process for Prometheus: OpenMetrics 1.0 if `Accept` asks for it, otherwise the text format 0.0.4. They \
+                 name no devices, callers or receivers.";
     Described::new(Tag::Probes, "Metrics", about)
         .answers_text(200, "The metrics.", SAMPLE)
         .or_text_as("application/openmetrics-text", &format!("{SAMPLE}# EOF\n"))

@@ -42,7 +42,7 @@ Examples:
   drawspan dev
   drawspan dev --device pump-7 --device pump-8 --listen 127.0.0.1:9000
 
-  You subscribe, or ask for messages, yourself:
+  Without subscriptions, so that you can subscribe or poll yourself:
   drawspan dev --no-receiver";
 
 /// The hub's name; the emulator's certificate covers it.
@@ -64,13 +64,13 @@ pub(super) struct DevArgs {
     /// Where to listen for HTTP [default: 127.0.0.1:8080, or the next free port]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<String>,
-    /// Key that callers must send in the header x-api-key [default: none is asked for]
+    /// Key that callers must send in the header x-api-key [default: no key is needed]
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
-    /// Device to connect at once, repeatable; any other works as well [default: sensor-1 and sensor-2]
+    /// Device to connect at start, repeatable; any other device works as well [default: sensor-1 and sensor-2]
     #[arg(long = "device", value_name = "ID")]
     devices: Vec<String>,
-    /// Subscribe to nothing: without this, what devices receive is shown, and methods are answered
+    /// Create no subscriptions; by default, dev shows what devices receive, and answers methods
     #[arg(long)]
     no_receiver: bool,
 }

@@ -58,10 +58,10 @@ enum Command {
     /// Make keys for callers
     #[command(subcommand)]
     ApiKey(api_key::ApiKeyCommand),
-    /// Show, send again and remove events that their receivers did not take, at a bridge that runs
+    /// List, send again and remove undelivered events of a running bridge
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
-    /// Show, exchange and remove the keys that the state directory is encrypted with
+    /// List, rotate and remove the keys that encrypt the state directory
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Copy the state directory's store, also while serve runs
@@ -88,7 +88,7 @@ enum Command {
     /// Print a completion script for a shell
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::CompletionsArgs),
-    /// The same HTTP API with devices that answer at once: what the bridge is measured against
+    /// Serve the same HTTP API with devices that answer at once: the baseline for measuring the bridge
     #[command(hide = true)]
     BenchCeiling(ceiling::CeilingArgs),
 }
@@ -106,7 +106,7 @@ Examples:
   Bridge, local hub and sample devices; nothing to configure:
   drawspan dev
 
-  The bridge, in front of real hubs or the emulator, and what its settings come to:
+  The bridge, in front of real hubs or the emulator, and its settings in effect:
   drawspan serve --help
   drawspan config check --help
 

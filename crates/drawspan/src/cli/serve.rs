@@ -45,7 +45,7 @@ pub(super) const EXAMPLES: &str = r#"Examples:
       --connect localhost:443=127.0.0.1:8443 \
       --dps-endpoint localhost --id-scope 0ne00000001 --group-key KEY
 
-`drawspan config check` shows what the settings come to. SIGHUP reads keys and the list of devices again."#;
+`drawspan config check` shows the settings in effect. SIGHUP reads keys and the list of devices again."#;
 
 pub(super) fn run(ServeFlags(args): ServeFlags) -> ExitCode {
     let loaded = settings::load(&args, &Environment::of_process());

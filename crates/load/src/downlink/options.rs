@@ -21,11 +21,12 @@ pub struct DownlinkArgs {
     /// Direct methods per second
     #[arg(long, value_name = "R", conflicts_with_all = ["rate", "connections", "messages", "ledger"])]
     pub method_rate: Option<f64>,
-    /// Subscriptions to make first, separated by commas: c2d, methods, desired, status, all or none [default: what the
-    /// rates need]. Without any rate they are made and waited for, and nothing is sent; with none, what is there is waited for
+    /// Subscriptions to create first, separated by commas: c2d, methods, desired, status, all or none [default: those that
+    /// the rates need]. Without a rate, load creates them, waits until they are Running and sends nothing; with none, it
+    /// waits for existing ones
     #[arg(long, value_name = "KINDS", conflicts_with_all = ["rate", "connections", "messages", "ledger"])]
     pub subscribe: Option<String>,
-    /// Connection string of a policy of the hub that may connect services
+    /// Connection string of a hub policy with ServiceConnect
     #[arg(
         long,
         value_name = "CS",
@@ -36,35 +37,35 @@ pub struct DownlinkArgs {
     /// PEM file of the authorities to trust at the hub instead of the system's
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
-    /// Reach a name somewhere else, as with serve; the hub is spoken to on ports 5671 and 443
+    /// Address to connect to for a name, as with serve; hubs use ports 5671 and 443
     #[arg(long, value_name = "NAME[:PORT]=ADDR:PORT")]
     pub connect: Vec<String>,
-    /// Where the built-in receiver of events listens. The bridge must be able to reach it, and must be allowed to: serve
+    /// Address of the built-in receiver of events. The bridge must be able to reach it, and must be allowed to: serve
     /// --allow-callbacks
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
     pub receive: SocketAddr,
-    /// How it behaves while there is load: ok, delay:MS, status:CODE, hang or close, with @PERCENT for some requests only
+    /// Behavior of the receiver during the load: ok, delay:MS, status:CODE, hang or close, with @PERCENT for some requests only
     #[arg(long, value_name = "MANNER", default_value = "ok")]
     pub receiver: Behavior,
-    /// Share of devices whose events go to a second receiver; counted apart
+    /// Share of devices whose events go to a second receiver, which is counted separately
     #[arg(long, value_name = "PERCENT", default_value_t = 0)]
     pub bad_share: u8,
-    /// Where the second receiver listens
+    /// Address of the second receiver
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
     pub bad_receive: SocketAddr,
-    /// How the second receiver behaves while there is load
+    /// Behavior of the second receiver during the load
     #[arg(long, value_name = "MANNER", default_value = "hang")]
     pub bad_receiver: Behavior,
-    /// How long to send before anything is measured, with receivers that answer at once
+    /// How long to send before the measurement begins, with receivers that answer at once
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     pub warm_up: u64,
-    /// How long to wait at most, after the last was sent, for what has not arrived yet
+    /// How long to wait at most for outstanding messages and methods after the last was sent
     #[arg(long, value_name = "SECONDS", default_value_t = 15)]
     pub drain: u64,
     /// How long the hub waits for the answer to a method, 5 to 300
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub method_timeout: u32,
-    /// Leave the subscriptions as they are at the end; without this, those that were made are removed
+    /// Keep the created subscriptions; by default they are removed at the end
     #[arg(long)]
     pub keep_subscriptions: bool,
     /// How long all subscriptions may take until they are Running
@@ -79,9 +80,9 @@ pub struct Downlink {
     pub c2d_rate: Option<f64>,
     /// Methods per second.
     pub method_rate: Option<f64>,
-    /// What is subscribed to first.
+    /// Subscriptions to create first.
     pub subscribe: Vec<SubscriptionType>,
-    /// Which hub, where something is sent.
+    /// Access to the hub, if something is sent.
     pub service: Option<ServiceConfig>,
     /// Where the receivers listen.
     pub receive: [SocketAddr; 2],

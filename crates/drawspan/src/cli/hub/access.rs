@@ -23,17 +23,17 @@ const CONNECT_VARIABLE: &str = "DRAWSPAN_CONNECT";
 #[derive(Args)]
 #[command(next_help_heading = "Access to the hub")]
 pub(super) struct AccessArgs {
-    /// Connection string of a hub policy with ServiceConnect, such as service or iothubowner; for watch that of the Event
-    /// Hubs-compatible endpoint will do [env: DRAWSPAN_SERVICE_CONNECTION_STRING]
+    /// Connection string of a hub policy with ServiceConnect, such as service or iothubowner; watch also accepts that of the
+    /// Event Hubs-compatible endpoint [env: DRAWSPAN_SERVICE_CONNECTION_STRING]
     #[arg(long, value_name = "CS", global = true)]
     connection_string: Option<String>,
     /// PEM file of the authorities to trust instead of the system's, such as the emulator's ca.pem [env: DRAWSPAN_CA]
     #[arg(long, value_name = "FILE", global = true)]
     ca: Option<PathBuf>,
-    /// Reach a name elsewhere, repeatable; hubs are spoken to on ports 5671 and 443 [env: DRAWSPAN_CONNECT, with commas]
+    /// Address to connect to for a name, repeatable; hubs use ports 5671 and 443 [env: DRAWSPAN_CONNECT, with commas]
     #[arg(long, value_name = "NAME[:PORT]=ADDR:PORT", global = true)]
     connect: Vec<String>,
-    /// TOML file with connection_string, ca and connect, as drawspan dev writes one; with it variables do not count
+    /// TOML file with connection_string, ca and connect, such as drawspan dev writes; environment variables are then ignored
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 }

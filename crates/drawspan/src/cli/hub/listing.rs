@@ -16,10 +16,10 @@ pub(super) struct ListArgs {
     /// Only devices whose ids begin with this
     #[arg(long, value_name = "PREFIX", default_value = "")]
     prefix: String,
-    /// Maximum number to show
+    /// Maximum number of devices to print
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
-    /// One JSON object per line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }

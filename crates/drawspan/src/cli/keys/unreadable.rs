@@ -19,19 +19,19 @@ Examples:
   drawspan backup --state /var/lib/drawspan --to /backup/
   drawspan keys unreadable --state /var/lib/drawspan --remove
 
-It lists every subscription, and counts the dead letters, that no key of the key ring opens: the
-key is missing, or somebody changed the row. First look for a copy of the key ring, or a backup.
-Where there is none, --remove removes exactly these, all or none; serve must not run. Then serve
-starts again, with all that can be read. Whoever lost a subscription makes it again, as the first
-time. Keep a backup of before: if the key turns up, `drawspan restore` brings everything back.
-Exit code 1 while there is something that cannot be read.";
+The command lists the subscriptions, and counts the dead letters, that no key of the key ring
+decrypts: the key is missing, or the row was changed. First look for a copy of the key ring, or a
+backup. Without either, --remove removes exactly these, in one step; serve must not run. Then serve
+starts again with the remaining data, and callers create lost subscriptions again. Make a backup
+first: if the key turns up, `drawspan restore` brings everything back.
+The exit code is 1 while there are unreadable values.";
 
 /// Flags of `keys unreadable`.
 #[derive(Args, Clone)]
 pub(in super::super) struct UnreadableArgs {
     #[command(flatten)]
     state: StateArgs,
-    /// Remove what is listed, for good
+    /// Permanently remove the listed values
     #[arg(long)]
     remove: bool,
 }
