@@ -259,7 +259,7 @@ async fn not_found() -> Problem {
 async fn method_not_allowed() -> Problem {
     Problem::new(
         Kind::MethodNotAllowed,
-        "This route does not take that method; Allow names those that it takes.",
+        "This route does not support that method; Allow lists the supported ones.",
     )
 }
 

@@ -101,7 +101,7 @@ pub(super) fn check(grant: &Grant, request: &Request<Body>) -> Result<(), Proble
     if !grant.has_one_of(access.scopes) {
         let words: Vec<_> = access.scopes.iter().map(|scope| scope.as_str()).collect();
         let words = words.join(" or ");
-        let detail = format!("This API key may not do that; it takes one with the scope {words}.");
+        let detail = format!("This API key does not permit this; it needs the scope {words}.");
         return Err(Problem::new(Kind::Forbidden, detail));
     }
     let within = match access.reach {

@@ -203,7 +203,7 @@ async fn send_lane<D: DeviceGateway>(
 fn unfinished() -> Problem {
     Problem::new(
         Kind::FateUnknown,
-        "The bridge lost sight of this message; it may or may not have reached the hub.",
+        "The bridge lost track of this message; it may or may not have reached the hub.",
     )
     .retry_after(RETRY_AFTER_S)
 }

@@ -137,7 +137,7 @@ async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
         let Ok(frame) = frame else {
             return Err(Problem::new(
                 Kind::InvalidBody,
-                "The request body broke off before its end.",
+                "The request body ended prematurely.",
             ));
         };
         let Ok(data) = frame.into_data() else {

@@ -15,7 +15,7 @@ pub(super) async fn by<T>(
         Ok(answer) => Ok(answer?),
         Err(_) => Err(Problem::new(
             Kind::NotReady,
-            "The bridge has too much to do and did not come to this request.",
+            "The bridge is overloaded and did not process this request.",
         )
         .retry_after(RETRY_AFTER_S)),
     }

@@ -20,7 +20,7 @@ pub(super) async fn status<D: DeviceGateway>(
     let found = found.ok_or_else(|| {
         Problem::new(
             Kind::UnknownDevice,
-            "The device has not tried to connect; its first request makes it.",
+            "The device has not tried to connect yet; its first request makes it.",
         )
     })?;
     Ok(json_of(&ConnectionAnswer::new(found)))
@@ -45,7 +45,7 @@ pub(super) async fn diagnostics<D: DeviceGateway>(
     let found = found.ok_or_else(|| {
         Problem::new(
             Kind::UnknownDevice,
-            "Nothing is known about this device: it was not used since the start, and its hub is not remembered.",
+            "This device is not known: it was not used since the start, and its hub is not remembered.",
         )
     })?;
     Ok(json_of(&Diagnostics::new(&id, &found)))

@@ -45,7 +45,7 @@ where
             let words = SubscriptionType::ALL
                 .map(SubscriptionType::as_str)
                 .join(", ");
-            let text = format!("What can be subscribed to is {words}.");
+            let text = format!("The kind of a subscription must be {words}.");
             Problem::new(Kind::NotFound, text)
         })?;
         Ok(Self {

@@ -31,7 +31,7 @@ impl Hosts {
             (Some(host), None) => host.to_str().ok(),
             (None, _) if request.version() < Version::HTTP_11 => Some(""),
             (None, _) => return Err(invalid("The header Host is missing.")),
-            (Some(_), Some(_)) => return Err(invalid("The header Host is there more than once.")),
+            (Some(_), Some(_)) => return Err(invalid("The header Host is repeated.")),
         };
         let Some(host) = host.and_then(host_of) else {
             return Err(invalid(

@@ -34,7 +34,7 @@ impl<'a> Query<'a> {
             }
             let value = decoded(value).ok_or_else(|| invalid(name, ENCODED))?;
             if found.replace(value).is_some() {
-                return Err(invalid(name, "there once"));
+                return Err(invalid(name, "given once"));
             }
         }
         Ok(found)
@@ -170,7 +170,7 @@ mod tests {
         };
         check(
             query("a=1&A=1").text("a").map(drop),
-            "`a` must be there once",
+            "`a` must be given once",
         );
         check(
             query("a=%FF").text("a").map(drop),

@@ -100,7 +100,7 @@ pub async fn serve(
     let requests = server.table.activity().requests;
     info!(
         requests,
-        "stopping: no new connections; requests under way are finished, and a second signal ends at once"
+        "stopping: no new connections; requests in progress are finished, and a second signal ends at once"
     );
     (terms.stopping)(requests);
     server.phase.send_replace(Phase::Stopping);
@@ -110,11 +110,11 @@ pub async fn serve(
     let _ = timeout(terms.stop - flush, server.drained(begun, quiet)).await;
     let requests = server.table.activity().waited_for;
     if requests > 0 {
-        warn!(requests, "requests under way are answered 503");
+        warn!(requests, "requests in progress are answered 503");
     }
     server.phase.send_replace(Phase::CutOff);
     if timeout(flush, server.all_gone()).await.is_err() {
-        info!("callers that do not hang up are cut off");
+        info!("connections of callers that do not hang up are closed");
     }
 }
 
@@ -149,14 +149,14 @@ impl Server {
     fn take(&self, stream: TcpStream, peer: IpAddr) {
         let Some(entry) = self.table.admit(peer, self.tls.is_some(), Instant::now()) else {
             if let Some(Leave { left_out }) = CONNECTIONS.pass(peer) {
-                warn!(%peer, left_out, "no room for a connection, since all have requests under way");
+                warn!(%peer, left_out, "no room for a connection, since all have requests in progress");
             }
             return;
         };
         if entry.crowded
             && let Some(Leave { left_out }) = CONNECTIONS.pass(peer)
         {
-            warn!(%peer, left_out, "a connection gets 503, since all that there may be have requests under way");
+            warn!(%peer, left_out, "a connection gets 503, since all that are allowed have requests in progress");
         }
         // Without it the answer to a small request would wait for the caller's acknowledgement.
         let _ = stream.set_nodelay(true);
@@ -251,7 +251,7 @@ async fn handshake(
         Err(failed) => {
             if let Some(Leave { left_out }) = HANDSHAKES.pass(peer) {
                 let reason = failed.error;
-                info!(%peer, %reason, left_out, "a caller did not get through the TLS handshake");
+                info!(%peer, %reason, left_out, "a caller's TLS handshake failed");
             }
             None
         }

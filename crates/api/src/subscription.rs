@@ -27,7 +27,7 @@ pub(super) async fn get<D: Gateway>(
     let scope = Scope::Device(device.clone());
     let found = by(request.deadline, state.devices.subscription(scope, kind)).await?;
     let found = found.ok_or_else(|| {
-        let text = format!("The device has no subscription of its own for {kind}.");
+        let text = format!("The device has no subscription for {kind}.");
         Problem::new(Kind::NoSubscription, text)
     })?;
     let callback = shown(limit.as_deref(), &found.0.callback);

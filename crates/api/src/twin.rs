@@ -22,7 +22,7 @@ pub(super) async fn get<D: DeviceGateway>(
     let twin = object(&twin).ok_or_else(|| {
         Problem::new(
             Kind::HubRefused,
-            "The hub answered with something that is no twin.",
+            "The hub answered with something that is not a twin.",
         )
     })?;
     Ok(json_of(&TwinAnswer::new(twin)))

@@ -144,7 +144,7 @@ fn unreadable(error: &StoreError) -> Problem {
     }
     Problem::new(
         Kind::NotStored,
-        "Whether this was sent before could not be looked up, so nothing was sent. The bridge's log says why.",
+        "It could not be determined whether this was sent before, so nothing was sent. The bridge's log says why.",
     )
     .retry_after(RETRY_AFTER_S)
 }

@@ -129,7 +129,7 @@ impl Key {
         let fits = (1..=MAX_IDEMPOTENCY_KEY_BYTES).contains(&key.len());
         if !fits || !key.iter().all(u8::is_ascii_graphic) || values.next().is_some() {
             let text = format!(
-                "The header Idempotency-Key must be there once, with 1 to {MAX_IDEMPOTENCY_KEY_BYTES} visible ASCII characters."
+                "The header Idempotency-Key must be given once, with 1 to {MAX_IDEMPOTENCY_KEY_BYTES} visible ASCII characters."
             );
             return Err(Problem::new(Kind::InvalidIdempotencyKey, text));
         }
@@ -156,7 +156,7 @@ fn hash(parts: [&[u8]; 3]) -> Hash {
 fn mismatch() -> Problem {
     Problem::new(
         Kind::IdempotencyMismatch,
-        "Another body was sent with this Idempotency-Key within the last 24 hours; take a new key for a new request.",
+        "A different body was sent with this Idempotency-Key within the last 24 hours; use a new key for a new request.",
     )
 }
 

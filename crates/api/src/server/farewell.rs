@@ -22,7 +22,7 @@ pub(super) async fn farewell(mut stream: impl Wire, stopping: bool) {
         true => Api::not_begun(),
         false => Problem::new(
             Kind::TooManyConnections,
-            "Too many connections are open, and this one was idle. Nothing was done with what was sent last; send it again.",
+            "Too many connections are open, and this one was idle. A request that was just sent was not processed; send it again.",
         ),
     };
     let body = problem.to_json();

@@ -76,7 +76,7 @@ impl Tls {
             let certificate = Arc::clone(&self.certificate);
             let look = tokio::task::spawn_blocking(move || certificate.refresh(false));
             if let Err(error) = look.await {
-                debug!(%error, "the certificate could not be looked at");
+                debug!(%error, "the certificate files could not be read");
             }
         }
     }
