@@ -14,8 +14,8 @@ use drawspan_net::Mailbox;
 use drawspan_net::{Clock, Connector, Transport};
 use drawspan_webhooks::Webhooks;
 
+use super::dead_letters::Letters;
 use super::health::Health;
-use super::letters::Letters;
 use super::log;
 use super::platform::{Action, Input, Location};
 use super::registrations::Registrations;

@@ -5,22 +5,22 @@
 // They panic where nobody reads.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod dead_letters;
 mod errors;
 mod executor;
+mod failed_events;
 mod gateway;
 mod gateway_downlinks;
 mod health;
-mod in_vain;
-mod letters;
 pub mod limits;
 mod log;
 mod metrics;
 mod platform;
+mod prefix_check;
 mod registrations;
 mod request;
 mod retry;
 mod routes;
-mod standing;
 mod stores;
 mod task;
 mod throttle;
@@ -46,8 +46,8 @@ use drawspan_store::{Store, StoreError};
 use drawspan_webhooks::{self as webhooks, Guard, Secrets, Webhooks};
 use tokio::sync::mpsc;
 
+use dead_letters::Letters;
 use executor::Executor;
-use letters::Letters;
 use metrics::Counters;
 use platform::{Controller, ListedDevices, Profile};
 use registrations::Registrations;

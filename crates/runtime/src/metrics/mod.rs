@@ -10,8 +10,8 @@ use drawspan_store::{DeadLetters, DesiredMarks, FoundLost, Health, HubCache, Sto
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::failed_events::InVain;
 use super::gateway::Gateway;
-use super::in_vain::InVain;
 use super::request::{Look, Request};
 use crate::limits::MEASURE_TIMEOUT_S;
 

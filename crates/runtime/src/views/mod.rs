@@ -1,7 +1,7 @@
 //! What is looked up in the controller for callers.
 
+mod device_list;
 mod diagnostics;
-mod listing;
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub(super) fn look(controller: &Controller, look: Look, per_device_tokens: bool,
             }
             _ = reply.send(Ok(controller.subscribed(&scope, kind)));
         }
-        Look::List { query, reply } => _ = reply.send(Ok(listing::page(controller, &query))),
+        Look::List { query, reply } => _ = reply.send(Ok(device_list::page(controller, &query))),
         Look::Names { device, reply } => _ = reply.send(controller.names(&device)),
         Look::Measure { reply } => _ = reply.send(Snapshot::of(controller)),
         Look::FleetSubscriptions { reply } => {
