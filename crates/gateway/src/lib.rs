@@ -8,10 +8,10 @@
 
 mod callback;
 mod dead_letters;
+mod device_list;
 mod downlink;
 mod effect;
 pub mod limits;
-mod listing;
 pub mod log_limit;
 mod readiness;
 mod subscriptions;
@@ -31,9 +31,9 @@ use tokio::time::Instant;
 
 pub use callback::{CallbackUrl, InvalidCallback};
 pub use dead_letters::{DeadLetter, DeadLetterQuery, DeadLetters};
+pub use device_list::{ListPage, ListQuery, Listed, Listing};
 pub use downlink::{Downlink, Held};
 pub use effect::{Effect, Presence};
-pub use listing::{ListPage, ListQuery, Listed, Listing};
 pub use readiness::{Readiness, ServiceFault, Unready};
 pub use subscriptions::{
     Prefix, Scope, Subscribe, Subscribed, Subscription, SubscriptionStatus, Subscriptions,
