@@ -5,7 +5,7 @@ mod c2d;
 mod commits;
 mod dps;
 pub mod limits;
-mod opening;
+mod open;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -139,7 +139,7 @@ impl Database {
     /// # Errors
     /// When the database cannot be opened, is of another version, or is not whole.
     pub fn open(path: &Path, traces: bool) -> Result<Self, StoreError> {
-        opening::open(path, traces)
+        open::open(path, traces)
     }
 
     /// All devices of a hub.
