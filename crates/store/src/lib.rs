@@ -30,10 +30,10 @@ mod idempotency;
 mod key_rotation;
 mod keyring;
 mod loss_counter;
-mod opening;
 mod queue;
 mod reader;
 mod scheduler;
+mod state_files;
 mod store;
 mod subscriptions;
 #[cfg(test)]

@@ -16,10 +16,10 @@ use crate::hub_cache::HubCache;
 use crate::idempotency::Idempotency;
 use crate::limits::STORE_QUEUE;
 use crate::loss_counter::Scale;
-use crate::opening::{self, Loss, Opened};
 use crate::queue::Queue;
 use crate::reader::{self, Question};
 use crate::scheduler;
+use crate::state_files::{self, Loss, Opened};
 use crate::subscriptions::Subscriptions;
 use crate::watch::Watch;
 use crate::writer::{Bounds, Commits, Job, Losses, Writer};
@@ -84,7 +84,7 @@ impl Store {
         loss: Loss,
         bounds: Bounds,
     ) -> Result<Self, OpenError> {
-        let lock = Arc::new(opening::take(directory)?);
+        let lock = Arc::new(state_files::take(directory)?);
         let (health, losses) = (StoreHealth::new(), Losses::default());
         let Opened {
             path,
@@ -92,7 +92,7 @@ impl Store {
             keys,
             mark,
             stored,
-        } = opening::open(directory, keyring, loss, &health, &losses)?;
+        } = state_files::open(directory, keyring, loss, &health, &losses)?;
         let watch = Watch::new(&path, keyring, Arc::clone(&lock), health.clone());
         let watch = Arc::new(watch.map_err(|cause| OpenError::Read {
             path: path.clone(),

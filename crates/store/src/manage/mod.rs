@@ -25,7 +25,7 @@ pub use unreadable::{
 use crate::OpenError;
 use crate::database::{self, SUMMED, Stored};
 use crate::limits::MANAGE_ATTEMPTS;
-use crate::opening;
+use crate::state_files;
 use crate::store::{FILE, MARK_FILE};
 use crate::traces::{self, Trace};
 
@@ -104,7 +104,7 @@ fn check_format(connection: &Connection, path: &Path) -> Result<(), ManageError>
 
 /// The directory for us alone; `None` while a bridge uses it.
 fn alone(directory: &Path) -> Result<Option<Lock>, ManageError> {
-    match opening::take(directory) {
+    match state_files::take(directory) {
         Ok(lock) => Ok(Some(lock)),
         Err(OpenError::InUse { .. }) => Ok(None),
         Err(error) => Err(error.into()),

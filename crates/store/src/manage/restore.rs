@@ -13,7 +13,7 @@ use crate::database::{self, Stored};
 use crate::error::{OpenError, StoreError};
 use crate::files::{beside, sync_folder_of};
 use crate::keyring::{KeyRing, unusable};
-use crate::opening;
+use crate::state_files;
 use crate::store::{FILE, MARK_FILE};
 
 /// What to restore where.
@@ -101,7 +101,7 @@ fn try_restore(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Restored, ManageError> {
     let from = open_backup(what.from)?;
-    let _lock = opening::take(what.directory)?;
+    let _lock = state_files::take(what.directory)?;
     let path = what.directory.join(FILE);
     let there = sqlite::look(&path).map_err(ManageError::file(&path))?;
     let is_there = there.content != Content::Nothing || there.beside;

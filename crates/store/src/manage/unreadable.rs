@@ -11,7 +11,7 @@ use crate::database::unreadable::{self as rows, UnreadableRow};
 use crate::database::{self, Sync, keys as table};
 use crate::error::StoreError;
 use crate::keyring::KeyRing;
-use crate::opening;
+use crate::state_files;
 use crate::subscriptions::StoredScope;
 
 /// What cannot be read.
@@ -80,7 +80,7 @@ pub fn remove_unreadable(
 ) -> Result<RemovedUnreadable, ManageError> {
     let mut connection = open(&file_in(directory)?)?;
     // A bridge has in memory what we would remove, and writes it again whenever it likes.
-    let _lock = opening::take(directory)?;
+    let _lock = state_files::take(directory)?;
     database::sync(&connection, Sync::OfMachine)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // A page that cannot be read makes rows look as if somebody had changed them; a backup has them.
