@@ -22,9 +22,9 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::encoding::{decode, encode_component, split_authority};
 use crate::ids::{DeviceId, InvalidId, ModuleId};
 use crate::limits::ADDRESS_MAX_CHARS;
+use crate::percent_encoding::{decode, encode_component, split_authority};
 
 /// What a link's source or target address means.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -35,7 +35,7 @@ pub mod telemetry;
 pub mod text;
 pub mod time;
 
-mod encoding;
+mod percent_encoding;
 
 pub use address::Address;
 pub use c2d::{C2dMessage, Outcome};

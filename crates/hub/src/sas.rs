@@ -11,10 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
-use crate::encoding::{decode, encode_component, split_authority};
 use crate::ids::{DeviceId, HostName, ModuleId};
 use crate::key::SymmetricKey;
 use crate::limits::{SAS_GRACE_S, TOKEN_MAX_CHARS};
+use crate::percent_encoding::{decode, encode_component, split_authority};
 
 const SCHEME: &str = "SharedAccessSignature";
 
