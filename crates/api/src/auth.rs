@@ -1,13 +1,13 @@
 //! Whether a request holds an API key, and which.
 
-mod sent;
+mod sent_key;
 
 use axum::http::HeaderMap;
 use drawspan_settings::{Admission, ApiKeys};
 
-pub use sent::NotAdmitted;
-pub(super) use sent::key_of;
-use sent::{Sent, sent};
+pub use sent_key::NotAdmitted;
+pub(super) use sent_key::key_of;
+use sent_key::{Sent, sent};
 
 /// What a request with these headers may do, and a number for its key: 0 where no key is asked for. The key comes in `x-api-key` or as `Authorization: Bearer KEY`, any number of
 /// times as long as it is the same.

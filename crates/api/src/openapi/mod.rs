@@ -1,7 +1,7 @@
 //! The API's description: OpenAPI 3.1, made from the table of operations, and OpenAPI 2.0 for clients of the original.
 
-mod described;
-mod describing;
+mod description;
+mod descriptions;
 mod events;
 mod pages;
 mod swagger;
@@ -23,7 +23,7 @@ use utoipa::openapi::{
 };
 
 use super::operation::Operation;
-use described::Tag;
+use description::Tag;
 pub(super) use pages::routes;
 
 /// Names of the security schemes in the document: the key in `x-api-key`, and in `Authorization`.
@@ -84,7 +84,7 @@ fn built() -> OpenApi {
     });
     let mut paths = PathsBuilder::new();
     for operation in Operation::ALL {
-        let described = describing::describe(*operation).into_operation(*operation);
+        let described = descriptions::describe(*operation).into_operation(*operation);
         paths = paths.path(
             operation.path(),
             PathItem::new(method(*operation), described),

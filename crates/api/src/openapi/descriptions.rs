@@ -6,7 +6,7 @@ use drawspan_hub::SubscriptionType;
 use utoipa::openapi::Required;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
-use super::described::{Described, Tag, limit, reference};
+use super::description::{Described, Tag, limit, reference};
 use crate::limits::{
     DEAD_LETTER_LIMIT, LIST_LIMIT, MAX_DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_NUMBER,
     MAX_IDEMPOTENCY_KEY_BYTES, MAX_LIST_LIMIT, MAX_RECEIVE_WAIT_S,
@@ -193,9 +193,13 @@ fn put_subscription(kind: SubscriptionType) -> Described {
 
 fn delete_subscription(kind: SubscriptionType) -> Described {
     let [_, _, summary, _] = events(kind);
-    Described::new(Tag::Subscriptions, summary, "Stops events of this kind, unless a fleet subscription covers the device.")
-        .answers(204, "The subscription does not exist (any more).")
-        .fails(&[Kind::QueueFull, Kind::NotStored])
+    Described::new(
+        Tag::Subscriptions,
+        summary,
+        "Stops events of this kind, unless a fleet subscription covers the device.",
+    )
+    .answers(204, "The subscription does not exist (any more).")
+    .fails(&[Kind::QueueFull, Kind::NotStored])
 }
 
 fn list_fleet_subscriptions() -> Described {

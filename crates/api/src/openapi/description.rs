@@ -60,10 +60,7 @@ impl Tag {
     pub(super) const fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Telemetry => ("Telemetry", "Messages from devices to the hub."),
-            Self::Twin => (
-                "Twin",
-                "Desired and reported properties of a device.",
-            ),
+            Self::Twin => ("Twin", "Desired and reported properties of a device."),
             Self::Subscriptions => (
                 "Subscriptions",
                 "Receivers of the events of one device. The section webhooks of this document describes the events.",
@@ -77,10 +74,7 @@ impl Tag {
                 "Cloud-to-device messages for devices that poll for them.",
             ),
             Self::DeadLetters => ("Dead letters", "Undelivered events."),
-            Self::Devices => (
-                "Devices",
-                "The known devices and their connections.",
-            ),
+            Self::Devices => ("Devices", "The known devices and their connections."),
             Self::Probes => (
                 "Probes",
                 "Health and metrics of the process. They need no key.",
