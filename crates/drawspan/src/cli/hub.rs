@@ -1,7 +1,7 @@
 //! `drawspan hub`: what a back end does at a hub, for people: messages and methods to devices, twins, telemetry.
 
 mod access;
-mod listing;
+mod device_list;
 mod watch;
 
 use std::process::ExitCode;
@@ -81,7 +81,7 @@ enum HubCommand {
     Twin(TwinArgs),
     /// List devices
     #[command(after_help = LIST_EXAMPLES)]
-    List(listing::ListArgs),
+    List(device_list::ListArgs),
     /// Print telemetry as it arrives
     #[command(after_help = WATCH_EXAMPLES)]
     Watch(watch::WatchArgs),
@@ -198,7 +198,7 @@ enum Planned {
         desired: Option<Box<RawValue>>,
         full: bool,
     },
-    List(listing::ListArgs),
+    List(device_list::ListArgs),
     Watch(watch::WatchArgs),
 }
 
@@ -294,7 +294,7 @@ async fn carry_out(client: &ServiceClient, planned: Planned) -> Result<ExitCode,
             };
             Ok(say::result(format_args!("{}\n", pretty(&twin, full))))
         }
-        Planned::List(args) => listing::run(client, &args).await,
+        Planned::List(args) => device_list::run(client, &args).await,
         Planned::Watch(_) => Ok(ExitCode::FAILURE),
     }
 }
