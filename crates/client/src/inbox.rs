@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::incoming::Incoming;
+use crate::downlink::Incoming;
 use crate::limits;
 
 /// Incoming things for one listener.

@@ -14,10 +14,10 @@ pub mod clock_skew;
 mod connection;
 pub mod credentials;
 mod device_client;
+mod downlink;
 pub mod dps;
 mod https;
 mod inbox;
-mod incoming;
 pub mod limits;
 pub mod message;
 pub mod probe;
@@ -32,6 +32,6 @@ pub use credentials::{Credentials, KeyPair, Keys, ListedDevice};
 pub use device_client::{
     DeviceClient, DeviceEvent, DeviceEvents, DeviceOptions, MethodCall, ReceivedMessage,
 };
+pub use downlink::{C2dDelivery, Incoming, MethodRequestId};
 pub use inbox::{HeldBytes, Inbox};
-pub use incoming::{C2dDelivery, Incoming, MethodRequestId};
 pub use status::{Status, StatusMailbox};

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use drawspan_amqp::engine::SessionId;
 use drawspan_hub::{AttemptId, DeviceId, Failure, Outcome, Wants, WhichKey};
 
-use crate::incoming::{C2dDelivery, MethodRequestId};
+use crate::downlink::{C2dDelivery, MethodRequestId};
 
 /// An open device on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,9 +5,9 @@ mod command;
 #[cfg(test)]
 mod counts;
 pub(crate) mod device;
+mod device_close;
 mod device_open;
 mod dispatch;
-mod ending;
 mod handler;
 mod links;
 pub(crate) mod pending_sends;

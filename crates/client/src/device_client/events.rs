@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::Route;
 use crate::connection::{C2dOutcome, MethodAnswer, SendFailure};
-use crate::incoming::{C2dDelivery, Incoming, MethodRequestId};
+use crate::downlink::{C2dDelivery, Incoming, MethodRequestId};
 
 /// Something a device is told.
 #[derive(Debug)]

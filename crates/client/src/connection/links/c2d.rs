@@ -15,7 +15,7 @@ use crate::connection::command::C2dOutcome;
 use crate::connection::device::named;
 use crate::connection::handler::failure_of;
 use crate::connection::reply::Reply;
-use crate::incoming::{C2dDelivery, Incoming};
+use crate::downlink::{C2dDelivery, Incoming};
 use crate::limits;
 
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use drawspan_hub::address::DeviceFunction;
 use super::link_pair::{Pair, Purpose};
 use super::{Delivery, LinkContext, decode};
 use crate::connection::command::MethodAnswer;
-use crate::incoming::{Incoming, MethodRequestId};
+use crate::downlink::{Incoming, MethodRequestId};
 use crate::limits;
 
 /// Marks the outcome of an answer, which tells nothing: the hub has it or does not want it.

@@ -15,7 +15,7 @@ use super::twin_messages::{Operation, answer, answered, request};
 use super::{Delivery, LinkContext, TwinReply, decode, not_attached};
 use crate::connection::command::{SendFailure, TwinOperation};
 use crate::connection::send_queue::failure_to_send;
-use crate::incoming::Incoming;
+use crate::downlink::Incoming;
 use crate::limits;
 
 const PURPOSE: Purpose = Purpose {

@@ -10,7 +10,7 @@ use drawspan_hub::{C2dMessage, FailureKind, Outcome, Receive, UtcTime, Wants};
 use super::hub::Seen;
 use super::{Bench, attempt};
 use crate::connection::{C2dOutcome, DeviceSession, SendFailure};
-use crate::incoming::{C2dDelivery, Incoming};
+use crate::downlink::{C2dDelivery, Incoming};
 use crate::limits;
 
 const FROM_HUB: &str = "</devices/d1/messages/devicebound";

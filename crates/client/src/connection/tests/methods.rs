@@ -10,7 +10,7 @@ use drawspan_hub::{FailureKind, Link, Receive, Wants};
 use super::hub::Seen;
 use super::{Bench, attempt};
 use crate::connection::{DeviceSession, MethodAnswer};
-use crate::incoming::{Incoming, MethodRequestId};
+use crate::downlink::{Incoming, MethodRequestId};
 use crate::limits;
 
 pub(super) const TO_HUB: &str = ">/devices/d1/methods/devicebound";

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::hub::Seen;
 use super::{Bench, attempt};
 use crate::connection::{DeviceSession, SendFailure, TwinAnswer, TwinOperation, TwinRequest};
-use crate::incoming::Incoming;
+use crate::downlink::Incoming;
 use crate::limits;
 
 const TO_HUB: &str = ">/devices/d1/twin";
