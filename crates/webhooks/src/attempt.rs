@@ -20,7 +20,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 
 use super::client::Client;
-use super::signing::Secrets;
+use super::signatures::Secrets;
 
 const AGENT: &str = concat!("drawspan/", env!("CARGO_PKG_VERSION"));
 

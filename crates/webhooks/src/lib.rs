@@ -9,7 +9,7 @@ mod attempt;
 mod client;
 mod guard;
 pub mod limits;
-mod signing;
+mod signatures;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 
 pub use attempt::Done;
 pub use guard::Guard;
-pub use signing::Secrets;
+pub use signatures::Secrets;
 
 use attempt::Request;
 use client::Client;
