@@ -4,7 +4,7 @@
 //! hub is unreachable ([`HubHealth`]) or refuses everyone ([`CredentialBreaker`]). The queue of devices is the caller's; it asks
 //! [`Governor::take`] for each device and waits as long as told.
 
-mod learning;
+mod learned_pace;
 mod pacer;
 
 use std::time::Duration;

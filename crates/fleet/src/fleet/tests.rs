@@ -8,7 +8,7 @@ use super::*;
 use crate::governor::Pace;
 
 mod contact;
-mod gone;
+mod gone_hubs;
 mod pace;
 mod queues;
 mod quota;

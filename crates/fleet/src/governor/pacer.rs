@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drawspan_hub::limits::{HubSize, Rate};
 
-use super::learning::Learning;
+use super::learned_pace::Learning;
 
 /// How long a pause a burst may make up for.
 const BURST: Duration = Duration::from_millis(100);
