@@ -19,11 +19,11 @@ mod breaker;
 mod event;
 mod lane;
 mod origin;
+mod pending_events;
 mod schedule;
 #[cfg(test)]
 mod tests;
 mod timers;
-mod waiting;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
