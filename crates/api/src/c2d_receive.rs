@@ -16,7 +16,7 @@ use super::api::{empty_response, json_response};
 use super::client_disconnect::ClientDisconnect;
 use super::problem::Problem;
 use super::query::Query;
-use super::request::{Answer, Bare, ForDevice, Shared};
+use super::request::{Bare, ForDevice, HandlerResult, Shared};
 use crate::limits::MAX_RECEIVE_WAIT_S;
 
 /// Device id and lock token in the path, as the router found them.
@@ -26,7 +26,7 @@ pub(super) type TokenInPath = Result<Path<(String, String)>, PathRejection>;
 pub(super) async fn receive<D: Gateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
-) -> Answer {
+) -> HandlerResult {
     let wait = wait(request.query())?;
     // The router asks for GET where HEAD came: a message would be handed to nobody.
     if *request.method() == Method::HEAD {
@@ -47,7 +47,7 @@ pub(super) async fn settle<D: Gateway>(
     extract::State(state): Shared<D>,
     names: TokenInPath,
     ForDevice { device, request }: ForDevice<Bare>,
-) -> Answer {
+) -> HandlerResult {
     let token = names.map_or_else(|_| String::new(), |Path((_, token))| token);
     let settled = state
         .devices

@@ -9,13 +9,13 @@ use drawspan_gateway::DeviceGateway;
 use super::api::{empty_response, json_of};
 use super::deadline::by;
 use super::problem::{Kind, Problem};
-use super::request::{Answer, Bare, ForDevice, Shared};
+use super::request::{Bare, ForDevice, HandlerResult, Shared};
 
 /// The public words.
 pub(super) async fn status<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
-) -> Answer {
+) -> HandlerResult {
     let found = by(request.deadline, state.devices.connection_status(device)).await?;
     let found = found.ok_or_else(|| {
         Problem::new(
@@ -30,7 +30,7 @@ pub(super) async fn status<D: DeviceGateway>(
 pub(super) async fn resync<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, .. }: ForDevice<Bare>,
-) -> Answer {
+) -> HandlerResult {
     state.devices.resync(device)?;
     Ok(empty_response(StatusCode::ACCEPTED))
 }
@@ -39,7 +39,7 @@ pub(super) async fn resync<D: DeviceGateway>(
 pub(super) async fn diagnostics<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
-) -> Answer {
+) -> HandlerResult {
     let id = device.to_string();
     let found = by(request.deadline, state.devices.diagnostics(device)).await?;
     let found = found.ok_or_else(|| {
@@ -55,7 +55,7 @@ pub(super) async fn diagnostics<D: DeviceGateway>(
 pub(super) async fn forget<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
-) -> Answer {
+) -> HandlerResult {
     state.devices.forget(device, request.deadline).await?;
     Ok(empty_response(StatusCode::NO_CONTENT))
 }

@@ -17,7 +17,7 @@ use super::deadline::by;
 use super::json_member;
 use super::problem::{Kind, Problem};
 use super::request::limit_of;
-use super::request::{Answer, Bare, Full, Head, Shared, invalid_body};
+use super::request::{Bare, Full, HandlerResult, Head, Shared, invalid_body};
 use super::state::State;
 use super::subscription::{callback, remove};
 
@@ -57,7 +57,10 @@ where
 }
 
 /// All of them that lie within what the key is for.
-pub(super) async fn list<D: Gateway>(extract::State(state): Shared<D>, request: Bare) -> Answer {
+pub(super) async fn list<D: Gateway>(
+    extract::State(state): Shared<D>,
+    request: Bare,
+) -> HandlerResult {
     let limit = limit_of(&request);
     let found = by(request.deadline, state.devices.fleet_subscriptions()).await?;
     let is_shown = |document: &FleetSubscription<'_>| match &limit {
@@ -79,7 +82,7 @@ pub(super) async fn get<D: Gateway>(
         prefix,
         request,
     }: ForPrefix<Bare>,
-) -> Answer {
+) -> HandlerResult {
     let limit = limit_of(&request);
     let scope = Scope::Fleet(prefix);
     let found = by(request.deadline, state.devices.subscription(scope, kind)).await?;
@@ -100,7 +103,7 @@ pub(super) async fn put<D: Gateway>(
         prefix,
         request,
     }: ForPrefix<Full>,
-) -> Answer {
+) -> HandlerResult {
     let limit = limit_of(&request);
     let deadline = request.deadline;
     let body = request.json().await?;
@@ -123,7 +126,7 @@ pub(super) async fn delete<D: Gateway>(
         prefix,
         request,
     }: ForPrefix<Bare>,
-) -> Answer {
+) -> HandlerResult {
     remove(&state, Scope::Fleet(prefix), kind, request.deadline).await
 }
 

@@ -25,7 +25,7 @@ use crate::limits::MAX_BODY_BYTES;
 pub(super) type Shared<D> = extract::State<Arc<State<D>>>;
 
 /// What a handler comes to.
-pub(super) type Answer = Result<Response<Body>, Problem>;
+pub(super) type HandlerResult = Result<Response<Body>, Problem>;
 
 /// The device id in paths, by the name that operations give it.
 const DEVICE_ID: &str = "deviceId";

@@ -14,7 +14,7 @@ use super::deadline::by;
 use super::json_member;
 use super::problem::{Kind, Problem};
 use super::request::limit_of;
-use super::request::{Answer, Bare, ForDevice, Full, Shared, invalid_body, sentence};
+use super::request::{Bare, ForDevice, Full, HandlerResult, Shared, invalid_body, sentence};
 use super::state::State;
 
 /// The subscription of this kind; 404 when there is none.
@@ -22,7 +22,7 @@ pub(super) async fn get<D: Gateway>(
     kind: SubscriptionType,
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
-) -> Answer {
+) -> HandlerResult {
     let limit = limit_of(&request);
     let scope = Scope::Device(device.clone());
     let found = by(request.deadline, state.devices.subscription(scope, kind)).await?;
@@ -40,7 +40,7 @@ pub(super) async fn put<D: Gateway>(
     kind: SubscriptionType,
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Full>,
-) -> Answer {
+) -> HandlerResult {
     let deadline = request.deadline;
     let body = request.json().await?;
     let subscribe = Subscribe {
@@ -60,7 +60,7 @@ pub(super) async fn delete<D: Gateway>(
     kind: SubscriptionType,
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
-) -> Answer {
+) -> HandlerResult {
     remove(&state, Scope::Device(device), kind, request.deadline).await
 }
 
@@ -70,7 +70,7 @@ pub(super) async fn remove<D: Gateway>(
     scope: Scope,
     kind: SubscriptionType,
     deadline: Instant,
-) -> Answer {
+) -> HandlerResult {
     match state.devices.unsubscribe(scope, kind, deadline).await {
         Ok(()) | Err(DeviceError::NoSubscription) => Ok(empty_response(StatusCode::NO_CONTENT)),
         Err(error) => Err(error.into()),

@@ -15,7 +15,7 @@ use super::client_disconnect::ClientDisconnect;
 use super::idempotency::{self, Done, Key};
 use super::problem::{Kind, Problem};
 use super::query::Query;
-use super::request::{Answer, ForDevice, Full, Shared, sentence};
+use super::request::{ForDevice, Full, HandlerResult, Shared, sentence};
 use super::state::State;
 use super::telemetry_body;
 
@@ -23,7 +23,7 @@ use super::telemetry_body;
 pub(super) async fn send<D: Gateway>(
     extract::State(state): Shared<D>,
     request: ForDevice<Full>,
-) -> Answer {
+) -> HandlerResult {
     if request.request.asks_for_nothing() {
         let accepted = accept(&state, request).await?;
         return Ok(accepted.into_response());
@@ -32,7 +32,7 @@ pub(super) async fn send<D: Gateway>(
     Box::pin(send_and_receive(&state, request)).await
 }
 
-async fn send_and_receive<D: Gateway>(state: &State<D>, request: ForDevice<Full>) -> Answer {
+async fn send_and_receive<D: Gateway>(state: &State<D>, request: ForDevice<Full>) -> HandlerResult {
     let wait = receive(request.request.query())?;
     let patience: Option<ClientDisconnect> = request.request.extension();
     let deadline = request.request.deadline;

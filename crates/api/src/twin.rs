@@ -11,13 +11,13 @@ use serde_json::value::RawValue;
 use super::api::{empty_response, json_of};
 use super::json_member;
 use super::problem::{Kind, Problem};
-use super::request::{Answer, Bare, ForDevice, Full, Shared};
+use super::request::{Bare, ForDevice, Full, HandlerResult, Shared};
 
 /// The whole twin.
 pub(super) async fn get<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
-) -> Answer {
+) -> HandlerResult {
     let twin = state.devices.twin(device, request.deadline).await?;
     let twin = object(&twin).ok_or_else(|| {
         Problem::new(
@@ -32,7 +32,7 @@ pub(super) async fn get<D: DeviceGateway>(
 pub(super) async fn report<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Full>,
-) -> Answer {
+) -> HandlerResult {
     let deadline = request.deadline;
     let body = request.json().await?;
     let patch = patch(&body)?;

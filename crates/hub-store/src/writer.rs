@@ -38,10 +38,10 @@ struct Job {
     later: Option<Later>,
 }
 
-/// Told once what became of a write, on the writing thread, whatever happens to the job.
-struct Done(Option<Told>);
+/// Called once what became of a write, on the writing thread, whatever happens to the job.
+struct Done(Option<OnWritten>);
 
-type Told = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+type OnWritten = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 type Later = Box<dyn FnOnce() + Send>;
 

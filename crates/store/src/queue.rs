@@ -22,7 +22,7 @@ impl Queue {
     }
 
     /// Hands a change over now, or not at all; what comes says how many rows it changed.
-    pub(crate) fn try_ask(&self, change: Change) -> Result<Answer, StoreError> {
+    pub(crate) fn try_ask(&self, change: Change) -> Result<ChangedRows, StoreError> {
         let (done, written) = oneshot::channel();
         self.try_job(Job::Change(change, Some(done)))?;
         Ok(written)
@@ -51,4 +51,4 @@ impl Queue {
 }
 
 /// How many rows a change changed.
-pub(crate) type Answer = oneshot::Receiver<Result<usize, StoreError>>;
+pub(crate) type ChangedRows = oneshot::Receiver<Result<usize, StoreError>>;

@@ -13,7 +13,7 @@ use crate::change::Change;
 use crate::database::{self, subscriptions as table};
 use crate::error::StoreError;
 use crate::keyring::Keys;
-use crate::queue::{Answer, Queue};
+use crate::queue::{ChangedRows, Queue};
 
 /// A subscription as it is stored.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ pub struct Subscriptions {
 /// A change that was handed over; resolves once it is written. It is written as well when nobody waits.
 #[derive(Debug)]
 #[must_use = "it tells whether the change is written"]
-pub struct Written(Result<Answer, Option<StoreError>>);
+pub struct Written(Result<ChangedRows, Option<StoreError>>);
 
 impl Subscriptions {
     pub(crate) fn new(queue: Queue, path: Arc<Path>, keys: Arc<Keys>) -> Self {
@@ -116,7 +116,7 @@ impl Subscriptions {
 }
 
 impl Written {
-    pub(crate) fn new(asked: Result<Answer, StoreError>) -> Self {
+    pub(crate) fn new(asked: Result<ChangedRows, StoreError>) -> Self {
         Self(asked.map_err(Some))
     }
 }

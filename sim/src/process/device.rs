@@ -10,7 +10,7 @@ use crate::hub::{DeviceNo, LineNo, Token};
 /// What the process keeps of a device.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<ConnectAttempt>,
     /// The connection that took no more tokens, if that ended the last attempt.
     pub(crate) full: Option<(ServiceId, ConnectionKey)>,
     /// When it was connected last, if it is not.
@@ -30,7 +30,7 @@ pub(crate) const fn caller_of(device: DeviceNo) -> CallerId {
 
 impl Notes {
     /// The device's place, which is not open any more.
-    pub(crate) fn ends(&mut self, now: Duration) -> Option<&mut Place> {
+    pub(crate) fn ends(&mut self, now: Duration) -> Option<&mut ConnectAttempt> {
         let place = self.place.as_mut()?;
         if place.phase == Phase::Open {
             self.connected_until = Some(now);
@@ -41,7 +41,7 @@ impl Notes {
 
 /// Where an attempt is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct ConnectAttempt {
     pub(crate) attempt: AttemptId,
     pub(crate) line: LineNo,
     pub(crate) phase: Phase,

@@ -10,7 +10,7 @@ use drawspan_bridge::limits::REGISTRATION_TIMEOUT;
 use drawspan_fleet::{News, ServiceId, State};
 use drawspan_hub::{AttemptId, ConnectionKey, ConnectionStatus};
 
-use super::device::{Phase, Place};
+use super::device::{ConnectAttempt, Phase};
 use super::{For, Line, Out, Process, Registration, ToClient, ToHub, number, unix};
 use crate::check::{Violation, ensure};
 use crate::hub::{LineNo, Token};
@@ -238,7 +238,7 @@ impl Process {
             self.tally.note("opens elsewhere");
         }
         let line = self.line(service, key, now);
-        self.devices[device as usize].place = Some(Place {
+        self.devices[device as usize].place = Some(ConnectAttempt {
             attempt,
             line,
             phase: Phase::Opening,

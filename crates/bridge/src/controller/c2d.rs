@@ -8,7 +8,7 @@ use super::action::{Action, DeadLetter};
 use super::correlation::{C2dCorrelation, Correlation};
 use super::platform::Platform;
 use super::response::{RequestError, Response};
-use crate::events::{Content, Delivery, event_id};
+use crate::events::{Content, DeliveryOutcome, event_id};
 
 const KIND: SubscriptionType = SubscriptionType::C2dMessages;
 
@@ -53,19 +53,21 @@ impl<P: Platform> Controller<P> {
         &mut self,
         message: &C2dCorrelation<P>,
         webhook_id: &str,
-        delivery: &Delivery,
+        delivery: &DeliveryOutcome,
         letter: Option<Box<DeadLetter<P::Callback>>>,
     ) {
-        if message.again && matches!(delivery, Delivery::Taken { .. }) {
+        if message.again && matches!(delivery, DeliveryOutcome::Taken { .. }) {
             self.act(Action::Exhume(webhook_id.to_owned()));
         }
         let outcome = match delivery {
-            Delivery::Taken { .. } => Outcome::Complete,
-            Delivery::Refused { .. } if planted(Mutation::RefusedCompleted) => Outcome::Complete,
-            Delivery::Refused { status: 400..=499 } => Outcome::Reject,
-            Delivery::Refused { .. } | Delivery::Failed { .. } => Outcome::Abandon,
+            DeliveryOutcome::Taken { .. } => Outcome::Complete,
+            DeliveryOutcome::Refused { .. } if planted(Mutation::RefusedCompleted) => {
+                Outcome::Complete
+            }
+            DeliveryOutcome::Refused { status: 400..=499 } => Outcome::Reject,
+            DeliveryOutcome::Refused { .. } | DeliveryOutcome::Failed { .. } => Outcome::Abandon,
             // The hub's lock ends by itself.
-            Delivery::Untried => Outcome::Leave,
+            DeliveryOutcome::Untried => Outcome::Leave,
         };
         let (attempt, session) = (message.attempt, message.session);
         self.settle_c2d(attempt, session, message.delivery, outcome, letter, None);

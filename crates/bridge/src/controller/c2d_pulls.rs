@@ -1,9 +1,5 @@
 //! Cloud-to-device messages by asking: for devices without a subscription for them.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::time::Duration;
-
 use drawspan_fleet::CallerId;
 use drawspan_fleet::mutation::{Mutation, planted};
 use drawspan_hub::{AttemptId, C2dMessage, DeviceId, Outcome, Receive, SubscriptionType};
@@ -16,24 +12,6 @@ use super::response::{RequestError, Response};
 use crate::limits::{C2D_HOLD, PULL_GRACE, PULLS_PER_DEVICE};
 
 const KIND: SubscriptionType = SubscriptionType::C2dMessages;
-
-/// When messages are not held any more.
-#[derive(Debug, Default)]
-pub(super) struct Holds(BinaryHeap<Reverse<(Duration, u32, u32)>>);
-
-impl Holds {
-    pub(super) fn due(&self) -> Option<Duration> {
-        self.0.peek().map(|Reverse((at, ..))| *at)
-    }
-
-    fn pop_due(&mut self, now: Duration) -> Option<AttemptId> {
-        if self.due()? > now {
-            return None;
-        }
-        let Reverse((_, device, serial)) = self.0.pop()?;
-        Some(AttemptId { device, serial })
-    }
-}
 
 impl<P: Platform> Controller<P> {
     /// A caller asks for a device's next message. Without `patience` the answer comes at once when there is none, and the hub has
@@ -128,8 +106,7 @@ impl<P: Platform> Controller<P> {
             locked_until,
             until,
         });
-        let hold = (until, attempt.device, attempt.serial);
-        self.holds.0.push(Reverse(hold));
+        self.holds.add(until, attempt);
         self.hand_out(attempt.device);
     }
 

@@ -11,7 +11,7 @@ use super::dead_letters::is_refused;
 use super::desired_marks::{Desired, Finding, First, Look, Section, receiver};
 use super::platform::Platform;
 use crate::delivery::NoRoom;
-use crate::events::{Content, Delivery, event_id};
+use crate::events::{Content, DeliveryOutcome, event_id};
 use crate::subscriptions::{Callback as _, Scope};
 
 const KIND: SubscriptionType = SubscriptionType::DesiredProperties;
@@ -192,7 +192,7 @@ impl<P: Platform> Controller<P> {
         }
         match offered {
             Ok(()) => desired.sent = desired.sent.max(version),
-            // The verdict of what waits there takes it up.
+            // The end of the event that waits there takes it up.
             Err(NoRoom::Lane) => desired.look = Look::Dirty,
             Err(NoRoom::Share | NoRoom::Origins) => {
                 desired.look = Look::Dirty;
@@ -208,7 +208,7 @@ impl<P: Platform> Controller<P> {
         &mut self,
         device: &DeviceId,
         (section, subscription): (Option<WholeSection>, u32),
-        (content, delivery): (&Content, &Delivery),
+        (content, delivery): (&Content, &DeliveryOutcome),
         letter: Option<Box<DeadLetter<P::Callback>>>,
     ) {
         let index = self.fleet.find(device);
@@ -220,12 +220,12 @@ impl<P: Platform> Controller<P> {
             return self.take_up_desired(device);
         };
         match (delivery, content) {
-            (Delivery::Taken { .. }, Content::Desired { properties, .. }) => {
+            (DeliveryOutcome::Taken { .. }, Content::Desired { properties, .. }) => {
                 self.desired_taken(device, index, section, properties);
                 self.take_up_desired(device);
             }
             (_, Content::Desired { properties, .. }) => {
-                if !matches!(delivery, Delivery::Untried) {
+                if !matches!(delivery, DeliveryOutcome::Untried) {
                     self.is_in_doubt(device, index);
                 }
                 self.desired_not_taken(index, section, is_refused(delivery), properties);

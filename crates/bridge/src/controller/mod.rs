@@ -10,6 +10,7 @@
 //! `rebalance`.
 
 mod action;
+mod attempt_timers;
 mod c2d;
 mod c2d_pulls;
 mod connection_events;
@@ -55,10 +56,9 @@ use crate::delivery::DeliveryConfig;
 use crate::events::{Outbox, Secrets, UnreadCounters};
 use crate::subscriptions::{Prefix, Row, Scope, Table};
 use crate::wall_clock::WallClock;
-use c2d_pulls::Holds;
+use attempt_timers::AttemptTimers;
 use correlation::Correlation;
 use desired_marks::Marks;
-use link_retry::Retries;
 use rebalance::Moves;
 use reconcile::Sweeps;
 use spellings::Spellings;
@@ -140,14 +140,16 @@ pub struct Controller<P: Platform> {
     marks: Marks,
     spellings: Spellings,
     cache: HubCache,
-    holds: Holds,
+    /// When messages are no longer held.
+    holds: AttemptTimers,
     /// Twins that are being read, and at which hub.
     reading: HashMap<AttemptId, ServiceId>,
     sweeps: Sweeps,
-    retries: Retries,
+    /// When refused links are requested again.
+    retries: AttemptTimers,
     moves: Moves,
     outbox: Outbox<P::Callback, Correlation<P>>,
-    /// Dead letters on their way, by webhook id. Each ends with a verdict.
+    /// Dead letters on their way, by webhook id. Each ends as a finished event.
     replaying: HashSet<String>,
     /// No note of a connection that ended before that.
     next_warning: Duration,
@@ -186,10 +188,10 @@ impl<P: Platform> Controller<P> {
             marks: Marks::new(remembered.marks),
             spellings: Spellings::new(is_dps),
             cache: HubCache::default(),
-            holds: Holds::default(),
+            holds: AttemptTimers::default(),
             reading: HashMap::new(),
             sweeps: Sweeps::default(),
-            retries: Retries::default(),
+            retries: AttemptTimers::default(),
             moves: Moves::default(),
             outbox: Outbox::new(config.delivery, config.method_answer_timeout),
             replaying: HashSet::new(),

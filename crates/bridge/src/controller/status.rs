@@ -9,7 +9,7 @@ use super::action::{Action, Note};
 use super::correlation::Correlation;
 use super::platform::Platform;
 use crate::delivery::NoRoom;
-use crate::events::{Content, Event, Verdict, event_id};
+use crate::events::{Content, Event, FinishedEvent, event_id};
 use crate::subscriptions::Callback as _;
 
 impl<P: Platform> Controller<P> {
@@ -74,16 +74,16 @@ impl<P: Platform> Controller<P> {
     /// Brings what became of events to their devices. False if nothing did.
     pub(super) fn hear_verdicts(&mut self) -> bool {
         let mut any = false;
-        while let Some(verdict) = self.outbox.verdict() {
+        while let Some(finished) = self.outbox.next_finished() {
             any = true;
-            self.over(verdict);
+            self.over(finished);
         }
         any
     }
 
-    fn over(&mut self, verdict: Verdict<P::Callback, Correlation<P>>) {
-        let letter = self.letter(&verdict);
-        let Verdict { event, outcome, .. } = verdict;
+    fn over(&mut self, finished: FinishedEvent<P::Callback, Correlation<P>>) {
+        let letter = self.letter(&finished);
+        let FinishedEvent { event, outcome, .. } = finished;
         match event.correlation {
             Correlation::Method {
                 attempt,

@@ -2,7 +2,7 @@
 
 use drawspan_hub::SubscriptionType;
 
-use super::event::Delivery;
+use super::event::DeliveryOutcome;
 use crate::delivery::{AttemptFailure, AttemptOutcome, NoRoom};
 
 /// Events by kind and outcome, and attempts by result, since the start.
@@ -85,13 +85,13 @@ impl EventCounters {
     }
 }
 
-impl From<&Delivery> for CountedOutcome {
-    fn from(delivery: &Delivery) -> Self {
+impl From<&DeliveryOutcome> for CountedOutcome {
+    fn from(delivery: &DeliveryOutcome) -> Self {
         match delivery {
-            Delivery::Taken { .. } => Self::Taken,
-            Delivery::Refused { .. } => Self::Refused,
-            Delivery::Failed { .. } => Self::Failed,
-            Delivery::Untried => Self::Untried,
+            DeliveryOutcome::Taken { .. } => Self::Taken,
+            DeliveryOutcome::Refused { .. } => Self::Refused,
+            DeliveryOutcome::Failed { .. } => Self::Failed,
+            DeliveryOutcome::Untried => Self::Untried,
         }
     }
 }

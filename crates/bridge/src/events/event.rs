@@ -65,18 +65,18 @@ pub enum Content {
 
 /// What came of an event.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Verdict<C, T> {
+pub struct FinishedEvent<C, T> {
     /// The event.
     pub event: Event<C, T>,
     /// How often it was tried.
     pub attempts: u32,
     /// What came of it.
-    pub outcome: Delivery,
+    pub outcome: DeliveryOutcome,
 }
 
 /// What can come of an event.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Delivery {
+pub enum DeliveryOutcome {
     /// The receiver answered 2xx.
     Taken {
         /// The body of its answer, cut off at [`MAX_CALLBACK_ANSWER_BYTES`](crate::limits::MAX_CALLBACK_ANSWER_BYTES).

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
 
 use super::counters::{CountedOutcome, EventCounters};
-use super::event::{Content, Delivery, Event, Verdict};
+use super::event::{Content, DeliveryOutcome, Event, FinishedEvent};
 use super::terms;
 use crate::delivery::{
     AttemptOutcome, Deliveries, DeliveryAttempt, DeliveryConfig, Finished, Load, News, NoRoom,
@@ -21,7 +21,7 @@ use crate::subscriptions::Callback;
 pub struct Outbox<C, T> {
     deliveries: Deliveries<Event<C, T>>,
     method_answer_timeout: Duration,
-    verdicts: VecDeque<Verdict<C, T>>,
+    finished: VecDeque<FinishedEvent<C, T>>,
     counters: EventCounters,
 }
 
@@ -51,14 +51,14 @@ impl<C: Callback, T> Outbox<C, T> {
         Self {
             deliveries: Deliveries::new(config),
             method_answer_timeout,
-            verdicts: VecDeque::new(),
+            finished: VecDeque::new(),
             counters: EventCounters::default(),
         }
     }
 
     /// Queues an event behind the others of its device and kind. For a change of a connection there is always room, but at too many
     /// origins ([`ORIGINS`](crate::limits::ORIGINS)): it takes the place of the newest one that waits and counts it as `skipped`;
-    /// that one has no verdict.
+    /// it does not finish by itself.
     ///
     /// # Errors
     /// There is no room, and why.
@@ -127,13 +127,13 @@ impl<C: Callback, T> Outbox<C, T> {
     ) {
         self.counters.attempt(&answer);
         if let Some(over) = self.deliveries.done(attempt, answer, now) {
-            self.over(verdict(over, body));
+            self.over(finished(over, body));
         }
     }
 
     /// What became of an event. To be asked until there is nothing more, after each call.
-    pub fn verdict(&mut self) -> Option<Verdict<C, T>> {
-        self.verdicts.pop_front()
+    pub fn next_finished(&mut self) -> Option<FinishedEvent<C, T>> {
+        self.finished.pop_front()
     }
 
     /// What is new of receivers. To be asked until there is nothing more.
@@ -155,15 +155,15 @@ impl<C: Callback, T> Outbox<C, T> {
 
     fn collect_over(&mut self) {
         while let Some(over) = self.deliveries.finished() {
-            self.over(verdict(over, Bytes::new()));
+            self.over(finished(over, Bytes::new()));
         }
     }
 
-    fn over(&mut self, verdict: Verdict<C, T>) {
-        let kind = verdict.event.content.kind();
+    fn over(&mut self, finished: FinishedEvent<C, T>) {
+        let kind = finished.event.content.kind();
         self.counters
-            .event(kind, CountedOutcome::from(&verdict.outcome));
-        self.verdicts.push_back(verdict);
+            .event(kind, CountedOutcome::from(&finished.outcome));
+        self.finished.push_back(finished);
     }
 }
 
@@ -180,17 +180,17 @@ fn post<C: Clone, T>(start: &Start<'_, Event<C, T>>) -> Post<C> {
     }
 }
 
-fn verdict<C, T>(over: Finished<Event<C, T>>, answer: Bytes) -> Verdict<C, T> {
-    Verdict {
+fn finished<C, T>(over: Finished<Event<C, T>>, answer: Bytes) -> FinishedEvent<C, T> {
+    FinishedEvent {
         event: over.job,
         attempts: over.attempts,
         outcome: match over.outcome {
-            Outcome::Taken => Delivery::Taken { answer },
-            Outcome::Refused(status) => Delivery::Refused { status },
-            Outcome::Failed(why) => Delivery::Failed {
+            Outcome::Taken => DeliveryOutcome::Taken { answer },
+            Outcome::Refused(status) => DeliveryOutcome::Refused { status },
+            Outcome::Failed(why) => DeliveryOutcome::Failed {
                 reason: why.to_string(),
             },
-            Outcome::Untried => Delivery::Untried,
+            Outcome::Untried => DeliveryOutcome::Untried,
         },
     }
 }

@@ -82,7 +82,7 @@ impl Asked {
 
 /// What an answer says.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Answer {
+pub(crate) enum TokenResponse {
     /// To nothing that was asked, or to what was given up since.
     Stray,
     /// The hub's word on a token, and when it was asked for, if it was taken.
@@ -195,7 +195,7 @@ impl Cbs {
         delivery: DeliveryId,
         settled: bool,
         payload: &Bytes,
-    ) -> Answer {
+    ) -> TokenResponse {
         if !settled {
             // An error means that the link is gone, of which an event tells.
             let _ = connection.settle(self.receiver, delivery, DeliveryState::Accepted);
@@ -203,25 +203,25 @@ impl Cbs {
         let message = match Message::decode(payload) {
             Ok(message) => message,
             Err(error) => {
-                return Answer::Unreadable(format!(
+                return TokenResponse::Unreadable(format!(
                     "the hub's answer to put-token is unreadable: {error}"
                 ));
             }
         };
         let Some(request) = request_of(&message) else {
-            return Answer::Stray;
+            return TokenResponse::Stray;
         };
         let Some(at) = self.asked.iter().position(|asked| asked.request == request) else {
-            return Answer::Stray;
+            return TokenResponse::Stray;
         };
         let Some(result) = word(&message) else {
-            return Answer::Unreadable(
+            return TokenResponse::Unreadable(
                 "the hub's answer to put-token has no status code".to_owned(),
             );
         };
         match self.asked.remove(at) {
-            Some(asked) => Answer::To(asked.subject, result.map(|()| asked.since())),
-            None => Answer::Stray,
+            Some(asked) => TokenResponse::To(asked.subject, result.map(|()| asked.since())),
+            None => TokenResponse::Stray,
         }
     }
 

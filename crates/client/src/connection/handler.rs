@@ -243,7 +243,7 @@ impl Handler for DeviceHandler {
                 }
             }
             Command::Twin(request, reply) => self.twin(connection, request, reply, now),
-            Command::Answer(answer, _place) => {
+            Command::Answer(answer, _permit) => {
                 let session = answer.session.0;
                 self.with_links(connection, session, now, |links, at| {
                     links.answer_method(at, answer);

@@ -31,7 +31,7 @@ use crate::inbox::Inbox;
 use crate::status::StatusMailbox;
 use links::TwinReply;
 use reply::Reply;
-use room::{Place, Places, Room};
+use room::{Permit, Permits, Room};
 
 pub(crate) use handler::failure_of;
 pub(crate) use task::failure_of as failure_of_end;
@@ -81,15 +81,15 @@ enum Command {
         attempt: AttemptId,
         session: DeviceSession,
         wants: Wants,
-        _place: Place,
+        _permit: Permit,
     },
     Pull {
         attempt: AttemptId,
         session: DeviceSession,
-        _place: Place,
+        _permit: Permit,
     },
     Twin(TwinRequest, TwinReply),
-    Answer(MethodAnswer, Place),
+    Answer(MethodAnswer, Permit),
     Settle(C2dOutcome, Reply),
     #[cfg(test)]
     Count(tokio::sync::oneshot::Sender<counts::Counts>),
@@ -150,7 +150,7 @@ impl HubConnection {
             attempt,
             session,
             wants,
-            _place: place,
+            _permit: place,
         };
         self.commands.try_send(command).is_ok()
     }
@@ -163,7 +163,7 @@ impl HubConnection {
                 let pull = Command::Pull {
                     attempt,
                     session,
-                    _place: place,
+                    _permit: place,
                 };
                 self.commands.try_send(pull).is_ok()
             }
@@ -219,7 +219,7 @@ impl HubConnection {
 
     async fn ask<T>(
         &self,
-        places: &Arc<Places>,
+        places: &Arc<Permits>,
         of: DeviceSession,
         command: impl FnOnce(Reply<T>) -> Command,
     ) -> Result<T, SendFailure> {

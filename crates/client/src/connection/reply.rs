@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::command::SendFailure;
-use super::room::Place;
+use super::room::Permit;
 
 /// Where an answer goes. One that is dropped says that nothing was sent, or, once [`sent`](Self::sent) was called, that nobody
 /// knows what the hub made of it.
@@ -12,16 +12,16 @@ pub(crate) struct Reply<T = ()> {
     to: Option<oneshot::Sender<Result<T, SendFailure>>>,
     sent: bool,
     /// Held until there is an answer, whether or not somebody still waits for it.
-    _place: Option<Place>,
+    _permit: Option<Permit>,
 }
 
 impl<T> Reply<T> {
-    pub(crate) fn new(place: Option<Place>) -> (Self, oneshot::Receiver<Result<T, SendFailure>>) {
+    pub(crate) fn new(permit: Option<Permit>) -> (Self, oneshot::Receiver<Result<T, SendFailure>>) {
         let (to, answer) = oneshot::channel();
         let reply = Self {
             to: Some(to),
             sent: false,
-            _place: place,
+            _permit: permit,
         };
         (reply, answer)
     }

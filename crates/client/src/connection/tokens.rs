@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use drawspan_amqp::engine::{Connection, SessionId};
 use drawspan_hub::{Failure, FailureKind, WhichKey};
 
-use super::cbs::{Answer, Subject};
+use super::cbs::{Subject, TokenResponse};
 use super::device::{Phase, Progress, TokenPlan};
 use super::handler::DeviceHandler;
 use super::renewal::{Renewal, Step};
@@ -130,22 +130,24 @@ impl DeviceHandler {
     pub(super) fn on_cbs_answer(
         &mut self,
         connection: &mut Connection,
-        answer: Answer,
+        answer: TokenResponse,
         now: Duration,
     ) {
         match answer {
-            Answer::Stray => {}
-            Answer::Unreadable(text) => {
+            TokenResponse::Stray => {}
+            TokenResponse::Unreadable(text) => {
                 let failure = Failure::local(FailureKind::Protocol, &text);
                 self.give_up(connection, failure, now);
             }
-            Answer::To(Subject::Policy, Ok(asked)) => {
+            TokenResponse::To(Subject::Policy, Ok(asked)) => {
                 self.on_policy_granted(connection, asked, now);
             }
-            Answer::To(Subject::Device(session), Ok(asked)) => {
+            TokenResponse::To(Subject::Device(session), Ok(asked)) => {
                 self.on_device_granted(connection, session, asked, now);
             }
-            Answer::To(subject, Err(failure)) => self.on_refused(connection, subject, failure, now),
+            TokenResponse::To(subject, Err(failure)) => {
+                self.on_refused(connection, subject, failure, now)
+            }
         }
     }
 

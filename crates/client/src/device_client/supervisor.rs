@@ -46,7 +46,7 @@ struct Started {
 }
 
 /// How a connection ended.
-enum End {
+enum ConnectionEnd {
     Lost(Failure),
     /// By wish of whoever is to be told.
     Closed(Option<oneshot::Sender<()>>),
@@ -94,8 +94,8 @@ impl Supervisor {
             let end = self.once(&mut closes, &mut first).await;
             self.state.send_replace(State::Down);
             let failure = match end {
-                End::Closed(_) => break end,
-                End::Lost(failure) => failure,
+                ConnectionEnd::Closed(_) => break end,
+                ConnectionEnd::Lost(failure) => failure,
             };
             if let Some(first) = first.take() {
                 let _ = first.send(Err(failure));
@@ -103,7 +103,7 @@ impl Supervisor {
             }
             self.tell_connection(DeviceEvent::Disconnected(failure));
             if !self.options.reconnect {
-                break End::Closed(None);
+                break ConnectionEnd::Closed(None);
             }
             if started.elapsed() >= Duration::from_millis(limits::RECONNECT_MAX_MS) {
                 failures = 0;
@@ -115,7 +115,7 @@ impl Supervisor {
             }
         };
         self.state.send_replace(State::Over);
-        if let End::Closed(Some(done)) = end {
+        if let ConnectionEnd::Closed(Some(done)) = end {
             let _ = done.send(());
         }
         // Whoever still listens hears how it ended, and then that it did.
@@ -127,16 +127,16 @@ impl Supervisor {
         &mut self,
         closes: &mut Closes,
         first: &mut Option<oneshot::Sender<Result<(), Failure>>>,
-    ) -> End {
+    ) -> ConnectionEnd {
         let started = self.begin();
         let session = loop {
             tokio::select! {
                 news = started.mailbox.take() => match progress(news) {
                     Some(Ok(session)) => break session,
-                    Some(Err(failure)) => return End::Lost(failure),
+                    Some(Err(failure)) => return ConnectionEnd::Lost(failure),
                     None => {}
                 },
-                done = closes.recv() => return End::Closed(done),
+                done = closes.recv() => return ConnectionEnd::Closed(done),
                 () = deliver(&self.events, &mut self.waiting), if !self.waiting.is_empty() => {}
             }
         };
@@ -195,18 +195,23 @@ impl Supervisor {
     }
 
     /// Passes on what comes until the connection ends. What nobody takes stays in the inbox, which makes the hub wait.
-    async fn serve(&mut self, started: &Started, route: &Route, closes: &mut Closes) -> End {
+    async fn serve(
+        &mut self,
+        started: &Started,
+        route: &Route,
+        closes: &mut Closes,
+    ) -> ConnectionEnd {
         let mut wanted = true;
         loop {
             tokio::select! {
                 news = started.mailbox.take() => {
                     if let Some(Err(failure)) = progress(news) {
-                        return End::Lost(failure);
+                        return ConnectionEnd::Lost(failure);
                     }
                 }
                 done = closes.recv() => {
                     close(started, route.session).await;
-                    return End::Closed(done);
+                    return ConnectionEnd::Closed(done);
                 }
                 changed = self.wants.changed(), if wanted => {
                     wanted = changed.is_ok();
@@ -227,12 +232,12 @@ impl Supervisor {
     }
 
     /// Waits, but not for somebody who wants to close.
-    async fn pause(&mut self, time: Duration, closes: &mut Closes) -> Option<End> {
+    async fn pause(&mut self, time: Duration, closes: &mut Closes) -> Option<ConnectionEnd> {
         let until = Instant::now() + time;
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return None,
-                done = closes.recv() => return Some(End::Closed(done)),
+                done = closes.recv() => return Some(ConnectionEnd::Closed(done)),
                 () = deliver(&self.events, &mut self.waiting), if !self.waiting.is_empty() => {}
             }
         }

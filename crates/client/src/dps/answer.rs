@@ -10,7 +10,7 @@ use crate::limits;
 
 /// An answer other than a refusal.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct OperationStatus {
     operation: Operation,
     retry_after_s: Option<u32>,
 }
@@ -53,7 +53,7 @@ struct State {
     error_message: Option<String>,
 }
 
-impl Answer {
+impl OperationStatus {
     /// Reads an answer.
     ///
     /// # Errors
@@ -122,7 +122,7 @@ pub(super) fn known(reply: &Reply) -> Result<Option<Assigned>, Failure> {
         };
     }
     if reply.status != 200 {
-        Answer::read(reply)?;
+        OperationStatus::read(reply)?;
     }
     let state: State = serde_json::from_slice(&reply.body).map_err(|error| {
         let (line, column) = (error.line(), error.column());

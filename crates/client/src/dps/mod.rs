@@ -20,7 +20,7 @@ use crate::credentials::Credentials;
 use crate::https::{Exchange, Reply};
 use crate::limits;
 use advice::advised;
-use answer::{Answer, Next};
+use answer::{Next, OperationStatus};
 use registration::Registration;
 
 /// The service's address that all tenants share.
@@ -138,7 +138,7 @@ impl DpsClient {
         answers: impl FnOnce(),
     ) -> Result<Assigned, Failure> {
         let reply = self.exchange.ask(&registration.register()?).await?;
-        let next = Answer::read(&reply).and_then(Answer::into_next);
+        let next = OperationStatus::read(&reply).and_then(OperationStatus::into_next);
         let (operation, wait_s) = match next.map_err(|failure| advised(failure, reply.skew))? {
             Next::Assigned(assigned) => return Ok(assigned),
             Next::Ask { operation, wait_s } => (operation, wait_s),
@@ -158,7 +158,7 @@ impl DpsClient {
             tokio::time::sleep(self.second * wait_s).await;
             let reply = self.exchange.ask(&registration.status(operation)?).await;
             let (failure, passing) = match reply {
-                Ok(reply) => match Answer::read(&reply) {
+                Ok(reply) => match OperationStatus::read(&reply) {
                     Ok(answer) => match answer.into_next()? {
                         Next::Assigned(assigned) => return Ok(assigned),
                         Next::Ask { wait_s: next, .. } => {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use drawspan_amqp::engine::{Connection, DeliveryId, LinkId};
 use drawspan_hub::{Failure, FailureKind};
 
-use crate::connection::cbs::{Answer, Cbs, Subject};
+use crate::connection::cbs::{Cbs, Subject, TokenResponse};
 use crate::connection::renewal::{Renewal, Step};
 use crate::limits;
 
@@ -79,10 +79,10 @@ impl ServiceToken {
             return Ok(false);
         };
         match cbs.on_answer(connection, delivery, settled, payload) {
-            Answer::Stray => Ok(false),
-            Answer::Unreadable(text) => Err(protocol(&text)),
-            Answer::To(_, Err(failure)) => self.failed(failure, now).map(|()| false),
-            Answer::To(_, Ok(asked)) => {
+            TokenResponse::Stray => Ok(false),
+            TokenResponse::Unreadable(text) => Err(protocol(&text)),
+            TokenResponse::To(_, Err(failure)) => self.failed(failure, now).map(|()| false),
+            TokenResponse::To(_, Ok(asked)) => {
                 self.renewal.granted(asked, LIFE, SEED);
                 Ok(true)
             }

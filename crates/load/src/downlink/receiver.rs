@@ -244,7 +244,7 @@ impl From<Infallible> for Broken {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tracker::Fate;
+    use super::super::tracker::SenderOutcome;
     use super::*;
 
     #[test]
@@ -252,7 +252,7 @@ mod tests {
         let book = Book::new(1_000);
         for kind in [Kind::C2d, Kind::Method] {
             let number = book.track(kind).send(0, true, false);
-            book.track(kind).end(number, Fate::Ok, None);
+            book.track(kind).end(number, SenderOutcome::Ok, None);
         }
         let check = |body: &str, expected: Option<(Kind, u64)>| {
             assert_eq!(book.arrive(Some("w"), body.as_bytes()), expected, "{body}");

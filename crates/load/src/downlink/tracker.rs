@@ -15,7 +15,7 @@ pub(super) enum Kind {
 
 /// What the hub said to its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum SenderOutcome {
     /// Nothing yet.
     Pending,
     /// A message: the hub took it. A call: it was answered with what was expected.
@@ -32,7 +32,7 @@ pub(super) enum Fate {
 #[derive(Debug, Clone)]
 struct Item {
     sent_us: u64,
-    fate: Fate,
+    fate: SenderOutcome,
     /// Counts in latencies.
     measured: bool,
     /// Goes to the second receiver.
@@ -65,7 +65,7 @@ pub(super) struct Group {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) sent: u64,
-    /// With [`Fate::Ok`].
+    /// With [`SenderOutcome::Ok`].
     pub(super) ok: u64,
     pub(super) wrong: u64,
     pub(super) failed: u64,
@@ -87,7 +87,7 @@ impl Tracker {
     pub(super) fn send(&mut self, sent_us: u64, measured: bool, bad: bool) -> u64 {
         self.items.push(Item {
             sent_us,
-            fate: Fate::Pending,
+            fate: SenderOutcome::Pending,
             measured,
             bad,
             arrivals: 0,
@@ -98,7 +98,7 @@ impl Tracker {
     }
 
     /// What came of it. `answered_us` is when, if that is what is measured.
-    pub(super) fn end(&mut self, number: u64, fate: Fate, answered_us: Option<u64>) {
+    pub(super) fn end(&mut self, number: u64, fate: SenderOutcome, answered_us: Option<u64>) {
         let Some(item) = at(&mut self.items, number) else {
             return;
         };
@@ -149,10 +149,10 @@ impl Tracker {
         for item in self.items.iter().filter(|item| item.bad == bad) {
             counts.sent += 1;
             match item.fate {
-                Fate::Pending | Fate::Unknown => counts.unknown += 1,
-                Fate::Ok => counts.ok += 1,
-                Fate::Wrong => counts.wrong += 1,
-                Fate::Failed => counts.failed += 1,
+                SenderOutcome::Pending | SenderOutcome::Unknown => counts.unknown += 1,
+                SenderOutcome::Ok => counts.ok += 1,
+                SenderOutcome::Wrong => counts.wrong += 1,
+                SenderOutcome::Failed => counts.failed += 1,
             }
             counts.arrived += u64::from(item.arrivals > 0);
             counts.again += u64::from(item.arrivals.saturating_sub(1));
@@ -173,7 +173,7 @@ impl Tracker {
 
 impl Item {
     fn is_missing(&self) -> bool {
-        self.fate == Fate::Ok && self.taken == 0
+        self.fate == SenderOutcome::Ok && self.taken == 0
     }
 }
 
@@ -199,25 +199,25 @@ mod tests {
         }
         track.send(10, true, true);
         // Taken at once.
-        track.end(0, Fate::Ok, None);
+        track.end(0, SenderOutcome::Ok, None);
         assert!(track.arrive(0, "a", Some(110)));
         track.take(0);
         // Refused by the receiver first.
-        track.end(1, Fate::Ok, None);
+        track.end(1, SenderOutcome::Ok, None);
         track.arrive(1, "b", Some(210));
         track.arrive(1, "b", Some(900));
         track.take(1);
         // Taken twice, under two names.
-        track.end(2, Fate::Ok, None);
+        track.end(2, SenderOutcome::Ok, None);
         for id in ["c", "d"] {
             track.arrive(2, id, Some(310));
             track.take(2);
         }
         // Accepted, and never taken; refused by the hub.
-        track.end(3, Fate::Ok, None);
-        track.end(4, Fate::Failed, None);
+        track.end(3, SenderOutcome::Ok, None);
+        track.end(4, SenderOutcome::Failed, None);
         // Of the other receiver.
-        track.end(5, Fate::Ok, None);
+        track.end(5, SenderOutcome::Ok, None);
         assert!(!track.arrive(6, "x", None));
 
         let expected = Counts {
@@ -244,8 +244,8 @@ mod tests {
         let mut track = Tracker::default();
         track.send(10, false, false);
         track.send(10, true, false);
-        track.end(0, Fate::Ok, Some(1_010));
-        track.end(1, Fate::Ok, Some(110));
+        track.end(0, SenderOutcome::Ok, Some(1_010));
+        track.end(1, SenderOutcome::Ok, Some(110));
         assert_eq!(track.group(false).latencies.max_us(), 100);
         assert_eq!(track.counts(false).ok, 2);
     }

@@ -28,7 +28,7 @@ fn with_message() -> Bench {
     })
 }
 
-fn check_message(answer: &Answer) {
+fn check_message(answer: &HttpAnswer) {
     assert_eq!(answer.status, StatusCode::OK);
     let found: Value = serde_json::from_slice(&answer.body).unwrap();
     for (member, expected) in [

@@ -18,7 +18,7 @@ fn sends(bench: &Bench) -> usize {
     bench.calls.lock().unwrap().len()
 }
 
-fn is_replayed(answer: &Answer) -> bool {
+fn is_replayed(answer: &HttpAnswer) -> bool {
     assert_eq!(answer.status, StatusCode::OK);
     answer.header("idempotency-replayed") == Some("true")
 }

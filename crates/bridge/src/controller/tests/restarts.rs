@@ -1,4 +1,4 @@
-//! Which devices a restart knows.
+//! The devices that are known after a restart.
 
 use super::*;
 use crate::limits::HUB_CACHE_LIFE_S;
@@ -80,6 +80,32 @@ fn connect(process: &mut Process, device: &str) {
     process.open();
 }
 
+/// A process that starts after another one has connected the device `d`.
+fn restarted(profile: &Profile<List>) -> Process {
+    let mut stored = Stored::default();
+    let mut process = start(profile, &stored);
+    connect(&mut process, "d");
+    stored.store(&mut process);
+    start(profile, &stored)
+}
+
+fn opened(process: &mut Process, attempt: AttemptId) {
+    process.session(
+        attempt,
+        SessionEvent::Opened {
+            session: attempt.serial,
+            route: TestRoute(attempt.serial),
+        },
+    );
+}
+
+fn forget(process: &mut Process) {
+    process.handle(Input::Request(Request::Forget {
+        device: id("d"),
+        caller: TestCaller::default(),
+    }));
+}
+
 fn subscribe(process: &mut Process, prefix: &str) {
     process.handle(Input::Request(Request::Subscribe {
         scope: Scope::Fleet(Prefix::parse(prefix).unwrap()),
@@ -141,18 +167,9 @@ fn a_device_that_never_connected_or_was_removed_is_not_stored() {
         // It is being opened when it is removed.
         process.connect("d");
         let open = process.opening().unwrap();
-        process.handle(Input::Request(Request::Forget {
-            device: id("d"),
-            caller: TestCaller::default(),
-        }));
+        forget(&mut process);
         let attempt = open.place.attempt;
-        process.session(
-            attempt,
-            SessionEvent::Opened {
-                session: attempt.serial,
-                route: TestRoute(attempt.serial),
-            },
-        );
+        opened(&mut process, attempt);
         stored.store(&mut process);
         assert_eq!(stored.hubs, [], "{profile:?}");
     }
@@ -161,16 +178,9 @@ fn a_device_that_never_connected_or_was_removed_is_not_stored() {
 #[test]
 fn a_device_that_is_removed_is_not_known_any_more() {
     for profile in profiles() {
-        let mut stored = Stored::default();
-        let mut process = start(&profile, &stored);
-        connect(&mut process, "d");
-        stored.store(&mut process);
-        let mut process = start(&profile, &stored);
+        let mut process = restarted(&profile);
         assert_eq!(known(&process), [id("d")], "{profile:?}");
-        process.handle(Input::Request(Request::Forget {
-            device: id("d"),
-            caller: TestCaller::default(),
-        }));
+        forget(&mut process);
         assert_eq!(known(&process), [], "{profile:?}");
     }
 }
@@ -178,11 +188,7 @@ fn a_device_that_is_removed_is_not_known_any_more() {
 #[test]
 fn a_device_that_nobody_uses_for_a_week_is_not_known_any_more() {
     for profile in profiles() {
-        let mut stored = Stored::default();
-        let mut process = start(&profile, &stored);
-        connect(&mut process, "d");
-        stored.store(&mut process);
-        let mut process = start(&profile, &stored);
+        let mut process = restarted(&profile);
         for hour in 0..HUB_CACHE_LIFE_S / 3_600 + 7 {
             process.now.unix_s = UNIX_S + hour * 3_600;
             process.now.monotonic += Duration::from_secs(3_600);
@@ -206,16 +212,10 @@ fn a_device_that_the_list_has_at_another_hub_is_stored_anew() {
     stored.hubs.push(moved);
     let mut process = start(&profile, &stored);
     process.connect("d");
-    let opened = process.opening().unwrap();
-    assert_eq!((opened.device, opened.host), (id("d"), host("b.net")));
-    let attempt = opened.place.attempt;
-    process.session(
-        attempt,
-        SessionEvent::Opened {
-            session: attempt.serial,
-            route: TestRoute(attempt.serial),
-        },
-    );
+    let open = process.opening().unwrap();
+    assert_eq!((open.device, open.host), (id("d"), host("b.net")));
+    let attempt = open.place.attempt;
+    opened(&mut process, attempt);
     stored.store(&mut process);
     let hubs: Vec<_> = stored.hubs.iter().map(|it| it.hub.clone()).collect();
     assert_eq!(hubs, [host("b.net")]);
