@@ -58,7 +58,7 @@ impl<C: Callback, T> Outbox<C, T> {
 
     /// Queues an event behind the others of its device and kind. For a change of a connection there is always room, but at too many
     /// origins ([`ORIGINS`](crate::limits::ORIGINS)): it takes the place of the newest one that waits and counts it as `skipped`;
-    /// it does not finish by itself.
+    /// the replaced event does not finish.
     ///
     /// # Errors
     /// There is no room, and why.

@@ -167,7 +167,7 @@ fn open(config: &Config, accept_loss: bool) -> Result<Option<Store>, OpenError> 
         Some(state) => Store::open(&state.directory, &state.keyring).map(Some),
         None => {
             info!(
-                "no state directory: subscriptions and the hubs of devices are forgotten at the end"
+                "no state directory: subscriptions and the hubs of devices are lost when the process ends"
             );
             Ok(None)
         }

@@ -59,17 +59,17 @@ impl Intro<'_> {
         let (address, service) = (self.address, self.service);
         writeln!(
             out,
-            "Bridge on http://{address}, local hub {} with {}; all is forgotten at the end.",
+            "Bridge on http://{address}, local hub {} with {}, in memory only.",
             service.host,
             names.join(", ")
         )?;
         writeln!(
             out,
-            "Any other device id works, too: it registers by itself."
+            "Any other device id works, too: the device registers by itself."
         )?;
         writeln!(
             out,
-            "All operations, to read and to try: http://{address}/docs"
+            "API reference, to read and to try: http://{address}/docs"
         )?;
         writeln!(
             out,
@@ -81,9 +81,9 @@ impl Intro<'_> {
         let host = &service.host;
         writeln!(
             out,
-            "The hub is on ports of its own. Commands of drawspan get there with\n\
+            "The hub does not use the standard ports. Commands of drawspan reach it with\n\
              --connect {host}:5671={amqps} --connect {host}:443={https} --ca {authority}\n\
-             Official SDKs know only the ports 5671 and 443: for them, see `drawspan emulator --help`."
+             Official SDKs support only the ports 5671 and 443; see `drawspan emulator --help`."
         )?;
         writeln!(out, "\n{}", heading("Send telemetry, in another terminal:"))?;
         self.write_telemetry(out)?;
@@ -92,12 +92,12 @@ impl Intro<'_> {
         writeln!(
             out,
             "\n{}",
-            heading("The same as two processes, each in a terminal of its own:")
+            heading("The same as two processes, each in a separate terminal:")
         )?;
         self.write_two_processes(out)?;
         writeln!(
             out,
-            "\nWhat reaches the hub, and what devices receive, is shown here. Ctrl-C ends it."
+            "\nEverything that reaches the hub or its devices is shown here. Ctrl-C ends dev."
         )?;
         writeln!(out, "ready")
     }
@@ -105,10 +105,10 @@ impl Intro<'_> {
     const fn down(&self) -> &'static str {
         match self.receives {
             true => {
-                "Send a message, call a method, set a desired property; dev subscribes for all devices, and receives:"
+                "Send a message, call a method, set a desired property; dev subscribes for all devices and receives them:"
             }
             false => {
-                "Send a message, call a method, set a desired property; what is subscribed to receives them:"
+                "Send a message, call a method, set a desired property; your subscriptions receive them:"
             }
         }
     }
