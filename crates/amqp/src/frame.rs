@@ -1,4 +1,4 @@
-//! Frames (specification 2.3): splitting what arrives, and building what leaves.
+//! Frames (specification 2.3): splitting input, and building output.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 

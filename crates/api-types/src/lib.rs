@@ -1,5 +1,4 @@
-//! What goes over the wire between the bridge, its callers and the receivers of events: the JSON of requests, answers and
-//! events, and their schemas, of which the API's description is made.
+//! The JSON of requests, answers and events, and its schemas, from which the API's description is generated.
 // They panic where nobody reads.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

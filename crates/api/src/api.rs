@@ -1,4 +1,4 @@
-//! The routes.
+//! The routes of the API.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;

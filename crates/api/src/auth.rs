@@ -1,4 +1,4 @@
-//! Whether a request holds an API key, and which.
+//! Authentication: whether a request has an API key, and which one.
 
 mod sent_key;
 

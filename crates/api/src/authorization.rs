@@ -1,4 +1,4 @@
-//! Which key may ask for what: the scopes of each route, and the devices that it is about.
+//! Authorization: the scopes of each route, and the devices that it concerns.
 
 use drawspan_bridge::subscriptions::Callback as _;
 use drawspan_gateway::{CallbackUrl, DeviceGateway, Prefix, Standing};

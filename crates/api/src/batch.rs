@@ -1,4 +1,4 @@
-//! `POST /messages/events`: messages of many devices at once, each with a fate of its own.
+//! `POST /messages/events`: messages of many devices at once, with one result per message.
 
 mod items;
 

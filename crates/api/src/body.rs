@@ -1,4 +1,4 @@
-//! Reading request bodies: bounded in bytes and in time, without a copy when the body came in one piece.
+//! Reading request bodies: limited in size and time, and without a copy if the body came in one piece.
 
 use std::time::Duration;
 

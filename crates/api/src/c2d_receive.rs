@@ -1,5 +1,5 @@
-//! Cloud-to-device messages for devices that can only ask: `GET /devices/{id}/messages/deviceBound?wait=`, and what became of
-//! one: `POST /devices/{id}/messages/deviceBound/{lockToken}/complete` (or `abandon`, or `reject`).
+//! Cloud-to-device messages by polling: `GET /devices/{id}/messages/deviceBound?wait=`, and their settlement: `POST
+//! /devices/{id}/messages/deviceBound/{lockToken}/complete` (or `abandon`, or `reject`).
 
 use std::time::Duration;
 

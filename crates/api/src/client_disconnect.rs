@@ -1,7 +1,8 @@
-//! How long a caller may be kept waiting for something to come.
+//! The end of a caller's wait in a long poll.
 //!
-//! A long poll ends early, as if nothing had come, when the server stops and when its caller hung up. The server gives every
-//! request that could be one (it has a query string) a [`ClientDisconnect`] along; who answers polls it beside the wait.
+//! A long poll ends early, as if nothing had arrived, when the server stops or the caller hangs up. The server attaches a
+//! [`ClientDisconnect`] to every request that could be a long poll (one with a query string); the handler polls it along with the
+//! wait.
 
 use std::future::poll_fn;
 use std::sync::Arc;

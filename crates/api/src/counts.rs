@@ -1,4 +1,4 @@
-//! What the HTTP side counts. Each request costs an addition when it is answered, each message two more and a look at the clock.
+//! Counters of the HTTP side. A request costs one addition when it is answered, a message two more and a look at the clock.
 
 use axum::http::StatusCode;
 use drawspan_gateway::DeviceGateway;

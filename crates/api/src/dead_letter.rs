@@ -1,4 +1,4 @@
-//! `GET /deadLetters`, `POST /deadLetters/{id}/replay`, `DELETE /deadLetters/{id}`: events that their receivers did not take.
+//! `GET /deadLetters`, `POST /deadLetters/{id}/replay`, `DELETE /deadLetters/{id}`: undelivered events.
 
 use std::collections::HashMap;
 

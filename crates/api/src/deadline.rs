@@ -1,4 +1,4 @@
-//! Answers that come in time, or a refusal.
+//! Answers within a deadline, or a refusal.
 
 use drawspan_gateway::DeviceError;
 use drawspan_gateway::limits::RETRY_AFTER_S;

@@ -1,4 +1,4 @@
-//! What the devices could not do, as a problem document.
+//! Conversion of device errors to problem documents.
 
 use std::borrow::Cow;
 

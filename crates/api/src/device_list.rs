@@ -1,4 +1,4 @@
-//! `GET /devices`: which devices are known.
+//! `GET /devices`: the list of known devices.
 
 use axum::extract;
 use drawspan_api_types::answers::Devices;

@@ -1,5 +1,5 @@
-//! What is known about a device's connection, and what can be done about it: `connectionStatus`, `resync`, `diagnostics`, and
-//! `DELETE /devices/{id}`.
+//! The status of a device's connection, and operations on it: `connectionStatus`, `resync`, `diagnostics`, and `DELETE
+//! /devices/{id}`.
 
 use axum::extract;
 use axum::http::StatusCode;

@@ -1,4 +1,4 @@
-//! Devices of tests.
+//! A fake implementation of devices for tests.
 
 use std::sync::{Arc, Mutex};
 

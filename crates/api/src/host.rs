@@ -1,4 +1,4 @@
-//! The header `Host`: RFC 9112, section 3.2, and which names may stand in it where no key is asked for.
+//! The header `Host`: RFC 9112, section 3.2, and the allowed names where no key is needed.
 
 use std::net::{IpAddr, Ipv6Addr};
 

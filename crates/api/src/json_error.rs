@@ -1,4 +1,4 @@
-//! What is wrong with a JSON text, in words for whoever sent it: what was found, in which member, and where.
+//! Errors in a JSON text, described for its sender: what was found, in which member, and where.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! Bodies of which one member matters. Member names compare without case, unknown members are skipped, and of a member that
-//! is there twice the last one counts, as in the original.
+//! Bodies with one relevant member. Member names compare without case, unknown members are skipped, and the last of several members
+//! with one name counts, as in the original.
 
 use std::fmt;
 

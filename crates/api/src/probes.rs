@@ -1,4 +1,4 @@
-//! `/health`, `/livez`, `/readyz`, `/metrics`: for whoever runs the process. They ask for no key.
+//! `/health`, `/livez`, `/readyz`, `/metrics`: health and metrics of the process. They need no key.
 
 use axum::body::Body;
 use axum::extract;

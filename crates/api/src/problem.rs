@@ -1,4 +1,4 @@
-//! The one place that makes problem documents (RFC 9457). Each also has `message`, which the callers of the original bridge read.
+//! Problem documents (RFC 9457), all of which are made here. Each also has `message`, which callers of the original bridge read.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! Parameters of the query string.
 //!
-//! Names compare without case, unknown ones are ignored; a value that is not what it must be, or a parameter that is there
-//! twice, is refused by name. `+` is a plus: no value has spaces, and device ids may have pluses.
+//! Names compare without case, and unknown parameters are ignored. An invalid value, or a repeated parameter, is refused by name.
+//! `+` is a plus: no value has spaces, and device ids may have pluses.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;

@@ -1,4 +1,4 @@
-//! What the handlers have in common: the requests that they take, and what they come to.
+//! Requests and results that the handlers have in common.
 
 use std::ops::Deref;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! The accept loop: HTTP/1.1, plain or over TLS, bounded in connections, heads and idle time, and an end at which every request that came
-//! in time is answered.
+//! The accept loop: HTTP/1.1, plain or over TLS, with limits on connections, heads and idle time, and a shutdown that answers every
+//! request that came in time.
 //!
-//! What is no HTTP request (a broken request line, too many headers, a head that is too long) is answered by hyper before any of our
-//! code sees it: 400 or 431 with an empty body, and the connection is closed. It offers no way to word these.
+//! hyper answers input that is not HTTP (a malformed request line, too many headers, a head that is too long) before any of our
+//! code sees it: 400 or 431 with an empty body, and it closes the connection. These answers cannot be customised.
 
 mod connection;
 mod farewell;

@@ -1,8 +1,8 @@
 //! The body of `POST /devices/{id}/messages/events`:
 //! `{data: object, properties?: {string: string}, componentName?: string, creationTimeUtc?: date-time}`.
 //!
-//! Member names compare without case and unknown members are skipped, as the original does; of a member that is there
-//! twice the last one counts. `data` is not parsed into values: its bytes go on as they came.
+//! Member names compare without case and unknown members are skipped, as in the original; the last of several members with one name
+//! counts. `data` is not parsed into values: its bytes are passed on unchanged.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! `GET /devices/{id}/twin` and `PATCH /devices/{id}/twin/properties/reported`. Both sides' JSON is passed on as it is.
+//! `GET /devices/{id}/twin` and `PATCH /devices/{id}/twin/properties/reported`. The JSON of both is passed on unchanged.
 
 use axum::extract;
 use axum::http::StatusCode;

@@ -1,4 +1,4 @@
-//! The wall clock beside the monotonic one.
+//! The wall clock in relation to the monotonic clock.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! Who signs the tokens.
+//! Keys that sign tokens.
 //!
-//! Keys are held here and nowhere else: what they sign is made when it is needed, since a signature costs less than a
-//! microsecond. They can be replaced while devices are connected; whichever token is made next is signed by the new ones.
+//! Keys are held only here. Tokens are signed when they are needed, since a signature costs less than a microsecond. Keys can be
+//! replaced while devices are connected; the next token is signed with the new ones.
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 

@@ -1,4 +1,4 @@
-//! What devices receive.
+//! Messages, methods and property changes that devices receive.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
-//! Where connections leave what devices receive.
+//! The inbox: what devices receive, left there by their connections.
 //!
-//! Like the [mailbox](crate::StatusMailbox), it makes nobody wait. What it holds is bounded: each device receives a few methods
-//! and one cloud-to-device message at a time, and beyond a common bound methods are answered by the connection (503),
-//! cloud-to-device messages stay at the hub, and changes of desired properties become one mark per device.
+//! Like the [mailbox](crate::StatusMailbox), it blocks no one. Its contents are bounded: each device receives a few methods and one
+//! cloud-to-device message at a time. Beyond a common limit, the connection answers methods with 503, cloud-to-device messages stay
+//! at the hub, and changes of desired properties become one mark per device.
 
 use drawspan_hub::AttemptId;
 

@@ -1,7 +1,7 @@
-//! Where connections tell what happened to devices.
+//! The status mailbox: what happened to devices, reported by their connections.
 //!
-//! A connection never waits for whoever listens, and the other way round: news collect in the mailbox, bounded by what
-//! was asked for, and the listener is woken once for all of them.
+//! A connection never waits for the listener, nor the listener for a connection: reports collect in the mailbox, bounded by what
+//! was requested, and one wake-up covers all of them.
 
 use drawspan_hub::{AttemptId, ConnectionKey, Failure, Link, Links};
 use drawspan_net::Mailbox;

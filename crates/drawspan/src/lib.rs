@@ -1,7 +1,7 @@
 //! Drawspan, a device bridge for Azure IoT Hub: HTTP in, one Azure IoT identity per device out.
 //!
 //! * [`cli`]: the command line, and what each subcommand runs.
-//! * [`import`]: what the bridge that Drawspan replaces has stored.
+//! * [`import`]: import of the data of the bridge that Drawspan replaces.
 // They panic where nobody reads: `cli::say` does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

@@ -1,4 +1,4 @@
-//! The time by which an emulator lives.
+//! The clock of an emulator.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What an emulator is to serve.
+//! The configuration of an emulator.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};

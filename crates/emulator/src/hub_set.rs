@@ -1,4 +1,4 @@
-//! Which hub a connection is for.
+//! The hub that a connection is for.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;

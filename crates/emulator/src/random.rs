@@ -1,4 +1,4 @@
-//! Names and keys that nobody can guess: the only place that asks the system for randomness.
+//! Unguessable names and keys: the only place that asks the system for randomness.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

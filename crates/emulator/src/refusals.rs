@@ -1,8 +1,7 @@
-//! The log of what was refused, and why: to the user who wonders why a client does not get through, the client's own words
-//! often say little.
+//! The log of refusals with their reasons, for users whose client does not get through and reports little itself.
 //!
-//! Every refusal is a line at `info` with the code that the client got. A client that asks again and again does not flood the
-//! log: see [`throttle`].
+//! Every refusal is a line at `info` with the code that the client got. A client that retries forever does not flood the log: see
+//! [`throttle`].
 
 mod throttle;
 

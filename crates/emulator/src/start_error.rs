@@ -1,4 +1,4 @@
-//! Why an emulator does not start.
+//! Errors that prevent an emulator from starting.
 
 use std::io;
 use std::net::SocketAddr;

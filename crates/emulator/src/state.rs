@@ -1,4 +1,4 @@
-//! The state directory: who has it, what is in it, and a stand-in for none.
+//! The state directory: its lock, its contents, and a temporary one for emulators without.
 
 mod temporary;
 

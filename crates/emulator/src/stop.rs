@@ -1,4 +1,4 @@
-//! How everything that runs hears that the emulator stops.
+//! The signal that the emulator stops, for everything that runs.
 
 use tokio::sync::watch;
 

@@ -1,4 +1,4 @@
-//! Whom the credentials of a process belong to.
+//! The scope of a process's credentials.
 
 /// Whose credentials a hub, or DPS, refuses when it refuses a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Whether a hub can be reached.
 //!
-//! A hub that is unreachable is one fault, not one per device: one probe at a time tries it, after 100 ms and then as
-//! long as it has been down already, up to 2 s. Its devices wait in their queue meanwhile and count no failure.
+//! An unreachable hub is one fault, not one per device: one probe at a time tries it, after 100 ms and then after as long as it has
+//! been down already, up to 2 s. Its devices wait in their queue meanwhile and count no failure.
 
 use std::time::Duration;
 

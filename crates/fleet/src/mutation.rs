@@ -1,5 +1,5 @@
-//! Faults planted for the simulation to find, to show that it would find real ones like them. They exist with feature
-//! `mutations` alone, which no product enables; without it [`planted`] is false, and the compiler removes them.
+//! Faults that are planted for the simulation to find, to show that it would find similar real ones. They exist only with the
+//! feature `mutations`, which no product enables; without it [`planted`] is false, and the compiler removes them.
 
 /// A planted fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

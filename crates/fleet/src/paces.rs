@@ -1,4 +1,4 @@
-//! A hub's pace for what is asked of connected devices. Connects are paced by the [governor](crate::governor).
+//! A hub's rates for operations of connected devices. The [governor](crate::governor) paces connects.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

@@ -1,8 +1,7 @@
-//! When a message, or a request about a twin, is sent again within its time.
+//! The schedule for resending a message or twin request within its time.
 //!
-//! A hub that has a fault of its own may be well the next moment, or may refuse everything for as long as it is asked. So the waits grow, and
-//! chance spreads them: within 30 s one request is sent a few dozen times at most, and those that were refused together do not come
-//! back together.
+//! A hub with a fault may recover at once, or may refuse everything while it is asked. So the waits grow, and chance spreads them:
+//! within 30 s one request is sent a few dozen times at most, and requests that were refused together do not return together.
 
 use std::time::Duration;
 

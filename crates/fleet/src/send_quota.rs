@@ -1,7 +1,8 @@
-//! A hub's daily quota, as messages of connected devices meet it: they stay connected, and their messages wait outside.
+//! The daily quota of a hub as it affects messages of connected devices: the devices stay connected, and their messages are held
+//! back.
 //!
-//! The first message that is refused for the quota closes the hub to all others. One at a time goes through to see whether the hub was
-//! enlarged, less and less often, and after midnight; the first that is accepted opens it to all.
+//! The first message that is refused for the quota blocks all others. One at a time is sent to check whether units were added, less
+//! and less often, and after midnight; the first accepted message unblocks all.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! How time and chance come in: as arguments.
+//! Time and chance as arguments.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Where events go.
+//! The destination of events.
 
 use std::borrow::Cow;
 use std::fmt;

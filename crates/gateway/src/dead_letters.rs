@@ -1,4 +1,4 @@
-//! Events that could not be delivered.
+//! Undelivered events.
 
 use std::future::Future;
 

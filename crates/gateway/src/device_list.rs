@@ -1,4 +1,4 @@
-//! Which devices are known.
+//! The list of known devices.
 
 use std::future::Future;
 

@@ -1,4 +1,4 @@
-//! Cloud-to-device messages for devices that can only ask for them.
+//! Cloud-to-device messages for devices that poll for them.
 
 use std::future::Future;
 

@@ -1,6 +1,6 @@
-//! The context of a request: whether it may have had an effect, for the answer to one that is not finished, and who asks.
+//! The context of a request: its caller, and whether it may have had an effect, for the answer if it is not finished.
 //!
-//! Both belong to the task-local context of a request, so that whoever sends something finds them without a word in every signature.
+//! Both are in the task-local context of a request, so that code that sends something reaches them without parameters.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! The traits between the API and the runtime, and the values that pass through them.
 //!
-//! The API calls them, the runtime implements them, and neither knows the other. [`DeviceGateway`] is what one device does;
-//! [`Subscriptions`], [`Downlink`], [`Listing`] and [`DeadLetters`] are the rest. [`log_limit`] bounds lines of the log that
-//! both sides write.
+//! The API calls these traits and the runtime implements them, so that neither knows the other. [`DeviceGateway`] has the
+//! operations of one device; [`Subscriptions`], [`Downlink`], [`Listing`] and [`DeadLetters`] have the others. [`log_limit`] limits
+//! log lines that both sides write.
 // They panic where nobody reads.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

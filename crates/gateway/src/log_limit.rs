@@ -1,6 +1,7 @@
-//! Lines of the log that a device, a caller or a receiver can cause at will: one per subject and minute, the rest is counted.
+//! Limits for log lines that a device, a caller or a receiver can cause repeatedly: one per subject and minute, the others are
+//! counted.
 //!
-//! Each such line has a [`LogLimit`] of its own. The count stands in the next line about the same subject, or in a line of its own when a
+//! Each such line has its own [`LogLimit`]. The count is in the next line about the same subject, or in a separate line when a
 //! minute has passed without one.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Whether requests make sense now, and what an operator should know although they do.
+//! Readiness: whether the bridge can serve requests, and the faults that an operator should know.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What callers want to hear of.
+//! Subscriptions of callers.
 
 use std::future::Future;
 

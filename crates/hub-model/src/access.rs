@@ -1,4 +1,4 @@
-//! Who may do what: from a token to a grant, from a grant to an answer.
+//! Access control: from a token to a grant, from a grant to an answer.
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! Everything that happens at a hub, as one closed enum.
 //!
-//! Logs, metrics and events for others follow from it. An event names who and what, and holds no payload, key or token.
+//! Logs, metrics and events for others are derived from it. An event names its subject and its kind, and contains no payload, key
+//! or token.
 
 use std::fmt;
 

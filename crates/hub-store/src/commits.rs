@@ -1,4 +1,4 @@
-//! Counting transactions, in the registry's file and in a mark beside it.
+//! The count of transactions, in the registry's file and in a mark next to it.
 
 use drawspan_state::Mark;
 use rusqlite::{Connection, OptionalExtension as _, Row};

@@ -1,4 +1,4 @@
-//! Opening the registry's file, or refusing to because something that was stored is not there.
+//! Opening the registry's file, or refusing to if stored data is missing.
 
 use std::path::{Path, PathBuf};
 

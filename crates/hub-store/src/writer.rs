@@ -1,4 +1,4 @@
-//! The thread that writes.
+//! The writing thread.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,8 +1,8 @@
-//! What an AMQP link address means.
+//! The meaning of AMQP link addresses.
 //!
-//! Every client spells addresses its own way: with or without `amqps://host:5671`, with or without a leading slash,
-//! `deviceBound` or `devicebound`, ids raw or percent-encoded. [`parse`] takes them all; `Display` writes the form of the
-//! Node client. The table does not depend on the link's direction: which directions exist is the server's business.
+//! Clients spell addresses differently: with or without `amqps://host:5671`, with or without a leading slash, `deviceBound` or
+//! `devicebound`, ids raw or percent-encoded. [`parse`] accepts all of them; `Display` writes the form of the Node client. The
+//! table does not depend on the link's direction: the server decides which directions exist.
 //!
 //! | address | meaning |
 //! |---|---|

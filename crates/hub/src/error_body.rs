@@ -1,6 +1,6 @@
-//! How the hub words a refusal: JSON in AMQP error descriptions, JSON or `ErrorCode:Name;text` in HTTP bodies.
+//! The hub's refusals: JSON in AMQP error descriptions, JSON or `ErrorCode:Name;text` in HTTP bodies.
 //!
-//! [`HubError`] writes them (the emulator does), [`ErrorDescription`] reads whatever comes (the client does).
+//! [`HubError`] writes them (for the emulator), [`ErrorDescription`] reads them in any form (for the client).
 
 use serde_json::{Map, Value, json};
 

@@ -1,8 +1,8 @@
-//! What a refusal means for a device connection, whichever way it came, and what to do about it.
+//! The meaning of refusals for a device connection, from any source, and their remedies.
 //!
-//! Two tables make one decision: (condition | status | code) → [`FailureKind`] (in `failure/kind.rs`), and
-//! [`FailureKind`] → [`Remedy`] (here). The hub's own code wins over the AMQP condition, which is coarser. What is
-//! unknown is retried slowly.
+//! Two tables make one decision: (condition | status | code) → [`FailureKind`] (in `failure/kind.rs`), and [`FailureKind`] →
+//! [`Remedy`] (here). The hub's own code takes precedence over the AMQP condition, which is coarser. Unknown failures are retried
+//! slowly.
 //!
 //! Source: Azure articles "troubleshoot IoT Hub error codes" and "manage device reconnections"; the conditions are those
 //! that the official SDKs know.

@@ -1,4 +1,4 @@
-//! The keys by which a fleet of devices gets in.
+//! The keys with which a fleet of devices connects.
 
 use std::collections::HashMap;
 

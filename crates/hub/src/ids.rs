@@ -1,4 +1,4 @@
-//! Names of things, checked once when they enter.
+//! Ids and names, validated once when they are parsed.
 //!
 //! Character sets: Azure IoT Hub article "identity registry" (devices and modules), DPS article "concepts: service"
 //! (registrations), RFC 1123 (hosts).

@@ -1,6 +1,6 @@
-//! What a device has at its hub while it is connected: a place on an AMQP connection, a key that signs, links.
+//! A device's session at its hub while it is connected: a place on an AMQP connection, a key that signs, links.
 //!
-//! The words that whoever decides about devices and whoever carries it out have in common.
+//! These types are shared by the code that decides about devices and the code that connects them.
 
 /// An AMQP connection to a hub, one of a pool. A key is never used again for another connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,4 +1,4 @@
-//! What callers subscribe to: the four kinds of events that a device has for them.
+//! The kinds of subscriptions: the four kinds of events of a device.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! Text from outside. .NET and Windows put a byte order mark in front of it, and some programs write UTF-16.
 //!
-//! Every place where text or JSON enters reads it through here, so that all of them take the same.
+//! All text and JSON from outside is read through this module, so that every input accepts the same forms.
 
 use std::borrow::Cow;
 

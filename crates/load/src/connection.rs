@@ -1,4 +1,4 @@
-//! One HTTP connection: opened when needed, one request in flight, given up at the first trouble.
+//! One HTTP connection: opened when needed, one request in flight, abandoned at the first error.
 
 use std::pin::{Pin, pin};
 use std::time::Duration;

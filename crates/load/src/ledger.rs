@@ -1,4 +1,4 @@
-//! One line per request, so that what was answered 200 can be looked for at the hub.
+//! One line per request, so that messages that were answered 200 can be compared with those at the hub.
 //!
 //! `id`, device, status, latency in µs, Unix time of sending in ms, separated by tabs. Status 0 means no answer. Written through to the file every
 //! second and at the end, so that it survives the end of this process.

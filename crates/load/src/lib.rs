@@ -1,5 +1,5 @@
-//! A load generator: HTTP/1.1, connections kept alive, one request in flight on each, no retries, and a ledger that says
-//! what became of every single request.
+//! A load generator: HTTP/1.1, connections kept alive, one request in flight on each, no retries, and a ledger with the outcome of
+//! every request.
 // They panic where nobody reads.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

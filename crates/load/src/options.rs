@@ -1,4 +1,4 @@
-//! What `drawspan load` is told.
+//! Options of `drawspan load`.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What an answer other than 2xx says, on one line.
+//! The text of a failed answer, on one line.
 
 use serde::Deserialize;
 

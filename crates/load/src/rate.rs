@@ -1,4 +1,4 @@
-//! Which request is next, and when: one counter for all connections.
+//! The schedule of requests: one counter for all connections.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The requests of a run: each has its own message id, in the body where the hub's readers find it.
+//! The requests of a run: each has its own message id, in the body where readers at the hub find it.
 
 use bytes::Bytes;
 use drawspan_settings::API_KEY_HEADER;

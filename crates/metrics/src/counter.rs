@@ -1,4 +1,4 @@
-//! Counting where many tasks do the same.
+//! Counters that many tasks increment.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

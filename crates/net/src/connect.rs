@@ -1,4 +1,4 @@
-//! Connecting to a hub: directly or through a proxy, with AMQP right over TLS or in a WebSocket.
+//! Connecting to a hub: directly or through a proxy, with AMQP directly over TLS or in a WebSocket.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! One connection on one stream: a task that polls reading and writing together.
 //!
-//! Writing first and reading afterwards can deadlock two peers that both wait to be read. So each wake-up does all that
-//! is possible: take commands, read, handle events, then write once. Commands come in through a bounded channel.
+//! Writing first and reading afterwards can deadlock two peers that both wait to be read. So each wake-up does everything that is
+//! possible: take commands, read, handle events, then write once. Commands come in through a bounded channel.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};

@@ -2,7 +2,7 @@
 //!
 //! * [`drive`]: reads, writes, timers and commands of one connection, in one task.
 //! * [`Connector`], [`listen`]: TCP with the options that matter, TLS, HTTP proxy.
-//! * [`Mailbox`]: where tasks leave news for one listener.
+//! * [`Mailbox`]: reports of tasks for one listener.
 //! * [`WebSocket`]: a WebSocket as a stream of bytes, at both ends.
 
 mod clock;

@@ -1,4 +1,4 @@
-//! The way out through an HTTP proxy: `CONNECT` (RFC 9110, 9.3.6), then bytes pass as they are.
+//! Connections through an HTTP proxy: `CONNECT` (RFC 9110, 9.3.6), then bytes pass unchanged.
 
 use std::fmt;
 use std::io;

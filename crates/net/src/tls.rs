@@ -1,4 +1,4 @@
-//! Whom a client trusts.
+//! The authorities that a client trusts.
 
 use std::sync::Arc;
 

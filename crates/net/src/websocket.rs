@@ -1,7 +1,7 @@
 //! AMQP in a WebSocket (RFC 6455): bytes in binary messages.
 //!
-//! The .NET client wants no AMQP frame parted between messages, so messages that are written end where a frame ends.
-//! What is read may be cut anyhow.
+//! The .NET client requires that a message does not split an AMQP frame, so written messages end where a frame ends. Read messages
+//! may split frames anywhere.
 
 use std::io;
 use std::pin::Pin;

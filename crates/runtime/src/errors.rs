@@ -1,4 +1,4 @@
-//! What callers are told, in the words of the HTTP side.
+//! Conversion of failures to the gateway's errors.
 
 use std::time::Duration;
 

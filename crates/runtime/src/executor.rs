@@ -1,4 +1,4 @@
-//! Does what the controller wants done, and decides nothing.
+//! The executor of the controller's actions. It decides nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;

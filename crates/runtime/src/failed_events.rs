@@ -1,4 +1,4 @@
-//! Requests in a row that ran out of time.
+//! The count of consecutive requests that ran out of time.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,4 +1,4 @@
-//! What the HTTP side holds: what is asked of one device, within the request's time.
+//! The gateway: requests for one device, within the request's time.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

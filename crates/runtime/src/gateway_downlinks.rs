@@ -1,4 +1,4 @@
-//! What callers ask beside telemetry and twins.
+//! Requests of callers other than telemetry and twins.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Which hubs are in trouble, as everybody may read it.
+//! The health of hubs, readable by everyone.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,6 @@
-//! The I/O around the [controller](drawspan_bridge::Controller): one task feeds it what happens, and does what it wants done.
+//! The I/O around the [controller](drawspan_bridge::Controller): one task feeds it inputs and executes its actions.
 //!
-//! A caller that finds its device in the route table (`routes.rs`) sends on the device's connection without meeting that task at all.
+//! A caller that finds its device in the route table (`routes.rs`) sends on the device's connection directly, without that task.
 //! Otherwise it asks the task to connect the device and waits.
 // They panic where nobody reads.
 #![deny(clippy::print_stdout, clippy::print_stderr)]

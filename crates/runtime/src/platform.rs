@@ -1,4 +1,4 @@
-//! The runtime's own things, as the controller passes them on.
+//! The runtime's types that the controller passes on.
 
 use std::sync::Arc;
 use std::time::Duration;

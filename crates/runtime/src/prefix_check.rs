@@ -1,4 +1,4 @@
-//! Whether a device is one of those that a key is for: DPS may have another name for it than its caller.
+//! The check whether a device is within a key's prefix: DPS may have another id for it than its caller.
 
 use drawspan_bridge::controller::{Names, Request as Ask};
 use drawspan_gateway::{DeviceError, DeviceGateway as _, Prefix, Standing};

@@ -1,4 +1,4 @@
-//! What callers ask of the controller's task.
+//! Requests to the controller's task.
 
 use drawspan_bridge::controller::{self, Names};
 use drawspan_fleet::ServiceId;

@@ -1,4 +1,4 @@
-//! One request, tried again within its time: on another connection when one breaks, later when the hub asks for that.
+//! Retries of one request within its time: on another connection if one breaks, later if the hub asks for that.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Connected devices by id, for callers that only want to send.
+//! The route table: connected devices by id, for callers that only send.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

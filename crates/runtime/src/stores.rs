@@ -1,4 +1,4 @@
-//! What is stored of subscriptions, hubs and desired properties: written, and read where memory and store may differ.
+//! Storage of subscriptions, hubs and desired properties: written, and read back where memory and store may differ.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! The task that owns the controller: what happens and time go in, one after the other, and actions are done.
+//! The task that owns the controller: it handles inputs and time one after the other, and executes actions.
 //!
-//! One task is enough: messages do not pass it, and what does (a device that connects or ends) costs it microseconds.
+//! One task is enough: messages do not pass through it, and other inputs (a device that connects or ends) cost it microseconds.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,4 +1,4 @@
-//! A partition's folder: sealed segments, and the one that grows.
+//! A partition's folder: sealed segments, and the active one.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};

@@ -1,4 +1,4 @@
-//! What can go wrong with the telemetry log.
+//! Errors of the telemetry log.
 
 use std::io;
 use std::path::PathBuf;

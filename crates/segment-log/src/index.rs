@@ -1,4 +1,4 @@
-//! A sparse index of one segment: one entry for some kilobytes of the file.
+//! A sparse index of one segment: one entry per few kilobytes of the file.
 
 use super::position::{Keys, Target};
 

@@ -1,8 +1,8 @@
 //! The telemetry log of one hub: partitions of append-only, checksummed segments.
 //!
-//! What [`TelemetryLog::append_batch`] returned `Ok` for survives the end of the process, whatever ended it: the bytes
-//! are with the operating system by then. They are brought to the disk once a second, in the background. Without a
-//! folder the same log lives in memory and forgets its oldest records when it is full.
+//! Records that [`TelemetryLog::append_batch`] accepted with `Ok` survive the end of the process, in any way, since the operating
+//! system has the bytes by then. They are flushed to disk once a second, in the background. Without a folder the same log is in
+//! memory and drops its oldest records when it is full.
 
 mod disk;
 mod error;

@@ -1,4 +1,4 @@
-//! Waking readers, without a queue: a reader that was woken is not woken again until it has looked.
+//! Waking readers, without a queue: a reader that was woken is not woken again until it has read.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! Where reading starts.
+//! Start positions of readers.
 
 /// A place in a partition, as Event Hubs clients name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

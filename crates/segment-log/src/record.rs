@@ -6,7 +6,7 @@
 //! sequence u64 · enqueued ms u64 · header CRC-32 u32 device id · generation id · message
 //! ```
 //!
-//! The header has a checksum of its own, so that a length can be believed before the body is there.
+//! The header has its own checksum, so that the length can be trusted before the body is read.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Reading a whole segment: to index it, and to find out where it ends after a crash.
+//! Scanning a whole segment: to index it, and to find its end after a crash.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read as _;

@@ -1,4 +1,4 @@
-//! Sealed segments, which do not grow any more, and where a reader finds a record.
+//! Sealed segments, which no longer grow, and the search for a record in them.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};

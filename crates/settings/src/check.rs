@@ -1,4 +1,4 @@
-//! From what was given to what can be used.
+//! Validation: from given values to a usable configuration.
 
 use std::collections::HashSet;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! `--connect NAME[:PORT]=ADDR:PORT`: reach a name somewhere else, as curl's `--connect-to`.
+//! `--connect NAME[:PORT]=ADDR:PORT`: the address to connect to for a name, as in curl's `--connect-to`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! The file of listed devices: a connection string per line; empty lines and those that begin with `#` do not count.
+//! The file of listed devices: one connection string per line; empty lines and lines that begin with `#` are ignored.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -1,4 +1,4 @@
-//! Settings as they count, for people to read and for reloading to compare.
+//! Settings in effect, for display and for comparison on reload.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What a command line says of the settings.
+//! Settings given on a command line.
 
 use std::fmt;
 use std::path::PathBuf;

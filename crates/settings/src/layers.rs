@@ -1,4 +1,4 @@
-//! Flags before variables before the file.
+//! Precedence of flags over variables over the file.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,6 +1,6 @@
-//! What configured the bridge that Drawspan replaces: the lowest layer, beneath everything of our own.
+//! Settings of the bridge that Drawspan replaces: the layer of lowest precedence.
 //!
-//! Its variables keep their names. Its secrets, which lay in a key vault, are also taken from variables and from files of the
+//! Its variables keep their names. Its secrets, which were in a key vault, are also read from variables and from files with the
 //! same names.
 
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
-//! How the files that the process may have open are shared out, so that callers cannot take those of hubs, receivers and the store.
+//! The division of the process's open files, so that callers cannot use up those of hubs, receivers and the store.
 //!
-//! Of what the system permits, half is for connections of callers, an eighth for those that are on their way out or are answered beyond the
-//! bound, an eighth each for attempts to deliver an event and for idle connections to receivers. The last eighth is for connections to hubs
-//! and DPS, the store and the log.
+//! Of the system's limit, half is for connections of callers, an eighth for connections that are being closed or answered beyond
+//! the limit, and an eighth each for attempts to deliver an event and for idle connections to receivers. The last eighth is for
+//! connections to hubs and DPS, the store and the log.
 
 use drawspan_bridge::limits::ATTEMPTS;
 

@@ -1,4 +1,4 @@
-//! How to get out of this network: as hubs and DPS are reached, so is what is asked before there is a configuration.
+//! Outbound connections: hubs and DPS are reached this way, and so are services that are needed before there is a configuration.
 
 use std::path::Path;
 

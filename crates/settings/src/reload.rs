@@ -1,4 +1,4 @@
-//! What can change while the bridge runs.
+//! Settings that can change while the bridge runs.
 
 use drawspan_hub::Keys;
 

@@ -1,4 +1,4 @@
-//! The settings: the one table from which flags, variables, keys of the file, their help and the reference follow.
+//! The table of settings, from which flags, variables, keys of the file, their help and the reference are generated.
 
 /// Prefix of all environment variables.
 pub(super) const VARIABLE_PREFIX: &str = "DRAWSPAN_";

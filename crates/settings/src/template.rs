@@ -1,4 +1,4 @@
-//! A configuration file to begin with: every setting with its meaning and default, none of them set.
+//! A configuration file to start with: every setting with its meaning and default, as comments.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Keys that sign events, as they stand in the configuration.
+//! Configured keys that sign events.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

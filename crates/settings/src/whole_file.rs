@@ -1,4 +1,4 @@
-//! Files that are read whole, up to a bound.
+//! Files that are read whole, up to a limit.
 
 use std::borrow::Cow;
 use std::fs::File;

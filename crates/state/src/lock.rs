@@ -1,7 +1,7 @@
 //! One process per directory.
 //!
-//! Both the directory itself and a file in it are locked. The file says who has the directory, and a process of an earlier
-//! version locks nothing else; but it can be removed, after which another process would lock a new one.
+//! Both the directory itself and a file in it are locked. The file names the process that has the directory, and a process of an
+//! earlier version locks only the file; but the file can be removed, after which another process would lock a new one.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};

@@ -1,8 +1,8 @@
-//! How much was written, in a file of its own.
+//! The count of what was written, in a separate file.
 //!
-//! A database whose log was deleted, or a segment whose end was cut off, looks like one that never held more. The mark beside
-//! it, which is written after each commit, says otherwise. It is never ahead of what was committed as long as the machine
-//! runs; after a failure of the machine it may be, since neither is brought to the disk each time.
+//! A database whose log was deleted, or a segment whose end was truncated, looks like one that never held more. The mark next to
+//! it, which is written after each commit, shows the difference. It is never ahead of the commits as long as the machine runs;
+//! after a failure of the machine it may be, since neither is flushed to disk each time.
 
 use std::fs::File;
 use std::io::{self, Read as _};

@@ -1,4 +1,5 @@
-//! Directories and files for their owner alone. Where there are no such permissions, those of the parent directory hold.
+//! Directories and files that only their owner can access. Where the system has no such permissions, those of the parent directory
+//! apply.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;

@@ -1,7 +1,7 @@
-//! What is looked at before SQLite opens a database, and the check of what is in it.
+//! Checks before SQLite opens a database, and the check of its contents.
 //!
-//! SQLite takes an empty file for a new database and deletes the log beside it, and it takes the readable part of a damaged log
-//! for all of it. So files are looked at first, and a connection that only looks must not fold the log into the database.
+//! SQLite treats an empty file as a new database and deletes the log next to it, and it treats the readable part of a damaged log
+//! as complete. So files are checked first, and a connection that only checks must not merge the log into the database.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};

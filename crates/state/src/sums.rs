@@ -1,8 +1,8 @@
-//! A checksum over the rows of each table, kept up by triggers of the connection that writes.
+//! A checksum over the rows of each table, maintained by triggers of the writing connection.
 //!
-//! SQLite's pages have no checksums: a changed byte in a row is not noticed by it. The sum of a table does not depend on the order of its
-//! rows, so that each change costs one addition. Triggers and the function they call belong to a connection, not to the file: other
-//! programs can read and write it as ever, and what they change is found to differ.
+//! SQLite's pages have no checksums, so it does not detect a changed byte in a row. The sum of a table does not depend on the order
+//! of its rows, so that each change costs one addition. Triggers and the function they call belong to a connection, not to the
+//! file: other programs can still read and write it, and their changes are detected.
 
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;

@@ -1,11 +1,11 @@
-//! Whether the files of an open SQLite database still hold what SQLite wrote to them.
+//! The check whether the files of an open SQLite database still hold what SQLite wrote to them.
 //!
-//! A file that another program empties or cuts in place keeps its name and number, and SQLite goes on beside what is missing: it
-//! acknowledges what cannot be found again, and may copy holes of the log into the database. The index of the log, which SQLite
-//! keeps in shared memory, says how long both files must be.
+//! A file that another program empties or truncates in place keeps its name and inode, and SQLite continues without the missing
+//! part: it acknowledges data that cannot be found again, and may copy holes of the log into the database. The index of the log,
+//! which SQLite keeps in shared memory, states how long both files must be.
 //!
-//! The files are opened a second time here. To close one takes SQLite's locks on it away, so a [`Files`] must live longer than
-//! every connection of its process.
+//! The files are opened a second time here. Closing one releases SQLite's locks on it, so a [`Files`] must live longer than every
+//! connection of its process.
 
 use std::fs::File;
 use std::io;

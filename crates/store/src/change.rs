@@ -1,4 +1,4 @@
-//! Changes of rows, and how each is carried out.
+//! Changes of rows, and their execution.
 
 use drawspan_hub::{DeviceId, SubscriptionType};
 use rusqlite::Connection;

@@ -1,4 +1,4 @@
-//! Events that their receivers did not take.
+//! Dead letters: undelivered events.
 
 use std::fmt;
 use std::sync::Arc;

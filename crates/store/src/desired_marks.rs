@@ -1,4 +1,4 @@
-//! Which desired properties were delivered.
+//! The delivered versions of desired properties.
 
 use std::path::Path;
 use std::sync::Arc;

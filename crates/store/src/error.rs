@@ -1,4 +1,4 @@
-//! Why something is not stored.
+//! Errors of the store.
 
 use std::io;
 use std::path::{Path, PathBuf};

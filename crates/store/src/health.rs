@@ -1,4 +1,4 @@
-//! How the store is, as a level that anybody may read.
+//! The health of the store, readable by everyone.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

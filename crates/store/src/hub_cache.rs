@@ -1,4 +1,4 @@
-//! Which hub each device belongs to.
+//! The hub of each device.
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Which requests were answered already.
+//! Requests that were answered already.
 
 use crate::change::Change;
 use crate::clock;

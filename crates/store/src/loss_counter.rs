@@ -1,4 +1,4 @@
-//! Counting what was lost, without a log line for each; and weighing what waits.
+//! Counting losses without a log line for each; and the weight of waiting entries.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

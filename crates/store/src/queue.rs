@@ -1,4 +1,4 @@
-//! The way to the writing thread.
+//! The queue of the writing thread.
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};

@@ -1,4 +1,4 @@
-//! The thread that reminds the writing thread of what time brings.
+//! The thread that triggers the writing thread when time requires it.
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};

@@ -1,4 +1,4 @@
-//! Opening the files of a state directory, or refusing to because something that was stored is not there.
+//! Opening the files of a state directory, or refusing to if stored data is missing.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What callers subscribed to.
+//! Subscriptions of callers.
 
 use std::future::Future;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What was here before: whether an empty or shortened database is a beginning or a loss.
+//! Traces of an earlier store: whether an empty or truncated database is a new one or a loss.
 
 use std::fmt;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! One attempt to deliver an event: a request, its answer, and what both come to.
+//! One attempt to deliver an event: a request, its answer, and the result.
 
 use std::borrow::Cow;
 use std::sync::Arc;

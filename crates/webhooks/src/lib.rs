@@ -1,7 +1,7 @@
 //! Requests to the receivers of events.
 //!
-//! [`Webhooks`] makes the requests that the controller wants made ([`send`](Webhooks::send)); each leaves its result on the
-//! [`mailbox`](Webhooks::mailbox). What is tried when is decided by [`drawspan_bridge::delivery`].
+//! [`Webhooks`] makes the requests that the controller decides on ([`send`](Webhooks::send)); each leaves its result in the
+//! [`mailbox`](Webhooks::mailbox). [`drawspan_bridge::delivery`] decides which event is tried when.
 // They panic where nobody reads.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

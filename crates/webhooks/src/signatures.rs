@@ -1,4 +1,4 @@
-//! Signatures by which receivers know that an event is ours, after the Standard Webhooks specification.
+//! Signatures by which receivers verify the origin of an event, according to the Standard Webhooks specification.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

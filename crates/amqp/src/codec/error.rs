@@ -1,4 +1,4 @@
-//! What can be wrong with encoded data.
+//! Errors in encoded data.
 
 /// Why bytes are not the value that was expected. Never holds any of the bytes beyond type codes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

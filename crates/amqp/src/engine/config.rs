@@ -1,4 +1,4 @@
-//! What an embedder chooses for a connection.
+//! Options that an embedder chooses for a connection.
 
 use bytes::Bytes;
 

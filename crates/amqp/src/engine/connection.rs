@@ -1,4 +1,4 @@
-//! The connection itself: what it holds, how it is driven, how it ends.
+//! The connection itself: its state, how it is driven, how it ends.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a connection tells its embedder, and the keys it uses.
+//! Events that a connection gives to its embedder, and the keys they use.
 
 use bytes::Bytes;
 

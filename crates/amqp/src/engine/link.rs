@@ -1,4 +1,4 @@
-//! Links: what is known about one, credit, detaching (specification 2.6).
+//! Links: their state, credit, detaching (specification 2.6).
 
 use bytes::BytesMut;
 

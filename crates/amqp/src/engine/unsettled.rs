@@ -1,4 +1,4 @@
-//! Deliveries that are not settled yet, in the order of their ids.
+//! Unsettled deliveries, in the order of their ids.
 
 use std::collections::VecDeque;
 

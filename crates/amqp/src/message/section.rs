@@ -1,4 +1,4 @@
-//! Walking over the sections of a message without reading what they hold.
+//! Iteration over the sections of a message without decoding their contents.
 
 use bytes::Bytes;
 

@@ -1,7 +1,7 @@
 //! The body of a batch: `{messages: [{deviceId, data, properties?, componentName?, creationTimeUtc?}, …]}`.
 //!
-//! Member names compare without case, as everywhere. What is wrong with one message is its own trouble; what is wrong with
-//! the list is everybody's. Both name the message by its index.
+//! Member names compare without case, as everywhere. An invalid message fails alone; an invalid list fails the whole call. Both
+//! errors name the message by its index.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What was done under which key: in the state directory, or in memory where there is none.
+//! Memory of results by idempotency key: in the state directory, or in memory without one.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

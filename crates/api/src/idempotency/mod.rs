@@ -1,8 +1,8 @@
-//! The header `Idempotency-Key`: a request that is sent again is not done again.
+//! The header `Idempotency-Key`: a repeated request is not executed again.
 //!
-//! Requests with one key take turns. The first that succeeds is remembered for a day, and the others are told so; after one
-//! that failed the next one tries. What is remembered is written before the answer leaves. Between the hub's acceptance and
-//! that, the process may end: then the next try is done again, as without a key.
+//! Requests with one key take turns. The first success is remembered for a day, and the other requests get its result; after a
+//! failure the next request tries. A result is written before the answer leaves. If the process ends between the hub's acceptance
+//! and that write, the next try is executed again, as without a key.
 
 mod memory;
 #[cfg(test)]

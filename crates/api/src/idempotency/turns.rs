@@ -1,4 +1,4 @@
-//! Requests with one key, one after the other.
+//! Turns of requests with the same key.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -1,7 +1,7 @@
-//! What a browser or a generator asks for: the documents, and a page that shows them. No key is asked for.
+//! Pages for browsers and generators: the documents, and a page that shows them. They need no key.
 //!
-//! The page is one file: its own style and script, named by hash in a strict content security policy, so that nothing else
-//! runs in it and nothing of it comes from elsewhere.
+//! The page is one file. A strict content security policy allows only its own style and script, by hash, so that nothing else runs
+//! in it and nothing is loaded from elsewhere.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;

@@ -1,5 +1,5 @@
-//! OpenAPI 2.0 of the original's operations, for generators of clients that know nothing newer. Paths, methods and ids come from the
-//! table of operations; the rest is written here.
+//! OpenAPI 2.0 of the original's operations, for client generators that do not support newer versions. Paths, methods and ids come
+//! from the table of operations; the rest is written here.
 
 use drawspan_settings::API_KEY_HEADER;
 use serde_json::{Map, Value, json};

@@ -1,8 +1,8 @@
-//! One HTTP connection: hyper's, with an end that loses no request.
+//! One HTTP connection of hyper, with a shutdown that loses no request.
 //!
-//! hyper's own graceful shutdown closes a connection that is between two requests although the next one may already be on its way, and its
-//! sender would see the connection end without an answer. So a connection is kept until the server ends, and its end is an answer: whoever
-//! has just sent a request reads it as the answer to that, which is not begun, and everybody else hangs up.
+//! hyper's own graceful shutdown closes a connection between two requests although the next one may already be on its way, and its
+//! sender would see the connection end without an answer. So a connection is kept until the server ends, and its end is an answer:
+//! a client that has just sent a request reads it as the answer to that request, which is not executed, and other clients hang up.
 
 use std::convert::Infallible;
 use std::future::poll_fn;

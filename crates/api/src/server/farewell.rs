@@ -1,8 +1,8 @@
-//! The last words on a connection.
+//! The last answer on a connection.
 //!
-//! A connection that is kept may carry the next request at any time, also while it is being closed. So an answer is written before that: it is
-//! the answer to a request that is on its way, of which nothing is done. Who has sent none hangs up, as HTTP clients do when an answer comes
-//! to no question (RFC 9110, section 15.5.9 has the same for 408).
+//! A client may send the next request on an open connection at any time, even while it is being closed. So an answer is written
+//! before the close: it answers a request that is on its way, which is not executed. A client that has sent no request hangs up, as
+//! HTTP clients do on an unsolicited answer (RFC 9110, section 15.5.9 specifies the same for 408).
 
 use std::io;
 use std::time::Duration;

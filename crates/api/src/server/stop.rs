@@ -1,4 +1,5 @@
-//! How far the end has come, and what a connection knows about itself: whether it is busy, when it last did something, and whether it may close.
+//! The progress of the shutdown, and the state of a connection: whether it is busy, when it last made progress, and whether it may
+//! close.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -1,7 +1,7 @@
-//! The connections of callers: how many there are, from where, and which of them end when there is no room for another.
+//! The table of callers' connections: their number, their origin, and which of them end when there is no room for another.
 //!
-//! A connection that comes is served, and for that the idlest ones end: those of its own address when that has as many as it may have, of all
-//! when there are as many as there may be. Where all have a request under way, it is answered 503 (or as a probe) and closed.
+//! A new connection is served, and the idlest ones are closed to make room: those of its own address if that is at its limit, or of
+//! all if the table is full. If all have a request in progress, the new connection is answered 503 (or as a probe) and closed.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! HTTPS: TLS 1.2 and 1.3 on the listener, with a certificate that is exchanged while it is used.
+//! HTTPS: TLS 1.2 and 1.3 on the listener, with a certificate that can be replaced while it is used.
 
 mod records;
 

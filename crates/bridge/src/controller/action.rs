@@ -1,4 +1,4 @@
-//! What the controller wants done.
+//! Actions that the controller requests.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Cloud-to-device messages by asking: for devices without a subscription for them.
+//! Cloud-to-device messages by polling, for devices without a subscription for them.
 
 use drawspan_fleet::CallerId;
 use drawspan_fleet::mutation::{Mutation, planted};

@@ -1,4 +1,4 @@
-//! What happens to connections, and to the sessions of devices.
+//! Events of connections, and of the sessions of devices.
 
 use std::sync::Arc;
 

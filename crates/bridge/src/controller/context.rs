@@ -1,4 +1,4 @@
-//! What the controller keeps for a device, beside its machine.
+//! State that the controller keeps for a device in addition to its machine.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the controller needs to know when an event is over.
+//! Data that the controller needs when an event is finished.
 
 use drawspan_hub::AttemptId;
 

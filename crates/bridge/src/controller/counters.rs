@@ -1,4 +1,4 @@
-//! What is counted of hubs and of DPS.
+//! Counters of hubs and of DPS.
 
 use drawspan_hub::FailureKind;
 

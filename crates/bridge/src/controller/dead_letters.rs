@@ -1,4 +1,4 @@
-//! Events that were not taken.
+//! Dead letters: undelivered events.
 
 use drawspan_fleet::mutation::{Mutation, planted};
 

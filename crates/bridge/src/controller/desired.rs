@@ -1,4 +1,4 @@
-//! Desired properties: changes as they come, and whole sections where changes may have been missed.
+//! Desired properties: changes as they come, and the full state after missed changes.
 
 use bytes::Bytes;
 use drawspan_fleet::mutation::{Mutation, planted};

@@ -1,4 +1,4 @@
-//! How far receivers are with desired properties.
+//! The versions of desired properties that receivers have.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! A list of devices that was read again: some belong to other hubs now, some are not on it any more.
+//! Changes of the list of devices after it was read again: devices that belong to another hub now, or are no longer listed.
 
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName};
 

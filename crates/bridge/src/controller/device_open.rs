@@ -1,4 +1,4 @@
-//! Opening and closing devices, as the fleet wants it.
+//! Opening and closing devices, as the fleet decides.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Messages that devices ask for.
+//! Messages that are held for devices that poll.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! Which hub each device belongs to, so that a restart knows the devices, and asks DPS nothing.
+//! The hub of each device, so that after a restart the devices are known and DPS need not be asked.
 //!
-//! A device has an entry once DPS has assigned it; where hubs are known without DPS, once it has connected. The whole cache is in
-//! memory, since it is asked for each device that comes. What is stored is best effort: an entry that is lost costs one
-//! registration; without DPS, the device is not known until its next use.
+//! A device has an entry once DPS has assigned it or, where hubs are known without DPS, once it has connected. The whole cache is
+//! in memory, since it is read for every device. Storing it is best effort: a lost entry costs one registration; without DPS, the
+//! device is unknown until its next use.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

@@ -1,4 +1,4 @@
-//! What happens, as the controller hears of it.
+//! Inputs of the controller.
 
 use bytes::Bytes;
 use drawspan_fleet::{CallerId, ServiceId};

@@ -1,4 +1,4 @@
-//! Links that a hub does not let a device have.
+//! Links that a hub refuses to a device.
 
 use std::time::Duration;
 

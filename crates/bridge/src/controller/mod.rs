@@ -1,13 +1,12 @@
 //! Every decision about devices, their connections, subscriptions and events, as one value without I/O.
 //!
-//! A [`Controller`] hears what happens ([`Input`], and [`run`](Controller::run) for what time brings) and says what to do
-//! ([`Action`]); whoever owns it does it and brings back what came of it. All state of devices is in here: their machines
-//! ([`Fleet`]), their places on connections ([`Pool`]), what subscriptions want of them, what is on its way to subscribers
+//! A [`Controller`] takes inputs ([`Input`], and [`run`](Controller::run) for the passing of time) and returns actions
+//! ([`Action`]); its owner executes them and returns their results as inputs. All state of devices is in here: their machines
+//! ([`Fleet`]), their places on connections ([`Pool`]), the links that subscriptions need, the events on their way to subscribers
 //! ([`Outbox`]).
 //!
-//! There is a file for each kind of event: `methods`, `c2d` (and `pulling`, for devices that ask for their messages), `desired`,
-//! `status`; and for each kind of work on connections: `connecting`, `connection_events`, `reconcile`, `link_retry`,
-//! `rebalance`.
+//! There is a file for each kind of event: `methods`, `c2d` (and `c2d_pulls`, for devices that poll for their messages), `desired`,
+//! `status`; and for each kind of work on connections: `device_open`, `connection_events`, `reconcile`, `link_retry`, `rebalance`.
 
 mod action;
 mod attempt_timers;

@@ -1,4 +1,4 @@
-//! What devices are called: requests by any spelling of an id are brought to the device.
+//! Names of devices: maps every spelling of an id to its device.
 
 use drawspan_hub::DeviceId;
 

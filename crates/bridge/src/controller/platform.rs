@@ -1,4 +1,4 @@
-//! What the controller passes on without looking inside.
+//! Types that the controller passes on without inspecting them.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The AMQP connections of one hub: which there are, and who is on which.
+//! The AMQP connections of one hub, and the devices on each.
 
 use std::collections::HashMap;
 use std::sync::Arc;

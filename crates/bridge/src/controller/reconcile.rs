@@ -1,4 +1,4 @@
-//! What subscriptions want of devices, against what devices have.
+//! Reconciliation of the links that subscriptions need with the links that devices have.
 
 use std::collections::VecDeque;
 use std::ops::Bound;

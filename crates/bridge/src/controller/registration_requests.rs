@@ -1,4 +1,4 @@
-//! Registrations at DPS, of devices' attempts and of callers.
+//! Registrations at DPS for attempts of devices and for callers.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Registrations at DPS: one at a time for a device, and never more than a limit of them.
+//! Registrations at DPS: one at a time per device, and limited in number.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;

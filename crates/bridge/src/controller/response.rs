@@ -1,4 +1,4 @@
-//! What callers are answered.
+//! Responses to callers.
 
 use std::time::Duration;
 

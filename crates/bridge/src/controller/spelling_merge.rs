@@ -1,4 +1,4 @@
-//! What was stored of one device in several spellings, brought together at start.
+//! Merging, at start, of data that was stored for one device under several spellings.
 
 use std::ops::Bound;
 

@@ -1,5 +1,5 @@
-//! How devices are called here. DPS compares ids without case: what differs only in that is one device, by whatever spelling it
-//! is asked for, and it goes by the one that was used first.
+//! Spellings of device ids. DPS ignores the case of ids, so ids that differ only in case are one device, named by the spelling that
+//! was used first.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! Changes of a device's connection, as events for subscribers; and what all events have in common.
+//! Changes of a device's connection, as events for subscribers; and the parts that all events have in common.
 
 use std::sync::Arc;
 

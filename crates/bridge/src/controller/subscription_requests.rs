@@ -1,4 +1,4 @@
-//! Subscriptions that callers make and take away.
+//! Creating and removing subscriptions for callers.
 
 use drawspan_fleet::State;
 use drawspan_hub::{ConnectionStatus, DeviceId, Links, SubscriptionType, UtcTime};

@@ -1,4 +1,4 @@
-//! Subscriptions on their way to the store, and back from it where memory and store may differ.
+//! Writing subscriptions to the store, and reading them back where memory and store may differ.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Reading twins whose desired properties are to be looked at, at each hub's pace.
+//! Reading twins to check their desired properties, at each hub's pace.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Callers who wait for a device to be connected. Whoever waits in vain is refused at once, with the reason.
+//! Callers who wait for a device to be connected. A caller whose wait is hopeless is refused at once, with the reason.
 
 use std::sync::Arc;
 use std::time::Duration;

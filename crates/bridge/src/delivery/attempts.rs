@@ -1,4 +1,4 @@
-//! Attempts that begin and end.
+//! The beginning and end of attempts.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! An origin that fails again and again is left alone, but for a probe now and then.
+//! The breaker of an origin: after repeated failures, only an occasional probe is sent to it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! An event from the outside: what is told of it, and what comes of it.
+//! An event as its owner sees it: its description, and its outcome.
 
 use std::fmt;
 use std::sync::Arc;

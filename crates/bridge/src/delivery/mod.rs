@@ -1,18 +1,18 @@
-//! Events on their way to receivers: which is tried when, and when it is over.
+//! Delivery of events to receivers: when each event is tried, and when it is finished.
 //!
-//! Events of one device and kind are a *lane*: their order is kept, and one of them is under way at a time. Receivers are told
-//! from each other by their *origin* (scheme, host, port), which takes a limited number of attempts at the same time, lanes in
-//! turn; origins take turns as well. An origin that fails again and again is left alone but for a single probe now and then
-//! (`breaker`); what waits for it meanwhile was not tried, and its time runs.
+//! Events of one device and kind are a *lane*: their order is kept, and one of them is in progress at a time. A receiver is
+//! identified by its *origin* (scheme, host, port), which has a limited number of concurrent attempts, shared by its lanes in turn;
+//! origins take turns as well. After repeated failures, only an occasional probe is sent to an origin (`breaker`); events that wait
+//! for it meanwhile count as untried, and their time runs.
 //!
 //! All events share a bounded memory, of which the events of one origin may take as much as is free: a receiver that hangs leaves
 //! room for the events of others. [`NoRoom`] says when an event that was refused is worth offering again.
 //!
-//! Every event that was taken in comes out once, as a [`Finished`], but for one that a newer one replaced ([`Offered::Merged`]).
-//! Lanes and origins exist while something of theirs waits or is under way: idle devices cost nothing.
+//! Every accepted event comes out once, as a [`Finished`], except an event that a newer one replaced ([`Offered::Merged`]). Lanes
+//! and origins exist while they have an event that waits or is in progress, so idle devices cost nothing.
 //!
-//! Whoever owns this calls [`tick`](Deliveries::tick), begins attempts until [`begin`](Deliveries::begin) has none, asks for what is
-//! [`finished`](Deliveries::finished), and comes back when it is [`due`](Deliveries::due).
+//! The owner calls [`tick`](Deliveries::tick), begins attempts until [`begin`](Deliveries::begin) returns `None`, collects
+//! [`finished`](Deliveries::finished) events, and comes back when the next step is [`due`](Deliveries::due).
 
 mod attempts;
 mod breaker;

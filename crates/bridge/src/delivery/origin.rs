@@ -1,4 +1,4 @@
-//! Receivers, told from each other by scheme, host and port.
+//! Origins: receivers identified by scheme, host and port.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

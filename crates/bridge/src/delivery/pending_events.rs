@@ -1,4 +1,4 @@
-//! Events that come, wait, and are over without an attempt.
+//! Events that arrive, wait, and end without an attempt.
 
 use std::sync::Arc;
 use std::time::Duration;

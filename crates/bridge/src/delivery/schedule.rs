@@ -1,4 +1,4 @@
-//! When an event is tried again, and whether it is worth it.
+//! The schedule of retries, and which failures are retried.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Deliveries in steps, on virtual time. `sim/` drives them with chance.
+//! Deliveries in steps, on virtual time. `sim/` drives them at random.
 
 use std::sync::Arc;
 

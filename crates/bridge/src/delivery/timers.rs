@@ -1,4 +1,4 @@
-//! When which lane or origin wants to be looked at.
+//! Timers of lanes and origins.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -1,4 +1,4 @@
-//! What is counted of events.
+//! Counters of events.
 
 use drawspan_hub::SubscriptionType;
 

@@ -1,4 +1,4 @@
-//! An event, and what came of it.
+//! An event, and its outcome.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Ids of events: the same for the same thing, also after a restart, where a receiver may see it again.
+//! Ids of events. An event that a receiver may see again has the same id, even after a restart.
 
 use std::fmt::{self, Write as _};
 

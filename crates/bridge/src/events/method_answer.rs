@@ -1,4 +1,4 @@
-//! What a receiver answers to a direct method.
+//! The answer of a receiver to a direct method.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Events for subscribers: what they are, what they are called, and what became of them.
+//! Events for subscribers: their contents, their ids, and their outcomes.
 
 mod counters;
 mod event;

@@ -1,4 +1,4 @@
-//! What callers want to hear of, and what that takes of each device.
+//! Subscriptions of callers, and the links of devices that they need.
 
 mod scope;
 mod shared;

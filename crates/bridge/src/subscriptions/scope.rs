@@ -1,4 +1,4 @@
-//! Whose events a subscription is for.
+//! The scope of a subscription: one device, or the devices with a prefix.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Texts that many subscriptions have in common, once in memory.
+//! Texts that many subscriptions share, stored once in memory.
 
 use std::collections::HashSet;
 use std::sync::Arc;

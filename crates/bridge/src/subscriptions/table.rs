@@ -1,4 +1,4 @@
-//! All subscriptions, in memory: they are asked for at each event.
+//! All subscriptions, in memory, since every event looks them up.
 
 #[cfg(test)]
 mod tests;

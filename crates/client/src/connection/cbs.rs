@@ -1,7 +1,7 @@
 //! The `$cbs` links: tokens go out, answers come back (claims-based security).
 //!
-//! Any number of tokens may be under way. Each waits for the hub's credit, then for its answer. What an answer means for
-//! the connection or a device is decided in `tokens.rs`.
+//! Any number of tokens may be in progress. Each waits for the hub's credit, then for its answer. `tokens.rs` decides what an
+//! answer means for the connection or a device.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What is asked of a connection.
+//! Commands to a connection.
 
 use std::time::Duration;
 

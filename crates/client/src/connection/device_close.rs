@@ -1,4 +1,4 @@
-//! Closing devices on the connection: as asked, because of a failure, and when the hub does not answer.
+//! Closing devices on the connection: on request, because of a failure, and when the hub does not answer.
 
 use std::time::Duration;
 

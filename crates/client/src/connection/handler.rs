@@ -1,4 +1,4 @@
-//! What is done with a connection's events: the token first, then devices, then their messages.
+//! Handling of a connection's events: the token first, then devices, then their messages.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

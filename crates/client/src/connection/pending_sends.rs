@@ -1,4 +1,4 @@
-//! Messages on their way: who waits for which outcome, until when.
+//! Messages in flight: who waits for which outcome, until when.
 
 use std::time::Duration;
 

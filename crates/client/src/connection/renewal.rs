@@ -1,6 +1,6 @@
-//! When a token is renewed, when that is tried again, and when it is too late.
+//! The schedule of token renewals and their retries.
 //!
-//! A token that the hub took is good until it expires, whatever becomes of the next one: a renewal that fails costs nothing before.
+//! A token that the hub accepted is valid until it expires, regardless of the next one: a failed renewal has no effect before that.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Who is waiting for an answer.
+//! The receivers of answers to requests.
 
 use tokio::sync::oneshot;
 

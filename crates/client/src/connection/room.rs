@@ -1,7 +1,7 @@
-//! How much may be under way on a connection: permits of several kinds, of which every device has a share.
+//! Limits on what may be in progress on a connection: permits of several kinds, of which every device has a share.
 //!
-//! A permit is taken where something is asked, before the connection's task hears of it, and given back once that is answered. So the
-//! queue to the task is bounded, what opens and closes devices always finds room in it, and no device fills it.
+//! A permit is taken when a request is made, before the connection's task gets it, and returned with the answer. So the queue to
+//! the task is bounded, commands that open and close devices always find room in it, and no device fills it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! The devices' messages: on their way, waiting for credit, overdue.
+//! Messages of devices: in flight, waiting for credit, overdue.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The task of a connection: connect, drive, tell how it ended.
+//! The task of a connection: connects, drives it, and reports how it ended.
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
-//! Who gets which token when, and what an answer means: for the whole connection with a policy's keys, for one device with
-//! its own.
+//! Assignment of tokens and handling of their answers: for the whole connection with a policy's keys, for one device with its own.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! What a device is told.
+//! Events for a device's program.
 
 use bytes::Bytes;
 use drawspan_hub::{C2dMessage, Failure, Outcome};

@@ -1,7 +1,7 @@
-//! One device on a connection of its own, for programs that are that device.
+//! One device on its own connection, for programs that are a single device.
 //!
-//! A [`DeviceClient`] sends, reads its twin and reports; [`DeviceEvents`] is what it receives. Behind both is one task that
-//! keeps the connection and, if that is wanted, connects again.
+//! A [`DeviceClient`] sends, reads its twin and reports properties; [`DeviceEvents`] is what it receives. Both share one task that
+//! keeps the connection and reconnects if requested.
 
 mod backoff;
 mod events;

@@ -1,4 +1,4 @@
-//! The task behind a device client: connects, passes on what comes, and connects again.
+//! The task behind a device client: connects, passes events on, and reconnects.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};

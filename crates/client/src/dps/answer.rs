@@ -1,4 +1,4 @@
-//! What the service's answers mean. Pure.
+//! Decoding of the service's answers. Pure.
 
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName, text};
 use serde::Deserialize;

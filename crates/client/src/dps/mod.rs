@@ -1,7 +1,7 @@
-//! Registration at the Device Provisioning Service over HTTPS: which hub a device belongs to, and under which name.
+//! Registration at the Device Provisioning Service over HTTPS, which assigns a device its hub and its id there.
 //!
-//! Many registrations may be under way at once; they share few connections, and one that waits for the service's next
-//! answer holds none of them.
+//! Many registrations may be in progress at once. They share few connections, and a registration that waits for the service's next
+//! answer holds no connection.
 
 mod advice;
 mod answer;

@@ -1,4 +1,4 @@
-//! A message to a device, as a service writes it.
+//! A message to a device, as a service encodes it.
 
 use bytes::Bytes;
 use drawspan_amqp::message::{Body, Message as Amqp, MessageId, Properties};

@@ -1,4 +1,4 @@
-//! The token of a service's connection: asked for once the `$cbs` links are there, and renewed.
+//! The token of a service's connection, sent once the `$cbs` links are attached, and renewed.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What to do about what a hub, or DPS, said or did not say.
+//! Advice about refusals and failures of a hub or DPS.
 
 use std::time::Duration;
 

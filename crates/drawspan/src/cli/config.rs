@@ -1,4 +1,4 @@
-//! `drawspan config`: what the settings come to.
+//! `drawspan config`: the settings in effect.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};

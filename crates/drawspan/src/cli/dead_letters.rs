@@ -1,4 +1,4 @@
-//! `drawspan dead-letters`: events that nobody took, asked of a bridge that runs.
+//! `drawspan dead-letters`: undelivered events of a running bridge.
 
 mod bridge;
 mod table;

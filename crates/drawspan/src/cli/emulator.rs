@@ -1,4 +1,4 @@
-//! `drawspan emulator`: the local hub as a process of its own.
+//! `drawspan emulator`: the local hub as a separate process.
 
 use std::process::ExitCode;
 

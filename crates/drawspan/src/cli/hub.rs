@@ -1,4 +1,4 @@
-//! `drawspan hub`: what a back end does at a hub, for people: messages and methods to devices, twins, telemetry.
+//! `drawspan hub`: a back end on the command line: messages and methods to devices, twins, telemetry.
 
 mod access;
 mod device_list;

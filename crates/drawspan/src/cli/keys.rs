@@ -1,4 +1,4 @@
-//! `drawspan keys`: which keys the store is encrypted with.
+//! `drawspan keys`: the keys that encrypt the store.
 
 mod unreadable;
 

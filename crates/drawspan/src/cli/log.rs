@@ -1,7 +1,7 @@
 //! Logs go to stderr. They hold no keys, tokens or payloads.
 //!
-//! A thread of its own writes them, from a bounded queue: a terminal or collector that does not read loses lines, and holds
-//! up nothing.
+//! A separate thread writes them, from a bounded queue: if a terminal or collector does not read, lines are lost, but nothing
+//! blocks.
 
 use std::io::{self, IsTerminal, Write as _};
 use std::panic;

@@ -1,7 +1,7 @@
-//! `drawspan config check --online`: one look at DPS, hub and store with the settings as they are.
+//! `drawspan config check --online`: checks DPS, hub and store with the settings in effect.
 //!
-//! Everything is looked at at the same time, each within a bound, so that the answer comes within seconds even where nothing
-//! answers. Nothing is registered or written unless a device is named, and no link of a real device is attached.
+//! All checks run at once, each with a time limit, so that the result comes within seconds even if there are no answers. Nothing is
+//! registered or written unless a device is named, and no link of a real device is attached.
 
 mod clock;
 mod cloud;

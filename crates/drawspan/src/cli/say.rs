@@ -1,6 +1,6 @@
-//! Text for whoever runs a command.
+//! Output for the user of a command.
 //!
-//! Not by `println!` and its like: those panic where nobody reads any more, or the disk behind a file is full.
+//! `println!` and similar macros are not used, since they panic if the reader has gone or the disk is full.
 
 use std::fmt::Display;
 use std::io::{self, Write as _};

@@ -1,4 +1,4 @@
-//! When to stop, and when to read the configuration again.
+//! Signals to stop, and to read the configuration again.
 
 use tokio::signal;
 use tokio::sync::oneshot;

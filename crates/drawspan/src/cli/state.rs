@@ -1,4 +1,4 @@
-//! What the commands on a state directory have in common.
+//! Flags and helpers that the commands on a state directory have in common.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

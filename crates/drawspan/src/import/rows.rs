@@ -1,4 +1,4 @@
-//! From rows to what is stored.
+//! Conversion of rows to stored values.
 
 use std::collections::{BTreeMap, HashMap};
 

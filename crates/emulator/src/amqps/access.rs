@@ -1,4 +1,4 @@
-//! What a connection may do: the tokens that were put on it.
+//! Rights of a connection: the tokens that were put on it.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! A stored message as readers of events get it: with the hub's stamps.
+//! A stored message as readers of events receive it: with the hub's annotations.
 
 use bytes::{Bytes, BytesMut};
 use drawspan_amqp::codec::{DecodeError, decode_value};

@@ -1,4 +1,4 @@
-//! Feedback for the senders of messages, as services get it; and who takes it.
+//! Feedback for the senders of messages, and its receivers among services.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,4 +1,4 @@
-//! What a link is for: a table from (address, direction) to link kind.
+//! The kinds of links: a table from (address, direction) to link kind.
 
 use drawspan_amqp::engine::LinkId;
 use drawspan_amqp::performative::{Attach, Error, Role, condition};

@@ -1,7 +1,7 @@
-//! Links over which messages are handed out under locks: those of devices, and those for feedback.
+//! Links that deliver messages under locks: those of devices, and those for feedback.
 //!
-//! A receiver that settles first is done with a message when it says so; one that settles second waits for the hub, which
-//! answers once the outcome is stored, or says that the lock was lost (specification 2.6.12).
+//! A receiver that settles first is finished with a message when it settles; one that settles second waits for the hub, which
+//! answers once the outcome is stored, or reports that the lock was lost (specification 2.6.12).
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,11 +1,10 @@
 //! The AMQP head: devices, and the Event Hubs-compatible endpoint, on one port.
 //!
-//! [`head`] handles a connection's events. What a link is for stands in [`links`], a table from (address, direction) to
-//! link kind; each kind has a file of its own: [`cbs`], [`telemetry`], [`methods`], [`twin`], [`locked_delivery`] (messages
-//! to devices, [`c2d_message`], and [`feedback`] on them), [`service_send`] (messages from services), [`events`], [`management`],
-//! [`redirect`].
-//! [`access`] keeps what the connection may do, [`device_session`] which links a device has on it, [`readers`] who reads
-//! which partition; [`signals`] is how connections, and services by way of the hub ([`crate::sessions`]), reach each other.
+//! [`head`] handles a connection's events. [`links`] is the table from (address, direction) to link kind; each kind has its own
+//! file: [`cbs`], [`telemetry`], [`methods`], [`twin`], [`locked_delivery`] (messages to devices, [`c2d_message`], and [`feedback`]
+//! on them), [`service_send`] (messages from services), [`events`], [`management`], [`redirect`]. [`access`] holds the rights of
+//! the connection, [`device_session`] the links of a device on it, [`readers`] the readers of each partition; through [`signals`],
+//! connections reach each other, and services reach them by way of the hub ([`crate::sessions`]).
 
 mod access;
 mod answers;

@@ -1,4 +1,4 @@
-//! SASL: MSSBCBS and ANONYMOUS say nothing (a token follows through CBS), PLAIN brings a token at once.
+//! SASL: MSSBCBS and ANONYMOUS carry no credentials (a token follows through CBS), PLAIN carries a token.
 
 use drawspan_amqp::value::Symbol;
 use drawspan_hub::HostName;

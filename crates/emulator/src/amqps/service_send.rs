@@ -1,8 +1,8 @@
-//! Messages that services send to devices: what a hub makes of them before they wait for their device.
+//! Messages that services send to devices: their conversion to messages that wait for their device.
 //!
 //! Rules: Azure articles "Understand cloud-to-device messaging from an IoT hub" and "Create and read IoT Hub messages".
 //!
-//! A message whose sender says nothing of its end has the hub's usual time, but does not carry it: the topics of such
+//! A message without an expiry set by its sender has the hub's default time to live, but does not carry it: the topics of such
 //! messages, which the articles on MQTT show, have no `$.exp`; those whose senders set an expiry have one.
 
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! How other tasks reach a connection's own.
+//! Signals from other tasks to a connection's task.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -1,8 +1,8 @@
-//! Twins: a device's requests over one link, answers and news of desired properties over another. Both links of a device
-//! belong together by their session and address.
+//! Twins: a device's requests over one link, answers and changes of desired properties over another. Both links of a device belong
+//! together by their session and address.
 //!
-//! What a device reports is stored before it is answered. The requests of one connection are carried out in their order,
-//! as many at a time as have come while the ones before them were stored.
+//! Reported properties are stored before the answer. The requests of one connection are carried out in order; those that arrive
+//! while earlier ones are being stored are carried out together.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! PEM files that are there completely or not at all.
+//! PEM files that are written completely or not at all.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};

@@ -1,4 +1,4 @@
-//! The emulator's own certificate authority, and the certificate that its servers show.
+//! The emulator's own certificate authority, and the certificate of its servers.
 
 mod authority;
 mod files;

@@ -1,4 +1,4 @@
-//! Many devices in one call: each succeeds or fails for itself.
+//! Many devices in one call: each succeeds or fails by itself.
 
 use std::collections::HashSet;
 

@@ -1,7 +1,7 @@
-//! The provisioning service over HTTPS, and what tests may know about it.
+//! The provisioning service over HTTPS, and observations for tests.
 //!
-//! Served under every name, since the id scope in the path says whom a device means. Official SDKs insist on 202 for a
-//! registration, on an operation to be asked after, and on errors as JSON with a number.
+//! Served under every name, since the id scope in the path identifies the service. Official SDKs require 202 for a registration, an
+//! operation to poll, and errors as JSON with a number.
 
 use std::sync::Arc;
 use std::time::Duration;

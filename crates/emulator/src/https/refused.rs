@@ -1,4 +1,4 @@
-//! What is refused over HTTPS, as the log has it.
+//! Log lines of refusals over HTTPS.
 
 use std::net::SocketAddr;
 

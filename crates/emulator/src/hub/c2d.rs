@@ -1,7 +1,7 @@
-//! Messages to devices: what the protocol heads, the registry and time do to them.
+//! Messages to devices: operations of the protocol heads, of the registry and of time on them.
 //!
-//! Nothing here waits but [`Hub::purge_messages`] and [`Hub::keep_messages`]. Those who cannot wait hand in what is to
-//! happen once the change is stored; changes of a hub's messages are stored in the order in which they were made.
+//! Only [`Hub::purge_messages`] and [`Hub::keep_messages`] wait. Callers that cannot wait pass a callback for when the change is
+//! stored; changes of a hub's messages are stored in the order in which they were made.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

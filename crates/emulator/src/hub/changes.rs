@@ -1,4 +1,4 @@
-//! Changes of the registry: made under its lock, stored in their order, and told to devices once they are stored.
+//! Changes of the registry: made under its lock, stored in order, and sent to devices once they are stored.
 
 use std::sync::{Arc, PoisonError};
 

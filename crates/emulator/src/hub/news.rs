@@ -1,4 +1,4 @@
-//! What changes of the registry mean to devices that are connected, and to those who watch the hub.
+//! Effects of registry changes on connected devices, and on observers of the hub.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Devices that connect and leave.
+//! Devices that connect and disconnect.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! How many refusals are logged: some of each kind in each window, and some of all kinds together. The rest is counted.
+//! The limit of logged refusals: some of each kind per window, and some of all kinds together. The others are counted.
 
 use std::time::Duration;
 

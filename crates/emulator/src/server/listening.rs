@@ -1,4 +1,4 @@
-//! The ports: at the configured address, and at the IPv6 loopback address beside it.
+//! The ports: at the configured address, and at the IPv6 loopback address.
 
 use std::fmt;
 use std::io;

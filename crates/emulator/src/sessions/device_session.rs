@@ -1,4 +1,4 @@
-//! How a hub reaches a device that is connected, whatever protocol it speaks.
+//! How a hub reaches a connected device, regardless of its protocol.
 
 use std::fmt;
 

@@ -1,8 +1,7 @@
-//! The sessions of a hub's devices: one for each device that is connected, whatever protocol it speaks.
+//! The sessions of a hub's devices: one per connected device, regardless of its protocol.
 //!
-//! A protocol head makes a [`DeviceSession`] of what a device has on a connection and attaches it to the hub
-//! (`Hub::attach`). A session that is attached takes the place of the one that the device had,
-//! over whichever protocol that was.
+//! A protocol head makes a [`DeviceSession`] for a device on a connection and attaches it to the hub (`Hub::attach`). An attached
+//! session replaces the device's earlier one, whichever protocol that used.
 
 mod device_session;
 #[cfg(test)]

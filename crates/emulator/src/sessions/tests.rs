@@ -1,4 +1,4 @@
-//! Sessions of two protocols that want the same device.
+//! Sessions of two protocols for the same device.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,5 @@
-//! Directories of emulators that keep nothing. One that was killed cannot remove its own, so that the next one does.
+//! Temporary directories of emulators without a state directory. An emulator that was killed cannot remove its own, so the next one
+//! does.
 
 use std::fs;
 use std::io;

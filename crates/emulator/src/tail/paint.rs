@@ -1,4 +1,4 @@
-//! Colours, or none.
+//! Colours, or plain text.
 
 use std::fmt::{self, Display};
 use std::io::IsTerminal as _;

@@ -1,4 +1,4 @@
-//! Which hub a device belongs to, and how often DPS may be asked.
+//! The hub that a device belongs to, and the budget of requests to DPS.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Whether anybody wants a device connected.
+//! Demand for a device's connection.
 
 use std::time::Duration;
 

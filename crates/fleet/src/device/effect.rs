@@ -1,4 +1,4 @@
-//! What a device wants done.
+//! Effects that a device requests.
 
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason};
 

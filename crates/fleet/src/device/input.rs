@@ -1,4 +1,4 @@
-//! What can happen to a device.
+//! Inputs of a device.
 
 use std::time::Duration;
 

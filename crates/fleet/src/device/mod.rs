@@ -1,11 +1,11 @@
 //! The life of one device connection.
 //!
-//! A [`Device`] holds all that is known about it: whether anybody *wants* it connected, which hub it is assigned to, what
-//! it is doing ([`State`]), and what went wrong so far. It does nothing itself. [`Device::handle`] takes an [`Input`], with
-//! the time and a random number, and answers with [`Effects`] for the caller to carry out.
+//! A [`Device`] holds everything about one device: whether it is *wanted* connected, the hub it is assigned to, its [`State`], and
+//! its failures so far. It does nothing itself. [`Device::handle`] takes an [`Input`], with the time and a random number, and
+//! answers with [`Effects`] for the caller to carry out.
 //!
-//! A device is wanted *permanently* while subscriptions exist, and *temporarily* for 9 to 11 minutes after each use.
-//! When nothing wants it any more, its connection is closed and it is `Idle` again.
+//! A device is wanted *permanently* while subscriptions exist, and *temporarily* for 9 to 11 minutes after each use. When it is no
+//! longer wanted, its connection is closed and it is `Idle` again.
 //!
 //! ```text
 //!          wanted             permit, hub known                 opened
@@ -33,23 +33,23 @@
 //! | `Yielded` | deadline, resync, subscription change | `Queued` |
 //! | `Closing` | closed | `Idle`, or `Queued` if wanted again |
 //!
-//! A connection that is to be replaced goes the same way: `Closing`, then `Queued`; so does one to a hub that the device does not
-//! belong to any more.
+//! A connection that is to be replaced goes the same way: `Closing`, then `Queued`; so does a connection to a hub that the device
+//! no longer belongs to.
 //!
-//! When nothing is wanted any more, `Connecting` and `Connected` go to `Closing`, and `Queued`, `Waiting` and `Yielded`
-//! go to `Idle`. `Provisioning` first awaits its answer, because a registration is paid for and rationed.
+//! When the device is no longer wanted, `Connecting` and `Connected` go to `Closing`, and `Queued`, `Waiting` and `Yielded` go to
+//! `Idle`. `Provisioning` first awaits its answer, because registrations are paid for and rationed.
 //!
-//! **Remedies** ([`drawspan_hub::Remedy`]) become states in `remedy.rs`: mostly `Waiting`, on the schedule of
-//! `retry.rs`. An unreachable hub sends its devices back to `Queued` and counts against none of them: the governor
-//! holds the queue until the hub is back.
+//! **Remedies** ([`drawspan_hub::Remedy`]) become states in `remedy.rs`: mostly `Waiting`, on the schedule of `retry.rs`. An
+//! unreachable hub sends its devices back to `Queued` and counts no failure against them: the governor holds the queue until the
+//! hub is back.
 //!
-//! **Epochs.** Each attempt, from its permit to the end of its connection, has a number that every effect carries and
-//! every answer repeats. What comes with another number is an answer to something that is over: it changes nothing, and
-//! what it brought is given back.
+//! **Epochs.** Each attempt, from its permit to the end of its connection, has a number that every effect carries and every answer
+//! repeats. An answer with another number belongs to an attempt that is over: it changes nothing, and the device gives back what it
+//! brought.
 //!
-//! **What the caller owes.** `Open` is answered by `Opened` or `OpenFailed`; an opened connection that ends by itself is
-//! reported by one `Lost`; `Close` is always answered by `Closed`, whatever happened meanwhile; `Provision` is answered
-//! by `Assigned` or `AssignFailed`, in bounded time. `Deadline` is due at [`Device::next_deadline`].
+//! **Duties of the caller.** `Open` is answered by `Opened` or `OpenFailed`; an opened connection that ends by itself is reported
+//! by one `Lost`; `Close` is always answered by `Closed`, whatever happened meanwhile; `Provision` is answered by `Assigned` or
+//! `AssignFailed`, in bounded time. `Deadline` is due at [`Device::next_deadline`].
 
 mod assignment;
 mod demand;

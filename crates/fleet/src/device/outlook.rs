@@ -1,4 +1,4 @@
-//! Whether it helps a caller to wait for a device, and when it will be tried again.
+//! The outlook of a device: whether a caller should wait for it, and when it will be tried again.
 
 use std::time::Duration;
 

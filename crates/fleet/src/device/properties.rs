@@ -1,7 +1,7 @@
-//! Whatever happens, in whatever order.
+//! Property tests: random inputs in random order.
 //!
-//! A model of the caller keeps what it owes (permits, registrations, connections) and answers in random order, late, and
-//! with answers to things that are over. After each step the device must agree with it.
+//! A model of the caller tracks its duties (permits, registrations, connections) and answers in random order, late, and with
+//! answers to finished attempts. After each step the device must agree with it.
 
 use drawspan_hub::{ConnectionStatus, Failure, FailureKind};
 use proptest::prelude::*;

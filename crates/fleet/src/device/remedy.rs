@@ -1,4 +1,4 @@
-//! From a failure to the next state, by the remedy that the failure table names.
+//! From a failure to the next state, by the remedy in the failure table.
 
 use std::time::Duration;
 

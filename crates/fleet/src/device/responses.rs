@@ -1,5 +1,4 @@
-//! Answers to what a device wanted done. Those to an attempt that is over change nothing, and what they brought is given
-//! back.
+//! Answers to effects of a device. Answers to a finished attempt change nothing, and what they brought is given back.
 
 use drawspan_hub::{Failure, FailureKind, HostName};
 

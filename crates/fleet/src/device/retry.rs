@@ -1,4 +1,4 @@
-//! What went wrong with a device so far, and when to try again.
+//! The failures of a device so far, and the schedule of its retries.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a device is doing, and what went wrong.
+//! The state of a device, and its failures.
 
 use std::time::Duration;
 

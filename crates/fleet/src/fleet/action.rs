@@ -1,4 +1,4 @@
-//! What a fleet wants done, and what it has to tell.
+//! Actions and reports of a fleet.
 
 use drawspan_hub::{AttemptId, ConnectionStatus, ConnectionStatusReason, DeviceId};
 

@@ -1,17 +1,15 @@
-//! Every device of a process: machines, what they queue for, and when they are due.
+//! All devices of a process: their machines, queues and timers.
 //!
-//! A [`Fleet`] owns a [`Device`] for each id that anybody asked about, feeds it what happens, and turns what it wants
-//! done into [`Action`]s for the caller to carry out in their order. Devices that ask for a permit queue at the hub that
-//! they belong to, or at DPS ([`service`]); each of those has a [`Governor`](crate::Governor), so that a hub that is down or slow holds up
-//! nobody else's devices. Requests come first, in turns that go round callers, but every fourth permit goes to a device that comes back by itself
-//! ([`queue`]).
+//! A [`Fleet`] owns a [`Device`] for each requested id, feeds it inputs, and turns its effects into [`Action`]s for the caller to
+//! carry out in order. Devices that ask for a permit queue at the hub that they belong to, or at DPS ([`service`]); each of those
+//! has a [`Governor`](crate::Governor), so that a hub that is down or slow does not delay devices of others. Requests go first, in
+//! turns that rotate among callers, but every fourth permit goes to a device that reconnects by itself ([`queue`]).
 //!
-//! What the caller must remember for a device (who waits for it, where its connection is) lies beside the machine, in a
-//! type of the caller's ([`Context`]), so that a device is one entry and is forgotten as a whole.
+//! The caller's data for a device (who waits for it, where its connection is) is stored next to the machine, in a type of the
+//! caller's ([`Context`]), so that a device is one entry and is forgotten as a whole.
 //!
-//! An attempt to connect is an [`AttemptId`], unique in the process. `Open` is answered by [`Fleet::opened`] or
-//! [`Fleet::ended`], `Close` by [`Fleet::closed`], `Provision` by [`Fleet::assigned`]. What comes for an attempt that is over
-//! changes nothing.
+//! An attempt to connect is an [`AttemptId`], unique in the process. `Open` is answered by [`Fleet::opened`] or [`Fleet::ended`],
+//! `Close` by [`Fleet::closed`], `Provision` by [`Fleet::assigned`]. An answer for a finished attempt changes nothing.
 
 mod action;
 mod admission;

@@ -1,9 +1,9 @@
-//! Hubs whose daily quota is used up. Their devices wait for the next day. One device at a time tries earlier, less and less
-//! often, in case the hub was enlarged; when one is accepted, all others try again.
+//! Hubs whose daily quota is used up. Their devices wait for the next day. One device at a time tries earlier, less and less often,
+//! in case units were added; when one is accepted, all others try again.
 //!
-//! Devices that are connected stay so when their messages are refused for the quota. Which messages go then is decided by
-//! [`SendQuota`](crate::SendQuota), past the fleet; an accepted one brings back the devices as well. A device that connects says
-//! nothing of messages.
+//! Devices that are connected stay connected when their messages are refused for the quota. [`SendQuota`](crate::SendQuota)
+//! decides, outside the fleet, which messages are sent then; an accepted message brings back the devices as well. A device that
+//! connects proves nothing about messages.
 
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
-//! The answers of a hub, or of DPS, as far as they say something about the service itself.
+//! The record of a hub's, or DPS's, answers, as far as they concern the service itself.
 //!
-//! [`HubHealth`](crate::hub_health::HubHealth) knows whether the service can be reached, and [`CredentialBreaker`](crate::credential_breaker::CredentialBreaker) whether it refuses everyone. A
-//! [`Record`] knows the rest that an operator asks for: that it has refused every credential since the start, that it takes
-//! connections and answers nothing, that it fails.
+//! [`HubHealth`](crate::hub_health::HubHealth) tracks whether the service can be reached, and
+//! [`CredentialBreaker`](crate::credential_breaker::CredentialBreaker) whether it refuses everyone. A [`Record`] tracks the
+//! remaining faults that an operator needs to know: the service has refused every credential since the start, it accepts
+//! connections but does not answer, it fails.
 
 use drawspan_hub::{Failure, FailureKind};
 

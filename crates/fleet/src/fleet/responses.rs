@@ -1,4 +1,4 @@
-//! What came of the actions.
+//! Results of actions.
 
 use std::time::Duration;
 

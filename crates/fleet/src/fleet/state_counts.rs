@@ -1,4 +1,4 @@
-//! How many devices do what, counted as they change: nobody walks a million of them to know.
+//! Counts of devices by state, updated with each change, so that reading them needs no iteration.
 
 use super::{Context, Fleet};
 use crate::State;

@@ -1,4 +1,4 @@
-//! Turns that go round callers.
+//! Turns that rotate among callers.
 
 use std::collections::{HashMap, VecDeque};
 

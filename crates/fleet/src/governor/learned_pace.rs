@@ -1,9 +1,9 @@
-//! What is learned about the pace that a hub takes.
+//! Learning the pace of a hub.
 //!
-//! The pace grows while the hub takes all of it. How long attempts take tells where that ends before the hub refuses any:
-//! when even the shortest of the last few took much longer than the shortest of all, they wait for each other at the hub,
-//! and what it finishes meanwhile is what it can do. Attempts that began after the pace changed last ("fresh" ones) show
-//! the effect of that change.
+//! The pace grows while the hub keeps up with it. The duration of attempts shows the limit before the hub refuses any: when even
+//! the shortest of the last few took much longer than the shortest of all, they wait for each other at the hub, and the rate at
+//! which it finishes them is its capacity. Attempts that began after the pace changed last ("fresh" ones) show the effect of that
+//! change.
 
 use std::time::Duration;
 

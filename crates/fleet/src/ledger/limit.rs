@@ -1,4 +1,4 @@
-//! How many identities a hub takes on a connection, where that is less than it should be.
+//! The number of identities that a hub accepts per connection, if it is lower than documented.
 //!
 //! A refusal teaches the limit of one connection. When two connections were refused, the larger of their limits is expected
 //! of all others and of new ones, unless another connection holds more than that. When a further connection would be needed

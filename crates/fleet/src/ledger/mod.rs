@@ -1,16 +1,17 @@
-//! Which connection takes which device.
+//! The assignment of devices to connections.
 //!
-//! A hub counts the identities that ever showed a token on a connection, until their tokens expire: a device that leaves
-//! keeps its *slot* there. The ledger keeps these slots, so that
+//! A hub counts the identities that ever presented a token on a connection, until their tokens expire: a device that leaves keeps
+//! its *slot* there. The ledger tracks these slots, so that
 //!
-//! * connections are filled one after the other, and never beyond what the hub takes;
-//! * a device that comes back goes where its slot still is, and costs none;
-//! * a connection full of slots whose devices have left is found, to be emptied and given up.
+//! * connections are filled one after the other, and never beyond the hub's limit;
+//! * a device that comes back returns to its slot, and needs no new one;
+//! * a connection whose slots are mostly held by departed devices is found, drained and closed.
 //!
-//! With one token for a whole connection, as a policy signs it, nothing but live devices counts.
+//! With one token for a whole connection, as a policy signs it, only live devices count.
 //!
-//! Nothing here is proportional to the number of connections or devices, except for the end of a connection, which is
-//! proportional to the slots on it, for [`Ledger::capacity`], and for what a refusal teaches (`limit.rs`). Live devices are numbers only: whoever placed one keeps its key.
+//! No operation is proportional to the number of connections or devices, except the end of a connection, which is proportional to
+//! the slots on it, [`Ledger::capacity`], and learning from a refusal (`limit.rs`). Live devices are mere numbers: the caller that
+//! placed one keeps its key.
 
 mod limit;
 mod order;

@@ -1,4 +1,4 @@
-//! Connections in the orders in which they are looked for.
+//! Orders in which connections are searched.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Whatever happens, against a hub that counts and a ledger that looks at everything.
+//! Property tests against a hub that counts and a ledger that checks everything.
 
 use std::collections::BTreeMap;
 

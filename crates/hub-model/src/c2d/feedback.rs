@@ -1,4 +1,4 @@
-//! Feedback for the senders of messages: gathered into batches, which services take like messages.
+//! Feedback for the senders of messages: collected into batches, which services receive like messages.
 
 use std::sync::Arc;
 

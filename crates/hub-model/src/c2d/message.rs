@@ -1,4 +1,4 @@
-//! What is sent to devices, and what becomes of it.
+//! Messages to devices, and their outcomes.
 
 use std::sync::Arc;
 

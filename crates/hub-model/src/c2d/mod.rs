@@ -1,10 +1,10 @@
 //! Cloud-to-device messages of one hub: a queue for each device that has messages, and feedback for their senders.
 //!
-//! Rules: Azure article "Understand cloud-to-device messaging from an IoT hub" (life cycle, feedback, limits), edition of
-//! February 2026. By it only a device that abandons a message raises its delivery count. A lock that runs out has the
-//! message wait again as often as before, so one that is never settled comes again until it expires, however low the
-//! highest count is. (Older editions, which set a highest number of transitions, can be read otherwise.) Of links and
-//! connections that end with messages unsettled it says nothing: here, too, their locks run out.
+//! Rules: Azure article "Understand cloud-to-device messaging from an IoT hub" (life cycle, feedback, limits), edition of February
+//! 2026. According to it, only a device that abandons a message raises its delivery count. A message whose lock expires waits again
+//! with the same count, so a message that is never settled is delivered again until it expires, however low the highest count is.
+//! (Older editions, which set a highest number of transitions, can be read otherwise.) It does not mention links and connections
+//! that end with unsettled messages: here, too, their locks expire.
 
 mod feedback;
 mod message;

@@ -1,4 +1,4 @@
-//! Messages in their order, each handed to at most one receiver at a time.
+//! Messages in order, each delivered to at most one receiver at a time.
 
 use std::collections::VecDeque;
 use std::fmt;

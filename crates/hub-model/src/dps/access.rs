@@ -1,4 +1,4 @@
-//! Who may register.
+//! Permission to register.
 
 use drawspan_hub::RegistrationId;
 use drawspan_hub::sas::Token;

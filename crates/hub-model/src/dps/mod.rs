@@ -1,4 +1,4 @@
-//! The provisioning service as a value: who may register, which hub they get, and what was registered.
+//! The provisioning service as a value: permission to register, the assignment of hubs, and the registrations.
 //!
 //! Sources: DPS articles "symmetric key attestation", "reprovision", "allocation policies".
 

@@ -1,5 +1,5 @@
-//! What a twin may hold (article "Understand and use device twins in IoT Hub", sections "Tags and properties format" and
-//! "Device twin size").
+//! Rules for the contents of a twin (article "Understand and use device twins in IoT Hub", sections "Tags and properties format"
+//! and "Device twin size").
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! How the built-in receiver behaves.
+//! Behaviors of the built-in receiver.
 
 use std::fmt;
 use std::str::FromStr;

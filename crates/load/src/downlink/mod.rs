@@ -1,5 +1,5 @@
-//! Messages and methods to devices, through the bridge to a receiver of events in this process: subscribe, send as a
-//! service, and say what became of every single one.
+//! Messages and methods to devices, through the bridge to a receiver of events in this process: subscribes, sends as a service, and
+//! reports the outcome of each.
 
 mod behavior;
 mod options;

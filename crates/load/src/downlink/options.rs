@@ -1,4 +1,4 @@
-//! What `drawspan load` is told about messages and methods to devices.
+//! Options of `drawspan load` for messages and methods to devices.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! A receiver of events, and what it does with them.
+//! A receiver of events with configurable behavior.
 
 use std::convert::Infallible;
 use std::io;

@@ -1,4 +1,4 @@
-//! What came of messages and methods to devices.
+//! The report on messages and methods to devices.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Sending at a rate: nobody waits for what was sent before.
+//! Sending at a rate, without waiting for earlier sends.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Subscribing devices at the bridge, and waiting until that is in effect.
+//! Subscribing devices at the bridge, and waiting until the subscriptions are in effect.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

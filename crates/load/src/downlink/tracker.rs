@@ -1,4 +1,4 @@
-//! What became of every single message and call. Pure.
+//! The outcome of every message and call. Pure.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

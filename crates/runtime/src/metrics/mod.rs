@@ -1,4 +1,4 @@
-//! Figures for a page of metrics: what the controller knows, and what is counted beside it.
+//! The values of the metrics page: those of the controller, and those counted elsewhere.
 
 mod snapshot;
 

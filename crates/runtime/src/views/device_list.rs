@@ -1,4 +1,4 @@
-//! The list of known devices, a part at a time.
+//! The list of known devices, in pages.
 
 use std::ops::Bound;
 

@@ -1,4 +1,4 @@
-//! Why a device is, or is not, connected.
+//! The diagnostics of a device.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is looked up in the controller for callers.
+//! Views: look-ups in the controller for callers.
 
 mod device_list;
 mod diagnostics;

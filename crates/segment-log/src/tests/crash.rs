@@ -1,4 +1,4 @@
-//! What is left after the process ended anywhere, and what damage is called.
+//! The state after the process ended at any point, and the reports of damage.
 
 use std::fs;
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! A key as it stands in the configuration: in clear, or its hash with what it allows.
+//! A key as it is configured: in plaintext, or its hash with its permissions.
 
 use std::fmt;
 

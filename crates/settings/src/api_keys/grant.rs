@@ -1,4 +1,4 @@
-//! What a key allows.
+//! Permissions of a key.
 
 use std::fmt;
 

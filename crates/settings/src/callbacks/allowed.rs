@@ -1,4 +1,4 @@
-//! What the setting `allow_callbacks` lists: `10.0.0.0/8`, `fd12::/16`, `192.168.1.7`, `adapter.local`, `*.example.internal`.
+//! Entries of the setting `allow_callbacks`: `10.0.0.0/8`, `fd12::/16`, `192.168.1.7`, `adapter.local`, `*.example.internal`.
 
 use std::net::IpAddr;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! Addresses that are not the public internet, after the registries of special-purpose addresses (RFC 6890).
+//! Addresses that are not public, according to the registries of special-purpose addresses (RFC 6890).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,4 +1,4 @@
-//! From when to when a certificate counts.
+//! The validity period of a certificate.
 
 use drawspan_hub::UtcTime;
 

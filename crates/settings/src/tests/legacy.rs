@@ -1,4 +1,4 @@
-//! What the bridge that Drawspan replaces was given.
+//! Settings of the bridge that Drawspan replaces.
 
 use drawspan_fleet::governor::Pace;
 use drawspan_hub::limits::{HubSize, Rate};

@@ -1,4 +1,4 @@
-//! The file and its tables; what rows mean is below.
+//! The file and its tables; the meaning of rows is in the submodules.
 
 pub(crate) mod dead_letters;
 pub(crate) mod desired_marks;

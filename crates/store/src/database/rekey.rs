@@ -1,4 +1,4 @@
-//! Encrypting rows anew, a few at a time.
+//! Re-encrypting rows, a few at a time.
 
 use rusqlite::{Connection, params};
 

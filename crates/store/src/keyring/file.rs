@@ -1,4 +1,4 @@
-//! The key ring's file: lines that a person can read, copy and put back.
+//! The key ring's file: lines that a person can read, copy and restore.
 //!
 //! ```text
 //! drawspan key ring 1

@@ -1,4 +1,4 @@
-//! The key ring that an open store uses, and what it must hold.
+//! The key ring of an open store, and the keys that it must contain.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
-//! The keys that encrypt what is secret at rest: numbered, kept in a file apart from the database, one of them current.
+//! The keys that encrypt secrets at rest: numbered, kept in a file apart from the database, one of them current.
 //!
-//! A value is sealed by XChaCha20-Poly1305: its nonces are long enough to be drawn at random for ever, so nobody has to count
-//! how many values a key sealed, also not after a backup was put back; and it takes the same time everywhere, without
-//! special instructions. What identifies a row is authenticated with it, so that rows cannot be swapped.
+//! A value is sealed by XChaCha20-Poly1305. Its nonces are long enough to be drawn at random indefinitely, so values need not be
+//! counted per key, not even after a backup was restored; and it takes the same time everywhere, without special instructions. The
+//! identity of a row is authenticated with its value, so that rows cannot be swapped.
 
 mod file;
 mod keys;

@@ -1,4 +1,4 @@
-//! Values, sealed for one row.
+//! Values, each sealed for one row.
 
 use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{Key as CipherKey, KeyInit as _, XChaCha20Poly1305, XNonce};

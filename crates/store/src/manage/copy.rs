@@ -1,4 +1,4 @@
-//! One database into another, as it is at one moment.
+//! Copying a database as it is at one moment.
 
 use std::fs::{self, File};
 use std::io;

@@ -1,4 +1,4 @@
-//! Why a command on a state directory fails.
+//! Errors of commands on a state directory.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
-//! The keys of a state directory: which there are, a new one, and the end of old ones.
+//! The keys of a state directory: listing, rotating and pruning.
 //!
-//! The key ring is replaced first and the database told second, both while the database is locked against writers. A bridge
-//! that runs beside sees the new key in the database before it seals anything with an old one.
+//! The key ring is replaced first and the database is updated second, both while the database is locked against writers. A bridge
+//! that runs at the same time sees the new key in the database before it seals anything with an old one.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

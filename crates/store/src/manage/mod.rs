@@ -1,4 +1,4 @@
-//! What is done with a state directory from outside, also while a bridge uses it.
+//! Operations on a state directory from outside, even while a bridge uses it.
 
 mod backup;
 mod copy;

@@ -1,4 +1,4 @@
-//! A backup back into a state directory.
+//! Restoring a backup into a state directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};

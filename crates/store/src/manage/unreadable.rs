@@ -1,4 +1,4 @@
-//! What the key ring does not open: shown, and removed when that is what its owner wants.
+//! Values that the key ring does not decrypt: listed, and removed on request.
 
 use std::path::Path;
 

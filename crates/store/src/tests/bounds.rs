@@ -1,4 +1,4 @@
-//! What happens when there is too much.
+//! Behaviour when limits are exceeded.
 
 use super::tables::letter;
 use super::{id, open, sql_as_ours};

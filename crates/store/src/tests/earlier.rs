@@ -1,4 +1,4 @@
-//! State directories that the builds before wrote. Each folder below `fixtures` is named by the commit whose build made it.
+//! State directories written by earlier builds. Each folder below `fixtures` is named by the commit of its build.
 
 use std::fs;
 use std::path::Path;

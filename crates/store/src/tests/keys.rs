@@ -1,4 +1,4 @@
-//! Key rings: what is missing, new keys beside a running store, and without one.
+//! Key rings: missing keys, and new keys with and without a running store.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Stores that hold less than was stored in them, and what is said of files that go under way.
+//! Stores that have lost data, and the reports of files that disappear while the store is open.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! How fast it is: `cargo test --release -p drawspan-store -- --ignored --nocapture measure`. Judges nothing.
+//! Benchmarks of the store: `cargo test --release -p drawspan-store -- --ignored --nocapture measure`. They judge nothing.
 
 use std::io::Write as _;
 use std::time::Instant;

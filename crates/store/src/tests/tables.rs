@@ -1,4 +1,4 @@
-//! What goes in comes out, and stays in after a restart.
+//! Values are read as they were written, also after a restart.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Rows that no key opens: named, and removed on request alone.
+//! Rows that no key decrypts: listed, and removed only on request.
 
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! Names of receivers, each looked up once at a time.
 //!
-//! A look-up holds a thread of the system's resolver until it ends. One whose answer never comes must not take one thread per attempt.
+//! A look-up occupies a thread of the system's resolver until it ends. A look-up that never ends must not take one thread per
+//! attempt.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

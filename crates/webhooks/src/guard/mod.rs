@@ -1,4 +1,4 @@
-//! Where events may go: a caller who may subscribe is not thereby one who may reach into our network.
+//! The guard of callback addresses: a caller who may subscribe must not thereby reach into our network.
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! How fast events leave, and how much a receiver that hangs or fails holds up another. Figures, not judgements:
+//! Throughput of events, and the effect of a receiver that hangs or fails on others. Prints measurements without judging them:
 //!
 //! `cargo test --release -p drawspan --lib speed -- --ignored --nocapture --test-threads 1`
 

@@ -1,4 +1,4 @@
-//! What others do that our own engine never does, and frames that cross on their way.
+//! Frames that foreign stacks send and our engine does not, and frames that cross on their way.
 
 use super::pair::Pair;
 use super::{begin, message, payloads, receiver, sender};

@@ -1,4 +1,4 @@
-//! Messages that wait for a window or for room to write: how many, and how they are taken back.
+//! Messages that wait for a window or for room to write: their number, and how they are cancelled.
 
 use super::pair::Pair;
 use super::{begin, message, payloads, sender};

@@ -1,4 +1,4 @@
-//! What official clients really sent, and damaged versions of it, fed to a server whose embedder takes everything.
+//! Recorded input of official clients, and damaged versions of it, fed to a server whose embedder accepts everything.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Everything that may be wrong with a request, for all routes.
+//! Invalid requests, for all routes.
 
 use super::paths::*;
 use super::*;

@@ -1,4 +1,4 @@
-//! Messages to devices that ask for them.
+//! Messages to devices that poll for them.
 
 use drawspan_gateway::Held;
 use drawspan_hub::{C2dMessage, Outcome, UtcTime};

@@ -1,4 +1,4 @@
-//! `GET /metrics`, over devices that count nothing.
+//! `GET /metrics` with devices that have no counters.
 
 use drawspan_metrics::Format;
 

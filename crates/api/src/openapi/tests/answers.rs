@@ -1,4 +1,4 @@
-//! Every operation, asked with the document's own examples, answers as the document says; so it does whatever its devices say.
+//! Every operation, called with the document's own examples, answers as the document says, for all answers of the devices.
 
 use std::time::Duration;
 

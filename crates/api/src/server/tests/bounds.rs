@@ -1,4 +1,4 @@
-//! Too many connections: somebody idle ends, and probes are always answered.
+//! Too many connections: an idle one is closed, and probes are always answered.
 
 use super::*;
 

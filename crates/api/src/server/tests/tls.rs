@@ -1,4 +1,4 @@
-//! The same over TLS, with another library's idea of nothing: the client is rustls' own.
+//! The same over TLS, with an independent implementation: the client is rustls' own.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The socket under TLS, with an eye on where its records end.
+//! The socket under TLS, which tracks where TLS records end.
 
 use std::io;
 use std::pin::Pin;

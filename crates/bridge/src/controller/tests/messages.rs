@@ -1,4 +1,4 @@
-//! Cloud-to-device messages, and the letters of events that were not taken.
+//! Cloud-to-device messages, and dead letters.
 
 use drawspan_hub::{C2dMessage, Outcome};
 

@@ -1,5 +1,4 @@
-//! Cloud-to-device messages: one at a time, the next one after the outcome of the one before, and where they come on demand
-//! when somebody asks.
+//! Cloud-to-device messages: one at a time, each after the settlement of the one before, or on demand when a caller polls.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Messages of the hub, taken apart.
+//! Decoding of messages from the hub.
 
 use bytes::Bytes;
 use drawspan_amqp::message::{Body, Message, MessageId, Properties};

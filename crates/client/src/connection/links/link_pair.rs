@@ -1,4 +1,4 @@
-//! Two links that belong together: requests one way, answers the other.
+//! A pair of links: one for requests, the other for answers.
 
 use std::time::Duration;
 

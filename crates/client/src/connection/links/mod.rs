@@ -1,9 +1,8 @@
-//! What a device has beside telemetry: links that are attached while something wants them.
+//! A device's links in addition to telemetry, attached while they are needed.
 //!
-//! A link that the hub refuses, or does not answer for, is told as such: the rest of the device works on, as some hubs do
-//! not have all of them. One that stood and that the hub ends costs the device its session, as does one that somebody else
-//! took: whoever opened the device decides when to try again. Only twin links that nothing but single requests need come and
-//! go quietly.
+//! A link that the hub refuses, or does not answer, is reported as such; the rest of the device continues, since some hubs do not
+//! support all links. If the hub ends an attached link, or another client takes it over, the device loses its session; the owner of
+//! the device decides when to try again. Only twin links that serve single requests are attached and detached without a report.
 
 mod c2d;
 mod decode;

@@ -1,4 +1,4 @@
-//! Devices, or their hub, that take more than their share of a connection, and what the others keep of it.
+//! Devices, or a hub, that take more than their share of a connection, and what remains for the others.
 
 use std::pin::Pin;
 use std::sync::Arc;

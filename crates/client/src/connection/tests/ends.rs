@@ -1,4 +1,4 @@
-//! What the hub leaves unanswered: every wait ends, and nothing is left behind.
+//! Requests that the hub does not answer: every wait ends, and nothing leaks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

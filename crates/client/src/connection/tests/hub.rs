@@ -1,4 +1,4 @@
-//! A hub on the engine that does as it is told, and notes what it sees.
+//! A scripted hub on the engine, which records what it sees.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

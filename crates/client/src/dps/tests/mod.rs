@@ -1,4 +1,4 @@
-//! Registrations at a service that does as it is told.
+//! Registrations at a scripted service.
 
 mod server;
 

@@ -1,4 +1,4 @@
-//! An event of the endpoint: a device's message, and what the hub wrote on it.
+//! An event of the endpoint: a device's message, and the annotations of the hub.
 
 use bytes::Bytes;
 use drawspan_amqp::codec::DecodeError;

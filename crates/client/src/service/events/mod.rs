@@ -1,7 +1,7 @@
 //! Telemetry as it arrives, read at a hub's Event Hubs-compatible endpoint.
 //!
-//! [`ServiceClient::event_endpoint`](super::ServiceClient::event_endpoint) asks the hub where that is; [`EventStream`] has
-//! one connection there, and a reader for each partition.
+//! [`ServiceClient::event_endpoint`](super::ServiceClient::event_endpoint) gets the endpoint's address from the hub;
+//! [`EventStream`] has one connection there, and one reader per partition.
 
 mod message;
 mod reader;

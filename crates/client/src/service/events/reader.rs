@@ -1,4 +1,4 @@
-//! The connection to an event endpoint: its token, the question after partitions, and a receiver for each.
+//! The connection to an event endpoint: its token, the request for the partitions, and one receiver per partition.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! Where a hub's event endpoint is: the hub answers a reader of `messages/events` with a redirect.
+//! The address of a hub's event endpoint: the hub answers a reader of `messages/events` with a redirect.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,4 +1,4 @@
-//! Which hub, as whom, and how to get there.
+//! Access to a hub: its name, credentials and network address.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `drawspan keys unreadable`: the way out when a key is lost for good.
+//! `drawspan keys unreadable`: recovery after a key is permanently lost.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! Whether this machine's clock is right, by that of DPS or the hub.
+//! The check of this machine's clock against that of DPS or the hub.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Whether DPS and hubs are there, and take what this configuration has.
+//! The checks that DPS and hubs are reachable and accept this configuration.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

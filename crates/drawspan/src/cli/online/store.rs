@@ -1,4 +1,4 @@
-//! Whether the state directory can be used. It is read only, so that it may be another process's.
+//! The check of the state directory. It only reads, so that another process may use the directory.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! SIGHUP: keys and the list of devices are read again. Only devices whose hub is another one now, or that are not listed any
-//! more, lose their connection.
+//! SIGHUP: reads keys and the list of devices again. Only devices that moved to another hub, or are no longer listed, lose their
+//! connection.
 
 use std::sync::Arc;
 

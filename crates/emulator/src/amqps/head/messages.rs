@@ -1,4 +1,4 @@
-//! What comes over links, and what goes out.
+//! Messages that arrive over links, and messages that are sent.
 
 use std::time::Duration;
 

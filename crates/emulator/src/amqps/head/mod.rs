@@ -1,4 +1,4 @@
-//! What is done with a connection's events: which hub, which links, which answers.
+//! Handling of a connection's events: its hub, its links, its answers.
 
 mod attaching;
 mod c2d;

@@ -1,4 +1,4 @@
-//! What is refused over AMQP, as the log has it.
+//! Log lines of refusals over AMQP.
 
 use drawspan_amqp::engine::{Closed, Connection, LinkId};
 use drawspan_amqp::message::Message;

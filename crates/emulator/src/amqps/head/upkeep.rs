@@ -1,4 +1,4 @@
-//! What others change, and what time changes.
+//! Changes made by others, and changes due to time.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Who wants a device, and what comes of it when nobody does.
+//! Demand for a device, and the end of demand.
 
 use super::*;
 

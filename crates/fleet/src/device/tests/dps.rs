@@ -1,4 +1,4 @@
-//! When DPS is asked which hub a device belongs to.
+//! When DPS is asked for the hub of a device.
 
 use super::*;
 

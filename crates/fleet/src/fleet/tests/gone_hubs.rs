@@ -1,4 +1,4 @@
-//! A hub that is gone for good.
+//! A hub that is permanently gone.
 
 use drawspan_hub::AttemptId;
 

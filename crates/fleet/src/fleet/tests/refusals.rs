@@ -1,4 +1,4 @@
-//! What callers are answered, and when they wait.
+//! Answers to callers, and when they wait.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! A pace that is learned, in front of hubs of all kinds.
+//! A learned pace, in front of hubs of all kinds.
 
 use std::collections::VecDeque;
 

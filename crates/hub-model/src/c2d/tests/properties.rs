@@ -1,4 +1,4 @@
-//! Whatever happens, in whatever order: the store's view stays the model's, and no message ends twice or is forgotten.
+//! Property tests: the store's view stays the model's, and no message ends twice or is lost.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! What must hold at any time, and in the end.
+//! Invariants that hold at any time, and at the end.
 
 use super::{Who, World};
 use crate::engine::Credit;

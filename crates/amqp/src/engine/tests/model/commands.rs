@@ -1,4 +1,4 @@
-//! What the two ends do.
+//! Commands at the two ends.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What official clients said to a hub, damaged: nothing panics, nothing grows, and nothing is left behind.
+//! Recorded input of official clients, damaged: nothing panics, nothing grows, and nothing leaks.
 
 use std::collections::BTreeSet;
 use std::path::Path;
