@@ -62,7 +62,7 @@ pub enum FrameError {
     UnknownType(u8),
 }
 
-/// Takes the next frame off the input. `None` means that more bytes are needed; the input is then untouched.
+/// Takes the next frame off the input. `None` means that more bytes are needed; the input is then unchanged.
 ///
 /// A header that cannot be right is refused as soon as it is there, before its body.
 ///

@@ -1,5 +1,5 @@
 //! The JSON of requests, answers and events, and its schemas, from which the API's description is generated.
-// They panic where nobody reads.
+// Printing panics if the reader has gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod encoded;

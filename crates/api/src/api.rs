@@ -33,7 +33,7 @@ pub struct Api {
     hosts: Hosts,
 }
 
-/// What may become of a request.
+/// The possible results of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Treatment {
     /// Its answer.
@@ -114,7 +114,7 @@ impl Api {
         }
     }
 
-    /// Answers one request. Whatever is wrong with it, the answer is a response.
+    /// Answers one request. Every error results in a response.
     pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
         match self.admit(request) {
             Ok(request) => self.route(request).await,

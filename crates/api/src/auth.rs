@@ -20,7 +20,7 @@ pub fn admit(keys: &ApiKeys, headers: &HeaderMap) -> Result<(Admission, u32), No
     }
     match sent(headers)? {
         Sent::One(key) => keys.find(key).ok_or(NotAdmitted::Wrong),
-        // A gateway in front may check a token of its own there, and pass it on.
+        // A gateway in front may check its own token there, and pass it on.
         Sent::Both { key, bearer } => match (keys.find(key), keys.find(bearer)) {
             (Some(admitted), None) => Ok(admitted),
             _ => Err(NotAdmitted::Different),

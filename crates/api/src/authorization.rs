@@ -79,7 +79,7 @@ pub(super) const ROUTES: &[(&str, &str, &[Scope], Reach)] = &[
     ("DELETE", "/deadletters/*",                             MANAGE,       Handler),
 ];
 
-/// What the route asks of a key; `None` where there is no such route. `path` is canonical.
+/// The permissions that the route requires of a key; `None` if there is no such route. `path` is canonical.
 pub(super) fn scope_of(method: &Method, path: &str) -> Option<Access> {
     // The router answers HEAD wherever there is GET.
     let method = match *method {

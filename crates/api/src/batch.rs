@@ -27,10 +27,10 @@ use super::state::State;
 use crate::limits::{BATCH_DEVICES_AT_ONCE, MAX_BATCH_BYTES};
 use items::Item;
 
-/// What came of a message.
+/// The result of one message.
 type ItemResult = Result<(), Problem>;
 
-/// Messages of one device, in whatever case it is spelt, each with its place in the request.
+/// Messages of one device, under any spelling of its id, each with its index in the request.
 type Lane = Vec<(usize, DeviceId, Telemetry)>;
 
 /// What a batch's key is about; no device has such an id.
@@ -90,7 +90,7 @@ async fn once<D: DeviceGateway>(
     Ok(answer(&results))
 }
 
-/// The name that a message gave its device, and what came of it.
+/// The device id of a message, and the message's result.
 type NamedResult = (Option<String>, ItemResult);
 
 /// Messages to be sent.
@@ -141,7 +141,7 @@ impl Batch {
         }
     }
 
-    /// None is to be sent.
+    /// All messages are accepted already.
     fn accept_all(mut self) -> Vec<NamedResult> {
         self.results.iter_mut().for_each(|(_, fate)| *fate = Ok(()));
         self.results
@@ -153,8 +153,7 @@ impl Batch {
         }
     }
 
-    /// Sends them: those of one device one after the other, so that their order stays whatever happens, and devices side by
-    /// side.
+    /// Sends the messages: those of one device one after the other, so that their order is kept, and devices in parallel.
     async fn deliver<D: DeviceGateway>(
         mut self,
         state: &State<D>,
@@ -203,7 +202,7 @@ async fn send_lane<D: DeviceGateway>(
     results
 }
 
-/// Of messages about which nothing was heard. Nobody should see it.
+/// The result of messages that were lost track of. It should never be seen.
 fn unfinished() -> Problem {
     Problem::new(
         Kind::FateUnknown,

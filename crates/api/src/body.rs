@@ -227,7 +227,7 @@ pub(super) async fn discard(mut body: Body) {
             }
         }
     };
-    // Whatever comes of it, the answer is the same.
+    // The answer does not depend on the result.
     let _ = timeout(Duration::from_millis(DISCARD_TIMEOUT_MS), all).await;
 }
 
@@ -254,7 +254,7 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     let is =
         |value: &HeaderValue, text: &str| value.as_bytes().eq_ignore_ascii_case(text.as_bytes());
     let mut contents = headers.get_all(CONTENT_ENCODING).iter();
-    // hyper takes what is chunked apart, and leaves whatever is in there as it is.
+    // hyper decodes chunked encoding, and leaves the content unchanged.
     let mut transfers = headers.get_all(TRANSFER_ENCODING).iter();
     contents.any(|value| !is(value, "identity")) || transfers.any(|value| !is(value, "chunked"))
 }

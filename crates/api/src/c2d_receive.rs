@@ -28,7 +28,7 @@ pub(super) async fn receive<D: Gateway>(
     ForDevice { device, request }: ForDevice<Bare>,
 ) -> HandlerResult {
     let wait = wait(request.query())?;
-    // The router asks for GET where HEAD came: a message would be handed to nobody.
+    // The router calls GET for HEAD: a message would be delivered to no one.
     if *request.method() == Method::HEAD {
         return Ok(empty_response(StatusCode::NO_CONTENT));
     }

@@ -37,7 +37,7 @@ const CODES: [(u16, &str); 23] = [
     (0, "other"),
 ];
 
-/// Operations, and what reached none.
+/// Requests by operation, and those that reached no operation.
 const ROWS: usize = Operation::ALL.len() + 1;
 
 type Row = [Counter; CODES.len()];
@@ -63,7 +63,7 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// A request was answered; no operation was reached where there is none.
+    /// Counts an answered request; `operation` is `None` if it reached no operation.
     pub(super) fn answered(&self, operation: Option<Operation>, status: StatusCode) {
         let row = operation.map_or(ROWS - 1, |operation| operation as usize);
         let known = CODES.iter().position(|(code, _)| *code == status.as_u16());
@@ -78,7 +78,7 @@ impl Counts {
         self.replays.add();
     }
 
-    /// Sends a message, and counts what comes of it.
+    /// Sends a message, and counts its result.
     pub(super) async fn send<D: DeviceGateway>(
         &self,
         devices: &D,

@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::problem::{Kind, Problem};
 
-/// What the devices say, if they say it in time: what they only look up has no deadline of its own.
+/// Waits for devices within the deadline: look-ups have no deadline of their own in the gateway.
 pub(super) async fn by<T>(
     deadline: Instant,
     answer: impl Future<Output = Result<T, DeviceError>>,

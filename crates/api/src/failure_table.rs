@@ -1,5 +1,5 @@
-//! Every kind of failure beside its remedy, the public words of a device that it hits, what the device does next, and the status of a
-//! request that it ends. (Which code or condition is of which kind is tested in `drawspan-hub`.)
+//! A table of every kind of failure with its remedy, the public status of an affected device, the device's next step, and the HTTP
+//! status of the request. (`drawspan-hub` tests which code or condition is of which kind.)
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ enum Next {
     Soon,
     /// Another attempt when its hub's governor lets it, nothing counted.
     Queued,
-    /// No attempt before a time, whatever is asked.
+    /// No attempt before a time, regardless of requests.
     Firm,
     /// Away for a while: somebody else has the device.
     Yielded,

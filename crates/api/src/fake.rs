@@ -39,7 +39,7 @@ pub(crate) enum Call {
     Discard(u64),
 }
 
-/// Remembers what it was asked and answers as it was told.
+/// Records calls and answers as scripted.
 #[derive(Clone)]
 pub(crate) struct Fake {
     pub(crate) calls: Arc<Mutex<Vec<Call>>>,
@@ -63,7 +63,7 @@ pub(crate) struct Fake {
     pub(crate) assigned: Option<(DeviceId, bool)>,
     /// Whether ids that differ only in case are one device.
     pub(crate) folds_case: bool,
-    /// Whoever is told here of a message decides when it is accepted.
+    /// The test that receives a message here decides when it is accepted.
     pub(crate) gate: Option<mpsc::Sender<oneshot::Sender<()>>>,
     /// Whether the callers of such messages are there.
     pub(crate) presences: Arc<Mutex<Vec<Presence>>>,

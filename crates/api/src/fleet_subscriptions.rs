@@ -118,7 +118,7 @@ pub(super) async fn put<D: Gateway>(
     Ok(json_of(&document(&made, limit.as_deref())))
 }
 
-/// Removes it; 204, also when there was none.
+/// Removes the subscription; 204, even if there was none.
 pub(super) async fn delete<D: Gateway>(
     extract::State(state): Shared<D>,
     ForPrefix {
@@ -143,7 +143,7 @@ fn keep_connected(body: &[u8]) -> Result<bool, Problem> {
     }
 }
 
-/// A fleet subscription as the holder of a key may see it; `None` for one device's own.
+/// A fleet subscription as the holder of a key may see it; `None` for the subscription of one device.
 fn document<'a>(
     subscription: &'a Subscription,
     limit: Option<&Grant>,

@@ -99,7 +99,7 @@ fn found(text: &[u8], at: usize) -> Option<String> {
     })
 }
 
-/// The member in which the text is broken, with `, in ` in front; nothing where none was begun.
+/// The member in which the text is broken, with `, in ` in front; empty if no member was begun.
 fn member(error: &serde_json::Error, text: &[u8]) -> String {
     let (parts, broken) = trail(text);
     // What is skipped and what is read differ in where they find it, at most by a byte.

@@ -20,7 +20,7 @@ pub(super) enum InvalidBody {
     Json(String),
 }
 
-/// The JSON text of the member `name`; `None` when it is absent or null.
+/// The JSON text of the member `name`; `None` if it is absent or null.
 ///
 /// # Errors
 /// When the body is not a JSON object.

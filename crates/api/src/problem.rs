@@ -41,13 +41,13 @@ kinds! {
     HostRefused: FORBIDDEN, "host-refused", "Host refused";
     /// The body is not what the operation takes.
     InvalidBody: BAD_REQUEST, "invalid-body", "Invalid request body";
-    /// The device id in the path is none.
+    /// The device id in the path is invalid.
     InvalidDeviceId: BAD_REQUEST, "invalid-device-id", "Invalid device id";
     /// Something else in the path is no text.
     InvalidPath: BAD_REQUEST, "invalid-path", "Invalid path";
     /// A parameter of the query is not what the operation takes.
     InvalidQuery: BAD_REQUEST, "invalid-query", "Invalid query parameter";
-    /// The header `Idempotency-Key` is none.
+    /// The header `Idempotency-Key` is invalid.
     InvalidIdempotencyKey: BAD_REQUEST, "invalid-idempotency-key", "Invalid idempotency key";
     /// Another body came with the same key.
     IdempotencyMismatch: UNPROCESSABLE_ENTITY, "idempotency-mismatch", "Idempotency key used for another body";
@@ -271,7 +271,7 @@ impl IntoResponse for Problem {
 mod tests {
     use super::*;
 
-    /// What a document's table says, beside what is answered: status and last word of the type, of which a row may have several.
+    /// Compares the table in a document with the problems: status and last word of the type, of which a row may have several.
     fn check(document: &str, head: &str) {
         let (_, table) = document.split_once(head).unwrap();
         let rows = table.lines().skip(2).map_while(|line| {

@@ -24,7 +24,7 @@ impl<'a> Query<'a> {
         Self(text.unwrap_or_default())
     }
 
-    /// The value of `name`, decoded; `None` when it is not there.
+    /// The value of `name`, decoded; `None` if it is absent.
     pub(super) fn text(self, name: &str) -> Result<Option<Cow<'a, str>>, Problem> {
         let mut found = None;
         for pair in self.0.split('&') {

@@ -70,7 +70,7 @@ impl Head {
         &self.parts.method
     }
 
-    /// What came beside head and body; see [`super::patience`].
+    /// Data of the connection that accompanies the request; see [`super::client_disconnect`].
     pub(super) fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         self.parts.extensions.get().cloned()
     }
@@ -173,7 +173,7 @@ where
     }
 }
 
-/// The id in the path, `None` where what stands there is no text.
+/// The id in the path, `None` if it is not UTF-8.
 fn device_id(text: Option<&str>) -> Result<DeviceId, Problem> {
     let Some(text) = text else {
         return Err(Problem::new(

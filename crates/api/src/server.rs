@@ -177,7 +177,7 @@ impl Server {
         }
     }
 
-    /// Connections that the system has completed and nobody has accepted: closing the listener would reset them. Closes it.
+    /// Connections that the system has completed but that were not accepted yet: closing the listener would reset them. Closes it.
     fn take_waiting(&self, listener: TcpListener) {
         let Ok(listener) = listener.into_std() else {
             return;
@@ -196,7 +196,7 @@ impl Server {
         }
     }
 
-    /// Resolves when nobody waits for an answer, and nothing has come for so long on the connections that are kept.
+    /// Resolves when no one waits for an answer, and no request has come on open connections for a while.
     async fn drained(&self, begun: Instant, quiet: Duration) {
         loop {
             let activity = self.table.activity();

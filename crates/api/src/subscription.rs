@@ -17,7 +17,7 @@ use super::request::limit_of;
 use super::request::{Bare, ForDevice, Full, HandlerResult, Shared, invalid_body, sentence};
 use super::state::State;
 
-/// The subscription of this kind; 404 when there is none.
+/// The subscription of this kind; 404 if there is none.
 pub(super) async fn get<D: Gateway>(
     kind: SubscriptionType,
     extract::State(state): Shared<D>,
@@ -55,7 +55,7 @@ pub(super) async fn put<D: Gateway>(
     Ok(json_of(&document))
 }
 
-/// Removes it; 204, also when there was none.
+/// Removes the subscription; 204, even if there was none.
 pub(super) async fn delete<D: Gateway>(
     kind: SubscriptionType,
     extract::State(state): Shared<D>,
@@ -64,7 +64,7 @@ pub(super) async fn delete<D: Gateway>(
     remove(&state, Scope::Device(device), kind, request.deadline).await
 }
 
-/// 204, also when there was none.
+/// 204, even if there was none.
 pub(super) async fn remove<D: Gateway>(
     state: &State<D>,
     scope: Scope,

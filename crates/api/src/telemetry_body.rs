@@ -167,7 +167,7 @@ impl Visitor<'_> for MemberSeed {
     }
 }
 
-/// A string, or null for none. Says what is expected.
+/// A string, or null for `None`, with a description of what is expected.
 struct TextSeed<D>(D);
 
 impl<'de, E: fmt::Display> DeserializeSeed<'de> for TextSeed<E> {
@@ -194,7 +194,7 @@ impl<D: fmt::Display> Visitor<'_> for TextSeed<D> {
     }
 }
 
-/// An object of strings, or null for none. A property that is null is left out, as the original's SDK did.
+/// An object of strings, or null for an empty one. A property that is null is left out, as in the original's SDK.
 struct PropertiesSeed;
 
 impl<'de> DeserializeSeed<'de> for PropertiesSeed {

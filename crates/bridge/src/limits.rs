@@ -37,9 +37,9 @@ pub const ORIGIN_REMEMBERED: Duration = Duration::from_secs(60);
 pub(crate) const KEPT_CAPACITY: usize = 1_024;
 /// A cloud-to-device message must be over so long after it came: the hub's lock on it ends after 60 s.
 pub const C2D_TIMEOUT: Duration = Duration::from_secs(50);
-/// Other events that nobody waits for must be over so long after their first attempt.
+/// Time limit of other events, from their first attempt.
 pub const EVENT_TIMEOUT: Duration = Duration::from_secs(100);
-/// What an event costs beside its content.
+/// Memory cost of an event in addition to its content.
 pub const EVENT_OVERHEAD_BYTES: usize = 512;
 
 /// Hubs whose devices are remembered by one shared name each, and most hubs that devices may belong to.

@@ -71,7 +71,7 @@ impl Inbox {
         }
     }
 
-    /// Whoever took a message holds so much of it: while that is too much, over all devices, no more messages are asked for.
+    /// The holder of a message counts against this limit: while all devices together exceed it, no more messages are requested.
     #[must_use]
     pub fn hold(self: &Arc<Self>, bytes: usize) -> HeldBytes {
         self.held_bytes.fetch_add(bytes, Ordering::Relaxed);

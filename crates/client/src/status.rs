@@ -17,7 +17,7 @@ pub enum Status {
     ConnectionEnded(u16, ConnectionKey, Failure),
     /// A device can send.
     Opened(AttemptId, DeviceSession),
-    /// The hub refused a device's token: it counts none of it, unless it took an earlier one.
+    /// The hub refused a device's token, and counts no token for it unless it accepted an earlier one.
     TokenRefused(AttemptId, Failure),
     /// A device could not be opened for another reason.
     OpenFailed(AttemptId, Failure),

@@ -2,7 +2,7 @@
 //!
 //! * [`cli`]: the command line, and what each subcommand runs.
 //! * [`import`]: import of the data of the bridge that Drawspan replaces.
-// They panic where nobody reads: `cli::say` does not.
+// Printing panics if the reader has gone; `cli::say` does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;

@@ -51,7 +51,7 @@ pub struct Config {
     pub devices: Vec<DeviceId>,
     /// Partitions of each hub's event endpoint, 1 to 32. Cannot fall below what a state directory has.
     pub partitions: u16,
-    /// Consumer groups beside `$Default`.
+    /// Consumer groups in addition to `$Default`.
     pub consumer_groups: Vec<String>,
     /// How messages to devices are treated.
     pub cloud_to_device: c2d::Settings,
@@ -70,7 +70,7 @@ pub struct Config {
 pub struct Ports {
     /// AMQP over TLS.
     pub amqps: u16,
-    /// HTTPS; `None` takes 443, or 8443 where 443 is not permitted.
+    /// HTTPS; `None` uses 443, or 8443 where 443 is not permitted.
     pub https: Option<u16>,
 }
 

@@ -49,9 +49,9 @@ impl HubSet {
     /// What a client means that says `named` (a `Host` header, an AMQP `open.hostname`; a port does not matter) over a
     /// TLS connection that it opened to `sni`.
     ///
-    /// `localhost` and addresses are nobody's name: they stand for what the connection was opened to, or else the first
-    /// hub. So does a client that says nothing. A name that a hub and the provisioning service share is the hub's here:
-    /// what is meant for the service is known by its path.
+    /// `localhost` and addresses are not names of hubs: they stand for the name that the connection was opened to, or else for the
+    /// first hub. So does a client that sends no name. A name shared by a hub and the provisioning service means the hub here:
+    /// requests for the service are recognized by their path.
     pub fn select(&self, named: Option<&str>, sni: Option<&str>) -> Served {
         let mut names = [named, sni].into_iter().flatten().map(without_port);
         let stands_for_any = |name: &str| self.find(name).is_none() && is_local(name);

@@ -34,7 +34,7 @@ pub const REFUSALS_LOGGED_OF_ALL: u32 = 100;
 pub const REFUSAL_KINDS_MAX: usize = 256;
 /// Characters of a reason, and of what was asked for, in one line of the log.
 pub const REFUSAL_TEXT_CHARS: usize = 200;
-/// Addresses of which it is remembered that their user was told how to trust the authority.
+/// Addresses whose user was already told how to trust the authority.
 pub const UNTRUSTING_PEERS_MAX: usize = 1_024;
 
 /// Tokens of policies on one AMQP connection: Event Hubs clients put one for each partition that they read.

@@ -17,7 +17,7 @@ const TICKS_TO_1970: u64 = 621_355_968_000_000_000;
 /// Why there is no randomness.
 #[derive(Debug, thiserror::Error)]
 pub enum NoRandomness {
-    /// The system has none.
+    /// The system provides no randomness.
     #[error("the system gives no random bytes: {0}")]
     System(getrandom::Error),
     /// Cannot happen: the length is fixed.

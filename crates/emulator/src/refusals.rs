@@ -33,7 +33,7 @@ pub(crate) enum Door {
     Sasl,
     Open,
     PutToken,
-    /// Whatever a device sends in a session that the hub stalls.
+    /// For everything that a device sends in a session that the hub stalls.
     Session,
     Attach,
     /// A link that was accepted, and is ended by the hub.

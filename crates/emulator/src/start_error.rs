@@ -37,7 +37,7 @@ pub enum StartError {
     /// No keys can be made.
     #[error(transparent)]
     Random(#[from] NoRandomness),
-    /// The stored policy key is not one.
+    /// The stored policy key is invalid.
     #[error("the policy key in the state directory cannot be read: {0}")]
     PolicyKey(#[from] InvalidKey),
     /// A port cannot be had.

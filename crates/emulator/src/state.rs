@@ -27,7 +27,7 @@ const REGISTRY_FILES: [&str; 5] = [
 /// Where an emulator keeps its files.
 #[derive(Debug)]
 pub(crate) enum StateFolder {
-    /// Kept, and nobody else's for as long as the lock is held.
+    /// Kept, and locked against other processes.
     Kept { path: PathBuf, _lock: Lock },
     /// For the authority's certificate only; deleted at the end.
     Temporary(TemporaryFolder),
@@ -136,7 +136,7 @@ fn is_ours(name: &str) -> bool {
         || name.starts_with("ca-key.")
 }
 
-/// That it is not there is well.
+/// A missing one is fine.
 fn absent(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

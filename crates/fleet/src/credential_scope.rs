@@ -3,9 +3,9 @@
 /// Whose credentials a hub, or DPS, refuses when it refuses a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialScope {
-    /// The device's: each has a key of its own, which says nothing about others.
+    /// The device's: each has its own key, which proves nothing about others.
     Device,
-    /// The enrollment group's, of whose key the devices' keys are made: if none of them was ever accepted, that one is wrong.
+    /// The enrollment group's, from whose key the devices' keys are derived: if no device was ever accepted, that key is wrong.
     EnrollmentGroup,
     /// The hub policy's, whose key signs the tokens of all devices.
     Policy,

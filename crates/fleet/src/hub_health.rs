@@ -95,7 +95,7 @@ impl HubHealth {
         }
     }
 
-    /// The hub answered, whatever it said. True if that is news.
+    /// The hub answered, with any result. True if that is a change.
     pub fn reached(&mut self) -> bool {
         std::mem::replace(self, Self::Up) != Self::Up
     }

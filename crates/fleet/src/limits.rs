@@ -67,8 +67,8 @@ pub const TOKEN_LIMIT_HOLDS: Duration = Duration::from_secs(600);
 pub const REPROVISION_REFUSALS: u16 = 10;
 /// … and so much time since the first failure, and DPS is asked whether the device has moved.
 pub const REPROVISION_AFTER: Duration = Duration::from_secs(900);
-/// A hub that could not be reached for that long may be gone for good: DPS is asked for one of its devices, unless the
-/// configuration says after how long.
+/// A hub that was unreachable for this long may be permanently gone: DPS is asked for one of its devices, unless the configuration
+/// sets the time.
 pub const HUB_GONE_AFTER: Duration = Duration::from_secs(900);
 /// A device registers at DPS at most once in that time, …
 pub const REGISTRATION_INTERVAL_MIN: Duration = Duration::from_secs(300);
@@ -114,10 +114,10 @@ pub const FIRST_ANSWER_PATIENCE: Duration = Duration::from_millis(4_500);
 pub const BREAKER_REFUSED_PROBE_INTERVAL: Duration = Duration::from_secs(30);
 /// … one that was not refused yet, with credentials that all devices share, that often …
 pub const BREAKER_SHARED_PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// … and one with credentials of its own that often: somebody may wait for it, and it is tried once or twice.
+/// … and one with its own credentials this often: a caller may wait for it, and it is tried once or twice.
 pub const BREAKER_UNTRIED_PROBE_INTERVAL: Duration = Duration::from_millis(100);
-/// So many devices that a caller waits for wait for their turn to be such a probe, which takes a few seconds. The others are told
-/// to come back later.
+/// Number of devices with a waiting caller that wait for their turn to be such a probe, which takes a few seconds. Callers of
+/// others are asked to come back later.
 pub const PROBES_PER_CALLER: usize = 30;
 
 /// A message that a hub gave back, or failed at, is sent again after at least this, …

@@ -6,7 +6,7 @@
 pub enum Mutation {
     /// An answer to an attempt that is over is taken for one to the attempt under way.
     StaleAnswer,
-    /// A permit that nobody needs any more is not given back.
+    /// A permit that is no longer needed is not given back.
     PermitKept,
     /// Registrations are not charged.
     RegistrationFree,
@@ -56,9 +56,9 @@ pub enum Mutation {
     MethodUnanswered,
     /// The way to a device that is gone stays published.
     RouteKept,
-    /// Subscriptions that are stored connect nobody after a start.
+    /// Stored subscriptions connect no device after a start.
     StartWithoutSweep,
-    /// A message that nobody settled is held for ever.
+    /// An unsettled message is held forever.
     HoldKept,
     /// The token slot of a device that leaves is given to another one at once.
     SlotFreed,
@@ -113,7 +113,7 @@ impl Mutation {
 #[cfg(feature = "mutations")]
 thread_local!(static PLANTED: std::cell::Cell<Option<Mutation>> = const { std::cell::Cell::new(None) });
 
-/// Plants a fault, or none, in what this thread does from now on.
+/// Plants a fault, or removes it, for this thread from now on.
 #[cfg(feature = "mutations")]
 pub fn plant(mutation: Option<Mutation>) {
     PLANTED.set(mutation);

@@ -21,7 +21,7 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// At that rate; `None` is no limit. A rate of zero is taken as one per minute.
+    /// At that rate; `None` means no limit. A rate of zero counts as one per minute.
     #[must_use]
     pub fn new(rate: Option<Rate>) -> Self {
         let interval = rate.map_or(0, |rate| 60_000_000_000 / rate.per_minute.max(1));

@@ -32,7 +32,7 @@ pub enum Next {
 }
 
 impl Resend {
-    /// A request that nobody waits for any more at `deadline`, monotonic.
+    /// A request whose caller gives up at `deadline`, monotonic.
     #[must_use]
     pub const fn new(deadline: Duration) -> Self {
         Self {

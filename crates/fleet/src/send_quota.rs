@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(sends.admit(now.monotonic), Ok(Turn::Free));
         let (over, is_news) = sends.refused(Turn::Free, &quota(), now);
         assert_eq!((retry_in(&over), is_news), (65, true));
-        // Those that were on their way change nothing, whatever comes of them.
+        // Messages that were in flight change nothing, whatever their results.
         let (over, is_news) = sends.refused(Turn::Free, &quota(), at(101));
         assert_eq!((retry_in(&over), is_news), (64, false));
         assert!(!sends.accepted(Turn::Free, at(101).monotonic));

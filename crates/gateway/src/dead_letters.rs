@@ -46,7 +46,7 @@ pub struct DeadLetterQuery {
     pub limit: usize,
 }
 
-/// Events that could not be delivered. Methods are not among them: nobody waits for their answer any more.
+/// Undelivered events. Methods are not included, since their callers have gone.
 pub trait DeadLetters {
     /// Lists them, oldest first.
     fn dead_letters(

@@ -17,7 +17,7 @@ pub struct ListQuery {
     pub within: Prefix,
     /// Public status.
     pub status: Option<ConnectionStatus>,
-    /// With a subscription of their own of this kind.
+    /// With its own subscription of this kind.
     pub subscription: Option<SubscriptionType>,
     /// Ids after this one.
     pub after: Option<DeviceId>,
@@ -30,20 +30,20 @@ pub struct ListQuery {
 pub struct Listed {
     /// Its id.
     pub device: DeviceId,
-    /// The public words; `None` if it never tried to connect.
+    /// The public status; `None` if it never tried to connect.
     pub status: Option<(ConnectionStatus, ConnectionStatusReason)>,
     /// Its hub, as far as known.
     pub hub: Option<HostName>,
-    /// Subscriptions of its own.
+    /// The device's own subscriptions.
     pub subscriptions: Vec<SubscriptionType>,
 }
 
 /// A part of the list, in the order of ids.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ListPage {
-    /// The devices. There may be fewer than asked for, even none, and more to come.
+    /// The devices. There may be fewer than requested, even none, and still be more to come.
     pub devices: Vec<Listed>,
-    /// Where to go on; `None` at the end.
+    /// Where to continue; `None` at the end.
     pub next: Option<DeviceId>,
 }
 

@@ -79,7 +79,7 @@ impl Effect {
         CURRENT.scope(Arc::clone(&self.0), work)
     }
 
-    /// Takes the context of the current request along, into a task of its own.
+    /// Carries the context of the current request into a separate task.
     pub fn carry<F: Future>(work: F) -> impl Future<Output = F::Output> + use<F> {
         let context = CURRENT.try_with(Arc::clone).unwrap_or_default();
         CURRENT.scope(context, work)

@@ -3,7 +3,7 @@
 //! The API calls these traits and the runtime implements them, so that neither knows the other. [`DeviceGateway`] has the
 //! operations of one device; [`Subscriptions`], [`Downlink`], [`Listing`] and [`DeadLetters`] have the others. [`log_limit`] limits
 //! log lines that both sides write.
-// They panic where nobody reads.
+// Printing panics if the reader has gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod callback;
@@ -46,7 +46,7 @@ impl<T: DeviceGateway + Subscriptions + Downlink + Listing + DeadLetters> Gatewa
 
 /// The devices behind the HTTP side. Two implementors: the runtime, and the ceiling of benchmarks, which answers at once.
 ///
-/// Whatever takes a `deadline` resolves by then at the latest.
+/// A method with a `deadline` resolves by then at the latest.
 pub trait DeviceGateway: Clone + Send + Sync + 'static {
     /// Sends one message under the device's own identity; `Ok` when the hub accepted it.
     fn send(
@@ -80,7 +80,7 @@ pub trait DeviceGateway: Clone + Send + Sync + 'static {
         deadline: Instant,
     ) -> impl Future<Output = Result<(), DeviceError>> + Send;
 
-    /// The public words for the device's connection; `None` if it never tried to connect.
+    /// The public status of the device's connection; `None` if it never tried to connect.
     fn connection_status(
         &self,
         device: DeviceId,
@@ -94,13 +94,13 @@ pub trait DeviceGateway: Clone + Send + Sync + 'static {
     /// When the order cannot be taken.
     fn resync(&self, device: DeviceId) -> Result<(), DeviceError>;
 
-    /// What is known about the device's connection; `None` if nothing is.
+    /// The diagnostics of the device's connection; `None` if the device is not known.
     fn diagnostics(
         &self,
         device: DeviceId,
     ) -> impl Future<Output = Result<Option<Diagnostics>, DeviceError>> + Send;
 
-    /// Forgets the device: closes its connection, and removes it from the hub cache. The hub and DPS are not told.
+    /// Forgets the device: closes its connection, and removes it from the hub cache. Nothing changes at the hub or at DPS.
     fn forget(
         &self,
         device: DeviceId,
@@ -117,7 +117,7 @@ pub trait DeviceGateway: Clone + Send + Sync + 'static {
         deadline: Instant,
     ) -> impl Future<Output = Result<Standing, DeviceError>> + Send;
 
-    /// The id by which requests for a device are told apart: all spellings of one device have the same.
+    /// The id that requests for a device share: it is the same for all spellings of one device.
     fn identity(&self, device: &DeviceId) -> DeviceId;
 
     /// Whether requests make sense now.
@@ -185,7 +185,7 @@ pub enum DeviceError {
     /// It was written and the hub's answer did not come in time: it may or may not be at the hub.
     #[error("the hub did not answer in time")]
     FateUnknown,
-    /// The id is a device id, but not one under which DPS registers devices, and DPS is used.
+    /// The id is valid, but not at DPS, which is used here.
     #[error("not for DPS: {0}")]
     IdNotForDps(InvalidId),
     /// Devices are listed one by one, and this one is not among them.
@@ -203,7 +203,7 @@ pub enum DeviceError {
     /// There is no such dead letter.
     #[error("there is no such dead letter")]
     NoDeadLetter,
-    /// Nobody subscribes to this any more.
+    /// Such events have no subscription any more.
     #[error("nobody subscribes to this")]
     NoSubscription,
     /// What must survive the end of the process could not be written.
@@ -254,7 +254,7 @@ pub struct Diagnostics {
     pub state: DeviceState,
     /// Since when.
     pub since: Option<UtcTime>,
-    /// The public words; `None` if it never tried to connect.
+    /// The public status; `None` if it never tried to connect.
     pub status: Option<(ConnectionStatus, ConnectionStatusReason)>,
     /// Its hub, as far as known.
     pub hub: Option<HostName>,
@@ -270,9 +270,9 @@ pub struct Diagnostics {
     pub permanent: bool,
     /// How long it stays connected because of its last use.
     pub wanted_until: Option<UtcTime>,
-    /// The AMQP connection that it is on, by number.
+    /// Number of the device's AMQP connection.
     pub connection: Option<u64>,
-    /// Which of the connection's tokens is the device's own; none where one token serves the whole connection.
+    /// Number of the device's token slot on the connection; `None` if one token serves the whole connection.
     pub token_slot: Option<u32>,
     /// What it is to receive, by who subscribes to it or asks for it.
     pub wanted: Vec<SubscriptionType>,

@@ -58,7 +58,7 @@ pub struct LogLimit {
 /// Leave to write a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leave {
-    /// How many lines about the same subject were left out since the last one; `None` if none were.
+    /// How many lines about the same subject were left out since the last one; `None` for zero.
     pub left_out: Option<u64>,
 }
 

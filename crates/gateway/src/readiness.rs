@@ -47,13 +47,13 @@ pub enum ServiceFault {
     Unreachable,
     /// It does not answer.
     Silent,
-    /// It answers with faults of its own.
+    /// It answers with server errors.
     Failing,
     /// It refuses credentials, and has accepted none since the start, or refuses those of many devices.
     RefusesCredentials,
     /// All connections to it that this process may have are full, so that further devices are not connected.
     Full,
-    /// Its daily quota is used up. DPS has none.
+    /// Its daily quota is used up. DPS has no quota.
     OverQuota,
 }
 

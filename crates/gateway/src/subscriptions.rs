@@ -22,7 +22,7 @@ pub struct Subscribe {
     pub kind: SubscriptionType,
     /// Where they go.
     pub callback: CallbackUrl,
-    /// See [`Subscription::keep_connected`]; of no meaning for one device.
+    /// See [`Subscription::keep_connected`]; ignored for one device.
     pub keep_connected: bool,
     /// Whether who asks may reach some devices only: it is then for those alone whose id at the hub begins so, too.
     pub limited: bool,

@@ -15,7 +15,7 @@ use crate::dps::Substatus;
 pub struct Event {
     /// When, Unix milliseconds.
     pub unix_ms: u64,
-    /// The hub; `None` for what happens at the provisioning service before a hub is assigned.
+    /// The hub; `None` for events of the provisioning service before a hub is assigned.
     pub hub: Option<HostName>,
     /// What.
     pub what: HubEvent,
@@ -38,7 +38,7 @@ pub enum HubEvent {
     },
     /// A token was not accepted.
     AuthenticationFailed { reason: Denied },
-    /// A caller whose token was accepted, or who has none, may not do what it asked for.
+    /// A caller with an accepted token, or without one, is not authorized for its request.
     AccessDenied {
         device: Option<DeviceId>,
         reason: Denied,
@@ -231,7 +231,7 @@ impl HubEvent {
     }
 }
 
-/// What there is to say beside name and device, as `name=value`.
+/// Further data besides name and device, as `name=value`.
 impl fmt::Display for HubEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

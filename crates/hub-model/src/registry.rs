@@ -64,7 +64,7 @@ pub enum Change {
         device: DeviceId,
         /// What it is now.
         twin: Arc<Twin>,
-        /// What the device is to be told of its desired properties, if they changed: a JSON patch with `$version`.
+        /// The notification for the device if its desired properties changed: a JSON patch with `$version`.
         desired: Option<Bytes>,
     },
 }
@@ -205,7 +205,7 @@ impl Registry {
         Ok(entry)
     }
 
-    /// Replaces a device that there is; its generation, its keys if none are given, and its connection stay.
+    /// Replaces an existing device; its generation, its connection and, unless keys are given, its keys stay.
     ///
     /// # Errors
     /// When there is no such device, or not that version of it.

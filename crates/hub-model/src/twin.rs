@@ -18,7 +18,7 @@ pub use section::{Node, Section, Stamp};
 /// A JSON object.
 pub type Object = Map<String, Value>;
 
-/// The twin of one device. A device that never used it has the [`Default`] one, which nobody keeps.
+/// The twin of one device. An unused twin is the [`Default`] one and is not stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Twin {
     /// Grows with every change.
@@ -38,9 +38,9 @@ pub struct Twin {
 pub struct TwinUpdate {
     /// Everything that is not given is deleted, as opposed to left alone.
     pub replace: bool,
-    /// `None` is not given; an empty object with `replace` deletes all.
+    /// `None` if absent; an empty object with `replace` deletes all.
     pub tags: Option<Object>,
-    /// `None` is not given.
+    /// `None` if absent.
     pub desired: Option<Object>,
 }
 
@@ -116,7 +116,7 @@ impl Twin {
         Ok(())
     }
 
-    /// Does what a service wants. Returns what the device is to be told of its desired properties: a patch with `$version`.
+    /// Executes a change of a service. Returns the notification of desired properties for the device: a patch with `$version`.
     ///
     /// # Errors
     /// When the update, or what comes of it, is against the rules; then nothing is changed.

@@ -117,7 +117,7 @@ fn opened(connection: Connection, path: &Path, commits: Commits) -> Result<Datab
     })
 }
 
-/// It holds keys. SQLite gives the files beside it the same permissions.
+/// It contains keys. SQLite gives the files next to it the same permissions.
 fn connect(path: &Path) -> Result<Connection, StoreError> {
     private::file(path).map_err(|cause| StoreError::File {
         path: path.to_path_buf(),

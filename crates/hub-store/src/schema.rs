@@ -161,7 +161,7 @@ pub(super) fn load(
     Ok(devices)
 }
 
-/// `None` if the row makes no sense.
+/// `None` if the row is malformed.
 fn read(row: &Row<'_>, id: &str) -> rusqlite::Result<Option<Device>> {
     let (first, second): (Option<String>, Option<String>) = (row.get(7)?, row.get(8)?);
     let key = |text: Option<String>| text.and_then(|text| SymmetricKey::from_base64(&text).ok());

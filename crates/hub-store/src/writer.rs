@@ -38,7 +38,7 @@ struct Job {
     later: Option<Later>,
 }
 
-/// Called once what became of a write, on the writing thread, whatever happens to the job.
+/// Called once with the result of a write, on the writing thread, even if the job is dropped.
 struct Done(Option<OnWritten>);
 
 type OnWritten = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -141,7 +141,7 @@ impl Slot {
     pub fn send(self, hub: HostName, writes: Vec<Write>) -> Written {
         let (done, written) = oneshot::channel();
         self.send_then(hub, writes, move |result| {
-            // Nobody may be waiting any more: the change is made all the same.
+            // The caller may be gone: the change is made in any case.
             let _ = done.send(result);
         });
         Written(written)

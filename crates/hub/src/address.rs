@@ -31,7 +31,7 @@ use crate::percent_encoding::{decode, encode_component, split_authority};
 pub enum Address {
     /// `$cbs`.
     Cbs,
-    /// `$management`, of whatever the connection is about.
+    /// `$management`, at a hub or an event endpoint.
     Management,
     /// A device or one of its modules.
     Device {
@@ -119,13 +119,13 @@ pub enum UnknownAddress {
         /// The segment, from 1.
         number: usize,
     },
-    /// A device or module id that is none.
+    /// The device or module id is invalid.
     #[error("the address has an {0}")]
     Id(#[from] InvalidId),
     /// A partition that is no number.
     #[error("the address has a partition that is no number")]
     Partition,
-    /// None of the table.
+    /// The address is not in the table.
     #[error("the address is none that IoT Hub knows")]
     NoSuchPath,
 }

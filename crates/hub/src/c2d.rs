@@ -51,7 +51,7 @@ impl C2dMessage {
     }
 }
 
-/// What can become of a cloud-to-device message.
+/// Outcomes of a cloud-to-device message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Taken: the hub forgets it.
@@ -60,6 +60,6 @@ pub enum Outcome {
     Reject,
     /// Not taken: the hub delivers it again, until it has done so too often.
     Abandon,
-    /// Nothing is told: the hub delivers it again when its lock has ended, which does not count as a delivery.
+    /// No settlement: the hub delivers it again when its lock has ended, which does not count as a delivery.
     Leave,
 }

@@ -41,7 +41,7 @@ pub struct Failure {
 pub enum Remedy {
     /// Quick attempts for about five minutes, then slowly growing waits, for ever.
     SlowRetry,
-    /// Not this device's business: the hub is probed, devices wait, nobody counts a failure.
+    /// The hub's state, not the device's: the hub is probed, devices wait, and no failure is counted.
     HubDown,
     /// Nothing helps before that moment. A connection that stands is kept.
     WaitUntil(Until),

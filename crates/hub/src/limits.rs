@@ -181,7 +181,7 @@ impl HubSize {
         })
     }
 
-    /// Device-to-cloud messages, whatever their size.
+    /// Device-to-cloud messages, of any size.
     #[must_use]
     pub const fn d2c_sends(self) -> Rate {
         self.connections()

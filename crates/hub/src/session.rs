@@ -21,7 +21,7 @@ pub enum WhichKey {
     /// The first one.
     #[default]
     Primary,
-    /// The second one; where there is none, the first one.
+    /// The second key; the first one if there is no second.
     Secondary,
 }
 
@@ -59,7 +59,7 @@ pub enum Receive {
     Flowing,
 }
 
-/// What a device has beside telemetry.
+/// A device's links in addition to telemetry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Link {
     /// For direct methods.
@@ -91,7 +91,7 @@ impl Links {
         }
     }
 
-    /// Whether none is there.
+    /// Whether there are no links.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         !(self.methods || self.c2d || self.desired)

@@ -33,7 +33,7 @@ pub struct Report {
     pub ok_per_s: f64,
     /// Of the requests answered 200.
     pub latency_us: Latencies,
-    /// The longest wait of any request, whatever came of it, in microseconds.
+    /// The longest wait of any request, with any result, in microseconds.
     pub slowest_us: u64,
     /// How many requests got which status.
     pub statuses: BTreeMap<u16, u64>,

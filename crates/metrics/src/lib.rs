@@ -6,7 +6,7 @@
 //!
 //! No label names a device, a caller or a receiver: their number is unbounded, and the page is open to everyone who reaches the
 //! port.
-// They panic where nobody reads.
+// Printing panics if the reader has gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod counter;

@@ -301,7 +301,7 @@ where
     }
 }
 
-/// Whether the peer was cut off, as opposed to having agreed that it is over.
+/// Whether the peer was cut off, as opposed to having agreed to the end.
 fn may_be_sending(closed: &Closed) -> bool {
     match closed {
         Closed::Violation(_)

@@ -18,7 +18,7 @@ pub enum TrustError {
     Tls(#[from] rustls::Error),
 }
 
-/// TLS 1.2 and 1.3, trusting `authorities`, or the system's where none are given.
+/// TLS 1.2 and 1.3, trusting `authorities`, or the system's if it is `None`.
 pub fn client_config(
     authorities: Vec<CertificateDer<'static>>,
 ) -> Result<Arc<ClientConfig>, TrustError> {

@@ -36,7 +36,7 @@ pub struct WebSocket<S> {
     inner: WebSocketStream<S>,
     /// The rest of the message that is being read.
     unread: Bytes,
-    /// The peer broke the rules, and is being told.
+    /// The peer violated the protocol, and is being informed.
     violation: Option<io::Error>,
 }
 
@@ -94,7 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         loop {
             if self.violation.is_some() {
-                // Whether the peer hears of it or not, this is the end.
+                // This is the end, even if the peer does not get it.
                 let _ = ready!(Pin::new(&mut self.inner).poll_flush(cx));
                 let violation = self.violation.take();
                 return Poll::Ready(violation.map_or(Ok(false), Err));

@@ -50,7 +50,7 @@ pub struct Gateway {
     /// Where callbacks may point to.
     pub(super) guard: Arc<Guard>,
     pub(super) webhook_secrets: Arc<Secrets>,
-    /// What is counted beside the controller.
+    /// Counters outside the controller.
     pub(super) counters: Arc<Counters>,
 }
 
@@ -61,8 +61,8 @@ impl Gateway {
         Arc::clone(&self.webhook_secrets)
     }
 
-    /// The credentials are those of another list: devices are moved to the hubs that it names, and those that are not on it any
-    /// more are disconnected. `None` when the devices' side is gone.
+    /// The credentials are those of another list: devices move to the hubs that it names, and those that are no longer listed are
+    /// disconnected. `None` if the controller's task has ended.
     pub async fn relist(&self) -> Option<Relisted> {
         let (reply, answer) = oneshot::channel();
         let ask = Ask::Relist(Caller::Relisted(reply));

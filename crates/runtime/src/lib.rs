@@ -2,7 +2,7 @@
 //!
 //! A caller that finds its device in the route table (`routes.rs`) sends on the device's connection directly, without that task.
 //! Otherwise it asks the task to connect the device and waits.
-// They panic where nobody reads.
+// Printing panics if the reader has gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod dead_letters;
@@ -209,7 +209,7 @@ fn controller(
     })
 }
 
-/// What was stored, all of it before anything else happens: whoever changes one comes later, and wins.
+/// Stored data, loaded completely before anything else happens: later changes win.
 fn remembered(stores: &Stores) -> Result<Remembered<CallbackUrl>, StoreError> {
     let mut rows = Vec::new();
     let mut senseless = 0;

@@ -29,7 +29,7 @@ impl Gateway {
         let assigned = match names.assigned {
             Some(assigned) => assigned,
             None if ask => return self.ask_dps(device, &within, deadline).await,
-            // Subscribed to or used, but not registered yet: nobody has another id for it.
+            // Subscribed to or used, but not registered yet: there is no other id for it.
             None if names.is_known => names.called,
             None => return Ok(Standing::Within),
         };

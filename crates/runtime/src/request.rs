@@ -19,7 +19,7 @@ pub(super) enum Request {
     Ask(controller::Request<Runtime>),
     /// Something to look up.
     Look(Look),
-    /// A hub left a request without an answer; `None`: it answered one again.
+    /// A hub did not answer a request; `None`: it answered one again.
     Unanswered(ServiceId, Option<Failure>),
     /// A hub refused a message for its daily quota; `None`: it accepted one again.
     MessageQuota(ServiceId, Option<Failure>),
@@ -66,7 +66,7 @@ pub(super) enum Look {
 }
 
 impl Request {
-    /// Whether it may go on, and have an effect, when nobody waits for its answer any more. What a route is asked for has its own mark.
+    /// Whether it may continue, and have an effect, after its caller has gone. Requests for routes have their own mark.
     pub(super) const fn changes_something(&self) -> bool {
         use controller::Request as Ask;
         match self {

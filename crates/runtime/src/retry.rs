@@ -216,14 +216,14 @@ async fn attempt(
     }
 }
 
-/// Whether the hub may have the message although nobody said so.
+/// Whether the hub may have the message although it was not confirmed.
 #[derive(Debug, Default)]
 struct DeliveryCertainty {
     unknown: bool,
 }
 
 impl DeliveryCertainty {
-    /// What is told when the last attempt failed: what an earlier one sent may have arrived, whatever came after it.
+    /// The result if the last attempt failed: an earlier one may have arrived, whatever followed it.
     fn tell(&self, error: DeviceError) -> DeviceError {
         if self.unknown {
             DeviceError::FateUnknown

@@ -11,7 +11,7 @@ use drawspan_client::{DeviceSession, HubConnection};
 use drawspan_fleet::{Paces, ServiceId};
 use drawspan_hub::DeviceId;
 
-/// Parts of the directory, each with a lock of its own, held for one look-up.
+/// Shards of the directory, each with its own lock, held for one look-up.
 const STRIPES: usize = 64;
 
 const NEVER: u64 = u64::MAX;

@@ -17,7 +17,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::platform::{Input, Runtime};
 
-/// The parts of the store that the controller changes; none where nothing is stored.
+/// The parts of the store that the controller changes; `None` without a store.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stores {
     pub(super) subscriptions: Option<Subscriptions>,
@@ -163,7 +163,7 @@ fn stored(scope: &Scope) -> StoredScope {
     }
 }
 
-/// A stored subscription as it is used; `None` when it makes no sense.
+/// A stored subscription as it is used; `None` if it is malformed.
 pub(super) fn row_of(stored: &StoredSubscription) -> Option<Known> {
     let scope = match &stored.scope {
         StoredScope::Device(device) => Scope::Device(DeviceId::parse(device).ok()?),

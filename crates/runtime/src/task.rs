@@ -178,7 +178,7 @@ impl Task {
         self.handle(input);
     }
 
-    /// The way to a device that was opened. `None` if its attempt is over.
+    /// The route to a device that was opened. `None` if its attempt is over.
     fn opened(
         &self,
         attempt: AttemptId,

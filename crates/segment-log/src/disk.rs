@@ -45,7 +45,7 @@ pub(super) struct Opened {
     pub(super) disk: Disk,
     /// Where the next record goes.
     pub(super) next: Base,
-    /// When the last record was stored; 0 if none is known.
+    /// When the last record was stored; 0 if unknown.
     pub(super) last_unix_ms: u64,
 }
 
@@ -193,7 +193,7 @@ impl Disk {
         files
     }
 
-    /// Where to look for `target`; `None` if it lies behind everything.
+    /// Where to search for `target`; `None` if it is behind everything.
     pub(super) fn place(&self, target: Target) -> Option<ReadPlace> {
         if let Some(from) = self.active.index.before(target)
             && (target.is_after(from.keys) || self.sealed.is_empty())

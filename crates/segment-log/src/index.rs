@@ -29,9 +29,9 @@ impl Index {
         }
     }
 
-    /// The last noted record that lies before `target`; the first one if none does.
+    /// The last noted record before `target`; the first one if there is none.
     ///
-    /// Reading on from there meets the target: whatever was noted later is not before it.
+    /// Reading on from there finds the target: entries noted later are not before it.
     pub(super) fn before(&self, target: Target) -> Option<Entry> {
         let after = self
             .entries

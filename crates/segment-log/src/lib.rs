@@ -62,7 +62,7 @@ pub struct PartitionInfo {
     pub begin_sequence: u64,
     /// Sequence number that the next record will get; equal to `begin_sequence` when the partition is empty.
     pub next_sequence: u64,
-    /// Offset of the newest record; `None` if there never was one, or retention took it.
+    /// Offset of the newest record; `None` if there never was one, or retention removed it.
     pub last_offset: Option<u64>,
     /// Time of the newest record, Unix milliseconds; `None` as for `last_offset`.
     pub last_enqueued_unix_ms: Option<u64>,
@@ -159,12 +159,12 @@ impl TelemetryLog {
         Ok(())
     }
 
-    /// Where a partition begins and ends; `None` if there is no such partition.
+    /// The bounds of a partition; `None` if there is no such partition.
     pub fn info(&self, partition: u16) -> Option<PartitionInfo> {
         self.partition(partition).map(Partition::info)
     }
 
-    /// Sequence number of the first record at `position` or behind it; that of the record to come if there is none.
+    /// Sequence number of the first record at `position` or behind it; that of the next record if there is none.
     ///
     /// # Errors
     /// When a file cannot be read or is damaged. An unknown partition has nothing, and answers 0.
@@ -173,8 +173,8 @@ impl TelemetryLog {
             .map_or(Ok(0), |partition| partition.seek(position))
     }
 
-    /// Records from `sequence` on, or from the oldest that is kept: at most `max_records`, and no further one once
-    /// `max_bytes` of messages are reached. Fewer than that does not mean the end; none does.
+    /// Records from `sequence` on, or from the oldest that is kept: at most `max_records`, and no further one once `max_bytes` of
+    /// messages are reached. Fewer than that does not mean the end; an empty result does.
     ///
     /// # Errors
     /// When a file cannot be read or is damaged.
@@ -191,8 +191,8 @@ impl TelemetryLog {
             })
     }
 
-    /// Has `wake` called when a partition grows, once until [`Subscription::rearm`]. It is called from whoever stores: it
-    /// must be short and must not block. `None` if there is no such partition.
+    /// Calls `wake` when a partition grows, once until [`Subscription::rearm`]. The storing thread calls it, so it must be short
+    /// and must not block. `None` if there is no such partition.
     ///
     /// # Errors
     /// When too many readers wait already.

@@ -42,7 +42,7 @@ impl Subscription {
 }
 
 impl Waiters {
-    /// `wake` is called from whoever stores, so it must be short and must not block.
+    /// `wake` is called by the storing thread, so it must be short and must not block.
     pub(super) fn subscribe(
         &self,
         wake: Box<dyn Fn() + Send + Sync>,

@@ -42,7 +42,7 @@ struct State {
     mark: Option<Mark>,
 }
 
-/// Beside the folder, so that it stays when the folder goes.
+/// Outside the folder, so that it stays when the folder is deleted.
 pub(super) fn mark_path(folder: &Path) -> PathBuf {
     folder.with_extension("mark")
 }
@@ -144,7 +144,7 @@ impl Partition {
         Ok(())
     }
 
-    /// Sequence number of the first record at or behind `position`, that of the next record if there is none yet.
+    /// Sequence number of the first record at or behind `position`, or of the next record if there is none yet.
     pub(super) fn seek(&self, position: Position) -> Result<u64, LogError> {
         let target = Target::from(position);
         self.retrying(|| {

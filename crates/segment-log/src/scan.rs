@@ -109,7 +109,7 @@ pub(super) fn cut(path: &Path, len: u64) -> Result<(), LogError> {
 }
 
 fn is_torn(cursor: &mut Cursor, damage: Damage) -> Result<bool, LogError> {
-    // A header that holds and promises more than there is: the write ended here, whatever the bytes look like.
+    // A header that promises more than there is: the write ended here, regardless of the bytes.
     if let Damage::Incomplete { .. } = damage {
         return Ok(true);
     }

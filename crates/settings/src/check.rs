@@ -45,15 +45,15 @@ pub struct Config {
     pub api_keys: ApiKeys,
     /// How devices get their identity.
     pub profile: Profile,
-    /// Directory of what is remembered; `None` to remember nothing.
+    /// State directory; `None` to store nothing.
     pub state: Option<PathBuf>,
-    /// File of the keys that protect what is stored; `None` for the one in the state directory.
+    /// File of the key ring; `None` for the one in the state directory.
     pub keyring: Option<PathBuf>,
-    /// Files of the listener's certificate and its key; `None` to speak plain HTTP.
+    /// Files of the listener's certificate and its key; `None` for plain HTTP.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// How long a request may take.
     pub request_timeout: Duration,
-    /// Edition and units of each hub, if told.
+    /// Edition and units of each hub, if given.
     pub hub_size: Option<HubSize>,
     /// Pace at which devices are connected to each hub.
     pub connect_pace: Pace,
@@ -114,7 +114,7 @@ impl Default for Webhooks {
     }
 }
 
-/// What came of reading all sources.
+/// The result of reading all sources.
 #[derive(Debug)]
 pub struct Loaded {
     /// Every setting as it counts, mistaken ones included.
@@ -155,7 +155,7 @@ pub(super) fn load_with(args: &ServeArgs, environment: &Environment, vault: Vaul
 }
 
 impl Config {
-    /// What must be told; everything else as if nothing were given.
+    /// What must be given; everything else has its default.
     #[must_use]
     pub fn new(listen: SocketAddr, api_keys: ApiKeys, profile: Profile) -> Self {
         Self {
@@ -379,7 +379,7 @@ impl Checker<'_> {
         Webhooks {
             guard: match self.values.original.is_empty() {
                 true => defaults.guard,
-                // Adapters beside the original register callbacks at loopback.
+                // Companion adapters of the original register callbacks at loopback.
                 false => GuardMode::Permissive,
             },
             allow,

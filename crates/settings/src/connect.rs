@@ -12,7 +12,7 @@ use thiserror::Error;
 pub struct ConnectTo {
     /// The name that would be looked up.
     pub name: HostName,
-    /// The port that would be used; `None` for every port.
+    /// The port to replace; `None` for every port.
     pub port: Option<u16>,
     /// Where to go instead.
     pub to: SocketAddr,
@@ -24,7 +24,7 @@ pub enum InvalidConnectTo {
     /// No `=`.
     #[error("`{0}` is not NAME[:PORT]=ADDR:PORT, like hub.azure-devices.net=127.0.0.1:5671")]
     Shape(String),
-    /// The name is none.
+    /// The name is invalid.
     #[error("`{text}`: {error}")]
     Name {
         /// What was given.
@@ -32,10 +32,10 @@ pub enum InvalidConnectTo {
         /// What is wrong with it.
         error: InvalidId,
     },
-    /// The port is none.
+    /// The port is invalid.
     #[error("`{0}` is not a port, 1 to 65535")]
     Port(String),
-    /// The address is none.
+    /// The address is invalid.
     #[error("`{0}` is not an IP address with a port, like 127.0.0.1:5671 or [::1]:5671")]
     Address(String),
 }

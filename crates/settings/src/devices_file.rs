@@ -13,7 +13,7 @@ use super::provenance::Source;
 use crate::limits::{MAX_DEVICES, MAX_DEVICES_FILE_BYTES, MAX_DEVICES_FILE_MISTAKES};
 use crate::plural::count;
 
-/// Reads the list; `None` when it cannot be used.
+/// Reads the list; `None` if it cannot be used.
 pub(super) fn read(
     path: &Path,
     named_by: &Source,

@@ -17,7 +17,7 @@ pub struct Effective {
     pub setting: Setting,
     /// Its key.
     pub key: &'static str,
-    /// Its value, secrets replaced; empty if there is none.
+    /// Its value, secrets replaced; empty if there is no value.
     pub shown: String,
     /// Where it came from.
     pub source: Source,

@@ -273,7 +273,7 @@ impl Layers<'_> {
         if wanted.is_empty() {
             return;
         }
-        // A mistake in how to get there is told where that setting is checked.
+        // A mistake in the outbound settings is reported where they are checked.
         let values = self.way().and_then(|way| {
             let names: Vec<_> = wanted.iter().map(|(name, _)| *name).collect();
             let ask = Ask {

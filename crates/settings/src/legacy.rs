@@ -19,7 +19,7 @@ const BATCH_INTERVAL_MS: &str = "DEVICE_CONNECTION_BATCH_INTERVAL_MS";
 /// What counts of a batch when only the other part was given.
 const DEFAULT_BATCH: (u64, u64) = (150, 1_000);
 
-/// A secret: its name, the other spelling that a variable may have, and the setting that it is for.
+/// A secret: its name, the alternative spelling as a variable, and its setting.
 struct Secret {
     name: &'static str,
     variable: &'static str,
@@ -45,7 +45,7 @@ const SECRETS: &[Secret] = &[
     secret("sql-password", "SQL_PASSWORD", None),
 ];
 
-/// Plain settings: their variable, what they set, and whether nobody else would call a variable so.
+/// Plain settings: the variable, the setting, and whether the variable's name is unambiguous.
 const VARIABLES: &[(&str, Setting, bool)] = &[
     ("PORT", Setting::Listen, false),
     ("HTTP_RETRY_LIMIT", Setting::HttpRetryLimit, false),
@@ -56,7 +56,7 @@ const VARIABLES: &[(&str, Setting, bool)] = &[
 #[derive(Debug, Default)]
 pub(super) struct Legacy {
     given: Vec<(Setting, Given)>,
-    /// Names by which it is certain that it is meant.
+    /// Variables that only the original uses.
     pub(super) marks: Vec<String>,
     /// What is not used, each one line.
     pub(super) notes: Vec<String>,
@@ -216,7 +216,7 @@ impl Legacy {
         }
     }
 
-    /// Programs share names like SQL_SERVER: they are spoken of only where the original is certainly meant.
+    /// Other programs use names like SQL_SERVER: they are mentioned only if the original is certainly configured.
     fn tell_unused(&mut self, unused: &[&str]) {
         if self.marks.is_empty() {
             return;

@@ -4,7 +4,7 @@
 //! their values are here as well, so that their users need no other crate: [`api_keys`], [`callbacks`], [`WebhookSecret`],
 //! [`ListenerCertificate`]. [`open_files`] divides the open files that the process may have; [`whole_file`] reads the files that
 //! settings name.
-// They panic where nobody reads.
+// Printing panics if the reader has gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod api_keys;

@@ -50,7 +50,7 @@ pub const MAX_VAULT_ANSWER_BYTES: usize = 262_144;
 pub const MAX_VAULT_HEAD_BYTES: usize = 65_536;
 /// Largest file of listed devices: a million lines.
 pub const MAX_DEVICES_FILE_BYTES: u64 = 268_435_456;
-/// Mistakes in it that are told one by one.
+/// Mistakes in it that are reported individually.
 pub const MAX_DEVICES_FILE_MISTAKES: usize = 20;
 /// Largest file of certificates that is read.
 pub const MAX_CA_FILE_BYTES: u64 = 1_048_576;

@@ -17,16 +17,16 @@ pub struct Shares {
     pub callers: usize,
     /// Connections of callers beyond these, which get 503, or the answer to a probe.
     pub refusals: usize,
-    /// Connections of callers that were told their end and have not hung up yet.
+    /// Connections of callers that were asked to end and have not hung up yet.
     pub farewells: usize,
     /// Attempts to deliver an event that are under way.
     pub callbacks: usize,
-    /// Connections to receivers above which none is kept for the next event.
+    /// Connections to receivers above which idle ones are not kept.
     pub kept_callbacks: usize,
 }
 
 impl Shares {
-    /// The shares of a process that may have so many files open; `None` if there is no bound.
+    /// The shares of a process with so many open files; `None` if there is no limit.
     #[must_use]
     pub fn of(open_files: Option<u64>) -> Self {
         let part = |divisor: u64, most: usize| {
@@ -50,7 +50,7 @@ impl Shares {
     }
 }
 
-/// How many files this process may have open; `None` if there is no bound.
+/// The limit of open files of this process; `None` if there is no limit.
 #[must_use]
 pub fn limit() -> Option<u64> {
     #[cfg(unix)]

@@ -151,7 +151,7 @@ pub(super) fn check(values: &Values, mistakes: &mut Mistakes) -> Option<Profile>
             );
         }
     }
-    // Each is checked all the same, so that all mistakes are told.
+    // Each is checked in any case, so that all mistakes are reported.
     let profiles = [
         dps.given().is_some().then(|| dps.check(mistakes)).flatten(),
         check_hub(hub.0, hub.1, mistakes),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// Nobody gave it.
+    /// The value was not given.
     Default,
     /// A line of the configuration file.
     File {

@@ -15,7 +15,7 @@ pub struct Reload {
     pub api_keys: ApiKeys,
     /// Keys that sign events from now on.
     pub webhook_secrets: Vec<WebhookSecret>,
-    /// Keys of devices, group or policy from now on; `None` when they belong to something that only a restart can use.
+    /// Keys of devices, group or policy from now on; `None` if they belong to something that only a restart can use.
     pub keys: Option<Keys>,
     /// Settings that have changed and count from now on.
     pub changed: Vec<&'static str>,

@@ -50,7 +50,7 @@ impl Lock {
                 continue;
             }
             private::close_file(&path);
-            // For whoever finds it locked; that it cannot be written is no harm.
+            // For readers that find it locked; a failure to write it is harmless.
             let _ = file
                 .set_len(0)
                 .and_then(|()| file.rewind())
@@ -85,7 +85,7 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// `None` where the system locks no directories.
+/// `None` if the system cannot lock directories.
 fn lock_directory(directory: &Path) -> Result<Option<File>, ()> {
     let Ok(opened) = File::open(directory) else {
         return Ok(None);

@@ -23,7 +23,7 @@ pub fn directory(path: &Path, is_ours: impl Fn(&str) -> bool) -> io::Result<()> 
     close(path, is_ours)
 }
 
-/// Creates a directory within one that is private. That it is there is well.
+/// Creates a directory within a private one. An existing one is fine.
 ///
 /// # Errors
 /// When it cannot be created.
@@ -43,7 +43,7 @@ pub fn options() -> OpenOptions {
     options
 }
 
-/// Creates the file if there is none, and closes one that is there to others.
+/// Creates the file if there is none, and makes an existing one private.
 ///
 /// # Errors
 /// When it cannot be created.

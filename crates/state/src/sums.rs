@@ -28,7 +28,7 @@ pub struct Differs {
     pub found: u64,
 }
 
-/// Where the sums are; made by whoever makes the other tables.
+/// The table of sums; created with the other tables.
 pub const TABLE: &str = "
     CREATE TABLE IF NOT EXISTS sums (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
 ";

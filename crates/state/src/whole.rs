@@ -38,7 +38,7 @@ pub struct Files {
     index: File,
     /// How long the database was at most.
     longest: AtomicU64,
-    /// What was found once stays so: whatever is put in its place, SQLite does not know of it.
+    /// A finding is permanent: SQLite does not notice a replacement.
     cut: OnceLock<Cut>,
 }
 
@@ -74,7 +74,7 @@ impl Files {
         })
     }
 
-    /// Which file lost its beginning, or is shorter than it must be. `None` also where that cannot be told, as while another
+    /// The file that lost its beginning, or is shorter than it must be. `None` also if that cannot be determined, as while another
     /// process writes.
     #[must_use]
     pub fn cut(&self) -> Option<Cut> {

@@ -96,8 +96,9 @@ impl DeadLetters {
         }
     }
 
-    /// Keeps one in place of the one with the same webhook id; what is returned resolves once it is on disk, and survives the end of the
-    /// machine. For events of which there is no other copy then. Whoever drops it still has the letter kept, as far as that is possible.
+    /// Stores a dead letter in place of the one with the same webhook id. The result resolves once the letter is on disk, and
+    /// survives a failure of the machine. For events that have no other copy then. If the result is dropped, the letter is stored
+    /// all the same, as far as possible.
     pub fn put_for_good(&self, letter: NewDeadLetter) -> Written {
         let asked = self.change(letter, true);
         Written::new(asked.and_then(|change| self.queue.try_ask(change)))

@@ -61,7 +61,7 @@ pub enum OpenError {
         /// The other process, if it left its number.
         holder: Option<u32>,
     },
-    /// The file is not one of ours.
+    /// The file is not a file of Drawspan.
     #[error("{} is not a store of Drawspan, or its beginning is damaged; use another state directory, or {WAY_OUT}. Nothing was changed", path.display())]
     Foreign {
         /// The file.
@@ -98,7 +98,7 @@ pub enum OpenError {
         #[source]
         cause: KeyRingError,
     },
-    /// There is none, though rows are encrypted.
+    /// It is missing, although rows are encrypted.
     #[error(
         "there is no key ring {}, but {rows} stored values are encrypted, with key {version} among others; put it back, or name it with --keyring; nothing was changed",
         path.display()
@@ -203,7 +203,7 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 impl StoreError {
-    /// What it says about the store; `None` if it is of one row or one call alone.
+    /// The fault of the store that it shows; `None` if it concerns one row or one call alone.
     #[must_use]
     pub const fn fault(&self) -> Option<StoreFault> {
         match self {

@@ -86,7 +86,7 @@ struct Cell {
     writing: Option<StoreFault>,
     /// Of any read: what is damaged stays so.
     damaged: bool,
-    /// A file was emptied or shortened. It stays so until the store is opened anew.
+    /// A file was emptied or truncated. This lasts until the store is opened again.
     cut: bool,
     missing: Option<StoreFile>,
 }

@@ -28,8 +28,8 @@ pub struct CachedHub {
     pub renewed_unix_s: u64,
 }
 
-/// Which hub each device belongs to. Cheap to clone. Losing an entry costs one call of DPS, or its next use makes the device known
-/// again, so writing is best effort and holds nobody up.
+/// The hub of each device. Cheap to clone. Losing an entry costs one call of DPS, or the device's next use makes it known again, so
+/// writing is best effort and blocks nothing.
 #[derive(Debug, Clone)]
 pub struct HubCache {
     queue: Queue,
@@ -75,7 +75,7 @@ impl HubCache {
         });
     }
 
-    /// Removes a device's entry, and returns when that will survive the end of the process. Whatever was put before is
+    /// Removes a device's entry. The result resolves when that survives the end of the process. Earlier writes of the entry are
     /// gone, too.
     ///
     /// # Errors

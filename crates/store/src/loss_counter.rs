@@ -15,7 +15,7 @@ pub(crate) struct Loss {
 }
 
 impl Loss {
-    /// `what` is told with the count, and says what comes of it.
+    /// `what` is logged with the count, and states the consequence.
     pub(crate) fn new(what: &'static str) -> Arc<Self> {
         Arc::new(Self {
             what,
@@ -39,7 +39,7 @@ impl Loss {
         self.total.load(Ordering::Relaxed)
     }
 
-    /// How many to tell of now, if it is time.
+    /// The count to report now, if it is time.
     fn to_tell(&self, count: u64, now: Instant) -> Option<u64> {
         let total = self.total.fetch_add(count, Ordering::Relaxed) + count;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +75,7 @@ impl Scale {
         }
     }
 
-    /// `None` when that would be more than may wait.
+    /// `None` if more would wait than is allowed.
     pub(crate) fn charge(&self, bytes: usize) -> Option<Charge> {
         let more = |waiting: usize| {
             let sum = waiting.saturating_add(bytes);

@@ -83,7 +83,7 @@ fn run(
         let _ = done.send(result);
     }
     let mut warnings = Warnings::default();
-    // That nobody waits for an answer any more is no mistake.
+    // An answer that is no longer awaited is not a mistake.
     while let Some(question) = questions.blocking_recv() {
         match question {
             Question::DeadLetters { filter, done } => {

@@ -41,7 +41,7 @@ pub fn default_keyring(directory: &Path) -> PathBuf {
 /// directory; that may take a moment.
 #[derive(Debug)]
 pub struct Store {
-    /// `None` once closed, as the next two.
+    /// `None` once closed, like the next two.
     queue: Option<mpsc::Sender<Job>>,
     questions: Option<mpsc::Sender<Question>>,
     alive: Option<threads::Sender<()>>,

@@ -30,7 +30,8 @@ pub struct StoredSubscription {
     pub keep_connected: bool,
     /// Whether it came from another bridge's tables: its callback may be private.
     pub imported: bool,
-    /// Whether whoever made it may reach some devices only: it is for those alone whose id at the hub begins so, too.
+    /// Whether its maker may reach only some devices: it then applies only to devices whose id at the hub begins with the prefix,
+    /// too.
     pub limited: bool,
 }
 
@@ -52,7 +53,7 @@ pub struct Subscriptions {
     keys: Arc<Keys>,
 }
 
-/// A change that was handed over; resolves once it is written. It is written as well when nobody waits.
+/// A change that was handed over; resolves once it is written. It is also written if it is not awaited.
 #[derive(Debug)]
 #[must_use = "it tells whether the change is written"]
 pub struct Written(Result<ChangedRows, Option<StoreError>>);
@@ -99,8 +100,8 @@ impl Subscriptions {
         table::load_device(&connection, &self.keys.ring(), device)
     }
 
-    /// Makes or replaces one. Changes are written in the order of these calls, which do not wait; when too many wait, it is not
-    /// written, and [`StoreError::Busy`] comes of it.
+    /// Creates or replaces a subscription. Changes are written in the order of these calls, which do not wait; if too many wait,
+    /// the change is not written, and the result is [`StoreError::Busy`].
     pub fn put(&self, subscription: StoredSubscription) -> Written {
         self.change(Change::PutSubscription(Box::new(subscription)))
     }

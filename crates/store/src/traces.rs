@@ -20,7 +20,7 @@ pub(crate) enum Arrival {
 /// What shows that more was stored than is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trace {
-    /// The database is empty or gone, and a log lies beside it.
+    /// The database is empty or gone, and there is a log next to it.
     Log,
     /// The database is empty or gone, and the mark says that it was used.
     Mark,

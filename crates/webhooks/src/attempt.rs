@@ -144,7 +144,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// The body, cut off where it becomes too long. `None` when it breaks off.
+/// The body, truncated if it becomes too long. `None` if it ends prematurely.
 async fn read(mut body: Incoming) -> Option<Bytes> {
     let mut read = BytesMut::new();
     while !body.is_end_stream() && read.len() < MAX_CALLBACK_ANSWER_BYTES {
@@ -162,7 +162,7 @@ async fn read(mut body: Incoming) -> Option<Bytes> {
     Some(read.freeze())
 }
 
-/// What the head says of the body's encoding; UTF-8 where it names none, or one that is not known.
+/// The encoding of the body according to the head; UTF-8 if it names none, or an unknown one.
 fn encoding_of(headers: &HeaderMap) -> Encoding {
     let content_type = headers.get(CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok());

@@ -2,7 +2,7 @@
 //!
 //! [`Webhooks`] makes the requests that the controller decides on ([`send`](Webhooks::send)); each leaves its result in the
 //! [`mailbox`](Webhooks::mailbox). [`drawspan_bridge::delivery`] decides which event is tried when.
-// They panic where nobody reads.
+// Printing panics if the reader has gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod attempt;

@@ -8,7 +8,7 @@ use drawspan_settings::WebhookSecret;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-/// The keys that sign now. Shared with whoever exchanges them.
+/// The current signing keys, shared with the code that replaces them.
 #[derive(Debug, Default)]
 pub struct Secrets(RwLock<Arc<[WebhookSecret]>>);
 
@@ -24,7 +24,7 @@ impl Secrets {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = secrets.into();
     }
 
-    /// The value of `webhook-signature`: one signature per key, with spaces between them. None without a key.
+    /// The value of `webhook-signature`: one signature per key, separated by spaces. `None` without a key.
     pub(super) fn signature(&self, webhook_id: &str, unix_s: u64, body: &[u8]) -> Option<String> {
         let secrets = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
         let signatures = secrets

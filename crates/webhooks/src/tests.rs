@@ -15,7 +15,7 @@ use drawspan_settings::{GuardMode, WebhookSecret};
 use super::*;
 use receiver::{Behaviour, Receiver};
 
-/// Webhooks, and whoever owns them.
+/// Webhooks, and their owner.
 struct Owner {
     outbox: Outbox<CallbackUrl, u32>,
     webhooks: Webhooks,

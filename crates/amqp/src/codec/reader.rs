@@ -231,7 +231,7 @@ impl<'a> Reader<'a> {
         Ok(items)
     }
 
-    /// The body of a list as a reader of its own, with the count. To be given back to [`Self::close_list`].
+    /// The body of a list as a separate reader, with the count. It must be returned to [`Self::close_list`].
     pub(crate) fn list(&mut self) -> Result<(Self, usize), DecodeError> {
         let (body, wide): (&[u8], _) = match self.byte()? {
             c::LIST_0 => (&[], None),

@@ -17,9 +17,9 @@ pub struct Config {
     pub max_frame_bytes: u32,
     /// Highest channel number, one session each.
     pub channel_max: u16,
-    /// Silence that we announce as too long, in milliseconds; 0 as none. The peer is dropped after 1.5 times as long.
+    /// The idle timeout that we announce, in milliseconds; 0 for no timeout. The peer is dropped after 1.5 times as long.
     pub idle_time_out_ms: Option<u32>,
-    /// Transfers that a session takes before it must be told of room again.
+    /// Transfers that a session accepts before it announces a new window.
     pub incoming_window: u32,
     /// Highest link handle that a peer may use on a session.
     pub handle_max: u32,

@@ -28,7 +28,7 @@ pub struct Connection {
     pub(super) events: VecDeque<Event>,
     pub(super) sessions: Slab<Session>,
     pub(super) links: Slab<Link>,
-    /// Session by the peer's channel; [`NO_SESSION`] where there is none.
+    /// Session by the peer's channel; [`NO_SESSION`] if there is no session.
     pub(super) channels: Vec<u32>,
     /// Sessions with queued transfers, each once, in turn.
     pub(super) sendable: VecDeque<u32>,

@@ -31,7 +31,7 @@ pub(super) struct Queued {
     pub(super) payload: Bytes,
 }
 
-/// What an entry of the queue counts for beside its bytes, so that tiny messages are bounded too.
+/// The weight of a queue entry in addition to its bytes, so that tiny messages are bounded too.
 const QUEUED_OVERHEAD_BYTES: usize = 128;
 
 impl Queued {
@@ -101,8 +101,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether a message on this link would soon be written. If not, it had better wait with the embedder, which hears
-    /// [`Event::Room`](crate::Event::Room): what waits in a session that the peer stalls is of no use to anybody.
+    /// Whether a message on this link would soon be written. If not, it should wait with the embedder, which gets
+    /// [`Event::Room`](crate::Event::Room): a message that waits in a session that the peer stalls helps no one.
     pub fn has_room(&mut self, link: LinkId) -> bool {
         let Ok(index) = self.link_mut(link).map(|found| found.session) else {
             return false;
@@ -144,7 +144,7 @@ impl Connection {
             return;
         };
         if link.drain_answer_due {
-            // Drained: whatever credit there was counts as used.
+            // Drained: all remaining credit counts as used.
             return;
         }
         link.delivery_count = link.delivery_count.wrapping_sub(1);
@@ -181,8 +181,8 @@ impl Connection {
         }
     }
 
-    /// Writes as many frames of a delivery as window and output allow. Returns how many bytes were written when some
-    /// remain, none when the delivery is whole.
+    /// Writes as many frames of a delivery as window and output allow. Returns the number of written bytes if some remain, `None`
+    /// if the delivery is complete.
     fn write_frames(&mut self, index: u32, head: &mut Head, payload: &[u8]) -> Option<usize> {
         let room = self
             .peer

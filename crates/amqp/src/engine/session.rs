@@ -15,7 +15,7 @@ use crate::performative::{Begin, End, Error, Flow, Performative, Role, condition
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) state: SessionState,
-    /// Link by our handle; [`NO_LINK`] where there is none.
+    /// Link by our handle; [`NO_LINK`] if there is no link.
     pub(super) handles: Vec<u32>,
     /// Peer's handle and link, ascending by handle. Sparse, because the peer chooses the numbers.
     pub(super) remote_handles: Vec<(u32, u32)>,
@@ -34,7 +34,7 @@ pub(super) struct Session {
     pub(super) queue: VecDeque<Queued>,
     /// What the queue counts for.
     pub(super) queued_bytes: usize,
-    /// The embedder found no room, and hears of it when there is some.
+    /// The embedder found no room, and gets an event when there is some.
     pub(super) room_wanted: bool,
     /// Stands in the connection's list of sessions with queued transfers.
     pub(super) sendable: bool,

@@ -52,7 +52,7 @@ pub struct Properties {
     pub reply_to_group_id: Option<String>,
 }
 
-/// The priority of a message that states none (specification 3.2.1).
+/// The priority of a message without one (specification 3.2.1).
 const DEFAULT_PRIORITY: u8 = 4;
 
 impl Default for Header {

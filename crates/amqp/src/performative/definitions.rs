@@ -134,7 +134,7 @@ pub mod condition {
 }
 
 impl DeliveryTag {
-    /// A tag of these bytes; none when there are more than [`MAX_DELIVERY_TAG_BYTES`].
+    /// A tag of these bytes; `None` if there are more than [`MAX_DELIVERY_TAG_BYTES`].
     #[must_use]
     pub fn new(tag: &[u8]) -> Option<Self> {
         let mut bytes = [0; MAX_DELIVERY_TAG_BYTES];

@@ -329,7 +329,7 @@ mod probes;
 mod shown;
 mod subscriptions;
 
-/// A body in pieces that are all there at once; `None` for one that is always about to come.
+/// A body in pieces that are available at once; `None` for one that never arrives.
 struct Pieces(Option<VecDeque<Bytes>>);
 
 impl Pieces {

@@ -116,7 +116,7 @@ impl Claim<'_> {
 }
 
 impl Key {
-    /// The key of a request about `what`; `None` when its caller sent none.
+    /// The key of a request about `what`; `None` if its caller sent no key.
     ///
     /// # Errors
     /// When it is not 1 to 255 visible ASCII characters, or there are two.
@@ -143,7 +143,7 @@ impl Key {
     }
 }
 
-/// Of texts, with their lengths: none can be taken for another by where it ends.
+/// Hash of texts with their lengths, so that texts that are divided differently have different hashes.
 fn hash(parts: [&[u8]; 3]) -> Hash {
     let mut hash = Sha256::new();
     for part in parts {

@@ -58,7 +58,7 @@ impl Turns {
                 _permit: permit,
                 _membership: membership,
             }),
-            // Nobody closes it.
+            // The semaphore is never closed.
             Ok(Err(_)) | Err(_) => Err(Problem::new(
                 Kind::NotSent,
                 "A request with this Idempotency-Key is still under way; nothing was sent for this one.",

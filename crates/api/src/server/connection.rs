@@ -180,7 +180,7 @@ async fn answer(
     response
 }
 
-/// The body of a request, with an eye on its end. What nobody has read of it when it is dropped goes back to the connection.
+/// The body of a request, which tracks its end. When it is dropped, the unread rest goes back to the connection.
 struct Watched {
     /// There until it is dropped.
     body: Option<Incoming>,

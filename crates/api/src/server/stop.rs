@@ -56,7 +56,7 @@ pub(super) struct Shared {
     progress_ms: AtomicU64,
     opened: Instant,
     effect: Effect,
-    /// What nobody has read of the body of the current request.
+    /// The unread rest of the body of the current request.
     unread: Mutex<Option<Incoming>>,
 }
 
@@ -105,12 +105,12 @@ impl Shared {
         self.watched.store(false, Ordering::Relaxed);
     }
 
-    /// Nobody wants the rest of the request's body.
+    /// The rest of the request's body is not needed.
     pub(super) fn leave_unread(&self, body: Incoming) {
         *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
     }
 
-    /// What nobody has read of it.
+    /// The unread rest.
     pub(super) fn take_unread(&self) -> Option<Incoming> {
         if self.complete.load(Ordering::Relaxed) {
             return None;
@@ -151,7 +151,7 @@ impl Shared {
         self.progress_ms.store(ms, Ordering::Relaxed);
     }
 
-    /// When bytes last came or went; when it was opened, if none did.
+    /// When bytes last moved in either direction; initially the time of opening.
     pub(super) fn last_progress(&self) -> Instant {
         let ms = self.progress_ms.load(Ordering::Relaxed);
         self.opened + std::time::Duration::from_millis(ms)

@@ -118,7 +118,7 @@ impl Table {
         })
     }
 
-    /// A row for a new connection; `None` if it can only be closed. `in_handshake` says whether it begins with one.
+    /// A row for a new connection; `None` if it can only be closed. `in_handshake` says whether it begins with a handshake.
     pub(super) fn admit(
         self: &Arc<Self>,
         peer: IpAddr,
@@ -180,7 +180,7 @@ impl Table {
 }
 
 impl Connections {
-    /// Decides what becomes of a connection that comes, and ends others for it.
+    /// Decides how a new connection is treated, and closes others for it.
     fn make_room(
         &mut self,
         network: Network,
@@ -210,7 +210,7 @@ impl Connections {
         self.end_idlest(batch(of), bounds, is_meant) > 0
     }
 
-    /// Asks the idlest of the connections that are meant to end, `most` at most; none that is busy. Says how many.
+    /// Asks the idlest of the matching connections to end, at most `most` of them, but no busy one. Returns their number.
     fn end_idlest(&mut self, most: usize, bounds: &Bounds, which: impl Fn(&Row) -> bool) -> usize {
         let idle = self.all.iter().filter(|(_, row)| {
             row.standing != Standing::Leaving && !row.shared.is_busy() && which(row)

@@ -63,8 +63,7 @@ impl Tls {
         })
     }
 
-    /// Reads the files again if they have changed; a pair that cannot be used changes nothing, and is told in the log. Blocks, for
-    /// files.
+    /// Reads the files again if they have changed. An unusable pair changes nothing and is logged. Blocks, for files.
     pub fn refresh(&self) {
         self.certificate.refresh(true);
     }
@@ -111,7 +110,7 @@ pub(super) struct FailedHandshake {
 }
 
 impl Wire for TlsStream<Recorded> {
-    /// Callers say goodbye in a record of its own before they hang up.
+    /// Callers send a close_notify record before they hang up.
     fn has_hung_up(&self, context: &mut Context<'_>) -> bool {
         let (socket, _) = self.get_ref();
         if !socket.is_whole() {

@@ -83,7 +83,7 @@ pub enum Action<P: Platform> {
     Bury(Box<DeadLetter<P::Callback>>),
     /// Remove a dead letter: its event was taken after all.
     Exhume(String),
-    /// Store a change of a subscription, `None` that it is gone, in the order of these. Answered by
+    /// Store a change of a subscription, or its removal (`None`), in the order of these actions. Answered by
     /// [`Input::Written`](super::Input::Written).
     Store {
         /// Whose.
@@ -97,7 +97,7 @@ pub enum Action<P: Platform> {
     },
     /// Read what is stored of a scope's subscriptions. Answered by [`Input::Rows`](super::Input::Rows).
     ReadRows(Scope),
-    /// Remember how far a device's receiver is, `None` that it is nowhere, as well as may be.
+    /// Remember, as best effort, the version that a device's receiver has; `None` to forget it.
     StoreMark(DeviceId, Option<Mark>),
     /// Change the stored hub cache, as well as may be.
     StoreHub(HubChange),
@@ -112,7 +112,7 @@ pub struct Location<S> {
     pub attempt: AttemptId,
     /// Its hub.
     pub hub: ServiceId,
-    /// The connection that it is on.
+    /// The connection that the device is on.
     pub connection: ConnectionKey,
     /// Its session there.
     pub session: S,
@@ -146,7 +146,7 @@ pub struct Registration {
     pub device: DeviceId,
     /// Whether the device needs it to connect; otherwise a caller asked for it.
     pub connects: bool,
-    /// JSON for whoever allocates the device.
+    /// JSON for the allocation policy.
     pub payload: Option<String>,
     /// When an answer is due, monotonic.
     pub deadline: Duration,
@@ -182,7 +182,7 @@ pub enum HubChange {
     Put(StoredHub),
     /// A device goes by another name.
     Forget(DeviceId),
-    /// These are in use; what nobody used for long may go.
+    /// These are in use; entries that were unused for long may go.
     Renew(Vec<DeviceId>, u64),
 }
 

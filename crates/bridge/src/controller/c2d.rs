@@ -73,9 +73,9 @@ impl<P: Platform> Controller<P> {
         self.settle_c2d(attempt, session, message.delivery, outcome, letter, None);
     }
 
-    /// Tells the hub, once the letter, if there is one, is on disk. A message that is rejected is gone at the hub; so is one that is
-    /// abandoned for the last time, which only the hub knows. Without the connection that it came over nothing is settled: the hub
-    /// delivers it again.
+    /// Settles the message at the hub, once its dead letter, if there is one, is on disk. A rejected message is gone at the hub; so
+    /// is one that is abandoned for the last time, which only the hub knows. If the connection that it came over is gone, nothing
+    /// is settled: the hub delivers it again.
     pub(super) fn settle_c2d(
         &mut self,
         attempt: AttemptId,

@@ -14,8 +14,8 @@ use crate::limits::{C2D_HOLD, PULL_GRACE, PULLS_PER_DEVICE};
 const KIND: SubscriptionType = SubscriptionType::C2dMessages;
 
 impl<P: Platform> Controller<P> {
-    /// A caller asks for a device's next message. Without `patience` the answer comes at once when there is none, and the hub has
-    /// had time to send one.
+    /// A caller asks for a device's next message. Without `patience` the answer comes at once if there is no message, after the hub
+    /// has had time to send one.
     pub(super) fn receive(&mut self, device: &DeviceId, patience: bool, caller: P::Caller) {
         if self.table.of(device, KIND).is_some() {
             return self.fail(caller, RequestError::Subscribed);
@@ -132,7 +132,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// Nobody said in time what became of messages, or may say so any more.
+    /// Ends holds whose message was not settled in time.
     pub(super) fn end_holds(&mut self) {
         let now = self.now.monotonic;
         while let Some(attempt) = self.holds.pop_due(now) {
@@ -148,7 +148,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// The messages of a device go elsewhere from now on, but for the one that is held: whoever has it may be done with it.
+    /// The messages of a device go to a subscriber from now on, except the one that is held: its receiver may still settle it.
     pub(super) fn end_pulls(&mut self, index: u32) {
         let Some(context) = self.fleet.context_mut(index) else {
             return;

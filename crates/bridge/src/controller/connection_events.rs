@@ -141,7 +141,7 @@ impl<P: Platform> Controller<P> {
         self.pull(attempt.device);
     }
 
-    /// The hub counts no token for this device, if it took none before.
+    /// The hub counts no token for this device, unless it accepted one before.
     fn token_refused(&mut self, index: u32) {
         let context = self.fleet.context_mut(index);
         if let Some(place) = context.and_then(|context| context.place.as_mut()) {

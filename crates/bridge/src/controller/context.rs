@@ -32,7 +32,7 @@ pub struct DeviceContext<P: Platform> {
     pub route: Option<P::Route>,
     /// Where its attempt is.
     pub place: Option<Member<P::Session>>,
-    /// The links that its connection was told to give it.
+    /// The links that were requested of its connection.
     pub(super) told: Wants,
     /// The links that it has.
     pub up: Links,
@@ -60,11 +60,11 @@ pub struct DeviceContext<P: Platform> {
 pub struct Member<S> {
     /// Its hub.
     pub hub: ServiceId,
-    /// The connection that it is on.
+    /// The connection that the device is on.
     pub connection: ConnectionKey,
     /// Index in the connection's list of devices.
     pub member: u32,
-    /// Life of the token that the hub may count for the device; `None` once it has refused it.
+    /// Lifetime of the token that the hub may count for the device; `None` once it has refused it.
     pub(super) token_life_s: Option<u32>,
     /// Its session, once it is open.
     pub session: Option<S>,

@@ -17,7 +17,7 @@ pub(super) enum Correlation<P: Platform> {
     C2d(C2dCorrelation<P>),
     /// Desired properties.
     Desired {
-        /// The whole section; `None` for a single change.
+        /// The full state; `None` for a single change.
         section: Option<WholeSection>,
         /// Number of the subscription that it was made for.
         subscription: u32,

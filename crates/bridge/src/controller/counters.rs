@@ -6,7 +6,7 @@ use drawspan_hub::FailureKind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByFailure([u64; FailureKind::ALL.len()]);
 
-/// What was done at a hub, and what came of it.
+/// Operations at a hub, and their results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HubCounters {
     /// Attempts to connect a device.
@@ -21,7 +21,7 @@ pub struct HubCounters {
     pub ended: ByFailure,
 }
 
-/// What came of registrations.
+/// Results of registrations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DpsCounters {
     /// Devices that DPS assigned.

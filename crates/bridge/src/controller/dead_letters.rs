@@ -71,8 +71,8 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// Sends one again, to where such events go now. Nothing more is done for one that is under way already: whoever asks twice means
-    /// one event.
+    /// Sends a dead letter again, to the current receiver of such events. If it is being sent already, nothing more is done: a
+    /// second request means the same event.
     pub(super) fn replay(&mut self, letter: Letter, caller: P::Caller) {
         if self.replaying.contains(&letter.webhook_id) {
             return self.answer(caller, Response::Done);

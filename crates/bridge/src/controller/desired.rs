@@ -64,7 +64,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// A receiver subscribed to what nobody had subscribed to.
+    /// A subscription was made where there was none.
     pub(super) fn desired_begun(&mut self, device: &DeviceId) {
         let index = self.fleet.find(device);
         if let Some(desired) = index.and_then(|index| self.desired_mut(index)) {
@@ -72,7 +72,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// Nobody wants a device's desired properties any more. Whoever subscribes next begins with what is there then.
+    /// The device's desired properties have no subscriber any more. The next subscriber starts with the full state at that time.
     pub(super) fn desired_unsubscribed(&mut self, device: &DeviceId) {
         if self.marks.take(device).is_some() {
             self.act(Action::StoreMark(device.clone(), None));

@@ -12,14 +12,14 @@ use crate::limits::REMEMBERED_SECTION_BYTES;
 
 /// How far a device's receiver is: it has every change up to this one.
 ///
-/// A version counts within one twin only: a device that was deleted and created again, or moved to another hub, has a twin whose numbers
-/// begin anew, and the device cannot tell the two apart. The fingerprint can: equal fingerprints mean that the receiver has what the twin
-/// holds, whichever twin it is.
+/// A version is valid within one twin only: a device that was deleted and created again, or moved to another hub, has a twin whose
+/// versions start again, and the device cannot distinguish the two. The fingerprint can: equal fingerprints mean that the receiver
+/// has the twin's state, whichever twin it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     /// `$version` of the section.
     pub version: i64,
-    /// Fingerprint of the whole section; `None` when the receiver reached the version by a change of a section that is not known.
+    /// Fingerprint of the full state; `None` if the receiver reached the version by a change of an unknown state.
     pub fingerprint: Option<i64>,
     /// `receiver` that has it. Another one has nothing.
     pub receiver: i64,
@@ -46,7 +46,7 @@ impl Marks {
         Self(known.into_iter().collect())
     }
 
-    /// How far the device's receiver is; `None` if none of its receivers was ever sent anything. What another one has says nothing, and
+    /// The mark of the device's receiver; `None` if nothing was ever sent to it. The mark of another receiver is of no use, and
     /// this one may have been the receiver before.
     pub(super) fn get(&self, device: &DeviceId, receiver: i64) -> Option<Mark> {
         let mark = self.0.get(device).copied()?;
@@ -58,7 +58,7 @@ impl Marks {
         })
     }
 
-    /// Takes a device's mark out, whoever its receiver is.
+    /// Removes a device's mark, of any receiver.
     pub(super) fn take(&mut self, device: &DeviceId) -> Option<Mark> {
         self.0.remove(device)
     }
@@ -96,9 +96,9 @@ pub(super) struct Desired {
 /// What was sent to a receiver since it subscribed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum First {
-    /// Nobody had subscribed before, and nothing was sent.
+    /// There was no subscription before, and nothing was sent.
     Nothing,
-    /// Nobody had subscribed before, and one change was sent, with this fingerprint.
+    /// There was no subscription before, and one change was sent, with this fingerprint.
     Change(i64),
     /// Something else, perhaps by an earlier process.
     #[default]
@@ -144,7 +144,7 @@ const VERSION: &str = "$version";
 const FIRST_VERSION: i64 = 1;
 
 impl Section {
-    /// `None` where the version is missing, which no hub leaves out.
+    /// `None` if the version is missing, which no hub omits.
     pub(super) fn of(json: &[u8]) -> Option<Self> {
         let mut properties: Map<String, Value> = serde_json::from_slice(json).ok()?;
         let version = properties.get(VERSION)?.as_i64()?;
@@ -210,7 +210,7 @@ impl Section {
 }
 
 impl Desired {
-    /// For another receiver, or none: what is under way goes on.
+    /// For another receiver, or no receiver: what is in progress continues.
     pub(super) fn anew(self, receiver: Option<i64>) -> Self {
         Self {
             busy: self.busy,
@@ -295,7 +295,7 @@ impl Desired {
         true
     }
 
-    /// The mark after a single change was taken; `None` when it stays where it is: it never moves over a hole.
+    /// The mark after a single change was delivered; `None` if it stays where it is: it never skips a gap.
     pub(super) fn after_change(&self, version: Option<i64>, mark: Option<Mark>) -> Option<Mark> {
         let (version, mark) = (version?, mark?);
         let follows = mark.version.checked_add(1) == Some(version) && self.look == Look::No;

@@ -172,7 +172,7 @@ impl<P: Platform> Controller<P> {
                 self.fleet.ended(attempt, &failure, now);
             }
             Command::Close => {
-                // Nobody is left to answer; should the session still stand, the hub gives the device to the next one.
+                // No connection is left to answer; if the session still exists, the hub gives the device to the next one.
                 self.leave(attempt.device);
                 self.fleet.closed(attempt, now);
             }

@@ -123,7 +123,7 @@ impl HubCache {
         self.renew_at
     }
 
-    /// Renews the entries of devices that connected, or are in use still, and drops those that nobody used for a week.
+    /// Renews the entries of devices that connected, or are still in use, and drops those that were unused for a week.
     pub(super) fn renew(
         &mut self,
         now: Duration,
@@ -148,7 +148,7 @@ impl HubCache {
         if let Some(known) = self.hubs.iter().find(|known| **known == hub) {
             return known.clone();
         }
-        // Few hubs are usual; beyond some, a name of its own for each device is no harm.
+        // Few hubs are usual; beyond some, names are not shared between devices, which does no harm.
         if self.hubs.len() < limits::MAX_HUBS {
             self.hubs.push(hub.clone());
         }

@@ -27,7 +27,7 @@ pub enum Input<P: Platform> {
         /// What happened to it.
         event: ConnectionEvent,
     },
-    /// A hub left a request of a connected device without an answer; `None`: it answered one again.
+    /// A hub did not answer a request of a connected device; `None`: it answered one again.
     Unanswered(ServiceId, Option<Failure>),
     /// A hub refused a connected device's message for its daily quota; `None`: it accepted one again.
     MessageQuota(ServiceId, Option<Failure>),
@@ -105,7 +105,7 @@ pub enum Request<P: Platform> {
         device: DeviceId,
         /// In whose turn it goes.
         who: CallerId,
-        /// JSON for whoever allocates the device.
+        /// JSON for the allocation policy.
         payload: Option<String>,
         /// When the caller's time is up, monotonic.
         deadline: std::time::Duration,
@@ -131,7 +131,7 @@ pub enum Request<P: Platform> {
         callback: P::Callback,
         /// Whether devices of a prefix stay connected for it.
         keep_connected: bool,
-        /// Whether whoever asks may reach some devices only.
+        /// Whether the caller may reach only some devices.
         limited: bool,
         /// Who asks.
         caller: P::Caller,
@@ -202,7 +202,7 @@ pub enum SessionEvent<P: Platform> {
         /// The way to it.
         route: P::Route,
     },
-    /// The hub refused the device's token: it counts none of it on this connection, unless it took an earlier one.
+    /// The hub refused the device's token, and counts no token for it on this connection unless it accepted an earlier one.
     TokenRefused(Failure),
     /// The hub refused the device for another reason, or ended it.
     Ended(Failure),
@@ -276,8 +276,8 @@ pub struct Letter {
 /// Who is answered once a change of a subscription is stored.
 #[derive(Debug)]
 pub enum Then<P: Platform> {
-    /// Whoever made this subscription, whatever became of that since.
+    /// The caller that made this subscription, whatever happened to it since.
     Subscribed(SubscriptionType, Row<P::Callback>, P::Caller),
-    /// Whoever removed some, if this was the last of what was asked for.
+    /// The caller that removed some, if this was the last of them.
     Removed(Option<P::Caller>),
 }

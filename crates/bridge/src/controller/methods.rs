@@ -12,9 +12,9 @@ use crate::events::method_answer::{self, Unread};
 use crate::events::{Content, DeliveryOutcome, event_id};
 use crate::subscriptions::Callback as _;
 
-/// The answer to a method that nobody can take now.
+/// The answer to a method that cannot be delivered now.
 const TOO_BUSY: i32 = 503;
-/// The answer to a method that nobody subscribes to any more.
+/// The answer to a method that has no subscription any more.
 const NOBODY: i32 = 404;
 /// The answer to a method that its receiver did not take.
 const FAILED: i32 = 500;
@@ -75,7 +75,7 @@ impl<P: Platform> Controller<P> {
         self.answer_method(attempt, session, request, status, payload);
     }
 
-    /// Without the connection that it came over there is nobody to answer.
+    /// Without the connection that it came over, there is no way to answer.
     fn answer_method(
         &mut self,
         attempt: AttemptId,

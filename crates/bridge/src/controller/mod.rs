@@ -93,7 +93,7 @@ pub struct ControllerConfig<P: Platform> {
     pub method_answer_timeout: Duration,
     /// Whether there is a place for events that were not taken.
     pub keeps_letters: bool,
-    /// For ids that nobody can guess.
+    /// Source of unguessable ids.
     pub secrets: Secrets,
 }
 

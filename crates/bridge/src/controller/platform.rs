@@ -8,8 +8,7 @@ use drawspan_hub::{DeviceId, HostName};
 
 use crate::subscriptions::Callback;
 
-/// The types by which whoever runs a controller names its own things. The controller keeps and repeats them; of their content it reads
-/// what their traits say, and nothing else.
+/// The types that the owner of a controller chooses. The controller stores and returns them; it uses only what their traits offer.
 pub trait Platform: fmt::Debug + 'static {
     /// A device's session on a connection.
     type Session: Copy + PartialEq + fmt::Debug;
@@ -53,7 +52,7 @@ impl<R: Route> Route for Arc<R> {
 
 /// Somebody who waits for an answer.
 pub trait Caller: fmt::Debug {
-    /// Whether the caller has hung up: an answer would reach nobody.
+    /// Whether the caller has hung up, so that an answer would not arrive.
     fn is_gone(&self) -> bool;
 
     /// Whether the caller says nothing more: it has most likely hung up, but an answer may still be read. Those who stay go

@@ -25,7 +25,7 @@ pub struct Pool {
     pub(super) catch_ups: CatchUps,
     /// Counts since the start.
     pub counters: HubCounters,
-    /// A device found no place, and there has been none since.
+    /// A device found no room, and there has been no room since.
     full: bool,
 }
 
@@ -34,7 +34,7 @@ pub struct Pool {
 pub struct PoolConfig {
     /// Devices on one connection.
     pub slots_per_connection: usize,
-    /// Whether each device shows a token of its own.
+    /// Whether each device presents its own token.
     pub per_device_tokens: bool,
     /// The size of every hub, if it is known.
     pub hub_size: Option<HubSize>,
@@ -68,7 +68,7 @@ impl Pool {
         }
     }
 
-    /// A connection for one more device, and the device's place in its list; `None` if there may not be another connection.
+    /// A connection for one more device, and the device's index in its list; `None` if no further connection is allowed.
     pub(super) fn place(
         &mut self,
         index: u32,
@@ -98,7 +98,7 @@ impl Pool {
         (failure, is_news)
     }
 
-    /// Whether there is room again after a device found none.
+    /// Whether there is room again after a device found no room.
     pub(super) fn has_room_again(&mut self) -> bool {
         let has_room = self.full && self.ledger.has_room(self.max_connections);
         self.full &= !has_room;

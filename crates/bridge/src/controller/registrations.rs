@@ -75,7 +75,7 @@ impl<P: Platform> Registrations<P> {
         self.running.len()
     }
 
-    /// Whether none is under way, or waits.
+    /// Whether no registration is in progress or waits.
     pub(super) fn is_idle(&self) -> bool {
         self.behind.is_empty() && self.asked.is_empty()
     }
@@ -179,7 +179,7 @@ impl<P: Platform> Registrations<P> {
         }
     }
 
-    /// A caller's registration may start. False when nobody waits for it any more.
+    /// A caller's registration may start. False if it is no longer needed.
     pub(super) fn allowed(&mut self, number: u64, now: Duration) -> bool {
         let job = self.asked.remove(&number);
         let Some(job) = job.filter(|job| !job.is_over(now)) else {
@@ -283,7 +283,7 @@ impl<P: Platform> Registrations<P> {
 }
 
 impl<P: Platform> Job<P> {
-    /// Whether nobody waits for it any more. A device's attempt waits for it until its end.
+    /// Whether the registration is no longer needed. A device's attempt needs it until the attempt ends.
     fn is_over(&self, now: Duration) -> bool {
         let has_gone = match &self.origin {
             Origin::Attempt { .. } => return false,

@@ -18,7 +18,7 @@ pub enum Response<P: Platform> {
     Registered(Result<(), Failure>),
     /// The subscription is there, and survives the end of the process.
     Subscribed(Subscription<P::Callback>, Option<SubscriptionStatus>),
-    /// The device's next message, or that there is none.
+    /// The device's next message, or no message.
     Message(Option<Box<Held>>),
     /// What another list of devices changed.
     Relisted(Relisted),
@@ -50,7 +50,7 @@ pub enum RequestError<F> {
     LockLost,
     /// It was sent, and no answer came.
     FateUnknown,
-    /// Nobody subscribes to such events.
+    /// Such events have no subscription.
     NoSubscription,
     /// It could not be stored.
     NotStored(Option<F>),

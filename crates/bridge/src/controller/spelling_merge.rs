@@ -61,7 +61,7 @@ impl<P: Platform> Controller<P> {
             let moves = self.table.get(&to, kind).is_none_or(is_newer)
                 && self.table.put(&to, kind, row.clone()).is_ok();
             if moves {
-                // First there, then away: whatever ends in between leaves one of them.
+                // First written there, then removed here: an interruption leaves at least one of them.
                 let write = self.store.write(&to, kind, Some(row), Then::Removed(None));
                 self.act(write);
             }

@@ -63,7 +63,7 @@ impl Spellings {
         }
     }
 
-    /// Nothing is known of the device any more: whoever uses it next names it.
+    /// The device is forgotten: its next request names it.
     pub(super) fn forget(&mut self, device: &DeviceId) {
         self.capitals.remove(&device.to_lower_case());
     }
@@ -225,7 +225,7 @@ mod tests {
         let both = [("S1", Some("s1"), 9), ("s1", None, 1)];
         check(&both, &[], &[("S1", "s1")]);
         check(&both, &["S1"], &[("S1", "s1")]);
-        // DPS has one that nobody uses here.
+        // DPS has an id that is not used here.
         let neither = [("S1", Some("S1-x"), 1), ("s1", Some("S1-x"), 2)];
         check(&neither, &[], &[("S1", "s1")]);
         check(&neither, &["S1"], &[("s1", "S1")]);

@@ -38,7 +38,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// An event for whoever subscribes to it, if anybody does.
+    /// An event for the subscriber, if there is one.
     pub(super) fn event(
         &self,
         device: &DeviceId,

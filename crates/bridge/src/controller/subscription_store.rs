@@ -29,7 +29,7 @@ struct Open {
 }
 
 impl SubscriptionStore {
-    /// A change to write, in the order of these calls: `None` for one that is gone.
+    /// A change to write, in the order of these calls: `None` removes.
     pub(super) fn write<P: Platform>(
         &mut self,
         scope: &Scope,

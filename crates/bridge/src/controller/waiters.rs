@@ -70,8 +70,8 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// What the callers of a device are answered that waits for a service in vain, whoever met the failure. They may come back when
-    /// the next device has found out whether it lasts.
+    /// The refusal for callers of a device that waits in vain for a service, regardless of which device met the failure. Callers
+    /// may return when the next device has found out whether the failure lasts.
     fn refusal_by_service(&self, index: u32, failure: &Failure) -> Refusal {
         let service = self.fleet.waits_for(index);
         let probe = service.and_then(|service| self.fleet.next_probe(service, self.now));

@@ -67,7 +67,7 @@ impl<J: Job> Deliveries<J> {
         Some((DeliveryAttempt { lane: id, serial }, timeout))
     }
 
-    /// An attempt is over; what came of its event, if that is over too.
+    /// An attempt is over; the result of its event, if that is finished, too.
     pub fn done(
         &mut self,
         attempt: DeliveryAttempt,

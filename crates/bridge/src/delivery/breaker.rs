@@ -9,7 +9,7 @@ use crate::limits::{ORIGIN_FAILURES, ORIGIN_PAUSE_MAX, ORIGIN_PAUSE_MIN};
 /// What is new of an origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OriginNews {
-    /// It failed so often in a row that it is left alone.
+    /// It failed so often in a row that deliveries to it are suspended.
     LeftAlone,
     /// It answers again.
     Answers,
@@ -29,7 +29,7 @@ pub(super) enum Breaker {
 /// What an attempt says of its origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sign {
-    /// It answers, whatever it says.
+    /// It answered, with any status.
     Answers,
     /// It does not, or says that it cannot. How long it wants to be left alone.
     Fails { retry_after: Option<Duration> },

@@ -8,9 +8,9 @@ use super::LaneName;
 use super::breaker::OriginNews;
 use super::lane::LaneId;
 
-/// Whatever an event is to its owner.
+/// An event of the owner.
 pub trait Job {
-    /// A newer event takes its place, which is bounded: nothing is lost of it but that it is told on its own.
+    /// Replaces this event by a newer one, which carries a count of the events it replaced.
     fn replace(&mut self, newer: Self);
 }
 
@@ -30,7 +30,7 @@ pub struct Terms {
 /// How long an event may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deadline {
-    /// Somebody waits for it until then, and hears at once when nothing more can come of it.
+    /// A caller waits for it until then, and gets the result as soon as it is final.
     Answer(Duration),
     /// It must be over by then.
     Until(Duration),
@@ -39,7 +39,7 @@ pub enum Deadline {
     FromFirstAttempt(Duration),
 }
 
-/// What came of an offer.
+/// The result of an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offered {
     /// It waits for its turn.
@@ -55,8 +55,8 @@ pub enum Offered {
 pub enum NoRoom {
     /// As many events of its lane wait as may. Each of them comes out with a [`Finished`], and then there is room.
     Lane,
-    /// The events of its origin take their share of the memory. Nothing of this lane need be waiting: whoever sets the event aside
-    /// sets a timer.
+    /// The events of its origin use their share of the memory. This lane need not have a waiting event, so the owner that keeps the
+    /// event sets a timer.
     Share,
     /// Events wait for as many origins as may be. As with [`Share`](Self::Share), only time helps.
     Origins,
@@ -84,7 +84,7 @@ pub struct Start<'a, J> {
     pub timeout: Duration,
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptOutcome {
     /// The receiver took the event.
@@ -131,11 +131,11 @@ pub struct Finished<J> {
     pub job: J,
     /// How often it was tried.
     pub attempts: u32,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// What can come of an event.
+/// The possible outcomes of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The receiver took it.

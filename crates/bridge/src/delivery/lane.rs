@@ -39,7 +39,7 @@ pub(super) struct UnderWay {
     pub(super) origin: OriginId,
     /// The attempt was given less time than it takes to tell that a receiver hangs.
     pub(super) hurried: bool,
-    /// Nobody wants the event any more: this attempt is its last.
+    /// The event is no longer wanted: this attempt is its last.
     pub(super) last: bool,
 }
 

@@ -91,7 +91,7 @@ pub struct Deliveries<J> {
 pub struct Load {
     /// Events that wait or are under way.
     pub events: usize,
-    /// Their bytes, as [`Terms::size_bytes`] told them.
+    /// Their bytes, according to [`Terms::size_bytes`].
     pub bytes: usize,
     /// Bytes of the origin whose events take most of the shared memory.
     pub most_bytes: usize,
@@ -147,7 +147,7 @@ impl<J: Job> Deliveries<J> {
         }
     }
 
-    /// What is over without an attempt's end having told so. To be asked until there is nothing more.
+    /// Events that finished other than by the end of an attempt. Call this until it returns `None`.
     pub fn finished(&mut self) -> Option<Finished<J>> {
         self.finished.pop_front()
     }
@@ -184,7 +184,7 @@ impl<J: Job> Deliveries<J> {
         self.under_way
     }
 
-    /// Bytes of all events, as [`Terms::size_bytes`] told them.
+    /// Bytes of all events, according to [`Terms::size_bytes`].
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes

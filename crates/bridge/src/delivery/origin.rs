@@ -78,7 +78,7 @@ impl Origins {
         size_bytes <= free && (is_within || planted(Mutation::OneTakesAll))
     }
 
-    /// An event more for this origin. `None` when there are too many origins.
+    /// Adds an event to this origin. `None` if there are too many origins.
     pub(super) fn add_event(&mut self, name: &Arc<str>, charged_bytes: usize) -> Option<OriginId> {
         let id = match self.by_name.get(name) {
             Some(id) => *id,
@@ -261,7 +261,7 @@ impl Origins {
         }
     }
 
-    /// Gives it a turn if it can use one and has none.
+    /// Gives it a turn if it can use one and has none yet.
     fn enlist(&mut self, id: OriginId, now: Duration) {
         let Some(origin) = self.origins.get_mut(&id) else {
             return;

@@ -27,7 +27,8 @@ impl<J: Job> Deliveries<J> {
                 return Offered::Merged;
             }
         }
-        // Without room it is taken in beside what is shared, or the changes of many devices would take the room of other receivers.
+        // Without room it is accepted outside the shared memory, or the changes of many devices would take the room of other
+        // receivers.
         let charged_bytes = room.map_or(0, |()| terms.size_bytes);
         let Some(origin) = self.origins.add_event(&terms.origin, charged_bytes) else {
             return Offered::Full(NoRoom::Origins);
@@ -98,7 +99,7 @@ impl<J: Job> Deliveries<J> {
         }
     }
 
-    /// Nobody wants the events of this lane any more: those that wait are over, and what is under way is not tried again.
+    /// The events of this lane are no longer wanted: waiting events are finished, and the one in progress is not retried.
     pub fn withdraw(&mut self, name: &LaneName) {
         let Some(id) = self.index.get(name).copied() else {
             return;
@@ -205,7 +206,7 @@ impl<J: Job> Deliveries<J> {
         }
     }
 
-    /// Takes an event out of its lane; the owner hears of it.
+    /// Removes an event from its lane and reports it to the owner.
     pub(super) fn remove(&mut self, id: LaneId, index: usize, outcome: Outcome) {
         if let Some(event) = self.take(id, index) {
             self.finished.push_back(event.finished(outcome));

@@ -17,7 +17,7 @@ pub enum RetryClass {
     Nothing,
 }
 
-/// What an HTTP status says. Redirects are not followed, so that nobody is led past the guard.
+/// The meaning of an HTTP status. Redirects are not followed, so that they cannot bypass the guard.
 #[must_use]
 pub const fn retry_class(status: u16) -> RetryClass {
     match status {
@@ -34,7 +34,7 @@ pub(super) enum Next {
     TryAt(Duration),
     /// No other attempt before its time is up; the receiver asked to be left alone for that long.
     WaitForEnd(Duration),
-    /// Nothing more can come of it.
+    /// The result is final.
     Over,
 }
 

@@ -13,7 +13,7 @@ pub struct EventCounters {
     no_room: [u64; NO_ROOM.len()],
 }
 
-/// What can come of an event, as it is counted.
+/// The outcomes of events, as they are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CountedOutcome {
     Taken,
@@ -47,7 +47,7 @@ impl EventCounters {
             AttemptOutcome::Failed { why, .. } => match why {
                 AttemptFailure::Status(_) => 2,
                 AttemptFailure::TimedOut => 3,
-                // Nobody is tried who is left alone.
+                // Suspended receivers are not tried.
                 AttemptFailure::Unreachable(_) | AttemptFailure::LeftAlone => 4,
             },
         };

@@ -7,7 +7,7 @@ use drawspan_hub::{
     C2dMessage, ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType, UtcTime,
 };
 
-/// Something that a subscriber is to hear of. `C` says where it goes, `T` what the owner needs when it is over.
+/// An event for a subscriber. `C` is its destination, `T` the owner's data for when it is finished.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event<C, T> {
     /// Whose event it is, by the name that callers use.
@@ -63,18 +63,18 @@ pub enum Content {
     },
 }
 
-/// What came of an event.
+/// A finished event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FinishedEvent<C, T> {
     /// The event.
     pub event: Event<C, T>,
     /// How often it was tried.
     pub attempts: u32,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: DeliveryOutcome,
 }
 
-/// What can come of an event.
+/// The possible outcomes of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DeliveryOutcome {
     /// The receiver answered 2xx.

@@ -11,7 +11,7 @@ use crate::limits::MAX_CALLBACK_ANSWER_BYTES;
 
 /// The answer where the receiver did not say.
 const DONE: i32 = 200;
-/// The answer where nobody knows what it said.
+/// The answer to use if the real one is unknown.
 const FAILED: i32 = 500;
 
 /// An answer whose body could not be read.

@@ -25,7 +25,7 @@ pub struct Row<C> {
     pub keep_connected: bool,
     /// It came from another bridge's tables.
     pub imported: bool,
-    /// Whoever made it may reach some devices only.
+    /// Its maker may reach only some devices.
     pub limited: bool,
 }
 
@@ -102,7 +102,7 @@ impl<C: Callback> Table<C> {
         Ok(())
     }
 
-    /// Removes one. False if there was none.
+    /// Removes a subscription. False if there was none.
     pub fn remove(&mut self, scope: &Scope, kind: SubscriptionType) -> bool {
         match scope {
             Scope::Fleet(prefix) => self.fleet_mut(kind).remove(prefix).is_some(),
@@ -155,7 +155,7 @@ impl<C: Callback> Table<C> {
             .map(|(_, row)| row)
     }
 
-    /// Takes note of what DPS calls a device; `None` when that is what it is called here.
+    /// Records DPS's spelling of a device id; `None` if it is the same as here.
     pub fn note_assigned(&mut self, device: &DeviceId, assigned: Option<&DeviceId>) {
         match assigned {
             Some(assigned) => {
@@ -196,7 +196,7 @@ impl<C: Callback> Table<C> {
         wish
     }
 
-    /// Whether a device has any of its own.
+    /// Whether a device has subscriptions of its own.
     pub fn has_own(&self, device: &DeviceId) -> bool {
         self.own.contains_key(device)
     }
@@ -217,13 +217,13 @@ impl<C: Callback> Table<C> {
             .collect()
     }
 
-    /// Devices with subscriptions of their own, from there on, in the order of ids.
+    /// Devices with individual subscriptions, from there on, in the order of ids.
     pub fn devices_from(&self, from: Bound<&str>) -> impl Iterator<Item = &DeviceId> {
         let devices = self.own.range::<str, _>((from, Bound::Unbounded));
         devices.map(|(device, _)| device)
     }
 
-    /// Devices with subscriptions of their own.
+    /// Devices with individual subscriptions.
     pub fn devices(&self) -> usize {
         self.own.len()
     }

@@ -40,7 +40,7 @@ pub(crate) enum Subject {
     Device(SessionId),
 }
 
-/// The pair of links, on a session of their own.
+/// The pair of links, on a separate session.
 #[derive(Debug)]
 pub(crate) struct Cbs {
     session: SessionId,
@@ -255,7 +255,7 @@ impl Cbs {
         self.waiting.len() + self.asked.len()
     }
 
-    /// Nobody wants a token any more.
+    /// The token is no longer needed.
     pub(crate) fn forget(&mut self, subject: Subject) {
         self.waiting.retain(|(of, _)| *of != subject);
     }
@@ -293,7 +293,7 @@ fn request_of(message: &Message) -> Option<u32> {
     }
 }
 
-/// What an answer says of its token; none when it says nothing.
+/// The status in an answer; `None` if it has none.
 fn word(message: &Message) -> Option<Result<(), Failure>> {
     let properties = message.application_properties.as_ref()?;
     let status = properties.get("status-code").and_then(Value::as_i64)?;

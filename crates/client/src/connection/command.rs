@@ -21,7 +21,7 @@ pub struct Open {
     pub device: DeviceId,
     /// The id that it registered by, if that is another one: a group's key for it is derived from this.
     pub registration: Option<DeviceId>,
-    /// Which of its own keys signs. Of no meaning with a policy, nor is what follows.
+    /// Key that signs the device's token. Ignored, as is `token_life_s`, when a policy signs.
     pub key: WhichKey,
     /// Life of its tokens, in seconds; at least [`TOKEN_LIFE_MIN_S`](crate::limits::TOKEN_LIFE_MIN_S). They are renewed in
     /// place until the device is closed.
@@ -37,7 +37,7 @@ pub struct Send {
     pub session: DeviceSession,
     /// The encoded message.
     pub message: Bytes,
-    /// Time of the connection's clock at which an answer is due, whatever it is.
+    /// Deadline of the answer on the connection's clock.
     pub deadline: Duration,
 }
 
@@ -48,7 +48,7 @@ pub struct TwinRequest {
     pub session: DeviceSession,
     /// What to do.
     pub operation: TwinOperation,
-    /// Time of the connection's clock at which an answer is due, whatever it is.
+    /// Deadline of the answer on the connection's clock.
     pub deadline: Duration,
 }
 

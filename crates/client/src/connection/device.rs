@@ -32,7 +32,7 @@ pub(super) struct Device {
         reason = "24 bytes less for all the devices that wait for nothing"
     )]
     pub(super) waiting: Option<Box<VecDeque<(Send, Reply)>>>,
-    /// What it has beside telemetry.
+    /// The device's links in addition to telemetry.
     pub(super) links: Option<Box<Links>>,
     pub(super) next_tag: u32,
     pub(super) token: TokenPlan,
@@ -51,7 +51,7 @@ pub(super) enum Phase {
     Open {
         telemetry: LinkId,
     },
-    /// The session is ending, and why has been told already, or is that it was asked for. The hub's answer is due then, in
+    /// The session is ending, either on request or for a reason that was reported already. The hub's answer is due then, in
     /// milliseconds of the connection's clock.
     Ending {
         asked: bool,

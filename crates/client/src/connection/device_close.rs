@@ -33,12 +33,12 @@ impl DeviceHandler {
                 let session = device.session;
                 self.end(connection, session, true, now);
             }
-            // Still queued, or lost meanwhile and told so.
+            // Still queued, or lost meanwhile and reported.
             _ => self.config.mailbox.post(Status::Closed(attempt)),
         }
     }
 
-    /// A device is of no use any more: that is told, and its session ends. The others do not notice.
+    /// A device has failed: the failure is reported, and its session ends. Other devices are not affected.
     pub(super) fn fail(
         &mut self,
         connection: &mut Connection,

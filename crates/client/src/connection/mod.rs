@@ -44,11 +44,11 @@ pub use command::{
 /// What all connections of a pool share.
 #[derive(Debug)]
 pub struct ConnectionConfig {
-    /// The pool's number, which is told with news of its connections.
+    /// The pool's number, which identifies it in reports of its connections.
     pub pool: u16,
     /// The hub.
     pub host: HostName,
-    /// Who signs. A policy's token serves a whole connection; otherwise each device gets one of its own.
+    /// The credentials. A policy's token serves a whole connection; otherwise each device gets its own token.
     pub credentials: Arc<Credentials>,
     /// How to get there.
     pub connector: Connector,
@@ -96,7 +96,7 @@ enum Command {
 }
 
 impl HubConnection {
-    /// Starts connecting. Must be called within a runtime. Everything that follows is told to the mailbox.
+    /// Starts connecting. Must be called within a runtime. All further events are reported to the mailbox.
     pub fn start(config: Arc<ConnectionConfig>, key: ConnectionKey) -> Self {
         let (connection, commands) = Self::new();
         tokio::spawn(task::run(config, key, commands));
@@ -124,14 +124,13 @@ impl HubConnection {
         (connection, receiver)
     }
 
-    /// Opens a device. False when the connection is over: that was told to the mailbox, or will be.
+    /// Opens a device. False if the connection is over, which the mailbox reports.
     pub fn open(&self, open: Open) -> bool {
         self.commands.try_send(Command::Open(open)).is_ok()
     }
 
     /// Closes a device; without a session, one that is still being opened. [`Status::Closed`](crate::Status::Closed) always
-    /// follows. A cloud-to-device message whose outcome was not told goes back to the hub. False as for
-    /// [`open`](Self::open).
+    /// follows. An unsettled cloud-to-device message returns to the hub. False as for [`open`](Self::open).
     pub fn close(&self, attempt: AttemptId, session: Option<DeviceSession>) -> bool {
         self.commands
             .try_send(Command::Close { attempt, session })

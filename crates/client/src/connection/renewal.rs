@@ -73,7 +73,7 @@ impl Renewal {
         let Some(pause) = retry_after((*failures).into(), left, seed) else {
             return Err(failure);
         };
-        // Rounded up, so that it is not at once.
+        // Rounded up, so that it is never zero.
         *due = due_s(now + pause + Duration::from_secs(1));
         Ok(())
     }
@@ -125,8 +125,8 @@ fn renewal_after(life: Duration, seed: u64) -> Duration {
     Duration::from_millis(ms / 100_000 * share + ms % 100_000 * share / 100_000)
 }
 
-/// The pause after so many failures, when so much is left: exponential, between half and all of it by chance, and never more than half
-/// of what is left. None when it is too late.
+/// The pause after so many failures with so much time left: exponential, between half and all of it at random, and at most half of
+/// the time left. `None` if it is too late.
 fn retry_after(failures: u32, left: Duration, seed: u64) -> Option<Duration> {
     let least = Duration::from_millis(limits::TOKEN_RETRY_MIN_MS);
     let most = Duration::from_millis(limits::TOKEN_RETRY_MAX_MS);

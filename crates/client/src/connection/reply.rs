@@ -5,8 +5,8 @@ use tokio::sync::oneshot;
 use super::command::SendFailure;
 use super::room::Permit;
 
-/// Where an answer goes. One that is dropped says that nothing was sent, or, once [`sent`](Self::sent) was called, that nobody
-/// knows what the hub made of it.
+/// The receiver of an answer. If it is dropped, the answer is that nothing was sent or, after [`sent`](Self::sent), that the result
+/// at the hub is unknown.
 #[derive(Debug)]
 pub(crate) struct Reply<T = ()> {
     to: Option<oneshot::Sender<Result<T, SendFailure>>>,
@@ -34,12 +34,12 @@ impl<T> Reply<T> {
 
     pub(crate) fn send(mut self, answer: Result<T, SendFailure>) {
         if let Some(to) = self.to.take() {
-            // Whoever asked may be gone; that changes nothing.
+            // The caller may be gone, which changes nothing.
             let _ = to.send(answer);
         }
     }
 
-    /// Nobody waits for the answer any more.
+    /// The answer is no longer awaited.
     pub(crate) fn is_closed(&self) -> bool {
         self.to.as_ref().is_none_or(oneshot::Sender::is_closed)
     }

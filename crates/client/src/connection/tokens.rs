@@ -109,7 +109,7 @@ impl DeviceHandler {
                 let device = self.devices.get(session.channel());
                 let device = device.and_then(Option::as_ref);
                 let Some(device) = device.filter(|device| device.session == session) else {
-                    // Gone meanwhile: whoever is told looks for it in vain, too.
+                    // The device is gone meanwhile, so the report would find no receiver either.
                     return Err(Failure::local(FailureKind::Unknown, "the device is gone"));
                 };
                 let TokenPlan { key, life_s, .. } = &device.token;

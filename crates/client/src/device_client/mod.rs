@@ -37,8 +37,8 @@ pub struct DeviceOptions {
     pub transport: Transport,
     /// What it receives, from the start.
     pub wants: Wants,
-    /// Connects again whenever the connection is lost, for ever, after waits of 0.1 to 10 s. Otherwise a client whose
-    /// connection is lost is of no use any more.
+    /// Reconnects whenever the connection is lost, indefinitely, after waits of 0.1 to 10 s. Without it, a client whose connection
+    /// is lost cannot be used any more.
     pub reconnect: bool,
     /// Time that each operation may take, waiting for a connection included.
     pub timeout: Duration,
@@ -183,8 +183,8 @@ impl DeviceClient {
         self.wants.send_replace(wants);
     }
 
-    /// Closes the device, and waits until the hub has heard of it, for [`limits::CLOSE_TIMEOUT_MS`] at most. A
-    /// cloud-to-device message whose outcome was not told goes back to the hub.
+    /// Closes the device, and waits for the hub's confirmation, for at most [`limits::CLOSE_TIMEOUT_MS`]. An unsettled
+    /// cloud-to-device message returns to the hub.
     pub async fn close(self) {
         let (done, closed) = oneshot::channel();
         if self.close.send(done).await.is_ok() {

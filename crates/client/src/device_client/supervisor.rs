@@ -48,7 +48,7 @@ struct Started {
 /// How a connection ended.
 enum ConnectionEnd {
     Lost(Failure),
-    /// By wish of whoever is to be told.
+    /// On request; the sender gets a confirmation.
     Closed(Option<oneshot::Sender<()>>),
 }
 
@@ -80,7 +80,7 @@ impl Supervisor {
         }
     }
 
-    /// Runs until the device is closed, or lost for good. The first attempt's fate is told to `first`.
+    /// Runs until the device is closed, or permanently lost. `first` gets the result of the first attempt.
     pub(super) async fn run(
         mut self,
         mut closes: Closes,
@@ -118,7 +118,7 @@ impl Supervisor {
         if let ConnectionEnd::Closed(Some(done)) = end {
             let _ = done.send(());
         }
-        // Whoever still listens hears how it ended, and then that it did.
+        // Remaining listeners get the reason, and then the end.
         deliver(&self.events, &mut self.waiting).await;
     }
 
@@ -194,7 +194,7 @@ impl Supervisor {
         }
     }
 
-    /// Passes on what comes until the connection ends. What nobody takes stays in the inbox, which makes the hub wait.
+    /// Passes events on until the connection ends. Events that are not taken stay in the inbox, which makes the hub wait.
     async fn serve(
         &mut self,
         started: &Started,
@@ -254,7 +254,7 @@ impl Supervisor {
 async fn deliver(events: &mpsc::Sender<DeviceEvent>, waiting: &mut VecDeque<DeviceEvent>) {
     while !waiting.is_empty() {
         let Ok(permit) = events.reserve().await else {
-            // Nobody listens any more.
+            // No listener is left.
             return waiting.clear();
         };
         if let Some(event) = waiting.pop_front() {
@@ -281,7 +281,7 @@ async fn close(started: &Started, session: DeviceSession) {
     let _ = timeout(Duration::from_millis(limits::CLOSE_TIMEOUT_MS), closed).await;
 }
 
-/// What news say of the one device: that it is open, or that it is not any more.
+/// What status reports say about the one device: that it is open, or no longer open.
 fn progress(news: Vec<Status>) -> Option<Result<DeviceSession, Failure>> {
     let mut progress = None;
     for status in news {
@@ -290,7 +290,7 @@ fn progress(news: Vec<Status>) -> Option<Result<DeviceSession, Failure>> {
             Status::TokenRefused(_, failure)
             | Status::OpenFailed(_, failure)
             | Status::Lost(_, failure)
-            // A device of its own has what its program asks for, or tries again.
+            // A stand-alone device has what its program asks for, or retries.
             | Status::LinkRefused(_, _, failure)
             | Status::ConnectionEnded(.., failure) => return Some(Err(failure)),
             Status::Closed(_) => {

@@ -78,8 +78,8 @@ impl DpsClient {
     /// Registers `device`, and waits until the service says where it belongs or `deadline` comes. `payload` is JSON that
     /// the service keeps, such as `{"modelId":"…"}`.
     ///
-    /// An operation that has begun is asked after until it ends, whatever the service says meanwhile: a second
-    /// registration would only add to what it suffers from. Nothing else is tried again.
+    /// An operation that has begun is polled until it ends, even through errors of the service: a second registration would only
+    /// add load. Nothing else is retried.
     ///
     /// # Errors
     /// What the service said, with its code, tracking id and `Retry-After`; [`FailureKind::HubUnreachable`] when it
@@ -117,8 +117,8 @@ impl DpsClient {
             })
     }
 
-    /// Where `device` belongs, without registering it; `None` when it has not registered yet. The service judges id scope and
-    /// key all the same.
+    /// The hub of `device`, without registering it; `None` if it is not registered. The service checks id scope and key in any
+    /// case.
     ///
     /// # Errors
     /// As [`register`](Self::register); [`FailureKind::NotFound`] when there is no such id scope.

@@ -98,7 +98,7 @@ impl<'a> Registration<'a> {
         })
     }
 
-    /// Signed anew each time: keys may have been exchanged since.
+    /// Signed again each time, since keys may have changed.
     fn token(&self) -> Result<String, Failure> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let expiry = now.map_or(0, |now| now.as_secs()) + limits::TOKEN_LIFE_S;

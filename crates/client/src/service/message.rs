@@ -17,7 +17,7 @@ pub struct Message {
     pub body: Bytes,
     /// Media type of the body.
     pub content_type: Option<String>,
-    /// Names and values for whoever reads it.
+    /// Application properties.
     pub properties: Vec<(String, String)>,
     /// When the hub is to forget it, in milliseconds since 1970. In an hour if absent.
     pub expires_unix_ms: Option<i64>,

@@ -59,7 +59,7 @@ enum Link {
 }
 
 impl Sender {
-    /// Connects after `pause`, in a task of its own.
+    /// Connects after `pause`, in a separate task.
     pub(super) fn start(config: Arc<ServiceConfig>, clock: Clock, pause: Duration) -> Self {
         let (sender, commands) = mpsc::channel(limits::SERVICE_SENDS);
         tokio::spawn(async move {

@@ -12,7 +12,7 @@ use crate::limits;
 
 const LIFE: Duration = Duration::from_secs(limits::TOKEN_LIFE_S);
 
-/// The `$cbs` links and the token. An error from any of its functions means that the connection is of no use any more.
+/// The `$cbs` links and the token. After an error from any of its functions the connection cannot be used any more.
 #[derive(Debug, Default)]
 pub(super) struct ServiceToken {
     cbs: Option<Cbs>,
@@ -32,7 +32,7 @@ impl ServiceToken {
         Ok(())
     }
 
-    /// Whether a link is one of its own.
+    /// Whether a link belongs to the pair.
     pub(super) fn owns(&self, link: LinkId) -> bool {
         self.cbs.as_ref().is_some_and(|cbs| cbs.owns(link))
     }
@@ -119,7 +119,7 @@ impl ServiceToken {
         Ok(())
     }
 
-    /// A token was not taken. While there is one that is good, the next one is asked for later.
+    /// A token was refused. While an earlier one is valid, the next one is requested later.
     fn failed(&mut self, failure: Failure, now: Duration) -> Result<(), Failure> {
         self.renewal.failed(failure, now, LIFE, SEED)
     }

@@ -51,14 +51,14 @@ const HUB: &str = "localhost";
 const POLICY: &str = "service";
 /// The file by which `drawspan hub` gets to the hub.
 const ACCESS_FILE: &str = "hub.toml";
-/// The emulator's folder as a process of its own, in the folder where this one was started.
+/// Folder of the emulator as a separate process, in the current folder.
 const STATE: &str = "drawspan-state";
 const DEVICES: [&str; 2] = ["sensor-1", "sensor-2"];
 /// The first HTTP port that is tried.
 const HTTP_PORT: u16 = 8080;
 const STOP: Duration = Duration::from_secs(2);
 
-/// Flags of `dev`. None is needed.
+/// Flags of `dev`, all optional.
 #[derive(Args, Clone)]
 pub(super) struct DevArgs {
     /// Where to listen for HTTP [default: 127.0.0.1:8080, or the next free port]
@@ -95,7 +95,7 @@ pub(super) fn run(args: &DevArgs) -> ExitCode {
         match dev(plan).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => match error.downcast_ref() {
-                // Whoever was to read it has gone.
+                // The reader has gone.
                 Some(error) if say::is_enough(error) => ExitCode::SUCCESS,
                 _ => failed(error),
             },
@@ -229,7 +229,7 @@ async fn start_emulator(plan: &Plan) -> Result<Running, drawspan_emulator::Start
     config.devices = plan.devices.clone();
     // Devices are assigned at once: nothing is gained by having them wait.
     config.provisioning.retry_after_s = 0;
-    // Whoever wants official SDKs to connect runs `drawspan emulator`, which takes the ports that they insist on.
+    // For official SDKs there is `drawspan emulator`, which uses the ports that they require.
     config.ports = Ports {
         amqps: 0,
         https: Some(0),
@@ -342,7 +342,7 @@ fn bridge_config(
         to,
     };
     config.connect = vec![to(5_671, addresses.amqps), to(443, addresses.https)];
-    // Whoever develops has receivers on this machine.
+    // Developers have receivers on this machine.
     config.webhooks.guard = GuardMode::Off;
     // The local hub and its DPS have no throttles.
     config.connect_pace = Pace::Unlimited;

@@ -69,7 +69,7 @@ pub(super) fn run(args: &LoadArgs) -> ExitCode {
             Err(error) => return failed(format_args!("the ledger cannot be written: {error}")),
         };
         if *stopped.borrow() {
-            // Whoever stops it asks for no more.
+            // If the user stops it, fewer are expected.
             report.asked = None;
         }
         let printed = match json {
@@ -152,7 +152,7 @@ fn bar(load: &Load) -> ProgressBar {
     bar_of(length)
 }
 
-/// Nothing where nobody looks.
+/// No output without a terminal.
 pub(super) fn bar_of(length: u64) -> ProgressBar {
     let target = match term::is_lively(std::io::stderr().is_terminal()) {
         true => ProgressDrawTarget::stderr(),

@@ -27,10 +27,10 @@ const OURS: &str = "drawspan";
 /// Environment variable: `json` for one JSON object per line, `text` for lines to read.
 const FORMAT: &str = "DRAWSPAN_LOG_FORMAT";
 
-/// What counts as the target of lines that are written beside the log.
+/// The target of lines that are written outside the log.
 const TARGET: &str = "drawspan::cli";
 
-/// Whether everything on the log's stream is JSON, what is written beside the log too.
+/// Whether everything on the log's stream is JSON, including lines that are written outside the log.
 pub(super) fn is_json() -> bool {
     std::env::var_os(FORMAT).is_some_and(|format| format == "json")
 }
@@ -98,7 +98,7 @@ fn may_be_told(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::INFO || metadata.target().starts_with(OURS)
 }
 
-/// The filter that is meant; `None` for none.
+/// The filter to use; `None` for an invalid one.
 ///
 /// # Errors
 /// What is wrong with it, in words. A word without `=` that is no level would be taken for the name of a part of the program,

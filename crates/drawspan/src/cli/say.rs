@@ -25,7 +25,7 @@ pub(super) fn result(text: impl Display) -> ExitCode {
     }
 }
 
-/// Whether whoever reads stdout has gone, as `head` does: that is no failure, and nothing to speak of.
+/// Whether the reader of stdout has gone, as `head` does: that is not a failure, and needs no message.
 pub(super) fn is_enough(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }

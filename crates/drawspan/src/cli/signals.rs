@@ -6,14 +6,14 @@ use tokio::sync::oneshot;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind};
 
-/// Requests to end the process: Ctrl-C, and SIGTERM where there is one. None is missed from the moment this exists.
+/// Requests to end the process: Ctrl-C, and SIGTERM where it exists. They are counted from the moment this exists.
 pub(super) struct Endings {
     #[cfg(unix)]
     streams: [Option<Signal>; 2],
 }
 
-/// Requests to read the configuration again: SIGHUP, where there is one. None is missed from the moment this exists; without
-/// it a SIGHUP ends the process.
+/// Requests to read the configuration again: SIGHUP, where it exists. They are counted from the moment this exists; without it a
+/// SIGHUP ends the process.
 pub(super) struct Hangups {
     #[cfg(unix)]
     stream: Option<Signal>,
@@ -28,7 +28,7 @@ pub(super) async fn shutdown() {
 }
 
 impl Endings {
-    /// Must be called within a runtime. Where the system gives no way to be told, only SIGKILL is left.
+    /// Must be called within a runtime. If the system does not support signals, only SIGKILL is left.
     pub(super) fn new() -> Self {
         Self {
             #[cfg(unix)]

@@ -26,7 +26,7 @@ pub struct BadRow {
     pub why: String,
 }
 
-/// What came of the table of subscriptions.
+/// The result for the table of subscriptions.
 #[derive(Debug, Default)]
 pub struct Subscriptions {
     /// Good ones, each once.
@@ -37,7 +37,7 @@ pub struct Subscriptions {
     pub bad: Vec<BadRow>,
 }
 
-/// What came of the table of hubs.
+/// The result for the table of hubs.
 #[derive(Debug, Default)]
 pub struct Hubs {
     /// Good ones, each once.

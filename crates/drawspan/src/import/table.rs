@@ -50,7 +50,7 @@ pub(super) fn read(bytes: &[u8], columns: &[&str]) -> Result<Vec<Row>, Malformed
 fn json(text: &str, columns: &[&str]) -> Result<Vec<Row>, Malformed> {
     // Its message names a place and no contents.
     let invalid = |error: serde_json::Error| Malformed::NotJson(error.to_string());
-    // `FOR JSON` output is folded into lines; a text has none of its own.
+    // `FOR JSON` output is folded into lines; texts contain no line breaks.
     let unfolded: String = text
         .chars()
         .filter(|letter| !matches!(letter, '\r' | '\n'))

@@ -38,7 +38,7 @@ fn sealed(url: &str) -> String {
 
 fn drawspan() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_drawspan"));
-    // Whoever runs the tests may have settings of their own.
+    // The tests' environment may have its own settings.
     command.env_clear();
     command
 }
@@ -145,7 +145,7 @@ impl Serve {
         }
     }
 
-    /// What becomes of a new subscription.
+    /// The result of a new subscription.
     async fn subscribe(&self, callback: &str) -> (u16, Value) {
         let path = "/devices/d1/twin/properties/desired/sub";
         let body = json!({ "callbackUrl": callback });

@@ -1,4 +1,4 @@
-//! What commands write where: JSON for collectors, nothing at all where nobody reads, files that were not there.
+//! Output streams of commands: JSON for collectors, no output without a reader, files that did not exist.
 
 use std::os::unix::fs::PermissionsExt as _;
 

@@ -58,7 +58,7 @@ impl Access {
         }
     }
 
-    /// The grant that allows `right` on a path, or why none does.
+    /// The grant that allows `right` on a path, or the reason why there is none.
     pub(super) fn check(
         &self,
         right: Right,

@@ -42,7 +42,7 @@ pub(super) struct Of {
     pub(super) place: Taken,
 }
 
-/// What came of pumping.
+/// The result of pumping.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Pumped {
     /// Everything that is there was sent, or the credit is used up.

@@ -51,7 +51,7 @@ struct RecordBody<'a> {
 }
 
 impl Receivers {
-    /// Has a link hear of feedback.
+    /// Notifies a link of feedback.
     pub(super) fn enter(
         &self,
         host: &HostName,
@@ -73,7 +73,7 @@ impl Receivers {
         }
     }
 
-    /// There is feedback: whoever is first gets it.
+    /// There is feedback: the first link gets it.
     pub(super) fn tell(&self, host: &HostName) {
         let receivers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for receiver in receivers.iter().filter(|receiver| receiver.host == *host) {

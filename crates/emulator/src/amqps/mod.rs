@@ -60,7 +60,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Also has the hubs tell of feedback.
+    /// Also lets the hubs notify of feedback.
     pub(crate) fn new(
         clock: Clock,
         limits: Limits,

@@ -28,7 +28,7 @@ pub(super) fn plain(response: &[u8]) -> Option<(&str, &str)> {
     parts.next().is_none().then_some((user, password))
 }
 
-/// Why a user name means nothing at `host`: a hub, or none if there is no hub of the client's name.
+/// Why a user name is invalid at `host`: a hub, or `None` if there is no hub of the client's name.
 pub(super) fn refusal_of(user: &str, host: Option<&HostName>) -> Option<&'static str> {
     match host {
         _ if is_of_dps(user) => Some(DPS_REFUSAL),

@@ -99,7 +99,7 @@ pub(super) fn refused(error: SendError) -> Error {
             refusal(condition, refused.code(), &refused.to_string())
         }
         SendError::Refused(refused @ Refused::HubFull) => {
-            // Clients take a resource limit for a full queue, whatever the code says.
+            // Clients treat a resource limit as a full queue, regardless of the code.
             refusal(
                 condition::INTERNAL_ERROR,
                 refused.code(),
@@ -152,7 +152,7 @@ fn to(device: &DeviceId) -> String {
     }
 }
 
-/// Ids reach devices as text, whatever type their sender chose: the Node client makes uuids of what looks like one.
+/// Ids reach devices as text, regardless of their type at the sender: the Node client sends as uuids what looks like one.
 fn id(id: Option<MessageId>) -> Result<Option<String>, Error> {
     let text = id.map(|id| id.to_string());
     let chars = text.as_deref().map_or(0, |text| text.chars().count());

@@ -15,7 +15,7 @@ use crate::sessions::{CallFailure, MethodCall};
 #[derive(Debug)]
 pub(super) struct Wake;
 
-/// What a connection is told and asked by others.
+/// Signals and requests of others to a connection.
 #[derive(Debug)]
 pub(super) struct Signals {
     wake: mpsc::Sender<Wake>,
@@ -81,7 +81,7 @@ impl Signals {
 
     /// Has the task look at everything that may have changed.
     pub(super) fn wake(&self) {
-        // Full means that a wake-up waits already; closed, that nobody is there to be woken.
+        // Full means that a wake-up is pending already; closed, that the connection is gone.
         let _ = self.wake.try_send(Wake);
     }
 
@@ -141,7 +141,7 @@ impl Signals {
     fn refuse(&self, push: Push) {
         match push {
             Push::Call { call, .. } => {
-                // Nobody may be waiting any more.
+                // The caller may be gone.
                 let _ = call.answer.send(Err(CallFailure::TooMany));
             }
             Push::Desired { link, .. } => self.notify(Notice::Overrun(link)),

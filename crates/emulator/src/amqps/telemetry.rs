@@ -95,7 +95,7 @@ impl Arrivals {
         Ok(())
     }
 
-    /// Stores what came, then acknowledges it: 200 to a device means that it is in the log.
+    /// Stores messages, then acknowledges them: 200 to a device means that the message is in the log.
     pub(super) fn store(&mut self, connection: &mut Connection, hub: &Arc<Hub>) {
         if self.records.is_empty() {
             return;

@@ -69,7 +69,7 @@ pub(super) struct Answer {
     pub(super) link: LinkId,
     pub(super) message: Bytes,
     id: MessageId,
-    /// Whether the device wants news from now on; `None` leaves that as it is.
+    /// Whether the device wants notifications from now on; `None` leaves that unchanged.
     pub(super) wants_news: Option<bool>,
     /// What it says, if it is a refusal.
     pub(super) refused: Option<(ErrorCode, String)>,
@@ -94,7 +94,8 @@ pub(super) fn accept_requests() -> AcceptOptions {
     }
 }
 
-/// What a device is told whose desired properties changed. Without correlation id: that is how devices tell it from answers.
+/// The notification to a device whose desired properties changed. It has no correlation id: that is how devices distinguish it from
+/// answers.
 pub(super) fn news(patch: Bytes) -> Bytes {
     Message::from_data(patch).to_bytes()
 }
@@ -139,7 +140,7 @@ impl RequestQueue {
         None
     }
 
-    /// Requests to be carried out now: none while others are being stored.
+    /// Requests to carry out now: none while others are being stored.
     pub(super) fn next_batch(&mut self) -> Vec<Request> {
         if self.unstored.is_some() || self.retry_at.is_some() {
             return Vec::new();
@@ -193,7 +194,7 @@ impl Request {
         };
         let device = self.owner.device;
         let entry = registry.get(&device);
-        // Deleted, and created anew under the same name: the link is about to be ended.
+        // Deleted, and created again under the same name: the link is about to end.
         let Some(entry) =
             entry.filter(|entry| entry.device.generation_id == self.owner.generation_id)
         else {

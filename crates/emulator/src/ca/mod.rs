@@ -13,7 +13,7 @@ use drawspan_hub::HostName;
 use drawspan_state::private;
 use rustls::ServerConfig;
 
-/// File name of the authority's certificate, which clients are told to trust.
+/// File name of the authority's certificate, which clients must trust.
 pub const CA_FILE: &str = "ca.pem";
 const KEY_FILE: &str = "ca-key.pem";
 
@@ -42,7 +42,7 @@ pub enum CaError {
         #[source]
         cause: std::io::Error,
     },
-    /// A certificate could not be made, or the stored key is not one.
+    /// A certificate could not be issued, or the stored key is invalid.
     #[error(
         "cannot make a certificate with the key at {}: {cause}; if the key is damaged, put it back, or delete it and {CA_FILE} and have clients trust the new one",
         path.display()

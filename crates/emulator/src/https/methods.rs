@@ -30,7 +30,7 @@ struct MethodBody {
     /// What old clients call it.
     timeout_in_seconds: Option<u64>,
     connect_timeout_in_seconds: Option<u64>,
-    /// Passed on as it is written; `null` is a payload, none at all is none.
+    /// Passed on as it is written; `null` is a payload, unlike an absent one.
     #[serde(default, deserialize_with = "given")]
     payload: Option<Box<RawValue>>,
 }

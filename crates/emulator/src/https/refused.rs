@@ -13,7 +13,7 @@ use crate::refusals::{Door, Refusals};
 pub(super) struct Reason {
     pub(super) door: Door,
     pub(super) code: u32,
-    /// What the caller is told, or more.
+    /// The text for the caller, or more.
     pub(super) text: String,
 }
 

@@ -40,7 +40,7 @@ impl Upgraded {
     }
 }
 
-/// The answer to a request for a WebSocket; `None` if it is for something else.
+/// The answer to a request for a WebSocket; `None` for other requests.
 pub(super) fn answer(request: &mut Request<Incoming>, upgraded: &Upgraded) -> Option<Response> {
     if !is_served_at(request.uri().path()) {
         return None;

@@ -171,7 +171,7 @@ impl AuthenticationBody {
 }
 
 impl Keys {
-    /// Node sends empty texts where it means none.
+    /// Node sends empty texts for absent values.
     fn into_spec(self) -> Result<AuthenticationSpec, Refusal> {
         let key = |text: String| {
             SymmetricKey::from_base64(&text).map_err(|error| invalid(&error.to_string()))

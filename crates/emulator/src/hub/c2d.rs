@@ -24,7 +24,7 @@ use crate::stop::Stop;
 /// The messages of a hub.
 pub(super) struct Messages {
     held: Mutex<Held>,
-    /// Told when something is due earlier than the keeper knows.
+    /// Notified when something is due earlier than the keeper knows.
     earlier: Notify,
 }
 
@@ -92,13 +92,13 @@ impl Hub {
             model.send(device, message, now, effects)
         };
         let sent = self.apply(slot, send, done);
-        // Whoever is told may look at the registry.
+        // The callback may read the registry.
         drop(registry);
         self.tell_of_messages(&sent.map_err(SendError::Refused)?.1);
         Ok(())
     }
 
-    /// Hands the next message of a device out. Nobody else gets it before its lock is over.
+    /// Delivers the next message of a device, and locks it against other receivers.
     pub(crate) fn lock_message(
         &self,
         device: &DeviceId,
@@ -237,7 +237,7 @@ impl Hub {
         Ok(result)
     }
 
-    /// A place in the store's queue; `None` where nothing is stored.
+    /// A slot in the store's queue; `None` if nothing is stored.
     fn try_slot(&self) -> Result<Option<Slot>, NoSlot> {
         self.store
             .as_ref()
@@ -245,8 +245,7 @@ impl Hub {
             .transpose()
     }
 
-    /// Changes the messages and hands the changes over to the store, in this order for everybody. Returns what
-    /// is to be told.
+    /// Changes the messages and hands the changes over to the store, in one order for all. Returns the notifications.
     fn apply<T, E>(
         &self,
         slot: Option<Slot>,

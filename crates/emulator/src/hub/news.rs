@@ -11,7 +11,7 @@ use drawspan_hub_model::registry::Change;
 use crate::observe::Events;
 use crate::sessions::Sessions;
 
-/// What is to be told, and how.
+/// A notification and its way.
 pub(super) struct News {
     to: Arc<Sessions>,
     items: Vec<Item>,

@@ -13,8 +13,8 @@ const TARGET: &str = "drawspan_emulator::events";
 
 /// Somebody who wants to know what happens at the hubs.
 pub trait Observer: fmt::Debug + Send + Sync {
-    /// Takes an event. It is called by whoever caused the event, who may hold locks: it must be short, and must not call the
-    /// hub. Events of one device come in their order.
+    /// Takes an event. The code that caused the event calls it and may hold locks, so it must be short, and must not call the hub.
+    /// Events of one device come in order.
     fn observe(&self, event: &Event);
 }
 

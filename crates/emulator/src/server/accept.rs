@@ -133,7 +133,7 @@ async fn secure(
     }
 }
 
-/// A handshake in two steps, so that one that fails can be told by how far it came, and to which name.
+/// A handshake in two steps, so that a failed one can be described by its progress and its server name.
 async fn shake_hands(
     stream: TcpStream,
     tls: Arc<ServerConfig>,

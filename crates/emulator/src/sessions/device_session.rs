@@ -15,14 +15,14 @@ pub(crate) trait DeviceSession: fmt::Debug + Send + Sync {
     /// detach anything.
     fn replaced(&self);
 
-    /// The device was disabled, deleted or created anew: the session is to end if it is not allowed any more.
+    /// The device was disabled, deleted or created again: the session must end if it is no longer allowed.
     fn identity_changed(&self);
 
     /// There is a message for the device.
     fn message_waits(&self);
 
-    /// Tells the device of its desired properties: a JSON patch with `$version`. A device that did not ask for them is not
-    /// told.
+    /// Notifies the device of its desired properties: a JSON patch with `$version`. A device that did not ask for notifications
+    /// gets none.
     fn desired(&self, patch: &Bytes);
 
     /// Whether the device takes method calls.
@@ -36,9 +36,9 @@ pub(crate) trait DeviceSession: fmt::Debug + Send + Sync {
 pub(crate) struct MethodCall {
     /// The method's name.
     pub(crate) name: String,
-    /// JSON; empty when the caller gave none.
+    /// JSON; empty if the caller sent no payload.
     pub(crate) payload: Bytes,
-    /// Where the answer goes; closed once the caller has given up, after which the device must not hear of the call.
+    /// The receiver of the answer; closed once the caller has given up, after which the call must not be delivered to the device.
     pub(crate) answer: oneshot::Sender<Result<MethodAnswer, CallFailure>>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct MethodCall {
 pub(crate) struct MethodAnswer {
     /// The device's status code.
     pub(crate) status: i32,
-    /// JSON; empty when the device gave none.
+    /// JSON; empty if the device sent no payload.
     pub(crate) payload: Bytes,
 }
 
@@ -64,7 +64,7 @@ pub(crate) enum CallFailure {
     BadAnswer(&'static str),
 }
 
-// Payloads are nobody's business.
+// Payloads are confidential.
 impl fmt::Debug for MethodCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MethodCall")

@@ -21,7 +21,7 @@ pub(crate) use device_session::{CallFailure, DeviceSession, MethodAnswer, Method
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     by_device: Mutex<HashMap<DeviceId, Arc<dyn DeviceSession>>>,
-    /// Told when a device begins to take method calls.
+    /// Notified when a device begins to accept method calls.
     calls_taken: Notify,
 }
 
@@ -107,7 +107,7 @@ impl Sessions {
         }
     }
 
-    /// Told when some device begins to take method calls.
+    /// Notified when any device begins to accept method calls.
     pub(crate) fn calls_taken(&self) -> &Notify {
         &self.calls_taken
     }

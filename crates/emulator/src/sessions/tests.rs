@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{Attached, DeviceSession, MethodCall, Sessions};
 
-/// Counts what it is told.
+/// Counts its notifications.
 #[derive(Debug, Default)]
 struct Probe {
     replaced: AtomicUsize,

@@ -66,9 +66,9 @@ async fn follow(hub: &Hub, partition: u16, from: u64, paint: Paint) -> Result<()
             .iter()
             .map(|record| line(record, paint) + "\n")
             .collect();
-        // On a thread of its own: a terminal that is stopped stops what is shown, and nothing else.
+        // On a separate thread: a stopped terminal blocks the output, and nothing else.
         let shown = spawn_blocking(move || io::stdout().lock().write_all(lines.as_bytes()));
-        // Nobody reads the terminal any more: then nothing need be shown.
+        // The terminal is gone: no output is needed.
         if !matches!(shown.await, Ok(Ok(()))) {
             return Ok(());
         }

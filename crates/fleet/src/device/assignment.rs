@@ -115,7 +115,7 @@ impl Assignment {
         }
     }
 
-    /// Makes the next attempt start at DPS, if the budget allows that by then. False where there is none.
+    /// Makes the next attempt start at DPS, if the budget allows that by then. False if there is no DPS.
     pub(super) const fn ask(&mut self) -> bool {
         match self {
             Self::Fixed(_) => false,
@@ -150,8 +150,8 @@ impl Assignment {
         }
     }
 
-    /// From when on a request may have the next registration before its time; `None` if it may not. A device that is to
-    /// register as its hub is unknown, or refused it, need not keep a caller waiting for the whole interval.
+    /// The time from which a request may bring the next registration forward; `None` if it may not. A device that must register
+    /// because its hub is unknown, or refused it, need not keep a caller waiting for the whole interval.
     pub(super) fn early_from(&self) -> Option<Duration> {
         let Self::Dps(dps) = self else { return None };
         let registers = dps.hub.is_none() || dps.ask;
@@ -171,7 +171,7 @@ impl Assignment {
         }
     }
 
-    /// Somebody asks for another try, whatever happened before.
+    /// A retry was requested, regardless of earlier failures.
     pub(super) const fn forgive(&mut self) {
         if let Self::Dps(dps) = self {
             dps.not_before = Duration::ZERO;

@@ -91,7 +91,7 @@ impl Effects {
         action: None,
     };
 
-    /// This, then that: `self` has no action, or `other` has none.
+    /// Joins two effects, of which at most one has an action.
     pub(super) fn then(self, other: Self) -> Self {
         Self {
             status: self.status.or(other.status),

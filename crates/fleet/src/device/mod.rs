@@ -220,7 +220,7 @@ impl Device {
         self.demand.temporary()
     }
 
-    /// Attempts that failed in a row; none while it is connected.
+    /// Consecutive failed attempts; 0 while it is connected.
     #[must_use]
     pub const fn failures(&self) -> u32 {
         match self.state {

@@ -45,7 +45,7 @@ enum Step {
     Deadline {
         late_ms: u64,
     },
-    /// A deadline that is none.
+    /// An outdated deadline.
     EarlyDeadline,
     Permit,
     Assigned,
@@ -67,7 +67,7 @@ enum Link {
     None,
     Opening(Epoch),
     Open(Epoch),
-    /// Asked to close; what it was may still be told.
+    /// Asked to close; its last state may still be reported.
     Closing(Epoch, Crossing),
 }
 

@@ -101,8 +101,8 @@ impl Device {
         self.show(self.retry.status(failure, now.monotonic))
     }
 
-    /// The hub has answered, and there is nobody else to ask: trying again soon would give the same answer, at the cost of
-    /// devices that can connect. A request tries again, within its own interval.
+    /// The hub has answered, and there is no one else to ask: an early retry would give the same answer, at the cost of devices
+    /// that can connect. A request tries again, within its own interval.
     fn refused(&mut self, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
         self.retry.count(failure, now.monotonic);
         let wait = jitter.between(REFUSED_WAIT_MIN, REFUSED_WAIT_MAX);

@@ -27,7 +27,7 @@ impl Device {
         }
         self.assignment.assigned(hub);
         if self.demand.is_wanted(now.monotonic) {
-            // The hub has a pace of its own, and may be down.
+            // The hub has its own pace, and may be down.
             self.enter_queued(now)
         } else {
             self.enter_idle()
@@ -93,7 +93,7 @@ impl Device {
                     self.enter_idle()
                 }
             }
-            // Nobody asked for it, but it is gone all the same.
+            // It was not requested, but the device is gone all the same.
             State::Connecting | State::Connected { .. } => {
                 let failure = Failure::local(FailureKind::ConnectionLost, "closed unasked");
                 self.lost(epoch, &failure, now, jitter)

@@ -71,7 +71,7 @@ impl RetryState {
         };
     }
 
-    /// Begins anew, but for what went wrong last.
+    /// Starts again, but keeps the last failure.
     pub(super) const fn start_over(&mut self) {
         *self = Self {
             last: self.last,

@@ -59,7 +59,7 @@ pub enum Action {
     TurnAwayDevice(u32),
 }
 
-/// What happened to a hub or to DPS, told once.
+/// A change of state of a hub or of DPS, reported once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum News {
     /// It cannot be reached.
@@ -74,7 +74,7 @@ pub enum News {
     TakesCredentials,
     /// It leaves what is asked of it without an answer.
     Silent,
-    /// It answers with faults of its own.
+    /// It answers with server errors.
     Failing,
     /// Its daily quota is used up.
     QuotaExceeded,

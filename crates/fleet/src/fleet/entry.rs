@@ -10,7 +10,7 @@ use super::turns::{CallerId, Callers};
 use crate::Device;
 use crate::device::Epoch;
 
-/// What the owner of a fleet keeps beside each device.
+/// Data that the owner of a fleet keeps for each device.
 pub trait Context: Default {
     /// The callers that wait for the device, so that it goes before those that come back by themselves. One may be named
     /// several times.
@@ -24,7 +24,7 @@ pub trait Context: Default {
     /// Whether nothing would be lost with it.
     fn may_be_forgotten(&self) -> bool;
 
-    /// When the device was last used without the fleet being told, monotonic.
+    /// When the device was last used without a report to the fleet, monotonic.
     fn last_use(&self) -> Option<Duration>;
 }
 

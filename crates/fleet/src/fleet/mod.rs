@@ -169,13 +169,13 @@ impl<B: Context> Fleet<B> {
         self.entry(index).map(|entry| &entry.machine)
     }
 
-    /// What the caller keeps beside it.
+    /// The caller's data for it.
     #[must_use]
     pub fn context(&self, index: u32) -> Option<&B> {
         self.entry(index).map(|entry| &entry.context)
     }
 
-    /// What the caller keeps beside it.
+    /// The caller's data for it.
     pub fn context_mut(&mut self, index: u32) -> Option<&mut B> {
         self.entry_mut(index).map(|entry| &mut entry.context)
     }
@@ -208,7 +208,7 @@ impl<B: Context> Fleet<B> {
         self.by_id.len()
     }
 
-    /// Whether none is known.
+    /// Whether no device is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
@@ -284,7 +284,7 @@ impl<B: Context> Fleet<B> {
         }
     }
 
-    /// Nobody wants the device any more.
+    /// The device is no longer wanted.
     pub fn release(&mut self, index: u32, now: Now) {
         self.feed(index, Input::Release, now);
     }
@@ -322,8 +322,8 @@ impl<B: Context> Fleet<B> {
         self.feed(index, Input::Deadline, now);
     }
 
-    /// Tells the machine of uses that went past the fleet ([`Context::last_use`]), before it is decided whether anybody wants
-    /// the device. To be called before what is kept beside it forgets them, which is when its connection ends.
+    /// Reports uses that bypassed the fleet ([`Context::last_use`]) to the machine, before it is decided whether the device is
+    /// wanted. Call this before the caller's data forgets them, which is when its connection ends.
     pub fn catch_up(&mut self, index: u32, now: Now) {
         let last_use = self.context(index).and_then(Context::last_use);
         if let Some(at) = last_use {

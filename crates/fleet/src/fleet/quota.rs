@@ -75,7 +75,7 @@ impl Quota {
         true
     }
 
-    /// Whether one may go that is not assumed to be refused; the next one after `lasts`, should nothing be heard of it.
+    /// Whether a message may be sent that is not expected to be refused; the next one follows after `lasts` if there is no answer.
     pub(crate) fn lets_one_go(&mut self, now: Duration, lasts: Duration) -> bool {
         match self {
             Self::Exceeded { probe_at, .. } if *probe_at <= now => {
@@ -116,7 +116,7 @@ fn longer(wait: Duration) -> Duration {
 }
 
 impl<B: Context> Fleet<B> {
-    /// When it is worth asking again for a device that waits for its hub's quota: after the next probe, of whatever device.
+    /// When a device that waits for its hub's quota should ask again: after the next probe, of any device.
     #[must_use]
     pub fn after_quota_probe(&self, device: u32) -> Option<Duration> {
         let machine = self.machine(device).filter(|it| waits_for_quota(it))?;
@@ -224,7 +224,7 @@ impl<B: Context> Fleet<B> {
         dues.flatten().min()
     }
 
-    /// A random one, so that it is another one each time.
+    /// A random one, so that it differs each time.
     fn one_that_waits_for_quota(&mut self, host: &HostName) -> Option<u32> {
         let count = self.entries.len();
         let start = self.chance.draw().below(count) as u32;

@@ -18,7 +18,7 @@ pub(super) struct Record {
     credentials: Credentials,
     /// Attempts in a row that it left without an answer.
     timeouts: u32,
-    /// Attempts in a row that it answered with a fault of its own.
+    /// Consecutive attempts that it answered with a server error.
     faults: u32,
     told: Option<Fault>,
     last: Option<Failure>,
@@ -100,7 +100,7 @@ impl Record {
         self.last = Some(failure.clone());
     }
 
-    /// It answered, whatever it said.
+    /// It answered, with any result.
     pub(super) fn reached(&mut self) -> Option<News> {
         let before = std::mem::replace(&mut self.contact, Contact::Made);
         (before == Contact::Overdue).then(|| self.works()).flatten()
@@ -139,7 +139,7 @@ impl Record {
         Some(News::RefusesCredentials)
     }
 
-    /// It answers, and what it answered is no fault of its own.
+    /// It answers, and not with server errors.
     pub(super) fn works(&mut self) -> Option<News> {
         (self.timeouts, self.faults) = (0, 0);
         self.told.take().map(|_| News::Recovered)

@@ -12,7 +12,7 @@ use crate::time::Now;
 use crate::{Device, Input, State};
 
 impl<B: Context> Fleet<B> {
-    /// A hub answered, whatever it said.
+    /// A hub answered, with any result.
     pub fn reached(&mut self, service: ServiceId) {
         let Some(it) = self.service_mut(service) else {
             return;
@@ -301,7 +301,7 @@ impl<B: Context> Fleet<B> {
         self.end_attempt(attempt.device);
         let state = self.machine(attempt.device).map(|machine| machine.state());
         let input = match state {
-            // Whatever ended it, it is closed now; nothing else will say so.
+            // Whatever ended it, it is closed now; there will be no other report.
             Some(State::Closing) => Input::Closed { epoch },
             Some(State::Connected { .. }) => Input::Lost { epoch, failure },
             _ => Input::OpenFailed { epoch, failure },

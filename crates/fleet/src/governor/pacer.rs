@@ -114,7 +114,7 @@ pub(super) const fn interval_of(rate: Rate) -> Duration {
 mod tests {
     use super::*;
 
-    /// Takes greedily for `length`, waiting as told; returns the number of permits.
+    /// Takes greedily for `length`, waiting as asked; returns the number of permits.
     fn taken(pacer: &mut Pacer, length: Duration) -> usize {
         let mut now = Duration::from_secs(5);
         let end = now + length;

@@ -35,7 +35,7 @@ pub struct LedgerConfig {
     /// Identities per connection: [`DEVICES_PER_CONNECTION`](drawspan_hub::limits::DEVICES_PER_CONNECTION) or
     /// [`DEVICES_PER_WEBSOCKET`](drawspan_hub::limits::DEVICES_PER_WEBSOCKET).
     pub slots_per_connection: usize,
-    /// Whether each device shows a token of its own. Otherwise one that leaves leaves no slot behind.
+    /// Whether each device presents its own token. Otherwise a departing device leaves no slot behind.
     pub per_device_tokens: bool,
 }
 
@@ -85,8 +85,8 @@ impl Ledger {
         }
     }
 
-    /// The connection for a device: the one that holds its slot, else the fullest with room, else a new one; `not` is none
-    /// of them, nor is one that is being drained. [`Self::leave`] or [`Self::ended`] must follow. `now` is monotonic.
+    /// The connection for a device: the one that holds its slot, else the fullest with room, else a new one; never `not`, nor one
+    /// that is being drained. [`Self::leave`] or [`Self::ended`] must follow. `now` is monotonic.
     pub fn place(
         &mut self,
         device: &DeviceId,
@@ -97,7 +97,7 @@ impl Ledger {
             .unwrap_or_else(|| self.place_anew())
     }
 
-    /// The same with so many connections at most; `None` where another one would be needed.
+    /// The same with so many connections at most; `None` if another one would be needed.
     pub fn place_within(
         &mut self,
         most: usize,
@@ -142,8 +142,8 @@ impl Ledger {
         key
     }
 
-    /// A device left a connection, or could not be opened there. `token_until` is when its token expires, monotonic; `None`
-    /// if the hub took none from it this time.
+    /// A device left a connection, or could not be opened there. `token_until` is when its token expires, monotonic; `None` if the
+    /// hub accepted none from it this time.
     pub fn leave(
         &mut self,
         device: &DeviceId,
@@ -162,7 +162,7 @@ impl Ledger {
             self.change(key, |slots| slots.give_back(until.is_some()));
             return Left::Stays;
         }
-        // What an earlier stay left behind counts on, whatever came of this one.
+        // The slot of an earlier stay still counts, regardless of this one's result.
         let earlier = self.take_back(device, key);
         match until.max(earlier) {
             Some(until) => {

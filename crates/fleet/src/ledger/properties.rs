@@ -18,7 +18,7 @@ enum Step {
     },
     Leave {
         device: usize,
-        /// How long its token lasts from now; none if the hub took none.
+        /// How long its token lasts from now; `None` if the hub accepted none.
         token_s: Option<u64>,
     },
     Ended(usize),

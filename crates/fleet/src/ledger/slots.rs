@@ -14,8 +14,8 @@ pub(super) struct Slots {
     departed: usize,
     /// Identities that the hub takes, as far as known.
     limit: usize,
-    /// The hub refused an identity: it counts no more than `limit`, or some that are not counted here. From then on only a
-    /// slot that it is known to give up makes room.
+    /// The hub refused an identity: it counts no more than `limit`, or some that are not counted here. From then on only a slot
+    /// that it is known to release makes room.
     filled: bool,
     /// When slots expire: those of devices that left, and what an earlier stay left behind of those that came back.
     expiry: BTreeSet<(Duration, DeviceId)>,
@@ -112,7 +112,7 @@ impl Slots {
         }
     }
 
-    /// A device that came back is leaving again: its slot's time is to be decided anew.
+    /// A device that came back is leaving again: its slot's time must be set again.
     pub(super) fn forget(&mut self, device: &DeviceId, until: Duration) {
         self.expiry.remove(&(until, device.clone()));
     }

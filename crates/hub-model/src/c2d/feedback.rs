@@ -79,7 +79,7 @@ impl Feedback {
         changes: &mut Vec<Change>,
     ) -> Result<bool, LockLost> {
         let out = match outcome {
-            // Nobody hears of the end of feedback: rejected or completed, it is gone.
+            // The end of feedback is not reported: rejected or completed, it is gone.
             Outcome::Complete | Outcome::Reject => self.batches.take(token, now)?,
             Outcome::Abandon => {
                 let max = settings.feedback_max_delivery_count;

@@ -27,10 +27,10 @@ pub struct Settings {
     pub feedback_max_delivery_count: u32,
 }
 
-/// Which ends of a message its sender wants to hear of (property `iothub-ack`).
+/// The ends of a message that its sender wants feedback on (property `iothub-ack`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ack {
-    /// None.
+    /// No feedback.
     #[default]
     None,
     /// That the device completed it.
@@ -46,9 +46,9 @@ pub enum Ack {
 pub struct NewMessage {
     /// Its id, as text.
     pub message_id: Option<String>,
-    /// Which ends its sender wants to hear of.
+    /// The ends that its sender wants feedback on.
     pub ack: Ack,
-    /// When it expires, Unix milliseconds; `None` leaves that to the hub.
+    /// When it expires, Unix milliseconds; `None` leaves the choice to the hub.
     pub expires_unix_ms: Option<u64>,
     /// Which of the devices that had the name, one after the other, it is for.
     pub generation_id: Arc<str>,
@@ -63,7 +63,7 @@ pub struct Message {
     pub enqueued_unix_ms: u64,
     /// Its id, as text.
     pub message_id: Option<String>,
-    /// Which ends its sender wants to hear of.
+    /// The ends that its sender wants feedback on.
     pub ack: Ack,
     /// Which of the devices that had the name it is for.
     pub generation_id: Arc<str>,
@@ -81,7 +81,7 @@ pub enum Outcome {
     Complete,
     /// Another receiver, or another time.
     Abandon,
-    /// It is of no use.
+    /// The message is not usable.
     Reject,
 }
 
@@ -90,7 +90,7 @@ pub enum Outcome {
 pub enum End {
     /// The device completed it.
     Success,
-    /// Nobody took it in time.
+    /// The message expired.
     Expired,
     /// The device gave it back too often.
     DeliveryCountExceeded,
@@ -156,7 +156,7 @@ impl Ack {
             .map_or("none", |(_, name)| name)
     }
 
-    /// Whether the sender wants to hear of such an end.
+    /// Whether the sender wants feedback on such an end.
     pub fn wants(self, end: End) -> bool {
         match self {
             Self::None => false,

@@ -134,7 +134,7 @@ impl Default for CloudToDevice {
 }
 
 impl CloudToDevice {
-    /// Goes on where the hub stopped. Nobody has a message locked.
+    /// Continues where the hub stopped. No message is locked.
     pub fn restore(settings: Settings, limits: &Limits, kept: Kept) -> Self {
         let mut all = Self {
             settings,
@@ -267,7 +267,7 @@ impl CloudToDevice {
         purged.len()
     }
 
-    /// Forgets the messages of a device that is deleted; nobody hears of them.
+    /// Removes the messages of a device that is deleted, without feedback.
     pub fn forget(&mut self, device: &DeviceId) {
         let forgotten = self.change(device, LockQueue::drain);
         let bytes: usize = forgotten

@@ -5,7 +5,7 @@ use drawspan_hub::sas::Token;
 
 use super::Group;
 
-/// The policy that tokens for DPS name, unless they name none.
+/// The policy name in tokens for DPS, unless they have no policy.
 const POLICY: &str = "registration";
 
 /// Why a device may not. Holds nothing of the token.

@@ -88,7 +88,7 @@ impl Section {
         Value::Object(object)
     }
 
-    /// Merges a patch (RFC 7396): `null` deletes. That is a new version, whatever the patch changes.
+    /// Merges a patch (RFC 7396): `null` deletes. The version increases with every patch.
     pub(super) fn merge(&mut self, patch: &Map<String, Value>, now_unix_ms: u64) {
         self.version += 1;
         let stamp = Stamp {

@@ -52,7 +52,7 @@ fn devices_in_every_clients_spelling() {
     device_at("/devices/a/twin", "a", None, Twin);
     // C
     device_at("amqps://h.net/devices/a/messages/events", "a", None, Events);
-    // Edge clients, and none in particular
+    // Edge clients, and other spellings
     device_at("devices/a/messages/events", "a", None, Events);
     device_at(
         "/DEVICES/MixedCase/Messages/Events/",

@@ -34,8 +34,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Nothing more is expected when nothing came for so long.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Runs it to its end, and removes the subscriptions that it made, whatever came of the rest. When `stop` becomes true
-/// nothing more is subscribed and sent.
+/// Runs to the end, and removes the created subscriptions in any case. When `stop` becomes true, it stops subscribing and sending.
 ///
 /// # Errors
 /// What could not be begun: a receiver, or the subscriptions.

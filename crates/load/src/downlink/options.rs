@@ -113,7 +113,7 @@ const MAX_SECONDS: u64 = 3_600;
 const METHOD_TIMEOUT_S: std::ops::RangeInclusive<u32> = 5..=300;
 
 impl DownlinkArgs {
-    /// Checks everything; `None` when this is no such run.
+    /// Checks everything; `None` if the options request no such run.
     pub(crate) fn check(&self, mistakes: &mut Mistakes) -> Option<Downlink> {
         let sends = self.c2d_rate.is_some() || self.method_rate.is_some();
         if !sends && self.subscribe.is_none() {

@@ -35,7 +35,7 @@ pub(super) struct Book {
 /// What is not of this run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Others {
-    /// Messages and calls that nobody sent in this run.
+    /// Messages and calls that were not sent in this run.
     pub(super) strays: u64,
     /// Changes of connection status, and of desired properties.
     pub(super) notices: u64,
@@ -97,7 +97,7 @@ impl Book {
         self.first_id.wrapping_add(number)
     }
 
-    /// Writes an event down. Gives kind and number, where it is one that was sent.
+    /// Records an event. Returns kind and number if it was sent in this run.
     fn arrive(&self, webhook_id: Option<&str>, body: &[u8]) -> Option<(Kind, u64)> {
         let now = self.now_us();
         let event = match (serde_json::from_slice::<Event>(body), webhook_id) {
@@ -180,7 +180,7 @@ impl Receiver {
         // Answers are small, and waited for.
         let _ = stream.set_nodelay(true);
         let service = service_fn(|request| self.answer(request, &book));
-        // A connection that breaks, or is to be broken, is one that somebody else notices.
+        // The other side notices a connection that breaks, or is broken on purpose.
         let _ = http1::Builder::new()
             .timer(TokioTimer::new())
             .serve_connection(TokioIo::new(stream), service)

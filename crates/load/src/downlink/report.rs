@@ -39,7 +39,7 @@ pub struct Report {
     pub bad_c2d: Messages,
     /// Methods of devices of the second receiver.
     pub bad_methods: Calls,
-    /// Messages and calls that arrived and nobody sent in this run.
+    /// Messages and calls that arrived but were not sent in this run.
     pub strays: u64,
     /// Other events that arrived.
     pub notices: u64,
@@ -54,7 +54,7 @@ pub struct Report {
     pub left_subscriptions: Option<String>,
 }
 
-/// What came of messages.
+/// Results of messages.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Messages {
     /// Given to the hub.
@@ -81,7 +81,7 @@ pub struct Messages {
     pub reasons: BTreeMap<String, u64>,
 }
 
-/// What came of direct methods.
+/// Results of direct methods.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Calls {
     /// Given to the hub.
@@ -196,9 +196,9 @@ impl Report {
         }
     }
 
-    /// Why the run did not go as it must, if so: messages that were not taken or are lost, methods that were done twice, got a
-    /// wrong answer or none, or one event under two ids. What goes to the second receiver does not count. Where failures are
-    /// allowed, what was neither lost nor done twice is none, as long as anything succeeded.
+    /// Why the run failed, if it did: messages that were refused or lost, methods that were invoked twice, got a wrong answer or no
+    /// answer, or one event under two ids. Events of the second receiver do not count. Where failures are allowed, only losses and
+    /// duplicates count, as long as anything succeeded.
     #[must_use]
     pub fn faults(&self, allow_failures: bool) -> Vec<String> {
         let (c2d, methods) = (&self.c2d, &self.methods);

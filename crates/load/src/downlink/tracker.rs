@@ -24,7 +24,7 @@ pub(super) enum SenderOutcome {
     Wrong,
     /// The hub refused it, or a call came to nothing.
     Failed,
-    /// Nobody knows whether the hub took it.
+    /// It is unknown whether the hub accepted it.
     Unknown,
 }
 
@@ -97,7 +97,7 @@ impl Tracker {
         self.items.len() as u64 - 1
     }
 
-    /// What came of it. `answered_us` is when, if that is what is measured.
+    /// The outcome. `answered_us` is its time, if that is measured.
     pub(super) fn end(&mut self, number: u64, fate: SenderOutcome, answered_us: Option<u64>) {
         let Some(item) = at(&mut self.items, number) else {
             return;
@@ -110,7 +110,7 @@ impl Tracker {
         }
     }
 
-    /// It came to the receiver; false when nobody sent it. `first_us` is the time, if that is what is measured.
+    /// It arrived at the receiver; false if it was not sent in this run. `first_us` is the time, if that is measured.
     pub(super) fn arrive(&mut self, number: u64, webhook_id: &str, now_us: Option<u64>) -> bool {
         let Some(item) = at(&mut self.items, number) else {
             return false;

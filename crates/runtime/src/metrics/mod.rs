@@ -17,17 +17,17 @@ use crate::limits::MEASURE_TIMEOUT_S;
 
 pub(super) use snapshot::Snapshot;
 
-/// What is counted beside the controller, and what is lost beneath it.
+/// Counters outside the controller, and losses of the store.
 #[derive(Debug)]
 pub(super) struct Counters {
     pub(super) resends: Resends,
     pub(super) in_vain: InVain,
     store: Option<Losses>,
-    /// One page at a time: whoever reaches the port may ask, and must not fill the controller's queue with that.
+    /// One page at a time: anyone who reaches the port may request it, and must not fill the controller's queue that way.
     turn: Semaphore,
 }
 
-/// Requests that were made once more, by what had become of them, and those for which there was no time for that.
+/// Requests that were resent, by the reason, and those for which there was no time for that.
 #[derive(Debug, Default)]
 pub(super) struct Resends {
     throttled: Counter,

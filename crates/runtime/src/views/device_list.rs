@@ -8,7 +8,7 @@ use drawspan_hub::DeviceId;
 use crate::limits::LISTED_AT_ONCE;
 use crate::platform::Controller;
 
-/// A part of the list. It looks at so many devices at most, whatever is asked for.
+/// A page of the list. It visits a limited number of devices, regardless of the request.
 pub(super) fn page(controller: &Controller, query: &ListQuery) -> ListPage {
     let after = query.after.as_ref();
     let candidates = match query.subscription {

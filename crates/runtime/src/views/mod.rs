@@ -10,9 +10,9 @@ use super::platform::Controller;
 use super::request::Look;
 use crate::errors::delayed;
 
-/// Answers it. `per_device_tokens`: whether each device has a token of its own.
+/// Answers it. `per_device_tokens`: whether each device has its own token.
 pub(super) fn look(controller: &Controller, look: Look, per_device_tokens: bool, now: Duration) {
-    // Whoever asked may have given up; nothing is owed then.
+    // The caller may have given up, which is fine.
     match look {
         Look::Status { device, reply } => {
             let device = controller.called(&device);

@@ -15,7 +15,7 @@ const HASHED: &str = "sha256:";
 
 pub(super) type Hash = [u8; 32];
 
-/// A key of a caller. `Display` is the entry of its hash, whatever it was made from; `Debug` shows no hash.
+/// A key of a caller. `Display` is the entry of its hash, whichever form it was made from; `Debug` shows no hash.
 #[derive(Clone, PartialEq)]
 pub struct ApiKey {
     pub(super) hash: Hash,
@@ -173,7 +173,7 @@ fn parse_scopes(text: &str) -> Result<Vec<Scope>, InvalidApiKey> {
 }
 
 fn parse_prefix(text: &str) -> Result<Prefix, InvalidApiKey> {
-    // An empty one would look like a bound and be none.
+    // An empty prefix would look like a limit without being one.
     drawspan_hub::DeviceId::parse(text).map_err(InvalidApiKey::Prefix)?;
     Prefix::parse(text).map_err(InvalidApiKey::Prefix)
 }

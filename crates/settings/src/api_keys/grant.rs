@@ -17,7 +17,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// All of them, in the order in which they are told.
+    /// All scopes, in the order in which they are shown.
     pub const ALL: [Self; 3] = [Self::Read, Self::Send, Self::Manage];
 
     /// Its word.

@@ -91,8 +91,8 @@ impl ListenerCertificate {
         })
     }
 
-    /// Takes what the files hold if that is new. Whoever does not insist waits until it stays the same for two looks: the two files
-    /// are not written at once.
+    /// Applies the contents of the files if they changed. Without `insist`, it waits until two reads agree, since the two files are
+    /// not written at once.
     pub fn refresh(&self, insist: bool) {
         let (contents, pair) = read(&self.certificate, &self.key);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -272,7 +272,7 @@ mod tests {
         files.write("key", "nonsense");
         identity.refresh(true);
         assert_eq!(shown(&identity), after);
-        // Who is told to look need not look twice.
+        // An explicit reload need not check twice.
         write(&first);
         identity.refresh(true);
         assert_eq!(shown(&identity), before);

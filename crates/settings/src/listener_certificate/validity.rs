@@ -10,7 +10,7 @@ pub(super) struct Validity {
 }
 
 impl Validity {
-    /// Reads them from a certificate (RFC 5280, section 4.1); `None` if it is none.
+    /// Parses them from a certificate (RFC 5280, section 4.1); `None` if it is malformed.
     pub(super) fn of(certificate: &[u8]) -> Option<Self> {
         let (_, certificate, _) = element(certificate)?;
         let (_, mut fields, _) = element(certificate)?;

@@ -228,7 +228,7 @@ fn a_vault_is_asked_for_what_nothing_else_gives() {
         Some("iotc-sas-key apiKey"),
     );
     check(dps(), &[], None);
-    // Devices that have another identity need none of DPS.
+    // Devices with another identity need no DPS.
     let hub = hub("hub.example", KEY);
     check(
         empty().with("hub-connection-string", &hub),

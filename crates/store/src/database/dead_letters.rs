@@ -140,7 +140,7 @@ pub(crate) fn put(
     Ok(())
 }
 
-/// Encrypts one anew, within the caller's transaction; returns its bytes.
+/// Re-encrypts a dead letter, within the caller's transaction; returns its bytes.
 pub(super) fn rekey(connection: &Connection, ring: &KeyRing, id: u64) -> Result<usize, StoreError> {
     let Some(StoredDeadLetter { letter, .. }) = get(connection, ring, id)? else {
         return Ok(0);

@@ -106,12 +106,12 @@ pub(crate) struct Stored {
     pub(crate) id: u128,
     /// All of them.
     pub(crate) commits: u64,
-    /// Those that were on disk before anybody was told.
+    /// Those that were on disk before they were acknowledged.
     pub(crate) durable: u64,
 }
 
-/// Opens or creates the file, for its owner only. Nothing in it is changed yet, also not when the connection is closed; [`prepare`]
-/// makes it ready. A file that is empty must not have a log beside it, which would be lost.
+/// Opens or creates the file, accessible to its owner only. Nothing in it changes yet, not even when the connection is closed;
+/// [`prepare`] makes it ready. There must be no log next to an empty file, since it would be lost.
 pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
     create_private(path)?;
     let failed = |error| OpenError::sqlite(path, error);
@@ -132,7 +132,7 @@ pub(crate) fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// SQLite gives the files beside it the same permissions.
+/// SQLite gives the files next to it the same permissions.
 pub(crate) fn create_private(path: &Path) -> Result<(), OpenError> {
     private::file(path)
         .map(drop)

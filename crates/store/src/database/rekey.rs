@@ -10,7 +10,7 @@ use crate::limits::{REKEY_GROUP, REKEY_GROUP_BYTES};
 /// How far it has come.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Rekey {
-    /// The last subscription that was looked at; `None` once all were.
+    /// The last visited subscription; `None` once all were.
     pub(crate) subscriptions: ScanPosition<(u8, String, u8)>,
     /// The last dead letter that was looked at.
     pub(crate) dead_letters: ScanPosition<u64>,

@@ -117,7 +117,7 @@ pub(crate) fn remove(
         .execute(params![scope, name, kind_column(kind)])
 }
 
-/// Encrypts some anew, within the caller's transaction.
+/// Re-encrypts some, within the caller's transaction.
 pub(super) fn rekey(
     connection: &Connection,
     ring: &KeyRing,

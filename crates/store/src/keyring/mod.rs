@@ -49,7 +49,7 @@ pub(crate) struct Fingerprint(pub(crate) [u8; 8]);
 /// No random numbers, or no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoNewKey {
-    /// The system has none.
+    /// The system provides no randomness.
     #[error("the system gives no random numbers")]
     NoRandom,
     /// The ring is full.
@@ -110,7 +110,7 @@ impl KeyRing {
         self.keys.get(&version)
     }
 
-    /// This ring with the other's keys, too; `None` if they have different keys of one number.
+    /// This ring with the other's keys, too; `None` if they have different keys with one number.
     pub(crate) fn joined(&self, other: &Self) -> Option<Self> {
         let mut joined = self.clone();
         for (version, key) in &other.keys {

@@ -38,7 +38,7 @@ pub struct Progress {
     pub all: u64,
 }
 
-/// The database of a directory, which must be there. SQLite must not open an empty one: it would delete the log beside it.
+/// The database of a directory, which must exist. SQLite must not open an empty one: it would delete the log next to it.
 fn file_in(directory: &Path) -> Result<PathBuf, ManageError> {
     let path = directory.join(FILE);
     let look = sqlite::look(&path).map_err(ManageError::file(&path))?;
@@ -102,7 +102,7 @@ fn check_format(connection: &Connection, path: &Path) -> Result<(), ManageError>
     }
 }
 
-/// The directory for us alone; `None` while a bridge uses it.
+/// The directory, locked for this process; `None` while a bridge uses it.
 fn alone(directory: &Path) -> Result<Option<Lock>, ManageError> {
     match state_files::take(directory) {
         Ok(lock) => Ok(Some(lock)),

@@ -21,11 +21,11 @@ use crate::store::{FILE, MARK_FILE};
 pub struct Restore<'a> {
     /// The backup.
     pub from: &'a Path,
-    /// The state directory, which nobody uses; made if need be.
+    /// The state directory, which must not be in use; created if necessary.
     pub directory: &'a Path,
     /// Its key ring.
     pub keyring: &'a Path,
-    /// Whether a store, or a key ring that cannot read the backup, may be replaced; it is kept beside the new one.
+    /// Whether a store, or a key ring that cannot read the backup, may be replaced; it is kept next to the new one.
     pub force: bool,
 }
 
@@ -38,7 +38,7 @@ pub struct Restored {
     pub dead_letters: u64,
     /// Hubs of devices.
     pub hubs: u64,
-    /// Whether the key ring beside the backup was put into place, or keys of it.
+    /// Whether the key ring next to the backup, or keys of it, were put into place.
     pub with_keys: bool,
     /// What was there before, under its new name.
     pub kept: Vec<PathBuf>,
@@ -119,7 +119,7 @@ fn try_restore(
         Ok(restored)
     });
     if restored.is_err() {
-        // What is half done is of no use.
+        // An incomplete copy is useless.
         let _ = copy::remove(&new);
     }
     restored
@@ -172,7 +172,7 @@ fn check(what: &Restore<'_>, new: &Path) -> Result<(Ring, Restored), ManageError
     Ok((ring, restored))
 }
 
-/// The directory's own key ring if it will do, else with what lies beside the backup.
+/// The directory's own key ring if it suffices, else with the keys next to the backup.
 fn ring_for(what: &Restore<'_>, used: &[KeyUse]) -> Result<Ring, ManageError> {
     if used.iter().all(|used| used.rows == 0) {
         return Ok(Ring::Stays);
@@ -240,7 +240,7 @@ fn put_store(
     let mark = path.with_file_name(MARK_FILE);
     copy::remove(&mark).map_err(ManageError::file(&mark))?;
     if old != Content::Database {
-        // Not to be opened: SQLite deletes the log beside an empty file.
+        // It must not be opened: SQLite deletes the log next to an empty file.
         let kept = sqlite::set_aside(path, BEFORE).map_err(failed())?;
         restored.kept.extend(kept);
     } else {

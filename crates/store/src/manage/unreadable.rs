@@ -28,7 +28,7 @@ pub struct Unreadable {
 pub struct UnreadableSubscription {
     /// Whose it is.
     pub scope: StoredScope,
-    /// Which events; `None` when the row was changed to something that does not exist.
+    /// The kind of events; `None` if the row was changed to an unknown one.
     pub kind: Option<SubscriptionType>,
     /// What is wrong.
     pub why: String,
@@ -51,8 +51,8 @@ impl Unreadable {
     }
 }
 
-/// What cannot be read with this key ring, or without one if it is not there. Changes nothing, and may run beside a bridge. Blocks;
-/// everything is decrypted.
+/// Values that this key ring, or no key ring if it is missing, cannot decrypt. Changes nothing, and may run at the same time as a
+/// bridge. Blocks, since everything is decrypted.
 ///
 /// # Errors
 /// When there is no store, or the key ring is damaged.

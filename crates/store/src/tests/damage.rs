@@ -197,7 +197,7 @@ fn damage(directory: &Path, mut pick: u64) -> String {
     }
 }
 
-/// Panics when something is missing and nobody said so.
+/// Panics if something is missing without a report.
 async fn judge(directory: &Path, expected: &Content, what: &str) -> Verdict {
     let way_out = |text: String| {
         let found = WAYS_OUT.iter().any(|way| text.contains(way));

@@ -26,7 +26,7 @@ struct Waiter<'a> {
 }
 
 impl Names {
-    /// The addresses that the name has now, as far as whoever looks it up at this time is told.
+    /// The current addresses of the name, as far as they are known when this look-up ends.
     pub(super) async fn look_up(&self, host: &str, port: u16) -> Result<Addresses, NoConnection> {
         let key = (host.to_owned(), port);
         let cell = Arc::clone(self.lock().entry(key.clone()).or_default());
@@ -42,7 +42,7 @@ impl Names {
 }
 
 impl Drop for Waiter<'_> {
-    /// An answer counts for those who waited for it, and a look-up that nobody waits for is forgotten.
+    /// An answer counts for those who waited for it, and an abandoned look-up is forgotten.
     fn drop(&mut self) {
         let mut under_way = self.names.lock();
         // The table's and this one.

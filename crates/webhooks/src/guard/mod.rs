@@ -38,15 +38,15 @@ impl Guard {
         Self::new(settings.guard, settings.allow.clone()).with_imported(settings.imported.clone())
     }
 
-    /// Events may go to these hosts (in lower case) and ports also where they are private: subscriptions that were imported lead there.
-    /// It lets nobody subscribe to them anew.
+    /// Events may go to these hosts (in lower case) and ports even if they are private: imported subscriptions lead there. New
+    /// subscriptions to them are not allowed by this.
     #[must_use]
     pub fn with_imported(self, imported: HashSet<(String, u16)>) -> Self {
         Self { imported, ..self }
     }
 
-    /// Whether somebody may subscribe to that: to the address in the URL, or to one of those that its name has now. A name that
-    /// has none now passes, since each connection is looked at again.
+    /// Whether a subscription to that URL is allowed: to the address in the URL, or to one of the current addresses of its name. A
+    /// name without addresses passes, since each connection is checked again.
     ///
     /// # Errors
     /// Why not and which setting allows it: one line for the caller, with the host and nothing else of the URL.

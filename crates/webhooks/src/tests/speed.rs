@@ -25,7 +25,7 @@ enum Does {
     Hang,
 }
 
-/// A receiver in threads of its own; its URL.
+/// A receiver in separate threads; its URL.
 fn receiver(does: Does) -> String {
     let (tell, told) = std::sync::mpsc::channel();
     thread::spawn(move || {
@@ -89,7 +89,7 @@ struct DeliveredEvents {
     latencies: Vec<Duration>,
 }
 
-/// Delivers for so long; what came of each load.
+/// Delivers for so long; the results of each load.
 fn deliver(loads: Vec<Load>, time: Duration) -> (Vec<DeliveredEvents>, f64) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -34,7 +34,7 @@ fn a_session_whose_window_is_shut_has_no_room_until_it_is_opened() {
     window(&mut pair, 0, 1);
     assert_eq!(pair.client.drain(), [Event::Room { session }]);
     assert!(pair.client.connection.has_room(link));
-    // Told once.
+    // Reported once.
     window(&mut pair, 0, 2);
     assert_eq!(pair.client.drain(), []);
 }

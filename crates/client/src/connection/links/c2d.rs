@@ -25,7 +25,7 @@ pub(super) struct C2d {
     asked: bool,
     /// Credit went out with the link.
     attached_with_credit: bool,
-    /// Until when the hub must have taken the link; none once it has.
+    /// Deadline for the hub's attach; `None` once it has attached.
     attaching_until: Option<Duration>,
     /// The hub confirms outcomes, as it does for the .NET client: only so is it known whether its lock still held.
     confirms: bool,
@@ -35,9 +35,9 @@ pub(super) struct C2d {
 /// Whose turn it is.
 #[derive(Debug)]
 enum Turn {
-    /// Nobody's: no message was asked for.
+    /// No credit is given, and no message was requested.
     Nobody,
-    /// Nobody's: there was no room for a message when one could have been asked for.
+    /// No credit is given: there was no room for a message when one was requested.
     Withheld { look_at: Duration },
     /// The hub's: it may send one.
     Hub,
@@ -48,12 +48,12 @@ enum Turn {
         /// When the hub's lock has ended.
         lock_until: Duration,
     },
-    /// The hub's: it is told nothing of this one, whose lock ends by then.
+    /// The hub has credit, but no longer for this message, whose lock ends by then.
     Left {
         delivery: DeliveryId,
         until: Duration,
     },
-    /// The hub's: it was told the outcome, and is to confirm it.
+    /// The hub got the outcome, and has to confirm it.
     Confirming {
         delivery: DeliveryId,
         outcome: DeliveryState,
@@ -138,7 +138,7 @@ impl C2d {
                 self.asked = true;
                 self.go_on(at);
             }
-            // Once it is decided what becomes of the one before.
+            // The next message is requested once the previous one is settled.
             Turn::Left { .. } | Turn::Confirming { .. } => self.asked = true,
             Turn::Hub | Turn::Receiver { .. } => {}
         }
@@ -153,7 +153,7 @@ impl C2d {
 
     pub(super) fn on_message(&mut self, at: &mut LinkContext<'_>, arrived: &Delivery<'_>) {
         let Ok(message) = Message::decode(arrived.payload) else {
-            // Nobody could make anything of it.
+            // The message could not be decoded.
             let state = DeliveryState::Rejected(None);
             let _ = at.connection.settle(self.link, arrived.delivery, state);
             return self.next(at);
@@ -292,8 +292,8 @@ impl C2d {
         self.next(at);
     }
 
-    /// The hub did not confirm an outcome. It is told once more, as the last word, and a new link takes the place of this one:
-    /// whatever went wrong with it, the device is to get its next message.
+    /// The hub did not confirm an outcome. It is sent once more, as the final disposition, and a new link replaces this one:
+    /// whatever went wrong, the device must get its next message.
     fn replace(&mut self, at: &mut LinkContext<'_>) -> Result<(), Failure> {
         if let Turn::Confirming {
             delivery, outcome, ..
@@ -324,7 +324,7 @@ fn turn(at: &LinkContext<'_>, asked: bool) -> Turn {
     }
 }
 
-/// The words of the official clients; none for what is not told.
+/// The words of the official clients; `None` for an outcome that is not sent.
 const fn state_of(outcome: Outcome) -> Option<DeliveryState> {
     match outcome {
         Outcome::Complete => Some(DeliveryState::Accepted),

@@ -21,7 +21,7 @@ const API_VERSION_TEXT: &str = "2021-04-12";
 /// What a pair is for.
 pub(super) struct Purpose {
     pub(super) function: DeviceFunction,
-    /// Names of the two links: every device has a session of its own, so that these do for all.
+    /// Names of the two links: every device has its own session, so all devices share the names.
     pub(super) sender: &'static str,
     pub(super) receiver: &'static str,
     /// What its correlation id starts with.

@@ -45,9 +45,9 @@ pub(super) struct Links {
     twin: Option<Twin>,
     /// Wanted, and not to be had.
     refused: drawspan_hub::Links,
-    /// Refused, and not told yet.
+    /// Refused, and not reported yet.
     refusals: Vec<(Link, Failure)>,
-    /// What was told last.
+    /// The last reported links.
     told: drawspan_hub::Links,
 }
 
@@ -130,7 +130,7 @@ impl Links {
         self.refused = drawspan_hub::Links::default();
     }
 
-    /// Refusals that nobody was told yet.
+    /// Refusals that are not reported yet.
     pub(super) fn take_refusals(&mut self) -> Vec<(Link, Failure)> {
         std::mem::take(&mut self.refusals)
     }
@@ -332,7 +332,7 @@ impl Links {
         }
     }
 
-    /// The hub ended a link; one that was detached here is known to nobody any more.
+    /// The hub ended a link; a link that was detached here is not known any more.
     pub(super) fn on_detached(
         &mut self,
         at: &mut LinkContext<'_>,
@@ -415,7 +415,7 @@ impl Links {
         Ok(())
     }
 
-    /// The device is gone: whoever waits is told. A cloud-to-device message that was not settled goes back to the hub.
+    /// The device is gone: waiting callers get an error. A cloud-to-device message that was not settled returns to the hub.
     pub(super) fn abandon(self) {
         if let Some(c2d) = self.c2d {
             c2d.abandon();

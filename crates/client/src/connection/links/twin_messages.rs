@@ -10,7 +10,7 @@ use crate::connection::command::{TwinAnswer, TwinOperation};
 
 const REPORTED: &str = "/properties/reported";
 const NOTIFICATIONS: &str = "/notifications/twin/properties/desired";
-/// The body of a request that has none, as the Node and C clients send it.
+/// The body of an empty request, as the Node and C clients send it.
 const NO_BODY: &[u8] = b" ";
 /// The hub's words for "all well"; more than the client's own, which come from HTTP.
 const REFUSALS: i64 = 400;

@@ -31,7 +31,7 @@ impl Bench {
         }
     }
 
-    /// A message that is on its way: neither the connection's task nor the hub has heard of it. None when it was refused.
+    /// A message in flight that neither the connection's task nor the hub has received. `None` if it was refused.
     fn begin_send(&self, send: Send) -> Option<Sending> {
         let connection = self.connection.clone();
         let mut sending: Sending = Box::pin(async move { connection.send(send).await });

@@ -199,7 +199,7 @@ impl Bench {
         (bench, session)
     }
 
-    /// Whatever devices received since.
+    /// Everything that devices have received since.
     async fn incoming(&self) -> Vec<Incoming> {
         let taken = tokio::time::timeout(PATIENCE, self.inbox.take()).await;
         taken

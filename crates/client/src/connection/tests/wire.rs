@@ -14,7 +14,7 @@ pub(super) enum Of {
     Hub,
 }
 
-/// What becomes of a frame.
+/// The action for a frame.
 pub(super) enum FrameAction {
     Passes,
     IsLost,

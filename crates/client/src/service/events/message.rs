@@ -14,7 +14,7 @@ pub struct TelemetryEvent {
     pub enqueued_unix_ms: Option<i64>,
     /// What it is: `Telemetry`, `twinChangeEvents`, …
     pub source: Option<String>,
-    /// The component that it is of.
+    /// The component that sent it.
     pub component: Option<String>,
     /// Media type of the body.
     pub content_type: Option<String>,

@@ -84,7 +84,7 @@ impl EventStream {
     /// What the endpoint said; [`FailureKind::HubUnreachable`] when it cannot be reached.
     pub async fn open(config: EventConfig, options: WatchOptions) -> Result<Self, Failure> {
         let host = config.endpoint.host.as_str().to_owned();
-        // At the usual port, whatever a redirect says: routes lead to another one.
+        // At the usual port, regardless of the redirect: routes lead to another one.
         let stream = config.connector.connect_to(&host, Transport::Amqps).await;
         let stream = stream
             .map_err(|error| Failure::local(FailureKind::HubUnreachable, &error.to_string()))?;
@@ -124,7 +124,7 @@ impl EventStream {
     pub async fn next(&mut self) -> Result<TelemetryEvent, Failure> {
         match self.events.recv().await {
             Some(Ok(Arrived { link, event })) => {
-                // As many as may be under way fit in. With the connection gone there is nobody to give room to.
+                // All permitted requests fit in. If the connection is gone, there is no one to give room to.
                 let _ = self.taken.try_send(link);
                 Ok(event)
             }

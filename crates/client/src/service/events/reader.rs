@@ -30,7 +30,7 @@ pub(super) struct Reading {
     config: EventConfig,
     options: WatchOptions,
     events: mpsc::Sender<Result<Arrived, Failure>>,
-    /// Told once, how many partitions are read.
+    /// Gets the number of partitions, once.
     ready: Option<Ready>,
     token: ServiceToken,
     stage: Stage,
@@ -54,7 +54,7 @@ enum Stage {
 struct Partition {
     link: LinkId,
     attached: bool,
-    /// Events that wait for whoever reads.
+    /// Events that wait for the reader.
     waiting: u32,
     /// Events that were taken since credit was given.
     taken: u32,
@@ -182,7 +182,7 @@ impl Reading {
                 if partitions.iter().all(|partition| partition.attached)
                     && let Some(ready) = self.ready.take()
                 {
-                    // Nobody waits any more when the stream was given up meanwhile.
+                    // The stream may have been dropped meanwhile.
                     let _ = ready.send(Ok(partitions.len()));
                 }
             }
@@ -293,7 +293,7 @@ pub(super) async fn run(
     let failure = reading.failure.take();
     let failure = failure.unwrap_or_else(|| failure_of_end(ended));
     match reading.ready.take() {
-        // Whoever does not wait any more need not be told.
+        // A caller that no longer waits needs no answer.
         Some(ready) => drop(ready.send(Err(failure))),
         None => drop(reading.events.send(Err(failure)).await),
     }

@@ -23,8 +23,8 @@ use crate::service::ServiceConfig;
 const ADDRESS: &str = "messages/events/$management";
 const PLAIN: Symbol = Symbol::from_static("PLAIN");
 
-/// Asks, over a connection of its own. The token goes by SASL PLAIN, as in Microsoft's samples: this is the one way in
-/// which a hub is known to answer.
+/// Asks over a separate connection. The token goes by SASL PLAIN, as in Microsoft's samples: this is the only way in which a hub is
+/// known to answer.
 pub(in crate::service) async fn ask(
     config: &Arc<ServiceConfig>,
     clock: Clock,

@@ -50,7 +50,7 @@ pub(super) fn start(paint: Paint) -> io::Result<String> {
     let listener = server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     let url = format!("http://{}/events", listener.local_addr()?);
     let (lines, printed) = mpsc::channel(DEV_LINES);
-    // A thread of its own: a terminal that is stopped stops what is shown, and nothing else.
+    // A separate thread: a stopped terminal blocks the output, and nothing else.
     std::thread::Builder::new()
         .name("receiver-lines".to_owned())
         .spawn(move || print(printed))?;
@@ -66,7 +66,7 @@ fn print(mut lines: mpsc::Receiver<String>) {
             .and_then(|()| out.flush())
             .is_err()
         {
-            // Nobody reads the terminal any more.
+            // The terminal is gone.
             return;
         }
     }

@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::ports::TwoProcesses;
 
-/// The key of the bridge as a process of its own, which must have one.
+/// The key of the bridge as a separate process, which must have one.
 const KEY: &str = "dev-key";
 /// Readable where it can be.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -38,7 +38,7 @@ pub(super) struct Intro<'a> {
     pub(super) id_scope: &'a str,
     pub(super) group_key: &'a SymmetricKey,
     pub(super) ports: TwoProcesses,
-    /// The emulator's folder as a process of its own.
+    /// Folder of the emulator as a separate process.
     pub(super) state: &'a Path,
     /// How this program is called.
     pub(super) command: &'a str,

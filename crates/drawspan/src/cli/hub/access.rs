@@ -67,8 +67,8 @@ struct File {
 }
 
 impl AccessArgs {
-    /// A flag counts before the file, and variables only without a file: a line to paste that names its file reaches what
-    /// the file says, whatever the terminal is set up for.
+    /// A flag takes precedence over the file, and environment variables are read only without a file, so that a pasted line with a
+    /// file always uses that file.
     pub(super) fn check(
         &self,
         variable: impl Fn(&str) -> Option<String>,

@@ -76,7 +76,7 @@ pub(super) async fn run(access: &Access, args: WatchArgs) -> Result<ExitCode, Un
         };
         match say::out(line) {
             Ok(()) => {}
-            // Whoever read it has seen enough.
+            // The reader has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
             Err(error) => return Ok(failed(format_args!("cannot print: {error}"))),
         }

@@ -104,7 +104,7 @@ fn what_went(removed: &RemovedUnreadable, state: &State) -> String {
     text
 }
 
-/// A line for each, for whoever must tell its owner.
+/// One line per subscription, so that its owner can be informed.
 fn table(subscriptions: &[UnreadableSubscription]) -> String {
     let mut text = String::new();
     for UnreadableSubscription { scope, kind, why } in subscriptions {

@@ -31,7 +31,7 @@ fn line(seen: Seen) -> Line {
     }
 }
 
-/// Whoever judges tokens.
+/// The service that validates tokens.
 fn host(profile: &Profile) -> Option<&HostName> {
     match profile {
         Profile::Dps { endpoint, .. } => Some(endpoint),

@@ -96,7 +96,7 @@ async fn a_service_that_has_trouble_of_its_own_is_named_as_such() {
 
 #[tokio::test(start_paused = true)]
 async fn what_never_answers_is_given_up_within_the_bound() {
-    // Nobody accepts: the handshake waits for ever.
+    // No connection is accepted: the handshake waits forever.
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let mut config = config(silent.local_addr().unwrap());
     let made = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap();

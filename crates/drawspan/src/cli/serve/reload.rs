@@ -65,7 +65,7 @@ impl Targets {
     /// False when nothing was changed.
     async fn apply(&self, reload: Reload) -> bool {
         let has_keys = reload.keys.is_some();
-        // Before callers' keys, so that half a change is none.
+        // Before callers' keys, so that a partial change is impossible.
         if let Some(keys) = reload.keys
             && let Err(error) = self.credentials.replace(keys)
         {

@@ -248,7 +248,7 @@ fn code_of(error: &Error) -> ErrorCode {
     code.unwrap_or(ErrorCode::ARGUMENT_INVALID)
 }
 
-/// Whether a token renews an earlier one. A device without a link is connecting, whatever tokens it has.
+/// Whether a token renews an earlier one. A device without a link is connecting, regardless of its tokens.
 fn is_renewal(access: &Access, links: &Links, grant: &Grant) -> bool {
     let is_attached = || match &grant.principal {
         Principal::Policy(_) => true,

@@ -126,7 +126,7 @@ impl Head {
             return Ok(());
         };
         let (_, now) = self.check_device(hub, &owner.device, kind)?;
-        // Deleted, and created anew under the same name.
+        // Deleted, and created again under the same name.
         if now == owner.generation_id {
             Ok(())
         } else {
