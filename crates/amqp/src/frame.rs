@@ -36,7 +36,7 @@ pub struct RawFrame {
     pub kind: FrameKind,
     /// Its channel; means nothing in SASL.
     pub channel: u16,
-    /// What follows the header and its extension. Shares the memory of the input.
+    /// The body after the header and its extension. Shares the memory of the input.
     pub body: Bytes,
 }
 

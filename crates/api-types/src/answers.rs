@@ -28,10 +28,7 @@ struct Twin<'a> {
 }
 
 /// Desired and reported properties of a twin.
-#[allow(
-    dead_code,
-    reason = "the hub sends it, and it is passed on byte for byte"
-)]
+#[allow(dead_code, reason = "the hub sends it, passed on byte for byte")]
 #[derive(Debug, ToSchema)]
 struct TwinProperties {
     /// Properties that the cloud sets.

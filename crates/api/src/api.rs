@@ -154,7 +154,7 @@ impl Api {
         self.counted(problem.retry_after(RETRY_AFTER_S).into_response())
     }
 
-    /// What is said of a request that comes while the process is on its way out.
+    /// The answer to a request that comes during shutdown.
     #[must_use]
     pub fn not_begun() -> Problem {
         stopping("The bridge is stopping; nothing was sent. Send it again, to its successor.")
@@ -201,7 +201,7 @@ impl Api {
         Ok(request)
     }
 
-    /// What bounds a key goes with the request, for handlers that know more devices than the path.
+    /// The limits of a key go with the request, for handlers that access more devices than the path names.
     fn check_key(&self, request: &mut Request<Body>) -> Result<(), Problem> {
         let (admission, caller) = self
             .admission(request.headers())

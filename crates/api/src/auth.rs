@@ -9,8 +9,8 @@ pub use sent_key::NotAdmitted;
 pub(super) use sent_key::key_of;
 use sent_key::{Sent, sent};
 
-/// What a request with these headers may do, and a number for its key: 0 where no key is asked for. The key comes in `x-api-key` or as `Authorization: Bearer KEY`, any number of
-/// times as long as it is the same.
+/// The permissions of a request with these headers, and a number for its key: 0 if no key is needed. The key comes in `x-api-key`
+/// or as `Authorization: Bearer KEY`, any number of times as long as it is the same.
 ///
 /// # Errors
 /// There is no valid key, or it is not clear which one counts.

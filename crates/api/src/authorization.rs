@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::deadline::by;
 use super::problem::{Kind, Problem};
 
-/// What a route asks of a key.
+/// The permissions that a route requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Access {
     /// One of these is enough.
@@ -26,9 +26,9 @@ pub(super) struct Access {
 /// Which devices a route is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// That of the path.
+    /// The device in the path.
     Device,
-    /// Those whose ids begin as this parameter of the query says; all without it.
+    /// The devices whose ids begin with this parameter of the query; all devices without it.
     Query(&'static str),
     /// Its handler knows, and asks `limit_of`.
     Handler,
@@ -115,7 +115,8 @@ pub(super) fn check(grant: &Grant, request: &Request<Body>) -> Result<(), Proble
     }
 }
 
-/// What a caller with this bound sees of a callback URL. Who may change it sees all of it, the others not its query.
+/// The part of a callback URL that a caller with this grant may see: all of it with the scope to change it, otherwise without its
+/// query.
 pub(super) fn shown<'a>(limit: Option<&Grant>, callback: &'a CallbackUrl) -> &'a str {
     match limit {
         Some(grant) if !grant.has_one_of(MANAGE) => callback.without_query(),
@@ -247,7 +248,7 @@ mod tests {
                 let found = allowed(&grant(scope.as_str(), None), &line);
                 assert_eq!(found, scopes.contains(&scope), "{line} {scope}");
             }
-            // What the table cannot say wrongly.
+            // Properties that the table cannot get wrong.
             let changes = !matches!(*method, "GET");
             assert!(!(changes && scopes.contains(&Scope::Read)), "{line}");
         }

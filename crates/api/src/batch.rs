@@ -33,7 +33,7 @@ type ItemResult = Result<(), Problem>;
 /// Messages of one device, under any spelling of its id, each with its index in the request.
 type Lane = Vec<(usize, DeviceId, Telemetry)>;
 
-/// What a batch's key is about; no device has such an id.
+/// Subject of a batch's key; no device has such an id.
 const BATCH: &str = "";
 
 /// Sends the messages of a batch. Answers 200 with a result for each.
@@ -95,11 +95,11 @@ type NamedResult = (Option<String>, ItemResult);
 
 /// Messages to be sent.
 struct Batch {
-    /// What is known of each, in the order of the request.
+    /// The state of each, in the order of the request.
     results: Vec<NamedResult>,
     /// By device, in the order of the request.
     lanes: Vec<Lane>,
-    /// What bounds the caller's key.
+    /// The limits of the caller's key.
     limit: Option<Arc<Grant>>,
 }
 

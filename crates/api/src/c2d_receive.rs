@@ -41,7 +41,7 @@ pub(super) async fn receive<D: Gateway>(
     })
 }
 
-/// Says what became of a message; 204 when the hub knows.
+/// Settles a message; 204 once the hub has confirmed it.
 pub(super) async fn settle<D: Gateway>(
     outcome: Outcome,
     extract::State(state): Shared<D>,

@@ -33,7 +33,7 @@ const CODES: [(u16, &str); 23] = [
     (422, "422"),
     (500, "500"),
     (502, "502"),
-    // Nothing answers so; what does all the same is not lost.
+    // No operation answers with such a status; one that does is still counted.
     (0, "other"),
 ];
 

@@ -77,7 +77,7 @@ fn read(query: Query<'_>, limit: Option<&Grant>) -> Result<DeadLetterQuery, Prob
     let device = query.device("deviceId")?;
     let asked = query.prefix()?;
     let prefix = match &device {
-        // What is stored of it may have another spelling than the key's prefix.
+        // The stored id may have another spelling than the key's prefix.
         Some(device) => check_device(limit, device).map(|()| asked)?,
         None => narrowed(limit, asked)?,
     };
@@ -116,7 +116,7 @@ async fn allowed<D: Gateway>(
     Ok(number)
 }
 
-/// Those of devices that the key is for by their id at the hub, too.
+/// Those of devices whose id at the hub is within the key's prefix, too.
 async fn own<D: Gateway>(
     state: &State<D>,
     grant: &Grant,

@@ -107,7 +107,7 @@ fn refused_until(failure: Failure, retry_after_s: u64) -> Problem {
     problem.add_detail(&advice).retry_after(wait_s)
 }
 
-/// Nothing was sent, and why.
+/// A refusal of a request that was not sent, with the reason.
 fn delayed(delay: Delay) -> Problem {
     let detail =
         format!("This could not be sent in time; the hub has received nothing of it: {delay}.");

@@ -14,7 +14,7 @@ use drawspan_hub::{
 
 use super::problem::Problem;
 
-/// What the device does next.
+/// The device's next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     /// Another attempt after a short wait.
@@ -124,7 +124,7 @@ fn every_kind_has_its_remedy_its_words_and_its_status() {
     }
 }
 
-/// What the table's remedies lead to when they do not help at once.
+/// The effect of the table's remedies when they do not help at once.
 #[test]
 fn a_refused_device_reauthenticates_once_and_then_asks_dps() {
     let refused = |kind, attempts: usize| {

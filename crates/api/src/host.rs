@@ -38,7 +38,7 @@ impl Hosts {
                 "The header Host is not a name or address, with or without a port.",
             ));
         };
-        // What stands in the request line counts instead (RFC 9112, section 3.2.2).
+        // The host in the request line takes precedence (RFC 9112, section 3.2.2).
         match self.admit(request.uri().host().unwrap_or(host)) {
             true => Ok(()),
             false => Err(refused(self)),

@@ -11,7 +11,7 @@ use drawspan_api_types::answers::Problem as Document;
 /// Declares the kinds with their rows: status, last word of the type, title.
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $name:ident: $status:ident, $slug:literal, $title:literal;)+) => {
-        /// What kind of trouble: decides status, type and title.
+        /// The kind of a problem, which determines status, type and title.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Kind {
             $($(#[doc = $doc])+ $name,)+
@@ -95,9 +95,9 @@ kinds! {
     LockLost: GONE, "lock-lost", "Message not held any more";
     /// There is no such dead letter.
     NoDeadLetter: NOT_FOUND, "no-dead-letter", "No such dead letter";
-    /// What must survive could not be written.
+    /// A change that must survive could not be written.
     NotStored: SERVICE_UNAVAILABLE, "not-stored", "Not stored";
-    /// What is stored cannot be read.
+    /// Stored data cannot be read.
     NotRead: SERVICE_UNAVAILABLE, "not-read", "Stored data cannot be read";
 }
 
@@ -166,7 +166,7 @@ impl Problem {
         }
     }
 
-    /// Goes on after the detail.
+    /// Appends to the detail.
     #[must_use]
     pub fn add_detail(mut self, more: &str) -> Self {
         self.detail.to_mut().push_str(more);
@@ -180,7 +180,7 @@ impl Problem {
         self
     }
 
-    /// Says in front which part of the request is meant.
+    /// Prefixes the detail with the part of the request that it concerns.
     #[must_use]
     pub fn about(mut self, part: &str) -> Self {
         self.detail = format!("{part}: {}", self.detail).into();
@@ -202,7 +202,7 @@ impl Problem {
         self
     }
 
-    /// What kind it is.
+    /// The kind of the problem.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.kind
@@ -214,7 +214,7 @@ impl Problem {
         self.kind.status()
     }
 
-    /// What `Retry-After` says, in seconds.
+    /// The value of `Retry-After`, in seconds.
     #[must_use]
     pub fn wait_s(&self) -> Option<u64> {
         self.retry_after_s

@@ -21,10 +21,10 @@ use super::query::Query;
 use super::state::State;
 use crate::limits::MAX_BODY_BYTES;
 
-/// What handlers know.
+/// The state of the handlers.
 pub(super) type Shared<D> = extract::State<Arc<State<D>>>;
 
-/// What a handler comes to.
+/// The result of a handler.
 pub(super) type HandlerResult = Result<Response<Body>, Problem>;
 
 /// The device id in paths, by the name that operations give it.
@@ -37,7 +37,7 @@ pub(super) struct Head {
     parts: Parts,
 }
 
-/// What bounds the request, if it does not come with a key that allows everything.
+/// The limits of the request's key, unless it permits everything.
 pub(super) fn limit_of(request: &Head) -> Option<Arc<Grant>> {
     request.extension()
 }

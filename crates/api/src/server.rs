@@ -246,7 +246,7 @@ async fn handshake(
     };
     match accepted {
         Ok(stream) => Some(stream),
-        // Who connects and says nothing looks whether somebody listens.
+        // A client that connects without sending checks whether the port is open.
         Err(failed) if !failed.begun => None,
         Err(failed) => {
             if let Some(Leave { left_out }) = HANDSHAKES.pass(peer) {

@@ -233,7 +233,7 @@ impl<'de> Visitor<'de> for PropertiesSeed {
 /// A name, and its value unless it is null.
 type Property = (String, Option<String>);
 
-/// What is expected of a property.
+/// The expected form of a property.
 struct Expected<'n>(&'n str);
 
 impl fmt::Display for Expected<'_> {

@@ -25,7 +25,7 @@ pub const RETRY_STEP: Duration = Duration::from_secs(2);
 pub const RETRY_SPREAD_PERCENT: u32 = 10;
 /// The shortest wait that a receiver may ask for.
 pub const RETRY_WAIT_MIN: Duration = Duration::from_secs(1);
-/// So many attempts in a row failed at an origin, and it is left alone.
+/// Number of consecutive failed attempts after which deliveries to an origin are suspended.
 pub const ORIGIN_FAILURES: u32 = 10;
 /// How long it is left alone at first …
 pub const ORIGIN_PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -64,7 +64,7 @@ pub const TEMPORARY_TOKEN_LIFE_MIN: Duration = Duration::from_secs(900);
 pub const TEMPORARY_TOKEN_LIFE_MAX: Duration = Duration::from_secs(1_200);
 /// Devices leave a connection that is being drained a few at a time, that often.
 pub const MOVE_INTERVAL: Duration = Duration::from_secs(1);
-/// So many of them at once.
+/// Number of them at once.
 pub const MOVES_AT_ONCE: usize = 20;
 
 /// Subscriptions of the fleet.

@@ -144,7 +144,7 @@ mod tests {
         assert!(inbox.has_room());
         let more = inbox.hold(1);
         assert!(!inbox.has_room());
-        // What is there already is another matter.
+        // Existing contents are treated separately.
         assert!(inbox.offer(missed(1)).is_ok());
         drop(more);
         assert!(inbox.has_room());

@@ -8,7 +8,7 @@ use drawspan_net::Mailbox;
 
 use crate::connection::DeviceSession;
 
-/// What happened.
+/// The event.
 #[derive(Debug, Clone)]
 pub enum Status {
     /// A connection of this pool can take devices: the hub answers.

@@ -26,7 +26,7 @@ pub enum HubHealth {
 /// The one attempt that is made while a hub is down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
-    /// To be made at that time.
+    /// The time of the next probe.
     At(Duration),
     /// Under way; another one is made if it does not end by that time.
     Until(Duration),

@@ -13,7 +13,7 @@ pub const QUICK_PHASE: Duration = Duration::from_secs(300);
 pub const QUICK_WAIT_MIN: Duration = Duration::from_millis(100);
 /// The longest wait between quick attempts.
 pub const QUICK_WAIT_MAX: Duration = Duration::from_secs(10);
-/// What the quick waits grow by: twice as much each time, ± 20 %.
+/// Growth of the quick waits: twice as much each time, ± 20 %.
 pub const QUICK_STEP: Duration = Duration::from_millis(100);
 
 /// Slow waits are random up to this times the number of slow attempts …
@@ -59,11 +59,11 @@ pub const ASKED_WAIT_SPREAD_PERCENT: u32 = 20;
 /// A token slot of a connection counts as taken for that long after its token has expired: the hub's clock is not ours.
 pub const SLOT_MARGIN: Duration = Duration::from_secs(300);
 
-/// What a hub's refusal of a token taught about the number of identities on a connection holds for that long. Then, should
-/// another connection be needed, twice as many are tried on one.
+/// How long a limit learned from a refused token is kept. Then, should another connection be needed, twice as many identities are
+/// tried on one.
 pub const TOKEN_LIMIT_HOLDS: Duration = Duration::from_secs(600);
 
-/// So many refusals …
+/// Number of refusals …
 pub const REPROVISION_REFUSALS: u16 = 10;
 /// … and so much time since the first failure, and DPS is asked whether the device has moved.
 pub const REPROVISION_AFTER: Duration = Duration::from_secs(900);
@@ -96,13 +96,15 @@ pub(crate) const LEARNING_SAMPLES: usize = 8;
 pub(crate) const OPEN_TIME_RISE_FACTOR: u32 = 3;
 /// … and this in addition.
 pub(crate) const OPEN_TIME_RISE: Duration = Duration::from_millis(300);
-/// So many different devices refused their credentials …
+/// Number of different devices whose credentials were refused …
 pub const BREAKER_DEVICES: usize = 20;
 /// … within that time, and none accepted: the fault is not theirs.
 pub const BREAKER_WINDOW: Duration = Duration::from_secs(30);
-/// So many refusals by a hub that has accepted no credentials yet, and they are doubted. The first may be of a token that has expired.
+/// Number of refusals by a hub that has accepted no credentials yet, after which the credentials are doubted. The first may be of a
+/// token that has expired.
 pub const REFUSALS_BEFORE_DOUBT: u32 = 2;
-/// So many attempts in a row that a hub left without an answer, or failed itself: it is silent, or failing.
+/// Number of consecutive attempts that a hub did not answer, or answered with a server error, after which it counts as silent or
+/// failing.
 pub const FAULT_AFTER: u32 = 2;
 /// A hub that has not been reached since the start, and could not be for that long, is not waited for: most likely its name, the
 /// network or the trusted authorities are wrong.

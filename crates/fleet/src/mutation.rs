@@ -18,7 +18,7 @@ pub enum Mutation {
     TimerLate,
     /// While a hub is down everybody probes it.
     EverybodyProbes,
-    /// What was wanted while a connection closed is forgotten.
+    /// Demand that arises while a connection closes is forgotten.
     WishForgotten,
     /// Once the hub has refused everyone, an accepted device changes nothing.
     BreakerStays,
@@ -44,7 +44,7 @@ pub enum Mutation {
     VersionAlone,
     /// A look at a twin that waited for an event is not taken up.
     LookForgotten,
-    /// What a device wants is forgotten when its connection has no room.
+    /// A device's demand is forgotten when its connection has no room.
     WantForgotten,
     /// A link that was refused is not asked for again.
     LinkNotRetried,

@@ -12,7 +12,7 @@ use crate::limits::{
 };
 use crate::time::Jitter;
 
-/// What a request has met so far.
+/// The refusals of a request so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resend {
     deadline: Duration,
@@ -20,7 +20,7 @@ pub struct Resend {
     faults: u32,
 }
 
-/// What comes after a refusal.
+/// The step after a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// It is sent again after this wait.

@@ -14,7 +14,7 @@ use crate::fleet::quota::Quota;
 use crate::limits::{MIDNIGHT_SPREAD, QUOTA_PROBE_TIME, SEND_PROBE_LASTS};
 use crate::time::{Now, seconds_to_midnight};
 
-/// What messages to one hub have met. Shared by everybody who sends.
+/// The quota state of one hub, shared by all senders.
 #[derive(Debug, Default)]
 pub struct SendQuota {
     /// All that a message looks at while there is nothing to know.
@@ -31,7 +31,7 @@ struct Known {
 /// The last refusal for the quota.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// What the hub said.
+    /// The hub's answer.
     pub failure: Failure,
     /// When, monotonic.
     pub at: Duration,
@@ -49,7 +49,7 @@ pub enum Turn {
 /// A message that does not go, or was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OverQuota {
-    /// What the hub said to the last one that went.
+    /// The hub's answer to the last message.
     pub failure: Failure,
     /// When it is worth asking again: after the next probe.
     pub retry_in: Duration,

@@ -21,7 +21,7 @@ pub struct CallbackUrl {
 /// Why a text cannot be called back. Never repeats the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum InvalidCallback {
-    /// Nothing is there.
+    /// The text is empty.
     #[error("the callback URL is empty")]
     Empty,
     /// Too long.

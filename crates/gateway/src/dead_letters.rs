@@ -17,13 +17,13 @@ pub struct DeadLetter {
     pub webhook_id: String,
     /// Whose event it is.
     pub device: DeviceId,
-    /// What it is about.
+    /// The kind of events.
     pub kind: SubscriptionType,
     /// The event, as it was sent: a JSON object.
     pub event: Bytes,
     /// Scheme, host and port of the receiver.
     pub origin: String,
-    /// What went wrong last, one line.
+    /// The last failure, one line.
     pub reason: String,
     /// How often it was tried.
     pub attempts: u32,

@@ -13,7 +13,7 @@ use super::{DeviceError, Prefix};
 pub struct ListQuery {
     /// Ids that begin so.
     pub prefix: Prefix,
-    /// Those alone whose ids at the hub begin so, too.
+    /// Only devices whose ids at the hub begin with this, too.
     pub within: Prefix,
     /// Public status.
     pub status: Option<ConnectionStatus>,

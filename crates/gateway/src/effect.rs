@@ -45,7 +45,7 @@ impl Effect {
         let _ = CURRENT.try_with(|context| context.caller.store(caller, Ordering::Relaxed));
     }
 
-    /// Who makes the request in whose context this is called; 0 where API keys are not asked for.
+    /// The caller of the current request; 0 if API keys are not needed.
     #[must_use]
     pub fn caller() -> u32 {
         let caller = CURRENT.try_with(|context| context.caller.load(Ordering::Relaxed));

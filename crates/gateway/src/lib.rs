@@ -145,7 +145,7 @@ pub enum DeviceError {
     /// The hub (or DPS) refuses the device, and is asked again in a while.
     #[error("the hub refused: {failure}; it is asked again in {retry_after_s} s")]
     RefusedUntil {
-        /// What it said.
+        /// The hub's answer.
         failure: Failure,
         /// When a request makes the device try again, in seconds from now.
         retry_after_s: u64,
@@ -206,15 +206,15 @@ pub enum DeviceError {
     /// Such events have no subscription any more.
     #[error("nobody subscribes to this")]
     NoSubscription,
-    /// What must survive the end of the process could not be written.
+    /// A change that must survive the end of the process could not be written.
     #[error("it could not be stored")]
     NotStored(Option<StoreFault>),
-    /// What is stored cannot be read.
+    /// Stored data cannot be read.
     #[error("what is stored cannot be read")]
     NotRead(Option<StoreFault>),
 }
 
-/// What kept a request from being sent in time.
+/// The reason why a request was not sent in time.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Delay {
     /// Other devices connect before it.
@@ -247,10 +247,10 @@ impl DeviceError {
     }
 }
 
-/// What an operator asks: why is this device (not) connected?
+/// The diagnostics of a device's connection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Diagnostics {
-    /// What the device is doing.
+    /// The state of the device.
     pub state: DeviceState,
     /// Since when.
     pub since: Option<UtcTime>,
@@ -274,13 +274,13 @@ pub struct Diagnostics {
     pub connection: Option<u64>,
     /// Number of the device's token slot on the connection; `None` if one token serves the whole connection.
     pub token_slot: Option<u32>,
-    /// What it is to receive, by who subscribes to it or asks for it.
+    /// Kinds of events that the device should receive, because of subscriptions or polls.
     pub wanted: Vec<SubscriptionType>,
-    /// What of that its hub does not let it receive; the last failure says why.
+    /// Kinds of these that the hub refuses; the last failure says why.
     pub refused: Vec<SubscriptionType>,
 }
 
-/// What a device is doing.
+/// The state of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceState {
     /// Not in memory; its hub is remembered.
@@ -308,11 +308,11 @@ pub enum DeviceState {
 pub struct LastFailure {
     /// The hub's own code, e.g. 401003.
     pub code: Option<ErrorCode>,
-    /// What kind of failure it was.
+    /// The kind of failure.
     pub kind: FailureKind,
     /// Id by which the hub's operators find the case.
     pub tracking_id: Option<String>,
-    /// What was said, one line.
+    /// The description, one line.
     pub message: String,
     /// When.
     pub at: UtcTime,

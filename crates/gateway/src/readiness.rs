@@ -10,11 +10,11 @@ use drawspan_store::{Health, StoreFault};
 pub struct Readiness {
     /// Whether to send requests here.
     pub ready: bool,
-    /// What an operator should know; may hold something although requests make sense.
+    /// The faults that an operator should know, even if the bridge is ready.
     pub problems: Vec<Unready>,
 }
 
-/// What keeps requests, or some of them, from success.
+/// A fault that makes requests fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unready {
     /// The process is starting.
@@ -29,9 +29,9 @@ pub enum Unready {
         dps: bool,
         /// Its name.
         host: HostName,
-        /// What is wrong.
+        /// The fault.
         fault: ServiceFault,
-        /// What was said, as far as known.
+        /// The description, if known.
         why: Option<String>,
     },
     /// The last requests, this many, all ran out of time.
@@ -40,7 +40,7 @@ pub enum Unready {
     Store(Health),
 }
 
-/// What is wrong with a hub, or with DPS.
+/// A fault of a hub, or of DPS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceFault {
     /// It cannot be reached.

@@ -12,7 +12,7 @@ use super::registry::Registry;
 /// A token whose signature and time were found good: what its holder may do as long as it lasts.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    /// Who holds it.
+    /// The owner of the token.
     pub principal: Principal,
     token: Token,
 }
@@ -141,7 +141,7 @@ impl Grant {
         device.keys().any(|key| self.token.signed_by(key))
     }
 
-    /// What the token says it is for, decoded.
+    /// The resource of the token, decoded.
     pub fn resource(&self) -> &str {
         self.token.resource()
     }
@@ -190,7 +190,7 @@ fn signing_device(
     Err(denied)
 }
 
-/// What follows the host in a resource, if the host is this one. Scheme and port do not matter.
+/// The part of a resource after the host, if the host is this one. Scheme and port do not matter.
 fn path_at<'a>(resource: &'a str, host: &HostName) -> Option<&'a str> {
     let rest = resource
         .split_once("://")

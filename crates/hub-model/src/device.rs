@@ -58,7 +58,7 @@ pub enum Authentication {
     None,
 }
 
-/// What a caller wants a device to be.
+/// The device as a caller wants it.
 #[derive(Clone, Debug)]
 pub struct DeviceSpec {
     /// Its name.

@@ -127,7 +127,7 @@ pub enum HubEvent {
     },
 }
 
-/// What a device speaks.
+/// The protocol of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// AMQP over TLS.

@@ -16,7 +16,7 @@ use crate::limits::Limits;
 #[derive(Debug)]
 pub struct Registry {
     devices_max: usize,
-    /// What happened since they were taken.
+    /// Events since they were taken.
     pub(super) events: Vec<HubEvent>,
     entries: BTreeMap<DeviceId, Entry>,
 }
@@ -31,7 +31,7 @@ pub struct Entry {
     pub(super) twin: Option<Arc<Twin>>,
 }
 
-/// What the registry says about a device's connection.
+/// The registry's view of a device's connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Connection {
     /// Whether it is connected.
@@ -51,7 +51,7 @@ pub enum IfMatch {
     Etag(String),
 }
 
-/// What has changed, for the store.
+/// Changes for the store.
 #[derive(Clone, Debug)]
 pub enum Change {
     /// A device is new or different.
@@ -62,7 +62,7 @@ pub enum Change {
     Twin {
         /// Whose.
         device: DeviceId,
-        /// What it is now.
+        /// The current value.
         twin: Arc<Twin>,
         /// The notification for the device if its desired properties changed: a JSON patch with `$version`.
         desired: Option<Bytes>,
@@ -252,7 +252,7 @@ impl Registry {
         Ok(())
     }
 
-    /// What happened since this was asked before, in its order.
+    /// Events since the last call, in order.
     pub fn take_events(&mut self) -> Vec<HubEvent> {
         std::mem::take(&mut self.events)
     }

@@ -25,15 +25,15 @@ pub struct Twin {
     pub version: u64,
     /// Grows with every change by a service.
     pub etag_number: u64,
-    /// What services note about the device; the device does not see it.
+    /// Data that services store about the device; the device does not see it.
     pub tags: Object,
-    /// What services want of the device.
+    /// Properties that services want of the device.
     pub desired: Section,
-    /// What the device says of itself.
+    /// Properties that the device reports.
     pub reported: Section,
 }
 
-/// What a service wants to do to a twin.
+/// A service's change of a twin.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TwinUpdate {
     /// Everything that is not given is deleted, as opposed to left alone.
@@ -92,7 +92,7 @@ impl Twin {
         STANDARD.encode(self.etag_number.to_be_bytes())
     }
 
-    /// What the device gets that asks for its twin.
+    /// The answer to a device that reads its twin.
     pub fn for_device(&self) -> Value {
         let (desired, reported) = (self.desired.for_device(), self.reported.for_device());
         Value::from_iter([("desired", desired), ("reported", reported)])

@@ -72,7 +72,7 @@ fn begin(path: &Path, begun: Option<u128>) -> Result<Database, StoreError> {
     opened(connection, path, Commits::new(mark, stored))
 }
 
-/// Nothing is changed before it is certain that the file can be used.
+/// Nothing changes before it is certain that the file can be used.
 fn go_on(path: &Path, recorded: Recorded) -> Result<Database, StoreError> {
     let connection = connect(path)?;
     schema::check_format(&connection, path)?;
@@ -168,7 +168,7 @@ fn check_rows(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     })
 }
 
-/// That the file holds what was committed to it, as far as that must have survived.
+/// Checks that the file holds everything that was committed to it and must have survived.
 fn compare(stored: Option<Stored>, recorded: Recorded, path: &Path) -> Result<(), StoreError> {
     let lost = |what: String| StoreError::Lost {
         path: path.to_path_buf(),

@@ -50,9 +50,9 @@ type Later = Box<dyn FnOnce() + Send>;
 pub enum NoSlot {
     /// All are taken.
     Full,
-    /// Nothing can be written at the moment.
+    /// Writes fail at the moment.
     Failing,
-    /// Nothing is written any more.
+    /// No more writes are accepted.
     Closed,
 }
 
@@ -232,7 +232,7 @@ impl Writer {
             }
             self.write(group);
         }
-        // What is still in the queue was taken in by then.
+        // The queue was drained by then.
         while let Ok(job) = jobs.try_recv() {
             self.write(vec![job]);
         }

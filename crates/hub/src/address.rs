@@ -26,7 +26,7 @@ use crate::ids::{DeviceId, InvalidId, ModuleId};
 use crate::limits::ADDRESS_MAX_CHARS;
 use crate::percent_encoding::{decode, encode_component, split_authority};
 
-/// What a link's source or target address means.
+/// The meaning of a link's source or target address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// `$cbs`.

@@ -17,9 +17,9 @@ pub type InvalidDeviceId = InvalidId;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("invalid {kind}: {mistake}")]
 pub struct InvalidId {
-    /// What the text should have been.
+    /// The expected form.
     pub kind: IdKind,
-    /// What is wrong with it.
+    /// The mistake.
     pub mistake: Mistake,
 }
 
@@ -36,10 +36,10 @@ pub enum IdKind {
     RegistrationId,
 }
 
-/// What is wrong with a name.
+/// Errors of names.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Mistake {
-    /// Nothing there.
+    /// The text is empty.
     #[error("it is empty")]
     Empty,
     /// Longer than allowed; both in characters.

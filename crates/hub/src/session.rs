@@ -36,7 +36,7 @@ impl WhichKey {
     }
 }
 
-/// What a device receives.
+/// The links of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Wants {
     /// Direct methods.

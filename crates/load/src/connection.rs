@@ -19,7 +19,7 @@ struct Open {
     driver: Driver,
 }
 
-/// What moves a connection's bytes.
+/// The future that drives a connection's I/O.
 struct Driver {
     connection: Pin<Box<Connection<TokioIo<TcpStream>, Body>>>,
     ended: bool,

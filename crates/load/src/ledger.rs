@@ -16,7 +16,7 @@ use crate::limits::LEDGER_QUEUE;
 
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// What became of one request.
+/// The result of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     /// The message id, unique over runs.

@@ -82,7 +82,7 @@ pub struct Load {
     pub api_key: Option<HeaderValue>,
     /// Number of devices.
     pub devices: u32,
-    /// What the device ids begin with.
+    /// Prefix of the device ids.
     pub device_prefix: String,
     /// Number of connections.
     pub connections: u32,
@@ -102,7 +102,7 @@ pub struct Load {
     pub ledger: Option<PathBuf>,
     /// Whether a partly failed run counts as a success.
     pub allow_failures: bool,
-    /// What is sent to devices, instead of telemetry.
+    /// Messages and methods to devices, instead of telemetry.
     pub downlink: Option<Downlink>,
 }
 

@@ -46,7 +46,7 @@ pub struct Report {
     /// How many requests the run was asked for, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked: Option<u64>,
-    /// What the first answer said that was not 200.
+    /// The text of the first failed answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_problem: Option<String>,
 }
@@ -89,7 +89,7 @@ impl Tally {
         self.statuses.values().sum()
     }
 
-    /// Those that got 200.
+    /// Requests that got 200.
     #[must_use]
     pub fn ok(&self) -> u64 {
         self.ok_latencies.count()

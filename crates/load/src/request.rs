@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::options::Load;
 
-/// What cannot stand in a path as it is, of the characters that a device id may have.
+/// The characters of device ids that must be encoded in a path.
 pub(super) const ENCODED: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')

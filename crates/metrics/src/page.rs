@@ -31,7 +31,7 @@ impl Format {
     }
 }
 
-/// What was gathered for one answer.
+/// The values for one answer.
 #[derive(Debug, Default)]
 pub struct Page {
     families: Vec<(Metric, Vec<Sample>)>,

@@ -70,7 +70,7 @@ metrics! {
     EventBytesMost: Gauge "drawspan_events_waiting_bytes_most" [] "Memory used by the events of the receiver that uses most of the 64 MB that all share: at most as much as is free, so half if only one receiver has events";
     EventAttemptsUnderWay: Gauge "drawspan_event_attempts_under_way" [] "Attempts to deliver an event in progress";
     ReceiversLeftAlone: Gauge "drawspan_receivers_left_alone" [] "Receivers to which deliveries are suspended after repeated failures, except for occasional attempts";
-    MethodAnswersUnread: Counter "drawspan_method_answers_unread" ["reason"] "Unreadable answers of method receivers, by reason: malformed (the caller got 200 without payload), tooLarge (the caller got 500)";
+    MethodAnswersUnread: Counter "drawspan_method_answers_unread" ["reason"] "Unreadable answers of method receivers, by reason: malformed (the caller got 200 and nothing else), tooLarge (the caller got 500)";
 
     DeadLetters: Counter "drawspan_dead_letters" [] "Events that became dead letters";
     DeadLettersDropped: Counter "drawspan_dead_letters_dropped" [] "Dead letters dropped because there were too many newer ones";
@@ -104,7 +104,7 @@ impl Metric {
         self.row().2
     }
 
-    /// What it means.
+    /// The meaning.
     #[must_use]
     pub const fn about(self) -> &'static str {
         self.row().3

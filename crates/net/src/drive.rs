@@ -19,9 +19,9 @@ use tokio::time::Sleep;
 use crate::clock::Clock;
 use crate::limits;
 
-/// What is done with a connection's events, and what others may ask of it.
+/// The handler of a connection's events and commands.
 pub trait Handler {
-    /// What others send to this connection.
+    /// Commands to this connection.
     type Command;
 
     /// Something happened.
@@ -113,7 +113,7 @@ where
         self.run_deadlines(now);
         self.handle_events(now);
         self.handler.on_batch_end(&mut self.connection, now);
-        // What the handler did may have ended the connection.
+        // The handler may have ended the connection.
         self.handle_events(now);
         let written = self.write(cx, now);
         // Writing finds out that a peer does not read, and makes room for what waits with the handler.

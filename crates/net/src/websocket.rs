@@ -51,7 +51,7 @@ pub enum WebSocketError {
     Handshake(#[source] Box<Error>),
 }
 
-/// What the server answers to a client's `Sec-WebSocket-Key`.
+/// The server's answer to a client's `Sec-WebSocket-Key`.
 #[must_use]
 pub fn accept_key(key: &[u8]) -> String {
     derive_accept_key(key)

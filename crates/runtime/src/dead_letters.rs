@@ -35,7 +35,7 @@ impl Letters {
         }
     }
 
-    /// Tells the hub what became of a message, once its letter, if there is one, is on disk.
+    /// Sends the outcome of a message to the hub, once its dead letter, if there is one, is on disk.
     pub(super) fn settle(
         &self,
         connection: Option<HubConnection>,

@@ -11,7 +11,7 @@ use drawspan_store::StoreFault;
 
 use super::gateway::QUEUE_FULL;
 
-/// What a caller is answered whose request about subscriptions or messages failed.
+/// The error for a caller whose request about subscriptions or messages failed.
 pub(super) fn request_failed(error: RequestError<StoreFault>) -> DeviceError {
     match error {
         RequestError::Refused(failure) => DeviceError::Refused(failure),
@@ -37,7 +37,7 @@ pub(super) fn not_settled(failure: SendFailure) -> RequestError<StoreFault> {
     }
 }
 
-/// What a caller is answered whose device could not be connected. Nothing of the request was sent.
+/// The error for a caller whose device could not be connected. The request was not sent.
 pub(super) fn not_connected(refusal: Refusal) -> DeviceError {
     use FailureKind as Kind;
     let Refusal { failure, retry_in } = refusal;
@@ -63,7 +63,7 @@ pub(super) fn not_connected(refusal: Refusal) -> DeviceError {
     }
 }
 
-/// What a caller is answered whose request waited until its time was up.
+/// The error for a caller whose request ran out of time.
 pub(super) fn delayed(delay: controller::Delay) -> DeviceError {
     use controller::Delay as Why;
     match delay {

@@ -22,7 +22,7 @@ use super::registrations::Registrations;
 use super::routes::RouteTable;
 use super::stores::Stores;
 
-/// What actions are done with.
+/// The means of executing actions.
 #[derive(Debug)]
 pub(super) struct Executor {
     pub(super) credentials: Arc<Credentials>,
@@ -198,7 +198,8 @@ impl Executor {
     }
 }
 
-/// Says which it is: the clock, or else the key or its rights. (DPS writes the time into each of its answers, which say so themselves.)
+/// Logs which fault it is: the clock, or else the key or its rights. (DPS writes the time into each of its answers, which show it
+/// themselves.)
 async fn look_at_clock(connector: Connector, host: HostName) {
     match clock_skew::skew(&connector, &host).await {
         Some(skew) if skew.matters() => {

@@ -24,7 +24,7 @@ impl InVain {
         }
     }
 
-    /// What an operator should know of it.
+    /// The fault to report for it.
     pub(super) fn problem(&self) -> Option<Unready> {
         let count = self.0.load(Ordering::Relaxed);
         (count >= REQUESTS_IN_VAIN).then_some(Unready::RequestsTimeOut(count))

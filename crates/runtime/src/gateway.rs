@@ -109,7 +109,7 @@ impl Gateway {
             })
     }
 
-    /// What a device is waiting for, now that its caller's time is up.
+    /// The reason of a device's wait, now that its caller's time has ended.
     pub(super) async fn delay_of(&self, device: &DeviceId) -> DeviceError {
         let device = device.clone();
         let delay = self.answer(|reply| Look::Delay { device, reply });
@@ -120,7 +120,7 @@ impl Gateway {
         }
     }
 
-    /// What the hub said about a request of a device that is connected, or DPS about a registration.
+    /// An answer of the hub to a request of a connected device, or of DPS to a registration.
     pub(super) fn refused(&self, failure: Failure) -> DeviceError {
         match failure.kind {
             FailureKind::MessageTooLarge => DeviceError::TooLarge,

@@ -64,7 +64,7 @@ pub enum StartError {
     /// No certificate authority is there to trust.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// What was stored cannot be read.
+    /// Stored data cannot be read.
     #[error("the state cannot be read: {0}")]
     Cache(#[from] StoreError),
     /// Invalid host name.

@@ -58,7 +58,7 @@ impl controller::Listing for ListedDevices {
 /// The receiver of an answer. The caller may have given up, which is fine.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, DeviceError>>;
 
-/// Who waits for an answer, by what is asked.
+/// The waiter for an answer, by kind of request.
 #[derive(Debug)]
 pub(super) enum Caller {
     /// A route.

@@ -60,13 +60,13 @@ impl Gateway {
         Ok(standing)
     }
 
-    /// What a device is called here and at its hub.
+    /// The device's names here and at its hub.
     pub(super) async fn names(&self, device: &DeviceId) -> Result<Names, DeviceError> {
         let device = device.clone();
         self.answer(|reply| Look::Names { device, reply }).await
     }
 
-    /// What a device is called here.
+    /// The device's name here.
     pub(super) async fn called(&self, device: DeviceId) -> Result<DeviceId, DeviceError> {
         match self.profile {
             Profile::Dps => Ok(self.names(&device).await?.called),

@@ -25,7 +25,7 @@ pub(super) enum Request {
     MessageQuota(ServiceId, Option<Failure>),
 }
 
-/// What is looked up in the controller, and changes nothing.
+/// Look-ups in the controller, which change nothing.
 #[derive(Debug)]
 pub(super) enum Look {
     /// The public words.
@@ -33,7 +33,7 @@ pub(super) enum Look {
         device: DeviceId,
         reply: oneshot::Sender<Option<(ConnectionStatus, ConnectionStatusReason)>>,
     },
-    /// What a device is waiting for.
+    /// The reason of a device's wait.
     Delay {
         device: DeviceId,
         reply: oneshot::Sender<DeviceError>,
@@ -54,14 +54,14 @@ pub(super) enum Look {
         query: Box<ListQuery>,
         reply: Reply<ListPage>,
     },
-    /// What a device is called.
+    /// The names of a device.
     Names {
         device: DeviceId,
         reply: oneshot::Sender<Names>,
     },
-    /// What happens, in figures.
+    /// A snapshot of counters.
     Measure { reply: oneshot::Sender<Snapshot> },
-    /// Those of the fleet.
+    /// The counters of the fleet.
     FleetSubscriptions { reply: Reply<Vec<Subscription>> },
 }
 

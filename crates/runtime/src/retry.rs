@@ -20,7 +20,7 @@ use super::seed;
 use super::task::unix;
 use super::throttle::wait_turn;
 
-/// What is asked of a connected device.
+/// A request of a connected device.
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
     /// An encoded message to send.
@@ -110,7 +110,7 @@ impl Gateway {
 }
 
 impl Gateway {
-    /// Tells the controller of a hub that leaves requests of connected devices without an answer, and when it answers again.
+    /// Reports to the controller when a hub does not answer requests of connected devices, and when it answers again.
     fn note_silence(&self, route: &Route, ended: &Result<Bytes, SendFailure>, deadline: Instant) {
         let (is_news, failure) = match ended {
             Ok(_) | Err(SendFailure::Refused(_)) => (route.paces.answered(), None),

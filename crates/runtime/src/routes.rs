@@ -23,7 +23,7 @@ pub(super) struct Route {
     pub(super) identity: DeviceId,
     pub(super) connection: HubConnection,
     pub(super) session: DeviceSession,
-    /// Tells this route from earlier and later ones of the device.
+    /// Distinguishes this route from earlier and later ones of the device.
     pub(super) serial: u32,
     /// Requests that wait for their turn at the hub.
     pub(super) queued: AtomicU32,

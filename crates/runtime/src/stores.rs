@@ -71,7 +71,7 @@ impl Stores {
         });
     }
 
-    /// Reads what is stored of one scope.
+    /// Reads the stored subscriptions of one scope.
     pub(super) fn read(&self, scope: Scope, completions: &Arc<Mailbox<Input>>) {
         let Some(store) = self.subscriptions.clone() else {
             return completions.post(Input::Rows { scope, rows: None });
@@ -129,7 +129,7 @@ impl Stores {
             HubChange::Renew(renewed, now_unix_s) => {
                 hubs.renew(renewed, now_unix_s);
                 tokio::spawn(async move {
-                    // What is not collected now is next time.
+                    // Entries that are not collected now are collected next time.
                     if let Err(error) = hubs.collect(now_unix_s, HashSet::new()).await {
                         tracing::warn!(%error, "old entries stay in the hub cache");
                     }

@@ -21,13 +21,13 @@ use super::routes::Route;
 use super::views;
 use crate::limits;
 
-/// What the task hears from.
+/// The inputs of the task.
 #[derive(Debug)]
 pub(super) struct Sources {
     pub(super) requests: mpsc::Receiver<Request>,
     /// Of connections.
     pub(super) mailbox: Arc<StatusMailbox>,
-    /// What devices receive.
+    /// Events of devices.
     pub(super) inbox: Arc<Inbox>,
     /// To deliver an event.
     pub(super) attempts: Arc<Mailbox<Done>>,

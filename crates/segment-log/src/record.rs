@@ -22,7 +22,7 @@ const FIXED_BODY_BYTES: usize = 5;
 /// A message to be stored.
 #[derive(Clone, Debug)]
 pub struct NewRecord {
-    /// Who sent it.
+    /// The sender.
     pub device_id: DeviceId,
     /// How the sender was authenticated, and what kind of message this is.
     pub origin: Origin,
@@ -30,12 +30,12 @@ pub struct NewRecord {
     pub message: Bytes,
 }
 
-/// What the hub stamps on a message about its sender.
+/// The hub's annotations on a message about its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// Whose credential was used.
     pub scope: AuthScope,
-    /// What kind of credential it was.
+    /// The kind of credential.
     pub kind: AuthKind,
     /// The sender's generation id at that time; at most 255 bytes.
     pub generation_id: Arc<str>,
@@ -52,7 +52,7 @@ pub enum AuthScope {
     Hub,
 }
 
-/// What kind of credential a sender used: the `type` of `iothub-connection-auth-method`.
+/// The kind of credential that a sender used: the `type` of `iothub-connection-auth-method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthKind {
     /// A shared access signature.
@@ -77,7 +77,7 @@ pub struct StoredRecord {
     pub offset: u64,
     /// When the hub took it, Unix milliseconds; never falls within a partition.
     pub enqueued_unix_ms: u64,
-    /// Who sent it.
+    /// The sender.
     pub device_id: DeviceId,
     /// How the sender was authenticated, and what kind of message this is.
     pub origin: Origin,
@@ -105,7 +105,7 @@ pub enum Damage {
     Sequence,
 }
 
-/// What a record's header says.
+/// The contents of a record's header.
 pub(super) struct Header {
     pub(super) body_len: usize,
     body_crc: u32,

@@ -9,7 +9,7 @@ use super::index::{Entry, Index};
 use super::record::Damage;
 use super::segment::{Base, Cursor, PREAMBLE, PREAMBLE_BYTES, Stop, keys};
 
-/// What a whole segment holds.
+/// The contents of a whole segment.
 #[derive(Debug)]
 pub(super) struct Contents {
     pub(super) index: Index,

@@ -23,7 +23,7 @@ pub(super) struct Sealed {
     pub(super) index: OnceLock<Index>,
 }
 
-/// What a reader needs to find a place without holding the partition's lock.
+/// The data that a reader needs to find a place without the partition's lock.
 #[derive(Debug)]
 pub(super) enum ReadPlace {
     /// In a sealed segment, whose index may have to be built.

@@ -162,7 +162,7 @@ impl Cursor {
     }
 }
 
-/// What a record is found by.
+/// The search keys of a record.
 pub(super) fn keys(record: &StoredRecord) -> Keys {
     Keys {
         sequence: record.sequence,

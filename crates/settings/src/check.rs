@@ -84,7 +84,7 @@ pub struct Config {
 /// How events are delivered. `Debug` shows no secret.
 #[derive(Debug, Clone)]
 pub struct Webhooks {
-    /// What callbacks may point to without being listed.
+    /// The private addresses that callbacks may point to without being listed.
     pub guard: GuardMode,
     /// Addresses and hosts that callbacks may point to as well.
     pub allow: Vec<Allowed>,
@@ -119,7 +119,7 @@ impl Default for Webhooks {
 pub struct Loaded {
     /// Every setting as it counts, mistaken ones included.
     pub effective: Vec<Effective>,
-    /// What may be wrong, each one line.
+    /// Warnings, each one line.
     pub notes: Vec<String>,
     /// The configuration, or all mistakes.
     pub config: Result<Config, Mistakes>,

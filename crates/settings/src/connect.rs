@@ -27,9 +27,9 @@ pub enum InvalidConnectTo {
     /// The name is invalid.
     #[error("`{text}`: {error}")]
     Name {
-        /// What was given.
+        /// The given text.
         text: String,
-        /// What is wrong with it.
+        /// The mistake.
         error: InvalidId,
     },
     /// The port is invalid.

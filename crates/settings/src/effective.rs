@@ -23,7 +23,7 @@ pub struct Effective {
     pub source: Source,
     /// Whether SIGHUP changes it.
     pub reload: bool,
-    /// Tells values from each other without holding them.
+    /// Distinguishes values without storing them.
     fingerprint: [u8; 32],
 }
 
@@ -87,7 +87,7 @@ fn shown(spec: &Spec, value: &Value) -> String {
     }
 }
 
-/// Nothing of keys in clear, and what is known of those that are given by their hash.
+/// Nothing of plaintext keys, and the public part of those given by their hash.
 fn api_keys(value: &Value) -> String {
     let parsed = value.values.iter().map(|text| ApiKey::parse(&text.0).ok());
     let hashed = parsed.flatten().filter(ApiKey::is_hashed);

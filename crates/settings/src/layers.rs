@@ -19,7 +19,7 @@ use crate::limits::MAX_SECRET_FILE_BYTES;
 const CONFIG_VARIABLE: &str = "DRAWSPAN_CONFIG";
 /// Variables that begin as ours do and are no settings.
 const OTHER_VARIABLES: [&str; 3] = [CONFIG_VARIABLE, "DRAWSPAN_LOG", "DRAWSPAN_LOG_FORMAT"];
-/// What most programs take for the proxy.
+/// The proxy variable that most programs use.
 const PROXY_VARIABLES: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 const NO_PROXY_VARIABLES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
@@ -32,7 +32,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// That of this process.
+    /// The environment of this process.
     #[must_use]
     pub fn of_process() -> Self {
         let mut environment = Self::default();
@@ -134,13 +134,13 @@ struct Layers<'a> {
     original: Legacy,
 }
 
-/// What was given for each setting.
+/// The given values of each setting.
 #[derive(Debug)]
 pub(super) struct Values {
     values: Vec<(Setting, Value)>,
     /// Paths in the file are relative to its folder.
     folder: Option<PathBuf>,
-    /// What may be wrong.
+    /// Warnings.
     pub(super) notes: Vec<String>,
     /// Names by which it is certain that the bridge is configured as the one that it replaces.
     pub(super) original: Vec<String>,
@@ -312,7 +312,7 @@ impl Layers<'_> {
         !of_dps || !others.into_iter().any(is_other)
     }
 
-    /// What the original bridge was given.
+    /// The settings of the original bridge.
     fn original(&self, spec: &Spec) -> Option<Given> {
         if !self.may_be_original(spec) {
             return None;

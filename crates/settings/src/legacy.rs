@@ -16,7 +16,7 @@ use crate::limits::{MAX_CONNECT_RATE, MAX_SECRET_FILE_BYTES};
 pub(super) const KV_URL: &str = "KV_URL";
 const BATCH_SIZE: &str = "DEVICE_CONNECTION_BATCH_SIZE";
 const BATCH_INTERVAL_MS: &str = "DEVICE_CONNECTION_BATCH_INTERVAL_MS";
-/// What counts of a batch when only the other part was given.
+/// The default for one part of a batch if only the other part was given.
 const DEFAULT_BATCH: (u64, u64) = (150, 1_000);
 
 /// A secret: its name, the alternative spelling as a variable, and its setting.
@@ -52,13 +52,13 @@ const VARIABLES: &[(&str, Setting, bool)] = &[
     ("MAX_POOL_SIZE", Setting::MaxConnections, true),
 ];
 
-/// What it says, by setting.
+/// Its values, by setting.
 #[derive(Debug, Default)]
 pub(super) struct Legacy {
     given: Vec<(Setting, Given)>,
     /// Variables that only the original uses.
     pub(super) marks: Vec<String>,
-    /// What is not used, each one line.
+    /// Ignored settings, each one line.
     pub(super) notes: Vec<String>,
 }
 
@@ -117,7 +117,7 @@ impl Legacy {
             .collect()
     }
 
-    /// Takes what the vault holds of these secrets, one value for each.
+    /// Uses the vault's values of these secrets, one for each.
     pub(super) fn take(&mut self, wanted: &[(&'static str, Setting)], values: Vec<Option<String>>) {
         let mut found = false;
         for ((name, setting), value) in wanted.iter().zip(values) {
@@ -163,7 +163,7 @@ impl Legacy {
         }
     }
 
-    /// So many devices in so many milliseconds.
+    /// Number of devices per number of milliseconds.
     fn batches(&mut self, environment: &Environment, mistakes: &mut Mistakes) {
         let mut number = |name: &'static str, default: u64| {
             let text = environment.get(name)?;

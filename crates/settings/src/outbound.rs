@@ -11,7 +11,7 @@ use super::connect::ConnectTo;
 use super::layers::{Value, relative_to};
 use super::mistakes::Mistakes;
 
-/// What `proxy`, `ca` and `connect` say. `Debug` shows no credentials.
+/// The values of `proxy`, `ca` and `connect`. `Debug` shows no credentials.
 #[derive(Debug, Clone, Default)]
 #[cfg_attr(not(feature = "keyvault"), allow(dead_code))]
 pub(super) struct Way {

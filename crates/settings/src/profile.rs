@@ -40,7 +40,7 @@ pub enum Profile {
     Devices(HashMap<DeviceId, ListedDevice>),
 }
 
-/// What a setting has become another of, so that only a restart can use it.
+/// The part of a setting that changed so that only a restart can use it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OtherProfile;
 

@@ -39,7 +39,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// What was given for a setting, unchecked. `Debug` shows no value.
+/// The given value of a setting, unchecked. `Debug` shows no value.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Given {
     pub(super) values: Vec<String>,

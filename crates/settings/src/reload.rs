@@ -8,7 +8,7 @@ use super::settings::{Setting, Spec};
 use crate::api_keys::ApiKeys;
 use crate::webhook_secret::WebhookSecret;
 
-/// What to do after the configuration was read again.
+/// The actions after the configuration was read again.
 #[derive(Debug)]
 pub struct Reload {
     /// Keys of callers from now on.
@@ -24,7 +24,8 @@ pub struct Reload {
 }
 
 impl Config {
-    /// What `new` changes of this configuration, with which the bridge was started. `last` is what counted most recently.
+    /// The changes of `new` to the configuration with which the bridge was started. `last` is the one that was in effect most
+    /// recently.
     #[must_use]
     pub fn reload(&self, last: &Self, new: &Self) -> Reload {
         let keys = self.profile.reload(&new.profile).ok();

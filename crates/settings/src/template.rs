@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::settings::{Kind, SETTINGS, Spec};
 
-/// What a line of the file has, `# ` included.
+/// The maximum length of a line in the file, including `# `.
 const LINE_CHARS: usize = 100;
 
 const HEAD: &str = "\
@@ -59,7 +59,7 @@ fn about(spec: &Spec) -> String {
     text
 }
 
-/// What the setting looks like: its default if it has one.
+/// An example value of the setting: its default if it has one.
 fn example(spec: &Spec) -> String {
     let value = match spec.default {
         "" => spec.value,

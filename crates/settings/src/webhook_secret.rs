@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::limits::{MAX_WEBHOOK_SECRET_BYTES, MIN_WEBHOOK_SECRET_BYTES};
 
-/// What every secret begins with.
+/// Prefix of every secret.
 const PREFIX: &str = "whsec_";
 
 /// A key that signs events. `Debug` does not show it.

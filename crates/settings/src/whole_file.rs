@@ -16,7 +16,7 @@ pub enum UnreadFile {
     Read {
         /// The file.
         path: String,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
     /// Longer than any such file.

@@ -1,4 +1,4 @@
-//! What the bridge's and the emulator's state directories have in common.
+//! The common parts of the bridge's and the emulator's state directories.
 //!
 //! * [`private`]: directories and files that only their owner can read.
 //! * [`Lock`]: one process per directory.

@@ -15,7 +15,7 @@ const HEADING: &str = "drawspan mark 1";
 /// Bytes of the one line.
 const LINE_BYTES: usize = 15 + 1 + 32 + 1 + 20 + 1 + 20 + 1 + 32 + 1 + 8 + 1;
 
-/// What a mark says.
+/// The contents of a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Said {
     /// Names the data; anything where there is nothing to be confused with.
@@ -26,14 +26,14 @@ pub struct Said {
     pub boot: Boot,
 }
 
-/// What is found where a mark should be.
+/// The state of the mark's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
     /// There is no such file.
     Nothing,
     /// It was changed by somebody else.
     Damaged,
-    /// What was said last.
+    /// The last recorded value.
     Said(Said),
 }
 
@@ -88,7 +88,7 @@ impl Mark {
         Ok(mark)
     }
 
-    /// Says how much was written by now. That it cannot be said is no harm but that less will be noticed; it is logged once.
+    /// Records how much was written by now. A failure only means that less is detected; it is logged once.
     pub fn say(&mut self, counts: [u64; 2]) {
         if let Err(error) = self.write(counts)
             && !std::mem::replace(&mut self.failed, true)

@@ -19,7 +19,7 @@ const PAGE_BYTES_MIN: u64 = 512;
 /// The suffixes of SQLite's files next to a database.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// What lies where a database should be.
+/// The state of a database's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// No file.
@@ -41,10 +41,10 @@ pub struct Look {
     pub beside: bool,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Checked {
-    /// Nothing wrong.
+    /// No mistake.
     Whole,
     /// This is wrong.
     Damaged(String),

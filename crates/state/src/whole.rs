@@ -42,7 +42,7 @@ pub struct Files {
     cut: OnceLock<Cut>,
 }
 
-/// What the index says: a part of SQLite's `WalIndexHdr`.
+/// The contents of the index: a part of SQLite's `WalIndexHdr`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Index {
     page_bytes: u64,
@@ -229,7 +229,7 @@ mod tests {
             let cut = File::options().write(true).open(folder.path().join(file));
             cut.unwrap().set_len(bytes).unwrap();
             if written {
-                // What this answers is no matter.
+                // The result does not matter.
                 let _ = connection.execute_batch("INSERT INTO a VALUES (1)");
             }
             assert_eq!(files.cut(), expected, "{file} {bytes} {written}");

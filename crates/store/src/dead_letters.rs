@@ -20,13 +20,13 @@ pub struct NewDeadLetter {
     pub webhook_id: String,
     /// Whose event it is.
     pub device: DeviceId,
-    /// What it is about.
+    /// The kind of events.
     pub kind: SubscriptionType,
     /// The event as it was sent; encrypted in the file.
     pub event: Vec<u8>,
     /// Scheme, host and port of the receiver.
     pub origin: String,
-    /// What went wrong last, one line.
+    /// The last failure, one line.
     pub reason: String,
     /// How often it was tried.
     pub attempts: u32,
@@ -39,7 +39,7 @@ pub struct NewDeadLetter {
 pub struct StoredDeadLetter {
     /// Its number, rising. It stays when the event is given up again.
     pub id: u64,
-    /// What was put.
+    /// The stored letter.
     pub letter: NewDeadLetter,
 }
 

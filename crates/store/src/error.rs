@@ -10,7 +10,7 @@ use crate::health::StoreFault;
 use crate::keyring::{KeyRingError, NoNewKey};
 use crate::traces::Trace;
 
-/// What can be done about a file that cannot be used.
+/// Advice on a file that cannot be used.
 const WAY_OUT: &str = "put back a backup with `drawspan restore --force`, or begin without it by `drawspan serve --accept-empty-store`, which keeps the present files under other names";
 
 /// Why a state directory cannot be used. Each says what to do.
@@ -21,7 +21,7 @@ pub enum OpenError {
     Create {
         /// The directory or file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: io::Error,
     },
@@ -30,7 +30,7 @@ pub enum OpenError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: io::Error,
     },
@@ -39,7 +39,7 @@ pub enum OpenError {
     Lost {
         /// The database.
         path: PathBuf,
-        /// What shows it.
+        /// The evidence.
         trace: Trace,
     },
     /// The file's pages or tables are not what SQLite wrote.
@@ -47,7 +47,7 @@ pub enum OpenError {
     Damaged {
         /// The database.
         path: PathBuf,
-        /// What is wrong.
+        /// The mistake.
         why: String,
     },
     /// Another process uses it.
@@ -173,13 +173,13 @@ pub enum StoreError {
     Sealed {
         /// Which row.
         what: String,
-        /// What is wrong.
+        /// The mistake.
         why: String,
     },
-    /// Nothing can be encrypted.
+    /// Encryption is impossible.
     #[error("the key ring cannot be used: {0}")]
     KeyRing(String),
-    /// What is to be stored is larger than may be.
+    /// The value is larger than allowed.
     #[error("the event is too large")]
     TooLarge,
     /// More changes wait than may.
@@ -239,7 +239,7 @@ impl OpenError {
         )
     }
 
-    /// What SQLite said about a file.
+    /// SQLite's error about a file.
     pub(crate) fn sqlite(path: &Path, error: rusqlite::Error) -> Self {
         let path = path.to_path_buf();
         match error.sqlite_error_code() {

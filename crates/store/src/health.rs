@@ -11,7 +11,7 @@ use crate::loss_counter::Loss;
 pub enum Health {
     /// The last write went well, and nothing that was read is damaged.
     Ok,
-    /// What is written now is lost, or what is asked for cannot be read.
+    /// Writes are lost at the moment, or reads fail.
     Failing {
         /// Why.
         reason: StoreFault,
@@ -54,7 +54,7 @@ pub enum StoreFile {
     KeyRing,
 }
 
-/// What was found to be missing or changed when the store was opened, in rows or changes.
+/// Rows or changes that were found missing or altered when the store was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FoundLost {
     /// Subscriptions.
@@ -72,7 +72,7 @@ pub struct StoreHealth {
     pub(crate) found: Arc<Found>,
 }
 
-/// What was found at start, counted for as long as the store is open.
+/// Findings at the start, counted for as long as the store is open.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) subscriptions: Arc<Loss>,
@@ -119,7 +119,7 @@ impl StoreHealth {
         }
     }
 
-    /// What was found to be missing or changed when the store was opened.
+    /// Rows that were found missing or altered when the store was opened.
     #[must_use]
     pub fn found_lost(&self) -> FoundLost {
         FoundLost {
@@ -135,7 +135,7 @@ impl StoreHealth {
             Ok(_) => None,
             Err(error) => match error.fault() {
                 Some(fault) => Some(fault),
-                // That says nothing about the file.
+                // This error does not concern the file.
                 None => return,
             },
         };

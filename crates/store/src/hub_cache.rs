@@ -68,7 +68,7 @@ impl HubCache {
 
     /// These devices are in use; entries that are not there stay away. Best effort.
     pub fn renew(&self, devices: Vec<DeviceId>, now_unix_s: u64) {
-        // What is not renewed now is next time.
+        // Entries that are not renewed now are renewed next time.
         let _ = self.queue.try_send(Change::RenewHubs {
             devices,
             now_unix_s,

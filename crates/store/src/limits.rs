@@ -10,7 +10,7 @@ pub const READ_QUEUE: usize = 1_024;
 pub const COLLECT_GROUP: usize = 4_096;
 /// How long another program, such as a backup, may hold the file before a write fails.
 pub const BUSY_TIMEOUT_MS: u64 = 5_000;
-/// What is in the log is brought into the database that often, while there is something.
+/// How often the log is merged into the database, if it has contents.
 pub const FOLD_INTERVAL_MS: u64 = 4_000;
 /// A write is tried that often when nothing else is written, so that a disk that is full or fails is noticed.
 pub const PROBE_INTERVAL_MS: u64 = 10_000;

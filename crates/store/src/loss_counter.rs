@@ -24,7 +24,7 @@ impl Loss {
         })
     }
 
-    /// So many more were lost; tells so once a minute.
+    /// Adds to the count of losses; logs it once a minute.
     pub(crate) fn add(&self, count: u64, why: &dyn std::fmt::Display) {
         if count == 0 {
             return;
@@ -60,7 +60,7 @@ pub(crate) struct Scale {
     bound: usize,
 }
 
-/// So many of the bytes that wait; gone when it is dropped.
+/// A share of the waiting bytes; released when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Charge {
     waiting: Arc<AtomicUsize>,

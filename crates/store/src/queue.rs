@@ -16,12 +16,12 @@ impl Queue {
         Self(sender.downgrade())
     }
 
-    /// Hands a change over now, or not at all.
+    /// Hands a change over now, or fails.
     pub(crate) fn try_send(&self, change: Change) -> Result<(), StoreError> {
         self.try_job(Job::Change(change, None))
     }
 
-    /// Hands a change over now, or not at all; what comes says how many rows it changed.
+    /// Hands a change over now, or fails; the result is the number of changed rows.
     pub(crate) fn try_ask(&self, change: Change) -> Result<ChangedRows, StoreError> {
         let (done, written) = oneshot::channel();
         self.try_job(Job::Change(change, Some(done)))?;

@@ -21,7 +21,7 @@ const LOST_ENDING: &str = ".lost";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Loss {
     Refused,
-    /// What is there is used. Files that cannot be used are kept under other names.
+    /// Existing data is used. Unusable files are kept under other names.
     Accepted,
 }
 
@@ -135,7 +135,7 @@ fn begin(directory: &Path, keyring: &Path, id: Option<u128>) -> Result<Opened, O
     })
 }
 
-/// Nothing is changed before it is certain that the file can be used; a log that holds more than SQLite reads stays as it is.
+/// Nothing changes before it is certain that the file can be used; a log that holds more than SQLite reads stays as it is.
 fn go_on(
     directory: &Path,
     keyring: &Path,

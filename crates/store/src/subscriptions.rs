@@ -44,8 +44,7 @@ pub enum StoredScope {
     Fleet(String),
 }
 
-/// What callers subscribed to. Cheap to clone. A change that was acknowledged survives the end of the process, and of the
-/// machine.
+/// Subscriptions of callers. Cheap to clone. An acknowledged change survives the end of the process and a failure of the machine.
 #[derive(Debug, Clone)]
 pub struct Subscriptions {
     queue: Queue,
@@ -83,7 +82,7 @@ impl Subscriptions {
         Ok(all)
     }
 
-    /// Those that came from another bridge's tables. Blocks.
+    /// Subscriptions imported from another bridge's tables. Blocks.
     ///
     /// # Errors
     /// As [`each`](Self::each).
@@ -91,7 +90,7 @@ impl Subscriptions {
         table::load_imported(&database::open_to_read(&self.path)?, &self.keys.ring())
     }
 
-    /// Those of one device, without those of the fleet. Blocks for a moment.
+    /// Subscriptions of one device, without those of the fleet. Blocks for a moment.
     ///
     /// # Errors
     /// As [`each`](Self::each).

@@ -11,13 +11,13 @@ use crate::database::Stored;
 /// How a start goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// Nothing was ever stored here. A process that was ended before its first transaction left this id.
+    /// The store is new. A process that was killed before its first transaction left this id.
     New(Option<u128>),
     /// A database is there.
     Continue,
 }
 
-/// What shows that more was stored than is found.
+/// Evidence that more was stored than is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trace {
     /// The database is empty or gone, and there is a log next to it.
@@ -28,7 +28,7 @@ pub enum Trace {
     KeyRing,
     /// The mark is of another database.
     Other,
-    /// So many changes are missing that the mark says were committed.
+    /// Number of changes that are missing according to the mark.
     Changes(u64),
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn arrive(look: Look, recorded: Recorded, keyring: bool) -> Result<Ar
         _ => None,
     };
     match (look.content, recorded) {
-        // What is foreign is refused as soon as it is opened.
+        // Foreign files are refused as soon as they are opened.
         (Content::Database | Content::Foreign, _) => Ok(Arrival::Continue),
         _ if look.beside => Err(Trace::Log),
         (_, Recorded::Damaged) => Err(Trace::Mark),
@@ -99,12 +99,12 @@ pub(crate) fn compare(stored: Option<Stored>, recorded: Recorded) -> Result<u64,
     }
 }
 
-/// Tells the entries of a state directory from others.
+/// Identifies the entries of a state directory.
 pub(crate) fn is_ours(name: &str) -> bool {
     name.starts_with("drawspan.") || name.starts_with("keyring")
 }
 
-/// Says what a mark that cannot be used means, when its database can.
+/// The meaning of an unusable mark next to a usable database.
 pub(crate) fn note(recorded: Recorded, stored: Option<Stored>, path: &Path) {
     let says = match recorded {
         Recorded::Damaged => "is damaged",

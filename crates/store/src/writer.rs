@@ -41,7 +41,7 @@ pub(crate) enum Job {
     Sweep {
         before_unix_s: u64,
     },
-    /// What is in the log belongs into the database.
+    /// The log must be merged into the database.
     Fold,
     /// Whether anything can be written.
     Probe,
@@ -56,7 +56,7 @@ pub(crate) struct Commits {
     pub(crate) watch: Arc<Watch>,
 }
 
-/// What was lost, by what it means to lose it.
+/// Lost entries, by the consequence.
 #[derive(Debug)]
 pub(crate) struct Losses {
     pub(crate) hubs: Arc<Loss>,
@@ -331,7 +331,7 @@ impl Writer {
         }
     }
 
-    /// Brings the log into the database, so that a log that is lost later takes little with it.
+    /// Merges the log into the database, so that a log that is lost later takes little with it.
     fn fold(&mut self) {
         if self.unfolded {
             let whole = self.commits.watch.check();
@@ -451,7 +451,7 @@ impl Drop for Writer {
     }
 }
 
-/// What waits besides, up to a group; what is no change comes after it.
+/// Further waiting changes, up to a group; jobs that are not changes follow.
 fn gather(
     jobs: &mut mpsc::Receiver<Job>,
     first: (Change, Option<Waiter>),

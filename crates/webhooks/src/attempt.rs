@@ -29,9 +29,9 @@ const AGENT: &str = concat!("drawspan/", env!("CARGO_PKG_VERSION"));
 pub struct Done {
     /// To be repeated to the controller.
     pub attempt: DeliveryAttempt,
-    /// What it means.
+    /// The meaning.
     pub answer: AttemptOutcome,
-    /// What the receiver said.
+    /// The receiver's answer.
     pub body: Bytes,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Request {
     pub(super) secrets: Arc<Secrets>,
 }
 
-/// Tells the mailbox of the attempt's end, however it ends.
+/// Reports the attempt's end to the mailbox, however it ends.
 struct Report {
     mailbox: Arc<Mailbox<Done>>,
     done: Option<Done>,
@@ -117,7 +117,7 @@ impl Request {
     }
 }
 
-/// What the head of an answer says, and whether its body matters.
+/// The head of an answer, and whether its body matters.
 fn meaning<B>(response: &Response<B>, now: SystemTime) -> (AttemptOutcome, bool) {
     let status = response.status().as_u16();
     match retry_class(status) {

@@ -31,7 +31,7 @@ pub use signatures::Secrets;
 use attempt::Request;
 use client::Client;
 
-/// What requests need to know.
+/// The configuration of requests.
 #[derive(Debug)]
 pub struct Options {
     /// Keys that sign events; may be exchanged at any time.

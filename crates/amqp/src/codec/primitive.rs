@@ -128,7 +128,7 @@ impl<'a> Reader<'a> {
         self.compound(wide, |items, count| {
             let constructor = items.byte()?;
             if count == 0 {
-                // Nothing to tell the type by; its constructor may be anything.
+                // No type; its constructor may be anything.
                 return Ok(Vec::new());
             }
             items.reserve(count)?;

@@ -19,7 +19,7 @@ pub struct Reader<'a> {
     slots: usize,
 }
 
-/// What a descriptor says.
+/// The meaning of a descriptor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Descriptor(Option<u64>);
 
@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
         if !wide {
             return self.byte().map(usize::from);
         }
-        // What does not fit the address space is certainly more than there is.
+        // A size that does not fit the address space exceeds the data.
         usize::try_from(u32::from_be_bytes(self.bytes()?)).map_err(|_| DecodeError::Truncated)
     }
 

@@ -123,7 +123,7 @@ impl LinkOptions {
     }
 }
 
-/// What to answer to a link that the peer attaches.
+/// How to answer a link that the peer attaches.
 #[derive(Debug, Clone, Default)]
 pub struct AcceptOptions {
     /// Source to answer; the peer's when absent.
@@ -132,7 +132,7 @@ pub struct AcceptOptions {
     pub target: Option<Target>,
     /// Largest message that we take, in bytes.
     pub max_message_bytes: Option<u64>,
-    /// What a message may have beyond that before it is thrown away: clients count differently.
+    /// How much a message may exceed that before it is discarded: clients count differently.
     pub slack_bytes: u64,
     /// Link properties.
     pub properties: Option<Fields>,

@@ -71,7 +71,7 @@ pub(super) enum Phase {
     Done,
 }
 
-/// What the peer's open said.
+/// The contents of the peer's open.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) max_frame_bytes: usize,
@@ -128,7 +128,7 @@ impl Connection {
         &mut self.input
     }
 
-    /// Tells that bytes were appended.
+    /// Processes appended bytes.
     pub fn received(&mut self, now: Duration) {
         self.last_read = now;
     }
@@ -166,12 +166,12 @@ impl Connection {
         !self.output.is_empty() || self.pending_disposition.is_some()
     }
 
-    /// Tells that bytes were written.
+    /// Notes that bytes were written.
     pub fn wrote(&mut self, now: Duration) {
         self.last_write = now;
     }
 
-    /// Gives back the memory of empty buffers. Worth calling when the connection has become idle.
+    /// Frees the memory of empty buffers. Useful when the connection has become idle.
     pub fn shrink(&mut self) {
         if self.input.is_empty() {
             self.input = BytesMut::new();

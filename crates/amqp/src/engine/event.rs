@@ -38,7 +38,7 @@ impl LinkId {
     }
 }
 
-/// What happened, in the order of the wire.
+/// Events, in the order of the wire.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A client started SASL. Answer with [`sasl_outcome`](crate::Connection::sasl_outcome); nothing more is read before.
@@ -70,14 +70,14 @@ pub enum Event {
         session: SessionId,
         /// Link, from now on.
         link: LinkId,
-        /// What the peer sent.
+        /// The peer's performative.
         attach: Box<Attach>,
     },
     /// The peer took a link of ours.
     Attached {
         /// Link.
         link: LinkId,
-        /// What the peer sent.
+        /// The peer's performative.
         attach: Box<Attach>,
     },
     /// A link is gone.
@@ -135,7 +135,7 @@ pub enum Event {
         link: LinkId,
         /// Delivery.
         delivery: DeliveryId,
-        /// What the embedder gave with the delivery.
+        /// The embedder's value for the delivery.
         context: u64,
         /// Outcome; `None` if the receiver settled without one.
         state: Option<DeliveryState>,
@@ -148,7 +148,7 @@ pub enum Event {
         link: LinkId,
         /// Delivery.
         delivery: DeliveryId,
-        /// What the sender made of it.
+        /// The sender's result.
         state: Option<DeliveryState>,
     },
     /// The connection is over. What is left to write should be written; nothing more will come.

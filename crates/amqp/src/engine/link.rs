@@ -235,7 +235,7 @@ impl Connection {
         );
     }
 
-    /// What waits on a link that goes is not sent any more.
+    /// Messages that wait on a detached link are not sent any more.
     fn drop_queued(&mut self, session: u32, handle: u32) {
         let Some(found) = self.sessions.get_mut(session) else {
             return;

@@ -16,7 +16,7 @@ pub struct Outgoing<'a> {
     pub tag: DeliveryTag,
     /// 0, or a vendor's format.
     pub message_format: u32,
-    /// Nothing is expected back.
+    /// No settlement is expected.
     pub settled: bool,
     /// Comes back with the outcome.
     pub context: u64,
@@ -35,13 +35,13 @@ pub(super) struct Queued {
 const QUEUED_OVERHEAD_BYTES: usize = 128;
 
 impl Queued {
-    /// What it counts for in `queued_bytes`.
+    /// Its weight in `queued_bytes`.
     pub(super) fn cost(&self) -> usize {
         QUEUED_OVERHEAD_BYTES + self.payload.len()
     }
 }
 
-/// What the first transfer frame of a delivery says.
+/// The first transfer frame of a delivery.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head {
     pub(super) link: LinkId,
@@ -250,7 +250,7 @@ impl Connection {
 
     /// Moves waiting transfers to the output, one frame per session and turn.
     pub(super) fn fill_output(&mut self) {
-        // Nothing may follow our close (specification 2.4.6).
+        // No frame may follow our close (specification 2.4.6).
         if self.phase != Phase::Open {
             return;
         }

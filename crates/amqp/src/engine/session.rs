@@ -32,7 +32,7 @@ pub(super) struct Session {
     /// Deliveries of the peer that we have not settled, with their link.
     pub(super) received: Unsettled<LinkId>,
     pub(super) queue: VecDeque<Queued>,
-    /// What the queue counts for.
+    /// The weight of the queue.
     pub(super) queued_bytes: usize,
     /// The embedder found no room, and gets an event when there is some.
     pub(super) room_wanted: bool,
@@ -364,7 +364,7 @@ impl Connection {
         self.tell_room(index);
     }
 
-    /// Tells an embedder that waits for room in a session that there is some.
+    /// Notifies an embedder that waits for room in a session.
     pub(super) fn tell_room(&mut self, index: u32) {
         let Some(session) = self.sessions.get_mut(index) else {
             return;

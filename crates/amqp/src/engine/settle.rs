@@ -15,7 +15,7 @@ pub(super) struct PendingDisposition {
 }
 
 impl Connection {
-    /// Tells the outcome of a received delivery and settles it.
+    /// Sends the outcome of a received delivery and settles it.
     pub fn settle(
         &mut self,
         link: LinkId,
@@ -32,7 +32,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Tells the outcome of a received delivery and leaves settling to the sender: [`Event::SettledBySender`] follows.
+    /// Sends the outcome of a received delivery and leaves settling to the sender: [`Event::SettledBySender`] follows.
     pub fn propose(
         &mut self,
         link: LinkId,

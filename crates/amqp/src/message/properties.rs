@@ -26,11 +26,11 @@ pub struct Header {
 pub struct Properties {
     /// Identifies the message.
     pub message_id: Option<MessageId>,
-    /// Who made it.
+    /// The user who created it.
     pub user_id: Option<Bytes>,
     /// Address of the node it is meant for.
     pub to: Option<String>,
-    /// What it is about.
+    /// The subject of the message.
     pub subject: Option<String>,
     /// Address for answers.
     pub reply_to: Option<String>,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::codec::{Decode, DecodeError, Descriptor, Reader, descriptor};
 
-/// What a section holds (specification 3.2).
+/// The contents of a section (specification 3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum SectionKind {
@@ -31,7 +31,7 @@ pub enum SectionKind {
 /// One section, still encoded. Shares the memory of the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
-    /// What it holds.
+    /// The contents.
     pub kind: SectionKind,
     /// All of it, with its descriptor: to be passed on as it is.
     pub raw: Bytes,

@@ -6,7 +6,7 @@ use super::definitions::{DeliveryState, Fields};
 use crate::codec::{Decode, DecodeError, Encode, Reader, composite, constructor, numbered};
 use crate::value::{Map, Symbol};
 
-/// What of a terminus survives.
+/// The durable state of a terminus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TerminusDurability {
     /// Nothing.

@@ -159,7 +159,7 @@ pub struct Transfer {
     pub payload: Bytes,
 }
 
-/// Tells the state of deliveries.
+/// The state of deliveries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Disposition {
     /// Role of the sender of this frame.

@@ -81,7 +81,7 @@ fn bytes(value: &HeaderValue) -> &[u8] {
     value.as_bytes()
 }
 
-/// What follows the scheme `Bearer` (RFC 6750, section 2.1), which has no case.
+/// The token after the scheme `Bearer` (RFC 6750, section 2.1), which is case-insensitive.
 fn bearer(value: &HeaderValue) -> Option<&[u8]> {
     const SCHEME: &[u8] = b"bearer";
     let (scheme, rest) = value.as_bytes().split_at_checked(SCHEME.len())?;

@@ -20,7 +20,7 @@ use crate::{json_member, telemetry};
 
 /// One of the list.
 pub(super) struct Item {
-    /// What it says its device is, if that is a text.
+    /// Its device id, if that is a text.
     pub(super) name: Option<String>,
     /// The message, or what is wrong with it.
     pub(super) message: Result<(DeviceId, Telemetry), Problem>,

@@ -39,7 +39,7 @@ impl Memory {
         }
     }
 
-    /// What was done under a key; an error when it was done for another body, or cannot be looked up.
+    /// The result under a key; an error if it is for another body, or cannot be read.
     pub(super) async fn recall(
         &self,
         key: Key,

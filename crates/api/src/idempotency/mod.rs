@@ -53,7 +53,7 @@ pub(super) struct Claim<'a> {
     memory: &'a Memory,
     key: Key,
     fingerprint: Hash,
-    /// What an earlier request with the same key and body came to.
+    /// The result of an earlier request with the same key and body.
     pub(super) done: Option<Done>,
     /// Given back at the end, whichever that is.
     _turn: Turn<'a>,
@@ -137,7 +137,7 @@ impl Key {
         Ok(Some(Self(hash([caller, what.as_bytes(), key]))))
     }
 
-    /// That of one message of a batch.
+    /// The result of one message of a batch.
     fn part(self, place: usize) -> Self {
         Self(hash([&self.0[..], &place.to_be_bytes(), b"part"]))
     }
@@ -160,7 +160,7 @@ fn mismatch() -> Problem {
     )
 }
 
-/// Says that nothing was done now.
+/// Marks an answer as replayed.
 pub(super) fn replayed(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(REPLAYED_HEADER, HeaderValue::from_static("true"));

@@ -21,7 +21,7 @@ struct UnderWay {
     fingerprint: Hash,
     /// One permit, given to those who wait in the order of their coming.
     turn: Arc<Semaphore>,
-    /// Who has it, and who waits.
+    /// The holder of the turn, and those who wait.
     users: usize,
 }
 

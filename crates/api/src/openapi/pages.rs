@@ -119,7 +119,7 @@ fn compact(document: &Value) -> String {
     document.to_string()
 }
 
-/// Nothing but this style, this script, and requests to where the page came from.
+/// Only this style, this script, and requests to the page's own origin.
 fn policy() -> String {
     let hash = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));
     format!(

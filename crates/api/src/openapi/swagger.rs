@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::operation::Operation;
 
-/// What the original has.
+/// The operations of the original.
 pub(super) const OPERATIONS: [Operation; 18] = {
     use Operation as O;
     [
@@ -80,7 +80,7 @@ const fn shape(operation: Operation) -> Shape {
         O::GetCurrentConnectionStatus => (None, 200, Some("ConnectionStatusResponse")),
         O::Register => (Some("RegistrationBody"), 200, None),
         O::Resync => (None, 202, None),
-        // What is left are removals.
+        // The remaining operations are removals.
         _ => (None, 204, None),
     }
 }

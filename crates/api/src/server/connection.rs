@@ -34,7 +34,7 @@ use crate::client_disconnect::ClientDisconnect;
 use crate::date;
 use crate::limits::{HEAD_TIMEOUT_MS, MAX_HEAD_BYTES};
 
-/// What a connection runs over: a socket, or TLS over one.
+/// The transport of a connection: a socket, or TLS over one.
 pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin {
     /// Whether the caller said its last, as far as can be seen without reading. Wakes the task when something comes.
     fn has_hung_up(&self, context: &mut Context<'_>) -> bool;
@@ -147,7 +147,7 @@ async fn answer(
     };
     let work = async {
         let response = api.serve(request, treatment).await;
-        // Who was too slow with its body is not waited for once more.
+        // A client that was too slow with its body is not waited for again.
         if may_be_discarded
             && response.status() != StatusCode::REQUEST_TIMEOUT
             && let Some(rest) = shared.take_unread()
@@ -317,7 +317,7 @@ impl<S: Wire> AsyncWrite for Socket<S> {
         if self.shared.is_watched() {
             self.look_for_end(context);
         }
-        // What TLS took is not on its way before that.
+        // Bytes that TLS has accepted are not on the wire before that.
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
         self.shared.set_blocked(flushed.is_pending());
         flushed

@@ -16,7 +16,7 @@ use crate::api::Api;
 use crate::limits::{FAREWELL_MS, LINGER_BYTES, LINGER_MS, LINGER_READ_BYTES};
 use crate::problem::{Kind, Problem};
 
-/// Says 503 and hangs up, after the peer did so or a second: hanging up at once could swallow the answer.
+/// Answers 503 and closes, after the peer did so or after a second: closing at once could lose the answer.
 pub(super) async fn farewell(mut stream: impl Wire, stopping: bool) {
     let problem = match stopping {
         true => Api::not_begun(),

@@ -17,9 +17,9 @@ use crate::client_disconnect::Caller;
 pub(super) enum Phase {
     /// Not at all.
     Serving,
-    /// Nothing new is begun; what was begun is finished.
+    /// No request is begun; requests in progress are finished.
     Stopping,
-    /// What is not finished is answered all the same.
+    /// Unfinished requests are answered 503.
     CutOff,
 }
 
@@ -35,7 +35,7 @@ pub(super) enum Leaving {
     AtOnce,
 }
 
-/// What the parts of one connection (socket, requests, task) and the table of connections tell each other.
+/// The state shared by the parts of one connection (socket, requests, task) and the table of connections.
 #[derive(Debug)]
 pub(super) struct Shared {
     phase: AtomicU8,
@@ -119,7 +119,7 @@ impl Shared {
         unread.take()
     }
 
-    /// What the current request has done.
+    /// The progress of the current request.
     pub(super) const fn effect(&self) -> &Effect {
         &self.effect
     }

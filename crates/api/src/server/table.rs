@@ -19,13 +19,13 @@ use crate::limits::MAX_TLS_HANDSHAKES;
 pub struct Bounds {
     /// All that are served.
     pub connections: usize,
-    /// Those of one address: of one IPv4 address, or of one IPv6 network of 64 bits.
+    /// Connections of one address: of one IPv4 address, or of one /64 network of IPv6.
     pub per_address: usize,
-    /// Those beyond, which are answered 503 and closed.
+    /// Connections beyond the limit, which are answered 503 and closed.
     pub refusals: usize,
-    /// Those that end and whose callers have not hung up yet.
+    /// Connections that are being closed and whose callers have not hung up yet.
     pub farewells: usize,
-    /// Those in a TLS handshake.
+    /// Connections in a TLS handshake.
     pub handshakes: usize,
 }
 
@@ -70,18 +70,18 @@ struct Row {
     in_handshake: bool,
 }
 
-/// What a connection may expect.
+/// How a connection is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// To be served.
+    /// It is served.
     Served,
-    /// To be answered 503, there being no room.
+    /// It is answered 503, since there is no room.
     Crowded,
     /// Nothing: it was asked to end.
     Leaving,
 }
 
-/// What counts as one caller: an address, or the network that is given to one.
+/// The identity of a caller: an address, or its network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Network {
     V4([u8; 4]),
@@ -98,7 +98,7 @@ pub(super) struct Entry {
     pub(super) crowded: bool,
 }
 
-/// What is going on, for the end of the server.
+/// The connections and requests in progress, for the shutdown.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Activity {
     pub(super) connections: usize,

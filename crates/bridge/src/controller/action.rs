@@ -55,7 +55,7 @@ pub enum Action<P: Platform> {
         outcome: Outcome,
         /// The letter.
         letter: Option<Box<DeadLetter<P::Callback>>>,
-        /// Who asked for it.
+        /// The requester.
         caller: Option<P::Caller>,
     },
     /// Read a twin. Answered by [`Input::TwinRead`](super::Input::TwinRead).
@@ -90,9 +90,9 @@ pub enum Action<P: Platform> {
         scope: Scope,
         /// Which.
         kind: SubscriptionType,
-        /// What it is.
+        /// The contents.
         row: Option<Row<P::Callback>>,
-        /// To be repeated.
+        /// To be repeated in the answer.
         then: Then<P>,
     },
     /// Read what is stored of a scope's subscriptions. Answered by [`Input::Rows`](super::Input::Rows).
@@ -133,14 +133,14 @@ pub struct Open {
     pub key: WhichKey,
     /// Life of its tokens.
     pub token_life_s: u32,
-    /// What it receives.
+    /// The links it should have.
     pub wants: Wants,
 }
 
 /// A device to register.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
-    /// To be repeated with the answer.
+    /// To be repeated in the answer.
     pub number: u64,
     /// The device.
     pub device: DeviceId,
@@ -165,7 +165,7 @@ pub struct DeadLetter<C> {
     pub webhook_id: String,
     /// When it came.
     pub received_at: UtcTime,
-    /// What it says.
+    /// The contents.
     pub content: Content,
     /// Why it was not taken.
     pub reason: String,

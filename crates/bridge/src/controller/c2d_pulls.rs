@@ -50,7 +50,7 @@ impl<P: Platform> Controller<P> {
         self.pull(index);
     }
 
-    /// Hands the message that is held to the first who still waits.
+    /// Gives the held message to the first caller that still waits.
     fn hand_out(&mut self, index: u32) {
         let context = self.fleet.context_mut(index);
         let pulls = context.and_then(|context| context.pulls.as_mut());

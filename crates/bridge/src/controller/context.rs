@@ -20,7 +20,7 @@ pub struct Waiter<P: Platform> {
     pub who: CallerId,
     /// When the caller's time is up, monotonic.
     pub deadline: Duration,
-    /// Who waits.
+    /// The waiting callers.
     pub caller: P::Caller,
 }
 
@@ -51,7 +51,7 @@ pub struct DeviceContext<P: Platform> {
     pub(super) full: Option<ConnectionKey>,
     /// It was removed: what DPS still says of it is not remembered.
     pub(super) removed: bool,
-    /// What went wrong last. Shared by all who were on the same connection.
+    /// The last failure. Shared by all devices on the same connection.
     pub last_failure: Option<Arc<Noted>>,
 }
 
@@ -85,7 +85,7 @@ pub struct RefusedLinks {
 /// A failure, and when it happened.
 #[derive(Debug)]
 pub struct Noted {
-    /// What went wrong.
+    /// The failure.
     pub failure: Failure,
     /// When.
     pub at_unix_s: u64,

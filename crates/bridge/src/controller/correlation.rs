@@ -4,7 +4,7 @@ use drawspan_hub::AttemptId;
 
 use super::platform::Platform;
 
-/// What an event is to its device.
+/// The role of an event for its device.
 #[derive(Debug)]
 pub(super) enum Correlation<P: Platform> {
     /// A direct method, to be answered.

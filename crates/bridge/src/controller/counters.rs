@@ -11,9 +11,9 @@ pub struct ByFailure([u64; FailureKind::ALL.len()]);
 pub struct HubCounters {
     /// Attempts to connect a device.
     pub attempts: u64,
-    /// Those that succeeded.
+    /// Successful ones.
     pub connects: u64,
-    /// Those that failed.
+    /// Failed ones.
     pub failures: ByFailure,
     /// Connected devices that lost their connection.
     pub disconnects: ByFailure,

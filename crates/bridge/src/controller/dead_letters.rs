@@ -12,7 +12,7 @@ use crate::events::{Content, DeliveryOutcome, FinishedEvent};
 use crate::subscriptions::Callback as _;
 
 impl<P: Platform> Controller<P> {
-    /// What is to be kept of an event that was not taken. It is a copy: what its device is owed does not depend on it.
+    /// The dead letter of an event, if it needs one. It is a copy: the device's own processing does not depend on it.
     pub(super) fn letter(
         &mut self,
         finished: &FinishedEvent<P::Callback, Correlation<P>>,

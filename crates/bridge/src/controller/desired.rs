@@ -131,7 +131,7 @@ impl<P: Platform> Controller<P> {
             return;
         }
         if !self.outbox.is_idle(device, KIND) {
-            // What the receiver does not have may be on its way; once that is over, it is looked at again.
+            // The missing change may be in delivery; once that is finished, the twin is checked again.
             return;
         }
         // No hub leaves the version out.
@@ -269,7 +269,7 @@ impl<P: Platform> Controller<P> {
         self.set_mark(device, mark);
     }
 
-    /// What the receiver has is not known any more: it took, or may have taken, something that the mark does not say.
+    /// The receiver's version is no longer known: it accepted, or may have accepted, a state that the mark does not cover.
     fn is_in_doubt(&mut self, device: &DeviceId, index: u32) {
         if let Some(context) = self.fleet.context_mut(index) {
             context.section = None;
@@ -290,7 +290,7 @@ impl<P: Platform> Controller<P> {
         self.set_mark(device, section.mark(receiver));
     }
 
-    /// What was not taken is sent again, with all: after a refusal once, after a failure until it is taken.
+    /// An undelivered change is followed by the full state: once after a refusal, until it is accepted after a failure.
     fn desired_not_taken(
         &mut self,
         index: u32,

@@ -69,7 +69,7 @@ impl Marks {
     }
 }
 
-/// What is open about a device's desired properties.
+/// The open work for a device's desired properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Desired {
     /// The highest version that became an event on this connection.
@@ -77,7 +77,7 @@ pub(super) struct Desired {
     pub(super) look: Look,
     /// The attempt for which it is in the queue, or its twin is being read.
     pub(super) busy: Option<u32>,
-    /// What was sent to a receiver that subscribed just now.
+    /// The events sent to a new subscriber.
     pub(super) first: First,
     /// Fingerprint of the section that the receiver refused twice: it is not sent again.
     pub(super) refused: Option<i64>,
@@ -93,7 +93,7 @@ pub(super) struct Desired {
     pub(super) receiver: Option<i64>,
 }
 
-/// What was sent to a receiver since it subscribed.
+/// The events sent to a receiver since it subscribed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum First {
     /// There was no subscription before, and nothing was sent.
@@ -116,7 +116,7 @@ pub(super) enum Look {
     Dirty,
 }
 
-/// What a look at the twin leads to.
+/// The result of checking the twin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finding {
     /// The receiver has it.
@@ -169,7 +169,7 @@ impl Section {
         (text.len() <= REMEMBERED_SECTION_BYTES).then(|| text.into())
     }
 
-    /// What a change makes of remembered properties.
+    /// The effect of a change on remembered properties.
     pub(super) fn changed(before: &str, change: &[u8]) -> Option<Self> {
         let change = Self::of(change)?;
         let mut properties = serde_json::from_str(before).ok()?;
@@ -188,7 +188,7 @@ impl Section {
         }
     }
 
-    /// What to do about it, by what the receiver has.
+    /// The action for it, depending on the receiver's version.
     ///
     /// A receiver that has nothing gets all of them once, whenever it subscribed: the device may have been connected long after that,
     /// and what was changed in between would never be sent. In doubt whether the receiver's version is one of this twin, it gets all of
@@ -259,7 +259,7 @@ impl Desired {
         true
     }
 
-    /// What the receiver refused may be sent to it again. True if nothing else would do so.
+    /// Allows to send refused properties to the receiver again. True if nothing else would do so.
     pub(super) fn try_again(&mut self) -> bool {
         self.last_try = false;
         let rests = self.refused.take().is_some();

@@ -7,7 +7,7 @@ use super::response::{Refusal, Relisted};
 use super::{Controller, Profile};
 use crate::subscriptions::Prefix;
 
-/// What the list means for a device in memory.
+/// The effect of the list on a device in memory.
 enum Change {
     /// It belongs to this hub, as before.
     Stays,

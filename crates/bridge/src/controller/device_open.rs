@@ -128,7 +128,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// Says so when there is room again at a hub whose connections were full.
+    /// Reports when there is room again at a hub whose connections were full.
     pub(super) fn look_for_room(&mut self, hub: ServiceId) {
         let pool = self.pools.get_mut(&hub);
         if pool.is_some_and(Pool::has_room_again) {
@@ -214,7 +214,7 @@ impl<P: Platform> Controller<P> {
     pub(super) fn forget_route(&mut self, index: u32) {
         let context = self.fleet.context_mut(index);
         let had_route = context.is_some_and(|context| {
-            // What it held goes back to the hub.
+            // A held message returns to the hub.
             context.pulls.take_if(|pulls| pulls.is_disconnected());
             context.route.take().is_some()
         });

@@ -11,7 +11,7 @@ use super::response::Held;
 /// A device that asks for its messages.
 #[derive(Debug)]
 pub(super) struct Pulls<P: Platform> {
-    /// Who waits for the next one, in turn.
+    /// Callers that wait for the next message, in turn.
     pub(super) waiters: VecDeque<P::Caller>,
     /// The one that is out.
     pub(super) held: Option<Holding<P>>,

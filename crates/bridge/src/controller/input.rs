@@ -24,7 +24,7 @@ pub enum Input<P: Platform> {
         hub: ServiceId,
         /// Which.
         key: ConnectionKey,
-        /// What happened to it.
+        /// The event.
         event: ConnectionEvent,
     },
     /// A hub did not answer a request of a connected device; `None`: it answered one again.
@@ -35,7 +35,7 @@ pub enum Input<P: Platform> {
     Session {
         /// The device's attempt.
         attempt: AttemptId,
-        /// What happened to it.
+        /// The event.
         event: SessionEvent<P>,
     },
     /// A command could not be given to a connection, which is over or has too much to do.
@@ -48,7 +48,7 @@ pub enum Input<P: Platform> {
         number: u64,
         /// The key that signed.
         key: WhichKey,
-        /// What DPS said.
+        /// The answer of DPS.
         answer: Result<Assigned, Failure>,
     },
     /// A twin was read; its JSON, or `None` if that failed.
@@ -57,18 +57,18 @@ pub enum Input<P: Platform> {
     Settled {
         /// The device's attempt.
         attempt: AttemptId,
-        /// What the hub said.
+        /// The hub's answer.
         result: Result<(), RequestError<P::StoreFault>>,
-        /// Who asked for it.
+        /// The requester.
         caller: Option<P::Caller>,
     },
     /// A request to a receiver is over.
     Answered {
         /// As in [`Post`](crate::events::Post).
         attempt: delivery::DeliveryAttempt,
-        /// What it means.
+        /// Its meaning.
         answer: delivery::AttemptOutcome,
-        /// What the receiver said.
+        /// The receiver's answer.
         body: Bytes,
     },
     /// A change of a subscription is stored, or is not.
@@ -80,7 +80,7 @@ pub enum Input<P: Platform> {
         /// As in [`Action::Store`](super::Action::Store).
         then: Then<P>,
     },
-    /// What is stored of a scope's subscriptions was read, or could not be.
+    /// The stored subscriptions of a scope were read, or could not be read.
     Rows {
         /// Whose.
         scope: Scope,
@@ -89,14 +89,14 @@ pub enum Input<P: Platform> {
     },
 }
 
-/// What a caller asks for.
+/// A request of a caller.
 #[derive(Debug)]
 pub enum Request<P: Platform> {
     /// A route to a device, connecting it if need be.
     Connect {
         /// The device.
         device: DeviceId,
-        /// Who asks.
+        /// The caller.
         waiter: Waiter<P>,
     },
     /// A registration at DPS, whether the device is known or not.
@@ -109,16 +109,16 @@ pub enum Request<P: Platform> {
         payload: Option<String>,
         /// When the caller's time is up, monotonic.
         deadline: std::time::Duration,
-        /// Who asks.
+        /// The caller.
         caller: P::Caller,
     },
     /// Another attempt, now.
     Resync(DeviceId),
-    /// To be known no more.
+    /// The device to forget.
     Forget {
         /// The device.
         device: DeviceId,
-        /// Who asks.
+        /// The caller.
         caller: P::Caller,
     },
     /// A subscription to make or to replace.
@@ -133,7 +133,7 @@ pub enum Request<P: Platform> {
         keep_connected: bool,
         /// Whether the caller may reach only some devices.
         limited: bool,
-        /// Who asks.
+        /// The caller.
         caller: P::Caller,
     },
     /// To have one no more.
@@ -142,7 +142,7 @@ pub enum Request<P: Platform> {
         scope: Scope,
         /// Which.
         kind: SubscriptionType,
-        /// Who asks.
+        /// The caller.
         caller: P::Caller,
     },
     /// A device's next message.
@@ -151,10 +151,10 @@ pub enum Request<P: Platform> {
         device: DeviceId,
         /// Whether to wait for one longer than the hub takes to send it.
         patience: bool,
-        /// Who asks.
+        /// The caller.
         caller: P::Caller,
     },
-    /// What became of it.
+    /// The outcome.
     Settle {
         /// The device.
         device: DeviceId,
@@ -162,28 +162,28 @@ pub enum Request<P: Platform> {
         token: String,
         /// Its outcome.
         outcome: Outcome,
-        /// Who asks.
+        /// The caller.
         caller: P::Caller,
     },
     /// A dead letter that is to be sent again.
     Replay {
         /// The letter.
         letter: Letter,
-        /// Who asks.
+        /// The caller.
         caller: P::Caller,
     },
     /// Renames a device to the id that DPS has for it, unless it is in use.
     RenameAsAssigned {
         /// The device.
         device: DeviceId,
-        /// Who asks.
+        /// The caller.
         caller: P::Caller,
     },
     /// The list of devices, or the keys, are others.
     Relist(P::Caller),
 }
 
-/// What happened to a connection.
+/// An event of a connection.
 #[derive(Debug, Clone)]
 pub enum ConnectionEvent {
     /// The hub answers: it can take devices.
@@ -192,7 +192,7 @@ pub enum ConnectionEvent {
     Ended(Failure),
 }
 
-/// What happened to a device's session.
+/// An event of a device's session.
 #[derive(Debug)]
 pub enum SessionEvent<P: Platform> {
     /// The device can send.
@@ -267,13 +267,13 @@ pub struct Letter {
     pub webhook_id: String,
     /// Whose event it is.
     pub device: DeviceId,
-    /// What it is about.
+    /// The kind of events.
     pub kind: SubscriptionType,
     /// The JSON.
     pub event: Bytes,
 }
 
-/// Who is answered once a change of a subscription is stored.
+/// The caller to answer once a change of a subscription is stored.
 #[derive(Debug)]
 pub enum Then<P: Platform> {
     /// The caller that made this subscription, whatever happened to it since.

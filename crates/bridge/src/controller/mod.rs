@@ -76,7 +76,7 @@ pub use registrations::Registrations;
 pub use response::{Held, Refusal, Relisted, RequestError, Response};
 pub use waiters::Delay;
 
-/// What a controller is made of.
+/// The parts of a new controller.
 #[derive(Debug)]
 pub struct ControllerConfig<P: Platform> {
     /// Paces and bounds of the fleet.
@@ -108,7 +108,7 @@ pub enum Profile<L> {
     Listed(L),
 }
 
-/// What is stored from an earlier process.
+/// The data stored by an earlier process.
 #[derive(Debug)]
 pub struct Remembered<C> {
     /// Subscriptions.
@@ -222,7 +222,7 @@ impl<P: Platform> Controller<P> {
             Input::MessageQuota(hub, refused) => {
                 self.fleet.message_quota(hub, refused.as_ref(), now);
             }
-            // What comes for an attempt that is over changes nothing; what it brought went with its session.
+            // An answer for a finished attempt changes nothing; its session took everything with it.
             Input::Session { attempt, event }
                 if self.fleet.is_current(attempt) || planted(Mutation::StaleAnswer) =>
             {
@@ -277,7 +277,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// What to do next. To be asked until there is nothing more, after each call.
+    /// The next action. Call this until it returns `None`, after each input.
     pub fn action(&mut self) -> Option<Action<P>> {
         self.actions.pop_front()
     }
@@ -381,7 +381,7 @@ impl<P: Platform> Controller<P> {
     }
 }
 
-/// What may be seen of it.
+/// A read-only view.
 impl<P: Platform> Controller<P> {
     /// The devices in memory.
     #[must_use]
@@ -413,7 +413,7 @@ impl<P: Platform> Controller<P> {
         &self.registrations
     }
 
-    /// What is on its way to receivers, and counts of it.
+    /// The events on their way to receivers, and their counters.
     #[must_use]
     pub fn events(&self) -> (crate::delivery::Load, crate::events::EventCounters) {
         (self.outbox.load(), self.outbox.counters())

@@ -9,7 +9,7 @@ use super::platform::Platform;
 use super::spellings::Spellings;
 use crate::subscriptions::Scope;
 
-/// What a device is called.
+/// The names of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
     /// Here.
@@ -37,7 +37,7 @@ impl<P: Platform> Controller<P> {
         request
     }
 
-    /// What a device is called here.
+    /// The device's name here.
     #[must_use]
     pub fn called(&self, device: &DeviceId) -> DeviceId {
         self.spellings.of(device, |lower| self.is_known(lower))
@@ -58,7 +58,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// What a device is called here and at its hub, as far as anything is known of it.
+    /// The device's name here and at its hub, if known.
     #[must_use]
     pub fn names(&self, device: &DeviceId) -> Names {
         let called = self.called(device);

@@ -29,7 +29,7 @@ pub struct Pool {
     full: bool,
 }
 
-/// What a pool is made of.
+/// The parts of a new pool.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolConfig {
     /// Devices on one connection.
@@ -42,7 +42,7 @@ pub struct PoolConfig {
     pub max_connections: Option<usize>,
 }
 
-/// What a device that left leaves behind.
+/// The slot that a departed device leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Leaving {
     /// The device that has its place in the list now.
@@ -147,13 +147,13 @@ impl Pool {
         self.ledger.drain_due()
     }
 
-    /// Who is counted where.
+    /// The devices counted on each connection.
     #[must_use]
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// Those that stand or are being made.
+    /// Connections that are open or being opened.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.ledger.connections()

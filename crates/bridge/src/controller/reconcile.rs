@@ -57,7 +57,7 @@ impl<P: Platform> Controller<P> {
         });
     }
 
-    /// Goes on with that.
+    /// Continues with that.
     pub(super) fn sweep_some(&mut self) {
         self.tell_again();
         let Some(sweep) = self.sweeps.waiting.front() else {
@@ -101,7 +101,7 @@ impl<P: Platform> Controller<P> {
         devices
     }
 
-    /// Brings what is wanted of a device to it. `insist`: a caller changed it just now.
+    /// Requests the links that a device needs. `insist`: a caller changed them just now.
     pub(super) fn reconcile_id(&mut self, device: &DeviceId, insist: bool) {
         let kind = SubscriptionType::DesiredProperties;
         if self.table.of(device, kind).is_none() {
@@ -152,7 +152,7 @@ impl<P: Platform> Controller<P> {
         wants
     }
 
-    /// Tells the connection of an open device what it is to have, if that is news.
+    /// Sends an open device's links to its connection, if they changed.
     pub(super) fn tell_wants(&mut self, index: u32) {
         let wants = self.wanted_links(index);
         if wants.c2d == Receive::Flowing {

@@ -12,7 +12,7 @@ use super::input::Assigned;
 use super::platform::{Caller as _, Platform};
 use crate::limits;
 
-/// Who asked for a registration.
+/// The requester of a registration.
 #[derive(Debug)]
 pub(super) enum Origin<P: Platform> {
     /// A device's attempt.
@@ -25,7 +25,7 @@ pub(super) enum Origin<P: Platform> {
     Answered,
 }
 
-/// What is to be registered, and for whom.
+/// A registration to make, and its requester.
 #[derive(Debug)]
 pub(super) struct Job<P: Platform> {
     pub(super) device: DeviceId,
@@ -47,7 +47,7 @@ pub struct Registrations<P: Platform> {
     next: u64,
     /// The key that DPS took last.
     key: WhichKey,
-    /// To be started.
+    /// Registrations to start.
     starts: Vec<action::Registration>,
     /// Counts since the start.
     pub counters: DpsCounters,
@@ -69,7 +69,7 @@ impl<P: Platform> Default for Registrations<P> {
 }
 
 impl<P: Platform> Registrations<P> {
-    /// Those that DPS was asked for.
+    /// Registrations in progress at DPS.
     #[must_use]
     pub fn under_way(&self) -> usize {
         self.running.len()
@@ -96,7 +96,7 @@ impl<P: Platform> Registrations<P> {
         deadline: Duration,
         caller: P::Caller,
     ) -> Result<u64, (P::Caller, Failure)> {
-        // Those whose callers have gone count until it is their turn: their tickets stand in the fleet's queue.
+        // Registrations whose callers have gone count until their turn: their tickets are in the fleet's queue.
         if self.asked.len() >= limits::WAITING_REGISTRATIONS {
             let text = "too many registrations wait already";
             return Err((caller, Failure::local(FailureKind::QueueFull, text)));
@@ -242,7 +242,7 @@ impl<P: Platform> Registrations<P> {
         over
     }
 
-    /// What is to be started.
+    /// The registration to start.
     pub(super) fn take_starts(&mut self) -> Vec<action::Registration> {
         std::mem::take(&mut self.starts)
     }

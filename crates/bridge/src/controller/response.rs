@@ -20,7 +20,7 @@ pub enum Response<P: Platform> {
     Subscribed(Subscription<P::Callback>, Option<SubscriptionStatus>),
     /// The device's next message, or no message.
     Message(Option<Box<Held>>),
-    /// What another list of devices changed.
+    /// The changes that another list of devices made.
     Relisted(Relisted),
     /// It is done.
     Done,
@@ -31,7 +31,7 @@ pub enum Response<P: Platform> {
 /// Why there is no route, and when the device is tried again, as far as that is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
-    /// What went wrong.
+    /// The failure.
     pub failure: Failure,
     /// When a request makes the device try again.
     pub retry_in: Option<Duration>,
@@ -69,7 +69,7 @@ pub struct Held {
     pub message: C2dMessage,
 }
 
-/// What another list of devices changed for those in memory.
+/// The changes that another list of devices made to those in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Relisted {
     /// Devices that belong to another hub now.

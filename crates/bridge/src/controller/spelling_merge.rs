@@ -23,7 +23,7 @@ impl<P: Platform> Controller<P> {
         mut hubs: Vec<StoredHub>,
     ) {
         for (scope, kind, row) in rows {
-            // Beyond the bound of fleet subscriptions, which an earlier process kept as well.
+            // Beyond the limit of fleet subscriptions, which an earlier process stored as well.
             let _ = self.table.put(&scope, kind, row);
         }
         let subscribed: Vec<DeviceId> =
@@ -32,7 +32,7 @@ impl<P: Platform> Controller<P> {
         hubs.retain(|stored| !others.contains_key(&stored.device));
         for mut stored in hubs {
             if !self.spellings.fold() {
-                // What DPS called it counts with DPS only.
+                // DPS's name is used with DPS only.
                 stored.assigned = None;
             }
             let assigned = stored.assigned.as_ref();

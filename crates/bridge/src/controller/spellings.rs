@@ -33,7 +33,7 @@ impl Spellings {
         self.fold
     }
 
-    /// What the device is called. `is_known` says of an id whether there is such a device.
+    /// The name of the device. `is_known` tells whether an id belongs to a known device.
     pub(super) fn of(
         &self,
         device: &DeviceId,
@@ -103,7 +103,7 @@ impl Spellings {
     }
 }
 
-/// What speaks for a spelling, the strongest first.
+/// Arguments for a spelling, the strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 struct Rank {
     is_assigned: bool,

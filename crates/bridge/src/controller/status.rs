@@ -71,7 +71,7 @@ impl<P: Platform> Controller<P> {
         offered
     }
 
-    /// Brings what became of events to their devices. False if nothing did.
+    /// Passes the outcomes of events on to their devices. False if there were none.
     pub(super) fn hear_verdicts(&mut self) -> bool {
         let mut any = false;
         while let Some(finished) = self.outbox.next_finished() {

@@ -106,7 +106,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// What is stored was read: it counts, unless something was changed meanwhile.
+    /// Stored subscriptions were read: they take effect, unless they were changed meanwhile.
     pub(super) fn rows_read(
         &mut self,
         scope: &Scope,

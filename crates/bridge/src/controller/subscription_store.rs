@@ -9,7 +9,7 @@ use super::input::Then;
 use super::platform::Platform;
 use crate::subscriptions::{Row, Scope};
 
-/// What is not settled between memory and store.
+/// Differences between memory and store that are not settled.
 #[derive(Debug, Default)]
 pub(super) struct SubscriptionStore {
     open: HashMap<Scope, Open>,
@@ -64,14 +64,15 @@ impl SubscriptionStore {
         self.go_on(&scope)
     }
 
-    /// What is stored was read. Whether it counts, since nothing was changed meanwhile; and whether it is to be read again.
+    /// Stored rows were read. Returns whether they are valid, since nothing was changed meanwhile; and whether they must be read
+    /// again.
     pub(super) fn read(&mut self, scope: &Scope, well: bool) -> (bool, bool) {
         let Some(open) = self.open.get_mut(scope) else {
             return (false, false);
         };
         open.reading = false;
         let counts = well && !open.changed;
-        // What cannot be read now stays as it is, until somebody asks again.
+        // Rows that cannot be read now stay as they are, until the next request.
         open.doubtful = well && open.changed;
         (counts, self.go_on(scope))
     }

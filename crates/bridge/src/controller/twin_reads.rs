@@ -36,7 +36,7 @@ impl CatchUps {
 }
 
 impl<P: Platform> Controller<P> {
-    /// Reads what may be read now.
+    /// Reads as many twins as allowed now.
     pub(super) fn catch_up_some(&mut self) {
         let now = self.now.monotonic;
         let due = |(id, pool): (&ServiceId, &super::Pool)| {

@@ -15,10 +15,10 @@ use super::context::Noted;
 use super::platform::Platform;
 use super::response::{Refusal, Response};
 
-/// What a device is waiting for, when its caller's time is up.
+/// The reason of a device's wait, when its caller's time ends.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Delay {
-    /// Nothing is known of the device, or it waits for nothing.
+    /// The device is not known, or does not wait.
     Unknown,
     /// DPS has not answered.
     Dps(HostName),
@@ -81,7 +81,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// What the callers of a device are answered that was refused, and queues behind those that were not: its own refusal.
+    /// The refusal for callers of a refused device that queues behind others: its own refusal.
     fn refusal_standing_back(&self, index: u32) -> Option<Refusal> {
         let wait = self.fleet.stands_back(index, self.now)?;
         let last = self.fleet.context(index)?.last_failure.as_ref();
@@ -99,7 +99,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// What callers are answered whose device was not tried, since the service refused others.
+    /// The refusal for callers whose device was not tried, since the service refused others.
     pub(super) fn untried(&self, service: ServiceId) -> Refusal {
         let host = self.fleet.host(service).map_or("DPS", HostName::as_str);
         let text = format!(
@@ -148,7 +148,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// What a device is waiting for.
+    /// The reason of a device's wait.
     #[must_use]
     pub fn delay_of(&self, id: &DeviceId, now: Duration) -> Delay {
         let found = self.fleet.find(id);

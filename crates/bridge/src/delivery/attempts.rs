@@ -162,7 +162,7 @@ impl<J: Job> Deliveries<J> {
     }
 }
 
-/// What an answer says of its origin.
+/// The meaning of an answer for its origin.
 const fn sign(answer: &AttemptOutcome, hurried: bool) -> Sign {
     match answer {
         AttemptOutcome::Taken | AttemptOutcome::Refused(_) => Sign::Answers,

@@ -14,7 +14,7 @@ pub trait Job {
     fn replace(&mut self, newer: Self);
 }
 
-/// What is to be known of an event.
+/// The properties of an event that matter here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
     /// Where it goes: scheme, host and port.
@@ -93,25 +93,25 @@ pub enum AttemptOutcome {
     Refused(u16),
     /// Worth another attempt.
     Failed {
-        /// What went wrong.
+        /// The failure.
         why: AttemptFailure,
         /// How long the receiver wants to be left alone with this event.
         retry_after: Option<Duration>,
     },
 }
 
-/// What is new of an origin.
+/// A change of an origin's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct News {
     /// Scheme, host and port.
     pub origin: Arc<str>,
-    /// What changed.
+    /// The change.
     pub change: OriginNews,
-    /// What went wrong, if anything did.
+    /// The failure, if there was one.
     pub why: Option<AttemptFailure>,
 }
 
-/// What went wrong last.
+/// The last failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptFailure {
     /// A status that may change.

@@ -47,7 +47,7 @@ use timers::{Timer, Timers};
 /// Whose events are in a lane.
 pub type LaneName = (DeviceId, SubscriptionType);
 
-/// What deliveries are bounded by.
+/// The limits of deliveries.
 #[derive(Debug, Clone)]
 pub struct DeliveryConfig {
     /// Attempts after the first one.
@@ -86,7 +86,7 @@ pub struct Deliveries<J> {
     chance: Chance,
 }
 
-/// What there is to do.
+/// Counts of deliveries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
     /// Events that wait or are under way.
@@ -128,7 +128,7 @@ impl DeliveryConfig {
 }
 
 impl<J: Job> Deliveries<J> {
-    /// Nothing waits yet.
+    /// No event waits yet.
     #[must_use]
     pub fn new(config: DeliveryConfig) -> Self {
         Self {
@@ -152,7 +152,7 @@ impl<J: Job> Deliveries<J> {
         self.finished.pop_front()
     }
 
-    /// What is new of origins. To be asked until there is nothing more.
+    /// Changes of origins. Call this until it returns `None`.
     pub fn news(&mut self) -> Option<News> {
         self.news.pop_front()
     }
@@ -190,7 +190,7 @@ impl<J: Job> Deliveries<J> {
         self.bytes
     }
 
-    /// What there is to do now, and for whom. Looks at every origin.
+    /// Counts of current deliveries by origin. Visits every origin.
     #[must_use]
     pub fn load(&self) -> Load {
         let mut load = Load {

@@ -138,7 +138,7 @@ impl<J: Job> Deliveries<J> {
         }
     }
 
-    /// What waits in the lane and is late is over.
+    /// Late events that wait in the lane are finished.
     pub(super) fn expire(&mut self, id: LaneId, now: Duration) {
         let Some(lane) = self.lanes.get_mut(&id) else {
             return;

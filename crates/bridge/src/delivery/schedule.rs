@@ -6,7 +6,7 @@ use drawspan_fleet::Jitter;
 
 use crate::limits::{RETRY_SPREAD_PERCENT, RETRY_STEP, RETRY_WAIT_MIN};
 
-/// What a status says of the event.
+/// The meaning of a status for the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryClass {
     /// Taken.
@@ -27,7 +27,7 @@ pub const fn retry_class(status: u16) -> RetryClass {
     }
 }
 
-/// What comes after an attempt that failed.
+/// The step after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     /// Another attempt then.
@@ -50,7 +50,7 @@ pub(super) fn wait(attempts: u32, retry_after: Option<Duration>, jitter: Jitter)
     }
 }
 
-/// What comes after `attempts`, the last of which failed. `waited_for`: somebody waits for the answer.
+/// The step after `attempts`, the last of which failed. `waited_for`: a caller waits for the answer.
 pub(super) fn next(
     attempts: u32,
     retry_limit: u32,

@@ -20,13 +20,13 @@ pub struct Event<C, T> {
     pub received_at: UtcTime,
     /// The same, monotonic: deadlines count from here.
     pub received: Duration,
-    /// What it says.
+    /// The contents.
     pub content: Content,
     /// For the owner.
     pub correlation: T,
 }
 
-/// What an event says.
+/// The contents of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
     /// The device's connection changed.
@@ -56,7 +56,7 @@ pub enum Content {
     C2d(Box<C2dMessage>),
     /// An event as it was once made, sent again from the dead letters.
     Replay {
-        /// What it is about.
+        /// The kind of events.
         kind: SubscriptionType,
         /// The JSON.
         event: Bytes,
@@ -89,7 +89,7 @@ pub enum DeliveryOutcome {
     },
     /// It was tried in vain for as long, or as often, as it may be.
     Failed {
-        /// What went wrong last, one line without secrets.
+        /// The last failure, one line without secrets.
         reason: String,
     },
     /// It was not tried at all within its time, or is not wanted any more.

@@ -28,7 +28,7 @@ pub struct Outbox<C, T> {
 /// A request to a receiver that is to be made now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Post<C> {
-    /// To be repeated with the answer.
+    /// To be repeated in the answer.
     pub attempt: DeliveryAttempt,
     /// How long it may take.
     pub timeout: Duration,
@@ -40,7 +40,7 @@ pub struct Post<C> {
     pub webhook_id: String,
     /// When it came.
     pub received_at: UtcTime,
-    /// What it says.
+    /// The contents.
     pub content: Content,
 }
 
@@ -131,17 +131,17 @@ impl<C: Callback, T> Outbox<C, T> {
         }
     }
 
-    /// What became of an event. To be asked until there is nothing more, after each call.
+    /// The next finished event. Call this until it returns `None`, after each input.
     pub fn next_finished(&mut self) -> Option<FinishedEvent<C, T>> {
         self.finished.pop_front()
     }
 
-    /// What is new of receivers. To be asked until there is nothing more.
+    /// Changes of receivers. Call this until it returns `None`.
     pub fn news(&mut self) -> Option<News> {
         self.deliveries.news()
     }
 
-    /// What there is to do. Looks at every receiver for whom there is something.
+    /// Counts of deliveries. Visits every receiver with events.
     #[must_use]
     pub fn load(&self) -> Load {
         self.deliveries.load()

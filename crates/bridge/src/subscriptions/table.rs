@@ -29,10 +29,10 @@ pub struct Row<C> {
     pub limited: bool,
 }
 
-/// What the subscriptions want of a device.
+/// The links that the subscriptions need of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Wish {
-    /// That it stays connected.
+    /// Whether it stays connected.
     pub permanent: bool,
     /// While it is connected.
     pub links: Wants,
@@ -45,7 +45,7 @@ pub struct Table<C> {
     /// One map per kind, by prefix.
     fleet: [BTreeMap<Prefix, Row<C>>; 4],
     shared: Shared<C>,
-    /// What DPS calls devices that are called otherwise here.
+    /// DPS's names of devices that are named differently here.
     assigned: HashMap<DeviceId, DeviceId>,
 }
 
@@ -177,7 +177,7 @@ impl<C: Callback> Table<C> {
         self.own.remove(device).unwrap_or_default()
     }
 
-    /// What they want of a device that is known.
+    /// The links that they need of a known device.
     pub fn wish(&self, device: &DeviceId) -> Wish {
         let mut wish = Wish::default();
         for kind in SubscriptionType::ALL {

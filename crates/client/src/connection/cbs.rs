@@ -25,13 +25,13 @@ const REPLY_TO: &str = "cbs";
 const TOKEN_TYPE: &str = "servicebus.windows.net:sastoken";
 /// Answers that may be under way.
 const ANSWER_CREDIT: u32 = 50;
-/// What message ids start with; a count follows, which is unique enough on a link of one connection.
+/// Prefix of message ids; a count follows, which is unique enough on a link of one connection.
 const REQUEST: &str = "put-token-";
 
 /// Marks the outcome of a put-token transfer, which tells nothing: the answer counts.
 pub(crate) const CBS_CONTEXT: u64 = u64::MAX;
 
-/// Whom a token is for.
+/// The subject of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject {
     /// All devices of the connection.
@@ -80,14 +80,14 @@ impl Asked {
     }
 }
 
-/// What an answer says.
+/// The meaning of an answer.
 #[derive(Debug, PartialEq)]
 pub(crate) enum TokenResponse {
     /// To nothing that was asked, or to what was given up since.
     Stray,
     /// The hub's word on a token, and when it was asked for, if it was taken.
     To(Subject, Result<Duration, Failure>),
-    /// Not to be understood, which is the hub's fault.
+    /// Malformed, which is the hub's fault.
     Unreadable(String),
 }
 

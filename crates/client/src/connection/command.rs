@@ -26,7 +26,7 @@ pub struct Open {
     /// Life of its tokens, in seconds; at least [`TOKEN_LIFE_MIN_S`](crate::limits::TOKEN_LIFE_MIN_S). They are renewed in
     /// place until the device is closed.
     pub token_life_s: u32,
-    /// What it receives.
+    /// The links it should have.
     pub wants: Wants,
 }
 
@@ -46,13 +46,13 @@ pub struct Send {
 pub struct TwinRequest {
     /// The device.
     pub session: DeviceSession,
-    /// What to do.
+    /// The operation.
     pub operation: TwinOperation,
     /// Deadline of the answer on the connection's clock.
     pub deadline: Duration,
 }
 
-/// What can be done with a twin.
+/// Operations on a twin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TwinOperation {
     /// Read it: the answer's body is a JSON object with `desired` and `reported`.
@@ -75,7 +75,7 @@ pub struct TwinAnswer {
 pub struct MethodAnswer {
     /// The device that was asked.
     pub session: DeviceSession,
-    /// What is answered.
+    /// The answer.
     pub request: MethodRequestId,
     /// As in HTTP: 200 for success.
     pub status: i32,
@@ -83,7 +83,7 @@ pub struct MethodAnswer {
     pub payload: Option<Bytes>,
 }
 
-/// What became of a cloud-to-device message.
+/// The outcome of a cloud-to-device message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct C2dOutcome {
     /// The device that got it.

@@ -111,7 +111,7 @@ impl TokenPlan {
             .failed(failure, now, self.life(), seed(attempt))
     }
 
-    /// What is due now.
+    /// The next step that is due.
     pub(super) fn step(&mut self, now: Duration) -> Step {
         self.renewal.step(now, self.life())
     }
@@ -126,7 +126,7 @@ impl TokenPlan {
     }
 }
 
-/// What makes one device's times differ from another's.
+/// Source of variation between devices' times.
 fn seed(attempt: AttemptId) -> u64 {
     u64::from(attempt.device) << 32 | u64::from(attempt.serial)
 }

@@ -142,7 +142,7 @@ impl DeviceHandler {
         }
     }
 
-    /// What was written has an unknown fate now; the rest was not sent.
+    /// Written messages have an unknown fate now; the others were not sent.
     fn abandon(&mut self, connection: &mut Connection, session: SessionId) {
         let channel = session.channel();
         if self.device_on(session).is_none() {

@@ -41,7 +41,7 @@ pub use command::{
     TwinRequest,
 };
 
-/// What all connections of a pool share.
+/// State shared by all connections of a pool.
 #[derive(Debug)]
 pub struct ConnectionConfig {
     /// The pool's number, which identifies it in reports of its connections.
@@ -69,7 +69,7 @@ pub struct HubConnection {
     room: Arc<Room>,
 }
 
-/// What is asked of a connection's task. Where there is a place, it is held until the task has taken the command up.
+/// Commands to a connection's task. A permit is held until the task has taken the command.
 enum Command {
     Open(Open),
     Close {
@@ -203,9 +203,9 @@ impl HubConnection {
             .is_ok()
     }
 
-    /// Tells the hub what became of a cloud-to-device message, and waits until it has confirmed that, for
-    /// [`SETTLE_TIMEOUT_MS`](crate::limits::SETTLE_TIMEOUT_MS) at most. The next message may come then; with `Outcome::Leave`, about
-    /// which the hub hears nothing, once its lock has ended.
+    /// Sends the outcome of a cloud-to-device message to the hub, and waits for its confirmation, for at most
+    /// [`SETTLE_TIMEOUT_MS`](crate::limits::SETTLE_TIMEOUT_MS). The next message may come then; with `Outcome::Leave`, which is not
+    /// sent, once its lock has ended.
     ///
     /// # Errors
     /// [`SendFailure::Stale`] when the message is the device's no more; [`SendFailure::Refused`] when the hub did not take
@@ -233,7 +233,7 @@ impl HubConnection {
         answer.await.unwrap_or(Err(SendFailure::FateUnknown))
     }
 
-    /// What the connection holds.
+    /// Counts of what the connection holds.
     #[cfg(test)]
     async fn counts(&self) -> counts::Counts {
         let (to, counts) = tokio::sync::oneshot::channel();

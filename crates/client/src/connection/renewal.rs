@@ -25,7 +25,7 @@ pub(crate) enum Renewal {
     },
 }
 
-/// What is to be done about a token.
+/// The next step for a token.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Step {
     Nothing,
@@ -78,7 +78,7 @@ impl Renewal {
         Ok(())
     }
 
-    /// What is due now.
+    /// The next step that is due.
     pub(crate) fn step(&mut self, now: Duration, life: Duration) -> Step {
         let last_moment = self.last_moment(life);
         let (Self::Of { due_s, .. }, Some(last_moment)) = (self, last_moment) else {

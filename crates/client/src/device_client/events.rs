@@ -121,13 +121,13 @@ impl MethodCall {
 }
 
 impl ReceivedMessage {
-    /// What came.
+    /// The message.
     #[must_use]
     pub fn message(&self) -> &C2dMessage {
         &self.message
     }
 
-    /// Tells the hub what became of it, and waits until the hub has confirmed that.
+    /// Sends its outcome to the hub, and waits for the confirmation.
     ///
     /// # Errors
     /// As [`HubConnection::settle_c2d`](crate::HubConnection::settle_c2d).

@@ -26,7 +26,7 @@ use supervisor::Supervisor;
 
 pub use events::{DeviceEvent, DeviceEvents, MethodCall, ReceivedMessage};
 
-/// Who the device is, and how it connects.
+/// The device's identity, and how it connects.
 #[derive(Debug, Clone)]
 pub struct DeviceOptions {
     /// Hub, device and key.
@@ -35,7 +35,7 @@ pub struct DeviceOptions {
     pub connector: Connector,
     /// How AMQP is carried.
     pub transport: Transport,
-    /// What it receives, from the start.
+    /// The links it has from the start.
     pub wants: Wants,
     /// Reconnects whenever the connection is lost, indefinitely, after waits of 0.1 to 10 s. Without it, a client whose connection
     /// is lost cannot be used any more.
@@ -83,7 +83,7 @@ enum State {
 struct Route {
     connection: HubConnection,
     session: DeviceSession,
-    /// Tells it from earlier and later ones.
+    /// Distinguishes it from earlier and later ones.
     attempt: u32,
 }
 

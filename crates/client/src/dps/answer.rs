@@ -15,7 +15,7 @@ pub(super) struct OperationStatus {
     retry_after_s: Option<u32>,
 }
 
-/// What comes after an answer.
+/// The step after an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     Assigned(Assigned),
@@ -79,7 +79,7 @@ impl OperationStatus {
         })
     }
 
-    /// What to do next.
+    /// The next step.
     ///
     /// # Errors
     /// When the registration has ended without a hub.
@@ -104,7 +104,7 @@ impl OperationStatus {
     }
 }
 
-/// What a look-up says: where the device belongs, or that it has not registered.
+/// The result of a look-up: the device's hub, or that it is not registered.
 ///
 /// # Errors
 /// When it is a refusal. An unknown id scope and an unknown registration are both 404; the words tell them apart.

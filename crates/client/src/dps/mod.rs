@@ -35,7 +35,7 @@ pub struct DpsConfig {
     pub id_scope: String,
     /// How to get there.
     pub connector: Connector,
-    /// Who signs.
+    /// The credentials.
     pub credentials: Arc<Credentials>,
 }
 

@@ -13,7 +13,7 @@ use super::DpsConfig;
 use crate::https::Ask;
 use crate::limits;
 
-/// What all official SDKs but one ask for; the answers of later versions only have more fields.
+/// The API version that all official SDKs but one use; the answers of later versions only have more fields.
 const API_VERSION: &str = "api-version=2019-03-31";
 
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC

@@ -9,11 +9,11 @@ use drawspan_hub::address::{Address, DeviceFunction};
 /// A message to a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Whom it is for.
+    /// The device.
     pub device: DeviceId,
     /// Names it; at most 128 characters.
     pub message_id: Option<String>,
-    /// What it says, at most 64 KB with its properties.
+    /// The body, at most 64 KB with its properties.
     pub body: Bytes,
     /// Media type of the body.
     pub content_type: Option<String>,

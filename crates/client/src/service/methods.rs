@@ -28,7 +28,7 @@ pub struct Call {
     pub device: DeviceId,
     /// Its name.
     pub method: String,
-    /// What goes with it: JSON, at most 128 KB.
+    /// The payload: JSON, at most 128 KB.
     pub payload: Option<Box<RawValue>>,
     /// How long the hub waits for the answer, in seconds: 5 to 300.
     pub response_timeout_s: u32,

@@ -24,7 +24,7 @@ pub struct TwinPage {
     pub continuation: Option<String>,
 }
 
-/// What a list shows of a device.
+/// The summary of a device in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TwinSummary {

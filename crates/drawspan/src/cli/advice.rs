@@ -8,7 +8,7 @@ use drawspan_net::Connector;
 
 use crate::limits::PROBE_TIMEOUT_MS;
 
-/// What to do about a failure of a service at `host`: one sentence or two.
+/// Advice on a failure of a service at `host`: one sentence or two.
 pub(super) async fn for_service(
     failure: &Failure,
     host: &HostName,
@@ -22,7 +22,7 @@ pub(super) async fn for_service(
     word(failure.kind, &failure.message).to_owned()
 }
 
-/// Says that this machine's clock is the fault, if it is. Asks the host for the time.
+/// Advice if this machine's clock is the fault. Asks the host for the time.
 pub(super) async fn clock_of(connector: &Connector, host: &HostName) -> Option<String> {
     let limit = Duration::from_millis(PROBE_TIMEOUT_MS);
     let skew = tokio::time::timeout(limit, clock_skew::skew(connector, host)).await;
@@ -70,7 +70,7 @@ fn word(kind: FailureKind, message: &str) -> &'static str {
     }
 }
 
-/// What to do when no connection came about, by the words of the failure.
+/// Advice on a connection that failed, by the words of the failure.
 pub(super) fn for_unreachable(message: &str) -> &'static str {
     const KINDS: [(&[&str], &str); 6] = [
         (

@@ -75,7 +75,7 @@ pub(super) struct DevArgs {
     no_receiver: bool,
 }
 
-/// What `dev` shall do, checked.
+/// The validated options of `dev`.
 struct Plan {
     listen: Option<SocketAddr>,
     api_key: Option<String>,
@@ -89,7 +89,7 @@ pub(super) fn run(args: &DevArgs) -> ExitCode {
         Ok(plan) => plan,
         Err(mistakes) => return misused(&mistakes),
     };
-    // What arrives is printed; of the rest only trouble matters here.
+    // Events are printed elsewhere; only failures matter here.
     let _log = log::start("warn");
     block_on(async move {
         match dev(plan).await {

@@ -189,7 +189,7 @@ pub(super) fn run(args: &HubArgs) -> ExitCode {
     })
 }
 
-/// What is to be done, checked.
+/// A validated command.
 enum Planned {
     Send(Message),
     Invoke(Call),

@@ -53,13 +53,13 @@ pub(super) struct ImportArgs {
     skip_bad: bool,
 }
 
-/// What the files hold.
+/// The contents of the files.
 struct Exports {
     subscriptions: Subscriptions,
     hubs: Hubs,
 }
 
-/// What was done.
+/// The result.
 #[derive(Default)]
 struct Done {
     written: usize,
@@ -234,7 +234,7 @@ async fn write_hubs(
             }
             bar.inc(1);
         }
-        // Nothing is that old: this only comes back when what was put before is written.
+        // No entry is that old: it only returns when the earlier value is written.
         stored.collect(0, std::collections::HashSet::new()).await?;
     }
     match stored.lost() {

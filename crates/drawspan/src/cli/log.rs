@@ -93,7 +93,7 @@ pub(super) fn start(default: &str) -> WorkerGuard {
     guard
 }
 
-/// What libraries say below `info` shows what passes through them, payloads and keys included: no filter brings that out.
+/// Libraries log payloads and keys below `info`, so no filter enables that.
 fn may_be_told(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::INFO || metadata.target().starts_with(OURS)
 }

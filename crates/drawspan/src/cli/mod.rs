@@ -165,7 +165,7 @@ fn not_parsed(error: &clap::Error) -> ExitCode {
 #[path = "examples_tests.rs"]
 mod examples_tests;
 
-/// What is left of background work gets this long at the end.
+/// Time limit for remaining background work at the end.
 const SHUTDOWN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Runs `work` on a runtime with a thread per core, with what the system can give.
@@ -177,7 +177,7 @@ fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
     {
         Ok(runtime) => {
             let code = runtime.block_on(work);
-            // What still waits for a terminal that does not read is not waited for.
+            // Output that waits for a blocked terminal is not waited for.
             runtime.shutdown_timeout(SHUTDOWN);
             code
         }
@@ -185,13 +185,13 @@ fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
     }
 }
 
-/// Says why, and fails.
+/// Prints the reason, and fails.
 fn failed(why: impl std::fmt::Display) -> ExitCode {
     say::error(why);
     ExitCode::FAILURE
 }
 
-/// Says what is wrong with the configuration.
+/// Prints the mistakes of the configuration.
 fn misused(mistakes: &drawspan_settings::Mistakes) -> ExitCode {
     say::error(mistakes.to_string().trim_end());
     ExitCode::from(EXIT_USAGE)

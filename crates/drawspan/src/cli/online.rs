@@ -19,23 +19,23 @@ use tokio::time::timeout;
 use super::advice;
 use crate::limits::PROBE_TIMEOUT_MS;
 
-/// What was looked at, and what was seen.
+/// A check and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) what: &'static str,
     pub(super) seen: Seen,
 }
 
-/// What was seen.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Seen {
     /// It works.
     Ok(String),
     /// It does not.
     Failed {
-        /// What happened.
+        /// The failure.
         what: String,
-        /// What to do.
+        /// Advice.
         advice: String,
     },
     /// It was not looked at, and why.
@@ -74,7 +74,7 @@ impl Seen {
         }
     }
 
-    /// What a peer said, with what to do about it unless `refused` knows better what to do about a refusal.
+    /// The answer of a peer, with advice; `refused` gives better advice on a refusal.
     fn of_failure(failure: &Failure, refused: &str) -> Self {
         let advice = match failure.kind {
             FailureKind::HubUnreachable | FailureKind::Timeout => {

@@ -52,7 +52,7 @@ fn to_stderr(level: Level, text: impl Display) {
     let _ = writeln!(io::stderr(), "drawspan: {text}");
 }
 
-/// Says what is waited for before the end.
+/// Prints what the shutdown waits for.
 pub(super) fn stopping(requests: usize) {
     let what = drawspan_settings::plural::count(requests, "request is", "requests are");
     aside(format_args!(

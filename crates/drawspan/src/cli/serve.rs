@@ -128,7 +128,7 @@ async fn serve(args: ServeArgs, mut config: Config) -> ExitCode {
         () = served => ExitCode::SUCCESS,
         () = reloads => ExitCode::FAILURE,
     };
-    // What the devices still hold of the cache does not keep it open.
+    // The devices' own copy of the cache does not keep it open.
     drop(store);
     code
 }

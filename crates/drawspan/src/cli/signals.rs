@@ -19,7 +19,7 @@ pub(super) struct Hangups {
     stream: Option<Signal>,
 }
 
-/// What is said when the second request comes.
+/// The message at the second request.
 pub(super) const TWICE: &str = "ended at once, as asked twice; requests under way were cut off";
 
 /// Resolves when the process is asked to end, listening from the first poll.
@@ -47,8 +47,8 @@ impl Endings {
         }
     }
 
-    /// What resolves at the first request, and at the second. The first one resolves only while the second is polled: one and the same
-    /// stream counts both, so that two in quick succession are not taken for one.
+    /// Resolves at the first request, and at the second. The first one resolves only while the second is polled: the same stream
+    /// counts both, so that two in quick succession are not taken for one.
     pub(super) fn first_and_second(
         mut self,
     ) -> (impl Future<Output = ()>, impl Future<Output = ()>) {

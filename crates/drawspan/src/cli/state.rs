@@ -31,7 +31,7 @@ pub(super) struct State {
 }
 
 impl StateArgs {
-    /// What the flags and the environment come to.
+    /// The result of the flags and the environment.
     pub(super) fn find(&self) -> Result<State, ExitCode> {
         let found = self.find_in(|name| std::env::var_os(name));
         found.ok_or_else(|| {

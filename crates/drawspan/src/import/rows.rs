@@ -22,7 +22,7 @@ const HUB_COLUMNS: [&str; 3] = ["DeviceId", "Hub", "RenewedAt"];
 pub struct BadRow {
     /// The line of a CSV file, the number of the object of a JSON list; from 1.
     pub line: usize,
-    /// What is wrong.
+    /// The mistake.
     pub why: String,
 }
 

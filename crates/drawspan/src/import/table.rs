@@ -131,7 +131,7 @@ fn places(names: &[String], columns: &[&str]) -> Option<Vec<usize>> {
     columns.iter().map(place).collect()
 }
 
-/// What `sqlcmd` adds: a line of dashes under the names, and how many rows there were.
+/// Lines that `sqlcmd` adds: dashes under the names, and the number of rows.
 fn is_no_row(cells: &[String]) -> bool {
     let dashes = |cell: &String| !cell.is_empty() && cell.bytes().all(|byte| byte == b'-');
     match cells {

@@ -18,7 +18,7 @@ pub enum Assignment {
     Dps(Dps),
 }
 
-/// What DPS has said, and when it may be asked again.
+/// The last answer of DPS, and when it may be asked again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dps {
     hub: Option<HostName>,
@@ -230,7 +230,7 @@ impl Assignment {
         }
     }
 
-    /// What no longer counts is forgotten.
+    /// Expired entries are removed.
     pub(super) fn forget_until(&mut self, now: Duration) {
         if let Self::Dps(dps) = self
             && now >= dps.not_before

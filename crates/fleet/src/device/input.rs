@@ -6,7 +6,7 @@ use drawspan_hub::{Failure, HostName};
 
 use super::Epoch;
 
-/// What can happen to a device.
+/// The inputs of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input<'a> {
     /// A request used the device: it stays wanted for 9 to 11 minutes from then. Uses while connected need not be reported one by
@@ -64,7 +64,7 @@ pub enum Input<'a> {
     Deadline,
     /// An immediate retry was requested, regardless of earlier failures.
     Resync,
-    /// What it waits for may be over.
+    /// Its reason to wait may be over.
     TryAgain,
     /// Its hub cannot be reached and may be gone: DPS is asked before the hub is tried again, if the budget allows that.
     AskDps {

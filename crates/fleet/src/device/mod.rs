@@ -156,7 +156,7 @@ impl Device {
         }
     }
 
-    /// What the device is doing.
+    /// The state of the device.
     #[must_use]
     pub const fn state(&self) -> State {
         self.state
@@ -229,7 +229,7 @@ impl Device {
         }
     }
 
-    /// What went wrong last in a series of failures that lasts.
+    /// The last failure in an ongoing series of failures.
     #[must_use]
     pub const fn last_failure(&self) -> FailureReason {
         self.retry.last_failure()
@@ -269,7 +269,7 @@ impl Device {
         }
         self.assignment.hurry(now.monotonic);
         if firm && let State::Waiting { firm, .. } = &mut self.state {
-            // Nothing but the budget kept it from trying.
+            // Only the budget kept it from trying.
             *firm = self
                 .assignment
                 .must_wait_to_register(now.monotonic)
@@ -370,7 +370,7 @@ impl Device {
             return Effects::NONE;
         }
         if moved {
-            // What went wrong at the old one does not count there.
+            // Failures at the old hub do not count there.
             self.options = OpenOptions::USUAL;
             self.retry.start_over();
         }

@@ -10,7 +10,7 @@ use crate::time::Now;
 /// Why a device will not be connected within a caller's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hopeless {
-    /// What went wrong last.
+    /// The last failure.
     pub why: FailureReason,
     /// When a request makes it try again at the earliest, monotonic.
     pub next_try: Duration,

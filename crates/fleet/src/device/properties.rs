@@ -243,7 +243,7 @@ impl Caller {
         );
     }
 
-    /// Nothing that is over changes anything.
+    /// Finished attempts change nothing.
     fn stale(&mut self, answer: usize, epoch: usize) {
         if self.over.is_empty() {
             return;

@@ -91,7 +91,7 @@ impl Device {
         } else {
             self.failed(failure, now, jitter)
         };
-        // What DPS says is no reason to ask DPS.
+        // An answer of DPS is no reason to ask DPS.
         self.retry.forget_refusals();
         effects
     }

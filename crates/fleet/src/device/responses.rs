@@ -13,7 +13,7 @@ impl Device {
         }
         if self.assignment.must_register() {
             self.assignment.registering(now.monotonic);
-            // Those from before have led to this.
+            // Earlier ones have led to this.
             self.retry.forget_refusals();
             self.state = State::Provisioning;
             return Effect::Provision { epoch }.into();

@@ -18,9 +18,9 @@ pub(super) struct RetryState {
     /// When the series began.
     since: Option<Duration>,
     failures: u32,
-    /// Those after the quick phase.
+    /// Failures after the quick phase.
     slow_failures: u16,
-    /// Those that may mean that the device has moved to another hub.
+    /// Failures that may mean that the device has moved to another hub.
     refusals: u16,
     /// How often somebody else took the device. Outlives the series.
     thefts: u8,

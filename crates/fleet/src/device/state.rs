@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drawspan_hub::{ErrorCode, Failure, FailureKind};
 
-/// What a device is doing.
+/// The state of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Nothing, and nothing is wanted.
@@ -24,7 +24,7 @@ pub enum State {
     Waiting {
         /// Until when, monotonic.
         until: Duration,
-        /// What went wrong.
+        /// The failure.
         why: FailureReason,
         /// Whether nothing helps before `until`, so that requests do not cut it short.
         firm: bool,
@@ -33,7 +33,7 @@ pub enum State {
     Yielded {
         /// Until when, monotonic.
         until: Duration,
-        /// What the hub said.
+        /// The hub's failure.
         why: FailureReason,
     },
     /// Closing the connection.
@@ -43,7 +43,7 @@ pub enum State {
 /// The essence of a [`Failure`], small enough to keep per device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FailureReason {
-    /// What kind of failure it was.
+    /// The kind of failure.
     pub kind: FailureKind,
     /// The hub's code, if it gave one.
     pub code: Option<ErrorCode>,

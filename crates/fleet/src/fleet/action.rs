@@ -8,14 +8,14 @@ use crate::device::{Epoch, OpenOptions};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceId(pub(super) u16);
 
-/// What to do.
+/// An action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Register a device at DPS.
     Provision {
         /// Index of the device.
         device: u32,
-        /// To be repeated with the answer.
+        /// To be repeated in the answer.
         epoch: Epoch,
     },
     /// A registration that was asked for with this number may start now.

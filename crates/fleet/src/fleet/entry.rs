@@ -45,7 +45,7 @@ pub(super) struct Entry<B> {
     pub(super) context: B,
 }
 
-/// What was asked of the caller and is not over.
+/// The open request to the caller.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Running {
     pub(super) serial: u32,

@@ -10,7 +10,7 @@ use crate::Input;
 use crate::limits::REGISTRATION_INTERVAL_MIN;
 use crate::time::Now;
 
-/// What was done about a hub that cannot be reached.
+/// The progress with a hub that cannot be reached.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Gone {
     /// Nothing.

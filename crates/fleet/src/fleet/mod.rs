@@ -49,7 +49,7 @@ pub use turns::CallerId;
 /// Timers that are not needed any more are thrown out when there are this many more than twice the devices.
 const STALE_TIMERS: usize = 1_024;
 
-/// What a fleet is made of.
+/// The parts of a new fleet.
 #[derive(Debug, Clone)]
 pub struct FleetConfig {
     /// How fast devices may connect to a hub.
@@ -58,7 +58,7 @@ pub struct FleetConfig {
     pub dps_pace: Pace,
     /// The provisioning service; only [`Assignment::Dps`] needs it.
     pub dps: HostName,
-    /// Whom credentials belong to.
+    /// The owner of the credentials.
     pub credentials: CredentialScope,
     /// Most devices at a time.
     pub max_devices: usize,
@@ -234,7 +234,7 @@ impl<B: Context> Fleet<B> {
         })
     }
 
-    // What somebody wants.
+    // A request of a caller.
 
     /// A caller's request used the device, at that time. If the caller waits for it ([`Context::callers`]), it goes first from
     /// now on, in the caller's turn.
@@ -305,7 +305,7 @@ impl<B: Context> Fleet<B> {
         due.into_iter().flatten().min()
     }
 
-    /// What to do next. To be asked until there is nothing more, after each call.
+    /// The next action. Call this until it returns `None`, after each input.
     pub fn action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
@@ -449,7 +449,7 @@ impl<B: Context> Fleet<B> {
         }
     }
 
-    /// Those of devices that had earlier ones meanwhile. A device that goes up and down would pile them up.
+    /// Timers of devices that had earlier ones meanwhile. A device that connects and disconnects would pile them up.
     fn throw_out_stale_timers(&mut self) {
         if self.timers.len() > 2 * self.by_id.len() + STALE_TIMERS {
             let mut timers = std::mem::take(&mut self.timers);

@@ -86,7 +86,7 @@ impl Quota {
         }
     }
 
-    /// That one was refused.
+    /// A message was refused.
     pub(crate) fn probe_failed(&mut self, now: Duration) {
         match self {
             Self::Exceeded { probe_at, wait } => {
@@ -151,7 +151,7 @@ impl<B: Context> Fleet<B> {
         }
     }
 
-    /// Says when a hub's quota is used up, and when it is not any more.
+    /// Reports when a hub's quota is used up, and when it is available again.
     fn tell_quota(&mut self, hub: ServiceId) {
         let Some(service) = self.service_mut(hub).filter(|_| hub != ServiceId::DPS) else {
             return;

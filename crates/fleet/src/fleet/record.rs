@@ -11,7 +11,7 @@ use super::action::{News, ServiceId};
 use super::contact::Contact;
 use crate::limits::{FAULT_AFTER, REFUSALS_BEFORE_DOUBT};
 
-/// What a service has answered so far.
+/// The answers of a service so far.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     pub(super) contact: Contact,
@@ -41,7 +41,7 @@ impl Default for Credentials {
     }
 }
 
-/// What a service does that can be reached.
+/// The behavior of a reachable service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Silent,

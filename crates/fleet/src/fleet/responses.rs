@@ -193,7 +193,7 @@ impl<B: Context> Fleet<B> {
         self.learn(ServiceId::DPS, device, failure, now);
     }
 
-    /// What a failure says about the hub itself.
+    /// The meaning of a failure for the hub itself.
     fn learn(&mut self, id: ServiceId, device: u32, failure: &Failure, now: Duration) {
         let credentials = failure.kind == FailureKind::Unauthorized;
         if is_answer(failure)
@@ -309,7 +309,7 @@ impl<B: Context> Fleet<B> {
         self.feed(attempt.device, input, now);
     }
 
-    /// What was asked for cannot even be begun.
+    /// The requested action cannot even be begun.
     pub(super) fn nothing_to_open(&mut self, device: u32, epoch: Epoch, now: Now) {
         let failure = &too_many_hubs();
         self.feed(device, Input::OpenFailed { epoch, failure }, now);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::admission::{Position, Ticket};
 
-/// Who asked, for instance the holder of an API key. Permits are shared out evenly among callers.
+/// The requester, for instance the holder of an API key. Permits are divided evenly among callers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallerId(pub u32);
 
@@ -30,7 +30,7 @@ impl Callers {
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     queues: HashMap<CallerId, VecDeque<Ticket>>,
-    /// Those that have a queue.
+    /// Callers with a queue.
     turns: VecDeque<CallerId>,
     len: usize,
 }

@@ -15,7 +15,7 @@ use crate::limits::{
     OPEN_TIME_RISE_FACTOR, THROTTLED_PAUSE,
 };
 
-/// What is learned about the pace that a hub takes.
+/// The learned state of the pace.
 #[derive(Debug, Clone)]
 pub(super) struct Learning {
     /// Time per permit at the fastest.
@@ -98,7 +98,7 @@ impl Learning {
             return self.shrink(interval, lasts, now);
         }
         if self.met && self.fresh < LEARNING_SAMPLES {
-            // What shows whether the pace is right is on its way still.
+            // The attempts that show whether the pace is right are still in progress.
             return interval;
         }
         self.change(now);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{ConnectionKey, Ledger, Slots};
 use crate::limits::TOKEN_LIMIT_HOLDS;
 
-/// So many connections must have been refused before others are expected to be like them.
+/// Number of connections that must have been refused before others are expected to have the same limit.
 const REFUSED_CONNECTIONS: usize = 2;
 
 /// How many identities a hub takes on any connection, as far as known.
@@ -41,7 +41,7 @@ impl Ledger {
         self.learn();
     }
 
-    /// What connections that were refused say of all others.
+    /// The limit that refused connections imply for all others.
     pub(super) fn learn(&mut self) {
         let (mut refused, mut learned, mut most) = (0, 1, 0);
         for slots in self.connections.values() {

@@ -29,7 +29,7 @@ use limit::Limit;
 use order::Order;
 use slots::Slots;
 
-/// What connections hold.
+/// Counts of the slots on connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LedgerConfig {
     /// Identities per connection: [`DEVICES_PER_CONNECTION`](drawspan_hub::limits::DEVICES_PER_CONNECTION) or
@@ -39,7 +39,7 @@ pub struct LedgerConfig {
     pub per_device_tokens: bool,
 }
 
-/// What a device that left leaves behind.
+/// The slot that a departed device leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
     /// A connection with live devices on it; or one that was gone already.

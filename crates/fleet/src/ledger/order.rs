@@ -13,7 +13,7 @@ pub(super) struct Order {
     room: BTreeSet<(usize, ConnectionKey)>,
     /// By the time when their first slot expires.
     expiry: BTreeSet<(Duration, ConnectionKey)>,
-    /// Those whose devices had better be elsewhere.
+    /// Connections whose devices should move elsewhere.
     wasteful: BTreeSet<ConnectionKey>,
     /// Identities on all of them.
     used: usize,

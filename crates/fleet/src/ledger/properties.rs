@@ -143,7 +143,7 @@ impl Model {
         }
         if !self.connections.contains_key(&key) {
             assert_eq!(key.0, self.fresh, "a key of its own");
-            // What a refusal teaches is expected of other connections as well.
+            // A limit learned from a refusal is expected of other connections as well.
             assert!(!open || !self.filled.is_empty(), "there was room");
             self.fresh += 1;
         }

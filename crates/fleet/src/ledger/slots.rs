@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drawspan_hub::DeviceId;
 
-/// Who is counted on a connection.
+/// The devices counted on a connection.
 #[derive(Debug)]
 pub(super) struct Slots {
     /// Devices that are there.
@@ -61,7 +61,7 @@ impl Slots {
         }
     }
 
-    /// What the hub said of this connection may not hold any more: it is asked again for so many.
+    /// The limit that the hub showed for this connection may be outdated: it is tried with this number.
     pub(super) const fn doubt(&mut self, limit: usize) {
         self.filled = false;
         self.limit = limit;

@@ -58,7 +58,7 @@ impl Feedback {
         true
     }
 
-    /// Hands a batch out.
+    /// Locks and returns a batch.
     pub(super) fn lock(
         &mut self,
         token: LockToken,

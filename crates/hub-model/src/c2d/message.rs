@@ -33,9 +33,9 @@ pub enum Ack {
     /// No feedback.
     #[default]
     None,
-    /// That the device completed it.
+    /// The device completed it.
     Positive,
-    /// That it became a dead letter.
+    /// It became a dead letter.
     Negative,
     /// Both.
     Full,
@@ -74,7 +74,7 @@ pub struct Message {
 /// A message in a device's queue.
 pub type QueuedMessage = Queued<Arc<Message>>;
 
-/// What a receiver makes of what it was handed.
+/// How a receiver settles a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is done with.

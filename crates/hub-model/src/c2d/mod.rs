@@ -39,7 +39,7 @@ pub struct CloudToDevice {
     queued_bytes: usize,
 }
 
-/// What was there when the hub stopped.
+/// The contents when the hub stopped.
 #[derive(Clone, Debug, Default)]
 pub struct Kept {
     /// Messages, those of a device in their order.
@@ -50,7 +50,7 @@ pub struct Kept {
     pub last_sequence: u64,
 }
 
-/// What has changed, for the store.
+/// Changes for the store.
 #[derive(Clone, Debug)]
 pub enum Change {
     /// A message came.
@@ -82,16 +82,16 @@ pub enum Change {
     },
 }
 
-/// What an operation has brought about.
+/// The effects of an operation.
 #[derive(Debug, Default)]
 pub struct Effects {
-    /// To be stored, in this order.
+    /// Changes to store, in this order.
     pub changes: Vec<Change>,
     /// Devices with messages that can be handed out now.
     pub available: Vec<DeviceId>,
     /// Whether there is feedback that can be handed out now.
     pub feedback: bool,
-    /// What happened, in its order.
+    /// Events, in order.
     pub events: Vec<HubEvent>,
 }
 
@@ -202,7 +202,7 @@ impl CloudToDevice {
         Ok(())
     }
 
-    /// Hands the device's first message out that is not handed out already.
+    /// Locks and returns the device's first unlocked message.
     pub fn lock(&mut self, device: &DeviceId, token: LockToken, now: u64) -> Option<QueuedMessage> {
         let until = now.saturating_add(self.settings.lock_ms);
         self.change(device, |queue| queue.lock(token, now, until))
@@ -284,7 +284,7 @@ impl CloudToDevice {
             .map_or(0, |waiting| waiting.queue.len())
     }
 
-    /// Hands a batch of feedback out.
+    /// Locks and returns a batch of feedback.
     pub fn lock_feedback(&mut self, token: LockToken, now: u64) -> Option<Queued<Batch>> {
         self.feedback.lock(token, now, &self.settings)
     }

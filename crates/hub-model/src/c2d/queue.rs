@@ -16,7 +16,7 @@ pub struct Queued<T> {
     pub expires_unix_ms: u64,
     /// How often a receiver has given it back.
     pub delivery_count: u32,
-    /// What it is.
+    /// The entry.
     pub item: T,
 }
 
@@ -25,7 +25,7 @@ pub struct Queued<T> {
 #[error("The lock on the message was lost")]
 pub struct LockLost;
 
-/// What giving a message back came to.
+/// The result of releasing a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Abandoned<T> {
     /// It waits again, in its old place.
@@ -39,7 +39,7 @@ pub(super) enum Abandoned<T> {
     Exceeded(Queued<T>),
 }
 
-/// What time has done to a queue.
+/// The effects of time on a queue.
 #[derive(Debug)]
 pub(super) struct Swept<T> {
     /// Messages that have expired.

@@ -59,7 +59,7 @@ pub struct Registration {
     pub etag: String,
     /// The last registration's operation.
     pub operation: String,
-    /// What the device sent with its last registration, as JSON.
+    /// The payload of the device's last registration, as JSON.
     pub payload: Option<Arc<str>>,
 }
 

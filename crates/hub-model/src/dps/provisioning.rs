@@ -13,10 +13,10 @@ use crate::limits::{
 pub const ID_SCOPE: &str = "0ne00000001";
 /// The enrollment group unless others are given.
 pub const ENROLLMENT_GROUP: &str = "default";
-/// What real services ask devices to wait.
+/// The wait that real services request.
 const RETRY_AFTER_S: u32 = 3;
 
-/// What the provisioning service is to do. The default is a service with one group.
+/// The configuration of the provisioning service. The default is a service with one group.
 #[derive(Clone, Debug)]
 pub struct Provisioning {
     /// Its id scope.
@@ -43,7 +43,7 @@ pub struct GroupSpec {
     pub secondary: Option<SymmetricKey>,
 }
 
-/// What is wrong with it.
+/// The mistake.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidProvisioning {
     /// Characters that no id scope has, or too many or few of them.

@@ -23,7 +23,7 @@ pub enum TwinRule {
     Integer,
     /// All of it together.
     TooLarge {
-        /// What is allowed.
+        /// The limit.
         max_bytes: usize,
     },
 }

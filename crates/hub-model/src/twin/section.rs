@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::rules;
 
-/// What the hub writes for a time that never came.
+/// The hub's value for a missing time.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// Desired or reported properties.

@@ -53,7 +53,7 @@ pub enum FailureKind {
     Timeout,
     /// The hub failed or is busy (5xxxxx).
     ServerError,
-    /// Nothing known.
+    /// Unknown.
     Unknown,
 }
 

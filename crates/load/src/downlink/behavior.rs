@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// What a receiver does with a request.
+/// A receiver's behavior for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reaction {
     /// Answers 200 at once.
@@ -100,7 +100,7 @@ impl Turns {
         }
     }
 
-    /// What to do with the next request. The share is spread evenly, the same in each run.
+    /// The behavior for the next request. The share is spread evenly, the same in each run.
     pub(super) fn next(&self) -> Reaction {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         match is_chosen(turn, self.manner.percent) {

@@ -31,7 +31,7 @@ pub use report::Report;
 
 /// How often it is looked whether everything has arrived.
 const LOOK: Duration = Duration::from_millis(100);
-/// Nothing more is expected when nothing came for so long.
+/// Silence after which nothing more is expected.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// Runs to the end, and removes the created subscriptions in any case. When `stop` becomes true, it stops subscribing and sending.

@@ -22,7 +22,7 @@ use super::behavior::{Behavior, Reaction, Turns};
 use super::tracker::{Kind, Tracker};
 use crate::limits::MAX_EVENT_BYTES;
 
-/// What senders and receivers write down.
+/// The records of senders and receivers.
 #[derive(Debug)]
 pub(super) struct Book {
     start: Instant,
@@ -32,14 +32,14 @@ pub(super) struct Book {
     others: Mutex<Others>,
 }
 
-/// What is not of this run.
+/// Events that are not of this run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Others {
     /// Messages and calls that were not sent in this run.
     pub(super) strays: u64,
     /// Changes of connection status, and of desired properties.
     pub(super) notices: u64,
-    /// What could not be understood; the last of them.
+    /// The last event that could not be decoded.
     pub(super) senseless: u64,
     pub(super) last_senseless: Option<String>,
 }
@@ -51,7 +51,7 @@ pub(super) struct Receiver {
     turns: Arc<Mutex<Arc<Turns>>>,
 }
 
-/// What is read of an event.
+/// The relevant members of an event.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
@@ -221,12 +221,12 @@ impl Receiver {
     }
 }
 
-/// What a receiver answers to a call, and what the caller expects.
+/// The answer of a receiver to a call, which the caller expects.
 pub(super) fn method_answer(id: u64) -> String {
     format!("{{\"status\":200,\"payload\":{}}}", method_payload(id))
 }
 
-/// What goes with a call, and comes back.
+/// The payload of a call, and of its answer.
 pub(super) fn method_payload(id: u64) -> String {
     format!("{{\"id\":{id}}}")
 }

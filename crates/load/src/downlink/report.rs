@@ -45,7 +45,7 @@ pub struct Report {
     pub notices: u64,
     /// Requests to the receivers that were no events.
     pub senseless: u64,
-    /// What was wrong with the last of these.
+    /// The last wrong one of these.
     pub last_senseless: Option<String>,
     /// Ids of the first messages that were lost.
     pub lost_ids: Vec<u64>,
@@ -63,13 +63,13 @@ pub struct Messages {
     pub accepted: u64,
     /// Of unknown fate at the hub.
     pub unknown: u64,
-    /// That came to the receiver.
+    /// Messages that arrived at the receiver.
     pub arrived: u64,
-    /// That the receiver answered 2xx.
+    /// Messages that the receiver answered 2xx.
     pub taken: u64,
     /// Arrivals of one that had arrived before.
     pub again: u64,
-    /// That the receiver answered 2xx more than once.
+    /// Messages that the receiver answered 2xx more than once.
     pub twice: u64,
     /// Taken by the hub, and never answered 2xx by the receiver.
     pub lost: u64,
@@ -92,11 +92,11 @@ pub struct Calls {
     pub wrong: u64,
     /// Not answered.
     pub failed: u64,
-    /// That came to the receiver.
+    /// Calls that arrived at the receiver.
     pub arrived: u64,
     /// Arrivals of one that had arrived before.
     pub again: u64,
-    /// That the receiver answered 2xx more than once.
+    /// Calls that the receiver answered 2xx more than once.
     pub twice: u64,
     /// Arrivals under another webhook-id than before.
     pub other_webhook_ids: u64,

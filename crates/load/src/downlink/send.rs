@@ -21,7 +21,7 @@ use crate::limits::LOAD_DOWNLINKS_UNDER_WAY;
 use crate::options::Load;
 use crate::rate::Pace;
 
-/// What is called.
+/// The method.
 const METHOD: &str = "load";
 
 /// Everything that sends.

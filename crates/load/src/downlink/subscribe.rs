@@ -260,7 +260,7 @@ impl<'a> Api<'a> {
     fn request(&self, method: Method, path: &str, body: Option<String>) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(Bytes::from(body.unwrap_or_default())));
         *request.method_mut() = method;
-        // What stands in it was encoded, so that there is always a path.
+        // The path is valid, since its parts are encoded.
         *request.uri_mut() = PathAndQuery::try_from(path)
             .map(Uri::from)
             .unwrap_or_default();

@@ -13,10 +13,10 @@ pub(super) enum Kind {
     Method,
 }
 
-/// What the hub said to its sender.
+/// The hub's answer to the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SenderOutcome {
-    /// Nothing yet.
+    /// Pending.
     Pending,
     /// A message: the hub took it. A call: it was answered with what was expected.
     Ok,
@@ -70,13 +70,13 @@ pub(super) struct Counts {
     pub(super) wrong: u64,
     pub(super) failed: u64,
     pub(super) unknown: u64,
-    /// That came to the receiver at all.
+    /// Number that arrived at the receiver.
     pub(super) arrived: u64,
     /// Arrivals beyond the first one of each.
     pub(super) again: u64,
-    /// That the receiver answered 2xx.
+    /// Number that the receiver answered 2xx.
     pub(super) taken: u64,
-    /// That the receiver answered 2xx more than once.
+    /// Number that the receiver answered 2xx more than once.
     pub(super) twice: u64,
     /// Messages that the hub took and the receiver never did.
     pub(super) missing: u64,

@@ -37,7 +37,7 @@ pub(super) struct Resends {
     out_of_time_hub_failed: Counter,
 }
 
-/// Who knows what was lost.
+/// The source of loss counts.
 #[derive(Debug)]
 struct Losses {
     hubs: HubCache,
@@ -102,7 +102,7 @@ impl Counters {
         page.add(Metric::DeadLettersDropped, [Sample::of([], dropped)]);
     }
 
-    /// What the controller says, if it does so in time.
+    /// The controller's values, if it answers in time.
     async fn snapshot(&self, requests: &mpsc::Sender<Request>) -> Option<Snapshot> {
         let _turn = self.turn.acquire().await;
         let (reply, snapshot) = oneshot::channel();
@@ -113,12 +113,12 @@ impl Counters {
 }
 
 impl Resends {
-    /// What a connection had is made again on the next one.
+    /// Requests of a lost connection are repeated on the next one.
     pub(super) fn connection_lost(&self) {
         self.connection_lost.add();
     }
 
-    /// What the hub refused for now is made again.
+    /// Requests that the hub refused temporarily are repeated.
     pub(super) fn refused(&self, failure: &Failure) {
         match failure.kind {
             FailureKind::Throttled => self.throttled.add(),
@@ -126,7 +126,7 @@ impl Resends {
         }
     }
 
-    /// What the hub refused for now would be made again if there were time left.
+    /// Requests that the hub refused temporarily would be repeated if there were time left.
     pub(super) fn out_of_time(&self, failure: &Failure) {
         match failure.kind {
             FailureKind::Throttled => self.out_of_time_throttled.add(),

@@ -19,9 +19,9 @@ pub(super) type Hash = [u8; 32];
 #[derive(Clone, PartialEq)]
 pub struct ApiKey {
     pub(super) hash: Hash,
-    /// What it allows.
+    /// Its permissions.
     pub grant: Grant,
-    /// What people call it; empty if nothing.
+    /// Its name for people; may be empty.
     name: String,
     hashed: bool,
 }
@@ -29,13 +29,13 @@ pub struct ApiKey {
 /// Why a text is no entry. Never repeats a key.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidApiKey {
-    /// Nothing is there.
+    /// The text is empty.
     #[error("empty")]
     Empty,
     /// Too long.
     #[error("over {MAX_API_KEY_BYTES} bytes")]
     TooLong,
-    /// Not to be sent in a header.
+    /// It cannot be sent in a header.
     #[error("only visible ASCII characters without spaces can be sent in a header")]
     NotVisible,
     /// Something else behind `sha256:`.
@@ -126,7 +126,7 @@ impl ApiKey {
         })
     }
 
-    /// What may be shown: nothing of a key in clear, all but the hash of the others.
+    /// The part that may be shown: nothing of a plaintext key, everything except the hash of others.
     #[must_use]
     pub fn shown(&self) -> String {
         match self.hashed {
@@ -200,7 +200,7 @@ fn from_hex(text: &str) -> Option<Hash> {
     Some(hash)
 }
 
-/// What stands behind the hash.
+/// The text after the hash.
 struct Parts<'a>(&'a ApiKey);
 
 impl fmt::Display for Parts<'_> {

@@ -20,7 +20,7 @@ pub const API_KEY_HEADER: &str = "x-api-key";
 #[derive(Clone, Default)]
 pub struct ApiKeys(Vec<(Hash, Admission)>);
 
-/// What a request may do.
+/// The permissions of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Admission {
     /// Everything.

@@ -160,7 +160,7 @@ fn embedded(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
         Ipv4Addr::new(b, c, d, e),
         Ipv4Addr::new(c, d, e, f),
         v4(high, low),
-        // Who does not leave it out.
+        // Deserializes a member that is present.
         v4(fourth, fifth),
         v4(fifth, sixth),
     ]);

@@ -62,7 +62,7 @@ pub struct ListenerCertificate {
     seen: Mutex<Seen>,
 }
 
-/// What the files held.
+/// The contents of the files.
 #[derive(Debug)]
 struct Seen {
     /// When they were looked at last; the hash of nothing readable is that of its error.
@@ -133,7 +133,7 @@ fn warn_of(pair: &CertifiedKey, certificate: &Path) {
     }
 }
 
-/// What the files hold, and what to make of it.
+/// The contents of the files, and their meaning.
 fn read(certificate: &Path, key: &Path) -> (Contents, Result<CertifiedKey, InvalidCertificate>) {
     let texts = [certificate, key].map(|path| whole_file::read(path, MAX_CA_FILE_BYTES));
     let mut hash = Sha256::new();

@@ -32,7 +32,7 @@ impl Validity {
         })
     }
 
-    /// What is wrong with it at that time.
+    /// The reason why it is not valid at that time.
     pub(super) fn mistake(&self, now: UtcTime) -> Option<&'static str> {
         let digits = now.to_string();
         let digits = digits.chars().filter(char::is_ascii_digit);

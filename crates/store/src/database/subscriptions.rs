@@ -43,7 +43,7 @@ pub(crate) fn each(
     Ok(())
 }
 
-/// Those of one device.
+/// Subscriptions of one device.
 pub(crate) fn load_device(
     connection: &Connection,
     ring: &KeyRing,
@@ -53,7 +53,7 @@ pub(crate) fn load_device(
     collect(select.query(params![DEVICE, device.as_str()])?, ring)
 }
 
-/// Those that were imported.
+/// Imported subscriptions.
 pub(crate) fn load_imported(
     connection: &Connection,
     ring: &KeyRing,

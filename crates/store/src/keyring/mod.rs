@@ -42,7 +42,7 @@ pub(crate) struct Key {
     secret: Arc<SecretBox<[u8; KEY_BYTES]>>,
 }
 
-/// Tells a key from others of the same number, and nothing about it.
+/// Distinguishes a key from others with the same number, without revealing it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint(pub(crate) [u8; 8]);
 

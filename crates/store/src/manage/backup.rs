@@ -13,7 +13,7 @@ use crate::database::keys as table;
 use crate::files::{beside, sync_folder_of};
 use crate::keyring::unusable;
 
-/// What to copy where.
+/// The source and destination of a backup.
 #[derive(Debug, Clone, Copy)]
 pub struct Backup<'a> {
     /// The state directory; a bridge may use it.
@@ -26,7 +26,7 @@ pub struct Backup<'a> {
     pub force: bool,
 }
 
-/// What was copied.
+/// The result of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackedUp {
     /// Size of the file.

@@ -67,7 +67,7 @@ fn pages(
     }
 }
 
-/// That no page of it is damaged.
+/// Checks that no page of it is damaged.
 fn check_whole(connection: &Connection, path: &Path) -> Result<(), ManageError> {
     match database::damage(connection)? {
         None => Ok(()),

@@ -17,7 +17,7 @@ pub enum ManageError {
     /// The file could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Nothing is there.
+    /// The file does not exist.
     #[error("there is no {}; is that the state directory? It is made by `drawspan serve --state DIR`", path.display())]
     NoStore {
         /// The database that should be there.
@@ -77,7 +77,7 @@ pub enum ManageError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: io::Error,
     },

@@ -40,7 +40,7 @@ pub struct KeyRow {
     pub rows: u64,
 }
 
-/// What became of a rotation.
+/// The result of a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rotated {
     /// Number of the new key.
@@ -51,7 +51,7 @@ pub struct Rotated {
     pub beside: bool,
 }
 
-/// What became of old keys.
+/// The result of pruning old keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pruned {
     /// Keys that were removed.

@@ -58,13 +58,13 @@ fn file_in(directory: &Path) -> Result<PathBuf, ManageError> {
     }
 }
 
-/// What the directory's mark says. To be read before the database is: what is committed later is no loss.
+/// The directory's mark. Read it before the database: later commits are not losses.
 fn recorded_in(directory: &Path) -> Result<Recorded, ManageError> {
     let path = directory.join(MARK_FILE);
     Recorded::read(&path).map_err(ManageError::file(&path))
 }
 
-/// That a database holds what was committed to it.
+/// Checks that a database holds everything that was committed to it.
 fn check_complete(
     connection: &Connection,
     path: &Path,

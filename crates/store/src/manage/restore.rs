@@ -16,7 +16,7 @@ use crate::keyring::{KeyRing, unusable};
 use crate::state_files;
 use crate::store::{FILE, MARK_FILE};
 
-/// What to restore where.
+/// The source and destination of a restore.
 #[derive(Debug, Clone, Copy)]
 pub struct Restore<'a> {
     /// The backup.
@@ -29,7 +29,7 @@ pub struct Restore<'a> {
     pub force: bool,
 }
 
-/// What was restored.
+/// The result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
     /// Subscriptions.
@@ -40,11 +40,11 @@ pub struct Restored {
     pub hubs: u64,
     /// Whether the key ring next to the backup, or keys of it, were put into place.
     pub with_keys: bool,
-    /// What was there before, under its new name.
+    /// The replaced files, under their new names.
     pub kept: Vec<PathBuf>,
 }
 
-/// What is to be done with the key ring.
+/// The action for the key ring.
 enum Ring {
     /// It has every key.
     Stays,
@@ -66,11 +66,11 @@ pub fn restore(
     try_restore(what, progress).map_err(|error| of_backup(error, what.from))
 }
 
-/// What was there before is kept under names that end so.
+/// Suffix of the names of replaced files.
 const BEFORE: &str = ".before-restore";
 const DAMAGED: &str = "it is damaged, or not all of it; take another backup";
 
-/// What is damaged, or cannot be read, is the backup: nothing else is read. So it is no help to say that a backup should be put back.
+/// The damaged or unreadable file is the backup, since nothing else is read. So the advice to restore a backup would be useless.
 fn of_backup(error: ManageError, from: &Path) -> ManageError {
     let why = match &error {
         // The copy, which is gone.
@@ -145,7 +145,7 @@ fn open_backup(path: &Path) -> Result<Connection, ManageError> {
     }
 }
 
-/// That the copy can be read with the keys that there are.
+/// Checks that the copy can be read with the available keys.
 fn check(what: &Restore<'_>, new: &Path) -> Result<(Ring, Restored), ManageError> {
     let copy = Connection::open(new)?;
     let used = table::in_use(&copy)?;
@@ -244,7 +244,7 @@ fn put_store(
         let kept = sqlite::set_aside(path, BEFORE).map_err(failed())?;
         restored.kept.extend(kept);
     } else {
-        // What is in the log goes into the file; where that is damaged, the log goes aside with it.
+        // The log is merged into the file; if that is damaged, the log is renamed together with it.
         if let Ok(old) = Connection::open(path) {
             let _ = old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
@@ -256,7 +256,7 @@ fn put_store(
             .map_err(ManageError::file(&kept))?;
         restored.kept.push(kept);
     }
-    // Nothing of the old one may be taken for the new one's.
+    // No file of the old store may be used with the new one.
     copy::remove(&wal).map_err(failed())?;
     copy::remove(&shm).map_err(failed())?;
     fs::rename(new, path)

@@ -14,7 +14,7 @@ use crate::keyring::KeyRing;
 use crate::state_files;
 use crate::subscriptions::StoredScope;
 
-/// What cannot be read.
+/// Unreadable values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unreadable {
     /// Subscriptions: those of devices first, in the order of their names.
@@ -30,11 +30,11 @@ pub struct UnreadableSubscription {
     pub scope: StoredScope,
     /// The kind of events; `None` if the row was changed to an unknown one.
     pub kind: Option<SubscriptionType>,
-    /// What is wrong.
+    /// The mistake.
     pub why: String,
 }
 
-/// What was removed.
+/// The removed values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemovedUnreadable {
     /// The rows.

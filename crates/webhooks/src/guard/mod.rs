@@ -12,7 +12,7 @@ use drawspan_settings::callbacks::{Allowed, GuardMode, SpecialPurpose, literal, 
 
 use crate::limits::CALLBACK_LOOK_UP_MS;
 
-/// Says where events may go. It looks at addresses, not at names: a name can be given another address at any time.
+/// Decides where events may go. It checks addresses, not names: a name can get another address at any time.
 #[derive(Debug, Clone, Default)]
 pub struct Guard {
     mode: GuardMode,
@@ -66,7 +66,7 @@ impl Guard {
         }
     }
 
-    /// Those of a host's addresses that events of stored subscriptions may go to.
+    /// The addresses of a host that events of stored subscriptions may go to.
     ///
     /// # Errors
     /// There are addresses, and none of them may be used; why, as [`check`](Self::check) says.

@@ -175,7 +175,7 @@ impl C2d {
         });
     }
 
-    /// Tells the hub what became of the message.
+    /// Sends the outcome of the message to the hub.
     pub(super) fn settle(&mut self, at: &mut LinkContext<'_>, outcome: &C2dOutcome, reply: Reply) {
         let (settled, lock_until) = match self.turn {
             Turn::Receiver {
@@ -334,8 +334,8 @@ const fn state_of(outcome: Outcome) -> Option<DeliveryState> {
     }
 }
 
-/// What the hub's last word means. Hubs repeat the outcome (an Edge hub always says accepted); one that refuses it says
-/// rejected, and why.
+/// The meaning of the hub's final disposition. Hubs repeat the outcome (an Edge hub always answers accepted); a hub that refuses it
+/// answers rejected, with the reason.
 fn confirmed(outcome: &DeliveryState, state: Option<DeliveryState>) -> Result<(), SendFailure> {
     match state {
         Some(DeliveryState::Rejected(Some(error))) => {

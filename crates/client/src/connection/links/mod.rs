@@ -97,7 +97,7 @@ impl LinkContext<'_> {
         }
     }
 
-    /// Tells the hub that a message came, where that is all there is to tell.
+    /// Accepts a delivery without further settlement.
     fn accept(&mut self, arrived: &Delivery<'_>) {
         if !arrived.settled {
             // An error means that the link is gone, of which an event tells.
@@ -135,7 +135,7 @@ impl Links {
         std::mem::take(&mut self.refusals)
     }
 
-    /// What is there, when that is news and nothing more is about to come.
+    /// The attached links, if they changed and no further change is imminent.
     pub(super) fn take_news(&mut self) -> Option<drawspan_hub::Links> {
         let up = drawspan_hub::Links {
             methods: self.methods.as_ref().is_some_and(Methods::is_up),

@@ -42,7 +42,7 @@ pub struct EventConfig {
     pub connector: Connector,
 }
 
-/// What is read.
+/// Options of reading.
 #[derive(Debug, Clone)]
 pub struct WatchOptions {
     /// The consumer group, such as `$Default`.

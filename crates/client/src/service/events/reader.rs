@@ -25,7 +25,7 @@ const SELECTOR: Symbol = Symbol::from_static("apache.org:selector-filter:string"
 
 type Ready = oneshot::Sender<Result<usize, Failure>>;
 
-/// What is done with the connection's events.
+/// Handling of the connection's events.
 pub(super) struct Reading {
     config: EventConfig,
     options: WatchOptions,
@@ -38,7 +38,7 @@ pub(super) struct Reading {
 }
 
 enum Stage {
-    /// Nothing is allowed before the token.
+    /// No operation is allowed before the token.
     Token,
     /// The partitions are asked for.
     Management {

@@ -19,7 +19,7 @@ use crate::connection::{failure_of, failure_of_end};
 use crate::limits;
 use crate::service::ServiceConfig;
 
-/// What is asked for.
+/// The address to read.
 const ADDRESS: &str = "messages/events/$management";
 const PLAIN: Symbol = Symbol::from_static("PLAIN");
 

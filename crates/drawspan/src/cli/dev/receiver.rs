@@ -24,7 +24,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::cli::show;
 use crate::limits::{DEV_LINES, DEV_RECEIVER_CONNECTIONS, SHOWN_BODY_CHARS, SHOWN_PROPERTY_CHARS};
 
-/// What is read of an event; see docs/webhooks.md.
+/// The relevant members of an event; see docs/webhooks.md.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event<'a> {
@@ -123,7 +123,7 @@ async fn answer(
     Ok(Response::new(Full::from(word(&event))))
 }
 
-/// What a device's own software would answer to a method: that it was done, and with what.
+/// The answer that a device's software might give to a method: done, with its payload.
 fn word(event: &Event<'_>) -> String {
     if event.method_name.is_none() {
         return String::new();

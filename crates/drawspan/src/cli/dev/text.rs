@@ -1,4 +1,4 @@
-//! What `dev` prints at start. Lines to paste stand alone, indented by two spaces; the last line is `ready`.
+//! The text that `dev` prints at start. Commands to paste are on separate lines, indented by two spaces; the last line is `ready`.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ pub(super) struct Intro<'a> {
     pub(super) service: &'a HubConnectionString,
     /// Where the hub listens for AMQP and for HTTPS.
     pub(super) hub_at: [SocketAddr; 2],
-    /// Whom the hub's clients must trust.
+    /// The authority that the hub's clients must trust.
     pub(super) authority: &'a Path,
     /// The file by which `drawspan hub` gets there.
     pub(super) access: &'a Path,

@@ -38,7 +38,7 @@ pub(super) struct AccessArgs {
     config: Option<PathBuf>,
 }
 
-/// What a connection string opens.
+/// The kind of a connection string.
 pub(super) enum Access {
     /// A hub.
     Hub(ServiceConfig),

@@ -43,7 +43,7 @@ pub(super) fn run(args: &UnreadableArgs) -> ExitCode {
     })
 }
 
-/// What a message that stops the start ends with.
+/// Advice at the end of an error that prevents the start.
 pub(in super::super) fn way_out(state: &State) -> String {
     format!(
         "Without a copy or a backup: `{}` shows what is lost, and removes it on request",

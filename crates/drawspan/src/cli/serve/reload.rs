@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use super::super::signals::Hangups;
 
-/// What takes other settings while it runs.
+/// The parts that can change their settings while they run.
 pub(super) struct Targets {
     pub(super) api: Api,
     pub(super) bridge: Gateway,
