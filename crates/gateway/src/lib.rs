@@ -204,13 +204,13 @@ pub enum DeviceError {
     #[error("there is no such dead letter")]
     NoDeadLetter,
     /// Such events have no subscription any more.
-    #[error("nobody subscribes to this")]
+    #[error("this has no subscription")]
     NoSubscription,
     /// A change that must survive the end of the process could not be written.
     #[error("it could not be stored")]
     NotStored(Option<StoreFault>),
     /// Stored data cannot be read.
-    #[error("what is stored cannot be read")]
+    #[error("stored data cannot be read")]
     NotRead(Option<StoreFault>),
 }
 
@@ -232,7 +232,7 @@ pub enum Delay {
     #[error("hub {0} has not answered the device's connection yet")]
     Hub(HostName),
     /// The hub took nothing on a connection that stands.
-    #[error("the hub takes no message of the device at the moment")]
+    #[error("the hub accepts no message of the device at the moment")]
     Credit,
     /// One attempt to connect after the other fails.
     #[error("the device could not be connected: {0}")]

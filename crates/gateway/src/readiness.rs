@@ -176,7 +176,7 @@ impl ServiceFault {
         match self {
             Self::Unreachable => "cannot be reached",
             Self::Silent => "does not answer",
-            Self::Failing => "answers with faults of its own",
+            Self::Failing => "answers with server errors",
             Self::RefusesCredentials => "refuses credentials",
             Self::Full => "has no room for more devices",
             Self::OverQuota => "has used up its daily quota",

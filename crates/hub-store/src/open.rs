@@ -38,10 +38,10 @@ pub(super) fn open(path: &Path, traces: bool) -> Result<Database, StoreError> {
         (Content::Database, _) => go_on(path, recorded),
         (Content::Foreign, _) => Err(lost("it is not a registry, or its beginning is damaged")),
         _ if look.beside => Err(lost(
-            "it is empty or gone, but a log of its changes lies beside it",
+            "it is empty or gone, but a log of its changes lies next to it",
         )),
         (_, Recorded::Damaged) => Err(lost(
-            "it is empty or gone, but registry.mark lies beside it",
+            "it is empty or gone, but registry.mark lies next to it",
         )),
         (_, Recorded::Said(_)) if begun.is_none() => Err(lost(
             "it is empty or gone, but registry.mark says that it was used",
@@ -180,7 +180,7 @@ fn compare(stored: Option<Stored>, recorded: Recorded, path: &Path) -> Result<()
         (Recorded::Nothing | Recorded::Damaged, _) => {
             tracing::warn!(
                 registry = %path.display(),
-                "the mark of the registry is gone or damaged: whether the newest changes are missing cannot be told; it is made anew"
+                "the mark of the registry is gone or damaged: it cannot be determined whether the newest changes are missing; a new mark is written"
             );
             return Ok(());
         }

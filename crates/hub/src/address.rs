@@ -126,7 +126,7 @@ pub enum UnknownAddress {
     #[error("the address has a partition that is no number")]
     Partition,
     /// The address is not in the table.
-    #[error("the address is none that IoT Hub knows")]
+    #[error("IoT Hub has no such address")]
     NoSuchPath,
 }
 

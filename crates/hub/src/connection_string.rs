@@ -66,7 +66,7 @@ pub enum InvalidConnectionString {
         length: usize,
     },
     /// An unknown part, or one without `=`. The part may be a stray key, so it is not shown.
-    #[error("part {number} of the connection string is none of {expected}")]
+    #[error("part {number} of the connection string is not one of {expected}")]
     Part {
         /// The part's number, from 1.
         number: usize,
@@ -305,7 +305,7 @@ mod tests {
             "HostName=h;hostname=h",
             "the connection string has HostName twice",
         );
-        let expected = "is none of HostName=, SharedAccessKeyName=, SharedAccessKey=";
+        let expected = "is not one of HostName=, SharedAccessKeyName=, SharedAccessKey=";
         check(
             &format!("HostName=h;{SECRET}"),
             &format!("part 2 of the connection string {expected}"),

@@ -183,11 +183,7 @@ impl fmt::Display for Report {
             ms(latency.p99),
             ms(latency.max)
         )?;
-        writeln!(
-            f,
-            "  slowest    {} (whatever came of it)",
-            ms(self.slowest_us)
-        )?;
+        writeln!(f, "  slowest    {} (with any result)", ms(self.slowest_us))?;
         for (status, count) in &self.statuses {
             writeln!(f, "  status {status} {count}")?;
         }

@@ -10,7 +10,7 @@ use rustls::{ClientConfig, RootCertStore};
 pub enum TrustError {
     /// No certificate to trust.
     #[error(
-        "no certificate authority to trust: the system has none, or none of those given can be used"
+        "no certificate authority to trust: the system has none, or the given ones cannot be used"
     )]
     NoAuthority,
     /// TLS could not be set up.

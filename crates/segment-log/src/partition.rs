@@ -314,7 +314,7 @@ fn open_complete(folder: &Path, limits: LogLimits) -> Result<Opened, LogError> {
         ),
         Recorded::Damaged => tracing::warn!(
             partition = %folder.display(),
-            "the mark of the partition is damaged: whether messages are missing cannot be told; it is made anew"
+            "the mark of the partition is damaged: it cannot be determined whether messages are missing; a new mark is written"
         ),
         _ => {}
     }

@@ -286,7 +286,7 @@ impl Checker<'_> {
         let Some(value) = self.values.get(Setting::ApiKey) else {
             self.mistakes.add_missing(
                 "--api-key",
-                "missing; without a key anybody could send for every device (`drawspan dev` needs none)",
+                "missing; without a key, anyone could send for every device (`drawspan dev` needs no key)",
             );
             return ApiKeys::default();
         };

@@ -131,7 +131,7 @@ impl Legacy {
             let names: Vec<_> = wanted.iter().map(|(name, _)| *name).collect();
             let names = names.join(", ");
             self.notes
-                .push(format!("{KV_URL}: the vault holds none of {names}"));
+                .push(format!("{KV_URL}: the vault has none of {names}"));
         }
     }
 
@@ -212,7 +212,7 @@ impl Legacy {
             let names: Vec<_> = SECRETS.iter().map(|secret| secret.name).collect();
             let (directory, names) = (directory.display(), names.join(", "));
             self.notes
-                .push(format!("{named_by}: {directory} holds none of {names}"));
+                .push(format!("{named_by}: {directory} has none of {names}"));
         }
     }
 
@@ -228,7 +228,7 @@ impl Legacy {
                         "{name} is not used: `drawspan import` takes it as --key VERSION=SECRET"
                     )
                 }
-                name => format!("{name} is not used: what is remembered lies in --state"),
+                name => format!("{name} is not used: the state is in --state"),
             });
         }
     }

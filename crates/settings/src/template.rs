@@ -51,7 +51,7 @@ fn about(spec: &Spec) -> String {
             Kind::SecretList => ", one value per line",
             _ => "",
         };
-        let _ = write!(text, " Better kept in a file of its own{lines}.");
+        let _ = write!(text, " Better kept in a separate file{lines}.");
     }
     if spec.reload {
         text.push_str(" SIGHUP changes it.");

@@ -21,7 +21,7 @@ pub enum InvalidWebhookSecret {
     #[error("a webhook secret begins with {PREFIX}, and the rest is Base64")]
     Prefix,
     /// The rest cannot be read.
-    #[error("what follows {PREFIX} is not Base64")]
+    #[error("the text after {PREFIX} is not Base64")]
     Base64,
     /// Too short or too long.
     #[error(

@@ -101,7 +101,7 @@ fn close(path: &Path, is_ours: impl Fn(&str) -> bool) -> io::Result<()> {
         if !name.to_str().is_some_and(&is_ours) {
             tracing::warn!(
                 directory = %path.display(), other = ?name,
-                "the state directory is open to others and holds other files; give the state a directory of its own"
+                "the state directory is open to others and holds other files; use a dedicated directory for the state"
             );
             return Ok(());
         }

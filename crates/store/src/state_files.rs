@@ -153,7 +153,7 @@ fn go_on(
     match traces::compare(before, recorded) {
         Ok(taken) => health.found.changes.add(taken, &"the machine failed"),
         Err(trace) if loss == Loss::Accepted => {
-            tracing::warn!(%trace, store = %path.display(), "what is missing is given up, as --accept-empty-store says");
+            tracing::warn!(%trace, store = %path.display(), "missing data is given up, as --accept-empty-store requests");
         }
         Err(trace) => return Err(OpenError::Lost { path, trace }),
     }

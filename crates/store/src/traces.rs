@@ -36,7 +36,7 @@ impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Log => {
-                f.write_str("it is empty or gone, but a log of its changes lies beside it")
+                f.write_str("it is empty or gone, but a log of its changes lies next to it")
             }
             Self::Mark => {
                 f.write_str("it is empty or gone, but drawspan.mark says that it was used")
@@ -113,7 +113,7 @@ pub(crate) fn note(recorded: Recorded, stored: Option<Stored>, path: &Path) {
     };
     tracing::warn!(
         mark = %path.display(),
-        "the mark of the store {says}: whether the newest changes are missing cannot be told; it is made anew"
+        "the mark of the store {says}: it cannot be determined whether the newest changes are missing; a new mark is written"
     );
 }
 

@@ -15,7 +15,7 @@ pub(crate) struct Notes {
     pub(crate) full: Option<(ServiceId, ConnectionKey)>,
     /// When it was connected last, if it is not.
     pub(crate) connected_until: Option<Duration>,
-    /// The words that were told last.
+    /// The last reported status.
     pub(crate) status: Option<(ConnectionStatus, ConnectionStatusReason)>,
     /// The highest number of an attempt that was seen, and of which device of the fleet.
     pub(crate) epoch: Option<(u32, u32)>,
@@ -23,7 +23,7 @@ pub(crate) struct Notes {
     pub(crate) removed: Option<u32>,
 }
 
-/// Who asks for a device. There are a few callers, each with devices of its own.
+/// The caller of a device. There are a few callers, each with its own devices.
 pub(crate) const fn caller_of(device: DeviceNo) -> CallerId {
     CallerId(device % 3)
 }
@@ -47,7 +47,7 @@ pub(crate) struct ConnectAttempt {
     pub(crate) phase: Phase,
     /// Life of its token.
     pub(crate) life: Duration,
-    /// The links that it is to have.
+    /// The links it should have.
     pub(crate) wants: Wants,
     /// Once it was sent.
     pub(crate) token: Option<Token>,

@@ -48,7 +48,7 @@ pub enum DecodeError {
     #[error("a described type does not belong here (descriptor {})", match .0 { Some(code) => format!("0x{code:x}"), None => "of unknown name".into() })]
     UnknownDescriptor(Option<u64>),
     /// There are trailing bytes.
-    #[error("{0} bytes follow where none belong")]
+    #[error("{0} trailing bytes")]
     TrailingBytes(usize),
     /// A message has a section twice that may come once, or bodies of two kinds.
     #[error("the message section {0} may not follow the sections before it")]

@@ -276,7 +276,7 @@ pub struct Letter {
 /// The caller to answer once a change of a subscription is stored.
 #[derive(Debug)]
 pub enum Then<P: Platform> {
-    /// The caller that made this subscription, whatever happened to it since.
+    /// The caller that made this subscription, even if it was changed since.
     Subscribed(SubscriptionType, Row<P::Callback>, P::Caller),
     /// The caller that removed some, if this was the last of them.
     Removed(Option<P::Caller>),

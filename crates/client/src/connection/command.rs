@@ -104,7 +104,7 @@ pub enum SendFailure {
     #[error("too many messages wait for the hub")]
     Full,
     /// The deadline came before the hub was ready to take it; nothing was sent.
-    #[error("the hub was not ready to take it in time")]
+    #[error("the hub was not ready to accept it in time")]
     NotSent,
     /// Sent, but no answer came: the hub may have it or not.
     #[error("the hub did not tell whether it accepted the message")]

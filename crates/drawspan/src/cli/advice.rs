@@ -46,7 +46,7 @@ fn word(kind: FailureKind, message: &str) -> &'static str {
             "Ids are case-sensitive; `drawspan hub list` shows those of the hub. A device that registers through DPS is there after its first message."
         }
         FailureKind::DeviceNotOnline => {
-            "The device is not connected, or nobody takes its methods: at the bridge, subscribe with PUT /devices/{id}/methods/sub."
+            "The device is not connected, or its methods have no subscription: at the bridge, subscribe with PUT /devices/{id}/methods/sub."
         }
         FailureKind::QueueFull => {
             "50 messages wait for the device already: it must take some first, or they must expire."

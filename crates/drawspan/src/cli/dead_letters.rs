@@ -209,7 +209,7 @@ async fn list(mut bridge: Bridge, filter: String, args: &ListArgs) -> ExitCode {
     let shown = match (args.json, letters.is_empty()) {
         (true, _) => ExitCode::SUCCESS,
         (false, true) => {
-            say::aside("there are none");
+            say::aside("there are no dead letters");
             ExitCode::SUCCESS
         }
         (false, false) => say::result(table::text(&letters)),

@@ -112,7 +112,7 @@ fn understand(text: &str) -> Result<Option<&str>, String> {
     let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
     if let Some(word) = plain.find(|word| !is_level(word)) {
         return Err(format!(
-            "`{word}` is none of off, error, warn, info, debug, trace; for a part of the program write PART=LEVEL"
+            "`{word}` is not one of off, error, warn, info, debug, trace; for a part of the program write PART=LEVEL"
         ));
     }
     match EnvFilter::try_new(text) {

@@ -81,7 +81,7 @@ impl Seen {
                 advice::for_unreachable(&failure.message)
             }
             FailureKind::ServerError | FailureKind::HubMaintenance => {
-                "It answers, and has trouble of its own: look at the status of Azure, and try again."
+                "It answers with server errors: check the status of Azure, and try again."
             }
             FailureKind::Throttled => "It is asked too often just now: try again.",
             FailureKind::DeviceDisabled => {

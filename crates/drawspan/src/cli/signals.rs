@@ -20,7 +20,8 @@ pub(super) struct Hangups {
 }
 
 /// The message at the second request.
-pub(super) const TWICE: &str = "ended at once, as asked twice; requests under way were cut off";
+pub(super) const TWICE: &str =
+    "ended at once on the second signal; requests in progress were aborted";
 
 /// Resolves when the process is asked to end, listening from the first poll.
 pub(super) async fn shutdown() {

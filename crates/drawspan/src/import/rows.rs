@@ -109,7 +109,7 @@ fn subscription(row: &Row, keys: &OldKeys) -> Result<(StoredSubscription, String
     let device = device_id(device)?;
     let kind = SubscriptionType::parse(kind).ok_or_else(|| {
         let words = SubscriptionType::ALL.map(SubscriptionType::as_str);
-        format!("SubscriptionType is none of {}", words.join(", "))
+        format!("SubscriptionType is not one of {}", words.join(", "))
     })?;
     let callback = keys.open(callback).map_err(|error| error.to_string())?;
     let callback = CallbackUrl::parse(&callback).map_err(|error| error.to_string())?;
@@ -205,7 +205,7 @@ mod tests {
         check(&format!("a b,Methods,{URL},{time}"), "DeviceId: ");
         check(
             &format!("b,Method,{URL},{time}"),
-            "SubscriptionType is none of DesiredProp",
+            "SubscriptionType is not one of DesiredProp",
         );
         check(&format!("b,Methods,s3cret,{time}"), "neither encrypted");
         check(

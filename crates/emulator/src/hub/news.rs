@@ -42,7 +42,7 @@ impl News {
         }
     }
 
-    /// Tells the self.to. What could not be stored is told only where it has effect all the same.
+    /// Notifies of `self.to`. A change that could not be stored is notified only if it takes effect all the same.
     pub(super) fn tell(&self, stored: bool) {
         if stored {
             self.emit();

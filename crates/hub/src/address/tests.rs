@@ -208,7 +208,7 @@ fn mistakes_are_named() {
     let partition = "the address has a partition that is no number";
     check("h/ConsumerGroups/g/Partitions/x", partition);
     check("h/Partitions/+1", partition);
-    check("h/Partitions/", "the address is none that IoT Hub knows");
+    check("h/Partitions/", "IoT Hub has no such address");
     check("h/Partitions/4294967296", partition);
     check(
         &"x".repeat(3000),

@@ -32,7 +32,7 @@ pub struct Behavior {
 /// Not a manner.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "`{0}` is none of ok, delay:MS, status:CODE, hang, close, each with @PERCENT behind it if it is for some requests only"
+    "`{0}` is not one of ok, delay:MS, status:CODE, hang, close, each followed by @PERCENT if it applies to some requests only"
 )]
 pub struct InvalidBehavior(String);
 

@@ -180,7 +180,7 @@ impl DownlinkArgs {
             words => {
                 let kind = |word: &str| {
                     let found = ALL.iter().find(|(name, _)| *name == word.trim());
-                    let wrong = || format!("`{word}` is none of c2d, methods, desired, status");
+                    let wrong = || format!("`{word}` is not one of c2d, methods, desired, status");
                     found.map(|(_, kind)| *kind).ok_or_else(wrong)
                 };
                 words.split(',').map(kind).collect()
@@ -191,7 +191,7 @@ impl DownlinkArgs {
     fn service(&self, mistakes: &mut Mistakes) -> Option<ServiceConfig> {
         let hub = match &self.hub_connection_string {
             Some(text) => HubConnectionString::parse(text).map_err(|error| error.to_string()),
-            None => Err("missing: whoever sends to devices needs a policy of the hub".to_owned()),
+            None => Err("missing: sending to devices needs a policy of the hub".to_owned()),
         };
         let hub = mistakes.keep("--hub-connection-string", hub);
         let connector = service_connector(mistakes, self.ca.as_deref(), &self.connect);

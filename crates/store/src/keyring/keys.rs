@@ -116,7 +116,7 @@ fn make(path: &Path, used: &[KeyUse]) -> Result<KeyRing, OpenError> {
         path: path.to_path_buf(),
         cause,
     })?;
-    tracing::info!(keyring = %path.display(), "a key ring was made; keep a copy of it, apart from backups of the state directory");
+    tracing::info!(keyring = %path.display(), "a key ring was created; keep a copy of it, separate from backups of the state directory");
     Ok(ring)
 }
 

@@ -18,7 +18,7 @@ pub enum ManageError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The file does not exist.
-    #[error("there is no {}; is that the state directory? It is made by `drawspan serve --state DIR`", path.display())]
+    #[error("there is no {}; is that the state directory? `drawspan serve --state DIR` creates it", path.display())]
     NoStore {
         /// The database that should be there.
         path: PathBuf,
@@ -30,7 +30,7 @@ pub enum ManageError {
         path: PathBuf,
     },
     /// There is no key ring to change.
-    #[error("there is no key ring {}; name the one that `drawspan serve` uses with --keyring", path.display())]
+    #[error("there is no key ring {}; give the one that `drawspan serve` uses with --keyring", path.display())]
     NoKeyRing {
         /// Where it should be.
         path: PathBuf,
@@ -57,7 +57,7 @@ pub enum ManageError {
     },
     /// The directory has a store.
     #[error(
-        "{} holds a store already; restore into another directory, or replace it with --force (the old one is kept beside it)",
+        "{} holds a store already; restore into another directory, or replace it with --force (the old one is kept next to it)",
         path.display()
     )]
     NotEmpty {

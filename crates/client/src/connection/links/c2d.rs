@@ -292,8 +292,8 @@ impl C2d {
         self.next(at);
     }
 
-    /// The hub did not confirm an outcome. It is sent once more, as the final disposition, and a new link replaces this one:
-    /// whatever went wrong, the device must get its next message.
+    /// The hub did not confirm an outcome. It is sent once more, as the final disposition, and a new link replaces this one, so
+    /// that the device gets its next message in any case.
     fn replace(&mut self, at: &mut LinkContext<'_>) -> Result<(), Failure> {
         if let Turn::Confirming {
             delivery, outcome, ..

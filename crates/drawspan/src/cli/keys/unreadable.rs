@@ -72,7 +72,7 @@ fn list(state: &State) -> ExitCode {
         return told;
     }
     failed(format_args!(
-        "{} cannot be read with the key ring {}; put back a copy of it, or a backup. If there is none, remove them with `{} --remove`",
+        "{} cannot be read with the key ring {}; put back a copy of it, or a backup. Without either, remove them with `{} --remove`",
         counts(&found),
         state.keyring.display(),
         command(state)
