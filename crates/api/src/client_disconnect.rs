@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-/// The server's information about a request in progress.
+/// What a handler can learn about its caller while a request is in progress.
 pub(super) trait Caller: Send + Sync {
     /// Whether waiting has lost its sense. Asked whenever the connection's task wakes, which it does when that changes.
     fn is_to_be_answered(&self) -> bool;

@@ -33,7 +33,7 @@ const CODES: [(u16, &str); 23] = [
     (422, "422"),
     (500, "500"),
     (502, "502"),
-    // No operation answers with such a status; one that does is still counted.
+    // Operations answer with no other status; if one does, it is still counted.
     (0, "other"),
 ];
 

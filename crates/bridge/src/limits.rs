@@ -64,7 +64,7 @@ pub const TEMPORARY_TOKEN_LIFE_MIN: Duration = Duration::from_secs(900);
 pub const TEMPORARY_TOKEN_LIFE_MAX: Duration = Duration::from_secs(1_200);
 /// Devices leave a connection that is being drained a few at a time, that often.
 pub const MOVE_INTERVAL: Duration = Duration::from_secs(1);
-/// Number of them at once.
+/// Number of devices that move at the same time.
 pub const MOVES_AT_ONCE: usize = 20;
 
 /// Subscriptions of the fleet.

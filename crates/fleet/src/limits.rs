@@ -13,7 +13,7 @@ pub const QUICK_PHASE: Duration = Duration::from_secs(300);
 pub const QUICK_WAIT_MIN: Duration = Duration::from_millis(100);
 /// The longest wait between quick attempts.
 pub const QUICK_WAIT_MAX: Duration = Duration::from_secs(10);
-/// Growth of the quick waits: twice as much each time, ± 20 %.
+/// The first of the quick waits, which double each time, ± 20 %.
 pub const QUICK_STEP: Duration = Duration::from_millis(100);
 
 /// Slow waits are random up to this times the number of slow attempts …

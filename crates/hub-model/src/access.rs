@@ -12,7 +12,7 @@ use super::registry::Registry;
 /// A token whose signature and time were found good: what its holder may do as long as it lasts.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    /// The owner of the token.
+    /// The owner of the token's key.
     pub principal: Principal,
     token: Token,
 }

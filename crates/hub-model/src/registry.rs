@@ -16,7 +16,7 @@ use crate::limits::Limits;
 #[derive(Debug)]
 pub struct Registry {
     devices_max: usize,
-    /// Events since they were taken.
+    /// Events since they were last taken.
     pub(super) events: Vec<HubEvent>,
     entries: BTreeMap<DeviceId, Entry>,
 }
@@ -62,7 +62,7 @@ pub enum Change {
     Twin {
         /// Whose.
         device: DeviceId,
-        /// The current value.
+        /// The twin after the change.
         twin: Arc<Twin>,
         /// The notification for the device if its desired properties changed: a JSON patch with `$version`.
         desired: Option<Bytes>,

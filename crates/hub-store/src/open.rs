@@ -168,7 +168,7 @@ fn check_rows(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     })
 }
 
-/// Checks that the file holds everything that was committed to it and must have survived.
+/// Compares the file with what was committed to it and must have survived.
 fn compare(stored: Option<Stored>, recorded: Recorded, path: &Path) -> Result<(), StoreError> {
     let lost = |what: String| StoreError::Lost {
         path: path.to_path_buf(),

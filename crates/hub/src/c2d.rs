@@ -7,7 +7,7 @@ use crate::time::UtcTime;
 /// A cloud-to-device message. What its sender did not set is absent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct C2dMessage {
-    /// The subject.
+    /// The body.
     pub body: Bytes,
     /// The sender's own properties, in the order of the wire.
     pub properties: Vec<(String, String)>,

@@ -43,7 +43,7 @@ pub enum Remedy {
     SlowRetry,
     /// The hub's state, not the device's: the hub is probed, devices wait, and no failure is counted.
     HubDown,
-    /// Attempts before that moment are useless. An existing connection is kept.
+    /// Wait until then, since earlier attempts are useless. An existing connection is kept.
     WaitUntil(Until),
     /// A new token, once, after a look at the clock; if that does not help, [`Remedy::Reprovision`].
     Reauthenticate,

@@ -17,7 +17,7 @@ pub type InvalidDeviceId = InvalidId;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("invalid {kind}: {mistake}")]
 pub struct InvalidId {
-    /// The expected form.
+    /// The kind of name that was expected.
     pub kind: IdKind,
     /// The mistake.
     pub mistake: Mistake,

@@ -16,7 +16,7 @@ use crate::limits::LEDGER_QUEUE;
 
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// The result of one request.
+/// The ledger's entry for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     /// The message id, unique over runs.

@@ -22,7 +22,7 @@ use super::registrations::Registrations;
 use super::routes::RouteTable;
 use super::stores::Stores;
 
-/// The means of executing actions.
+/// The connections, stores and channels with which actions are executed.
 #[derive(Debug)]
 pub(super) struct Executor {
     pub(super) credentials: Arc<Credentials>,

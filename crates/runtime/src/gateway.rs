@@ -120,7 +120,7 @@ impl Gateway {
         }
     }
 
-    /// An answer of the hub to a request of a connected device, or of DPS to a registration.
+    /// Converts the hub's answer to a request of a connected device, or DPS's answer to a registration.
     pub(super) fn refused(&self, failure: Failure) -> DeviceError {
         match failure.kind {
             FailureKind::MessageTooLarge => DeviceError::TooLarge,

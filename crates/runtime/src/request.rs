@@ -61,7 +61,7 @@ pub(super) enum Look {
     },
     /// A snapshot of counters.
     Measure { reply: oneshot::Sender<Snapshot> },
-    /// The counters of the fleet.
+    /// The fleet subscriptions.
     FleetSubscriptions { reply: Reply<Vec<Subscription>> },
 }
 

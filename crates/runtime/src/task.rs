@@ -21,7 +21,7 @@ use super::routes::Route;
 use super::views;
 use crate::limits;
 
-/// The inputs of the task.
+/// The channels from which the task takes its inputs.
 #[derive(Debug)]
 pub(super) struct Sources {
     pub(super) requests: mpsc::Receiver<Request>,

@@ -38,7 +38,7 @@ struct State {
     last_unix_ms: u64,
     tail: Tail,
     disk: Option<Disk>,
-    /// Returns the range of kept records.
+    /// The mark of the kept records.
     mark: Option<Mark>,
 }
 
@@ -322,7 +322,7 @@ fn open_complete(folder: &Path, limits: LogLimits) -> Result<Opened, LogError> {
 }
 
 impl State {
-    /// Returns the range of kept records now.
+    /// Updates the mark with the range of kept records.
     fn mark(&mut self) {
         let kept = [self.begin().sequence, self.next.sequence];
         if let Some(mark) = &mut self.mark {

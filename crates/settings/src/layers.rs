@@ -19,7 +19,7 @@ use crate::limits::MAX_SECRET_FILE_BYTES;
 const CONFIG_VARIABLE: &str = "DRAWSPAN_CONFIG";
 /// Variables that begin as ours do and are no settings.
 const OTHER_VARIABLES: [&str; 3] = [CONFIG_VARIABLE, "DRAWSPAN_LOG", "DRAWSPAN_LOG_FORMAT"];
-/// The proxy variable that most programs use.
+/// The usual environment variables for a proxy.
 const PROXY_VARIABLES: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 const NO_PROXY_VARIABLES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
@@ -32,7 +32,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The environment of this process.
+    /// Takes the environment of this process.
     #[must_use]
     pub fn of_process() -> Self {
         let mut environment = Self::default();

@@ -52,7 +52,7 @@ const VARIABLES: &[(&str, Setting, bool)] = &[
     ("MAX_POOL_SIZE", Setting::MaxConnections, true),
 ];
 
-/// Its values, by setting.
+/// The original's settings that were found.
 #[derive(Debug, Default)]
 pub(super) struct Legacy {
     given: Vec<(Setting, Given)>,
@@ -163,7 +163,7 @@ impl Legacy {
         }
     }
 
-    /// Number of devices per number of milliseconds.
+    /// Reads the batch settings: a number of devices per number of milliseconds.
     fn batches(&mut self, environment: &Environment, mistakes: &mut Mistakes) {
         let mut number = |name: &'static str, default: u64| {
             let text = environment.get(name)?;

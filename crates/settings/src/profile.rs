@@ -40,7 +40,7 @@ pub enum Profile {
     Devices(HashMap<DeviceId, ListedDevice>),
 }
 
-/// The part of a setting that changed so that only a restart can use it.
+/// A change to another profile, which only a restart can apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OtherProfile;
 

@@ -33,7 +33,7 @@ pub enum Recorded {
     Nothing,
     /// It was changed by somebody else.
     Damaged,
-    /// The last recorded value.
+    /// A mark was read.
     Said(Said),
 }
 

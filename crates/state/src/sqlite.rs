@@ -44,7 +44,7 @@ pub struct Look {
 /// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Checked {
-    /// No mistake.
+    /// The file is sound.
     Whole,
     /// This is wrong.
     Damaged(String),

@@ -65,7 +65,7 @@ impl Scheduler {
         }
     }
 
-    /// A job that cannot be handed over now follows next time.
+    /// Runs the jobs that are due. A job that cannot be handed over now follows next time.
     fn look(&mut self, now: Instant) {
         let stamp = self.keys.stamp();
         if stamp != self.seen && self.queue.try_job(Job::Keys).is_ok() {

@@ -26,9 +26,9 @@ use crate::writer::{Bounds, Commits, Job, Losses, Writer};
 
 /// The database in a state directory.
 pub(crate) const FILE: &str = "drawspan.db";
-/// Records how much was committed to it.
+/// File name of the mark, which records how much was committed.
 pub(crate) const MARK_FILE: &str = "drawspan.mark";
-/// The lock of the directory.
+/// File name of the lock.
 pub(crate) const LOCK_FILE: &str = "drawspan.lock";
 
 /// The key ring of a state directory for which no other file is named.
@@ -154,7 +154,7 @@ impl Store {
         self.hub_cache.clone()
     }
 
-    /// Subscriptions of callers.
+    /// The subscriptions of callers.
     #[must_use]
     pub fn subscriptions(&self) -> Subscriptions {
         self.subscriptions.clone()

@@ -99,12 +99,12 @@ pub(crate) fn compare(stored: Option<Stored>, recorded: Recorded) -> Result<u64,
     }
 }
 
-/// Identifies the entries of a state directory.
+/// Whether a name is that of a file of the store.
 pub(crate) fn is_ours(name: &str) -> bool {
     name.starts_with("drawspan.") || name.starts_with("keyring")
 }
 
-/// The meaning of an unusable mark next to a usable database.
+/// Logs the meaning of an unusable mark next to a usable database.
 pub(crate) fn note(recorded: Recorded, stored: Option<Stored>, path: &Path) {
     let says = match recorded {
         Recorded::Damaged => "is damaged",

@@ -29,7 +29,7 @@ const AGENT: &str = concat!("drawspan/", env!("CARGO_PKG_VERSION"));
 pub struct Done {
     /// To be repeated to the controller.
     pub attempt: DeliveryAttempt,
-    /// The meaning.
+    /// The outcome.
     pub answer: AttemptOutcome,
     /// The receiver's answer.
     pub body: Bytes,
@@ -44,7 +44,7 @@ pub(super) struct Request {
     pub(super) secrets: Arc<Secrets>,
 }
 
-/// Reports the attempt's end to the mailbox, however it ends.
+/// The report of an attempt to the mailbox, sent however the attempt ends.
 struct Report {
     mailbox: Arc<Mailbox<Done>>,
     done: Option<Done>,

@@ -70,14 +70,14 @@ pub enum Event {
         session: SessionId,
         /// Link, from now on.
         link: LinkId,
-        /// The peer's performative.
+        /// The peer's attach.
         attach: Box<Attach>,
     },
     /// The peer took a link of ours.
     Attached {
         /// Link.
         link: LinkId,
-        /// The peer's performative.
+        /// The peer's attach.
         attach: Box<Attach>,
     },
     /// A link is gone.

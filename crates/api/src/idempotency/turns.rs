@@ -21,7 +21,7 @@ struct UnderWay {
     fingerprint: Hash,
     /// One permit, given to those who wait in the order of their coming.
     turn: Arc<Semaphore>,
-    /// The holder of the turn, and those who wait.
+    /// The number of requests that hold or await the turn.
     users: usize,
 }
 

@@ -80,7 +80,7 @@ const fn shape(operation: Operation) -> Shape {
         O::GetCurrentConnectionStatus => (None, 200, Some("ConnectionStatusResponse")),
         O::Register => (Some("RegistrationBody"), 200, None),
         O::Resync => (None, 202, None),
-        // The remaining operations are removals.
+        // The remaining operations are removals, without a body.
         _ => (None, 204, None),
     }
 }

@@ -119,7 +119,7 @@ impl Shared {
         unread.take()
     }
 
-    /// The progress of the current request.
+    /// The effect of the current request so far.
     pub(super) const fn effect(&self) -> &Effect {
         &self.effect
     }

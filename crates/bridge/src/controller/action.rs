@@ -55,7 +55,7 @@ pub enum Action<P: Platform> {
         outcome: Outcome,
         /// The letter.
         letter: Option<Box<DeadLetter<P::Callback>>>,
-        /// The requester.
+        /// The caller to answer, if there is one.
         caller: Option<P::Caller>,
     },
     /// Read a twin. Answered by [`Input::TwinRead`](super::Input::TwinRead).
@@ -90,7 +90,7 @@ pub enum Action<P: Platform> {
         scope: Scope,
         /// Which.
         kind: SubscriptionType,
-        /// The contents.
+        /// The subscription to store; `None` removes it.
         row: Option<Row<P::Callback>>,
         /// To be repeated in the answer.
         then: Then<P>,

@@ -77,7 +77,7 @@ pub(super) struct Desired {
     pub(super) look: Look,
     /// The attempt for which it is in the queue, or its twin is being read.
     pub(super) busy: Option<u32>,
-    /// The events sent to a new subscriber.
+    /// What was sent since the subscription was made.
     pub(super) first: First,
     /// Fingerprint of the section that the receiver refused twice: it is not sent again.
     pub(super) refused: Option<i64>,
@@ -93,7 +93,7 @@ pub(super) struct Desired {
     pub(super) receiver: Option<i64>,
 }
 
-/// The events sent to a receiver since it subscribed.
+/// The state of a new subscription, by what was sent to its receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum First {
     /// There was no subscription before, and nothing was sent.

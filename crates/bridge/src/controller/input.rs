@@ -59,16 +59,16 @@ pub enum Input<P: Platform> {
         attempt: AttemptId,
         /// The hub's answer.
         result: Result<(), RequestError<P::StoreFault>>,
-        /// The requester.
+        /// The caller to answer, if there is one.
         caller: Option<P::Caller>,
     },
     /// A request to a receiver is over.
     Answered {
         /// As in [`Post`](crate::events::Post).
         attempt: delivery::DeliveryAttempt,
-        /// Its meaning.
+        /// The result of the attempt.
         answer: delivery::AttemptOutcome,
-        /// The receiver's answer.
+        /// The body of the receiver's answer.
         body: Bytes,
     },
     /// A change of a subscription is stored, or is not.
@@ -114,7 +114,7 @@ pub enum Request<P: Platform> {
     },
     /// Another attempt, now.
     Resync(DeviceId),
-    /// The device to forget.
+    /// Forget a device.
     Forget {
         /// The device.
         device: DeviceId,
@@ -154,7 +154,7 @@ pub enum Request<P: Platform> {
         /// The caller.
         caller: P::Caller,
     },
-    /// The outcome.
+    /// Settle a message.
     Settle {
         /// The device.
         device: DeviceId,

@@ -76,7 +76,7 @@ pub use registrations::Registrations;
 pub use response::{Held, Refusal, Relisted, RequestError, Response};
 pub use waiters::Delay;
 
-/// The parts of a new controller.
+/// The configuration of a controller.
 #[derive(Debug)]
 pub struct ControllerConfig<P: Platform> {
     /// Paces and bounds of the fleet.
@@ -381,7 +381,7 @@ impl<P: Platform> Controller<P> {
     }
 }
 
-/// A read-only view.
+/// Read access to the state.
 impl<P: Platform> Controller<P> {
     /// The devices in memory.
     #[must_use]

@@ -29,7 +29,7 @@ pub struct Pool {
     full: bool,
 }
 
-/// The parts of a new pool.
+/// The configuration of a pool.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolConfig {
     /// Devices on one connection.
@@ -147,7 +147,7 @@ impl Pool {
         self.ledger.drain_due()
     }
 
-    /// The devices counted on each connection.
+    /// The ledger of the connections' slots.
     #[must_use]
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger

@@ -57,7 +57,7 @@ impl<P: Platform> Controller<P> {
         });
     }
 
-    /// Continues with that.
+    /// Continues the sweeps that have begun.
     pub(super) fn sweep_some(&mut self) {
         self.tell_again();
         let Some(sweep) = self.sweeps.waiting.front() else {

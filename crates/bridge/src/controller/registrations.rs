@@ -242,7 +242,7 @@ impl<P: Platform> Registrations<P> {
         over
     }
 
-    /// The registration to start.
+    /// Takes the registrations to start.
     pub(super) fn take_starts(&mut self) -> Vec<action::Registration> {
         std::mem::take(&mut self.starts)
     }

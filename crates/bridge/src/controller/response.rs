@@ -69,7 +69,7 @@ pub struct Held {
     pub message: C2dMessage,
 }
 
-/// The changes that another list of devices made to those in memory.
+/// The effects of another list of devices on those in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Relisted {
     /// Devices that belong to another hub now.

@@ -103,7 +103,7 @@ impl Spellings {
     }
 }
 
-/// Arguments for a spelling, the strongest first.
+/// The rank of a spelling, compared from the first field on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 struct Rank {
     is_assigned: bool,

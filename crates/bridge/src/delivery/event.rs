@@ -14,7 +14,7 @@ pub trait Job {
     fn replace(&mut self, newer: Self);
 }
 
-/// The properties of an event that matter here.
+/// The terms of delivery of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
     /// Where it goes: scheme, host and port.
@@ -111,7 +111,7 @@ pub struct News {
     pub why: Option<AttemptFailure>,
 }
 
-/// The last failure.
+/// The kinds of failures of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptFailure {
     /// A status that may change.

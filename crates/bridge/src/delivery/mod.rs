@@ -47,7 +47,7 @@ use timers::{Timer, Timers};
 /// Whose events are in a lane.
 pub type LaneName = (DeviceId, SubscriptionType);
 
-/// The limits of deliveries.
+/// The configuration of deliveries.
 #[derive(Debug, Clone)]
 pub struct DeliveryConfig {
     /// Attempts after the first one.
@@ -86,7 +86,7 @@ pub struct Deliveries<J> {
     chance: Chance,
 }
 
-/// Counts of deliveries.
+/// Counts of current events, attempts and origins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
     /// Events that wait or are under way.
@@ -190,7 +190,7 @@ impl<J: Job> Deliveries<J> {
         self.bytes
     }
 
-    /// Counts of current deliveries by origin. Visits every origin.
+    /// Counts of current events, attempts and origins. Visits every origin.
     #[must_use]
     pub fn load(&self) -> Load {
         let mut load = Load {

@@ -6,7 +6,7 @@ use drawspan_fleet::Jitter;
 
 use crate::limits::{RETRY_SPREAD_PERCENT, RETRY_STEP, RETRY_WAIT_MIN};
 
-/// The meaning of a status for the event.
+/// The class of a status: whether the event is delivered, refused or retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryClass {
     /// Taken.

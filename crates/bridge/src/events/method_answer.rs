@@ -35,7 +35,7 @@ impl Unread {
         }
     }
 
-    /// The answer for the method's caller.
+    /// The status for the method's caller.
     #[must_use]
     pub(crate) const fn status(self) -> i32 {
         match self {

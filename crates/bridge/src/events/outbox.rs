@@ -28,7 +28,7 @@ pub struct Outbox<C, T> {
 /// A request to a receiver that is to be made now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Post<C> {
-    /// To be repeated in the answer.
+    /// The attempt, to be repeated with its result.
     pub attempt: DeliveryAttempt,
     /// How long it may take.
     pub timeout: Duration,
@@ -141,7 +141,7 @@ impl<C: Callback, T> Outbox<C, T> {
         self.deliveries.news()
     }
 
-    /// Counts of deliveries. Visits every receiver with events.
+    /// Counts of current events, attempts and receivers. Visits every receiver with events.
     #[must_use]
     pub fn load(&self) -> Load {
         self.deliveries.load()

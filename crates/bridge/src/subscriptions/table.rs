@@ -177,7 +177,7 @@ impl<C: Callback> Table<C> {
         self.own.remove(device).unwrap_or_default()
     }
 
-    /// The links that they need of a known device.
+    /// The links that the subscriptions need of a known device.
     pub fn wish(&self, device: &DeviceId) -> Wish {
         let mut wish = Wish::default();
         for kind in SubscriptionType::ALL {

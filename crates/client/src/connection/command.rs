@@ -75,7 +75,7 @@ pub struct TwinAnswer {
 pub struct MethodAnswer {
     /// The device that was asked.
     pub session: DeviceSession,
-    /// The answer.
+    /// The request to answer.
     pub request: MethodRequestId,
     /// As in HTTP: 200 for success.
     pub status: i32,

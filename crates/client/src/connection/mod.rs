@@ -41,7 +41,7 @@ pub use command::{
     TwinRequest,
 };
 
-/// State shared by all connections of a pool.
+/// The configuration that all connections of a pool share.
 #[derive(Debug)]
 pub struct ConnectionConfig {
     /// The pool's number, which identifies it in reports of its connections.

@@ -63,7 +63,7 @@ impl Default for Room {
 }
 
 impl Room {
-    /// The number of commands in flight to a connection's task.
+    /// The capacity of the queue of commands to a connection's task.
     pub(super) const QUEUE: usize = limits::SENDS_IN_COMMON
         + CHANNELS
             * (limits::SENDS_GUARANTEED

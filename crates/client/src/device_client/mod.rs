@@ -26,7 +26,7 @@ use supervisor::Supervisor;
 
 pub use events::{DeviceEvent, DeviceEvents, MethodCall, ReceivedMessage};
 
-/// The device's identity, and how it connects.
+/// The identity of a device, and how it connects.
 #[derive(Debug, Clone)]
 pub struct DeviceOptions {
     /// Hub, device and key.

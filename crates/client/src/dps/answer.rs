@@ -104,7 +104,7 @@ impl OperationStatus {
     }
 }
 
-/// The result of a look-up: the device's hub, or that it is not registered.
+/// Decodes the answer to a look-up: the device's hub, or `None` if it is not registered.
 ///
 /// # Errors
 /// When it is a refusal. An unknown id scope and an unknown registration are both 404; the words tell them apart.

@@ -53,7 +53,7 @@ pub(super) struct ImportArgs {
     skip_bad: bool,
 }
 
-/// The contents of the files.
+/// The decoded contents of the files.
 struct Exports {
     subscriptions: Subscriptions,
     hubs: Hubs,

@@ -31,7 +31,7 @@ pub(super) struct State {
 }
 
 impl StateArgs {
-    /// The result of the flags and the environment.
+    /// Finds the state directory by the flags and the environment.
     pub(super) fn find(&self) -> Result<State, ExitCode> {
         let found = self.find_in(|name| std::env::var_os(name));
         found.ok_or_else(|| {

@@ -131,7 +131,7 @@ fn places(names: &[String], columns: &[&str]) -> Option<Vec<usize>> {
     columns.iter().map(place).collect()
 }
 
-/// Lines that `sqlcmd` adds: dashes under the names, and the number of rows.
+/// Whether a row was added by `sqlcmd`: dashes under the names, or the number of rows.
 fn is_no_row(cells: &[String]) -> bool {
     let dashes = |cell: &String| !cell.is_empty() && cell.bytes().all(|byte| byte == b'-');
     match cells {

@@ -45,7 +45,7 @@ pub(super) struct Entry<B> {
     pub(super) context: B,
 }
 
-/// The open request to the caller.
+/// A request to the caller that is not answered yet.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Running {
     pub(super) serial: u32,

@@ -49,7 +49,7 @@ pub use turns::CallerId;
 /// Timers that are not needed any more are thrown out when there are this many more than twice the devices.
 const STALE_TIMERS: usize = 1_024;
 
-/// The parts of a new fleet.
+/// The configuration of a fleet.
 #[derive(Debug, Clone)]
 pub struct FleetConfig {
     /// How fast devices may connect to a hub.
@@ -58,7 +58,7 @@ pub struct FleetConfig {
     pub dps_pace: Pace,
     /// The provisioning service; only [`Assignment::Dps`] needs it.
     pub dps: HostName,
-    /// The owner of the credentials.
+    /// The scope of the credentials.
     pub credentials: CredentialScope,
     /// Most devices at a time.
     pub max_devices: usize,
@@ -234,7 +234,7 @@ impl<B: Context> Fleet<B> {
         })
     }
 
-    // A request of a caller.
+    // Operations requested by callers.
 
     /// A caller's request used the device, at that time. If the caller waits for it ([`Context::callers`]), it goes first from
     /// now on, in the caller's turn.

@@ -86,7 +86,7 @@ impl Quota {
         }
     }
 
-    /// A message was refused.
+    /// A probe's message was refused.
     pub(crate) fn probe_failed(&mut self, now: Duration) {
         match self {
             Self::Exceeded { probe_at, wait } => {

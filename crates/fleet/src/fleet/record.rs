@@ -41,7 +41,7 @@ impl Default for Credentials {
     }
 }
 
-/// The behavior of a reachable service.
+/// The fault of a reachable service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Silent,

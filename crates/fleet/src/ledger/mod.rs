@@ -29,7 +29,7 @@ use limit::Limit;
 use order::Order;
 use slots::Slots;
 
-/// Counts of the slots on connections.
+/// The configuration of a ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LedgerConfig {
     /// Identities per connection: [`DEVICES_PER_CONNECTION`](drawspan_hub::limits::DEVICES_PER_CONNECTION) or

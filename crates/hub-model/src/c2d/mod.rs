@@ -39,7 +39,7 @@ pub struct CloudToDevice {
     queued_bytes: usize,
 }
 
-/// The contents when the hub stopped.
+/// The contents of the queues, as they are stored.
 #[derive(Clone, Debug, Default)]
 pub struct Kept {
     /// Messages, those of a device in their order.

@@ -25,7 +25,7 @@ pub struct Queued<T> {
 #[error("The lock on the message was lost")]
 pub struct LockLost;
 
-/// The result of releasing a message.
+/// The result of abandoning a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Abandoned<T> {
     /// It waits again, in its old place.

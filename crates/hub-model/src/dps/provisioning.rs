@@ -43,7 +43,7 @@ pub struct GroupSpec {
     pub secondary: Option<SymmetricKey>,
 }
 
-/// The mistake.
+/// Mistakes in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidProvisioning {
     /// Characters that no id scope has, or too many or few of them.

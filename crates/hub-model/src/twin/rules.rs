@@ -23,7 +23,7 @@ pub enum TwinRule {
     Integer,
     /// All of it together.
     TooLarge {
-        /// The limit.
+        /// The maximum size.
         max_bytes: usize,
     },
 }

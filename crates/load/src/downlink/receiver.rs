@@ -39,7 +39,7 @@ pub(super) struct Others {
     pub(super) strays: u64,
     /// Changes of connection status, and of desired properties.
     pub(super) notices: u64,
-    /// The last event that could not be decoded.
+    /// Number of events that could not be decoded.
     pub(super) senseless: u64,
     pub(super) last_senseless: Option<String>,
 }

@@ -45,7 +45,7 @@ pub struct Report {
     pub notices: u64,
     /// Requests to the receivers that were no events.
     pub senseless: u64,
-    /// The last wrong one of these.
+    /// The last event that could not be decoded.
     pub last_senseless: Option<String>,
     /// Ids of the first messages that were lost.
     pub lost_ids: Vec<u64>,

@@ -37,7 +37,7 @@ pub(super) struct Resends {
     out_of_time_hub_failed: Counter,
 }
 
-/// The source of loss counts.
+/// The stores whose losses are counted.
 #[derive(Debug)]
 struct Losses {
     hubs: HubCache,
@@ -113,12 +113,12 @@ impl Counters {
 }
 
 impl Resends {
-    /// Requests of a lost connection are repeated on the next one.
+    /// Counts a request of a lost connection that is repeated on the next one.
     pub(super) fn connection_lost(&self) {
         self.connection_lost.add();
     }
 
-    /// Requests that the hub refused temporarily are repeated.
+    /// Counts a request that the hub refused temporarily and that is repeated.
     pub(super) fn refused(&self, failure: &Failure) {
         match failure.kind {
             FailureKind::Throttled => self.throttled.add(),
@@ -126,7 +126,7 @@ impl Resends {
         }
     }
 
-    /// Requests that the hub refused temporarily would be repeated if there were time left.
+    /// Counts a request that the hub refused temporarily with too little time left to repeat it.
     pub(super) fn out_of_time(&self, failure: &Failure) {
         match failure.kind {
             FailureKind::Throttled => self.out_of_time_throttled.add(),

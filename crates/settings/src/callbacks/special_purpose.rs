@@ -160,7 +160,7 @@ fn embedded(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
         Ipv4Addr::new(b, c, d, e),
         Ipv4Addr::new(c, d, e, f),
         v4(high, low),
-        // Deserializes a member that is present.
+        // For encoders that do not leave that octet out.
         v4(fourth, fifth),
         v4(fifth, sixth),
     ]);

@@ -133,7 +133,7 @@ fn warn_of(pair: &CertifiedKey, certificate: &Path) {
     }
 }
 
-/// The contents of the files, and their meaning.
+/// Reads the files, and returns their contents and the resulting certificate.
 fn read(certificate: &Path, key: &Path) -> (Contents, Result<CertifiedKey, InvalidCertificate>) {
     let texts = [certificate, key].map(|path| whole_file::read(path, MAX_CA_FILE_BYTES));
     let mut hash = Sha256::new();

@@ -27,7 +27,7 @@ const APPLICATION: i64 = 0x4472_7370;
 /// versions, whose table stays empty.
 const FORMAT: i64 = 4;
 
-/// Missing tables are added, which upgrades a file of any earlier format.
+/// The tables, created where they are missing, which upgrades a file of any earlier format.
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS hub_cache (
         device TEXT PRIMARY KEY,

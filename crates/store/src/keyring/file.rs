@@ -149,7 +149,7 @@ impl KeyRing {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         match fs::remove_file(&aside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            // The leftover of a process that was killed here.
+            // The leftover of a process that was killed here is removed.
             _ => {}
         }
         let mut file = options.open(&aside)?;

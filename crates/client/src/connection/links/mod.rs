@@ -97,7 +97,7 @@ impl LinkContext<'_> {
         }
     }
 
-    /// Accepts a delivery without further settlement.
+    /// Accepts a delivery, if it is not settled already.
     fn accept(&mut self, arrived: &Delivery<'_>) {
         if !arrived.settled {
             // An error means that the link is gone, of which an event tells.

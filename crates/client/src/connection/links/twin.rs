@@ -30,7 +30,7 @@ const PURPOSE: Purpose = Purpose {
 #[derive(Debug)]
 pub(super) struct Twin {
     pair: Pair,
-    /// Prefix of correlation ids, so that answers to requests over earlier links do not match.
+    /// The next number in correlation ids, so that answers to requests over earlier links do not match.
     id: u64,
     /// Requests sent so far.
     count: u32,

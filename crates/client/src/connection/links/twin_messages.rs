@@ -70,7 +70,7 @@ pub(super) fn answered(of: u64, correlation: &MessageId) -> Option<u32> {
     (start == start_of(of)).then(|| u32::from_str_radix(number, 16).ok())?
 }
 
-/// The status of an answer. A missing status means success, as for the .NET client.
+/// Decodes an answer. A missing status means success, as for the .NET client.
 pub(super) fn answer(message: &Message) -> Result<TwinAnswer, Failure> {
     let annotation = |name: &str| message.message_annotations.as_ref()?.get(name)?.as_i64();
     let body = decode::data(&message.body);

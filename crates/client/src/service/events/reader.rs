@@ -25,7 +25,7 @@ const SELECTOR: Symbol = Symbol::from_static("apache.org:selector-filter:string"
 
 type Ready = oneshot::Sender<Result<usize, Failure>>;
 
-/// Handling of the connection's events.
+/// The handler of the connection's events.
 pub(super) struct Reading {
     config: EventConfig,
     options: WatchOptions,
@@ -38,7 +38,7 @@ pub(super) struct Reading {
 }
 
 enum Stage {
-    /// No operation is allowed before the token.
+    /// Waiting for the token, before which no operation is allowed.
     Token,
     /// The partitions are asked for.
     Management {

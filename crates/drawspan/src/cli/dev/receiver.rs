@@ -123,7 +123,7 @@ async fn answer(
     Ok(Response::new(Full::from(word(&event))))
 }
 
-/// The answer that a device's software might give to a method: done, with its payload.
+/// The answer that a device's software might give to a method.
 fn word(event: &Event<'_>) -> String {
     if event.method_name.is_none() {
         return String::new();

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{Line, Seen, in_time};
 use crate::limits::{ONLINE_HUBS, ONLINE_REGISTRATION_S};
 
-/// The id to look up if no device is named; it is not registered.
+/// An id for the look-up if no device is named; it is not registered.
 const NOBODY: &str = "drawspan-check";
 
 const WRONG_POLICY: &str = "Check hub_connection_string: host, policy name and key as the portal shows them (shared access policies).";

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use super::super::signals::Hangups;
 
-/// The parts that can change their settings while they run.
+/// The parts of the bridge that take new settings while they run.
 pub(super) struct Targets {
     pub(super) api: Api,
     pub(super) bridge: Gateway,
