@@ -249,7 +249,7 @@ pub fn check_there(folder: &Path, partitions: u16) -> Result<(), LogError> {
         None => Ok(()),
         Some(number) => Err(LogError::Lost {
             path: folder.join(partition_name(number)),
-            what: "the mark next to it is gone, so it cannot be determined whether messages are missing"
+            what: "its mark, next to it, is gone, so it cannot be determined whether messages are missing"
                 .into(),
         }),
     }

@@ -287,7 +287,7 @@ impl<P: Platform> Controller<P> {
         let mut any = false;
         loop {
             let acted = self.act_for_fleet();
-            let heard = self.hear_verdicts();
+            let heard = self.hear_outcomes();
             let began = self.begin_posts();
             if !(acted || heard || began) {
                 return any;

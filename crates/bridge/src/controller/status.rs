@@ -72,7 +72,7 @@ impl<P: Platform> Controller<P> {
     }
 
     /// Passes the outcomes of events on to their devices. False if there were none.
-    pub(super) fn hear_verdicts(&mut self) -> bool {
+    pub(super) fn hear_outcomes(&mut self) -> bool {
         let mut any = false;
         while let Some(finished) = self.outbox.next_finished() {
             any = true;
