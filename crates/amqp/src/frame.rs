@@ -20,7 +20,7 @@ const HEADER_WORDS: u8 = 2;
 const TYPE_AMQP: u8 = 0;
 const TYPE_SASL: u8 = 1;
 
-/// Which layer a frame belongs to.
+/// The layer of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameKind {
     /// Performatives.

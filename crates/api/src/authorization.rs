@@ -19,11 +19,11 @@ use super::problem::{Kind, Problem};
 pub(super) struct Access {
     /// One of these is enough.
     pub(super) scopes: &'static [Scope],
-    /// Which devices it is about.
+    /// The devices that it concerns.
     pub(super) reach: Reach,
 }
 
-/// Which devices a route is about.
+/// The devices that a route concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
     /// The device in the path.

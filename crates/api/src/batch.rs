@@ -121,7 +121,7 @@ impl Batch {
             };
             batch.results.push((item.name, Err(unfinished())));
             let lanes = &mut batch.lanes;
-            // Where DPS is asked, case makes no other device; elsewhere nothing is lost by taking turns.
+            // With DPS, ids that differ in case are one device; elsewhere, taking turns does no harm.
             let place = *places.entry(device.to_lower_case()).or_insert_with(|| {
                 lanes.push(Vec::new());
                 lanes.len() - 1

@@ -102,7 +102,7 @@ impl Counts {
         }
     }
 
-    /// All of them.
+    /// Writes all counters.
     pub(super) fn tell(&self, page: &mut Page) {
         let ids = Operation::ALL.iter().map(|operation| operation.id());
         let rows = ids.chain(["none"]).zip(&self.answers);

@@ -35,7 +35,7 @@ pub(super) async fn resync<D: DeviceGateway>(
     Ok(empty_response(StatusCode::ACCEPTED))
 }
 
-/// Everything that an operator may want to know.
+/// All diagnostics of a device.
 pub(super) async fn diagnostics<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,

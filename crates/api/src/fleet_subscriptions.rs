@@ -56,7 +56,7 @@ where
     }
 }
 
-/// All of them that lie within what the key is for.
+/// The subscriptions within the key's prefix.
 pub(super) async fn list<D: Gateway>(
     extract::State(state): Shared<D>,
     request: Bare,

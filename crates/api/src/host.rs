@@ -8,7 +8,7 @@ use axum::http::{Request, Version};
 
 use super::problem::{Kind, Problem};
 
-/// Which hosts requests may be for.
+/// The hosts that requests may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Hosts {
     /// Any: callers show that they may ask by their key.

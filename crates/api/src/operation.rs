@@ -17,7 +17,7 @@ macro_rules! operations {
         }
 
         impl Operation {
-            /// All of them.
+            /// All operations.
             pub(super) const ALL: &[Self] = &[$(Self::$name,)+];
 
             /// The name that generated clients know it by.

@@ -18,7 +18,7 @@ macro_rules! kinds {
         }
 
         impl Kind {
-            /// All of them.
+            /// All kinds.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
 
             const fn row(self) -> (StatusCode, &'static str, &'static str) {
@@ -53,9 +53,9 @@ kinds! {
     IdempotencyMismatch: UNPROCESSABLE_ENTITY, "idempotency-mismatch", "Idempotency key used for another body";
     /// The body did not arrive in time.
     BodyTimeout: REQUEST_TIMEOUT, "body-timeout", "Request body too slow";
-    /// There is no such route.
+    /// The route does not exist.
     NotFound: NOT_FOUND, "not-found", "No such route";
-    /// There is no such device, or nothing is known of it.
+    /// The device does not exist, or is not known.
     UnknownDevice: NOT_FOUND, "unknown-device", "Unknown device";
     /// The route exists, the method does not.
     MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed";
@@ -73,7 +73,7 @@ kinds! {
     HubUnreachable: SERVICE_UNAVAILABLE, "hub-unreachable", "The hub, or DPS, cannot be reached";
     /// Too much waits already.
     QueueFull: SERVICE_UNAVAILABLE, "queue-full", "Too many requests wait";
-    /// There is no place for the device on the connections to its hub.
+    /// No connection to the device's hub has room for it.
     ConnectionsFull: SERVICE_UNAVAILABLE, "connections-full", "Connections to the hub are full";
     /// Starting, or too busy.
     NotReady: SERVICE_UNAVAILABLE, "not-ready", "Not ready";
@@ -87,13 +87,13 @@ kinds! {
     TooManyConnections: SERVICE_UNAVAILABLE, "too-many-connections", "Too many connections";
     /// Events may not be sent there.
     CallbackRefused: BAD_REQUEST, "callback-refused", "Callback URL refused";
-    /// There is no such subscription.
+    /// The subscription does not exist.
     NoSubscription: NOT_FOUND, "no-subscription", "No such subscription";
     /// The device's messages go elsewhere.
     Subscribed: CONFLICT, "subscribed", "The device has a subscription";
     /// The message is not held any more.
     LockLost: GONE, "lock-lost", "Message not held any more";
-    /// There is no such dead letter.
+    /// The dead letter does not exist.
     NoDeadLetter: NOT_FOUND, "no-dead-letter", "No such dead letter";
     /// A change that must survive could not be written.
     NotStored: SERVICE_UNAVAILABLE, "not-stored", "Not stored";

@@ -14,7 +14,7 @@ use crate::connection::DeviceSession;
 pub enum Incoming {
     /// A direct method: [`HubConnection::answer_method`](crate::HubConnection::answer_method) is due.
     Method {
-        /// Whose device it is for.
+        /// The device's attempt.
         attempt: AttemptId,
         /// The device, where the answer goes.
         session: DeviceSession,
@@ -28,7 +28,7 @@ pub enum Incoming {
     /// A cloud-to-device message. The next one comes after
     /// [`HubConnection::settle_c2d`](crate::HubConnection::settle_c2d).
     C2d {
-        /// Whose device it is for.
+        /// The device's attempt.
         attempt: AttemptId,
         /// The device, where its outcome goes.
         session: DeviceSession,
@@ -39,7 +39,7 @@ pub enum Incoming {
     },
     /// Desired properties were changed.
     Desired {
-        /// Whose device it is for.
+        /// The device's attempt.
         attempt: AttemptId,
         /// The device.
         session: DeviceSession,
@@ -48,7 +48,7 @@ pub enum Incoming {
     },
     /// Changes of desired properties were not kept, for want of room: only the twin itself tells what they are.
     DesiredMissed {
-        /// Whose device it is.
+        /// The device's attempt.
         attempt: AttemptId,
     },
 }

@@ -43,7 +43,7 @@ impl Drop for HeldBytes {
 struct Content {
     incoming: Vec<Incoming>,
     size_bytes: usize,
-    /// Whose desired properties changed without room for the change.
+    /// Devices whose desired properties changed without room for the change.
     missed: HashSet<AttemptId>,
 }
 

@@ -32,6 +32,6 @@ pub enum Status {
     Closed(AttemptId),
 }
 
-/// Where connections tell what happened. Each device causes at most two news per attempt, and four per change of what it wants,
-/// so that the mailbox is as bounded as the fleet.
+/// Reports of connections. Each device causes at most two reports per attempt, and four per change of its links, so that the
+/// mailbox is as bounded as the fleet.
 pub type StatusMailbox = Mailbox<Status>;

@@ -116,7 +116,7 @@ pub struct EmulatorArgs {
     tail: bool,
 }
 
-/// Everything that is wrong with a command line.
+/// The mistakes in a command line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct InvalidArgs(pub Vec<String>);

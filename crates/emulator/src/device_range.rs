@@ -11,7 +11,7 @@ pub(crate) enum InvalidDevices {
     Id {
         /// The invalid text.
         text: String,
-        /// What is wrong with it.
+        /// The mistake.
         #[source]
         cause: InvalidDeviceId,
     },

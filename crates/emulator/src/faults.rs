@@ -30,7 +30,7 @@ pub enum InvalidFault {
     Device {
         /// The whole text.
         text: String,
-        /// What is wrong with the id.
+        /// The mistake in the id.
         #[source]
         cause: InvalidDeviceId,
     },

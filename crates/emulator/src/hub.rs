@@ -59,7 +59,7 @@ pub struct Hub {
 /// A callback to notify.
 struct Told(Box<dyn Fn() + Send + Sync>);
 
-/// What a hub is made of.
+/// The parts of a new hub.
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) host: HostName,
@@ -108,7 +108,7 @@ impl Hub {
             store,
             log,
         } = parts;
-        // What was put into it before there was a hub did not happen at the hub.
+        // Initial contents are not events of the hub.
         registry.take_events();
         Self {
             host,

@@ -14,14 +14,14 @@ pub struct HubSet {
     dps_name: Option<HostName>,
 }
 
-/// What a name stands for.
+/// The meaning of a name.
 #[derive(Clone, Debug)]
 pub enum Served {
     /// A hub.
     Hub(Arc<Hub>),
     /// The provisioning service.
     Dps,
-    /// Nothing here.
+    /// The name is not served.
     Nothing,
 }
 
@@ -46,8 +46,8 @@ impl HubSet {
             .find(|hub| hub.host().as_str().eq_ignore_ascii_case(name))
     }
 
-    /// What a client means that says `named` (a `Host` header, an AMQP `open.hostname`; a port does not matter) over a
-    /// TLS connection that it opened to `sni`.
+    /// The target of a client that sends `named` (a `Host` header, an AMQP `open.hostname`; the port is ignored) over a TLS
+    /// connection that it opened to `sni`.
     ///
     /// `localhost` and addresses are not names of hubs: they stand for the name that the connection was opened to, or else for the
     /// first hub. So does a client that sends no name. A name shared by a hub and the provisioning service means the hub here:

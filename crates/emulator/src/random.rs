@@ -35,7 +35,7 @@ pub(crate) fn group_key() -> Result<SymmetricKey, NoRandomness> {
     Ok(SymmetricKey::from_bytes(&bytes::<GROUP_KEY_BYTES>()?)?)
 }
 
-/// What a change of a device may need.
+/// Random values for a change of a device.
 pub(crate) fn fresh(now_unix_ms: u64) -> Result<Fresh, NoRandomness> {
     let [a, b, etag @ ..] = bytes::<8>()?;
     let ticks =

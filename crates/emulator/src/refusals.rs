@@ -21,11 +21,11 @@ use crate::limits::{REFUSAL_TEXT_CHARS, REFUSALS_WINDOW_MS, UNTRUSTING_PEERS_MAX
 use crate::stop::Stop;
 use throttle::{LeftOut, Throttle};
 
-/// What is refused.
+/// The kinds of refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
     Tls,
-    /// What comes over TLS is not the protocol of the port, or breaks its rules.
+    /// Input over TLS that is not the protocol of the port, or violates it.
     Protocol,
     Rest,
     Dps,

@@ -22,7 +22,7 @@ pub enum StartError {
     /// The state directory cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
-    /// There is no certificate.
+    /// The certificate is unavailable.
     #[error(transparent)]
     Ca(#[from] CaError),
     /// The registry cannot be used.
@@ -43,11 +43,11 @@ pub enum StartError {
     /// A port cannot be had.
     #[error("cannot listen for {protocol} at {address}: {cause}")]
     Listen {
-        /// What the port is for.
+        /// The protocol of the port.
         protocol: &'static str,
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: io::Error,
     },
@@ -56,7 +56,7 @@ pub enum StartError {
         "cannot listen for {protocol} at {address}: the port is not permitted here\n{permission}"
     )]
     NotPermitted {
-        /// What the port is for.
+        /// The protocol of the port.
         protocol: &'static str,
         /// The address.
         address: SocketAddr,

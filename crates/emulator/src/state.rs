@@ -24,7 +24,7 @@ const REGISTRY_FILES: [&str; 5] = [
     "registry.mark",
 ];
 
-/// Where an emulator keeps its files.
+/// The folder of an emulator's files.
 #[derive(Debug)]
 pub(crate) enum StateFolder {
     /// Kept, and locked against other processes.
@@ -41,7 +41,7 @@ pub enum StateError {
     Io {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: io::Error,
     },
@@ -127,7 +127,7 @@ impl StateFolder {
     }
 }
 
-/// Tells the entries of a state directory from others.
+/// Whether a name is that of an entry of a state directory.
 fn is_ours(name: &str) -> bool {
     name == LOCK_FILE
         || name == HUBS_FOLDER

@@ -27,7 +27,7 @@ pub enum CredentialBreaker {
     },
 }
 
-/// Which device is the next to find out whether everyone is still refused.
+/// The next device that finds out whether everyone is still refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
     /// One that was refused itself.

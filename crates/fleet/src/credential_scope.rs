@@ -1,6 +1,6 @@
 //! The scope of a process's credentials.
 
-/// Whose credentials a hub, or DPS, refuses when it refuses a device.
+/// The owner of the credentials that a hub, or DPS, refuses with a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialScope {
     /// The device's: each has its own key, which proves nothing about others.

@@ -130,5 +130,5 @@ pub const RESEND_WAIT_MAX: Duration = Duration::from_secs(4);
 pub const THROTTLED_RESEND_WAIT: Duration = Duration::from_secs(1);
 /// Of so many connections that are needed, one more than another may be kept before the emptiest is given up.
 pub const SPARE_CONNECTIONS: usize = 10;
-/// Such reads per second where the size of the hub is not known: half of what the smallest hub takes.
+/// Background reads per second if the size of the hub is unknown: half of what the smallest hub accepts.
 pub const CATCH_UPS_PER_S: u32 = 50;

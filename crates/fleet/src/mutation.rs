@@ -20,7 +20,7 @@ pub enum Mutation {
     EverybodyProbes,
     /// Demand that arises while a connection closes is forgotten.
     WishForgotten,
-    /// Once the hub has refused everyone, an accepted device changes nothing.
+    /// After the hub has refused everyone, an accepted device changes nothing.
     BreakerStays,
     /// The hub seems to refuse everyone although devices are connected to it.
     BreakerBlind,
@@ -67,7 +67,7 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    /// All of the device machine's and the ledger's, which the simulation must find.
+    /// The faults of the device machine and the ledger, which the simulation must find.
     pub const ALL: [Self; 13] = [
         Self::StaleAnswer,
         Self::PermitKept,
@@ -84,7 +84,7 @@ impl Mutation {
         Self::EndedRemembered,
     ];
 
-    /// All of the controller's, which the simulation of downlinks must find.
+    /// The faults of the controller, which the simulation of downlinks must find.
     pub const CONTROLLER: [Self; 11] = [
         Self::MarkOverHole,
         Self::VersionAlone,
@@ -99,7 +99,7 @@ impl Mutation {
         Self::HoldKept,
     ];
 
-    /// All of the deliveries', which their property tests must find.
+    /// The faults of the deliveries, which their property tests must find.
     pub const DELIVERY: [Self; 6] = [
         Self::EverybodyTries,
         Self::OriginStaysAlone,

@@ -17,7 +17,7 @@ use crate::time::{Now, seconds_to_midnight};
 /// The quota state of one hub, shared by all senders.
 #[derive(Debug, Default)]
 pub struct SendQuota {
-    /// All that a message looks at while there is nothing to know.
+    /// The only state that a message reads in normal operation.
     is_closed: AtomicBool,
     known: Mutex<Known>,
 }

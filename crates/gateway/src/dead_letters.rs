@@ -15,7 +15,7 @@ pub struct DeadLetter {
     pub id: u64,
     /// Of each attempt.
     pub webhook_id: String,
-    /// Whose event it is.
+    /// The device of the event.
     pub device: DeviceId,
     /// The kind of events.
     pub kind: SubscriptionType,
@@ -31,7 +31,7 @@ pub struct DeadLetter {
     pub failed_at: UtcTime,
 }
 
-/// Which of them to list. Every condition must hold.
+/// Conditions for a list of dead letters, all of which must hold.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeadLetterQuery {
     /// Of this device.

@@ -8,7 +8,7 @@ use drawspan_hub::{
 
 use super::{DeviceError, Prefix};
 
-/// Which devices to list. Every condition must hold.
+/// Conditions for a list of devices, all of which must hold.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ListQuery {
     /// Ids that begin so.

@@ -39,7 +39,7 @@ pub use subscriptions::{
     Prefix, Scope, Subscribe, Subscribed, Subscription, SubscriptionStatus, Subscriptions,
 };
 
-/// Everything that the HTTP side needs.
+/// All traits that the HTTP side needs.
 pub trait Gateway: DeviceGateway + Subscriptions + Downlink + Listing + DeadLetters {}
 
 impl<T: DeviceGateway + Subscriptions + Downlink + Listing + DeadLetters> Gateway for T {}
@@ -200,7 +200,7 @@ pub enum DeviceError {
     /// The device's messages go to its subscription.
     #[error("the device's messages go to its subscription")]
     Subscribed,
-    /// There is no such dead letter.
+    /// The dead letter does not exist.
     #[error("there is no such dead letter")]
     NoDeadLetter,
     /// Such events have no subscription any more.
@@ -297,7 +297,7 @@ pub enum DeviceState {
     Connected,
     /// Waiting for the next attempt.
     Waiting,
-    /// Somebody else holds the device at the hub.
+    /// Another client holds the device at the hub.
     Yielded,
     /// Closing, since nothing wants it any more.
     Closing,
@@ -319,7 +319,7 @@ pub struct LastFailure {
 }
 
 impl DeviceState {
-    /// All of them.
+    /// All states.
     pub const ALL: [Self; 9] = [
         Self::Remembered,
         Self::Idle,

@@ -29,7 +29,7 @@ pub static NO_ROOM: LogLimit = LogLimit::new("something had no room");
 pub static STORE_FAILURES: LogLimit = LogLimit::new("the store failed");
 /// A TLS handshake at the listener failed; the subject is the caller's address.
 pub static HANDSHAKES: LogLimit = LogLimit::new("a caller's TLS handshake failed");
-/// There is no room for another connection.
+/// No room for another connection.
 pub static CONNECTIONS: LogLimit = LogLimit::new("connections of callers are at their bound");
 
 static ALL: [&LogLimit; 10] = [

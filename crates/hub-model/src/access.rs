@@ -17,7 +17,7 @@ pub struct Grant {
     token: Token,
 }
 
-/// Whose key signed a token.
+/// The owner of the key that signed a token.
 #[derive(Clone, Debug)]
 pub enum Principal {
     /// A policy of the hub.
@@ -29,7 +29,7 @@ pub enum Principal {
 /// Why a caller may not. Holds nothing of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// There is no token.
+    /// The token is missing.
     #[error("the request has no token")]
     NoToken,
     /// The token cannot be taken apart.

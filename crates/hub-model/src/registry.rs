@@ -42,7 +42,7 @@ pub struct Connection {
     pub last_activity_unix_ms: Option<u64>,
 }
 
-/// Which version of a device a caller means (RFC 9110, If-Match).
+/// The version of a device that a caller requires (RFC 9110, If-Match).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IfMatch {
     /// Whichever there is.
@@ -86,7 +86,7 @@ pub enum RegistryError {
     /// The name is taken.
     #[error("A device with ID '{0}' is already registered.")]
     AlreadyExists(DeviceId),
-    /// There is no such device.
+    /// The device does not exist.
     #[error("Device {0} not registered")]
     NotFound(DeviceId),
     /// The device is not the version that the caller means.

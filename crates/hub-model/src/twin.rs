@@ -36,7 +36,7 @@ pub struct Twin {
 /// A service's change of a twin.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TwinUpdate {
-    /// Everything that is not given is deleted, as opposed to left alone.
+    /// Whether absent members are deleted instead of left unchanged.
     pub replace: bool,
     /// `None` if absent; an empty object with `replace` deletes all.
     pub tags: Option<Object>,

@@ -88,7 +88,7 @@ pub enum StoreError {
     Device {
         /// The database file.
         path: PathBuf,
-        /// Which field of which device.
+        /// The field and its device.
         what: String,
     },
     /// The last write failed, and is tried again; until it succeeds nothing else is taken.

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::commits::{Commits, Stored};
 use super::{Database, StoreError, schema};
 
-/// Where how much was written is marked.
+/// The path of the mark.
 pub(super) fn mark_path(path: &Path) -> PathBuf {
     path.with_extension("mark")
 }

@@ -39,7 +39,7 @@ pub enum Address {
         device: DeviceId,
         /// The module, unless the device itself is meant.
         module: Option<ModuleId>,
-        /// Which of its links.
+        /// The link of the device.
         function: DeviceFunction,
     },
     /// The service side of the hub.
@@ -48,7 +48,7 @@ pub enum Address {
     EventHub {
         /// Under which name it is asked.
         entity: Entity,
-        /// Which part of it.
+        /// The part of the endpoint.
         part: EventHubPart,
     },
 }
@@ -142,7 +142,7 @@ impl Address {
     }
 }
 
-/// Where a device sends telemetry, as the Node client writes it.
+/// The address for a device's telemetry, as the Node client writes it.
 #[must_use]
 pub fn telemetry(device: &DeviceId) -> String {
     Address::device(device, DeviceFunction::Events).to_string()

@@ -17,7 +17,7 @@ pub struct C2dMessage {
     pub correlation_id: Option<String>,
     /// The sender; usually text.
     pub user_id: Option<Bytes>,
-    /// Where it was sent.
+    /// The address of the recipient.
     pub to: Option<String>,
     /// When it expires.
     pub expiry: Option<UtcTime>,

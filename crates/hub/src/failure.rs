@@ -51,7 +51,7 @@ pub enum Remedy {
     Reprovision,
     /// Open on another connection to the same hub: this one is full.
     OtherConnection,
-    /// Somebody else holds the device: step back.
+    /// Another client holds the device: step back.
     Yield,
 }
 

@@ -16,7 +16,7 @@ pub enum SubscriptionType {
 }
 
 impl SubscriptionType {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 4] = [
         Self::DesiredProperties,
         Self::Methods,

@@ -31,7 +31,7 @@ pub struct Entry {
     pub sent_unix_ms: u64,
 }
 
-/// Where connections put their entries. Cheap to clone; full means that they wait.
+/// The queue of entries. Cheap to clone; when it is full, connections wait.
 #[derive(Debug, Clone)]
 pub struct Ledger(Option<mpsc::Sender<Entry>>);
 

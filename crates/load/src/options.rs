@@ -98,7 +98,7 @@ pub struct Load {
     pub timeout: Duration,
     /// First message id.
     pub first_id: u64,
-    /// Where to write the ledger.
+    /// File of the ledger.
     pub ledger: Option<PathBuf>,
     /// Whether a partly failed run counts as a success.
     pub allow_failures: bool,

@@ -23,7 +23,7 @@ macro_rules! metrics {
         }
 
         impl Metric {
-            /// All of them, in the order of the page.
+            /// All metrics, in the order of the page.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
             const fn row(self) -> (Kind, &'static str, &'static [&'static str], &'static str) {

@@ -34,7 +34,7 @@ pub struct Route {
     pub host: String,
     /// This port only; every port when absent.
     pub port: Option<u16>,
-    /// Where to connect instead.
+    /// The address to connect to instead.
     pub to: SocketAddr,
 }
 

@@ -27,7 +27,7 @@ pub trait Handler {
     /// Something happened.
     fn on_event(&mut self, connection: &mut Connection, event: Event, now: Duration);
 
-    /// Somebody asked for something.
+    /// Handles a command.
     fn on_command(&mut self, connection: &mut Connection, command: Self::Command, now: Duration);
 
     /// All events and commands of this wake-up are handled; what is decided here goes out with the same write.

@@ -21,7 +21,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::limits;
 
-/// Where hubs serve it.
+/// The path that hubs serve.
 pub const PATH: &str = "/$iothub/websocket";
 /// The subprotocol that stands for AMQP.
 pub const SUBPROTOCOL: &str = "AMQPWSB10";

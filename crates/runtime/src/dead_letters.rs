@@ -16,7 +16,7 @@ use super::errors::not_settled;
 use super::platform::{Caller, Input, Location};
 use crate::limits::LETTER_WRITE_TIMEOUT_MS;
 
-/// Where events are kept that were not taken.
+/// The store of undelivered events.
 #[derive(Debug)]
 pub(super) struct Letters(pub(super) Option<DeadLetters>);
 

@@ -32,7 +32,7 @@ pub(super) struct Executor {
     pub(super) mailbox: Arc<StatusMailbox>,
     /// Of all connections.
     pub(super) inbox: Arc<Inbox>,
-    /// Where tasks leave what they bring back.
+    /// The mailbox for results of tasks.
     pub(super) completions: Arc<Mailbox<Input>>,
     pub(super) routes: Arc<RouteTable>,
     pub(super) health: Arc<Health>,
@@ -74,7 +74,7 @@ impl Executor {
                 status,
                 payload,
             } => {
-                // Where it is too busy, the hub's caller hears nothing.
+                // If the connection is too busy, the hub's caller gets no answer.
                 if let Some(connection) = self.at(place) {
                     connection.answer_method(MethodAnswer {
                         session: place.session,

@@ -47,7 +47,7 @@ pub struct Gateway {
     pub(super) store_health: Option<StoreHealth>,
     /// Requests that wait for messages.
     pub(super) pulls: Arc<AtomicUsize>,
-    /// Where callbacks may point to.
+    /// The guard of callback addresses.
     pub(super) guard: Arc<Guard>,
     pub(super) webhook_secrets: Arc<Secrets>,
     /// Counters outside the controller.

@@ -38,7 +38,7 @@ pub(super) enum Look {
         device: DeviceId,
         reply: oneshot::Sender<DeviceError>,
     },
-    /// All that is known.
+    /// The diagnostics of a device.
     Diagnose {
         device: DeviceId,
         reply: oneshot::Sender<Option<Diagnostics>>,

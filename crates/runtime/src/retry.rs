@@ -122,7 +122,7 @@ impl Gateway {
             Err(_) => return,
         };
         if is_news {
-            // Where the queue is full, the next one says it.
+            // If the queue is full, the next report follows.
             let _ = self
                 .requests
                 .try_send(Request::Unanswered(route.hub, failure));
@@ -134,7 +134,7 @@ impl Gateway {
     /// A message was accepted.
     fn note_accepted(&self, route: &Route, turn: Turn) {
         if route.paces.send_quota.accepted(turn, self.clock.now()) {
-            // Where the queue is full, the end of the day says it.
+            // If the queue is full, the end of the day resets it.
             let _ = self
                 .requests
                 .try_send(Request::MessageQuota(route.hub, None));
@@ -149,7 +149,7 @@ impl Gateway {
         };
         let (over, is_news) = route.paces.send_quota.refused(turn, &failure, now);
         if is_news {
-            // Where the queue is full, the next probe says it.
+            // If the queue is full, the next probe reports it.
             let _ = self
                 .requests
                 .try_send(Request::MessageQuota(route.hub, Some(failure)));

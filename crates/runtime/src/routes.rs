@@ -16,7 +16,7 @@ const STRIPES: usize = 64;
 
 const NEVER: u64 = u64::MAX;
 
-/// Where a connected device is.
+/// The route of a connected device.
 #[derive(Debug)]
 pub(super) struct Route {
     /// Its id at the hub.

@@ -148,7 +148,7 @@ fn load(
 ) -> Result<Vec<(SubscriptionType, Row<CallbackUrl>)>, StoreError> {
     let rows = match scope {
         Scope::Device(device) => store.load_device(device)?,
-        // There are few, and they are in doubt only when one could not be written.
+        // These are few, and doubtful only when one could not be written.
         Scope::Fleet(_) => store.load_all()?,
     };
     let rows = rows.iter().filter_map(row_of);

@@ -43,7 +43,7 @@ struct Active {
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) disk: Disk,
-    /// Where the next record goes.
+    /// The position of the next record.
     pub(super) next: Base,
     /// When the last record was stored; 0 if unknown.
     pub(super) last_unix_ms: u64,

@@ -2,7 +2,7 @@
 
 use super::position::{Keys, Target};
 
-/// Where some records of a segment lie.
+/// The positions of some records of a segment.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     entries: Vec<Entry>,

@@ -55,7 +55,7 @@ pub struct LogLimits {
     pub index_stride_bytes: u64,
 }
 
-/// Where a partition begins and ends.
+/// The bounds of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionInfo {
     /// Sequence number of the oldest record that is kept.

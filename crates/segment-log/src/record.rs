@@ -33,17 +33,17 @@ pub struct NewRecord {
 /// The hub's annotations on a message about its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// Whose credential was used.
+    /// The scope of the credential that was used.
     pub scope: AuthScope,
     /// The kind of credential.
     pub kind: AuthKind,
     /// The sender's generation id at that time; at most 255 bytes.
     pub generation_id: Arc<str>,
-    /// Which of the hub's streams the message belongs to.
+    /// The hub's stream that the message belongs to.
     pub source: MessageSource,
 }
 
-/// Whose credential a sender used: the `scope` of `iothub-connection-auth-method`.
+/// The owner of the credential: the `scope` of `iothub-connection-auth-method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthScope {
     /// The device's own key.

@@ -13,7 +13,7 @@ use super::segment::{Base, Cursor, PREAMBLE, PREAMBLE_BYTES, Stop, keys};
 #[derive(Debug)]
 pub(super) struct Contents {
     pub(super) index: Index,
-    /// Where the next record goes.
+    /// The position of the next record.
     pub(super) end: Base,
     /// Byte position of the end within the file.
     pub(super) end_position: u64,

@@ -39,7 +39,7 @@ const LISTEN: &str = "0.0.0.0:5001";
 /// A configuration that can be used. `Debug` shows no secret.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where to listen for HTTP.
+    /// Address to listen on for HTTP.
     pub listen: SocketAddr,
     /// Keys that open the API; never empty when it was read by [`load`].
     pub api_keys: ApiKeys,

@@ -14,7 +14,7 @@ pub struct ConnectTo {
     pub name: HostName,
     /// The port to replace; `None` for every port.
     pub port: Option<u16>,
-    /// Where to go instead.
+    /// The address to connect to.
     pub to: SocketAddr,
 }
 

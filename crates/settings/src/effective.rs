@@ -19,7 +19,7 @@ pub struct Effective {
     pub key: &'static str,
     /// Its value, secrets replaced; empty if there is no value.
     pub shown: String,
-    /// Where it came from.
+    /// The source of the value.
     pub source: Source,
     /// Whether SIGHUP changes it.
     pub reload: bool,

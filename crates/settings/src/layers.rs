@@ -151,7 +151,7 @@ pub(super) struct Values {
 pub(super) struct Value {
     pub(super) values: Vec<Text>,
     pub(super) source: Source,
-    /// Where each value stands in the file that holds them; empty if there is no such file.
+    /// The places of the values in their file; empty if there is no such file.
     places: Vec<Source>,
 }
 
@@ -166,7 +166,7 @@ impl fmt::Debug for Text {
 }
 
 impl Value {
-    /// Where the value of that index was given, to the line if it was read from a file.
+    /// The place of the value with that index, including the line if it was read from a file.
     pub(super) fn place(&self, index: usize) -> &Source {
         self.places.get(index).unwrap_or(&self.source)
     }

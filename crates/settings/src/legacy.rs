@@ -12,7 +12,7 @@ use super::provenance::{Given, Source};
 use super::settings::Setting;
 use crate::limits::{MAX_CONNECT_RATE, MAX_SECRET_FILE_BYTES};
 
-/// Where its secrets lay.
+/// The variable that names the original's key vault.
 pub(super) const KV_URL: &str = "KV_URL";
 const BATCH_SIZE: &str = "DEVICE_CONNECTION_BATCH_SIZE";
 const BATCH_INTERVAL_MS: &str = "DEVICE_CONNECTION_BATCH_INTERVAL_MS";

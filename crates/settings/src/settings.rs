@@ -6,7 +6,7 @@ pub(super) const VARIABLE_PREFIX: &str = "DRAWSPAN_";
 /// A setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
-    /// Where to listen.
+    /// The address to listen on.
     Listen,
     /// Keys of callers.
     ApiKey,

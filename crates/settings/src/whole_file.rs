@@ -35,7 +35,7 @@ pub enum UnreadFile {
     },
 }
 
-/// All of a file of at most `limit` bytes.
+/// Reads a whole file of at most `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, UnreadFile> {
     let name = || path.display().to_string();
     let mut bytes = Vec::new();

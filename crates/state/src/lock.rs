@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::limits::LOCK_ATTEMPTS;
 use crate::private;
 
-/// Held while a directory is in use. The system lets go of it when the process ends, however it ends.
+/// The lock of a directory in use. The system releases it when the process ends, in any way.
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,

@@ -29,7 +29,7 @@ pub struct Said {
 /// The state of the mark's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
-    /// There is no such file.
+    /// The file does not exist.
     Nothing,
     /// It was changed by somebody else.
     Damaged,

@@ -52,7 +52,7 @@ pub enum Checked {
     Unfinished,
 }
 
-/// Looks at the files of a database, without SQLite.
+/// Checks the files of a database, without SQLite.
 ///
 /// # Errors
 /// When they are there and cannot be read.

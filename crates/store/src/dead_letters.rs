@@ -18,7 +18,7 @@ use crate::subscriptions::Written;
 pub struct NewDeadLetter {
     /// Of each attempt; the event's identity.
     pub webhook_id: String,
-    /// Whose event it is.
+    /// The device of the event.
     pub device: DeviceId,
     /// The kind of events.
     pub kind: SubscriptionType,
@@ -43,7 +43,7 @@ pub struct StoredDeadLetter {
     pub letter: NewDeadLetter,
 }
 
-/// Which dead letters to list. Every condition must hold.
+/// Conditions for a list of dead letters, all of which must hold.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeadLetterFilter {
     /// Of this device.

@@ -36,7 +36,7 @@ impl DesiredMarks {
         Self { queue, path, loss }
     }
 
-    /// All that were written so far, in no order. Blocks.
+    /// All marks written so far, in no order. Blocks.
     ///
     /// # Errors
     /// When the file cannot be read.

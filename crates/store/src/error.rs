@@ -104,7 +104,7 @@ pub enum OpenError {
         path.display()
     )]
     NoKeyRing {
-        /// Where it should be.
+        /// Its expected path.
         path: PathBuf,
         /// A key that is needed.
         version: u32,
@@ -171,7 +171,7 @@ pub enum StoreError {
         "{what} cannot be decrypted: {why}; it was changed by somebody else, or the key ring is another. Put back a backup with `drawspan restore`"
     )]
     Sealed {
-        /// Which row.
+        /// The row.
         what: String,
         /// The mistake.
         why: String,

@@ -161,7 +161,7 @@ impl StoreHealth {
         }
     }
 
-    /// Which file is missing, as somebody looked just now.
+    /// Records which file is missing according to the last check.
     pub(crate) fn looked(&self, missing: Option<StoreFile>) {
         let mut cell = self.cell.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut cell.missing, missing);

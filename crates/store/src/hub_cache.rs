@@ -15,7 +15,7 @@ use crate::loss_counter::Loss;
 use crate::queue::Queue;
 use crate::writer::Job;
 
-/// Where a device belongs: DPS said so, or it connected there.
+/// The hub of a device, which DPS assigned, or where it connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedHub {
     /// The device, by the name that callers use.

@@ -62,7 +62,7 @@ pub const MAX_KEY_RING_BYTES: usize = 64 << 10;
 pub const COPY_GROUP_PAGES: i32 = 256;
 /// A backup waits that often, a moment each, for a file that another program holds.
 pub const COPY_ATTEMPTS: u32 = 100;
-/// Such a moment.
+/// Pause between two of these attempts.
 pub const COPY_PAUSE_MS: u64 = 50;
 /// Number of times that commands, while a bridge runs, wait for their turn to write, a millisecond and more each.
 pub const MANAGE_ATTEMPTS: i32 = 30_000;

@@ -16,7 +16,7 @@ use crate::idempotency::StoredAnswer;
 use crate::keyring::Keys;
 use crate::limits::{BROKEN_REPORT_INTERVAL_S, READ_QUEUE};
 
-/// Where an answer goes.
+/// The receiver of an answer.
 pub(crate) type Done<T> = oneshot::Sender<Result<T, StoreError>>;
 
 #[derive(Debug)]

@@ -72,7 +72,7 @@ impl Scheduler {
             self.seen = stamp;
         }
         self.watch.look();
-        // Once something fails, the next look says whether it still does.
+        // After a failure, the next check finds out whether it persists.
         if now >= self.probe_at || matches!(self.health.now(), Health::Failing { .. }) {
             let _ = self.queue.try_job(Job::Probe);
             self.probe_at = now + Duration::from_millis(PROBE_INTERVAL_MS);

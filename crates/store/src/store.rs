@@ -54,7 +54,7 @@ pub struct Store {
     health: StoreHealth,
     /// Closed after every connection.
     _watch: Arc<Watch>,
-    /// Given back last.
+    /// Released last.
     _lock: Arc<Lock>,
 }
 
@@ -166,7 +166,7 @@ impl Store {
         self.dead_letters.clone()
     }
 
-    /// Which desired properties were delivered.
+    /// The delivered versions of desired properties.
     #[must_use]
     pub fn desired_marks(&self) -> DesiredMarks {
         self.desired_marks.clone()
@@ -178,7 +178,7 @@ impl Store {
         self.health.clone()
     }
 
-    /// Which requests were answered already.
+    /// The requests that were answered already.
     #[must_use]
     pub fn idempotency(&self) -> Idempotency {
         self.idempotency.clone()

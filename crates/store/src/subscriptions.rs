@@ -20,9 +20,9 @@ use crate::queue::{ChangedRows, Queue};
 pub struct StoredSubscription {
     /// The device, or the beginning of device ids.
     pub scope: StoredScope,
-    /// Which events.
+    /// The kind of events.
     pub kind: SubscriptionType,
-    /// Where they go; encrypted in the file.
+    /// The callback URL; encrypted in the file.
     pub callback_url: SecretString,
     /// When it was made, or last replaced; kept to the millisecond.
     pub created_at: UtcTime,
@@ -35,7 +35,7 @@ pub struct StoredSubscription {
     pub limited: bool,
 }
 
-/// Which devices a stored subscription is for.
+/// The devices that a stored subscription is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum StoredScope {
     /// The device of this id.
@@ -72,7 +72,7 @@ impl Subscriptions {
         table::each(&connection, &self.keys.ring(), then)
     }
 
-    /// All that were written so far. As [`each`](Self::each).
+    /// All subscriptions written so far. As [`each`](Self::each).
     ///
     /// # Errors
     /// As [`each`](Self::each).

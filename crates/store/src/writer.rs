@@ -83,8 +83,8 @@ impl Default for Losses {
 }
 
 impl Losses {
-    /// Looks whether the rows are those that were written. What only saves work is forgotten if not; the rest stays as it is. All of it is
-    /// counted and logged.
+    /// Checks that the rows are those that were written. Otherwise rows that only save work are discarded, and the rest stays as it
+    /// is. Everything is counted and logged.
     pub(crate) fn look_at_sums(
         &self,
         connection: &mut Connection,

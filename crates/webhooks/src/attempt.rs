@@ -35,7 +35,7 @@ pub struct Done {
     pub body: Bytes,
 }
 
-/// All that an attempt needs.
+/// The data of an attempt.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) post: Post<CallbackUrl>,

@@ -36,7 +36,7 @@ use client::Client;
 pub struct Options {
     /// Keys that sign events; may be exchanged at any time.
     pub secrets: Arc<Secrets>,
-    /// Where events may go.
+    /// The guard of callback addresses.
     pub guard: Arc<Guard>,
     /// Authorities to trust; empty means the system's.
     pub authorities: Vec<CertificateDer<'static>>,
@@ -85,12 +85,12 @@ impl Webhooks {
         self.requests.spawn(request.run());
     }
 
-    /// Lets go of requests that are over. To be called now and then.
+    /// Removes finished requests. To be called at intervals.
     pub fn reap(&mut self) {
         while self.requests.try_join_next().is_some() {}
     }
 
-    /// Where requests leave their end.
+    /// The mailbox for results of requests.
     #[must_use]
     pub fn mailbox(&self) -> Arc<Mailbox<Done>> {
         Arc::clone(&self.mailbox)

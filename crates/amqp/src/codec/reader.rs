@@ -191,7 +191,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes one level down; the caller comes back with [`Self::leave`].
+    /// Enters one level of nesting; the caller returns with [`Self::leave`].
     pub(crate) fn enter(&mut self) -> Result<(), DecodeError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {

@@ -123,7 +123,7 @@ impl Connection {
         }
     }
 
-    /// Where to append bytes from the peer.
+    /// The buffer for bytes from the peer.
     pub fn input(&mut self) -> &mut BytesMut {
         &mut self.input
     }

@@ -14,7 +14,7 @@ use crate::performative::{
 /// Marks a handle that carries no link.
 pub(super) const NO_LINK: u32 = u32::MAX;
 
-/// All that is known about a link.
+/// The state of a link.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) session: u32,

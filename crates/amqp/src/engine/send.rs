@@ -18,7 +18,7 @@ pub struct Outgoing<'a> {
     pub message_format: u32,
     /// No settlement is expected.
     pub settled: bool,
-    /// Comes back with the outcome.
+    /// The embedder's value, returned with the outcome.
     pub context: u64,
     /// The encoded message.
     pub payload: &'a [u8],

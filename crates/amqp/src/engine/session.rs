@@ -11,7 +11,7 @@ use crate::frame;
 use crate::limits;
 use crate::performative::{Begin, End, Error, Flow, Performative, Role, condition};
 
-/// All that is known about a session.
+/// The state of a session.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) state: SessionState,

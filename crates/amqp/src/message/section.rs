@@ -33,7 +33,7 @@ pub enum SectionKind {
 pub struct Section {
     /// The contents.
     pub kind: SectionKind,
-    /// All of it, with its descriptor: to be passed on as it is.
+    /// The whole section, with its descriptor: to be passed on unchanged.
     pub raw: Bytes,
     /// The encoded value behind the descriptor.
     pub value: Bytes,

@@ -14,7 +14,7 @@ use crate::value::{Map, Symbol, Value};
 /// A map with symbol keys: `fields` of the specification.
 pub type Fields = Map;
 
-/// Which end of a link sends the frame.
+/// The end of a link that sends the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// `false` on the wire

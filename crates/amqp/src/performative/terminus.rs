@@ -32,7 +32,7 @@ pub enum ExpiryPolicy {
     Never,
 }
 
-/// Where messages come from.
+/// The source of messages.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Source {
     /// Address of the node; every client of IoT Hub sends text.
@@ -59,7 +59,7 @@ pub struct Source {
     pub capabilities: Option<Vec<Symbol>>,
 }
 
-/// Where messages go.
+/// The target of messages.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Target {
     /// Address of the node.

@@ -141,7 +141,7 @@ pub struct Transfer {
     pub delivery_tag: Option<DeliveryTag>,
     /// Format; 0 is an AMQP message.
     pub message_format: Option<u32>,
-    /// Sent settled.
+    /// Whether the message is sent settled.
     pub settled: Option<bool>,
     /// More frames follow.
     pub more: bool,

@@ -122,7 +122,7 @@ impl Recent {
 }
 
 impl Done {
-    /// As it is stored.
+    /// The stored status.
     const fn status(self) -> u16 {
         match self {
             Self::All => 200,

@@ -34,7 +34,7 @@ pub(super) struct Key(Hash);
 /// How much of a request was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Done {
-    /// All of it.
+    /// The whole batch.
     All,
     /// Some of the messages of a batch, each remembered by itself.
     Some,
@@ -55,7 +55,7 @@ pub(super) struct Claim<'a> {
     fingerprint: Hash,
     /// The result of an earlier request with the same key and body.
     pub(super) done: Option<Done>,
-    /// Given back at the end, whichever that is.
+    /// Given back at the end, with any result.
     _turn: Turn<'a>,
 }
 

@@ -44,7 +44,7 @@ pub(super) struct Described {
 }
 
 impl Tag {
-    /// All of them, in the order of the page.
+    /// All tags, in the order of the page.
     pub(super) const ALL: [Self; 8] = [
         Self::Telemetry,
         Self::Twin,

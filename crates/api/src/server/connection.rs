@@ -182,7 +182,7 @@ async fn answer(
 
 /// The body of a request, which tracks its end. When it is dropped, the unread rest goes back to the connection.
 struct Watched {
-    /// There until it is dropped.
+    /// Present until it is dropped.
     body: Option<Incoming>,
     shared: Arc<Shared>,
 }

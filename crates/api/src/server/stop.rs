@@ -41,7 +41,7 @@ pub(super) struct Shared {
     phase: AtomicU8,
     /// A request is being answered.
     under_way: AtomicBool,
-    /// All of the request that is being answered came.
+    /// The whole request that is being answered has arrived.
     complete: AtomicBool,
     /// The peer does not take what is to be written.
     blocked: AtomicBool,

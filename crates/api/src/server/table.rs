@@ -17,7 +17,7 @@ use crate::limits::MAX_TLS_HANDSHAKES;
 /// How many connections there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// All that are served.
+    /// Connections that are served.
     pub connections: usize,
     /// Connections of one address: of one IPv4 address, or of one /64 network of IPv6.
     pub per_address: usize,

@@ -68,7 +68,7 @@ impl Tls {
         self.certificate.refresh(true);
     }
 
-    /// Looks at the files now and then, and takes a new pair. Never ends.
+    /// Reads the files at intervals, and takes a new pair. Never ends.
     pub async fn watch(&self) {
         loop {
             sleep(Duration::from_millis(TLS_WATCH_INTERVAL_MS)).await;

@@ -105,7 +105,7 @@ pub enum Action<P: Platform> {
     Note(Note),
 }
 
-/// Where a device is.
+/// The connection and session of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location<S> {
     /// Its attempt.
@@ -129,7 +129,7 @@ pub struct Open {
     pub device: DeviceId,
     /// The id that it registered by, if that is another one: a group's key for it is derived from this.
     pub registration: Option<DeviceId>,
-    /// Which of its keys signs. Ignored, as is `token_life_s`, when a policy signs.
+    /// Key that signs the device's token. Ignored, as is `token_life_s`, when a policy signs.
     pub key: WhichKey,
     /// Life of its tokens.
     pub token_life_s: u32,
@@ -157,9 +157,9 @@ pub struct Registration {
 /// An event that was not taken.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeadLetter<C> {
-    /// Whose event it is.
+    /// The device of the event.
     pub device: DeviceId,
-    /// Where it went.
+    /// The receiver.
     pub callback: C,
     /// Names the event.
     pub webhook_id: String,
@@ -201,7 +201,7 @@ pub enum Note {
     Draining(usize),
     /// A device with a subscription cannot be connected.
     NotConnectable(DeviceId, Failure),
-    /// There was no room for a change of a device's connection.
+    /// A change of a device's connection had no room.
     NoRoomForStatus(DeviceId),
     /// Events that wait for a receiver take up its share of the memory.
     ShareUsedUp(std::sync::Arc<str>),

@@ -126,7 +126,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// Which of a device's links are there.
+    /// Records which of a device's links are attached.
     fn linked(&mut self, attempt: AttemptId, links: Links) {
         let Some(context) = self.fleet.context_mut(attempt.device) else {
             return;
@@ -222,7 +222,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// Once a second at most: with a wrong key every attempt ends like this.
+    /// At most once a second: with a wrong key every attempt ends like this.
     fn note_connection(&mut self, hub: ServiceId, devices: usize, failure: &Failure) {
         let now = self.now.monotonic;
         // A hub that cannot be reached is noted once for all, and there was no connection.

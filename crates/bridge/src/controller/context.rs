@@ -11,7 +11,7 @@ use super::holds::Pulls;
 use super::platform::{Caller as _, Platform, Route as _};
 use super::response::Refusal;
 
-/// Somebody who waits for the device to be connected.
+/// A caller that waits for the device to be connected.
 #[derive(Debug)]
 pub struct Waiter<P: Platform> {
     /// The attempt of a route that did not work for the caller; another one is needed.
@@ -30,7 +30,7 @@ pub struct DeviceContext<P: Platform> {
     pub(super) waiters: Vec<Waiter<P>>,
     /// The way to it, while it is connected.
     pub route: Option<P::Route>,
-    /// Where its attempt is.
+    /// The place of its attempt.
     pub place: Option<Member<P::Session>>,
     /// The links that were requested of its connection.
     pub(super) told: Wants,
@@ -55,7 +55,7 @@ pub struct DeviceContext<P: Platform> {
     pub last_failure: Option<Arc<Noted>>,
 }
 
-/// Where an attempt is.
+/// The place of an attempt on a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Member<S> {
     /// Its hub.

@@ -28,7 +28,7 @@ pub(super) enum Correlation<P: Platform> {
     Replay,
 }
 
-/// Where the outcome of a message goes.
+/// The way back for the outcome of a message.
 #[derive(Debug)]
 pub(super) struct C2dCorrelation<P: Platform> {
     pub(super) attempt: AttemptId,

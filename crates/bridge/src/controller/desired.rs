@@ -253,7 +253,7 @@ impl<P: Platform> Controller<P> {
         }
         let desired = self.desired_of(index);
         let Some(mut mark) = desired.after_change(Some(found.version), self.mark_of(device)) else {
-            // There is a hole before it.
+            // A change before it is missing.
             if let Some(desired) = self.desired_mut(index) {
                 desired.look = desired.look.max(Look::Gap);
             }
@@ -311,7 +311,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// Somebody asks for what a device's receiver refused to be sent again.
+    /// Requests that refused properties are sent to a device's receiver again.
     pub(super) fn desired_again(&mut self, index: u32) {
         let rests = self.desired_mut(index).is_some_and(Desired::try_again);
         if rests && let Some(attempt) = self.fleet.attempt(index) {
@@ -319,7 +319,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// Somebody subscribed, perhaps again, for the devices of a scope.
+    /// A subscription for the devices of a scope was made, perhaps again.
     pub(super) fn desired_subscribed_again(&mut self, scope: &Scope) {
         let devices: Vec<u32> = match scope {
             Scope::Device(device) => self.fleet.find(device).into_iter().collect(),

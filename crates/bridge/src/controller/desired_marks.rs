@@ -41,7 +41,7 @@ impl Mark {
 pub(super) struct Marks(HashMap<DeviceId, Mark>);
 
 impl Marks {
-    /// As they are stored.
+    /// Takes the stored marks.
     pub(super) fn new(known: impl IntoIterator<Item = (DeviceId, Mark)>) -> Self {
         Self(known.into_iter().collect())
     }

@@ -18,8 +18,8 @@ enum Change {
 }
 
 impl<P: Platform> Controller<P> {
-    /// There are other keys: devices that were refused try again. Brings every device in memory to where the list says that it belongs,
-    /// and connects those that are subscribed to and were not listed before.
+    /// Applies other keys and another list: devices that were refused try again. Moves every device in memory to its hub in the
+    /// list, and connects newly listed devices that have subscriptions.
     pub(super) fn relist(&mut self) -> Relisted {
         let mut relisted = Relisted::default();
         self.fleet.credentials_changed(self.now);

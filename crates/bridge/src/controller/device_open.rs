@@ -149,7 +149,7 @@ impl<P: Platform> Controller<P> {
                 connection: member.connection,
                 session: member.session,
             })),
-            // There is nothing to close.
+            // Without a connection, there is nothing to close.
             None => self.fleet.closed(attempt, self.now),
         }
     }
@@ -233,7 +233,7 @@ impl<P: Platform> Controller<P> {
         assigned.or_else(|| self.fleet.id(index).cloned())
     }
 
-    /// Where an attempt is that is not over, with the session that it had.
+    /// The place of an attempt that is not over, with its last session.
     pub(super) fn place_of(
         &self,
         attempt: AttemptId,
@@ -251,7 +251,7 @@ impl<P: Platform> Controller<P> {
         })
     }
 
-    /// Where a device is that has a session.
+    /// The place of a device with a session.
     pub(super) fn open_place(&self, index: u32) -> Option<Location<P::Session>> {
         let attempt = self.fleet.attempt(index)?;
         let session = self.fleet.context(index)?.place?.session?;

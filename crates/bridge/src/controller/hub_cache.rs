@@ -13,7 +13,7 @@ use drawspan_hub::{DeviceId, HostName};
 use super::action::HubChange;
 use crate::limits;
 
-/// Where devices belong.
+/// The hubs of devices.
 #[derive(Debug)]
 pub struct HubCache {
     /// In order, for those who list them.
@@ -23,7 +23,7 @@ pub struct HubCache {
     renew_at: Duration,
 }
 
-/// Where a device belongs.
+/// The hub of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cached {
     /// Its hub.
@@ -59,7 +59,7 @@ impl Default for HubCache {
 }
 
 impl HubCache {
-    /// Where a device belongs, if that is known.
+    /// The hub of a device, if known.
     #[must_use]
     pub fn get(&self, device: &DeviceId) -> Option<&Cached> {
         self.devices.get(device)

@@ -84,7 +84,7 @@ pub enum Input<P: Platform> {
     Rows {
         /// Whose.
         scope: Scope,
-        /// Everything that is stored of it.
+        /// All stored subscriptions of the scope.
         rows: Option<Vec<(SubscriptionType, Row<P::Callback>)>>,
     },
 }
@@ -123,11 +123,11 @@ pub enum Request<P: Platform> {
     },
     /// A subscription to make or to replace.
     Subscribe {
-        /// Whose events.
+        /// The devices of the subscription.
         scope: Scope,
         /// Which.
         kind: SubscriptionType,
-        /// Where they go.
+        /// The receiver.
         callback: P::Callback,
         /// Whether devices of a prefix stay connected for it.
         keep_connected: bool,
@@ -138,7 +138,7 @@ pub enum Request<P: Platform> {
     },
     /// To have one no more.
     Unsubscribe {
-        /// Whose events.
+        /// The devices of the subscription.
         scope: Scope,
         /// Which.
         kind: SubscriptionType,
@@ -251,7 +251,7 @@ pub enum Command {
     Want,
 }
 
-/// Where DPS assigned a device.
+/// The hub that DPS assigned to a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assigned {
     /// The hub.
@@ -265,7 +265,7 @@ pub struct Assigned {
 pub struct Letter {
     /// Names its event.
     pub webhook_id: String,
-    /// Whose event it is.
+    /// The device of the event.
     pub device: DeviceId,
     /// The kind of events.
     pub kind: SubscriptionType,

@@ -395,7 +395,7 @@ impl<P: Platform> Controller<P> {
         &self.table
     }
 
-    /// Where devices belong.
+    /// The hubs of devices.
     #[must_use]
     pub const fn cache(&self) -> &HubCache {
         &self.cache

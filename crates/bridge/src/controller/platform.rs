@@ -18,11 +18,11 @@ pub trait Platform: fmt::Debug + 'static {
     type MethodRequest: Clone + fmt::Debug + fmt::Display;
     /// A message's share of the memory that messages may hold. It is given back when this is dropped.
     type Share: fmt::Debug;
-    /// Where events go.
+    /// The receiver of events.
     type Callback: Callback;
     /// The way to a connected device.
     type Route: Route + Clone;
-    /// Somebody who waits for an answer.
+    /// A caller that waits for an answer.
     type Caller: Caller;
     /// The list of devices, where each is listed with its hub.
     type Listing: Listing;
@@ -50,7 +50,7 @@ impl<R: Route> Route for Arc<R> {
     }
 }
 
-/// Somebody who waits for an answer.
+/// A caller that waits for an answer.
 pub trait Caller: fmt::Debug {
     /// Whether the caller has hung up, so that an answer would not arrive.
     fn is_gone(&self) -> bool;

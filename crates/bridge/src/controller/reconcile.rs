@@ -17,7 +17,7 @@ use crate::subscriptions::{Prefix, Wish};
 #[derive(Debug, Default)]
 pub(super) struct Sweeps {
     waiting: VecDeque<Sweep>,
-    /// Whose connection had no room for what they want.
+    /// Devices whose connection had no room for a change of their links.
     untold: Vec<AttemptId>,
     tell_at: Duration,
 }
@@ -40,7 +40,7 @@ impl Sweeps {
 }
 
 impl<P: Platform> Controller<P> {
-    /// Looks at all known devices of a prefix, a few at a time.
+    /// Checks all known devices of a prefix, a few at a time.
     pub(super) fn sweep(&mut self, prefix: Prefix) {
         let sweeps = &mut self.sweeps.waiting;
         sweeps.retain(|sweep| sweep.prefix != prefix);

@@ -34,7 +34,7 @@ pub(super) struct Job<P: Platform> {
     pub(super) origin: Origin<P>,
 }
 
-/// All that are under way or wait.
+/// The registrations that are in progress or wait.
 #[derive(Debug)]
 pub struct Registrations<P: Platform> {
     running: HashMap<u64, Job<P>>,
@@ -42,7 +42,7 @@ pub struct Registrations<P: Platform> {
     ready: VecDeque<Job<P>>,
     /// Devices with one under way, or ready; and what else is allowed for them. Two at a time would end each other's operations.
     behind: HashMap<DeviceId, Vec<Job<P>>>,
-    /// Asked for by callers, and not allowed yet.
+    /// Registrations for callers that are not permitted yet.
     asked: BTreeMap<u64, Job<P>>,
     next: u64,
     /// The key that DPS took last.

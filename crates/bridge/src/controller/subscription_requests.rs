@@ -27,7 +27,7 @@ impl<P: Platform> Controller<P> {
         let now = self.now.monotonic;
         let row = Row {
             callback,
-            // As it is stored: to the millisecond.
+            // The time as it is stored: to the millisecond.
             created_at: UtcTime::from_unix_ms(self.wall_clock.at(now).unix_ms()),
             keep_connected,
             imported: false,

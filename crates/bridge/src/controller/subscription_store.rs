@@ -57,7 +57,7 @@ impl SubscriptionStore {
         self.go_on(scope)
     }
 
-    /// Somebody says that what is stored counts. The scope is to be read if that is returned.
+    /// Marks stored rows as doubtful because of a request. Returns the scope to read, if it must be read.
     pub(super) fn doubt(&mut self, device: &DeviceId) -> bool {
         let scope = Scope::Device(device.clone());
         self.open.entry(scope.clone()).or_default().doubtful = true;

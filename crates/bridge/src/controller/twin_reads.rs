@@ -115,7 +115,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// Looks at the twin again after a while, longer each time.
+    /// Checks the twin again after a while, longer each time.
     pub(super) fn later(&mut self, attempt: AttemptId) {
         let now = self.now.monotonic;
         let jitter = self.chance.draw();

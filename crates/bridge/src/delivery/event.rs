@@ -17,7 +17,7 @@ pub trait Job {
 /// The terms of delivery of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
-    /// Where it goes: scheme, host and port.
+    /// Its destination: scheme, host and port.
     pub origin: Arc<str>,
     /// Its weight, for as long as it is here.
     pub size_bytes: usize,
@@ -46,7 +46,7 @@ pub enum Offered {
     Queued,
     /// It took the place of an older one, which will not come out.
     Merged,
-    /// There is no room for it.
+    /// No room for it.
     Full(NoRoom),
 }
 
@@ -74,9 +74,9 @@ pub struct DeliveryAttempt {
 pub struct Start<'a, J> {
     /// Its name, for [`done`](super::Deliveries::done).
     pub attempt: DeliveryAttempt,
-    /// Whose event it is.
+    /// The lane of the event.
     pub lane: &'a LaneName,
-    /// Where it goes.
+    /// The receiver of the event.
     pub origin: &'a Arc<str>,
     /// The event.
     pub job: &'a J,

@@ -44,7 +44,7 @@ use lane::{Lane, LaneId};
 use origin::Origins;
 use timers::{Timer, Timers};
 
-/// Whose events are in a lane.
+/// The owner of a lane's events.
 pub type LaneName = (DeviceId, SubscriptionType);
 
 /// The configuration of deliveries.

@@ -71,7 +71,7 @@ impl<J: Job> Deliveries<J> {
         let Some(lane) = self.lanes.get_mut(&id) else {
             return;
         };
-        // Taken before the old ones are given back, so that nothing is forgotten that stays.
+        // Taken before the old ones are given back, so that entries that stay are not dropped.
         let events = lane.events.iter();
         let moved = events.map(|event| self.origins.add_event(origin, event.charged_bytes));
         let moved: Vec<Option<OriginId>> = moved.collect();

@@ -10,9 +10,9 @@ use drawspan_hub::{
 /// An event for a subscriber. `C` is its destination, `T` the owner's data for when it is finished.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event<C, T> {
-    /// Whose event it is, by the name that callers use.
+    /// The device of the event, by the name that callers use.
     pub device: DeviceId,
-    /// Where it goes.
+    /// The receiver.
     pub callback: C,
     /// The same for each attempt, and after a restart where the hub delivers again.
     pub webhook_id: String,

@@ -32,9 +32,9 @@ pub struct Post<C> {
     pub attempt: DeliveryAttempt,
     /// How long it may take.
     pub timeout: Duration,
-    /// Whose event it is.
+    /// The device of the event.
     pub device: DeviceId,
-    /// Where it goes.
+    /// The receiver.
     pub callback: C,
     /// Names the event.
     pub webhook_id: String,

@@ -14,10 +14,10 @@ use super::shared::Shared;
 use super::{Prefix, Scope, Subscription};
 use crate::limits::MAX_FLEET_SUBSCRIPTIONS;
 
-/// Where events of one kind go.
+/// The destination of events of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row<C> {
-    /// Where they go.
+    /// The receiver.
     pub callback: C,
     /// When it was made, or last replaced.
     pub created_at: UtcTime,
@@ -52,7 +52,7 @@ pub struct Table<C> {
 /// A device's own: four at most.
 type Own<C> = Vec<(SubscriptionType, Row<C>)>;
 
-/// There are as many of the fleet as there may be.
+/// The limit of fleet subscriptions is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany;
 
@@ -82,7 +82,7 @@ impl<C: Callback> Table<C> {
                 match own.iter_mut().find(|(of, _)| *of == kind) {
                     Some((_, known)) => *known = row,
                     None => {
-                        // There are many of these lists, and they do not grow often.
+                        // These lists are many, and rarely grow.
                         own.reserve_exact(1);
                         own.push((kind, row));
                     }
@@ -209,7 +209,7 @@ impl<C: Callback> Table<C> {
         kinds
     }
 
-    /// All of the fleet, by kind and prefix.
+    /// All fleet subscriptions, by kind and prefix.
     pub fn all_of_fleet(&self) -> Vec<Subscription<C>> {
         let kinds = SubscriptionType::ALL.into_iter();
         let rows = kinds.flat_map(|kind| self.fleet(kind).iter().map(move |row| (kind, row)));
@@ -250,7 +250,7 @@ impl<C: Callback> Table<C> {
 }
 
 impl<C: Clone> Row<C> {
-    /// As it is shown.
+    /// A subscription, for display.
     #[must_use]
     pub fn subscription(&self, scope: Scope, kind: SubscriptionType) -> Subscription<C> {
         let always = matches!(scope, Scope::Device(_)) && kind.needs_connection();

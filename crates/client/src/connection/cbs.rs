@@ -19,7 +19,7 @@ use crate::limits;
 
 /// Address of the node.
 const NODE: &str = "$cbs";
-/// Where answers go; the hub goes by the link.
+/// The address for answers; the hub uses the link.
 const REPLY_TO: &str = "cbs";
 /// As every official client but the .NET one calls it.
 const TOKEN_TYPE: &str = "servicebus.windows.net:sastoken";
@@ -143,7 +143,7 @@ impl Cbs {
         came
     }
 
-    /// Puts a token in the queue.
+    /// Queues a token.
     pub(crate) fn ask(&mut self, subject: Subject, now: Duration) {
         let until = now + Duration::from_millis(limits::CBS_TIMEOUT_MS);
         self.waiting.push_back((subject, until));

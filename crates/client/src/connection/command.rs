@@ -15,7 +15,7 @@ pub struct DeviceSession(pub(crate) SessionId);
 /// A device to open.
 #[derive(Debug, Clone)]
 pub struct Open {
-    /// Whose it is.
+    /// The attempt.
     pub attempt: AttemptId,
     /// Its id at the hub.
     pub device: DeviceId,

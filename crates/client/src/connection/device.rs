@@ -59,14 +59,14 @@ pub(super) enum Phase {
     },
 }
 
-/// Where the telemetry link of a device that is being opened stands.
+/// The state of the telemetry link of a device that is being opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     Unasked,
     Asked(LinkId),
     /// The hub refused it for want of the token that it had been sent.
     TooEarly,
-    /// Asked for once more.
+    /// Requested once more.
     AskedAgain(LinkId),
     Attached(LinkId),
 }
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn an_idle_device_is_small() {
-        // There are 50,000 of them. Raise this knowingly.
+        // 50,000 of these exist at once. Raise this knowingly.
         assert!(
             size_of::<Option<Device>>() <= 104,
             "{}",

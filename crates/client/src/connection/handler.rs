@@ -258,7 +258,7 @@ impl Handler for DeviceHandler {
 
     fn deadline(&self) -> Option<Duration> {
         if self.failure.is_some() {
-            // Given up: nothing is due any more, but that the hub agrees, which the engine waits for.
+            // Abandoned: the hub's answer is all that is left, for which the engine waits.
             return None;
         }
         let cbs = self.cbs.as_ref().and_then(Cbs::deadline);

@@ -56,9 +56,9 @@ pub struct ConnectionConfig {
     pub transport: Transport,
     /// Time.
     pub clock: Clock,
-    /// Where news go.
+    /// The mailbox for reports.
     pub mailbox: Arc<StatusMailbox>,
-    /// Where goes what devices receive.
+    /// The inbox for what devices receive.
     pub inbox: Arc<Inbox>,
 }
 

@@ -11,7 +11,7 @@ use super::room::Permit;
 pub(crate) struct Reply<T = ()> {
     to: Option<oneshot::Sender<Result<T, SendFailure>>>,
     sent: bool,
-    /// Held until there is an answer, whether or not somebody still waits for it.
+    /// Held until there is an answer, even if it is no longer awaited.
     _permit: Option<Permit>,
 }
 

@@ -69,7 +69,7 @@ pub struct DeviceClient {
     timeout: Duration,
 }
 
-/// Where the device's connection stands.
+/// The state of the device's connection.
 #[derive(Debug, Clone)]
 enum State {
     Down,
@@ -78,7 +78,7 @@ enum State {
     Over,
 }
 
-/// Where to send.
+/// The route for sending.
 #[derive(Debug, Clone)]
 struct Route {
     connection: HubConnection,

@@ -26,7 +26,7 @@ use registration::Registration;
 /// The service's address that all tenants share.
 pub const GLOBAL_ENDPOINT: &str = "global.azure-devices-provisioning.net";
 
-/// Where and as whom devices are registered.
+/// The service and the credentials with which devices are registered.
 #[derive(Debug, Clone)]
 pub struct DpsConfig {
     /// The service's host name; [`GLOBAL_ENDPOINT`], unless the cloud is a sovereign one or a local one.
@@ -48,7 +48,7 @@ pub struct DpsClient {
     second: Duration,
 }
 
-/// Where a device belongs.
+/// The hub of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assigned {
     /// Its hub.

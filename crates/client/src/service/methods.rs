@@ -24,7 +24,7 @@ pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 /// A call of a direct method.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// Whose method.
+    /// The device.
     pub device: DeviceId,
     /// Its name.
     pub method: String,

@@ -33,7 +33,7 @@ pub use message::Message;
 pub use methods::{Call, Called};
 pub use twins::{TwinPage, TwinSummary};
 
-/// Which hub, and as whom.
+/// The hub and the credentials.
 #[derive(Debug, Clone)]
 pub struct ServiceConfig {
     /// The hub.

@@ -85,7 +85,7 @@ impl Sender {
         self.0.is_closed()
     }
 
-    /// Puts a message into the queue, and gives what will be its outcome.
+    /// Queues a message, and returns its future outcome.
     pub(super) fn send(
         &self,
         message: Bytes,

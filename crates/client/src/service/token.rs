@@ -125,7 +125,7 @@ impl ServiceToken {
     }
 }
 
-/// There is one token of this kind in a process, so that it need not be spread.
+/// A process has one token of this kind, so its renewal need not be spread.
 const SEED: u64 = 0;
 
 fn not_answered(text: &str) -> Failure {

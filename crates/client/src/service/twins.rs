@@ -20,7 +20,7 @@ const ALL: &str = "SELECT * FROM devices";
 pub struct TwinPage {
     /// In the hub's order.
     pub devices: Vec<TwinSummary>,
-    /// Where the next page begins, if there is one.
+    /// Continuation of the next page, if there is one.
     pub continuation: Option<String>,
 }
 

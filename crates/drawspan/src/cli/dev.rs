@@ -61,7 +61,7 @@ const STOP: Duration = Duration::from_secs(2);
 /// Flags of `dev`, all optional.
 #[derive(Args, Clone)]
 pub(super) struct DevArgs {
-    /// Where to listen for HTTP [default: 127.0.0.1:8080, or the next free port]
+    /// Address to listen on for HTTP [default: 127.0.0.1:8080, or the next free port]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<String>,
     /// Key that callers must send in the header x-api-key [default: no key is needed]

@@ -37,7 +37,7 @@ pub(super) fn is_json() -> bool {
 
 /// Writes a line as the log has them, without the log: before it starts, and when it cannot be reached.
 pub(super) fn json_line(level: Level, text: &str) {
-    // There is no other place to report a failure to write.
+    // A failure to write cannot be reported elsewhere.
     let _ = writeln!(io::stderr(), "{}", line(level, text, SystemTime::now()));
 }
 

@@ -42,7 +42,7 @@ pub(super) enum Seen {
     Skipped(String),
 }
 
-/// Looks at everything. Must be called within a runtime.
+/// Makes all checks. Must be called within a runtime.
 pub(super) async fn look(config: &Config, device: Option<&DeviceId>) -> Vec<Line> {
     let connector = match drawspan_runtime::connector(config) {
         Ok(connector) => connector,

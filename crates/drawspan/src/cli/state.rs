@@ -12,7 +12,7 @@ use super::EXIT_USAGE;
 use super::load::bar_of;
 use super::say;
 
-/// Which state directory.
+/// Flags that name a state directory.
 #[derive(Args, Clone)]
 pub(super) struct StateArgs {
     /// State directory of serve [env: DRAWSPAN_STATE]

@@ -28,7 +28,7 @@ pub enum InvalidKey {
     /// AES takes no other lengths.
     #[error("the secret must have 32 characters (16 and 24 are also taken)")]
     Length,
-    /// There twice.
+    /// The key version is repeated.
     #[error("the same version twice, with different secrets")]
     Twice,
 }

@@ -121,7 +121,7 @@ fn csv(text: &str, columns: &[&str]) -> Result<Vec<Row>, Malformed> {
     Ok(records.into_iter().map(chosen).collect())
 }
 
-/// Where the columns stand, if these are their names.
+/// The positions of the columns, if these are their names.
 fn places(names: &[String], columns: &[&str]) -> Option<Vec<usize>> {
     let place = |column: &&str| {
         names
@@ -181,7 +181,7 @@ fn records(text: &str, separator: char) -> Result<Vec<Row>, Malformed> {
 
 struct Reader {
     line: usize,
-    /// Where the record began.
+    /// The line where the record began.
     begun: usize,
     cells: Vec<String>,
     cell: String,

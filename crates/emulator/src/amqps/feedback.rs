@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::signals::{Notice, Signals};
 use crate::hub::Hub;
 
-/// Where services take it, as a token must cover it.
+/// The path of feedback, which a token must cover.
 pub(super) const PATH: &str = "/messages/servicebound/feedback";
 
 const CONTENT_TYPE: Symbol = Symbol::from_static("application/vnd.microsoft.iothub.feedback.json");

@@ -19,7 +19,7 @@ use crate::sessions::{CallFailure, MethodAnswer, MethodCall};
 const METHOD_NAME: &str = "IoThub-methodname";
 const STATUS: &str = "IoThub-status";
 
-/// Where the caller waits.
+/// The waiting caller.
 type Caller = oneshot::Sender<Result<MethodAnswer, CallFailure>>;
 
 /// The link over which a device gets its calls.

@@ -47,7 +47,7 @@ use head::Head;
 use readers::Readers;
 use signals::{Signals, Wake};
 
-/// What all connections share.
+/// State shared by all connections.
 #[derive(Debug)]
 pub(crate) struct Shared {
     clock: Clock,
@@ -84,7 +84,7 @@ impl Shared {
         shared
     }
 
-    /// Where refusals are logged.
+    /// The log of refusals.
     pub(crate) fn refusals(&self) -> &Arc<Refusals> {
         &self.refusals
     }

@@ -60,7 +60,7 @@ pub(super) fn epoch(attach: &Attach) -> Result<Option<i64>, Error> {
     }
 }
 
-/// What a reader hears that lost its place to one with an epoch.
+/// The error for a reader that lost its place to one with an epoch.
 pub(super) fn taken(by: i64) -> Error {
     let text = format!("a reader with epoch {by} took the partition over");
     Error::new(condition::LINK_STOLEN, text)

@@ -3,14 +3,14 @@
 use drawspan_amqp::value::Symbol;
 use drawspan_hub::HostName;
 
-/// What a client hears that would register over AMQP.
+/// The error for a client that tries to register over AMQP.
 pub(super) const DPS_REFUSAL: &str =
     "the emulator does not serve DPS over AMQP yet: let the client register over HTTPS";
 const MSSBCBS: Symbol = Symbol::from_static("MSSBCBS");
 const ANONYMOUS: Symbol = Symbol::from_static("ANONYMOUS");
 const PLAIN: Symbol = Symbol::from_static("PLAIN");
 
-/// What is offered. The order is that in which clients should prefer them.
+/// The offered mechanisms, in the order in which clients should prefer them.
 pub(super) fn mechanisms() -> Vec<Symbol> {
     vec![MSSBCBS, ANONYMOUS, PLAIN]
 }

@@ -20,7 +20,7 @@ use super::telemetry::{check_size, malformed};
 use crate::hub::SendError;
 use crate::limits;
 
-/// Where services send them, as a token must cover it.
+/// The path for messages of services, which a token must cover.
 pub(super) const PATH: &str = "/messages/devicebound";
 
 const ACK: &str = "iothub-ack";
@@ -67,7 +67,7 @@ pub(super) fn read(
             message_id: message_id.clone().map(MessageId::String),
             correlation_id: id(properties.correlation_id)?.map(MessageId::String),
             to: Some(to(&device)),
-            // Those of a group mean nothing to a single device.
+            // Properties of a group are meaningless for a single device.
             group_id: None,
             group_sequence: None,
             reply_to_group_id: None,

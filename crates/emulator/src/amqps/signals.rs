@@ -32,13 +32,13 @@ pub(super) enum Notice {
     DeviceTaken(LinkId),
     /// The device was disabled or deleted.
     DeviceChanged(LinkId),
-    /// What was to go out over the link could not be kept: its client must start again.
+    /// A message for the link could not be kept: its client must start again.
     Overrun(LinkId),
     /// Changes of twins that the connection made are stored, or not.
     TwinsStored(bool),
     /// A reader of epoch `by` took the partition over.
     ReaderTaken { link: LinkId, by: i64 },
-    /// There is something to be handed out.
+    /// Something can be delivered.
     Waiting(LinkId),
 }
 
@@ -109,7 +109,7 @@ impl Signals {
         std::mem::take(&mut *self.notices.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Hands something over. When too much waits already, it is refused.
+    /// Queues a message for the connection. It is refused if too many wait already.
     pub(super) fn push(&self, push: Push) {
         let mut pushes = self.pushes.lock().unwrap_or_else(PoisonError::into_inner);
         if pushes.len() >= PUSHES_MAX {
@@ -137,7 +137,7 @@ impl Signals {
         std::mem::take(&mut *self.pushes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// There is no room for it.
+    /// Refuses a push for lack of room.
     fn refuse(&self, push: Push) {
         match push {
             Push::Call { call, .. } => {

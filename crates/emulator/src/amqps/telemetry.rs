@@ -159,7 +159,7 @@ pub(super) fn check_size(
     Ok(())
 }
 
-/// What the hub counts: the body, the values of system properties, names and values of the sender's.
+/// The size that the hub counts: the body, the values of system properties, names and values of the sender's.
 fn counted_bytes(message: &Message) -> u64 {
     let body: usize = match &message.body {
         Body::Data(parts) => parts.iter().map(Bytes::len).sum(),

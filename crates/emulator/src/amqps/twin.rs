@@ -42,16 +42,16 @@ pub(super) struct TwinAnswers {
 #[derive(Debug)]
 pub(super) struct Request {
     owner: Owner,
-    /// Where the answer goes.
+    /// The link for the answer.
     answers: LinkId,
-    /// Comes back with the answer, as it is.
+    /// The request's id, returned unchanged with the answer.
     id: MessageId,
     operation: Result<Operation, Refused>,
 }
 
 #[derive(Debug)]
 enum Operation {
-    /// What is my twin?
+    /// Read the twin.
     Get,
     /// Merge this into my reported properties.
     Report(Object),
@@ -71,7 +71,7 @@ pub(super) struct Answer {
     id: MessageId,
     /// Whether the device wants notifications from now on; `None` leaves that unchanged.
     pub(super) wants_news: Option<bool>,
-    /// What it says, if it is a refusal.
+    /// The refusal, if it is one.
     pub(super) refused: Option<(ErrorCode, String)>,
 }
 
@@ -181,7 +181,7 @@ impl Request {
         })
     }
 
-    /// What is said to it when nothing can be stored any more.
+    /// The answer when nothing can be stored any more.
     pub(super) fn not_stored(self) -> Answer {
         Answer::new(self.answers, self.id, 500, None, None).not_stored()
     }
@@ -273,7 +273,7 @@ impl Answer {
         }
     }
 
-    /// What is said instead when what it speaks of could not be stored.
+    /// The answer if the change could not be stored.
     pub(super) fn not_stored(self) -> Self {
         let refused = Refused(ErrorCode::SERVER_ERROR, "the change was not stored".into());
         Self::refusal(self.link, self.id, &refused)

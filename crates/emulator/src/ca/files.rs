@@ -8,7 +8,7 @@ use drawspan_state::private;
 
 use super::CaError;
 
-/// Who may read a file.
+/// The permissions of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     OwnerOnly,

@@ -22,7 +22,7 @@ const KEY_FILE: &str = "ca-key.pem";
 pub(crate) struct Tls {
     /// The authority's certificate, PEM.
     pub(crate) ca_pem: String,
-    /// Where that certificate lies.
+    /// The path of that certificate.
     pub(crate) ca_path: PathBuf,
     /// TLS 1.2 and 1.3 with a certificate of this authority.
     pub(crate) server: Arc<ServerConfig>,
@@ -34,11 +34,11 @@ pub enum CaError {
     /// The file system refused.
     #[error("cannot {doing} {}: {cause}{}", path.display(), way_out(doing))]
     Io {
-        /// What was tried.
+        /// The operation.
         doing: &'static str,
         /// On which file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: std::io::Error,
     },
@@ -50,7 +50,7 @@ pub enum CaError {
     Certificate {
         /// The key's file.
         path: PathBuf,
-        /// What the certificate library said.
+        /// The certificate library's error.
         #[source]
         cause: rcgen::Error,
     },
@@ -63,13 +63,13 @@ pub enum CaError {
     Unusable {
         /// The certificate's file.
         path: PathBuf,
-        /// What the check said.
+        /// The check's error.
         #[source]
         cause: rustls::Error,
     },
 }
 
-/// What can be done about a file that cannot be read.
+/// Advice on a file that cannot be read.
 fn way_out(doing: &str) -> &'static str {
     match doing {
         "read" => {

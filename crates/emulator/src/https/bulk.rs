@@ -17,7 +17,7 @@ use super::refusal::{ERROR_CODE_HEADER, Refusal};
 use super::wire::{DeviceBody, device_id, invalid};
 use crate::random;
 
-/// What is to be done with one device.
+/// The operation for one device.
 enum Operation {
     Create(DeviceSpec, Fresh),
     Update(DeviceSpec, IfMatch, Fresh),

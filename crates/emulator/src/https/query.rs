@@ -29,7 +29,7 @@ struct QueryBody {
     query: String,
 }
 
-/// What can be asked.
+/// The supported queries.
 #[derive(Debug, PartialEq, Eq)]
 enum Query {
     /// `SELECT * FROM devices`

@@ -17,7 +17,7 @@ pub(super) struct Reason {
     pub(super) text: String,
 }
 
-/// What a request asks for.
+/// The target of a request, for the log.
 #[derive(Debug)]
 pub(super) struct Asked {
     method: Method,

@@ -37,9 +37,9 @@ struct Held {
 /// Why a message for a device is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SendError {
-    /// There is no such device.
+    /// The device does not exist.
     UnknownDevice,
-    /// There is no room for it.
+    /// No room for it.
     Refused(Refused),
     /// It cannot be stored at the moment.
     Store(NoSlot),
@@ -78,7 +78,7 @@ impl Hub {
         done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) -> Result<(), SendError> {
         let slot = self.try_slot().map_err(SendError::Store)?;
-        // Held meanwhile, so that no message comes behind the end of its device.
+        // Held meanwhile, so that no message follows the end of its device.
         let registry = self.registry();
         let Some(entry) = registry.get(device) else {
             return Err(SendError::UnknownDevice);
@@ -157,7 +157,7 @@ impl Hub {
         self.messages.held().model.count(device)
     }
 
-    /// Hands the next batch of feedback out.
+    /// Locks and returns the next batch of feedback.
     pub(crate) fn lock_feedback(&self) -> Result<Option<(LockToken, Queued<Batch>)>, NoRandomness> {
         let (token, now) = (random::lock_token()?, self.now_unix_ms());
         let mut held = self.messages.held();

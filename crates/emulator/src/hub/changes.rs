@@ -39,7 +39,7 @@ impl Hub {
         Ok(result)
     }
 
-    /// What follows from changes at once, and from their being stored. Called under the registry's lock.
+    /// The immediate effects of changes, and those of storing them. Called under the registry's lock.
     fn hand_over_changes(
         &self,
         slot: Slot,

@@ -59,7 +59,7 @@ impl News {
 }
 
 impl News {
-    /// Tells the rest of what could not be stored at first, and is now.
+    /// Sends the notifications of changes that could not be stored at first, and are now.
     pub(super) fn tell_late(&self) {
         self.emit();
         for item in &self.items {

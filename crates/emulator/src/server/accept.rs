@@ -19,7 +19,7 @@ use crate::limits::{ACCEPT_PAUSE_MS, CONNECTIONS_MAX, HANDSHAKE_MS, SHUTDOWN_MS}
 use crate::refusals::{Door, HandshakeFailed, Refusals};
 use crate::stop::Stop;
 
-/// What the listeners of one protocol share.
+/// State shared by the listeners of one protocol.
 #[derive(Clone)]
 pub(crate) struct Accepting {
     tls: Arc<ServerConfig>,

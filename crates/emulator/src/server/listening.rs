@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use crate::config::{Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED};
 use crate::start_error::StartError;
 
-/// Where a running emulator listens.
+/// The addresses of a running emulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addresses {
     /// AMQP over TLS.

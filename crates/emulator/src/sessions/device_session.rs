@@ -6,9 +6,9 @@ use bytes::Bytes;
 use drawspan_hub_model::event::Protocol;
 use tokio::sync::oneshot;
 
-/// What one device has on a connection of some protocol. Nothing here waits.
+/// A device's session on a connection of any protocol. Its methods never wait.
 pub(crate) trait DeviceSession: fmt::Debug + Send + Sync {
-    /// What the device speaks.
+    /// The protocol of the device.
     fn protocol(&self) -> Protocol;
 
     /// The device has another session now: this one is to end. Called while the device is locked, so it must not attach or
@@ -18,7 +18,7 @@ pub(crate) trait DeviceSession: fmt::Debug + Send + Sync {
     /// The device was disabled, deleted or created again: the session must end if it is no longer allowed.
     fn identity_changed(&self);
 
-    /// There is a message for the device.
+    /// A message for the device waits.
     fn message_waits(&self);
 
     /// Notifies the device of its desired properties: a JSON patch with `$version`. A device that did not ask for notifications
@@ -42,7 +42,7 @@ pub(crate) struct MethodCall {
     pub(crate) answer: oneshot::Sender<Result<MethodAnswer, CallFailure>>,
 }
 
-/// What a device answered.
+/// The answer of a device.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct MethodAnswer {
     /// The device's status code.

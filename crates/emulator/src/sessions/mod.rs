@@ -25,7 +25,7 @@ pub(crate) struct Sessions {
     calls_taken: Notify,
 }
 
-/// What attaching a session has changed.
+/// The result of attaching a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attached {
     /// The device had no session.
@@ -85,21 +85,21 @@ impl Sessions {
         }
     }
 
-    /// There is a message for a device.
+    /// A message for a device waits.
     pub(crate) fn message_waits(&self, device: &DeviceId) {
         if let Some(session) = self.get(device) {
             session.message_waits();
         }
     }
 
-    /// Tells a device of its desired properties: a JSON patch with `$version`.
+    /// Notifies a device of its desired properties: a JSON patch with `$version`.
     pub(crate) fn desired(&self, device: &DeviceId, patch: &Bytes) {
         if let Some(session) = self.get(device) {
             session.desired(patch);
         }
     }
 
-    /// Hands a method call to a device. Gives the call back when the device is not connected, or takes no calls.
+    /// Delivers a method call to a device. Returns the call if the device is not connected, or accepts no calls.
     pub(crate) fn call(&self, device: &DeviceId, call: MethodCall) -> Result<(), MethodCall> {
         match self.get(device) {
             Some(session) => session.call(call),

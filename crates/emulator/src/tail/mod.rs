@@ -23,7 +23,7 @@ use crate::hub::Hub;
 /// Messages that are read at once, and about how many bytes of them.
 const MAX_RECORDS: usize = 100;
 const MAX_BYTES: usize = 262_144;
-/// What is shown of a body, and of each property.
+/// Number of characters shown of a body, and of each property.
 const BODY_CHARS: usize = 160;
 const PROPERTY_CHARS: usize = 60;
 const MAX_PROPERTIES: usize = 20;

@@ -9,7 +9,7 @@ use crate::limits::{
 };
 use crate::mutation::{Mutation, planted};
 
-/// Which hub a device belongs to.
+/// The hub that a device belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Assignment {
     /// Always this one, by configuration; DPS is never asked.

@@ -327,7 +327,7 @@ impl Device {
         self.assignment.ask();
         match self.state {
             State::Queued => self.enter_queued(now),
-            // Once its attempt has failed.
+            // After its attempt has failed.
             _ => Effects::NONE,
         }
     }
@@ -361,7 +361,7 @@ impl Device {
         }
     }
 
-    /// Somebody registered it at DPS meanwhile.
+    /// The device was registered at DPS meanwhile.
     fn registered(&mut self, hub: HostName, now: Now) -> Effects {
         let asks = self.assignment.asks();
         let known = self.assignment.hub();

@@ -115,8 +115,8 @@ impl RetryState {
         jitter.between(Duration::ZERO, most.min(SLOW_WAIT_MAX))
     }
 
-    /// Somebody else took the device: how long to stay away. A second taker is probably another bridge with the same
-    /// keys, so the waits grow.
+    /// Another client took the device: how long to stay away. A second taker is probably another bridge with the same keys, so the
+    /// waits grow.
     pub(super) fn yield_for(&mut self, jitter: Jitter) -> Duration {
         self.thefts = self.thefts.saturating_add(1);
         let repeats = u32::from(self.thefts) - 1;

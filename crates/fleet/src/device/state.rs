@@ -29,7 +29,7 @@ pub enum State {
         /// Whether nothing helps before `until`, so that requests do not cut it short.
         firm: bool,
     },
-    /// Somebody else holds the device.
+    /// Another client holds the device.
     Yielded {
         /// Until when, monotonic.
         until: Duration,

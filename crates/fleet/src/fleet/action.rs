@@ -84,7 +84,7 @@ pub enum News {
     Recovered,
     /// All connections to it that this process may have are full, and a device was refused for that.
     Full,
-    /// There is room on its connections again.
+    /// Its connections have room again.
     HasRoom,
 }
 

@@ -70,7 +70,7 @@ impl<B: Context> Entry<B> {
         }
     }
 
-    /// Where it stands in the queue of a service, which has devices or is `empty`. At an empty one its other key finds out whether all
+    /// Its standing in the queue of a service, which has devices or is `empty`. At an empty one its other key finds out whether all
     /// are refused there: it goes first.
     pub(super) fn standing_at(&self, empty: bool) -> Standing {
         let first = empty && self.standing.doubtful && self.machine.has_another_way();

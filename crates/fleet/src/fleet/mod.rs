@@ -249,7 +249,7 @@ impl<B: Context> Fleet<B> {
         self.feed(index, Input::Permanent(permanent), now);
     }
 
-    /// Somebody asks to try again now. If its hub cannot be reached, DPS is asked whether the device has moved.
+    /// Requests an immediate retry. If its hub cannot be reached, DPS is asked whether the device has moved.
     pub fn resync(&mut self, index: u32, now: Now) {
         self.feed(index, Input::Resync, now);
         self.ask_for(index, now);
@@ -267,7 +267,7 @@ impl<B: Context> Fleet<B> {
         self.feed(index, Input::Relocate, now);
     }
 
-    /// There are other keys now: devices whose credentials were refused try again, and so does one at each hub that refuses everyone.
+    /// The keys have changed: devices whose credentials were refused try again, and so does one at each hub that refuses everyone.
     pub fn credentials_changed(&mut self, now: Now) {
         for service in &mut self.services {
             service.governor.breaker.inconclusive();

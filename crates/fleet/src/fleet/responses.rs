@@ -69,7 +69,7 @@ impl<B: Context> Fleet<B> {
         self.end(attempt, epoch, failure, now);
     }
 
-    /// There was no connection for the device: its hub was not asked, and the permit is there for another device.
+    /// No connection had room for the device: its hub was not asked, and the permit goes to another device.
     pub fn not_placed(&mut self, attempt: AttemptId, failure: &Failure, now: Now) {
         let Some((epoch, hub)) = self.running(attempt) else {
             return;

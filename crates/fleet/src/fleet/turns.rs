@@ -40,7 +40,7 @@ impl Turns {
         self.len
     }
 
-    /// Puts a ticket at the end of a caller's queue, or before its others.
+    /// Adds a ticket at the end of a caller's queue, or before its others.
     pub(super) fn push(&mut self, caller: CallerId, ticket: Ticket, first: bool) {
         let queue = self.queues.entry(caller).or_default();
         if queue.is_empty() {

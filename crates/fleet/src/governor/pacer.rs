@@ -89,7 +89,7 @@ impl Pacer {
         }
     }
 
-    /// Puts a token back.
+    /// Returns a token.
     pub fn give_back(&mut self) {
         self.full_at = self.full_at.saturating_sub(self.interval);
     }

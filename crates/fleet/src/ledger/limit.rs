@@ -18,7 +18,7 @@ pub(super) struct Limit {
     pub(super) slots: usize,
     /// More may be tried from then on.
     grows_at: Duration,
-    /// Where more is tried.
+    /// The connection on which more is tried.
     trial: Option<ConnectionKey>,
 }
 

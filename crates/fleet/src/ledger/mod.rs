@@ -53,7 +53,7 @@ pub enum Left {
 pub struct Ledger {
     config: LedgerConfig,
     connections: HashMap<ConnectionKey, Slots>,
-    /// Where devices left slots behind; also those that came back, until the token of their earlier stay expires.
+    /// Slots that devices left behind; also of those that came back, until the token of their earlier stay expires.
     held: HashMap<DeviceId, Vec<Held>>,
     order: Order,
     limit: Limit,
@@ -331,7 +331,7 @@ impl Ledger {
         }
     }
 
-    /// Puts a device where it holds a slot.
+    /// Places a device on its slot.
     fn take_held(
         &mut self,
         device: &DeviceId,

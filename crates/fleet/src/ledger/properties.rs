@@ -64,7 +64,7 @@ fn id(number: usize) -> DeviceId {
 }
 
 impl Model {
-    /// Looks at everything: what the hub has forgotten goes.
+    /// Visits everything: expired entries of the hub are removed.
     fn expire(&mut self) {
         for identities in self.connections.values_mut() {
             for identity in identities.values_mut() {

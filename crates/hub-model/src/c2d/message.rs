@@ -50,7 +50,7 @@ pub struct NewMessage {
     pub ack: Ack,
     /// When it expires, Unix milliseconds; `None` leaves the choice to the hub.
     pub expires_unix_ms: Option<u64>,
-    /// Which of the devices that had the name, one after the other, it is for.
+    /// Generation id of its device, which distinguishes devices that had the same name.
     pub generation_id: Arc<str>,
     /// Properties and body, as an encoded AMQP message without annotations.
     pub payload: Bytes,
@@ -65,7 +65,7 @@ pub struct Message {
     pub message_id: Option<String>,
     /// The ends that its sender wants feedback on.
     pub ack: Ack,
-    /// Which of the devices that had the name it is for.
+    /// Generation id of its device, which distinguishes devices that had the same name.
     pub generation_id: Arc<str>,
     /// Properties and body, as an encoded AMQP message without annotations.
     pub payload: Bytes,
@@ -107,7 +107,7 @@ pub struct Record {
     pub number: u64,
     /// The device.
     pub device: DeviceId,
-    /// Which of the devices of that name.
+    /// Generation id of its device.
     pub generation_id: Arc<str>,
     /// The message's id.
     pub message_id: Option<String>,
@@ -132,7 +132,7 @@ impl Default for Settings {
 }
 
 impl Ack {
-    /// As it is written on the wire.
+    /// The names on the wire.
     pub const NAMES: [(Self, &'static str); 4] = [
         (Self::None, "none"),
         (Self::Positive, "positive"),
@@ -168,7 +168,7 @@ impl Ack {
 }
 
 impl End {
-    /// As it is written on the wire.
+    /// The names on the wire.
     pub const NAMES: [(Self, &'static str); 5] = [
         (Self::Success, "Success"),
         (Self::Expired, "Expired"),

@@ -71,7 +71,7 @@ pub enum Change {
         /// The message.
         sequence: u64,
     },
-    /// There is something to tell a sender.
+    /// Feedback for a sender.
     Feedback(Arc<Record>),
     /// Feedback is done with.
     FeedbackGone {

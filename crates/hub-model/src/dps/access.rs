@@ -11,7 +11,7 @@ const POLICY: &str = "registration";
 /// Why a device may not. Holds nothing of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// There is no token.
+    /// The token is missing.
     #[error("the request has no token")]
     NoToken,
     /// The token cannot be taken apart.

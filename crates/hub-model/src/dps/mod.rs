@@ -45,7 +45,7 @@ pub struct Registration {
     pub id: RegistrationId,
     /// The group that it belongs to.
     pub group: Arc<str>,
-    /// Where it was assigned.
+    /// The assigned hub.
     pub hub: HostName,
     /// Its name there.
     pub device: DeviceId,

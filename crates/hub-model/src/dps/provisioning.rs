@@ -92,7 +92,7 @@ impl GroupSpec {
 }
 
 impl Provisioning {
-    /// Everything that is wrong, for an emulator with `hubs`.
+    /// All mistakes, for an emulator with `hubs`.
     pub fn mistakes(&self, hubs: &[HostName]) -> Vec<InvalidProvisioning> {
         use InvalidProvisioning as Invalid;
         let mut mistakes = Vec::new();

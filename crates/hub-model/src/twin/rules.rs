@@ -21,7 +21,7 @@ pub enum TwinRule {
     Depth,
     /// An integer beyond what all clients can hold.
     Integer,
-    /// All of it together.
+    /// The whole twin.
     TooLarge {
         /// The maximum size.
         max_bytes: usize,

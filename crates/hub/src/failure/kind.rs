@@ -58,7 +58,7 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 25] = [
         Self::HubUnreachable,
         Self::ConnectionLost,

@@ -83,7 +83,7 @@ async fn carry_out(
     };
     let (subscribing, (connecting, seen_running)) = tokio::select! {
         prepared = preparing => prepared?,
-        // Somebody holds the other end until it is all over.
+        // The other end is held until everything is over.
         _ = stopper.wait_for(|stop| *stop) => return Err("stopped before anything was sent".to_owned()),
     };
     let mut times = Times {

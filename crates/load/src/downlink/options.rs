@@ -84,7 +84,7 @@ pub struct Downlink {
     pub subscribe: Vec<SubscriptionType>,
     /// Access to the hub, if something is sent.
     pub service: Option<ServiceConfig>,
-    /// Where the receivers listen.
+    /// Addresses of the receivers.
     pub receive: [SocketAddr; 2],
     /// How they behave while there is load.
     pub manners: [Behavior; 2],

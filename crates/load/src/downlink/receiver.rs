@@ -162,7 +162,7 @@ impl Receiver {
         Ok(receiver)
     }
 
-    /// Where callers send events.
+    /// The URL for events.
     pub(super) fn url(&self) -> String {
         format!("http://{}/events", self.address)
     }

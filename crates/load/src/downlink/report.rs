@@ -15,7 +15,7 @@ use crate::histogram::Histogram;
 const REASONS: usize = 20;
 /// Lost messages that are named.
 const NAMED: usize = 10;
-/// Where the histogram is cut, in milliseconds.
+/// The steps of the histogram, in milliseconds.
 const STEPS_MS: [u64; 11] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000];
 
 /// The result of a run.
@@ -57,9 +57,9 @@ pub struct Report {
 /// Results of messages.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Messages {
-    /// Given to the hub.
+    /// Messages sent to the hub.
     pub sent: u64,
-    /// Taken by the hub.
+    /// Messages that the hub accepted.
     pub accepted: u64,
     /// Of unknown fate at the hub.
     pub unknown: u64,
@@ -71,7 +71,7 @@ pub struct Messages {
     pub again: u64,
     /// Messages that the receiver answered 2xx more than once.
     pub twice: u64,
-    /// Taken by the hub, and never answered 2xx by the receiver.
+    /// Messages that the hub accepted, and that the receiver never answered 2xx.
     pub lost: u64,
     /// Arrivals under another webhook-id than before.
     pub other_webhook_ids: u64,
@@ -84,7 +84,7 @@ pub struct Messages {
 /// Results of direct methods.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Calls {
-    /// Given to the hub.
+    /// Calls sent to the hub.
     pub sent: u64,
     /// Answered with what the receiver said.
     pub answered: u64,

@@ -24,7 +24,7 @@ use crate::rate::Pace;
 /// The method.
 const METHOD: &str = "load";
 
-/// Everything that sends.
+/// The senders.
 pub(super) struct Sending {
     book: Arc<Book>,
     reasons: Arc<Reasons>,

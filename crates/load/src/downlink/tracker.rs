@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::histogram::Histogram;
 
-/// Which of the two.
+/// Message or call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A message to a device.
@@ -35,7 +35,7 @@ struct Item {
     fate: SenderOutcome,
     /// Counts in latencies.
     measured: bool,
-    /// Goes to the second receiver.
+    /// Whether it goes to the second receiver.
     bad: bool,
     /// How often it came to the receiver.
     arrivals: u16,
@@ -45,7 +45,7 @@ struct Item {
     webhook: u64,
 }
 
-/// All of one kind. Ids are consecutive.
+/// The messages or calls of a run. Ids are consecutive.
 #[derive(Debug, Default)]
 pub(super) struct Tracker {
     items: Vec<Item>,

@@ -10,7 +10,7 @@ use drawspan_metrics::{Metric, Page, Sample};
 
 use crate::platform::Controller;
 
-/// All of it.
+/// All values of the controller.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(super) state_counts: StateCounts,

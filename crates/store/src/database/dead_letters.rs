@@ -96,7 +96,7 @@ fn read(row: &Row<'_>, ring: &KeyRing) -> Result<StoredDeadLetter, String> {
     })
 }
 
-/// Whose event it is. Its number is not among it: the file gives that.
+/// The identity of a letter's row. Its number is not part of it, since the file assigns that.
 fn identity(letter: &NewDeadLetter) -> Identity {
     Identity::of("dead_letters")
         .with(letter.webhook_id.as_bytes())

@@ -100,11 +100,11 @@ pub(crate) const SUMMED: &[Summed] = &[
     Summed { table: "idempotency", columns: &["key", "fingerprint", "status", "at_unix_s"] },
 ];
 
-/// Which store it is, and how many transactions were committed.
+/// The identity of the store, and the number of committed transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stored {
     pub(crate) id: u128,
-    /// All of them.
+    /// All commits.
     pub(crate) commits: u64,
     /// Those that were on disk before they were acknowledged.
     pub(crate) durable: u64,

@@ -19,7 +19,7 @@ pub(crate) struct Keys {
     ring: RwLock<Arc<KeyRing>>,
 }
 
-/// Which state of a file that is.
+/// The version of a file, to detect changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stamp(Option<(SystemTime, u64, u64)>);
 

@@ -29,10 +29,10 @@ pub enum ManageError {
         /// The database.
         path: PathBuf,
     },
-    /// There is no key ring to change.
+    /// The key ring to change does not exist.
     #[error("there is no key ring {}; give the one that `drawspan serve` uses with --keyring", path.display())]
     NoKeyRing {
-        /// Where it should be.
+        /// Its expected path.
         path: PathBuf,
     },
     /// The key ring belongs to something else.
@@ -46,7 +46,7 @@ pub enum ManageError {
         /// The key.
         version: u32,
     },
-    /// There can be no new key.
+    /// A new key cannot be generated.
     #[error(transparent)]
     NoNewKey(#[from] NoNewKey),
     /// A file is in the way.

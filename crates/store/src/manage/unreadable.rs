@@ -26,7 +26,7 @@ pub struct Unreadable {
 /// A subscription that cannot be read, as far as its row tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableSubscription {
-    /// Whose it is.
+    /// The owner of the value.
     pub scope: StoredScope,
     /// The kind of events; `None` if the row was changed to an unknown one.
     pub kind: Option<SubscriptionType>,

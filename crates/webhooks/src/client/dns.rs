@@ -18,7 +18,7 @@ type Cell = Arc<OnceCell<Result<Addresses, String>>>;
 #[derive(Debug, Default)]
 pub(super) struct Names(Mutex<HashMap<(String, u16), Cell>>);
 
-/// Somebody who waits for a look-up.
+/// A waiter for a look-up.
 struct Waiter<'a> {
     names: &'a Names,
     key: (String, u16),

@@ -21,7 +21,7 @@ use crate::limits;
 pub(super) struct C2d {
     link: LinkId,
     receive: Receive,
-    /// Somebody asked for a message, where they come on demand.
+    /// A message was requested, where they come on demand.
     asked: bool,
     /// Credit went out with the link.
     attached_with_credit: bool,
@@ -32,7 +32,7 @@ pub(super) struct C2d {
     turn: Turn,
 }
 
-/// Whose turn it is.
+/// The side that acts next.
 #[derive(Debug)]
 enum Turn {
     /// No credit is given, and no message was requested.
@@ -131,7 +131,7 @@ impl C2d {
         self.go_on(at);
     }
 
-    /// Somebody asks for a message.
+    /// Requests a message.
     pub(super) fn pull(&mut self, at: &mut LinkContext<'_>) {
         match self.turn {
             Turn::Nobody | Turn::Withheld { .. } => {
@@ -311,7 +311,7 @@ impl C2d {
     }
 }
 
-/// Whose turn it is when there is no message under way.
+/// The side that acts next when no message is in progress.
 fn turn(at: &LinkContext<'_>, asked: bool) -> Turn {
     if !asked {
         return Turn::Nobody;

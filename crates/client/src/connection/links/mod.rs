@@ -33,7 +33,7 @@ use twin::Twin;
 
 pub(super) use methods::METHOD_CONTEXT;
 
-/// Where the answer to a twin request goes.
+/// The receiver of the answer to a twin request.
 pub(super) type TwinReply = Reply<TwinAnswer>;
 
 /// Links of one device, and what is wanted of them.

@@ -193,7 +193,7 @@ impl Twin {
             }
         }
         if self.waiting.is_empty() {
-            // There are many twins, and most of them ask for nothing.
+            // Twins are many, and most of them have no requests.
             self.waiting = VecDeque::new();
         }
         Ok(())

@@ -22,7 +22,7 @@ use crate::limits;
 pub use message::TelemetryEvent;
 pub(super) use redirect::ask;
 
-/// Where the telemetry of a hub can be read.
+/// The endpoint where a hub's telemetry can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventEndpoint {
     /// Its host, which is not the hub's at the real service.
@@ -31,7 +31,7 @@ pub struct EventEndpoint {
     pub entity: String,
 }
 
-/// Which endpoint, and as whom.
+/// The endpoint and the credentials.
 #[derive(Debug, Clone)]
 pub struct EventConfig {
     /// The endpoint.
@@ -51,7 +51,7 @@ pub struct WatchOptions {
     pub start: EventStart,
 }
 
-/// Where reading starts.
+/// The start position of reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventStart {
     /// With what arrives from now on.

@@ -118,7 +118,7 @@ async fn answer(
         *refused.status_mut() = StatusCode::BAD_REQUEST;
         return Ok(refused);
     };
-    // Where too many lines wait for the terminal, this one is not shown.
+    // If too many lines wait for the terminal, this one is dropped.
     let _ = lines.try_send(line(&event, paint));
     Ok(Response::new(Full::from(word(&event))))
 }

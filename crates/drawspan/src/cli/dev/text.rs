@@ -20,14 +20,14 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b':');
 
-/// All that the text needs.
+/// The data for the text.
 pub(super) struct Intro<'a> {
     pub(super) address: SocketAddr,
     pub(super) api_key: Option<&'a str>,
     pub(super) devices: &'a [DeviceId],
-    /// By which services reach the hub.
+    /// Connection string for services.
     pub(super) service: &'a HubConnectionString,
-    /// Where the hub listens for AMQP and for HTTPS.
+    /// The hub's addresses for AMQP and for HTTPS.
     pub(super) hub_at: [SocketAddr; 2],
     /// The authority that the hub's clients must trust.
     pub(super) authority: &'a Path,

@@ -115,7 +115,7 @@ impl Head {
         }
     }
 
-    /// Where the client wants the answer: at its `reply-to`, or on the link of the same session.
+    /// The destination of an answer: the request's `reply-to`, or the link of the same session.
     fn management_answers(
         &mut self,
         session: Option<SessionId>,
@@ -170,7 +170,7 @@ impl Head {
             Some(delivery) => {
                 connection.settle(link, delivery, DeliveryState::Rejected(Some(error)))
             }
-            // Who waits for no outcome waits for an answer, which will not come.
+            // A client that waits for no outcome waits for an answer, which will not come.
             None if asked => connection.detach(link, true, Some(error)),
             None => Ok(()),
         };

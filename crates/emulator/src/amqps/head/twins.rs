@@ -111,7 +111,7 @@ impl Head {
         }
     }
 
-    /// Tells a device of its desired properties, if it wants to know.
+    /// Notifies a device of its desired properties, if it asked for notifications.
     pub(super) fn tell_desired(&mut self, connection: &mut Connection, link: LinkId, patch: Bytes) {
         if let Some(Link::TwinAnswers(answers)) = self.links.get_mut(link)
             && answers.wants_news
