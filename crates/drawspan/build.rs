@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Set by whoever builds without the repository; named here, since it counts before what git says.
+/// Set by builds without the repository; named here, since it takes precedence over git.
 const COMMIT: &str = "DRAWSPAN_COMMIT";
 const HASH_CHARS: usize = 10;
 

@@ -1,11 +1,11 @@
 //! What may go wrong.
 
-/// What may go wrong, of its own accord or because somebody did it.
+/// Faults, spontaneous or caused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fault {
     /// A hub is gone with all its connections, for a while.
     HubDown,
-    /// A hub is gone for good, and DPS assigns its devices to others.
+    /// A hub is permanently gone, and DPS assigns its devices to others.
     HubGone,
     /// Nobody gets through to a hub who is not through already, for a while.
     NoNewConnections,
@@ -21,7 +21,7 @@ pub enum Fault {
     Throttle,
     /// A hub's quota is used up until midnight.
     Quota,
-    /// A hub says that it is being upgraded.
+    /// A hub answers that it is being upgraded.
     Maintenance,
     /// A hub fails now and then, for a while.
     ServerErrors,

@@ -68,7 +68,7 @@ pub fn run(scenario: Scenario, trace: bool) -> Result<Report, Failed> {
     }
 }
 
-/// The longest between two looks, in which devices that are refused for good may try.
+/// The longest interval between two checks, in which permanently refused devices may try.
 const LOOK_INTERVAL: Duration = Duration::from_secs(20);
 
 fn live(world: &mut World, steps: usize) -> Result<(), Violation> {

@@ -10,7 +10,7 @@ use crate::conformance::{self, Scenario};
 use crate::error::{Error, Result};
 use crate::workspace::Workspace;
 
-/// Changes outside of crates that none of them can be told from: everything is affected.
+/// Changes outside of crates that cannot be attributed to one of them: everything is affected.
 const EVERYTHING: &[&str] = &["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"];
 
 /// Crates and scenarios that a change may have broken.

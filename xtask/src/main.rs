@@ -45,7 +45,7 @@ enum Command {
     },
     /// Official Azure clients and foreign AMQP stacks against emulator, bridge and engine.
     Conformance {
-        /// Only these scenarios; all when none is named.
+        /// Only these scenarios; all if no name is given.
         names: Vec<String>,
         /// List the scenarios and do nothing else.
         #[arg(long)]
@@ -56,7 +56,7 @@ enum Command {
     },
     /// As `test`, and nothing may be skipped: a missing tool is a failure.
     Ci,
-    /// Measures speed beside a ceiling in the same run.
+    /// Measures speed compared with a ceiling in the same run.
     Bench(bench::Arguments),
     /// Simulates the production cores with faults, one seed after the other; see its own `--help`.
     #[command(disable_help_flag = true)]

@@ -1,4 +1,4 @@
-//! Programs that a task starts beside itself. Each writes a log of its own, and none outlives the run.
+//! Programs that a task starts. Each writes its own log, and all end with the run.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -47,7 +47,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server and waits until it prints `ready` on a line of its own. Gives what it printed until then, too.
+    /// Starts a server and waits until it prints `ready` on a separate line. Returns its output until then, too.
     pub(crate) fn start(name: &str, mut command: Command, folder: &Path) -> Result<(Self, String)> {
         let mut server = Self::spawn(name, &mut command, folder, true)?;
         let output = server
@@ -86,7 +86,7 @@ impl Server {
         }
     }
 
-    /// Starts a server and waits until `accepts` says that it is there.
+    /// Starts a server and waits until `accepts` returns true.
     pub(crate) fn start_until(
         name: &str,
         mut command: Command,

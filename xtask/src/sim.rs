@@ -17,7 +17,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     step("simulation", command.args(arguments))
 }
 
-/// The planted faults, each of which the simulation must find. They need a build of the cores of their own.
+/// The planted faults, each of which the simulation must find. They need a separate build of the cores.
 pub(crate) fn mutations(workspace: &Workspace) -> Result<()> {
     step(
         "simulation: planted faults",

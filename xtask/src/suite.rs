@@ -80,7 +80,7 @@ fn lints(workspace: &Workspace) -> Result<()> {
 fn tests(workspace: &Workspace, packages: Option<&[String]>) -> Result<()> {
     if succeeds(&["cargo", "nextest", "--version"]) {
         let mut command = workspace.cargo(&["nextest", "run"]);
-        // Building some of the packages alone would build what they depend on with other features, so all anew.
+        // Building some of the packages alone would build their dependencies with other features, and so everything again.
         command.args(WHOLE);
         if let Some(packages) = packages {
             let sets: Vec<_> = packages.iter().map(|it| format!("package({it})")).collect();

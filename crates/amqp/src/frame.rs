@@ -1,4 +1,4 @@
-//! Frames (specification 2.3): splitting what arrives, and building what leaves.
+//! Frames (specification 2.3): splitting input, and building output.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -20,7 +20,7 @@ const HEADER_WORDS: u8 = 2;
 const TYPE_AMQP: u8 = 0;
 const TYPE_SASL: u8 = 1;
 
-/// Which layer a frame belongs to.
+/// The layer of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameKind {
     /// Performatives.
@@ -36,7 +36,7 @@ pub struct RawFrame {
     pub kind: FrameKind,
     /// Its channel; means nothing in SASL.
     pub channel: u16,
-    /// What follows the header and its extension. Shares the memory of the input.
+    /// The body after the header and its extension. Shares the memory of the input.
     pub body: Bytes,
 }
 
@@ -62,7 +62,7 @@ pub enum FrameError {
     UnknownType(u8),
 }
 
-/// Takes the next frame off the input. `None` means that more bytes are needed; the input is then untouched.
+/// Takes the next frame off the input. `None` means that more bytes are needed; the input is then unchanged.
 ///
 /// A header that cannot be right is refused as soon as it is there, before its body.
 ///

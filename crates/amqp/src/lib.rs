@@ -5,7 +5,7 @@
 //! * [`message`]: message sections.
 //! * [`engine`]: connection, session and link state machines for both roles.
 //!
-//! Nothing in here knows a socket, a clock or an async runtime.
+//! The crate has no sockets, clocks or async runtime.
 
 pub mod codec;
 pub mod engine;

@@ -14,7 +14,7 @@ pub const MAX_NAME_BYTES: usize = 1_024;
 pub const CHANNEL_MAX: u16 = 8_191;
 /// The `handle-max` that we announce: the C client puts all links of all its devices on one session.
 pub const HANDLE_MAX: u32 = 65_535;
-/// Links on one connection, whatever their sessions.
+/// Links on one connection, over all sessions.
 pub const MAX_LINKS: usize = 65_536;
 /// The `incoming-window` of a session, in transfers.
 pub const INCOMING_WINDOW: u32 = 5_000;

@@ -126,7 +126,7 @@ impl Value {
         }
     }
 
-    /// Puts a descriptor before a value.
+    /// Prefixes a value with a descriptor.
     #[must_use]
     pub fn described(descriptor: impl Into<Self>, value: impl Into<Self>) -> Self {
         Self::Described(Box::new((descriptor.into(), value.into())))

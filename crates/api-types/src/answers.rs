@@ -1,4 +1,4 @@
-//! What answers carry: what is serialised here is what the API's description shows.
+//! Bodies of answers. The same types are serialised and described in the API's document.
 
 use drawspan_gateway as gateway;
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, ErrorCode, HostName};
@@ -11,10 +11,10 @@ use crate::words::{
     SubscriptionKind, Time,
 };
 
-/// The public words for a connection, as the gateway has them.
+/// Connection status and reason, as the gateway represents them.
 type Status = (ConnectionStatus, ConnectionStatusReason);
 
-/// A twin: what the cloud wants, and what the device says. Each side has its `$version`.
+/// A device twin. Desired and reported properties each have a `$version`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TwinAnswer<'a> {
     twin: Twin<'a>,
@@ -27,18 +27,18 @@ struct Twin<'a> {
     properties: &'a RawValue,
 }
 
-/// Both sides of a twin.
-#[allow(dead_code, reason = "the hub sends it, and it goes on byte for byte")]
+/// Desired and reported properties of a twin.
+#[allow(dead_code, reason = "the hub sends it, passed on byte for byte")]
 #[derive(Debug, ToSchema)]
 struct TwinProperties {
-    /// What the cloud wants.
+    /// Properties that the cloud sets.
     desired: JsonObject,
-    /// What the device says.
+    /// Properties that the device reports.
     reported: JsonObject,
 }
 
 impl<'a> TwinAnswer<'a> {
-    /// With both sides as the hub sent them.
+    /// Wraps the properties as the hub sent them.
     #[must_use]
     pub const fn new(properties: &'a RawValue) -> Self {
         Self {
@@ -63,7 +63,7 @@ pub struct Subscription<'a> {
 }
 
 impl<'a> Subscription<'a> {
-    /// A subscription, with what its reader may see of the callback URL. Its status is left out where it needs no connection.
+    /// A subscription, with the part of the callback URL that the caller may see. A kind that needs no connection has no status.
     #[must_use]
     pub fn new(
         device_id: &'a str,
@@ -81,7 +81,7 @@ impl<'a> Subscription<'a> {
     }
 }
 
-/// A subscription of many devices.
+/// A subscription for all known devices whose ids begin with a prefix.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FleetSubscription<'a> {
@@ -90,13 +90,13 @@ pub struct FleetSubscription<'a> {
     subscription_type: SubscriptionKind,
     #[schema(value_type = CallbackUrl)]
     callback_url: &'a str,
-    /// Whether the devices stay connected for it.
+    /// Whether the devices are kept connected for this subscription.
     keep_connected: bool,
     created_at: Time,
 }
 
 impl<'a> FleetSubscription<'a> {
-    /// A subscription, with what its reader may see of the callback URL; `None` for one of a single device.
+    /// A fleet subscription, with the part of the callback URL that the caller may see. `None` if the subscription is for a single device.
     #[must_use]
     pub fn new(subscription: &'a gateway::Subscription, callback_url: &'a str) -> Option<Self> {
         let gateway::Scope::Fleet(prefix) = &subscription.scope else {
@@ -111,14 +111,14 @@ impl<'a> FleetSubscription<'a> {
         })
     }
 
-    /// What the ids of its devices begin with.
+    /// The prefix of the ids of its devices.
     #[must_use]
     pub const fn prefix(&self) -> &'a str {
         self.prefix
     }
 }
 
-/// All fleet subscriptions.
+/// The fleet subscriptions.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FleetSubscriptions<'a> {
     subscriptions: Vec<FleetSubscription<'a>>,
@@ -132,7 +132,7 @@ impl<'a> FromIterator<FleetSubscription<'a>> for FleetSubscriptions<'a> {
     }
 }
 
-/// The public words for a connection.
+/// The connection status of a device.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConnectionAnswer {
     status: Connection,
@@ -140,7 +140,7 @@ pub struct ConnectionAnswer {
 }
 
 impl ConnectionAnswer {
-    /// In these words.
+    /// The status with its reason.
     #[must_use]
     pub const fn new((status, reason): Status) -> Self {
         Self {
@@ -150,30 +150,30 @@ impl ConnectionAnswer {
     }
 }
 
-/// What came of a batch.
+/// The results of a batch.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BatchAnswer<'a> {
-    /// Messages that the hub accepted.
+    /// Number of messages that the hub accepted.
     #[schema(value_type = u32, minimum = 0)]
     accepted: usize,
-    /// Messages that it did not.
+    /// Number of messages that failed.
     #[schema(value_type = u32, minimum = 0)]
     failed: usize,
-    /// One per message, in the order of the request.
+    /// One result per message, in the order of the request.
     results: Vec<BatchResult<'a>>,
 }
 
-/// What came of one message.
+/// The result of one message of a batch.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchResult<'a> {
-    /// As it was sent; null where it was no text.
+    /// The device id as it was sent; null if it was not a text.
     #[schema(required)]
     device_id: Option<&'a str>,
-    /// The status that the message would have had alone.
+    /// The HTTP status that a request with this message alone would have got.
     #[schema(minimum = 200, maximum = 599)]
     status: u16,
-    /// When to try again, in seconds.
+    /// Seconds to wait before trying again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
     retry_after: Option<u64>,
@@ -183,7 +183,7 @@ pub struct BatchResult<'a> {
 }
 
 impl<'a> BatchResult<'a> {
-    /// Of the message for that device: the problem with it, and when to try again, unless the hub accepted it.
+    /// The result of a message: a problem and the seconds to wait before trying again, or `None` if the hub accepted it.
     #[must_use]
     pub fn new(device_id: Option<&'a str>, problem: Option<(Problem<'a>, Option<u64>)>) -> Self {
         let status = problem.as_ref().map_or(200, |(problem, _)| problem.status);
@@ -212,9 +212,9 @@ impl<'a> FromIterator<BatchResult<'a>> for BatchAnswer<'a> {
 /// A page of devices.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Devices<'a> {
-    /// In the order of their ids. There may be fewer than asked for, and more to come.
+    /// Devices in the order of their ids. A page may have fewer than `limit` and still not be the last.
     devices: Vec<ListedDevice<'a>>,
-    /// Present when there are more: the value for `after`.
+    /// Present if there are more pages: the value of `after` for the next call.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     continuation: Option<&'a str>,
@@ -230,10 +230,10 @@ struct ListedDevice<'a> {
     status: Option<Connection>,
     #[schema(required)]
     reason: Option<Reason>,
-    /// Host name of its hub, as far as known.
+    /// Host name of its hub; null if unknown.
     #[schema(required)]
     hub: Option<&'a str>,
-    /// Which subscriptions of its own it has.
+    /// Kinds of the device's own subscriptions.
     subscriptions: Vec<SubscriptionKind>,
 }
 
@@ -261,14 +261,14 @@ impl<'a> ListedDevice<'a> {
     }
 }
 
-/// Why a device is (not) connected. What is not known is null.
+/// Diagnostics of a device's connection. Unknown values are null.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Diagnostics<'a> {
     #[schema(value_type = DeviceId)]
     device_id: &'a str,
     state: State,
-    /// Since when.
+    /// Time of the last change of `state`.
     #[schema(required)]
     since: Option<Time>,
     #[schema(required)]
@@ -278,54 +278,54 @@ pub struct Diagnostics<'a> {
     /// Host name of its hub.
     #[schema(required)]
     hub: Option<&'a str>,
-    /// Its name at the hub, when DPS gave it another one.
+    /// Id of the device at the hub, if DPS assigned another one.
     #[schema(required)]
     assigned_device_id: Option<&'a str>,
-    /// The last thing that went wrong.
+    /// The last failure.
     #[schema(required)]
     last_failure: Option<LastFailure<'a>>,
-    /// Attempts that failed since the last good connection.
+    /// Number of failed attempts since the last successful connection.
     #[schema(minimum = 0)]
     failures: u32,
-    /// When the next attempt is due.
+    /// Time of the next attempt.
     #[schema(required)]
     next_attempt_at: Option<Time>,
-    /// Whether it stays connected because of subscriptions.
+    /// Whether subscriptions keep the device connected.
     permanent: bool,
-    /// How long it stays connected because of its last use.
+    /// Time until which its last use keeps the device connected.
     #[schema(required)]
     wanted_until: Option<Time>,
-    /// The AMQP connection that it is on, by number.
+    /// Number of the device's AMQP connection.
     #[schema(required)]
     connection: Option<u64>,
-    /// Which of the connection's tokens is its own.
+    /// Number of the device's token slot on that connection.
     #[schema(required)]
     token_slot: Option<u32>,
-    /// What it is to receive, by who subscribes to it or asks for it.
+    /// Kinds of events that the device should receive, because of subscriptions or polls.
     wanted: Vec<SubscriptionKind>,
-    /// What of that its hub does not let it receive; the last failure says why.
+    /// Kinds of these that the hub refuses; the last failure says why.
     refused: Vec<SubscriptionKind>,
 }
 
-/// The last thing that went wrong with a device.
+/// The last failure of a device.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct LastFailure<'a> {
-    /// The hub's own code, like 401003.
+    /// Error code of the hub, like 401003.
     #[schema(required)]
     code: Option<u32>,
-    /// What kind of failure it was.
+    /// Kind of the failure.
     kind: &'a str,
-    /// By which the hub's operators find the case.
+    /// Id for support requests to the hub's operators.
     #[schema(required)]
     tracking_id: Option<&'a str>,
-    /// What was said.
+    /// Description of the failure.
     message: &'a str,
     at: Time,
 }
 
 impl<'a> Diagnostics<'a> {
-    /// What is known of the device.
+    /// The diagnostics that the gateway returned.
     #[must_use]
     pub fn new(device_id: &'a str, known: &'a gateway::Diagnostics) -> Self {
         let kinds = |kinds: &[drawspan_hub::SubscriptionType]| {
@@ -368,42 +368,42 @@ impl<'a> LastFailure<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetters<'a> {
-    /// Oldest first.
+    /// Dead letters, oldest first.
     dead_letters: Vec<DeadLetter<'a>>,
-    /// Present when there are more: the value for `after`.
+    /// Present if there are more pages: the value of `after` for the next call.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     continuation: Option<String>,
 }
 
-/// An event that its receiver did not take.
+/// A dead letter: an event that was not delivered.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct DeadLetter<'a> {
-    /// Its number.
+    /// Number of the dead letter.
     #[schema(minimum = 0)]
     id: u64,
-    /// The `webhook-id` of each attempt.
+    /// The `webhook-id` of the event.
     webhook_id: &'a str,
     #[schema(value_type = DeviceId)]
     device_id: &'a str,
     subscription_type: SubscriptionKind,
     /// The event, as it was sent.
-    // Null if it is not what was once written, which nobody can do anything about here.
+    // Null if the stored event is not valid JSON, which cannot be repaired here.
     #[schema(value_type = Option<JsonObject>, required)]
     event: Option<&'a RawValue>,
     /// Scheme, host and port of the receiver.
     origin: &'a str,
-    /// What went wrong last.
+    /// Reason of the last failure.
     reason: &'a str,
-    /// How often it was tried.
+    /// Number of attempts.
     #[schema(minimum = 0)]
     attempts: u32,
     failed_at: Time,
 }
 
 impl<'a> DeadLetters<'a> {
-    /// A page; `continuation` where there are more.
+    /// A page; `continuation` if there are more.
     #[must_use]
     pub fn new(letters: &'a [gateway::DeadLetter], continuation: Option<String>) -> Self {
         Self {
@@ -429,7 +429,7 @@ impl<'a> DeadLetter<'a> {
     }
 }
 
-/// That the process lives.
+/// Answer of `/livez`: the process is alive.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Liveness {
     /// Always `live`.
@@ -438,23 +438,23 @@ pub struct Liveness {
 }
 
 impl Liveness {
-    /// It lives.
+    /// The process is alive.
     pub const LIVE: Self = Self { status: "live" };
 }
 
-/// That requests make sense.
+/// Answer of `/readyz`: the bridge can serve requests.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Readiness {
     /// Always `ready`.
     status: &'static str,
-    /// What an operator should know all the same.
+    /// Faults that an operator should know.
     problems: Vec<String>,
-    /// The code of each of the problems, for programs.
+    /// Codes of these faults, in the same order.
     codes: Vec<&'static str>,
 }
 
 impl Readiness {
-    /// Requests make sense, whatever these problems and their codes are.
+    /// Ready, with the given faults and their codes.
     #[must_use]
     pub const fn ready(problems: Vec<String>, codes: Vec<&'static str>) -> Self {
         Self {
@@ -465,34 +465,34 @@ impl Readiness {
     }
 }
 
-/// What went wrong, whose fault it is and what to do (RFC 9457).
+/// A problem document (RFC 9457): what happened, whose fault it is and what to do.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem<'a> {
-    /// Which problem: `urn:drawspan:problem:` and a word that stays.
+    /// Type of the problem: `urn:drawspan:problem:` and a fixed word.
     pub r#type: String,
-    /// The problem in a few words.
+    /// Short description of the type.
     pub title: &'a str,
-    /// The HTTP status once more.
+    /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     pub status: u16,
     /// What happened and what to do.
     pub detail: &'a str,
     /// The same as `detail`, for callers of the original bridge.
     pub message: &'a str,
-    /// The hub's own code, like 404001.
+    /// Error code of the hub, like 404001.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub code: Option<u32>,
-    /// By which the hub's operators find the case.
+    /// Id for support requests to the hub's operators.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub tracking_id: Option<&'a str>,
-    /// Several things that are wrong.
+    /// The individual faults, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub problems: Vec<&'a str>,
-    /// The code of each of these, where there are codes.
+    /// Codes of these faults, if they have codes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub codes: Vec<&'static str>,

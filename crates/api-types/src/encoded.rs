@@ -1,4 +1,4 @@
-//! Bytes that came from outside, in JSON.
+//! Bytes from outside, encoded in JSON.
 
 use std::borrow::Cow;
 

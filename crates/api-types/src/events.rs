@@ -1,6 +1,6 @@
-//! What receivers read, and a device that asks for its messages: one JSON object per event, with the original bridge's members.
+//! Events as JSON objects with the original bridge's members, for receivers and for devices that poll for their messages.
 //!
-//! JSON that came from outside is passed on byte for byte. What is no JSON goes as Base64, and a member beside it says so.
+//! JSON from outside is passed on byte for byte. Other payloads are encoded in Base64, which a second member states.
 
 #[cfg(test)]
 mod tests;
@@ -10,15 +10,13 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use drawspan_bridge::events::Content;
 use drawspan_gateway::Held;
-use drawspan_hub::{DeviceId as Device, UtcTime};
+use drawspan_hub::{C2dMessage as Message, DeviceId as Device, UtcTime};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::encoded::{Encoded, encoded};
 use crate::words::{Connection, DeviceId, JsonObject, Reason, Time};
-
-const C2D_MESSAGE: &str = "C2DMessage";
 
 /// Desired properties of a device changed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -32,13 +30,13 @@ pub struct DesiredPropertyUpdate<'a> {
     /// The change, with `$version`.
     #[schema(value_type = JsonObject)]
     desired_properties: Encoded<'a>,
-    /// True where these are all desired properties: they are the first that the subscription gets, or changes may have been missed.
+    /// True if `desiredProperties` holds all desired properties: at the start of a subscription, and after missed changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     full_state: Option<bool>,
 }
 
-/// A message for a device.
+/// A cloud-to-device message.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct C2DMessage<'a> {
@@ -47,60 +45,56 @@ pub struct C2DMessage<'a> {
     #[schema(value_type = DeviceId)]
     device_id: &'a str,
     device_received_at: Time,
-    /// The body: JSON as it is, anything else as base64 text.
+    /// Body of the message: JSON, passed on unchanged, or a Base64 string.
     #[schema(value_type = Value)]
     message_body: Encoded<'a>,
-    /// `base64` where the body is no JSON.
+    /// `base64` if the body is not JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     message_body_encoding: Option<&'static str>,
-    /// The sender's properties.
+    /// Application properties set by the sender.
     #[serde(serialize_with = "properties")]
     #[schema(value_type = HashMap<String, String>)]
     properties: &'a [(String, String)],
-    /// The sender's name for the message.
+    /// Message id set by the sender; null if there is none.
     #[schema(required)]
     message_id: Option<&'a str>,
-    /// When it expires; `0001-01-01T00:00:00Z` where its sender did not say. (The original's spelling.)
+    /// Expiry of the message; `0001-01-01T00:00:00Z` if the sender set none. (The spelling is the original's.)
     #[serde(rename = "expirtyTimeUtC", serialize_with = "expiry")]
     #[schema(value_type = String, format = DateTime)]
     expiry: Option<UtcTime>,
 }
 
-/// A cloud-to-device message, held for the device until it is settled or `lockedUntil` is over. Its members are those of the event
-/// `C2DMessage`.
+impl<'a> C2DMessage<'a> {
+    /// The event of a message that arrived for the device.
+    fn new(device_id: &'a str, device_received_at: Time, message: &'a Message) -> Self {
+        let (message_body, message_body_encoding) = encoded(&message.body);
+        Self {
+            event_type: "C2DMessage",
+            device_id,
+            device_received_at,
+            message_body,
+            message_body_encoding,
+            properties: &message.properties,
+            message_id: message.message_id.as_deref(),
+            expiry: message.expiry,
+        }
+    }
+}
+
+/// A cloud-to-device message, held for the device until it is settled or `lockedUntil` has passed. Its members are those of the event
+/// `C2DMessage`, and its lock.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HeldMessage<'a> {
-    /// Always `C2DMessage`.
-    event_type: &'static str,
-    #[schema(value_type = DeviceId)]
-    device_id: &'a str,
-    device_received_at: Time,
-    /// The body: JSON as it is, anything else as base64 text.
-    #[schema(value_type = Value)]
-    message_body: Encoded<'a>,
-    /// `base64` where the body is no JSON.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    message_body_encoding: Option<&'static str>,
-    /// The sender's properties.
-    #[serde(serialize_with = "properties")]
-    #[schema(value_type = HashMap<String, String>)]
-    properties: &'a [(String, String)],
-    /// The sender's name for the message.
-    #[schema(required)]
-    message_id: Option<&'a str>,
-    /// When it expires; `0001-01-01T00:00:00Z` where its sender did not say. (The original's spelling.)
-    #[serde(rename = "expirtyTimeUtC", serialize_with = "expiry")]
-    #[schema(value_type = String, format = DateTime)]
-    expiry: Option<UtcTime>,
-    /// Names the message in `complete`, `abandon` and `reject`.
+    #[serde(flatten)]
+    message: C2DMessage<'a>,
+    /// Token that identifies the message in `complete`, `abandon` and `reject`.
     lock_token: &'a str,
     locked_until: Time,
 }
 
-/// Somebody calls a method of a device and waits for the answer.
+/// A direct method of a device was called; the caller waits for the answer.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DirectMethodInvocation<'a> {
@@ -109,18 +103,18 @@ pub struct DirectMethodInvocation<'a> {
     #[schema(value_type = DeviceId)]
     device_id: &'a str,
     device_received_at: Time,
-    /// Which method.
+    /// Name of the method.
     method_name: &'a str,
-    /// The payload: JSON, null where there is none, anything else as base64 text.
+    /// Payload of the method: JSON, passed on unchanged, or a Base64 string. Null if the caller sent none.
     #[schema(value_type = Value)]
     request_data: Encoded<'a>,
-    /// `base64` where the payload is no JSON.
+    /// `base64` if the payload is not JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     request_data_encoding: Option<&'static str>,
 }
 
-/// The connection of a device changed.
+/// The connection status of a device changed.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionStatusChange<'a> {
@@ -131,26 +125,26 @@ pub struct ConnectionStatusChange<'a> {
     device_received_at: Time,
     status: Connection,
     reason: Reason,
-    /// Changes before this one that were left out, because too many waited.
+    /// Number of earlier changes that were left out because too many waited.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
     skipped: Option<u32>,
 }
 
-/// What the method came to. Names of members are taken in any case; without this body the method answers 200 without a payload.
+/// The answer of a method. Names of members match in any case; an empty body means 200 without payload.
 #[allow(
     dead_code,
-    reason = "the receiver sends it; the controller reads it by hand"
+    reason = "the receiver sends it; the controller parses it by hand"
 )]
 #[derive(Debug, ToSchema)]
 pub struct MethodAnswer {
-    /// Status of the method; 200 when it is absent.
+    /// Status of the method; 200 if absent.
     status: Option<i32>,
-    /// Anything.
+    /// Payload of the answer: any JSON value.
     payload: Option<Value>,
 }
 
-/// The JSON of an event, as its receiver reads it.
+/// Serialises an event for its receiver.
 #[must_use]
 pub fn body(device: &Device, received_at: UtcTime, content: &Content) -> Bytes {
     let device_id = device.as_str();
@@ -192,48 +186,27 @@ pub fn body(device: &Device, received_at: UtcTime, content: &Content) -> Bytes {
                 request_data_encoding,
             })
         }
-        Content::C2d(message) => {
-            let (message_body, message_body_encoding) = encoded(&message.body);
-            json(&C2DMessage {
-                event_type: C2D_MESSAGE,
-                device_id,
-                device_received_at,
-                message_body,
-                message_body_encoding,
-                properties: &message.properties,
-                message_id: message.message_id.as_deref(),
-                expiry: message.expiry,
-            })
-        }
+        Content::C2d(message) => json(&C2DMessage::new(device_id, device_received_at, message)),
         Content::Replay { event, .. } => event.clone(),
     }
 }
 
-/// The JSON of a message that a device asked for: the event's members, and how the message is settled.
+/// Serialises a message that a device polled for: the members of the event, and the lock by which it is settled.
 #[must_use]
 pub fn held(device: &Device, held: &Held) -> Bytes {
-    let message = &held.message;
-    let (message_body, message_body_encoding) = encoded(&message.body);
     json(&HeldMessage {
-        event_type: C2D_MESSAGE,
-        device_id: device.as_str(),
-        device_received_at: Time(held.received_at),
-        message_body,
-        message_body_encoding,
-        properties: &message.properties,
-        message_id: message.message_id.as_deref(),
-        expiry: message.expiry,
+        message: C2DMessage::new(device.as_str(), Time(held.received_at), &held.message),
         lock_token: &held.lock_token,
         locked_until: Time(held.locked_until),
     })
 }
 
-/// Texts and JSON that was checked: writing them into memory does not fail.
+/// Serialises into memory. This cannot fail: the values are texts and valid JSON.
 fn json(event: &impl Serialize) -> Bytes {
     serde_json::to_vec(event).unwrap_or_default().into()
 }
 
-/// Receivers of the original read a time here that may not be null; where the message has none it is .NET's least one.
+/// Serialises an expiry. Receivers written for the original expect a time that is not null, so a missing one is .NET's minimum.
 fn expiry<S: Serializer>(time: &Option<UtcTime>, serializer: S) -> Result<S::Ok, S::Error> {
     match time {
         Some(time) => serializer.collect_str(time),
@@ -241,7 +214,7 @@ fn expiry<S: Serializer>(time: &Option<UtcTime>, serializer: S) -> Result<S::Ok,
     }
 }
 
-/// An object; of a name that is there twice the last value counts.
+/// Serialises properties as an object. The last value of a repeated name counts.
 fn properties<S: Serializer>(
     properties: &[(String, String)],
     serializer: S,

@@ -1,6 +1,5 @@
-//! What goes over the wire between the bridge, its callers and the receivers of events: the JSON of requests, answers and
-//! events, and their schemas, of which the API's description is made.
-// They panic where nobody reads.
+//! The JSON of requests, answers and events, and its schemas, from which the API's description is generated.
+// Printing panics if the reader has gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod encoded;

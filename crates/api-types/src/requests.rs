@@ -1,5 +1,5 @@
-//! What requests carry. The handlers read these by hand, so that `data` goes on byte for byte; that they take what is described
-//! here is tested by examples, and by property tests from outside.
+//! Bodies of requests, as the API's document describes them. The handlers parse bodies by hand, so that `data` is passed on byte for
+//! byte; examples here, and property tests from outside, check that they accept what is described.
 
 #![allow(dead_code, reason = "described, never made")]
 
@@ -14,18 +14,18 @@ use crate::words::{CallbackUrl, DeviceId, JsonObject, ModelId};
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub struct Message {
-    /// The message itself. It reaches the hub byte for byte as it stands here, as `application/json` in `utf-8`.
+    /// Body of the message, passed on to the hub byte for byte, as `application/json` in `utf-8`.
     data: JsonObject,
-    /// Application properties. Together with `data` and the rest a message has 262,144 bytes at most.
+    /// Application properties. A message may have 262,144 bytes in all, including `data`.
     properties: Option<BTreeMap<String, String>>,
-    /// The IoT Plug and Play component that speaks (`dt-subject`).
+    /// IoT Plug and Play component that sends the message (`dt-subject`).
     component_name: Option<String>,
-    /// When the message was made. Without an offset it is UTC.
+    /// Creation time of the message; UTC unless it has an offset.
     #[schema(value_type = Option<String>, format = DateTime)]
     creation_time_utc: Option<String>,
 }
 
-/// Messages of many devices. Each has its own fate; those of one device keep their order.
+/// Messages of many devices. Each succeeds or fails by itself; messages of one device keep their order.
 #[derive(ToSchema)]
 pub struct Batch {
     /// The messages.
@@ -33,18 +33,18 @@ pub struct Batch {
     messages: Vec<BatchedMessage>,
 }
 
-/// A message and whose it is.
+/// A message with the id of its device.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub struct BatchedMessage {
     device_id: DeviceId,
-    /// As of a single message.
+    /// As in `Message`.
     data: JsonObject,
-    /// As of a single message.
+    /// As in `Message`.
     properties: Option<BTreeMap<String, String>>,
-    /// As of a single message.
+    /// As in `Message`.
     component_name: Option<String>,
-    /// As of a single message.
+    /// As in `Message`.
     #[schema(value_type = Option<String>, format = DateTime)]
     creation_time_utc: Option<String>,
 }
@@ -52,11 +52,11 @@ pub struct BatchedMessage {
 /// A change of reported properties.
 #[derive(ToSchema)]
 pub struct ReportedPatch {
-    /// Merged into what is reported; a member that is null is removed.
+    /// Properties to merge into the reported ones; null removes a property.
     patch: JsonObject,
 }
 
-/// What is told to DPS.
+/// Data for the registration at DPS.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub struct Registration {
@@ -64,19 +64,19 @@ pub struct Registration {
     model_id: Option<ModelId>,
 }
 
-/// Where the events of a device go.
+/// A subscription to create for one device.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub struct Subscribe {
     callback_url: CallbackUrl,
 }
 
-/// Where the events of many devices go.
+/// A subscription to create for many devices.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub struct FleetSubscribe {
     callback_url: CallbackUrl,
-    /// Whether the devices stay connected for it. Without it their events arrive while they are connected for another reason.
+    /// Whether the devices are kept connected for this subscription. Otherwise their events arrive only while they are connected for another reason.
     keep_connected: Option<bool>,
 }
 
@@ -118,7 +118,7 @@ pub fn subscribe() -> Value {
     json!({ "callbackUrl": "https://example.com/events?code=secret" })
 }
 
-/// An example of a subscription of many devices.
+/// An example of a fleet subscription.
 #[must_use]
 pub fn fleet_subscribe() -> Value {
     json!({ "callbackUrl": "https://example.com/events?code=secret", "keepConnected": true })

@@ -1,4 +1,4 @@
-//! Schemas of the words and numbers that the API is made of, with the limits that really hold.
+//! Schemas of the API's texts and numbers, with their actual limits.
 
 use std::convert::identity;
 
@@ -17,10 +17,10 @@ use crate::model_id;
 /// Characters of device ids, as a pattern.
 const ID_CHARACTERS: &str = r"[A-Za-z0-9\-:.+%_#*?!(),=@;$']";
 
-/// A model id, or nothing.
+/// A model id, or the empty string.
 const MODEL_ID: &str = "^(dtmi:[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?(:[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?)*(;[1-9][0-9]{0,8}(\\.[0-9]{1,9})?)?)?$";
 
-/// Declares types of schemas with a name. Those that hold a value are that value on the wire, by what its function makes of it.
+/// Declares types for named schemas. A type that holds a value serialises as the result of the given function.
 macro_rules! named {
     ($($name:ident $(($value:ty, $text:path))?: $schema:expr;)+) => {
         $(
@@ -49,18 +49,18 @@ macro_rules! named {
 }
 
 named! {
-    DeviceId: text("Name of a device at its hub; case counts.")
+    DeviceId: text("Id of a device at its hub; case-sensitive.")
         .min_length(Some(1))
         .max_length(Some(DEVICE_ID_MAX_CHARS))
         .pattern(Some(format!("^{ID_CHARACTERS}+$")))
         .examples(["sensor-1"]);
-    Prefix: text("What device ids begin with; empty for all devices.")
+    Prefix: text("Prefix of device ids; empty for all devices.")
         .max_length(Some(DEVICE_ID_MAX_CHARS))
         .pattern(Some(format!("^{ID_CHARACTERS}*$")))
         .examples(["pump-"]);
     CallbackUrl: text(
-        "Where events are posted to: an absolute http or https URL without user name and password. Private addresses must be \
-         allowed by the operator (`--allow-callbacks`).")
+        "URL to which events are posted: absolute, http or https, without user name and password. The operator must allow \
+         private addresses (`--allow-callbacks`).")
         .format(Some(SchemaFormat::Custom("uri".to_owned())))
         .min_length(Some(1))
         .max_length(Some(MAX_CALLBACK_URL_BYTES))
@@ -69,14 +69,14 @@ named! {
     Time(UtcTime, identity): text("A time in UTC, ISO 8601.")
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
         .examples(["2026-11-22T10:20:30.1234567Z"]);
-    SubscriptionKind(SubscriptionType, SubscriptionType::as_str): words("What can be subscribed to.", SubscriptionType::ALL.map(SubscriptionType::as_str));
+    SubscriptionKind(SubscriptionType, SubscriptionType::as_str): words("Kind of events of a subscription.", SubscriptionType::ALL.map(SubscriptionType::as_str));
     Progress(SubscriptionStatus, SubscriptionStatus::as_str): words(
-        "`Starting` until events can arrive, `Running` while the device is connected, `Stopped` when it cannot be.",
+        "`Starting` until events can arrive, `Running` while the device is connected, `Stopped` when it cannot be connected.",
         SubscriptionStatus::ALL.map(SubscriptionStatus::as_str));
     Connection(ConnectionStatus, ConnectionStatus::as_str): words("The connection of a device, in the words of the original bridge.", ConnectionStatus::ALL.map(ConnectionStatus::as_str));
-    Reason(ConnectionStatusReason, ConnectionStatusReason::as_str): words("Why the connection is so.", ConnectionStatusReason::ALL.map(ConnectionStatusReason::as_str));
-    State(DeviceState, DeviceState::as_str): words("What the device is doing.", DeviceState::ALL.map(DeviceState::as_str));
-    ModelId: text("The digital twin model that the device speaks.")
+    Reason(ConnectionStatusReason, ConnectionStatusReason::as_str): words("Reason for the status of the connection.", ConnectionStatusReason::ALL.map(ConnectionStatusReason::as_str));
+    State(DeviceState, DeviceState::as_str): words("State of the device.", DeviceState::ALL.map(DeviceState::as_str));
+    ModelId: text("Digital twin model of the device.")
         .max_length(Some(model_id::MAX_CHARS))
         .pattern(Some(MODEL_ID))
         .examples(["dtmi:com:example:Pump;1"]);

@@ -1,4 +1,4 @@
-//! The routes.
+//! The routes of the API.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub struct Api {
     hosts: Hosts,
 }
 
-/// What may become of a request.
+/// The possible results of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Treatment {
     /// Its answer.
@@ -114,7 +114,7 @@ impl Api {
         }
     }
 
-    /// Answers one request. Whatever is wrong with it, the answer is a response.
+    /// Answers one request. Every error results in a response.
     pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
         match self.admit(request) {
             Ok(request) => self.route(request).await,
@@ -154,7 +154,7 @@ impl Api {
         self.counted(problem.retry_after(RETRY_AFTER_S).into_response())
     }
 
-    /// What is said of a request that comes while the process is on its way out.
+    /// The answer to a request that comes during shutdown.
     #[must_use]
     pub fn not_begun() -> Problem {
         stopping("The bridge is stopping; nothing was sent. Send it again, to its successor.")
@@ -201,7 +201,7 @@ impl Api {
         Ok(request)
     }
 
-    /// What bounds a key goes with the request, for handlers that know more devices than the path.
+    /// The limits of a key go with the request, for handlers that access more devices than the path names.
     fn check_key(&self, request: &mut Request<Body>) -> Result<(), Problem> {
         let (admission, caller) = self
             .admission(request.headers())
@@ -259,7 +259,7 @@ async fn not_found() -> Problem {
 async fn method_not_allowed() -> Problem {
     Problem::new(
         Kind::MethodNotAllowed,
-        "This route does not take that method; Allow names those that it takes.",
+        "This route does not support that method; Allow lists the supported ones.",
     )
 }
 

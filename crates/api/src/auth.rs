@@ -1,16 +1,16 @@
-//! Whether a request holds an API key, and which.
+//! Authentication: whether a request has an API key, and which one.
 
-mod sent;
+mod sent_key;
 
 use axum::http::HeaderMap;
 use drawspan_settings::{Admission, ApiKeys};
 
-pub use sent::NotAdmitted;
-pub(super) use sent::key_of;
-use sent::{Sent, sent};
+pub use sent_key::NotAdmitted;
+pub(super) use sent_key::key_of;
+use sent_key::{Sent, sent};
 
-/// What a request with these headers may do, and a number for its key: 0 where no key is asked for. The key comes in `x-api-key` or as `Authorization: Bearer KEY`, any number of
-/// times as long as it is the same.
+/// The permissions of a request with these headers, and a number for its key: 0 if no key is needed. The key comes in `x-api-key`
+/// or as `Authorization: Bearer KEY`, any number of times as long as it is the same.
 ///
 /// # Errors
 /// There is no valid key, or it is not clear which one counts.
@@ -20,7 +20,7 @@ pub fn admit(keys: &ApiKeys, headers: &HeaderMap) -> Result<(Admission, u32), No
     }
     match sent(headers)? {
         Sent::One(key) => keys.find(key).ok_or(NotAdmitted::Wrong),
-        // A gateway in front may check a token of its own there, and pass it on.
+        // A gateway in front may check its own token there, and pass it on.
         Sent::Both { key, bearer } => match (keys.find(key), keys.find(bearer)) {
             (Some(admitted), None) => Ok(admitted),
             _ => Err(NotAdmitted::Different),

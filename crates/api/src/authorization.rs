@@ -1,4 +1,4 @@
-//! Which key may ask for what: the scopes of each route, and the devices that it is about.
+//! Authorization: the scopes of each route, and the devices that it concerns.
 
 use drawspan_bridge::subscriptions::Callback as _;
 use drawspan_gateway::{CallbackUrl, DeviceGateway, Prefix, Standing};
@@ -14,21 +14,21 @@ use tokio::time::Instant;
 use super::deadline::by;
 use super::problem::{Kind, Problem};
 
-/// What a route asks of a key.
+/// The permissions that a route requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Access {
     /// One of these is enough.
     pub(super) scopes: &'static [Scope],
-    /// Which devices it is about.
+    /// The devices that it concerns.
     pub(super) reach: Reach,
 }
 
-/// Which devices a route is about.
+/// The devices that a route concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// That of the path.
+    /// The device in the path.
     Device,
-    /// Those whose ids begin as this parameter of the query says; all without it.
+    /// The devices whose ids begin with this parameter of the query; all devices without it.
     Query(&'static str),
     /// Its handler knows, and asks `limit_of`.
     Handler,
@@ -79,7 +79,7 @@ pub(super) const ROUTES: &[(&str, &str, &[Scope], Reach)] = &[
     ("DELETE", "/deadletters/*",                             MANAGE,       Handler),
 ];
 
-/// What the route asks of a key; `None` where there is no such route. `path` is canonical.
+/// The permissions that the route requires of a key; `None` if there is no such route. `path` is canonical.
 pub(super) fn scope_of(method: &Method, path: &str) -> Option<Access> {
     // The router answers HEAD wherever there is GET.
     let method = match *method {
@@ -101,7 +101,7 @@ pub(super) fn check(grant: &Grant, request: &Request<Body>) -> Result<(), Proble
     if !grant.has_one_of(access.scopes) {
         let words: Vec<_> = access.scopes.iter().map(|scope| scope.as_str()).collect();
         let words = words.join(" or ");
-        let detail = format!("This API key may not do that; it takes one with the scope {words}.");
+        let detail = format!("This API key does not permit this; it needs the scope {words}.");
         return Err(Problem::new(Kind::Forbidden, detail));
     }
     let within = match access.reach {
@@ -115,7 +115,8 @@ pub(super) fn check(grant: &Grant, request: &Request<Body>) -> Result<(), Proble
     }
 }
 
-/// What a caller with this bound sees of a callback URL. Who may change it sees all of it, the others not its query.
+/// The part of a callback URL that a caller with this grant may see: all of it with the scope to change it, otherwise without its
+/// query.
 pub(super) fn shown<'a>(limit: Option<&Grant>, callback: &'a CallbackUrl) -> &'a str {
     match limit {
         Some(grant) if !grant.has_one_of(MANAGE) => callback.without_query(),
@@ -247,7 +248,7 @@ mod tests {
                 let found = allowed(&grant(scope.as_str(), None), &line);
                 assert_eq!(found, scopes.contains(&scope), "{line} {scope}");
             }
-            // What the table cannot say wrongly.
+            // Properties that the table cannot get wrong.
             let changes = !matches!(*method, "GET");
             assert!(!(changes && scopes.contains(&Scope::Read)), "{line}");
         }

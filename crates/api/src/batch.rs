@@ -1,4 +1,4 @@
-//! `POST /messages/events`: messages of many devices at once, each with a fate of its own.
+//! `POST /messages/events`: messages of many devices at once, with one result per message.
 
 mod items;
 
@@ -22,25 +22,25 @@ use super::counts::Counts;
 use super::idempotency::{Claim, Done, replayed};
 use super::problem::{Kind, Problem};
 use super::request::limit_of;
-use super::request::{Answer, Full, Shared};
+use super::request::{Full, HandlerResult, Shared};
 use super::state::State;
 use crate::limits::{BATCH_DEVICES_AT_ONCE, MAX_BATCH_BYTES};
 use items::Item;
 
-/// What came of a message.
-type Fate = Result<(), Problem>;
+/// The result of one message.
+type ItemResult = Result<(), Problem>;
 
-/// Messages of one device, in whatever case it is spelt, each with its place in the request.
+/// Messages of one device, under any spelling of its id, each with its index in the request.
 type Lane = Vec<(usize, DeviceId, Telemetry)>;
 
-/// What a batch's key is about; no device has such an id.
+/// Subject of a batch's key; no device has such an id.
 const BATCH: &str = "";
 
 /// Sends the messages of a batch. Answers 200 with a result for each.
 pub(super) async fn send<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     request: Full,
-) -> Answer {
+) -> HandlerResult {
     let limit = limit_of(&request);
     let key = request.idempotency_key(BATCH)?;
     let deadline = request.deadline;
@@ -48,8 +48,8 @@ pub(super) async fn send<D: DeviceGateway>(
     let batch = Batch::new(items::read(&body, limit.as_deref())?, limit);
     let Some(key) = key else {
         drop(body);
-        let told = batch.deliver(&state, deadline).await;
-        return Ok(answer(&told));
+        let results = batch.deliver(&state, deadline).await;
+        return Ok(answer(&results));
     };
     let claim = state.idempotency.claim(key, &body, deadline).await?;
     drop(body);
@@ -62,15 +62,15 @@ async fn once<D: DeviceGateway>(
     state: &State<D>,
     claim: &Claim<'_>,
     deadline: Instant,
-) -> Answer {
+) -> HandlerResult {
     match claim.done {
         Some(Done::All) => {
             state.counts.replayed();
-            let told = batch.accept_all();
-            return Ok(replayed(answer(&told)));
+            let results = batch.accept_all();
+            return Ok(replayed(answer(&results)));
         }
         Some(Done::Some) => {
-            for place in 0..batch.told.len() {
+            for place in 0..batch.results.len() {
                 if claim.has_part(place).await? {
                     batch.accept(place);
                 }
@@ -78,28 +78,28 @@ async fn once<D: DeviceGateway>(
         }
         None => {}
     }
-    let told = batch.deliver(state, deadline).await;
-    let accepted = |(place, (_, fate)): (usize, &Told)| fate.is_ok().then_some(place);
-    let accepted: Vec<usize> = told.iter().enumerate().filter_map(accepted).collect();
-    if accepted.len() == told.len() {
+    let results = batch.deliver(state, deadline).await;
+    let accepted = |(place, (_, fate)): (usize, &NamedResult)| fate.is_ok().then_some(place);
+    let accepted: Vec<usize> = results.iter().enumerate().filter_map(accepted).collect();
+    if accepted.len() == results.len() {
         claim.remember(Done::All).await;
     } else if !accepted.is_empty() {
         claim.remember_parts(accepted).await;
         claim.remember(Done::Some).await;
     }
-    Ok(answer(&told))
+    Ok(answer(&results))
 }
 
-/// The name that a message gave its device, and what came of it.
-type Told = (Option<String>, Fate);
+/// The device id of a message, and the message's result.
+type NamedResult = (Option<String>, ItemResult);
 
 /// Messages to be sent.
 struct Batch {
-    /// What is known of each, in the order of the request.
-    told: Vec<Told>,
+    /// The state of each, in the order of the request.
+    results: Vec<NamedResult>,
     /// By device, in the order of the request.
     lanes: Vec<Lane>,
-    /// What bounds the caller's key.
+    /// The limits of the caller's key.
     limit: Option<Arc<Grant>>,
 }
 
@@ -107,7 +107,7 @@ impl Batch {
     fn new(items: Vec<Item>, limit: Option<Arc<Grant>>) -> Self {
         let mut places: HashMap<DeviceId, usize> = HashMap::new();
         let mut batch = Self {
-            told: Vec::with_capacity(items.len()),
+            results: Vec::with_capacity(items.len()),
             lanes: Vec::new(),
             limit,
         };
@@ -115,13 +115,13 @@ impl Batch {
             let (device, message) = match item.message {
                 Ok(found) => found,
                 Err(problem) => {
-                    batch.told.push((item.name, Err(problem)));
+                    batch.results.push((item.name, Err(problem)));
                     continue;
                 }
             };
-            batch.told.push((item.name, Err(unfinished())));
+            batch.results.push((item.name, Err(unfinished())));
             let lanes = &mut batch.lanes;
-            // Where DPS is asked, case makes no other device; elsewhere nothing is lost by taking turns.
+            // With DPS, ids that differ in case are one device; elsewhere, taking turns does no harm.
             let place = *places.entry(device.to_lower_case()).or_insert_with(|| {
                 lanes.push(Vec::new());
                 lanes.len() - 1
@@ -141,21 +141,24 @@ impl Batch {
         }
     }
 
-    /// None is to be sent.
-    fn accept_all(mut self) -> Vec<Told> {
-        self.told.iter_mut().for_each(|(_, fate)| *fate = Ok(()));
-        self.told
+    /// All messages are accepted already.
+    fn accept_all(mut self) -> Vec<NamedResult> {
+        self.results.iter_mut().for_each(|(_, fate)| *fate = Ok(()));
+        self.results
     }
 
-    fn settle(&mut self, at: usize, fate: Fate) {
-        if let Some((_, known)) = self.told.get_mut(at) {
+    fn settle(&mut self, at: usize, fate: ItemResult) {
+        if let Some((_, known)) = self.results.get_mut(at) {
             *known = fate;
         }
     }
 
-    /// Sends them: those of one device one after the other, so that their order stays whatever happens, and devices side by
-    /// side.
-    async fn deliver<D: DeviceGateway>(mut self, state: &State<D>, deadline: Instant) -> Vec<Told> {
+    /// Sends the messages: those of one device one after the other, so that their order is kept, and devices in parallel.
+    async fn deliver<D: DeviceGateway>(
+        mut self,
+        state: &State<D>,
+        deadline: Instant,
+    ) -> Vec<NamedResult> {
         let mut lanes = std::mem::take(&mut self.lanes).into_iter();
         // They end with the request, when its caller is answered early.
         let mut under_way = JoinSet::new();
@@ -168,7 +171,7 @@ impl Batch {
                 under_way.spawn(Effect::carry(lane));
             }
             match under_way.join_next().await {
-                None => return self.told,
+                None => return self.results,
                 Some(Ok(fates)) => fates
                     .into_iter()
                     .for_each(|(at, fate)| self.settle(at, fate)),
@@ -185,8 +188,8 @@ async fn send_lane<D: DeviceGateway>(
     limit: Option<Arc<Grant>>,
     lane: Lane,
     deadline: Instant,
-) -> Vec<(usize, Fate)> {
-    let mut told = Vec::with_capacity(lane.len());
+) -> Vec<(usize, ItemResult)> {
+    let mut results = Vec::with_capacity(lane.len());
     for (at, device, message) in lane {
         let sent = async {
             if let Some(grant) = &limit {
@@ -194,25 +197,25 @@ async fn send_lane<D: DeviceGateway>(
             }
             counts.send(&devices, device, message, deadline).await
         };
-        told.push((at, sent.await));
+        results.push((at, sent.await));
     }
-    told
+    results
 }
 
-/// Of messages about which nothing was heard. Nobody should see it.
+/// The result of messages that were lost track of. It should never be seen.
 fn unfinished() -> Problem {
     Problem::new(
         Kind::FateUnknown,
-        "The bridge lost sight of this message; it may or may not have reached the hub.",
+        "The bridge lost track of this message; it may or may not have reached the hub.",
     )
     .retry_after(RETRY_AFTER_S)
 }
 
-fn answer(told: &[Told]) -> Response<Body> {
-    json_of(&told.iter().map(result).collect::<BatchAnswer<'_>>())
+fn answer(results: &[NamedResult]) -> Response<Body> {
+    json_of(&results.iter().map(result).collect::<BatchAnswer<'_>>())
 }
 
-fn result((name, fate): &Told) -> BatchResult<'_> {
+fn result((name, fate): &NamedResult) -> BatchResult<'_> {
     let problem = fate.as_ref().err();
     let problem = problem.map(|problem| (problem.document(), problem.wait_s()));
     BatchResult::new(name.as_deref(), problem)

@@ -1,4 +1,4 @@
-//! Reading request bodies: bounded in bytes and in time, without a copy when the body came in one piece.
+//! Reading request bodies: limited in size and time, and without a copy if the body came in one piece.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub(super) async fn read_json(
     };
     let most = match encoding {
         Encoding::Utf8 => limit,
-        // What is one byte there has two here.
+        // One byte there is two bytes here.
         _ => limit.saturating_mul(2),
     };
     if announced(headers).is_some_and(|length| length > most as u64) {
@@ -137,7 +137,7 @@ async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
         let Ok(frame) = frame else {
             return Err(Problem::new(
                 Kind::InvalidBody,
-                "The request body broke off before its end.",
+                "The request body ended prematurely.",
             ));
         };
         let Ok(data) = frame.into_data() else {
@@ -163,7 +163,7 @@ async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
     })
 }
 
-/// What all bodies together may still take. A body in one piece is part of its connection's buffer.
+/// The remaining budget of all bodies together. A body in one piece is part of its connection's buffer.
 static ROOM: Semaphore = Semaphore::const_new(MAX_BODIES_BYTES);
 
 /// A body that came in pieces. It has its room for as long as a part of it is in use.
@@ -209,7 +209,7 @@ impl AsRef<[u8]> for Whole {
 
 /// Whether an unused body is short enough to be read to its end and discarded.
 pub(super) fn may_be_discarded(headers: &HeaderMap) -> bool {
-    // Who waits for `100 Continue` has not sent anything, and must not be asked to.
+    // A client that waits for `100 Continue` has not sent anything, and must not be asked to.
     let unwilling = headers.contains_key(EXPECT);
     !unwilling && announced(headers).is_none_or(|length| length <= MAX_DISCARDED_BODY_BYTES as u64)
 }
@@ -227,7 +227,7 @@ pub(super) async fn discard(mut body: Body) {
             }
         }
     };
-    // Whatever comes of it, the answer is the same.
+    // The answer does not depend on the result.
     let _ = timeout(Duration::from_millis(DISCARD_TIMEOUT_MS), all).await;
 }
 
@@ -254,12 +254,12 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     let is =
         |value: &HeaderValue, text: &str| value.as_bytes().eq_ignore_ascii_case(text.as_bytes());
     let mut contents = headers.get_all(CONTENT_ENCODING).iter();
-    // hyper takes what is chunked apart, and leaves whatever is in there as it is.
+    // hyper decodes chunked encoding, and leaves the content unchanged.
     let mut transfers = headers.get_all(TRANSFER_ENCODING).iter();
     contents.any(|value| !is(value, "identity")) || transfers.any(|value| !is(value, "chunked"))
 }
 
-/// What a content type says.
+/// The meaning of a content type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Media {
     Json(Encoding),

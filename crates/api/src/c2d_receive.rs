@@ -1,5 +1,5 @@
-//! Cloud-to-device messages for devices that can only ask: `GET /devices/{id}/messages/deviceBound?wait=`, and what became of
-//! one: `POST /devices/{id}/messages/deviceBound/{lockToken}/complete` (or `abandon`, or `reject`).
+//! Cloud-to-device messages by polling: `GET /devices/{id}/messages/deviceBound?wait=`, and their settlement: `POST
+//! /devices/{id}/messages/deviceBound/{lockToken}/complete` (or `abandon`, or `reject`).
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::api::{empty_response, json_response};
 use super::client_disconnect::ClientDisconnect;
 use super::problem::Problem;
 use super::query::Query;
-use super::request::{Answer, Bare, ForDevice, Shared};
+use super::request::{Bare, ForDevice, HandlerResult, Shared};
 use crate::limits::MAX_RECEIVE_WAIT_S;
 
 /// Device id and lock token in the path, as the router found them.
@@ -26,9 +26,9 @@ pub(super) type TokenInPath = Result<Path<(String, String)>, PathRejection>;
 pub(super) async fn receive<D: Gateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
-) -> Answer {
+) -> HandlerResult {
     let wait = wait(request.query())?;
-    // The router asks for GET where HEAD came: a message would be handed to nobody.
+    // The router calls GET for HEAD: a message would be delivered to no one.
     if *request.method() == Method::HEAD {
         return Ok(empty_response(StatusCode::NO_CONTENT));
     }
@@ -41,13 +41,13 @@ pub(super) async fn receive<D: Gateway>(
     })
 }
 
-/// Says what became of a message; 204 when the hub knows.
+/// Settles a message; 204 once the hub has confirmed it.
 pub(super) async fn settle<D: Gateway>(
     outcome: Outcome,
     extract::State(state): Shared<D>,
     names: TokenInPath,
     ForDevice { device, request }: ForDevice<Bare>,
-) -> Answer {
+) -> HandlerResult {
     let token = names.map_or_else(|_| String::new(), |Path((_, token))| token);
     let settled = state
         .devices

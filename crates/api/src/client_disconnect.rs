@@ -1,13 +1,14 @@
-//! How long a caller may be kept waiting for something to come.
+//! The end of a caller's wait in a long poll.
 //!
-//! A long poll ends early, as if nothing had come, when the server stops and when its caller hung up. The server gives every
-//! request that could be one (it has a query string) a [`ClientDisconnect`] along; who answers polls it beside the wait.
+//! A long poll ends early, as if nothing had arrived, when the server stops or the caller hangs up. The server attaches a
+//! [`ClientDisconnect`] to every request that could be a long poll (one with a query string); the handler polls it along with the
+//! wait.
 
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-/// What the server knows about a request that it answers.
+/// What a handler can learn about its caller while a request is in progress.
 pub(super) trait Caller: Send + Sync {
     /// Whether waiting has lost its sense. Asked whenever the connection's task wakes, which it does when that changes.
     fn is_to_be_answered(&self) -> bool;

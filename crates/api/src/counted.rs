@@ -1,4 +1,4 @@
-//! Handlers whose answers are counted.
+//! Handlers that count their answers.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What the HTTP side counts. Each request costs an addition when it is answered, each message two more and a look at the clock.
+//! Counters of the HTTP side. A request costs one addition when it is answered, a message two more and a look at the clock.
 
 use axum::http::StatusCode;
 use drawspan_gateway::DeviceGateway;
@@ -33,11 +33,11 @@ const CODES: [(u16, &str); 23] = [
     (422, "422"),
     (500, "500"),
     (502, "502"),
-    // Nothing answers so; what does all the same is not lost.
+    // Operations answer with no other status; if one does, it is still counted.
     (0, "other"),
 ];
 
-/// Operations, and what reached none.
+/// Requests by operation, and those that reached no operation.
 const ROWS: usize = Operation::ALL.len() + 1;
 
 type Row = [Counter; CODES.len()];
@@ -63,7 +63,7 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// A request was answered; no operation was reached where there is none.
+    /// Counts an answered request; `operation` is `None` if it reached no operation.
     pub(super) fn answered(&self, operation: Option<Operation>, status: StatusCode) {
         let row = operation.map_or(ROWS - 1, |operation| operation as usize);
         let known = CODES.iter().position(|(code, _)| *code == status.as_u16());
@@ -78,7 +78,7 @@ impl Counts {
         self.replays.add();
     }
 
-    /// Sends a message, and counts what comes of it.
+    /// Sends a message, and counts its result.
     pub(super) async fn send<D: DeviceGateway>(
         &self,
         devices: &D,
@@ -102,7 +102,7 @@ impl Counts {
         }
     }
 
-    /// All of them.
+    /// Writes all counters.
     pub(super) fn tell(&self, page: &mut Page) {
         let ids = Operation::ALL.iter().map(|operation| operation.id());
         let rows = ids.chain(["none"]).zip(&self.answers);

@@ -1,7 +1,7 @@
 //! The header `Date`, by the wall clock.
 //!
-//! hyper keeps the text that it made until the clock has passed the second that it names: after a step back it would show the old time until
-//! the clock has caught up. Here the text is kept for as long as the clock says that very second.
+//! hyper reuses its text until the clock has passed the second that it names, so after the clock is set back it would show the old
+//! time. Here the text is reused only within that very second.
 
 use std::cell::RefCell;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,4 +1,4 @@
-//! `GET /deadLetters`, `POST /deadLetters/{id}/replay`, `DELETE /deadLetters/{id}`: events that their receivers did not take.
+//! `GET /deadLetters`, `POST /deadLetters/{id}/replay`, `DELETE /deadLetters/{id}`: undelivered events.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ use super::device_list::limit as page_limit;
 use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::request::limit_of;
-use super::request::{Answer, Bare, Shared};
+use super::request::{Bare, HandlerResult, Shared};
 use super::state::State;
 use crate::limits::{DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_NUMBER};
 
@@ -26,7 +26,10 @@ use crate::limits::{DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_NU
 type NumberInPath = Result<Path<String>, PathRejection>;
 
 /// A page of the list, oldest first.
-pub(super) async fn list<D: Gateway>(extract::State(state): Shared<D>, request: Bare) -> Answer {
+pub(super) async fn list<D: Gateway>(
+    extract::State(state): Shared<D>,
+    request: Bare,
+) -> HandlerResult {
     let grant = limit_of(&request);
     let deadline = request.deadline;
     let mut query = read(request.query(), grant.as_deref())?;
@@ -52,7 +55,7 @@ pub(super) async fn replay<D: Gateway>(
     extract::State(state): Shared<D>,
     number: NumberInPath,
     request: Bare,
-) -> Answer {
+) -> HandlerResult {
     let id = allowed(&state, number, &request).await?;
     state.devices.replay(id, request.deadline).await?;
     Ok(empty_response(StatusCode::ACCEPTED))
@@ -63,7 +66,7 @@ pub(super) async fn discard<D: Gateway>(
     extract::State(state): Shared<D>,
     number: NumberInPath,
     request: Bare,
-) -> Answer {
+) -> HandlerResult {
     let id = allowed(&state, number, &request).await?;
     state.devices.discard(id, request.deadline).await?;
     Ok(empty_response(StatusCode::NO_CONTENT))
@@ -74,7 +77,7 @@ fn read(query: Query<'_>, limit: Option<&Grant>) -> Result<DeadLetterQuery, Prob
     let device = query.device("deviceId")?;
     let asked = query.prefix()?;
     let prefix = match &device {
-        // What is stored of it may have another spelling than the key's prefix.
+        // The stored id may have another spelling than the key's prefix.
         Some(device) => check_device(limit, device).map(|()| asked)?,
         None => narrowed(limit, asked)?,
     };
@@ -113,7 +116,7 @@ async fn allowed<D: Gateway>(
     Ok(number)
 }
 
-/// Those of devices that the key is for by their id at the hub, too.
+/// Those of devices whose id at the hub is within the key's prefix, too.
 async fn own<D: Gateway>(
     state: &State<D>,
     grant: &Grant,

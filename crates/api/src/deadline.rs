@@ -1,4 +1,4 @@
-//! Answers that come in time, or a refusal.
+//! Answers within a deadline, or a refusal.
 
 use drawspan_gateway::DeviceError;
 use drawspan_gateway::limits::RETRY_AFTER_S;
@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::problem::{Kind, Problem};
 
-/// What the devices say, if they say it in time: what they only look up has no deadline of its own.
+/// Waits for devices within the deadline: look-ups have no deadline of their own in the gateway.
 pub(super) async fn by<T>(
     deadline: Instant,
     answer: impl Future<Output = Result<T, DeviceError>>,
@@ -15,7 +15,7 @@ pub(super) async fn by<T>(
         Ok(answer) => Ok(answer?),
         Err(_) => Err(Problem::new(
             Kind::NotReady,
-            "The bridge has too much to do and did not come to this request.",
+            "The bridge is overloaded and did not process this request.",
         )
         .retry_after(RETRY_AFTER_S)),
     }

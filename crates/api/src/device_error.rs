@@ -1,4 +1,4 @@
-//! What the devices could not do, as a problem document.
+//! Conversion of device errors to problem documents.
 
 use std::borrow::Cow;
 
@@ -22,11 +22,11 @@ impl From<DeviceError> for Problem {
             E::Delayed(delay) => return delayed(delay),
             E::TooLarge => (Kind::TooLarge, None, "This is larger than the hub accepts.".into()),
             E::Throttled { retry_after_s } => {
-                (Kind::Throttled, Some(retry_after_s), "Too many requests for the hub; send it again later.".into())
+                (Kind::Throttled, Some(retry_after_s), "The hub throttles requests; send it again later.".into())
             }
             E::HubUnreachable { retry_after_s, why } => {
                 let why = why.map_or_else(String::new, |why| format!(": {why}"));
-                let detail = format!("The hub, or DPS, cannot be reached; nothing was sent{why}. GET /readyz lists all that is wrong.");
+                let detail = format!("The hub, or DPS, cannot be reached; nothing was sent{why}. GET /readyz lists all faults.");
                 (Kind::HubUnreachable, Some(retry_after_s), detail.into())
             }
             E::QueueFull { retry_after_s } => {
@@ -36,49 +36,49 @@ impl From<DeviceError> for Problem {
                 (Kind::NotReady, Some(RETRY_AFTER_S), "The bridge is starting or stopping; nothing was sent.".into())
             }
             E::NotSent => {
-                (Kind::NotSent, Some(RETRY_AFTER_S), "This could not be sent in time; nothing of it is at the hub.".into())
+                (Kind::NotSent, Some(RETRY_AFTER_S), "This could not be sent in time; the hub has received nothing of it.".into())
             }
             E::FateUnknown => (
                 Kind::FateUnknown,
                 Some(RETRY_AFTER_S),
-                "This was sent, and the hub did not answer in time; it may or may not have it. Sending it again may double it.".into(),
+                "This was sent, and the hub did not answer in time; it may or may not have processed it. Sending it again may duplicate it.".into(),
             ),
             E::IdNotForDps(error) => (
                 Kind::InvalidDeviceId,
                 None,
-                format!("The device cannot be registered at DPS, by which devices find their hub: {error}.").into(),
+                format!("The device cannot be registered at DPS, which assigns devices to hubs: {error}.").into(),
             ),
             E::NotListed => (
                 Kind::UnknownDevice,
                 None,
-                "The device is not in the list of devices that this bridge was given.".into(),
+                "The device is not in this bridge's list of devices.".into(),
             ),
             E::CallbackRefused(why) => (Kind::CallbackRefused, None, why.into()),
             E::LockLost => (
                 Kind::LockLost,
                 None,
-                "The message is not held under this token any more; if it was not settled, the hub delivers it again.".into(),
+                "The message is no longer held under this token; if it was not settled, the hub delivers it again.".into(),
             ),
             E::Subscribed => (
                 Kind::Subscribed,
                 None,
-                "The messages of this device go to the callback of its subscription; delete that to ask for them.".into(),
+                "The messages of this device go to the callback of its subscription; delete that to poll for them.".into(),
             ),
-            E::NoDeadLetter => (Kind::NoDeadLetter, None, "There is no dead letter of this number.".into()),
+            E::NoDeadLetter => (Kind::NoDeadLetter, None, "No dead letter has this number.".into()),
             E::NoSubscription => (
                 Kind::NoSubscription,
                 None,
-                "Nobody subscribes to this event of the device any more, so there is nowhere to send it.".into(),
+                "No subscription covers this event of the device any more, so it has no receiver.".into(),
             ),
             E::NotStored(fault) => (
                 Kind::NotStored,
                 Some(RETRY_AFTER_S),
-                format!("This could not be stored{}, so it does not count. GET /readyz and the bridge's log say more.", because(fault)).into(),
+                format!("This could not be stored{}, so nothing was changed. GET /readyz and the bridge's log say more.", because(fault)).into(),
             ),
             E::NotRead(fault) => (
                 Kind::NotRead,
                 None,
-                format!("What is stored cannot be read{}. GET /readyz and the bridge's log say more.", because(fault)).into(),
+                format!("Stored data cannot be read{}. GET /readyz and the bridge's log say more.", because(fault)).into(),
             ),
         };
         let problem = Self::new(kind, detail);
@@ -98,18 +98,19 @@ fn refused_until(failure: Failure, retry_after_s: u64) -> Problem {
         .map_or(retry_after_s, |s| s.max(retry_after_s));
     let advice = match over_quota {
         true => format!(
-            ". The hub's daily quota is used up: nothing is sent there until 00:00 UTC, but for one try now and then, in case the hub was enlarged; ask again in {wait_s} s."
+            ". The hub's daily quota is used up: nothing is sent there until 00:00 UTC, except for occasional attempts, in case units were added; try again in {wait_s} s."
         ),
         false => format!(
-            ". The device tries again at a request in {wait_s} s; POST /devices/{{id}}/resync makes it try at once."
+            ". A request in {wait_s} s makes the device try again; POST /devices/{{id}}/resync makes it try at once."
         ),
     };
     problem.add_detail(&advice).retry_after(wait_s)
 }
 
-/// Nothing was sent, and why.
+/// A refusal of a request that was not sent, with the reason.
 fn delayed(delay: Delay) -> Problem {
-    let detail = format!("This could not be sent in time; nothing of it is at the hub: {delay}.");
+    let detail =
+        format!("This could not be sent in time; the hub has received nothing of it: {delay}.");
     let problem = Problem::new(Kind::NotSent, detail).retry_after(RETRY_AFTER_S);
     match delay {
         Delay::Failing(failure) => {

@@ -1,4 +1,4 @@
-//! `GET /devices`: which devices are known.
+//! `GET /devices`: the list of known devices.
 
 use axum::extract;
 use drawspan_api_types::answers::Devices;
@@ -9,11 +9,14 @@ use super::deadline::by;
 use super::problem::Problem;
 use super::query::Query;
 use super::request::limit_of;
-use super::request::{Answer, Bare, Shared};
+use super::request::{Bare, HandlerResult, Shared};
 use crate::limits::{LIST_LIMIT, MAX_LIST_LIMIT};
 
 /// A page of the list.
-pub(super) async fn list<D: Gateway>(extract::State(state): Shared<D>, request: Bare) -> Answer {
+pub(super) async fn list<D: Gateway>(
+    extract::State(state): Shared<D>,
+    request: Bare,
+) -> HandlerResult {
     let limit = limit_of(&request);
     let mut query = read(request.query())?;
     query.within = limit.map(|grant| grant.prefix.clone()).unwrap_or_default();

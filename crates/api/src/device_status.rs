@@ -1,5 +1,5 @@
-//! What is known about a device's connection, and what can be done about it: `connectionStatus`, `resync`, `diagnostics`, and
-//! `DELETE /devices/{id}`.
+//! The status of a device's connection, and operations on it: `connectionStatus`, `resync`, `diagnostics`, and `DELETE
+//! /devices/{id}`.
 
 use axum::extract;
 use axum::http::StatusCode;
@@ -9,18 +9,18 @@ use drawspan_gateway::DeviceGateway;
 use super::api::{empty_response, json_of};
 use super::deadline::by;
 use super::problem::{Kind, Problem};
-use super::request::{Answer, Bare, ForDevice, Shared};
+use super::request::{Bare, ForDevice, HandlerResult, Shared};
 
 /// The public words.
 pub(super) async fn status<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
-) -> Answer {
+) -> HandlerResult {
     let found = by(request.deadline, state.devices.connection_status(device)).await?;
     let found = found.ok_or_else(|| {
         Problem::new(
             Kind::UnknownDevice,
-            "The device has not tried to connect; its first request makes it.",
+            "The device has not tried to connect yet; its first request makes it.",
         )
     })?;
     Ok(json_of(&ConnectionAnswer::new(found)))
@@ -30,22 +30,22 @@ pub(super) async fn status<D: DeviceGateway>(
 pub(super) async fn resync<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, .. }: ForDevice<Bare>,
-) -> Answer {
+) -> HandlerResult {
     state.devices.resync(device)?;
     Ok(empty_response(StatusCode::ACCEPTED))
 }
 
-/// Everything that an operator may want to know.
+/// All diagnostics of a device.
 pub(super) async fn diagnostics<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
-) -> Answer {
+) -> HandlerResult {
     let id = device.to_string();
     let found = by(request.deadline, state.devices.diagnostics(device)).await?;
     let found = found.ok_or_else(|| {
         Problem::new(
             Kind::UnknownDevice,
-            "Nothing is known about this device: it was not used since the start, and its hub is not remembered.",
+            "This device is not known: it was not used since the start, and its hub is not remembered.",
         )
     })?;
     Ok(json_of(&Diagnostics::new(&id, &found)))
@@ -55,7 +55,7 @@ pub(super) async fn diagnostics<D: DeviceGateway>(
 pub(super) async fn forget<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
-) -> Answer {
+) -> HandlerResult {
     state.devices.forget(device, request.deadline).await?;
     Ok(empty_response(StatusCode::NO_CONTENT))
 }

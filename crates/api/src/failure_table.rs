@@ -1,5 +1,5 @@
-//! Every kind of failure beside its remedy, the public words of a device that it hits, what the device does next, and the status of a
-//! request that it ends. (Which code or condition is of which kind is tested in `drawspan-hub`.)
+//! A table of every kind of failure with its remedy, the public status of an affected device, the device's next step, and the HTTP
+//! status of the request. (`drawspan-hub` tests which code or condition is of which kind.)
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use drawspan_hub::{
 
 use super::problem::Problem;
 
-/// What the device does next.
+/// The device's next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     /// Another attempt after a short wait.
     Soon,
     /// Another attempt when its hub's governor lets it, nothing counted.
     Queued,
-    /// No attempt before a time, whatever is asked.
+    /// No attempt before a time, regardless of requests.
     Firm,
     /// Away for a while: somebody else has the device.
     Yielded,
@@ -124,7 +124,7 @@ fn every_kind_has_its_remedy_its_words_and_its_status() {
     }
 }
 
-/// What the table's remedies lead to when they do not help at once.
+/// The effect of the table's remedies when they do not help at once.
 #[test]
 fn a_refused_device_reauthenticates_once_and_then_asks_dps() {
     let refused = |kind, attempts: usize| {

@@ -1,4 +1,4 @@
-//! Devices of tests.
+//! A fake implementation of devices for tests.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +16,7 @@ use drawspan_metrics::Page;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-/// What the devices were asked.
+/// Calls to the devices.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Call {
     Send(DeviceId, Telemetry),
@@ -39,13 +39,13 @@ pub(crate) enum Call {
     Discard(u64),
 }
 
-/// Remembers what it was asked and answers as it was told.
+/// Records calls and answers as scripted.
 #[derive(Clone)]
 pub(crate) struct Fake {
     pub(crate) calls: Arc<Mutex<Vec<Call>>>,
-    /// What it says to everything, instead of doing it.
+    /// The error with which all calls fail, if set.
     pub(crate) refusal: Option<DeviceError>,
-    /// What it says to messages of devices whose ids begin so.
+    /// The error for messages of devices whose ids begin with this.
     pub(crate) refuses: Option<(&'static str, DeviceError)>,
     pub(crate) twin: &'static str,
     pub(crate) status: Option<(ConnectionStatus, ConnectionStatusReason)>,
@@ -53,17 +53,17 @@ pub(crate) struct Fake {
     pub(crate) readiness: Readiness,
     pub(crate) subscribed: Option<Subscribed>,
     pub(crate) fleet: Vec<Subscription>,
-    /// What a device receives; nothing comes for the others, however long they wait.
+    /// The message that a device receives; other devices receive none, however long they wait.
     pub(crate) held: Option<Held>,
-    /// What it says instead.
+    /// The error to return.
     pub(crate) receive_refusal: Option<DeviceError>,
     pub(crate) page: ListPage,
     pub(crate) letters: Vec<DeadLetter>,
-    /// What DPS calls every device, and whether that is known before DPS is asked.
+    /// DPS's id for every device, and whether it is known before DPS is asked.
     pub(crate) assigned: Option<(DeviceId, bool)>,
     /// Whether ids that differ only in case are one device.
     pub(crate) folds_case: bool,
-    /// Whoever is told here of a message decides when it is accepted.
+    /// The test that receives a message here decides when it is accepted.
     pub(crate) gate: Option<mpsc::Sender<oneshot::Sender<()>>>,
     /// Whether the callers of such messages are there.
     pub(crate) presences: Arc<Mutex<Vec<Presence>>>,

@@ -17,7 +17,7 @@ use super::deadline::by;
 use super::json_member;
 use super::problem::{Kind, Problem};
 use super::request::limit_of;
-use super::request::{Answer, Bare, Full, Head, Shared, invalid_body};
+use super::request::{Bare, Full, HandlerResult, Head, Shared, invalid_body};
 use super::state::State;
 use super::subscription::{callback, remove};
 
@@ -45,7 +45,7 @@ where
             let words = SubscriptionType::ALL
                 .map(SubscriptionType::as_str)
                 .join(", ");
-            let text = format!("What can be subscribed to is {words}.");
+            let text = format!("The kind of a subscription must be {words}.");
             Problem::new(Kind::NotFound, text)
         })?;
         Ok(Self {
@@ -56,8 +56,11 @@ where
     }
 }
 
-/// All of them that lie within what the key is for.
-pub(super) async fn list<D: Gateway>(extract::State(state): Shared<D>, request: Bare) -> Answer {
+/// The subscriptions within the key's prefix.
+pub(super) async fn list<D: Gateway>(
+    extract::State(state): Shared<D>,
+    request: Bare,
+) -> HandlerResult {
     let limit = limit_of(&request);
     let found = by(request.deadline, state.devices.fleet_subscriptions()).await?;
     let is_shown = |document: &FleetSubscription<'_>| match &limit {
@@ -79,7 +82,7 @@ pub(super) async fn get<D: Gateway>(
         prefix,
         request,
     }: ForPrefix<Bare>,
-) -> Answer {
+) -> HandlerResult {
     let limit = limit_of(&request);
     let scope = Scope::Fleet(prefix);
     let found = by(request.deadline, state.devices.subscription(scope, kind)).await?;
@@ -100,7 +103,7 @@ pub(super) async fn put<D: Gateway>(
         prefix,
         request,
     }: ForPrefix<Full>,
-) -> Answer {
+) -> HandlerResult {
     let limit = limit_of(&request);
     let deadline = request.deadline;
     let body = request.json().await?;
@@ -115,7 +118,7 @@ pub(super) async fn put<D: Gateway>(
     Ok(json_of(&document(&made, limit.as_deref())))
 }
 
-/// Removes it; 204, also when there was none.
+/// Removes the subscription; 204, even if there was none.
 pub(super) async fn delete<D: Gateway>(
     extract::State(state): Shared<D>,
     ForPrefix {
@@ -123,7 +126,7 @@ pub(super) async fn delete<D: Gateway>(
         prefix,
         request,
     }: ForPrefix<Bare>,
-) -> Answer {
+) -> HandlerResult {
     remove(&state, Scope::Fleet(prefix), kind, request.deadline).await
 }
 
@@ -140,7 +143,7 @@ fn keep_connected(body: &[u8]) -> Result<bool, Problem> {
     }
 }
 
-/// A fleet subscription as the holder of a key may see it; `None` for one device's own.
+/// A fleet subscription as the holder of a key may see it; `None` for the subscription of one device.
 fn document<'a>(
     subscription: &'a Subscription,
     limit: Option<&Grant>,

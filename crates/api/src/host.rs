@@ -1,4 +1,4 @@
-//! The header `Host`: RFC 9112, section 3.2, and which names may stand in it where no key is asked for.
+//! The header `Host`: RFC 9112, section 3.2, and the allowed names where no key is needed.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -8,7 +8,7 @@ use axum::http::{Request, Version};
 
 use super::problem::{Kind, Problem};
 
-/// Which hosts requests may be for.
+/// The hosts that requests may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Hosts {
     /// Any: callers show that they may ask by their key.
@@ -31,14 +31,14 @@ impl Hosts {
             (Some(host), None) => host.to_str().ok(),
             (None, _) if request.version() < Version::HTTP_11 => Some(""),
             (None, _) => return Err(invalid("The header Host is missing.")),
-            (Some(_), Some(_)) => return Err(invalid("The header Host is there more than once.")),
+            (Some(_), Some(_)) => return Err(invalid("The header Host is repeated.")),
         };
         let Some(host) = host.and_then(host_of) else {
             return Err(invalid(
                 "The header Host is not a name or address, with or without a port.",
             ));
         };
-        // What stands in the request line counts instead (RFC 9112, section 3.2.2).
+        // The host in the request line takes precedence (RFC 9112, section 3.2.2).
         match self.admit(request.uri().host().unwrap_or(host)) {
             true => Ok(()),
             false => Err(refused(self)),

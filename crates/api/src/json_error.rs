@@ -1,4 +1,4 @@
-//! What is wrong with a JSON text, in words for whoever sent it: what was found, in which member, and where.
+//! Errors in a JSON text, described for its sender: what was found, in which member, and where.
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use serde_json::error::Category;
 
 use crate::limits::MAX_SHOWN_MEMBER_BYTES;
 
-/// What the parser says of bytes that are not UTF-8. It says so where their string ends.
+/// The parser's text for bytes that are not UTF-8. It reports them where their string ends.
 const NOT_UTF8: &str = "invalid unicode code point";
-/// What it says of a control character, one byte early where it skips the string.
+/// The parser's text for a control character, one byte early where it skips the string.
 const CONTROL: &str = "control character (\\u0000-\\u001F) found while parsing a string";
 
 /// How far into the text a member is named: `messages[3].properties.room`.
@@ -99,10 +99,10 @@ fn found(text: &[u8], at: usize) -> Option<String> {
     })
 }
 
-/// The member in which the text is broken, with `, in ` in front; nothing where none was begun.
+/// The member in which the text is broken, with `, in ` in front; empty if no member was begun.
 fn member(error: &serde_json::Error, text: &[u8]) -> String {
     let (parts, broken) = trail(text);
-    // What is skipped and what is read differ in where they find it, at most by a byte.
+    // Skipping and reading report positions that differ by a byte at most.
     let same = |broken| end_of(&broken, text).abs_diff(end_of(error, text)) <= 1;
     match broken.is_some_and(same) {
         true => named(&parts),

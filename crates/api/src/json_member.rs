@@ -1,5 +1,5 @@
-//! Bodies of which one member matters. Member names compare without case, unknown members are skipped, and of a member that
-//! is there twice the last one counts, as in the original.
+//! Bodies with one relevant member. Member names compare without case, unknown members are skipped, and the last of several members
+//! with one name counts, as in the original.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub(super) enum InvalidBody {
     Json(String),
 }
 
-/// The JSON text of the member `name`; `None` when it is absent or null.
+/// The JSON text of the member `name`; `None` if it is absent or null.
 ///
 /// # Errors
 /// When the body is not a JSON object.

@@ -1,8 +1,8 @@
-//! The HTTP API and the server that carries it.
+//! The HTTP API and its server.
 //!
 //! A request passes: host checked → path made canonical → API key → route → handler → response or [`problem::Problem`]. There is no
 //! middleware: the telemetry route is the hot path of the product.
-// They panic where nobody reads.
+// Printing panics if the reader has gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod api;

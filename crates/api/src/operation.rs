@@ -1,7 +1,6 @@
-//! Every operation of the API: its id, method and path.
+//! The table of operations: id, method and path of each.
 //!
-//! The router and the API's description are both made from this one table, so that neither knows of an operation that the
-//! other does not.
+//! Both the router and the API's description are made from this table, so that neither has an operation that the other lacks.
 
 use axum::http::Method;
 use axum::routing::MethodFilter;
@@ -18,7 +17,7 @@ macro_rules! operations {
         }
 
         impl Operation {
-            /// All of them.
+            /// All operations.
             pub(super) const ALL: &[Self] = &[$(Self::$name,)+];
 
             /// The name that generated clients know it by.

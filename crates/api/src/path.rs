@@ -1,4 +1,4 @@
-//! Paths as the original takes them: literals in any case, and a slash at the end does not matter.
+//! Paths as the original accepts them: literals in any case, with or without a trailing slash.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! `/health`, `/livez`, `/readyz`, `/metrics`: for whoever runs the process. They ask for no key.
+//! `/health`, `/livez`, `/readyz`, `/metrics`: health and metrics of the process. They need no key.
 
 use axum::body::Body;
 use axum::extract;
@@ -18,7 +18,7 @@ use super::request::Shared;
 /// The media type by which OpenMetrics is asked for.
 const OPEN_METRICS: &str = "application/openmetrics-text";
 
-/// What the original said, whatever happened.
+/// Always the answer of the original.
 pub(super) async fn health() -> Response<Body> {
     let mut response = Response::new(Body::from("Healthy"));
     response
@@ -52,7 +52,7 @@ pub(super) async fn metrics<D: DeviceGateway>(
         metrics::process(&mut page);
         page.text(format)
     });
-    // It does not panic, and nobody ends it.
+    // It does not panic, and is never aborted.
     let mut response = Response::new(Body::from(text.await.unwrap_or_default()));
     let content_type = HeaderValue::from_static(format.content_type());
     let headers = response.headers_mut();

@@ -1,4 +1,4 @@
-//! The one place that makes problem documents (RFC 9457). Each also has `message`, which the callers of the original bridge read.
+//! Problem documents (RFC 9457), all of which are made here. Each also has `message`, which callers of the original bridge read.
 
 use std::borrow::Cow;
 
@@ -11,14 +11,14 @@ use drawspan_api_types::answers::Problem as Document;
 /// Declares the kinds with their rows: status, last word of the type, title.
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $name:ident: $status:ident, $slug:literal, $title:literal;)+) => {
-        /// What kind of trouble: decides status, type and title.
+        /// The kind of a problem, which determines status, type and title.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Kind {
             $($(#[doc = $doc])+ $name,)+
         }
 
         impl Kind {
-            /// All of them.
+            /// All kinds.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
 
             const fn row(self) -> (StatusCode, &'static str, &'static str) {
@@ -41,21 +41,21 @@ kinds! {
     HostRefused: FORBIDDEN, "host-refused", "Host refused";
     /// The body is not what the operation takes.
     InvalidBody: BAD_REQUEST, "invalid-body", "Invalid request body";
-    /// The device id in the path is none.
+    /// The device id in the path is invalid.
     InvalidDeviceId: BAD_REQUEST, "invalid-device-id", "Invalid device id";
     /// Something else in the path is no text.
     InvalidPath: BAD_REQUEST, "invalid-path", "Invalid path";
     /// A parameter of the query is not what the operation takes.
     InvalidQuery: BAD_REQUEST, "invalid-query", "Invalid query parameter";
-    /// The header `Idempotency-Key` is none.
+    /// The header `Idempotency-Key` is invalid.
     InvalidIdempotencyKey: BAD_REQUEST, "invalid-idempotency-key", "Invalid idempotency key";
     /// Another body came with the same key.
     IdempotencyMismatch: UNPROCESSABLE_ENTITY, "idempotency-mismatch", "Idempotency key used for another body";
     /// The body did not arrive in time.
     BodyTimeout: REQUEST_TIMEOUT, "body-timeout", "Request body too slow";
-    /// There is no such route.
+    /// The route does not exist.
     NotFound: NOT_FOUND, "not-found", "No such route";
-    /// There is no such device, or nothing is known of it.
+    /// The device does not exist, or is not known.
     UnknownDevice: NOT_FOUND, "unknown-device", "Unknown device";
     /// The route exists, the method does not.
     MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed";
@@ -73,7 +73,7 @@ kinds! {
     HubUnreachable: SERVICE_UNAVAILABLE, "hub-unreachable", "The hub, or DPS, cannot be reached";
     /// Too much waits already.
     QueueFull: SERVICE_UNAVAILABLE, "queue-full", "Too many requests wait";
-    /// There is no place for the device on the connections to its hub.
+    /// No connection to the device's hub has room for it.
     ConnectionsFull: SERVICE_UNAVAILABLE, "connections-full", "Connections to the hub are full";
     /// Starting, or too busy.
     NotReady: SERVICE_UNAVAILABLE, "not-ready", "Not ready";
@@ -87,17 +87,17 @@ kinds! {
     TooManyConnections: SERVICE_UNAVAILABLE, "too-many-connections", "Too many connections";
     /// Events may not be sent there.
     CallbackRefused: BAD_REQUEST, "callback-refused", "Callback URL refused";
-    /// There is no such subscription.
+    /// The subscription does not exist.
     NoSubscription: NOT_FOUND, "no-subscription", "No such subscription";
     /// The device's messages go elsewhere.
     Subscribed: CONFLICT, "subscribed", "The device has a subscription";
     /// The message is not held any more.
     LockLost: GONE, "lock-lost", "Message not held any more";
-    /// There is no such dead letter.
+    /// The dead letter does not exist.
     NoDeadLetter: NOT_FOUND, "no-dead-letter", "No such dead letter";
-    /// What must survive could not be written.
+    /// A change that must survive could not be written.
     NotStored: SERVICE_UNAVAILABLE, "not-stored", "Not stored";
-    /// What is stored cannot be read.
+    /// Stored data cannot be read.
     NotRead: SERVICE_UNAVAILABLE, "not-read", "Stored data cannot be read";
 }
 
@@ -166,7 +166,7 @@ impl Problem {
         }
     }
 
-    /// Goes on after the detail.
+    /// Appends to the detail.
     #[must_use]
     pub fn add_detail(mut self, more: &str) -> Self {
         self.detail.to_mut().push_str(more);
@@ -180,7 +180,7 @@ impl Problem {
         self
     }
 
-    /// Says in front which part of the request is meant.
+    /// Prefixes the detail with the part of the request that it concerns.
     #[must_use]
     pub fn about(mut self, part: &str) -> Self {
         self.detail = format!("{part}: {}", self.detail).into();
@@ -202,7 +202,7 @@ impl Problem {
         self
     }
 
-    /// What kind it is.
+    /// The kind of the problem.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.kind
@@ -214,7 +214,7 @@ impl Problem {
         self.kind.status()
     }
 
-    /// What `Retry-After` says, in seconds.
+    /// The value of `Retry-After`, in seconds.
     #[must_use]
     pub fn wait_s(&self) -> Option<u64> {
         self.retry_after_s
@@ -271,7 +271,7 @@ impl IntoResponse for Problem {
 mod tests {
     use super::*;
 
-    /// What a document's table says, beside what is answered: status and last word of the type, of which a row may have several.
+    /// Compares the table in a document with the problems: status and last word of the type, of which a row may have several.
     fn check(document: &str, head: &str) {
         let (_, table) = document.split_once(head).unwrap();
         let rows = table.lines().skip(2).map_while(|line| {

@@ -1,7 +1,7 @@
 //! Parameters of the query string.
 //!
-//! Names compare without case, unknown ones are ignored; a value that is not what it must be, or a parameter that is there
-//! twice, is refused by name. `+` is a plus: no value has spaces, and device ids may have pluses.
+//! Names compare without case, and unknown parameters are ignored. An invalid value, or a repeated parameter, is refused by name.
+//! `+` is a plus: no value has spaces, and device ids may have pluses.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -24,7 +24,7 @@ impl<'a> Query<'a> {
         Self(text.unwrap_or_default())
     }
 
-    /// The value of `name`, decoded; `None` when it is not there.
+    /// The value of `name`, decoded; `None` if it is absent.
     pub(super) fn text(self, name: &str) -> Result<Option<Cow<'a, str>>, Problem> {
         let mut found = None;
         for pair in self.0.split('&') {
@@ -34,7 +34,7 @@ impl<'a> Query<'a> {
             }
             let value = decoded(value).ok_or_else(|| invalid(name, ENCODED))?;
             if found.replace(value).is_some() {
-                return Err(invalid(name, "there once"));
+                return Err(invalid(name, "given once"));
             }
         }
         Ok(found)
@@ -170,7 +170,7 @@ mod tests {
         };
         check(
             query("a=1&A=1").text("a").map(drop),
-            "`a` must be there once",
+            "`a` must be given once",
         );
         check(
             query("a=%FF").text("a").map(drop),

@@ -8,13 +8,13 @@ use drawspan_gateway::DeviceGateway;
 use super::api::empty_response;
 use super::json_member;
 use super::problem::{Kind, Problem};
-use super::request::{Answer, ForDevice, Full, Shared};
+use super::request::{ForDevice, Full, HandlerResult, Shared};
 
 /// Registers the device at DPS; 200 without a body when its hub is known.
 pub(super) async fn register<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Full>,
-) -> Answer {
+) -> HandlerResult {
     let deadline = request.deadline;
     let body = request.json().await?;
     let model = model(&body)?;

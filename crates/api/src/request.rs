@@ -1,4 +1,4 @@
-//! What the handlers have in common: the requests that they take, and what they come to.
+//! Requests and results that the handlers have in common.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -21,11 +21,11 @@ use super::query::Query;
 use super::state::State;
 use crate::limits::MAX_BODY_BYTES;
 
-/// What handlers know.
+/// The state of the handlers.
 pub(super) type Shared<D> = extract::State<Arc<State<D>>>;
 
-/// What a handler comes to.
-pub(super) type Answer = Result<Response<Body>, Problem>;
+/// The result of a handler.
+pub(super) type HandlerResult = Result<Response<Body>, Problem>;
 
 /// The device id in paths, by the name that operations give it.
 const DEVICE_ID: &str = "deviceId";
@@ -37,7 +37,7 @@ pub(super) struct Head {
     parts: Parts,
 }
 
-/// What bounds the request, if it does not come with a key that allows everything.
+/// The limits of the request's key, unless it permits everything.
 pub(super) fn limit_of(request: &Head) -> Option<Arc<Grant>> {
     request.extension()
 }
@@ -70,7 +70,7 @@ impl Head {
         &self.parts.method
     }
 
-    /// What came beside head and body; see [`super::patience`].
+    /// Data of the connection that accompanies the request; see [`super::client_disconnect`].
     pub(super) fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         self.parts.extensions.get().cloned()
     }
@@ -173,7 +173,7 @@ where
     }
 }
 
-/// The id in the path, `None` where what stands there is no text.
+/// The id in the path, `None` if it is not UTF-8.
 fn device_id(text: Option<&str>) -> Result<DeviceId, Problem> {
     let Some(text) = text else {
         return Err(Problem::new(

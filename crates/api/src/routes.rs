@@ -1,4 +1,4 @@
-//! Which handler answers which operation. That none is forgotten the compiler sees.
+//! The handler of each operation. The compiler checks that all operations have one.
 
 use std::sync::Arc;
 

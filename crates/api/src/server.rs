@@ -1,8 +1,8 @@
-//! The accept loop: HTTP/1.1, plain or over TLS, bounded in connections, heads and idle time, and an end at which every request that came
-//! in time is answered.
+//! The accept loop: HTTP/1.1, plain or over TLS, with limits on connections, heads and idle time, and a shutdown that answers every
+//! request that came in time.
 //!
-//! What is no HTTP request (a broken request line, too many headers, a head that is too long) is answered by hyper before any of our
-//! code sees it: 400 or 431 with an empty body, and the connection is closed. It offers no way to word these.
+//! hyper answers input that is not HTTP (a malformed request line, too many headers, a head that is too long) before any of our
+//! code sees it: 400 or 431 with an empty body, and it closes the connection. These answers cannot be customised.
 
 mod connection;
 mod farewell;
@@ -100,7 +100,7 @@ pub async fn serve(
     let requests = server.table.activity().requests;
     info!(
         requests,
-        "stopping: no new connections; requests under way are finished, and a second signal ends at once"
+        "stopping: no new connections; requests in progress are finished, and a second signal ends at once"
     );
     (terms.stopping)(requests);
     server.phase.send_replace(Phase::Stopping);
@@ -110,11 +110,11 @@ pub async fn serve(
     let _ = timeout(terms.stop - flush, server.drained(begun, quiet)).await;
     let requests = server.table.activity().waited_for;
     if requests > 0 {
-        warn!(requests, "requests under way are answered 503");
+        warn!(requests, "requests in progress are answered 503");
     }
     server.phase.send_replace(Phase::CutOff);
     if timeout(flush, server.all_gone()).await.is_err() {
-        info!("callers that do not hang up are cut off");
+        info!("connections of callers that do not hang up are closed");
     }
 }
 
@@ -149,14 +149,14 @@ impl Server {
     fn take(&self, stream: TcpStream, peer: IpAddr) {
         let Some(entry) = self.table.admit(peer, self.tls.is_some(), Instant::now()) else {
             if let Some(Leave { left_out }) = CONNECTIONS.pass(peer) {
-                warn!(%peer, left_out, "no room for a connection, since all have requests under way");
+                warn!(%peer, left_out, "no room for a connection, since all have requests in progress");
             }
             return;
         };
         if entry.crowded
             && let Some(Leave { left_out }) = CONNECTIONS.pass(peer)
         {
-            warn!(%peer, left_out, "a connection gets 503, since all that there may be have requests under way");
+            warn!(%peer, left_out, "a connection gets 503, since all that are allowed have requests in progress");
         }
         // Without it the answer to a small request would wait for the caller's acknowledgement.
         let _ = stream.set_nodelay(true);
@@ -177,7 +177,7 @@ impl Server {
         }
     }
 
-    /// Connections that the system has completed and nobody has accepted: closing the listener would reset them. Closes it.
+    /// Connections that the system has completed but that were not accepted yet: closing the listener would reset them. Closes it.
     fn take_waiting(&self, listener: TcpListener) {
         let Ok(listener) = listener.into_std() else {
             return;
@@ -196,7 +196,7 @@ impl Server {
         }
     }
 
-    /// Resolves when nobody waits for an answer, and nothing has come for so long on the connections that are kept.
+    /// Resolves when no one waits for an answer, and no request has come on open connections for a while.
     async fn drained(&self, begun: Instant, quiet: Duration) {
         loop {
             let activity = self.table.activity();
@@ -246,12 +246,12 @@ async fn handshake(
     };
     match accepted {
         Ok(stream) => Some(stream),
-        // Who connects and says nothing looks whether somebody listens.
+        // A client that connects without sending checks whether the port is open.
         Err(failed) if !failed.begun => None,
         Err(failed) => {
             if let Some(Leave { left_out }) = HANDSHAKES.pass(peer) {
                 let reason = failed.error;
-                info!(%peer, %reason, left_out, "a caller did not get through the TLS handshake");
+                info!(%peer, %reason, left_out, "a caller's TLS handshake failed");
             }
             None
         }

@@ -1,4 +1,4 @@
-//! What handlers share.
+//! State shared by handlers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::counts::Counts;
 use super::idempotency::Idempotency;
 
-/// What handlers know.
+/// The state of the handlers.
 pub(super) struct State<D> {
     pub(super) devices: D,
     pub(super) request_timeout: Duration,

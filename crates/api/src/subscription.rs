@@ -14,20 +14,20 @@ use super::deadline::by;
 use super::json_member;
 use super::problem::{Kind, Problem};
 use super::request::limit_of;
-use super::request::{Answer, Bare, ForDevice, Full, Shared, invalid_body, sentence};
+use super::request::{Bare, ForDevice, Full, HandlerResult, Shared, invalid_body, sentence};
 use super::state::State;
 
-/// The subscription of this kind; 404 when there is none.
+/// The subscription of this kind; 404 if there is none.
 pub(super) async fn get<D: Gateway>(
     kind: SubscriptionType,
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
-) -> Answer {
+) -> HandlerResult {
     let limit = limit_of(&request);
     let scope = Scope::Device(device.clone());
     let found = by(request.deadline, state.devices.subscription(scope, kind)).await?;
     let found = found.ok_or_else(|| {
-        let text = format!("The device has no subscription of its own for {kind}.");
+        let text = format!("The device has no subscription for {kind}.");
         Problem::new(Kind::NoSubscription, text)
     })?;
     let callback = shown(limit.as_deref(), &found.0.callback);
@@ -40,7 +40,7 @@ pub(super) async fn put<D: Gateway>(
     kind: SubscriptionType,
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Full>,
-) -> Answer {
+) -> HandlerResult {
     let deadline = request.deadline;
     let body = request.json().await?;
     let subscribe = Subscribe {
@@ -55,22 +55,22 @@ pub(super) async fn put<D: Gateway>(
     Ok(json_of(&document))
 }
 
-/// Removes it; 204, also when there was none.
+/// Removes the subscription; 204, even if there was none.
 pub(super) async fn delete<D: Gateway>(
     kind: SubscriptionType,
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
-) -> Answer {
+) -> HandlerResult {
     remove(&state, Scope::Device(device), kind, request.deadline).await
 }
 
-/// 204, also when there was none.
+/// 204, even if there was none.
 pub(super) async fn remove<D: Gateway>(
     state: &State<D>,
     scope: Scope,
     kind: SubscriptionType,
     deadline: Instant,
-) -> Answer {
+) -> HandlerResult {
     match state.devices.unsubscribe(scope, kind, deadline).await {
         Ok(()) | Err(DeviceError::NoSubscription) => Ok(empty_response(StatusCode::NO_CONTENT)),
         Err(error) => Err(error.into()),

@@ -15,7 +15,7 @@ use super::client_disconnect::ClientDisconnect;
 use super::idempotency::{self, Done, Key};
 use super::problem::{Kind, Problem};
 use super::query::Query;
-use super::request::{Answer, ForDevice, Full, Shared, sentence};
+use super::request::{ForDevice, Full, HandlerResult, Shared, sentence};
 use super::state::State;
 use super::telemetry_body;
 
@@ -23,16 +23,16 @@ use super::telemetry_body;
 pub(super) async fn send<D: Gateway>(
     extract::State(state): Shared<D>,
     request: ForDevice<Full>,
-) -> Answer {
+) -> HandlerResult {
     if request.request.asks_for_nothing() {
         let accepted = accept(&state, request).await?;
         return Ok(accepted.into_response());
     }
-    // Beside the way of most messages, whose future stays small.
+    // Separate from the path of most messages, whose future stays small.
     Box::pin(send_and_receive(&state, request)).await
 }
 
-async fn send_and_receive<D: Gateway>(state: &State<D>, request: ForDevice<Full>) -> Answer {
+async fn send_and_receive<D: Gateway>(state: &State<D>, request: ForDevice<Full>) -> HandlerResult {
     let wait = receive(request.request.query())?;
     let patience: Option<ClientDisconnect> = request.request.extension();
     let deadline = request.request.deadline;
@@ -44,12 +44,12 @@ async fn send_and_receive<D: Gateway>(state: &State<D>, request: ForDevice<Full>
     let found = c2d_receive::next(&state.devices, &device, wait, deadline, patience.as_ref()).await;
     Ok(match found {
         Ok(Some(held)) => accepted.mark(c2d_receive::message(&device, &held)),
-        // The message is at the hub: whatever came of asking, it must not be sent again.
+        // The message is at the hub: regardless of the result of receiving, it must not be sent again.
         Ok(None) | Err(_) => accepted.into_response(),
     })
 }
 
-/// How long to wait for a message to the device; `None` when none is asked for.
+/// How long to wait for a message to the device; `None` if the request does not receive.
 fn receive(query: Query<'_>) -> Result<Option<Duration>, Problem> {
     let receive = query.flag("receive")?;
     let wait = c2d_receive::wait(query)?;

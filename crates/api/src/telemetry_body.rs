@@ -1,8 +1,8 @@
 //! The body of `POST /devices/{id}/messages/events`:
 //! `{data: object, properties?: {string: string}, componentName?: string, creationTimeUtc?: date-time}`.
 //!
-//! Member names compare without case and unknown members are skipped, as the original does; of a member that is there
-//! twice the last one counts. `data` is not parsed into values: its bytes go on as they came.
+//! Member names compare without case and unknown members are skipped, as in the original; the last of several members with one name
+//! counts. `data` is not parsed into values: its bytes are passed on unchanged.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -167,7 +167,7 @@ impl Visitor<'_> for MemberSeed {
     }
 }
 
-/// A string, or null for none. Says what is expected.
+/// A string, or null for `None`, with a description of what is expected.
 struct TextSeed<D>(D);
 
 impl<'de, E: fmt::Display> DeserializeSeed<'de> for TextSeed<E> {
@@ -194,7 +194,7 @@ impl<D: fmt::Display> Visitor<'_> for TextSeed<D> {
     }
 }
 
-/// An object of strings, or null for none. A property that is null is left out, as the original's SDK did.
+/// An object of strings, or null for an empty one. A property that is null is left out, as in the original's SDK.
 struct PropertiesSeed;
 
 impl<'de> DeserializeSeed<'de> for PropertiesSeed {
@@ -233,7 +233,7 @@ impl<'de> Visitor<'de> for PropertiesSeed {
 /// A name, and its value unless it is null.
 type Property = (String, Option<String>);
 
-/// What is expected of a property.
+/// The expected form of a property.
 struct Expected<'n>(&'n str);
 
 impl fmt::Display for Expected<'_> {

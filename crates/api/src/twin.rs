@@ -1,4 +1,4 @@
-//! `GET /devices/{id}/twin` and `PATCH /devices/{id}/twin/properties/reported`. Both sides' JSON is passed on as it is.
+//! `GET /devices/{id}/twin` and `PATCH /devices/{id}/twin/properties/reported`. The JSON of both is passed on unchanged.
 
 use axum::extract;
 use axum::http::StatusCode;
@@ -11,18 +11,18 @@ use serde_json::value::RawValue;
 use super::api::{empty_response, json_of};
 use super::json_member;
 use super::problem::{Kind, Problem};
-use super::request::{Answer, Bare, ForDevice, Full, Shared};
+use super::request::{Bare, ForDevice, Full, HandlerResult, Shared};
 
 /// The whole twin.
 pub(super) async fn get<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Bare>,
-) -> Answer {
+) -> HandlerResult {
     let twin = state.devices.twin(device, request.deadline).await?;
     let twin = object(&twin).ok_or_else(|| {
         Problem::new(
             Kind::HubRefused,
-            "The hub answered with something that is no twin.",
+            "The hub answered with something that is not a twin.",
         )
     })?;
     Ok(json_of(&TwinAnswer::new(twin)))
@@ -32,7 +32,7 @@ pub(super) async fn get<D: DeviceGateway>(
 pub(super) async fn report<D: DeviceGateway>(
     extract::State(state): Shared<D>,
     ForDevice { device, request }: ForDevice<Full>,
-) -> Answer {
+) -> HandlerResult {
     let deadline = request.deadline;
     let body = request.json().await?;
     let patch = patch(&body)?;

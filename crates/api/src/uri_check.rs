@@ -1,4 +1,4 @@
-//! What is percent-encoded must be UTF-8, wherever in path and query it stands: what cannot be read is not guessed at, nor passed over.
+//! The check that percent-encoded text is UTF-8, anywhere in path and query. Other input is refused, neither guessed nor ignored.
 
 use axum::http::Uri;
 

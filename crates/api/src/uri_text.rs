@@ -9,7 +9,7 @@ pub(super) fn is_text(encoded: &str) -> bool {
     decoded(encoded).is_some()
 }
 
-/// The text; `None` when it is not UTF-8, or a `%` has not two hexadecimal digits behind it.
+/// The text; `None` if it is not UTF-8, or a `%` is not followed by two hexadecimal digits.
 pub(super) fn decoded(encoded: &str) -> Option<Cow<'_, str>> {
     let digits = |part: &str| {
         let digits = part.as_bytes().first_chunk::<2>();

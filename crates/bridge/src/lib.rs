@@ -1,12 +1,12 @@
 //! Every decision about devices, connections, subscriptions and events, as pure functions of (state, input, now).
 //!
-//! * [`controller`]: one value that hears what happens and says what to do. Start reading there. When devices connect is decided
-//!   by [`drawspan_fleet`].
-//! * [`subscriptions`], [`events`]: what callers want to hear of, and what they are sent.
-//! * [`delivery`]: events on their way to callers, which is tried when.
+//! * [`controller`]: one value that takes inputs and returns actions. Start reading there. [`drawspan_fleet`] decides when devices
+//!   connect.
+//! * [`subscriptions`], [`events`]: subscriptions of callers, and the events that they get.
+//! * [`delivery`]: when events are delivered to callers.
 //! * [`limits`]: every limit and time.
 //!
-//! Nothing in here knows a socket, a clock, a random source or an async runtime.
+//! The crate has no sockets, clocks, random sources or async runtime.
 
 pub mod controller;
 pub mod delivery;

@@ -25,7 +25,7 @@ pub const RETRY_STEP: Duration = Duration::from_secs(2);
 pub const RETRY_SPREAD_PERCENT: u32 = 10;
 /// The shortest wait that a receiver may ask for.
 pub const RETRY_WAIT_MIN: Duration = Duration::from_secs(1);
-/// So many attempts in a row failed at an origin, and it is left alone.
+/// Number of consecutive failed attempts after which deliveries to an origin are suspended.
 pub const ORIGIN_FAILURES: u32 = 10;
 /// How long it is left alone at first …
 pub const ORIGIN_PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -37,9 +37,9 @@ pub const ORIGIN_REMEMBERED: Duration = Duration::from_secs(60);
 pub(crate) const KEPT_CAPACITY: usize = 1_024;
 /// A cloud-to-device message must be over so long after it came: the hub's lock on it ends after 60 s.
 pub const C2D_TIMEOUT: Duration = Duration::from_secs(50);
-/// Other events that nobody waits for must be over so long after their first attempt.
+/// Time limit of other events, from their first attempt.
 pub const EVENT_TIMEOUT: Duration = Duration::from_secs(100);
-/// What an event costs beside its content.
+/// Memory cost of an event in addition to its content.
 pub const EVENT_OVERHEAD_BYTES: usize = 512;
 
 /// Hubs whose devices are remembered by one shared name each, and most hubs that devices may belong to.
@@ -64,7 +64,7 @@ pub const TEMPORARY_TOKEN_LIFE_MIN: Duration = Duration::from_secs(900);
 pub const TEMPORARY_TOKEN_LIFE_MAX: Duration = Duration::from_secs(1_200);
 /// Devices leave a connection that is being drained a few at a time, that often.
 pub const MOVE_INTERVAL: Duration = Duration::from_secs(1);
-/// So many of them at once.
+/// Number of devices that move at the same time.
 pub const MOVES_AT_ONCE: usize = 20;
 
 /// Subscriptions of the fleet.

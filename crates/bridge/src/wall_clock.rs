@@ -1,4 +1,4 @@
-//! The wall clock beside the monotonic one.
+//! The wall clock in relation to the monotonic clock.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ mod tests {
         let mut clock = WallClock::new(ms(500), ms(10_499));
         let moment = |clock: WallClock| clock.at(ms(1_000)).to_string();
         assert_eq!(moment(clock), "1970-01-01T00:00:10.9990000Z");
-        // What a second clock reads is never quite the same.
+        // Two readings of clocks never match exactly.
         for unix in [11_498, 11_500, 9_700, 13_499] {
             clock.observe(ms(1_500), ms(unix));
             assert_eq!(moment(clock), "1970-01-01T00:00:10.9990000Z");

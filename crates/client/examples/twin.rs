@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     while let Some(event) = events.next().await {
         match event {
             DeviceEvent::Desired(change) => show("changed", &change),
-            // What changed meanwhile is not told: the whole twin says it.
+            // Changes that happened meanwhile are not reported: the whole twin includes them.
             DeviceEvent::Connected | DeviceEvent::DesiredMissed => {
                 show("twin", &device.twin().await?);
             }

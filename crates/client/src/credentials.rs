@@ -1,7 +1,7 @@
-//! Who signs the tokens.
+//! Keys that sign tokens.
 //!
-//! Keys are held here and nowhere else: what they sign is made when it is needed, since a signature costs less than a
-//! microsecond. They can be replaced while devices are connected; whichever token is made next is signed by the new ones.
+//! Keys are held only here. Tokens are signed when they are needed, since a signature costs less than a microsecond. Keys can be
+//! replaced while devices are connected; the next token is signed with the new ones.
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
@@ -54,7 +54,7 @@ impl Credentials {
         Ok(())
     }
 
-    /// Whether each device needs a token of its own; otherwise one serves a whole connection.
+    /// Whether each device needs its own token; otherwise one serves a whole connection.
     #[must_use]
     pub const fn is_per_device(&self) -> bool {
         self.per_device
@@ -118,7 +118,7 @@ impl Credentials {
         }
     }
 
-    /// A token for one device at its hub, which registered by that id; `None` when there is no key for it.
+    /// A token for one device at its hub, registered under that id; `None` if there is no key for it.
     #[must_use]
     pub fn device_token(
         &self,
@@ -133,7 +133,7 @@ impl Credentials {
         Some(sas::sign(&resource, &key, expiry_unix_s, None))
     }
 
-    /// A token for registering a device at DPS; `None` when there is no key for it.
+    /// A token for registering a device at DPS; `None` if there is no key for it.
     #[must_use]
     pub fn registration_token(
         &self,

@@ -1,8 +1,8 @@
-//! Where connections leave what devices receive.
+//! The inbox: what devices receive, left there by their connections.
 //!
-//! Like the [mailbox](crate::StatusMailbox), it makes nobody wait. What it holds is bounded: each device receives a few methods
-//! and one cloud-to-device message at a time, and beyond a common bound methods are answered by the connection (503),
-//! cloud-to-device messages stay at the hub, and changes of desired properties become one mark per device.
+//! Like the [mailbox](crate::StatusMailbox), it blocks no one. Its contents are bounded: each device receives a few methods and one
+//! cloud-to-device message at a time. Beyond a common limit, the connection answers methods with 503, cloud-to-device messages stay
+//! at the hub, and changes of desired properties become one mark per device.
 
 use drawspan_hub::AttemptId;
 
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::incoming::Incoming;
+use crate::downlink::Incoming;
 use crate::limits;
 
 /// Incoming things for one listener.
@@ -43,7 +43,7 @@ impl Drop for HeldBytes {
 struct Content {
     incoming: Vec<Incoming>,
     size_bytes: usize,
-    /// Whose desired properties changed without room for the change.
+    /// Devices whose desired properties changed without room for the change.
     missed: HashSet<AttemptId>,
 }
 
@@ -71,7 +71,7 @@ impl Inbox {
         }
     }
 
-    /// Whoever took a message holds so much of it: while that is too much, over all devices, no more messages are asked for.
+    /// The holder of a message counts against this limit: while all devices together exceed it, no more messages are requested.
     #[must_use]
     pub fn hold(self: &Arc<Self>, bytes: usize) -> HeldBytes {
         self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -144,7 +144,7 @@ mod tests {
         assert!(inbox.has_room());
         let more = inbox.hold(1);
         assert!(!inbox.has_room());
-        // What is there already is another matter.
+        // Existing contents are treated separately.
         assert!(inbox.offer(missed(1)).is_ok());
         drop(more);
         assert!(inbox.has_room());

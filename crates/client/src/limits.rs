@@ -66,7 +66,7 @@ pub const INBOX_ENTRIES: usize = 4_096;
 pub const INBOX_BYTES: usize = 16 * 1_024 * 1_024;
 /// Bytes of messages that receivers hold, over all devices, from which on no more are asked for.
 pub const HELD_BYTES: usize = 64 * 1_024 * 1_024;
-/// Events of a [`DeviceClient`](crate::DeviceClient) that wait to be taken, beside those of its inbox.
+/// Events of a [`DeviceClient`](crate::DeviceClient) that wait to be taken, in addition to those of its inbox.
 pub const EVENTS: usize = 16;
 /// An operation of a device client may take so long, unless something else is asked for.
 pub const OPERATION_TIMEOUT_MS: u64 = 30_000;
@@ -121,7 +121,7 @@ pub const EVENT_OPEN_TIMEOUT_MS: u64 = 30_000;
 pub const EVENT_NAME_CHARS: usize = 256;
 /// Characters of an operation's id.
 pub const DPS_OPERATION_ID_CHARS: usize = 256;
-/// Time between questions after an operation when the provisioning service asks for none, as the official SDKs wait.
+/// Interval between polls of an operation if the provisioning service requests none, as the official SDKs wait.
 pub const DPS_WAIT_S: u32 = 2;
 /// The provisioning service is waited for at least so long, …
 pub const DPS_WAIT_MIN_S: u32 = 1;

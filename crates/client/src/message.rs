@@ -13,7 +13,7 @@ pub fn encode(telemetry: &Telemetry) -> Bytes {
     out.freeze()
 }
 
-/// Section headers and names beside what [`Telemetry::size_bytes`] counts.
+/// Section headers and names in addition to what [`Telemetry::size_bytes`] counts.
 const ROOM_FOR_NAMES_BYTES: usize = 96;
 
 fn message(telemetry: &Telemetry) -> Message {

@@ -8,7 +8,7 @@ use drawspan_hub::{DeviceId, Failure, FailureKind, HostName, address};
 use drawspan_net::{Clock, Connector, Handler, Transport, drive};
 use tokio::sync::mpsc;
 
-use crate::connection::cbs::{Answer, Cbs, Subject};
+use crate::connection::cbs::{Cbs, Subject, TokenResponse};
 use crate::connection::device::named;
 use crate::connection::{failure_of, failure_of_end};
 use crate::limits;
@@ -149,11 +149,13 @@ impl Handler for Probe {
             } => {
                 let Some(cbs) = &mut self.cbs else { return };
                 match cbs.on_answer(connection, delivery, settled, &payload) {
-                    Answer::Stray => {}
-                    Answer::To(_, answer) => {
+                    TokenResponse::Stray => {}
+                    TokenResponse::To(_, answer) => {
                         self.answered(connection, answer.map(|_| ()), now);
                     }
-                    Answer::Unreadable(text) => self.end(connection, Err(protocol(&text)), now),
+                    TokenResponse::Unreadable(text) => {
+                        self.end(connection, Err(protocol(&text)), now)
+                    }
                 }
             }
             Event::Detached { error, .. } | Event::SessionEnded { error, .. } => {

@@ -1,14 +1,14 @@
-//! Where connections tell what happened to devices.
+//! The status mailbox: what happened to devices, reported by their connections.
 //!
-//! A connection never waits for whoever listens, and the other way round: news collect in the mailbox, bounded by what
-//! was asked for, and the listener is woken once for all of them.
+//! A connection never waits for the listener, nor the listener for a connection: reports collect in the mailbox, bounded by what
+//! was requested, and one wake-up covers all of them.
 
 use drawspan_hub::{AttemptId, ConnectionKey, Failure, Link, Links};
 use drawspan_net::Mailbox;
 
 use crate::session::DeviceSession;
 
-/// What happened.
+/// The event.
 #[derive(Debug, Clone)]
 pub enum Status {
     /// A connection of this pool can take devices: the hub answers.
@@ -17,7 +17,7 @@ pub enum Status {
     ConnectionEnded(u16, ConnectionKey, Failure),
     /// A device can send.
     Opened(AttemptId, DeviceSession),
-    /// The hub refused a device's token: it counts none of it, unless it took an earlier one.
+    /// The hub refused a device's token, and counts no token for it unless it accepted an earlier one.
     TokenRefused(AttemptId, Failure),
     /// A device could not be opened for another reason.
     OpenFailed(AttemptId, Failure),
@@ -32,6 +32,6 @@ pub enum Status {
     Closed(AttemptId),
 }
 
-/// Where connections tell what happened. Each device causes at most two news per attempt, and four per change of what it wants,
-/// so that the mailbox is as bounded as the fleet.
+/// Reports of connections. Each device causes at most two reports per attempt, and four per change of its links, so that the
+/// mailbox is as bounded as the fleet.
 pub type StatusMailbox = Mailbox<Status>;

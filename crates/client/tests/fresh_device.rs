@@ -1,5 +1,4 @@
-//! A device that nobody has seen registers at the emulator, connects with what it was told, and sends: over each transport,
-//! and through a proxy.
+//! An unknown device registers at the emulator, connects to the assigned hub, and sends: over each transport, and through a proxy.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests count as tests")]
 

@@ -1,4 +1,4 @@
-//! A service at the emulator: messages and direct methods reach a device, and what the hub refuses is told.
+//! A service at the emulator: messages and direct methods reach a device, and refusals of the hub are reported.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests count as tests")]
 

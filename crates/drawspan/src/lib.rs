@@ -1,8 +1,8 @@
 //! Drawspan, a device bridge for Azure IoT Hub: HTTP in, one Azure IoT identity per device out.
 //!
 //! * [`cli`]: the command line, and what each subcommand runs.
-//! * [`import`]: what the bridge that Drawspan replaces has stored.
-// They panic where nobody reads: `cli::say` does not.
+//! * [`import`]: import of the data of the bridge that Drawspan replaces.
+// Printing panics if the reader has gone; `cli::say` does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;

@@ -4,9 +4,9 @@
 pub const DEAD_LETTER_CALL_S: u64 = 60;
 /// How often it comes again when the bridge has too much to do.
 pub const DEAD_LETTER_TRIES: u32 = 10;
-/// How long it waits before that, whatever the bridge says.
+/// Maximum wait before that, regardless of the bridge's answer.
 pub const MAX_DEAD_LETTER_PAUSE_S: u64 = 60;
-/// Largest page that it reads: a page of the largest dead letters that are stored, with what is told about them.
+/// Largest page that it reads: a page of the largest stored dead letters, with their descriptions.
 pub const MAX_DEAD_LETTER_PAGE_BYTES: usize = 64 * 1_048_576;
 /// The time from the first signal to the end of the process.
 pub const STOP_TIMEOUT_MS: u64 = 10_000;
@@ -15,9 +15,9 @@ pub const STOP_TIMEOUT_MS: u64 = 10_000;
 pub const MAX_IMPORT_FILE_BYTES: u64 = 1_073_741_824;
 /// Rows that are imported before it is waited for that they are written.
 pub const IMPORT_BATCH: usize = 1_024;
-/// Origins of imported callbacks that are told at the start.
+/// Origins of imported callbacks that are logged at the start.
 pub const MAX_IMPORTED_ORIGINS_TOLD: usize = 50;
-/// Rows of an export that cannot be used and are told one by one.
+/// Unusable rows of an export that are reported individually.
 pub const MAX_BAD_ROWS_TOLD: usize = 50;
 /// Random bytes of an API key that we make.
 pub const API_KEY_BYTES: usize = 32;
@@ -32,13 +32,13 @@ pub const DEV_CONNECT_S: u64 = 30;
 pub const MAX_ACCESS_FILE_BYTES: u64 = 65_536;
 /// Hubs that `config check --online` looks at, of those that devices are listed with.
 pub const ONLINE_HUBS: usize = 8;
-/// How long it waits for a device that it was told to register.
+/// How long it waits for the registration of a given device.
 pub const ONLINE_REGISTRATION_S: u64 = 30;
 /// How long each look of `config check --online` may take, and the question after the time of a peer.
 pub const PROBE_TIMEOUT_MS: u64 = 4_000;
 /// How long `drawspan hub` waits for a hub to take a message.
 pub const HUB_SEND_S: u64 = 30;
-/// How long a hub waits for a device that is not connected, when `drawspan hub invoke` is not told otherwise.
+/// Default wait of the hub for a device that is not connected, in `drawspan hub invoke`.
 pub const INVOKE_CONNECT_S: u32 = 10;
 /// Characters of a message's body that are shown on one line.
 pub const SHOWN_BODY_CHARS: usize = 160;

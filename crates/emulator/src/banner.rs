@@ -9,7 +9,7 @@ use crate::hub::Hub;
 use crate::hub_set::HubSet;
 use crate::server::{Addresses, Permission};
 
-/// Nobody reads the connection strings of 50,000 devices.
+/// Connection strings of 50,000 devices would be unreadable.
 const DEVICES_SHOWN: usize = 20;
 
 /// The whole text; its last line is `ready`. Holds keys: it is for the terminal, not for a log.

@@ -56,17 +56,17 @@ pub struct EmulatorArgs {
     /// Id scope of the provisioning service
     #[arg(long, value_name = "SCOPE", default_value = ID_SCOPE)]
     id_scope: String,
-    /// Enrollment group by symmetric keys, repeatable; keys that are not given are new ones, kept with --state [default:
-    /// one called default]
+    /// Enrollment group with symmetric keys, repeatable; missing keys are generated, and kept with --state [default: one
+    /// group called default]
     #[arg(long = "enrollment-group", value_name = "NAME[=PRIMARY[,SECONDARY]]")]
     enrollment_groups: Vec<String>,
-    /// How devices are spread over hubs: hashed, or the name of the hub that gets all
+    /// How devices are distributed over hubs: hashed, or the name of a hub that gets all of them
     #[arg(long, value_name = "hashed|HUB", default_value = HASHED)]
     dps_allocation: String,
-    /// How long registering devices are asked to wait, in seconds; with 0 they are assigned in the first answer
+    /// Seconds that registering devices are asked to wait; with 0 the first answer assigns them
     #[arg(long, value_name = "SECONDS", default_value_t = Provisioning::default().retry_after_s)]
     dps_retry_after: u32,
-    /// Registrations that the provisioning service takes in a minute [default: as many as come]
+    /// Registrations per minute that the provisioning service accepts [default: no limit]
     #[arg(long, value_name = "NUMBER")]
     dps_registrations_per_minute: Option<u32>,
     /// Primary key of the first enrollment group [default: a new one, kept with --state]
@@ -85,7 +85,7 @@ pub struct EmulatorArgs {
         hide_env_values = true
     )]
     policy_key: Option<String>,
-    /// Folder for devices, messages and the certificate authority; without it all is forgotten at the end
+    /// Folder for devices, messages and the certificate authority; without it the hub lives in memory
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Remove devices, messages and telemetry from --state first; the certificate authority stays
@@ -116,7 +116,7 @@ pub struct EmulatorArgs {
     tail: bool,
 }
 
-/// Everything that is wrong with a command line.
+/// The mistakes in a command line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct InvalidArgs(pub Vec<String>);

@@ -1,4 +1,4 @@
-//! The time by which an emulator lives.
+//! The clock of an emulator.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 /// The time of day, and waiting for it. Clones share one clock.
 ///
-/// Everything that a hub decides by time asks this clock: tokens, locks, expiry, time stamps, waits for a device. What
-/// concerns a socket (handshakes, idle connections) goes by the system's time.
+/// The clock for everything that a hub decides by time: tokens, locks, expiry, time stamps, waits for a device. Sockets
+/// (handshakes, idle connections) use the system's time.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 

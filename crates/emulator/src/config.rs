@@ -1,4 +1,4 @@
-//! What an emulator is to serve.
+//! The configuration of an emulator.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -26,20 +26,20 @@ pub const HTTPS_PORT: u16 = 443;
 /// Port of HTTPS where [`HTTPS_PORT`] is not permitted.
 pub const HTTPS_PORT_UNPRIVILEGED: u16 = 8443;
 
-/// What an emulator is to serve, and where. Made by [`Config::new`], then adjusted.
+/// The configuration of an emulator. Made by [`Config::new`], then adjusted.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// DNS names of the hubs, at least one.
     pub hubs: Vec<HostName>,
     /// DNS name of the provisioning service; may be a hub's. It is served at every name, this one is for the service alone.
     pub dps_name: Option<HostName>,
-    /// What the provisioning service does.
+    /// The configuration of the provisioning service.
     pub provisioning: Provisioning,
     /// Primary key of the first enrollment group, unless the group has its own.
     pub group_key: Option<SymmetricKey>,
     /// Key of every policy of every hub; by default one of the emulator's choice, kept in the state directory.
     pub policy_key: Option<SymmetricKey>,
-    /// Where state is kept; `None` keeps it in memory.
+    /// The state directory; `None` keeps the state in memory.
     pub state: Option<PathBuf>,
     /// Whether devices, messages and telemetry that are there are removed first.
     pub reset: bool,
@@ -51,7 +51,7 @@ pub struct Config {
     pub devices: Vec<DeviceId>,
     /// Partitions of each hub's event endpoint, 1 to 32. Cannot fall below what a state directory has.
     pub partitions: u16,
-    /// Consumer groups beside `$Default`.
+    /// Consumer groups in addition to `$Default`.
     pub consumer_groups: Vec<String>,
     /// How messages to devices are treated.
     pub cloud_to_device: c2d::Settings,
@@ -59,7 +59,7 @@ pub struct Config {
     pub limits: Limits,
     /// The time by which it lives.
     pub clock: Clock,
-    /// Who wants to know what happens at the hubs.
+    /// Observers of the events at the hubs.
     pub observers: Vec<Arc<dyn Observer>>,
     /// Faults to cause.
     pub faults: Vec<Fault>,
@@ -70,11 +70,11 @@ pub struct Config {
 pub struct Ports {
     /// AMQP over TLS.
     pub amqps: u16,
-    /// HTTPS; `None` takes 443, or 8443 where 443 is not permitted.
+    /// HTTPS; `None` uses 443, or 8443 where 443 is not permitted.
     pub https: Option<u16>,
 }
 
-/// What is wrong with a configuration.
+/// Mistakes in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Mistake {
     /// No hub at all.
@@ -130,7 +130,7 @@ impl Config {
         }
     }
 
-    /// Everything that is wrong.
+    /// All mistakes.
     pub fn mistakes(&self) -> Vec<Mistake> {
         let mut mistakes = Vec::new();
         if self.hubs.is_empty() {

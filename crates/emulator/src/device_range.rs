@@ -9,9 +9,9 @@ pub(crate) enum InvalidDevices {
     /// It, or what it stands for, is no device id.
     #[error("`{text}`: {cause}")]
     Id {
-        /// What is not one.
+        /// The invalid text.
         text: String,
-        /// What is wrong with it.
+        /// The mistake.
         #[source]
         cause: InvalidDeviceId,
     },

@@ -18,9 +18,9 @@ use crate::hub::{ChangeError, Hub};
 use crate::observe::Events;
 use crate::random::{self, NoRandomness};
 
-/// What the service says when no hub is linked (the C client knows this number).
+/// The service's code when no hub is linked (the C client knows this number).
 const NO_HUB: u32 = 400_208;
-/// What it says when too many register.
+/// The service's code when too many register.
 const THROTTLED: u32 = 429_001;
 
 /// The provisioning service of an emulator. Shared by all connections; nothing here waits while it holds a lock.
@@ -33,7 +33,7 @@ pub struct Dps {
     counts: Counts,
 }
 
-/// What it is made of.
+/// The parts of a new service.
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) clock: Clock,
@@ -64,7 +64,7 @@ struct Counts {
     lookups: AtomicU64,
 }
 
-/// What is asked of the service.
+/// Requests to the service.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Asked {
     Register,

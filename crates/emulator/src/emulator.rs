@@ -118,7 +118,7 @@ impl Emulator {
     }
 }
 
-/// What answers on the ports.
+/// The protocol heads that answer on the ports.
 struct Heads {
     tls: Arc<ServerConfig>,
     amqps: Arc<amqps::Shared>,
@@ -170,7 +170,7 @@ impl Running {
         &self.dps
     }
 
-    /// Where it listens.
+    /// The addresses of its ports.
     pub fn addresses(&self) -> Addresses {
         self.addresses
     }
@@ -180,8 +180,8 @@ impl Running {
         &self.ca_path
     }
 
-    /// What a user must know to connect: connection strings with their keys, addresses, how to trust the authority.
-    /// Ends with the line `ready`.
+    /// The text that a user needs to connect: connection strings with their keys, addresses, how to trust the authority. Ends with
+    /// the line `ready`.
     pub fn banner(&self) -> &str {
         &self.banner
     }

@@ -1,4 +1,4 @@
-//! Faults on request: what a real hub does to its clients, but rarely.
+//! Faults on request, which are rare at a real hub.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -30,7 +30,7 @@ pub enum InvalidFault {
     Device {
         /// The whole text.
         text: String,
-        /// What is wrong with the id.
+        /// The mistake in the id.
         #[source]
         cause: InvalidDeviceId,
     },

@@ -52,14 +52,14 @@ pub struct Hub {
     sessions: Arc<Sessions>,
     /// Called when there is feedback for services.
     feedback_waits: OnceLock<Told>,
-    /// Without a store: held during a change, until devices are told of it. Taken before the registry's lock.
+    /// Without a store: held during a change, until devices are notified. Taken before the registry's lock.
     telling: Mutex<()>,
 }
 
-/// Somebody to be told.
+/// A callback to notify.
 struct Told(Box<dyn Fn() + Send + Sync>);
 
-/// What a hub is made of.
+/// The parts of a new hub.
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) host: HostName,
@@ -108,7 +108,7 @@ impl Hub {
             store,
             log,
         } = parts;
-        // What was put into it before there was a hub did not happen at the hub.
+        // Initial contents are not events of the hub.
         registry.take_events();
         Self {
             host,
@@ -222,7 +222,7 @@ impl Hub {
         self.log.partition_count()
     }
 
-    /// Where a partition begins and ends; `None` if there is no such partition.
+    /// The bounds of a partition; `None` if there is no such partition.
     pub fn partition(&self, partition: u16) -> Option<PartitionInfo> {
         self.log.info(partition)
     }

@@ -1,4 +1,4 @@
-//! Which hub a connection is for.
+//! The hub that a connection is for.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -14,14 +14,14 @@ pub struct HubSet {
     dps_name: Option<HostName>,
 }
 
-/// What a name stands for.
+/// The meaning of a name.
 #[derive(Clone, Debug)]
 pub enum Served {
     /// A hub.
     Hub(Arc<Hub>),
     /// The provisioning service.
     Dps,
-    /// Nothing here.
+    /// The name is not served.
     Nothing,
 }
 
@@ -46,12 +46,12 @@ impl HubSet {
             .find(|hub| hub.host().as_str().eq_ignore_ascii_case(name))
     }
 
-    /// What a client means that says `named` (a `Host` header, an AMQP `open.hostname`; a port does not matter) over a
-    /// TLS connection that it opened to `sni`.
+    /// The target of a client that sends `named` (a `Host` header, an AMQP `open.hostname`; the port is ignored) over a TLS
+    /// connection that it opened to `sni`.
     ///
-    /// `localhost` and addresses are nobody's name: they stand for what the connection was opened to, or else the first
-    /// hub. So does a client that says nothing. A name that a hub and the provisioning service share is the hub's here:
-    /// what is meant for the service is known by its path.
+    /// `localhost` and addresses are not names of hubs: they stand for the name that the connection was opened to, or else for the
+    /// first hub. So does a client that sends no name. A name shared by a hub and the provisioning service means the hub here:
+    /// requests for the service are recognized by their path.
     pub fn select(&self, named: Option<&str>, sni: Option<&str>) -> Served {
         let mut names = [named, sni].into_iter().flatten().map(without_port);
         let stands_for_any = |name: &str| self.find(name).is_none() && is_local(name);

@@ -1,7 +1,7 @@
 //! A local Azure IoT Hub that unmodified official SDKs can talk to: library and command.
 //!
-//! [`Emulator::start`] serves one or more hubs from one process, with a certificate authority of its own, and returns
-//! when all ports accept. State is kept in memory or in a directory. [`cli`] is the same as a command.
+//! [`Emulator::start`] serves one or more hubs from one process, with its own certificate authority, and returns when all ports
+//! accept connections. State is kept in memory or in a directory. [`cli`] is the same as a command.
 //!
 //! * [`Hub`]: one running hub, as the protocol heads see it; one folder per protocol.
 //! * [`Dps`]: the provisioning service in front of the hubs.
@@ -9,7 +9,7 @@
 //! The hub as a value is in `drawspan-hub-model`, its state on disk in `drawspan-hub-store`, its telemetry log in
 //! `drawspan-segment-log`.
 //!
-//! Nothing here knows how our own device client works: official SDKs judge what is right.
+//! The crate does not depend on our own device client: official SDKs are the reference.
 
 mod amqps;
 mod banner;

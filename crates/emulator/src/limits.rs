@@ -10,7 +10,7 @@ pub const REGISTRATION_BODY_BYTES: usize = 96 * 1024;
 
 /// Body of an HTTPS request: the hub's largest, a bulk call of 100 devices, stays well below.
 pub const REQUEST_BODY_BYTES: usize = 1024 * 1024;
-/// What is read and dropped of a body that is too large, beyond its limit, so that its sender sees the refusal.
+/// Size beyond the limit that is read and discarded of a too large body, so that its sender sees the refusal.
 pub const DROPPED_BODY_BYTES: usize = 4 * 1024 * 1024;
 /// Head and body of an HTTPS request must have arrived within this time.
 pub const REQUEST_READ_MS: u64 = 30_000;
@@ -34,12 +34,12 @@ pub const REFUSALS_LOGGED_OF_ALL: u32 = 100;
 pub const REFUSAL_KINDS_MAX: usize = 256;
 /// Characters of a reason, and of what was asked for, in one line of the log.
 pub const REFUSAL_TEXT_CHARS: usize = 200;
-/// Addresses of which it is remembered that their user was told how to trust the authority.
+/// Addresses whose user was already told how to trust the authority.
 pub const UNTRUSTING_PEERS_MAX: usize = 1_024;
 
 /// Tokens of policies on one AMQP connection: Event Hubs clients put one for each partition that they read.
 pub const GRANTS_OF_POLICIES_MAX: usize = 1_000;
-/// What encoding may add to it before a message is refused.
+/// Size that encoding may add to it before a message is refused.
 pub const TELEMETRY_SLACK_BYTES: u64 = 64 * 1024;
 /// Credit of a telemetry link.
 pub const TELEMETRY_CREDIT: u32 = 1_000;
@@ -61,12 +61,12 @@ pub const READ_PAUSE_MS: u64 = 10;
 pub const TOKEN_SWEEP_MS: u64 = 5_000;
 /// Method calls and the like that may wait for one connection's task.
 pub const PUSHES_MAX: usize = 4_096;
-/// What encoding may add to a method's answer.
+/// Size that encoding may add to a method's answer.
 pub const METHOD_SLACK_BYTES: u64 = 4 * 1024;
 /// Characters of a method's name.
 pub const METHOD_NAME_CHARS: usize = 128;
 
-/// What encoding may add to it before a message is refused.
+/// Size that encoding may add to it before a message is refused.
 pub const C2D_SLACK_BYTES: u64 = 16 * 1024;
 /// Characters of a message's id (the hub's own limit).
 pub const MESSAGE_ID_CHARS: usize = 128;

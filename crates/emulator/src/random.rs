@@ -1,4 +1,4 @@
-//! Names and keys that nobody can guess: the only place that asks the system for randomness.
+//! Unguessable names and keys: the only place that asks the system for randomness.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +17,7 @@ const TICKS_TO_1970: u64 = 621_355_968_000_000_000;
 /// Why there is no randomness.
 #[derive(Debug, thiserror::Error)]
 pub enum NoRandomness {
-    /// The system has none.
+    /// The system provides no randomness.
     #[error("the system gives no random bytes: {0}")]
     System(getrandom::Error),
     /// Cannot happen: the length is fixed.
@@ -35,7 +35,7 @@ pub(crate) fn group_key() -> Result<SymmetricKey, NoRandomness> {
     Ok(SymmetricKey::from_bytes(&bytes::<GROUP_KEY_BYTES>()?)?)
 }
 
-/// What a change of a device may need.
+/// Random values for a change of a device.
 pub(crate) fn fresh(now_unix_ms: u64) -> Result<Fresh, NoRandomness> {
     let [a, b, etag @ ..] = bytes::<8>()?;
     let ticks =

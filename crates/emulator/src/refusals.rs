@@ -1,8 +1,7 @@
-//! The log of what was refused, and why: to the user who wonders why a client does not get through, the client's own words
-//! often say little.
+//! The log of refusals with their reasons, for users whose client does not get through and reports little itself.
 //!
-//! Every refusal is a line at `info` with the code that the client got. A client that asks again and again does not flood the
-//! log: see [`throttle`].
+//! Every refusal is a line at `info` with the code that the client got. A client that retries forever does not flood the log: see
+//! [`throttle`].
 
 mod throttle;
 
@@ -22,11 +21,11 @@ use crate::limits::{REFUSAL_TEXT_CHARS, REFUSALS_WINDOW_MS, UNTRUSTING_PEERS_MAX
 use crate::stop::Stop;
 use throttle::{LeftOut, Throttle};
 
-/// What is refused.
+/// The kinds of refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
     Tls,
-    /// What comes over TLS is not the protocol of the port, or breaks its rules.
+    /// Input over TLS that is not the protocol of the port, or violates it.
     Protocol,
     Rest,
     Dps,
@@ -34,7 +33,7 @@ pub(crate) enum Door {
     Sasl,
     Open,
     PutToken,
-    /// Whatever a device sends in a session that the hub stalls.
+    /// For everything that a device sends in a session that the hub stalls.
     Session,
     Attach,
     /// A link that was accepted, and is ended by the hub.

@@ -1,4 +1,4 @@
-//! Why an emulator does not start.
+//! Errors that prevent an emulator from starting.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ pub enum StartError {
     /// The state directory cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
-    /// There is no certificate.
+    /// The certificate is unavailable.
     #[error(transparent)]
     Ca(#[from] CaError),
     /// The registry cannot be used.
@@ -37,17 +37,17 @@ pub enum StartError {
     /// No keys can be made.
     #[error(transparent)]
     Random(#[from] NoRandomness),
-    /// The stored policy key is not one.
+    /// The stored policy key is invalid.
     #[error("the policy key in the state directory cannot be read: {0}")]
     PolicyKey(#[from] InvalidKey),
     /// A port cannot be had.
     #[error("cannot listen for {protocol} at {address}: {cause}")]
     Listen {
-        /// What the port is for.
+        /// The protocol of the port.
         protocol: &'static str,
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: io::Error,
     },
@@ -56,7 +56,7 @@ pub enum StartError {
         "cannot listen for {protocol} at {address}: the port is not permitted here\n{permission}"
     )]
     NotPermitted {
-        /// What the port is for.
+        /// The protocol of the port.
         protocol: &'static str,
         /// The address.
         address: SocketAddr,

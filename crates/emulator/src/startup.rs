@@ -26,7 +26,7 @@ const CREATED: &str = "created-unix-ms";
 /// In front of a hub's name.
 const PARTITIONS: &str = "partitions:";
 
-/// What is opened before anything is served.
+/// Everything that is opened before the emulator serves.
 pub(crate) struct Opened {
     pub(crate) state: StateFolder,
     pub(crate) tls: Tls,

@@ -207,7 +207,7 @@ fn damage(directory: &Path, mut picks: Picks) -> String {
     }
 }
 
-/// Panics when something is missing and nobody said so.
+/// Panics if something is missing without a report.
 fn judge(directory: &Path, expected: &Content, what: &str) -> Verdict {
     match open(&config(directory)) {
         Err(error) => {

@@ -1,4 +1,4 @@
-//! The state directory: who has it, what is in it, and a stand-in for none.
+//! The state directory: its lock, its contents, and a temporary one for emulators without.
 
 mod temporary;
 
@@ -24,10 +24,10 @@ const REGISTRY_FILES: [&str; 5] = [
     "registry.mark",
 ];
 
-/// Where an emulator keeps its files.
+/// The folder of an emulator's files.
 #[derive(Debug)]
 pub(crate) enum StateFolder {
-    /// Kept, and nobody else's for as long as the lock is held.
+    /// Kept, and locked against other processes.
     Kept { path: PathBuf, _lock: Lock },
     /// For the authority's certificate only; deleted at the end.
     Temporary(TemporaryFolder),
@@ -41,7 +41,7 @@ pub enum StateError {
     Io {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: io::Error,
     },
@@ -127,7 +127,7 @@ impl StateFolder {
     }
 }
 
-/// Tells the entries of a state directory from others.
+/// Whether a name is that of an entry of a state directory.
 fn is_ours(name: &str) -> bool {
     name == LOCK_FILE
         || name == HUBS_FOLDER
@@ -136,7 +136,7 @@ fn is_ours(name: &str) -> bool {
         || name.starts_with("ca-key.")
 }
 
-/// That it is not there is well.
+/// A missing one is fine.
 fn absent(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -1,8 +1,8 @@
-//! How everything that runs hears that the emulator stops.
+//! The signal that the emulator stops, for everything that runs.
 
 use tokio::sync::watch;
 
-/// Says when the emulator stops.
+/// Resolves when the emulator stops.
 #[derive(Clone, Debug)]
 pub(crate) struct Stop(watch::Receiver<()>);
 
@@ -18,7 +18,7 @@ impl Stop {
 
     /// Waits until the emulator stops.
     pub(crate) async fn stopped(&mut self) {
-        // Nothing is ever sent: the only news is that the sender is gone.
+        // No value is ever sent: the only event is that the sender is gone.
         while self.0.changed().await.is_ok() {}
     }
 }

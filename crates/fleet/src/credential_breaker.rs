@@ -20,21 +20,21 @@ pub enum CredentialBreaker {
     Closed(Refused),
     /// The fault is not the devices'.
     Open {
-        /// When the last device tried; `None` if its attempt said nothing about credentials.
+        /// When the last device tried; `None` if its attempt proved nothing about credentials.
         last_probe: Option<Duration>,
         /// The same of the attempt before, should the last one not be made.
         probe_before: Option<Duration>,
     },
 }
 
-/// Which device is the next to find out whether everyone is still refused.
+/// The next device that finds out whether everyone is still refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
     /// One that was refused itself.
     Refused,
     /// One that was not tried yet, with credentials that others share.
     Shared,
-    /// One that was not tried yet, with credentials of its own.
+    /// An untried device with its own credentials.
     Untried,
 }
 

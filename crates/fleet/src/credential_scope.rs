@@ -1,11 +1,11 @@
-//! Whom the credentials of a process belong to.
+//! The scope of a process's credentials.
 
 use crate::limits::BREAKER_DEVICES;
 
 /// Whose credentials a hub, or DPS, refuses when it refuses a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialScope {
-    /// The device's: each has a key of its own, which says nothing about others.
+    /// The device's: each has its own key, which proves nothing about others.
     Device,
     /// The hub policy's, whose key signs the tokens of all devices.
     Policy,

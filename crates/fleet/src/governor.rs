@@ -1,10 +1,10 @@
-//! Who may try to connect to a hub now.
+//! The governor of a hub: grants permits to connect.
 //!
-//! One [`Governor`] per hub. It hands out permits at the pace that the hub allows ([`Pacer`]), none but a probe's while the
-//! hub is unreachable ([`HubHealth`]) or refuses everyone ([`CredentialBreaker`]). The queue of devices is the caller's; it asks
-//! [`Governor::take`] for each device and waits as long as told.
+//! One [`Governor`] per hub. It grants permits at the pace that the hub allows ([`Pacer`]), and only to a probe while the hub is
+//! unreachable ([`HubHealth`]) or refuses everyone ([`CredentialBreaker`]). The queue of devices belongs to the caller, which asks
+//! [`Governor::take`] for each device and waits as long as it answers.
 
-mod learning;
+mod learned_pace;
 mod pacer;
 
 use std::time::Duration;

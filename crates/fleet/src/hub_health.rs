@@ -1,7 +1,7 @@
 //! Whether a hub can be reached.
 //!
-//! A hub that is unreachable is one fault, not one per device: one probe at a time tries it, after 100 ms and then as
-//! long as it has been down already, up to 2 s. Its devices wait in their queue meanwhile and count no failure.
+//! An unreachable hub is one fault, not one per device: one probe at a time tries it, after 100 ms and then after as long as it has
+//! been down already, up to 2 s. Its devices wait in their queue meanwhile and count no failure.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub enum HubHealth {
 /// The one attempt that is made while a hub is down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
-    /// To be made at that time.
+    /// The time of the next probe.
     At(Duration),
     /// Under way; another one is made if it does not end by that time.
     Until(Duration),
@@ -95,7 +95,7 @@ impl HubHealth {
         }
     }
 
-    /// The hub answered, whatever it said. True if that is news.
+    /// The hub answered, with any result. True if that is a change.
     pub fn reached(&mut self) -> bool {
         std::mem::replace(self, Self::Up) != Self::Up
     }

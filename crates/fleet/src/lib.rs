@@ -2,15 +2,15 @@
 //!
 //! * [`device`]: the life of one device connection. Start reading there.
 //! * [`Fleet`]: all devices of a process, their queues and timers.
-//! * [`governor`]: who may try to connect now: the pace of one hub, under its [`hub_health`] and its [`credential_breaker`].
-//! * [`rate_limiter`], [`paces`]: what a hub takes per second, shared by all who send.
-//! * [`send_quota`]: which messages go to a hub whose daily quota is used up.
-//! * [`resend`]: when a request that a hub refused is sent again.
-//! * [`ledger`]: which AMQP connection takes which device.
-//! * [`time`]: how time and chance come in.
+//! * [`governor`]: permits to connect, at the pace of one hub, under its [`hub_health`] and its [`credential_breaker`].
+//! * [`rate_limiter`], [`paces`]: the rates that a hub accepts, shared by all senders.
+//! * [`send_quota`]: the messages that are sent to a hub whose daily quota is used up.
+//! * [`resend`]: when a refused request is sent again.
+//! * [`ledger`]: the assignment of devices to AMQP connections.
+//! * [`time`]: time and chance as arguments.
 //! * [`limits`]: every limit and time.
 //!
-//! Nothing in here knows a socket, a clock, a random source or an async runtime.
+//! The crate has no sockets, clocks, random sources or async runtime.
 
 pub mod credential_breaker;
 mod credential_scope;

@@ -13,7 +13,7 @@ pub const QUICK_PHASE: Duration = Duration::from_secs(300);
 pub const QUICK_WAIT_MIN: Duration = Duration::from_millis(100);
 /// The longest wait between quick attempts.
 pub const QUICK_WAIT_MAX: Duration = Duration::from_secs(10);
-/// What the quick waits grow by: twice as much each time, ± 20 %.
+/// The first of the quick waits, which double each time, ± 20 %.
 pub const QUICK_STEP: Duration = Duration::from_millis(100);
 
 /// Slow waits are random up to this times the number of slow attempts …
@@ -59,16 +59,16 @@ pub const ASKED_WAIT_SPREAD_PERCENT: u32 = 20;
 /// A token slot of a connection counts as taken for that long after its token has expired: the hub's clock is not ours.
 pub const SLOT_MARGIN: Duration = Duration::from_secs(300);
 
-/// What a hub's refusal of a token taught about the number of identities on a connection holds for that long. Then, should
-/// another connection be needed, twice as many are tried on one.
+/// How long a limit learned from a refused token is kept. Then, should another connection be needed, twice as many identities are
+/// tried on one.
 pub const TOKEN_LIMIT_HOLDS: Duration = Duration::from_secs(600);
 
-/// So many refusals …
+/// Number of refusals …
 pub const REPROVISION_REFUSALS: u16 = 10;
 /// … and so much time since the first failure, and DPS is asked whether the device has moved.
 pub const REPROVISION_AFTER: Duration = Duration::from_secs(900);
-/// A hub that could not be reached for that long may be gone for good: DPS is asked for one of its devices, unless the
-/// configuration says after how long.
+/// A hub that was unreachable for this long may be permanently gone: DPS is asked for one of its devices, unless the configuration
+/// sets the time.
 pub const HUB_GONE_AFTER: Duration = Duration::from_secs(900);
 /// A device registers at DPS at most once in that time, …
 pub const REGISTRATION_INTERVAL_MIN: Duration = Duration::from_secs(300);
@@ -96,7 +96,7 @@ pub(crate) const LEARNING_SAMPLES: usize = 8;
 pub(crate) const OPEN_TIME_RISE_FACTOR: u32 = 3;
 /// … and this in addition.
 pub(crate) const OPEN_TIME_RISE: Duration = Duration::from_millis(300);
-/// So many different devices refused their credentials …
+/// Number of different devices whose credentials were refused …
 pub const BREAKER_DEVICES: usize = 20;
 /// … within that time, and none accepted: the fault is not theirs.
 pub const BREAKER_WINDOW: Duration = Duration::from_secs(30);
@@ -112,10 +112,10 @@ pub const FIRST_ANSWER_PATIENCE: Duration = Duration::from_millis(4_500);
 pub const BREAKER_REFUSED_PROBE_INTERVAL: Duration = Duration::from_secs(30);
 /// … one that was not refused yet, with credentials that all devices share, that often …
 pub const BREAKER_SHARED_PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// … and one with credentials of its own that often: somebody may wait for it, and it is tried once or twice.
+/// … and one with its own credentials this often: a caller may wait for it, and it is tried once or twice.
 pub const BREAKER_UNTRIED_PROBE_INTERVAL: Duration = Duration::from_millis(100);
-/// So many devices that a caller waits for wait for their turn to be such a probe, which takes a few seconds. The others are told
-/// to come back later.
+/// Number of devices with a waiting caller that wait for their turn to be such a probe, which takes a few seconds. Callers of
+/// others are asked to come back later.
 pub const PROBES_PER_CALLER: usize = 30;
 
 /// A message that a hub gave back, or failed at, is sent again after at least this, …
@@ -126,5 +126,5 @@ pub const RESEND_WAIT_MAX: Duration = Duration::from_secs(4);
 pub const THROTTLED_RESEND_WAIT: Duration = Duration::from_secs(1);
 /// Of so many connections that are needed, one more than another may be kept before the emptiest is given up.
 pub const SPARE_CONNECTIONS: usize = 10;
-/// Such reads per second where the size of the hub is not known: half of what the smallest hub takes.
+/// Background reads per second if the size of the hub is unknown: half of what the smallest hub accepts.
 pub const CATCH_UPS_PER_S: u32 = 50;

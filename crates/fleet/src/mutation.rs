@@ -1,12 +1,12 @@
-//! Faults planted for the simulation to find, to show that it would find real ones like them. They exist with feature
-//! `mutations` alone, which no product enables; without it [`planted`] is false, and the compiler removes them.
+//! Faults that are planted for the simulation to find, to show that it would find similar real ones. They exist only with the
+//! feature `mutations`, which no product enables; without it [`planted`] is false, and the compiler removes them.
 
 /// A planted fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutation {
     /// An answer to an attempt that is over is taken for one to the attempt under way.
     StaleAnswer,
-    /// A permit that nobody needs any more is not given back.
+    /// A permit that is no longer needed is not given back.
     PermitKept,
     /// Registrations are not charged.
     RegistrationFree,
@@ -18,9 +18,9 @@ pub enum Mutation {
     TimerLate,
     /// While a hub is down everybody probes it.
     EverybodyProbes,
-    /// What was wanted while a connection closed is forgotten.
+    /// Demand that arises while a connection closes is forgotten.
     WishForgotten,
-    /// Once the hub has refused everyone, an accepted device changes nothing.
+    /// After the hub has refused everyone, an accepted device changes nothing.
     BreakerStays,
     /// The hub seems to refuse everyone although devices are connected to it.
     BreakerBlind,
@@ -44,7 +44,7 @@ pub enum Mutation {
     VersionAlone,
     /// A look at a twin that waited for an event is not taken up.
     LookForgotten,
-    /// What a device wants is forgotten when its connection has no room.
+    /// A device's demand is forgotten when its connection has no room.
     WantForgotten,
     /// A link that was refused is not asked for again.
     LinkNotRetried,
@@ -56,9 +56,9 @@ pub enum Mutation {
     MethodUnanswered,
     /// The way to a device that is gone stays published.
     RouteKept,
-    /// Subscriptions that are stored connect nobody after a start.
+    /// Stored subscriptions connect no device after a start.
     StartWithoutSweep,
-    /// A message that nobody settled is held for ever.
+    /// An unsettled message is held forever.
     HoldKept,
     /// The token slot of a device that leaves is given to another one at once.
     SlotFreed,
@@ -67,7 +67,7 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    /// All of the device machine's and the ledger's, which the simulation must find.
+    /// The faults of the device machine and the ledger, which the simulation must find.
     pub const ALL: [Self; 13] = [
         Self::StaleAnswer,
         Self::PermitKept,
@@ -84,7 +84,7 @@ impl Mutation {
         Self::EndedRemembered,
     ];
 
-    /// All of the controller's, which the simulation of downlinks must find.
+    /// The faults of the controller, which the simulation of downlinks must find.
     pub const CONTROLLER: [Self; 11] = [
         Self::MarkOverHole,
         Self::VersionAlone,
@@ -99,7 +99,7 @@ impl Mutation {
         Self::HoldKept,
     ];
 
-    /// All of the deliveries', which their property tests must find.
+    /// The faults of the deliveries, which their property tests must find.
     pub const DELIVERY: [Self; 6] = [
         Self::EverybodyTries,
         Self::OriginStaysAlone,
@@ -113,7 +113,7 @@ impl Mutation {
 #[cfg(feature = "mutations")]
 thread_local!(static PLANTED: std::cell::Cell<Option<Mutation>> = const { std::cell::Cell::new(None) });
 
-/// Plants a fault, or none, in what this thread does from now on.
+/// Plants a fault, or removes it, for this thread from now on.
 #[cfg(feature = "mutations")]
 pub fn plant(mutation: Option<Mutation>) {
     PLANTED.set(mutation);

@@ -1,4 +1,4 @@
-//! A hub's pace for what is asked of connected devices. Connects are paced by the [governor](crate::governor).
+//! A hub's rates for operations of connected devices. The [governor](crate::governor) paces connects.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub struct Paces {
     pub twin_reads: RateLimiter,
     /// Changes of reported properties.
     pub twin_updates: RateLimiter,
-    /// Reads that nobody waits for: half of what the hub takes, or a modest number.
+    /// Background reads: half of what the hub accepts, or a modest number.
     catch_ups: RateLimiter,
     /// Whether messages may go, as far as the hub's daily quota is known.
     pub send_quota: SendQuota,
@@ -53,7 +53,7 @@ impl Paces {
             && self.unanswered.swap(0, Ordering::Relaxed) > 0
     }
 
-    /// A turn for a read that nobody waits for, or how long until there is one.
+    /// A turn for a background read, or how long until there is one.
     pub fn admit_catch_up(&self, now: Duration) -> Result<(), Duration> {
         let wait = self.catch_ups.wait(now);
         if !wait.is_zero() {

@@ -1,7 +1,7 @@
-//! What a hub takes per second, shared by all who send to it.
+//! Rate limits of a hub, shared by all senders.
 //!
-//! The hub lets bursts pass and delays what is too much; a queue here keeps the excess within a bound and in order, so
-//! that a caller hears how long it will take. One atomic, no lock (the generic cell rate algorithm).
+//! The hub lets bursts pass and delays the excess; a queue here keeps the excess bounded and in order, so that callers learn how
+//! long it will take. It uses one atomic and no lock (the generic cell rate algorithm).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// At that rate; `None` is no limit. A rate of zero is taken as one per minute.
+    /// At that rate; `None` means no limit. A rate of zero counts as one per minute.
     #[must_use]
     pub fn new(rate: Option<Rate>) -> Self {
         let interval = rate.map_or(0, |rate| 60_000_000_000 / rate.per_minute.max(1));

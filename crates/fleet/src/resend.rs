@@ -1,8 +1,7 @@
-//! When a message, or a request about a twin, is sent again within its time.
+//! The schedule for resending a message or twin request within its time.
 //!
-//! A hub that has a fault of its own may be well the next moment, or may refuse everything for as long as it is asked. So the waits grow, and
-//! chance spreads them: within 30 s one request is sent a few dozen times at most, and those that were refused together do not come
-//! back together.
+//! A hub with a fault may recover at once, or may refuse everything while it is asked. So the waits grow, and chance spreads them:
+//! within 30 s one request is sent a few dozen times at most, and requests that were refused together do not return together.
 
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use crate::limits::{
 };
 use crate::time::Jitter;
 
-/// What a request has met so far.
+/// The refusals of a request so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resend {
     deadline: Duration,
@@ -21,7 +20,7 @@ pub struct Resend {
     faults: u32,
 }
 
-/// What comes after a refusal.
+/// The step after a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// It is sent again after this wait.
@@ -33,7 +32,7 @@ pub enum Next {
 }
 
 impl Resend {
-    /// A request that nobody waits for any more at `deadline`, monotonic.
+    /// A request whose caller gives up at `deadline`, monotonic.
     #[must_use]
     pub const fn new(deadline: Duration) -> Self {
         Self {

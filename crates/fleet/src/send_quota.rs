@@ -1,7 +1,8 @@
-//! A hub's daily quota, as messages of connected devices meet it: they stay connected, and their messages wait outside.
+//! The daily quota of a hub as it affects messages of connected devices: the devices stay connected, and their messages are held
+//! back.
 //!
-//! The first message that is refused for the quota closes the hub to all others. One at a time goes through to see whether the hub was
-//! enlarged, less and less often, and after midnight; the first that is accepted opens it to all.
+//! The first message that is refused for the quota blocks all others. One at a time is sent to check whether units were added, less
+//! and less often, and after midnight; the first accepted message unblocks all.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,10 +14,10 @@ use crate::fleet::quota::Quota;
 use crate::limits::{MIDNIGHT_SPREAD, QUOTA_PROBE_TIME, SEND_PROBE_LASTS};
 use crate::time::{Now, seconds_to_midnight};
 
-/// What messages to one hub have met. Shared by everybody who sends.
+/// The quota state of one hub, shared by all senders.
 #[derive(Debug, Default)]
 pub struct SendQuota {
-    /// All that a message looks at while there is nothing to know.
+    /// The only state that a message reads in normal operation.
     is_closed: AtomicBool,
     known: Mutex<Known>,
 }
@@ -30,7 +31,7 @@ struct Known {
 /// The last refusal for the quota.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// What the hub said.
+    /// The hub's answer.
     pub failure: Failure,
     /// When, monotonic.
     pub at: Duration,
@@ -48,7 +49,7 @@ pub enum Turn {
 /// A message that does not go, or was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OverQuota {
-    /// What the hub said to the last one that went.
+    /// The hub's answer to the last message.
     pub failure: Failure,
     /// When it is worth asking again: after the next probe.
     pub retry_in: Duration,
@@ -150,7 +151,7 @@ mod tests {
         assert_eq!(sends.admit(now.monotonic), Ok(Turn::Free));
         let (over, is_news) = sends.refused(Turn::Free, &quota(), now);
         assert_eq!((retry_in(&over), is_news), (65, true));
-        // Those that were on their way change nothing, whatever comes of them.
+        // Messages that were in flight change nothing, whatever their results.
         let (over, is_news) = sends.refused(Turn::Free, &quota(), at(101));
         assert_eq!((retry_in(&over), is_news), (64, false));
         assert!(!sends.accepted(Turn::Free, at(101).monotonic));

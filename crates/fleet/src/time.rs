@@ -1,4 +1,4 @@
-//! How time and chance come in: as arguments.
+//! Time and chance as arguments.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ impl Jitter {
         low + Duration::from_nanos(part as u64)
     }
 
-    /// A number below `count`, uniform; 0 if there is none.
+    /// A number below `count`, uniform; 0 if `count` is 0.
     #[must_use]
     pub(crate) const fn below(self, count: usize) -> usize {
         ((count as u128 * self.0 as u128) >> 64) as usize

@@ -1,4 +1,4 @@
-//! Where events go.
+//! The destination of events.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,7 +21,7 @@ pub struct CallbackUrl {
 /// Why a text cannot be called back. Never repeats the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum InvalidCallback {
-    /// Nothing is there.
+    /// The text is empty.
     #[error("the callback URL is empty")]
     Empty,
     /// Too long.
@@ -38,7 +38,7 @@ pub enum InvalidCallback {
         "the callback URL holds characters that must be written otherwise: a host in ASCII (xn--…), spaces as %20"
     )]
     Characters,
-    /// A port that is none.
+    /// The port is invalid.
     #[error("the callback URL's port must be 1 to 65535")]
     Port,
     /// Credentials in front of the host would be lost on the way.
@@ -117,7 +117,7 @@ impl CallbackUrl {
         self.host_and_port().0
     }
 
-    /// The port, the scheme's own where none is given.
+    /// The port, or the scheme's default.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.host_and_port().1

@@ -1,4 +1,4 @@
-//! Events that could not be delivered.
+//! Undelivered events.
 
 use std::future::Future;
 
@@ -15,15 +15,15 @@ pub struct DeadLetter {
     pub id: u64,
     /// Of each attempt.
     pub webhook_id: String,
-    /// Whose event it is.
+    /// The device of the event.
     pub device: DeviceId,
-    /// What it is about.
+    /// The kind of events.
     pub kind: SubscriptionType,
     /// The event, as it was sent: a JSON object.
     pub event: Bytes,
     /// Scheme, host and port of the receiver.
     pub origin: String,
-    /// What went wrong last, one line.
+    /// The last failure, one line.
     pub reason: String,
     /// How often it was tried.
     pub attempts: u32,
@@ -31,7 +31,7 @@ pub struct DeadLetter {
     pub failed_at: UtcTime,
 }
 
-/// Which of them to list. Every condition must hold.
+/// Conditions for a list of dead letters, all of which must hold.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeadLetterQuery {
     /// Of this device.
@@ -46,7 +46,7 @@ pub struct DeadLetterQuery {
     pub limit: usize,
 }
 
-/// Events that could not be delivered. Methods are not among them: nobody waits for their answer any more.
+/// Undelivered events. Methods are not included, since their callers have gone.
 pub trait DeadLetters {
     /// Lists them, oldest first.
     fn dead_letters(

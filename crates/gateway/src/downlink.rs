@@ -1,4 +1,4 @@
-//! Cloud-to-device messages for devices that can only ask for them.
+//! Cloud-to-device messages for devices that poll for them.
 
 use std::future::Future;
 
@@ -20,7 +20,7 @@ pub trait Downlink {
         deadline: Instant,
     ) -> impl Future<Output = Result<Option<Held>, DeviceError>> + Send;
 
-    /// Says what became of a message; `Ok` when the hub has confirmed it. [`DeviceError::LockLost`] when it is not held any more.
+    /// Settles a message; `Ok` once the hub has confirmed it. [`DeviceError::LockLost`] if it is no longer held.
     fn settle(
         &self,
         device: DeviceId,

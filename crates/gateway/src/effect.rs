@@ -1,6 +1,6 @@
-//! The context of a request: whether it may have had an effect, for the answer to one that is not finished, and who asks.
+//! The context of a request: its caller, and whether it may have had an effect, for the answer if it is not finished.
 //!
-//! Both belong to the task-local context of a request, so that whoever sends something finds them without a word in every signature.
+//! Both are in the task-local context of a request, so that code that sends something reaches them without parameters.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ impl Effect {
         let _ = CURRENT.try_with(|context| context.caller.store(caller, Ordering::Relaxed));
     }
 
-    /// Who makes the request in whose context this is called; 0 where API keys are not asked for.
+    /// The caller of the current request; 0 if API keys are not needed.
     #[must_use]
     pub fn caller() -> u32 {
         let caller = CURRENT.try_with(|context| context.caller.load(Ordering::Relaxed));
@@ -79,7 +79,7 @@ impl Effect {
         CURRENT.scope(Arc::clone(&self.0), work)
     }
 
-    /// Takes the context of the current request along, into a task of its own.
+    /// Carries the context of the current request into a separate task.
     pub fn carry<F: Future>(work: F) -> impl Future<Output = F::Output> + use<F> {
         let context = CURRENT.try_with(Arc::clone).unwrap_or_default();
         CURRENT.scope(context, work)

@@ -1,17 +1,17 @@
 //! The traits between the API and the runtime, and the values that pass through them.
 //!
-//! The API calls them, the runtime implements them, and neither knows the other. [`DeviceGateway`] is what one device does;
-//! [`Subscriptions`], [`Downlink`], [`Listing`] and [`DeadLetters`] are the rest. [`log_limit`] bounds lines of the log that
-//! both sides write.
-// They panic where nobody reads.
+//! The API calls these traits and the runtime implements them, so that neither knows the other. [`DeviceGateway`] has the
+//! operations of one device; [`Subscriptions`], [`Downlink`], [`Listing`] and [`DeadLetters`] have the others. [`log_limit`] limits
+//! log lines that both sides write.
+// Printing panics if the reader has gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod callback;
 mod dead_letters;
+mod device_list;
 mod downlink;
 mod effect;
 pub mod limits;
-mod listing;
 pub mod log_limit;
 mod readiness;
 mod subscriptions;
@@ -31,22 +31,22 @@ use tokio::time::Instant;
 
 pub use callback::{CallbackUrl, InvalidCallback};
 pub use dead_letters::{DeadLetter, DeadLetterQuery, DeadLetters};
+pub use device_list::{ListPage, ListQuery, Listed, Listing};
 pub use downlink::{Downlink, Held};
 pub use effect::{Effect, Presence};
-pub use listing::{ListPage, ListQuery, Listed, Listing};
 pub use readiness::{Readiness, ServiceFault, Unready};
 pub use subscriptions::{
     Prefix, Scope, Subscribe, Subscribed, Subscription, SubscriptionStatus, Subscriptions,
 };
 
-/// Everything that the HTTP side needs.
+/// All traits that the HTTP side needs.
 pub trait Gateway: DeviceGateway + Subscriptions + Downlink + Listing + DeadLetters {}
 
 impl<T: DeviceGateway + Subscriptions + Downlink + Listing + DeadLetters> Gateway for T {}
 
 /// The devices behind the HTTP side. Two implementors: the runtime, and the ceiling of benchmarks, which answers at once.
 ///
-/// Whatever takes a `deadline` resolves by then at the latest.
+/// A method with a `deadline` resolves by then at the latest.
 pub trait DeviceGateway: Clone + Send + Sync + 'static {
     /// Sends one message under the device's own identity; `Ok` when the hub accepted it.
     fn send(
@@ -80,7 +80,7 @@ pub trait DeviceGateway: Clone + Send + Sync + 'static {
         deadline: Instant,
     ) -> impl Future<Output = Result<(), DeviceError>> + Send;
 
-    /// The public words for the device's connection; `None` if it never tried to connect.
+    /// The public status of the device's connection; `None` if it never tried to connect.
     fn connection_status(
         &self,
         device: DeviceId,
@@ -94,13 +94,13 @@ pub trait DeviceGateway: Clone + Send + Sync + 'static {
     /// When the order cannot be taken.
     fn resync(&self, device: DeviceId) -> Result<(), DeviceError>;
 
-    /// What is known about the device's connection; `None` if nothing is.
+    /// The diagnostics of the device's connection; `None` if the device is not known.
     fn diagnostics(
         &self,
         device: DeviceId,
     ) -> impl Future<Output = Result<Option<Diagnostics>, DeviceError>> + Send;
 
-    /// Forgets the device: closes its connection, and removes it from the hub cache. The hub and DPS are not told.
+    /// Forgets the device: closes its connection, and removes it from the hub cache. Nothing changes at the hub or at DPS.
     fn forget(
         &self,
         device: DeviceId,
@@ -117,7 +117,7 @@ pub trait DeviceGateway: Clone + Send + Sync + 'static {
         deadline: Instant,
     ) -> impl Future<Output = Result<Standing, DeviceError>> + Send;
 
-    /// The id by which requests for a device are told apart: all spellings of one device have the same.
+    /// The id that requests for a device share: it is the same for all spellings of one device.
     fn identity(&self, device: &DeviceId) -> DeviceId;
 
     /// Whether requests make sense now.
@@ -145,7 +145,7 @@ pub enum DeviceError {
     /// The hub (or DPS) refuses the device, and is asked again in a while.
     #[error("the hub refused: {failure}; it is asked again in {retry_after_s} s")]
     RefusedUntil {
-        /// What it said.
+        /// The hub's answer.
         failure: Failure,
         /// When a request makes the device try again, in seconds from now.
         retry_after_s: u64,
@@ -185,7 +185,7 @@ pub enum DeviceError {
     /// It was written and the hub's answer did not come in time: it may or may not be at the hub.
     #[error("the hub did not answer in time")]
     FateUnknown,
-    /// The id is a device id, but not one under which DPS registers devices, and DPS is used.
+    /// The id is valid, but not at DPS, which is used here.
     #[error("not for DPS: {0}")]
     IdNotForDps(InvalidId),
     /// Devices are listed one by one, and this one is not among them.
@@ -200,21 +200,21 @@ pub enum DeviceError {
     /// The device's messages go to its subscription.
     #[error("the device's messages go to its subscription")]
     Subscribed,
-    /// There is no such dead letter.
+    /// The dead letter does not exist.
     #[error("there is no such dead letter")]
     NoDeadLetter,
-    /// Nobody subscribes to this any more.
-    #[error("nobody subscribes to this")]
+    /// Such events have no subscription any more.
+    #[error("this has no subscription")]
     NoSubscription,
-    /// What must survive the end of the process could not be written.
+    /// A change that must survive the end of the process could not be written.
     #[error("it could not be stored")]
     NotStored(Option<StoreFault>),
-    /// What is stored cannot be read.
-    #[error("what is stored cannot be read")]
+    /// Stored data cannot be read.
+    #[error("stored data cannot be read")]
     NotRead(Option<StoreFault>),
 }
 
-/// What kept a request from being sent in time.
+/// The reason why a request was not sent in time.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Delay {
     /// Other devices connect before it.
@@ -232,7 +232,7 @@ pub enum Delay {
     #[error("hub {0} has not answered the device's connection yet")]
     Hub(HostName),
     /// The hub took nothing on a connection that stands.
-    #[error("the hub takes no message of the device at the moment")]
+    #[error("the hub accepts no message of the device at the moment")]
     Credit,
     /// One attempt to connect after the other fails.
     #[error("the device could not be connected: {0}")]
@@ -247,14 +247,14 @@ impl DeviceError {
     }
 }
 
-/// What an operator asks: why is this device (not) connected?
+/// The diagnostics of a device's connection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Diagnostics {
-    /// What the device is doing.
+    /// The state of the device.
     pub state: DeviceState,
     /// Since when.
     pub since: Option<UtcTime>,
-    /// The public words; `None` if it never tried to connect.
+    /// The public status; `None` if it never tried to connect.
     pub status: Option<(ConnectionStatus, ConnectionStatusReason)>,
     /// Its hub, as far as known.
     pub hub: Option<HostName>,
@@ -270,17 +270,17 @@ pub struct Diagnostics {
     pub permanent: bool,
     /// How long it stays connected because of its last use.
     pub wanted_until: Option<UtcTime>,
-    /// The AMQP connection that it is on, by number.
+    /// Number of the device's AMQP connection.
     pub connection: Option<u64>,
-    /// Which of the connection's tokens is the device's own; none where one token serves the whole connection.
+    /// Number of the device's token slot on the connection; `None` if one token serves the whole connection.
     pub token_slot: Option<u32>,
-    /// What it is to receive, by who subscribes to it or asks for it.
+    /// Kinds of events that the device should receive, because of subscriptions or polls.
     pub wanted: Vec<SubscriptionType>,
-    /// What of that its hub does not let it receive; the last failure says why.
+    /// Kinds of these that the hub refuses; the last failure says why.
     pub refused: Vec<SubscriptionType>,
 }
 
-/// What a device is doing.
+/// The state of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceState {
     /// Not in memory; its hub is remembered.
@@ -297,7 +297,7 @@ pub enum DeviceState {
     Connected,
     /// Waiting for the next attempt.
     Waiting,
-    /// Somebody else holds the device at the hub.
+    /// Another client holds the device at the hub.
     Yielded,
     /// Closing, since nothing wants it any more.
     Closing,
@@ -308,18 +308,18 @@ pub enum DeviceState {
 pub struct LastFailure {
     /// The hub's own code, e.g. 401003.
     pub code: Option<ErrorCode>,
-    /// What kind of failure it was.
+    /// The kind of failure.
     pub kind: FailureKind,
     /// Id by which the hub's operators find the case.
     pub tracking_id: Option<String>,
-    /// What was said, one line.
+    /// The description, one line.
     pub message: String,
     /// When.
     pub at: UtcTime,
 }
 
 impl DeviceState {
-    /// All of them.
+    /// All states.
     pub const ALL: [Self; 9] = [
         Self::Remembered,
         Self::Idle,

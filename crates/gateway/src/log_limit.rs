@@ -1,6 +1,7 @@
-//! Lines of the log that a device, a caller or a receiver can cause at will: one per subject and minute, the rest is counted.
+//! Limits for log lines that a device, a caller or a receiver can cause repeatedly: one per subject and minute, the others are
+//! counted.
 //!
-//! Each such line has a [`LogLimit`] of its own. The count stands in the next line about the same subject, or in a line of its own when a
+//! Each such line has its own [`LogLimit`]. The count is in the next line about the same subject, or in a separate line when a
 //! minute has passed without one.
 
 use std::collections::BTreeMap;
@@ -29,8 +30,8 @@ pub static NO_ROOM: LogLimit = LogLimit::new("something had no room");
 /// The store failed; the subject is what was asked of it.
 pub static STORE_FAILURES: LogLimit = LogLimit::new("the store failed");
 /// A TLS handshake at the listener failed; the subject is the caller's address.
-pub static HANDSHAKES: LogLimit = LogLimit::new("a caller did not get through the TLS handshake");
-/// There is no room for another connection.
+pub static HANDSHAKES: LogLimit = LogLimit::new("a caller's TLS handshake failed");
+/// No room for another connection.
 pub static CONNECTIONS: LogLimit = LogLimit::new("connections of callers are at their bound");
 
 static ALL: [&LogLimit; 11] = [
@@ -60,7 +61,7 @@ pub struct LogLimit {
 /// Leave to write a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leave {
-    /// How many lines about the same subject were left out since the last one; `None` if none were.
+    /// How many lines about the same subject were left out since the last one; `None` for zero.
     pub left_out: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! Whether requests make sense now, and what an operator should know although they do.
+//! Readiness: whether the bridge can serve requests, and the faults that an operator should know.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use drawspan_store::{Health, StoreFault};
 pub struct Readiness {
     /// Whether to send requests here.
     pub ready: bool,
-    /// What an operator should know; may hold something although requests make sense.
+    /// The faults that an operator should know, even if the bridge is ready.
     pub problems: Vec<Unready>,
 }
 
-/// What keeps requests, or some of them, from success.
+/// A fault that makes requests fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unready {
     /// The process is starting.
@@ -29,9 +29,9 @@ pub enum Unready {
         dps: bool,
         /// Its name.
         host: HostName,
-        /// What is wrong.
+        /// The fault.
         fault: ServiceFault,
-        /// What was said, as far as known.
+        /// The description, if known.
         why: Option<String>,
     },
     /// The last requests, this many, all ran out of time.
@@ -40,20 +40,20 @@ pub enum Unready {
     Store(Health),
 }
 
-/// What is wrong with a hub, or with DPS.
+/// A fault of a hub, or of DPS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceFault {
     /// It cannot be reached.
     Unreachable,
     /// It does not answer.
     Silent,
-    /// It answers with faults of its own.
+    /// It answers with server errors.
     Failing,
     /// It refuses credentials, and has accepted none since the start, or refuses those of many devices.
     RefusesCredentials,
     /// All connections to it that this process may have are full, so that further devices are not connected.
     Full,
-    /// Its daily quota is used up. DPS has none.
+    /// Its daily quota is used up. DPS has no quota.
     OverQuota,
 }
 
@@ -176,7 +176,7 @@ impl ServiceFault {
         match self {
             Self::Unreachable => "cannot be reached",
             Self::Silent => "does not answer",
-            Self::Failing => "answers with faults of its own",
+            Self::Failing => "answers with server errors",
             Self::RefusesCredentials => "refuses credentials",
             Self::Full => "has no room for more devices",
             Self::OverQuota => "has used up its daily quota",

@@ -1,4 +1,4 @@
-//! What callers want to hear of.
+//! Subscriptions of callers.
 
 use std::future::Future;
 
@@ -10,7 +10,7 @@ use crate::CallbackUrl;
 
 pub use drawspan_bridge::subscriptions::{Prefix, Scope, SubscriptionStatus};
 
-/// Where events of one kind go.
+/// The destination of events of one kind.
 pub type Subscription = drawspan_bridge::subscriptions::Subscription<CallbackUrl>;
 
 /// A subscription to make or to replace.
@@ -18,11 +18,11 @@ pub type Subscription = drawspan_bridge::subscriptions::Subscription<CallbackUrl
 pub struct Subscribe {
     /// Of which devices.
     pub scope: Scope,
-    /// Which events.
+    /// The kind of events.
     pub kind: SubscriptionType,
-    /// Where they go.
+    /// The receiver.
     pub callback: CallbackUrl,
-    /// See [`Subscription::keep_connected`]; of no meaning for one device.
+    /// See [`Subscription::keep_connected`]; ignored for one device.
     pub keep_connected: bool,
     /// Whether who asks may reach some devices only: it is then for those alone whose id at the hub begins so, too.
     pub limited: bool,
@@ -55,7 +55,7 @@ pub trait Subscriptions {
         deadline: Instant,
     ) -> impl Future<Output = Result<(), DeviceError>> + Send;
 
-    /// All of the fleet.
+    /// All fleet subscriptions.
     fn fleet_subscriptions(
         &self,
     ) -> impl Future<Output = Result<Vec<Subscription>, DeviceError>> + Send;

@@ -1,4 +1,4 @@
-//! Who may do what: from a token to a grant, from a grant to an answer.
+//! Access control: from a token to a grant, from a grant to an answer.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use super::registry::Registry;
 /// A token whose signature and time were found good: what its holder may do as long as it lasts.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    /// Who holds it.
+    /// The owner of the token's key.
     pub principal: Principal,
     token: Token,
 }
 
-/// Whose key signed a token.
+/// The owner of the key that signed a token.
 #[derive(Clone, Debug)]
 pub enum Principal {
     /// A policy of the hub.
@@ -29,7 +29,7 @@ pub enum Principal {
 /// Why a caller may not. Holds nothing of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// There is no token.
+    /// The token is missing.
     #[error("the request has no token")]
     NoToken,
     /// The token cannot be taken apart.
@@ -141,7 +141,7 @@ impl Grant {
         device.keys().any(|key| self.token.signed_by(key))
     }
 
-    /// What the token says it is for, decoded.
+    /// The resource of the token, decoded.
     pub fn resource(&self) -> &str {
         self.token.resource()
     }
@@ -190,7 +190,7 @@ fn signing_device(
     Err(denied)
 }
 
-/// What follows the host in a resource, if the host is this one. Scheme and port do not matter.
+/// The part of a resource after the host, if the host is this one. Scheme and port do not matter.
 fn path_at<'a>(resource: &'a str, host: &HostName) -> Option<&'a str> {
     let rest = resource
         .split_once("://")

@@ -58,7 +58,7 @@ pub enum Authentication {
     None,
 }
 
-/// What a caller wants a device to be.
+/// The device as a caller wants it.
 #[derive(Clone, Debug)]
 pub struct DeviceSpec {
     /// Its name.
@@ -76,13 +76,13 @@ pub struct DeviceSpec {
 /// How a caller wants a device to prove who it is.
 #[derive(Clone, Debug)]
 pub enum AuthenticationSpec {
-    /// By keys; `None` leaves the choice to the hub: those that it has, or fresh ones.
+    /// By keys; `None` leaves the choice to the hub: existing keys, or new ones.
     Sas(Option<(SymmetricKey, SymmetricKey)>),
     /// In the given way.
     Other(Authentication),
 }
 
-/// Names and keys that nobody can guess, made for one change.
+/// Unguessable names and keys, generated for one change.
 #[derive(Clone, Debug)]
 pub struct Fresh {
     /// For a device that is new.
@@ -108,7 +108,7 @@ impl DeviceSpec {
         }
     }
 
-    /// The identity that comes of it; `before` is the one that it replaces.
+    /// The resulting identity; `before` is the one that it replaces.
     pub(super) fn into_device(
         self,
         before: Option<&Device>,
@@ -149,7 +149,7 @@ impl DeviceSpec {
 }
 
 impl Device {
-    /// The keys that may sign for it; none for a device that has no keys.
+    /// The keys that may sign for it; empty for a device without keys.
     pub fn keys(&self) -> impl Iterator<Item = &SymmetricKey> {
         let keys = match &self.authentication {
             Authentication::Sas { primary, secondary } => [Some(primary), Some(secondary)],

@@ -1,6 +1,7 @@
 //! Everything that happens at a hub, as one closed enum.
 //!
-//! Logs, metrics and events for others follow from it. An event names who and what, and holds no payload, key or token.
+//! Logs, metrics and events for others are derived from it. An event names its subject and its kind, and contains no payload, key
+//! or token.
 
 use std::fmt;
 
@@ -14,7 +15,7 @@ use crate::dps::Substatus;
 pub struct Event {
     /// When, Unix milliseconds.
     pub unix_ms: u64,
-    /// The hub; `None` for what happens at the provisioning service before a hub is assigned.
+    /// The hub; `None` for events of the provisioning service before a hub is assigned.
     pub hub: Option<HostName>,
     /// What.
     pub what: HubEvent,
@@ -37,7 +38,7 @@ pub enum HubEvent {
     },
     /// A token was not accepted.
     AuthenticationFailed { reason: Denied },
-    /// A caller whose token was accepted, or who has none, may not do what it asked for.
+    /// A caller with an accepted token, or without one, is not authorized for its request.
     AccessDenied {
         device: Option<DeviceId>,
         reason: Denied,
@@ -126,7 +127,7 @@ pub enum HubEvent {
     },
 }
 
-/// What a device speaks.
+/// The protocol of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// AMQP over TLS.
@@ -230,7 +231,7 @@ impl HubEvent {
     }
 }
 
-/// What there is to say beside name and device, as `name=value`.
+/// Further data besides name and device, as `name=value`.
 impl fmt::Display for HubEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

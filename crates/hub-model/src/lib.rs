@@ -1,7 +1,7 @@
 //! An IoT Hub as a value: identity registry, twins, policies, access, consumer groups, cloud-to-device queues; the
 //! provisioning service in front of hubs; and [`event`], everything that happens there.
 //!
-//! Nothing here knows a clock, a random source, a file or a socket: time and fresh names come in as arguments.
+//! The crate has no clocks, random sources, files or sockets: time and fresh names are arguments.
 
 pub mod access;
 pub mod c2d;

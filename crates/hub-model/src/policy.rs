@@ -1,4 +1,4 @@
-//! Shared access policies. All of them take one key, so that a user has one to remember; each has its own rights.
+//! Shared access policies. All of them share one key, so that a user has one to remember; each has its own rights.
 
 use drawspan_hub::SymmetricKey;
 

@@ -16,7 +16,7 @@ use crate::limits::Limits;
 #[derive(Debug)]
 pub struct Registry {
     devices_max: usize,
-    /// What happened since they were taken.
+    /// Events since they were last taken.
     pub(super) events: Vec<HubEvent>,
     entries: BTreeMap<DeviceId, Entry>,
 }
@@ -31,7 +31,7 @@ pub struct Entry {
     pub(super) twin: Option<Arc<Twin>>,
 }
 
-/// What the registry says about a device's connection.
+/// The registry's view of a device's connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Connection {
     /// Whether it is connected.
@@ -42,7 +42,7 @@ pub struct Connection {
     pub last_activity_unix_ms: Option<u64>,
 }
 
-/// Which version of a device a caller means (RFC 9110, If-Match).
+/// The version of a device that a caller requires (RFC 9110, If-Match).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IfMatch {
     /// Whichever there is.
@@ -51,7 +51,7 @@ pub enum IfMatch {
     Etag(String),
 }
 
-/// What has changed, for the store.
+/// Changes for the store.
 #[derive(Clone, Debug)]
 pub enum Change {
     /// A device is new or different.
@@ -62,9 +62,9 @@ pub enum Change {
     Twin {
         /// Whose.
         device: DeviceId,
-        /// What it is now.
+        /// The twin after the change.
         twin: Arc<Twin>,
-        /// What the device is to be told of its desired properties, if they changed: a JSON patch with `$version`.
+        /// The notification for the device if its desired properties changed: a JSON patch with `$version`.
         desired: Option<Bytes>,
     },
 }
@@ -86,7 +86,7 @@ pub enum RegistryError {
     /// The name is taken.
     #[error("A device with ID '{0}' is already registered.")]
     AlreadyExists(DeviceId),
-    /// There is no such device.
+    /// The device does not exist.
     #[error("Device {0} not registered")]
     NotFound(DeviceId),
     /// The device is not the version that the caller means.
@@ -205,7 +205,7 @@ impl Registry {
         Ok(entry)
     }
 
-    /// Replaces a device that there is; its generation, its keys if none are given, and its connection stay.
+    /// Replaces an existing device; its generation, its connection and, unless keys are given, its keys stay.
     ///
     /// # Errors
     /// When there is no such device, or not that version of it.
@@ -252,7 +252,7 @@ impl Registry {
         Ok(())
     }
 
-    /// What happened since this was asked before, in its order.
+    /// Events since the last call, in order.
     pub fn take_events(&mut self) -> Vec<HubEvent> {
         std::mem::take(&mut self.events)
     }

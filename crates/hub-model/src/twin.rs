@@ -18,29 +18,29 @@ pub use section::{Node, Section, Stamp};
 /// A JSON object.
 pub type Object = Map<String, Value>;
 
-/// The twin of one device. A device that never used it has the [`Default`] one, which nobody keeps.
+/// The twin of one device. An unused twin is the [`Default`] one and is not stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Twin {
     /// Grows with every change.
     pub version: u64,
     /// Grows with every change by a service.
     pub etag_number: u64,
-    /// What services note about the device; the device does not see it.
+    /// Data that services store about the device; the device does not see it.
     pub tags: Object,
-    /// What services want of the device.
+    /// Properties that services want of the device.
     pub desired: Section,
-    /// What the device says of itself.
+    /// Properties that the device reports.
     pub reported: Section,
 }
 
-/// What a service wants to do to a twin.
+/// A service's change of a twin.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TwinUpdate {
-    /// Everything that is not given is deleted, as opposed to left alone.
+    /// Whether absent members are deleted instead of left unchanged.
     pub replace: bool,
-    /// `None` is not given; an empty object with `replace` deletes all.
+    /// `None` if absent; an empty object with `replace` deletes all.
     pub tags: Option<Object>,
-    /// `None` is not given.
+    /// `None` if absent.
     pub desired: Option<Object>,
 }
 
@@ -92,7 +92,7 @@ impl Twin {
         STANDARD.encode(self.etag_number.to_be_bytes())
     }
 
-    /// What the device gets that asks for its twin.
+    /// The answer to a device that reads its twin.
     pub fn for_device(&self) -> Value {
         let (desired, reported) = (self.desired.for_device(), self.reported.for_device());
         Value::from_iter([("desired", desired), ("reported", reported)])
@@ -116,7 +116,7 @@ impl Twin {
         Ok(())
     }
 
-    /// Does what a service wants. Returns what the device is to be told of its desired properties: a patch with `$version`.
+    /// Executes a change of a service. Returns the notification of desired properties for the device: a patch with `$version`.
     ///
     /// # Errors
     /// When the update, or what comes of it, is against the rules; then nothing is changed.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::StoreError;
 
-/// Locks are not kept: after the end of the process nobody has a message. Neither is how often feedback was given back.
+/// Locks are not stored: after the end of the process no message is locked. The number of feedback deliveries is not stored either.
 pub(super) const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS c2d_message (
         hub TEXT NOT NULL,
@@ -166,7 +166,7 @@ fn put(
         .map(drop)
 }
 
-/// `None` if a row makes no sense.
+/// `None` if a row is malformed.
 fn rows<T>(
     connection: &Connection,
     hub: &HostName,

@@ -1,4 +1,4 @@
-//! Counting transactions, in the registry's file and in a mark beside it.
+//! The count of transactions, in the registry's file and in a mark next to it.
 
 use drawspan_state::Mark;
 use rusqlite::{Connection, OptionalExtension as _, Row};
@@ -8,7 +8,7 @@ pub(super) const TABLE: &str = "
     CREATE TABLE IF NOT EXISTS store (one INTEGER PRIMARY KEY CHECK (one = 1), id BLOB NOT NULL, commits INTEGER NOT NULL);
 ";
 
-/// Which registry it is, and how many transactions were committed.
+/// The identity of the registry, and the number of committed transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stored {
     pub(super) id: u128,

@@ -5,7 +5,7 @@ mod c2d;
 mod commits;
 mod dps;
 pub mod limits;
-mod opening;
+mod open;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -45,11 +45,11 @@ pub enum StoreError {
     /// SQLite refused.
     #[error("cannot {doing} the registry at {}: {cause}{}", path.display(), way_out(doing))]
     Sqlite {
-        /// What was tried.
+        /// The operation.
         doing: &'static str,
         /// The database file.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's error.
         #[source]
         cause: rusqlite::Error,
     },
@@ -58,7 +58,7 @@ pub enum StoreError {
     File {
         /// The database file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: std::io::Error,
     },
@@ -70,7 +70,7 @@ pub enum StoreError {
     Lost {
         /// The database file.
         path: PathBuf,
-        /// What shows it.
+        /// The evidence.
         what: String,
     },
     /// Written by a later version.
@@ -88,7 +88,7 @@ pub enum StoreError {
     Device {
         /// The database file.
         path: PathBuf,
-        /// Which field of which device.
+        /// The field and its device.
         what: String,
     },
     /// The last write failed, and is tried again; until it succeeds nothing else is taken.
@@ -105,7 +105,7 @@ pub enum StoreError {
     Thread(#[source] std::io::Error),
 }
 
-/// What can be done about a file that cannot be opened.
+/// Advice on a file that cannot be opened.
 fn way_out(doing: &str) -> &'static str {
     match doing {
         "write" => "",
@@ -139,7 +139,7 @@ impl Database {
     /// # Errors
     /// When the database cannot be opened, is of another version, or is not whole.
     pub fn open(path: &Path, traces: bool) -> Result<Self, StoreError> {
-        opening::open(path, traces)
+        open::open(path, traces)
     }
 
     /// All devices of a hub.

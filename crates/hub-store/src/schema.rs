@@ -18,7 +18,7 @@ use super::{StoreError, Write, c2d, dps, twins};
 /// 1: settings and devices. 2: messages to devices. 3: the provisioning service. 4: twins. 5: counted commits, summed rows.
 pub(super) const FORMAT: i64 = 5;
 
-/// What is summed of each table: everything.
+/// The columns that are summed of each table: all.
 #[rustfmt::skip] // a table
 pub(super) const SUMMED: &[Summed] = &[
     Summed { table: "setting", columns: &["name", "value"] },
@@ -114,7 +114,7 @@ fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
         .try_for_each(|tables| connection.execute_batch(tables))
 }
 
-/// What of a file's tables is not as in a file that was just made, if anything. A file of an earlier format has fewer.
+/// The first difference between a file's tables and those of a new file, if there is one. A file of an earlier format has fewer.
 pub(super) fn strange(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let new = Connection::open_in_memory()?;
     make_tables(&new)?;
@@ -161,7 +161,7 @@ pub(super) fn load(
     Ok(devices)
 }
 
-/// `None` if the row makes no sense.
+/// `None` if the row is malformed.
 fn read(row: &Row<'_>, id: &str) -> rusqlite::Result<Option<Device>> {
     let (first, second): (Option<String>, Option<String>) = (row.get(7)?, row.get(8)?);
     let key = |text: Option<String>| text.and_then(|text| SymmetricKey::from_base64(&text).ok());

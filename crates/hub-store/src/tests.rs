@@ -79,7 +79,7 @@ async fn devices_come_back_as_they_were() {
         .wait()
         .await
         .unwrap();
-    // Not closed: what was waited for is there for whoever opens the file next.
+    // Not closed: acknowledged changes are there when the file is opened next.
     let found = Database::open(&path, false)
         .unwrap()
         .devices(&hub("one.test"))

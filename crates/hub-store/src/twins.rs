@@ -51,7 +51,7 @@ pub(super) fn load(
     Ok(twins)
 }
 
-/// `None` if the row makes no sense.
+/// `None` if the row is malformed.
 fn read(row: &Row<'_>, device: &str) -> rusqlite::Result<Option<(DeviceId, Twin)>> {
     let (version, etag_number): (i64, i64) = (row.get(1)?, row.get(2)?);
     let (tags, desired, reported): (String, String, String) =

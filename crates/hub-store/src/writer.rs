@@ -1,4 +1,4 @@
-//! The thread that writes.
+//! The writing thread.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,10 +38,10 @@ struct Job {
     later: Option<Later>,
 }
 
-/// Told once what became of a write, on the writing thread, whatever happens to the job.
-struct Done(Option<Told>);
+/// Called once with the result of a write, on the writing thread, even if the job is dropped.
+struct Done(Option<OnWritten>);
 
-type Told = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+type OnWritten = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 type Later = Box<dyn FnOnce() + Send>;
 
@@ -50,9 +50,9 @@ type Later = Box<dyn FnOnce() + Send>;
 pub enum NoSlot {
     /// All are taken.
     Full,
-    /// Nothing can be written at the moment.
+    /// Writes fail at the moment.
     Failing,
-    /// Nothing is written any more.
+    /// No more writes are accepted.
     Closed,
 }
 
@@ -141,7 +141,7 @@ impl Slot {
     pub fn send(self, hub: HostName, writes: Vec<Write>) -> Written {
         let (done, written) = oneshot::channel();
         self.send_then(hub, writes, move |result| {
-            // Nobody may be waiting any more: the change is made all the same.
+            // The caller may be gone: the change is made in any case.
             let _ = done.send(result);
         });
         Written(written)
@@ -232,7 +232,7 @@ impl Writer {
             }
             self.write(group);
         }
-        // What is still in the queue was taken in by then.
+        // The queue was drained by then.
         while let Ok(job) = jobs.try_recv() {
             self.write(vec![job]);
         }

@@ -1,8 +1,8 @@
-//! What an AMQP link address means.
+//! The meaning of AMQP link addresses.
 //!
-//! Every client spells addresses its own way: with or without `amqps://host:5671`, with or without a leading slash,
-//! `deviceBound` or `devicebound`, ids raw or percent-encoded. [`parse`] takes them all; `Display` writes the form of the
-//! Node client. The table does not depend on the link's direction: which directions exist is the server's business.
+//! Clients spell addresses differently: with or without `amqps://host:5671`, with or without a leading slash, `deviceBound` or
+//! `devicebound`, ids raw or percent-encoded. [`parse`] accepts all of them; `Display` writes the form of the Node client. The
+//! table does not depend on the link's direction: the server decides which directions exist.
 //!
 //! | address | meaning |
 //! |---|---|
@@ -22,16 +22,16 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::encoding::{decode, encode_component, split_authority};
 use crate::ids::{DeviceId, InvalidId, ModuleId};
 use crate::limits::ADDRESS_MAX_CHARS;
+use crate::percent_encoding::{decode, encode_component, split_authority};
 
-/// What a link's source or target address means.
+/// The meaning of a link's source or target address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// `$cbs`.
     Cbs,
-    /// `$management`, of whatever the connection is about.
+    /// `$management`, at a hub or an event endpoint.
     Management,
     /// A device or one of its modules.
     Device {
@@ -39,7 +39,7 @@ pub enum Address {
         device: DeviceId,
         /// The module, unless the device itself is meant.
         module: Option<ModuleId>,
-        /// Which of its links.
+        /// The link of the device.
         function: DeviceFunction,
     },
     /// The service side of the hub.
@@ -48,7 +48,7 @@ pub enum Address {
     EventHub {
         /// Under which name it is asked.
         entity: Entity,
-        /// Which part of it.
+        /// The part of the endpoint.
         part: EventHubPart,
     },
 }
@@ -119,14 +119,14 @@ pub enum UnknownAddress {
         /// The segment, from 1.
         number: usize,
     },
-    /// A device or module id that is none.
+    /// The device or module id is invalid.
     #[error("the address has an {0}")]
     Id(#[from] InvalidId),
     /// A partition that is no number.
     #[error("the address has a partition that is no number")]
     Partition,
-    /// None of the table.
-    #[error("the address is none that IoT Hub knows")]
+    /// The address is not in the table.
+    #[error("IoT Hub has no such address")]
     NoSuchPath,
 }
 
@@ -142,7 +142,7 @@ impl Address {
     }
 }
 
-/// Where a device sends telemetry, as the Node client writes it.
+/// The address for a device's telemetry, as the Node client writes it.
 #[must_use]
 pub fn telemetry(device: &DeviceId) -> String {
     Address::device(device, DeviceFunction::Events).to_string()

@@ -7,7 +7,7 @@ use crate::time::UtcTime;
 /// A cloud-to-device message. What its sender did not set is absent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct C2dMessage {
-    /// What it is about.
+    /// The body.
     pub body: Bytes,
     /// The sender's own properties, in the order of the wire.
     pub properties: Vec<(String, String)>,
@@ -15,9 +15,9 @@ pub struct C2dMessage {
     pub message_id: Option<String>,
     /// Names what it belongs to.
     pub correlation_id: Option<String>,
-    /// Who sent it; text as a rule.
+    /// The sender; usually text.
     pub user_id: Option<Bytes>,
-    /// Where it was sent.
+    /// The address of the recipient.
     pub to: Option<String>,
     /// When it expires.
     pub expiry: Option<UtcTime>,
@@ -51,15 +51,15 @@ impl C2dMessage {
     }
 }
 
-/// What can become of a cloud-to-device message.
+/// Outcomes of a cloud-to-device message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Taken: the hub forgets it.
     Complete,
-    /// Not to be taken by anybody: the hub puts it to the dead letters.
+    /// Rejected: the hub dead-letters it.
     Reject,
     /// Not taken: the hub delivers it again, until it has done so too often.
     Abandon,
-    /// Nothing is told: the hub delivers it again when its lock has ended, which does not count as a delivery.
+    /// No settlement: the hub delivers it again when its lock has ended, which does not count as a delivery.
     Leave,
 }

@@ -65,8 +65,8 @@ pub enum InvalidConnectionString {
         /// Length found.
         length: usize,
     },
-    /// A part that is not one of the known `Name=Value`. The part may be a stray key, so it is not shown.
-    #[error("part {number} of the connection string is none of {expected}")]
+    /// An unknown part, or one without `=`. The part may be a stray key, so it is not shown.
+    #[error("part {number} of the connection string is not one of {expected}")]
     Part {
         /// The part's number, from 1.
         number: usize,
@@ -88,10 +88,10 @@ pub enum InvalidConnectionString {
     /// `Endpoint` is not an address.
     #[error("Endpoint must be sb://HOST/")]
     Endpoint,
-    /// The host or the device id is not one.
+    /// The host or the device id is invalid.
     #[error(transparent)]
     Id(#[from] InvalidId),
-    /// The key is not one.
+    /// The key is invalid.
     #[error("SharedAccessKey: {0}")]
     Key(#[from] InvalidKey),
 }
@@ -117,8 +117,8 @@ impl HubConnectionString {
 }
 
 impl DeviceConnectionString {
-    /// Reads a device's connection string. Names compare without case, as in the SDKs. A device id with `;` cannot be
-    /// written this way, by nobody.
+    /// Parses a device's connection string. Names compare without case, as in the SDKs. A device id with `;` cannot be written this
+    /// way.
     pub fn parse(text: &str) -> Result<Self, InvalidConnectionString> {
         const EXPECTED: &str = "HostName=, DeviceId=, SharedAccessKey=";
         let [host, device_id, key] = split(text, [HOST, DEVICE, KEY], EXPECTED)?;
@@ -305,7 +305,7 @@ mod tests {
             "HostName=h;hostname=h",
             "the connection string has HostName twice",
         );
-        let expected = "is none of HostName=, SharedAccessKeyName=, SharedAccessKey=";
+        let expected = "is not one of HostName=, SharedAccessKeyName=, SharedAccessKey=";
         check(
             &format!("HostName=h;{SECRET}"),
             &format!("part 2 of the connection string {expected}"),

@@ -1,6 +1,6 @@
-//! How the hub words a refusal: JSON in AMQP error descriptions, JSON or `ErrorCode:Name;text` in HTTP bodies.
+//! The hub's refusals: JSON in AMQP error descriptions, JSON or `ErrorCode:Name;text` in HTTP bodies.
 //!
-//! [`HubError`] writes them (the emulator does), [`ErrorDescription`] reads whatever comes (the client does).
+//! [`HubError`] writes them (for the emulator), [`ErrorDescription`] reads them in any form (for the client).
 
 use serde_json::{Map, Value, json};
 
@@ -21,7 +21,7 @@ pub struct HubError<'a> {
     pub code: ErrorCode,
     /// Id by which the provider finds the refusal in its logs.
     pub tracking_id: &'a str,
-    /// What happened.
+    /// The description.
     pub message: &'a str,
     /// When.
     pub timestamp_utc: UtcTime,
@@ -61,14 +61,14 @@ impl HubError<'_> {
     }
 }
 
-/// What could be read from a refusal. Cleaned of secrets and bounded, fit for logs.
+/// The readable part of a refusal. Secrets are removed and its length is limited, so that it can be logged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ErrorDescription {
     /// The code, if one was found as a number or by name.
     pub code: Option<ErrorCode>,
     /// Id by which the provider finds the refusal in its logs.
     pub tracking_id: Option<String>,
-    /// What the hub said, as one line of at most [`FAILURE_MESSAGE_MAX_CHARS`] characters.
+    /// The hub's description, as one line of at most [`FAILURE_MESSAGE_MAX_CHARS`] characters.
     pub message: String,
 }
 

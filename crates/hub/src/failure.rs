@@ -1,8 +1,8 @@
-//! What a refusal means for a device connection, whichever way it came, and what to do about it.
+//! The meaning of refusals for a device connection, from any source, and their remedies.
 //!
-//! Two tables make one decision: (condition | status | code) → [`FailureKind`] (in `failure/kind.rs`), and
-//! [`FailureKind`] → [`Remedy`] (here). The hub's own code wins over the AMQP condition, which is coarser. What is
-//! unknown is retried slowly.
+//! Two tables make one decision: (condition | status | code) → [`FailureKind`] (in `failure/kind.rs`), and [`FailureKind`] →
+//! [`Remedy`] (here). The hub's own code takes precedence over the AMQP condition, which is coarser. Unknown failures are retried
+//! slowly.
 //!
 //! Source: Azure articles "troubleshoot IoT Hub error codes" and "manage device reconnections"; the conditions are those
 //! that the official SDKs know.
@@ -26,24 +26,24 @@ const MAINTENANCE_WAIT_S: u32 = 60;
 pub struct Failure {
     /// The hub's code, if it gave one.
     pub code: Option<ErrorCode>,
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub kind: FailureKind,
     /// Id by which the provider finds the failure in its logs.
     pub tracking_id: Option<String>,
-    /// What was said, one line.
+    /// The description, one line.
     pub message: String,
     /// How long the hub asks to wait.
     pub retry_after_s: Option<u32>,
 }
 
-/// What to do about a failure.
+/// The remedy of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
     /// Quick attempts for about five minutes, then slowly growing waits, for ever.
     SlowRetry,
-    /// Not this device's business: the hub is probed, devices wait, nobody counts a failure.
+    /// The hub's state, not the device's: the hub is probed, devices wait, and no failure is counted.
     HubDown,
-    /// Nothing helps before that moment. A connection that stands is kept.
+    /// Wait until then, since earlier attempts are useless. An existing connection is kept.
     WaitUntil(Until),
     /// A new token, once, after a look at the clock; if that does not help, [`Remedy::Reprovision`].
     Reauthenticate,
@@ -51,7 +51,7 @@ pub enum Remedy {
     Reprovision,
     /// Open on another connection to the same hub: this one is full.
     OtherConnection,
-    /// Somebody else holds the device: step back.
+    /// Another client holds the device: step back.
     Yield,
 }
 
@@ -60,7 +60,7 @@ pub enum Remedy {
 pub enum Until {
     /// The next 00:00 UTC, when daily quotas start again.
     MidnightUtc,
-    /// That many seconds from now.
+    /// After this many seconds.
     After {
         /// Seconds.
         seconds: u32,
@@ -135,7 +135,7 @@ impl Failure {
         }
     }
 
-    /// What to do about it.
+    /// The remedy.
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         use FailureKind as Kind;

@@ -1,4 +1,4 @@
-//! The keys by which a fleet of devices gets in.
+//! The keys with which a fleet of devices connects.
 
 use std::collections::HashMap;
 
@@ -59,7 +59,7 @@ impl KeyPair {
 }
 
 impl Keys {
-    /// Whether each device has keys of its own, and therefore needs a token of its own.
+    /// Whether each device has its own keys, and therefore needs its own token.
     #[must_use]
     pub const fn is_per_device(&self) -> bool {
         !matches!(self, Self::Policy { .. })

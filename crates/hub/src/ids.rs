@@ -1,4 +1,4 @@
-//! Names of things, checked once when they enter.
+//! Ids and names, validated once when they are parsed.
 //!
 //! Character sets: Azure IoT Hub article "identity registry" (devices and modules), DPS article "concepts: service"
 //! (registrations), RFC 1123 (hosts).
@@ -17,9 +17,9 @@ pub type InvalidDeviceId = InvalidId;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("invalid {kind}: {mistake}")]
 pub struct InvalidId {
-    /// What the text should have been.
+    /// The kind of name that was expected.
     pub kind: IdKind,
-    /// What is wrong with it.
+    /// The mistake.
     pub mistake: Mistake,
 }
 
@@ -36,10 +36,10 @@ pub enum IdKind {
     RegistrationId,
 }
 
-/// What is wrong with a name.
+/// Errors of names.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Mistake {
-    /// Nothing there.
+    /// The text is empty.
     #[error("it is empty")]
     Empty,
     /// Longer than allowed; both in characters.

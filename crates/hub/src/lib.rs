@@ -1,21 +1,21 @@
 //! The Azure IoT Hub and DPS contract as pure values.
 //!
 //! * [`ids`]: device, module, host and registration names, checked once.
-//! * [`key`], [`sas`], [`connection_string`]: who may do what, and how it is proven.
-//! * [`address`]: what an AMQP link address means, whichever client wrote it.
-//! * [`fleet_keys`]: the keys by which a fleet of devices gets in.
+//! * [`key`], [`sas`], [`connection_string`]: credentials and their signatures.
+//! * [`address`]: the meaning of AMQP link addresses, in the spelling of any client.
+//! * [`fleet_keys`]: the keys with which a fleet of devices connects.
 //! * [`subscription`]: the kinds of events that callers subscribe to.
-//! * [`session`]: what a device has at its hub while it is connected.
+//! * [`session`]: a device's session at its hub while it is connected.
 //! * [`c2d`]: the cloud-to-device message.
 //! * [`telemetry`]: the device-to-cloud message.
-//! * [`error_code`], [`error_body`]: how the hub words a refusal, written by the emulator and read by the client.
-//! * [`failure`]: what a refusal means for a device connection, and the remedy.
+//! * [`error_code`], [`error_body`]: the hub's refusals, written by the emulator and read by the client.
+//! * [`failure`]: the meaning of a refusal for a device connection, and the remedy.
 //! * [`status`]: the public words for the state of a device connection.
 //! * [`limits`]: quotas, throttles and sizes.
 //! * [`text`]: byte order marks and encodings of text from outside.
 //! * [`time`]: the one format of times on the wire.
 //!
-//! Nothing in here knows a socket, a clock, a random source or an async runtime.
+//! The crate has no sockets, clocks, random sources or async runtime.
 
 pub mod address;
 pub mod c2d;
@@ -35,7 +35,7 @@ pub mod telemetry;
 pub mod text;
 pub mod time;
 
-mod encoding;
+mod percent_encoding;
 
 pub use address::Address;
 pub use c2d::{C2dMessage, Outcome};

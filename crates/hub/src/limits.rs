@@ -119,7 +119,7 @@ impl Sku {
         matches!(self, Self::F1 | Self::S1 | Self::S2 | Self::S3)
     }
 
-    /// What is counted as one message of the daily quota, in bytes.
+    /// The size that counts as one message of the daily quota, in bytes.
     #[must_use]
     pub const fn meter_bytes(self) -> usize {
         match self {
@@ -181,7 +181,7 @@ impl HubSize {
         })
     }
 
-    /// Device-to-cloud messages, whatever their size.
+    /// Device-to-cloud messages, of any size.
     #[must_use]
     pub const fn d2c_sends(self) -> Rate {
         self.connections()

@@ -1,8 +1,8 @@
 //! Shared access signatures: `SharedAccessSignature sr=…&sig=…&se=…[&skn=…]`.
 //!
-//! The signed text is the `sr` exactly as it stands in the token, a line feed, and the expiry. Every client writes the
-//! rest differently (order of the fields, upper or lower hex, single, double or no encoding, an empty `skn`), so the
-//! verifier takes them all.
+//! The signed text is the `sr` exactly as it is in the token, a line feed, and the expiry. Clients write the rest differently
+//! (order of the fields, upper or lower hex, single, double or no encoding, an empty `skn`), so the verifier accepts all of these
+//! forms.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,10 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
-use crate::encoding::{decode, encode_component, split_authority};
 use crate::ids::{DeviceId, HostName, ModuleId};
 use crate::key::SymmetricKey;
 use crate::limits::{SAS_GRACE_S, TOKEN_MAX_CHARS};
+use crate::percent_encoding::{decode, encode_component, split_authority};
 
 const SCHEME: &str = "SharedAccessSignature";
 

@@ -1,6 +1,6 @@
-//! What a device has at its hub while it is connected: a place on an AMQP connection, a key that signs, links.
+//! A device's session at its hub while it is connected: a place on an AMQP connection, a key that signs, links.
 //!
-//! The words that whoever decides about devices and whoever carries it out have in common.
+//! These types are shared by the code that decides about devices and the code that connects them.
 
 /// An AMQP connection to a hub, one of a pool. A key is never used again for another connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,7 +21,7 @@ pub enum WhichKey {
     /// The first one.
     #[default]
     Primary,
-    /// The second one; where there is none, the first one.
+    /// The second key; the first one if there is no second.
     Secondary,
 }
 
@@ -36,7 +36,7 @@ impl WhichKey {
     }
 }
 
-/// What a device receives.
+/// The links of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Wants {
     /// Direct methods.
@@ -59,7 +59,7 @@ pub enum Receive {
     Flowing,
 }
 
-/// What a device has beside telemetry.
+/// A device's links in addition to telemetry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Link {
     /// For direct methods.
@@ -91,7 +91,7 @@ impl Links {
         }
     }
 
-    /// Whether none is there.
+    /// Whether there are no links.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         !(self.methods || self.c2d || self.desired)

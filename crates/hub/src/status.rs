@@ -31,14 +31,14 @@ pub enum ConnectionStatusReason {
     DeviceDisabled,
     /// The token is past its time.
     ExpiredSasToken,
-    /// There is no network.
+    /// The network is unavailable.
     NoNetwork,
     /// Closed on purpose.
     ClientClose,
 }
 
 impl ConnectionStatus {
-    /// All of them.
+    /// All statuses.
     pub const ALL: [Self; 4] = [
         Self::Connected,
         Self::DisconnectedRetrying,
@@ -59,7 +59,7 @@ impl ConnectionStatus {
 }
 
 impl ConnectionStatusReason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 8] = [
         Self::ConnectionOk,
         Self::CommunicationError,

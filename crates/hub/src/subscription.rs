@@ -1,4 +1,4 @@
-//! What callers subscribe to: the four kinds of events that a device has for them.
+//! The kinds of subscriptions: the four kinds of events of a device.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub enum SubscriptionType {
 }
 
 impl SubscriptionType {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 4] = [
         Self::DesiredProperties,
         Self::Methods,

@@ -1,7 +1,7 @@
 //! The device-to-cloud message.
 //!
-//! Free of AMQP: the client crate encodes it. What stands where on the wire is what the official clients do, and
-//! the original bridge did.
+//! The type does not depend on AMQP: the client crate encodes it. Its place on the wire is that of the official clients and the
+//! original bridge.
 
 use std::borrow::Cow;
 

@@ -1,6 +1,6 @@
 //! Text from outside. .NET and Windows put a byte order mark in front of it, and some programs write UTF-16.
 //!
-//! Every place where text or JSON enters reads it through here, so that all of them take the same.
+//! All text and JSON from outside is read through this module, so that every input accepts the same forms.
 
 use std::borrow::Cow;
 
@@ -36,7 +36,7 @@ const MARKS: [(&[u8], Encoding); 5] = [
 ];
 
 impl Encoding {
-    /// The encoding of a charset that HTTP names (in any case); `None` for one that is not taken. ASCII is UTF-8 as well.
+    /// The encoding of a charset named by HTTP (in any case); `None` for an unsupported one. ASCII is UTF-8 as well.
     #[must_use]
     pub fn of_charset(name: &str) -> Option<Self> {
         let is_one_of = |names: &[&str]| names.iter().any(|known| name.eq_ignore_ascii_case(known));
@@ -92,7 +92,7 @@ pub fn decode_as(bytes: &[u8], declared: Encoding) -> Result<Cow<'_, str>, NotTe
     }
 }
 
-/// The same for text that is read whatever it is: what is no text in its encoding becomes U+FFFD.
+/// The same for text that must be read in any case: bytes that are invalid in its encoding become U+FFFD.
 #[must_use]
 pub fn decode_lossy(bytes: &[u8], declared: Encoding) -> Cow<'_, str> {
     let (encoding, bytes) = marked(bytes).unwrap_or((declared, bytes));

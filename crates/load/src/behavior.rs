@@ -1,4 +1,4 @@
-//! How the built-in receiver behaves.
+//! Behaviors of the built-in receiver.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// What a receiver does with a request.
+/// A receiver's behavior for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reaction {
     /// Answers 200 at once.
@@ -32,7 +32,7 @@ pub struct Behavior {
 /// Not a manner.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "`{0}` is none of ok, delay:MS, status:CODE, hang, close, each with @PERCENT behind it if it is for some requests only"
+    "`{0}` is not one of ok, delay:MS, status:CODE, hang, close, each followed by @PERCENT if it applies to some requests only"
 )]
 pub struct InvalidBehavior(String);
 
@@ -100,7 +100,7 @@ impl Turns {
         }
     }
 
-    /// What to do with the next request. The share is spread evenly, the same in each run.
+    /// The behavior for the next request. The share is spread evenly, the same in each run.
     pub(super) fn next(&self) -> Reaction {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         match is_chosen(turn, self.manner.percent) {

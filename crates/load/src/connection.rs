@@ -1,4 +1,4 @@
-//! One HTTP connection: opened when needed, one request in flight, given up at the first trouble.
+//! One HTTP connection: opened when needed, one request in flight, abandoned at the first error.
 
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -13,13 +13,13 @@ use tokio::time::{Instant, timeout_at};
 
 type Body = Full<Bytes>;
 
-/// A connection that is polled together with its request: no task of its own, no wake-up between tasks.
+/// A connection that is polled together with its request: no separate task, no wake-up between tasks.
 struct Open {
     sender: SendRequest<Body>,
     driver: Driver,
 }
 
-/// What moves a connection's bytes.
+/// The future that drives a connection's I/O.
 struct Driver {
     connection: Pin<Box<Connection<TokioIo<TcpStream>, Body>>>,
     ended: bool,
@@ -32,7 +32,7 @@ pub(super) struct Client {
     open: Option<Open>,
 }
 
-/// There was no answer, for whatever reason.
+/// There was no answer, for any reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoAnswer {
     /// The server could not be connected to: nothing was sent.
@@ -113,7 +113,7 @@ async fn open(authority: &str) -> Option<Open> {
 }
 
 impl Driver {
-    /// The outcome of `work`, or `None` if the connection ends first without having brought it.
+    /// The outcome of `work`, or `None` if the connection ends first.
     async fn drive<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         if !self.ended {

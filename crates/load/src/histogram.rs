@@ -7,7 +7,7 @@ const PER_DOUBLING: usize = EXACT / 2;
 /// Up to 2^37 µs, more than a day.
 const BUCKETS: usize = EXACT + 30 * PER_DOUBLING;
 
-/// Counts of latencies. Of a fixed size, whatever is recorded.
+/// Counts of latencies, of a fixed size.
 #[derive(Debug, Clone)]
 pub struct Histogram {
     buckets: Vec<u64>,
@@ -60,7 +60,7 @@ impl Histogram {
         self.max_us
     }
 
-    /// The mean, exactly, in microseconds; 0 when there are none.
+    /// The exact mean, in microseconds; 0 if empty.
     #[must_use]
     pub fn mean_us(&self) -> u64 {
         self.sum_us.checked_div(self.count).unwrap_or_default()
@@ -74,7 +74,7 @@ impl Histogram {
         within.map(|(_, count)| count).sum()
     }
 
-    /// The latency that `percent` of all did not exceed, in microseconds; 0 when there are none.
+    /// The latency that `percent` of all did not exceed, in microseconds; 0 if empty.
     #[must_use]
     pub fn percentile_us(&self, percent: u32) -> u64 {
         let rank = (self.count * u64::from(percent.min(100)))

@@ -1,4 +1,4 @@
-//! One line per request, so that what was answered 200 can be looked for at the hub.
+//! One line per request, so that messages that were answered 200 can be compared with those at the hub.
 //!
 //! `id`, device, status, latency in µs, Unix time of sending in ms, separated by tabs. Status 0 means no answer. Written through to the file every
 //! second and at the end, so that it survives the end of this process.
@@ -16,7 +16,7 @@ use crate::limits::LEDGER_QUEUE;
 
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// What became of one request.
+/// The ledger's entry for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     /// The message id, unique over runs.
@@ -31,7 +31,7 @@ pub struct Entry {
     pub sent_unix_ms: u64,
 }
 
-/// Where connections put their entries. Cheap to clone; full means that they wait.
+/// The queue of entries. Cheap to clone; when it is full, connections wait.
 #[derive(Debug, Clone)]
 pub struct Ledger(Option<mpsc::Sender<Entry>>);
 

@@ -1,6 +1,6 @@
-//! A load generator: HTTP/1.1, connections kept alive, one request in flight on each, no retries, and a ledger that says
-//! what became of every single request.
-// They panic where nobody reads.
+//! A load generator: HTTP/1.1, connections kept alive, one request in flight on each, no retries, and a ledger with the outcome of
+//! every request.
+// Printing panics if the reader has gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod downlink;

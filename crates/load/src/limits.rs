@@ -1,6 +1,6 @@
 //! Every bound of this crate. Units are in the names.
 
-/// What a load connection waits for an answer, beyond the server's own deadline.
+/// Time that a load connection waits for an answer beyond the server's own deadline.
 pub const LOAD_GRACE_S: u64 = 1;
 /// Load connections being opened at the same time.
 pub const MAX_OPENING_LOAD_CONNECTIONS: usize = 128;

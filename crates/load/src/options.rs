@@ -1,4 +1,4 @@
-//! What `drawspan load` is told.
+//! Options of `drawspan load`.
 
 mod downlink;
 
@@ -19,7 +19,7 @@ pub use downlink::{Downlink, DownlinkArgs};
 /// Flags as they were given.
 #[derive(Args, Clone)]
 pub struct LoadArgs {
-    /// Where the bridge listens
+    /// URL of the bridge
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5001")]
     pub url: String,
     /// Key for the header x-api-key
@@ -30,10 +30,10 @@ pub struct LoadArgs {
         hide_env_values = true
     )]
     pub api_key: Option<String>,
-    /// Devices that send, in turn: prefix with 1 to N
+    /// Number of devices, which send in turn; their ids are the prefix followed by 1 to N
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub devices: u32,
-    /// What the device ids begin with
+    /// Prefix of the device ids
     #[arg(long, value_name = "P", default_value = "load-")]
     pub device_prefix: String,
     /// HTTP connections, each with one request in flight
@@ -51,20 +51,20 @@ pub struct LoadArgs {
     /// Size of each message's data
     #[arg(long, value_name = "B", default_value_t = 256)]
     pub body_bytes: usize,
-    /// How long to wait for an answer; it should be more than the server's own deadline
+    /// How long to wait for an answer; should exceed the server's own deadline
     #[arg(long, value_name = "SECONDS", default_value_t = REQUEST_TIMEOUT_S + LOAD_GRACE_S)]
     pub timeout: u64,
-    /// First message id [default: the time, so that ids never repeat over runs]
+    /// First message id [default: derived from the time, so that ids differ between runs]
     #[arg(long, value_name = "ID")]
     pub first_id: Option<u64>,
-    /// Write one line per request: id, device, status (0: no answer), latency in µs, when it was sent (Unix time in ms),
+    /// Write one line per request: id, device, status (0: no answer), latency in µs, time of sending (Unix time in ms),
     /// separated by tabs
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
-    /// Exit with 0 as well when some requests, messages or methods fail, as long as not all do
+    /// Exit with 0 even if some requests, messages or methods fail, as long as not all do
     #[arg(long)]
     pub allow_failures: bool,
     /// Messages and methods to devices.
@@ -77,7 +77,7 @@ pub struct LoadArgs {
 pub struct Load {
     /// `host:port` of the server.
     pub authority: String,
-    /// What stands before `/devices` in each path.
+    /// Prefix of each path, before `/devices`.
     pub base_path: String,
     /// Value of `Host`.
     pub host: HeaderValue,
@@ -85,7 +85,7 @@ pub struct Load {
     pub api_key: Option<HeaderValue>,
     /// Number of devices.
     pub devices: u32,
-    /// What the device ids begin with.
+    /// Prefix of the device ids.
     pub device_prefix: String,
     /// Number of connections.
     pub connections: u32,
@@ -101,11 +101,11 @@ pub struct Load {
     pub timeout: Duration,
     /// First message id.
     pub first_id: u64,
-    /// Where to write the ledger.
+    /// File of the ledger.
     pub ledger: Option<PathBuf>,
-    /// Whether a run counts as a success of which a part failed.
+    /// Whether a partly failed run counts as a success.
     pub allow_failures: bool,
-    /// What is sent to devices, instead of telemetry.
+    /// Messages and methods to devices, instead of telemetry.
     pub downlink: Option<Downlink>,
 }
 

@@ -1,4 +1,4 @@
-//! What an answer other than 2xx says, on one line.
+//! The text of a failed answer, on one line.
 
 use serde::Deserialize;
 
@@ -20,7 +20,7 @@ pub(super) fn words(status: u16, device: &str, body: &[u8]) -> String {
     }
 }
 
-/// The detail of a problem document, else its title, else the beginning of whatever came.
+/// The detail of a problem document, else its title, else the beginning of the body.
 pub(super) fn said(body: &[u8]) -> String {
     let problem = serde_json::from_slice::<Problem>(body).ok();
     let said = problem.and_then(|problem| problem.detail.or(problem.title));

@@ -1,4 +1,4 @@
-//! Which request is next, and when: one counter for all connections.
+//! The schedule of requests: one counter for all connections.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -57,7 +57,7 @@ impl Pace {
         if let Some(due) = self.due(number) {
             let mut stop = self.stop.clone();
             let stopped = async {
-                // Nobody left to stop us is not a reason to stop.
+                // If the sender of the stop signal is gone, the run continues.
                 if stop.wait_for(|stop| *stop).await.is_err() {
                     std::future::pending::<()>().await;
                 }

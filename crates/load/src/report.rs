@@ -1,4 +1,4 @@
-//! What came of a load.
+//! The report of a load.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,7 +33,7 @@ pub struct Report {
     pub ok_per_s: f64,
     /// Of the requests answered 200.
     pub latency_us: Latencies,
-    /// The longest wait of any request, whatever came of it, in microseconds.
+    /// The longest wait of any request, with any result, in microseconds.
     pub slowest_us: u64,
     /// How many requests got which status.
     pub statuses: BTreeMap<u16, u64>,
@@ -46,7 +46,7 @@ pub struct Report {
     /// How many requests the run was asked for, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked: Option<u64>,
-    /// What the first answer said that was not 200.
+    /// The text of the first failed answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_problem: Option<String>,
 }
@@ -89,7 +89,7 @@ impl Tally {
         self.statuses.values().sum()
     }
 
-    /// Those that got 200.
+    /// Requests that got 200.
     #[must_use]
     pub fn ok(&self) -> u64 {
         self.ok_latencies.count()
@@ -183,11 +183,7 @@ impl fmt::Display for Report {
             ms(latency.p99),
             ms(latency.max)
         )?;
-        writeln!(
-            f,
-            "  slowest    {} (whatever came of it)",
-            ms(self.slowest_us)
-        )?;
+        writeln!(f, "  slowest    {} (with any result)", ms(self.slowest_us))?;
         for (status, count) in &self.statuses {
             writeln!(f, "  status {status} {count}")?;
         }

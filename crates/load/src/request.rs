@@ -1,4 +1,4 @@
-//! The requests of a run: each has its own message id, in the body where the hub's readers find it.
+//! The requests of a run: each has its own message id, in the body where readers at the hub find it.
 
 use bytes::Bytes;
 use drawspan_settings::API_KEY_HEADER;
@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::options::Load;
 
-/// What cannot stand in a path as it is, of the characters that a device id may have.
+/// The characters of device ids that must be encoded in a path.
 pub(super) const ENCODED: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')

@@ -23,7 +23,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 /// Pause of a connection that could not be opened, so that a server that is away is not besieged.
 const UNCONNECTED_PAUSE: Duration = Duration::from_millis(100);
 
-/// How far a run is; given to whoever shows it.
+/// The progress of a run, for display.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
     /// Since the first request was due.

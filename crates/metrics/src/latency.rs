@@ -1,4 +1,4 @@
-//! How long something took, in classes: two additions, no lock.
+//! Durations in buckets: two additions, no lock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,11 +1,12 @@
-//! What `GET /metrics` tells: figures of the whole process, for Prometheus.
+//! The content of `GET /metrics`: metrics of the process for Prometheus.
 //!
-//! [`Metric`] is the one table of names; [`Page`] writes what was gathered for one answer. Whoever does a thing counts it, in numbers of
-//! his own: atomic ones where requests pass ([`Latency`], [`Counter`]), plain ones where a single task does everything. They are read when
-//! somebody asks, so nothing but an addition is paid for before that.
+//! [`Metric`] is the table of names; [`Page`] writes the values for one answer. Each component counts its own work: in atomics
+//! where requests pass ([`Latency`], [`Counter`]), in plain numbers where a single task does everything. They are read when the
+//! page is requested, so counting costs only an addition.
 //!
-//! No label names a device, a caller or a receiver: their number has no bound, and the page is open to all who reach the port.
-// They panic where nobody reads.
+//! No label names a device, a caller or a receiver: their number is unbounded, and the page is open to everyone who reaches the
+//! port.
+// Printing panics if the reader has gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod counter;

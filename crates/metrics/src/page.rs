@@ -21,7 +21,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// What the page says that it is.
+    /// The page's content type.
     #[must_use]
     pub const fn content_type(self) -> &'static str {
         match self {
@@ -31,7 +31,7 @@ impl Format {
     }
 }
 
-/// What was gathered for one answer.
+/// The values for one answer.
 #[derive(Debug, Default)]
 pub struct Page {
     families: Vec<(Metric, Vec<Sample>)>,
@@ -102,7 +102,7 @@ impl Page {
         self.add(metric, [Sample { labels, value }]);
     }
 
-    /// Adds samples of everything that has more than none of them: of many labels, few are used.
+    /// Adds samples for the non-zero values: of many labels, few are used.
     pub fn some(&mut self, metric: Metric, samples: impl IntoIterator<Item = Sample>) {
         let used = |sample: &Sample| !matches!(sample.value, Value::Whole(0));
         self.add(metric, samples.into_iter().filter(used));

@@ -1,4 +1,4 @@
-//! The process as the system sees it, under the names that all programs use for it.
+//! Metrics of the process from the system, under the standard names.
 
 use super::{Metric, Page};
 

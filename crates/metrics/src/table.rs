@@ -1,19 +1,19 @@
-//! Every metric: its name, what it is, its labels and what it means. The reference in `docs/operate.md` is written from this table.
+//! The table of metrics: name, kind, labels and meaning of each. The reference in `docs/operate.md` is generated from it.
 
-/// What a metric is.
+/// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Counts since the start of the process; its samples end in `_total`.
     Counter,
-    /// What is the case now.
+    /// A current value.
     Gauge,
-    /// Durations in classes; its samples end in `_bucket`, `_sum` and `_count`.
+    /// Durations in buckets; its samples end in `_bucket`, `_sum` and `_count`.
     Histogram,
-    /// Says something in its labels, and is always 1; its sample ends in `_info`.
+    /// Constant information in labels; the value is always 1, and the sample ends in `_info`.
     Info,
 }
 
-/// Declares the metrics: name without what its kind adds, labels, meaning.
+/// Declares the metrics: name without the suffix of its kind, labels, meaning.
 macro_rules! metrics {
     ($($variant:ident: $kind:ident $name:literal [$($label:literal),*] $about:literal;)+) => {
         /// A metric. See the module.
@@ -23,7 +23,7 @@ macro_rules! metrics {
         }
 
         impl Metric {
-            /// All of them, in the order of the page.
+            /// All metrics, in the order of the page.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
             const fn row(self) -> (Kind, &'static str, &'static [&'static str], &'static str) {
@@ -37,80 +37,80 @@ macro_rules! metrics {
 
 metrics! {
     Build: Info "drawspan_build" ["version"] "The version that runs";
-    HttpRequests: Counter "drawspan_http_requests" ["operation", "code"] "Requests answered, by operation of the API (as /openapi.json names it; none where no operation was reached) and HTTP status";
-    MessageSeconds: Histogram "drawspan_message_duration_seconds" [] "From a message in full until its hub accepted it, with connecting, waiting and sending again; its _count is messages accepted";
-    MessagesFailed: Counter "drawspan_messages_failed" ["reason"] "Messages that were understood and not accepted, by the last word of the problem's type";
-    Resends: Counter "drawspan_resends" ["reason"] "Messages and requests about twins that were sent once more within their time: throttled or hubFailed, as the hub said; connectionLost";
-    ResendsOutOfTime: Counter "drawspan_resends_out_of_time" ["reason"] "Those that were refused as throttled or hubFailed when too little of their time was left to send them once more";
-    IdempotentReplays: Counter "drawspan_idempotency_replays" [] "Requests that were answered by what an earlier one with the same Idempotency-Key had come to";
+    HttpRequests: Counter "drawspan_http_requests" ["operation", "code"] "Answered requests, by operation of the API (its id in /openapi.json; none if the request reached no operation) and HTTP status";
+    MessageSeconds: Histogram "drawspan_message_duration_seconds" [] "Time from the arrival of a complete message until its hub accepted it, including connecting, waiting and resending; its _count is the number of accepted messages";
+    MessagesFailed: Counter "drawspan_messages_failed" ["reason"] "Well-formed messages that were not accepted, by the last word of the problem's type";
+    Resends: Counter "drawspan_resends" ["reason"] "Messages and twin requests that were resent within their time, by reason: throttled or hubFailed, as the hub answered; connectionLost";
+    ResendsOutOfTime: Counter "drawspan_resends_out_of_time" ["reason"] "Messages and twin requests that were refused as throttled or hubFailed with too little time left to resend them";
+    IdempotentReplays: Counter "drawspan_idempotency_replays" [] "Requests that got the result of an earlier request with the same Idempotency-Key";
 
-    Devices: Gauge "drawspan_devices" ["state"] "Devices in memory, by what they do, in the words of their diagnostics";
-    HubReachable: Gauge "drawspan_hub_reachable" ["hub", "service"] "1 if the hub, or DPS (service is hub or dps), could be reached when it was tried last, else 0";
+    Devices: Gauge "drawspan_devices" ["state"] "Devices in memory, by state, as in their diagnostics";
+    HubReachable: Gauge "drawspan_hub_reachable" ["hub", "service"] "1 if the last attempt to reach the hub, or DPS (service is hub or dps), succeeded, else 0";
     HubTakesCredentials: Gauge "drawspan_hub_credentials_accepted" ["hub", "service"] "0 while the hub, or DPS (service is hub or dps), refuses the credentials of many devices, or has refused some and accepted none since the start, else 1";
     HubQuotaLasts: Gauge "drawspan_hub_quota_lasts" ["hub", "service"] "0 while the hub's daily quota is used up: it refuses devices, or the messages of connected ones, else 1";
-    HubConnections: Gauge "drawspan_hub_connections" ["hub"] "AMQP connections that stand or are being made";
+    HubConnections: Gauge "drawspan_hub_connections" ["hub"] "AMQP connections that are open or being opened";
     HubSlots: Gauge "drawspan_hub_token_slots" ["hub"] "Devices that these connections can hold";
-    HubSlotsUsed: Gauge "drawspan_hub_token_slots_used" ["hub"] "Devices that the hub counts on them: connected ones, and with keys of their own those that left, until their tokens expire";
-    HubQueue: Gauge "drawspan_hub_connect_queue" ["hub"] "Devices that wait for their turn to connect; attempts that were given up count for a while";
-    HubConnectionsEnded: Counter "drawspan_hub_connections_ended" ["hub", "reason"] "AMQP connections that could not be made, or ended without having been asked to, by kind of failure";
+    HubSlotsUsed: Gauge "drawspan_hub_token_slots_used" ["hub"] "Devices that the hub counts on these connections: connected devices and, with per-device keys, departed ones until their tokens expire";
+    HubQueue: Gauge "drawspan_hub_connect_queue" ["hub"] "Devices that wait for their turn to connect; abandoned attempts count for a while";
+    HubConnectionsEnded: Counter "drawspan_hub_connections_ended" ["hub", "reason"] "AMQP connections that failed to open or ended unexpectedly, by kind of failure";
     ConnectAttempts: Counter "drawspan_device_connect_attempts" ["hub"] "Attempts to connect a device";
-    Connects: Counter "drawspan_device_connects" ["hub"] "Those that succeeded";
-    ConnectFailures: Counter "drawspan_device_connect_failures" ["hub", "reason"] "Those that failed, by kind of failure, as lastFailure says it";
+    Connects: Counter "drawspan_device_connects" ["hub"] "Successful attempts to connect a device";
+    ConnectFailures: Counter "drawspan_device_connect_failures" ["hub", "reason"] "Failed attempts to connect a device, by kind of failure, as in lastFailure";
     Disconnects: Counter "drawspan_device_disconnects" ["hub", "reason"] "Connected devices that lost their connection, by kind of failure";
 
     DpsQueue: Gauge "drawspan_dps_queue" [] "Registrations that wait for their turn at DPS";
-    DpsUnderWay: Gauge "drawspan_dps_registrations_under_way" [] "Registrations that DPS was asked for and has not answered";
-    DpsRegistrations: Counter "drawspan_dps_registrations" ["result"] "Registrations that are over: assigned, or the kind of failure";
+    DpsUnderWay: Gauge "drawspan_dps_registrations_under_way" [] "Registrations in progress at DPS";
+    DpsRegistrations: Counter "drawspan_dps_registrations" ["result"] "Finished registrations, by result: assigned, or the kind of failure";
 
-    Events: Counter "drawspan_events" ["kind", "outcome"] "Events for receivers: taken, refused, failed (tried in vain), untried (no time left, or not wanted any more), skipped (a newer change of the connection took its place), noRoom";
-    EventsNoRoom: Counter "drawspan_events_no_room" ["reason"] "Those with outcome noRoom, by what was full: device (as many of its events of one kind wait as may), receiver (its share of the memory), receivers (there are too many of them)";
-    EventAttempts: Counter "drawspan_event_attempts" ["result"] "Attempts to deliver one: taken, refused, status (one that may change), timeout, unreachable";
-    EventsWaiting: Gauge "drawspan_events_waiting" [] "Events that wait for their delivery or are being delivered";
-    EventBytes: Gauge "drawspan_events_waiting_bytes" [] "What they weigh";
-    EventBytesMost: Gauge "drawspan_events_waiting_bytes_most" [] "What those of the receiver with most of them take of the 64 MB that all share: at most as much as is free, so half of it if only one has any";
-    EventAttemptsUnderWay: Gauge "drawspan_event_attempts_under_way" [] "Attempts under way";
-    ReceiversLeftAlone: Gauge "drawspan_receivers_left_alone" [] "Receivers that failed again and again, and are tried now and then only";
-    MethodAnswersUnread: Counter "drawspan_method_answers_unread" ["reason"] "Answers of receivers of methods that could not be read: malformed (their callers got 200 and nothing else), tooLarge (they got 500)";
+    Events: Counter "drawspan_events" ["kind", "outcome"] "Events for receivers, by outcome: taken, refused, failed (all attempts failed), untried (no time left, or no longer wanted), skipped (replaced by a newer change of the connection), noRoom";
+    EventsNoRoom: Counter "drawspan_events_no_room" ["reason"] "Events with outcome noRoom, by what was full: device (waiting events of one device and kind), receiver (its share of the memory), receivers (their number)";
+    EventAttempts: Counter "drawspan_event_attempts" ["result"] "Attempts to deliver an event, by result: taken, refused, status (a status that is retried), timeout, unreachable";
+    EventsWaiting: Gauge "drawspan_events_waiting" [] "Events that wait for delivery or are being delivered";
+    EventBytes: Gauge "drawspan_events_waiting_bytes" [] "Memory used by these events";
+    EventBytesMost: Gauge "drawspan_events_waiting_bytes_most" [] "Memory used by the events of the receiver that uses most of the 64 MB that all share: at most as much as is free, so half if only one receiver has events";
+    EventAttemptsUnderWay: Gauge "drawspan_event_attempts_under_way" [] "Attempts to deliver an event in progress";
+    ReceiversLeftAlone: Gauge "drawspan_receivers_left_alone" [] "Receivers to which deliveries are suspended after repeated failures, except for occasional attempts";
+    MethodAnswersUnread: Counter "drawspan_method_answers_unread" ["reason"] "Unreadable answers of method receivers, by reason: malformed (the caller got 200 and nothing else), tooLarge (the caller got 500)";
 
-    DeadLetters: Counter "drawspan_dead_letters" [] "Events given to the dead letters";
-    DeadLettersDropped: Counter "drawspan_dead_letters_dropped" [] "Dead letters that went because there were too many newer ones";
-    StoreLosses: Counter "drawspan_store_losses" ["what"] "What could not be written to the state directory, or was found missing or changed in it at the start: hubs, deadLetters, desiredVersions, subscriptions, answers, changes (of any kind, that a failure of the machine took)";
-    StoreHealthy: Gauge "drawspan_store_healthy" [] "Whether the state directory can be written and read, and its files are in their places; absent without one";
+    DeadLetters: Counter "drawspan_dead_letters" [] "Events that became dead letters";
+    DeadLettersDropped: Counter "drawspan_dead_letters_dropped" [] "Dead letters dropped because there were too many newer ones";
+    StoreLosses: Counter "drawspan_store_losses" ["what"] "Entries that could not be written to the state directory, or were found missing or altered at the start, by kind: hubs, deadLetters, desiredVersions, subscriptions, answers, changes (of any kind, lost in a failure of the machine)";
+    StoreHealthy: Gauge "drawspan_store_healthy" [] "1 if the state directory can be read and written and its files are in place, else 0; absent without a state directory";
 
     ProcessCpu: Counter "process_cpu_seconds" [] "CPU time of the process";
     ProcessResident: Gauge "process_resident_memory_bytes" [] "Memory of the process that is in RAM (Linux)";
-    ProcessVirtual: Gauge "process_virtual_memory_bytes" [] "Its address space (Linux)";
-    ProcessFiles: Gauge "process_open_fds" [] "Files and sockets that it has open (Linux)";
-    ProcessFilesMax: Gauge "process_max_fds" [] "How many it may have open";
-    ProcessStart: Gauge "process_start_time_seconds" [] "When it began, in seconds since 1970 (Linux)";
+    ProcessVirtual: Gauge "process_virtual_memory_bytes" [] "Virtual memory of the process (Linux)";
+    ProcessFiles: Gauge "process_open_fds" [] "Open files and sockets of the process (Linux)";
+    ProcessFilesMax: Gauge "process_max_fds" [] "Limit of open files of the process";
+    ProcessStart: Gauge "process_start_time_seconds" [] "Start time of the process, in seconds since 1970 (Linux)";
 }
 
 impl Metric {
-    /// What it is.
+    /// The kind of the metric.
     #[must_use]
     pub const fn kind(self) -> Kind {
         self.row().0
     }
 
-    /// Its name, without what its kind adds.
+    /// The name, without the suffix of its kind.
     #[must_use]
     pub const fn family(self) -> &'static str {
         self.row().1
     }
 
-    /// What its labels are called.
+    /// The names of its labels.
     #[must_use]
     pub const fn labels(self) -> &'static [&'static str] {
         self.row().2
     }
 
-    /// What it means.
+    /// The meaning.
     #[must_use]
     pub const fn about(self) -> &'static str {
         self.row().3
     }
 
-    /// The name by which it is asked for.
+    /// The name used in queries.
     #[must_use]
     pub fn name(self) -> String {
         let family = self.family();

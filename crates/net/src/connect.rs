@@ -1,4 +1,4 @@
-//! Connecting to a hub: directly or through a proxy, with AMQP right over TLS or in a WebSocket.
+//! Connecting to a hub: directly or through a proxy, with AMQP directly over TLS or in a WebSocket.
 
 use std::io;
 use std::net::SocketAddr;
@@ -34,7 +34,7 @@ pub struct Route {
     pub host: String,
     /// This port only; every port when absent.
     pub port: Option<u16>,
-    /// Where to connect instead.
+    /// The address to connect to instead.
     pub to: SocketAddr,
 }
 
@@ -233,8 +233,8 @@ impl Connector {
     }
 }
 
-/// Connects to the first of the addresses that answers. Each has a time of its own, so that one that swallows packets (IPv6 without a way
-/// out, often) does not use up what the next one needs.
+/// Connects to the first of the addresses that answers. Each has its own time limit, so that one that swallows packets (often IPv6
+/// without a route) does not use up the time of the next one.
 async fn first_of(addresses: impl IntoIterator<Item = SocketAddr>) -> io::Result<TcpStream> {
     let limit = Duration::from_millis(limits::TCP_CONNECT_TIMEOUT_MS);
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");

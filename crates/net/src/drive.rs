@@ -1,7 +1,7 @@
 //! One connection on one stream: a task that polls reading and writing together.
 //!
-//! Writing first and reading afterwards can deadlock two peers that both wait to be read. So each wake-up does all that
-//! is possible: take commands, read, handle events, then write once. Commands come in through a bounded channel.
+//! Writing first and reading afterwards can deadlock two peers that both wait to be read. So each wake-up does everything that is
+//! possible: take commands, read, handle events, then write once. Commands come in through a bounded channel.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -19,15 +19,15 @@ use tokio::time::Sleep;
 use crate::clock::Clock;
 use crate::limits;
 
-/// What is done with a connection's events, and what others may ask of it.
+/// The handler of a connection's events and commands.
 pub trait Handler {
-    /// What others send to this connection.
+    /// Commands to this connection.
     type Command;
 
     /// Something happened.
     fn on_event(&mut self, connection: &mut Connection, event: Event, now: Duration);
 
-    /// Somebody asked for something.
+    /// Handles a command.
     fn on_command(&mut self, connection: &mut Connection, command: Self::Command, now: Duration);
 
     /// All events and commands of this wake-up are handled; what is decided here goes out with the same write.
@@ -113,7 +113,7 @@ where
         self.run_deadlines(now);
         self.handle_events(now);
         self.handler.on_batch_end(&mut self.connection, now);
-        // What the handler did may have ended the connection.
+        // The handler may have ended the connection.
         self.handle_events(now);
         let written = self.write(cx, now);
         // Writing finds out that a peer does not read, and makes room for what waits with the handler.
@@ -301,7 +301,7 @@ where
     }
 }
 
-/// Whether the peer was cut off, as opposed to having agreed that it is over.
+/// Whether the peer was cut off, as opposed to having agreed to the end.
 fn may_be_sending(closed: &Closed) -> bool {
     match closed {
         Closed::Violation(_)

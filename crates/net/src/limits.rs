@@ -18,7 +18,7 @@ pub const TCP_USER_TIMEOUT_MS: u64 = 60_000;
 pub const LINGER_MS: u64 = 5_000;
 /// Head of a proxy's answer.
 pub const PROXY_HEAD_BYTES: usize = 16 * 1_024;
-/// What is kept of a proxy's reason for refusing.
+/// Maximum length of a proxy's reason for refusing.
 pub const PROXY_REASON_CHARS: usize = 100;
 /// A WebSocket message that is written is cut at the last AMQP frame that ends before this; a longer frame goes alone.
 pub const WEBSOCKET_MESSAGE_BYTES: usize = 64 * 1_024;

@@ -1,4 +1,4 @@
-//! A mailbox: where tasks leave news for one listener without waiting for it.
+//! A mailbox: tasks leave reports for one listener without waiting for it.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,4 +1,4 @@
-//! The way out through an HTTP proxy: `CONNECT` (RFC 9110, 9.3.6), then bytes pass as they are.
+//! Connections through an HTTP proxy: `CONNECT` (RFC 9110, 9.3.6), then bytes pass unchanged.
 
 use std::fmt;
 use std::io;
@@ -54,7 +54,7 @@ pub enum ProxyError {
     /// It refused, with this status and reason, cut to one bounded line.
     #[error("it refused ({0})")]
     Refused(String),
-    /// What it said is no answer.
+    /// Its answer is malformed.
     #[error("it does not answer as an HTTP proxy does")]
     NotHttp,
 }

@@ -1,4 +1,4 @@
-//! What a connection is read from and written to, however it came about.
+//! The stream of a connection, however it was opened.
 
 use std::io;
 use std::pin::Pin;

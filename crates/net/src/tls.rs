@@ -1,4 +1,4 @@
-//! Whom a client trusts.
+//! The authorities that a client trusts.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use rustls::{ClientConfig, RootCertStore};
 pub enum TrustError {
     /// No certificate to trust.
     #[error(
-        "no certificate authority to trust: the system has none, or none of those given can be used"
+        "no certificate authority to trust: the system has none, or the given ones cannot be used"
     )]
     NoAuthority,
     /// TLS could not be set up.
@@ -18,7 +18,7 @@ pub enum TrustError {
     Tls(#[from] rustls::Error),
 }
 
-/// TLS 1.2 and 1.3, trusting `authorities`, or the system's where none are given.
+/// TLS 1.2 and 1.3, trusting `authorities`, or the system's if it is `None`.
 pub fn client_config(
     authorities: Vec<CertificateDer<'static>>,
 ) -> Result<Arc<ClientConfig>, TrustError> {

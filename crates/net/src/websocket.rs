@@ -1,7 +1,7 @@
 //! AMQP in a WebSocket (RFC 6455): bytes in binary messages.
 //!
-//! The .NET client wants no AMQP frame parted between messages, so messages that are written end where a frame ends.
-//! What is read may be cut anyhow.
+//! The .NET client requires that a message does not split an AMQP frame, so written messages end where a frame ends. Read messages
+//! may split frames anywhere.
 
 use std::io;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::limits;
 
-/// Where hubs serve it.
+/// The path that hubs serve.
 pub const PATH: &str = "/$iothub/websocket";
 /// The subprotocol that stands for AMQP.
 pub const SUBPROTOCOL: &str = "AMQPWSB10";
@@ -36,7 +36,7 @@ pub struct WebSocket<S> {
     inner: WebSocketStream<S>,
     /// The rest of the message that is being read.
     unread: Bytes,
-    /// The peer broke the rules, and is being told.
+    /// The peer violated the protocol, and is being informed.
     violation: Option<io::Error>,
 }
 
@@ -51,7 +51,7 @@ pub enum WebSocketError {
     Handshake(#[source] Box<Error>),
 }
 
-/// What the server answers to a client's `Sec-WebSocket-Key`.
+/// The server's answer to a client's `Sec-WebSocket-Key`.
 #[must_use]
 pub fn accept_key(key: &[u8]) -> String {
     derive_accept_key(key)
@@ -94,7 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         loop {
             if self.violation.is_some() {
-                // Whether the peer hears of it or not, this is the end.
+                // This is the end, even if the peer does not get it.
                 let _ = ready!(Pin::new(&mut self.inner).poll_flush(cx));
                 let violation = self.violation.take();
                 return Poll::Ready(violation.map_or(Ok(false), Err));

@@ -1,4 +1,4 @@
-//! What callers are told, in the words of the HTTP side.
+//! Conversion of failures to the gateway's errors.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(super) const QUEUE_FULL: DeviceError = DeviceError::QueueFull {
     retry_after_s: RETRY_AFTER_S,
 };
 
-/// What a caller is answered whose request about subscriptions or messages failed.
+/// The error for a caller whose request about subscriptions or messages failed.
 pub(super) fn request_failed(error: RequestError<StoreFault>) -> DeviceError {
     match error {
         RequestError::Refused(failure) => DeviceError::Refused(failure),
@@ -40,7 +40,7 @@ pub(super) fn not_settled(failure: SendFailure) -> RequestError<StoreFault> {
     }
 }
 
-/// What a caller is answered whose device could not be connected. Nothing of the request was sent.
+/// The error for a caller whose device could not be connected. The request was not sent.
 pub(super) fn not_connected(refusal: Refusal) -> DeviceError {
     use FailureKind as Kind;
     let Refusal { failure, retry_in } = refusal;
@@ -66,7 +66,7 @@ pub(super) fn not_connected(refusal: Refusal) -> DeviceError {
     }
 }
 
-/// What a caller is answered whose request waited until its time was up.
+/// The error for a caller whose request ran out of time.
 pub(super) fn delayed(delay: controller::Delay) -> DeviceError {
     use controller::Delay as Why;
     match delay {

@@ -1,4 +1,4 @@
-//! Does what the controller wants done, and decides nothing.
+//! The executor of the controller's actions. It decides nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use drawspan_net::Mailbox;
 use drawspan_net::{Clock, Connector, Transport};
 use drawspan_webhooks::Webhooks;
 
+use super::dead_letters::Letters;
 use super::health::Health;
-use super::letters::Letters;
 use super::log;
 use super::platform::{Action, Input, Location};
 use super::registrations::Registrations;
 use super::routes::RouteTable;
 use super::stores::Stores;
 
-/// What actions are done with.
+/// The connections, stores and channels with which actions are executed.
 #[derive(Debug)]
 pub(super) struct Executor {
     pub(super) credentials: Arc<Credentials>,
@@ -32,7 +32,7 @@ pub(super) struct Executor {
     pub(super) mailbox: Arc<StatusMailbox>,
     /// Of all connections.
     pub(super) inbox: Arc<Inbox>,
-    /// Where tasks leave what they bring back.
+    /// The mailbox for results of tasks.
     pub(super) completions: Arc<Mailbox<Input>>,
     pub(super) routes: Arc<RouteTable>,
     pub(super) health: Arc<Health>,
@@ -74,7 +74,7 @@ impl Executor {
                 status,
                 payload,
             } => {
-                // Where it is too busy, the hub's caller hears nothing.
+                // If the connection is too busy, the hub's caller gets no answer.
                 if let Some(connection) = self.at(place) {
                     connection.answer_method(MethodAnswer {
                         session: place.session,
@@ -198,7 +198,8 @@ impl Executor {
     }
 }
 
-/// Says which it is: the clock, or else the key or its rights. (DPS writes the time into each of its answers, which say so themselves.)
+/// Logs which fault it is: the clock, or else the key or its rights. (DPS writes the time into each of its answers, which show it
+/// themselves.)
 async fn look_at_clock(connector: Connector, host: HostName) {
     match clock_skew::skew(&connector, &host).await {
         Some(skew) if skew.matters() => {

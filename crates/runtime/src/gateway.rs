@@ -1,4 +1,4 @@
-//! What the HTTP side holds: what is asked of one device, within the request's time.
+//! The gateway: requests for one device, within the request's time.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -47,10 +47,10 @@ pub struct Gateway {
     pub(super) store_health: Option<StoreHealth>,
     /// Requests that wait for messages.
     pub(super) pulls: Arc<AtomicUsize>,
-    /// Where callbacks may point to.
+    /// The guard of callback addresses.
     pub(super) guard: Arc<Guard>,
     pub(super) webhook_secrets: Arc<Secrets>,
-    /// What is counted beside the controller.
+    /// Counters outside the controller.
     pub(super) counters: Arc<Counters>,
 }
 
@@ -61,8 +61,8 @@ impl Gateway {
         Arc::clone(&self.webhook_secrets)
     }
 
-    /// The credentials are those of another list: devices are moved to the hubs that it names, and those that are not on it any
-    /// more are disconnected. `None` when the devices' side is gone.
+    /// The credentials are those of another list: devices move to the hubs that it names, and those that are no longer listed are
+    /// disconnected. `None` if the controller's task has ended.
     pub async fn relist(&self) -> Option<Relisted> {
         let (reply, answer) = oneshot::channel();
         let ask = Ask::Relist(Caller::Relisted(reply));
@@ -109,7 +109,7 @@ impl Gateway {
             })
     }
 
-    /// What a device is waiting for, now that its caller's time is up.
+    /// The reason of a device's wait, now that its caller's time has ended.
     pub(super) async fn delay_of(&self, device: &DeviceId) -> DeviceError {
         let device = device.clone();
         let delay = self.answer(|reply| Look::Delay { device, reply });
@@ -120,7 +120,7 @@ impl Gateway {
         }
     }
 
-    /// What the hub said about a request of a device that is connected, or DPS about a registration.
+    /// Converts the hub's answer to a request of a connected device, or DPS's answer to a registration.
     pub(super) fn refused(&self, failure: Failure) -> DeviceError {
         match failure.kind {
             FailureKind::MessageTooLarge => DeviceError::TooLarge,

@@ -1,4 +1,4 @@
-//! What callers ask beside telemetry and twins.
+//! Requests of callers other than telemetry and twins.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -70,7 +70,7 @@ impl Subscriptions for Gateway {
     }
 }
 
-/// What was asked goes on when nobody waits for its answer any more.
+/// The operation continues if its answer is no longer awaited.
 async fn in_time<T>(
     asked: impl Future<Output = Result<Result<T, DeviceError>, DeviceError>>,
     deadline: Instant,
@@ -98,7 +98,7 @@ impl Downlink for Gateway {
             caller: Caller::Message(reply),
         });
         tokio::pin!(asked);
-        // What is wrong with its connection is told to those who wait for that.
+        // Failures of its connection are reported to those who wait for that.
         tokio::select! {
             biased;
             answer = &mut asked => return answer?,
@@ -211,7 +211,7 @@ impl DeadLetters for Gateway {
 }
 
 impl Gateway {
-    /// None are kept without a state directory.
+    /// Without a state directory there are none.
     fn letters(&self) -> Result<&drawspan_store::DeadLetters, DeviceError> {
         self.letters.as_ref().ok_or(DeviceError::NoDeadLetter)
     }

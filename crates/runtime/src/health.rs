@@ -1,4 +1,4 @@
-//! Which hubs are in trouble, as everybody may read it.
+//! The health of hubs, readable by everyone.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ struct Service {
     over_quota: Option<Why>,
 }
 
-/// What was said when a fault began, as far as known.
+/// The description when a fault began, if known.
 #[derive(Debug, Clone)]
 struct Why(Option<String>);
 
@@ -92,7 +92,7 @@ impl Health {
         );
     }
 
-    /// What is wrong with hubs and DPS.
+    /// The faults of hubs and DPS.
     pub(super) fn problems(&self) -> Vec<Unready> {
         let services = self.services();
         let mut problems = Vec::new();

@@ -1,28 +1,28 @@
-//! The I/O around the [controller](drawspan_bridge::Controller): one task feeds it what happens, and does what it wants done.
+//! The I/O around the [controller](drawspan_bridge::Controller): one task feeds it inputs and executes its actions.
 //!
-//! A caller that finds its device in the route table (`routes.rs`) sends on the device's connection without meeting that task at all.
+//! A caller that finds its device in the route table (`routes.rs`) sends on the device's connection directly, without that task.
 //! Otherwise it asks the task to connect the device and waits.
-// They panic where nobody reads.
+// Printing panics if the reader has gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod dead_letters;
 mod errors;
 mod executor;
+mod failed_events;
 mod gateway;
 mod gateway_downlinks;
 mod health;
-mod in_vain;
-mod letters;
 pub mod limits;
 mod log;
 mod metrics;
 mod operation;
 mod platform;
+mod prefix_check;
 mod registrations;
 mod request;
 mod retry;
 mod routes;
 mod snapshot;
-mod standing;
 mod stores;
 mod task;
 mod throttle;
@@ -49,8 +49,8 @@ use drawspan_store::{Store, StoreError};
 use drawspan_webhooks::{self as webhooks, Guard, Secrets, Webhooks};
 use tokio::sync::mpsc;
 
+use dead_letters::Letters;
 use executor::Executor;
-use letters::Letters;
 use metrics::Counters;
 use platform::{Controller, ListedDevices, Profile};
 use registrations::Registrations;
@@ -67,7 +67,7 @@ pub enum StartError {
     /// No certificate authority is there to trust.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// What was stored cannot be read.
+    /// Stored data cannot be read.
     #[error("the state cannot be read: {0}")]
     Cache(#[from] StoreError),
     /// Invalid host name.
@@ -212,7 +212,7 @@ fn controller(
     })
 }
 
-/// What was stored, all of it before anything else happens: whoever changes one comes later, and wins.
+/// Stored data, loaded completely before anything else happens: later changes win.
 fn remembered(stores: &Stores) -> Result<Remembered<CallbackUrl>, StoreError> {
     let mut rows = Vec::new();
     let mut senseless = 0;

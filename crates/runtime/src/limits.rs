@@ -10,7 +10,7 @@ pub const QUEUE_PATIENCE_S: u64 = 10;
 pub const QUEUED_PER_DEVICE: u32 = 64;
 /// How long it may take to find out what a device is waiting for, once its caller's time is up.
 pub const DELAY_TIMEOUT_MS: u64 = 500;
-/// So many requests in a row that ran out of time are worth a word in `/readyz`.
+/// Number of consecutive requests that ran out of time, from which `/readyz` reports it.
 pub const REQUESTS_IN_VAIN: u32 = 10;
 /// Requests on their way to the controller's task.
 pub const REQUEST_QUEUE: usize = 16_384;

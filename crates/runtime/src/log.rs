@@ -76,7 +76,7 @@ pub(super) fn write(note: &Note) {
             tracing::warn!(
                 spellings,
                 ?some,
-                "DPS compares ids without case: what was stored of one device by several spellings is one device's now"
+                "DPS ignores the case of ids: data stored for one device under several spellings was merged"
             );
         }
     }
@@ -99,7 +99,7 @@ pub(super) fn write_news(host: &HostName, news: News, failure: Option<&Failure>)
         }
         News::QuotaRestored => tracing::info!(%host, "its daily quota is not used up any more"),
         News::Silent => tracing::warn!(%host, %reason, "does not answer"),
-        News::Failing => tracing::warn!(%host, %reason, "answers with faults of its own"),
+        News::Failing => tracing::warn!(%host, %reason, "answers with server errors"),
         News::Recovered => tracing::info!(%host, "answers as it should again"),
         News::Full => {
             if let Some(Leave { left_out }) = FULL_HUBS.pass(host) {

@@ -1,4 +1,4 @@
-//! Figures for a page of metrics: what the controller knows, and what is counted beside it.
+//! The values of the metrics page: those of the controller, and those counted elsewhere.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use drawspan_store::{DeadLetters, DesiredMarks, FoundLost, Health, HubCache, Sto
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::in_vain::InVain;
+use super::failed_events::InVain;
 use super::request::{Look, Request};
 use super::snapshot::Snapshot;
 use crate::limits::MEASURE_TIMEOUT_S;
@@ -19,11 +19,11 @@ pub(super) struct Counters {
     pub(super) resends: Resends,
     pub(super) in_vain: InVain,
     store: Option<Losses>,
-    /// One page at a time: whoever reaches the port may ask, and must not fill the controller's queue with that.
+    /// One page at a time: anyone who reaches the port may request it, and must not fill the controller's queue that way.
     turn: Semaphore,
 }
 
-/// Requests that were made once more, by what had become of them, and those for which there was no time for that.
+/// Requests that were resent, by the reason, and those for which there was no time for that.
 #[derive(Debug, Default)]
 pub(super) struct Resends {
     throttled: Counter,
@@ -33,7 +33,7 @@ pub(super) struct Resends {
     out_of_time_hub_failed: Counter,
 }
 
-/// Who knows what was lost.
+/// The stores whose losses are counted.
 #[derive(Debug)]
 struct Losses {
     hubs: HubCache,
@@ -109,12 +109,12 @@ impl Counters {
 }
 
 impl Resends {
-    /// What a connection had is made again on the next one.
+    /// Counts a request of a lost connection that is repeated on the next one.
     pub(super) fn connection_lost(&self) {
         self.connection_lost.add();
     }
 
-    /// What the hub refused for now is made again.
+    /// Counts a request that the hub refused temporarily and that is repeated.
     pub(super) fn refused(&self, failure: &Failure) {
         match failure.kind {
             FailureKind::Throttled => self.throttled.add(),
@@ -122,7 +122,7 @@ impl Resends {
         }
     }
 
-    /// What the hub refused for now would be made again if there were time left.
+    /// Counts a request that the hub refused temporarily with too little time left to repeat it.
     pub(super) fn out_of_time(&self, failure: &Failure) {
         match failure.kind {
             FailureKind::Throttled => self.out_of_time_throttled.add(),

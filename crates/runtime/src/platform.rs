@@ -1,4 +1,4 @@
-//! The runtime's own things, as the controller passes them on.
+//! The runtime's types that the controller passes on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,10 +55,10 @@ impl controller::Listing for ListedDevices {
     }
 }
 
-/// Where an answer goes. Whoever asked may have given up; nothing is owed then.
+/// The receiver of an answer. The caller may have given up, which is fine.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, DeviceError>>;
 
-/// Who waits for an answer, by what is asked.
+/// The waiter for an answer, by kind of request.
 #[derive(Debug)]
 pub(super) enum Caller {
     /// A route.
@@ -71,7 +71,7 @@ pub(super) enum Caller {
     Message(Reply<Option<Held>>),
     /// A list that was read again.
     Relisted(oneshot::Sender<controller::Relisted>),
-    /// Whatever is only done.
+    /// An answer without a value.
     Done(Reply<()>),
 }
 

@@ -1,4 +1,4 @@
-//! Registrations at DPS, each in a task of its own.
+//! Registrations at DPS, each in its own task.
 
 use std::sync::Arc;
 

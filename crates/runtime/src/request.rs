@@ -1,4 +1,4 @@
-//! What callers ask of the controller's task.
+//! Requests to the controller's task.
 
 use drawspan_bridge::controller::{self, Names};
 use drawspan_fleet::ServiceId;
@@ -19,13 +19,13 @@ pub(super) enum Request {
     Ask(controller::Request<Runtime>),
     /// Something to look up.
     Look(Look),
-    /// A hub left a request without an answer; `None`: it answered one again.
+    /// A hub did not answer a request; `None`: it answered one again.
     Unanswered(ServiceId, Option<Failure>),
     /// A hub refused a message for its daily quota; `None`: it accepted one again.
     MessageQuota(ServiceId, Option<Failure>),
 }
 
-/// What is looked up in the controller, and changes nothing.
+/// Look-ups in the controller, which change nothing.
 #[derive(Debug)]
 pub(super) enum Look {
     /// The public words.
@@ -33,12 +33,12 @@ pub(super) enum Look {
         device: DeviceId,
         reply: oneshot::Sender<Option<(ConnectionStatus, ConnectionStatusReason)>>,
     },
-    /// What a device is waiting for.
+    /// The reason of a device's wait.
     Delay {
         device: DeviceId,
         reply: oneshot::Sender<DeviceError>,
     },
-    /// All that is known.
+    /// The diagnostics of a device.
     Diagnose {
         device: DeviceId,
         reply: oneshot::Sender<Option<Diagnostics>>,
@@ -54,19 +54,19 @@ pub(super) enum Look {
         query: Box<ListQuery>,
         reply: Reply<ListPage>,
     },
-    /// What a device is called.
+    /// The names of a device.
     Names {
         device: DeviceId,
         reply: oneshot::Sender<Names>,
     },
-    /// What happens, in figures.
+    /// A snapshot of counters.
     Measure { reply: oneshot::Sender<Snapshot> },
-    /// Those of the fleet.
+    /// The fleet subscriptions.
     FleetSubscriptions { reply: Reply<Vec<Subscription>> },
 }
 
 impl Request {
-    /// Whether it may go on, and have an effect, when nobody waits for its answer any more. What a route is asked for has its own mark.
+    /// Whether it may continue, and have an effect, after its caller has gone. Requests for routes have their own mark.
     pub(super) const fn changes_something(&self) -> bool {
         use controller::Request as Ask;
         match self {

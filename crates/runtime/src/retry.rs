@@ -1,4 +1,4 @@
-//! One request, tried again within its time: on another connection when one breaks, later when the hub asks for that.
+//! Retries of one request within its time: on another connection if one breaks, later if the hub asks for that.
 
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ impl Gateway {
 }
 
 impl Gateway {
-    /// Tells the controller of a hub that leaves requests of connected devices without an answer, and when it answers again.
+    /// Reports to the controller when a hub does not answer requests of connected devices, and when it answers again.
     fn note_silence(&self, route: &Route, ended: &Result<Bytes, SendFailure>, deadline: Instant) {
         let (is_news, failure) = match ended {
             Ok(_) | Err(SendFailure::Refused(_)) => (route.paces.answered(), None),
@@ -107,7 +107,7 @@ impl Gateway {
             Err(_) => return,
         };
         if is_news {
-            // Where the queue is full, the next one says it.
+            // If the queue is full, the next report follows.
             let _ = self
                 .requests
                 .try_send(Request::Unanswered(route.hub, failure));
@@ -119,7 +119,7 @@ impl Gateway {
     /// A message was accepted.
     fn note_accepted(&self, route: &Route, turn: Turn) {
         if route.paces.send_quota.accepted(turn, self.clock.now()) {
-            // Where the queue is full, the end of the day says it.
+            // If the queue is full, the end of the day resets it.
             let _ = self
                 .requests
                 .try_send(Request::MessageQuota(route.hub, None));
@@ -134,7 +134,7 @@ impl Gateway {
         };
         let (over, is_news) = route.paces.send_quota.refused(turn, &failure, now);
         if is_news {
-            // Where the queue is full, the next probe says it.
+            // If the queue is full, the next probe reports it.
             let _ = self
                 .requests
                 .try_send(Request::MessageQuota(route.hub, Some(failure)));
@@ -201,14 +201,14 @@ async fn attempt(
     }
 }
 
-/// Whether the hub may have the message although nobody said so.
+/// Whether the hub may have the message although it was not confirmed.
 #[derive(Debug, Default)]
 struct DeliveryCertainty {
     unknown: bool,
 }
 
 impl DeliveryCertainty {
-    /// What is told when the last attempt failed: what an earlier one sent may have arrived, whatever came after it.
+    /// The result if the last attempt failed: an earlier one may have arrived, whatever followed it.
     fn tell(&self, error: DeviceError) -> DeviceError {
         if self.unknown {
             DeviceError::FateUnknown

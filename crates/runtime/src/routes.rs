@@ -1,4 +1,4 @@
-//! Connected devices by id, for callers that only want to send.
+//! The route table: connected devices by id, for callers that only send.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,19 +11,19 @@ use drawspan_client::{DeviceSession, HubConnection};
 use drawspan_fleet::{Paces, ServiceId};
 use drawspan_hub::DeviceId;
 
-/// Parts of the directory, each with a lock of its own, held for one look-up.
+/// Shards of the directory, each with its own lock, held for one look-up.
 const STRIPES: usize = 64;
 
 const NEVER: u64 = u64::MAX;
 
-/// Where a connected device is.
+/// The route of a connected device.
 #[derive(Debug)]
 pub(super) struct Route {
     /// Its id at the hub.
     pub(super) identity: DeviceId,
     pub(super) connection: HubConnection,
     pub(super) session: DeviceSession,
-    /// Tells this route from earlier and later ones of the device.
+    /// Distinguishes this route from earlier and later ones of the device.
     pub(super) serial: u32,
     /// Requests that wait for their turn at the hub.
     pub(super) queued: AtomicU32,

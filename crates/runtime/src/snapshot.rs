@@ -1,4 +1,4 @@
-//! What happens, in figures, at one moment. Looks at every connection and every receiver, at no device.
+//! A snapshot of the controller's metrics. Reading it visits every connection and every receiver, but no device.
 
 use drawspan_bridge::controller::{ByFailure, DpsCounters, HubCounters};
 use drawspan_bridge::delivery::Load;
@@ -10,7 +10,7 @@ use drawspan_metrics::{Metric, Page, Sample};
 
 use crate::platform::Controller;
 
-/// All of it.
+/// All values of the controller.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(super) state_counts: StateCounts,

@@ -1,4 +1,4 @@
-//! What is stored of subscriptions, hubs and desired properties: written, and read where memory and store may differ.
+//! Storage of subscriptions, hubs and desired properties: written, and read back where memory and store may differ.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::platform::{Input, Runtime};
 
-/// The parts of the store that the controller changes; none where nothing is stored.
+/// The parts of the store that the controller changes; `None` without a store.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stores {
     pub(super) subscriptions: Option<Subscriptions>,
@@ -71,7 +71,7 @@ impl Stores {
         });
     }
 
-    /// Reads what is stored of one scope.
+    /// Reads the stored subscriptions of one scope.
     pub(super) fn read(&self, scope: Scope, completions: &Arc<Mailbox<Input>>) {
         let Some(store) = self.subscriptions.clone() else {
             return completions.post(Input::Rows { scope, rows: None });
@@ -129,7 +129,7 @@ impl Stores {
             HubChange::Renew(renewed, now_unix_s) => {
                 hubs.renew(renewed, now_unix_s);
                 tokio::spawn(async move {
-                    // What is not collected now is next time.
+                    // Entries that are not collected now are collected next time.
                     if let Err(error) = hubs.collect(now_unix_s, HashSet::new()).await {
                         tracing::warn!(%error, "old entries stay in the hub cache");
                     }
@@ -148,7 +148,7 @@ fn load(
 ) -> Result<Vec<(SubscriptionType, Row<CallbackUrl>)>, StoreError> {
     let rows = match scope {
         Scope::Device(device) => store.load_device(device)?,
-        // There are few, and they are in doubt only when one could not be written.
+        // These are few, and doubtful only when one could not be written.
         Scope::Fleet(_) => store.load_all()?,
     };
     let rows = rows.iter().filter_map(row_of);
@@ -163,7 +163,7 @@ fn stored(scope: &Scope) -> StoredScope {
     }
 }
 
-/// A stored subscription as it is used; `None` when it makes no sense.
+/// A stored subscription as it is used; `None` if it is malformed.
 pub(super) fn row_of(stored: &StoredSubscription) -> Option<Known> {
     let scope = match &stored.scope {
         StoredScope::Device(device) => Scope::Device(DeviceId::parse(device).ok()?),

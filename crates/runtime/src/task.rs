@@ -1,6 +1,6 @@
-//! The task that owns the controller: what happens and time go in, one after the other, and actions are done.
+//! The task that owns the controller: it handles inputs and time one after the other, and executes actions.
 //!
-//! One task is enough: messages do not pass it, and what does (a device that connects or ends) costs it microseconds.
+//! One task is enough: messages do not pass through it, and other inputs (a device that connects or ends) cost it microseconds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +21,13 @@ use super::routes::Route;
 use super::{unix, views};
 use crate::limits;
 
-/// What the task hears from.
+/// The channels from which the task takes its inputs.
 #[derive(Debug)]
 pub(super) struct Sources {
     pub(super) requests: mpsc::Receiver<Request>,
     /// Of connections.
     pub(super) mailbox: Arc<StatusMailbox>,
-    /// What devices receive.
+    /// Events of devices.
     pub(super) inbox: Arc<Inbox>,
     /// To deliver an event.
     pub(super) attempts: Arc<Mailbox<Done>>,
@@ -178,7 +178,7 @@ impl Task {
         self.handle(input);
     }
 
-    /// The way to a device that was opened. `None` if its attempt is over.
+    /// The route to a device that was opened. `None` if its attempt is over.
     fn opened(
         &self,
         attempt: AttemptId,

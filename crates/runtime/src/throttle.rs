@@ -1,4 +1,4 @@
-//! Requests that wait for their turn at a hub whose size is known.
+//! Requests that wait for their turn at a hub of known size.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

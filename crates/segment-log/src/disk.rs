@@ -1,4 +1,4 @@
-//! A partition's folder: sealed segments, and the one that grows.
+//! A partition's folder: sealed segments, and the active one.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -43,9 +43,9 @@ struct Active {
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) disk: Disk,
-    /// Where the next record goes.
+    /// The position of the next record.
     pub(super) next: Base,
-    /// When the last record was stored; 0 if none is known.
+    /// When the last record was stored; 0 if unknown.
     pub(super) last_unix_ms: u64,
 }
 
@@ -193,7 +193,7 @@ impl Disk {
         files
     }
 
-    /// Where to look for `target`; `None` if it lies behind everything.
+    /// Where to search for `target`; `None` if it is behind everything.
     pub(super) fn place(&self, target: Target) -> Option<ReadPlace> {
         if let Some(from) = self.active.index.before(target)
             && (target.is_after(from.keys) || self.sealed.is_empty())

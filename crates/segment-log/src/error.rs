@@ -1,4 +1,4 @@
-//! What can go wrong with the telemetry log.
+//! Errors of the telemetry log.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,11 +11,11 @@ pub enum LogError {
     /// The file system refused.
     #[error("cannot {doing} {}: {cause}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation.
         doing: &'static str,
         /// On which file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: io::Error,
     },
@@ -32,7 +32,7 @@ pub enum LogError {
         position: u64,
         /// Sequence number of the record that cannot be read.
         sequence: u64,
-        /// What is wrong there.
+        /// The mistake.
         #[source]
         damage: Damage,
     },
@@ -54,7 +54,7 @@ pub enum LogError {
     Lost {
         /// The partition's folder.
         path: PathBuf,
-        /// What shows it.
+        /// The evidence.
         what: String,
     },
     /// Not a segment of this program, or of a later version of it.

@@ -1,4 +1,4 @@
-//! The thread that looks after all telemetry logs, once a second.
+//! The thread that maintains all telemetry logs, once a second.
 
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;

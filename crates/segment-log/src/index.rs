@@ -1,8 +1,8 @@
-//! A sparse index of one segment: one entry for some kilobytes of the file.
+//! A sparse index of one segment: one entry per few kilobytes of the file.
 
 use super::position::{Keys, Target};
 
-/// Where some records of a segment lie.
+/// The positions of some records of a segment.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     entries: Vec<Entry>,
@@ -29,9 +29,9 @@ impl Index {
         }
     }
 
-    /// The last noted record that lies before `target`; the first one if none does.
+    /// The last noted record before `target`; the first one if there is none.
     ///
-    /// Reading on from there meets the target: whatever was noted later is not before it.
+    /// Reading on from there finds the target: entries noted later are not before it.
     pub(super) fn before(&self, target: Target) -> Option<Entry> {
         let after = self
             .entries

@@ -1,8 +1,8 @@
 //! The telemetry log of one hub: partitions of append-only, checksummed segments.
 //!
-//! What [`TelemetryLog::append_batch`] returned `Ok` for survives the end of the process, whatever ended it: the bytes
-//! are with the operating system by then. They are brought to the disk once a second, in the background. Without a
-//! folder the same log lives in memory and forgets its oldest records when it is full.
+//! Records that [`TelemetryLog::append_batch`] accepted with `Ok` survive the end of the process, in any way, since the operating
+//! system has the bytes by then. They are flushed to disk once a second, in the background. Without a folder the same log is in
+//! memory and drops its oldest records when it is full.
 
 mod disk;
 mod error;
@@ -55,14 +55,14 @@ pub struct LogLimits {
     pub index_stride_bytes: u64,
 }
 
-/// Where a partition begins and ends.
+/// The bounds of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionInfo {
     /// Sequence number of the oldest record that is kept.
     pub begin_sequence: u64,
     /// Sequence number that the next record will get; equal to `begin_sequence` when the partition is empty.
     pub next_sequence: u64,
-    /// Offset of the newest record; `None` if there never was one, or retention took it.
+    /// Offset of the newest record; `None` if there never was one, or retention removed it.
     pub last_offset: Option<u64>,
     /// Time of the newest record, Unix milliseconds; `None` as for `last_offset`.
     pub last_enqueued_unix_ms: Option<u64>,
@@ -159,12 +159,12 @@ impl TelemetryLog {
         Ok(())
     }
 
-    /// Where a partition begins and ends; `None` if there is no such partition.
+    /// The bounds of a partition; `None` if there is no such partition.
     pub fn info(&self, partition: u16) -> Option<PartitionInfo> {
         self.partition(partition).map(Partition::info)
     }
 
-    /// Sequence number of the first record at `position` or behind it; that of the record to come if there is none.
+    /// Sequence number of the first record at `position` or behind it; that of the next record if there is none.
     ///
     /// # Errors
     /// When a file cannot be read or is damaged. An unknown partition has nothing, and answers 0.
@@ -173,8 +173,8 @@ impl TelemetryLog {
             .map_or(Ok(0), |partition| partition.seek(position))
     }
 
-    /// Records from `sequence` on, or from the oldest that is kept: at most `max_records`, and no further one once
-    /// `max_bytes` of messages are reached. Fewer than that does not mean the end; none does.
+    /// Records from `sequence` on, or from the oldest that is kept: at most `max_records`, and no further one once `max_bytes` of
+    /// messages are reached. Fewer than that does not mean the end; an empty result does.
     ///
     /// # Errors
     /// When a file cannot be read or is damaged.
@@ -191,8 +191,8 @@ impl TelemetryLog {
             })
     }
 
-    /// Has `wake` called when a partition grows, once until [`Subscription::rearm`]. It is called from whoever stores: it
-    /// must be short and must not block. `None` if there is no such partition.
+    /// Calls `wake` when a partition grows, once until [`Subscription::rearm`]. The storing thread calls it, so it must be short
+    /// and must not block. `None` if there is no such partition.
     ///
     /// # Errors
     /// When too many readers wait already.
@@ -249,7 +249,7 @@ pub fn check_there(folder: &Path, partitions: u16) -> Result<(), LogError> {
         None => Ok(()),
         Some(number) => Err(LogError::Lost {
             path: folder.join(partition_name(number)),
-            what: "its mark beside it is gone, so whether messages are missing cannot be told"
+            what: "its mark, next to it, is gone, so it cannot be determined whether messages are missing"
                 .into(),
         }),
     }

@@ -1,4 +1,4 @@
-//! Waking readers, without a queue: a reader that was woken is not woken again until it has looked.
+//! Waking readers, without a queue: a reader that was woken is not woken again until it has read.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,7 +42,7 @@ impl Subscription {
 }
 
 impl Waiters {
-    /// `wake` is called from whoever stores, so it must be short and must not block.
+    /// `wake` is called by the storing thread, so it must be short and must not block.
     pub(super) fn subscribe(
         &self,
         wake: Box<dyn Fn() + Send + Sync>,

@@ -30,7 +30,7 @@ pub(super) struct Partition {
 
 #[derive(Debug)]
 struct State {
-    /// What the next record gets.
+    /// The numbers of the next record.
     next: Base,
     /// The newest record, if it is known and kept.
     last: Option<Keys>,
@@ -38,11 +38,11 @@ struct State {
     last_unix_ms: u64,
     tail: Tail,
     disk: Option<Disk>,
-    /// Says which records are kept.
+    /// The mark of the kept records.
     mark: Option<Mark>,
 }
 
-/// Beside the folder, so that it stays when the folder goes.
+/// Outside the folder, so that it stays when the folder is deleted.
 pub(super) fn mark_path(folder: &Path) -> PathBuf {
     folder.with_extension("mark")
 }
@@ -144,7 +144,7 @@ impl Partition {
         Ok(())
     }
 
-    /// Sequence number of the first record at or behind `position`, that of the next record if there is none yet.
+    /// Sequence number of the first record at or behind `position`, or of the next record if there is none yet.
     pub(super) fn seek(&self, position: Position) -> Result<u64, LogError> {
         let target = Target::from(position);
         self.retrying(|| {
@@ -172,7 +172,7 @@ impl Partition {
 
     /// Records from `sequence` on: at most `max_records`, and about `max_bytes` of them.
     ///
-    /// What retention has deleted is skipped; nothing is returned at the end. Fewer than asked for does not mean the end.
+    /// Deleted records are skipped; the result is empty at the end. Fewer than requested does not mean the end.
     pub(super) fn read(
         &self,
         sequence: u64,
@@ -314,7 +314,7 @@ fn open_complete(folder: &Path, limits: LogLimits) -> Result<Opened, LogError> {
         ),
         Recorded::Damaged => tracing::warn!(
             partition = %folder.display(),
-            "the mark of the partition is damaged: whether messages are missing cannot be told; it is made anew"
+            "the mark of the partition is damaged: it cannot be determined whether messages are missing; a new mark is written"
         ),
         _ => {}
     }
@@ -322,7 +322,7 @@ fn open_complete(folder: &Path, limits: LogLimits) -> Result<Opened, LogError> {
 }
 
 impl State {
-    /// Says which records are kept now.
+    /// Updates the mark with the range of kept records.
     fn mark(&mut self) {
         let kept = [self.begin().sequence, self.next.sequence];
         if let Some(mark) = &mut self.mark {
@@ -390,7 +390,7 @@ fn read_on_disk(
         max_bytes,
     );
     match failure {
-        // What could be read is worth having; the damage is met again at the next call.
+        // Readable records are returned; the damage is found again at the next call.
         Some(error) if taken.is_empty() => Err(error),
         _ => Ok(taken),
     }

@@ -1,4 +1,4 @@
-//! Where reading starts.
+//! Start positions of readers.
 
 /// A place in a partition, as Event Hubs clients name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(super) enum Target {
     Time(u64),
 }
 
-/// What a [`Target`] is compared with.
+/// The key of a record that a [`Target`] is compared with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Keys {
     pub(super) sequence: u64,

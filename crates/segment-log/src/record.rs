@@ -6,7 +6,7 @@
 //! sequence u64 · enqueued ms u64 · header CRC-32 u32 device id · generation id · message
 //! ```
 //!
-//! The header has a checksum of its own, so that a length can be believed before the body is there.
+//! The header has its own checksum, so that the length can be trusted before the body is read.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ const FIXED_BODY_BYTES: usize = 5;
 /// A message to be stored.
 #[derive(Clone, Debug)]
 pub struct NewRecord {
-    /// Who sent it.
+    /// The sender.
     pub device_id: DeviceId,
     /// How the sender was authenticated, and what kind of message this is.
     pub origin: Origin,
@@ -30,20 +30,20 @@ pub struct NewRecord {
     pub message: Bytes,
 }
 
-/// What the hub stamps on a message about its sender.
+/// The hub's annotations on a message about its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// Whose credential was used.
+    /// The scope of the credential that was used.
     pub scope: AuthScope,
-    /// What kind of credential it was.
+    /// The kind of credential.
     pub kind: AuthKind,
     /// The sender's generation id at that time; at most 255 bytes.
     pub generation_id: Arc<str>,
-    /// Which of the hub's streams the message belongs to.
+    /// The hub's stream that the message belongs to.
     pub source: MessageSource,
 }
 
-/// Whose credential a sender used: the `scope` of `iothub-connection-auth-method`.
+/// The owner of the credential: the `scope` of `iothub-connection-auth-method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthScope {
     /// The device's own key.
@@ -52,7 +52,7 @@ pub enum AuthScope {
     Hub,
 }
 
-/// What kind of credential a sender used: the `type` of `iothub-connection-auth-method`.
+/// The kind of credential that a sender used: the `type` of `iothub-connection-auth-method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthKind {
     /// A shared access signature.
@@ -77,7 +77,7 @@ pub struct StoredRecord {
     pub offset: u64,
     /// When the hub took it, Unix milliseconds; never falls within a partition.
     pub enqueued_unix_ms: u64,
-    /// Who sent it.
+    /// The sender.
     pub device_id: DeviceId,
     /// How the sender was authenticated, and what kind of message this is.
     pub origin: Origin,
@@ -105,7 +105,7 @@ pub enum Damage {
     Sequence,
 }
 
-/// What a record's header says.
+/// The contents of a record's header.
 pub(super) struct Header {
     pub(super) body_len: usize,
     body_crc: u32,

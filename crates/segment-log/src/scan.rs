@@ -1,4 +1,4 @@
-//! Reading a whole segment: to index it, and to find out where it ends after a crash.
+//! Scanning a whole segment: to index it, and to find its end after a crash.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read as _;
@@ -9,11 +9,11 @@ use super::index::{Entry, Index};
 use super::record::Damage;
 use super::segment::{Base, Cursor, PREAMBLE, PREAMBLE_BYTES, Stop, keys};
 
-/// What a whole segment holds.
+/// The contents of a whole segment.
 #[derive(Debug)]
 pub(super) struct Contents {
     pub(super) index: Index,
-    /// Where the next record goes.
+    /// The position of the next record.
     pub(super) end: Base,
     /// Byte position of the end within the file.
     pub(super) end_position: u64,
@@ -109,7 +109,7 @@ pub(super) fn cut(path: &Path, len: u64) -> Result<(), LogError> {
 }
 
 fn is_torn(cursor: &mut Cursor, damage: Damage) -> Result<bool, LogError> {
-    // A header that holds and promises more than there is: the write ended here, whatever the bytes look like.
+    // A header that promises more than there is: the write ended here, regardless of the bytes.
     if let Damage::Incomplete { .. } = damage {
         return Ok(true);
     }

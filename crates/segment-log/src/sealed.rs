@@ -1,4 +1,4 @@
-//! Sealed segments, which do not grow any more, and where a reader finds a record.
+//! Sealed segments, which no longer grow, and the search for a record in them.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -23,7 +23,7 @@ pub(super) struct Sealed {
     pub(super) index: OnceLock<Index>,
 }
 
-/// What a reader needs to find a place without holding the partition's lock.
+/// The data that a reader needs to find a place without the partition's lock.
 #[derive(Debug)]
 pub(super) enum ReadPlace {
     /// In a sealed segment, whose index may have to be built.

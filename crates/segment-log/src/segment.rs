@@ -17,7 +17,7 @@ pub(super) const PREAMBLE_BYTES: u64 = PREAMBLE.len() as u64;
 pub(super) const PREAMBLE: [u8; 12] = *b"drawspan\x01\0\0\0";
 const EXTENSION: &str = "segment";
 
-/// Where a segment lies in the partition's stream: what its first record has, or would have.
+/// The position of a segment in the partition's stream: the numbers of its first record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Base {
     pub(super) sequence: u64,
@@ -162,7 +162,7 @@ impl Cursor {
     }
 }
 
-/// What a record is found by.
+/// The search keys of a record.
 pub(super) fn keys(record: &StoredRecord) -> Keys {
     Keys {
         sequence: record.sequence,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::position::{Keys, Target};
 use super::record::{self, Damage, StoredRecord};
 
-/// What an entry of the queue costs beside its bytes.
+/// The cost of a queue entry in addition to its bytes.
 const CHUNK_COST_BYTES: usize = 96;
 
 /// The newest records; the oldest leave when the bound is reached.
@@ -66,7 +66,7 @@ impl Tail {
         self.chunks.front().map(|chunk| chunk.first)
     }
 
-    /// The chunk in which `target` is met, or behind which it follows; `None` if that may be before the first chunk.
+    /// The chunk that contains `target`, or that it follows; `None` if that may be before the first chunk.
     pub(super) fn chunk_before(&self, target: Target) -> Option<&Chunk> {
         let after = self
             .chunks

@@ -20,7 +20,7 @@ pub enum InvalidAuthorities {
     Pem {
         /// The file.
         path: String,
-        /// What is wrong.
+        /// The mistake.
         error: pem::Error,
     },
     /// No certificate in it.

@@ -1,4 +1,4 @@
-//! From what was given to what can be used.
+//! Validation: from given values to a usable configuration.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -41,21 +41,21 @@ const LISTEN: &str = "0.0.0.0:5001";
 /// A configuration that can be used. `Debug` shows no secret.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where to listen for HTTP.
+    /// Address to listen on for HTTP.
     pub listen: SocketAddr,
     /// Keys that open the API; never empty when it was read by [`load`].
     pub api_keys: ApiKeys,
     /// How devices get their identity.
     pub profile: Profile,
-    /// Directory of what is remembered; `None` to remember nothing.
+    /// State directory; `None` to store nothing.
     pub state: Option<PathBuf>,
-    /// File of the keys that protect what is stored; `None` for the one in the state directory.
+    /// File of the key ring; `None` for the one in the state directory.
     pub keyring: Option<PathBuf>,
-    /// Files of the listener's certificate and its key; `None` to speak plain HTTP.
+    /// Files of the listener's certificate and its key; `None` for plain HTTP.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// How long a request may take.
     pub request_timeout: Duration,
-    /// Edition and units of each hub, if told.
+    /// Edition and units of each hub, if given.
     pub hub_size: Option<HubSize>,
     /// Pace at which devices are connected to each hub.
     pub connect_pace: Pace,
@@ -86,7 +86,7 @@ pub struct Config {
 /// How events are delivered. `Debug` shows no secret.
 #[derive(Debug, Clone)]
 pub struct Webhooks {
-    /// What callbacks may point to without being listed.
+    /// The private addresses that callbacks may point to without being listed.
     pub guard: GuardMode,
     /// Addresses and hosts that callbacks may point to as well.
     pub allow: Vec<Allowed>,
@@ -116,12 +116,12 @@ impl Default for Webhooks {
     }
 }
 
-/// What came of reading all sources.
+/// The result of reading all sources.
 #[derive(Debug)]
 pub struct Loaded {
     /// Every setting as it counts, mistaken ones included.
     pub effective: Vec<Effective>,
-    /// What may be wrong, each one line.
+    /// Warnings, each one line.
     pub notes: Vec<String>,
     /// The configuration, or all mistakes.
     pub config: Result<Config, Mistakes>,
@@ -157,7 +157,7 @@ pub(super) fn load_with(args: &ServeArgs, environment: &Environment, vault: Vaul
 }
 
 impl Config {
-    /// What must be told; everything else as if nothing were given.
+    /// What must be given; everything else has its default.
     #[must_use]
     pub fn new(listen: SocketAddr, api_keys: ApiKeys, profile: Profile) -> Self {
         Self {
@@ -288,7 +288,7 @@ impl Checker<'_> {
         let Some(value) = self.values.get(Setting::ApiKey) else {
             self.mistakes.add_missing(
                 "--api-key",
-                "missing; without a key anybody could send for every device (`drawspan dev` needs none)",
+                "missing; without a key, anyone could send for every device (`drawspan dev` needs no key)",
             );
             return ApiKeys::default();
         };
@@ -381,7 +381,7 @@ impl Checker<'_> {
         Webhooks {
             guard: match self.values.original.is_empty() {
                 true => defaults.guard,
-                // Adapters beside the original register callbacks at loopback.
+                // Companion adapters of the original register callbacks at loopback.
                 false => GuardMode::Permissive,
             },
             allow,

@@ -1,4 +1,4 @@
-//! `--connect NAME[:PORT]=ADDR:PORT`: reach a name somewhere else, as curl's `--connect-to`.
+//! `--connect NAME[:PORT]=ADDR:PORT`: the address to connect to for a name, as in curl's `--connect-to`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -12,9 +12,9 @@ use thiserror::Error;
 pub struct ConnectTo {
     /// The name that would be looked up.
     pub name: HostName,
-    /// The port that would be used; `None` for every port.
+    /// The port to replace; `None` for every port.
     pub port: Option<u16>,
-    /// Where to go instead.
+    /// The address to connect to.
     pub to: SocketAddr,
 }
 
@@ -24,18 +24,18 @@ pub enum InvalidConnectTo {
     /// No `=`.
     #[error("`{0}` is not NAME[:PORT]=ADDR:PORT, like hub.azure-devices.net=127.0.0.1:5671")]
     Shape(String),
-    /// The name is none.
+    /// The name is invalid.
     #[error("`{text}`: {error}")]
     Name {
-        /// What was given.
+        /// The given text.
         text: String,
-        /// What is wrong with it.
+        /// The mistake.
         error: InvalidId,
     },
-    /// The port is none.
+    /// The port is invalid.
     #[error("`{0}` is not a port, 1 to 65535")]
     Port(String),
-    /// The address is none.
+    /// The address is invalid.
     #[error("`{0}` is not an IP address with a port, like 127.0.0.1:5671 or [::1]:5671")]
     Address(String),
 }

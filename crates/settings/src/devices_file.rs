@@ -1,4 +1,4 @@
-//! The file of listed devices: a connection string per line; empty lines and those that begin with `#` do not count.
+//! The file of listed devices: one connection string per line; empty lines and lines that begin with `#` are ignored.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,7 +12,7 @@ use super::provenance::Source;
 use crate::limits::{MAX_DEVICES, MAX_DEVICES_FILE_BYTES, MAX_DEVICES_FILE_MISTAKES};
 use crate::plural::count;
 
-/// Reads the list; `None` when it cannot be used.
+/// Reads the list; `None` if it cannot be used.
 pub(super) fn read(
     path: &Path,
     named_by: &Source,

@@ -1,4 +1,4 @@
-//! Settings as they count, for people to read and for reloading to compare.
+//! Settings in effect, for display and for comparison on reload.
 
 use std::fmt::Write as _;
 
@@ -18,13 +18,13 @@ pub struct Effective {
     pub setting: Setting,
     /// Its key.
     pub key: &'static str,
-    /// Its value, secrets replaced; empty if there is none.
+    /// Its value, secrets replaced; empty if there is no value.
     pub shown: String,
-    /// Where it came from.
+    /// The source of the value.
     pub source: Source,
     /// Whether SIGHUP changes it.
     pub reload: bool,
-    /// Tells values from each other without holding them.
+    /// Distinguishes values without storing them.
     fingerprint: [u8; 32],
 }
 
@@ -88,7 +88,7 @@ fn shown(spec: &Spec, value: &Value) -> String {
     }
 }
 
-/// Nothing of keys in clear, and what is known of those that are given by their hash.
+/// Nothing of plaintext keys, and the public part of those given by their hash.
 fn api_keys(value: &Value) -> String {
     let parsed = value.values.iter().map(|text| ApiKey::parse(&text.0).ok());
     let hashed = parsed.flatten().filter(ApiKey::is_hashed);

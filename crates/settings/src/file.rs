@@ -12,7 +12,7 @@ use super::suggest;
 use crate::limits::MAX_CONFIG_FILE_BYTES;
 use crate::whole_file;
 
-/// What a file says, by setting key.
+/// The contents of a configuration file: settings by key.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     given: Vec<(&'static str, Given)>,

@@ -1,4 +1,4 @@
-//! What a command line says of the settings.
+//! Settings given on a command line.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
-    /// What the command line says of a setting: by value, by file.
+    /// The values of a setting on the command line: as value, as file.
     pub(super) fn get(&self, spec: &Spec) -> Vec<Given> {
         let of_setting = |(key, _): &&(&str, Given)| *key == spec.key;
         let found = self.given.iter().filter(of_setting);

@@ -1,4 +1,4 @@
-//! Flags before variables before the file.
+//! Precedence of flags over variables over the file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,13 +28,13 @@ struct Layers<'a> {
     original: Legacy,
 }
 
-/// What was given for each setting.
+/// The given values of each setting.
 #[derive(Debug)]
 pub(super) struct Values {
     values: Vec<(Setting, Value)>,
     /// Paths in the file are relative to its folder.
     folder: Option<PathBuf>,
-    /// What may be wrong.
+    /// Warnings.
     pub(super) notes: Vec<String>,
     /// Names by which it is certain that the bridge is configured as the one that it replaces.
     pub(super) original: Vec<String>,
@@ -129,7 +129,7 @@ impl Layers<'_> {
         if wanted.is_empty() {
             return;
         }
-        // A mistake in how to get there is told where that setting is checked.
+        // A mistake in the outbound settings is reported where they are checked.
         let values = self.way().and_then(|way| {
             let names: Vec<_> = wanted.iter().map(|(name, _)| *name).collect();
             let ask = Ask {
@@ -168,7 +168,7 @@ impl Layers<'_> {
         !of_dps || !others.into_iter().any(is_other)
     }
 
-    /// What the original bridge was given.
+    /// The settings of the original bridge.
     fn original(&self, spec: &Spec) -> Option<Given> {
         if !self.may_be_original(spec) {
             return None;

@@ -1,6 +1,6 @@
-//! What configured the bridge that Drawspan replaces: the lowest layer, beneath everything of our own.
+//! Settings of the bridge that Drawspan replaces: the layer of lowest precedence.
 //!
-//! Its variables keep their names. Its secrets, which lay in a key vault, are also taken from variables and from files of the
+//! Its variables keep their names. Its secrets, which were in a key vault, are also read from variables and from files with the
 //! same names.
 
 use std::path::{Path, PathBuf};
@@ -12,14 +12,14 @@ use super::provenance::{Given, Source};
 use super::settings::Setting;
 use crate::limits::{MAX_CONNECT_RATE, MAX_SECRET_FILE_BYTES};
 
-/// Where its secrets lay.
+/// The variable that names the original's key vault.
 pub(super) const KV_URL: &str = "KV_URL";
 const BATCH_SIZE: &str = "DEVICE_CONNECTION_BATCH_SIZE";
 const BATCH_INTERVAL_MS: &str = "DEVICE_CONNECTION_BATCH_INTERVAL_MS";
-/// What counts of a batch when only the other part was given.
+/// The default for one part of a batch if only the other part was given.
 const DEFAULT_BATCH: (u64, u64) = (150, 1_000);
 
-/// A secret: its name, the other spelling that a variable may have, and the setting that it is for.
+/// A secret: its name, the alternative spelling as a variable, and its setting.
 struct Secret {
     name: &'static str,
     variable: &'static str,
@@ -45,20 +45,20 @@ const SECRETS: &[Secret] = &[
     secret("sql-password", "SQL_PASSWORD", None),
 ];
 
-/// Plain settings: their variable, what they set, and whether nobody else would call a variable so.
+/// Plain settings: the variable, the setting, and whether the variable's name is unambiguous.
 const VARIABLES: &[(&str, Setting, bool)] = &[
     ("PORT", Setting::Listen, false),
     ("HTTP_RETRY_LIMIT", Setting::HttpRetryLimit, false),
     ("MAX_POOL_SIZE", Setting::MaxConnections, true),
 ];
 
-/// What it says, by setting.
+/// The original's settings that were found.
 #[derive(Debug, Default)]
 pub(super) struct Legacy {
     given: Vec<(Setting, Given)>,
-    /// Names by which it is certain that it is meant.
+    /// Variables that only the original uses.
     pub(super) marks: Vec<String>,
-    /// What is not used, each one line.
+    /// Ignored settings, each one line.
     pub(super) notes: Vec<String>,
 }
 
@@ -117,7 +117,7 @@ impl Legacy {
             .collect()
     }
 
-    /// Takes what the vault holds of these secrets, one value for each.
+    /// Uses the vault's values of these secrets, one for each.
     pub(super) fn take(&mut self, wanted: &[(&'static str, Setting)], values: Vec<Option<String>>) {
         let mut found = false;
         for ((name, setting), value) in wanted.iter().zip(values) {
@@ -131,7 +131,7 @@ impl Legacy {
             let names: Vec<_> = wanted.iter().map(|(name, _)| *name).collect();
             let names = names.join(", ");
             self.notes
-                .push(format!("{KV_URL}: the vault holds none of {names}"));
+                .push(format!("{KV_URL}: the vault has none of {names}"));
         }
     }
 
@@ -163,7 +163,7 @@ impl Legacy {
         }
     }
 
-    /// So many devices in so many milliseconds.
+    /// Reads the batch settings: a number of devices per number of milliseconds.
     fn batches(&mut self, environment: &Environment, mistakes: &mut Mistakes) {
         let mut number = |name: &'static str, default: u64| {
             let text = environment.get(name)?;
@@ -212,11 +212,11 @@ impl Legacy {
             let names: Vec<_> = SECRETS.iter().map(|secret| secret.name).collect();
             let (directory, names) = (directory.display(), names.join(", "));
             self.notes
-                .push(format!("{named_by}: {directory} holds none of {names}"));
+                .push(format!("{named_by}: {directory} has none of {names}"));
         }
     }
 
-    /// Programs share names like SQL_SERVER: they are spoken of only where the original is certainly meant.
+    /// Other programs use names like SQL_SERVER: they are mentioned only if the original is certainly configured.
     fn tell_unused(&mut self, unused: &[&str]) {
         if self.marks.is_empty() {
             return;
@@ -228,7 +228,7 @@ impl Legacy {
                         "{name} is not used: `drawspan import` takes it as --key VERSION=SECRET"
                     )
                 }
-                name => format!("{name} is not used: what is remembered lies in --state"),
+                name => format!("{name} is not used: the state is in --state"),
             });
         }
     }

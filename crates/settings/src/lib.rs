@@ -1,10 +1,10 @@
-//! Flags, environment and file as one valid value. Every mistake is reported at once, and no secret is ever shown.
+//! Flags, environment and file as one valid value. Every mistake is reported at once, and secrets are never shown.
 //!
-//! One table ([`settings`]) says what there is; `layers` finds what was given, [`check`](load) makes it valid. The types of
-//! their values are here as well, so that whoever uses one needs to know nothing else: [`api_keys`], [`callbacks`],
-//! [`WebhookSecret`], [`ListenerCertificate`]. [`open_files`] shares out the files that the process may have open;
-//! [`whole_file`] reads those that settings name.
-// They panic where nobody reads.
+//! One table ([`settings`]) defines the settings; `layers` finds the given values, [`check`](load) validates them. The types of
+//! their values are here as well, so that their users need no other crate: [`api_keys`], [`callbacks`], [`WebhookSecret`],
+//! [`ListenerCertificate`]. [`open_files`] divides the open files that the process may have; [`whole_file`] reads the files that
+//! settings name.
+// Printing panics if the reader has gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod api_keys;

@@ -48,7 +48,7 @@ pub const IDENTITY_CONNECT_MS: u64 = 2_000;
 pub const MAX_VAULT_ANSWER_BYTES: usize = 262_144;
 /// Largest file of listed devices: a million lines.
 pub const MAX_DEVICES_FILE_BYTES: u64 = 268_435_456;
-/// Mistakes in it that are told one by one.
+/// Mistakes in it that are reported individually.
 pub const MAX_DEVICES_FILE_MISTAKES: usize = 20;
 /// Largest file of certificates that is read.
 pub const MAX_CA_FILE_BYTES: u64 = 1_048_576;

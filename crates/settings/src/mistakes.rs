@@ -1,10 +1,10 @@
-//! All that is wrong with a configuration.
+//! The mistakes in a configuration.
 
 use std::fmt;
 
 use crate::plural::count;
 
-/// The mistakes found. Each names where it was made and says what would be right; none holds a secret.
+/// The mistakes found. Each names its place and the correct form, and contains no secret.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Mistakes {
     lines: Vec<String>,
@@ -30,7 +30,7 @@ impl Mistakes {
         }
     }
 
-    /// The value, or a mistake at `source` and `None`.
+    /// The value, or `None` after recording a mistake at `source`.
     pub fn keep<T, E: fmt::Display>(
         &mut self,
         source: impl fmt::Display,

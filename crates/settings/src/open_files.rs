@@ -1,8 +1,8 @@
-//! How the files that the process may have open are shared out, so that callers cannot take those of hubs, receivers and the store.
+//! The division of the process's open files, so that callers cannot use up those of hubs, receivers and the store.
 //!
-//! Of what the system permits, half is for connections of callers, an eighth for those that are on their way out or are answered beyond the
-//! bound, an eighth each for attempts to deliver an event and for idle connections to receivers. The last eighth is for connections to hubs
-//! and DPS, the store and the log.
+//! Of the system's limit, half is for connections of callers, an eighth for connections that are being closed or answered beyond
+//! the limit, and an eighth each for attempts to deliver an event and for idle connections to receivers. The last eighth is for
+//! connections to hubs and DPS, the store and the log.
 
 use drawspan_bridge::limits::ATTEMPTS;
 
@@ -17,16 +17,16 @@ pub struct Shares {
     pub callers: usize,
     /// Connections of callers beyond these, which get 503, or the answer to a probe.
     pub refusals: usize,
-    /// Connections of callers that were told their end and have not hung up yet.
+    /// Connections of callers that were asked to end and have not hung up yet.
     pub farewells: usize,
     /// Attempts to deliver an event that are under way.
     pub callbacks: usize,
-    /// Connections to receivers above which none is kept for the next event.
+    /// Connections to receivers above which idle ones are not kept.
     pub kept_callbacks: usize,
 }
 
 impl Shares {
-    /// The shares of a process that may have so many files open; `None` if there is no bound.
+    /// The shares of a process with so many open files; `None` if there is no limit.
     #[must_use]
     pub fn of(open_files: Option<u64>) -> Self {
         let part = |divisor: u64, most: usize| {
@@ -50,7 +50,7 @@ impl Shares {
     }
 }
 
-/// How many files this process may have open; `None` if there is no bound.
+/// The limit of open files of this process; `None` if there is no limit.
 #[must_use]
 pub fn limit() -> Option<u64> {
     #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! How to get out of this network: as hubs and DPS are reached, so is what is asked before there is a configuration.
+//! Outbound connections: hubs and DPS are reached this way, and so are services that are needed before there is a configuration.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::connect::ConnectTo;
 use super::mistakes::Mistakes;
 use super::value::{Value, relative_to};
 
-/// What `proxy`, `ca` and `connect` say. `Debug` shows no credentials.
+/// The values of `proxy`, `ca` and `connect`. `Debug` shows no credentials.
 #[derive(Debug, Clone, Default)]
 #[cfg_attr(not(feature = "keyvault"), allow(dead_code))]
 pub(super) struct Way {

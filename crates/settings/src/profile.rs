@@ -40,7 +40,7 @@ pub enum Profile {
     Devices(HashMap<DeviceId, ListedDevice>),
 }
 
-/// What a setting has become another of, so that only a restart can use it.
+/// A change to another profile, which only a restart can apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OtherProfile;
 
@@ -151,7 +151,7 @@ pub(super) fn check(values: &Values, mistakes: &mut Mistakes) -> Option<Profile>
             );
         }
     }
-    // Each is checked all the same, so that all mistakes are told.
+    // Each is checked in any case, so that all mistakes are reported.
     let profiles = [
         dps.given().is_some().then(|| dps.check(mistakes)).flatten(),
         check_hub(hub.0, hub.1, mistakes),

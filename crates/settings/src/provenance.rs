@@ -1,13 +1,13 @@
-//! Where a value came from.
+//! The source of a value.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Where a value came from.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// Nobody gave it.
+    /// The value was not given.
     Default,
     /// A line of the configuration file.
     File {
@@ -39,7 +39,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// What was given for a setting, unchecked. `Debug` shows no value.
+/// The given value of a setting, unchecked. `Debug` shows no value.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Given {
     pub(super) values: Vec<String>,

@@ -1,4 +1,4 @@
-//! The reference of settings in `docs/operate.md`, written from the table so that it cannot fall behind.
+//! The reference of settings in `docs/operate.md`, generated from the table so that the two always agree.
 
 use std::fmt::Write as _;
 

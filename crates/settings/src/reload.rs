@@ -1,4 +1,4 @@
-//! What can change while the bridge runs.
+//! Settings that can change while the bridge runs.
 
 use drawspan_hub::Keys;
 
@@ -8,14 +8,14 @@ use super::settings::{Setting, Spec};
 use crate::api_keys::ApiKeys;
 use crate::webhook_secret::WebhookSecret;
 
-/// What to do after the configuration was read again.
+/// The actions after the configuration was read again.
 #[derive(Debug)]
 pub struct Reload {
     /// Keys of callers from now on.
     pub api_keys: ApiKeys,
     /// Keys that sign events from now on.
     pub webhook_secrets: Vec<WebhookSecret>,
-    /// Keys of devices, group or policy from now on; `None` when they belong to something that only a restart can use.
+    /// Keys of devices, group or policy from now on; `None` if they belong to something that only a restart can use.
     pub keys: Option<Keys>,
     /// Settings that have changed and count from now on.
     pub changed: Vec<&'static str>,
@@ -24,7 +24,8 @@ pub struct Reload {
 }
 
 impl Config {
-    /// What `new` changes of this configuration, with which the bridge was started. `last` is what counted most recently.
+    /// The changes of `new` to the configuration with which the bridge was started. `last` is the one that was in effect most
+    /// recently.
     #[must_use]
     pub fn reload(&self, last: &Self, new: &Self) -> Reload {
         let keys = self.profile.reload(&new.profile).ok();

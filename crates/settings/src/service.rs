@@ -1,4 +1,4 @@
-//! How hubs are reached by the commands that speak to one as a back end does.
+//! Outbound connections of the commands that act as a back end.
 
 use std::path::Path;
 

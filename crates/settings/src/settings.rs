@@ -1,16 +1,16 @@
-//! The settings: the one table from which flags, variables, keys of the file, their help and the reference follow.
+//! The table of settings, from which flags, variables, keys of the file, their help and the reference are generated.
 
-/// Every variable begins with it.
+/// Prefix of all environment variables.
 pub(super) const VARIABLE_PREFIX: &str = "DRAWSPAN_";
 
 /// A setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
-    /// Where to listen.
+    /// The address to listen on.
     Listen,
     /// Keys of callers.
     ApiKey,
-    /// Directory of what is remembered.
+    /// State directory.
     State,
     /// Keys that protect what is stored.
     Keyring,
@@ -18,7 +18,7 @@ pub enum Setting {
     TlsCert,
     /// Key of that certificate.
     TlsKey,
-    /// Where secrets of the original bridge lie.
+    /// Directory of the original bridge's secrets.
     SecretsDir,
     /// How long a request may take.
     RequestTimeout,
@@ -36,15 +36,15 @@ pub enum Setting {
     HubConnectionString,
     /// Hub policy, second key.
     HubConnectionStringSecondary,
-    /// Devices with keys of their own.
+    /// List of devices with individual keys.
     DevicesFile,
     /// Edition and units.
     HubSize,
     /// Pace of connecting.
     ConnectRate,
-    /// Most of it.
+    /// Upper bound of the pace of connecting.
     MaxConnectRate,
-    /// Most connections to a hub.
+    /// Maximum number of connections to a hub.
     MaxConnections,
     /// Pace of registering.
     DpsRate,
@@ -56,11 +56,11 @@ pub enum Setting {
     Proxy,
     /// Authorities to trust.
     Ca,
-    /// Names to be reached elsewhere.
+    /// Addresses to connect to instead of looking up names.
     Connect,
     /// Life of tokens.
     TokenLife,
-    /// Where events may go beside the public internet.
+    /// Private addresses to which events may go.
     AllowCallbacks,
     /// Further attempts to deliver an event.
     HttpRetryLimit,
@@ -85,7 +85,7 @@ pub enum Kind {
     SecretList,
 }
 
-/// What belongs together.
+/// A group of settings: a section of the reference and of the help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     /// The server.
@@ -104,10 +104,10 @@ pub enum Group {
     Webhooks,
 }
 
-/// All about a setting but its value.
+/// The specification of a setting: everything except its value.
 #[derive(Debug)]
 pub struct Spec {
-    /// Which.
+    /// The setting.
     pub setting: Setting,
     /// Its key in the file; the variable is the same in upper case after `DRAWSPAN_`.
     pub key: &'static str,
@@ -115,17 +115,17 @@ pub struct Spec {
     pub flag: &'static str,
     /// The flag of the file that holds it, for secrets.
     pub file_flag: &'static str,
-    /// What its value looks like.
+    /// Placeholder for the value.
     pub value: &'static str,
-    /// What counts when it is not given; empty if nothing does.
+    /// Default value; empty if there is no default.
     pub default: &'static str,
-    /// One sentence.
+    /// Description in one sentence.
     pub help: &'static str,
-    /// How it is given.
+    /// How its value is given and shown.
     pub kind: Kind,
-    /// Where it belongs.
+    /// The group it belongs to.
     pub group: Group,
-    /// Whether SIGHUP changes it.
+    /// Whether SIGHUP applies a changed value.
     pub reload: bool,
 }
 
@@ -146,7 +146,7 @@ macro_rules! settings {
     };
 }
 
-/// All settings, in the order in which they are told. Setting · key · flag · kind · value · default · by SIGHUP · help.
+/// All settings, in the order of the reference. Setting · key · flag · kind · value · default · by SIGHUP · help.
 #[rustfmt::skip] // one setting per line, and its help
 pub static SETTINGS: &[Spec] = settings! {
     Server {
@@ -155,19 +155,19 @@ pub static SETTINGS: &[Spec] = settings! {
         ApiKey "api_key" "api-key" SecretList "KEY" "" true
             "Key that callers send in the header x-api-key, or its entry from `drawspan api-key new`; several may be given"
         State "state" "state" Plain "DIR" "" false
-            "Directory for what survives a restart: subscriptions, dead letters, the hub of each device; without it all that is forgotten"
+            "Directory for data that survives a restart: subscriptions, dead letters, the hub of each device; without it, they are lost"
         Keyring "keyring" "keyring" Plain "FILE" "" false
-            "File of the keys that encrypt callback URLs in the state directory; made when it is not there [default: keyring in the state directory]"
+            "File of the keys that encrypt callback URLs in the state directory; created if missing [default: keyring in the state directory]"
         TlsCert "tls_cert" "tls-cert" Plain "FILE" "" false
-            "PEM file of the listener's certificate, with those that lead to its authority: HTTPS instead of HTTP; read again when it changes"
+            "PEM file of the listener's certificate chain; enables HTTPS instead of HTTP; read again when it changes"
         TlsKey "tls_key" "tls-key" Plain "FILE" "" false
             "PEM file of that certificate's private key"
         SecretsDir "secrets_dir" "secrets-dir" Plain "DIR" "" false
-            "Directory with secrets of the bridge that Drawspan replaces, each in a file of its name: iotc-id-scope, iotc-sas-key, apiKey"
+            "Directory of the secrets of the bridge that Drawspan replaces, in files named iotc-id-scope, iotc-sas-key and apiKey"
         RequestTimeout "request_timeout" "request-timeout" Plain "SECONDS" "30" false
             "How long a request may take, connecting included; 1 to 300"
         ConnectionsPerAddress "connections_per_address" "connections-per-address" Plain "N" "" false
-            "HTTP connections that callers of one address may have; a reverse proxy in front is one address [default: half of all that are taken]"
+            "HTTP connections allowed per address; a reverse proxy in front is one address [default: half of all connections]"
     }
     Dps {
         IdScope "id_scope" "id-scope" Plain "SCOPE" "" false
@@ -177,11 +177,11 @@ pub static SETTINGS: &[Spec] = settings! {
         GroupKeySecondary "group_key_secondary" "group-key-secondary" Secret "BASE64" "" true
             "Second key of the enrollment group, used when the first is refused"
         DpsEndpoint "dps_endpoint" "dps-endpoint" Plain "HOST" "global.azure-devices-provisioning.net" false
-            "Host of DPS; other clouds have their own"
+            "Host of DPS; sovereign clouds have different ones"
     }
     Hub {
         HubConnectionString "hub_connection_string" "hub-connection-string" Secret "CS" "" true
-            "Connection string of a hub policy with DeviceConnect: all devices are on this hub"
+            "Connection string of a hub policy with DeviceConnect, for all devices of this hub"
         HubConnectionStringSecondary "hub_connection_string_secondary" "hub-connection-string-secondary" Secret "CS" "" true
             "The same with the policy's second key, used when the first is refused"
     }
@@ -193,37 +193,37 @@ pub static SETTINGS: &[Spec] = settings! {
         HubSize "hub_size" "hub-size" Plain "SKU[xUNITS]" "" false
             "SKU and units of each hub, like S1x2; sets the rate limits. Learned if unset"
         ConnectRate "connect_rate" "connect-rate" Plain "N" "" false
-            "Devices connected to a hub per second at most, whatever its size; 0 is no limit"
+            "Maximum number of devices connected to a hub per second, regardless of its size; 0 means no limit"
         MaxConnectRate "max_connect_rate" "max-connect-rate" Plain "N" "" false
-            "Devices connected to a hub per second at most, where its size or what is learned would allow more"
+            "Upper bound on devices connected to a hub per second, if hub_size or the learned rate allows more"
         MaxConnections "max_connections" "max-connections" Plain "N" "" false
-            "AMQP connections to a hub at most; each takes 995 devices, 495 over WebSocket, and devices beyond are not connected"
+            "Maximum number of AMQP connections to a hub; each holds 995 devices, 495 over WebSocket, and further devices are not connected"
         DpsRate "dps_rate" "dps-rate" Plain "N" "1000" false
-            "Registrations at DPS per minute at most; 0 is no limit"
+            "Maximum number of registrations at DPS per minute; 0 means no limit"
         HubGoneAfter "hub_gone_after" "hub-gone-after" Plain "SECONDS" "900" false
-            "How long a hub may be unreachable before DPS is asked for one of its devices, and for all if that has moved; 60 to 86400"
+            "How long a hub may be unreachable before DPS is asked for one of its devices, and, if that device has moved, for all of them; 60 to 86400"
     }
     Network {
         Transport "transport" "transport" Plain "amqps|websocket" "amqps" false
             "AMQP over TLS (port 5671), or over WebSocket (port 443; half as many devices per connection)"
         Proxy "proxy" "proxy" Plain "URL" "" false
-            "HTTP proxy on the way to hubs and DPS, http://[USER:PASSWORD@]HOST:PORT; HTTPS_PROXY if unset; `none` disables it"
+            "HTTP proxy for connections to hubs and DPS, http://[USER:PASSWORD@]HOST:PORT; HTTPS_PROXY if unset; `none` disables it"
         Ca "ca" "ca" Plain "FILE" "" false
             "PEM file of the authorities to trust instead of the system's"
         Connect "connect" "connect" List "NAME[:PORT]=ADDR:PORT" "" false
-            "Reach a hub or DPS name elsewhere; TLS still checks the name"
+            "Address to connect to for a hub or DPS name; TLS still checks the name"
         TokenLife "token_life" "token-life" Plain "SECONDS" "3600" false
-            "Life of the tokens that are signed for the hub; 60 to 86400"
+            "Lifetime of the tokens that are signed for the hub; 60 to 86400"
     }
     Webhooks {
         AllowCallbacks "allow_callbacks" "allow-callbacks" List "CIDR|HOST" "" false
-            "Let callback URLs point to these private addresses, like 10.0.0.0/8 or adapter.local"
+            "Private addresses that callback URLs may point to, like 10.0.0.0/8 or adapter.local"
         HttpRetryLimit "http_retry_limit" "http-retry-limit" Plain "N" "5" false
-            "Attempts after the first one to deliver an event; 0 to 20"
+            "Number of further attempts to deliver an event after the first one fails; 0 to 20"
         MethodAnswerTimeout "method_answer_timeout" "method-answer-timeout" Plain "SECONDS" "30" false
             "How long the receiver of a direct method may take to answer; 5 to 300"
         WebhookSecret "webhook_secret" "webhook-secret" SecretList "whsec_BASE64" "" true
-            "Key that signs events (Standard Webhooks); with several, each signs"
+            "Key that signs events (Standard Webhooks); with several keys, an event has one signature per key"
         CallbackCa "callback_ca" "callback-ca" Plain "FILE" "" false
             "PEM file of the authorities to trust at receivers of events instead of the system's"
     }
@@ -241,7 +241,7 @@ impl Spec {
         format!("{VARIABLE_PREFIX}{}", self.key.to_ascii_uppercase())
     }
 
-    /// The key under which the file that holds a secret is named.
+    /// The key that names the file of a secret.
     #[must_use]
     pub fn file_key(&self) -> String {
         format!("{}_file", self.key)
@@ -253,7 +253,7 @@ impl Spec {
         matches!(self.kind, Kind::Secret | Kind::SecretList)
     }
 
-    /// Whether it takes several values.
+    /// Whether it accepts several values.
     #[must_use]
     pub const fn is_list(&self) -> bool {
         matches!(self.kind, Kind::List | Kind::SecretList)

@@ -1,4 +1,4 @@
-//! What somebody may have meant.
+//! Suggestions for misspelled names.
 
 /// The known name that is nearest to `name`, if one is near enough to be meant.
 pub(super) fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {

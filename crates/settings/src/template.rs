@@ -1,10 +1,10 @@
-//! A configuration file to begin with: every setting with its meaning and default, none of them set.
+//! A configuration file to start with: every setting with its meaning and default, as comments.
 
 use std::fmt::Write as _;
 
 use super::settings::{Kind, SETTINGS, Spec};
 
-/// What a line of the file has, `# ` included.
+/// The maximum length of a line in the file, including `# `.
 const LINE_CHARS: usize = 100;
 
 const HEAD: &str = "\
@@ -51,7 +51,7 @@ fn about(spec: &Spec) -> String {
             Kind::SecretList => ", one value per line",
             _ => "",
         };
-        let _ = write!(text, " Better kept in a file of its own{lines}.");
+        let _ = write!(text, " Better kept in a separate file{lines}.");
     }
     if spec.reload {
         text.push_str(" SIGHUP changes it.");
@@ -59,7 +59,7 @@ fn about(spec: &Spec) -> String {
     text
 }
 
-/// What the setting looks like: its default if it has one.
+/// An example value of the setting: its default if it has one.
 fn example(spec: &Spec) -> String {
     let value = match spec.default {
         "" => spec.value,

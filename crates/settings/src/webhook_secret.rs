@@ -1,4 +1,4 @@
-//! Keys that sign events, as they stand in the configuration.
+//! Configured keys that sign events.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::limits::{MAX_WEBHOOK_SECRET_BYTES, MIN_WEBHOOK_SECRET_BYTES};
 
-/// What every secret begins with.
+/// Prefix of every secret.
 const PREFIX: &str = "whsec_";
 
 /// A key that signs events. `Debug` does not show it.
@@ -21,7 +21,7 @@ pub enum InvalidWebhookSecret {
     #[error("a webhook secret begins with {PREFIX}, and the rest is Base64")]
     Prefix,
     /// The rest cannot be read.
-    #[error("what follows {PREFIX} is not Base64")]
+    #[error("the text after {PREFIX} is not Base64")]
     Base64,
     /// Too short or too long.
     #[error(

@@ -1,4 +1,4 @@
-//! Files that are read whole, up to a bound.
+//! Files that are read whole, up to a limit.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -16,7 +16,7 @@ pub enum UnreadFile {
     Read {
         /// The file.
         path: String,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
     /// Longer than any such file.
@@ -35,7 +35,7 @@ pub enum UnreadFile {
     },
 }
 
-/// All of a file of at most `limit` bytes.
+/// Reads a whole file of at most `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, UnreadFile> {
     let name = || path.display().to_string();
     let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! Which start of the machine this is.
+//! The id of the machine's current boot.
 
 use std::fs;
 

@@ -1,11 +1,11 @@
-//! What the bridge's and the emulator's state directories have in common.
+//! The common parts of the bridge's and the emulator's state directories.
 //!
-//! * [`private`]: directories and files that nobody but their owner reads.
+//! * [`private`]: directories and files that only their owner can read.
 //! * [`Lock`]: one process per directory.
-//! * [`Mark`]: a small file beside the data that says how much was written, so that data that went missing is noticed.
-//! * [`sqlite`]: what is looked at before SQLite opens a file, and the check of its pages and schema.
+//! * [`Mark`]: a small file next to the data that counts what was written, so that missing data is detected.
+//! * [`sqlite`]: checks before SQLite opens a file, and the check of its pages and schema.
 //! * [`sums`]: checksums over the rows of tables, kept by triggers.
-//! * [`whole`]: whether the files of an open database still hold what was written to them.
+//! * [`whole`]: checks whether the files of an open database still hold what was written to them.
 
 pub mod limits;
 pub mod private;

@@ -1,7 +1,7 @@
 //! One process per directory.
 //!
-//! Both the directory itself and a file in it are locked. The file says who has the directory, and a process of an earlier
-//! version locks nothing else; but it can be removed, after which another process would lock a new one.
+//! Both the directory itself and a file in it are locked. The file names the process that has the directory, and a process of an
+//! earlier version locks only the file; but the file can be removed, after which another process would lock a new one.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::limits::LOCK_ATTEMPTS;
 use crate::private;
 
-/// Held while a directory is in use. The system lets go of it when the process ends, however it ends.
+/// The lock of a directory in use. The system releases it when the process ends, in any way.
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
@@ -50,7 +50,7 @@ impl Lock {
                 continue;
             }
             private::close_file(&path);
-            // For whoever finds it locked; that it cannot be written is no harm.
+            // For readers that find it locked; a failure to write it is harmless.
             let _ = file
                 .set_len(0)
                 .and_then(|()| file.rewind())
@@ -85,7 +85,7 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// `None` where the system locks no directories.
+/// `None` if the system cannot lock directories.
 fn lock_directory(directory: &Path) -> Result<Option<File>, ()> {
     let Ok(opened) = File::open(directory) else {
         return Ok(None);

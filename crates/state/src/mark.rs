@@ -1,8 +1,8 @@
-//! How much was written, in a file of its own.
+//! The count of what was written, in a separate file.
 //!
-//! A database whose log was deleted, or a segment whose end was cut off, looks like one that never held more. The mark beside
-//! it, which is written after each commit, says otherwise. It is never ahead of what was committed as long as the machine
-//! runs; after a failure of the machine it may be, since neither is brought to the disk each time.
+//! A database whose log was deleted, or a segment whose end was truncated, looks like one that never held more. The mark next to
+//! it, which is written after each commit, shows the difference. It is never ahead of the commits as long as the machine runs;
+//! after a failure of the machine it may be, since neither is flushed to disk each time.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -15,7 +15,7 @@ const HEADING: &str = "drawspan mark 1";
 /// Bytes of the one line.
 const LINE_BYTES: usize = 15 + 1 + 32 + 1 + 20 + 1 + 20 + 1 + 32 + 1 + 8 + 1;
 
-/// What a mark says.
+/// The contents of a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Said {
     /// Names the data; anything where there is nothing to be confused with.
@@ -26,14 +26,14 @@ pub struct Said {
     pub boot: Boot,
 }
 
-/// What is found where a mark should be.
+/// The state of the mark's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
-    /// There is no such file.
+    /// The file does not exist.
     Nothing,
     /// It was changed by somebody else.
     Damaged,
-    /// What was said last.
+    /// A mark was read.
     Said(Said),
 }
 
@@ -88,7 +88,7 @@ impl Mark {
         Ok(mark)
     }
 
-    /// Says how much was written by now. That it cannot be said is no harm but that less will be noticed; it is logged once.
+    /// Records how much was written by now. A failure only means that less is detected; it is logged once.
     pub fn say(&mut self, counts: [u64; 2]) {
         if let Err(error) = self.write(counts)
             && !std::mem::replace(&mut self.failed, true)

@@ -1,4 +1,5 @@
-//! Directories and files for their owner alone. Where there are no such permissions, those of the parent directory hold.
+//! Directories and files that only their owner can access. Where the system has no such permissions, those of the parent directory
+//! apply.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -22,7 +23,7 @@ pub fn directory(path: &Path, is_ours: impl Fn(&str) -> bool) -> io::Result<()> 
     close(path, is_ours)
 }
 
-/// Creates a directory within one that is private. That it is there is well.
+/// Creates a directory within a private one. An existing one is fine.
 ///
 /// # Errors
 /// When it cannot be created.
@@ -42,7 +43,7 @@ pub fn options() -> OpenOptions {
     options
 }
 
-/// Creates the file if there is none, and closes one that is there to others.
+/// Creates the file if there is none, and makes an existing one private.
 ///
 /// # Errors
 /// When it cannot be created.
@@ -100,7 +101,7 @@ fn close(path: &Path, is_ours: impl Fn(&str) -> bool) -> io::Result<()> {
         if !name.to_str().is_some_and(&is_ours) {
             tracing::warn!(
                 directory = %path.display(), other = ?name,
-                "the state directory is open to others and holds other files; give the state a directory of its own"
+                "the state directory is open to others and holds other files; use a dedicated directory for the state"
             );
             return Ok(());
         }

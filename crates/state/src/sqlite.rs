@@ -1,7 +1,7 @@
-//! What is looked at before SQLite opens a database, and the check of what is in it.
+//! Checks before SQLite opens a database, and the check of its contents.
 //!
-//! SQLite takes an empty file for a new database and deletes the log beside it, and it takes the readable part of a damaged log
-//! for all of it. So files are looked at first, and a connection that only looks must not fold the log into the database.
+//! SQLite treats an empty file as a new database and deletes the log next to it, and it treats the readable part of a damaged log
+//! as complete. So files are checked first, and a connection that only checks must not merge the log into the database.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -16,10 +16,10 @@ use crate::limits::{ASIDE_NAMES, CHECK_STEPS, CHECK_TIME_MS};
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// The smallest page: a shorter file holds nothing.
 const PAGE_BYTES_MIN: u64 = 512;
-/// What SQLite calls the files beside a database.
+/// The suffixes of SQLite's files next to a database.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// What lies where a database should be.
+/// The state of a database's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// No file.
@@ -32,19 +32,19 @@ pub enum Content {
     Database,
 }
 
-/// A database and the files beside it, as they lie there.
+/// A database and the files next to it, as they are on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
     /// The database itself.
     pub content: Content,
-    /// Whether a log, or another file of SQLite, lies beside it and is not empty.
+    /// Whether a log, or another file of SQLite, is next to it and not empty.
     pub beside: bool,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Checked {
-    /// Nothing wrong.
+    /// The file is sound.
     Whole,
     /// This is wrong.
     Damaged(String),
@@ -52,7 +52,7 @@ pub enum Checked {
     Unfinished,
 }
 
-/// Looks at the files of a database, without SQLite.
+/// Checks the files of a database, without SQLite.
 ///
 /// # Errors
 /// When they are there and cannot be read.
@@ -85,7 +85,7 @@ fn content(path: &Path) -> io::Result<Content> {
     })
 }
 
-/// Renames a database and the files beside it, to names that are free; returns the new name of the first that was there.
+/// Renames a database and the files next to it, to free names; returns the new name of the first existing one.
 ///
 /// # Errors
 /// When one of them cannot be renamed.
@@ -119,7 +119,7 @@ pub fn fold_at_close(connection: &Connection, fold: bool) -> rusqlite::Result<()
     connection.set_db_config(option, !fold).map(drop)
 }
 
-/// Brings what is in the log into the database, as far as nobody else reads it. The log stays, and is written anew.
+/// Merges the log into the database, as far as there are no other readers. The log stays, and is overwritten.
 ///
 /// # Errors
 /// What SQLite says.

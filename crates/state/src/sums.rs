@@ -1,8 +1,8 @@
-//! A checksum over the rows of each table, kept up by triggers of the connection that writes.
+//! A checksum over the rows of each table, maintained by triggers of the writing connection.
 //!
-//! SQLite's pages have no checksums: a changed byte in a row is not noticed by it. The sum of a table does not depend on the order of its
-//! rows, so that each change costs one addition. Triggers and the function they call belong to a connection, not to the file: other
-//! programs can read and write it as ever, and what they change is found to differ.
+//! SQLite's pages have no checksums, so it does not detect a changed byte in a row. The sum of a table does not depend on the order
+//! of its rows, so that each change costs one addition. Triggers and the function they call belong to a connection, not to the
+//! file: other programs can still read and write it, and their changes are detected.
 
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
@@ -28,7 +28,7 @@ pub struct Differs {
     pub found: u64,
 }
 
-/// Where the sums are; made by whoever makes the other tables.
+/// The table of sums; created with the other tables.
 pub const TABLE: &str = "
     CREATE TABLE IF NOT EXISTS sums (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
 ";

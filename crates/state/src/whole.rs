@@ -1,11 +1,11 @@
-//! Whether the files of an open SQLite database still hold what SQLite wrote to them.
+//! The check whether the files of an open SQLite database still hold what SQLite wrote to them.
 //!
-//! A file that another program empties or cuts in place keeps its name and number, and SQLite goes on beside what is missing: it
-//! acknowledges what cannot be found again, and may copy holes of the log into the database. The index of the log, which SQLite
-//! keeps in shared memory, says how long both files must be.
+//! A file that another program empties or truncates in place keeps its name and inode, and SQLite continues without the missing
+//! part: it acknowledges data that cannot be found again, and may copy holes of the log into the database. The index of the log,
+//! which SQLite keeps in shared memory, states how long both files must be.
 //!
-//! The files are opened a second time here. To close one takes SQLite's locks on it away, so a [`Files`] must live longer than
-//! every connection of its process.
+//! The files are opened a second time here. Closing one releases SQLite's locks on it, so a [`Files`] must live longer than every
+//! connection of its process.
 
 use std::fs::File;
 use std::io;
@@ -38,11 +38,11 @@ pub struct Files {
     index: File,
     /// How long the database was at most.
     longest: AtomicU64,
-    /// What was found once stays so: whatever is put in its place, SQLite does not know of it.
+    /// A finding is permanent: SQLite does not notice a replacement.
     cut: OnceLock<Cut>,
 }
 
-/// What the index says: a part of SQLite's `WalIndexHdr`.
+/// The contents of the index: a part of SQLite's `WalIndexHdr`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Index {
     page_bytes: u64,
@@ -74,7 +74,7 @@ impl Files {
         })
     }
 
-    /// Which file lost its beginning, or is shorter than it must be. `None` also where that cannot be told, as while another
+    /// The file that lost its beginning, or is shorter than it must be. `None` also if that cannot be determined, as while another
     /// process writes.
     #[must_use]
     pub fn cut(&self) -> Option<Cut> {
@@ -229,7 +229,7 @@ mod tests {
             let cut = File::options().write(true).open(folder.path().join(file));
             cut.unwrap().set_len(bytes).unwrap();
             if written {
-                // What this answers is no matter.
+                // The result does not matter.
                 let _ = connection.execute_batch("INSERT INTO a VALUES (1)");
             }
             assert_eq!(files.cut(), expected, "{file} {bytes} {written}");

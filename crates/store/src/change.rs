@@ -1,4 +1,4 @@
-//! Changes of rows, and how each is carried out.
+//! Changes of rows, and their execution.
 
 use drawspan_hub::{DeviceId, SubscriptionType};
 use rusqlite::Connection;
@@ -28,7 +28,7 @@ pub(crate) enum Change {
     RemoveSubscription(StoredScope, SubscriptionType),
     PutDeadLetter {
         letter: Box<NewDeadLetter>,
-        /// Whether it is on disk before anybody is told.
+        /// Whether it is on disk before it is acknowledged.
         durable: bool,
         /// For as long as it waits.
         _charge: Charge,
@@ -45,7 +45,7 @@ impl Change {
         matches!(self, Self::PutSubscription(_) | Self::PutDeadLetter { .. })
     }
 
-    /// Whether it must survive the end of the machine once somebody was told that it is written.
+    /// Whether it must survive a failure of the machine once it was acknowledged.
     pub(crate) const fn is_durable(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! What time it is; everything else takes it as an argument.
+//! The current time; everything else takes it as an argument.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

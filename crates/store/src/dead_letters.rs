@@ -1,4 +1,4 @@
-//! Events that their receivers did not take.
+//! Dead letters: undelivered events.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,15 +18,15 @@ use crate::subscriptions::Written;
 pub struct NewDeadLetter {
     /// Of each attempt; the event's identity.
     pub webhook_id: String,
-    /// Whose event it is.
+    /// The device of the event.
     pub device: DeviceId,
-    /// What it is about.
+    /// The kind of events.
     pub kind: SubscriptionType,
     /// The event as it was sent; encrypted in the file.
     pub event: Vec<u8>,
     /// Scheme, host and port of the receiver.
     pub origin: String,
-    /// What went wrong last, one line.
+    /// The last failure, one line.
     pub reason: String,
     /// How often it was tried.
     pub attempts: u32,
@@ -39,11 +39,11 @@ pub struct NewDeadLetter {
 pub struct StoredDeadLetter {
     /// Its number, rising. It stays when the event is given up again.
     pub id: u64,
-    /// What was put.
+    /// The stored letter.
     pub letter: NewDeadLetter,
 }
 
-/// Which dead letters to list. Every condition must hold.
+/// Conditions for a list of dead letters, all of which must hold.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeadLetterFilter {
     /// Of this device.
@@ -96,8 +96,9 @@ impl DeadLetters {
         }
     }
 
-    /// Keeps one in place of the one with the same webhook id; what is returned resolves once it is on disk, and survives the end of the
-    /// machine. For events of which there is no other copy then. Whoever drops it still has the letter kept, as far as that is possible.
+    /// Stores a dead letter in place of the one with the same webhook id. The result resolves once the letter is on disk, and
+    /// survives a failure of the machine. For events that have no other copy then. If the result is dropped, the letter is stored
+    /// all the same, as far as possible.
     pub fn put_for_good(&self, letter: NewDeadLetter) -> Written {
         let asked = self.change(letter, true);
         Written::new(asked.and_then(|change| self.queue.try_ask(change)))

@@ -1,4 +1,4 @@
-//! Which desired properties were delivered.
+//! The delivered versions of desired properties.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::queue::Queue;
 pub struct DesiredMark {
     /// The `$version` that it has.
     pub version: i64,
-    /// Of the whole section at that version; `None` when only a change of it is known.
+    /// Fingerprint of the full state at that version; `None` if only a change of it is known.
     pub fingerprint: Option<i64>,
     /// A number for the receiver that has it.
     pub receiver: i64,
 }
 
-/// How far each device's receiver is with desired properties. Cheap to clone. Losing one costs an event too many, so
-/// writing is best effort and holds nobody up.
+/// The versions of desired properties that receivers have. Cheap to clone. Losing an entry costs one extra event, so writing is
+/// best effort and blocks nothing.
 #[derive(Debug, Clone)]
 pub struct DesiredMarks {
     queue: Queue,
@@ -36,7 +36,7 @@ impl DesiredMarks {
         Self { queue, path, loss }
     }
 
-    /// All that were written so far, in no order. Blocks.
+    /// All marks written so far, in no order. Blocks.
     ///
     /// # Errors
     /// When the file cannot be read.

@@ -1,4 +1,4 @@
-//! Why something is not stored.
+//! Errors of the store.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::health::StoreFault;
 use crate::keyring::{KeyRingError, NoNewKey};
 use crate::traces::Trace;
 
-/// What can be done about a file that cannot be used.
+/// Advice on a file that cannot be used.
 const WAY_OUT: &str = "put back a backup with `drawspan restore --force`, or begin without it by `drawspan serve --accept-empty-store`, which keeps the present files under other names";
 
 /// Why a state directory cannot be used. Each says what to do.
@@ -21,7 +21,7 @@ pub enum OpenError {
     Create {
         /// The directory or file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: io::Error,
     },
@@ -30,7 +30,7 @@ pub enum OpenError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: io::Error,
     },
@@ -39,7 +39,7 @@ pub enum OpenError {
     Lost {
         /// The database.
         path: PathBuf,
-        /// What shows it.
+        /// The evidence.
         trace: Trace,
     },
     /// The file's pages or tables are not what SQLite wrote.
@@ -47,7 +47,7 @@ pub enum OpenError {
     Damaged {
         /// The database.
         path: PathBuf,
-        /// What is wrong.
+        /// The mistake.
         why: String,
     },
     /// Another process uses it.
@@ -61,7 +61,7 @@ pub enum OpenError {
         /// The other process, if it left its number.
         holder: Option<u32>,
     },
-    /// The file is not one of ours.
+    /// The file is not a file of Drawspan.
     #[error("{} is not a store of Drawspan, or its beginning is damaged; use another state directory, or {WAY_OUT}. Nothing was changed", path.display())]
     Foreign {
         /// The file.
@@ -98,13 +98,13 @@ pub enum OpenError {
         #[source]
         cause: KeyRingError,
     },
-    /// There is none, though rows are encrypted.
+    /// It is missing, although rows are encrypted.
     #[error(
         "there is no key ring {}, but {rows} stored values are encrypted, with key {version} among others; put it back, or name it with --keyring; nothing was changed",
         path.display()
     )]
     NoKeyRing {
-        /// Where it should be.
+        /// Its expected path.
         path: PathBuf,
         /// A key that is needed.
         version: u32,
@@ -171,15 +171,15 @@ pub enum StoreError {
         "{what} cannot be decrypted: {why}; it was changed by somebody else, or the key ring is another. Put back a backup with `drawspan restore`"
     )]
     Sealed {
-        /// Which row.
+        /// The row.
         what: String,
-        /// What is wrong.
+        /// The mistake.
         why: String,
     },
-    /// Nothing can be encrypted.
+    /// Encryption is impossible.
     #[error("the key ring cannot be used: {0}")]
     KeyRing(String),
-    /// What is to be stored is larger than may be.
+    /// The value is larger than allowed.
     #[error("the event is too large")]
     TooLarge,
     /// More changes wait than may.
@@ -203,7 +203,7 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 impl StoreError {
-    /// What it says about the store; `None` if it is of one row or one call alone.
+    /// The fault of the store that it shows; `None` if it concerns one row or one call alone.
     #[must_use]
     pub const fn fault(&self) -> Option<StoreFault> {
         match self {
@@ -239,7 +239,7 @@ impl OpenError {
         )
     }
 
-    /// What SQLite said about a file.
+    /// SQLite's error about a file.
     pub(crate) fn sqlite(path: &Path, error: rusqlite::Error) -> Self {
         let path = path.to_path_buf();
         match error.sqlite_error_code() {

@@ -1,4 +1,4 @@
-//! How the store is, as a level that anybody may read.
+//! The health of the store, readable by everyone.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::loss_counter::Loss;
 pub enum Health {
     /// The last write went well, and nothing that was read is damaged.
     Ok,
-    /// What is written now is lost, or what is asked for cannot be read.
+    /// Writes are lost at the moment, or reads fail.
     Failing {
         /// Why.
         reason: StoreFault,
@@ -54,7 +54,7 @@ pub enum StoreFile {
     KeyRing,
 }
 
-/// What was found to be missing or changed when the store was opened, in rows or changes.
+/// Rows or changes that were found missing or altered when the store was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FoundLost {
     /// Subscriptions.
@@ -72,7 +72,7 @@ pub struct StoreHealth {
     pub(crate) found: Arc<Found>,
 }
 
-/// What was found at start, counted for as long as the store is open.
+/// Findings at the start, counted for as long as the store is open.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) subscriptions: Arc<Loss>,
@@ -86,7 +86,7 @@ struct Cell {
     writing: Option<StoreFault>,
     /// Of any read: what is damaged stays so.
     damaged: bool,
-    /// A file was emptied or shortened. It stays so until the store is opened anew.
+    /// A file was emptied or truncated. This lasts until the store is opened again.
     cut: bool,
     missing: Option<StoreFile>,
 }
@@ -119,7 +119,7 @@ impl StoreHealth {
         }
     }
 
-    /// What was found to be missing or changed when the store was opened.
+    /// Rows that were found missing or altered when the store was opened.
     #[must_use]
     pub fn found_lost(&self) -> FoundLost {
         FoundLost {
@@ -135,7 +135,7 @@ impl StoreHealth {
             Ok(_) => None,
             Err(error) => match error.fault() {
                 Some(fault) => Some(fault),
-                // That says nothing about the file.
+                // This error does not concern the file.
                 None => return,
             },
         };
@@ -161,7 +161,7 @@ impl StoreHealth {
         }
     }
 
-    /// Which file is missing, as somebody looked just now.
+    /// Records which file is missing according to the last check.
     pub(crate) fn looked(&self, missing: Option<StoreFile>) {
         let mut cell = self.cell.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut cell.missing, missing);

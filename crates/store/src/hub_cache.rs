@@ -1,4 +1,4 @@
-//! Which hub each device belongs to.
+//! The hub of each device.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::loss_counter::Loss;
 use crate::queue::Queue;
 use crate::writer::Job;
 
-/// Where a device belongs: DPS said so, or it connected there.
+/// The hub of a device, which DPS assigned, or where it connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedHub {
     /// The device, by the name that callers use.
@@ -28,8 +28,8 @@ pub struct CachedHub {
     pub renewed_unix_s: u64,
 }
 
-/// Which hub each device belongs to. Cheap to clone. Losing an entry costs one call of DPS, or its next use makes the device known
-/// again, so writing is best effort and holds nobody up.
+/// The hub of each device. Cheap to clone. Losing an entry costs one call of DPS, or the device's next use makes it known again, so
+/// writing is best effort and blocks nothing.
 #[derive(Debug, Clone)]
 pub struct HubCache {
     queue: Queue,
@@ -68,14 +68,14 @@ impl HubCache {
 
     /// These devices are in use; entries that are not there stay away. Best effort.
     pub fn renew(&self, devices: Vec<DeviceId>, now_unix_s: u64) {
-        // What is not renewed now is next time.
+        // Entries that are not renewed now are renewed next time.
         let _ = self.queue.try_send(Change::RenewHubs {
             devices,
             now_unix_s,
         });
     }
 
-    /// Removes a device's entry, and returns when that will survive the end of the process. Whatever was put before is
+    /// Removes a device's entry. The result resolves when that survives the end of the process. Earlier writes of the entry are
     /// gone, too.
     ///
     /// # Errors

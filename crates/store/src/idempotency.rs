@@ -1,4 +1,4 @@
-//! Which requests were answered already.
+//! Requests that were answered already.
 
 use crate::change::Change;
 use crate::clock;
@@ -6,10 +6,10 @@ use crate::error::StoreError;
 use crate::queue::Queue;
 use crate::reader::{Question, Reader};
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredAnswer {
-    /// Tells its body from others.
+    /// A fingerprint of its body.
     pub fingerprint: [u8; 32],
     /// HTTP status of the answer.
     pub status: u16,
@@ -30,7 +30,7 @@ impl Idempotency {
         Self { queue, reader }
     }
 
-    /// What was answered under a key in the last 24 hours. The key is a hash of what the caller sent.
+    /// The result under a key in the last 24 hours. The key is a hash of the caller's value.
     ///
     /// # Errors
     /// When the file cannot be read.

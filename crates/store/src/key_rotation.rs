@@ -1,4 +1,4 @@
-//! Which key seals, while other processes may change that.
+//! The current key, which other processes may change.
 
 use std::sync::Arc;
 

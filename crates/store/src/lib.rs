@@ -1,18 +1,18 @@
-//! What the bridge remembers across restarts, in one SQLite file of a directory of its own.
+//! The bridge's state across restarts, in one SQLite file of a dedicated directory.
 //!
 //! * [`Store`]: the open directory. One process has it at a time; one thread writes, and puts what waits into one
 //!   transaction.
-//! * [`HubCache`]: which hub each device belongs to, so that a restart asks DPS for nobody.
-//! * [`Subscriptions`]: what callers subscribed to. Callback URLs are encrypted.
-//! * [`DeadLetters`]: events that their receivers did not take, encrypted; the newest of them.
-//! * [`DesiredMarks`]: which desired properties were delivered.
-//! * [`Idempotency`]: which requests were answered already.
-//! * [`StoreHealth`]: whether all that works, as a level.
+//! * [`HubCache`]: the hub of each device, so that DPS need not be asked after a restart.
+//! * [`Subscriptions`]: subscriptions of callers. Callback URLs are encrypted.
+//! * [`DeadLetters`]: undelivered events, encrypted; the newest of them.
+//! * [`DesiredMarks`]: the delivered versions of desired properties.
+//! * [`Idempotency`]: the requests that were answered already.
+//! * [`StoreHealth`]: the health of all of this.
 //!
-//! [`manage`] is what commands do with such a directory, also beside the process that has it: keys, backup, restore.
+//! [`manage`] has the operations of commands on such a directory, even while another process uses it: keys, backup, restore.
 //!
-//! What was acknowledged survives `kill -9` of the process. (After a power failure the last second may be missing, but for
-//! subscriptions.) The keys lie in a key ring, a file of its own that need not be in the directory.
+//! Acknowledged changes survive `kill -9` of the process. (A power failure may lose the last second, except for subscriptions.) The
+//! keys are in a key ring, a separate file that need not be in the directory.
 
 pub mod limits;
 pub mod manage;
@@ -30,10 +30,10 @@ mod idempotency;
 mod key_rotation;
 mod keyring;
 mod loss_counter;
-mod opening;
 mod queue;
 mod reader;
 mod scheduler;
+mod state_files;
 mod store;
 mod subscriptions;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Counting what was lost, without a log line for each; and weighing what waits.
+//! Counting losses without a log line for each; and the weight of waiting entries.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ pub(crate) struct Loss {
 }
 
 impl Loss {
-    /// `what` is told with the count, and says what comes of it.
+    /// `what` is logged with the count, and states the consequence.
     pub(crate) fn new(what: &'static str) -> Arc<Self> {
         Arc::new(Self {
             what,
@@ -24,7 +24,7 @@ impl Loss {
         })
     }
 
-    /// So many more were lost; tells so once a minute.
+    /// Adds to the count of losses; logs it once a minute.
     pub(crate) fn add(&self, count: u64, why: &dyn std::fmt::Display) {
         if count == 0 {
             return;
@@ -39,7 +39,7 @@ impl Loss {
         self.total.load(Ordering::Relaxed)
     }
 
-    /// How many to tell of now, if it is time.
+    /// The count to report now, if it is time.
     fn to_tell(&self, count: u64, now: Instant) -> Option<u64> {
         let total = self.total.fetch_add(count, Ordering::Relaxed) + count;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,7 +60,7 @@ pub(crate) struct Scale {
     bound: usize,
 }
 
-/// So many of the bytes that wait; gone when it is dropped.
+/// A share of the waiting bytes; released when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Charge {
     waiting: Arc<AtomicUsize>,
@@ -75,7 +75,7 @@ impl Scale {
         }
     }
 
-    /// `None` when that would be more than may wait.
+    /// `None` if more would wait than is allowed.
     pub(crate) fn charge(&self, bytes: usize) -> Option<Charge> {
         let more = |waiting: usize| {
             let sum = waiting.saturating_add(bytes);

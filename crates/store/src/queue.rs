@@ -1,4 +1,4 @@
-//! The way to the writing thread.
+//! The queue of the writing thread.
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -16,13 +16,13 @@ impl Queue {
         Self(sender.downgrade())
     }
 
-    /// Hands a change over now, or not at all.
+    /// Hands a change over now, or fails.
     pub(crate) fn try_send(&self, change: Change) -> Result<(), StoreError> {
         self.try_job(Job::Change(change, None))
     }
 
-    /// Hands a change over now, or not at all; what comes says how many rows it changed.
-    pub(crate) fn try_ask(&self, change: Change) -> Result<Answer, StoreError> {
+    /// Hands a change over now, or fails; the result is the number of changed rows.
+    pub(crate) fn try_ask(&self, change: Change) -> Result<ChangedRows, StoreError> {
         let (done, written) = oneshot::channel();
         self.try_job(Job::Change(change, Some(done)))?;
         Ok(written)
@@ -51,4 +51,4 @@ impl Queue {
 }
 
 /// How many rows a change changed.
-pub(crate) type Answer = oneshot::Receiver<Result<usize, StoreError>>;
+pub(crate) type ChangedRows = oneshot::Receiver<Result<usize, StoreError>>;

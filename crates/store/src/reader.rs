@@ -16,7 +16,7 @@ use crate::idempotency::StoredAnswer;
 use crate::keyring::Keys;
 use crate::limits::{BROKEN_REPORT_INTERVAL_S, READ_QUEUE};
 
-/// Where an answer goes.
+/// The receiver of an answer.
 pub(crate) type Done<T> = oneshot::Sender<Result<T, StoreError>>;
 
 #[derive(Debug)]
@@ -83,7 +83,7 @@ fn run(
         let _ = done.send(result);
     }
     let mut warnings = Warnings::default();
-    // That nobody waits for an answer any more is no mistake.
+    // An answer that is no longer awaited is not a mistake.
     while let Some(question) = questions.blocking_recv() {
         match question {
             Question::DeadLetters { filter, done } => {

@@ -1,4 +1,4 @@
-//! The thread that reminds the writing thread of what time brings.
+//! The thread that triggers the writing thread when time requires it.
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -65,14 +65,14 @@ impl Scheduler {
         }
     }
 
-    /// What cannot be handed over now is next time.
+    /// Runs the jobs that are due. A job that cannot be handed over now follows next time.
     fn look(&mut self, now: Instant) {
         let stamp = self.keys.stamp();
         if stamp != self.seen && self.queue.try_job(Job::Keys).is_ok() {
             self.seen = stamp;
         }
         self.watch.look();
-        // Once something fails, the next look says whether it still does.
+        // After a failure, the next check finds out whether it persists.
         if now >= self.probe_at || matches!(self.health.now(), Health::Failing { .. }) {
             let _ = self.queue.try_job(Job::Probe);
             self.probe_at = now + Duration::from_millis(PROBE_INTERVAL_MS);

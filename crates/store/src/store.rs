@@ -16,19 +16,19 @@ use crate::hub_cache::HubCache;
 use crate::idempotency::Idempotency;
 use crate::limits::STORE_QUEUE;
 use crate::loss_counter::Scale;
-use crate::opening::{self, Loss, Opened};
 use crate::queue::Queue;
 use crate::reader::{self, Question};
 use crate::scheduler;
+use crate::state_files::{self, Loss, Opened};
 use crate::subscriptions::Subscriptions;
 use crate::watch::Watch;
 use crate::writer::{Bounds, Commits, Job, Losses, Writer};
 
 /// The database in a state directory.
 pub(crate) const FILE: &str = "drawspan.db";
-/// Says how much was committed to it.
+/// File name of the mark, which records how much was committed.
 pub(crate) const MARK_FILE: &str = "drawspan.mark";
-/// Says who has the directory.
+/// File name of the lock.
 pub(crate) const LOCK_FILE: &str = "drawspan.lock";
 
 /// The key ring of a state directory for which no other file is named.
@@ -41,7 +41,7 @@ pub fn default_keyring(directory: &Path) -> PathBuf {
 /// directory; that may take a moment.
 #[derive(Debug)]
 pub struct Store {
-    /// `None` once closed, as the next two.
+    /// `None` once closed, like the next two.
     queue: Option<mpsc::Sender<Job>>,
     questions: Option<mpsc::Sender<Question>>,
     alive: Option<threads::Sender<()>>,
@@ -54,7 +54,7 @@ pub struct Store {
     health: StoreHealth,
     /// Closed after every connection.
     _watch: Arc<Watch>,
-    /// Given back last.
+    /// Released last.
     _lock: Arc<Lock>,
 }
 
@@ -84,7 +84,7 @@ impl Store {
         loss: Loss,
         bounds: Bounds,
     ) -> Result<Self, OpenError> {
-        let lock = Arc::new(opening::take(directory)?);
+        let lock = Arc::new(state_files::take(directory)?);
         let (health, losses) = (StoreHealth::new(), Losses::default());
         let Opened {
             path,
@@ -92,7 +92,7 @@ impl Store {
             keys,
             mark,
             stored,
-        } = opening::open(directory, keyring, loss, &health, &losses)?;
+        } = state_files::open(directory, keyring, loss, &health, &losses)?;
         let watch = Watch::new(&path, keyring, Arc::clone(&lock), health.clone());
         let watch = Arc::new(watch.map_err(|cause| OpenError::Read {
             path: path.clone(),
@@ -154,7 +154,7 @@ impl Store {
         self.hub_cache.clone()
     }
 
-    /// What callers subscribed to.
+    /// The subscriptions of callers.
     #[must_use]
     pub fn subscriptions(&self) -> Subscriptions {
         self.subscriptions.clone()
@@ -166,7 +166,7 @@ impl Store {
         self.dead_letters.clone()
     }
 
-    /// Which desired properties were delivered.
+    /// The delivered versions of desired properties.
     #[must_use]
     pub fn desired_marks(&self) -> DesiredMarks {
         self.desired_marks.clone()
@@ -178,7 +178,7 @@ impl Store {
         self.health.clone()
     }
 
-    /// Which requests were answered already.
+    /// The requests that were answered already.
     #[must_use]
     pub fn idempotency(&self) -> Idempotency {
         self.idempotency.clone()

@@ -1,4 +1,4 @@
-//! What callers subscribed to.
+//! Subscriptions of callers.
 
 use std::future::Future;
 use std::path::Path;
@@ -13,16 +13,16 @@ use crate::change::Change;
 use crate::database::{self, subscriptions as table};
 use crate::error::StoreError;
 use crate::keyring::Keys;
-use crate::queue::{Answer, Queue};
+use crate::queue::{ChangedRows, Queue};
 
 /// A subscription as it is stored.
 #[derive(Debug, Clone)]
 pub struct StoredSubscription {
     /// The device, or the beginning of device ids.
     pub scope: StoredScope,
-    /// Which events.
+    /// The kind of events.
     pub kind: SubscriptionType,
-    /// Where they go; encrypted in the file.
+    /// The callback URL; encrypted in the file.
     pub callback_url: SecretString,
     /// When it was made, or last replaced; kept to the millisecond.
     pub created_at: UtcTime,
@@ -30,11 +30,12 @@ pub struct StoredSubscription {
     pub keep_connected: bool,
     /// Whether it came from another bridge's tables: its callback may be private.
     pub imported: bool,
-    /// Whether whoever made it may reach some devices only: it is for those alone whose id at the hub begins so, too.
+    /// Whether its maker may reach only some devices: it then applies only to devices whose id at the hub begins with the prefix,
+    /// too.
     pub limited: bool,
 }
 
-/// Which devices a stored subscription is for.
+/// The devices that a stored subscription is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum StoredScope {
     /// The device of this id.
@@ -43,8 +44,7 @@ pub enum StoredScope {
     Fleet(String),
 }
 
-/// What callers subscribed to. Cheap to clone. A change that was acknowledged survives the end of the process, and of the
-/// machine.
+/// Subscriptions of callers. Cheap to clone. An acknowledged change survives the end of the process and a failure of the machine.
 #[derive(Debug, Clone)]
 pub struct Subscriptions {
     queue: Queue,
@@ -52,10 +52,10 @@ pub struct Subscriptions {
     keys: Arc<Keys>,
 }
 
-/// A change that was handed over; resolves once it is written. It is written as well when nobody waits.
+/// A change that was handed over; resolves once it is written. It is also written if it is not awaited.
 #[derive(Debug)]
 #[must_use = "it tells whether the change is written"]
-pub struct Written(Result<Answer, Option<StoreError>>);
+pub struct Written(Result<ChangedRows, Option<StoreError>>);
 
 impl Subscriptions {
     pub(crate) fn new(queue: Queue, path: Arc<Path>, keys: Arc<Keys>) -> Self {
@@ -72,7 +72,7 @@ impl Subscriptions {
         table::each(&connection, &self.keys.ring(), then)
     }
 
-    /// All that were written so far. As [`each`](Self::each).
+    /// All subscriptions written so far. As [`each`](Self::each).
     ///
     /// # Errors
     /// As [`each`](Self::each).
@@ -82,7 +82,7 @@ impl Subscriptions {
         Ok(all)
     }
 
-    /// Those that came from another bridge's tables. Blocks.
+    /// Subscriptions imported from another bridge's tables. Blocks.
     ///
     /// # Errors
     /// As [`each`](Self::each).
@@ -90,7 +90,7 @@ impl Subscriptions {
         table::load_imported(&database::open_to_read(&self.path)?, &self.keys.ring())
     }
 
-    /// Those of one device, without those of the fleet. Blocks for a moment.
+    /// Subscriptions of one device, without those of the fleet. Blocks for a moment.
     ///
     /// # Errors
     /// As [`each`](Self::each).
@@ -99,8 +99,8 @@ impl Subscriptions {
         table::load_device(&connection, &self.keys.ring(), device)
     }
 
-    /// Makes or replaces one. Changes are written in the order of these calls, which do not wait; when too many wait, it is not
-    /// written, and [`StoreError::Busy`] comes of it.
+    /// Creates or replaces a subscription. Changes are written in the order of these calls, which do not wait; if too many wait,
+    /// the change is not written, and the result is [`StoreError::Busy`].
     pub fn put(&self, subscription: StoredSubscription) -> Written {
         self.change(Change::PutSubscription(Box::new(subscription)))
     }
@@ -116,7 +116,7 @@ impl Subscriptions {
 }
 
 impl Written {
-    pub(crate) fn new(asked: Result<Answer, StoreError>) -> Self {
+    pub(crate) fn new(asked: Result<ChangedRows, StoreError>) -> Self {
         Self(asked.map_err(Some))
     }
 }

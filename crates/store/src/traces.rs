@@ -1,4 +1,4 @@
-//! What was here before: whether an empty or shortened database is a beginning or a loss.
+//! Traces of an earlier store: whether an empty or truncated database is a new one or a loss.
 
 use std::fmt;
 use std::path::Path;
@@ -11,16 +11,16 @@ use crate::database::Stored;
 /// How a start goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// Nothing was ever stored here. A process that was ended before its first transaction left this id.
+    /// The store is new. A process that was killed before its first transaction left this id.
     New(Option<u128>),
     /// A database is there.
     Continue,
 }
 
-/// What shows that more was stored than is found.
+/// Evidence that more was stored than is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trace {
-    /// The database is empty or gone, and a log lies beside it.
+    /// The database is empty or gone, and there is a log next to it.
     Log,
     /// The database is empty or gone, and the mark says that it was used.
     Mark,
@@ -28,7 +28,7 @@ pub enum Trace {
     KeyRing,
     /// The mark is of another database.
     Other,
-    /// So many changes are missing that the mark says were committed.
+    /// Number of changes that are missing according to the mark.
     Changes(u64),
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Log => {
-                f.write_str("it is empty or gone, but a log of its changes lies beside it")
+                f.write_str("it is empty or gone, but a log of its changes lies next to it")
             }
             Self::Mark => {
                 f.write_str("it is empty or gone, but drawspan.mark says that it was used")
@@ -62,7 +62,7 @@ pub(crate) fn arrive(look: Look, recorded: Recorded, keyring: bool) -> Result<Ar
         _ => None,
     };
     match (look.content, recorded) {
-        // What is foreign is refused as soon as it is opened.
+        // Foreign files are refused as soon as they are opened.
         (Content::Database | Content::Foreign, _) => Ok(Arrival::Continue),
         _ if look.beside => Err(Trace::Log),
         (_, Recorded::Damaged) => Err(Trace::Mark),
@@ -99,12 +99,12 @@ pub(crate) fn compare(stored: Option<Stored>, recorded: Recorded) -> Result<u64,
     }
 }
 
-/// Tells the entries of a state directory from others.
+/// Whether a name is that of a file of the store.
 pub(crate) fn is_ours(name: &str) -> bool {
     name.starts_with("drawspan.") || name.starts_with("keyring")
 }
 
-/// Says what a mark that cannot be used means, when its database can.
+/// Logs the meaning of an unusable mark next to a usable database.
 pub(crate) fn note(recorded: Recorded, stored: Option<Stored>, path: &Path) {
     let says = match recorded {
         Recorded::Damaged => "is damaged",
@@ -113,7 +113,7 @@ pub(crate) fn note(recorded: Recorded, stored: Option<Stored>, path: &Path) {
     };
     tracing::warn!(
         mark = %path.display(),
-        "the mark of the store {says}: whether the newest changes are missing cannot be told; it is made anew"
+        "the mark of the store {says}: it cannot be determined whether the newest changes are missing; a new mark is written"
     );
 }
 

@@ -1,4 +1,4 @@
-//! Looking whether the files of an open store are still the ones that were opened, and still hold what was written.
+//! The check whether the files of an open store are still those that were opened, and still hold what was written.
 
 use std::fs;
 use std::io;

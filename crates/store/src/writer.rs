@@ -1,4 +1,4 @@
-//! The thread that writes.
+//! The writing thread.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::limits::{
 use crate::loss_counter::Loss;
 use crate::watch::Watch;
 
-/// Who waits for a change, and is told how many rows it changed.
+/// The waiter for a change, which gets the number of changed rows.
 pub(crate) type Waiter = oneshot::Sender<Result<usize, StoreError>>;
 
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub(crate) enum Job {
     Sweep {
         before_unix_s: u64,
     },
-    /// What is in the log belongs into the database.
+    /// The log must be merged into the database.
     Fold,
     /// Whether anything can be written.
     Probe,
@@ -56,7 +56,7 @@ pub(crate) struct Commits {
     pub(crate) watch: Arc<Watch>,
 }
 
-/// What was lost, by what it means to lose it.
+/// Lost entries, by the consequence.
 #[derive(Debug)]
 pub(crate) struct Losses {
     pub(crate) hubs: Arc<Loss>,
@@ -83,8 +83,8 @@ impl Default for Losses {
 }
 
 impl Losses {
-    /// Looks whether the rows are those that were written. What only saves work is forgotten if not; the rest stays as it is. All of it is
-    /// counted and logged.
+    /// Checks that the rows are those that were written. Otherwise rows that only save work are discarded, and the rest stays as it
+    /// is. Everything is counted and logged.
     pub(crate) fn look_at_sums(
         &self,
         connection: &mut Connection,
@@ -150,7 +150,7 @@ pub(crate) struct Writer {
     bounds: Bounds,
     /// The current key, when it was last looked at.
     seals_with: u32,
-    /// Rows are being encrypted anew.
+    /// Rows are being re-encrypted.
     rekey: Option<Rekey>,
     /// Older answers are being deleted.
     sweep: Option<u64>,
@@ -187,8 +187,8 @@ impl Writer {
         })
     }
 
-    /// Writes in the order of the queue until its last sender is gone. A write that fails is told or counted, and the next
-    /// one is tried: room may have been made meanwhile. Background work goes on between groups.
+    /// Writes in the order of the queue until its last sender is gone. A failed write is reported or counted, and the next one is
+    /// tried, since room may have been made meanwhile. Background work continues between groups.
     pub(crate) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut left = None;
         loop {
@@ -229,7 +229,7 @@ impl Writer {
                     hub_cache::collect(&mut self.connection, before_unix_s, &keep)
                         .map_err(StoreError::from)
                 });
-                // Nobody may be waiting any more.
+                // The caller may be gone.
                 let _ = done.send(collected);
             }
             Job::Keys => self.look_at_keys(),
@@ -319,7 +319,7 @@ impl Writer {
             Change::PutHub(_) => self.losses.hubs.add(1, error),
             Change::PutDeadLetter { durable: false, .. } => self.losses.letters.add(1, error),
             Change::PutDesired(..) | Change::RemoveDesired(_) => self.losses.desired.add(1, error),
-            // Who waits is told; the rest costs nothing.
+            // Waiters get the result; the rest costs nothing.
             Change::RenewHubs { .. }
             | Change::PutDeadLetter { durable: true, .. }
             | Change::ForgetHub(_)
@@ -331,7 +331,7 @@ impl Writer {
         }
     }
 
-    /// Brings the log into the database, so that a log that is lost later takes little with it.
+    /// Merges the log into the database, so that a log that is lost later takes little with it.
     fn fold(&mut self) {
         if self.unfolded {
             let whole = self.commits.watch.check();
@@ -451,7 +451,7 @@ impl Drop for Writer {
     }
 }
 
-/// What waits besides, up to a group; what is no change comes after it.
+/// Further waiting changes, up to a group; jobs that are not changes follow.
 fn gather(
     jobs: &mut mpsc::Receiver<Job>,
     first: (Change, Option<Waiter>),

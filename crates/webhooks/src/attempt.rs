@@ -1,4 +1,4 @@
-//! One attempt to deliver an event: a request, its answer, and what both come to.
+//! One attempt to deliver an event: a request, its answer, and the result.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 
 use super::client::Client;
-use super::signing::Secrets;
+use super::signatures::Secrets;
 
 const AGENT: &str = concat!("drawspan/", env!("CARGO_PKG_VERSION"));
 
@@ -29,13 +29,13 @@ const AGENT: &str = concat!("drawspan/", env!("CARGO_PKG_VERSION"));
 pub struct Done {
     /// To be repeated to the controller.
     pub attempt: DeliveryAttempt,
-    /// What it means.
+    /// The outcome.
     pub answer: AttemptOutcome,
-    /// What the receiver said.
+    /// The receiver's answer.
     pub body: Bytes,
 }
 
-/// All that an attempt needs.
+/// The data of an attempt.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) post: Post<CallbackUrl>,
@@ -44,7 +44,7 @@ pub(super) struct Request {
     pub(super) secrets: Arc<Secrets>,
 }
 
-/// Tells the mailbox of the attempt's end, however it ends.
+/// The report of an attempt to the mailbox, sent however the attempt ends.
 struct Report {
     mailbox: Arc<Mailbox<Done>>,
     done: Option<Done>,
@@ -117,7 +117,7 @@ impl Request {
     }
 }
 
-/// What the head of an answer says, and whether its body matters.
+/// The head of an answer, and whether its body matters.
 fn meaning<B>(response: &Response<B>, now: SystemTime) -> (AttemptOutcome, bool) {
     let status = response.status().as_u16();
     match retry_class(status) {
@@ -144,7 +144,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// The body, cut off where it becomes too long. `None` when it breaks off.
+/// The body, truncated if it becomes too long. `None` if it ends prematurely.
 async fn read(mut body: Incoming) -> Option<Bytes> {
     let mut read = BytesMut::new();
     while !body.is_end_stream() && read.len() < MAX_CALLBACK_ANSWER_BYTES {
@@ -162,7 +162,7 @@ async fn read(mut body: Incoming) -> Option<Bytes> {
     Some(read.freeze())
 }
 
-/// What the head says of the body's encoding; UTF-8 where it names none, or one that is not known.
+/// The encoding of the body according to the head; UTF-8 if it names none, or an unknown one.
 fn encoding_of(headers: &HeaderMap) -> Encoding {
     let content_type = headers.get(CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok());

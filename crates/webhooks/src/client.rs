@@ -1,4 +1,4 @@
-//! The HTTP client: pooled connections, and a look at every address before it is connected to.
+//! The HTTP client: pooled connections, and a check of every address before connecting.
 
 mod connector;
 mod dns;

@@ -1,15 +1,15 @@
 //! Requests to the receivers of events.
 //!
-//! [`Webhooks`] makes the requests that the controller wants made ([`send`](Webhooks::send)); each leaves its result on the
-//! [`mailbox`](Webhooks::mailbox). What is tried when is decided by [`drawspan_bridge::delivery`].
-// They panic where nobody reads.
+//! [`Webhooks`] makes the requests that the controller decides on ([`send`](Webhooks::send)); each leaves its result in the
+//! [`mailbox`](Webhooks::mailbox). [`drawspan_bridge::delivery`] decides which event is tried when.
+// Printing panics if the reader has gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod attempt;
 mod client;
 mod guard;
 pub mod limits;
-mod signing;
+mod signatures;
 #[cfg(test)]
 mod tests;
 
@@ -26,17 +26,17 @@ use tokio::task::JoinSet;
 
 pub use attempt::Done;
 pub use guard::Guard;
-pub use signing::Secrets;
+pub use signatures::Secrets;
 
 use attempt::Request;
 use client::Client;
 
-/// What requests need to know.
+/// The configuration of requests.
 #[derive(Debug)]
 pub struct Options {
     /// Keys that sign events; may be exchanged at any time.
     pub secrets: Arc<Secrets>,
-    /// Where events may go.
+    /// The guard of callback addresses.
     pub guard: Arc<Guard>,
     /// Authorities to trust; empty means the system's.
     pub authorities: Vec<CertificateDer<'static>>,
@@ -85,12 +85,12 @@ impl Webhooks {
         self.requests.spawn(request.run());
     }
 
-    /// Lets go of requests that are over. To be called now and then.
+    /// Removes finished requests. To be called at intervals.
     pub fn reap(&mut self) {
         while self.requests.try_join_next().is_some() {}
     }
 
-    /// Where requests leave their end.
+    /// The mailbox for results of requests.
     #[must_use]
     pub fn mailbox(&self) -> Arc<Mailbox<Done>> {
         Arc::clone(&self.mailbox)

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use drawspan_bridge::delivery::{DeliveryConfig, NoRoom};
-use drawspan_bridge::events::{Content, Delivery, Event, Outbox, Verdict};
+use drawspan_bridge::events::{Content, DeliveryOutcome, Event, FinishedEvent, Outbox};
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType, UtcTime};
 use drawspan_settings::{GuardMode, WebhookSecret};
 
 use super::*;
 use receiver::{Behaviour, Receiver};
 
-/// Webhooks, and whoever owns them.
+/// Webhooks, and their owner.
 struct Owner {
     outbox: Outbox<CallbackUrl, u32>,
     webhooks: Webhooks,
@@ -74,13 +74,13 @@ impl Owner {
         self.outbox.offer(event, now).unwrap();
     }
 
-    /// The next verdict; fails when it takes too long.
-    async fn verdict(&mut self) -> Verdict<CallbackUrl, u32> {
+    /// The next finished event; fails when it takes too long.
+    async fn next_finished(&mut self) -> FinishedEvent<CallbackUrl, u32> {
         let wait = async {
             loop {
                 let due = self.run();
-                if let Some(verdict) = self.outbox.verdict() {
-                    return verdict;
+                if let Some(finished) = self.outbox.next_finished() {
+                    return finished;
                 }
                 let due = due.map_or(Duration::from_secs(60), |due| {
                     due.saturating_sub(self.started.elapsed())
@@ -124,10 +124,10 @@ async fn an_event_is_posted_signed_and_its_answer_comes_back() {
     let secret = WebhookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
     let mut owner = Owner::new(GuardMode::Off, vec![secret]);
     owner.offer(&receiver.url("/hook?code=1"), 7, method());
-    let verdict = owner.verdict().await;
-    assert_eq!((verdict.event.correlation, verdict.attempts), (7, 1));
+    let finished = owner.next_finished().await;
+    assert_eq!((finished.event.correlation, finished.attempts), (7, 1));
     let answer = Bytes::from_static(b"{\"status\":201}");
-    assert_eq!(verdict.outcome, Delivery::Taken { answer });
+    assert_eq!(finished.outcome, DeliveryOutcome::Taken { answer });
     let request = receiver.requests().remove(0);
     assert_eq!(request.line, "POST /hook?code=1 HTTP/1.1");
     let header = |name| request.header(name);
@@ -149,7 +149,10 @@ async fn without_a_key_an_event_has_its_id_and_time() {
     let mut owner = Owner::new(GuardMode::Off, Vec::new());
     owner.offer(&receiver.url("/"), 1, status());
     let answer = Bytes::new();
-    assert_eq!(owner.verdict().await.outcome, Delivery::Taken { answer });
+    assert_eq!(
+        owner.next_finished().await.outcome,
+        DeliveryOutcome::Taken { answer }
+    );
     let request = receiver.requests().remove(0);
     assert_eq!(request.header("webhook-id"), "event_1");
     assert!(!request.header("webhook-timestamp").is_empty());
@@ -164,7 +167,7 @@ async fn connections_are_used_again_and_order_is_kept() {
         owner.offer(&receiver.url("/"), ticket, status());
     }
     for ticket in 0..10 {
-        assert_eq!(owner.verdict().await.event.correlation, ticket);
+        assert_eq!(owner.next_finished().await.event.correlation, ticket);
     }
     assert_eq!(receiver.connections(), 1);
 }
@@ -175,8 +178,8 @@ async fn redirects_and_other_refusals_are_told_and_not_followed() {
         let receiver = Receiver::start(Behaviour::Answer(status, "")).await;
         let mut owner = Owner::new(GuardMode::Off, Vec::new());
         owner.offer(&receiver.url("/"), 1, method());
-        let verdict = owner.verdict().await;
-        assert_eq!(verdict.outcome, Delivery::Refused { status });
+        let finished = owner.next_finished().await;
+        assert_eq!(finished.outcome, DeliveryOutcome::Refused { status });
         assert_eq!(receiver.requests().len(), 1);
     }
 }
@@ -186,9 +189,9 @@ async fn what_fails_is_tried_again_with_the_same_id() {
     let receiver = Receiver::start(Behaviour::FailFirst(2, "Retry-After: 1\r\n")).await;
     let mut owner = Owner::new(GuardMode::Off, Vec::new());
     owner.offer(&receiver.url("/"), 1, status());
-    let verdict = owner.verdict().await;
-    assert!(matches!(verdict.outcome, Delivery::Taken { .. }));
-    assert_eq!(verdict.attempts, 3);
+    let finished = owner.next_finished().await;
+    assert!(matches!(finished.outcome, DeliveryOutcome::Taken { .. }));
+    assert_eq!(finished.attempts, 3);
     let ids: Vec<String> = receiver
         .requests()
         .iter()
@@ -202,7 +205,7 @@ async fn long_answers_are_cut_off() {
     let receiver = Receiver::start(Behaviour::Endless).await;
     let mut owner = Owner::new(GuardMode::Off, Vec::new());
     owner.offer(&receiver.url("/"), 1, method());
-    let Delivery::Taken { answer } = owner.verdict().await.outcome else {
+    let DeliveryOutcome::Taken { answer } = owner.next_finished().await.outcome else {
         panic!("not taken");
     };
     assert_eq!(
@@ -218,7 +221,7 @@ async fn the_guard_looks_at_each_connection() {
     let url = receiver.url("/secret").replace("127.0.0.1", "localhost");
     let mut owner = owner.with_timeout(Duration::from_millis(500));
     owner.offer(&url, 1, method());
-    let Delivery::Failed { reason } = owner.verdict().await.outcome else {
+    let DeliveryOutcome::Failed { reason } = owner.next_finished().await.outcome else {
         panic!("not failed");
     };
     assert!(reason.contains("loopback"), "{reason}");
@@ -232,7 +235,7 @@ async fn a_receiver_that_hangs_costs_the_attempts_time_and_its_task_ends_with_it
     let owner = Owner::new(GuardMode::Off, Vec::new());
     let mut owner = owner.with_timeout(Duration::from_millis(200));
     owner.offer(&receiver.url("/"), 1, method());
-    let Delivery::Failed { reason } = owner.verdict().await.outcome else {
+    let DeliveryOutcome::Failed { reason } = owner.next_finished().await.outcome else {
         panic!("not failed");
     };
     assert!(reason.contains("in time"), "{reason}");
@@ -253,7 +256,7 @@ async fn nobody_at_the_other_end_is_said_so() {
     let owner = Owner::new(GuardMode::Off, Vec::new());
     let mut owner = owner.with_timeout(Duration::from_secs(1));
     owner.offer(&url, 1, method());
-    let Delivery::Failed { reason } = owner.verdict().await.outcome else {
+    let DeliveryOutcome::Failed { reason } = owner.next_finished().await.outcome else {
         panic!("not failed");
     };
     assert!(
@@ -271,11 +274,11 @@ async fn changes_beyond_the_room_are_counted() {
     }
     let mut told = Vec::new();
     for _ in 0..16 {
-        let verdict = owner.verdict().await;
-        let Content::Status { skipped, .. } = verdict.event.content else {
+        let finished = owner.next_finished().await;
+        let Content::Status { skipped, .. } = finished.event.content else {
             panic!("another event");
         };
-        told.push((verdict.event.correlation, skipped));
+        told.push((finished.event.correlation, skipped));
     }
     let mut expected: Vec<(u32, u32)> = (0..15).map(|ticket| (ticket, 0)).collect();
     expected.push((19, 4));
@@ -307,10 +310,10 @@ async fn messages_too_many_come_back() {
     let d = DeviceId::parse("d-1").unwrap();
     owner.outbox.withdraw(&d, SubscriptionType::C2dMessages);
     for ticket in 0..16 {
-        let verdict = owner.outbox.verdict().unwrap();
+        let finished = owner.outbox.next_finished().unwrap();
         assert_eq!(
-            (verdict.event.correlation, verdict.outcome),
-            (ticket, Delivery::Untried)
+            (finished.event.correlation, finished.outcome),
+            (ticket, DeliveryOutcome::Untried)
         );
     }
 }

@@ -97,7 +97,7 @@ impl Budget {
         }
     }
 
-    /// Somebody asked for another try, whatever happened before.
+    /// A retry was requested, regardless of earlier failures.
     pub(crate) const fn forgiven(&mut self) {
         self.not_before = Duration::ZERO;
         self.used_early = false;

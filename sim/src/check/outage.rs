@@ -6,7 +6,7 @@ use drawspan_fleet::limits::{PROBE_WAIT_MAX, PROBE_WAIT_MIN};
 
 use super::{Violation, ensure};
 
-/// A hub, or DPS, as far as the fleet said that it is down.
+/// A hub, or DPS, according to the fleet's reports of outages.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Outage {
     since: Option<Duration>,

@@ -27,7 +27,7 @@ impl Aside {
             NoRoom::Share | NoRoom::Origins => Until::At(again),
         };
         match self.0.iter_mut().find(|(of, _)| of == lane) {
-            // A timer that is set helps, whatever else does.
+            // A pending timer suffices, regardless of other work.
             Some((_, Until::At(_))) => {}
             Some((_, before)) => *before = until,
             None => self.0.push((lane.clone(), until)),

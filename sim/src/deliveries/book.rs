@@ -1,4 +1,4 @@
-//! What was offered, in a list of its own, and what must be true of it.
+//! The offered events, in an independent list, and the invariants for them.
 
 mod memory;
 
@@ -76,7 +76,7 @@ impl Book {
         }
     }
 
-    /// An event was offered, and this came of it.
+    /// An event was offered, with this result.
     pub(super) fn offered(
         &mut self,
         lane: &LaneName,
@@ -198,7 +198,7 @@ impl Book {
         match answer {
             AttemptOutcome::Taken | AttemptOutcome::Refused(_) => {
                 seen.failures = 0;
-                // The news say so too; a probe that follows at once is none.
+                // The reports say so too; a probe that follows at once does not count.
                 seen.left_alone = None;
             }
             AttemptOutcome::Failed {
@@ -320,7 +320,7 @@ impl Book {
         Ok(())
     }
 
-    /// A receiver that is not known any more begins anew. To be called before an event is offered.
+    /// A receiver that is no longer known starts again. Call this before an event is offered.
     pub(super) fn forget_unknown(&mut self, deliveries: &Deliveries<Numbered>) {
         self.seen
             .retain(|origin, seen| seen.under_way > 0 || deliveries.knows(origin));

@@ -208,7 +208,7 @@ impl World {
         (device, kind)
     }
 
-    /// Any; in a crowd most lanes are the first one's, and each has a receiver for good.
+    /// Any; in a crowd most lanes belong to the first one, and each keeps its receiver.
     fn origin(&mut self, lane: &LaneName) -> Arc<str> {
         let at = match self.devices.iter().position(|device| *device == lane.0) {
             Some(device) if self.crowded => device.saturating_sub(DEVICES - RECEIVERS),

@@ -58,7 +58,7 @@ impl Receiver {
         };
     }
 
-    /// How long it takes, and what comes of it.
+    /// How long it takes, and its result.
     pub(super) fn answer(&self, dice: &mut Dice, timeout: Duration) -> (Duration, AttemptOutcome) {
         let failed = |why, retry_after| AttemptOutcome::Failed { why, retry_after };
         let ms = |least, spread, dice: &mut Dice| {

@@ -104,7 +104,7 @@ impl World {
         }
     }
 
-    /// Whoever subscribes to what nobody subscribes to begins without anything.
+    /// The first subscriber starts without any state.
     fn begin(&mut self, device: DeviceNo, kind: SubscriptionType, receiver: &Receiver) {
         let id = &self.ids[device];
         let desired = SubscriptionType::DesiredProperties;
@@ -283,7 +283,7 @@ impl World {
         Ok(())
     }
 
-    /// The device is deleted and created again, with a twin of its own, which may have reached the same version.
+    /// The device is deleted and created again, with a new twin, which may have reached the same version.
     fn make_anew(&mut self, device: DeviceNo, same_version: bool) {
         self.lose_session(device, FailureKind::ConnectionLost);
         let before = std::mem::take(&mut self.hub.devices[device].twin);
@@ -349,7 +349,7 @@ impl World {
     pub(super) fn calm_down(&mut self) -> Result<(), Violation> {
         self.troubles = Troubles::default();
         self.receivers.behaviour = Default::default();
-        // What could not be stored is not known to whoever asked: they say it again.
+        // A failed write is reported to its caller, which repeats it.
         while self.now < Duration::from_secs(1) && self.step()? {}
         self.calm = true;
         for device in 0..self.ids.len() {

@@ -98,7 +98,7 @@ struct World {
     connections: BTreeMap<ConnectionKey, process::Connection>,
     /// Connections that the hub does not have any more.
     broken: BTreeSet<ConnectionKey>,
-    /// Connections that are over: none of them comes back.
+    /// Finished connections, which never come back.
     over: BTreeSet<ConnectionKey>,
     /// When the last message of a device arrives: there, and here.
     arrivals: BTreeMap<AttemptId, (Duration, Duration)>,
@@ -183,7 +183,7 @@ impl World {
         self.settle()
     }
 
-    /// The next event, and everything that follows at once. False if there is none.
+    /// The next event, and everything that follows at once. False if there is no event.
     fn step(&mut self) -> Result<bool, Violation> {
         let Some((at, event)) = self.agenda.next() else {
             return Ok(false);

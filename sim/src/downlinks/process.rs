@@ -1,4 +1,4 @@
-//! Does what the controller wants done, and brings back what comes of it.
+//! Executes the controller's actions, and returns their results.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -226,7 +226,7 @@ impl World {
             connection.waiting.len() < before
         });
         match waiting {
-            // The hub has not heard of it.
+            // The hub has not received it.
             Some(true) => self.tell(attempt, SessionEvent::Closed),
             _ => self.send(attempt, ToHub::Close),
         }

@@ -115,7 +115,7 @@ pub(crate) struct Refusal {
     pub(crate) failure: Failure,
     /// Whether it was its token that was not taken.
     pub(crate) of_token: bool,
-    /// Whether it is one identity more than this hub takes, and nobody made the hub say so.
+    /// Whether it is one identity more than this hub accepts, and the refusal was not scripted.
     pub(crate) overfilled: bool,
 }
 
@@ -149,7 +149,7 @@ impl Hub {
         Ok(())
     }
 
-    /// A device shows its token, if it has one of its own, and attaches. Says who held it.
+    /// A device presents its token, if it has its own, and attaches. Returns the earlier holder.
     pub(crate) fn open(
         &mut self,
         device: DeviceNo,

@@ -21,7 +21,7 @@ impl Process {
         news: ToClient,
         now: Duration,
     ) -> Result<(), Violation> {
-        // Of a connection that was given up: nobody is left to tell.
+        // The connection was abandoned: there is no one to report to.
         let Some(it) = self.lines.get_mut(&line) else {
             return Ok(());
         };
@@ -165,7 +165,7 @@ impl Process {
         Ok(())
     }
 
-    /// Before the controller hears of the end of an attempt. Returns the failures so far.
+    /// Before the controller gets the end of an attempt. Returns the failures so far.
     fn note_end(&mut self, number: DeviceNo, failure: &Failure, now: Duration) -> Option<u32> {
         let machine = self.machine_of(number)?;
         let stood = match machine.state() {
@@ -177,11 +177,11 @@ impl Process {
         let stable = stood.is_some_and(|stood| stood >= drawspan_fleet::limits::STABLE_AFTER);
         self.budgets[number as usize].ended(failure, stood);
         self.tally.failure(failure.kind);
-        // A series that is over starts again at none.
+        // A new series starts at zero.
         (!stable).then_some(failures)
     }
 
-    /// A hub that cannot be reached counts against nobody.
+    /// A hub that cannot be reached counts as no device's failure.
     fn counted_rightly(
         &self,
         number: DeviceNo,

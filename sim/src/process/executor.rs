@@ -10,7 +10,7 @@ use drawspan_bridge::limits::REGISTRATION_TIMEOUT;
 use drawspan_fleet::{News, ServiceId, State};
 use drawspan_hub::{AttemptId, ConnectionKey, ConnectionStatus};
 
-use super::device::{Phase, Place};
+use super::device::{ConnectAttempt, Phase};
 use super::{For, Line, Out, Process, Registration, ToClient, ToHub, number, unix};
 use crate::check::{Violation, ensure};
 use crate::hub::{LineNo, Token};
@@ -206,7 +206,7 @@ impl Process {
         }
         let gone = service.is_some_and(|service| self.services.is_gone(service));
         let to_be_tried = hub_known && !gone && !self.asked.contains(&device);
-        // One that waited for another was permitted earlier, nobody here knows when.
+        // One that waited for another was permitted earlier, at an unknown time.
         let late = match self.ended == Some(device) {
             true => REGISTRATION_TIMEOUT,
             false => Duration::ZERO,
@@ -238,7 +238,7 @@ impl Process {
             self.tally.note("opens elsewhere");
         }
         let line = self.line(service, key, now);
-        self.devices[device as usize].place = Some(Place {
+        self.devices[device as usize].place = Some(ConnectAttempt {
             attempt,
             line,
             phase: Phase::Opening,
@@ -379,7 +379,7 @@ impl Process {
         }
     }
 
-    /// The controller lets go of a connection: nobody is on it any more.
+    /// The controller drops a connection: no device is on it any more.
     fn drop_line(&mut self, service: ServiceId, key: ConnectionKey) -> Result<(), Violation> {
         let line = self.numbers.remove(&(service, key));
         let it = line.and_then(|line| self.lines.remove(&line));

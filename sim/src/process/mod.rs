@@ -1,9 +1,9 @@
 //! Stands where the product's runtime stands: feeds the production [controller](drawspan_bridge::Controller) and does what it
 //! wants done, over connections to the hubs of the simulation.
 //!
-//! `requests.rs` is what callers ask for, `executor.rs` does the controller's actions, `events.rs` brings back what comes of them;
-//! `scan.rs` looks whether every device does what is wanted of it. Everything is counted here once more, by device, and compared with
-//! what the controller says.
+//! `requests.rs` has the requests of callers, `executor.rs` executes the controller's actions, `events.rs` returns their results;
+//! `scan.rs` checks that every device is in the state that it should be in. Everything is counted here independently, by device,
+//! and compared with the controller's reports.
 
 mod device;
 mod events;
@@ -63,7 +63,7 @@ pub(crate) enum ToClient {
 }
 
 impl ToClient {
-    /// The attempt that it is about; none if it is about the connection.
+    /// The attempt that it concerns; `None` if it concerns the connection.
     pub(crate) const fn attempt(&self) -> Option<AttemptId> {
         match self {
             Self::Ready | Self::Ended(_) => None,
@@ -284,7 +284,7 @@ impl Process {
         self.services.down_for(self.service_of(number)?, now)
     }
 
-    /// Whether an attempt is one that the client's end of a connection still serves.
+    /// Whether the client's end of a connection still serves an attempt.
     pub(crate) fn serves(&self, line: LineNo, attempt: AttemptId) -> bool {
         let line = self.lines.get(&line);
         line.is_some_and(|line| line.members.contains(&attempt)) && self.fleet().is_current(attempt)

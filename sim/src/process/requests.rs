@@ -20,7 +20,7 @@ use crate::scenario::Profile;
 /// How long a caller waits.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What somebody wants of a device, as far as it can be told from outside.
+/// The demand for a device, as far as it is visible from outside.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Want {
     pub(crate) permanent_since: Option<Duration>,

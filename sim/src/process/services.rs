@@ -1,4 +1,4 @@
-//! What was told of hubs and DPS, and what they were asked: no more than their paces allow, and one probe at a time while they are
+//! The reports about hubs and DPS, and the requests to them: no more than their paces allow, and one probe at a time while they are
 //! down.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -302,7 +302,7 @@ impl World {
         self.dps.enrol(device, Enrolment { hub: to, enabled });
         let failure = words::amqp("amqp:not-found", 404_001);
         self.leave_hub(hub, device, Registered::No, failure);
-        // Often the device is there before it is told so.
+        // Often the device is connected before it gets the report.
         if enabled && self.dice.percent(50) {
             self.hubs[to].register(device, Registered::Enabled);
         }

@@ -1,4 +1,4 @@
-//! While everything that a device needs is well, nobody waits for it long, whatever becomes of other devices.
+//! While everything that a device needs works, no caller waits for it long, regardless of other devices.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -112,13 +112,13 @@ impl World {
         }
     }
 
-    /// The next event, and everything that follows at once. False if there is none.
+    /// The next event, and everything that follows at once. False if there is no event.
     pub(crate) fn step(&mut self) -> Result<bool, Violation> {
         let Some((at, event)) = self.agenda.next() else {
             return Ok(false);
         };
         self.now = at;
-        // That time passes is none.
+        // The passing of time is not an event.
         self.events += usize::from(!matches!(event, Event::Due));
         if self.trace {
             eprintln!("{:>12.3} {event:?}", at.as_secs_f64());

@@ -18,7 +18,7 @@ pub(super) const SETTLES_WITHIN: Duration = Duration::from_secs(4 * 3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl World {
-    /// Nothing goes wrong from now on, and nobody uses anything. Returns when everything must be in order.
+    /// From now on there are no faults and no requests. Returns when everything must be in order.
     pub(crate) fn calm(&mut self) -> Duration {
         self.calm = true;
         self.troubled.all(self.now);
@@ -63,8 +63,8 @@ impl World {
                 ));
             }
         }
-        // What a refusal without a cause has taught is unlearned as devices come, and none do any more. Nor is there a cause
-        // here when tokens of a clock that was ahead count longer than it says.
+        // A limit learned from a refusal without a cause is unlearned as devices come, which no longer happens. Nor is there a
+        // cause here when tokens of a clock that was ahead count longer than it says.
         if self.clock_was_ahead || self.scenario.faults.contains(&Fault::TokenLimit) {
             return None;
         }

@@ -159,7 +159,7 @@ impl World {
         Ok(())
     }
 
-    /// No device is live on two connections: whatever else it has is over for the client.
+    /// No device is live on two connections: any other one is finished for the client.
     fn alone(&self, device: DeviceNo, session: Session) -> Result<(), Violation> {
         let serves = |session: Session| self.process.serves(session.line, session.attempt);
         for other in &self.hubs {

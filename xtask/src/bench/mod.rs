@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: speed beside a ceiling in the same run. `BENCHMARKS.md` says what is measured and how.
+//! `cargo xtask bench`: speed compared with a ceiling in the same run. `BENCHMARKS.md` describes what is measured and how.
 
 mod downlink;
 mod machine;

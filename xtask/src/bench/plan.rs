@@ -86,14 +86,14 @@ pub(crate) enum Part {
 pub(crate) enum Identity {
     /// One token of the hub's policy for each connection.
     Policy,
-    /// A token of its own for each device, with a key of an enrollment group; registered at DPS before.
+    /// One token per device, with a key of an enrollment group; registered at DPS before.
     Enrolled,
 }
 
 /// What is worth comparing at a number of devices.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Floors {
-    /// Speed beside the ceiling.
+    /// Speed compared with the ceiling.
     Speed,
     /// Memory per device.
     Memory,

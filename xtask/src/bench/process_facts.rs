@@ -19,7 +19,7 @@ pub(crate) fn cpu_of_ended_children() -> Result<Duration> {
     stat_ticks(&read(std::process::id(), "stat")?, 16)
 }
 
-/// CPU time that all cores of the machine together have been busy, whatever with, and taken away by its host included.
+/// CPU time that all cores of the machine together have been busy, for any reason, including time taken by its host.
 pub(crate) fn cpu_of_the_machine() -> Result<Duration> {
     let path = "/proc/stat";
     busy_ticks(&fs::read_to_string(path).map_err(Error::io("reading", path))?)
@@ -61,7 +61,7 @@ fn read(pid: u32, file: &str) -> Result<String> {
 
 /// Sum of field `first` (as `proc_pid_stat(5)` counts) and the next.
 fn stat_ticks(stat: &str, first: usize) -> Result<Duration> {
-    // The second field is the program's name, in parentheses and with whatever characters it has.
+    // The second field is the program's name, in parentheses and with any characters.
     let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let mut ticks = rest
         .split_whitespace()

@@ -71,7 +71,7 @@ pub(crate) fn measure(
     Ok(measured)
 }
 
-/// Each device registers with its first message; then the bridge starts anew, and knows where they belong.
+/// Each device registers with its first message; then the bridge restarts, and knows their hubs.
 fn register(stand: &mut Stand<'_>, scale: &Scale) -> Result<Run> {
     let first_of_each = flags(&[("messages", scale.devices), ("connections", REGISTERING)]);
     let registering = stand.load(Target::Bridge, &first_of_each)?;

@@ -33,7 +33,7 @@ const RECEIVER: &str = "127.0.0.1:9000";
 const BEGINNING: Duration = Duration::from_secs(4);
 /// For every start of a bridge.
 const STARTING: Duration = Duration::from_secs(2);
-/// What is left is waited for so long: locks of messages that nobody settled last for a minute.
+/// Time to wait for the rest: locks of unsettled messages last for a minute.
 const DRAIN_S: u64 = 90;
 
 /// Ends when the hub says that so many devices (an argument) have nothing waiting.
@@ -123,7 +123,7 @@ impl CommandsKill {
     /// The load itself fails for what is lost, done twice, or came again under another webhook-id.
     fn check(&self, report: &Report) -> Result<()> {
         let c2d = &report.c2d;
-        // One delivery at a time and device can have been answered without the hub having heard of it.
+        // One delivery at a time and device can have been answered without the hub's knowledge.
         let most = u64::from(self.devices) * self.lives.len() as u64;
         let wrong = if c2d.accepted == 0 || c2d.taken < c2d.accepted {
             "not all messages were taken"

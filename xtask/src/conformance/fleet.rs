@@ -1,4 +1,4 @@
-//! A fleet that nobody has seen before: it registers by itself, and from then on DPS is not needed, whoever dies.
+//! A fleet of unknown devices: it registers by itself, and from then on DPS is not needed, whichever process dies.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,14 +14,14 @@ use crate::workspace::Workspace;
 
 /// Devices that one connection carries at most.
 const DEVICES_PER_CONNECTION: u32 = 995;
-/// Within this time a product that works has all devices back; printed beside the figures.
+/// Within this time a working product has all devices back; printed next to the measurements.
 const FLOOR_S: u64 = 40;
 /// HTTP connections while devices register: each waits for DPS.
 const REGISTERING: u32 = 2_048;
 /// HTTP connections when nothing waits for DPS.
 const CONNECTING: u32 = 256;
 
-/// Devices that nobody has seen before.
+/// Unknown devices.
 pub(crate) struct Fleet {
     pub(crate) devices: u32,
 }
@@ -55,7 +55,7 @@ impl Fleet {
         script("registered", registered(self.devices), folder)?;
 
         outage::run(workspace, &self.outage(), running, connected, folder)?;
-        // The emulator that was started again counts anew.
+        // The restarted emulator counts from zero.
         script("registered", registered(0), folder)?;
         self.check_connections(running)
     }

@@ -1,4 +1,4 @@
-//! Runs scenarios side by side, each in a namespace of its own. Most of a scenario's time is waiting.
+//! Runs scenarios in parallel, each in its own namespace. Most of a scenario's time is waiting.
 
 use std::collections::VecDeque;
 use std::process::Stdio;
@@ -36,7 +36,7 @@ pub(super) fn run(workspace: &Workspace, way: &[&str], chosen: Vec<&Scenario>) -
     let total = chosen.len();
     let queue = Mutex::new(in_order(chosen));
     let failed = Mutex::new(Vec::new());
-    // A function of its own, so that the lock is not held while the scenario runs.
+    // A separate function, so that the lock is not held while the scenario runs.
     let next = || locked(&queue).pop_front();
     thread::scope(|scope| {
         for _ in 0..count {
@@ -81,7 +81,7 @@ fn in_order(mut chosen: Vec<&Scenario>) -> VecDeque<&Scenario> {
     chosen.into()
 }
 
-/// Runs one scenario; whether it holds. Its output comes at its end when others run beside it.
+/// Runs one scenario; returns whether it holds. Its output is printed at its end if others run at the same time.
 fn one(workspace: &Workspace, way: &[&str], scenario: &Scenario, beside: bool) -> bool {
     let start = Instant::now();
     let mut command = namespace::command(workspace, way, scenario.name);

@@ -1,7 +1,7 @@
 //! `cargo xtask conformance`: unmodified official clients and foreign AMQP stacks judge emulator, bridge and engine.
 //!
-//! Outside: look for tools, install the clients, build. Then this program starts itself once for each scenario, in a namespace
-//! of its own, a few at a time.
+//! Outside: finds tools, installs the clients, builds. Then this program starts itself once for each scenario, in a separate
+//! namespace, a few at a time.
 
 pub(crate) mod clients;
 mod commands_kill;
@@ -31,7 +31,7 @@ pub(crate) fn list() -> Result<()> {
     Ok(())
 }
 
-/// Sets everything up and runs scenarios, each in a namespace of its own.
+/// Sets everything up and runs scenarios, each in its own namespace.
 pub(crate) fn run(workspace: &Workspace, chosen: Vec<&Scenario>) -> Result<()> {
     let missing = tools::missing(tools::CONFORMANCE);
     if !missing.is_empty() {
@@ -57,7 +57,7 @@ pub(crate) fn inside(workspace: &Workspace, name: &str) -> Result<()> {
     }
 }
 
-/// The scenarios of these names, or the usual ones when none is named.
+/// The scenarios of these names, or the usual ones if no name is given.
 pub(crate) fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
     if names.is_empty() {
         let usual = |scenario: &&Scenario| !ON_REQUEST.contains(&scenario.name);

@@ -32,8 +32,8 @@ pub(crate) fn find() -> Result<&'static [&'static str]> {
     })
 }
 
-/// A command that runs one scenario in a namespace of its own. It is killed when the thread that starts it ends. (A new user
-/// namespace makes the kernel forget that wish, so it is made inside.)
+/// A command that runs one scenario in its own namespace. It is killed when the thread that starts it ends. (A new user namespace
+/// makes the kernel forget that setting, so it is made inside.)
 pub(crate) fn command(workspace: &Workspace, way: &[&str], scenario: &str) -> Command {
     let mut command = Command::new("unshare");
     command

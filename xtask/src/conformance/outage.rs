@@ -36,7 +36,7 @@ pub(crate) struct Outage {
     pub(crate) after: Duration,
     /// How long it is away.
     pub(crate) lasts: Duration,
-    /// Within this time a product that works is connected again; printed beside the figure.
+    /// Within this time a working product is connected again; printed next to the measurement.
     pub(crate) floor_s: u64,
 }
 

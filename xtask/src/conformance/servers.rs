@@ -20,7 +20,7 @@ pub(crate) struct Running {
     emulator: Option<Server>,
     /// One that may be killed.
     bridge: Option<Server>,
-    /// Of the emulator, beside those that it always has.
+    /// Flags of the emulator, in addition to its fixed ones.
     emulator_flags: Vec<String>,
     others: Vec<Server>,
     /// Known once an emulator runs.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Load, last_line};
 use crate::error::Result;
 
-/// What came of a load of messages and methods to devices, as it says itself. Its own words are in `drawspan load --json`.
+/// The report of a load of messages and methods to devices. Its fields are those of `drawspan load --json`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Report {
     pub(crate) devices: u32,

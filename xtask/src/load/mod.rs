@@ -15,7 +15,7 @@ use crate::workspace::Workspace;
 /// A load that runs.
 pub(crate) struct Load(Script);
 
-/// What came of a load, as it says itself.
+/// The report of a load.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Report {
     /// Requests that were sent, or could not be.
@@ -30,7 +30,7 @@ pub(crate) struct Report {
     pub(crate) ok_per_s: f64,
     /// Of the requests answered 200.
     pub(crate) latency_us: Latencies,
-    /// The longest wait of any request, whatever came of it, in microseconds.
+    /// The longest wait of any request, with any result, in microseconds.
     pub(crate) slowest_us: u64,
     /// How many requests got which status.
     pub(crate) statuses: std::collections::BTreeMap<String, u64>,
@@ -60,7 +60,7 @@ impl Load {
         let mut command = bound_to_us(workspace.program("drawspan"));
         command
             .args(["load", "--json", "--api-key", api_key])
-            // What came of it is judged here; and one run may use what another has subscribed.
+            // The report is judged here; and one run may use subscriptions of another.
             .args(["--allow-failures", "--keep-subscriptions"])
             .args(["--url", &format!("http://{address}")])
             .args(flags);

@@ -66,7 +66,7 @@ impl<'a> ListReader<'a> {
         self.optional()?.ok_or(DecodeError::MissingField(name))
     }
 
-    /// The next field of several symbols. None of them is the same as null (specification 1.4).
+    /// The next field of several symbols. An empty array means the same as null (specification 1.4).
     pub(crate) fn multiple(&mut self) -> Result<Option<Vec<Symbol>>, DecodeError> {
         Ok(self
             .optional()?
@@ -98,13 +98,13 @@ impl<'a> ListReader<'a> {
 /// Makes a struct a [`Composite`]: its fields in the order of the wire, each with the way it is read.
 ///
 /// * `required`: null is an error.
-/// * `optional`: an `Option`; null is none.
-/// * `multiple`: an `Option` of several symbols; an empty array is none, too.
+/// * `optional`: an `Option`; `None` for null.
+/// * `multiple`: an `Option` of several symbols; `None` for an empty array, too.
 /// * `or(default)`: null is the default.
-/// * `if_known`: an `Option<Box<_>>`; null and foreign described types are none.
+/// * `if_known`: an `Option<Box<_>>`; `None` for null and foreign described types.
 ///
-/// Writing needs no such distinction: every field is written, none as null. After `;` stand fields that are not part
-/// of the list, with what they are when just read.
+/// Writing needs no such distinction: every field is written, `None` as null. After `;` are fields that are not part of the list,
+/// with their values after reading.
 macro_rules! composite {
     ($type:ident = $code:ident { $($field:ident: $mode:ident $(($default:expr))?,)* $(; $outside:ident: $value:expr)? }) => {
         impl $crate::codec::Composite for $type {

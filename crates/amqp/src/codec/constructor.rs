@@ -1,4 +1,4 @@
-//! Constructors: the byte before a value that tells its type and width (specification 1.6).
+//! Constructors: the byte before a value that encodes its type and width (specification 1.6).
 
 pub(crate) const DESCRIBED: u8 = 0x00;
 pub(crate) const NULL: u8 = 0x40;

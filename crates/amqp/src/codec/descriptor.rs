@@ -1,4 +1,4 @@
-//! Descriptors of the specification's types: a number, or the symbol that means the same.
+//! Descriptors of the specification's types: a number, or the equivalent symbol.
 
 pub(crate) const OPEN: u8 = 0x10;
 pub(crate) const BEGIN: u8 = 0x11;

@@ -1,4 +1,4 @@
-//! What can be wrong with encoded data.
+//! Errors in encoded data.
 
 /// Why bytes are not the value that was expected. Never holds any of the bytes beyond type codes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,11 +44,11 @@ pub enum DecodeError {
     /// A field is outside its domain.
     #[error("{0} is outside its domain")]
     InvalidValue(&'static str),
-    /// A described type that does not belong here; none when the descriptor is a symbol of unknown meaning.
+    /// A described type that does not belong here; `None` if the descriptor is a symbol of unknown meaning.
     #[error("a described type does not belong here (descriptor {})", match .0 { Some(code) => format!("0x{code:x}"), None => "of unknown name".into() })]
     UnknownDescriptor(Option<u64>),
-    /// Bytes follow where none belong.
-    #[error("{0} bytes follow where none belong")]
+    /// There are trailing bytes.
+    #[error("{0} trailing bytes")]
     TrailingBytes(usize),
     /// A message has a section twice that may come once, or bodies of two kinds.
     #[error("the message section {0} may not follow the sections before it")]

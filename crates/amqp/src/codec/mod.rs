@@ -1,9 +1,9 @@
 //! Reading and writing the type system (specification part 1).
 //!
-//! The reader takes every encoding that the specification allows. It believes no announced size or count: sizes are
-//! checked against the bytes that are there, and hardly more value slots are ever reserved than the data has bytes.
-//! The writer chooses the shortest encoding, except that composite types are lists at full length with explicit
-//! nulls behind a one-byte descriptor, because official clients index by position.
+//! The reader accepts every encoding that the specification allows. It trusts no announced size or count: sizes are checked against
+//! the bytes that are there, and it reserves hardly more value slots than the data has bytes. The writer chooses the shortest
+//! encoding, except that composite types are lists at full length with explicit nulls behind a one-byte descriptor, because
+//! official clients index by position.
 
 mod composite;
 pub(crate) mod constructor;

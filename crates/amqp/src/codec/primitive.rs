@@ -128,7 +128,7 @@ impl<'a> Reader<'a> {
         self.compound(wide, |items, count| {
             let constructor = items.byte()?;
             if count == 0 {
-                // Nothing to tell the type by; its constructor may be anything.
+                // No type; its constructor may be anything.
                 return Ok(Vec::new());
             }
             items.reserve(count)?;
@@ -228,8 +228,8 @@ impl Encode for Symbol {
     }
 }
 
-/// An array, also of one: the C SDK takes nothing else for SASL mechanisms. But none is null, which means the same
-/// (specification 1.4): azure-eventhub for Python leaves the constructor of an empty array unread and stumbles over it.
+/// An array, even for one symbol: the C SDK accepts nothing else for SASL mechanisms. But no symbols are written as null, which
+/// means the same (specification 1.4): azure-eventhub for Python does not read the constructor of an empty array and fails.
 impl Encode for Vec<Symbol> {
     fn encode(&self, out: &mut BytesMut) {
         if self.is_empty() {

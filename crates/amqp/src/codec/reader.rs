@@ -19,7 +19,7 @@ pub struct Reader<'a> {
     slots: usize,
 }
 
-/// What a descriptor says.
+/// The meaning of a descriptor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Descriptor(Option<u64>);
 
@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
         if !wide {
             return self.byte().map(usize::from);
         }
-        // What does not fit the address space is certainly more than there is.
+        // A size that does not fit the address space exceeds the data.
         usize::try_from(u32::from_be_bytes(self.bytes()?)).map_err(|_| DecodeError::Truncated)
     }
 
@@ -191,7 +191,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes one level down; the caller comes back with [`Self::leave`].
+    /// Enters one level of nesting; the caller returns with [`Self::leave`].
     pub(crate) fn enter(&mut self) -> Result<(), DecodeError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
@@ -231,7 +231,7 @@ impl<'a> Reader<'a> {
         Ok(items)
     }
 
-    /// The body of a list as a reader of its own, with the count. To be given back to [`Self::close_list`].
+    /// The body of a list as a separate reader, with the count. It must be returned to [`Self::close_list`].
     pub(crate) fn list(&mut self) -> Result<(Self, usize), DecodeError> {
         let (body, wide): (&[u8], _) = match self.byte()? {
             c::LIST_0 => (&[], None),

@@ -300,7 +300,7 @@ fn widest(value: &Value) -> u8 {
     }
 }
 
-/// What follows the widest constructor; for texts and binaries the narrow one too.
+/// The bytes after the widest constructor; for texts and binaries after the narrow one too.
 fn body(out: &mut BytesMut, value: &Value, wide: bool) {
     match value {
         Value::Null | Value::Described(_) => {}

@@ -1,4 +1,4 @@
-//! Lists, maps and arrays, whose sizes are known only when they are written.
+//! Writers of lists, maps and arrays, whose sizes are known only once they are written.
 
 use bytes::{BufMut, BytesMut};
 

@@ -1,4 +1,4 @@
-//! What an embedder chooses for a connection.
+//! Options that an embedder chooses for a connection.
 
 use bytes::Bytes;
 
@@ -17,9 +17,9 @@ pub struct Config {
     pub max_frame_bytes: u32,
     /// Highest channel number, one session each.
     pub channel_max: u16,
-    /// Silence that we announce as too long, in milliseconds; 0 as none. The peer is dropped after 1.5 times as long.
+    /// The idle timeout that we announce, in milliseconds; 0 for no timeout. The peer is dropped after 1.5 times as long.
     pub idle_time_out_ms: Option<u32>,
-    /// Transfers that a session takes before it must be told of room again.
+    /// Transfers that a session accepts before it announces a new window.
     pub incoming_window: u32,
     /// Highest link handle that a peer may use on a session.
     pub handle_max: u32,
@@ -123,7 +123,7 @@ impl LinkOptions {
     }
 }
 
-/// What to answer to a link that the peer attaches.
+/// How to answer a link that the peer attaches.
 #[derive(Debug, Clone, Default)]
 pub struct AcceptOptions {
     /// Source to answer; the peer's when absent.
@@ -132,7 +132,7 @@ pub struct AcceptOptions {
     pub target: Option<Target>,
     /// Largest message that we take, in bytes.
     pub max_message_bytes: Option<u64>,
-    /// What a message may have beyond that before it is thrown away: clients count differently.
+    /// How much a message may exceed that before it is discarded: clients count differently.
     pub slack_bytes: u64,
     /// Link properties.
     pub properties: Option<Fields>,

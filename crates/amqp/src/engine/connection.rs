@@ -1,4 +1,4 @@
-//! The connection itself: what it holds, how it is driven, how it ends.
+//! The connection itself: its state, how it is driven, how it ends.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub struct Connection {
     pub(super) events: VecDeque<Event>,
     pub(super) sessions: Slab<Session>,
     pub(super) links: Slab<Link>,
-    /// Session by the peer's channel; [`NO_SESSION`] where there is none.
+    /// Session by the peer's channel; [`NO_SESSION`] if there is no session.
     pub(super) channels: Vec<u32>,
     /// Sessions with queued transfers, each once, in turn.
     pub(super) sendable: VecDeque<u32>,
@@ -71,7 +71,7 @@ pub(super) enum Phase {
     Done,
 }
 
-/// What the peer's open said.
+/// The contents of the peer's open.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) max_frame_bytes: usize,
@@ -123,12 +123,12 @@ impl Connection {
         }
     }
 
-    /// Where to append bytes from the peer.
+    /// The buffer for bytes from the peer.
     pub fn input(&mut self) -> &mut BytesMut {
         &mut self.input
     }
 
-    /// Tells that bytes were appended.
+    /// Processes appended bytes.
     pub fn received(&mut self, now: Duration) {
         self.last_read = now;
     }
@@ -166,12 +166,12 @@ impl Connection {
         !self.output.is_empty() || self.pending_disposition.is_some()
     }
 
-    /// Tells that bytes were written.
+    /// Notes that bytes were written.
     pub fn wrote(&mut self, now: Duration) {
         self.last_write = now;
     }
 
-    /// Gives back the memory of empty buffers. Worth calling when the connection has become idle.
+    /// Frees the memory of empty buffers. Useful when the connection has become idle.
     pub fn shrink(&mut self) {
         if self.input.is_empty() {
             self.input = BytesMut::new();

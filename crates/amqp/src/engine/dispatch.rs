@@ -1,4 +1,4 @@
-//! From bytes to handlers: one frame at a time.
+//! Dispatch of input: one frame at a time, from bytes to handlers.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a connection tells its embedder, and the keys it uses.
+//! Events that a connection gives to its embedder, and the keys they use.
 
 use bytes::Bytes;
 
@@ -23,7 +23,7 @@ pub struct LinkId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeliveryId(pub u32);
 
-/// Small dense number of a session, for tables beside the engine: its channel.
+/// Small dense number of a session, for tables outside the engine: its channel.
 impl SessionId {
     /// The channel number; used again after the session ended.
     pub fn channel(self) -> usize {
@@ -38,7 +38,7 @@ impl LinkId {
     }
 }
 
-/// What happened, in the order of the wire.
+/// Events, in the order of the wire.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A client started SASL. Answer with [`sasl_outcome`](crate::Connection::sasl_outcome); nothing more is read before.
@@ -70,14 +70,14 @@ pub enum Event {
         session: SessionId,
         /// Link, from now on.
         link: LinkId,
-        /// What the peer sent.
+        /// The peer's attach.
         attach: Box<Attach>,
     },
     /// The peer took a link of ours.
     Attached {
         /// Link.
         link: LinkId,
-        /// What the peer sent.
+        /// The peer's attach.
         attach: Box<Attach>,
     },
     /// A link is gone.
@@ -86,7 +86,7 @@ pub enum Event {
         link: LinkId,
         /// Session it was on.
         session: SessionId,
-        /// For good, as opposed to suspended.
+        /// Closed, as opposed to suspended.
         closed: bool,
         /// The peer's reason.
         error: Option<Error>,
@@ -100,7 +100,7 @@ pub enum Event {
         /// Send what there is, then call [`drained`](crate::Connection::drained).
         drain: bool,
     },
-    /// A session has room for messages again, after [`has_room`](crate::Connection::has_room) found none.
+    /// A session has room for messages again, after [`has_room`](crate::Connection::has_room) returned false.
     Room {
         /// Session.
         session: SessionId,
@@ -129,26 +129,26 @@ pub enum Event {
         /// Nothing is owed to the sender.
         settled: bool,
     },
-    /// The receiver told the outcome of a delivery of ours.
+    /// The receiver sent the outcome of a delivery of ours.
     Outcome {
         /// Link.
         link: LinkId,
         /// Delivery.
         delivery: DeliveryId,
-        /// What the embedder gave with the delivery.
+        /// The embedder's value for the delivery.
         context: u64,
-        /// Outcome; none when the receiver settled without one.
+        /// Outcome; `None` if the receiver settled without one.
         state: Option<DeliveryState>,
         /// Done. If not, the receiver waits for [`settle_sent`](crate::Connection::settle_sent).
         settled: bool,
     },
-    /// The sender settled a delivery whose outcome we had told unsettled.
+    /// The sender settled a delivery whose outcome we had sent unsettled.
     SettledBySender {
         /// Link.
         link: LinkId,
         /// Delivery.
         delivery: DeliveryId,
-        /// What the sender made of it.
+        /// The sender's result.
         state: Option<DeliveryState>,
     },
     /// The connection is over. What is left to write should be written; nothing more will come.
@@ -162,7 +162,7 @@ pub enum Closed {
     ByUs,
     /// The peer closed.
     ByPeer(Option<Error>),
-    /// The peer broke the protocol; it was told so.
+    /// The peer violated the protocol; we have sent it the error.
     Violation(Error),
     /// SASL was refused.
     SaslRefused(crate::performative::SaslCode),

@@ -1,4 +1,4 @@
-//! Links: what is known about one, credit, detaching (specification 2.6).
+//! Links: their state, credit, detaching (specification 2.6).
 
 use bytes::BytesMut;
 
@@ -14,7 +14,7 @@ use crate::performative::{
 /// Marks a handle that carries no link.
 pub(super) const NO_LINK: u32 = u32::MAX;
 
-/// All that is known about a link.
+/// The state of a link.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) session: u32,
@@ -27,8 +27,8 @@ pub(super) struct Link {
     /// As the specification's delivery-count, kept by both ends.
     pub(super) delivery_count: u32,
     pub(super) credit: u32,
-    /// For a receiver: what was promised beyond `credit` before that was lowered; the sender may not have heard of it. For a
-    /// sender: what is on its way beyond the credit that the receiver has lowered.
+    /// For a receiver: credit that was granted beyond `credit` before it was lowered; the sender may not know yet. For a sender:
+    /// messages in flight beyond the credit that the receiver has lowered.
     pub(super) excess: u32,
     /// For a sender: deliveries in the session's queue, the one included of which some frames are written.
     pub(super) queued: u32,
@@ -151,7 +151,7 @@ impl Connection {
         }
     }
 
-    /// Detaches a link, for good when `closed`. [`Event::Detached`] comes when the peer has agreed.
+    /// Detaches a link, and closes it if `closed`. [`Event::Detached`] follows when the peer has agreed.
     pub fn detach(
         &mut self,
         link: LinkId,
@@ -235,7 +235,7 @@ impl Connection {
         );
     }
 
-    /// What waits on a link that goes is not sent any more.
+    /// Messages that wait on a detached link are not sent any more.
     fn drop_queued(&mut self, session: u32, handle: u32) {
         let Some(found) = self.sessions.get_mut(session) else {
             return;
@@ -341,7 +341,7 @@ impl Connection {
         let Some(session) = self.sessions.get(link.session) else {
             return;
         };
-        // Counted at `send`, but not yet told to the peer.
+        // Counted at `send`, but not sent to the peer yet.
         let unsent = session.unsent(link);
         let flow = Flow {
             handle: Some(link.handle),

@@ -1,4 +1,4 @@
-//! Receiving messages: putting frames together within the link's limits (specification 2.7.5).
+//! Receiving messages: reassembling frames within the link's limits (specification 2.7.5).
 
 use bytes::{Bytes, BytesMut};
 

@@ -16,9 +16,9 @@ pub struct Outgoing<'a> {
     pub tag: DeliveryTag,
     /// 0, or a vendor's format.
     pub message_format: u32,
-    /// Nothing is expected back.
+    /// No settlement is expected.
     pub settled: bool,
-    /// Comes back with the outcome.
+    /// The embedder's value, returned with the outcome.
     pub context: u64,
     /// The encoded message.
     pub payload: &'a [u8],
@@ -31,17 +31,17 @@ pub(super) struct Queued {
     pub(super) payload: Bytes,
 }
 
-/// What an entry of the queue counts for beside its bytes, so that tiny messages are bounded too.
+/// The weight of a queue entry in addition to its bytes, so that tiny messages are bounded too.
 const QUEUED_OVERHEAD_BYTES: usize = 128;
 
 impl Queued {
-    /// What it counts for in `queued_bytes`.
+    /// Its weight in `queued_bytes`.
     pub(super) fn cost(&self) -> usize {
         QUEUED_OVERHEAD_BYTES + self.payload.len()
     }
 }
 
-/// What the first transfer frame of a delivery says.
+/// The first transfer frame of a delivery.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head {
     pub(super) link: LinkId,
@@ -101,8 +101,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether a message on this link would soon be written. If not, it had better wait with the embedder, which hears
-    /// [`Event::Room`](crate::Event::Room): what waits in a session that the peer stalls is of no use to anybody.
+    /// Whether a message on this link would soon be written. If not, it should wait with the embedder, which gets
+    /// [`Event::Room`](crate::Event::Room): a message that waits in a session that the peer stalls helps no one.
     pub fn has_room(&mut self, link: LinkId) -> bool {
         let Ok(index) = self.link_mut(link).map(|found| found.session) else {
             return false;
@@ -144,7 +144,7 @@ impl Connection {
             return;
         };
         if link.drain_answer_due {
-            // Drained: whatever credit there was counts as used.
+            // Drained: all remaining credit counts as used.
             return;
         }
         link.delivery_count = link.delivery_count.wrapping_sub(1);
@@ -181,8 +181,8 @@ impl Connection {
         }
     }
 
-    /// Writes as many frames of a delivery as window and output allow. Returns how many bytes were written when some
-    /// remain, none when the delivery is whole.
+    /// Writes as many frames of a delivery as window and output allow. Returns the number of written bytes if some remain, `None`
+    /// if the delivery is complete.
     fn write_frames(&mut self, index: u32, head: &mut Head, payload: &[u8]) -> Option<usize> {
         let room = self
             .peer
@@ -250,7 +250,7 @@ impl Connection {
 
     /// Moves waiting transfers to the output, one frame per session and turn.
     pub(super) fn fill_output(&mut self) {
-        // Nothing may follow our close (specification 2.4.6).
+        // No frame may follow our close (specification 2.4.6).
         if self.phase != Phase::Open {
             return;
         }

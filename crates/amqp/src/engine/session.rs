@@ -11,11 +11,11 @@ use crate::frame;
 use crate::limits;
 use crate::performative::{Begin, End, Error, Flow, Performative, Role, condition};
 
-/// All that is known about a session.
+/// The state of a session.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) state: SessionState,
-    /// Link by our handle; [`NO_LINK`] where there is none.
+    /// Link by our handle; [`NO_LINK`] if there is no link.
     pub(super) handles: Vec<u32>,
     /// Peer's handle and link, ascending by handle. Sparse, because the peer chooses the numbers.
     pub(super) remote_handles: Vec<(u32, u32)>,
@@ -32,9 +32,9 @@ pub(super) struct Session {
     /// Deliveries of the peer that we have not settled, with their link.
     pub(super) received: Unsettled<LinkId>,
     pub(super) queue: VecDeque<Queued>,
-    /// What the queue counts for.
+    /// The weight of the queue.
     pub(super) queued_bytes: usize,
-    /// The embedder found no room, and hears of it when there is some.
+    /// The embedder found no room, and gets an event when there is some.
     pub(super) room_wanted: bool,
     /// Stands in the connection's list of sessions with queued transfers.
     pub(super) sendable: bool,
@@ -364,7 +364,7 @@ impl Connection {
         self.tell_room(index);
     }
 
-    /// Tells an embedder that waits for room in a session that there is some.
+    /// Notifies an embedder that waits for room in a session.
     pub(super) fn tell_room(&mut self, index: u32) {
         let Some(session) = self.sessions.get_mut(index) else {
             return;

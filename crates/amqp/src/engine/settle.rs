@@ -6,7 +6,7 @@ use super::session::{channel_of, concerns_sent};
 use crate::frame;
 use crate::performative::{DeliveryState, Disposition, ReceiverSettleMode, Role};
 
-/// Accepted and settled deliveries in a row, told in one frame.
+/// Consecutive accepted and settled deliveries, sent in one frame.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PendingDisposition {
     session: u32,
@@ -15,7 +15,7 @@ pub(super) struct PendingDisposition {
 }
 
 impl Connection {
-    /// Tells the outcome of a received delivery and settles it.
+    /// Sends the outcome of a received delivery and settles it.
     pub fn settle(
         &mut self,
         link: LinkId,
@@ -32,7 +32,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Tells the outcome of a received delivery and leaves settling to the sender: [`Event::SettledBySender`] follows.
+    /// Sends the outcome of a received delivery and leaves settling to the sender: [`Event::SettledBySender`] follows.
     pub fn propose(
         &mut self,
         link: LinkId,
@@ -53,7 +53,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Settles a delivery of ours: the last word to a receiver that told its outcome unsettled.
+    /// Settles a delivery of ours: the final disposition to a receiver that sent its outcome unsettled.
     pub fn settle_sent(
         &mut self,
         session: SessionId,
@@ -202,7 +202,7 @@ impl Connection {
                 .map(|link| link.rcv_settle_mode),
             _ => None,
         };
-        // In mode first, or when the link is gone, nobody but us is left to settle.
+        // In mode first, or when the link is gone, only we are left to settle.
         let ours = !settled && mode != Some(ReceiverSettleMode::Second);
         if (settled || ours)
             && let Some(session) = self.sessions.get_mut(index)

@@ -1,4 +1,4 @@
-//! Deliveries that are not settled yet, in the order of their ids.
+//! Unsettled deliveries, in the order of their ids.
 
 use std::collections::VecDeque;
 
@@ -61,7 +61,7 @@ impl<T> Unsettled<T> {
         Some(value)
     }
 
-    /// Ids in `first..=last` that are not settled. Costs no more than what is stored, whatever a peer announces.
+    /// Unsettled ids in `first..=last`. The cost is bounded by the stored entries, not by the range that a peer announces.
     pub(super) fn ids(&self, first: u32, last: u32) -> Vec<u32> {
         let start = self.lower_bound(first);
         self.entries

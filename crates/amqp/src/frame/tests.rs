@@ -234,7 +234,7 @@ fn every_permitted_form_is_read() {
     ] {
         reads(hex, &close);
     }
-    // An empty array of symbols, with whatever type, is the same as none; one symbol is the same as an array of one.
+    // An empty array of symbols, of any type, means the same as null; one symbol means the same as an array of one.
     let mut capable = Open {
         desired_capabilities: Some(vec![Symbol::from_static("x")]),
         ..open()

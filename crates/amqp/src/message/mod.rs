@@ -28,7 +28,7 @@ pub struct Message {
     pub properties: Option<Properties>,
     /// Properties of the application; string keys.
     pub application_properties: Option<Map>,
-    /// What it is about.
+    /// The body.
     pub body: Body,
     /// Details that can be known only after the body.
     pub footer: Option<Map>,

@@ -26,11 +26,11 @@ pub struct Header {
 pub struct Properties {
     /// Identifies the message.
     pub message_id: Option<MessageId>,
-    /// Who made it.
+    /// The user who created it.
     pub user_id: Option<Bytes>,
     /// Address of the node it is meant for.
     pub to: Option<String>,
-    /// What it is about.
+    /// The subject of the message.
     pub subject: Option<String>,
     /// Address for answers.
     pub reply_to: Option<String>,
@@ -52,7 +52,7 @@ pub struct Properties {
     pub reply_to_group_id: Option<String>,
 }
 
-/// The priority of a message that states none (specification 3.2.1).
+/// The priority of a message without one (specification 3.2.1).
 const DEFAULT_PRIORITY: u8 = 4;
 
 impl Default for Header {

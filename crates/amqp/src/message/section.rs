@@ -1,10 +1,10 @@
-//! Walking over the sections of a message without reading what they hold.
+//! Iteration over the sections of a message without decoding their contents.
 
 use bytes::Bytes;
 
 use crate::codec::{Decode, DecodeError, Descriptor, Reader, descriptor};
 
-/// What a section holds (specification 3.2).
+/// The contents of a section (specification 3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum SectionKind {
@@ -31,9 +31,9 @@ pub enum SectionKind {
 /// One section, still encoded. Shares the memory of the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
-    /// What it holds.
+    /// The contents.
     pub kind: SectionKind,
-    /// All of it, with its descriptor: to be passed on as it is.
+    /// The whole section, with its descriptor: to be passed on unchanged.
     pub raw: Bytes,
     /// The encoded value behind the descriptor.
     pub value: Bytes,

@@ -14,7 +14,7 @@ use crate::value::{Map, Symbol, Value};
 /// A map with symbol keys: `fields` of the specification.
 pub type Fields = Map;
 
-/// Which end of a link sends the frame.
+/// The end of a link that sends the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// `false` on the wire
@@ -134,7 +134,7 @@ pub mod condition {
 }
 
 impl DeliveryTag {
-    /// A tag of these bytes; none when there are more than [`MAX_DELIVERY_TAG_BYTES`].
+    /// A tag of these bytes; `None` if there are more than [`MAX_DELIVERY_TAG_BYTES`].
     #[must_use]
     pub fn new(tag: &[u8]) -> Option<Self> {
         let mut bytes = [0; MAX_DELIVERY_TAG_BYTES];

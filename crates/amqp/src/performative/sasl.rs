@@ -8,9 +8,9 @@ use crate::value::Symbol;
 /// Any SASL frame body.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SaslFrame {
-    /// What the server offers; at least one.
+    /// The mechanisms that the server offers; at least one.
     Mechanisms(Vec<Symbol>),
-    /// What the client chose.
+    /// The mechanism that the client chose.
     Init {
         /// Mechanism.
         mechanism: Symbol,

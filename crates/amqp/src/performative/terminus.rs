@@ -6,7 +6,7 @@ use super::definitions::{DeliveryState, Fields};
 use crate::codec::{Decode, DecodeError, Encode, Reader, composite, constructor, numbered};
 use crate::value::{Map, Symbol};
 
-/// What of a terminus survives.
+/// The durable state of a terminus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TerminusDurability {
     /// Nothing.
@@ -32,7 +32,7 @@ pub enum ExpiryPolicy {
     Never,
 }
 
-/// Where messages come from.
+/// The source of messages.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Source {
     /// Address of the node; every client of IoT Hub sends text.
@@ -59,7 +59,7 @@ pub struct Source {
     pub capabilities: Option<Vec<Symbol>>,
 }
 
-/// Where messages go.
+/// The target of messages.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Target {
     /// Address of the node.

@@ -35,7 +35,7 @@ pub struct Open {
     pub max_frame_size: u32,
     /// Highest channel number; 65535 when absent.
     pub channel_max: u16,
-    /// Milliseconds of silence after which the sender closes; none when absent or zero.
+    /// Milliseconds of silence after which the sender closes; `None` if absent or zero.
     pub idle_time_out_ms: Option<u32>,
     /// Locales for outgoing text.
     pub outgoing_locales: Option<Vec<Symbol>>,
@@ -83,10 +83,9 @@ pub struct Attach {
     pub snd_settle_mode: SenderSettleMode,
     /// How the receiver settles.
     pub rcv_settle_mode: ReceiverSettleMode,
-    /// Where messages come from; none refuses the link. A foreign described type is read as none.
+    /// Where messages come from; `None` refuses the link. A foreign described type is read as `None`.
     pub source: Option<Box<Source>>,
-    /// Where messages go; none refuses the link. A foreign described type, as a transaction coordinator, is read
-    /// as none.
+    /// Where messages go; `None` refuses the link. A foreign described type, such as a transaction coordinator, is read as `None`.
     pub target: Option<Box<Target>>,
     /// Unsettled deliveries of a resumed link.
     pub unsettled: Option<Map>,
@@ -142,7 +141,7 @@ pub struct Transfer {
     pub delivery_tag: Option<DeliveryTag>,
     /// Format; 0 is an AMQP message.
     pub message_format: Option<u32>,
-    /// Sent settled.
+    /// Whether the message is sent settled.
     pub settled: Option<bool>,
     /// More frames follow.
     pub more: bool,
@@ -160,7 +159,7 @@ pub struct Transfer {
     pub payload: Bytes,
 }
 
-/// Tells the state of deliveries.
+/// The state of deliveries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Disposition {
     /// Role of the sender of this frame.
@@ -182,7 +181,7 @@ pub struct Disposition {
 pub struct Detach {
     /// Link.
     pub handle: u32,
-    /// For good.
+    /// Whether the link is closed, not only detached.
     pub closed: bool,
     /// Why.
     pub error: Option<Error>,

@@ -68,7 +68,7 @@ impl Map {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no elements.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

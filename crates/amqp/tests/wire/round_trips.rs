@@ -1,4 +1,4 @@
-//! What is written is read back as it was, whatever it is.
+//! Every written value is read back unchanged.
 
 use bytes::{Bytes, BytesMut};
 use drawspan_amqp::codec::{Reader, decode_value, encode_value};

@@ -88,7 +88,7 @@ pub(crate) fn value() -> BoxedStrategy<Value> {
         .boxed()
 }
 
-/// The values that have the type of the first; arrays are of their own kind to shrink well.
+/// Values of the same type as the first; arrays are generated separately to shrink well.
 fn array(mut items: Vec<Value>) -> Option<Value> {
     let first = items.first().cloned()?;
     items.retain(|item| Array::new(vec![first.clone(), item.clone()]).is_ok());

@@ -19,13 +19,13 @@ const KEY: &str = "k-1";
 const GOOD: &str = r#"{"data":{}}"#;
 const EVENTS: &str = "/devices/dev-1/messages/events";
 
-struct Answer {
+struct HttpAnswer {
     status: StatusCode,
     headers: axum::http::HeaderMap,
     body: Bytes,
 }
 
-impl Answer {
+impl HttpAnswer {
     fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
@@ -80,10 +80,10 @@ impl Bench {
         }
     }
 
-    async fn ask(&self, request: Request<Body>) -> Answer {
+    async fn ask(&self, request: Request<Body>) -> HttpAnswer {
         let (parts, body) = self.api.answer(request).await.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Answer {
+        HttpAnswer {
             status: parts.status,
             headers: parts.headers,
             body,
@@ -329,7 +329,7 @@ mod probes;
 mod shown;
 mod subscriptions;
 
-/// A body in pieces that are all there at once; `None` for one that is always about to come.
+/// A body in pieces that are available at once; `None` for one that never arrives.
 struct Pieces(Option<VecDeque<Bytes>>);
 
 impl Pieces {

@@ -1,7 +1,7 @@
 //! The body of a batch: `{messages: [{deviceId, data, properties?, componentName?, creationTimeUtc?}, …]}`.
 //!
-//! Member names compare without case, as everywhere. What is wrong with one message is its own trouble; what is wrong with
-//! the list is everybody's. Both name the message by its index.
+//! Member names compare without case, as everywhere. An invalid message fails alone; an invalid list fails the whole call. Both
+//! errors name the message by its index.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ use crate::{json_member, telemetry};
 
 /// One of the list.
 pub(super) struct Item {
-    /// What it says its device is, if that is a text.
+    /// Its device id, if that is a text.
     pub(super) name: Option<String>,
     /// The message, or what is wrong with it.
     pub(super) message: Result<(DeviceId, Telemetry), Problem>,

@@ -1,4 +1,4 @@
-//! The public side of the failure table: every row of it, and what a caller gets to see.
+//! The public side of the failure table: every row of it, and the caller's view.
 
 use axum::http::header::RETRY_AFTER;
 use axum::response::IntoResponse as _;

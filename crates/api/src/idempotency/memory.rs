@@ -1,4 +1,4 @@
-//! What was done under which key: in the state directory, or in memory where there is none.
+//! Memory of results by idempotency key: in the state directory, or in memory without one.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,7 +39,7 @@ impl Memory {
         }
     }
 
-    /// What was done under a key; an error when it was done for another body, or cannot be looked up.
+    /// The result under a key; an error if it is for another body, or cannot be read.
     pub(super) async fn recall(
         &self,
         key: Key,
@@ -122,7 +122,7 @@ impl Recent {
 }
 
 impl Done {
-    /// As it is stored.
+    /// The stored status.
     const fn status(self) -> u16 {
         match self {
             Self::All => 200,
@@ -144,7 +144,7 @@ fn unreadable(error: &StoreError) -> Problem {
     }
     Problem::new(
         Kind::NotStored,
-        "Whether this was sent before could not be looked up, so nothing was sent. The bridge's log says why.",
+        "It could not be determined whether this was sent before, so nothing was sent. The bridge's log says why.",
     )
     .retry_after(RETRY_AFTER_S)
 }

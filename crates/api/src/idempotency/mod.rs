@@ -1,8 +1,8 @@
-//! The header `Idempotency-Key`: a request that is sent again is not done again.
+//! The header `Idempotency-Key`: a repeated request is not executed again.
 //!
-//! Requests with one key take turns. The first that succeeds is remembered for a day, and the others are told so; after one
-//! that failed the next one tries. What is remembered is written before the answer leaves. Between the hub's acceptance and
-//! that, the process may end: then the next try is done again, as without a key.
+//! Requests with one key take turns. The first success is remembered for a day, and the other requests get its result; after a
+//! failure the next request tries. A result is written before the answer leaves. If the process ends between the hub's acceptance
+//! and that write, the next try is executed again, as without a key.
 
 mod memory;
 #[cfg(test)]
@@ -34,7 +34,7 @@ pub(super) struct Key(Hash);
 /// How much of a request was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Done {
-    /// All of it.
+    /// The whole batch.
     All,
     /// Some of the messages of a batch, each remembered by itself.
     Some,
@@ -53,9 +53,9 @@ pub(super) struct Claim<'a> {
     memory: &'a Memory,
     key: Key,
     fingerprint: Hash,
-    /// What an earlier request with the same key and body came to.
+    /// The result of an earlier request with the same key and body.
     pub(super) done: Option<Done>,
-    /// Given back at the end, whichever that is.
+    /// Given back at the end, with any result.
     _turn: Turn<'a>,
 }
 
@@ -116,7 +116,7 @@ impl Claim<'_> {
 }
 
 impl Key {
-    /// The key of a request about `what`; `None` when its caller sent none.
+    /// The key of a request about `what`; `None` if its caller sent no key.
     ///
     /// # Errors
     /// When it is not 1 to 255 visible ASCII characters, or there are two.
@@ -129,7 +129,7 @@ impl Key {
         let fits = (1..=MAX_IDEMPOTENCY_KEY_BYTES).contains(&key.len());
         if !fits || !key.iter().all(u8::is_ascii_graphic) || values.next().is_some() {
             let text = format!(
-                "The header Idempotency-Key must be there once, with 1 to {MAX_IDEMPOTENCY_KEY_BYTES} visible ASCII characters."
+                "The header Idempotency-Key must be given once, with 1 to {MAX_IDEMPOTENCY_KEY_BYTES} visible ASCII characters."
             );
             return Err(Problem::new(Kind::InvalidIdempotencyKey, text));
         }
@@ -137,13 +137,13 @@ impl Key {
         Ok(Some(Self(hash([caller, what.as_bytes(), key]))))
     }
 
-    /// That of one message of a batch.
+    /// The result of one message of a batch.
     fn part(self, place: usize) -> Self {
         Self(hash([&self.0[..], &place.to_be_bytes(), b"part"]))
     }
 }
 
-/// Of texts, with their lengths: none can be taken for another by where it ends.
+/// Hash of texts with their lengths, so that texts that are divided differently have different hashes.
 fn hash(parts: [&[u8]; 3]) -> Hash {
     let mut hash = Sha256::new();
     for part in parts {
@@ -156,11 +156,11 @@ fn hash(parts: [&[u8]; 3]) -> Hash {
 fn mismatch() -> Problem {
     Problem::new(
         Kind::IdempotencyMismatch,
-        "Another body was sent with this Idempotency-Key within the last 24 hours; take a new key for a new request.",
+        "A different body was sent with this Idempotency-Key within the last 24 hours; use a new key for a new request.",
     )
 }
 
-/// Says that nothing was done now.
+/// Marks an answer as replayed.
 pub(super) fn replayed(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(REPLAYED_HEADER, HeaderValue::from_static("true"));

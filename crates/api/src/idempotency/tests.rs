@@ -65,7 +65,7 @@ async fn the_oldest_keys_go_first() {
         memory.recall(key(1), [0; 32]).await.unwrap(),
         Some(Done::All)
     );
-    // The body is not asked for where there is none.
+    // Without a key, the body is not read.
     assert!(memory.recall(key(1), [1; 32]).await.is_err());
     assert_eq!(memory.recall(key(0), [1; 32]).await.unwrap(), None);
 }

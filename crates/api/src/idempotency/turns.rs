@@ -1,4 +1,4 @@
-//! Requests with one key, one after the other.
+//! Turns of requests with the same key.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -21,21 +21,21 @@ struct UnderWay {
     fingerprint: Hash,
     /// One permit, given to those who wait in the order of their coming.
     turn: Arc<Semaphore>,
-    /// Who has it, and who waits.
+    /// The number of requests that hold or await the turn.
     users: usize,
 }
 
 /// A request's turn.
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
-    // Given back before the place is.
+    // Given back before the membership is.
     _permit: OwnedSemaphorePermit,
-    _place: Place<'a>,
+    _membership: Membership<'a>,
 }
 
-/// A place among those who have or await a turn.
+/// A membership among those who have or await a turn.
 #[derive(Debug)]
-struct Place<'a> {
+struct Membership<'a> {
     turns: &'a Turns,
     key: Key,
 }
@@ -52,13 +52,13 @@ impl Turns {
         deadline: Instant,
     ) -> Result<Turn<'_>, Problem> {
         let turn = self.enter(key, fingerprint)?;
-        let place = Place { turns: self, key };
+        let membership = Membership { turns: self, key };
         match timeout_at(deadline, turn.acquire_owned()).await {
             Ok(Ok(permit)) => Ok(Turn {
                 _permit: permit,
-                _place: place,
+                _membership: membership,
             }),
-            // Nobody closes it.
+            // The semaphore is never closed.
             Ok(Err(_)) | Err(_) => Err(Problem::new(
                 Kind::NotSent,
                 "A request with this Idempotency-Key is still under way; nothing was sent for this one.",
@@ -103,7 +103,7 @@ impl Turns {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Membership<'_> {
     fn drop(&mut self) {
         let mut known = self.turns.known();
         if let Entry::Occupied(mut entry) = known.entry(self.key) {

@@ -1,25 +1,25 @@
-//! What is posted to callbacks. OpenAPI 3.1 calls these webhooks.
+//! Descriptions of the events that are posted to callbacks: the webhooks of OpenAPI 3.1.
 
 use serde_json::{Value, json};
 
-/// The part of the document.
+/// The section `webhooks` of the document.
 pub(super) fn webhooks() -> Value {
-    let taken = json!({ "2XX": { "description": "Taken." }, "default": { "description": "Not taken; what is worth another attempt is tried again." } });
+    let taken = json!({ "2XX": { "description": "The event is delivered." }, "default": { "description": "The event is not delivered; temporary failures are retried." } });
     let mut method = taken.clone();
     method["2XX"] = json!({
-        "description": "What the method came to.",
+        "description": "The answer of the method.",
         "content": content("MethodAnswer"),
     });
-    method["default"] = json!({ "description": "The method answers 500." });
+    method["default"] = json!({ "description": "The caller of the method gets 500." });
     let message = json!({
-        "2XX": { "description": "Taken: the message is completed." },
-        "4XX": { "description": "Refused: the message is rejected. (408, 425 and 429 are tried again.)" },
-        "default": { "description": "Not taken: the message is abandoned, and the hub delivers it again." },
+        "2XX": { "description": "The message is completed." },
+        "4XX": { "description": "The message is rejected. (408, 425 and 429 are retried.)" },
+        "default": { "description": "The message is abandoned, and the hub delivers it again." },
     });
     json!({
         "DesiredPropertyUpdate": webhook("DesiredPropertyUpdate", "Desired properties of a device changed.", &taken),
-        "C2DMessage": webhook("C2DMessage", "A message for a device.", &message),
-        "DirectMethodInvocation": webhook("DirectMethodInvocation", "Somebody calls a method of a device.", &method),
+        "C2DMessage": webhook("C2DMessage", "A cloud-to-device message arrived.", &message),
+        "DirectMethodInvocation": webhook("DirectMethodInvocation", "A direct method of a device was called.", &method),
         "ConnectionStatusChange": webhook("ConnectionStatusChange", "The connection of a device changed.", &taken),
     })
 }
@@ -33,11 +33,11 @@ fn webhook(name: &str, summary: &str, responses: &Value) -> Value {
     json!({ "post": {
         "operationId": format!("On{name}"),
         "summary": summary,
-        "description": "Posted to the callback URL of a subscription, once or more often; `webhook-id` is the same each time.",
+        "description": "Posted to the callback URL of a subscription, at least once; `webhook-id` is the same each time.",
         "tags": ["Subscriptions"],
         "security": [],
         "parameters": [
-            header("webhook-id", "The same for each attempt."),
+            header("webhook-id", "Id of the event, the same for each attempt."),
             header("webhook-timestamp", "Unix time of the attempt, in seconds."),
         ],
         "requestBody": { "required": true, "content": content(name) },

@@ -1,7 +1,7 @@
 //! The API's description: OpenAPI 3.1, made from the table of operations, and OpenAPI 2.0 for clients of the original.
 
-mod described;
-mod describing;
+mod description;
+mod descriptions;
 mod events;
 mod pages;
 mod swagger;
@@ -23,19 +23,19 @@ use utoipa::openapi::{
 };
 
 use super::operation::Operation;
-use described::Tag;
+use description::Tag;
 pub(super) use pages::routes;
 
-/// What the security schemes are called in the document: the key in a header of its own, and in `Authorization`.
+/// Names of the security schemes in the document: the key in `x-api-key`, and in `Authorization`.
 const KEY_SCHEME: &str = "apiKey";
 const BEARER_SCHEME: &str = "bearer";
 
 const ABOUT: &str = "\
-A device bridge for Azure IoT Hub: devices that cannot run an Azure IoT SDK speak HTTP, the bridge speaks to the hub under each device's own identity.
+A device bridge for Azure IoT Hub: devices that cannot run an Azure IoT SDK speak HTTP, and the bridge speaks to the hub under each device's own identity.
 
-* Every operation but the probes asks for an API key, in the header `x-api-key` or as `Authorization: Bearer KEY`. A key may be limited to scopes and to a prefix of device ids.
-* Literals in paths, names of query parameters and names of members in request bodies are taken in any case; unknown ones are ignored.
-* Whatever is not 2xx is a problem document (RFC 9457), `application/problem+json`. Before a request reaches the API the server may also answer 400, 408 or 431 to what is no HTTP.
+* All operations except the probes need an API key, in the header `x-api-key` or as `Authorization: Bearer KEY`. A key may be limited to scopes and to a prefix of device ids.
+* Literals in paths, names of query parameters and names of members in request bodies match in any case; unknown ones are ignored.
+* Every failure is a problem document (RFC 9457), `application/problem+json`. Before a request reaches the API the server may also answer 400, 408 or 431 to input that is not HTTP.
 * Times are UTC, ISO 8601.";
 
 /// The document as it is served and checked in.
@@ -61,7 +61,7 @@ fn written(document: &Value) -> String {
 
 fn document() -> Value {
     let mut document = serde_json::to_value(built()).unwrap_or_default();
-    // The builder knows no webhooks.
+    // The builder does not support webhooks.
     document["webhooks"] = events::webhooks();
     document
 }
@@ -84,7 +84,7 @@ fn built() -> OpenApi {
     });
     let mut paths = PathsBuilder::new();
     for operation in Operation::ALL {
-        let described = describing::describe(*operation).into_operation(*operation);
+        let described = descriptions::describe(*operation).into_operation(*operation);
         paths = paths.path(
             operation.path(),
             PathItem::new(method(*operation), described),

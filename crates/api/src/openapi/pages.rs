@@ -1,7 +1,7 @@
-//! What a browser or a generator asks for: the documents, and a page that shows them. No key is asked for.
+//! Pages for browsers and generators: the documents, and a page that shows them. They need no key.
 //!
-//! The page is one file: its own style and script, named by hash in a strict content security policy, so that nothing else
-//! runs in it and nothing of it comes from elsewhere.
+//! The page is one file. A strict content security policy allows only its own style and script, by hash, so that nothing else runs
+//! in it and nothing is loaded from elsewhere.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -119,7 +119,7 @@ fn compact(document: &Value) -> String {
     document.to_string()
 }
 
-/// Nothing but this style, this script, and requests to where the page came from.
+/// Only this style, this script, and requests to the page's own origin.
 fn policy() -> String {
     let hash = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));
     format!(

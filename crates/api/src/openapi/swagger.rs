@@ -1,12 +1,12 @@
-//! OpenAPI 2.0 of the original's operations, for generators of clients that know nothing newer. Paths, methods and ids come from the
-//! table of operations; the rest is written here.
+//! OpenAPI 2.0 of the original's operations, for client generators that do not support newer versions. Paths, methods and ids come
+//! from the table of operations; the rest is written here.
 
 use drawspan_settings::API_KEY_HEADER;
 use serde_json::{Map, Value, json};
 
 use crate::operation::Operation;
 
-/// What the original has.
+/// The operations of the original.
 pub(super) const OPERATIONS: [Operation; 18] = {
     use Operation as O;
     [
@@ -80,7 +80,7 @@ const fn shape(operation: Operation) -> Shape {
         O::GetCurrentConnectionStatus => (None, 200, Some("ConnectionStatusResponse")),
         O::Register => (Some("RegistrationBody"), 200, None),
         O::Resync => (None, 202, None),
-        // What is left are removals.
+        // The remaining operations are removals, without a body.
         _ => (None, 204, None),
     }
 }

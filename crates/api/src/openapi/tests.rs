@@ -1,4 +1,4 @@
-//! That the documents say what the API does.
+//! Tests that the documents describe the API's actual behaviour.
 
 mod answers;
 mod pages;

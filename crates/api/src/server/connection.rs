@@ -1,8 +1,8 @@
-//! One HTTP connection: hyper's, with an end that loses no request.
+//! One HTTP connection of hyper, with a shutdown that loses no request.
 //!
-//! hyper's own graceful shutdown closes a connection that is between two requests although the next one may already be on its way, and its
-//! sender would see the connection end without an answer. So a connection is kept until the server ends, and its end is an answer: whoever
-//! has just sent a request reads it as the answer to that, which is not begun, and everybody else hangs up.
+//! hyper's own graceful shutdown closes a connection between two requests although the next one may already be on its way, and its
+//! sender would see the connection end without an answer. So a connection is kept until the server ends, and its end is an answer:
+//! a client that has just sent a request reads it as the answer to that request, which is not executed, and other clients hang up.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -34,7 +34,7 @@ use crate::client_disconnect::ClientDisconnect;
 use crate::date;
 use crate::limits::{HEAD_TIMEOUT_MS, MAX_HEAD_BYTES};
 
-/// What a connection runs over: a socket, or TLS over one.
+/// The transport of a connection: a socket, or TLS over one.
 pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin {
     /// Whether the caller said its last, as far as can be seen without reading. Wakes the task when something comes.
     fn has_hung_up(&self, context: &mut Context<'_>) -> bool;
@@ -147,7 +147,7 @@ async fn answer(
     };
     let work = async {
         let response = api.serve(request, treatment).await;
-        // Who was too slow with its body is not waited for once more.
+        // A client that was too slow with its body is not waited for again.
         if may_be_discarded
             && response.status() != StatusCode::REQUEST_TIMEOUT
             && let Some(rest) = shared.take_unread()
@@ -180,9 +180,9 @@ async fn answer(
     response
 }
 
-/// The body of a request, with an eye on its end. What nobody has read of it when it is dropped goes back to the connection.
+/// The body of a request, which tracks its end. When it is dropped, the unread rest goes back to the connection.
 struct Watched {
-    /// There until it is dropped.
+    /// Present until it is dropped.
     body: Option<Incoming>,
     shared: Arc<Shared>,
 }
@@ -317,7 +317,7 @@ impl<S: Wire> AsyncWrite for Socket<S> {
         if self.shared.is_watched() {
             self.look_for_end(context);
         }
-        // What TLS took is not on its way before that.
+        // Bytes that TLS has accepted are not on the wire before that.
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
         self.shared.set_blocked(flushed.is_pending());
         flushed

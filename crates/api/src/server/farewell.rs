@@ -1,8 +1,8 @@
-//! The last words on a connection.
+//! The last answer on a connection.
 //!
-//! A connection that is kept may carry the next request at any time, also while it is being closed. So an answer is written before that: it is
-//! the answer to a request that is on its way, of which nothing is done. Who has sent none hangs up, as HTTP clients do when an answer comes
-//! to no question (RFC 9110, section 15.5.9 has the same for 408).
+//! A client may send the next request on an open connection at any time, even while it is being closed. So an answer is written
+//! before the close: it answers a request that is on its way, which is not executed. A client that has sent no request hangs up, as
+//! HTTP clients do on an unsolicited answer (RFC 9110, section 15.5.9 specifies the same for 408).
 
 use std::io;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use crate::api::Api;
 use crate::limits::{FAREWELL_MS, LINGER_BYTES, LINGER_MS, LINGER_READ_BYTES};
 use crate::problem::{Kind, Problem};
 
-/// Says 503 and hangs up, after the peer did so or a second: hanging up at once could swallow the answer.
+/// Answers 503 and closes, after the peer did so or after a second: closing at once could lose the answer.
 pub(super) async fn farewell(mut stream: impl Wire, stopping: bool) {
     let problem = match stopping {
         true => Api::not_begun(),
         false => Problem::new(
             Kind::TooManyConnections,
-            "Too many connections are open, and this one was idle. Nothing was done with what was sent last; send it again.",
+            "Too many connections are open, and this one was idle. A request that was just sent was not processed; send it again.",
         ),
     };
     let body = problem.to_json();

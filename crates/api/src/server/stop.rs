@@ -1,4 +1,5 @@
-//! How far the end has come, and what a connection knows about itself: whether it is busy, when it last did something, and whether it may close.
+//! The progress of the shutdown, and the state of a connection: whether it is busy, when it last made progress, and whether it may
+//! close.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -16,9 +17,9 @@ use crate::client_disconnect::Caller;
 pub(super) enum Phase {
     /// Not at all.
     Serving,
-    /// Nothing new is begun; what was begun is finished.
+    /// No request is begun; requests in progress are finished.
     Stopping,
-    /// What is not finished is answered all the same.
+    /// Unfinished requests are answered 503.
     CutOff,
 }
 
@@ -34,13 +35,13 @@ pub(super) enum Leaving {
     AtOnce,
 }
 
-/// What the parts of one connection (socket, requests, task) and the table of connections tell each other.
+/// The state shared by the parts of one connection (socket, requests, task) and the table of connections.
 #[derive(Debug)]
 pub(super) struct Shared {
     phase: AtomicU8,
     /// A request is being answered.
     under_way: AtomicBool,
-    /// All of the request that is being answered came.
+    /// The whole request that is being answered has arrived.
     complete: AtomicBool,
     /// The peer does not take what is to be written.
     blocked: AtomicBool,
@@ -55,7 +56,7 @@ pub(super) struct Shared {
     progress_ms: AtomicU64,
     opened: Instant,
     effect: Effect,
-    /// What nobody has read of the body of the current request.
+    /// The unread rest of the body of the current request.
     unread: Mutex<Option<Incoming>>,
 }
 
@@ -104,12 +105,12 @@ impl Shared {
         self.watched.store(false, Ordering::Relaxed);
     }
 
-    /// Nobody wants the rest of the request's body.
+    /// The rest of the request's body is not needed.
     pub(super) fn leave_unread(&self, body: Incoming) {
         *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
     }
 
-    /// What nobody has read of it.
+    /// The unread rest.
     pub(super) fn take_unread(&self) -> Option<Incoming> {
         if self.complete.load(Ordering::Relaxed) {
             return None;
@@ -118,7 +119,7 @@ impl Shared {
         unread.take()
     }
 
-    /// What the current request has done.
+    /// The effect of the current request so far.
     pub(super) const fn effect(&self) -> &Effect {
         &self.effect
     }
@@ -150,7 +151,7 @@ impl Shared {
         self.progress_ms.store(ms, Ordering::Relaxed);
     }
 
-    /// When bytes last came or went; when it was opened, if none did.
+    /// When bytes last moved in either direction; initially the time of opening.
     pub(super) fn last_progress(&self) -> Instant {
         let ms = self.progress_ms.load(Ordering::Relaxed);
         self.opened + std::time::Duration::from_millis(ms)

@@ -1,7 +1,7 @@
-//! The connections of callers: how many there are, from where, and which of them end when there is no room for another.
+//! The table of callers' connections: their number, their origin, and which of them end when there is no room for another.
 //!
-//! A connection that comes is served, and for that the idlest ones end: those of its own address when that has as many as it may have, of all
-//! when there are as many as there may be. Where all have a request under way, it is answered 503 (or as a probe) and closed.
+//! A new connection is served, and the idlest ones are closed to make room: those of its own address if that is at its limit, or of
+//! all if the table is full. If all have a request in progress, the new connection is answered 503 (or as a probe) and closed.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,15 +17,15 @@ use crate::limits::MAX_TLS_HANDSHAKES;
 /// How many connections there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// All that are served.
+    /// Connections that are served.
     pub connections: usize,
-    /// Those of one address: of one IPv4 address, or of one IPv6 network of 64 bits.
+    /// Connections of one address: of one IPv4 address, or of one /64 network of IPv6.
     pub per_address: usize,
-    /// Those beyond, which are answered 503 and closed.
+    /// Connections beyond the limit, which are answered 503 and closed.
     pub refusals: usize,
-    /// Those that end and whose callers have not hung up yet.
+    /// Connections that are being closed and whose callers have not hung up yet.
     pub farewells: usize,
-    /// Those in a TLS handshake.
+    /// Connections in a TLS handshake.
     pub handshakes: usize,
 }
 
@@ -48,13 +48,13 @@ impl Bounds {
 #[derive(Debug)]
 pub(super) struct Table {
     bounds: Bounds,
-    places: Mutex<Places>,
+    connections: Mutex<Connections>,
 }
 
 #[derive(Debug, Default)]
-struct Places {
+struct Connections {
     next: u64,
-    all: HashMap<u64, Place>,
+    all: HashMap<u64, Row>,
     served: usize,
     crowded: usize,
     leaving: usize,
@@ -63,32 +63,32 @@ struct Places {
 }
 
 #[derive(Debug)]
-struct Place {
+struct Row {
     shared: Arc<Shared>,
     network: Network,
     standing: Standing,
     in_handshake: bool,
 }
 
-/// What a connection may expect.
+/// How a connection is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// To be served.
+    /// It is served.
     Served,
-    /// To be answered 503, there being no room.
+    /// It is answered 503, since there is no room.
     Crowded,
     /// Nothing: it was asked to end.
     Leaving,
 }
 
-/// What counts as one caller: an address, or the network that is given to one.
+/// The identity of a caller: an address, or its network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Network {
     V4([u8; 4]),
     V6([u8; 8]),
 }
 
-/// A connection's place in the table, given back when this is dropped.
+/// A connection's row in the table, given back when this is dropped.
 #[derive(Debug)]
 pub(super) struct Entry {
     table: Arc<Table>,
@@ -98,7 +98,7 @@ pub(super) struct Entry {
     pub(super) crowded: bool,
 }
 
-/// What is going on, for the end of the server.
+/// The connections and requests in progress, for the shutdown.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Activity {
     pub(super) connections: usize,
@@ -114,11 +114,11 @@ impl Table {
     pub(super) fn new(bounds: Bounds) -> Arc<Self> {
         Arc::new(Self {
             bounds,
-            places: Mutex::default(),
+            connections: Mutex::default(),
         })
     }
 
-    /// A place for a new connection; `None` if it can only be closed. `in_handshake` says whether it begins with one.
+    /// A row for a new connection; `None` if it can only be closed. `in_handshake` says whether it begins with a handshake.
     pub(super) fn admit(
         self: &Arc<Self>,
         peer: IpAddr,
@@ -126,20 +126,20 @@ impl Table {
         now: Instant,
     ) -> Option<Entry> {
         let network = Network::of(peer);
-        let mut places = self.places();
-        let standing = places.make_room(network, in_handshake, &self.bounds)?;
+        let mut connections = self.connections();
+        let standing = connections.make_room(network, in_handshake, &self.bounds)?;
         let shared = Arc::new(Shared::new(now));
-        let id = places.next;
-        places.next += 1;
-        let place = Place {
+        let id = connections.next;
+        connections.next += 1;
+        let row = Row {
             shared: Arc::clone(&shared),
             network,
             standing,
             in_handshake,
         };
-        places.count(&place, 1);
-        places.all.insert(id, place);
-        drop(places);
+        connections.count(&row, 1);
+        connections.all.insert(id, row);
+        drop(connections);
         Some(Entry {
             table: Arc::clone(self),
             id,
@@ -151,34 +151,36 @@ impl Table {
     /// Asks some of the idlest connections to end: the system has no more files to give.
     pub(super) fn make_room(&self) {
         let most = batch(self.bounds.connections);
-        self.places().end_idlest(most, &self.bounds, |_| true);
+        self.connections().end_idlest(most, &self.bounds, |_| true);
     }
 
     /// Asks those to end on which nothing came or went for so long, and nothing is being done.
     pub(super) fn end_idle(&self, limit: Duration, now: Instant) {
-        let is_over =
-            |place: &Place| now.saturating_duration_since(place.shared.last_progress()) > limit;
-        self.places().end_idlest(usize::MAX, &self.bounds, is_over);
+        let is_over = |row: &Row| now.saturating_duration_since(row.shared.last_progress()) > limit;
+        self.connections()
+            .end_idlest(usize::MAX, &self.bounds, is_over);
     }
 
     pub(super) fn activity(&self) -> Activity {
-        let places = self.places();
-        let all = || places.all.values().map(|place| &place.shared);
+        let connections = self.connections();
+        let all = || connections.all.values().map(|row| &row.shared);
         Activity {
-            connections: places.all.len(),
+            connections: connections.all.len(),
             requests: all().filter(|shared| shared.is_under_way()).count(),
             waited_for: all().filter(|shared| shared.is_waited_for()).count(),
             last_progress: all().map(|shared| shared.last_progress()).max(),
         }
     }
 
-    fn places(&self) -> MutexGuard<'_, Places> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn connections(&self) -> MutexGuard<'_, Connections> {
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Places {
-    /// Decides what becomes of a connection that comes, and ends others for it.
+impl Connections {
+    /// Decides how a new connection is treated, and closes others for it.
     fn make_room(
         &mut self,
         network: Network,
@@ -187,39 +189,34 @@ impl Places {
     ) -> Option<Standing> {
         let of_network = self.by_network.get(&network).copied().unwrap_or(0);
         let room = of_network < bounds.per_address
-            || self.end_some(bounds.per_address, bounds, |place| place.network == network);
+            || self.end_some(bounds.per_address, bounds, |row| row.network == network);
         let room = room
             && (self.served < bounds.connections
                 || self.end_some(bounds.connections, bounds, |_| true));
         if in_handshake && self.handshakes >= bounds.handshakes {
-            self.end_some(bounds.handshakes, bounds, |place| place.in_handshake);
+            self.end_some(bounds.handshakes, bounds, |row| row.in_handshake);
         }
         if room {
             return Some(Standing::Served);
         }
-        let is_crowded = |place: &Place| place.standing == Standing::Crowded;
+        let is_crowded = |row: &Row| row.standing == Standing::Crowded;
         let room = self.crowded < bounds.refusals || self.end_idlest(1, bounds, is_crowded) > 0;
         room.then_some(Standing::Crowded)
     }
 
     /// Ends at least one of the served connections that are meant, if one is idle.
-    fn end_some(&mut self, of: usize, bounds: &Bounds, which: impl Fn(&Place) -> bool) -> bool {
-        let is_meant = |place: &Place| place.standing == Standing::Served && which(place);
+    fn end_some(&mut self, of: usize, bounds: &Bounds, which: impl Fn(&Row) -> bool) -> bool {
+        let is_meant = |row: &Row| row.standing == Standing::Served && which(row);
         self.end_idlest(batch(of), bounds, is_meant) > 0
     }
 
-    /// Asks the idlest of the connections that are meant to end, `most` at most; none that is busy. Says how many.
-    fn end_idlest(
-        &mut self,
-        most: usize,
-        bounds: &Bounds,
-        which: impl Fn(&Place) -> bool,
-    ) -> usize {
-        let idle = self.all.iter().filter(|(_, place)| {
-            place.standing != Standing::Leaving && !place.shared.is_busy() && which(place)
+    /// Asks the idlest of the matching connections to end, at most `most` of them, but no busy one. Returns their number.
+    fn end_idlest(&mut self, most: usize, bounds: &Bounds, which: impl Fn(&Row) -> bool) -> usize {
+        let idle = self.all.iter().filter(|(_, row)| {
+            row.standing != Standing::Leaving && !row.shared.is_busy() && which(row)
         });
         let mut idle: Vec<_> = idle
-            .map(|(id, place)| (place.shared.last_progress(), *id))
+            .map(|(id, row)| (row.shared.last_progress(), *id))
             .collect();
         if idle.len() > most {
             idle.select_nth_unstable(most);
@@ -232,35 +229,35 @@ impl Places {
     }
 
     fn end(&mut self, id: u64, bounds: &Bounds) {
-        let Some(mut place) = self.all.remove(&id) else {
+        let Some(mut row) = self.all.remove(&id) else {
             return;
         };
-        self.count(&place, -1);
+        self.count(&row, -1);
         let room = self.leaving < bounds.farewells;
-        place.standing = Standing::Leaving;
-        place.shared.leave(match room {
+        row.standing = Standing::Leaving;
+        row.shared.leave(match room {
             true => Leaving::Told,
             false => Leaving::AtOnce,
         });
-        self.count(&place, 1);
-        self.all.insert(id, place);
+        self.count(&row, 1);
+        self.all.insert(id, row);
     }
 
-    fn count(&mut self, place: &Place, change: isize) {
+    fn count(&mut self, row: &Row, change: isize) {
         let add = |count: &mut usize| *count = count.saturating_add_signed(change);
-        match place.standing {
+        match row.standing {
             Standing::Leaving => return add(&mut self.leaving),
             Standing::Crowded => add(&mut self.crowded),
             Standing::Served => {
                 add(&mut self.served);
-                let of_network = self.by_network.entry(place.network).or_default();
+                let of_network = self.by_network.entry(row.network).or_default();
                 add(of_network);
                 if *of_network == 0 {
-                    self.by_network.remove(&place.network);
+                    self.by_network.remove(&row.network);
                 }
             }
         }
-        if place.in_handshake {
+        if row.in_handshake {
             add(&mut self.handshakes);
         }
     }
@@ -286,23 +283,23 @@ impl Network {
 impl Entry {
     /// The handshake is over.
     pub(super) fn shook_hands(&self) {
-        let mut places = self.table.places();
-        let Some(place) = places.all.get_mut(&self.id) else {
+        let mut connections = self.table.connections();
+        let Some(row) = connections.all.get_mut(&self.id) else {
             return;
         };
-        let counted = place.in_handshake && place.standing != Standing::Leaving;
-        place.in_handshake = false;
+        let counted = row.in_handshake && row.standing != Standing::Leaving;
+        row.in_handshake = false;
         if counted {
-            places.handshakes = places.handshakes.saturating_sub(1);
+            connections.handshakes = connections.handshakes.saturating_sub(1);
         }
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let mut places = self.table.places();
-        if let Some(place) = places.all.remove(&self.id) {
-            places.count(&place, -1);
+        let mut connections = self.table.connections();
+        if let Some(row) = connections.all.remove(&self.id) {
+            connections.count(&row, -1);
         }
     }
 }

@@ -117,7 +117,7 @@ async fn a_request_under_way_survives_the_shutdown() {
     server.task.await.unwrap();
 }
 
-/// Sends a head and then megabytes, whatever comes back meanwhile, and reads the answer after that.
+/// Sends a head and then megabytes without reading, and then reads the answer.
 async fn sends_on(server: &TestServer, head: &str, megabytes: usize) -> String {
     let mut stream = connect(server).await;
     let chunk = format!("100000\r\n{}\r\n", "x".repeat(0x10_0000));

@@ -1,4 +1,4 @@
-//! HTTPS: TLS 1.2 and 1.3 on the listener, with a certificate that is exchanged while it is used.
+//! HTTPS: TLS 1.2 and 1.3 on the listener, with a certificate that can be replaced while it is used.
 
 mod records;
 
@@ -63,20 +63,19 @@ impl Tls {
         })
     }
 
-    /// Reads the files again if they have changed; a pair that cannot be used changes nothing, and is told in the log. Blocks, for
-    /// files.
+    /// Reads the files again if they have changed. An unusable pair changes nothing and is logged. Blocks, for files.
     pub fn refresh(&self) {
         self.certificate.refresh(true);
     }
 
-    /// Looks at the files now and then, and takes a new pair. Never ends.
+    /// Reads the files at intervals, and takes a new pair. Never ends.
     pub async fn watch(&self) {
         loop {
             sleep(Duration::from_millis(TLS_WATCH_INTERVAL_MS)).await;
             let certificate = Arc::clone(&self.certificate);
             let look = tokio::task::spawn_blocking(move || certificate.refresh(false));
             if let Err(error) = look.await {
-                debug!(%error, "the certificate could not be looked at");
+                debug!(%error, "the certificate files could not be read");
             }
         }
     }
@@ -111,7 +110,7 @@ pub(super) struct FailedHandshake {
 }
 
 impl Wire for TlsStream<Recorded> {
-    /// Callers say goodbye in a record of its own before they hang up.
+    /// Callers send a close_notify record before they hang up.
     fn has_hung_up(&self, context: &mut Context<'_>) -> bool {
         let (socket, _) = self.get_ref();
         if !socket.is_whole() {

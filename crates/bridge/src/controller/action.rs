@@ -1,4 +1,4 @@
-//! What the controller wants done.
+//! Actions that the controller requests.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ pub enum Action<P: Platform> {
         outcome: Outcome,
         /// The letter.
         letter: Option<Box<DeadLetter<P::Callback>>>,
-        /// Who asked for it.
+        /// The caller to answer, if there is one.
         caller: Option<P::Caller>,
     },
     /// Read a twin. Answered by [`Input::TwinRead`](super::Input::TwinRead).
@@ -83,21 +83,21 @@ pub enum Action<P: Platform> {
     Bury(Box<DeadLetter<P::Callback>>),
     /// Remove a dead letter: its event was taken after all.
     Exhume(String),
-    /// Store a change of a subscription, `None` that it is gone, in the order of these. Answered by
+    /// Store a change of a subscription, or its removal (`None`), in the order of these actions. Answered by
     /// [`Input::Written`](super::Input::Written).
     Store {
         /// Whose.
         scope: Scope,
         /// Which.
         kind: SubscriptionType,
-        /// What it is.
+        /// The subscription to store; `None` removes it.
         row: Option<Row<P::Callback>>,
-        /// To be repeated.
+        /// To be repeated in the answer.
         then: Then<P>,
     },
     /// Read what is stored of a scope's subscriptions. Answered by [`Input::Rows`](super::Input::Rows).
     ReadRows(Scope),
-    /// Remember how far a device's receiver is, `None` that it is nowhere, as well as may be.
+    /// Remember, as best effort, the version that a device's receiver has; `None` to forget it.
     StoreMark(DeviceId, Option<Mark>),
     /// Change the stored hub cache, as well as may be.
     StoreHub(HubChange),
@@ -105,14 +105,14 @@ pub enum Action<P: Platform> {
     Note(Note),
 }
 
-/// Where a device is.
+/// The connection and session of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location<S> {
     /// Its attempt.
     pub attempt: AttemptId,
     /// Its hub.
     pub hub: ServiceId,
-    /// The connection that it is on.
+    /// The connection that the device is on.
     pub connection: ConnectionKey,
     /// Its session there.
     pub session: S,
@@ -129,24 +129,24 @@ pub struct Open {
     pub device: DeviceId,
     /// The id that it registered by, if that is another one: a group's key for it is derived from this.
     pub registration: Option<DeviceId>,
-    /// Which of its keys signs. Ignored, as is `token_life_s`, when a policy signs.
+    /// Key that signs the device's token. Ignored, as is `token_life_s`, when a policy signs.
     pub key: WhichKey,
     /// Life of its tokens.
     pub token_life_s: u32,
-    /// What it receives.
+    /// The links it should have.
     pub wants: Wants,
 }
 
 /// A device to register.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
-    /// To be repeated with the answer.
+    /// To be repeated in the answer.
     pub number: u64,
     /// The device.
     pub device: DeviceId,
     /// Whether the device needs it to connect; otherwise a caller asked for it.
     pub connects: bool,
-    /// JSON for whoever allocates the device.
+    /// JSON for the allocation policy.
     pub payload: Option<String>,
     /// When an answer is due, monotonic.
     pub deadline: Duration,
@@ -157,15 +157,15 @@ pub struct Registration {
 /// An event that was not taken.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeadLetter<C> {
-    /// Whose event it is.
+    /// The device of the event.
     pub device: DeviceId,
-    /// Where it went.
+    /// The receiver.
     pub callback: C,
     /// Names the event.
     pub webhook_id: String,
     /// When it came.
     pub received_at: UtcTime,
-    /// What it says.
+    /// The contents.
     pub content: Content,
     /// Why it was not taken.
     pub reason: String,
@@ -182,7 +182,7 @@ pub enum HubChange {
     Put(StoredHub),
     /// A device goes by another name.
     Forget(DeviceId),
-    /// These are in use; what nobody used for long may go.
+    /// These are in use; entries that were unused for long may go.
     Renew(Vec<DeviceId>, u64),
 }
 
@@ -201,7 +201,7 @@ pub enum Note {
     Draining(usize),
     /// A device with a subscription cannot be connected.
     NotConnectable(DeviceId, Failure),
-    /// There was no room for a change of a device's connection.
+    /// A change of a device's connection had no room.
     NoRoomForStatus(DeviceId),
     /// Events that wait for a receiver take up its share of the memory.
     ShareUsedUp(std::sync::Arc<str>),

@@ -8,7 +8,7 @@ use super::action::{Action, DeadLetter};
 use super::correlation::{C2dCorrelation, Correlation};
 use super::platform::Platform;
 use super::response::{RequestError, Response};
-use crate::events::{Content, Delivery, event_id};
+use crate::events::{Content, DeliveryOutcome, event_id};
 
 const KIND: SubscriptionType = SubscriptionType::C2dMessages;
 
@@ -53,27 +53,29 @@ impl<P: Platform> Controller<P> {
         &mut self,
         message: &C2dCorrelation<P>,
         webhook_id: &str,
-        delivery: &Delivery,
+        delivery: &DeliveryOutcome,
         letter: Option<Box<DeadLetter<P::Callback>>>,
     ) {
-        if message.again && matches!(delivery, Delivery::Taken { .. }) {
+        if message.again && matches!(delivery, DeliveryOutcome::Taken { .. }) {
             self.act(Action::Exhume(webhook_id.to_owned()));
         }
         let outcome = match delivery {
-            Delivery::Taken { .. } => Outcome::Complete,
-            Delivery::Refused { .. } if planted(Mutation::RefusedCompleted) => Outcome::Complete,
-            Delivery::Refused { status: 400..=499 } => Outcome::Reject,
-            Delivery::Refused { .. } | Delivery::Failed { .. } => Outcome::Abandon,
+            DeliveryOutcome::Taken { .. } => Outcome::Complete,
+            DeliveryOutcome::Refused { .. } if planted(Mutation::RefusedCompleted) => {
+                Outcome::Complete
+            }
+            DeliveryOutcome::Refused { status: 400..=499 } => Outcome::Reject,
+            DeliveryOutcome::Refused { .. } | DeliveryOutcome::Failed { .. } => Outcome::Abandon,
             // The hub's lock ends by itself.
-            Delivery::Untried => Outcome::Leave,
+            DeliveryOutcome::Untried => Outcome::Leave,
         };
         let (attempt, session) = (message.attempt, message.session);
         self.settle_c2d(attempt, session, message.delivery, outcome, letter, None);
     }
 
-    /// Tells the hub, once the letter, if there is one, is on disk. A message that is rejected is gone at the hub; so is one that is
-    /// abandoned for the last time, which only the hub knows. Without the connection that it came over nothing is settled: the hub
-    /// delivers it again.
+    /// Settles the message at the hub, once its dead letter, if there is one, is on disk. A rejected message is gone at the hub; so
+    /// is one that is abandoned for the last time, which only the hub knows. If the connection that it came over is gone, nothing
+    /// is settled: the hub delivers it again.
     pub(super) fn settle_c2d(
         &mut self,
         attempt: AttemptId,

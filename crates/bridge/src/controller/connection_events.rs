@@ -1,4 +1,4 @@
-//! What happens to connections, and to the sessions of devices.
+//! Events of connections, and of the sessions of devices.
 
 use std::sync::Arc;
 
@@ -121,7 +121,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// Which of a device's links are there.
+    /// Records which of a device's links are attached.
     fn linked(&mut self, attempt: AttemptId, links: Links) {
         let Some(context) = self.fleet.context_mut(attempt.device) else {
             return;
@@ -136,7 +136,7 @@ impl<P: Platform> Controller<P> {
         self.pull(attempt.device);
     }
 
-    /// The hub counts no token for this device, if it took none before.
+    /// The hub counts no token for this device, unless it accepted one before.
     fn token_refused(&mut self, index: u32) {
         let context = self.fleet.context_mut(index);
         if let Some(place) = context.and_then(|context| context.place.as_mut()) {

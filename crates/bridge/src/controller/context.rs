@@ -1,4 +1,4 @@
-//! What the controller keeps for a device, beside its machine.
+//! State that the controller keeps for a device in addition to its machine.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::holds::Pulls;
 use super::platform::{Caller as _, Platform, Route as _};
 use super::response::Refusal;
 
-/// Somebody who waits for the device to be connected.
+/// A caller that waits for the device to be connected.
 #[derive(Debug)]
 pub struct Waiter<P: Platform> {
     /// The attempt of a route that did not work for the caller; another one is needed.
@@ -20,7 +20,7 @@ pub struct Waiter<P: Platform> {
     pub who: CallerId,
     /// When the caller's time is up, monotonic.
     pub deadline: Duration,
-    /// Who waits.
+    /// The waiting callers.
     pub caller: P::Caller,
 }
 
@@ -30,9 +30,9 @@ pub struct DeviceContext<P: Platform> {
     pub(super) waiters: Vec<Waiter<P>>,
     /// The way to it, while it is connected.
     pub route: Option<P::Route>,
-    /// Where its attempt is.
+    /// The place of its attempt.
     pub place: Option<Member<P::Session>>,
-    /// The links that its connection was told to give it.
+    /// The links that were requested of its connection.
     pub(super) told: Wants,
     /// The links that it has.
     pub up: Links,
@@ -51,20 +51,20 @@ pub struct DeviceContext<P: Platform> {
     pub(super) full: Option<ConnectionKey>,
     /// It was removed: what DPS still says of it is not remembered.
     pub(super) removed: bool,
-    /// What went wrong last. Shared by all who were on the same connection.
+    /// The last failure. Shared by all devices on the same connection.
     pub last_failure: Option<Arc<Noted>>,
 }
 
-/// Where an attempt is.
+/// The place of an attempt on a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Member<S> {
     /// Its hub.
     pub hub: ServiceId,
-    /// The connection that it is on.
+    /// The connection that the device is on.
     pub connection: ConnectionKey,
     /// Index in the connection's list of devices.
     pub member: u32,
-    /// Life of the token that the hub may count for the device; `None` once it has refused it.
+    /// Lifetime of the token that the hub may count for the device; `None` once it has refused it.
     pub(super) token_life_s: Option<u32>,
     /// Its session, once it is open.
     pub session: Option<S>,
@@ -85,7 +85,7 @@ pub struct RefusedLinks {
 /// A failure, and when it happened.
 #[derive(Debug)]
 pub struct Noted {
-    /// What went wrong.
+    /// The failure.
     pub failure: Failure,
     /// When.
     pub at_unix_s: u64,

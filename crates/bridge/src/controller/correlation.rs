@@ -1,10 +1,10 @@
-//! What the controller needs to know when an event is over.
+//! Data that the controller needs when an event is finished.
 
 use drawspan_hub::AttemptId;
 
 use super::platform::Platform;
 
-/// What an event is to its device.
+/// The role of an event for its device.
 #[derive(Debug)]
 pub(super) enum Correlation<P: Platform> {
     /// A direct method, to be answered.
@@ -17,7 +17,7 @@ pub(super) enum Correlation<P: Platform> {
     C2d(C2dCorrelation<P>),
     /// Desired properties.
     Desired {
-        /// The whole section; `None` for a single change.
+        /// The full state; `None` for a single change.
         section: Option<WholeSection>,
         /// Number of the subscription that it was made for.
         subscription: u32,
@@ -28,7 +28,7 @@ pub(super) enum Correlation<P: Platform> {
     Replay,
 }
 
-/// Where the outcome of a message goes.
+/// The way back for the outcome of a message.
 #[derive(Debug)]
 pub(super) struct C2dCorrelation<P: Platform> {
     pub(super) attempt: AttemptId,

@@ -1,4 +1,4 @@
-//! What is counted of hubs and of DPS.
+//! Counters of hubs and of DPS.
 
 use drawspan_hub::FailureKind;
 
@@ -6,14 +6,14 @@ use drawspan_hub::FailureKind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByFailure([u64; FailureKind::ALL.len()]);
 
-/// What was done at a hub, and what came of it.
+/// Operations at a hub, and their results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HubCounters {
     /// Attempts to connect a device.
     pub attempts: u64,
-    /// Those that succeeded.
+    /// Successful ones.
     pub connects: u64,
-    /// Those that failed.
+    /// Failed ones.
     pub failures: ByFailure,
     /// Connected devices that lost their connection.
     pub disconnects: ByFailure,
@@ -21,7 +21,7 @@ pub struct HubCounters {
     pub ended: ByFailure,
 }
 
-/// What came of registrations.
+/// Results of registrations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DpsCounters {
     /// Devices that DPS assigned.

@@ -1,4 +1,4 @@
-//! Events that were not taken.
+//! Dead letters: undelivered events.
 
 use drawspan_fleet::mutation::{Mutation, planted};
 
@@ -8,20 +8,20 @@ use super::correlation::Correlation;
 use super::input::Letter;
 use super::platform::Platform;
 use super::response::{RequestError, Response};
-use crate::events::{Content, Delivery, Verdict};
+use crate::events::{Content, DeliveryOutcome, FinishedEvent};
 use crate::subscriptions::Callback as _;
 
 impl<P: Platform> Controller<P> {
-    /// What is to be kept of an event that was not taken. It is a copy: what its device is owed does not depend on it.
+    /// The dead letter of an event, if it needs one. It is a copy: the device's own processing does not depend on it.
     pub(super) fn letter(
         &mut self,
-        verdict: &Verdict<P::Callback, Correlation<P>>,
+        finished: &FinishedEvent<P::Callback, Correlation<P>>,
     ) -> Option<Box<DeadLetter<P::Callback>>> {
-        let event = &verdict.event;
-        let reason = match &verdict.outcome {
-            Delivery::Refused { status } => format!("the receiver answered {status}"),
-            Delivery::Failed { reason } => reason.clone(),
-            Delivery::Taken { .. } | Delivery::Untried => return None,
+        let event = &finished.event;
+        let reason = match &finished.outcome {
+            DeliveryOutcome::Refused { status } => format!("the receiver answered {status}"),
+            DeliveryOutcome::Failed { reason } => reason.clone(),
+            DeliveryOutcome::Taken { .. } | DeliveryOutcome::Untried => return None,
         };
         if matches!(event.correlation, Correlation::Method { .. }) {
             // Its caller has an answer.
@@ -42,7 +42,7 @@ impl<P: Platform> Controller<P> {
             received_at: event.received_at,
             content: event.content.clone(),
             reason,
-            attempts: verdict.attempts,
+            attempts: finished.attempts,
             failed_at: self.wall_clock.at(self.now.monotonic),
         }))
     }
@@ -57,20 +57,22 @@ impl<P: Platform> Controller<P> {
     pub(super) fn replayed(
         &mut self,
         webhook_id: &str,
-        delivery: &Delivery,
+        delivery: &DeliveryOutcome,
         letter: Option<Box<DeadLetter<P::Callback>>>,
     ) {
         self.replaying.remove(webhook_id);
         match delivery {
-            Delivery::Taken { .. } => self.act(Action::Exhume(webhook_id.to_owned())),
-            Delivery::Refused { .. } | Delivery::Failed { .. } | Delivery::Untried => {
+            DeliveryOutcome::Taken { .. } => self.act(Action::Exhume(webhook_id.to_owned())),
+            DeliveryOutcome::Refused { .. }
+            | DeliveryOutcome::Failed { .. }
+            | DeliveryOutcome::Untried => {
                 self.bury(letter);
             }
         }
     }
 
-    /// Sends one again, to where such events go now. Nothing more is done for one that is under way already: whoever asks twice means
-    /// one event.
+    /// Sends a dead letter again, to the current receiver of such events. If it is being sent already, nothing more is done: a
+    /// second request means the same event.
     pub(super) fn replay(&mut self, letter: Letter, caller: P::Caller) {
         if self.replaying.contains(&letter.webhook_id) {
             return self.answer(caller, Response::Done);
@@ -93,6 +95,6 @@ impl<P: Platform> Controller<P> {
 }
 
 /// Whether trying again would not help.
-pub(super) const fn is_refused(delivery: &Delivery) -> bool {
-    matches!(delivery, Delivery::Refused { status: 400..=499 })
+pub(super) const fn is_refused(delivery: &DeliveryOutcome) -> bool {
+    matches!(delivery, DeliveryOutcome::Refused { status: 400..=499 })
 }

@@ -1,4 +1,4 @@
-//! Desired properties: changes as they come, and whole sections where changes may have been missed.
+//! Desired properties: changes as they come, and the full state after missed changes.
 
 use bytes::Bytes;
 use drawspan_fleet::mutation::{Mutation, planted};
@@ -11,7 +11,7 @@ use super::dead_letters::is_refused;
 use super::desired_marks::{Desired, Finding, First, Look, Section, receiver};
 use super::platform::Platform;
 use crate::delivery::NoRoom;
-use crate::events::{Content, Delivery, event_id};
+use crate::events::{Content, DeliveryOutcome, event_id};
 use crate::subscriptions::{Callback as _, Scope};
 
 const KIND: SubscriptionType = SubscriptionType::DesiredProperties;
@@ -64,7 +64,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// A receiver subscribed to what nobody had subscribed to.
+    /// A subscription was made where there was none.
     pub(super) fn desired_begun(&mut self, device: &DeviceId) {
         let index = self.fleet.find(device);
         if let Some(desired) = index.and_then(|index| self.desired_mut(index)) {
@@ -72,7 +72,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// Nobody wants a device's desired properties any more. Whoever subscribes next begins with what is there then.
+    /// The device's desired properties have no subscriber any more. The next subscriber starts with the full state at that time.
     pub(super) fn desired_unsubscribed(&mut self, device: &DeviceId) {
         if self.marks.take(device).is_some() {
             self.act(Action::StoreMark(device.clone(), None));
@@ -131,7 +131,7 @@ impl<P: Platform> Controller<P> {
             return;
         }
         if !self.outbox.is_idle(device, KIND) {
-            // What the receiver does not have may be on its way; once that is over, it is looked at again.
+            // The missing change may be in delivery; once that is finished, the twin is checked again.
             return;
         }
         // No hub leaves the version out.
@@ -192,7 +192,7 @@ impl<P: Platform> Controller<P> {
         }
         match offered {
             Ok(()) => desired.sent = desired.sent.max(version),
-            // The verdict of what waits there takes it up.
+            // The end of the event that waits there takes it up.
             Err(NoRoom::Lane) => desired.look = Look::Dirty,
             Err(NoRoom::Share | NoRoom::Origins) => {
                 desired.look = Look::Dirty;
@@ -208,7 +208,7 @@ impl<P: Platform> Controller<P> {
         &mut self,
         device: &DeviceId,
         (section, subscription): (Option<WholeSection>, u32),
-        (content, delivery): (&Content, &Delivery),
+        (content, delivery): (&Content, &DeliveryOutcome),
         letter: Option<Box<DeadLetter<P::Callback>>>,
     ) {
         let index = self.fleet.find(device);
@@ -220,12 +220,12 @@ impl<P: Platform> Controller<P> {
             return self.take_up_desired(device);
         };
         match (delivery, content) {
-            (Delivery::Taken { .. }, Content::Desired { properties, .. }) => {
+            (DeliveryOutcome::Taken { .. }, Content::Desired { properties, .. }) => {
                 self.desired_taken(device, index, section, properties);
                 self.take_up_desired(device);
             }
             (_, Content::Desired { properties, .. }) => {
-                if !matches!(delivery, Delivery::Untried) {
+                if !matches!(delivery, DeliveryOutcome::Untried) {
                     self.is_in_doubt(device, index);
                 }
                 self.desired_not_taken(index, section, is_refused(delivery), properties);
@@ -253,7 +253,7 @@ impl<P: Platform> Controller<P> {
         }
         let desired = self.desired_of(index);
         let Some(mut mark) = desired.after_change(Some(found.version), self.mark_of(device)) else {
-            // There is a hole before it.
+            // A change before it is missing.
             if let Some(desired) = self.desired_mut(index) {
                 desired.look = desired.look.max(Look::Gap);
             }
@@ -269,7 +269,7 @@ impl<P: Platform> Controller<P> {
         self.set_mark(device, mark);
     }
 
-    /// What the receiver has is not known any more: it took, or may have taken, something that the mark does not say.
+    /// The receiver's version is no longer known: it accepted, or may have accepted, a state that the mark does not cover.
     fn is_in_doubt(&mut self, device: &DeviceId, index: u32) {
         if let Some(context) = self.fleet.context_mut(index) {
             context.section = None;
@@ -290,7 +290,7 @@ impl<P: Platform> Controller<P> {
         self.set_mark(device, section.mark(receiver));
     }
 
-    /// What was not taken is sent again, with all: after a refusal once, after a failure until it is taken.
+    /// An undelivered change is followed by the full state: once after a refusal, until it is accepted after a failure.
     fn desired_not_taken(
         &mut self,
         index: u32,
@@ -311,7 +311,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// Somebody asks for what a device's receiver refused to be sent again.
+    /// Requests that refused properties are sent to a device's receiver again.
     pub(super) fn desired_again(&mut self, index: u32) {
         let rests = self.desired_mut(index).is_some_and(Desired::try_again);
         if rests && let Some(attempt) = self.fleet.attempt(index) {
@@ -319,7 +319,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// Somebody subscribed, perhaps again, for the devices of a scope.
+    /// A subscription for the devices of a scope was made, perhaps again.
     pub(super) fn desired_subscribed_again(&mut self, scope: &Scope) {
         let devices: Vec<u32> = match scope {
             Scope::Device(device) => self.fleet.find(device).into_iter().collect(),

@@ -1,4 +1,4 @@
-//! How far receivers are with desired properties.
+//! The versions of desired properties that receivers have.
 
 use std::collections::HashMap;
 
@@ -12,14 +12,14 @@ use crate::limits::REMEMBERED_SECTION_BYTES;
 
 /// How far a device's receiver is: it has every change up to this one.
 ///
-/// A version counts within one twin only: a device that was deleted and created again, or moved to another hub, has a twin whose numbers
-/// begin anew, and the device cannot tell the two apart. The fingerprint can: equal fingerprints mean that the receiver has what the twin
-/// holds, whichever twin it is.
+/// A version is valid within one twin only: a device that was deleted and created again, or moved to another hub, has a twin whose
+/// versions start again, and the device cannot distinguish the two. The fingerprint can: equal fingerprints mean that the receiver
+/// has the twin's state, whichever twin it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     /// `$version` of the section.
     pub version: i64,
-    /// Fingerprint of the whole section; `None` when the receiver reached the version by a change of a section that is not known.
+    /// Fingerprint of the full state; `None` if the receiver reached the version by a change of an unknown state.
     pub fingerprint: Option<i64>,
     /// `receiver` that has it. Another one has nothing.
     pub receiver: i64,
@@ -41,12 +41,12 @@ impl Mark {
 pub(super) struct Marks(HashMap<DeviceId, Mark>);
 
 impl Marks {
-    /// As they are stored.
+    /// Takes the stored marks.
     pub(super) fn new(known: impl IntoIterator<Item = (DeviceId, Mark)>) -> Self {
         Self(known.into_iter().collect())
     }
 
-    /// How far the device's receiver is; `None` if none of its receivers was ever sent anything. What another one has says nothing, and
+    /// The mark of the device's receiver; `None` if nothing was ever sent to it. The mark of another receiver is of no use, and
     /// this one may have been the receiver before.
     pub(super) fn get(&self, device: &DeviceId, receiver: i64) -> Option<Mark> {
         let mark = self.0.get(device).copied()?;
@@ -58,7 +58,7 @@ impl Marks {
         })
     }
 
-    /// Takes a device's mark out, whoever its receiver is.
+    /// Removes a device's mark, of any receiver.
     pub(super) fn take(&mut self, device: &DeviceId) -> Option<Mark> {
         self.0.remove(device)
     }
@@ -69,7 +69,7 @@ impl Marks {
     }
 }
 
-/// What is open about a device's desired properties.
+/// The open work for a device's desired properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Desired {
     /// The highest version that became an event on this connection.
@@ -77,7 +77,7 @@ pub(super) struct Desired {
     pub(super) look: Look,
     /// The attempt for which it is in the queue, or its twin is being read.
     pub(super) busy: Option<u32>,
-    /// What was sent to a receiver that subscribed just now.
+    /// What was sent since the subscription was made.
     pub(super) first: First,
     /// Fingerprint of the section that the receiver refused twice: it is not sent again.
     pub(super) refused: Option<i64>,
@@ -93,12 +93,12 @@ pub(super) struct Desired {
     pub(super) receiver: Option<i64>,
 }
 
-/// What was sent to a receiver since it subscribed.
+/// The state of a new subscription, by what was sent to its receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum First {
-    /// Nobody had subscribed before, and nothing was sent.
+    /// There was no subscription before, and nothing was sent.
     Nothing,
-    /// Nobody had subscribed before, and one change was sent, with this fingerprint.
+    /// There was no subscription before, and one change was sent, with this fingerprint.
     Change(i64),
     /// Something else, perhaps by an earlier process.
     #[default]
@@ -116,7 +116,7 @@ pub(super) enum Look {
     Dirty,
 }
 
-/// What a look at the twin leads to.
+/// The result of checking the twin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finding {
     /// The receiver has it.
@@ -144,7 +144,7 @@ const VERSION: &str = "$version";
 const FIRST_VERSION: i64 = 1;
 
 impl Section {
-    /// `None` where the version is missing, which no hub leaves out.
+    /// `None` if the version is missing, which no hub omits.
     pub(super) fn of(json: &[u8]) -> Option<Self> {
         let mut properties: Map<String, Value> = serde_json::from_slice(json).ok()?;
         let version = properties.get(VERSION)?.as_i64()?;
@@ -169,7 +169,7 @@ impl Section {
         (text.len() <= REMEMBERED_SECTION_BYTES).then(|| text.into())
     }
 
-    /// What a change makes of remembered properties.
+    /// The effect of a change on remembered properties.
     pub(super) fn changed(before: &str, change: &[u8]) -> Option<Self> {
         let change = Self::of(change)?;
         let mut properties = serde_json::from_str(before).ok()?;
@@ -188,7 +188,7 @@ impl Section {
         }
     }
 
-    /// What to do about it, by what the receiver has.
+    /// The action for it, depending on the receiver's version.
     ///
     /// A receiver that has nothing gets all of them once, whenever it subscribed: the device may have been connected long after that,
     /// and what was changed in between would never be sent. In doubt whether the receiver's version is one of this twin, it gets all of
@@ -210,7 +210,7 @@ impl Section {
 }
 
 impl Desired {
-    /// For another receiver, or none: what is under way goes on.
+    /// For another receiver, or no receiver: what is in progress continues.
     pub(super) fn anew(self, receiver: Option<i64>) -> Self {
         Self {
             busy: self.busy,
@@ -259,7 +259,7 @@ impl Desired {
         true
     }
 
-    /// What the receiver refused may be sent to it again. True if nothing else would do so.
+    /// Allows to send refused properties to the receiver again. True if nothing else would do so.
     pub(super) fn try_again(&mut self) -> bool {
         self.last_try = false;
         let rests = self.refused.take().is_some();
@@ -295,7 +295,7 @@ impl Desired {
         true
     }
 
-    /// The mark after a single change was taken; `None` when it stays where it is: it never moves over a hole.
+    /// The mark after a single change was delivered; `None` if it stays where it is: it never skips a gap.
     pub(super) fn after_change(&self, version: Option<i64>, mark: Option<Mark>) -> Option<Mark> {
         let (version, mark) = (version?, mark?);
         let follows = mark.version.checked_add(1) == Some(version) && self.look == Look::No;

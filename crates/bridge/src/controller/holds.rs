@@ -1,4 +1,4 @@
-//! Messages that devices ask for.
+//! Messages that are held for devices that poll.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::response::Held;
 /// A device that asks for its messages.
 #[derive(Debug)]
 pub(super) struct Pulls<P: Platform> {
-    /// Who waits for the next one, in turn.
+    /// Callers that wait for the next message, in turn.
     pub(super) waiters: VecDeque<P::Caller>,
     /// The one that is out.
     pub(super) held: Option<Holding<P>>,
@@ -45,12 +45,12 @@ impl<P: Platform> Default for Pulls<P> {
 }
 
 impl<P: Platform> Pulls<P> {
-    /// Whether nobody would miss it.
+    /// Whether the entry can be dropped.
     pub(super) fn is_idle(&self) -> bool {
         self.held.is_none() && self.waiters.iter().all(P::Caller::is_gone)
     }
 
-    /// The device is not connected any more. True if nobody waits for a message.
+    /// The device is no longer connected. True if no caller waits for a message.
     pub(super) fn is_disconnected(&mut self) -> bool {
         self.held = None;
         self.asked = None;

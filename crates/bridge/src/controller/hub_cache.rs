@@ -1,8 +1,8 @@
-//! Which hub each device belongs to, so that a restart knows the devices, and asks DPS nothing.
+//! The hub of each device, so that after a restart the devices are known and DPS need not be asked.
 //!
-//! A device has an entry once DPS has assigned it; where hubs are known without DPS, once it has connected. The whole cache is in
-//! memory, since it is asked for each device that comes. What is stored is best effort: an entry that is lost costs one
-//! registration; without DPS, the device is not known until its next use.
+//! A device has an entry once DPS has assigned it or, where hubs are known without DPS, once it has connected. The whole cache is
+//! in memory, since it is read for every device. Storing it is best effort: a lost entry costs one registration; without DPS, the
+//! device is unknown until its next use.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -13,7 +13,7 @@ use drawspan_hub::{DeviceId, HostName};
 use super::action::HubChange;
 use crate::limits;
 
-/// Where devices belong.
+/// The hubs of devices.
 #[derive(Debug)]
 pub struct HubCache {
     /// In order, for those who list them.
@@ -23,7 +23,7 @@ pub struct HubCache {
     renew_at: Duration,
 }
 
-/// Where a device belongs.
+/// The hub of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cached {
     /// Its hub.
@@ -59,7 +59,7 @@ impl Default for HubCache {
 }
 
 impl HubCache {
-    /// Where a device belongs, if that is known.
+    /// The hub of a device, if known.
     #[must_use]
     pub fn get(&self, device: &DeviceId) -> Option<&Cached> {
         self.devices.get(device)
@@ -123,7 +123,7 @@ impl HubCache {
         self.renew_at
     }
 
-    /// Renews the entries of devices that connected, or are in use still, and drops those that nobody used for a week.
+    /// Renews the entries of devices that connected, or are still in use, and drops those that were unused for a week.
     pub(super) fn renew(
         &mut self,
         now: Duration,
@@ -148,7 +148,7 @@ impl HubCache {
         if let Some(known) = self.hubs.iter().find(|known| **known == hub) {
             return known.clone();
         }
-        // Few hubs are usual; beyond some, a name of its own for each device is no harm.
+        // Few hubs are usual; beyond some, names are not shared between devices, which does no harm.
         if self.hubs.len() < limits::MAX_HUBS {
             self.hubs.push(hub.clone());
         }

@@ -1,4 +1,4 @@
-//! What happens, as the controller hears of it.
+//! Inputs of the controller.
 
 use bytes::Bytes;
 use drawspan_fleet::{CallerId, ServiceId};
@@ -24,10 +24,10 @@ pub enum Input<P: Platform> {
         hub: ServiceId,
         /// Which.
         key: ConnectionKey,
-        /// What happened to it.
+        /// The event.
         event: ConnectionEvent,
     },
-    /// A hub left a request of a connected device without an answer; `None`: it answered one again.
+    /// A hub did not answer a request of a connected device; `None`: it answered one again.
     Unanswered(ServiceId, Option<Failure>),
     /// A hub refused a connected device's message for its daily quota; `None`: it accepted one again.
     MessageQuota(ServiceId, Option<Failure>),
@@ -35,7 +35,7 @@ pub enum Input<P: Platform> {
     Session {
         /// The device's attempt.
         attempt: AttemptId,
-        /// What happened to it.
+        /// The event.
         event: SessionEvent<P>,
     },
     /// A command could not be given to a connection, which is over or has too much to do.
@@ -48,7 +48,7 @@ pub enum Input<P: Platform> {
         number: u64,
         /// The key that signed.
         key: WhichKey,
-        /// What DPS said.
+        /// The answer of DPS.
         answer: Result<Assigned, Failure>,
     },
     /// A twin was read; its JSON, or `None` if that failed.
@@ -57,18 +57,18 @@ pub enum Input<P: Platform> {
     Settled {
         /// The device's attempt.
         attempt: AttemptId,
-        /// What the hub said.
+        /// The hub's answer.
         result: Result<(), RequestError<P::StoreFault>>,
-        /// Who asked for it.
+        /// The caller to answer, if there is one.
         caller: Option<P::Caller>,
     },
     /// A request to a receiver is over.
     Answered {
         /// As in [`Post`](crate::events::Post).
         attempt: delivery::DeliveryAttempt,
-        /// What it means.
+        /// The result of the attempt.
         answer: delivery::AttemptOutcome,
-        /// What the receiver said.
+        /// The body of the receiver's answer.
         body: Bytes,
     },
     /// A change of a subscription is stored, or is not.
@@ -80,23 +80,23 @@ pub enum Input<P: Platform> {
         /// As in [`Action::Store`](super::Action::Store).
         then: Then<P>,
     },
-    /// What is stored of a scope's subscriptions was read, or could not be.
+    /// The stored subscriptions of a scope were read, or could not be read.
     Rows {
         /// Whose.
         scope: Scope,
-        /// Everything that is stored of it.
+        /// All stored subscriptions of the scope.
         rows: Option<Vec<(SubscriptionType, Row<P::Callback>)>>,
     },
 }
 
-/// What a caller asks for.
+/// A request of a caller.
 #[derive(Debug)]
 pub enum Request<P: Platform> {
     /// A route to a device, connecting it if need be.
     Connect {
         /// The device.
         device: DeviceId,
-        /// Who asks.
+        /// The caller.
         waiter: Waiter<P>,
     },
     /// A registration at DPS, whether the device is known or not.
@@ -105,44 +105,44 @@ pub enum Request<P: Platform> {
         device: DeviceId,
         /// In whose turn it goes.
         who: CallerId,
-        /// JSON for whoever allocates the device.
+        /// JSON for the allocation policy.
         payload: Option<String>,
         /// When the caller's time is up, monotonic.
         deadline: std::time::Duration,
-        /// Who asks.
+        /// The caller.
         caller: P::Caller,
     },
     /// Another attempt, now.
     Resync(DeviceId),
-    /// To be known no more.
+    /// Forget a device.
     Forget {
         /// The device.
         device: DeviceId,
-        /// Who asks.
+        /// The caller.
         caller: P::Caller,
     },
     /// A subscription to make or to replace.
     Subscribe {
-        /// Whose events.
+        /// The devices of the subscription.
         scope: Scope,
         /// Which.
         kind: SubscriptionType,
-        /// Where they go.
+        /// The receiver.
         callback: P::Callback,
         /// Whether devices of a prefix stay connected for it.
         keep_connected: bool,
-        /// Whether whoever asks may reach some devices only.
+        /// Whether the caller may reach only some devices.
         limited: bool,
-        /// Who asks.
+        /// The caller.
         caller: P::Caller,
     },
     /// To have one no more.
     Unsubscribe {
-        /// Whose events.
+        /// The devices of the subscription.
         scope: Scope,
         /// Which.
         kind: SubscriptionType,
-        /// Who asks.
+        /// The caller.
         caller: P::Caller,
     },
     /// A device's next message.
@@ -151,10 +151,10 @@ pub enum Request<P: Platform> {
         device: DeviceId,
         /// Whether to wait for one longer than the hub takes to send it.
         patience: bool,
-        /// Who asks.
+        /// The caller.
         caller: P::Caller,
     },
-    /// What became of it.
+    /// Settle a message.
     Settle {
         /// The device.
         device: DeviceId,
@@ -162,28 +162,28 @@ pub enum Request<P: Platform> {
         token: String,
         /// Its outcome.
         outcome: Outcome,
-        /// Who asks.
+        /// The caller.
         caller: P::Caller,
     },
     /// A dead letter that is to be sent again.
     Replay {
         /// The letter.
         letter: Letter,
-        /// Who asks.
+        /// The caller.
         caller: P::Caller,
     },
     /// Renames a device to the id that DPS has for it, unless it is in use.
     RenameAsAssigned {
         /// The device.
         device: DeviceId,
-        /// Who asks.
+        /// The caller.
         caller: P::Caller,
     },
     /// The list of devices, or the keys, are others.
     Relist(P::Caller),
 }
 
-/// What happened to a connection.
+/// An event of a connection.
 #[derive(Debug, Clone)]
 pub enum ConnectionEvent {
     /// The hub answers: it can take devices.
@@ -192,7 +192,7 @@ pub enum ConnectionEvent {
     Ended(Failure),
 }
 
-/// What happened to a device's session.
+/// An event of a device's session.
 #[derive(Debug)]
 pub enum SessionEvent<P: Platform> {
     /// The device can send.
@@ -202,7 +202,7 @@ pub enum SessionEvent<P: Platform> {
         /// The way to it.
         route: P::Route,
     },
-    /// The hub refused the device's token: it counts none of it on this connection, unless it took an earlier one.
+    /// The hub refused the device's token, and counts no token for it on this connection unless it accepted an earlier one.
     TokenRefused(Failure),
     /// The hub refused the device for another reason, or ended it.
     Ended(Failure),
@@ -251,7 +251,7 @@ pub enum Command {
     Want,
 }
 
-/// Where DPS assigned a device.
+/// The hub that DPS assigned to a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assigned {
     /// The hub.
@@ -265,19 +265,19 @@ pub struct Assigned {
 pub struct Letter {
     /// Names its event.
     pub webhook_id: String,
-    /// Whose event it is.
+    /// The device of the event.
     pub device: DeviceId,
-    /// What it is about.
+    /// The kind of events.
     pub kind: SubscriptionType,
     /// The JSON.
     pub event: Bytes,
 }
 
-/// Who is answered once a change of a subscription is stored.
+/// The caller to answer once a change of a subscription is stored.
 #[derive(Debug)]
 pub enum Then<P: Platform> {
-    /// Whoever made this subscription, whatever became of that since.
+    /// The caller that made this subscription, even if it was changed since.
     Subscribed(SubscriptionType, Row<P::Callback>, P::Caller),
-    /// Whoever removed some, if this was the last of what was asked for.
+    /// The caller that removed some, if this was the last of them.
     Removed(Option<P::Caller>),
 }

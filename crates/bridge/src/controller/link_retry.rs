@@ -1,7 +1,5 @@
-//! Links that a hub does not let a device have.
+//! Links that a hub refuses to a device.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use drawspan_fleet::mutation::{Mutation, planted};
@@ -12,28 +10,6 @@ use super::action::{Action, Note};
 use super::context::RefusedLinks;
 use super::platform::Platform;
 use crate::limits::{LINK_RETRY_MAX, LINK_RETRY_MIN};
-
-/// When refused links are worth another try.
-#[derive(Debug, Default)]
-pub(super) struct Retries(BinaryHeap<Reverse<(Duration, u32, u32)>>);
-
-impl Retries {
-    fn add(&mut self, at: Duration, attempt: AttemptId) {
-        self.0.push(Reverse((at, attempt.device, attempt.serial)));
-    }
-
-    pub(super) fn due(&self) -> Option<Duration> {
-        self.0.peek().map(|Reverse((at, ..))| *at)
-    }
-
-    fn pop_due(&mut self, now: Duration) -> Option<AttemptId> {
-        if self.due()? > now {
-            return None;
-        }
-        let Reverse((_, device, serial)) = self.0.pop()?;
-        Some(AttemptId { device, serial })
-    }
-}
 
 impl RefusedLinks {
     /// Whether one of them is still missing among those that are there.

@@ -9,12 +9,12 @@ use super::correlation::Correlation;
 use super::platform::Platform;
 use super::{Controller, DeviceId};
 use crate::events::method_answer::{self, Unread};
-use crate::events::{Content, Delivery, event_id};
+use crate::events::{Content, DeliveryOutcome, event_id};
 use crate::subscriptions::Callback as _;
 
-/// The answer to a method that nobody can take now.
+/// The answer to a method that cannot be delivered now.
 const TOO_BUSY: i32 = 503;
-/// The answer to a method that nobody subscribes to any more.
+/// The answer to a method that has no subscription any more.
 const NOBODY: i32 = 404;
 /// The answer to a method that its receiver did not take.
 const FAILED: i32 = 500;
@@ -54,13 +54,13 @@ impl<P: Platform> Controller<P> {
         device: &DeviceId,
         callback: &P::Callback,
         (attempt, session, request): (AttemptId, P::Session, P::MethodRequest),
-        delivery: &Delivery,
+        delivery: &DeliveryOutcome,
     ) {
-        if planted(Mutation::MethodUnanswered) && matches!(delivery, Delivery::Untried) {
+        if planted(Mutation::MethodUnanswered) && matches!(delivery, DeliveryOutcome::Untried) {
             return;
         }
         let (status, payload) = match delivery {
-            Delivery::Taken { answer } => {
+            DeliveryOutcome::Taken { answer } => {
                 method_answer::of_method(answer).unwrap_or_else(|unread| {
                     self.unread(device, callback, unread);
                     (unread.status(), None)
@@ -68,14 +68,14 @@ impl<P: Platform> Controller<P> {
             }
             // Untried, too: the caller may wait longer than we do, and until it is answered the request takes one of the few
             // places that the device has for methods.
-            Delivery::Refused { .. } | Delivery::Failed { .. } | Delivery::Untried => {
-                (FAILED, None)
-            }
+            DeliveryOutcome::Refused { .. }
+            | DeliveryOutcome::Failed { .. }
+            | DeliveryOutcome::Untried => (FAILED, None),
         };
         self.answer_method(attempt, session, request, status, payload);
     }
 
-    /// Without the connection that it came over there is nobody to answer.
+    /// Without the connection that it came over, there is no way to answer.
     fn answer_method(
         &mut self,
         attempt: AttemptId,

@@ -1,17 +1,17 @@
 //! Every decision about devices, their connections, subscriptions and events, as one value without I/O.
 //!
-//! A [`Controller`] hears what happens ([`Input`], and [`run`](Controller::run) for what time brings) and says what to do
-//! ([`Action`]); whoever owns it does it and brings back what came of it. All state of devices is in here: their machines
-//! ([`Fleet`]), their places on connections ([`Pool`]), what subscriptions want of them, what is on its way to subscribers
+//! A [`Controller`] takes inputs ([`Input`], and [`run`](Controller::run) for the passing of time) and returns actions
+//! ([`Action`]); its owner executes them and returns their results as inputs. All state of devices is in here: their machines
+//! ([`Fleet`]), their places on connections ([`Pool`]), the links that subscriptions need, the events on their way to subscribers
 //! ([`Outbox`]).
 //!
-//! There is a file for each kind of event: `methods`, `c2d` (and `pulling`, for devices that ask for their messages), `desired`,
-//! `status`; and for each kind of work on connections: `connecting`, `connection_events`, `reconcile`, `link_retry`,
-//! `rebalance`.
+//! There is a file for each kind of event: `methods`, `c2d` (and `c2d_pulls`, for devices that poll for their messages), `desired`,
+//! `status`; and for each kind of work on connections: `device_open`, `connection_events`, `reconcile`, `link_retry`, `rebalance`.
 
 mod action;
+mod attempt_timers;
 mod c2d;
-mod connecting;
+mod c2d_pulls;
 mod connection_events;
 mod context;
 mod correlation;
@@ -19,29 +19,29 @@ mod counters;
 mod dead_letters;
 mod desired;
 mod desired_marks;
+mod device_list_changes;
+mod device_open;
 mod holds;
 mod hub_cache;
 mod input;
 mod link_retry;
 mod methods;
-mod naming;
-mod one_spelling;
+mod names;
 mod platform;
 mod pool;
-mod pulling;
 mod rebalance;
 mod reconcile;
-mod registering;
+mod registration_requests;
 mod registrations;
-mod relisting;
 mod requests;
 mod response;
+mod spelling_merge;
 mod spellings;
 mod status;
-mod subscribing;
+mod subscription_requests;
 mod subscription_store;
 mod twin_reads;
-mod waiting;
+mod waiters;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -55,10 +55,9 @@ use crate::delivery::DeliveryConfig;
 use crate::events::{Outbox, Secrets, UnreadCounters};
 use crate::subscriptions::{Prefix, Row, Scope, Table};
 use crate::wall_clock::WallClock;
+use attempt_timers::AttemptTimers;
 use correlation::Correlation;
 use desired_marks::Marks;
-use link_retry::Retries;
-use pulling::Holds;
 use rebalance::Moves;
 use reconcile::Sweeps;
 use spellings::Spellings;
@@ -70,14 +69,14 @@ pub use counters::{ByFailure, DpsCounters, HubCounters};
 pub use desired_marks::Mark;
 pub use hub_cache::{Cached, HubCache, StoredHub};
 pub use input::{Assigned, Command, ConnectionEvent, Input, Letter, Request, SessionEvent, Then};
-pub use naming::Names;
+pub use names::Names;
 pub use platform::{Caller, Listing, Platform, Route};
 pub use pool::{Pool, PoolConfig};
 pub use registrations::Registrations;
 pub use response::{Held, Refusal, Relisted, RequestError, Response};
-pub use waiting::Delay;
+pub use waiters::Delay;
 
-/// What a controller is made of.
+/// The configuration of a controller.
 #[derive(Debug)]
 pub struct ControllerConfig<P: Platform> {
     /// Paces and bounds of the fleet.
@@ -94,7 +93,7 @@ pub struct ControllerConfig<P: Platform> {
     pub method_answer_timeout: Duration,
     /// Whether there is a place for events that were not taken.
     pub keeps_letters: bool,
-    /// For ids that nobody can guess.
+    /// Source of unguessable ids.
     pub secrets: Secrets,
 }
 
@@ -109,7 +108,7 @@ pub enum Profile<L> {
     Listed(L),
 }
 
-/// What is stored from an earlier process.
+/// The data stored by an earlier process.
 #[derive(Debug)]
 pub struct Remembered<C> {
     /// Subscriptions.
@@ -140,14 +139,16 @@ pub struct Controller<P: Platform> {
     marks: Marks,
     spellings: Spellings,
     cache: HubCache,
-    holds: Holds,
+    /// When messages are no longer held.
+    holds: AttemptTimers,
     /// Twins that are being read, and at which hub.
     reading: HashMap<AttemptId, ServiceId>,
     sweeps: Sweeps,
-    retries: Retries,
+    /// When refused links are requested again.
+    retries: AttemptTimers,
     moves: Moves,
     outbox: Outbox<P::Callback, Correlation<P>>,
-    /// Dead letters on their way, by webhook id. Each ends with a verdict.
+    /// Dead letters on their way, by webhook id. Each ends as a finished event.
     replaying: HashSet<String>,
     /// Events given to the dead letters.
     letters: u64,
@@ -184,10 +185,10 @@ impl<P: Platform> Controller<P> {
             marks: Marks::new(remembered.marks),
             spellings: Spellings::new(is_dps),
             cache: HubCache::default(),
-            holds: Holds::default(),
+            holds: AttemptTimers::default(),
             reading: HashMap::new(),
             sweeps: Sweeps::default(),
-            retries: Retries::default(),
+            retries: AttemptTimers::default(),
             moves: Moves::default(),
             outbox: Outbox::new(config.delivery, config.method_answer_timeout),
             replaying: HashSet::new(),
@@ -218,7 +219,7 @@ impl<P: Platform> Controller<P> {
             Input::MessageQuota(hub, refused) => {
                 self.fleet.message_quota(hub, refused.as_ref(), now);
             }
-            // What comes for an attempt that is over changes nothing; what it brought went with its session.
+            // An answer for a finished attempt changes nothing; its session took everything with it.
             Input::Session { attempt, event }
                 if self.fleet.is_current(attempt) || planted(Mutation::StaleAnswer) =>
             {
@@ -273,7 +274,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// What to do next. To be asked until there is nothing more, after each call.
+    /// The next action. Call this until it returns `None`, after each input.
     pub fn action(&mut self) -> Option<Action<P>> {
         self.actions.pop_front()
     }
@@ -283,7 +284,7 @@ impl<P: Platform> Controller<P> {
         let mut any = false;
         loop {
             let acted = self.act_for_fleet();
-            let heard = self.hear_verdicts();
+            let heard = self.hear_outcomes();
             let began = self.begin_posts();
             if !(acted || heard || began) {
                 return any;
@@ -377,7 +378,7 @@ impl<P: Platform> Controller<P> {
     }
 }
 
-/// What may be seen of it.
+/// Read access to the state.
 impl<P: Platform> Controller<P> {
     /// The devices in memory.
     #[must_use]
@@ -391,7 +392,7 @@ impl<P: Platform> Controller<P> {
         &self.table
     }
 
-    /// Where devices belong.
+    /// The hubs of devices.
     #[must_use]
     pub const fn cache(&self) -> &HubCache {
         &self.cache
@@ -409,7 +410,7 @@ impl<P: Platform> Controller<P> {
         &self.registrations
     }
 
-    /// What is on its way to receivers, and counts of it.
+    /// The events on their way to receivers, and their counters.
     #[must_use]
     pub fn events(&self) -> (crate::delivery::Load, crate::events::EventCounters) {
         (self.outbox.load(), self.outbox.counters())

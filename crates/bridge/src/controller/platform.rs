@@ -1,4 +1,4 @@
-//! What the controller passes on without looking inside.
+//! Types that the controller passes on without inspecting them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,8 +8,7 @@ use drawspan_hub::{DeviceId, HostName};
 
 use crate::subscriptions::Callback;
 
-/// The types by which whoever runs a controller names its own things. The controller keeps and repeats them; of their content it reads
-/// what their traits say, and nothing else.
+/// The types that the owner of a controller chooses. The controller stores and returns them; it uses only what their traits offer.
 pub trait Platform: fmt::Debug + 'static {
     /// A device's session on a connection.
     type Session: Copy + PartialEq + fmt::Debug;
@@ -19,11 +18,11 @@ pub trait Platform: fmt::Debug + 'static {
     type MethodRequest: Clone + fmt::Debug + fmt::Display;
     /// A message's share of the memory that messages may hold. It is given back when this is dropped.
     type Share: fmt::Debug;
-    /// Where events go.
+    /// The receiver of events.
     type Callback: Callback;
     /// The way to a connected device.
     type Route: Route + Clone;
-    /// Somebody who waits for an answer.
+    /// A caller that waits for an answer.
     type Caller: Caller;
     /// The list of devices, where each is listed with its hub.
     type Listing: Listing;
@@ -51,9 +50,9 @@ impl<R: Route> Route for Arc<R> {
     }
 }
 
-/// Somebody who waits for an answer.
+/// A caller that waits for an answer.
 pub trait Caller: fmt::Debug {
-    /// Whether the caller has hung up: an answer would reach nobody.
+    /// Whether the caller has hung up, so that an answer would not arrive.
     fn is_gone(&self) -> bool;
 
     /// Whether the caller says nothing more: it has most likely hung up, but an answer may still be read. Those who stay go

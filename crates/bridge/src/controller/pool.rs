@@ -1,4 +1,4 @@
-//! The AMQP connections of one hub: which there are, and who is on which.
+//! The AMQP connections of one hub, and the devices on each.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,16 +25,16 @@ pub struct Pool {
     pub(super) catch_ups: CatchUps,
     /// Counts since the start.
     pub counters: HubCounters,
-    /// A device found no place, and there has been none since.
+    /// A device found no room, and there has been no room since.
     full: bool,
 }
 
-/// What a pool is made of.
+/// The configuration of a pool.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolConfig {
     /// Devices on one connection.
     pub slots_per_connection: usize,
-    /// Whether each device shows a token of its own.
+    /// Whether each device presents its own token.
     pub per_device_tokens: bool,
     /// The size of every hub, if it is known.
     pub hub_size: Option<HubSize>,
@@ -42,7 +42,7 @@ pub struct PoolConfig {
     pub max_connections: Option<usize>,
 }
 
-/// What a device that left leaves behind.
+/// The slot that a departed device leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Leaving {
     /// The device that has its place in the list now.
@@ -68,7 +68,7 @@ impl Pool {
         }
     }
 
-    /// A connection for one more device, and the device's place in its list; `None` if there may not be another connection.
+    /// A connection for one more device, and the device's index in its list; `None` if no further connection is allowed.
     pub(super) fn place(
         &mut self,
         index: u32,
@@ -98,7 +98,7 @@ impl Pool {
         (failure, is_news)
     }
 
-    /// Whether there is room again after a device found none.
+    /// Whether there is room again after a device found no room.
     pub(super) fn has_room_again(&mut self) -> bool {
         let has_room = self.full && self.ledger.has_room(self.max_connections);
         self.full &= !has_room;
@@ -147,13 +147,13 @@ impl Pool {
         self.ledger.drain_due()
     }
 
-    /// Who is counted where.
+    /// The ledger of the connections' slots.
     #[must_use]
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// Those that stand or are being made.
+    /// Connections that are open or being opened.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.ledger.connections()

@@ -1,4 +1,4 @@
-//! What subscriptions want of devices, against what devices have.
+//! Reconciliation of the links that subscriptions need with the links that devices have.
 
 use std::collections::VecDeque;
 use std::ops::Bound;
@@ -17,7 +17,7 @@ use crate::subscriptions::{Prefix, Wish};
 #[derive(Debug, Default)]
 pub(super) struct Sweeps {
     waiting: VecDeque<Sweep>,
-    /// Whose connection had no room for what they want.
+    /// Devices whose connection had no room for a change of their links.
     untold: Vec<AttemptId>,
     tell_at: Duration,
 }
@@ -40,7 +40,7 @@ impl Sweeps {
 }
 
 impl<P: Platform> Controller<P> {
-    /// Looks at all known devices of a prefix, a few at a time.
+    /// Checks all known devices of a prefix, a few at a time.
     pub(super) fn sweep(&mut self, prefix: Prefix) {
         let sweeps = &mut self.sweeps.waiting;
         sweeps.retain(|sweep| sweep.prefix != prefix);
@@ -57,7 +57,7 @@ impl<P: Platform> Controller<P> {
         });
     }
 
-    /// Goes on with that.
+    /// Continues the sweeps that have begun.
     pub(super) fn sweep_some(&mut self) {
         self.tell_again();
         let Some(sweep) = self.sweeps.waiting.front() else {
@@ -101,7 +101,7 @@ impl<P: Platform> Controller<P> {
         devices
     }
 
-    /// Brings what is wanted of a device to it. `insist`: a caller changed it just now.
+    /// Requests the links that a device needs. `insist`: a caller changed them just now.
     pub(super) fn reconcile_id(&mut self, device: &DeviceId, insist: bool) {
         let kind = SubscriptionType::DesiredProperties;
         if self.table.of(device, kind).is_none() {
@@ -152,7 +152,7 @@ impl<P: Platform> Controller<P> {
         wants
     }
 
-    /// Tells the connection of an open device what it is to have, if that is news.
+    /// Sends an open device's links to its connection, if they changed.
     pub(super) fn tell_wants(&mut self, index: u32) {
         let wants = self.wanted_links(index);
         if wants.c2d == Receive::Flowing {

@@ -1,4 +1,4 @@
-//! Registrations at DPS: one at a time for a device, and never more than a limit of them.
+//! Registrations at DPS: one at a time per device, and limited in number.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::input::Assigned;
 use super::platform::{Caller as _, Platform};
 use crate::limits;
 
-/// Who asked for a registration.
+/// The requester of a registration.
 #[derive(Debug)]
 pub(super) enum Origin<P: Platform> {
     /// A device's attempt.
@@ -25,7 +25,7 @@ pub(super) enum Origin<P: Platform> {
     Answered,
 }
 
-/// What is to be registered, and for whom.
+/// A registration to make, and its requester.
 #[derive(Debug)]
 pub(super) struct Job<P: Platform> {
     pub(super) device: DeviceId,
@@ -34,7 +34,7 @@ pub(super) struct Job<P: Platform> {
     pub(super) origin: Origin<P>,
 }
 
-/// All that are under way or wait.
+/// The registrations that are in progress or wait.
 #[derive(Debug)]
 pub struct Registrations<P: Platform> {
     running: HashMap<u64, Job<P>>,
@@ -42,12 +42,12 @@ pub struct Registrations<P: Platform> {
     ready: VecDeque<Job<P>>,
     /// Devices with one under way, or ready; and what else is allowed for them. Two at a time would end each other's operations.
     behind: HashMap<DeviceId, Vec<Job<P>>>,
-    /// Asked for by callers, and not allowed yet.
+    /// Registrations for callers that are not permitted yet.
     asked: BTreeMap<u64, Job<P>>,
     next: u64,
     /// The key that DPS took last.
     key: WhichKey,
-    /// To be started.
+    /// Registrations to start.
     starts: Vec<action::Registration>,
     /// Counts since the start.
     pub counters: DpsCounters,
@@ -69,13 +69,13 @@ impl<P: Platform> Default for Registrations<P> {
 }
 
 impl<P: Platform> Registrations<P> {
-    /// Those that DPS was asked for.
+    /// Registrations in progress at DPS.
     #[must_use]
     pub fn under_way(&self) -> usize {
         self.running.len()
     }
 
-    /// Whether none is under way, or waits.
+    /// Whether no registration is in progress or waits.
     pub(super) fn is_idle(&self) -> bool {
         self.behind.is_empty() && self.asked.is_empty()
     }
@@ -96,7 +96,7 @@ impl<P: Platform> Registrations<P> {
         deadline: Duration,
         caller: P::Caller,
     ) -> Result<u64, (P::Caller, Failure)> {
-        // Those whose callers have gone count until it is their turn: their tickets stand in the fleet's queue.
+        // Registrations whose callers have gone count until their turn: their tickets are in the fleet's queue.
         if self.asked.len() >= limits::WAITING_REGISTRATIONS {
             let text = "too many registrations wait already";
             return Err((caller, Failure::local(FailureKind::QueueFull, text)));
@@ -179,7 +179,7 @@ impl<P: Platform> Registrations<P> {
         }
     }
 
-    /// A caller's registration may start. False when nobody waits for it any more.
+    /// A caller's registration may start. False if it is no longer needed.
     pub(super) fn allowed(&mut self, number: u64, now: Duration) -> bool {
         let job = self.asked.remove(&number);
         let Some(job) = job.filter(|job| !job.is_over(now)) else {
@@ -242,7 +242,7 @@ impl<P: Platform> Registrations<P> {
         over
     }
 
-    /// What is to be started.
+    /// Takes the registrations to start.
     pub(super) fn take_starts(&mut self) -> Vec<action::Registration> {
         std::mem::take(&mut self.starts)
     }
@@ -283,7 +283,7 @@ impl<P: Platform> Registrations<P> {
 }
 
 impl<P: Platform> Job<P> {
-    /// Whether nobody waits for it any more. A device's attempt waits for it until its end.
+    /// Whether the registration is no longer needed. A device's attempt needs it until the attempt ends.
     fn is_over(&self, now: Duration) -> bool {
         let has_gone = match &self.origin {
             Origin::Attempt { .. } => return false,

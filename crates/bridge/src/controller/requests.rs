@@ -1,4 +1,4 @@
-//! What callers ask for.
+//! Requests of callers.
 
 use drawspan_hub::{DeviceId, Failure, FailureKind};
 

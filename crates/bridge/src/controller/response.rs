@@ -1,4 +1,4 @@
-//! What callers are answered.
+//! Responses to callers.
 
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ pub enum Response<P: Platform> {
     Registered(Result<(), Failure>),
     /// The subscription is there, and survives the end of the process.
     Subscribed(Subscription<P::Callback>, Option<SubscriptionStatus>),
-    /// The device's next message, or that there is none.
+    /// The device's next message, or no message.
     Message(Option<Box<Held>>),
-    /// What another list of devices changed.
+    /// The changes that another list of devices made.
     Relisted(Relisted),
     /// It is done.
     Done,
@@ -31,7 +31,7 @@ pub enum Response<P: Platform> {
 /// Why there is no route, and when the device is tried again, as far as that is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
-    /// What went wrong.
+    /// The failure.
     pub failure: Failure,
     /// When a request makes the device try again.
     pub retry_in: Option<Duration>,
@@ -50,7 +50,7 @@ pub enum RequestError<F> {
     LockLost,
     /// It was sent, and no answer came.
     FateUnknown,
-    /// Nobody subscribes to such events.
+    /// Such events have no subscription.
     NoSubscription,
     /// It could not be stored.
     NotStored(Option<F>),
@@ -69,7 +69,7 @@ pub struct Held {
     pub message: C2dMessage,
 }
 
-/// What another list of devices changed for those in memory.
+/// The effects of another list of devices on those in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Relisted {
     /// Devices that belong to another hub now.

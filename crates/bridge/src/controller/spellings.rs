@@ -1,5 +1,5 @@
-//! How devices are called here. DPS compares ids without case: what differs only in that is one device, by whatever spelling it
-//! is asked for, and it goes by the one that was used first.
+//! Spellings of device ids. DPS ignores the case of ids, so ids that differ only in case are one device, named by the spelling that
+//! was used first.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -33,7 +33,7 @@ impl Spellings {
         self.fold
     }
 
-    /// What the device is called. `is_known` says of an id whether there is such a device.
+    /// The name of the device. `is_known` tells whether an id belongs to a known device.
     pub(super) fn of(
         &self,
         device: &DeviceId,
@@ -63,7 +63,7 @@ impl Spellings {
         }
     }
 
-    /// Nothing is known of the device any more: whoever uses it next names it.
+    /// The device is forgotten: its next request names it.
     pub(super) fn forget(&mut self, device: &DeviceId) {
         self.capitals.remove(&device.to_lower_case());
     }
@@ -103,7 +103,7 @@ impl Spellings {
     }
 }
 
-/// What speaks for a spelling, the strongest first.
+/// The rank of a spelling, compared from the first field on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 struct Rank {
     is_assigned: bool,
@@ -225,7 +225,7 @@ mod tests {
         let both = [("S1", Some("s1"), 9), ("s1", None, 1)];
         check(&both, &[], &[("S1", "s1")]);
         check(&both, &["S1"], &[("S1", "s1")]);
-        // DPS has one that nobody uses here.
+        // DPS has an id that is not used here.
         let neither = [("S1", Some("S1-x"), 1), ("s1", Some("S1-x"), 2)];
         check(&neither, &[], &[("S1", "s1")]);
         check(&neither, &["S1"], &[("s1", "S1")]);

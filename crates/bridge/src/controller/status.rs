@@ -1,4 +1,4 @@
-//! Changes of a device's connection, as events for subscribers; and what all events have in common.
+//! Changes of a device's connection, as events for subscribers; and the parts that all events have in common.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::action::{Action, Note};
 use super::correlation::Correlation;
 use super::platform::Platform;
 use crate::delivery::NoRoom;
-use crate::events::{Content, Event, Verdict, event_id};
+use crate::events::{Content, Event, FinishedEvent, event_id};
 use crate::subscriptions::Callback as _;
 
 impl<P: Platform> Controller<P> {
@@ -38,7 +38,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// An event for whoever subscribes to it, if anybody does.
+    /// An event for the subscriber, if there is one.
     pub(super) fn event(
         &self,
         device: &DeviceId,
@@ -71,19 +71,19 @@ impl<P: Platform> Controller<P> {
         offered
     }
 
-    /// Brings what became of events to their devices. False if nothing did.
-    pub(super) fn hear_verdicts(&mut self) -> bool {
+    /// Passes the outcomes of events on to their devices. False if there were none.
+    pub(super) fn hear_outcomes(&mut self) -> bool {
         let mut any = false;
-        while let Some(verdict) = self.outbox.verdict() {
+        while let Some(finished) = self.outbox.next_finished() {
             any = true;
-            self.over(verdict);
+            self.over(finished);
         }
         any
     }
 
-    fn over(&mut self, verdict: Verdict<P::Callback, Correlation<P>>) {
-        let letter = self.letter(&verdict);
-        let Verdict { event, outcome, .. } = verdict;
+    fn over(&mut self, finished: FinishedEvent<P::Callback, Correlation<P>>) {
+        let letter = self.letter(&finished);
+        let FinishedEvent { event, outcome, .. } = finished;
         match event.correlation {
             Correlation::Method {
                 attempt,

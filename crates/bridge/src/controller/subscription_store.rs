@@ -1,4 +1,4 @@
-//! Subscriptions on their way to the store, and back from it where memory and store may differ.
+//! Writing subscriptions to the store, and reading them back where memory and store may differ.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use super::input::Then;
 use super::platform::Platform;
 use crate::subscriptions::{Row, Scope};
 
-/// What is not settled between memory and store.
+/// Differences between memory and store that are not settled.
 #[derive(Debug, Default)]
 pub(super) struct SubscriptionStore {
     open: HashMap<Scope, Open>,
@@ -29,7 +29,7 @@ struct Open {
 }
 
 impl SubscriptionStore {
-    /// A change to write, in the order of these calls: `None` for one that is gone.
+    /// A change to write, in the order of these calls: `None` removes.
     pub(super) fn write<P: Platform>(
         &mut self,
         scope: &Scope,
@@ -57,21 +57,22 @@ impl SubscriptionStore {
         self.go_on(scope)
     }
 
-    /// Somebody says that what is stored counts. The scope is to be read if that is returned.
+    /// Marks stored rows as doubtful because of a request. Returns the scope to read, if it must be read.
     pub(super) fn doubt(&mut self, device: &DeviceId) -> bool {
         let scope = Scope::Device(device.clone());
         self.open.entry(scope.clone()).or_default().doubtful = true;
         self.go_on(&scope)
     }
 
-    /// What is stored was read. Whether it counts, since nothing was changed meanwhile; and whether it is to be read again.
+    /// Stored rows were read. Returns whether they are valid, since nothing was changed meanwhile; and whether they must be read
+    /// again.
     pub(super) fn read(&mut self, scope: &Scope, well: bool) -> (bool, bool) {
         let Some(open) = self.open.get_mut(scope) else {
             return (false, false);
         };
         open.reading = false;
         let counts = well && !open.changed;
-        // What cannot be read now stays as it is, until somebody asks again.
+        // Rows that cannot be read now stay as they are, until the next request.
         open.doubtful = well && open.changed;
         (counts, self.go_on(scope))
     }

@@ -1,7 +1,6 @@
-//! Reading twins whose desired properties are to be looked at, at each hub's pace.
+//! Reading twins to check their desired properties, at each hub's pace.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::Controller;
 use super::action::Action;
+use super::attempt_timers::AttemptTimers;
 use super::desired_marks::Look;
 use super::platform::Platform;
 use crate::limits::{CATCH_UP_RETRY_MAX, CATCH_UP_RETRY_MIN, CATCH_UP_TIMEOUT, CATCH_UPS_AT_ONCE};
@@ -23,30 +23,20 @@ pub(super) struct CatchUps {
     under_way: usize,
     /// Not before that.
     next_at: Duration,
-    /// Those whose turn comes later.
-    later: BinaryHeap<Reverse<(Duration, u32, u32)>>,
+    /// Twins whose turn comes later.
+    later: AttemptTimers,
 }
 
 impl CatchUps {
     pub(super) fn due(&self) -> Option<Duration> {
         let next = !self.queue.is_empty() && self.under_way < CATCH_UPS_AT_ONCE;
-        let later = self.later.peek().map(|Reverse((at, ..))| *at);
         let next = next.then_some(self.next_at);
-        [next, later].into_iter().flatten().min()
-    }
-
-    fn pop_later(&mut self, now: Duration) -> Option<AttemptId> {
-        let Reverse((at, ..)) = self.later.peek()?;
-        if *at > now {
-            return None;
-        }
-        let Reverse((_, device, serial)) = self.later.pop()?;
-        Some(AttemptId { device, serial })
+        [next, self.later.due()].into_iter().flatten().min()
     }
 }
 
 impl<P: Platform> Controller<P> {
-    /// Reads what may be read now.
+    /// Reads as many twins as allowed now.
     pub(super) fn catch_up_some(&mut self) {
         let now = self.now.monotonic;
         let due = |(id, pool): (&ServiceId, &super::Pool)| {
@@ -66,7 +56,7 @@ impl<P: Platform> Controller<P> {
 
     fn catch_up_at(&mut self, hub: ServiceId) {
         let now = self.now.monotonic;
-        while let Some(attempt) = self.catch_ups(hub).and_then(|it| it.pop_later(now)) {
+        while let Some(attempt) = self.catch_ups(hub).and_then(|it| it.later.pop_due(now)) {
             self.free_desired(attempt);
             if self.fleet.is_current(attempt) {
                 self.look_at_desired(attempt, Look::No);
@@ -125,7 +115,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// Looks at the twin again after a while, longer each time.
+    /// Checks the twin again after a while, longer each time.
     pub(super) fn later(&mut self, attempt: AttemptId) {
         let now = self.now.monotonic;
         let jitter = self.chance.draw();
@@ -147,8 +137,7 @@ impl<P: Platform> Controller<P> {
         let most = doubled.min(CATCH_UP_RETRY_MAX);
         desired.failures = desired.failures.saturating_add(1);
         let at = now + jitter.between(most / 2, most);
-        let later = (at, attempt.device, attempt.serial);
-        pool.catch_ups.later.push(Reverse(later));
+        pool.catch_ups.later.add(at, attempt);
     }
 
     fn catch_ups(&mut self, hub: ServiceId) -> Option<&mut CatchUps> {

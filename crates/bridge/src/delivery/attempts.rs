@@ -1,4 +1,4 @@
-//! Attempts that begin and end.
+//! The beginning and end of attempts.
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ impl<J: Job> Deliveries<J> {
         Some((DeliveryAttempt { lane: id, serial }, timeout))
     }
 
-    /// An attempt is over; what came of its event, if that is over too.
+    /// An attempt is over; the result of its event, if that is finished, too.
     pub fn done(
         &mut self,
         attempt: DeliveryAttempt,
@@ -162,7 +162,7 @@ impl<J: Job> Deliveries<J> {
     }
 }
 
-/// What an answer says of its origin.
+/// The meaning of an answer for its origin.
 const fn sign(answer: &AttemptOutcome, hurried: bool) -> Sign {
     match answer {
         AttemptOutcome::Taken | AttemptOutcome::Refused(_) => Sign::Answers,

@@ -1,4 +1,4 @@
-//! An origin that fails again and again is left alone, but for a probe now and then.
+//! The breaker of an origin: after repeated failures, only an occasional probe is sent to it.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use drawspan_fleet::mutation::{Mutation, planted};
 
 use crate::limits::{ORIGIN_FAILURES, ORIGIN_PAUSE_MAX, ORIGIN_PAUSE_MIN};
 
-/// What is new of an origin.
+/// A change of an origin's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OriginNews {
-    /// It failed so often in a row that it is left alone.
+    /// It failed so often in a row that deliveries to it are suspended.
     LeftAlone,
     /// It answers again.
     Answers,
@@ -26,10 +26,10 @@ pub(super) enum Breaker {
     Probing { serial: u64, pause: Duration },
 }
 
-/// What an attempt says of its origin.
+/// The meaning of an attempt for its origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sign {
-    /// It answers, whatever it says.
+    /// It answered, with any status.
     Answers,
     /// It does not, or says that it cannot. How long it wants to be left alone.
     Fails { retry_after: Option<Duration> },
@@ -101,7 +101,7 @@ impl Breaker {
                 };
                 None
             }
-            // What began before says nothing new.
+            // An attempt that began before proves nothing new.
             _ => None,
         }
     }
@@ -154,7 +154,7 @@ mod tests {
             assert!(breaker.permits(4, 4, until), "whatever hangs from before");
             breaker.begins(serial);
             assert!(!breaker.permits(0, 4, until + s(1_000)));
-            // What was under way before changes nothing.
+            // An attempt that was in progress before changes nothing.
             assert_eq!(breaker.ends(serial + 100, FAILS, until), None);
             now = until + s(10);
             assert_eq!(breaker.ends(serial, FAILS, now), None);

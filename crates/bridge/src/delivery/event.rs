@@ -1,4 +1,4 @@
-//! An event from the outside: what is told of it, and what comes of it.
+//! An event as its owner sees it: its description, and its outcome.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use super::LaneName;
 use super::breaker::OriginNews;
 use super::lane::LaneId;
 
-/// Whatever an event is to its owner.
+/// An event of the owner.
 pub trait Job {
-    /// A newer event takes its place, which is bounded: nothing is lost of it but that it is told on its own.
+    /// Replaces this event by a newer one, which carries a count of the events it replaced.
     fn replace(&mut self, newer: Self);
 }
 
-/// What is to be known of an event.
+/// The terms of delivery of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
-    /// Where it goes: scheme, host and port.
+    /// Its destination: scheme, host and port.
     pub origin: Arc<str>,
     /// Its weight, for as long as it is here.
     pub size_bytes: usize,
@@ -30,7 +30,7 @@ pub struct Terms {
 /// How long an event may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deadline {
-    /// Somebody waits for it until then, and hears at once when nothing more can come of it.
+    /// A caller waits for it until then, and gets the result as soon as it is final.
     Answer(Duration),
     /// It must be over by then.
     Until(Duration),
@@ -39,14 +39,14 @@ pub enum Deadline {
     FromFirstAttempt(Duration),
 }
 
-/// What came of an offer.
+/// The result of an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offered {
     /// It waits for its turn.
     Queued,
     /// It took the place of an older one, which will not come out.
     Merged,
-    /// There is no room for it.
+    /// No room for it.
     Full(NoRoom),
 }
 
@@ -55,8 +55,8 @@ pub enum Offered {
 pub enum NoRoom {
     /// As many events of its lane wait as may. Each of them comes out with a [`Finished`], and then there is room.
     Lane,
-    /// The events of its origin take their share of the memory. Nothing of this lane need be waiting: whoever sets the event aside
-    /// sets a timer.
+    /// The events of its origin use their share of the memory. This lane need not have a waiting event, so the owner that keeps the
+    /// event sets a timer.
     Share,
     /// Events wait for as many origins as may be. As with [`Share`](Self::Share), only time helps.
     Origins,
@@ -74,9 +74,9 @@ pub struct DeliveryAttempt {
 pub struct Start<'a, J> {
     /// Its name, for [`done`](super::Deliveries::done).
     pub attempt: DeliveryAttempt,
-    /// Whose event it is.
+    /// The lane of the event.
     pub lane: &'a LaneName,
-    /// Where it goes.
+    /// The receiver of the event.
     pub origin: &'a Arc<str>,
     /// The event.
     pub job: &'a J,
@@ -84,7 +84,7 @@ pub struct Start<'a, J> {
     pub timeout: Duration,
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptOutcome {
     /// The receiver took the event.
@@ -93,25 +93,25 @@ pub enum AttemptOutcome {
     Refused(u16),
     /// Worth another attempt.
     Failed {
-        /// What went wrong.
+        /// The failure.
         why: AttemptFailure,
         /// How long the receiver wants to be left alone with this event.
         retry_after: Option<Duration>,
     },
 }
 
-/// What is new of an origin.
+/// A change of an origin's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct News {
     /// Scheme, host and port.
     pub origin: Arc<str>,
-    /// What changed.
+    /// The change.
     pub change: OriginNews,
-    /// What went wrong, if anything did.
+    /// The failure, if there was one.
     pub why: Option<AttemptFailure>,
 }
 
-/// What went wrong last.
+/// The kinds of failures of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptFailure {
     /// A status that may change.
@@ -131,11 +131,11 @@ pub struct Finished<J> {
     pub job: J,
     /// How often it was tried.
     pub attempts: u32,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// What can come of an event.
+/// The possible outcomes of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The receiver took it.

@@ -22,7 +22,7 @@ pub(super) struct Lane<J> {
     pub(super) timer: Option<Duration>,
 }
 
-/// What the first event does.
+/// The state of the first event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     /// It waits for its origin, in this place of its queue.
@@ -39,7 +39,7 @@ pub(super) struct UnderWay {
     pub(super) origin: OriginId,
     /// The attempt was given less time than it takes to tell that a receiver hangs.
     pub(super) hurried: bool,
-    /// Nobody wants the event any more: this attempt is its last.
+    /// The event is no longer wanted: this attempt is its last.
     pub(super) last: bool,
 }
 
@@ -48,14 +48,14 @@ pub(super) struct Waiting<J> {
     pub(super) job: J,
     pub(super) origin: OriginId,
     pub(super) size_bytes: usize,
-    /// What it takes of its origin's share: its size, or nothing if it was taken in without room.
+    /// Its use of its origin's share: its size, or 0 if it was accepted without room.
     pub(super) charged_bytes: usize,
     pub(super) deadline_rule: Deadline,
     pub(super) merges: bool,
     /// When it must be over, once that is known.
     pub(super) deadline: Option<Duration>,
     pub(super) attempts: u32,
-    /// What went wrong last.
+    /// The last failure.
     pub(super) why: Option<AttemptFailure>,
 }
 
@@ -91,7 +91,7 @@ impl<J> Lane<J> {
 }
 
 impl<J> Waiting<J> {
-    /// What is left to say of it when its time is up.
+    /// The outcome when its time ends.
     pub(super) fn end(&self) -> event::Outcome {
         match (&self.why, self.deadline_rule) {
             (Some(why), _) => event::Outcome::Failed(why.clone()),

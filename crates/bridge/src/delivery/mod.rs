@@ -1,29 +1,29 @@
-//! Events on their way to receivers: which is tried when, and when it is over.
+//! Delivery of events to receivers: when each event is tried, and when it is finished.
 //!
-//! Events of one device and kind are a *lane*: their order is kept, and one of them is under way at a time. Receivers are told
-//! from each other by their *origin* (scheme, host, port), which takes a limited number of attempts at the same time, lanes in
-//! turn; origins take turns as well. An origin that fails again and again is left alone but for a single probe now and then
-//! (`breaker`); what waits for it meanwhile was not tried, and its time runs.
+//! Events of one device and kind are a *lane*: their order is kept, and one of them is in progress at a time. A receiver is
+//! identified by its *origin* (scheme, host, port), which has a limited number of concurrent attempts, shared by its lanes in turn;
+//! origins take turns as well. After repeated failures, only an occasional probe is sent to an origin (`breaker`); events that wait
+//! for it meanwhile count as untried, and their time runs.
 //!
 //! All events share a bounded memory, of which the events of one origin may take as much as is free: a receiver that hangs leaves
 //! room for the events of others. [`NoRoom`] says when an event that was refused is worth offering again.
 //!
-//! Every event that was taken in comes out once, as a [`Finished`], but for one that a newer one replaced ([`Offered::Merged`]).
-//! Lanes and origins exist while something of theirs waits or is under way: idle devices cost nothing.
+//! Every accepted event comes out once, as a [`Finished`], except an event that a newer one replaced ([`Offered::Merged`]). Lanes
+//! and origins exist while they have an event that waits or is in progress, so idle devices cost nothing.
 //!
-//! Whoever owns this calls [`tick`](Deliveries::tick), begins attempts until [`begin`](Deliveries::begin) has none, asks for what is
-//! [`finished`](Deliveries::finished), and comes back when it is [`due`](Deliveries::due).
+//! The owner calls [`tick`](Deliveries::tick), begins attempts until [`begin`](Deliveries::begin) returns `None`, collects
+//! [`finished`](Deliveries::finished) events, and comes back when the next step is [`due`](Deliveries::due).
 
 mod attempts;
 mod breaker;
 mod event;
 mod lane;
 mod origin;
+mod pending_events;
 mod schedule;
 #[cfg(test)]
 mod tests;
 mod timers;
-mod waiting;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -44,10 +44,10 @@ use lane::{Lane, LaneId};
 use origin::Origins;
 use timers::{Timer, Timers};
 
-/// Whose events are in a lane.
+/// The owner of a lane's events.
 pub type LaneName = (DeviceId, SubscriptionType);
 
-/// What deliveries are bounded by.
+/// The configuration of deliveries.
 #[derive(Debug, Clone)]
 pub struct DeliveryConfig {
     /// Attempts after the first one.
@@ -86,12 +86,12 @@ pub struct Deliveries<J> {
     chance: Chance,
 }
 
-/// What there is to do.
+/// Counts of current events, attempts and origins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
     /// Events that wait or are under way.
     pub events: usize,
-    /// Their bytes, as [`Terms::size_bytes`] told them.
+    /// Their bytes, according to [`Terms::size_bytes`].
     pub bytes: usize,
     /// Bytes of the origin whose events take most of the shared memory.
     pub most_bytes: usize,
@@ -128,7 +128,7 @@ impl DeliveryConfig {
 }
 
 impl<J: Job> Deliveries<J> {
-    /// Nothing waits yet.
+    /// No event waits yet.
     #[must_use]
     pub fn new(config: DeliveryConfig) -> Self {
         Self {
@@ -147,12 +147,12 @@ impl<J: Job> Deliveries<J> {
         }
     }
 
-    /// What is over without an attempt's end having told so. To be asked until there is nothing more.
+    /// Events that finished other than by the end of an attempt. Call this until it returns `None`.
     pub fn finished(&mut self) -> Option<Finished<J>> {
         self.finished.pop_front()
     }
 
-    /// What is new of origins. To be asked until there is nothing more.
+    /// Changes of origins. Call this until it returns `None`.
     pub fn news(&mut self) -> Option<News> {
         self.news.pop_front()
     }
@@ -184,13 +184,13 @@ impl<J: Job> Deliveries<J> {
         self.under_way
     }
 
-    /// Bytes of all events, as [`Terms::size_bytes`] told them.
+    /// Bytes of all events, according to [`Terms::size_bytes`].
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// What there is to do now, and for whom. Looks at every origin.
+    /// Counts of current events, attempts and origins. Visits every origin.
     #[must_use]
     pub fn load(&self) -> Load {
         let mut load = Load {

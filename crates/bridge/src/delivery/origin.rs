@@ -1,4 +1,4 @@
-//! Receivers, told from each other by scheme, host and port.
+//! Origins: receivers identified by scheme, host and port.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -20,9 +20,9 @@ pub(super) struct OriginId(u64);
 pub(super) struct Origins {
     by_name: HashMap<Arc<str>, OriginId>,
     origins: HashMap<OriginId, Origin>,
-    /// Those where an attempt may begin, in their order.
+    /// Origins where an attempt may begin, in order.
     turns: BTreeMap<u64, OriginId>,
-    /// Those that changed since they were last looked at for what to wake them up for.
+    /// Origins whose wake-up must be set again.
     touched: Vec<OriginId>,
     next: u64,
     attempts_each: usize,
@@ -37,7 +37,7 @@ struct Origin {
     breaker: Breaker,
     /// Events for it, wherever they are in their lanes.
     events: usize,
-    /// What these take of the memory for events.
+    /// The memory used by these events.
     charged_bytes: usize,
     under_way: usize,
     /// Lanes whose turn it is, in their order.
@@ -78,7 +78,7 @@ impl Origins {
         size_bytes <= free && (is_within || planted(Mutation::OneTakesAll))
     }
 
-    /// An event more for this origin. `None` when there are too many origins.
+    /// Adds an event to this origin. `None` if there are too many origins.
     pub(super) fn add_event(&mut self, name: &Arc<str>, charged_bytes: usize) -> Option<OriginId> {
         let id = match self.by_name.get(name) {
             Some(id) => *id,
@@ -180,7 +180,7 @@ impl Origins {
         news
     }
 
-    /// What did not begin after all makes room for the next.
+    /// An attempt that did not begin after all makes room for the next.
     pub(super) fn again(&mut self, id: OriginId, now: Duration) {
         self.enlist(id, now);
     }
@@ -261,7 +261,7 @@ impl Origins {
         }
     }
 
-    /// Gives it a turn if it can use one and has none.
+    /// Gives it a turn if it can use one and has none yet.
     fn enlist(&mut self, id: OriginId, now: Duration) {
         let Some(origin) = self.origins.get_mut(&id) else {
             return;

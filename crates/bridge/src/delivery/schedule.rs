@@ -1,4 +1,4 @@
-//! When an event is tried again, and whether it is worth it.
+//! The schedule of retries, and which failures are retried.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use drawspan_fleet::Jitter;
 
 use crate::limits::{RETRY_SPREAD_PERCENT, RETRY_STEP, RETRY_WAIT_MIN};
 
-/// What a status says of the event.
+/// The class of a status: whether the event is delivered, refused or retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryClass {
     /// Taken.
@@ -17,7 +17,7 @@ pub enum RetryClass {
     Nothing,
 }
 
-/// What an HTTP status says. Redirects are not followed, so that nobody is led past the guard.
+/// The meaning of an HTTP status. Redirects are not followed, so that they cannot bypass the guard.
 #[must_use]
 pub const fn retry_class(status: u16) -> RetryClass {
     match status {
@@ -27,14 +27,14 @@ pub const fn retry_class(status: u16) -> RetryClass {
     }
 }
 
-/// What comes after an attempt that failed.
+/// The step after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     /// Another attempt then.
     TryAt(Duration),
     /// No other attempt before its time is up; the receiver asked to be left alone for that long.
     WaitForEnd(Duration),
-    /// Nothing more can come of it.
+    /// The result is final.
     Over,
 }
 
@@ -50,7 +50,7 @@ pub(super) fn wait(attempts: u32, retry_after: Option<Duration>, jitter: Jitter)
     }
 }
 
-/// What comes after `attempts`, the last of which failed. `waited_for`: somebody waits for the answer.
+/// The step after `attempts`, the last of which failed. `waited_for`: a caller waits for the answer.
 pub(super) fn next(
     attempts: u32,
     retry_limit: u32,

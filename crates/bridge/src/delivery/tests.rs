@@ -1,4 +1,4 @@
-//! Deliveries in steps, on virtual time. `sim/` drives them with chance.
+//! Deliveries in steps, on virtual time. `sim/` drives them at random.
 
 use std::sync::Arc;
 
@@ -250,7 +250,7 @@ fn bytes_and_origins_are_bounded_and_come_back() {
     );
     assert_eq!(bench.offer(3, METHOD, "a", 3), Offered::Queued);
     assert_eq!(bench.offer(4, METHOD, "a", 4), Offered::Full(NoRoom::Share));
-    // Of each device's changes the first and the last are kept, whatever else waits.
+    // The first and the last change of each device are kept, regardless of other waiting events.
     assert_eq!(bench.offer(4, STATUS, "a", 5), Offered::Queued);
     assert_eq!(bench.begin().len(), 4);
     assert_eq!(bench.offer(4, STATUS, "a", 6), Offered::Queued);

@@ -1,4 +1,4 @@
-//! When which lane or origin wants to be looked at.
+//! Timers of lanes and origins.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -37,7 +37,7 @@ impl Timers {
         self.heap.pop().map(|Reverse(due)| due)
     }
 
-    /// Throws out what nobody waits for any more, once that is most of it. `live`: how many may wait.
+    /// Removes stale timers once they are the majority. `live`: how many may be current.
     pub(super) fn tidy(&mut self, live: usize, keep: impl Fn(Duration, Timer) -> bool) {
         if self.heap.len() <= 2 * live + limits::KEPT_CAPACITY {
             return;

@@ -1,8 +1,8 @@
-//! What is counted of events.
+//! Counters of events.
 
 use drawspan_hub::SubscriptionType;
 
-use super::event::Delivery;
+use super::event::DeliveryOutcome;
 use crate::delivery::{AttemptFailure, AttemptOutcome, NoRoom};
 
 /// Events by kind and outcome, and attempts by result, since the start.
@@ -13,7 +13,7 @@ pub struct EventCounters {
     no_room: [u64; NO_ROOM.len()],
 }
 
-/// What can come of an event, as it is counted.
+/// The outcomes of events, as they are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CountedOutcome {
     Taken,
@@ -47,7 +47,7 @@ impl EventCounters {
             AttemptOutcome::Failed { why, .. } => match why {
                 AttemptFailure::Status(_) => 2,
                 AttemptFailure::TimedOut => 3,
-                // Nobody is tried who is left alone.
+                // Suspended receivers are not tried.
                 AttemptFailure::Unreachable(_) | AttemptFailure::LeftAlone => 4,
             },
         };
@@ -85,13 +85,13 @@ impl EventCounters {
     }
 }
 
-impl From<&Delivery> for CountedOutcome {
-    fn from(delivery: &Delivery) -> Self {
+impl From<&DeliveryOutcome> for CountedOutcome {
+    fn from(delivery: &DeliveryOutcome) -> Self {
         match delivery {
-            Delivery::Taken { .. } => Self::Taken,
-            Delivery::Refused { .. } => Self::Refused,
-            Delivery::Failed { .. } => Self::Failed,
-            Delivery::Untried => Self::Untried,
+            DeliveryOutcome::Taken { .. } => Self::Taken,
+            DeliveryOutcome::Refused { .. } => Self::Refused,
+            DeliveryOutcome::Failed { .. } => Self::Failed,
+            DeliveryOutcome::Untried => Self::Untried,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An event, and what came of it.
+//! An event, and its outcome.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use drawspan_hub::{
     C2dMessage, ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType, UtcTime,
 };
 
-/// Something that a subscriber is to hear of. `C` says where it goes, `T` what the owner needs when it is over.
+/// An event for a subscriber. `C` is its destination, `T` the owner's data for when it is finished.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event<C, T> {
-    /// Whose event it is, by the name that callers use.
+    /// The device of the event, by the name that callers use.
     pub device: DeviceId,
-    /// Where it goes.
+    /// The receiver.
     pub callback: C,
     /// The same for each attempt, and after a restart where the hub delivers again.
     pub webhook_id: String,
@@ -20,13 +20,13 @@ pub struct Event<C, T> {
     pub received_at: UtcTime,
     /// The same, monotonic: deadlines count from here.
     pub received: Duration,
-    /// What it says.
+    /// The contents.
     pub content: Content,
     /// For the owner.
     pub correlation: T,
 }
 
-/// What an event says.
+/// The contents of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
     /// The device's connection changed.
@@ -56,27 +56,27 @@ pub enum Content {
     C2d(Box<C2dMessage>),
     /// An event as it was once made, sent again from the dead letters.
     Replay {
-        /// What it is about.
+        /// The kind of events.
         kind: SubscriptionType,
         /// The JSON.
         event: Bytes,
     },
 }
 
-/// What came of an event.
+/// A finished event.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Verdict<C, T> {
+pub struct FinishedEvent<C, T> {
     /// The event.
     pub event: Event<C, T>,
     /// How often it was tried.
     pub attempts: u32,
-    /// What came of it.
-    pub outcome: Delivery,
+    /// Its outcome.
+    pub outcome: DeliveryOutcome,
 }
 
-/// What can come of an event.
+/// The possible outcomes of an event.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Delivery {
+pub enum DeliveryOutcome {
     /// The receiver answered 2xx.
     Taken {
         /// The body of its answer, cut off at [`MAX_CALLBACK_ANSWER_BYTES`](crate::limits::MAX_CALLBACK_ANSWER_BYTES).
@@ -89,7 +89,7 @@ pub enum Delivery {
     },
     /// It was tried in vain for as long, or as often, as it may be.
     Failed {
-        /// What went wrong last, one line without secrets.
+        /// The last failure, one line without secrets.
         reason: String,
     },
     /// It was not tried at all within its time, or is not wanted any more.

@@ -1,4 +1,4 @@
-//! Ids of events: the same for the same thing, also after a restart, where a receiver may see it again.
+//! Ids of events. An event that a receiver may see again has the same id, even after a restart.
 
 use std::fmt::{self, Write as _};
 
@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 /// Bytes of a hash that stand for the whole.
 const HASH_BYTES: usize = 16;
 
-/// Ids that nobody can guess, and that do not repeat: SHA-256 of a secret seed and a counter.
+/// Unguessable ids that do not repeat: SHA-256 of a secret seed and a counter.
 #[derive(Clone)]
 pub struct Secrets {
     seed: [u8; 32],

@@ -1,4 +1,4 @@
-//! What a receiver answers to a direct method.
+//! The answer of a receiver to a direct method.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::limits::MAX_CALLBACK_ANSWER_BYTES;
 
 /// The answer where the receiver did not say.
 const DONE: i32 = 200;
-/// The answer where nobody knows what it said.
+/// The answer to use if the real one is unknown.
 const FAILED: i32 = 500;
 
 /// An answer whose body could not be read.
@@ -35,7 +35,7 @@ impl Unread {
         }
     }
 
-    /// What the method's caller gets.
+    /// The status for the method's caller.
     #[must_use]
     pub(crate) const fn status(self) -> i32 {
         match self {

@@ -1,4 +1,4 @@
-//! Events for subscribers: what they are, what they are called, and what became of them.
+//! Events for subscribers: their contents, their ids, and their outcomes.
 
 mod counters;
 mod event;
@@ -8,7 +8,7 @@ mod outbox;
 mod terms;
 
 pub use counters::EventCounters;
-pub use event::{Content, Delivery, Event, Verdict};
+pub use event::{Content, DeliveryOutcome, Event, FinishedEvent};
 pub use event_id::Secrets;
 pub use method_answer::UnreadCounters;
 pub use outbox::{Outbox, Post};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
 
 use super::counters::{CountedOutcome, EventCounters};
-use super::event::{Content, Delivery, Event, Verdict};
+use super::event::{Content, DeliveryOutcome, Event, FinishedEvent};
 use super::terms;
 use crate::delivery::{
     AttemptOutcome, Deliveries, DeliveryAttempt, DeliveryConfig, Finished, Load, News, NoRoom,
@@ -21,26 +21,26 @@ use crate::subscriptions::Callback;
 pub struct Outbox<C, T> {
     deliveries: Deliveries<Event<C, T>>,
     method_answer_timeout: Duration,
-    verdicts: VecDeque<Verdict<C, T>>,
+    finished: VecDeque<FinishedEvent<C, T>>,
     counters: EventCounters,
 }
 
 /// A request to a receiver that is to be made now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Post<C> {
-    /// To be repeated with the answer.
+    /// The attempt, to be repeated with its result.
     pub attempt: DeliveryAttempt,
     /// How long it may take.
     pub timeout: Duration,
-    /// Whose event it is.
+    /// The device of the event.
     pub device: DeviceId,
-    /// Where it goes.
+    /// The receiver.
     pub callback: C,
     /// Names the event.
     pub webhook_id: String,
     /// When it came.
     pub received_at: UtcTime,
-    /// What it says.
+    /// The contents.
     pub content: Content,
 }
 
@@ -51,14 +51,14 @@ impl<C: Callback, T> Outbox<C, T> {
         Self {
             deliveries: Deliveries::new(config),
             method_answer_timeout,
-            verdicts: VecDeque::new(),
+            finished: VecDeque::new(),
             counters: EventCounters::default(),
         }
     }
 
     /// Queues an event behind the others of its device and kind. For a change of a connection there is always room, but at too many
     /// origins ([`ORIGINS`](crate::limits::ORIGINS)): it takes the place of the newest one that waits and counts it as `skipped`;
-    /// that one has no verdict.
+    /// the replaced event does not finish.
     ///
     /// # Errors
     /// There is no room, and why.
@@ -127,21 +127,21 @@ impl<C: Callback, T> Outbox<C, T> {
     ) {
         self.counters.attempt(&answer);
         if let Some(over) = self.deliveries.done(attempt, answer, now) {
-            self.over(verdict(over, body));
+            self.over(finished(over, body));
         }
     }
 
-    /// What became of an event. To be asked until there is nothing more, after each call.
-    pub fn verdict(&mut self) -> Option<Verdict<C, T>> {
-        self.verdicts.pop_front()
+    /// The next finished event. Call this until it returns `None`, after each input.
+    pub fn next_finished(&mut self) -> Option<FinishedEvent<C, T>> {
+        self.finished.pop_front()
     }
 
-    /// What is new of receivers. To be asked until there is nothing more.
+    /// Changes of receivers. Call this until it returns `None`.
     pub fn news(&mut self) -> Option<News> {
         self.deliveries.news()
     }
 
-    /// What there is to do. Looks at every receiver for whom there is something.
+    /// Counts of current events, attempts and receivers. Visits every receiver with events.
     #[must_use]
     pub fn load(&self) -> Load {
         self.deliveries.load()
@@ -155,15 +155,15 @@ impl<C: Callback, T> Outbox<C, T> {
 
     fn collect_over(&mut self) {
         while let Some(over) = self.deliveries.finished() {
-            self.over(verdict(over, Bytes::new()));
+            self.over(finished(over, Bytes::new()));
         }
     }
 
-    fn over(&mut self, verdict: Verdict<C, T>) {
-        let kind = verdict.event.content.kind();
+    fn over(&mut self, finished: FinishedEvent<C, T>) {
+        let kind = finished.event.content.kind();
         self.counters
-            .event(kind, CountedOutcome::from(&verdict.outcome));
-        self.verdicts.push_back(verdict);
+            .event(kind, CountedOutcome::from(&finished.outcome));
+        self.finished.push_back(finished);
     }
 }
 
@@ -180,17 +180,17 @@ fn post<C: Clone, T>(start: &Start<'_, Event<C, T>>) -> Post<C> {
     }
 }
 
-fn verdict<C, T>(over: Finished<Event<C, T>>, answer: Bytes) -> Verdict<C, T> {
-    Verdict {
+fn finished<C, T>(over: Finished<Event<C, T>>, answer: Bytes) -> FinishedEvent<C, T> {
+    FinishedEvent {
         event: over.job,
         attempts: over.attempts,
         outcome: match over.outcome {
-            Outcome::Taken => Delivery::Taken { answer },
-            Outcome::Refused(status) => Delivery::Refused { status },
-            Outcome::Failed(why) => Delivery::Failed {
+            Outcome::Taken => DeliveryOutcome::Taken { answer },
+            Outcome::Refused(status) => DeliveryOutcome::Refused { status },
+            Outcome::Failed(why) => DeliveryOutcome::Failed {
                 reason: why.to_string(),
             },
-            Outcome::Untried => Delivery::Untried,
+            Outcome::Untried => DeliveryOutcome::Untried,
         },
     }
 }

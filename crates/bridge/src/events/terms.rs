@@ -1,4 +1,4 @@
-//! What events are to their delivery: how long they may take, what they weigh, and how one takes another's place.
+//! Terms of delivery of an event: its time limit, its weight, and how it replaces another one.
 
 use std::sync::Arc;
 use std::time::Duration;

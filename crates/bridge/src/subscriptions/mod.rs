@@ -1,4 +1,4 @@
-//! What callers want to hear of, and what that takes of each device.
+//! Subscriptions of callers, and the links of devices that they need.
 
 mod scope;
 mod shared;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub use scope::{Prefix, Scope, Subscription, SubscriptionStatus};
 pub use table::{Row, Table, TooMany, Wish};
 
-/// Where events go, as far as decisions depend on it.
+/// The destination of events, as far as decisions depend on it.
 pub trait Callback: Clone + fmt::Debug + PartialEq + Eq + Hash {
     /// Scheme, host and port: what tells receivers from each other, and may be shown.
     fn origin(&self) -> &Arc<str>;

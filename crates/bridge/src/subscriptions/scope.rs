@@ -1,11 +1,12 @@
-//! Whose events a subscription is for.
+//! The scope of a subscription: one device, or the devices with a prefix.
 
 use std::fmt;
 use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
 
-/// Which devices a subscription is for. A device's own counts before those of the fleet, and of these the longest prefix.
+/// The devices that a subscription is for. A device's own subscription takes precedence over those of the fleet, and of these the
+/// longest prefix.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {
     /// One device.
@@ -18,14 +19,14 @@ pub enum Scope {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Prefix(Arc<str>);
 
-/// Where events of one kind go.
+/// The destination of events of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subscription<C> {
     /// Of which devices.
     pub scope: Scope,
-    /// Which events.
+    /// The kind of events.
     pub kind: SubscriptionType,
-    /// Where they go.
+    /// The receiver.
     pub callback: C,
     /// When it was made, or last replaced.
     pub created_at: UtcTime,
@@ -70,7 +71,7 @@ impl Prefix {
 }
 
 impl SubscriptionStatus {
-    /// All of them.
+    /// All statuses.
     pub const ALL: [Self; 3] = [Self::Starting, Self::Running, Self::Stopped];
 
     /// The public word.

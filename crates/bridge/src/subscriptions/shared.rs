@@ -1,4 +1,4 @@
-//! Texts that many subscriptions have in common, once in memory.
+//! Texts that many subscriptions share, stored once in memory.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Callback;
 use crate::limits::SHARED_TEXTS;
 
-/// Bounded intern cache for callback URLs and their origins. When it is full, it starts anew, and new URLs are shared from then on.
+/// Bounded intern cache for callback URLs and their origins. When it is full, it is cleared, and new URLs are shared from then on.
 #[derive(Debug)]
 pub(super) struct Shared<C> {
     urls: HashSet<C>,
@@ -23,7 +23,7 @@ impl<C> Default for Shared<C> {
 }
 
 impl<C: Callback> Shared<C> {
-    /// The same URL, with whatever parts are known already.
+    /// The same URL, with any parts that are known already.
     pub(super) fn share(&mut self, url: C) -> C {
         if let Some(known) = self.urls.get(&url) {
             return known.clone();
@@ -39,7 +39,7 @@ impl<C: Callback> Shared<C> {
             }
         };
         if self.urls.len() >= SHARED_TEXTS {
-            // Devices with URLs of their own come one after the other: what is shared is soon seen again.
+            // Devices with individual URLs follow each other, so shared URLs are soon seen again.
             self.urls.clear();
         }
         self.urls.insert(url.clone());

@@ -1,4 +1,4 @@
-//! All subscriptions, in memory: they are asked for at each event.
+//! All subscriptions, in memory, since every event looks them up.
 
 #[cfg(test)]
 mod tests;
@@ -14,10 +14,10 @@ use super::shared::Shared;
 use super::{Prefix, Scope, Subscription};
 use crate::limits::MAX_FLEET_SUBSCRIPTIONS;
 
-/// Where events of one kind go.
+/// The destination of events of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row<C> {
-    /// Where they go.
+    /// The receiver.
     pub callback: C,
     /// When it was made, or last replaced.
     pub created_at: UtcTime,
@@ -25,14 +25,14 @@ pub struct Row<C> {
     pub keep_connected: bool,
     /// It came from another bridge's tables.
     pub imported: bool,
-    /// Whoever made it may reach some devices only.
+    /// Its maker may reach only some devices.
     pub limited: bool,
 }
 
-/// What the subscriptions want of a device.
+/// The links that the subscriptions need of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Wish {
-    /// That it stays connected.
+    /// Whether it stays connected.
     pub permanent: bool,
     /// While it is connected.
     pub links: Wants,
@@ -45,14 +45,14 @@ pub struct Table<C> {
     /// One map per kind, by prefix.
     fleet: [BTreeMap<Prefix, Row<C>>; 4],
     shared: Shared<C>,
-    /// What DPS calls devices that are called otherwise here.
+    /// DPS's names of devices that are named differently here.
     assigned: HashMap<DeviceId, DeviceId>,
 }
 
 /// A device's own: four at most.
 type Own<C> = Vec<(SubscriptionType, Row<C>)>;
 
-/// There are as many of the fleet as there may be.
+/// The limit of fleet subscriptions is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany;
 
@@ -82,7 +82,7 @@ impl<C: Callback> Table<C> {
                 match own.iter_mut().find(|(of, _)| *of == kind) {
                     Some((_, known)) => *known = row,
                     None => {
-                        // There are many of these lists, and they do not grow often.
+                        // These lists are many, and rarely grow.
                         own.reserve_exact(1);
                         own.push((kind, row));
                     }
@@ -102,7 +102,7 @@ impl<C: Callback> Table<C> {
         Ok(())
     }
 
-    /// Removes one. False if there was none.
+    /// Removes a subscription. False if there was none.
     pub fn remove(&mut self, scope: &Scope, kind: SubscriptionType) -> bool {
         match scope {
             Scope::Fleet(prefix) => self.fleet_mut(kind).remove(prefix).is_some(),
@@ -155,7 +155,7 @@ impl<C: Callback> Table<C> {
             .map(|(_, row)| row)
     }
 
-    /// Takes note of what DPS calls a device; `None` when that is what it is called here.
+    /// Records DPS's spelling of a device id; `None` if it is the same as here.
     pub fn note_assigned(&mut self, device: &DeviceId, assigned: Option<&DeviceId>) {
         match assigned {
             Some(assigned) => {
@@ -177,7 +177,7 @@ impl<C: Callback> Table<C> {
         self.own.remove(device).unwrap_or_default()
     }
 
-    /// What they want of a device that is known.
+    /// The links that the subscriptions need of a known device.
     pub fn wish(&self, device: &DeviceId) -> Wish {
         let mut wish = Wish::default();
         for kind in SubscriptionType::ALL {
@@ -196,7 +196,7 @@ impl<C: Callback> Table<C> {
         wish
     }
 
-    /// Whether a device has any of its own.
+    /// Whether a device has subscriptions of its own.
     pub fn has_own(&self, device: &DeviceId) -> bool {
         self.own.contains_key(device)
     }
@@ -209,7 +209,7 @@ impl<C: Callback> Table<C> {
         kinds
     }
 
-    /// All of the fleet, by kind and prefix.
+    /// All fleet subscriptions, by kind and prefix.
     pub fn all_of_fleet(&self) -> Vec<Subscription<C>> {
         let kinds = SubscriptionType::ALL.into_iter();
         let rows = kinds.flat_map(|kind| self.fleet(kind).iter().map(move |row| (kind, row)));
@@ -217,13 +217,13 @@ impl<C: Callback> Table<C> {
             .collect()
     }
 
-    /// Devices with subscriptions of their own, from there on, in the order of ids.
+    /// Devices with individual subscriptions, from there on, in the order of ids.
     pub fn devices_from(&self, from: Bound<&str>) -> impl Iterator<Item = &DeviceId> {
         let devices = self.own.range::<str, _>((from, Bound::Unbounded));
         devices.map(|(device, _)| device)
     }
 
-    /// Devices with subscriptions of their own.
+    /// Devices with individual subscriptions.
     pub fn devices(&self) -> usize {
         self.own.len()
     }
@@ -250,7 +250,7 @@ impl<C: Callback> Table<C> {
 }
 
 impl<C: Clone> Row<C> {
-    /// As it is shown.
+    /// A subscription, for display.
     #[must_use]
     pub fn subscription(&self, scope: Scope, kind: SubscriptionType) -> Subscription<C> {
         let always = matches!(scope, Scope::Device(_)) && kind.needs_connection();

@@ -1,7 +1,7 @@
 //! The `$cbs` links: tokens go out, answers come back (claims-based security).
 //!
-//! Any number of tokens may be under way. Each waits for the hub's credit, then for its answer. What an answer means for
-//! the connection or a device is decided in `tokens.rs`.
+//! Any number of tokens may be in progress. Each waits for the hub's credit, then for its answer. `tokens.rs` decides what an
+//! answer means for the connection or a device.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,19 +19,19 @@ use crate::limits;
 
 /// Address of the node.
 const NODE: &str = "$cbs";
-/// Where answers go; the hub goes by the link.
+/// The address for answers; the hub uses the link.
 const REPLY_TO: &str = "cbs";
 /// As every official client but the .NET one calls it.
 const TOKEN_TYPE: &str = "servicebus.windows.net:sastoken";
 /// Answers that may be under way.
 const ANSWER_CREDIT: u32 = 50;
-/// What message ids start with; a count follows, which is unique enough on a link of one connection.
+/// Prefix of message ids; a count follows, which is unique enough on a link of one connection.
 const REQUEST: &str = "put-token-";
 
 /// Marks the outcome of a put-token transfer, which tells nothing: the answer counts.
 pub(crate) const CBS_CONTEXT: u64 = u64::MAX;
 
-/// Whom a token is for.
+/// The subject of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject {
     /// All devices of the connection.
@@ -40,7 +40,7 @@ pub(crate) enum Subject {
     Device(SessionId),
 }
 
-/// The pair of links, on a session of their own.
+/// The pair of links, on a separate session.
 #[derive(Debug)]
 pub(crate) struct Cbs {
     session: SessionId,
@@ -80,14 +80,14 @@ impl Asked {
     }
 }
 
-/// What an answer says.
+/// The meaning of an answer.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Answer {
+pub(crate) enum TokenResponse {
     /// To nothing that was asked, or to what was given up since.
     Stray,
     /// The hub's word on a token, and when it was asked for, if it was taken.
     To(Subject, Result<Duration, Failure>),
-    /// Not to be understood, which is the hub's fault.
+    /// Malformed, which is the hub's fault.
     Unreadable(String),
 }
 
@@ -143,7 +143,7 @@ impl Cbs {
         came
     }
 
-    /// Puts a token in the queue.
+    /// Queues a token.
     pub(crate) fn ask(&mut self, subject: Subject, now: Duration) {
         let until = now + Duration::from_millis(limits::CBS_TIMEOUT_MS);
         self.waiting.push_back((subject, until));
@@ -195,7 +195,7 @@ impl Cbs {
         delivery: DeliveryId,
         settled: bool,
         payload: &Bytes,
-    ) -> Answer {
+    ) -> TokenResponse {
         if !settled {
             // An error means that the link is gone, of which an event tells.
             let _ = connection.settle(self.receiver, delivery, DeliveryState::Accepted);
@@ -203,25 +203,25 @@ impl Cbs {
         let message = match Message::decode(payload) {
             Ok(message) => message,
             Err(error) => {
-                return Answer::Unreadable(format!(
+                return TokenResponse::Unreadable(format!(
                     "the hub's answer to put-token is unreadable: {error}"
                 ));
             }
         };
         let Some(request) = request_of(&message) else {
-            return Answer::Stray;
+            return TokenResponse::Stray;
         };
         let Some(at) = self.asked.iter().position(|asked| asked.request == request) else {
-            return Answer::Stray;
+            return TokenResponse::Stray;
         };
         let Some(result) = word(&message) else {
-            return Answer::Unreadable(
+            return TokenResponse::Unreadable(
                 "the hub's answer to put-token has no status code".to_owned(),
             );
         };
         match self.asked.remove(at) {
-            Some(asked) => Answer::To(asked.subject, result.map(|()| asked.since())),
-            None => Answer::Stray,
+            Some(asked) => TokenResponse::To(asked.subject, result.map(|()| asked.since())),
+            None => TokenResponse::Stray,
         }
     }
 
@@ -255,7 +255,7 @@ impl Cbs {
         self.waiting.len() + self.asked.len()
     }
 
-    /// Nobody wants a token any more.
+    /// The token is no longer needed.
     pub(crate) fn forget(&mut self, subject: Subject) {
         self.waiting.retain(|(of, _)| *of != subject);
     }
@@ -293,7 +293,7 @@ fn request_of(message: &Message) -> Option<u32> {
     }
 }
 
-/// What an answer says of its token; none when it says nothing.
+/// The status in an answer; `None` if it has none.
 fn word(message: &Message) -> Option<Result<(), Failure>> {
     let properties = message.application_properties.as_ref()?;
     let status = properties.get("status-code").and_then(Value::as_i64)?;

@@ -1,28 +1,28 @@
-//! What is asked of a connection.
+//! Commands to a connection.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_hub::{AttemptId, DeviceId, Failure, Outcome, Wants, WhichKey};
 
-use crate::incoming::{C2dDelivery, MethodRequestId};
+use crate::downlink::{C2dDelivery, MethodRequestId};
 use crate::session::DeviceSession;
 
 /// A device to open.
 #[derive(Debug, Clone)]
 pub struct Open {
-    /// Whose it is.
+    /// The attempt.
     pub attempt: AttemptId,
     /// Its id at the hub.
     pub device: DeviceId,
     /// The id that it registered by, if that is another one: a group's key for it is derived from this.
     pub registration: Option<DeviceId>,
-    /// Which of its own keys signs. Of no meaning with a policy, nor is what follows.
+    /// Key that signs the device's token. Ignored, as is `token_life_s`, when a policy signs.
     pub key: WhichKey,
     /// Life of its tokens, in seconds; at least [`TOKEN_LIFE_MIN_S`](crate::limits::TOKEN_LIFE_MIN_S). They are renewed in
     /// place until the device is closed.
     pub token_life_s: u32,
-    /// What it receives.
+    /// The links it should have.
     pub wants: Wants,
 }
 
@@ -33,7 +33,7 @@ pub struct Send {
     pub session: DeviceSession,
     /// The encoded message.
     pub message: Bytes,
-    /// Time of the connection's clock at which an answer is due, whatever it is.
+    /// Deadline of the answer on the connection's clock.
     pub deadline: Duration,
 }
 
@@ -42,13 +42,13 @@ pub struct Send {
 pub struct TwinRequest {
     /// The device.
     pub session: DeviceSession,
-    /// What to do.
+    /// The operation.
     pub operation: TwinOperation,
-    /// Time of the connection's clock at which an answer is due, whatever it is.
+    /// Deadline of the answer on the connection's clock.
     pub deadline: Duration,
 }
 
-/// What can be done with a twin.
+/// Operations on a twin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TwinOperation {
     /// Read it: the answer's body is a JSON object with `desired` and `reported`.
@@ -71,7 +71,7 @@ pub struct TwinAnswer {
 pub struct MethodAnswer {
     /// The device that was asked.
     pub session: DeviceSession,
-    /// What is answered.
+    /// The request to answer.
     pub request: MethodRequestId,
     /// As in HTTP: 200 for success.
     pub status: i32,
@@ -79,7 +79,7 @@ pub struct MethodAnswer {
     pub payload: Option<Bytes>,
 }
 
-/// What became of a cloud-to-device message.
+/// The outcome of a cloud-to-device message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct C2dOutcome {
     /// The device that got it.
@@ -100,7 +100,7 @@ pub enum SendFailure {
     #[error("too many messages wait for the hub")]
     Full,
     /// The deadline came before the hub was ready to take it; nothing was sent.
-    #[error("the hub was not ready to take it in time")]
+    #[error("the hub was not ready to accept it in time")]
     NotSent,
     /// Sent, but no answer came: the hub may have it or not.
     #[error("the hub did not tell whether it accepted the message")]

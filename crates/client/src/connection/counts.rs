@@ -1,4 +1,4 @@
-//! What a connection holds, for tests that count.
+//! Counts of what a connection holds, for tests.
 
 use drawspan_amqp::engine::Connection;
 

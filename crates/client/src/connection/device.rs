@@ -32,7 +32,7 @@ pub(super) struct Device {
         reason = "24 bytes less for all the devices that wait for nothing"
     )]
     pub(super) waiting: Option<Box<VecDeque<(Send, Reply)>>>,
-    /// What it has beside telemetry.
+    /// The device's links in addition to telemetry.
     pub(super) links: Option<Box<Links>>,
     pub(super) next_tag: u32,
     pub(super) token: TokenPlan,
@@ -51,7 +51,7 @@ pub(super) enum Phase {
     Open {
         telemetry: LinkId,
     },
-    /// The session is ending, and why has been told already, or is that it was asked for. The hub's answer is due then, in
+    /// The session is ending, either on request or for a reason that was reported already. The hub's answer is due then, in
     /// milliseconds of the connection's clock.
     Ending {
         asked: bool,
@@ -59,14 +59,14 @@ pub(super) enum Phase {
     },
 }
 
-/// Where the telemetry link of a device that is being opened stands.
+/// The state of the telemetry link of a device that is being opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     Unasked,
     Asked(LinkId),
     /// The hub refused it for want of the token that it had been sent.
     TooEarly,
-    /// Asked for once more.
+    /// Requested once more.
     AskedAgain(LinkId),
     Attached(LinkId),
 }
@@ -111,7 +111,7 @@ impl TokenPlan {
             .failed(failure, now, self.life(), seed(attempt))
     }
 
-    /// What is due now.
+    /// The next step that is due.
     pub(super) fn step(&mut self, now: Duration) -> Step {
         self.renewal.step(now, self.life())
     }
@@ -126,7 +126,7 @@ impl TokenPlan {
     }
 }
 
-/// What makes one device's times differ from another's.
+/// Source of variation between devices' times.
 fn seed(attempt: AttemptId) -> u64 {
     u64::from(attempt.device) << 32 | u64::from(attempt.serial)
 }
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn an_idle_device_is_small() {
-        // There are 50,000 of them. Raise this knowingly.
+        // 50,000 of these exist at once. Raise this knowingly.
         assert!(
             size_of::<Option<Device>>() <= 104,
             "{}",

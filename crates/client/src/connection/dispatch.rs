@@ -1,4 +1,4 @@
-//! What devices have beside telemetry: events and commands, brought to their links.
+//! Dispatch of events and commands to a device's links other than telemetry.
 
 use std::time::Duration;
 

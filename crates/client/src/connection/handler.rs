@@ -1,4 +1,4 @@
-//! What is done with a connection's events: the token first, then devices, then their messages.
+//! Handling of a connection's events: the token first, then devices, then their messages.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -243,7 +243,7 @@ impl Handler for DeviceHandler {
                 }
             }
             Command::Twin(request, reply) => self.twin(connection, request, reply, now),
-            Command::Answer(answer, _place) => {
+            Command::Answer(answer, _permit) => {
                 let session = answer.session.0;
                 self.with_links(connection, session, now, |links, at| {
                     links.answer_method(at, answer);
@@ -258,7 +258,7 @@ impl Handler for DeviceHandler {
 
     fn deadline(&self) -> Option<Duration> {
         if self.failure.is_some() {
-            // Given up: nothing is due any more, but that the hub agrees, which the engine waits for.
+            // Abandoned: the hub's answer is all that is left, for which the engine waits.
             return None;
         }
         let cbs = self.cbs.as_ref().and_then(Cbs::deadline);

@@ -5,9 +5,9 @@ mod command;
 #[cfg(test)]
 mod counts;
 pub(crate) mod device;
+mod device_close;
 mod device_open;
 mod dispatch;
-mod ending;
 mod handler;
 mod links;
 pub(crate) mod pending_sends;
@@ -32,7 +32,7 @@ use crate::session::DeviceSession;
 use crate::status::StatusMailbox;
 use links::TwinReply;
 use reply::Reply;
-use room::{Place, Places, Room};
+use room::{Permit, Permits, Room};
 
 pub(crate) use handler::failure_of;
 pub(crate) use task::failure_of as failure_of_end;
@@ -41,14 +41,14 @@ pub use command::{
     C2dOutcome, MethodAnswer, Open, Send, SendFailure, TwinAnswer, TwinOperation, TwinRequest,
 };
 
-/// What all connections of a pool share.
+/// The configuration that all connections of a pool share.
 #[derive(Debug)]
 pub struct ConnectionConfig {
-    /// The pool's number, which is told with news of its connections.
+    /// The pool's number, which identifies it in reports of its connections.
     pub pool: u16,
     /// The hub.
     pub host: HostName,
-    /// Who signs. A policy's token serves a whole connection; otherwise each device gets one of its own.
+    /// The credentials. A policy's token serves a whole connection; otherwise each device gets its own token.
     pub credentials: Arc<Credentials>,
     /// How to get there.
     pub connector: Connector,
@@ -56,9 +56,9 @@ pub struct ConnectionConfig {
     pub transport: Transport,
     /// Time.
     pub clock: Clock,
-    /// Where news go.
+    /// The mailbox for reports.
     pub mailbox: Arc<StatusMailbox>,
-    /// Where goes what devices receive.
+    /// The inbox for what devices receive.
     pub inbox: Arc<Inbox>,
 }
 
@@ -69,7 +69,7 @@ pub struct HubConnection {
     room: Arc<Room>,
 }
 
-/// What is asked of a connection's task. Where there is a place, it is held until the task has taken the command up.
+/// Commands to a connection's task. A permit is held until the task has taken the command.
 enum Command {
     Open(Open),
     Close {
@@ -81,22 +81,22 @@ enum Command {
         attempt: AttemptId,
         session: DeviceSession,
         wants: Wants,
-        _place: Place,
+        _permit: Permit,
     },
     Pull {
         attempt: AttemptId,
         session: DeviceSession,
-        _place: Place,
+        _permit: Permit,
     },
     Twin(TwinRequest, TwinReply),
-    Answer(MethodAnswer, Place),
+    Answer(MethodAnswer, Permit),
     Settle(C2dOutcome, Reply),
     #[cfg(test)]
     Count(tokio::sync::oneshot::Sender<counts::Counts>),
 }
 
 impl HubConnection {
-    /// Starts connecting. Must be called within a runtime. Everything that follows is told to the mailbox.
+    /// Starts connecting. Must be called within a runtime. All further events are reported to the mailbox.
     pub fn start(config: Arc<ConnectionConfig>, key: ConnectionKey) -> Self {
         let (connection, commands) = Self::new();
         tokio::spawn(task::run(config, key, commands));
@@ -124,14 +124,13 @@ impl HubConnection {
         (connection, receiver)
     }
 
-    /// Opens a device. False when the connection is over: that was told to the mailbox, or will be.
+    /// Opens a device. False if the connection is over, which the mailbox reports.
     pub fn open(&self, open: Open) -> bool {
         self.commands.try_send(Command::Open(open)).is_ok()
     }
 
     /// Closes a device; without a session, one that is still being opened. [`Status::Closed`](crate::Status::Closed) always
-    /// follows. A cloud-to-device message whose outcome was not told goes back to the hub. False as for
-    /// [`open`](Self::open).
+    /// follows. An unsettled cloud-to-device message returns to the hub. False as for [`open`](Self::open).
     pub fn close(&self, attempt: AttemptId, session: Option<DeviceSession>) -> bool {
         self.commands
             .try_send(Command::Close { attempt, session })
@@ -150,7 +149,7 @@ impl HubConnection {
             attempt,
             session,
             wants,
-            _place: place,
+            _permit: place,
         };
         self.commands.try_send(command).is_ok()
     }
@@ -163,7 +162,7 @@ impl HubConnection {
                 let pull = Command::Pull {
                     attempt,
                     session,
-                    _place: place,
+                    _permit: place,
                 };
                 self.commands.try_send(pull).is_ok()
             }
@@ -204,9 +203,9 @@ impl HubConnection {
             .is_ok()
     }
 
-    /// Tells the hub what became of a cloud-to-device message, and waits until it has confirmed that, for
-    /// [`SETTLE_TIMEOUT_MS`](crate::limits::SETTLE_TIMEOUT_MS) at most. The next message may come then; with `Outcome::Leave`, about
-    /// which the hub hears nothing, once its lock has ended.
+    /// Sends the outcome of a cloud-to-device message to the hub, and waits for its confirmation, for at most
+    /// [`SETTLE_TIMEOUT_MS`](crate::limits::SETTLE_TIMEOUT_MS). The next message may come then; with `Outcome::Leave`, which is not
+    /// sent, once its lock has ended.
     ///
     /// # Errors
     /// [`SendFailure::Stale`] when the message is the device's no more; [`SendFailure::Refused`] when the hub did not take
@@ -219,7 +218,7 @@ impl HubConnection {
 
     async fn ask<T>(
         &self,
-        places: &Arc<Places>,
+        places: &Arc<Permits>,
         of: DeviceSession,
         command: impl FnOnce(Reply<T>) -> Command,
     ) -> Result<T, SendFailure> {
@@ -234,7 +233,7 @@ impl HubConnection {
         answer.await.unwrap_or(Err(SendFailure::FateUnknown))
     }
 
-    /// What the connection holds.
+    /// Counts of what the connection holds.
     #[cfg(test)]
     async fn counts(&self) -> counts::Counts {
         let (to, counts) = tokio::sync::oneshot::channel();

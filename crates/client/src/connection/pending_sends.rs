@@ -1,4 +1,4 @@
-//! Messages on their way: who waits for which outcome, until when.
+//! Messages in flight: who waits for which outcome, until when.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ impl PendingSends {
         context(generation, index as usize)
     }
 
-    /// Takes the reply that waits for a delivery; none when it was answered already.
+    /// Takes the reply that waits for a delivery; `None` if it was answered already.
     pub(crate) fn take(&mut self, context: u64) -> Option<Reply> {
         let index = (context & u64::from(u32::MAX)) as usize;
         let wanted = context >> 32;

@@ -1,6 +1,6 @@
-//! When a token is renewed, when that is tried again, and when it is too late.
+//! The schedule of token renewals and their retries.
 //!
-//! A token that the hub took is good until it expires, whatever becomes of the next one: a renewal that fails costs nothing before.
+//! A token that the hub accepted is valid until it expires, regardless of the next one: a failed renewal has no effect before that.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(crate) enum Renewal {
     },
 }
 
-/// What is to be done about a token.
+/// The next step for a token.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Step {
     Nothing,
@@ -73,12 +73,12 @@ impl Renewal {
         let Some(pause) = retry_after((*failures).into(), left, seed) else {
             return Err(failure);
         };
-        // Rounded up, so that it is not at once.
+        // Rounded up, so that it is never zero.
         *due = due_s(now + pause + Duration::from_secs(1));
         Ok(())
     }
 
-    /// What is due now.
+    /// The next step that is due.
     pub(crate) fn step(&mut self, now: Duration, life: Duration) -> Step {
         let last_moment = self.last_moment(life);
         let (Self::Of { due_s, .. }, Some(last_moment)) = (self, last_moment) else {
@@ -125,8 +125,8 @@ fn renewal_after(life: Duration, seed: u64) -> Duration {
     Duration::from_millis(ms / 100_000 * share + ms % 100_000 * share / 100_000)
 }
 
-/// The pause after so many failures, when so much is left: exponential, between half and all of it by chance, and never more than half
-/// of what is left. None when it is too late.
+/// The pause after so many failures with so much time left: exponential, between half and all of it at random, and at most half of
+/// the time left. `None` if it is too late.
 fn retry_after(failures: u32, left: Duration, seed: u64) -> Option<Duration> {
     let least = Duration::from_millis(limits::TOKEN_RETRY_MIN_MS);
     let most = Duration::from_millis(limits::TOKEN_RETRY_MAX_MS);

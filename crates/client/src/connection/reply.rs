@@ -1,27 +1,27 @@
-//! Who is waiting for an answer.
+//! The receivers of answers to requests.
 
 use tokio::sync::oneshot;
 
 use super::command::SendFailure;
-use super::room::Place;
+use super::room::Permit;
 
-/// Where an answer goes. One that is dropped says that nothing was sent, or, once [`sent`](Self::sent) was called, that nobody
-/// knows what the hub made of it.
+/// The receiver of an answer. If it is dropped, the answer is that nothing was sent or, after [`sent`](Self::sent), that the result
+/// at the hub is unknown.
 #[derive(Debug)]
 pub(crate) struct Reply<T = ()> {
     to: Option<oneshot::Sender<Result<T, SendFailure>>>,
     sent: bool,
-    /// Held until there is an answer, whether or not somebody still waits for it.
-    _place: Option<Place>,
+    /// Held until there is an answer, even if it is no longer awaited.
+    _permit: Option<Permit>,
 }
 
 impl<T> Reply<T> {
-    pub(crate) fn new(place: Option<Place>) -> (Self, oneshot::Receiver<Result<T, SendFailure>>) {
+    pub(crate) fn new(permit: Option<Permit>) -> (Self, oneshot::Receiver<Result<T, SendFailure>>) {
         let (to, answer) = oneshot::channel();
         let reply = Self {
             to: Some(to),
             sent: false,
-            _place: place,
+            _permit: permit,
         };
         (reply, answer)
     }
@@ -34,12 +34,12 @@ impl<T> Reply<T> {
 
     pub(crate) fn send(mut self, answer: Result<T, SendFailure>) {
         if let Some(to) = self.to.take() {
-            // Whoever asked may be gone; that changes nothing.
+            // The caller may be gone, which changes nothing.
             let _ = to.send(answer);
         }
     }
 
-    /// Nobody waits for the answer any more.
+    /// The answer is no longer awaited.
     pub(crate) fn is_closed(&self) -> bool {
         self.to.as_ref().is_none_or(oneshot::Sender::is_closed)
     }

@@ -1,29 +1,29 @@
-//! How much may be under way on a connection: places of several kinds, of which every device has a share.
+//! Limits on what may be in progress on a connection: permits of several kinds, of which every device has a share.
 //!
-//! A place is taken where something is asked, before the connection's task hears of it, and given back once that is answered. So the
-//! queue to the task is bounded, what opens and closes devices always finds room in it, and no device fills it.
+//! A permit is taken when a request is made, before the connection's task gets it, and returned with the answer. So the queue to
+//! the task is bounded, commands that open and close devices always find room in it, and no device fills it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 
 use crate::limits;
 
-/// Places of all kinds on one connection.
+/// Permits of all kinds on one connection.
 #[derive(Debug)]
 pub(super) struct Room {
     /// Messages and twin requests.
-    pub(super) sends: Arc<Places>,
+    pub(super) sends: Arc<Permits>,
     /// Outcomes of cloud-to-device messages, and answers to methods.
-    pub(super) outcomes: Arc<Places>,
+    pub(super) outcomes: Arc<Permits>,
     /// Changes of what a device receives.
-    pub(super) wants: Arc<Places>,
+    pub(super) wants: Arc<Permits>,
     /// Requests for a cloud-to-device message.
-    pub(super) pulls: Arc<Places>,
+    pub(super) pulls: Arc<Permits>,
 }
 
-/// Places of one kind.
+/// Permits of one kind.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Permits {
     taken: AtomicUsize,
     /// By the channel of the device's session. Devices whose channels are [`CHANNELS`] apart share one entry; that takes more
     /// channels than the hub's limit of tokens allows, except where many sessions are ending.
@@ -35,10 +35,10 @@ pub(super) struct Places {
     common: usize,
 }
 
-/// A place. It is given back when this is dropped.
+/// A permit. It is given back when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
-    places: Arc<Places>,
+pub(crate) struct Permit {
+    permits: Arc<Permits>,
     channel: u16,
 }
 
@@ -49,12 +49,12 @@ impl Default for Room {
     fn default() -> Self {
         let few = |count: usize| {
             let count = u16::try_from(count).unwrap_or(u16::MAX);
-            Places::new(count, count, 0)
+            Permits::new(count, count, 0)
         };
         let most = u16::try_from(limits::SENDS_PER_DEVICE).unwrap_or(u16::MAX);
         let guaranteed = u16::try_from(limits::SENDS_GUARANTEED).unwrap_or(u16::MAX);
         Self {
-            sends: Places::new(guaranteed, most, limits::SENDS_IN_COMMON),
+            sends: Permits::new(guaranteed, most, limits::SENDS_IN_COMMON),
             outcomes: few(limits::OUTCOMES_PER_DEVICE),
             wants: few(limits::WANTS_PER_DEVICE),
             pulls: few(1),
@@ -63,7 +63,7 @@ impl Default for Room {
 }
 
 impl Room {
-    /// What may be on its way to a connection's task at once.
+    /// The capacity of the queue of commands to a connection's task.
     pub(super) const QUEUE: usize = limits::SENDS_IN_COMMON
         + CHANNELS
             * (limits::SENDS_GUARANTEED
@@ -73,7 +73,7 @@ impl Room {
         + limits::CONTROL_PER_CONNECTION;
 }
 
-impl Places {
+impl Permits {
     fn new(guaranteed: u16, most: u16, common: usize) -> Arc<Self> {
         Arc::new(Self {
             taken: AtomicUsize::new(0),
@@ -84,17 +84,17 @@ impl Places {
         })
     }
 
-    /// A place for the device on `channel`, if it may have one more.
-    pub(super) fn take(self: &Arc<Self>, channel: usize) -> Option<Place> {
+    /// A permit for the device on `channel`, if it may have one more.
+    pub(super) fn take(self: &Arc<Self>, channel: usize) -> Option<Permit> {
         let channel = channel % CHANNELS;
         let own = self.of_device.get(channel)?.fetch_add(1, Ordering::Relaxed);
         let all = self.taken.fetch_add(1, Ordering::Relaxed);
-        let place = Place {
-            places: Arc::clone(self),
+        let permit = Permit {
+            permits: Arc::clone(self),
             channel: u16::try_from(channel).unwrap_or_default(),
         };
         let allowed = own < self.guaranteed || (own < self.most && all < self.common);
-        allowed.then_some(place)
+        allowed.then_some(permit)
     }
 
     #[cfg(test)]
@@ -103,10 +103,10 @@ impl Places {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.places.taken.fetch_sub(1, Ordering::Relaxed);
-        if let Some(own) = self.places.of_device.get(usize::from(self.channel)) {
+        self.permits.taken.fetch_sub(1, Ordering::Relaxed);
+        if let Some(own) = self.permits.of_device.get(usize::from(self.channel)) {
             own.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -116,32 +116,32 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn take_all(places: &Arc<Places>, channel: usize) -> Vec<Place> {
-        std::iter::repeat_with(|| places.take(channel))
-            .map_while(|place| place)
+    fn take_all(permits: &Arc<Permits>, channel: usize) -> Vec<Permit> {
+        std::iter::repeat_with(|| permits.take(channel))
+            .map_while(|permit| permit)
             .collect()
     }
 
     #[test]
     fn a_device_has_its_share_while_there_is_room_and_a_few_places_in_any_case() {
-        let places = Places::new(2, 10, 25);
-        let counts: Vec<_> = (0..5).map(|channel| take_all(&places, channel)).collect();
+        let permits = Permits::new(2, 10, 25);
+        let counts: Vec<_> = (0..5).map(|channel| take_all(&permits, channel)).collect();
         let lens: Vec<_> = counts.iter().map(Vec::len).collect();
         assert_eq!(lens, [10, 10, 5, 2, 2]);
         drop(counts);
-        assert_eq!(places.taken(), 0);
-        assert_eq!(take_all(&places, 4).len(), 10);
+        assert_eq!(permits.taken(), 0);
+        assert_eq!(take_all(&permits, 4).len(), 10);
     }
 
     #[test]
     fn what_is_refused_takes_no_place() {
-        let places = Places::new(1, 1, 0);
-        let place = places.take(7);
-        assert!(place.is_some());
+        let permits = Permits::new(1, 1, 0);
+        let permit = permits.take(7);
+        assert!(permit.is_some());
         for _ in 0..100_000 {
-            assert!(places.take(7).is_none());
+            assert!(permits.take(7).is_none());
         }
-        drop(place);
-        assert!(places.take(7 + CHANNELS).is_some());
+        drop(permit);
+        assert!(permits.take(7 + CHANNELS).is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! The devices' messages: on their way, waiting for credit, overdue.
+//! Messages of devices: in flight, waiting for credit, overdue.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -120,7 +120,7 @@ impl DeviceHandler {
         self.sweep_at = more.then_some(now + Duration::from_millis(limits::SWEEP_INTERVAL_MS));
     }
 
-    /// Nobody waits for these any more. What the engine has not begun to write is taken back, and answered with `unsent`.
+    /// These are no longer awaited. Messages that the engine has not begun to write are cancelled, and answered with `unsent`.
     pub(super) fn give_up_sends(
         &mut self,
         connection: &mut Connection,

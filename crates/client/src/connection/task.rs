@@ -1,4 +1,4 @@
-//! The task of a connection: connect, drive, tell how it ended.
+//! The task of a connection: connects, drives it, and reports how it ended.
 
 use std::sync::Arc;
 
@@ -71,8 +71,7 @@ async fn converse(
     }
 }
 
-/// Nothing that ends before the hub has answered open says anything of devices: it is the state of the hub, or of what stands in
-/// front of it.
+/// An end before the hub has answered open proves nothing about devices: it is the state of the hub, or of what is in front of it.
 fn not_opened(failure: &Failure) -> Failure {
     let text = format!("the hub did not open the connection: {}", failure.message);
     Failure::local(FailureKind::HubUnreachable, &text)

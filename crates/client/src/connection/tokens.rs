@@ -1,12 +1,11 @@
-//! Who gets which token when, and what an answer means: for the whole connection with a policy's keys, for one device with
-//! its own.
+//! Assignment of tokens and handling of their answers: for the whole connection with a policy's keys, for one device with its own.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use drawspan_amqp::engine::{Connection, SessionId};
 use drawspan_hub::{Failure, FailureKind, WhichKey};
 
-use super::cbs::{Answer, Subject};
+use super::cbs::{Subject, TokenResponse};
 use super::device::{Phase, Progress, TokenPlan};
 use super::handler::DeviceHandler;
 use super::renewal::{Renewal, Step};
@@ -110,7 +109,7 @@ impl DeviceHandler {
                 let device = self.devices.get(session.channel());
                 let device = device.and_then(Option::as_ref);
                 let Some(device) = device.filter(|device| device.session == session) else {
-                    // Gone meanwhile: whoever is told looks for it in vain, too.
+                    // The device is gone meanwhile, so the report would find no receiver either.
                     return Err(Failure::local(FailureKind::Unknown, "the device is gone"));
                 };
                 let TokenPlan { key, life_s, .. } = &device.token;
@@ -130,22 +129,24 @@ impl DeviceHandler {
     pub(super) fn on_cbs_answer(
         &mut self,
         connection: &mut Connection,
-        answer: Answer,
+        answer: TokenResponse,
         now: Duration,
     ) {
         match answer {
-            Answer::Stray => {}
-            Answer::Unreadable(text) => {
+            TokenResponse::Stray => {}
+            TokenResponse::Unreadable(text) => {
                 let failure = Failure::local(FailureKind::Protocol, &text);
                 self.give_up(connection, failure, now);
             }
-            Answer::To(Subject::Policy, Ok(asked)) => {
+            TokenResponse::To(Subject::Policy, Ok(asked)) => {
                 self.on_policy_granted(connection, asked, now);
             }
-            Answer::To(Subject::Device(session), Ok(asked)) => {
+            TokenResponse::To(Subject::Device(session), Ok(asked)) => {
                 self.on_device_granted(connection, session, asked, now);
             }
-            Answer::To(subject, Err(failure)) => self.on_refused(connection, subject, failure, now),
+            TokenResponse::To(subject, Err(failure)) => {
+                self.on_refused(connection, subject, failure, now)
+            }
         }
     }
 

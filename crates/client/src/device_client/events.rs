@@ -1,4 +1,4 @@
-//! What a device is told.
+//! Events for a device's program.
 
 use bytes::Bytes;
 use drawspan_hub::{C2dMessage, Failure, Outcome};
@@ -6,9 +6,9 @@ use tokio::sync::mpsc;
 
 use super::Route;
 use crate::connection::{C2dOutcome, MethodAnswer, SendFailure};
-use crate::incoming::{C2dDelivery, Incoming, MethodRequestId};
+use crate::downlink::{C2dDelivery, Incoming, MethodRequestId};
 
-/// Something a device is told.
+/// An event for a device's program.
 #[derive(Debug)]
 pub enum DeviceEvent {
     /// A service calls a method.
@@ -19,13 +19,13 @@ pub enum DeviceEvent {
     Desired(Bytes),
     /// Desired properties may have changed: the twin tells.
     DesiredMissed,
-    /// The device is connected again. What was changed in the twin meanwhile is not told.
+    /// The device is connected again. Changes of the twin that happened meanwhile are not reported.
     Connected,
     /// The connection was lost.
     Disconnected(Failure),
 }
 
-/// What a device is told, in order.
+/// Events for a device's program, in order.
 #[derive(Debug)]
 pub struct DeviceEvents(mpsc::Receiver<DeviceEvent>);
 
@@ -51,8 +51,8 @@ impl DeviceEvents {
         Self(events)
     }
 
-    /// Waits for the next. `None` once the device is closed, or its connection is lost and not to come again. What is not
-    /// taken stays at the hub as far as it can; methods are answered with 503 when too many wait.
+    /// Waits for the next event. `None` once the device is closed, or its connection is permanently lost. Events that are not taken
+    /// stay at the hub as far as possible; methods are answered with 503 when too many wait.
     pub async fn next(&mut self) -> Option<DeviceEvent> {
         self.0.recv().await
     }
@@ -121,13 +121,13 @@ impl MethodCall {
 }
 
 impl ReceivedMessage {
-    /// What came.
+    /// The message.
     #[must_use]
     pub fn message(&self) -> &C2dMessage {
         &self.message
     }
 
-    /// Tells the hub what became of it, and waits until the hub has confirmed that.
+    /// Sends its outcome to the hub, and waits for the confirmation.
     ///
     /// # Errors
     /// As [`HubConnection::settle_c2d`](crate::HubConnection::settle_c2d).

@@ -1,7 +1,7 @@
-//! One device on a connection of its own, for programs that are that device.
+//! One device on its own connection, for programs that are a single device.
 //!
-//! A [`DeviceClient`] sends, reads its twin and reports; [`DeviceEvents`] is what it receives. Behind both is one task that
-//! keeps the connection and, if that is wanted, connects again.
+//! A [`DeviceClient`] sends, reads its twin and reports properties; [`DeviceEvents`] is what it receives. Both share one task that
+//! keeps the connection and reconnects if requested.
 
 mod backoff;
 mod events;
@@ -25,7 +25,7 @@ use supervisor::Supervisor;
 
 pub use events::{DeviceEvent, DeviceEvents, MethodCall, ReceivedMessage};
 
-/// Who the device is, and how it connects.
+/// The identity of a device, and how it connects.
 #[derive(Debug, Clone)]
 pub struct DeviceOptions {
     /// Hub, device and key.
@@ -34,10 +34,10 @@ pub struct DeviceOptions {
     pub connector: Connector,
     /// How AMQP is carried.
     pub transport: Transport,
-    /// What it receives, from the start.
+    /// The links it has from the start.
     pub wants: Wants,
-    /// Connects again whenever the connection is lost, for ever, after waits of 0.1 to 10 s. Otherwise a client whose
-    /// connection is lost is of no use any more.
+    /// Reconnects whenever the connection is lost, indefinitely, after waits of 0.1 to 10 s. Without it, a client whose connection
+    /// is lost cannot be used any more.
     pub reconnect: bool,
     /// Time that each operation may take, waiting for a connection included.
     pub timeout: Duration,
@@ -68,7 +68,7 @@ pub struct DeviceClient {
     timeout: Duration,
 }
 
-/// Where the device's connection stands.
+/// The state of the device's connection.
 #[derive(Debug, Clone)]
 enum State {
     Down,
@@ -77,12 +77,12 @@ enum State {
     Over,
 }
 
-/// Where to send.
+/// The route for sending.
 #[derive(Debug, Clone)]
 struct Route {
     connection: HubConnection,
     session: DeviceSession,
-    /// Tells it from earlier and later ones.
+    /// Distinguishes it from earlier and later ones.
     attempt: u32,
 }
 
@@ -182,8 +182,8 @@ impl DeviceClient {
         self.wants.send_replace(wants);
     }
 
-    /// Closes the device, and waits until the hub has heard of it, for [`limits::CLOSE_TIMEOUT_MS`] at most. A
-    /// cloud-to-device message whose outcome was not told goes back to the hub.
+    /// Closes the device, and waits for the hub's confirmation, for at most [`limits::CLOSE_TIMEOUT_MS`]. An unsettled
+    /// cloud-to-device message returns to the hub.
     pub async fn close(self) {
         let (done, closed) = oneshot::channel();
         if self.close.send(done).await.is_ok() {

@@ -1,4 +1,4 @@
-//! The task behind a device client: connects, passes on what comes, and connects again.
+//! The task behind a device client: connects, passes events on, and reconnects.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -47,9 +47,9 @@ struct Started {
 }
 
 /// How a connection ended.
-enum End {
+enum ConnectionEnd {
     Lost(Failure),
-    /// By wish of whoever is to be told.
+    /// On request; the sender gets a confirmation.
     Closed(Option<oneshot::Sender<()>>),
 }
 
@@ -81,7 +81,7 @@ impl Supervisor {
         }
     }
 
-    /// Runs until the device is closed, or lost for good. The first attempt's fate is told to `first`.
+    /// Runs until the device is closed, or permanently lost. `first` gets the result of the first attempt.
     pub(super) async fn run(
         mut self,
         mut closes: Closes,
@@ -95,8 +95,8 @@ impl Supervisor {
             let end = self.once(&mut closes, &mut first).await;
             self.state.send_replace(State::Down);
             let failure = match end {
-                End::Closed(_) => break end,
-                End::Lost(failure) => failure,
+                ConnectionEnd::Closed(_) => break end,
+                ConnectionEnd::Lost(failure) => failure,
             };
             if let Some(first) = first.take() {
                 let _ = first.send(Err(failure));
@@ -104,7 +104,7 @@ impl Supervisor {
             }
             self.tell_connection(DeviceEvent::Disconnected(failure));
             if !self.options.reconnect {
-                break End::Closed(None);
+                break ConnectionEnd::Closed(None);
             }
             if started.elapsed() >= Duration::from_millis(limits::RECONNECT_MAX_MS) {
                 failures = 0;
@@ -116,10 +116,10 @@ impl Supervisor {
             }
         };
         self.state.send_replace(State::Over);
-        if let End::Closed(Some(done)) = end {
+        if let ConnectionEnd::Closed(Some(done)) = end {
             let _ = done.send(());
         }
-        // Whoever still listens hears how it ended, and then that it did.
+        // Remaining listeners get the reason, and then the end.
         deliver(&self.events, &mut self.waiting).await;
     }
 
@@ -128,16 +128,16 @@ impl Supervisor {
         &mut self,
         closes: &mut Closes,
         first: &mut Option<oneshot::Sender<Result<(), Failure>>>,
-    ) -> End {
+    ) -> ConnectionEnd {
         let started = self.begin();
         let session = loop {
             tokio::select! {
                 news = started.mailbox.take() => match progress(news) {
                     Some(Ok(session)) => break session,
-                    Some(Err(failure)) => return End::Lost(failure),
+                    Some(Err(failure)) => return ConnectionEnd::Lost(failure),
                     None => {}
                 },
-                done = closes.recv() => return End::Closed(done),
+                done = closes.recv() => return ConnectionEnd::Closed(done),
                 () = deliver(&self.events, &mut self.waiting), if !self.waiting.is_empty() => {}
             }
         };
@@ -195,19 +195,24 @@ impl Supervisor {
         }
     }
 
-    /// Passes on what comes until the connection ends. What nobody takes stays in the inbox, which makes the hub wait.
-    async fn serve(&mut self, started: &Started, route: &Route, closes: &mut Closes) -> End {
+    /// Passes events on until the connection ends. Events that are not taken stay in the inbox, which makes the hub wait.
+    async fn serve(
+        &mut self,
+        started: &Started,
+        route: &Route,
+        closes: &mut Closes,
+    ) -> ConnectionEnd {
         let mut wanted = true;
         loop {
             tokio::select! {
                 news = started.mailbox.take() => {
                     if let Some(Err(failure)) = progress(news) {
-                        return End::Lost(failure);
+                        return ConnectionEnd::Lost(failure);
                     }
                 }
                 done = closes.recv() => {
                     close(started, route.session).await;
-                    return End::Closed(done);
+                    return ConnectionEnd::Closed(done);
                 }
                 changed = self.wants.changed(), if wanted => {
                     wanted = changed.is_ok();
@@ -228,12 +233,12 @@ impl Supervisor {
     }
 
     /// Waits, but not for somebody who wants to close.
-    async fn pause(&mut self, time: Duration, closes: &mut Closes) -> Option<End> {
+    async fn pause(&mut self, time: Duration, closes: &mut Closes) -> Option<ConnectionEnd> {
         let until = Instant::now() + time;
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return None,
-                done = closes.recv() => return Some(End::Closed(done)),
+                done = closes.recv() => return Some(ConnectionEnd::Closed(done)),
                 () = deliver(&self.events, &mut self.waiting), if !self.waiting.is_empty() => {}
             }
         }
@@ -250,7 +255,7 @@ impl Supervisor {
 async fn deliver(events: &mpsc::Sender<DeviceEvent>, waiting: &mut VecDeque<DeviceEvent>) {
     while !waiting.is_empty() {
         let Ok(permit) = events.reserve().await else {
-            // Nobody listens any more.
+            // No listener is left.
             return waiting.clear();
         };
         if let Some(event) = waiting.pop_front() {
@@ -277,7 +282,7 @@ async fn close(started: &Started, session: DeviceSession) {
     let _ = timeout(Duration::from_millis(limits::CLOSE_TIMEOUT_MS), closed).await;
 }
 
-/// What news say of the one device: that it is open, or that it is not any more.
+/// What status reports say about the one device: that it is open, or no longer open.
 fn progress(news: Vec<Status>) -> Option<Result<DeviceSession, Failure>> {
     let mut progress = None;
     for status in news {
@@ -286,7 +291,7 @@ fn progress(news: Vec<Status>) -> Option<Result<DeviceSession, Failure>> {
             Status::TokenRefused(_, failure)
             | Status::OpenFailed(_, failure)
             | Status::Lost(_, failure)
-            // A device of its own has what its program asks for, or tries again.
+            // A stand-alone device has what its program asks for, or retries.
             | Status::LinkRefused(_, _, failure)
             | Status::ConnectionEnded(.., failure) => return Some(Err(failure)),
             Status::Closed(_) => {

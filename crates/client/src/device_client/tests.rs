@@ -35,7 +35,7 @@ impl Hubs {
         self.0.lock().unwrap().len()
     }
 
-    /// Connects a client, each connection to a hub of its own that takes tokens as told.
+    /// Connects a client; each connection has its own hub, which answers tokens as scripted.
     async fn connect(
         &self,
         wants: Wants,

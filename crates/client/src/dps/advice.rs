@@ -1,4 +1,4 @@
-//! What to look at when the provisioning service refuses a device.
+//! Advice on what to check when the provisioning service refuses a device.
 
 use drawspan_hub::{Failure, FailureKind};
 

@@ -1,4 +1,4 @@
-//! What the service's answers mean. Pure.
+//! Decoding of the service's answers. Pure.
 
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName, text};
 use serde::Deserialize;
@@ -10,12 +10,12 @@ use crate::limits;
 
 /// An answer other than a refusal.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct OperationStatus {
     operation: Operation,
     retry_after_s: Option<u32>,
 }
 
-/// What comes after an answer.
+/// The step after an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     Assigned(Assigned),
@@ -53,7 +53,7 @@ struct State {
     error_message: Option<String>,
 }
 
-impl Answer {
+impl OperationStatus {
     /// Reads an answer.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl Answer {
         })
     }
 
-    /// What to do next.
+    /// The next step.
     ///
     /// # Errors
     /// When the registration has ended without a hub.
@@ -104,7 +104,7 @@ impl Answer {
     }
 }
 
-/// What a look-up says: where the device belongs, or that it has not registered.
+/// Decodes the answer to a look-up: the device's hub, or `None` if it is not registered.
 ///
 /// # Errors
 /// When it is a refusal. An unknown id scope and an unknown registration are both 404; the words tell them apart.
@@ -122,7 +122,7 @@ pub(super) fn known(reply: &Reply) -> Result<Option<Assigned>, Failure> {
         };
     }
     if reply.status != 200 {
-        Answer::read(reply)?;
+        OperationStatus::read(reply)?;
     }
     let state: State = serde_json::from_slice(&reply.body).map_err(|error| {
         let (line, column) = (error.line(), error.column());

@@ -12,7 +12,7 @@ fn reply(status: u16, body: &str) -> Reply {
 }
 
 fn next(body: &str) -> Result<Next, Failure> {
-    Answer::read(&reply(200, body))?.into_next()
+    OperationStatus::read(&reply(200, body))?.into_next()
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_registration_that_failed_says_why() {
 #[test]
 fn refusals_keep_code_tracking_id_and_wait() {
     let check = |status, body: &str, kind, code| {
-        let failure = Answer::read(&reply(status, body)).unwrap_err();
+        let failure = OperationStatus::read(&reply(status, body)).unwrap_err();
         assert_eq!((failure.kind, failure.retry_after_s), (kind, Some(7)));
         assert_eq!(failure.code.map(|code| code.number()), code, "{failure}");
         failure

@@ -1,7 +1,7 @@
-//! Registration at the Device Provisioning Service over HTTPS: which hub a device belongs to, and under which name.
+//! Registration at the Device Provisioning Service over HTTPS, which assigns a device its hub and its id there.
 //!
-//! Many registrations may be under way at once; they share few connections, and one that waits for the service's next
-//! answer holds none of them.
+//! Many registrations may be in progress at once. They share few connections, and a registration that waits for the service's next
+//! answer holds no connection.
 
 mod advice;
 mod answer;
@@ -20,13 +20,13 @@ use crate::credentials::Credentials;
 use crate::https::{Exchange, Reply};
 use crate::limits;
 use advice::advised;
-use answer::{Answer, Next};
+use answer::{Next, OperationStatus};
 use registration::Registration;
 
 /// The service's address that all tenants share.
 pub const GLOBAL_ENDPOINT: &str = "global.azure-devices-provisioning.net";
 
-/// Where and as whom devices are registered.
+/// The service and the credentials with which devices are registered.
 #[derive(Debug, Clone)]
 pub struct DpsConfig {
     /// The service's host name; [`GLOBAL_ENDPOINT`], unless the cloud is a sovereign one or a local one.
@@ -35,7 +35,7 @@ pub struct DpsConfig {
     pub id_scope: String,
     /// How to get there.
     pub connector: Connector,
-    /// Who signs.
+    /// The credentials.
     pub credentials: Arc<Credentials>,
 }
 
@@ -48,7 +48,7 @@ pub struct DpsClient {
     second: Duration,
 }
 
-/// Where a device belongs.
+/// The hub of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assigned {
     /// Its hub.
@@ -78,8 +78,8 @@ impl DpsClient {
     /// Registers `device`, and waits until the service says where it belongs or `deadline` comes. `payload` is JSON that
     /// the service keeps, such as `{"modelId":"…"}`.
     ///
-    /// An operation that has begun is asked after until it ends, whatever the service says meanwhile: a second
-    /// registration would only add to what it suffers from. Nothing else is tried again.
+    /// An operation that has begun is polled until it ends, even through errors of the service: a second registration would only
+    /// add load. Nothing else is retried.
     ///
     /// # Errors
     /// What the service said, with its code, tracking id and `Retry-After`; [`FailureKind::HubUnreachable`] when it
@@ -117,8 +117,8 @@ impl DpsClient {
             })
     }
 
-    /// Where `device` belongs, without registering it; `None` when it has not registered yet. The service judges id scope and
-    /// key all the same.
+    /// The hub of `device`, without registering it; `None` if it is not registered. The service checks id scope and key in any
+    /// case.
     ///
     /// # Errors
     /// As [`register`](Self::register); [`FailureKind::NotFound`] when there is no such id scope.
@@ -138,7 +138,7 @@ impl DpsClient {
         answers: impl FnOnce(),
     ) -> Result<Assigned, Failure> {
         let reply = self.exchange.ask(&registration.register()?).await?;
-        let next = Answer::read(&reply).and_then(Answer::into_next);
+        let next = OperationStatus::read(&reply).and_then(OperationStatus::into_next);
         let (operation, wait_s) = match next.map_err(|failure| advised(failure, reply.skew))? {
             Next::Assigned(assigned) => return Ok(assigned),
             Next::Ask { operation, wait_s } => (operation, wait_s),
@@ -158,7 +158,7 @@ impl DpsClient {
             tokio::time::sleep(self.second * wait_s).await;
             let reply = self.exchange.ask(&registration.status(operation)?).await;
             let (failure, passing) = match reply {
-                Ok(reply) => match Answer::read(&reply) {
+                Ok(reply) => match OperationStatus::read(&reply) {
                     Ok(answer) => match answer.into_next()? {
                         Next::Assigned(assigned) => return Ok(assigned),
                         Next::Ask { wait_s: next, .. } => {

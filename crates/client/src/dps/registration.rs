@@ -13,7 +13,7 @@ use super::DpsConfig;
 use crate::https::Ask;
 use crate::limits;
 
-/// What all official SDKs but one ask for; the answers of later versions only have more fields.
+/// The API version that all official SDKs but one use; the answers of later versions only have more fields.
 const API_VERSION: &str = "api-version=2019-03-31";
 
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -98,7 +98,7 @@ impl<'a> Registration<'a> {
         })
     }
 
-    /// Signed anew each time: keys may have been exchanged since.
+    /// Signed again each time, since keys may have changed.
     fn token(&self) -> Result<String, Failure> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let expiry = now.map_or(0, |now| now.as_secs()) + limits::TOKEN_LIFE_S;

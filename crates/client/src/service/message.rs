@@ -1,4 +1,4 @@
-//! A message to a device, as a service writes it.
+//! A message to a device, as a service encodes it.
 
 use bytes::Bytes;
 use drawspan_amqp::message::{Body, Message as Amqp, MessageId, Properties};
@@ -9,15 +9,15 @@ use drawspan_hub::address::{Address, DeviceFunction};
 /// A message to a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Whom it is for.
+    /// The device.
     pub device: DeviceId,
     /// Names it; at most 128 characters.
     pub message_id: Option<String>,
-    /// What it says, at most 64 KB with its properties.
+    /// The body, at most 64 KB with its properties.
     pub body: Bytes,
     /// Media type of the body.
     pub content_type: Option<String>,
-    /// Names and values for whoever reads it.
+    /// Application properties.
     pub properties: Vec<(String, String)>,
     /// When the hub is to forget it, in milliseconds since 1970. In an hour if absent.
     pub expires_unix_ms: Option<i64>,

@@ -24,11 +24,11 @@ pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 /// A call of a direct method.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// Whose method.
+    /// The device.
     pub device: DeviceId,
     /// Its name.
     pub method: String,
-    /// What goes with it: JSON, at most 128 KB.
+    /// The payload: JSON, at most 128 KB.
     pub payload: Option<Box<RawValue>>,
     /// How long the hub waits for the answer, in seconds: 5 to 300.
     pub response_timeout_s: u32,

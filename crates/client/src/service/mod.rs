@@ -1,9 +1,8 @@
-//! The other side of a hub: what a back end does there. Messages to devices go over one AMQP connection, many under way at
-//! once; direct methods are HTTPS requests, one connection for each that waits for its answer, kept for the next one, and
-//! so are requests about twins. Telemetry is read at the hub's event endpoint ([`EventStream`]), over a connection of its
-//! own.
+//! The service side of a hub, as a back end uses it. Messages to devices go over one AMQP connection, many in flight at once.
+//! Direct methods and requests about twins are HTTPS requests; each uses a connection while it waits for its answer, which is then
+//! kept for the next one. Telemetry is read at the hub's event endpoint ([`EventStream`]), over a separate connection.
 //!
-//! The bridge does not use it; what drives and tests the bridge does.
+//! The bridge does not use this module; tests and commands around the bridge do.
 
 mod events;
 mod message;
@@ -34,7 +33,7 @@ pub use message::Message;
 pub use methods::{Call, Called};
 pub use twins::{TwinPage, TwinSummary};
 
-/// Which hub, and as whom.
+/// The hub and the credentials.
 #[derive(Debug, Clone)]
 pub struct ServiceConfig {
     /// The hub.

@@ -59,7 +59,7 @@ enum Link {
 }
 
 impl Sender {
-    /// Connects after `pause`, in a task of its own.
+    /// Connects after `pause`, in a separate task.
     pub(super) fn start(config: Arc<ServiceConfig>, clock: Clock, pause: Duration) -> Self {
         let (sender, commands) = mpsc::channel(limits::SERVICE_SENDS);
         tokio::spawn(async move {
@@ -85,7 +85,7 @@ impl Sender {
         self.0.is_closed()
     }
 
-    /// Puts a message into the queue, and gives what will be its outcome.
+    /// Queues a message, and returns its future outcome.
     pub(super) fn send(
         &self,
         message: Bytes,

@@ -1,4 +1,4 @@
-//! The token of a service's connection: asked for once the `$cbs` links are there, and renewed.
+//! The token of a service's connection, sent once the `$cbs` links are attached, and renewed.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use bytes::Bytes;
 use drawspan_amqp::engine::{Connection, DeliveryId, LinkId};
 use drawspan_hub::{Failure, FailureKind};
 
-use crate::connection::cbs::{Answer, Cbs, Subject};
+use crate::connection::cbs::{Cbs, Subject, TokenResponse};
 use crate::connection::renewal::{Renewal, Step};
 use crate::limits;
 
 const LIFE: Duration = Duration::from_secs(limits::TOKEN_LIFE_S);
 
-/// The `$cbs` links and the token. An error from any of its functions means that the connection is of no use any more.
+/// The `$cbs` links and the token. After an error from any of its functions the connection cannot be used any more.
 #[derive(Debug, Default)]
 pub(super) struct ServiceToken {
     cbs: Option<Cbs>,
@@ -32,7 +32,7 @@ impl ServiceToken {
         Ok(())
     }
 
-    /// Whether a link is one of its own.
+    /// Whether a link belongs to the pair.
     pub(super) fn owns(&self, link: LinkId) -> bool {
         self.cbs.as_ref().is_some_and(|cbs| cbs.owns(link))
     }
@@ -79,10 +79,10 @@ impl ServiceToken {
             return Ok(false);
         };
         match cbs.on_answer(connection, delivery, settled, payload) {
-            Answer::Stray => Ok(false),
-            Answer::Unreadable(text) => Err(protocol(&text)),
-            Answer::To(_, Err(failure)) => self.failed(failure, now).map(|()| false),
-            Answer::To(_, Ok(asked)) => {
+            TokenResponse::Stray => Ok(false),
+            TokenResponse::Unreadable(text) => Err(protocol(&text)),
+            TokenResponse::To(_, Err(failure)) => self.failed(failure, now).map(|()| false),
+            TokenResponse::To(_, Ok(asked)) => {
                 self.renewal.granted(asked, LIFE, SEED);
                 Ok(true)
             }
@@ -119,13 +119,13 @@ impl ServiceToken {
         Ok(())
     }
 
-    /// A token was not taken. While there is one that is good, the next one is asked for later.
+    /// A token was refused. While an earlier one is valid, the next one is requested later.
     fn failed(&mut self, failure: Failure, now: Duration) -> Result<(), Failure> {
         self.renewal.failed(failure, now, LIFE, SEED)
     }
 }
 
-/// There is one token of this kind in a process, so that it need not be spread.
+/// A process has one token of this kind, so its renewal need not be spread.
 const SEED: u64 = 0;
 
 fn not_answered(text: &str) -> Failure {

@@ -20,11 +20,11 @@ const ALL: &str = "SELECT * FROM devices";
 pub struct TwinPage {
     /// In the hub's order.
     pub devices: Vec<TwinSummary>,
-    /// Where the next page begins, if there is one.
+    /// Continuation of the next page, if there is one.
     pub continuation: Option<String>,
 }
 
-/// What a list shows of a device.
+/// The summary of a device in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TwinSummary {
@@ -36,7 +36,7 @@ pub struct TwinSummary {
     /// `Connected` or `Disconnected`.
     #[serde(default)]
     pub connection_state: String,
-    /// When it was last heard of; the year 1 if never.
+    /// Time of its last activity; the year 1 if there was none.
     #[serde(default)]
     pub last_activity_time: String,
 }
@@ -89,7 +89,7 @@ pub(super) async fn set_desired(
         repeatable: true,
     };
     let mut headers = HeaderMap::new();
-    // Whatever the twin was before.
+    // Regardless of the twin's version.
     headers.insert(IF_MATCH, HeaderValue::from_static("\"*\""));
     read(&exchange.ask_with(&ask, headers).await?)
 }

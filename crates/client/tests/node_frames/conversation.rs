@@ -19,7 +19,7 @@ struct Sent {
     encoded: (Bytes, Bytes),
 }
 
-/// What a frame is about, whatever handles and names say.
+/// The content of a frame, regardless of handles and names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum About {
     Cbs(Role),

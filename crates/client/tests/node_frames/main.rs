@@ -1,5 +1,5 @@
-//! The frames of our client beside those of the official Node client: every field of put-token, of the attaches, of telemetry,
-//! twin requests, method answers and outcomes, decoded to values.
+//! The frames of our client compared with those of the official Node client: every field of put-token, of the attaches, of
+//! telemetry, twin requests, method answers and outcomes, decoded to values.
 //!
 //! What differs is listed in `allowed.txt`, each with its reason. A difference that is not listed fails, and so does one
 //! that is listed and does not occur.
@@ -272,7 +272,7 @@ fn with_properties(message: &Message) -> Telemetry {
     }
 }
 
-/// As the bridge sends it: no message id, and the time as the one thing beside the body.
+/// As the bridge sends it: no message id, and the time as the only property besides the body.
 fn with_creation_time(message: &Message) -> Telemetry {
     let properties = application_properties(message);
     let [(name, time)] = &properties[..] else {

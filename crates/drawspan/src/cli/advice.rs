@@ -1,4 +1,4 @@
-//! What to do about what a hub, or DPS, said or did not say.
+//! Advice about refusals and failures of a hub or DPS.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use drawspan_net::Connector;
 
 use crate::limits::PROBE_TIMEOUT_MS;
 
-/// What to do about a failure of a service at `host`: one sentence or two.
+/// Advice on a failure of a service at `host`: one sentence or two.
 pub(super) async fn for_service(
     failure: &Failure,
     host: &HostName,
@@ -22,7 +22,7 @@ pub(super) async fn for_service(
     word(failure.kind, &failure.message).to_owned()
 }
 
-/// Says that this machine's clock is the fault, if it is. Asks the host for the time.
+/// Advice if this machine's clock is the fault. Asks the host for the time.
 pub(super) async fn clock_of(connector: &Connector, host: &HostName) -> Option<String> {
     let limit = Duration::from_millis(PROBE_TIMEOUT_MS);
     let skew = tokio::time::timeout(limit, clock_skew::skew(connector, host)).await;
@@ -46,7 +46,7 @@ fn word(kind: FailureKind, message: &str) -> &'static str {
             "Ids are case-sensitive; `drawspan hub list` shows those of the hub. A device that registers through DPS is there after its first message."
         }
         FailureKind::DeviceNotOnline => {
-            "The device is not connected, or nobody takes its methods: at the bridge, subscribe with PUT /devices/{id}/methods/sub."
+            "The device is not connected, or its methods have no subscription: at the bridge, subscribe with PUT /devices/{id}/methods/sub."
         }
         FailureKind::QueueFull => {
             "50 messages wait for the device already: it must take some first, or they must expire."
@@ -70,7 +70,7 @@ fn word(kind: FailureKind, message: &str) -> &'static str {
     }
 }
 
-/// What to do when no connection came about, by the words of the failure.
+/// Advice on a connection that failed, by the words of the failure.
 pub(super) fn for_unreachable(message: &str) -> &'static str {
     const KINDS: [(&[&str], &str); 6] = [
         (

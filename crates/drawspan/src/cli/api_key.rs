@@ -16,12 +16,12 @@ Examples:
   drawspan api-key new --name line-1 --scopes send --prefix line-1-
   drawspan api-key new --name dashboard --scopes read
 
-Scopes: read looks and changes nothing; send is what a device would do itself (telemetry, twin, asking for messages, \
-registration); manage is everything else (subscriptions, dead letters, resync, forgetting a device).";
+Scopes: read permits reading, but no changes; send permits the operations of a device (telemetry, twin, receiving messages, \
+registration); manage permits everything else (subscriptions, dead letters, resync, forgetting a device).";
 
 #[derive(Subcommand)]
 pub(super) enum ApiKeyCommand {
-    /// Make a key; it is shown once, with the entry that lets the bridge know it by its hash
+    /// Make a key; prints it once, with the entry by which the bridge recognizes its hash
     #[command(after_help = EXAMPLES)]
     New(NewArgs),
 }
@@ -64,8 +64,8 @@ fn new(args: &NewArgs) -> ExitCode {
     let shown = say::result(format_args!("key    {key}\nentry  {entry}\n"));
     if shown == ExitCode::SUCCESS {
         say::aside(
-            "The key is for the caller and is not shown again. The entry is for the bridge: one more line of api_key_file, \
-             or one more text of api_key; SIGHUP reads them again.",
+            "The key is for the caller and is not shown again. The entry is for the bridge: add it to api_key_file as a line, \
+             or to api_key as a text; SIGHUP reads them again.",
         );
     }
     shown

@@ -18,9 +18,9 @@ Examples:
   drawspan backup --state /var/lib/drawspan --to /backup/drawspan.db --force
   drawspan backup --state /var/lib/drawspan --to /backup/ --with-keyring
 
-It may run while serve does: the copy is of one moment. The key ring is not in it, so that
-who finds a backup cannot read it; keep a copy of the key ring elsewhere. --with-keyring
-copies it to a file beside the backup.";
+A backup is a consistent snapshot, even while serve runs. It does not contain the key ring,
+without which it cannot be decrypted; keep a copy of the key ring elsewhere. --with-keyring
+copies it to a file next to the backup.";
 
 pub(super) const RESTORE_EXAMPLES: &str = "\
 Examples:
@@ -29,22 +29,22 @@ Examples:
   drawspan restore --state ./new --keyring /etc/drawspan/keyring \\
     --from /backup/drawspan.db
 
-serve must not run. Nothing is replaced before the backup was checked, down to decrypting
-every subscription; what --force replaces is kept beside it. The keys are those of the key
-ring, or of FILE.keyring beside the backup.";
+serve must not run. The store is replaced only after the backup was checked, down to
+decrypting every subscription; a store that --force replaces is kept next to the new one.
+The keys are those of the key ring, or of FILE.keyring next to the backup.";
 
 /// Flags of `backup`.
 #[derive(Args, Clone)]
 pub(super) struct BackupArgs {
     #[command(flatten)]
     state: StateArgs,
-    /// File to make; in a directory, one that is named by the time
+    /// File to create; in a directory, a file named by the current time
     #[arg(long, value_name = "FILE|DIR")]
     to: PathBuf,
     /// Copy the key ring, too, to FILE.keyring
     #[arg(long)]
     with_keyring: bool,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     force: bool,
 }
@@ -57,7 +57,7 @@ pub(super) struct RestoreArgs {
     /// Backup to restore
     #[arg(long, value_name = "FILE")]
     from: PathBuf,
-    /// Replace the store that is there; it is kept beside the new one
+    /// Replace an existing store, which is kept next to the new one
     #[arg(long)]
     force: bool,
 }
@@ -154,7 +154,7 @@ fn now() -> UtcTime {
     UtcTime::from_unix_ms(i64::try_from(ms).unwrap_or(i64::MAX))
 }
 
-/// Names of later backups come later.
+/// The default file name of a backup. Names sort by time.
 fn name(now: UtcTime) -> String {
     let digits = now.to_string();
     let digits = digits.split('.').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `drawspan completions`: what completes a command line in a shell.
+//! `drawspan completions`: shell completions.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `drawspan config`: what the settings come to.
+//! `drawspan config`: the settings in effect.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -29,18 +29,17 @@ Examples:
 
 #[derive(Args)]
 pub(super) struct InitArgs {
-    /// Where to write it; - for stdout
+    /// File to write; - for stdout
     #[arg(default_value = "drawspan.toml")]
     file: PathBuf,
 }
 
 #[derive(Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Write a configuration file with every setting, its meaning and default, all of them comments; a file that is there
-    /// is left alone
+    /// Write a configuration file that explains every setting and its default in comments; an existing file is not replaced
     #[command(after_help = INIT_EXAMPLES)]
     Init(InitArgs),
-    /// Show every setting as it counts and where it came from, secrets hidden, and every mistake; takes the flags of serve
+    /// Show every setting in effect, its source, and every mistake, with secrets hidden; accepts the flags of serve
     #[command(after_help = EXAMPLES)]
     Check(Box<CheckArgs>),
     /// Print the reference of settings for docs/operate.md
@@ -54,10 +53,10 @@ pub(super) enum ConfigCommand {
 /// Flags of `config check`.
 #[derive(Args)]
 pub(super) struct CheckArgs {
-    /// Connect once to DPS, hub and store, and say what is seen; within seconds, and nothing is registered or changed
+    /// Connect once to DPS, hub and store, and print the results; takes seconds, and registers or changes nothing
     #[arg(long)]
     online: bool,
-    /// With --online: look at the hub of this device, too; it registers if it has not yet
+    /// With --online: also check the hub of this device, which is registered if necessary
     #[arg(long, value_name = "ID", requires = "online")]
     device: Option<String>,
     #[command(flatten)]
@@ -85,16 +84,16 @@ fn init(path: &Path) -> ExitCode {
     });
     match created {
         Ok(()) => say::result(format_args!(
-            "written: {shown}; show what it comes to with `drawspan config check --config {shown}`\n"
+            "written: {shown}; check it with `drawspan config check --config {shown}`\n"
         )),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => failed(format_args!(
-            "{shown} is there already and was left alone; give another name, or - for stdout"
+            "{shown} exists already and was not changed; give another name, or - for stdout"
         )),
         Err(error) => failed(format_args!("cannot write {shown}: {error}")),
     }
 }
 
-/// A new file for its owner alone: secrets may be written into it.
+/// Creates a file that only its owner can read, since it may hold secrets.
 fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -127,7 +126,7 @@ fn check(args: &CheckArgs) -> ExitCode {
     }
 }
 
-/// Connects, and says what was seen.
+/// Makes the online checks and prints their results.
 fn look(config: &Config, device: Option<DeviceId>) -> ExitCode {
     block_on(async move {
         let lines = online::look(config, device.as_ref()).await;

@@ -1,4 +1,4 @@
-//! `drawspan dead-letters`: events that nobody took, asked of a bridge that runs.
+//! `drawspan dead-letters`: undelivered events of a running bridge.
 
 mod bridge;
 mod table;
@@ -30,14 +30,14 @@ Examples:
   drawspan dead-letters replay --all --type C2DMessages
   drawspan dead-letters discard 17
 
-The key needs the scope read for list, manage for the others. Exit code 1 when one could not be sent again, or not be removed.";
+The key needs the scope read for list, manage for the others. The exit code is 1 if a dead letter could not be sent again or removed.";
 
 #[derive(Subcommand)]
 pub(super) enum DeadLettersCommand {
     /// List dead letters, oldest first
     #[command(after_help = EXAMPLES)]
     List(ListArgs),
-    /// Send them again, to where such events go now; each is gone once its receiver took it
+    /// Send dead letters again, to the current receiver of such events; each is removed when its receiver accepts it
     #[command(after_help = EXAMPLES)]
     Replay(ChosenArgs),
     /// Remove dead letters
@@ -47,7 +47,7 @@ pub(super) enum DeadLettersCommand {
 
 #[derive(Args)]
 pub(super) struct BridgeArgs {
-    /// Where the bridge listens
+    /// URL of the bridge
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5001")]
     url: String,
     /// Key for the header x-api-key
@@ -61,17 +61,17 @@ pub(super) struct BridgeArgs {
     /// File that holds the key
     #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
     api_key_file: Option<PathBuf>,
-    /// PEM file of the authority that the bridge's certificate is from [default: those of the system]
+    /// PEM file of the authority that signed the bridge's certificate [default: those of the system]
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
 }
 
 #[derive(Args)]
 struct WhichArgs {
-    /// Only of this device
+    /// Only dead letters of this device
     #[arg(long, value_name = "ID")]
     device: Option<String>,
-    /// Only of this kind: DesiredProperties, C2DMessages or ConnectionStatus
+    /// Only dead letters of this kind: DesiredProperties, C2DMessages or ConnectionStatus
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
 }
@@ -85,10 +85,10 @@ pub(super) struct ListArgs {
     /// Maximum number to show
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
-    /// Those with higher numbers
+    /// Only dead letters with higher numbers
     #[arg(long, value_name = "NUMBER")]
     after: Option<u64>,
-    /// One JSON object per line, with the events
+    /// Print one JSON object per line, with the events
     #[arg(long)]
     json: bool,
 }
@@ -102,7 +102,7 @@ pub(super) struct ChosenArgs {
     /// Numbers, from list
     #[arg(value_name = "NUMBER", required_unless_present = "all")]
     numbers: Vec<u64>,
-    /// All that match --device and --type
+    /// All dead letters that match --device and --type
     #[arg(long, conflicts_with = "numbers")]
     all: bool,
 }
@@ -209,7 +209,7 @@ async fn list(bridge: Bridge, filter: String, args: &ListArgs) -> ExitCode {
     let shown = match (args.json, letters.is_empty()) {
         (true, _) => ExitCode::SUCCESS,
         (false, true) => {
-            say::aside("there are none");
+            say::aside("there are no dead letters");
             ExitCode::SUCCESS
         }
         (false, false) => say::result(table::text(&letters)),

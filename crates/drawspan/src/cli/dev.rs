@@ -42,7 +42,7 @@ Examples:
   drawspan dev
   drawspan dev --device pump-7 --device pump-8 --listen 127.0.0.1:9000
 
-  You subscribe, or ask for messages, yourself:
+  Without subscriptions, so that you can subscribe or poll yourself:
   drawspan dev --no-receiver";
 
 /// The hub's name; the emulator's certificate covers it.
@@ -51,31 +51,31 @@ const HUB: &str = "localhost";
 const POLICY: &str = "service";
 /// The file by which `drawspan hub` gets to the hub.
 const ACCESS_FILE: &str = "hub.toml";
-/// The emulator's folder as a process of its own, in the folder where this one was started.
+/// Folder of the emulator as a separate process, in the current folder.
 const STATE: &str = "drawspan-state";
 const DEVICES: [&str; 2] = ["sensor-1", "sensor-2"];
 /// The first HTTP port that is tried.
 const HTTP_PORT: u16 = 8080;
 const STOP: Duration = Duration::from_secs(2);
 
-/// Flags of `dev`. None is needed.
+/// Flags of `dev`, all optional.
 #[derive(Args, Clone)]
 pub(super) struct DevArgs {
-    /// Where to listen for HTTP [default: 127.0.0.1:8080, or the next free port]
+    /// Address to listen on for HTTP [default: 127.0.0.1:8080, or the next free port]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<String>,
-    /// Key that callers must send in the header x-api-key [default: none is asked for]
+    /// Key that callers must send in the header x-api-key [default: no key is needed]
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
-    /// Device to connect at once, repeatable; any other works as well [default: sensor-1 and sensor-2]
+    /// Device to connect at start, repeatable; any other device works as well [default: sensor-1 and sensor-2]
     #[arg(long = "device", value_name = "ID")]
     devices: Vec<String>,
-    /// Subscribe to nothing: without this, what devices receive is shown, and methods are answered
+    /// Create no subscriptions; by default, dev shows what devices receive, and answers methods
     #[arg(long)]
     no_receiver: bool,
 }
 
-/// What `dev` shall do, checked.
+/// The validated options of `dev`.
 struct Plan {
     listen: Option<SocketAddr>,
     api_key: Option<String>,
@@ -89,13 +89,13 @@ pub(super) fn run(args: &DevArgs) -> ExitCode {
         Ok(plan) => plan,
         Err(mistakes) => return misused(&mistakes),
     };
-    // What arrives is printed; of the rest only trouble matters here.
+    // Events are printed elsewhere; only failures matter here.
     let _log = log::start("warn");
     block_on(async move {
         match dev(plan).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => match error.downcast_ref() {
-                // Whoever was to read it has gone.
+                // The reader has gone.
                 Some(error) if say::is_enough(error) => ExitCode::SUCCESS,
                 _ => failed(error),
             },
@@ -229,7 +229,7 @@ async fn start_emulator(plan: &Plan) -> Result<Running, drawspan_emulator::Start
     config.devices = plan.devices.clone();
     // Devices are assigned at once: nothing is gained by having them wait.
     config.provisioning.retry_after_s = 0;
-    // Whoever wants official SDKs to connect runs `drawspan emulator`, which takes the ports that they insist on.
+    // For official SDKs there is `drawspan emulator`, which uses the ports that they require.
     config.ports = Ports {
         amqps: 0,
         https: Some(0),
@@ -342,7 +342,7 @@ fn bridge_config(
         to,
     };
     config.connect = vec![to(5_671, addresses.amqps), to(443, addresses.https)];
-    // Whoever develops has receivers on this machine.
+    // Developers have receivers on this machine.
     config.webhooks.guard = GuardMode::Off;
     // The local hub and its DPS have no throttles.
     config.connect_pace = Pace::Unlimited;

@@ -1,4 +1,4 @@
-//! `drawspan emulator`: the local hub as a process of its own.
+//! `drawspan emulator`: the local hub as a separate process.
 
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ pub(super) fn run(args: EmulatorArgs) -> ExitCode {
                 say::error(mistakes);
                 ExitCode::from(EXIT_USAGE)
             }
-            // Whoever was to read it has gone.
+            // The reader has gone.
             Err(CommandError::Print(error)) if say::is_enough(&error) => ExitCode::SUCCESS,
             Err(error) => failed(error),
         }

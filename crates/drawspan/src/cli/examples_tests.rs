@@ -1,4 +1,4 @@
-//! Every example in a help text can be pasted: the shell's words of it are a command line that this program takes.
+//! Tests that every example in a help text can be pasted: a shell splits it into a command line that this program accepts.
 
 use clap::CommandFactory as _;
 

@@ -1,7 +1,7 @@
-//! `drawspan hub`: what a back end does at a hub, for people: messages and methods to devices, twins, telemetry.
+//! `drawspan hub`: a back end on the command line: messages and methods to devices, twins, telemetry.
 
 mod access;
-mod listing;
+mod device_list;
 mod watch;
 
 use std::process::ExitCode;
@@ -36,7 +36,7 @@ Examples:
     --connect localhost:443=127.0.0.1:8443 \\
     --connection-string \"HostName=localhost;$POLICY\"
 
-`drawspan dev` prints lines for its own hub. Exit code 1 when the hub refused, or was not reached.";
+`drawspan dev` prints commands for its own hub. The exit code is 1 if the hub refused or could not be reached.";
 
 const SEND_EXAMPLES: &str = "\
 Examples:
@@ -81,7 +81,7 @@ enum HubCommand {
     Twin(TwinArgs),
     /// List devices
     #[command(after_help = LIST_EXAMPLES)]
-    List(listing::ListArgs),
+    List(device_list::ListArgs),
     /// Print telemetry as it arrives
     #[command(after_help = WATCH_EXAMPLES)]
     Watch(watch::WatchArgs),
@@ -95,13 +95,13 @@ struct SendArgs {
     /// Body of the message; JSON is sent as application/json
     #[arg(value_name = "BODY")]
     body: String,
-    /// A property of the message, repeatable
+    /// Property of the message, repeatable
     #[arg(long = "property", value_name = "NAME=VALUE")]
     properties: Vec<String>,
     /// Id of the message
     #[arg(long, value_name = "ID")]
     message_id: Option<String>,
-    /// Time to live: the hub drops the message if the device has not taken it by then [default: the hub's time to live, an hour]
+    /// Time to live, after which the hub drops the message [default: the hub's time to live, an hour]
     #[arg(long, value_name = "SECONDS")]
     expires_in: Option<u32>,
 }
@@ -133,7 +133,7 @@ struct TwinArgs {
     /// Desired properties to change, as a JSON object; null removes one
     #[arg(long, value_name = "JSON")]
     desired: Option<String>,
-    /// All that the hub says, times of changes included
+    /// Print the complete twin, including the times of changes
     #[arg(long)]
     full: bool,
 }
@@ -189,7 +189,7 @@ pub(super) fn run(args: &HubArgs) -> ExitCode {
     })
 }
 
-/// What is to be done, checked.
+/// A validated command.
 enum Planned {
     Send(Message),
     Invoke(Call),
@@ -198,7 +198,7 @@ enum Planned {
         desired: Option<Box<RawValue>>,
         full: bool,
     },
-    List(listing::ListArgs),
+    List(device_list::ListArgs),
     Watch(watch::WatchArgs),
 }
 
@@ -294,7 +294,7 @@ async fn carry_out(client: &ServiceClient, planned: Planned) -> Result<ExitCode,
             };
             Ok(say::result(format_args!("{}\n", pretty(&twin, full))))
         }
-        Planned::List(args) => listing::run(client, &args).await,
+        Planned::List(args) => device_list::run(client, &args).await,
         Planned::Watch(_) => Ok(ExitCode::FAILURE),
     }
 }

@@ -21,7 +21,7 @@ use crate::limits::{IMPORT_BATCH, MAX_BAD_ROWS_TOLD, MAX_IMPORT_FILE_BYTES};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  Look first; nothing is written:
+  Check first, without writing:
     drawspan import --check --subscriptions subscriptions.csv \\
       --hub-cache hubs.csv --key-file keys
   Then import, while `drawspan serve` does not run:
@@ -42,24 +42,24 @@ pub(super) struct ImportArgs {
     /// A version of the secret iotc-encryption-key, by which callback URLs are encrypted (repeatable)
     #[arg(long = "key", value_name = "VERSION=SECRET")]
     keys: Vec<String>,
-    /// File of such versions, one per line
+    /// File of versions of the secret, one VERSION=SECRET per line
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// Read and check everything, write nothing
     #[arg(long)]
     check: bool,
-    /// Import what can be used although some rows cannot
+    /// Skip unusable rows, and import the others
     #[arg(long)]
     skip_bad: bool,
 }
 
-/// What the files hold.
+/// The decoded contents of the files.
 struct Exports {
     subscriptions: Subscriptions,
     hubs: Hubs,
 }
 
-/// What was done.
+/// The result.
 #[derive(Default)]
 struct Done {
     written: usize,
@@ -234,7 +234,7 @@ async fn write_hubs(
             }
             bar.inc(1);
         }
-        // Nothing is that old: this only comes back when what was put before is written.
+        // No entry is that old: it only returns when the earlier value is written.
         stored.collect(0, std::collections::HashSet::new()).await?;
     }
     match stored.lost() {

@@ -1,4 +1,4 @@
-//! `drawspan keys`: which keys the store is encrypted with.
+//! `drawspan keys`: the keys that encrypt the store.
 
 mod unreadable;
 
@@ -21,22 +21,22 @@ Examples:
     --keyring /etc/drawspan/keyring --prune
   drawspan keys prune --state /var/lib/drawspan
 
-These work beside a running serve, and without one. Rotating makes a new key; a running
-serve takes it up within seconds and encrypts everything with it in the background. Old keys
-stay until they are pruned: backups from before need them.";
+These commands work with and without a running serve. Rotation creates a new key; a running
+serve picks it up within seconds and re-encrypts everything in the background. Old keys stay
+until they are pruned, since earlier backups need them.";
 
 #[derive(Subcommand)]
 pub(super) enum KeysCommand {
-    /// Show the keys, which one is current, and how many stored values need each
+    /// List the keys, mark the current one, and count the stored values that need each
     #[command(after_help = EXAMPLES)]
     List(StateArgs),
     /// Make a new key, and encrypt every stored value with it; no downtime
     #[command(after_help = EXAMPLES)]
     Rotate(RotateArgs),
-    /// Remove keys that no stored value needs any more
+    /// Remove unused keys
     #[command(after_help = EXAMPLES)]
     Prune(StateArgs),
-    /// List stored values that no key decrypts, which keep serve from starting, and remove them on request
+    /// List stored values that no key decrypts, which prevent serve from starting, and remove them on request
     #[command(after_help = unreadable::EXAMPLES)]
     Unreadable(unreadable::UnreadableArgs),
 }
@@ -46,7 +46,7 @@ pub(super) enum KeysCommand {
 pub(super) struct RotateArgs {
     #[command(flatten)]
     state: StateArgs,
-    /// Then remove the keys that no stored value needs any more
+    /// Then remove unused keys
     #[arg(long)]
     prune: bool,
 }

@@ -32,15 +32,15 @@ Examples:
     --connect hub.localtest:5671=127.0.0.1:5671 \\
     --connect hub.localtest:443=127.0.0.1:8443
 
-`serve` takes that receiver with --allow-callbacks 127.0.0.1. `dev` takes it as it is: give --url, and the connection string, \
-authority (--ca) and ports (--connect) that it prints; it asks for no key.
+`serve` accepts that receiver with --allow-callbacks 127.0.0.1. `dev` accepts it without a flag: give --url, and the connection \
+string, authority (--ca) and ports (--connect) that it prints; it needs no key.
 
-With --receiver status:503@10 a tenth of all events fail, and must come again. --bad-share 20 --bad-receiver hang shows what a \
-receiver that hangs does to the others. --subscribe all without rates subscribes, waits until Running, and says how long it took. \
-Subscriptions that it made are removed at the end, also after Ctrl-C.
+With --receiver status:503@10 a tenth of all events fail and are retried. --bad-share 20 --bad-receiver hang measures how a hanging \
+receiver affects the others. --subscribe all without rates subscribes, waits until Running, and prints how long it took. \
+Subscriptions that load created are removed at the end, also after Ctrl-C.
 
-Exit code 1 when less succeeded than was asked for: a request was not answered 200, a message was not taken or is lost, a method \
-was done twice, got a wrong answer or none.";
+The exit code is 1 if less succeeded than was requested: a request was not answered 200, a message was refused or lost, a method \
+was invoked twice, or got a wrong answer or no answer.";
 
 pub(super) fn run(args: &LoadArgs) -> ExitCode {
     let unix_s = SystemTime::now()
@@ -69,7 +69,7 @@ pub(super) fn run(args: &LoadArgs) -> ExitCode {
             Err(error) => return failed(format_args!("the ledger cannot be written: {error}")),
         };
         if *stopped.borrow() {
-            // Whoever stops it asks for no more.
+            // If the user stops it, fewer are expected.
             report.asked = None;
         }
         let printed = match json {
@@ -152,7 +152,7 @@ fn bar(load: &Load) -> ProgressBar {
     bar_of(length)
 }
 
-/// Nothing where nobody looks.
+/// No output without a terminal.
 pub(super) fn bar_of(length: u64) -> ProgressBar {
     let target = match term::is_lively(std::io::stderr().is_terminal()) {
         true => ProgressDrawTarget::stderr(),

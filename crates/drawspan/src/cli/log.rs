@@ -1,7 +1,7 @@
 //! Logs go to stderr. They hold no keys, tokens or payloads.
 //!
-//! A thread of its own writes them, from a bounded queue: a terminal or collector that does not read loses lines, and holds
-//! up nothing.
+//! A separate thread writes them, from a bounded queue: if a terminal or collector does not read, lines are lost, but nothing
+//! blocks.
 
 use std::io::{self, IsTerminal, Write as _};
 use std::panic;
@@ -27,17 +27,17 @@ const OURS: &str = "drawspan";
 /// Environment variable: `json` for one JSON object per line, `text` for lines to read.
 const FORMAT: &str = "DRAWSPAN_LOG_FORMAT";
 
-/// What counts as the target of lines that are written beside the log.
+/// The target of lines that are written outside the log.
 const TARGET: &str = "drawspan::cli";
 
-/// Whether everything on the log's stream is JSON, what is written beside the log too.
+/// Whether everything on the log's stream is JSON, including lines that are written outside the log.
 pub(super) fn is_json() -> bool {
     std::env::var_os(FORMAT).is_some_and(|format| format == "json")
 }
 
 /// Writes a line as the log has them, without the log: before it starts, and when it cannot be reached.
 pub(super) fn json_line(level: Level, text: &str) {
-    // There is no other place to report a failure to write.
+    // A failure to write cannot be reported elsewhere.
     let _ = writeln!(io::stderr(), "{}", line(level, text, SystemTime::now()));
 }
 
@@ -93,12 +93,12 @@ pub(super) fn start(default: &str) -> WorkerGuard {
     guard
 }
 
-/// What libraries say below `info` shows what passes through them, payloads and keys included: no filter brings that out.
+/// Libraries log payloads and keys below `info`, so no filter enables that.
 fn may_be_told(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::INFO || metadata.target().starts_with(OURS)
 }
 
-/// The filter that is meant; `None` for none.
+/// The filter to use; `None` for an invalid one.
 ///
 /// # Errors
 /// What is wrong with it, in words. A word without `=` that is no level would be taken for the name of a part of the program,
@@ -112,7 +112,7 @@ fn understand(text: &str) -> Result<Option<&str>, String> {
     let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
     if let Some(word) = plain.find(|word| !is_level(word)) {
         return Err(format!(
-            "`{word}` is none of off, error, warn, info, debug, trace; for a part of the program write PART=LEVEL"
+            "`{word}` is not one of off, error, warn, info, debug, trace; for a part of the program write PART=LEVEL"
         ));
     }
     match EnvFilter::try_new(text) {

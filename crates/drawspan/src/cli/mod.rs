@@ -56,10 +56,10 @@ enum Command {
     /// Make keys for callers
     #[command(subcommand)]
     ApiKey(api_key::ApiKeyCommand),
-    /// Show, send again and remove events that their receivers did not take, at a bridge that runs
+    /// List, send again and remove undelivered events of a running bridge
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
-    /// Show, exchange and remove the keys that the state directory is encrypted with
+    /// List, rotate and remove the keys that encrypt the state directory
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Copy the state directory's store, also while serve runs
@@ -101,7 +101,7 @@ Examples:
   Bridge, local hub and sample devices; nothing to configure:
   drawspan dev
 
-  The bridge, in front of real hubs or the emulator, and what its settings come to:
+  The bridge, in front of real hubs or the emulator, and its settings in effect:
   drawspan serve --help
   drawspan config check --help
 
@@ -159,7 +159,7 @@ fn not_parsed(error: &clap::Error) -> ExitCode {
 #[path = "examples_tests.rs"]
 mod examples_tests;
 
-/// What is left of background work gets this long at the end.
+/// Time limit for remaining background work at the end.
 const SHUTDOWN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Runs `work` on a runtime with a thread per core, with what the system can give.
@@ -171,7 +171,7 @@ fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
     {
         Ok(runtime) => {
             let code = runtime.block_on(work);
-            // What still waits for a terminal that does not read is not waited for.
+            // Output that waits for a blocked terminal is not waited for.
             runtime.shutdown_timeout(SHUTDOWN);
             code
         }
@@ -179,13 +179,13 @@ fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
     }
 }
 
-/// Says why, and fails.
+/// Prints the reason, and fails.
 fn failed(why: impl std::fmt::Display) -> ExitCode {
     say::error(why);
     ExitCode::FAILURE
 }
 
-/// Says what is wrong with the configuration.
+/// Prints the mistakes of the configuration.
 fn misused(mistakes: &drawspan_settings::Mistakes) -> ExitCode {
     say::error(mistakes.to_string().trim_end());
     ExitCode::from(EXIT_USAGE)

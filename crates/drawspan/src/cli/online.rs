@@ -1,7 +1,7 @@
-//! `drawspan config check --online`: one look at DPS, hub and store with the settings as they are.
+//! `drawspan config check --online`: checks DPS, hub and store with the settings in effect.
 //!
-//! Everything is looked at at the same time, each within a bound, so that the answer comes within seconds even where nothing
-//! answers. Nothing is registered or written unless a device is named, and no link of a real device is attached.
+//! All checks run at once, each with a time limit, so that the result comes within seconds even if there are no answers. Nothing is
+//! registered or written unless a device is named, and no link of a real device is attached.
 
 mod clock;
 mod cloud;
@@ -19,30 +19,30 @@ use tokio::time::timeout;
 use super::advice;
 use crate::limits::PROBE_TIMEOUT_MS;
 
-/// What was looked at, and what was seen.
+/// A check and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) what: &'static str,
     pub(super) seen: Seen,
 }
 
-/// What was seen.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Seen {
     /// It works.
     Ok(String),
     /// It does not.
     Failed {
-        /// What happened.
+        /// The failure.
         what: String,
-        /// What to do.
+        /// Advice.
         advice: String,
     },
     /// It was not looked at, and why.
     Skipped(String),
 }
 
-/// Looks at everything. Must be called within a runtime.
+/// Makes all checks. Must be called within a runtime.
 pub(super) async fn look(config: &Config, device: Option<&DeviceId>) -> Vec<Line> {
     let connector = match drawspan_runtime::connector(config) {
         Ok(connector) => connector,
@@ -74,14 +74,14 @@ impl Seen {
         }
     }
 
-    /// What a peer said, with what to do about it unless `refused` knows better what to do about a refusal.
+    /// The answer of a peer, with advice; `refused` gives better advice on a refusal.
     fn of_failure(failure: &Failure, refused: &str) -> Self {
         let advice = match failure.kind {
             FailureKind::HubUnreachable | FailureKind::Timeout => {
                 advice::for_unreachable(&failure.message)
             }
             FailureKind::ServerError | FailureKind::HubMaintenance => {
-                "It answers, and has trouble of its own: look at the status of Azure, and try again."
+                "It answers with server errors: check the status of Azure, and try again."
             }
             FailureKind::Throttled => "It is asked too often just now: try again.",
             FailureKind::DeviceDisabled => {

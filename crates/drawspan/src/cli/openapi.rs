@@ -14,7 +14,7 @@ Examples:
 
 #[derive(Args)]
 pub(super) struct OpenapiArgs {
-    /// The operations of the Azure IoT Central Device Bridge only, as OpenAPI 2.0, for older generators of clients
+    /// Print only the operations of the Azure IoT Central Device Bridge, as OpenAPI 2.0, for older client generators
     #[arg(long)]
     swagger: bool,
 }

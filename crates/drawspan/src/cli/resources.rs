@@ -1,4 +1,4 @@
-//! What the process asks of the system before it works.
+//! Resources that the process requests from the system at start.
 
 /// Room for connections, and small pages.
 pub(super) fn prepare() {

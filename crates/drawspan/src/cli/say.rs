@@ -1,6 +1,6 @@
-//! Text for whoever runs a command.
+//! Output for the user of a command.
 //!
-//! Not by `println!` and its like: those panic where nobody reads any more, or the disk behind a file is full.
+//! `println!` and similar macros are not used, since they panic if the reader has gone or the disk is full.
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
@@ -25,7 +25,7 @@ pub(super) fn result(text: impl Display) -> ExitCode {
     }
 }
 
-/// Whether whoever reads stdout has gone, as `head` does: that is no failure, and nothing to speak of.
+/// Whether the reader of stdout has gone, as `head` does: that is not a failure, and needs no message.
 pub(super) fn is_enough(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }
@@ -52,7 +52,7 @@ fn to_stderr(level: Level, text: impl Display) {
     let _ = writeln!(io::stderr(), "drawspan: {text}");
 }
 
-/// Says what is waited for before the end.
+/// Prints what the shutdown waits for.
 pub(super) fn stopping(requests: usize) {
     let what = drawspan_settings::plural::count(requests, "request is", "requests are");
     aside(format_args!(

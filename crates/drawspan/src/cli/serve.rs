@@ -45,7 +45,7 @@ pub(super) const EXAMPLES: &str = r#"Examples:
       --connect localhost:443=127.0.0.1:8443 \
       --dps-endpoint localhost --id-scope 0ne00000001 --group-key KEY
 
-`drawspan config check` shows what the settings come to. SIGHUP reads keys and the list of devices again."#;
+`drawspan config check` shows the settings in effect. SIGHUP reads keys and the list of devices again."#;
 
 pub(super) fn run(ServeFlags(args): ServeFlags) -> ExitCode {
     let loaded = settings::load(&args, &Environment::of_process());
@@ -128,7 +128,7 @@ async fn serve(args: ServeArgs, mut config: Config) -> ExitCode {
         () = served => ExitCode::SUCCESS,
         () = reloads => ExitCode::FAILURE,
     };
-    // What the devices still hold of the cache does not keep it open.
+    // The devices' own copy of the cache does not keep it open.
     drop(store);
     code
 }
@@ -167,7 +167,7 @@ fn open(config: &Config, accept_loss: bool) -> Result<Option<Store>, OpenError> 
         Some(state) => Store::open(&state.directory, &state.keyring).map(Some),
         None => {
             info!(
-                "no state directory: subscriptions and the hubs of devices are forgotten at the end"
+                "no state directory: subscriptions and the hubs of devices are lost when the process ends"
             );
             Ok(None)
         }

@@ -1,4 +1,4 @@
-//! When to stop, and when to read the configuration again.
+//! Signals to stop, and to read the configuration again.
 
 use tokio::signal;
 use tokio::sync::oneshot;
@@ -6,24 +6,25 @@ use tokio::sync::oneshot;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind};
 
-/// Requests to end the process: Ctrl-C, and SIGTERM where there is one. None is missed from the moment this exists.
+/// Requests to end the process: Ctrl-C, and SIGTERM where it exists. They are counted from the moment this exists.
 pub(super) struct Endings {
     #[cfg(unix)]
     streams: [Option<Signal>; 2],
 }
 
-/// Requests to read the configuration again: SIGHUP, where there is one. None is missed from the moment this exists; without
-/// it a SIGHUP ends the process.
+/// Requests to read the configuration again: SIGHUP, where it exists. They are counted from the moment this exists; without it a
+/// SIGHUP ends the process.
 pub(super) struct Hangups {
     #[cfg(unix)]
     stream: Option<Signal>,
 }
 
-/// What is said when the second request comes.
-pub(super) const TWICE: &str = "ended at once, as asked twice; requests under way were cut off";
+/// The message at the second request.
+pub(super) const TWICE: &str =
+    "ended at once on the second signal; requests in progress were aborted";
 
 impl Endings {
-    /// Must be called within a runtime. Where the system gives no way to be told, only SIGKILL is left.
+    /// Must be called within a runtime. If the system does not support signals, only SIGKILL is left.
     pub(super) fn new() -> Self {
         Self {
             #[cfg(unix)]
@@ -42,8 +43,8 @@ impl Endings {
         }
     }
 
-    /// What resolves at the first request, and at the second. The first one resolves only while the second is polled: one and the same
-    /// stream counts both, so that two in quick succession are not taken for one.
+    /// Resolves at the first request, and at the second. The first one resolves only while the second is polled: the same stream
+    /// counts both, so that two in quick succession are not taken for one.
     pub(super) fn first_and_second(
         mut self,
     ) -> (impl Future<Output = ()>, impl Future<Output = ()>) {

@@ -1,4 +1,4 @@
-//! What the commands on a state directory have in common.
+//! Flags and helpers that the commands on a state directory have in common.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::EXIT_USAGE;
 use super::load::bar_of;
 use super::say;
 
-/// Which state directory.
+/// Flags that name a state directory.
 #[derive(Args, Clone)]
 pub(super) struct StateArgs {
     /// State directory of serve [env: DRAWSPAN_STATE]
@@ -31,7 +31,7 @@ pub(super) struct State {
 }
 
 impl StateArgs {
-    /// What the flags and the environment come to.
+    /// Finds the state directory by the flags and the environment.
     pub(super) fn find(&self) -> Result<State, ExitCode> {
         let found = self.find_in(|name| std::env::var_os(name));
         found.ok_or_else(|| {
@@ -40,7 +40,7 @@ impl StateArgs {
         })
     }
 
-    /// As everywhere, a flag counts before a variable, and an empty variable is none.
+    /// As everywhere, a flag takes precedence over a variable, and an empty variable counts as absent.
     fn find_in(&self, variable: impl Fn(&str) -> Option<OsString>) -> Option<State> {
         let or = |flag: &Option<PathBuf>, name| {
             let set = || variable(name).filter(|value| !value.is_empty());
@@ -55,7 +55,7 @@ impl StateArgs {
     }
 }
 
-/// A bar; nothing where nobody looks.
+/// A progress bar; hidden without a terminal.
 pub(super) fn bar(unit: &'static str) -> impl FnMut(Progress) {
     let bar = bar_of(0).with_message(unit);
     move |progress| {
@@ -67,7 +67,7 @@ pub(super) fn bar(unit: &'static str) -> impl FnMut(Progress) {
     }
 }
 
-/// The numbers of keys, as they are told.
+/// Numbers of keys as a text.
 pub(super) fn numbers(keys: &[u32]) -> String {
     let numbers: Vec<String> = keys.iter().map(u32::to_string).collect();
     numbers.join(", ")

@@ -1,4 +1,4 @@
-//! What a terminal can do, and what its user wants of it.
+//! Capabilities of a terminal, and preferences of its user.
 
 use std::ffi::OsStr;
 

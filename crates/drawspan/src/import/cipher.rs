@@ -1,6 +1,6 @@
-//! Callback URLs as the bridge that Drawspan replaces has encrypted them: `{key version}-{base64 IV}:{base64 text}`, the text in AES
-//! with CBC and PKCS#7 padding, the key the ASCII bytes of a secret. Nothing authenticates it; so what comes out is checked to
-//! be a URL.
+//! Decryption of callback URLs of the bridge that Drawspan replaces: `{key version}-{base64 IV}:{base64 text}`, the text in AES
+//! with CBC and PKCS#7 padding, the key the ASCII bytes of a secret. The encryption is not authenticated, so the result is checked
+//! to be a URL.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -28,7 +28,7 @@ pub enum InvalidKey {
     /// AES takes no other lengths.
     #[error("the secret must have 32 characters (16 and 24 are also taken)")]
     Length,
-    /// There twice.
+    /// The key version is repeated.
     #[error("the same version twice, with different secrets")]
     Twice,
 }

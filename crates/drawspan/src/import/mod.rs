@@ -1,4 +1,4 @@
-//! What the bridge that Drawspan replaces has stored, from exports of its two tables.
+//! Import of the data of the bridge that Drawspan replaces, from exports of its two tables.
 //!
 //! Everything is read and checked before anything is written (`rows.rs`); `cli/import.rs` writes it.
 

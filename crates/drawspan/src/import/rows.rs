@@ -1,4 +1,4 @@
-//! From rows to what is stored.
+//! Conversion of rows to stored values.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,11 +22,11 @@ const HUB_COLUMNS: [&str; 3] = ["DeviceId", "Hub", "RenewedAt"];
 pub struct BadRow {
     /// The line of a CSV file, the number of the object of a JSON list; from 1.
     pub line: usize,
-    /// What is wrong.
+    /// The mistake.
     pub why: String,
 }
 
-/// What came of the table of subscriptions.
+/// The result for the table of subscriptions.
 #[derive(Debug, Default)]
 pub struct Subscriptions {
     /// Good ones, each once.
@@ -37,7 +37,7 @@ pub struct Subscriptions {
     pub bad: Vec<BadRow>,
 }
 
-/// What came of the table of hubs.
+/// The result for the table of hubs.
 #[derive(Debug, Default)]
 pub struct Hubs {
     /// Good ones, each once.
@@ -109,7 +109,7 @@ fn subscription(row: &Row, keys: &OldKeys) -> Result<(StoredSubscription, String
     let device = device_id(device)?;
     let kind = SubscriptionType::parse(kind).ok_or_else(|| {
         let words = SubscriptionType::ALL.map(SubscriptionType::as_str);
-        format!("SubscriptionType is none of {}", words.join(", "))
+        format!("SubscriptionType is not one of {}", words.join(", "))
     })?;
     let callback = keys.open(callback).map_err(|error| error.to_string())?;
     let callback = CallbackUrl::parse(&callback).map_err(|error| error.to_string())?;
@@ -205,7 +205,7 @@ mod tests {
         check(&format!("a b,Methods,{URL},{time}"), "DeviceId: ");
         check(
             &format!("b,Method,{URL},{time}"),
-            "SubscriptionType is none of DesiredProp",
+            "SubscriptionType is not one of DesiredProp",
         );
         check(&format!("b,Methods,s3cret,{time}"), "neither encrypted");
         check(

@@ -50,7 +50,7 @@ pub(super) fn read(bytes: &[u8], columns: &[&str]) -> Result<Vec<Row>, Malformed
 fn json(text: &str, columns: &[&str]) -> Result<Vec<Row>, Malformed> {
     // Its message names a place and no contents.
     let invalid = |error: serde_json::Error| Malformed::NotJson(error.to_string());
-    // `FOR JSON` output is folded into lines; a text has none of its own.
+    // `FOR JSON` output is folded into lines; texts contain no line breaks.
     let unfolded: String = text
         .chars()
         .filter(|letter| !matches!(letter, '\r' | '\n'))
@@ -121,7 +121,7 @@ fn csv(text: &str, columns: &[&str]) -> Result<Vec<Row>, Malformed> {
     Ok(records.into_iter().map(chosen).collect())
 }
 
-/// Where the columns stand, if these are their names.
+/// The positions of the columns, if these are their names.
 fn places(names: &[String], columns: &[&str]) -> Option<Vec<usize>> {
     let place = |column: &&str| {
         names
@@ -131,7 +131,7 @@ fn places(names: &[String], columns: &[&str]) -> Option<Vec<usize>> {
     columns.iter().map(place).collect()
 }
 
-/// What `sqlcmd` adds: a line of dashes under the names, and how many rows there were.
+/// Whether a row was added by `sqlcmd`: dashes under the names, or the number of rows.
 fn is_no_row(cells: &[String]) -> bool {
     let dashes = |cell: &String| !cell.is_empty() && cell.bytes().all(|byte| byte == b'-');
     match cells {
@@ -181,7 +181,7 @@ fn records(text: &str, separator: char) -> Result<Vec<Row>, Malformed> {
 
 struct Reader {
     line: usize,
-    /// Where the record began.
+    /// The line where the record began.
     begun: usize,
     cells: Vec<String>,
     cell: String,

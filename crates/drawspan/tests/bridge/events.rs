@@ -108,7 +108,7 @@ async fn a_message_that_is_not_taken_comes_again_by_the_same_name() {
     while path(count).await.last().unwrap().body["messageBody"] != json!(2) {
         count += 1;
     }
-    // One that is refused for good does not come again.
+    // A permanently refused one does not come again.
     stand.receiver.answer("/c2d", (400, ""));
     stand.send("d1", "3").await;
     stand.receiver.wait("/c2d", count + 1).await;

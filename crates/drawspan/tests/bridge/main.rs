@@ -9,7 +9,7 @@
 
 mod dps;
 mod events;
-mod imported;
+mod imports;
 mod metrics;
 mod pull;
 mod restart;

@@ -1,4 +1,4 @@
-//! `GET /metrics` tells what happened, names nobody, and is what Prometheus reads.
+//! `GET /metrics` reports what happened, names no devices, and is valid for Prometheus.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -56,8 +56,8 @@ impl Page {
     }
 }
 
-/// Reads a page by the rules of OpenMetrics 1.0, as far as they matter here: each family is declared once, its samples follow
-/// it with the suffixes of its type, none is there twice, and nothing follows the end.
+/// Reads a page by the rules of OpenMetrics 1.0, as far as they matter here: each family is declared once, its samples follow it
+/// with the suffixes of its type, without duplicates, and nothing follows the end.
 fn read(text: &str) -> BTreeMap<String, f64> {
     let mut samples = BTreeMap::new();
     let mut families: Vec<(&str, &str)> = Vec::new();
@@ -223,7 +223,7 @@ async fn a_hub_that_goes_away_is_seen() {
     assert_eq!(send(&api, "d1").await, 200);
     stand.emulator.shutdown().await;
     let reachable = "drawspan_hub_reachable{hub=\"localhost\",service=\"hub\"}";
-    // Whoever needs it finds out.
+    // It is found when it is needed.
     let sending = send(&api, "d1");
     let page = tokio::select! {
         page = Page::until(&api, reachable, |value| value == 0.0) => page,

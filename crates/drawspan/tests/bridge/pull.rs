@@ -76,7 +76,7 @@ async fn who_waits_gets_what_comes_and_who_subscribes_gets_it_instead() {
     assert_eq!(waited, Err(DeviceError::Subscribed));
     stand.send("d1", "2").await;
     stand.receiver.wait("/c2d", 1).await;
-    // What was out before may still be settled, and comes to nobody again.
+    // A message that was received before may still be settled, and is not delivered again.
     bridge.unsubscribe(own("d1"), kind, soon()).await.unwrap();
     stand.send("d1", "3").await;
     let held = bridge.receive(id("d1"), soon(), soon()).await;

@@ -63,9 +63,9 @@ async fn every_spelling_is_the_one_device() {
     assert_eq!(asked[0].body["deviceId"], "Dev-1");
     assert_eq!(listed(&bridge, "", "").await, ["Dev-1"]);
     assert_eq!(stand.emulator.dps().observations().registrations, 1);
-    // Requests for it are told apart by one id.
+    // Requests for it share one id.
     assert_eq!(bridge.identity(&id("DEV-1")), id("dev-1"));
-    // Nobody took it from anybody.
+    // No connection was taken over.
     let statuses = stand.receiver.at("/status");
     assert_eq!(statuses.len(), 1, "{statuses:?}");
 

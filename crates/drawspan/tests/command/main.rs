@@ -9,7 +9,7 @@ mod dev;
 mod dev_hosts;
 mod import;
 #[cfg(unix)]
-mod listed;
+mod listed_devices;
 #[cfg(unix)]
 mod load;
 #[cfg(unix)]

@@ -200,7 +200,7 @@ fn live(bridge: &Bridge, origin: &str) {
             format!(r#"{{"callbackUrl":"{origin}/{SECRET_PATH}/{name}?code={SECRET_PATH}"}}"#);
         bridge.ask(&format!("PUT /devices/d1/{path}/sub"), KEY, &body)
     };
-    // Before the device connects: it hears of that.
+    // Before the device connects, so that it sees the change.
     assert_eq!(subscribe("connectionStatus", origin, "fail"), "200");
     let data = format!(r#"{{"data":{{"a":"{PAYLOAD}"}},"properties":{{"p":"{PAYLOAD}"}}}}"#);
     let events = "POST /devices/d1/messages/events";

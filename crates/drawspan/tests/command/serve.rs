@@ -31,7 +31,7 @@ fn start_by(folder: &Path, mut command: Command) -> Serve {
         std::fs::write(&keys, "k\n").expect("it is written");
     }
     command.args(["--listen", "127.0.0.1:0", "--hub-connection-string", HUB]);
-    // Port 1 is nobody's.
+    // Nothing listens on port 1.
     command.args(["--connect", "hub.localtest=127.0.0.1:1"]);
     command.arg("--api-key-file").arg(keys);
     command.arg("--state").arg(folder.join("state"));
@@ -223,7 +223,7 @@ fn idle_connections_take_nobody_elses_files() {
         let answer = rest(write(&serve.address, live));
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
-    // It can still open sockets of its own: what keeps it from the hub is the hub.
+    // It can still open sockets: only the hub is unreachable.
     let _waiting = serve.under_way();
     let line = serve.log_line_with("cannot be reached");
     assert!(line.contains("refused"), "{line}");

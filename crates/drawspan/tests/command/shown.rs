@@ -1,5 +1,5 @@
-//! What people see, as it stands in `snapshots/`: help texts, settings, the first lines of a server. After a change on purpose,
-//! `INSTA_UPDATE=always cargo test -p drawspan --test command shown` writes it anew.
+//! Snapshots of what people see: help texts, settings, the first lines of each server. After an intended change,
+//! `INSTA_UPDATE=always cargo test -p drawspan --test command shown` writes them again.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -58,7 +58,8 @@ fn what_config_check_says() {
     insta::assert_snapshot!("config_check_mistakes", text);
 }
 
-/// What a server prints until it is ready, with a port that differs from run to run as `PORT`.
+/// What a server prints until it is ready. Fixed words replace what differs from run to run: ports, keys, temporary directories and
+/// this machine's paths.
 fn banner(arguments: &[&str]) -> String {
     let mut child = command(arguments)
         .stdout(Stdio::piped())
@@ -70,24 +71,67 @@ fn banner(arguments: &[&str]) -> String {
     let mut text = String::new();
     for line in BufReader::new(output).lines() {
         let line = line.expect("a line");
-        text.push_str(&line);
-        text.push('\n');
+        // Not every machine has IPv6.
+        if !line.starts_with("ipv6 ") {
+            text.push_str(&line);
+            text.push('\n');
+        }
         if line == "ready" {
             break;
         }
     }
     drop(running);
     assert!(text.ends_with("ready\n"), "{text}");
-    without_ports(&text)
+    let text = text
+        .replace(env!("CARGO_BIN_EXE_drawspan"), "drawspan")
+        .replace(env!("CARGO_MANIFEST_DIR"), "FOLDER");
+    let is_digit = |it: char| it.is_ascii_digit();
+    let mut text = replaced(
+        &text,
+        "/tmp/drawspan-emulator-",
+        |it| it.is_ascii_hexdigit(),
+        "ID",
+    );
+    for before in ["127.0.0.1:", "--amqps-port ", "--https-port "] {
+        text = replaced(&text, before, is_digit, "PORT");
+    }
+    without_keys(&text)
 }
 
-fn without_ports(text: &str) -> String {
-    let mut parts = text.split("127.0.0.1:");
+/// The text with `word` instead of what follows each `before`, as far as it `fits`.
+fn replaced(text: &str, before: &str, fits: impl Fn(char) -> bool, word: &str) -> String {
+    let mut parts = text.split(before);
     let mut shown = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        shown.push_str("127.0.0.1:PORT");
-        shown.push_str(part.trim_start_matches(|it: char| it.is_ascii_digit()));
+        shown.extend([before, word, part.trim_start_matches(&fits)]);
     }
+    shown
+}
+
+/// The text with `KEY` instead of each Base64 text as long as a key.
+fn without_keys(text: &str) -> String {
+    let is_base64 = |it: char| it.is_ascii_alphanumeric() || "+/=".contains(it);
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(is_base64) {
+        let (before, from) = rest.split_at(start);
+        let end = from.find(|it| !is_base64(it)).unwrap_or(from.len());
+        let (mut word, after) = from.split_at(end);
+        shown.push_str(before);
+        // `SharedAccessKey=KEY` is one word here.
+        if let Some((name, value)) = word.split_once('=')
+            && value.len() >= 44
+        {
+            shown.extend([name, "="]);
+            word = value;
+        }
+        shown.push_str(match word.len() >= 44 && word.ends_with('=') {
+            true => "KEY",
+            false => word,
+        });
+        rest = after;
+    }
+    shown.push_str(rest);
     shown
 }
 
@@ -105,4 +149,24 @@ fn the_first_lines_of_a_bridge() {
         "MDEyMzQ1Njc4OWFiY2RlZg==",
     ]);
     insta::assert_snapshot!("serve", text);
+}
+
+#[test]
+fn the_first_lines_of_an_emulator() {
+    let text = banner(&[
+        "emulator",
+        "--amqps-port",
+        "0",
+        "--https-port",
+        "0",
+        "--device",
+        "sensor-1",
+    ]);
+    insta::assert_snapshot!("emulator", text);
+}
+
+#[test]
+fn the_first_lines_of_dev() {
+    let text = banner(&["dev", "--listen", "127.0.0.1:0"]);
+    insta::assert_snapshot!("dev", text);
 }

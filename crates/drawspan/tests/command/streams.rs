@@ -1,4 +1,4 @@
-//! What commands write where: JSON for collectors, nothing at all where nobody reads, files that were not there.
+//! Output streams of commands: JSON for collectors, no output without a reader, files that did not exist.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -107,7 +107,7 @@ fn a_configuration_file_to_begin_with_is_written_once() {
     let again = run(&["config", "init", &shown]);
     let errors = String::from_utf8_lossy(&again.stderr).into_owned();
     assert_eq!(again.status.code(), Some(1), "{errors}");
-    assert!(errors.contains("is there already"), "{errors}");
+    assert!(errors.contains("exists already"), "{errors}");
     assert_eq!(std::fs::read_to_string(&path).expect("it is there"), text);
     let shown = run(&["config", "init", "-"]);
     assert_eq!(String::from_utf8_lossy(&shown.stdout), text);

@@ -11,7 +11,7 @@ pub(crate) const BOUND: Duration = Duration::from_secs(40);
 
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_drawspan"));
-    // Whoever runs the tests may have settings of their own.
+    // The tests' environment may have its own settings.
     command.args(arguments).env_clear();
     command
 }

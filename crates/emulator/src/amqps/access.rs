@@ -1,4 +1,4 @@
-//! What a connection may do: the tokens that were put on it.
+//! Rights of a connection: the tokens that were put on it.
 
 use std::collections::HashMap;
 
@@ -58,7 +58,7 @@ impl Access {
         }
     }
 
-    /// The grant that allows `right` on a path, or why none does.
+    /// The grant that allows `right` on a path, or the reason why there is none.
     pub(super) fn check(
         &self,
         right: Right,

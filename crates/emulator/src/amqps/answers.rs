@@ -41,7 +41,7 @@ impl Answers {
         self.waiting.len() >= ANSWERS_MAX
     }
 
-    /// Sends an answer, or keeps it until there is credit. A client that takes none loses the oldest.
+    /// Sends an answer, or keeps it until there is credit. A client that gives no credit loses the oldest.
     pub(super) fn send(&mut self, connection: &mut Connection, answer: Bytes) {
         if self.is_full() {
             self.waiting.pop_front();

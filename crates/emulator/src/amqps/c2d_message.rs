@@ -1,4 +1,4 @@
-//! A message as its device gets it: as the hub took it, with the hub's annotations.
+//! A message as its device receives it: the stored message with the hub's annotations.
 
 use bytes::{Bytes, BytesMut};
 use drawspan_amqp::message::Message;

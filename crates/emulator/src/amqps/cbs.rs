@@ -30,7 +30,7 @@ pub(super) fn answer(
     }
 }
 
-/// What the client says that its token is for.
+/// The audience of the token, according to the client.
 pub(super) fn name(request: &Message) -> Option<&str> {
     property(request, "name")
 }
@@ -83,7 +83,7 @@ fn put_token(
         .map_err(|TooManyTokens(most)| (500, too_many(most)))
 }
 
-/// What the hub says when a connection has its tokens (seen in logs of the hub's users).
+/// The hub's text when a connection has too many tokens (seen in logs of the hub's users).
 fn too_many(most: usize) -> String {
     format!("The maximum number of tokens per connection ({most}) has been reached.")
 }

@@ -32,7 +32,7 @@ pub(super) enum DeviceLink {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Owner {
     pub(super) device: DeviceId,
-    /// Which of the devices that had this name.
+    /// Generation id, which distinguishes devices that had this name.
     pub(super) generation_id: Arc<str>,
 }
 
@@ -85,7 +85,7 @@ impl AmqpSession {
         found.map(|(_, link)| *link)
     }
 
-    /// Where calls go, if their answers have a way back.
+    /// The link for calls, if there is one for their answers.
     fn calls(&self) -> Option<LinkId> {
         self.link(DeviceLink::MethodAnswers)?;
         self.link(DeviceLink::MethodCalls)

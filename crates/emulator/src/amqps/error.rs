@@ -34,7 +34,7 @@ pub(super) fn status_description(code: ErrorCode, message: &str) -> String {
     description(code, message, &tracking_id(now), now)
 }
 
-/// Why a link is not for its owner. A [`Denied`] speaks of a token by itself; here it is the link that is spoken of.
+/// Why a link is refused to its owner. The text of a [`Denied`] is about a token; here it is about the link.
 pub(super) fn denied(denied: Denied) -> Error {
     let unauthorized = condition::UNAUTHORIZED_ACCESS;
     let (condition, code, text) = match denied {

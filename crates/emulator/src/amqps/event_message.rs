@@ -1,4 +1,4 @@
-//! A stored message as readers of events get it: with the hub's stamps.
+//! A stored message as readers of events receive it: with the hub's annotations.
 
 use bytes::{Bytes, BytesMut};
 use drawspan_amqp::codec::{DecodeError, decode_value};
@@ -49,7 +49,7 @@ pub(super) fn encode(
 /// About what the stamps take.
 const STAMPS_BYTES: usize = 512;
 
-/// Where a partition ends, and since when that is known (Unix milliseconds), for readers that asked for it.
+/// The end of a partition, and the time for which it is known (Unix milliseconds), for readers that asked for it.
 fn metric((end, now_unix_ms): &(PartitionInfo, u64)) -> Map {
     let long = |number: u64| Value::Long(i64::try_from(number).unwrap_or(i64::MAX));
     let offset = end.last_offset.unwrap_or_default().to_string();

@@ -27,11 +27,11 @@ pub(super) struct Reader {
     subscription: Subscription,
 }
 
-/// What a reader's link is.
+/// The kind of a reader's link.
 #[derive(Debug)]
 pub(super) struct Of {
     pub(super) link: LinkId,
-    /// What a token must cover.
+    /// The path that a token must cover.
     pub(super) path: String,
     /// Whether events go out settled.
     pub(super) settled: bool,
@@ -42,12 +42,12 @@ pub(super) struct Of {
     pub(super) place: Taken,
 }
 
-/// What came of pumping.
+/// The result of pumping.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Pumped {
-    /// Everything that is there was sent, or the credit is used up.
+    /// Everything available was sent, or the credit is used up.
     Idle,
-    /// There is more; the connection has enough to write for now.
+    /// More is available; the connection has enough to write for now.
     More,
 }
 
@@ -88,7 +88,7 @@ impl Reader {
         })
     }
 
-    /// What a token must cover for it.
+    /// The path that a token must cover for it.
     pub(super) fn path(&self) -> &str {
         &self.of.path
     }

@@ -1,4 +1,4 @@
-//! Feedback for the senders of messages, as services get it; and who takes it.
+//! Feedback for the senders of messages, and its receivers among services.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::signals::{Notice, Signals};
 use crate::hub::Hub;
 
-/// Where services take it, as a token must cover it.
+/// The path of feedback, which a token must cover.
 pub(super) const PATH: &str = "/messages/servicebound/feedback";
 
 const CONTENT_TYPE: Symbol = Symbol::from_static("application/vnd.microsoft.iothub.feedback.json");
@@ -51,7 +51,7 @@ struct RecordBody<'a> {
 }
 
 impl Receivers {
-    /// Has a link hear of feedback.
+    /// Notifies a link of feedback.
     pub(super) fn enter(
         &self,
         host: &HostName,
@@ -73,7 +73,7 @@ impl Receivers {
         }
     }
 
-    /// There is feedback: whoever is first gets it.
+    /// There is feedback: the first link gets it.
     pub(super) fn tell(&self, host: &HostName) {
         let receivers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for receiver in receivers.iter().filter(|receiver| receiver.host == *host) {

@@ -1,4 +1,4 @@
-//! Where a reader of events starts: the selector filter of its source.
+//! The start position of a reader of events: the selector filter of its source.
 //!
 //! Clients send one of a handful of expressions, such as `amqp.annotation.x-opt-offset > '-1'`.
 

@@ -1,4 +1,4 @@
-//! What a link is for: a table from (address, direction) to link kind.
+//! The kinds of links: a table from (address, direction) to link kind.
 
 use drawspan_amqp::engine::LinkId;
 use drawspan_amqp::performative::{Attach, Error, Role, condition};
@@ -58,7 +58,7 @@ pub(super) enum Link {
 }
 
 impl Link {
-    /// Which link of which device it is, if it is one's.
+    /// The device and its link, if it is one of a device.
     pub(super) fn of_device(&self) -> Option<(DeviceLink, Owner)> {
         match self {
             Self::Telemetry(link) => Some((DeviceLink::Telemetry, link.owner())),
@@ -121,7 +121,7 @@ impl Links {
     }
 }
 
-/// Looks an attach up in the table.
+/// Finds an attach in the table.
 pub(super) fn wanted(attach: &Attach) -> Result<Wanted, Error> {
     let (address, to_hub) = match attach.role {
         Role::Sender => (

@@ -1,7 +1,7 @@
-//! Links over which messages are handed out under locks: those of devices, and those for feedback.
+//! Links that deliver messages under locks: those of devices, and those for feedback.
 //!
-//! A receiver that settles first is done with a message when it says so; one that settles second waits for the hub, which
-//! answers once the outcome is stored, or says that the lock was lost (specification 2.6.12).
+//! A receiver that settles first is finished with a message when it settles; one that settles second waits for the hub, which
+//! answers once the outcome is stored, or reports that the lock was lost (specification 2.6.12).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::signals::{Signals, Stored, Word};
 use crate::hub::{Hub, SettleError};
 use crate::limits;
 
-/// Such a link.
+/// A link that delivers under locks.
 #[derive(Debug)]
 pub(super) struct LockedDelivery {
     link: LinkId,
@@ -31,9 +31,9 @@ pub(super) struct LockedDelivery {
     settled: bool,
     drain: bool,
     next_context: u64,
-    /// What the receiver has, by the engine's context.
+    /// The messages at the receiver, by the engine's context.
     out: HashMap<u64, LockToken>,
-    /// What the receiver said while nothing could be stored.
+    /// The receiver's settlements while nothing could be stored.
     unheard: Vec<Said>,
 }
 
@@ -44,7 +44,7 @@ struct Next {
     payload: Bytes,
 }
 
-/// What is handed out.
+/// The kind of messages that are delivered.
 #[derive(Debug)]
 pub(super) enum Queue {
     /// Messages to a device.
@@ -89,7 +89,7 @@ impl LockedDelivery {
         self.drain = true;
     }
 
-    /// Hands out what waits, as far as credit allows.
+    /// Delivers waiting messages, as far as credit allows.
     pub(super) fn pump(
         &mut self,
         connection: &mut Connection,
@@ -276,7 +276,7 @@ impl LockedDelivery {
     }
 }
 
-/// What an AMQP state says. Official clients abandon by `released`; `modified` says the same with more words.
+/// The meaning of an AMQP state. Official clients abandon by `released`; `modified` means the same with more words.
 fn outcome(state: Option<&DeliveryState>) -> Option<Outcome> {
     match state? {
         DeliveryState::Accepted => Some(Outcome::Complete),

@@ -1,4 +1,4 @@
-//! `$management` of the event endpoint: what partitions there are, and where they begin and end.
+//! `$management` of the event endpoint: its partitions, and where they begin and end.
 
 use bytes::Bytes;
 use drawspan_amqp::message::{Body, Message};

@@ -19,7 +19,7 @@ use crate::sessions::{CallFailure, MethodAnswer, MethodCall};
 const METHOD_NAME: &str = "IoThub-methodname";
 const STATUS: &str = "IoThub-status";
 
-/// Where the caller waits.
+/// The waiting caller.
 type Caller = oneshot::Sender<Result<MethodAnswer, CallFailure>>;
 
 /// The link over which a device gets its calls.
@@ -105,19 +105,19 @@ impl MethodCalls {
         }
     }
 
-    /// Takes a device's answer to where it is waited for. One that comes late, or to nothing, is of no use to anybody.
+    /// Passes a device's answer to its caller. A late or unexpected answer is dropped.
     pub(super) fn answered(&mut self, message: &Message) {
         let Some(caller) = correlation(message).and_then(|id| self.sent.remove(&id)) else {
             tracing::debug!(device = %self.owner.device, "an answer to no call, or a late one");
             return;
         };
-        // Nobody may be waiting any more.
+        // The caller may be gone.
         let _ = caller.send(answer(message, self.answer_bytes));
     }
 }
 
 fn fail(caller: Caller, failure: CallFailure) {
-    // Nobody may be waiting any more.
+    // The caller may be gone.
     let _ = caller.send(Err(failure));
 }
 

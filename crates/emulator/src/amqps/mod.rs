@@ -1,11 +1,10 @@
 //! The AMQP head: devices, and the Event Hubs-compatible endpoint, on one port.
 //!
-//! [`head`] handles a connection's events. What a link is for stands in [`links`], a table from (address, direction) to
-//! link kind; each kind has a file of its own: [`cbs`], [`telemetry`], [`methods`], [`twin`], [`locked_delivery`] (messages
-//! to devices, [`c2d_message`], and [`feedback`] on them), [`service_send`] (messages from services), [`events`], [`management`],
-//! [`redirect`].
-//! [`access`] keeps what the connection may do, [`device_session`] which links a device has on it, [`readers`] who reads
-//! which partition; [`signals`] is how connections, and services by way of the hub ([`crate::sessions`]), reach each other.
+//! [`head`] handles a connection's events. [`links`] is the table from (address, direction) to link kind; each kind has its own
+//! file: [`cbs`], [`telemetry`], [`methods`], [`twin`], [`locked_delivery`] (messages to devices, [`c2d_message`], and [`feedback`]
+//! on them), [`service_send`] (messages from services), [`events`], [`management`], [`redirect`]. [`access`] holds the rights of
+//! the connection, [`device_session`] the links of a device on it, [`readers`] the readers of each partition; through [`signals`],
+//! connections reach each other, and services reach them by way of the hub ([`crate::sessions`]).
 
 mod access;
 mod answers;
@@ -48,7 +47,7 @@ use head::Head;
 use readers::Readers;
 use signals::{Signals, Wake};
 
-/// What all connections share.
+/// State shared by all connections.
 #[derive(Debug)]
 pub(crate) struct Shared {
     clock: Clock,
@@ -61,7 +60,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Also has the hubs tell of feedback.
+    /// Also lets the hubs notify of feedback.
     pub(crate) fn new(
         clock: Clock,
         limits: Limits,
@@ -85,7 +84,7 @@ impl Shared {
         shared
     }
 
-    /// Where refusals are logged.
+    /// The log of refusals.
     pub(crate) fn refusals(&self) -> &Arc<Refusals> {
         &self.refusals
     }

@@ -1,7 +1,7 @@
-//! Who reads a partition for a consumer group.
+//! The readers of a partition in a consumer group.
 //!
-//! Event Hubs' rules: without epoch five readers share a partition; a reader with an epoch has it for itself, until one
-//! with the same or a higher epoch comes (article "Event Hubs receiver epoch").
+//! Event Hubs' rules: without an epoch, five readers share a partition; a reader with an epoch has it exclusively, until another
+//! one with the same or a higher epoch arrives (article "Event Hubs receiver epoch").
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,7 +60,7 @@ pub(super) fn epoch(attach: &Attach) -> Result<Option<i64>, Error> {
     }
 }
 
-/// What a reader hears that lost its place to one with an epoch.
+/// The error for a reader that lost its place to one with an epoch.
 pub(super) fn taken(by: i64) -> Error {
     let text = format!("a reader with epoch {by} took the partition over");
     Error::new(condition::LINK_STOLEN, text)

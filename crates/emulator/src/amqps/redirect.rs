@@ -1,4 +1,4 @@
-//! `messages/events/$management`, asked at the hub: the event endpoint is elsewhere, and this is where.
+//! `messages/events/$management` at the hub: redirects to the event endpoint.
 
 use drawspan_amqp::performative::{Error, condition};
 use drawspan_amqp::value::{Map, Symbol, Value};

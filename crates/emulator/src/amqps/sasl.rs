@@ -1,16 +1,16 @@
-//! SASL: MSSBCBS and ANONYMOUS say nothing (a token follows through CBS), PLAIN brings a token at once.
+//! SASL: MSSBCBS and ANONYMOUS carry no credentials (a token follows through CBS), PLAIN carries a token.
 
 use drawspan_amqp::value::Symbol;
 use drawspan_hub::HostName;
 
-/// What a client hears that would register over AMQP.
+/// The error for a client that tries to register over AMQP.
 pub(super) const DPS_REFUSAL: &str =
     "the emulator does not serve DPS over AMQP yet: let the client register over HTTPS";
 const MSSBCBS: Symbol = Symbol::from_static("MSSBCBS");
 const ANONYMOUS: Symbol = Symbol::from_static("ANONYMOUS");
 const PLAIN: Symbol = Symbol::from_static("PLAIN");
 
-/// What is offered. The order is that in which clients should prefer them.
+/// The offered mechanisms, in the order in which clients should prefer them.
 pub(super) fn mechanisms() -> Vec<Symbol> {
     vec![MSSBCBS, ANONYMOUS, PLAIN]
 }
@@ -28,7 +28,7 @@ pub(super) fn plain(response: &[u8]) -> Option<(&str, &str)> {
     parts.next().is_none().then_some((user, password))
 }
 
-/// Why a user name means nothing at `host`: a hub, or none if there is no hub of the client's name.
+/// Why a user name is invalid at `host`: a hub, or `None` if there is no hub of the client's name.
 pub(super) fn refusal_of(user: &str, host: Option<&HostName>) -> Option<&'static str> {
     match host {
         _ if is_of_dps(user) => Some(DPS_REFUSAL),

@@ -1,8 +1,8 @@
-//! Messages that services send to devices: what a hub makes of them before they wait for their device.
+//! Messages that services send to devices: their conversion to messages that wait for their device.
 //!
 //! Rules: Azure articles "Understand cloud-to-device messaging from an IoT hub" and "Create and read IoT Hub messages".
 //!
-//! A message whose sender says nothing of its end has the hub's usual time, but does not carry it: the topics of such
+//! A message without an expiry set by its sender has the hub's default time to live, but does not carry it: the topics of such
 //! messages, which the articles on MQTT show, have no `$.exp`; those whose senders set an expiry have one.
 
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use super::telemetry::{check_size, malformed};
 use crate::hub::SendError;
 use crate::limits;
 
-/// Where services send them, as a token must cover it.
+/// The path for messages of services, which a token must cover.
 pub(super) const PATH: &str = "/messages/devicebound";
 
 const ACK: &str = "iothub-ack";
@@ -67,7 +67,7 @@ pub(super) fn read(
             message_id: message_id.clone().map(MessageId::String),
             correlation_id: id(properties.correlation_id)?.map(MessageId::String),
             to: Some(to(&device)),
-            // Those of a group mean nothing to a single device.
+            // Properties of a group are meaningless for a single device.
             group_id: None,
             group_sequence: None,
             reply_to_group_id: None,
@@ -99,7 +99,7 @@ pub(super) fn refused(error: SendError) -> Error {
             refusal(condition, refused.code(), &refused.to_string())
         }
         SendError::Refused(refused @ Refused::HubFull) => {
-            // Clients take a resource limit for a full queue, whatever the code says.
+            // Clients treat a resource limit as a full queue, regardless of the code.
             refusal(
                 condition::INTERNAL_ERROR,
                 refused.code(),
@@ -152,7 +152,7 @@ fn to(device: &DeviceId) -> String {
     }
 }
 
-/// Ids reach devices as text, whatever type their sender chose: the Node client makes uuids of what looks like one.
+/// Ids reach devices as text, regardless of their type at the sender: the Node client sends as uuids what looks like one.
 fn id(id: Option<MessageId>) -> Result<Option<String>, Error> {
     let text = id.map(|id| id.to_string());
     let chars = text.as_deref().map_or(0, |text| text.chars().count());

@@ -1,4 +1,4 @@
-//! How other tasks reach a connection's own.
+//! Signals from other tasks to a connection's task.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +15,7 @@ use crate::sessions::{CallFailure, MethodCall};
 #[derive(Debug)]
 pub(super) struct Wake;
 
-/// What a connection is told and asked by others.
+/// Signals and requests of others to a connection.
 #[derive(Debug)]
 pub(super) struct Signals {
     wake: mpsc::Sender<Wake>,
@@ -32,13 +32,13 @@ pub(super) enum Notice {
     DeviceTaken(LinkId),
     /// The device was disabled or deleted.
     DeviceChanged(LinkId),
-    /// What was to go out over the link could not be kept: its client must start again.
+    /// A message for the link could not be kept: its client must start again.
     Overrun(LinkId),
     /// Changes of twins that the connection made are stored, or not.
     TwinsStored(bool),
     /// A reader of epoch `by` took the partition over.
     ReaderTaken { link: LinkId, by: i64 },
-    /// There is something to be handed out.
+    /// Something can be delivered.
     Waiting(LinkId),
 }
 
@@ -81,7 +81,7 @@ impl Signals {
 
     /// Has the task look at everything that may have changed.
     pub(super) fn wake(&self) {
-        // Full means that a wake-up waits already; closed, that nobody is there to be woken.
+        // Full means that a wake-up is pending already; closed, that the connection is gone.
         let _ = self.wake.try_send(Wake);
     }
 
@@ -109,7 +109,7 @@ impl Signals {
         std::mem::take(&mut *self.notices.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Hands something over. When too much waits already, it is refused.
+    /// Queues a message for the connection. It is refused if too many wait already.
     pub(super) fn push(&self, push: Push) {
         let mut pushes = self.pushes.lock().unwrap_or_else(PoisonError::into_inner);
         if pushes.len() >= PUSHES_MAX {
@@ -137,11 +137,11 @@ impl Signals {
         std::mem::take(&mut *self.pushes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// There is no room for it.
+    /// Refuses a push for lack of room.
     fn refuse(&self, push: Push) {
         match push {
             Push::Call { call, .. } => {
-                // Nobody may be waiting any more.
+                // The caller may be gone.
                 let _ = call.answer.send(Err(CallFailure::TooMany));
             }
             Push::Desired { link, .. } => self.notify(Notice::Overrun(link)),

@@ -95,7 +95,7 @@ impl Arrivals {
         Ok(())
     }
 
-    /// Stores what came, then acknowledges it: 200 to a device means that it is in the log.
+    /// Stores messages, then acknowledges them: 200 to a device means that the message is in the log.
     pub(super) fn store(&mut self, connection: &mut Connection, hub: &Arc<Hub>) {
         if self.records.is_empty() {
             return;
@@ -159,7 +159,7 @@ pub(super) fn check_size(
     Ok(())
 }
 
-/// What the hub counts: the body, the values of system properties, names and values of the sender's.
+/// The size that the hub counts: the body, the values of system properties, names and values of the sender's.
 fn counted_bytes(message: &Message) -> u64 {
     let body: usize = match &message.body {
         Body::Data(parts) => parts.iter().map(Bytes::len).sum(),

@@ -1,8 +1,8 @@
-//! Twins: a device's requests over one link, answers and news of desired properties over another. Both links of a device
-//! belong together by their session and address.
+//! Twins: a device's requests over one link, answers and changes of desired properties over another. Both links of a device belong
+//! together by their session and address.
 //!
-//! What a device reports is stored before it is answered. The requests of one connection are carried out in their order,
-//! as many at a time as have come while the ones before them were stored.
+//! Reported properties are stored before the answer. The requests of one connection are carried out in order; those that arrive
+//! while earlier ones are being stored are carried out together.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -42,16 +42,16 @@ pub(super) struct TwinAnswers {
 #[derive(Debug)]
 pub(super) struct Request {
     owner: Owner,
-    /// Where the answer goes.
+    /// The link for the answer.
     answers: LinkId,
-    /// Comes back with the answer, as it is.
+    /// The request's id, returned unchanged with the answer.
     id: MessageId,
     operation: Result<Operation, Refused>,
 }
 
 #[derive(Debug)]
 enum Operation {
-    /// What is my twin?
+    /// Read the twin.
     Get,
     /// Merge this into my reported properties.
     Report(Object),
@@ -69,9 +69,9 @@ pub(super) struct Answer {
     pub(super) link: LinkId,
     pub(super) message: Bytes,
     id: MessageId,
-    /// Whether the device wants news from now on; `None` leaves that as it is.
+    /// Whether the device wants notifications from now on; `None` leaves that unchanged.
     pub(super) wants_news: Option<bool>,
-    /// What it says, if it is a refusal.
+    /// The refusal, if it is one.
     pub(super) refused: Option<(ErrorCode, String)>,
 }
 
@@ -94,7 +94,8 @@ pub(super) fn accept_requests() -> AcceptOptions {
     }
 }
 
-/// What a device is told whose desired properties changed. Without correlation id: that is how devices tell it from answers.
+/// The notification to a device whose desired properties changed. It has no correlation id: that is how devices distinguish it from
+/// answers.
 pub(super) fn news(patch: Bytes) -> Bytes {
     Message::from_data(patch).to_bytes()
 }
@@ -139,7 +140,7 @@ impl RequestQueue {
         None
     }
 
-    /// Requests to be carried out now: none while others are being stored.
+    /// Requests to carry out now: none while others are being stored.
     pub(super) fn next_batch(&mut self) -> Vec<Request> {
         if self.unstored.is_some() || self.retry_at.is_some() {
             return Vec::new();
@@ -180,7 +181,7 @@ impl Request {
         })
     }
 
-    /// What is said to it when nothing can be stored any more.
+    /// The answer when nothing can be stored any more.
     pub(super) fn not_stored(self) -> Answer {
         Answer::new(self.answers, self.id, 500, None, None).not_stored()
     }
@@ -193,7 +194,7 @@ impl Request {
         };
         let device = self.owner.device;
         let entry = registry.get(&device);
-        // Deleted, and created anew under the same name: the link is about to be ended.
+        // Deleted, and created again under the same name: the link is about to end.
         let Some(entry) =
             entry.filter(|entry| entry.device.generation_id == self.owner.generation_id)
         else {
@@ -272,7 +273,7 @@ impl Answer {
         }
     }
 
-    /// What is said instead when what it speaks of could not be stored.
+    /// The answer if the change could not be stored.
     pub(super) fn not_stored(self) -> Self {
         let refused = Refused(ErrorCode::SERVER_ERROR, "the change was not stored".into());
         Self::refusal(self.link, self.id, &refused)

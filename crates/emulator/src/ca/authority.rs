@@ -18,7 +18,7 @@ use time::{Duration, OffsetDateTime};
 
 /// How long the authority is good for.
 const CA_DAYS: i64 = 10 * 365;
-/// How long a server's certificate is good for; it is made anew at each start. Some clients refuse more than 398 days.
+/// Validity of a server's certificate, which is issued at each start. Some clients refuse more than 398 days.
 const LEAF_DAYS: i64 = 397;
 
 /// The authority's key.

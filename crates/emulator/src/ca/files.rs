@@ -1,4 +1,4 @@
-//! PEM files that are there completely or not at all.
+//! PEM files that are written completely or not at all.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -8,7 +8,7 @@ use drawspan_state::private;
 
 use super::CaError;
 
-/// Who may read a file.
+/// The permissions of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     OwnerOnly,

@@ -1,4 +1,4 @@
-//! The emulator's own certificate authority, and the certificate that its servers show.
+//! The emulator's own certificate authority, and the certificate of its servers.
 
 mod authority;
 mod files;
@@ -13,7 +13,7 @@ use drawspan_hub::HostName;
 use drawspan_state::private;
 use rustls::ServerConfig;
 
-/// File name of the authority's certificate, which clients are told to trust.
+/// File name of the authority's certificate, which clients must trust.
 pub const CA_FILE: &str = "ca.pem";
 const KEY_FILE: &str = "ca-key.pem";
 
@@ -22,7 +22,7 @@ const KEY_FILE: &str = "ca-key.pem";
 pub(crate) struct Tls {
     /// The authority's certificate, PEM.
     pub(crate) ca_pem: String,
-    /// Where that certificate lies.
+    /// The path of that certificate.
     pub(crate) ca_path: PathBuf,
     /// TLS 1.2 and 1.3 with a certificate of this authority.
     pub(crate) server: Arc<ServerConfig>,
@@ -34,15 +34,15 @@ pub enum CaError {
     /// The file system refused.
     #[error("cannot {doing} {}: {cause}{}", path.display(), way_out(doing))]
     Io {
-        /// What was tried.
+        /// The operation.
         doing: &'static str,
         /// On which file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: std::io::Error,
     },
-    /// A certificate could not be made, or the stored key is not one.
+    /// A certificate could not be issued, or the stored key is invalid.
     #[error(
         "cannot make a certificate with the key at {}: {cause}; if the key is damaged, put it back, or delete it and {CA_FILE} and have clients trust the new one",
         path.display()
@@ -50,7 +50,7 @@ pub enum CaError {
     Certificate {
         /// The key's file.
         path: PathBuf,
-        /// What the certificate library said.
+        /// The certificate library's error.
         #[source]
         cause: rcgen::Error,
     },
@@ -63,13 +63,13 @@ pub enum CaError {
     Unusable {
         /// The certificate's file.
         path: PathBuf,
-        /// What the check said.
+        /// The check's error.
         #[source]
         cause: rustls::Error,
     },
 }
 
-/// What can be done about a file that cannot be read.
+/// Advice on a file that cannot be read.
 fn way_out(doing: &str) -> &'static str {
     match doing {
         "read" => {

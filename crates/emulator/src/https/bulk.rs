@@ -1,4 +1,4 @@
-//! Many devices in one call: each succeeds or fails for itself.
+//! Many devices in one call: each succeeds or fails by itself.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ use super::refusal::{ERROR_CODE_HEADER, Refusal};
 use super::wire::{DeviceBody, device_id, invalid};
 use crate::random;
 
-/// What is to be done with one device.
+/// The operation for one device.
 enum Operation {
     Create(DeviceSpec, Fresh),
     Update(DeviceSpec, IfMatch, Fresh),

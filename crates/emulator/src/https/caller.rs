@@ -1,4 +1,4 @@
-//! Who asks which hub: host, API version and token of a request.
+//! The caller of a request: host, API version and token.
 
 use std::sync::Arc;
 

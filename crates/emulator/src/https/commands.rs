@@ -11,7 +11,7 @@ use super::caller::Caller;
 use super::devices::{IdPath, id_of, path_of};
 use super::refusal::Refusal;
 
-/// What a purge did.
+/// The result of a purge.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Purged {

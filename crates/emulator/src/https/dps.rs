@@ -1,7 +1,7 @@
-//! The provisioning service over HTTPS, and what tests may know about it.
+//! The provisioning service over HTTPS, and observations for tests.
 //!
-//! Served under every name, since the id scope in the path says whom a device means. Official SDKs insist on 202 for a
-//! registration, on an operation to be asked after, and on errors as JSON with a number.
+//! Served under every name, since the id scope in the path identifies the service. Official SDKs require 202 for a registration, an
+//! operation to poll, and errors as JSON with a number.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ use crate::limits::{REGISTRATION_BODY_BYTES, REQUEST_READ_MS};
 use crate::random;
 use crate::refusals::Door;
 
-/// What the service says when it does not know the scope, the registration or the operation.
+/// The service's code for an unknown scope, registration or operation.
 const NOT_FOUND: u32 = 404_201;
 const WRONG_METHOD: u32 = 405_000;
 
@@ -40,12 +40,12 @@ const WRONG_METHOD: u32 = 405_000;
 struct Refusal {
     code: u32,
     message: String,
-    /// What the log has instead of the message, which says less, or more.
+    /// The text for the log instead of the message, which has less detail, or more.
     logged: Option<String>,
     retry_after_s: Option<u32>,
 }
 
-/// What a device says of itself.
+/// The body of a registration.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RegisterBody<'a> {

@@ -27,10 +27,10 @@ use crate::sessions::{CallFailure, MethodAnswer};
 struct MethodBody {
     method_name: Option<String>,
     response_timeout_in_seconds: Option<u64>,
-    /// What old clients call it.
+    /// The name of the member in old clients.
     timeout_in_seconds: Option<u64>,
     connect_timeout_in_seconds: Option<u64>,
-    /// Passed on as it is written; `null` is a payload, none at all is none.
+    /// Passed on as it is written; `null` is a payload, unlike an absent one.
     #[serde(default, deserialize_with = "given")]
     payload: Option<Box<RawValue>>,
 }

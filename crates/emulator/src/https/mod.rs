@@ -45,7 +45,7 @@ use refusal::Refusal;
 use refused::Asked;
 use websocket::Upgraded;
 
-/// What all requests share.
+/// State shared by all requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     pub(crate) hubs: HubSet,
@@ -57,7 +57,7 @@ pub(crate) struct Shared {
 #[derive(Clone, Debug)]
 struct Sni(Option<Arc<str>>);
 
-/// Everything that the head answers.
+/// The routes of the head.
 pub(crate) fn router(shared: Shared) -> Router {
     Router::new()
         .route("/ca.pem", get(ca_pem))

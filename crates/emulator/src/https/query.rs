@@ -29,7 +29,7 @@ struct QueryBody {
     query: String,
 }
 
-/// What can be asked.
+/// The supported queries.
 #[derive(Debug, PartialEq, Eq)]
 enum Query {
     /// `SELECT * FROM devices`
@@ -38,7 +38,7 @@ enum Query {
     One(DeviceId),
 }
 
-/// `POST /devices/query`. Not a route of its own: a device may have that name.
+/// `POST /devices/query`. Not a separate route: a device may have that name.
 pub(super) async fn run(
     caller: Caller,
     path: IdPath,
@@ -125,7 +125,7 @@ fn parse(query: &str) -> Result<Query, Refusal> {
     if query.len() > QUERY_BYTES {
         return Err(not_yet());
     }
-    // `*` and `=` need no space around them; the text has none in it, since ids have none.
+    // `*` and `=` need no space around them; the text has no spaces, since ids have none.
     let spaced = query.replace('*', " * ").replace('=', " = ");
     let in_text = query.split_once(['\'', '"']).map(|(_, rest)| rest);
     let words: Vec<&str> = spaced.split_whitespace().collect();

@@ -23,7 +23,7 @@ pub(super) struct Refusal {
     code: ErrorCode,
     status: u16,
     message: String,
-    /// What the log has instead of the message, which may quote a body.
+    /// The text for the log instead of the message, which may quote a body.
     logged: Option<String>,
 }
 
@@ -118,7 +118,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// What may be logged of an error in a body: where it is, without what stands there.
+/// The loggable part of an error in a body: its position, without the contents.
 pub(super) fn place_in_body(error: &serde_json::Error) -> String {
     format!(
         "the body is not what is expected at line {}, column {}",

@@ -1,4 +1,4 @@
-//! What is refused over HTTPS, as the log has it.
+//! Log lines of refusals over HTTPS.
 
 use std::net::SocketAddr;
 
@@ -13,11 +13,11 @@ use crate::refusals::{Door, Refusals};
 pub(super) struct Reason {
     pub(super) door: Door,
     pub(super) code: u32,
-    /// What the caller is told, or more.
+    /// The text for the caller, or more.
     pub(super) text: String,
 }
 
-/// What a request asks for.
+/// The target of a request, for the log.
 #[derive(Debug)]
 pub(super) struct Asked {
     method: Method,

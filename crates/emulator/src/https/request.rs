@@ -1,4 +1,4 @@
-//! What a request says beside its body.
+//! The parts of a request other than its body.
 
 use axum::http::{HeaderMap, Uri};
 

@@ -1,4 +1,4 @@
-//! How many devices there are.
+//! The number of devices.
 
 use axum::http::StatusCode;
 use axum::response::Response;

@@ -15,14 +15,14 @@ use super::refused::Reason;
 use super::request::text;
 use crate::refusals::Door;
 
-/// Where Event Hubs clients look for it.
+/// The path that Event Hubs clients use.
 const EVENT_HUBS_PATH: &str = "/$servicebus/websocket";
 /// The name that RFC-minded clients give; whether the hub takes it is not known.
 const PLAIN_SUBPROTOCOL: &str = "amqp";
 const MQTT: &str = "mqtt";
 const VERSION: &str = "13";
 
-/// What became of a connection's handshake, if there was one.
+/// The result of a connection's handshake, if there was one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Upgraded(Arc<Mutex<Option<OnUpgrade>>>);
 
@@ -40,7 +40,7 @@ impl Upgraded {
     }
 }
 
-/// The answer to a request for a WebSocket; `None` if it is for something else.
+/// The answer to a request for a WebSocket; `None` for other requests.
 pub(super) fn answer(request: &mut Request<Incoming>, upgraded: &Upgraded) -> Option<Response> {
     if !is_served_at(request.uri().path()) {
         return None;

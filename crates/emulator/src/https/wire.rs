@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::refusal::Refusal;
 
-/// What the hub writes for a time that never came.
+/// The hub's value for a missing time.
 const NEVER: &str = "0001-01-01T00:00:00";
 
 /// A device as a client describes it.
@@ -171,7 +171,7 @@ impl AuthenticationBody {
 }
 
 impl Keys {
-    /// Node sends empty texts where it means none.
+    /// Node sends empty texts for absent values.
     fn into_spec(self) -> Result<AuthenticationSpec, Refusal> {
         let key = |text: String| {
             SymmetricKey::from_base64(&text).map_err(|error| invalid(&error.to_string()))
@@ -218,7 +218,7 @@ impl DeviceAnswer {
 }
 
 impl DeviceAnswer {
-    /// What a twin says of its device.
+    /// The device's members in a twin.
     pub(super) fn in_twin(self) -> Value {
         let thumbprints = self.authentication.x509_thumbprint.unwrap_or_default();
         json!({

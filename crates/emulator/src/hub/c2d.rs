@@ -1,7 +1,7 @@
-//! Messages to devices: what the protocol heads, the registry and time do to them.
+//! Messages to devices: operations of the protocol heads, of the registry and of time on them.
 //!
-//! Nothing here waits but [`Hub::purge_messages`] and [`Hub::keep_messages`]. Those who cannot wait hand in what is to
-//! happen once the change is stored; changes of a hub's messages are stored in the order in which they were made.
+//! Only [`Hub::purge_messages`] and [`Hub::keep_messages`] wait. Callers that cannot wait pass a callback for when the change is
+//! stored; changes of a hub's messages are stored in the order in which they were made.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +24,7 @@ use crate::stop::Stop;
 /// The messages of a hub.
 pub(super) struct Messages {
     held: Mutex<Held>,
-    /// Told when something is due earlier than the keeper knows.
+    /// Notified when something is due earlier than the keeper knows.
     earlier: Notify,
 }
 
@@ -37,9 +37,9 @@ struct Held {
 /// Why a message for a device is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SendError {
-    /// There is no such device.
+    /// The device does not exist.
     UnknownDevice,
-    /// There is no room for it.
+    /// No room for it.
     Refused(Refused),
     /// It cannot be stored at the moment.
     Store(NoSlot),
@@ -78,7 +78,7 @@ impl Hub {
         done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) -> Result<(), SendError> {
         let slot = self.try_slot().map_err(SendError::Store)?;
-        // Held meanwhile, so that no message comes behind the end of its device.
+        // Held meanwhile, so that no message follows the end of its device.
         let registry = self.registry();
         let Some(entry) = registry.get(device) else {
             return Err(SendError::UnknownDevice);
@@ -92,13 +92,13 @@ impl Hub {
             model.send(device, message, now, effects)
         };
         let sent = self.apply(slot, send, done);
-        // Whoever is told may look at the registry.
+        // The callback may read the registry.
         drop(registry);
         self.tell_of_messages(&sent.map_err(SendError::Refused)?.1);
         Ok(())
     }
 
-    /// Hands the next message of a device out. Nobody else gets it before its lock is over.
+    /// Delivers the next message of a device, and locks it against other receivers.
     pub(crate) fn lock_message(
         &self,
         device: &DeviceId,
@@ -157,7 +157,7 @@ impl Hub {
         self.messages.held().model.count(device)
     }
 
-    /// Hands the next batch of feedback out.
+    /// Locks and returns the next batch of feedback.
     pub(crate) fn lock_feedback(&self) -> Result<Option<(LockToken, Queued<Batch>)>, NoRandomness> {
         let (token, now) = (random::lock_token()?, self.now_unix_ms());
         let mut held = self.messages.held();
@@ -237,7 +237,7 @@ impl Hub {
         Ok(result)
     }
 
-    /// A place in the store's queue; `None` where nothing is stored.
+    /// A slot in the store's queue; `None` if nothing is stored.
     fn try_slot(&self) -> Result<Option<Slot>, NoSlot> {
         self.store
             .as_ref()
@@ -245,8 +245,7 @@ impl Hub {
             .transpose()
     }
 
-    /// Changes the messages and hands the changes over to the store, in this order for everybody. Returns what
-    /// is to be told.
+    /// Changes the messages and hands the changes over to the store, in one order for all. Returns the notifications.
     fn apply<T, E>(
         &self,
         slot: Option<Slot>,

@@ -1,4 +1,4 @@
-//! Changes of the registry: made under its lock, stored in their order, and told to devices once they are stored.
+//! Changes of the registry: made under its lock, stored in order, and sent to devices once they are stored.
 
 use std::sync::{Arc, PoisonError};
 
@@ -30,7 +30,7 @@ impl Hub {
             let (done, written) = oneshot::channel();
             let events = registry.take_events();
             self.hand_over_changes(slot, changes, events, move |stored| {
-                // Nobody may be waiting any more: the change is made all the same.
+                // The caller may be gone: the change is made in any case.
                 let _ = done.send(stored);
             });
             (result, written)
@@ -39,7 +39,7 @@ impl Hub {
         Ok(result)
     }
 
-    /// What follows from changes at once, and from their being stored. Called under the registry's lock.
+    /// The immediate effects of changes, and those of storing them. Called under the registry's lock.
     fn hand_over_changes(
         &self,
         slot: Slot,
@@ -72,9 +72,8 @@ impl Hub {
         }
     }
 
-    /// Changes the registry and has `done` called once the changes are stored, on another thread as a rule. `None` when the
-    /// store has too much to do; then nothing happens. With the result comes whether `done` will be called: it is not
-    /// when there is nothing to be stored.
+    /// Changes the registry and has `done` called once the changes are stored, usually on another thread. `None` if the store is
+    /// overloaded; then nothing happens. The result states whether `done` will be called: it is not if there is nothing to store.
     pub(crate) fn change_soon<T>(
         &self,
         change: impl FnOnce(&mut Registry) -> (T, Vec<Change>),
@@ -103,8 +102,8 @@ impl Hub {
     }
 
     fn change_in_memory<T>(&self, change: impl FnOnce(&mut Registry) -> (T, Vec<Change>)) -> T {
-        // First, so that devices are told in the order of the changes, and not under the registry's lock: who is told may
-        // want that.
+        // First, so that devices are notified in the order of the changes, and not under the registry's lock, which the callback
+        // may need.
         let order = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
         let mut registry = self.registry_mut();
         let (result, changes) = change(&mut registry);

@@ -13,7 +13,7 @@ use crate::sessions::{CallFailure, MethodAnswer, MethodCall};
 /// Why a call has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InvokeError {
-    /// There is no such device.
+    /// The device does not exist.
     NotFound,
     /// It did not connect in time, or takes no method calls.
     NotOnline,

@@ -1,4 +1,4 @@
-//! What changes of the registry mean to devices that are connected, and to those who watch the hub.
+//! Effects of registry changes on connected devices, and on observers of the hub.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use drawspan_hub_model::registry::Change;
 use crate::observe::Events;
 use crate::sessions::Sessions;
 
-/// What is to be told, and how.
+/// A notification and its way.
 pub(super) struct News {
     to: Arc<Sessions>,
     items: Vec<Item>,
@@ -42,7 +42,7 @@ impl News {
         }
     }
 
-    /// Tells the self.to. What could not be stored is told only where it has effect all the same.
+    /// Notifies of `self.to`. A change that could not be stored is notified only if it takes effect all the same.
     pub(super) fn tell(&self, stored: bool) {
         if stored {
             self.emit();
@@ -59,7 +59,7 @@ impl News {
 }
 
 impl News {
-    /// Tells the rest of what could not be stored at first, and is now.
+    /// Sends the notifications of changes that could not be stored at first, and are now.
     pub(super) fn tell_late(&self) {
         self.emit();
         for item in &self.items {

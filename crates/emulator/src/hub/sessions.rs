@@ -1,4 +1,4 @@
-//! Devices that connect and leave.
+//! Devices that connect and disconnect.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ impl Hub {
         let shared: Arc<dyn DeviceSession> = Arc::<S>::clone(session);
         self.sessions.attach(device, &shared, |attached| {
             join(session);
-            // While the device is locked: the registry hears of comings and goings in their order.
+            // While the device is locked: the registry sees connects and disconnects in order.
             self.set_connected(device, true);
             if let Attached::Replaced(before) = attached {
                 self.emit(HubEvent::DeviceDisconnected {

@@ -11,14 +11,14 @@ use crate::clock::Clock;
 /// Target of the log lines.
 const TARGET: &str = "drawspan_emulator::events";
 
-/// Somebody who wants to know what happens at the hubs.
+/// An observer of the events at the hubs.
 pub trait Observer: fmt::Debug + Send + Sync {
-    /// Takes an event. It is called by whoever caused the event, who may hold locks: it must be short, and must not call the
-    /// hub. Events of one device come in their order.
+    /// Takes an event. The code that caused the event calls it and may hold locks, so it must be short, and must not call the hub.
+    /// Events of one device come in order.
     fn observe(&self, event: &Event);
 }
 
-/// Where events go: a line of the log each, at `debug`, and to the observers.
+/// The destinations of events: one log line each, at `debug`, and the observers.
 #[derive(Clone, Debug)]
 pub(crate) struct Events {
     clock: Clock,

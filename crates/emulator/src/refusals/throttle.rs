@@ -1,4 +1,4 @@
-//! How many refusals are logged: some of each kind in each window, and some of all kinds together. The rest is counted.
+//! The limit of logged refusals: some of each kind per window, and some of all kinds together. The others are counted.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::limits::{
 
 const WINDOW: Duration = Duration::from_millis(REFUSALS_WINDOW_MS);
 
-/// What was refused lately, by kind: where, and with which code. Neither comes from the client, so there are few kinds.
+/// Recent refusals by kind: place and code. Neither comes from the client, so there are few kinds.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
     kinds: Vec<Kind>,
@@ -74,7 +74,7 @@ impl Throttle {
         room
     }
 
-    /// What was left out since this was asked before.
+    /// Returns the omitted refusals since the last call.
     pub(super) fn take_left_out(&mut self) -> Vec<LeftOut> {
         let with_some = self.kinds.iter_mut().filter(|kind| kind.left_out > 0);
         with_some

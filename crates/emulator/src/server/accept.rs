@@ -19,7 +19,7 @@ use crate::limits::{ACCEPT_PAUSE_MS, CONNECTIONS_MAX, HANDSHAKE_MS, SHUTDOWN_MS}
 use crate::refusals::{Door, HandshakeFailed, Refusals};
 use crate::stop::Stop;
 
-/// What the listeners of one protocol share.
+/// State shared by the listeners of one protocol.
 #[derive(Clone)]
 pub(crate) struct Accepting {
     tls: Arc<ServerConfig>,
@@ -133,7 +133,7 @@ async fn secure(
     }
 }
 
-/// A handshake in two steps, so that one that fails can be told by how far it came, and to which name.
+/// A handshake in two steps, so that a failed one can be described by its progress and its server name.
 async fn shake_hands(
     stream: TcpStream,
     tls: Arc<ServerConfig>,

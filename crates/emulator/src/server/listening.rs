@@ -1,4 +1,4 @@
-//! The ports: at the configured address, and at the IPv6 loopback address beside it.
+//! The ports: at the configured address, and at the IPv6 loopback address.
 
 use std::fmt;
 use std::io;
@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use crate::config::{Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED};
 use crate::start_error::StartError;
 
-/// Where a running emulator listens.
+/// The addresses of a running emulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addresses {
     /// AMQP over TLS.

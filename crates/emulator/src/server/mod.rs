@@ -23,7 +23,7 @@ pub(crate) struct Secured<S = TlsStream<TcpStream>> {
     pub(crate) stop: Stop,
 }
 
-/// What a client opened a connection to.
+/// The destination of a client's connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Reached {
     /// The name, if it said.
@@ -32,6 +32,6 @@ pub(crate) struct Reached {
     pub(crate) port: u16,
     /// How it speaks AMQP, if it does.
     pub(crate) transport: Transport,
-    /// Who it is.
+    /// The client's address.
     pub(crate) peer: SocketAddr,
 }

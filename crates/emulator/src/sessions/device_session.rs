@@ -1,4 +1,4 @@
-//! How a hub reaches a device that is connected, whatever protocol it speaks.
+//! How a hub reaches a connected device, regardless of its protocol.
 
 use std::fmt;
 
@@ -6,23 +6,23 @@ use bytes::Bytes;
 use drawspan_hub_model::event::Protocol;
 use tokio::sync::oneshot;
 
-/// What one device has on a connection of some protocol. Nothing here waits.
+/// A device's session on a connection of any protocol. Its methods never wait.
 pub(crate) trait DeviceSession: fmt::Debug + Send + Sync {
-    /// What the device speaks.
+    /// The protocol of the device.
     fn protocol(&self) -> Protocol;
 
     /// The device has another session now: this one is to end. Called while the device is locked, so it must not attach or
     /// detach anything.
     fn replaced(&self);
 
-    /// The device was disabled, deleted or created anew: the session is to end if it is not allowed any more.
+    /// The device was disabled, deleted or created again: the session must end if it is no longer allowed.
     fn identity_changed(&self);
 
-    /// There is a message for the device.
+    /// A message for the device waits.
     fn message_waits(&self);
 
-    /// Tells the device of its desired properties: a JSON patch with `$version`. A device that did not ask for them is not
-    /// told.
+    /// Notifies the device of its desired properties: a JSON patch with `$version`. A device that did not ask for notifications
+    /// gets none.
     fn desired(&self, patch: &Bytes);
 
     /// Whether the device takes method calls.
@@ -36,18 +36,18 @@ pub(crate) trait DeviceSession: fmt::Debug + Send + Sync {
 pub(crate) struct MethodCall {
     /// The method's name.
     pub(crate) name: String,
-    /// JSON; empty when the caller gave none.
+    /// JSON; empty if the caller sent no payload.
     pub(crate) payload: Bytes,
-    /// Where the answer goes; closed once the caller has given up, after which the device must not hear of the call.
+    /// The receiver of the answer; closed once the caller has given up, after which the call must not be delivered to the device.
     pub(crate) answer: oneshot::Sender<Result<MethodAnswer, CallFailure>>,
 }
 
-/// What a device answered.
+/// The answer of a device.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct MethodAnswer {
     /// The device's status code.
     pub(crate) status: i32,
-    /// JSON; empty when the device gave none.
+    /// JSON; empty if the device sent no payload.
     pub(crate) payload: Bytes,
 }
 
@@ -64,7 +64,7 @@ pub(crate) enum CallFailure {
     BadAnswer(&'static str),
 }
 
-// Payloads are nobody's business.
+// Payloads are confidential.
 impl fmt::Debug for MethodCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MethodCall")

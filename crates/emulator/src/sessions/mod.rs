@@ -1,8 +1,7 @@
-//! The sessions of a hub's devices: one for each device that is connected, whatever protocol it speaks.
+//! The sessions of a hub's devices: one per connected device, regardless of its protocol.
 //!
-//! A protocol head makes a [`DeviceSession`] of what a device has on a connection and attaches it to the hub
-//! (`Hub::attach`). A session that is attached takes the place of the one that the device had,
-//! over whichever protocol that was.
+//! A protocol head makes a [`DeviceSession`] for a device on a connection and attaches it to the hub (`Hub::attach`). An attached
+//! session replaces the device's earlier one, whichever protocol that used.
 
 mod device_session;
 #[cfg(test)]
@@ -22,11 +21,11 @@ pub(crate) use device_session::{CallFailure, DeviceSession, MethodAnswer, Method
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     by_device: Mutex<HashMap<DeviceId, Arc<dyn DeviceSession>>>,
-    /// Told when a device begins to take method calls.
+    /// Notified when a device begins to accept method calls.
     calls_taken: Notify,
 }
 
-/// What attaching a session has changed.
+/// The result of attaching a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attached {
     /// The device had no session.
@@ -86,21 +85,21 @@ impl Sessions {
         }
     }
 
-    /// There is a message for a device.
+    /// A message for a device waits.
     pub(crate) fn message_waits(&self, device: &DeviceId) {
         if let Some(session) = self.get(device) {
             session.message_waits();
         }
     }
 
-    /// Tells a device of its desired properties: a JSON patch with `$version`.
+    /// Notifies a device of its desired properties: a JSON patch with `$version`.
     pub(crate) fn desired(&self, device: &DeviceId, patch: &Bytes) {
         if let Some(session) = self.get(device) {
             session.desired(patch);
         }
     }
 
-    /// Hands a method call to a device. Gives the call back when the device is not connected, or takes no calls.
+    /// Delivers a method call to a device. Returns the call if the device is not connected, or accepts no calls.
     pub(crate) fn call(&self, device: &DeviceId, call: MethodCall) -> Result<(), MethodCall> {
         match self.get(device) {
             Some(session) => session.call(call),
@@ -108,7 +107,7 @@ impl Sessions {
         }
     }
 
-    /// Told when some device begins to take method calls.
+    /// Notified when any device begins to accept method calls.
     pub(crate) fn calls_taken(&self) -> &Notify {
         &self.calls_taken
     }

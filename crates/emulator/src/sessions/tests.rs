@@ -1,4 +1,4 @@
-//! Sessions of two protocols that want the same device.
+//! Sessions of two protocols for the same device.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{Attached, DeviceSession, MethodCall, Sessions};
 
-/// Counts what it is told.
+/// Counts its notifications.
 #[derive(Debug, Default)]
 struct Probe {
     replaced: AtomicUsize,

@@ -1,4 +1,5 @@
-//! Directories of emulators that keep nothing. One that was killed cannot remove its own, so that the next one does.
+//! Temporary directories of emulators without a state directory. An emulator that was killed cannot remove its own, so the next one
+//! does.
 
 use std::fs;
 use std::io;
@@ -15,7 +16,7 @@ const PREFIX: &str = "drawspan-emulator-";
 const DIGITS: usize = 32;
 const LOCK_FILE: &str = "lock";
 
-/// A directory that is removed at the end, and nobody else's for as long as the lock is held.
+/// A directory that is removed at the end, and locked against other processes until then.
 #[derive(Debug)]
 pub(crate) struct TemporaryFolder {
     path: PathBuf,
@@ -40,7 +41,7 @@ impl TemporaryFolder {
         Ok(created)
     }
 
-    /// `None` if another emulator has found it without its lock and removes it.
+    /// `None` if another emulator has found it unlocked and removes it.
     fn create_once(parent: &Path) -> Result<Option<Self>, StateError> {
         let name = random::hex()?;
         let path = parent.join(format!("{PREFIX}{name}"));
@@ -69,8 +70,8 @@ impl TemporaryFolder {
         }
     }
 
-    /// Whether it is a directory of an emulator that was started by the same user: by its name, its owner, and the lock in it. A link
-    /// to one is none.
+    /// Whether it is a directory of an emulator that was started by the same user: by its name, its owner, and the lock in it. A
+    /// symbolic link does not count.
     fn is_like(&self, path: &Path) -> bool {
         let name = path.file_name().and_then(|name| name.to_str());
         let digits = name.and_then(|name| name.strip_prefix(PREFIX));

@@ -23,7 +23,7 @@ use crate::hub::Hub;
 /// Messages that are read at once, and about how many bytes of them.
 const MAX_RECORDS: usize = 100;
 const MAX_BYTES: usize = 262_144;
-/// What is shown of a body, and of each property.
+/// Number of characters shown of a body, and of each property.
 const BODY_CHARS: usize = 160;
 const PROPERTY_CHARS: usize = 60;
 const MAX_PROPERTIES: usize = 20;
@@ -66,9 +66,9 @@ async fn follow(hub: &Hub, partition: u16, from: u64, paint: Paint) -> Result<()
             .iter()
             .map(|record| line(record, paint) + "\n")
             .collect();
-        // On a thread of its own: a terminal that is stopped stops what is shown, and nothing else.
+        // On a separate thread: a stopped terminal blocks the output, and nothing else.
         let shown = spawn_blocking(move || io::stdout().lock().write_all(lines.as_bytes()));
-        // Nobody reads the terminal any more: then nothing need be shown.
+        // The terminal is gone: no output is needed.
         if !matches!(shown.await, Ok(Ok(()))) {
             return Ok(());
         }

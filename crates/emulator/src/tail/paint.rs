@@ -1,4 +1,4 @@
-//! Colours, or none.
+//! Colours, or plain text.
 
 use std::fmt::{self, Display};
 use std::io::IsTerminal as _;
@@ -21,7 +21,7 @@ pub enum Colour {
 pub struct Paint(pub bool);
 
 impl Paint {
-    /// Colours on a terminal that knows them, unless the user wants none (`NO_COLOR`).
+    /// Colours on a terminal that supports them, unless the user disables them (`NO_COLOR`).
     pub fn of_stdout() -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");

@@ -244,7 +244,7 @@ async fn the_amqps_port_answers_for_every_name() {
 async fn the_same_ports_answer_at_the_ipv6_loopback_address() {
     let running = start().await;
     let addresses = running.addresses();
-    // A machine without IPv6 has none, and the emulator starts all the same.
+    // A machine without IPv6 has no such address, and the emulator starts all the same.
     let pairs = [
         (addresses.amqps, addresses.amqps_ipv6),
         (addresses.https, addresses.https_ipv6),

@@ -1,4 +1,4 @@
-//! A client of its own for the tests: HTTP/1.1 by hand over TLS that trusts nothing but the emulator's authority.
+//! An independent test client: HTTP/1.1 by hand over TLS that trusts only the emulator's authority.
 
 use std::net::SocketAddr;
 use std::path::Path;

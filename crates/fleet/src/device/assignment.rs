@@ -1,4 +1,4 @@
-//! Which hub a device belongs to, and how often DPS may be asked.
+//! The hub that a device belongs to, and the budget of requests to DPS.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::limits::{
 };
 use crate::mutation::{Mutation, planted};
 
-/// Which hub a device belongs to.
+/// The hub that a device belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Assignment {
     /// Always this one, by configuration; DPS is never asked.
@@ -18,7 +18,7 @@ pub enum Assignment {
     Dps(Dps),
 }
 
-/// What DPS has said, and when it may be asked again.
+/// The last answer of DPS, and when it may be asked again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dps {
     hub: Option<HostName>,
@@ -115,7 +115,7 @@ impl Assignment {
         }
     }
 
-    /// Makes the next attempt start at DPS, if the budget allows that by then. False where there is none.
+    /// Makes the next attempt start at DPS, if the budget allows that by then. False if there is no DPS.
     pub(super) const fn ask(&mut self) -> bool {
         match self {
             Self::Fixed(_) => false,
@@ -150,8 +150,8 @@ impl Assignment {
         }
     }
 
-    /// From when on a request may have the next registration before its time; `None` if it may not. A device that is to
-    /// register as its hub is unknown, or refused it, need not keep a caller waiting for the whole interval.
+    /// The time from which a request may bring the next registration forward; `None` if it may not. A device that must register
+    /// because its hub is unknown, or refused it, need not keep a caller waiting for the whole interval.
     pub(super) fn early_from(&self) -> Option<Duration> {
         let Self::Dps(dps) = self else { return None };
         let registers = dps.hub.is_none() || dps.ask;
@@ -171,7 +171,7 @@ impl Assignment {
         }
     }
 
-    /// Somebody asks for another try, whatever happened before.
+    /// A retry was requested, regardless of earlier failures.
     pub(super) const fn forgive(&mut self) {
         if let Self::Dps(dps) = self {
             dps.not_before = Duration::ZERO;
@@ -230,7 +230,7 @@ impl Assignment {
         }
     }
 
-    /// What no longer counts is forgotten.
+    /// Expired entries are removed.
     pub(super) fn forget_until(&mut self, now: Duration) {
         if let Self::Dps(dps) = self
             && now >= dps.not_before

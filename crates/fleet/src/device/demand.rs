@@ -1,4 +1,4 @@
-//! Whether anybody wants a device connected.
+//! Demand for a device's connection.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::time::Jitter;
 pub(super) struct Demand {
     /// Subscriptions exist.
     pub(super) permanent: bool,
-    /// Somebody used it: wanted until then.
+    /// The device was used, and is wanted until then.
     temporary: Option<Duration>,
 }
 

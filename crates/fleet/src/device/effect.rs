@@ -1,4 +1,4 @@
-//! What a device wants done.
+//! Effects that a device requests.
 
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason};
 
@@ -15,7 +15,7 @@ pub struct OpenOptions {
     pub other_connection: bool,
 }
 
-/// What to do for a device.
+/// An effect for a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// Ask the governor for a permit: the hub's, or DPS's if the hub is unknown.
@@ -54,7 +54,7 @@ pub enum Effect {
     },
 }
 
-/// What to do, in this order: at most a change of the public status and one other thing.
+/// Effects, in this order: at most a change of the public status and one other thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Effects {
@@ -77,7 +77,7 @@ impl Epoch {
 }
 
 impl OpenOptions {
-    /// Nothing special.
+    /// No special treatment.
     pub const USUAL: Self = Self {
         fresh_token: false,
         other_connection: false,
@@ -85,13 +85,13 @@ impl OpenOptions {
 }
 
 impl Effects {
-    /// Nothing to do.
+    /// No effect.
     pub const NONE: Self = Self {
         status: None,
         action: None,
     };
 
-    /// This, then that: `self` has no action, or `other` has none.
+    /// Joins two effects, of which at most one has an action.
     pub(super) fn then(self, other: Self) -> Self {
         Self {
             status: self.status.or(other.status),

@@ -1,4 +1,4 @@
-//! What can happen to a device.
+//! Inputs of a device.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use drawspan_hub::{Failure, HostName};
 
 use super::Epoch;
 
-/// What can happen to a device.
+/// The inputs of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input<'a> {
-    /// A request used the device: it stays wanted for 9 to 11 minutes from then. Uses while connected need not be
-    /// told one by one: it is enough to tell the last one before a [`Input::Deadline`].
+    /// A request used the device: it stays wanted for 9 to 11 minutes from then. Uses while connected need not be reported one by
+    /// one: it is enough to report the last one before a [`Input::Deadline`].
     Use {
         /// When, monotonic.
         at: Duration,
@@ -62,15 +62,15 @@ pub enum Input<'a> {
     },
     /// [`super::Device::next_deadline`] has come.
     Deadline,
-    /// Somebody asks to try again now, whatever happened.
+    /// An immediate retry was requested, regardless of earlier failures.
     Resync,
-    /// What it waits for may be over.
+    /// Its reason to wait may be over.
     TryAgain,
     /// Its service refuses everyone, so that it will not be tried soon: that its credentials were refused is public now.
     RefusedForNow,
     /// Its hub cannot be reached and may be gone: DPS is asked before the hub is tried again, if the budget allows that.
     AskDps {
-        /// Whatever the budget says.
+        /// Regardless of the budget.
         anyway: bool,
     },
     /// The device was registered at DPS by somebody's request, outside of any attempt.
@@ -78,13 +78,13 @@ pub enum Input<'a> {
         /// The hub it belongs to.
         hub: HostName,
     },
-    /// Configuration names another hub for it from now on. Of no meaning where DPS names the hub.
+    /// The configuration names another hub for it from now on. Ignored if DPS assigns the hub.
     Moved {
         /// The hub it belongs to.
         hub: HostName,
     },
     /// Its connection is to be replaced by another one: it is closed, and comes back if it is still wanted.
     Relocate,
-    /// Nobody wants the device any more, subscriptions or not: it is being removed.
+    /// The device is being removed, and is no longer wanted even if it has subscriptions.
     Release,
 }

@@ -1,11 +1,11 @@
 //! The life of one device connection.
 //!
-//! A [`Device`] holds all that is known about it: whether anybody *wants* it connected, which hub it is assigned to, what
-//! it is doing ([`State`]), and what went wrong so far. It does nothing itself. [`Device::handle`] takes an [`Input`], with
-//! the time and a random number, and answers with [`Effects`] for the caller to carry out.
+//! A [`Device`] holds everything about one device: whether it is *wanted* connected, the hub it is assigned to, its [`State`], and
+//! its failures so far. It does nothing itself. [`Device::handle`] takes an [`Input`], with the time and a random number, and
+//! answers with [`Effects`] for the caller to carry out.
 //!
-//! A device is wanted *permanently* while subscriptions exist, and *temporarily* for 9 to 11 minutes after each use.
-//! When nothing wants it any more, its connection is closed and it is `Idle` again.
+//! A device is wanted *permanently* while subscriptions exist, and *temporarily* for 9 to 11 minutes after each use. When it is no
+//! longer wanted, its connection is closed and it is `Idle` again.
 //!
 //! ```text
 //!          wanted             permit, hub known                 opened
@@ -33,29 +33,30 @@
 //! | `Yielded` | deadline, resync, subscription change | `Queued` |
 //! | `Closing` | closed | `Idle`, or `Queued` if wanted again |
 //!
-//! A connection that is to be replaced goes the same way: `Closing`, then `Queued`; so does one to a hub that the device does not
-//! belong to any more.
+//! A connection that is to be replaced goes the same way: `Closing`, then `Queued`; so does a connection to a hub that the device
+//! no longer belongs to.
 //!
-//! When nothing is wanted any more, `Connecting` and `Connected` go to `Closing`, and `Queued`, `Waiting` and `Yielded`
-//! go to `Idle`. `Provisioning` first awaits its answer, because a registration is paid for and rationed.
+//! When the device is no longer wanted, `Connecting` and `Connected` go to `Closing`, and `Queued`, `Waiting` and `Yielded` go to
+//! `Idle`. `Provisioning` first awaits its answer, because registrations are paid for and rationed.
 //!
-//! **Remedies** ([`drawspan_hub::Remedy`]) become states in `remedy.rs`: mostly `Waiting`, on the schedule of
-//! `retry.rs`. An unreachable hub sends its devices back to `Queued` and counts against none of them: the governor
-//! holds the queue until the hub is back.
+//! **Remedies** ([`drawspan_hub::Remedy`]) become states in `remedy.rs`: mostly `Waiting`, on the schedule of `retry.rs`. An
+//! unreachable hub sends its devices back to `Queued` and counts no failure against them: the governor holds the queue until the
+//! hub is back.
 //!
-//! **Epochs.** Each attempt, from its permit to the end of its connection, has a number that every effect carries and
-//! every answer repeats. What comes with another number is an answer to something that is over: it changes nothing, and
-//! what it brought is given back.
+//! **Epochs.** Each attempt, from its permit to the end of its connection, has a number that every effect carries and every answer
+//! repeats. An answer with another number belongs to an attempt that is over: it changes nothing, and the device gives back what it
+//! brought.
 //!
-//! **What the caller owes.** `Open` is answered by `Opened` or `OpenFailed`; an opened connection that ends by itself is
-//! reported by one `Lost`; `Close` is always answered by `Closed`, whatever happened meanwhile; `Provision` is answered
-//! by `Assigned` or `AssignFailed`, in bounded time. `Deadline` is due at [`Device::next_deadline`].
+//! **Duties of the caller.** `Open` is answered by `Opened` or `OpenFailed`; an opened connection that ends by itself is reported
+//! by one `Lost`; `Close` is always answered by `Closed`, whatever happened meanwhile; `Provision` is answered by `Assigned` or
+//! `AssignFailed`, in bounded time. `Deadline` is due at [`Device::next_deadline`].
 
 mod assignment;
 mod demand;
 mod effect;
 mod input;
 mod outlook;
+mod public_status;
 mod remedy;
 mod responses;
 mod retry;
@@ -63,11 +64,12 @@ mod state;
 
 use std::time::Duration;
 
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, FailureKind, HostName};
+use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, HostName};
 
 use crate::limits::REQUEST_ATTEMPT_INTERVAL;
 use crate::time::{Jitter, Now};
 use demand::Demand;
+use public_status::DISABLED;
 use retry::{RETRYING, RetryState};
 
 pub use assignment::Assignment;
@@ -157,7 +159,7 @@ impl Device {
         }
     }
 
-    /// What the device is doing.
+    /// The state of the device.
     #[must_use]
     pub const fn state(&self) -> State {
         self.state
@@ -221,7 +223,7 @@ impl Device {
         self.demand.temporary()
     }
 
-    /// Attempts that failed in a row; none while it is connected.
+    /// Consecutive failed attempts; 0 while it is connected.
     #[must_use]
     pub const fn failures(&self) -> u32 {
         match self.state {
@@ -230,7 +232,7 @@ impl Device {
         }
     }
 
-    /// What went wrong last in a series of failures that lasts.
+    /// The last failure in an ongoing series of failures.
     #[must_use]
     pub const fn last_failure(&self) -> FailureReason {
         self.retry.last_failure()
@@ -270,7 +272,7 @@ impl Device {
         }
         self.assignment.hurry(now.monotonic);
         if firm && let State::Waiting { firm, .. } = &mut self.state {
-            // Nothing but the budget kept it from trying.
+            // Only the budget kept it from trying.
             *firm = self
                 .assignment
                 .must_wait_to_register(now.monotonic)
@@ -328,7 +330,7 @@ impl Device {
         self.assignment.ask();
         match self.state {
             State::Queued => self.enter_queued(now),
-            // Once its attempt has failed.
+            // After its attempt has failed.
             _ => Effects::NONE,
         }
     }
@@ -362,7 +364,7 @@ impl Device {
         }
     }
 
-    /// Somebody registered it at DPS meanwhile.
+    /// The device was registered at DPS meanwhile.
     fn registered(&mut self, hub: HostName, now: Now) -> Effects {
         let asks = self.assignment.asks();
         let known = self.assignment.hub();
@@ -371,7 +373,7 @@ impl Device {
             return Effects::NONE;
         }
         if moved {
-            // What went wrong at the old one does not count there.
+            // Failures at the old hub do not count there.
             self.options = OpenOptions::USUAL;
             self.retry.start_over();
         }
@@ -464,36 +466,7 @@ impl Device {
             ConnectionStatusReason::ConnectionOk,
         ))
     }
-
-    /// Makes the public words these, telling it if they are new.
-    fn show_refusal(&mut self) -> Effects {
-        let waits = matches!(self.state, State::Queued | State::Waiting { .. });
-        if waits && self.retry.last_failure().kind == FailureKind::Unauthorized {
-            return self.show(REFUSED);
-        }
-        Effects::NONE
-    }
-
-    fn show(&mut self, status: (ConnectionStatus, ConnectionStatusReason)) -> Effects {
-        if self.status.replace(status) == Some(status) {
-            return Effects::NONE;
-        }
-        let (status, reason) = status;
-        Effect::StatusChanged { status, reason }.into()
-    }
 }
-
-/// The public words of a device whose credentials are refused.
-const REFUSED: (ConnectionStatus, ConnectionStatusReason) = (
-    ConnectionStatus::Disconnected,
-    ConnectionStatusReason::BadCredential,
-);
-
-/// The public words of a device that nothing wants.
-const DISABLED: (ConnectionStatus, ConnectionStatusReason) = (
-    ConnectionStatus::Disabled,
-    ConnectionStatusReason::ClientClose,
-);
 
 #[cfg(test)]
 mod properties;

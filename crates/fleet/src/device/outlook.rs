@@ -1,4 +1,4 @@
-//! Whether it helps a caller to wait for a device, and when it will be tried again.
+//! The outlook of a device: whether a caller should wait for it, and when it will be tried again.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::time::Now;
 /// Why a device will not be connected within a caller's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hopeless {
-    /// What went wrong last.
+    /// The last failure.
     pub why: FailureReason,
     /// When a request makes it try again at the earliest, monotonic.
     pub next_try: Duration,
@@ -19,7 +19,7 @@ pub struct Hopeless {
 impl Device {
     /// Whether a caller whose time ends at `deadline` waits in vain: the device was refused, or does not try again by then.
     ///
-    /// A throttled device is no such case while its wait ends in time, nor is one that tries another key, or DPS, in a moment.
+    /// A throttled device does not count if its wait ends in time, nor does one that tries another key, or DPS, in a moment.
     #[must_use]
     pub fn hopeless(&self, deadline: Duration, now: Now) -> Option<Hopeless> {
         let (until, why, waits_in_vain) = match self.state {
@@ -28,7 +28,7 @@ impl Device {
             State::Yielded { until, why } => (until, why, true),
             _ => return None,
         };
-        // Whoever comes as the wait ends waits for the next attempt.
+        // A request that comes as the wait ends waits for the next attempt.
         let is_over = until <= now.monotonic;
         if is_over || !waits_in_vain && until <= deadline {
             return None;

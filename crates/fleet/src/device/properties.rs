@@ -1,7 +1,7 @@
-//! Whatever happens, in whatever order.
+//! Property tests: random inputs in random order.
 //!
-//! A model of the caller keeps what it owes (permits, registrations, connections) and answers in random order, late, and
-//! with answers to things that are over. After each step the device must agree with it.
+//! A model of the caller tracks its duties (permits, registrations, connections) and answers in random order, late, and with
+//! answers to finished attempts. After each step the device must agree with it.
 
 use drawspan_hub::{ConnectionStatus, Failure, FailureKind};
 use proptest::prelude::*;
@@ -45,7 +45,7 @@ enum Step {
     Deadline {
         late_ms: u64,
     },
-    /// A deadline that is none.
+    /// An outdated deadline.
     EarlyDeadline,
     Permit,
     Assigned,
@@ -67,7 +67,7 @@ enum Link {
     None,
     Opening(Epoch),
     Open(Epoch),
-    /// Asked to close; what it was may still be told.
+    /// Asked to close; its last state may still be reported.
     Closing(Epoch, Crossing),
 }
 
@@ -243,7 +243,7 @@ impl Caller {
         );
     }
 
-    /// Nothing that is over changes anything.
+    /// Finished attempts change nothing.
     fn stale(&mut self, answer: usize, epoch: usize) {
         if self.over.is_empty() {
             return;

@@ -1,12 +1,13 @@
-//! From a failure to the next state, by the remedy that the failure table names.
+//! From a failure to the next state, by the remedy in the failure table.
 
 use std::time::Duration;
 
 use drawspan_hub::failure::Until;
 use drawspan_hub::{Failure, FailureKind, Remedy};
 
+use super::public_status::REFUSED;
 use super::retry::RETRYING;
-use super::{Device, Effects, FailureReason, REFUSED, State};
+use super::{Device, Effects, FailureReason, State};
 use crate::limits::{
     ASKED_WAIT_SPREAD_PERCENT, MIDNIGHT_DOUBT, MIDNIGHT_RECHECK, MIDNIGHT_SPREAD, REFUSED_WAIT_MAX,
     REFUSED_WAIT_MIN,
@@ -96,7 +97,7 @@ impl Device {
         } else {
             self.failed(failure, now, jitter)
         };
-        // What DPS says is no reason to ask DPS.
+        // An answer of DPS is no reason to ask DPS.
         self.retry.forget_refusals();
         effects
     }
@@ -106,8 +107,8 @@ impl Device {
         self.show(self.retry.status(failure, now.monotonic))
     }
 
-    /// The hub has answered, and there is nobody else to ask: trying again soon would give the same answer, at the cost of
-    /// devices that can connect. A request tries again, within its own interval.
+    /// The hub has answered, and there is no one else to ask: an early retry would give the same answer, at the cost of devices
+    /// that can connect. A request tries again, within its own interval.
     fn refused(&mut self, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
         self.retry.count(failure, now.monotonic);
         let wait = jitter.between(REFUSED_WAIT_MIN, REFUSED_WAIT_MAX);

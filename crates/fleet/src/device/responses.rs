@@ -1,5 +1,4 @@
-//! Answers to what a device wanted done. Those to an attempt that is over change nothing, and what they brought is given
-//! back.
+//! Answers to effects of a device. Answers to a finished attempt change nothing, and what they brought is given back.
 
 use drawspan_hub::{Failure, FailureKind, HostName};
 
@@ -14,7 +13,7 @@ impl Device {
         }
         if self.assignment.must_register() {
             self.assignment.registering(now.monotonic);
-            // Those from before have led to this.
+            // Earlier ones have led to this.
             self.retry.forget_refusals();
             self.state = State::Provisioning;
             return Effect::Provision { epoch }.into();
@@ -28,7 +27,7 @@ impl Device {
         }
         self.assignment.assigned(hub);
         if self.demand.is_wanted(now.monotonic) {
-            // The hub has a pace of its own, and may be down.
+            // The hub has its own pace, and may be down.
             self.enter_queued(now)
         } else {
             self.enter_idle()
@@ -94,7 +93,7 @@ impl Device {
                     self.enter_idle()
                 }
             }
-            // Nobody asked for it, but it is gone all the same.
+            // It was not requested, but the device is gone all the same.
             State::Connecting | State::Connected { .. } => {
                 let failure = Failure::local(FailureKind::ConnectionLost, "closed unasked");
                 self.lost(epoch, &failure, now, jitter)

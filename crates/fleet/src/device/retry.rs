@@ -1,4 +1,4 @@
-//! What went wrong with a device so far, and when to try again.
+//! The failures of a device so far, and the schedule of its retries.
 
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ pub(super) struct RetryState {
     /// When the series began.
     since: Option<Duration>,
     failures: u32,
-    /// Those after the quick phase.
+    /// Failures after the quick phase.
     slow_failures: u16,
-    /// Those that may mean that the device has moved to another hub.
+    /// Failures that may mean that the device has moved to another hub.
     refusals: u16,
     /// How often somebody else took the device. Outlives the series.
     thefts: u8,
@@ -71,7 +71,7 @@ impl RetryState {
         };
     }
 
-    /// Begins anew, but for what went wrong last.
+    /// Starts again, but keeps the last failure.
     pub(super) const fn start_over(&mut self) {
         *self = Self {
             last: self.last,
@@ -115,8 +115,8 @@ impl RetryState {
         jitter.between(Duration::ZERO, most.min(SLOW_WAIT_MAX))
     }
 
-    /// Somebody else took the device: how long to stay away. A second taker is probably another bridge with the same
-    /// keys, so the waits grow.
+    /// Another client took the device: how long to stay away. A second taker is probably another bridge with the same keys, so the
+    /// waits grow.
     pub(super) fn yield_for(&mut self, jitter: Jitter) -> Duration {
         self.thefts = self.thefts.saturating_add(1);
         let repeats = u32::from(self.thefts) - 1;

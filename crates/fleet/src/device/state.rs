@@ -1,10 +1,10 @@
-//! What a device is doing, and what went wrong.
+//! The state of a device, and its failures.
 
 use std::time::Duration;
 
 use drawspan_hub::{ErrorCode, Failure, FailureKind};
 
-/// What a device is doing.
+/// The state of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Nothing, and nothing is wanted.
@@ -24,16 +24,16 @@ pub enum State {
     Waiting {
         /// Until when, monotonic.
         until: Duration,
-        /// What went wrong.
+        /// The failure.
         why: FailureReason,
         /// Whether nothing helps before `until`, so that requests do not cut it short.
         firm: bool,
     },
-    /// Somebody else holds the device.
+    /// Another client holds the device.
     Yielded {
         /// Until when, monotonic.
         until: Duration,
-        /// What the hub said.
+        /// The hub's failure.
         why: FailureReason,
     },
     /// Closing the connection.
@@ -43,7 +43,7 @@ pub enum State {
 /// The essence of a [`Failure`], small enough to keep per device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FailureReason {
-    /// What kind of failure it was.
+    /// The kind of failure.
     pub kind: FailureKind,
     /// The hub's code, if it gave one.
     pub code: Option<ErrorCode>,

@@ -1,4 +1,4 @@
-//! The life of a device, told in steps.
+//! The life of a device, in steps.
 
 use drawspan_hub::failure::Until;
 use drawspan_hub::{Failure, FailureKind};

@@ -1,4 +1,4 @@
-//! What a fleet wants done, and what it has to tell.
+//! Actions and reports of a fleet.
 
 use drawspan_hub::{AttemptId, ConnectionStatus, ConnectionStatusReason, DeviceId};
 
@@ -8,14 +8,14 @@ use crate::device::{Epoch, OpenOptions};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceId(pub(super) u16);
 
-/// What to do.
+/// An action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Register a device at DPS.
     Provision {
         /// Index of the device.
         device: u32,
-        /// To be repeated with the answer.
+        /// To be repeated in the answer.
         epoch: Epoch,
     },
     /// A registration that was asked for with this number may start now.
@@ -59,7 +59,7 @@ pub enum Action {
     TurnAwayDevice(u32),
 }
 
-/// What happened to a hub or to DPS, told once.
+/// A change of state of a hub or of DPS, reported once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum News {
     /// It cannot be reached.
@@ -74,7 +74,7 @@ pub enum News {
     TakesCredentials,
     /// It leaves what is asked of it without an answer.
     Silent,
-    /// It answers with faults of its own.
+    /// It answers with server errors.
     Failing,
     /// Its daily quota is used up.
     QuotaExceeded,
@@ -84,7 +84,7 @@ pub enum News {
     Recovered,
     /// All connections to it that this process may have are full, and a device was refused for that.
     Full,
-    /// There is room on its connections again.
+    /// Its connections have room again.
     HasRoom,
 }
 

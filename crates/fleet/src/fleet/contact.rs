@@ -1,5 +1,5 @@
-//! The first contact with a service. Its callers are not left waiting for an answer that may never come: when a hub, or DPS, has
-//! answered nothing for a while since the first permit, they are refused with that reason. The attempts go on.
+//! The first contact with a service. If a hub, or DPS, has not answered for a while since the first permit, its callers are refused
+//! with that reason, since the answer may never come. The attempts continue.
 
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use super::turns::{CallerId, Callers};
 use crate::Device;
 use crate::device::Epoch;
 
-/// What the owner of a fleet keeps beside each device.
+/// Data that the owner of a fleet keeps for each device.
 pub trait Context: Default {
     /// The callers that wait for the device, so that it goes before those that come back by themselves. One may be named
     /// several times.
@@ -24,7 +24,7 @@ pub trait Context: Default {
     /// Whether nothing would be lost with it.
     fn may_be_forgotten(&self) -> bool;
 
-    /// When the device was last used without the fleet being told, monotonic.
+    /// When the device was last used without a report to the fleet, monotonic.
     fn last_use(&self) -> Option<Duration>;
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Entry<B> {
     pub(super) context: B,
 }
 
-/// What was asked of the caller and is not over.
+/// A request to the caller that is not answered yet.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Running {
     pub(super) serial: u32,
@@ -70,7 +70,7 @@ impl<B: Context> Entry<B> {
         }
     }
 
-    /// Where it stands in the queue of a service, which has devices or is `empty`. At an empty one its other key finds out whether all
+    /// Its standing in the queue of a service, which has devices or is `empty`. At an empty one its other key finds out whether all
     /// are refused there: it goes first.
     pub(super) fn standing_at(&self, empty: bool) -> Standing {
         let first = empty && self.standing.doubtful && self.machine.has_another_way();

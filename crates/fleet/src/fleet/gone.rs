@@ -1,5 +1,5 @@
-//! Hubs that may be gone for good. After a while, or at once on a resync, DPS is asked for one device of the hub. If DPS names
-//! another hub, it is asked for the others as well, as fast as each one's budget and DPS's governor allow.
+//! Hubs that may be permanently gone. After a while, or at once on a resync, DPS is asked for one device of the hub. If DPS names
+//! another hub, it is asked for the other devices as well, as fast as each one's budget and DPS's governor allow.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::Input;
 use crate::limits::REGISTRATION_INTERVAL_MIN;
 use crate::time::Now;
 
-/// What was done about a hub that cannot be reached.
+/// The progress with a hub that cannot be reached.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Gone {
     /// Nothing.

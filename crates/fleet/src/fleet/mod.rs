@@ -1,17 +1,15 @@
-//! Every device of a process: machines, what they queue for, and when they are due.
+//! All devices of a process: their machines, queues and timers.
 //!
-//! A [`Fleet`] owns a [`Device`] for each id that anybody asked about, feeds it what happens, and turns what it wants
-//! done into [`Action`]s for the caller to carry out in their order. Devices that ask for a permit queue at the hub that
-//! they belong to, or at DPS ([`service`]); each of those has a [`Governor`](crate::Governor), so that a hub that is down or slow holds up
-//! nobody else's devices. Requests come first, in turns that go round callers, but every fourth permit goes to a device that comes back by itself
-//! ([`queue`]).
+//! A [`Fleet`] owns a [`Device`] for each requested id, feeds it inputs, and turns its effects into [`Action`]s for the caller to
+//! carry out in order. Devices that ask for a permit queue at the hub that they belong to, or at DPS ([`service`]); each of those
+//! has a [`Governor`](crate::Governor), so that a hub that is down or slow does not delay devices of others. Requests go first, in
+//! turns that rotate among callers, but every fourth permit goes to a device that reconnects by itself ([`queue`]).
 //!
-//! What the caller must remember for a device (who waits for it, where its connection is) lies beside the machine, in a
-//! type of the caller's ([`Context`]), so that a device is one entry and is forgotten as a whole.
+//! The caller's data for a device (who waits for it, where its connection is) is stored next to the machine, in a type of the
+//! caller's ([`Context`]), so that a device is one entry and is forgotten as a whole.
 //!
-//! An attempt to connect is an [`AttemptId`], unique in the process. `Open` is answered by [`Fleet::opened`] or
-//! [`Fleet::ended`], `Close` by [`Fleet::closed`], `Provision` by [`Fleet::assigned`]. What comes for an attempt that is over
-//! changes nothing.
+//! An attempt to connect is an [`AttemptId`], unique in the process. `Open` is answered by [`Fleet::opened`] or [`Fleet::ended`],
+//! `Close` by [`Fleet::closed`], `Provision` by [`Fleet::assigned`]. An answer for a finished attempt changes nothing.
 
 mod action;
 mod admission;
@@ -51,7 +49,7 @@ pub use turns::CallerId;
 /// Timers that are not needed any more are thrown out when there are this many more than twice the devices.
 const STALE_TIMERS: usize = 1_024;
 
-/// What a fleet is made of.
+/// The configuration of a fleet.
 #[derive(Debug, Clone)]
 pub struct FleetConfig {
     /// How fast devices may connect to a hub.
@@ -60,7 +58,7 @@ pub struct FleetConfig {
     pub dps_pace: Pace,
     /// The provisioning service; only [`Assignment::Dps`] needs it.
     pub dps: HostName,
-    /// Whom credentials belong to.
+    /// The scope of the credentials.
     pub credentials: CredentialScope,
     /// Most devices at a time.
     pub max_devices: usize,
@@ -171,13 +169,13 @@ impl<B: Context> Fleet<B> {
         self.entry(index).map(|entry| &entry.machine)
     }
 
-    /// What the caller keeps beside it.
+    /// The caller's data for it.
     #[must_use]
     pub fn context(&self, index: u32) -> Option<&B> {
         self.entry(index).map(|entry| &entry.context)
     }
 
-    /// What the caller keeps beside it.
+    /// The caller's data for it.
     pub fn context_mut(&mut self, index: u32) -> Option<&mut B> {
         self.entry_mut(index).map(|entry| &mut entry.context)
     }
@@ -210,7 +208,7 @@ impl<B: Context> Fleet<B> {
         self.by_id.len()
     }
 
-    /// Whether none is known.
+    /// Whether no device is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
@@ -236,7 +234,7 @@ impl<B: Context> Fleet<B> {
         })
     }
 
-    // What somebody wants.
+    // Operations requested by callers.
 
     /// A caller's request used the device, at that time. If the caller waits for it ([`Context::callers`]), it goes first from
     /// now on, in the caller's turn.
@@ -251,7 +249,7 @@ impl<B: Context> Fleet<B> {
         self.feed(index, Input::Permanent(permanent), now);
     }
 
-    /// Somebody asks to try again now. If its hub cannot be reached, DPS is asked whether the device has moved.
+    /// Requests an immediate retry. If its hub cannot be reached, DPS is asked whether the device has moved.
     pub fn resync(&mut self, index: u32, now: Now) {
         self.feed(index, Input::Resync, now);
         self.ask_for(index, now);
@@ -269,7 +267,7 @@ impl<B: Context> Fleet<B> {
         self.feed(index, Input::Relocate, now);
     }
 
-    /// There are other keys now: devices whose credentials were refused try again, and so does one at each hub that refuses everyone.
+    /// The keys have changed: devices whose credentials were refused try again, and so does one at each hub that refuses everyone.
     pub fn credentials_changed(&mut self, now: Now) {
         for service in &mut self.services {
             service.governor.breaker.inconclusive();
@@ -286,7 +284,7 @@ impl<B: Context> Fleet<B> {
         }
     }
 
-    /// Nobody wants the device any more.
+    /// The device is no longer wanted.
     pub fn release(&mut self, index: u32, now: Now) {
         self.feed(index, Input::Release, now);
     }
@@ -308,7 +306,7 @@ impl<B: Context> Fleet<B> {
         due.into_iter().flatten().min()
     }
 
-    /// What to do next. To be asked until there is nothing more, after each call.
+    /// The next action. Call this until it returns `None`, after each input.
     pub fn action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
@@ -325,8 +323,8 @@ impl<B: Context> Fleet<B> {
         self.feed(index, Input::Deadline, now);
     }
 
-    /// Tells the machine of uses that went past the fleet ([`Context::last_use`]), before it is decided whether anybody wants
-    /// the device. To be called before what is kept beside it forgets them, which is when its connection ends.
+    /// Reports uses that bypassed the fleet ([`Context::last_use`]) to the machine, before it is decided whether the device is
+    /// wanted. Call this before the caller's data forgets them, which is when its connection ends.
     pub fn catch_up(&mut self, index: u32, now: Now) {
         let last_use = self.context(index).and_then(Context::last_use);
         if let Some(at) = last_use {
@@ -452,7 +450,7 @@ impl<B: Context> Fleet<B> {
         }
     }
 
-    /// Those of devices that had earlier ones meanwhile. A device that goes up and down would pile them up.
+    /// Timers of devices that had earlier ones meanwhile. A device that connects and disconnects would pile them up.
     fn throw_out_stale_timers(&mut self) {
         if self.timers.len() > 2 * self.by_id.len() + STALE_TIMERS {
             let mut timers = std::mem::take(&mut self.timers);

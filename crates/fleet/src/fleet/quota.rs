@@ -1,9 +1,9 @@
-//! Hubs whose daily quota is used up. Their devices wait for the next day. One device at a time tries earlier, less and less
-//! often, in case the hub was enlarged; when one is accepted, all others try again.
+//! Hubs whose daily quota is used up. Their devices wait for the next day. One device at a time tries earlier, less and less often,
+//! in case units were added; when one is accepted, all others try again.
 //!
-//! Devices that are connected stay so when their messages are refused for the quota. Which messages go then is decided by
-//! [`SendQuota`](crate::SendQuota), past the fleet; an accepted one brings back the devices as well. A device that connects says
-//! nothing of messages.
+//! Devices that are connected stay connected when their messages are refused for the quota. [`SendQuota`](crate::SendQuota)
+//! decides, outside the fleet, which messages are sent then; an accepted message brings back the devices as well. A device that
+//! connects proves nothing about messages.
 
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ impl Quota {
         true
     }
 
-    /// Whether one may go that is not assumed to be refused; the next one after `lasts`, should nothing be heard of it.
+    /// Whether a message may be sent that is not expected to be refused; the next one follows after `lasts` if there is no answer.
     pub(crate) fn lets_one_go(&mut self, now: Duration, lasts: Duration) -> bool {
         match self {
             Self::Exceeded { probe_at, .. } if *probe_at <= now => {
@@ -86,7 +86,7 @@ impl Quota {
         }
     }
 
-    /// That one was refused.
+    /// A probe's message was refused.
     pub(crate) fn probe_failed(&mut self, now: Duration) {
         match self {
             Self::Exceeded { probe_at, wait } => {
@@ -116,7 +116,7 @@ fn longer(wait: Duration) -> Duration {
 }
 
 impl<B: Context> Fleet<B> {
-    /// When it is worth asking again for a device that waits for its hub's quota: after the next probe, of whatever device.
+    /// When a device that waits for its hub's quota should ask again: after the next probe, of any device.
     #[must_use]
     pub fn after_quota_probe(&self, device: u32) -> Option<Duration> {
         let machine = self.machine(device).filter(|it| waits_for_quota(it))?;
@@ -151,7 +151,7 @@ impl<B: Context> Fleet<B> {
         }
     }
 
-    /// Says when a hub's quota is used up, and when it is not any more.
+    /// Reports when a hub's quota is used up, and when it is available again.
     fn tell_quota(&mut self, hub: ServiceId) {
         let Some(service) = self.service_mut(hub).filter(|_| hub != ServiceId::DPS) else {
             return;
@@ -224,7 +224,7 @@ impl<B: Context> Fleet<B> {
         dues.flatten().min()
     }
 
-    /// A random one, so that it is another one each time.
+    /// A random one, so that it differs each time.
     fn one_that_waits_for_quota(&mut self, host: &HostName) -> Option<u32> {
         let count = self.entries.len();
         let start = self.chance.draw().below(count) as u32;

@@ -1,8 +1,9 @@
-//! The answers of a hub, or of DPS, as far as they say something about the service itself.
+//! The record of a hub's, or DPS's, answers, as far as they concern the service itself.
 //!
-//! [`HubHealth`](crate::hub_health::HubHealth) knows whether the service can be reached, and [`CredentialBreaker`](crate::credential_breaker::CredentialBreaker) whether it refuses everyone. A
-//! [`Record`] knows the rest that an operator asks for: that it has refused every credential since the start, that it takes
-//! connections and answers nothing, that it fails.
+//! [`HubHealth`](crate::hub_health::HubHealth) tracks whether the service can be reached, and
+//! [`CredentialBreaker`](crate::credential_breaker::CredentialBreaker) whether it refuses everyone. A [`Record`] tracks the
+//! remaining faults that an operator needs to know: the service has refused every credential since the start, it accepts
+//! connections but does not answer, it fails.
 
 use drawspan_hub::{Failure, FailureKind};
 
@@ -10,14 +11,14 @@ use super::action::{News, ServiceId};
 use super::contact::Contact;
 use crate::limits::FAULT_AFTER;
 
-/// What a service has answered so far.
+/// The answers of a service so far.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     pub(super) contact: Contact,
     credentials: Credentials,
     /// Attempts in a row that it left without an answer.
     timeouts: u32,
-    /// Attempts in a row that it answered with a fault of its own.
+    /// Consecutive attempts that it answered with a server error.
     faults: u32,
     told: Option<Fault>,
     last: Option<Failure>,
@@ -100,7 +101,7 @@ impl Record {
         self.last = Some(failure.clone());
     }
 
-    /// It answered, whatever it said.
+    /// It answered, with any result.
     pub(super) fn reached(&mut self) -> Option<News> {
         let before = std::mem::replace(&mut self.contact, Contact::Made);
         (before == Contact::Overdue).then(|| self.works()).flatten()
@@ -123,7 +124,7 @@ impl Record {
         Some(News::RefusesCredentials)
     }
 
-    /// It answers, and what it answered is no fault of its own.
+    /// It answers, and not with server errors.
     pub(super) fn works(&mut self) -> Option<News> {
         (self.timeouts, self.faults) = (0, 0);
         self.told.take().map(|_| News::Recovered)

@@ -1,4 +1,4 @@
-//! What came of the actions.
+//! Results of actions.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::time::Now;
 use crate::{Device, Input, State};
 
 impl<B: Context> Fleet<B> {
-    /// A hub answered, whatever it said.
+    /// A hub answered, with any result.
     pub fn reached(&mut self, service: ServiceId) {
         let Some(it) = self.service_mut(service) else {
             return;
@@ -70,7 +70,7 @@ impl<B: Context> Fleet<B> {
         self.end(attempt, epoch, failure, now);
     }
 
-    /// There was no connection for the device: its hub was not asked, and the permit is there for another device.
+    /// No connection had room for the device: its hub was not asked, and the permit goes to another device.
     pub fn not_placed(&mut self, attempt: AttemptId, failure: &Failure, now: Now) {
         let Some((epoch, hub)) = self.running(attempt) else {
             return;
@@ -338,7 +338,7 @@ impl<B: Context> Fleet<B> {
         self.end_attempt(attempt.device);
         let state = self.machine(attempt.device).map(|machine| machine.state());
         let input = match state {
-            // Whatever ended it, it is closed now; nothing else will say so.
+            // Whatever ended it, it is closed now; there will be no other report.
             Some(State::Closing) => Input::Closed { epoch },
             Some(State::Connected { .. }) => Input::Lost { epoch, failure },
             _ => Input::OpenFailed { epoch, failure },
@@ -346,7 +346,7 @@ impl<B: Context> Fleet<B> {
         self.feed(attempt.device, input, now);
     }
 
-    /// What was asked for cannot even be begun.
+    /// The requested action cannot even be begun.
     pub(super) fn nothing_to_open(&mut self, device: u32, epoch: Epoch, now: Now) {
         let failure = &too_many_hubs();
         self.feed(device, Input::OpenFailed { epoch, failure }, now);

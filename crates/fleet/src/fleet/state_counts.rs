@@ -1,4 +1,4 @@
-//! How many devices do what, counted as they change: nobody walks a million of them to know.
+//! Counts of devices by state, updated with each change, so that reading them needs no iteration.
 
 use super::{Context, Fleet};
 use crate::State;
@@ -50,7 +50,7 @@ impl StateCounts {
 }
 
 impl<B: Context> Fleet<B> {
-    /// What the devices are doing. Costs the same however many there are.
+    /// Counts of devices by state. The cost does not depend on the number of devices.
     #[must_use]
     pub const fn state_counts(&self) -> StateCounts {
         self.state_counts

@@ -8,7 +8,7 @@ use super::*;
 use crate::governor::Pace;
 
 mod contact;
-mod gone;
+mod gone_hubs;
 mod pace;
 mod queues;
 mod quota;
@@ -157,7 +157,7 @@ fn a_device_connects_ends_and_is_forgotten() {
     assert!(process.fleet.is_empty());
     assert_eq!(process.fleet.find(&id(1)), None);
     assert!(!process.fleet.is_current(attempt));
-    // Late news of it reach nobody.
+    // Late reports about it have no effect.
     process.fleet.opened(attempt, process.now());
     process
         .fleet
@@ -407,7 +407,7 @@ fn timers_of_a_device_that_goes_up_and_down_do_not_pile_up() {
         most = most.max(process.fleet.timers());
     }
     assert!(most <= STALE_TIMERS + 2, "{most}");
-    // None that is needed was thrown out.
+    // No current entry was removed.
     for (attempt, _) in process.opens() {
         process.fleet.opened(attempt, process.now());
     }

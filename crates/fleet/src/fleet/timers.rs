@@ -1,4 +1,4 @@
-//! When which device wants to be looked at.
+//! Timers of devices.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

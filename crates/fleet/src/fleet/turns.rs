@@ -1,10 +1,10 @@
-//! Turns that go round callers.
+//! Turns that rotate among callers.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::admission::{Position, Ticket};
 
-/// Who asked, for instance the holder of an API key. Permits are shared out evenly among callers.
+/// The requester, for instance the holder of an API key. Permits are divided evenly among callers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallerId(pub u32);
 
@@ -30,7 +30,7 @@ impl Callers {
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     queues: HashMap<CallerId, VecDeque<Ticket>>,
-    /// Those that have a queue.
+    /// Callers with a queue.
     turns: VecDeque<CallerId>,
     len: usize,
 }
@@ -40,7 +40,7 @@ impl Turns {
         self.len
     }
 
-    /// Puts a ticket at the end of a caller's queue, or before its others.
+    /// Adds a ticket at the end of a caller's queue, or before its others.
     pub(super) fn push(&mut self, caller: CallerId, ticket: Ticket, first: bool) {
         let queue = self.queues.entry(caller).or_default();
         if queue.is_empty() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drawspan_hub::limits::{HubSize, Rate};
 
-use super::learning::Learning;
+use super::learned_pace::Learning;
 
 /// How long a pause a burst may make up for.
 const BURST: Duration = Duration::from_millis(100);
@@ -89,7 +89,7 @@ impl Pacer {
         }
     }
 
-    /// Puts a token back.
+    /// Returns a token.
     pub fn give_back(&mut self) {
         self.full_at = self.full_at.saturating_sub(self.interval);
     }
@@ -114,7 +114,7 @@ pub(super) const fn interval_of(rate: Rate) -> Duration {
 mod tests {
     use super::*;
 
-    /// Takes greedily for `length`, waiting as told; returns the number of permits.
+    /// Takes greedily for `length`, waiting as asked; returns the number of permits.
     fn taken(pacer: &mut Pacer, length: Duration) -> usize {
         let mut now = Duration::from_secs(5);
         let end = now + length;

@@ -1,4 +1,4 @@
-//! How many identities a hub takes on a connection, where that is less than it should be.
+//! The number of identities that a hub accepts per connection, if it is lower than documented.
 //!
 //! A refusal teaches the limit of one connection. When two connections were refused, the larger of their limits is expected
 //! of all others and of new ones, unless another connection holds more than that. When a further connection would be needed
@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{ConnectionKey, Ledger, Slots};
 use crate::limits::TOKEN_LIMIT_HOLDS;
 
-/// So many connections must have been refused before others are expected to be like them.
+/// Number of connections that must have been refused before others are expected to have the same limit.
 const REFUSED_CONNECTIONS: usize = 2;
 
 /// How many identities a hub takes on any connection, as far as known.
@@ -18,7 +18,7 @@ pub(super) struct Limit {
     pub(super) slots: usize,
     /// More may be tried from then on.
     grows_at: Duration,
-    /// Where more is tried.
+    /// The connection on which more is tried.
     trial: Option<ConnectionKey>,
 }
 
@@ -41,7 +41,7 @@ impl Ledger {
         self.learn();
     }
 
-    /// What connections that were refused say of all others.
+    /// The limit that refused connections imply for all others.
     pub(super) fn learn(&mut self) {
         let (mut refused, mut learned, mut most) = (0, 1, 0);
         for slots in self.connections.values() {

@@ -1,16 +1,17 @@
-//! Which connection takes which device.
+//! The assignment of devices to connections.
 //!
-//! A hub counts the identities that ever showed a token on a connection, until their tokens expire: a device that leaves
-//! keeps its *slot* there. The ledger keeps these slots, so that
+//! A hub counts the identities that ever presented a token on a connection, until their tokens expire: a device that leaves keeps
+//! its *slot* there. The ledger tracks these slots, so that
 //!
-//! * connections are filled one after the other, and never beyond what the hub takes;
-//! * a device that comes back goes where its slot still is, and costs none;
-//! * a connection full of slots whose devices have left is found, to be emptied and given up.
+//! * connections are filled one after the other, and never beyond the hub's limit;
+//! * a device that comes back returns to its slot, and needs no new one;
+//! * a connection whose slots are mostly held by departed devices is found, drained and closed.
 //!
-//! With one token for a whole connection, as a policy signs it, nothing but live devices counts.
+//! With one token for a whole connection, as a policy signs it, only live devices count.
 //!
-//! Nothing here is proportional to the number of connections or devices, except for the end of a connection, which is
-//! proportional to the slots on it, for [`Ledger::capacity`], and for what a refusal teaches (`limit.rs`). Live devices are numbers only: whoever placed one keeps its key.
+//! No operation is proportional to the number of connections or devices, except the end of a connection, which is proportional to
+//! the slots on it, [`Ledger::capacity`], and learning from a refusal (`limit.rs`). Live devices are mere numbers: the caller that
+//! placed one keeps its key.
 
 mod limit;
 mod order;
@@ -28,17 +29,17 @@ use limit::Limit;
 use order::Order;
 use slots::Slots;
 
-/// What connections hold.
+/// The configuration of a ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LedgerConfig {
     /// Identities per connection: [`DEVICES_PER_CONNECTION`](drawspan_hub::limits::DEVICES_PER_CONNECTION) or
     /// [`DEVICES_PER_WEBSOCKET`](drawspan_hub::limits::DEVICES_PER_WEBSOCKET).
     pub slots_per_connection: usize,
-    /// Whether each device shows a token of its own. Otherwise one that leaves leaves no slot behind.
+    /// Whether each device presents its own token. Otherwise a departing device leaves no slot behind.
     pub per_device_tokens: bool,
 }
 
-/// What a device that left leaves behind.
+/// The slot that a departed device leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
     /// A connection with live devices on it; or one that was gone already.
@@ -52,7 +53,7 @@ pub enum Left {
 pub struct Ledger {
     config: LedgerConfig,
     connections: HashMap<ConnectionKey, Slots>,
-    /// Where devices left slots behind; also those that came back, until the token of their earlier stay expires.
+    /// Slots that devices left behind; also of those that came back, until the token of their earlier stay expires.
     held: HashMap<DeviceId, Vec<Held>>,
     order: Order,
     limit: Limit,
@@ -84,8 +85,8 @@ impl Ledger {
         }
     }
 
-    /// The connection for a device: the one that holds its slot, else the fullest with room, else a new one; `not` is none
-    /// of them, nor is one that is being drained. [`Self::leave`] or [`Self::ended`] must follow. `now` is monotonic.
+    /// The connection for a device: the one that holds its slot, else the fullest with room, else a new one; never `not`, nor one
+    /// that is being drained. [`Self::leave`] or [`Self::ended`] must follow. `now` is monotonic.
     pub fn place(
         &mut self,
         device: &DeviceId,
@@ -96,7 +97,7 @@ impl Ledger {
             .unwrap_or_else(|| self.place_anew())
     }
 
-    /// The same with so many connections at most; `None` where another one would be needed.
+    /// The same with so many connections at most; `None` if another one would be needed.
     pub fn place_within(
         &mut self,
         most: usize,
@@ -141,8 +142,8 @@ impl Ledger {
         key
     }
 
-    /// A device left a connection, or could not be opened there. `token_until` is when its token expires, monotonic; `None`
-    /// if the hub took none from it this time.
+    /// A device left a connection, or could not be opened there. `token_until` is when its token expires, monotonic; `None` if the
+    /// hub accepted none from it this time.
     pub fn leave(
         &mut self,
         device: &DeviceId,
@@ -161,7 +162,7 @@ impl Ledger {
             self.change(key, |slots| slots.give_back(until.is_some()));
             return Left::Stays;
         }
-        // What an earlier stay left behind counts on, whatever came of this one.
+        // The slot of an earlier stay still counts, regardless of this one's result.
         let earlier = self.take_back(device, key);
         match until.max(earlier) {
             Some(until) => {
@@ -330,7 +331,7 @@ impl Ledger {
         }
     }
 
-    /// Puts a device where it holds a slot.
+    /// Places a device on its slot.
     fn take_held(
         &mut self,
         device: &DeviceId,

@@ -1,4 +1,4 @@
-//! Connections in the orders in which they are looked for.
+//! Orders in which connections are searched.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,7 +13,7 @@ pub(super) struct Order {
     room: BTreeSet<(usize, ConnectionKey)>,
     /// By the time when their first slot expires.
     expiry: BTreeSet<(Duration, ConnectionKey)>,
-    /// Those whose devices had better be elsewhere.
+    /// Connections whose devices should move elsewhere.
     wasteful: BTreeSet<ConnectionKey>,
     /// Identities on all of them.
     used: usize,

@@ -1,4 +1,4 @@
-//! Whatever happens, against a hub that counts and a ledger that looks at everything.
+//! Property tests against a hub that counts and a ledger that checks everything.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ enum Step {
     },
     Leave {
         device: usize,
-        /// How long its token lasts from now; none if the hub took none.
+        /// How long its token lasts from now; `None` if the hub accepted none.
         token_s: Option<u64>,
     },
     Ended(usize),
@@ -64,7 +64,7 @@ fn id(number: usize) -> DeviceId {
 }
 
 impl Model {
-    /// Looks at everything: what the hub has forgotten goes.
+    /// Visits everything: expired entries of the hub are removed.
     fn expire(&mut self) {
         for identities in self.connections.values_mut() {
             for identity in identities.values_mut() {
@@ -143,7 +143,7 @@ impl Model {
         }
         if !self.connections.contains_key(&key) {
             assert_eq!(key.0, self.fresh, "a key of its own");
-            // What a refusal teaches is expected of other connections as well.
+            // A limit learned from a refusal is expected of other connections as well.
             assert!(!open || !self.filled.is_empty(), "there was room");
             self.fresh += 1;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drawspan_hub::DeviceId;
 
-/// Who is counted on a connection.
+/// The devices counted on a connection.
 #[derive(Debug)]
 pub(super) struct Slots {
     /// Devices that are there.
@@ -14,8 +14,8 @@ pub(super) struct Slots {
     departed: usize,
     /// Identities that the hub takes, as far as known.
     limit: usize,
-    /// The hub refused an identity: it counts no more than `limit`, or some that are not counted here. From then on only a
-    /// slot that it is known to give up makes room.
+    /// The hub refused an identity: it counts no more than `limit`, or some that are not counted here. From then on only a slot
+    /// that it is known to release makes room.
     filled: bool,
     /// When slots expire: those of devices that left, and what an earlier stay left behind of those that came back.
     expiry: BTreeSet<(Duration, DeviceId)>,
@@ -61,7 +61,7 @@ impl Slots {
         }
     }
 
-    /// What the hub said of this connection may not hold any more: it is asked again for so many.
+    /// The limit that the hub showed for this connection may be outdated: it is tried with this number.
     pub(super) const fn doubt(&mut self, limit: usize) {
         self.filled = false;
         self.limit = limit;
@@ -112,7 +112,7 @@ impl Slots {
         }
     }
 
-    /// A device that came back is leaving again: its slot's time is to be decided anew.
+    /// A device that came back is leaving again: its slot's time must be set again.
     pub(super) fn forget(&mut self, device: &DeviceId, until: Duration) {
         self.expiry.remove(&(until, device.clone()));
     }

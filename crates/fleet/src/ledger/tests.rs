@@ -70,7 +70,7 @@ fn a_stay_without_a_token_ends_no_earlier_slot() {
     assert_eq!(ledger.slots(A), 4, "the hub counts it as before");
     assert_eq!(ledger.place(&id(9), None, s(2)), B);
 
-    // One that never had a slot leaves none.
+    // A device that never had a slot leaves none.
     ledger.leave(&id(1), A, None);
     assert_eq!(ledger.slots(A), 3);
     assert_eq!(ledger.place(&id(10), None, s(3)), A);

@@ -1,4 +1,4 @@
-//! Feedback for the senders of messages: gathered into batches, which services take like messages.
+//! Feedback for the senders of messages: collected into batches, which services receive like messages.
 
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ impl Feedback {
         true
     }
 
-    /// Hands a batch out.
+    /// Locks and returns a batch.
     pub(super) fn lock(
         &mut self,
         token: LockToken,
@@ -79,7 +79,7 @@ impl Feedback {
         changes: &mut Vec<Change>,
     ) -> Result<bool, LockLost> {
         let out = match outcome {
-            // Nobody hears of the end of feedback: rejected or completed, it is gone.
+            // The end of feedback is not reported: rejected or completed, it is gone.
             Outcome::Complete | Outcome::Reject => self.batches.take(token, now)?,
             Outcome::Abandon => {
                 let max = settings.feedback_max_delivery_count;

@@ -1,4 +1,4 @@
-//! What is sent to devices, and what becomes of it.
+//! Messages to devices, and their outcomes.
 
 use std::sync::Arc;
 
@@ -27,15 +27,15 @@ pub struct Settings {
     pub feedback_max_delivery_count: u32,
 }
 
-/// Which ends of a message its sender wants to hear of (property `iothub-ack`).
+/// The ends of a message that its sender wants feedback on (property `iothub-ack`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ack {
-    /// None.
+    /// No feedback.
     #[default]
     None,
-    /// That the device completed it.
+    /// The device completed it.
     Positive,
-    /// That it became a dead letter.
+    /// It became a dead letter.
     Negative,
     /// Both.
     Full,
@@ -46,11 +46,11 @@ pub enum Ack {
 pub struct NewMessage {
     /// Its id, as text.
     pub message_id: Option<String>,
-    /// Which ends its sender wants to hear of.
+    /// The ends that its sender wants feedback on.
     pub ack: Ack,
-    /// When it expires, Unix milliseconds; `None` leaves that to the hub.
+    /// When it expires, Unix milliseconds; `None` leaves the choice to the hub.
     pub expires_unix_ms: Option<u64>,
-    /// Which of the devices that had the name, one after the other, it is for.
+    /// Generation id of its device, which distinguishes devices that had the same name.
     pub generation_id: Arc<str>,
     /// Properties and body, as an encoded AMQP message without annotations.
     pub payload: Bytes,
@@ -63,9 +63,9 @@ pub struct Message {
     pub enqueued_unix_ms: u64,
     /// Its id, as text.
     pub message_id: Option<String>,
-    /// Which ends its sender wants to hear of.
+    /// The ends that its sender wants feedback on.
     pub ack: Ack,
-    /// Which of the devices that had the name it is for.
+    /// Generation id of its device, which distinguishes devices that had the same name.
     pub generation_id: Arc<str>,
     /// Properties and body, as an encoded AMQP message without annotations.
     pub payload: Bytes,
@@ -74,14 +74,14 @@ pub struct Message {
 /// A message in a device's queue.
 pub type QueuedMessage = Queued<Arc<Message>>;
 
-/// What a receiver makes of what it was handed.
+/// How a receiver settles a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is done with.
     Complete,
     /// Another receiver, or another time.
     Abandon,
-    /// It is of no use.
+    /// The message is not usable.
     Reject,
 }
 
@@ -90,7 +90,7 @@ pub enum Outcome {
 pub enum End {
     /// The device completed it.
     Success,
-    /// Nobody took it in time.
+    /// The message expired.
     Expired,
     /// The device gave it back too often.
     DeliveryCountExceeded,
@@ -107,7 +107,7 @@ pub struct Record {
     pub number: u64,
     /// The device.
     pub device: DeviceId,
-    /// Which of the devices of that name.
+    /// Generation id of its device.
     pub generation_id: Arc<str>,
     /// The message's id.
     pub message_id: Option<String>,
@@ -132,7 +132,7 @@ impl Default for Settings {
 }
 
 impl Ack {
-    /// As it is written on the wire.
+    /// The names on the wire.
     pub const NAMES: [(Self, &'static str); 4] = [
         (Self::None, "none"),
         (Self::Positive, "positive"),
@@ -156,7 +156,7 @@ impl Ack {
             .map_or("none", |(_, name)| name)
     }
 
-    /// Whether the sender wants to hear of such an end.
+    /// Whether the sender wants feedback on such an end.
     pub fn wants(self, end: End) -> bool {
         match self {
             Self::None => false,
@@ -168,7 +168,7 @@ impl Ack {
 }
 
 impl End {
-    /// As it is written on the wire.
+    /// The names on the wire.
     pub const NAMES: [(Self, &'static str); 5] = [
         (Self::Success, "Success"),
         (Self::Expired, "Expired"),

@@ -1,10 +1,10 @@
 //! Cloud-to-device messages of one hub: a queue for each device that has messages, and feedback for their senders.
 //!
-//! Rules: Azure article "Understand cloud-to-device messaging from an IoT hub" (life cycle, feedback, limits), edition of
-//! February 2026. By it only a device that abandons a message raises its delivery count. A lock that runs out has the
-//! message wait again as often as before, so one that is never settled comes again until it expires, however low the
-//! highest count is. (Older editions, which set a highest number of transitions, can be read otherwise.) Of links and
-//! connections that end with messages unsettled it says nothing: here, too, their locks run out.
+//! Rules: Azure article "Understand cloud-to-device messaging from an IoT hub" (life cycle, feedback, limits), edition of February
+//! 2026. According to it, only a device that abandons a message raises its delivery count. A message whose lock expires waits again
+//! with the same count, so a message that is never settled is delivered again until it expires, however low the highest count is.
+//! (Older editions, which set a highest number of transitions, can be read otherwise.) It does not mention links and connections
+//! that end with unsettled messages: here, too, their locks expire.
 
 mod feedback;
 mod message;
@@ -39,7 +39,7 @@ pub struct CloudToDevice {
     queued_bytes: usize,
 }
 
-/// What was there when the hub stopped.
+/// The contents of the queues, as they are stored.
 #[derive(Clone, Debug, Default)]
 pub struct Kept {
     /// Messages, those of a device in their order.
@@ -50,7 +50,7 @@ pub struct Kept {
     pub last_sequence: u64,
 }
 
-/// What has changed, for the store.
+/// Changes for the store.
 #[derive(Clone, Debug)]
 pub enum Change {
     /// A message came.
@@ -71,7 +71,7 @@ pub enum Change {
         /// The message.
         sequence: u64,
     },
-    /// There is something to tell a sender.
+    /// Feedback for a sender.
     Feedback(Arc<Record>),
     /// Feedback is done with.
     FeedbackGone {
@@ -82,16 +82,16 @@ pub enum Change {
     },
 }
 
-/// What an operation has brought about.
+/// The effects of an operation.
 #[derive(Debug, Default)]
 pub struct Effects {
-    /// To be stored, in this order.
+    /// Changes to store, in this order.
     pub changes: Vec<Change>,
     /// Devices with messages that can be handed out now.
     pub available: Vec<DeviceId>,
     /// Whether there is feedback that can be handed out now.
     pub feedback: bool,
-    /// What happened, in its order.
+    /// Events, in order.
     pub events: Vec<HubEvent>,
 }
 
@@ -134,7 +134,7 @@ impl Default for CloudToDevice {
 }
 
 impl CloudToDevice {
-    /// Goes on where the hub stopped. Nobody has a message locked.
+    /// Continues where the hub stopped. No message is locked.
     pub fn restore(settings: Settings, limits: &Limits, kept: Kept) -> Self {
         let mut all = Self {
             settings,
@@ -202,7 +202,7 @@ impl CloudToDevice {
         Ok(())
     }
 
-    /// Hands the device's first message out that is not handed out already.
+    /// Locks and returns the device's first unlocked message.
     pub fn lock(&mut self, device: &DeviceId, token: LockToken, now: u64) -> Option<QueuedMessage> {
         let until = now.saturating_add(self.settings.lock_ms);
         self.change(device, |queue| queue.lock(token, now, until))
@@ -267,7 +267,7 @@ impl CloudToDevice {
         purged.len()
     }
 
-    /// Forgets the messages of a device that is deleted; nobody hears of them.
+    /// Removes the messages of a device that is deleted, without feedback.
     pub fn forget(&mut self, device: &DeviceId) {
         let forgotten = self.change(device, LockQueue::drain);
         let bytes: usize = forgotten
@@ -284,7 +284,7 @@ impl CloudToDevice {
             .map_or(0, |waiting| waiting.queue.len())
     }
 
-    /// Hands a batch of feedback out.
+    /// Locks and returns a batch of feedback.
     pub fn lock_feedback(&mut self, token: LockToken, now: u64) -> Option<Queued<Batch>> {
         self.feedback.lock(token, now, &self.settings)
     }

@@ -1,9 +1,9 @@
-//! Messages in their order, each handed to at most one receiver at a time.
+//! Messages in order, each delivered to at most one receiver at a time.
 
 use std::collections::VecDeque;
 use std::fmt;
 
-/// Names one hand-over of a message. Receivers see it as delivery tag; nobody can guess it.
+/// The id of one delivery of a message. Receivers see it as delivery tag; it cannot be guessed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LockToken(pub [u8; 16]);
 
@@ -16,7 +16,7 @@ pub struct Queued<T> {
     pub expires_unix_ms: u64,
     /// How often a receiver has given it back.
     pub delivery_count: u32,
-    /// What it is.
+    /// The entry.
     pub item: T,
 }
 
@@ -25,7 +25,7 @@ pub struct Queued<T> {
 #[error("The lock on the message was lost")]
 pub struct LockLost;
 
-/// What giving a message back came to.
+/// The result of abandoning a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Abandoned<T> {
     /// It waits again, in its old place.
@@ -39,10 +39,10 @@ pub(super) enum Abandoned<T> {
     Exceeded(Queued<T>),
 }
 
-/// What time has done to a queue.
+/// The effects of time on a queue.
 #[derive(Debug)]
 pub(super) struct Swept<T> {
-    /// Messages that are out because nobody took them in time.
+    /// Messages that have expired.
     pub(super) expired: Vec<Queued<T>>,
     /// Whether messages wait again because their receivers were too slow.
     pub(super) freed: bool,
@@ -91,7 +91,7 @@ impl<T: Clone> LockQueue<T> {
         self.slots.push_back(Slot { queued, lock: None });
     }
 
-    /// Hands the first message out that nobody has, until `until_unix_ms`.
+    /// Locks and returns the first unlocked message, until `until_unix_ms`.
     pub(super) fn lock(
         &mut self,
         token: LockToken,
@@ -107,7 +107,7 @@ impl<T: Clone> LockQueue<T> {
         Some(slot.queued.clone())
     }
 
-    /// Takes a message out for good.
+    /// Removes a message permanently.
     pub(super) fn take(&mut self, token: LockToken, now: u64) -> Result<Queued<T>, LockLost> {
         let at = self.locked(token, now)?;
         self.slots
@@ -165,7 +165,7 @@ impl<T: Clone> LockQueue<T> {
         Swept { expired, freed }
     }
 
-    /// Takes the oldest message out that nobody has.
+    /// Removes the oldest unlocked message.
     pub(super) fn drop_oldest(&mut self, now: u64) -> Option<Queued<T>> {
         let at = self.slots.iter().position(|slot| !slot.is_locked(now))?;
         self.slots.remove(at).map(|slot| slot.queued)

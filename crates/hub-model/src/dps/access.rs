@@ -1,17 +1,17 @@
-//! Who may register.
+//! Permission to register.
 
 use drawspan_hub::RegistrationId;
 use drawspan_hub::sas::Token;
 
 use super::Group;
 
-/// The policy that tokens for DPS name, unless they name none.
+/// The policy name in tokens for DPS, unless they have no policy.
 const POLICY: &str = "registration";
 
 /// Why a device may not. Holds nothing of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// There is no token.
+    /// The token is missing.
     #[error("the request has no token")]
     NoToken,
     /// The token cannot be taken apart.

@@ -1,4 +1,4 @@
-//! The provisioning service as a value: who may register, which hub they get, and what was registered.
+//! The provisioning service as a value: permission to register, the assignment of hubs, and the registrations.
 //!
 //! Sources: DPS articles "symmetric key attestation", "reprovision", "allocation policies".
 
@@ -45,7 +45,7 @@ pub struct Registration {
     pub id: RegistrationId,
     /// The group that it belongs to.
     pub group: Arc<str>,
-    /// Where it was assigned.
+    /// The assigned hub.
     pub hub: HostName,
     /// Its name there.
     pub device: DeviceId,
@@ -59,7 +59,7 @@ pub struct Registration {
     pub etag: String,
     /// The last registration's operation.
     pub operation: String,
-    /// What the device sent with its last registration, as JSON.
+    /// The payload of the device's last registration, as JSON.
     pub payload: Option<Arc<str>>,
 }
 

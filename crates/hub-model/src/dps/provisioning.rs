@@ -13,22 +13,22 @@ use crate::limits::{
 pub const ID_SCOPE: &str = "0ne00000001";
 /// The enrollment group unless others are given.
 pub const ENROLLMENT_GROUP: &str = "default";
-/// What real services ask devices to wait.
+/// The wait that real services request.
 const RETRY_AFTER_S: u32 = 3;
 
-/// What the provisioning service is to do. The default is a service with one group.
+/// The configuration of the provisioning service. The default is a service with one group.
 #[derive(Clone, Debug)]
 pub struct Provisioning {
     /// Its id scope.
     pub id_scope: String,
-    /// Its enrollment groups; none stands for one called [`ENROLLMENT_GROUP`].
+    /// Its enrollment groups; if empty, there is one called [`ENROLLMENT_GROUP`].
     pub groups: Vec<GroupSpec>,
     /// How devices are spread over hubs.
     pub allocation: Allocation,
-    /// How long a device is asked to wait for its assignment, 0 to 300 s. It is made at once, whatever this says; with 0 the
-    /// answer to the registration already has it, so that no device waits.
+    /// How long a device is asked to wait for its assignment, 0 to 300 s. The assignment is made at once in any case; with 0 the
+    /// answer to the registration already has it, so that devices do not wait.
     pub retry_after_s: u32,
-    /// Registrations that are taken in a minute; `None` for as many as come.
+    /// Registrations accepted per minute; `None` for no limit.
     pub registrations_per_minute: Option<u32>,
 }
 
@@ -43,7 +43,7 @@ pub struct GroupSpec {
     pub secondary: Option<SymmetricKey>,
 }
 
-/// What is wrong with it.
+/// Mistakes in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidProvisioning {
     /// Characters that no id scope has, or too many or few of them.
@@ -92,7 +92,7 @@ impl GroupSpec {
 }
 
 impl Provisioning {
-    /// Everything that is wrong, for an emulator with `hubs`.
+    /// All mistakes, for an emulator with `hubs`.
     pub fn mistakes(&self, hubs: &[HostName]) -> Vec<InvalidProvisioning> {
         use InvalidProvisioning as Invalid;
         let mut mistakes = Vec::new();
@@ -126,7 +126,7 @@ impl Provisioning {
         mistakes
     }
 
-    /// The groups, the one that stands for none included.
+    /// The groups, including the default one.
     pub fn groups(&self) -> Vec<GroupSpec> {
         match self.groups.as_slice() {
             [] => vec![GroupSpec::new(ENROLLMENT_GROUP)],

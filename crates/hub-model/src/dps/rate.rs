@@ -1,4 +1,4 @@
-//! How many registrations the service takes.
+//! The rate limit of registrations.
 
 /// A bucket that a minute fills. Off unless a limit is given.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! Who may do what, as a table.
+//! Access control, as a table.
 
 use drawspan_hub::{HostName, SymmetricKey, sas};
 

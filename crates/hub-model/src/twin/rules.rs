@@ -1,5 +1,5 @@
-//! What a twin may hold (article "Understand and use device twins in IoT Hub", sections "Tags and properties format" and
-//! "Device twin size").
+//! Rules for the contents of a twin (article "Understand and use device twins in IoT Hub", sections "Tags and properties format"
+//! and "Device twin size").
 
 use std::fmt;
 
@@ -21,9 +21,9 @@ pub enum TwinRule {
     Depth,
     /// An integer beyond what all clients can hold.
     Integer,
-    /// All of it together.
+    /// The whole twin.
     TooLarge {
-        /// What is allowed.
+        /// The maximum size.
         max_bytes: usize,
     },
 }

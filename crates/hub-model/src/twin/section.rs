@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::rules;
 
-/// What the hub writes for a time that never came.
+/// The hub's value for a missing time.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// Desired or reported properties.
@@ -88,7 +88,7 @@ impl Section {
         Value::Object(object)
     }
 
-    /// Merges a patch (RFC 7396): `null` deletes. That is a new version, whatever the patch changes.
+    /// Merges a patch (RFC 7396): `null` deletes. The version increases with every patch.
     pub(super) fn merge(&mut self, patch: &Map<String, Value>, now_unix_ms: u64) {
         self.version += 1;
         let stamp = Stamp {

@@ -52,7 +52,7 @@ fn devices_in_every_clients_spelling() {
     device_at("/devices/a/twin", "a", None, Twin);
     // C
     device_at("amqps://h.net/devices/a/messages/events", "a", None, Events);
-    // Edge clients, and none in particular
+    // Edge clients, and other spellings
     device_at("devices/a/messages/events", "a", None, Events);
     device_at(
         "/DEVICES/MixedCase/Messages/Events/",
@@ -208,7 +208,7 @@ fn mistakes_are_named() {
     let partition = "the address has a partition that is no number";
     check("h/ConsumerGroups/g/Partitions/x", partition);
     check("h/Partitions/+1", partition);
-    check("h/Partitions/", "the address is none that IoT Hub knows");
+    check("h/Partitions/", "IoT Hub has no such address");
     check("h/Partitions/4294967296", partition);
     check(
         &"x".repeat(3000),

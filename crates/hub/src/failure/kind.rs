@@ -53,12 +53,12 @@ pub enum FailureKind {
     Timeout,
     /// The hub failed or is busy (5xxxxx).
     ServerError,
-    /// Nothing known.
+    /// Unknown.
     Unknown,
 }
 
 impl FailureKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 25] = [
         Self::HubUnreachable,
         Self::ConnectionLost,

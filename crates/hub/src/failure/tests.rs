@@ -11,7 +11,7 @@ fn description(code: u32) -> String {
     format!(r#"{{"errorCode":{code},"trackingId":"t","message":"m","timestampUtc":""}}"#)
 }
 
-/// One row: a code as the hub puts it into AMQP descriptions, beside a condition that says less.
+/// One row: a code as the hub puts it into AMQP descriptions, with a less specific condition.
 #[test]
 fn codes() {
     let rows = [

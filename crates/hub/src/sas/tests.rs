@@ -1,5 +1,5 @@
 use super::*;
-use crate::encoding::encode_component;
+use crate::percent_encoding::encode_component;
 use proptest::prelude::*;
 
 const EXPIRY: u64 = 1_795_342_830;

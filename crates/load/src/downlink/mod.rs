@@ -1,5 +1,5 @@
-//! Messages and methods to devices, through the bridge to a receiver of events in this process: subscribe, send as a
-//! service, and say what became of every single one.
+//! Messages and methods to devices, through the bridge to a receiver of events in this process: subscribes, sends as a service, and
+//! reports the outcome of each.
 
 mod receiver;
 mod report;
@@ -27,11 +27,10 @@ pub use report::Report;
 
 /// How often it is looked whether everything has arrived.
 const LOOK: Duration = Duration::from_millis(100);
-/// Nothing more is expected when nothing came for so long.
+/// Silence after which nothing more is expected.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Runs it to its end, and removes the subscriptions that it made, whatever came of the rest. When `stop` becomes true
-/// nothing more is subscribed and sent.
+/// Runs to the end, and removes the created subscriptions in any case. When `stop` becomes true, it stops subscribing and sending.
 ///
 /// # Errors
 /// What could not be begun: a receiver, or the subscriptions.
@@ -80,7 +79,7 @@ async fn carry_out(
     };
     let (subscribing, (connecting, seen_running)) = tokio::select! {
         prepared = preparing => prepared?,
-        // Somebody holds the other end until it is all over.
+        // The other end is held until everything is over.
         _ = stopper.wait_for(|stop| *stop) => return Err("stopped before anything was sent".to_owned()),
     };
     let mut times = Times {

@@ -1,4 +1,4 @@
-//! A receiver of events, and what it does with them.
+//! A receiver of events with configurable behavior.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,7 +22,7 @@ use super::tracker::{Kind, Tracker};
 use crate::behavior::{Behavior, Reaction, Turns};
 use crate::limits::MAX_EVENT_BYTES;
 
-/// What senders and receivers write down.
+/// The records of senders and receivers.
 #[derive(Debug)]
 pub(super) struct Book {
     start: Instant,
@@ -32,14 +32,14 @@ pub(super) struct Book {
     others: Mutex<Others>,
 }
 
-/// What is not of this run.
+/// Events that are not of this run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Others {
-    /// Messages and calls that nobody sent in this run.
+    /// Messages and calls that were not sent in this run.
     pub(super) strays: u64,
     /// Changes of connection status, and of desired properties.
     pub(super) notices: u64,
-    /// What could not be understood; the last of them.
+    /// Number of events that could not be decoded.
     pub(super) senseless: u64,
     pub(super) last_senseless: Option<String>,
 }
@@ -51,7 +51,7 @@ pub(super) struct Receiver {
     turns: Arc<Mutex<Arc<Turns>>>,
 }
 
-/// What is read of an event.
+/// The relevant members of an event.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
@@ -97,7 +97,7 @@ impl Book {
         self.first_id.wrapping_add(number)
     }
 
-    /// Writes an event down. Gives kind and number, where it is one that was sent.
+    /// Records an event. Returns kind and number if it was sent in this run.
     fn arrive(&self, webhook_id: Option<&str>, body: &[u8]) -> Option<(Kind, u64)> {
         let now = self.now_us();
         let event = match (serde_json::from_slice::<Event>(body), webhook_id) {
@@ -162,7 +162,7 @@ impl Receiver {
         Ok(receiver)
     }
 
-    /// Where callers send events.
+    /// The URL for events.
     pub(super) fn url(&self) -> String {
         format!("http://{}/events", self.address)
     }
@@ -180,7 +180,7 @@ impl Receiver {
         // Answers are small, and waited for.
         let _ = stream.set_nodelay(true);
         let service = service_fn(|request| self.answer(request, &book));
-        // A connection that breaks, or is to be broken, is one that somebody else notices.
+        // The other side notices a connection that breaks, or is broken on purpose.
         let _ = http1::Builder::new()
             .timer(TokioTimer::new())
             .serve_connection(TokioIo::new(stream), service)
@@ -221,12 +221,12 @@ impl Receiver {
     }
 }
 
-/// What a receiver answers to a call, and what the caller expects.
+/// The answer of a receiver to a call, which the caller expects.
 pub(super) fn method_answer(id: u64) -> String {
     format!("{{\"status\":200,\"payload\":{}}}", method_payload(id))
 }
 
-/// What goes with a call, and comes back.
+/// The payload of a call, and of its answer.
 pub(super) fn method_payload(id: u64) -> String {
     format!("{{\"id\":{id}}}")
 }
@@ -244,7 +244,7 @@ impl From<Infallible> for Broken {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tracker::Fate;
+    use super::super::tracker::SenderOutcome;
     use super::*;
 
     #[test]
@@ -252,7 +252,7 @@ mod tests {
         let book = Book::new(1_000);
         for kind in [Kind::C2d, Kind::Method] {
             let number = book.track(kind).send(0, true, false);
-            book.track(kind).end(number, Fate::Ok, None);
+            book.track(kind).end(number, SenderOutcome::Ok, None);
         }
         let check = |body: &str, expected: Option<(Kind, u64)>| {
             assert_eq!(book.arrive(Some("w"), body.as_bytes()), expected, "{body}");

@@ -1,4 +1,4 @@
-//! What came of messages and methods to devices.
+//! The report on messages and methods to devices.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::histogram::Histogram;
 const REASONS: usize = 20;
 /// Lost messages that are named.
 const NAMED: usize = 10;
-/// Where the histogram is cut, in milliseconds.
+/// The steps of the histogram, in milliseconds.
 const STEPS_MS: [u64; 11] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000];
 
 /// The result of a run.
@@ -39,13 +39,13 @@ pub struct Report {
     pub bad_c2d: Messages,
     /// Methods of devices of the second receiver.
     pub bad_methods: Calls,
-    /// Messages and calls that arrived and nobody sent in this run.
+    /// Messages and calls that arrived but were not sent in this run.
     pub strays: u64,
     /// Other events that arrived.
     pub notices: u64,
     /// Requests to the receivers that were no events.
     pub senseless: u64,
-    /// What was wrong with the last of these.
+    /// The last event that could not be decoded.
     pub last_senseless: Option<String>,
     /// Ids of the first messages that were lost.
     pub lost_ids: Vec<u64>,
@@ -54,24 +54,24 @@ pub struct Report {
     pub left_subscriptions: Option<String>,
 }
 
-/// What came of messages.
+/// Results of messages.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Messages {
-    /// Given to the hub.
+    /// Messages sent to the hub.
     pub sent: u64,
-    /// Taken by the hub.
+    /// Messages that the hub accepted.
     pub accepted: u64,
     /// Of unknown fate at the hub.
     pub unknown: u64,
-    /// That came to the receiver.
+    /// Messages that arrived at the receiver.
     pub arrived: u64,
-    /// That the receiver answered 2xx.
+    /// Messages that the receiver answered 2xx.
     pub taken: u64,
     /// Arrivals of one that had arrived before.
     pub again: u64,
-    /// That the receiver answered 2xx more than once.
+    /// Messages that the receiver answered 2xx more than once.
     pub twice: u64,
-    /// Taken by the hub, and never answered 2xx by the receiver.
+    /// Messages that the hub accepted, and that the receiver never answered 2xx.
     pub lost: u64,
     /// Arrivals under another webhook-id than before.
     pub other_webhook_ids: u64,
@@ -81,10 +81,10 @@ pub struct Messages {
     pub reasons: BTreeMap<String, u64>,
 }
 
-/// What came of direct methods.
+/// Results of direct methods.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Calls {
-    /// Given to the hub.
+    /// Calls sent to the hub.
     pub sent: u64,
     /// Answered with what the receiver said.
     pub answered: u64,
@@ -92,11 +92,11 @@ pub struct Calls {
     pub wrong: u64,
     /// Not answered.
     pub failed: u64,
-    /// That came to the receiver.
+    /// Calls that arrived at the receiver.
     pub arrived: u64,
     /// Arrivals of one that had arrived before.
     pub again: u64,
-    /// That the receiver answered 2xx more than once.
+    /// Calls that the receiver answered 2xx more than once.
     pub twice: u64,
     /// Arrivals under another webhook-id than before.
     pub other_webhook_ids: u64,
@@ -196,9 +196,9 @@ impl Report {
         }
     }
 
-    /// Why the run did not go as it must, if so: messages that were not taken or are lost, methods that were done twice, got a
-    /// wrong answer or none, or one event under two ids. What goes to the second receiver does not count. Where failures are
-    /// allowed, what was neither lost nor done twice is none, as long as anything succeeded.
+    /// Why the run failed, if it did: messages that were refused or lost, methods that were invoked twice, got a wrong answer or no
+    /// answer, or one event under two ids. Events of the second receiver do not count. Where failures are allowed, only losses and
+    /// duplicates count, as long as anything succeeded.
     #[must_use]
     pub fn faults(&self, allow_failures: bool) -> Vec<String> {
         let (c2d, methods) = (&self.c2d, &self.methods);

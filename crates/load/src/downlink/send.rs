@@ -1,4 +1,4 @@
-//! Sending at a rate: nobody waits for what was sent before.
+//! Sending at a rate, without waiting for earlier sends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use tokio::time::Instant;
 
 use super::receiver::{Book, method_payload};
 use super::report::Reasons;
-use super::tracker::{Fate, Kind};
+use super::tracker::{Kind, SenderOutcome};
 use crate::behavior::is_chosen;
 use crate::limits::LOAD_DOWNLINKS_UNDER_WAY;
 use crate::options::{Downlink, Load};
 use crate::rate::Pace;
 
-/// What is called.
+/// The method.
 const METHOD: &str = "load";
 
-/// Everything that sends.
+/// The senders.
 pub(super) struct Sending {
     book: Arc<Book>,
     reasons: Arc<Reasons>,
@@ -145,9 +145,9 @@ impl Sending {
 
     fn on_sent(&self, number: u64, bad: bool, sent: Result<(), SendFailure>) {
         let fate = match &sent {
-            Ok(()) => Fate::Ok,
-            Err(SendFailure::FateUnknown) => Fate::Unknown,
-            Err(_) => Fate::Failed,
+            Ok(()) => SenderOutcome::Ok,
+            Err(SendFailure::FateUnknown) => SenderOutcome::Unknown,
+            Err(_) => SenderOutcome::Failed,
         };
         if let Err(failure) = sent {
             let reason = match &failure {
@@ -177,21 +177,21 @@ impl Sending {
         let fate = match called {
             Ok(answer) if answer.status == 200 => {
                 match answer.payload.is_some_and(|answer| answer.get() == payload) {
-                    true => Fate::Ok,
-                    false => Fate::Wrong,
+                    true => SenderOutcome::Ok,
+                    false => SenderOutcome::Wrong,
                 }
             }
             Ok(answer) => {
                 let reason = format!("the device answered {}", answer.status);
                 self.reasons.count(Kind::Method, bad, &reason);
-                Fate::Failed
+                SenderOutcome::Failed
             }
             Err(failure) => {
                 self.reasons.count(Kind::Method, bad, &reason(&failure));
-                Fate::Failed
+                SenderOutcome::Failed
             }
         };
-        let answered = (fate == Fate::Ok).then_some(now);
+        let answered = (fate == SenderOutcome::Ok).then_some(now);
         self.book.track(Kind::Method).end(number, fate, answered);
     }
 }

@@ -1,4 +1,4 @@
-//! Subscribing devices at the bridge, and waiting until that is in effect.
+//! Subscribing devices at the bridge, and waiting until the subscriptions are in effect.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -259,7 +259,7 @@ impl<'a> Api<'a> {
     fn request(&self, method: Method, path: &str, body: Option<String>) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(Bytes::from(body.unwrap_or_default())));
         *request.method_mut() = method;
-        // What stands in it was encoded, so that there is always a path.
+        // The path is valid, since its parts are encoded.
         *request.uri_mut() = PathAndQuery::try_from(path)
             .map(Uri::from)
             .unwrap_or_default();

@@ -1,10 +1,10 @@
-//! What became of every single message and call. Pure.
+//! The outcome of every message and call. Pure.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::histogram::Histogram;
 
-/// Which of the two.
+/// Message or call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A message to a device.
@@ -13,10 +13,10 @@ pub(super) enum Kind {
     Method,
 }
 
-/// What the hub said to its sender.
+/// The hub's answer to the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// Nothing yet.
+pub(super) enum SenderOutcome {
+    /// Pending.
     Pending,
     /// A message: the hub took it. A call: it was answered with what was expected.
     Ok,
@@ -24,7 +24,7 @@ pub(super) enum Fate {
     Wrong,
     /// The hub refused it, or a call came to nothing.
     Failed,
-    /// Nobody knows whether the hub took it.
+    /// It is unknown whether the hub accepted it.
     Unknown,
 }
 
@@ -32,10 +32,10 @@ pub(super) enum Fate {
 #[derive(Debug, Clone)]
 struct Item {
     sent_us: u64,
-    fate: Fate,
+    fate: SenderOutcome,
     /// Counts in latencies.
     measured: bool,
-    /// Goes to the second receiver.
+    /// Whether it goes to the second receiver.
     bad: bool,
     /// How often it came to the receiver.
     arrivals: u16,
@@ -45,7 +45,7 @@ struct Item {
     webhook: u64,
 }
 
-/// All of one kind. Ids are consecutive.
+/// The messages or calls of a run. Ids are consecutive.
 #[derive(Debug, Default)]
 pub(super) struct Tracker {
     items: Vec<Item>,
@@ -65,18 +65,18 @@ pub(super) struct Group {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) sent: u64,
-    /// With [`Fate::Ok`].
+    /// With [`SenderOutcome::Ok`].
     pub(super) ok: u64,
     pub(super) wrong: u64,
     pub(super) failed: u64,
     pub(super) unknown: u64,
-    /// That came to the receiver at all.
+    /// Number that arrived at the receiver.
     pub(super) arrived: u64,
     /// Arrivals beyond the first one of each.
     pub(super) again: u64,
-    /// That the receiver answered 2xx.
+    /// Number that the receiver answered 2xx.
     pub(super) taken: u64,
-    /// That the receiver answered 2xx more than once.
+    /// Number that the receiver answered 2xx more than once.
     pub(super) twice: u64,
     /// Messages that the hub took and the receiver never did.
     pub(super) missing: u64,
@@ -87,7 +87,7 @@ impl Tracker {
     pub(super) fn send(&mut self, sent_us: u64, measured: bool, bad: bool) -> u64 {
         self.items.push(Item {
             sent_us,
-            fate: Fate::Pending,
+            fate: SenderOutcome::Pending,
             measured,
             bad,
             arrivals: 0,
@@ -97,8 +97,8 @@ impl Tracker {
         self.items.len() as u64 - 1
     }
 
-    /// What came of it. `answered_us` is when, if that is what is measured.
-    pub(super) fn end(&mut self, number: u64, fate: Fate, answered_us: Option<u64>) {
+    /// The outcome. `answered_us` is its time, if that is measured.
+    pub(super) fn end(&mut self, number: u64, fate: SenderOutcome, answered_us: Option<u64>) {
         let Some(item) = at(&mut self.items, number) else {
             return;
         };
@@ -110,7 +110,7 @@ impl Tracker {
         }
     }
 
-    /// It came to the receiver; false when nobody sent it. `first_us` is the time, if that is what is measured.
+    /// It arrived at the receiver; false if it was not sent in this run. `first_us` is the time, if that is measured.
     pub(super) fn arrive(&mut self, number: u64, webhook_id: &str, now_us: Option<u64>) -> bool {
         let Some(item) = at(&mut self.items, number) else {
             return false;
@@ -149,10 +149,10 @@ impl Tracker {
         for item in self.items.iter().filter(|item| item.bad == bad) {
             counts.sent += 1;
             match item.fate {
-                Fate::Pending | Fate::Unknown => counts.unknown += 1,
-                Fate::Ok => counts.ok += 1,
-                Fate::Wrong => counts.wrong += 1,
-                Fate::Failed => counts.failed += 1,
+                SenderOutcome::Pending | SenderOutcome::Unknown => counts.unknown += 1,
+                SenderOutcome::Ok => counts.ok += 1,
+                SenderOutcome::Wrong => counts.wrong += 1,
+                SenderOutcome::Failed => counts.failed += 1,
             }
             counts.arrived += u64::from(item.arrivals > 0);
             counts.again += u64::from(item.arrivals.saturating_sub(1));
@@ -173,7 +173,7 @@ impl Tracker {
 
 impl Item {
     fn is_missing(&self) -> bool {
-        self.fate == Fate::Ok && self.taken == 0
+        self.fate == SenderOutcome::Ok && self.taken == 0
     }
 }
 
@@ -199,25 +199,25 @@ mod tests {
         }
         track.send(10, true, true);
         // Taken at once.
-        track.end(0, Fate::Ok, None);
+        track.end(0, SenderOutcome::Ok, None);
         assert!(track.arrive(0, "a", Some(110)));
         track.take(0);
         // Refused by the receiver first.
-        track.end(1, Fate::Ok, None);
+        track.end(1, SenderOutcome::Ok, None);
         track.arrive(1, "b", Some(210));
         track.arrive(1, "b", Some(900));
         track.take(1);
         // Taken twice, under two names.
-        track.end(2, Fate::Ok, None);
+        track.end(2, SenderOutcome::Ok, None);
         for id in ["c", "d"] {
             track.arrive(2, id, Some(310));
             track.take(2);
         }
         // Accepted, and never taken; refused by the hub.
-        track.end(3, Fate::Ok, None);
-        track.end(4, Fate::Failed, None);
+        track.end(3, SenderOutcome::Ok, None);
+        track.end(4, SenderOutcome::Failed, None);
         // Of the other receiver.
-        track.end(5, Fate::Ok, None);
+        track.end(5, SenderOutcome::Ok, None);
         assert!(!track.arrive(6, "x", None));
 
         let expected = Counts {
@@ -244,8 +244,8 @@ mod tests {
         let mut track = Tracker::default();
         track.send(10, false, false);
         track.send(10, true, false);
-        track.end(0, Fate::Ok, Some(1_010));
-        track.end(1, Fate::Ok, Some(110));
+        track.end(0, SenderOutcome::Ok, Some(1_010));
+        track.end(1, SenderOutcome::Ok, Some(110));
         assert_eq!(track.group(false).latencies.max_us(), 100);
         assert_eq!(track.counts(false).ok, 2);
     }

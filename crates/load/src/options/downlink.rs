@@ -1,4 +1,4 @@
-//! What `drawspan load` is told about messages and methods to devices.
+//! Options of `drawspan load` for messages and methods to devices.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,11 +21,12 @@ pub struct DownlinkArgs {
     /// Direct methods per second
     #[arg(long, value_name = "R", conflicts_with_all = ["rate", "connections", "messages", "ledger"])]
     pub method_rate: Option<f64>,
-    /// Subscriptions to make first, separated by commas: c2d, methods, desired, status, all or none [default: what the
-    /// rates need]. Without any rate they are made and waited for, and nothing is sent; with none, what is there is waited for
+    /// Subscriptions to create first, separated by commas: c2d, methods, desired, status, all or none [default: those that
+    /// the rates need]. Without a rate, load creates them, waits until they are Running and sends nothing; with none, it
+    /// waits for existing ones
     #[arg(long, value_name = "KINDS", conflicts_with_all = ["rate", "connections", "messages", "ledger"])]
     pub subscribe: Option<String>,
-    /// Connection string of a policy of the hub that may connect services
+    /// Connection string of a hub policy with ServiceConnect
     #[arg(
         long,
         value_name = "CS",
@@ -36,35 +37,35 @@ pub struct DownlinkArgs {
     /// PEM file of the authorities to trust at the hub instead of the system's
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
-    /// Reach a name somewhere else, as with serve; the hub is spoken to on ports 5671 and 443
+    /// Address to connect to for a name, as with serve; hubs use ports 5671 and 443
     #[arg(long, value_name = "NAME[:PORT]=ADDR:PORT")]
     pub connect: Vec<String>,
-    /// Where the built-in receiver of events listens. The bridge must be able to reach it, and must be allowed to: serve
+    /// Address of the built-in receiver of events. The bridge must be able to reach it, and must be allowed to: serve
     /// --allow-callbacks
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
     pub receive: SocketAddr,
-    /// How it behaves while there is load: ok, delay:MS, status:CODE, hang or close, with @PERCENT for some requests only
+    /// Behavior of the receiver during the load: ok, delay:MS, status:CODE, hang or close, with @PERCENT for some requests only
     #[arg(long, value_name = "MANNER", default_value = "ok")]
     pub receiver: Behavior,
-    /// Share of devices whose events go to a second receiver; counted apart
+    /// Share of devices whose events go to a second receiver, which is counted separately
     #[arg(long, value_name = "PERCENT", default_value_t = 0)]
     pub bad_share: u8,
-    /// Where the second receiver listens
+    /// Address of the second receiver
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
     pub bad_receive: SocketAddr,
-    /// How the second receiver behaves while there is load
+    /// Behavior of the second receiver during the load
     #[arg(long, value_name = "MANNER", default_value = "hang")]
     pub bad_receiver: Behavior,
-    /// How long to send before anything is measured, with receivers that answer at once
+    /// How long to send before the measurement begins, with receivers that answer at once
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     pub warm_up: u64,
-    /// How long to wait at most, after the last was sent, for what has not arrived yet
+    /// How long to wait at most for outstanding messages and methods after the last was sent
     #[arg(long, value_name = "SECONDS", default_value_t = 15)]
     pub drain: u64,
     /// How long the hub waits for the answer to a method, 5 to 300
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub method_timeout: u32,
-    /// Leave the subscriptions as they are at the end; without this, those that were made are removed
+    /// Keep the created subscriptions; by default they are removed at the end
     #[arg(long)]
     pub keep_subscriptions: bool,
     /// How long all subscriptions may take until they are Running
@@ -79,11 +80,11 @@ pub struct Downlink {
     pub c2d_rate: Option<f64>,
     /// Methods per second.
     pub method_rate: Option<f64>,
-    /// What is subscribed to first.
+    /// Subscriptions to create first.
     pub subscribe: Vec<SubscriptionType>,
-    /// Which hub, where something is sent.
+    /// Access to the hub, if something is sent.
     pub service: Option<ServiceConfig>,
-    /// Where the receivers listen.
+    /// Addresses of the receivers.
     pub receive: [SocketAddr; 2],
     /// How they behave while there is load.
     pub manners: [Behavior; 2],
@@ -112,7 +113,7 @@ const MAX_SECONDS: u64 = 3_600;
 const METHOD_TIMEOUT_S: std::ops::RangeInclusive<u32> = 5..=300;
 
 impl DownlinkArgs {
-    /// Checks everything; `None` when this is no such run.
+    /// Checks everything; `None` if the options request no such run.
     pub(crate) fn check(&self, mistakes: &mut Mistakes) -> Option<Downlink> {
         let sends = self.c2d_rate.is_some() || self.method_rate.is_some();
         if !sends && self.subscribe.is_none() {
@@ -179,7 +180,7 @@ impl DownlinkArgs {
             words => {
                 let kind = |word: &str| {
                     let found = ALL.iter().find(|(name, _)| *name == word.trim());
-                    let wrong = || format!("`{word}` is none of c2d, methods, desired, status");
+                    let wrong = || format!("`{word}` is not one of c2d, methods, desired, status");
                     found.map(|(_, kind)| *kind).ok_or_else(wrong)
                 };
                 words.split(',').map(kind).collect()
@@ -190,7 +191,7 @@ impl DownlinkArgs {
     fn service(&self, mistakes: &mut Mistakes) -> Option<ServiceConfig> {
         let hub = match &self.hub_connection_string {
             Some(text) => HubConnectionString::parse(text).map_err(|error| error.to_string()),
-            None => Err("missing: whoever sends to devices needs a policy of the hub".to_owned()),
+            None => Err("missing: sending to devices needs a policy of the hub".to_owned()),
         };
         let hub = mistakes.keep("--hub-connection-string", hub);
         let connector = service_connector(mistakes, self.ca.as_deref(), &self.connect);

@@ -18,7 +18,7 @@ struct Server {
     task: JoinHandle<()>,
 }
 
-/// The ceiling on a socket of its own.
+/// The ceiling on a separate socket.
 fn serve() -> Server {
     let listener = server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let address = listener.local_addr().unwrap();

@@ -42,7 +42,7 @@ pub(crate) fn message(body: Bytes, properties: Properties, application: Map) -> 
     message.to_bytes()
 }
 
-/// All data of a body; none when it is of another kind.
+/// All data of a body; empty if it is of another kind.
 pub(crate) fn data(message: &Message) -> Option<Bytes> {
     match &message.body {
         Body::Data(parts) => Some(parts.concat().into()),

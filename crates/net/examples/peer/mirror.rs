@@ -27,7 +27,7 @@ pub(crate) async fn listen(address: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Obeys whoever connects, for ever.
+/// Obeys any client, forever.
 pub(crate) async fn serve(listener: TcpListener) {
     let clock = Clock::start();
     loop {
@@ -42,7 +42,7 @@ pub(crate) async fn serve(listener: TcpListener) {
             let mechanisms = vec![Symbol::from_static("ANONYMOUS")];
             let connection = Connection::server(config("drawspan-mirror"), mechanisms, clock.now());
             let mut mirror = Mirror::default();
-            // Nobody commands; dropping the sender would close the connection.
+            // No commands are sent; dropping the sender would close the connection.
             let (_commands, commands) = mpsc::channel(1);
             let ended = drive(stream, connection, &mut mirror, commands, clock).await;
             eprintln!("{from}: {ended:?}");
@@ -59,7 +59,7 @@ struct Mirror {
     next_tag: u32,
 }
 
-/// What becomes of messages on a link.
+/// How messages on a link are treated.
 #[derive(Clone, Copy)]
 enum Node {
     Judge,

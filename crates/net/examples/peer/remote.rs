@@ -24,7 +24,7 @@ type Job = Box<dyn FnOnce(&mut Connection, Duration) + Send>;
 pub(crate) struct Remote {
     jobs: mpsc::Sender<Job>,
     events: mpsc::UnboundedReceiver<Event>,
-    /// Events that nobody asked for yet.
+    /// Events that were not requested yet.
     kept: VecDeque<Event>,
     task: JoinHandle<Ended>,
 }
@@ -152,7 +152,7 @@ impl Remote {
         Ok(link)
     }
 
-    /// Detaches a link for good.
+    /// Detaches and closes a link.
     pub(crate) async fn detach(&mut self, link: LinkId) -> Result<(), Failure> {
         self.command(move |connection| connection.detach(link, true, None))
             .await?;
@@ -162,7 +162,7 @@ impl Remote {
         }
     }
 
-    /// Waits until a link is gone for good. Its events that nobody asked for are of no use then.
+    /// Waits until a link is closed. Its pending events are dropped.
     pub(crate) async fn detached(&mut self, link: LinkId) -> Result<Option<Error>, Failure> {
         let gone = |event: &Event| match event {
             Event::Detached {

@@ -131,7 +131,7 @@ async fn a_handlers_deadline_is_met_on_an_idle_connection() {
 /// Bytes that a pipe holds until a write waits.
 const PIPE_BYTES: usize = 1_024;
 
-/// A session, and then so many questions that their answers are more than a connection keeps, but none beyond.
+/// A session, and then so many requests that their answers exceed what a connection keeps, but none beyond.
 fn questions() -> BytesMut {
     let mut out = greeting();
     let begin = Begin {

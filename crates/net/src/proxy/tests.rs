@@ -105,7 +105,7 @@ async fn refusals_are_told_and_nonsense_is_not_believed() {
     let not_http = "it does not answer as an HTTP proxy does";
     check(b"SSH-2.0-x\r\n\r\n", not_http).await;
     check(b"HTTP/1.1 2xx\r\n\r\n", not_http).await;
-    // Bytes that nobody behind the proxy can have sent yet.
+    // Bytes that cannot have come from behind the proxy yet.
     check(b"HTTP/1.1 200 OK\r\n\r\nx", not_http).await;
     check(&[b'x'; limits::PROXY_HEAD_BYTES + 600], not_http).await;
     check(b"", "unexpected end of file").await;

@@ -1,4 +1,4 @@
-//! Connecting over every way that there is, to a server of its own and through a proxy of its own.
+//! Connecting over every transport, to a test server and through a test proxy.
 
 #![allow(
     clippy::unwrap_used,

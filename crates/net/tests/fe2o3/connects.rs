@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use crate::common::OUTCOMES;
 use crate::{TIMEOUT, asking, data, mirror, name};
 
-/// A connection to a mirror of its own.
+/// A connection to a separate mirror.
 async fn connect(sasl: Option<SaslProfile>) -> ConnectionHandle<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("amqp://{}", listener.local_addr().unwrap());

@@ -44,7 +44,7 @@ async fn acceptor(with_sasl: bool) -> String {
     address
 }
 
-/// A connection to an acceptor of its own.
+/// A connection to a separate acceptor.
 async fn connect(with_sasl: bool) -> Result<Remote, String> {
     let mut remote = Remote::connect(&acceptor(with_sasl).await, with_sasl).await?;
     let opened = |event: &Event| matches!(event, Event::Opened(_)).then_some(());
@@ -227,7 +227,7 @@ async fn a_detach_with_an_error_leaves_the_session_as_it_is() {
         let error = remote.detached(link).await?.ok_or("no reason")?;
         assert_eq!(error.condition.as_str(), "amqp:link:detach-forced");
         assert_eq!(error.description.as_deref(), Some("as asked"));
-        // The same name again, now that it is free.
+        // The same name again, which is free now.
         let link = remote.attach(session, options()).await?;
         assert_eq!(
             send(&mut remote, link, 1, "rejected", 10).await?,

@@ -1,4 +1,4 @@
-//! Why a device is, or is not, connected.
+//! The diagnostics of a device.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use drawspan_hub::{
 
 use crate::platform::Controller;
 
-/// All that is known of a device's connection; `None` if nothing is.
+/// The diagnostics of a device's connection; `None` if the device is not known.
 pub(super) fn of(
     controller: &Controller,
     id: &DeviceId,
@@ -78,7 +78,7 @@ fn over_quota(controller: &Controller, index: u32) -> Option<LastFailure> {
     Some(last_failure(&refusal.failure, at))
 }
 
-/// The machine hears of uses late; each of them counts for at least nine minutes.
+/// Uses are reported to the machine late; each of them counts for at least nine minutes.
 fn wanted_until(controller: &Controller, index: u32, known: Duration) -> Duration {
     let context = controller.fleet().context(index);
     let last_use = context

@@ -1,7 +1,7 @@
-//! What is looked up in the controller for callers.
+//! Views: look-ups in the controller for callers.
 
+mod device_list;
 mod diagnostics;
-mod listing;
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use super::request::Look;
 use super::snapshot::Snapshot;
 use crate::errors::delayed;
 
-/// Answers it. `per_device_tokens`: whether each device has a token of its own.
+/// Answers it. `per_device_tokens`: whether each device has its own token.
 pub(super) fn look(controller: &Controller, look: Look, per_device_tokens: bool, now: Duration) {
-    // Whoever asked may have given up; nothing is owed then.
+    // The caller may have given up, which is fine.
     match look {
         Look::Status { device, reply } => {
             let device = controller.called(&device);
@@ -37,7 +37,7 @@ pub(super) fn look(controller: &Controller, look: Look, per_device_tokens: bool,
             }
             _ = reply.send(Ok(controller.subscribed(&scope, kind)));
         }
-        Look::List { query, reply } => _ = reply.send(Ok(listing::page(controller, &query))),
+        Look::List { query, reply } => _ = reply.send(Ok(device_list::page(controller, &query))),
         Look::Names { device, reply } => _ = reply.send(controller.names(&device)),
         Look::Measure { reply } => _ = reply.send(Snapshot::of(controller)),
         Look::FleetSubscriptions { reply } => {

@@ -1,4 +1,4 @@
-//! What is left after the process ended anywhere, and what damage is called.
+//! The state after the process ended at any point, and the reports of damage.
 
 use std::fs;
 use std::io::Write as _;
@@ -8,7 +8,7 @@ use super::{messages, open, record, segments, small};
 use crate::limits::READ_BLOCK_BYTES;
 use crate::{Damage, LogError, LogLimits, TelemetryLog};
 
-/// One segment with the messages `first`, `second`, `third`; each an append of its own.
+/// One segment with the messages `first`, `second`, `third`; each a separate append.
 fn three(folder: &Path) -> (Vec<u8>, std::path::PathBuf) {
     let log = open(
         folder,
@@ -29,7 +29,7 @@ fn everything_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let sent: Vec<String> = (0..60).map(|number| format!("message {number}")).collect();
     for chunk in sent.chunks(7) {
-        // Opened anew for each chunk, never closed properly: dropping the log does nothing.
+        // Opened again for each chunk, never closed properly: dropping the log does nothing.
         let log = open(folder.path(), small());
         log.append_batch(
             &chunk
@@ -168,7 +168,7 @@ fn damage_across_a_large_distance_is_still_found() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let log = open(folder.path(), LogLimits::default());
-        // A record takes 52 bytes beside its message.
+        // A record takes 52 bytes in addition to its message.
         let large = "x".repeat(header_at - 12 - 52);
         log.append_batch(&[record("a", &large), record("a", "behind")], 1)
             .unwrap();

@@ -1,4 +1,4 @@
-//! What readers and writers may rely on.
+//! Guarantees for readers and writers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! How fast the log takes messages. Prints figures, judges nothing: `cargo test -r -- --ignored --nocapture throughput`.
+//! Throughput of the log. Prints measurements without judging them: `cargo test -r -- --ignored --nocapture throughput`.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! A key as it stands in the configuration: in clear, or its hash with what it allows.
+//! A key as it is configured: in plaintext, or its hash with its permissions.
 
 use std::fmt;
 
@@ -15,13 +15,13 @@ const HASHED: &str = "sha256:";
 
 pub(super) type Hash = [u8; 32];
 
-/// A key of a caller. `Display` is the entry of its hash, whatever it was made from; `Debug` shows no hash.
+/// A key of a caller. `Display` is the entry of its hash, whichever form it was made from; `Debug` shows no hash.
 #[derive(Clone, PartialEq)]
 pub struct ApiKey {
     pub(super) hash: Hash,
-    /// What it allows.
+    /// Its permissions.
     pub grant: Grant,
-    /// What people call it; empty if nothing.
+    /// Its name for people; may be empty.
     name: String,
     hashed: bool,
 }
@@ -29,13 +29,13 @@ pub struct ApiKey {
 /// Why a text is no entry. Never repeats a key.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidApiKey {
-    /// Nothing is there.
+    /// The text is empty.
     #[error("empty")]
     Empty,
     /// Too long.
     #[error("over {MAX_API_KEY_BYTES} bytes")]
     TooLong,
-    /// Not to be sent in a header.
+    /// It cannot be sent in a header.
     #[error("only visible ASCII characters without spaces can be sent in a header")]
     NotVisible,
     /// Something else behind `sha256:`.
@@ -126,7 +126,7 @@ impl ApiKey {
         })
     }
 
-    /// What may be shown: nothing of a key in clear, all but the hash of the others.
+    /// The part that may be shown: nothing of a plaintext key, everything except the hash of others.
     #[must_use]
     pub fn shown(&self) -> String {
         match self.hashed {
@@ -173,7 +173,7 @@ fn parse_scopes(text: &str) -> Result<Vec<Scope>, InvalidApiKey> {
 }
 
 fn parse_prefix(text: &str) -> Result<Prefix, InvalidApiKey> {
-    // An empty one would look like a bound and be none.
+    // An empty prefix would look like a limit without being one.
     drawspan_hub::DeviceId::parse(text).map_err(InvalidApiKey::Prefix)?;
     Prefix::parse(text).map_err(InvalidApiKey::Prefix)
 }
@@ -200,7 +200,7 @@ fn from_hex(text: &str) -> Option<Hash> {
     Some(hash)
 }
 
-/// What stands behind the hash.
+/// The text after the hash.
 struct Parts<'a>(&'a ApiKey);
 
 impl fmt::Display for Parts<'_> {

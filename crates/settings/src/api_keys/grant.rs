@@ -1,4 +1,4 @@
-//! What a key allows.
+//! Permissions of a key.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use drawspan_hub::DeviceId;
 /// A part of the API. `docs/api.md` lists the routes of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// What a device would do itself: telemetry, twin, asking for messages, registration.
+    /// The operations of a device: telemetry, twin, receiving messages, registration.
     Send,
     /// Looking, and changing nothing.
     Read,
@@ -17,7 +17,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// All of them, in the order in which they are told.
+    /// All scopes, in the order in which they are shown.
     pub const ALL: [Self; 3] = [Self::Read, Self::Send, Self::Manage];
 
     /// Its word.
@@ -43,7 +43,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// What a key allows: some scopes, for devices whose ids begin so.
+/// Permissions of a key: some scopes, for devices whose ids begin with a prefix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grant {
     /// Its scopes, each once, in the order of [`Scope::ALL`].

@@ -16,11 +16,11 @@ pub use grant::{Grant, Scope};
 /// The header that carries the key, if `Authorization` does not.
 pub const API_KEY_HEADER: &str = "x-api-key";
 
-/// The keys that open the API. None at all means that everybody may; only `dev` runs so.
+/// The keys that the API accepts. If there are none, everyone may use it, as in `dev`.
 #[derive(Clone, Default)]
 pub struct ApiKeys(Vec<(Hash, Admission)>);
 
-/// What a request may do.
+/// The permissions of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Admission {
     /// Everything.
@@ -42,7 +42,7 @@ impl ApiKeys {
         self.0.is_empty()
     }
 
-    /// What this key allows, and its number, from 1; `None` if it is not among them.
+    /// The permissions of this key, and its number, from 1; `None` if it is unknown.
     #[must_use]
     pub fn find(&self, key: &[u8]) -> Option<(Admission, u32)> {
         let hash: Hash = Sha256::digest(key).into();

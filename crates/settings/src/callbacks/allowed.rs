@@ -1,4 +1,4 @@
-//! What the setting `allow_callbacks` lists: `10.0.0.0/8`, `fd12::/16`, `192.168.1.7`, `adapter.local`, `*.example.internal`.
+//! Entries of the setting `allow_callbacks`: `10.0.0.0/8`, `fd12::/16`, `192.168.1.7`, `adapter.local`, `*.example.internal`.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -17,7 +17,7 @@ pub enum Allowed {
         /// How many bits count.
         bits: u32,
     },
-    /// A host by name, whatever its address.
+    /// A host by name, with any address.
     Host(String),
     /// All hosts below this name, which begins with a dot.
     Below(String),
@@ -31,7 +31,7 @@ pub enum InvalidAllowed {
         "`{0}` is neither an address, nor a range like 10.0.0.0/8, nor a host like adapter.local or *.example.internal"
     )]
     Form(String),
-    /// Bits beyond the prefix are set: whoever wrote it may have meant something else.
+    /// Bits beyond the prefix are set, so the author may have meant something else.
     #[error("`{0}` has bits set beyond its prefix; the range begins at {1}")]
     Bits(String, IpAddr),
     /// It lies where nothing may be allowed.

@@ -1,4 +1,4 @@
-//! Where events may go beside the public internet: what the setting `allow_callbacks` lists.
+//! Private addresses that callbacks may point to, as the setting `allow_callbacks` lists them.
 
 mod allowed;
 mod special_purpose;

@@ -1,4 +1,4 @@
-//! Addresses that are not the public internet, after the registries of special-purpose addresses (RFC 6890).
+//! Addresses that are not public, according to the registries of special-purpose addresses (RFC 6890).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -70,51 +70,29 @@ const V4: &[(Ipv4Addr, u32, SpecialPurpose)] = &[
 const V6: &[(Ipv6Addr, u32, SpecialPurpose)] = &[
     (Ipv6Addr::LOCALHOST, 128, SpecialPurpose::Loopback),
     // Metadata of AWS and of Google.
-    (
-        Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
-        128,
-        SpecialPurpose::Metadata,
-    ),
-    (
-        Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
-        128,
-        SpecialPurpose::Metadata,
-    ),
-    (
-        Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0),
-        10,
-        SpecialPurpose::Metadata,
-    ),
-    (
-        Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0),
-        7,
-        SpecialPurpose::Private,
-    ),
+    v6([0xfd00, 0xec2, 0], 0x254, 128, SpecialPurpose::Metadata),
+    v6([0xfd20, 0xce, 0], 0x254, 128, SpecialPurpose::Metadata),
+    v6([0xfe80, 0, 0], 0, 10, SpecialPurpose::Metadata),
+    v6([0xfc00, 0, 0], 0, 7, SpecialPurpose::Private),
     // Protocol assignments, Teredo and benchmarks among them.
-    (
-        Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0),
-        23,
-        SpecialPurpose::Reserved,
-    ),
-    (
-        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0),
-        32,
-        SpecialPurpose::Reserved,
-    ),
+    v6([0x2001, 0, 0], 0, 23, SpecialPurpose::Reserved),
+    v6([0x2001, 0xdb8, 0], 0, 32, SpecialPurpose::Reserved),
     // 6to4.
-    (
-        Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0),
-        16,
-        SpecialPurpose::Reserved,
-    ),
-    (
-        Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0),
-        20,
-        SpecialPurpose::Reserved,
-    ),
+    v6([0x2002, 0, 0], 0, 16, SpecialPurpose::Reserved),
+    v6([0x3fff, 0, 0], 0, 20, SpecialPurpose::Reserved),
 ];
 
-/// What is special about an address; `None` of a public one.
+/// A range of IPv6 addresses: the first three groups and the last one of its base address, and the length of its prefix.
+const fn v6(
+    [a, b, c]: [u16; 3],
+    last: u16,
+    bits: u32,
+    purpose: SpecialPurpose,
+) -> (Ipv6Addr, u32, SpecialPurpose) {
+    (Ipv6Addr::new(a, b, c, 0, 0, 0, 0, last), bits, purpose)
+}
+
+/// The special purpose of an address; `None` for a public one.
 #[must_use]
 pub fn special_purpose(address: IpAddr) -> Option<SpecialPurpose> {
     let address = match address {
@@ -182,7 +160,7 @@ fn embedded(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
         Ipv4Addr::new(b, c, d, e),
         Ipv4Addr::new(c, d, e, f),
         v4(high, low),
-        // Who does not leave it out.
+        // For encoders that do not leave that octet out.
         v4(fourth, fifth),
         v4(fifth, sixth),
     ]);

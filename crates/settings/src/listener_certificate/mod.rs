@@ -62,7 +62,7 @@ pub struct ListenerCertificate {
     seen: Mutex<Seen>,
 }
 
-/// What the files held.
+/// The contents of the files.
 #[derive(Debug)]
 struct Seen {
     /// When they were looked at last; the hash of nothing readable is that of its error.
@@ -91,8 +91,8 @@ impl ListenerCertificate {
         })
     }
 
-    /// Takes what the files hold if that is new. Whoever does not insist waits until it stays the same for two looks: the two files
-    /// are not written at once.
+    /// Applies the contents of the files if they changed. Without `insist`, it waits until two reads agree, since the two files are
+    /// not written at once.
     pub fn refresh(&self, insist: bool) {
         let (contents, pair) = read(&self.certificate, &self.key);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,7 +133,7 @@ fn warn_of(pair: &CertifiedKey, certificate: &Path) {
     }
 }
 
-/// What the files hold, and what to make of it.
+/// Reads the files, and returns their contents and the resulting certificate.
 fn read(certificate: &Path, key: &Path) -> (Contents, Result<CertifiedKey, InvalidCertificate>) {
     let texts = [certificate, key].map(|path| whole_file::read(path, MAX_CA_FILE_BYTES));
     let mut hash = Sha256::new();
@@ -272,7 +272,7 @@ mod tests {
         files.write("key", "nonsense");
         identity.refresh(true);
         assert_eq!(shown(&identity), after);
-        // Who is told to look need not look twice.
+        // An explicit reload need not check twice.
         write(&first);
         identity.refresh(true);
         assert_eq!(shown(&identity), before);

@@ -1,4 +1,4 @@
-//! From when to when a certificate counts.
+//! The validity period of a certificate.
 
 use drawspan_hub::UtcTime;
 
@@ -10,7 +10,7 @@ pub(super) struct Validity {
 }
 
 impl Validity {
-    /// Reads them from a certificate (RFC 5280, section 4.1); `None` if it is none.
+    /// Parses them from a certificate (RFC 5280, section 4.1); `None` if it is malformed.
     pub(super) fn of(certificate: &[u8]) -> Option<Self> {
         let (_, certificate, _) = element(certificate)?;
         let (_, mut fields, _) = element(certificate)?;
@@ -32,7 +32,7 @@ impl Validity {
         })
     }
 
-    /// What is wrong with it at that time.
+    /// The reason why it is not valid at that time.
     pub(super) fn mistake(&self, now: UtcTime) -> Option<&'static str> {
         let digits = now.to_string();
         let digits = digits.chars().filter(char::is_ascii_digit);

@@ -1,4 +1,4 @@
-//! What the bridge that Drawspan replaces was given.
+//! Settings of the bridge that Drawspan replaces.
 
 use drawspan_fleet::governor::Pace;
 use drawspan_hub::limits::{HubSize, Rate};
@@ -137,7 +137,7 @@ fn its_secrets_lie_in_files_of_their_names() {
     let empty = tempfile::tempdir().unwrap();
     let args = good().with("secrets-dir", &empty.path().display().to_string());
     let notes = load(&args, &no_environment()).notes.join("\n");
-    assert!(notes.contains("holds none of iotc-id-scope"), "{notes}");
+    assert!(notes.contains("has none of iotc-id-scope"), "{notes}");
     let args = good().with("secrets-dir", "/no/such/folder");
     check_mistakes(
         &args,
@@ -190,7 +190,7 @@ fn a_vault_fills_what_is_missing() {
     assert!(loaded.config.is_ok());
     let loaded = load_with(&ServeArgs::default(), &variables, vault);
     let notes = loaded.notes.join("\n");
-    let note = "the vault holds none of iotc-id-scope, iotc-sas-key, apiKey";
+    let note = "the vault has none of iotc-id-scope, iotc-sas-key, apiKey";
     assert!(notes.contains(note), "{notes}");
     assert_eq!(loaded.config.unwrap_err().lines().len(), 2);
 }
@@ -228,7 +228,7 @@ fn a_vault_is_asked_for_what_nothing_else_gives() {
         Some("iotc-sas-key apiKey"),
     );
     check(dps(), &[], None);
-    // Devices that have another identity need none of DPS.
+    // Devices with another identity need no DPS.
     let hub = hub("hub.example", KEY);
     check(
         empty().with("hub-connection-string", &hub),

@@ -96,7 +96,7 @@ fn read(row: &Row<'_>, ring: &KeyRing) -> Result<StoredDeadLetter, String> {
     })
 }
 
-/// Whose event it is. Its number is not among it: the file gives that.
+/// The identity of a letter's row. Its number is not part of it, since the file assigns that.
 fn identity(letter: &NewDeadLetter) -> Identity {
     Identity::of("dead_letters")
         .with(letter.webhook_id.as_bytes())
@@ -140,7 +140,7 @@ pub(crate) fn put(
     Ok(())
 }
 
-/// Encrypts one anew, within the caller's transaction; returns its bytes.
+/// Re-encrypts a dead letter, within the caller's transaction; returns its bytes.
 pub(super) fn rekey(connection: &Connection, ring: &KeyRing, id: u64) -> Result<usize, StoreError> {
     let Some(StoredDeadLetter { letter, .. }) = get(connection, ring, id)? else {
         return Ok(0);

@@ -1,4 +1,4 @@
-//! Which keys rows are encrypted with.
+//! The keys that rows are encrypted with.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 

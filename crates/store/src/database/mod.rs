@@ -1,4 +1,4 @@
-//! The file and its tables; what rows mean is below.
+//! The file and its tables; the meaning of rows is in the submodules.
 
 pub(crate) mod dead_letters;
 pub(crate) mod desired_marks;
@@ -20,14 +20,14 @@ use crate::error::OpenError;
 use crate::keyring::KeyRing;
 use crate::limits::BUSY_TIMEOUT_MS;
 
-/// Tells our files from those of others: `Drsp`.
+/// Identifies our files: `Drsp`.
 const APPLICATION: i64 = 0x4472_7370;
 /// Raised with every change of the tables. The first format had the hub cache alone; the second added all else; the third counts
 /// commits and sums rows; the fourth has marks of desired properties in place of
 /// versions, whose table stays empty.
 const FORMAT: i64 = 4;
 
-/// What is not there is added: that brings a file of any earlier format up to this one.
+/// The tables, created where they are missing, which upgrades a file of any earlier format.
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS hub_cache (
         device TEXT PRIMARY KEY,
@@ -89,7 +89,7 @@ const TABLES: &str = "
     );
 ";
 
-/// What is summed of each table: everything.
+/// The columns that are summed of each table: all.
 #[rustfmt::skip] // a table
 pub(crate) const SUMMED: &[Summed] = &[
     Summed { table: "hub_cache", columns: &["device", "hub", "assigned", "renewed_unix_s"] },
@@ -100,18 +100,18 @@ pub(crate) const SUMMED: &[Summed] = &[
     Summed { table: "idempotency", columns: &["key", "fingerprint", "status", "at_unix_s"] },
 ];
 
-/// Which store it is, and how many transactions were committed.
+/// The identity of the store, and the number of committed transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stored {
     pub(crate) id: u128,
-    /// All of them.
+    /// All commits.
     pub(crate) commits: u64,
-    /// Those that were on disk before anybody was told.
+    /// Those that were on disk before they were acknowledged.
     pub(crate) durable: u64,
 }
 
-/// Opens or creates the file, for its owner only. Nothing in it is changed yet, also not when the connection is closed; [`prepare`]
-/// makes it ready. A file that is empty must not have a log beside it, which would be lost.
+/// Opens or creates the file, accessible to its owner only. Nothing in it changes yet, not even when the connection is closed;
+/// [`prepare`] makes it ready. There must be no log next to an empty file, since it would be lost.
 pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
     create_private(path)?;
     let failed = |error| OpenError::sqlite(path, error);
@@ -132,7 +132,7 @@ pub(crate) fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// SQLite gives the files beside it the same permissions.
+/// SQLite gives the files next to it the same permissions.
 pub(crate) fn create_private(path: &Path) -> Result<(), OpenError> {
     private::file(path)
         .map(drop)
@@ -142,7 +142,7 @@ pub(crate) fn create_private(path: &Path) -> Result<(), OpenError> {
         })
 }
 
-/// That a file is one of ours, of a format that we know, or nothing yet.
+/// Checks that a file is a store of a known format, or empty.
 pub(crate) fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let failed = |error| OpenError::sqlite(path, error);
     let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
@@ -189,7 +189,7 @@ pub(crate) fn prepare(
     Ok(stored)
 }
 
-/// What of a file's tables is not as in a file that was just made, if anything. A file of an earlier format has fewer.
+/// The first difference between a file's tables and those of a new file, if there is one. A file of an earlier format has fewer.
 pub(crate) fn strange(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let new = Connection::open_in_memory()?;
     new.execute_batch(TABLES)?;
@@ -248,13 +248,13 @@ pub(crate) fn is_current(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(format == FORMAT)
 }
 
-/// What SQLite finds wrong with the pages of the file, if anything; it reads all of them.
+/// SQLite's complaints about the pages of the file, if any; it reads all of them.
 pub(crate) fn damage(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     Ok((found != "ok").then_some(found))
 }
 
-/// What a commit survives.
+/// The durability of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sync {
     /// The end of the process; when the machine ends, the last moment may be lost.
@@ -263,7 +263,7 @@ pub(crate) enum Sync {
     OfMachine,
 }
 
-/// Says what the next transactions shall survive.
+/// Sets the durability of the next transactions.
 pub(crate) fn sync(connection: &Connection, sync: Sync) -> rusqlite::Result<()> {
     connection.execute_batch(match sync {
         Sync::OfProcess => "PRAGMA synchronous = NORMAL",

@@ -1,4 +1,4 @@
-//! Encrypting rows anew, a few at a time.
+//! Re-encrypting rows, a few at a time.
 
 use rusqlite::{Connection, params};
 
@@ -10,10 +10,10 @@ use crate::limits::{REKEY_GROUP, REKEY_GROUP_BYTES};
 /// How far it has come.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Rekey {
-    /// The last subscription that was looked at; `None` once all were.
-    pub(crate) subscriptions: Place<(u8, String, u8)>,
+    /// The last visited subscription; `None` once all were.
+    pub(crate) subscriptions: ScanPosition<(u8, String, u8)>,
     /// The last dead letter that was looked at.
-    pub(crate) dead_letters: Place<u64>,
+    pub(crate) dead_letters: ScanPosition<u64>,
     /// Rows that are encrypted with the current key now.
     pub(crate) done: u64,
     /// Rows that could not be decrypted and stay as they are.
@@ -22,7 +22,7 @@ pub(crate) struct Rekey {
 
 /// How far a walk through a table has come.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) enum Place<T> {
+pub(crate) enum ScanPosition<T> {
     #[default]
     Begin,
     After(T),
@@ -32,7 +32,7 @@ pub(crate) enum Place<T> {
 impl Rekey {
     /// Whether there is nothing left.
     pub(crate) fn is_done(&self) -> bool {
-        self.subscriptions == Place::End && self.dead_letters == Place::End
+        self.subscriptions == ScanPosition::End && self.dead_letters == ScanPosition::End
     }
 
     /// Does some more, within the caller's transaction.
@@ -41,7 +41,7 @@ impl Rekey {
         connection: &Connection,
         ring: &KeyRing,
     ) -> Result<(), StoreError> {
-        if self.subscriptions == Place::End {
+        if self.subscriptions == ScanPosition::End {
             self.dead_letters(connection, ring)
         } else {
             subscriptions::rekey(connection, ring, self, REKEY_GROUP)
@@ -50,9 +50,9 @@ impl Rekey {
 
     fn dead_letters(&mut self, connection: &Connection, ring: &KeyRing) -> Result<(), StoreError> {
         let after = match self.dead_letters {
-            Place::Begin => 0,
-            Place::After(id) => id,
-            Place::End => return Ok(()),
+            ScanPosition::Begin => 0,
+            ScanPosition::After(id) => id,
+            ScanPosition::End => return Ok(()),
         };
         let mut select = connection.prepare_cached(
             "SELECT id FROM dead_letters WHERE id > ?1 AND key_version <> ?2 ORDER BY id LIMIT ?3",
@@ -62,7 +62,7 @@ impl Rekey {
         })?;
         let ids: Vec<u64> = ids.collect::<rusqlite::Result<_>>()?;
         let mut bytes = 0;
-        self.dead_letters = Place::End;
+        self.dead_letters = ScanPosition::End;
         for id in ids {
             match dead_letters::rekey(connection, ring, id) {
                 Ok(size) => {
@@ -72,7 +72,7 @@ impl Rekey {
                 Err(StoreError::Sealed { .. }) => self.unreadable += 1,
                 Err(error) => return Err(error),
             }
-            self.dead_letters = Place::After(id);
+            self.dead_letters = ScanPosition::After(id);
             if bytes >= REKEY_GROUP_BYTES {
                 break;
             }

@@ -4,7 +4,7 @@ use drawspan_hub::{DeviceId, SubscriptionType, UtcTime};
 use rusqlite::{Connection, Row, Rows, params};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::rekey::{Place, Rekey};
+use super::rekey::{Rekey, ScanPosition};
 use super::unreadable::is_of_row;
 use crate::error::StoreError;
 use crate::keyring::{Identity, KeyRing, Sealed, Unsealable};
@@ -43,7 +43,7 @@ pub(crate) fn each(
     Ok(())
 }
 
-/// Those of one device.
+/// Subscriptions of one device.
 pub(crate) fn load_device(
     connection: &Connection,
     ring: &KeyRing,
@@ -53,7 +53,7 @@ pub(crate) fn load_device(
     collect(select.query(params![DEVICE, device.as_str()])?, ring)
 }
 
-/// Those that were imported.
+/// Imported subscriptions.
 pub(crate) fn load_imported(
     connection: &Connection,
     ring: &KeyRing,
@@ -117,7 +117,7 @@ pub(crate) fn remove(
         .execute(params![scope, name, kind_column(kind)])
 }
 
-/// Encrypts some anew, within the caller's transaction.
+/// Re-encrypts some, within the caller's transaction.
 pub(super) fn rekey(
     connection: &Connection,
     ring: &KeyRing,
@@ -125,9 +125,9 @@ pub(super) fn rekey(
     most: usize,
 ) -> Result<(), StoreError> {
     let (scope, name, kind) = match &progress.subscriptions {
-        Place::Begin => (-1, String::new(), 0),
-        Place::After((scope, name, kind)) => (i64::from(*scope), name.clone(), *kind),
-        Place::End => return Ok(()),
+        ScanPosition::Begin => (-1, String::new(), 0),
+        ScanPosition::After((scope, name, kind)) => (i64::from(*scope), name.clone(), *kind),
+        ScanPosition::End => return Ok(()),
     };
     let sql = format!(
         "{ALL} WHERE (scope, name, kind) > (?1, ?2, ?3) AND key_version <> ?4 ORDER BY scope, name, kind LIMIT ?5"
@@ -138,7 +138,7 @@ pub(super) fn rekey(
         Stored::read,
     )?;
     let rows: Vec<Stored> = rows.collect::<rusqlite::Result<_>>()?;
-    progress.subscriptions = Place::End;
+    progress.subscriptions = ScanPosition::End;
     for row in rows {
         let place = (row.scope, row.name.clone(), row.kind);
         match row.open(ring) {
@@ -151,7 +151,7 @@ pub(super) fn rekey(
                 progress.unreadable += 1;
             }
         }
-        progress.subscriptions = Place::After(place);
+        progress.subscriptions = ScanPosition::After(place);
     }
     Ok(())
 }

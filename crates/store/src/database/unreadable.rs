@@ -1,4 +1,4 @@
-//! Rows that the key ring does not open, to be named and removed.
+//! Rows that the key ring does not decrypt, to be listed and removed.
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Error, Row, ToSql, params_from_iter};

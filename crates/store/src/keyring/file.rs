@@ -1,4 +1,4 @@
-//! The key ring's file: lines that a person can read, copy and put back.
+//! The key ring's file: lines that a person can read, copy and restore.
 //!
 //! ```text
 //! drawspan key ring 1
@@ -50,7 +50,7 @@ pub enum KeyRingError {
         /// Number of the key.
         version: u32,
     },
-    /// Nothing seals.
+    /// No current key.
     #[error("it does not say which key is the current one, or that key is not there")]
     NoCurrent,
 }
@@ -149,7 +149,7 @@ impl KeyRing {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         match fs::remove_file(&aside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            // What a process left that was ended here.
+            // The leftover of a process that was killed here is removed.
             _ => {}
         }
         let mut file = options.open(&aside)?;

@@ -1,4 +1,4 @@
-//! The key ring that an open store uses, and what it must hold.
+//! The key ring of an open store, and the keys that it must contain.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub(crate) struct Keys {
     ring: RwLock<Arc<KeyRing>>,
 }
 
-/// Which state of a file that is.
+/// The version of a file, to detect changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stamp(Option<(SystemTime, u64, u64)>);
 
@@ -116,7 +116,7 @@ fn make(path: &Path, used: &[KeyUse]) -> Result<KeyRing, OpenError> {
         path: path.to_path_buf(),
         cause,
     })?;
-    tracing::info!(keyring = %path.display(), "a key ring was made; keep a copy of it, apart from backups of the state directory");
+    tracing::info!(keyring = %path.display(), "a key ring was created; keep a copy of it, separate from backups of the state directory");
     Ok(ring)
 }
 

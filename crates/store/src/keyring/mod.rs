@@ -1,8 +1,8 @@
-//! The keys that encrypt what is secret at rest: numbered, kept in a file apart from the database, one of them current.
+//! The keys that encrypt secrets at rest: numbered, kept in a file apart from the database, one of them current.
 //!
-//! A value is sealed by XChaCha20-Poly1305: its nonces are long enough to be drawn at random for ever, so nobody has to count
-//! how many values a key sealed, also not after a backup was put back; and it takes the same time everywhere, without
-//! special instructions. What identifies a row is authenticated with it, so that rows cannot be swapped.
+//! A value is sealed by XChaCha20-Poly1305. Its nonces are long enough to be drawn at random indefinitely, so values need not be
+//! counted per key, not even after a backup was restored; and it takes the same time everywhere, without special instructions. The
+//! identity of a row is authenticated with its value, so that rows cannot be swapped.
 
 mod file;
 mod keys;
@@ -42,14 +42,14 @@ pub(crate) struct Key {
     secret: Arc<SecretBox<[u8; KEY_BYTES]>>,
 }
 
-/// Tells a key from others of the same number, and nothing about it.
+/// Distinguishes a key from others with the same number, without revealing it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint(pub(crate) [u8; 8]);
 
 /// No random numbers, or no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoNewKey {
-    /// The system has none.
+    /// The system provides no randomness.
     #[error("the system gives no random numbers")]
     NoRandom,
     /// The ring is full.
@@ -110,7 +110,7 @@ impl KeyRing {
         self.keys.get(&version)
     }
 
-    /// This ring with the other's keys, too; `None` if they have different keys of one number.
+    /// This ring with the other's keys, too; `None` if they have different keys with one number.
     pub(crate) fn joined(&self, other: &Self) -> Option<Self> {
         let mut joined = self.clone();
         for (version, key) in &other.keys {

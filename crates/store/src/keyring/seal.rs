@@ -1,4 +1,4 @@
-//! Values, sealed for one row.
+//! Values, each sealed for one row.
 
 use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{Key as CipherKey, KeyInit as _, XChaCha20Poly1305, XNonce};
@@ -13,7 +13,7 @@ const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
 const HEAD_BYTES: usize = 1 + NONCE_BYTES;
 
-/// What a value belongs to: it opens nowhere else. Fields are told apart by their lengths.
+/// The owner of a value, without which it cannot be opened. Fields are delimited by their lengths.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity(Vec<u8>);
 

@@ -190,7 +190,7 @@ proptest! {
         changed.replace_range(place..=place, &to);
         if let Ok(read) = KeyRing::parse(&changed) {
             for (version, key) in read.keys() {
-                // Its number may have changed: then rows say that it is another key.
+                // Its number may have changed: then rows show that it is another key.
                 let same = ring.keys().any(|(_, own)| own.fingerprint == key.fingerprint);
                 prop_assert!(same, "{version}");
             }

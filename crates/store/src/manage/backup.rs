@@ -13,7 +13,7 @@ use crate::database::keys as table;
 use crate::files::{beside, sync_folder_of};
 use crate::keyring::unusable;
 
-/// What to copy where.
+/// The source and destination of a backup.
 #[derive(Debug, Clone, Copy)]
 pub struct Backup<'a> {
     /// The state directory; a bridge may use it.
@@ -26,7 +26,7 @@ pub struct Backup<'a> {
     pub force: bool,
 }
 
-/// What was copied.
+/// The result of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackedUp {
     /// Size of the file.
@@ -37,13 +37,14 @@ pub struct BackedUp {
     pub keys: Vec<u32>,
 }
 
-/// Where a backup's key ring lies, if it has one: a file of its own, so that the two can be kept apart.
+/// Path of a backup's key ring, if it has one: a separate file, so that the two can be kept apart.
 #[must_use]
 pub fn keyring_beside(backup: &Path) -> PathBuf {
     beside(backup, ".keyring")
 }
 
-/// Copies a database as it is at one moment, whoever writes meanwhile. The file appears under its name once it is whole. Blocks.
+/// Copies a database as it is at one moment, despite concurrent writers. The file appears under its name once it is complete.
+/// Blocks.
 ///
 /// # Errors
 /// When there is no store, a file is in the way or cannot be written, or the key ring that shall be copied does not have every
@@ -70,7 +71,7 @@ pub fn backup(
     let partial = beside(what.to, ".partial");
     let copied = copy::copy(&from, &partial, progress).and_then(|()| finish(what, &partial));
     if copied.is_err() {
-        // What is half done is of no use.
+        // An incomplete copy is useless.
         let _ = copy::remove(&partial);
     }
     copied

@@ -1,4 +1,4 @@
-//! One database into another, as it is at one moment.
+//! Copying a database as it is at one moment.
 
 use std::fs::{self, File};
 use std::io;
@@ -26,7 +26,7 @@ pub(super) fn copy(
     let copied = pages(from, &mut target, progress);
     from.execute_batch("COMMIT")?;
     copied?;
-    // One file, without another one beside it.
+    // One file, without a log next to it.
     target.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
     check_whole(&target, to)?;
     drop(target);
@@ -67,7 +67,7 @@ fn pages(
     }
 }
 
-/// That no page of it is damaged.
+/// Checks that no page of it is damaged.
 fn check_whole(connection: &Connection, path: &Path) -> Result<(), ManageError> {
     match database::damage(connection)? {
         None => Ok(()),
@@ -78,7 +78,7 @@ fn check_whole(connection: &Connection, path: &Path) -> Result<(), ManageError> 
     }
 }
 
-/// That it is not there is well.
+/// A missing one is fine.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -86,7 +86,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// That it is not there is well.
+/// A missing one is fine.
 pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     match fs::rename(from, to) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

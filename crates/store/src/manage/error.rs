@@ -1,4 +1,4 @@
-//! Why a command on a state directory fails.
+//! Errors of commands on a state directory.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ pub enum ManageError {
     /// The file could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Nothing is there.
-    #[error("there is no {}; is that the state directory? It is made by `drawspan serve --state DIR`", path.display())]
+    /// The file does not exist.
+    #[error("there is no {}; is that the state directory? `drawspan serve --state DIR` creates it", path.display())]
     NoStore {
         /// The database that should be there.
         path: PathBuf,
@@ -29,10 +29,10 @@ pub enum ManageError {
         /// The database.
         path: PathBuf,
     },
-    /// There is no key ring to change.
-    #[error("there is no key ring {}; name the one that `drawspan serve` uses with --keyring", path.display())]
+    /// The key ring to change does not exist.
+    #[error("there is no key ring {}; give the one that `drawspan serve` uses with --keyring", path.display())]
     NoKeyRing {
-        /// Where it should be.
+        /// Its expected path.
         path: PathBuf,
     },
     /// The key ring belongs to something else.
@@ -46,7 +46,7 @@ pub enum ManageError {
         /// The key.
         version: u32,
     },
-    /// There can be no new key.
+    /// A new key cannot be generated.
     #[error(transparent)]
     NoNewKey(#[from] NoNewKey),
     /// A file is in the way.
@@ -57,7 +57,7 @@ pub enum ManageError {
     },
     /// The directory has a store.
     #[error(
-        "{} holds a store already; restore into another directory, or replace it with --force (the old one is kept beside it)",
+        "{} holds a store already; restore into another directory, or replace it with --force (the old one is kept next to it)",
         path.display()
     )]
     NotEmpty {
@@ -77,7 +77,7 @@ pub enum ManageError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: io::Error,
     },

@@ -1,7 +1,7 @@
-//! The keys of a state directory: which there are, a new one, and the end of old ones.
+//! The keys of a state directory: listing, rotating and pruning.
 //!
-//! The key ring is replaced first and the database told second, both while the database is locked against writers. A bridge
-//! that runs beside sees the new key in the database before it seals anything with an old one.
+//! The key ring is replaced first and the database is updated second, both while the database is locked against writers. A bridge
+//! that runs at the same time sees the new key in the database before it seals anything with an old one.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ pub struct KeyList {
 pub struct KeyRow {
     /// Its number.
     pub version: u32,
-    /// When it was made; `None` when it is not in the ring.
+    /// When it was created; `None` if it is not in the ring.
     pub created_at: Option<UtcTime>,
     /// Whether values are encrypted with it from now on.
     pub is_current: bool,
@@ -40,7 +40,7 @@ pub struct KeyRow {
     pub rows: u64,
 }
 
-/// What became of a rotation.
+/// The result of a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rotated {
     /// Number of the new key.
@@ -51,7 +51,7 @@ pub struct Rotated {
     pub beside: bool,
 }
 
-/// What became of old keys.
+/// The result of pruning old keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pruned {
     /// Keys that were removed.
@@ -75,7 +75,7 @@ impl KeyList {
     }
 }
 
-/// Which keys there are, and how many values use each. Changes nothing, and may run beside a bridge.
+/// Lists the keys, with the number of values that use each. Changes nothing, and may run at the same time as a bridge.
 ///
 /// # Errors
 /// When there is no store, or the key ring is damaged.
@@ -115,9 +115,9 @@ pub fn list_keys(directory: &Path, keyring: &Path) -> Result<KeyList, ManageErro
     Ok(KeyList { keys })
 }
 
-/// Makes a new key the current one, and has every value encrypted with it: by the bridge that uses the directory, for which it
-/// waits a while, else by itself. Blocks. May be ended at any moment: whatever was done so far stands, and the rest is done at
-/// the next start of a bridge.
+/// Creates a new current key, and has every value encrypted with it: by the bridge that uses the directory, for which it waits a
+/// while, else by itself. Blocks. It may be interrupted at any moment: completed steps stand, and the next start of a bridge
+/// finishes the rest.
 ///
 /// # Errors
 /// When there is no store or key ring, or keys are missing from it; nothing is changed then.
@@ -152,8 +152,8 @@ pub fn rotate_keys(
     })
 }
 
-/// Removes keys that no value needs any more. Without a bridge beside it, it first encrypts anew what still needs them. Backups
-/// from before need the keys of then. Blocks.
+/// Removes unused keys. Without a running bridge, it first re-encrypts the values that need them. Earlier backups need the earlier
+/// keys. Blocks.
 ///
 /// # Errors
 /// As [`rotate_keys`].
@@ -168,7 +168,7 @@ pub fn prune_keys(
         let (ring, _) = ring_of(&connection, keyring)?;
         encrypt_anew(&mut connection, &ring, progress)?;
     }
-    // What is gone from the file must be gone for good before its key is.
+    // Values removed from the file must be gone permanently before their key is.
     database::sync(&connection, Sync::OfMachine)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let (mut ring, used) = ring_of(&transaction, keyring)?;
@@ -183,7 +183,7 @@ pub fn prune_keys(
         ring.remove(*version);
     }
     table::announce(&transaction, &ring)?;
-    // In this order: a bridge beside us must know that a key is gone before it is.
+    // In this order: a running bridge must know that a key is removed before it is.
     transaction.commit()?;
     if !removed.is_empty() {
         ring.write(keyring).map_err(ManageError::file(keyring))?;

@@ -1,4 +1,4 @@
-//! What is done with a state directory from outside, also while a bridge uses it.
+//! Operations on a state directory from outside, even while a bridge uses it.
 
 mod backup;
 mod copy;
@@ -25,7 +25,7 @@ pub use unreadable::{
 use crate::OpenError;
 use crate::database::{self, SUMMED, Stored};
 use crate::limits::MANAGE_ATTEMPTS;
-use crate::opening;
+use crate::state_files;
 use crate::store::{FILE, MARK_FILE};
 use crate::traces::{self, Trace};
 
@@ -38,7 +38,7 @@ pub struct Progress {
     pub all: u64,
 }
 
-/// The database of a directory, which must be there. SQLite must not open an empty one: it would delete the log beside it.
+/// The database of a directory, which must exist. SQLite must not open an empty one: it would delete the log next to it.
 fn file_in(directory: &Path) -> Result<PathBuf, ManageError> {
     let path = directory.join(FILE);
     let look = sqlite::look(&path).map_err(ManageError::file(&path))?;
@@ -58,13 +58,13 @@ fn file_in(directory: &Path) -> Result<PathBuf, ManageError> {
     }
 }
 
-/// What the directory's mark says. To be read before the database is: what is committed later is no loss.
+/// The directory's mark. Read it before the database: later commits are not losses.
 fn recorded_in(directory: &Path) -> Result<Recorded, ManageError> {
     let path = directory.join(MARK_FILE);
     Recorded::read(&path).map_err(ManageError::file(&path))
 }
 
-/// That a database holds what was committed to it.
+/// Checks that a database holds everything that was committed to it.
 fn check_complete(
     connection: &Connection,
     path: &Path,
@@ -102,9 +102,9 @@ fn check_format(connection: &Connection, path: &Path) -> Result<(), ManageError>
     }
 }
 
-/// The directory for us alone; `None` while a bridge uses it.
+/// The directory, locked for this process; `None` while a bridge uses it.
 fn alone(directory: &Path) -> Result<Option<Lock>, ManageError> {
-    match opening::take(directory) {
+    match state_files::take(directory) {
         Ok(lock) => Ok(Some(lock)),
         Err(OpenError::InUse { .. }) => Ok(None),
         Err(error) => Err(error.into()),

@@ -1,4 +1,4 @@
-//! A backup back into a state directory.
+//! Restoring a backup into a state directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,23 +13,23 @@ use crate::database::{self, Stored};
 use crate::error::{OpenError, StoreError};
 use crate::files::{beside, sync_folder_of};
 use crate::keyring::{KeyRing, unusable};
-use crate::opening;
+use crate::state_files;
 use crate::store::{FILE, MARK_FILE};
 
-/// What to restore where.
+/// The source and destination of a restore.
 #[derive(Debug, Clone, Copy)]
 pub struct Restore<'a> {
     /// The backup.
     pub from: &'a Path,
-    /// The state directory, which nobody uses; made if need be.
+    /// The state directory, which must not be in use; created if necessary.
     pub directory: &'a Path,
     /// Its key ring.
     pub keyring: &'a Path,
-    /// Whether a store, or a key ring that cannot read the backup, may be replaced; it is kept beside the new one.
+    /// Whether a store, or a key ring that cannot read the backup, may be replaced; it is kept next to the new one.
     pub force: bool,
 }
 
-/// What was restored.
+/// The result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
     /// Subscriptions.
@@ -38,13 +38,13 @@ pub struct Restored {
     pub dead_letters: u64,
     /// Hubs of devices.
     pub hubs: u64,
-    /// Whether the key ring beside the backup was put into place, or keys of it.
+    /// Whether the key ring next to the backup, or keys of it, were put into place.
     pub with_keys: bool,
-    /// What was there before, under its new name.
+    /// The replaced files, under their new names.
     pub kept: Vec<PathBuf>,
 }
 
-/// What is to be done with the key ring.
+/// The action for the key ring.
 enum Ring {
     /// It has every key.
     Stays,
@@ -66,11 +66,11 @@ pub fn restore(
     try_restore(what, progress).map_err(|error| of_backup(error, what.from))
 }
 
-/// What was there before is kept under names that end so.
+/// Suffix of the names of replaced files.
 const BEFORE: &str = ".before-restore";
 const DAMAGED: &str = "it is damaged, or not all of it; take another backup";
 
-/// What is damaged, or cannot be read, is the backup: nothing else is read. So it is no help to say that a backup should be put back.
+/// The damaged or unreadable file is the backup, since nothing else is read. So the advice to restore a backup would be useless.
 fn of_backup(error: ManageError, from: &Path) -> ManageError {
     let why = match &error {
         // The copy, which is gone.
@@ -101,7 +101,7 @@ fn try_restore(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Restored, ManageError> {
     let from = open_backup(what.from)?;
-    let _lock = opening::take(what.directory)?;
+    let _lock = state_files::take(what.directory)?;
     let path = what.directory.join(FILE);
     let there = sqlite::look(&path).map_err(ManageError::file(&path))?;
     let is_there = there.content != Content::Nothing || there.beside;
@@ -119,7 +119,7 @@ fn try_restore(
         Ok(restored)
     });
     if restored.is_err() {
-        // What is half done is of no use.
+        // An incomplete copy is useless.
         let _ = copy::remove(&new);
     }
     restored
@@ -145,7 +145,7 @@ fn open_backup(path: &Path) -> Result<Connection, ManageError> {
     }
 }
 
-/// That the copy can be read with the keys that there are.
+/// Checks that the copy can be read with the available keys.
 fn check(what: &Restore<'_>, new: &Path) -> Result<(Ring, Restored), ManageError> {
     let copy = Connection::open(new)?;
     let used = table::in_use(&copy)?;
@@ -172,7 +172,7 @@ fn check(what: &Restore<'_>, new: &Path) -> Result<(Ring, Restored), ManageError
     Ok((ring, restored))
 }
 
-/// The directory's own key ring if it will do, else with what lies beside the backup.
+/// The directory's own key ring if it suffices, else with the keys next to the backup.
 fn ring_for(what: &Restore<'_>, used: &[KeyUse]) -> Result<Ring, ManageError> {
     if used.iter().all(|used| used.rows == 0) {
         return Ok(Ring::Stays);
@@ -240,11 +240,11 @@ fn put_store(
     let mark = path.with_file_name(MARK_FILE);
     copy::remove(&mark).map_err(ManageError::file(&mark))?;
     if old != Content::Database {
-        // Not to be opened: SQLite deletes the log beside an empty file.
+        // It must not be opened: SQLite deletes the log next to an empty file.
         let kept = sqlite::set_aside(path, BEFORE).map_err(failed())?;
         restored.kept.extend(kept);
     } else {
-        // What is in the log goes into the file; where that is damaged, the log goes aside with it.
+        // The log is merged into the file; if that is damaged, the log is renamed together with it.
         if let Ok(old) = Connection::open(path) {
             let _ = old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
@@ -256,7 +256,7 @@ fn put_store(
             .map_err(ManageError::file(&kept))?;
         restored.kept.push(kept);
     }
-    // Nothing of the old one may be taken for the new one's.
+    // No file of the old store may be used with the new one.
     copy::remove(&wal).map_err(failed())?;
     copy::remove(&shm).map_err(failed())?;
     fs::rename(new, path)

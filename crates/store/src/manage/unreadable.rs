@@ -1,4 +1,4 @@
-//! What the key ring does not open: shown, and removed when that is what its owner wants.
+//! Values that the key ring does not decrypt: listed, and removed on request.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use crate::database::unreadable::{self as rows, UnreadableRow};
 use crate::database::{self, Sync, keys as table};
 use crate::error::StoreError;
 use crate::keyring::KeyRing;
-use crate::opening;
+use crate::state_files;
 use crate::subscriptions::StoredScope;
 
-/// What cannot be read.
+/// Unreadable values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unreadable {
     /// Subscriptions: those of devices first, in the order of their names.
@@ -26,15 +26,15 @@ pub struct Unreadable {
 /// A subscription that cannot be read, as far as its row tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableSubscription {
-    /// Whose it is.
+    /// The owner of the value.
     pub scope: StoredScope,
-    /// Which events; `None` when the row was changed to something that does not exist.
+    /// The kind of events; `None` if the row was changed to an unknown one.
     pub kind: Option<SubscriptionType>,
-    /// What is wrong.
+    /// The mistake.
     pub why: String,
 }
 
-/// What was removed.
+/// The removed values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemovedUnreadable {
     /// The rows.
@@ -51,8 +51,8 @@ impl Unreadable {
     }
 }
 
-/// What cannot be read with this key ring, or without one if it is not there. Changes nothing, and may run beside a bridge. Blocks;
-/// everything is decrypted.
+/// Values that this key ring, or no key ring if it is missing, cannot decrypt. Changes nothing, and may run at the same time as a
+/// bridge. Blocks, since everything is decrypted.
 ///
 /// # Errors
 /// When there is no store, or the key ring is damaged.
@@ -80,7 +80,7 @@ pub fn remove_unreadable(
 ) -> Result<RemovedUnreadable, ManageError> {
     let mut connection = open(&file_in(directory)?)?;
     // A bridge has in memory what we would remove, and writes it again whenever it likes.
-    let _lock = opening::take(directory)?;
+    let _lock = state_files::take(directory)?;
     database::sync(&connection, Sync::OfMachine)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // A page that cannot be read makes rows look as if somebody had changed them; a backup has them.

@@ -1,4 +1,4 @@
-//! Copies of a store, and what becomes of them.
+//! Copies of a store, and their use.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What happens when there is too much.
+//! Behaviour when limits are exceeded.
 
 use super::tables::letter;
 use super::{id, open, sql_as_ours};
@@ -20,7 +20,7 @@ fn small(folder: &tempfile::TempDir, waiting_bytes: usize) -> Store {
     Store::open_with(
         folder.path(),
         &default_keyring(folder.path()),
-        crate::opening::Loss::Refused,
+        crate::state_files::Loss::Refused,
         bounds,
     )
     .unwrap()

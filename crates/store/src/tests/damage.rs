@@ -1,5 +1,5 @@
-//! Files of a state directory that were changed, cut or deleted: whatever happens to them, the store is refused with a way out, opens
-//! with everything that was acknowledged, or reports what is missing. Nothing is lost in silence.
+//! Files of a state directory that were changed, truncated or deleted: in every case the store is refused with advice, opens with
+//! everything that was acknowledged, or reports what is missing. No loss is silent.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -197,7 +197,7 @@ fn damage(directory: &Path, mut pick: u64) -> String {
     }
 }
 
-/// Panics when something is missing and nobody said so.
+/// Panics if something is missing without a report.
 async fn judge(directory: &Path, expected: &Content, what: &str) -> Verdict {
     let way_out = |text: String| {
         let found = WAYS_OUT.iter().any(|way| text.contains(way));

@@ -1,4 +1,4 @@
-//! State directories that the builds before wrote. Each folder below `fixtures` is named by the commit whose build made it.
+//! State directories written by earlier builds. Each folder below `fixtures` is named by the commit of its build.
 
 use std::fs;
 use std::path::Path;
@@ -89,7 +89,7 @@ async fn a_directory_of_format_3_opens_with_everything_in_it() {
         store.desired_marks().put(super::id("sensor-1"), mark);
         super::settle(&store).await;
     }
-    // A version that was reached by a change has none, nor does one that is forgotten.
+    // A version that was reached by a change has no fingerprint, nor does one that is forgotten.
     let store = open(folder.path()).unwrap();
     let marks = store.desired_marks();
     marks.put(super::id("sensor-1"), super::mark(3));

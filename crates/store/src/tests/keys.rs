@@ -1,4 +1,4 @@
-//! Key rings: what is missing, new keys beside a running store, and without one.
+//! Key rings: missing keys, and new keys with and without a running store.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -225,7 +225,7 @@ fn commands_say_what_is_wrong() {
     assert_eq!(keys(other.path()), [(1, true, 0)]);
 }
 
-/// A bridge writes all the time while keys are exchanged and removed beside it.
+/// A bridge writes continuously while keys are rotated and pruned.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_are_exchanged_under_load() {
     let folder = tempfile::tempdir().unwrap();

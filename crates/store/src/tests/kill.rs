@@ -58,7 +58,7 @@ fn device(round: u32, number: u32) -> String {
     format!("r{round}-{number}")
 }
 
-/// Not a test of its own: writes, while its keys are exchanged and removed all the time.
+/// Not a separate test: writes, while its keys are rotated and pruned continuously.
 #[test]
 #[ignore = "runs as a child of another test"]
 fn child_that_writes_while_keys_change() {
@@ -95,7 +95,7 @@ fn child_that_writes_while_keys_change() {
     });
 }
 
-/// Not a test of its own: exchanges keys of a store that nobody else uses.
+/// Not a separate test: rotates keys of a store that is not in use.
 #[test]
 #[ignore = "runs as a child of another test"]
 fn child_that_exchanges_keys() {

@@ -1,4 +1,4 @@
-//! Stores that hold less than was stored in them, and what is said of files that go under way.
+//! Stores that have lost data, and the reports of files that disappear while the store is open.
 
 use std::fs;
 use std::path::Path;
@@ -159,7 +159,7 @@ async fn files_that_go_under_way_are_missed_and_nothing_more_is_acknowledged() {
     fs::rename(&aside, &keyring).unwrap();
     fs::remove_file(folder.path().join("drawspan.lock")).unwrap();
     until(&store, missing(StoreFile::Lock)).await;
-    // Nobody else gets in all the same.
+    // No other process gets in all the same.
     let error = open(folder.path()).unwrap_err();
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");
 }

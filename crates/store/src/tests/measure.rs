@@ -1,4 +1,4 @@
-//! How fast it is: `cargo test --release -p drawspan-store -- --ignored --nocapture measure`. Judges nothing.
+//! Benchmarks of the store: `cargo test --release -p drawspan-store -- --ignored --nocapture measure`. They judge nothing.
 
 use std::io::Write as _;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use crate::manage::{Backup, backup, rotate_keys};
 
 const DEVICES: usize = 50_000;
 
-/// Time on a processor of this thread, which a busy machine does not change; nothing where that is not told.
+/// CPU time of this thread, which a busy machine does not change; `None` if the system does not provide it.
 fn processor_s() -> f64 {
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let ns = told.split(' ').next().and_then(|ns| ns.parse::<f64>().ok());

@@ -278,7 +278,7 @@ fn nobody_else_reads_the_file() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
-/// Not a test of its own: the process that [`what_was_said_survives_a_kill`] ends in the middle of its work.
+/// Not a separate test: the process that [`what_was_said_survives_a_kill`] kills in the middle of its work.
 #[test]
 #[ignore = "runs as a child of another test"]
 fn child_that_is_killed() {

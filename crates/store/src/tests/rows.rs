@@ -1,4 +1,4 @@
-//! Rows that somebody changed, and files of the first format.
+//! Rows that were tampered with, and files of the first format.
 
 use drawspan_hub::SubscriptionType;
 

@@ -1,4 +1,4 @@
-//! What goes in comes out, and stays in after a restart.
+//! Values are read as they were written, also after a restart.
 
 use std::path::Path;
 
@@ -92,7 +92,7 @@ async fn subscriptions_come_back_as_they_were() {
         "https://y.test/?k=1",
     );
     let handle = store.subscriptions();
-    // In the order of the calls, whoever waits first.
+    // In the order of the calls, regardless of the order of waiting.
     let first = handle.put(subscription(
         "a",
         SubscriptionType::Methods,

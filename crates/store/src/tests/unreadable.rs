@@ -1,4 +1,4 @@
-//! Rows that no key opens: named, and removed on request alone.
+//! Rows that no key decrypts: listed, and removed only on request.
 
 use std::fs;
 use std::path::Path;
@@ -212,7 +212,7 @@ async fn what_is_damaged_or_not_there_is_not_taken_for_lost() {
     }
     fs::write(&path, bytes).unwrap();
     check(folder.path(), "the file is damaged");
-    // What has no way to be told apart is not touched either.
+    // Values that cannot be identified are not touched either.
     fs::write(&path, "nothing of ours".repeat(500)).unwrap();
     check(folder.path(), "is not a store of Drawspan");
 }

@@ -1,4 +1,4 @@
-//! How receivers are connected to.
+//! Connecting to receivers.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,6 +1,7 @@
 //! Names of receivers, each looked up once at a time.
 //!
-//! A look-up holds a thread of the system's resolver until it ends. One whose answer never comes must not take one thread per attempt.
+//! A look-up occupies a thread of the system's resolver until it ends. A look-up that never ends must not take one thread per
+//! attempt.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -17,7 +18,7 @@ type Cell = Arc<OnceCell<Result<Addresses, String>>>;
 #[derive(Debug, Default)]
 pub(super) struct Names(Mutex<HashMap<(String, u16), Cell>>);
 
-/// Somebody who waits for a look-up.
+/// A waiter for a look-up.
 struct Waiter<'a> {
     names: &'a Names,
     key: (String, u16),
@@ -25,7 +26,7 @@ struct Waiter<'a> {
 }
 
 impl Names {
-    /// The addresses that the name has now, as far as whoever looks it up at this time is told.
+    /// The current addresses of the name, as far as they are known when this look-up ends.
     pub(super) async fn look_up(&self, host: &str, port: u16) -> Result<Addresses, NoConnection> {
         let key = (host.to_owned(), port);
         let cell = Arc::clone(self.lock().entry(key.clone()).or_default());
@@ -41,7 +42,7 @@ impl Names {
 }
 
 impl Drop for Waiter<'_> {
-    /// An answer counts for those who waited for it, and a look-up that nobody waits for is forgotten.
+    /// An answer counts for those who waited for it, and an abandoned look-up is forgotten.
     fn drop(&mut self) {
         let mut under_way = self.names.lock();
         // The table's and this one.

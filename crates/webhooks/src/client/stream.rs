@@ -22,7 +22,7 @@ pub(super) struct Stream {
 #[derive(Debug)]
 pub(super) struct Open {
     count: AtomicUsize,
-    /// Beyond so many none is kept for another request.
+    /// Number beyond which no connection is kept for another request.
     kept: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Where events may go: a caller who may subscribe is not thereby one who may reach into our network.
+//! The guard of callback addresses: a caller who may subscribe must not thereby reach into our network.
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +12,7 @@ use drawspan_settings::callbacks::{Allowed, GuardMode, SpecialPurpose, literal, 
 
 use crate::limits::CALLBACK_LOOK_UP_MS;
 
-/// Says where events may go. It looks at addresses, not at names: a name can be given another address at any time.
+/// Decides where events may go. It checks addresses, not names: a name can get another address at any time.
 #[derive(Debug, Clone, Default)]
 pub struct Guard {
     mode: GuardMode,
@@ -38,15 +38,15 @@ impl Guard {
         Self::new(settings.guard, settings.allow.clone()).with_imported(settings.imported.clone())
     }
 
-    /// Events may go to these hosts (in lower case) and ports also where they are private: subscriptions that were imported lead there.
-    /// It lets nobody subscribe to them anew.
+    /// Events may go to these hosts (in lower case) and ports even if they are private: imported subscriptions lead there. New
+    /// subscriptions to them are not allowed by this.
     #[must_use]
     pub fn with_imported(self, imported: HashSet<(String, u16)>) -> Self {
         Self { imported, ..self }
     }
 
-    /// Whether somebody may subscribe to that: to the address in the URL, or to one of those that its name has now. A name that
-    /// has none now passes, since each connection is looked at again.
+    /// Whether a subscription to that URL is allowed: to the address in the URL, or to one of the current addresses of its name. A
+    /// name without addresses passes, since each connection is checked again.
     ///
     /// # Errors
     /// Why not and which setting allows it: one line for the caller, with the host and nothing else of the URL.
@@ -66,7 +66,7 @@ impl Guard {
         }
     }
 
-    /// Those of a host's addresses that events of stored subscriptions may go to.
+    /// The addresses of a host that events of stored subscriptions may go to.
     ///
     /// # Errors
     /// There are addresses, and none of them may be used; why, as [`check`](Self::check) says.

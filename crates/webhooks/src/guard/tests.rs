@@ -279,7 +279,7 @@ async fn imported_callbacks_reach_private_addresses_and_nobody_subscribes_there(
     check("Adapter", 3000, "127.0.0.1", true);
     check("127.0.0.1", 3000, "127.0.0.1", true);
     check("[::1]", 80, "::1", true);
-    // Another port, another host; and what is for nobody.
+    // Another port, another host; and forbidden ones.
     check("adapter", 3001, "10.0.0.1", false);
     check("other", 3000, "10.0.0.1", false);
     check("adapter", 3000, "169.254.169.254", false);

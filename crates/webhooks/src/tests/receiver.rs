@@ -1,4 +1,4 @@
-//! A receiver of events that misbehaves as told. Written on the bare socket: it shares nothing with the client.
+//! A scripted receiver of events that misbehaves. It uses a bare socket, so that it shares nothing with the client.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! How fast events leave, and how much a receiver that hangs or fails holds up another. Figures, not judgements:
+//! Throughput of events, and the effect of a receiver that hangs or fails on others. Prints measurements without judging them:
 //!
 //! `cargo test --release -p drawspan --lib speed -- --ignored --nocapture --test-threads 1`
 
@@ -25,7 +25,7 @@ enum Does {
     Hang,
 }
 
-/// A receiver in threads of its own; its URL.
+/// A receiver in separate threads; its URL.
 fn receiver(does: Does) -> String {
     let (tell, told) = std::sync::mpsc::channel();
     thread::spawn(move || {
@@ -84,13 +84,13 @@ struct Load {
 }
 
 #[derive(Default)]
-struct Told {
+struct DeliveredEvents {
     taken: usize,
     latencies: Vec<Duration>,
 }
 
-/// Delivers for so long; what came of each load.
-fn deliver(loads: Vec<Load>, time: Duration) -> (Vec<Told>, f64) {
+/// Delivers for so long; the results of each load.
+fn deliver(loads: Vec<Load>, time: Duration) -> (Vec<DeliveredEvents>, f64) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("deliver")
@@ -102,13 +102,13 @@ fn deliver(loads: Vec<Load>, time: Duration) -> (Vec<Told>, f64) {
     (told, cpu_s() - before)
 }
 
-async fn drive(loads: Vec<Load>, time: Duration) -> Vec<Told> {
+async fn drive(loads: Vec<Load>, time: Duration) -> Vec<DeliveredEvents> {
     let mut owner = Owner::new(GuardMode::Off, vec![WebhookSecret::parse(SECRET).unwrap()]);
     let callbacks: Vec<CallbackUrl> = loads
         .iter()
         .map(|load| CallbackUrl::parse(&load.url).unwrap())
         .collect();
-    let mut told: Vec<Told> = loads.iter().map(|_| Told::default()).collect();
+    let mut told: Vec<DeliveredEvents> = loads.iter().map(|_| DeliveredEvents::default()).collect();
     let mut offered = vec![0; loads.len()];
     let mut devices = HashMap::new();
     let mailbox = owner.webhooks.mailbox();
@@ -154,16 +154,16 @@ async fn drive(loads: Vec<Load>, time: Duration) -> Vec<Told> {
             let _ = owner.outbox.offer(event, now);
         }
         owner.run();
-        while let Some(verdict) = owner.outbox.verdict() {
-            let at = verdict.event.correlation as usize;
-            if matches!(verdict.outcome, Delivery::Taken { .. }) {
+        while let Some(finished) = owner.outbox.next_finished() {
+            let at = finished.event.correlation as usize;
+            if matches!(finished.outcome, DeliveryOutcome::Taken { .. }) {
                 told[at].taken += 1;
                 told[at]
                     .latencies
-                    .push(owner.started.elapsed() - verdict.event.received);
+                    .push(owner.started.elapsed() - finished.event.received);
             }
             if loads[at].rate.is_none() {
-                let lane = verdict.event.device.as_str().rsplit('-').next().unwrap();
+                let lane = finished.event.device.as_str().rsplit('-').next().unwrap();
                 idle.push((at, lane.parse().unwrap()));
             }
         }
@@ -183,7 +183,7 @@ async fn drive(loads: Vec<Load>, time: Duration) -> Vec<Told> {
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-fn percentile(told: &mut Told, part: f64) -> Duration {
+fn percentile(told: &mut DeliveredEvents, part: f64) -> Duration {
     told.latencies.sort_unstable();
     let at = (told.latencies.len() as f64 * part) as usize;
     told.latencies.get(at).copied().unwrap_or_default()

@@ -57,16 +57,22 @@ async fn the_given_authorities_are_trusted_and_no_others() {
     let url = receiver(&key).await;
     let mut trusting = owner(&key);
     trusting.offer(&url, 1, status());
-    let outcome = trusting.verdict().await.outcome;
-    assert!(matches!(outcome, Delivery::Taken { .. }), "{outcome:?}");
+    let outcome = trusting.next_finished().await.outcome;
+    assert!(
+        matches!(outcome, DeliveryOutcome::Taken { .. }),
+        "{outcome:?}"
+    );
     let mut other = owner(&certificate());
     other.offer(&url, 2, method());
-    let Delivery::Failed { reason } = other.verdict().await.outcome else {
+    let DeliveryOutcome::Failed { reason } = other.next_finished().await.outcome else {
         panic!("not failed");
     };
     assert!(reason.contains("TLS failed"), "{reason}");
     let name = url.replace("localhost", "127.0.0.1");
     trusting.offer(&name, 3, method());
-    let outcome = trusting.verdict().await.outcome;
-    assert!(matches!(outcome, Delivery::Failed { .. }), "another name");
+    let outcome = trusting.next_finished().await.outcome;
+    assert!(
+        matches!(outcome, DeliveryOutcome::Failed { .. }),
+        "another name"
+    );
 }

@@ -38,8 +38,8 @@ pub(crate) struct Run {
     pub(crate) bridge_cpu_s: f64,
 }
 
-/// Two bridges at the same time, each with an emulator and a load of its own: what disturbs the machine meanwhile disturbs both. One of
-/// them has a second receiver that misbehaves.
+/// Two bridges at the same time, each with its own emulator and load, so that disturbances of the machine affect both. One of them
+/// has a second receiver that misbehaves.
 #[derive(Serialize)]
 pub(crate) struct BesideBad {
     pub(crate) rate: u32,
@@ -205,7 +205,7 @@ impl Report {
 }
 
 impl BesideBad {
-    /// A figure beside a receiver of that manner over the same beside a good one, at the same time.
+    /// The ratio of a measurement with a misbehaving receiver to one with a good receiver, at the same time.
     pub(crate) fn slowed(&self, manner: Manner, figure: impl Fn(&Run) -> f64) -> Spread {
         let pairs = self.pairs.iter().filter(|pair| pair.manner == manner);
         Spread::of(pairs.map(|pair| figure(&pair.beside) / figure(&pair.good).max(1e-9)))

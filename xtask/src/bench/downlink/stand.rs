@@ -164,7 +164,7 @@ impl<'a> Stand<'a> {
         })
     }
 
-    /// Ends both, if nobody ended or panicked before.
+    /// Ends both, unless that happened before.
     pub(super) fn end(mut self) -> Result<()> {
         self.emulator.check()?;
         self.bridge.check()
@@ -191,7 +191,7 @@ fn start_bridge(
     Ok((server, http_address(&said)?))
 }
 
-/// An address that nobody listens at now.
+/// An unused address.
 fn free_address() -> Result<SocketAddr> {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     TcpListener::bind(any)

@@ -67,7 +67,7 @@ const MIN_TOKEN_LIFE_S: u32 = 60;
 const TICK: Duration = Duration::from_secs(1);
 /// Allowed for telemetry of good devices, outside of restarts.
 const P99_MS: f64 = 100.0;
-/// What reading back may take beside its own time-out.
+/// Time that reading back may take in addition to its own time-out.
 const SCRIPT_END: Duration = Duration::from_secs(60);
 
 /// Writes the list of devices for the bridge.

@@ -195,7 +195,7 @@ fn sessions_are_limited_by_the_lower_channel_max() {
 fn a_reader_that_never_reads_is_dropped_with_bounded_memory() {
     let mut pair = Pair::open(Config::default());
     let (_, session) = begin(&mut pair);
-    // A peer that asks for answers and takes none: each echo costs the server a flow.
+    // A peer that requests answers and does not read them: each echo costs the server a flow.
     let mut echo = bytes::BytesMut::new();
     let flow = crate::performative::Flow {
         echo: true,

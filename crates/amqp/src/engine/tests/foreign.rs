@@ -1,4 +1,4 @@
-//! What others do that our own engine never does, and frames that cross on their way.
+//! Frames that foreign stacks send and our engine does not, and frames that cross on their way.
 
 use super::pair::Pair;
 use super::{begin, message, payloads, receiver, sender};
@@ -258,7 +258,7 @@ fn a_link_without_a_name_steals_none() {
     let (session, _) = begin(&mut pair);
     sender(&mut pair, session, "named", Credit::Manual(1));
     pair.client.drain();
-    // The server attaches a link of its own whose name is empty.
+    // The server attaches a link with an empty name.
     let options = LinkOptions::receiver("", "queue", Credit::Manual(0));
     let theirs = pair.server.connection.session_id(0);
     pair.server.connection.attach(theirs, options).unwrap();

@@ -5,9 +5,9 @@ mod foreign;
 mod links;
 mod model;
 mod pair;
+mod pending_messages;
 mod recorded;
 mod transfer;
-mod waiting;
 
 use super::{AcceptOptions, Credit, Event, LinkId, LinkOptions, Outgoing, SessionId};
 use crate::performative::DeliveryTag;

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 
 use crate::engine::{Config, Connection, Event};
 
-/// One end: the engine and what it told.
+/// One end: the engine and its events.
 pub(super) struct End {
     pub(super) connection: Connection,
     pub(super) events: VecDeque<Event>,
@@ -94,7 +94,7 @@ impl Pair {
         pair
     }
 
-    /// Carries bytes both ways until none are left. True when any were.
+    /// Carries bytes both ways until no more are left. Returns whether there were any.
     pub(super) fn settle(&mut self) -> bool {
         let mut any = false;
         while self.exchange() {

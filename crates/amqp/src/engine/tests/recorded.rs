@@ -1,4 +1,4 @@
-//! What official clients really sent, and damaged versions of it, fed to a server whose embedder takes everything.
+//! Recorded input of official clients, and damaged versions of it, fed to a server whose embedder accepts everything.
 
 use std::path::Path;
 use std::time::Duration;
@@ -228,7 +228,7 @@ fn damaged_conversations_end_in_a_name_or_go_on() {
         }
         let mut server = Server::new();
         let chunk = [usize::MAX, 50, 3][random.below(3)];
-        // Some peers read nothing of what they are told.
+        // Some peers do not read.
         let reads = random.below(8) > 0;
         for piece in parts
             .iter()
@@ -239,7 +239,7 @@ fn damaged_conversations_end_in_a_name_or_go_on() {
                 server.write();
             }
         }
-        // Whatever state it is in, it gives up on a peer that says nothing more.
+        // In every state, it gives up on a silent peer.
         while let Some(deadline) = server.connection.deadline() {
             server.connection.tick(deadline);
         }

@@ -1,9 +1,9 @@
-//! Everything that may be wrong with a request, for all routes.
+//! Invalid requests, for all routes.
 
 use super::paths::*;
 use super::*;
 
-/// Method, path, a good body (none for routes that take none), the methods that the route allows.
+/// Method, path, a valid body (if the route takes one), the methods that the route allows.
 #[rustfmt::skip] // a table
 const ROUTES: &[(&str, &str, &str, &str)] = &[
     ("POST",   EVENTS,       GOOD,              "POST"),
@@ -194,7 +194,7 @@ async fn routes_with_a_body_refuse_what_is_not_theirs() {
     };
     for (method, path, body, _) in with_body() {
         let everywhere = [" ", "null", "[]", "\"a\"", "1", "{", "{]"];
-        // Where the body is optional, an empty one is none.
+        // Where the body is optional, an empty one counts as absent.
         let empty = (path != REGISTRATION).then_some(&"");
         for bad in everywhere.iter().chain(bad_for(path)).chain(empty) {
             check_bad(with_key(method, path, bad), 400, "invalid-body").await;

@@ -9,8 +9,8 @@ use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_ITEMS};
 
 pub(super) const BATCH: &str = "/messages/events";
 
-/// What came of each, and the sums.
-fn told(answer: &Answer) -> (Value, u64, u64) {
+/// The result of each, and the sums.
+fn told(answer: &HttpAnswer) -> (Value, u64, u64) {
     assert_eq!(answer.status, StatusCode::OK);
     let mut found: Value = serde_json::from_slice(&answer.body).unwrap();
     let sum = |name: &str| found[name].as_u64().unwrap();

@@ -1,4 +1,4 @@
-//! Messages to devices that ask for them.
+//! Messages to devices that poll for them.
 
 use drawspan_gateway::Held;
 use drawspan_hub::{C2dMessage, Outcome, UtcTime};
@@ -28,7 +28,7 @@ fn with_message() -> Bench {
     })
 }
 
-fn check_message(answer: &Answer) {
+fn check_message(answer: &HttpAnswer) {
     assert_eq!(answer.status, StatusCode::OK);
     let found: Value = serde_json::from_slice(&answer.body).unwrap();
     for (member, expected) in [

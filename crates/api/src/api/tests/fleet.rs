@@ -160,7 +160,7 @@ async fn fleet_subscriptions_are_shown_and_removed() {
         ],
         ..Fake::default()
     });
-    let json = |answer: Answer| -> Value { serde_json::from_slice(&answer.body).unwrap() };
+    let json = |answer: HttpAnswer| -> Value { serde_json::from_slice(&answer.body).unwrap() };
     let path = "/subscriptions/ConnectionStatus?prefix=a-";
     let found = json(bench.ask(with_key("GET", path, "")).await);
     assert_eq!(found, shown("a-", "ConnectionStatus", true));

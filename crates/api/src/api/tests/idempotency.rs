@@ -18,7 +18,7 @@ fn sends(bench: &Bench) -> usize {
     bench.calls.lock().unwrap().len()
 }
 
-fn is_replayed(answer: &Answer) -> bool {
+fn is_replayed(answer: &HttpAnswer) -> bool {
     assert_eq!(answer.status, StatusCode::OK);
     answer.header("idempotency-replayed") == Some("true")
 }
@@ -29,7 +29,7 @@ async fn a_message_that_was_accepted_is_not_sent_again() {
     assert!(!is_replayed(&bench.ask(keyed(EVENTS, "k", GOOD)).await));
     assert!(is_replayed(&bench.ask(keyed(EVENTS, "k", GOOD)).await));
     assert_eq!(sends(&bench), 1);
-    // Another device, another key, none.
+    // Another device, another key, no key.
     let other = "/devices/dev-2/messages/events";
     assert!(!is_replayed(&bench.ask(keyed(other, "k", GOOD)).await));
     assert!(!is_replayed(&bench.ask(keyed(EVENTS, "k2", GOOD)).await));

@@ -1,4 +1,4 @@
-//! Keys that allow some things.
+//! API keys with scopes.
 
 use drawspan_gateway::{CallbackUrl, Prefix, Scope, Subscription};
 use drawspan_hub::{SubscriptionType, UtcTime};

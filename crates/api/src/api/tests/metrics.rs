@@ -1,11 +1,11 @@
-//! `GET /metrics`, over devices that count nothing.
+//! `GET /metrics` with devices that have no counters.
 
 use drawspan_metrics::Format;
 
 use super::batch::BATCH;
 use super::*;
 
-/// The value of a sample, by its name and labels as they are written; none when there is no such sample.
+/// The value of a sample, by its name and labels as they are written; `None` if there is no such sample.
 async fn value(bench: &Bench, sample: &str) -> Option<u64> {
     let answer = page(bench).await;
     let prefix = format!("{sample} ");
@@ -97,7 +97,7 @@ async fn answers_are_counted_by_operation_and_status() {
     check(requests("none", 405), Some(1)).await;
     check(requests("GetLiveness", 200), Some(2)).await;
     check(requests("DeleteMethodsSubscription", 204), Some(1)).await;
-    // Each look is one, told the next time.
+    // Each scrape is a request, counted in the next one.
     let looks = requests("GetMetrics", 200);
     let before = value(&bench, &looks).await.unwrap();
     check(looks, Some(before + 1)).await;

@@ -1,4 +1,4 @@
-//! Where the routes are, and how tests ask.
+//! The routes, and how tests call them.
 
 use drawspan_hub::DeviceId;
 

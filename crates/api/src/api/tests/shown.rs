@@ -1,5 +1,5 @@
-//! What callers and Prometheus see, as it stands in `snapshots/`. After a change on purpose,
-//! `INSTA_UPDATE=always cargo nextest run -p drawspan-api shown` writes it anew.
+//! Snapshots of what callers and Prometheus see. After an intended change, `INSTA_UPDATE=always cargo nextest run -p drawspan-api
+//! shown` writes them again.
 
 use super::*;
 use crate::problem::{Kind, Problem};

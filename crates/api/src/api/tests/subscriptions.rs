@@ -27,7 +27,7 @@ fn subscription(kind: SubscriptionType) -> Subscription {
     }
 }
 
-fn json_of(answer: &Answer) -> Value {
+fn json_of(answer: &HttpAnswer) -> Value {
     assert_eq!(
         answer.header("content-type"),
         Some("application/json; charset=utf-8")

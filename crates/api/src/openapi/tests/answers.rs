@@ -1,4 +1,4 @@
-//! Every operation, asked with the document's own examples, answers as the document says; so it does whatever its devices say.
+//! Every operation, called with the document's own examples, answers as the document says, for all answers of the devices.
 
 use std::time::Duration;
 
@@ -304,46 +304,31 @@ async fn what_the_bridge_says_is_described() {
     use DeviceError as E;
     use Operation as O;
     let full_queue = || E::QueueFull { retry_after_s: 5 };
+    // A write into the store, with the error that is its own.
+    let write = |error| vec![error, E::NotStored(None), E::NotReady, full_queue()];
+    let refused_callback = || write(E::CallbackRefused("why".to_owned()));
+    let created = [400, 503, 503, 503];
+    let deleted = [204, 503, 503, 503];
     let cases = [
         (
             O::CreateOrUpdateMethodsSubscription,
-            vec![
-                E::CallbackRefused("why".to_owned()),
-                E::NotStored(None),
-                E::NotReady,
-                full_queue(),
-            ],
-            [400, 503, 503, 503],
+            refused_callback(),
+            created,
         ),
         (
             O::CreateOrUpdateFleetSubscription,
-            vec![
-                E::CallbackRefused("why".to_owned()),
-                E::NotStored(None),
-                E::NotReady,
-                full_queue(),
-            ],
-            [400, 503, 503, 503],
+            refused_callback(),
+            created,
         ),
         (
             O::DeleteMethodsSubscription,
-            vec![
-                E::NoSubscription,
-                E::NotStored(None),
-                E::NotReady,
-                full_queue(),
-            ],
-            [204, 503, 503, 503],
+            write(E::NoSubscription),
+            deleted,
         ),
         (
             O::DeleteFleetSubscription,
-            vec![
-                E::NoSubscription,
-                E::NotStored(None),
-                E::NotReady,
-                full_queue(),
-            ],
-            [204, 503, 503, 503],
+            write(E::NoSubscription),
+            deleted,
         ),
         (
             O::ReceiveMessage,
@@ -367,12 +352,7 @@ async fn what_the_bridge_says_is_described() {
         ),
         (
             O::DeleteDeadLetter,
-            vec![
-                E::NoDeadLetter,
-                E::NotStored(None),
-                E::NotReady,
-                full_queue(),
-            ],
+            write(E::NoDeadLetter),
             [404, 503, 503, 503],
         ),
     ];

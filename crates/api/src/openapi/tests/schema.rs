@@ -1,12 +1,15 @@
-//! As much of JSON Schema as the document uses.
+//! A validator for the part of JSON Schema that the document uses.
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-/// What is wrong with `value`, if anything is. Members that are not described are wrong, unless any are allowed.
+/// The first mistake in `value`, if there is one. Members that are not described are mistakes, unless the schema allows any.
 pub(super) fn mistake(document: &Value, schema: &Value, value: &Value, at: &str) -> Option<String> {
     if let Some(target) = schema["$ref"].as_str() {
         let target = document.pointer(target.strip_prefix('#').unwrap()).unwrap();
         return mistake(document, target, value, at);
+    }
+    if schema["allOf"].is_array() {
+        return mistake(document, &merged(document, schema), value, at);
     }
     if let Some(choices) = schema["oneOf"].as_array() {
         let fits = choices
@@ -58,6 +61,25 @@ pub(super) fn mistake(document: &Value, schema: &Value, value: &Value, at: &str)
     })
 }
 
+/// The objects of an `allOf` as one object with all their members.
+fn merged(document: &Value, schema: &Value) -> Value {
+    let Some(parts) = schema["allOf"].as_array() else {
+        return match schema["$ref"].as_str() {
+            Some(target) => {
+                let target = document.pointer(target.strip_prefix('#').unwrap());
+                merged(document, target.unwrap())
+            }
+            None => schema.clone(),
+        };
+    };
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    for part in parts.iter().map(|part| merged(document, part)) {
+        properties.extend(part["properties"].as_object().unwrap().clone());
+        required.extend(part["required"].as_array().into_iter().flatten().cloned());
+    }
+    json!({ "type": "object", "properties": properties, "required": required })
+}
+
 fn has_type(kind: &Value, value: &Value) -> bool {
     match kind {
         Value::Null => true,
@@ -97,4 +119,26 @@ fn wrong_values_are_found() {
     check(r#"{"word":"a","n":0}"#, false);
     check(r#"{"word":"a","other":1}"#, false);
     check("[]", false);
+}
+
+#[test]
+fn members_of_all_parts_are_one_object() {
+    let document = json!({ "components": { "schemas": {
+        "Part": { "type": "object", "required": ["a"], "properties": { "a": { "type": "string" } } },
+    } } });
+    let schema = json!({ "allOf": [
+        { "$ref": "#/components/schemas/Part" },
+        { "type": "object", "required": ["b"], "properties": { "b": { "type": "integer" } } },
+    ] });
+    let check = |value: Value, right: bool| {
+        assert_eq!(
+            mistake(&document, &schema, &value, "").is_none(),
+            right,
+            "{value}"
+        );
+    };
+    check(json!({ "a": "x", "b": 1 }), true);
+    check(json!({ "b": 1 }), false);
+    check(json!({ "a": "x" }), false);
+    check(json!({ "a": "x", "b": 1, "c": 1 }), false);
 }

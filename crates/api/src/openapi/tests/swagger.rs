@@ -1,4 +1,4 @@
-//! The old document says of its operations what the new one says.
+//! The OpenAPI 2.0 document agrees with the 3.1 document.
 
 use std::collections::BTreeSet;
 

@@ -28,10 +28,10 @@ impl Stand {
     }
 
     fn check(&self, served: usize, crowded: usize, leaving: usize) {
-        let places = self.table.places();
-        let found = (places.served, places.crowded, places.leaving);
+        let connections = self.table.connections();
+        let found = (connections.served, connections.crowded, connections.leaving);
         assert_eq!(found, (served, crowded, leaving));
-        let of_networks: usize = places.by_network.values().sum();
+        let of_networks: usize = connections.by_network.values().sum();
         assert_eq!(of_networks, served);
     }
 }

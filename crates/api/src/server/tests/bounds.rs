@@ -1,4 +1,4 @@
-//! Too many connections: somebody idle ends, and probes are always answered.
+//! Too many connections: an idle one is closed, and probes are always answered.
 
 use super::*;
 
@@ -44,7 +44,7 @@ async fn with_all_of_them_busy_probes_are_answered_and_the_rest_is_told_so() {
             assert!(answer.contains("problem:too-many-connections"), "{answer}");
         }
     }
-    // Those that say nothing keep nobody out.
+    // Silent connections do not block new ones.
     let mut silent = Vec::new();
     for _ in 0..10 {
         silent.push(connect(&server).await);

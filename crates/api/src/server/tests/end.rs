@@ -1,4 +1,4 @@
-//! The end: every request gets an answer, whenever it comes, and nobody is waited for who is not there any more.
+//! Shutdown: every request gets an answer, whenever it comes, and callers that have gone are not waited for.
 
 use tokio::sync::Semaphore;
 

@@ -1,4 +1,4 @@
-//! The same over TLS, with another library's idea of nothing: the client is rustls' own.
+//! The same over TLS, with an independent implementation: the client is rustls' own.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl Files {
     }
 }
 
-/// A certificate of its own authority, and its key.
+/// A certificate of a separate authority, and its key.
 fn write(folder: PathBuf) -> CertificateDer<'static> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(folder.join("cert"), made.cert.pem()).unwrap();

@@ -1,4 +1,4 @@
-//! The socket under TLS, with an eye on where its records end.
+//! The socket under TLS, which tracks where TLS records end.
 
 use std::io;
 use std::pin::Pin;
@@ -43,8 +43,8 @@ impl Recorded {
     }
 }
 
-/// Whether a record with this head is an alert: the end of the connection, of whatever kind. (Two bytes of data look the same in TLS 1.3;
-/// no caller sends these by themselves.)
+/// Whether a record with this head is an alert: the end of the connection, of any kind. (Two bytes of data look the same in TLS
+/// 1.3; no caller sends these by themselves.)
 pub(super) fn is_goodbye(head: &[u8]) -> bool {
     matches!(
         head,

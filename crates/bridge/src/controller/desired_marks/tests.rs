@@ -47,7 +47,7 @@ fn a_receiver_gets_everything_unless_it_certainly_has_it() {
         section,
         Finding::News,
     );
-    // The device was made anew: another twin has reached the same number, or a lower one.
+    // The device was created again: another twin has reached the same version, or a lower one.
     check(
         Look::Gap,
         mark(7, r#"{"a":2,"$version":7}"#),

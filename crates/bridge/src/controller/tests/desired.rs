@@ -345,7 +345,7 @@ fn a_twin_that_is_as_before_is_sent_when_the_receiver_had_more_meanwhile() {
     let (mut process, attempt) = Process::connected();
     process.twin(&section(5, 5));
     process.takes(&section(5, 5), true);
-    // A change is lost; the next one comes, and the device is made anew before its twin is read.
+    // A change is lost; the next one comes, and the device is created again before its twin is read.
     process.changed(attempt, &section(7, 7));
     process.takes(&section(7, 7), false);
     let attempt = process.reconnect(attempt);

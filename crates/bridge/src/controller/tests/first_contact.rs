@@ -1,4 +1,4 @@
-//! Callers of a DPS that answers nothing from the start.
+//! Callers of a DPS that does not answer from the start.
 
 use drawspan_fleet::limits::FIRST_ANSWER_PATIENCE;
 use drawspan_fleet::{CallerId, News};

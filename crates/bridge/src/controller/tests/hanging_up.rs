@@ -1,4 +1,4 @@
-//! Callers who hang up make way for those who wait.
+//! Callers who hang up make way for callers who wait.
 
 use drawspan_fleet::CallerId;
 

@@ -1,4 +1,4 @@
-//! Each device has two keys, of which the hub may take one only.
+//! Devices have two keys, of which the hub may accept only one.
 
 use drawspan_hub::WhichKey;
 

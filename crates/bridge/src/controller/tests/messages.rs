@@ -1,4 +1,4 @@
-//! Cloud-to-device messages, and the letters of events that were not taken.
+//! Cloud-to-device messages, and dead letters.
 
 use drawspan_hub::{C2dMessage, Outcome};
 
@@ -42,7 +42,7 @@ impl Process {
         }));
     }
 
-    /// What the next caller was answered: the lock token of a message, or that there is none.
+    /// The answer to the next caller: the lock token of a message, or that there is no message.
     fn received(&mut self) -> Option<Option<String>> {
         self.take(|action| match action {
             Action::Answer(_, Response::Message(held)) => {

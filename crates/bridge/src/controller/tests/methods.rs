@@ -1,4 +1,4 @@
-//! Direct methods that no receiver takes.
+//! Direct methods that no receiver answers.
 
 use super::*;
 use crate::limits::EVENTS_PER_LANE;

@@ -8,8 +8,8 @@ mod messages;
 mod methods;
 mod pools;
 mod refusals;
-mod registering;
-mod remembering;
+mod registrations;
+mod restarts;
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -122,7 +122,7 @@ fn a_caller_is_told_at_once_that_all_connections_are_full() {
     let noted = process.controller.fleet.context(index).unwrap();
     let noted = noted.last_failure.as_ref().unwrap();
     assert_eq!(noted.failure, refused.failure);
-    // Nobody after it waits either, and the hub is news once.
+    // Later callers do not wait either, and the hub is reported once.
     for device in ["d2", "d3", "d4"] {
         process.connect(device);
         assert!(refusal(&mut process).is_some(), "{device}");

@@ -1,4 +1,4 @@
-//! Events that go to another receiver from now on.
+//! Events that are redirected to another receiver.
 
 use super::*;
 

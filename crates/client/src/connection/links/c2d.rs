@@ -1,5 +1,4 @@
-//! Cloud-to-device messages: one at a time, the next one after the outcome of the one before, and where they come on demand
-//! when somebody asks.
+//! Cloud-to-device messages: one at a time, each after the settlement of the one before, or on demand when a caller polls.
 
 use std::time::Duration;
 
@@ -15,30 +14,30 @@ use crate::connection::command::C2dOutcome;
 use crate::connection::device::named;
 use crate::connection::handler::failure_of;
 use crate::connection::reply::Reply;
-use crate::incoming::{C2dDelivery, Incoming};
+use crate::downlink::{C2dDelivery, Incoming};
 use crate::limits;
 
 #[derive(Debug)]
 pub(super) struct C2d {
     link: LinkId,
     receive: Receive,
-    /// Somebody asked for a message, where they come on demand.
+    /// A message was requested, where they come on demand.
     asked: bool,
     /// Credit went out with the link.
     attached_with_credit: bool,
-    /// Until when the hub must have taken the link; none once it has.
+    /// Deadline for the hub's attach; `None` once it has attached.
     attaching_until: Option<Duration>,
     /// The hub confirms outcomes, as it does for the .NET client: only so is it known whether its lock still held.
     confirms: bool,
     turn: Turn,
 }
 
-/// Whose turn it is.
+/// The side that acts next.
 #[derive(Debug)]
 enum Turn {
-    /// Nobody's: no message was asked for.
+    /// No credit is given, and no message was requested.
     Nobody,
-    /// Nobody's: there was no room for a message when one could have been asked for.
+    /// No credit is given: there was no room for a message when one was requested.
     Withheld { look_at: Duration },
     /// The hub's: it may send one.
     Hub,
@@ -49,12 +48,12 @@ enum Turn {
         /// When the hub's lock has ended.
         lock_until: Duration,
     },
-    /// The hub's: it is told nothing of this one, whose lock ends by then.
+    /// The hub has credit, but no longer for this message, whose lock ends by then.
     Left {
         delivery: DeliveryId,
         until: Duration,
     },
-    /// The hub's: it was told the outcome, and is to confirm it.
+    /// The hub got the outcome, and has to confirm it.
     Confirming {
         delivery: DeliveryId,
         outcome: DeliveryState,
@@ -132,14 +131,14 @@ impl C2d {
         self.go_on(at);
     }
 
-    /// Somebody asks for a message.
+    /// Requests a message.
     pub(super) fn pull(&mut self, at: &mut LinkContext<'_>) {
         match self.turn {
             Turn::Nobody | Turn::Withheld { .. } => {
                 self.asked = true;
                 self.go_on(at);
             }
-            // Once it is decided what becomes of the one before.
+            // The next message is requested once the previous one is settled.
             Turn::Left { .. } | Turn::Confirming { .. } => self.asked = true,
             Turn::Hub | Turn::Receiver { .. } => {}
         }
@@ -154,7 +153,7 @@ impl C2d {
 
     pub(super) fn on_message(&mut self, at: &mut LinkContext<'_>, arrived: &Delivery<'_>) {
         let Ok(message) = Message::decode(arrived.payload) else {
-            // Nobody could make anything of it.
+            // The message could not be decoded.
             let state = DeliveryState::Rejected(None);
             let _ = at.connection.settle(self.link, arrived.delivery, state);
             return self.next(at);
@@ -176,7 +175,7 @@ impl C2d {
         });
     }
 
-    /// Tells the hub what became of the message.
+    /// Sends the outcome of the message to the hub.
     pub(super) fn settle(&mut self, at: &mut LinkContext<'_>, outcome: &C2dOutcome, reply: Reply) {
         let (settled, lock_until) = match self.turn {
             Turn::Receiver {
@@ -293,8 +292,8 @@ impl C2d {
         self.next(at);
     }
 
-    /// The hub did not confirm an outcome. It is told once more, as the last word, and a new link takes the place of this one:
-    /// whatever went wrong with it, the device is to get its next message.
+    /// The hub did not confirm an outcome. It is sent once more, as the final disposition, and a new link replaces this one, so
+    /// that the device gets its next message in any case.
     fn replace(&mut self, at: &mut LinkContext<'_>) -> Result<(), Failure> {
         if let Turn::Confirming {
             delivery, outcome, ..
@@ -312,7 +311,7 @@ impl C2d {
     }
 }
 
-/// Whose turn it is when there is no message under way.
+/// The side that acts next when no message is in progress.
 fn turn(at: &LinkContext<'_>, asked: bool) -> Turn {
     if !asked {
         return Turn::Nobody;
@@ -325,7 +324,7 @@ fn turn(at: &LinkContext<'_>, asked: bool) -> Turn {
     }
 }
 
-/// The words of the official clients; none for what is not told.
+/// The words of the official clients; `None` for an outcome that is not sent.
 const fn state_of(outcome: Outcome) -> Option<DeliveryState> {
     match outcome {
         Outcome::Complete => Some(DeliveryState::Accepted),
@@ -335,8 +334,8 @@ const fn state_of(outcome: Outcome) -> Option<DeliveryState> {
     }
 }
 
-/// What the hub's last word means. Hubs repeat the outcome (an Edge hub always says accepted); one that refuses it says
-/// rejected, and why.
+/// The meaning of the hub's final disposition. Hubs repeat the outcome (an Edge hub always answers accepted); a hub that refuses it
+/// answers rejected, with the reason.
 fn confirmed(outcome: &DeliveryState, state: Option<DeliveryState>) -> Result<(), SendFailure> {
     match state {
         Some(DeliveryState::Rejected(Some(error))) => {

@@ -1,4 +1,4 @@
-//! Messages of the hub, taken apart.
+//! Decoding of messages from the hub.
 
 use bytes::Bytes;
 use drawspan_amqp::message::{Body, Message, MessageId, Properties};
@@ -6,7 +6,7 @@ use drawspan_amqp::performative::DeliveryTag;
 use drawspan_amqp::value::{Symbol, Value};
 use drawspan_hub::{C2dMessage, UtcTime};
 
-/// The bytes of a body, in memory of their own: what was read beside them need not be kept.
+/// The bytes of a body, copied, so that the data around them need not be kept.
 pub(super) fn data(body: &Body) -> Bytes {
     match body {
         Body::Data(parts) => match parts.as_slice() {
@@ -41,7 +41,7 @@ pub(super) fn c2d(message: &Message, tag: &DeliveryTag) -> C2dMessage {
         parsed.delivery_count = count;
     }
     for (name, value) in message.application_properties.iter().flatten() {
-        // Everything else than text is none of IoT Hub's; the .NET client leaves it out, too.
+        // IoT Hub sends text only; the .NET client ignores other types, too.
         if let (Some(name), Value::String(value)) = (name.as_str(), value) {
             application(&mut parsed, name, value);
         }

@@ -1,4 +1,4 @@
-//! Two links that belong together: requests one way, answers the other.
+//! A pair of links: one for requests, the other for answers.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ const CORRELATION: Symbol = Symbol::from_static("com.microsoft:channel-correlati
 const API_VERSION: Symbol = Symbol::from_static("com.microsoft:api-version");
 const API_VERSION_TEXT: &str = "2021-04-12";
 
-/// What a pair is for.
+/// The purpose of a pair.
 pub(super) struct Purpose {
     pub(super) function: DeviceFunction,
-    /// Names of the two links: every device has a session of its own, so that these do for all.
+    /// Names of the two links: every device has its own session, so all devices share the names.
     pub(super) sender: &'static str,
     pub(super) receiver: &'static str,
-    /// What its correlation id starts with.
+    /// The prefix of its correlation ids.
     pub(super) prefix: &'static str,
     pub(super) settled: SenderSettleMode,
     pub(super) credit: Credit,

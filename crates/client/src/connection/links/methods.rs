@@ -14,7 +14,7 @@ use drawspan_hub::address::DeviceFunction;
 use super::link_pair::{Pair, Purpose};
 use super::{Delivery, LinkContext, decode};
 use crate::connection::command::MethodAnswer;
-use crate::incoming::{Incoming, MethodRequestId};
+use crate::downlink::{Incoming, MethodRequestId};
 use crate::limits;
 
 /// Marks the outcome of an answer, which tells nothing: the hub has it or does not want it.
@@ -33,7 +33,7 @@ const PURPOSE: Purpose = Purpose {
 const NAME: &str = "IoThub-methodname";
 /// Application property with an answer's status.
 const STATUS: &str = "IoThub-status";
-/// What the hub's caller is told when there is no room for the request.
+/// The answer to the hub's caller if there is no room for the request.
 const TOO_BUSY: i32 = 503;
 /// An answer without payload, as the Node client sends it.
 const NO_PAYLOAD: &[u8] = b"null";
@@ -172,7 +172,7 @@ impl Methods {
     }
 }
 
-/// A request, unless it is none that could be answered.
+/// Decodes a method request. `None` if it has no correlation id, so no response could be sent.
 fn read(payload: &Bytes) -> Option<(MethodRequestId, String, Bytes)> {
     let message = Message::decode(payload).ok()?;
     let request = message.properties.as_ref()?.correlation_id.clone()?;

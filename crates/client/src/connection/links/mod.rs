@@ -1,9 +1,8 @@
-//! What a device has beside telemetry: links that are attached while something wants them.
+//! A device's links in addition to telemetry, attached while they are needed.
 //!
-//! A link that the hub refuses, or does not answer for, is told as such: the rest of the device works on, as some hubs do
-//! not have all of them. One that stood and that the hub ends costs the device its session, as does one that somebody else
-//! took: whoever opened the device decides when to try again. Only twin links that nothing but single requests need come and
-//! go quietly.
+//! A link that the hub refuses, or does not answer, is reported as such; the rest of the device continues, since some hubs do not
+//! support all links. If the hub ends an attached link, or another client takes it over, the device loses its session; the owner of
+//! the device decides when to try again. Only twin links that serve single requests are attached and detached without a report.
 
 mod c2d;
 mod decode;
@@ -33,7 +32,7 @@ use twin::Twin;
 
 pub(super) use methods::METHOD_CONTEXT;
 
-/// Where the answer to a twin request goes.
+/// The receiver of the answer to a twin request.
 pub(super) type TwinReply = Reply<TwinAnswer>;
 
 /// Links of one device, and what is wanted of them.
@@ -45,9 +44,9 @@ pub(super) struct Links {
     twin: Option<Twin>,
     /// Wanted, and not to be had.
     refused: drawspan_hub::Links,
-    /// Refused, and not told yet.
+    /// Refused, and not reported yet.
     refusals: Vec<(Link, Failure)>,
-    /// What was told last.
+    /// The last reported links.
     told: drawspan_hub::Links,
 }
 
@@ -97,7 +96,7 @@ impl LinkContext<'_> {
         }
     }
 
-    /// Tells the hub that a message came, where that is all there is to tell.
+    /// Accepts a delivery, if it is not settled already.
     fn accept(&mut self, arrived: &Delivery<'_>) {
         if !arrived.settled {
             // An error means that the link is gone, of which an event tells.
@@ -130,12 +129,12 @@ impl Links {
         self.refused = drawspan_hub::Links::default();
     }
 
-    /// Refusals that nobody was told yet.
+    /// Refusals that are not reported yet.
     pub(super) fn take_refusals(&mut self) -> Vec<(Link, Failure)> {
         std::mem::take(&mut self.refusals)
     }
 
-    /// What is there, when that is news and nothing more is about to come.
+    /// The attached links, if they changed and no further change is imminent.
     pub(super) fn take_news(&mut self) -> Option<drawspan_hub::Links> {
         let up = drawspan_hub::Links {
             methods: self.methods.as_ref().is_some_and(Methods::is_up),
@@ -332,7 +331,7 @@ impl Links {
         }
     }
 
-    /// The hub ended a link; one that was detached here is known to nobody any more.
+    /// The hub ended a link; a link that was detached here is not known any more.
     pub(super) fn on_detached(
         &mut self,
         at: &mut LinkContext<'_>,
@@ -415,7 +414,7 @@ impl Links {
         Ok(())
     }
 
-    /// The device is gone: whoever waits is told. A cloud-to-device message that was not settled goes back to the hub.
+    /// The device is gone: waiting callers get an error. A cloud-to-device message that was not settled returns to the hub.
     pub(super) fn abandon(self) {
         if let Some(c2d) = self.c2d {
             c2d.abandon();

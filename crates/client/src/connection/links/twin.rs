@@ -15,7 +15,7 @@ use super::twin_messages::{Operation, answer, answered, request};
 use super::{Delivery, LinkContext, TwinReply, decode, not_attached};
 use crate::connection::command::{SendFailure, TwinOperation};
 use crate::connection::send_queue::failure_to_send;
-use crate::incoming::Incoming;
+use crate::downlink::Incoming;
 use crate::limits;
 
 const PURPOSE: Purpose = Purpose {
@@ -30,7 +30,7 @@ const PURPOSE: Purpose = Purpose {
 #[derive(Debug)]
 pub(super) struct Twin {
     pair: Pair,
-    /// What correlation ids start with, so that no answer is taken for one to a request over earlier links.
+    /// The next number in correlation ids, so that answers to requests over earlier links do not match.
     id: u64,
     /// Requests sent so far.
     count: u32,
@@ -42,7 +42,7 @@ pub(super) struct Twin {
     last_use: Duration,
 }
 
-/// Whether the hub tells of changed desired properties.
+/// Whether the hub notifies of changed desired properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Notifications {
     Unasked,
@@ -64,7 +64,7 @@ struct Asked {
     deadline: Duration,
 }
 
-/// Who is to hear of an answer.
+/// The receiver of an answer.
 #[derive(Debug)]
 enum Whose {
     Caller(TwinReply),
@@ -193,7 +193,7 @@ impl Twin {
             }
         }
         if self.waiting.is_empty() {
-            // There are many twins, and most of them ask for nothing.
+            // Twins are many, and most of them have no requests.
             self.waiting = VecDeque::new();
         }
         Ok(())
@@ -228,7 +228,7 @@ impl Twin {
         Ok(None)
     }
 
-    /// The hub has said that it tells of changes.
+    /// The hub has confirmed that it notifies of changes.
     pub(super) fn is_subscribed(&self) -> bool {
         self.notifications == Notifications::Confirmed
     }
@@ -241,7 +241,7 @@ impl Twin {
     ) -> Option<Failure> {
         at.accept(arrived);
         let Ok(message) = Message::decode(arrived.payload) else {
-            // Whoever asked has a deadline.
+            // Callers have their own deadlines.
             return None;
         };
         let properties = message.properties.as_ref();
@@ -280,7 +280,7 @@ impl Twin {
         None
     }
 
-    /// The hub ended the links, or did not take them: whoever asked is told.
+    /// The hub ended the links, or did not attach them: waiting callers get an error.
     pub(super) fn on_refused(self, at: &mut LinkContext<'_>, failure: &Failure) {
         self.detach(at);
         let unsent = if self.pair.is_up() {
@@ -291,7 +291,7 @@ impl Twin {
         self.abandon(&unsent);
     }
 
-    /// The links are gone, and with them the answers; what was not sent is told so in these words.
+    /// The links are gone, and their answers with them; unsent requests get this error.
     pub(super) fn abandon(self, unsent: &SendFailure) {
         for ask in self.waiting {
             ask.whose.fail(unsent.clone());

@@ -10,12 +10,12 @@ use crate::connection::command::{TwinAnswer, TwinOperation};
 
 const REPORTED: &str = "/properties/reported";
 const NOTIFICATIONS: &str = "/notifications/twin/properties/desired";
-/// The body of a request that has none, as the Node and C clients send it.
+/// The body of an empty request, as the Node and C clients send it.
 const NO_BODY: &[u8] = b" ";
 /// The hub's words for "all well"; more than the client's own, which come from HTTP.
 const REFUSALS: i64 = 400;
 
-/// What is asked of a twin.
+/// An operation on a twin.
 #[derive(Debug)]
 pub(super) enum Operation {
     Of(TwinOperation),
@@ -70,7 +70,7 @@ pub(super) fn answered(of: u64, correlation: &MessageId) -> Option<u32> {
     (start == start_of(of)).then(|| u32::from_str_radix(number, 16).ok())?
 }
 
-/// What an answer says. One without a status is good news, as the .NET client reads it.
+/// Decodes an answer. A missing status means success, as for the .NET client.
 pub(super) fn answer(message: &Message) -> Result<TwinAnswer, Failure> {
     let annotation = |name: &str| message.message_annotations.as_ref()?.get(name)?.as_i64();
     let body = decode::data(&message.body);

@@ -1,4 +1,4 @@
-//! Devices, or their hub, that take more than their share of a connection, and what the others keep of it.
+//! Devices, or a hub, that take more than their share of a connection, and what remains for the others.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use drawspan_amqp::performative::{Begin, Flow, Performative};
 use drawspan_hub::{Outcome, Receive, Wants};
 
 use super::hub::Seen;
-use super::wire::{Decide, Fate, Of};
+use super::wire::{Decide, FrameAction, Of};
 use super::{Bench, attempt, group, open};
 use crate::connection::{C2dOutcome, DeviceSession, MethodAnswer, Send, SendFailure};
 use crate::limits;
@@ -31,7 +31,7 @@ impl Bench {
         }
     }
 
-    /// A message that is on its way: neither the connection's task nor the hub has heard of it. None when it was refused.
+    /// A message in flight that neither the connection's task nor the hub has received. `None` if it was refused.
     fn begin_send(&self, send: Send) -> Option<Sending> {
         let connection = self.connection.clone();
         let mut sending: Sending = Box::pin(async move { connection.send(send).await });
@@ -186,19 +186,21 @@ fn window_after(channel: u16, frames: u32, shut: &Arc<AtomicBool>) -> Decide {
     let shut = Arc::clone(shut);
     Box::new(move |of, on, performative| {
         if of != Of::Hub || on != channel || !shut.load(Ordering::Relaxed) {
-            return Fate::Passes;
+            return FrameAction::Passes;
         }
         match performative {
-            Performative::Begin(begin) => Fate::Becomes(Performative::Begin(Box::new(Begin {
-                incoming_window: frames,
-                ..*begin
-            }))),
+            Performative::Begin(begin) => {
+                FrameAction::Becomes(Performative::Begin(Box::new(Begin {
+                    incoming_window: frames,
+                    ..*begin
+                })))
+            }
             // Numbers begin at 0 here.
-            Performative::Flow(flow) => Fate::Becomes(Performative::Flow(Flow {
+            Performative::Flow(flow) => FrameAction::Becomes(Performative::Flow(Flow {
                 incoming_window: frames.saturating_sub(flow.next_incoming_id.unwrap_or(0)),
                 ..flow
             })),
-            _ => Fate::Passes,
+            _ => FrameAction::Passes,
         }
     })
 }
@@ -217,13 +219,10 @@ async fn stalled() -> (Bench, DeviceSession, DeviceSession, Arc<AtomicBool>) {
     (bench, stalled, other, shut)
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_a_stalled_session_does_not_take_is_not_sent_and_never_goes_out() {
-    let (bench, session, _, shut) = stalled().await;
-    for _ in 0..3 {
-        let send = bench.message(session, "late", Duration::from_secs(5));
-        assert_eq!(bench.connection.send(send).await, Err(SendFailure::NotSent));
-    }
+/// Sends a message that does not go out in time, and one that does once the window is open again.
+async fn late_and_in_time(bench: &Bench, session: DeviceSession, shut: &AtomicBool) {
+    let send = bench.message(session, "late", Duration::from_secs(5));
+    assert_eq!(bench.connection.send(send).await, Err(SendFailure::NotSent));
     let send = bench.message(session, "in time", Duration::from_secs(60));
     let waits = bench.begin_send(send).unwrap();
     bench.pass(Duration::from_secs(1)).await;
@@ -233,6 +232,16 @@ async fn what_a_stalled_session_does_not_take_is_not_sent_and_never_goes_out() {
         connection.grant(link, 100).unwrap();
     });
     assert_eq!(waits.await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_stalled_session_does_not_take_is_not_sent_and_never_goes_out() {
+    let (bench, session, _, shut) = stalled().await;
+    for _ in 0..2 {
+        let send = bench.message(session, "late", Duration::from_secs(5));
+        assert_eq!(bench.connection.send(send).await, Err(SendFailure::NotSent));
+    }
+    late_and_in_time(&bench, session, &shut).await;
     let seen = Seen::Message(EVENTS.to_owned(), Box::new(Message::from_data("in time")));
     assert_eq!(bench.hub.seen(&seen, 1).await.last(), Some(&seen));
     assert_eq!(bench.hub.with(|state| state.messages(EVENTS).count()), 1);
@@ -276,17 +285,7 @@ async fn of_a_message_that_is_half_written_at_its_deadline_nothing_is_known_and_
         bench.connection.send(half).await,
         Err(SendFailure::FateUnknown)
     );
-    let send = bench.message(session, "late", Duration::from_secs(5));
-    assert_eq!(bench.connection.send(send).await, Err(SendFailure::NotSent));
-    let send = bench.message(session, "in time", Duration::from_secs(60));
-    let waits = bench.begin_send(send).unwrap();
-    bench.pass(Duration::from_secs(1)).await;
-    shut.store(false, Ordering::Relaxed);
-    bench.hub.act(|state, connection| {
-        let (link, _) = state.link(EVENTS).unwrap();
-        connection.grant(link, 100).unwrap();
-    });
-    assert_eq!(waits.await, Ok(()));
+    late_and_in_time(&bench, session, &shut).await;
     let came: Vec<_> = bench
         .hub
         .with(|state| state.messages(EVENTS).cloned().collect());

@@ -10,7 +10,7 @@ use drawspan_hub::{C2dMessage, FailureKind, Outcome, Receive, UtcTime, Wants};
 use super::hub::Seen;
 use super::{Bench, attempt};
 use crate::connection::{C2dOutcome, DeviceSession, SendFailure};
-use crate::incoming::{C2dDelivery, Incoming};
+use crate::downlink::{C2dDelivery, Incoming};
 use crate::limits;
 
 const FROM_HUB: &str = "</devices/d1/messages/devicebound";
@@ -127,7 +127,7 @@ async fn the_hubs_last_word_counts() {
     };
     assert_eq!(failure.kind, FailureKind::LockLost);
 
-    // An Edge hub says accepted, whatever it was told.
+    // An Edge hub answers accepted to every outcome.
     bench
         .hub
         .with(|state| state.settle = Some(Some(DeliveryState::Accepted)));
@@ -138,7 +138,7 @@ async fn the_hubs_last_word_counts() {
         Ok(())
     );
 
-    // And one says nothing: nobody knows then, and the next one comes.
+    // Another hub does not answer: the result is unknown, and the next message comes.
     bench.hub.with(|state| state.settle = None);
     bench.deliver(3, Message::from_data("3")).await;
     let (delivery, _) = bench.received().await;
@@ -305,7 +305,7 @@ async fn on_demand_one_comes_for_each_that_is_asked_for() {
     assert_eq!(settled, Ok(()));
     bench.pass(Duration::from_secs(10)).await;
     bench.credit(0).await;
-    // Whoever wants them as they come gets them so from then on.
+    // A consumer that wants them as they come gets them so from then on.
     assert!(bench.connection.want(attempt(1), session, C2D));
     for tag in 2..4 {
         bench.deliver(tag, Message::from_data("1")).await;
@@ -394,7 +394,7 @@ async fn a_link_on_which_an_outcome_is_not_confirmed_is_replaced() {
         .iter()
         .filter(|seen| matches!(seen, Seen::Outcome(..)))
         .collect();
-    // Told, and told once more as the last word.
+    // Sent, and sent once more as the final disposition.
     let accepted = |settled| Seen::Outcome(Some(DeliveryState::Accepted), settled);
     assert_eq!(outcomes, [&accepted(false), &accepted(true)]);
     assert!(seen.contains(&Seen::Detach(FROM_HUB.to_owned())));

@@ -1,4 +1,4 @@
-//! What the hub leaves unanswered: every wait ends, and nothing is left behind.
+//! Requests that the hub does not answer: every wait ends, and nothing leaks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use drawspan_amqp::performative::{Error, Performative, condition};
 use drawspan_hub::{FailureKind, Link, Receive, Wants};
 use tokio::io::AsyncReadExt;
 
-use super::wire::{Decide, Fate, Of};
+use super::wire::{Decide, FrameAction, Of};
 use super::{Bench, attempt, group, open};
 use crate::limits;
 use crate::status::Status;
@@ -22,8 +22,8 @@ fn losing(
     let decide = move |of, channel, performative| match on.load(Ordering::Relaxed)
         && which(of, channel, &performative)
     {
-        true => Fate::IsLost,
-        false => Fate::Passes,
+        true => FrameAction::IsLost,
+        false => FrameAction::Passes,
     };
     (switch, Box::new(decide))
 }

@@ -1,4 +1,4 @@
-//! A hub on the engine that does as it is told, and notes what it sees.
+//! A scripted hub on the engine, which records what it sees.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc};
 /// Longer, in virtual time, than anything that is waited for.
 const PATIENCE: Duration = Duration::from_secs(3 * 3_600);
 
-/// Credit that the hub gives on links to it, unless it is told otherwise.
+/// Credit that the hub gives on links to it by default.
 const CREDIT: u32 = 100;
 
 /// What the hub saw, in order.
@@ -50,7 +50,7 @@ pub(crate) struct State {
     pub(crate) tokens: Tokens,
     /// The newest token, as it was sent.
     pub(crate) token: String,
-    /// Credit of the `$cbs` link; none is given before this is not 0.
+    /// Credit of the `$cbs` link; it gives no credit while this is 0.
     pub(crate) cbs_credit: u32,
     pub(crate) telemetry_credit: u32,
     /// Credit of links by their names, as in [`Seen::Attach`], where it is another one.

@@ -10,7 +10,7 @@ use drawspan_hub::{FailureKind, Link, Receive, Wants};
 use super::hub::Seen;
 use super::{Bench, attempt};
 use crate::connection::{DeviceSession, MethodAnswer};
-use crate::incoming::{Incoming, MethodRequestId};
+use crate::downlink::{Incoming, MethodRequestId};
 use crate::limits;
 
 pub(super) const TO_HUB: &str = ">/devices/d1/methods/devicebound";
@@ -163,7 +163,7 @@ async fn only_so_many_methods_come_at_once() {
     bench.hub.message(TO_HUB, 0).await;
     bench.pass(Duration::from_secs(1)).await;
     assert_eq!(credit(&bench).await, 1);
-    // Nobody answers the others: the hub gives them up, and so does the device.
+    // The others are not answered: the hub gives them up, and so does the device.
     bench
         .pass(Duration::from_millis(limits::METHOD_LIFE_MS + 1_000))
         .await;

@@ -23,8 +23,8 @@ use wire::Decide;
 
 use super::{ConnectionConfig, DeviceSession, HubConnection, Open};
 use crate::credentials::{Credentials, KeyPair, Keys};
+use crate::downlink::Incoming;
 use crate::inbox::Inbox;
-use crate::incoming::Incoming;
 use crate::status::{Status, StatusMailbox};
 
 /// Longer, in virtual time, than anything that is waited for.
@@ -199,7 +199,7 @@ impl Bench {
         (bench, session)
     }
 
-    /// Whatever devices received since.
+    /// Everything that devices have received since.
     async fn incoming(&self) -> Vec<Incoming> {
         let taken = tokio::time::timeout(PATIENCE, self.inbox.take()).await;
         taken

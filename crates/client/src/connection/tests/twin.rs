@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::hub::Seen;
 use super::{Bench, attempt};
 use crate::connection::{DeviceSession, SendFailure, TwinAnswer, TwinOperation, TwinRequest};
-use crate::incoming::Incoming;
+use crate::downlink::Incoming;
 use crate::limits;
 
 const TO_HUB: &str = ">/devices/d1/twin";
@@ -120,7 +120,7 @@ async fn a_twin_is_read_over_links_that_go_when_nothing_uses_them() {
     bench.hub.seen(&Seen::Detach(TO_HUB.to_owned()), 1).await;
     bench.hub.seen(&Seen::Detach(FROM_HUB.to_owned()), 1).await;
 
-    // And then anew.
+    // And then again.
     let asked = bench.get(session);
     bench.answer(2, 200, None, "{}").await;
     asked.await.unwrap().unwrap();
@@ -174,7 +174,7 @@ async fn what_is_not_answered_in_time_has_an_unknown_fate_and_what_is_not_sent_h
     let asked = bench.ask(session, TwinOperation::Get, within);
     bench.hub.message(TO_HUB, 0).await;
     assert_eq!(asked.await.unwrap(), Err(SendFailure::FateUnknown));
-    // The answer comes too late, and is nobody else's.
+    // The answer comes too late, and belongs to no request.
     let next = bench.get(session);
     bench.hub.message(TO_HUB, 1).await;
     bench.answer(0, 200, None, "late").await;

@@ -14,15 +14,15 @@ pub(super) enum Of {
     Hub,
 }
 
-/// What becomes of a frame.
-pub(super) enum Fate {
+/// The action for a frame.
+pub(super) enum FrameAction {
     Passes,
     IsLost,
     Becomes(Performative),
 }
 
 /// Decides by sender, channel and frame.
-pub(super) type Decide = Box<dyn FnMut(Of, u16, Performative) -> Fate + Send>;
+pub(super) type Decide = Box<dyn FnMut(Of, u16, Performative) -> FrameAction + Send>;
 
 const PROTOCOL_HEADER_BYTES: usize = 8;
 const BUFFER_BYTES: usize = 64 * 1_024;
@@ -68,7 +68,7 @@ async fn carry(
 fn pass(
     input: &mut BytesMut,
     output: &mut BytesMut,
-    decide: impl FnOnce(u16, Performative) -> Fate,
+    decide: impl FnOnce(u16, Performative) -> FrameAction,
 ) -> bool {
     let mut whole = input.clone();
     let Some(frame) = split_frame(input, u32::MAX).unwrap() else {
@@ -77,9 +77,11 @@ fn pass(
     whole.truncate(whole.len() - input.len());
     let performative = frame::decode_performative(frame.body).unwrap();
     match performative.map(|performative| decide(frame.channel, performative)) {
-        Some(Fate::IsLost) => {}
-        Some(Fate::Becomes(other)) => frame::encode_performative(output, frame.channel, &other),
-        Some(Fate::Passes) | None => output.extend_from_slice(&whole),
+        Some(FrameAction::IsLost) => {}
+        Some(FrameAction::Becomes(other)) => {
+            frame::encode_performative(output, frame.channel, &other)
+        }
+        Some(FrameAction::Passes) | None => output.extend_from_slice(&whole),
     }
     true
 }

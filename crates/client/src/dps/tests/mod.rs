@@ -1,4 +1,4 @@
-//! Registrations at a service that does as it is told.
+//! Registrations at a scripted service.
 
 mod server;
 
@@ -228,7 +228,7 @@ async fn a_connection_that_the_service_ended_is_replaced() {
 async fn registrations_that_wait_hold_no_connection() {
     const MANY: usize = 4 * limits::DPS_CONNECTIONS;
     let registered = AtomicUsize::new(0);
-    // Nobody gets a hub before all have registered.
+    // The server assigns hubs only once all have registered.
     let server = Server::start(move |seen, _| {
         let is_new = seen.line.starts_with("PUT");
         let registered = registered.fetch_add(usize::from(is_new), Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! An HTTPS server that answers as a test tells it.
+//! A scripted HTTPS server.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};

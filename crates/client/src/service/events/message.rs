@@ -1,4 +1,4 @@
-//! An event of the endpoint: a device's message, and what the hub wrote on it.
+//! An event of the endpoint: a device's message, and the annotations of the hub.
 
 use bytes::Bytes;
 use drawspan_amqp::codec::DecodeError;
@@ -8,19 +8,19 @@ use drawspan_amqp::value::{Map, Value};
 /// A message that a device sent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TelemetryEvent {
-    /// Who sent it; absent in events of the hub itself.
+    /// The sender; absent in events of the hub itself.
     pub device: Option<String>,
     /// When the hub took it, milliseconds since 1970.
     pub enqueued_unix_ms: Option<i64>,
-    /// What it is: `Telemetry`, `twinChangeEvents`, …
+    /// The kind: `Telemetry`, `twinChangeEvents`, …
     pub source: Option<String>,
-    /// The component that it is of.
+    /// The component that sent it.
     pub component: Option<String>,
     /// Media type of the body.
     pub content_type: Option<String>,
-    /// What the sender wrote on it.
+    /// Application properties set by the sender.
     pub properties: Vec<(String, String)>,
-    /// What it says; absent when it is not bytes.
+    /// The body; absent if it is not bytes.
     pub body: Option<Bytes>,
 }
 

@@ -1,7 +1,7 @@
 //! Telemetry as it arrives, read at a hub's Event Hubs-compatible endpoint.
 //!
-//! [`ServiceClient::event_endpoint`](super::ServiceClient::event_endpoint) asks the hub where that is; [`EventStream`] has
-//! one connection there, and a reader for each partition.
+//! [`ServiceClient::event_endpoint`](super::ServiceClient::event_endpoint) gets the endpoint's address from the hub;
+//! [`EventStream`] has one connection there, and one reader per partition.
 
 mod message;
 mod reader;
@@ -22,7 +22,7 @@ use crate::limits;
 pub use message::TelemetryEvent;
 pub(super) use redirect::ask;
 
-/// Where the telemetry of a hub can be read.
+/// The endpoint where a hub's telemetry can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventEndpoint {
     /// Its host, which is not the hub's at the real service.
@@ -31,7 +31,7 @@ pub struct EventEndpoint {
     pub entity: String,
 }
 
-/// Which endpoint, and as whom.
+/// The endpoint and the credentials.
 #[derive(Debug, Clone)]
 pub struct EventConfig {
     /// The endpoint.
@@ -42,7 +42,7 @@ pub struct EventConfig {
     pub connector: Connector,
 }
 
-/// What is read.
+/// Options of reading.
 #[derive(Debug, Clone)]
 pub struct WatchOptions {
     /// The consumer group, such as `$Default`.
@@ -51,7 +51,7 @@ pub struct WatchOptions {
     pub start: EventStart,
 }
 
-/// Where reading starts.
+/// The start position of reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventStart {
     /// With what arrives from now on.
@@ -84,7 +84,7 @@ impl EventStream {
     /// What the endpoint said; [`FailureKind::HubUnreachable`] when it cannot be reached.
     pub async fn open(config: EventConfig, options: WatchOptions) -> Result<Self, Failure> {
         let host = config.endpoint.host.as_str().to_owned();
-        // At the usual port, whatever a redirect says: routes lead to another one.
+        // At the usual port, regardless of the redirect: routes lead to another one.
         let stream = config.connector.connect_to(&host, Transport::Amqps).await;
         let stream = stream
             .map_err(|error| Failure::local(FailureKind::HubUnreachable, &error.to_string()))?;
@@ -124,7 +124,7 @@ impl EventStream {
     pub async fn next(&mut self) -> Result<TelemetryEvent, Failure> {
         match self.events.recv().await {
             Some(Ok(Arrived { link, event })) => {
-                // As many as may be under way fit in. With the connection gone there is nobody to give room to.
+                // All permitted requests fit in. If the connection is gone, there is no one to give room to.
                 let _ = self.taken.try_send(link);
                 Ok(event)
             }

@@ -1,4 +1,4 @@
-//! The connection to an event endpoint: its token, the question after partitions, and a receiver for each.
+//! The connection to an event endpoint: its token, the request for the partitions, and one receiver per partition.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,12 +25,12 @@ const SELECTOR: Symbol = Symbol::from_static("apache.org:selector-filter:string"
 
 type Ready = oneshot::Sender<Result<usize, Failure>>;
 
-/// What is done with the connection's events.
+/// The handler of the connection's events.
 pub(super) struct Reading {
     config: EventConfig,
     options: WatchOptions,
     events: mpsc::Sender<Result<Arrived, Failure>>,
-    /// Told once, how many partitions are read.
+    /// Gets the number of partitions, once.
     ready: Option<Ready>,
     token: ServiceToken,
     stage: Stage,
@@ -38,7 +38,7 @@ pub(super) struct Reading {
 }
 
 enum Stage {
-    /// Nothing is allowed before the token.
+    /// Waiting for the token, before which no operation is allowed.
     Token,
     /// The partitions are asked for.
     Management {
@@ -54,7 +54,7 @@ enum Stage {
 struct Partition {
     link: LinkId,
     attached: bool,
-    /// Events that wait for whoever reads.
+    /// Events that wait for the reader.
     waiting: u32,
     /// Events that were taken since credit was given.
     taken: u32,
@@ -182,7 +182,7 @@ impl Reading {
                 if partitions.iter().all(|partition| partition.attached)
                     && let Some(ready) = self.ready.take()
                 {
-                    // Nobody waits any more when the stream was given up meanwhile.
+                    // The stream may have been dropped meanwhile.
                     let _ = ready.send(Ok(partitions.len()));
                 }
             }
@@ -293,7 +293,7 @@ pub(super) async fn run(
     let failure = reading.failure.take();
     let failure = failure.unwrap_or_else(|| failure_of_end(ended));
     match reading.ready.take() {
-        // Whoever does not wait any more need not be told.
+        // A caller that no longer waits needs no answer.
         Some(ready) => drop(ready.send(Err(failure))),
         None => drop(reading.events.send(Err(failure)).await),
     }

@@ -1,4 +1,4 @@
-//! Where a hub's event endpoint is: the hub answers a reader of `messages/events` with a redirect.
+//! The address of a hub's event endpoint: the hub answers a reader of `messages/events` with a redirect.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,12 +19,12 @@ use crate::connection::{failure_of, failure_of_end};
 use crate::limits;
 use crate::service::ServiceConfig;
 
-/// What is asked for.
+/// The address to read.
 const ADDRESS: &str = "messages/events/$management";
 const PLAIN: Symbol = Symbol::from_static("PLAIN");
 
-/// Asks, over a connection of its own. The token goes by SASL PLAIN, as in Microsoft's samples: this is the one way in
-/// which a hub is known to answer.
+/// Asks over a separate connection. The token goes by SASL PLAIN, as in Microsoft's samples: this is the only way in which a hub is
+/// known to answer.
 pub(in crate::service) async fn ask(
     config: &Arc<ServiceConfig>,
     clock: Clock,

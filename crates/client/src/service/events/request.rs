@@ -1,4 +1,4 @@
-//! The one request to `$management` of an event endpoint: which partitions there are.
+//! The request to `$management` of an event endpoint, which lists its partitions.
 
 use bytes::Bytes;
 use drawspan_amqp::engine::{Credit, LinkOptions};

@@ -1,4 +1,4 @@
-//! How this program is called, in lines that work from any folder.
+//! The command line of this program, for lines to paste in any folder.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

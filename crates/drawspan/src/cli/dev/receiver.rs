@@ -24,7 +24,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::cli::show;
 use crate::limits::{DEV_LINES, DEV_RECEIVER_CONNECTIONS, SHOWN_BODY_CHARS, SHOWN_PROPERTY_CHARS};
 
-/// What is read of an event; see docs/webhooks.md.
+/// The relevant members of an event; see docs/webhooks.md.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event<'a> {
@@ -50,7 +50,7 @@ pub(super) fn start(paint: Paint) -> io::Result<String> {
     let listener = server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     let url = format!("http://{}/events", listener.local_addr()?);
     let (lines, printed) = mpsc::channel(DEV_LINES);
-    // A thread of its own: a terminal that is stopped stops what is shown, and nothing else.
+    // A separate thread: a stopped terminal blocks the output, and nothing else.
     std::thread::Builder::new()
         .name("receiver-lines".to_owned())
         .spawn(move || print(printed))?;
@@ -66,7 +66,7 @@ fn print(mut lines: mpsc::Receiver<String>) {
             .and_then(|()| out.flush())
             .is_err()
         {
-            // Nobody reads the terminal any more.
+            // The terminal is gone.
             return;
         }
     }
@@ -118,12 +118,12 @@ async fn answer(
         *refused.status_mut() = StatusCode::BAD_REQUEST;
         return Ok(refused);
     };
-    // Where too many lines wait for the terminal, this one is not shown.
+    // If too many lines wait for the terminal, this one is dropped.
     let _ = lines.try_send(line(&event, paint));
     Ok(Response::new(Full::from(word(&event))))
 }
 
-/// What a device's own software would answer to a method: that it was done, and with what.
+/// The answer that a device's software might give to a method.
 fn word(event: &Event<'_>) -> String {
     if event.method_name.is_none() {
         return String::new();

@@ -1,4 +1,4 @@
-//! What `dev` prints at start. Lines to paste stand alone, indented by two spaces; the last line is `ready`.
+//! The text that `dev` prints at start. Commands to paste are on separate lines, indented by two spaces; the last line is `ready`.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::ports::TwoProcesses;
 
-/// The key of the bridge as a process of its own, which must have one.
+/// The key of the bridge as a separate process, which must have one.
 const KEY: &str = "dev-key";
 /// Readable where it can be.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -20,16 +20,16 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b':');
 
-/// All that the text needs.
+/// The data for the text.
 pub(super) struct Intro<'a> {
     pub(super) address: SocketAddr,
     pub(super) api_key: Option<&'a str>,
     pub(super) devices: &'a [DeviceId],
-    /// By which services reach the hub.
+    /// Connection string for services.
     pub(super) service: &'a HubConnectionString,
-    /// Where the hub listens for AMQP and for HTTPS.
+    /// The hub's addresses for AMQP and for HTTPS.
     pub(super) hub_at: [SocketAddr; 2],
-    /// Whom the hub's clients must trust.
+    /// The authority that the hub's clients must trust.
     pub(super) authority: &'a Path,
     /// The file by which `drawspan hub` gets there.
     pub(super) access: &'a Path,
@@ -38,7 +38,7 @@ pub(super) struct Intro<'a> {
     pub(super) id_scope: &'a str,
     pub(super) group_key: &'a SymmetricKey,
     pub(super) ports: TwoProcesses,
-    /// The emulator's folder as a process of its own.
+    /// Folder of the emulator as a separate process.
     pub(super) state: &'a Path,
     /// How this program is called.
     pub(super) command: &'a str,
@@ -59,17 +59,17 @@ impl Intro<'_> {
         let (address, service) = (self.address, self.service);
         writeln!(
             out,
-            "Bridge on http://{address}, local hub {} with {}; all is forgotten at the end.",
+            "Bridge on http://{address}, local hub {} with {}, in memory only.",
             service.host,
             names.join(", ")
         )?;
         writeln!(
             out,
-            "Any other device id works, too: it registers by itself."
+            "Any other device id works, too: the device registers by itself."
         )?;
         writeln!(
             out,
-            "All operations, to read and to try: http://{address}/docs"
+            "API reference, to read and to try: http://{address}/docs"
         )?;
         writeln!(
             out,
@@ -81,9 +81,9 @@ impl Intro<'_> {
         let host = &service.host;
         writeln!(
             out,
-            "The hub is on ports of its own. Commands of drawspan get there with\n\
+            "The hub does not use the standard ports. Commands of drawspan reach it with\n\
              --connect {host}:5671={amqps} --connect {host}:443={https} --ca {authority}\n\
-             Official SDKs know only the ports 5671 and 443: for them, see `drawspan emulator --help`."
+             Official SDKs support only the ports 5671 and 443; see `drawspan emulator --help`."
         )?;
         writeln!(out, "\n{}", heading("Send telemetry, in another terminal:"))?;
         self.write_telemetry(out)?;
@@ -92,12 +92,12 @@ impl Intro<'_> {
         writeln!(
             out,
             "\n{}",
-            heading("The same as two processes, each in a terminal of its own:")
+            heading("The same as two processes, each in a separate terminal:")
         )?;
         self.write_two_processes(out)?;
         writeln!(
             out,
-            "\nWhat reaches the hub, and what devices receive, is shown here. Ctrl-C ends it."
+            "\nEverything that reaches the hub or its devices is shown here. Ctrl-C ends dev."
         )?;
         writeln!(out, "ready")
     }
@@ -105,10 +105,10 @@ impl Intro<'_> {
     const fn down(&self) -> &'static str {
         match self.receives {
             true => {
-                "Send a message, call a method, set a desired property; dev subscribes for all devices, and receives:"
+                "Send a message, call a method, set a desired property; dev subscribes for all devices and receives them:"
             }
             false => {
-                "Send a message, call a method, set a desired property; what is subscribed to receives them:"
+                "Send a message, call a method, set a desired property; your subscriptions receive them:"
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Which hub, as whom, and how to get there.
+//! Access to a hub: its name, credentials and network address.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,22 +23,22 @@ const CONNECT_VARIABLE: &str = "DRAWSPAN_CONNECT";
 #[derive(Args)]
 #[command(next_help_heading = "Access to the hub")]
 pub(super) struct AccessArgs {
-    /// Connection string of a hub policy with ServiceConnect, such as service or iothubowner; for watch that of the Event
-    /// Hubs-compatible endpoint will do [env: DRAWSPAN_SERVICE_CONNECTION_STRING]
+    /// Connection string of a hub policy with ServiceConnect, such as service or iothubowner; watch also accepts that of the
+    /// Event Hubs-compatible endpoint [env: DRAWSPAN_SERVICE_CONNECTION_STRING]
     #[arg(long, value_name = "CS", global = true)]
     connection_string: Option<String>,
     /// PEM file of the authorities to trust instead of the system's, such as the emulator's ca.pem [env: DRAWSPAN_CA]
     #[arg(long, value_name = "FILE", global = true)]
     ca: Option<PathBuf>,
-    /// Reach a name elsewhere, repeatable; hubs are spoken to on ports 5671 and 443 [env: DRAWSPAN_CONNECT, with commas]
+    /// Address to connect to for a name, repeatable; hubs use ports 5671 and 443 [env: DRAWSPAN_CONNECT, with commas]
     #[arg(long, value_name = "NAME[:PORT]=ADDR:PORT", global = true)]
     connect: Vec<String>,
-    /// TOML file with connection_string, ca and connect, as drawspan dev writes one; with it variables do not count
+    /// TOML file with connection_string, ca and connect, such as drawspan dev writes; environment variables are then ignored
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 }
 
-/// What a connection string opens.
+/// The kind of a connection string.
 pub(super) enum Access {
     /// A hub.
     Hub(ServiceConfig),
@@ -67,8 +67,8 @@ struct File {
 }
 
 impl AccessArgs {
-    /// A flag counts before the file, and variables only without a file: a line to paste that names its file reaches what
-    /// the file says, whatever the terminal is set up for.
+    /// A flag takes precedence over the file, and environment variables are read only without a file, so that a pasted line with a
+    /// file always uses that file.
     pub(super) fn check(
         &self,
         variable: impl Fn(&str) -> Option<String>,

@@ -19,19 +19,19 @@ use crate::limits::{SHOWN_BODY_CHARS, SHOWN_PROPERTY_CHARS};
 
 #[derive(Args, Clone)]
 pub(super) struct WatchArgs {
-    /// Only of this device
+    /// Only messages of this device
     #[arg(long, value_name = "ID")]
     device: Option<String>,
     /// Stop after this many messages
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// Begin with the oldest that the hub still has, instead of with what arrives from now on
+    /// Begin with the oldest message that the hub still has, instead of with new ones
     #[arg(long)]
     from_start: bool,
-    /// Consumer group to read as; one of your own disturbs no other reader
+    /// Consumer group to read as; a separate group does not disturb other readers
     #[arg(long, value_name = "NAME", default_value = "$Default")]
     group: String,
-    /// One JSON object per line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -76,7 +76,7 @@ pub(super) async fn run(access: &Access, args: WatchArgs) -> Result<ExitCode, Un
         };
         match say::out(line) {
             Ok(()) => {}
-            // Whoever read it has seen enough.
+            // The reader has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
             Err(error) => return Ok(failed(format_args!("cannot print: {error}"))),
         }

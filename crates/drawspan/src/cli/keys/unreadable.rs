@@ -1,4 +1,4 @@
-//! `drawspan keys unreadable`: the way out when a key is lost for good.
+//! `drawspan keys unreadable`: recovery after a key is permanently lost.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -19,19 +19,19 @@ Examples:
   drawspan backup --state /var/lib/drawspan --to /backup/
   drawspan keys unreadable --state /var/lib/drawspan --remove
 
-It lists every subscription, and counts the dead letters, that no key of the key ring opens: the
-key is missing, or somebody changed the row. First look for a copy of the key ring, or a backup.
-Where there is none, --remove removes exactly these, all or none; serve must not run. Then serve
-starts again, with all that can be read. Whoever lost a subscription makes it again, as the first
-time. Keep a backup of before: if the key turns up, `drawspan restore` brings everything back.
-Exit code 1 while there is something that cannot be read.";
+The command lists the subscriptions, and counts the dead letters, that no key of the key ring
+decrypts: the key is missing, or the row was changed. First look for a copy of the key ring, or a
+backup. Without either, --remove removes exactly these, in one step; serve must not run. Then serve
+starts again with the remaining data, and callers create lost subscriptions again. Make a backup
+first: if the key turns up, `drawspan restore` brings everything back.
+The exit code is 1 while there are unreadable values.";
 
 /// Flags of `keys unreadable`.
 #[derive(Args, Clone)]
 pub(in super::super) struct UnreadableArgs {
     #[command(flatten)]
     state: StateArgs,
-    /// Remove what is listed, for good
+    /// Permanently remove the listed values
     #[arg(long)]
     remove: bool,
 }
@@ -43,7 +43,7 @@ pub(super) fn run(args: &UnreadableArgs) -> ExitCode {
     })
 }
 
-/// What a message that stops the start ends with.
+/// Advice at the end of an error that prevents the start.
 pub(in super::super) fn way_out(state: &State) -> String {
     format!(
         "Without a copy or a backup: `{}` shows what is lost, and removes it on request",
@@ -72,7 +72,7 @@ fn list(state: &State) -> ExitCode {
         return told;
     }
     failed(format_args!(
-        "{} cannot be read with the key ring {}; put back a copy of it, or a backup. If there is none, remove them with `{} --remove`",
+        "{} cannot be read with the key ring {}; put back a copy of it, or a backup. Without either, remove them with `{} --remove`",
         counts(&found),
         state.keyring.display(),
         command(state)
@@ -104,7 +104,7 @@ fn what_went(removed: &RemovedUnreadable, state: &State) -> String {
     text
 }
 
-/// A line for each, for whoever must tell its owner.
+/// One line per subscription, so that its owner can be informed.
 fn table(subscriptions: &[UnreadableSubscription]) -> String {
     let mut text = String::new();
     for UnreadableSubscription { scope, kind, why } in subscriptions {

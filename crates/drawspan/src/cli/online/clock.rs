@@ -1,4 +1,4 @@
-//! Whether this machine's clock is right, by that of DPS or the hub.
+//! The check of this machine's clock against that of DPS or the hub.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn line(seen: Seen) -> Line {
     }
 }
 
-/// Whoever judges tokens.
+/// The service that validates tokens.
 fn host(profile: &Profile) -> Option<&HostName> {
     match profile {
         Profile::Dps { endpoint, .. } => Some(endpoint),

@@ -1,4 +1,4 @@
-//! Whether DPS and hubs are there, and take what this configuration has.
+//! The checks that DPS and hubs are reachable and accept this configuration.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use tokio::time::Instant;
 use super::{Line, Seen, in_time};
 use crate::limits::{ONLINE_HUBS, ONLINE_REGISTRATION_S};
 
-/// Who is asked for where no device is named; it does not register.
+/// An id for the look-up if no device is named; it is not registered.
 const NOBODY: &str = "drawspan-check";
 
 const WRONG_POLICY: &str = "Check hub_connection_string: host, policy name and key as the portal shows them (shared access policies).";
 
-/// What a look needs.
+/// The inputs of the checks.
 struct Look<'a> {
     config: &'a Config,
     connector: &'a Connector,

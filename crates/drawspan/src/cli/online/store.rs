@@ -1,4 +1,4 @@
-//! Whether the state directory can be used. It is read only, so that it may be another process's.
+//! The check of the state directory. It only reads, so that another process may use the directory.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::limits::PROBE_TIMEOUT_MS;
 
 pub(super) async fn look(config: &Config) -> Line {
     let Some(directory) = config.state.clone() else {
-        let text = "no state directory: subscriptions are forgotten at the end (--state)";
+        let text = "no state directory: subscriptions are lost when the process ends (--state)";
         return line(Seen::Skipped(text.to_owned()));
     };
     let keyring = match &config.keyring {

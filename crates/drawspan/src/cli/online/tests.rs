@@ -90,13 +90,13 @@ async fn a_service_that_has_trouble_of_its_own_is_named_as_such() {
     let answer = "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     let lines = look(&serve(answer.to_owned()).await, None).await;
     let text = text(&lines);
-    assert!(text.contains("has trouble of its own"), "{text}");
+    assert!(text.contains("answers with server errors"), "{text}");
     assert!(matches!(seen(&lines, "clock"), Seen::Skipped(_)), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_never_answers_is_given_up_within_the_bound() {
-    // Nobody accepts: the handshake waits for ever.
+    // No connection is accepted: the handshake waits forever.
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let mut config = config(silent.local_addr().unwrap());
     let made = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap();
@@ -132,7 +132,7 @@ fn what_to_do_goes_by_what_was_said() {
     check(401_001, "no such hub");
     check(403_001, "suspended");
     check(403_002, "used up");
-    check(500_001, "trouble of its own");
+    check(500_001, "server errors");
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl Args for ServeFlags {
             .long(ACCEPT_EMPTY_STORE)
             .action(ArgAction::SetTrue)
             .help(
-                "Start although the state directory holds less than was stored in it, or is damaged; what is missing is given up, and files that cannot be used are kept under other names",
+                "Start although the state directory is damaged or has lost data; the lost data is given up, and unusable files are kept under other names",
             );
         let command = command.arg(file).arg(accept);
         SETTINGS.iter().fold(command, |command, spec| {
@@ -102,7 +102,7 @@ fn file_flag(spec: &'static Spec) -> Arg {
         ))
 }
 
-/// A flag that takes one value refuses a second one.
+/// How often a flag may be given: once, unless it is a list.
 fn action(spec: &Spec) -> ArgAction {
     match spec.is_list() {
         true => ArgAction::Append,

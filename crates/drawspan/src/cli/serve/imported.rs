@@ -1,5 +1,5 @@
-//! Callbacks that came from the bridge that Drawspan replaces: its adapters register loopback, so these may be private. Nobody may
-//! subscribe there anew for that.
+//! Callbacks imported from the bridge that Drawspan replaces. They may be private, since its adapters register loopback addresses.
+//! This does not allow new subscriptions there.
 
 use std::collections::BTreeMap;
 

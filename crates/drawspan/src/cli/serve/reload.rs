@@ -1,5 +1,5 @@
-//! SIGHUP: keys and the list of devices are read again. Only devices whose hub is another one now, or that are not listed any
-//! more, lose their connection.
+//! SIGHUP: reads keys and the list of devices again. Only devices that moved to another hub, or are no longer listed, lose their
+//! connection.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use super::super::signals::Hangups;
 
-/// What takes other settings while it runs.
+/// The parts of the bridge that take new settings while they run.
 pub(super) struct Targets {
     pub(super) api: Api,
     pub(super) bridge: Gateway,
@@ -65,7 +65,7 @@ impl Targets {
     /// False when nothing was changed.
     async fn apply(&self, reload: Reload) -> bool {
         let has_keys = reload.keys.is_some();
-        // Before callers' keys, so that half a change is none.
+        // Before callers' keys, so that a partial change is impossible.
         if let Some(keys) = reload.keys
             && let Err(error) = self.credentials.replace(keys)
         {

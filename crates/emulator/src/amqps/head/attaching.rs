@@ -1,4 +1,4 @@
-//! Links that come and go.
+//! Attaching and detaching links.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -66,7 +66,7 @@ impl Head {
         }
     }
 
-    /// Hands out over one link.
+    /// Delivers messages over one link.
     pub(super) fn hand_out(&mut self, connection: &mut Connection, link: LinkId, now: Duration) {
         let (Some(hub), Some(Link::LockedDelivery(locked))) = (&self.hub, self.links.get_mut(link))
         else {
@@ -77,7 +77,7 @@ impl Head {
         }
     }
 
-    /// Hands out over all links, because one of them could not go on.
+    /// Delivers messages over all links, because one of them could not continue.
     pub(super) fn hand_out_all(&mut self, connection: &mut Connection, now: Duration) {
         self.hand_out_at = None;
         let links: Vec<_> = self.links.iter().map(|(id, _)| id).collect();

@@ -1,4 +1,4 @@
-//! What comes over links, and what goes out.
+//! Messages that arrive over links, and messages that are sent.
 
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ impl Head {
         }
     }
 
-    /// Where the client wants the answer: at its `reply-to`, or on the link of the same session.
+    /// The destination of an answer: the request's `reply-to`, or the link of the same session.
     fn management_answers(
         &mut self,
         session: Option<SessionId>,
@@ -170,7 +170,7 @@ impl Head {
             Some(delivery) => {
                 connection.settle(link, delivery, DeliveryState::Rejected(Some(error)))
             }
-            // Who waits for no outcome waits for an answer, which will not come.
+            // A client that waits for no outcome waits for an answer, which will not come.
             None if asked => connection.detach(link, true, Some(error)),
             None => Ok(()),
         };
@@ -248,7 +248,7 @@ fn code_of(error: &Error) -> ErrorCode {
     code.unwrap_or(ErrorCode::ARGUMENT_INVALID)
 }
 
-/// Whether a token renews an earlier one. A device without a link is connecting, whatever tokens it has.
+/// Whether a token renews an earlier one. A device without a link is connecting, regardless of its tokens.
 fn is_renewal(access: &Access, links: &Links, grant: &Grant) -> bool {
     let is_attached = || match &grant.principal {
         Principal::Policy(_) => true,

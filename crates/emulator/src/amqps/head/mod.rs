@@ -1,4 +1,4 @@
-//! What is done with a connection's events: which hub, which links, which answers.
+//! Handling of a connection's events: its hub, its links, its answers.
 
 mod attaching;
 mod c2d;
@@ -36,7 +36,7 @@ use messages::Arrived;
 /// By session and device: the half of a pair of links over which the hub speaks. Its kind tells which pair.
 type Pairs = HashMap<(SessionId, DeviceId, DeviceLink), LinkId>;
 
-/// Everything that the emulator keeps about one AMQP connection.
+/// The state of one AMQP connection.
 pub(super) struct Head {
     shared: Arc<Shared>,
     sni: Option<Arc<str>>,
@@ -46,7 +46,7 @@ pub(super) struct Head {
     hub: Option<Arc<Hub>>,
     access: Access,
     links: Links,
-    /// What each device has on this connection.
+    /// The session of each device on this connection.
     devices: HashMap<DeviceId, Arc<AmqpSession>>,
     protocol: Protocol,
     /// Why the hub has detached links that are not gone yet.
@@ -207,7 +207,7 @@ impl Handler for Head {
         if self.hand_out_at.is_some_and(|at| at <= now) {
             self.hand_out_all(connection, now);
         }
-        // Asked again when the batch ends.
+        // Checked again when the batch ends.
         self.twins.retry_at = self.twins.retry_at.filter(|at| *at > now);
     }
 }

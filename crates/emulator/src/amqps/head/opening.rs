@@ -1,4 +1,4 @@
-//! SASL and open: who comes, and to which hub.
+//! SASL and open: identifies the client and its hub.
 
 use std::time::Duration;
 

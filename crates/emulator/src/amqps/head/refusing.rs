@@ -1,4 +1,4 @@
-//! What is refused over AMQP, as the log has it.
+//! Log lines of refusals over AMQP.
 
 use drawspan_amqp::engine::{Closed, Connection, LinkId};
 use drawspan_amqp::message::Message;
@@ -104,7 +104,7 @@ impl Head {
     }
 }
 
-/// What a link is for, as the log has it.
+/// The purpose of a link, for the log.
 pub(super) fn link_of(attach: &Attach) -> String {
     let (direction, address) = match attach.role {
         Role::Sender => (
@@ -125,7 +125,7 @@ pub(super) fn link_of(attach: &Attach) -> String {
     format!("link {direction} {}", address.unwrap_or("no address"))
 }
 
-/// What a client speaks whose first bytes are not AMQP's.
+/// The protocol of a client whose first bytes are not AMQP's.
 fn spoken(first: &[u8; 8]) -> &'static str {
     const MQTT_CONNECT: u8 = 0x10;
     let is_http = [

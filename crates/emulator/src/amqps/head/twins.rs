@@ -111,7 +111,7 @@ impl Head {
         }
     }
 
-    /// Tells a device of its desired properties, if it wants to know.
+    /// Notifies a device of its desired properties, if it asked for notifications.
     pub(super) fn tell_desired(&mut self, connection: &mut Connection, link: LinkId, patch: Bytes) {
         if let Some(Link::TwinAnswers(answers)) = self.links.get_mut(link)
             && answers.wants_news
@@ -141,7 +141,7 @@ impl Head {
         self.send_twin_message(connection, answer.link, answer.message);
     }
 
-    /// Nothing may be missing in what a device hears of its twin: one that takes nothing must start again.
+    /// A device must not miss changes of its twin: one that does not read them must start again.
     fn send_twin_message(&mut self, connection: &mut Connection, id: LinkId, message: Bytes) {
         let Some(Link::TwinAnswers(link)) = self.links.get_mut(id) else {
             return;

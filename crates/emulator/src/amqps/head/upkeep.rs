@@ -1,4 +1,4 @@
-//! What others change, and what time changes.
+//! Changes made by others, and changes due to time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,7 +126,7 @@ impl Head {
             return Ok(());
         };
         let (_, now) = self.check_device(hub, &owner.device, kind)?;
-        // Deleted, and created anew under the same name.
+        // Deleted, and created again under the same name.
         if now == owner.generation_id {
             Ok(())
         } else {
@@ -135,7 +135,7 @@ impl Head {
     }
 }
 
-/// What it is to a device to lose its session for want of a right.
+/// The reason of a disconnect for the device whose session ends for lack of a right.
 fn disconnect_reason(denied: Denied) -> DisconnectReason {
     match denied {
         Denied::Expired => DisconnectReason::TokenExpired,
@@ -145,7 +145,7 @@ fn disconnect_reason(denied: Denied) -> DisconnectReason {
     }
 }
 
-/// Tells what the store has made an end of. A link that is gone meanwhile takes no answer.
+/// Answers requests that the store has finished. A link that is gone meanwhile gets no answer.
 fn answer(connection: &mut Connection, stored: Stored) {
     let Stored {
         link,

@@ -217,7 +217,7 @@ impl Client {
         self.connection.grant(link, credit).unwrap();
     }
 
-    /// Sends messages of any size, whatever links say that are attached from now on.
+    /// Sends messages of any size, regardless of the limits of links that are attached from now on.
     pub(super) fn heed_no_size(&mut self) {
         self.wire.heedless = true;
     }

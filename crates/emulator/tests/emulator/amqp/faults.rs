@@ -38,7 +38,7 @@ async fn a_share_of_renewals_fails_and_links_stay() {
     assert_eq!(renewals(&mut client, &b, 4).await, [200; 4]);
     let state = client.deliver(link, 0, &data("x").to_bytes()).await;
     assert_eq!(state, DeliveryState::Accepted);
-    // A policy's token is renewed whatever links there are.
+    // A policy's token is renewed regardless of links.
     assert_eq!(
         renewals(&mut client, &owner(), 5).await,
         [200, 200, 500, 200, 500]

@@ -1,4 +1,4 @@
-//! What the log says of refusals: every kind, whatever the protocol, without secrets and within bounds.
+//! Log lines of refusals: every kind, over every protocol, without secrets and within limits.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -275,7 +275,7 @@ async fn a_client_that_hangs_up_at_the_certificate_is_explained() {
     stream.read_exact(&mut [0; 64]).await.unwrap();
     stream.shutdown().await.unwrap();
     log.has(&["NODE_EXTRA_CA_CERTS", "wrong.test"]).await;
-    // Whoever only looks whether the port is open has seen none.
+    // A mere probe of the port has not seen the certificate.
     drop(TcpStream::connect(running.addresses().https).await.unwrap());
     log.has(&["TLS handshake failed", "UnexpectedEof"]).await;
     assert!(!log.text().contains("hung up"), "{}", log.text());

@@ -197,7 +197,7 @@ async fn devices_of_one_connection_are_independent() {
         assert_eq!(name, "b");
         let (of_c, name, _) = c.call(&mut client).await;
         assert_eq!(name, "c");
-        // A device answers nobody else's calls.
+        // A device does not answer calls to others.
         b.answer(&mut client, of_a.clone(), 500, "").await;
         a.answer(&mut client, of_c.clone(), 500, "").await;
         c.answer(&mut client, of_b.clone(), 500, "").await;

@@ -17,7 +17,7 @@ fn with_epoch(name: &str, epoch: impl Into<Value>) -> LinkOptions {
     }
 }
 
-/// A reader on a connection of its own.
+/// A reader on a separate connection.
 async fn attach(running: &Running, options: LinkOptions) -> Result<(Client, LinkId), Error> {
     let mut client = connect_as(running, &owner()).await;
     let link = client.attach(options).await?;

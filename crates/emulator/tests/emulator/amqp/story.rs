@@ -186,7 +186,7 @@ async fn a_day_of_a_device() {
         ]
     );
 
-    // Methods: no device, an answer, none in time.
+    // Methods: no device, an answer, no answer in time.
     let reboot = || json!({ "methodName": "reboot", "responseTimeoutInSeconds": 30 });
     invoke(&running, "a", reboot()).await;
     let methods = Methods::attach(&mut device, session, "a").await;

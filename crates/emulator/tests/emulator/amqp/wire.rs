@@ -14,7 +14,7 @@ const AMQP_TYPE: u8 = 0;
 pub(super) struct Wire {
     stream: Stream,
     incoming: BytesMut,
-    /// The engine does not hear of `max-message-size`, and so does not heed it.
+    /// The engine does not know `max-message-size`, and so does not respect it.
     pub(super) heedless: bool,
     /// The credit that is given next is to be used up.
     pub(super) drain_next: bool,

@@ -1,4 +1,4 @@
-//! Who wants a device, and what comes of it when nobody does.
+//! Demand for a device, and the end of demand.
 
 use super::*;
 
@@ -28,10 +28,10 @@ fn a_use_lengthens_and_never_shortens() {
     let at = life.now;
     life.input(Input::Use { at });
     assert_eq!(life.device.next_deadline(), Some(s(700)));
-    // A use told late.
+    // A use reported late.
     life.input(Input::Use { at: s(50) });
     assert_eq!(life.device.next_deadline(), Some(s(700)));
-    // One so late that it is over wakes nobody.
+    // One so late that its time is over does not wake the device.
     let mut life = Life::new(Assignment::Fixed(hub("h.net")));
     life.later(2000);
     assert_eq!(life.input(USED), []);
@@ -107,7 +107,7 @@ fn a_use_that_ends_while_it_waits_ends_the_waiting() {
     assert_eq!(life.deadline(), (s(600), vec![shows(DISABLED)]));
     assert_eq!(life.device.state(), State::Idle);
 
-    // The failure may come before the deadline is told.
+    // The failure may come before the deadline is reported.
     let mut life = Life::new(Assignment::Fixed(hub("h.net")));
     life.input(USED);
     life.permit();
@@ -153,7 +153,7 @@ fn a_device_that_is_relocated_comes_back_by_itself() {
     life.permit();
     assert_eq!(life.opened(), [shows(CONNECTED)]);
 
-    // Unless nobody wants it any more.
+    // Unless the device is no longer wanted.
     life.input(Input::Relocate);
     life.input(Input::Permanent(false));
     assert_eq!(life.closed(), [shows(DISABLED)]);

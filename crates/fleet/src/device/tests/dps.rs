@@ -1,4 +1,4 @@
-//! When DPS is asked which hub a device belongs to.
+//! When DPS is asked for the hub of a device.
 
 use super::*;
 
@@ -102,7 +102,7 @@ fn a_known_hub_is_tried_again_when_dps_refuses() {
         }
     }
 
-    // Where none is known there is nothing else to ask.
+    // Where no hub is known, there is nothing else to ask.
     let mut life = Life::new(Assignment::dps(None));
     life.input(Input::Permanent(true));
     life.permit();
@@ -252,7 +252,7 @@ fn a_registration_by_request_helps_a_device_that_waits_for_dps() {
     assert_eq!(life.device.next_deadline(), Some(s(300)));
     assert_eq!(registered(&mut life), [life.asks_permit()]);
 
-    // One that queues at another hub queues anew; one that queues there already stays.
+    // A device that queues at another hub queues again; one that queues there already stays.
     let mut life = Life::new(Assignment::dps(Some(hub("a.net"))));
     life.input(USED);
     assert_eq!(registered(&mut life), [life.asks_permit()]);

@@ -43,7 +43,7 @@ fn answers_to_something_over_change_nothing_and_are_given_back() {
     }
     assert_eq!(life.device, before);
 
-    // A permit for a device that needs none any more.
+    // A permit for a device that no longer needs one.
     let epoch = life.epoch();
     life.input(Input::Permanent(false));
     assert_eq!(life.permit(), [Effect::ReturnPermit { epoch }]);

@@ -1,4 +1,4 @@
-//! What comes of failures.
+//! The effects of failures.
 
 use drawspan_hub::ErrorCode;
 

@@ -1,4 +1,4 @@
-//! Whether a caller waits in vain.
+//! Whether a caller waits for a device without hope.
 
 use super::*;
 

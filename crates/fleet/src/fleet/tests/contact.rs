@@ -1,4 +1,4 @@
-//! A service that answers nothing from the start.
+//! A service that does not answer from the start.
 
 use drawspan_hub::AttemptId;
 

@@ -1,4 +1,4 @@
-//! Who goes first, and what devices with wrong credentials cost those with right ones.
+//! Priorities, and the effect of devices with wrong credentials on devices with right ones.
 
 use super::*;
 use crate::limits::{BREAKER_DEVICES, BREAKER_REFUSED_PROBE_INTERVAL, BREAKER_WINDOW};

@@ -126,7 +126,7 @@ fn messages_that_are_refused_for_the_quota_are_told_once_and_leave_devices_conne
     assert_eq!(told(&mut process, Some(&quota)), []);
     assert_eq!(told(&mut process, None), [News::QuotaRestored]);
     assert_eq!(told(&mut process, Some(&quota)), [News::QuotaExceeded]);
-    // Nobody sends any more: with the day the knowledge is over.
+    // Messages have stopped: the state ends with the day.
     process.now += Duration::from_secs(86_400);
     process.fleet.run(process.now());
     assert_eq!(news(&mut process), [News::QuotaRestored]);

@@ -1,4 +1,4 @@
-//! What callers are answered, and when they wait.
+//! Answers to callers, and when they wait.
 
 use super::*;
 
@@ -45,7 +45,7 @@ fn callers_wait_for_a_hub_that_refuses_everyone_if_it_did_not_refuse_their_devic
     assert_eq!(refusal(&process, queued), None);
     assert!(!stands_back(&process, queued));
     assert!(stands_back(&process, 0));
-    // A caller whose device may be the next probe waits for what comes of it.
+    // A caller whose device may be the next probe waits for its result.
     process.now += crate::limits::BREAKER_UNTRIED_PROBE_INTERVAL;
     assert!(stands_back(&process, 0));
     process.now += crate::limits::BREAKER_REFUSED_PROBE_INTERVAL;

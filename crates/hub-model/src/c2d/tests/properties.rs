@@ -1,4 +1,4 @@
-//! Whatever happens, in whatever order: the store's view stays the model's, and no message ends twice or is forgotten.
+//! Property tests: the store's view stays the model's, and no message ends twice or is lost.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -222,7 +222,7 @@ impl World {
         }
     }
 
-    /// Each message that ends is told of as its sender wished, once.
+    /// Each end of a message is reported as its sender requested, once.
     fn check_ends(&mut self, effects: &Effects) {
         let mut changes = effects.changes.iter().peekable();
         while let Some(change) = changes.next() {

@@ -25,7 +25,7 @@ fn with(messages: &[(&str, Ack)]) -> CloudToDevice {
     model
 }
 
-/// The ends that senders are told of.
+/// The ends on which senders get feedback.
 fn told(effects: &Effects) -> Vec<(String, End)> {
     let records = effects.changes.iter().filter_map(|change| match change {
         Change::Feedback(record) => Some(record),

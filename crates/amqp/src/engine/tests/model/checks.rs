@@ -1,10 +1,10 @@
-//! What must hold at any time, and in the end.
+//! Invariants that hold at any time, and at the end.
 
 use super::{Who, World};
 use crate::engine::Credit;
 
 impl World {
-    /// A topped-up receiver never promises more than it was told to.
+    /// A topped-up receiver never grants more than it was asked to.
     pub(super) fn check_credit(&self) {
         for model in &self.links {
             let (Credit::Auto(most), receiver) = (model.credit, model.sender.other()) else {

@@ -1,4 +1,4 @@
-//! What the two ends do.
+//! Commands at the two ends.
 
 use std::collections::HashMap;
 
@@ -67,7 +67,7 @@ impl World {
         }
     }
 
-    /// A link and its key at an end; none when there is none yet.
+    /// A link and its key at an end; `None` if it does not exist yet.
     pub(super) fn pick(
         &self,
         link: usize,

@@ -1,4 +1,4 @@
-//! What the two ends are told, held against what was sent and said.
+//! Events at the two ends, compared with what was sent.
 
 use super::{Open, Sent, SessionModel, Who, World, context, payload};
 use crate::engine::{AcceptOptions, DeliveryId, Event, LinkId};

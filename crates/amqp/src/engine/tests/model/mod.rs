@@ -1,4 +1,4 @@
-//! Random commands at both ends, checked against a model that only remembers what was sent and said.
+//! Random commands at both ends, checked against a model that only remembers what was sent.
 
 mod checks;
 mod commands;

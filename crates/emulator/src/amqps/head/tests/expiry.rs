@@ -1,4 +1,4 @@
-//! What ends with a token, as time passes that nobody waits for.
+//! Links and connections that end when a token expires.
 
 use drawspan_amqp::engine::{Closed, Credit, Event, LinkId, LinkOptions, SessionId};
 use drawspan_hub::limits::SAS_GRACE_S;

@@ -1,4 +1,4 @@
-//! Calls that time overtakes. The clock stands still unless somebody waits.
+//! Calls that time out. The clock advances only while a test waits.
 
 use std::sync::Arc;
 use std::time::Duration;

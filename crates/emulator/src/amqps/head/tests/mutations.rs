@@ -1,4 +1,4 @@
-//! What official clients said to a hub, damaged: nothing panics, nothing grows, and nothing is left behind.
+//! Recorded input of official clients, damaged: nothing panics, nothing grows, and nothing leaks.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -182,7 +182,7 @@ fn conversations() -> Vec<Conversation> {
         for line in std::fs::read_to_string(path).unwrap().lines() {
             if line.starts_with('#') {
                 conversations.push(Vec::new());
-            // A frame of which only the beginning was recorded is of no use here.
+            // A frame of which only the beginning was recorded cannot be used here.
             } else if let Some(hex) = line
                 .strip_prefix("client ")
                 .filter(|hex| !hex.contains('…'))

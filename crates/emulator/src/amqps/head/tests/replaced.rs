@@ -1,4 +1,4 @@
-//! Devices that are replaced before anybody has looked.
+//! Devices that are replaced before their replacement was noticed.
 
 use drawspan_amqp::engine::{Event, LinkOptions};
 use drawspan_hub::DeviceId;

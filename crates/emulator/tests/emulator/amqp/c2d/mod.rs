@@ -59,7 +59,7 @@ fn devicebound(id: &str) -> String {
     format!("/devices/{id}/messages/deviceBound")
 }
 
-/// A device on a connection of its own, which settles second.
+/// A device on a separate connection, which settles second.
 async fn device_of(running: &Running, id: &str, credit: u32) -> (Client, LinkId) {
     let mut client = connect_as(running, &device_token(running, id)).await;
     let options = receiver(

@@ -212,7 +212,7 @@ async fn devices_of_one_connection_have_twins_of_their_own() {
     let running = start(&["a", "b", "c"]).await;
     let mut client = connect_as(&running, &owner()).await;
     let (first, second) = (client.session, client.begin());
-    // Links of two devices on one session need names of their own, which C gives them.
+    // Links of two devices on one session need unique names, which C gives them.
     let mut a = Twin::attach(&mut client, second, "a").await;
     let mut b = Twin::attach(&mut client, first, "b").await;
     a.ask(&mut client, "PUT", DESIRED, " ").await;

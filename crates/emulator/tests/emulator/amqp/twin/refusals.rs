@@ -1,4 +1,4 @@
-//! Requests that are not done, and what devices hear of them.
+//! Requests that are refused, and the answers to devices.
 
 use drawspan_amqp::performative::{DeliveryState, SenderSettleMode};
 use serde_json::json;
