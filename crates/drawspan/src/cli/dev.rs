@@ -232,6 +232,7 @@ async fn start_emulator(plan: &Plan) -> Result<Running, drawspan_emulator::Start
     // Whoever wants official SDKs to connect runs `drawspan emulator`, which takes the ports that they insist on.
     config.ports = Ports {
         amqps: 0,
+        mqtts: Some(0),
         https: Some(0),
     };
     Emulator::start(config).await

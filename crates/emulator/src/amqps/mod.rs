@@ -44,9 +44,11 @@ use crate::faults::Faults;
 use crate::hub_set::HubSet;
 use crate::refusals::Refusals;
 use crate::server::Secured;
+pub(crate) use error::status_description;
 use head::Head;
 use readers::Readers;
 use signals::{Signals, Wake};
+pub(crate) use telemetry::counted_bytes;
 
 /// What all connections share.
 #[derive(Debug)]

@@ -192,6 +192,7 @@ async fn a_port_that_is_taken_is_named() {
     let config = Config {
         ports: Ports {
             amqps: 0,
+            mqtts: Some(0),
             https: Some(taken.port()),
         },
         ..config()
