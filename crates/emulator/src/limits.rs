@@ -10,6 +10,8 @@ pub const REGISTRATION_BODY_BYTES: usize = 96 * 1024;
 
 /// Body of an HTTPS request: the hub's largest, a bulk call of 100 devices, stays well below.
 pub const REQUEST_BODY_BYTES: usize = 1024 * 1024;
+/// Body of a device's message over HTTPS, or of a batch of them: 256 KB of what counts, as Base64 in JSON.
+pub const HTTPS_BATCH_BYTES: usize = 512 * 1024;
 /// What is read and dropped of a body that is too large, beyond its limit, so that its sender sees the refusal.
 pub const DROPPED_BODY_BYTES: usize = 4 * 1024 * 1024;
 /// Head and body of an HTTPS request must have arrived within this time.

@@ -200,6 +200,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
     },
     Scenario {
+        name: "node-http",
+        about: "azure-iot-device sends over HTTPS, singly and in batches, and takes, gives back and rejects messages",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Node("http_device.js", &[]), Node("read.js", &[])],
+    },
+    Scenario {
         name: "mqtt-rules",
         about: "MQTT.js sees who may connect, which topics there are, sessions that go on, wills, and connections taken over",
         servers: &[Emulator],

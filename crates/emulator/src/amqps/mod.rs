@@ -17,6 +17,7 @@ mod event_message;
 mod events;
 mod feedback;
 mod filter;
+pub(crate) mod guid;
 mod head;
 mod links;
 mod locked_delivery;

@@ -5,6 +5,7 @@ mod body;
 mod bulk;
 mod caller;
 mod commands;
+mod device;
 mod devices;
 mod dps;
 mod methods;
@@ -99,6 +100,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/devices/{id}/commands", delete(commands::purge))
         .route("/statistics/devices", get(statistics::devices))
         .route("/statistics/service", get(statistics::service))
+        .merge(device::routes())
         .merge(dps::routes())
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)

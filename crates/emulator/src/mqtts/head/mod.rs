@@ -1,6 +1,8 @@
 //! What is done with a connection's events.
 
-mod connecting;
+mod connect;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
