@@ -22,7 +22,7 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ("drawspan-gateway", &["bridge", "hub", "metrics", "store"], &[]),
     ("drawspan-metrics", &[], &[]),
     ("drawspan-client", &["amqp", "hub", "net"], &["emulator"]),
-    ("drawspan-emulator", &["amqp", "hub", "hub-model", "hub-store", "net", "segment-log", "state"], &[]),
+    ("drawspan-emulator", &["amqp", "hub", "hub-model", "hub-store", "mqtt", "net", "segment-log", "state"], &[]),
     ("drawspan-hub-store", &["hub", "hub-model", "state"], &[]),
     ("drawspan-hub-model", &["hub"], &[]),
     ("drawspan-segment-log", &["hub", "state"], &[]),
@@ -32,6 +32,7 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ("drawspan-state", &[], &[]),
     ("drawspan-store", &["hub", "state"], &[]),
     ("drawspan-amqp", &[], &[]),
+    ("drawspan-mqtt", &[], &[]),
     ("drawspan-hub", &[], &[]),
     ("drawspan-ceiling", &["api", "gateway", "hub", "metrics", "settings"], &[]),
     ("drawspan-sim", &["bridge", "fleet", "hub"], &[]),
@@ -41,6 +42,7 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
 /// Crates whose decisions are functions of what they are given…
 const PURE: &[&str] = &[
     "drawspan-amqp",
+    "drawspan-mqtt",
     "drawspan-hub",
     "drawspan-hub-model",
     "drawspan-fleet",

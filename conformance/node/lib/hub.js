@@ -40,8 +40,8 @@ async function open(device) {
 }
 
 /** Looks again and again until `look` finds something; gives up after a while. */
-async function eventually(look, what) {
-  for (let i = 0; i < 500; i += 1) {
+async function eventually(look, what, seconds = 10) {
+  for (let i = 0; i < seconds * 50; i += 1) {
     const found = await look();
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 20));

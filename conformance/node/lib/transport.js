@@ -1,8 +1,15 @@
 'use strict';
-// Which transport a script's devices use: AMQP, or AMQP in a WebSocket where the script is started with `ws`.
+// Which transport a script's devices use: AMQP, or what the script is started with: `ws` (AMQP in a WebSocket), `mqtt`, `mqtt-ws`.
 
 const { Amqp, AmqpWs } = require('azure-iot-device-amqp');
+const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
 
-const overWebSocket = process.argv.slice(2).includes('ws');
+const TRANSPORTS = { amqp: Amqp, ws: AmqpWs, mqtt: Mqtt, 'mqtt-ws': MqttWs };
 
-module.exports = { overWebSocket, Transport: overWebSocket ? AmqpWs : Amqp };
+const name = process.argv.slice(2).find((argument) => argument in TRANSPORTS) ?? 'amqp';
+
+module.exports = {
+  overWebSocket: name === 'ws' || name === 'mqtt-ws',
+  overMqtt: name === 'mqtt' || name === 'mqtt-ws',
+  Transport: TRANSPORTS[name],
+};

@@ -44,6 +44,7 @@ async fn emulator() -> Running {
     config.dps_name = Some(host(DPS));
     config.ports = Ports {
         amqps: 0,
+        mqtts: Some(0),
         https: Some(0),
     };
     config.provisioning.retry_after_s = 0;

@@ -26,6 +26,7 @@ async fn emulator() -> Running {
     let mut config = Config::new(vec![HostName::parse(HUB).unwrap()]);
     config.ports = Ports {
         amqps: 0,
+        mqtts: Some(0),
         https: Some(0),
     };
     config.devices = vec![device("d1")];
@@ -197,6 +198,7 @@ async fn a_list_goes_on_from_page_to_page() {
     let mut config = Config::new(vec![HostName::parse(HUB).unwrap()]);
     config.ports = Ports {
         amqps: 0,
+        mqtts: Some(0),
         https: Some(0),
     };
     config.devices = (0..250)

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::config::{Config, HTTPS_PORT};
+use crate::config::{Config, HTTPS_PORT, MQTTS_PORT};
 use crate::dps::Dps;
 use crate::hub::Hub;
 use crate::hub_set::HubSet;
@@ -49,19 +49,41 @@ fn write(
     } else {
         writeln!(out)?;
     }
-    match (addresses.amqps_ipv6, addresses.https_ipv6) {
-        (Some(_), Some(_)) => writeln!(out, "ipv6   [::1], the same ports")?,
-        (Some(amqps), None) => writeln!(out, "ipv6   {amqps} (AMQP only)")?,
-        (None, Some(https)) => writeln!(out, "ipv6   {https} (HTTPS only)")?,
-        (None, None) => {}
+    match addresses.mqtts {
+        Some(address) => writeln!(out, "mqtts  {address}")?,
+        None => writeln!(
+            out,
+            "mqtts  not served: port {MQTTS_PORT} is taken; choose another one by --mqtts-port"
+        )?,
     }
-    writeln!(out, "mqtts  not served yet")?;
+    write_ipv6(out, addresses)?;
     match &config.state {
         Some(_) => writeln!(out, "state  {}", ca.parent().unwrap_or(ca).display())?,
         None => writeln!(out, "state  in memory; --state DIR keeps it")?,
     }
     write_trust(out, config, ca)?;
     writeln!(out, "\nready")
+}
+
+fn write_ipv6(out: &mut String, addresses: Addresses) -> std::fmt::Result {
+    let served = [
+        ("AMQP", addresses.amqps_ipv6, true),
+        ("MQTT", addresses.mqtts_ipv6, addresses.mqtts.is_some()),
+        ("HTTPS", addresses.https_ipv6, true),
+    ];
+    if served
+        .iter()
+        .all(|(_, here, wanted)| here.is_some() == *wanted)
+    {
+        return writeln!(out, "ipv6   [::1], the same ports");
+    }
+    let here = served
+        .iter()
+        .filter_map(|(name, here, _)| here.map(|at| (name, at)));
+    for (name, address) in here {
+        writeln!(out, "ipv6   {address} ({name})")?;
+    }
+    Ok(())
 }
 
 fn write_hub(out: &mut String, config: &Config, hub: &Hub) -> std::fmt::Result {
@@ -99,7 +121,7 @@ fn write_dps(out: &mut String, config: &Config, dps: &Dps) -> std::fmt::Result {
     let name = name.map_or("", |name| name.as_str());
     writeln!(out, "Provisioning service {name}")?;
     writeln!(out, "  {:<12} {}", "id scope", dps.id_scope())?;
-    writeln!(out, "  {:<12} HTTPS alone so far", "served over")?;
+    writeln!(out, "  {:<12} HTTPS, MQTT", "served over")?;
     for group in dps.groups() {
         let label = format!("group {}", group.name);
         let primary = group.primary.to_base64();

@@ -9,7 +9,7 @@ use drawspan_hub::{HostName, SymmetricKey};
 use drawspan_hub_model::dps::{Allocation, GroupSpec, ID_SCOPE, Provisioning};
 use drawspan_segment_log::LogError;
 
-use crate::config::{AMQPS_PORT, Config, MQTTS_PORT, Mistake};
+use crate::config::{AMQPS_PORT, Config, Mistake};
 use crate::device_range;
 use crate::emulator::Emulator;
 use crate::faults::Fault;
@@ -41,7 +41,7 @@ Examples:
       --fault renewals=10% --fault stall=sensor-9
 
   Any port, for tests that run side by side:
-    drawspan emulator --amqps-port 0 --https-port 0";
+    drawspan emulator --amqps-port 0 --mqtts-port 0 --https-port 0";
 
 /// A local IoT hub for official Azure IoT SDKs.
 #[derive(Args, Clone, Debug)]
@@ -97,9 +97,9 @@ pub struct EmulatorArgs {
     /// Port of AMQP over TLS, 0 for any; SDKs use 5671
     #[arg(long, value_name = "PORT", default_value_t = AMQPS_PORT)]
     amqps_port: u16,
-    /// Port of MQTT over TLS; not served yet
-    #[arg(long, value_name = "PORT", default_value_t = MQTTS_PORT)]
-    mqtts_port: u16,
+    /// Port of MQTT over TLS, 0 for any; SDKs use 8883 [default: 8883, or none where 8883 is taken]
+    #[arg(long, value_name = "PORT")]
+    mqtts_port: Option<u16>,
     /// Port of HTTPS, 0 for any; SDKs use 443 [default: 443, or 8443 where 443 is not permitted]
     #[arg(long, value_name = "PORT")]
     https_port: Option<u16>,
@@ -206,6 +206,7 @@ impl EmulatorArgs {
             config.bind = bind;
         }
         config.ports.amqps = self.amqps_port;
+        config.ports.mqtts = self.mqtts_port;
         config.ports.https = self.https_port;
         let (devices, invalid) = device_range::parse_all(&self.devices);
         errors.extend(invalid.iter().map(|error| format!("--device: {error}")));

@@ -25,6 +25,7 @@ fn nothing_is_needed() {
         config.ports,
         Ports {
             amqps: 5671,
+            mqtts: None,
             https: None
         }
     );
@@ -56,6 +57,7 @@ fn every_flag_counts() {
         config.ports,
         Ports {
             amqps: 1,
+            mqtts: Some(2),
             https: Some(3)
         }
     );

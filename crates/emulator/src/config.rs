@@ -70,6 +70,8 @@ pub struct Config {
 pub struct Ports {
     /// AMQP over TLS.
     pub amqps: u16,
+    /// MQTT over TLS; `None` uses 8883, unless another program has that port.
+    pub mqtts: Option<u16>,
     /// HTTPS; `None` uses 443, or 8443 where 443 is not permitted.
     pub https: Option<u16>,
 }
@@ -117,6 +119,7 @@ impl Config {
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             ports: Ports {
                 amqps: AMQPS_PORT,
+                mqtts: None,
                 https: None,
             },
             devices: Vec::new(),

@@ -21,7 +21,7 @@ use crate::start_error::StartError;
 use crate::startup::{self, Opened};
 use crate::state::StateFolder;
 use crate::stop::{Stop, Stopper};
-use crate::{amqps, https};
+use crate::{amqps, https, mqtts};
 
 /// Hubs to be started.
 #[derive(Debug)]
@@ -91,6 +91,11 @@ impl Emulator {
                 Arc::clone(&refusals),
                 Faults::new(&config.faults),
             ),
+            mqtts: Arc::new(mqtts::Shared {
+                hubs: hubs.clone(),
+                dps: Arc::clone(&dps),
+                refusals: Arc::clone(&refusals),
+            }),
             router: https::router(https::Shared {
                 hubs: hubs.clone(),
                 dps: Arc::clone(&dps),
@@ -122,6 +127,7 @@ impl Emulator {
 struct Heads {
     tls: Arc<ServerConfig>,
     amqps: Arc<amqps::Shared>,
+    mqtts: Arc<mqtts::Shared>,
     router: Router,
     refusals: Arc<Refusals>,
 }
@@ -132,11 +138,12 @@ impl Heads {
         let Self {
             tls,
             amqps,
+            mqtts,
             router,
             refusals,
         } = self;
         let accepting = || Accepting::new(Arc::clone(&tls), Arc::clone(&refusals), stop.clone());
-        let (for_amqps, for_https) = (accepting(), accepting());
+        let (for_amqps, for_mqtts, for_https) = (accepting(), accepting(), accepting());
         let mut servers = JoinSet::new();
         for listener in listeners.amqps {
             let shared = Arc::clone(&amqps);
@@ -146,12 +153,24 @@ impl Heads {
                 move |connection| amqps::serve(connection, Arc::clone(&shared)),
             ));
         }
+        for listener in listeners.mqtts {
+            let shared = Arc::clone(&mqtts);
+            servers.spawn(server::accept(
+                listener,
+                for_mqtts.clone(),
+                move |connection| mqtts::serve(connection, Arc::clone(&shared)),
+            ));
+        }
         for listener in listeners.https {
-            let (router, amqps) = (router.clone(), Arc::clone(&amqps));
+            let router = router.clone();
+            let upgrades = https::Upgrades {
+                amqps: Arc::clone(&amqps),
+                mqtts: Arc::clone(&mqtts),
+            };
             servers.spawn(server::accept(
                 listener,
                 for_https.clone(),
-                move |connection| https::serve(connection, router.clone(), Arc::clone(&amqps)),
+                move |connection| https::serve(connection, router.clone(), upgrades.clone()),
             ));
         }
         servers.spawn(refusals.report_left_out(stop.clone()));

@@ -3,6 +3,7 @@
 mod c2d;
 mod changes;
 mod methods;
+mod mqtt_sessions;
 mod news;
 mod sessions;
 
@@ -31,6 +32,7 @@ use crate::sessions::Sessions;
 use c2d::Messages;
 pub(crate) use c2d::{SendError, SettleError};
 pub(crate) use methods::InvokeError;
+use mqtt_sessions::KeptSubscriptions;
 
 /// Devices that are created together, at start.
 const CREATE_GROUP: usize = 1000;
@@ -50,6 +52,7 @@ pub struct Hub {
     store: Option<Arc<Store>>,
     log: Arc<TelemetryLog>,
     sessions: Arc<Sessions>,
+    subscriptions: KeptSubscriptions,
     /// Called when there is feedback for services.
     feedback_waits: OnceLock<Told>,
     /// Without a store: held during a change, until devices are notified. Taken before the registry's lock.
@@ -123,6 +126,7 @@ impl Hub {
             store,
             log,
             sessions: Arc::default(),
+            subscriptions: KeptSubscriptions::default(),
             feedback_waits: OnceLock::new(),
             telling: Mutex::default(),
         }

@@ -17,6 +17,7 @@ mod ca;
 pub mod cli;
 mod clock;
 mod config;
+mod device_message;
 mod device_range;
 mod dps;
 mod emulator;
@@ -24,7 +25,9 @@ mod faults;
 mod https;
 mod hub;
 mod hub_set;
+mod json_place;
 pub mod limits;
+mod mqtts;
 mod observe;
 mod random;
 mod refusals;
@@ -35,6 +38,8 @@ mod startup;
 mod state;
 mod stop;
 pub mod tail;
+#[cfg(test)]
+mod test_hub;
 mod tracking_id;
 
 pub use ca::{CA_FILE, CaError};

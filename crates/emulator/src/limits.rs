@@ -10,6 +10,8 @@ pub const REGISTRATION_BODY_BYTES: usize = 96 * 1024;
 
 /// Body of an HTTPS request: the hub's largest, a bulk call of 100 devices, stays well below.
 pub const REQUEST_BODY_BYTES: usize = 1024 * 1024;
+/// Body of a device's message over HTTPS, or of a batch of them: 256 KB of what counts, as Base64 in JSON.
+pub const HTTPS_BATCH_BYTES: usize = 512 * 1024;
 /// Size beyond the limit that is read and discarded of a too large body, so that its sender sees the refusal.
 pub const DROPPED_BODY_BYTES: usize = 4 * 1024 * 1024;
 /// Head and body of an HTTPS request must have arrived within this time.
@@ -94,3 +96,20 @@ pub const QUERY_PAGE: usize = 100;
 pub const QUERY_BYTES: usize = 4 * 1024;
 /// New directories that an emulator without state makes until one is its own: another one that starts may take it for one that was left.
 pub const TEMPORARY_FOLDER_ATTEMPTS: usize = 8;
+
+/// A packet of an MQTT client: the largest message, with its topic and what encoding adds to it.
+pub const MQTT_PACKET_BYTES: u32 = 512 * 1024;
+/// An MQTT client must have sent CONNECT within this time.
+pub const MQTT_CONNECT_MS: u64 = 30_000;
+/// What is read of an MQTT connection at once.
+pub const MQTT_READ_BYTES: usize = 16 * 1024;
+/// An MQTT client must take what is written to it within this time.
+pub const MQTT_WRITE_MS: u64 = 30_000;
+/// No more messages are handed out to an MQTT client while so many bytes wait to be written to it.
+pub const MQTT_OUTPUT_BYTES: usize = 1024 * 1024;
+/// An MQTT connection ends when so many bytes wait to be written to it.
+pub const MQTT_OUTPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Messages that a device has over MQTT without having acknowledged them.
+pub const MQTT_MESSAGES_UNACKNOWLEDGED: usize = 50;
+/// Requests of one client that wait for the provisioning service.
+pub const MQTT_REGISTRATION_REQUESTS: usize = 16;

@@ -41,6 +41,10 @@ pub(crate) enum Door {
     Message,
     Twin,
     Management,
+    /// MQTT.
+    Connect,
+    /// A topic over MQTT that is not served.
+    Topic,
 }
 
 /// Logs refusals. Shared by all connections.
@@ -173,6 +177,8 @@ impl fmt::Display for Door {
             Self::Message => "message rejected",
             Self::Twin => "twin request refused",
             Self::Management => "management request refused",
+            Self::Connect => "MQTT connection refused",
+            Self::Topic => "MQTT topic refused",
         })
     }
 }

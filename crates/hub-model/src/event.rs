@@ -134,6 +134,10 @@ pub enum Protocol {
     Amqps,
     /// AMQP over TLS in a WebSocket.
     AmqpsWebSocket,
+    /// MQTT over TLS.
+    Mqtts,
+    /// MQTT over TLS in a WebSocket.
+    MqttsWebSocket,
 }
 
 /// Why a device's session ended.

@@ -232,6 +232,7 @@ async fn start_emulator(plan: &Plan) -> Result<Running, drawspan_emulator::Start
     // For official SDKs there is `drawspan emulator`, which uses the ports that they require.
     config.ports = Ports {
         amqps: 0,
+        mqtts: Some(0),
         https: Some(0),
     };
     Emulator::start(config).await

@@ -151,6 +151,7 @@ impl Stand {
         config.devices = devices.iter().map(|device| id(device)).collect();
         config.ports = Ports {
             amqps: 0,
+            mqtts: Some(0),
             https: Some(0),
         };
         let emulator = Emulator::start(config).await.unwrap();

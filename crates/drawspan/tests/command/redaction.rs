@@ -30,6 +30,7 @@ async fn hub() -> Hub {
     let mut config = Config::new(vec![HostName::parse(HUB).expect("a name")]);
     config.ports = Ports {
         amqps: 0,
+        mqtts: Some(0),
         https: Some(0),
     };
     config.devices = vec![device()];

@@ -5,6 +5,8 @@ use drawspan_amqp::message::Message;
 use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_hub_model::c2d::{LockToken, QueuedMessage};
 
+use super::guid;
+
 /// About what the annotations take.
 const ANNOTATIONS_BYTES: usize = 256;
 
@@ -14,7 +16,7 @@ pub(super) fn encode(message: &QueuedMessage, token: LockToken) -> Bytes {
     let count = u8::try_from(message.delivery_count).unwrap_or(u8::MAX);
     let annotations = [
         ("x-opt-sequence-number", Value::Ulong(message.sequence)),
-        ("x-opt-lock-token", Value::String(guid(token))),
+        ("x-opt-lock-token", Value::String(guid::text(token))),
         ("iothub-enqueuedtime", Value::Timestamp(time)),
         ("iothub-deliverycount", Value::Ubyte(count)),
     ];
@@ -29,28 +31,4 @@ pub(super) fn encode(message: &QueuedMessage, token: LockToken) -> Bytes {
     .encode(&mut encoded);
     encoded.extend_from_slice(&message.item.payload);
     encoded.freeze()
-}
-
-/// The token as .NET writes a GUID of these bytes: the first three groups are little-endian.
-fn guid(LockToken(bytes): LockToken) -> String {
-    let [a, b, c, d, e, f, g, h, i, j, rest @ ..] = bytes;
-    let (a, b, c) = (
-        u32::from_le_bytes([a, b, c, d]),
-        u16::from_le_bytes([e, f]),
-        u16::from_le_bytes([g, h]),
-    );
-    let d = u16::from_be_bytes([i, j]);
-    let rest: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{a:08x}-{b:04x}-{c:04x}-{d:04x}-{rest}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_reads_as_a_guid() {
-        let token = LockToken(std::array::from_fn(|at| at as u8));
-        assert_eq!(guid(token), "03020100-0504-0706-0809-0a0b0c0d0e0f");
-    }
 }

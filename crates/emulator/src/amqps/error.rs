@@ -29,7 +29,7 @@ pub(super) fn refusal(condition: Symbol, code: ErrorCode, message: &str) -> Erro
 }
 
 /// The hub's JSON for a status description.
-pub(super) fn status_description(code: ErrorCode, message: &str) -> String {
+pub(crate) fn status_description(code: ErrorCode, message: &str) -> String {
     let now = system_unix_ms() as i64;
     description(code, message, &tracking_id(now), now)
 }

@@ -16,6 +16,7 @@ mod event_message;
 mod events;
 mod feedback;
 mod filter;
+pub(crate) mod guid;
 mod head;
 mod links;
 mod locked_delivery;
@@ -43,9 +44,11 @@ use crate::faults::Faults;
 use crate::hub_set::HubSet;
 use crate::refusals::Refusals;
 use crate::server::Secured;
+pub(crate) use error::status_description;
 use head::Head;
 use readers::Readers;
 use signals::{Signals, Wake};
+pub(crate) use telemetry::counted_bytes;
 
 /// State shared by all connections.
 #[derive(Debug)]

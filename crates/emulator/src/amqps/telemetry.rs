@@ -160,7 +160,7 @@ pub(super) fn check_size(
 }
 
 /// The size that the hub counts: the body, the values of system properties, names and values of the sender's.
-fn counted_bytes(message: &Message) -> u64 {
+pub(crate) fn counted_bytes(message: &Message) -> u64 {
     let body: usize = match &message.body {
         Body::Data(parts) => parts.iter().map(Bytes::len).sum(),
         Body::Value(value) => size(value),

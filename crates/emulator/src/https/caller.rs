@@ -24,6 +24,17 @@ pub(super) struct Caller {
 }
 
 impl Caller {
+    fn new(parts: &Parts, hub: Arc<Hub>) -> Result<Self, Refusal> {
+        let token = text(&parts.headers, header::AUTHORIZATION.as_str()).ok_or(Denied::NoToken)?;
+        let grant = hub.authenticate(token)?;
+        Ok(Self { hub, grant })
+    }
+
+    /// What the caller's token is good for.
+    pub(super) const fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
     /// The hub, if the caller may use `path` (decoded) there with one of `rights`.
     pub(super) fn hub(&self, rights: &[Right], path: &str) -> Result<&Arc<Hub>, Refusal> {
         let mut result = Err(Denied::MissingRight);
@@ -49,9 +60,20 @@ impl FromRequestParts<Shared> for Caller {
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Refusal> {
         let hub = hub(parts, shared)?;
         check_api_version(&parts.uri)?;
-        let token = text(&parts.headers, header::AUTHORIZATION.as_str()).ok_or(Denied::NoToken)?;
-        let grant = hub.authenticate(token)?;
-        Ok(Self { hub, grant })
+        Self::new(parts, hub)
+    }
+}
+
+/// A caller that may name any version of the interface, or none, as devices may.
+#[derive(Debug)]
+pub(super) struct AnyVersion(pub(super) Caller);
+
+impl FromRequestParts<Shared> for AnyVersion {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Refusal> {
+        let hub = hub(parts, shared)?;
+        Caller::new(parts, hub).map(Self)
     }
 }
 

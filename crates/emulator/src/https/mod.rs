@@ -5,6 +5,7 @@ mod body;
 mod bulk;
 mod caller;
 mod commands;
+mod device;
 mod devices;
 mod dps;
 mod methods;
@@ -35,15 +36,15 @@ use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 
-use crate::amqps;
 use crate::dps::Dps;
 use crate::hub_set::HubSet;
 use crate::limits::REQUEST_READ_MS;
 use crate::refusals::Door;
 use crate::server::{Reached, Secured};
+use crate::{amqps, mqtts};
 use refusal::Refusal;
 use refused::Asked;
-use websocket::Upgraded;
+use websocket::{Subprotocol, Upgraded};
 
 /// State shared by all requests.
 #[derive(Clone, Debug)]
@@ -51,6 +52,13 @@ pub(crate) struct Shared {
     pub(crate) hubs: HubSet,
     pub(crate) dps: Arc<Dps>,
     pub(crate) ca_pem: Arc<str>,
+}
+
+/// The heads that WebSockets are handed over to.
+#[derive(Clone, Debug)]
+pub(crate) struct Upgrades {
+    pub(crate) amqps: Arc<amqps::Shared>,
+    pub(crate) mqtts: Arc<mqtts::Shared>,
 }
 
 /// The name to which a connection was opened.
@@ -92,6 +100,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/devices/{id}/commands", delete(commands::purge))
         .route("/statistics/devices", get(statistics::devices))
         .route("/statistics/service", get(statistics::service))
+        .merge(device::routes())
         .merge(dps::routes())
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
@@ -100,15 +109,15 @@ pub(crate) fn router(shared: Shared) -> Router {
 
 /// Serves one connection until it ends, or until the emulator stops and the request under way is answered.
 ///
-/// One that becomes a WebSocket is one of the AMQP head's from then on.
-pub(crate) async fn serve(connection: Secured, router: Router, amqp: Arc<amqps::Shared>) {
+/// One that becomes a WebSocket is one of the AMQP head's, or of the MQTT head's, from then on.
+pub(crate) async fn serve(connection: Secured, router: Router, upgrades: Upgrades) {
     let Secured {
         stream,
         reached,
         mut stop,
     } = connection;
     let peer = reached.peer;
-    let refusals = Arc::clone(amqp.refusals());
+    let refusals = Arc::clone(upgrades.amqps.refusals());
     let logged = Arc::clone(&refusals);
     let sni = Sni(reached.sni.clone());
     let router = TowerToHyperService::new(router);
@@ -145,12 +154,12 @@ pub(crate) async fn serve(connection: Secured, router: Router, amqp: Arc<amqps::
     };
     if let Err(error) = result {
         if error.is_parse() {
-            let reason = "what came is not HTTP: this port is for HTTPS and WebSockets, AMQP has one of its own";
+            let reason = "what came is not HTTP: this port is for HTTPS and WebSockets, AMQP and MQTT have ports of their own";
             refusals.log(Door::Protocol, "NotHttp", peer, "", reason);
         }
         tracing::debug!(%error, "an HTTPS connection ended early");
     }
-    if let Some(stream) = upgraded.stream().await {
+    if let Some((protocol, stream)) = upgraded.stream().await {
         let reached = Reached {
             transport: Transport::WebSocket,
             ..reached
@@ -160,7 +169,10 @@ pub(crate) async fn serve(connection: Secured, router: Router, amqp: Arc<amqps::
             reached,
             stop,
         };
-        amqps::serve(connection, amqp).await;
+        match protocol {
+            Subprotocol::Amqp => amqps::serve(connection, upgrades.amqps).await,
+            Subprotocol::Mqtt => mqtts::serve(connection, upgrades.mqtts).await,
+        }
     }
 }
 

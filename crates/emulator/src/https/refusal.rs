@@ -10,6 +10,7 @@ use drawspan_hub_model::registry::RegistryError;
 use super::refused::Reason;
 use crate::clock::system_unix_ms;
 use crate::hub::ChangeError;
+use crate::json_place::place_in_body;
 use crate::random;
 use crate::refusals::Door;
 use crate::tracking_id::tracking_id;
@@ -116,13 +117,4 @@ impl IntoResponse for Refusal {
         });
         response
     }
-}
-
-/// The loggable part of an error in a body: its position, without the contents.
-pub(super) fn place_in_body(error: &serde_json::Error) -> String {
-    format!(
-        "the body is not what is expected at line {}, column {}",
-        error.line(),
-        error.column()
-    )
 }

@@ -1,4 +1,4 @@
-//! AMQP in WebSockets: the handshake's answer (RFC 6455, 4.2), after which the connection is the AMQP head's.
+//! AMQP and MQTT in WebSockets: the handshake's answer (RFC 6455, 4.2), after which the connection is another head's.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,21 +17,37 @@ use crate::refusals::Door;
 
 /// The path that Event Hubs clients use.
 const EVENT_HUBS_PATH: &str = "/$servicebus/websocket";
-/// The name that RFC-minded clients give; whether the hub takes it is not known.
-const PLAIN_SUBPROTOCOL: &str = "amqp";
-const MQTT: &str = "mqtt";
+/// Where the C# client of DPS looks for it.
+const ROOT: &str = "";
 const VERSION: &str = "13";
+
+/// The names of subprotocols. Whether the hub takes `amqp`, which RFC-minded clients say, is not known.
+const SUBPROTOCOLS: [(&str, Subprotocol); 3] = [
+    (SUBPROTOCOL, Subprotocol::Amqp),
+    ("amqp", Subprotocol::Amqp),
+    ("mqtt", Subprotocol::Mqtt),
+];
+
+/// The protocol inside a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subprotocol {
+    Amqp,
+    Mqtt,
+}
 
 /// The result of a connection's handshake, if there was one.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Upgraded(Arc<Mutex<Option<OnUpgrade>>>);
+pub(super) struct Upgraded(Arc<Mutex<Option<(Subprotocol, OnUpgrade)>>>);
 
 impl Upgraded {
-    /// The WebSocket, once HTTP is done with the connection.
-    pub(super) async fn stream(self) -> Option<WebSocket<TokioIo<hyper::upgrade::Upgraded>>> {
+    /// The WebSocket, once HTTP is done with the connection, and what is spoken in it.
+    pub(super) async fn stream(
+        self,
+    ) -> Option<(Subprotocol, WebSocket<TokioIo<hyper::upgrade::Upgraded>>)> {
         let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match begun?.await {
-            Ok(stream) => Some(WebSocket::server(TokioIo::new(stream)).await),
+        let (protocol, begun) = begun?;
+        match begun.await {
+            Ok(stream) => Some((protocol, WebSocket::server(TokioIo::new(stream)).await)),
             Err(error) => {
                 tracing::debug!(%error, "a WebSocket ended before it began");
                 None
@@ -42,14 +58,16 @@ impl Upgraded {
 
 /// The answer to a request for a WebSocket; `None` for other requests.
 pub(super) fn answer(request: &mut Request<Incoming>, upgraded: &Upgraded) -> Option<Response> {
-    if !is_served_at(request.uri().path()) {
+    // Anything else than a WebSocket at the root is an unknown route.
+    let is_upgrade = request.headers().contains_key(header::UPGRADE);
+    if !is_served_at(request.uri().path()) || request.uri().path() == "/" && !is_upgrade {
         return None;
     }
     let answer = match check(request.method(), request.headers()) {
-        Ok((key, protocol)) => {
-            let begun = hyper::upgrade::on(&mut *request);
+        Ok((key, protocol, name)) => {
+            let begun = (protocol, hyper::upgrade::on(&mut *request));
             *upgraded.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(begun);
-            switching(&key, &protocol)
+            switching(&key, &name)
         }
         Err((status, what)) => refused(status, what),
     };
@@ -58,16 +76,16 @@ pub(super) fn answer(request: &mut Request<Incoming>, upgraded: &Upgraded) -> Op
 
 fn is_served_at(path: &str) -> bool {
     let path = path.strip_suffix('/').unwrap_or(path).replace("%24", "$");
-    [PATH, EVENT_HUBS_PATH]
+    [PATH, EVENT_HUBS_PATH, ROOT]
         .iter()
         .any(|served| served.eq_ignore_ascii_case(&path))
 }
 
-/// The client's key, and the subprotocol as it wrote it.
+/// The client's key, and the subprotocol with its name as the client wrote it.
 fn check(
     method: &Method,
     headers: &HeaderMap,
-) -> Result<(HeaderValue, String), (StatusCode, &'static str)> {
+) -> Result<(HeaderValue, Subprotocol, String), (StatusCode, &'static str)> {
     let bad = |what| (StatusCode::BAD_REQUEST, what);
     let upgrades = lists(headers, header::UPGRADE.as_str(), "websocket")
         && lists(headers, header::CONNECTION.as_str(), "upgrade");
@@ -86,17 +104,15 @@ fn check(
     let key = headers
         .get("sec-websocket-key")
         .ok_or_else(|| bad("There is no Sec-WebSocket-Key"))?;
-    let offered = items(headers, "sec-websocket-protocol").find(|offered| {
-        [SUBPROTOCOL, PLAIN_SUBPROTOCOL]
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(offered))
+    let mut offered = items(headers, "sec-websocket-protocol");
+    let chosen = offered.find_map(|offered| {
+        let mut known = SUBPROTOCOLS.iter();
+        let (_, protocol) = known.find(|(name, _)| name.eq_ignore_ascii_case(offered))?;
+        Some((*protocol, offered.to_owned()))
     });
-    let mqtt = items(headers, "sec-websocket-protocol").any(|item| item.eq_ignore_ascii_case(MQTT));
-    let protocol = offered.ok_or_else(|| match mqtt {
-        true => bad("MQTT is not served yet, only the subprotocol AMQPWSB10; DPS is served over HTTPS alone"),
-        false => bad("Only the subprotocol AMQPWSB10 is served here"),
-    })?;
-    Ok((key.clone(), protocol.to_owned()))
+    let text = "Only the subprotocols AMQPWSB10 and mqtt are served here";
+    let (protocol, name) = chosen.ok_or_else(|| bad(text))?;
+    Ok((key.clone(), protocol, name))
 }
 
 fn items<'h>(headers: &'h HeaderMap, name: &'static str) -> impl Iterator<Item = &'h str> {

@@ -68,6 +68,7 @@ impl Hub {
         for change in changes {
             if let Change::Delete(device) = change {
                 self.messages.forget(device);
+                self.subscriptions.forget(device);
             }
         }
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use tokio::net::TcpListener;
 
-use crate::config::{Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED};
+use crate::config::{Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED, MQTTS_PORT};
 use crate::start_error::StartError;
 
 /// The addresses of a running emulator.
@@ -15,12 +15,16 @@ use crate::start_error::StartError;
 pub struct Addresses {
     /// AMQP over TLS.
     pub amqps: SocketAddr,
+    /// MQTT over TLS, unless its usual port is taken.
+    pub mqtts: Option<SocketAddr>,
     /// HTTPS.
     pub https: SocketAddr,
     /// Whether HTTPS had to go to another port, because the usual one is not permitted.
     pub https_moved: bool,
     /// AMQP over TLS at the IPv6 loopback address, if it is served there too.
     pub amqps_ipv6: Option<SocketAddr>,
+    /// MQTT over TLS at the IPv6 loopback address, if it is served there too.
+    pub mqtts_ipv6: Option<SocketAddr>,
     /// HTTPS at the IPv6 loopback address, if it is served there too.
     pub https_ipv6: Option<SocketAddr>,
 }
@@ -29,6 +33,7 @@ pub struct Addresses {
 #[derive(Debug)]
 pub(crate) struct Listeners {
     pub(crate) amqps: Vec<TcpListener>,
+    pub(crate) mqtts: Vec<TcpListener>,
     pub(crate) https: Vec<TcpListener>,
     pub(crate) addresses: Addresses,
 }
@@ -43,6 +48,8 @@ pub(crate) struct Permission {
 /// Listens at the configured ports.
 pub(crate) fn listen(config: &Config) -> Result<Listeners, StartError> {
     let (amqps, amqps_address) = listen_at(config, "AMQP", config.ports.amqps)?;
+    let mqtts = listen_for_mqtt(config)?;
+    let mqtts_address = mqtts.as_ref().map(|(_, address)| *address);
     let wanted = config.ports.https.unwrap_or(HTTPS_PORT);
     let (https, https_address) = match listen_at(config, "HTTPS", wanted) {
         Err(StartError::NotPermitted { .. }) if config.ports.https.is_none() => {
@@ -51,23 +58,44 @@ pub(crate) fn listen(config: &Config) -> Result<Listeners, StartError> {
         result => result?,
     };
     let https_moved = wanted != 0 && https_address.port() != wanted;
-    let (amqps_ipv6, https_ipv6) = match has_ipv6_beside(config.bind) {
-        true => (loopback_ipv6(amqps_address), loopback_ipv6(https_address)),
-        false => (None, None),
+    let beside = |address| match has_ipv6_beside(config.bind) {
+        true => loopback_ipv6(address),
+        false => None,
     };
+    let (amqps_ipv6, https_ipv6) = (beside(amqps_address), beside(https_address));
+    let mqtts_ipv6 = mqtts_address.and_then(beside);
     let address = |listener: &TcpListener| listener.local_addr().ok();
     let addresses = Addresses {
         amqps: amqps_address,
+        mqtts: mqtts_address,
         https: https_address,
         https_moved,
         amqps_ipv6: amqps_ipv6.as_ref().and_then(address),
+        mqtts_ipv6: mqtts_ipv6.as_ref().and_then(address),
         https_ipv6: https_ipv6.as_ref().and_then(address),
     };
     Ok(Listeners {
         amqps: [amqps].into_iter().chain(amqps_ipv6).collect(),
+        mqtts: mqtts
+            .into_iter()
+            .map(|(it, _)| it)
+            .chain(mqtts_ipv6)
+            .collect(),
         https: [https].into_iter().chain(https_ipv6).collect(),
         addresses,
     })
+}
+
+/// Without a port of the user's choice: the usual one, unless another program has it.
+fn listen_for_mqtt(config: &Config) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+    let listening = listen_at(config, "MQTT", config.ports.mqtts.unwrap_or(MQTTS_PORT));
+    match listening {
+        Err(StartError::Listen { address, cause, .. }) if config.ports.mqtts.is_none() => {
+            tracing::warn!(%address, %cause, "MQTT is not served: choose another port by --mqtts-port");
+            Ok(None)
+        }
+        result => result.map(Some),
+    }
 }
 
 /// Clients look `localhost` up as `::1` too, and some try nothing else.

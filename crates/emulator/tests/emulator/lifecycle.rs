@@ -153,7 +153,8 @@ async fn the_announcement_is_true() {
     );
     let ipv6 = running.addresses().amqps_ipv6.is_some();
     assert_eq!(text.contains("\nipv6   [::1], the same ports\n"), ipv6);
-    assert_eq!(after("mqtts"), "not served yet");
+    let mqtts = running.addresses().mqtts.unwrap();
+    assert_eq!(after("mqtts").parse::<SocketAddr>().unwrap(), mqtts);
     let ca = running.ca_path().display();
     assert_eq!(
         after("Python EventHubs"),
@@ -192,6 +193,7 @@ async fn a_port_that_is_taken_is_named() {
     let config = Config {
         ports: Ports {
             amqps: 0,
+            mqtts: Some(0),
             https: Some(taken.port()),
         },
         ..config()

@@ -31,6 +31,7 @@ pub(crate) fn config() -> Config {
     config.dps_name = Some(HostName::parse("dps.test").unwrap());
     config.ports = Ports {
         amqps: 0,
+        mqtts: Some(0),
         https: Some(0),
     };
     config

@@ -142,7 +142,7 @@ fn spoken(first: &[u8; 8]) -> &'static str {
     match first {
         _ if is_http => "the client speaks HTTP: this port is for AMQP, HTTPS has one of its own",
         [MQTT_CONNECT, ..] => {
-            "the client speaks MQTT, which is not served yet: use AMQP, and HTTPS to register at DPS"
+            "the client speaks MQTT: this port is for AMQP, MQTT has one of its own"
         }
         _ => "the client does not speak AMQP 1.0",
     }

@@ -106,6 +106,9 @@ async fn handshakes_are_answered_as_they_deserve() {
     check("GET", path, Some(("Upgrade", "h2c")), 426).await;
     check("GET", path, Some(("Sec-WebSocket-Version", "8")), 426).await;
     check("GET", path, Some(("Sec-WebSocket-Key", "")), 400).await;
-    check("GET", path, Some(("Sec-WebSocket-Protocol", "mqtt")), 400).await;
+    check("GET", path, Some(("Sec-WebSocket-Protocol", "mqtt")), 101).await;
+    check("GET", "/", Some(("Sec-WebSocket-Protocol", "mqtt")), 101).await;
+    check("GET", "/", Some(("Upgrade", "")), 404).await;
+    check("GET", path, Some(("Sec-WebSocket-Protocol", "stomp")), 400).await;
     check("GET", path, Some(("Sec-WebSocket-Protocol", "")), 400).await;
 }

@@ -9,15 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_amqp::engine::{Closed, Config, Connection, Event};
-use drawspan_hub::{DeviceId, HostName, SymmetricKey, sas};
-use drawspan_hub_model::device::{DeviceSpec, Fresh};
-use drawspan_hub_model::groups::ConsumerGroups;
 use drawspan_hub_model::limits::Limits;
-use drawspan_hub_model::policy::Policies;
-use drawspan_hub_model::registry::{Change, Registry};
 use drawspan_net::Handler as _;
 use drawspan_net::Transport;
-use drawspan_segment_log::{LogLimits, TelemetryLog};
 use tokio::sync::mpsc;
 
 use super::Head;
@@ -25,49 +19,11 @@ use crate::amqps::signals::Signals;
 use crate::amqps::{Shared, engine_config, sasl};
 use crate::clock::Clock;
 use crate::faults::Faults;
-use crate::hub::{Hub, Parts};
+use crate::hub::Hub;
 use crate::hub_set::HubSet;
-use crate::observe::Events;
 use crate::refusals::Refusals;
 use crate::server::Reached;
-
-const HUB: &str = "hub.localtest";
-
-fn key(byte: u8) -> SymmetricKey {
-    SymmetricKey::from_bytes(&[byte; 32]).unwrap()
-}
-
-/// A hub in memory, with one partition and these devices, all of which have key 2.
-fn hub(devices: &[&str]) -> Arc<Hub> {
-    let mut registry = Registry::default();
-    for id in devices {
-        create(&mut registry, id, "1");
-    }
-    Arc::new(Hub::new(Parts {
-        host: HostName::parse(HUB).unwrap(),
-        clock: Clock::system(),
-        limits: Limits::default(),
-        events: Events::new(Clock::system(), Vec::new()),
-        created_unix_ms: 0,
-        policies: Policies { key: key(1) },
-        groups: ConsumerGroups::new(&[], &Limits::default()).unwrap(),
-        registry,
-        messages: drawspan_hub_model::c2d::CloudToDevice::default(),
-        store: None,
-        log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
-    }))
-}
-
-fn create(registry: &mut Registry, id: &str, generation_id: &str) -> Change {
-    let fresh = Fresh {
-        generation_id: generation_id.into(),
-        etag: "1".into(),
-        primary: key(2),
-        secondary: key(3),
-    };
-    let spec = DeviceSpec::new(DeviceId::parse(id).unwrap());
-    Change::Put(registry.create(spec, fresh, 0).unwrap().device)
-}
+use crate::test_hub::{HUB, create, device_token, hub, owner, unix_s};
 
 fn shared(hub: &Arc<Hub>) -> Arc<Shared> {
     let refusals = Refusals::new("ca.pem".into(), Clock::system());
@@ -78,20 +34,6 @@ fn shared(hub: &Arc<Hub>) -> Arc<Shared> {
         refusals,
         Faults::default(),
     )
-}
-
-fn unix_s() -> u64 {
-    Clock::system().unix_s()
-}
-
-fn owner(resource: &str, life_s: u64) -> String {
-    sas::sign(resource, &key(1), unix_s() + life_s, Some("iothubowner"))
-}
-
-fn device_token(id: &str, life_s: u64) -> String {
-    let (host, id) = (HostName::parse(HUB).unwrap(), DeviceId::parse(id).unwrap());
-    let resource = sas::device_resource(&host, &id, None);
-    sas::sign(&resource, &key(2), unix_s() + life_s, None)
 }
 
 /// The emulator's end of a connection.

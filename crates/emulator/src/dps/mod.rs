@@ -1,5 +1,7 @@
 //! The running provisioning service: the model, its store and the hubs that it assigns.
 
+pub(crate) mod requests;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 

@@ -1,0 +1,244 @@
+//! What devices ask of the provisioning service, whatever protocol they speak, and its answers.
+//!
+//! Official SDKs insist on 202 for a registration, on an operation to be asked after, and on errors as JSON with a number.
+
+use std::sync::Arc;
+
+use drawspan_hub::text::without_mark;
+use drawspan_hub::{ErrorCode, RegistrationId, UtcTime};
+use drawspan_hub_model::dps::{Denied, Group, Registration};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::{Asked, Dps, RegisterError};
+use crate::clock::system_unix_ms;
+use crate::json_place::place_in_body;
+use crate::limits::REGISTRATION_BODY_BYTES;
+use crate::random;
+
+/// What the service says when it does not know the scope, the registration or the operation.
+pub(crate) const NOT_FOUND: u32 = 404_201;
+
+/// Who asks, by the names and the token of the request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller<'c> {
+    pub(crate) id_scope: &'c str,
+    pub(crate) registration: &'c str,
+    pub(crate) token: Option<&'c str>,
+}
+
+/// An answer that is no refusal.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The status, as HTTP has it.
+    pub(crate) status: u16,
+    /// When to ask again, if that is to be said.
+    pub(crate) retry_after_s: Option<u32>,
+    pub(crate) body: Value,
+}
+
+/// A request that is not done.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    /// Its first three digits are the status.
+    pub(crate) code: u32,
+    pub(crate) message: String,
+    /// What the log has instead of the message, which says less, or more.
+    pub(crate) logged: Option<String>,
+    pub(crate) retry_after_s: Option<u32>,
+}
+
+/// What a device says of itself.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RegisterBody<'a> {
+    registration_id: Option<String>,
+    #[serde(borrow)]
+    payload: Option<&'a RawValue>,
+}
+
+impl Dps {
+    /// Who the caller is, and the group that it proves to belong to.
+    pub(crate) fn identify(&self, caller: Caller<'_>) -> Result<(RegistrationId, &Group), Refusal> {
+        if !caller.id_scope.eq_ignore_ascii_case(self.id_scope()) {
+            return Err(Refusal::new(NOT_FOUND, "The id scope does not exist"));
+        }
+        let id = RegistrationId::parse(caller.registration);
+        let id = id.map_err(|error| Refusal::invalid(error.to_string()))?;
+        let group = self.authenticate(caller.token, &id)?;
+        Ok((id, group))
+    }
+
+    /// Registers the caller.
+    pub(crate) async fn answer_registration(
+        &self,
+        caller: Caller<'_>,
+        body: &[u8],
+    ) -> Result<Answer, Refusal> {
+        self.count(Asked::Register);
+        let (id, group) = self.identify(caller)?;
+        let payload = payload(body, &id)?;
+        let registration = self.register(id, group, payload).await?;
+        Ok(match self.retry_after_s() {
+            0 => Answer {
+                status: 202,
+                retry_after_s: None,
+                body: assigned(&registration),
+            },
+            wait_s => Answer {
+                status: 202,
+                retry_after_s: Some(wait_s),
+                body: json!({ "operationId": registration.operation, "status": "assigning" }),
+            },
+        })
+    }
+
+    /// What has become of a registration.
+    pub(crate) fn answer_operation(
+        &self,
+        caller: Caller<'_>,
+        operation: &str,
+    ) -> Result<Answer, Refusal> {
+        self.count(Asked::Poll);
+        let (id, _) = self.identify(caller)?;
+        let registration = self
+            .registration(&id)
+            .filter(|registration| registration.operation == operation)
+            .ok_or_else(|| Refusal::new(NOT_FOUND, "The operation does not exist"))?;
+        Ok(Answer::ok(assigned(&registration)))
+    }
+
+    /// The caller's registration.
+    pub(crate) fn answer_lookup(&self, caller: Caller<'_>) -> Result<Answer, Refusal> {
+        self.count(Asked::LookUp);
+        let (id, _) = self.identify(caller)?;
+        let registration = self.registration(&id).ok_or_else(Refusal::unregistered)?;
+        Ok(Answer::ok(state(&registration)))
+    }
+}
+
+/// The payload in the body of a registration.
+fn payload(bytes: &[u8], id: &RegistrationId) -> Result<Option<Arc<str>>, Refusal> {
+    if bytes.len() > REGISTRATION_BODY_BYTES {
+        let text = format!("The body has more than {REGISTRATION_BODY_BYTES} bytes");
+        return Err(Refusal::new(ErrorCode::MESSAGE_TOO_LARGE.number(), text));
+    }
+    let body: RegisterBody<'_> =
+        serde_json::from_slice(without_mark(bytes)).map_err(|error| Refusal {
+            logged: Some(place_in_body(&error)),
+            ..Refusal::invalid(format!("The body is not what is expected: {error}"))
+        })?;
+    let names_other = |named: &String| !named.eq_ignore_ascii_case(id.as_str());
+    if body.registration_id.as_ref().is_some_and(names_other) {
+        let text = "registrationId in the body is not the one in the address";
+        return Err(Refusal::invalid(text));
+    }
+    Ok(body.payload.map(|payload| payload.get().into()))
+}
+
+/// An operation that is done.
+fn assigned(registration: &Registration) -> Value {
+    json!({
+        "operationId": registration.operation,
+        "status": "assigned",
+        "registrationState": state(registration),
+    })
+}
+
+/// A registration, as its device sees it.
+pub(crate) fn state(registration: &Registration) -> Value {
+    let time = |unix_ms: u64| {
+        let unix_ms = i64::try_from(unix_ms).unwrap_or(i64::MAX);
+        UtcTime::from_unix_ms(unix_ms).to_string()
+    };
+    json!({
+        "registrationId": registration.id.as_str(),
+        "createdDateTimeUtc": time(registration.created_unix_ms),
+        "assignedHub": registration.hub.as_str(),
+        "deviceId": registration.device.as_str(),
+        "status": "assigned",
+        "substatus": registration.substatus.as_str(),
+        "lastUpdatedDateTimeUtc": time(registration.updated_unix_ms),
+        "etag": registration.etag,
+        "symmetricKey": { "enrollmentGroupId": &*registration.group },
+    })
+}
+
+impl Answer {
+    const fn ok(body: Value) -> Self {
+        Self {
+            status: 200,
+            retry_after_s: None,
+            body,
+        }
+    }
+}
+
+impl Refusal {
+    pub(crate) fn new(code: u32, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            logged: None,
+            retry_after_s: None,
+        }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::ARGUMENT_INVALID.number(), message)
+    }
+
+    pub(crate) fn unregistered() -> Self {
+        Self::new(NOT_FOUND, "The registration does not exist")
+    }
+
+    /// The status, as HTTP has it.
+    pub(crate) fn status(&self) -> u16 {
+        u16::try_from(self.code / 1_000).unwrap_or(500)
+    }
+
+    /// What the log has.
+    pub(crate) fn reason(&self) -> &str {
+        self.logged.as_deref().unwrap_or(&self.message)
+    }
+
+    /// What the device gets.
+    pub(crate) fn body(&self) -> Value {
+        let now = i64::try_from(system_unix_ms()).unwrap_or(i64::MAX);
+        json!({
+            "errorCode": self.code,
+            "trackingId": random::uuid_text().unwrap_or_default(),
+            "message": self.message,
+            "timestampUtc": UtcTime::from_unix_ms(now).to_string(),
+            "info": {},
+        })
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        // The service says no more than this; why, only the log knows.
+        Self {
+            logged: Some(denied.to_string()),
+            ..Self::new(ErrorCode::UNAUTHORIZED_ACCESS.number(), "Unauthorized")
+        }
+    }
+}
+
+impl From<RegisterError> for Refusal {
+    fn from(error: RegisterError) -> Self {
+        let retry_after_s = match &error {
+            RegisterError::TooMany { retry_after_s } => Some(*retry_after_s),
+            RegisterError::Change(error) => {
+                tracing::error!(%error, "a registration failed");
+                None
+            }
+            RegisterError::NoHub | RegisterError::Registry(_) => None,
+        };
+        Self {
+            retry_after_s,
+            ..Self::new(error.code(), error.to_string())
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What devices do over HTTPS: they send messages, and take those that wait for them one by one.
+//!
+//! Rules: Azure's REST reference "IoT Hub device". Devices are never refused for a version of the interface, or for want of one.
+
+mod messages;
+mod telemetry;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{delete, get, post};
+use drawspan_hub::DeviceId;
+use drawspan_hub_model::access::{Denied, Principal};
+use drawspan_hub_model::policy::Right;
+use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, Origin};
+
+use super::Shared;
+use super::caller::AnyVersion;
+use super::refusal::Refusal;
+use crate::hub::Hub;
+
+pub(super) fn routes() -> Router<Shared> {
+    let mut router = Router::new();
+    for events in [
+        "/devices/{id}/messages/events",
+        "/devices/{id}/messages/events/",
+    ] {
+        router = router.route(events, post(telemetry::send));
+    }
+    // Both spellings are in use.
+    for bound in ["deviceBound", "devicebound"] {
+        let queue = format!("/devices/{{id}}/messages/{bound}");
+        let message = format!("{queue}/{{token}}");
+        router = router
+            .route(&queue, get(messages::receive))
+            .route(&format!("{queue}/"), get(messages::receive))
+            .route(&message, delete(messages::complete_or_reject))
+            .route(&format!("{message}/abandon"), post(messages::abandon));
+    }
+    router
+}
+
+/// A device that asks for itself.
+struct Sender {
+    hub: Arc<Hub>,
+    id: DeviceId,
+    origin: Origin,
+}
+
+impl Sender {
+    /// The device that a request is of, if the caller may speak for it.
+    fn new(AnyVersion(caller): &AnyVersion, id: DeviceId, what: &str) -> Result<Self, Refusal> {
+        let path = format!("/devices/{id}/messages/{what}");
+        let hub = caller.hub(&[Right::DeviceConnect], &path)?;
+        let registered = hub.enabled_device(&id)?;
+        let scope = match &caller.grant().principal {
+            Principal::Policy(_) => AuthScope::Hub,
+            // It may be another device of the same name by now.
+            Principal::Device(_) if !caller.grant().is_signed_by(&registered) => {
+                return Err(Denied::WrongKey.into());
+            }
+            Principal::Device(_) => AuthScope::Device,
+        };
+        Ok(Self {
+            hub: Arc::clone(hub),
+            origin: Origin {
+                scope,
+                kind: AuthKind::Sas,
+                generation_id: registered.generation_id.clone(),
+                source: MessageSource::Telemetry,
+            },
+            id,
+        })
+    }
+}

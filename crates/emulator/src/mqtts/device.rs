@@ -1,0 +1,438 @@
+//! What a hub's device has on its connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_hub_model::access::{Denied, Grant, Principal};
+use drawspan_hub_model::event::{DisconnectReason, HubEvent, Protocol};
+use drawspan_hub_model::policy::Right;
+use drawspan_mqtt::server::{Connect, Publish, Will};
+use drawspan_mqtt::topic::Topic as Published;
+use drawspan_mqtt::user_name::HubUser;
+use drawspan_mqtt::{Qos, Server, ServerError};
+use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, NewRecord, Origin};
+use tokio::sync::mpsc;
+
+use super::c2d::Messages;
+use super::device_session::{MqttSession, Push, Wake};
+use super::methods::Methods;
+use super::subscriptions::{self, Subscriptions, Topic};
+use super::telemetry::{self, Kind};
+use super::twin;
+use crate::amqps::counted_bytes;
+use crate::hub::Hub;
+use crate::limits;
+
+/// A device that is connected.
+pub(super) struct Device {
+    pub(super) hub: Arc<Hub>,
+    pub(super) id: DeviceId,
+    generation_id: Arc<str>,
+    grant: Grant,
+    session: Arc<MqttSession>,
+    subscriptions: Subscriptions,
+    /// Whether its subscriptions outlive the connection.
+    keeps: bool,
+    messages: Messages,
+    methods: Methods,
+    will: Option<Will>,
+    model_id: Option<String>,
+    /// What it sent, until it is stored together.
+    arrived: Vec<NewRecord>,
+    /// To be acknowledged then.
+    owed: Vec<u16>,
+}
+
+/// Why the hub closes a device's connection.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) reason: DisconnectReason,
+    pub(super) code: ErrorCode,
+    pub(super) text: String,
+}
+
+impl Device {
+    /// A device that may connect, or why it may not. Nothing has happened at the hub yet.
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        user: &HubUser<'_>,
+        connect: &Connect,
+        (protocol, wake): (Protocol, mpsc::Sender<Wake>),
+    ) -> Result<Self, Denied> {
+        let id = DeviceId::parse(user.device).map_err(|_| Denied::UnknownDevice)?;
+        let token = connect.password.as_deref().ok_or(Denied::NoToken)?;
+        let token = std::str::from_utf8(token).map_err(|_| Denied::Malformed)?;
+        let grant = hub.authenticate(token)?;
+        let generation_id = check(&hub, &id, &grant)?;
+        Ok(Self {
+            session: Arc::new(MqttSession::new(protocol, wake)),
+            hub,
+            id,
+            generation_id,
+            grant,
+            subscriptions: Subscriptions::default(),
+            keeps: !connect.clean_session,
+            messages: Messages::default(),
+            methods: Methods::default(),
+            will: connect.will.clone(),
+            model_id: user.model_id.clone(),
+            arrived: Vec::new(),
+            owed: Vec::new(),
+        })
+    }
+
+    /// Takes the device over. Says whether subscriptions of an earlier session go on.
+    pub(super) fn attach(&mut self) -> bool {
+        let before = self.hub.take_subscriptions(&self.id);
+        let before = before.filter(|_| self.keeps);
+        self.subscriptions = before.unwrap_or_default();
+        self.session
+            .set_takes_calls(self.subscriptions.has(Topic::Methods));
+        self.keep();
+        self.hub.attach(&self.id, &self.session, |_| {});
+        before.is_some()
+    }
+
+    /// Has its subscriptions kept for its next session.
+    fn keep(&self) {
+        if self.keeps {
+            self.hub.keep_subscriptions(&self.id, self.subscriptions);
+        }
+    }
+
+    /// Its connection is over.
+    pub(super) fn leave(mut self, reason: DisconnectReason) {
+        if let Some(will) = self.will.take() {
+            self.publish_will(will);
+        }
+        self.hub.detach(&self.id, &self.session, reason, |_| true);
+    }
+
+    /// The client says goodbye: its will is void.
+    pub(super) fn forget_will(&mut self) {
+        self.will = None;
+    }
+
+    fn publish_will(&mut self, will: Will) {
+        let Some(Published::Telemetry { sender, bag }) = Published::parse(&will.topic) else {
+            return tracing::info!(device = %self.id, "a will is for a topic that a hub has not, and is dropped");
+        };
+        if !sender.is_device(self.id.as_str()) || sender.module.is_some() {
+            return tracing::info!(device = %self.id, "a will is for another device, and is dropped");
+        }
+        let kind = Kind {
+            retain: will.retain,
+            will: true,
+            model_id: self.model_id.as_deref(),
+        };
+        match telemetry::message(bag, will.payload, kind) {
+            Ok(message) => {
+                let record = self.record(message.to_bytes());
+                if let Err(error) = self.hub.ingest(&[record]) {
+                    tracing::error!(hub = %self.hub.host(), %error, "a will could not be stored");
+                }
+            }
+            Err(error) => tracing::info!(device = %self.id, %error, "a will is dropped"),
+        }
+    }
+
+    // What the client sends.
+
+    /// Takes a message.
+    pub(super) fn publish(&mut self, server: &mut Server, publish: Publish) -> Result<(), Fault> {
+        if publish.qos == Qos::ExactlyOnce {
+            return Err(fault("QoS 2 is not served"));
+        }
+        match Published::parse(&publish.topic) {
+            Some(Published::Telemetry { sender, bag }) => {
+                if sender.module.is_some() {
+                    return Err(fault("the emulator has no modules"));
+                }
+                if !sender.is_device(self.id.as_str()) {
+                    return Err(fault("the topic is another device's"));
+                }
+                self.take_telemetry(bag, &publish)?;
+                self.owed.extend(publish.packet_id);
+                return Ok(());
+            }
+            Some(Published::MethodAnswer { status, request_id }) => {
+                let limits = self.hub.limits();
+                self.methods
+                    .answered(request_id, status, publish.payload.clone(), limits);
+            }
+            Some(Published::TwinGet { request_id }) => {
+                let answer = twin::get(&self.hub, &self.id, request_id);
+                self.session.push(Push::Twin(answer));
+            }
+            Some(Published::TwinReport {
+                request_id,
+                version,
+            }) => {
+                let request = (request_id, version);
+                let answer = twin::report(
+                    &self.hub,
+                    &self.session,
+                    &self.id,
+                    request,
+                    &publish.payload,
+                );
+                if let Some(answer) = answer {
+                    self.session.push(Push::Twin(answer));
+                }
+            }
+            _ => return Err(fault("a hub has no such topic")),
+        }
+        match publish.packet_id {
+            Some(id) => server.acknowledge(id).map_err(broken),
+            None => Ok(()),
+        }
+    }
+
+    fn take_telemetry(&mut self, bag: &str, publish: &Publish) -> Result<(), Fault> {
+        let kind = Kind {
+            retain: publish.retain,
+            will: false,
+            model_id: self.model_id.as_deref(),
+        };
+        let refuse = |code: ErrorCode, text: String| {
+            self.hub.emit(HubEvent::TelemetryRefused {
+                device: self.id.clone(),
+                code,
+            });
+            Err(Fault {
+                reason: DisconnectReason::ClientFault,
+                code,
+                text,
+            })
+        };
+        let message = match telemetry::message(bag, publish.payload.clone(), kind) {
+            Ok(message) => message,
+            Err(error) => return refuse(ErrorCode::ARGUMENT_INVALID, error.to_string()),
+        };
+        let limit = self.hub.limits().telemetry_message_bytes;
+        if counted_bytes(&message) > limit {
+            let text = format!("a message has at most {limit} bytes");
+            return refuse(ErrorCode::MESSAGE_TOO_LARGE, text);
+        }
+        let record = self.record(message.to_bytes());
+        self.arrived.push(record);
+        Ok(())
+    }
+
+    fn record(&self, message: Bytes) -> NewRecord {
+        NewRecord {
+            device_id: self.id.clone(),
+            origin: Origin {
+                scope: match &self.grant.principal {
+                    Principal::Policy(_) => AuthScope::Hub,
+                    Principal::Device(_) => AuthScope::Device,
+                },
+                kind: AuthKind::Sas,
+                generation_id: self.generation_id.clone(),
+                source: MessageSource::Telemetry,
+            },
+            message,
+        }
+    }
+
+    /// Stores what came, then acknowledges it.
+    pub(super) fn store(&mut self, server: &mut Server) -> Result<(), Fault> {
+        if !self.arrived.is_empty() {
+            let records = std::mem::take(&mut self.arrived);
+            self.hub.ingest(&records).map_err(|error| {
+                tracing::error!(hub = %self.hub.host(), %error, "telemetry could not be stored");
+                Fault {
+                    reason: DisconnectReason::HubStopped,
+                    code: ErrorCode::SERVER_ERROR,
+                    text: "a message could not be stored".to_owned(),
+                }
+            })?;
+        }
+        for id in std::mem::take(&mut self.owed) {
+            server.acknowledge(id).map_err(broken)?;
+        }
+        Ok(())
+    }
+
+    /// Subscribes to filters. Returns what is granted, filter by filter.
+    pub(super) fn subscribe(&mut self, filters: &[(String, Qos)]) -> Vec<Option<Qos>> {
+        let subscribe = |(filter, wanted): &(String, Qos)| {
+            let topic = subscriptions::topic_of(filter, self.id.as_str())?;
+            let granted = subscriptions::granted(*wanted);
+            self.subscriptions.set(topic, Some(granted));
+            Some(granted)
+        };
+        let granted = filters.iter().map(subscribe).collect();
+        self.subscribed();
+        granted
+    }
+
+    /// Ends subscriptions.
+    pub(super) fn unsubscribe(&mut self, filters: &[String]) {
+        for filter in filters {
+            if let Some(topic) = subscriptions::topic_of(filter, self.id.as_str()) {
+                self.subscriptions.set(topic, None);
+            }
+        }
+        self.subscribed();
+    }
+
+    fn subscribed(&self) {
+        let calls = self.subscriptions.has(Topic::Methods);
+        self.session.set_takes_calls(calls);
+        self.keep();
+        // Those who wait with a call for the device hear of it.
+        self.hub.attach(&self.id, &self.session, |_| {});
+    }
+
+    /// The client has a message.
+    pub(super) fn acknowledged(&mut self, server: &mut Server, packet_id: u16, now: Duration) {
+        self.messages.acknowledged(&self.hub, &self.id, packet_id);
+        self.hand_out(server, now);
+    }
+
+    // What the client gets.
+
+    /// Hands out the messages that wait.
+    pub(super) fn hand_out(&mut self, server: &mut Server, now: Duration) {
+        if let Some(qos) = self.subscriptions.get(Topic::Messages) {
+            self.messages.hand_out(server, &self.hub, &self.id, qos);
+        }
+        if self.messages.has_unheard() {
+            let pause = Duration::from_millis(limits::READ_PAUSE_MS);
+            self.messages.retry_at.get_or_insert(now + pause);
+        }
+    }
+
+    /// Sends what others have for the device.
+    pub(super) fn look(
+        &mut self,
+        server: &mut Server,
+        now: Duration,
+    ) -> Result<Vec<twin::Refused>, Fault> {
+        let news = self.session.take_news();
+        if news.replaced {
+            return Err(Fault {
+                reason: DisconnectReason::Replaced,
+                code: ErrorCode::CONNECTION_FORCEFULLY_CLOSED_ON_NEW_CONNECTION,
+                text: "another connection took the device over".to_owned(),
+            });
+        }
+        if news.overrun {
+            return Err(fault("the client does not take what it asked for"));
+        }
+        if news.identity_changed {
+            self.check()?;
+        }
+        let mut refused = Vec::new();
+        for push in news.pushes {
+            self.push(server, push, &mut refused).map_err(broken)?;
+        }
+        if news.message_waits {
+            self.hand_out(server, now);
+        }
+        if server.output_bytes() > limits::MQTT_OUTPUT_BYTES_MAX {
+            return Err(fault("the client does not take what it asked for"));
+        }
+        Ok(refused)
+    }
+
+    fn push(
+        &mut self,
+        server: &mut Server,
+        push: Push,
+        refused: &mut Vec<twin::Refused>,
+    ) -> Result<(), ServerError> {
+        match push {
+            Push::Call(call) => self.methods.call(server, call, self.hub.limits()),
+            Push::Desired(patch) if self.subscriptions.has(Topic::Desired) => {
+                let version = twin::version_of(&patch).unwrap_or_default();
+                let topic = format!("$iothub/twin/PATCH/properties/desired/?$version={version}");
+                server.publish(&topic, &patch)?;
+            }
+            Push::Twin(answer) => {
+                refused.extend(answer.refused().cloned());
+                if self.subscriptions.has(Topic::TwinAnswers) {
+                    answer.send(server)?;
+                }
+            }
+            Push::Desired(_) => {}
+        }
+        Ok(())
+    }
+
+    // Time.
+
+    /// When something is due.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.messages.retry_at
+    }
+
+    /// Does what is due.
+    pub(super) fn on_time(&mut self, server: &mut Server, now: Duration) {
+        if self.messages.retry_at.is_some_and(|at| at <= now) {
+            self.messages.retry(&self.hub, &self.id);
+            self.hand_out(server, now);
+        }
+    }
+
+    /// Whether the device may still be connected.
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        let unix_s = self.hub.now_unix_ms() / 1_000;
+        let allowed = match self.grant.is_current(unix_s) {
+            true => check(&self.hub, &self.id, &self.grant),
+            false => Err(Denied::Expired),
+        };
+        let denied = match allowed {
+            // Deleted, and created anew under the same name.
+            Ok(generation) if generation != self.generation_id => Denied::UnknownDevice,
+            Ok(_) => return Ok(()),
+            Err(denied) => denied,
+        };
+        Err(Fault {
+            reason: match denied {
+                Denied::Expired => DisconnectReason::TokenExpired,
+                Denied::DeviceDisabled => DisconnectReason::DeviceDisabled,
+                Denied::UnknownDevice => DisconnectReason::DeviceDeleted,
+                _ => DisconnectReason::AccessRevoked,
+            },
+            code: ErrorCode::UNAUTHORIZED_ACCESS,
+            text: denied.to_string(),
+        })
+    }
+}
+
+/// Whether a device may be connected with this grant. Says which of the devices of that name it is.
+fn check(hub: &Hub, id: &DeviceId, grant: &Grant) -> Result<Arc<str>, Denied> {
+    let path = format!("/devices/{id}");
+    let longer = format!("{path}/api-version=");
+    // Old clients sign for a resource that goes on with their version.
+    let path = match grant.resource().find(&longer) {
+        Some(at) => grant.resource().get(at..).unwrap_or(&path),
+        None => &path,
+    };
+    grant.allows(Right::DeviceConnect, hub.host(), path)?;
+    let registered = hub.enabled_device(id)?;
+    let is_own = matches!(grant.principal, Principal::Device(_));
+    // Its keys may have changed since, or it may be another device of the same name.
+    if is_own && !grant.is_signed_by(&registered) {
+        return Err(Denied::WrongKey);
+    }
+    Ok(registered.generation_id.clone())
+}
+
+/// The client did what a hub ends a connection for.
+pub(super) fn fault(text: &str) -> Fault {
+    Fault {
+        reason: DisconnectReason::ClientFault,
+        code: ErrorCode::ARGUMENT_INVALID,
+        text: text.to_owned(),
+    }
+}
+
+/// What is to be sent cannot be.
+pub(super) fn broken(error: ServerError) -> Fault {
+    fault(&error.to_string())
+}

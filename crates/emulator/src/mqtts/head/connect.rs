@@ -1,0 +1,113 @@
+//! CONNECT: who comes, and whether it may.
+
+use std::time::Duration;
+
+use drawspan_hub_model::access::Denied;
+use drawspan_hub_model::event::{DisconnectReason, HubEvent};
+use drawspan_mqtt::Server;
+use drawspan_mqtt::server::{Connect, ConnectRefusal};
+use drawspan_mqtt::user_name::{self, HubUser};
+
+use super::{Client, Head};
+use crate::dps::requests::Caller;
+use crate::hub_set::Served;
+use crate::mqtts::device::Device;
+use crate::mqtts::registration::Registration;
+use crate::refusals::Door;
+
+impl Head {
+    pub(super) fn connect(&mut self, server: &mut Server, connect: &Connect, now: Duration) {
+        let user = connect.user_name.as_deref().unwrap_or_default();
+        if let Some(dps) = user_name::of_dps(user)
+            && (user_name::of_hub(user).is_none() || self.is_scope(dps.id_scope))
+        {
+            let token = connect.password.as_deref();
+            let caller = Caller {
+                id_scope: dps.id_scope,
+                registration: dps.registration,
+                token: token.and_then(|token| std::str::from_utf8(token).ok()),
+            };
+            return self.connect_registration(server, connect, caller);
+        }
+        let Some(user) = user_name::of_hub(user) else {
+            let reason = "the user name is neither HOST/DEVICE/?api-version=… nor SCOPE/registrations/ID/api-version=…";
+            return self.refuse(server, user, "BadUserName", reason);
+        };
+        let hub = match self
+            .shared
+            .hubs
+            .select(Some(user.host), self.reached.sni.as_deref())
+        {
+            Served::Hub(hub) => hub,
+            Served::Dps | Served::Nothing => {
+                let reason = "there is no such hub here";
+                return self.refuse(server, user.host, "HubNotFound", reason);
+            }
+        };
+        let what = format!("device {} at {}", user.device, hub.host());
+        if let Some(module) = user.module {
+            let what = format!("module {module} of {what}");
+            return self.refuse(server, &what, "404006", "the emulator has no modules");
+        }
+        if connect.client_id != user.device {
+            let reason = "the client id is not the device that the user name names";
+            return self.refuse(server, &what, "IdMismatch", reason);
+        }
+        let of_session = (self.protocol, self.wake.clone());
+        match Device::new(hub.clone(), &user, connect, of_session) {
+            Ok(device) => self.accept(server, device, now),
+            Err(denied) => {
+                hub.emit(denied_event(&user, denied));
+                let code = denied.code().to_string();
+                self.refuse(server, &what, &code, &denied.to_string());
+            }
+        }
+    }
+
+    fn accept(&mut self, server: &mut Server, mut device: Device, now: Duration) {
+        let session_present = device.attach();
+        self.client = Client::Device(Box::new(device));
+        self.sent(server.accept(session_present));
+        self.sweep_soon(now);
+        if let Client::Device(device) = &mut self.client {
+            device.hand_out(server, now);
+        }
+    }
+
+    fn connect_registration(&mut self, server: &mut Server, connect: &Connect, caller: Caller<'_>) {
+        let what = format!("registration {}", caller.registration);
+        if connect.client_id != caller.registration {
+            let reason = "the client id is not the registration that the user name names";
+            return self.refuse(server, &what, "IdMismatch", reason);
+        }
+        match Registration::new(&self.shared.dps, caller) {
+            Ok(registration) => {
+                self.client = Client::Registration(Box::new(registration));
+                self.sent(server.accept(false));
+            }
+            Err(refusal) => {
+                let code = refusal.code.to_string();
+                self.refuse(server, &what, &code, refusal.reason());
+            }
+        }
+    }
+
+    /// Refuses CONNECT. Clients hear no more than that they are not authorized: the reason is in the log.
+    fn refuse(&mut self, server: &mut Server, what: &str, code: &str, reason: &str) {
+        let refusals = &self.shared.refusals;
+        refusals.log(Door::Connect, code, self.reached.peer, what, reason);
+        self.sent(server.refuse(ConnectRefusal::NotAuthorized));
+        self.end(DisconnectReason::ClientFault);
+    }
+
+    fn is_scope(&self, id_scope: &str) -> bool {
+        id_scope.eq_ignore_ascii_case(self.shared.dps.id_scope())
+    }
+}
+
+fn denied_event(user: &HubUser<'_>, reason: Denied) -> HubEvent {
+    HubEvent::AccessDenied {
+        device: drawspan_hub::DeviceId::parse(user.device).ok(),
+        reason,
+    }
+}

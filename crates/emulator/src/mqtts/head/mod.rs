@@ -1,0 +1,275 @@
+//! What is done with a connection's events.
+
+mod connect;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawspan_hub_model::event::{DisconnectReason, Protocol};
+use drawspan_mqtt::{Event, Server, ServerError};
+use drawspan_net::Transport;
+use tokio::sync::mpsc;
+
+use super::Shared;
+use super::device::{Device, Fault, broken, fault};
+use super::device_session::Wake;
+use super::registration::{Refused, Registration};
+use crate::limits;
+use crate::refusals::Door;
+use crate::server::Reached;
+
+/// Everything that the emulator keeps about one MQTT connection.
+pub(super) struct Head {
+    shared: Arc<Shared>,
+    reached: Reached,
+    protocol: Protocol,
+    wake: mpsc::Sender<Wake>,
+    client: Client,
+    ended: Option<DisconnectReason>,
+    /// When it is looked at whether the device may still be connected.
+    sweep_at: Option<Duration>,
+}
+
+/// Who is on the other side.
+enum Client {
+    /// Its CONNECT has not come, or was refused.
+    Unknown,
+    /// A device, at its hub.
+    Device(Box<Device>),
+    /// One that registers at DPS.
+    Registration(Box<Registration>),
+}
+
+impl Head {
+    pub(super) fn new(shared: Arc<Shared>, reached: Reached, wake: mpsc::Sender<Wake>) -> Self {
+        Self {
+            shared,
+            protocol: match reached.transport {
+                Transport::Amqps => Protocol::Mqtts,
+                Transport::WebSocket => Protocol::MqttsWebSocket,
+            },
+            reached,
+            wake,
+            client: Client::Unknown,
+            ended: None,
+            sweep_at: None,
+        }
+    }
+
+    /// Why the connection is to be closed, if it is.
+    pub(super) const fn ended(&self) -> Option<DisconnectReason> {
+        self.ended
+    }
+
+    /// Closes the connection.
+    pub(super) const fn end(&mut self, reason: DisconnectReason) {
+        self.ended = Some(reason);
+    }
+
+    /// The connection is over.
+    pub(super) fn leave(self, reason: DisconnectReason) {
+        if let Client::Device(device) = self.client {
+            device.leave(reason);
+        }
+    }
+
+    /// Takes what came.
+    pub(super) fn received(&mut self, server: &mut Server, bytes: &[u8], now: Duration) {
+        let result = server.received(bytes, now);
+        while self.ended.is_none()
+            && let Some(event) = server.event()
+        {
+            if let Err(fault) = self.on_event(server, event, now) {
+                self.fail(&fault);
+            }
+        }
+        if let Client::Device(device) = &mut self.client {
+            let stored = device.store(server);
+            if let Err(fault) = stored {
+                self.fail(&fault);
+            }
+        }
+        if let (Err(error), None) = (result, self.ended) {
+            self.fail_protocol(error);
+        }
+        self.look(server, now);
+    }
+
+    fn on_event(&mut self, server: &mut Server, event: Event, now: Duration) -> Result<(), Fault> {
+        match (event, &mut self.client) {
+            (Event::Connect(connect), _) => self.connect(server, &connect, now),
+            (Event::Publish(publish), Client::Device(device)) => device.publish(server, publish)?,
+            (Event::Publish(publish), Client::Registration(registration)) => {
+                // Acknowledged before it is answered, which the C# client insists on.
+                if let Some(id) = publish.packet_id {
+                    server.acknowledge(id).map_err(broken)?;
+                }
+                if !registration.take(&publish.topic, publish.payload) {
+                    return Err(fault("the provisioning service has no such topic"));
+                }
+            }
+            (Event::Subscribe { packet_id, filters }, client) => {
+                let granted = match client {
+                    Client::Device(device) => device.subscribe(&filters),
+                    Client::Registration(registration) => (filters.iter())
+                        .map(|(filter, wanted)| registration.subscribe(filter, *wanted))
+                        .collect(),
+                    Client::Unknown => return Ok(()),
+                };
+                for ((filter, _), _) in filters.iter().zip(&granted).filter(|(_, it)| it.is_none())
+                {
+                    self.refused(filter, "nothing is sent to such topics");
+                }
+                self.sent(server.subscribed(packet_id, &granted));
+                if let Client::Device(device) = &mut self.client {
+                    device.hand_out(server, now);
+                }
+            }
+            (Event::Unsubscribe { packet_id, filters }, client) => {
+                if let Client::Device(device) = client {
+                    device.unsubscribe(&filters);
+                }
+                self.sent(server.unsubscribed(packet_id));
+            }
+            (Event::Acknowledged { packet_id }, Client::Device(device)) => {
+                device.acknowledged(server, packet_id, now);
+            }
+            (Event::Disconnect, client) => {
+                if let Client::Device(device) = client {
+                    device.forget_will();
+                }
+                self.end(DisconnectReason::ClientClosed);
+            }
+            (Event::Acknowledged { .. } | Event::Publish(_), _) => {}
+        }
+        Ok(())
+    }
+
+    /// Answers what a device has asked DPS for.
+    pub(super) async fn register(&mut self, server: &mut Server) {
+        let Client::Registration(registration) = &mut self.client else {
+            return;
+        };
+        let served = registration.serve(server).await;
+        let id = registration.id().to_owned();
+        match served {
+            Ok(refused) => {
+                for Refused(refusal) in refused {
+                    let (code, peer) = (refusal.code.to_string(), self.reached.peer);
+                    let refusals = &self.shared.refusals;
+                    refusals.log(Door::Dps, &code, peer, &id, refusal.reason());
+                }
+            }
+            Err(error) => self.fail_protocol(error),
+        }
+    }
+
+    /// Does what others asked for.
+    pub(super) fn look(&mut self, server: &mut Server, now: Duration) {
+        let Client::Device(device) = &mut self.client else {
+            return;
+        };
+        if self.ended.is_some() {
+            return;
+        }
+        let what = device.id.to_string();
+        match device.look(server, now) {
+            Ok(refused) => {
+                for refusal in refused {
+                    let (code, peer) = (refusal.0.to_string(), self.reached.peer);
+                    let refusals = &self.shared.refusals;
+                    refusals.log(Door::Twin, &code, peer, &what, &refusal.1);
+                }
+            }
+            Err(fault) => self.fail(&fault),
+        }
+    }
+
+    /// When something is due.
+    pub(super) fn due(&self) -> Option<Duration> {
+        let Client::Device(device) = &self.client else {
+            return None;
+        };
+        [device.due(), self.sweep_at].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub(super) fn on_time(&mut self, server: &mut Server, now: Duration) {
+        let Client::Device(device) = &mut self.client else {
+            return;
+        };
+        device.on_time(server, now);
+        if self.sweep_at.is_some_and(|at| at <= now) {
+            let allowed = device.check();
+            self.sweep_soon(now);
+            if let Err(fault) = allowed {
+                self.fail(&fault);
+            }
+        }
+    }
+
+    fn sweep_soon(&mut self, now: Duration) {
+        self.sweep_at = Some(now + Duration::from_millis(limits::TOKEN_SWEEP_MS));
+    }
+
+    /// The client was silent for too long.
+    pub(super) fn silent(&mut self, is_connected: bool) {
+        let reason = match is_connected {
+            true => "the client was silent for one and a half times its keep-alive",
+            false => "there was no CONNECT in time",
+        };
+        self.log(Door::Protocol, "Silent", reason);
+        self.end(DisconnectReason::ConnectionLost);
+    }
+
+    /// Ends the connection for a fault, which is logged.
+    fn fail(&mut self, fault: &Fault) {
+        self.log(Door::Protocol, &fault.code.to_string(), &fault.text);
+        self.end(fault.reason);
+    }
+
+    fn fail_protocol(&mut self, error: ServerError) {
+        let code = match error {
+            ServerError::NotMqtt => "WrongProtocol",
+            ServerError::UnsupportedVersion(_) => "UnsupportedVersion",
+            ServerError::PacketTooLarge => "PacketTooLarge",
+            ServerError::Malformed => "Malformed",
+        };
+        self.log(Door::Protocol, code, &error.to_string());
+        self.end(DisconnectReason::ClientFault);
+    }
+
+    fn sent(&mut self, result: Result<(), ServerError>) {
+        if let Err(error) = result {
+            self.fail_protocol(error);
+        }
+    }
+
+    fn refused(&self, what: &str, reason: &str) {
+        let what = format!("{what} of {}", self.name());
+        let refusals = &self.shared.refusals;
+        refusals.log(
+            Door::Topic,
+            "ForeignTopic",
+            self.reached.peer,
+            &what,
+            reason,
+        );
+    }
+
+    fn log(&self, door: Door, code: &str, reason: &str) {
+        let refusals = &self.shared.refusals;
+        refusals.log(door, code, self.reached.peer, &self.name(), reason);
+    }
+
+    /// Who is connected, as the log has it.
+    fn name(&self) -> String {
+        match &self.client {
+            Client::Unknown => String::new(),
+            Client::Device(device) => format!("device {} at {}", device.id, device.hub.host()),
+            Client::Registration(registration) => format!("registration {}", registration.id()),
+        }
+    }
+}

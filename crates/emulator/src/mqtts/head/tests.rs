@@ -1,0 +1,357 @@
+//! A connection's head without sockets, and a client's packets by hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use drawspan_hub::DeviceId;
+use drawspan_hub::limits::SAS_GRACE_S;
+use drawspan_hub_model::c2d::{Ack, NewMessage};
+use drawspan_hub_model::dps::{Allocation, Registrations};
+use drawspan_hub_model::registry::{Change, IfMatch};
+use drawspan_net::Transport;
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::clock::Clock;
+use crate::dps::{self, Dps};
+use crate::hub::Hub;
+use crate::hub_set::HubSet;
+use crate::observe::Events;
+use crate::refusals::Refusals;
+use crate::sessions::MethodCall;
+use crate::test_hub::{HUB, create, device_token, hub, hub_at, unix_s};
+
+fn shared(hub: &Arc<Hub>) -> Arc<Shared> {
+    let clock = Clock::system();
+    let parts = dps::Parts {
+        clock: clock.clone(),
+        events: Events::new(clock.clone(), Vec::new()),
+        id_scope: "0ne1".into(),
+        groups: Vec::new(),
+        hubs: vec![Arc::clone(hub)],
+        retry_after_s: 0,
+        store: None,
+    };
+    let registrations = Registrations::default();
+    Arc::new(Shared {
+        hubs: HubSet::new(vec![Arc::clone(hub)], None),
+        dps: Arc::new(Dps::new(parts, Allocation::Hashed, registrations, None)),
+        refusals: Refusals::new("ca.pem".into(), clock),
+    })
+}
+
+/// Both ends of a connection.
+struct Link {
+    head: Head,
+    server: Server,
+    now: Duration,
+}
+
+impl Link {
+    fn new(shared: &Arc<Shared>) -> Self {
+        let reached = Reached {
+            sni: None,
+            port: 8883,
+            transport: Transport::Amqps,
+            peer: ([127, 0, 0, 1], 1).into(),
+        };
+        let now = Duration::from_secs(1);
+        Self {
+            head: Head::new(Arc::clone(shared), reached, mpsc::channel(1).0),
+            server: Server::new(limits::MQTT_PACKET_BYTES, now),
+            now,
+        }
+    }
+
+    /// A device's connection that was accepted.
+    fn connected(shared: &Arc<Shared>, id: &str) -> Self {
+        let mut link = Self::new(shared);
+        let answer = link.take(&connect(id, &device_token(id, 600)));
+        assert_eq!(answer[..2], [0x20, 2], "{answer:?}");
+        assert_eq!(answer[3], 0, "accepted");
+        link
+    }
+
+    /// What is answered to these bytes.
+    fn take(&mut self, bytes: &[u8]) -> Bytes {
+        self.head.received(&mut self.server, bytes, self.now);
+        self.server.output()
+    }
+
+    /// What others made the connection send.
+    fn look(&mut self) -> Bytes {
+        self.head.look(&mut self.server, self.now);
+        self.server.output()
+    }
+}
+
+fn text(text: &[u8]) -> Vec<u8> {
+    [&(text.len() as u16).to_be_bytes()[..], text].concat()
+}
+
+fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+    let mut length = body.len();
+    let mut packet = vec![first];
+    loop {
+        let more = length >= 0x80;
+        packet.push((length & 0x7f) as u8 | if more { 0x80 } else { 0 });
+        length >>= 7;
+        if !more {
+            break;
+        }
+    }
+    [&packet[..], body].concat()
+}
+
+/// CONNECT of a session that goes on, with a keep-alive of a minute.
+fn connect(id: &str, token: &str) -> Vec<u8> {
+    let user = format!("{HUB}/{id}/?api-version=2021-04-12");
+    let head = [&b"\0\x04MQTT\x04"[..], &[0xc0, 0, 60]].concat();
+    let texts = [id, &user, token].map(|it| text(it.as_bytes()));
+    packet(0x10, &[head, texts.concat()].concat())
+}
+
+fn publish(topic: &str, id: u16, payload: &[u8]) -> Vec<u8> {
+    let body = [&text(topic.as_bytes())[..], &id.to_be_bytes(), payload].concat();
+    packet(0x32, &body)
+}
+
+fn subscribe(filter: &str, qos: u8) -> Vec<u8> {
+    let body = [&[0, 1][..], &text(filter.as_bytes()), &[qos]].concat();
+    packet(0x82, &body)
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|it| it == text.as_bytes())
+}
+
+#[test]
+fn telemetry_is_acknowledged_once_it_is_stored() {
+    let hub = hub(&["d"]);
+    let mut link = Link::connected(&shared(&hub), "d");
+    let topic = "devices/d/messages/events/a=b&%24.mid=m";
+    let two = [publish(topic, 1, b"x"), publish(topic, 2, b"y")].concat();
+    assert_eq!(link.take(&two)[..], [0x40, 2, 0, 1, 0x40, 2, 0, 2]);
+    let stored = hub.read(0, 0, 10, 10_000).unwrap();
+    assert_eq!(stored.len(), 2);
+    assert!(contains(&stored[0].message, "m"));
+}
+
+#[test]
+fn a_newer_connection_takes_the_device_over() {
+    let hub = hub(&["d"]);
+    let shared = shared(&hub);
+    let mut first = Link::connected(&shared, "d");
+    let mut second = Link::connected(&shared, "d");
+    first.look();
+    assert_eq!(first.head.ended(), Some(DisconnectReason::Replaced));
+    second.look();
+    assert_eq!(second.head.ended(), None);
+    first.head.leave(DisconnectReason::Replaced);
+    assert!(!hub.sessions().is_empty(), "the second one is there");
+    second.head.leave(DisconnectReason::ClientClosed);
+    assert!(hub.sessions().is_empty());
+}
+
+#[test]
+fn a_connection_ends_with_the_right_to_it() {
+    type Deed = fn(&Hub);
+    let check = |deed: Deed, expected| {
+        let hub = hub(&["d"]);
+        let mut link = Link::connected(&shared(&hub), "d");
+        deed(&hub);
+        link.look();
+        assert_eq!(link.head.ended(), Some(expected));
+    };
+    fn change(
+        hub: &Hub,
+        change: impl FnOnce(&mut drawspan_hub_model::registry::Registry) -> Change,
+    ) {
+        hub.change_soon(|registry| ((), vec![change(registry)]), |_| {})
+            .unwrap();
+    }
+    check(
+        |hub| {
+            change(hub, |registry| {
+                let id = DeviceId::parse("d").unwrap();
+                registry.delete(&id, &IfMatch::Any).unwrap();
+                Change::Delete(id)
+            });
+        },
+        DisconnectReason::DeviceDeleted,
+    );
+    // Created anew under the same name: it is another device.
+    check(
+        |hub| {
+            change(hub, |registry| {
+                let id = DeviceId::parse("d").unwrap();
+                registry.delete(&id, &IfMatch::Any).unwrap();
+                create(registry, "d", "2");
+                Change::Delete(id)
+            });
+        },
+        DisconnectReason::DeviceDeleted,
+    );
+}
+
+#[test]
+fn a_connection_ends_with_its_token() {
+    let (clock, hand) = Clock::manual(unix_s() * 1_000);
+    let hub = hub_at(clock, &["d"]);
+    let mut link = Link::connected(&shared(&hub), "d");
+    let sweep = |link: &mut Link| {
+        link.now = link.head.due().unwrap();
+        let now = link.now;
+        link.head.on_time(&mut link.server, now);
+        link.head.ended()
+    };
+    hand.advance(Duration::from_secs(600 + SAS_GRACE_S - 1));
+    assert_eq!(sweep(&mut link), None);
+    hand.advance(Duration::from_secs(2));
+    assert_eq!(sweep(&mut link), Some(DisconnectReason::TokenExpired));
+}
+
+#[test]
+fn messages_are_handed_out_and_completed_by_their_acknowledgement() {
+    let hub = hub(&["d"]);
+    let id = DeviceId::parse("d").unwrap();
+    let mut link = Link::connected(&shared(&hub), "d");
+    link.take(&subscribe("devices/d/messages/devicebound/#", 1));
+    let message = NewMessage {
+        message_id: None,
+        ack: Ack::None,
+        expires_unix_ms: None,
+        generation_id: "1".into(),
+        payload: drawspan_amqp::message::Message::from_data("hello").to_bytes(),
+    };
+    hub.send_message(&id, message, |_| {}).unwrap();
+    let sent = link.look();
+    assert!(contains(&sent, "hello"), "{sent:?}");
+    assert_eq!(sent[0], 0x32, "QoS 1");
+    assert_eq!(hub.message_count(&id), 1);
+    // Topic, then the packet's id.
+    let topic = usize::from(u16::from_be_bytes([sent[2], sent[3]]));
+    link.take(&[0x40, 2, sent[4 + topic], sent[5 + topic]]);
+    assert_eq!(hub.message_count(&id), 0);
+}
+
+#[test]
+fn a_method_is_answered_by_its_request_id() {
+    let hub = hub(&["d"]);
+    let id = DeviceId::parse("d").unwrap();
+    let mut link = Link::connected(&shared(&hub), "d");
+    let call = || {
+        let (answer, answered) = oneshot::channel();
+        let call = MethodCall {
+            name: "reboot".into(),
+            payload: "{}".into(),
+            answer,
+        };
+        (call, answered)
+    };
+    assert!(
+        hub.sessions().call(&id, call().0).is_err(),
+        "it takes no calls"
+    );
+    link.take(&subscribe("$iothub/methods/POST/#", 0));
+    let (made, mut answered) = call();
+    hub.sessions().call(&id, made).unwrap();
+    assert!(contains(
+        &link.look(),
+        "$iothub/methods/POST/reboot/?$rid=1"
+    ));
+    link.take(&publish("$iothub/methods/res/200/?$rid=9", 1, b"{}"));
+    assert!(answered.try_recv().is_err(), "the answer to another call");
+    link.take(&publish("$iothub/methods/res/201/?$rid=1", 1, b"{\"a\":1}"));
+    let answer = answered.try_recv().unwrap().unwrap();
+    assert_eq!(
+        (answer.status, &answer.payload[..]),
+        (201, &b"{\"a\":1}"[..])
+    );
+}
+
+#[test]
+fn subscriptions_go_on_and_end_with_their_device() {
+    let hub = hub(&["d"]);
+    let shared = shared(&hub);
+    let session_present = || {
+        let mut link = Link::new(&shared);
+        let answer = link.take(&connect("d", &device_token("d", 600)));
+        link.take(&subscribe("$iothub/methods/POST/#", 0));
+        link.head.leave(DisconnectReason::ConnectionLost);
+        answer[2]
+    };
+    assert_eq!([session_present(), session_present()], [0, 1]);
+    let id = DeviceId::parse("d").unwrap();
+    hub.change_soon(
+        |registry| {
+            registry.delete(&id, &IfMatch::Any).unwrap();
+            ((), vec![Change::Delete(id.clone())])
+        },
+        |_| {},
+    )
+    .unwrap();
+    hub.change_soon(|registry| ((), vec![create(registry, "d", "1")]), |_| {})
+        .unwrap();
+    assert_eq!(session_present(), 0, "another device of the same name");
+}
+
+/// Whatever a client sends, the head ends the connection or goes on.
+#[test]
+fn no_bytes_of_a_client_harm_it() {
+    let hub = hub(&["d"]);
+    let shared = shared(&hub);
+    let seeds = [
+        connect("d", &device_token("d", 600)),
+        publish("devices/d/messages/events/a=b", 3, b"body"),
+        publish("$iothub/twin/GET/?$rid=1", 4, b""),
+        publish(
+            "$iothub/twin/PATCH/properties/reported/?$rid=2",
+            5,
+            b"{\"a\":[1,null]}",
+        ),
+        publish("$iothub/methods/res/200/?$rid=1", 6, b"{}"),
+        subscribe("devices/d/messages/devicebound/#", 2),
+        vec![0xa2, 5, 0, 2, 0, 1, b'a'],
+        vec![0x40, 2, 0, 1],
+        vec![0xc0, 0],
+        vec![0xe0, 0],
+    ];
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut below = |limit: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % limit.max(1) as u64) as usize
+    };
+    for round in 0..3_000 {
+        let mut bytes = seeds[0].clone();
+        if round % 3 == 0 {
+            let at = below(bytes.len());
+            bytes[at] ^= 1 << below(8);
+        }
+        for _ in 0..below(5) {
+            let mut next = seeds[below(seeds.len())].clone();
+            if below(2) == 0 {
+                let at = below(next.len());
+                match below(3) {
+                    0 => next[at] = below(256) as u8,
+                    1 => next.truncate(at),
+                    _ => next.insert(at, below(256) as u8),
+                }
+            }
+            bytes.extend(next);
+        }
+        let mut link = Link::new(&shared);
+        for piece in bytes.chunks(1 + below(200)) {
+            link.take(piece);
+            if link.head.ended().is_some() {
+                break;
+            }
+        }
+        link.head.leave(DisconnectReason::ConnectionLost);
+    }
+    assert!(hub.sessions().is_empty(), "no session is left behind");
+    Link::connected(&shared, "d");
+}

@@ -1,0 +1,117 @@
+//! The MQTT head: devices at their hub, and devices that register at DPS, on one port and in WebSockets.
+//!
+//! [`head`] handles a connection's events. A connection is one device's: [`device`] is what a hub's device has on it, with
+//! [`telemetry`], [`c2d`], [`methods`] and [`twin`]; [`registration`] is one at DPS. [`device_session`] is how the hub reaches the
+//! connection's task, [`subscriptions`] what a device gets.
+
+mod c2d;
+mod device;
+mod device_session;
+mod head;
+mod methods;
+mod registration;
+mod subscriptions;
+mod telemetry;
+mod twin;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawspan_hub_model::event::DisconnectReason;
+use drawspan_mqtt::Server;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+
+use crate::dps::Dps;
+use crate::hub_set::HubSet;
+use crate::limits;
+use crate::refusals::Refusals;
+use crate::server::Secured;
+use crate::stop::Stop;
+use device_session::Wake;
+use head::Head;
+pub(crate) use subscriptions::Subscriptions;
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) hubs: HubSet,
+    pub(crate) dps: Arc<Dps>,
+    pub(crate) refusals: Arc<Refusals>,
+}
+
+/// Serves one connection until it ends, or until the emulator stops.
+pub(crate) async fn serve<S>(connection: Secured<S>, shared: Arc<Shared>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Secured {
+        stream,
+        reached,
+        stop,
+    } = connection;
+    let peer = reached.peer;
+    let (wake, wakes) = mpsc::channel::<Wake>(1);
+    let mut head = Head::new(shared, reached, wake);
+    let reason = run(stream, &mut head, wakes, stop).await;
+    tracing::debug!(%peer, ?reason, "MQTT connection over");
+    head.leave(reason);
+}
+
+/// Reads, writes and waits; all that is decided is decided by `head`.
+async fn run<S>(
+    stream: S,
+    head: &mut Head,
+    mut wakes: mpsc::Receiver<Wake>,
+    mut stop: Stop,
+) -> DisconnectReason
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let clock = drawspan_net::Clock::start();
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut server = Server::new(limits::MQTT_PACKET_BYTES, clock.now());
+    let connect_by = clock.now() + Duration::from_millis(limits::MQTT_CONNECT_MS);
+    let mut buffer = vec![0; limits::MQTT_READ_BYTES];
+    loop {
+        head.register(&mut server).await;
+        let output = server.output();
+        if !output.is_empty() {
+            let limit = Duration::from_millis(limits::MQTT_WRITE_MS);
+            let written = async {
+                writer.write_all(&output).await?;
+                writer.flush().await
+            };
+            match tokio::time::timeout(limit, written).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return head.ended().unwrap_or(DisconnectReason::ConnectionLost),
+                Err(_) => return head.ended().unwrap_or(DisconnectReason::ClientFault),
+            }
+        }
+        if let Some(reason) = head.ended() {
+            // The client may have closed it already.
+            let _ = writer.shutdown().await;
+            return reason;
+        }
+        let silent_at = server.deadline().unwrap_or(connect_by);
+        let due = head.due().map_or(silent_at, |due| due.min(silent_at));
+        tokio::select! {
+            read = reader.read(&mut buffer) => match read {
+                Ok(0) | Err(_) => return DisconnectReason::ConnectionLost,
+                Ok(length) => {
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    head.received(&mut server, bytes, clock.now());
+                }
+            },
+            _ = wakes.recv() => head.look(&mut server, clock.now()),
+            () = tokio::time::sleep(due.saturating_sub(clock.now())) => {
+                if clock.now() >= silent_at {
+                    head.silent(server.deadline().is_some());
+                } else {
+                    head.on_time(&mut server, clock.now());
+                }
+            }
+            () = stop.stopped() => head.end(DisconnectReason::HubStopped),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What a device gets over MQTT.
+
+use drawspan_mqtt::Qos;
+use drawspan_mqtt::topic::Filter;
+
+/// What a hub sends to devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Topic {
+    /// Cloud-to-device messages.
+    Messages,
+    /// Method calls.
+    Methods,
+    /// Answers to requests about the twin.
+    TwinAnswers,
+    /// Changes of desired properties.
+    Desired,
+}
+
+/// The topics that a device has subscribed to, each with the QoS that was granted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Subscriptions([Option<Qos>; 4]);
+
+impl Subscriptions {
+    /// The QoS with which the device gets what is sent to a topic, if it does.
+    pub(crate) fn get(&self, topic: Topic) -> Option<Qos> {
+        self.0.get(topic as usize).copied().flatten()
+    }
+
+    /// Whether the device gets what is sent to a topic.
+    pub(crate) fn has(&self, topic: Topic) -> bool {
+        self.get(topic).is_some()
+    }
+
+    /// Subscribes, or ends a subscription.
+    pub(crate) fn set(&mut self, topic: Topic, granted: Option<Qos>) {
+        if let Some(subscription) = self.0.get_mut(topic as usize) {
+            *subscription = granted;
+        }
+    }
+}
+
+/// What a device subscribes to by a filter; `None` if the hub sends nothing there to this device.
+pub(super) fn topic_of(filter: &str, device: &str) -> Option<Topic> {
+    match Filter::parse(filter)? {
+        Filter::Messages(addressee) => addressee.covers(device).then_some(Topic::Messages),
+        Filter::Methods => Some(Topic::Methods),
+        Filter::TwinAnswers => Some(Topic::TwinAnswers),
+        Filter::Desired => Some(Topic::Desired),
+        Filter::Inputs | Filter::RegistrationAnswers => None,
+    }
+}
+
+/// What is granted of a QoS: IoT Hub has no QoS 2, and grants 1 instead.
+pub(super) fn granted(wanted: Qos) -> Qos {
+    wanted.min(Qos::AtLeastOnce)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_topic_is_subscribed_to_by_itself() {
+        let mut subscriptions = Subscriptions::default();
+        subscriptions.set(Topic::Desired, Some(granted(Qos::ExactlyOnce)));
+        subscriptions.set(Topic::Methods, Some(Qos::AtMostOnce));
+        assert_eq!(subscriptions.get(Topic::Desired), Some(Qos::AtLeastOnce));
+        assert!(!subscriptions.has(Topic::Messages));
+        subscriptions.set(Topic::Methods, None);
+        assert!(!subscriptions.has(Topic::Methods) && subscriptions.has(Topic::Desired));
+    }
+
+    #[test]
+    fn a_device_gets_nothing_of_another_one() {
+        let filter = "devices/a/messages/devicebound/#";
+        assert_eq!(topic_of(filter, "a"), Some(Topic::Messages));
+        assert_eq!(topic_of(filter, "b"), None);
+    }
+}

@@ -1,0 +1,178 @@
+//! A device's requests about its twin, and their answers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_hub_model::registry::{Change, Registry, RegistryError};
+use drawspan_hub_model::twin;
+use drawspan_hub_model::twins::TwinFailure;
+use drawspan_mqtt::Server;
+
+use super::device_session::{MqttSession, Push};
+use crate::amqps::status_description;
+use crate::hub::Hub;
+
+/// An answer on its way.
+#[derive(Debug)]
+pub(super) struct Answer {
+    request_id: String,
+    result: Result<Done, Refused>,
+}
+
+/// What was done.
+#[derive(Debug)]
+enum Done {
+    /// This is the twin.
+    Got(Bytes),
+    /// The reported properties have this version now.
+    Reported(u64),
+}
+
+/// Why something was not done.
+#[derive(Clone, Debug)]
+pub(super) struct Refused(pub(super) ErrorCode, pub(super) String);
+
+impl Answer {
+    /// Sends it.
+    pub(super) fn send(&self, server: &mut Server) -> Result<(), drawspan_mqtt::ServerError> {
+        let id = &self.request_id;
+        match &self.result {
+            Ok(Done::Got(twin)) => {
+                server.publish(&format!("$iothub/twin/res/200/?$rid={id}"), twin)
+            }
+            Ok(Done::Reported(version)) => {
+                let topic = format!("$iothub/twin/res/204/?$rid={id}&$version={version}");
+                server.publish(&topic, &[])
+            }
+            Err(Refused(code, text)) => {
+                let topic = format!("$iothub/twin/res/{}/?$rid={id}", code.http_status());
+                server.publish(&topic, status_description(*code, text).as_bytes())
+            }
+        }
+    }
+
+    /// Why it was refused, if it was.
+    pub(super) fn refused(&self) -> Option<&Refused> {
+        self.result.as_ref().err()
+    }
+}
+
+/// Looks a device's twin up.
+pub(super) fn get(hub: &Hub, device: &DeviceId, request_id: &str) -> Answer {
+    let entry = hub.entry(device);
+    let twin = entry.map(|entry| entry.twin().for_device().to_string());
+    let unknown = || RegistryError::NotFound(device.clone()).into();
+    Answer {
+        request_id: request_id.to_owned(),
+        result: twin.map(|twin| Done::Got(twin.into())).ok_or_else(unknown),
+    }
+}
+
+/// Changes a device's reported properties. The answer comes by way of `session` once they are stored, or is returned.
+pub(super) fn report(
+    hub: &Hub,
+    session: &Arc<MqttSession>,
+    device: &DeviceId,
+    request: (&str, Option<&str>),
+    payload: &Bytes,
+) -> Option<Answer> {
+    let (request_id, version) = request;
+    let answer = |result| Answer {
+        request_id: request_id.to_owned(),
+        result,
+    };
+    let patch = match twin::parse_patch(payload) {
+        Ok(patch) => patch,
+        Err(error) => return Some(answer(Err(TwinFailure::from(error).into()))),
+    };
+    let reported = Arc::new(AtomicU64::new(0));
+    let known = Arc::clone(&reported);
+    let change = |registry: &mut Registry| {
+        let change = check_version(registry, device, version)
+            .and_then(|()| Ok(registry.report(device, &patch, hub.now_unix_ms())?));
+        match change {
+            Ok(twin) => {
+                let version = twin.reported.version();
+                reported.store(version, Ordering::Release);
+                let change = Change::Twin {
+                    device: device.clone(),
+                    twin,
+                    desired: None,
+                };
+                (Ok(Done::Reported(version)), vec![change])
+            }
+            Err(refused) => (Err(refused), Vec::new()),
+        }
+    };
+    let late = (Arc::clone(session), request_id.to_owned());
+    let stored = move |stored: Result<(), _>| {
+        let (session, request_id) = late;
+        // The change was made before it was stored.
+        let version = known.load(Ordering::Acquire);
+        session.push(Push::Twin(Answer {
+            request_id,
+            result: match stored {
+                Ok(()) => Ok(Done::Reported(version)),
+                Err(_) => Err(not_stored()),
+            },
+        }));
+    };
+    match hub.change_soon(change, stored) {
+        Ok(Some((Ok(_), true))) => None,
+        Ok(Some((result, _))) => Some(answer(result)),
+        Ok(None) => {
+            let text = "the hub has too much to store at the moment".to_owned();
+            Some(answer(Err(Refused(
+                ErrorCode::THROTTLE_BACKLOG_LIMIT_EXCEEDED,
+                text,
+            ))))
+        }
+        Err(_) => Some(answer(Err(not_stored()))),
+    }
+}
+
+/// The number in a patch of desired properties that the hub made.
+pub(super) fn version_of(patch: &[u8]) -> Option<u64> {
+    #[derive(serde::Deserialize)]
+    struct Versioned {
+        #[serde(rename = "$version")]
+        version: u64,
+    }
+    let versioned: Versioned = serde_json::from_slice(patch).ok()?;
+    Some(versioned.version)
+}
+
+fn check_version(
+    registry: &Registry,
+    device: &DeviceId,
+    wanted: Option<&str>,
+) -> Result<(), Refused> {
+    let entry = registry.get(device);
+    let entry = entry.ok_or_else(|| RegistryError::NotFound(device.clone()))?;
+    match wanted.map(str::parse::<u64>) {
+        None => Ok(()),
+        Some(Ok(wanted)) if entry.twin().reported.version() == wanted => Ok(()),
+        Some(_) => {
+            let text = "the reported properties have another version".to_owned();
+            Err(Refused(ErrorCode::PRECONDITION_FAILED, text))
+        }
+    }
+}
+
+fn not_stored() -> Refused {
+    Refused(ErrorCode::SERVER_ERROR, "the change was not stored".into())
+}
+
+impl From<RegistryError> for Refused {
+    fn from(error: RegistryError) -> Self {
+        Self(error.code(), error.to_string())
+    }
+}
+
+impl From<TwinFailure> for Refused {
+    fn from(error: TwinFailure) -> Self {
+        Self(error.code(), error.to_string())
+    }
+}

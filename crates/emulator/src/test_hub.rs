@@ -1,0 +1,72 @@
+//! A hub in memory, for tests of the heads.
+
+use std::sync::Arc;
+
+use drawspan_hub::{DeviceId, HostName, SymmetricKey, sas};
+use drawspan_hub_model::device::{DeviceSpec, Fresh};
+use drawspan_hub_model::groups::ConsumerGroups;
+use drawspan_hub_model::limits::Limits;
+use drawspan_hub_model::policy::Policies;
+use drawspan_hub_model::registry::{Change, Registry};
+use drawspan_segment_log::{LogLimits, TelemetryLog};
+
+use crate::clock::Clock;
+use crate::hub::{Hub, Parts};
+use crate::observe::Events;
+
+pub(crate) const HUB: &str = "hub.localtest";
+
+pub(crate) fn key(byte: u8) -> SymmetricKey {
+    SymmetricKey::from_bytes(&[byte; 32]).unwrap()
+}
+
+/// A hub in memory, with one partition and these devices, all of which have key 2.
+pub(crate) fn hub(devices: &[&str]) -> Arc<Hub> {
+    hub_at(Clock::system(), devices)
+}
+
+/// The same, which lives by this clock.
+pub(crate) fn hub_at(clock: Clock, devices: &[&str]) -> Arc<Hub> {
+    let mut registry = Registry::default();
+    for id in devices {
+        create(&mut registry, id, "1");
+    }
+    Arc::new(Hub::new(Parts {
+        host: HostName::parse(HUB).unwrap(),
+        events: Events::new(clock.clone(), Vec::new()),
+        clock,
+        limits: Limits::default(),
+        created_unix_ms: 0,
+        policies: Policies { key: key(1) },
+        groups: ConsumerGroups::new(&[], &Limits::default()).unwrap(),
+        registry,
+        messages: drawspan_hub_model::c2d::CloudToDevice::default(),
+        store: None,
+        log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
+    }))
+}
+
+pub(crate) fn create(registry: &mut Registry, id: &str, generation_id: &str) -> Change {
+    let fresh = Fresh {
+        generation_id: generation_id.into(),
+        etag: "1".into(),
+        primary: key(2),
+        secondary: key(3),
+    };
+    let spec = DeviceSpec::new(DeviceId::parse(id).unwrap());
+    Change::Put(registry.create(spec, fresh, 0).unwrap().device)
+}
+
+pub(crate) fn unix_s() -> u64 {
+    Clock::system().unix_s()
+}
+
+pub(crate) fn owner(resource: &str, life_s: u64) -> String {
+    sas::sign(resource, &key(1), unix_s() + life_s, Some("iothubowner"))
+}
+
+pub(crate) fn device_token(id: &str, life_s: u64) -> String {
+    let (host, id) = (HostName::parse(HUB).unwrap(), DeviceId::parse(id).unwrap());
+    let resource = sas::device_resource(&host, &id, None);
+    sas::sign(&resource, &key(2), unix_s() + life_s, None)
+}
