@@ -75,10 +75,11 @@ impl Device {
 
     /// DPS named no hub. One that is known is tried again, however DPS refused: it may have refused for a while only.
     pub(super) fn dps_failed(&mut self, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
-        let refuses = matches!(
-            failure.remedy(),
-            Remedy::Reauthenticate | Remedy::Reprovision
-        );
+        let refuses = is_unknown_to_dps(failure)
+            || matches!(
+                failure.remedy(),
+                Remedy::Reauthenticate | Remedy::Reprovision
+            );
         self.retry.another_way = false;
         let tries_on =
             refuses && self.assignment.hub().is_some() && self.demand.is_wanted(now.monotonic);
@@ -88,12 +89,7 @@ impl Device {
         } else if refuses && self.demand.is_wanted(now.monotonic) {
             // Every key has been tried, and there is no hub to try instead.
             self.retry.note(failure);
-            let waits = self.wait_for_dps(failure, now);
-            match failure.kind {
-                // It knows no such scope, or enrollment: also what the device says of itself is wrong.
-                FailureKind::NotFound | FailureKind::Forbidden => self.show(REFUSED),
-                _ => waits,
-            }
+            self.wait_for_dps(failure, now)
         } else {
             self.failed(failure, now, jitter)
         };
@@ -122,7 +118,12 @@ impl Device {
         self.retry.count(failure, now.monotonic);
         let until = self.assignment.remembered_until().unwrap_or(now.monotonic);
         self.wait(until, failure.into(), false);
-        self.show(self.retry.status(failure, now.monotonic))
+        let words = self.retry.status(failure, now.monotonic);
+        self.show(if is_unknown_to_dps(failure) {
+            REFUSED
+        } else {
+            words
+        })
     }
 
     fn schedule(&mut self, failure: &Failure, now: Now, jitter: Jitter) {
@@ -165,4 +166,9 @@ impl Device {
         }
         asked
     }
+}
+
+/// Whether DPS knows no such id scope or enrollment. What a device says of itself is as much its credentials as its key.
+const fn is_unknown_to_dps(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::NotFound | FailureKind::Forbidden)
 }

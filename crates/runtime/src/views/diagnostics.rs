@@ -34,7 +34,7 @@ pub(super) fn of(
     Some(Diagnostics {
         state: state(machine),
         since: since(machine).map(time),
-        status: machine.status(),
+        status: controller.status_of(id),
         hub: machine.hub().cloned(),
         assigned_device_id: context.assigned.clone(),
         last_failure: over_quota(controller, index)
