@@ -490,21 +490,3 @@ fn a_connection_that_stood_lets_a_request_have_another_registration_before_its_t
 
 /// The first attempt was not quite at once.
 const START: Duration = Duration::from_millis(100);
-
-#[test]
-fn a_scope_that_dps_does_not_know_is_a_bad_credential() {
-    for kind in [
-        FailureKind::NotFound,
-        FailureKind::Forbidden,
-        FailureKind::Unauthorized,
-    ] {
-        let mut life = Life::new(Assignment::dps(None));
-        life.input(Input::Permanent(true));
-        assert_eq!(life.permit(), [life.provisions()]);
-        let words = (
-            ConnectionStatus::Disconnected,
-            ConnectionStatusReason::BadCredential,
-        );
-        assert_eq!(life.assign_failed(kind), [shows(words)], "{kind:?}");
-    }
-}

@@ -152,3 +152,21 @@ fn a_connected_device_has_no_failures() {
     life.lost(FailureKind::ServerError);
     assert_eq!(life.device.failures(), 4);
 }
+
+#[test]
+fn a_scope_that_dps_does_not_know_is_a_bad_credential() {
+    for kind in [
+        FailureKind::NotFound,
+        FailureKind::Forbidden,
+        FailureKind::Unauthorized,
+    ] {
+        let mut life = Life::new(Assignment::dps(None));
+        life.input(Input::Permanent(true));
+        assert_eq!(life.permit(), [life.provisions()]);
+        let words = (
+            ConnectionStatus::Disconnected,
+            ConnectionStatusReason::BadCredential,
+        );
+        assert_eq!(life.assign_failed(kind), [shows(words)], "{kind:?}");
+    }
+}
