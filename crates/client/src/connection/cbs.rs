@@ -1,6 +1,6 @@
 //! The `$cbs` links: tokens go out, answers come back (claims-based security).
 //!
-//! Any number of tokens may be in progress. Each waits for the hub's credit, then for its answer. `tokens.rs` decides what an
+//! Any number of tokens may be in progress. Each waits for the hub's credit, then for its answer. `token_renewal.rs` decides what an
 //! answer means for the connection or a device.
 
 use std::collections::VecDeque;

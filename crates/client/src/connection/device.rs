@@ -9,7 +9,7 @@ use drawspan_hub::{AttemptId, DeviceId, Failure, FailureKind, WhichKey};
 
 use super::Send;
 use super::links::Links;
-use super::renewal::{Renewal, Step};
+use super::renewal_schedule::{Renewal, Step};
 use super::reply::Reply;
 use crate::limits;
 

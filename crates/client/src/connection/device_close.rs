@@ -9,7 +9,7 @@ use drawspan_hub::{AttemptId, Failure, FailureKind};
 use super::cbs::Subject;
 use super::device::{Device, Phase};
 use super::handler::{DeviceHandler, failure_of};
-use super::tokens::millis;
+use super::token_renewal::millis;
 use super::{DeviceSession, SendFailure};
 use crate::limits;
 use crate::status::Status;

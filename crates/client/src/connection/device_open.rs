@@ -10,7 +10,7 @@ use super::cbs::Subject;
 use super::device::{Device, Phase, Progress, TokenPlan, named};
 use super::handler::{DeviceHandler, failure_of};
 use super::links::Links;
-use super::tokens::opening_until_ms;
+use super::token_renewal::opening_until_ms;
 use super::{DeviceSession, Open};
 use crate::status::Status;
 

@@ -13,7 +13,7 @@ use super::cbs::{CBS_CONTEXT, Cbs};
 use super::device::Device;
 use super::links::{Delivery, Detaching, Ids, Links, METHOD_CONTEXT};
 use super::pending_sends::PendingSends;
-use super::tokens::PolicyToken;
+use super::token_renewal::PolicyToken;
 use super::{Command, ConnectionConfig, Open};
 use crate::limits;
 

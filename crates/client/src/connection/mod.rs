@@ -11,14 +11,14 @@ mod dispatch;
 mod handler;
 mod links;
 pub(crate) mod pending_sends;
-pub(crate) mod renewal;
+pub(crate) mod renewal_schedule;
 pub(crate) mod reply;
 mod room;
 pub(crate) mod send_queue;
 mod task;
 #[cfg(test)]
 pub(crate) mod tests;
-mod tokens;
+mod token_renewal;
 
 use std::sync::Arc;
 

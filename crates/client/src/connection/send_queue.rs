@@ -10,7 +10,7 @@ use drawspan_hub::{Failure, FailureKind};
 use super::device::{Device, Phase};
 use super::handler::{DeviceHandler, failure_of};
 use super::reply::Reply;
-use super::tokens::millis;
+use super::token_renewal::millis;
 use super::{Send, SendFailure};
 use crate::limits;
 

@@ -7,7 +7,7 @@ use drawspan_amqp::engine::{Connection, DeliveryId, LinkId};
 use drawspan_hub::{Failure, FailureKind};
 
 use crate::connection::cbs::{Cbs, Subject, TokenResponse};
-use crate::connection::renewal::{Renewal, Step};
+use crate::connection::renewal_schedule::{Renewal, Step};
 use crate::limits;
 
 const LIFE: Duration = Duration::from_secs(limits::TOKEN_LIFE_S);

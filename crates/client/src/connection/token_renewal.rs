@@ -8,7 +8,7 @@ use drawspan_hub::{Failure, FailureKind, WhichKey};
 use super::cbs::{Subject, TokenResponse};
 use super::device::{Phase, Progress, TokenPlan};
 use super::handler::DeviceHandler;
-use super::renewal::{Renewal, Step};
+use super::renewal_schedule::{Renewal, Step};
 use crate::limits;
 use crate::status::Status;
 
