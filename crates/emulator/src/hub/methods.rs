@@ -73,6 +73,11 @@ impl Hub {
         result
     }
 
+    /// Some device takes method calls from now on: those who wait with one try again.
+    pub(crate) fn takes_calls(&self) {
+        self.sessions.calls_taken().notify_waiters();
+    }
+
     async fn call(
         &self,
         device: &DeviceId,

@@ -283,8 +283,9 @@ impl Device {
         let calls = self.subscriptions.has(Topic::Methods);
         self.session.set_takes_calls(calls);
         self.keep();
-        // Those who wait with a call for the device hear of it.
-        self.hub.attach(&self.id, &self.session, |_| {});
+        if calls {
+            self.hub.takes_calls();
+        }
     }
 
     /// The client has a message.

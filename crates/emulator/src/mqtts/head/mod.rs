@@ -77,6 +77,11 @@ impl Head {
 
     /// Takes what came.
     pub(super) fn received(&mut self, server: &mut Server, bytes: &[u8], now: Duration) {
+        // First of all whether the device still is this connection's.
+        self.look(server, now);
+        if self.ended.is_some() {
+            return;
+        }
         let result = server.received(bytes, now);
         while self.ended.is_none()
             && let Some(event) = server.event()
