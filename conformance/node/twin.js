@@ -37,7 +37,7 @@ function checkTimes(metadata, properties, start, what) {
 }
 
 async function checkReporting(registry, twin, start) {
-  await report(twin, { a: 1, nested: { list: [1, 'two', { three: null }], text: 'é', gone: true }, gone: 'soon' });
+  await report(twin, { a: 1, nested: { list: [1, 'two', { three: 3 }], text: 'é', gone: true }, gone: 'soon' });
   await report(twin, { gone: null, nested: { gone: null, more: { deep: 1.5 } } });
   for (let n = 0; n < 5; n += 1) await report(twin, { n });
   // All at once: the answers find their requests, and the last one wins.
@@ -47,7 +47,7 @@ async function checkReporting(registry, twin, start) {
   const reported = seen.properties.reported;
   same(
     own(reported),
-    { a: 1, n: REPORTS - 1, nested: { list: [1, 'two', { three: null }], more: { deep: 1.5 }, text: 'é' } },
+    { a: 1, n: REPORTS - 1, nested: { list: [1, 'two', { three: 3 }], more: { deep: 1.5 }, text: 'é' } },
     'reported, as the service sees it',
   );
   same(reported.$version, 1 + 2 + 5 + REPORTS + 1, 'version of the reported properties');
@@ -55,7 +55,9 @@ async function checkReporting(registry, twin, start) {
   same(seen.properties.desired.$version, 1, 'version of the desired properties');
   same(seen.connectionState, 'Connected', 'connection state');
   const bad = await refused(report(twin, { 'bad.name': 1 }), 'a name with a dot');
-  holds(bad.message.includes('properties.reported: a name has'), 'the refusal says why');
+  holds(bad.message.includes('Error in Property/Tag bad.name. Must not contain'), 'the refusal says why');
+  const nothing = await refused(report(twin, { list: [{ three: null }] }), 'a null in an array');
+  holds(nothing.message.includes('Value of Property or Tag cannot be null. Error in Property/Tag three'), 'the refusal says why');
   const unchanged = (await registry.getTwin('twin-1')).responseBody.properties.reported.$version;
   same(unchanged, reported.$version, 'version after the refusal');
 }

@@ -56,7 +56,7 @@ fn of_patch(error: DeviceError) -> Problem {
 fn is_invalid(failure: &Failure) -> bool {
     let code = failure.code.map(ErrorCode::number);
     failure.kind == FailureKind::InvalidRequest
-        && code.is_some_and(|code| (400_000..401_000).contains(&code))
+        && code.is_some_and(|code| matches!(code, 400_000..401_000 | 403_100))
 }
 
 /// The bytes of `patch` as they came.

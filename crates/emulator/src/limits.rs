@@ -41,8 +41,9 @@ pub const UNTRUSTING_PEERS_MAX: usize = 1_024;
 
 /// Tokens of policies on one AMQP connection: Event Hubs clients put one for each partition that they read.
 pub const GRANTS_OF_POLICIES_MAX: usize = 1_000;
-/// Size that encoding may add to it before a message is refused.
-pub const TELEMETRY_SLACK_BYTES: u64 = 64 * 1024;
+/// Largest message that a telemetry link announces (the hub's own: traces in Azure/azure-iot-sdk-c #2233). What is larger is not
+/// kept until it is refused; the limit of a message is lower.
+pub const TELEMETRY_ANNOUNCED_BYTES: u64 = 1024 * 1024;
 /// Credit of a telemetry link.
 pub const TELEMETRY_CREDIT: u32 = 1_000;
 /// Messages in one batch.

@@ -79,7 +79,7 @@ async fn fill(opened: &Opened, round: u32) {
         let patch = format!("{{\"round\":{round},\"pad\":\"{}\"}}", "x".repeat(300));
         let patch = drawspan_hub_model::twin::parse_patch(patch.as_bytes()).unwrap();
         hub.change(|registry| {
-            let twin = registry.report(id, &patch, 1_800_000_000_000).unwrap();
+            let twin = registry.report(id, &patch, None, 1_800_000_000_000).unwrap();
             let change = Change::Twin {
                 device: id.clone(),
                 twin,

@@ -104,6 +104,18 @@ pub fn verify(
     Ok(Grant { principal, token })
 }
 
+/// The device for which a token is that names no policy, registered or not.
+pub fn device_named(token: &str, host: &HostName) -> Option<DeviceId> {
+    let token = Token::parse(token).ok()?;
+    if token.policy().is_some() {
+        return None;
+    }
+    token
+        .readings()
+        .filter_map(|reading| path_at(reading, host))
+        .find_map(device_of)
+}
+
 impl Grant {
     /// Whether the holder may use `path` at `host` (decoded, such as `/devices/{id}/messages/events`) with `right`.
     /// Expiry is not looked at: see [`Self::expires_unix_s`].

@@ -76,7 +76,7 @@ pub struct DeviceSpec {
 /// How a caller wants a device to prove who it is.
 #[derive(Clone, Debug)]
 pub enum AuthenticationSpec {
-    /// By keys; `None` leaves the choice to the hub: existing keys, or new ones.
+    /// By keys; `None` leaves them to the hub, which makes new ones.
     Sas(Option<(SymmetricKey, SymmetricKey)>),
     /// In the given way.
     Other(Authentication),
@@ -89,9 +89,9 @@ pub struct Fresh {
     pub generation_id: Arc<str>,
     /// For any change.
     pub etag: String,
-    /// For a device without keys.
+    /// For a change that names no keys.
     pub primary: SymmetricKey,
-    /// For a device without keys.
+    /// The same.
     pub secondary: SymmetricKey,
 }
 
@@ -120,12 +120,11 @@ impl DeviceSpec {
             AuthenticationSpec::Sas(Some((primary, secondary))) => {
                 Authentication::Sas { primary, secondary }
             }
-            AuthenticationSpec::Sas(None) => match before.map(|before| &before.authentication) {
-                Some(keys @ Authentication::Sas { .. }) => keys.clone(),
-                _ => Authentication::Sas {
-                    primary: fresh.primary,
-                    secondary: fresh.secondary,
-                },
+            // Also of a device that had keys: an update resets what it does not name (comment of `Registry.update` in
+            // azure-iot-sdk-node).
+            AuthenticationSpec::Sas(None) => Authentication::Sas {
+                primary: fresh.primary,
+                secondary: fresh.secondary,
             },
         };
         let status_updated_unix_ms = match before {

@@ -98,6 +98,8 @@ pub const TWIN_PROPERTIES_BYTES: usize = 32 * 1024;
 pub const TWIN_TAGS_BYTES: usize = 8 * 1024;
 /// A name in a twin.
 pub const TWIN_KEY_BYTES: usize = 1024;
+/// Characters of a name that an error shows.
+pub const TWIN_SHOWN_KEY_CHARS: usize = 128;
 /// A text in a twin.
 pub const TWIN_VALUE_BYTES: usize = 4 * 1024;
 /// Objects in objects in a section of a twin.

@@ -205,7 +205,7 @@ impl Registry {
         Ok(entry)
     }
 
-    /// Replaces an existing device; its generation, its connection and, unless keys are given, its keys stay.
+    /// Replaces an existing device; its generation and its connection stay. Without keys in `spec` it gets new ones.
     ///
     /// # Errors
     /// When there is no such device, or not that version of it.
@@ -299,17 +299,20 @@ impl Entry {
 }
 
 impl IfMatch {
-    /// Reads a header: quoted or not, weak or not, `*` or `"*"`.
-    pub fn parse(header: &str) -> Self {
-        let header = header.trim();
-        let tag = header
-            .strip_prefix("W/")
-            .unwrap_or(header)
-            .trim_matches('"');
-        if tag == "*" {
-            Self::Any
-        } else {
-            Self::Etag(tag.to_owned())
+    /// Reads a header. An ETag without quotes is no condition, as at a hub (Azure/azure-iot-sdk-node #606, azure-iot-sdk-java
+    /// #574).
+    pub fn parse_header(header: &str) -> Self {
+        let tag = header.trim();
+        let tag = tag.strip_prefix("W/").unwrap_or(tag);
+        let quoted = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+        quoted.map_or(Self::Any, Self::parse_member)
+    }
+
+    /// Reads an ETag in a body, where it has no quotes.
+    pub fn parse_member(tag: &str) -> Self {
+        match tag.trim_matches('"') {
+            "*" => Self::Any,
+            tag => Self::Etag(tag.to_owned()),
         }
     }
 

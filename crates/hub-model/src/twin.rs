@@ -15,6 +15,10 @@ use crate::limits::{TWIN_PROPERTIES_BYTES, TWIN_TAGS_BYTES};
 pub use rules::TwinRule;
 pub use section::{Node, Section, Stamp};
 
+const TAGS: &str = "tags";
+const DESIRED: &str = "properties.desired";
+const REPORTED: &str = "properties.reported";
+
 /// A JSON object.
 pub type Object = Map<String, Value>;
 
@@ -54,12 +58,18 @@ pub enum TwinError {
     #[error("{0} is not a JSON object")]
     NotAnObject(&'static str),
     /// A rule for what a twin may hold.
-    #[error("{section}: {rule}")]
+    #[error("{}", broken(section, rule))]
     Rule {
         /// Where.
         section: &'static str,
         /// Which.
         rule: TwinRule,
+    },
+    /// The reported properties are not the version that the device means.
+    #[error("The reported properties have version {existing}")]
+    OtherVersion {
+        /// The version that they have.
+        existing: u64,
     },
 }
 
@@ -68,7 +78,12 @@ impl TwinError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::NotJson(_) => ErrorCode::FORMAT_ERROR,
+            Self::Rule {
+                rule: TwinRule::TooLarge { .. },
+                ..
+            } => ErrorCode::DEVICE_MODEL_MAX_PROPERTIES_EXCEEDED,
             Self::NotAnObject(_) | Self::Rule { .. } => ErrorCode::ARGUMENT_INVALID,
+            Self::OtherVersion { .. } => ErrorCode::PRECONDITION_FAILED,
         }
     }
 }
@@ -98,19 +113,24 @@ impl Twin {
         Value::from_iter([("desired", desired), ("reported", reported)])
     }
 
-    /// Merges what the device reports; `null` deletes.
+    /// Merges what the device reports; `null` deletes. With `version`, only if the reported properties have that one.
     ///
     /// # Errors
-    /// When `patch`, or what comes of it, is against the rules; then nothing is changed.
-    pub fn report(&mut self, patch: &Object, now_unix_ms: u64) -> Result<(), TwinError> {
+    /// When they have another version, or `patch`, or what comes of it, is against the rules; then nothing is changed.
+    pub fn report(
+        &mut self,
+        patch: &Object,
+        version: Option<u64>,
+        now_unix_ms: u64,
+    ) -> Result<(), TwinError> {
+        let existing = self.reported.version();
+        if version.is_some_and(|version| version != existing) {
+            return Err(TwinError::OtherVersion { existing });
+        }
+        check_rules(REPORTED, patch, true)?;
         let mut reported = self.reported.clone();
         reported.merge(patch, now_unix_ms);
-        check(
-            patch,
-            "properties.reported",
-            reported.size(),
-            TWIN_PROPERTIES_BYTES,
-        )?;
+        check_size(REPORTED, reported.size(), TWIN_PROPERTIES_BYTES)?;
         self.reported = reported;
         self.version += 1;
         Ok(())
@@ -132,21 +152,22 @@ impl Twin {
             part => part.clone(),
         };
         if let Some(tags) = given(&update.tags) {
+            check_rules(TAGS, &tags, !update.replace)?;
             if update.replace {
                 after.tags.clear();
             }
             section::merge_plain(&mut after.tags, &tags);
-            check(&tags, "tags", rules::size(&after.tags), TWIN_TAGS_BYTES)?;
+            check_size(TAGS, rules::size(&after.tags), TWIN_TAGS_BYTES)?;
         }
         let mut news = None;
         if let Some(mut desired) = given(&update.desired) {
+            check_rules(DESIRED, &desired, !update.replace)?;
             if update.replace {
                 after.desired.add_removals(&mut desired);
                 after.desired.clear();
             }
             after.desired.merge(&desired, now_unix_ms);
-            let size = after.desired.size();
-            check(&desired, "properties.desired", size, TWIN_PROPERTIES_BYTES)?;
+            check_size(DESIRED, after.desired.size(), TWIN_PROPERTIES_BYTES)?;
             desired.insert("$version".into(), after.desired.version().into());
             news = Some(Value::Object(desired));
         }
@@ -188,8 +209,8 @@ impl TwinUpdate {
         let mut properties = properties;
         Ok(Self {
             replace,
-            tags: part(&mut body, "tags", "tags")?,
-            desired: part(&mut properties, "desired", "properties.desired")?,
+            tags: part(&mut body, "tags", TAGS)?,
+            desired: part(&mut properties, "desired", DESIRED)?,
         })
     }
 }
@@ -207,15 +228,32 @@ fn part(of: &mut Object, name: &str, section: &'static str) -> Result<Option<Obj
     }
 }
 
-fn check(
-    patch: &Object,
-    section: &'static str,
-    size: usize,
-    max_bytes: usize,
-) -> Result<(), TwinError> {
-    let too_large = (size > max_bytes).then_some(TwinRule::TooLarge { max_bytes });
-    match rules::broken(patch).or(too_large) {
+fn check_rules(section: &'static str, patch: &Object, deletes: bool) -> Result<(), TwinError> {
+    match rules::broken(patch, deletes) {
         Some(rule) => Err(TwinError::Rule { section, rule }),
         None => Ok(()),
+    }
+}
+
+fn check_size(section: &'static str, size: usize, max_bytes: usize) -> Result<(), TwinError> {
+    if size <= max_bytes {
+        return Ok(());
+    }
+    let rule = TwinRule::TooLarge { max_bytes };
+    Err(TwinError::Rule { section, rule })
+}
+
+/// The text for a broken rule. The hub's own texts that name a property say nothing of the section.
+fn broken(section: &str, rule: &TwinRule) -> String {
+    let hubs_name = match section {
+        TAGS => "Tags",
+        DESIRED => "Properties.Desired",
+        REPORTED => "Properties.Reported",
+        other => other,
+    };
+    match rule {
+        TwinRule::TooLarge { .. } => format!("'{hubs_name}' {rule}"),
+        TwinRule::Depth | TwinRule::Integer => format!("{section}: {rule}"),
+        rule => rule.to_string(),
     }
 }

@@ -32,19 +32,20 @@ impl TwinFailure {
 }
 
 impl Registry {
-    /// Merges what a device reports into its twin.
+    /// Merges what a device reports into its twin. With `version`, only if the reported properties have that one.
     ///
     /// # Errors
-    /// When there is no such device, or the patch is against the rules.
+    /// When there is no such device, not that version, or the patch is against the rules.
     pub fn report(
         &mut self,
         id: &DeviceId,
         patch: &Object,
+        version: Option<u64>,
         now_unix_ms: u64,
     ) -> Result<Arc<Twin>, TwinFailure> {
         let entry = self.entry_mut(id)?;
         let mut twin = entry.twin();
-        Arc::make_mut(&mut twin).report(patch, now_unix_ms)?;
+        Arc::make_mut(&mut twin).report(patch, version, now_unix_ms)?;
         entry.twin = Some(Arc::clone(&twin));
         self.events.push(HubEvent::TwinReported {
             device: id.clone(),

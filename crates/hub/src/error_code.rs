@@ -64,6 +64,8 @@ codes! {
     MAX_CBS_TOKEN_EXCEEDED = 403_005, "IotHubMaxCbsTokenExceeded";
     /// The device is disabled in the registry.
     DEVICE_DISABLED = 403_012, "DeviceDisabled";
+    /// Tags, desired or reported properties of a twin that are too large together.
+    DEVICE_MODEL_MAX_PROPERTIES_EXCEEDED = 403_100, "DeviceModelMaxPropertiesExceeded";
     /// The device has as many method calls to answer as it may have.
     DEVICE_MAXIMUM_INFLIGHT_METHOD_EXCEEDED = 403_800, "DeviceMaximumInflightMethodExceeded";
     /// Not found, not said what.

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use drawspan_amqp::message::{Body, Message, MessageId, Properties};
 use drawspan_amqp::value::{Map, Value};
-use drawspan_hub::ErrorCode;
-use drawspan_hub_model::access::{Denied, Grant};
+use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_hub_model::access::{self, Denied, Grant};
 
 use super::access::{Access, TooManyTokens};
 use super::error::status_description;
@@ -67,6 +67,10 @@ fn put_token(
     };
     // The token's own resource counts; `name` is spelled differently by every client.
     let grant = hub.authenticate(token).map_err(|denied| {
+        let named = || access::device_named(token, hub.host());
+        if let (Denied::UnknownDevice, Some(device)) = (denied, named()) {
+            return (404, not_registered(&device, hub));
+        }
         let (status, code) = match denied {
             Denied::Malformed => (400, ErrorCode::ARGUMENT_INVALID),
             Denied::DeviceDisabled => (401, ErrorCode::DEVICE_DISABLED),
@@ -81,6 +85,14 @@ fn put_token(
     access
         .put(grant)
         .map_err(|TooManyTokens(most)| (500, too_many(most)))
+}
+
+/// The hub's text for a device that there is not (Azure/iotedge #5639, azure-iot-sdk-c #1413).
+fn not_registered(device: &DeviceId, hub: &Hub) -> String {
+    format!(
+        "Device {device} at IotHub {} not registered.",
+        hub.host().hub_name()
+    )
 }
 
 /// The hub's text when a connection has too many tokens (seen in logs of the hub's users).

@@ -33,11 +33,11 @@ impl TelemetryLink {
     }
 }
 
-/// How such a link is accepted.
+/// How such a link is accepted: with the size that real hubs announce, which is more than a message may have.
 pub(super) fn accept_options(hub: &Limits) -> AcceptOptions {
+    let announced = limits::TELEMETRY_ANNOUNCED_BYTES.max(hub.telemetry_message_bytes);
     AcceptOptions {
-        max_message_bytes: Some(hub.telemetry_message_bytes),
-        slack_bytes: limits::TELEMETRY_SLACK_BYTES,
+        max_message_bytes: Some(announced),
         credit: Some(Credit::Auto(limits::TELEMETRY_CREDIT)),
         ..AcceptOptions::default()
     }
@@ -62,6 +62,10 @@ impl Arrivals {
     ) -> Result<(), Error> {
         let messages = match message_format {
             0 => vec![payload.clone()],
+            // A batch counts as it is encoded.
+            BATCH_MESSAGE_FORMAT if payload.len() as u64 > hub.telemetry_message_bytes => {
+                return Err(too_large(hub.telemetry_message_bytes));
+            }
             BATCH_MESSAGE_FORMAT => batch(payload)
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(malformed)?,

@@ -53,8 +53,8 @@ pub(super) struct Request {
 enum Operation {
     /// Read the twin.
     Get,
-    /// Merge this into my reported properties.
-    Report(Object),
+    /// Merge this into my reported properties, if they have this version.
+    Report(Object, Option<u64>),
     /// Whether to tell me when my desired properties change.
     News(bool),
 }
@@ -211,22 +211,24 @@ impl Request {
                 answer.wants_news = Some(wanted);
                 (answer, None)
             }
-            Operation::Report(patch) => match registry.report(&device, &patch, now_unix_ms) {
-                Ok(twin) => {
-                    let version = twin.reported.version();
-                    let desired = None;
-                    let change = Change::Twin {
-                        device,
-                        twin,
-                        desired,
-                    };
-                    (
-                        Answer::new(link, id, 204, Some(version), None),
-                        Some(change),
-                    )
+            Operation::Report(patch, version) => {
+                match registry.report(&device, &patch, version, now_unix_ms) {
+                    Ok(twin) => {
+                        let version = twin.reported.version();
+                        let desired = None;
+                        let change = Change::Twin {
+                            device,
+                            twin,
+                            desired,
+                        };
+                        (
+                            Answer::new(link, id, 204, Some(version), None),
+                            Some(change),
+                        )
+                    }
+                    Err(error) => (Answer::refusal(link, id, &error.into()), None),
                 }
-                Err(error) => (Answer::refusal(link, id, &error.into()), None),
-            },
+            }
         }
     }
 }
@@ -308,7 +310,7 @@ fn operation(message: &Message) -> Result<Operation, Refused> {
     }
     if is("PATCH", REPORTED) {
         let patch = twin::parse_patch(&body(message)).map_err(TwinFailure::from)?;
-        return Ok(Operation::Report(patch));
+        return Ok(Operation::Report(patch, version(message)));
     }
     if is("PUT", DESIRED_NEWS) {
         return Ok(Operation::News(true));
@@ -318,6 +320,15 @@ fn operation(message: &Message) -> Result<Operation, Refused> {
     }
     let text = "operation and resource are none that a twin has";
     Err(Refused(ErrorCode::INVALID_OPERATION, text.into()))
+}
+
+/// The version of the reported properties that the device means. C# writes a null when it means any.
+fn version(message: &Message) -> Option<u64> {
+    match message.message_annotations.as_ref()?.get("version")? {
+        Value::Null => None,
+        // There is no version 0: what cannot be a version matches none.
+        version => Some(version.as_u64().unwrap_or(0)),
+    }
 }
 
 fn body(message: &Message) -> Bytes {

@@ -125,7 +125,7 @@ impl Operation {
             .etag
             .as_deref()
             .filter(|etag| !etag.is_empty())
-            .map(IfMatch::parse);
+            .map(IfMatch::parse_member);
         let if_etag = || {
             etag.clone()
                 .ok_or_else(|| invalid(&format!("{mode} needs an eTag")))

@@ -92,10 +92,8 @@ pub(super) async fn list(caller: Caller, uri: Uri) -> Result<Response, Refusal> 
     let most = hub.limits().list_devices;
     let top = match query(&uri, "top").map(str::parse) {
         None => most,
-        Some(Ok(top)) if (1..=most).contains(&top) => top,
-        Some(_) => {
-            return Err(invalid(&format!("top is not a number from 1 to {most}")));
-        }
+        Some(Ok(top)) if top > 0 => most.min(top),
+        Some(_) => return Err(invalid("top is not a number above 0")),
     };
     let of = |entry: &Entry| DeviceAnswer::of(entry, hub.message_count(&entry.device.id));
     let devices: Vec<DeviceAnswer> = hub.registry().list(top).map(of).collect();
@@ -124,5 +122,5 @@ pub(super) fn path_of(id: &DeviceId) -> String {
 }
 
 pub(super) fn if_match(headers: &HeaderMap) -> Option<IfMatch> {
-    text(headers, header::IF_MATCH.as_str()).map(IfMatch::parse)
+    text(headers, header::IF_MATCH.as_str()).map(IfMatch::parse_header)
 }

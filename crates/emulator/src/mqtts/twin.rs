@@ -79,6 +79,8 @@ pub(super) fn report(
     payload: &Bytes,
 ) -> Option<Answer> {
     let (request_id, version) = request;
+    // There is no version 0: what cannot be a version matches none.
+    let version = version.map(|version| version.parse().unwrap_or(0));
     let answer = |result| Answer {
         request_id: request_id.to_owned(),
         result,
@@ -89,10 +91,9 @@ pub(super) fn report(
     };
     let reported = Arc::new(AtomicU64::new(0));
     let known = Arc::clone(&reported);
-    let change = |registry: &mut Registry| {
-        let change = check_version(registry, device, version)
-            .and_then(|()| Ok(registry.report(device, &patch, hub.now_unix_ms())?));
-        match change {
+    let change =
+        |registry: &mut Registry| match registry.report(device, &patch, version, hub.now_unix_ms())
+        {
             Ok(twin) => {
                 let version = twin.reported.version();
                 reported.store(version, Ordering::Release);
@@ -103,9 +104,8 @@ pub(super) fn report(
                 };
                 (Ok(Done::Reported(version)), vec![change])
             }
-            Err(refused) => (Err(refused), Vec::new()),
-        }
-    };
+            Err(error) => (Err(error.into()), Vec::new()),
+        };
     let late = (Arc::clone(session), request_id.to_owned());
     let stored = move |stored: Result<(), _>| {
         let (session, request_id) = late;
@@ -142,23 +142,6 @@ pub(super) fn version_of(patch: &[u8]) -> Option<u64> {
     }
     let versioned: Versioned = serde_json::from_slice(patch).ok()?;
     Some(versioned.version)
-}
-
-fn check_version(
-    registry: &Registry,
-    device: &DeviceId,
-    wanted: Option<&str>,
-) -> Result<(), Refused> {
-    let entry = registry.get(device);
-    let entry = entry.ok_or_else(|| RegistryError::NotFound(device.clone()))?;
-    match wanted.map(str::parse::<u64>) {
-        None => Ok(()),
-        Some(Ok(wanted)) if entry.twin().reported.version() == wanted => Ok(()),
-        Some(_) => {
-            let text = "the reported properties have another version".to_owned();
-            Err(Refused(ErrorCode::PRECONDITION_FAILED, text))
-        }
-    }
 }
 
 fn not_stored() -> Refused {

@@ -66,7 +66,18 @@ async fn a_device_from_creation_to_deletion() {
     );
     assert_ne!(updated["etag"], device["etag"]);
     assert_eq!(updated["generationId"], device["generationId"]);
-    assert_eq!(updated["authentication"], device["authentication"]);
+    assert_ne!(
+        updated["authentication"], device["authentication"],
+        "what an update does not name is reset"
+    );
+    let body = json!({ "deviceId": "a", "authentication": updated["authentication"] });
+    let unquoted = etag.trim_matches('"');
+    for stale in [unquoted, "old", "*"] {
+        let headers = [("If-Match", stale)];
+        let again = ask(&running, "PUT", "/devices/a", &headers, &body.to_string()).await;
+        assert_eq!(again.status, 200, "an ETag without quotes is no condition");
+        assert_eq!(again.json()["authentication"], updated["authentication"]);
+    }
 
     let stale = ask(&running, "DELETE", "/devices/a", &[("If-Match", &etag)], "").await;
     assert_refused(&stale, ErrorCode::PRECONDITION_FAILED);
@@ -205,7 +216,8 @@ async fn lists_and_statistics() {
     };
     assert_eq!(ids("/devices").await, ["a", "b", "c"]);
     assert_eq!(ids("/devices/?top=2").await, ["a", "b"]);
-    for top in ["0", "1001", "x", "-1"] {
+    assert_eq!(ids("/devices?top=1001").await, ["a", "b", "c"]);
+    for top in ["0", "x", "-1"] {
         let answer = ask(&running, "GET", &format!("/devices?top={top}"), &[], "").await;
         assert_refused(&answer, ErrorCode::ARGUMENT_INVALID);
     }
@@ -307,6 +319,28 @@ async fn many_at_once() {
         404,
         "nothing of a refused call was done"
     );
+}
+
+#[tokio::test]
+async fn a_batch_of_messages_has_the_limit_of_one() {
+    let running = start().await;
+    ask(&running, "PUT", "/devices/a", &[], "{}").await;
+    let send = async |sizes: &[usize]| {
+        let messages = sizes
+            .iter()
+            .map(|size| json!({ "body": "x".repeat(*size), "base64Encoded": false }));
+        let body = Value::from_iter(messages).to_string();
+        let headers = [("Content-Type", "application/vnd.microsoft.iothub.json")];
+        let target = "/devices/a/messages/events";
+        ask(&running, "POST", target, &headers, &body).await
+    };
+    const KIB: usize = 1024;
+    assert_eq!(send(&[128 * KIB, 128 * KIB]).await.status, 204);
+    let answer = send(&[128 * KIB, 128 * KIB, 1]).await;
+    assert_refused(&answer, ErrorCode::MESSAGE_TOO_LARGE);
+    let partition = |number| running.hubs().hubs()[0].partition(number).unwrap();
+    let stored: u64 = (0..4).map(|number| partition(number).next_sequence).sum();
+    assert_eq!(stored, 2, "nothing of a refused batch");
 }
 
 #[tokio::test]

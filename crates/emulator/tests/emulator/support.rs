@@ -116,6 +116,16 @@ pub(crate) async fn ask(
     ask_raw(running, HUB, method, &target, &headers, body).await
 }
 
+/// Enables or disables a device as SDKs do: with its whole record, since what is not named is reset.
+pub(crate) async fn set_status(running: &Running, id: &str, status: &str) {
+    let path = format!("/devices/{id}");
+    let mut device = ask(running, "GET", &path, &[], "").await.json();
+    device["status"] = status.into();
+    let headers = [("If-Match", "*")];
+    let answer = ask(running, "PUT", &path, &headers, &device.to_string()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
 /// A request as given, to `host`.
 pub(crate) async fn ask_raw(
     running: &Running,

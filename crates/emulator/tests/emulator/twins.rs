@@ -68,13 +68,15 @@ async fn etags_guard_a_twin() {
     )
     .await;
     assert_refused(&stale, ErrorCode::PRECONDITION_FAILED);
-    let stale = change(&running, "PUT", Some("AAAAAAAAAAE="), json!({})).await;
+    let stale = change(&running, "PUT", Some("\"AAAAAAAAAAE=\""), json!({})).await;
     assert_refused(&stale, ErrorCode::PRECONDITION_FAILED);
+    // Without quotes it is no condition.
     for (etag, number) in [
         (Some("*"), 3),
         (Some("\"*\""), 4),
         (None, 5),
         (Some("AAAAAAAAAAU="), 6),
+        (Some("abc"), 7),
     ] {
         let body = json!({ "tags": { "t": number } });
         let answer = change(&running, "PATCH", etag, body).await;
@@ -130,6 +132,14 @@ async fn what_is_against_the_rules_changes_nothing() {
         ),
         (
             json!({ "tags": { "a": "x".repeat(4096), "b": "x".repeat(4096) } }),
+            ErrorCode::DEVICE_MODEL_MAX_PROPERTIES_EXCEEDED,
+        ),
+        (
+            desired(json!({ "a": [1, null] })),
+            ErrorCode::ARGUMENT_INVALID,
+        ),
+        (
+            json!({ "tags": { "a": [{ "b": null }] } }),
             ErrorCode::ARGUMENT_INVALID,
         ),
         (desired(json!("x")), ErrorCode::ARGUMENT_INVALID),
@@ -148,6 +158,11 @@ async fn what_is_against_the_rules_changes_nothing() {
     }
     let answer = ask(&running, "PATCH", "/twins/a", &[], "{").await;
     assert_refused(&answer, ErrorCode::FORMAT_ERROR);
+    let null = json!({ "tags": { "my-tag": null } });
+    let answer = change(&running, "PUT", None, null).await;
+    assert_refused(&answer, ErrorCode::ARGUMENT_INVALID);
+    let text = "Value of Property or Tag cannot be null. Error in Property/Tag my-tag";
+    assert!(answer.body.contains(text), "{answer:?}");
     assert_eq!(
         ask(&running, "GET", "/twins/a", &[], "").await.json()["version"],
         2

@@ -5,18 +5,24 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::limits::{TWIN_DEPTH_MAX, TWIN_INTEGERS, TWIN_KEY_BYTES, TWIN_VALUE_BYTES};
+use crate::limits::{
+    TWIN_DEPTH_MAX, TWIN_INTEGERS, TWIN_KEY_BYTES, TWIN_SHOWN_KEY_CHARS, TWIN_VALUE_BYTES,
+};
 
 /// Digits of the largest integer that the parser keeps as one.
 const INTEGER_DIGITS: usize = 19;
 
-/// A rule that was broken.
+/// A rule that was broken, with the name of the property as [`shown`] writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TwinRule {
-    /// A name that cannot be.
-    Key,
+    /// A name with characters that it cannot have.
+    Key(String),
+    /// A name that is empty or too long.
+    KeyBytes(String),
+    /// A `null` where nothing can be deleted: in an array, or in what replaces everything.
+    Null(String),
     /// A text that is too long.
-    Text,
+    Text(String),
     /// Objects in objects, too deep.
     Depth,
     /// An integer beyond what all clients can hold.
@@ -28,24 +34,34 @@ pub enum TwinRule {
     },
 }
 
+/// The hub's own texts, where users have reported them: Azure/azure-iot-sdk-java #243, azure-iot-cli-extension #693,
+/// iotedge #5921 and #7035.
 impl fmt::Display for TwinRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Key => write!(
+            Self::Key(name) => write!(
                 f,
-                "a name has 1 to {TWIN_KEY_BYTES} bytes, and must not contain control characters, '.', '$', '#' or space"
+                "Property or Tag name has invalid characters. Error in Property/Tag {name}. Must not contain Control Characters, '.', '$', '#', or ' '."
             ),
-            Self::Text => write!(f, "a text has at most {TWIN_VALUE_BYTES} bytes"),
+            Self::KeyBytes(name) => write!(
+                f,
+                "Property or Tag name should be 1 to {TWIN_KEY_BYTES} bytes. Error in Property/Tag {name}"
+            ),
+            Self::Null(name) => write!(
+                f,
+                "Value of Property or Tag cannot be null. Error in Property/Tag {name}"
+            ),
+            Self::Text(name) => write!(
+                f,
+                "Property or Tag value should be maximum {TWIN_VALUE_BYTES} bytes. Error in Property/Tag {name}"
+            ),
             Self::Depth => write!(f, "objects are nested at most {TWIN_DEPTH_MAX} deep"),
             Self::Integer => {
                 let (from, to) = (TWIN_INTEGERS.start(), TWIN_INTEGERS.end());
                 write!(f, "an integer is between {from} and {to}")
             }
             Self::TooLarge { max_bytes } => {
-                write!(
-                    f,
-                    "names and values have at most {max_bytes} bytes together"
-                )
+                write!(f, "size should be less than {max_bytes} bytes.")
             }
         }
     }
@@ -76,9 +92,9 @@ pub(super) fn has_huge_integer(json: &[u8]) -> bool {
     false
 }
 
-/// The first rule that a patch breaks by itself.
-pub(super) fn broken(patch: &Map<String, Value>) -> Option<TwinRule> {
-    in_object(patch, 0)
+/// The first rule that a patch breaks by itself. `deletes` is whether `null` deletes a property, as it does in a patch.
+pub(super) fn broken(patch: &Map<String, Value>, deletes: bool) -> Option<TwinRule> {
+    in_object(patch, 0, deletes)
 }
 
 /// Bytes that count: names and texts as UTF-8, 8 for a number, 4 for a boolean.
@@ -99,23 +115,29 @@ pub(super) fn size_of(value: &Value) -> usize {
     }
 }
 
-fn in_object(object: &Map<String, Value>, depth: usize) -> Option<TwinRule> {
+fn in_object(object: &Map<String, Value>, depth: usize, deletes: bool) -> Option<TwinRule> {
     if depth > TWIN_DEPTH_MAX {
         return Some(TwinRule::Depth);
     }
     let in_entry = |(key, value): (&String, &Value)| {
-        if is_key(key) {
-            in_value(value, depth + 1)
-        } else {
-            Some(TwinRule::Key)
-        }
+        in_key(key).or_else(|| in_value(key, value, depth + 1, deletes))
     };
     object.iter().find_map(in_entry)
 }
 
-fn in_value(value: &Value, depth: usize) -> Option<TwinRule> {
+fn in_key(key: &str) -> Option<TwinRule> {
+    let allowed = |c: char| !c.is_control() && !matches!(c, '.' | '$' | '#' | ' ');
+    if !(1..=TWIN_KEY_BYTES).contains(&key.len()) {
+        return Some(TwinRule::KeyBytes(shown(key)));
+    }
+    (!key.chars().all(allowed)).then(|| TwinRule::Key(shown(key)))
+}
+
+/// `name` is that of the property which has the value, or the array around it.
+fn in_value(name: &str, value: &Value, depth: usize, deletes: bool) -> Option<TwinRule> {
     match value {
-        Value::Null | Value::Bool(_) => None,
+        Value::Null => (!deletes).then(|| TwinRule::Null(shown(name))),
+        Value::Bool(_) => None,
         Value::Number(number) => {
             let integer = match (number.as_i64(), number.as_u64()) {
                 (Some(integer), _) => Some(TWIN_INTEGERS.contains(&integer)),
@@ -124,13 +146,20 @@ fn in_value(value: &Value, depth: usize) -> Option<TwinRule> {
             };
             (integer == Some(false)).then_some(TwinRule::Integer)
         }
-        Value::String(text) => (text.len() > TWIN_VALUE_BYTES).then_some(TwinRule::Text),
-        Value::Array(values) => values.iter().find_map(|value| in_value(value, depth)),
-        Value::Object(object) => in_object(object, depth),
+        Value::String(text) => (text.len() > TWIN_VALUE_BYTES).then(|| TwinRule::Text(shown(name))),
+        // An array is replaced as a whole: nothing in it can be deleted.
+        Value::Array(values) => values
+            .iter()
+            .find_map(|value| in_value(name, value, depth, false)),
+        Value::Object(object) => in_object(object, depth, deletes),
     }
 }
 
-fn is_key(key: &str) -> bool {
-    let allowed = |c: char| !c.is_control() && !matches!(c, '.' | '$' | '#' | ' ');
-    (1..=TWIN_KEY_BYTES).contains(&key.len()) && key.chars().all(allowed)
+/// A name in an error: its beginning, on one line.
+fn shown(name: &str) -> String {
+    let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    name.chars()
+        .take(TWIN_SHOWN_KEY_CHARS)
+        .map(visible)
+        .collect()
 }

@@ -18,7 +18,7 @@ fn nested(depth: usize) -> Value {
 
 fn reported(patch: Value) -> Result<Twin, TwinError> {
     let mut twin = Twin::default();
-    twin.report(&object(patch), 1_000)?;
+    twin.report(&object(patch), None, 1_000)?;
     Ok(twin)
 }
 
@@ -117,17 +117,101 @@ fn replacing_leaves_nothing_and_tells_what_is_gone() {
     let body =
         json!({ "tags": { "t": 1 }, "properties": { "desired": { "a": 1, "b": { "c": 2 } } } });
     twin.update(&from(body, false), 0).unwrap();
-    let body = json!({ "properties": { "desired": { "b": { "d": 3 }, "e": null } } });
+    let body = json!({ "properties": { "desired": { "b": { "d": 3 } } } });
     let news = twin.update(&from(body, true), 0).unwrap();
     assert_eq!(
         news,
-        Some(json!({ "a": null, "b": { "c": null, "d": 3 }, "e": null, "$version": 3 }))
+        Some(json!({ "a": null, "b": { "c": null, "d": 3 }, "$version": 3 }))
     );
     assert!(twin.tags.is_empty());
     let desired = json!({ "b": { "d": 3 }, "$version": 3 });
     assert_eq!(
         twin.for_device(),
         json!({ "desired": desired, "reported": { "r": 1, "$version": 2 } })
+    );
+}
+
+#[test]
+fn what_replaces_everything_deletes_nothing_by_null() {
+    let mut twin = Twin::default();
+    for body in [
+        json!({ "tags": { "gone": null } }),
+        json!({ "tags": { "t": { "gone": null } } }),
+        json!({ "properties": { "desired": { "gone": null } } }),
+    ] {
+        let update = |replace| TwinUpdate::from_json(object(body.clone()), replace).unwrap();
+        let error = twin.update(&update(true), 0).unwrap_err();
+        assert_eq!(
+            (error.to_string().as_str(), error.code()),
+            (
+                "Value of Property or Tag cannot be null. Error in Property/Tag gone",
+                ErrorCode::ARGUMENT_INVALID
+            )
+        );
+        twin.update(&update(false), 0).unwrap();
+    }
+    // A section without a value is replaced by nothing.
+    let body = json!({ "tags": null, "properties": { "desired": null } });
+    let update = TwinUpdate::from_json(object(body), true).unwrap();
+    assert!(twin.update(&update, 0).is_ok());
+}
+
+#[test]
+fn a_report_may_name_the_version_that_it_changes() {
+    let mut twin = reported(json!({ "a": 1 })).unwrap();
+    let patch = object(json!({ "a": 2 }));
+    for other in [0, 1, 3] {
+        let error = twin.report(&patch, Some(other), 0).unwrap_err();
+        assert_eq!(error, TwinError::OtherVersion { existing: 2 });
+        assert_eq!(error.code(), ErrorCode::PRECONDITION_FAILED);
+    }
+    assert_eq!(twin.reported.version(), 2, "nothing is changed");
+    twin.report(&patch, Some(2), 0).unwrap();
+    assert_eq!(twin.reported.version(), 3);
+}
+
+#[test]
+fn refusals_have_the_hubs_texts() {
+    let check = |patch: Value, code: ErrorCode, text: &str| {
+        let error = reported(patch).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.code()), (text, code));
+    };
+    let invalid = ErrorCode::ARGUMENT_INVALID;
+    check(
+        json!({ "o": { "m2(<#a": 1 } }),
+        invalid,
+        "Property or Tag name has invalid characters. Error in Property/Tag m2(<#a. Must not contain Control Characters, '.', '$', '#', or ' '.",
+    );
+    check(
+        json!({ "a": [{ "b": null }] }),
+        invalid,
+        "Value of Property or Tag cannot be null. Error in Property/Tag b",
+    );
+    check(
+        json!({ "long": "x".repeat(4097) }),
+        invalid,
+        "Property or Tag value should be maximum 4096 bytes. Error in Property/Tag long",
+    );
+    let large = Value::from_iter((0..9).map(|n| (n.to_string(), Value::from("x".repeat(4_000)))));
+    check(
+        large,
+        ErrorCode::DEVICE_MODEL_MAX_PROPERTIES_EXCEEDED,
+        "'Properties.Reported' size should be less than 32768 bytes.",
+    );
+    check(
+        json!({ "a\n2026 INFO": 1 }),
+        invalid,
+        "Property or Tag name has invalid characters. Error in Property/Tag a\u{fffd}2026 INFO. Must not contain Control Characters, '.', '$', '#', or ' '.",
+    );
+    let tags = (0..3).map(|n| (n.to_string(), Value::from("x".repeat(4_000))));
+    let update = TwinUpdate {
+        tags: Some(tags.collect()),
+        ..TwinUpdate::default()
+    };
+    let error = Twin::default().update(&update, 0).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "'Tags' size should be less than 8192 bytes."
     );
 }
 
@@ -171,17 +255,24 @@ fn rules_of_what_a_twin_may_hold() {
         assert_eq!(rule, expected, "{shown}");
     };
     check(key(1024), None);
-    check(key(1025), Some(TwinRule::Key));
+    check(key(1025), Some(TwinRule::KeyBytes("k".repeat(128))));
+    check(json!({ "": 1 }), Some(TwinRule::KeyBytes(String::new())));
     for bad in [
-        "", "a.b", "$a", "a b", "a#b", "#", "m2(<#a", "a\u{1}", "a\u{7f}", "a\u{85}",
+        "a.b", "$a", "a b", "a#b", "#", "m2(<#a", "a\u{1}", "a\u{7f}", "a\u{85}",
     ] {
-        check(json!({ bad: 1 }), Some(TwinRule::Key));
-        check(json!({ "o": [{ bad: 1 }] }), Some(TwinRule::Key));
-        check(json!({ "o": { bad: null } }), Some(TwinRule::Key));
+        let rule = || Some(TwinRule::Key(bad.replace(char::is_control, "\u{fffd}")));
+        check(json!({ bad: 1 }), rule());
+        check(json!({ "o": [{ bad: 1 }] }), rule());
+        check(json!({ "o": { bad: null } }), rule());
     }
+    let null = |name: &str| Some(TwinRule::Null(name.into()));
+    check(json!({ "a": { "b": null } }), None);
+    check(json!({ "a": [1, null] }), null("a"));
+    check(json!({ "a": [[null]] }), null("a"));
+    check(json!({ "a": [{ "b": { "c": null } }] }), null("c"));
     check(json!({ "schlüssel-1_a/b": 1 }), None);
     check(text(4096), None);
-    check(text(4098), Some(TwinRule::Text));
+    check(text(4098), Some(TwinRule::Text("a".into())));
     check(json!({ "a": { "b": nested(9) } }), None);
     check(json!({ "a": nested(10) }), None);
     check(json!({ "a": nested(11) }), Some(TwinRule::Depth));
@@ -196,7 +287,7 @@ fn rules_of_what_a_twin_may_hold() {
         Some(TwinRule::Integer),
     );
     check(json!({ "a": [u64::MAX] }), Some(TwinRule::Integer));
-    check(json!({ "a": 1e300, "b": [true, null, "x", [1]] }), None);
+    check(json!({ "a": 1e300, "b": [true, "x", [1]] }), None);
 }
 
 #[test]
@@ -230,15 +321,15 @@ fn sections_have_a_size() {
     let left = max - patch.len() * 4_002;
     patch.insert("z".into(), "x".repeat(left - 1).into());
     let mut twin = Twin::default();
-    twin.report(&patch, 0).unwrap();
+    twin.report(&patch, None, 0).unwrap();
     let before = twin.clone();
     let more = object(json!({ "y": true }));
-    let error = twin.report(&more, 0).unwrap_err();
+    let error = twin.report(&more, None, 0).unwrap_err();
     let rule = TwinRule::TooLarge { max_bytes: max };
     let section = "properties.reported";
     assert_eq!(error, TwinError::Rule { section, rule });
     assert_eq!(twin, before, "nothing is changed");
-    twin.report(&object(json!({ "y": true, "10": null })), 0)
+    twin.report(&object(json!({ "y": true, "10": null })), None, 0)
         .unwrap();
     let tags = |length| TwinUpdate {
         tags: Some(
@@ -314,7 +405,7 @@ proptest! {
         let mut expected = json!({});
         let mut seen = json!({});
         for (number, patch) in patches.iter().enumerate() {
-            twin.report(patch, number as u64).unwrap();
+            twin.report(patch, None, number as u64).unwrap();
             let update = TwinUpdate { desired: Some(patch.clone()), tags: Some(patch.clone()), replace: false };
             let news = twin.update(&update, number as u64).unwrap().unwrap();
             expected = merge_patch(expected, &Value::Object(patch.clone()));
@@ -334,6 +425,8 @@ proptest! {
 
     #[test]
     fn a_replacement_can_be_followed(before in any_object(), after in any_object()) {
+        // A replacement has no nulls.
+        let after = object(merge_patch(json!({}), &Value::Object(after)));
         let update = |desired: &Object, replace| TwinUpdate { replace, tags: None, desired: Some(desired.clone()) };
         let mut twin = Twin::default();
         let first = twin.update(&update(&before, false), 0).unwrap().unwrap();
@@ -351,7 +444,7 @@ proptest! {
     fn what_is_stored_comes_back(patches in prop::collection::vec(any_object(), 0..4)) {
         let mut twin = Twin::default();
         for patch in &patches {
-            twin.report(patch, 1_700_000_000_123).unwrap();
+            twin.report(patch, None, 1_700_000_000_123).unwrap();
         }
         let text = serde_json::to_string(&twin.reported).unwrap();
         prop_assert_eq!(serde_json::from_str::<Section>(&text).unwrap(), twin.reported);
@@ -360,10 +453,10 @@ proptest! {
     #[test]
     fn what_is_refused_changes_nothing(good in any_object(), mut bad in any_object()) {
         let mut twin = Twin::default();
-        twin.report(&good, 0).unwrap();
+        twin.report(&good, None, 0).unwrap();
         let before = twin.clone();
         bad.insert("bad.name".into(), Value::Null);
-        prop_assert!(twin.report(&bad, 1).is_err());
+        prop_assert!(twin.report(&bad, None, 1).is_err());
         let update = TwinUpdate { replace: true, tags: Some(good), desired: Some(bad) };
         prop_assert!(twin.update(&update, 1).is_err());
         prop_assert_eq!(twin, before);

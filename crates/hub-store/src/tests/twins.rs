@@ -18,7 +18,7 @@ fn id(text: &str) -> DeviceId {
 fn twin() -> Twin {
     let mut twin = Twin::default();
     let patch = parse_patch(br#"{"a":{"b":[1,2.5,"x"],"c":null},"d":false}"#).unwrap();
-    twin.report(&patch, 1_700_000_000_123).unwrap();
+    twin.report(&patch, None, 1_700_000_000_123).unwrap();
     let body = json!({ "tags": { "t": "ü" }, "properties": { "desired": { "e": -1 } } });
     let update = TwinUpdate::from_json(body.as_object().unwrap().clone(), false).unwrap();
     twin.update(&update, 1_700_000_000_456).unwrap();

@@ -45,7 +45,7 @@ pub enum FailureKind {
     LockLost,
     /// The message is too large (413xxx).
     MessageTooLarge,
-    /// The request is not valid (400xxx and the like).
+    /// The request is not valid (400xxx and the like, 403100).
     InvalidRequest,
     /// One side broke the AMQP protocol.
     Protocol,
@@ -137,6 +137,8 @@ pub(super) fn of_code(code: Option<ErrorCode>) -> Option<FailureKind> {
         403_004 => Kind::QueueFull,
         403_005 => Kind::TokenLimit,
         403_012 => Kind::DeviceDisabled,
+        // A twin that would be too large: what was sent is wrong, nothing is forbidden to its sender.
+        403_100 | 403_101 => Kind::InvalidRequest,
         403_003..=403_999 => Kind::Forbidden,
         404_001 | 404_010 => Kind::DeviceNotFound,
         404_103 => Kind::DeviceNotOnline,

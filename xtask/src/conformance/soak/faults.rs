@@ -55,7 +55,8 @@ impl Faults {
         });
         Self {
             renewals: refused_tokens(hub, "500001"),
-            tokens: refused_tokens(hub, "401003"),
+            // Of a wrong key, and of a device that is not registered.
+            tokens: refused_tokens(hub, "401003") + refused_tokens(hub, "404"),
             refused_devices: refused.collect::<BTreeSet<_>>().len(),
             stalled: hub.lines().filter(stalled).count() as u64,
             unanswered: bridge.lines().filter(unanswered).count() as u64,
@@ -105,6 +106,7 @@ mod tests {
     const HUB: &str = r#"WARN drawspan_emulator::emulator: this goes wrong, as asked for fault=renewals=10%
 WARN drawspan_emulator::emulator: this goes wrong, as asked for fault=stall=stalled-1
 INFO drawspan_emulator::refusals: token refused code="401003" reason="the token is signed with another key" what="bad-1"
+INFO drawspan_emulator::refusals: token refused code="404" reason="Device bad-2 at IotHub hub not registered." what="bad-2"
 "#;
     const RENEWAL: &str = r#"INFO drawspan_emulator::refusals: token refused code="500001" reason="the hub failed, as it was asked to by --fault" what="good-1"
 INFO drawspan_emulator::refusals: token refused, more of the same that were not logged code=500001 count=12
@@ -126,7 +128,7 @@ INFO drawspan_emulator::refusals: token refused, more of the same that were not 
         let found = Faults::find(&hub, HUNG, bad);
         let expected = Faults {
             renewals: 13,
-            tokens: 1,
+            tokens: 2,
             refused_devices: 2,
             stalled: 1,
             unanswered: 1,

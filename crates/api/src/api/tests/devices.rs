@@ -68,6 +68,7 @@ async fn a_patch_that_the_hub_finds_invalid_is_the_callers_mistake() {
         assert_eq!(problem["detail"], "too deep");
     };
     check(Some(400_004), FailureKind::InvalidRequest, 400).await;
+    check(Some(403_100), FailureKind::InvalidRequest, 400).await;
     check(None, FailureKind::InvalidRequest, 502).await;
     check(Some(412_002), FailureKind::InvalidRequest, 502).await;
     check(Some(401_003), FailureKind::Unauthorized, 502).await;

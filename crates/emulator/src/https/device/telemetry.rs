@@ -62,9 +62,12 @@ pub(super) async fn send(
     };
     let limit = sender.hub.limits().telemetry_message_bytes;
     let mut records = Vec::with_capacity(messages.len());
+    let mut bytes = 0;
     for (message, body) in messages {
         let message = message.build(body);
-        if counted_bytes(&message) > limit {
+        // A batch has the limit of one message.
+        bytes += counted_bytes(&message);
+        if bytes > limit {
             sender.hub.emit(HubEvent::TelemetryRefused {
                 device: sender.id.clone(),
                 code: ErrorCode::MESSAGE_TOO_LARGE,

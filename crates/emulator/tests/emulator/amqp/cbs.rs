@@ -55,8 +55,8 @@ async fn tokens_are_judged_by_themselves() {
         (
             "unknown device",
             ask(&device_token_by(&key(9), "b", soon)),
-            401,
-            "unknown device",
+            404,
+            "Device b at IotHub contoso not registered.",
         ),
         (
             "another hub",

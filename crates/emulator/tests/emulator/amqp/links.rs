@@ -8,7 +8,7 @@ use super::client::{
     code_in, connect, connect_as, data, device, device_token, hub, owner, policy, reader,
     reader_of, start, stored, unix_s,
 };
-use crate::support::{HUB, ask, key};
+use crate::support::{HUB, ask, key, set_status};
 
 fn sender(address: &str) -> LinkOptions {
     LinkOptions::sender("link", address)
@@ -105,16 +105,7 @@ async fn a_link_without_address_is_not_found() {
 async fn who_may_not_is_told_why() {
     let running = start(&["a", "b", "off"]).await;
     let (a, off) = (device_token(&running, "a"), device_token(&running, "off"));
-    let disabled = r#"{"deviceId":"off","status":"disabled"}"#;
-    let answer = ask(
-        &running,
-        "PUT",
-        "/devices/off",
-        &[("If-Match", "*")],
-        disabled,
-    )
-    .await;
-    assert_eq!(answer.status, 200, "{answer:?}");
+    set_status(&running, "off", "disabled").await;
     let (unauthorized, missing) = ("amqp:unauthorized-access", "amqp:not-found");
     let telemetry = |id: &str| sender(&format!("/devices/{id}/messages/events"));
     let narrow = |path: &str| {

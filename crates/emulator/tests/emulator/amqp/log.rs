@@ -170,7 +170,8 @@ async fn refusals_over_amqp_are_logged() {
         .await;
     let unknown = device_token_by(&key(9), "b", unix_s() + 60);
     client.put_token(&unknown).await;
-    log.has(&["token refused", "unknown device"]).await;
+    log.has(&["token refused", "404", "Device b at IotHub"])
+        .await;
     let expired = device_token_by(&key(9), "a", 1);
     client.put_token(&expired).await;
     let sender = |address: &str| LinkOptions::sender("link", address);

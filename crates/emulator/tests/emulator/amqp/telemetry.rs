@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use drawspan_amqp::codec::encode_value;
-use drawspan_amqp::engine::LinkId;
+use drawspan_amqp::engine::{Event, LinkId, LinkOptions};
 use drawspan_amqp::message::{BATCH_MESSAGE_FORMAT, Body, Message};
 use drawspan_amqp::performative::{DeliveryState, condition};
 use drawspan_amqp::value::{Map, Symbol, Value};
@@ -207,8 +207,11 @@ async fn what_is_too_large_is_rejected_and_the_link_still_works() {
         message.to_bytes()
     };
     let too_large = ("amqp:link:message-size-exceeded".to_owned(), 413_001);
-    // The first two are found by counting, the others by their size alone.
     let large = of(256 * KIB + 1, 0);
+    // Three messages that are small enough, and together are not: one byte over the limit of the batch as it is encoded.
+    let parts = |last: usize| batch(&[of(100 * KIB, 0), of(100 * KIB, 0), of(last, 0)]);
+    let most = 256 * KIB - (parts(50 * KIB).len() - 50 * KIB);
+    assert_eq!(parts(most).len(), 256 * KIB);
     let cases = [
         (0, large.clone()),
         (0, of(256 * KIB - 10, 11)),
@@ -217,6 +220,7 @@ async fn what_is_too_large_is_rejected_and_the_link_still_works() {
             BATCH_MESSAGE_FORMAT,
             batch(&[data("small").to_bytes(), large]),
         ),
+        (BATCH_MESSAGE_FORMAT, parts(most + 1)),
     ];
     for (format, payload) in cases {
         assert_eq!(
@@ -230,7 +234,32 @@ async fn what_is_too_large_is_rejected_and_the_link_still_works() {
             DeliveryState::Accepted
         );
     }
-    assert_eq!(hub(&running).partition(0).unwrap().next_sequence, 3);
+    let state = client
+        .deliver(link, BATCH_MESSAGE_FORMAT, &parts(most))
+        .await;
+    assert_eq!(state, DeliveryState::Accepted);
+    assert_eq!(hub(&running).partition(0).unwrap().next_sequence, 6);
+}
+
+#[tokio::test]
+async fn a_link_announces_the_size_that_real_hubs_do() {
+    let running = start(&["a"]).await;
+    let mut client = connect_as(&running, &device_token(&running, "a")).await;
+    let options = LinkOptions::sender("telemetry", "/devices/a/messages/events");
+    let session = client.session;
+    let wanted = client.connection.attach(session, options).unwrap();
+    let announced = client.next(|event| match event {
+        Event::Attached { link, attach } if *link == wanted => Some(attach.max_message_size),
+        _ => None,
+    });
+    assert_eq!(announced.await, Some(1_048_576));
+    // More than a message may have goes out, and is refused.
+    let large = data(&"x".repeat(300 * KIB)).to_bytes();
+    let refused = rejected(&mut client, wanted, 0, &large).await;
+    assert_eq!(
+        refused,
+        ("amqp:link:message-size-exceeded".to_owned(), 413_001)
+    );
 }
 
 #[tokio::test]
@@ -239,7 +268,7 @@ async fn what_the_link_says_is_too_large_is_not_even_kept() {
     let mut client = connect_as(&running, &device_token(&running, "a")).await;
     client.heed_no_size();
     let link = client.telemetry("a").await;
-    for bytes in [321 * KIB, 2048 * KIB] {
+    for bytes in [321 * KIB, 1024 * KIB, 2048 * KIB] {
         let message = data(&"x".repeat(bytes));
         let refused = rejected(&mut client, link, 0, &message.to_bytes()).await;
         assert_eq!(

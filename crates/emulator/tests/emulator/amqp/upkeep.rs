@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::client::{
     Client, code_in, connect_as, data, device, device_token, hub, owner, reader, start, stored,
 };
-use crate::support::ask;
+use crate::support::{ask, set_status};
 
 async fn state(running: &Running, id: &str) -> Value {
     let answer = ask(running, "GET", &format!("/devices/{id}"), &[], "").await;
@@ -127,12 +127,7 @@ async fn a_device_that_is_disabled_loses_its_link() {
     let running = start(&["a"]).await;
     let mut client = connect_as(&running, &device_token(&running, "a")).await;
     let link = client.telemetry("a").await;
-    let put = async |status: &str| {
-        let body = format!(r#"{{"deviceId":"a","status":"{status}"}}"#);
-        let answer = ask(&running, "PUT", "/devices/a", &[("If-Match", "*")], &body).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-    };
-    put("disabled").await;
+    set_status(&running, "a", "disabled").await;
     let error = client.detached(link).await;
     assert_eq!(
         (error.condition.as_str(), code_in(&error)),
@@ -141,7 +136,7 @@ async fn a_device_that_is_disabled_loses_its_link() {
     let options = LinkOptions::sender("again", "/devices/a/messages/events");
     let error = client.attach(options).await.unwrap_err();
     assert_eq!(code_in(&error), 403_012);
-    put("enabled").await;
+    set_status(&running, "a", "enabled").await;
     client.telemetry("a").await;
 }
 

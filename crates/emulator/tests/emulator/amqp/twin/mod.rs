@@ -83,6 +83,20 @@ impl Twin {
             .await
     }
 
+    /// Reports if the reported properties have this version.
+    async fn report_version(&mut self, client: &mut Client, version: Value, patch: Json) -> Heard {
+        self.asked += 1;
+        let id = MessageId::String(format!("version-{}", self.asked));
+        let mut message = request(Some(id.clone()), "PATCH", REPORTED, &patch.to_string());
+        let annotations = message.message_annotations.as_mut().unwrap();
+        let name = Value::Symbol(Symbol::from_static("version"));
+        annotations.0.push((name, version));
+        client
+            .send(self.requests, 0, &message.to_bytes(), true)
+            .await;
+        self.answer(client, &id).await
+    }
+
     /// The next news of desired properties.
     async fn news(&self, client: &mut Client) -> Json {
         let message = client.receive(self.answers).await;

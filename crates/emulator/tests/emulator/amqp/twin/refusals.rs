@@ -1,6 +1,7 @@
 //! Requests that are refused, and the answers to devices.
 
 use drawspan_amqp::performative::{DeliveryState, SenderSettleMode};
+use drawspan_amqp::value::Value;
 use serde_json::json;
 
 use super::super::client::{code_in, connect_as, device_token, start};
@@ -56,6 +57,7 @@ async fn bad_requests_are_answered_with_json() {
         ("PATCH", REPORTED, r#"{"$version":1}"#, 400, 400_004),
         ("PATCH", REPORTED, r#"{"a.b":1}"#, 400, 400_004),
         ("PATCH", REPORTED, r##"{"a":{"b#c":1}}"##, 400, 400_004),
+        ("PATCH", REPORTED, r#"{"a":[{"b":null}]}"#, 400, 400_004),
         ("PATCH", "/properties/desired", "{}", 400, 400_003),
         ("PATCH", "", "{}", 400, 400_003),
         ("PUT", REPORTED, "{}", 400, 400_003),
@@ -81,14 +83,41 @@ async fn bad_requests_are_answered_with_json() {
         .await;
     assert_eq!(
         (heard.status, &heard.body["errorCode"]),
-        (400, &json!(400_004))
+        (403, &json!(403_100))
     );
+    let text = "'Properties.Reported' size should be less than 32768 bytes.";
+    assert_eq!(heard.body["message"], text);
     let read = twin.ask(&mut client, "GET", "", " ").await;
     assert_eq!(
         read.body["reported"],
         json!({ "$version": 1 }),
         "nothing else happened"
     );
+}
+
+#[tokio::test]
+async fn a_report_of_another_version_is_refused() {
+    let running = start(&["a"]).await;
+    let mut client = connect_as(&running, &device_token(&running, "a")).await;
+    let session = client.session;
+    let mut twin = Twin::attach(&mut client, session, "a").await;
+    for (version, expected) in [
+        (Value::Long(1), (204, Some(2))),
+        (Value::Long(1), (412, None)),
+        (Value::Long(3), (412, None)),
+        (Value::Long(-1), (412, None)),
+        (Value::from("x"), (412, None)),
+        (Value::Int(2), (204, Some(3))),
+        (Value::Null, (204, Some(4))),
+    ] {
+        let heard = twin
+            .report_version(&mut client, version.clone(), json!({ "a": 1 }))
+            .await;
+        assert_eq!((heard.status, heard.version), expected, "{version:?}");
+        if expected.0 == 412 {
+            assert_eq!(heard.body["errorCode"], 412_001, "{version:?}");
+        }
+    }
 }
 
 #[tokio::test]
