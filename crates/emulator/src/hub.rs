@@ -20,7 +20,7 @@ use drawspan_hub_model::groups::ConsumerGroups;
 use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::policy::{POLICIES, Policies};
 use drawspan_hub_model::registry::{Change, Entry, Registry};
-use drawspan_hub_store::{Store, StoreError};
+use drawspan_hub_store::{MqttSession, Store, StoreError};
 use drawspan_segment_log::{
     LogError, NewRecord, PartitionInfo, Position, StoredRecord, Subscription, TelemetryLog,
 };
@@ -74,6 +74,7 @@ pub(crate) struct Parts {
     pub(crate) groups: ConsumerGroups,
     pub(crate) registry: Registry,
     pub(crate) messages: CloudToDevice,
+    pub(crate) mqtt_sessions: Vec<MqttSession>,
     /// `None` keeps the registry in memory only.
     pub(crate) store: Option<Arc<Store>>,
     pub(crate) log: Arc<TelemetryLog>,
@@ -108,11 +109,13 @@ impl Hub {
             groups,
             mut registry,
             messages,
+            mut mqtt_sessions,
             store,
             log,
         } = parts;
         // Initial contents are not events of the hub.
         registry.take_events();
+        mqtt_sessions.retain(|session| registry.get(&session.device).is_some());
         Self {
             host,
             clock,
@@ -126,7 +129,7 @@ impl Hub {
             store,
             log,
             sessions: Arc::default(),
-            subscriptions: KeptSubscriptions::default(),
+            subscriptions: KeptSubscriptions::from_stored(mqtt_sessions),
             feedback_waits: OnceLock::new(),
             telling: Mutex::default(),
         }

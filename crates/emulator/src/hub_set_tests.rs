@@ -26,6 +26,7 @@ fn set(names: &[&str]) -> HubSet {
             groups: ConsumerGroups::new(&[], &Limits::default()).unwrap(),
             registry: Registry::default(),
             messages: drawspan_hub_model::c2d::CloudToDevice::default(),
+            mqtt_sessions: Vec::new(),
             store: None,
             log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
         }))

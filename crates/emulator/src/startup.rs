@@ -76,30 +76,38 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
             devices.unwrap_or_default(),
             twins.unwrap_or_default(),
         );
-        parts.push((host.clone(), registry, messages, Arc::new(log)));
+        let sessions = database
+            .as_ref()
+            .map(|database| database.mqtt_sessions(host))
+            .transpose()?;
+        let sessions = sessions.unwrap_or_default();
+        parts.push((host.clone(), registry, messages, sessions, Arc::new(log)));
     }
     let enrollments = enrollment_groups(config, database.as_mut())?;
     let registrations = database.as_ref().map(Database::registrations).transpose()?;
     let store = database.map(Store::start).transpose()?.map(Arc::new);
     let logs = parts.iter().map(|(.., log)| Arc::clone(log)).collect();
     let events = Events::new(config.clock.clone(), config.observers.clone());
-    let hubs = parts.into_iter().map(|(host, registry, messages, log)| {
-        let (policies, groups, store) =
-            (Policies { key: key.clone() }, groups.clone(), store.clone());
-        Arc::new(Hub::new(Parts {
-            host,
-            clock: config.clock.clone(),
-            events: events.clone(),
-            limits: config.limits.clone(),
-            created_unix_ms,
-            policies,
-            groups,
-            registry,
-            messages,
-            store,
-            log,
-        }))
-    });
+    let hubs = parts
+        .into_iter()
+        .map(|(host, registry, messages, mqtt_sessions, log)| {
+            let (policies, groups, store) =
+                (Policies { key: key.clone() }, groups.clone(), store.clone());
+            Arc::new(Hub::new(Parts {
+                host,
+                clock: config.clock.clone(),
+                events: events.clone(),
+                limits: config.limits.clone(),
+                created_unix_ms,
+                policies,
+                groups,
+                registry,
+                messages,
+                mqtt_sessions,
+                store,
+                log,
+            }))
+        });
     let hubs: Vec<_> = hubs.collect();
     let provisioning = &config.provisioning;
     let parts = dps::Parts {

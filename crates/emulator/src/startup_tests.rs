@@ -10,6 +10,7 @@ use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, NewRecord, Origin
 
 use super::{Opened, open};
 use crate::config::Config;
+use crate::mqtts::Subscriptions;
 
 /// In the suite, and when somebody asks for all.
 const FEW: u64 = 48;
@@ -48,7 +49,8 @@ fn content(opened: &Opened) -> Content {
         let keys: Vec<String> = device.keys().map(|key| key.to_base64()).collect();
         let twin = entry.twin();
         let waiting = hub.message_count(&device.id);
-        format!("{device:?} {keys:?} {twin:?} {waiting}")
+        let subscriptions = hub.kept_subscriptions(&device.id);
+        format!("{device:?} {keys:?} {twin:?} {waiting} {subscriptions:?}")
     });
     let telemetry = (0..hub.partition_count()).map(|partition| {
         let records = hub.read(partition, 0, 10_000, usize::MAX).unwrap();
@@ -75,11 +77,16 @@ async fn fill(opened: &Opened, round: u32) {
     hub.ensure_devices(&ids, opened.dps.groups().first())
         .await
         .unwrap();
-    for id in &ids {
+    for (number, id) in (1_u8..).zip(&ids) {
+        let device = hub.device(id).unwrap();
+        let subscriptions = Subscriptions::from_bits(number);
+        hub.keep_subscriptions(id, &device.generation_id, Some(subscriptions));
         let patch = format!("{{\"round\":{round},\"pad\":\"{}\"}}", "x".repeat(300));
         let patch = drawspan_hub_model::twin::parse_patch(patch.as_bytes()).unwrap();
         hub.change(|registry| {
-            let twin = registry.report(id, &patch, None, 1_800_000_000_000).unwrap();
+            let twin = registry
+                .report(id, &patch, None, 1_800_000_000_000)
+                .unwrap();
             let change = Change::Twin {
                 device: id.clone(),
                 twin,
@@ -328,11 +335,22 @@ async fn a_partition_that_is_gone_with_its_mark_is_missed() {
     }
 }
 
-/// Made by `drawspan emulator` of the commit that names the folder: three devices, a twin, messages to devices, telemetry.
 #[test]
 fn a_directory_of_format_4_opens_with_everything_in_it() {
+    opens_with_everything_in_it("f1d6e09", "7cMWYeC7DweEesbu1MQZJUcJjhAsMRAsFBm2CLV2vtY=");
+}
+
+#[test]
+fn a_directory_of_format_5_opens_with_everything_in_it() {
+    opens_with_everything_in_it("b5bab52", "RT89W5Tj7Xj9N8P4NHwx7mbpcfQL9mWgEmw/HNVxl9s=");
+}
+
+/// A directory that `drawspan emulator` of `commit` made: three devices, a twin, messages to devices, telemetry.
+fn opens_with_everything_in_it(commit: &str, policy_key: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/fixtures/f1d6e09");
+    let made = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("src/fixtures")
+        .join(commit);
     copy(&made, folder.path());
     let mut config = Config::new(vec![HostName::parse("localhost").unwrap()]);
     config.state = Some(folder.path().to_path_buf());
@@ -341,10 +359,7 @@ fn a_directory_of_format_4_opens_with_everything_in_it() {
         let opened = open(&config).unwrap();
         let found = content(&opened);
         assert_eq!(found.devices.len(), 3, "{found:?}");
-        assert_eq!(
-            found.keys[0],
-            "7cMWYeC7DweEesbu1MQZJUcJjhAsMRAsFBm2CLV2vtY="
-        );
+        assert_eq!(found.keys[0], policy_key);
         let level = found.devices.iter().filter(|it| it.contains("level"));
         assert_eq!(level.count(), 1);
         let telemetry: usize = found.telemetry.iter().map(Vec::len).sum();

@@ -41,6 +41,7 @@ pub(crate) fn hub_at(clock: Clock, devices: &[&str]) -> Arc<Hub> {
         groups: ConsumerGroups::new(&[], &Limits::default()).unwrap(),
         registry,
         messages: drawspan_hub_model::c2d::CloudToDevice::default(),
+        mqtt_sessions: Vec::new(),
         store: None,
         log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
     }))

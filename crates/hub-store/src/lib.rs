@@ -1,10 +1,11 @@
-//! The registry of hubs, twins, cloud-to-device messages and registrations on disk: SQLite, written by one thread that puts
+//! The registry of hubs, twins, cloud-to-device messages, MQTT sessions and registrations on disk: SQLite, written by one thread that puts
 //! waiting changes into one transaction.
 
 mod c2d;
 mod commits;
 mod dps;
 pub mod limits;
+mod mqtt_sessions;
 mod open;
 mod schema;
 #[cfg(test)]
@@ -37,6 +38,19 @@ pub enum Write {
     CloudToDevice(messages::Change),
     /// A device that registered at the provisioning service.
     Registration(Arc<Registration>),
+    /// A device's MQTT session is new or different.
+    MqttSession(MqttSession),
+    /// A device has no MQTT session that outlives its connection any more.
+    MqttSessionGone(DeviceId),
+}
+
+/// A session of an MQTT client that outlives its connections (CleanSession 0).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MqttSession {
+    /// The client.
+    pub device: DeviceId,
+    /// What it has subscribed to; the bits mean something to the protocol head alone.
+    pub subscriptions: u8,
 }
 
 /// Why the registry cannot be stored or loaded.
@@ -188,6 +202,14 @@ impl Database {
     /// When the database cannot be read.
     pub fn twins(&self, hub: &HostName) -> Result<Vec<(DeviceId, Twin)>, StoreError> {
         twins::load(&self.connection, hub, &self.path)
+    }
+
+    /// All MQTT sessions of a hub.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn mqtt_sessions(&self, hub: &HostName) -> Result<Vec<MqttSession>, StoreError> {
+        mqtt_sessions::load(&self.connection, hub, &self.path)
     }
 
     /// A value kept under `name`, for all hubs.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use drawspan_state::sqlite::{self, Checked, Content};
+use drawspan_state::sums::Summed;
 use drawspan_state::whole::Files;
 use drawspan_state::{Mark, Recorded, Said, private, sums};
 use rusqlite::Connection;
@@ -84,14 +85,14 @@ fn go_on(path: &Path, recorded: Recorded) -> Result<Database, StoreError> {
         None => new_id()?,
     };
     sums::keep_function(&connection).map_err(prepare_failed(path))?;
-    if before.is_some() {
-        check_rows(&connection, path)?;
-    }
-    let stored = schema::prepare(&connection, path, id)?;
+    let (mut there, mut new) = schema::summed(&connection).map_err(prepare_failed(path))?;
     if before.is_none() {
-        // They are summed for the first time.
-        check_rows(&connection, path)?;
+        new.append(&mut there);
     }
+    check_rows(&connection, path, &there)?;
+    let stored = schema::prepare(&connection, path, id)?;
+    // They are summed for the first time.
+    check_rows(&connection, path, &new)?;
     sums::keep(&connection, schema::SUMMED)
         .and_then(|()| sqlite::fold(&connection))
         .and_then(|()| sqlite::fold_at_close(&connection, true))
@@ -154,8 +155,8 @@ fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn check_rows(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let differ = sums::verify(connection, schema::SUMMED).map_err(prepare_failed(path))?;
+fn check_rows(connection: &Connection, path: &Path, tables: &[Summed]) -> Result<(), StoreError> {
+    let differ = sums::verify(connection, tables).map_err(prepare_failed(path))?;
     let Some(first) = differ.first() else {
         return Ok(());
     };

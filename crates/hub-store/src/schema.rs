@@ -10,13 +10,14 @@ use drawspan_state::{sqlite, sums};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::commits::{self, Stored};
-use super::{StoreError, Write, c2d, dps, twins};
+use super::{StoreError, Write, c2d, dps, mqtt_sessions, twins};
 
 /// Raised with every change of the tables. What was added since format 1 are tables only, which are made when they are
 /// missing.
 ///
 /// 1: settings and devices. 2: messages to devices. 3: the provisioning service. 4: twins. 5: counted commits, summed rows.
-pub(super) const FORMAT: i64 = 5;
+/// 6: MQTT sessions.
+pub(super) const FORMAT: i64 = 6;
 
 /// The columns that are summed of each table: all.
 #[rustfmt::skip] // a table
@@ -29,6 +30,7 @@ pub(super) const SUMMED: &[Summed] = &[
     Summed { table: "dps_group", columns: &["name", "primary_key", "secondary_key"] },
     Summed { table: "dps_registration", columns: &["id", "group_name", "hub", "device", "substatus", "created_unix_ms", "updated_unix_ms", "etag", "operation", "payload"] },
     Summed { table: "twin", columns: &["hub", "device", "version", "etag_number", "tags", "desired", "reported"] },
+    Summed { table: "mqtt_session", columns: &["hub", "device", "subscriptions"] },
 ];
 
 const TABLES: &str = "
@@ -107,11 +109,23 @@ fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
         c2d::TABLES,
         dps::TABLES,
         twins::TABLE,
+        mqtt_sessions::TABLE,
         commits::TABLE,
         sums::TABLE,
     ];
     all.iter()
         .try_for_each(|tables| connection.execute_batch(tables))
+}
+
+/// The summed tables that a file has, and those that are missing from it because its format is an earlier one.
+pub(super) fn summed(connection: &Connection) -> rusqlite::Result<(Vec<Summed>, Vec<Summed>)> {
+    let mut there = Vec::new();
+    let mut missing = Vec::new();
+    for it in SUMMED {
+        let has = connection.table_exists(None, it.table)?;
+        if has { &mut there } else { &mut missing }.push(*it);
+    }
+    Ok((there, missing))
 }
 
 /// The first difference between a file's tables and those of a new file, if there is one. A file of an earlier format has fewer.
@@ -211,6 +225,7 @@ pub(super) fn apply(
         Write::Registry(Change::Delete(id)) => {
             c2d::forget(connection, hub, id)?;
             twins::delete(connection, hub, id)?;
+            mqtt_sessions::delete(connection, hub, id)?;
             connection
                 .prepare_cached("DELETE FROM device WHERE hub = ?1 AND id = ?2")?
                 .execute([hub.as_str(), id.as_str()])
@@ -218,6 +233,8 @@ pub(super) fn apply(
         }
         Write::CloudToDevice(change) => c2d::apply(connection, hub, change),
         Write::Registration(registration) => dps::put(connection, registration),
+        Write::MqttSession(session) => mqtt_sessions::put(connection, hub, session),
+        Write::MqttSessionGone(device) => mqtt_sessions::delete(connection, hub, device),
     }
 }
 

@@ -8,6 +8,7 @@ use super::schema::FORMAT;
 use super::{Database, Store, StoreError, Write};
 
 mod c2d;
+mod mqtt_sessions;
 mod twins;
 
 fn hub(name: &str) -> HostName {

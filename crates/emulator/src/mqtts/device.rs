@@ -85,7 +85,7 @@ impl Device {
 
     /// Takes the device over. Says whether subscriptions of an earlier session go on.
     pub(super) fn attach(&mut self) -> bool {
-        let before = self.hub.take_subscriptions(&self.id);
+        let before = self.hub.kept_subscriptions(&self.id);
         let before = before.filter(|_| self.keeps);
         self.subscriptions = before.unwrap_or_default();
         self.session
@@ -95,11 +95,11 @@ impl Device {
         before.is_some()
     }
 
-    /// Has its subscriptions kept for its next session.
+    /// Has its subscriptions kept for its next session, or nothing, if the session ends with the connection.
     fn keep(&self) {
-        if self.keeps {
-            self.hub.keep_subscriptions(&self.id, self.subscriptions);
-        }
+        let kept = self.keeps.then_some(self.subscriptions);
+        self.hub
+            .keep_subscriptions(&self.id, &self.generation_id, kept);
     }
 
     /// Its connection is over.

@@ -21,6 +21,29 @@ pub(crate) enum Topic {
 pub(crate) struct Subscriptions([Option<Qos>; 4]);
 
 impl Subscriptions {
+    /// As they are stored: two bits for each topic, 0 for none, 1 for QoS 0, 2 for QoS 1.
+    pub(crate) fn bits(&self) -> u8 {
+        let bits = |granted: &Option<Qos>| match granted {
+            None => 0,
+            Some(Qos::AtMostOnce) => 1,
+            Some(_) => 2,
+        };
+        self.0
+            .iter()
+            .rev()
+            .fold(0, |all, granted| all << 2 | bits(granted))
+    }
+
+    /// Those that were stored.
+    pub(crate) fn from_bits(bits: u8) -> Self {
+        let granted = |topic: u8| match bits >> (2 * topic) & 3 {
+            0 => None,
+            1 => Some(Qos::AtMostOnce),
+            _ => Some(Qos::AtLeastOnce),
+        };
+        Self([0, 1, 2, 3].map(granted))
+    }
+
     /// The QoS with which the device gets what is sent to a topic, if it does.
     pub(crate) fn get(&self, topic: Topic) -> Option<Qos> {
         self.0.get(topic as usize).copied().flatten()
@@ -68,6 +91,24 @@ mod tests {
         assert!(!subscriptions.has(Topic::Messages));
         subscriptions.set(Topic::Methods, None);
         assert!(!subscriptions.has(Topic::Methods) && subscriptions.has(Topic::Desired));
+    }
+
+    #[test]
+    fn what_is_stored_comes_back() {
+        let qos = [None, Some(Qos::AtMostOnce), Some(Qos::AtLeastOnce)];
+        let mut seen = std::collections::HashSet::new();
+        for number in 0..81_usize {
+            let of = |place: u32| qos[number / 3_usize.pow(place) % 3];
+            let subscriptions = Subscriptions([0, 1, 2, 3].map(of));
+            let bits = subscriptions.bits();
+            assert_eq!(Subscriptions::from_bits(bits), subscriptions, "{bits:08b}");
+            seen.insert(bits);
+        }
+        assert_eq!(seen.len(), 81);
+        assert_eq!(Subscriptions::default().bits(), 0);
+        let mut messages = Subscriptions::default();
+        messages.set(Topic::Messages, Some(Qos::AtLeastOnce));
+        assert_eq!(messages.bits(), 2);
     }
 
     #[test]

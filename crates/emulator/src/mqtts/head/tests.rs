@@ -1,11 +1,12 @@
 //! A connection's head without sockets, and a client's packets by hand.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_hub::DeviceId;
 use drawspan_hub::limits::SAS_GRACE_S;
+use drawspan_hub::{DeviceId, HostName};
 use drawspan_hub_model::c2d::{Ack, NewMessage};
 use drawspan_hub_model::dps::{Allocation, Registrations};
 use drawspan_hub_model::registry::{Change, IfMatch};
@@ -14,13 +15,15 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::dps::{self, Dps};
 use crate::hub::Hub;
 use crate::hub_set::HubSet;
 use crate::observe::Events;
 use crate::refusals::Refusals;
 use crate::sessions::MethodCall;
-use crate::test_hub::{HUB, create, device_token, hub, hub_at, unix_s};
+use crate::startup::{self, Opened};
+use crate::test_hub::{HUB, create, device_token, hub, hub_at, key, owner, unix_s};
 
 fn shared(hub: &Arc<Hub>) -> Arc<Shared> {
     let clock = Clock::system();
@@ -106,8 +109,13 @@ fn packet(first: u8, body: &[u8]) -> Vec<u8> {
 
 /// CONNECT of a session that goes on, with a keep-alive of a minute.
 fn connect(id: &str, token: &str) -> Vec<u8> {
+    connect_with(0xc0, id, token)
+}
+
+/// The same with other flags.
+fn connect_with(flags: u8, id: &str, token: &str) -> Vec<u8> {
     let user = format!("{HUB}/{id}/?api-version=2021-04-12");
-    let head = [&b"\0\x04MQTT\x04"[..], &[0xc0, 0, 60]].concat();
+    let head = [&b"\0\x04MQTT\x04"[..], &[flags, 0, 60]].concat();
     let texts = [id, &user, token].map(|it| text(it.as_bytes()));
     packet(0x10, &[head, texts.concat()].concat())
 }
@@ -296,6 +304,91 @@ fn subscriptions_go_on_and_end_with_their_device() {
     hub.change_soon(|registry| ((), vec![create(registry, "d", "1")]), |_| {})
         .unwrap();
     assert_eq!(session_present(), 0, "another device of the same name");
+}
+
+/// An emulator's state, with a hub whose owner has key 1.
+fn opened(state: &Path) -> Opened {
+    let mut config = Config::new(vec![HostName::parse(HUB).unwrap()]);
+    config.state = Some(state.to_path_buf());
+    config.policy_key = Some(key(1));
+    startup::open(&config).unwrap()
+}
+
+/// Connects with these flags, subscribes to methods if it is told to, and leaves. Says whether an earlier session went on.
+fn session_present(hub: &Arc<Hub>, flags: u8, id: &DeviceId, subscribes: bool) -> bool {
+    let mut link = Link::new(&shared(hub));
+    let answer = link.take(&connect_with(flags, id.as_str(), &owner(HUB, 600)));
+    assert_eq!((answer[0], answer[3]), (0x20, 0), "{answer:?}");
+    if subscribes {
+        link.take(&subscribe("$iothub/methods/POST/#", 1));
+    }
+    link.head.leave(DisconnectReason::ConnectionLost);
+    answer[2] == 1
+}
+
+#[tokio::test]
+async fn subscriptions_outlive_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids = ["kept", "deleted", "clean"].map(|id| DeviceId::parse(id).unwrap());
+    let [kept, deleted, clean] = &ids;
+    let commits = || {
+        let mark = std::fs::read_to_string(folder.path().join("registry.mark")).unwrap();
+        let count = mark.split_whitespace().nth(4).unwrap();
+        count.parse::<u64>().unwrap()
+    };
+    // Waits until everything before it is stored.
+    let change = async |hub: &Hub| {
+        let id = DeviceId::parse("deleted").unwrap();
+        hub.change(|registry| {
+            registry.delete(&id, &IfMatch::Any).unwrap();
+            ((), vec![Change::Delete(id.clone())])
+        })
+        .await
+        .unwrap();
+        hub.ensure_devices(&[id], None).await.unwrap();
+    };
+    {
+        let opened = opened(folder.path());
+        let hub = &opened.hubs[0];
+        hub.ensure_devices(&ids, None).await.unwrap();
+        for id in &ids {
+            assert!(!session_present(hub, 0xc0, id, true));
+        }
+        assert!(!session_present(hub, 0xc2, clean, true));
+        change(hub).await;
+        let before = commits();
+        assert!(session_present(hub, 0xc0, kept, true));
+        change(hub).await;
+        assert_eq!(commits(), before + 2, "nothing changed but the device");
+        opened.store.as_ref().unwrap().close();
+    }
+    {
+        let opened = opened(folder.path());
+        let hub = &opened.hubs[0];
+        assert!(!session_present(hub, 0xc0, deleted, false));
+        assert!(!session_present(hub, 0xc0, clean, false));
+        let mut link = Link::new(&shared(hub));
+        let answer = link.take(&connect("kept", &owner(HUB, 600)));
+        assert_eq!(answer[2], 1);
+        let (answer, _answered) = oneshot::channel();
+        let call = MethodCall {
+            name: "reboot".into(),
+            payload: "{}".into(),
+            answer,
+        };
+        hub.sessions().call(kept, call).unwrap();
+        assert!(contains(
+            &link.look(),
+            "$iothub/methods/POST/reboot/?$rid=1"
+        ));
+        // What the store does not take is kept in memory.
+        opened.store.as_ref().unwrap().close();
+        link.take(&subscribe("$iothub/twin/res/#", 1));
+        link.head.leave(DisconnectReason::ConnectionLost);
+        assert!(session_present(hub, 0xc0, kept, false));
+        assert!(!session_present(hub, 0xc2, kept, false), "a clean session");
+        assert!(!session_present(hub, 0xc0, kept, false));
+    }
 }
 
 /// Whatever a client sends, the head ends the connection or goes on.
