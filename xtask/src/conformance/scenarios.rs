@@ -200,6 +200,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
     },
     Scenario {
+        name: "python-mqtt",
+        about: "Python's azure-iot-device registers, sends, receives, answers and keeps a twin over MQTT, and in WebSockets",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Python("device_mqtt.py", &[]), Python("read.py", &[])],
+    },
+    Scenario {
         name: "node-http",
         about: "azure-iot-device sends over HTTPS, singly and in batches, and takes, gives back and rejects messages",
         servers: &[Emulator],
