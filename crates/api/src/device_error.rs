@@ -98,13 +98,13 @@ fn refused_until(failure: Failure, retry_after_s: u64) -> Problem {
         .map_or(retry_after_s, |s| s.max(retry_after_s));
     let advice = match over_quota {
         true => format!(
-            ". The hub's daily quota is used up: nothing is sent there until 00:00 UTC, except for occasional attempts, in case units were added; try again in {wait_s} s."
+            "The hub's daily quota is used up: nothing is sent there until 00:00 UTC, except for occasional attempts, in case units were added; try again in {wait_s} s."
         ),
         false => format!(
-            ". A request in {wait_s} s makes the device try again; POST /devices/{{id}}/resync makes it try at once."
+            "A request in {wait_s} s makes the device try again; POST /devices/{{id}}/resync makes it try at once."
         ),
     };
-    problem.add_detail(&advice).retry_after(wait_s)
+    problem.add_sentence(&advice).retry_after(wait_s)
 }
 
 /// A refusal of a request that was not sent, with the reason.

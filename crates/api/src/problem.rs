@@ -166,10 +166,12 @@ impl Problem {
         }
     }
 
-    /// Appends to the detail.
+    /// Appends a sentence to the detail, which may or may not end with a full stop: hubs do either.
     #[must_use]
-    pub fn add_detail(mut self, more: &str) -> Self {
-        self.detail.to_mut().push_str(more);
+    pub fn add_sentence(mut self, more: &str) -> Self {
+        let detail = self.detail.to_mut();
+        detail.push_str(if detail.ends_with('.') { " " } else { ". " });
+        detail.push_str(more);
         self
     }
 

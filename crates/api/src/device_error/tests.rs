@@ -111,6 +111,20 @@ fn every_kind_of_refusal_has_its_status() {
 }
 
 #[test]
+fn advice_follows_what_the_hub_said() {
+    for said in ["not registered", "not registered."] {
+        let failure = Failure::local(FailureKind::DeviceNotFound, said);
+        let problem = Problem::from(DeviceError::RefusedUntil {
+            failure,
+            retry_after_s: 61,
+        });
+        let text = String::from_utf8(problem.to_json()).unwrap();
+        let expected = "not registered. A request in 61 s makes";
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
 fn a_longer_wait_that_the_hub_asks_for_is_passed_on() {
     let check = |asked, expected| {
         let mut failure = Failure::local(FailureKind::Throttled, "slow");
