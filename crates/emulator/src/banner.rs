@@ -121,7 +121,7 @@ fn write_dps(out: &mut String, config: &Config, dps: &Dps) -> std::fmt::Result {
     let name = name.map_or("", |name| name.as_str());
     writeln!(out, "Provisioning service {name}")?;
     writeln!(out, "  {:<12} {}", "id scope", dps.id_scope())?;
-    writeln!(out, "  {:<12} HTTPS, MQTT", "served over")?;
+    writeln!(out, "  {:<12} HTTPS, AMQP, MQTT", "served over")?;
     for group in dps.groups() {
         let label = format!("group {}", group.name);
         let primary = group.primary.to_base64();

@@ -88,6 +88,7 @@ impl Emulator {
                 config.clock.clone(),
                 config.limits.clone(),
                 hubs.clone(),
+                Arc::clone(&dps),
                 Arc::clone(&refusals),
                 Faults::new(&config.faults),
             ),

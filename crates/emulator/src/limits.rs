@@ -8,6 +8,13 @@ pub const HUBS_MAX: usize = 64;
 /// Body of a registration (the service's own limit).
 pub const REGISTRATION_BODY_BYTES: usize = 96 * 1024;
 
+/// Size that encoding may add to it over AMQP.
+pub const REGISTRATION_SLACK_BYTES: u64 = 4 * 1024;
+/// Requests of one AMQP or MQTT client that wait for the provisioning service.
+pub const REGISTRATION_REQUESTS_MAX: usize = 16;
+/// Credit of an AMQP link for such requests.
+pub const REGISTRATION_CREDIT: u32 = 16;
+
 /// Body of an HTTPS request: the hub's largest, a bulk call of 100 devices, stays well below.
 pub const REQUEST_BODY_BYTES: usize = 1024 * 1024;
 /// Body of a device's message over HTTPS, or of a batch of them: 256 KB of what counts, as Base64 in JSON.
@@ -112,5 +119,3 @@ pub const MQTT_OUTPUT_BYTES: usize = 1024 * 1024;
 pub const MQTT_OUTPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Messages that a device has over MQTT without having acknowledged them.
 pub const MQTT_MESSAGES_UNACKNOWLEDGED: usize = 50;
-/// Requests of one client that wait for the provisioning service.
-pub const MQTT_REGISTRATION_REQUESTS: usize = 16;

@@ -1,9 +1,10 @@
-//! A hub in memory, for tests of the heads.
+//! A hub and a provisioning service in memory, for tests of the heads.
 
 use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, HostName, SymmetricKey, sas};
 use drawspan_hub_model::device::{DeviceSpec, Fresh};
+use drawspan_hub_model::dps::{Allocation, Group, Registrations};
 use drawspan_hub_model::groups::ConsumerGroups;
 use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::policy::Policies;
@@ -11,10 +12,13 @@ use drawspan_hub_model::registry::{Change, Registry};
 use drawspan_segment_log::{LogLimits, TelemetryLog};
 
 use crate::clock::Clock;
+use crate::dps::{self, Dps};
 use crate::hub::{Hub, Parts};
 use crate::observe::Events;
 
 pub(crate) const HUB: &str = "hub.localtest";
+/// The id scope of [`dps`].
+pub(crate) const SCOPE: &str = "0ne1";
 
 pub(crate) fn key(byte: u8) -> SymmetricKey {
     SymmetricKey::from_bytes(&[byte; 32]).unwrap()
@@ -47,6 +51,30 @@ pub(crate) fn hub_at(clock: Clock, devices: &[&str]) -> Arc<Hub> {
     }))
 }
 
+/// A service for that hub, whose one group has keys 5 and 6.
+pub(crate) fn dps(hub: &Arc<Hub>, registrations_per_minute: Option<u32>) -> Arc<Dps> {
+    let clock = Clock::system();
+    let parts = dps::Parts {
+        events: Events::new(clock.clone(), Vec::new()),
+        clock,
+        id_scope: SCOPE.into(),
+        groups: vec![Group {
+            name: "meters".into(),
+            primary: key(5),
+            secondary: key(6),
+        }],
+        hubs: vec![Arc::clone(hub)],
+        retry_after_s: 3,
+        store: None,
+    };
+    Arc::new(Dps::new(
+        parts,
+        Allocation::Hashed,
+        Registrations::default(),
+        registrations_per_minute,
+    ))
+}
+
 pub(crate) fn create(registry: &mut Registry, id: &str, generation_id: &str) -> Change {
     let fresh = Fresh {
         generation_id: generation_id.into(),
@@ -70,4 +98,11 @@ pub(crate) fn device_token(id: &str, life_s: u64) -> String {
     let (host, id) = (HostName::parse(HUB).unwrap(), DeviceId::parse(id).unwrap());
     let resource = sas::device_resource(&host, &id, None);
     sas::sign(&resource, &key(2), unix_s() + life_s, None)
+}
+
+/// The token of a registration, by a key of its group.
+pub(crate) fn registration_token(id: &str, group_key: u8, life_s: u64) -> String {
+    let resource = sas::registration_resource(SCOPE, id);
+    let key = key(group_key).derive(id);
+    sas::sign(&resource, &key, unix_s() + life_s, Some("registration"))
 }

@@ -181,6 +181,21 @@ pub fn parse(address: &str) -> Result<Address, UnknownAddress> {
     }
 }
 
+/// Reads the address of a device's links at DPS, `/{id scope}/registrations/{registration id}`: its id scope and registration.
+#[must_use]
+pub fn parse_registration(address: &str) -> Option<(String, String)> {
+    if address.len() > ADDRESS_MAX_CHARS {
+        return None;
+    }
+    let (_, path) = split_authority(address);
+    let mut segments = path.strip_prefix('/').unwrap_or(path).split('/');
+    let mut next = || decode(segments.next()?);
+    let (id_scope, literal, registration) = (next()?, next()?, next()?);
+    let is_whole = segments.next().is_none() && !id_scope.is_empty() && !registration.is_empty();
+    (is_whole && is(&literal, "registrations"))
+        .then(|| (id_scope.into_owned(), registration.into_owned()))
+}
+
 fn parse_device(device: &str, rest: &[&str]) -> Result<Address, UnknownAddress> {
     let (module, rest) = match rest {
         [literal, module, rest @ ..] if is(literal, "modules") => (Some(*module), rest),

@@ -22,6 +22,8 @@ pub struct DpsUser<'u> {
     pub id_scope: &'u str,
     /// The registration.
     pub registration: &'u str,
+    /// The API version, if the client names one.
+    pub api_version: Option<String>,
 }
 
 /// Reads a user name as a hub does.
@@ -53,11 +55,13 @@ pub fn of_hub(user_name: &str) -> Option<HubUser<'_>> {
 #[must_use]
 pub fn of_dps(user_name: &str) -> Option<DpsUser<'_>> {
     let (id_scope, rest) = user_name.split_once("/registrations/")?;
-    let registration = rest.split('/').next()?;
+    let (registration, query) = rest.split_once('/').unwrap_or((rest, ""));
+    let query = query.strip_prefix('?').unwrap_or(query);
     let is_whole = !id_scope.is_empty() && !id_scope.contains('/') && !registration.is_empty();
-    is_whole.then_some(DpsUser {
+    is_whole.then(|| DpsUser {
         id_scope,
         registration,
+        api_version: parameter(query, "api-version"),
     })
 }
 
@@ -100,15 +104,20 @@ mod tests {
 
     #[test]
     fn dps_is_told_scope_and_registration() {
-        let user = DpsUser {
-            id_scope: "0ne1",
-            registration: "d-1",
-        };
-        for name in [
-            "0ne1/registrations/d-1/api-version=2019-03-31&ClientVersion=x",
-            "0ne1/registrations/d-1",
+        for (name, api_version) in [
+            (
+                "0ne1/registrations/d-1/api-version=2019-03-31&ClientVersion=x",
+                Some("2019-03-31"),
+            ),
+            ("0ne1/registrations/d-1/?api-version=x", Some("x")),
+            ("0ne1/registrations/d-1", None),
         ] {
-            assert_eq!(of_dps(name), Some(user.clone()), "{name}");
+            let user = DpsUser {
+                id_scope: "0ne1",
+                registration: "d-1",
+                api_version: api_version.map(str::to_owned),
+            };
+            assert_eq!(of_dps(name), Some(user), "{name}");
         }
         assert_eq!(of_dps("h.net/d/?api-version=1"), None);
     }

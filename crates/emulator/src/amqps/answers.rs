@@ -8,7 +8,7 @@ use drawspan_amqp::performative::DeliveryTag;
 
 use crate::limits::ANSWERS_MAX;
 
-/// The link on which a client of `$cbs` or `$management` takes its answers.
+/// The link on which a client of `$cbs`, `$management` or DPS takes its answers.
 #[derive(Debug)]
 pub(super) struct Answers {
     link: LinkId,

@@ -10,6 +10,7 @@ use super::error::refusal;
 use super::events::Reader;
 use super::locked_delivery::LockedDelivery;
 use super::methods::MethodCalls;
+use super::registration::RegistrationRequests;
 use super::telemetry::TelemetryLink;
 use super::twin::TwinAnswers;
 
@@ -55,6 +56,10 @@ pub(super) enum Link {
     Events(Box<Reader>),
     LockedDelivery(Box<LockedDelivery>),
     ServiceSend,
+    /// Requests of a device to DPS.
+    RegistrationRequests(Box<RegistrationRequests>),
+    /// Their answers.
+    RegistrationAnswers,
 }
 
 impl Link {
@@ -75,6 +80,8 @@ impl Link {
             | Self::CbsAnswers
             | Self::ManagementRequests
             | Self::ManagementAnswers
+            | Self::RegistrationRequests(_)
+            | Self::RegistrationAnswers
             | Self::Events(_) => None,
         }
     }

@@ -1,10 +1,11 @@
-//! The AMQP head: devices, and the Event Hubs-compatible endpoint, on one port.
+//! The AMQP head: devices, the Event Hubs-compatible endpoint, and devices that register at DPS, on one port.
 //!
 //! [`head`] handles a connection's events. [`links`] is the table from (address, direction) to link kind; each kind has its own
 //! file: [`cbs`], [`telemetry`], [`methods`], [`twin`], [`locked_delivery`] (messages to devices, [`c2d_message`], and [`feedback`]
-//! on them), [`service_send`] (messages from services), [`events`], [`management`], [`redirect`]. [`access`] holds the rights of
-//! the connection, [`device_session`] the links of a device on it, [`readers`] the readers of each partition; through [`signals`],
-//! connections reach each other, and services reach them by way of the hub ([`crate::sessions`]).
+//! on them), [`service_send`] (messages from services), [`events`], [`management`], [`redirect`]. [`registration`] is a device at
+//! DPS. [`access`] holds the rights of the connection, [`device_session`] the links of a device on it, [`readers`] the readers of
+//! each partition; through [`signals`], connections reach each other, and services reach them by way of the hub
+//! ([`crate::sessions`]).
 
 mod access;
 mod answers;
@@ -24,6 +25,7 @@ mod management;
 mod methods;
 mod readers;
 mod redirect;
+mod registration;
 mod sasl;
 mod service_send;
 mod signals;
@@ -40,6 +42,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
+use crate::dps::Dps;
 use crate::faults::Faults;
 use crate::hub_set::HubSet;
 use crate::refusals::Refusals;
@@ -56,6 +59,7 @@ pub(crate) struct Shared {
     clock: Clock,
     limits: Limits,
     hubs: HubSet,
+    dps: Arc<Dps>,
     readers: Readers,
     feedback: feedback::Receivers,
     refusals: Arc<Refusals>,
@@ -68,6 +72,7 @@ impl Shared {
         clock: Clock,
         limits: Limits,
         hubs: HubSet,
+        dps: Arc<Dps>,
         refusals: Arc<Refusals>,
         faults: Faults,
     ) -> Arc<Self> {
@@ -75,6 +80,7 @@ impl Shared {
             clock,
             limits,
             hubs,
+            dps,
             readers: Readers::default(),
             feedback: feedback::Receivers::default(),
             refusals,

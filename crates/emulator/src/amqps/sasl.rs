@@ -1,11 +1,8 @@
-//! SASL: MSSBCBS and ANONYMOUS carry no credentials (a token follows through CBS), PLAIN carries a token.
+//! SASL: MSSBCBS and ANONYMOUS carry no credentials (a token follows through CBS), PLAIN carries a token, for a hub or for DPS.
 
 use drawspan_amqp::value::Symbol;
 use drawspan_hub::HostName;
 
-/// The error for a client that tries to register over AMQP.
-pub(super) const DPS_REFUSAL: &str =
-    "the emulator does not serve DPS over AMQP yet: let the client register over HTTPS";
 const MSSBCBS: Symbol = Symbol::from_static("MSSBCBS");
 const ANONYMOUS: Symbol = Symbol::from_static("ANONYMOUS");
 const PLAIN: Symbol = Symbol::from_static("PLAIN");
@@ -28,20 +25,19 @@ pub(super) fn plain(response: &[u8]) -> Option<(&str, &str)> {
     parts.next().is_none().then_some((user, password))
 }
 
+/// Id scope and registration of a user that comes to DPS: `{id scope}/registrations/{registration id}`.
+pub(super) fn registration(user: &str) -> Option<(&str, &str)> {
+    let (id_scope, id) = user.split_once("/registrations/")?;
+    (!id_scope.contains('/') && !id.contains('/')).then_some((id_scope, id))
+}
+
 /// Why a user name is invalid at `host`: a hub, or `None` if there is no hub of the client's name.
 pub(super) fn refusal_of(user: &str, host: Option<&HostName>) -> Option<&'static str> {
     match host {
-        _ if is_of_dps(user) => Some(DPS_REFUSAL),
         None => Some("there is no hub of this name"),
         Some(host) if is_for(user, host) => None,
         Some(_) => Some("the user is not POLICY@sas.root.HUB or DEVICE@sas.HUB"),
     }
-}
-
-/// As devices come to the provisioning service: `{id scope}/registrations/{registration id}`.
-fn is_of_dps(user: &str) -> bool {
-    let rest = user.split_once("/registrations/");
-    rest.is_some_and(|(scope, id)| !scope.contains('/') && !id.contains('/'))
 }
 
 /// Whether a user name is for this hub: `{policy}@sas.root.{hub}` or `{device}@sas.{hub}`.
@@ -92,8 +88,20 @@ mod tests {
         check("a@sas.hub", Some(&host), "none");
         check("a@sas.hub", None, "no hub of this name");
         check("a", Some(&host), "DEVICE@sas.HUB");
-        let registering = "0ne00000001/registrations/sensor-1";
-        check(registering, Some(&host), "over HTTPS");
-        check(registering, None, "over HTTPS");
+    }
+
+    #[test]
+    fn users_of_dps_name_scope_and_registration() {
+        assert_eq!(
+            registration("0ne1/registrations/a:b"),
+            Some(("0ne1", "a:b"))
+        );
+        for user in [
+            "0ne1/registrations/a/b",
+            "a/0ne1/registrations/b",
+            "a@sas.hub",
+        ] {
+            assert_eq!(registration(user), None, "{user}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use drawspan_amqp::engine::{DeliveryId, LinkId};
 use drawspan_amqp::performative::DeliveryState;
 use tokio::sync::mpsc;
 
+use crate::dps::requests::{Answer, Refusal};
 use crate::limits::PUSHES_MAX;
 use crate::sessions::{CallFailure, MethodCall};
 
@@ -23,6 +24,8 @@ pub(super) struct Signals {
     notices: Mutex<Vec<Notice>>,
     pushes: Mutex<Vec<Push>>,
     stored: Mutex<Vec<Stored>>,
+    /// The answer of DPS to the one request that it carries out.
+    registered: Mutex<Option<Result<Answer, Refusal>>>,
 }
 
 /// Something that happened to one of the connection's links.
@@ -76,6 +79,7 @@ impl Signals {
             notices: Mutex::default(),
             pushes: Mutex::default(),
             stored: Mutex::default(),
+            registered: Mutex::default(),
         }
     }
 
@@ -131,6 +135,25 @@ impl Signals {
 
     pub(super) fn take_stored(&self) -> Vec<Stored> {
         std::mem::take(&mut *self.stored.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Has a request to DPS answered.
+    pub(super) fn registered(&self, answer: Result<Answer, Refusal>) {
+        let mut registered = self
+            .registered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *registered = Some(answer);
+        drop(registered);
+        self.wake();
+    }
+
+    pub(super) fn take_registered(&self) -> Option<Result<Answer, Refusal>> {
+        let mut registered = self
+            .registered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        registered.take()
     }
 
     pub(super) fn take_pushes(&self) -> Vec<Push> {

@@ -11,11 +11,17 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::{Asked, Dps, RegisterError};
+use super::{Asked, Dps, RegisterError, THROTTLED};
 use crate::clock::system_unix_ms;
 use crate::json_place::place_in_body;
 use crate::limits::REGISTRATION_BODY_BYTES;
 use crate::random;
+
+/// The newest API version whose answers do not carry the connection profile of the assigned hub.
+const LAST_WITHOUT_PROFILE: &str = "2021-10-01";
+
+/// When a client of which too many requests wait may ask again.
+const RETRY_AFTER_S: u32 = 2;
 
 /// What the service says when it does not know the scope, the registration or the operation.
 pub(crate) const NOT_FOUND: u32 = 404_201;
@@ -26,6 +32,8 @@ pub(crate) struct Caller<'c> {
     pub(crate) id_scope: &'c str,
     pub(crate) registration: &'c str,
     pub(crate) token: Option<&'c str>,
+    /// The API version that the client names. Any is accepted; answers to newer ones say more.
+    pub(crate) api_version: Option<&'c str>,
 }
 
 /// An answer that is no refusal.
@@ -84,7 +92,7 @@ impl Dps {
             0 => Answer {
                 status: 202,
                 retry_after_s: None,
-                body: assigned(&registration),
+                body: assigned(&registration, caller),
             },
             wait_s => Answer {
                 status: 202,
@@ -106,7 +114,7 @@ impl Dps {
             .registration(&id)
             .filter(|registration| registration.operation == operation)
             .ok_or_else(|| Refusal::new(NOT_FOUND, "The operation does not exist"))?;
-        Ok(Answer::ok(assigned(&registration)))
+        Ok(Answer::ok(assigned(&registration, caller)))
     }
 
     /// The caller's registration.
@@ -114,7 +122,7 @@ impl Dps {
         self.count(Asked::LookUp);
         let (id, _) = self.identify(caller)?;
         let registration = self.registration(&id).ok_or_else(Refusal::unregistered)?;
-        Ok(Answer::ok(state(&registration)))
+        Ok(Answer::ok(state_for(caller, &registration)))
     }
 }
 
@@ -138,12 +146,36 @@ fn payload(bytes: &[u8], id: &RegistrationId) -> Result<Option<Arc<str>>, Refusa
 }
 
 /// An operation that is done.
-fn assigned(registration: &Registration) -> Value {
+fn assigned(registration: &Registration, caller: Caller<'_>) -> Value {
     json!({
         "operationId": registration.operation,
         "status": "assigned",
-        "registrationState": state(registration),
+        "registrationState": state_for(caller, registration),
     })
+}
+
+/// A registration, with what the API version of its device's request adds.
+fn state_for(caller: Caller<'_>, registration: &Registration) -> Value {
+    let mut state = state(registration);
+    if carries_profile(caller.api_version)
+        && let Some(state) = state.as_object_mut()
+    {
+        // A hub of the profile `mqttV5` is not served here.
+        state.insert("connectionProfile".into(), "classic".into());
+    }
+    state
+}
+
+/// Whether answers to an API version, `YYYY-MM-DD` with or without `-preview`, carry the connection profile.
+fn carries_profile(api_version: Option<&str>) -> bool {
+    let day = api_version.and_then(|version| version.get(..LAST_WITHOUT_PROFILE.len()));
+    let is_day = |day: &str| {
+        let mut pairs = day.bytes().zip(LAST_WITHOUT_PROFILE.bytes());
+        let alike =
+            |(byte, like): (u8, u8)| byte == like || (byte.is_ascii_digit() && like != b'-');
+        pairs.all(alike)
+    };
+    day.is_some_and(|day| is_day(day) && day > LAST_WITHOUT_PROFILE)
 }
 
 /// A registration, as its device sees it.
@@ -187,6 +219,14 @@ impl Refusal {
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::ARGUMENT_INVALID.number(), message)
+    }
+
+    /// Too many requests of one client wait.
+    pub(crate) fn too_many() -> Self {
+        Self {
+            retry_after_s: Some(RETRY_AFTER_S),
+            ..Self::new(THROTTLED, "Too many requests wait on this connection")
+        }
     }
 
     pub(crate) fn unregistered() -> Self {
@@ -240,5 +280,30 @@ impl From<RegisterError> for Refusal {
             retry_after_s,
             ..Self::new(error.code(), error.to_string())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newer_api_versions_get_the_connection_profile() {
+        for (version, expected) in [
+            ("2019-03-31", false),
+            ("2021-06-01", false),
+            ("2021-10-01", false),
+            ("2021-10-02", true),
+            ("2026-11-02-preview", true),
+            ("2026-11-02", true),
+            ("2026", false),
+            ("9999999999", false),
+            ("x", false),
+            ("", false),
+            ("ééééééé", false),
+        ] {
+            assert_eq!(carries_profile(Some(version)), expected, "{version}");
+        }
+        assert!(!carries_profile(None));
     }
 }

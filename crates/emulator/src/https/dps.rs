@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::body::Unreadable;
 use super::refused::Reason;
-use super::request::text;
+use super::request::{query, text};
 use super::{Shared, body};
 use crate::dps::Asked;
 use crate::dps::requests::{Answer, Caller, Refusal, state};
@@ -49,11 +49,12 @@ type Names = Result<Path<(String, String)>, PathRejection>;
 async fn register(
     State(shared): State<Shared>,
     names: Names,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
     let Path((scope, id)) = names.map_err(bad_path)?;
-    let caller = caller(&scope, &id, &headers);
+    let caller = caller(&scope, &id, &uri, &headers);
     // Before the body is read, which whoever may not register need not send.
     shared
         .dps
@@ -67,10 +68,11 @@ async fn register(
 async fn poll(
     State(shared): State<Shared>,
     names: Result<Path<(String, String, String)>, PathRejection>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let Path((scope, id, operation)) = names.map_err(bad_path)?;
-    let caller = caller(&scope, &id, &headers);
+    let caller = caller(&scope, &id, &uri, &headers);
     answer(shared.dps.answer_operation(caller, &operation)?)
 }
 
@@ -78,10 +80,15 @@ async fn poll(
 async fn look_up(
     State(shared): State<Shared>,
     names: Names,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let Path((scope, id)) = names.map_err(bad_path)?;
-    answer(shared.dps.answer_lookup(caller(&scope, &id, &headers))?)
+    answer(
+        shared
+            .dps
+            .answer_lookup(caller(&scope, &id, &uri, &headers))?,
+    )
 }
 
 /// `GET /emulator/observations`: how often the service was asked.
@@ -113,11 +120,17 @@ async fn wrong_method() -> Refusal {
     Refusal::new(WRONG_METHOD, "The resource does not support this method")
 }
 
-fn caller<'c>(id_scope: &'c str, registration: &'c str, headers: &'c HeaderMap) -> Caller<'c> {
+fn caller<'c>(
+    id_scope: &'c str,
+    registration: &'c str,
+    uri: &'c Uri,
+    headers: &'c HeaderMap,
+) -> Caller<'c> {
     Caller {
         id_scope,
         registration,
         token: text(headers, header::AUTHORIZATION.as_str()),
+        api_version: query(uri, "api-version"),
     }
 }
 

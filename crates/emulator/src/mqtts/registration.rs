@@ -17,6 +17,7 @@ pub(super) struct Registration {
     id_scope: String,
     id: String,
     token: Option<String>,
+    api_version: Option<String>,
     /// The QoS with which it gets answers, once it has subscribed to them.
     answers: Option<Qos>,
     waiting: VecDeque<Request>,
@@ -46,6 +47,7 @@ impl Registration {
             id_scope: caller.id_scope.to_owned(),
             id: caller.registration.to_owned(),
             token: caller.token.map(str::to_owned),
+            api_version: caller.api_version.map(str::to_owned),
             answers: None,
             waiting: VecDeque::new(),
         })
@@ -68,7 +70,7 @@ impl Registration {
 
     /// Takes a request. False if it is none, or there are too many.
     pub(super) fn take(&mut self, topic: &str, body: Bytes) -> bool {
-        if self.waiting.len() >= limits::MQTT_REGISTRATION_REQUESTS {
+        if self.waiting.len() >= limits::REGISTRATION_REQUESTS_MAX {
             return false;
         }
         self.waiting.push_back(match Topic::parse(topic) {
@@ -96,6 +98,7 @@ impl Registration {
                 id_scope: &self.id_scope,
                 registration: &self.id,
                 token: self.token.as_deref(),
+                api_version: self.api_version.as_deref(),
             };
             let (request_id, answer) = match request {
                 Request::Register { request_id, body } => (

@@ -255,3 +255,28 @@ proptest! {
         let _ = parse(&text);
     }
 }
+
+#[test]
+fn registrations_in_every_clients_spelling() {
+    let expected = Some(("0ne1".to_owned(), "a:b".to_owned()));
+    for text in [
+        "0ne1/registrations/a:b",
+        "/0ne1/registrations/a:b",
+        "/0ne1/registrations/a%3ab",
+        "amqps://dps.test/0ne1/registrations/a:b",
+        "amqps://dps.test:5671/0ne1/Registrations/a%3Ab",
+    ] {
+        assert_eq!(parse_registration(text), expected, "{text}");
+    }
+    for text in [
+        "",
+        "0ne1/registrations",
+        "0ne1/registrations/",
+        "/registrations/a",
+        "0ne1/registrations/a/b",
+        "0ne1/devices/a",
+        "$cbs",
+    ] {
+        assert_eq!(parse_registration(text), None, "{text}");
+    }
+}

@@ -38,7 +38,9 @@ impl Head {
         attach: &Attach,
         now: Duration,
     ) {
-        let Some(hub) = self.hub.clone() else { return };
+        let Some(hub) = self.hub.clone() else {
+            return self.on_registration_attach(connection, session, id, attach);
+        };
         let taken = links::wanted(attach)
             .and_then(|wanted| self.take_link(&hub, session, id, attach, wanted));
         // An error of the engine means that the link is gone already, of which an event tells.
@@ -289,6 +291,13 @@ impl Head {
         match link {
             Link::CbsAnswers => self.cbs.retain(|_, answers| answers.link() != id),
             Link::ManagementAnswers => self.management.retain(|(_, answers)| answers.link() != id),
+            Link::RegistrationAnswers => {
+                if let Some(registration) = &mut self.registration {
+                    registration
+                        .answers
+                        .retain(|_, answers| answers.link() != id);
+                }
+            }
             // A reader gives its place up when it is dropped, and calls under way tell their callers.
             link => {
                 self.left(id, &link, DisconnectReason::ClientClosed);

@@ -41,7 +41,9 @@ impl Arrived {
 
 impl Head {
     pub(super) fn on_delivery(&mut self, connection: &mut Connection, arrived: &Arrived) {
-        let Some(hub) = self.hub.clone() else { return };
+        let Some(hub) = self.hub.clone() else {
+            return self.on_registration_request(connection, arrived);
+        };
         match self.links.get_mut(arrived.link) {
             Some(Link::Telemetry(link)) => {
                 let at = arrived.owed.map(|delivery| (arrived.link, delivery));
@@ -147,6 +149,9 @@ impl Head {
         link: LinkId,
         owed: Option<DeliveryId>,
     ) {
+        if self.hub.is_none() {
+            return self.on_registration_too_large(connection, link, owed);
+        }
         let hub = &self.shared.limits;
         let limit = match self.links.get_mut(link) {
             Some(Link::Telemetry(_)) => hub.telemetry_message_bytes,
@@ -201,6 +206,13 @@ impl Head {
             Some(Link::TwinAnswers(link)) => link.answers.flush(connection),
             Some(Link::CbsAnswers) => {
                 for answers in self.cbs.values_mut().filter(|answers| answers.link() == id) {
+                    answers.flush(connection);
+                }
+            }
+            Some(Link::RegistrationAnswers) => {
+                let registration = self.registration.iter_mut();
+                let all = registration.flat_map(|registration| registration.answers.values_mut());
+                for answers in all.filter(|answers| answers.link() == id) {
                     answers.flush(connection);
                 }
             }

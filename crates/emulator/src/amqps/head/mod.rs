@@ -5,6 +5,7 @@ mod c2d;
 mod messages;
 mod opening;
 mod refusing;
+mod registering;
 #[cfg(test)]
 mod tests;
 mod twins;
@@ -26,6 +27,7 @@ use super::answers::Answers;
 use super::device_session::{AmqpSession, DeviceLink};
 use super::links::Links;
 use super::locked_delivery::Said;
+use super::registration::Registration;
 use super::signals::{Signals, Wake};
 use super::telemetry::Arrivals;
 use super::twin::RequestQueue;
@@ -44,6 +46,8 @@ pub(super) struct Head {
     peer: SocketAddr,
     signals: Arc<Signals>,
     hub: Option<Arc<Hub>>,
+    /// The device that came to register at DPS; such a connection has no hub.
+    registration: Option<Box<Registration>>,
     access: Access,
     links: Links,
     /// The session of each device on this connection.
@@ -82,6 +86,7 @@ impl Head {
             peer,
             signals,
             hub: None,
+            registration: None,
             links: Links::default(),
             devices: HashMap::new(),
             protocol: match transport {

@@ -1,15 +1,18 @@
-//! SASL and open: identifies the client and its hub.
+//! SASL and open: identifies the client and its hub, or the device that registers at DPS.
 
 use std::time::Duration;
 
 use drawspan_amqp::engine::Connection;
-use drawspan_amqp::performative::{Error, SaslCode, condition};
+use drawspan_amqp::performative::{SaslCode, condition};
 use drawspan_amqp::value::Symbol;
 use drawspan_hub::ErrorCode;
+use drawspan_hub_model::dps::Denied;
 
 use super::Head;
 use crate::amqps::error::refusal;
+use crate::amqps::registration::{self, Identity};
 use crate::amqps::sasl;
+use crate::dps::requests::Refusal;
 use crate::hub_set::Served;
 use crate::refusals::Door;
 
@@ -34,6 +37,9 @@ impl Head {
             let reason = "the response of PLAIN is not user and password";
             return self.sasl_refused(SaslCode::Auth, "", reason);
         };
+        if let Some((id_scope, id)) = sasl::registration(user) {
+            return self.identify(Identity::new(id_scope, id, token));
+        }
         let hub = match self.shared.hubs.select(None, self.sni.as_deref()) {
             Served::Hub(hub) => Some(hub),
             Served::Dps | Served::Nothing => None,
@@ -56,7 +62,7 @@ impl Head {
         }
     }
 
-    fn sasl_refused(&self, code: SaslCode, user: &str, reason: &str) -> SaslCode {
+    pub(super) fn sasl_refused(&self, code: SaslCode, user: &str, reason: &str) -> SaslCode {
         self.refused_with(Door::Sasl, user, &format!("{code:?}"), reason);
         code
     }
@@ -68,16 +74,21 @@ impl Head {
         now: Duration,
     ) {
         match self.shared.hubs.select(hostname, self.sni.as_deref()) {
+            // DPS is found by the id scope, so that the name of a hub is as good as its own.
+            Served::Hub(_) | Served::Dps if self.registration.is_some() => {}
             Served::Hub(hub) => {
                 self.hub = Some(hub);
                 self.sweep_soon(now);
             }
             Served::Dps => {
-                let error = Error::new(condition::NOT_IMPLEMENTED, sasl::DPS_REFUSAL);
-                self.refused(Door::Open, hostname.unwrap_or_default(), &error);
-                connection.close(Some(error), now);
+                let text = "a device comes to DPS by SASL PLAIN with a token; certificates are not served yet";
+                let refusal = Refusal::from(Denied::NoToken);
+                let code = refusal.code.to_string();
+                self.refused_with(Door::Open, hostname.unwrap_or_default(), &code, text);
+                connection.close(Some(registration::error(&refusal)), now);
             }
             Served::Nothing => {
+                self.registration = None;
                 let text = format!("there is no hub {} here", hostname.unwrap_or_default());
                 let error = refusal(condition::NOT_FOUND, ErrorCode::HUB_NOT_FOUND, &text);
                 self.refused(Door::Open, "", &error);

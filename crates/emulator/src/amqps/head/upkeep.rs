@@ -52,6 +52,9 @@ impl Head {
         for stored in self.signals.take_stored() {
             answer(connection, stored);
         }
+        if let Some(answer) = self.signals.take_registered() {
+            self.on_registered(connection, answer);
+        }
         for push in self.signals.take_pushes() {
             self.push(connection, push);
         }

@@ -26,6 +26,7 @@ impl Head {
                 id_scope: dps.id_scope,
                 registration: dps.registration,
                 token: token.and_then(|token| std::str::from_utf8(token).ok()),
+                api_version: dps.api_version.as_deref(),
             };
             return self.connect_registration(server, connect, caller);
         }

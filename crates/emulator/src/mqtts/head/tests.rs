@@ -8,7 +8,6 @@ use bytes::Bytes;
 use drawspan_hub::limits::SAS_GRACE_S;
 use drawspan_hub::{DeviceId, HostName};
 use drawspan_hub_model::c2d::{Ack, NewMessage};
-use drawspan_hub_model::dps::{Allocation, Registrations};
 use drawspan_hub_model::registry::{Change, IfMatch};
 use drawspan_net::Transport;
 use tokio::sync::oneshot;
@@ -16,31 +15,18 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::dps::{self, Dps};
 use crate::hub::Hub;
 use crate::hub_set::HubSet;
-use crate::observe::Events;
 use crate::refusals::Refusals;
 use crate::sessions::MethodCall;
 use crate::startup::{self, Opened};
-use crate::test_hub::{HUB, create, device_token, hub, hub_at, key, owner, unix_s};
+use crate::test_hub::{HUB, create, device_token, dps, hub, hub_at, key, owner, unix_s};
 
 fn shared(hub: &Arc<Hub>) -> Arc<Shared> {
-    let clock = Clock::system();
-    let parts = dps::Parts {
-        clock: clock.clone(),
-        events: Events::new(clock.clone(), Vec::new()),
-        id_scope: "0ne1".into(),
-        groups: Vec::new(),
-        hubs: vec![Arc::clone(hub)],
-        retry_after_s: 0,
-        store: None,
-    };
-    let registrations = Registrations::default();
     Arc::new(Shared {
         hubs: HubSet::new(vec![Arc::clone(hub)], None),
-        dps: Arc::new(Dps::new(parts, Allocation::Hashed, registrations, None)),
-        refusals: Refusals::new("ca.pem".into(), clock),
+        dps: dps(hub, None),
+        refusals: Refusals::new("ca.pem".into(), Clock::system()),
     })
 }
 

@@ -106,7 +106,8 @@ pub(super) fn connector(running: &Running) -> Connector {
     Connector::new(client_config(vec![authority]).unwrap(), routes)
 }
 
-async fn open(
+/// A connection of either kind.
+pub(super) async fn open(
     running: &Running,
     sasl: Option<ClientSasl>,
     transport: Transport,

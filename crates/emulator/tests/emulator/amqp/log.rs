@@ -4,8 +4,9 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use drawspan_amqp::engine::LinkOptions;
+use drawspan_amqp::engine::{ClientSasl, LinkOptions};
 use drawspan_amqp::performative::DeliveryState;
+use drawspan_amqp::value::Symbol;
 use drawspan_emulator::Fault;
 use drawspan_hub::sas;
 use rustls::crypto::ring::default_provider;
@@ -16,7 +17,8 @@ use tokio_rustls::TlsConnector;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::client::{
-    connect, connect_as, device, device_token, device_token_by, owner, start, start_with, unix_s,
+    connect, connect_as, connect_with, device, device_token, device_token_by, owner, start,
+    start_with, unix_s,
 };
 use crate::support::{HUB, ask, ask_raw, connect as connect_tls, key, policy};
 
@@ -199,6 +201,22 @@ async fn refusals_over_amqp_are_logged() {
         .await;
     log.has(&["link ended", "409002", "Telemetry of device a"])
         .await;
+
+    let scope = running.dps().id_scope();
+    let resource = sas::registration_resource(scope, "a");
+    let token = sas::sign(&resource, &key(9), unix_s() + 60, Some("registration"));
+    let sasl = ClientSasl {
+        mechanism: Symbol::from_static("PLAIN"),
+        initial_response: Some(format!("\0{scope}/registrations/a\0{token}").into()),
+    };
+    assert!(connect_with(&running, Some(sasl)).await.is_err());
+    log.has(&[
+        "SASL refused",
+        "Auth",
+        "registration a",
+        "another key than the device's",
+    ])
+    .await;
     let text = log.text();
     assert!(!text.contains("sig="), "{text}");
 }

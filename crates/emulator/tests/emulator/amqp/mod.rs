@@ -10,6 +10,7 @@ mod log;
 mod methods;
 mod positions;
 mod readers;
+mod registering;
 mod sasl;
 mod story;
 mod telemetry;

@@ -3,12 +3,14 @@
 mod expiry;
 mod methods;
 mod mutations;
+mod registering;
 mod replaced;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawspan_amqp::engine::{Closed, Config, Connection, Event};
+use drawspan_amqp::engine::{ClientSasl, Closed, Config, Connection, Event};
+use drawspan_hub::HostName;
 use drawspan_hub_model::limits::Limits;
 use drawspan_net::Handler as _;
 use drawspan_net::Transport;
@@ -18,19 +20,27 @@ use super::Head;
 use crate::amqps::signals::Signals;
 use crate::amqps::{Shared, engine_config, sasl};
 use crate::clock::Clock;
+use crate::dps::Dps;
 use crate::faults::Faults;
 use crate::hub::Hub;
 use crate::hub_set::HubSet;
 use crate::refusals::Refusals;
 use crate::server::Reached;
-use crate::test_hub::{HUB, create, device_token, hub, owner, unix_s};
+use crate::test_hub::{HUB, create, device_token, dps, hub, owner, unix_s};
+
+const DPS: &str = "dps.localtest";
 
 fn shared(hub: &Arc<Hub>) -> Arc<Shared> {
+    shared_with(hub, dps(hub, None))
+}
+
+fn shared_with(hub: &Arc<Hub>, dps: Arc<Dps>) -> Arc<Shared> {
     let refusals = Refusals::new("ca.pem".into(), Clock::system());
     Shared::new(
         Clock::system(),
         Limits::default(),
-        HubSet::new(vec![Arc::clone(hub)], None),
+        HubSet::new(vec![Arc::clone(hub)], HostName::parse(DPS).ok()),
+        dps,
         refusals,
         Faults::default(),
     )
@@ -98,12 +108,16 @@ struct Pair {
 
 impl Pair {
     fn new(shared: &Arc<Shared>) -> Self {
+        Self::open(shared, HUB, None)
+    }
+
+    fn open(shared: &Arc<Shared>, hostname: &str, sasl: Option<ClientSasl>) -> Self {
         let config = Config {
-            hostname: Some(HUB.into()),
+            hostname: Some(hostname.into()),
             ..Config::default()
         };
         let mut pair = Self {
-            client: Connection::client(config, None, Duration::ZERO),
+            client: Connection::client(config, sasl, Duration::ZERO),
             events: Vec::new(),
             end: End::new(shared),
         };
