@@ -1,5 +1,5 @@
 'use strict';
-// The unmodified provisioning SDK over HTTPS, or over MQTT if started with `mqtt` or `mqtt-ws`: a device that nobody has seen registers, connects with what it was told, and sends.
+// The unmodified provisioning SDK over HTTPS, or over the transport that the script is started with (`amqp`, `ws`, `mqtt`, `mqtt-ws`): a device that nobody has seen registers, connects with what it was told, and sends.
 // It finds the same hub again, and nobody registers with another key than the device's own.
 
 const crypto = require('node:crypto');
@@ -7,14 +7,18 @@ const https = require('node:https');
 const { Client, Message } = require('azure-iot-device');
 const iothub = require('azure-iothub');
 const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
+const { Amqp, AmqpWs } = require('azure-iot-provisioning-device-amqp');
 const { Http } = require('azure-iot-provisioning-device-http');
 const { Mqtt, MqttWs } = require('azure-iot-provisioning-device-mqtt');
 const { SymmetricKeySecurityClient } = require('azure-iot-security-symmetric-key');
 // Each of these packages brings its own azure-iot-common, so that errors are told by their names.
 const { run, env, same, refused } = require('./lib/check');
-const { Transport, overMqtt, overWebSocket } = require('./lib/transport');
+const { Transport, overMqtt } = require('./lib/transport');
 
-const Registering = overMqtt ? (overWebSocket ? MqttWs : Mqtt) : Http;
+const TRANSPORTS = { amqp: Amqp, ws: AmqpWs, mqtt: Mqtt, 'mqtt-ws': MqttWs };
+
+// Devices connect over AMQP unless the script is started with something else, but register over HTTPS.
+const Registering = TRANSPORTS[process.argv[2]] ?? Http;
 
 /** A device's key: derived from its group's. */
 function derived(groupKey, id) {
@@ -80,13 +84,20 @@ run(async () => {
   ];
   for (const [what, key] of attempts) {
     const error = await refused(register('meter-3', key), what);
-    // Over MQTT the service has no more than a return code to say why.
+    // Over MQTT the service has no more than a return code to say why. Over AMQP it refuses by SASL, of which this SDK drops the
+    // error, so that its next step finds no connection.
     if (overMqtt) same(error.message, 'Connection refused: Not authorized', 'by its text');
-    else same(error.name, 'UnauthorizedError', 'by name');
+    else same(error.name, Registering === Http ? 'UnauthorizedError' : 'NotConnectedError', 'by name');
   }
   await refused(register('meter-3', right, { scope: '0neNOTTHERE' }), 'an id scope that there is not');
+  if (Registering === Amqp || Registering === AmqpWs) {
+    // A request that is refused is a delivery that is rejected, with the service's JSON.
+    const error = await refused(register('meter-3', right, { payload: 'x'.repeat(200_000) }), 'a payload that is too large');
+    same(error.condition, 'amqp:link:message-size-exceeded', 'by its condition');
+    same(JSON.parse(error.description).errorCode, 413001, 'by its code');
+  }
   await refused(registry.get('meter-3'), 'nothing came of it');
-  // Over MQTT those are refused before they can ask.
-  const registrations = overMqtt ? 4 : 8;
+  // Over MQTT and AMQP those are refused before they can ask.
+  const registrations = Registering === Http ? 8 : 4;
   same((await told('/emulator/observations')).dps, { registrations, polls: 4, lookups: 0 }, 'the service was asked');
 });

@@ -158,8 +158,15 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Node("provisioning.js", &[])],
     },
     Scenario {
+        name: "node-provisioning-amqp",
+        about: "azure-iot-provisioning-device registers over AMQP (in WebSockets: node-ws) by group keys",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Node("provisioning.js", &["amqp"])],
+    },
+    Scenario {
         name: "node-ws",
-        about: "azure-iot-device speaks both ways over AMQP in WebSockets, @azure/event-hubs reads over them, exactly",
+        about: "azure-iot-device and azure-iot-provisioning-device speak both ways over AMQP in WebSockets, @azure/event-hubs reads over them, exactly",
         servers: &[Emulator],
         drive: None,
         scripts: &[
