@@ -155,6 +155,8 @@ fn the_first_lines_of_a_bridge() {
 fn the_first_lines_of_an_emulator() {
     let text = banner(&[
         "emulator",
+        "--mqtts-port",
+        "0",
         "--amqps-port",
         "0",
         "--https-port",
