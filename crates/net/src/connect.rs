@@ -75,7 +75,7 @@ pub enum ConnectError {
         source: ProxyError,
     },
     /// The TLS handshake failed.
-    #[error("TLS with {host}:{port} failed: {source}")]
+    #[error("TLS with {host}:{port} failed: {source}{}", advice(source))]
     Tls {
         /// Host.
         host: String,
@@ -100,6 +100,18 @@ pub enum ConnectError {
         /// Port.
         port: u16,
     },
+}
+
+/// What to do about a failed handshake, where that is known.
+fn advice(source: &io::Error) -> &'static str {
+    use rustls::{CertificateError, Error};
+    let cause = source.get_ref().and_then(|cause| cause.downcast_ref());
+    match cause {
+        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            "; its authority is not trusted here: the setting `ca` names a file of authorities to trust"
+        }
+        _ => "",
+    }
 }
 
 impl Transport {
@@ -284,6 +296,22 @@ fn set_options(stream: &TcpStream) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn an_authority_that_is_not_trusted_comes_with_the_setting() {
+        use rustls::{CertificateError, Error};
+        let tls = |cause| ConnectError::Tls {
+            host: "a.net".into(),
+            port: 5671,
+            source: io::Error::other(Error::InvalidCertificate(cause)),
+        };
+        assert!(
+            tls(CertificateError::UnknownIssuer)
+                .to_string()
+                .contains("`ca`")
+        );
+        assert!(!tls(CertificateError::Expired).to_string().contains("`ca`"));
+    }
+
     use socket2::{Domain, Socket, Type};
 
     use super::*;
