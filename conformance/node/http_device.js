@@ -42,20 +42,7 @@ run(async () => {
   await service.open();
   const client = await open(device);
   const entries = [];
-  const entry = (body, more = {}) =>
-    entries.push({
-      device: 'http-1',
-      generationId: device.generationId,
-      authScope: 'device',
-      bodyBase64: Buffer.from(body).toString('base64'),
-      messageId: null,
-      correlationId: null,
-      contentType: null,
-      contentEncoding: null,
-      component: null,
-      properties: {},
-      ...more,
-    });
+  const entry = (body, more) => entries.push(hub.entry(device, body, more));
 
   const first = new Message('{"größe":1}');
   Object.assign(first, { messageId: 'm 1', correlationId: 'c-1', contentType: 'application/json', contentEncoding: 'utf-8' });

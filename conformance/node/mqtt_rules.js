@@ -193,21 +193,9 @@ run(async () => {
   await wills(records.get('mqtt-will'));
   await service.close();
   // What the readers of events must find.
-  const entry = (id, body, more) => ({
-    device: id,
-    generationId: records.get(id).generationId,
-    authScope: 'device',
-    bodyBase64: Buffer.from(body).toString('base64'),
-    messageId: null,
-    correlationId: null,
-    contentType: null,
-    contentEncoding: null,
-    component: null,
-    properties: {},
-    ...more,
-  });
+  const entry = (id, body, more) => hub.entry(records.get(id), body, more);
   hub.writeLedger(startMs, [
-    entry('mqtt-1', 'over AMQP', {}),
+    entry('mqtt-1', 'over AMQP'),
     entry('mqtt-will', '{}', { messageId: 'm1', contentType: 'application/json', properties: { 'mqtt-retain': 'true' } }),
     entry('mqtt-will', 'gone', { properties: { kind: 'last', 'mqtt-retain': 'true', 'iothub-MessageType': 'Will' } }),
   ]);

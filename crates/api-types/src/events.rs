@@ -56,7 +56,7 @@ pub struct C2DMessage<'a> {
     #[serde(serialize_with = "properties")]
     #[schema(value_type = HashMap<String, String>)]
     properties: &'a [(String, String)],
-    /// Message id set by the sender; null if there is none.
+    /// Message id set by the sender; null if the sender set no id.
     #[schema(required)]
     message_id: Option<&'a str>,
     /// Expiry of the message; `0001-01-01T00:00:00Z` if the sender set none. (The spelling is the original's.)

@@ -17,7 +17,7 @@ use super::request::limit_of;
 use super::request::{Bare, ForDevice, Full, HandlerResult, Shared, invalid_body, sentence};
 use super::state::State;
 
-/// The subscription of this kind; 404 if there is none.
+/// The subscription of this kind; 404 if the device has no such subscription.
 pub(super) async fn get<D: Gateway>(
     kind: SubscriptionType,
     extract::State(state): Shared<D>,

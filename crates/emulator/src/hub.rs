@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use drawspan_hub::{DeviceConnectionString, DeviceId, ErrorCode, HostName, HubConnectionString};
-use drawspan_hub_model::access::{self, Denied, Grant};
+use drawspan_hub_model::access::{self, Denied, Grant, Principal};
 use drawspan_hub_model::c2d::{CloudToDevice, Effects};
 use drawspan_hub_model::device::{AuthenticationSpec, Device, DeviceSpec, DeviceStatus};
 use drawspan_hub_model::dps::Group;
@@ -22,7 +22,8 @@ use drawspan_hub_model::policy::{POLICIES, Policies};
 use drawspan_hub_model::registry::{Change, Entry, Registry};
 use drawspan_hub_store::{MqttSession, Store, StoreError};
 use drawspan_segment_log::{
-    LogError, NewRecord, PartitionInfo, Position, StoredRecord, Subscription, TelemetryLog,
+    AuthScope, LogError, NewRecord, PartitionInfo, Position, StoredRecord, Subscription,
+    TelemetryLog,
 };
 
 use crate::clock::Clock;
@@ -189,6 +190,27 @@ impl Hub {
             DeviceStatus::Enabled => Ok(device),
             DeviceStatus::Disabled => Err(Denied::DeviceDisabled),
         }
+    }
+
+    /// Admits a device whose grant allows what it asks for: says by whose credentials, and which of the devices of that name it is.
+    ///
+    /// # Errors
+    /// When it is not registered or disabled, or its own key is another one by now.
+    pub(crate) fn admit(
+        &self,
+        grant: &Grant,
+        id: &DeviceId,
+    ) -> Result<(AuthScope, Arc<str>), Denied> {
+        let registered = self.enabled_device(id)?;
+        let scope = match &grant.principal {
+            Principal::Policy(_) => AuthScope::Hub,
+            // Its keys may have changed since, or it may be another device of the same name.
+            Principal::Device(_) if !grant.is_signed_by(&registered) => {
+                return Err(Denied::WrongKey);
+            }
+            Principal::Device(_) => AuthScope::Device,
+        };
+        Ok((scope, registered.generation_id.clone()))
     }
 
     /// The consumer group of that name, as it is written; names compare without case.

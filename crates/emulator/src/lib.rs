@@ -41,6 +41,7 @@ pub mod tail;
 #[cfg(test)]
 mod test_hub;
 mod tracking_id;
+mod twin_refusal;
 
 pub use ca::{CA_FILE, CaError};
 pub use clock::{Clock, ClockHand};

@@ -10,7 +10,7 @@ use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, NewRecord, Origin
 
 use super::{Opened, open};
 use crate::config::Config;
-use crate::mqtts::Subscriptions;
+use drawspan_mqtt::Subscriptions;
 
 /// In the suite, and when somebody asks for all.
 const FEW: u64 = 48;

@@ -2,6 +2,7 @@
 //!
 //! * [`server`]: bytes in, events and bytes out. It knows no socket and no clock.
 //! * [`topic`]: what a topic of IoT Hub or DPS means.
+//! * [`subscriptions`]: what a device gets.
 //! * [`property_bag`]: the properties of a message, as a topic carries them.
 //! * [`user_name`]: whom a CONNECT is for.
 //! * [`limits`]: every limit.
@@ -11,7 +12,9 @@
 pub mod limits;
 pub mod property_bag;
 pub mod server;
+pub mod subscriptions;
 pub mod topic;
 pub mod user_name;
 
 pub use server::{Event, Qos, Server, ServerError};
+pub use subscriptions::{HubTopic, Subscriptions};

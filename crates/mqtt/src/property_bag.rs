@@ -38,6 +38,13 @@ pub fn push(bag: &mut String, name: &str, value: &str) {
     bag.extend(utf8_percent_encode(value, ENCODED));
 }
 
+/// A name as a level of a topic: the characters that MQTT does not allow there (`#`, `+`, `/`) are percent-encoded.
+#[must_use]
+pub fn topic_level(name: &str) -> Cow<'_, str> {
+    const FOREIGN: &AsciiSet = &percent_encoding::CONTROLS.add(b'#').add(b'+').add(b'/');
+    utf8_percent_encode(name, FOREIGN).into()
+}
+
 fn property(part: &str) -> Result<Property<'_>, InvalidBag> {
     Ok(match part.split_once('=') {
         Some((name, value)) => (decode(name)?, Some(decode(value)?)),
@@ -72,6 +79,12 @@ mod tests {
         let expected = [("$.mid", Some("a b")), ("ä=&", Some(""))];
         let expected = expected.map(|(name, value)| (name.into(), value.map(Cow::from)));
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn a_level_of_a_topic_has_no_wildcard() {
+        assert_eq!(topic_level("a#b+c/d%"), "a%23b%2Bc%2Fd%");
+        assert_eq!(topic_level("sensor-1:x"), "sensor-1:x");
     }
 
     #[test]

@@ -49,6 +49,18 @@ pub enum Body {
 }
 
 impl Message {
+    /// The bytes of its data sections, put together; empty for a body of another kind.
+    #[must_use]
+    pub fn data(&self) -> Bytes {
+        match &self.body {
+            Body::Data(parts) => match parts.as_slice() {
+                [only] => only.clone(),
+                parts => parts.concat().into(),
+            },
+            _ => Bytes::new(),
+        }
+    }
+
     /// A message with one data section.
     #[must_use]
     pub fn from_data(data: impl Into<Bytes>) -> Self {

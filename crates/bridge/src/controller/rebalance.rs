@@ -31,7 +31,7 @@ impl<P: Platform> Controller<P> {
         due.map(|due| due.max(next))
     }
 
-    /// Moves the next few devices, and searches for more if there are none left.
+    /// Moves the next few devices, and searches for more when the list is empty.
     pub(super) fn move_some(&mut self) {
         let now = self.now;
         if now.monotonic < self.moves.next {

@@ -58,7 +58,7 @@ impl Access {
         }
     }
 
-    /// The grant that allows `right` on a path, or the reason why there is none.
+    /// The grant that allows `right` on a path, or the reason why no grant does.
     pub(super) fn check(
         &self,
         right: Right,

@@ -149,19 +149,10 @@ fn answer(message: &Message, max_bytes: usize) -> Result<MethodAnswer, CallFailu
     let payload = match &message.body {
         // Node's client writes `null` for a payload that was not given.
         Body::Empty | Body::Value(Value::Null) => Bytes::new(),
-        Body::Data(parts) => match parts.as_slice() {
-            [only] => only.clone(),
-            parts => parts.concat().into(),
-        },
+        Body::Data(_) => message.data(),
         _ => return Err(CallFailure::BadAnswer("its body is not data")),
     };
-    if payload.len() > max_bytes {
-        return Err(CallFailure::AnswerTooLarge);
-    }
-    if !payload.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(&payload).is_err() {
-        return Err(CallFailure::BadAnswer("its body is not JSON"));
-    }
-    Ok(MethodAnswer { status, payload })
+    MethodAnswer::new(status, payload, max_bytes)
 }
 
 /// Integers of any type, and their text: clients go by their language's idea of a number.

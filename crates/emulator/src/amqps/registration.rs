@@ -300,10 +300,7 @@ impl Asked {
 fn body(message: &Message) -> Result<Bytes, Refusal> {
     let body = match &message.body {
         Body::Empty => Bytes::new(),
-        Body::Data(parts) => match &parts[..] {
-            [only] => only.clone(),
-            parts => parts.concat().into(),
-        },
+        Body::Data(_) => message.data(),
         Body::Sequence(_) | Body::Value(_) => {
             return Err(Refusal::invalid("The body of a registration must be data"));
         }

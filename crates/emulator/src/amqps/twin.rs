@@ -21,6 +21,7 @@ use super::answers::Answers;
 use super::device_session::Owner;
 use super::error::{refusal, status_description};
 use crate::limits;
+use crate::twin_refusal::TwinRefusal;
 
 const OPERATION: &str = "operation";
 const RESOURCE: &str = "resource";
@@ -46,7 +47,7 @@ pub(super) struct Request {
     answers: LinkId,
     /// The request's id, returned unchanged with the answer.
     id: MessageId,
-    operation: Result<Operation, Refused>,
+    operation: Result<Operation, TwinRefusal>,
 }
 
 #[derive(Debug)]
@@ -58,10 +59,6 @@ enum Operation {
     /// Whether to tell me when my desired properties change.
     News(bool),
 }
-
-/// Why an operation is not carried out.
-#[derive(Debug)]
-struct Refused(ErrorCode, String);
 
 /// An answer on its way.
 #[derive(Debug)]
@@ -133,7 +130,7 @@ impl RequestQueue {
     pub(super) fn take(&mut self, request: Request) -> Option<Answer> {
         if self.waiting.len() >= limits::TWIN_REQUESTS_MAX {
             let text = "too many requests about twins wait on this connection";
-            let refused = Refused(ErrorCode::THROTTLE_BACKLOG_LIMIT_EXCEEDED, text.into());
+            let refused = TwinRefusal(ErrorCode::THROTTLE_BACKLOG_LIMIT_EXCEEDED, text.into());
             return Some(Answer::refusal(request.answers, request.id, &refused));
         }
         self.waiting.push_back(request);
@@ -198,7 +195,7 @@ impl Request {
         let Some(entry) =
             entry.filter(|entry| entry.device.generation_id == self.owner.generation_id)
         else {
-            let refused = Refused::from(RegistryError::NotFound(device));
+            let refused = TwinRefusal::from(RegistryError::NotFound(device));
             return (Answer::refusal(link, id, &refused), None);
         };
         match operation {
@@ -266,8 +263,8 @@ impl Answer {
     }
 
     /// Its body is JSON always: an old C# client reads it in any case.
-    fn refusal(link: LinkId, id: MessageId, refused: &Refused) -> Self {
-        let Refused(code, text) = refused;
+    fn refusal(link: LinkId, id: MessageId, refused: &TwinRefusal) -> Self {
+        let TwinRefusal(code, text) = refused;
         let body = status_description(*code, text);
         Self {
             refused: Some((*code, text.clone())),
@@ -277,24 +274,12 @@ impl Answer {
 
     /// The answer if the change could not be stored.
     pub(super) fn not_stored(self) -> Self {
-        let refused = Refused(ErrorCode::SERVER_ERROR, "the change was not stored".into());
+        let refused = TwinRefusal::not_stored();
         Self::refusal(self.link, self.id, &refused)
     }
 }
 
-impl From<RegistryError> for Refused {
-    fn from(error: RegistryError) -> Self {
-        Self(error.code(), error.to_string())
-    }
-}
-
-impl From<TwinFailure> for Refused {
-    fn from(error: TwinFailure) -> Self {
-        Self(error.code(), error.to_string())
-    }
-}
-
-fn operation(message: &Message) -> Result<Operation, Refused> {
+fn operation(message: &Message) -> Result<Operation, TwinRefusal> {
     let annotation = |name: &str| {
         let annotations = message.message_annotations.as_ref()?;
         annotations.get(name).and_then(Value::as_str)
@@ -309,7 +294,7 @@ fn operation(message: &Message) -> Result<Operation, Refused> {
         return Ok(Operation::Get);
     }
     if is("PATCH", REPORTED) {
-        let patch = twin::parse_patch(&body(message)).map_err(TwinFailure::from)?;
+        let patch = twin::parse_patch(&message.data()).map_err(TwinFailure::from)?;
         return Ok(Operation::Report(patch, version(message)));
     }
     if is("PUT", DESIRED_NEWS) {
@@ -319,7 +304,7 @@ fn operation(message: &Message) -> Result<Operation, Refused> {
         return Ok(Operation::News(false));
     }
     let text = "operation and resource are none that a twin has";
-    Err(Refused(ErrorCode::INVALID_OPERATION, text.into()))
+    Err(TwinRefusal(ErrorCode::INVALID_OPERATION, text.into()))
 }
 
 /// The version of the reported properties that the device means. C# writes a null when it means any.
@@ -328,15 +313,5 @@ fn version(message: &Message) -> Option<u64> {
         Value::Null => None,
         // There is no version 0: what cannot be a version matches none.
         version => Some(version.as_u64().unwrap_or(0)),
-    }
-}
-
-fn body(message: &Message) -> Bytes {
-    match &message.body {
-        Body::Data(parts) => match parts.as_slice() {
-            [only] => only.clone(),
-            parts => parts.concat().into(),
-        },
-        _ => Bytes::new(),
     }
 }

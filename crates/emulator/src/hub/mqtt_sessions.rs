@@ -7,7 +7,7 @@ use drawspan_hub::DeviceId;
 use drawspan_hub_store::{MqttSession, Write};
 
 use super::Hub;
-use crate::mqtts::Subscriptions;
+use drawspan_mqtt::Subscriptions;
 
 /// Subscriptions of sessions that outlive their connections (CleanSession 0). At most one for each device.
 #[derive(Debug, Default)]

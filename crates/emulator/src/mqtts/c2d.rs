@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use drawspan_amqp::message::{Body, Message};
+use drawspan_amqp::message::Message;
 use drawspan_hub::{DeviceId, UtcTime};
 use drawspan_hub_model::c2d::{LockToken, Outcome, QueuedMessage};
 use drawspan_hub_store::NoSlot;
@@ -60,7 +60,12 @@ impl Messages {
             return false;
         };
         let topic = topic(device, &message);
-        let body = body(&message);
+        if topic.len() > usize::from(u16::MAX) {
+            // Its lock keeps it out of the way of others, for a while.
+            tracing::warn!(hub = %hub.host(), %device, "the properties of a message are longer than a topic of MQTT can be");
+            return true;
+        }
+        let body = message.data();
         let sent = match qos {
             Qos::AtMostOnce => server.publish(&topic, &body).map(|()| None),
             _ => server.publish_at_least_once(&topic, &body).map(Some),
@@ -105,16 +110,6 @@ impl Messages {
     }
 }
 
-fn body(message: &Message) -> bytes::Bytes {
-    match &message.body {
-        Body::Data(parts) => match parts.as_slice() {
-            [only] => only.clone(),
-            parts => parts.concat().into(),
-        },
-        _ => bytes::Bytes::new(),
-    }
-}
-
 /// The topic of a message. Its properties begin with the system's; there is always one, since the C# client looks for it.
 fn topic(device: &DeviceId, message: &Message) -> String {
     let mut bag = String::new();
@@ -150,6 +145,7 @@ fn topic(device: &DeviceId, message: &Message) -> String {
         let Some(name) = name.as_str() else { continue };
         push(name, value.as_str().map(str::to_owned));
     }
+    let device = property_bag::topic_level(device.as_str());
     format!("devices/{device}/messages/devicebound/{bag}")
 }
 

@@ -5,31 +5,32 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_hub::{DeviceId, ErrorCode};
-use drawspan_hub_model::access::{Denied, Grant, Principal};
+use drawspan_hub_model::access::{Denied, Grant};
 use drawspan_hub_model::event::{DisconnectReason, HubEvent, Protocol};
 use drawspan_hub_model::policy::Right;
 use drawspan_mqtt::server::{Connect, Publish, Will};
 use drawspan_mqtt::topic::Topic as Published;
 use drawspan_mqtt::user_name::HubUser;
-use drawspan_mqtt::{Qos, Server, ServerError};
+use drawspan_mqtt::{HubTopic, Qos, Server, ServerError, Subscriptions, subscriptions};
 use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, NewRecord, Origin};
 use tokio::sync::mpsc;
 
 use super::c2d::Messages;
 use super::device_session::{MqttSession, Push, Wake};
 use super::methods::Methods;
-use super::subscriptions::{self, Subscriptions, Topic};
 use super::telemetry::{self, Kind};
 use super::twin;
 use crate::amqps::counted_bytes;
 use crate::hub::Hub;
 use crate::limits;
+use crate::twin_refusal::TwinRefusal;
 
 /// A device that is connected.
 pub(super) struct Device {
     pub(super) hub: Arc<Hub>,
     pub(super) id: DeviceId,
     generation_id: Arc<str>,
+    scope: AuthScope,
     grant: Grant,
     session: Arc<MqttSession>,
     subscriptions: Subscriptions,
@@ -65,12 +66,13 @@ impl Device {
         let token = connect.password.as_deref().ok_or(Denied::NoToken)?;
         let token = std::str::from_utf8(token).map_err(|_| Denied::Malformed)?;
         let grant = hub.authenticate(token)?;
-        let generation_id = check(&hub, &id, &grant)?;
+        let (scope, generation_id) = check(&hub, &id, &grant)?;
         Ok(Self {
             session: Arc::new(MqttSession::new(protocol, wake)),
             hub,
             id,
             generation_id,
+            scope,
             grant,
             subscriptions: Subscriptions::default(),
             keeps: !connect.clean_session,
@@ -89,7 +91,7 @@ impl Device {
         let before = before.filter(|_| self.keeps);
         self.subscriptions = before.unwrap_or_default();
         self.session
-            .set_takes_calls(self.subscriptions.has(Topic::Methods));
+            .set_takes_calls(self.subscriptions.has(HubTopic::Methods));
         self.keep();
         self.hub.attach(&self.id, &self.session, |_| {});
         before.is_some()
@@ -225,10 +227,7 @@ impl Device {
         NewRecord {
             device_id: self.id.clone(),
             origin: Origin {
-                scope: match &self.grant.principal {
-                    Principal::Policy(_) => AuthScope::Hub,
-                    Principal::Device(_) => AuthScope::Device,
-                },
+                scope: self.scope,
                 kind: AuthKind::Sas,
                 generation_id: self.generation_id.clone(),
                 source: MessageSource::Telemetry,
@@ -280,7 +279,7 @@ impl Device {
     }
 
     fn subscribed(&self) {
-        let calls = self.subscriptions.has(Topic::Methods);
+        let calls = self.subscriptions.has(HubTopic::Methods);
         self.session.set_takes_calls(calls);
         self.keep();
         if calls {
@@ -298,7 +297,7 @@ impl Device {
 
     /// Hands out the messages that wait.
     pub(super) fn hand_out(&mut self, server: &mut Server, now: Duration) {
-        if let Some(qos) = self.subscriptions.get(Topic::Messages) {
+        if let Some(qos) = self.subscriptions.get(HubTopic::Messages) {
             self.messages.hand_out(server, &self.hub, &self.id, qos);
         }
         if self.messages.has_unheard() {
@@ -312,7 +311,7 @@ impl Device {
         &mut self,
         server: &mut Server,
         now: Duration,
-    ) -> Result<Vec<twin::Refused>, Fault> {
+    ) -> Result<Vec<TwinRefusal>, Fault> {
         let news = self.session.take_news();
         if news.replaced {
             return Err(Fault {
@@ -344,18 +343,18 @@ impl Device {
         &mut self,
         server: &mut Server,
         push: Push,
-        refused: &mut Vec<twin::Refused>,
+        refused: &mut Vec<TwinRefusal>,
     ) -> Result<(), ServerError> {
         match push {
             Push::Call(call) => self.methods.call(server, call, self.hub.limits()),
-            Push::Desired(patch) if self.subscriptions.has(Topic::Desired) => {
+            Push::Desired(patch) if self.subscriptions.has(HubTopic::Desired) => {
                 let version = twin::version_of(&patch).unwrap_or_default();
                 let topic = format!("$iothub/twin/PATCH/properties/desired/?$version={version}");
                 server.publish(&topic, &patch)?;
             }
             Push::Twin(answer) => {
                 refused.extend(answer.refused().cloned());
-                if self.subscriptions.has(Topic::TwinAnswers) {
+                if self.subscriptions.has(HubTopic::TwinAnswers) {
                     answer.send(server)?;
                 }
             }
@@ -388,7 +387,7 @@ impl Device {
         };
         let denied = match allowed {
             // Deleted, and created anew under the same name.
-            Ok(generation) if generation != self.generation_id => Denied::UnknownDevice,
+            Ok((_, generation)) if generation != self.generation_id => Denied::UnknownDevice,
             Ok(_) => return Ok(()),
             Err(denied) => denied,
         };
@@ -405,8 +404,8 @@ impl Device {
     }
 }
 
-/// Whether a device may be connected with this grant. Says which of the devices of that name it is.
-fn check(hub: &Hub, id: &DeviceId, grant: &Grant) -> Result<Arc<str>, Denied> {
+/// Whether a device may be connected with this grant. Says by whose credentials, and which of the devices of that name it is.
+fn check(hub: &Hub, id: &DeviceId, grant: &Grant) -> Result<(AuthScope, Arc<str>), Denied> {
     let path = format!("/devices/{id}");
     let longer = format!("{path}/api-version=");
     // Old clients sign for a resource that goes on with their version.
@@ -415,13 +414,7 @@ fn check(hub: &Hub, id: &DeviceId, grant: &Grant) -> Result<Arc<str>, Denied> {
         None => &path,
     };
     grant.allows(Right::DeviceConnect, hub.host(), path)?;
-    let registered = hub.enabled_device(id)?;
-    let is_own = matches!(grant.principal, Principal::Device(_));
-    // Its keys may have changed since, or it may be another device of the same name.
-    if is_own && !grant.is_signed_by(&registered) {
-        return Err(Denied::WrongKey);
-    }
-    Ok(registered.generation_id.clone())
+    hub.admit(grant, id)
 }
 
 /// The client did what a hub ends a connection for.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use drawspan_hub_model::limits::Limits;
-use drawspan_mqtt::Server;
+use drawspan_mqtt::{Server, property_bag};
 use tokio::sync::oneshot;
 
 use crate::sessions::{CallFailure, MethodAnswer, MethodCall};
@@ -31,21 +31,23 @@ impl Methods {
             return;
         }
         let id = self.free_id();
-        let topic = format!("$iothub/methods/POST/{}/?$rid={id}", call.name);
+        let name = property_bag::topic_level(&call.name);
+        let topic = format!("$iothub/methods/POST/{name}/?$rid={id}");
         match server.publish(&topic, &call.payload) {
             Ok(()) => _ = self.sent.insert(id, call.answer),
             Err(_) => _ = call.answer.send(Err(CallFailure::RequestTooLarge)),
         }
     }
 
-    /// Takes the device's answer to a call. One that nobody waits for is nobody's.
+    /// Passes the device's answer to the caller of the method. An answer to an unknown call is dropped.
     pub(super) fn answered(&mut self, request_id: &str, status: i32, payload: Bytes, hub: &Limits) {
         let id = request_id.parse().ok();
         let Some(caller) = id.and_then(|id: u16| self.sent.remove(&id)) else {
             return;
         };
         // The caller may have given up.
-        let _ = caller.send(answer(status, payload, hub.method_payload_bytes));
+        let answer = MethodAnswer::new(status, payload, hub.method_payload_bytes);
+        let _ = caller.send(answer);
     }
 
     fn free_id(&mut self) -> u16 {
@@ -56,14 +58,4 @@ impl Methods {
             }
         }
     }
-}
-
-fn answer(status: i32, payload: Bytes, max_bytes: usize) -> Result<MethodAnswer, CallFailure> {
-    if payload.len() > max_bytes {
-        return Err(CallFailure::AnswerTooLarge);
-    }
-    if !payload.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(&payload).is_err() {
-        return Err(CallFailure::BadAnswer("its body is not JSON"));
-    }
-    Ok(MethodAnswer { status, payload })
 }

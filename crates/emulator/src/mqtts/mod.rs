@@ -2,7 +2,7 @@
 //!
 //! [`head`] handles a connection's events. A connection is one device's: [`device`] is what a hub's device has on it, with
 //! [`telemetry`], [`c2d`], [`methods`] and [`twin`]; [`registration`] is one at DPS. [`device_session`] is how the hub reaches the
-//! connection's task, [`subscriptions`] what a device gets.
+//! connection's task.
 
 mod c2d;
 mod device;
@@ -10,7 +10,6 @@ mod device_session;
 mod head;
 mod methods;
 mod registration;
-mod subscriptions;
 mod telemetry;
 mod twin;
 
@@ -30,7 +29,6 @@ use crate::server::Secured;
 use crate::stop::Stop;
 use device_session::Wake;
 use head::Head;
-pub(crate) use subscriptions::Subscriptions;
 
 /// What all connections share.
 #[derive(Debug)]

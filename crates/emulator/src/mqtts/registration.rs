@@ -68,7 +68,7 @@ impl Registration {
         Some(granted)
     }
 
-    /// Takes a request. False if it is none, or there are too many.
+    /// Queues a request. False if the topic is not one of DPS, or too many requests wait.
     pub(super) fn take(&mut self, topic: &str, body: Bytes) -> bool {
         if self.waiting.len() >= limits::REGISTRATION_REQUESTS_MAX {
             return false;

@@ -13,12 +13,13 @@ use drawspan_mqtt::Server;
 use super::device_session::{MqttSession, Push};
 use crate::amqps::status_description;
 use crate::hub::Hub;
+use crate::twin_refusal::TwinRefusal;
 
 /// An answer on its way.
 #[derive(Debug)]
 pub(super) struct Answer {
     request_id: String,
-    result: Result<Done, Refused>,
+    result: Result<Done, TwinRefusal>,
 }
 
 /// What was done.
@@ -29,10 +30,6 @@ enum Done {
     /// The reported properties have this version now.
     Reported(u64),
 }
-
-/// Why something was not done.
-#[derive(Clone, Debug)]
-pub(super) struct Refused(pub(super) ErrorCode, pub(super) String);
 
 impl Answer {
     /// Sends it.
@@ -46,7 +43,7 @@ impl Answer {
                 let topic = format!("$iothub/twin/res/204/?$rid={id}&$version={version}");
                 server.publish(&topic, &[])
             }
-            Err(Refused(code, text)) => {
+            Err(TwinRefusal(code, text)) => {
                 let topic = format!("$iothub/twin/res/{}/?$rid={id}", code.http_status());
                 server.publish(&topic, status_description(*code, text).as_bytes())
             }
@@ -54,7 +51,7 @@ impl Answer {
     }
 
     /// Why it was refused, if it was.
-    pub(super) fn refused(&self) -> Option<&Refused> {
+    pub(super) fn refused(&self) -> Option<&TwinRefusal> {
         self.result.as_ref().err()
     }
 }
@@ -115,7 +112,7 @@ pub(super) fn report(
             request_id,
             result: match stored {
                 Ok(()) => Ok(Done::Reported(version)),
-                Err(_) => Err(not_stored()),
+                Err(_) => Err(TwinRefusal::not_stored()),
             },
         }));
     };
@@ -124,12 +121,12 @@ pub(super) fn report(
         Ok(Some((result, _))) => Some(answer(result)),
         Ok(None) => {
             let text = "the hub has too much to store at the moment".to_owned();
-            Some(answer(Err(Refused(
+            Some(answer(Err(TwinRefusal(
                 ErrorCode::THROTTLE_BACKLOG_LIMIT_EXCEEDED,
                 text,
             ))))
         }
-        Err(_) => Some(answer(Err(not_stored()))),
+        Err(_) => Some(answer(Err(TwinRefusal::not_stored()))),
     }
 }
 
@@ -142,20 +139,4 @@ pub(super) fn version_of(patch: &[u8]) -> Option<u64> {
     }
     let versioned: Versioned = serde_json::from_slice(patch).ok()?;
     Some(versioned.version)
-}
-
-fn not_stored() -> Refused {
-    Refused(ErrorCode::SERVER_ERROR, "the change was not stored".into())
-}
-
-impl From<RegistryError> for Refused {
-    fn from(error: RegistryError) -> Self {
-        Self(error.code(), error.to_string())
-    }
-}
-
-impl From<TwinFailure> for Refused {
-    fn from(error: TwinFailure) -> Self {
-        Self(error.code(), error.to_string())
-    }
 }

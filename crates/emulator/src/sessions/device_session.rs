@@ -64,6 +64,23 @@ pub(crate) enum CallFailure {
     BadAnswer(&'static str),
 }
 
+impl MethodAnswer {
+    /// A device's answer.
+    ///
+    /// # Errors
+    /// When its payload is larger than `max_bytes`, or not JSON.
+    pub(crate) fn new(status: i32, payload: Bytes, max_bytes: usize) -> Result<Self, CallFailure> {
+        if payload.len() > max_bytes {
+            return Err(CallFailure::AnswerTooLarge);
+        }
+        let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(&payload).is_ok();
+        if !payload.is_empty() && !is_json() {
+            return Err(CallFailure::BadAnswer("its body is not JSON"));
+        }
+        Ok(Self { status, payload })
+    }
+}
+
 // Payloads are confidential.
 impl fmt::Debug for MethodCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

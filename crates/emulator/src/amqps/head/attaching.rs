@@ -7,7 +7,7 @@ use drawspan_amqp::engine::{AcceptOptions, Connection, Credit, LinkId, SessionId
 use drawspan_amqp::performative::{Attach, Error, SenderSettleMode, condition};
 use drawspan_hub::DeviceId;
 use drawspan_hub::address::Entity;
-use drawspan_hub_model::access::{Denied, Principal};
+use drawspan_hub_model::access::Denied;
 use drawspan_hub_model::event::{DisconnectReason, HubEvent};
 use drawspan_hub_model::policy::Right;
 use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, Origin};
@@ -197,16 +197,7 @@ impl Head {
             Some(device),
             self.shared.clock.unix_s(),
         )?;
-        let registered = hub.enabled_device(device)?;
-        let scope = match &grant.principal {
-            Principal::Policy(_) => AuthScope::Hub,
-            // Its keys may have changed since, or it may be another device of the same name.
-            Principal::Device(_) if !grant.is_signed_by(&registered) => {
-                return Err(Denied::WrongKey);
-            }
-            Principal::Device(_) => AuthScope::Device,
-        };
-        Ok((scope, registered.generation_id.clone()))
+        hub.admit(grant, device)
     }
 
     fn events(

@@ -4,8 +4,7 @@ use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
-use drawspan_amqp::message::{Body, Message};
+use drawspan_amqp::message::Message;
 use drawspan_hub::{DeviceId, ErrorCode, UtcTime};
 use drawspan_hub_model::c2d::{LockToken, Outcome, QueuedMessage};
 use drawspan_hub_store::StoreError;
@@ -86,7 +85,7 @@ async fn settle(
 fn answer(token: LockToken, queued: &QueuedMessage) -> Result<Response, Refusal> {
     let message = Message::decode(&queued.item.payload)
         .map_err(|error| Refusal::new(ErrorCode::SERVER_ERROR, error.to_string()))?;
-    let mut response = (StatusCode::OK, body(&message)).into_response();
+    let mut response = (StatusCode::OK, message.data()).into_response();
     let headers = response.headers_mut();
     // axum takes the body for plain bytes.
     headers.remove(header::CONTENT_TYPE);
@@ -133,14 +132,4 @@ fn answer(token: LockToken, queued: &QueuedMessage) -> Result<Response, Refusal>
         }
     }
     Ok(response)
-}
-
-fn body(message: &Message) -> Bytes {
-    match &message.body {
-        Body::Data(parts) => match parts.as_slice() {
-            [only] => only.clone(),
-            parts => parts.concat().into(),
-        },
-        _ => Bytes::new(),
-    }
 }

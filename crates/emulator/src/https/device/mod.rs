@@ -10,9 +10,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{delete, get, post};
 use drawspan_hub::DeviceId;
-use drawspan_hub_model::access::{Denied, Principal};
 use drawspan_hub_model::policy::Right;
-use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, Origin};
+use drawspan_segment_log::{AuthKind, MessageSource, Origin};
 
 use super::Shared;
 use super::caller::AnyVersion;
@@ -52,21 +51,13 @@ impl Sender {
     fn new(AnyVersion(caller): &AnyVersion, id: DeviceId, what: &str) -> Result<Self, Refusal> {
         let path = format!("/devices/{id}/messages/{what}");
         let hub = caller.hub(&[Right::DeviceConnect], &path)?;
-        let registered = hub.enabled_device(&id)?;
-        let scope = match &caller.grant().principal {
-            Principal::Policy(_) => AuthScope::Hub,
-            // It may be another device of the same name by now.
-            Principal::Device(_) if !caller.grant().is_signed_by(&registered) => {
-                return Err(Denied::WrongKey.into());
-            }
-            Principal::Device(_) => AuthScope::Device,
-        };
+        let (scope, generation_id) = hub.admit(caller.grant(), &id)?;
         Ok(Self {
             hub: Arc::clone(hub),
             origin: Origin {
                 scope,
                 kind: AuthKind::Sas,
-                generation_id: registered.generation_id.clone(),
+                generation_id,
                 source: MessageSource::Telemetry,
             },
             id,

@@ -147,7 +147,7 @@ impl Item {
     }
 }
 
-/// Takes a property over by its name in HTTPS, in lower case; what is none is left out.
+/// Sets the property of an HTTPS header or batch entry, whose name is in lower case. Other names are ignored.
 fn set(message: &mut MessageBuilder, name: &str, value: &str) -> Result<(), Refusal> {
     use SystemProperty as Property;
     let property = match name {

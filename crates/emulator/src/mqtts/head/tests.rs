@@ -232,6 +232,40 @@ fn messages_are_handed_out_and_completed_by_their_acknowledgement() {
 }
 
 #[test]
+fn a_message_that_mqtt_cannot_carry_holds_up_no_other() {
+    use drawspan_amqp::message::Message;
+    use drawspan_amqp::value::{Map, Value};
+    let hub = hub(&["a#b"]);
+    let id = DeviceId::parse("a#b").unwrap();
+    let mut link = Link::connected(&shared(&hub), "a#b");
+    link.take(&subscribe("devices/+/messages/devicebound/#", 1));
+    let send = |message: Message| {
+        let message = NewMessage {
+            message_id: None,
+            ack: Ack::None,
+            expires_unix_ms: None,
+            generation_id: "1".into(),
+            payload: message.to_bytes(),
+        };
+        hub.send_message(&id, message, |_| {}).unwrap();
+    };
+    // Its properties take more than a topic's 65,535 bytes once they are percent-encoded.
+    let mut properties = Map::new();
+    properties.push("long", Value::from("ä".repeat(20_000)));
+    send(Message {
+        application_properties: Some(properties),
+        ..Message::from_data("large")
+    });
+    send(Message::from_data("small"));
+    let sent = link.look();
+    assert!(!contains(&sent, "large"));
+    assert!(contains(&sent, "small"), "{} bytes", sent.len());
+    // A topic has no wildcard, whatever the device is called.
+    assert!(contains(&sent, "devices/a%23b/messages/devicebound/"));
+    assert_eq!(link.head.ended(), None);
+}
+
+#[test]
 fn a_method_is_answered_by_its_request_id() {
     let hub = hub(&["d"]);
     let id = DeviceId::parse("d").unwrap();
@@ -300,7 +334,7 @@ fn opened(state: &Path) -> Opened {
     startup::open(&config).unwrap()
 }
 
-/// Connects with these flags, subscribes to methods if it is told to, and leaves. Says whether an earlier session went on.
+/// Connects with these CONNECT flags, subscribes to methods on request, and closes the connection. True if the session was present.
 fn session_present(hub: &Arc<Hub>, flags: u8, id: &DeviceId, subscribes: bool) -> bool {
     let mut link = Link::new(&shared(hub));
     let answer = link.take(&connect_with(flags, id.as_str(), &owner(HUB, 600)));

@@ -1,11 +1,11 @@
-//! What a device gets over MQTT.
+//! The subscriptions of one device at its hub.
 
-use drawspan_mqtt::Qos;
-use drawspan_mqtt::topic::Filter;
+use crate::Qos;
+use crate::topic::Filter;
 
-/// What a hub sends to devices.
+/// A kind of message that a hub sends to devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Topic {
+pub enum HubTopic {
     /// Cloud-to-device messages.
     Messages,
     /// Method calls.
@@ -18,11 +18,12 @@ pub(crate) enum Topic {
 
 /// The topics that a device has subscribed to, each with the QoS that was granted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Subscriptions([Option<Qos>; 4]);
+pub struct Subscriptions([Option<Qos>; 4]);
 
 impl Subscriptions {
-    /// As they are stored: two bits for each topic, 0 for none, 1 for QoS 0, 2 for QoS 1.
-    pub(crate) fn bits(&self) -> u8 {
+    /// The form in which they are stored: two bits for each topic, 0 for none, 1 for QoS 0, 2 for QoS 1.
+    #[must_use]
+    pub fn bits(&self) -> u8 {
         let bits = |granted: &Option<Qos>| match granted {
             None => 0,
             Some(Qos::AtMostOnce) => 1,
@@ -34,8 +35,9 @@ impl Subscriptions {
             .fold(0, |all, granted| all << 2 | bits(granted))
     }
 
-    /// Those that were stored.
-    pub(crate) fn from_bits(bits: u8) -> Self {
+    /// Reads the stored form.
+    #[must_use]
+    pub fn from_bits(bits: u8) -> Self {
         let granted = |topic: u8| match bits >> (2 * topic) & 3 {
             0 => None,
             1 => Some(Qos::AtMostOnce),
@@ -45,36 +47,40 @@ impl Subscriptions {
     }
 
     /// The QoS with which the device gets what is sent to a topic, if it does.
-    pub(crate) fn get(&self, topic: Topic) -> Option<Qos> {
+    #[must_use]
+    pub fn get(&self, topic: HubTopic) -> Option<Qos> {
         self.0.get(topic as usize).copied().flatten()
     }
 
     /// Whether the device gets what is sent to a topic.
-    pub(crate) fn has(&self, topic: Topic) -> bool {
+    #[must_use]
+    pub fn has(&self, topic: HubTopic) -> bool {
         self.get(topic).is_some()
     }
 
     /// Subscribes, or ends a subscription.
-    pub(crate) fn set(&mut self, topic: Topic, granted: Option<Qos>) {
+    pub fn set(&mut self, topic: HubTopic, granted: Option<Qos>) {
         if let Some(subscription) = self.0.get_mut(topic as usize) {
             *subscription = granted;
         }
     }
 }
 
-/// What a device subscribes to by a filter; `None` if the hub sends nothing there to this device.
-pub(super) fn topic_of(filter: &str, device: &str) -> Option<Topic> {
+/// The kind of message that a filter covers for a device; `None` if the hub sends that device nothing there.
+#[must_use]
+pub fn topic_of(filter: &str, device: &str) -> Option<HubTopic> {
     match Filter::parse(filter)? {
-        Filter::Messages(addressee) => addressee.covers(device).then_some(Topic::Messages),
-        Filter::Methods => Some(Topic::Methods),
-        Filter::TwinAnswers => Some(Topic::TwinAnswers),
-        Filter::Desired => Some(Topic::Desired),
+        Filter::Messages(addressee) => addressee.covers(device).then_some(HubTopic::Messages),
+        Filter::Methods => Some(HubTopic::Methods),
+        Filter::TwinAnswers => Some(HubTopic::TwinAnswers),
+        Filter::Desired => Some(HubTopic::Desired),
         Filter::Inputs | Filter::RegistrationAnswers => None,
     }
 }
 
-/// What is granted of a QoS: IoT Hub has no QoS 2, and grants 1 instead.
-pub(super) fn granted(wanted: Qos) -> Qos {
+/// The QoS that a hub grants: at most 1.
+#[must_use]
+pub fn granted(wanted: Qos) -> Qos {
     wanted.min(Qos::AtLeastOnce)
 }
 
@@ -85,12 +91,12 @@ mod tests {
     #[test]
     fn each_topic_is_subscribed_to_by_itself() {
         let mut subscriptions = Subscriptions::default();
-        subscriptions.set(Topic::Desired, Some(granted(Qos::ExactlyOnce)));
-        subscriptions.set(Topic::Methods, Some(Qos::AtMostOnce));
-        assert_eq!(subscriptions.get(Topic::Desired), Some(Qos::AtLeastOnce));
-        assert!(!subscriptions.has(Topic::Messages));
-        subscriptions.set(Topic::Methods, None);
-        assert!(!subscriptions.has(Topic::Methods) && subscriptions.has(Topic::Desired));
+        subscriptions.set(HubTopic::Desired, Some(granted(Qos::ExactlyOnce)));
+        subscriptions.set(HubTopic::Methods, Some(Qos::AtMostOnce));
+        assert_eq!(subscriptions.get(HubTopic::Desired), Some(Qos::AtLeastOnce));
+        assert!(!subscriptions.has(HubTopic::Messages));
+        subscriptions.set(HubTopic::Methods, None);
+        assert!(!subscriptions.has(HubTopic::Methods) && subscriptions.has(HubTopic::Desired));
     }
 
     #[test]
@@ -107,14 +113,14 @@ mod tests {
         assert_eq!(seen.len(), 81);
         assert_eq!(Subscriptions::default().bits(), 0);
         let mut messages = Subscriptions::default();
-        messages.set(Topic::Messages, Some(Qos::AtLeastOnce));
+        messages.set(HubTopic::Messages, Some(Qos::AtLeastOnce));
         assert_eq!(messages.bits(), 2);
     }
 
     #[test]
     fn a_device_gets_nothing_of_another_one() {
         let filter = "devices/a/messages/devicebound/#";
-        assert_eq!(topic_of(filter, "a"), Some(Topic::Messages));
+        assert_eq!(topic_of(filter, "a"), Some(HubTopic::Messages));
         assert_eq!(topic_of(filter, "b"), None);
     }
 }
