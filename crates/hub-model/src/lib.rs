@@ -1,4 +1,4 @@
-//! An IoT Hub as a value: identity registry, twins, policies, access, consumer groups, cloud-to-device queues; the
+//! An IoT Hub as a value: identity registry, twins, policies, access, certificate authorities, consumer groups, cloud-to-device queues; the
 //! provisioning service in front of hubs; and [`event`], everything that happens there.
 //!
 //! The crate has no clocks, random sources, files or sockets: time and fresh names are arguments.
@@ -16,3 +16,4 @@ pub mod registry;
 mod tests;
 pub mod twin;
 pub mod twins;
+pub mod x509;
