@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
+use drawspan_emulator_hub::random;
 use drawspan_hub::{DeviceId, ErrorCode};
 use drawspan_hub_model::device::{DeviceSpec, Fresh};
 use drawspan_hub_model::policy::Right;
@@ -15,7 +16,6 @@ use super::body;
 use super::caller::Caller;
 use super::refusal::{ERROR_CODE_HEADER, Refusal};
 use super::wire::{DeviceBody, device_id, invalid};
-use crate::random;
 
 /// The operation for one device.
 enum Operation {

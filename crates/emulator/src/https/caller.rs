@@ -5,6 +5,8 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{Uri, header};
+use drawspan_emulator_hub::hub::Hub;
+use drawspan_emulator_hub::hub_set::Served;
 use drawspan_hub::ErrorCode;
 use drawspan_hub_model::access::{Denied, Grant};
 use drawspan_hub_model::event::HubEvent;
@@ -13,8 +15,6 @@ use drawspan_hub_model::policy::Right;
 use super::refusal::Refusal;
 use super::request::{query, text};
 use super::{Shared, Sni};
-use crate::hub::Hub;
-use crate::hub_set::Served;
 
 /// A caller whose token is good. The hub is given out together with the check of what it is wanted for.
 #[derive(Debug)]

@@ -6,6 +6,8 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
+use drawspan_emulator_hub::hub::InvokeError;
+use drawspan_emulator_hub::sessions::{CallFailure, MethodAnswer};
 use drawspan_hub::ErrorCode;
 use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::policy::Right;
@@ -17,9 +19,7 @@ use super::caller::Caller;
 use super::devices::{IdPath, id_of};
 use super::refusal::Refusal;
 use super::wire::invalid;
-use crate::hub::InvokeError;
 use crate::limits::METHOD_NAME_CHARS;
-use crate::sessions::{CallFailure, MethodAnswer};
 
 /// A call as a service describes it.
 #[derive(Deserialize)]

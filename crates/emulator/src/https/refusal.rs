@@ -2,18 +2,18 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use drawspan_emulator_hub::clock::system_unix_ms;
+use drawspan_emulator_hub::hub::ChangeError;
+use drawspan_emulator_hub::json_place::place_in_body;
+use drawspan_emulator_hub::random;
+use drawspan_emulator_hub::refusals::Door;
+use drawspan_emulator_hub::tracking_id::tracking_id;
 use drawspan_hub::error_body::HubError;
 use drawspan_hub::{ErrorCode, UtcTime};
 use drawspan_hub_model::access::Denied;
 use drawspan_hub_model::registry::RegistryError;
 
 use super::refused::Reason;
-use crate::clock::system_unix_ms;
-use crate::hub::ChangeError;
-use crate::json_place::place_in_body;
-use crate::random;
-use crate::refusals::Door;
-use crate::tracking_id::tracking_id;
 
 /// The header that carries the code's name.
 pub(super) const ERROR_CODE_HEADER: &str = "iothub-errorcode";

@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use drawspan_emulator_hub::hub::Hub;
+use drawspan_emulator_hub::message_size::counted_bytes;
+use drawspan_emulator_hub::twin_refusal::TwinRefusal;
 use drawspan_hub::{DeviceId, ErrorCode};
 use drawspan_hub_model::access::{Denied, Grant};
 use drawspan_hub_model::event::{DisconnectReason, HubEvent, Protocol};
@@ -20,10 +23,7 @@ use super::device_session::{MqttSession, Push, Wake};
 use super::methods::Methods;
 use super::telemetry::{self, Kind};
 use super::twin;
-use crate::amqps::counted_bytes;
-use crate::hub::Hub;
 use crate::limits;
-use crate::twin_refusal::TwinRefusal;
 
 /// A device that is connected.
 pub(super) struct Device {

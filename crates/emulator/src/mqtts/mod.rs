@@ -16,17 +16,17 @@ mod twin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_emulator_hub::dps::Dps;
+use drawspan_emulator_hub::hub_set::HubSet;
+use drawspan_emulator_hub::reached::Secured;
+use drawspan_emulator_hub::refusals::Refusals;
+use drawspan_emulator_hub::stop::Stop;
 use drawspan_hub_model::event::DisconnectReason;
 use drawspan_mqtt::Server;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
-use crate::dps::Dps;
-use crate::hub_set::HubSet;
 use crate::limits;
-use crate::refusals::Refusals;
-use crate::server::Secured;
-use crate::stop::Stop;
 use device_session::Wake;
 use head::Head;
 

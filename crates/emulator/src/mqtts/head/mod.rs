@@ -7,6 +7,8 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_emulator_hub::reached::Reached;
+use drawspan_emulator_hub::refusals::Door;
 use drawspan_hub_model::event::{DisconnectReason, Protocol};
 use drawspan_mqtt::{Event, Server, ServerError};
 use drawspan_net::Transport;
@@ -17,8 +19,6 @@ use super::device::{Device, Fault, broken, fault};
 use super::device_session::Wake;
 use super::registration::{Refused, Registration};
 use crate::limits;
-use crate::refusals::Door;
-use crate::server::Reached;
 
 /// Everything that the emulator keeps about one MQTT connection.
 pub(super) struct Head {
