@@ -11,6 +11,7 @@
 
 mod banner;
 mod ca;
+mod cert;
 pub mod cli;
 mod config;
 mod device_range;
@@ -23,8 +24,10 @@ mod start_error;
 mod startup;
 mod state;
 pub mod tail;
+mod x509_args;
 
 pub use ca::{CA_FILE, CaError};
+pub use cert::CertError;
 pub use config::{
     AMQPS_PORT, Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED, MQTTS_PORT, Mistake, Ports,
 };

@@ -244,7 +244,7 @@ impl Grant {
     }
 
     /// Whether one of the keys that `device` has now signed the token, or its certificate still is the one that was presented.
-    pub fn is_signed_by(&self, device: &Device) -> bool {
+    pub fn is_of(&self, device: &Device) -> bool {
         match &self.proof {
             Proof::Token(token) => device.keys().any(|key| token.signed_by(key)),
             Proof::Certificate(presented) => is_certificate_of(presented, device).is_ok(),

@@ -12,7 +12,7 @@ use drawspan_hub::address::Entity;
 use drawspan_hub_model::access::Denied;
 use drawspan_hub_model::event::{DisconnectReason, HubEvent};
 use drawspan_hub_model::policy::Right;
-use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, Origin};
+use drawspan_segment_log::{AuthScope, MessageSource, Origin};
 
 use super::Head;
 use super::refusing::link_of;
@@ -38,7 +38,7 @@ impl Head {
         attach: &Attach,
         now: Duration,
     ) {
-        let Some(hub) = self.hub.clone() else {
+        let Some(hub) = self.hub.clone().filter(|_| !self.is_to_register(attach)) else {
             return self.on_registration_attach(connection, session, id, attach);
         };
         let taken = links::wanted(attach)
@@ -132,13 +132,16 @@ impl Head {
         kind: DeviceLink,
     ) -> Result<(Link, AcceptOptions), Error> {
         let (scope, generation_id) = self
-            .check_device(hub, &device, kind)
+            .access
+            .certify(hub, &device)
+            .and_then(|()| self.check_device(hub, &device, kind))
             .map_err(|reason| deny(hub, Some(&device), reason))?;
         let session_of_device = self
             .devices
             .entry(device.clone())
             .or_insert_with(|| Arc::new(AmqpSession::new(&self.signals, self.protocol)));
         hub.attach(&device, session_of_device, |session| session.add(kind, id));
+        let auth_kind = self.access.kind_of(&device);
         let owner = Owner {
             device,
             generation_id,
@@ -147,7 +150,7 @@ impl Head {
             DeviceLink::Telemetry => {
                 let origin = Origin {
                     scope,
-                    kind: AuthKind::Sas,
+                    kind: auth_kind,
                     generation_id: owner.generation_id,
                     source: MessageSource::Telemetry,
                 };

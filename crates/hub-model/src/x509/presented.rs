@@ -48,7 +48,7 @@ pub(super) fn is_issued_by(
     authority: &Certificate,
     now_unix_s: u64,
 ) -> bool {
-    if authority.validity(now_unix_s) != Validity::Valid {
+    if !authority.is_authority() || authority.validity(now_unix_s) != Validity::Valid {
         return false;
     }
     let (Ok(anchor), Ok(leaf)) = (

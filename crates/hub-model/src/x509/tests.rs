@@ -330,13 +330,13 @@ fn a_grant_ends_with_the_thumbprint_that_it_is_for() {
     let presented = own.presented(&[]);
     let authorities = Authorities::default();
     let grant = verify_certificate(&presented, &id("a"), &authorities, &registry, NOW_S).unwrap();
-    assert!(grant.is_by_certificate() && grant.is_signed_by(grant.device().unwrap()));
+    assert!(grant.is_by_certificate() && grant.is_of(grant.device().unwrap()));
     assert_eq!(grant.expires_unix_s(), NOW_S + DAY_S);
     let mut changed = spec("a");
     changed.authentication = AuthenticationSpec::Other(self_signed("0".repeat(40), None));
     let any = crate::registry::IfMatch::Any;
     let changed = registry.update(changed, &any, fresh(2), 1).unwrap();
-    assert!(!grant.is_signed_by(&changed.device));
+    assert!(!grant.is_of(&changed.device));
 }
 
 #[test]

@@ -48,15 +48,19 @@ struct Sender {
 
 impl Sender {
     /// The device that a request is of, if the caller may speak for it.
-    fn new(AnyVersion(caller): &AnyVersion, id: DeviceId, what: &str) -> Result<Self, Refusal> {
+    fn new(caller: &AnyVersion, id: DeviceId, what: &str) -> Result<Self, Refusal> {
         let path = format!("/devices/{id}/messages/{what}");
+        let caller = caller.of(&id)?;
         let hub = caller.hub(&[Right::DeviceConnect], &path)?;
         let (scope, generation_id) = hub.admit(caller.grant(), &id)?;
         Ok(Self {
             hub: Arc::clone(hub),
             origin: Origin {
                 scope,
-                kind: AuthKind::Sas,
+                kind: match caller.grant().is_by_certificate() {
+                    true => AuthKind::X509,
+                    false => AuthKind::Sas,
+                },
                 generation_id,
                 source: MessageSource::Telemetry,
             },
