@@ -182,7 +182,7 @@ impl Body {
     fn into_individual(self) -> Result<Enrollment, String> {
         let id = self.registration_id.as_deref();
         let id = RegistrationId::parse(id.ok_or("registrationId is missing")?);
-        let device = given(&self.device_id).map(|device| DeviceId::parse(device));
+        let device = given(&self.device_id).map(DeviceId::parse);
         Ok(Enrollment {
             id: id.map_err(|error| error.to_string())?,
             device: device.transpose().map_err(|error| error.to_string())?,
@@ -276,7 +276,7 @@ impl Body {
                             .into(),
                     );
                 }
-                Ok(Attested::X509(x509))
+                Ok(Attested::X509(Box::new(x509)))
             }
             Some("tpm") => Err("attestation by tpm is not served".into()),
             _ => Err("attestation.type is none of symmetricKey, x509".into()),
@@ -286,7 +286,7 @@ impl Body {
 
 enum Attested {
     Keys(KeysBody),
-    X509(X509Body),
+    X509(Box<X509Body>),
 }
 
 impl KeysBody {
