@@ -152,8 +152,17 @@ impl Head {
                     source: MessageSource::Telemetry,
                 };
                 let device = owner.device;
+                let model_id = telemetry::model_id(attach);
+                if let Some(model) = &model_id {
+                    hub.set_model(&device, model);
+                }
+                let link = TelemetryLink {
+                    device,
+                    origin,
+                    model_id,
+                };
                 (
-                    Link::Telemetry(Box::new(TelemetryLink { device, origin })),
+                    Link::Telemetry(Box::new(link)),
                     telemetry::accept_options(hub.limits()),
                 )
             }

@@ -93,6 +93,9 @@ impl Device {
         self.session
             .set_takes_calls(self.subscriptions.has(HubTopic::Methods));
         self.keep();
+        if let Some(model) = &self.model_id {
+            self.hub.set_model(&self.id, model);
+        }
         self.hub.attach(&self.id, &self.session, |_| {});
         before.is_some()
     }
