@@ -22,7 +22,7 @@ use super::c2d::Messages;
 use super::device_session::{MqttSession, Push, Wake};
 use super::methods::Methods;
 use super::telemetry::{self, Kind};
-use super::twin;
+use super::{foreign, twin};
 use crate::limits;
 
 /// A device that is connected.
@@ -187,7 +187,7 @@ impl Device {
                     self.session.push(Push::Twin(answer));
                 }
             }
-            _ => return Err(fault("a hub has no such topic")),
+            _ => return Err(fault(&foreign(&publish.topic, "a hub has no such topic"))),
         }
         match publish.packet_id {
             Some(id) => server.acknowledge(id).map_err(broken),

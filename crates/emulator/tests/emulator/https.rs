@@ -326,6 +326,16 @@ async fn what_there_is_not() {
         &ask(&running, "GET", "/nothing/here", &[], "").await,
         ErrorCode::GENERIC_NOT_FOUND,
     );
+    for (target, name) in [
+        ("/jobs/v2/1", "jobs"),
+        ("/configurations/1", "configurations"),
+        ("/twins/a/streams/s", "device streams"),
+        ("/messages/serviceBound/feedback", "feedback over HTTPS"),
+    ] {
+        let answer = ask(&running, "POST", target, &[], "{}").await;
+        assert_eq!(answer.status, 501, "{target}");
+        assert!(answer.body.contains(name), "{answer:?}");
+    }
     let wrong_method = ask(&running, "PATCH", "/devices/a", &[], "").await;
     assert_eq!(
         (
