@@ -10,6 +10,7 @@ mod devices;
 mod dps;
 mod methods;
 mod modules;
+mod not_served;
 mod query;
 mod refusal;
 mod refused;
@@ -108,6 +109,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/statistics/service", get(statistics::service))
         .merge(device::routes())
         .merge(dps::routes())
+        .merge(not_served::routes())
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .with_state(shared)
