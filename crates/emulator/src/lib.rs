@@ -38,9 +38,11 @@ pub use drawspan_emulator_hub::hub::{ChangeError, Hub};
 pub use drawspan_emulator_hub::hub_set::{HubSet, Served};
 pub use drawspan_emulator_hub::observe::Observer;
 pub use drawspan_emulator_hub::random::NoRandomness;
+pub use drawspan_hub_model::device::Authentication;
 pub use drawspan_hub_model::dps::{
     ENROLLMENT_GROUP, GroupSpec, ID_SCOPE, InvalidProvisioning, Provisioning,
 };
+pub use drawspan_hub_model::x509::Certificate;
 pub use drawspan_hub_store::StoreError;
 pub use emulator::{Emulator, Running};
 pub use server::Addresses;
