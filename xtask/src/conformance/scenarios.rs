@@ -363,6 +363,20 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Python("read_ids.py", &[])],
     },
     Scenario {
+        name: "many",
+        about: "200 devices over MQTT and 200 over AMQP at two hubs that are killed under their traffic: nothing acknowledged is lost, sessions go on",
+        servers: &[ByScripts],
+        drive: None,
+        scripts: &[Node("many.js", &["200"])],
+    },
+    Scenario {
+        name: "many-10000",
+        about: "the same with 10,000 of each, and what each takes in memory; only when it is named",
+        servers: &[ByScripts],
+        drive: None,
+        scripts: &[Node("many.js", &["10000"])],
+    },
+    Scenario {
         name: "soak",
         about: "two minutes of everything at once: bad devices, a hanging receiver, a stalled session, failing renewals, restarts of the hub, churn",
         servers: &[Emulator],
@@ -384,6 +398,7 @@ pub(crate) const ON_REQUEST: &[&str] = &[
     "schemathesis-long",
     "docs-page",
     "contract-slow",
+    "many-10000",
     "soak-hour",
 ];
 
