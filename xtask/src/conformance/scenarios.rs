@@ -102,11 +102,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[TELEMETRY],
     },
     Scenario {
-        name: "node-wrong-key",
-        about: "azure-iot-device with a wrong key, and as an unknown device, is refused",
+        name: "node-refusals",
+        about: "azure-iot-device has its own class for each refusal over each transport: keys, devices, tokens, sizes, what it does not have",
         servers: &[Emulator],
         drive: None,
-        scripts: &[Node("wrong_key.js", &[])],
+        scripts: &[Node("refusals.js", &[])],
     },
     Scenario {
         name: "node-registry",
