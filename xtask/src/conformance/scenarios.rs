@@ -228,6 +228,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Node("mqtt_rules.js", &[]), Node("read.js", &[])],
     },
     Scenario {
+        name: "pooled",
+        about: "rhea pools 100 devices as .NET does: one connection, one session for CBS and one for each device, links of the same names",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Node("pooled.js", &[]), Node("read.js", &[])],
+    },
+    Scenario {
         name: "redirect",
         about: "the hub says where its Event Hubs-compatible endpoint is (amqp:link:redirect)",
         servers: &[Emulator],
