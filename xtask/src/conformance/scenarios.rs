@@ -235,6 +235,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Node("pooled.js", &[]), Node("read.js", &[])],
     },
     Scenario {
+        name: "node-old",
+        about: "azure-iot-device 1.3.2 of 2018 does over each of its transports what today's does",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Node("old_device.js", &[]), Node("read.js", &[])],
+    },
+    Scenario {
         name: "redirect",
         about: "the hub says where its Event Hubs-compatible endpoint is (amqp:link:redirect)",
         servers: &[Emulator],
