@@ -5,25 +5,19 @@ The four columns run at the same time, each with devices of its own.
 """
 
 import asyncio
-import base64
 import concurrent.futures
-import hashlib
-import hmac
 import inspect
 import json
-import os
 import pathlib
 import queue
-import subprocess
 import threading
 import time
-import urllib.parse
 
 from azure.iot.device import IoTHubDeviceClient, Message, MethodResponse, ProvisioningDeviceClient, aio
 from azure.iot.device.exceptions import ClientError, CredentialError
 
-from check import capability, env, holds, line, run, same, say
-from registry import disable, generation_id
+from backend import derived, disable, entry, hub, invoked, record, sas, write_ledger
+from check import capability, env, line, run, same, say
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data" / "telemetry.json"
 
@@ -101,11 +95,6 @@ def authority():
         return file.read()
 
 
-def derived(device):
-    group = base64.b64decode(env("GROUP_KEY"))
-    return base64.b64encode(hmac.new(group, device.encode(), hashlib.sha256).digest()).decode()
-
-
 def refused(error, what, do, *arguments):
     """What `do` raises, which must be of just that class."""
     try:
@@ -114,18 +103,6 @@ def refused(error, what, do, *arguments):
         same(type(raised).__name__, error.__name__, f"class of {what} ({raised})")
         return raised
     raise AssertionError(f"{what} was not refused")
-
-
-def hub(*arguments):
-    """What `drawspan hub` prints."""
-    environment = {
-        **os.environ,
-        "DRAWSPAN_SERVICE_CONNECTION_STRING": env("HUB_CONNECTION_STRING"),
-        "DRAWSPAN_CA": env("CA"),
-    }
-    command = [env("DRAWSPAN"), "hub", *arguments]
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60)
-    return done.stdout
 
 
 def register(column):
@@ -146,10 +123,7 @@ def register(column):
 
 
 def refusals(column):
-    resource, expiry = urllib.parse.quote(f"{env('HUB')}/devices/{column.device}", safe=""), int(time.time()) - 3600
-    key = base64.b64decode(derived(column.device))
-    signature = base64.b64encode(hmac.new(key, f"{resource}\n{expiry}".encode(), hashlib.sha256).digest())
-    token = f"SharedAccessSignature sr={resource}&sig={urllib.parse.quote(signature, safe='')}&se={expiry}"
+    token = sas(f"{env('HUB')}/devices/{column.device}", derived(column.device), life_s=-3600)
     # The SDK looks at the expiry itself, so that nothing reaches the hub.
     error = refused(ValueError, "an expired token", column.by_token, token)
     column.shows("an expired token", type(error).__name__)
@@ -189,24 +163,17 @@ def send(column, connected):
     what = "a message over 256 KB"
     error = refused(ValueError, what, connected.send_message, sdk_message(data["tooLarge"]))
     column.shows(what, type(error).__name__)
-    generation, entries = generation_id(column.device), []
+    generation, entries = record(column.device)["generationId"], []
     for message in [*data["messages"], data["afterRefusal"]]:
         connected.send_message(sdk_message(message))
         say(f"  sent {message.get('messageId')}")
-        entries.append(entry(message, column.device, generation))
+        entries.append(expected(message, column.device, generation))
     return entries
 
 
-def entry(message, device, generation):
-    names = ("messageId", "correlationId", "contentType", "contentEncoding", "component")
-    return {
-        "device": device,
-        "generationId": generation,
-        "authScope": "device",
-        "bodyBase64": base64.b64encode(body(message)).decode(),
-        "properties": message.get("properties", {}),
-        **{name: message.get(name) for name in names},
-    }
+def expected(message, device, generation):
+    names = ("messageId", "correlationId", "contentType", "contentEncoding", "component", "properties")
+    return entry(device, generation, body(message), **{name: message[name] for name in names if name in message})
 
 
 def receive(column, connected):
@@ -234,10 +201,8 @@ def answer(column, connected):
         await connected.client.send_method_response(response(request))
 
     connected.on_method_request_received = on_request_by_coroutine if column.coroutines else on_request
-    printed = hub("invoke", column.device, "echo", '{"deep": [1, null]}')
-    found = json.loads(printed[printed.index("{") :])
-    payload = {"name": "echo", "got": {"deep": [1, None]}}
-    holds(payload in (found, found.get("payload")), f"the back end got {printed!r}")
+    answered = invoked(column.device, "echo", '{"deep": [1, null]}')
+    same(answered, {"name": "echo", "got": {"deep": [1, None]}}, "what the back end got")
     column.shows("methods")
 
 
@@ -281,7 +246,7 @@ def drive(column):
     again.send_message(sdk_message(message))
     same(again.get_twin()["reported"], {"$version": 3, "a": 1, "nested": {"list": [1, "two"]}}, "reported, still")
     again.shutdown()
-    return [*entries, entry(message, column.device, entries[0]["generationId"])]
+    return [*entries, expected(message, column.device, entries[0]["generationId"])]
 
 
 def main():
@@ -293,14 +258,8 @@ def main():
         Column("aio-mqtt-ws", aio, True),
     ]
     with concurrent.futures.ThreadPoolExecutor(len(columns)) as pool:
-        entries = [entry for entries in pool.map(drive, columns) for entry in entries]
-    ledger = {
-        "startMs": start_ms,
-        "endMs": int(time.time() * 1000),
-        "entries": entries,
-        "capabilities": [line(column.name, "telemetry") for column in columns],
-    }
-    pathlib.Path(env("LEDGER")).write_text(json.dumps(ledger), encoding="utf-8")
+        entries = [one for all_of_one in pool.map(drive, columns) for one in all_of_one]
+    write_ledger(start_ms, entries, [line(column.name, "telemetry") for column in columns])
 
 
 if __name__ == "__main__":

@@ -211,7 +211,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "Python's azure-iot-device registers, sends, receives, answers and keeps a twin over MQTT, and in WebSockets",
         servers: &[Emulator],
         drive: None,
-        scripts: &[Python("device_mqtt.py", &[]), Python("read.py", &[])],
+        scripts: &[Python("device_mqtt.py", &[]), Node("read.js", &[])],
     },
     Scenario {
         name: "node-http",
@@ -240,6 +240,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         servers: &[Emulator],
         drive: None,
         scripts: &[Node("old_device.js", &[]), Node("read.js", &[])],
+    },
+    Scenario {
+        name: "paho",
+        about: "Eclipse paho, which knows no hub, registers, connects, sends, receives, answers and keeps a twin by the hub's topics",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Python("paho_device.py", &[]), Node("read.js", &[])],
     },
     Scenario {
         name: "redirect",
