@@ -12,7 +12,7 @@ const hub = require('./lib/hub');
 /** A package of the old generation, with the dependencies that it was made for. */
 const old = (name) => require(path.join(env('OLD_CLIENTS'), name));
 const { Client, Message } = old('azure-iot-device');
-const { NoRetry } = old('azure-iot-common');
+const { NoRetry, SharedAccessSignature } = old('azure-iot-common');
 const TRANSPORTS = {
   amqp: old('azure-iot-device-amqp').Amqp,
   'amqp-ws': old('azure-iot-device-amqp').AmqpWs,
@@ -25,13 +25,19 @@ const called = (start) => new Promise((resolve, reject) => {
   start((error, result) => (error ? reject(error) : resolve(result)));
 });
 
+function expired({ deviceId, authentication }) {
+  const key = authentication.symmetricKey.primaryKey;
+  return SharedAccessSignature.create(`${env('HUB')}/devices/${deviceId}`, undefined, key, Math.floor(Date.now() / 1000) - 3600).toString();
+}
+
 class Device {
-  constructor(transport, record, key = record.authentication.symmetricKey.primaryKey) {
+  constructor(transport, record, key = record.authentication.symmetricKey.primaryKey, token = undefined) {
     this.column = `node-1.3-${transport}`;
     this.transport = transport;
     this.record = record;
     const text = `HostName=${env('HUB')};DeviceId=${record.deviceId};SharedAccessKey=${key}`;
-    this.client = Client.fromConnectionString(text, TRANSPORTS[transport]);
+    const Transport = TRANSPORTS[transport];
+    this.client = token ? Client.fromSharedAccessSignature(token, Transport) : Client.fromConnectionString(text, Transport);
     this.client.setRetryPolicy(new NoRetry());
   }
 
@@ -69,6 +75,20 @@ async function refusals(transport, record, disabled) {
   await unknown.refuses('an unknown device', () => attempt(unknown), unauthorized);
   const off = new Device(transport, disabled);
   await off.refuses('a disabled device', () => attempt(off), unauthorized);
+  const late = new Device(transport, record, undefined, expired(record));
+  await late.refuses('an expired token', () => attempt(late), unauthorized);
+  const large = new Device(transport, record);
+  const body = Buffer.alloc(256 * 1024 + 1);
+  if (!transport.startsWith('mqtt')) {
+    await large.refuses('a message over 256 KB', () => attempt(large, body), 'MessageTooLargeError');
+    return;
+  }
+  // The hub ends the connection. This generation forgets the callback of a message that it lost so.
+  const gone = new Promise((resolve) => large.client.once('disconnect', resolve));
+  await large.call('open');
+  large.client.sendEvent(new Message(body), () => {});
+  await gone;
+  large.shows('a message over 256 KB', 'disconnect event');
 }
 
 /** Returns what the reader of telemetry must find. */
@@ -139,6 +159,8 @@ async function twins(device, registry) {
   const { responseBody: seen } = await registry.getTwin(deviceId);
   same([seen.properties.reported.a, seen.properties.reported.$version], [{ b: 1 }, 2], 'reported, as the service sees it');
   device.shows('reported properties');
+  const dot = () => called((done) => twin.properties.reported.update({ 'a.b': 1 }, done));
+  await device.refuses('a twin property with a dot in its name', dot, 'ArgumentError');
   const news = [];
   twin.on('properties.desired', (patch) => news.push(JSON.parse(JSON.stringify(patch))));
   await registry.updateTwin(deviceId, { properties: { desired: { interval: 5 } } }, '*');

@@ -47,9 +47,9 @@ async function cbs(connection) {
   replies.on('message', ({ message }) => waiting.get(message.correlation_id)(message.application_properties['status-code']));
   await next(requests, 'sendable');
   let count = 0;
-  return (device, key = device.authentication.symmetricKey.primaryKey) => {
+  return (device, key = device.authentication.symmetricKey.primaryKey, lifeS = 3600) => {
     const name = `${env('HUB')}/devices/${encodeURIComponent(device.deviceId)}`;
-    const expiry = Math.floor(Date.now() / 1000) + 3600;
+    const expiry = Math.floor(Date.now() / 1000) + lifeS;
     const token = SharedAccessSignature.create(encodeURIComponent(name), undefined, key, expiry).toString();
     const id = `token-${(count += 1)}`;
     const status = new Promise((resolve) => waiting.set(id, resolve));
@@ -71,7 +71,9 @@ async function unit(connection, device) {
     rcv_settle_mode: 1, autoaccept: false, credit_window: 50,
   });
   await Promise.all([next(telemetry, 'sendable'), next(messages, 'receiver_open')]);
-  return { device, own, telemetry, messages };
+  const arrived = [];
+  messages.on('message', (context) => arrived.push(context));
+  return { device, own, telemetry, messages, arrived };
 }
 
 /** Sends, and waits for the hub's word. */
@@ -82,9 +84,25 @@ async function send({ device, telemetry }, body) {
   return hub.entry(device, body, { messageId: `m-${body}`, contentType: 'application/json', properties: { n: String(inTurn(device)) } });
 }
 
+/** One transfer of many messages, each of which becomes an event, and one that is too large, after which the link is as it was. */
+async function batches({ device, telemetry }) {
+  const one = (body) => rhea.message.encode({ application_properties: { of: 'batch' }, body: rhea.message.data_section(Buffer.from(body)) });
+  const bodies = ['first', 'second', 'third'];
+  const batch = rhea.message.encode({ body: rhea.message.data_sections(bodies.map(one)) });
+  const accepted = next(telemetry, 'accepted');
+  telemetry.send(batch, undefined, 0x80013700);
+  await accepted;
+  const rejected = next(telemetry, 'rejected');
+  telemetry.send({ body: rhea.message.data_section(Buffer.alloc(256 * 1024 + 1)) });
+  const { condition } = (await rejected).delivery.remote_state.error;
+  same(condition, 'amqp:link:message-size-exceeded', 'why a message over 256 KB is rejected');
+  shows('a message over 256 KB', condition);
+  return bodies.map((body) => hub.entry(device, body, { properties: { of: 'batch' } }));
+}
+
 /** Takes the device's next message, settles it, and waits until the hub has settled it too. */
-async function take({ device, messages }, settle) {
-  const { message, delivery } = await next(messages, 'message');
+async function take({ device, messages, arrived }, settle) {
+  const { message, delivery } = await hub.eventually(() => arrived.shift(), 'a message');
   same(Buffer.from(message.body.content).toString('utf8'), `to ${device.deviceId}`, 'body');
   same([delivery.tag.length, delivery.remote_settled], [16, false], 'length of the delivery tag, and whether it was settled before');
   const settled = next(messages, 'settled');
@@ -93,7 +111,7 @@ async function take({ device, messages }, settle) {
   holds(delivery.remote_settled, 'settled by the hub');
 }
 
-async function methodsAndTwin(service, { device, own }) {
+async function methodsAndTwin(service, registry, { device, own }) {
   const pair = async (kind, address) => {
     const properties = { ...API, 'com.microsoft:channel-correlation-id': `${kind}:${device.deviceId}` };
     const names = kind === 'twin' ? ['TwinSenderLink', 'TwinReceiverLink'] : ['MethodsSenderLink', 'MethodsReceiverLink'];
@@ -116,7 +134,9 @@ async function methodsAndTwin(service, { device, own }) {
   shows('methods');
   const twin = await pair('twin', '/twin');
   const answers = new Map();
-  twin.receiver.on('message', ({ message }) => answers.set(message.correlation_id, message));
+  const json = ({ body }) => JSON.parse(Buffer.from(body.content).toString('utf8'));
+  // News are what answers nothing.
+  twin.receiver.on('message', ({ message }) => answers.set(message.correlation_id ?? 'news', message));
   const ask = async (id, operation, resource, body) => {
     const annotations = { operation, ...(resource && { resource }) };
     twin.sender.send({ correlation_id: id, message_annotations: annotations, body: rhea.message.data_section(Buffer.from(body)) });
@@ -125,12 +145,18 @@ async function methodsAndTwin(service, { device, own }) {
   // Three in a row, of which the client waits for the last one only.
   const subscribed = ask('put-1', 'PUT', '/notifications/twin/properties/desired', '');
   const read = await ask('get-1', 'GET', '', '');
-  same(JSON.parse(Buffer.from(read.body.content).toString('utf8')), { desired: { $version: 1 }, reported: { $version: 1 } }, 'twin');
+  same(json(read), { desired: { $version: 1 }, reported: { $version: 1 } }, 'twin');
   same((await subscribed).message_annotations.status, 200, 'status of a subscription');
   shows('twin');
   const patched = await ask('patch-1', 'PATCH', '/properties/reported', '{"a":1}');
   same([Math.floor(patched.message_annotations.status / 100), patched.message_annotations.version], [2, 2], 'class of status and version of a report');
   shows('reported properties');
+  const bad = await ask('patch-2', 'PATCH', '/properties/reported', '{"a.b":1}');
+  same([bad.message_annotations.status, json(bad).errorCode], [400, 400004], 'status and code of a name with a dot');
+  shows('a twin property with a dot in its name', 'status 400');
+  await registry.updateTwin(device.deviceId, { properties: { desired: { interval: 5 } } }, '*');
+  same(json(await hub.eventually(() => answers.get('news'), 'news')), { interval: 5, $version: 2 }, 'news');
+  shows('desired properties');
 }
 
 run(async () => {
@@ -150,17 +176,27 @@ run(async () => {
   // rhea has no classes of errors; what counts is the status that CBS gives.
   shows('a wrong key', 'status-code 401');
   shows('an unknown device', 'status-code 404');
+  shows('an expired token', `status-code ${await put(devices[0], undefined, -3600)}`);
+  const [disabled] = devices.splice(-1);
+  await registry.update({ ...disabled, status: 'disabled' });
+  shows('a disabled device', `status-code ${await put(disabled)}`);
   const units = await Promise.all(devices.map((device) => unit(connection, device)));
   const entries = await Promise.all(units.map((one) => send(one, `{"device":${inTurn(one.device)}}`)));
+  entries.push(...(await batches(units[5])));
 
-  const outcomes = [rhea.message.accepted(), rhea.message.rejected()];
-  const taken = units.map((one) => take(one, outcomes[inTurn(one.device) % 2].described()));
+  const outcomes = [rhea.message.accepted(), rhea.message.rejected(), rhea.message.released()];
+  const taken = units.map(async (one) => {
+    const outcome = inTurn(one.device) % outcomes.length;
+    await take(one, outcomes[outcome].described());
+    // What is given back comes again.
+    if (outcome === 2) await take(one, outcomes[0].described());
+  });
   await Promise.all(devices.map((device) => service.send(device.deviceId, new Message(`to ${device.deviceId}`))));
   await Promise.all(taken);
-  for (const name of ['messages to the device', 'a message is completed', 'a message is rejected']) shows(name);
+  for (const name of ['messages to the device', 'a message is completed', 'a message is rejected', 'a message is abandoned']) shows(name);
   const waiting = await Promise.all(ids.map(async ({ deviceId }) => (await registry.get(deviceId)).responseBody.cloudToDeviceMessageCount));
   same(new Set(waiting), new Set([0]), 'messages that are left at the hub');
-  await methodsAndTwin(service, units[7]);
+  await methodsAndTwin(service, registry, units[7]);
 
   // One device that ends its session, one that is deleted, and all others go on.
   units[1].own.close();
@@ -175,5 +211,5 @@ run(async () => {
   connection.close();
   await next(connection, 'connection_close');
   await service.close();
-  hub.writeLedger(startMs, entries, [line(COLUMN, 'telemetry')]);
+  hub.writeLedger(startMs, entries, ['telemetry', 'a batch of telemetry'].map((name) => line(COLUMN, name)));
 }, 60);

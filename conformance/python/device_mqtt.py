@@ -185,6 +185,14 @@ def receive(column, connected):
     same([message.message_id, message.content_type], ["m 1", "application/json"], "its id and type")
     same(message.custom_properties.get("with space & more"), "a=b", "its property")
     column.shows("messages to the device")
+    # The SDK acknowledges by itself.
+    for _ in range(100):
+        left = record(column.device)["cloudToDeviceMessageCount"]
+        if left == 0:
+            break
+        time.sleep(0.05)
+    same(left, 0, "messages that are left at the hub")
+    column.shows("a message is completed")
 
 
 def answer(column, connected):

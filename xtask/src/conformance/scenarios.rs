@@ -249,6 +249,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Python("paho_device.py", &[]), Node("read.js", &[])],
     },
     Scenario {
+        name: "mosquitto",
+        about: "mosquitto's own programs connect, send, receive and keep a twin; where they are installed, or when it is named",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Python("mosquitto_clients.py", &[]), Node("read.js", &[])],
+    },
+    Scenario {
         name: "redirect",
         about: "the hub says where its Event Hubs-compatible endpoint is (amqp:link:redirect)",
         servers: &[Emulator],
