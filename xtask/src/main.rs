@@ -2,6 +2,7 @@
 
 mod affected;
 mod bench;
+mod compatibility;
 mod conformance;
 mod error;
 mod load;
@@ -53,6 +54,9 @@ enum Command {
         /// Start released programs, instead of those that tests use. Scenarios that are run on request always do.
         #[arg(long)]
         release: bool,
+        /// Write docs/compatibility.md afterwards, from what these scenarios saw, and the others when they last ran.
+        #[arg(long)]
+        table: bool,
     },
     /// As `test`, and nothing may be skipped: a missing tool is a failure.
     Ci,
@@ -85,10 +89,19 @@ fn run(workspace: &mut Workspace, command: Command) -> error::Result<()> {
         Command::Test { full: true, .. } => suite::full(workspace),
         Command::Test { .. } => suite::run(workspace),
         Command::Conformance { list: true, .. } => conformance::list(),
-        Command::Conformance { names, release, .. } => {
+        Command::Conformance {
+            names,
+            release,
+            table,
+            ..
+        } => {
             let chosen = conformance::choose(&names)?;
             workspace.profile = Profile::of(release || conformance::has_figures(&chosen));
-            conformance::run(workspace, chosen)
+            if table {
+                conformance::run_scenarios(workspace, &chosen)?;
+                return compatibility::write(workspace);
+            }
+            conformance::run(workspace, &chosen)
         }
         Command::Ci => {
             workspace.ci = true;

@@ -73,6 +73,17 @@ pub(crate) const CONFORMANCE: &[Tool] = &[
     },
 ];
 
+/// What the scenario of mosquitto's programs takes.
+pub(crate) const MOSQUITTO: &[Tool] = &[Tool {
+    name: "mosquitto_pub and mosquitto_sub",
+    probe: &[
+        "sh",
+        "-c",
+        "command -v mosquitto_pub && command -v mosquitto_sub",
+    ],
+    hint: "your system's package mosquitto-clients",
+}];
+
 /// Those of `tools` that are missing, each as a line for a message.
 pub(crate) fn missing(tools: &[Tool]) -> Vec<String> {
     tools

@@ -50,6 +50,7 @@ use super::environment::MIRROR;
 use super::fleet::Fleet;
 use super::outage::Outage;
 use super::soak::Soak;
+use crate::tools::{self, Tool};
 
 /// Telemetry by the device SDK, which both readers then look for.
 const TELEMETRY: Program = Node("telemetry.js", &[]);
@@ -398,6 +399,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[],
     },
 ];
+
+/// Scenarios that need programs which not every machine has. Without them they run only when they are named, and fail.
+pub(crate) const IF_INSTALLED: &[(&str, &[Tool])] = &[("mosquitto", tools::MOSQUITTO)];
 
 /// Scenarios that are too long to be run unless they are named.
 pub(crate) const ON_REQUEST: &[&str] = &[

@@ -1,0 +1,100 @@
+//! Why a cell was not run. A cell that no script reports must have a reason here.
+
+/// Rows, beginnings of columns' ids, and the reason. The first that fits counts.
+const REASONS: &[(&[&str], &[&str], &str)] = &[
+    (
+        &["registration by a certificate", "a device with a certificate"],
+        &[""],
+        "the emulator takes no certificates of devices yet",
+    ),
+    (&["a module"], &[""], "the emulator has no modules yet"),
+    (&["file upload"], &[""], "the emulator takes no files yet"),
+    (
+        &["registration by an individual key"],
+        &[""],
+        "the emulator has enrollment groups, and no individual enrollments yet",
+    ),
+    (
+        &[
+            "registration by a group key",
+            "a registration with a wrong key",
+            "a registration at an unknown id scope",
+        ],
+        &["node-1.3"],
+        "the provisioning SDK came later than this version",
+    ),
+    (
+        &[
+            "registration by a group key",
+            "a registration with a wrong key",
+            "a registration at an unknown id scope",
+        ],
+        &["rhea"],
+        "a registration has a connection of its own, so that there is nothing to pool",
+    ),
+    (
+        &["a registration at an unknown id scope"],
+        &["paho"],
+        "at CONNECT it is the same as a wrong key",
+    ),
+    (
+        &[
+            "methods",
+            "twin",
+            "reported properties",
+            "desired properties",
+            "a second connection takes over",
+            "a twin property with a dot in its name",
+            "registration by a group key",
+            "a registration with a wrong key",
+            "a registration at an unknown id scope",
+            "a message over 256 KB",
+        ],
+        &["mosquitto"],
+        "its programs connect for one purpose each; this needs a connection that sends and listens",
+    ),
+    (
+        &["a batch of telemetry"],
+        &["python", "paho", "mosquitto"],
+        "MQTT has no batches",
+    ),
+    (
+        &["a message is rejected", "a message is abandoned"],
+        &["python", "paho", "mosquitto"],
+        "MQTT has only acknowledgements",
+    ),
+    (
+        &["reported properties", "desired properties", "a twin property with a dot in its name"],
+        &["node-http", "node-1.3-http"],
+        "over HTTPS the SDK has no twin",
+    ),
+    (
+        &["a session goes on", "a will"],
+        &["node-amqp", "node-1.3-amqp", "node-http", "node-1.3-http", "rhea"],
+        "only MQTT has it",
+    ),
+    (&["a will"], &["node", "python"], "the SDK cannot set one"),
+    (
+        &["a session goes on"],
+        &["node", "python"],
+        "the SDK subscribes by itself, so that its users cannot tell; MQTT.js can (scenario `mqtt-rules`)",
+    ),
+    (
+        &["a second connection takes over"],
+        &["node-http", "node-1.3-http"],
+        "HTTPS has no connection that stands for a device",
+    ),
+    (
+        &["a second connection takes over"],
+        &["node", "python", "rhea"],
+        "not driven by this client; MQTT.js sees it over MQTT, and that AMQP takes a device from MQTT (scenario `mqtt-rules`)",
+    ),
+];
+
+/// Why that cell was not run, if there is a reason.
+pub(crate) fn reason(column: &str, row: &str) -> Option<&'static str> {
+    let fits = |(rows, columns, _): &&(&[&str], &[&str], &str)| {
+        rows.contains(&row) && columns.iter().any(|start| column.starts_with(start))
+    };
+    REASONS.iter().find(fits).map(|(_, _, reason)| *reason)
+}
