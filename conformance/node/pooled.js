@@ -5,7 +5,8 @@
 const fs = require('node:fs');
 const rhea = require('rhea');
 const iothub = require('azure-iothub');
-const { Message } = require('azure-iot-device');
+const { Client, Message } = require('azure-iot-device');
+const { Amqp } = require('azure-iot-device-amqp');
 const { SharedAccessSignature } = require('azure-iot-common');
 const { run, env, same, holds } = require('./lib/check');
 const { line } = require('./lib/capability');
@@ -198,14 +199,24 @@ run(async () => {
   same(new Set(waiting), new Set([0]), 'messages that are left at the hub');
   await methodsAndTwin(service, registry, units[7]);
 
-  // One device that ends its session, one that is deleted, and all others go on.
+  // One device that ends its session, one that is deleted, one that connects elsewhere, and all others go on.
   units[1].own.close();
   await next(units[1].own, 'session_close');
   const gone = Promise.all([next(units[2].telemetry, 'sender_error'), next(units[2].messages, 'receiver_error')]);
   await registry.delete('pooled-2');
   const [{ sender }, { receiver }] = await gone;
   same([sender.error.condition, receiver.error.condition], ['amqp:not-found', 'amqp:not-found'], "why a deleted device's links ended");
-  const others = units.filter((one) => ![1, 2].includes(inTurn(one.device)));
+  // One that connects elsewhere, by the SDK.
+  const stolen = Promise.all([next(units[3].telemetry, 'sender_error'), next(units[3].messages, 'receiver_error')]);
+  const elsewhere = Client.fromConnectionString(hub.connectionString(units[3].device), Amqp);
+  await elsewhere.open();
+  await elsewhere.sendEvent(new Message('elsewhere'));
+  entries.push(hub.entry(units[3].device, 'elsewhere'));
+  const [{ sender: lost }] = await stolen;
+  same(lost.error.condition, 'amqp:link:stolen', 'why the links ended of a device that connected elsewhere');
+  shows('a second connection takes over');
+  await elsewhere.close();
+  const others = units.filter((one) => ![1, 2, 3].includes(inTurn(one.device)));
   entries.push(...(await Promise.all(others.map((one) => send(one, `{"still":${inTurn(one.device)}}`)))));
   holds(connection.is_open(), 'the connection is as it was');
   connection.close();

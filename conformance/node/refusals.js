@@ -1,6 +1,6 @@
 'use strict';
-// How the unmodified device SDK names each refusal, over every transport that it has: the class of the error is part of what users write code for.
-// All transports are tried at the same time, each with devices of its own.
+// How the unmodified device SDK names each refusal, over every transport that it has: the class of the error is part of what users write code for; and what
+// a device hears that another connection takes. All transports are tried at the same time, each with devices of its own.
 
 const iothub = require('azure-iothub');
 const { Client, Message } = require('azure-iot-device');
@@ -66,6 +66,28 @@ async function refusals(transport, [right, disabled]) {
   same((await attempt(byKey(right.deviceId, key(right)))).constructor.name, 'MessageEnqueued', `the right key over ${transport}`);
 }
 
+/** Two connections of one device: the first hears that it has gone, the second sends. */
+async function takenOver(transport, device) {
+  const what = 'a second connection takes over';
+  const open = async () => {
+    const client = Client.fromConnectionString(hub.connectionString(device), TRANSPORTS[transport]);
+    client.setRetryPolicy(new NoRetry());
+    client.on('error', () => {});
+    await client.open();
+    // Over AMQP a device is there once it has a link.
+    await client.sendEvent(new Message('here'));
+    return client;
+  };
+  const first = await open();
+  const gone = new Promise((resolve) => first.once('disconnect', resolve));
+  first.on('message', () => {});
+  const second = await open();
+  await gone;
+  same((await second.sendEvent(new Message('still here'))).constructor.name, 'MessageEnqueued', `${what} over ${transport}`);
+  capability(transport, what);
+  await second.close();
+}
+
 async function notImplemented(transport, device) {
   const client = Client.fromConnectionString(hub.connectionString(device), TRANSPORTS[transport]);
   client.setRetryPolicy(new NoRetry());
@@ -97,5 +119,6 @@ run(async () => {
   await Promise.all(names.map(async (name) => {
     await refusals(name, [devices.get(`right-${name}`), devices.get(`disabled-${name}`)]);
     await notImplemented(name, devices.get(`right-${name}`));
+    if (name !== 'http') await takenOver(name, devices.get(`right-${name}`));
   }));
 });

@@ -17,7 +17,7 @@ from azure.iot.device import IoTHubDeviceClient, Message, MethodResponse, Provis
 from azure.iot.device.exceptions import ClientError, CredentialError
 
 from backend import derived, disable, entry, hub, invoked, record, sas, write_ledger
-from check import capability, env, line, run, same, say
+from check import capability, env, holds, line, run, same, say
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data" / "telemetry.json"
 
@@ -35,10 +35,11 @@ class Blocking:
         return lambda *arguments: asyncio.run_coroutine_threadsafe(found(*arguments), self.loop).result(60)
 
     def __setattr__(self, name, value):
-        def give_over():
+        async def give_over():
             setattr(self.client, name, value)
 
-        self.loop.call_soon_threadsafe(give_over)
+        # A handler is there once the hub has taken the subscription.
+        asyncio.run_coroutine_threadsafe(give_over(), self.loop).result(60)
 
 
 class Column:
@@ -67,10 +68,10 @@ class Column:
             )
         )
 
-    def client(self, device, key):
+    def client(self, device, key, **more):
         return self._of(
             self.hub.create_from_symmetric_key(
-                key, env("HUB"), device, websockets=self.websockets, server_verification_cert=authority()
+                key, env("HUB"), device, websockets=self.websockets, server_verification_cert=authority(), **more
             )
         )
 
@@ -176,6 +177,14 @@ def expected(message, device, generation):
     return entry(device, generation, body(message), **{name: message[name] for name in names if name in message})
 
 
+def wait_for(look, what):
+    for _ in range(200):
+        if look():
+            break
+        time.sleep(0.05)
+    holds(look(), what)
+
+
 def receive(column, connected):
     messages = queue.Queue()
     connected.on_message_received = messages.put
@@ -186,12 +195,7 @@ def receive(column, connected):
     same(message.custom_properties.get("with space & more"), "a=b", "its property")
     column.shows("messages to the device")
     # The SDK acknowledges by itself.
-    for _ in range(100):
-        left = record(column.device)["cloudToDeviceMessageCount"]
-        if left == 0:
-            break
-        time.sleep(0.05)
-    same(left, 0, "messages that are left at the hub")
+    wait_for(lambda: record(column.device)["cloudToDeviceMessageCount"] == 0, "no message is left at the hub")
     column.shows("a message is completed")
 
 
@@ -248,11 +252,18 @@ def drive(column):
     change(column, connected)
     connected.shutdown()
     # A client goes on with the session that an earlier one left.
-    again = column.client(column.device, derived(column.device))
+    again = column.client(column.device, derived(column.device), connection_retry=False)
     again.connect()
     message = {"body": "by another client", "messageId": "again"}
     again.send_message(sdk_message(message))
     same(again.get_twin()["reported"], {"$version": 3, "a": 1, "nested": {"list": [1, "two"]}}, "reported, still")
+    # Which would come back at once, and so on.
+    second = column.client(column.device, derived(column.device), connection_retry=False, auto_connect=False)
+    second.connect()
+    wait_for(lambda: not again.connected, "the first connection is gone")
+    holds(second.connected, "the second one is there")
+    column.shows("a second connection takes over")
+    second.shutdown()
     again.shutdown()
     return [*entries, expected(message, column.device, entries[0]["generationId"])]
 

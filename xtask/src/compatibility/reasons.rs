@@ -86,8 +86,8 @@ const REASONS: &[(&[&str], &[&str], &str)] = &[
     ),
     (
         &["a second connection takes over"],
-        &["node", "python", "rhea"],
-        "not driven by this client; MQTT.js sees it over MQTT, and that AMQP takes a device from MQTT (scenario `mqtt-rules`)",
+        &["node-1.3"],
+        "not driven by this version",
     ),
 ];
 
