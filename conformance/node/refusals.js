@@ -67,7 +67,7 @@ async function refusals(transport, [right, disabled]) {
 }
 
 /** Two connections of one device: the first hears that it has gone, the second sends. */
-async function takenOver(transport, device) {
+async function takenOver(service, transport, device) {
   const what = 'a second connection takes over';
   const open = async () => {
     const client = Client.fromConnectionString(hub.connectionString(device), TRANSPORTS[transport]);
@@ -80,7 +80,10 @@ async function takenOver(transport, device) {
   };
   const first = await open();
   const gone = new Promise((resolve) => first.once('disconnect', resolve));
-  first.on('message', () => {});
+  // The link for messages is there once one has come; the SDK hears at once when it is lost.
+  const came = new Promise((resolve) => first.on('message', resolve));
+  await service.send(device.deviceId, new Message('to the first'));
+  await first.complete(await came);
   const second = await open();
   await gone;
   same((await second.sendEvent(new Message('still here'))).constructor.name, 'MessageEnqueued', `${what} over ${transport}`);
@@ -116,9 +119,11 @@ run(async () => {
     const device = devices.get(`disabled-${name}`);
     await registry.update({ ...device, status: 'disabled' });
   }
+  const service = iothub.Client.fromConnectionString(env('HUB_CONNECTION_STRING'));
+  await service.open();
   await Promise.all(names.map(async (name) => {
     await refusals(name, [devices.get(`right-${name}`), devices.get(`disabled-${name}`)]);
     await notImplemented(name, devices.get(`right-${name}`));
-    if (name !== 'http') await takenOver(name, devices.get(`right-${name}`));
+    if (name !== 'http') await takenOver(service, name, devices.get(`right-${name}`));
   }));
 });
