@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use drawspan_emulator_hub::dps::Dps;
+use drawspan_emulator_hub::hub::Hub;
+use drawspan_emulator_hub::hub_set::HubSet;
+
 use crate::config::{Config, HTTPS_PORT, MQTTS_PORT};
-use crate::dps::Dps;
-use crate::hub::Hub;
-use crate::hub_set::HubSet;
 use crate::server::{Addresses, Permission};
 
 /// Connection strings of 50,000 devices would be unreadable.

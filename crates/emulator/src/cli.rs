@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use drawspan_emulator_hub::faults::Fault;
 use drawspan_hub::{HostName, SymmetricKey};
 use drawspan_hub_model::dps::{Allocation, GroupSpec, ID_SCOPE, Provisioning};
 use drawspan_segment_log::LogError;
@@ -12,7 +13,6 @@ use drawspan_segment_log::LogError;
 use crate::config::{AMQPS_PORT, Config, Mistake};
 use crate::device_range;
 use crate::emulator::Emulator;
-use crate::faults::Fault;
 use crate::start_error::StartError;
 use crate::tail::{self, Paint};
 

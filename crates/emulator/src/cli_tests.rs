@@ -1,9 +1,9 @@
 use clap::{Args as _, Command, FromArgMatches as _};
+use drawspan_emulator_hub::faults::Fault;
 use drawspan_hub::DeviceId;
 
 use super::{EmulatorArgs, InvalidArgs};
 use crate::config::{Config, Ports};
-use crate::faults::Fault;
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 

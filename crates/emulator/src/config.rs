@@ -5,6 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use drawspan_emulator_hub::clock::Clock;
+use drawspan_emulator_hub::faults::Fault;
+use drawspan_emulator_hub::observe::Observer;
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
 use drawspan_hub_model::c2d;
 use drawspan_hub_model::dps::{InvalidProvisioning, Provisioning};
@@ -12,10 +15,7 @@ use drawspan_hub_model::groups::{ConsumerGroups, InvalidGroups};
 use drawspan_hub_model::limits::{C2D_DELIVERY_COUNTS, Limits};
 use drawspan_segment_log::limits::PARTITIONS_MAX;
 
-use crate::clock::Clock;
-use crate::faults::Fault;
 use crate::limits::{HUBS_MAX, PARTITIONS};
-use crate::observe::Observer;
 
 /// Port of AMQP over TLS; official SDKs take no other.
 pub const AMQPS_PORT: u16 = 5671;

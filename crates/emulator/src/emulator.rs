@@ -5,6 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
+use drawspan_emulator_amqp as amqps;
+use drawspan_emulator_hub::dps::Dps;
+use drawspan_emulator_hub::faults::Faults;
+use drawspan_emulator_hub::hub_set::HubSet;
+use drawspan_emulator_hub::refusals::Refusals;
+use drawspan_emulator_hub::stop::{Stop, Stopper};
 use drawspan_hub_store::Store;
 use drawspan_segment_log::Flusher;
 use rustls::ServerConfig;
@@ -12,16 +18,11 @@ use tokio::task::JoinSet;
 
 use crate::banner;
 use crate::config::Config;
-use crate::dps::Dps;
-use crate::faults::Faults;
-use crate::hub_set::HubSet;
-use crate::refusals::Refusals;
 use crate::server::{self, Accepting, Addresses, Listeners};
 use crate::start_error::StartError;
 use crate::startup::{self, Opened};
 use crate::state::StateFolder;
-use crate::stop::{Stop, Stopper};
-use crate::{amqps, https, mqtts};
+use crate::{https, mqtts};
 
 /// Hubs to be started.
 #[derive(Debug)]

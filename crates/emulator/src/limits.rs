@@ -1,19 +1,14 @@
-//! Every limit of the emulator in one place.
+//! Limits of the emulator: its ports, HTTPS and MQTT.
+
+pub use drawspan_emulator_hub::limits::{
+    BATCH_MESSAGES_MAX, PUSHES_MAX, READ_PAUSE_MS, REGISTRATION_BODY_BYTES,
+    REGISTRATION_REQUESTS_MAX, TOKEN_SWEEP_MS,
+};
 
 /// Partitions of a hub's event endpoint when nothing else is said (the hub's own default).
 pub const PARTITIONS: u16 = 4;
 /// Most hubs that one emulator serves.
 pub const HUBS_MAX: usize = 64;
-
-/// Body of a registration (the service's own limit).
-pub const REGISTRATION_BODY_BYTES: usize = 96 * 1024;
-
-/// Size that encoding may add to it over AMQP.
-pub const REGISTRATION_SLACK_BYTES: u64 = 4 * 1024;
-/// Requests of one AMQP or MQTT client that wait for the provisioning service.
-pub const REGISTRATION_REQUESTS_MAX: usize = 16;
-/// Credit of an AMQP link for such requests.
-pub const REGISTRATION_CREDIT: u32 = 16;
 
 /// Body of an HTTPS request: the hub's largest, a bulk call of 100 devices, stays well below.
 pub const REQUEST_BODY_BYTES: usize = 1024 * 1024;
@@ -33,71 +28,9 @@ pub const ACCEPT_PAUSE_MS: u64 = 50;
 /// Connections get this long to end by themselves when the emulator stops.
 pub const SHUTDOWN_MS: u64 = 3_000;
 
-/// For how long refusals are counted together.
-pub const REFUSALS_WINDOW_MS: u64 = 10_000;
-/// Refusals of one kind that are logged in one window.
-pub const REFUSALS_LOGGED_OF_A_KIND: u32 = 10;
-/// Refusals of all kinds that are logged in one window.
-pub const REFUSALS_LOGGED_OF_ALL: u32 = 100;
-/// Kinds of refusals that are counted each by itself.
-pub const REFUSAL_KINDS_MAX: usize = 256;
-/// Characters of a reason, and of what was asked for, in one line of the log.
-pub const REFUSAL_TEXT_CHARS: usize = 200;
-/// Addresses whose user was already told how to trust the authority.
-pub const UNTRUSTING_PEERS_MAX: usize = 1_024;
-
-/// Tokens of policies on one AMQP connection: Event Hubs clients put one for each partition that they read.
-pub const GRANTS_OF_POLICIES_MAX: usize = 1_000;
-/// Largest message that a telemetry link announces (the hub's own: traces in Azure/azure-iot-sdk-c #2233). What is larger is not
-/// kept until it is refused; the limit of a message is lower.
-pub const TELEMETRY_ANNOUNCED_BYTES: u64 = 1024 * 1024;
-/// Credit of a telemetry link.
-pub const TELEMETRY_CREDIT: u32 = 1_000;
-/// Messages in one batch.
-pub const BATCH_MESSAGES_MAX: usize = 500;
-/// Credit of a link for requests.
-pub const REQUEST_CREDIT: u32 = 1_000;
-/// Largest request on such a link.
-pub const REQUEST_BYTES: u64 = 64 * 1024;
-/// Answers that wait on one link for the client's credit.
-pub const ANSWERS_MAX: usize = 1_024;
-/// Events read from the log at once for one reader.
-pub const READ_EVENTS: usize = 256;
-/// Bytes of events read from the log at once for one reader, and that may wait to be written to it.
-pub const READ_EVENT_BYTES: usize = 1024 * 1024;
-/// Pause of a reader's link while much waits to be written.
-pub const READ_PAUSE_MS: u64 = 10;
-/// How often expired tokens are looked for.
-pub const TOKEN_SWEEP_MS: u64 = 5_000;
-/// Method calls and the like that may wait for one connection's task.
-pub const PUSHES_MAX: usize = 4_096;
-/// Size that encoding may add to a method's answer.
-pub const METHOD_SLACK_BYTES: u64 = 4 * 1024;
 /// Characters of a method's name.
 pub const METHOD_NAME_CHARS: usize = 128;
 
-/// Size that encoding may add to it before a message is refused.
-pub const C2D_SLACK_BYTES: u64 = 16 * 1024;
-/// Characters of a message's id (the hub's own limit).
-pub const MESSAGE_ID_CHARS: usize = 128;
-/// Messages to devices are looked after at least this often, in case the time of day is set.
-pub const KEEP_MESSAGES_MS: u64 = 60_000;
-/// Pause before messages to devices are looked after again when that could not be stored.
-pub const KEEP_RETRY_MS: u64 = 1_000;
-/// Credit of a service's link for messages to devices.
-pub const C2D_CREDIT: u32 = 100;
-/// Messages that a device has on one link without having settled them; those whose lock was lost count too.
-pub const C2D_UNSETTLED_MAX: usize = 1_000;
-/// Largest request about a twin: properties of [`TWIN_PROPERTIES_BYTES`](drawspan_hub_model::limits::TWIN_PROPERTIES_BYTES) as JSON, numbers and escapes included.
-pub const TWIN_REQUEST_BYTES: u64 = 256 * 1024;
-/// Credit of a link for requests about a twin.
-pub const TWIN_REQUEST_CREDIT: u32 = 100;
-/// Requests about twins that may wait on one connection.
-pub const TWIN_REQUESTS_MAX: usize = 8_192;
-/// Requests about twins that are carried out, and stored, together.
-pub const TWIN_BATCH: usize = 256;
-/// Pause before a store that had too much to do is asked again.
-pub const TWIN_RETRY_MS: u64 = 10;
 /// Twins on one page of a query that says nothing about it.
 pub const QUERY_PAGE: usize = 100;
 /// Text of a query.

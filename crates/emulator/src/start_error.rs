@@ -3,14 +3,14 @@
 use std::io;
 use std::net::SocketAddr;
 
+use drawspan_emulator_hub::hub::ChangeError;
+use drawspan_emulator_hub::random::NoRandomness;
 use drawspan_hub::key::InvalidKey;
 use drawspan_hub_store::StoreError;
 use drawspan_segment_log::LogError;
 
 use crate::ca::CaError;
 use crate::config::Mistake;
-use crate::hub::ChangeError;
-use crate::random::NoRandomness;
 use crate::state::StateError;
 
 /// Why an emulator does not start.

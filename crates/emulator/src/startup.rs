@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 
+use drawspan_emulator_hub::clock::Clock;
+use drawspan_emulator_hub::dps::{self, Dps};
+use drawspan_emulator_hub::hub::{Hub, Parts};
+use drawspan_emulator_hub::observe::Events;
+use drawspan_emulator_hub::random;
 use drawspan_hub::{HostName, SymmetricKey};
 use drawspan_hub_model::c2d::CloudToDevice;
 use drawspan_hub_model::dps::{Group, Registrations};
@@ -12,12 +17,7 @@ use drawspan_hub_store::{Database, Store};
 use drawspan_segment_log::{LogLimits, TelemetryLog, check_there};
 
 use crate::ca::{self, Tls};
-use crate::clock::Clock;
 use crate::config::{Config, Mistake};
-use crate::dps::{self, Dps};
-use crate::hub::{Hub, Parts};
-use crate::observe::Events;
-use crate::random;
 use crate::start_error::StartError;
 use crate::state::StateFolder;
 

@@ -6,10 +6,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use drawspan_emulator_hub::random::NoRandomness;
 use drawspan_hub::HostName;
 use drawspan_state::{Lock, LockError, private};
 
-use crate::random::NoRandomness;
 use temporary::TemporaryFolder;
 
 const LOCK_FILE: &str = "lock";

@@ -5,6 +5,8 @@ use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
+use drawspan_emulator_hub::hub::Hub;
+use drawspan_emulator_hub::random;
 use drawspan_hub::{DeviceId, ErrorCode};
 use drawspan_hub_model::policy::Right;
 use drawspan_hub_model::registry::{Change, Entry, IfMatch, RegistryError};
@@ -14,8 +16,6 @@ use super::caller::Caller;
 use super::refusal::Refusal;
 use super::request::{query, text};
 use super::wire::{DeviceAnswer, DeviceBody, device_id, invalid};
-use crate::hub::Hub;
-use crate::random;
 
 pub(super) type IdPath = Result<Path<String>, PathRejection>;
 

@@ -12,6 +12,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use bytes::Bytes;
+use drawspan_emulator_hub::dps::Asked;
+use drawspan_emulator_hub::dps::requests::{Answer, Caller, Refusal, state};
+use drawspan_emulator_hub::refusals::Door;
 use drawspan_hub::{ErrorCode, RegistrationId};
 use serde_json::{Value, json};
 
@@ -19,10 +22,7 @@ use super::body::Unreadable;
 use super::refused::Reason;
 use super::request::{query, text};
 use super::{Shared, body};
-use crate::dps::Asked;
-use crate::dps::requests::{Answer, Caller, Refusal, state};
 use crate::limits::{REGISTRATION_BODY_BYTES, REQUEST_READ_MS};
-use crate::refusals::Door;
 
 const WRONG_METHOD: u32 = 405_000;
 
@@ -52,7 +52,7 @@ async fn register(
     uri: Uri,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Refusal> {
+) -> Result<Response, Refused> {
     let Path((scope, id)) = names.map_err(bad_path)?;
     let caller = caller(&scope, &id, &uri, &headers);
     // Before the body is read, which whoever may not register need not send.
@@ -70,7 +70,7 @@ async fn poll(
     names: Result<Path<(String, String, String)>, PathRejection>,
     uri: Uri,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Response, Refused> {
     let Path((scope, id, operation)) = names.map_err(bad_path)?;
     let caller = caller(&scope, &id, &uri, &headers);
     answer(shared.dps.answer_operation(caller, &operation)?)
@@ -82,7 +82,7 @@ async fn look_up(
     names: Names,
     uri: Uri,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Response, Refused> {
     let Path((scope, id)) = names.map_err(bad_path)?;
     answer(
         shared
@@ -100,7 +100,7 @@ async fn observations(State(shared): State<Shared>) -> Response {
 async fn registration(
     State(shared): State<Shared>,
     id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, Refused> {
     let Path(id) = id.map_err(bad_path)?;
     let id = RegistrationId::parse(&id).map_err(|error| Refusal::invalid(error.to_string()))?;
     let registration = shared
@@ -116,8 +116,11 @@ async fn registration(
     Ok(body::write(StatusCode::OK, &answer))
 }
 
-async fn wrong_method() -> Refusal {
-    Refusal::new(WRONG_METHOD, "The resource does not support this method")
+async fn wrong_method() -> Refused {
+    Refused(Refusal::new(
+        WRONG_METHOD,
+        "The resource does not support this method",
+    ))
 }
 
 fn caller<'c>(
@@ -152,7 +155,7 @@ async fn read(body: Body) -> Result<Bytes, Refusal> {
     clippy::unnecessary_wraps,
     reason = "the last step of handlers that may be refused"
 )]
-fn answer(answer: Answer) -> Result<Response, Refusal> {
+fn answer(answer: Answer) -> Result<Response, Refused> {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     let response = body::write(status, &answer.body);
     Ok(match answer.retry_after_s {
@@ -171,17 +174,27 @@ fn bad_path(error: PathRejection) -> Refusal {
     Refusal::invalid(error.to_string())
 }
 
-impl IntoResponse for Refusal {
+/// A refusal of the service as HTTP has it.
+struct Refused(Refusal);
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal)
+    }
+}
+
+impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status());
+        let Self(refusal) = self;
+        let status = StatusCode::from_u16(refusal.status());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = body::write(status, &self.body());
+        let mut response = body::write(status, &refusal.body());
         response.extensions_mut().insert(Reason {
             door: Door::Dps,
-            code: self.code,
-            text: self.reason().to_owned(),
+            code: refusal.code,
+            text: refusal.reason().to_owned(),
         });
-        match self.retry_after_s {
+        match refusal.retry_after_s {
             Some(seconds) => with_wait(response, seconds),
             None => response,
         }

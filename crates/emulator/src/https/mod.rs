@@ -10,6 +10,7 @@ mod devices;
 mod dps;
 mod methods;
 mod modules;
+mod not_served;
 mod query;
 mod refusal;
 mod refused;
@@ -28,6 +29,11 @@ use axum::extract::State;
 use axum::http::{Request, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, post};
+use drawspan_emulator_amqp as amqps;
+use drawspan_emulator_hub::dps::Dps;
+use drawspan_emulator_hub::hub_set::HubSet;
+use drawspan_emulator_hub::reached::{Reached, Secured};
+use drawspan_emulator_hub::refusals::Door;
 use drawspan_hub::ErrorCode;
 use drawspan_net::Transport;
 use hyper::body::Incoming;
@@ -36,12 +42,8 @@ use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 
-use crate::dps::Dps;
-use crate::hub_set::HubSet;
 use crate::limits::REQUEST_READ_MS;
-use crate::refusals::Door;
-use crate::server::{Reached, Secured};
-use crate::{amqps, mqtts};
+use crate::mqtts;
 use refusal::Refusal;
 use refused::Asked;
 use websocket::{Subprotocol, Upgraded};
@@ -102,6 +104,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/statistics/service", get(statistics::service))
         .merge(device::routes())
         .merge(dps::routes())
+        .merge(not_served::routes())
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .with_state(shared)

@@ -2,18 +2,19 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use drawspan_emulator_hub::clock::system_unix_ms;
+use drawspan_emulator_hub::hub::ChangeError;
+use drawspan_emulator_hub::json_place::place_in_body;
+use drawspan_emulator_hub::random;
+use drawspan_emulator_hub::refusals::Door;
+use drawspan_emulator_hub::tracking_id::tracking_id;
 use drawspan_hub::error_body::HubError;
 use drawspan_hub::{ErrorCode, UtcTime};
 use drawspan_hub_model::access::Denied;
 use drawspan_hub_model::registry::RegistryError;
+use serde_json::Value;
 
 use super::refused::Reason;
-use crate::clock::system_unix_ms;
-use crate::hub::ChangeError;
-use crate::json_place::place_in_body;
-use crate::random;
-use crate::refusals::Door;
-use crate::tracking_id::tracking_id;
 
 /// The header that carries the code's name.
 pub(super) const ERROR_CODE_HEADER: &str = "iothub-errorcode";
@@ -24,6 +25,8 @@ pub(super) struct Refusal {
     code: ErrorCode,
     status: u16,
     message: String,
+    /// What a refused method call says besides; it has a body of a form of its own.
+    info: Option<Value>,
     /// The text for the log instead of the message, which may quote a body.
     logged: Option<String>,
 }
@@ -34,7 +37,16 @@ impl Refusal {
             code,
             status: code.http_status(),
             message: message.into(),
+            info: None,
             logged: None,
+        }
+    }
+
+    /// A refused method call, which has a body of a form of its own.
+    pub(super) fn with_info(self, info: Value) -> Self {
+        Self {
+            info: Some(info),
+            ..self
         }
     }
 
@@ -102,11 +114,15 @@ impl IntoResponse for Refusal {
             timestamp_utc: UtcTime::from_unix_ms(now),
         };
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = match self.info {
+            Some(info) => error.to_method_body(info),
+            None => error.to_http_body(),
+        };
         let content_type = (
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json; charset=utf-8"),
         );
-        let mut response = (status, [content_type], error.to_http_body()).into_response();
+        let mut response = (status, [content_type], body).into_response();
         if let Ok(name) = HeaderValue::from_str(&error.header()) {
             response.headers_mut().insert(ERROR_CODE_HEADER, name);
         }

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use axum::http::{Method, Request, Uri, header};
 use axum::response::Response;
+use drawspan_emulator_hub::refusals::{Door, Refusals};
 
 use super::request::text;
-use crate::refusals::{Door, Refusals};
 
 /// Why a response refuses. Goes with the response to where it is logged.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
+use drawspan_emulator_hub::hub::Hub;
 use drawspan_hub_model::policy::Right;
 use drawspan_hub_model::registry::{Entry, IfMatch, RegistryError};
 use drawspan_hub_model::twin::{TwinError, TwinUpdate, parse_patch};
@@ -15,7 +16,6 @@ use super::caller::Caller;
 use super::devices::{IdPath, id_of, if_match};
 use super::refusal::Refusal;
 use super::wire::DeviceAnswer;
-use crate::hub::Hub;
 
 /// `GET /twins/{id}`
 pub(super) async fn read(caller: Caller, path: IdPath) -> Result<Response, Refusal> {
@@ -60,7 +60,7 @@ pub(super) fn describe(hub: &Hub, entry: &Entry) -> Value {
     let own = json!({
         "etag": twin.etag(),
         "version": twin.version,
-        "modelId": "",
+        "modelId": entry.model_id.as_deref().unwrap_or_default(),
         "tags": twin.tags,
         "properties": {
             "desired": twin.desired.for_service(true),

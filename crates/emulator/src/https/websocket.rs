@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use drawspan_emulator_hub::refusals::Door;
 use drawspan_net::WebSocket;
 use drawspan_net::websocket::{PATH, SUBPROTOCOL, accept_key};
 use hyper::body::Incoming;
@@ -13,7 +14,6 @@ use hyper_util::rt::TokioIo;
 
 use super::refused::Reason;
 use super::request::text;
-use crate::refusals::Door;
 
 /// The path that Event Hubs clients use.
 const EVENT_HUBS_PATH: &str = "/$servicebus/websocket";

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use drawspan_amqp::message::Message;
+use drawspan_emulator_hub::hub::{Hub, SettleError};
 use drawspan_hub::{DeviceId, UtcTime};
 use drawspan_hub_model::c2d::{LockToken, Outcome, QueuedMessage};
 use drawspan_hub_store::NoSlot;
 use drawspan_mqtt::property_bag;
 use drawspan_mqtt::{Qos, Server};
 
-use crate::hub::{Hub, SettleError};
 use crate::limits;
 
 /// The messages that a device has, and has not acknowledged.

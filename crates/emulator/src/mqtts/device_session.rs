@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
+use drawspan_emulator_hub::sessions::{CallFailure, DeviceSession, MethodCall};
 use drawspan_hub_model::event::Protocol;
 use tokio::sync::mpsc;
 
 use super::twin::Answer;
 use crate::limits::PUSHES_MAX;
-use crate::sessions::{CallFailure, DeviceSession, MethodCall};
 
 /// Asks a connection's task to look at what may have changed.
 #[derive(Debug)]

@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use drawspan_emulator_hub::sessions::{CallFailure, MethodAnswer, MethodCall};
 use drawspan_hub_model::limits::Limits;
 use drawspan_mqtt::{Server, property_bag};
 use tokio::sync::oneshot;
-
-use crate::sessions::{CallFailure, MethodAnswer, MethodCall};
 
 /// The calls that a device has not answered.
 #[derive(Debug, Default)]

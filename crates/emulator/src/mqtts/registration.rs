@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use drawspan_emulator_hub::dps::Dps;
+use drawspan_emulator_hub::dps::requests::{Caller, Refusal};
 use drawspan_mqtt::topic::{Filter, Topic};
 use drawspan_mqtt::{Qos, Server, ServerError};
 
-use crate::dps::Dps;
-use crate::dps::requests::{Caller, Refusal};
 use crate::limits;
 
 /// The client of one connection.

@@ -2,9 +2,8 @@
 
 use bytes::Bytes;
 use drawspan_amqp::message::Message;
+use drawspan_emulator_hub::device_message::{MessageBuilder, SystemProperty};
 use drawspan_mqtt::property_bag::{self, InvalidBag};
-
-use crate::device_message::{MessageBuilder, SystemProperty};
 
 /// What a message is beside its properties and its body.
 #[derive(Clone, Copy, Debug, Default)]

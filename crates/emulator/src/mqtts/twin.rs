@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use drawspan_emulator_hub::hub::Hub;
+use drawspan_emulator_hub::hub_error::status_description;
+use drawspan_emulator_hub::twin_refusal::TwinRefusal;
 use drawspan_hub::{DeviceId, ErrorCode};
 use drawspan_hub_model::registry::{Change, Registry, RegistryError};
 use drawspan_hub_model::twin;
@@ -11,9 +14,6 @@ use drawspan_hub_model::twins::TwinFailure;
 use drawspan_mqtt::Server;
 
 use super::device_session::{MqttSession, Push};
-use crate::amqps::status_description;
-use crate::hub::Hub;
-use crate::twin_refusal::TwinRefusal;
 
 /// An answer on its way.
 #[derive(Debug)]

@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_emulator_hub::reached::{Reached, Secured};
+use drawspan_emulator_hub::refusals::{Door, HandshakeFailed, Refusals};
+use drawspan_emulator_hub::stop::Stop;
 use drawspan_net::Transport;
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
@@ -14,10 +17,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::{Reached, Secured};
 use crate::limits::{ACCEPT_PAUSE_MS, CONNECTIONS_MAX, HANDSHAKE_MS, SHUTDOWN_MS};
-use crate::refusals::{Door, HandshakeFailed, Refusals};
-use crate::stop::Stop;
 
 /// State shared by the listeners of one protocol.
 #[derive(Clone)]

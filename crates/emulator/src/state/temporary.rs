@@ -5,11 +5,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use drawspan_emulator_hub::random;
 use drawspan_state::{Lock, LockError};
 
 use super::StateError;
 use crate::limits::TEMPORARY_FOLDER_ATTEMPTS;
-use crate::random;
 
 const PREFIX: &str = "drawspan-emulator-";
 /// Hexadecimal digits after that.

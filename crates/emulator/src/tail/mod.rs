@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use drawspan_amqp::message::{Body, Message};
 use drawspan_amqp::value::{Map, Value};
+use drawspan_emulator_hub::hub::Hub;
 use drawspan_hub::UtcTime;
 use drawspan_hub::telemetry::COMPONENT_ANNOTATION;
 use drawspan_segment_log::{LogError, Position, StoredRecord};
@@ -17,8 +18,6 @@ use tokio::sync::Notify;
 use tokio::task::{JoinSet, spawn_blocking};
 
 pub use paint::{Colour, Paint};
-
-use crate::hub::Hub;
 
 /// Messages that are read at once, and about how many bytes of them.
 const MAX_RECORDS: usize = 100;

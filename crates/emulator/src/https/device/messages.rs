@@ -5,17 +5,17 @@ use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use drawspan_amqp::message::Message;
+use drawspan_emulator_hub::guid;
+use drawspan_emulator_hub::hub::SettleError;
 use drawspan_hub::{DeviceId, ErrorCode, UtcTime};
 use drawspan_hub_model::c2d::{LockToken, Outcome, QueuedMessage};
 use drawspan_hub_store::StoreError;
 use tokio::sync::oneshot;
 
 use super::Sender;
-use crate::amqps::guid;
 use crate::https::caller::AnyVersion;
 use crate::https::devices::{IdPath, id_of};
 use crate::https::refusal::Refusal;
-use crate::hub::SettleError;
 
 type MessagePath = Result<Path<(String, String)>, PathRejection>;
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{delete, get, post};
+use drawspan_emulator_hub::hub::Hub;
 use drawspan_hub::DeviceId;
 use drawspan_hub_model::policy::Right;
 use drawspan_segment_log::{AuthKind, MessageSource, Origin};
@@ -16,7 +17,6 @@ use drawspan_segment_log::{AuthKind, MessageSource, Origin};
 use super::Shared;
 use super::caller::AnyVersion;
 use super::refusal::Refusal;
-use crate::hub::Hub;
 
 pub(super) fn routes() -> Router<Shared> {
     let mut router = Router::new();

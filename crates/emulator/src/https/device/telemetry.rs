@@ -8,6 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use drawspan_amqp::value::NotAscii;
+use drawspan_emulator_hub::device_message::{MessageBuilder, SystemProperty};
+use drawspan_emulator_hub::message_size::counted_bytes;
 use drawspan_hub::ErrorCode;
 use drawspan_hub_model::event::HubEvent;
 use drawspan_segment_log::NewRecord;
@@ -15,8 +17,6 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Sender;
-use crate::amqps::counted_bytes;
-use crate::device_message::{MessageBuilder, SystemProperty};
 use crate::https::body::{Unreadable, whole};
 use crate::https::caller::AnyVersion;
 use crate::https::devices::{IdPath, id_of};

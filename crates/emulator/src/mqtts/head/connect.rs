@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use drawspan_emulator_hub::dps::requests::Caller;
+use drawspan_emulator_hub::hub_set::Served;
+use drawspan_emulator_hub::refusals::Door;
 use drawspan_hub_model::access::Denied;
 use drawspan_hub_model::event::{DisconnectReason, HubEvent};
 use drawspan_mqtt::Server;
@@ -9,11 +12,8 @@ use drawspan_mqtt::server::{Connect, ConnectRefusal};
 use drawspan_mqtt::user_name::{self, HubUser};
 
 use super::{Client, Head};
-use crate::dps::requests::Caller;
-use crate::hub_set::Served;
 use crate::mqtts::device::Device;
 use crate::mqtts::registration::Registration;
-use crate::refusals::Door;
 
 impl Head {
     pub(super) fn connect(&mut self, server: &mut Server, connect: &Connect, now: Duration) {

@@ -5,6 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use drawspan_emulator_hub::clock::Clock;
+use drawspan_emulator_hub::hub::Hub;
+use drawspan_emulator_hub::hub_set::HubSet;
+use drawspan_emulator_hub::refusals::Refusals;
+use drawspan_emulator_hub::sessions::MethodCall;
+use drawspan_emulator_hub::test_hub::{
+    HUB, create, device_token, dps, hub, hub_at, key, owner, unix_s,
+};
 use drawspan_hub::limits::SAS_GRACE_S;
 use drawspan_hub::{DeviceId, HostName};
 use drawspan_hub_model::c2d::{Ack, NewMessage};
@@ -13,14 +21,8 @@ use drawspan_net::Transport;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::hub::Hub;
-use crate::hub_set::HubSet;
-use crate::refusals::Refusals;
-use crate::sessions::MethodCall;
 use crate::startup::{self, Opened};
-use crate::test_hub::{HUB, create, device_token, dps, hub, hub_at, key, owner, unix_s};
 
 fn shared(hub: &Arc<Hub>) -> Arc<Shared> {
     Arc::new(Shared {

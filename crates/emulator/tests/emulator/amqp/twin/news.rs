@@ -118,7 +118,7 @@ async fn a_device_that_takes_no_answers_must_start_again() {
         answers: link,
         asked: 0,
     };
-    for _ in 0..=drawspan_emulator::limits::ANSWERS_MAX {
+    for _ in 0..=drawspan_emulator_amqp::limits::ANSWERS_MAX {
         twin.send(&mut client, "GET", "", " ").await;
     }
     let error = client.detached(link).await;

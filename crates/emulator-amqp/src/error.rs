@@ -1,0 +1,75 @@
+//! Refusals on the wire: an AMQP condition, and the hub's JSON as its description.
+
+use drawspan_amqp::performative::{Error, condition};
+use drawspan_amqp::value::{Map, Symbol, Value};
+use drawspan_emulator_hub::clock::system_unix_ms;
+use drawspan_emulator_hub::hub_error::description;
+use drawspan_emulator_hub::tracking_id::tracking_id;
+use drawspan_hub::ErrorCode;
+use drawspan_hub_model::access::Denied;
+
+/// An argument that is not allowed.
+pub(super) const ARGUMENT_ERROR: Symbol = Symbol::from_static("com.microsoft:argument-error");
+/// A message was settled after its lock.
+pub(super) const LOCK_LOST: Symbol = Symbol::from_static("com.microsoft:message-lock-lost");
+
+const TRACKING_ID: Symbol = Symbol::from_static("com.microsoft:tracking-id");
+
+/// A refusal with the hub's code.
+pub(super) fn refusal(condition: Symbol, code: ErrorCode, message: &str) -> Error {
+    let now = system_unix_ms() as i64;
+    let tracking_id = tracking_id(now);
+    let description = description(code, message, &tracking_id, now);
+    Error::new(condition, description).with_info(Map(vec![(
+        Value::Symbol(TRACKING_ID),
+        Value::from(tracking_id.as_str()),
+    )]))
+}
+
+/// Why a link is refused to its owner. The text of a [`Denied`] is about a token; here it is about the link.
+pub(super) fn denied(denied: Denied) -> Error {
+    let unauthorized = condition::UNAUTHORIZED_ACCESS;
+    let (condition, code, text) = match denied {
+        Denied::UnknownDevice => (
+            condition::NOT_FOUND,
+            ErrorCode::DEVICE_NOT_FOUND,
+            "the device is not registered",
+        ),
+        Denied::DeviceDisabled => (
+            unauthorized,
+            ErrorCode::DEVICE_DISABLED,
+            "the device is disabled",
+        ),
+        Denied::NoToken => (
+            unauthorized,
+            ErrorCode::UNAUTHORIZED,
+            "no token for this was put on the connection",
+        ),
+        Denied::WrongKey => (
+            unauthorized,
+            ErrorCode::UNAUTHORIZED,
+            "the device's keys have changed since its token was put",
+        ),
+        Denied::OutOfScope => (
+            unauthorized,
+            ErrorCode::UNAUTHORIZED_ACCESS,
+            "no token on the connection covers this",
+        ),
+        Denied::MissingRight => (
+            unauthorized,
+            ErrorCode::UNAUTHORIZED_ACCESS,
+            "the policy of the connection's token does not allow this",
+        ),
+        Denied::Expired => (
+            unauthorized,
+            ErrorCode::UNAUTHORIZED,
+            "the token has expired",
+        ),
+        Denied::Malformed | Denied::OtherHost | Denied::UnknownPolicy => (
+            unauthorized,
+            ErrorCode::UNAUTHORIZED,
+            "the token is not one for this hub",
+        ),
+    };
+    refusal(condition, code, text)
+}

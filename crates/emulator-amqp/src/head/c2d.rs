@@ -1,0 +1,105 @@
+//! Messages to devices: in from services, out to devices, and feedback on them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawspan_amqp::engine::{Connection, LinkId};
+use drawspan_amqp::performative::{DeliveryState, condition};
+use drawspan_emulator_hub::hub::Hub;
+use drawspan_hub::ErrorCode;
+use drawspan_hub_store::StoreError;
+
+use super::Head;
+use super::messages::Arrived;
+use crate::error::refusal;
+use crate::events::Pumped;
+use crate::limits;
+use crate::links::Link;
+use crate::locked_delivery::Said;
+use crate::service_send;
+use crate::signals::{Stored, Word};
+
+impl Head {
+    /// Takes a service's message in. It is accepted once it is stored.
+    pub(super) fn on_message_to_device(
+        &self,
+        connection: &mut Connection,
+        hub: &Arc<Hub>,
+        arrived: &Arrived,
+    ) {
+        let now = hub.now_unix_ms();
+        let read = service_send::read(arrived.message_format, &arrived.payload, hub.limits(), now);
+        let sent = read.and_then(|(device, message)| {
+            let (link, owed, signals) = (arrived.link, arrived.owed, Arc::clone(&self.signals));
+            let done = move |result: Result<(), StoreError>| {
+                let word = Word::Receiver(end(result));
+                if let Some(delivery) = owed {
+                    signals.stored(Stored {
+                        link,
+                        delivery,
+                        word,
+                    });
+                }
+            };
+            hub.send_message(&device, message, done)
+                .map_err(service_send::refused)
+        });
+        if let Err(error) = sent {
+            self.reject(connection, arrived, "message to a device", error);
+        }
+    }
+
+    /// Takes a receiver's word on what it was handed.
+    pub(super) fn on_outcome(
+        &mut self,
+        connection: &mut Connection,
+        link: LinkId,
+        said: Said,
+        now: Duration,
+    ) {
+        let (Some(hub), Some(Link::LockedDelivery(locked))) = (&self.hub, self.links.get_mut(link))
+        else {
+            return;
+        };
+        if locked.hear(connection, hub, &self.signals, said) == Pumped::More {
+            self.hand_out_soon(now);
+        }
+    }
+
+    /// Delivers messages over one link.
+    pub(super) fn hand_out(&mut self, connection: &mut Connection, link: LinkId, now: Duration) {
+        let (Some(hub), Some(Link::LockedDelivery(locked))) = (&self.hub, self.links.get_mut(link))
+        else {
+            return;
+        };
+        if locked.pump(connection, hub, &self.signals) == Pumped::More {
+            self.hand_out_soon(now);
+        }
+    }
+
+    /// Delivers messages over all links, because one of them could not continue.
+    pub(super) fn hand_out_all(&mut self, connection: &mut Connection, now: Duration) {
+        self.hand_out_at = None;
+        let links: Vec<_> = self.links.iter().map(|(id, _)| id).collect();
+        for link in links {
+            self.hand_out(connection, link, now);
+        }
+    }
+
+    fn hand_out_soon(&mut self, now: Duration) {
+        self.hand_out_at
+            .get_or_insert(now + Duration::from_millis(limits::READ_PAUSE_MS));
+    }
+}
+
+fn end(result: Result<(), StoreError>) -> DeliveryState {
+    match result {
+        Ok(()) => DeliveryState::Accepted,
+        Err(error) => {
+            tracing::error!(%error, "a message to a device could not be stored");
+            let text = "the message was not stored";
+            let code = ErrorCode::SERVER_ERROR;
+            DeliveryState::Rejected(Some(refusal(condition::INTERNAL_ERROR, code, text)))
+        }
+    }
+}

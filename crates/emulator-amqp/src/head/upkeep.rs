@@ -1,0 +1,165 @@
+//! Changes made by others, and changes due to time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawspan_amqp::engine::{Connection, LinkId};
+use drawspan_amqp::performative::{Error, condition};
+use drawspan_emulator_hub::hub::Hub;
+use drawspan_emulator_hub::refusals::Door;
+use drawspan_hub::ErrorCode;
+use drawspan_hub_model::access::Denied;
+use drawspan_hub_model::event::DisconnectReason;
+
+use super::Head;
+use crate::error::{denied, refusal};
+use crate::limits;
+use crate::links::Link;
+use crate::readers;
+use crate::signals::{Notice, Push, Stored, Word};
+use crate::{feedback, service_send};
+
+impl Head {
+    /// Does what others asked for.
+    pub(super) fn look(&mut self, connection: &mut Connection, now: Duration) {
+        if self.signals.is_stopping() {
+            let error = Error::new(condition::CONNECTION_FORCED, "the emulator is stopping");
+            self.closing = Some(DisconnectReason::HubStopped);
+            connection.close(Some(error), now);
+            return;
+        }
+        for notice in self.signals.take_notices() {
+            match notice {
+                Notice::DeviceTaken(link) => {
+                    let text = "another connection took the device over";
+                    let code = ErrorCode::LINK_CREATION_CONFLICT;
+                    let error = refusal(condition::LINK_STOLEN, code, text);
+                    self.end_link(connection, link, DisconnectReason::Replaced, error);
+                }
+                Notice::ReaderTaken { link, by } => {
+                    let _ = connection.detach(link, true, Some(readers::taken(by)));
+                }
+                Notice::Waiting(link) => self.hand_out(connection, link, now),
+                Notice::Overrun(link) => {
+                    let text = "too much waits to be sent over the link";
+                    let error = Error::new(condition::DETACH_FORCED, text);
+                    self.end_link(connection, link, DisconnectReason::ClientFault, error);
+                }
+                Notice::TwinsStored(stored) => self.twins_stored(connection, stored),
+                Notice::DeviceChanged(link) => self.check_link(connection, link, None),
+            }
+        }
+        for stored in self.signals.take_stored() {
+            answer(connection, stored);
+        }
+        if let Some(answer) = self.signals.take_registered() {
+            self.on_registered(connection, answer);
+        }
+        for push in self.signals.take_pushes() {
+            self.push(connection, push);
+        }
+        self.pump = true;
+    }
+
+    fn push(&mut self, connection: &mut Connection, push: Push) {
+        match push {
+            // Dropped with a link that is gone, which tells the caller.
+            Push::Call { link, call } => {
+                if let Some(Link::MethodCalls(calls)) = self.links.get_mut(link) {
+                    calls.call(connection, call);
+                }
+            }
+            Push::Desired { link, patch } => self.tell_desired(connection, link, patch),
+        }
+    }
+
+    /// Has expired tokens looked for some time from now.
+    pub(super) fn sweep_soon(&mut self, now: Duration) {
+        self.sweep_at
+            .get_or_insert(now + Duration::from_millis(limits::TOKEN_SWEEP_MS));
+    }
+
+    /// Ends what lived by a token that has expired by now.
+    pub(super) fn sweep_tokens(&mut self, connection: &mut Connection, now: Duration, unix_s: u64) {
+        self.sweep_at = None;
+        if self.access.is_empty() {
+            return;
+        }
+        self.sweep_soon(now);
+        if !self.access.expire(unix_s) {
+            return;
+        }
+        if self.access.is_empty() {
+            // Node's client wedges when links are detached and the connection is closed at once: close only.
+            let error = denied(Denied::Expired);
+            self.closing = Some(DisconnectReason::TokenExpired);
+            self.refused(Door::Protocol, "", &error);
+            connection.close(Some(error), now);
+            return;
+        }
+        let links: Vec<_> = self.links.iter().map(|(id, _)| id).collect();
+        for link in links {
+            self.check_link(connection, link, Some(Denied::Expired));
+        }
+    }
+
+    /// Ends a link that would be refused now, because of `why`, if that is known.
+    fn check_link(&mut self, connection: &mut Connection, id: LinkId, why: Option<Denied>) {
+        let Some(hub) = self.hub.clone() else { return };
+        if let Err(reason) = self.still_allowed(&hub, id) {
+            let why = why.unwrap_or(reason);
+            self.end_link(connection, id, disconnect_reason(why), denied(why));
+        }
+    }
+
+    fn still_allowed(&mut self, hub: &Arc<Hub>, id: LinkId) -> Result<(), Denied> {
+        let link = match self.links.get_mut(id) {
+            Some(Link::Events(reader)) => {
+                let path = reader.path().to_owned();
+                return self.check_service(hub, &path);
+            }
+            Some(Link::ServiceSend) => return self.check_service(hub, service_send::PATH),
+            Some(Link::LockedDelivery(locked)) if locked.owner().is_none() => {
+                return self.check_service(hub, feedback::PATH);
+            }
+            Some(link) => link,
+            None => return Ok(()),
+        };
+        let Some((kind, owner)) = link.of_device() else {
+            return Ok(());
+        };
+        let (_, now) = self.check_device(hub, &owner.device, kind)?;
+        // Deleted, and created again under the same name.
+        if now == owner.generation_id {
+            Ok(())
+        } else {
+            Err(Denied::UnknownDevice)
+        }
+    }
+}
+
+/// The reason of a disconnect for the device whose session ends for lack of a right.
+fn disconnect_reason(denied: Denied) -> DisconnectReason {
+    match denied {
+        Denied::Expired => DisconnectReason::TokenExpired,
+        Denied::DeviceDisabled => DisconnectReason::DeviceDisabled,
+        Denied::UnknownDevice => DisconnectReason::DeviceDeleted,
+        _ => DisconnectReason::AccessRevoked,
+    }
+}
+
+/// Answers requests that the store has finished. A link that is gone meanwhile gets no answer.
+fn answer(connection: &mut Connection, stored: Stored) {
+    let Stored {
+        link,
+        delivery,
+        word,
+    } = stored;
+    let _ = match word {
+        Word::Receiver(state) => connection.settle(link, delivery, state),
+        Word::Sender(state) => match connection.session_of(link) {
+            Some(session) => connection.settle_sent(session, delivery, Some(state)),
+            None => Ok(()),
+        },
+    };
+}

@@ -1,0 +1,155 @@
+//! The AMQP head of the emulator: devices, the Event Hubs-compatible endpoint, and devices that register at DPS, on one port.
+//!
+//! `head` handles a connection's events. `links` is the table from (address, direction) to link kind; each kind has its own
+//! file: `cbs`, `telemetry`, `methods`, `twin`, `locked_delivery` (messages to devices, `c2d_message`, and `feedback`
+//! on them), `service_send` (messages from services), `events`, `management`, `redirect`. `registration` is a device at
+//! DPS. `access` holds the rights of the connection, `device_session` the links of a device on it, `readers` the readers of
+//! each partition; through `signals`, connections reach each other, and services reach them by way of the hub
+//! ([`drawspan_emulator_hub::sessions`]).
+
+mod access;
+mod answers;
+mod c2d_message;
+mod cbs;
+mod device_session;
+mod error;
+mod event_message;
+mod events;
+mod feedback;
+mod filter;
+mod head;
+pub mod limits;
+mod links;
+mod locked_delivery;
+mod management;
+mod methods;
+mod readers;
+mod redirect;
+mod registration;
+mod sasl;
+mod service_send;
+mod signals;
+mod telemetry;
+mod twin;
+
+use std::sync::Arc;
+
+use drawspan_amqp::engine::{Closed, Config, Connection};
+use drawspan_emulator_hub::clock::Clock;
+use drawspan_emulator_hub::dps::Dps;
+use drawspan_emulator_hub::faults::Faults;
+use drawspan_emulator_hub::hub_set::HubSet;
+use drawspan_emulator_hub::reached::Secured;
+use drawspan_emulator_hub::refusals::Refusals;
+use drawspan_hub_model::event::DisconnectReason;
+use drawspan_hub_model::limits::Limits;
+use drawspan_net::{Ended, drive};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+
+use head::Head;
+use readers::Readers;
+use signals::{Signals, Wake};
+
+/// State shared by all connections.
+#[derive(Debug)]
+pub struct Shared {
+    clock: Clock,
+    limits: Limits,
+    hubs: HubSet,
+    dps: Arc<Dps>,
+    readers: Readers,
+    feedback: feedback::Receivers,
+    refusals: Arc<Refusals>,
+    faults: Faults,
+}
+
+impl Shared {
+    /// Also lets the hubs notify of feedback.
+    pub fn new(
+        clock: Clock,
+        limits: Limits,
+        hubs: HubSet,
+        dps: Arc<Dps>,
+        refusals: Arc<Refusals>,
+        faults: Faults,
+    ) -> Arc<Self> {
+        let shared = Arc::new(Self {
+            clock,
+            limits,
+            hubs,
+            dps,
+            readers: Readers::default(),
+            feedback: feedback::Receivers::default(),
+            refusals,
+            faults,
+        });
+        for hub in shared.hubs.hubs() {
+            let (host, receivers) = (hub.host().clone(), shared.feedback.clone());
+            hub.tell_of_feedback(move || receivers.tell(&host));
+        }
+        shared
+    }
+
+    /// The log of refusals.
+    pub fn refusals(&self) -> &Arc<Refusals> {
+        &self.refusals
+    }
+}
+
+/// Serves one connection until it ends, or until the emulator stops.
+pub async fn serve<S>(connection: Secured<S>, shared: Arc<Shared>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Secured {
+        stream,
+        reached,
+        mut stop,
+    } = connection;
+    // A wake-up that waits already stands for all others.
+    let (wake, commands) = mpsc::channel::<Wake>(1);
+    let signals = Arc::new(Signals::new(wake));
+    let peer = reached.peer;
+    let clock = drawspan_net::Clock::start();
+    let engine = Connection::server(engine_config(), sasl::mechanisms(), clock.now());
+    let mut head = Head::new(shared, reached, Arc::clone(&signals));
+    let ended = {
+        let driven = drive(stream, engine, &mut head, commands, clock);
+        tokio::pin!(driven);
+        tokio::select! {
+            ended = &mut driven => ended,
+            () = stop.stopped() => {
+                signals.stop();
+                driven.await
+            }
+        }
+    };
+    tracing::debug!(%peer, ?ended, "AMQP connection over");
+    head.log_end(&ended);
+    head.leave(disconnect_reason(&ended));
+}
+
+/// Why a connection's devices are not connected any more.
+fn disconnect_reason(ended: &Ended) -> DisconnectReason {
+    match ended {
+        Ended::Closed(Closed::ByUs | Closed::ByPeer(_)) => DisconnectReason::ClientClosed,
+        Ended::Closed(Closed::Silent | Closed::TimedOut) | Ended::Stream(_) => {
+            DisconnectReason::ConnectionLost
+        }
+        Ended::Closed(
+            Closed::Violation(_)
+            | Closed::SaslRefused(_)
+            | Closed::NoSaslMechanism(_)
+            | Closed::WrongProtocol(_)
+            | Closed::PeerDoesNotRead,
+        ) => DisconnectReason::ClientFault,
+    }
+}
+
+fn engine_config() -> Config {
+    Config {
+        container_id: String::from("drawspan-emulator"),
+        ..Config::default()
+    }
+}

@@ -1,0 +1,388 @@
+//! The running provisioning service: the model, its store and the hubs that it assigns.
+
+pub mod requests;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use drawspan_hub::{DeviceId, ErrorCode, HostName, RegistrationId, SymmetricKey};
+use drawspan_hub_model::device::{AuthenticationSpec, Device, DeviceSpec};
+use drawspan_hub_model::dps::{
+    Allocation, Denied, Group, Rate, Registration, Registrations, Substatus, verify,
+};
+use drawspan_hub_model::event::HubEvent;
+use drawspan_hub_model::registry::{Change, IfMatch, Registry, RegistryError};
+use drawspan_hub_store::{Store, StoreError, Write};
+use serde::Serialize;
+
+use crate::clock::Clock;
+use crate::hub::{ChangeError, Hub};
+use crate::observe::Events;
+use crate::random::{self, NoRandomness};
+
+/// The service's code when no hub is linked (the C client knows this number).
+const NO_HUB: u32 = 400_208;
+/// The service's code when too many register.
+const THROTTLED: u32 = 429_001;
+
+/// The provisioning service of an emulator. Shared by all connections; nothing here waits while it holds a lock.
+#[derive(Debug)]
+pub struct Dps {
+    parts: Parts,
+    allocation: RwLock<Allocation>,
+    registrations: RwLock<Registrations>,
+    rate: Option<Mutex<Rate>>,
+    counts: Counts,
+}
+
+/// The parts of a new service.
+#[derive(Debug)]
+pub struct Parts {
+    /// The time by which it lives.
+    pub clock: Clock,
+    /// Destination of what happens.
+    pub events: Events,
+    /// Id scope that devices name.
+    pub id_scope: String,
+    /// Enrollment groups.
+    pub groups: Vec<Group>,
+    /// Hubs to which devices can be assigned.
+    pub hubs: Vec<Arc<Hub>>,
+    /// Seconds after which devices are to ask again.
+    pub retry_after_s: u32,
+    /// `None` keeps registrations in memory only.
+    pub store: Option<Arc<Store>>,
+}
+
+/// How often it was asked, refused requests included, since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Observations {
+    /// Requests to register.
+    pub registrations: u64,
+    /// Questions after an operation.
+    pub polls: u64,
+    /// Questions after a registration.
+    pub lookups: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    registrations: AtomicU64,
+    polls: AtomicU64,
+    lookups: AtomicU64,
+}
+
+/// Requests to the service.
+#[derive(Clone, Copy, Debug)]
+pub enum Asked {
+    /// To register.
+    Register,
+    /// After an operation.
+    Poll,
+    /// After a registration.
+    LookUp,
+}
+
+/// Why a device was not registered.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// Too many register; there is room after so many seconds.
+    #[error("too many devices register")]
+    TooMany {
+        /// Seconds after which to ask again.
+        retry_after_s: u32,
+    },
+    /// No hub is left to assign the device to.
+    #[error("no hub is linked")]
+    NoHub,
+    /// The hub's registry refuses the device.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The hub cannot store the device.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+}
+
+impl RegisterError {
+    /// The service's code for it.
+    pub fn code(&self) -> u32 {
+        match self {
+            Self::TooMany { .. } => THROTTLED,
+            Self::NoHub => NO_HUB,
+            Self::Registry(error) => error.code().number(),
+            Self::Change(_) => ErrorCode::SERVER_ERROR.number(),
+        }
+    }
+}
+
+impl Dps {
+    /// A service with registrations from an earlier run. `registrations_per_minute` bounds how many it takes.
+    pub fn new(
+        parts: Parts,
+        allocation: Allocation,
+        registrations: Registrations,
+        registrations_per_minute: Option<u32>,
+    ) -> Self {
+        let rate = registrations_per_minute.map(|limit| Rate::new(limit, parts.clock.unix_ms()));
+        Self {
+            parts,
+            allocation: RwLock::new(allocation),
+            registrations: RwLock::new(registrations),
+            rate: rate.map(Mutex::new),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Its id scope.
+    pub fn id_scope(&self) -> &str {
+        &self.parts.id_scope
+    }
+
+    /// Its enrollment groups, with their keys.
+    pub fn groups(&self) -> &[Group] {
+        &self.parts.groups
+    }
+
+    /// How long devices are asked to wait for their assignment, in seconds.
+    pub fn retry_after_s(&self) -> u32 {
+        self.parts.retry_after_s
+    }
+
+    /// Spreads devices that register from now on in another way.
+    pub fn set_allocation(&self, allocation: Allocation) {
+        *self
+            .allocation
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = allocation;
+    }
+
+    /// A registration, if there is one.
+    pub fn registration(&self, id: &RegistrationId) -> Option<Arc<Registration>> {
+        let registrations = self.registrations.read();
+        let registrations = registrations.unwrap_or_else(PoisonError::into_inner);
+        registrations.get(id).cloned()
+    }
+
+    /// How often it was asked.
+    pub fn observations(&self) -> Observations {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Observations {
+            registrations: read(&self.counts.registrations),
+            polls: read(&self.counts.polls),
+            lookups: read(&self.counts.lookups),
+        }
+    }
+
+    /// Counts a request.
+    pub fn count(&self, asked: Asked) {
+        let count = match asked {
+            Asked::Register => &self.counts.registrations,
+            Asked::Poll => &self.counts.polls,
+            Asked::LookUp => &self.counts.lookups,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The group that a device proves to belong to.
+    ///
+    /// # Errors
+    /// When the token proves nothing.
+    pub fn authenticate(&self, token: Option<&str>, id: &RegistrationId) -> Result<&Group, Denied> {
+        let now_unix_s = self.parts.clock.unix_s();
+        let verified = verify(token, self.id_scope(), id, self.groups(), now_unix_s);
+        verified.inspect_err(|_| {
+            self.emit(HubEvent::RegistrationRefused {
+                registration: id.clone(),
+                code: ErrorCode::UNAUTHORIZED_ACCESS.number(),
+            });
+        })
+    }
+
+    /// Registers a device: assigns a hub, has the device there, and keeps both.
+    pub async fn register(
+        &self,
+        id: RegistrationId,
+        group: &Group,
+        payload: Option<Arc<str>>,
+    ) -> Result<Arc<Registration>, RegisterError> {
+        let result = self.assign(id.clone(), group, payload).await;
+        match &result {
+            Ok(registration) => self.parts.events.emit(
+                Some(&registration.hub),
+                HubEvent::RegistrationAssigned {
+                    registration: registration.id.clone(),
+                    device: registration.device.clone(),
+                    substatus: registration.substatus,
+                },
+            ),
+            Err(RegisterError::TooMany { retry_after_s }) => {
+                self.emit(HubEvent::RegistrationThrottled {
+                    registration: id,
+                    retry_after_s: *retry_after_s,
+                });
+            }
+            Err(error) => self.emit(HubEvent::RegistrationRefused {
+                registration: id,
+                code: error.code(),
+            }),
+        }
+        result
+    }
+
+    fn emit(&self, what: HubEvent) {
+        self.parts.events.emit(None, what);
+    }
+
+    async fn assign(
+        &self,
+        id: RegistrationId,
+        group: &Group,
+        payload: Option<Arc<str>>,
+    ) -> Result<Arc<Registration>, RegisterError> {
+        let now = self.parts.clock.unix_ms();
+        self.take_turn(now)?;
+        let before = self.registration(&id);
+        let hub = self.choose(&id).ok_or(RegisterError::NoHub)?;
+        // Keys are derived from the name as this request writes it: those are what the device has.
+        let keys = group.device_keys(&id);
+        let id = before.as_ref().map_or(id, |before| before.id.clone());
+        let device = match &before {
+            Some(before) => before.device.clone(),
+            // Every registration id is a device id.
+            None => DeviceId::parse(id.as_str()).map_err(|_| RegisterError::NoHub)?,
+        };
+        ensure(&hub, &device, keys).await?;
+        let left = before.as_ref().map(|before| &before.hub);
+        let left = left.filter(|left| *left != hub.host());
+        if let Some(left) = left.and_then(|left| self.hub(left)) {
+            remove(left, &device).await?;
+        }
+        let registration = Arc::new(Registration {
+            group: Arc::clone(&group.name),
+            hub: hub.host().clone(),
+            device,
+            substatus: match left {
+                Some(_) => Substatus::DeviceDataMigrated,
+                None => Substatus::InitialAssignment,
+            },
+            created_unix_ms: before.map_or(now, |before| before.created_unix_ms),
+            updated_unix_ms: now,
+            etag: random::hex().map_err(ChangeError::from)?,
+            operation: operation_id(&id).map_err(ChangeError::from)?,
+            payload,
+            id,
+        });
+        self.keep(&registration).await.map_err(ChangeError::from)?;
+        Ok(registration)
+    }
+
+    fn take_turn(&self, now_unix_ms: u64) -> Result<(), RegisterError> {
+        let Some(rate) = &self.rate else {
+            return Ok(());
+        };
+        let mut rate = rate.lock().unwrap_or_else(PoisonError::into_inner);
+        rate.take(now_unix_ms)
+            .map_err(|retry_after_s| RegisterError::TooMany { retry_after_s })
+    }
+
+    fn choose(&self, id: &RegistrationId) -> Option<Arc<Hub>> {
+        let allocation = self.allocation.read();
+        let allocation = allocation.unwrap_or_else(PoisonError::into_inner);
+        let name = allocation.choose(id, self.parts.hubs.iter().map(|hub| hub.host()))?;
+        self.hub(name).cloned()
+    }
+
+    fn hub(&self, name: &HostName) -> Option<&Arc<Hub>> {
+        self.parts.hubs.iter().find(|hub| hub.host() == name)
+    }
+
+    async fn keep(&self, registration: &Arc<Registration>) -> Result<(), StoreError> {
+        let put = || {
+            let registrations = self.registrations.write();
+            let mut registrations = registrations.unwrap_or_else(PoisonError::into_inner);
+            registrations.put(Arc::clone(registration));
+            registrations
+        };
+        let Some(store) = &self.parts.store else {
+            drop(put());
+            return Ok(());
+        };
+        let slot = store.slot().await?;
+        let written = {
+            // Handed over under the lock: registrations of one device are stored in the order in which they were made.
+            let _registrations = put();
+            let write = Write::Registration(Arc::clone(registration));
+            slot.send(registration.hub.clone(), vec![write])
+        };
+        written.wait().await
+    }
+}
+
+/// Has the device at the hub. One that is there is kept as it is, but for its keys: it proves itself by those with which it
+/// registered. They are others when the group's were exchanged, or when the device was made without the service.
+///
+/// The DPS article "roll X.509 device certificates" says that registering again updates the hub's identity to the enrollment's
+/// credentials; no article sets identities apart that the service did not make.
+async fn ensure(
+    hub: &Hub,
+    id: &DeviceId,
+    keys: (SymmetricKey, SymmetricKey),
+) -> Result<(), RegisterError> {
+    let now = hub.now_unix_ms();
+    let fresh = random::fresh(now).map_err(ChangeError::from)?;
+    let change = |registry: &mut Registry| {
+        let result = match registry.get(id) {
+            None => {
+                let mut spec = DeviceSpec::new(id.clone());
+                spec.authentication = AuthenticationSpec::Sas(Some(keys));
+                registry.create(spec, fresh, now).map(Some)
+            }
+            Some(entry) if !has_keys(&entry.device, &keys) => {
+                let spec = with_keys(&entry.device, keys);
+                registry.update(spec, &IfMatch::Any, fresh, now).map(Some)
+            }
+            Some(_) => Ok(None),
+        };
+        let changed = result.iter().flatten();
+        let changes = changed.map(|entry| Change::Put(Arc::clone(&entry.device)));
+        let changes = changes.collect();
+        (result.map(drop), changes)
+    };
+    Ok(hub.change(change).await??)
+}
+
+async fn remove(hub: &Hub, id: &DeviceId) -> Result<(), ChangeError> {
+    hub.change(|registry| {
+        let deleted = registry.delete(id, &IfMatch::Any);
+        // One that is gone already is as good.
+        (
+            (),
+            deleted
+                .iter()
+                .map(|()| Change::Delete(id.clone()))
+                .collect(),
+        )
+    })
+    .await
+}
+
+fn has_keys(device: &Device, (primary, secondary): &(SymmetricKey, SymmetricKey)) -> bool {
+    let texts = [primary, secondary].map(SymmetricKey::to_base64);
+    device.keys().map(SymmetricKey::to_base64).eq(texts)
+}
+
+fn with_keys(device: &Device, keys: (SymmetricKey, SymmetricKey)) -> DeviceSpec {
+    DeviceSpec {
+        id: device.id.clone(),
+        status: device.status,
+        status_reason: device.status_reason.clone(),
+        authentication: AuthenticationSpec::Sas(Some(keys)),
+        iot_edge: device.iot_edge,
+    }
+}
+
+/// `4.{hex}.{uuid}`, as the service writes it.
+fn operation_id(id: &RegistrationId) -> Result<String, NoRandomness> {
+    let name = crc32fast::hash(id.as_str().as_bytes());
+    Ok(format!("4.{name:016x}.{}", random::uuid_text()?))
+}

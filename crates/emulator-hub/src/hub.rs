@@ -1,0 +1,403 @@
+//! One running hub: the model, its store and its telemetry, as the protocol heads see it.
+
+mod c2d;
+mod changes;
+mod methods;
+mod mqtt_sessions;
+mod news;
+mod sessions;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use drawspan_hub::{DeviceConnectionString, DeviceId, ErrorCode, HostName, HubConnectionString};
+use drawspan_hub_model::access::{self, Denied, Grant, Principal};
+use drawspan_hub_model::c2d::{CloudToDevice, Effects};
+use drawspan_hub_model::device::{AuthenticationSpec, Device, DeviceSpec, DeviceStatus};
+use drawspan_hub_model::dps::Group;
+use drawspan_hub_model::event::HubEvent;
+use drawspan_hub_model::groups::ConsumerGroups;
+use drawspan_hub_model::limits::Limits;
+use drawspan_hub_model::policy::{POLICIES, Policies};
+use drawspan_hub_model::registry::{Change, Entry, Registry};
+use drawspan_hub_store::{MqttSession, Store, StoreError};
+use drawspan_segment_log::{
+    AuthScope, LogError, NewRecord, PartitionInfo, Position, StoredRecord, Subscription,
+    TelemetryLog,
+};
+
+use crate::clock::Clock;
+use crate::observe::Events;
+use crate::random::{self, NoRandomness};
+use crate::sessions::Sessions;
+use c2d::Messages;
+pub use c2d::{SendError, SettleError};
+pub use methods::InvokeError;
+use mqtt_sessions::KeptSubscriptions;
+
+/// Devices that are created together, at start.
+const CREATE_GROUP: usize = 1000;
+
+/// A hub. Shared by all connections; nothing here waits while it holds a lock.
+#[derive(Debug)]
+pub struct Hub {
+    host: HostName,
+    clock: Clock,
+    events: Events,
+    limits: Limits,
+    created_unix_ms: u64,
+    policies: Policies,
+    groups: ConsumerGroups,
+    registry: RwLock<Registry>,
+    messages: Messages,
+    store: Option<Arc<Store>>,
+    log: Arc<TelemetryLog>,
+    sessions: Arc<Sessions>,
+    subscriptions: KeptSubscriptions,
+    /// Called when there is feedback for services.
+    feedback_waits: OnceLock<Told>,
+    /// Without a store: held during a change, until devices are notified. Taken before the registry's lock.
+    telling: Mutex<()>,
+}
+
+/// A callback to notify.
+struct Told(Box<dyn Fn() + Send + Sync>);
+
+/// The parts of a new hub.
+#[derive(Debug)]
+pub struct Parts {
+    /// Its DNS name.
+    pub host: HostName,
+    /// The time by which it lives.
+    pub clock: Clock,
+    /// Destination of what happens at it.
+    pub events: Events,
+    /// Its limits.
+    pub limits: Limits,
+    /// When it was created, Unix milliseconds.
+    pub created_unix_ms: u64,
+    /// Its policies.
+    pub policies: Policies,
+    /// Consumer groups of its event endpoint.
+    pub groups: ConsumerGroups,
+    /// Devices and twins.
+    pub registry: Registry,
+    /// Messages to devices.
+    pub messages: CloudToDevice,
+    /// MQTT sessions that go on.
+    pub mqtt_sessions: Vec<MqttSession>,
+    /// `None` keeps the registry in memory only.
+    pub store: Option<Arc<Store>>,
+    /// Telemetry.
+    pub log: Arc<TelemetryLog>,
+}
+
+/// Why the registry could not be changed, other than by its own rules.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// The change cannot be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No names and keys can be made.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Told")
+    }
+}
+
+impl Hub {
+    /// A hub with the contents of an earlier run.
+    pub fn new(parts: Parts) -> Self {
+        let Parts {
+            host,
+            clock,
+            events,
+            limits,
+            created_unix_ms,
+            policies,
+            groups,
+            mut registry,
+            messages,
+            mut mqtt_sessions,
+            store,
+            log,
+        } = parts;
+        // Initial contents are not events of the hub.
+        registry.take_events();
+        mqtt_sessions.retain(|session| registry.get(&session.device).is_some());
+        Self {
+            host,
+            clock,
+            events,
+            limits,
+            created_unix_ms,
+            policies,
+            groups,
+            registry: RwLock::new(registry),
+            messages: Messages::new(messages),
+            store,
+            log,
+            sessions: Arc::default(),
+            subscriptions: KeptSubscriptions::from_stored(mqtt_sessions),
+            feedback_waits: OnceLock::new(),
+            telling: Mutex::default(),
+        }
+    }
+
+    /// Its DNS name.
+    pub fn host(&self) -> &HostName {
+        &self.host
+    }
+
+    /// Its Event Hubs-compatible name: the first label of its DNS name.
+    pub fn entity(&self) -> &str {
+        self.host.hub_name()
+    }
+
+    /// When it was created, Unix milliseconds; without a state directory, when it was started.
+    pub fn created_unix_ms(&self) -> u64 {
+        self.created_unix_ms
+    }
+
+    /// Its limits.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The time of day by which this hub lives, Unix milliseconds.
+    pub fn now_unix_ms(&self) -> u64 {
+        self.clock.unix_ms()
+    }
+
+    /// Verifies a token. What its holder may do, [`Grant::allows`] tells.
+    ///
+    /// # Errors
+    /// When nothing can be done with the token at this hub.
+    pub fn authenticate(&self, token: &str) -> Result<Grant, Denied> {
+        let now = self.clock.unix_s();
+        let verified = access::verify(token, &self.host, &self.policies, &self.registry(), now);
+        verified.inspect_err(|reason| {
+            self.emit(HubEvent::AuthenticationFailed { reason: *reason });
+        })
+    }
+
+    /// A device, if it is registered.
+    pub fn device(&self, id: &DeviceId) -> Option<Arc<Device>> {
+        self.registry()
+            .get(id)
+            .map(|entry| Arc::clone(&entry.device))
+    }
+
+    /// A device that may connect: registered and enabled.
+    ///
+    /// # Errors
+    /// [`Denied::UnknownDevice`] or [`Denied::DeviceDisabled`].
+    pub fn enabled_device(&self, id: &DeviceId) -> Result<Arc<Device>, Denied> {
+        let device = self.device(id).ok_or(Denied::UnknownDevice)?;
+        match device.status {
+            DeviceStatus::Enabled => Ok(device),
+            DeviceStatus::Disabled => Err(Denied::DeviceDisabled),
+        }
+    }
+
+    /// Admits a device whose grant allows what it asks for: says by whose credentials, and which of the devices of that name it is.
+    ///
+    /// # Errors
+    /// When it is not registered or disabled, or its own key is another one by now.
+    pub fn admit(&self, grant: &Grant, id: &DeviceId) -> Result<(AuthScope, Arc<str>), Denied> {
+        let registered = self.enabled_device(id)?;
+        let scope = match &grant.principal {
+            Principal::Policy(_) => AuthScope::Hub,
+            // Its keys may have changed since, or it may be another device of the same name.
+            Principal::Device(_) if !grant.is_signed_by(&registered) => {
+                return Err(Denied::WrongKey);
+            }
+            Principal::Device(_) => AuthScope::Device,
+        };
+        Ok((scope, registered.generation_id.clone()))
+    }
+
+    /// The consumer group of that name, as it is written; names compare without case.
+    pub fn consumer_group(&self, name: &str) -> Option<&str> {
+        self.groups.find(name)
+    }
+
+    /// Stores messages of devices; see [`TelemetryLog::append_batch`].
+    ///
+    /// # Errors
+    /// When they are not all stored. None of them may be acknowledged then.
+    pub fn ingest(&self, records: &[NewRecord]) -> Result<(), LogError> {
+        let now_unix_ms = self.now_unix_ms();
+        let stored = self.log.append_batch(records, now_unix_ms);
+        for record in records {
+            let device = record.device_id.clone();
+            self.emit(match &stored {
+                Ok(()) => HubEvent::TelemetryAccepted {
+                    device,
+                    bytes: record.message.len(),
+                },
+                Err(_) => HubEvent::TelemetryRefused {
+                    device,
+                    code: ErrorCode::SERVER_ERROR,
+                },
+            });
+        }
+        stored?;
+        let mut registry = self.registry_mut();
+        for record in records {
+            registry.set_active(&record.device_id, now_unix_ms);
+        }
+        Ok(())
+    }
+
+    /// How many partitions the event endpoint has.
+    pub fn partition_count(&self) -> u16 {
+        self.log.partition_count()
+    }
+
+    /// The bounds of a partition; `None` if there is no such partition.
+    pub fn partition(&self, partition: u16) -> Option<PartitionInfo> {
+        self.log.info(partition)
+    }
+
+    /// Sequence number at which reading from `position` begins; see [`TelemetryLog::seek`].
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn seek(&self, partition: u16, position: Position) -> Result<u64, LogError> {
+        self.log.seek(partition, position)
+    }
+
+    /// Messages from `sequence` on; see [`TelemetryLog::read`].
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn read(
+        &self,
+        partition: u16,
+        sequence: u64,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<StoredRecord>, LogError> {
+        self.log.read(partition, sequence, max_records, max_bytes)
+    }
+
+    /// Has `wake` called when a partition grows; see [`TelemetryLog::subscribe`].
+    ///
+    /// # Errors
+    /// When too many readers wait already.
+    pub fn subscribe(
+        &self,
+        partition: u16,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Option<Subscription>, LogError> {
+        self.log.subscribe(partition, wake)
+    }
+
+    /// Connection strings of the policies that clients use, owner first.
+    pub fn connection_strings(&self) -> Vec<HubConnectionString> {
+        POLICIES
+            .iter()
+            .take(3)
+            .map(|policy| HubConnectionString {
+                host: self.host.clone(),
+                policy: policy.name.to_owned(),
+                key: self.policies.key.clone(),
+            })
+            .collect()
+    }
+
+    /// The connection string that Event Hubs clients take. A secret.
+    pub fn event_hubs_connection_string(&self) -> String {
+        format!(
+            "Endpoint=sb://{}/;SharedAccessKeyName=iothubowner;SharedAccessKey={};EntityPath={}",
+            self.host,
+            self.policies.key.to_base64(),
+            self.entity()
+        )
+    }
+
+    /// The connection string of a device that is registered and has keys.
+    pub fn device_connection_string(&self, id: &DeviceId) -> Option<DeviceConnectionString> {
+        let device = self.device(id)?;
+        let key = device.keys().next()?.clone();
+        Some(DeviceConnectionString {
+            host: self.host.clone(),
+            device_id: id.clone(),
+            key,
+        })
+    }
+
+    /// Creates the devices that there are not yet. With a group they get the keys that DPS would give them.
+    ///
+    /// # Errors
+    /// When they cannot be stored.
+    pub async fn ensure_devices(
+        &self,
+        ids: &[DeviceId],
+        group: Option<&Group>,
+    ) -> Result<(), ChangeError> {
+        for ids in ids.chunks(CREATE_GROUP) {
+            let mut specs = Vec::new();
+            for id in ids {
+                let mut spec = DeviceSpec::new(id.clone());
+                if let Some(group) = group {
+                    let keys =
+                        [&group.primary, &group.secondary].map(|key| key.derive(id.as_str()));
+                    spec.authentication = AuthenticationSpec::Sas(Some(keys.into()));
+                }
+                specs.push((spec, random::fresh(self.now_unix_ms())?));
+            }
+            let now = self.now_unix_ms();
+            self.change(|registry| {
+                // The only refusals are that a device is there already, which is what is wanted, and a full hub.
+                let created = specs
+                    .into_iter()
+                    .filter_map(|(spec, fresh)| registry.create(spec, fresh, now).ok());
+                ((), created.map(|entry| Change::Put(entry.device)).collect())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Has `tell` called when there is feedback for services. Only the first one counts.
+    pub fn tell_of_feedback(&self, tell: impl Fn() + Send + Sync + 'static) {
+        // The one caller calls once.
+        let _ = self.feedback_waits.set(Told(Box::new(tell)));
+    }
+
+    /// Something happened at this hub.
+    pub fn emit(&self, what: HubEvent) {
+        self.events.emit(Some(&self.host), what);
+    }
+
+    fn tell_of_messages(&self, effects: &Effects) {
+        for device in &effects.available {
+            self.sessions.message_waits(device);
+        }
+        if let (true, Some(Told(tell))) = (effects.feedback, self.feedback_waits.get()) {
+            tell();
+        }
+    }
+
+    /// A device with its twin, if it is registered.
+    pub fn entry(&self, id: &DeviceId) -> Option<Entry> {
+        self.registry().get(id).cloned()
+    }
+
+    /// Read access to the registry. It must not be held over an `await`.
+    pub fn registry(&self) -> RwLockReadGuard<'_, Registry> {
+        self.registry.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn registry_mut(&self) -> RwLockWriteGuard<'_, Registry> {
+        self.registry
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,105 @@
+//! What devices have subscribed to over MQTT, kept for their next session: in memory, and in the store.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use drawspan_hub::DeviceId;
+use drawspan_hub_store::{MqttSession, Write};
+
+use super::Hub;
+use drawspan_mqtt::Subscriptions;
+
+/// Subscriptions of sessions that outlive their connections (CleanSession 0). At most one for each device.
+#[derive(Debug, Default)]
+pub(super) struct KeptSubscriptions(Mutex<HashMap<DeviceId, Kept>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    /// `None` if the last session ended with its connection, and the store does not know that yet.
+    subscriptions: Option<Subscriptions>,
+    /// Whether the store has been given this state.
+    stored: bool,
+}
+
+impl KeptSubscriptions {
+    /// Those that were stored.
+    pub(super) fn from_stored(sessions: Vec<MqttSession>) -> Self {
+        let kept = |session: MqttSession| {
+            let subscriptions = Some(Subscriptions::from_bits(session.subscriptions));
+            let stored = true;
+            let kept = Kept {
+                subscriptions,
+                stored,
+            };
+            (session.device, kept)
+        };
+        Self(Mutex::new(sessions.into_iter().map(kept).collect()))
+    }
+
+    /// The device was deleted, and its session in the store with it.
+    pub(super) fn forget(&self, device: &DeviceId) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(device);
+    }
+}
+
+impl Hub {
+    /// What is kept of a device's subscriptions.
+    pub fn kept_subscriptions(&self, device: &DeviceId) -> Option<Subscriptions> {
+        let all = self.subscriptions.0.lock();
+        let all = all.unwrap_or_else(PoisonError::into_inner);
+        all.get(device)?.subscriptions
+    }
+
+    /// Keeps a device's subscriptions, or forgets them. Never waits: when the store cannot take the change, it is kept in memory,
+    /// and handed to the store with the next one.
+    pub fn keep_subscriptions(
+        &self,
+        device: &DeviceId,
+        generation_id: &str,
+        subscriptions: Option<Subscriptions>,
+    ) {
+        // Held until the change is handed over: the device is deleted before all of this, or after it.
+        let registry = self.registry();
+        let entry = registry.get(device);
+        if entry.is_none_or(|entry| *entry.device.generation_id != *generation_id) {
+            return;
+        }
+        let all = self.subscriptions.0.lock();
+        let mut all = all.unwrap_or_else(PoisonError::into_inner);
+        let before = all.get(device);
+        let is_stored = before.is_none_or(|kept| kept.stored);
+        if is_stored && before.and_then(|kept| kept.subscriptions) == subscriptions {
+            return;
+        }
+        let kept = Kept {
+            subscriptions,
+            stored: self.store_session(device, subscriptions),
+        };
+        if kept.subscriptions.is_none() && kept.stored {
+            all.remove(device);
+        } else {
+            all.insert(device.clone(), kept);
+        }
+    }
+
+    /// Says whether the store took it. What it took is written, if need be later.
+    fn store_session(&self, device: &DeviceId, subscriptions: Option<Subscriptions>) -> bool {
+        let Some(store) = &self.store else {
+            return true;
+        };
+        let Ok(slot) = store.try_slot() else {
+            return false;
+        };
+        let device = device.clone();
+        let write = match subscriptions {
+            Some(subscriptions) => Write::MqttSession(MqttSession {
+                device,
+                subscriptions: subscriptions.bits(),
+            }),
+            None => Write::MqttSessionGone(device),
+        };
+        slot.send_then(self.host.clone(), vec![write], |_| {});
+        true
+    }
+}

@@ -1,0 +1,34 @@
+//! Limits of a running hub, and those that all its protocol heads share.
+
+/// Body of a registration (the service's own limit).
+pub const REGISTRATION_BODY_BYTES: usize = 96 * 1024;
+
+/// Requests of one AMQP or MQTT client that wait for the provisioning service.
+pub const REGISTRATION_REQUESTS_MAX: usize = 16;
+
+/// For how long refusals are counted together.
+pub const REFUSALS_WINDOW_MS: u64 = 10_000;
+/// Refusals of one kind that are logged in one window.
+pub const REFUSALS_LOGGED_OF_A_KIND: u32 = 10;
+/// Refusals of all kinds that are logged in one window.
+pub const REFUSALS_LOGGED_OF_ALL: u32 = 100;
+/// Kinds of refusals that are counted each by itself.
+pub const REFUSAL_KINDS_MAX: usize = 256;
+/// Characters of a reason, and of what was asked for, in one line of the log.
+pub const REFUSAL_TEXT_CHARS: usize = 200;
+/// Addresses whose user was already told how to trust the authority.
+pub const UNTRUSTING_PEERS_MAX: usize = 1_024;
+
+/// Messages in one batch.
+pub const BATCH_MESSAGES_MAX: usize = 500;
+/// Pause of a reader's link while much waits to be written.
+pub const READ_PAUSE_MS: u64 = 10;
+/// How often expired tokens are looked for.
+pub const TOKEN_SWEEP_MS: u64 = 5_000;
+/// Method calls and the like that may wait for one connection's task.
+pub const PUSHES_MAX: usize = 4_096;
+
+/// Messages to devices are looked after at least this often, in case the time of day is set.
+pub const KEEP_MESSAGES_MS: u64 = 60_000;
+/// Pause before messages to devices are looked after again when that could not be stored.
+pub const KEEP_RETRY_MS: u64 = 1_000;

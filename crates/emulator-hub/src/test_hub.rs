@@ -1,0 +1,117 @@
+//! A hub and a provisioning service in memory, for tests of the heads.
+
+// Helpers of tests may fail loudly, as tests do.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use drawspan_hub::{DeviceId, HostName, SymmetricKey, sas};
+use drawspan_hub_model::device::{DeviceSpec, Fresh};
+use drawspan_hub_model::dps::{Allocation, Group, Registrations};
+use drawspan_hub_model::groups::ConsumerGroups;
+use drawspan_hub_model::limits::Limits;
+use drawspan_hub_model::policy::Policies;
+use drawspan_hub_model::registry::{Change, Registry};
+use drawspan_segment_log::{LogLimits, TelemetryLog};
+
+use crate::clock::Clock;
+use crate::dps::{self, Dps};
+use crate::hub::{Hub, Parts};
+use crate::observe::Events;
+
+/// Name of [`hub`].
+pub const HUB: &str = "hub.localtest";
+/// The id scope of [`dps`].
+pub const SCOPE: &str = "0ne1";
+
+/// A key of 32 such bytes.
+pub fn key(byte: u8) -> SymmetricKey {
+    SymmetricKey::from_bytes(&[byte; 32]).unwrap()
+}
+
+/// A hub in memory, with one partition and these devices, all of which have key 2.
+pub fn hub(devices: &[&str]) -> Arc<Hub> {
+    hub_at(Clock::system(), devices)
+}
+
+/// The same, which lives by this clock.
+pub fn hub_at(clock: Clock, devices: &[&str]) -> Arc<Hub> {
+    let mut registry = Registry::default();
+    for id in devices {
+        create(&mut registry, id, "1");
+    }
+    Arc::new(Hub::new(Parts {
+        host: HostName::parse(HUB).unwrap(),
+        events: Events::new(clock.clone(), Vec::new()),
+        clock,
+        limits: Limits::default(),
+        created_unix_ms: 0,
+        policies: Policies { key: key(1) },
+        groups: ConsumerGroups::new(&[], &Limits::default()).unwrap(),
+        registry,
+        messages: drawspan_hub_model::c2d::CloudToDevice::default(),
+        mqtt_sessions: Vec::new(),
+        store: None,
+        log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
+    }))
+}
+
+/// A service for that hub, whose one group has keys 5 and 6.
+pub fn dps(hub: &Arc<Hub>, registrations_per_minute: Option<u32>) -> Arc<Dps> {
+    let clock = Clock::system();
+    let parts = dps::Parts {
+        events: Events::new(clock.clone(), Vec::new()),
+        clock,
+        id_scope: SCOPE.into(),
+        groups: vec![Group {
+            name: "meters".into(),
+            primary: key(5),
+            secondary: key(6),
+        }],
+        hubs: vec![Arc::clone(hub)],
+        retry_after_s: 3,
+        store: None,
+    };
+    Arc::new(Dps::new(
+        parts,
+        Allocation::Hashed,
+        Registrations::default(),
+        registrations_per_minute,
+    ))
+}
+
+/// Registers a device with key 2.
+pub fn create(registry: &mut Registry, id: &str, generation_id: &str) -> Change {
+    let fresh = Fresh {
+        generation_id: generation_id.into(),
+        etag: "1".into(),
+        primary: key(2),
+        secondary: key(3),
+    };
+    let spec = DeviceSpec::new(DeviceId::parse(id).unwrap());
+    Change::Put(registry.create(spec, fresh, 0).unwrap().device)
+}
+
+/// The time, Unix seconds.
+pub fn unix_s() -> u64 {
+    Clock::system().unix_s()
+}
+
+/// A token of the policy iothubowner.
+pub fn owner(resource: &str, life_s: u64) -> String {
+    sas::sign(resource, &key(1), unix_s() + life_s, Some("iothubowner"))
+}
+
+/// A token by a device's own key.
+pub fn device_token(id: &str, life_s: u64) -> String {
+    let (host, id) = (HostName::parse(HUB).unwrap(), DeviceId::parse(id).unwrap());
+    let resource = sas::device_resource(&host, &id, None);
+    sas::sign(&resource, &key(2), unix_s() + life_s, None)
+}
+
+/// The token of a registration, by a key of its group.
+pub fn registration_token(id: &str, group_key: u8, life_s: u64) -> String {
+    let resource = sas::registration_resource(SCOPE, id);
+    let key = key(group_key).derive(id);
+    sas::sign(&resource, &key, unix_s() + life_s, Some("registration"))
+}
