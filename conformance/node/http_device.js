@@ -67,8 +67,9 @@ run(async () => {
   const first = new Message('{"größe":1}');
   Object.assign(first, { messageId: 'm 1', correlationId: 'c-1', contentType: 'application/json', contentEncoding: 'utf-8' });
   first.properties.add('level', 'high');
+  first.properties.add('dt-subject', 'thermostat1');
   await client.sendEvent(first);
-  entry('{"größe":1}', { messageId: 'm 1', correlationId: 'c-1', contentType: 'application/json', contentEncoding: 'utf-8', properties: { level: 'high' } });
+  entry('{"größe":1}', { messageId: 'm 1', correlationId: 'c-1', contentType: 'application/json', contentEncoding: 'utf-8', component: 'thermostat1', properties: { level: 'high' } });
   const batch = ['a', 'b', 'c'].map((text) => new Message(text));
   batch[1].properties.add('n', '2');
   await client.sendEventBatch(batch);
@@ -86,7 +87,7 @@ run(async () => {
   same((await request(device, 'POST', events, { headers, body: JSON.stringify([item]) })).status, 204, 'a batch by hand');
   entry('plain text', { messageId: 'by hand', properties: { k: 'v' } });
   const wrong = await request(device, 'POST', events, { headers, body: '[{"body":"no base64!"}]' });
-  same(wrong.status, 400, 'a batch that cannot be read');
+  same([wrong.status, wrong.headers['iothub-errorcode']], [400, 'IotHubFormatError'], 'a batch that cannot be read');
   same((await request(records.get('http-2'), 'POST', events, { body: 'x' })).status, 401, "another device's token");
 
   const nothing = await take(device);

@@ -14,6 +14,7 @@ const hub = require('./lib/hub');
 
 const DEVICES = 100;
 const COLUMN = 'rhea-pooled';
+const MODEL = 'dtmi:com:example:Thermostat;1';
 const API = { 'com.microsoft:api-version': '2020-09-30', 'com.microsoft:client-version': 'drawspan conformance' };
 
 const shows = (name, error) => console.log(line(COLUMN, name, error));
@@ -66,7 +67,10 @@ async function cbs(connection) {
 async function unit(connection, device) {
   const own = await session(connection);
   const properties = API;
-  const telemetry = own.open_sender({ name: 'TelemetrySenderLink', target: `${path(device)}/messages/events`, source: device.deviceId, properties });
+  const telemetry = own.open_sender({
+    name: 'TelemetrySenderLink', target: `${path(device)}/messages/events`, source: device.deviceId,
+    properties: { ...properties, 'com.microsoft:model-id': MODEL },
+  });
   const messages = own.open_receiver({
     name: 'TelemetryReceiverLink', source: `${path(device)}/messages/deviceBound`, target: device.deviceId, properties,
     rcv_settle_mode: 1, autoaccept: false, credit_window: 50,
@@ -82,7 +86,7 @@ async function send({ device, telemetry }, body) {
   const accepted = next(telemetry, 'accepted');
   telemetry.send({ message_id: `m-${body}`, content_type: 'application/json', body: rhea.message.data_section(Buffer.from(body)), application_properties: { n: String(inTurn(device)) } });
   await accepted;
-  return hub.entry(device, body, { messageId: `m-${body}`, contentType: 'application/json', properties: { n: String(inTurn(device)) } });
+  return hub.entry(device, body, { model: MODEL, messageId: `m-${body}`, contentType: 'application/json', properties: { n: String(inTurn(device)) } });
 }
 
 /** One transfer of many messages, each of which becomes an event, and one that is too large, after which the link is as it was. */
@@ -98,7 +102,7 @@ async function batches({ device, telemetry }) {
   const { condition } = (await rejected).delivery.remote_state.error;
   same(condition, 'amqp:link:message-size-exceeded', 'why a message over 256 KB is rejected');
   shows('a message over 256 KB', condition);
-  return bodies.map((body) => hub.entry(device, body, { properties: { of: 'batch' } }));
+  return bodies.map((body) => hub.entry(device, body, { model: MODEL, properties: { of: 'batch' } }));
 }
 
 /** Takes the device's next message, settles it, and waits until the hub has settled it too. */
@@ -222,5 +226,5 @@ run(async () => {
   connection.close();
   await next(connection, 'connection_close');
   await service.close();
-  hub.writeLedger(startMs, entries, ['telemetry', 'a batch of telemetry'].map((name) => line(COLUMN, name)));
+  hub.writeLedger(startMs, entries, ['telemetry', 'a batch of telemetry', 'a model id'].map((name) => line(COLUMN, name)));
 }, 60);

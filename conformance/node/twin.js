@@ -6,7 +6,7 @@ const iothub = require('azure-iothub');
 const { run, env, same, holds, refused } = require('./lib/check');
 const { capability } = require('./lib/capability');
 const hub = require('./lib/hub');
-const { name: transport } = require('./lib/transport');
+const { name: transport, overMqtt } = require('./lib/transport');
 
 const REPORTS = 30;
 
@@ -112,9 +112,15 @@ run(async () => {
   const before = JSON.parse(JSON.stringify(twin.properties.desired));
   await client.close();
 
-  const again = await hub.open(devices.get('twin-1'));
+  // The SDK names a model over MQTT only.
+  const model = 'dtmi:com:example:Thermostat;1';
+  const again = await hub.open(devices.get('twin-1'), overMqtt ? { modelId: model } : undefined);
   const fresh = await again.getTwin();
   same(JSON.parse(JSON.stringify(fresh.properties.desired)), before, 'what the news add up to is what the hub has');
   same(fresh.properties.reported.n, REPORTS - 1, 'reported properties outlive the connection');
+  if (overMqtt) {
+    same((await registry.getTwin('twin-1')).responseBody.modelId, model, 'model of the device, as the service sees it');
+    capability(transport, 'a model id');
+  }
   await again.close();
 });

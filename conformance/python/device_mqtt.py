@@ -19,6 +19,7 @@ from azure.iot.device.exceptions import ClientError, CredentialError
 from backend import derived, disable, entry, hub, invoked, record, sas, write_ledger
 from check import capability, env, holds, line, run, same, say
 
+MODEL = "dtmi:com:example:Thermostat;1"
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data" / "telemetry.json"
 
 
@@ -252,20 +253,22 @@ def drive(column):
     change(column, connected)
     connected.shutdown()
     # A client goes on with the session that an earlier one left.
-    again = column.client(column.device, derived(column.device), connection_retry=False)
+    again = column.client(column.device, derived(column.device), connection_retry=False, product_info=MODEL)
     again.connect()
     message = {"body": "by another client", "messageId": "again"}
     again.send_message(sdk_message(message))
     same(again.get_twin()["reported"], {"$version": 3, "a": 1, "nested": {"list": [1, "two"]}}, "reported, still")
     # Which would come back at once, and so on.
-    second = column.client(column.device, derived(column.device), connection_retry=False, auto_connect=False)
+    second = column.client(
+        column.device, derived(column.device), connection_retry=False, auto_connect=False, product_info=MODEL
+    )
     second.connect()
     wait_for(lambda: not again.connected, "the first connection is gone")
     holds(second.connected, "the second one is there")
     column.shows("a second connection takes over")
     second.shutdown()
     again.shutdown()
-    return [*entries, expected(message, column.device, entries[0]["generationId"])]
+    return [*entries, {**expected(message, column.device, entries[0]["generationId"]), "model": MODEL}]
 
 
 def main():
@@ -278,7 +281,8 @@ def main():
     ]
     with concurrent.futures.ThreadPoolExecutor(len(columns)) as pool:
         entries = [one for all_of_one in pool.map(drive, columns) for one in all_of_one]
-    write_ledger(start_ms, entries, [line(column.name, "telemetry") for column in columns])
+    read = [line(column.name, what) for column in columns for what in ("telemetry", "a model id")]
+    write_ledger(start_ms, entries, read)
 
 
 if __name__ == "__main__":

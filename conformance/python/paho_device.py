@@ -12,7 +12,9 @@ from paho.mqtt import client as mqtt
 from backend import create, derived, disable, entry, hub, invoked, record, sas, write_ledger
 from check import capability, env, holds, line, run, same
 
-API = "api-version=2021-04-12"
+CREATED = "2021-03-04T05:06:07.0890000Z"
+MODEL = "dtmi:com:example:Thermostat;1"
+QUERY = f"api-version=2021-04-12&model-id={urllib.parse.quote(MODEL, safe='')}"
 
 
 class Peer:
@@ -64,7 +66,7 @@ class Peer:
 
 def device(column, name, key, life_s=600, **more):
     token = sas(f"{env('HUB')}/devices/{name}", key, life_s)
-    return Peer(column, name, f"{env('HUB')}/{name}/?{API}", token, **more)
+    return Peer(column, name, f"{env('HUB')}/{name}/?{QUERY}", token, **more)
 
 
 def refusals(column, name, key):
@@ -113,11 +115,23 @@ def registration(column, name):
 
 def telemetry(name, generation, peer):
     topic = f"devices/{name}/messages/events/"
-    bag = urllib.parse.urlencode({"$.mid": "m 1", "$.ct": "application/json", "level": "very high"}, quote_via=urllib.parse.quote)
+    bag = urllib.parse.urlencode(
+        {"$.mid": "m 1", "$.ct": "application/json", "$.ctime": CREATED, "$.sub": "thermostat1", "level": "very high"},
+        quote_via=urllib.parse.quote,
+    )
     peer.publish(topic + bag, '{"größe":1}')
     peer.publish(topic, "at most once", qos=0)
-    about = {"messageId": "m 1", "contentType": "application/json", "properties": {"level": "very high"}}
-    return [entry(name, generation, '{"größe":1}'.encode(), **about), entry(name, generation, b"at most once")]
+    about = {
+        "messageId": "m 1",
+        "contentType": "application/json",
+        "component": "thermostat1",
+        "creationTime": CREATED,
+        "properties": {"level": "very high"},
+    }
+    return [
+        entry(name, generation, '{"größe":1}'.encode(), model=MODEL, **about),
+        entry(name, generation, b"at most once", model=MODEL),
+    ]
 
 
 def receives(column, name, peer):
@@ -203,8 +217,8 @@ def main():
         twin(column, column, peer)
         peer.end()
         sessions(column, column, key)
-        entries.append(entry(column, generation, b"gone", properties={"kind": "last", "iothub-MessageType": "Will"}))
-    read = [line(column, what) for column in ("paho-mqtt", "paho-mqtt-ws") for what in ("telemetry", "a will")]
+        entries.append(entry(column, generation, b"gone", model=MODEL, properties={"kind": "last", "iothub-MessageType": "Will"}))
+    read = [line(column, what) for column in ("paho-mqtt", "paho-mqtt-ws") for what in ("telemetry", "a model id", "a will")]
     write_ledger(start_ms, entries, read)
 
 

@@ -33,8 +33,9 @@ function connectionString(device) {
 }
 
 /** A device's client, open. */
-async function open(device) {
+async function open(device, options) {
   const client = Client.fromConnectionString(connectionString(device), Transport);
+  if (options) await client.setOptions(options);
   await client.open();
   return client;
 }

@@ -69,6 +69,17 @@ const REASONS: &[(&[&str], &[&str], &str)] = &[
         "over HTTPS the SDK has no twin",
     ),
     (
+        &["a model id"],
+        &["node-amqp", "node-http"],
+        "the SDK names a model over MQTT only",
+    ),
+    (
+        &["a model id"],
+        &["node-1.3"],
+        "this version knows no models",
+    ),
+    (&["a model id"], &["mosquitto"], "not driven by this client"),
+    (
         &["a session goes on", "a will"],
         &["node-amqp", "node-1.3-amqp", "node-http", "node-1.3-http", "rhea"],
         "only MQTT has it",

@@ -12,6 +12,7 @@ pub(crate) const CAPABILITIES: &[&str] = &[
     "twin",
     "reported properties",
     "desired properties",
+    "a model id",
     "a session goes on",
     "a second connection takes over",
     "a will",
