@@ -6,6 +6,7 @@ mod compatibility;
 mod conformance;
 mod error;
 mod load;
+mod pitfalls;
 mod process;
 mod sim;
 mod step;
@@ -58,6 +59,8 @@ enum Command {
         #[arg(long)]
         table: bool,
     },
+    /// Writes conformance/PITFALLS.md from conformance/pitfalls.toml.
+    Pitfalls,
     /// As `test`, and nothing may be skipped: a missing tool is a failure.
     Ci,
     /// Measures speed compared with a ceiling in the same run.
@@ -103,6 +106,7 @@ fn run(workspace: &mut Workspace, command: Command) -> error::Result<()> {
             }
             conformance::run(workspace, &chosen)
         }
+        Command::Pitfalls => pitfalls::write(workspace),
         Command::Ci => {
             workspace.ci = true;
             suite::run(workspace)

@@ -27,7 +27,9 @@ pub(super) fn write(cells: &Cells) -> Result<String, String> {
     for client in CLIENTS {
         text.push_str(&section(client, cells)?);
     }
-    text.push_str("\n## Not run here\n\n| client | its transports | why not | instead |\n|---|---|---|---|\n");
+    text.push_str(
+        "\n## Not run here\n\n| client | its transports | why not | instead |\n|---|---|---|---|\n",
+    );
     for row in NOT_RUN {
         let _ = writeln!(text, "| {} |", row.join(" | "));
     }
@@ -44,7 +46,11 @@ fn section(client: &Client, cells: &Cells) -> Result<String, String> {
     for (title, names) in [("capability", CAPABILITIES), ("refusal", REFUSALS)] {
         let transports: Vec<_> = client.columns.iter().map(|it| it.transport).collect();
         let rule = "---|".repeat(transports.len() + 1);
-        let _ = write!(text, "\n| {title} | {} |\n|{rule}\n", transports.join(" | "));
+        let _ = write!(
+            text,
+            "\n| {title} | {} |\n|{rule}\n",
+            transports.join(" | ")
+        );
         for row in names {
             let _ = write!(text, "| {row} |");
             for column in client.columns {

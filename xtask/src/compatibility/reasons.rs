@@ -3,7 +3,10 @@
 /// Rows, beginnings of columns' ids, and the reason. The first that fits counts.
 const REASONS: &[(&[&str], &[&str], &str)] = &[
     (
-        &["registration by a certificate", "a device with a certificate"],
+        &[
+            "registration by a certificate",
+            "a device with a certificate",
+        ],
         &[""],
         "the emulator takes no certificates of devices yet",
     ),
@@ -64,7 +67,11 @@ const REASONS: &[(&[&str], &[&str], &str)] = &[
         "MQTT has only acknowledgements",
     ),
     (
-        &["reported properties", "desired properties", "a twin property with a dot in its name"],
+        &[
+            "reported properties",
+            "desired properties",
+            "a twin property with a dot in its name",
+        ],
         &["node-http", "node-1.3-http"],
         "over HTTPS the SDK has no twin",
     ),
@@ -81,7 +88,13 @@ const REASONS: &[(&[&str], &[&str], &str)] = &[
     (&["a model id"], &["mosquitto"], "not driven by this client"),
     (
         &["a session goes on", "a will"],
-        &["node-amqp", "node-1.3-amqp", "node-http", "node-1.3-http", "rhea"],
+        &[
+            "node-amqp",
+            "node-1.3-amqp",
+            "node-http",
+            "node-1.3-http",
+            "rhea",
+        ],
         "only MQTT has it",
     ),
     (&["a will"], &["node", "python"], "the SDK cannot set one"),

@@ -68,9 +68,7 @@ pub(super) fn add(line: &str, cells: &mut Cells) -> std::result::Result<(), Stri
         .next()
         .map_or(Outcome::Passed, |class| Outcome::Refused(class.to_owned()));
     match cells.insert((column.id, row), outcome.clone()) {
-        Some(before) if before != outcome => {
-            Err(format!("{before:?} was reported before: {line}"))
-        }
+        Some(before) if before != outcome => Err(format!("{before:?} was reported before: {line}")),
         _ => Ok(()),
     }
 }

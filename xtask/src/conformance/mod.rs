@@ -21,8 +21,8 @@ use crate::step::{step, timed};
 use crate::suite::OPTIONAL;
 use crate::tools;
 use crate::workspace::{Profile, Workspace};
-pub(crate) use scenarios::{ON_REQUEST, Program, SCENARIOS, Scenario};
 use scenarios::IF_INSTALLED;
+pub(crate) use scenarios::{ON_REQUEST, Program, SCENARIOS, Scenario};
 #[cfg(test)]
 pub(crate) use servers::name;
 
