@@ -163,13 +163,18 @@ pub(crate) const CLIENTS: &[Client] = &[
         name: "Foreign clients",
         locked: ("", ""),
         about: "They know AMQP or MQTT and nothing of hubs; the scripts add what articles and SDKs say. *Pooled*: rhea 3.0.5 as .NET's SDK pools, 100 devices on one \
-                connection, one session for CBS and one for each device, whose links have the same names. paho-mqtt 1.6.1. mosquitto: the programs mosquitto_pub and \
+                connection, one session for CBS and one for each device, whose links have the same names. uAMQP 1.6.11: the AMQP library of the C SDKs, by its Python binding; its service is azure-iot-hub 2.7.0. paho-mqtt 1.6.1. mosquitto: the programs mosquitto_pub and \
                 mosquitto_sub 2.0.11, which run only where they are installed, so that this column is from the last such run.",
         columns: &[
             Column {
                 id: "rhea-pooled",
                 transport: "rhea, AMQP, pooled",
                 programs: &[Node("pooled.js", &[])],
+            },
+            Column {
+                id: "uamqp",
+                transport: "uAMQP, AMQP",
+                programs: &[Python("uamqp_device.py", &[])],
             },
             Column {
                 id: "paho-mqtt",
@@ -208,7 +213,7 @@ pub(crate) const NOT_RUN: &[[&str; 4]] = &[
         "C: azure-iot-sdk-c",
         "AMQP, AMQP in WebSockets, MQTT, MQTT in WebSockets, HTTPS",
         "no package registry that conformance reaches has it",
-        "its frames, as recorded and as its sources say: tests of the engine and of the emulator",
+        "its AMQP library: the column *uAMQP* above; its frames, as its sources say: tests of the engine and of the emulator",
     ],
 ];
 

@@ -257,6 +257,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Python("mosquitto_clients.py", &[]), Node("read.js", &[])],
     },
     Scenario {
+        name: "uamqp",
+        about: "uAMQP, the AMQP of C clients, sends and receives as a device; azure-iot-hub of Python, which has it inside, is the service",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Python("uamqp_device.py", &[]), Node("read.js", &[])],
+    },
+    Scenario {
         name: "redirect",
         about: "the hub says where its Event Hubs-compatible endpoint is (amqp:link:redirect)",
         servers: &[Emulator],
