@@ -87,6 +87,22 @@ const REASONS: &[(&[&str], &[&str], &str)] = &[
     ),
     (&["a model id"], &["mosquitto"], "not driven by this client"),
     (
+        &[
+            "a model id",
+            "methods",
+            "twin",
+            "reported properties",
+            "desired properties",
+            "a second connection takes over",
+            "registration by a group key",
+            "a twin property with a dot in its name",
+            "a registration with a wrong key",
+            "a registration at an unknown id scope",
+        ],
+        &["uamqp"],
+        "not driven by this client",
+    ),
+    (
         &["a session goes on", "a will"],
         &[
             "node-amqp",
@@ -94,6 +110,7 @@ const REASONS: &[(&[&str], &[&str], &str)] = &[
             "node-http",
             "node-1.3-http",
             "rhea",
+            "uamqp",
         ],
         "only MQTT has it",
     ),
