@@ -203,6 +203,11 @@ run(async () => {
   same(new Set(waiting), new Set([0]), 'messages that are left at the hub');
   await methodsAndTwin(service, registry, units[7]);
 
+  // Tokens are renewed where they are, and links do not notice.
+  same(new Set(await Promise.all(units.map((one) => put(one.device)))), new Set([200]), 'status of renewed tokens');
+  entries.push(...(await Promise.all(units.map((one) => send(one, `{"renewed":${inTurn(one.device)}}`)))));
+  shows('a token is renewed');
+
   // One device that ends its session, one that is deleted, one that connects elsewhere, and all others go on.
   units[1].own.close();
   await next(units[1].own, 'session_close');

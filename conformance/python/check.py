@@ -33,7 +33,8 @@ def holds(condition, what):
 
 def capability(column, name, error=None):
     """Says what was asserted, for the table of docs/compatibility.md, or which class of error the client raised."""
-    say(line(column, name, error))
+    # On a line of its own, even where the SDK prints in a thread without an end of line.
+    say("\n" + line(column, name, error))
 
 
 def line(column, name, error=None):
@@ -41,9 +42,10 @@ def line(column, name, error=None):
 
 
 def say(text):
-    """Prints a line, whole even where several threads do so."""
+    """Prints a line by one write, so that it stays whole where several threads print."""
     with PRINTING:
-        print(text, flush=True)
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
 
 
 def show(value):

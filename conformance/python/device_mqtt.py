@@ -253,8 +253,19 @@ def drive(column):
     change(column, connected)
     connected.shutdown()
     # A client goes on with the session that an earlier one left.
-    again = column.client(column.device, derived(column.device), connection_retry=False, product_info=MODEL)
+    # It renews its token two minutes before the end, so after three seconds, by another connection.
+    again = column.client(
+        column.device, derived(column.device), connection_retry=False, product_info=MODEL, sastoken_ttl=123
+    )
     again.connect()
+    changes, messages = [], queue.Queue()
+    again.on_message_received = messages.put
+    again.on_connection_state_change = lambda: changes.append(again.connected)
+    wait_for(lambda: changes[-2:] == [False, True], "a token was renewed")
+    hub("send", column.device, "after")
+    same(messages.get(timeout=20).data.decode(), "after", "a message to the connection, which has not subscribed")
+    column.shows("a token is renewed")
+    column.shows("a session goes on")
     message = {"body": "by another client", "messageId": "again"}
     again.send_message(sdk_message(message))
     same(again.get_twin()["reported"], {"$version": 3, "a": 1, "nested": {"list": [1, "two"]}}, "reported, still")

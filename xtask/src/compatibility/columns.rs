@@ -27,6 +27,8 @@ pub(crate) struct Column {
 
 /// The refusals of all transports come from one script.
 const REFUSALS: Program = Node("refusals.js", &[]);
+/// So do renewals of tokens.
+const RENEWALS: Program = Node("renewals.js", &[]);
 /// So does everything of Python's clients.
 const PYTHON: &[Program] = &[Python("device_mqtt.py", &[])];
 /// And of the old generation.
@@ -51,6 +53,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("twin.js", &[]),
                     Node("provisioning.js", &["amqp"]),
                     REFUSALS,
+                    RENEWALS,
                 ],
             },
             Column {
@@ -63,6 +66,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("twin.js", &["ws"]),
                     Node("provisioning.js", &["ws"]),
                     REFUSALS,
+                    RENEWALS,
                 ],
             },
             Column {
@@ -75,6 +79,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("twin.js", &["mqtt"]),
                     Node("provisioning.js", &["mqtt"]),
                     REFUSALS,
+                    RENEWALS,
                 ],
             },
             Column {
@@ -87,6 +92,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("twin.js", &["mqtt-ws"]),
                     Node("provisioning.js", &["mqtt-ws"]),
                     REFUSALS,
+                    RENEWALS,
                 ],
             },
             Column {

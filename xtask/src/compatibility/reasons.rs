@@ -116,9 +116,24 @@ const REASONS: &[(&[&str], &[&str], &str)] = &[
     ),
     (&["a will"], &["node", "python"], "the SDK cannot set one"),
     (
-        &["a session goes on"],
-        &["node", "python"],
-        "the SDK subscribes by itself, so that its users cannot tell; MQTT.js can (scenario `mqtt-rules`)",
+        &["a session goes on", "a token is renewed"],
+        &["node-1.3"],
+        "not driven by this version",
+    ),
+    (
+        &["a token is renewed"],
+        &["node-http"],
+        "a request has a token of its own",
+    ),
+    (
+        &["a token is renewed"],
+        &["paho", "mosquitto"],
+        "over MQTT that is another connection: a session goes on",
+    ),
+    (
+        &["a token is renewed"],
+        &["uamqp"],
+        "not driven by this client",
     ),
     (
         &["a second connection takes over"],

@@ -13,6 +13,7 @@ pub(crate) const CAPABILITIES: &[&str] = &[
     "reported properties",
     "desired properties",
     "a model id",
+    "a token is renewed",
     "a session goes on",
     "a second connection takes over",
     "a will",

@@ -110,6 +110,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Node("refusals.js", &[])],
     },
     Scenario {
+        name: "node-renewals",
+        about: "azure-iot-device renews its tokens over each transport; messages, methods and telemetry go on",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Node("renewals.js", &[])],
+    },
+    Scenario {
         name: "node-registry",
         about: "azure-iothub creates, changes, lists and deletes devices, and their twins; stale ETags are refused",
         servers: &[Emulator],
