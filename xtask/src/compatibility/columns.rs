@@ -178,7 +178,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                 programs: &[Node("pooled.js", &[])],
             },
             Column {
-                id: "uamqp",
+                id: super::seen::UAMQP,
                 transport: "uAMQP, AMQP",
                 programs: &[Python("uamqp_device.py", &[])],
             },

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::namespace;
-use super::scenarios::Scenario;
+use super::scenario::Scenario;
 use crate::error::{Error, Result};
 use crate::workspace::Workspace;
 

@@ -11,6 +11,7 @@ mod lanes;
 mod namespace;
 mod outage;
 mod run;
+mod scenario;
 mod scenarios;
 mod servers;
 mod soak;
@@ -21,8 +22,9 @@ use crate::step::{step, timed};
 use crate::suite::OPTIONAL;
 use crate::tools;
 use crate::workspace::{Profile, Workspace};
+pub(crate) use scenario::{Program, Scenario};
 use scenarios::IF_INSTALLED;
-pub(crate) use scenarios::{ON_REQUEST, Program, SCENARIOS, Scenario};
+pub(crate) use scenarios::{ON_REQUEST, SCENARIOS};
 #[cfg(test)]
 pub(crate) use servers::name;
 

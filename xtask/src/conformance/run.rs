@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::environment::variables;
-use super::scenarios::{Drive, Program, Scenario};
+use super::scenario::{Drive, Program, Scenario};
 use super::servers::{Running, command, name};
 use super::{clients, commands_kill, fleet, outage};
 use crate::error::{Error, Result};

@@ -2,53 +2,13 @@
 
 use std::time::Duration;
 
-/// One thing that somebody else's program must find to be so.
-pub(crate) struct Scenario {
-    /// What it is called on the command line.
-    pub(crate) name: &'static str,
-    /// What it shows, in one line.
-    pub(crate) about: &'static str,
-    /// Started in this order, and fresh for every scenario.
-    pub(crate) servers: &'static [Server],
-    /// Happens before the scripts.
-    pub(crate) drive: Option<Drive>,
-    /// Run in this order; all must succeed.
-    pub(crate) scripts: &'static [Program],
-}
-
-/// A process that serves.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Server {
-    /// `drawspan emulator` with standard ports.
-    Emulator,
-    /// None that lasts: scripts start the emulator and bridges by themselves, kill them and start them again.
-    ByScripts,
-    /// `drawspan serve` with the hub's policy.
-    Bridge,
-    /// `drawspan serve` with the key of the emulator's enrollment group.
-    BridgeByDps,
-    /// The listening side of the peer protocol.
-    Mirror(Program),
-}
-
-/// A program of a scenario.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Program {
-    /// A file of `conformance/node`, and its arguments.
-    Node(&'static str, &'static [&'static str]),
-    /// A file of `conformance/python`, and its arguments.
-    Python(&'static str, &'static [&'static str]),
-    /// The engine's own side of the peer protocol (`crates/net/examples/peer`), and its arguments.
-    Engine(&'static [&'static str]),
-}
-
-use Program::{Engine, Node, Python};
-use Server::{Bridge, BridgeByDps, ByScripts, Emulator, Mirror};
-
 use super::commands_kill::CommandsKill;
 use super::environment::MIRROR;
 use super::fleet::Fleet;
 use super::outage::Outage;
+use super::scenario::Program::{self, Engine, Node, Python};
+use super::scenario::Server::{Bridge, BridgeByDps, ByScripts, Emulator, Mirror};
+use super::scenario::{Drive, Scenario};
 use super::soak::Soak;
 use crate::tools::{self, Tool};
 
@@ -415,7 +375,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// Scenarios that need programs which not every machine has. Without them they run only when they are named, and fail.
-pub(crate) const IF_INSTALLED: &[(&str, &[Tool])] = &[("mosquitto", tools::MOSQUITTO)];
+pub(crate) const IF_INSTALLED: &[(&str, &[Tool])] =
+    &[("mosquitto", tools::MOSQUITTO), ("uamqp", tools::UAMQP)];
 
 /// Scenarios that are too long to be run unless they are named.
 pub(crate) const ON_REQUEST: &[&str] = &[
@@ -426,75 +387,5 @@ pub(crate) const ON_REQUEST: &[&str] = &[
     "soak-hour",
 ];
 
-/// What is done to the servers of a scenario.
-pub(crate) enum Drive {
-    /// The emulator dies and comes back.
-    Outage(Outage),
-    /// Devices register, the bridge dies and comes back, then the emulator.
-    Fleet(Fleet),
-    /// The bridge dies and comes back under messages and methods to devices.
-    CommandsKill(CommandsKill),
-    /// Everything that can go wrong does so at once, for long.
-    Soak(Soak),
-}
-
-impl Scenario {
-    /// Whether `drawspan` itself must be built. A scenario without servers starts it by itself.
-    pub(crate) fn runs_product(&self) -> bool {
-        self.servers.is_empty()
-            || self
-                .servers
-                .iter()
-                .any(|server| matches!(server, Emulator | ByScripts | Bridge | BridgeByDps))
-    }
-
-    /// Whether the engine's peer must be built.
-    pub(crate) fn runs_engine(&self) -> bool {
-        let is_engine = |program: &Program| matches!(program, Engine(_));
-        self.scripts.iter().any(is_engine)
-            || self
-                .servers
-                .iter()
-                .any(|server| matches!(server, Mirror(program) if is_engine(program)))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::HashSet;
-    use std::path::Path;
-
-    #[test]
-    fn names_are_unique_and_scripts_exist() {
-        let mut names = HashSet::new();
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance");
-        for scenario in SCENARIOS {
-            assert!(
-                names.insert(scenario.name),
-                "{} is there twice",
-                scenario.name
-            );
-            assert!(
-                !scenario.scripts.is_empty() || scenario.drive.is_some(),
-                "{} checks nothing",
-                scenario.name
-            );
-            let mirrors = scenario.servers.iter().filter_map(|server| {
-                if let Mirror(program) = server {
-                    Some(program)
-                } else {
-                    None
-                }
-            });
-            for program in scenario.scripts.iter().chain(mirrors) {
-                let script = match program {
-                    Node(file, _) => folder.join("node").join(file),
-                    Python(file, _) => folder.join("python").join(file),
-                    Engine(_) => continue,
-                };
-                assert!(script.is_file(), "{} is not there", script.display());
-            }
-        }
-    }
-}
+mod tests;
