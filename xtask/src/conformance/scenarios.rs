@@ -231,6 +231,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Python("uamqp_device.py", &[]), Node("read.js", &[])],
     },
     Scenario {
+        name: "python-service",
+        about: "Python's azure-iot-hub keeps devices and twins, asks queries, calls methods and sends messages",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Python("service.py", &[])],
+    },
+    Scenario {
         name: "redirect",
         about: "the hub says where its Event Hubs-compatible endpoint is (amqp:link:redirect)",
         servers: &[Emulator],
@@ -382,8 +389,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// Scenarios that need programs which not every machine has. Without them they run only when they are named, and fail.
-pub(crate) const IF_INSTALLED: &[(&str, &[Tool])] =
-    &[("mosquitto", tools::MOSQUITTO), ("uamqp", tools::UAMQP)];
+pub(crate) const IF_INSTALLED: &[(&str, &[Tool])] = &[
+    ("mosquitto", tools::MOSQUITTO),
+    ("uamqp", tools::UAMQP),
+    ("python-service", tools::UAMQP),
+];
 
 /// Scenarios that are too long to be run unless they are named.
 pub(crate) const ON_REQUEST: &[&str] = &[
