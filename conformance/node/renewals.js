@@ -15,7 +15,6 @@ const RENEWALS = 3;
 async function renews(service, transport, device) {
   const client = Client.fromConnectionString(hub.connectionString(device), TRANSPORTS[transport]);
   client.setRetryPolicy(new NoRetry());
-  await client.setOptions({ tokenRenewal: { tokenValidTimeInSeconds: 60, tokenRenewalMarginInSeconds: 58 } });
   let renewals = 0;
   // The SDK says nothing of it; this only listens.
   client._transport._authenticationProvider.on('newTokenAvailable', () => (renewals += 1));
@@ -24,18 +23,22 @@ async function renews(service, transport, device) {
   client.on('message', (message) => arrived.push(message));
   client.onDeviceMethod('echo', (request, response) => response.send(200, request.payload, () => {}));
   const works = async (what) => {
+    // It waits for a connection that is just being renewed, so that nothing that follows is on its way to the old one.
+    same((await client.sendEvent(new Message(what))).constructor.name, 'MessageEnqueued', `sent over ${transport}`);
     await service.send(device.deviceId, new Message(what));
     const message = await hub.eventually(() => arrived.shift(), `${what} over ${transport}`);
     same(message.getData().toString('utf8'), what, `message over ${transport}`);
     await client.complete(message);
     const call = { methodName: 'echo', payload: what, responseTimeoutInSeconds: 30 };
-    // It takes calls once it has subscribed; later it must take them at once, but for the moment in which it connects again.
+    // It takes calls once it has subscribed, of which it says nothing.
     const answer = await hub.eventually(() => service.invokeDeviceMethod(device.deviceId, call).then(({ result }) => result, () => null), 'an answer');
     same(answer, { status: 200, payload: what }, `answer over ${transport}`);
-    same((await client.sendEvent(new Message(what))).constructor.name, 'MessageEnqueued', `sent over ${transport}`);
   };
   await works('before');
+  await client.setOptions({ tokenRenewal: { tokenValidTimeInSeconds: 60, tokenRenewalMarginInSeconds: 58 } });
   await hub.eventually(() => renewals >= RENEWALS, `${RENEWALS} renewals over ${transport}`, 20);
+  // One more, and then none for a while.
+  await client.setOptions({ tokenRenewal: { tokenValidTimeInSeconds: 3600, tokenRenewalMarginInSeconds: 900 } });
   await works('after');
   capability(transport, 'a token is renewed');
   if (transport.startsWith('mqtt')) capability(transport, 'a session goes on');

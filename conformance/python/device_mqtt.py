@@ -253,9 +253,9 @@ def drive(column):
     change(column, connected)
     connected.shutdown()
     # A client goes on with the session that an earlier one left.
-    # It renews its token two minutes before the end, so after three seconds, by another connection.
+    # It renews its token two minutes before the end, so after four seconds, by another connection.
     again = column.client(
-        column.device, derived(column.device), connection_retry=False, product_info=MODEL, sastoken_ttl=123
+        column.device, derived(column.device), connection_retry=False, product_info=MODEL, sastoken_ttl=124
     )
     again.connect()
     changes, messages = [], queue.Queue()
