@@ -19,6 +19,7 @@ mod emulator;
 mod https;
 pub mod limits;
 mod mqtts;
+mod retention;
 mod server;
 mod start_error;
 mod startup;

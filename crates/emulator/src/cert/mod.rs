@@ -239,6 +239,7 @@ impl Files {
         if !is_plain {
             return Err(CertError::Name(name.to_owned()));
         }
+        let folder = folder.strip_prefix(".").unwrap_or(folder);
         Ok(Self {
             certificate: folder.join(format!("{name}.pem")),
             key: folder.join(format!("{name}-key.pem")),

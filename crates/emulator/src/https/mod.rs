@@ -10,6 +10,8 @@ mod devices;
 mod dps;
 mod methods;
 mod modules;
+#[cfg(test)]
+mod mutations;
 mod not_served;
 mod query;
 mod refusal;
