@@ -1,6 +1,10 @@
 //! Devices with certificates, a connection each, at the emulator.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests count as tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests count as tests"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
