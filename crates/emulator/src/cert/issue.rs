@@ -1,5 +1,6 @@
 //! Keys and the certificates over them: ECDSA on P-256, which every SDK takes.
 
+use drawspan_emulator_hub::certificate_chain;
 use drawspan_hub_model::x509::{Certificate, Presented};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -33,7 +34,7 @@ impl Signer {
     pub(super) fn signs_for(&self, certificate: &Certificate) -> Result<bool, rcgen::Error> {
         let trial = self.issue("trial", 1)?;
         let now = OffsetDateTime::now_utc().unix_timestamp();
-        let presented = Presented::from_chain(&[trial.certificate.der().clone()]);
+        let presented = certificate_chain::presented(&[trial.certificate.der().clone()]);
         let issued = |it: Presented| it.is_issued_by(certificate, u64::try_from(now).unwrap_or(0));
         Ok(presented.is_ok_and(issued))
     }

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_emulator_hub::certificate_chain;
 use drawspan_emulator_hub::reached::{Reached, Secured};
 use drawspan_emulator_hub::refusals::{Door, HandshakeFailed, Refusals};
 use drawspan_emulator_hub::stop::Stop;
-use drawspan_hub_model::x509::Presented;
 use drawspan_net::Transport;
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
@@ -111,7 +111,7 @@ async fn secure(
         Ok(Ok(stream)) => {
             let (tcp, tls) = stream.get_ref();
             let certificate = tls.peer_certificates().and_then(|chain| {
-                let presented = Presented::from_chain(chain);
+                let presented = certificate_chain::presented(chain);
                 let presented = presented.inspect_err(|error| {
                     refusals.log(Door::Tls, "BadCertificate", peer, "", &error.to_string());
                 });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use drawspan_hub::ErrorCode;
 
 use super::certificate::{Certificate, Validity};
-use super::presented::{self, Presented};
+use super::presented::Presented;
 use crate::limits::{AUTHORITIES_MAX, AUTHORITY_NAME_MAX_CHARS};
 
 /// An authority that was given to a hub.
@@ -163,18 +163,18 @@ impl Authorities {
         &mut self,
         name: &str,
         if_match: Option<&str>,
-        proof: &Certificate,
+        proof: &Presented,
         etag: String,
         now_unix_ms: u64,
     ) -> Result<&Authority, AuthorityError> {
         let authority = self.version_mut(name, if_match)?;
         let code = authority.verification_code.clone();
         let code = code.ok_or(AuthorityError::NoCode)?;
-        let name = proof.common_name().unwrap_or_default();
+        let name = proof.leaf().common_name().unwrap_or_default();
         if !name.eq_ignore_ascii_case(&code) {
             return Err(AuthorityError::OtherCode(code));
         }
-        if !presented::is_issued_by(proof, &[], &authority.certificate, now_unix_ms / 1_000) {
+        if !proof.is_issued_by(&authority.certificate, now_unix_ms / 1_000) {
             return Err(AuthorityError::NotSigned);
         }
         authority.is_verified = true;

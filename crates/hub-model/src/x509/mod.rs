@@ -14,5 +14,5 @@ mod thumbprint;
 
 pub use authorities::{Authorities, Authority, AuthorityError};
 pub use certificate::{Certificate, InvalidCertificate, Validity};
-pub use presented::Presented;
+pub use presented::{LeadsTo, Presented};
 pub use thumbprint::is_thumbprint;

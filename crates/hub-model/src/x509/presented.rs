@@ -1,31 +1,40 @@
 //! What a client presented in its TLS handshake.
 
-use std::time::Duration;
+use std::fmt;
 
-use rustls_pki_types::{CertificateDer, UnixTime};
-use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use rustls_pki_types::CertificateDer;
 
 use super::certificate::{Certificate, InvalidCertificate, Validity};
 use crate::limits::CHAIN_CERTIFICATES_MAX;
 
 /// A certificate whose key a client has, and the certificates between it and its authority, as far as the client sent them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Presented {
     leaf: Certificate,
     intermediates: Vec<CertificateDer<'static>>,
+    leads_to: LeadsTo,
 }
+
+/// Whether the signatures of a chain of certificates lead from the first to the last, and all of them are valid at a time (Unix seconds)
+/// but the last, which is not looked at. The arguments: a client's certificate, those that it sent with it, an authority's. Given from
+/// outside, since the libraries for it know a source of randomness.
+pub type LeadsTo = fn(&CertificateDer<'_>, &[CertificateDer<'_>], &CertificateDer<'_>, u64) -> bool;
 
 impl Presented {
     /// Reads the certificates of a handshake, the client's own first. Those beyond [`CHAIN_CERTIFICATES_MAX`] are not looked at.
     ///
     /// # Errors
     /// When the first is no certificate, or there is none.
-    pub fn from_chain(chain: &[CertificateDer<'_>]) -> Result<Self, InvalidCertificate> {
+    pub fn from_chain(
+        chain: &[CertificateDer<'_>],
+        leads_to: LeadsTo,
+    ) -> Result<Self, InvalidCertificate> {
         let (leaf, above) = chain.split_first().ok_or(InvalidCertificate::Missing)?;
         let above = above.iter().take(CHAIN_CERTIFICATES_MAX - 1);
         Ok(Self {
             leaf: Certificate::from_der(leaf)?,
             intermediates: above.map(|it| it.clone().into_owned()).collect(),
+            leads_to,
         })
     }
 
@@ -37,37 +46,21 @@ impl Presented {
     /// Whether the client's certificate was issued by `authority`, or by one below it whose certificate the client sent, and
     /// everything on the way is valid at `now_unix_s`.
     pub fn is_issued_by(&self, authority: &Certificate, now_unix_s: u64) -> bool {
-        is_issued_by(&self.leaf, &self.intermediates, authority, now_unix_s)
+        authority.is_authority()
+            && authority.validity(now_unix_s) == Validity::Valid
+            && (self.leads_to)(
+                self.leaf.der(),
+                &self.intermediates,
+                authority.der(),
+                now_unix_s,
+            )
     }
 }
 
-/// Whether a chain of certificates leads from `leaf` to `authority`.
-pub(super) fn is_issued_by(
-    leaf: &Certificate,
-    intermediates: &[CertificateDer<'static>],
-    authority: &Certificate,
-    now_unix_s: u64,
-) -> bool {
-    if !authority.is_authority() || authority.validity(now_unix_s) != Validity::Valid {
-        return false;
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Presented")
+            .field(&self.leaf.subject())
+            .finish()
     }
-    let (Ok(anchor), Ok(leaf)) = (
-        anchor_from_trusted_cert(authority.der()),
-        EndEntityCert::try_from(leaf.der()),
-    ) else {
-        return false;
-    };
-    let now = UnixTime::since_unix_epoch(Duration::from_secs(now_unix_s));
-    let usage = KeyUsage::client_auth();
-    let anchors = [anchor];
-    let verified = leaf.verify_for_usage(
-        ALL_VERIFICATION_ALGS,
-        &anchors,
-        intermediates,
-        now,
-        usage,
-        None,
-        None,
-    );
-    verified.is_ok()
 }

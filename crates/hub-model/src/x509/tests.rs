@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use drawspan_hub::ErrorCode;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls_pki_types::{CertificateDer, UnixTime};
 use time::OffsetDateTime;
 
 use super::*;
@@ -68,8 +69,24 @@ impl Made {
             .into_iter()
             .chain(above)
             .collect();
-        Arc::new(Presented::from_chain(&chain).unwrap())
+        Arc::new(Presented::from_chain(&chain, leads_to).unwrap())
     }
+}
+
+/// As the emulator has it, by the library that rustls uses.
+fn leads_to(
+    leaf: &CertificateDer<'_>,
+    above: &[CertificateDer<'_>],
+    authority: &CertificateDer<'_>,
+    now_unix_s: u64,
+) -> bool {
+    let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now_unix_s));
+    let anchors = [webpki::anchor_from_trusted_cert(authority).unwrap()];
+    let usage = webpki::KeyUsage::client_auth();
+    let leaf = webpki::EndEntityCert::try_from(leaf).unwrap();
+    let all = webpki::ALL_VERIFICATION_ALGS;
+    leaf.verify_for_usage(all, &anchors, above, now, usage, None, None)
+        .is_ok()
 }
 
 fn registry(devices: Vec<(&str, Authentication)>) -> Registry {
@@ -145,7 +162,8 @@ fn certificates_are_read_as_pem_and_as_base64() {
         Certificate::from_der(&large),
         Err(InvalidCertificate::TooLarge)
     );
-    assert_eq!(Presented::from_chain(&[]), Err(InvalidCertificate::Missing));
+    let nothing = Presented::from_chain(&[], leads_to);
+    assert_eq!(nothing.unwrap_err(), InvalidCertificate::Missing);
 }
 
 #[test]
@@ -344,8 +362,8 @@ fn possession_of_an_authority_is_proved_by_a_signed_code() {
     let root = Made::authority("root");
     let mut authorities = trusting(&root, false);
     let now_ms = NOW_S * 1_000;
-    let proof = root.below("CODE", false).certificate;
-    let verify = |authorities: &mut Authorities, proof: &Certificate, now_ms| {
+    let proof = root.below("CODE", false).presented(&[]);
+    let verify = |authorities: &mut Authorities, proof: &Presented, now_ms| {
         let result = authorities.verify("Root", None, proof, "3".into(), now_ms);
         result.map(|authority| authority.is_verified)
     };
@@ -355,14 +373,14 @@ fn possession_of_an_authority_is_proved_by_a_signed_code() {
     );
     let coded = authorities.set_code("ROOT", Some("1"), "code", "2".into(), now_ms);
     assert_eq!(coded.unwrap().verification_code.as_deref(), Some("code"));
-    let other = root.below("other", false).certificate;
+    let other = root.below("other", false).presented(&[]);
     let expected = AuthorityError::OtherCode("code".into());
     assert_eq!(verify(&mut authorities, &other, now_ms), Err(expected));
     for wrong in [
         Made::self_signed("code"),
         Made::authority("root").below("code", false),
     ] {
-        let result = verify(&mut authorities, &wrong.certificate, now_ms);
+        let result = verify(&mut authorities, &wrong.presented(&[]), now_ms);
         assert_eq!(result, Err(AuthorityError::NotSigned));
     }
     let late = verify(&mut authorities, &proof, now_ms + 2 * DAY_S * 1_000);

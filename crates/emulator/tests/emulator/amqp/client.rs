@@ -101,8 +101,7 @@ pub(super) fn connector(running: &Running) -> Connector {
     connector_with(running, client_config(vec![authority]).unwrap())
 }
 
-/// The same, with TLS of its own.
-pub(super) fn connector_with(running: &Running, tls: Arc<ClientConfig>) -> Connector {
+fn connector_with(running: &Running, tls: Arc<ClientConfig>) -> Connector {
     let addresses = running.addresses();
     let route = |port, to| Route {
         host: HUB.to_owned(),
