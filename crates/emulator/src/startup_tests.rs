@@ -49,7 +49,7 @@ fn content(opened: &Opened) -> Content {
         let keys: Vec<String> = device.keys().map(|key| key.to_base64()).collect();
         let twin = entry.twin();
         let waiting = hub.message_count(&device.id);
-        let subscriptions = hub.kept_subscriptions(&device.id);
+        let subscriptions = hub.kept_subscriptions(&(&device.id).into());
         format!("{device:?} {keys:?} {twin:?} {waiting} {subscriptions:?}")
     });
     let telemetry = (0..hub.partition_count()).map(|partition| {
@@ -80,15 +80,15 @@ async fn fill(opened: &Opened, round: u32) {
     for (number, id) in (1_u8..).zip(&ids) {
         let device = hub.device(id).unwrap();
         let subscriptions = Subscriptions::from_bits(number);
-        hub.keep_subscriptions(id, &device.generation_id, Some(subscriptions));
+        hub.keep_subscriptions(&id.into(), &device.generation_id, Some(subscriptions));
         let patch = format!("{{\"round\":{round},\"pad\":\"{}\"}}", "x".repeat(300));
         let patch = drawspan_hub_model::twin::parse_patch(patch.as_bytes()).unwrap();
         hub.change(|registry| {
             let twin = registry
-                .report(id, &patch, None, 1_800_000_000_000)
+                .report(&id.into(), &patch, None, 1_800_000_000_000)
                 .unwrap();
             let change = Change::Twin {
-                device: id.clone(),
+                client: id.into(),
                 twin,
                 desired: None,
             };
@@ -98,6 +98,7 @@ async fn fill(opened: &Opened, round: u32) {
         .unwrap();
         let record = NewRecord {
             device_id: id.clone(),
+            module_id: None,
             origin: Origin {
                 scope: AuthScope::Device,
                 kind: AuthKind::Sas,
@@ -343,6 +344,11 @@ fn a_directory_of_format_4_opens_with_everything_in_it() {
 #[test]
 fn a_directory_of_format_5_opens_with_everything_in_it() {
     opens_with_everything_in_it("b5bab52", "RT89W5Tj7Xj9N8P4NHwx7mbpcfQL9mWgEmw/HNVxl9s=");
+}
+
+#[test]
+fn a_directory_of_format_6_opens_with_everything_in_it() {
+    opens_with_everything_in_it("227dcb7", "cqPqKF+FDCr5mQ5yUIlCB2HIq3Fe6eeCd9imIeOIegU=");
 }
 
 /// A directory that `drawspan emulator` of `commit` made: three devices, a twin, messages to devices, telemetry.

@@ -1,4 +1,5 @@
 mod access;
+mod modules;
 mod registry;
 
 use drawspan_hub::{DeviceId, SymmetricKey};

@@ -46,7 +46,7 @@ impl Caller {
         }
         result.map(|()| &self.hub).map_err(|reason| {
             self.hub.emit(HubEvent::AccessDenied {
-                device: None,
+                client: None,
                 reason,
             });
             reason.into()

@@ -10,5 +10,6 @@ mod amqp;
 mod dps;
 mod https;
 mod lifecycle;
+mod modules;
 mod support;
 mod twins;

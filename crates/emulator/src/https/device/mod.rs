@@ -51,7 +51,7 @@ impl Sender {
     fn new(AnyVersion(caller): &AnyVersion, id: DeviceId, what: &str) -> Result<Self, Refusal> {
         let path = format!("/devices/{id}/messages/{what}");
         let hub = caller.hub(&[Right::DeviceConnect], &path)?;
-        let (scope, generation_id) = hub.admit(caller.grant(), &id)?;
+        let (scope, generation_id) = hub.admit(caller.grant(), &(&id).into())?;
         Ok(Self {
             hub: Arc::clone(hub),
             origin: Origin {
