@@ -228,6 +228,17 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Node("mqtt_rules.js", &[]), Node("read.js", &[])],
     },
     Scenario {
+        name: "modules",
+        about: "ModuleClient of azure-iot-device (Node over four transports, Python over two) and azure-iothub do with modules what they do with devices",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[
+            Node("modules.js", &[]),
+            Node("read.js", &[]),
+            Python("modules.py", &[]),
+        ],
+    },
+    Scenario {
         name: "redirect",
         about: "the hub says where its Event Hubs-compatible endpoint is (amqp:link:redirect)",
         servers: &[Emulator],
