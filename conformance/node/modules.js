@@ -107,13 +107,12 @@ async function checkMethods(client, deviceClient, module) {
   const { deviceId, moduleId } = module;
   const offline = await refused(invoke(deviceId, moduleId, 'echo'), 'a module that takes no calls');
   same(code(offline), 'DeviceNotOnline', 'refusal');
-  const serve = (one, by) =>
-    one.onDeviceMethod('echo', (request, response) => response.send(207, { by, got: request.payload }));
-  serve(client, 'module');
-  serve(deviceClient, 'device');
+  const answer = (by) => (request, response) => response.send(207, { by, got: request.payload });
+  client.onMethod('echo', answer('module'));
+  deviceClient.onDeviceMethod('echo', answer('device'));
   const call = (of) => () => invoke(deviceId, of, 'echo', [1, 'ß']).catch((error) => (code(error) === 'DeviceNotOnline' ? null : Promise.reject(error)));
-  const answer = await hub.eventually(call(moduleId), 'the module takes calls');
-  same(answer, { status: 207, payload: { by: 'module', got: [1, 'ß'] } }, 'answer of the module');
+  const ofModule = await hub.eventually(call(moduleId), 'the module takes calls');
+  same(ofModule, { status: 207, payload: { by: 'module', got: [1, 'ß'] } }, 'answer of the module');
   const nobody = await refused(invoke(deviceId, 'nobody', 'echo'), 'a method of no module');
   same(code(nobody), 'ModuleNotFound', 'refusal');
   const ofDevice = async () => {
