@@ -13,6 +13,7 @@ use drawspan_segment_log::LogError;
 use crate::config::{AMQPS_PORT, Config, Mistake};
 use crate::device_range;
 use crate::emulator::Emulator;
+use crate::retention::RetentionArgs;
 use crate::start_error::StartError;
 use crate::tail::{self, Paint};
 
@@ -111,6 +112,8 @@ pub struct EmulatorArgs {
     /// stall=DEVICE_ID makes the AMQP sessions of a device accept nothing from it
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<String>,
+    #[command(flatten)]
+    retention: RetentionArgs,
     /// Print a line for every message that reaches a hub
     #[arg(long)]
     tail: bool,
@@ -211,6 +214,7 @@ impl EmulatorArgs {
         let (devices, invalid) = device_range::parse_all(&self.devices);
         errors.extend(invalid.iter().map(|error| format!("--device: {error}")));
         config.devices = devices;
+        config.telemetry = self.retention.limits(config.partitions);
         let faults = self.faults.iter();
         config.faults = faults
             .filter_map(|text| check(&mut errors, "fault", text.parse::<Fault>()))

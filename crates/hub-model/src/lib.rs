@@ -4,6 +4,7 @@
 //! The crate has no clocks, random sources, files or sockets: time and fresh names are arguments.
 
 pub mod access;
+pub mod bulk;
 pub mod c2d;
 pub mod client_id;
 pub mod device;

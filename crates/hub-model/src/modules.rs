@@ -20,6 +20,8 @@ pub struct ModuleEntry {
     pub module: Arc<Module>,
     /// Whether and since when it is connected. Forgotten when the emulator stops.
     pub connection: Connection,
+    /// The model that it said it follows when it last connected with one. Forgotten when the emulator stops.
+    pub model_id: Option<Arc<str>>,
     pub(super) twin: Option<Arc<Twin>>,
 }
 
@@ -29,6 +31,7 @@ pub(super) type Modules = BTreeMap<DeviceId, BTreeMap<ModuleId, ModuleEntry>>;
 /// What the registry knows of a client beside its identity.
 pub(super) struct Live<'r> {
     pub(super) connection: &'r mut Connection,
+    pub(super) model_id: &'r mut Option<Arc<str>>,
     pub(super) twin: &'r mut Option<Arc<Twin>>,
 }
 
@@ -37,6 +40,7 @@ impl ModuleEntry {
         Self {
             module,
             connection: Connection::default(),
+            model_id: None,
             twin: None,
         }
     }
@@ -208,13 +212,19 @@ impl Registry {
         match &client.module {
             None => {
                 let entry = self.entry_mut(&client.device)?;
-                let (connection, twin) = (&mut entry.connection, &mut entry.twin);
-                Ok(Live { connection, twin })
+                Ok(Live {
+                    connection: &mut entry.connection,
+                    model_id: &mut entry.model_id,
+                    twin: &mut entry.twin,
+                })
             }
             Some(module) => {
                 let entry = self.module_mut(&client.device, module)?;
-                let (connection, twin) = (&mut entry.connection, &mut entry.twin);
-                Ok(Live { connection, twin })
+                Ok(Live {
+                    connection: &mut entry.connection,
+                    model_id: &mut entry.model_id,
+                    twin: &mut entry.twin,
+                })
             }
         }
     }

@@ -36,6 +36,8 @@ pub struct Entry {
     pub device: Arc<Device>,
     /// Whether and since when it is connected. Forgotten when the emulator stops.
     pub connection: Connection,
+    /// The model that it said it follows when it last connected with one. Forgotten when the emulator stops.
+    pub model_id: Option<Arc<str>>,
     pub(super) twin: Option<Arc<Twin>>,
 }
 
@@ -325,6 +327,13 @@ impl Registry {
         true
     }
 
+    /// Takes note of the model that a client follows. Nothing if there is no such client.
+    pub fn set_model(&mut self, id: &ClientId, model: &str) {
+        if let Ok(live) = self.live_mut(id) {
+            *live.model_id = Some(model.into());
+        }
+    }
+
     /// Takes note that a client sent something.
     pub fn set_active(&mut self, id: &ClientId, now_unix_ms: u64) {
         if let Ok(live) = self.live_mut(id) {
@@ -338,6 +347,7 @@ impl Entry {
         Self {
             device,
             connection: Connection::default(),
+            model_id: None,
             twin: None,
         }
     }

@@ -1,6 +1,7 @@
 mod access;
 mod modules;
 mod registry;
+mod registry_model;
 
 use drawspan_hub::{DeviceId, SymmetricKey};
 

@@ -320,6 +320,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Python("dev_lines.py", &[])],
     },
     Scenario {
+        name: "docs-lines",
+        about: "the lines of docs/emulator.md for a Node device, a Python device and a service, pasted as they stand",
+        servers: &[],
+        drive: None,
+        scripts: &[Python("docs_lines.py", &[])],
+    },
+    Scenario {
         name: "outage",
         about: "the emulator is killed under load and started again: every request is answered, nothing accepted is lost",
         servers: &[Emulator, Bridge],

@@ -7,11 +7,11 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use drawspan_emulator_hub::random;
 use drawspan_hub::ErrorCode;
+use drawspan_hub_model::bulk::{BulkOperation, IdentityOperation, Spec};
 use drawspan_hub_model::client_id::ClientId;
-use drawspan_hub_model::device::{DeviceSpec, Fresh};
-use drawspan_hub_model::module::ModuleSpec;
 use drawspan_hub_model::policy::Right;
-use drawspan_hub_model::registry::{Change, IfMatch, Registry, RegistryError};
+use drawspan_hub_model::registry::IfMatch;
+use drawspan_hub_model::twins::TwinFailure;
 use serde::Serialize;
 
 use super::body;
@@ -19,19 +19,6 @@ use super::caller::Caller;
 use super::module_wire::module_id;
 use super::refusal::{ERROR_CODE_HEADER, Refusal};
 use super::wire::{DeviceBody, device_id, invalid};
-
-/// The operation for one device or module.
-enum Operation {
-    Create(Spec, Fresh),
-    Update(Spec, IfMatch, Fresh),
-    CreateOrUpdate(Spec, Fresh),
-    Delete(ClientId, IfMatch),
-}
-
-enum Spec {
-    Device(DeviceSpec),
-    Module(ModuleSpec),
-}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -61,9 +48,9 @@ pub(super) async fn apply(caller: Caller, body: Body) -> Result<Response, Refusa
         .change(|registry| {
             let (mut changes, mut errors) = (Vec::new(), Vec::new());
             for operation in operations {
-                let client = operation.client();
+                let client = operation.identity.client();
                 match operation.run(registry, now) {
-                    Ok(change) => changes.push(change),
+                    Ok(done) => changes.extend(done),
                     Err(error) => errors.push(ItemError::new(&client, &error)),
                 }
             }
@@ -97,7 +84,7 @@ fn operations(
     items: Vec<DeviceBody>,
     most: usize,
     now_unix_ms: u64,
-) -> Result<Vec<Operation>, Refusal> {
+) -> Result<Vec<BulkOperation>, Refusal> {
     if items.is_empty() {
         return Err(invalid("the list of devices is empty"));
     }
@@ -123,128 +110,80 @@ fn operations(
                     message,
                 ));
             }
-            Operation::new(item, client, now_unix_ms)
+            operation(item, client, now_unix_ms)
         })
         .collect()
 }
 
-impl Operation {
-    fn new(item: DeviceBody, client: ClientId, now_unix_ms: u64) -> Result<Self, Refusal> {
-        let mode = item
-            .import_mode
-            .clone()
-            .unwrap_or_else(|| "createOrUpdate".to_owned());
-        let etag = item
-            .etag
-            .as_deref()
-            .filter(|etag| !etag.is_empty())
-            .map(IfMatch::parse_member);
-        let if_etag = || {
-            etag.clone()
-                .ok_or_else(|| invalid(&format!("{mode} needs an eTag")))
-        };
-        let fresh = random::fresh(now_unix_ms)?;
-        let spec = |item: DeviceBody| Spec::new(item, client.clone());
-        match mode.to_ascii_lowercase().as_str() {
-            "create" => Ok(Self::Create(spec(item)?, fresh)),
-            "createorupdate" => Ok(Self::CreateOrUpdate(spec(item)?, fresh)),
-            "update" => Ok(Self::Update(spec(item)?, IfMatch::Any, fresh)),
-            "updateifmatchetag" => Ok(Self::Update(spec(item)?, if_etag()?, fresh)),
-            "delete" => Ok(Self::Delete(client, IfMatch::Any)),
-            "deleteifmatchetag" => Ok(Self::Delete(client, if_etag()?)),
-            _ => Err(invalid(&format!(
-                "importMode {mode} is unknown, or this emulator does not serve it yet"
-            ))),
+fn operation(
+    item: DeviceBody,
+    client: ClientId,
+    now_unix_ms: u64,
+) -> Result<BulkOperation, Refusal> {
+    let mode = item.import_mode.clone();
+    let mode = mode.as_deref().unwrap_or("createOrUpdate");
+    let etag = |etag: &Option<String>| {
+        let etag = etag.as_deref().filter(|etag| !etag.is_empty());
+        etag.map(IfMatch::parse_member)
+    };
+    let needed = |found: Option<IfMatch>, name: &str| {
+        found.ok_or_else(|| invalid(&format!("{mode} needs {name}")))
+    };
+    let (device_etag, twin_etag) = (etag(&item.etag), etag(&item.twin_etag));
+    let twin = item.twin()?;
+    let any_twin = twin_etag.clone().unwrap_or(IfMatch::Any);
+    let with_twin = |identity| BulkOperation {
+        identity,
+        twin: twin.clone().map(|update| (update, any_twin.clone())),
+    };
+    let without_twin = |identity| BulkOperation {
+        identity,
+        twin: None,
+    };
+    let fresh = random::fresh(now_unix_ms)?;
+    use IdentityOperation as Identity;
+    Ok(match mode.to_ascii_lowercase().as_str() {
+        "create" => with_twin(Identity::Create(spec(item, client)?, fresh)),
+        "createorupdate" => with_twin(Identity::CreateOrUpdate(
+            spec(item, client)?,
+            IfMatch::Any,
+            fresh,
+        )),
+        "createorupdateifmatchetag" => {
+            let etag = device_etag.unwrap_or(IfMatch::Any);
+            with_twin(Identity::CreateOrUpdate(spec(item, client)?, etag, fresh))
         }
-    }
-
-    fn client(&self) -> ClientId {
-        match self {
-            Self::Create(spec, _) | Self::Update(spec, ..) | Self::CreateOrUpdate(spec, _) => {
-                spec.client()
-            }
-            Self::Delete(client, _) => client.clone(),
+        "update" => with_twin(Identity::Update(spec(item, client)?, IfMatch::Any, fresh)),
+        "updateifmatchetag" => {
+            let etag = needed(device_etag, "an eTag")?;
+            with_twin(Identity::Update(spec(item, client)?, etag, fresh))
         }
-    }
-
-    fn run(self, registry: &mut Registry, now_unix_ms: u64) -> Result<Change, RegistryError> {
-        match self {
-            Self::Create(spec, fresh) => spec.create(registry, fresh, now_unix_ms),
-            Self::Update(spec, if_match, fresh) => {
-                spec.update(registry, &if_match, fresh, now_unix_ms)
-            }
-            Self::CreateOrUpdate(spec, fresh)
-                if registry.generation_id(&spec.client()).is_some() =>
-            {
-                spec.update(registry, &IfMatch::Any, fresh, now_unix_ms)
-            }
-            Self::CreateOrUpdate(spec, fresh) => spec.create(registry, fresh, now_unix_ms),
-            Self::Delete(client, if_match) => {
-                let ClientId { device, module } = client;
-                Ok(match module {
-                    None => {
-                        registry.delete(&device, &if_match)?;
-                        Change::Delete(device)
-                    }
-                    Some(module) => {
-                        registry.delete_module(&device, &module, &if_match)?;
-                        Change::DeleteModule(device, module)
-                    }
-                })
-            }
+        "delete" => without_twin(Identity::Delete(client, IfMatch::Any)),
+        "deleteifmatchetag" => {
+            without_twin(Identity::Delete(client, needed(device_etag, "an eTag")?))
         }
-    }
+        "updatetwin" => BulkOperation {
+            identity: Identity::Keep(client),
+            twin: Some((twin.unwrap_or_default(), IfMatch::Any)),
+        },
+        "updatetwinifmatchetag" => BulkOperation {
+            identity: Identity::Keep(client),
+            twin: Some((twin.unwrap_or_default(), needed(twin_etag, "a twinETag")?)),
+        },
+        _ => return Err(invalid(&format!("importMode {mode} is unknown"))),
+    })
 }
 
-impl Spec {
-    fn new(item: DeviceBody, client: ClientId) -> Result<Self, Refusal> {
-        match client.module {
-            None => item.into_spec(client.device).map(Self::Device),
-            Some(module) => item.into_module(client.device, module).map(Self::Module),
-        }
-    }
-
-    fn client(&self) -> ClientId {
-        match self {
-            Self::Device(spec) => ClientId::from(&spec.id),
-            Self::Module(spec) => ClientId::of_module(&spec.device, &spec.id),
-        }
-    }
-
-    fn create(
-        self,
-        registry: &mut Registry,
-        fresh: Fresh,
-        now_unix_ms: u64,
-    ) -> Result<Change, RegistryError> {
-        Ok(match self {
-            Self::Device(spec) => Change::Put(registry.create(spec, fresh, now_unix_ms)?.device),
-            Self::Module(spec) => Change::PutModule(registry.create_module(spec, fresh)?.module),
-        })
-    }
-
-    fn update(
-        self,
-        registry: &mut Registry,
-        if_match: &IfMatch,
-        fresh: Fresh,
-        now_unix_ms: u64,
-    ) -> Result<Change, RegistryError> {
-        Ok(match self {
-            Self::Device(spec) => {
-                let entry = registry.update(spec, if_match, fresh, now_unix_ms)?;
-                Change::Put(entry.device)
-            }
-            Self::Module(spec) => {
-                let entry = registry.update_module(spec, if_match, fresh)?;
-                Change::PutModule(entry.module)
-            }
-        })
-    }
+fn spec(item: DeviceBody, client: ClientId) -> Result<Spec, Refusal> {
+    let ClientId { device, module } = client;
+    Ok(match module {
+        None => item.into_spec(device)?.into(),
+        Some(module) => item.into_module(device, module)?.into(),
+    })
 }
 
 impl ItemError {
-    fn new(client: &ClientId, error: &RegistryError) -> Self {
+    fn new(client: &ClientId, error: &TwinFailure) -> Self {
         Self {
             device_id: client.device.to_string(),
             module_id: client.module.as_ref().map(ToString::to_string),

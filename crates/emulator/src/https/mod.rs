@@ -11,6 +11,9 @@ mod dps;
 mod methods;
 mod module_wire;
 mod modules;
+#[cfg(test)]
+mod mutations;
+mod not_served;
 mod query;
 mod refusal;
 mod refused;
@@ -28,7 +31,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Request, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, delete, get, post};
+use axum::routing::{delete, get, post};
 use drawspan_emulator_amqp as amqps;
 use drawspan_emulator_hub::dps::Dps;
 use drawspan_emulator_hub::hub_set::HubSet;
@@ -98,6 +101,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/statistics/service", get(statistics::service))
         .merge(device::routes())
         .merge(dps::routes())
+        .merge(not_served::routes())
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .with_state(shared)
@@ -112,14 +116,6 @@ fn modules() -> Router<Shared> {
         .route("/devices/{id}/modules/", get(modules::list))
         .route("/devices/{id}/modules/{module}", one.clone())
         .route("/devices/{id}/modules/{module}/", one)
-        .route(
-            "/devices/{id}/modules/{module}/{*rest}",
-            any(modules::of_edge),
-        )
-        .route(
-            "/devices/{id}/applyConfigurationContent",
-            any(modules::of_edge),
-        )
         .route(
             "/twins/{id}/modules/{module}",
             get(twins::read).patch(twins::write).put(twins::write),

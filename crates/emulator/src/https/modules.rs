@@ -14,7 +14,7 @@ use drawspan_hub_model::registry::{Change, IfMatch, RegistryError};
 use serde::Deserialize;
 
 use super::body;
-use super::caller::{AnyVersion, Caller};
+use super::caller::Caller;
 use super::devices::{IdPath, id_of, if_match, path_of};
 use super::module_wire::{ModuleAnswer, ModuleBody, module_id};
 use super::refusal::Refusal;
@@ -110,13 +110,6 @@ pub(super) async fn delete(
         .await?;
     result?;
     Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-/// Everything below a module, and what edge devices are given.
-pub(super) async fn of_edge(_: AnyVersion) -> Refusal {
-    Refusal::not_yet(
-        "Modules send and receive over AMQP and MQTT; this emulator does not serve IoT Edge, its deployments and its device scopes",
-    )
 }
 
 /// The client that an address names.

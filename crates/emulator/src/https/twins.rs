@@ -99,20 +99,22 @@ impl Owner {
 /// A device's twin, with what the registry says of the device.
 pub(super) fn describe(hub: &Hub, entry: &Entry) -> Value {
     let device = DeviceAnswer::of(entry, hub.message_count(&entry.device.id));
-    with_own(device.in_twin(), &entry.twin())
+    let model = entry.model_id.as_deref();
+    with_own(device.in_twin(), &entry.twin(), model)
 }
 
 /// A module's twin, with what the registry says of the module.
 pub(super) fn describe_module(entry: &ModuleEntry) -> Value {
-    with_own(ModuleAnswer::of(entry).in_twin(), &entry.twin())
+    let model = entry.model_id.as_deref();
+    with_own(ModuleAnswer::of(entry).in_twin(), &entry.twin(), model)
 }
 
 /// A twin's own members, added to those of its owner.
-fn with_own(mut description: Value, twin: &Twin) -> Value {
+fn with_own(mut description: Value, twin: &Twin, model: Option<&str>) -> Value {
     let own = json!({
         "etag": twin.etag(),
         "version": twin.version,
-        "modelId": "",
+        "modelId": model.unwrap_or_default(),
         "tags": twin.tags,
         "properties": {
             "desired": twin.desired.for_service(true),

@@ -4,7 +4,9 @@ use drawspan_hub::{DeviceId, ErrorCode, ModuleId, SymmetricKey, UtcTime};
 use drawspan_hub_model::device::{Authentication, AuthenticationSpec, DeviceSpec, DeviceStatus};
 use drawspan_hub_model::module::ModuleSpec;
 use drawspan_hub_model::registry::{Connection, Entry};
+use drawspan_hub_model::twin::{Object, TwinError, TwinUpdate, parse_patch};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::module_wire;
@@ -26,6 +28,10 @@ pub(super) struct DeviceBody {
     /// In bulk calls: the module that is meant, instead of its device.
     pub(super) module_id: Option<String>,
     managed_by: Option<String>,
+    #[serde(rename = "twinETag")]
+    pub(super) twin_etag: Option<String>,
+    tags: Option<Box<RawValue>>,
+    properties: Option<Box<RawValue>>,
     status: Option<String>,
     status_reason: Option<String>,
     authentication: Option<AuthenticationBody>,
@@ -83,6 +89,20 @@ struct Capabilities {
 }
 
 impl DeviceBody {
+    /// The change of its twin, if there is one. What devices report is theirs and left out.
+    pub(super) fn twin(&self) -> Result<Option<TwinUpdate>, TwinError> {
+        let mut parts = Object::new();
+        for (name, part) in [("tags", &self.tags), ("properties", &self.properties)] {
+            if let Some(part) = part.as_ref().filter(|part| part.get() != "null") {
+                let part = parse_patch(part.get().as_bytes())?;
+                parts.insert(name.to_owned(), Value::Object(part));
+            }
+        }
+        let update = TwinUpdate::from_json(parts, false)?;
+        let is_empty = |part: &Option<Object>| part.as_ref().is_none_or(Object::is_empty);
+        Ok((!is_empty(&update.tags) || !is_empty(&update.desired)).then_some(update))
+    }
+
     /// The description of device `id`, or what is wrong with it.
     pub(super) fn into_spec(self, id: DeviceId) -> Result<DeviceSpec, Refusal> {
         let scopes = self.parent_scopes.unwrap_or_default();

@@ -1,6 +1,7 @@
 //! What is done with a connection's events.
 
 mod connect;
+
 #[cfg(test)]
 mod tests;
 
@@ -15,10 +16,10 @@ use drawspan_mqtt::{Event, Server, ServerError};
 use drawspan_net::Transport;
 use tokio::sync::mpsc;
 
-use super::Shared;
 use super::device::{Device, Fault, broken, fault};
 use super::device_session::Wake;
 use super::registration::{Refused, Registration};
+use super::{Shared, foreign};
 use crate::limits;
 
 /// Everything that the emulator keeps about one MQTT connection.
@@ -126,7 +127,7 @@ impl Head {
                 };
                 for ((filter, _), _) in filters.iter().zip(&granted).filter(|(_, it)| it.is_none())
                 {
-                    self.refused(filter, why_not_subscribed(filter));
+                    self.refused(filter, &why_not_subscribed(filter));
                 }
                 self.sent(server.subscribed(packet_id, &granted));
                 if let Client::Device(device) = &mut self.client {
@@ -282,9 +283,9 @@ impl Head {
     }
 }
 
-fn why_not_subscribed(filter: &str) -> &'static str {
+fn why_not_subscribed(filter: &str) -> String {
     match Filter::parse(filter) {
-        Some(Filter::Inputs) => "the inputs of modules are served by IoT Edge alone",
-        _ => "nothing is sent to such topics",
+        Some(Filter::Inputs) => "the inputs of modules are served by IoT Edge alone".to_owned(),
+        _ => foreign(filter, "nothing is sent to such topics"),
     }
 }
