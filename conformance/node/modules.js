@@ -6,6 +6,7 @@ const { Client, Message, ModuleClient } = require('azure-iot-device');
 const { Amqp, AmqpWs } = require('azure-iot-device-amqp');
 const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
 const { run, env, same, holds, refused } = require('./lib/check');
+const { line } = require('./lib/capability');
 const hub = require('./lib/hub');
 
 const TRANSPORTS = { amqp: Amqp, 'amqp-ws': AmqpWs, mqtt: Mqtt, 'mqtt-ws': MqttWs };
@@ -171,6 +172,7 @@ run(async () => {
     await checkMethods(client, deviceClient, module);
     await deviceClient.close();
     await checkEnd(client, module, device, Transport);
+    console.log(line(`node-${name}`, 'a module'));
   }
   hub.writeLedger(startMs, entries);
 }, 120);

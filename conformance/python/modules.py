@@ -17,7 +17,7 @@ import urllib.parse
 from azure.iot.device import IoTHubModuleClient, Message, MethodResponse, aio
 from azure.iot.device.exceptions import ClientError, CredentialError
 
-from check import env, holds, run, same
+from check import capability, env, holds, run, same
 
 DEVICE = "py-modules"
 
@@ -76,12 +76,21 @@ def check_twin(module, connected):
 
 def check_methods(module, connected):
     def on_request(request):
-        payload = {"name": request.name, "got": request.payload}
-        connected.send_method_response(MethodResponse.create_from_method_request(request, 207, payload))
+        connected.send_method_response(echo(request))
 
     connected.on_method_request_received = on_request
-    call = {"methodName": "echo", "payload": {"deep": [1, None]}, "responseTimeoutInSeconds": 20, "connectTimeoutInSeconds": 10}
-    status, answer = ask("POST", f"/twins/{DEVICE}/modules/{module}/methods", call)
+    call(module)
+
+
+def echo(request):
+    payload = {"name": request.name, "got": request.payload}
+    return MethodResponse.create_from_method_request(request, 207, payload)
+
+
+def call(module):
+    """Calls the module's method as a service does."""
+    asked = {"methodName": "echo", "payload": {"deep": [1, None]}, "responseTimeoutInSeconds": 20, "connectTimeoutInSeconds": 10}
+    status, answer = ask("POST", f"/twins/{DEVICE}/modules/{module}/methods", asked)
     payload = {"name": "echo", "got": {"deep": [1, None]}}
     same([status, answer], [200, {"status": 207, "payload": payload}], "answer")
 
@@ -94,6 +103,12 @@ async def by_coroutines(module, key, websockets):
     await connected.patch_twin_reported_properties({"aio": True})
     twin = await connected.get_twin()
     same([twin["reported"]["aio"], twin["desired"]["level"]], [True, 3], "twin by a coroutine")
+
+    async def on_request(request):
+        await connected.send_method_response(echo(request))
+
+    connected.on_method_request_received = on_request
+    await asyncio.get_running_loop().run_in_executor(None, call, module)
     await connected.shutdown()
 
 
@@ -117,6 +132,9 @@ def main():
         connected.shutdown()
         status, _ = ask("DELETE", f"/devices/{DEVICE}/modules/{module}")
         same(status, 204, "status of a deletion")
+        transport = "mqtt-ws" if websockets else "mqtt"
+        capability(f"python-{transport}", "a module")
+        capability(f"python-aio-{transport}", "a module")
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ fn tests(workspace: &Workspace, packages: Option<&[String]>) -> Result<()> {
 
 /// Scenarios; left out where tools are missing, unless this is CI.
 fn judged(workspace: &Workspace, scenarios: Vec<&Scenario>) -> Result<()> {
-    match conformance::run(workspace, scenarios) {
+    match conformance::run(workspace, &scenarios) {
         Err(Error::Missing(tools)) if !workspace.ci => {
             println!(
                 "conformance: SKIPPED, because of what is missing here (CI=true makes this a failure):"

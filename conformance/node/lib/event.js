@@ -48,14 +48,13 @@ function checkProperties(properties, entry) {
 }
 
 function checkAnnotations(annotations, entry, ledger) {
-  const more = [entry.component === null ? [] : 'dt-subject', entry.module === undefined ? [] : 'iothub-connection-module-id'];
-  const expected = [...more.flat(), ...always].sort();
+  const stamps = { 'dt-dataschema': entry.model ?? null, 'dt-subject': entry.component, 'iothub-connection-module-id': entry.module ?? null };
+  const expected = [...Object.keys(stamps).filter((name) => stamps[name] !== null), ...always].sort();
   const seen = Object.keys(annotations).filter((name) => name !== 'x-opt-partition-key');
   same(seen.sort(), expected, 'annotations');
   same(annotations['x-opt-partition-key'] ?? entry.device, entry.device, 'partition key, where there is one');
-  same(annotations['dt-subject'] ?? null, entry.component, 'dt-subject');
+  for (const [name, value] of Object.entries(stamps)) same(annotations[name] ?? null, value, name);
   same(annotations['iothub-connection-device-id'], entry.device, 'iothub-connection-device-id');
-  if (entry.module !== undefined) same(annotations['iothub-connection-module-id'], entry.module, 'iothub-connection-module-id');
   same(annotations['iothub-connection-auth-generation-id'], entry.generationId, 'iothub-connection-auth-generation-id');
   same(
     JSON.parse(annotations['iothub-connection-auth-method']),

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::environment::variables;
-use super::scenarios::{Drive, Program, Scenario};
+use super::scenario::{Drive, Program, Scenario};
 use super::servers::{Running, command, name};
-use super::{commands_kill, fleet, outage};
+use super::{clients, commands_kill, fleet, outage};
 use crate::error::{Error, Result};
 use crate::process::script;
 use crate::workspace::Workspace;
@@ -37,6 +37,8 @@ fn attempt(workspace: &Workspace, scenario: &Scenario) -> Result<()> {
     let mut running = Running::start(workspace, scenario.servers, flags, &folder)?;
     let mut variables = variables(running.strings.as_ref(), &folder);
     variables.push(("DRAWSPAN", workspace.program("drawspan").into()));
+    let old = workspace.conformance().join(clients::OLD_NODE);
+    variables.push(("OLD_CLIENTS", old.join("node_modules").into()));
     if let Some(arguments) = &running.handed_over {
         variables.push(("EMULATOR_ARGUMENTS", arguments.join(OsStr::new("\n"))));
     }
