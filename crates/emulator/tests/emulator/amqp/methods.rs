@@ -419,9 +419,6 @@ async fn calls_that_cannot_be_are_refused() {
     )
     .await;
     assert_refused(&answer, ErrorCode::UNAUTHORIZED_ACCESS);
-    let body = r#"{"methodName":"x"}"#;
-    let answer = ask(&running, "POST", "/twins/a/modules/m/methods", &[], body).await;
-    assert_call_refused(&answer, ErrorCode::MODULE_NOT_FOUND);
 }
 
 #[tokio::test]
