@@ -1,6 +1,9 @@
 //! Modules: their registry, their twins, and who speaks for them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use drawspan_hub::{DeviceId, ErrorCode, HostName, ModuleId, SymmetricKey, sas};
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::{fresh, id, key, spec};
@@ -329,4 +332,83 @@ fn clients_are_ordered_by_device_and_named_as_over_mqtt() {
     assert_eq!(names, ["a", "a/b", "a/z", "a-", "b", "b/a"]);
     assert_eq!(client("a", "m").path(), "/devices/a/modules/m");
     assert_eq!(client("a", "m").described(), "module m of device a");
+}
+
+/// Something that is done to device and module by their numbers.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    CreateDevice(usize),
+    DeleteDevice(usize),
+    Create(usize, usize),
+    Update(usize, usize),
+    Delete(usize, usize),
+    Report(usize, usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let both = || (0..3_usize, 0..4_usize);
+    let step = prop_oneof![
+        2 => (0..3_usize).prop_map(Step::CreateDevice),
+        1 => (0..3_usize).prop_map(Step::DeleteDevice),
+        6 => both().prop_map(|(device, module)| Step::Create(device, module)),
+        2 => both().prop_map(|(device, module)| Step::Update(device, module)),
+        3 => both().prop_map(|(device, module)| Step::Delete(device, module)),
+        3 => both().prop_map(|(device, module)| Step::Report(device, module)),
+    ];
+    prop::collection::vec(step, 1..80)
+}
+
+proptest! {
+    /// Against devices as a map of their modules, and of how often each of these has reported.
+    #[test]
+    fn modules_are_those_of_a_reference(steps in steps()) {
+        let limits = Limits { devices: 7, modules: 3, ..Limits::default() };
+        let mut registry = Registry::from_stored(&limits, Vec::new(), Vec::new());
+        let mut known: BTreeMap<usize, BTreeMap<usize, u64>> = BTreeMap::new();
+        let (devices, names) = (["a", "a-", "b"], ["m", "M", "n", "o"]);
+        let patch = parse_patch(b"{\"on\":true}").unwrap();
+        for (number, step) in (1..).zip(steps) {
+            let full = known.len() + known.values().map(BTreeMap::len).sum::<usize>() >= 7;
+            let (done, expected) = match step {
+                Step::CreateDevice(device) => {
+                    let may = !known.contains_key(&device) && !full;
+                    if may {
+                        known.insert(device, BTreeMap::new());
+                    }
+                    (registry.create(spec(devices[device]), fresh(number), 0).is_ok(), may)
+                }
+                Step::DeleteDevice(device) => {
+                    let done = registry.delete(&id(devices[device]), &IfMatch::Any).is_ok();
+                    (done, known.remove(&device).is_some())
+                }
+                Step::Create(device, at) => {
+                    let of = known.get_mut(&device);
+                    let of = of.filter(|of| !full && of.len() < 3 && !of.contains_key(&at));
+                    let may = of.map(|of| of.insert(at, 0)).is_some();
+                    (registry.create_module(self::of(devices[device], names[at]), fresh(number)).is_ok(), may)
+                }
+                Step::Update(device, at) => {
+                    let done = registry.update_module(self::of(devices[device], names[at]), &IfMatch::Any, fresh(number));
+                    (done.is_ok(), known.get(&device).is_some_and(|of| of.contains_key(&at)))
+                }
+                Step::Delete(device, at) => {
+                    let done = registry.delete_module(&id(devices[device]), &module(names[at]), &IfMatch::Any);
+                    (done.is_ok(), known.get_mut(&device).is_some_and(|of| of.remove(&at).is_some()))
+                }
+                Step::Report(device, at) => {
+                    let reports = known.get_mut(&device).and_then(|of| of.get_mut(&at));
+                    let may = reports.map(|reports| *reports += 1).is_some();
+                    (registry.report(&client(devices[device], names[at]), &patch, None, 0).is_ok(), may)
+                }
+            };
+            prop_assert_eq!(done, expected, "{:?}", step);
+            let found = registry.modules_after(None).map(|entry| {
+                (entry.module.client().to_string(), entry.twin().reported.version() - 1)
+            });
+            let expected: BTreeSet<_> = known.iter().flat_map(|(device, of)| {
+                of.iter().map(|(at, reports)| (format!("{}/{}", devices[*device], names[*at]), *reports))
+            }).collect();
+            prop_assert_eq!(found.collect::<BTreeSet<_>>(), expected);
+        }
+    }
 }
