@@ -16,6 +16,8 @@ const KILLS = 3;
 /** Devices that a service sends to at the end. */
 const ADDRESSED = Math.min(200, COUNT);
 const PARTITIONS = 4;
+/** Time over which devices come back: this process makes about 300 handshakes per second. */
+const SPREAD_MS = COUNT * 4;
 /** Handshakes under way at a time. */
 const AT_A_TIME = 100;
 const GROUP_KEY = Buffer.alloc(64, 7).toString('base64');
@@ -48,7 +50,7 @@ async function each(items, atATime, work) {
 async function connect(ids) {
   const empty = memory();
   let since = Date.now();
-  const mqtt = ids.map((id) => new MqttDevice(HUBS[0], id, derived(GROUP_KEY, id), ca()));
+  const mqtt = ids.map((id) => new MqttDevice(HUBS[0], id, derived(GROUP_KEY, id), ca(), SPREAD_MS));
   await each(mqtt, AT_A_TIME, (device) => device.connect());
   const after = memory();
   console.log(`  ${mqtt.length} MQTT devices in ${seconds(since)} s; ${((after[0] - empty[0]) / mqtt.length).toFixed(1)} KB each`);

@@ -8,17 +8,17 @@ const SUBSCRIBED = 'devices/+/messages/devicebound/#';
 
 /** One device. What it sends stays with the client until the hub has acknowledged it, whatever happens to the connection. */
 class MqttDevice {
-  constructor(host, id, key, ca) {
-    Object.assign(this, { host, id, key, ca, sent: 0, acknowledged: [], received: [], resumed: 0, first: true });
+  constructor(host, id, key, ca, spreadMs) {
+    Object.assign(this, { host, id, key, ca, spreadMs, sent: 0, acknowledged: [], received: [], resumed: 0, first: true });
   }
 
   /** Connects; from then on it connects again by itself. Only the first time it subscribes. */
   async connect() {
-    const { host, id, key, ca } = this;
+    const { host, id, key, ca, spreadMs } = this;
     this.client = mqtt.connect({
       protocol: 'mqtts', host: '127.0.0.1', port: 8883, servername: host, ca, clientId: id, clean: false, resubscribe: false, keepalive: 300,
       // Spread, so that not all come back in the same instant.
-      reconnectPeriod: 1_000 + Math.floor(Math.random() * 4_000), connectTimeout: 60_000,
+      reconnectPeriod: 1_000 + Math.floor(Math.random() * spreadMs), connectTimeout: 60_000,
       username: `${host}/${id}/?api-version=2021-04-12`, password: token(`${host}/devices/${id}`, key), queueQoSZero: false,
     });
     this.client.on('connect', ({ sessionPresent }) => {
