@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use drawspan_emulator_hub::hub::Hub;
-use drawspan_hub::{DeviceId, HostName};
-use drawspan_hub_model::access::{Denied, Grant, Principal};
+use drawspan_hub::HostName;
+use drawspan_hub_model::access::{Denied, Grant};
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::policy::Right;
 use drawspan_hub_model::x509::Presented;
@@ -17,12 +18,13 @@ use crate::limits::GRANTS_OF_POLICIES_MAX;
 /// Grants by identity. A new token of an identity takes the place of its old one.
 #[derive(Debug)]
 pub(super) struct Access {
-    devices_max: usize,
-    devices: HashMap<DeviceId, Grant>,
+    clients_max: usize,
+    /// Of devices and modules.
+    clients: HashMap<ClientId, Grant>,
     policies: Vec<Grant>,
     certificate: Option<Arc<Presented>>,
     /// The one device that the certificate is taken for, once there is one.
-    certified: Option<DeviceId>,
+    certified: Option<ClientId>,
 }
 
 /// The connection has as many tokens as it may have, which are so many.
@@ -37,11 +39,11 @@ impl Access {
         certificate: Option<Arc<Presented>>,
     ) -> Self {
         Self {
-            devices_max: match transport {
+            clients_max: match transport {
                 Transport::Amqps => hub.tokens_per_connection,
                 Transport::WebSocket => hub.tokens_per_websocket,
             },
-            devices: HashMap::new(),
+            clients: HashMap::new(),
             policies: Vec::new(),
             certificate,
             certified: None,
@@ -57,41 +59,39 @@ impl Access {
     ///
     /// # Errors
     /// When the certificate is not the device's, or is taken for another one.
-    pub(super) fn certify(&mut self, hub: &Hub, device: &DeviceId) -> Result<(), Denied> {
-        let has_token = self.devices.contains_key(device) || !self.policies.is_empty();
+    pub(super) fn certify(&mut self, hub: &Hub, client: &ClientId) -> Result<(), Denied> {
+        let has_token = self.clients.contains_key(client) || !self.policies.is_empty();
         let Some(certificate) = self.certificate.as_ref().filter(|_| !has_token) else {
             return Ok(());
         };
         // Two identities may have one thumbprint; a connection is that of one of them.
-        if self.certified.as_ref().is_some_and(|other| other != device) {
+        if self.certified.as_ref().is_some_and(|other| other != client) {
             return Err(Denied::MissingRight);
         }
-        let grant = hub.authenticate_certificate(certificate, device)?;
-        self.certified = Some(device.clone());
-        self.devices.insert(device.clone(), grant);
+        let grant = hub.authenticate_certificate(certificate, client)?;
+        self.certified = Some(client.clone());
+        self.clients.insert(client.clone(), grant);
         Ok(())
     }
 
     /// Takes a verified token in.
     pub(super) fn put(&mut self, grant: Grant) -> Result<(), TooManyTokens> {
-        match &grant.principal {
-            Principal::Device(device) => {
-                let full = self.devices.len() >= self.devices_max;
-                if full && !self.devices.contains_key(&device.id) {
-                    return Err(TooManyTokens(self.devices_max));
-                }
-                self.devices.insert(device.id.clone(), grant);
-            }
-            Principal::Policy(_) => self.put_policy(grant)?,
+        let Some(client) = grant.principal.client() else {
+            return self.put_policy(grant);
+        };
+        let full = self.clients.len() >= self.clients_max;
+        if full && !self.clients.contains_key(&client) {
+            return Err(TooManyTokens(self.clients_max));
         }
+        self.clients.insert(client, grant);
         Ok(())
     }
 
     /// Whether the same identity has a token here already.
     pub(super) fn has(&self, grant: &Grant) -> bool {
-        match &grant.principal {
-            Principal::Device(device) => self.devices.contains_key(&device.id),
-            Principal::Policy(_) => self.policies.iter().any(|other| is_same(other, grant)),
+        match grant.principal.client() {
+            Some(client) => self.clients.contains_key(&client),
+            None => self.policies.iter().any(|other| is_same(other, grant)),
         }
     }
 
@@ -101,10 +101,10 @@ impl Access {
         right: Right,
         host: &HostName,
         path: &str,
-        device: Option<&DeviceId>,
+        client: Option<&ClientId>,
         now_unix_s: u64,
     ) -> Result<&Grant, Denied> {
-        let own = device.and_then(|device| self.devices.get(device));
+        let own = client.and_then(|client| self.clients.get(client));
         // Clients ask for themselves, so that one look-up is the rule.
         let candidates = own.into_iter().chain(&self.policies);
         let mut denied = Denied::NoToken;
@@ -121,9 +121,9 @@ impl Access {
         Err(denied)
     }
 
-    /// What a device proved itself by.
-    pub(super) fn kind_of(&self, device: &DeviceId) -> AuthKind {
-        match self.devices.get(device) {
+    /// What a client proved itself by.
+    pub(super) fn kind_of(&self, client: &ClientId) -> AuthKind {
+        match self.clients.get(client) {
             Some(grant) if grant.is_by_certificate() => AuthKind::X509,
             _ => AuthKind::Sas,
         }
@@ -131,15 +131,15 @@ impl Access {
 
     /// Whether there is no token at all.
     pub(super) fn is_empty(&self) -> bool {
-        self.devices.is_empty() && self.policies.is_empty()
+        self.clients.is_empty() && self.policies.is_empty()
     }
 
     /// Takes expired tokens out. Says whether there were any.
     pub(super) fn expire(&mut self, now_unix_s: u64) -> bool {
-        let before = self.devices.len() + self.policies.len();
-        self.devices.retain(|_, grant| grant.is_current(now_unix_s));
+        let before = self.clients.len() + self.policies.len();
+        self.clients.retain(|_, grant| grant.is_current(now_unix_s));
         self.policies.retain(|grant| grant.is_current(now_unix_s));
-        self.devices.len() + self.policies.len() < before
+        self.clients.len() + self.policies.len() < before
     }
 
     fn put_policy(&mut self, grant: Grant) -> Result<(), TooManyTokens> {

@@ -1,4 +1,5 @@
-//! An IoT Hub as a value: identity registry, twins, policies, access, certificate authorities, consumer groups, cloud-to-device queues; the
+//! An IoT Hub as a value: identity registry, modules, twins, policies, access, certificate authorities, consumer groups,
+//! cloud-to-device queues; the
 //! provisioning service in front of hubs; and [`event`], everything that happens there.
 //!
 //! The crate has no clocks, random sources, files or sockets: time and fresh names are arguments.
@@ -6,11 +7,14 @@
 pub mod access;
 pub mod bulk;
 pub mod c2d;
+pub mod client_id;
 pub mod device;
 pub mod dps;
 pub mod event;
 pub mod groups;
 pub mod limits;
+pub mod module;
+pub mod modules;
 pub mod policy;
 pub mod registry;
 #[cfg(test)]

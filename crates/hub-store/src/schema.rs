@@ -10,14 +10,14 @@ use drawspan_state::{sqlite, sums};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::commits::{self, Stored};
-use super::{StoreError, Write, c2d, dps, mqtt_sessions, twins};
+use super::{StoreError, Write, c2d, dps, modules, mqtt_sessions, twins};
 
 /// Raised with every change of the tables. What was added since format 1 are tables only, which are made when they are
 /// missing.
 ///
 /// 1: settings and devices. 2: messages to devices. 3: the provisioning service. 4: twins. 5: counted commits, summed rows.
-/// 6: MQTT sessions.
-pub(super) const FORMAT: i64 = 6;
+/// 6: MQTT sessions. 7: modules, and their messages in the telemetry log.
+pub(super) const FORMAT: i64 = 7;
 
 /// The columns that are summed of each table: all.
 #[rustfmt::skip] // a table
@@ -31,6 +31,9 @@ pub(super) const SUMMED: &[Summed] = &[
     Summed { table: "dps_registration", columns: &["id", "group_name", "hub", "device", "substatus", "created_unix_ms", "updated_unix_ms", "etag", "operation", "payload"] },
     Summed { table: "twin", columns: &["hub", "device", "version", "etag_number", "tags", "desired", "reported"] },
     Summed { table: "mqtt_session", columns: &["hub", "device", "subscriptions"] },
+    Summed { table: "module", columns: &["hub", "device", "id", "generation_id", "etag", "managed_by", "authentication", "first_credential", "second_credential"] },
+    Summed { table: "module_twin", columns: &["hub", "device", "module", "version", "etag_number", "tags", "desired", "reported"] },
+    Summed { table: "module_mqtt_session", columns: &["hub", "device", "module", "subscriptions"] },
 ];
 
 const TABLES: &str = "
@@ -110,6 +113,7 @@ fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
         dps::TABLES,
         twins::TABLE,
         mqtt_sessions::TABLE,
+        modules::TABLES,
         commits::TABLE,
         sums::TABLE,
     ];
@@ -177,21 +181,8 @@ pub(super) fn load(
 
 /// `None` if the row is malformed.
 fn read(row: &Row<'_>, id: &str) -> rusqlite::Result<Option<Device>> {
-    let (first, second): (Option<String>, Option<String>) = (row.get(7)?, row.get(8)?);
-    let key = |text: Option<String>| text.and_then(|text| SymmetricKey::from_base64(&text).ok());
     let kind: String = row.get(6)?;
-    let authentication = match kind.as_str() {
-        SAS => key(first)
-            .zip(key(second))
-            .map(|(primary, secondary)| Authentication::Sas { primary, secondary }),
-        SELF_SIGNED => first.map(|primary| Authentication::SelfSigned {
-            primary,
-            secondary: second,
-        }),
-        CERTIFICATE_AUTHORITY => Some(Authentication::CertificateAuthority),
-        NONE => Some(Authentication::None),
-        _ => None,
-    };
+    let authentication = authentication(&kind, row.get(7)?, row.get(8)?);
     let (Ok(id), Some(authentication)) = (DeviceId::parse(id), authentication) else {
         return Ok(None);
     };
@@ -212,34 +203,32 @@ fn read(row: &Row<'_>, id: &str) -> rusqlite::Result<Option<Device>> {
     }))
 }
 
-pub(super) fn apply(
-    connection: &Connection,
-    hub: &HostName,
-    write: &Write,
-) -> rusqlite::Result<()> {
-    match write {
-        Write::Registry(Change::Put(device)) => put(connection, hub, device),
-        Write::Registry(Change::Twin { device, twin, .. }) => {
-            twins::put(connection, hub, device, twin)
-        }
-        Write::Registry(Change::Delete(id)) => {
-            c2d::forget(connection, hub, id)?;
-            twins::delete(connection, hub, id)?;
-            mqtt_sessions::delete(connection, hub, id)?;
-            connection
-                .prepare_cached("DELETE FROM device WHERE hub = ?1 AND id = ?2")?
-                .execute([hub.as_str(), id.as_str()])
-                .map(drop)
-        }
-        Write::CloudToDevice(change) => c2d::apply(connection, hub, change),
-        Write::Registration(registration) => dps::put(connection, registration),
-        Write::MqttSession(session) => mqtt_sessions::put(connection, hub, session),
-        Write::MqttSessionGone(device) => mqtt_sessions::delete(connection, hub, device),
+/// `None` if the columns are malformed.
+pub(super) fn authentication(
+    kind: &str,
+    first: Option<String>,
+    second: Option<String>,
+) -> Option<Authentication> {
+    let key = |text: Option<String>| text.and_then(|text| SymmetricKey::from_base64(&text).ok());
+    match kind {
+        SAS => key(first)
+            .zip(key(second))
+            .map(|(primary, secondary)| Authentication::Sas { primary, secondary }),
+        SELF_SIGNED => first.map(|primary| Authentication::SelfSigned {
+            primary,
+            secondary: second,
+        }),
+        CERTIFICATE_AUTHORITY => Some(Authentication::CertificateAuthority),
+        NONE => Some(Authentication::None),
+        _ => None,
     }
 }
 
-fn put(connection: &Connection, hub: &HostName, device: &Device) -> rusqlite::Result<()> {
-    let (kind, first, second) = match &device.authentication {
+/// Its columns.
+pub(super) fn credentials(
+    authentication: &Authentication,
+) -> (&'static str, Option<String>, Option<String>) {
+    match authentication {
         Authentication::Sas { primary, secondary } => {
             (SAS, Some(primary.to_base64()), Some(secondary.to_base64()))
         }
@@ -248,7 +237,46 @@ fn put(connection: &Connection, hub: &HostName, device: &Device) -> rusqlite::Re
         }
         Authentication::CertificateAuthority => (CERTIFICATE_AUTHORITY, None, None),
         Authentication::None => (NONE, None, None),
-    };
+    }
+}
+
+pub(super) fn apply(
+    connection: &Connection,
+    hub: &HostName,
+    write: &Write,
+) -> rusqlite::Result<()> {
+    match write {
+        Write::Registry(Change::Put(device)) => put(connection, hub, device),
+        Write::Registry(Change::PutModule(module)) => modules::put(connection, hub, module),
+        Write::Registry(Change::DeleteModule(device, module)) => {
+            modules::delete(connection, hub, device, module)
+        }
+        Write::Registry(Change::Twin { client, twin, .. }) => match &client.module {
+            None => twins::put(connection, hub, &client.device, twin),
+            Some(module) => modules::put_twin(connection, hub, &client.device, module, twin),
+        },
+        Write::Registry(Change::Delete(id)) => {
+            c2d::forget(connection, hub, id)?;
+            twins::delete(connection, hub, id)?;
+            mqtt_sessions::delete(connection, hub, id)?;
+            modules::delete_of(connection, hub, id)?;
+            connection
+                .prepare_cached("DELETE FROM device WHERE hub = ?1 AND id = ?2")?
+                .execute([hub.as_str(), id.as_str()])
+                .map(drop)
+        }
+        Write::CloudToDevice(change) => c2d::apply(connection, hub, change),
+        Write::Registration(registration) => dps::put(connection, registration),
+        Write::MqttSession(session) => mqtt_sessions::put(connection, hub, session),
+        Write::MqttSessionGone(client) => match &client.module {
+            None => mqtt_sessions::delete(connection, hub, &client.device),
+            Some(module) => modules::delete_session(connection, hub, &client.device, module),
+        },
+    }
+}
+
+fn put(connection: &Connection, hub: &HostName, device: &Device) -> rusqlite::Result<()> {
+    let (kind, first, second) = credentials(&device.authentication);
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO device VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",

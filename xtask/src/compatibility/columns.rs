@@ -29,8 +29,10 @@ pub(crate) struct Column {
 const REFUSALS: Program = Node("refusals.js", &[]);
 /// So do renewals of tokens.
 const RENEWALS: Program = Node("renewals.js", &[]);
-/// So does everything of Python's clients.
-const PYTHON: &[Program] = &[Python("device_mqtt.py", &[])];
+/// And what modules do.
+const MODULES: Program = Node("modules.js", &[]);
+/// Everything of Python's clients comes from two.
+const PYTHON: &[Program] = &[Python("device_mqtt.py", &[]), Python("modules.py", &[])];
 /// And of the old generation.
 const OLD: &[Program] = &[Node("old_device.js", &[])];
 /// And of paho.
@@ -54,6 +56,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("provisioning.js", &["amqp"]),
                     REFUSALS,
                     RENEWALS,
+                    MODULES,
                 ],
             },
             Column {
@@ -67,6 +70,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("provisioning.js", &["ws"]),
                     REFUSALS,
                     RENEWALS,
+                    MODULES,
                 ],
             },
             Column {
@@ -80,6 +84,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("provisioning.js", &["mqtt"]),
                     REFUSALS,
                     RENEWALS,
+                    MODULES,
                 ],
             },
             Column {
@@ -93,6 +98,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("provisioning.js", &["mqtt-ws"]),
                     REFUSALS,
                     RENEWALS,
+                    MODULES,
                 ],
             },
             Column {

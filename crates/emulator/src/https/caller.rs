@@ -47,7 +47,7 @@ impl Caller {
         }
         result.map(|()| &self.hub).map_err(|reason| {
             self.hub.emit(HubEvent::AccessDenied {
-                device: None,
+                client: None,
                 reason,
             });
             reason.into()
@@ -84,9 +84,9 @@ impl AnyVersion {
     pub(super) fn of(&self, device: &DeviceId) -> Result<Caller, Refusal> {
         let grant = match &self.proof {
             Proof::Token(grant) => grant.clone(),
-            Proof::Certificate(ClientCertificate(presented)) => {
-                self.hub.authenticate_certificate(presented, device)?
-            }
+            Proof::Certificate(ClientCertificate(presented)) => self
+                .hub
+                .authenticate_certificate(presented, &device.into())?,
         };
         let hub = Arc::clone(&self.hub);
         Ok(Caller { hub, grant })

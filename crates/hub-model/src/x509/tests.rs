@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::access::{Denied, verify_certificate};
+use crate::client_id::ClientId;
 use crate::device::{Authentication, AuthenticationSpec, DeviceStatus};
 use crate::policy::Right;
 use crate::registry::Registry;
@@ -185,7 +186,7 @@ fn both_thumbprints_of_both_kinds_open() {
             let authorities = Authorities::default();
             verify_certificate(
                 &made.presented(&[]),
-                &id("a"),
+                &id("a").into(),
                 &authorities,
                 &registry,
                 NOW_S,
@@ -221,7 +222,7 @@ fn an_authority_vouches_for_the_device_that_its_certificate_names() {
     let registry = registry(vec![("a", Authentication::CertificateAuthority)]);
     let check = |made: &Made, above: &[&Made], authorities: &Authorities, expected| {
         let presented = made.presented(above);
-        let grant = verify_certificate(&presented, &id("a"), authorities, &registry, NOW_S);
+        let grant = verify_certificate(&presented, &id("a").into(), authorities, &registry, NOW_S);
         assert_eq!(
             grant.map(|grant| grant.device().unwrap().id.clone()),
             expected
@@ -310,7 +311,8 @@ fn each_device_proves_itself_in_its_own_way_at_its_own_time() {
     let authorities = trusting(&root, true);
     let check = |device: &str, made: &Made, now, expected: Option<Denied>| {
         let presented = made.presented(&[]);
-        let grant = verify_certificate(&presented, &id(device), &authorities, &registry, now);
+        let grant =
+            verify_certificate(&presented, &id(device).into(), &authorities, &registry, now);
         assert_eq!(grant.err(), expected, "{device}");
     };
     check("ca", &leaf, NOW_S, None);
@@ -320,6 +322,12 @@ fn each_device_proves_itself_in_its_own_way_at_its_own_time() {
     check("none", &leaf, NOW_S, Some(Denied::CertificateNotTaken));
     check("other", &leaf, NOW_S, Some(Denied::UnknownDevice));
     check("off", &own, NOW_S, Some(Denied::DeviceDisabled));
+    let module = ClientId {
+        device: id("print"),
+        module: drawspan_hub::ModuleId::parse("m").ok(),
+    };
+    let refused = verify_certificate(&own.presented(&[]), &module, &authorities, &registry, NOW_S);
+    assert_eq!(refused.err(), Some(Denied::CertificateNotTaken), "a module");
     for (device, made) in [("ca", &leaf), ("print", &own)] {
         check(
             device,
@@ -347,7 +355,8 @@ fn a_grant_ends_with_the_thumbprint_that_it_is_for() {
     let mut registry = registry(vec![("a", self_signed(thumbprint, None))]);
     let presented = own.presented(&[]);
     let authorities = Authorities::default();
-    let grant = verify_certificate(&presented, &id("a"), &authorities, &registry, NOW_S).unwrap();
+    let grant =
+        verify_certificate(&presented, &id("a").into(), &authorities, &registry, NOW_S).unwrap();
     assert!(grant.is_by_certificate() && grant.is_of(grant.device().unwrap()));
     assert_eq!(grant.expires_unix_s(), NOW_S + DAY_S);
     let mut changed = spec("a");

@@ -52,7 +52,7 @@ impl Sender {
         let path = format!("/devices/{id}/messages/{what}");
         let caller = caller.of(&id)?;
         let hub = caller.hub(&[Right::DeviceConnect], &path)?;
-        let (scope, generation_id) = hub.admit(caller.grant(), &id)?;
+        let (scope, generation_id) = hub.admit(caller.grant(), &(&id).into())?;
         Ok(Self {
             hub: Arc::clone(hub),
             origin: Origin {
