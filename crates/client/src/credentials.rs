@@ -1,13 +1,16 @@
 //! Keys that sign tokens.
 //!
-//! Keys are held only here. Tokens are signed when they are needed, since a signature costs less than a microsecond. Keys can be
+//! Keys are held only here, and the authority that makes devices' certificates. Tokens are signed when they are needed, since a signature costs less than a microsecond. Keys can be
 //! replaced while devices are connected; the next token is signed with the new ones.
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use drawspan_hub::{CredentialKind, DeviceId, HostName, SymmetricKey, WhichKey, sas};
+use drawspan_hub::{
+    CredentialKind, DeviceId, Failure, FailureKind, HostName, SymmetricKey, WhichKey, sas,
+};
 pub use drawspan_hub::{KeyPair, Keys, ListedDevice};
-use drawspan_net::ClientIdentity;
+use drawspan_net::{ClientIdentity, DeviceAuthority, NoCertificate};
 
 /// Policy name of tokens for DPS.
 const REGISTRATION_POLICY: &str = "registration";
@@ -15,14 +18,33 @@ const REGISTRATION_POLICY: &str = "registration";
 /// Signs tokens. Shared by all connections of a fleet.
 #[derive(Debug)]
 pub struct Credentials {
-    keys: RwLock<Keys>,
+    held: RwLock<Held>,
     kind: CredentialKind,
+    /// Whether an authority makes the certificates.
+    makes: bool,
+}
+
+#[derive(Debug)]
+struct Held {
+    keys: Keys,
+    /// Read from the keys, if they are an authority that can be used.
+    authority: Option<DeviceAuthority>,
+}
+
+impl Held {
+    fn new(keys: Keys) -> Self {
+        let authority = match &keys {
+            Keys::Authority(of) => DeviceAuthority::from_pem(&of.chain, of.key()).ok(),
+            _ => None,
+        };
+        Self { keys, authority }
+    }
 }
 
 /// The new keys are of another kind than those in use: connections were made for the latter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "credentials of another kind need a restart: a policy's keys, devices' own and certificates cannot be exchanged for each other"
+    "credentials of another kind need a restart: a policy's keys, devices' own, certificates and a group's authority cannot be exchanged for each other"
 )]
 pub struct OtherKind;
 
@@ -32,7 +54,8 @@ impl Credentials {
     pub fn new(keys: Keys) -> Self {
         Self {
             kind: keys.kind(),
-            keys: RwLock::new(keys),
+            makes: matches!(keys, Keys::Authority(_)),
+            held: RwLock::new(Held::new(keys)),
         }
     }
 
@@ -46,12 +69,12 @@ impl Credentials {
     /// Takes other keys from now on. Nothing that is connected is disturbed.
     ///
     /// # Errors
-    /// When credentials of one kind would take the place of another: a policy's keys, devices' own, certificates.
+    /// When credentials of one kind would take the place of another: a policy's keys, devices' own, certificates, an authority.
     pub fn replace(&self, keys: Keys) -> Result<(), OtherKind> {
-        if keys.kind() != self.kind {
+        if keys.kind() != self.kind || matches!(keys, Keys::Authority(_)) != self.makes {
             return Err(OtherKind);
         }
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Held::new(keys);
         Ok(())
     }
 
@@ -67,9 +90,35 @@ impl Credentials {
         matches!(self.kind, CredentialKind::Certificate)
     }
 
-    /// The certificate of a device that is listed with one that can be used.
-    pub(crate) fn identity(&self, device: &DeviceId) -> Option<ClientIdentity> {
-        let Keys::Certificates(devices) = &*self.read() else {
+    /// The certificate of a device: the one that it is listed with, or the one that the group's authority makes for the id that it
+    /// registers by.
+    ///
+    /// # Errors
+    /// [`FailureKind::Unauthorized`] when there is none, or the authority's certificate has expired;
+    /// [`FailureKind::InvalidRequest`] for an id that does not fit into a certificate.
+    pub async fn identity(
+        &self,
+        device: &DeviceId,
+        registration: &DeviceId,
+    ) -> Result<ClientIdentity, Failure> {
+        let authority = self.read().authority.clone();
+        let Some(authority) = authority else {
+            return self.listed_identity(device).ok_or_else(no_certificate);
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |now| now.as_secs());
+        let name = registration.clone();
+        // Signing takes milliseconds with a large key.
+        let made = move || authority.certify(name.as_str(), now);
+        match tokio::task::spawn_blocking(made).await {
+            Ok(made) => made.map_err(|error| not_made(&error)),
+            // The runtime is ending.
+            Err(_) => Err(no_certificate()),
+        }
+    }
+
+    fn listed_identity(&self, device: &DeviceId) -> Option<ClientIdentity> {
+        let Keys::Certificates(devices) = &self.read().keys else {
             return None;
         };
         let certificate = &devices.get(device)?.certificate;
@@ -79,19 +128,19 @@ impl Credentials {
     /// Whether a second key for all devices is there to be tried.
     #[must_use]
     pub fn has_secondary(&self) -> bool {
-        match &*self.read() {
+        match &self.read().keys {
             Keys::Policy { keys, .. } | Keys::Group(keys) => keys.secondary.is_some(),
-            Keys::Explicit(_) | Keys::Certificates(_) => false,
+            Keys::Explicit(_) | Keys::Certificates(_) | Keys::Authority(_) => false,
         }
     }
 
     /// The hub of a device that is listed with one.
     #[must_use]
     pub fn listed_hub(&self, device: &DeviceId) -> Option<HostName> {
-        match &*self.read() {
+        match &self.read().keys {
             Keys::Explicit(devices) => devices.get(device).map(|listed| listed.hub.clone()),
             Keys::Certificates(devices) => devices.get(device).map(|listed| listed.hub.clone()),
-            Keys::Policy { .. } | Keys::Group(_) => None,
+            Keys::Policy { .. } | Keys::Group(_) | Keys::Authority(_) => None,
         }
     }
 
@@ -115,23 +164,23 @@ impl Credentials {
         which: WhichKey,
         expiry_unix_s: u64,
     ) -> Option<String> {
-        match &*self.read() {
+        match &self.read().keys {
             Keys::Policy { name, keys } => Some(sas::sign(
                 resource,
                 keys.get(which),
                 expiry_unix_s,
                 Some(name),
             )),
-            Keys::Group(_) | Keys::Explicit(_) | Keys::Certificates(_) => None,
+            Keys::Group(_) | Keys::Explicit(_) | Keys::Certificates(_) | Keys::Authority(_) => None,
         }
     }
 
     /// The name of the policy whose keys these are; `None` when they are devices' own.
     #[must_use]
     pub fn policy_name(&self) -> Option<String> {
-        match &*self.read() {
+        match &self.read().keys {
             Keys::Policy { name, .. } => Some(name.clone()),
-            Keys::Group(_) | Keys::Explicit(_) | Keys::Certificates(_) => None,
+            Keys::Group(_) | Keys::Explicit(_) | Keys::Certificates(_) | Keys::Authority(_) => None,
         }
     }
 
@@ -170,8 +219,8 @@ impl Credentials {
     }
 
     fn device_key(&self, device: &DeviceId, which: WhichKey) -> Option<SymmetricKey> {
-        match &*self.read() {
-            Keys::Policy { .. } | Keys::Certificates(_) => None,
+        match &self.read().keys {
+            Keys::Policy { .. } | Keys::Certificates(_) | Keys::Authority(_) => None,
             Keys::Group(keys) => Some(keys.get(which).derive(device.as_str())),
             Keys::Explicit(devices) => {
                 let listed = devices.get(device)?;
@@ -180,9 +229,26 @@ impl Credentials {
         }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Keys> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, Held> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn no_certificate() -> Failure {
+    Failure::local(
+        FailureKind::Unauthorized,
+        "there is no certificate for this device",
+    )
+}
+
+fn not_made(error: &NoCertificate) -> Failure {
+    let kind = match error {
+        NoCertificate::Name(_) => FailureKind::InvalidRequest,
+        NoCertificate::NotYet(_) | NoCertificate::Expired(_) | NoCertificate::Unsigned(_) => {
+            FailureKind::Unauthorized
+        }
+    };
+    Failure::local(kind, &error.to_string())
 }
 
 #[cfg(test)]

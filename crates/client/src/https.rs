@@ -22,7 +22,8 @@ pub(crate) const CONTINUATION: &str = "x-ms-continuation";
 pub(crate) struct Ask {
     pub(crate) method: Method,
     pub(crate) path: String,
-    pub(crate) token: String,
+    /// `None` for who proves itself by a certificate.
+    pub(crate) token: Option<String>,
     pub(crate) body: Bytes,
     /// Whether it may be sent again when a kept connection ends and nobody knows whether it was heard.
     pub(crate) repeatable: bool,
@@ -82,16 +83,18 @@ impl Exchange {
     }
 
     fn request(&self, ask: &Ask) -> Result<Request<Bytes>, Failure> {
-        let mut token = HeaderValue::from_str(&ask.token)
-            .map_err(|_| invalid("the token holds characters that HTTP does not allow"))?;
-        token.set_sensitive(true);
         let mut request = Request::builder()
             .method(&ask.method)
             .uri(&ask.path)
             .header(header::HOST, self.host.as_str())
             .header(header::USER_AGENT, USER_AGENT)
-            .header(header::ACCEPT, "application/json")
-            .header(header::AUTHORIZATION, token);
+            .header(header::ACCEPT, "application/json");
+        if let Some(token) = &ask.token {
+            let mut token = HeaderValue::from_str(token)
+                .map_err(|_| invalid("the token holds characters that HTTP does not allow"))?;
+            token.set_sensitive(true);
+            request = request.header(header::AUTHORIZATION, token);
+        }
         if !ask.body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json; charset=utf-8");
         }
@@ -102,6 +105,10 @@ impl Exchange {
 
     fn unreachable(&self, error: &HttpError) -> Failure {
         let host = &self.host;
+        if error.is_certificate_refused() {
+            let text = format!("{host} does not take the certificate: {error}");
+            return Failure::local(FailureKind::Unauthorized, &text);
+        }
         let text = match error {
             HttpError::Connect(error) => error.to_string(),
             HttpError::Body(error) => {

@@ -41,7 +41,8 @@ pub use drawspan_emulator_hub::observe::Observer;
 pub use drawspan_emulator_hub::random::NoRandomness;
 pub use drawspan_hub_model::device::Authentication;
 pub use drawspan_hub_model::dps::{
-    ENROLLMENT_GROUP, GroupSpec, ID_SCOPE, InvalidProvisioning, Provisioning,
+    Attestation, ENROLLMENT_GROUP, EnrollmentGroup, GroupSpec, ID_SCOPE, InvalidProvisioning,
+    Provisioning, Terms,
 };
 pub use drawspan_hub_model::x509::Certificate;
 pub use drawspan_hub_store::StoreError;

@@ -33,6 +33,9 @@ pub enum Keys {
     Explicit(HashMap<DeviceId, ListedDevice>),
     /// Certificates instead of keys: each device has a connection of its own. A device that is not listed cannot connect.
     Certificates(HashMap<DeviceId, CertifiedDevice>),
+    /// The authority of a DPS enrollment group, with its key, which makes each device's certificate: each device has a connection of
+    /// its own.
+    Authority(PemCertificate),
 }
 
 /// A device that is listed with its hub and certificate.
@@ -99,7 +102,7 @@ impl Keys {
         match self {
             Self::Policy { .. } => CredentialKind::PolicyToken,
             Self::Group(_) | Self::Explicit(_) => CredentialKind::DeviceToken,
-            Self::Certificates(_) => CredentialKind::Certificate,
+            Self::Certificates(_) | Self::Authority(_) => CredentialKind::Certificate,
         }
     }
 }

@@ -49,6 +49,7 @@ metrics! {
     HubTakesCredentials: Gauge "drawspan_hub_credentials_accepted" ["hub", "service"] "0 while the hub, or DPS (service is hub or dps), refuses the credentials of many devices, or has refused some and accepted none since the start, else 1";
     HubQuotaLasts: Gauge "drawspan_hub_quota_lasts" ["hub", "service"] "0 while the hub's daily quota is used up: it refuses devices, or the messages of connected ones, else 1";
     HubConnections: Gauge "drawspan_hub_connections" ["hub"] "AMQP connections that are open or being opened";
+    HubOwnConnections: Gauge "drawspan_hub_certificate_connections" ["hub"] "Those of these connections that one device has for itself, because it proves itself by a certificate";
     HubSlots: Gauge "drawspan_hub_token_slots" ["hub"] "Devices that these connections can hold";
     HubSlotsUsed: Gauge "drawspan_hub_token_slots_used" ["hub"] "Devices that the hub counts on these connections: connected devices and, with per-device keys, departed ones until their tokens expire";
     HubQueue: Gauge "drawspan_hub_connect_queue" ["hub"] "Devices that wait for their turn to connect; abandoned attempts count for a while";

@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::connect::{ConnectError, Connector};
+use crate::connect::{ConnectError, Connector, is_certificate_refused};
 use crate::limits;
 
 /// Sends requests to one service. Redirects are answers like others.
@@ -83,6 +83,19 @@ impl HttpError {
     #[must_use]
     pub fn is_too_large(&self) -> bool {
         matches!(self, Self::Body(error) if error.is::<LengthLimitError>())
+    }
+
+    /// Whether the service refused the client's certificate. With TLS 1.3 it says so when the request is under way already.
+    #[must_use]
+    pub fn is_certificate_refused(&self) -> bool {
+        match self {
+            Self::Connect(error) => error.is_certificate_refused(),
+            Self::Broken(error) => {
+                let cause = error.source().and_then(<dyn Error>::downcast_ref);
+                cause.is_some_and(is_certificate_refused)
+            }
+            Self::Body(_) | Self::TimedOut(_) => false,
+        }
     }
 }
 

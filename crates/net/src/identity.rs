@@ -39,10 +39,23 @@ impl ClientIdentity {
             return Err(InvalidIdentity::Certificate);
         }
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes());
-        let key = key.map_err(|_| InvalidIdentity::Key)?;
+        Self::new(chain, key.map_err(|_| InvalidIdentity::Key)?)
+    }
+
+    /// Of a certificate and those that lead to its authority, and its key.
+    pub(crate) fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, InvalidIdentity> {
         let certified = CertifiedKey::from_der(chain, key, &default_provider());
         let certified = certified.map_err(|_| InvalidIdentity::OtherKey)?;
         Ok(Self(Arc::new(certified)))
+    }
+
+    /// The client's own certificate.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&CertificateDer<'static>> {
+        self.0.cert.first()
     }
 
     pub(crate) fn resolver(&self) -> Arc<dyn ResolvesClientCert> {

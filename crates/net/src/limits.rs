@@ -32,3 +32,5 @@ pub const WEBSOCKET_WRITE_BYTES: usize = 64 * 1_024;
 pub const HTTP_CONNECTION_LIFE_MS: u64 = 60_000;
 /// Head of an answer over HTTP.
 pub const HTTP_HEAD_BYTES: usize = 64 * 1_024;
+/// Longest common name of a certificate (RFC 5280, appendix A: `ub-common-name`).
+pub const MAX_COMMON_NAME_CHARS: usize = 64;

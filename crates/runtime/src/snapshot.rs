@@ -33,6 +33,7 @@ pub(super) struct HubSnapshot {
     pub(super) host: HostName,
     pub(super) queue: usize,
     pub(super) connections: usize,
+    pub(super) own_connections: usize,
     pub(super) slots: usize,
     pub(super) slots_used: usize,
     pub(super) counters: HubCounters,
@@ -49,6 +50,7 @@ impl Snapshot {
                 host: host.clone(),
                 queue,
                 connections: pool.map_or(0, |pool| pool.connections()),
+                own_connections: pool.map_or(0, |pool| pool.own_connections()),
                 slots: pool.map_or(0, |pool| pool.slots()),
                 slots_used: pool.map_or(0, |pool| pool.slots_used()),
                 counters: pool.map(|pool| pool.counters).unwrap_or_default(),
@@ -112,6 +114,7 @@ impl Snapshot {
             hubs.map(move |hub| Sample::of_hub(hub.host.as_str(), [], of(hub) as u64))
         };
         page.add(Metric::HubConnections, each(|hub| hub.connections));
+        page.add(Metric::HubOwnConnections, each(|hub| hub.own_connections));
         page.add(Metric::HubSlots, each(|hub| hub.slots));
         page.add(Metric::HubSlotsUsed, each(|hub| hub.slots_used));
         page.add(Metric::HubQueue, each(|hub| hub.queue));

@@ -165,7 +165,9 @@ impl Layers<'_> {
         let is_other = |setting| Spec::of(setting).is_some_and(|spec| !self.given(spec).is_empty());
         let of_dps = matches!(spec.setting, Setting::IdScope | Setting::GroupKey);
         let others = [Setting::HubConnectionString, Setting::DevicesFile];
-        !of_dps || !others.into_iter().any(is_other)
+        let of_key = spec.setting == Setting::GroupKey;
+        let replaced = of_key && is_other(Setting::GroupCertificate);
+        !replaced && (!of_dps || !others.into_iter().any(is_other))
     }
 
     /// The settings of the original bridge.

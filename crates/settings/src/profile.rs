@@ -5,10 +5,11 @@ use std::fmt;
 
 use drawspan_hub::{
     CertifiedDevice, DeviceId, HostName, HubConnectionString, KeyPair, Keys, ListedDevice,
-    SymmetricKey,
+    PemCertificate,
 };
 
 use super::devices_file;
+use super::group::Group;
 use super::layers::Values;
 use super::mistakes::Mistakes;
 use super::settings::{Setting, Spec};
@@ -19,14 +20,14 @@ use crate::plural::count;
 /// How devices get their identity. Shows no key.
 #[derive(Debug, Clone)]
 pub enum Profile {
-    /// DPS says where a device belongs; keys of devices are derived from those of an enrollment group.
+    /// DPS says where a device belongs; keys or certificates of devices are derived from those of an enrollment group.
     Dps {
         /// Host of DPS.
         endpoint: HostName,
         /// Its instance.
         id_scope: String,
-        /// Keys of the group.
-        keys: KeyPair,
+        /// The group.
+        group: Enrollment,
     },
     /// All devices are on one hub and connect by one of its policies.
     Hub {
@@ -41,6 +42,15 @@ pub enum Profile {
     Devices(HashMap<DeviceId, ListedDevice>),
     /// Each device is listed with its hub and certificate, and has a connection of its own.
     Certificates(HashMap<DeviceId, CertifiedDevice>),
+}
+
+/// What an enrollment group gives its devices their identity by. Shows no key.
+#[derive(Debug, Clone)]
+pub enum Enrollment {
+    /// Its keys, from which each device's own is derived.
+    Keys(KeyPair),
+    /// Its authority, which makes each device's certificate. Each device has a connection of its own.
+    Authority(PemCertificate),
 }
 
 /// A change to another profile, which only a restart can apply.
@@ -62,7 +72,10 @@ impl Profile {
     #[must_use]
     pub fn keys(&self) -> Keys {
         match self {
-            Self::Dps { keys, .. } => Keys::Group(keys.clone()),
+            Self::Dps { group, .. } => match group {
+                Enrollment::Keys(keys) => Keys::Group(keys.clone()),
+                Enrollment::Authority(authority) => Keys::Authority(authority.clone()),
+            },
             Self::Hub { policy, keys, .. } => Keys::Policy {
                 name: policy.clone(),
                 keys: keys.clone(),
@@ -80,14 +93,20 @@ impl Profile {
         let same = match (self, new) {
             (
                 Self::Dps {
-                    endpoint, id_scope, ..
+                    endpoint,
+                    id_scope,
+                    group,
                 },
                 Self::Dps {
                     endpoint: new_endpoint,
                     id_scope: new_scope,
-                    ..
+                    group: new_group,
                 },
-            ) => endpoint == new_endpoint && id_scope == new_scope,
+            ) => {
+                let same_kind = matches!(group, Enrollment::Keys(_))
+                    == matches!(new_group, Enrollment::Keys(_));
+                endpoint == new_endpoint && id_scope == new_scope && same_kind
+            }
             (
                 Self::Hub { host, policy, .. },
                 Self::Hub {
@@ -108,8 +127,18 @@ impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dps {
-                endpoint, id_scope, ..
-            } => write!(f, "devices by DPS at {endpoint}, id scope {id_scope}"),
+                endpoint,
+                id_scope,
+                group,
+            } => {
+                write!(f, "devices by DPS at {endpoint}, id scope {id_scope}")?;
+                match group {
+                    Enrollment::Keys(_) => Ok(()),
+                    Enrollment::Authority(_) => {
+                        f.write_str(", with certificates, a connection each")
+                    }
+                }
+            }
             Self::Hub { host, .. } => write!(f, "devices on {host}"),
             Self::Devices(devices) => {
                 f.write_str(&count(devices.len(), "listed device", "listed devices"))
@@ -127,8 +156,7 @@ pub(super) fn check(values: &Values, mistakes: &mut Mistakes) -> Option<Profile>
     let get = |setting| values.get(setting);
     let dps = Dps {
         id_scope: get(Setting::IdScope),
-        group_key: get(Setting::GroupKey),
-        group_key_secondary: get(Setting::GroupKeySecondary),
+        group: Group::of(values),
         endpoint: get(Setting::DpsEndpoint),
     };
     let hub = (
@@ -145,7 +173,7 @@ pub(super) fn check(values: &Values, mistakes: &mut Mistakes) -> Option<Profile>
     match given[..] {
         [] => mistakes.add_missing(
             "--id-scope, --hub-connection-string or --devices-file",
-            "missing; say how devices connect: by DPS (id_scope and group_key), by a hub's policy (hub_connection_string), or \
+            "missing; say how devices connect: by DPS (id_scope and group_key or group_certificate), by a hub's policy (hub_connection_string), or \
              each with its own key (devices_file)",
         ),
         [_] => {}
@@ -162,7 +190,10 @@ pub(super) fn check(values: &Values, mistakes: &mut Mistakes) -> Option<Profile>
     }
     // Each is checked in any case, so that all mistakes are reported.
     let profiles = [
-        dps.given().is_some().then(|| dps.check(mistakes)).flatten(),
+        dps.given()
+            .is_some()
+            .then(|| dps.check(values, mistakes))
+            .flatten(),
         check_hub(hub.0, hub.1, mistakes),
         devices.and_then(|file| {
             let path = values.path(file);
@@ -174,24 +205,17 @@ pub(super) fn check(values: &Values, mistakes: &mut Mistakes) -> Option<Profile>
 
 struct Dps<'a> {
     id_scope: Option<&'a Value>,
-    group_key: Option<&'a Value>,
-    group_key_secondary: Option<&'a Value>,
+    group: Group<'a>,
     endpoint: Option<&'a Value>,
 }
 
 impl<'a> Dps<'a> {
     /// Something that says that DPS is meant.
     fn given(&self) -> Option<&'a Value> {
-        let all = [
-            self.id_scope,
-            self.group_key,
-            self.group_key_secondary,
-            self.endpoint,
-        ];
-        all.into_iter().flatten().next()
+        self.id_scope.or(self.group.given()).or(self.endpoint)
     }
 
-    fn check(&self, mistakes: &mut Mistakes) -> Option<Profile> {
+    fn check(&self, values: &Values, mistakes: &mut Mistakes) -> Option<Profile> {
         let id_scope = match self.id_scope {
             Some(value) => mistakes.keep(&value.source, id_scope(value.text())),
             None => {
@@ -199,11 +223,7 @@ impl<'a> Dps<'a> {
                 None
             }
         };
-        if self.group_key.is_none() {
-            mistakes.add_missing("--group-key", "missing; DPS needs it, with --id-scope");
-        }
-        let primary = key(self.group_key, mistakes);
-        let secondary = key(self.group_key_secondary, mistakes);
+        let group = self.group.check(values, mistakes);
         let endpoint = match self.endpoint {
             Some(value) => mistakes.keep(&value.source, endpoint(value.text())),
             None => {
@@ -213,17 +233,9 @@ impl<'a> Dps<'a> {
         Some(Profile::Dps {
             endpoint: endpoint?,
             id_scope: id_scope?,
-            keys: KeyPair {
-                primary: primary?,
-                secondary,
-            },
+            group: group?,
         })
     }
-}
-
-fn key(value: Option<&Value>, mistakes: &mut Mistakes) -> Option<SymmetricKey> {
-    let value = value?;
-    mistakes.keep(value.place(0), SymmetricKey::from_base64(value.text()))
 }
 
 fn id_scope(text: &str) -> Result<String, String> {

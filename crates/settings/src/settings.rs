@@ -30,6 +30,10 @@ pub enum Setting {
     GroupKey,
     /// Enrollment group, second key.
     GroupKeySecondary,
+    /// Enrollment group, certificate of its authority.
+    GroupCertificate,
+    /// Key of that certificate.
+    GroupCertificateKey,
     /// DPS host.
     DpsEndpoint,
     /// Hub policy, first key.
@@ -176,6 +180,10 @@ pub static SETTINGS: &[Spec] = settings! {
             "Key of the DPS enrollment group, from which device keys are derived"
         GroupKeySecondary "group_key_secondary" "group-key-secondary" Secret "BASE64" "" true
             "Second key of the enrollment group, used when the first is refused"
+        GroupCertificate "group_certificate" "group-certificate" Plain "FILE" "" true
+            "PEM file of the authority's certificate of an enrollment group with X.509, followed by those above it, instead of group_key: each device gets a certificate, and a connection of its own"
+        GroupCertificateKey "group_certificate_key" "group-certificate-key" Plain "FILE" "" true
+            "PEM file of that certificate's private key, RSA or ECDSA on P-256, with which devices' certificates are made"
         DpsEndpoint "dps_endpoint" "dps-endpoint" Plain "HOST" "global.azure-devices-provisioning.net" false
             "Host of DPS; sovereign clouds have different ones"
     }

@@ -16,6 +16,8 @@ use super::twin_reads::CatchUps;
 pub struct Pool {
     ledger: Ledger,
     max_connections: usize,
+    /// Whether each device has a connection of its own.
+    apart: bool,
     /// Indexes of the devices on each connection.
     members: HashMap<ConnectionKey, Vec<u32>>,
     /// The key that the hub took last.
@@ -59,6 +61,7 @@ impl Pool {
                 per_device_tokens: config.per_device_tokens,
             }),
             max_connections: config.max_connections.unwrap_or(usize::MAX),
+            apart: config.slots_per_connection == 1,
             members: HashMap::new(),
             key: WhichKey::Primary,
             paces: Arc::new(Paces::of(config.hub_size)),
@@ -157,6 +160,15 @@ impl Pool {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.ledger.connections()
+    }
+
+    /// Those of them that are one device's own, because it has a certificate.
+    #[must_use]
+    pub fn own_connections(&self) -> usize {
+        match self.apart {
+            true => self.connections(),
+            false => 0,
+        }
     }
 
     /// Devices that these can hold, as far as the hub has said how many it takes.

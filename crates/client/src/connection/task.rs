@@ -69,21 +69,19 @@ async fn certified(
             None => return unused(),
         }
     };
-    let Some(identity) = config.credentials.identity(&open.device) else {
-        return refused(
-            config,
-            &open,
-            "there is no certificate for this device",
-            commands,
-        )
-        .await;
+    let registration = open.registration.as_ref().unwrap_or(&open.device);
+    let identity = config.credentials.identity(&open.device, registration);
+    let identity = match identity.await {
+        Ok(identity) => identity,
+        Err(failure) => return refused(config, &open, failure, commands).await,
     };
     let connector = config.connector.with_identity(&identity);
     let connected = connector.connect_to(config.host.as_str(), config.transport);
     match connected.await {
         Ok(stream) => converse(config, key, stream, commands, Some(open)).await,
         Err(error) if error.is_certificate_refused() => {
-            refused(config, &open, &error.to_string(), commands).await
+            let failure = Failure::local(FailureKind::Unauthorized, &error.to_string());
+            refused(config, &open, failure, commands).await
         }
         Err(error) => Failure::local(FailureKind::HubUnreachable, &error.to_string()),
     }
@@ -93,10 +91,9 @@ async fn certified(
 async fn refused(
     config: &ConnectionConfig,
     open: &Open,
-    why: &str,
+    failure: Failure,
     mut commands: mpsc::Receiver<Command>,
 ) -> Failure {
-    let failure = Failure::local(FailureKind::Unauthorized, why);
     config
         .mailbox
         .post(Status::TokenRefused(open.attempt, failure));

@@ -5,11 +5,15 @@ use drawspan_hub::{Failure, FailureKind};
 use crate::clock_skew::Skew;
 
 /// Adds to a refusal what is most likely wrong. `skew` is how far this machine's clock is from the service's.
-pub(super) fn advised(mut failure: Failure, skew: Option<Skew>) -> Failure {
+pub(super) fn advised(mut failure: Failure, skew: Option<Skew>, by_certificate: bool) -> Failure {
     let advice = match failure.kind {
         FailureKind::Unauthorized => match skew {
             Some(skew) if skew.matters() => {
                 format!("this machine's clock is {skew} that of the provisioning service: set it")
+            }
+            _ if by_certificate => {
+                "check that an enrollment group of this id scope has the authority's certificate, and is enabled"
+                    .into()
             }
             _ => {
                 "check the enrollment group's key, which is not a device's, and the id scope".into()
@@ -34,7 +38,7 @@ mod tests {
     #[test]
     fn names_clock_key_or_scope() {
         let check = |kind, skew, expected: &str| {
-            let failure = advised(Failure::local(kind, "Unauthorized"), skew);
+            let failure = advised(Failure::local(kind, "Unauthorized"), skew, false);
             assert_eq!(failure.message, expected);
         };
         let key = "Unauthorized; check the enrollment group's key, which is not a device's, and the id scope";
@@ -62,5 +66,8 @@ mod tests {
             Some(Skew::Ahead(hours)),
             "Unauthorized",
         );
+        let refused = Failure::local(FailureKind::Unauthorized, "Unauthorized");
+        let failure = advised(refused, None, true);
+        assert!(failure.message.contains("the authority's certificate"));
     }
 }

@@ -1,7 +1,7 @@
 //! Registration at the Device Provisioning Service over HTTPS, which assigns a device its hub and its id there.
 //!
 //! Many registrations may be in progress at once. They share few connections, and a registration that waits for the service's next
-//! answer holds no connection.
+//! answer holds no connection. With certificates each request has a connection of its own, since TLS proves whose it is.
 
 mod advice;
 mod answer;
@@ -14,10 +14,11 @@ use std::time::Duration;
 
 use drawspan_hub::{DeviceId, Failure, FailureKind, HostName, WhichKey};
 use drawspan_net::Connector;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::credentials::Credentials;
-use crate::https::{Exchange, Reply};
+use crate::https::{Ask, Exchange, Reply};
 use crate::limits;
 use advice::advised;
 use answer::{Next, OperationStatus};
@@ -44,6 +45,8 @@ pub struct DpsConfig {
 pub struct DpsClient {
     config: DpsConfig,
     exchange: Exchange,
+    /// One per request with a certificate that may be under way.
+    turns: Semaphore,
     /// How long a second of the service's waits lasts; tests make it short.
     second: Duration,
 }
@@ -61,16 +64,11 @@ impl DpsClient {
     /// Connects when the first device is registered.
     #[must_use]
     pub fn new(config: DpsConfig) -> Self {
-        let exchange = Exchange::new(
-            config.connector.clone(),
-            config.endpoint.clone(),
-            limits::DPS_CONNECTIONS,
-            limits::DPS_REQUEST_TIMEOUT_MS,
-            limits::HTTPS_ANSWER_BYTES,
-        );
+        let connector = config.connector.clone();
         Self {
+            exchange: exchange(&config, connector, limits::DPS_CONNECTIONS),
+            turns: Semaphore::new(limits::DPS_CONNECTIONS),
             config,
-            exchange,
             second: Duration::from_secs(1),
         }
     }
@@ -85,7 +83,7 @@ impl DpsClient {
     /// What the service said, with its code, tracking id and `Retry-After`; [`FailureKind::HubUnreachable`] when it
     /// cannot be reached, [`FailureKind::Timeout`] at the deadline, [`FailureKind::ServerError`] for an answer that makes
     /// no sense, [`FailureKind::InvalidRequest`] for a name or payload that it would not take, and
-    /// [`FailureKind::Unauthorized`] when there is no key for the device. The last two are told without asking it.
+    /// [`FailureKind::Unauthorized`] when there is no key or certificate for the device. The last two are told without asking it.
     pub async fn register(
         &self,
         device: &DeviceId,
@@ -107,8 +105,10 @@ impl DpsClient {
         (which, payload, deadline): (WhichKey, Option<&str>, Instant),
         answers: impl FnOnce(),
     ) -> Result<Assigned, Failure> {
-        let registration = Registration::new(&self.config, device, which, payload)?;
-        let running = self.run(&registration, answers);
+        let running = async {
+            let registration = Registration::new(&self.config, device, which, payload).await?;
+            self.run(&registration, answers).await
+        };
         tokio::time::timeout_at(deadline, running)
             .await
             .unwrap_or_else(|_| {
@@ -127,8 +127,8 @@ impl DpsClient {
         device: &DeviceId,
         which: WhichKey,
     ) -> Result<Option<Assigned>, Failure> {
-        let registration = Registration::new(&self.config, device, which, None)?;
-        let reply = self.exchange.ask(&registration.look_up()?).await?;
+        let registration = Registration::new(&self.config, device, which, None).await?;
+        let reply = self.ask(&registration, registration.look_up()?).await?;
         answer::known(&reply)
     }
 
@@ -137,14 +137,26 @@ impl DpsClient {
         registration: &Registration<'_>,
         answers: impl FnOnce(),
     ) -> Result<Assigned, Failure> {
-        let reply = self.exchange.ask(&registration.register()?).await?;
+        let reply = self.ask(registration, registration.register()?).await?;
         let next = OperationStatus::read(&reply).and_then(OperationStatus::into_next);
-        let (operation, wait_s) = match next.map_err(|failure| advised(failure, reply.skew))? {
+        let by_certificate = registration.identity().is_some();
+        let advised = |failure| advised(failure, reply.skew, by_certificate);
+        let (operation, wait_s) = match next.map_err(advised)? {
             Next::Assigned(assigned) => return Ok(assigned),
             Next::Ask { operation, wait_s } => (operation, wait_s),
         };
         answers();
         self.follow(registration, &operation, wait_s).await
+    }
+
+    async fn ask(&self, registration: &Registration<'_>, ask: Ask) -> Result<Reply, Failure> {
+        let Some(identity) = registration.identity() else {
+            return self.exchange.ask(&ask).await;
+        };
+        // The semaphore is never closed, so that this is always a permit.
+        let _turn = self.turns.acquire().await.ok();
+        let connector = self.config.connector.with_identity(identity);
+        exchange(&self.config, connector, 1).ask(&ask).await
     }
 
     async fn follow(
@@ -156,7 +168,9 @@ impl DpsClient {
         let mut failures = 0;
         loop {
             tokio::time::sleep(self.second * wait_s).await;
-            let reply = self.exchange.ask(&registration.status(operation)?).await;
+            let reply = self
+                .ask(registration, registration.status(operation)?)
+                .await;
             let (failure, passing) = match reply {
                 Ok(reply) => match OperationStatus::read(&reply) {
                     Ok(answer) => match answer.into_next()? {
@@ -177,6 +191,16 @@ impl DpsClient {
             wait_s = answer::wait_s(failure.retry_after_s);
         }
     }
+}
+
+fn exchange(config: &DpsConfig, connector: Connector, connections: usize) -> Exchange {
+    Exchange::new(
+        connector,
+        config.endpoint.clone(),
+        connections,
+        limits::DPS_REQUEST_TIMEOUT_MS,
+        limits::HTTPS_ANSWER_BYTES,
+    )
 }
 
 impl Reply {

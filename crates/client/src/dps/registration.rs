@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use drawspan_hub::{DeviceId, Failure, FailureKind, RegistrationId, WhichKey};
+use drawspan_net::ClientIdentity;
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
@@ -28,6 +29,8 @@ pub(super) struct Registration<'a> {
     config: &'a DpsConfig,
     device: &'a DeviceId,
     which: WhichKey,
+    /// The device's certificate, if that is what it proves itself by.
+    identity: Option<ClientIdentity>,
     path: String,
     body: Bytes,
 }
@@ -41,7 +44,7 @@ struct Body<'a> {
 }
 
 impl<'a> Registration<'a> {
-    pub(super) fn new(
+    pub(super) async fn new(
         config: &'a DpsConfig,
         device: &'a DeviceId,
         which: WhichKey,
@@ -57,13 +60,24 @@ impl<'a> Registration<'a> {
             utf8_percent_encode(&config.id_scope, SEGMENT),
             utf8_percent_encode(id.as_str(), SEGMENT)
         );
+        let body = body(&id, payload)?;
+        let credentials = &config.credentials;
+        let identity = match credentials.is_by_certificate() {
+            true => Some(credentials.identity(device, device).await?),
+            false => None,
+        };
         Ok(Self {
             config,
             device,
             which,
+            identity,
             path,
-            body: body(&id, payload)?,
+            body,
         })
+    }
+
+    pub(super) const fn identity(&self) -> Option<&ClientIdentity> {
+        self.identity.as_ref()
     }
 
     pub(super) fn register(&self) -> Result<Ask, Failure> {
@@ -98,14 +112,17 @@ impl<'a> Registration<'a> {
         })
     }
 
-    /// Signed again each time, since keys may have changed.
-    fn token(&self) -> Result<String, Failure> {
+    /// Signed again each time, since keys may have changed. `None` with a certificate.
+    fn token(&self) -> Result<Option<String>, Failure> {
+        if self.identity.is_some() {
+            return Ok(None);
+        }
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let expiry = now.map_or(0, |now| now.as_secs()) + limits::TOKEN_LIFE_S;
         let credentials = &self.config.credentials;
         let token =
             credentials.registration_token(&self.config.id_scope, self.device, self.which, expiry);
-        token.ok_or_else(|| {
+        token.map(Some).ok_or_else(|| {
             let text = format!("there is no key for {} to register with", self.device);
             Failure::local(FailureKind::Unauthorized, &text)
         })

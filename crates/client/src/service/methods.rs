@@ -70,7 +70,7 @@ impl Call {
         Ok(Ask {
             method: Method::POST,
             path: format!("/twins/{device}/methods?{API_VERSION}"),
-            token: token(config)?,
+            token: Some(token(config)?),
             body: Bytes::from(body),
             // The device may have done it already.
             repeatable: false,

@@ -64,7 +64,7 @@ pub(super) async fn get(
     let ask = Ask {
         method: Method::GET,
         path: path(device),
-        token: token(config)?,
+        token: Some(token(config)?),
         body: bytes::Bytes::new(),
         repeatable: true,
     };
@@ -83,7 +83,7 @@ pub(super) async fn set_desired(
     let ask = Ask {
         method: Method::PATCH,
         path: path(device),
-        token: token(config)?,
+        token: Some(token(config)?),
         body: json(&patch)?,
         // The same values once more.
         repeatable: true,
@@ -102,7 +102,7 @@ pub(super) async fn list(
     let ask = Ask {
         method: Method::POST,
         path: format!("/devices/query?{API_VERSION}"),
-        token: token(config)?,
+        token: Some(token(config)?),
         body: json(&Query { query: ALL })?,
         repeatable: true,
     };

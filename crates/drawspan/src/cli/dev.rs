@@ -28,7 +28,7 @@ use drawspan_hub::{DeviceId, HostName, HubConnectionString, RegistrationId, Subs
 use drawspan_runtime::{self as runtime, Gateway};
 use drawspan_settings::limits::REQUEST_TIMEOUT_S;
 use drawspan_settings::{
-    ApiKeys, Config, ConnectTo, GuardMode, Mistakes, Profile, check_api_key, connect,
+    ApiKeys, Config, ConnectTo, Enrollment, GuardMode, Mistakes, Profile, check_api_key, connect,
 };
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -329,10 +329,10 @@ fn bridge_config(
     let profile = Profile::Dps {
         endpoint: plan.hub.clone(),
         id_scope: dps.id_scope().to_owned(),
-        keys: KeyPair {
+        group: Enrollment::Keys(KeyPair {
             primary: group.primary.clone(),
             secondary: Some(group.secondary.clone()),
-        },
+        }),
     };
     let mut config = Config::new(listen, api_keys, profile);
     config.authorities = drawspan_settings::read_authorities(emulator.ca_path())?;

@@ -6,7 +6,7 @@ use drawspan_client::KeyPair;
 use drawspan_gateway::{DeviceError, DeviceGateway as _};
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, HostName, SymmetricKey, Telemetry};
 use drawspan_runtime::Gateway;
-use drawspan_settings::Profile;
+use drawspan_settings::{Enrollment, Profile};
 use tokio::time::{Instant, timeout};
 
 use crate::stand::{HUB, Stand, id, policy, soon};
@@ -27,7 +27,7 @@ fn dps(stand: &Stand, endpoint: &str, id_scope: Option<&str>, key: Option<&[u8]>
     Profile::Dps {
         endpoint: HostName::parse(endpoint).unwrap(),
         id_scope: id_scope.unwrap_or(dps.id_scope()).to_owned(),
-        keys: KeyPair::single(key.map_or_else(right, wrong)),
+        group: Enrollment::Keys(KeyPair::single(key.map_or_else(right, wrong))),
     }
 }
 

@@ -7,6 +7,7 @@
     reason = "helpers of tests count as tests"
 )]
 
+mod certificates;
 mod dps;
 mod events;
 mod imports;

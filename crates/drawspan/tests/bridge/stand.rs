@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use drawspan_client::service::{Call, Called, Message, ServiceClient, ServiceConfig};
 use drawspan_client::{Credentials, KeyPair, Keys};
-use drawspan_emulator::{Config as EmulatorConfig, Emulator, Ports, Running};
+use drawspan_emulator::{Config as EmulatorConfig, Emulator, EnrollmentGroup, Ports, Running};
 use drawspan_fleet::governor::Pace;
 use drawspan_gateway::{CallbackUrl, Scope, Subscribe, SubscriptionStatus, Subscriptions as _};
 use drawspan_hub::{
@@ -18,7 +18,9 @@ use drawspan_hub::{
 };
 use drawspan_net::{Connector, Route, Transport, client_config};
 use drawspan_runtime::{self as runtime, Gateway};
-use drawspan_settings::{self as settings, ApiKeys, Config, ConnectTo, GuardMode, Profile};
+use drawspan_settings::{
+    self as settings, ApiKeys, Config, ConnectTo, Enrollment, GuardMode, Profile,
+};
 use drawspan_store::Store;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -147,8 +149,14 @@ pub(crate) struct Stand {
 
 impl Stand {
     pub(crate) async fn start(devices: &[&str]) -> Self {
+        Self::start_with(devices, Vec::new()).await
+    }
+
+    /// With enrollment groups besides.
+    pub(crate) async fn start_with(devices: &[&str], groups: Vec<EnrollmentGroup>) -> Self {
         let mut config = EmulatorConfig::new(vec![HostName::parse(HUB).unwrap()]);
         config.devices = devices.iter().map(|device| id(device)).collect();
+        config.provisioning.other_groups = groups;
         config.ports = Ports {
             amqps: 0,
             mqtts: Some(0),
@@ -193,7 +201,7 @@ impl Stand {
         let profile = Profile::Dps {
             endpoint: HostName::parse(HUB).unwrap(),
             id_scope: self.emulator.dps().id_scope().to_owned(),
-            keys,
+            group: Enrollment::Keys(keys),
         };
         self.bridge_of(profile, store)
     }

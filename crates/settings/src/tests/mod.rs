@@ -1,5 +1,6 @@
 mod devices;
 mod files;
+mod group;
 mod layers;
 mod legacy;
 mod mistakes;

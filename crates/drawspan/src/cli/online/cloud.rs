@@ -9,7 +9,7 @@ use drawspan_client::{Credentials, probe};
 use drawspan_hub::{CertifiedDevice, DeviceId, Failure, FailureKind, HostName, WhichKey};
 use drawspan_net::{ClientIdentity, Connector};
 use drawspan_settings::limits::TOKEN_LIFE_S;
-use drawspan_settings::{Config, Profile};
+use drawspan_settings::{Config, Enrollment, Profile};
 use tokio::time::Instant;
 
 use super::{Line, Seen, in_time};
@@ -19,6 +19,10 @@ use crate::limits::{ONLINE_HUBS, ONLINE_REGISTRATION_S};
 const NOBODY: &str = "drawspan-check";
 
 const WRONG_POLICY: &str = "Check hub_connection_string: host, policy name and key as the portal shows them (shared access policies).";
+
+const WRONG_KEY: &str = "Check group_key: the primary or secondary key of an enrollment group (symmetric key) of this id scope; and the clock, above.";
+
+const WRONG_AUTHORITY: &str = "Check group_certificate: an enrollment group (X.509) of this id scope has it, or one above it that follows in the file, and it is valid; and the clock, above.";
 
 /// The inputs of the checks.
 struct Look<'a> {
@@ -39,8 +43,10 @@ pub(super) async fn look(
     };
     match &config.profile {
         Profile::Dps {
-            endpoint, id_scope, ..
-        } => look.dps(endpoint, id_scope, device).await,
+            endpoint,
+            id_scope,
+            group,
+        } => look.dps(endpoint, id_scope, group, device).await,
         Profile::Hub { host, policy, .. } => {
             let which = match look.policy(host).await {
                 Ok(which) => which,
@@ -84,12 +90,10 @@ pub(super) async fn look(
             let mut lines = Vec::new();
             for (id, listed) in hubs.into_values().take(ONLINE_HUBS) {
                 let host = &listed.hub;
-                // Attaching a link would end a connection that the device has elsewhere.
-                let reached = format!(
-                    "{host} is reached with the certificate of {id}; whether it takes it shows when the device connects"
-                );
                 let refused = "Check the device's line in devices_file: its hub, and a certificate that the hub knows.";
-                lines.push(hub(look.reaches(listed).await, reached, refused));
+                let identity = look.credentials.identity(id, id).await;
+                let reached = look.reaches(host, identity).await;
+                lines.push(hub(reached, reached_with(host, id), refused));
             }
             lines
         }
@@ -101,8 +105,14 @@ impl Look<'_> {
         &self,
         endpoint: &HostName,
         id_scope: &str,
+        group: &Enrollment,
         device: Option<&DeviceId>,
     ) -> Vec<Line> {
+        let (shown, advice) = match group {
+            Enrollment::Keys(_) => ("group key", WRONG_KEY),
+            Enrollment::Authority(_) => ("the group's certificate", WRONG_AUTHORITY),
+        };
+        let dps = |seen| dps(seen, advice);
         let client = DpsClient::new(DpsConfig {
             endpoint: endpoint.clone(),
             id_scope: id_scope.to_owned(),
@@ -124,7 +134,7 @@ impl Look<'_> {
             WhichKey::Primary => "",
             WhichKey::Secondary => ", the second one; the first is refused",
         };
-        let taken = format!("{endpoint} takes id scope {id_scope} and group key{note}");
+        let taken = format!("{endpoint} takes id scope {id_scope} and {shown}{note}");
         let assigned = match (known, device) {
             (Some(assigned), _) => assigned,
             (None, None) => {
@@ -137,6 +147,15 @@ impl Look<'_> {
             },
         };
         let Assigned { hub: host, device } = assigned;
+        if matches!(group, Enrollment::Authority(_)) {
+            let identity = self.credentials.identity(&device, asked).await;
+            let reached = self.reaches(&host, identity).await;
+            let refused = "Delete the device at the hub, so that it registers anew.";
+            return vec![
+                dps(Ok(taken)),
+                hub(reached, reached_with(&host, &device), refused),
+            ];
+        }
         let connected = self.device(&host, &device, asked).await;
         let text = format!("{host} takes the key of {device}");
         let refused = "The hub has another key for the device than the enrollment group gives it: delete the device at the hub, so that it registers anew.";
@@ -159,13 +178,13 @@ impl Look<'_> {
     }
 
     /// Shakes hands with a hub by a device's certificate.
-    async fn reaches(&self, listed: &CertifiedDevice) -> Result<WhichKey, Failure> {
-        let certificate = &listed.certificate;
-        let identity = ClientIdentity::from_pem(&certificate.chain, certificate.key());
-        let identity = identity
-            .map_err(|error| Failure::local(FailureKind::Unauthorized, &error.to_string()))?;
-        let connector = self.connector.with_identity(&identity);
-        let host = listed.hub.as_str();
+    async fn reaches(
+        &self,
+        host: &HostName,
+        identity: Result<ClientIdentity, Failure>,
+    ) -> Result<WhichKey, Failure> {
+        let connector = self.connector.with_identity(&identity?);
+        let host = host.as_str();
         let reached = async {
             let connected = connector.connect_to(host, self.config.transport).await;
             let reached = connected.map(|_| WhichKey::Primary);
@@ -245,7 +264,7 @@ async fn register(
     client.register(device, which, None, deadline).await
 }
 
-fn dps(seen: Result<String, Failure>) -> Line {
+fn dps(seen: Result<String, Failure>, wrong_group: &str) -> Line {
     let seen = match seen {
         Ok(text) => Seen::Ok(text),
         Err(failure) => {
@@ -253,9 +272,7 @@ fn dps(seen: Result<String, Failure>) -> Line {
                 FailureKind::NotFound => {
                     "Check id_scope: the DPS instance's overview in the portal shows it, like 0ne00A1B2C3."
                 }
-                _ => {
-                    "Check group_key: the primary or secondary key of an enrollment group (symmetric key) of this id scope; and the clock, above."
-                }
+                _ => wrong_group,
             };
             Seen::of_failure(&failure, refused)
         }
@@ -272,6 +289,13 @@ fn hub(seen: Result<WhichKey, Failure>, taken: String, refused: &str) -> Line {
         Err(failure) => Seen::of_failure(&failure, refused),
     };
     Line { what: "hub", seen }
+}
+
+/// Attaching a link would end a connection that the device has elsewhere.
+fn reached_with(host: &HostName, device: &DeviceId) -> String {
+    format!(
+        "{host} is reached with the certificate of {device}; whether it takes it shows when the device connects"
+    )
 }
 
 fn hub_skipped(why: &str) -> Line {

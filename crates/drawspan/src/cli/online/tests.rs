@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use drawspan_client::KeyPair;
 use drawspan_client::clock_skew::Skew;
 use drawspan_hub::{HostName, SymmetricKey};
-use drawspan_settings::{ApiKeys, ConnectTo, Profile};
+use drawspan_settings::{ApiKeys, ConnectTo, Enrollment, Profile};
 use rustls::ServerConfig;
 use rustls_pki_types::PrivateKeyDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -53,7 +53,7 @@ fn config(to: SocketAddr) -> Config {
     let profile = Profile::Dps {
         endpoint: name.clone(),
         id_scope: "0ne00000001".to_owned(),
-        keys: KeyPair::single(SymmetricKey::from_bytes(&[1; 32]).unwrap()),
+        group: Enrollment::Keys(KeyPair::single(SymmetricKey::from_bytes(&[1; 32]).unwrap())),
     };
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut config = Config::new(listen, ApiKeys::new(["k"]), profile);
