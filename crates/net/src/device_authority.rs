@@ -67,10 +67,10 @@ pub enum NoCertificate {
     )]
     Name(String),
     /// Too early.
-    #[error("the certificate of the enrollment group's authority is not valid before {0}")]
+    #[error("the certificate of the enrollment group's authority is not valid before {}", .0.date())]
     NotYet(OffsetDateTime),
     /// Too late.
-    #[error("the certificate of the enrollment group's authority has expired, on {0}")]
+    #[error("the certificate of the enrollment group's authority has expired, on {}", .0.date())]
     Expired(OffsetDateTime),
     /// Should not happen.
     #[error("no certificate could be signed: {0}")]
