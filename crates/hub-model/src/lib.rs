@@ -1,9 +1,10 @@
-//! An IoT Hub as a value: identity registry, twins, policies, access, consumer groups, cloud-to-device queues; the
-//! provisioning service in front of hubs; and [`event`], everything that happens there.
+//! An IoT Hub as a value: identity registry, twins, policies, access, consumer groups, cloud-to-device queues, file
+//! uploads and their blobs; the provisioning service in front of hubs; and [`event`], everything that happens there.
 //!
 //! The crate has no clocks, random sources, files or sockets: time and fresh names are arguments.
 
 pub mod access;
+pub mod blobs;
 pub mod c2d;
 pub mod device;
 pub mod dps;
@@ -16,3 +17,4 @@ pub mod registry;
 mod tests;
 pub mod twin;
 pub mod twins;
+pub mod uploads;

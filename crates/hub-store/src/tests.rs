@@ -10,6 +10,7 @@ use super::{Database, Store, StoreError, Write};
 mod c2d;
 mod mqtt_sessions;
 mod twins;
+mod uploads;
 
 fn hub(name: &str) -> HostName {
     HostName::parse(name).unwrap()
