@@ -8,11 +8,12 @@ use std::sync::Arc;
 use drawspan_emulator_hub::clock::Clock;
 use drawspan_emulator_hub::faults::Fault;
 use drawspan_emulator_hub::observe::Observer;
+use drawspan_hub::storage::StorageAccount;
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
-use drawspan_hub_model::c2d;
 use drawspan_hub_model::dps::{InvalidProvisioning, Provisioning};
 use drawspan_hub_model::groups::{ConsumerGroups, InvalidGroups};
 use drawspan_hub_model::limits::{C2D_DELIVERY_COUNTS, Limits};
+use drawspan_hub_model::{c2d, uploads};
 use drawspan_segment_log::limits::PARTITIONS_MAX;
 
 use crate::limits::{HUBS_MAX, PARTITIONS};
@@ -55,6 +56,10 @@ pub struct Config {
     pub consumer_groups: Vec<String>,
     /// How messages to devices are treated.
     pub cloud_to_device: c2d::Settings,
+    /// How file uploads are treated.
+    pub uploads: uploads::Settings,
+    /// The storage account that takes uploaded files, with a container that is there; `None` keeps them in the emulator.
+    pub upload_account: Option<UploadAccount>,
     /// Limits of each hub.
     pub limits: Limits,
     /// The time by which it lives.
@@ -63,6 +68,15 @@ pub struct Config {
     pub observers: Vec<Arc<dyn Observer>>,
     /// Faults to cause.
     pub faults: Vec<Fault>,
+}
+
+/// A container of a storage account.
+#[derive(Clone, Debug)]
+pub struct UploadAccount {
+    /// The account.
+    pub account: StorageAccount,
+    /// The container's name.
+    pub container: String,
 }
 
 /// Ports to listen at; 0 lets the system choose.
@@ -97,6 +111,11 @@ pub enum Mistake {
     /// More than one share of renewals that fail.
     #[error("two faults set the share of renewals that fail; one is allowed")]
     TwoShares,
+    /// A container's name that no account has.
+    #[error(
+        "the container of uploaded files: 3 to 63 lower-case letters, digits and single dashes in between are allowed"
+    )]
+    Container,
     /// Something about the provisioning service.
     #[error(transparent)]
     Provisioning(#[from] InvalidProvisioning),
@@ -126,6 +145,8 @@ impl Config {
             partitions: PARTITIONS,
             consumer_groups: Vec::new(),
             cloud_to_device: c2d::Settings::default(),
+            uploads: uploads::Settings::default(),
+            upload_account: None,
             limits: Limits::default(),
             clock: Clock::system(),
             observers: Vec::new(),
@@ -160,6 +181,10 @@ impl Config {
         if self.faults.iter().filter(shares).count() > 1 {
             mistakes.push(Mistake::TwoShares);
         }
+        let container = self.upload_account.iter().map(|it| it.container.as_str());
+        if container.clone().any(|name| !is_container(name)) {
+            mistakes.push(Mistake::Container);
+        }
         let provisioning = self.provisioning.mistakes(&self.hubs);
         mistakes.extend(provisioning.into_iter().map(Mistake::Provisioning));
         mistakes.extend(
@@ -175,4 +200,14 @@ impl Config {
         let own = self.dps_name.iter().filter(|dps| !self.hubs.contains(dps));
         self.hubs.iter().chain(own).cloned().collect()
     }
+}
+
+/// Azure's article "Naming and referencing containers, blobs, and metadata".
+fn is_container(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (3..=63).contains(&name.len())
+        && name.bytes().all(plain)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+        && !name.contains("--")
 }

@@ -7,6 +7,7 @@ use drawspan_emulator_hub::hub::ChangeError;
 use drawspan_emulator_hub::random::NoRandomness;
 use drawspan_hub::key::InvalidKey;
 use drawspan_hub_store::StoreError;
+use drawspan_net::TrustError;
 use drawspan_segment_log::LogError;
 
 use crate::ca::CaError;
@@ -37,9 +38,12 @@ pub enum StartError {
     /// No keys can be made.
     #[error(transparent)]
     Random(#[from] NoRandomness),
-    /// The stored policy key is invalid.
-    #[error("the policy key in the state directory cannot be read: {0}")]
-    PolicyKey(#[from] InvalidKey),
+    /// A stored key is invalid.
+    #[error("a key in the state directory cannot be read: {0}")]
+    StoredKey(#[from] InvalidKey),
+    /// A storage account cannot be reached over TLS.
+    #[error("uploaded files: {0}")]
+    Trust(#[from] TrustError),
     /// A port cannot be had.
     #[error("cannot listen for {protocol} at {address}: {cause}")]
     Listen {

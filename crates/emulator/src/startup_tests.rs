@@ -345,6 +345,11 @@ fn a_directory_of_format_5_opens_with_everything_in_it() {
     opens_with_everything_in_it("b5bab52", "RT89W5Tj7Xj9N8P4NHwx7mbpcfQL9mWgEmw/HNVxl9s=");
 }
 
+#[test]
+fn a_directory_of_format_6_opens_with_everything_in_it() {
+    opens_with_everything_in_it("7b50aeb", "RT89W5Tj7Xj9N8P4NHwx7mbpcfQL9mWgEmw/HNVxl9s=");
+}
+
 /// A directory that `drawspan emulator` of `commit` made: three devices, a twin, messages to devices, telemetry.
 fn opens_with_everything_in_it(commit: &str, policy_key: &str) {
     let folder = tempfile::tempdir().unwrap();

@@ -69,6 +69,7 @@ impl Hub {
             if let Change::Delete(device) = change {
                 self.messages.forget(device);
                 self.subscriptions.forget(device);
+                self.uploads.forget(device);
             }
         }
     }

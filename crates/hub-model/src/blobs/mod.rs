@@ -72,7 +72,16 @@ pub struct Effects {
     /// Changes to store, in this order.
     pub changes: Vec<Change>,
     /// Files that are of no use once the changes are stored.
-    pub unused: Vec<u64>,
+    pub unused: Vec<Contents>,
+}
+
+/// A file with contents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// The file's number.
+    pub file: u64,
+    /// The blob whose contents they are; `None` means a block.
+    pub blob: Option<Arc<str>>,
 }
 
 /// What a writer asks of the blob that is there.
@@ -163,6 +172,24 @@ impl Blob {
     /// What changes whenever its contents do, with quotes.
     pub fn etag(&self) -> String {
         format!("\"0x{:X}{:08X}\"", self.modified_unix_ms, self.file)
+    }
+
+    /// The file with its contents.
+    pub fn contents(&self) -> Contents {
+        Contents {
+            file: self.file,
+            blob: Some(Arc::clone(&self.name)),
+        }
+    }
+}
+
+impl Block {
+    /// The file with its contents.
+    pub fn contents(&self) -> Contents {
+        Contents {
+            file: self.file,
+            blob: None,
+        }
     }
 }
 
@@ -315,7 +342,7 @@ impl Blobs {
         });
         if let Some(before) = self.blobs.insert(Arc::clone(name), Arc::clone(&blob)) {
             self.bytes = self.bytes.saturating_sub(before.bytes);
-            effects.unused.push(before.file);
+            effects.unused.push(before.contents());
         }
         effects.changes.push(Change::Put(Arc::clone(&blob)));
         self.drop_blocks(name, effects);
@@ -377,7 +404,7 @@ impl Blobs {
         effects.changes.push(Change::Block(Arc::clone(&block)));
         if let Some(before) = self.stage(block) {
             self.bytes = self.bytes.saturating_sub(before.bytes);
-            effects.unused.push(before.file);
+            effects.unused.push(before.contents());
         }
         Ok(())
     }
@@ -403,7 +430,7 @@ impl Blobs {
     pub fn delete(&mut self, name: &str, effects: &mut Effects) -> Result<(), Refused> {
         let blob = self.blobs.remove(name).ok_or(Refused::NotFound)?;
         self.bytes = self.bytes.saturating_sub(blob.bytes);
-        effects.unused.push(blob.file);
+        effects.unused.push(blob.contents());
         effects.changes.push(Change::Gone(Arc::clone(&blob.name)));
         self.drop_blocks(name, effects);
         Ok(())
@@ -444,7 +471,7 @@ impl Blobs {
         self.block_count = self.block_count.saturating_sub(staged.blocks.len());
         for block in staged.blocks.values() {
             self.bytes = self.bytes.saturating_sub(block.bytes);
-            effects.unused.push(block.file);
+            effects.unused.push(block.contents());
         }
         effects.changes.push(Change::BlocksGone(name));
     }

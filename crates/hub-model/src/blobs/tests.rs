@@ -54,7 +54,11 @@ fn room_is_bounded_and_comes_back() {
     assert!(put(&mut all, "a/1", 1).is_err());
     let mut effects = Effects::default();
     all.delete("a/1", &mut effects).unwrap();
-    assert_eq!(effects.unused, [1]);
+    let old = Contents {
+        file: 1,
+        blob: Some(name("a/1")),
+    };
+    assert_eq!(effects.unused, [old]);
     put(&mut all, "a/2", 60).unwrap();
     assert_eq!((all.bytes, all.block_count, all.writing), (60, 0, 0));
     assert!(all.reserve(u64::MAX).is_err());

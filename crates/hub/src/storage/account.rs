@@ -122,12 +122,18 @@ impl StorageAccount {
         }
     }
 
-    /// Path of a blob, percent-encoded.
+    /// Path of a blob on its host, percent-encoded.
     #[must_use]
     pub fn blob_path(&self, container: &str, blob: &str) -> String {
-        let segments: Vec<String> = blob.split('/').map(encode_component).collect();
-        format!("{}/{container}/{}", self.path, segments.join("/"))
+        format!("{}{}", self.path, blob_path(container, blob))
     }
+}
+
+/// Path of a blob, percent-encoded: `/{container}/{blob}`.
+#[must_use]
+pub fn blob_path(container: &str, blob: &str) -> String {
+    let segments: Vec<String> = blob.split('/').map(encode_component).collect();
+    format!("/{container}/{}", segments.join("/"))
 }
 
 #[cfg(test)]

@@ -3,5 +3,5 @@
 mod account;
 mod signature;
 
-pub use account::{InvalidStorageAccount, StorageAccount};
+pub use account::{InvalidStorageAccount, StorageAccount, blob_path};
 pub use signature::{Permission, Refused, Scope, check, sign};
