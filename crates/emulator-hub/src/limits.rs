@@ -41,3 +41,5 @@ pub const STORAGE_CONNECTIONS: usize = 16;
 pub const STORAGE_TIME_MS: u64 = 10_000;
 /// Largest body of an answer of a storage account.
 pub const STORAGE_ANSWER_BYTES: usize = 64 * 1024;
+/// Life of the signature by which a user reads and deletes uploaded files: a year.
+pub const USER_SIGNATURE_S: u64 = 365 * 24 * 60 * 60;

@@ -10,10 +10,13 @@ use drawspan_net::{Connector, HttpBounds, HttpChannel, HttpClient};
 use http::{Method, Request, StatusCode, header};
 
 use crate::blobs::{BlobStore, CONTAINER};
-use crate::limits::{STORAGE_ANSWER_BYTES, STORAGE_CONNECTIONS, STORAGE_TIME_MS};
+use crate::limits::{STORAGE_ANSWER_BYTES, STORAGE_CONNECTIONS, STORAGE_TIME_MS, USER_SIGNATURE_S};
 
 /// What a device may do with its blob, as IoT Hub has it.
 const OF_DEVICE: [Permission; 2] = [Permission::Read, Permission::Write];
+
+/// What a user of the emulator may do with all blobs.
+const OF_USER: [Permission; 3] = [Permission::Read, Permission::Delete, Permission::List];
 
 /// The version of the REST interface in requests to an account.
 const REST_VERSION: &str = "2018-03-28";
@@ -73,6 +76,27 @@ impl Storage {
         let is_clear = matches!(self, Self::Account(storage) if !storage.account.is_secure);
         let scheme = if is_clear { "http" } else { "https" };
         format!("{scheme}://{host}{}", blob_path(self.container(), blob))
+    }
+
+    /// The URL of the container for a user: of the built-in storage at `authority`, with a signature that reads, lists and deletes
+    /// for a year, a secret; of an account, without one.
+    pub fn container_uri(&self, authority: &str, now_unix_ms: u64) -> String {
+        match self {
+            Self::BuiltIn(store) => {
+                let expires = (now_unix_ms / 1000).saturating_add(USER_SIGNATURE_S);
+                let signature = store.sign(None, &OF_USER, expires);
+                format!("https://{authority}/{CONTAINER}{signature}")
+            }
+            Self::Account(storage) => {
+                let scheme = if storage.account.is_secure {
+                    "https"
+                } else {
+                    "http"
+                };
+                let host = storage.account.host_name();
+                format!("{scheme}://{host}/{}", storage.container)
+            }
+        }
     }
 
     /// Looks a blob up; `None` if there is none.

@@ -42,7 +42,7 @@ pub struct Config {
     pub policy_key: Option<SymmetricKey>,
     /// The state directory; `None` keeps the state in memory.
     pub state: Option<PathBuf>,
-    /// Whether devices, messages and telemetry that are there are removed first.
+    /// Whether devices, messages, telemetry and uploaded files that are there are removed first.
     pub reset: bool,
     /// Address to listen at.
     pub bind: IpAddr,

@@ -1,6 +1,7 @@
-//! The HTTPS head: the REST interface for services (registry, twins, methods, purge of queues), and the authority's
-//! certificate.
+//! The HTTPS head: the REST interface for services (registry, twins, methods, purge of queues), that for devices, the storage of
+//! uploaded files, and the authority's certificate.
 
+mod blobs;
 mod body;
 mod bulk;
 mod caller;
@@ -102,6 +103,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/statistics/devices", get(statistics::devices))
         .route("/statistics/service", get(statistics::service))
         .merge(device::routes())
+        .merge(blobs::routes())
         .merge(dps::routes())
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)

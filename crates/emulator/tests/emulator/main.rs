@@ -12,3 +12,4 @@ mod https;
 mod lifecycle;
 mod support;
 mod twins;
+mod uploads;

@@ -4,4 +4,4 @@ mod account;
 mod signature;
 
 pub use account::{InvalidStorageAccount, StorageAccount, blob_path};
-pub use signature::{Permission, Refused, Scope, check, sign};
+pub use signature::{Permission, Refused, Scope, check, query_value, sign};

@@ -101,18 +101,11 @@ pub fn check(
     wanted: &[Permission],
     now_unix_ms: u64,
 ) -> Result<(), Refused> {
-    let field = |name: &str| {
-        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        let mut found = pairs.filter(|(key, _)| *key == name);
-        let first = found.next().map(|(_, value)| value);
-        // The same field twice could be read in two ways.
-        found.next().is_none().then_some(first).flatten()
-    };
-    let raw = field("sig").ok_or(Refused::Missing)?;
+    let signature = query_value(query, "sig").ok_or(Refused::Missing)?;
     if query.len() > BLOB_SIGNATURE_MAX_CHARS {
         return Err(Refused::Malformed);
     }
-    let text = |name: &str| field(name).and_then(decode).ok_or(Refused::Malformed);
+    let text = |name: &str| query_value(query, name).ok_or(Refused::Malformed);
     if text("sv")? != VERSION {
         return Err(Refused::Malformed);
     }
@@ -125,9 +118,7 @@ pub fn check(
         },
         _ => return Err(Refused::Malformed),
     };
-    // Some clients leave the signature's plus as it is.
-    let signature: Cow<'_, str> = decode(raw).ok_or(Refused::Malformed)?;
-    let signature = STANDARD.decode(signature.replace(' ', "+").as_bytes());
+    let signature = STANDARD.decode(signature.as_bytes());
     let signature = signature.map_err(|_| Refused::Malformed)?;
     if !key.verify(to_sign(scope, &allowed, &expiry).as_bytes(), &signature) {
         return Err(Refused::Wrong);
@@ -140,6 +131,18 @@ pub fn check(
     match wanted.iter().any(is_allowed) {
         true => Ok(()),
         false => Err(Refused::NotAllowed),
+    }
+}
+
+/// The value of a query's field, decoded. `None` if it is not there, not text, or there twice, which could be read in two ways.
+#[must_use]
+pub fn query_value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let mut found = pairs.filter(|(key, _)| *key == name);
+    let (_, value) = found.next()?;
+    match found.next() {
+        None => decode(value),
+        Some(_) => None,
     }
 }
 

@@ -1,7 +1,8 @@
-//! What devices do over HTTPS: they send messages, and take those that wait for them one by one.
+//! What devices do over HTTPS: they send messages, take those that wait for them one by one, and begin and end file uploads.
 //!
 //! Rules: Azure's REST reference "IoT Hub device". Devices are never refused for a version of the interface, or for want of one.
 
+mod files;
 mod messages;
 mod telemetry;
 
@@ -15,7 +16,7 @@ use drawspan_hub_model::policy::Right;
 use drawspan_segment_log::{AuthKind, MessageSource, Origin};
 
 use super::Shared;
-use super::caller::AnyVersion;
+use super::caller::{AnyVersion, Caller};
 use super::refusal::Refusal;
 
 pub(super) fn routes() -> Router<Shared> {
@@ -36,7 +37,7 @@ pub(super) fn routes() -> Router<Shared> {
             .route(&message, delete(messages::complete_or_reject))
             .route(&format!("{message}/abandon"), post(messages::abandon));
     }
-    router
+    router.merge(files::routes())
 }
 
 /// A device that asks for itself.
@@ -49,8 +50,12 @@ struct Sender {
 impl Sender {
     /// The device that a request is of, if the caller may speak for it.
     fn new(AnyVersion(caller): &AnyVersion, id: DeviceId, what: &str) -> Result<Self, Refusal> {
-        let path = format!("/devices/{id}/messages/{what}");
-        let hub = caller.hub(&[Right::DeviceConnect], &path)?;
+        Self::at(caller, &format!("/devices/{id}/messages/{what}"), id)
+    }
+
+    /// The same, for a path of the device.
+    fn at(caller: &Caller, path: &str, id: DeviceId) -> Result<Self, Refusal> {
+        let hub = caller.hub(&[Right::DeviceConnect], path)?;
         let (scope, generation_id) = hub.admit(caller.grant(), &id)?;
         Ok(Self {
             hub: Arc::clone(hub),

@@ -79,7 +79,7 @@ async fn addresses_that_mean_nothing_are_not_found() {
     // What the hub has and the emulator has not yet.
     for options in [
         receiver("/devices/a/modules/m/twin"),
-        receiver("/messages/servicebound/filenotifications"),
+        sender("/messages/servicebound/filenotifications"),
     ] {
         let error = client.attach(options).await.unwrap_err();
         assert_eq!(error.condition.as_str(), "amqp:not-implemented");

@@ -1,0 +1,100 @@
+"""The unmodified azure-iot-device uploads files: it asks for a place and says how that ended, over HTTPS beside its MQTT connection.
+The file itself is put by plain HTTP requests, as Azure Storage's REST interface has them.
+"""
+
+import base64
+import hashlib
+
+import requests
+from azure.iot.device.exceptions import ClientError, ServiceError
+
+from check import env, holds, run, same
+from device_mqtt import client, derived, refused, register
+
+DEVICE = "python-upload"
+
+
+def url(place):
+    return f"https://{place['hostName']}/{place['containerName']}/{place['blobName']}{place['sasToken']}"
+
+
+def put(place, body, query="", **headers):
+    return requests.put(url(place) + query, data=body, headers=headers, timeout=60, verify=env("CA"))
+
+
+def get(place):
+    return requests.get(url(place), timeout=60, verify=env("CA"))
+
+
+def md5(body):
+    return base64.b64encode(hashlib.md5(body).digest()).decode()
+
+
+def at_once(device):
+    body = bytes(range(256)) * 5000
+    place = device.get_storage_info_for_blob("at once.bin")
+    same(sorted(place), ["blobName", "containerName", "correlationId", "hostName", "sasToken"], "fields of a place")
+    same(place["blobName"], f"{DEVICE}/at once.bin", "name of the blob")
+    answer = put(place, body, **{"x-ms-blob-type": "BlockBlob", "Content-MD5": md5(body), "x-ms-client-request-id": "mine"})
+    same([answer.status_code, answer.headers["Content-MD5"]], [201, md5(body)], "put at once")
+    same(answer.headers["x-ms-client-request-id"], "mine", "the client's own id")
+    holds(get(place).content == body, "the contents are exact")
+    device.notify_blob_upload_status(place["correlationId"], True, 201, "Created")
+    refused(
+        (ClientError, ServiceError),
+        "the same again",
+        device.notify_blob_upload_status,
+        place["correlationId"],
+        True,
+        201,
+        "Created",
+    )
+
+
+def in_blocks(device, websockets):
+    place = device.get_storage_info_for_blob("in/blocks.bin")
+    blocks = {base64.b64encode(f"{number:06}".encode()).decode(): bytes([number]) * 100_000 for number in range(20)}
+    for name, body in blocks.items():
+        answer = put(place, body, f"&comp=block&blockid={requests.utils.quote(name, safe='')}")
+        if answer.status_code != 201:
+            raise AssertionError(f"block {name}: {answer.status_code} {answer.text}")
+    missing = get(place).status_code
+    holds(missing == 404 or websockets, f"before the list it is {missing}")
+    listed = "".join(f"<Latest>{name}</Latest>" for name in blocks)
+    answer = put(place, f'<?xml version="1.0" encoding="utf-8"?><BlockList>{listed}</BlockList>', "&comp=blocklist")
+    same(answer.status_code, 201, "the list")
+    holds(get(place).content == b"".join(blocks.values()), "the contents are exact")
+    device.notify_blob_upload_status(place["correlationId"], True, 201, "Created")
+
+
+def refusals(device):
+    place = device.get_storage_info_for_blob("refused.bin")
+    cases = [
+        ("another MD5", 400, "Md5Mismatch", put(place, b"x", **{"x-ms-blob-type": "BlockBlob", "Content-MD5": md5(b"y")})),
+        ("a page blob", 501, "NotImplemented", put(place, b"", **{"x-ms-blob-type": "PageBlob"})),
+        ("a lease", 501, "NotImplemented", put(place, b"", "&comp=lease", **{"x-ms-lease-action": "acquire"})),
+        ("no type", 400, "MissingRequiredHeader", put(place, b"x")),
+        ("no list", 400, "InvalidXmlDocument", put(place, b"{}", "&comp=blocklist")),
+        ("no block id", 400, "InvalidQueryParameterValue", put(place, b"x", "&comp=block&blockid=%21")),
+    ]
+    for what, status, code, answer in cases:
+        same([answer.status_code, answer.headers["x-ms-error-code"]], [status, code], what)
+    same(get(place).status_code, 404, "nothing came of them")
+    device.notify_blob_upload_status(place["correlationId"], False, 400, "refused")
+
+
+def main():
+    register(DEVICE, False)
+    for websockets in (False, True):
+        print("in WebSockets:" if websockets else "over MQTT:", flush=True)
+        device = client(DEVICE, derived(DEVICE), websockets)
+        device.connect()
+        at_once(device)
+        in_blocks(device, websockets)
+        if not websockets:
+            refusals(device)
+        device.shutdown()
+
+
+if __name__ == "__main__":
+    run(main)
