@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use drawspan_emulator_hub::blobs::CONTAINER;
 use drawspan_emulator_hub::clock::Clock;
 use drawspan_emulator_hub::faults::Fault;
 use drawspan_emulator_hub::observe::Observer;
@@ -111,6 +112,9 @@ pub enum Mistake {
     /// More than one share of renewals that fail.
     #[error("two faults set the share of renewals that fail; one is allowed")]
     TwoShares,
+    /// An id scope that is the first segment of other paths.
+    #[error("the id scope {CONTAINER}: uploaded files have that path; choose another one")]
+    IdScope,
     /// A container's name that no account has.
     #[error(
         "the container of uploaded files: 3 to 63 lower-case letters, digits and single dashes in between are allowed"
@@ -180,6 +184,9 @@ impl Config {
         let shares = |fault: &&Fault| matches!(fault, Fault::Renewals(_));
         if self.faults.iter().filter(shares).count() > 1 {
             mistakes.push(Mistake::TwoShares);
+        }
+        if self.provisioning.id_scope == CONTAINER {
+            mistakes.push(Mistake::IdScope);
         }
         let container = self.upload_account.iter().map(|it| it.container.as_str());
         if container.clone().any(|name| !is_container(name)) {

@@ -34,7 +34,7 @@ async fn device(running: &Running, id: &str, target: &str, body: &Value) -> Answ
 }
 
 async fn begin(running: &Running, id: &str, name: &str) -> Value {
-    let target = format!("/devices/{id}/files");
+    let target = format!("/devices/{}/files", id.replace('#', "%23"));
     let answer = device(running, id, &target, &json!({ "blobName": name })).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()
@@ -133,33 +133,33 @@ async fn a_file_from_its_place_to_its_notification() {
 
 #[tokio::test]
 async fn every_spelling_of_the_two_requests() {
-    let running = start(&["a b"]).await;
+    let running = start(&["a#b"]).await;
     for files in [
-        "/devices/a%20b/files",
-        "/devices/a%20b/files/?api-version=2016-11-14",
+        "/devices/a%23b/files",
+        "/devices/a%23b/files/?api-version=2016-11-14",
     ] {
-        let answer = device(&running, "a b", files, &json!({ "blobName": "x" })).await;
+        let answer = device(&running, "a#b", files, &json!({ "blobName": "x" })).await;
         assert_eq!(
             (answer.status, &answer.json()["blobName"]),
-            (200, &json!("a b/x"))
+            (200, &json!("a#b/x"))
         );
     }
-    let base = "/devices/a%20b/files/notifications";
+    let base = "/devices/a%23b/files/notifications";
     for (rest, is_in_body) in [("", true), ("/", true), ("/{}", false), ("/{}", true)] {
-        let place = begin(&running, "a%20b", "x").await;
+        let place = begin(&running, "a#b", "x").await;
         let correlation = place["correlationId"].as_str().unwrap();
         let target = format!("{base}{}", rest.replace("{}", correlation));
         let mut body = json!({ "isSuccess": false, "statusCode": 500, "statusDescription": "no" });
         if is_in_body {
             body["correlationId"] = correlation.into();
         }
-        let answer = device(&running, "a b", &target, &body).await;
+        let answer = device(&running, "a#b", &target, &body).await;
         assert_eq!(answer.status, 204, "{target}: {answer:?}");
     }
     assert_eq!(waiting(&running), 0, "failed uploads are not notified");
-    let place = begin(&running, "a%20b", "x").await;
+    let place = begin(&running, "a#b", "x").await;
     let body = json!({ "correlationId": place["correlationId"] });
-    let answer = device(&running, "a b", base, &body).await;
+    let answer = device(&running, "a#b", base, &body).await;
     assert_refused(&answer, ErrorCode::INVALID_FILE_UPLOAD_COMPLETION_STATUS);
 }
 
