@@ -1,14 +1,11 @@
 //! Notifications of files that devices have uploaded.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use drawspan_amqp::message::{Body, Message, Properties};
 use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_hub::UtcTime;
-use drawspan_hub_model::c2d::Queued;
-use drawspan_hub_model::uploads::FileNotification;
+use drawspan_hub_model::uploads::QueuedNotification;
 use serde::Serialize;
 
 /// The path of file notifications, which a token must cover.
@@ -31,10 +28,7 @@ struct Notice<'a> {
 }
 
 /// Encodes a notification.
-pub(super) fn encode(
-    queued: &Queued<Arc<FileNotification>>,
-    hub: &Hub,
-) -> Result<Bytes, serde_json::Error> {
+pub(super) fn encode(queued: &QueuedNotification, hub: &Hub) -> Result<Bytes, serde_json::Error> {
     let item = &queued.item;
     let ms = |unix_ms: u64| i64::try_from(unix_ms).unwrap_or(i64::MAX);
     let time = |unix_ms| UtcTime::from_unix_ms(ms(unix_ms)).to_string();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, HostName};
 use drawspan_hub_model::c2d::Queued;
-use drawspan_hub_model::uploads::{Change, FileNotification, Kept, Upload};
+use drawspan_hub_model::uploads::{Change, FileNotification, Kept, QueuedNotification, Upload};
 use rusqlite::{Connection, Row, params};
 
 use super::StoreError;
@@ -137,11 +137,7 @@ pub(super) fn forget(
         .map(drop)
 }
 
-fn put(
-    connection: &Connection,
-    hub: &str,
-    queued: &Queued<Arc<FileNotification>>,
-) -> rusqlite::Result<()> {
+fn put(connection: &Connection, hub: &str, queued: &QueuedNotification) -> rusqlite::Result<()> {
     let item = &queued.item;
     connection
         .prepare_cached(
@@ -176,7 +172,7 @@ fn upload(row: &Row<'_>) -> rusqlite::Result<Option<Arc<Upload>>> {
     })))
 }
 
-fn notification(row: &Row<'_>) -> rusqlite::Result<Option<Queued<Arc<FileNotification>>>> {
+fn notification(row: &Row<'_>) -> rusqlite::Result<Option<QueuedNotification>> {
     let device: String = row.get(1)?;
     let Ok(device) = DeviceId::parse(&device) else {
         return Ok(None);

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drawspan_hub::{DeviceId, ErrorCode};
-use drawspan_hub_model::c2d::{LockLost, LockToken, Outcome, Queued};
+use drawspan_hub_model::c2d::{LockLost, LockToken, Outcome};
 use drawspan_hub_model::event::HubEvent;
 use drawspan_hub_model::uploads::{
-    Effects, End, FileNotification, NewUpload, Refused, Upload, Uploads,
+    Effects, End, NewUpload, QueuedNotification, Refused, Upload, Uploads,
 };
 use drawspan_hub_store::{Slot, StoreError, Write};
 use tokio::sync::{Notify, oneshot};
@@ -185,7 +185,7 @@ impl Hub {
     /// When the system gives no randomness.
     pub fn lock_file_notification(
         &self,
-    ) -> Result<Option<(LockToken, Queued<Arc<FileNotification>>)>, NoRandomness> {
+    ) -> Result<Option<(LockToken, QueuedNotification)>, NoRandomness> {
         let (token, now) = (random::lock_token()?, self.now_unix_ms());
         let mut held = self.uploads.held();
         let locked = held.model.lock(token, now);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use drawspan_hub::DeviceId;
 
-use crate::c2d::{LockLost, LockToken, Outcome, Queued};
+use crate::c2d::{LockLost, LockToken, Outcome};
 use crate::dps::Rate;
 use crate::event::HubEvent;
 use crate::limits::{
@@ -22,7 +22,7 @@ use crate::limits::{
     UPLOAD_NOTICE_DELIVERY_COUNT, UPLOAD_NOTICE_TTL_MS, UPLOAD_TTL_MS, UPLOADS_MAX,
 };
 use notifications::Notifications;
-pub use notifications::{FileNotification, NotificationEnd};
+pub use notifications::{FileNotification, NotificationEnd, QueuedNotification};
 pub use upload::{Change, Effects, End, Kept, NewUpload, Refused, Upload};
 
 /// How a hub treats file uploads (IoT Hub's `storageEndpoints` and `fileNotifications` properties).
@@ -215,7 +215,7 @@ impl Uploads {
     }
 
     /// Locks and returns the first notification.
-    pub fn lock(&mut self, token: LockToken, now: u64) -> Option<Queued<Arc<FileNotification>>> {
+    pub fn lock(&mut self, token: LockToken, now: u64) -> Option<QueuedNotification> {
         self.notifications.lock(token, now, &self.settings)
     }
 

@@ -27,6 +27,9 @@ pub struct FileNotification {
     pub enqueued_unix_ms: u64,
 }
 
+/// A notification that waits.
+pub type QueuedNotification = Queued<Arc<FileNotification>>;
+
 /// The notifications of one hub.
 #[derive(Debug, Default)]
 pub(super) struct Notifications {
@@ -35,7 +38,7 @@ pub(super) struct Notifications {
 }
 
 impl Notifications {
-    pub(super) fn restore(kept: Vec<Queued<Arc<FileNotification>>>, last_number: u64) -> Self {
+    pub(super) fn restore(kept: Vec<QueuedNotification>, last_number: u64) -> Self {
         let mut all = Self {
             queue: LockQueue::default(),
             last_number,
@@ -85,7 +88,7 @@ impl Notifications {
         token: LockToken,
         now: u64,
         settings: &Settings,
-    ) -> Option<Queued<Arc<FileNotification>>> {
+    ) -> Option<QueuedNotification> {
         let until = now.saturating_add(settings.notification_lock_ms);
         self.queue.lock(token, now, until)
     }
@@ -140,7 +143,7 @@ impl Notifications {
     }
 }
 
-fn gone(queued: &Queued<Arc<FileNotification>>, end: NotificationEnd, effects: &mut Effects) {
+fn gone(queued: &QueuedNotification, end: NotificationEnd, effects: &mut Effects) {
     let number = queued.sequence;
     effects.changes.push(Change::NotificationGone(number));
     effects.events.push(HubEvent::FileNotificationEnded {

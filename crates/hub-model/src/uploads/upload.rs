@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, ErrorCode};
 
-use super::FileNotification;
-use crate::c2d::Queued;
+use super::QueuedNotification;
 use crate::event::HubEvent;
 use crate::limits::UPLOADS_MAX;
 
@@ -60,7 +59,7 @@ pub struct Kept {
     /// Uploads under way.
     pub uploads: Vec<Arc<Upload>>,
     /// Notifications that no service has completed, in their order.
-    pub notifications: Vec<Queued<Arc<FileNotification>>>,
+    pub notifications: Vec<QueuedNotification>,
     /// The highest number ever given to a notification.
     pub last_number: u64,
 }
@@ -73,7 +72,7 @@ pub enum Change {
     /// An upload is over.
     Over(Arc<str>),
     /// A notification for services.
-    Notification(Queued<Arc<FileNotification>>),
+    Notification(QueuedNotification),
     /// A notification was given back.
     Counted {
         /// Its number.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use drawspan_hub::DeviceId;
 use drawspan_hub_model::c2d::Queued;
 use drawspan_hub_model::registry::Change as OfRegistry;
-use drawspan_hub_model::uploads::{Change, FileNotification, Upload};
+use drawspan_hub_model::uploads::{Change, FileNotification, QueuedNotification, Upload};
 use drawspan_hub_model::{blobs, uploads};
 use rusqlite::Connection;
 
@@ -24,7 +24,7 @@ fn upload(device: &str, id: &str) -> Arc<Upload> {
     })
 }
 
-fn notification(number: u64) -> Queued<Arc<FileNotification>> {
+fn notification(number: u64) -> QueuedNotification {
     Queued {
         sequence: number,
         expires_unix_ms: NOW + 3,
