@@ -7,8 +7,9 @@ const { NoRetry } = require('azure-iot-common');
 // azure-iothub has error classes of its own.
 const errors = require('azure-iothub/dist/common-core/errors');
 const { run, env, same, holds, refused } = require('./lib/check');
+const { capability } = require('./lib/capability');
 const hub = require('./lib/hub');
-const { Transport } = require('./lib/transport');
+const { Transport, name: transport } = require('./lib/transport');
 
 /** A device that takes messages one after the other. */
 class Device {
@@ -207,6 +208,7 @@ run(async () => {
   for (const [id, waiting] of [['c2d-1', 0], ['c2d-2', 0], ['c2d-full', 50]]) {
     same((await registry.get(id)).responseBody.cloudToDeviceMessageCount, waiting, `what is left for ${id}`);
   }
+  for (const name of ['messages to the device', 'a message is completed', 'a message is abandoned', 'a message is rejected']) capability(transport, name);
   await device.client.close();
   await second.client.close();
   await service.close();

@@ -5,9 +5,10 @@
 const iothub = require('azure-iothub');
 const { Client, Message } = require('azure-iot-device');
 const { NoRetry } = require('azure-iot-common');
-const { run, env, same, holds } = require('./lib/check');
+const { run, env, same, holds, refused } = require('./lib/check');
+const { capability } = require('./lib/capability');
 const hub = require('./lib/hub');
-const { Transport } = require('./lib/transport');
+const { Transport, name: transport } = require('./lib/transport');
 
 /** A device that takes messages one after the other. */
 async function open(record) {
@@ -58,6 +59,12 @@ run(async () => {
   const properties = received.properties.propertyList.map(({ key, value }) => [key, value]).sort();
   // Over MQTT the SDK takes `iothub-ack` for a property of the sender's, and drops the content type.
   same(properties, [['iothub-ack', 'full'], ['with space & ümlaut', 'a=b;c d']], 'properties');
+  // MQTT cannot say these; the SDK says so by itself.
+  for (const [what, settle] of [['a message is rejected', 'reject'], ['a message is abandoned', 'abandon']]) {
+    const error = await refused((async () => device.client[settle](received))(), what);
+    same(error.constructor.name, 'NotImplementedError', 'its class');
+    capability(transport, what, error.constructor.name);
+  }
   await device.client.complete(received);
 
   const ids = Array.from({ length: 60 }, (_, at) => `in-order-${at}`);
@@ -71,6 +78,7 @@ run(async () => {
   same(feedback.get(sent.messageId), 'Success', 'feedback on one that was acknowledged');
   const left = async () => (await registry.get('c2d-1')).responseBody.cloudToDeviceMessageCount === 0;
   holds(await hub.eventually(left, 'the queue is empty'), 'nothing is left for the device');
+  for (const name of ['messages to the device', 'a message is completed']) capability(transport, name);
   await device.client.close();
   await service.close();
 }, 90);

@@ -7,6 +7,7 @@ const { Client, Message } = require('azure-iot-device');
 const { Http } = require('azure-iot-device-http');
 const { NoRetry, SharedAccessSignature } = require('azure-iot-common');
 const { run, env, same, holds, refused } = require('./lib/check');
+const { COLUMNS, line, capability } = require('./lib/capability');
 const hub = require('./lib/hub');
 
 function open(record) {
@@ -31,8 +32,27 @@ function request(record, method, path, { headers = {}, body = '' } = {}) {
   });
 }
 
-/** The message that waits first; the SDK asks by itself every half hour only. */
+/** The message that waits first. */
 const take = (record, spelling = 'devicebound') => request(record, 'GET', `/devices/${record.deviceId}/messages/${spelling}`);
+
+/** The SDK asks by itself, every half hour unless it is asked to do so more often. */
+async function receivesByItself(client, service) {
+  await client.setOptions({ http: { receivePolicy: { interval: 1, drain: false } } });
+  const arrived = [];
+  client.on('message', (message) => arrived.push(message));
+  const next = () => hub.eventually(() => arrived.shift(), 'a message', 20);
+  for (const [id, settle] of [['to complete', 'complete'], ['to give back', 'abandon'], ['to reject', 'reject']]) {
+    const message = new Message(`body of ${id}`);
+    Object.assign(message, { messageId: id, ack: 'full' });
+    message.properties.add('Plain', 'value');
+    await service.send('http-1', message);
+    const received = await next();
+    same([received.getData().toString('utf8'), received.messageId], [`body of ${id}`, id], 'a message that the SDK asked for');
+    same((await client[settle](received)).constructor.name, { complete: 'MessageCompleted', abandon: 'MessageAbandoned', reject: 'MessageRejected' }[settle], 'settled');
+    if (settle === 'abandon') await client.complete(await next());
+  }
+  for (const name of ['messages to the device', 'a message is completed', 'a message is abandoned', 'a message is rejected']) capability('http', name);
+}
 
 run(async () => {
   const startMs = Date.now();
@@ -47,8 +67,9 @@ run(async () => {
   const first = new Message('{"größe":1}');
   Object.assign(first, { messageId: 'm 1', correlationId: 'c-1', contentType: 'application/json', contentEncoding: 'utf-8' });
   first.properties.add('level', 'high');
+  first.properties.add('dt-subject', 'thermostat1');
   await client.sendEvent(first);
-  entry('{"größe":1}', { messageId: 'm 1', correlationId: 'c-1', contentType: 'application/json', contentEncoding: 'utf-8', properties: { level: 'high' } });
+  entry('{"größe":1}', { messageId: 'm 1', correlationId: 'c-1', contentType: 'application/json', contentEncoding: 'utf-8', component: 'thermostat1', properties: { level: 'high' } });
   const batch = ['a', 'b', 'c'].map((text) => new Message(text));
   batch[1].properties.add('n', '2');
   await client.sendEventBatch(batch);
@@ -66,7 +87,7 @@ run(async () => {
   same((await request(device, 'POST', events, { headers, body: JSON.stringify([item]) })).status, 204, 'a batch by hand');
   entry('plain text', { messageId: 'by hand', properties: { k: 'v' } });
   const wrong = await request(device, 'POST', events, { headers, body: '[{"body":"no base64!"}]' });
-  same(wrong.status, 400, 'a batch that cannot be read');
+  same([wrong.status, wrong.headers['iothub-errorcode']], [400, 'IotHubFormatError'], 'a batch that cannot be read');
   same((await request(records.get('http-2'), 'POST', events, { body: 'x' })).status, 401, "another device's token");
 
   const nothing = await take(device);
@@ -94,7 +115,8 @@ run(async () => {
   const three = await take(device);
   same((await request(device, 'DELETE', `${bound}/${bare(three)}?api-version=2020-09-30&reject`)).status, 204, 'rejected');
   same((await take(device)).status, 204, 'nothing is left');
+  await receivesByItself(client, service);
   await client.close();
   await service.close();
-  hub.writeLedger(startMs, entries);
+  hub.writeLedger(startMs, entries, ['telemetry', 'a batch of telemetry'].map((name) => line(COLUMNS.http, name)));
 }, 60);

@@ -3,7 +3,9 @@
 
 const iothub = require('azure-iothub');
 const { run, env, same, holds, refused } = require('./lib/check');
+const { capability } = require('./lib/capability');
 const hub = require('./lib/hub');
+const { name: transport } = require('./lib/transport');
 
 const service = () => iothub.Client.fromConnectionString(env('HUB_CONNECTION_STRING'));
 
@@ -87,6 +89,7 @@ run(async () => {
   const client = await hub.open(devices.get('methods-1'));
   await checkOffline(client);
   await checkAnswers(client);
+  capability(transport, 'methods');
   const second = await checkWaiting(devices.get('methods-2'));
   // The SDK lets a call that nobody serves pass in silence.
   const silent = await refused(call('methods-1', 'unheard-of', { responseTimeoutInSeconds: 5 }), 'a method that nobody serves');

@@ -13,12 +13,14 @@ const { Mqtt, MqttWs } = require('azure-iot-provisioning-device-mqtt');
 const { SymmetricKeySecurityClient } = require('azure-iot-security-symmetric-key');
 // Each of these packages brings its own azure-iot-common, so that errors are told by their names.
 const { run, env, same, refused } = require('./lib/check');
+const { capability } = require('./lib/capability');
 const { Transport, overMqtt } = require('./lib/transport');
 
 const TRANSPORTS = { amqp: Amqp, ws: AmqpWs, mqtt: Mqtt, 'mqtt-ws': MqttWs };
 
 // Devices connect over AMQP unless the script is started with something else, but register over HTTPS.
 const Registering = TRANSPORTS[process.argv[2]] ?? Http;
+const column = process.argv[2] ?? 'http';
 
 /** A device's key: derived from its group's. */
 function derived(groupKey, id) {
@@ -76,6 +78,8 @@ run(async () => {
     await send(again, key);
   }
 
+  capability(column, 'registration by a group key');
+
   const right = derived(env('GROUP_KEY'), 'meter-3');
   const attempts = [
     ['the key of another device', derived(env('GROUP_KEY'), 'meter-4')],
@@ -88,8 +92,10 @@ run(async () => {
     // error, so that its next step finds no connection.
     if (overMqtt) same(error.message, 'Connection refused: Not authorized', 'by its text');
     else same(error.name, Registering === Http ? 'UnauthorizedError' : 'NotConnectedError', 'by name');
+    if (what === 'the key of another device') capability(column, 'a registration with a wrong key', error.name);
   }
-  await refused(register('meter-3', right, { scope: '0neNOTTHERE' }), 'an id scope that there is not');
+  const scope = await refused(register('meter-3', right, { scope: '0neNOTTHERE' }), 'an id scope that there is not');
+  capability(column, 'a registration at an unknown id scope', scope.name);
   if (Registering === Amqp || Registering === AmqpWs) {
     // A request that is refused is a delivery that is rejected, with the service's JSON.
     const error = await refused(register('meter-3', right, { payload: 'x'.repeat(200_000) }), 'a payload that is too large');

@@ -128,4 +128,5 @@ run(async () => {
   await positions(client, fullest.partition, fullest.all);
   await client.close();
   await refusals();
+  for (const capability of ledger.capabilities ?? []) console.log(capability);
 }, 120);

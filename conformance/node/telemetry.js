@@ -5,7 +5,8 @@ const { Client, Message } = require('azure-iot-device');
 const { errors } = require('azure-iot-common');
 const { run, same, holds, refused } = require('./lib/check');
 const hub = require('./lib/hub');
-const { Transport } = require('./lib/transport');
+const { COLUMNS, line } = require('./lib/capability');
+const { Transport, name: transport } = require('./lib/transport');
 
 /** The SDK's message; it puts the property `dt-subject` on the wire as the annotation of that name. */
 function sdkMessage(message) {
@@ -54,5 +55,5 @@ run(async () => {
   holds(error instanceof errors.MessageTooLargeError, 'it is a MessageTooLargeError');
   await send(afterRefusal);
   for (const client of clients.values()) await client.close();
-  hub.writeLedger(startMs, entries);
+  hub.writeLedger(startMs, entries, [line(COLUMNS[transport], 'telemetry')]);
 });

@@ -4,7 +4,9 @@
 
 const iothub = require('azure-iothub');
 const { run, env, same, holds, refused } = require('./lib/check');
+const { capability } = require('./lib/capability');
 const hub = require('./lib/hub');
+const { name: transport, overMqtt } = require('./lib/transport');
 
 const REPORTS = 30;
 
@@ -56,6 +58,7 @@ async function checkReporting(registry, twin, start) {
   same(seen.connectionState, 'Connected', 'connection state');
   const bad = await refused(report(twin, { 'bad.name': 1 }), 'a name with a dot');
   holds(bad.message.includes('Error in Property/Tag bad.name. Must not contain'), 'the refusal says why');
+  capability(transport, 'a twin property with a dot in its name', bad.constructor.name);
   const nothing = await refused(report(twin, { list: [{ three: null }] }), 'a null in an array');
   holds(nothing.message.includes('Value of Property or Tag cannot be null. Error in Property/Tag three'), 'the refusal says why');
   const unchanged = (await registry.getTwin('twin-1')).responseBody.properties.reported.$version;
@@ -101,14 +104,23 @@ run(async () => {
   const twin = await client.getTwin();
   same(twin.properties.desired, { $version: 1 }, 'desired, at first');
   same({ ...twin.properties.reported, update: null }, { $version: 1, update: null }, 'reported, at first');
+  capability(transport, 'twin');
   await checkReporting(registry, twin, start);
+  capability(transport, 'reported properties');
   await checkNews(registry, twin);
+  capability(transport, 'desired properties');
   const before = JSON.parse(JSON.stringify(twin.properties.desired));
   await client.close();
 
-  const again = await hub.open(devices.get('twin-1'));
+  // The SDK names a model over MQTT only.
+  const model = 'dtmi:com:example:Thermostat;1';
+  const again = await hub.open(devices.get('twin-1'), overMqtt ? { modelId: model } : undefined);
   const fresh = await again.getTwin();
   same(JSON.parse(JSON.stringify(fresh.properties.desired)), before, 'what the news add up to is what the hub has');
   same(fresh.properties.reported.n, REPORTS - 1, 'reported properties outlive the connection');
+  if (overMqtt) {
+    same((await registry.getTwin('twin-1')).responseBody.modelId, model, 'model of the device, as the service sees it');
+    capability(transport, 'a model id');
+  }
   await again.close();
 });

@@ -6,6 +6,9 @@ import threading
 import traceback
 
 
+PRINTING = threading.Lock()
+
+
 def env(name):
     """A required environment variable."""
     value = os.environ.get(name)
@@ -18,14 +21,31 @@ def same(actual, expected, what):
     """Strict equality, types included, printed when it holds."""
     if type(actual) is not type(expected) or actual != expected:
         raise AssertionError(f"{what}: saw {show(actual)}, expected {show(expected)}")
-    print(f"  {what} = {show(actual)}", flush=True)
+    say(f"  {what} = {show(actual)}")
 
 
 def holds(condition, what):
     """A condition, printed when it holds."""
     if not condition:
         raise AssertionError(what)
-    print(f"  {what}", flush=True)
+    say(f"  {what}")
+
+
+def capability(column, name, error=None):
+    """Says what was asserted, for the table of docs/compatibility.md, or which class of error the client raised."""
+    # On a line of its own, even where the SDK prints in a thread without an end of line.
+    say("\n" + line(column, name, error))
+
+
+def line(column, name, error=None):
+    return f"capability: {column}: {name}" + ("" if error is None else f": {error}")
+
+
+def say(text):
+    """Prints a line by one write, so that it stays whole where several threads print."""
+    with PRINTING:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
 
 
 def show(value):

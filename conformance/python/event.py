@@ -58,10 +58,12 @@ def instant(iso):
 
 
 def check_annotations(annotations, entry, ledger):
-    expected = ALWAYS | ({"dt-subject"} if entry["component"] is not None else set())
+    stamps = {"dt-dataschema": entry.get("model"), "dt-subject": entry["component"]}
+    expected = ALWAYS | {name for name, value in stamps.items() if value is not None}
     same(sorted(set(annotations) - {"x-opt-partition-key"}), sorted(expected), "annotations")
     same(text(annotations.get("x-opt-partition-key", entry["device"])), entry["device"], "partition key, where there is one")
-    same(text(annotations.get("dt-subject")), entry["component"], "dt-subject")
+    for name, value in stamps.items():
+        same(text(annotations.get(name)), value, name)
     same(text(annotations["iothub-connection-device-id"]), entry["device"], "iothub-connection-device-id")
     same(text(annotations["iothub-connection-auth-generation-id"]), entry["generationId"], "iothub-connection-auth-generation-id")
     same(

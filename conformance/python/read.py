@@ -171,6 +171,8 @@ def main():
             check_event(event, entry, ledger)
     positions(*fullest)
     refusals()
+    for capability in ledger.get("capabilities", []):
+        print(capability, flush=True)
 
 
 if __name__ == "__main__":

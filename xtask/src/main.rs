@@ -2,9 +2,11 @@
 
 mod affected;
 mod bench;
+mod compatibility;
 mod conformance;
 mod error;
 mod load;
+mod pitfalls;
 mod process;
 mod sim;
 mod step;
@@ -53,7 +55,12 @@ enum Command {
         /// Start released programs, instead of those that tests use. Scenarios that are run on request always do.
         #[arg(long)]
         release: bool,
+        /// Write docs/compatibility.md afterwards, from what these scenarios saw, and the others when they last ran.
+        #[arg(long)]
+        table: bool,
     },
+    /// Writes conformance/PITFALLS.md from conformance/pitfalls.toml.
+    Pitfalls,
     /// As `test`, and nothing may be skipped: a missing tool is a failure.
     Ci,
     /// Measures speed compared with a ceiling in the same run.
@@ -85,11 +92,21 @@ fn run(workspace: &mut Workspace, command: Command) -> error::Result<()> {
         Command::Test { full: true, .. } => suite::full(workspace),
         Command::Test { .. } => suite::run(workspace),
         Command::Conformance { list: true, .. } => conformance::list(),
-        Command::Conformance { names, release, .. } => {
+        Command::Conformance {
+            names,
+            release,
+            table,
+            ..
+        } => {
             let chosen = conformance::choose(&names)?;
             workspace.profile = Profile::of(release || conformance::has_figures(&chosen));
-            conformance::run(workspace, chosen)
+            if table {
+                conformance::run_scenarios(workspace, &chosen)?;
+                return compatibility::write(workspace);
+            }
+            conformance::run(workspace, &chosen)
         }
+        Command::Pitfalls => pitfalls::write(workspace),
         Command::Ci => {
             workspace.ci = true;
             suite::run(workspace)

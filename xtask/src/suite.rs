@@ -23,6 +23,9 @@ const MANY_SEEDS: &str = "20000";
 /// Inputs of each property with `--full`.
 const MANY_CASES: &str = "100000";
 
+/// Damaged conversations of each protocol of the emulator with `--full`.
+const MANY_ROUNDS: &str = "1000000";
+
 /// Crates whose properties read what strangers send.
 const FUZZED: &[&str] = &["drawspan-amqp", "drawspan-hub", "drawspan-store"];
 
@@ -99,7 +102,7 @@ fn tests(workspace: &Workspace, packages: Option<&[String]>) -> Result<()> {
 
 /// Scenarios; left out where tools are missing, unless this is CI.
 fn judged(workspace: &Workspace, scenarios: Vec<&Scenario>) -> Result<()> {
-    match conformance::run(workspace, scenarios) {
+    match conformance::run(workspace, &scenarios) {
         Err(Error::Missing(tools)) if !workspace.ci => {
             println!(
                 "conformance: SKIPPED, because of what is missing here (CI=true makes this a failure):"
@@ -111,11 +114,18 @@ fn judged(workspace: &Workspace, scenarios: Vec<&Scenario>) -> Result<()> {
     }
 }
 
-/// The properties of codecs, with very many inputs.
+/// The properties of codecs, with very many inputs; and what clients send, damaged in a million ways for each protocol.
 fn fuzz(workspace: &Workspace) -> Result<()> {
     let mut command = workspace.cargo(&["test", "--release", "--quiet"]);
     command.env("PROPTEST_CASES", MANY_CASES);
-    step("properties, at length", of(&mut command, FUZZED))
+    step("properties, at length", of(&mut command, FUZZED))?;
+    let mut command = workspace.cargo(&["test", "--release", "--quiet", "--lib"]);
+    command.env("FUZZ_ROUNDS", MANY_ROUNDS);
+    of(
+        &mut command,
+        &["drawspan-emulator-amqp", "drawspan-emulator"],
+    );
+    step("damaged conversations", command.arg("damaged"))
 }
 
 /// Files of the bridge's and the emulator's state, changed in hundreds of ways.

@@ -73,6 +73,24 @@ pub(crate) const CONFORMANCE: &[Tool] = &[
     },
 ];
 
+/// What the scenario of mosquitto's programs takes.
+pub(crate) const MOSQUITTO: &[Tool] = &[Tool {
+    name: "mosquitto_pub and mosquitto_sub",
+    probe: &[
+        "sh",
+        "-c",
+        "command -v mosquitto_pub && command -v mosquitto_sub",
+    ],
+    hint: "your system's package mosquitto-clients",
+}];
+
+/// What uAMQP takes, which has no package for other processors.
+pub(crate) const UAMQP: &[Tool] = &[Tool {
+    name: "an x86-64 processor",
+    probe: &["sh", "-c", "test \"$(uname -m)\" = x86_64"],
+    hint: "another machine",
+}];
+
 /// Those of `tools` that are missing, each as a line for a message.
 pub(crate) fn missing(tools: &[Tool]) -> Vec<String> {
     tools

@@ -48,11 +48,12 @@ function checkProperties(properties, entry) {
 }
 
 function checkAnnotations(annotations, entry, ledger) {
-  const expected = entry.component === null ? always : ['dt-subject', ...always];
+  const stamps = { 'dt-dataschema': entry.model ?? null, 'dt-subject': entry.component };
+  const expected = [...Object.keys(stamps).filter((name) => stamps[name] !== null), ...always];
   const seen = Object.keys(annotations).filter((name) => name !== 'x-opt-partition-key');
   same(seen.sort(), expected, 'annotations');
   same(annotations['x-opt-partition-key'] ?? entry.device, entry.device, 'partition key, where there is one');
-  same(annotations['dt-subject'] ?? null, entry.component, 'dt-subject');
+  for (const [name, value] of Object.entries(stamps)) same(annotations[name] ?? null, value, name);
   same(annotations['iothub-connection-device-id'], entry.device, 'iothub-connection-device-id');
   same(annotations['iothub-connection-auth-generation-id'], entry.generationId, 'iothub-connection-auth-generation-id');
   same(

@@ -33,8 +33,9 @@ function connectionString(device) {
 }
 
 /** A device's client, open. */
-async function open(device) {
+async function open(device, options) {
   const client = Client.fromConnectionString(connectionString(device), Transport);
+  if (options) await client.setOptions(options);
   await client.open();
   return client;
 }
@@ -58,10 +59,11 @@ function body(message) {
 
 /**
  * What the readers must find: each accepted message, in the order of acceptance, and the time span in which that happened.
- * `authScope` is the scope that the hub notes as authentication method.
+ * `authScope` is the scope that the hub notes as authentication method. `capabilities` are the lines of capability.js that hold once
+ * all this was read.
  */
-function writeLedger(startMs, entries) {
-  const ledger = { startMs, endMs: Date.now(), entries };
+function writeLedger(startMs, entries, capabilities = []) {
+  const ledger = { startMs, endMs: Date.now(), entries, capabilities };
   fs.writeFileSync(env('LEDGER'), JSON.stringify(ledger, null, 1));
   console.log(`  ledger: ${entries.length} messages`);
 }

@@ -61,11 +61,10 @@ pub(super) fn read(
         .or(ttl_ms.map(|ttl_ms| now_unix_ms.saturating_add(ttl_ms.into())));
     let application_properties = texts(message.application_properties)?;
     let ack = ack(application_properties.as_ref())?;
-    let message_id = id(properties.message_id)?;
+    let message_id = id(properties.message_id.as_ref())?;
+    id(properties.correlation_id.as_ref())?;
     let outgoing = Message {
         properties: Some(Properties {
-            message_id: message_id.clone().map(MessageId::String),
-            correlation_id: id(properties.correlation_id)?.map(MessageId::String),
             to: Some(to(&device)),
             // Properties of a group are meaningless for a single device.
             group_id: None,
@@ -152,9 +151,10 @@ fn to(device: &DeviceId) -> String {
     }
 }
 
-/// Ids reach devices as text, regardless of their type at the sender: the Node client sends as uuids what looks like one.
-fn id(id: Option<MessageId>) -> Result<Option<String>, Error> {
-    let text = id.map(|id| id.to_string());
+/// An id as text, as feedback and other protocols have it. Over AMQP it keeps its type: the Node client sends as a uuid what
+/// looks like one.
+fn id(id: Option<&MessageId>) -> Result<Option<String>, Error> {
+    let text = id.map(MessageId::to_string);
     let chars = text.as_deref().map_or(0, |text| text.chars().count());
     if chars > limits::MESSAGE_ID_CHARS {
         let limit = limits::MESSAGE_ID_CHARS;

@@ -63,7 +63,7 @@ fn a_message_to_nobody_is_refused() {
 }
 
 #[test]
-fn ids_and_properties_become_text() {
+fn ids_keep_their_type_and_properties_become_text() {
     let uuid: [u8; 16] = std::array::from_fn(|at| at as u8);
     let mut message = sent("/devices/a/messages/devicebound");
     let properties = message.properties.as_mut().unwrap();
@@ -93,8 +93,8 @@ fn ids_and_properties_become_text() {
     let text = "00010203-0405-0607-0809-0a0b0c0d0e0f";
     assert_eq!(new.message_id.as_deref(), Some(text));
     let properties = outgoing.properties.unwrap();
-    assert_eq!(properties.message_id, Some(text.into()));
-    assert_eq!(properties.correlation_id, Some("7".into()));
+    assert_eq!(properties.message_id, Some(MessageId::Uuid(uuid)));
+    assert_eq!(properties.correlation_id, Some(MessageId::Ulong(7)));
     assert_eq!(properties.group_id, None);
     let map = outgoing.application_properties.unwrap();
     for (name, _, expected) in values {

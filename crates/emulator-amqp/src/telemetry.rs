@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use drawspan_amqp::codec::DecodeError;
+use bytes::{Bytes, BytesMut};
+use drawspan_amqp::codec::{DecodeError, decode_value};
 use drawspan_amqp::engine::{AcceptOptions, Connection, Credit, DeliveryId, LinkId};
-use drawspan_amqp::message::{BATCH_MESSAGE_FORMAT, Message, batch};
-use drawspan_amqp::performative::{DeliveryState, Error, condition};
+use drawspan_amqp::message::{BATCH_MESSAGE_FORMAT, Message, SectionKind, batch, sections};
+use drawspan_amqp::performative::{Attach, DeliveryState, Error, condition};
+use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::message_size::counted_bytes;
 use drawspan_hub::{DeviceId, ErrorCode};
@@ -17,11 +18,57 @@ use super::device_session::Owner;
 use super::error::refusal;
 use crate::limits;
 
+/// Link property by which a device names the model that it follows.
+const MODEL_ID: &str = "com.microsoft:model-id";
+/// Annotation by which its events name it.
+const SCHEMA: &str = "dt-dataschema";
+
 /// A device's telemetry link.
 #[derive(Debug)]
 pub(super) struct TelemetryLink {
     pub(super) device: DeviceId,
     pub(super) origin: Origin,
+    /// The model that the device follows, which its events name.
+    pub(super) model_id: Option<String>,
+}
+
+/// The model that a device names on its link (the .NET client does).
+pub(super) fn model_id(attach: &Attach) -> Option<String> {
+    let properties = attach.properties.as_ref();
+    let model = properties.and_then(|properties| properties.get(MODEL_ID));
+    model.and_then(Value::as_str).map(str::to_owned)
+}
+
+/// A message with the model among its annotations, whatever the sender wrote there.
+fn with_model(message: &Bytes, model: &str) -> Result<Bytes, DecodeError> {
+    let mut annotations = Map(Vec::new());
+    let mut rest = Vec::new();
+    for section in sections(message) {
+        let section = section?;
+        match section.kind {
+            SectionKind::MessageAnnotations => {
+                if let Value::Map(theirs) = decode_value(&section.value)? {
+                    annotations = theirs;
+                }
+            }
+            _ => rest.push(section.raw),
+        }
+    }
+    annotations
+        .0
+        .retain(|(name, _)| name.as_str() != Some(SCHEMA));
+    let name = Value::Symbol(Symbol::from_static(SCHEMA));
+    annotations.0.push((name, Value::from(model)));
+    let mut encoded = BytesMut::with_capacity(message.len() + model.len() + SCHEMA.len() + 16);
+    Message {
+        message_annotations: Some(annotations),
+        ..Message::default()
+    }
+    .encode(&mut encoded);
+    // Readers take sections in any order.
+    rest.iter()
+        .for_each(|section| encoded.extend_from_slice(section));
+    Ok(encoded.freeze())
 }
 
 impl TelemetryLink {
@@ -60,7 +107,7 @@ impl Arrivals {
         payload: &Bytes,
         hub: &Limits,
     ) -> Result<(), Error> {
-        let messages = match message_format {
+        let mut messages = match message_format {
             0 => vec![payload.clone()],
             // A batch counts as it is encoded.
             BATCH_MESSAGE_FORMAT if payload.len() as u64 > hub.telemetry_message_bytes => {
@@ -86,8 +133,11 @@ impl Arrivals {
                 &text,
             ));
         }
-        for message in &messages {
+        for message in &mut messages {
             check(message, hub)?;
+            if let Some(model) = &link.model_id {
+                *message = with_model(message, model).map_err(malformed)?;
+            }
         }
         let record = |message| NewRecord {
             device_id: link.device.clone(),

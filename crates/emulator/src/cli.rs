@@ -16,6 +16,7 @@ use drawspan_segment_log::LogError;
 use crate::config::{AMQPS_PORT, Config, Mistake, UploadAccount};
 use crate::device_range;
 use crate::emulator::Emulator;
+use crate::retention::RetentionArgs;
 use crate::start_error::StartError;
 use crate::tail::{self, Paint};
 
@@ -97,7 +98,7 @@ pub struct EmulatorArgs {
     reset: bool,
     /// Mebibytes of uploaded files that each hub keeps; beyond that uploads are refused
     #[arg(long, value_name = "MIB", default_value_t = BLOB_BYTES / MIB)]
-    upload_quota_mib: u64,
+    upload_size: u64,
     /// Connection string of a storage account or an Azurite that takes uploaded files instead of the emulator;
     /// UseDevelopmentStorage=true is a local Azurite
     #[arg(
@@ -130,6 +131,8 @@ pub struct EmulatorArgs {
     /// stall=DEVICE_ID makes the AMQP sessions of a device accept nothing from it
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<String>,
+    #[command(flatten)]
+    retention: RetentionArgs,
     /// Print a line for every message that reaches a hub
     #[arg(long)]
     tail: bool,
@@ -219,7 +222,7 @@ impl EmulatorArgs {
         config.policy_key = self
             .policy_key
             .and_then(|text| check(&mut errors, "policy-key", SymmetricKey::from_base64(&text)));
-        config.limits.blob_bytes = self.upload_quota_mib.saturating_mul(MIB);
+        config.limits.blob_bytes = self.upload_size.saturating_mul(MIB);
         config.upload_account = self.upload_storage.and_then(|text| {
             let account = StorageAccount::parse(&text);
             let account = check(&mut errors, "upload-storage", account)?;
@@ -237,6 +240,7 @@ impl EmulatorArgs {
         let (devices, invalid) = device_range::parse_all(&self.devices);
         errors.extend(invalid.iter().map(|error| format!("--device: {error}")));
         config.devices = devices;
+        config.telemetry = self.retention.limits(config.partitions);
         let faults = self.faults.iter();
         config.faults = faults
             .filter_map(|text| check(&mut errors, "fault", text.parse::<Fault>()))

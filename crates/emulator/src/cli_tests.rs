@@ -125,7 +125,7 @@ fn uploaded_files_have_a_quota_and_may_go_to_an_account() {
     assert_eq!(config.limits.blob_bytes, 1024 * 1024 * 1024);
     assert!(config.upload_account.is_none());
     let config = parse(&format!(
-        "--upload-quota-mib 2 --upload-container files --upload-storage AccountName=a;AccountKey={KEY}"
+        "--upload-size 2 --upload-container files --upload-storage AccountName=a;AccountKey={KEY}"
     ));
     let config = config.unwrap();
     assert_eq!(config.limits.blob_bytes, 2 * 1024 * 1024);

@@ -15,6 +15,7 @@ use drawspan_hub_model::dps::{InvalidProvisioning, Provisioning};
 use drawspan_hub_model::groups::{ConsumerGroups, InvalidGroups};
 use drawspan_hub_model::limits::{C2D_DELIVERY_COUNTS, Limits};
 use drawspan_hub_model::{c2d, uploads};
+use drawspan_segment_log::LogLimits;
 use drawspan_segment_log::limits::PARTITIONS_MAX;
 
 use crate::limits::{HUBS_MAX, PARTITIONS};
@@ -55,6 +56,8 @@ pub struct Config {
     pub partitions: u16,
     /// Consumer groups in addition to `$Default`.
     pub consumer_groups: Vec<String>,
+    /// How much telemetry each hub keeps.
+    pub telemetry: LogLimits,
     /// How messages to devices are treated.
     pub cloud_to_device: c2d::Settings,
     /// How file uploads are treated.
@@ -148,6 +151,7 @@ impl Config {
             devices: Vec::new(),
             partitions: PARTITIONS,
             consumer_groups: Vec::new(),
+            telemetry: LogLimits::default(),
             cloud_to_device: c2d::Settings::default(),
             uploads: uploads::Settings::default(),
             upload_account: None,

@@ -18,6 +18,7 @@ mod emulator;
 mod https;
 pub mod limits;
 mod mqtts;
+mod retention;
 mod server;
 mod start_error;
 mod startup;

@@ -14,7 +14,7 @@ use drawspan_hub_model::groups::ConsumerGroups;
 use drawspan_hub_model::policy::Policies;
 use drawspan_hub_model::registry::Registry;
 use drawspan_hub_store::{Database, Store};
-use drawspan_segment_log::{LogLimits, TelemetryLog, check_there};
+use drawspan_segment_log::{TelemetryLog, check_there};
 
 use crate::ca::{self, Tls};
 use crate::config::{Config, Mistake};
@@ -168,7 +168,7 @@ fn telemetry(
     if let (Some(folder), Some(known)) = (&folder, &known) {
         check_there(folder, known.parse().unwrap_or(config.partitions))?;
     }
-    let log = TelemetryLog::open(folder.as_deref(), config.partitions, LogLimits::default())?;
+    let log = TelemetryLog::open(folder.as_deref(), config.partitions, config.telemetry)?;
     let partitions = log.partition_count().to_string();
     if let Some(database) = database
         && known.as_deref() != Some(&partitions)

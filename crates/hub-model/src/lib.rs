@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod blobs;
+pub mod bulk;
 pub mod c2d;
 pub mod device;
 pub mod dps;

@@ -28,6 +28,8 @@ pub struct Entry {
     pub device: Arc<Device>,
     /// Whether and since when it is connected. Forgotten when the emulator stops.
     pub connection: Connection,
+    /// The model that it said it follows when it last connected with one. Forgotten when the emulator stops.
+    pub model_id: Option<Arc<str>>,
     pub(super) twin: Option<Arc<Twin>>,
 }
 
@@ -275,6 +277,13 @@ impl Registry {
         true
     }
 
+    /// Takes note of the model that a device follows. Nothing if there is no such device.
+    pub fn set_model(&mut self, id: &DeviceId, model: &str) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.model_id = Some(model.into());
+        }
+    }
+
     /// Takes note that a device sent something.
     pub fn set_active(&mut self, id: &DeviceId, now_unix_ms: u64) {
         if let Some(entry) = self.entries.get_mut(id) {
@@ -288,6 +297,7 @@ impl Entry {
         Self {
             device,
             connection: Connection::default(),
+            model_id: None,
             twin: None,
         }
     }

@@ -1,5 +1,6 @@
 mod access;
 mod registry;
+mod registry_model;
 
 use drawspan_hub::{DeviceId, SymmetricKey};
 

@@ -54,6 +54,26 @@ impl Registry {
         Ok(twin)
     }
 
+    /// Whether [`Self::update_twin`] would be refused. The twin of a device that there is not yet is an unused one.
+    pub(super) fn try_twin(
+        &self,
+        id: &DeviceId,
+        update: &TwinUpdate,
+        if_match: &IfMatch,
+        now_unix_ms: u64,
+    ) -> Result<(), TwinFailure> {
+        let mut twin = match self.get(id) {
+            Some(entry) => {
+                let twin = entry.twin();
+                if_match.check(&twin.etag())?;
+                twin
+            }
+            None => Arc::default(),
+        };
+        Arc::make_mut(&mut twin).update(update, now_unix_ms)?;
+        Ok(())
+    }
+
     /// Does to a twin what a service wants.
     ///
     /// # Errors

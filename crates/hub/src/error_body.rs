@@ -51,6 +51,20 @@ impl HubError<'_> {
         .to_string()
     }
 
+    /// The body of a refused method call: the description as JSON in JSON, with `info` (Azure/iotedge #98,
+    /// azure-iot-sdk-csharp #3442). Goes together with [`Self::header`].
+    #[must_use]
+    pub fn to_method_body(&self, info: Value) -> String {
+        let message = json!({
+            "errorCode": self.code.number(),
+            "trackingId": self.tracking_id,
+            "message": self.message,
+            "info": info,
+            "timestampUtc": self.timestamp_utc.to_string(),
+        });
+        json!({ "Message": message.to_string(), "ExceptionMessage": "" }).to_string()
+    }
+
     /// The value of header `iothub-errorcode`.
     #[must_use]
     pub fn header(&self) -> String {

@@ -210,9 +210,32 @@ fn is_id(named: &str, id: &str) -> bool {
             .is_ok_and(|named| named == id)
 }
 
+/// What of IoT Hub a topic or filter belongs to that no part of this crate knows, by its name.
+pub fn unknown_feature(topic: &str) -> Option<&'static str> {
+    const FEATURES: [(&str, &str); 4] = [
+        ("$iothub/streams/", "device streams"),
+        ("$iothub/credentials/", "certificates issued by the hub"),
+        ("$iothub/commands/", "commands of the MQTT 5 interface"),
+        ("$az/", "the MQTT 5 interface"),
+    ];
+    let found = FEATURES
+        .iter()
+        .find(|(prefix, _)| topic.starts_with(prefix));
+    found.map(|(_, name)| *name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn features_that_are_not_served_have_names() {
+        assert_eq!(
+            unknown_feature("$iothub/streams/POST/#"),
+            Some("device streams")
+        );
+        assert_eq!(unknown_feature("$iothub/twin/res/#"), None);
+    }
 
     #[test]
     fn topics_of_all_official_clients_are_read() {

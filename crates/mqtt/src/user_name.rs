@@ -30,10 +30,11 @@ pub struct DpsUser<'u> {
 #[must_use]
 pub fn of_hub(user_name: &str) -> Option<HubUser<'_>> {
     let mut segments: Vec<_> = user_name.split('/').collect();
-    // Legacy clients leave the question mark out.
+    // Legacy clients leave the question mark out, and begin with another parameter. No id has an ampersand.
+    let is_bare = |last: &str| last.starts_with("api-version=") || last.contains("&api-version=");
     let query = segments.last().copied().and_then(|last| {
         let query = last.strip_prefix('?');
-        query.or_else(|| last.starts_with("api-version=").then_some(last))
+        query.or_else(|| is_bare(last).then_some(last))
     });
     if query.is_some() {
         segments.pop();
@@ -92,6 +93,10 @@ mod tests {
         );
         check(
             "h.net/d/api-version=2016-11-14",
+            Some(user("d", None, None)),
+        );
+        check(
+            "h.net/d/DeviceClientType=azure-iot-device%2F1.3.2&api-version=2018-01-16",
             Some(user("d", None, None)),
         );
         check("h.net/d", Some(user("d", None, None)));

@@ -27,7 +27,7 @@ pub use error::LogError;
 pub use flusher::Flusher;
 pub use notify::Subscription;
 use partition::Partition;
-pub use position::Position;
+pub use position::{BeyondEnd, Position};
 pub use record::{AuthKind, AuthScope, Damage, MessageSource, NewRecord, Origin, StoredRecord};
 
 /// The telemetry of one hub.

@@ -1,5 +1,7 @@
 //! Start positions of readers.
 
+use crate::PartitionInfo;
+
 /// A place in a partition, as Event Hubs clients name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
@@ -28,6 +30,47 @@ pub enum Position {
         /// Whether messages of that very millisecond are wanted.
         inclusive: bool,
     },
+}
+
+/// A position that lies beyond everything that a partition ever had. Its text is what Event Hubs clients know
+/// (Azure/azure-event-hubs-python #13, azure-event-hubs-spark #315).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("The supplied {kind} '{supplied}' is invalid. The last {kind} in the system is '{last}'")]
+pub struct BeyondEnd {
+    kind: &'static str,
+    supplied: i64,
+    /// -1 if there never was one.
+    last: i64,
+}
+
+impl Position {
+    /// Whether a partition with these bounds can be read from here. A time may lie in the future.
+    ///
+    /// # Errors
+    /// When an offset or a sequence number is larger than the newest.
+    pub fn check(self, partition: &PartitionInfo) -> Result<(), BeyondEnd> {
+        let (kind, supplied, last) = match self {
+            Self::Start | Self::End | Self::EnqueuedTime { .. } => return Ok(()),
+            Self::Sequence { value, .. } => {
+                let next = i64::try_from(partition.next_sequence).unwrap_or(i64::MAX);
+                ("sequence number", value, next - 1)
+            }
+            Self::Offset { value, .. } => match partition.last_offset {
+                Some(last) => ("offset", value, i64::try_from(last).unwrap_or(i64::MAX)),
+                None if partition.next_sequence == 0 => ("offset", value, -1),
+                // Retention removed the newest one, and with it the knowledge where it was.
+                None => return Ok(()),
+            },
+        };
+        match supplied > last {
+            true => Err(BeyondEnd {
+                kind,
+                supplied,
+                last,
+            }),
+            false => Ok(()),
+        }
+    }
 }
 
 /// A [`Position`] as "the first record whose key is at least …".

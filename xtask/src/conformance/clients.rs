@@ -10,12 +10,17 @@ use crate::workspace::Workspace;
 /// Written last, with everything that the installation depends on: its presence means a complete installation of just that.
 const STAMP: &str = "installed-from";
 
+/// Folder of the clients of an old generation, whose dependencies are others than those of today's.
+pub(crate) const OLD_NODE: &str = "node-old";
+
 /// Installs what is not installed yet.
 pub(crate) fn install(workspace: &Workspace) -> Result<()> {
-    node(
-        &workspace.scripts().join("node"),
-        &workspace.conformance().join("node"),
-    )?;
+    for folder in ["node", OLD_NODE] {
+        node(
+            &workspace.scripts().join(folder),
+            &workspace.conformance().join(folder),
+        )?;
+    }
     install_python(workspace)
 }
 

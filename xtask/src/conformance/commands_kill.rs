@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::environment::{API_KEY, BRIDGE, DEVICE_PREFIX, authority};
 use super::outage::say;
-use super::scenarios::Program;
+use super::scenario::Program;
 use super::servers::Running;
 use crate::error::{Error, Result};
 use crate::load::Load;

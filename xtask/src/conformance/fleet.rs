@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::outage::{self, Outage, say};
-use super::scenarios::Program;
+use super::scenario::Program;
 use super::servers::Running;
 use crate::bench::connections_to;
 use crate::error::{Error, Result};

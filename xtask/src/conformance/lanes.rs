@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::namespace;
-use super::scenarios::Scenario;
+use super::scenario::Scenario;
 use crate::error::{Error, Result};
 use crate::workspace::Workspace;
 
@@ -27,14 +27,14 @@ const LONGEST_FIRST: &[&str] = &[
 ];
 
 /// Runs all of them, and prints each one's output when it ends. Fails when any of them fails.
-pub(super) fn run(workspace: &Workspace, way: &[&str], chosen: Vec<&Scenario>) -> Result<()> {
+pub(super) fn run(workspace: &Workspace, way: &[&str], chosen: &[&Scenario]) -> Result<()> {
     let count = lanes(chosen.len());
     println!(
         "── conformance: {} scenarios, {count} at a time",
         chosen.len()
     );
     let total = chosen.len();
-    let queue = Mutex::new(in_order(chosen));
+    let queue = Mutex::new(in_order(chosen.to_vec()));
     let failed = Mutex::new(Vec::new());
     // A separate function, so that the lock is not held while the scenario runs.
     let next = || locked(&queue).pop_front();

@@ -11,17 +11,22 @@ mod lanes;
 mod namespace;
 mod outage;
 mod run;
+mod scenario;
 mod scenarios;
 mod servers;
 mod soak;
 
+use crate::compatibility;
 use crate::error::{Error, Result};
 use crate::step::{step, timed};
 use crate::suite::OPTIONAL;
 use crate::tools;
 use crate::workspace::{Profile, Workspace};
-pub(crate) use scenarios::Scenario;
-use scenarios::{ON_REQUEST, SCENARIOS};
+pub(crate) use scenario::{Program, Scenario};
+use scenarios::IF_INSTALLED;
+pub(crate) use scenarios::{ON_REQUEST, SCENARIOS};
+#[cfg(test)]
+pub(crate) use servers::name;
 
 /// Prints name and purpose of every scenario.
 pub(crate) fn list() -> Result<()> {
@@ -31,8 +36,16 @@ pub(crate) fn list() -> Result<()> {
     Ok(())
 }
 
+/// Runs scenarios, and compares `docs/compatibility.md` with what they saw.
+pub(crate) fn run(workspace: &Workspace, chosen: &[&Scenario]) -> Result<()> {
+    run_scenarios(workspace, chosen)?;
+    let names: Vec<_> = chosen.iter().map(|it| it.name).collect();
+    let is_whole = usual().iter().all(|it| names.contains(&it.name));
+    compatibility::check(workspace, chosen, is_whole)
+}
+
 /// Sets everything up and runs scenarios, each in its own namespace.
-pub(crate) fn run(workspace: &Workspace, chosen: Vec<&Scenario>) -> Result<()> {
+pub(crate) fn run_scenarios(workspace: &Workspace, chosen: &[&Scenario]) -> Result<()> {
     let missing = tools::missing(tools::CONFORMANCE);
     if !missing.is_empty() {
         return Err(Error::Missing(missing));
@@ -41,7 +54,7 @@ pub(crate) fn run(workspace: &Workspace, chosen: Vec<&Scenario>) -> Result<()> {
     timed("conformance: clients from npm and PyPI", || {
         clients::install(workspace)
     })?;
-    build(workspace, &chosen)?;
+    build(workspace, chosen)?;
     lanes::run(workspace, namespace, chosen)
 }
 
@@ -60,8 +73,7 @@ pub(crate) fn inside(workspace: &Workspace, name: &str) -> Result<()> {
 /// The scenarios of these names, or the usual ones if no name is given.
 pub(crate) fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
     if names.is_empty() {
-        let usual = |scenario: &&Scenario| !ON_REQUEST.contains(&scenario.name);
-        return Ok(SCENARIOS.iter().filter(usual).collect());
+        return Ok(usual());
     }
     names.iter().map(|name| find(name)).collect()
 }
@@ -79,9 +91,19 @@ pub(crate) fn on_request() -> Vec<&'static Scenario> {
 
 /// Those that take less than a minute.
 pub(crate) fn short() -> Vec<&'static Scenario> {
-    let usual = |scenario: &&Scenario| !ON_REQUEST.contains(&scenario.name);
-    let usual = SCENARIOS.iter().filter(usual);
-    usual.filter(|scenario| !lanes::is_long(scenario)).collect()
+    let mut short = usual();
+    short.retain(|scenario| !lanes::is_long(scenario));
+    short
+}
+
+/// Those that run when no name is given: all but the ones on request, and what needs a program that this machine does not have.
+fn usual() -> Vec<&'static Scenario> {
+    let is_usual = |scenario: &&Scenario| {
+        let needs = IF_INSTALLED.iter().find(|(name, _)| *name == scenario.name);
+        !ON_REQUEST.contains(&scenario.name)
+            && needs.is_none_or(|(_, tools)| tools::missing(tools).is_empty())
+    };
+    SCENARIOS.iter().filter(is_usual).collect()
 }
 
 fn find(name: &str) -> Result<&'static Scenario> {

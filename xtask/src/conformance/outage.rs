@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::environment::{API_KEY, BRIDGE, DEVICE_PREFIX};
-use super::scenarios::Program;
+use super::scenario::Program;
 use super::servers::Running;
 use crate::error::{Error, Result};
 use crate::load::{Load, Report};

@@ -3,15 +3,19 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::environment::variables;
-use super::scenarios::{Drive, Program, Scenario};
+use super::scenario::{Drive, Program, Scenario};
+use super::scenarios::ON_REQUEST;
 use super::servers::{Running, command, name};
-use super::{commands_kill, fleet, outage};
+use super::{clients, commands_kill, fleet, outage};
 use crate::error::{Error, Result};
-use crate::process::script;
+use crate::process::Script;
 use crate::workspace::Workspace;
+
+/// How long a script of a scenario may take that is run only when it is named.
+const LONG: Duration = Duration::from_secs(3_600);
 
 /// Whether all held; says so in a line, or why not.
 pub(crate) fn run(workspace: &Workspace, scenario: &Scenario) -> bool {
@@ -37,6 +41,8 @@ fn attempt(workspace: &Workspace, scenario: &Scenario) -> Result<()> {
     let mut running = Running::start(workspace, scenario.servers, flags, &folder)?;
     let mut variables = variables(running.strings.as_ref(), &folder);
     variables.push(("DRAWSPAN", workspace.program("drawspan").into()));
+    let old = workspace.conformance().join(clients::OLD_NODE);
+    variables.push(("OLD_CLIENTS", old.join("node_modules").into()));
     if let Some(arguments) = &running.handed_over {
         variables.push(("EMULATOR_ARGUMENTS", arguments.join(OsStr::new("\n"))));
     }
@@ -70,7 +76,11 @@ fn attempt(workspace: &Workspace, scenario: &Scenario) -> Result<()> {
         None => {}
     }
     for program in scenario.scripts {
-        script(name(program), command_of(program), &folder)?;
+        let started = Script::start(name(program), command_of(program), &folder)?;
+        match ON_REQUEST.contains(&scenario.name) {
+            true => started.within(LONG).finish()?,
+            false => started.finish()?,
+        };
         running.check()?;
     }
     Ok(())

@@ -2,54 +2,15 @@
 
 use std::time::Duration;
 
-/// One thing that somebody else's program must find to be so.
-pub(crate) struct Scenario {
-    /// What it is called on the command line.
-    pub(crate) name: &'static str,
-    /// What it shows, in one line.
-    pub(crate) about: &'static str,
-    /// Started in this order, and fresh for every scenario.
-    pub(crate) servers: &'static [Server],
-    /// Happens before the scripts.
-    pub(crate) drive: Option<Drive>,
-    /// Run in this order; all must succeed.
-    pub(crate) scripts: &'static [Program],
-}
-
-/// A process that serves.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Server {
-    /// `drawspan emulator` with standard ports.
-    Emulator,
-    /// None that lasts: scripts start the emulator and bridges by themselves, kill them and start them again.
-    ByScripts,
-    /// `drawspan serve` with the hub's policy.
-    Bridge,
-    /// `drawspan serve` with the key of the emulator's enrollment group.
-    BridgeByDps,
-    /// The listening side of the peer protocol.
-    Mirror(Program),
-}
-
-/// A program of a scenario.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Program {
-    /// A file of `conformance/node`, and its arguments.
-    Node(&'static str, &'static [&'static str]),
-    /// A file of `conformance/python`, and its arguments.
-    Python(&'static str, &'static [&'static str]),
-    /// The engine's own side of the peer protocol (`crates/net/examples/peer`), and its arguments.
-    Engine(&'static [&'static str]),
-}
-
-use Program::{Engine, Node, Python};
-use Server::{Bridge, BridgeByDps, ByScripts, Emulator, Mirror};
-
 use super::commands_kill::CommandsKill;
 use super::environment::MIRROR;
 use super::fleet::Fleet;
 use super::outage::Outage;
+use super::scenario::Program::{self, Engine, Node, Python};
+use super::scenario::Server::{Bridge, BridgeByDps, ByScripts, Emulator, Mirror};
+use super::scenario::{Drive, Scenario};
 use super::soak::Soak;
+use crate::tools::{self, Tool};
 
 /// Telemetry by the device SDK, which both readers then look for.
 const TELEMETRY: Program = Node("telemetry.js", &[]);
@@ -102,11 +63,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[TELEMETRY],
     },
     Scenario {
-        name: "node-wrong-key",
-        about: "azure-iot-device with a wrong key, and as an unknown device, is refused",
+        name: "node-refusals",
+        about: "azure-iot-device has its own class for each refusal over each transport: keys, devices, tokens, sizes, what it does not have",
         servers: &[Emulator],
         drive: None,
-        scripts: &[Node("wrong_key.js", &[])],
+        scripts: &[Node("refusals.js", &[])],
+    },
+    Scenario {
+        name: "node-renewals",
+        about: "azure-iot-device renews its tokens over each transport; messages, methods and telemetry go on",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Node("renewals.js", &[])],
     },
     Scenario {
         name: "node-registry",
@@ -211,7 +179,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "Python's azure-iot-device registers, sends, receives, answers and keeps a twin over MQTT, and in WebSockets",
         servers: &[Emulator],
         drive: None,
-        scripts: &[Python("device_mqtt.py", &[]), Python("read.py", &[])],
+        scripts: &[Python("device_mqtt.py", &[]), Node("read.js", &[])],
     },
     Scenario {
         name: "node-http",
@@ -240,6 +208,48 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         servers: &[Emulator],
         drive: None,
         scripts: &[Node("mqtt_rules.js", &[]), Node("read.js", &[])],
+    },
+    Scenario {
+        name: "pooled",
+        about: "rhea pools 100 devices as .NET does: one connection, one session for CBS and one for each device, links of the same names",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Node("pooled.js", &[]), Node("read.js", &[])],
+    },
+    Scenario {
+        name: "node-old",
+        about: "azure-iot-device 1.3.2 of 2018 does over each of its transports what today's does",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Node("old_device.js", &[]), Node("read.js", &[])],
+    },
+    Scenario {
+        name: "paho",
+        about: "Eclipse paho, which knows no hub, registers, connects, sends, receives, answers and keeps a twin by the hub's topics",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Python("paho_device.py", &[]), Node("read.js", &[])],
+    },
+    Scenario {
+        name: "mosquitto",
+        about: "mosquitto's own programs connect, send, receive and keep a twin; where they are installed, or when it is named",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Python("mosquitto_clients.py", &[]), Node("read.js", &[])],
+    },
+    Scenario {
+        name: "uamqp",
+        about: "uAMQP, the AMQP of C clients, sends and receives as a device; azure-iot-hub of Python, which has it inside, is the service",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Python("uamqp_device.py", &[]), Node("read.js", &[])],
+    },
+    Scenario {
+        name: "python-service",
+        about: "Python's azure-iot-hub keeps devices and twins, asks queries, calls methods and sends messages",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Python("service.py", &[])],
     },
     Scenario {
         name: "redirect",
@@ -323,6 +333,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Python("dev_lines.py", &[])],
     },
     Scenario {
+        name: "docs-lines",
+        about: "the lines of docs/emulator.md for a Node device, a Python device and a service, pasted as they stand",
+        servers: &[],
+        drive: None,
+        scripts: &[Python("docs_lines.py", &[])],
+    },
+    Scenario {
         name: "outage",
         about: "the emulator is killed under load and started again: every request is answered, nothing accepted is lost",
         servers: &[Emulator, Bridge],
@@ -370,6 +387,20 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Python("read_ids.py", &[])],
     },
     Scenario {
+        name: "many",
+        about: "200 devices over MQTT and 200 over AMQP at two hubs that are killed under their traffic: nothing acknowledged is lost, sessions go on",
+        servers: &[ByScripts],
+        drive: None,
+        scripts: &[Node("many.js", &["200"])],
+    },
+    Scenario {
+        name: "many-10000",
+        about: "the same with 10,000 of each, and what each takes in memory; only when it is named",
+        servers: &[ByScripts],
+        drive: None,
+        scripts: &[Node("many.js", &["10000"])],
+    },
+    Scenario {
         name: "soak",
         about: "two minutes of everything at once: bad devices, a hanging receiver, a stalled session, failing renewals, restarts of the hub, churn",
         servers: &[Emulator],
@@ -385,84 +416,22 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
 ];
 
+/// Scenarios that need programs which not every machine has. Without them they run only when they are named, and fail.
+pub(crate) const IF_INSTALLED: &[(&str, &[Tool])] = &[
+    ("mosquitto", tools::MOSQUITTO),
+    ("uamqp", tools::UAMQP),
+    ("python-service", tools::UAMQP),
+];
+
 /// Scenarios that are too long to be run unless they are named.
 pub(crate) const ON_REQUEST: &[&str] = &[
     "fleet-50000",
     "schemathesis-long",
     "docs-page",
     "contract-slow",
+    "many-10000",
     "soak-hour",
 ];
 
-/// What is done to the servers of a scenario.
-pub(crate) enum Drive {
-    /// The emulator dies and comes back.
-    Outage(Outage),
-    /// Devices register, the bridge dies and comes back, then the emulator.
-    Fleet(Fleet),
-    /// The bridge dies and comes back under messages and methods to devices.
-    CommandsKill(CommandsKill),
-    /// Everything that can go wrong does so at once, for long.
-    Soak(Soak),
-}
-
-impl Scenario {
-    /// Whether `drawspan` itself must be built. A scenario without servers starts it by itself.
-    pub(crate) fn runs_product(&self) -> bool {
-        self.servers.is_empty()
-            || self
-                .servers
-                .iter()
-                .any(|server| matches!(server, Emulator | ByScripts | Bridge | BridgeByDps))
-    }
-
-    /// Whether the engine's peer must be built.
-    pub(crate) fn runs_engine(&self) -> bool {
-        let is_engine = |program: &Program| matches!(program, Engine(_));
-        self.scripts.iter().any(is_engine)
-            || self
-                .servers
-                .iter()
-                .any(|server| matches!(server, Mirror(program) if is_engine(program)))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::HashSet;
-    use std::path::Path;
-
-    #[test]
-    fn names_are_unique_and_scripts_exist() {
-        let mut names = HashSet::new();
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance");
-        for scenario in SCENARIOS {
-            assert!(
-                names.insert(scenario.name),
-                "{} is there twice",
-                scenario.name
-            );
-            assert!(
-                !scenario.scripts.is_empty() || scenario.drive.is_some(),
-                "{} checks nothing",
-                scenario.name
-            );
-            let mirrors = scenario.servers.iter().filter_map(|server| {
-                if let Mirror(program) = server {
-                    Some(program)
-                } else {
-                    None
-                }
-            });
-            for program in scenario.scripts.iter().chain(mirrors) {
-                let script = match program {
-                    Node(file, _) => folder.join("node").join(file),
-                    Python(file, _) => folder.join("python").join(file),
-                    Engine(_) => continue,
-                };
-                assert!(script.is_file(), "{} is not there", script.display());
-            }
-        }
-    }
-}
+mod tests;

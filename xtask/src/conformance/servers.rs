@@ -9,7 +9,7 @@ use super::environment::{
     API_KEY, BRIDGE, ConnectionStrings, DPS, GROUP_KEY, GROUP_SECONDARY_KEY, HUB, ID_SCOPE,
     POLICY_KEY, authority, state,
 };
-use super::scenarios::{self, Program};
+use super::scenario::{self, Program};
 use crate::error::{Error, Result};
 use crate::process::{Server, bound_to_us};
 use crate::workspace::Workspace;
@@ -33,7 +33,7 @@ impl Running {
     /// Starts servers in order, each ready before the next; an emulator with these flags besides.
     pub(crate) fn start(
         workspace: &Workspace,
-        servers: &[scenarios::Server],
+        servers: &[scenario::Server],
         emulator_flags: Vec<String>,
         folder: &Path,
     ) -> Result<Self> {
@@ -43,18 +43,18 @@ impl Running {
         };
         for server in servers {
             match server {
-                scenarios::Server::Emulator => {
+                scenario::Server::Emulator => {
                     running.start_emulator(workspace, folder)?;
                 }
-                scenarios::Server::ByScripts => {
+                scenario::Server::ByScripts => {
                     // Once, for what it leaves: the authority, which clients read when they start, and its connection strings.
                     running.start_emulator(workspace, folder)?;
                     running.kill_emulator()?;
                     running.handed_over = Some(running.emulator_arguments(folder));
                 }
-                scenarios::Server::BridgeByDps => running.start_bridge_by_dps(workspace, folder)?,
-                scenarios::Server::Bridge => running.bridge(workspace, folder)?,
-                scenarios::Server::Mirror(program) => {
+                scenario::Server::BridgeByDps => running.start_bridge_by_dps(workspace, folder)?,
+                scenario::Server::Bridge => running.bridge(workspace, folder)?,
+                scenario::Server::Mirror(program) => {
                     running
                         .others
                         .push(Server::start("mirror", command(workspace, program), folder)?.0);

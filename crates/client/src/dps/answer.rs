@@ -49,6 +49,8 @@ enum Status {
 struct State {
     assigned_hub: Option<String>,
     device_id: Option<String>,
+    /// What the hub speaks; old versions of the interface do not say it.
+    connection_profile: Option<String>,
     error_code: Option<u32>,
     error_message: Option<String>,
 }
@@ -141,8 +143,19 @@ pub(super) fn wait_s(asked_s: Option<u32>) -> u32 {
         .clamp(limits::DPS_WAIT_MIN_S, limits::DPS_WAIT_MAX_S)
 }
 
+/// The one connection profile that has AMQP, and with it many devices on one connection.
+const CLASSIC: &str = "classic";
+
 fn assigned(state: &State) -> Result<Assigned, Failure> {
     let hub = state.assigned_hub.as_deref().unwrap_or_default();
+    let profile = state.connection_profile.as_deref().unwrap_or(CLASSIC);
+    if !profile.eq_ignore_ascii_case(CLASSIC) {
+        let text = format!(
+            "DPS assigned the hub {hub} of the connection profile '{profile}', which has no AMQP: only hubs of the profile '{CLASSIC}' \
+             are supported; link such a hub to the enrollment"
+        );
+        return Err(Failure::local(FailureKind::InvalidRequest, &text));
+    }
     let device = state.device_id.as_deref().unwrap_or_default();
     Ok(Assigned {
         hub: HostName::parse(hub).map_err(|error| senseless(&format!("assignedHub: {error}")))?,

@@ -50,6 +50,20 @@ fn an_assignment_names_hub_and_device() {
 }
 
 #[test]
+fn a_hub_that_has_no_amqp_is_refused_by_the_name_of_its_profile() {
+    let of = |profile: &str| {
+        next(&format!(
+            r#"{{"operationId":"4.a","status":"assigned","registrationState":
+            {{"assignedHub":"h.test","deviceId":"d","connectionProfile":"{profile}"}}}}"#
+        ))
+    };
+    assert!(of("Classic").is_ok());
+    let failure = of("mqttV5").unwrap_err();
+    assert_eq!(failure.kind, FailureKind::InvalidRequest);
+    assert!(failure.message.contains("mqttV5"), "{}", failure.message);
+}
+
+#[test]
 fn what_is_under_way_is_asked_after() {
     for status in ["assigning", "unassigned"] {
         let body = format!(r#"{{"operationId":"4.a","status":"{status}"}}"#);

@@ -18,7 +18,7 @@ use super::Head;
 use super::refusing::link_of;
 use crate::answers::Answers;
 use crate::device_session::{AmqpSession, DeviceLink, Owner};
-use crate::error::denied;
+use crate::error::{ARGUMENT_ERROR, denied};
 use crate::events::{self, Reader};
 use crate::limits;
 use crate::links::{self, Link, Wanted, event_path, not_found};
@@ -159,8 +159,17 @@ impl Head {
                     source: MessageSource::Telemetry,
                 };
                 let device = owner.device;
+                let model_id = telemetry::model_id(attach);
+                if let Some(model) = &model_id {
+                    hub.set_model(&device, model);
+                }
+                let link = TelemetryLink {
+                    device,
+                    origin,
+                    model_id,
+                };
                 (
-                    Link::Telemetry(Box::new(TelemetryLink { device, origin })),
+                    Link::Telemetry(Box::new(link)),
                     telemetry::accept_options(hub.limits()),
                 )
             }
@@ -228,12 +237,16 @@ impl Head {
             return Err(missing_entity(&format!("{}:{group}", hub.entity())));
         };
         let number = u16::try_from(partition).ok();
-        let Some(number) = number.filter(|number| *number < hub.partition_count()) else {
+        let bounds = number.and_then(|number| Some((number, hub.partition(number)?)));
+        let Some((number, bounds)) = bounds else {
             return Err(not_found(&format!("there is no partition {partition}")));
         };
         let source = attach.source.as_deref().cloned().unwrap_or_default();
         let position =
             filter::position(&source).map_err(|text| Error::new(condition::INVALID_FIELD, text))?;
+        position
+            .check(&bounds)
+            .map_err(|beyond| Error::new(ARGUMENT_ERROR, beyond.to_string()))?;
         let wish = readers::Wish {
             epoch: readers::epoch(attach)?,
             signals: &self.signals,

@@ -67,6 +67,11 @@ impl Hub {
             .set_connected(id, connected, self.now_unix_ms())
     }
 
+    /// Takes note of the model that a device says it follows.
+    pub fn set_model(&self, id: &DeviceId, model: &str) {
+        self.registry_mut().set_model(id, model);
+    }
+
     /// The sessions of its devices.
     #[cfg(any(test, feature = "test-hub"))]
     pub fn sessions(&self) -> &Sessions {

@@ -40,12 +40,15 @@ pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> 
 /// Writes a JSON body.
 pub(super) fn write<T: Serialize>(status: StatusCode, body: &T) -> Response {
     match serde_json::to_vec(body) {
-        Ok(bytes) => {
-            let content_type = HeaderValue::from_static("application/json; charset=utf-8");
-            (status, [(header::CONTENT_TYPE, content_type)], bytes).into_response()
-        }
+        Ok(bytes) => json(status, bytes),
         Err(error) => Refusal::new(ErrorCode::SERVER_ERROR, error.to_string()).into_response(),
     }
+}
+
+/// Writes a body that is JSON already.
+pub(super) fn json(status: StatusCode, bytes: Vec<u8>) -> Response {
+    let content_type = HeaderValue::from_static("application/json; charset=utf-8");
+    (status, [(header::CONTENT_TYPE, content_type)], bytes).into_response()
 }
 
 /// Why a body could not be read.

@@ -7,23 +7,16 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use drawspan_emulator_hub::random;
 use drawspan_hub::{DeviceId, ErrorCode};
-use drawspan_hub_model::device::{DeviceSpec, Fresh};
+use drawspan_hub_model::bulk::{BulkOperation, IdentityOperation};
 use drawspan_hub_model::policy::Right;
-use drawspan_hub_model::registry::{Change, IfMatch, Registry, RegistryError};
+use drawspan_hub_model::registry::IfMatch;
+use drawspan_hub_model::twins::TwinFailure;
 use serde::Serialize;
 
 use super::body;
 use super::caller::Caller;
 use super::refusal::{ERROR_CODE_HEADER, Refusal};
 use super::wire::{DeviceBody, device_id, invalid};
-
-/// The operation for one device.
-enum Operation {
-    Create(DeviceSpec, Fresh),
-    Update(DeviceSpec, IfMatch, Fresh),
-    CreateOrUpdate(DeviceSpec, Fresh),
-    Delete(DeviceId, IfMatch),
-}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -51,9 +44,9 @@ pub(super) async fn apply(caller: Caller, body: Body) -> Result<Response, Refusa
         .change(|registry| {
             let (mut changes, mut errors) = (Vec::new(), Vec::new());
             for operation in operations {
-                let id = operation.device_id().to_string();
+                let id = operation.identity.device_id().to_string();
                 match operation.run(registry, now) {
-                    Ok(change) => changes.push(change),
+                    Ok(done) => changes.extend(done),
                     Err(error) => errors.push(ItemError::new(id, &error)),
                 }
             }
@@ -87,7 +80,7 @@ fn operations(
     items: Vec<DeviceBody>,
     most: usize,
     now_unix_ms: u64,
-) -> Result<Vec<Operation>, Refusal> {
+) -> Result<Vec<BulkOperation>, Refusal> {
     if items.is_empty() {
         return Err(invalid("the list of devices is empty"));
     }
@@ -110,70 +103,66 @@ fn operations(
                     message,
                 ));
             }
-            Operation::new(item, id, now_unix_ms)
+            operation(item, id, now_unix_ms)
         })
         .collect()
 }
 
-impl Operation {
-    fn new(item: DeviceBody, id: DeviceId, now_unix_ms: u64) -> Result<Self, Refusal> {
-        let mode = item
-            .import_mode
-            .clone()
-            .unwrap_or_else(|| "createOrUpdate".to_owned());
-        let etag = item
-            .etag
-            .as_deref()
-            .filter(|etag| !etag.is_empty())
-            .map(IfMatch::parse_member);
-        let if_etag = || {
-            etag.clone()
-                .ok_or_else(|| invalid(&format!("{mode} needs an eTag")))
-        };
-        let fresh = random::fresh(now_unix_ms)?;
-        match mode.to_ascii_lowercase().as_str() {
-            "create" => Ok(Self::Create(item.into_spec(id)?, fresh)),
-            "createorupdate" => Ok(Self::CreateOrUpdate(item.into_spec(id)?, fresh)),
-            "update" => Ok(Self::Update(item.into_spec(id)?, IfMatch::Any, fresh)),
-            "updateifmatchetag" => Ok(Self::Update(item.into_spec(id)?, if_etag()?, fresh)),
-            "delete" => Ok(Self::Delete(id, IfMatch::Any)),
-            "deleteifmatchetag" => Ok(Self::Delete(id, if_etag()?)),
-            _ => Err(invalid(&format!(
-                "importMode {mode} is unknown, or this emulator does not serve it yet"
-            ))),
+fn operation(item: DeviceBody, id: DeviceId, now_unix_ms: u64) -> Result<BulkOperation, Refusal> {
+    let mode = item.import_mode.clone();
+    let mode = mode.as_deref().unwrap_or("createOrUpdate");
+    let etag = |etag: &Option<String>| {
+        let etag = etag.as_deref().filter(|etag| !etag.is_empty());
+        etag.map(IfMatch::parse_member)
+    };
+    let needed = |found: Option<IfMatch>, name: &str| {
+        found.ok_or_else(|| invalid(&format!("{mode} needs {name}")))
+    };
+    let (device_etag, twin_etag) = (etag(&item.etag), etag(&item.twin_etag));
+    let twin = item.twin()?;
+    let any_twin = twin_etag.clone().unwrap_or(IfMatch::Any);
+    let with_twin = |identity| BulkOperation {
+        identity,
+        twin: twin.clone().map(|update| (update, any_twin.clone())),
+    };
+    let without_twin = |identity| BulkOperation {
+        identity,
+        twin: None,
+    };
+    let fresh = random::fresh(now_unix_ms)?;
+    use IdentityOperation as Identity;
+    Ok(match mode.to_ascii_lowercase().as_str() {
+        "create" => with_twin(Identity::Create(item.into_spec(id)?, fresh)),
+        "createorupdate" => with_twin(Identity::CreateOrUpdate(
+            item.into_spec(id)?,
+            IfMatch::Any,
+            fresh,
+        )),
+        "createorupdateifmatchetag" => {
+            let etag = device_etag.unwrap_or(IfMatch::Any);
+            with_twin(Identity::CreateOrUpdate(item.into_spec(id)?, etag, fresh))
         }
-    }
-
-    fn device_id(&self) -> &DeviceId {
-        match self {
-            Self::Create(spec, _) | Self::Update(spec, ..) | Self::CreateOrUpdate(spec, _) => {
-                &spec.id
-            }
-            Self::Delete(id, _) => id,
+        "update" => with_twin(Identity::Update(item.into_spec(id)?, IfMatch::Any, fresh)),
+        "updateifmatchetag" => {
+            let etag = needed(device_etag, "an eTag")?;
+            with_twin(Identity::Update(item.into_spec(id)?, etag, fresh))
         }
-    }
-
-    fn run(self, registry: &mut Registry, now_unix_ms: u64) -> Result<Change, RegistryError> {
-        let entry = match self {
-            Self::Create(spec, fresh) => registry.create(spec, fresh, now_unix_ms)?,
-            Self::Update(spec, if_match, fresh) => {
-                registry.update(spec, &if_match, fresh, now_unix_ms)?
-            }
-            Self::CreateOrUpdate(spec, fresh) if registry.get(&spec.id).is_some() => {
-                registry.update(spec, &IfMatch::Any, fresh, now_unix_ms)?
-            }
-            Self::CreateOrUpdate(spec, fresh) => registry.create(spec, fresh, now_unix_ms)?,
-            Self::Delete(id, if_match) => {
-                registry.delete(&id, &if_match)?;
-                return Ok(Change::Delete(id));
-            }
-        };
-        Ok(Change::Put(entry.device))
-    }
+        "delete" => without_twin(Identity::Delete(id, IfMatch::Any)),
+        "deleteifmatchetag" => without_twin(Identity::Delete(id, needed(device_etag, "an eTag")?)),
+        "updatetwin" => BulkOperation {
+            identity: Identity::Keep(id),
+            twin: Some((twin.unwrap_or_default(), IfMatch::Any)),
+        },
+        "updatetwinifmatchetag" => BulkOperation {
+            identity: Identity::Keep(id),
+            twin: Some((twin.unwrap_or_default(), needed(twin_etag, "a twinETag")?)),
+        },
+        _ => return Err(invalid(&format!("importMode {mode} is unknown"))),
+    })
 }
 
 impl ItemError {
-    fn new(device_id: String, error: &RegistryError) -> Self {
+    fn new(device_id: String, error: &TwinFailure) -> Self {
         let error_code = error.code().name().unwrap_or_default();
         Self {
             device_id,

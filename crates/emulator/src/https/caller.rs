@@ -1,6 +1,7 @@
 //! The caller of a request: host, API version and token.
 
 use std::convert::Infallible;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -126,23 +127,59 @@ pub(super) fn hub_of(parts: &Parts, shared: &Shared) -> Result<Arc<Hub>, Refusal
     }
 }
 
-/// Any date will do: versions from 2016 to 2021 were seen, and the emulator answers all alike.
+/// Versions of the interface that a hub knows, as dates: the first that was published and the newest that is documented. In between
+/// all are answered alike; a `-preview` may follow.
+const API_VERSIONS: RangeInclusive<&str> = "2015-08-15"..="2021-04-12";
+
 fn check_api_version(uri: &Uri) -> Result<(), Refusal> {
     let version = query(uri, "api-version").unwrap_or_default();
-    let date = version.as_bytes().iter().take(10).enumerate();
-    let is_date = date.clone().count() == 10
-        && date.into_iter().all(|(at, byte)| {
-            if at == 4 || at == 7 {
-                *byte == b'-'
-            } else {
-                byte.is_ascii_digit()
-            }
-        });
-    if is_date {
+    if is_known(version.strip_suffix("-preview").unwrap_or(&version)) {
         return Ok(());
     }
+    let newest = API_VERSIONS.end();
     Err(Refusal::new(
         ErrorCode::INVALID_PROTOCOL_VERSION,
-        format!("api-version '{version}' is not valid, use 2021-04-12"),
+        format!("api-version '{version}' is not valid, use {newest}"),
     ))
+}
+
+/// Dates of this form compare as text.
+fn is_known(date: &str) -> bool {
+    let is_date = date.len() == "2021-04-12".len()
+        && date.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    is_date && API_VERSIONS.contains(&date)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_that_a_hub_knows_are_taken() {
+        let checked = |version: &str| {
+            let uri: Uri = format!("/devices?api-version={version}").parse().unwrap();
+            check_api_version(&uri).is_ok()
+        };
+        for known in [
+            "2016-11-14",
+            "2018-06-30",
+            "2021-04-12",
+            "2020-05-31-preview",
+        ] {
+            assert!(checked(known), "{known}");
+        }
+        for unknown in [
+            "",
+            "1",
+            "2021-04-13",
+            "2099-01-01",
+            "2021-04-1x",
+            "2020-05-31-beta",
+        ] {
+            assert!(!checked(unknown), "{unknown}");
+        }
+    }
 }

@@ -11,8 +11,10 @@ use drawspan_emulator_hub::sessions::{CallFailure, MethodAnswer};
 use drawspan_hub::ErrorCode;
 use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::policy::Right;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::body;
 use super::caller::Caller;
@@ -35,12 +37,6 @@ struct MethodBody {
     payload: Option<Box<RawValue>>,
 }
 
-#[derive(Serialize)]
-struct MethodResult {
-    status: i32,
-    payload: Option<Box<RawValue>>,
-}
-
 /// `POST /twins/{id}/methods`
 pub(super) async fn invoke(caller: Caller, path: IdPath, body: Body) -> Result<Response, Refusal> {
     let id = id_of(path)?;
@@ -51,8 +47,28 @@ pub(super) async fn invoke(caller: Caller, path: IdPath, body: Body) -> Result<R
     let answer = hub
         .invoke(&id, name, payload, connect, response)
         .await
-        .map_err(|error| refusal(error, hub.limits()))?;
-    Ok(body::write(StatusCode::OK, &MethodResult::of(&answer)))
+        .map_err(|error| refusal(error, hub.limits()).with_info(info(error, connect, response)))?;
+    if !is_json(&answer.payload) {
+        tracing::info!(device = %id, "a device's answer to a method is not JSON; it is passed on as it came, as IoT Hub does");
+    }
+    Ok(body::json(StatusCode::OK, result(&answer)))
+}
+
+/// Status and payload of the device. A payload that is not JSON makes this no JSON either, as at IoT Hub
+/// (Azure/azure-iot-sdk-c #1641).
+fn result(answer: &MethodAnswer) -> Vec<u8> {
+    let payload = match &answer.payload[..] {
+        [] => b"null",
+        payload => payload,
+    };
+    let mut body = format!("{{\"status\":{},\"payload\":", answer.status).into_bytes();
+    body.extend_from_slice(payload);
+    body.push(b'}');
+    body
+}
+
+fn is_json(payload: &[u8]) -> bool {
+    payload.is_empty() || serde_json::from_slice::<IgnoredAny>(payload).is_ok()
 }
 
 impl MethodBody {
@@ -98,14 +114,20 @@ impl MethodBody {
     }
 }
 
-impl MethodResult {
-    fn of(answer: &MethodAnswer) -> Self {
-        Self {
-            status: answer.status,
-            // It was found to be JSON, or it is empty.
-            payload: serde_json::from_slice(&answer.payload).ok(),
-        }
+/// What a refused call says besides: the time that was waited for the device.
+fn info(error: InvokeError, connect: Duration, response: Duration) -> Value {
+    match error {
+        InvokeError::NotOnline => json!({ "timeout": span(connect) }),
+        InvokeError::TimedOut => json!({ "timeout": span(response) }),
+        InvokeError::NotFound | InvokeError::Left | InvokeError::Failed(_) => json!({}),
     }
+}
+
+/// `00:00:30`, as .NET writes a time span.
+fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (minutes, hours) = (seconds / 60, seconds / 3600);
+    format!("{hours:02}:{:02}:{:02}", minutes % 60, seconds % 60)
 }
 
 fn refusal(error: InvokeError, hub: &Limits) -> Refusal {

@@ -11,6 +11,9 @@ mod devices;
 mod dps;
 mod methods;
 mod modules;
+#[cfg(test)]
+mod mutations;
+mod not_served;
 mod query;
 mod refusal;
 mod refused;
@@ -105,6 +108,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .merge(device::routes())
         .merge(blobs::routes())
         .merge(dps::routes())
+        .merge(not_served::routes())
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .with_state(shared)

@@ -12,6 +12,7 @@ use drawspan_hub::error_body::HubError;
 use drawspan_hub::{ErrorCode, UtcTime};
 use drawspan_hub_model::access::Denied;
 use drawspan_hub_model::registry::RegistryError;
+use serde_json::Value;
 
 use super::refused::Reason;
 
@@ -24,6 +25,8 @@ pub(super) struct Refusal {
     code: ErrorCode,
     status: u16,
     message: String,
+    /// What a refused method call says besides; it has a body of a form of its own.
+    info: Option<Value>,
     /// The text for the log instead of the message, which may quote a body.
     logged: Option<String>,
 }
@@ -34,7 +37,16 @@ impl Refusal {
             code,
             status: code.http_status(),
             message: message.into(),
+            info: None,
             logged: None,
+        }
+    }
+
+    /// A refused method call, which has a body of a form of its own.
+    pub(super) fn with_info(self, info: Value) -> Self {
+        Self {
+            info: Some(info),
+            ..self
         }
     }
 
@@ -102,11 +114,15 @@ impl IntoResponse for Refusal {
             timestamp_utc: UtcTime::from_unix_ms(now),
         };
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = match self.info {
+            Some(info) => error.to_method_body(info),
+            None => error.to_http_body(),
+        };
         let content_type = (
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json; charset=utf-8"),
         );
-        let mut response = (status, [content_type], error.to_http_body()).into_response();
+        let mut response = (status, [content_type], body).into_response();
         if let Ok(name) = HeaderValue::from_str(&error.header()) {
             response.headers_mut().insert(ERROR_CODE_HEADER, name);
         }

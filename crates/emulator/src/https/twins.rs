@@ -60,7 +60,7 @@ pub(super) fn describe(hub: &Hub, entry: &Entry) -> Value {
     let own = json!({
         "etag": twin.etag(),
         "version": twin.version,
-        "modelId": "",
+        "modelId": entry.model_id.as_deref().unwrap_or_default(),
         "tags": twin.tags,
         "properties": {
             "desired": twin.desired.for_service(true),

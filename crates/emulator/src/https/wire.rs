@@ -3,7 +3,9 @@
 use drawspan_hub::{DeviceId, ErrorCode, SymmetricKey, UtcTime};
 use drawspan_hub_model::device::{Authentication, AuthenticationSpec, DeviceSpec, DeviceStatus};
 use drawspan_hub_model::registry::Entry;
+use drawspan_hub_model::twin::{Object, TwinError, TwinUpdate, parse_patch};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
@@ -21,6 +23,10 @@ pub(super) struct DeviceBody {
     #[serde(alias = "eTag")]
     pub(super) etag: Option<String>,
     pub(super) import_mode: Option<String>,
+    #[serde(rename = "twinETag")]
+    pub(super) twin_etag: Option<String>,
+    tags: Option<Box<RawValue>>,
+    properties: Option<Box<RawValue>>,
     status: Option<String>,
     status_reason: Option<String>,
     authentication: Option<AuthenticationBody>,
@@ -76,6 +82,20 @@ struct Capabilities {
 }
 
 impl DeviceBody {
+    /// The change of its twin, if there is one. What devices report is theirs and left out.
+    pub(super) fn twin(&self) -> Result<Option<TwinUpdate>, TwinError> {
+        let mut parts = Object::new();
+        for (name, part) in [("tags", &self.tags), ("properties", &self.properties)] {
+            if let Some(part) = part.as_ref().filter(|part| part.get() != "null") {
+                let part = parse_patch(part.get().as_bytes())?;
+                parts.insert(name.to_owned(), Value::Object(part));
+            }
+        }
+        let update = TwinUpdate::from_json(parts, false)?;
+        let is_empty = |part: &Option<Object>| part.as_ref().is_none_or(Object::is_empty);
+        Ok((!is_empty(&update.tags) || !is_empty(&update.desired)).then_some(update))
+    }
+
     /// The description of device `id`, or what is wrong with it.
     pub(super) fn into_spec(self, id: DeviceId) -> Result<DeviceSpec, Refusal> {
         let status = match self.status.as_deref() {

@@ -22,7 +22,7 @@ use super::c2d::Messages;
 use super::device_session::{MqttSession, Push, Wake};
 use super::methods::Methods;
 use super::telemetry::{self, Kind};
-use super::twin;
+use super::{foreign, twin};
 use crate::limits;
 
 /// A device that is connected.
@@ -93,6 +93,9 @@ impl Device {
         self.session
             .set_takes_calls(self.subscriptions.has(HubTopic::Methods));
         self.keep();
+        if let Some(model) = &self.model_id {
+            self.hub.set_model(&self.id, model);
+        }
         self.hub.attach(&self.id, &self.session, |_| {});
         before.is_some()
     }
@@ -184,7 +187,7 @@ impl Device {
                     self.session.push(Push::Twin(answer));
                 }
             }
-            _ => return Err(fault("a hub has no such topic")),
+            _ => return Err(fault(&foreign(&publish.topic, "a hub has no such topic"))),
         }
         match publish.packet_id {
             Some(id) => server.acknowledge(id).map_err(broken),

@@ -23,6 +23,7 @@ use drawspan_emulator_hub::refusals::Refusals;
 use drawspan_emulator_hub::stop::Stop;
 use drawspan_hub_model::event::DisconnectReason;
 use drawspan_mqtt::Server;
+use drawspan_mqtt::topic::unknown_feature;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
@@ -111,5 +112,13 @@ where
             }
             () = stop.stopped() => head.end(DisconnectReason::HubStopped),
         }
+    }
+}
+
+/// Why a topic or filter is refused: it belongs to a part of IoT Hub that has a name, or `otherwise`.
+fn foreign(topic: &str, otherwise: &str) -> String {
+    match unknown_feature(topic) {
+        Some(feature) => format!("the emulator does not serve {feature}"),
+        None => otherwise.to_owned(),
     }
 }

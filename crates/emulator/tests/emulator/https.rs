@@ -244,84 +244,6 @@ async fn lists_and_statistics() {
 }
 
 #[tokio::test]
-async fn many_at_once() {
-    let running = start().await;
-    let bulk =
-        async |items: Value| ask(&running, "POST", "/devices", &[], &items.to_string()).await;
-    let hundred: Vec<Value> = (0..100)
-        .map(|number| json!({ "id": format!("d{number}"), "importMode": "create" }))
-        .collect();
-    let done = bulk(json!(hundred)).await;
-    assert_eq!(
-        (done.status, done.json()),
-        (
-            200,
-            json!({ "isSuccessful": true, "errors": [], "warnings": [] })
-        )
-    );
-
-    let mixed = bulk(json!([
-        { "id": "d0", "importMode": "create" },
-        { "id": "d1", "importMode": "delete" },
-        { "id": "d2", "importMode": "updateIfMatchETag", "eTag": "old", "status": "disabled" },
-        { "id": "d3", "importMode": "update", "status": "disabled" },
-        { "id": "new", "importMode": "createOrUpdate", "status": "disabled" },
-        { "id": "missing", "importMode": "update" },
-    ]))
-    .await;
-    assert_eq!(mixed.status, 400);
-    assert_eq!(
-        mixed.header("iothub-errorcode"),
-        Some("BulkRegistryOperationFailure")
-    );
-    let errors = mixed.json()["errors"].clone();
-    let errors: Vec<_> = errors
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|e| (e["deviceId"].clone(), e["errorCode"].clone()))
-        .collect();
-    let expected = [
-        ("d0", "DeviceAlreadyExists"),
-        ("d2", "PreconditionFailed"),
-        ("missing", "DeviceNotFound"),
-    ];
-    assert_eq!(errors, expected.map(|(id, code)| (json!(id), json!(code))));
-    assert_eq!(
-        ask(&running, "GET", "/devices/d1", &[], "").await.status,
-        404,
-        "the others were done"
-    );
-    assert_eq!(
-        ask(&running, "GET", "/devices/d3", &[], "").await.json()["status"],
-        "disabled"
-    );
-    assert_eq!(
-        ask(&running, "GET", "/devices/new", &[], "").await.json()["status"],
-        "disabled"
-    );
-
-    let mut too_many = hundred.clone();
-    too_many.push(json!({ "id": "one too many" }));
-    assert_refused(&bulk(json!(too_many)).await, ErrorCode::TOO_MANY_DEVICES);
-    let twice =
-        json!([{ "id": "x", "importMode": "create" }, { "id": "x", "importMode": "delete" }]);
-    assert_refused(&bulk(twice).await, ErrorCode::DEVICE_DEFINED_MULTIPLE_TIMES);
-    for wrong in [
-        json!([]),
-        json!([{ "importMode": "create" }]),
-        json!([{ "id": "x", "importMode": "magic" }]),
-    ] {
-        assert_refused(&bulk(wrong).await, ErrorCode::ARGUMENT_INVALID);
-    }
-    assert_eq!(
-        ask(&running, "GET", "/devices/x", &[], "").await.status,
-        404,
-        "nothing of a refused call was done"
-    );
-}
-
-#[tokio::test]
 async fn a_batch_of_messages_has_the_limit_of_one() {
     let running = start().await;
     ask(&running, "PUT", "/devices/a", &[], "{}").await;
@@ -404,6 +326,16 @@ async fn what_there_is_not() {
         &ask(&running, "GET", "/nothing/here", &[], "").await,
         ErrorCode::GENERIC_NOT_FOUND,
     );
+    for (target, name) in [
+        ("/jobs/v2/1", "jobs"),
+        ("/configurations/1", "configurations"),
+        ("/twins/a/streams/s", "device streams"),
+        ("/messages/serviceBound/feedback", "feedback over HTTPS"),
+    ] {
+        let answer = ask(&running, "POST", target, &[], "{}").await;
+        assert_eq!(answer.status, 501, "{target}");
+        assert!(answer.body.contains(name), "{answer:?}");
+    }
     let wrong_method = ask(&running, "PATCH", "/devices/a", &[], "").await;
     assert_eq!(
         (

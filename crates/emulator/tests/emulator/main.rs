@@ -7,6 +7,7 @@
 )]
 
 mod amqp;
+mod bulk;
 mod dps;
 mod https;
 mod lifecycle;

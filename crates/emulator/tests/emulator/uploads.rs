@@ -261,7 +261,7 @@ async fn files_beyond_the_quota_are_refused_and_one_of_them_makes_room_when_it_g
     let second = begin(&running, "a", "second").await;
     let full = put(&running, &second, &"x".repeat(101)).await;
     assert_storage_refuses(&full, 403, "StorageQuotaExceeded");
-    assert!(full.body.contains("--upload-quota-mib"), "{full:?}");
+    assert!(full.body.contains("--upload-size"), "{full:?}");
 
     // The user's own address, as the banner shows it.
     let text = running.banner();

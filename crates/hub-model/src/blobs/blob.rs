@@ -99,7 +99,7 @@ pub struct Room {
 pub enum Refused {
     /// The emulator keeps as many bytes as it may.
     #[error(
-        "The emulator keeps {kept} bytes of uploaded files, at most {quota}, so there is no room for {wanted} more; delete some, or give it more room by --upload-quota-mib"
+        "The emulator keeps {kept} bytes of uploaded files, at most {quota}, so there is no room for {wanted} more; delete some, or give it more room by --upload-size"
     )]
     NoRoom {
         /// Bytes that there are, those under way included.

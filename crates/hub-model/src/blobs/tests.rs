@@ -43,7 +43,7 @@ fn room_is_bounded_and_comes_back() {
         quota: 100,
     };
     assert_eq!(refused, expected);
-    assert!(refused.to_string().contains("--upload-quota-mib"));
+    assert!(refused.to_string().contains("--upload-size"));
     // What is under way counts.
     let room = all.reserve(40).unwrap();
     assert!(all.reserve(1).is_err());

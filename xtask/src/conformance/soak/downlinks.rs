@@ -6,7 +6,7 @@ use std::process::Command;
 use super::Soak;
 use super::loads::HANGING_EVERY;
 use crate::conformance::outage::say;
-use crate::conformance::scenarios::Program;
+use crate::conformance::scenario::Program;
 use crate::error::{Error, Result};
 use crate::load::downlink::{Messages, Report};
 use crate::process::Script;

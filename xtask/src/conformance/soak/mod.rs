@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::outage::say;
-use super::scenarios::Program;
+use super::scenario::Program;
 use super::servers::Running;
 use crate::bench::resident_bytes;
 use crate::error::{Error, Result};

@@ -102,6 +102,8 @@ impl End {
 /// Both ends, joined.
 struct Pair {
     client: Connection,
+    /// Everything that the client sent.
+    sent: Vec<u8>,
     events: Vec<Event>,
     end: End,
 }
@@ -118,6 +120,7 @@ impl Pair {
         };
         let mut pair = Self {
             client: Connection::client(config, sasl, Duration::ZERO),
+            sent: Vec::new(),
             events: Vec::new(),
             end: End::new(shared),
         };
@@ -129,6 +132,7 @@ impl Pair {
     fn run(&mut self) {
         loop {
             let sent = self.client.poll_output().split();
+            self.sent.extend_from_slice(&sent);
             let answered = self.end.take(&sent);
             self.client.input().extend_from_slice(&answered);
             self.client.received(self.end.now);

@@ -1,6 +1,7 @@
 //! What is done with a connection's events.
 
 mod connect;
+
 #[cfg(test)]
 mod tests;
 
@@ -14,10 +15,10 @@ use drawspan_mqtt::{Event, Server, ServerError};
 use drawspan_net::Transport;
 use tokio::sync::mpsc;
 
-use super::Shared;
 use super::device::{Device, Fault, broken, fault};
 use super::device_session::Wake;
 use super::registration::{Refused, Registration};
+use super::{Shared, foreign};
 use crate::limits;
 
 /// Everything that the emulator keeps about one MQTT connection.
@@ -125,7 +126,7 @@ impl Head {
                 };
                 for ((filter, _), _) in filters.iter().zip(&granted).filter(|(_, it)| it.is_none())
                 {
-                    self.refused(filter, "nothing is sent to such topics");
+                    self.refused(filter, &foreign(filter, "nothing is sent to such topics"));
                 }
                 self.sent(server.subscribed(packet_id, &granted));
                 if let Client::Device(device) = &mut self.client {

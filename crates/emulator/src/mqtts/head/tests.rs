@@ -1,5 +1,7 @@
 //! A connection's head without sockets, and a client's packets by hand.
 
+mod mutations;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -11,7 +11,7 @@ use super::client::{
     Client, connect_as, data, device, device_token, hub, owner, policy, reader, start, start_with,
     stored,
 };
-use crate::support::HUB;
+use crate::support::{HUB, ask};
 
 fn symbol(text: &'static str) -> Value {
     Value::Symbol(Symbol::from_static(text))
@@ -121,6 +121,32 @@ async fn an_event_is_the_devices_message_with_the_hubs_stamps() {
         assert_eq!(of(name), value, "{name}");
     }
     assert_eq!(annotations.len(), 10, "{annotations:?}");
+}
+
+#[tokio::test]
+async fn an_event_names_the_model_of_its_device() {
+    let running = start(&["a"]).await;
+    let mut client = connect_as(&running, &device_token(&running, "a")).await;
+    let mut options = LinkOptions::sender("model", "/devices/a/messages/events");
+    let model = (symbol("com.microsoft:model-id"), Value::from("dtmi:a:b;1"));
+    options.properties = Some(Map(vec![model]));
+    let link = client.attach(options).await.unwrap();
+    client.deliver(link, 0, &full().to_bytes()).await;
+    let [event] = &stored(&running, 1).await[..] else {
+        panic!("not one event");
+    };
+    let annotations = event.message_annotations.as_ref().unwrap();
+    let of = |name: &str| annotations.get(name).and_then(Value::as_str);
+    assert_eq!(of("dt-dataschema"), Some("dtmi:a:b;1"));
+    assert_eq!(
+        of("dt-subject"),
+        Some("thermostat1"),
+        "what the sender wrote stays"
+    );
+    assert_eq!(event.properties, full().properties);
+    assert_eq!(event.body, full().body);
+    let twin = ask(&running, "GET", "/twins/a", &[], "").await.json();
+    assert_eq!(twin["modelId"], "dtmi:a:b;1");
 }
 
 #[tokio::test]

@@ -66,7 +66,6 @@ async fn reading_starts_where_it_is_asked_to() {
         (by("sequence-number", ">", "0".into()), 1),
         (by("sequence-number", ">=", "4".into()), 4),
         (by("sequence-number", ">", "4".into()), 5),
-        (by("sequence-number", ">", "1000".into()), 5),
         (by("enqueued-time", ">", (time(0) - 1).to_string()), 0),
         (by("enqueued-time", ">", time(1).to_string()), 2),
         (by("enqueued-time", ">=", time(1).to_string()), 1),
@@ -95,6 +94,41 @@ async fn a_position_that_is_none_is_refused() {
             .await
             .expect_err(filter);
         assert_eq!(error.condition.as_str(), "amqp:invalid-field", "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn a_position_beyond_the_end_is_refused() {
+    let running = start(&["a"]).await;
+    let mut client = connect_as(&running, &owner()).await;
+    let refused = async |client: &mut Client, filter: String| {
+        let error = client.attach(reader("r", Some(&filter))).await;
+        let error = error.expect_err(&filter);
+        let condition = error.condition.as_str().to_owned();
+        assert_eq!(condition, "com.microsoft:argument-error", "{filter}");
+        error.description.unwrap_or_default()
+    };
+    let by =
+        |name: &str, how: &str, value: u64| format!("amqp.annotation.x-opt-{name} {how} '{value}'");
+    let text = refused(&mut client, by("offset", ">=", 0)).await;
+    assert!(
+        text.contains("The last offset in the system is '-1'"),
+        "{text}"
+    );
+    let stored = store_five(&running);
+    let last = stored[4].offset;
+    for how in [">", ">="] {
+        let text = refused(&mut client, by("offset", how, last + 1)).await;
+        let expected = format!(
+            "The supplied offset '{}' is invalid. The last offset in the system is '{last}'",
+            last + 1
+        );
+        assert_eq!(text, expected);
+        let text = refused(&mut client, by("sequence-number", how, 5)).await;
+        assert!(
+            text.contains("The last sequence number in the system is '4'"),
+            "{text}"
+        );
     }
 }
 

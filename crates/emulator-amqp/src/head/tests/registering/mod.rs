@@ -175,6 +175,15 @@ impl Device {
     }
 }
 
+/// All that a device sends that registers and asks after it.
+pub(super) async fn sent(shared: &Arc<Shared>) -> Vec<u8> {
+    let mut device = device(shared);
+    device.ask(&request(REGISTER, None, Some("1"), "{}")).await;
+    let status = request(STATUS, Some("4.x"), Some("2"), "");
+    device.refused(&status).await;
+    device.pair.sent
+}
+
 fn json(message: &Message) -> Json {
     let Body::Data(parts) = &message.body else {
         panic!("{message:?}");

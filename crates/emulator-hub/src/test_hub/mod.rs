@@ -3,6 +3,8 @@
 // Helpers of tests may fail loudly, as tests do.
 #![allow(clippy::unwrap_used)]
 
+pub mod damage;
+
 use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, HostName, SymmetricKey, sas};
