@@ -10,6 +10,7 @@ const { Client } = require('azure-iot-device');
 const { Http } = require('azure-iot-device-http');
 const { ConnectionString, NoRetry, SharedAccessSignature } = require('azure-iot-common');
 const { AnonymousCredential, BlockBlobClient, newPipeline } = require('@azure/storage-blob');
+const { capability } = require('./lib/capability');
 const { run, env, same, holds, refused } = require('./lib/check');
 const hub = require('./lib/hub');
 const { Transport } = require('./lib/transport');
@@ -196,5 +197,6 @@ run(async () => {
   await ends(first, second, byRhea);
   byRhea.connection.close();
   await limits(full);
+  capability(way, 'file upload');
   for (const client of [first, second, full]) await client.close();
 }, 120);

@@ -30,7 +30,10 @@ const REFUSALS: Program = Node("refusals.js", &[]);
 /// So do renewals of tokens.
 const RENEWALS: Program = Node("renewals.js", &[]);
 /// So does everything of Python's clients.
-const PYTHON: &[Program] = &[Python("device_mqtt.py", &[])];
+const PYTHON: &[Program] = &[
+    Python("device_mqtt.py", &[]),
+    Python("uploads.py", &[]),
+];
 /// And of the old generation.
 const OLD: &[Program] = &[Node("old_device.js", &[])];
 /// And of paho.
@@ -52,6 +55,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("methods.js", &[]),
                     Node("twin.js", &[]),
                     Node("provisioning.js", &["amqp"]),
+                    Node("uploads.js", &[]),
                     REFUSALS,
                     RENEWALS,
                 ],
@@ -65,6 +69,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("methods.js", &["ws"]),
                     Node("twin.js", &["ws"]),
                     Node("provisioning.js", &["ws"]),
+                    Node("uploads.js", &["ws"]),
                     REFUSALS,
                     RENEWALS,
                 ],
@@ -78,6 +83,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("methods.js", &["mqtt"]),
                     Node("twin.js", &["mqtt"]),
                     Node("provisioning.js", &["mqtt"]),
+                    Node("uploads.js", &["mqtt"]),
                     REFUSALS,
                     RENEWALS,
                 ],
@@ -91,6 +97,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("methods.js", &["mqtt-ws"]),
                     Node("twin.js", &["mqtt-ws"]),
                     Node("provisioning.js", &["mqtt-ws"]),
+                    Node("uploads.js", &["mqtt-ws"]),
                     REFUSALS,
                     RENEWALS,
                 ],
@@ -101,6 +108,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                 programs: &[
                     Node("http_device.js", &[]),
                     Node("provisioning.js", &[]),
+                    Node("uploads.js", &["http"]),
                     REFUSALS,
                 ],
             },

@@ -11,7 +11,16 @@ const REASONS: &[(&[&str], &[&str], &str)] = &[
         "the emulator takes no certificates of devices yet",
     ),
     (&["a module"], &[""], "the emulator has no modules yet"),
-    (&["file upload"], &[""], "the emulator takes no files yet"),
+    (
+        &["file upload"],
+        &["node-1.3"],
+        "not driven by this version",
+    ),
+    (
+        &["file upload"],
+        &["rhea", "uamqp", "paho", "mosquitto"],
+        "it is requests over HTTPS, which this client does not make",
+    ),
     (
         &["registration by an individual key"],
         &[""],
