@@ -56,7 +56,7 @@ async function checkTwins(service) {
   const bad = await refused(service.updateTwin('one', { tags: { 'a.b': 1 } }, '*'), 'a name with a dot');
   same(bad.name, 'ArgumentError', 'which the SDK calls');
   const module = await refused(service.getModuleTwin('one', 'm'), 'a twin of a module');
-  same(module.response.statusCode, 501, 'not served yet');
+  same([module.response.statusCode, module.response.headers['iothub-errorcode']], [404, 'ModuleNotFound'], 'refusal');
 }
 
 async function checkQueries(service) {

@@ -48,8 +48,8 @@ function checkProperties(properties, entry) {
 }
 
 function checkAnnotations(annotations, entry, ledger) {
-  const stamps = { 'dt-dataschema': entry.model ?? null, 'dt-subject': entry.component };
-  const expected = [...Object.keys(stamps).filter((name) => stamps[name] !== null), ...always];
+  const stamps = { 'dt-dataschema': entry.model ?? null, 'dt-subject': entry.component, 'iothub-connection-module-id': entry.module ?? null };
+  const expected = [...Object.keys(stamps).filter((name) => stamps[name] !== null), ...always].sort();
   const seen = Object.keys(annotations).filter((name) => name !== 'x-opt-partition-key');
   same(seen.sort(), expected, 'annotations');
   same(annotations['x-opt-partition-key'] ?? entry.device, entry.device, 'partition key, where there is one');

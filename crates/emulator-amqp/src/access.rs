@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use drawspan_hub::{DeviceId, HostName};
-use drawspan_hub_model::access::{Denied, Grant, Principal};
+use drawspan_hub::HostName;
+use drawspan_hub_model::access::{Denied, Grant};
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::policy::Right;
 use drawspan_net::Transport;
@@ -13,8 +14,9 @@ use crate::limits::GRANTS_OF_POLICIES_MAX;
 /// Grants by identity. A new token of an identity takes the place of its old one.
 #[derive(Debug)]
 pub(super) struct Access {
-    devices_max: usize,
-    devices: HashMap<DeviceId, Grant>,
+    clients_max: usize,
+    /// Of devices and modules.
+    clients: HashMap<ClientId, Grant>,
     policies: Vec<Grant>,
 }
 
@@ -26,35 +28,33 @@ impl Access {
     /// Of a connection over `transport`.
     pub(super) fn new(transport: Transport, hub: &Limits) -> Self {
         Self {
-            devices_max: match transport {
+            clients_max: match transport {
                 Transport::Amqps => hub.tokens_per_connection,
                 Transport::WebSocket => hub.tokens_per_websocket,
             },
-            devices: HashMap::new(),
+            clients: HashMap::new(),
             policies: Vec::new(),
         }
     }
 
     /// Takes a verified token in.
     pub(super) fn put(&mut self, grant: Grant) -> Result<(), TooManyTokens> {
-        match &grant.principal {
-            Principal::Device(device) => {
-                let full = self.devices.len() >= self.devices_max;
-                if full && !self.devices.contains_key(&device.id) {
-                    return Err(TooManyTokens(self.devices_max));
-                }
-                self.devices.insert(device.id.clone(), grant);
-            }
-            Principal::Policy(_) => self.put_policy(grant)?,
+        let Some(client) = grant.principal.client() else {
+            return self.put_policy(grant);
+        };
+        let full = self.clients.len() >= self.clients_max;
+        if full && !self.clients.contains_key(&client) {
+            return Err(TooManyTokens(self.clients_max));
         }
+        self.clients.insert(client, grant);
         Ok(())
     }
 
     /// Whether the same identity has a token here already.
     pub(super) fn has(&self, grant: &Grant) -> bool {
-        match &grant.principal {
-            Principal::Device(device) => self.devices.contains_key(&device.id),
-            Principal::Policy(_) => self.policies.iter().any(|other| is_same(other, grant)),
+        match grant.principal.client() {
+            Some(client) => self.clients.contains_key(&client),
+            None => self.policies.iter().any(|other| is_same(other, grant)),
         }
     }
 
@@ -64,10 +64,10 @@ impl Access {
         right: Right,
         host: &HostName,
         path: &str,
-        device: Option<&DeviceId>,
+        client: Option<&ClientId>,
         now_unix_s: u64,
     ) -> Result<&Grant, Denied> {
-        let own = device.and_then(|device| self.devices.get(device));
+        let own = client.and_then(|client| self.clients.get(client));
         // Clients ask for themselves, so that one look-up is the rule.
         let candidates = own.into_iter().chain(&self.policies);
         let mut denied = Denied::NoToken;
@@ -86,15 +86,15 @@ impl Access {
 
     /// Whether there is no token at all.
     pub(super) fn is_empty(&self) -> bool {
-        self.devices.is_empty() && self.policies.is_empty()
+        self.clients.is_empty() && self.policies.is_empty()
     }
 
     /// Takes expired tokens out. Says whether there were any.
     pub(super) fn expire(&mut self, now_unix_s: u64) -> bool {
-        let before = self.devices.len() + self.policies.len();
-        self.devices.retain(|_, grant| grant.is_current(now_unix_s));
+        let before = self.clients.len() + self.policies.len();
+        self.clients.retain(|_, grant| grant.is_current(now_unix_s));
         self.policies.retain(|grant| grant.is_current(now_unix_s));
-        self.devices.len() + self.policies.len() < before
+        self.clients.len() + self.policies.len() < before
     }
 
     fn put_policy(&mut self, grant: Grant) -> Result<(), TooManyTokens> {

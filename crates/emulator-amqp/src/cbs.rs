@@ -5,8 +5,9 @@ use drawspan_amqp::message::{Body, Message, MessageId, Properties};
 use drawspan_amqp::value::{Map, Value};
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::hub_error::status_description;
-use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_hub::ErrorCode;
 use drawspan_hub_model::access::{self, Denied, Grant};
+use drawspan_hub_model::client_id::ClientId;
 
 use super::access::{Access, TooManyTokens};
 
@@ -67,9 +68,9 @@ fn put_token(
     };
     // The token's own resource counts; `name` is spelled differently by every client.
     let grant = hub.authenticate(token).map_err(|denied| {
-        let named = || access::device_named(token, hub.host());
-        if let (Denied::UnknownDevice, Some(device)) = (denied, named()) {
-            return (404, not_registered(&device, hub));
+        let named = || access::client_named(token, hub.host());
+        if let (Denied::UnknownDevice | Denied::UnknownModule, Some(client)) = (denied, named()) {
+            return (404, not_registered(denied, &client, hub));
         }
         let (status, code) = match denied {
             Denied::Malformed => (400, ErrorCode::ARGUMENT_INVALID),
@@ -87,12 +88,16 @@ fn put_token(
         .map_err(|TooManyTokens(most)| (500, too_many(most)))
 }
 
-/// The hub's text for a device that there is not (Azure/iotedge #5639, azure-iot-sdk-c #1413).
-fn not_registered(device: &DeviceId, hub: &Hub) -> String {
-    format!(
-        "Device {device} at IotHub {} not registered.",
-        hub.host().hub_name()
-    )
+/// The hub's text for a device that there is not (Azure/iotedge #5639, azure-iot-sdk-c #1413), and one like it for a module.
+fn not_registered(denied: Denied, client: &ClientId, hub: &Hub) -> String {
+    let ClientId { device, module } = client;
+    let hub = hub.host().hub_name();
+    match module {
+        Some(module) if denied == Denied::UnknownModule => {
+            format!("Module {module} on Device {device} at IotHub {hub} not registered.")
+        }
+        _ => format!("Device {device} at IotHub {hub} not registered."),
+    }
 }
 
 /// The hub's text when a connection has too many tokens (seen in logs of the hub's users).

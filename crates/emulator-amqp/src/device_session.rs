@@ -1,4 +1,4 @@
-//! A device's session over AMQP: the links that it has on one connection. A newer link of a kind takes the place of the
+//! A session over AMQP of a device or a module: the links that it has on one connection. A newer link of a kind takes the place of the
 //! older one (409002 LinkCreationConflict in the hub's logs).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use drawspan_amqp::engine::LinkId;
 use drawspan_emulator_hub::sessions::{DeviceSession, MethodCall};
-use drawspan_hub::DeviceId;
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::event::Protocol;
 
 use super::signals::{Notice, Push, Signals};
@@ -28,15 +28,15 @@ pub(super) enum DeviceLink {
     TwinAnswers,
 }
 
-/// The device that a link is for.
+/// The device or module that a link is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Owner {
-    pub(super) device: DeviceId,
-    /// Generation id, which distinguishes devices that had this name.
+    pub(super) client: ClientId,
+    /// Generation id, which distinguishes clients that had this name.
     pub(super) generation_id: Arc<str>,
 }
 
-/// The links of one device on one connection.
+/// The links of one device or module on one connection.
 #[derive(Debug)]
 pub(super) struct AmqpSession {
     signals: Arc<Signals>,

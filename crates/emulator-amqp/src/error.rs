@@ -35,6 +35,11 @@ pub(super) fn denied(denied: Denied) -> Error {
             ErrorCode::DEVICE_NOT_FOUND,
             "the device is not registered",
         ),
+        Denied::UnknownModule => (
+            condition::NOT_FOUND,
+            ErrorCode::MODULE_NOT_FOUND,
+            "the module is not registered",
+        ),
         Denied::DeviceDisabled => (
             unauthorized,
             ErrorCode::DEVICE_DISABLED,

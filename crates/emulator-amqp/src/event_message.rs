@@ -46,6 +46,8 @@ pub(super) fn encode(
     Ok(head.freeze())
 }
 
+/// The sender, if it is a module.
+const MODULE: Symbol = Symbol::from_static("iothub-connection-module-id");
 /// About what the stamps take.
 const STAMPS_BYTES: usize = 512;
 
@@ -84,7 +86,7 @@ fn stamps(record: &StoredRecord) -> Map {
     let source = match record.origin.source {
         MessageSource::Telemetry => "Telemetry",
     };
-    symbols([
+    let mut stamps = symbols([
         (
             "x-opt-sequence-number",
             Value::Long(i64::try_from(record.sequence).unwrap_or(i64::MAX)),
@@ -102,12 +104,18 @@ fn stamps(record: &StoredRecord) -> Map {
         ),
         ("iothub-enqueuedtime", time),
         ("iothub-message-source", text(source)),
-    ])
+    ]);
+    if let Some(module) = &record.module_id {
+        let name = Value::Symbol(MODULE);
+        stamps.0.push((name, text(module.as_str())));
+    }
+    stamps
 }
 
 fn auth_method(record: &StoredRecord) -> String {
     let scope = match record.origin.scope {
         AuthScope::Device => "device",
+        AuthScope::Module => "module",
         AuthScope::Hub => "hub",
     };
     let kind = match record.origin.kind {
@@ -119,6 +127,11 @@ fn auth_method(record: &StoredRecord) -> String {
     )
 }
 
+/// Whether only the hub says what is called so.
+fn is_of_hub(name: &str) -> bool {
+    name.starts_with("x-opt-") || name == MODULE.as_str()
+}
+
 /// Adds the sender's annotations whose names are not the hub's.
 fn keep_foreign(annotations: &mut Map, value: &Bytes) -> Result<(), DecodeError> {
     let Value::Map(theirs) = decode_value(value)? else {
@@ -127,7 +140,7 @@ fn keep_foreign(annotations: &mut Map, value: &Bytes) -> Result<(), DecodeError>
     for (name, value) in theirs.0 {
         let taken = name
             .as_str()
-            .is_none_or(|name| annotations.get(name).is_some() || name.starts_with("x-opt-"));
+            .is_none_or(|name| annotations.get(name).is_some() || is_of_hub(name));
         if !taken {
             annotations.0.push((name, value));
         }

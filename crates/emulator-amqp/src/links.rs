@@ -2,8 +2,9 @@
 
 use drawspan_amqp::engine::LinkId;
 use drawspan_amqp::performative::{Attach, Error, Role, condition};
+use drawspan_hub::ErrorCode;
 use drawspan_hub::address::{self, Address, DeviceFunction, Entity, EventHubPart, ServiceFunction};
-use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_hub_model::client_id::ClientId;
 
 use super::device_session::{DeviceLink, Owner};
 use super::error::refusal;
@@ -25,8 +26,8 @@ pub(super) enum Wanted {
     ManagementRequests,
     /// Answers of `$management`.
     ManagementAnswers,
-    /// A link of a device.
-    Device(DeviceId, DeviceLink),
+    /// A link of a device or a module.
+    Client(ClientId, DeviceLink),
     /// Events of a partition.
     Events {
         entity: Entity,
@@ -65,8 +66,8 @@ pub(super) enum Link {
 }
 
 impl Link {
-    /// The device and its link, if it is one of a device.
-    pub(super) fn of_device(&self) -> Option<(DeviceLink, Owner)> {
+    /// The device or module and its link, if it is one of these.
+    pub(super) fn of_client(&self) -> Option<(DeviceLink, Owner)> {
         match self {
             Self::Telemetry(link) => Some((DeviceLink::Telemetry, link.owner())),
             Self::MethodCalls(link) => Some((DeviceLink::MethodCalls, link.owner.clone())),
@@ -181,13 +182,17 @@ pub(super) fn wanted(attach: &Attach) -> Result<Wanted, Error> {
         (
             Address::Device {
                 device,
-                module: None,
+                module,
                 function,
             },
             to_hub,
         ) => {
-            let kind = device_link(function, to_hub).ok_or_else(not_yet)?;
-            Ok(Wanted::Device(device, kind))
+            let kind = device_link(function, to_hub);
+            let kind = match &module {
+                Some(_) => of_module(function, kind)?,
+                None => kind.ok_or_else(not_yet)?,
+            };
+            Ok(Wanted::Client(ClientId { device, module }, kind))
         }
         (
             Address::EventHub {
@@ -205,7 +210,7 @@ pub(super) fn wanted(attach: &Attach) -> Result<Wanted, Error> {
         (Address::Service(ServiceFunction::FileNotifications), false) => {
             Ok(Wanted::FileNotifications)
         }
-        (Address::Device { .. } | Address::Service(_), _) => Err(not_yet()),
+        (Address::Service(_), _) => Err(not_yet()),
         (Address::EventHub { .. }, _) => Err(not_found(
             "the event endpoint can be read by partition only",
         )),
@@ -224,15 +229,27 @@ fn device_link(function: DeviceFunction, to_hub: bool) -> Option<DeviceLink> {
     }
 }
 
-/// The path that a token must cover for a device's link.
-pub(super) fn device_path(device: &DeviceId, kind: DeviceLink) -> String {
+/// The link of a module; a hub serves fewer for modules than for devices.
+fn of_module(function: DeviceFunction, kind: Option<DeviceLink>) -> Result<DeviceLink, Error> {
+    let text = match (function, kind) {
+        (DeviceFunction::DeviceBound, _) => "modules get no cloud-to-device messages",
+        (_, Some(kind)) => return Ok(kind),
+        (DeviceFunction::Events, None) => "the inputs of modules are served by IoT Edge alone",
+        (DeviceFunction::Methods | DeviceFunction::Twin, None) => return Err(not_yet()),
+    };
+    let code = ErrorCode::AMQP_ADDRESS_NOT_FOUND;
+    Err(refusal(condition::NOT_IMPLEMENTED, code, text))
+}
+
+/// The path that a token must cover for the link of a device or module.
+pub(super) fn client_path(client: &ClientId, kind: DeviceLink) -> String {
     let rest = match kind {
         DeviceLink::Telemetry => "messages/events",
         DeviceLink::MethodCalls | DeviceLink::MethodAnswers => "methods/devicebound",
         DeviceLink::Messages => "messages/devicebound",
         DeviceLink::TwinRequests | DeviceLink::TwinAnswers => "twin",
     };
-    format!("/devices/{device}/{rest}")
+    format!("{}/{rest}", client.path())
 }
 
 /// The path that a token must cover, as Event Hubs clients and devices sign it.

@@ -194,7 +194,7 @@ impl LockedDelivery {
             }
         };
         match &self.queue {
-            Queue::Device(owner) => hub.settle_message(&owner.device, token, outcome, done),
+            Queue::Device(owner) => hub.settle_message(&owner.client.device, token, outcome, done),
             Queue::Feedback(_) => hub.settle_feedback(token, outcome, done),
             Queue::FileNotifications(_) => hub.settle_file_notification(token, outcome, done),
         }
@@ -202,7 +202,7 @@ impl LockedDelivery {
 
     fn next(&self, hub: &Hub) -> Option<Next> {
         let next = match &self.queue {
-            Queue::Device(owner) => hub.lock_message(&owner.device).map(|locked| {
+            Queue::Device(owner) => hub.lock_message(&owner.client.device).map(|locked| {
                 locked.map(|(token, message)| {
                     let payload = c2d_message::encode(&message, token);
                     (token, message.sequence, Ok(payload))
@@ -254,7 +254,7 @@ impl LockedDelivery {
             Ok(()) => {
                 self.next_context += 1;
                 if let Queue::Device(owner) = &self.queue {
-                    hub.message_delivered(&owner.device, next.sequence);
+                    hub.message_delivered(&owner.client.device, next.sequence);
                 }
                 self.sent(hub, context, token);
                 true
@@ -278,7 +278,7 @@ impl LockedDelivery {
         }
         let settled = match &self.queue {
             Queue::Device(owner) => {
-                hub.settle_message(&owner.device, token, Outcome::Complete, |_| {})
+                hub.settle_message(&owner.client.device, token, Outcome::Complete, |_| {})
             }
             Queue::Feedback(_) => hub.settle_feedback(token, Outcome::Complete, |_| {}),
             Queue::FileNotifications(_) => {
@@ -292,7 +292,7 @@ impl LockedDelivery {
 
     fn release(&self, hub: &Hub, token: LockToken) {
         match &self.queue {
-            Queue::Device(owner) => hub.release_message(&owner.device, token),
+            Queue::Device(owner) => hub.release_message(&owner.client.device, token),
             Queue::Feedback(_) => hub.release_feedback(token),
             Queue::FileNotifications(_) => hub.release_file_notification(token),
         }

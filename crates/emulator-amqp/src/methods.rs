@@ -108,7 +108,7 @@ impl MethodCalls {
     /// Passes a device's answer to its caller. A late or unexpected answer is dropped.
     pub(super) fn answered(&mut self, message: &Message) {
         let Some(caller) = correlation(message).and_then(|id| self.sent.remove(&id)) else {
-            tracing::debug!(device = %self.owner.device, "an answer to no call, or a late one");
+            tracing::debug!(client = %self.owner.client, "an answer to no call, or a late one");
             return;
         };
         // The caller may be gone.

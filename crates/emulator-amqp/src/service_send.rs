@@ -129,10 +129,10 @@ fn addressee(to: Option<&str>) -> Result<DeviceId, Error> {
             function: DeviceFunction::DeviceBound,
             ..
         }) => {
-            let text = "the emulator has no modules";
+            let text = "modules get no cloud-to-device messages";
             Err(refusal(
-                condition::NOT_FOUND,
-                ErrorCode::MODULE_NOT_FOUND,
+                condition::NOT_IMPLEMENTED,
+                ErrorCode::INVALID_OPERATION,
                 text,
             ))
         }

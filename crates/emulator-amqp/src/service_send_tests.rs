@@ -51,8 +51,8 @@ fn a_message_to_nobody_is_refused() {
         (sent("/messages/devicebound"), "amqp:not-allowed", "400003"),
         (
             sent("/devices/a/modules/m/messages/devicebound"),
-            "amqp:not-found",
-            "404010",
+            "amqp:not-implemented",
+            "400003",
         ),
     ];
     for (message, condition, code) in cases {

@@ -1,4 +1,4 @@
-//! Telemetry links: what devices send, single and in batches.
+//! Telemetry links: what devices and modules send, single and in batches.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ use drawspan_amqp::performative::{Attach, DeliveryState, Error, condition};
 use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::message_size::counted_bytes;
-use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_hub::ErrorCode;
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::limits::Limits;
 use drawspan_segment_log::{NewRecord, Origin};
 
@@ -18,15 +19,17 @@ use super::device_session::Owner;
 use super::error::refusal;
 use crate::limits;
 
+/// Annotation of a message for an output of its module, which IoT Edge routes.
+const OUTPUT: &str = "x-opt-output-name";
 /// Link property by which a device names the model that it follows.
 const MODEL_ID: &str = "com.microsoft:model-id";
 /// Annotation by which its events name it.
 const SCHEMA: &str = "dt-dataschema";
 
-/// A device's telemetry link.
+/// The telemetry link of a device or module.
 #[derive(Debug)]
 pub(super) struct TelemetryLink {
-    pub(super) device: DeviceId,
+    pub(super) client: ClientId,
     pub(super) origin: Origin,
     /// The model that the device follows, which its events name.
     pub(super) model_id: Option<String>,
@@ -74,7 +77,7 @@ fn with_model(message: &Bytes, model: &str) -> Result<Bytes, DecodeError> {
 impl TelemetryLink {
     pub(super) fn owner(&self) -> Owner {
         Owner {
-            device: self.device.clone(),
+            client: self.client.clone(),
             generation_id: self.origin.generation_id.clone(),
         }
     }
@@ -134,13 +137,14 @@ impl Arrivals {
             ));
         }
         for message in &mut messages {
-            check(message, hub)?;
+            check(message, hub, link.client.module.is_some())?;
             if let Some(model) = &link.model_id {
                 *message = with_model(message, model).map_err(malformed)?;
             }
         }
         let record = |message| NewRecord {
-            device_id: link.device.clone(),
+            device_id: link.client.device.clone(),
+            module_id: link.client.module.clone(),
             origin: link.origin.clone(),
             message,
         };
@@ -195,8 +199,14 @@ pub(super) fn malformed(error: DecodeError) -> Error {
 }
 
 /// Whether a message can be read, by those as well who will get it from the event endpoint, and is within the hub's limit.
-fn check(encoded: &Bytes, hub: &Limits) -> Result<(), Error> {
+fn check(encoded: &Bytes, hub: &Limits, of_module: bool) -> Result<(), Error> {
     let message = Message::decode(encoded).map_err(malformed)?;
+    let annotations = message.message_annotations.as_ref();
+    if of_module && annotations.is_some_and(|it| it.get(OUTPUT).is_some()) {
+        let text = "the outputs of modules are served by IoT Edge alone";
+        let code = ErrorCode::INVALID_OPERATION;
+        return Err(refusal(condition::NOT_IMPLEMENTED, code, text));
+    }
     check_size(&message, encoded.len(), hub.telemetry_message_bytes)
 }
 

@@ -190,18 +190,17 @@ impl Request {
             Ok(operation) => operation,
             Err(refused) => return (Answer::refusal(link, id, &refused), None),
         };
-        let device = self.owner.device;
-        let entry = registry.get(&device);
+        let client = self.owner.client;
+        let generation = registry.generation_id(&client);
         // Deleted, and created again under the same name: the link is about to end.
-        let Some(entry) =
-            entry.filter(|entry| entry.device.generation_id == self.owner.generation_id)
-        else {
-            let refused = TwinRefusal::from(RegistryError::NotFound(device));
+        let is_same = generation.is_some_and(|of| *of == self.owner.generation_id);
+        let Some(twin) = registry.twin(&client).filter(|_| is_same) else {
+            let refused = TwinRefusal::from(RegistryError::not_found(&client));
             return (Answer::refusal(link, id, &refused), None);
         };
         match operation {
             Operation::Get => {
-                let body = entry.twin().for_device().to_string();
+                let body = twin.for_device().to_string();
                 (Answer::new(link, id, 200, None, Some(body)), None)
             }
             Operation::News(wanted) => {
@@ -210,12 +209,12 @@ impl Request {
                 (answer, None)
             }
             Operation::Report(patch, version) => {
-                match registry.report(&device, &patch, version, now_unix_ms) {
+                match registry.report(&client, &patch, version, now_unix_ms) {
                     Ok(twin) => {
                         let version = twin.reported.version();
                         let desired = None;
                         let change = Change::Twin {
-                            device,
+                            client,
                             twin,
                             desired,
                         };

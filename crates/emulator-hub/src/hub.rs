@@ -11,14 +11,18 @@ mod uploads;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use drawspan_hub::{DeviceConnectionString, DeviceId, ErrorCode, HostName, HubConnectionString};
+use drawspan_hub::{
+    DeviceConnectionString, DeviceId, ErrorCode, HostName, HubConnectionString, ModuleId,
+};
 use drawspan_hub_model::access::{self, Denied, Grant, Principal};
 use drawspan_hub_model::c2d::{CloudToDevice, Effects};
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::device::{AuthenticationSpec, Device, DeviceSpec, DeviceStatus};
 use drawspan_hub_model::dps::Group;
 use drawspan_hub_model::event::HubEvent;
 use drawspan_hub_model::groups::ConsumerGroups;
 use drawspan_hub_model::limits::Limits;
+use drawspan_hub_model::module::Module;
 use drawspan_hub_model::policy::{POLICIES, Policies};
 use drawspan_hub_model::registry::{Change, Entry, Registry};
 use drawspan_hub_model::uploads::Uploads;
@@ -89,7 +93,7 @@ pub struct Parts {
     pub policies: Policies,
     /// Consumer groups of its event endpoint.
     pub groups: ConsumerGroups,
-    /// Devices and twins.
+    /// Devices, modules and twins.
     pub registry: Registry,
     /// Messages to devices.
     pub messages: CloudToDevice,
@@ -143,7 +147,7 @@ impl Hub {
         } = parts;
         // Initial contents are not events of the hub.
         registry.take_events();
-        mqtt_sessions.retain(|session| registry.get(&session.device).is_some());
+        mqtt_sessions.retain(|session| registry.generation_id(&session.client).is_some());
         Self {
             host,
             clock,
@@ -210,6 +214,13 @@ impl Hub {
             .map(|entry| Arc::clone(&entry.device))
     }
 
+    /// A module, if it is registered.
+    pub fn module(&self, device: &DeviceId, id: &ModuleId) -> Option<Arc<Module>> {
+        self.registry()
+            .module(device, id)
+            .map(|entry| Arc::clone(&entry.module))
+    }
+
     /// A device that may connect: registered and enabled.
     ///
     /// # Errors
@@ -222,21 +233,33 @@ impl Hub {
         }
     }
 
-    /// Admits a device whose grant allows what it asks for: says by whose credentials, and which of the devices of that name it is.
+    /// Admits a client whose grant allows what it asks for: says by whose credentials, and which of the clients of that name it is.
     ///
     /// # Errors
-    /// When it is not registered or disabled, or its own key is another one by now.
-    pub fn admit(&self, grant: &Grant, id: &DeviceId) -> Result<(AuthScope, Arc<str>), Denied> {
-        let registered = self.enabled_device(id)?;
-        let scope = match &grant.principal {
-            Principal::Policy(_) => AuthScope::Hub,
-            // Its keys may have changed since, or it may be another device of the same name.
-            Principal::Device(_) if !grant.is_signed_by(&registered) => {
-                return Err(Denied::WrongKey);
+    /// When it is not registered, or its device is disabled, or its own key is another one by now.
+    pub fn admit(&self, grant: &Grant, client: &ClientId) -> Result<(AuthScope, Arc<str>), Denied> {
+        let device = self.enabled_device(&client.device)?;
+        let module = match &client.module {
+            Some(id) => {
+                let module = self.module(&client.device, id);
+                Some(module.ok_or(Denied::UnknownModule)?)
             }
-            Principal::Device(_) => AuthScope::Device,
+            None => None,
         };
-        Ok((scope, registered.generation_id.clone()))
+        let scope = match (&grant.principal, &module) {
+            (Principal::Policy(_), _) => AuthScope::Hub,
+            (Principal::Device(_), None) if grant.is_signed_by(device.keys()) => AuthScope::Device,
+            (Principal::Module(_), Some(module)) if grant.is_signed_by(module.keys()) => {
+                AuthScope::Module
+            }
+            // Its keys may have changed since, or it may be another client of the same name.
+            (Principal::Device(_) | Principal::Module(_), _) => return Err(Denied::WrongKey),
+        };
+        let generation_id = module.map_or_else(
+            || device.generation_id.clone(),
+            |module| module.generation_id.clone(),
+        );
+        Ok((scope, generation_id))
     }
 
     /// The consumer group of that name, as it is written; names compare without case.
@@ -244,7 +267,7 @@ impl Hub {
         self.groups.find(name)
     }
 
-    /// Stores messages of devices; see [`TelemetryLog::append_batch`].
+    /// Stores messages of devices and modules; see [`TelemetryLog::append_batch`].
     ///
     /// # Errors
     /// When they are not all stored. None of them may be acknowledged then.
@@ -252,14 +275,14 @@ impl Hub {
         let now_unix_ms = self.now_unix_ms();
         let stored = self.log.append_batch(records, now_unix_ms);
         for record in records {
-            let device = record.device_id.clone();
+            let client = sender(record);
             self.emit(match &stored {
                 Ok(()) => HubEvent::TelemetryAccepted {
-                    device,
+                    client,
                     bytes: record.message.len(),
                 },
                 Err(_) => HubEvent::TelemetryRefused {
-                    device,
+                    client,
                     code: ErrorCode::SERVER_ERROR,
                 },
             });
@@ -267,7 +290,7 @@ impl Hub {
         stored?;
         let mut registry = self.registry_mut();
         for record in records {
-            registry.set_active(&record.device_id, now_unix_ms);
+            registry.set_active(&sender(record), now_unix_ms);
         }
         Ok(())
     }
@@ -417,5 +440,12 @@ impl Hub {
         self.registry
             .write()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn sender(record: &NewRecord) -> ClientId {
+    ClientId {
+        device: record.device_id.clone(),
+        module: record.module_id.clone(),
     }
 }

@@ -80,6 +80,13 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
             devices.unwrap_or_default(),
             twins.unwrap_or_default(),
         );
+        let registry = match &database {
+            Some(database) => {
+                let (modules, twins) = (database.modules(host)?, database.module_twins(host)?);
+                registry.with_modules(modules, twins)
+            }
+            None => registry,
+        };
         let sessions = database
             .as_ref()
             .map(|database| database.mqtt_sessions(host))

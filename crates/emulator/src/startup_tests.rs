@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use drawspan_hub::{DeviceId, HostName};
+use drawspan_hub::{DeviceId, HostName, ModuleId};
+use drawspan_hub_model::module::ModuleSpec;
 use drawspan_hub_model::registry::Change;
 use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, NewRecord, Origin};
 
@@ -43,13 +44,19 @@ fn config(state: &Path) -> Config {
 
 fn content(opened: &Opened) -> Content {
     let hub = &opened.hubs[0];
-    let devices = hub.registry();
-    let devices = devices.list(1_000).map(|entry| {
+    let registry = hub.registry();
+    let modules = registry.modules_after(None).map(|entry| {
+        let keys: Vec<String> = entry.module.keys().map(|key| key.to_base64()).collect();
+        let (module, twin) = (&entry.module, entry.twin());
+        let subscriptions = hub.kept_subscriptions(&module.client());
+        format!("{module:?} {keys:?} {twin:?} {subscriptions:?}")
+    });
+    let devices = registry.list(1_000).map(|entry| {
         let device = &entry.device;
         let keys: Vec<String> = device.keys().map(|key| key.to_base64()).collect();
         let twin = entry.twin();
         let waiting = hub.message_count(&device.id);
-        let subscriptions = hub.kept_subscriptions(&device.id);
+        let subscriptions = hub.kept_subscriptions(&(&device.id).into());
         format!("{device:?} {keys:?} {twin:?} {waiting} {subscriptions:?}")
     });
     let telemetry = (0..hub.partition_count()).map(|partition| {
@@ -60,7 +67,7 @@ fn content(opened: &Opened) -> Content {
     let keys = strings.iter().map(|it| it.key.to_base64());
     let groups = opened.dps.groups().iter();
     Content {
-        devices: devices.collect(),
+        devices: devices.chain(modules).collect(),
         telemetry: telemetry.collect(),
         keys: keys
             .chain(groups.map(|group| group.primary.to_base64()))
@@ -80,15 +87,15 @@ async fn fill(opened: &Opened, round: u32) {
     for (number, id) in (1_u8..).zip(&ids) {
         let device = hub.device(id).unwrap();
         let subscriptions = Subscriptions::from_bits(number);
-        hub.keep_subscriptions(id, &device.generation_id, Some(subscriptions));
+        hub.keep_subscriptions(&id.into(), &device.generation_id, Some(subscriptions));
         let patch = format!("{{\"round\":{round},\"pad\":\"{}\"}}", "x".repeat(300));
         let patch = drawspan_hub_model::twin::parse_patch(patch.as_bytes()).unwrap();
         hub.change(|registry| {
             let twin = registry
-                .report(id, &patch, None, 1_800_000_000_000)
+                .report(&id.into(), &patch, None, 1_800_000_000_000)
                 .unwrap();
             let change = Change::Twin {
-                device: id.clone(),
+                client: id.into(),
                 twin,
                 desired: None,
             };
@@ -98,6 +105,7 @@ async fn fill(opened: &Opened, round: u32) {
         .unwrap();
         let record = NewRecord {
             device_id: id.clone(),
+            module_id: None,
             origin: Origin {
                 scope: AuthScope::Device,
                 kind: AuthKind::Sas,
@@ -108,6 +116,37 @@ async fn fill(opened: &Opened, round: u32) {
         };
         hub.ingest(&[record]).unwrap();
     }
+    fill_module(opened, round).await;
+}
+
+/// A module of a device, with a twin and subscriptions.
+async fn fill_module(opened: &Opened, round: u32) {
+    let hub = &opened.hubs[0];
+    let device = DeviceId::parse("device-0").unwrap();
+    let spec = ModuleSpec::new(device, ModuleId::parse(&format!("module-{round}")).unwrap());
+    let fresh = drawspan_emulator_hub::random::fresh(0).unwrap();
+    let module = hub
+        .change(|registry| {
+            let module = registry.create_module(spec, fresh).unwrap().module;
+            (Arc::clone(&module), vec![Change::PutModule(module)])
+        })
+        .await
+        .unwrap();
+    let client = module.client();
+    let subscriptions = Subscriptions::from_bits(2);
+    hub.keep_subscriptions(&client, &module.generation_id, Some(subscriptions));
+    let patch = drawspan_hub_model::twin::parse_patch(b"{\"on\":true}").unwrap();
+    hub.change(|registry| {
+        let twin = registry.report(&client, &patch, None, 1_800_000_000_000);
+        let change = Change::Twin {
+            client: client.clone(),
+            twin: twin.unwrap(),
+            desired: None,
+        };
+        ((), vec![change])
+    })
+    .await
+    .unwrap();
 }
 
 fn close(opened: Opened) {
@@ -347,7 +386,12 @@ fn a_directory_of_format_5_opens_with_everything_in_it() {
 
 #[test]
 fn a_directory_of_format_6_opens_with_everything_in_it() {
-    opens_with_everything_in_it("7b50aeb", "RT89W5Tj7Xj9N8P4NHwx7mbpcfQL9mWgEmw/HNVxl9s=");
+    opens_with_everything_in_it("227dcb7", "cqPqKF+FDCr5mQ5yUIlCB2HIq3Fe6eeCd9imIeOIegU=");
+}
+
+#[test]
+fn a_directory_of_format_7_opens_with_everything_in_it() {
+    opens_with_everything_in_it("56fc64e", "cqPqKF+FDCr5mQ5yUIlCB2HIq3Fe6eeCd9imIeOIegU=");
 }
 
 /// A directory that `drawspan emulator` of `commit` made: three devices, a twin, messages to devices, telemetry.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use drawspan_hub::sas::Token;
-use drawspan_hub::{DeviceId, ErrorCode, HostName};
+use drawspan_hub::{DeviceId, ErrorCode, HostName, ModuleId, SymmetricKey};
 
+use super::client_id::ClientId;
 use super::device::{Device, DeviceStatus};
+use super::module::Module;
 use super::policy::{Policies, Policy, Right};
 use super::registry::Registry;
 
@@ -24,6 +26,8 @@ pub enum Principal {
     Policy(&'static Policy),
     /// A device, with its own key.
     Device(Arc<Device>),
+    /// A module, with its own key.
+    Module(Arc<Module>),
 }
 
 /// Why a caller may not. Holds nothing of the token.
@@ -47,6 +51,9 @@ pub enum Denied {
     /// It names no policy, and no device that there is.
     #[error("the token is for an unknown device")]
     UnknownDevice,
+    /// It names no policy, and no module that there is.
+    #[error("the token is for an unknown module")]
+    UnknownModule,
     /// Another key signed it.
     #[error("the token is signed with another key")]
     WrongKey,
@@ -96,7 +103,7 @@ pub fn verify(
             signed(token.signed_by(&policies.key))?;
             Principal::Policy(policy)
         }
-        None => Principal::Device(signing_device(&token, &paths, registry)?),
+        None => signing_client(&token, &paths, registry)?,
     };
     if !token.is_current(now_unix_s) {
         return Err(Denied::Expired);
@@ -104,8 +111,8 @@ pub fn verify(
     Ok(Grant { principal, token })
 }
 
-/// The device for which a token is that names no policy, registered or not.
-pub fn device_named(token: &str, host: &HostName) -> Option<DeviceId> {
+/// The device or module for which a token is that names no policy, registered or not.
+pub fn client_named(token: &str, host: &HostName) -> Option<ClientId> {
     let token = Token::parse(token).ok()?;
     if token.policy().is_some() {
         return None;
@@ -113,7 +120,18 @@ pub fn device_named(token: &str, host: &HostName) -> Option<DeviceId> {
     token
         .readings()
         .filter_map(|reading| path_at(reading, host))
-        .find_map(device_of)
+        .find_map(client_of)
+}
+
+impl Principal {
+    /// The device or module, if it is one.
+    pub fn client(&self) -> Option<ClientId> {
+        match self {
+            Self::Policy(_) => None,
+            Self::Device(device) => Some(ClientId::from(&device.id)),
+            Self::Module(module) => Some(module.client()),
+        }
+    }
 }
 
 impl Grant {
@@ -125,8 +143,9 @@ impl Grant {
     pub fn allows(&self, right: Right, host: &HostName, path: &str) -> Result<(), Denied> {
         let has_right = match &self.principal {
             Principal::Policy(policy) => policy.allows(right),
-            Principal::Device(device) => {
-                right == Right::DeviceConnect && is_of_device(path, &device.id)
+            Principal::Device(_) | Principal::Module(_) => {
+                let of = client_of(path.trim_start_matches('/'));
+                right == Right::DeviceConnect && of.is_some() && of == self.principal.client()
             }
         };
         if !has_right {
@@ -148,9 +167,9 @@ impl Grant {
         self.token.is_current(now_unix_s)
     }
 
-    /// Whether one of the keys that `device` has now signed the token.
-    pub fn is_signed_by(&self, device: &Device) -> bool {
-        device.keys().any(|key| self.token.signed_by(key))
+    /// Whether one of these keys, which its owner has now, signed the token.
+    pub fn is_signed_by<'k>(&self, mut keys: impl Iterator<Item = &'k SymmetricKey>) -> bool {
+        keys.any(|key| self.token.signed_by(key))
     }
 
     /// The resource of the token, decoded.
@@ -162,7 +181,7 @@ impl Grant {
     pub fn policy(&self) -> Option<&'static Policy> {
         match self.principal {
             Principal::Policy(policy) => Some(policy),
-            Principal::Device(_) => None,
+            Principal::Device(_) | Principal::Module(_) => None,
         }
     }
 
@@ -170,7 +189,7 @@ impl Grant {
     pub fn device(&self) -> Option<&Arc<Device>> {
         match &self.principal {
             Principal::Device(device) => Some(device),
-            Principal::Policy(_) => None,
+            Principal::Policy(_) | Principal::Module(_) => None,
         }
     }
 }
@@ -179,24 +198,35 @@ fn signed(holds: bool) -> Result<(), Denied> {
     if holds { Ok(()) } else { Err(Denied::WrongKey) }
 }
 
-/// The device that a token without policy is for. An id with `%` has several readings, so each is tried.
-fn signing_device(
-    token: &Token,
-    paths: &[&str],
-    registry: &Registry,
-) -> Result<Arc<Device>, Denied> {
+/// The device or module that a token without policy is for. An id with `%` has several readings, so each is tried.
+fn signing_client(token: &Token, paths: &[&str], registry: &Registry) -> Result<Principal, Denied> {
     let mut denied = Denied::UnknownDevice;
-    for device_id in paths.iter().filter_map(|path| device_of(path)) {
-        let Some(entry) = registry.get(&device_id) else {
+    for client in paths.iter().filter_map(|path| client_of(path)) {
+        let Some(entry) = registry.get(&client.device) else {
             continue;
         };
-        if !entry.device.keys().any(|key| token.signed_by(key)) {
+        let module = match &client.module {
+            Some(id) => match registry.module(&client.device, id) {
+                Some(entry) => Some(&entry.module),
+                None => {
+                    denied = Denied::UnknownModule;
+                    continue;
+                }
+            },
+            None => None,
+        };
+        let is_signed = match module {
+            Some(module) => module.keys().any(|key| token.signed_by(key)),
+            None => entry.device.keys().any(|key| token.signed_by(key)),
+        };
+        if !is_signed {
             denied = Denied::WrongKey;
             continue;
         }
-        return match entry.device.status {
-            DeviceStatus::Enabled => Ok(Arc::clone(&entry.device)),
-            DeviceStatus::Disabled => Err(Denied::DeviceDisabled),
+        return match (entry.device.status, module) {
+            (DeviceStatus::Disabled, _) => Err(Denied::DeviceDisabled),
+            (DeviceStatus::Enabled, Some(module)) => Ok(Principal::Module(Arc::clone(module))),
+            (DeviceStatus::Enabled, None) => Ok(Principal::Device(Arc::clone(&entry.device))),
         };
     }
     Err(denied)
@@ -214,20 +244,17 @@ fn path_at<'a>(resource: &'a str, host: &HostName) -> Option<&'a str> {
     name.eq_ignore_ascii_case(host.as_str()).then_some(path)
 }
 
-/// The id in `devices/{id}`; not that of a module's path.
-fn device_of(path: &str) -> Option<DeviceId> {
+/// The ids in `devices/{id}` and `devices/{id}/modules/{id}`, with whatever follows.
+fn client_of(path: &str) -> Option<ClientId> {
     let mut segments = path.split('/');
     let is_device = segments.next()?.eq_ignore_ascii_case("devices");
     let id = segments.next().filter(|_| is_device)?;
-    if segments
-        .next()
-        .is_some_and(|next| next.eq_ignore_ascii_case("modules"))
-    {
-        return None;
-    }
-    DeviceId::parse(id).ok()
-}
-
-fn is_of_device(path: &str, id: &DeviceId) -> bool {
-    device_of(path.trim_start_matches('/')).is_some_and(|of| of == *id)
+    let device = DeviceId::parse(id).ok()?;
+    let module = match segments.next() {
+        Some(next) if next.eq_ignore_ascii_case("modules") => {
+            Some(ModuleId::parse(segments.next()?).ok()?)
+        }
+        _ => None,
+    };
+    Some(ClientId { device, module })
 }

@@ -115,18 +115,7 @@ impl DeviceSpec {
         fresh: Fresh,
         now_unix_ms: u64,
     ) -> Device {
-        let authentication = match self.authentication {
-            AuthenticationSpec::Other(authentication) => authentication,
-            AuthenticationSpec::Sas(Some((primary, secondary))) => {
-                Authentication::Sas { primary, secondary }
-            }
-            // Also of a device that had keys: an update resets what it does not name (comment of `Registry.update` in
-            // azure-iot-sdk-node).
-            AuthenticationSpec::Sas(None) => Authentication::Sas {
-                primary: fresh.primary,
-                secondary: fresh.secondary,
-            },
-        };
+        let authentication = self.authentication.or_keys(fresh.primary, fresh.secondary);
         let status_updated_unix_ms = match before {
             Some(before) if before.status == self.status => before.status_updated_unix_ms,
             Some(_) => Some(now_unix_ms),
@@ -150,10 +139,30 @@ impl DeviceSpec {
 impl Device {
     /// The keys that may sign for it; empty for a device without keys.
     pub fn keys(&self) -> impl Iterator<Item = &SymmetricKey> {
-        let keys = match &self.authentication {
-            Authentication::Sas { primary, secondary } => [Some(primary), Some(secondary)],
+        self.authentication.keys()
+    }
+}
+
+impl Authentication {
+    /// The keys that may sign; empty without keys.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &SymmetricKey> {
+        let keys = match self {
+            Self::Sas { primary, secondary } => [Some(primary), Some(secondary)],
             _ => [None, None],
         };
         keys.into_iter().flatten()
+    }
+}
+
+impl AuthenticationSpec {
+    /// What comes of it; with these keys if it leaves them to the hub.
+    pub(super) fn or_keys(self, primary: SymmetricKey, secondary: SymmetricKey) -> Authentication {
+        match self {
+            Self::Other(authentication) => authentication,
+            Self::Sas(Some((primary, secondary))) => Authentication::Sas { primary, secondary },
+            // Also of one that had keys: an update resets what it does not name (comment of `Registry.update` in
+            // azure-iot-sdk-node).
+            Self::Sas(None) => Authentication::Sas { primary, secondary },
+        }
     }
 }

@@ -6,9 +6,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use drawspan_hub::{DeviceId, ErrorCode, HostName, RegistrationId};
+use drawspan_hub::{DeviceId, ErrorCode, HostName, ModuleId, RegistrationId};
 
 use crate::access::Denied;
+use crate::client_id::ClientId;
 use crate::dps::Substatus;
 use crate::uploads::NotificationEnd;
 
@@ -27,14 +28,14 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are named for what they are")]
 pub enum HubEvent {
-    /// A device's session began.
+    /// A session of a device or a module began.
     DeviceConnected {
-        device: DeviceId,
+        client: ClientId,
         protocol: Protocol,
     },
-    /// A device's session ended.
+    /// A session of a device or a module ended.
     DeviceDisconnected {
-        device: DeviceId,
+        client: ClientId,
         protocol: Protocol,
         reason: DisconnectReason,
     },
@@ -42,7 +43,7 @@ pub enum HubEvent {
     AuthenticationFailed { reason: Denied },
     /// A caller with an accepted token, or without one, is not authorized for its request.
     AccessDenied {
-        device: Option<DeviceId>,
+        client: Option<ClientId>,
         reason: Denied,
     },
 
@@ -54,22 +55,29 @@ pub enum HubEvent {
     DeviceEnabled { device: DeviceId },
     /// A device may not connect any more. Comes after its [`DeviceUpdated`](Self::DeviceUpdated), if it was not created so.
     DeviceDisabled { device: DeviceId },
-    /// A device was removed from the registry, with its twin and the messages that waited for it.
+    /// A device was removed from the registry, with its twin and the messages that waited for it. Comes after the
+    /// [`ModuleDeleted`](Self::ModuleDeleted) of each of its modules.
     DeviceDeleted { device: DeviceId },
+    /// A module was added to a device.
+    ModuleCreated { client: ClientId },
+    /// A module was replaced.
+    ModuleUpdated { client: ClientId },
+    /// A module was removed, with its twin.
+    ModuleDeleted { client: ClientId },
     /// A service changed tags or desired properties. `version` is the twin's.
     TwinUpdated {
-        device: DeviceId,
+        client: ClientId,
         version: u64,
         tags: bool,
         desired: bool,
     },
-    /// A device changed its reported properties. `version` is the twin's.
-    TwinReported { device: DeviceId, version: u64 },
+    /// A device or a module changed its reported properties. `version` is the twin's.
+    TwinReported { client: ClientId, version: u64 },
 
-    /// A message of a device was stored. `bytes` is its size as it was encoded.
-    TelemetryAccepted { device: DeviceId, bytes: usize },
-    /// A message of a device was not taken.
-    TelemetryRefused { device: DeviceId, code: ErrorCode },
+    /// A message of a device or a module was stored. `bytes` is its size as it was encoded.
+    TelemetryAccepted { client: ClientId, bytes: usize },
+    /// A message of a device or a module was not taken.
+    TelemetryRefused { client: ClientId, code: ErrorCode },
 
     /// A cloud-to-device message waits for its device.
     C2dEnqueued { device: DeviceId, sequence: u64 },
@@ -94,19 +102,19 @@ pub enum HubEvent {
     /// A service emptied the queue that the message was in.
     C2dPurged { device: DeviceId, sequence: u64 },
 
-    /// A method call was handed to its device's session.
-    MethodInvoked { device: DeviceId, method: String },
-    /// The device answered a method call.
+    /// A method call was handed to the session of its device or module.
+    MethodInvoked { client: ClientId, method: String },
+    /// The client answered a method call.
     MethodAnswered {
-        device: DeviceId,
+        client: ClientId,
         method: String,
         status: i32,
     },
-    /// The device did not answer a method call in time.
-    MethodTimedOut { device: DeviceId, method: String },
-    /// A method call did not reach its device, or the answer its caller.
+    /// The client did not answer a method call in time.
+    MethodTimedOut { client: ClientId, method: String },
+    /// A method call did not reach its client, or the answer its caller.
     MethodFailed {
-        device: DeviceId,
+        client: ClientId,
         method: String,
         code: ErrorCode,
     },
@@ -184,6 +192,8 @@ pub enum DisconnectReason {
     DeviceDisabled,
     /// The device was deleted.
     DeviceDeleted,
+    /// The module was deleted.
+    ModuleDeleted,
     /// Its token does not allow the session any more, for instance because keys were exchanged.
     AccessRevoked,
     /// The client broke the protocol's rules, or did not take what was sent to it.
@@ -205,6 +215,9 @@ impl HubEvent {
             Self::DeviceEnabled { .. } => "deviceEnabled",
             Self::DeviceDisabled { .. } => "deviceDisabled",
             Self::DeviceDeleted { .. } => "deviceDeleted",
+            Self::ModuleCreated { .. } => "moduleCreated",
+            Self::ModuleUpdated { .. } => "moduleUpdated",
+            Self::ModuleDeleted { .. } => "moduleDeleted",
             Self::TwinUpdated { .. } => "twinUpdated",
             Self::TwinReported { .. } => "twinReported",
             Self::TelemetryAccepted { .. } => "telemetryAccepted",
@@ -235,20 +248,14 @@ impl HubEvent {
         }
     }
 
-    /// The device, if it is known.
+    /// The device, if it is known; of a module, the device that it is a part of.
     pub const fn device(&self) -> Option<&DeviceId> {
         match self {
-            Self::DeviceConnected { device, .. }
-            | Self::DeviceDisconnected { device, .. }
-            | Self::DeviceCreated { device }
+            Self::DeviceCreated { device }
             | Self::DeviceUpdated { device }
             | Self::DeviceEnabled { device }
             | Self::DeviceDisabled { device }
             | Self::DeviceDeleted { device }
-            | Self::TwinUpdated { device, .. }
-            | Self::TwinReported { device, .. }
-            | Self::TelemetryAccepted { device, .. }
-            | Self::TelemetryRefused { device, .. }
             | Self::C2dEnqueued { device, .. }
             | Self::C2dRefused { device, .. }
             | Self::C2dDelivered { device, .. }
@@ -258,10 +265,6 @@ impl HubEvent {
             | Self::C2dDeliveryCountExceeded { device, .. }
             | Self::C2dExpired { device, .. }
             | Self::C2dPurged { device, .. }
-            | Self::MethodInvoked { device, .. }
-            | Self::MethodAnswered { device, .. }
-            | Self::MethodTimedOut { device, .. }
-            | Self::MethodFailed { device, .. }
             | Self::FileUploadBegun { device, .. }
             | Self::FileUploadRefused { device, .. }
             | Self::FileUploadCompleted { device, .. }
@@ -270,15 +273,68 @@ impl HubEvent {
             | Self::FileNotificationEnqueued { device, .. }
             | Self::FileNotificationEnded { device, .. }
             | Self::RegistrationAssigned { device, .. } => Some(device),
-            Self::AccessDenied { device, .. } => device.as_ref(),
+            _ => match self.client() {
+                Some(client) => Some(&client.device),
+                None => None,
+            },
+        }
+    }
+
+    /// The module, if it is about one.
+    pub const fn module(&self) -> Option<&ModuleId> {
+        match self.client() {
+            Some(client) => client.module.as_ref(),
+            None => None,
+        }
+    }
+
+    /// The device or module of an event that there is for both.
+    const fn client(&self) -> Option<&ClientId> {
+        match self {
+            Self::DeviceConnected { client, .. }
+            | Self::DeviceDisconnected { client, .. }
+            | Self::ModuleCreated { client }
+            | Self::ModuleUpdated { client }
+            | Self::ModuleDeleted { client }
+            | Self::TwinUpdated { client, .. }
+            | Self::TwinReported { client, .. }
+            | Self::TelemetryAccepted { client, .. }
+            | Self::TelemetryRefused { client, .. }
+            | Self::MethodInvoked { client, .. }
+            | Self::MethodAnswered { client, .. }
+            | Self::MethodTimedOut { client, .. }
+            | Self::MethodFailed { client, .. } => Some(client),
+            Self::AccessDenied { client, .. } => client.as_ref(),
             Self::AuthenticationFailed { .. }
+            | Self::DeviceCreated { .. }
+            | Self::DeviceUpdated { .. }
+            | Self::DeviceEnabled { .. }
+            | Self::DeviceDisabled { .. }
+            | Self::DeviceDeleted { .. }
+            | Self::C2dEnqueued { .. }
+            | Self::C2dRefused { .. }
+            | Self::C2dDelivered { .. }
+            | Self::C2dCompleted { .. }
+            | Self::C2dRejected { .. }
+            | Self::C2dAbandoned { .. }
+            | Self::C2dDeliveryCountExceeded { .. }
+            | Self::C2dExpired { .. }
+            | Self::C2dPurged { .. }
+            | Self::FileUploadBegun { .. }
+            | Self::FileUploadRefused { .. }
+            | Self::FileUploadCompleted { .. }
+            | Self::FileUploadFailed { .. }
+            | Self::FileUploadExpired { .. }
+            | Self::FileNotificationEnqueued { .. }
+            | Self::FileNotificationEnded { .. }
+            | Self::RegistrationAssigned { .. }
             | Self::RegistrationRefused { .. }
             | Self::RegistrationThrottled { .. } => None,
         }
     }
 }
 
-/// Further data besides name and device, as `name=value`.
+/// Further data besides name, device and module, as `name=value`.
 impl fmt::Display for HubEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -293,7 +349,10 @@ impl fmt::Display for HubEvent {
             | Self::DeviceUpdated { .. }
             | Self::DeviceEnabled { .. }
             | Self::DeviceDisabled { .. }
-            | Self::DeviceDeleted { .. } => Ok(()),
+            | Self::DeviceDeleted { .. }
+            | Self::ModuleCreated { .. }
+            | Self::ModuleUpdated { .. }
+            | Self::ModuleDeleted { .. } => Ok(()),
             Self::TwinUpdated {
                 version,
                 tags,

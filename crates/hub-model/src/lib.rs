@@ -1,4 +1,4 @@
-//! An IoT Hub as a value: identity registry, twins, policies, access, consumer groups, cloud-to-device queues, file
+//! An IoT Hub as a value: identity registry, modules, twins, policies, access, consumer groups, cloud-to-device queues, file
 //! uploads and their blobs; the provisioning service in front of hubs; and [`event`], everything that happens there.
 //!
 //! The crate has no clocks, random sources, files or sockets: time and fresh names are arguments.
@@ -7,11 +7,14 @@ pub mod access;
 pub mod blobs;
 pub mod bulk;
 pub mod c2d;
+pub mod client_id;
 pub mod device;
 pub mod dps;
 pub mod event;
 pub mod groups;
 pub mod limits;
+pub mod module;
+pub mod modules;
 pub mod policy;
 pub mod registry;
 #[cfg(test)]

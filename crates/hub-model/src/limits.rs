@@ -7,8 +7,10 @@ use std::ops::RangeInclusive;
 /// nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Devices of a hub.
+    /// Devices of a hub, and their modules, together.
     pub devices: usize,
+    /// Modules of one device.
+    pub modules: usize,
     /// Consumer groups of the event endpoint, `$Default` included.
     pub consumer_groups: usize,
     /// Readers without epoch that share a partition in one consumer group (Event Hubs' limit).
@@ -53,6 +55,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             devices: DEVICES_MAX,
+            modules: 50,
             consumer_groups: 20,
             readers_per_partition: 5,
             tokens_per_connection: 1_000,

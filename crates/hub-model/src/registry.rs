@@ -5,17 +5,25 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_hub::{DeviceId, ErrorCode, ModuleId};
 
+use super::client_id::ClientId;
 use super::device::{Device, DeviceSpec, DeviceStatus, Fresh};
+use super::module::Module;
+use super::modules::Modules;
 use super::twin::Twin;
 use crate::event::HubEvent;
 use crate::limits::Limits;
 
-/// All devices of a hub, by name.
+/// All devices of a hub, by name, and their modules.
 #[derive(Debug)]
 pub struct Registry {
+    /// Devices and modules together.
     devices_max: usize,
+    /// Modules of one device.
+    pub(super) modules_max: usize,
+    pub(super) modules: Modules,
+    pub(super) module_count: usize,
     /// Events since they were last taken.
     pub(super) events: Vec<HubEvent>,
     entries: BTreeMap<DeviceId, Entry>,
@@ -58,12 +66,16 @@ pub enum IfMatch {
 pub enum Change {
     /// A device is new or different.
     Put(Arc<Device>),
-    /// A device is gone, and its twin with it.
+    /// A device is gone, and its modules and all twins with it.
     Delete(DeviceId),
+    /// A module is new or different.
+    PutModule(Arc<Module>),
+    /// A module is gone, and its twin with it.
+    DeleteModule(DeviceId, ModuleId),
     /// A twin is different.
     Twin {
         /// Whose.
-        device: DeviceId,
+        client: ClientId,
         /// The twin after the change.
         twin: Arc<Twin>,
         /// The notification for the device if its desired properties changed: a JSON patch with `$version`.
@@ -98,14 +110,38 @@ pub enum RegistryError {
         existing: String,
     },
     /// The hub is full.
-    #[error("The hub has {most} devices, and takes no more")]
+    #[error("The hub has {most} devices and modules, and takes no more")]
     TooManyDevices {
         /// As many as it may have.
         most: usize,
     },
+    /// The device has a module of that name already (the hub's text: Azure/iot-identity-service #663, where it names the hub, too).
+    #[error("Device {0} already contains Module {1}.")]
+    ModuleAlreadyExists(DeviceId, ModuleId),
+    /// The module does not exist.
+    #[error("Module {1} on Device {0} not registered")]
+    ModuleNotFound(DeviceId, ModuleId),
+    /// The device is full.
+    #[error("The device has {most} modules, and takes no more")]
+    TooManyModules {
+        /// As many as it may have.
+        most: usize,
+    },
+    /// The module would be one of IoT Edge.
+    #[error("{0} is a module of IoT Edge, which this emulator does not serve")]
+    OfEdge(ModuleId),
 }
 
 impl RegistryError {
+    /// There is no such client.
+    pub fn not_found(client: &ClientId) -> Self {
+        let device = client.device.clone();
+        match &client.module {
+            None => Self::NotFound(device),
+            Some(module) => Self::ModuleNotFound(device, module.clone()),
+        }
+    }
+
     /// The hub's code for it.
     pub fn code(&self) -> ErrorCode {
         match self {
@@ -113,6 +149,10 @@ impl RegistryError {
             Self::NotFound(_) => ErrorCode::DEVICE_NOT_FOUND,
             Self::PreconditionFailed { .. } => ErrorCode::PRECONDITION_FAILED,
             Self::TooManyDevices { .. } => ErrorCode::TOO_MANY_DEVICES,
+            Self::ModuleAlreadyExists(..) => ErrorCode::MODULE_ALREADY_EXISTS_ON_DEVICE,
+            Self::ModuleNotFound(..) => ErrorCode::MODULE_NOT_FOUND,
+            Self::TooManyModules { .. } => ErrorCode::TOO_MANY_MODULES_ON_DEVICE,
+            Self::OfEdge(_) => ErrorCode::INVALID_OPERATION,
         }
     }
 }
@@ -124,7 +164,7 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// A registry as it was stored. Twins of devices that there are not are left out.
+    /// A registry as it was stored, without modules. Twins of devices that there are not are left out.
     pub fn from_stored(
         limits: &Limits,
         devices: Vec<Device>,
@@ -139,6 +179,9 @@ impl Registry {
         }
         Self {
             devices_max: limits.devices,
+            modules_max: limits.modules,
+            modules: Modules::new(),
+            module_count: 0,
             events: Vec::new(),
             entries,
         }
@@ -189,10 +232,7 @@ impl Registry {
         if self.entries.contains_key(&spec.id) {
             return Err(RegistryError::AlreadyExists(spec.id));
         }
-        let most = self.devices_max;
-        if self.entries.len() >= most {
-            return Err(RegistryError::TooManyDevices { most });
-        }
+        self.check_room()?;
         let entry = Entry::new(Arc::new(spec.into_device(None, fresh, now_unix_ms)));
         let device = entry.device.id.clone();
         self.entries.insert(device.clone(), entry.clone());
@@ -239,7 +279,7 @@ impl Registry {
         Ok(entry)
     }
 
-    /// Forgets a device.
+    /// Forgets a device and its modules.
     ///
     /// # Errors
     /// When there is no such device, or not that version of it.
@@ -248,6 +288,7 @@ impl Registry {
             return Err(RegistryError::NotFound(id.clone()));
         };
         if_match.check(&entry.device.etag)?;
+        self.delete_modules_of(id);
         self.entries.remove(id);
         self.events
             .push(HubEvent::DeviceDeleted { device: id.clone() });
@@ -264,30 +305,39 @@ impl Registry {
         found.ok_or_else(|| RegistryError::NotFound(id.clone()))
     }
 
-    /// Takes note of a connection or its end. Says whether there is such a device.
-    pub fn set_connected(&mut self, id: &DeviceId, connected: bool, now_unix_ms: u64) -> bool {
-        let Some(entry) = self.entries.get_mut(id) else {
+    /// Whether one more device or module has room.
+    pub(super) fn check_room(&self) -> Result<(), RegistryError> {
+        let most = self.devices_max;
+        match self.entries.len() + self.module_count < most {
+            true => Ok(()),
+            false => Err(RegistryError::TooManyDevices { most }),
+        }
+    }
+
+    /// Takes note of a connection or its end. Says whether there is such a client.
+    pub fn set_connected(&mut self, id: &ClientId, connected: bool, now_unix_ms: u64) -> bool {
+        let Ok(live) = self.live_mut(id) else {
             return false;
         };
-        if entry.connection.connected != connected {
-            entry.connection.connected = connected;
-            entry.connection.updated_unix_ms = Some(now_unix_ms);
+        if live.connection.connected != connected {
+            live.connection.connected = connected;
+            live.connection.updated_unix_ms = Some(now_unix_ms);
         }
-        entry.connection.last_activity_unix_ms = Some(now_unix_ms);
+        live.connection.last_activity_unix_ms = Some(now_unix_ms);
         true
     }
 
-    /// Takes note of the model that a device follows. Nothing if there is no such device.
-    pub fn set_model(&mut self, id: &DeviceId, model: &str) {
-        if let Some(entry) = self.entries.get_mut(id) {
-            entry.model_id = Some(model.into());
+    /// Takes note of the model that a client follows. Nothing if there is no such client.
+    pub fn set_model(&mut self, id: &ClientId, model: &str) {
+        if let Ok(live) = self.live_mut(id) {
+            *live.model_id = Some(model.into());
         }
     }
 
-    /// Takes note that a device sent something.
-    pub fn set_active(&mut self, id: &DeviceId, now_unix_ms: u64) {
-        if let Some(entry) = self.entries.get_mut(id) {
-            entry.connection.last_activity_unix_ms = Some(now_unix_ms);
+    /// Takes note that a client sent something.
+    pub fn set_active(&mut self, id: &ClientId, now_unix_ms: u64) {
+        if let Ok(live) = self.live_mut(id) {
+            live.connection.last_activity_unix_ms = Some(now_unix_ms);
         }
     }
 }

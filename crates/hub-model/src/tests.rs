@@ -1,4 +1,5 @@
 mod access;
+mod modules;
 mod registry;
 mod registry_model;
 

@@ -1,13 +1,14 @@
-//! The twins of a hub's devices.
+//! The twins of a hub's devices and modules.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_hub::ErrorCode;
 use serde_json::Value;
 
+use super::client_id::ClientId;
 use super::event::HubEvent;
-use super::registry::{Change, Entry, IfMatch, Registry, RegistryError};
+use super::registry::{Change, IfMatch, Registry, RegistryError};
 use super::twin::{Object, Twin, TwinError, TwinUpdate};
 
 /// Why a twin is not changed.
@@ -32,39 +33,38 @@ impl TwinFailure {
 }
 
 impl Registry {
-    /// Merges what a device reports into its twin. With `version`, only if the reported properties have that one.
+    /// Merges what a client reports into its twin. With `version`, only if the reported properties have that one.
     ///
     /// # Errors
-    /// When there is no such device, not that version, or the patch is against the rules.
+    /// When there is no such client, not that version, or the patch is against the rules.
     pub fn report(
         &mut self,
-        id: &DeviceId,
+        id: &ClientId,
         patch: &Object,
         version: Option<u64>,
         now_unix_ms: u64,
     ) -> Result<Arc<Twin>, TwinFailure> {
-        let entry = self.entry_mut(id)?;
-        let mut twin = entry.twin();
+        let live = self.live_mut(id)?;
+        let mut twin = live.twin.clone().unwrap_or_default();
         Arc::make_mut(&mut twin).report(patch, version, now_unix_ms)?;
-        entry.twin = Some(Arc::clone(&twin));
+        *live.twin = Some(Arc::clone(&twin));
         self.events.push(HubEvent::TwinReported {
-            device: id.clone(),
+            client: id.clone(),
             version: twin.version,
         });
         Ok(twin)
     }
 
-    /// Whether [`Self::update_twin`] would be refused. The twin of a device that there is not yet is an unused one.
+    /// Whether [`Self::update_twin`] would be refused. The twin of a client that there is not yet is an unused one.
     pub(super) fn try_twin(
         &self,
-        id: &DeviceId,
+        id: &ClientId,
         update: &TwinUpdate,
         if_match: &IfMatch,
         now_unix_ms: u64,
     ) -> Result<(), TwinFailure> {
-        let mut twin = match self.get(id) {
-            Some(entry) => {
-                let twin = entry.twin();
+        let mut twin = match self.twin(id) {
+            Some(twin) => {
                 if_match.check(&twin.etag())?;
                 twin
             }
@@ -77,32 +77,30 @@ impl Registry {
     /// Does to a twin what a service wants.
     ///
     /// # Errors
-    /// When there is no such device, not that version of its twin, or the update is against the rules.
+    /// When there is no such client, not that version of its twin, or the update is against the rules.
     pub fn update_twin(
         &mut self,
-        id: &DeviceId,
+        id: &ClientId,
         update: &TwinUpdate,
         if_match: &IfMatch,
         now_unix_ms: u64,
-    ) -> Result<(Entry, Change), TwinFailure> {
-        let entry = self.entry_mut(id)?;
-        let mut twin = entry.twin();
+    ) -> Result<Change, TwinFailure> {
+        let live = self.live_mut(id)?;
+        let mut twin = live.twin.clone().unwrap_or_default();
         if_match.check(&twin.etag())?;
         let news = Arc::make_mut(&mut twin).update(update, now_unix_ms)?;
-        entry.twin = Some(Arc::clone(&twin));
-        let entry = entry.clone();
+        *live.twin = Some(Arc::clone(&twin));
         self.events.push(HubEvent::TwinUpdated {
-            device: id.clone(),
+            client: id.clone(),
             version: twin.version,
             tags: update.replace || update.tags.is_some(),
             desired: news.is_some(),
         });
-        let change = Change::Twin {
-            device: id.clone(),
+        Ok(Change::Twin {
+            client: id.clone(),
             twin,
             desired: news.as_ref().map(body),
-        };
-        Ok((entry, change))
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The registry of hubs, twins, cloud-to-device messages, MQTT sessions, file uploads and registrations on disk: SQLite, written by one thread that puts
+//! The registry of hubs, modules, twins, cloud-to-device messages, MQTT sessions, file uploads and registrations on disk: SQLite, written by one thread that puts
 //! waiting changes into one transaction.
 
 mod blobs;
@@ -6,6 +6,7 @@ mod c2d;
 mod commits;
 mod dps;
 pub mod limits;
+mod modules;
 mod mqtt_sessions;
 mod open;
 mod schema;
@@ -20,8 +21,10 @@ use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, HostName};
 use drawspan_hub_model::c2d::{self as messages, Kept};
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::device::Device;
 use drawspan_hub_model::dps::{Group, Registration};
+use drawspan_hub_model::module::Module;
 use drawspan_hub_model::registry;
 use drawspan_hub_model::twin::Twin;
 use drawspan_hub_model::{blobs as files, uploads as file_uploads};
@@ -35,7 +38,7 @@ pub use writer::{NoSlot, Slot, Store, Written};
 /// Something to be written.
 #[derive(Clone, Debug)]
 pub enum Write {
-    /// A device, or its twin.
+    /// A device or a module, or its twin.
     Registry(registry::Change),
     /// A message to a device, or feedback on one.
     CloudToDevice(messages::Change),
@@ -45,17 +48,17 @@ pub enum Write {
     Upload(file_uploads::Change),
     /// A blob, or a block of one.
     Blob(files::Change),
-    /// A device's MQTT session is new or different.
+    /// A client's MQTT session is new or different.
     MqttSession(MqttSession),
-    /// A device has no MQTT session that outlives its connection any more.
-    MqttSessionGone(DeviceId),
+    /// A client has no MQTT session that outlives its connection any more.
+    MqttSessionGone(ClientId),
 }
 
 /// A session of an MQTT client that outlives its connections (CleanSession 0).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MqttSession {
     /// The client.
-    pub device: DeviceId,
+    pub client: ClientId,
     /// What it has subscribed to; the bits mean something to the protocol head alone.
     pub subscriptions: u8,
 }
@@ -203,7 +206,23 @@ impl Database {
         dps::load(&self.connection, &self.path)
     }
 
-    /// All twins of a hub.
+    /// All modules of a hub.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn modules(&self, hub: &HostName) -> Result<Vec<Module>, StoreError> {
+        modules::load(&self.connection, hub, &self.path)
+    }
+
+    /// All twins of a hub's modules.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn module_twins(&self, hub: &HostName) -> Result<Vec<(ClientId, Twin)>, StoreError> {
+        modules::load_twins(&self.connection, hub, &self.path)
+    }
+
+    /// All twins of a hub's devices.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -216,7 +235,9 @@ impl Database {
     /// # Errors
     /// When the database cannot be read.
     pub fn mqtt_sessions(&self, hub: &HostName) -> Result<Vec<MqttSession>, StoreError> {
-        mqtt_sessions::load(&self.connection, hub, &self.path)
+        let mut sessions = mqtt_sessions::load(&self.connection, hub, &self.path)?;
+        sessions.extend(modules::load_sessions(&self.connection, hub, &self.path)?);
+        Ok(sessions)
     }
 
     /// File uploads of a hub, and notifications of them.

@@ -5,7 +5,7 @@ use std::path::Path;
 use drawspan_hub::{DeviceId, HostName};
 use rusqlite::{Connection, Row, params};
 
-use super::{MqttSession, StoreError};
+use super::{MqttSession, StoreError, modules};
 
 pub(super) const TABLE: &str = "
     CREATE TABLE IF NOT EXISTS mqtt_session (
@@ -16,7 +16,7 @@ pub(super) const TABLE: &str = "
     ) WITHOUT ROWID;
 ";
 
-/// The sessions of a hub.
+/// The sessions of a hub's devices.
 pub(super) fn load(
     connection: &Connection,
     hub: &HostName,
@@ -45,7 +45,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<MqttSession>> {
     let (device, subscriptions): (String, i64) = (row.get(0)?, row.get(1)?);
     let session = || {
         Some(MqttSession {
-            device: DeviceId::parse(&device).ok()?,
+            client: DeviceId::parse(&device).ok()?.into(),
             subscriptions: u8::try_from(subscriptions).ok()?,
         })
     };
@@ -57,13 +57,13 @@ pub(super) fn put(
     hub: &HostName,
     session: &MqttSession,
 ) -> rusqlite::Result<()> {
+    let (client, subscriptions) = (&session.client, session.subscriptions);
+    if let Some(module) = &client.module {
+        return modules::put_session(connection, hub, &client.device, module, subscriptions);
+    }
     connection
         .prepare_cached("INSERT OR REPLACE INTO mqtt_session VALUES (?1, ?2, ?3)")?
-        .execute(params![
-            hub.as_str(),
-            session.device.as_str(),
-            session.subscriptions
-        ])
+        .execute(params![hub.as_str(), client.device.as_str(), subscriptions])
         .map(drop)
 }
 

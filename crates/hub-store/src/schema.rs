@@ -10,14 +10,15 @@ use drawspan_state::{sqlite, sums};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::commits::{self, Stored};
-use super::{StoreError, Write, blobs, c2d, dps, mqtt_sessions, twins, uploads};
+use super::{StoreError, Write, blobs, c2d, dps, modules, mqtt_sessions, twins, uploads};
 
 /// Raised with every change of the tables. What was added since format 1 are tables only, which are made when they are
 /// missing.
 ///
 /// 1: settings and devices. 2: messages to devices. 3: the provisioning service. 4: twins. 5: counted commits, summed rows.
-/// 6: MQTT sessions. 7: file uploads and blobs.
-pub(super) const FORMAT: i64 = 7;
+/// 6: MQTT sessions. 7: modules, and their messages in the telemetry log.
+/// 8: file uploads and blobs.
+pub(super) const FORMAT: i64 = 8;
 
 /// The columns that are summed of each table: all.
 #[rustfmt::skip] // a table
@@ -36,6 +37,9 @@ pub(super) const SUMMED: &[Summed] = &[
     Summed { table: "blob", columns: &["hub", "name", "file", "bytes", "created_unix_ms", "modified_unix_ms", "headers"] },
     Summed { table: "blob_block", columns: &["hub", "blob", "id", "file", "bytes", "at_unix_ms"] },
     Summed { table: "mqtt_session", columns: &["hub", "device", "subscriptions"] },
+    Summed { table: "module", columns: &["hub", "device", "id", "generation_id", "etag", "managed_by", "authentication", "first_credential", "second_credential"] },
+    Summed { table: "module_twin", columns: &["hub", "device", "module", "version", "etag_number", "tags", "desired", "reported"] },
+    Summed { table: "module_mqtt_session", columns: &["hub", "device", "module", "subscriptions"] },
 ];
 
 const TABLES: &str = "
@@ -115,6 +119,7 @@ fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
         dps::TABLES,
         twins::TABLE,
         mqtt_sessions::TABLE,
+        modules::TABLES,
         uploads::TABLES,
         blobs::TABLES,
         commits::TABLE,
@@ -184,21 +189,8 @@ pub(super) fn load(
 
 /// `None` if the row is malformed.
 fn read(row: &Row<'_>, id: &str) -> rusqlite::Result<Option<Device>> {
-    let (first, second): (Option<String>, Option<String>) = (row.get(7)?, row.get(8)?);
-    let key = |text: Option<String>| text.and_then(|text| SymmetricKey::from_base64(&text).ok());
     let kind: String = row.get(6)?;
-    let authentication = match kind.as_str() {
-        SAS => key(first)
-            .zip(key(second))
-            .map(|(primary, secondary)| Authentication::Sas { primary, secondary }),
-        SELF_SIGNED => first.map(|primary| Authentication::SelfSigned {
-            primary,
-            secondary: second,
-        }),
-        CERTIFICATE_AUTHORITY => Some(Authentication::CertificateAuthority),
-        NONE => Some(Authentication::None),
-        _ => None,
-    };
+    let authentication = authentication(&kind, row.get(7)?, row.get(8)?);
     let (Ok(id), Some(authentication)) = (DeviceId::parse(id), authentication) else {
         return Ok(None);
     };
@@ -219,6 +211,43 @@ fn read(row: &Row<'_>, id: &str) -> rusqlite::Result<Option<Device>> {
     }))
 }
 
+/// `None` if the columns are malformed.
+pub(super) fn authentication(
+    kind: &str,
+    first: Option<String>,
+    second: Option<String>,
+) -> Option<Authentication> {
+    let key = |text: Option<String>| text.and_then(|text| SymmetricKey::from_base64(&text).ok());
+    match kind {
+        SAS => key(first)
+            .zip(key(second))
+            .map(|(primary, secondary)| Authentication::Sas { primary, secondary }),
+        SELF_SIGNED => first.map(|primary| Authentication::SelfSigned {
+            primary,
+            secondary: second,
+        }),
+        CERTIFICATE_AUTHORITY => Some(Authentication::CertificateAuthority),
+        NONE => Some(Authentication::None),
+        _ => None,
+    }
+}
+
+/// Its columns.
+pub(super) fn credentials(
+    authentication: &Authentication,
+) -> (&'static str, Option<String>, Option<String>) {
+    match authentication {
+        Authentication::Sas { primary, secondary } => {
+            (SAS, Some(primary.to_base64()), Some(secondary.to_base64()))
+        }
+        Authentication::SelfSigned { primary, secondary } => {
+            (SELF_SIGNED, Some(primary.clone()), secondary.clone())
+        }
+        Authentication::CertificateAuthority => (CERTIFICATE_AUTHORITY, None, None),
+        Authentication::None => (NONE, None, None),
+    }
+}
+
 pub(super) fn apply(
     connection: &Connection,
     hub: &HostName,
@@ -226,13 +255,19 @@ pub(super) fn apply(
 ) -> rusqlite::Result<()> {
     match write {
         Write::Registry(Change::Put(device)) => put(connection, hub, device),
-        Write::Registry(Change::Twin { device, twin, .. }) => {
-            twins::put(connection, hub, device, twin)
+        Write::Registry(Change::PutModule(module)) => modules::put(connection, hub, module),
+        Write::Registry(Change::DeleteModule(device, module)) => {
+            modules::delete(connection, hub, device, module)
         }
+        Write::Registry(Change::Twin { client, twin, .. }) => match &client.module {
+            None => twins::put(connection, hub, &client.device, twin),
+            Some(module) => modules::put_twin(connection, hub, &client.device, module, twin),
+        },
         Write::Registry(Change::Delete(id)) => {
             c2d::forget(connection, hub, id)?;
             twins::delete(connection, hub, id)?;
             mqtt_sessions::delete(connection, hub, id)?;
+            modules::delete_of(connection, hub, id)?;
             uploads::forget(connection, hub, id)?;
             connection
                 .prepare_cached("DELETE FROM device WHERE hub = ?1 AND id = ?2")?
@@ -244,21 +279,15 @@ pub(super) fn apply(
         Write::Blob(change) => blobs::apply(connection, hub, change),
         Write::Registration(registration) => dps::put(connection, registration),
         Write::MqttSession(session) => mqtt_sessions::put(connection, hub, session),
-        Write::MqttSessionGone(device) => mqtt_sessions::delete(connection, hub, device),
+        Write::MqttSessionGone(client) => match &client.module {
+            None => mqtt_sessions::delete(connection, hub, &client.device),
+            Some(module) => modules::delete_session(connection, hub, &client.device, module),
+        },
     }
 }
 
 fn put(connection: &Connection, hub: &HostName, device: &Device) -> rusqlite::Result<()> {
-    let (kind, first, second) = match &device.authentication {
-        Authentication::Sas { primary, secondary } => {
-            (SAS, Some(primary.to_base64()), Some(secondary.to_base64()))
-        }
-        Authentication::SelfSigned { primary, secondary } => {
-            (SELF_SIGNED, Some(primary.clone()), secondary.clone())
-        }
-        Authentication::CertificateAuthority => (CERTIFICATE_AUTHORITY, None, None),
-        Authentication::None => (NONE, None, None),
-    };
+    let (kind, first, second) = credentials(&device.authentication);
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO device VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",

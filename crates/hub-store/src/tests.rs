@@ -8,6 +8,7 @@ use super::schema::FORMAT;
 use super::{Database, Store, StoreError, Write};
 
 mod c2d;
+mod modules;
 mod mqtt_sessions;
 mod twins;
 mod uploads;

@@ -42,7 +42,8 @@ pub(super) fn load(
     let mut twins = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
         let device: String = row.get(0).map_err(failed)?;
-        let twin = read(row, &device).map_err(failed)?;
+        let id = DeviceId::parse(&device).ok();
+        let twin = id.zip(read(row, 1).map_err(failed)?);
         twins.push(twin.ok_or_else(|| StoreError::Device {
             path: path.to_path_buf(),
             what: format!("the twin of `{device}` of {hub}"),
@@ -51,20 +52,19 @@ pub(super) fn load(
     Ok(twins)
 }
 
-/// `None` if the row is malformed.
-fn read(row: &Row<'_>, device: &str) -> rusqlite::Result<Option<(DeviceId, Twin)>> {
-    let (version, etag_number): (i64, i64) = (row.get(1)?, row.get(2)?);
-    let (tags, desired, reported): (String, String, String) =
-        (row.get(3)?, row.get(4)?, row.get(5)?);
+/// The twin in the columns from `first` on; `None` if they are malformed.
+pub(super) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Twin>> {
+    let (version, etag_number): (i64, i64) = (row.get(first)?, row.get(first + 1)?);
+    let [tags, desired, reported] = [2, 3, 4].map(|at| row.get::<_, String>(first + at));
+    let (tags, desired, reported) = (tags?, desired?, reported?);
     let twin = || {
-        let twin = Twin {
+        Some(Twin {
             version: u64::try_from(version).ok()?,
             etag_number: u64::try_from(etag_number).ok()?,
             tags: json(&tags)?,
             desired: json(&desired)?,
             reported: json(&reported)?,
-        };
-        Some((DeviceId::parse(device).ok()?, twin))
+        })
     };
     Ok(twin())
 }
@@ -73,15 +73,25 @@ fn json<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_str(text).ok()
 }
 
+/// Tags, desired and reported properties as they are written.
+pub(super) fn sections(twin: &Twin) -> rusqlite::Result<[String; 3]> {
+    let json = |result: serde_json::Result<String>| {
+        result.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+    };
+    Ok([
+        json(serde_json::to_string(&twin.tags))?,
+        json(serde_json::to_string(&twin.desired))?,
+        json(serde_json::to_string(&twin.reported))?,
+    ])
+}
+
 pub(super) fn put(
     connection: &Connection,
     hub: &HostName,
     device: &DeviceId,
     twin: &Twin,
 ) -> rusqlite::Result<()> {
-    let json = |result: serde_json::Result<String>| {
-        result.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
-    };
+    let [tags, desired, reported] = sections(twin)?;
     connection
         .prepare_cached("INSERT OR REPLACE INTO twin VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
         .execute(params![
@@ -89,9 +99,9 @@ pub(super) fn put(
             device.as_str(),
             i64::try_from(twin.version).unwrap_or(i64::MAX),
             i64::try_from(twin.etag_number).unwrap_or(i64::MAX),
-            json(serde_json::to_string(&twin.tags))?,
-            json(serde_json::to_string(&twin.desired))?,
-            json(serde_json::to_string(&twin.reported))?,
+            tags,
+            desired,
+            reported,
         ])
         .map(drop)
 }

@@ -66,11 +66,13 @@ impl Subscriptions {
     }
 }
 
-/// The kind of message that a filter covers for a device; `None` if the hub sends that device nothing there.
+/// The kind of message that a filter covers for a device, or for a module of it; `None` if the hub sends it nothing there.
 #[must_use]
-pub fn topic_of(filter: &str, device: &str) -> Option<HubTopic> {
+pub fn topic_of(filter: &str, device: &str, module: Option<&str>) -> Option<HubTopic> {
     match Filter::parse(filter)? {
-        Filter::Messages(addressee) => addressee.covers(device).then_some(HubTopic::Messages),
+        Filter::Messages(addressee) => {
+            (module.is_none() && addressee.covers(device)).then_some(HubTopic::Messages)
+        }
         Filter::Methods => Some(HubTopic::Methods),
         Filter::TwinAnswers => Some(HubTopic::TwinAnswers),
         Filter::Desired => Some(HubTopic::Desired),
@@ -120,7 +122,10 @@ mod tests {
     #[test]
     fn a_device_gets_nothing_of_another_one() {
         let filter = "devices/a/messages/devicebound/#";
-        assert_eq!(topic_of(filter, "a"), Some(HubTopic::Messages));
-        assert_eq!(topic_of(filter, "b"), None);
+        assert_eq!(topic_of(filter, "a", None), Some(HubTopic::Messages));
+        assert_eq!(topic_of(filter, "b", None), None);
+        assert_eq!(topic_of(filter, "a", Some("m")), None);
+        let methods = topic_of("$iothub/methods/POST/#", "a", Some("m"));
+        assert_eq!(methods, Some(HubTopic::Methods));
     }
 }

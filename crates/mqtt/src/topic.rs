@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 /// What a client publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic<'t> {
-    /// A device's message to the hub.
+    /// A message of a device or module to the hub.
     Telemetry {
         /// Who sends it.
         sender: Sender<'t>,
@@ -52,8 +52,7 @@ pub enum Topic<'t> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sender<'t> {
     device: &'t str,
-    /// The module, if it is one.
-    pub module: Option<&'t str>,
+    module: Option<&'t str>,
 }
 
 /// What a client subscribes to.
@@ -83,10 +82,15 @@ pub enum Addressee<'t> {
 }
 
 impl Sender<'_> {
-    /// Whether the topic names this device, percent-encoded or not.
+    /// Whether the topic names this device, or this module of it, percent-encoded or not.
     #[must_use]
-    pub fn is_device(&self, id: &str) -> bool {
-        is_id(self.device, id)
+    pub fn is(&self, device: &str, module: Option<&str>) -> bool {
+        let is_module = match (self.module, module) {
+            (Some(named), Some(id)) => is_id(named, id),
+            (None, None) => true,
+            _ => false,
+        };
+        is_module && is_id(self.device, device)
     }
 }
 
@@ -315,5 +319,20 @@ mod tests {
         assert!(Addressee::Device("a%25b").covers("a%b"));
         assert!(Addressee::Device("a%b").covers("a%b"));
         assert!(!Addressee::Device("a").covers("b"));
+    }
+
+    #[test]
+    fn a_module_sends_to_its_own_topic() {
+        let sender = |topic| match Topic::parse(topic) {
+            Some(Topic::Telemetry { sender, bag: "a=b" }) => sender,
+            other => panic!("{topic}: {other:?}"),
+        };
+        let module = sender("devices/d%25/modules/m%25/messages/events/a=b");
+        assert!(module.is("d%", Some("m%")));
+        assert!(
+            !module.is("d%", None) && !module.is("d%", Some("n")) && !module.is("d", Some("m%"))
+        );
+        let device = sender("devices/d/messages/events/a=b");
+        assert!(device.is("d", None) && !device.is("d", Some("m")));
     }
 }

@@ -6,24 +6,31 @@
 //! sequence u64 · enqueued ms u64 · header CRC-32 u32 device id · generation id · message
 //! ```
 //!
+//! Where the first bit of the scope is set, a module sent the message: between generation id and message stand the length of its id (u8)
+//! and its id.
+//!
 //! The header has its own checksum, so that the length can be trusted before the body is read.
 
 use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use drawspan_hub::DeviceId;
+use drawspan_hub::{DeviceId, ModuleId};
 
 use crate::limits::RECORD_BODY_MAX_BYTES;
 
 /// Bytes of a record's header.
 pub(super) const HEADER_BYTES: usize = 28;
 const FIXED_BODY_BYTES: usize = 5;
+/// Set in the scope of a message that a module sent.
+const OF_MODULE: u8 = 0x80;
 
 /// A message to be stored.
 #[derive(Clone, Debug)]
 pub struct NewRecord {
-    /// The sender.
+    /// The sender, or the device that it is a part of.
     pub device_id: DeviceId,
+    /// The sender, if it is a module.
+    pub module_id: Option<ModuleId>,
     /// How the sender was authenticated, and what kind of message this is.
     pub origin: Origin,
     /// The encoded AMQP message.
@@ -48,6 +55,8 @@ pub struct Origin {
 pub enum AuthScope {
     /// The device's own key.
     Device,
+    /// The module's own key.
+    Module,
     /// A policy of the hub.
     Hub,
 }
@@ -77,8 +86,10 @@ pub struct StoredRecord {
     pub offset: u64,
     /// When the hub took it, Unix milliseconds; never falls within a partition.
     pub enqueued_unix_ms: u64,
-    /// The sender.
+    /// The sender, or the device that it is a part of.
     pub device_id: DeviceId,
+    /// The sender, if it is a module.
+    pub module_id: Option<ModuleId>,
     /// How the sender was authenticated, and what kind of message this is.
     pub origin: Origin,
     /// The encoded AMQP message.
@@ -124,10 +135,18 @@ pub(super) fn fits(record: &NewRecord) -> bool {
         && record.origin.generation_id.len() <= usize::from(u8::MAX)
 }
 
+fn module_of(record: &NewRecord) -> Option<&[u8]> {
+    record
+        .module_id
+        .as_ref()
+        .map(|module| module.as_str().as_bytes())
+}
+
 fn body_len(record: &NewRecord) -> usize {
     FIXED_BODY_BYTES
         + record.device_id.as_str().len()
         + record.origin.generation_id.len()
+        + module_of(record).map_or(0, |module| 1 + module.len())
         + record.message.len()
 }
 
@@ -135,14 +154,24 @@ fn body_len(record: &NewRecord) -> usize {
 pub(super) fn encode(out: &mut BytesMut, sequence: u64, enqueued_unix_ms: u64, record: &NewRecord) {
     let device_id = record.device_id.as_str().as_bytes();
     let generation_id = record.origin.generation_id.as_bytes();
+    let module = module_of(record);
+    let of_module = module.map_or(0, |_| OF_MODULE);
+    let module_len = module.map(|module| module.len() as u8);
     let prefix = [
-        scope_code(record.origin.scope),
+        scope_code(record.origin.scope) | of_module,
         kind_code(record.origin.kind),
         source_code(record.origin.source),
         device_id.len() as u8,
         generation_id.len() as u8,
     ];
-    let parts = [&prefix[..], device_id, generation_id, &record.message];
+    let parts = [
+        &prefix[..],
+        device_id,
+        generation_id,
+        module_len.as_slice(),
+        module.unwrap_or_default(),
+        &record.message,
+    ];
     let mut body_crc = crc32fast::Hasher::new();
     for part in parts {
         body_crc.update(part);
@@ -207,18 +236,28 @@ fn decode_body(header: &Header, body: &Bytes, offset: u64) -> Option<StoredRecor
     let generation_end = id_end + usize::from(generation_len);
     let device_id = std::str::from_utf8(body.get(FIXED_BODY_BYTES..id_end)?).ok()?;
     let generation_id = std::str::from_utf8(body.get(id_end..generation_end)?).ok()?;
+    let (module_id, message_start) = match scope & OF_MODULE {
+        0 => (None, generation_end),
+        _ => {
+            let from = generation_end + 1;
+            let end = from + usize::from(*body.get(generation_end)?);
+            let module = std::str::from_utf8(body.get(from..end)?).ok()?;
+            (Some(ModuleId::parse(module).ok()?), end)
+        }
+    };
     Some(StoredRecord {
         sequence: header.sequence,
         offset,
         enqueued_unix_ms: header.enqueued_unix_ms,
         device_id: DeviceId::parse(device_id).ok()?,
+        module_id,
         origin: Origin {
-            scope: scope_of(scope)?,
+            scope: scope_of(scope & !OF_MODULE)?,
             kind: kind_of(kind)?,
             generation_id: generation_id.into(),
             source: source_of(source)?,
         },
-        message: body.slice(generation_end..),
+        message: body.slice(message_start..),
     })
 }
 
@@ -238,6 +277,7 @@ fn scope_code(scope: AuthScope) -> u8 {
     match scope {
         AuthScope::Device => 0,
         AuthScope::Hub => 1,
+        AuthScope::Module => 2,
     }
 }
 
@@ -245,6 +285,7 @@ fn scope_of(code: u8) -> Option<AuthScope> {
     match code {
         0 => Some(AuthScope::Device),
         1 => Some(AuthScope::Hub),
+        2 => Some(AuthScope::Module),
         _ => None,
     }
 }

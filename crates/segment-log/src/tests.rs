@@ -28,6 +28,7 @@ fn small() -> LogLimits {
 fn record(device: &str, message: &str) -> NewRecord {
     NewRecord {
         device_id: DeviceId::parse(device).unwrap(),
+        module_id: None,
         origin: Origin {
             scope: AuthScope::Device,
             kind: AuthKind::Sas,

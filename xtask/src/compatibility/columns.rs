@@ -29,9 +29,12 @@ pub(crate) struct Column {
 const REFUSALS: Program = Node("refusals.js", &[]);
 /// So do renewals of tokens.
 const RENEWALS: Program = Node("renewals.js", &[]);
-/// So does everything of Python's clients.
+/// And what modules do.
+const MODULES: Program = Node("modules.js", &[]);
+/// Everything of Python's clients comes from three.
 const PYTHON: &[Program] = &[
     Python("device_mqtt.py", &[]),
+    Python("modules.py", &[]),
     Python("uploads.py", &[]),
 ];
 /// And of the old generation.
@@ -58,6 +61,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("uploads.js", &[]),
                     REFUSALS,
                     RENEWALS,
+                    MODULES,
                 ],
             },
             Column {
@@ -72,6 +76,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("uploads.js", &["ws"]),
                     REFUSALS,
                     RENEWALS,
+                    MODULES,
                 ],
             },
             Column {
@@ -86,6 +91,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("uploads.js", &["mqtt"]),
                     REFUSALS,
                     RENEWALS,
+                    MODULES,
                 ],
             },
             Column {
@@ -100,6 +106,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("uploads.js", &["mqtt-ws"]),
                     REFUSALS,
                     RENEWALS,
+                    MODULES,
                 ],
             },
             Column {

@@ -10,7 +10,21 @@ const REASONS: &[(&[&str], &[&str], &str)] = &[
         &[""],
         "the emulator takes no certificates of devices yet",
     ),
-    (&["a module"], &[""], "the emulator has no modules yet"),
+    (
+        &["a module"],
+        &["node-http"],
+        "a hub takes nothing of modules over HTTPS",
+    ),
+    (
+        &["a module"],
+        &["node-1.3"],
+        "this version knows no modules",
+    ),
+    (
+        &["a module"],
+        &["rhea", "uamqp", "paho", "mosquitto"],
+        "not driven by this client",
+    ),
     (
         &["file upload"],
         &["node-1.3"],

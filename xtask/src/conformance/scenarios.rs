@@ -210,6 +210,17 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Node("mqtt_rules.js", &[]), Node("read.js", &[])],
     },
     Scenario {
+        name: "modules",
+        about: "ModuleClient of azure-iot-device (Node over four transports, Python over two) and azure-iothub do with modules what they do with devices",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[
+            Node("modules.js", &[]),
+            Node("read.js", &[]),
+            Python("modules.py", &[]),
+        ],
+    },
+    Scenario {
         name: "pooled",
         about: "rhea pools 100 devices as .NET does: one connection, one session for CBS and one for each device, links of the same names",
         servers: &[Emulator],

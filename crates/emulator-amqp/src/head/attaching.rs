@@ -7,9 +7,9 @@ use drawspan_amqp::engine::{AcceptOptions, Connection, Credit, LinkId, SessionId
 use drawspan_amqp::performative::{Attach, Error, SenderSettleMode, condition};
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::refusals::Door;
-use drawspan_hub::DeviceId;
 use drawspan_hub::address::Entity;
 use drawspan_hub_model::access::Denied;
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::event::{DisconnectReason, HubEvent};
 use drawspan_hub_model::policy::Right;
 use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, Origin};
@@ -46,11 +46,11 @@ impl Head {
         // An error of the engine means that the link is gone already, of which an event tells.
         let _ = match taken {
             Ok((link, options)) => {
-                if let Some((_, owner)) = link.of_device()
-                    && self.shared.faults.stalls(&owner.device)
+                if let Some((_, owner)) = link.of_client()
+                    && self.shared.faults.stalls(&owner.client.device)
                 {
-                    let (device, why) = (owner.device.as_str(), "as asked for by --fault");
-                    self.refused_with(Door::Session, device, "stall", why);
+                    let (client, why) = (owner.client.to_string(), "as asked for by --fault");
+                    self.refused_with(Door::Session, &client, "stall", why);
                     // Before the link's credit, which would let the device send.
                     let _ = connection.shut_window(session);
                 }
@@ -93,8 +93,8 @@ impl Head {
                 self.management.push((session, Answers::new(id, reply_to)));
                 Ok((Link::ManagementAnswers, AcceptOptions::default()))
             }
-            Wanted::Device(device, kind) => {
-                self.device_link(hub, session, id, attach, device, kind)
+            Wanted::Client(client, kind) => {
+                self.client_link(hub, session, id, attach, client, kind)
             }
             Wanted::ServiceSend => {
                 self.check_service(hub, service_send::PATH)
@@ -129,25 +129,25 @@ impl Head {
         }
     }
 
-    fn device_link(
+    fn client_link(
         &mut self,
         hub: &Arc<Hub>,
         session: SessionId,
         id: LinkId,
         attach: &Attach,
-        device: DeviceId,
+        client: ClientId,
         kind: DeviceLink,
     ) -> Result<(Link, AcceptOptions), Error> {
         let (scope, generation_id) = self
-            .check_device(hub, &device, kind)
-            .map_err(|reason| deny(hub, Some(&device), reason))?;
-        let session_of_device = self
-            .devices
-            .entry(device.clone())
+            .check_client(hub, &client, kind)
+            .map_err(|reason| deny(hub, Some(&client), reason))?;
+        let session_of_client = self
+            .clients
+            .entry(client.clone())
             .or_insert_with(|| Arc::new(AmqpSession::new(&self.signals, self.protocol)));
-        hub.attach(&device, session_of_device, |session| session.add(kind, id));
+        hub.attach(&client, session_of_client, |session| session.add(kind, id));
         let owner = Owner {
-            device,
+            client,
             generation_id,
         };
         Ok(match kind {
@@ -158,13 +158,13 @@ impl Head {
                     generation_id: owner.generation_id,
                     source: MessageSource::Telemetry,
                 };
-                let device = owner.device;
+                let client = owner.client;
                 let model_id = telemetry::model_id(attach);
                 if let Some(model) = &model_id {
-                    hub.set_model(&device, model);
+                    hub.set_model(&client, model);
                 }
                 let link = TelemetryLink {
-                    device,
+                    client,
                     origin,
                     model_id,
                 };
@@ -197,23 +197,23 @@ impl Head {
         })
     }
 
-    /// Whether a device may have such a link now. Says by whose token, and which of the devices of that name it is.
-    pub(super) fn check_device(
+    /// Whether a device or module may have such a link now. Says by whose token, and which of the clients of that name it is.
+    pub(super) fn check_client(
         &self,
         hub: &Hub,
-        device: &DeviceId,
+        client: &ClientId,
         kind: DeviceLink,
     ) -> Result<(AuthScope, Arc<str>), Denied> {
-        let path = links::device_path(device, kind);
+        let path = links::client_path(client, kind);
         let right = Right::DeviceConnect;
         let grant = self.access.check(
             right,
             hub.host(),
             &path,
-            Some(device),
+            Some(client),
             self.shared.clock.unix_s(),
         )?;
-        hub.admit(grant, device)
+        hub.admit(grant, client)
     }
 
     fn events(
@@ -318,33 +318,33 @@ impl Head {
     }
 
     fn pair(&mut self, session: SessionId, owner: &Owner, kind: DeviceLink, id: LinkId) {
-        self.pairs.insert((session, owner.device.clone(), kind), id);
+        self.pairs.insert((session, owner.client.clone(), kind), id);
     }
 
     fn unpair(&mut self, session: SessionId, id: LinkId, link: &Link) {
-        let Some((kind, owner)) = link.of_device() else {
+        let Some((kind, owner)) = link.of_client() else {
             return;
         };
-        let pair = (session, owner.device, kind);
+        let pair = (session, owner.client, kind);
         if self.pairs.get(&pair) == Some(&id) {
             self.pairs.remove(&pair);
         }
     }
 
-    /// A link is gone: its device has one less. `reason` counts unless the hub has detached the link.
+    /// A link is gone: its client has one less. `reason` counts unless the hub has detached the link.
     pub(super) fn left(&mut self, id: LinkId, link: &Link, reason: DisconnectReason) {
         let reason = self.ending.remove(&id).unwrap_or(reason);
-        let (Some(hub), Some((kind, owner))) = (&self.hub, link.of_device()) else {
+        let (Some(hub), Some((kind, owner))) = (&self.hub, link.of_client()) else {
             return;
         };
-        let Some(session) = self.devices.get(&owner.device) else {
+        let Some(session) = self.clients.get(&owner.client) else {
             return;
         };
-        hub.detach(&owner.device, session, reason, |session| {
+        hub.detach(&owner.client, session, reason, |session| {
             session.remove(kind, id)
         });
         if session.is_empty() {
-            self.devices.remove(&owner.device);
+            self.clients.remove(&owner.client);
         }
     }
 
@@ -364,9 +364,9 @@ impl Head {
 }
 
 /// Refuses a link because of what its owner may do.
-fn deny(hub: &Hub, device: Option<&DeviceId>, reason: Denied) -> Error {
+fn deny(hub: &Hub, client: Option<&ClientId>, reason: Denied) -> Error {
     hub.emit(HubEvent::AccessDenied {
-        device: device.cloned(),
+        client: client.cloned(),
         reason,
     });
     denied(reason)

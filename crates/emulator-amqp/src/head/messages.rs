@@ -9,7 +9,7 @@ use drawspan_amqp::performative::{DeliveryState, Error, condition};
 use drawspan_emulator_hub::refusals::Door;
 use drawspan_hub::ErrorCode;
 use drawspan_hub::error_body::ErrorDescription;
-use drawspan_hub_model::access::{Grant, Principal};
+use drawspan_hub_model::access::Grant;
 use drawspan_hub_model::event::HubEvent;
 
 use super::Head;
@@ -53,10 +53,10 @@ impl Head {
                     .take(link, at, format, &arrived.payload, hub.limits());
                 if let Err(error) = taken {
                     hub.emit(HubEvent::TelemetryRefused {
-                        device: link.device.clone(),
+                        client: link.client.clone(),
                         code: code_of(&error),
                     });
-                    let of = format!("telemetry of device {}", link.device);
+                    let of = format!("telemetry of {}", link.client.described());
                     self.reject(connection, arrived, &of, error);
                 }
             }
@@ -100,13 +100,13 @@ impl Head {
                 self.on_twin_request(connection, arrived, owner);
             }
             Some(Link::MethodAnswers(owner)) => {
-                let device = owner.device.clone();
+                let client = owner.client.clone();
                 let Some(answer) = self.request(connection, arrived) else {
                     return;
                 };
                 let session = connection.session_of(arrived.link);
                 let pair = session.and_then(|session| {
-                    let pair = (session, device, DeviceLink::MethodCalls);
+                    let pair = (session, client, DeviceLink::MethodCalls);
                     self.pairs.get(&pair).copied()
                 });
                 if let Some(Link::MethodCalls(calls)) = pair.and_then(|id| self.links.get_mut(id)) {
@@ -161,12 +161,12 @@ impl Head {
             _ => limits::REQUEST_BYTES,
         };
         let error = telemetry::too_large(limit);
-        let device = self.links.get_mut(link).and_then(|link| link.of_device());
-        let of = device.map_or_else(String::new, |(_, owner)| format!("device {}", owner.device));
+        let client = self.links.get_mut(link).and_then(|link| link.of_client());
+        let of = client.map_or_else(String::new, |(_, owner)| owner.client.described());
         self.refused(Door::Message, &of, &error);
         if let (Some(hub), Some(Link::Telemetry(link))) = (&self.hub, self.links.get_mut(link)) {
             hub.emit(HubEvent::TelemetryRefused {
-                device: link.device.clone(),
+                client: link.client.clone(),
                 code: ErrorCode::MESSAGE_TOO_LARGE,
             });
         }
@@ -260,13 +260,13 @@ fn code_of(error: &Error) -> ErrorCode {
     code.unwrap_or(ErrorCode::ARGUMENT_INVALID)
 }
 
-/// Whether a token renews an earlier one. A device without a link is connecting, regardless of its tokens.
+/// Whether a token renews an earlier one. A client without a link is connecting, regardless of its tokens.
 fn is_renewal(access: &Access, links: &Links, grant: &Grant) -> bool {
-    let is_attached = || match &grant.principal {
-        Principal::Policy(_) => true,
-        Principal::Device(device) => links.iter().any(|(_, link)| {
-            let of = link.of_device();
-            of.is_some_and(|(_, owner)| owner.device == device.id)
+    let is_attached = || match grant.principal.client() {
+        None => true,
+        Some(client) => links.iter().any(|(_, link)| {
+            let of = link.of_client();
+            of.is_some_and(|(_, owner)| owner.client == client)
         }),
     };
     access.has(grant) && is_attached()

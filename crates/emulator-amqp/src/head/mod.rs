@@ -19,7 +19,7 @@ use std::time::Duration;
 use drawspan_amqp::engine::{Connection, Event, LinkId, SessionId};
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::reached::Reached;
-use drawspan_hub::DeviceId;
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::event::{DisconnectReason, Protocol};
 use drawspan_net::{Handler, Transport};
 
@@ -35,8 +35,8 @@ use super::telemetry::Arrivals;
 use super::twin::RequestQueue;
 use messages::Arrived;
 
-/// By session and device: the half of a pair of links over which the hub speaks. Its kind tells which pair.
-type Pairs = HashMap<(SessionId, DeviceId, DeviceLink), LinkId>;
+/// By session and client: the half of a pair of links over which the hub speaks. Its kind tells which pair.
+type Pairs = HashMap<(SessionId, ClientId, DeviceLink), LinkId>;
 
 /// The state of one AMQP connection.
 pub(super) struct Head {
@@ -50,8 +50,8 @@ pub(super) struct Head {
     registration: Option<Box<Registration>>,
     access: Access,
     links: Links,
-    /// The session of each device on this connection.
-    devices: HashMap<DeviceId, Arc<AmqpSession>>,
+    /// The session of each device and module on this connection.
+    clients: HashMap<ClientId, Arc<AmqpSession>>,
     protocol: Protocol,
     /// Why the hub has detached links that are not gone yet.
     ending: HashMap<LinkId, DisconnectReason>,
@@ -88,7 +88,7 @@ impl Head {
             hub: None,
             registration: None,
             links: Links::default(),
-            devices: HashMap::new(),
+            clients: HashMap::new(),
             protocol: match transport {
                 Transport::Amqps => Protocol::Amqps,
                 Transport::WebSocket => Protocol::AmqpsWebSocket,

@@ -46,7 +46,7 @@ impl Head {
         arrived.settle(connection, DeliveryState::Rejected(Some(error)));
     }
 
-    /// Ends a link, and logs it. `reason` is that of its device's disconnection, should it be the last one.
+    /// Ends a link, and logs it. `reason` is that of its client's disconnection, should it be the last one.
     pub(super) fn end_link(
         &mut self,
         connection: &mut Connection,
@@ -54,9 +54,9 @@ impl Head {
         reason: DisconnectReason,
         error: Error,
     ) {
-        let device = self.links.get_mut(id).and_then(|link| link.of_device());
-        let what = device.map_or_else(String::new, |(kind, owner)| {
-            format!("{kind:?} of device {}", owner.device)
+        let client = self.links.get_mut(id).and_then(|link| link.of_client());
+        let what = client.map_or_else(String::new, |(kind, owner)| {
+            format!("{kind:?} of {}", owner.client.described())
         });
         self.refused(Door::LinkEnd, &what, &error);
         // A link that is gone meanwhile is as good.

@@ -31,7 +31,7 @@ impl Head {
     ) {
         let session = connection.session_of(arrived.link);
         let answers = session.and_then(|session| {
-            let pair = (session, owner.device.clone(), DeviceLink::TwinAnswers);
+            let pair = (session, owner.client.clone(), DeviceLink::TwinAnswers);
             self.pairs.get(&pair).copied()
         });
         let request = Message::decode(&arrived.payload)
@@ -133,7 +133,7 @@ impl Head {
     fn send_twin_answer(&mut self, connection: &mut Connection, answer: Answer) {
         if let Some((code, text)) = &answer.refused {
             let what = match self.links.get_mut(answer.link) {
-                Some(Link::TwinAnswers(link)) => format!("device {}", link.owner.device),
+                Some(Link::TwinAnswers(link)) => link.owner.client.described(),
                 _ => String::new(),
             };
             self.refused_with(Door::Twin, &what, &code.to_string(), text);

@@ -125,25 +125,29 @@ impl Head {
             Some(link) => link,
             None => return Ok(()),
         };
-        let Some((kind, owner)) = link.of_device() else {
+        let Some((kind, owner)) = link.of_client() else {
             return Ok(());
         };
-        let (_, now) = self.check_device(hub, &owner.device, kind)?;
+        let (_, now) = self.check_client(hub, &owner.client, kind)?;
         // Deleted, and created again under the same name.
         if now == owner.generation_id {
             Ok(())
         } else {
-            Err(Denied::UnknownDevice)
+            Err(match owner.client.module {
+                None => Denied::UnknownDevice,
+                Some(_) => Denied::UnknownModule,
+            })
         }
     }
 }
 
-/// The reason of a disconnect for the device whose session ends for lack of a right.
+/// The reason of a disconnect for the client whose session ends for lack of a right.
 fn disconnect_reason(denied: Denied) -> DisconnectReason {
     match denied {
         Denied::Expired => DisconnectReason::TokenExpired,
         Denied::DeviceDisabled => DisconnectReason::DeviceDisabled,
         Denied::UnknownDevice => DisconnectReason::DeviceDeleted,
+        Denied::UnknownModule => DisconnectReason::ModuleDeleted,
         _ => DisconnectReason::AccessRevoked,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::event::HubEvent;
 use drawspan_hub_model::registry::{Change, Registry};
 use drawspan_hub_store::{NoSlot, Slot, StoreError, Write};
@@ -63,13 +64,20 @@ impl Hub {
         News::of(changes, &self.sessions, (self.host.clone(), sink, events))
     }
 
-    /// The messages of deleted devices go with them, before anything else can come.
+    /// The messages of deleted devices go with them, before anything else can come; and subscriptions of deleted clients.
     fn forget_messages(&self, changes: &[Change]) {
         for change in changes {
-            if let Change::Delete(device) = change {
-                self.messages.forget(device);
-                self.subscriptions.forget(device);
-                self.uploads.forget(device);
+            match change {
+                Change::Delete(device) => {
+                    self.messages.forget(device);
+                    self.subscriptions.forget(&device.into());
+                    self.uploads.forget(device);
+                }
+                Change::DeleteModule(device, module) => {
+                    let client = ClientId::of_module(device, module);
+                    self.subscriptions.forget(&client);
+                }
+                Change::Put(_) | Change::PutModule(_) | Change::Twin { .. } => {}
             }
         }
     }

@@ -1,9 +1,10 @@
-//! Direct methods: a service's call, to a device that is connected, and back.
+//! Direct methods: a service's call, to a device or module that is connected, and back.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_hub::ErrorCode;
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::event::HubEvent;
 use tokio::sync::oneshot;
 
@@ -15,6 +16,8 @@ use crate::sessions::{CallFailure, MethodAnswer, MethodCall};
 pub enum InvokeError {
     /// The device does not exist.
     NotFound,
+    /// The device exists, and the module does not.
+    ModuleNotFound,
     /// It did not connect in time, or takes no method calls.
     NotOnline,
     /// It left before it answered.
@@ -30,6 +33,7 @@ impl InvokeError {
     pub fn code(self) -> ErrorCode {
         match self {
             Self::NotFound => ErrorCode::DEVICE_NOT_FOUND,
+            Self::ModuleNotFound => ErrorCode::MODULE_NOT_FOUND,
             Self::NotOnline | Self::Left => ErrorCode::DEVICE_NOT_ONLINE,
             Self::TimedOut => ErrorCode::GATEWAY_TIMEOUT,
             Self::Failed(CallFailure::TooMany) => {
@@ -44,28 +48,28 @@ impl InvokeError {
 }
 
 impl Hub {
-    /// Calls a method of a device: waits up to `connect` until it takes calls, then up to `response` for its answer.
+    /// Calls a method of a device or module: waits up to `connect` until it takes calls, then up to `response` for its answer.
     pub async fn invoke(
         &self,
-        device: &DeviceId,
+        client: &ClientId,
         name: String,
         payload: Bytes,
         connect: Duration,
         response: Duration,
     ) -> Result<MethodAnswer, InvokeError> {
         let result = self
-            .call(device, name.clone(), payload, connect, response)
+            .call(client, name.clone(), payload, connect, response)
             .await;
-        let (device, method) = (device.clone(), name);
+        let (client, method) = (client.clone(), name);
         self.emit(match &result {
             Ok(answer) => HubEvent::MethodAnswered {
-                device,
+                client,
                 method,
                 status: answer.status,
             },
-            Err(InvokeError::TimedOut) => HubEvent::MethodTimedOut { device, method },
+            Err(InvokeError::TimedOut) => HubEvent::MethodTimedOut { client, method },
             Err(error) => HubEvent::MethodFailed {
-                device,
+                client,
                 method,
                 code: error.code(),
             },
@@ -73,14 +77,14 @@ impl Hub {
         result
     }
 
-    /// Some device takes method calls from now on: those who wait with one try again.
+    /// Some client takes method calls from now on: those who wait with one try again.
     pub fn takes_calls(&self) {
         self.sessions.calls_taken().notify_waiters();
     }
 
     async fn call(
         &self,
-        device: &DeviceId,
+        client: &ClientId,
         name: String,
         payload: Bytes,
         connect: Duration,
@@ -92,13 +96,13 @@ impl Hub {
             payload,
             answer,
         };
-        let handed_over = self.clock.timeout(connect, self.hand_over(device, call));
+        let handed_over = self.clock.timeout(connect, self.hand_over(client, call));
         handed_over.await.unwrap_or(Err(InvokeError::NotOnline))?;
         self.emit(HubEvent::MethodInvoked {
-            device: device.clone(),
+            client: client.clone(),
             method: name,
         });
-        // Giving up closes the channel, by which the device's connection knows.
+        // Giving up closes the channel, by which the client's connection knows.
         match self.clock.timeout(response, answered).await {
             None => Err(InvokeError::TimedOut),
             Some(Err(_)) => Err(InvokeError::Left),
@@ -106,16 +110,19 @@ impl Hub {
         }
     }
 
-    /// Waits until the device takes calls, and hands it this one.
-    async fn hand_over(&self, device: &DeviceId, mut call: MethodCall) -> Result<(), InvokeError> {
+    /// Waits until the client takes calls, and hands it this one.
+    async fn hand_over(&self, client: &ClientId, mut call: MethodCall) -> Result<(), InvokeError> {
         loop {
-            // Before looking, so that no device slips in between.
+            // Before looking, so that no client slips in between.
             let mut calls_taken = std::pin::pin!(self.sessions.calls_taken().notified());
             calls_taken.as_mut().enable();
-            if self.device(device).is_none() {
-                return Err(InvokeError::NotFound);
+            if self.registry().generation_id(client).is_none() {
+                return Err(match self.device(&client.device) {
+                    Some(_) => InvokeError::ModuleNotFound,
+                    None => InvokeError::NotFound,
+                });
             }
-            call = match self.sessions.call(device, call) {
+            call = match self.sessions.call(client, call) {
                 Ok(()) => return Ok(()),
                 Err(call) => call,
             };

@@ -1,17 +1,17 @@
-//! What devices have subscribed to over MQTT, kept for their next session: in memory, and in the store.
+//! What devices and modules have subscribed to over MQTT, kept for their next session: in memory, and in the store.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use drawspan_hub::DeviceId;
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_store::{MqttSession, Write};
 
 use super::Hub;
 use drawspan_mqtt::Subscriptions;
 
-/// Subscriptions of sessions that outlive their connections (CleanSession 0). At most one for each device.
+/// Subscriptions of sessions that outlive their connections (CleanSession 0). At most one for each client.
 #[derive(Debug, Default)]
-pub(super) struct KeptSubscriptions(Mutex<HashMap<DeviceId, Kept>>);
+pub(super) struct KeptSubscriptions(Mutex<BTreeMap<ClientId, Kept>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Kept {
@@ -31,73 +31,77 @@ impl KeptSubscriptions {
                 subscriptions,
                 stored,
             };
-            (session.device, kept)
+            (session.client, kept)
         };
         Self(Mutex::new(sessions.into_iter().map(kept).collect()))
     }
 
-    /// The device was deleted, and its session in the store with it.
-    pub(super) fn forget(&self, device: &DeviceId) {
+    /// The client was deleted, and its session in the store with it; so are the modules of a device.
+    pub(super) fn forget(&self, client: &ClientId) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.remove(device);
+        let from = all.range(client..).map(|(of, _)| of);
+        let gone: Vec<_> = from.take_while(|of| client.covers(of)).cloned().collect();
+        for of in gone {
+            all.remove(&of);
+        }
     }
 }
 
 impl Hub {
-    /// What is kept of a device's subscriptions.
-    pub fn kept_subscriptions(&self, device: &DeviceId) -> Option<Subscriptions> {
+    /// What is kept of a client's subscriptions.
+    pub fn kept_subscriptions(&self, client: &ClientId) -> Option<Subscriptions> {
         let all = self.subscriptions.0.lock();
         let all = all.unwrap_or_else(PoisonError::into_inner);
-        all.get(device)?.subscriptions
+        all.get(client)?.subscriptions
     }
 
-    /// Keeps a device's subscriptions, or forgets them. Never waits: when the store cannot take the change, it is kept in memory,
+    /// Keeps a client's subscriptions, or forgets them. Never waits: when the store cannot take the change, it is kept in memory,
     /// and handed to the store with the next one.
     pub fn keep_subscriptions(
         &self,
-        device: &DeviceId,
+        client: &ClientId,
         generation_id: &str,
         subscriptions: Option<Subscriptions>,
     ) {
-        // Held until the change is handed over: the device is deleted before all of this, or after it.
+        // Held until the change is handed over: the client is deleted before all of this, or after it.
         let registry = self.registry();
-        let entry = registry.get(device);
-        if entry.is_none_or(|entry| *entry.device.generation_id != *generation_id) {
+        let generation = registry.generation_id(client);
+        if generation.is_none_or(|of| **of != *generation_id) {
             return;
         }
         let all = self.subscriptions.0.lock();
         let mut all = all.unwrap_or_else(PoisonError::into_inner);
-        let before = all.get(device);
+        let before = all.get(client);
         let is_stored = before.is_none_or(|kept| kept.stored);
         if is_stored && before.and_then(|kept| kept.subscriptions) == subscriptions {
             return;
         }
         let kept = Kept {
             subscriptions,
-            stored: self.store_session(device, subscriptions),
+            stored: self.store_session(client, subscriptions),
         };
         if kept.subscriptions.is_none() && kept.stored {
-            all.remove(device);
+            all.remove(client);
         } else {
-            all.insert(device.clone(), kept);
+            all.insert(client.clone(), kept);
         }
     }
 
     /// Says whether the store took it. What it took is written, if need be later.
-    fn store_session(&self, device: &DeviceId, subscriptions: Option<Subscriptions>) -> bool {
+    fn store_session(&self, client: &ClientId, subscriptions: Option<Subscriptions>) -> bool {
         let Some(store) = &self.store else {
             return true;
         };
         let Ok(slot) = store.try_slot() else {
             return false;
         };
-        let device = device.clone();
+        let client = client.clone();
         let write = match subscriptions {
             Some(subscriptions) => Write::MqttSession(MqttSession {
-                device,
+                client,
                 subscriptions: subscriptions.bits(),
             }),
-            None => Write::MqttSessionGone(device),
+            None => Write::MqttSessionGone(client),
         };
         slot.send_then(self.host.clone(), vec![write], |_| {});
         true

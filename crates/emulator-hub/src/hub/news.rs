@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use drawspan_hub::{DeviceId, HostName};
+use drawspan_hub::HostName;
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::device::DeviceStatus;
 use drawspan_hub_model::event::HubEvent;
 use drawspan_hub_model::registry::Change;
@@ -21,10 +22,10 @@ pub(super) struct News {
 }
 
 enum Item {
-    /// May not connect any more.
-    ShutOut(DeviceId),
+    /// May not connect any more, nor may the modules of a device.
+    ShutOut(ClientId),
     /// Has other desired properties.
-    Desired(DeviceId, Bytes),
+    Desired(ClientId, Bytes),
 }
 
 impl News {
@@ -50,8 +51,8 @@ impl News {
         for item in &self.items {
             match item {
                 // Stored or not, the registry has changed.
-                Item::ShutOut(device) => self.to.shut_out(device),
-                Item::Desired(device, patch) if stored => self.to.desired(device, patch),
+                Item::ShutOut(client) => self.to.shut_out(client),
+                Item::Desired(client, patch) if stored => self.to.desired(client, patch),
                 Item::Desired(..) => {}
             }
         }
@@ -63,8 +64,8 @@ impl News {
     pub(super) fn tell_late(&self) {
         self.emit();
         for item in &self.items {
-            if let Item::Desired(device, patch) = item {
-                self.to.desired(device, patch);
+            if let Item::Desired(client, patch) = item {
+                self.to.desired(client, patch);
             }
         }
     }
@@ -81,15 +82,20 @@ impl News {
 impl Item {
     fn of(change: &Change) -> Option<Self> {
         match change {
-            Change::Delete(id) => Some(Self::ShutOut(id.clone())),
-            Change::Put(device) => {
-                (device.status == DeviceStatus::Disabled).then(|| Self::ShutOut(device.id.clone()))
+            Change::Delete(id) => Some(Self::ShutOut(id.into())),
+            Change::DeleteModule(device, id) => {
+                Some(Self::ShutOut(ClientId::of_module(device, id)))
             }
+            Change::Put(device) => {
+                let is_disabled = device.status == DeviceStatus::Disabled;
+                is_disabled.then(|| Self::ShutOut(ClientId::from(&device.id)))
+            }
+            Change::PutModule(_) => None,
             Change::Twin {
-                device, desired, ..
+                client, desired, ..
             } => {
                 let patch = desired.clone()?;
-                Some(Self::Desired(device.clone(), patch))
+                Some(Self::Desired(client.clone(), patch))
             }
         }
     }

@@ -41,6 +41,7 @@ impl Events {
             event = what.name(),
             hub = hub.map(HostName::as_str),
             device = what.device().map(|device| device.as_str()),
+            module = what.module().map(|module| module.as_str()),
             "{what}"
         );
         if self.observers.is_empty() {

@@ -1,17 +1,18 @@
-//! The sessions of a hub's devices: one per connected device, regardless of its protocol.
+//! The sessions of a hub's clients: one per connected device or module, regardless of its protocol.
 //!
-//! A protocol head makes a [`DeviceSession`] for a device on a connection and attaches it to the hub (`Hub::attach`). An attached
-//! session replaces the device's earlier one, whichever protocol that used.
+//! A protocol head makes a [`DeviceSession`] for a client on a connection and attaches it to the hub (`Hub::attach`). An attached
+//! session replaces the client's earlier one, whichever protocol that used. A device and its modules connect each for itself.
 
 mod device_session;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use drawspan_hub::DeviceId;
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::event::Protocol;
 use tokio::sync::Notify;
 
@@ -20,32 +21,33 @@ pub use device_session::{CallFailure, DeviceSession, MethodAnswer, MethodCall};
 /// The sessions of one hub.
 #[derive(Debug, Default)]
 pub struct Sessions {
-    by_device: Mutex<HashMap<DeviceId, Arc<dyn DeviceSession>>>,
-    /// Notified when a device begins to accept method calls.
+    /// In order, so that the modules of a device are found.
+    by_client: Mutex<BTreeMap<ClientId, Arc<dyn DeviceSession>>>,
+    /// Notified when a client begins to accept method calls.
     calls_taken: Notify,
 }
 
 /// The result of attaching a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attached {
-    /// The device had no session.
+    /// The client had no session.
     New,
-    /// The device had another session, over this protocol, which is replaced.
+    /// The client had another session, over this protocol, which is replaced.
     Replaced(Protocol),
-    /// The device had this session already.
+    /// The client had this session already.
     Known,
 }
 
 impl Sessions {
-    /// Makes `session` the session of a device. `then` runs before the device can get yet another session, or lose this one.
+    /// Makes `session` the session of a client. `then` runs before the client can get yet another session, or lose this one.
     pub fn attach(
         &self,
-        device: &DeviceId,
+        client: &ClientId,
         session: &Arc<dyn DeviceSession>,
         then: impl FnOnce(Attached),
     ) {
-        let mut by_device = self.lock();
-        let before = by_device.insert(device.clone(), Arc::clone(session));
+        let mut by_client = self.lock();
+        let before = by_client.insert(client.clone(), Arc::clone(session));
         let attached = match before {
             None => Attached::New,
             Some(before) if Arc::ptr_eq(&before, session) => Attached::Known,
@@ -55,75 +57,82 @@ impl Sessions {
             }
         };
         then(attached);
-        drop(by_device);
+        drop(by_client);
         if session.takes_calls() {
             self.calls_taken.notify_waiters();
         }
     }
 
-    /// Takes something from a session, and the session from its device when `left` says that nothing is left of it; `then`
-    /// runs before the device can get another one. Does nothing when the device has another session by now.
+    /// Takes something from a session, and the session from its client when `left` says that nothing is left of it; `then`
+    /// runs before the client can get another one. Does nothing when the client has another session by now.
     pub fn detach(
         &self,
-        device: &DeviceId,
+        client: &ClientId,
         session: &Arc<dyn DeviceSession>,
         left: impl FnOnce() -> bool,
         then: impl FnOnce(),
     ) {
-        let mut by_device = self.lock();
-        let current = by_device.get(device);
+        let mut by_client = self.lock();
+        let current = by_client.get(client);
         if current.is_some_and(|current| Arc::ptr_eq(current, session)) && left() {
-            by_device.remove(device);
+            by_client.remove(client);
             then();
         }
     }
 
-    /// A device was disabled or deleted: it may not be connected any more.
-    pub fn shut_out(&self, device: &DeviceId) {
-        if let Some(session) = self.get(device) {
+    /// A client was disabled or deleted: it may not be connected any more, nor may the modules of a device.
+    pub fn shut_out(&self, client: &ClientId) {
+        let sessions: Vec<_> = {
+            let by_client = self.lock();
+            let from = by_client.range(client..);
+            from.take_while(|(of, _)| client.covers(of))
+                .map(|(_, session)| Arc::clone(session))
+                .collect()
+        };
+        for session in sessions {
             session.identity_changed();
         }
     }
 
     /// A message for a device waits.
     pub fn message_waits(&self, device: &DeviceId) {
-        if let Some(session) = self.get(device) {
+        if let Some(session) = self.get(&device.into()) {
             session.message_waits();
         }
     }
 
-    /// Notifies a device of its desired properties: a JSON patch with `$version`.
-    pub fn desired(&self, device: &DeviceId, patch: &Bytes) {
-        if let Some(session) = self.get(device) {
+    /// Notifies a client of its desired properties: a JSON patch with `$version`.
+    pub fn desired(&self, client: &ClientId, patch: &Bytes) {
+        if let Some(session) = self.get(client) {
             session.desired(patch);
         }
     }
 
-    /// Delivers a method call to a device. Returns the call if the device is not connected, or accepts no calls.
-    pub fn call(&self, device: &DeviceId, call: MethodCall) -> Result<(), MethodCall> {
-        match self.get(device) {
+    /// Delivers a method call to a client. Returns the call if the client is not connected, or accepts no calls.
+    pub fn call(&self, client: &ClientId, call: MethodCall) -> Result<(), MethodCall> {
+        match self.get(client) {
             Some(session) => session.call(call),
             None => Err(call),
         }
     }
 
-    /// Notified when any device begins to accept method calls.
+    /// Notified when any client begins to accept method calls.
     pub fn calls_taken(&self) -> &Notify {
         &self.calls_taken
     }
 
-    /// Whether no device is connected.
+    /// Whether no client is connected.
     #[cfg(any(test, feature = "test-hub"))]
     pub fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
 
-    fn get(&self, device: &DeviceId) -> Option<Arc<dyn DeviceSession>> {
-        self.lock().get(device).cloned()
+    fn get(&self, client: &ClientId) -> Option<Arc<dyn DeviceSession>> {
+        self.lock().get(client).cloned()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, Arc<dyn DeviceSession>>> {
-        self.by_device
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ClientId, Arc<dyn DeviceSession>>> {
+        self.by_client
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }

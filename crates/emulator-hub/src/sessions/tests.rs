@@ -1,10 +1,11 @@
-//! Sessions of two protocols for the same device.
+//! Sessions of two protocols for the same device, and of its modules.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use drawspan_hub::DeviceId;
+use drawspan_hub::{DeviceId, ModuleId};
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::event::Protocol;
 use tokio::sync::oneshot;
 
@@ -47,23 +48,24 @@ impl DeviceSession for Probe {
     }
 }
 
-fn attach(sessions: &Sessions, device: &DeviceId, probe: &Arc<Probe>) -> Attached {
+fn attach(sessions: &Sessions, client: &ClientId, probe: &Arc<Probe>) -> Attached {
     let session: Arc<dyn DeviceSession> = Arc::<Probe>::clone(probe);
     let mut result = Attached::New;
-    sessions.attach(device, &session, |attached| result = attached);
+    sessions.attach(client, &session, |attached| result = attached);
     result
 }
 
-fn detach(sessions: &Sessions, device: &DeviceId, probe: &Arc<Probe>, is_empty: bool) -> bool {
+fn detach(sessions: &Sessions, client: &ClientId, probe: &Arc<Probe>, is_empty: bool) -> bool {
     let session: Arc<dyn DeviceSession> = Arc::<Probe>::clone(probe);
     let mut result = false;
-    sessions.detach(device, &session, || is_empty, || result = true);
+    sessions.detach(client, &session, || is_empty, || result = true);
     result
 }
 
 #[test]
 fn a_device_has_one_session() {
-    let (sessions, device) = (Sessions::default(), DeviceId::parse("a").unwrap());
+    let sessions = Sessions::default();
+    let device = ClientId::from(DeviceId::parse("a").unwrap());
     let [first, second] = [(); 2].map(|()| Arc::<Probe>::default());
     assert_eq!(attach(&sessions, &device, &first), Attached::New);
     assert_eq!(attach(&sessions, &device, &first), Attached::Known);
@@ -79,7 +81,7 @@ fn a_device_has_one_session() {
         "it is not its own"
     );
     sessions.shut_out(&device);
-    sessions.message_waits(&device);
+    sessions.message_waits(&device.device);
     sessions.desired(&device, &Bytes::new());
     let told = [&first, &second].map(|probe| probe.told.load(Ordering::Relaxed));
     assert_eq!(told, [0, 3]);
@@ -92,4 +94,36 @@ fn a_device_has_one_session() {
         answer: oneshot::channel().0,
     };
     assert!(sessions.call(&device, call).is_err());
+}
+
+#[test]
+fn a_module_has_a_session_of_its_own_and_leaves_with_its_device() {
+    let sessions = Sessions::default();
+    let id = |text| DeviceId::parse(text).unwrap();
+    let of = |device, module| ClientId::of_module(&id(device), &ModuleId::parse(module).unwrap());
+    let clients = [
+        of("a", "m"),
+        ClientId::from(id("a")),
+        of("a", "n"),
+        ClientId::from(id("a-")),
+        of("b", "m"),
+    ];
+    let probes = clients.each_ref().map(|client| {
+        let probe = Arc::<Probe>::default();
+        assert_eq!(attach(&sessions, client, &probe), Attached::New);
+        probe
+    });
+    let told = || {
+        probes
+            .each_ref()
+            .map(|probe| probe.told.load(Ordering::Relaxed))
+    };
+    sessions.message_waits(&id("a"));
+    assert_eq!(told(), [0, 1, 0, 0, 0], "modules get no messages");
+    sessions.desired(&of("a", "m"), &Bytes::new());
+    assert_eq!(told(), [1, 1, 0, 0, 0]);
+    sessions.shut_out(&of("a", "m"));
+    assert_eq!(told(), [2, 1, 0, 0, 0]);
+    sessions.shut_out(&id("a").into());
+    assert_eq!(told(), [3, 2, 1, 0, 0]);
 }

@@ -7,12 +7,13 @@ pub mod damage;
 
 use std::sync::Arc;
 
-use drawspan_hub::{DeviceId, HostName, SymmetricKey, sas};
+use drawspan_hub::{DeviceId, HostName, ModuleId, SymmetricKey, sas};
 use drawspan_hub_model::blobs::{Blobs, Kept};
 use drawspan_hub_model::device::{DeviceSpec, Fresh};
 use drawspan_hub_model::dps::{Allocation, Group, Registrations};
 use drawspan_hub_model::groups::ConsumerGroups;
 use drawspan_hub_model::limits::Limits;
+use drawspan_hub_model::module::ModuleSpec;
 use drawspan_hub_model::policy::Policies;
 use drawspan_hub_model::registry::{Change, Registry};
 use drawspan_hub_model::uploads::Uploads;
@@ -113,6 +114,24 @@ pub fn create(registry: &mut Registry, id: &str, generation_id: &str) -> Change 
     Change::Put(registry.create(spec, fresh, 0).unwrap().device)
 }
 
+/// Registers a module with key 4 on a device of that hub.
+pub fn create_module(
+    registry: &mut Registry,
+    device: &str,
+    id: &str,
+    generation_id: &str,
+) -> Change {
+    let fresh = Fresh {
+        generation_id: generation_id.into(),
+        etag: "1".into(),
+        primary: key(4),
+        secondary: key(5),
+    };
+    let (device, id) = (DeviceId::parse(device), ModuleId::parse(id));
+    let spec = ModuleSpec::new(device.unwrap(), id.unwrap());
+    Change::PutModule(registry.create_module(spec, fresh).unwrap().module)
+}
+
 /// The time, Unix seconds.
 pub fn unix_s() -> u64 {
     Clock::system().unix_s()
@@ -128,6 +147,14 @@ pub fn device_token(id: &str, life_s: u64) -> String {
     let (host, id) = (HostName::parse(HUB).unwrap(), DeviceId::parse(id).unwrap());
     let resource = sas::device_resource(&host, &id, None);
     sas::sign(&resource, &key(2), unix_s() + life_s, None)
+}
+
+/// A token by a module's own key.
+pub fn module_token(device: &str, id: &str, life_s: u64) -> String {
+    let (host, device) = (HostName::parse(HUB), DeviceId::parse(device));
+    let id = ModuleId::parse(id).unwrap();
+    let resource = sas::device_resource(&host.unwrap(), &device.unwrap(), Some(&id));
+    sas::sign(&resource, &key(4), unix_s() + life_s, None)
 }
 
 /// The token of a registration, by a key of its group.

@@ -1,4 +1,4 @@
-//! Many devices in one call: each succeeds or fails by itself.
+//! Many devices and modules in one call: each succeeds or fails by itself.
 
 use std::collections::HashSet;
 
@@ -6,8 +6,9 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use drawspan_emulator_hub::random;
-use drawspan_hub::{DeviceId, ErrorCode};
-use drawspan_hub_model::bulk::{BulkOperation, IdentityOperation};
+use drawspan_hub::ErrorCode;
+use drawspan_hub_model::bulk::{BulkOperation, IdentityOperation, Spec};
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::policy::Right;
 use drawspan_hub_model::registry::IfMatch;
 use drawspan_hub_model::twins::TwinFailure;
@@ -15,6 +16,7 @@ use serde::Serialize;
 
 use super::body;
 use super::caller::Caller;
+use super::module_wire::module_id;
 use super::refusal::{ERROR_CODE_HEADER, Refusal};
 use super::wire::{DeviceBody, device_id, invalid};
 
@@ -30,6 +32,8 @@ struct BulkAnswer {
 #[serde(rename_all = "camelCase")]
 struct ItemError {
     device_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    module_id: Option<String>,
     error_code: &'static str,
     error_status: String,
 }
@@ -44,10 +48,10 @@ pub(super) async fn apply(caller: Caller, body: Body) -> Result<Response, Refusa
         .change(|registry| {
             let (mut changes, mut errors) = (Vec::new(), Vec::new());
             for operation in operations {
-                let id = operation.identity.device_id().to_string();
+                let client = operation.identity.client();
                 match operation.run(registry, now) {
                     Ok(done) => changes.extend(done),
-                    Err(error) => errors.push(ItemError::new(id, &error)),
+                    Err(error) => errors.push(ItemError::new(&client, &error)),
                 }
             }
             (errors, changes)
@@ -95,20 +99,27 @@ fn operations(
     items
         .into_iter()
         .map(|item| {
-            let id = device_id(item.device_id.as_deref().unwrap_or_default())?;
-            if !seen.insert(id.clone()) {
-                let message = format!("Device {id} is in the list more than once");
+            let client = ClientId {
+                device: device_id(item.device_id.as_deref().unwrap_or_default())?,
+                module: item.module_id.as_deref().map(module_id).transpose()?,
+            };
+            if !seen.insert(client.clone()) {
+                let message = format!("Device {client} is in the list more than once");
                 return Err(Refusal::new(
                     ErrorCode::DEVICE_DEFINED_MULTIPLE_TIMES,
                     message,
                 ));
             }
-            operation(item, id, now_unix_ms)
+            operation(item, client, now_unix_ms)
         })
         .collect()
 }
 
-fn operation(item: DeviceBody, id: DeviceId, now_unix_ms: u64) -> Result<BulkOperation, Refusal> {
+fn operation(
+    item: DeviceBody,
+    client: ClientId,
+    now_unix_ms: u64,
+) -> Result<BulkOperation, Refusal> {
     let mode = item.import_mode.clone();
     let mode = mode.as_deref().unwrap_or("createOrUpdate");
     let etag = |etag: &Option<String>| {
@@ -132,41 +143,51 @@ fn operation(item: DeviceBody, id: DeviceId, now_unix_ms: u64) -> Result<BulkOpe
     let fresh = random::fresh(now_unix_ms)?;
     use IdentityOperation as Identity;
     Ok(match mode.to_ascii_lowercase().as_str() {
-        "create" => with_twin(Identity::Create(item.into_spec(id)?, fresh)),
+        "create" => with_twin(Identity::Create(spec(item, client)?, fresh)),
         "createorupdate" => with_twin(Identity::CreateOrUpdate(
-            item.into_spec(id)?,
+            spec(item, client)?,
             IfMatch::Any,
             fresh,
         )),
         "createorupdateifmatchetag" => {
             let etag = device_etag.unwrap_or(IfMatch::Any);
-            with_twin(Identity::CreateOrUpdate(item.into_spec(id)?, etag, fresh))
+            with_twin(Identity::CreateOrUpdate(spec(item, client)?, etag, fresh))
         }
-        "update" => with_twin(Identity::Update(item.into_spec(id)?, IfMatch::Any, fresh)),
+        "update" => with_twin(Identity::Update(spec(item, client)?, IfMatch::Any, fresh)),
         "updateifmatchetag" => {
             let etag = needed(device_etag, "an eTag")?;
-            with_twin(Identity::Update(item.into_spec(id)?, etag, fresh))
+            with_twin(Identity::Update(spec(item, client)?, etag, fresh))
         }
-        "delete" => without_twin(Identity::Delete(id, IfMatch::Any)),
-        "deleteifmatchetag" => without_twin(Identity::Delete(id, needed(device_etag, "an eTag")?)),
+        "delete" => without_twin(Identity::Delete(client, IfMatch::Any)),
+        "deleteifmatchetag" => {
+            without_twin(Identity::Delete(client, needed(device_etag, "an eTag")?))
+        }
         "updatetwin" => BulkOperation {
-            identity: Identity::Keep(id),
+            identity: Identity::Keep(client),
             twin: Some((twin.unwrap_or_default(), IfMatch::Any)),
         },
         "updatetwinifmatchetag" => BulkOperation {
-            identity: Identity::Keep(id),
+            identity: Identity::Keep(client),
             twin: Some((twin.unwrap_or_default(), needed(twin_etag, "a twinETag")?)),
         },
         _ => return Err(invalid(&format!("importMode {mode} is unknown"))),
     })
 }
 
+fn spec(item: DeviceBody, client: ClientId) -> Result<Spec, Refusal> {
+    let ClientId { device, module } = client;
+    Ok(match module {
+        None => item.into_spec(device)?.into(),
+        Some(module) => item.into_module(device, module)?.into(),
+    })
+}
+
 impl ItemError {
-    fn new(device_id: String, error: &TwinFailure) -> Self {
-        let error_code = error.code().name().unwrap_or_default();
+    fn new(client: &ClientId, error: &TwinFailure) -> Self {
         Self {
-            device_id,
-            error_code,
+            device_id: client.device.to_string(),
+            module_id: client.module.as_ref().map(ToString::to_string),
+            error_code: error.code().name().unwrap_or_default(),
             error_status: error.to_string(),
         }
     }

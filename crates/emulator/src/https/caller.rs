@@ -49,7 +49,7 @@ impl Caller {
         }
         result.map(|()| &self.hub).map_err(|reason| {
             self.hub.emit(HubEvent::AccessDenied {
-                device: None,
+                client: None,
                 reason,
             });
             reason.into()
@@ -133,7 +133,7 @@ const API_VERSIONS: RangeInclusive<&str> = "2015-08-15"..="2021-04-12";
 
 fn check_api_version(uri: &Uri) -> Result<(), Refusal> {
     let version = query(uri, "api-version").unwrap_or_default();
-    if is_known(version.strip_suffix("-preview").unwrap_or(&version)) {
+    if is_known(version.strip_suffix("-preview").unwrap_or(version)) {
         return Ok(());
     }
     let newest = API_VERSIONS.end();

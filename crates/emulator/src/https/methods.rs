@@ -18,8 +18,9 @@ use serde_json::{Value, json};
 
 use super::body;
 use super::caller::Caller;
-use super::devices::{IdPath, id_of};
+use super::modules::{ClientPath, client_of};
 use super::refusal::Refusal;
+use super::twins;
 use super::wire::invalid;
 use crate::limits::METHOD_NAME_CHARS;
 
@@ -37,19 +38,24 @@ struct MethodBody {
     payload: Option<Box<RawValue>>,
 }
 
-/// `POST /twins/{id}/methods`
-pub(super) async fn invoke(caller: Caller, path: IdPath, body: Body) -> Result<Response, Refusal> {
-    let id = id_of(path)?;
-    let hub = caller.hub(&[Right::ServiceConnect], &format!("/twins/{id}/methods"))?;
+/// `POST /twins/{id}[/modules/{module}]/methods`
+pub(super) async fn invoke(
+    caller: Caller,
+    path: ClientPath,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let client = client_of(path)?;
+    let path = format!("{}/methods", twins::path_of(&client));
+    let hub = caller.hub(&[Right::ServiceConnect], &path)?;
     let call: MethodBody = body::read(body).await?;
     let (connect, response) = call.times(hub.limits())?;
     let (name, payload) = call.into_request(hub.limits())?;
     let answer = hub
-        .invoke(&id, name, payload, connect, response)
+        .invoke(&client, name, payload, connect, response)
         .await
         .map_err(|error| refusal(error, hub.limits()).with_info(info(error, connect, response)))?;
     if !is_json(&answer.payload) {
-        tracing::info!(device = %id, "a device's answer to a method is not JSON; it is passed on as it came, as IoT Hub does");
+        tracing::info!(%client, "a device's answer to a method is not JSON; it is passed on as it came, as IoT Hub does");
     }
     Ok(body::json(StatusCode::OK, result(&answer)))
 }
@@ -119,7 +125,10 @@ fn info(error: InvokeError, connect: Duration, response: Duration) -> Value {
     match error {
         InvokeError::NotOnline => json!({ "timeout": span(connect) }),
         InvokeError::TimedOut => json!({ "timeout": span(response) }),
-        InvokeError::NotFound | InvokeError::Left | InvokeError::Failed(_) => json!({}),
+        InvokeError::NotFound
+        | InvokeError::ModuleNotFound
+        | InvokeError::Left
+        | InvokeError::Failed(_) => json!({}),
     }
 }
 
@@ -133,6 +142,7 @@ fn span(time: Duration) -> String {
 fn refusal(error: InvokeError, hub: &Limits) -> Refusal {
     let message = match error {
         InvokeError::NotFound => "The device is not registered".into(),
+        InvokeError::ModuleNotFound => "The module is not registered".into(),
         InvokeError::NotOnline => "Timed out waiting for device to connect.".into(),
         InvokeError::Left => "Device unavailable".into(),
         InvokeError::TimedOut => "Timed out waiting for the response from device.".into(),

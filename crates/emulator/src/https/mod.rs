@@ -10,6 +10,7 @@ mod device;
 mod devices;
 mod dps;
 mod methods;
+mod module_wire;
 mod modules;
 #[cfg(test)]
 mod mutations;
@@ -31,7 +32,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Request, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, delete, get, post};
+use axum::routing::{delete, get, post};
 use drawspan_emulator_amqp as amqps;
 use drawspan_emulator_hub::dps::Dps;
 use drawspan_emulator_hub::hub_set::HubSet;
@@ -95,13 +96,7 @@ pub(crate) fn router(shared: Shared) -> Router {
             get(twins::read).patch(twins::write).put(twins::write),
         )
         .route("/twins/{id}/methods", post(methods::invoke))
-        .route("/devices/{id}/modules", any(modules::not_yet))
-        .route("/devices/{id}/modules/{module}", any(modules::not_yet))
-        .route("/twins/{id}/modules/{module}", any(modules::not_yet))
-        .route(
-            "/twins/{id}/modules/{module}/methods",
-            any(modules::not_yet),
-        )
+        .merge(modules())
         .route("/devices/{id}/commands", delete(commands::purge))
         .route("/statistics/devices", get(statistics::devices))
         .route("/statistics/service", get(statistics::service))
@@ -112,6 +107,25 @@ pub(crate) fn router(shared: Shared) -> Router {
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .with_state(shared)
+}
+
+fn modules() -> Router<Shared> {
+    let one = get(modules::read)
+        .put(modules::write)
+        .delete(modules::delete);
+    Router::new()
+        .route("/devices/{id}/modules", get(modules::list))
+        .route("/devices/{id}/modules/", get(modules::list))
+        .route("/devices/{id}/modules/{module}", one.clone())
+        .route("/devices/{id}/modules/{module}/", one)
+        .route(
+            "/twins/{id}/modules/{module}",
+            get(twins::read).patch(twins::write).put(twins::write),
+        )
+        .route(
+            "/twins/{id}/modules/{module}/methods",
+            post(methods::invoke),
+        )
 }
 
 /// Serves one connection until it ends, or until the emulator stops and the request under way is answered.

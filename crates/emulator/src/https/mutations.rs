@@ -129,6 +129,35 @@ fn conversations() -> Vec<Conversation> {
         ask("GET", "/statistics/devices", "", ""),
         ask("DELETE", "/devices/a", any, ""),
     ];
+    let modules = vec![
+        ask(
+            "PUT",
+            "/devices/d/modules/m",
+            "",
+            r#"{"deviceId":"d","moduleId":"m","managedBy":"x","authentication":{"type":"sas"}}"#,
+        ),
+        ask("GET", "/devices/d/modules", "", ""),
+        ask("PUT", "/devices/d/modules/m", any, r#"{"moduleId":"m"}"#),
+        ask(
+            "POST",
+            "/devices",
+            "",
+            r#"[{"id":"d","moduleId":"n","importMode":"create","tags":{"x":1}},{"id":"d","moduleId":"m","importMode":"updateTwin","tags":{"y":2}}]"#,
+        ),
+        ask(
+            "PATCH",
+            "/twins/d/modules/m",
+            any,
+            r#"{"properties":{"desired":{"x":1}}}"#,
+        ),
+        ask(
+            "POST",
+            "/devices/query",
+            "x-ms-max-item-count: 1\r\n",
+            r#"{"query":"SELECT * FROM devices.modules WHERE deviceId = 'd'"}"#,
+        ),
+        ask("DELETE", "/devices/d/modules/m", any, ""),
+    ];
     let twins = vec![
         ask("GET", "/twins/d", "", ""),
         ask(
@@ -197,5 +226,5 @@ fn conversations() -> Vec<Conversation> {
         ask("GET", &format!("{registration}/operations/4.x"), "", ""),
         ask("POST", &registration, "", r#"{"registrationId":"r"}"#),
     ];
-    vec![registry, twins, device, registering]
+    vec![registry, modules, twins, device, registering]
 }

@@ -31,12 +31,14 @@ const PARTS: &[(&str, &str)] = &[
         "/devices/{id}/modules/{module}/getDeviceAndModuleOnBehalfOf",
         SCOPES,
     ),
+    ("/devices/{id}/modules/{module}/{*rest}", MODULES),
 ];
 
 const JOBS: &str = "jobs, import and export";
 const CONFIGURATIONS: &str = "automatic configurations and Edge deployments";
 const STREAMS: &str = "device streams";
 const FEEDBACK: &str = "feedback over HTTPS: receive it over AMQP";
+const MODULES: &str = "messages of modules over HTTPS (modules speak AMQP and MQTT), nor what IoT Edge asks for modules";
 const SCOPES: &str = "scopes of Edge devices";
 
 pub(super) fn routes() -> Router<Shared> {

@@ -1,13 +1,16 @@
-//! Queries over twins: the few that clients use to list devices.
+//! Queries over twins: the few that clients use to list devices and modules.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use drawspan_hub::DeviceId;
+use drawspan_emulator_hub::hub::Hub;
+use drawspan_hub::{DeviceId, ModuleId};
+use drawspan_hub_model::client_id::ClientId;
+use drawspan_hub_model::modules::ModuleEntry;
 use drawspan_hub_model::policy::Right;
-use drawspan_hub_model::registry::{Entry, Registry};
+use drawspan_hub_model::registry::Entry;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -16,7 +19,7 @@ use super::caller::Caller;
 use super::devices::IdPath;
 use super::refusal::Refusal;
 use super::request::text;
-use super::twins::describe;
+use super::twins::{describe, describe_module};
 use super::wire::invalid;
 use crate::limits::{QUERY_BYTES, QUERY_PAGE};
 
@@ -36,6 +39,10 @@ enum Query {
     All,
     /// `SELECT * FROM devices WHERE deviceId = '…'`
     One(DeviceId),
+    /// `SELECT * FROM devices.modules`
+    Modules,
+    /// `SELECT * FROM devices.modules WHERE deviceId = '…'`
+    ModulesOf(DeviceId),
 }
 
 /// `POST /devices/query`. Not a separate route: a device may have that name.
@@ -58,38 +65,49 @@ pub(super) async fn run(
         page(&headers, hub.limits().query_page)?,
         continuation(&headers)?,
     );
-    let (mut twins, mut last) = (Vec::new(), None);
-    let mut more = false;
-    for entry in entries(&hub.registry(), &query, after.as_ref(), count + 1) {
-        if twins.len() == count {
-            more = true;
-            break;
+    let found = find(hub, &query, after.as_ref(), count + 1);
+    let behind = found.get(count).and(found.get(count - 1));
+    let behind = behind.map(|(client, _)| client.clone());
+    let twins: Vec<_> = found
+        .into_iter()
+        .take(count)
+        .map(|(_, twin)| twin)
+        .collect();
+    Ok(answer(&twins, behind))
+}
+
+/// The first twins behind `after`, and whose they are.
+fn find(hub: &Hub, query: &Query, after: Option<&ClientId>, top: usize) -> Vec<(ClientId, Value)> {
+    let registry = hub.registry();
+    let device = |entry: &Entry| (ClientId::from(&entry.device.id), describe(hub, entry));
+    let module = |entry: &ModuleEntry| (entry.module.client(), describe_module(entry));
+    let modules = registry.modules_after(after);
+    match query {
+        Query::One(id) => registry.get(id).map(device).into_iter().collect(),
+        Query::All => match after {
+            None => registry.list(top).map(device).collect(),
+            Some(after) => registry
+                .list_after(&after.device, top)
+                .map(device)
+                .collect(),
+        },
+        Query::Modules => modules.take(top).map(module).collect(),
+        Query::ModulesOf(id) => {
+            // There are few of one device.
+            let of_device = registry.modules_of(id).into_iter().flatten();
+            let behind =
+                |entry: &&ModuleEntry| after.is_none_or(|after| entry.module.client() > *after);
+            of_device.filter(behind).take(top).map(module).collect()
         }
-        last = Some(entry.device.id.clone());
-        twins.push(describe(hub, entry));
-    }
-    Ok(answer(&twins, last.filter(|_| more)))
-}
-
-fn entries<'a>(
-    registry: &'a Registry,
-    query: &Query,
-    after: Option<&'a DeviceId>,
-    top: usize,
-) -> Box<dyn Iterator<Item = &'a Entry> + 'a> {
-    match (query, after) {
-        (Query::One(id), _) => Box::new(registry.get(id).into_iter()),
-        (Query::All, None) => Box::new(registry.list(top)),
-        (Query::All, Some(after)) => Box::new(registry.list_after(after, top)),
     }
 }
 
-fn answer(twins: &[Value], behind: Option<DeviceId>) -> Response {
+fn answer(twins: &[Value], behind: Option<ClientId>) -> Response {
     let mut response = body::write(StatusCode::OK, &twins);
     let headers = response.headers_mut();
     // The C# client takes this spelling and no other.
     headers.insert(ITEM_TYPE, HeaderValue::from_static("Twin"));
-    let next = behind.map(|id| URL_SAFE_NO_PAD.encode(id.as_str()));
+    let next = behind.map(|id| URL_SAFE_NO_PAD.encode(id.to_string()));
     if let Some(Ok(next)) = next.map(|next| HeaderValue::from_str(&next)) {
         headers.insert(CONTINUATION, next);
     }
@@ -104,22 +122,32 @@ fn page(headers: &HeaderMap, most: usize) -> Result<usize, Refusal> {
     }
 }
 
-fn continuation(headers: &HeaderMap) -> Result<Option<DeviceId>, Refusal> {
+fn continuation(headers: &HeaderMap) -> Result<Option<ClientId>, Refusal> {
     let Some(token) = text(headers, CONTINUATION.as_str()).filter(|token| !token.is_empty()) else {
         return Ok(None);
     };
     let decoded = URL_SAFE_NO_PAD.decode(token).ok();
     decoded
         .and_then(|bytes| String::from_utf8(bytes).ok())
-        .and_then(|id| DeviceId::parse(&id).ok())
+        .and_then(|id| client(&id))
         .map(Some)
         .ok_or_else(|| invalid("x-ms-continuation is none of this hub"))
+}
+
+/// The client that was written as text.
+fn client(text: &str) -> Option<ClientId> {
+    let (device, module) = match text.split_once('/') {
+        Some((device, module)) => (device, Some(ModuleId::parse(module).ok()?)),
+        None => (text, None),
+    };
+    let device = DeviceId::parse(device).ok()?;
+    Some(ClientId { device, module })
 }
 
 fn parse(query: &str) -> Result<Query, Refusal> {
     let not_yet = || {
         invalid(
-            "This emulator answers SELECT * FROM devices, with WHERE deviceId = '...' if need be, and no other queries yet",
+            "This emulator answers SELECT * FROM devices and SELECT * FROM devices.modules, with WHERE deviceId = '...' if need be, and no other queries yet",
         )
     };
     if query.len() > QUERY_BYTES {
@@ -137,17 +165,24 @@ fn parse(query: &str) -> Result<Query, Refusal> {
                 .all(|(word, expected)| word.eq_ignore_ascii_case(expected))
     };
     let all = ["select", "*", "from", "devices"];
+    let modules = ["select", "*", "from", "devices.modules"];
     match (words.split_at_checked(4), in_text) {
         (Some((head, [])), None) if are(head, &all) => Ok(Query::All),
+        (Some((head, [])), None) if are(head, &modules) => Ok(Query::Modules),
         (Some((head, [a, b, c, ..])), Some(text))
-            if are(head, &all) && are(&[a, b, c], &["where", "deviceid", "="]) =>
+            if (are(head, &all) || are(head, &modules))
+                && are(&[a, b, c], &["where", "deviceid", "="]) =>
         {
             let id = text
                 .trim_end()
                 .strip_suffix(['\'', '"'])
                 .ok_or_else(not_yet)?;
             let id = id.replace("''", "'");
-            DeviceId::parse(&id).map(Query::One).map_err(|_| not_yet())
+            let id = DeviceId::parse(&id).map_err(|_| not_yet())?;
+            Ok(match are(head, &all) {
+                true => Query::One(id),
+                false => Query::ModulesOf(id),
+            })
         }
         _ => Err(not_yet()),
     }

@@ -4,37 +4,47 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use drawspan_emulator_hub::hub::Hub;
+use drawspan_hub_model::client_id::ClientId;
+use drawspan_hub_model::modules::ModuleEntry;
 use drawspan_hub_model::policy::Right;
-use drawspan_hub_model::registry::{Entry, IfMatch, RegistryError};
-use drawspan_hub_model::twin::{TwinError, TwinUpdate, parse_patch};
+use drawspan_hub_model::registry::{Entry, IfMatch, Registry, RegistryError};
+use drawspan_hub_model::twin::{Twin, TwinError, TwinUpdate, parse_patch};
 use drawspan_hub_model::twins::TwinFailure;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::body;
 use super::caller::Caller;
-use super::devices::{IdPath, id_of, if_match};
+use super::devices::if_match;
+use super::module_wire::ModuleAnswer;
+use super::modules::{ClientPath, client_of};
 use super::refusal::Refusal;
 use super::wire::DeviceAnswer;
 
-/// `GET /twins/{id}`
-pub(super) async fn read(caller: Caller, path: IdPath) -> Result<Response, Refusal> {
-    let id = id_of(path)?;
-    let hub = caller.hub(&[Right::ServiceConnect], &format!("/twins/{id}"))?;
-    let entry = hub.entry(&id).ok_or(RegistryError::NotFound(id))?;
-    Ok(answer(hub, &entry))
+/// Who has a twin.
+enum Owner {
+    Device(Entry),
+    Module(ModuleEntry),
 }
 
-/// `PATCH /twins/{id}` merges; `PUT /twins/{id}` replaces tags and desired properties.
+/// `GET /twins/{id}[/modules/{module}]`
+pub(super) async fn read(caller: Caller, path: ClientPath) -> Result<Response, Refusal> {
+    let client = client_of(path)?;
+    let hub = caller.hub(&[Right::ServiceConnect], &path_of(&client))?;
+    let owner = Owner::of(&hub.registry(), &client)?;
+    Ok(owner.answer(hub))
+}
+
+/// `PATCH` merges; `PUT` replaces tags and desired properties.
 pub(super) async fn write(
     caller: Caller,
     method: Method,
-    path: IdPath,
+    path: ClientPath,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let id = id_of(path)?;
-    let hub = caller.hub(&[Right::ServiceConnect], &format!("/twins/{id}"))?;
+    let client = client_of(path)?;
+    let hub = caller.hub(&[Right::ServiceConnect], &path_of(&client))?;
     let body: Box<RawValue> = body::read(body).await?;
     let object = parse_patch(body.get().as_bytes())?;
     let update = TwinUpdate::from_json(object, method == Method::PUT)?;
@@ -43,24 +53,68 @@ pub(super) async fn write(
     let now = hub.now_unix_ms();
     let result = hub
         .change(
-            |registry| match registry.update_twin(&id, &update, &if_match, now) {
-                Ok((entry, change)) => (Ok(entry), vec![change]),
+            |registry| match registry.update_twin(&client, &update, &if_match, now) {
+                Ok(change) => (Ok(Owner::of(registry, &client)), vec![change]),
                 Err(error) => (Err(error), Vec::new()),
             },
         )
         .await?;
-    Ok(answer(hub, &result?))
+    Ok(result??.answer(hub))
+}
+
+/// The path that a token must cover for a client's twin.
+pub(super) fn path_of(client: &ClientId) -> String {
+    let ClientId { device, module } = client;
+    match module {
+        None => format!("/twins/{device}"),
+        Some(module) => format!("/twins/{device}/modules/{module}"),
+    }
+}
+
+impl Owner {
+    fn of(registry: &Registry, client: &ClientId) -> Result<Self, RegistryError> {
+        let device = registry.get(&client.device);
+        let device = device.ok_or_else(|| RegistryError::NotFound(client.device.clone()))?;
+        let Some(module) = &client.module else {
+            return Ok(Self::Device(device.clone()));
+        };
+        let module = registry.module(&client.device, module).cloned();
+        let module = module.ok_or_else(|| RegistryError::not_found(client));
+        module.map(Self::Module)
+    }
+
+    fn answer(&self, hub: &Hub) -> Response {
+        let (description, twin) = match self {
+            Self::Device(entry) => (describe(hub, entry), entry.twin()),
+            Self::Module(entry) => (describe_module(entry), entry.twin()),
+        };
+        let mut response = body::write(StatusCode::OK, &description);
+        if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", twin.etag())) {
+            response.headers_mut().insert(header::ETAG, etag);
+        }
+        response
+    }
 }
 
 /// A device's twin, with what the registry says of the device.
 pub(super) fn describe(hub: &Hub, entry: &Entry) -> Value {
-    let twin = entry.twin();
     let device = DeviceAnswer::of(entry, hub.message_count(&entry.device.id));
-    let mut description = device.in_twin();
+    let model = entry.model_id.as_deref();
+    with_own(device.in_twin(), &entry.twin(), model)
+}
+
+/// A module's twin, with what the registry says of the module.
+pub(super) fn describe_module(entry: &ModuleEntry) -> Value {
+    let model = entry.model_id.as_deref();
+    with_own(ModuleAnswer::of(entry).in_twin(), &entry.twin(), model)
+}
+
+/// A twin's own members, added to those of its owner.
+fn with_own(mut description: Value, twin: &Twin, model: Option<&str>) -> Value {
     let own = json!({
         "etag": twin.etag(),
         "version": twin.version,
-        "modelId": entry.model_id.as_deref().unwrap_or_default(),
+        "modelId": model.unwrap_or_default(),
         "tags": twin.tags,
         "properties": {
             "desired": twin.desired.for_service(true),
@@ -71,14 +125,6 @@ pub(super) fn describe(hub: &Hub, entry: &Entry) -> Value {
         description.extend(own);
     }
     description
-}
-
-fn answer(hub: &Hub, entry: &Entry) -> Response {
-    let mut response = body::write(StatusCode::OK, &describe(hub, entry));
-    if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", entry.twin().etag())) {
-        response.headers_mut().insert(header::ETAG, etag);
-    }
-    response
 }
 
 impl From<TwinError> for Refusal {

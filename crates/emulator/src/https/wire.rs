@@ -1,13 +1,15 @@
 //! Devices as JSON. No `Debug` here: these hold keys as text.
 
-use drawspan_hub::{DeviceId, ErrorCode, SymmetricKey, UtcTime};
+use drawspan_hub::{DeviceId, ErrorCode, ModuleId, SymmetricKey, UtcTime};
 use drawspan_hub_model::device::{Authentication, AuthenticationSpec, DeviceSpec, DeviceStatus};
-use drawspan_hub_model::registry::Entry;
+use drawspan_hub_model::module::ModuleSpec;
+use drawspan_hub_model::registry::{Connection, Entry};
 use drawspan_hub_model::twin::{Object, TwinError, TwinUpdate, parse_patch};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::module_wire;
 use super::refusal::Refusal;
 
 /// The hub's value for a missing time.
@@ -23,6 +25,9 @@ pub(super) struct DeviceBody {
     #[serde(alias = "eTag")]
     pub(super) etag: Option<String>,
     pub(super) import_mode: Option<String>,
+    /// In bulk calls: the module that is meant, instead of its device.
+    pub(super) module_id: Option<String>,
+    managed_by: Option<String>,
     #[serde(rename = "twinETag")]
     pub(super) twin_etag: Option<String>,
     tags: Option<Box<RawValue>>,
@@ -31,6 +36,8 @@ pub(super) struct DeviceBody {
     status_reason: Option<String>,
     authentication: Option<AuthenticationBody>,
     capabilities: Option<Capabilities>,
+    device_scope: Option<String>,
+    parent_scopes: Option<Vec<String>>,
 }
 
 /// A device as the hub describes it.
@@ -53,7 +60,7 @@ pub(super) struct DeviceAnswer {
 
 #[derive(Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct AuthenticationBody {
+pub(super) struct AuthenticationBody {
     symmetric_key: Option<Keys>,
     x509_thumbprint: Option<Thumbprints>,
     #[serde(rename = "type")]
@@ -69,7 +76,7 @@ struct Keys {
 
 #[derive(Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Thumbprints {
+pub(super) struct Thumbprints {
     primary_thumbprint: Option<String>,
     secondary_thumbprint: Option<String>,
 }
@@ -98,6 +105,12 @@ impl DeviceBody {
 
     /// The description of device `id`, or what is wrong with it.
     pub(super) fn into_spec(self, id: DeviceId) -> Result<DeviceSpec, Refusal> {
+        let scopes = self.parent_scopes.unwrap_or_default();
+        if given(self.device_scope).is_some() || !scopes.is_empty() {
+            let text =
+                "This emulator does not serve IoT Edge: deviceScope and parentScopes cannot be set";
+            return Err(Refusal::not_yet(text));
+        }
         let status = match self.status.as_deref() {
             None => DeviceStatus::Enabled,
             Some(status) if status.eq_ignore_ascii_case("enabled") => DeviceStatus::Enabled,
@@ -112,10 +125,15 @@ impl DeviceBody {
             iot_edge: self.capabilities.unwrap_or_default().iot_edge,
         })
     }
+
+    /// The description of a module of device `device`.
+    pub(super) fn into_module(self, device: DeviceId, id: ModuleId) -> Result<ModuleSpec, Refusal> {
+        module_wire::spec(device, id, self.managed_by, self.authentication)
+    }
 }
 
 impl AuthenticationBody {
-    fn into_spec(self) -> Result<AuthenticationSpec, Refusal> {
+    pub(super) fn into_spec(self) -> Result<AuthenticationSpec, Refusal> {
         let thumbprints = self.x509_thumbprint.unwrap_or_default();
         let primary = given(thumbprints.primary_thumbprint);
         // Old clients send no type; then the credentials tell.
@@ -158,7 +176,12 @@ impl AuthenticationBody {
         ))
     }
 
-    fn of(authentication: &Authentication) -> Self {
+    /// Type and thumbprints, as twins have them.
+    pub(super) fn in_twin(self) -> (Option<String>, Thumbprints) {
+        (self.kind, self.x509_thumbprint.unwrap_or_default())
+    }
+
+    pub(super) fn of(authentication: &Authentication) -> Self {
         let (kind, keys, thumbprints) = match authentication {
             Authentication::Sas { primary, secondary } => {
                 let keys = [primary, secondary].map(|key| Some(key.to_base64()));
@@ -215,11 +238,7 @@ impl DeviceAnswer {
             device_id: device.id.to_string(),
             generation_id: device.generation_id.to_string(),
             etag: device.etag.clone(),
-            connection_state: if connection.connected {
-                "Connected"
-            } else {
-                "Disconnected"
-            },
+            connection_state: connection_state(connection),
             status: match device.status {
                 DeviceStatus::Enabled => "enabled",
                 DeviceStatus::Disabled => "disabled",
@@ -240,7 +259,7 @@ impl DeviceAnswer {
 impl DeviceAnswer {
     /// The device's members in a twin.
     pub(super) fn in_twin(self) -> Value {
-        let thumbprints = self.authentication.x509_thumbprint.unwrap_or_default();
+        let (kind, thumbprints) = self.authentication.in_twin();
         json!({
             "deviceId": self.device_id,
             "deviceEtag": self.etag,
@@ -250,7 +269,7 @@ impl DeviceAnswer {
             "connectionState": self.connection_state,
             "lastActivityTime": self.last_activity_time,
             "cloudToDeviceMessageCount": self.cloud_to_device_message_count,
-            "authenticationType": self.authentication.kind,
+            "authenticationType": kind,
             "x509Thumbprint": thumbprints,
             "capabilities": self.capabilities,
         })
@@ -266,7 +285,15 @@ pub(super) fn invalid(message: &str) -> Refusal {
     Refusal::new(ErrorCode::ARGUMENT_INVALID, message)
 }
 
-fn given(text: Option<String>) -> Option<String> {
+pub(super) fn connection_state(connection: Connection) -> &'static str {
+    match connection.connected {
+        true => "Connected",
+        false => "Disconnected",
+    }
+}
+
+/// A text that is there and is not empty.
+pub(super) fn given(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
 
@@ -274,7 +301,7 @@ fn is_thumbprint(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn time(unix_ms: Option<u64>) -> String {
+pub(super) fn time(unix_ms: Option<u64>) -> String {
     unix_ms.map_or_else(
         || NEVER.to_owned(),
         |ms| UtcTime::from_unix_ms(ms as i64).to_string(),

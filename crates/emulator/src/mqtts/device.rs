@@ -1,4 +1,4 @@
-//! What a hub's device has on its connection.
+//! What a device or module of a hub has on its connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +7,13 @@ use bytes::Bytes;
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::message_size::counted_bytes;
 use drawspan_emulator_hub::twin_refusal::TwinRefusal;
-use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_hub::{DeviceId, ErrorCode, ModuleId};
 use drawspan_hub_model::access::{Denied, Grant};
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::event::{DisconnectReason, HubEvent, Protocol};
 use drawspan_hub_model::policy::Right;
 use drawspan_mqtt::server::{Connect, Publish, Will};
-use drawspan_mqtt::topic::Topic as Published;
+use drawspan_mqtt::topic::{Sender, Topic as Published};
 use drawspan_mqtt::user_name::HubUser;
 use drawspan_mqtt::{HubTopic, Qos, Server, ServerError, Subscriptions, subscriptions};
 use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, NewRecord, Origin};
@@ -25,10 +26,10 @@ use super::telemetry::{self, Kind};
 use super::{foreign, twin};
 use crate::limits;
 
-/// A device that is connected.
+/// A device or module that is connected.
 pub(super) struct Device {
     pub(super) hub: Arc<Hub>,
-    pub(super) id: DeviceId,
+    pub(super) id: ClientId,
     generation_id: Arc<str>,
     scope: AuthScope,
     grant: Grant,
@@ -55,14 +56,20 @@ pub(super) struct Fault {
 }
 
 impl Device {
-    /// A device that may connect, or why it may not. Nothing has happened at the hub yet.
+    /// A client that may connect, or why it may not. Nothing has happened at the hub yet.
     pub(super) fn new(
         hub: Arc<Hub>,
         user: &HubUser<'_>,
         connect: &Connect,
         (protocol, wake): (Protocol, mpsc::Sender<Wake>),
     ) -> Result<Self, Denied> {
-        let id = DeviceId::parse(user.device).map_err(|_| Denied::UnknownDevice)?;
+        let id = ClientId {
+            device: DeviceId::parse(user.device).map_err(|_| Denied::UnknownDevice)?,
+            module: match user.module {
+                Some(id) => Some(ModuleId::parse(id).map_err(|_| Denied::UnknownModule)?),
+                None => None,
+            },
+        };
         let token = connect.password.as_deref().ok_or(Denied::NoToken)?;
         let token = std::str::from_utf8(token).map_err(|_| Denied::Malformed)?;
         let grant = hub.authenticate(token)?;
@@ -122,10 +129,10 @@ impl Device {
 
     fn publish_will(&mut self, will: Will) {
         let Some(Published::Telemetry { sender, bag }) = Published::parse(&will.topic) else {
-            return tracing::info!(device = %self.id, "a will is for a topic that a hub has not, and is dropped");
+            return tracing::info!(client = %self.id, "a will is for a topic that a hub has not, and is dropped");
         };
-        if !sender.is_device(self.id.as_str()) || sender.module.is_some() {
-            return tracing::info!(device = %self.id, "a will is for another device, and is dropped");
+        if !self.is(&sender) {
+            return tracing::info!(client = %self.id, "a will is for another client, and is dropped");
         }
         let kind = Kind {
             retain: will.retain,
@@ -139,7 +146,7 @@ impl Device {
                     tracing::error!(hub = %self.hub.host(), %error, "a will could not be stored");
                 }
             }
-            Err(error) => tracing::info!(device = %self.id, %error, "a will is dropped"),
+            Err(error) => tracing::info!(client = %self.id, %error, "a will is dropped"),
         }
     }
 
@@ -152,11 +159,8 @@ impl Device {
         }
         match Published::parse(&publish.topic) {
             Some(Published::Telemetry { sender, bag }) => {
-                if sender.module.is_some() {
-                    return Err(fault("the emulator has no modules"));
-                }
-                if !sender.is_device(self.id.as_str()) {
-                    return Err(fault("the topic is another device's"));
+                if !self.is(&sender) {
+                    return Err(fault("the topic is another client's"));
                 }
                 self.take_telemetry(bag, &publish)?;
                 self.owed.extend(publish.packet_id);
@@ -203,7 +207,7 @@ impl Device {
         };
         let refuse = |code: ErrorCode, text: String| {
             self.hub.emit(HubEvent::TelemetryRefused {
-                device: self.id.clone(),
+                client: self.id.clone(),
                 code,
             });
             Err(Fault {
@@ -216,6 +220,10 @@ impl Device {
             Ok(message) => message,
             Err(error) => return refuse(ErrorCode::ARGUMENT_INVALID, error.to_string()),
         };
+        if self.id.module.is_some() && telemetry::is_for_output(&message) {
+            let text = "the outputs of modules are served by IoT Edge alone";
+            return refuse(ErrorCode::INVALID_OPERATION, text.to_owned());
+        }
         let limit = self.hub.limits().telemetry_message_bytes;
         if counted_bytes(&message) > limit {
             let text = format!("a message has at most {limit} bytes");
@@ -228,7 +236,8 @@ impl Device {
 
     fn record(&self, message: Bytes) -> NewRecord {
         NewRecord {
-            device_id: self.id.clone(),
+            device_id: self.id.device.clone(),
+            module_id: self.id.module.clone(),
             origin: Origin {
                 scope: self.scope,
                 kind: AuthKind::Sas,
@@ -261,7 +270,7 @@ impl Device {
     /// Subscribes to filters. Returns what is granted, filter by filter.
     pub(super) fn subscribe(&mut self, filters: &[(String, Qos)]) -> Vec<Option<Qos>> {
         let subscribe = |(filter, wanted): &(String, Qos)| {
-            let topic = subscriptions::topic_of(filter, self.id.as_str())?;
+            let topic = self.topic_of(filter)?;
             let granted = subscriptions::granted(*wanted);
             self.subscriptions.set(topic, Some(granted));
             Some(granted)
@@ -274,11 +283,26 @@ impl Device {
     /// Ends subscriptions.
     pub(super) fn unsubscribe(&mut self, filters: &[String]) {
         for filter in filters {
-            if let Some(topic) = subscriptions::topic_of(filter, self.id.as_str()) {
+            if let Some(topic) = self.topic_of(filter) {
                 self.subscriptions.set(topic, None);
             }
         }
         self.subscribed();
+    }
+
+    fn topic_of(&self, filter: &str) -> Option<HubTopic> {
+        let ClientId { device, module } = &self.id;
+        subscriptions::topic_of(
+            filter,
+            device.as_str(),
+            module.as_ref().map(ModuleId::as_str),
+        )
+    }
+
+    /// Whether a topic names this client.
+    fn is(&self, sender: &Sender<'_>) -> bool {
+        let ClientId { device, module } = &self.id;
+        sender.is(device.as_str(), module.as_ref().map(ModuleId::as_str))
     }
 
     fn subscribed(&self) {
@@ -292,7 +316,8 @@ impl Device {
 
     /// The client has a message.
     pub(super) fn acknowledged(&mut self, server: &mut Server, packet_id: u16, now: Duration) {
-        self.messages.acknowledged(&self.hub, &self.id, packet_id);
+        self.messages
+            .acknowledged(&self.hub, &self.id.device, packet_id);
         self.hand_out(server, now);
     }
 
@@ -301,7 +326,8 @@ impl Device {
     /// Hands out the messages that wait.
     pub(super) fn hand_out(&mut self, server: &mut Server, now: Duration) {
         if let Some(qos) = self.subscriptions.get(HubTopic::Messages) {
-            self.messages.hand_out(server, &self.hub, &self.id, qos);
+            self.messages
+                .hand_out(server, &self.hub, &self.id.device, qos);
         }
         if self.messages.has_unheard() {
             let pause = Duration::from_millis(limits::READ_PAUSE_MS);
@@ -376,12 +402,12 @@ impl Device {
     /// Does what is due.
     pub(super) fn on_time(&mut self, server: &mut Server, now: Duration) {
         if self.messages.retry_at.is_some_and(|at| at <= now) {
-            self.messages.retry(&self.hub, &self.id);
+            self.messages.retry(&self.hub, &self.id.device);
             self.hand_out(server, now);
         }
     }
 
-    /// Whether the device may still be connected.
+    /// Whether the client may still be connected.
     pub(super) fn check(&self) -> Result<(), Fault> {
         let unix_s = self.hub.now_unix_ms() / 1_000;
         let allowed = match self.grant.is_current(unix_s) {
@@ -390,7 +416,10 @@ impl Device {
         };
         let denied = match allowed {
             // Deleted, and created anew under the same name.
-            Ok((_, generation)) if generation != self.generation_id => Denied::UnknownDevice,
+            Ok((_, generation)) if generation != self.generation_id => match self.id.module {
+                None => Denied::UnknownDevice,
+                Some(_) => Denied::UnknownModule,
+            },
             Ok(_) => return Ok(()),
             Err(denied) => denied,
         };
@@ -399,6 +428,7 @@ impl Device {
                 Denied::Expired => DisconnectReason::TokenExpired,
                 Denied::DeviceDisabled => DisconnectReason::DeviceDisabled,
                 Denied::UnknownDevice => DisconnectReason::DeviceDeleted,
+                Denied::UnknownModule => DisconnectReason::ModuleDeleted,
                 _ => DisconnectReason::AccessRevoked,
             },
             code: ErrorCode::UNAUTHORIZED_ACCESS,
@@ -407,9 +437,9 @@ impl Device {
     }
 }
 
-/// Whether a device may be connected with this grant. Says by whose credentials, and which of the devices of that name it is.
-fn check(hub: &Hub, id: &DeviceId, grant: &Grant) -> Result<(AuthScope, Arc<str>), Denied> {
-    let path = format!("/devices/{id}");
+/// Whether a client may be connected with this grant. Says by whose credentials, and which of the clients of that name it is.
+fn check(hub: &Hub, id: &ClientId, grant: &Grant) -> Result<(AuthScope, Arc<str>), Denied> {
+    let path = id.path();
     let longer = format!("{path}/api-version=");
     // Old clients sign for a resource that goes on with their version.
     let path = match grant.resource().find(&longer) {

@@ -41,6 +41,12 @@ pub(super) fn message(bag: &str, payload: Bytes, kind: Kind<'_>) -> Result<Messa
     Ok(message.build(payload))
 }
 
+/// Whether a message is for an output of its module, which IoT Edge routes.
+pub(super) fn is_for_output(message: &Message) -> bool {
+    let own = message.application_properties.as_ref();
+    own.is_some_and(|own| own.get("iothub-outputname").is_some())
+}
+
 fn system_property(name: &str) -> Option<SystemProperty> {
     use SystemProperty as Property;
     Some(match name {

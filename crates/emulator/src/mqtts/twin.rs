@@ -1,4 +1,4 @@
-//! A device's requests about its twin, and their answers.
+//! Requests of a device or module about its twin, and their answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,8 @@ use bytes::Bytes;
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::hub_error::status_description;
 use drawspan_emulator_hub::twin_refusal::TwinRefusal;
-use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_hub::ErrorCode;
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::registry::{Change, Registry, RegistryError};
 use drawspan_hub_model::twin;
 use drawspan_hub_model::twins::TwinFailure;
@@ -56,22 +57,22 @@ impl Answer {
     }
 }
 
-/// Looks a device's twin up.
-pub(super) fn get(hub: &Hub, device: &DeviceId, request_id: &str) -> Answer {
-    let entry = hub.entry(device);
-    let twin = entry.map(|entry| entry.twin().for_device().to_string());
-    let unknown = || RegistryError::NotFound(device.clone()).into();
+/// Looks a client's twin up.
+pub(super) fn get(hub: &Hub, client: &ClientId, request_id: &str) -> Answer {
+    let twin = hub.registry().twin(client);
+    let twin = twin.map(|twin| twin.for_device().to_string());
+    let unknown = || RegistryError::not_found(client).into();
     Answer {
         request_id: request_id.to_owned(),
         result: twin.map(|twin| Done::Got(twin.into())).ok_or_else(unknown),
     }
 }
 
-/// Changes a device's reported properties. The answer comes by way of `session` once they are stored, or is returned.
+/// Changes a client's reported properties. The answer comes by way of `session` once they are stored, or is returned.
 pub(super) fn report(
     hub: &Hub,
     session: &Arc<MqttSession>,
-    device: &DeviceId,
+    client: &ClientId,
     request: (&str, Option<&str>),
     payload: &Bytes,
 ) -> Option<Answer> {
@@ -89,13 +90,13 @@ pub(super) fn report(
     let reported = Arc::new(AtomicU64::new(0));
     let known = Arc::clone(&reported);
     let change =
-        |registry: &mut Registry| match registry.report(device, &patch, version, hub.now_unix_ms())
+        |registry: &mut Registry| match registry.report(client, &patch, version, hub.now_unix_ms())
         {
             Ok(twin) => {
                 let version = twin.reported.version();
                 reported.store(version, Ordering::Release);
                 let change = Change::Twin {
-                    device: device.clone(),
+                    client: client.clone(),
                     twin,
                     desired: None,
                 };

@@ -74,15 +74,19 @@ async fn follow(hub: &Hub, partition: u16, from: u64, paint: Paint) -> Result<()
     }
 }
 
-/// `time  device  body  properties`.
+/// `time  device  body  properties`; a module is `device/module`.
 fn line(record: &StoredRecord, paint: Paint) -> String {
     let time = UtcTime::from_unix_ms(i64::try_from(record.enqueued_unix_ms).unwrap_or_default())
         .to_string();
     let time = time.get(11..23).unwrap_or(&time).to_owned();
+    let sender = match &record.module_id {
+        None => record.device_id.to_string(),
+        Some(module) => format!("{}/{module}", record.device_id),
+    };
     let mut line = format!(
         "{}  {}",
         paint.with(Colour::Grey, time),
-        paint.with(Colour::Cyan, &record.device_id)
+        paint.with(Colour::Cyan, sender)
     );
     let Ok(message) = Message::decode(&record.message) else {
         let _ = write!(
@@ -152,7 +156,7 @@ fn shown(text: &str, max_chars: usize) -> String {
 #[cfg(test)]
 mod tests {
     use drawspan_amqp::value::Symbol;
-    use drawspan_hub::DeviceId;
+    use drawspan_hub::{DeviceId, ModuleId};
 
     use super::*;
     use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, Origin};
@@ -167,6 +171,7 @@ mod tests {
             offset: 0,
             enqueued_unix_ms: 1_795_342_830_123,
             device_id: DeviceId::parse("sensor-1").unwrap(),
+            module_id: None,
             origin: Origin {
                 scope: AuthScope::Hub,
                 kind: AuthKind::Sas,
@@ -192,6 +197,11 @@ mod tests {
             "10:20:30.123  sensor-1  {\"t\":  1}\u{fffd}  component=pump  room=12 \u{fffd}[2J=b"
         );
         assert!(line(&record, Paint(true)).contains("\u{1b}[36msensor-1\u{1b}[0m"));
+        let of_module = StoredRecord {
+            module_id: Some(ModuleId::parse("m").unwrap()),
+            ..record
+        };
+        assert!(line(&of_module, Paint(false)).contains("  sensor-1/m  "));
     }
 
     #[test]

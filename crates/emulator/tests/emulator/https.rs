@@ -229,7 +229,8 @@ async fn lists_and_statistics() {
         r#"{"status":"disabled"}"#,
     )
     .await;
-    running.hubs().hubs()[0].set_connected(&drawspan_hub::DeviceId::parse("a").unwrap(), true);
+    running.hubs().hubs()[0]
+        .set_connected(&drawspan_hub::DeviceId::parse("a").unwrap().into(), true);
     let devices = ask(&running, "GET", "/statistics/devices", &[], "")
         .await
         .json();

@@ -23,6 +23,7 @@ fn record(id: &str, message: &str) -> NewRecord {
     };
     NewRecord {
         device_id: device(id),
+        module_id: None,
         origin,
         message: Bytes::copy_from_slice(message.as_bytes()),
     }

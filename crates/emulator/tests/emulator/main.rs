@@ -11,6 +11,7 @@ mod bulk;
 mod dps;
 mod https;
 mod lifecycle;
+mod modules;
 mod support;
 mod twins;
 mod uploads;

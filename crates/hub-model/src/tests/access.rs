@@ -180,7 +180,7 @@ fn who_is_denied() {
     );
     check(
         token("contoso.test/devices/a/modules/m", &key(1), None),
-        Denied::UnknownDevice,
+        Denied::UnknownModule,
     );
     let altered =
         token("contoso.test/devices/a", &key(1), None).replace("devices/a", "devices/off");

@@ -146,9 +146,9 @@ fn counts_and_connections() {
     registry
         .update(disabled, &IfMatch::Any, fresh(2), 5)
         .unwrap();
-    assert!(registry.set_connected(&id("a"), true, 10));
-    assert!(registry.set_connected(&id("a"), true, 20));
-    assert!(!registry.set_connected(&id("x"), true, 20));
+    assert!(registry.set_connected(&id("a").into(), true, 10));
+    assert!(registry.set_connected(&id("a").into(), true, 20));
+    assert!(!registry.set_connected(&id("x").into(), true, 20));
     assert_eq!(
         registry.counts(),
         Counts {
@@ -157,8 +157,8 @@ fn counts_and_connections() {
             connected: 1
         }
     );
-    registry.set_active(&id("a"), 25);
-    registry.set_active(&id("x"), 25);
+    registry.set_active(&id("a").into(), 25);
+    registry.set_active(&id("x").into(), 25);
     let connection = registry.get(&id("a")).unwrap().connection;
     assert_eq!(
         (connection.updated_unix_ms, connection.last_activity_unix_ms),

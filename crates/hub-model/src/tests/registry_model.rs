@@ -109,13 +109,15 @@ fn operation(step: &Step, before: Option<&Known>, number: u8) -> BulkOperation {
     }
     let etag = before.map(|known| known.etag.as_str());
     let identity = match step.kind {
-        Kind::Create => IdentityOperation::Create(spec, fresh(number)),
-        Kind::Update(when) => IdentityOperation::Update(spec, condition(when, etag), fresh(number)),
-        Kind::CreateOrUpdate(when) => {
-            IdentityOperation::CreateOrUpdate(spec, condition(when, etag), fresh(number))
+        Kind::Create => IdentityOperation::Create(spec.into(), fresh(number)),
+        Kind::Update(when) => {
+            IdentityOperation::Update(spec.into(), condition(when, etag), fresh(number))
         }
-        Kind::Delete(when) => IdentityOperation::Delete(id(name), condition(when, etag)),
-        Kind::Keep => IdentityOperation::Keep(id(name)),
+        Kind::CreateOrUpdate(when) => {
+            IdentityOperation::CreateOrUpdate(spec.into(), condition(when, etag), fresh(number))
+        }
+        Kind::Delete(when) => IdentityOperation::Delete(id(name).into(), condition(when, etag)),
+        Kind::Keep => IdentityOperation::Keep(id(name).into()),
     };
     let twin = step.twin.map(|(when, value, allowed)| {
         let tags = if allowed {

@@ -9,7 +9,7 @@ use crate::{Database, MqttSession, Store, Write};
 
 fn session(device: &str, subscriptions: u8) -> MqttSession {
     MqttSession {
-        device: DeviceId::parse(device).unwrap(),
+        client: DeviceId::parse(device).unwrap().into(),
         subscriptions,
     }
 }
@@ -35,7 +35,7 @@ async fn sessions_come_back_as_they_were_and_go_with_their_device() {
     let [a, b, c] = [session("a", 0), session("b", 9), session("c", 0xff)];
     assert_eq!(found("one.test"), [a, b.clone(), c]);
     let gone = vec![
-        Write::MqttSessionGone(DeviceId::parse("c").unwrap()),
+        Write::MqttSessionGone(DeviceId::parse("c").unwrap().into()),
         Change::Delete(DeviceId::parse("a").unwrap()).into(),
     ];
     write(&store, "one.test", gone).await;

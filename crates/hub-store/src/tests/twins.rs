@@ -27,7 +27,7 @@ fn twin() -> Twin {
 
 fn put(device: &str, twin: &Twin) -> Write {
     let change = Change::Twin {
-        device: id(device),
+        client: id(device).into(),
         twin: Arc::new(twin.clone()),
         desired: None,
     };

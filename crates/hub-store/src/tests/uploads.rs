@@ -126,7 +126,7 @@ async fn blobs_and_blocks_come_back_as_they_were() {
 }
 
 #[tokio::test]
-async fn a_file_of_format_6_gets_tables_whose_rows_are_summed() {
+async fn a_file_of_format_7_gets_tables_whose_rows_are_summed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("registry.db");
     let store = Store::start(Database::open(&path, false).unwrap()).unwrap();
@@ -144,7 +144,7 @@ async fn a_file_of_format_6_gets_tables_whose_rows_are_summed() {
         let earlier = format!("DROP TABLE {table}; DELETE FROM sums WHERE name = '{table}'");
         connection.execute_batch(&earlier).unwrap();
     }
-    connection.execute_batch("PRAGMA user_version = 6").unwrap();
+    connection.execute_batch("PRAGMA user_version = 7").unwrap();
     drop(connection);
     let database = Database::open(&path, false).unwrap();
     assert_eq!(database.devices(&hub("one.test")).unwrap().len(), 1);

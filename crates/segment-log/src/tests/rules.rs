@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
+use drawspan_hub::ModuleId;
+
 use super::{messages, open, record, segments, small};
 use crate::limits::{RECORD_BODY_MAX_BYTES, SUBSCRIPTIONS_MAX};
-use crate::{LogError, LogLimits, Position, TelemetryLog};
+use crate::{AuthScope, LogError, LogLimits, Position, TelemetryLog};
 
 #[test]
 fn a_record_comes_back_whole() {
@@ -23,6 +26,27 @@ fn a_record_comes_back_whole() {
         (read.device_id, read.origin, read.message),
         (sent.device_id, sent.origin, sent.message)
     );
+}
+
+#[test]
+fn a_record_of_a_module_comes_back_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sent = record("a", "of a module");
+    sent.module_id = Some(ModuleId::parse("m%").unwrap());
+    sent.origin.scope = AuthScope::Module;
+    let mut by_policy = sent.clone();
+    by_policy.origin.scope = AuthScope::Hub;
+    by_policy.message = Bytes::new();
+    let all = [sent, record("a", "of its device"), by_policy];
+    open(folder.path(), small()).append_batch(&all, 5).unwrap();
+    let read = open(folder.path(), small())
+        .read(0, 0, 10, 1 << 20)
+        .unwrap();
+    let read = read
+        .into_iter()
+        .map(|it| (it.module_id, it.origin, it.message));
+    let sent = all.map(|it| (it.module_id, it.origin, it.message));
+    assert_eq!(read.collect::<Vec<_>>(), sent);
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn device(credit: u32) -> Device {
 
 async fn invoke(hub: Arc<Hub>, connect: Duration) -> Result<MethodAnswer, InvokeError> {
     let id = DeviceId::parse("a").unwrap();
-    hub.invoke(&id, "x".into(), Bytes::new(), connect, RESPONSE)
+    hub.invoke(&id.into(), "x".into(), Bytes::new(), connect, RESPONSE)
         .await
 }
 

@@ -56,7 +56,7 @@ impl Sender {
     /// The same, for a path of the device.
     fn at(caller: &Caller, path: &str, id: DeviceId) -> Result<Self, Refusal> {
         let hub = caller.hub(&[Right::DeviceConnect], path)?;
-        let (scope, generation_id) = hub.admit(caller.grant(), &id)?;
+        let (scope, generation_id) = hub.admit(caller.grant(), &(&id).into())?;
         Ok(Self {
             hub: Arc::clone(hub),
             origin: Origin {

@@ -69,13 +69,14 @@ pub(super) async fn send(
         bytes += counted_bytes(&message);
         if bytes > limit {
             sender.hub.emit(HubEvent::TelemetryRefused {
-                device: sender.id.clone(),
+                client: (&sender.id).into(),
                 code: ErrorCode::MESSAGE_TOO_LARGE,
             });
             return Err(too_large(limit));
         }
         records.push(NewRecord {
             device_id: sender.id.clone(),
+            module_id: None,
             origin: sender.origin.clone(),
             message: message.to_bytes(),
         });

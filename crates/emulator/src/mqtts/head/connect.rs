@@ -5,7 +5,9 @@ use std::time::Duration;
 use drawspan_emulator_hub::dps::requests::Caller;
 use drawspan_emulator_hub::hub_set::Served;
 use drawspan_emulator_hub::refusals::Door;
+use drawspan_hub::{DeviceId, ModuleId};
 use drawspan_hub_model::access::Denied;
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::event::{DisconnectReason, HubEvent};
 use drawspan_mqtt::Server;
 use drawspan_mqtt::server::{Connect, ConnectRefusal};
@@ -31,7 +33,7 @@ impl Head {
             return self.connect_registration(server, connect, caller);
         }
         let Some(user) = user_name::of_hub(user) else {
-            let reason = "the user name is neither HOST/DEVICE/?api-version=… nor SCOPE/registrations/ID/api-version=…";
+            let reason = "the user name is neither HOST/DEVICE[/MODULE]/?api-version=… nor SCOPE/registrations/ID/api-version=…";
             return self.refuse(server, user, "BadUserName", reason);
         };
         let hub = match self
@@ -45,13 +47,17 @@ impl Head {
                 return self.refuse(server, user.host, "HubNotFound", reason);
             }
         };
-        let what = format!("device {} at {}", user.device, hub.host());
-        if let Some(module) = user.module {
-            let what = format!("module {module} of {what}");
-            return self.refuse(server, &what, "404006", "the emulator has no modules");
-        }
-        if connect.client_id != user.device {
-            let reason = "the client id is not the device that the user name names";
+        let (what, client_id) = match user.module {
+            None => (format!("device {}", user.device), user.device.to_owned()),
+            Some(module) => (
+                format!("module {module} of device {}", user.device),
+                format!("{}/{module}", user.device),
+            ),
+        };
+        let what = format!("{what} at {}", hub.host());
+        if connect.client_id != client_id {
+            let reason =
+                "the client id is not the device, or device/module, that the user name names";
             return self.refuse(server, &what, "IdMismatch", reason);
         }
         let of_session = (self.protocol, self.wake.clone());
@@ -108,7 +114,13 @@ impl Head {
 
 fn denied_event(user: &HubUser<'_>, reason: Denied) -> HubEvent {
     HubEvent::AccessDenied {
-        device: drawspan_hub::DeviceId::parse(user.device).ok(),
+        client: client_of(user),
         reason,
     }
+}
+
+fn client_of(user: &HubUser<'_>) -> Option<ClientId> {
+    let module = user.module.map(ModuleId::parse).transpose().ok()?;
+    let device = DeviceId::parse(user.device).ok()?;
+    Some(ClientId { device, module })
 }

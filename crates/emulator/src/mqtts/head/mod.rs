@@ -11,6 +11,7 @@ use std::time::Duration;
 use drawspan_emulator_hub::reached::Reached;
 use drawspan_emulator_hub::refusals::Door;
 use drawspan_hub_model::event::{DisconnectReason, Protocol};
+use drawspan_mqtt::topic::Filter;
 use drawspan_mqtt::{Event, Server, ServerError};
 use drawspan_net::Transport;
 use tokio::sync::mpsc;
@@ -37,7 +38,7 @@ pub(super) struct Head {
 enum Client {
     /// Its CONNECT has not come, or was refused.
     Unknown,
-    /// A device, at its hub.
+    /// A device or module, at its hub.
     Device(Box<Device>),
     /// One that registers at DPS.
     Registration(Box<Registration>),
@@ -126,7 +127,7 @@ impl Head {
                 };
                 for ((filter, _), _) in filters.iter().zip(&granted).filter(|(_, it)| it.is_none())
                 {
-                    self.refused(filter, &foreign(filter, "nothing is sent to such topics"));
+                    self.refused(filter, &why_not_subscribed(filter));
                 }
                 self.sent(server.subscribed(packet_id, &granted));
                 if let Client::Device(device) = &mut self.client {
@@ -274,8 +275,17 @@ impl Head {
     fn name(&self) -> String {
         match &self.client {
             Client::Unknown => String::new(),
-            Client::Device(device) => format!("device {} at {}", device.id, device.hub.host()),
+            Client::Device(device) => {
+                format!("{} at {}", device.id.described(), device.hub.host())
+            }
             Client::Registration(registration) => format!("registration {}", registration.id()),
         }
+    }
+}
+
+fn why_not_subscribed(filter: &str) -> String {
+    match Filter::parse(filter) {
+        Some(Filter::Inputs) => "the inputs of modules are served by IoT Edge alone".to_owned(),
+        _ => foreign(filter, "nothing is sent to such topics"),
     }
 }

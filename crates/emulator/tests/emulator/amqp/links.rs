@@ -76,9 +76,10 @@ async fn addresses_that_mean_nothing_are_not_found() {
         let info = error.info.unwrap();
         assert!(info.get("com.microsoft:tracking-id").is_some(), "{what}");
     }
-    // What the hub has and the emulator has not yet.
+    // What modules have at IoT Edge alone, or not at all, and what the emulator has not yet.
     for options in [
-        receiver("/devices/a/modules/m/twin"),
+        receiver("/devices/a/modules/m/messages/events"),
+        receiver("/devices/a/modules/m/messages/devicebound"),
         sender("/messages/servicebound/filenotifications"),
     ] {
         let error = client.attach(options).await.unwrap_err();

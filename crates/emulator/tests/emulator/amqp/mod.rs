@@ -8,6 +8,7 @@ mod faults;
 mod links;
 mod log;
 mod methods;
+mod modules;
 mod positions;
 mod readers;
 mod registering;

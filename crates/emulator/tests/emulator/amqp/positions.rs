@@ -18,6 +18,7 @@ fn store(running: &Running, body: &str) {
     };
     let record = NewRecord {
         device_id: device("a"),
+        module_id: None,
         origin,
         message: data(body).to_bytes(),
     };

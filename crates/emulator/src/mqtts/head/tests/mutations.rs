@@ -1,7 +1,7 @@
 //! What clients send, damaged: nothing panics, nothing grows, and nothing is left behind.
 
 use drawspan_emulator_hub::test_hub::damage::{Conversation, Random, damage, damage_bytes, rounds};
-use drawspan_emulator_hub::test_hub::{SCOPE, registration_token};
+use drawspan_emulator_hub::test_hub::{SCOPE, create_module, module_token, registration_token};
 
 use super::*;
 
@@ -27,6 +27,8 @@ async fn damaged_conversations_do_no_harm() {
     let (mut seen, mut random) = (Seen::default(), Random::new(1));
     for _ in 0..rounds.div_ceil(ROUNDS_PER_HUB) {
         let hub = hub(&["d", "e"]);
+        let create = |registry: &mut _| ((), vec![create_module(registry, "e", "m", "1")]);
+        hub.change_soon(create, |_| {}).unwrap();
         let shared = shared(&hub);
         fill(&hub);
         let recorded = conversations();
@@ -105,7 +107,7 @@ fn damage_packet(packet: &mut Vec<u8>, other: &[u8], random: &mut Random) {
     }
 }
 
-/// A device that uses all there is, one that keeps its session and has a will, and one that registers.
+/// A device that uses all there is, one that keeps its session and has a will, a module, and one that registers.
 fn conversations() -> Vec<Conversation> {
     let events = "devices/d/messages/events/";
     let all = vec![
@@ -156,5 +158,13 @@ fn conversations() -> Vec<Conversation> {
             b"",
         ),
     ];
-    vec![all, kept, registering]
+    let module = vec![
+        connect("e/m", &module_token("e", "m", 600)),
+        subscribe("$iothub/twin/res/#", 0),
+        subscribe("devices/e/modules/m/inputs/#", 1),
+        publish("devices/e/modules/m/messages/events/a=b", 1, b"x"),
+        publish("$iothub/twin/GET/?$rid=1", 2, b""),
+        packet(0xe0, b""),
+    ];
+    vec![all, kept, module, registering]
 }
