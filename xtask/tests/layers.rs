@@ -128,6 +128,10 @@ fn reachable(name: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// What a pure crate links without using it. The certificate parser brings ring, with its source of randomness, because rcgen has it
+/// check signatures; the hub as a value only has it read fields.
+const LINKED: &[(&str, &str)] = &[("drawspan-hub-model", "getrandom")];
+
 #[test]
 fn pure_crates_know_no_runtime_socket_or_randomness() {
     let metadata = Metadata::of_everything();
@@ -141,7 +145,7 @@ fn pure_crates_know_no_runtime_socket_or_randomness() {
         wrong.extend(
             IMPURE
                 .iter()
-                .filter(|name| below.contains(**name))
+                .filter(|name| below.contains(**name) && !LINKED.contains(&(*pure, **name)))
                 .map(|name| format!("{pure} reaches {name}")),
         );
     }

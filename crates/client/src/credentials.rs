@@ -5,8 +5,9 @@
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use drawspan_hub::{DeviceId, HostName, SymmetricKey, WhichKey, sas};
+use drawspan_hub::{CredentialKind, DeviceId, HostName, SymmetricKey, WhichKey, sas};
 pub use drawspan_hub::{KeyPair, Keys, ListedDevice};
+use drawspan_net::ClientIdentity;
 
 /// Policy name of tokens for DPS.
 const REGISTRATION_POLICY: &str = "registration";
@@ -15,13 +16,13 @@ const REGISTRATION_POLICY: &str = "registration";
 #[derive(Debug)]
 pub struct Credentials {
     keys: RwLock<Keys>,
-    per_device: bool,
+    kind: CredentialKind,
 }
 
 /// The new keys are of another kind than those in use: connections were made for the latter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "keys of another kind need a restart: a policy's and devices' own cannot be exchanged for each other"
+    "credentials of another kind need a restart: a policy's keys, devices' own and certificates cannot be exchanged for each other"
 )]
 pub struct OtherKind;
 
@@ -30,7 +31,7 @@ impl Credentials {
     #[must_use]
     pub fn new(keys: Keys) -> Self {
         Self {
-            per_device: keys.is_per_device(),
+            kind: keys.kind(),
             keys: RwLock::new(keys),
         }
     }
@@ -45,9 +46,9 @@ impl Credentials {
     /// Takes other keys from now on. Nothing that is connected is disturbed.
     ///
     /// # Errors
-    /// When a policy's keys would take the place of devices' own, or the other way round.
+    /// When credentials of one kind would take the place of another: a policy's keys, devices' own, certificates.
     pub fn replace(&self, keys: Keys) -> Result<(), OtherKind> {
-        if keys.is_per_device() != self.per_device {
+        if keys.kind() != self.kind {
             return Err(OtherKind);
         }
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
@@ -57,7 +58,22 @@ impl Credentials {
     /// Whether each device needs its own token; otherwise one serves a whole connection.
     #[must_use]
     pub const fn is_per_device(&self) -> bool {
-        self.per_device
+        matches!(self.kind, CredentialKind::DeviceToken)
+    }
+
+    /// Whether each device has a certificate, and therefore a connection of its own.
+    #[must_use]
+    pub const fn is_by_certificate(&self) -> bool {
+        matches!(self.kind, CredentialKind::Certificate)
+    }
+
+    /// The certificate of a device that is listed with one that can be used.
+    pub(crate) fn identity(&self, device: &DeviceId) -> Option<ClientIdentity> {
+        let Keys::Certificates(devices) = &*self.read() else {
+            return None;
+        };
+        let certificate = &devices.get(device)?.certificate;
+        ClientIdentity::from_pem(&certificate.chain, certificate.key()).ok()
     }
 
     /// Whether a second key for all devices is there to be tried.
@@ -65,7 +81,7 @@ impl Credentials {
     pub fn has_secondary(&self) -> bool {
         match &*self.read() {
             Keys::Policy { keys, .. } | Keys::Group(keys) => keys.secondary.is_some(),
-            Keys::Explicit(_) => false,
+            Keys::Explicit(_) | Keys::Certificates(_) => false,
         }
     }
 
@@ -74,6 +90,7 @@ impl Credentials {
     pub fn listed_hub(&self, device: &DeviceId) -> Option<HostName> {
         match &*self.read() {
             Keys::Explicit(devices) => devices.get(device).map(|listed| listed.hub.clone()),
+            Keys::Certificates(devices) => devices.get(device).map(|listed| listed.hub.clone()),
             Keys::Policy { .. } | Keys::Group(_) => None,
         }
     }
@@ -105,7 +122,7 @@ impl Credentials {
                 expiry_unix_s,
                 Some(name),
             )),
-            Keys::Group(_) | Keys::Explicit(_) => None,
+            Keys::Group(_) | Keys::Explicit(_) | Keys::Certificates(_) => None,
         }
     }
 
@@ -114,7 +131,7 @@ impl Credentials {
     pub fn policy_name(&self) -> Option<String> {
         match &*self.read() {
             Keys::Policy { name, .. } => Some(name.clone()),
-            Keys::Group(_) | Keys::Explicit(_) => None,
+            Keys::Group(_) | Keys::Explicit(_) | Keys::Certificates(_) => None,
         }
     }
 
@@ -154,7 +171,7 @@ impl Credentials {
 
     fn device_key(&self, device: &DeviceId, which: WhichKey) -> Option<SymmetricKey> {
         match &*self.read() {
-            Keys::Policy { .. } => None,
+            Keys::Policy { .. } | Keys::Certificates(_) => None,
             Keys::Group(keys) => Some(keys.get(which).derive(device.as_str())),
             Keys::Explicit(devices) => {
                 let listed = devices.get(device)?;

@@ -1,13 +1,17 @@
-//! Rights of a connection: the tokens that were put on it.
+//! Rights of a connection: the tokens that were put on it, and the certificate of its TLS handshake.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use drawspan_emulator_hub::hub::Hub;
 use drawspan_hub::HostName;
 use drawspan_hub_model::access::{Denied, Grant};
 use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::policy::Right;
+use drawspan_hub_model::x509::Presented;
 use drawspan_net::Transport;
+use drawspan_segment_log::AuthKind;
 
 use crate::limits::GRANTS_OF_POLICIES_MAX;
 
@@ -18,6 +22,9 @@ pub(super) struct Access {
     /// Of devices and modules.
     clients: HashMap<ClientId, Grant>,
     policies: Vec<Grant>,
+    certificate: Option<Arc<Presented>>,
+    /// The one device that the certificate is taken for, once there is one.
+    certified: Option<ClientId>,
 }
 
 /// The connection has as many tokens as it may have, which are so many.
@@ -26,7 +33,11 @@ pub(super) struct TooManyTokens(pub(super) usize);
 
 impl Access {
     /// Of a connection over `transport`.
-    pub(super) fn new(transport: Transport, hub: &Limits) -> Self {
+    pub(super) fn new(
+        transport: Transport,
+        hub: &Limits,
+        certificate: Option<Arc<Presented>>,
+    ) -> Self {
         Self {
             clients_max: match transport {
                 Transport::Amqps => hub.tokens_per_connection,
@@ -34,7 +45,33 @@ impl Access {
             },
             clients: HashMap::new(),
             policies: Vec::new(),
+            certificate,
+            certified: None,
         }
+    }
+
+    /// The certificate of the client, if it presented one.
+    pub(super) const fn certificate(&self) -> Option<&Arc<Presented>> {
+        self.certificate.as_ref()
+    }
+
+    /// Takes the connection's certificate for a device that has no token here. Does nothing without a certificate.
+    ///
+    /// # Errors
+    /// When the certificate is not the device's, or is taken for another one.
+    pub(super) fn certify(&mut self, hub: &Hub, client: &ClientId) -> Result<(), Denied> {
+        let has_token = self.clients.contains_key(client) || !self.policies.is_empty();
+        let Some(certificate) = self.certificate.as_ref().filter(|_| !has_token) else {
+            return Ok(());
+        };
+        // Two identities may have one thumbprint; a connection is that of one of them.
+        if self.certified.as_ref().is_some_and(|other| other != client) {
+            return Err(Denied::MissingRight);
+        }
+        let grant = hub.authenticate_certificate(certificate, client)?;
+        self.certified = Some(client.clone());
+        self.clients.insert(client.clone(), grant);
+        Ok(())
     }
 
     /// Takes a verified token in.
@@ -82,6 +119,14 @@ impl Access {
             }
         }
         Err(denied)
+    }
+
+    /// What a client proved itself by.
+    pub(super) fn kind_of(&self, client: &ClientId) -> AuthKind {
+        match self.clients.get(client) {
+            Some(grant) if grant.is_by_certificate() => AuthKind::X509,
+            _ => AuthKind::Sas,
+        }
     }
 
     /// Whether there is no token at all.

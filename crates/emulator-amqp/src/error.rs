@@ -48,12 +48,12 @@ pub(super) fn denied(denied: Denied) -> Error {
         Denied::NoToken => (
             unauthorized,
             ErrorCode::UNAUTHORIZED,
-            "no token for this was put on the connection",
+            "no token for this was put on the connection, which has no certificate either",
         ),
         Denied::WrongKey => (
             unauthorized,
             ErrorCode::UNAUTHORIZED,
-            "the device's keys have changed since its token was put",
+            "the device's keys or thumbprints have changed since it proved itself by them",
         ),
         Denied::OutOfScope => (
             unauthorized,
@@ -63,8 +63,17 @@ pub(super) fn denied(denied: Denied) -> Error {
         Denied::MissingRight => (
             unauthorized,
             ErrorCode::UNAUTHORIZED_ACCESS,
-            "the policy of the connection's token does not allow this",
+            "neither the policy of the connection's token nor its certificate allows this",
         ),
+        Denied::CertificateNotTaken
+        | Denied::CertificateExpired
+        | Denied::CertificateNotYetValid
+        | Denied::OtherThumbprint
+        | Denied::OtherCommonName
+        | Denied::UntrustedCertificate => {
+            let text = denied.to_string();
+            return refusal(unauthorized, ErrorCode::UNAUTHORIZED, &text);
+        }
         Denied::Expired => (
             unauthorized,
             ErrorCode::UNAUTHORIZED,

@@ -14,6 +14,7 @@ use drawspan_amqp::performative::{Attach, DeliveryState, Error, Role, condition}
 use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_emulator_hub::dps::requests::{Answer, Caller, NOT_FOUND, Refusal};
 use drawspan_hub::address;
+use drawspan_hub_model::x509::Presented;
 
 use super::answers::Answers;
 use super::error::ARGUMENT_ERROR;
@@ -33,11 +34,12 @@ const RETRY_AFTER: [&str; 2] = ["Retry-After", "retry-after"];
 /// What Node's client tries again for.
 const THROTTLED: Symbol = Symbol::from_static("com.microsoft:device-container-throttled");
 
-/// The device, by the user name and password of SASL PLAIN.
+/// The device, by the user name and password of SASL PLAIN, or by the address of its first link and its certificate.
 pub(super) struct Identity {
     id_scope: String,
     id: String,
-    token: String,
+    token: Option<String>,
+    certificate: Option<Arc<Presented>>,
 }
 
 /// The client of a connection.
@@ -99,12 +101,29 @@ pub(super) struct Asked {
 }
 
 impl Identity {
-    pub(super) fn new(id_scope: &str, id: &str, token: &str) -> Self {
+    pub(super) fn by_token(id_scope: &str, id: &str, token: &str) -> Self {
         Self {
             id_scope: id_scope.to_owned(),
             id: id.to_owned(),
-            token: token.to_owned(),
+            token: Some(token.to_owned()),
+            certificate: None,
         }
+    }
+
+    /// Of a client that brings no token; the address says who it is. `None` if it is no registration's.
+    pub(super) fn by_certificate(attach: &Attach, certificate: Arc<Presented>) -> Option<Self> {
+        let (id_scope, id) = address_of(attach).and_then(address::parse_registration)?;
+        Some(Self {
+            id_scope,
+            id,
+            token: None,
+            certificate: Some(certificate),
+        })
+    }
+
+    /// The id scope that the device named.
+    pub(super) fn id_scope(&self) -> &str {
+        &self.id_scope
     }
 
     /// The device's registration.
@@ -117,7 +136,8 @@ impl Identity {
         Caller {
             id_scope: &self.id_scope,
             registration: &self.id,
-            token: Some(&self.token),
+            token: self.token.as_deref(),
+            certificate: self.certificate.as_deref(),
             api_version,
         }
     }
@@ -146,17 +166,7 @@ impl Registration {
         id: LinkId,
         attach: &Attach,
     ) -> Result<(RegistrationLink, AcceptOptions), Refusal> {
-        let address = match attach.role {
-            Role::Sender => attach
-                .target
-                .as_ref()
-                .and_then(|target| target.address.as_deref()),
-            Role::Receiver => attach
-                .source
-                .as_ref()
-                .and_then(|source| source.address.as_deref()),
-        };
-        let own = address
+        let own = address_of(attach)
             .and_then(address::parse_registration)
             .is_some_and(|(id_scope, id)| self.is_own(&id_scope, &id));
         if !own {
@@ -245,6 +255,20 @@ impl Registration {
             ..
         } = &*self.identity;
         id_scope.eq_ignore_ascii_case(own_scope) && id.eq_ignore_ascii_case(own)
+    }
+}
+
+/// The address at the emulator's end of a link.
+fn address_of(attach: &Attach) -> Option<&str> {
+    match attach.role {
+        Role::Sender => attach
+            .target
+            .as_ref()
+            .and_then(|target| target.address.as_deref()),
+        Role::Receiver => attach
+            .source
+            .as_ref()
+            .and_then(|source| source.address.as_deref()),
     }
 }
 

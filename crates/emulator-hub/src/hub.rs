@@ -26,6 +26,7 @@ use drawspan_hub_model::module::Module;
 use drawspan_hub_model::policy::{POLICIES, Policies};
 use drawspan_hub_model::registry::{Change, Entry, Registry};
 use drawspan_hub_model::uploads::Uploads;
+use drawspan_hub_model::x509::{Authorities, Presented};
 use drawspan_hub_store::{MqttSession, Store, StoreError};
 use drawspan_segment_log::{
     AuthScope, LogError, NewRecord, PartitionInfo, Position, StoredRecord, Subscription,
@@ -57,6 +58,7 @@ pub struct Hub {
     created_unix_ms: u64,
     policies: Policies,
     groups: ConsumerGroups,
+    authorities: RwLock<Authorities>,
     registry: RwLock<Registry>,
     messages: Messages,
     store: Option<Arc<Store>>,
@@ -93,6 +95,8 @@ pub struct Parts {
     pub policies: Policies,
     /// Consumer groups of its event endpoint.
     pub groups: ConsumerGroups,
+    /// Authorities that issue certificates of devices.
+    pub authorities: Authorities,
     /// Devices, modules and twins.
     pub registry: Registry,
     /// Messages to devices.
@@ -137,6 +141,7 @@ impl Hub {
             created_unix_ms,
             policies,
             groups,
+            authorities,
             mut registry,
             messages,
             mut mqtt_sessions,
@@ -156,6 +161,7 @@ impl Hub {
             created_unix_ms,
             policies,
             groups,
+            authorities: RwLock::new(authorities),
             registry: RwLock::new(registry),
             messages: Messages::new(messages),
             store,
@@ -207,6 +213,32 @@ impl Hub {
         })
     }
 
+    /// Verifies that a client's certificate is the device's. What it may do, [`Grant::allows`] tells.
+    ///
+    /// # Errors
+    /// When the device cannot connect by this certificate.
+    pub fn authenticate_certificate(
+        &self,
+        presented: &Arc<Presented>,
+        client: &ClientId,
+    ) -> Result<Grant, Denied> {
+        let now = self.clock.unix_s();
+        let verified = {
+            let (authorities, registry) = (self.authorities(), self.registry());
+            access::verify_certificate(presented, client, &authorities, &registry, now)
+        };
+        verified.inspect_err(|reason| {
+            self.emit(HubEvent::AuthenticationFailed { reason: *reason });
+        })
+    }
+
+    /// Its certificate authorities.
+    pub fn authorities(&self) -> RwLockReadGuard<'_, Authorities> {
+        self.authorities
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A device, if it is registered.
     pub fn device(&self, id: &DeviceId) -> Option<Arc<Device>> {
         self.registry()
@@ -248,11 +280,11 @@ impl Hub {
         };
         let scope = match (&grant.principal, &module) {
             (Principal::Policy(_), _) => AuthScope::Hub,
-            (Principal::Device(_), None) if grant.is_signed_by(device.keys()) => AuthScope::Device,
+            (Principal::Device(_), None) if grant.is_of(&device) => AuthScope::Device,
             (Principal::Module(_), Some(module)) if grant.is_signed_by(module.keys()) => {
                 AuthScope::Module
             }
-            // Its keys may have changed since, or it may be another client of the same name.
+            // Its keys or thumbprints may have changed since, or it may be another client of the same name.
             (Principal::Device(_) | Principal::Module(_), _) => return Err(Denied::WrongKey),
         };
         let generation_id = module.map_or_else(
@@ -382,21 +414,32 @@ impl Hub {
         ids: &[DeviceId],
         group: Option<&Group>,
     ) -> Result<(), ChangeError> {
-        for ids in ids.chunks(CREATE_GROUP) {
-            let mut specs = Vec::new();
-            for id in ids {
-                let mut spec = DeviceSpec::new(id.clone());
-                if let Some(group) = group {
-                    let keys =
-                        [&group.primary, &group.secondary].map(|key| key.derive(id.as_str()));
-                    spec.authentication = AuthenticationSpec::Sas(Some(keys.into()));
-                }
-                specs.push((spec, random::fresh(self.now_unix_ms())?));
+        let specs = ids.iter().map(|id| {
+            let mut spec = DeviceSpec::new(id.clone());
+            if let Some(group) = group {
+                let keys = [&group.primary, &group.secondary].map(|key| key.derive(id.as_str()));
+                spec.authentication = AuthenticationSpec::Sas(Some(keys.into()));
+            }
+            spec
+        });
+        self.ensure(specs).await
+    }
+
+    /// Creates the devices of these that there are not yet.
+    ///
+    /// # Errors
+    /// When they cannot be stored.
+    pub async fn ensure(&self, specs: impl Iterator<Item = DeviceSpec>) -> Result<(), ChangeError> {
+        let mut specs = specs.peekable();
+        while specs.peek().is_some() {
+            let mut group = Vec::new();
+            for spec in specs.by_ref().take(CREATE_GROUP) {
+                group.push((spec, random::fresh(self.now_unix_ms())?));
             }
             let now = self.now_unix_ms();
             self.change(|registry| {
                 // The only refusals are that a device is there already, which is what is wanted, and a full hub.
-                let created = specs
+                let created = group
                     .into_iter()
                     .filter_map(|(spec, fresh)| registry.create(spec, fresh, now).ok());
                 ((), created.map(|entry| Change::Put(entry.device)).collect())

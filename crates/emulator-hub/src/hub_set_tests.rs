@@ -23,6 +23,7 @@ fn set(names: &[&str]) -> HubSet {
             policies: Policies {
                 key: SymmetricKey::from_bytes(&[1; 32]).unwrap(),
             },
+            authorities: drawspan_hub_model::x509::Authorities::default(),
             groups: ConsumerGroups::new(&[], &Limits::default()).unwrap(),
             registry: Registry::default(),
             messages: drawspan_hub_model::c2d::CloudToDevice::default(),

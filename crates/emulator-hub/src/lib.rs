@@ -7,6 +7,7 @@
 //! The protocol heads stand on this crate: AMQP in `drawspan-emulator-amqp`, MQTT and HTTPS in `drawspan-emulator`.
 
 pub mod blobs;
+pub mod certificate_chain;
 pub mod clock;
 pub mod device_message;
 pub mod dps;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use drawspan_hub_model::x509::Presented;
 use drawspan_net::Transport;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -31,4 +32,7 @@ pub struct Reached {
     pub transport: Transport,
     /// The client's address.
     pub peer: SocketAddr,
+    /// The client's certificate, if it presented one. TLS proved that it has the key, and nothing else: whose certificate it is, the
+    /// hub decides.
+    pub certificate: Option<Arc<Presented>>,
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use drawspan_emulator_hub::blobs::CONTAINER;
 use drawspan_emulator_hub::faults::Fault;
 use drawspan_hub::storage::StorageAccount;
@@ -13,12 +13,14 @@ use drawspan_hub_model::dps::{Allocation, GroupSpec, ID_SCOPE, Provisioning};
 use drawspan_hub_model::limits::BLOB_BYTES;
 use drawspan_segment_log::LogError;
 
+use crate::cert::{self, CertCommand, CertError};
 use crate::config::{AMQPS_PORT, Config, Mistake, UploadAccount};
 use crate::device_range;
 use crate::emulator::Emulator;
 use crate::retention::RetentionArgs;
 use crate::start_error::StartError;
 use crate::tail::{self, Paint};
+use crate::x509_args::X509Args;
 
 const DEFAULT_HUB: &str = "localhost";
 const HASHED: &str = "hashed";
@@ -40,6 +42,10 @@ Examples:
     drawspan emulator --hub a.test --hub b.test --dps dps.test \\
       --id-scope 0ne00ABCDEF --enrollment-group meters
 
+  A device that proves itself by a certificate, and the certificate:
+    drawspan emulator --state ./emulator --x509-device sensor-2
+    drawspan emulator cert device sensor-2 --state ./emulator
+
   A tenth of all token renewals fail, and the sessions of one device are
   stalled:
     drawspan emulator --device 'sensor-[1-9]' \\
@@ -50,8 +56,10 @@ Examples:
 
 /// A local IoT hub for official Azure IoT SDKs.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct EmulatorArgs {
+    #[command(subcommand)]
+    command: Option<EmulatorCommand>,
     /// DNS name of a hub, repeatable [default: localhost]
     #[arg(long = "hub", value_name = "NAME")]
     hubs: Vec<String>,
@@ -127,6 +135,8 @@ pub struct EmulatorArgs {
     /// to load-50000
     #[arg(long = "device", value_name = "ID")]
     devices: Vec<String>,
+    #[command(flatten)]
+    x509: X509Args,
     /// Fault to cause, repeatable: renewals=PERCENT% answers that share of token renewals over AMQP with 500;
     /// stall=DEVICE_ID makes the AMQP sessions of a device accept nothing from it
     #[arg(long = "fault", value_name = "FAULT")]
@@ -136,6 +146,14 @@ pub struct EmulatorArgs {
     /// Print a line for every message that reaches a hub
     #[arg(long)]
     tail: bool,
+}
+
+/// What is to be done other than to run an emulator.
+#[derive(Clone, Debug, Subcommand)]
+enum EmulatorCommand {
+    /// Make certificates of devices, to try
+    #[command(subcommand)]
+    Cert(CertCommand),
 }
 
 /// The mistakes in a command line.
@@ -155,6 +173,9 @@ pub enum CommandError {
     /// Messages cannot be read.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// No certificate was made.
+    #[error(transparent)]
+    Cert(#[from] CertError),
     /// The terminal, or what took its place, is gone.
     #[error("cannot print: {0}")]
     Print(#[source] io::Error),
@@ -168,6 +189,12 @@ pub enum CommandError {
 /// # Errors
 /// When the command line is wrong or the emulator does not start.
 pub async fn run(args: EmulatorArgs) -> Result<(), CommandError> {
+    if let Some(EmulatorCommand::Cert(command)) = args.command {
+        let text = cert::run(&command)?;
+        return io::stdout()
+            .write_all(text.as_bytes())
+            .map_err(CommandError::Print);
+    }
     let tails = args.tail;
     let config = args.into_config()?;
     let mut interrupted = Interrupted::new().map_err(CommandError::Signal)?;
@@ -215,7 +242,9 @@ impl EmulatorArgs {
             },
             retry_after_s: self.dps_retry_after,
             registrations_per_minute: self.dps_registrations_per_minute,
+            ..Provisioning::default()
         };
+        self.x509.apply(&mut config, &mut errors);
         config.group_key = self
             .group_key
             .and_then(|text| check(&mut errors, "group-key", SymmetricKey::from_base64(&text)));
@@ -282,7 +311,7 @@ fn groups(errors: &mut Vec<String>, texts: &[String]) -> Vec<GroupSpec> {
     texts.iter().map(&mut group).collect()
 }
 
-fn check<T, E: std::fmt::Display>(
+pub(crate) fn check<T, E: std::fmt::Display>(
     errors: &mut Vec<String>,
     flag: &str,
     result: Result<T, E>,

@@ -11,9 +11,11 @@ use drawspan_emulator_hub::faults::Fault;
 use drawspan_emulator_hub::observe::Observer;
 use drawspan_hub::storage::StorageAccount;
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
+use drawspan_hub_model::device::Authentication;
 use drawspan_hub_model::dps::{InvalidProvisioning, Provisioning};
 use drawspan_hub_model::groups::{ConsumerGroups, InvalidGroups};
 use drawspan_hub_model::limits::{C2D_DELIVERY_COUNTS, Limits};
+use drawspan_hub_model::x509::{Authorities, AuthorityError, Certificate};
 use drawspan_hub_model::{c2d, uploads};
 use drawspan_segment_log::LogLimits;
 use drawspan_segment_log::limits::PARTITIONS_MAX;
@@ -28,6 +30,9 @@ pub const MQTTS_PORT: u16 = 8883;
 pub const HTTPS_PORT: u16 = 443;
 /// Port of HTTPS where [`HTTPS_PORT`] is not permitted.
 pub const HTTPS_PORT_UNPRIVILEGED: u16 = 8443;
+
+/// The name of the emulator's own authority among those of its hubs.
+const OWN_AUTHORITY: &str = "drawspan-emulator";
 
 /// The configuration of an emulator. Made by [`Config::new`], then adjusted.
 #[derive(Clone, Debug)]
@@ -52,6 +57,10 @@ pub struct Config {
     pub ports: Ports,
     /// Devices to create on every hub, unless they are there, with keys derived from those of the first enrollment group.
     pub devices: Vec<DeviceId>,
+    /// Devices with certificates to create on every hub, unless they are there.
+    pub certificate_devices: Vec<(DeviceId, Authentication)>,
+    /// Authorities that issue certificates of devices, taken for verified, beside the emulator's own.
+    pub authorities: Vec<Certificate>,
     /// Partitions of each hub's event endpoint, 1 to 32. Cannot fall below what a state directory has.
     pub partitions: u16,
     /// Consumer groups in addition to `$Default`.
@@ -126,6 +135,9 @@ pub enum Mistake {
     /// Something about the provisioning service.
     #[error(transparent)]
     Provisioning(#[from] InvalidProvisioning),
+    /// Something about the certificate authorities.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     /// Something about the consumer groups.
     #[error(transparent)]
     Groups(#[from] InvalidGroups),
@@ -149,6 +161,8 @@ impl Config {
                 https: None,
             },
             devices: Vec::new(),
+            certificate_devices: Vec::new(),
+            authorities: Vec::new(),
             partitions: PARTITIONS,
             consumer_groups: Vec::new(),
             telemetry: LogLimits::default(),
@@ -198,12 +212,29 @@ impl Config {
         }
         let provisioning = self.provisioning.mistakes(&self.hubs);
         mistakes.extend(provisioning.into_iter().map(Mistake::Provisioning));
+        mistakes.extend(self.authorities(None).err().map(Mistake::Authority));
         mistakes.extend(
             ConsumerGroups::new(&self.consumer_groups, &self.limits)
                 .err()
                 .map(Mistake::Groups),
         );
         mistakes
+    }
+
+    /// The authorities of every hub, the emulator's own among them.
+    pub(crate) fn authorities(
+        &self,
+        own: Option<&Certificate>,
+    ) -> Result<Authorities, AuthorityError> {
+        let mut authorities = Authorities::default();
+        let given = self.authorities.iter().enumerate();
+        let given = given.map(|(at, it)| (format!("ca-{}", at + 1), it));
+        let own = own.map(|own| (OWN_AUTHORITY.to_owned(), own));
+        for (name, certificate) in own.into_iter().chain(given) {
+            let (certificate, etag) = (certificate.clone(), name.clone());
+            authorities.put(&name, certificate, true, etag, self.clock.unix_ms())?;
+        }
+        Ok(authorities)
     }
 
     /// Every name that a client may connect to, each of them once.

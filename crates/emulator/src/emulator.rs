@@ -11,6 +11,7 @@ use drawspan_emulator_hub::faults::Faults;
 use drawspan_emulator_hub::hub_set::HubSet;
 use drawspan_emulator_hub::refusals::Refusals;
 use drawspan_emulator_hub::stop::{Stop, Stopper};
+use drawspan_hub_model::device::{AuthenticationSpec, DeviceSpec};
 use drawspan_hub_store::Store;
 use drawspan_segment_log::Flusher;
 use rustls::ServerConfig;
@@ -72,6 +73,12 @@ impl Emulator {
             // Registering would give them these keys anyway, and end the ones that are announced.
             hub.ensure_devices(&config.devices, dps.groups().first())
                 .await?;
+            let certified = config.certificate_devices.iter();
+            let certified = certified.map(|(id, authentication)| DeviceSpec {
+                authentication: AuthenticationSpec::Other(authentication.clone()),
+                ..DeviceSpec::new(id.clone())
+            });
+            hub.ensure(certified).await?;
         }
         let clock = config.clock.clone();
         let flusher = Flusher::start(logs, move || clock.unix_ms()).map_err(StartError::Thread)?;

@@ -11,6 +11,7 @@
 
 mod banner;
 mod ca;
+mod cert;
 pub mod cli;
 mod config;
 mod device_range;
@@ -24,8 +25,10 @@ mod start_error;
 mod startup;
 mod state;
 pub mod tail;
+mod x509_args;
 
 pub use ca::{CA_FILE, CaError};
+pub use cert::CertError;
 pub use config::{
     AMQPS_PORT, Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED, MQTTS_PORT, Mistake, Ports,
 };
@@ -36,9 +39,11 @@ pub use drawspan_emulator_hub::hub::{ChangeError, Hub};
 pub use drawspan_emulator_hub::hub_set::{HubSet, Served};
 pub use drawspan_emulator_hub::observe::Observer;
 pub use drawspan_emulator_hub::random::NoRandomness;
+pub use drawspan_hub_model::device::Authentication;
 pub use drawspan_hub_model::dps::{
     ENROLLMENT_GROUP, GroupSpec, ID_SCOPE, InvalidProvisioning, Provisioning,
 };
+pub use drawspan_hub_model::x509::Certificate;
 pub use drawspan_hub_store::StoreError;
 pub use emulator::{Emulator, Running};
 pub use server::Addresses;

@@ -67,3 +67,8 @@ pub const MQTT_OUTPUT_BYTES: usize = 1024 * 1024;
 pub const MQTT_OUTPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Messages that a device has over MQTT without having acknowledged them.
 pub const MQTT_MESSAGES_UNACKNOWLEDGED: usize = 50;
+
+/// A file of certificate authorities.
+pub const AUTHORITY_FILE_BYTES: u64 = 1024 * 1024;
+/// A file of enrollments.
+pub const ENROLLMENT_FILE_BYTES: u64 = 256 * 1024 * 1024;

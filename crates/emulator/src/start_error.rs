@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use drawspan_emulator_hub::hub::ChangeError;
 use drawspan_emulator_hub::random::NoRandomness;
 use drawspan_hub::key::InvalidKey;
+use drawspan_hub_model::x509::InvalidCertificate;
 use drawspan_hub_store::StoreError;
 use drawspan_net::TrustError;
 use drawspan_segment_log::LogError;
@@ -26,6 +28,15 @@ pub enum StartError {
     /// The certificate is unavailable.
     #[error(transparent)]
     Ca(#[from] CaError),
+    /// The authority's certificate cannot be read.
+    #[error("the certificate at {} cannot be read: {cause}", path.display())]
+    OwnAuthority {
+        /// The certificate's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        cause: InvalidCertificate,
+    },
     /// The registry cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -9,10 +9,13 @@ use drawspan_emulator_hub::observe::Events;
 use drawspan_emulator_hub::random;
 use drawspan_hub::{HostName, SymmetricKey};
 use drawspan_hub_model::c2d::CloudToDevice;
-use drawspan_hub_model::dps::{Group, Registrations};
+use drawspan_hub_model::dps::{
+    Attestation, EnrollmentGroup, Enrollments, Group, Provisioning, Registrations,
+};
 use drawspan_hub_model::groups::ConsumerGroups;
 use drawspan_hub_model::policy::Policies;
 use drawspan_hub_model::registry::Registry;
+use drawspan_hub_model::x509::Certificate;
 use drawspan_hub_store::{Database, Store};
 use drawspan_segment_log::{TelemetryLog, check_there};
 
@@ -47,6 +50,10 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
         state.reset()?;
     }
     let tls = ca::prepare(state.path(), state.is_kept(), config.bind, &config.names())?;
+    let own = own_authority(&tls)?;
+    let authorities = config
+        .authorities(Some(&own))
+        .map_err(|error| StartError::Config(vec![Mistake::Authority(error)]))?;
     let mut database = state
         .registry()
         .map(|path| Database::open(&path, state.has_telemetry()))
@@ -103,7 +110,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
         ));
     }
     let storages = Storages::open(config, database.as_mut())?;
-    let enrollments = enrollment_groups(config, database.as_mut())?;
+    let groups_with_keys = enrollment_groups(config, database.as_mut())?;
     let registrations = database.as_ref().map(Database::registrations).transpose()?;
     let store = database.map(Store::start).transpose()?.map(Arc::new);
     let logs = parts.iter().map(|(.., log)| Arc::clone(log)).collect();
@@ -123,6 +130,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
                 created_unix_ms,
                 policies,
                 groups,
+                authorities: authorities.clone(),
                 registry,
                 messages,
                 mqtt_sessions,
@@ -138,7 +146,8 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
         clock: config.clock.clone(),
         events: events.clone(),
         id_scope: provisioning.id_scope.clone(),
-        groups: enrollments,
+        enrollments: enrollments(provisioning, &groups_with_keys, &own),
+        groups: groups_with_keys,
         hubs: hubs.clone(),
         retry_after_s: provisioning.retry_after_s,
         store: store.clone(),
@@ -157,6 +166,31 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
         dps: Arc::new(dps),
         logs,
     })
+}
+
+/// The certificate of the emulator's own authority.
+fn own_authority(tls: &Tls) -> Result<Certificate, StartError> {
+    let read = Certificate::from_text(&tls.ca_pem);
+    read.map_err(|cause| StartError::OwnAuthority {
+        path: tls.ca_path.clone(),
+        cause,
+    })
+}
+
+/// All enrollments. A group without signing certificates is for those that the emulator's own authority signs.
+fn enrollments(provisioning: &Provisioning, groups: &[Group], own: &Certificate) -> Enrollments {
+    let with_own = |group: &EnrollmentGroup| {
+        let mut group = group.clone();
+        if let Attestation::Signing(signing) = &mut group.attestation
+            && signing.is_empty()
+        {
+            signing.push(own.clone());
+        }
+        group
+    };
+    let groups = groups.iter().cloned().map(EnrollmentGroup::from);
+    let groups = groups.chain(provisioning.other_groups.iter().map(with_own));
+    Enrollments::new(groups.collect(), provisioning.individual.clone())
 }
 
 /// The registry knows which hubs had telemetry, and with how many partitions: what is missing of it is missed.

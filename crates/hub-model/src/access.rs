@@ -1,4 +1,4 @@
-//! Access control: from a token to a grant, from a grant to an answer.
+//! Access control: from a token or a certificate to a grant, from a grant to an answer.
 
 use std::sync::Arc;
 
@@ -6,31 +6,39 @@ use drawspan_hub::sas::Token;
 use drawspan_hub::{DeviceId, ErrorCode, HostName, ModuleId, SymmetricKey};
 
 use super::client_id::ClientId;
-use super::device::{Device, DeviceStatus};
+use super::device::{Authentication, Device, DeviceStatus};
 use super::module::Module;
 use super::policy::{Policies, Policy, Right};
 use super::registry::Registry;
+use super::x509::{Authorities, Presented, Validity};
 
-/// A token whose signature and time were found good: what its holder may do as long as it lasts.
+/// A token whose signature and time were found good, or a certificate that is a device's: what its holder may do as long as it lasts.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    /// The owner of the token's key.
+    /// The owner of the token's key, or of the certificate.
     pub principal: Principal,
-    token: Token,
+    proof: Proof,
 }
 
-/// The owner of the key that signed a token.
+/// How the principal proved itself.
+#[derive(Clone, Debug)]
+enum Proof {
+    Token(Token),
+    Certificate(Arc<Presented>),
+}
+
+/// The owner of the key that signed a token, or of a certificate.
 #[derive(Clone, Debug)]
 pub enum Principal {
     /// A policy of the hub.
     Policy(&'static Policy),
-    /// A device, with its own key.
+    /// A device, with its own key or certificate.
     Device(Arc<Device>),
     /// A module, with its own key.
     Module(Arc<Module>),
 }
 
-/// Why a caller may not. Holds nothing of the token.
+/// Why a caller may not. Holds nothing of the token or the certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// The token is missing.
@@ -66,6 +74,26 @@ pub enum Denied {
     /// The policy does not include this.
     #[error("the token's policy does not allow this")]
     MissingRight,
+    /// The device brought a certificate, and proves itself in another way.
+    #[error("the device does not authenticate by certificate, and there is no token")]
+    CertificateNotTaken,
+    /// The certificate's time is over.
+    #[error("the certificate has expired")]
+    CertificateExpired,
+    /// The certificate's time has not come.
+    #[error("the certificate is not yet valid")]
+    CertificateNotYetValid,
+    /// The certificate is none of the device's two.
+    #[error("the certificate has neither of the device's thumbprints")]
+    OtherThumbprint,
+    /// The certificate is another device's.
+    #[error("the certificate's common name is not the device id")]
+    OtherCommonName,
+    /// None of the hub's authorities issued the certificate.
+    #[error(
+        "no verified certificate authority of the hub issued the certificate, or a certificate on the way is not valid"
+    )]
+    UntrustedCertificate,
 }
 
 impl Denied {
@@ -108,7 +136,68 @@ pub fn verify(
     if !token.is_current(now_unix_s) {
         return Err(Denied::Expired);
     }
-    Ok(Grant { principal, token })
+    Ok(Grant {
+        principal,
+        proof: Proof::Token(token),
+    })
+}
+
+/// Verifies that what a client presented in its TLS handshake is its certificate, at time `now_unix_s`. Modules have none here.
+///
+/// A hub checks no more of a certificate that it knows by thumbprint than its time: who signed it does not matter, nor its
+/// subject (Azure/iotedge #621).
+///
+/// # Errors
+/// When the device does not exist, is disabled, or proves itself in another way.
+pub fn verify_certificate(
+    presented: &Arc<Presented>,
+    client: &ClientId,
+    authorities: &Authorities,
+    registry: &Registry,
+    now_unix_s: u64,
+) -> Result<Grant, Denied> {
+    let entry = registry.get(&client.device);
+    let device = &entry.ok_or(Denied::UnknownDevice)?.device;
+    if client.module.is_some() {
+        return Err(Denied::CertificateNotTaken);
+    }
+    is_certificate_of(presented, device)?;
+    match presented.leaf().validity(now_unix_s) {
+        Validity::Valid => {}
+        Validity::NotYet => return Err(Denied::CertificateNotYetValid),
+        Validity::Expired => return Err(Denied::CertificateExpired),
+    }
+    if matches!(device.authentication, Authentication::CertificateAuthority)
+        && !authorities.vouch_for(presented, now_unix_s)
+    {
+        return Err(Denied::UntrustedCertificate);
+    }
+    match device.status {
+        DeviceStatus::Enabled => Ok(Grant {
+            principal: Principal::Device(Arc::clone(device)),
+            proof: Proof::Certificate(Arc::clone(presented)),
+        }),
+        DeviceStatus::Disabled => Err(Denied::DeviceDisabled),
+    }
+}
+
+/// Whether a device's identity is for this certificate, its time and its issuer apart.
+fn is_certificate_of(presented: &Presented, device: &Device) -> Result<(), Denied> {
+    let leaf = presented.leaf();
+    match &device.authentication {
+        Authentication::SelfSigned { primary, secondary } => {
+            let mut known = [Some(primary), secondary.as_ref()].into_iter().flatten();
+            match known.any(|thumbprint| leaf.has_thumbprint(thumbprint)) {
+                true => Ok(()),
+                false => Err(Denied::OtherThumbprint),
+            }
+        }
+        Authentication::CertificateAuthority => match leaf.common_name() {
+            Some(name) if name == device.id.as_str() => Ok(()),
+            _ => Err(Denied::OtherCommonName),
+        },
+        Authentication::Sas { .. } | Authentication::None => Err(Denied::CertificateNotTaken),
+    }
 }
 
 /// The device or module for which a token is that names no policy, registered or not.
@@ -151,30 +240,58 @@ impl Grant {
         if !has_right {
             return Err(Denied::MissingRight);
         }
-        if !self.token.covers(host, path) {
-            return Err(Denied::OutOfScope);
+        match &self.proof {
+            Proof::Token(token) if !token.covers(host, path) => Err(Denied::OutOfScope),
+            Proof::Token(_) | Proof::Certificate(_) => Ok(()),
         }
-        Ok(())
     }
 
-    /// When the token says that it expires, in seconds since 1970.
+    /// When the token says that it expires, or the certificate, in seconds since 1970.
     pub fn expires_unix_s(&self) -> u64 {
-        self.token.expiry_unix_s()
+        match &self.proof {
+            Proof::Token(token) => token.expiry_unix_s(),
+            Proof::Certificate(presented) => {
+                u64::try_from(presented.leaf().not_after_unix_s()).unwrap_or(0)
+            }
+        }
     }
 
-    /// Whether the token is still taken: until the hub's tolerance for clocks after its expiry.
+    /// Whether the grant still holds. A token's does until the hub's tolerance for clocks after its expiry. A certificate's time is
+    /// looked at when a device connects, and its connection may outlive it (azure-iot-sdk-python #968).
     pub fn is_current(&self, now_unix_s: u64) -> bool {
-        self.token.is_current(now_unix_s)
+        match &self.proof {
+            Proof::Token(token) => token.is_current(now_unix_s),
+            Proof::Certificate(_) => true,
+        }
+    }
+
+    /// Whether one of the keys that `device` has now signed the token, or its certificate still is the one that was presented.
+    pub fn is_of(&self, device: &Device) -> bool {
+        match &self.proof {
+            Proof::Token(_) => self.is_signed_by(device.keys()),
+            Proof::Certificate(presented) => is_certificate_of(presented, device).is_ok(),
+        }
     }
 
     /// Whether one of these keys, which its owner has now, signed the token.
     pub fn is_signed_by<'k>(&self, mut keys: impl Iterator<Item = &'k SymmetricKey>) -> bool {
-        keys.any(|key| self.token.signed_by(key))
+        match &self.proof {
+            Proof::Token(token) => keys.any(|key| token.signed_by(key)),
+            Proof::Certificate(_) => false,
+        }
     }
 
-    /// The resource of the token, decoded.
+    /// The resource of the token, decoded; empty for a certificate.
     pub fn resource(&self) -> &str {
-        self.token.resource()
+        match &self.proof {
+            Proof::Token(token) => token.resource(),
+            Proof::Certificate(_) => "",
+        }
+    }
+
+    /// Whether a certificate proved it.
+    pub const fn is_by_certificate(&self) -> bool {
+        matches!(self.proof, Proof::Certificate(_))
     }
 
     /// The policy whose key signed, if one did.

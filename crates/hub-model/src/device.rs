@@ -58,6 +58,35 @@ pub enum Authentication {
     None,
 }
 
+impl Authentication {
+    /// Whether a device proves itself by the same keys or thumbprints in both cases.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Sas { primary, secondary },
+                Self::Sas {
+                    primary: other_primary,
+                    secondary: other_secondary,
+                },
+            ) => {
+                primary.to_base64() == other_primary.to_base64()
+                    && secondary.to_base64() == other_secondary.to_base64()
+            }
+            (
+                Self::SelfSigned { primary, secondary },
+                Self::SelfSigned {
+                    primary: other_primary,
+                    secondary: other_secondary,
+                },
+            ) => primary == other_primary && secondary == other_secondary,
+            (Self::CertificateAuthority, Self::CertificateAuthority) | (Self::None, Self::None) => {
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
 /// The device as a caller wants it.
 #[derive(Clone, Debug)]
 pub struct DeviceSpec {

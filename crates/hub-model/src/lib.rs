@@ -1,5 +1,6 @@
-//! An IoT Hub as a value: identity registry, modules, twins, policies, access, consumer groups, cloud-to-device queues, file
-//! uploads and their blobs; the provisioning service in front of hubs; and [`event`], everything that happens there.
+//! An IoT Hub as a value: identity registry, modules, twins, policies, access, certificate authorities, consumer groups,
+//! cloud-to-device queues, file uploads and their blobs; the provisioning service in front of hubs; and [`event`], everything
+//! that happens there.
 //!
 //! The crate has no clocks, random sources, files or sockets: time and fresh names are arguments.
 
@@ -22,3 +23,4 @@ mod tests;
 pub mod twin;
 pub mod twins;
 pub mod uploads;
+pub mod x509;

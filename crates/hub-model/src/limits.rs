@@ -159,3 +159,16 @@ pub const ENROLLMENT_NAME_MAX_CHARS: usize = 128;
 pub const ID_SCOPE_MAX_CHARS: usize = 64;
 /// Longest wait that a device is asked for; the C client takes no longer one.
 pub const RETRY_AFTER_MAX_S: u32 = 300;
+
+/// Bytes of one certificate, DER. The TLS library takes no larger handshake message than this.
+pub const CERTIFICATE_BYTES_MAX: usize = 64 * 1024;
+/// Certificates of a client's chain, its own included; what is beyond is not looked at.
+pub const CHAIN_CERTIFICATES_MAX: usize = 10;
+/// Certificate authorities of a hub (the hub's own limit).
+pub const AUTHORITIES_MAX: usize = 25;
+/// Characters of an authority's name (the hub's own limit).
+pub const AUTHORITY_NAME_MAX_CHARS: usize = 64;
+/// Signing certificates of an enrollment group (the service's own limit).
+pub const SIGNING_CERTIFICATES_MAX: usize = 2;
+/// Individual enrollments. The service takes a million; the emulator reads them from a file and keeps them in memory.
+pub const INDIVIDUAL_ENROLLMENTS_MAX: usize = 100_000;

@@ -7,20 +7,20 @@ use drawspan_hub::{DeviceId, SymmetricKey};
 
 use super::device::{DeviceSpec, Fresh};
 
-fn key(byte: u8) -> SymmetricKey {
+pub(crate) fn key(byte: u8) -> SymmetricKey {
     SymmetricKey::from_bytes(&[byte; 32]).unwrap()
 }
 
-fn id(text: &str) -> DeviceId {
+pub(crate) fn id(text: &str) -> DeviceId {
     DeviceId::parse(text).unwrap()
 }
 
-fn spec(text: &str) -> DeviceSpec {
+pub(crate) fn spec(text: &str) -> DeviceSpec {
     DeviceSpec::new(id(text))
 }
 
 /// Names and keys that tell their number.
-fn fresh(number: u8) -> Fresh {
+pub(crate) fn fresh(number: u8) -> Fresh {
     Fresh {
         generation_id: format!("generation-{number}").into(),
         etag: format!("etag-{number}"),

@@ -14,6 +14,9 @@ const HOST: &str = "HostName";
 const POLICY: &str = "SharedAccessKeyName";
 const KEY: &str = "SharedAccessKey";
 const DEVICE: &str = "DeviceId";
+const X509: &str = "x509";
+const CERTIFICATE_FILE: &str = "CertificateFile";
+const KEY_FILE: &str = "KeyFile";
 const ENDPOINT: &str = "Endpoint";
 const ENTITY: &str = "EntityPath";
 /// Scheme of an event endpoint.
@@ -39,6 +42,20 @@ pub struct DeviceConnectionString {
     pub device_id: DeviceId,
     /// The device's key.
     pub key: SymmetricKey,
+}
+
+/// Access to a hub as one device by a certificate:
+/// `HostName=…;DeviceId=…;x509=true;CertificateFile=…;KeyFile=…`. SDKs take the first three parts of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertifiedConnectionString {
+    /// The hub.
+    pub host: HostName,
+    /// The device.
+    pub device_id: DeviceId,
+    /// Path of the certificate's PEM file.
+    pub certificate_file: String,
+    /// Path of the key's PEM file.
+    pub key_file: String,
 }
 
 /// Access to a hub's Event Hubs-compatible endpoint. `Debug` shows no key.
@@ -88,6 +105,9 @@ pub enum InvalidConnectionString {
     /// `Endpoint` is not an address.
     #[error("Endpoint must be sb://HOST/")]
     Endpoint,
+    /// `x509` is something else than `true`.
+    #[error("x509 must be true, or not be there")]
+    X509,
     /// The host or the device id is invalid.
     #[error(transparent)]
     Id(#[from] InvalidId),
@@ -113,6 +133,35 @@ impl HubConnectionString {
     pub fn to_secret_string(&self) -> String {
         let Self { host, policy, key } = self;
         format!("{HOST}={host};{POLICY}={policy};{KEY}={}", key.to_base64())
+    }
+}
+
+impl CertifiedConnectionString {
+    /// Whether a text is meant as one: it says `x509`.
+    #[must_use]
+    pub fn is_meant(text: &str) -> bool {
+        let names = text.split(';').filter_map(|part| part.split_once('='));
+        let mut names = names.map(|(name, _)| name.trim());
+        names.any(|name| name.eq_ignore_ascii_case(X509))
+    }
+
+    /// Parses a device's connection string. Names compare without case.
+    ///
+    /// # Errors
+    /// As for one with a key; also when `x509` is not `true`.
+    pub fn parse(text: &str) -> Result<Self, InvalidConnectionString> {
+        const EXPECTED: &str = "HostName=, DeviceId=, x509=true, CertificateFile=, KeyFile=";
+        let names = [HOST, DEVICE, X509, CERTIFICATE_FILE, KEY_FILE];
+        let [host, device_id, x509, certificate_file, key_file] = split(text, names, EXPECTED)?;
+        if !x509.eq_ignore_ascii_case("true") {
+            return Err(InvalidConnectionString::X509);
+        }
+        Ok(Self {
+            host: HostName::parse(host)?,
+            device_id: DeviceId::parse(device_id)?,
+            certificate_file: certificate_file.to_owned(),
+            key_file: key_file.to_owned(),
+        })
     }
 }
 

@@ -42,11 +42,14 @@ mod percent_encoding;
 pub use address::Address;
 pub use c2d::{C2dMessage, Outcome};
 pub use connection_string::{
-    DeviceConnectionString, EventHubConnectionString, HubConnectionString,
+    CertifiedConnectionString, DeviceConnectionString, EventHubConnectionString,
+    HubConnectionString,
 };
 pub use error_code::ErrorCode;
 pub use failure::{Failure, FailureKind, Remedy};
-pub use fleet_keys::{KeyPair, Keys, ListedDevice};
+pub use fleet_keys::{
+    CertifiedDevice, CredentialKind, KeyPair, Keys, ListedDevice, PemCertificate,
+};
 pub use ids::{DeviceId, HostName, InvalidDeviceId, InvalidId, ModuleId, RegistrationId};
 pub use key::SymmetricKey;
 pub use session::{AttemptId, ConnectionKey, Link, Links, Receive, Wants, WhichKey};

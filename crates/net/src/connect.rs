@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
+use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::identity::ClientIdentity;
 use crate::limits;
 use crate::proxy::{Proxy, ProxyError};
 use crate::stream::Stream;
@@ -114,6 +116,39 @@ fn advice(source: &io::Error) -> &'static str {
     }
 }
 
+impl ConnectError {
+    /// Whether the other end refused the client's certificate.
+    #[must_use]
+    pub fn is_certificate_refused(&self) -> bool {
+        match self {
+            Self::Tls { source, .. } => is_certificate_refused(source),
+            _ => false,
+        }
+    }
+}
+
+/// Whether an error is the other end's word that it does not take the client's certificate. With TLS 1.3 that comes after the
+/// handshake, when the client reads.
+#[must_use]
+pub fn is_certificate_refused(error: &io::Error) -> bool {
+    use rustls::{AlertDescription as Alert, Error};
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    let Some(Error::AlertReceived(alert)) = cause else {
+        return false;
+    };
+    matches!(
+        alert,
+        Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::CertificateRequired
+    )
+}
+
 impl Transport {
     /// The port that the hub serves it at.
     #[must_use]
@@ -141,6 +176,19 @@ impl Connector {
         Self {
             proxy: Some(Arc::new(proxy)),
             ..self
+        }
+    }
+
+    /// One that proves itself by a certificate. It resumes no session: the other end takes the certificate of a session for that of
+    /// whoever resumes it.
+    #[must_use]
+    pub fn with_identity(&self, identity: &ClientIdentity) -> Self {
+        let mut tls = ClientConfig::clone(&self.tls);
+        tls.client_auth_cert_resolver = identity.resolver();
+        tls.resumption = Resumption::disabled();
+        Self {
+            tls: Arc::new(tls),
+            ..self.clone()
         }
     }
 

@@ -195,6 +195,7 @@ fn controller(
         fleet: fleet(config, dps, seed)?,
         pool: PoolConfig {
             slots_per_connection: match config.transport {
+                _ if credentials.is_by_certificate() => 1,
                 Transport::Amqps => DEVICES_PER_CONNECTION,
                 Transport::WebSocket => DEVICES_PER_WEBSOCKET,
             },
@@ -274,7 +275,7 @@ fn profile(config: &Config, credentials: &Arc<Credentials>) -> (Profile, Option<
     match &config.profile {
         settings::Profile::Dps { endpoint, .. } => (Profile::Dps, Some(endpoint.clone())),
         settings::Profile::Hub { host, .. } => (Profile::Hub(host.clone()), None),
-        settings::Profile::Devices(_) => {
+        settings::Profile::Devices(_) | settings::Profile::Certificates(_) => {
             let list = ListedDevices(Arc::clone(credentials));
             (Profile::Listed(list), None)
         }
@@ -312,9 +313,9 @@ fn fleet(config: &Config, dps: Option<HostName>, seed: u64) -> Result<FleetConfi
         dps,
         credentials: match config.profile {
             settings::Profile::Hub { .. } => CredentialScope::Policy,
-            settings::Profile::Dps { .. } | settings::Profile::Devices { .. } => {
-                CredentialScope::Device
-            }
+            settings::Profile::Dps { .. }
+            | settings::Profile::Devices(_)
+            | settings::Profile::Certificates(_) => CredentialScope::Device,
         },
         max_devices: MAX_DEVICES,
         max_hubs: bounds::MAX_HUBS,

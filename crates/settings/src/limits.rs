@@ -72,3 +72,6 @@ pub const MAX_KEPT_CALLBACK_CONNECTIONS: usize = 2_048;
 pub const MIN_WEBHOOK_SECRET_BYTES: usize = 24;
 /// Most bytes of such a secret.
 pub const MAX_WEBHOOK_SECRET_BYTES: usize = 64;
+
+/// A file of a device's certificate, or of its key.
+pub const MAX_CERTIFICATE_FILE_BYTES: u64 = 256 * 1024;

@@ -1,10 +1,11 @@
-//! The three ways in which devices get their identity, of which a configuration chooses one.
+//! The ways in which devices get their identity, of which a configuration chooses one.
 
 use std::collections::HashMap;
 use std::fmt;
 
 use drawspan_hub::{
-    DeviceId, HostName, HubConnectionString, KeyPair, Keys, ListedDevice, SymmetricKey,
+    CertifiedDevice, DeviceId, HostName, HubConnectionString, KeyPair, Keys, ListedDevice,
+    SymmetricKey,
 };
 
 use super::devices_file;
@@ -38,6 +39,8 @@ pub enum Profile {
     },
     /// Each device is listed with its hub and keys.
     Devices(HashMap<DeviceId, ListedDevice>),
+    /// Each device is listed with its hub and certificate, and has a connection of its own.
+    Certificates(HashMap<DeviceId, CertifiedDevice>),
 }
 
 /// A change to another profile, which only a restart can apply.
@@ -65,6 +68,7 @@ impl Profile {
                 keys: keys.clone(),
             },
             Self::Devices(devices) => Keys::Explicit(devices.clone()),
+            Self::Certificates(devices) => Keys::Certificates(devices.clone()),
         }
     }
 
@@ -92,7 +96,8 @@ impl Profile {
                     ..
                 },
             ) => host == new_host && policy == new_policy,
-            (Self::Devices(_), Self::Devices(_)) => true,
+            (Self::Devices(_), Self::Devices(_))
+            | (Self::Certificates(_), Self::Certificates(_)) => true,
             _ => false,
         };
         same.then(|| new.keys()).ok_or(OtherProfile)
@@ -108,6 +113,10 @@ impl fmt::Display for Profile {
             Self::Hub { host, .. } => write!(f, "devices on {host}"),
             Self::Devices(devices) => {
                 f.write_str(&count(devices.len(), "listed device", "listed devices"))
+            }
+            Self::Certificates(devices) => {
+                let devices = count(devices.len(), "listed device", "listed devices");
+                write!(f, "{devices} with certificates, a connection each")
             }
         }
     }
@@ -157,8 +166,7 @@ pub(super) fn check(values: &Values, mistakes: &mut Mistakes) -> Option<Profile>
         check_hub(hub.0, hub.1, mistakes),
         devices.and_then(|file| {
             let path = values.path(file);
-            let devices = devices_file::read(&path, &file.source, mistakes)?;
-            Some(Profile::Devices(devices))
+            devices_file::read(&path, &file.source, mistakes)
         }),
     ];
     profiles.into_iter().flatten().next()

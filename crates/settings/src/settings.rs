@@ -187,7 +187,7 @@ pub static SETTINGS: &[Spec] = settings! {
     }
     Devices {
         DevicesFile "devices_file" "devices-file" Plain "FILE" "" true
-            "File of device connection strings, one per line; a second line of a device is its second key"
+            "File of device connection strings, one per line; a second line of a device is its second key. Or of devices with certificates: HostName=…;DeviceId=…;x509=true;CertificateFile=…;KeyFile=…"
     }
     Pace {
         HubSize "hub_size" "hub-size" Plain "SKU[xUNITS]" "" false

@@ -182,6 +182,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Python("device_mqtt.py", &[]), Node("read.js", &[])],
     },
     Scenario {
+        name: "x509",
+        about: "azure-iot-device of Node and Python connects and registers by certificates over each of its transports",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Node("x509.js", &[]), Python("x509.py", &[])],
+    },
+    Scenario {
         name: "node-http",
         about: "azure-iot-device sends over HTTPS, singly and in batches, and takes, gives back and rejects messages",
         servers: &[Emulator],

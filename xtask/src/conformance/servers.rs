@@ -92,6 +92,7 @@ impl Running {
             ["--id-scope", ID_SCOPE],
             ["--dps-retry-after", "1"],
             ["--enrollment-group", &group],
+            ["--x509-enrollment-group", "conformance-x509"],
             ["--amqps-port", "5671"],
             ["--https-port", "443"],
         ];

@@ -124,7 +124,11 @@ impl Handler for DeviceHandler {
         match event {
             Event::Opened(_) => {
                 self.opened = true;
-                self.start_cbs(connection, now);
+                match self.config.credentials.is_by_certificate() {
+                    // It proved everything: there are no tokens.
+                    true => self.on_ready(connection, now),
+                    false => self.start_cbs(connection, now),
+                }
             }
             Event::Attached { link, attach } => match &mut self.cbs {
                 Some(cbs) if cbs.owns(link) => {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use drawspan_amqp::engine::{Closed, Config, Connection};
 use drawspan_hub::{ConnectionKey, Failure, FailureKind};
-use drawspan_net::{Ended, drive};
+use drawspan_net::{Ended, drive, is_certificate_refused};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use super::handler::DeviceHandler;
-use super::{Command, ConnectionConfig};
+use super::{Command, ConnectionConfig, Open};
 use crate::limits;
 use crate::status::Status;
 
@@ -18,9 +18,12 @@ pub(super) async fn run(
     key: ConnectionKey,
     commands: mpsc::Receiver<Command>,
 ) {
-    let failure = match connect(&config).await {
-        Ok(stream) => converse(&config, key, stream, commands).await,
-        Err(failure) => failure,
+    let failure = match config.credentials.is_by_certificate() {
+        true => certified(&config, key, commands).await,
+        false => match connect(&config).await {
+            Ok(stream) => converse(&config, key, stream, commands, None).await,
+            Err(failure) => failure,
+        },
     };
     tracing::debug!(hub = %config.host, connection = key.0, reason = %failure.message, "connection over");
     config
@@ -36,7 +39,7 @@ pub(super) async fn run_on(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     commands: mpsc::Receiver<Command>,
 ) {
-    let failure = converse(&config, key, stream, commands).await;
+    let failure = converse(&config, key, stream, commands, None).await;
     config
         .mailbox
         .post(Status::ConnectionEnded(config.pool, key, failure));
@@ -52,17 +55,84 @@ async fn connect(
         .map_err(|error| Failure::local(FailureKind::HubUnreachable, &error.to_string()))
 }
 
-/// Speaks AMQP until one side ends it.
+/// The connection of the one device that opens first, by its certificate.
+async fn certified(
+    config: &Arc<ConnectionConfig>,
+    key: ConnectionKey,
+    mut commands: mpsc::Receiver<Command>,
+) -> Failure {
+    let open = loop {
+        match commands.recv().await {
+            Some(Command::Open(open)) => break open,
+            // Of no device that there is yet.
+            Some(_) => {}
+            None => return unused(),
+        }
+    };
+    let Some(identity) = config.credentials.identity(&open.device) else {
+        return refused(
+            config,
+            &open,
+            "there is no certificate for this device",
+            commands,
+        )
+        .await;
+    };
+    let connector = config.connector.with_identity(&identity);
+    let connected = connector.connect_to(config.host.as_str(), config.transport);
+    match connected.await {
+        Ok(stream) => converse(config, key, stream, commands, Some(open)).await,
+        Err(error) if error.is_certificate_refused() => {
+            refused(config, &open, &error.to_string(), commands).await
+        }
+        Err(error) => Failure::local(FailureKind::HubUnreachable, &error.to_string()),
+    }
+}
+
+/// The device cannot connect, which says nothing of its hub. The connection is over when its owner lets it go.
+async fn refused(
+    config: &ConnectionConfig,
+    open: &Open,
+    why: &str,
+    mut commands: mpsc::Receiver<Command>,
+) -> Failure {
+    let failure = Failure::local(FailureKind::Unauthorized, why);
+    config
+        .mailbox
+        .post(Status::TokenRefused(open.attempt, failure));
+    while commands.recv().await.is_some() {}
+    unused()
+}
+
+fn unused() -> Failure {
+    Failure::local(
+        FailureKind::ConnectionLost,
+        "the connection was not needed any more",
+    )
+}
+
+/// Speaks AMQP until one side ends it. `first` is the device for which the connection was made, if it was made for one.
 async fn converse(
     config: &Arc<ConnectionConfig>,
     key: ConnectionKey,
     stream: impl AsyncRead + AsyncWrite + Unpin,
     commands: mpsc::Receiver<Command>,
+    first: Option<Open>,
 ) -> Failure {
     let now = config.clock.now();
     let connection = Connection::client(engine_config(config, key), None, now);
     let mut handler = DeviceHandler::new(Arc::clone(config), key);
+    let of = first.as_ref().map(|open| open.attempt);
+    handler.queued.extend(first);
     let ended = drive(stream, connection, &mut handler, commands, config.clock).await;
+    if let (Some(attempt), false, Ended::Stream(error)) = (of, handler.opened(), &ended)
+        && is_certificate_refused(error)
+    {
+        // Before the end of the connection, which is the hub's.
+        let text = format!("the hub does not take the device's certificate: {error}");
+        let failure = Failure::local(FailureKind::Unauthorized, &text);
+        config.mailbox.post(Status::TokenRefused(attempt, failure));
+    }
     let by_us = matches!(ended, Ended::Closed(Closed::ByUs));
     match handler.failure() {
         Some(failure) => failure,

@@ -40,7 +40,7 @@ impl DeviceHandler {
         }
     }
 
-    fn on_ready(&mut self, connection: &mut Connection, now: Duration) {
+    pub(super) fn on_ready(&mut self, connection: &mut Connection, now: Duration) {
         self.ready = true;
         self.config
             .mailbox

@@ -12,7 +12,7 @@ use drawspan_hub_model::access::Denied;
 use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::event::{DisconnectReason, HubEvent};
 use drawspan_hub_model::policy::Right;
-use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, Origin};
+use drawspan_segment_log::{AuthScope, MessageSource, Origin};
 
 use super::Head;
 use super::refusing::link_of;
@@ -38,7 +38,7 @@ impl Head {
         attach: &Attach,
         now: Duration,
     ) {
-        let Some(hub) = self.hub.clone() else {
+        let Some(hub) = self.hub.clone().filter(|_| !self.is_to_register(attach)) else {
             return self.on_registration_attach(connection, session, id, attach);
         };
         let taken = links::wanted(attach)
@@ -139,13 +139,16 @@ impl Head {
         kind: DeviceLink,
     ) -> Result<(Link, AcceptOptions), Error> {
         let (scope, generation_id) = self
-            .check_client(hub, &client, kind)
+            .access
+            .certify(hub, &client)
+            .and_then(|()| self.check_client(hub, &client, kind))
             .map_err(|reason| deny(hub, Some(&client), reason))?;
         let session_of_client = self
             .clients
             .entry(client.clone())
             .or_insert_with(|| Arc::new(AmqpSession::new(&self.signals, self.protocol)));
         hub.attach(&client, session_of_client, |session| session.add(kind, id));
+        let auth_kind = self.access.kind_of(&client);
         let owner = Owner {
             client,
             generation_id,
@@ -154,7 +157,7 @@ impl Head {
             DeviceLink::Telemetry => {
                 let origin = Origin {
                     scope,
-                    kind: AuthKind::Sas,
+                    kind: auth_kind,
                     generation_id: owner.generation_id,
                     source: MessageSource::Telemetry,
                 };

@@ -76,8 +76,9 @@ impl Head {
             port,
             transport,
             peer,
+            certificate,
         } = reached;
-        let access = Access::new(transport, &shared.limits);
+        let access = Access::new(transport, &shared.limits, certificate);
         Self {
             access,
             shared,

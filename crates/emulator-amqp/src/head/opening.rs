@@ -38,7 +38,7 @@ impl Head {
             return self.sasl_refused(SaslCode::Auth, "", reason);
         };
         if let Some((id_scope, id)) = sasl::registration(user) {
-            return self.identify(Identity::new(id_scope, id, token));
+            return self.identify(Identity::by_token(id_scope, id, token));
         }
         let hub = match self.shared.hubs.select(None, self.sni.as_deref()) {
             Served::Hub(hub) => Some(hub),
@@ -80,8 +80,10 @@ impl Head {
                 self.hub = Some(hub);
                 self.sweep_soon(now);
             }
+            // The address of its first link says who it is.
+            Served::Dps if self.access.certificate().is_some() => {}
             Served::Dps => {
-                let text = "a device comes to DPS by SASL PLAIN with a token; certificates are not served yet";
+                let text = "a device comes to DPS by SASL PLAIN with a token, or by a certificate";
                 let refusal = Refusal::from(Denied::NoToken);
                 let code = refusal.code.to_string();
                 self.refused_with(Door::Open, hostname.unwrap_or_default(), &code, text);

@@ -8,6 +8,7 @@ use drawspan_amqp::performative::{Attach, SaslCode};
 use drawspan_emulator_hub::dps::requests::{Answer, Refusal};
 use drawspan_emulator_hub::refusals::Door;
 use drawspan_hub::ErrorCode;
+use drawspan_hub_model::dps::Denied;
 
 use super::Head;
 use super::messages::Arrived;
@@ -31,6 +32,20 @@ impl Head {
         }
     }
 
+    /// Whether a link is that of a device that comes to register by its certificate, at a name that is a hub's as well. It is a
+    /// hub's connection no more then.
+    pub(super) fn is_to_register(&self, attach: &Attach) -> bool {
+        let certificate = self
+            .access
+            .certificate()
+            .filter(|_| self.links.iter().next().is_none());
+        let identity = certificate.and_then(|it| Identity::by_certificate(attach, Arc::clone(it)));
+        identity.is_some_and(|it| {
+            it.id_scope()
+                .eq_ignore_ascii_case(self.shared.dps.id_scope())
+        })
+    }
+
     pub(super) fn on_registration_attach(
         &mut self,
         connection: &mut Connection,
@@ -38,6 +53,20 @@ impl Head {
         id: LinkId,
         attach: &Attach,
     ) {
+        if self.registration.is_none()
+            && let Err(refusal) = self.identify_by_certificate(attach)
+        {
+            let what = super::refusing::link_of(attach);
+            self.refused_with(
+                Door::Attach,
+                &what,
+                &refusal.code.to_string(),
+                refusal.reason(),
+            );
+            // An error of the engine means that the link is gone already.
+            let _ = connection.refuse(id, registration::error(&refusal));
+            return;
+        }
         let Some(registration) = &mut self.registration else {
             return;
         };
@@ -58,6 +87,17 @@ impl Head {
                 connection.refuse(id, registration::error(&refusal))
             }
         };
+    }
+
+    /// Takes a device in by the certificate of its connection: official clients that have one send no SASL.
+    fn identify_by_certificate(&mut self, attach: &Attach) -> Result<(), Refusal> {
+        let certificate = self.access.certificate().cloned();
+        let identity = certificate.and_then(|it| Identity::by_certificate(attach, it));
+        let identity = identity.ok_or_else(|| Refusal::from(Denied::NoToken))?;
+        self.shared.dps.identify(identity.caller(None))?;
+        self.registration = Some(Box::new(Registration::new(identity)));
+        self.hub = None;
+        Ok(())
     }
 
     pub(super) fn on_registration_request(

@@ -5,10 +5,11 @@ pub mod requests;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use drawspan_hub::{DeviceId, ErrorCode, HostName, RegistrationId, SymmetricKey};
-use drawspan_hub_model::device::{AuthenticationSpec, Device, DeviceSpec};
+use drawspan_hub::{DeviceId, ErrorCode, HostName, RegistrationId};
+use drawspan_hub_model::device::{Authentication, AuthenticationSpec, Device, DeviceSpec};
 use drawspan_hub_model::dps::{
-    Allocation, Denied, Group, Rate, Registration, Registrations, Substatus, verify,
+    Admission, Allocation, Credential, Denied, Enrollments, Group, Rate, Registration,
+    Registrations, Substatus,
 };
 use drawspan_hub_model::event::HubEvent;
 use drawspan_hub_model::registry::{Change, IfMatch, Registry, RegistryError};
@@ -44,8 +45,10 @@ pub struct Parts {
     pub events: Events,
     /// Id scope that devices name.
     pub id_scope: String,
-    /// Enrollment groups.
+    /// Enrollment groups with symmetric keys that the emulator keeps.
     pub groups: Vec<Group>,
+    /// All enrollments, those groups included.
+    pub enrollments: Enrollments,
     /// Hubs to which devices can be assigned.
     pub hubs: Vec<Arc<Hub>>,
     /// Seconds after which devices are to ask again.
@@ -138,9 +141,14 @@ impl Dps {
         &self.parts.id_scope
     }
 
-    /// Its enrollment groups, with their keys.
+    /// Its enrollment groups with symmetric keys that the emulator keeps, with their keys.
     pub fn groups(&self) -> &[Group] {
         &self.parts.groups
+    }
+
+    /// All its enrollments.
+    pub fn enrollments(&self) -> &Enrollments {
+        &self.parts.enrollments
     }
 
     /// How long devices are asked to wait for their assignment, in seconds.
@@ -183,14 +191,19 @@ impl Dps {
         count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The group that a device proves to belong to.
+    /// What a device that proves to be enrolled may become.
     ///
     /// # Errors
-    /// When the token proves nothing.
-    pub fn authenticate(&self, token: Option<&str>, id: &RegistrationId) -> Result<&Group, Denied> {
+    /// When the token or the certificate proves nothing.
+    pub fn authenticate(
+        &self,
+        credential: Credential<'_>,
+        id: &RegistrationId,
+    ) -> Result<Admission, Denied> {
         let now_unix_s = self.parts.clock.unix_s();
-        let verified = verify(token, self.id_scope(), id, self.groups(), now_unix_s);
-        verified.inspect_err(|_| {
+        let enrollments = &self.parts.enrollments;
+        let admitted = enrollments.admit(credential, self.id_scope(), id, now_unix_s);
+        admitted.inspect_err(|_| {
             self.emit(HubEvent::RegistrationRefused {
                 registration: id.clone(),
                 code: ErrorCode::UNAUTHORIZED_ACCESS.number(),
@@ -202,10 +215,10 @@ impl Dps {
     pub async fn register(
         &self,
         id: RegistrationId,
-        group: &Group,
+        admission: Admission,
         payload: Option<Arc<str>>,
     ) -> Result<Arc<Registration>, RegisterError> {
-        let result = self.assign(id.clone(), group, payload).await;
+        let result = self.assign(id.clone(), admission, payload).await;
         match &result {
             Ok(registration) => self.parts.events.emit(
                 Some(&registration.hub),
@@ -236,29 +249,33 @@ impl Dps {
     async fn assign(
         &self,
         id: RegistrationId,
-        group: &Group,
+        admission: Admission,
         payload: Option<Arc<str>>,
     ) -> Result<Arc<Registration>, RegisterError> {
         let now = self.parts.clock.unix_ms();
         self.take_turn(now)?;
         let before = self.registration(&id);
-        let hub = self.choose(&id).ok_or(RegisterError::NoHub)?;
-        // Keys are derived from the name as this request writes it: those are what the device has.
-        let keys = group.device_keys(&id);
-        let id = before.as_ref().map_or(id, |before| before.id.clone());
-        let device = match &before {
-            Some(before) => before.device.clone(),
-            // Every registration id is a device id.
-            None => DeviceId::parse(id.as_str()).map_err(|_| RegisterError::NoHub)?,
+        let hub = match &admission.hub {
+            Some(named) => self.hub(named).cloned(),
+            None => self.choose(&id),
         };
-        ensure(&hub, &device, keys).await?;
+        let hub = hub.ok_or(RegisterError::NoHub)?;
+        let id = before.as_ref().map_or(id, |before| before.id.clone());
+        let device = match (admission.device, &before) {
+            (Some(named), _) => named,
+            (None, Some(before)) => before.device.clone(),
+            // Every registration id is a device id.
+            (None, None) => DeviceId::parse(id.as_str()).map_err(|_| RegisterError::NoHub)?,
+        };
+        let (authentication, iot_edge) = (admission.authentication, admission.iot_edge);
+        ensure(&hub, &device, authentication, iot_edge).await?;
         let left = before.as_ref().map(|before| &before.hub);
         let left = left.filter(|left| *left != hub.host());
         if let Some(left) = left.and_then(|left| self.hub(left)) {
             remove(left, &device).await?;
         }
         let registration = Arc::new(Registration {
-            group: Arc::clone(&group.name),
+            group: admission.group.unwrap_or_default(),
             hub: hub.host().clone(),
             device,
             substatus: match left {
@@ -318,15 +335,16 @@ impl Dps {
     }
 }
 
-/// Has the device at the hub. One that is there is kept as it is, but for its keys: it proves itself by those with which it
-/// registered. They are others when the group's were exchanged, or when the device was made without the service.
+/// Has the device at the hub. One that is there is kept as it is, but for its keys or thumbprints: it proves itself by those with
+/// which it registered. They are others when the group's were exchanged, or when the device was made without the service.
 ///
 /// The DPS article "roll X.509 device certificates" says that registering again updates the hub's identity to the enrollment's
 /// credentials; no article sets identities apart that the service did not make.
 async fn ensure(
     hub: &Hub,
     id: &DeviceId,
-    keys: (SymmetricKey, SymmetricKey),
+    authentication: Authentication,
+    iot_edge: bool,
 ) -> Result<(), RegisterError> {
     let now = hub.now_unix_ms();
     let fresh = random::fresh(now).map_err(ChangeError::from)?;
@@ -334,11 +352,12 @@ async fn ensure(
         let result = match registry.get(id) {
             None => {
                 let mut spec = DeviceSpec::new(id.clone());
-                spec.authentication = AuthenticationSpec::Sas(Some(keys));
+                spec.authentication = AuthenticationSpec::Other(authentication);
+                spec.iot_edge = iot_edge;
                 registry.create(spec, fresh, now).map(Some)
             }
-            Some(entry) if !has_keys(&entry.device, &keys) => {
-                let spec = with_keys(&entry.device, keys);
+            Some(entry) if !entry.device.authentication.is_same_as(&authentication) => {
+                let spec = with(&entry.device, authentication);
                 registry.update(spec, &IfMatch::Any, fresh, now).map(Some)
             }
             Some(_) => Ok(None),
@@ -366,17 +385,12 @@ async fn remove(hub: &Hub, id: &DeviceId) -> Result<(), ChangeError> {
     .await
 }
 
-fn has_keys(device: &Device, (primary, secondary): &(SymmetricKey, SymmetricKey)) -> bool {
-    let texts = [primary, secondary].map(SymmetricKey::to_base64);
-    device.keys().map(SymmetricKey::to_base64).eq(texts)
-}
-
-fn with_keys(device: &Device, keys: (SymmetricKey, SymmetricKey)) -> DeviceSpec {
+fn with(device: &Device, authentication: Authentication) -> DeviceSpec {
     DeviceSpec {
         id: device.id.clone(),
         status: device.status,
         status_reason: device.status_reason.clone(),
-        authentication: AuthenticationSpec::Sas(Some(keys)),
+        authentication: AuthenticationSpec::Other(authentication),
         iot_edge: device.iot_edge,
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use drawspan_hub::text::without_mark;
 use drawspan_hub::{ErrorCode, RegistrationId, UtcTime};
-use drawspan_hub_model::dps::{Denied, Group, Registration};
+use drawspan_hub_model::dps::{Admission, Attestation, Credential, Denied, Registration};
+use drawspan_hub_model::x509::{Certificate, Presented};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ const RETRY_AFTER_S: u32 = 2;
 /// What the service says when it does not know the scope, the registration or the operation.
 pub const NOT_FOUND: u32 = 404_201;
 
-/// Who asks, by the names and the token of the request.
+/// Who asks, by the names and the token of the request, or the certificate of its connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller<'c> {
     /// Id scope that the device names.
@@ -35,6 +36,8 @@ pub struct Caller<'c> {
     pub registration: &'c str,
     /// Its token, if it brought one.
     pub token: Option<&'c str>,
+    /// The certificate of its connection, if it presented one.
+    pub certificate: Option<&'c Presented>,
     /// The API version that the client names. Any is accepted; answers to newer ones say more.
     pub api_version: Option<&'c str>,
 }
@@ -73,15 +76,15 @@ struct RegisterBody<'a> {
 }
 
 impl Dps {
-    /// Who the caller is, and the group that it proves to belong to.
-    pub fn identify(&self, caller: Caller<'_>) -> Result<(RegistrationId, &Group), Refusal> {
+    /// Who the caller is, and what it may become.
+    pub fn identify(&self, caller: Caller<'_>) -> Result<(RegistrationId, Admission), Refusal> {
         if !caller.id_scope.eq_ignore_ascii_case(self.id_scope()) {
             return Err(Refusal::new(NOT_FOUND, "The id scope does not exist"));
         }
         let id = RegistrationId::parse(caller.registration);
         let id = id.map_err(|error| Refusal::invalid(error.to_string()))?;
-        let group = self.authenticate(caller.token, &id)?;
-        Ok((id, group))
+        let admission = self.authenticate(caller.credential(), &id)?;
+        Ok((id, admission))
     }
 
     /// Registers the caller.
@@ -91,14 +94,14 @@ impl Dps {
         body: &[u8],
     ) -> Result<Answer, Refusal> {
         self.count(Asked::Register);
-        let (id, group) = self.identify(caller)?;
+        let (id, admission) = self.identify(caller)?;
         let payload = payload(body, &id)?;
-        let registration = self.register(id, group, payload).await?;
+        let registration = self.register(id, admission, payload).await?;
         Ok(match self.retry_after_s() {
             0 => Answer {
                 status: 202,
                 retry_after_s: None,
-                body: assigned(&registration, caller),
+                body: self.assigned(&registration, caller),
             },
             wait_s => Answer {
                 status: 202,
@@ -116,7 +119,7 @@ impl Dps {
             .registration(&id)
             .filter(|registration| registration.operation == operation)
             .ok_or_else(|| Refusal::new(NOT_FOUND, "The operation does not exist"))?;
-        Ok(Answer::ok(assigned(&registration, caller)))
+        Ok(Answer::ok(self.assigned(&registration, caller)))
     }
 
     /// The caller's registration.
@@ -124,7 +127,57 @@ impl Dps {
         self.count(Asked::LookUp);
         let (id, _) = self.identify(caller)?;
         let registration = self.registration(&id).ok_or_else(Refusal::unregistered)?;
-        Ok(Answer::ok(state_for(caller, &registration)))
+        Ok(Answer::ok(self.state_for(caller, &registration)))
+    }
+
+    /// A registration, as its device sees it.
+    pub fn state(&self, registration: &Registration) -> Value {
+        let time = |unix_ms: u64| {
+            let unix_ms = i64::try_from(unix_ms).unwrap_or(i64::MAX);
+            UtcTime::from_unix_ms(unix_ms).to_string()
+        };
+        let group = Some(&*registration.group).filter(|group| !group.is_empty());
+        let attested = match self.enrollments().attestation_of(registration) {
+            Some(Attestation::Thumbprints(_) | Attestation::Signing(_)) => "x509",
+            Some(Attestation::SymmetricKey { .. }) | None => "symmetricKey",
+        };
+        let mut state = json!({
+            "registrationId": registration.id.as_str(),
+            "createdDateTimeUtc": time(registration.created_unix_ms),
+            "assignedHub": registration.hub.as_str(),
+            "deviceId": registration.device.as_str(),
+            "status": "assigned",
+            "substatus": registration.substatus.as_str(),
+            "lastUpdatedDateTimeUtc": time(registration.updated_unix_ms),
+            "etag": registration.etag,
+        });
+        state[attested] = match group {
+            Some(group) => json!({ "enrollmentGroupId": group }),
+            None => json!({}),
+        };
+        state
+    }
+
+    /// An operation that is done.
+    fn assigned(&self, registration: &Registration, caller: Caller<'_>) -> Value {
+        json!({
+            "operationId": registration.operation,
+            "status": "assigned",
+            "registrationState": self.state_for(caller, registration),
+        })
+    }
+
+    /// A registration, with what its device's request adds.
+    fn state_for(&self, caller: Caller<'_>, registration: &Registration) -> Value {
+        let mut state = self.state(registration);
+        if carries_profile(caller.api_version) {
+            // A hub of the profile `mqttV5` is not served here.
+            state["connectionProfile"] = "classic".into();
+        }
+        if let Credential::Certificate(presented) = caller.credential() {
+            state["x509"]["certificateInfo"] = certificate_info(presented.leaf());
+        }
+        state
     }
 }
 
@@ -147,25 +200,15 @@ fn payload(bytes: &[u8], id: &RegistrationId) -> Result<Option<Arc<str>>, Refusa
     Ok(body.payload.map(|payload| payload.get().into()))
 }
 
-/// An operation that is done.
-fn assigned(registration: &Registration, caller: Caller<'_>) -> Value {
-    json!({
-        "operationId": registration.operation,
-        "status": "assigned",
-        "registrationState": state_for(caller, registration),
-    })
-}
-
-/// A registration, with what the API version of its device's request adds.
-fn state_for(caller: Caller<'_>, registration: &Registration) -> Value {
-    let mut state = state(registration);
-    if carries_profile(caller.api_version)
-        && let Some(state) = state.as_object_mut()
-    {
-        // A hub of the profile `mqttV5` is not served here.
-        state.insert("connectionProfile".into(), "classic".into());
+impl<'c> Caller<'c> {
+    /// What it proves itself by. Official clients that have a certificate send no token.
+    fn credential(&self) -> Credential<'c> {
+        match (self.token, self.certificate) {
+            (Some(token), _) => Credential::Token(token),
+            (None, Some(presented)) => Credential::Certificate(presented),
+            (None, None) => Credential::Nothing,
+        }
     }
-    state
 }
 
 /// Whether answers to an API version, `YYYY-MM-DD` with or without `-preview`, carry the connection profile.
@@ -180,22 +223,18 @@ fn carries_profile(api_version: Option<&str>) -> bool {
     day.is_some_and(|day| is_day(day) && day > LAST_WITHOUT_PROFILE)
 }
 
-/// A registration, as its device sees it.
-pub fn state(registration: &Registration) -> Value {
-    let time = |unix_ms: u64| {
-        let unix_ms = i64::try_from(unix_ms).unwrap_or(i64::MAX);
-        UtcTime::from_unix_ms(unix_ms).to_string()
-    };
+/// A certificate as the service describes it.
+fn certificate_info(certificate: &Certificate) -> Value {
+    let time = |unix_s: i64| UtcTime::from_unix_ms(unix_s.saturating_mul(1_000)).to_string();
     json!({
-        "registrationId": registration.id.as_str(),
-        "createdDateTimeUtc": time(registration.created_unix_ms),
-        "assignedHub": registration.hub.as_str(),
-        "deviceId": registration.device.as_str(),
-        "status": "assigned",
-        "substatus": registration.substatus.as_str(),
-        "lastUpdatedDateTimeUtc": time(registration.updated_unix_ms),
-        "etag": registration.etag,
-        "symmetricKey": { "enrollmentGroupId": &*registration.group },
+        "subjectName": certificate.subject(),
+        "sha1Thumbprint": certificate.sha1_thumbprint(),
+        "sha256Thumbprint": certificate.sha256_thumbprint(),
+        "issuerName": certificate.issuer(),
+        "notBeforeUtc": time(certificate.not_before_unix_s()),
+        "notAfterUtc": time(certificate.not_after_unix_s()),
+        "serialNumber": certificate.serial(),
+        "version": certificate.version(),
     })
 }
 

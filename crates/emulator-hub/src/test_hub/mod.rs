@@ -10,13 +10,14 @@ use std::sync::Arc;
 use drawspan_hub::{DeviceId, HostName, ModuleId, SymmetricKey, sas};
 use drawspan_hub_model::blobs::{Blobs, Kept};
 use drawspan_hub_model::device::{DeviceSpec, Fresh};
-use drawspan_hub_model::dps::{Allocation, Group, Registrations};
+use drawspan_hub_model::dps::{Allocation, Enrollment, Enrollments, Group, Registrations};
 use drawspan_hub_model::groups::ConsumerGroups;
 use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::module::ModuleSpec;
 use drawspan_hub_model::policy::Policies;
 use drawspan_hub_model::registry::{Change, Registry};
 use drawspan_hub_model::uploads::Uploads;
+use drawspan_hub_model::x509::Authorities;
 use drawspan_segment_log::{LogLimits, TelemetryLog};
 
 use crate::blobs::{self, BlobStore};
@@ -56,6 +57,7 @@ pub fn hub_at(clock: Clock, devices: &[&str]) -> Arc<Hub> {
         created_unix_ms: 0,
         policies: Policies { key: key(1) },
         groups: ConsumerGroups::new(&[], &Limits::default()).unwrap(),
+        authorities: Authorities::default(),
         registry,
         messages: drawspan_hub_model::c2d::CloudToDevice::default(),
         mqtt_sessions: Vec::new(),
@@ -80,16 +82,27 @@ pub fn storage(clock: &Clock) -> Storage {
 
 /// A service for that hub, whose one group has keys 5 and 6.
 pub fn dps(hub: &Arc<Hub>, registrations_per_minute: Option<u32>) -> Arc<Dps> {
+    dps_with(hub, registrations_per_minute, Vec::new())
+}
+
+/// The same, with enrollments of single devices.
+pub fn dps_with(
+    hub: &Arc<Hub>,
+    registrations_per_minute: Option<u32>,
+    individual: Vec<Enrollment>,
+) -> Arc<Dps> {
     let clock = Clock::system();
+    let group = Group {
+        name: "meters".into(),
+        primary: key(5),
+        secondary: key(6),
+    };
     let parts = dps::Parts {
         events: Events::new(clock.clone(), Vec::new()),
         clock,
         id_scope: SCOPE.into(),
-        groups: vec![Group {
-            name: "meters".into(),
-            primary: key(5),
-            secondary: key(6),
-        }],
+        enrollments: Enrollments::new(vec![group.clone().into()], individual),
+        groups: vec![group],
         hubs: vec![Arc::clone(hub)],
         retry_after_s: 3,
         store: None,

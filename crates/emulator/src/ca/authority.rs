@@ -16,6 +16,8 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use time::{Duration, OffsetDateTime};
 
+use crate::server::AnyCertificate;
+
 /// How long the authority is good for.
 const CA_DAYS: i64 = 10 * 365;
 /// Validity of a server's certificate, which is issued at each start. Some clients refuse more than 398 days.
@@ -120,9 +122,10 @@ impl Key {
 
 impl Leaf {
     pub(super) fn into_server_config(self) -> Result<ServerConfig, rustls::Error> {
-        ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        let provider = Arc::new(default_provider());
+        ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS12, &rustls::version::TLS13])?
-            .with_no_client_auth()
+            .with_client_cert_verifier(Arc::new(AnyCertificate(provider)))
             .with_single_cert(vec![self.certificate], self.key)
     }
 }

@@ -15,7 +15,8 @@ use rustls::ServerConfig;
 
 /// File name of the authority's certificate, which clients must trust.
 pub const CA_FILE: &str = "ca.pem";
-const KEY_FILE: &str = "ca-key.pem";
+/// File name of the authority's key.
+pub(crate) const KEY_FILE: &str = "ca-key.pem";
 
 /// An authority, and TLS as the emulator's servers speak it.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! The caller of a request: host, API version and token.
+//! The caller of a request: host, API version, and token or certificate.
 
 use std::convert::Infallible;
 use std::ops::RangeInclusive;
@@ -9,14 +9,14 @@ use axum::http::request::Parts;
 use axum::http::{Uri, header};
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::hub_set::Served;
-use drawspan_hub::ErrorCode;
+use drawspan_hub::{DeviceId, ErrorCode};
 use drawspan_hub_model::access::{Denied, Grant};
 use drawspan_hub_model::event::HubEvent;
 use drawspan_hub_model::policy::Right;
 
 use super::refusal::Refusal;
 use super::request::{query, text};
-use super::{Shared, Sni};
+use super::{ClientCertificate, Shared, Sni};
 use crate::limits::AUTHORITY_CHARS;
 
 /// A caller whose token is good. The hub is given out together with the check of what it is wanted for.
@@ -67,16 +67,46 @@ impl FromRequestParts<Shared> for Caller {
     }
 }
 
-/// A caller that may name any version of the interface, or none, as devices may.
+/// A caller that may be a device: it may name any version of the interface, or none, and prove itself by a certificate.
 #[derive(Debug)]
-pub(super) struct AnyVersion(pub(super) Caller);
+pub(super) struct AnyVersion {
+    hub: Arc<Hub>,
+    proof: Proof,
+}
+
+#[derive(Debug)]
+enum Proof {
+    Token(Grant),
+    /// Whose it is depends on the device that the request is of.
+    Certificate(ClientCertificate),
+}
+
+impl AnyVersion {
+    /// The caller of a request that is of `device`.
+    pub(super) fn of(&self, device: &DeviceId) -> Result<Caller, Refusal> {
+        let grant = match &self.proof {
+            Proof::Token(grant) => grant.clone(),
+            Proof::Certificate(ClientCertificate(presented)) => self
+                .hub
+                .authenticate_certificate(presented, &device.into())?,
+        };
+        let hub = Arc::clone(&self.hub);
+        Ok(Caller { hub, grant })
+    }
+}
 
 impl FromRequestParts<Shared> for AnyVersion {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Refusal> {
         let hub = hub_of(parts, shared)?;
-        Caller::new(parts, hub).map(Self)
+        let token = text(&parts.headers, header::AUTHORIZATION.as_str());
+        let proof = match (token, parts.extensions.get::<ClientCertificate>()) {
+            (None, Some(certificate)) => Proof::Certificate(certificate.clone()),
+            (None, None) => return Err(Denied::NoToken.into()),
+            (Some(token), _) => Proof::Token(hub.authenticate(token)?),
+        };
+        Ok(Self { hub, proof })
     }
 }
 

@@ -4,16 +4,16 @@
 
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
+use axum::{Extension, Router};
 use bytes::Bytes;
 use drawspan_emulator_hub::dps::Asked;
-use drawspan_emulator_hub::dps::requests::{Answer, Caller, Refusal, state};
+use drawspan_emulator_hub::dps::requests::{Answer, Caller, Refusal};
 use drawspan_emulator_hub::refusals::Door;
 use drawspan_hub::{ErrorCode, RegistrationId};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use super::body::Unreadable;
 use super::refused::Reason;
 use super::request::{query, text};
-use super::{Shared, body};
+use super::{ClientCertificate, Shared, body};
 use crate::limits::{REGISTRATION_BODY_BYTES, REQUEST_READ_MS};
 
 const WRONG_METHOD: u32 = 405_000;
@@ -51,10 +51,11 @@ async fn register(
     names: Names,
     uri: Uri,
     headers: HeaderMap,
+    certificate: Presented,
     body: Body,
 ) -> Result<Response, Refused> {
     let Path((scope, id)) = names.map_err(bad_path)?;
-    let caller = caller(&scope, &id, &uri, &headers);
+    let caller = caller(&scope, &id, &uri, &headers, &certificate);
     // Before the body is read, which whoever may not register need not send.
     shared
         .dps
@@ -70,9 +71,10 @@ async fn poll(
     names: Result<Path<(String, String, String)>, PathRejection>,
     uri: Uri,
     headers: HeaderMap,
+    certificate: Presented,
 ) -> Result<Response, Refused> {
     let Path((scope, id, operation)) = names.map_err(bad_path)?;
-    let caller = caller(&scope, &id, &uri, &headers);
+    let caller = caller(&scope, &id, &uri, &headers, &certificate);
     answer(shared.dps.answer_operation(caller, &operation)?)
 }
 
@@ -82,12 +84,13 @@ async fn look_up(
     names: Names,
     uri: Uri,
     headers: HeaderMap,
+    certificate: Presented,
 ) -> Result<Response, Refused> {
     let Path((scope, id)) = names.map_err(bad_path)?;
     answer(
         shared
             .dps
-            .answer_lookup(caller(&scope, &id, &uri, &headers))?,
+            .answer_lookup(caller(&scope, &id, &uri, &headers, &certificate))?,
     )
 }
 
@@ -111,7 +114,7 @@ async fn registration(
     let answer = json!({
         "group": &*registration.group,
         "payload": payload.and_then(|payload| serde_json::from_str::<Value>(payload).ok()),
-        "state": state(&registration),
+        "state": shared.dps.state(&registration),
     });
     Ok(body::write(StatusCode::OK, &answer))
 }
@@ -123,16 +126,22 @@ async fn wrong_method() -> Refused {
     ))
 }
 
+/// The certificate of the connection, if the client presented one.
+type Presented = Option<Extension<ClientCertificate>>;
+
 fn caller<'c>(
     id_scope: &'c str,
     registration: &'c str,
     uri: &'c Uri,
     headers: &'c HeaderMap,
+    certificate: &'c Presented,
 ) -> Caller<'c> {
+    let certificate = certificate.as_ref();
     Caller {
         id_scope,
         registration,
         token: text(headers, header::AUTHORIZATION.as_str()),
+        certificate: certificate.map(|Extension(ClientCertificate(presented))| &**presented),
         api_version: query(uri, "api-version"),
     }
 }

@@ -39,6 +39,7 @@ use drawspan_emulator_hub::hub_set::HubSet;
 use drawspan_emulator_hub::reached::{Reached, Secured};
 use drawspan_emulator_hub::refusals::Door;
 use drawspan_hub::ErrorCode;
+use drawspan_hub_model::x509::Presented;
 use drawspan_net::Transport;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -70,6 +71,10 @@ pub(crate) struct Upgrades {
 /// The name to which a connection was opened.
 #[derive(Clone, Debug)]
 struct Sni(Option<Arc<str>>);
+
+/// The certificate of a client that presented one.
+#[derive(Clone, Debug)]
+struct ClientCertificate(Arc<Presented>);
 
 /// The routes of the head.
 pub(crate) fn router(shared: Shared) -> Router {
@@ -141,12 +146,16 @@ pub(crate) async fn serve(connection: Secured, router: Router, upgrades: Upgrade
     let refusals = Arc::clone(upgrades.amqps.refusals());
     let logged = Arc::clone(&refusals);
     let sni = Sni(reached.sni.clone());
+    let certificate = reached.certificate.clone().map(ClientCertificate);
     let router = TowerToHyperService::new(router);
     let upgraded = Upgraded::default();
     let upgrade = upgraded.clone();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         let answer = websocket::answer(&mut request, &upgrade);
         request.extensions_mut().insert(sni.clone());
+        if let Some(certificate) = &certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
         let asked = Asked::of(&request);
         let (router, refusals) = (router.clone(), Arc::clone(&logged));
         async move {

@@ -12,6 +12,7 @@ use drawspan_hub_model::access::{Denied, Grant};
 use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::event::{DisconnectReason, HubEvent, Protocol};
 use drawspan_hub_model::policy::Right;
+use drawspan_hub_model::x509::Presented;
 use drawspan_mqtt::server::{Connect, Publish, Will};
 use drawspan_mqtt::topic::{Sender, Topic as Published};
 use drawspan_mqtt::user_name::HubUser;
@@ -61,6 +62,7 @@ impl Device {
         hub: Arc<Hub>,
         user: &HubUser<'_>,
         connect: &Connect,
+        certificate: Option<&Arc<Presented>>,
         (protocol, wake): (Protocol, mpsc::Sender<Wake>),
     ) -> Result<Self, Denied> {
         let id = ClientId {
@@ -70,9 +72,15 @@ impl Device {
                 None => None,
             },
         };
-        let token = connect.password.as_deref().ok_or(Denied::NoToken)?;
-        let token = std::str::from_utf8(token).map_err(|_| Denied::Malformed)?;
-        let grant = hub.authenticate(token)?;
+        let password = connect.password.as_deref().filter(|it| !it.is_empty());
+        let grant = match (password, certificate) {
+            (Some(token), _) => {
+                let token = std::str::from_utf8(token).map_err(|_| Denied::Malformed)?;
+                hub.authenticate(token)?
+            }
+            (None, Some(certificate)) => hub.authenticate_certificate(certificate, &id)?,
+            (None, None) => return Err(Denied::NoToken),
+        };
         let (scope, generation_id) = check(&hub, &id, &grant)?;
         Ok(Self {
             session: Arc::new(MqttSession::new(protocol, wake)),
@@ -240,7 +248,10 @@ impl Device {
             module_id: self.id.module.clone(),
             origin: Origin {
                 scope: self.scope,
-                kind: AuthKind::Sas,
+                kind: match self.grant.is_by_certificate() {
+                    true => AuthKind::X509,
+                    false => AuthKind::Sas,
+                },
                 generation_id: self.generation_id.clone(),
                 source: MessageSource::Telemetry,
             },

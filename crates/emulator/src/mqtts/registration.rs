@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use drawspan_emulator_hub::dps::Dps;
 use drawspan_emulator_hub::dps::requests::{Caller, Refusal};
+use drawspan_hub_model::x509::Presented;
 use drawspan_mqtt::topic::{Filter, Topic};
 use drawspan_mqtt::{Qos, Server, ServerError};
 
@@ -17,6 +18,7 @@ pub(super) struct Registration {
     id_scope: String,
     id: String,
     token: Option<String>,
+    certificate: Option<Arc<Presented>>,
     api_version: Option<String>,
     /// The QoS with which it gets answers, once it has subscribed to them.
     answers: Option<Qos>,
@@ -40,13 +42,18 @@ pub(super) struct Refused(pub(super) Refusal);
 
 impl Registration {
     /// A client that may register, or why it may not.
-    pub(super) fn new(dps: &Arc<Dps>, caller: Caller<'_>) -> Result<Self, Refusal> {
+    pub(super) fn new(
+        dps: &Arc<Dps>,
+        caller: Caller<'_>,
+        certificate: Option<Arc<Presented>>,
+    ) -> Result<Self, Refusal> {
         dps.identify(caller)?;
         Ok(Self {
             dps: Arc::clone(dps),
             id_scope: caller.id_scope.to_owned(),
             id: caller.registration.to_owned(),
             token: caller.token.map(str::to_owned),
+            certificate,
             api_version: caller.api_version.map(str::to_owned),
             answers: None,
             waiting: VecDeque::new(),
@@ -98,6 +105,7 @@ impl Registration {
                 id_scope: &self.id_scope,
                 registration: &self.id,
                 token: self.token.as_deref(),
+                certificate: self.certificate.as_deref(),
                 api_version: self.api_version.as_deref(),
             };
             let (request_id, answer) = match request {

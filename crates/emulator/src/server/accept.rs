@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_emulator_hub::certificate_chain;
 use drawspan_emulator_hub::reached::{Reached, Secured};
 use drawspan_emulator_hub::refusals::{Door, HandshakeFailed, Refusals};
 use drawspan_emulator_hub::stop::Stop;
@@ -109,11 +110,19 @@ async fn secure(
     match handshake {
         Ok(Ok(stream)) => {
             let (tcp, tls) = stream.get_ref();
+            let certificate = tls.peer_certificates().and_then(|chain| {
+                let presented = certificate_chain::presented(chain);
+                let presented = presented.inspect_err(|error| {
+                    refusals.log(Door::Tls, "BadCertificate", peer, "", &error.to_string());
+                });
+                presented.ok().map(Arc::new)
+            });
             let reached = Reached {
                 sni: tls.server_name().map(Arc::from),
                 port: tcp.local_addr().map_or(0, |address| address.port()),
                 transport: Transport::Amqps,
                 peer,
+                certificate,
             };
             Some(Secured {
                 stream,

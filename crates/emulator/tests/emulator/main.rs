@@ -15,3 +15,4 @@ mod modules;
 mod support;
 mod twins;
 mod uploads;
+mod x509;

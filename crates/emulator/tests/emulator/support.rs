@@ -10,12 +10,18 @@ use drawspan_hub::{ErrorCode, HostName, SymmetricKey, sas};
 use rustls::crypto::ring::default_provider;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+/// What a client with a certificate has.
+pub(crate) struct Identity {
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: PrivateKeyDer<'static>,
+}
 
 pub(crate) const HUB: &str = "contoso.test";
 
@@ -41,7 +47,8 @@ pub(crate) async fn start() -> Running {
     Emulator::start(config()).await.unwrap()
 }
 
-pub(crate) fn tls(ca: &Path) -> TlsConnector {
+/// TLS of a client, with a certificate or without.
+pub(crate) fn client_tls(ca: &Path, identity: Option<&Identity>) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_file(ca).unwrap())
@@ -49,14 +56,28 @@ pub(crate) fn tls(ca: &Path) -> TlsConnector {
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    TlsConnector::from(Arc::new(config))
+        .with_root_certificates(roots);
+    Arc::new(match identity {
+        None => config.with_no_client_auth(),
+        Some(Identity { chain, key }) => config
+            .with_client_auth_cert(chain.clone(), key.clone_key())
+            .unwrap(),
+    })
 }
 
 pub(crate) async fn connect(ca: &Path, address: SocketAddr, name: &str) -> TlsStream<TcpStream> {
+    connect_as(ca, address, name, None).await
+}
+
+/// Of a client with a certificate, or without.
+pub(crate) async fn connect_as(
+    ca: &Path,
+    address: SocketAddr,
+    name: &str,
+    identity: Option<&Identity>,
+) -> TlsStream<TcpStream> {
     let stream = TcpStream::connect(address).await.unwrap();
-    tls(ca)
+    TlsConnector::from(client_tls(ca, identity))
         .connect(ServerName::try_from(name.to_owned()).unwrap(), stream)
         .await
         .unwrap()
@@ -135,7 +156,23 @@ pub(crate) async fn ask_raw(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Answer {
-    let mut stream = ask_soon(running, host, method, target, headers, body).await;
+    let stream = ask_soon(running, host, method, target, headers, body).await;
+    answer(stream).await
+}
+
+/// A request of a client with a certificate.
+pub(crate) async fn ask_as(
+    running: &Running,
+    identity: Option<&Identity>,
+    (method, target): (&str, &str),
+    body: &str,
+) -> Answer {
+    let (ca, address) = (running.ca_path(), running.addresses().https);
+    let stream = connect_as(ca, address, "localhost", identity).await;
+    answer(write(stream, HUB, method, target, &[], body).await).await
+}
+
+async fn answer(mut stream: TlsStream<TcpStream>) -> Answer {
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes).await;
     let text = String::from_utf8(bytes).unwrap();
@@ -159,7 +196,18 @@ pub(crate) async fn ask_soon(
     headers: &[(&str, &str)],
     body: &str,
 ) -> TlsStream<TcpStream> {
-    let mut stream = connect(running.ca_path(), running.addresses().https, "localhost").await;
+    let stream = connect(running.ca_path(), running.addresses().https, "localhost").await;
+    write(stream, host, method, target, headers, body).await
+}
+
+async fn write(
+    mut stream: TlsStream<TcpStream>,
+    host: &str,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> TlsStream<TcpStream> {
     let mut request =
         format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
     for (name, value) in headers {

@@ -1,8 +1,10 @@
 //! The provisioning service as a value: permission to register, the assignment of hubs, and the registrations.
 //!
-//! Sources: DPS articles "symmetric key attestation", "reprovision", "allocation policies".
+//! Sources: DPS articles "symmetric key attestation", "X.509 attestation", "roll X.509 device certificates", "reprovision", "allocation policies".
 
 mod access;
+mod enrollment;
+mod enrollment_json;
 mod provisioning;
 mod rate;
 #[cfg(test)]
@@ -13,7 +15,9 @@ use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, HostName, RegistrationId, SymmetricKey};
 
-pub use access::{Denied, verify};
+pub use access::{Admission, Credential, Denied};
+pub use enrollment::{Attestation, Enrollment, EnrollmentGroup, Enrollments, Terms};
+pub use enrollment_json::{EnrollmentFile, InvalidEnrollment};
 pub use provisioning::{ENROLLMENT_GROUP, GroupSpec, ID_SCOPE, InvalidProvisioning, Provisioning};
 pub use rate::Rate;
 
@@ -43,7 +47,7 @@ pub enum Allocation {
 pub struct Registration {
     /// The name, as it was written first.
     pub id: RegistrationId,
-    /// The group that it belongs to.
+    /// The group that it belongs to; empty if it has an enrollment of its own.
     pub group: Arc<str>,
     /// The assigned hub.
     pub hub: HostName,
@@ -76,14 +80,6 @@ pub enum Substatus {
 #[derive(Debug, Default)]
 pub struct Registrations {
     by_name: HashMap<String, Arc<Registration>>,
-}
-
-impl Group {
-    /// The keys of a device of this group: primary, secondary.
-    pub fn device_keys(&self, id: &RegistrationId) -> (SymmetricKey, SymmetricKey) {
-        let id = id.as_str();
-        (self.primary.derive(id), self.secondary.derive(id))
-    }
 }
 
 impl Allocation {

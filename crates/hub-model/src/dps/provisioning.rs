@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use drawspan_hub::{HostName, SymmetricKey};
+use drawspan_hub::{HostName, RegistrationId, SymmetricKey};
 
 use super::Allocation;
+use super::enrollment::{Enrollment, EnrollmentGroup, Terms};
 use crate::limits::{
     ENROLLMENT_GROUPS_MAX, ENROLLMENT_NAME_MAX_CHARS, ID_SCOPE_MAX_CHARS, RETRY_AFTER_MAX_S,
 };
@@ -21,8 +22,12 @@ const RETRY_AFTER_S: u32 = 3;
 pub struct Provisioning {
     /// Its id scope.
     pub id_scope: String,
-    /// Its enrollment groups; if empty, there is one called [`ENROLLMENT_GROUP`].
+    /// Its enrollment groups with symmetric keys, whose missing keys are made; if empty, there is one called [`ENROLLMENT_GROUP`].
     pub groups: Vec<GroupSpec>,
+    /// Enrollments of one device each.
+    pub individual: Vec<Enrollment>,
+    /// Enrollment groups beside `groups`, complete as they are.
+    pub other_groups: Vec<EnrollmentGroup>,
     /// How devices are spread over hubs.
     pub allocation: Allocation,
     /// How long a device is asked to wait for its assignment, 0 to 300 s. The assignment is made at once in any case; with 0 the
@@ -60,6 +65,9 @@ pub enum InvalidProvisioning {
     /// A name that is there twice.
     #[error("the enrollment group {0} is there twice")]
     SameGroup(String),
+    /// A device that is enrolled twice.
+    #[error("the enrollment {0} is there twice")]
+    SameEnrollment(RegistrationId),
     /// Allocation to a hub that is not served.
     #[error("devices cannot be allocated to {0}: there is no such hub")]
     NoSuchHub(HostName),
@@ -73,6 +81,8 @@ impl Default for Provisioning {
         Self {
             id_scope: ID_SCOPE.to_owned(),
             groups: Vec::new(),
+            individual: Vec::new(),
+            other_groups: Vec::new(),
             allocation: Allocation::default(),
             retry_after_s: RETRY_AFTER_S,
             registrations_per_minute: None,
@@ -104,38 +114,53 @@ impl Provisioning {
         if !is_scope {
             mistakes.push(Invalid::IdScope);
         }
-        if self.groups.len() > ENROLLMENT_GROUPS_MAX {
-            mistakes.push(Invalid::TooManyGroups(self.groups.len()));
+        let named = self.groups.iter().map(|group| group.name.as_str());
+        let others = self.other_groups.iter().map(|group| &*group.name);
+        let groups: Vec<_> = named.chain(others).collect();
+        if groups.len() > ENROLLMENT_GROUPS_MAX {
+            mistakes.push(Invalid::TooManyGroups(groups.len()));
         }
         let mut seen = HashSet::new();
-        for group in &self.groups {
-            if !is_group_name(&group.name) {
+        for name in groups {
+            if !is_group_name(name) {
                 mistakes.push(Invalid::GroupName);
-            } else if !seen.insert(group.name.to_ascii_lowercase()) {
-                mistakes.push(Invalid::SameGroup(group.name.clone()));
+            } else if !seen.insert(name.to_ascii_lowercase()) {
+                mistakes.push(Invalid::SameGroup(name.to_owned()));
             }
         }
-        if let Allocation::Static(hub) = &self.allocation
-            && !hubs.contains(hub)
-        {
-            mistakes.push(Invalid::NoSuchHub(hub.clone()));
-        }
+        let mut seen = HashSet::new();
+        let ids = self.individual.iter().map(|it| &it.id);
+        let repeated = ids.filter(|id| !seen.insert(id.as_str().to_ascii_lowercase()));
+        mistakes.extend(repeated.cloned().map(Invalid::SameEnrollment));
+        let allocated = match &self.allocation {
+            Allocation::Static(hub) => Some(hub),
+            Allocation::Hashed => None,
+        };
+        let terms = self.individual.iter().map(|it| &it.terms);
+        let terms = terms.chain(self.other_groups.iter().map(|it| &it.terms));
+        let named = terms.filter_map(|terms: &Terms| terms.hub.as_ref());
+        let unknown: HashSet<_> = allocated.into_iter().chain(named).collect();
+        let unknown = unknown.into_iter().filter(|hub| !hubs.contains(hub));
+        mistakes.extend(unknown.cloned().map(Invalid::NoSuchHub));
         if self.retry_after_s > RETRY_AFTER_MAX_S {
             mistakes.push(Invalid::RetryAfter(self.retry_after_s));
         }
         mistakes
     }
 
-    /// The groups, including the default one.
+    /// The groups with symmetric keys, including the default one, unless another group has its name.
     pub fn groups(&self) -> Vec<GroupSpec> {
+        let mut others = self.other_groups.iter();
         match self.groups.as_slice() {
+            [] if others.any(|it| it.name.eq_ignore_ascii_case(ENROLLMENT_GROUP)) => Vec::new(),
             [] => vec![GroupSpec::new(ENROLLMENT_GROUP)],
             groups => groups.to_vec(),
         }
     }
 }
 
-fn is_group_name(name: &str) -> bool {
+/// Whether an enrollment group may have this name.
+pub(super) fn is_group_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
     (1..=ENROLLMENT_NAME_MAX_CHARS).contains(&name.len()) && name.bytes().all(allowed)
 }

@@ -1,8 +1,11 @@
+mod enrollments;
+mod files;
+
 use drawspan_hub::sas;
 
 use super::*;
 
-const NOW: u64 = 1_800_000_000;
+const NOW: u64 = crate::x509::tests::NOW_S;
 const SCOPE: &str = "0ne1";
 
 fn key(byte: u8) -> SymmetricKey {
@@ -17,19 +20,19 @@ fn host(text: &str) -> HostName {
     HostName::parse(text).unwrap()
 }
 
-fn groups() -> Vec<Group> {
+fn groups() -> Vec<EnrollmentGroup> {
     let group = |name: &str, byte| Group {
         name: name.into(),
         primary: key(byte),
         secondary: key(byte + 1),
     };
-    vec![group("one", 1), group("two", 3)]
+    vec![group("one", 1).into(), group("two", 3).into()]
 }
 
 fn judge(token: &str) -> Result<String, Denied> {
-    let groups = groups();
-    let found = verify(Some(token), SCOPE, &id("Dev-1"), &groups, NOW);
-    found.map(|group| group.name.to_string())
+    let enrollments = Enrollments::new(groups(), Vec::new());
+    let found = enrollments.admit(Credential::Token(token), SCOPE, &id("Dev-1"), NOW);
+    found.map(|admission| admission.group.unwrap().to_string())
 }
 
 #[test]
@@ -88,8 +91,8 @@ fn everything_else_is_refused_by_name() {
         check(resource, &own, NOW, policy, Denied::OtherRegistration);
     }
     assert_eq!(judge("Bearer x"), Err(Denied::Malformed));
-    let groups = groups();
-    let none = verify(None, SCOPE, &id("a"), &groups, NOW);
+    let enrollments = Enrollments::new(groups(), Vec::new());
+    let none = enrollments.admit(Credential::Nothing, SCOPE, &id("a"), NOW);
     assert_eq!(none.map(drop), Err(Denied::NoToken));
 }
 

@@ -37,6 +37,7 @@ fn host(profile: &Profile) -> Option<&HostName> {
         Profile::Dps { endpoint, .. } => Some(endpoint),
         Profile::Hub { host, .. } => Some(host),
         Profile::Devices(devices) => devices.values().map(|listed| &listed.hub).min(),
+        Profile::Certificates(devices) => devices.values().map(|listed| &listed.hub).min(),
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use drawspan_client::dps::{Assigned, DpsClient, DpsConfig};
 use drawspan_client::{Credentials, probe};
-use drawspan_hub::{DeviceId, Failure, FailureKind, HostName, WhichKey};
-use drawspan_net::Connector;
+use drawspan_hub::{CertifiedDevice, DeviceId, Failure, FailureKind, HostName, WhichKey};
+use drawspan_net::{ClientIdentity, Connector};
 use drawspan_settings::limits::TOKEN_LIFE_S;
 use drawspan_settings::{Config, Profile};
 use tokio::time::Instant;
@@ -70,6 +70,26 @@ pub(super) async fn look(
                     "Check its line in devices_file: the key as the hub shows it for the device.";
                 let taken = format!("{host} takes the key of {id}");
                 lines.push(hub(look.device(host, id, id).await, taken, refused));
+            }
+            lines
+        }
+        Profile::Certificates(devices) => {
+            let mut hubs: BTreeMap<&str, (&DeviceId, &CertifiedDevice)> = BTreeMap::new();
+            for (id, listed) in devices {
+                let kept = hubs.entry(listed.hub.as_str()).or_insert((id, listed));
+                if id.as_str() < kept.0.as_str() {
+                    *kept = (id, listed);
+                }
+            }
+            let mut lines = Vec::new();
+            for (id, listed) in hubs.into_values().take(ONLINE_HUBS) {
+                let host = &listed.hub;
+                // Attaching a link would end a connection that the device has elsewhere.
+                let reached = format!(
+                    "{host} is reached with the certificate of {id}; whether it takes it shows when the device connects"
+                );
+                let refused = "Check the device's line in devices_file: its hub, and a certificate that the hub knows.";
+                lines.push(hub(look.reaches(listed).await, reached, refused));
             }
             lines
         }
@@ -136,6 +156,22 @@ impl Look<'_> {
         let transport = self.config.transport;
         let attached = probe::attach_stranger(host, self.connector, transport, token, &stranger);
         in_time(host.as_str(), attached).await
+    }
+
+    /// Shakes hands with a hub by a device's certificate.
+    async fn reaches(&self, listed: &CertifiedDevice) -> Result<WhichKey, Failure> {
+        let certificate = &listed.certificate;
+        let identity = ClientIdentity::from_pem(&certificate.chain, certificate.key());
+        let identity = identity
+            .map_err(|error| Failure::local(FailureKind::Unauthorized, &error.to_string()))?;
+        let connector = self.connector.with_identity(&identity);
+        let host = listed.hub.as_str();
+        let reached = async {
+            let connected = connector.connect_to(host, self.config.transport).await;
+            let reached = connected.map(|_| WhichKey::Primary);
+            reached.map_err(|error| Failure::local(FailureKind::HubUnreachable, &error.to_string()))
+        };
+        in_time(host, reached).await
     }
 
     async fn device(

@@ -64,6 +64,7 @@ impl End {
             port: 5671,
             transport: Transport::Amqps,
             peer: ([127, 0, 0, 1], 1).into(),
+            certificate: None,
         };
         Self {
             connection: Connection::server(engine_config(), sasl::mechanisms(), now),

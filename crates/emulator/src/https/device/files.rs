@@ -65,7 +65,7 @@ struct End {
 
 /// `POST /devices/{id}/files`
 async fn begin(
-    AnyVersion(caller): AnyVersion,
+    caller: AnyVersion,
     Authority(authority): Authority,
     path: IdPath,
     body: Body,
@@ -107,7 +107,7 @@ async fn end_named(
 }
 
 async fn ended(
-    AnyVersion(caller): &AnyVersion,
+    caller: &AnyVersion,
     id: DeviceId,
     in_path: Option<String>,
     body: Body,

@@ -16,7 +16,7 @@ use drawspan_hub_model::policy::Right;
 use drawspan_segment_log::{AuthKind, MessageSource, Origin};
 
 use super::Shared;
-use super::caller::{AnyVersion, Caller};
+use super::caller::AnyVersion;
 use super::refusal::Refusal;
 
 pub(super) fn routes() -> Router<Shared> {
@@ -49,19 +49,24 @@ struct Sender {
 
 impl Sender {
     /// The device that a request is of, if the caller may speak for it.
-    fn new(AnyVersion(caller): &AnyVersion, id: DeviceId, what: &str) -> Result<Self, Refusal> {
-        Self::at(caller, &format!("/devices/{id}/messages/{what}"), id)
+    fn new(caller: &AnyVersion, id: DeviceId, what: &str) -> Result<Self, Refusal> {
+        let path = format!("/devices/{id}/messages/{what}");
+        Self::at(caller, &path, id)
     }
 
     /// The same, for a path of the device.
-    fn at(caller: &Caller, path: &str, id: DeviceId) -> Result<Self, Refusal> {
+    fn at(caller: &AnyVersion, path: &str, id: DeviceId) -> Result<Self, Refusal> {
+        let caller = caller.of(&id)?;
         let hub = caller.hub(&[Right::DeviceConnect], path)?;
         let (scope, generation_id) = hub.admit(caller.grant(), &(&id).into())?;
         Ok(Self {
             hub: Arc::clone(hub),
             origin: Origin {
                 scope,
-                kind: AuthKind::Sas,
+                kind: match caller.grant().is_by_certificate() {
+                    true => AuthKind::X509,
+                    false => AuthKind::Sas,
+                },
                 generation_id,
                 source: MessageSource::Telemetry,
             },

@@ -20,6 +20,7 @@ use crate::mqtts::registration::Registration;
 impl Head {
     pub(super) fn connect(&mut self, server: &mut Server, connect: &Connect, now: Duration) {
         let user = connect.user_name.as_deref().unwrap_or_default();
+        let certificate = self.reached.certificate.clone();
         if let Some(dps) = user_name::of_dps(user)
             && (user_name::of_hub(user).is_none() || self.is_scope(dps.id_scope))
         {
@@ -27,7 +28,10 @@ impl Head {
             let caller = Caller {
                 id_scope: dps.id_scope,
                 registration: dps.registration,
-                token: token.and_then(|token| std::str::from_utf8(token).ok()),
+                token: token
+                    .filter(|token| !token.is_empty())
+                    .and_then(|token| std::str::from_utf8(token).ok()),
+                certificate: certificate.as_deref(),
                 api_version: dps.api_version.as_deref(),
             };
             return self.connect_registration(server, connect, caller);
@@ -61,7 +65,13 @@ impl Head {
             return self.refuse(server, &what, "IdMismatch", reason);
         }
         let of_session = (self.protocol, self.wake.clone());
-        match Device::new(hub.clone(), &user, connect, of_session) {
+        match Device::new(
+            hub.clone(),
+            &user,
+            connect,
+            certificate.as_ref(),
+            of_session,
+        ) {
             Ok(device) => self.accept(server, device, now),
             Err(denied) => {
                 hub.emit(denied_event(&user, denied));
@@ -87,7 +97,7 @@ impl Head {
             let reason = "the client id is not the registration that the user name names";
             return self.refuse(server, &what, "IdMismatch", reason);
         }
-        match Registration::new(&self.shared.dps, caller) {
+        match Registration::new(&self.shared.dps, caller, self.reached.certificate.clone()) {
             Ok(registration) => {
                 self.client = Client::Registration(Box::new(registration));
                 self.sent(server.accept(false));

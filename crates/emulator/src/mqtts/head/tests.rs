@@ -49,6 +49,7 @@ impl Link {
             port: 8883,
             transport: Transport::Amqps,
             peer: ([127, 0, 0, 1], 1).into(),
+            certificate: None,
         };
         let now = Duration::from_secs(1);
         Self {

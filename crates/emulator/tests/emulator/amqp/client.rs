@@ -1,6 +1,7 @@
 //! An AMQP client for the tests: the engine in the client's role, driven by hand over a TLS socket.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_emulator::{Config, Emulator, Hub, Running};
 use drawspan_hub::DeviceId;
 use drawspan_net::{Clock, Connector, Route, Transport, client_config};
+use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
@@ -21,7 +23,7 @@ pub(super) use super::tokens::{
     device_token, device_token_by, device_token_until, owner, policy, unix_s,
 };
 use super::wire::Wire;
-use crate::support::{HUB, config};
+use crate::support::{HUB, Identity, client_tls, config};
 
 /// Nothing here takes long; this is for what never comes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -95,6 +97,11 @@ pub(super) async fn connect_with(
 
 /// Reaches the emulator's ports as if they were the usual ones.
 pub(super) fn connector(running: &Running) -> Connector {
+    let authority = CertificateDer::from_pem_file(running.ca_path()).unwrap();
+    connector_with(running, client_config(vec![authority]).unwrap())
+}
+
+fn connector_with(running: &Running, tls: Arc<ClientConfig>) -> Connector {
     let addresses = running.addresses();
     let route = |port, to| Route {
         host: HUB.to_owned(),
@@ -102,8 +109,7 @@ pub(super) fn connector(running: &Running) -> Connector {
         to,
     };
     let routes = vec![route(5671, addresses.amqps), route(443, addresses.https)];
-    let authority = CertificateDer::from_pem_file(running.ca_path()).unwrap();
-    Connector::new(client_config(vec![authority]).unwrap(), routes)
+    Connector::new(tls, routes)
 }
 
 /// A connection of either kind.
@@ -112,7 +118,26 @@ pub(super) async fn open(
     sasl: Option<ClientSasl>,
     transport: Transport,
 ) -> Result<Client, Closed> {
-    let stream = connector(running).connect_to(HUB, transport).await.unwrap();
+    open_by(&connector(running), sasl, transport).await
+}
+
+/// A connection without SASL and without token, of a client with a certificate.
+pub(super) async fn open_as(
+    running: &Running,
+    identity: &Identity,
+    transport: Transport,
+) -> Client {
+    let tls = client_tls(running.ca_path(), Some(identity));
+    let connector = connector_with(running, tls);
+    open_by(&connector, None, transport).await.unwrap()
+}
+
+async fn open_by(
+    connector: &Connector,
+    sasl: Option<ClientSasl>,
+    transport: Transport,
+) -> Result<Client, Closed> {
+    let stream = connector.connect_to(HUB, transport).await.unwrap();
     let clock = Clock::start();
     let config = AmqpConfig {
         container_id: "test".into(),

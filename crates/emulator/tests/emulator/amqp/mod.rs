@@ -2,6 +2,7 @@
 
 mod c2d;
 mod cbs;
+mod certificates;
 mod client;
 mod events;
 mod faults;
