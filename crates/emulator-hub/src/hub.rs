@@ -6,6 +6,7 @@ mod methods;
 mod mqtt_sessions;
 mod news;
 mod sessions;
+mod uploads;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -24,6 +25,7 @@ use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::module::Module;
 use drawspan_hub_model::policy::{POLICIES, Policies};
 use drawspan_hub_model::registry::{Change, Entry, Registry};
+use drawspan_hub_model::uploads::Uploads;
 use drawspan_hub_model::x509::{Authorities, Presented};
 use drawspan_hub_store::{MqttSession, Store, StoreError};
 use drawspan_segment_log::{
@@ -35,10 +37,13 @@ use crate::clock::Clock;
 use crate::observe::Events;
 use crate::random::{self, NoRandomness};
 use crate::sessions::Sessions;
+use crate::storage::Storage;
 use c2d::Messages;
 pub use c2d::{SendError, SettleError};
 pub use methods::InvokeError;
 use mqtt_sessions::KeptSubscriptions;
+use uploads::HeldUploads;
+pub use uploads::{UploadError, UploadPlace};
 
 /// Devices that are created together, at start.
 const CREATE_GROUP: usize = 1000;
@@ -60,8 +65,12 @@ pub struct Hub {
     log: Arc<TelemetryLog>,
     sessions: Arc<Sessions>,
     subscriptions: KeptSubscriptions,
+    uploads: HeldUploads,
+    storage: Storage,
     /// Called when there is feedback for services.
     feedback_waits: OnceLock<Told>,
+    /// Called when there are file notifications for services.
+    file_notifications_wait: OnceLock<Told>,
     /// Without a store: held during a change, until devices are notified. Taken before the registry's lock.
     telling: Mutex<()>,
 }
@@ -94,6 +103,10 @@ pub struct Parts {
     pub messages: CloudToDevice,
     /// MQTT sessions that go on.
     pub mqtt_sessions: Vec<MqttSession>,
+    /// File uploads.
+    pub uploads: Uploads,
+    /// Where uploaded files go.
+    pub storage: Storage,
     /// `None` keeps the registry in memory only.
     pub store: Option<Arc<Store>>,
     /// Telemetry.
@@ -132,6 +145,8 @@ impl Hub {
             mut registry,
             messages,
             mut mqtt_sessions,
+            uploads,
+            storage,
             store,
             log,
         } = parts;
@@ -153,7 +168,10 @@ impl Hub {
             log,
             sessions: Arc::default(),
             subscriptions: KeptSubscriptions::from_stored(mqtt_sessions),
+            uploads: HeldUploads::new(uploads),
+            storage,
             feedback_waits: OnceLock::new(),
+            file_notifications_wait: OnceLock::new(),
             telling: Mutex::default(),
         }
     }

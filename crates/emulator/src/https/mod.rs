@@ -1,6 +1,7 @@
-//! The HTTPS head: the REST interface for services (registry, twins, methods, purge of queues), and the authority's
-//! certificate.
+//! The HTTPS head: the REST interface for services (registry, twins, methods, purge of queues), that for devices, the storage of
+//! uploaded files, and the authority's certificate.
 
+mod blobs;
 mod body;
 mod bulk;
 mod caller;
@@ -105,6 +106,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/statistics/devices", get(statistics::devices))
         .route("/statistics/service", get(statistics::service))
         .merge(device::routes())
+        .merge(blobs::routes())
         .merge(dps::routes())
         .merge(not_served::routes())
         .fallback(unknown_route)
