@@ -11,6 +11,9 @@ use drawspan_hub::{
 };
 pub use drawspan_hub::{KeyPair, Keys, ListedDevice};
 use drawspan_net::{ClientIdentity, DeviceAuthority, NoCertificate};
+use tokio::sync::Semaphore;
+
+use crate::limits;
 
 /// Policy name of tokens for DPS.
 const REGISTRATION_POLICY: &str = "registration";
@@ -22,6 +25,8 @@ pub struct Credentials {
     kind: CredentialKind,
     /// Whether an authority makes the certificates.
     makes: bool,
+    /// One per certificate that is being made.
+    turns: Semaphore,
 }
 
 #[derive(Debug)]
@@ -56,6 +61,7 @@ impl Credentials {
             kind: keys.kind(),
             makes: matches!(keys, Keys::Authority(_)),
             held: RwLock::new(Held::new(keys)),
+            turns: Semaphore::new(limits::CERTIFICATES_AT_ONCE),
         }
     }
 
@@ -105,6 +111,8 @@ impl Credentials {
         let Some(authority) = authority else {
             return self.listed_identity(device).ok_or_else(no_certificate);
         };
+        // The semaphore is never closed, so that this is always a permit.
+        let _turn = self.turns.acquire().await.ok();
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |now| now.as_secs());
         let name = registration.clone();

@@ -80,6 +80,8 @@ pub const RECONNECT_MAX_MS: u64 = 10_000;
 pub const SWEEP_INTERVAL_MS: u64 = 250;
 /// Silence that we announce as too long; the official .NET client announces the same.
 pub const IDLE_TIME_OUT_MS: u32 = 120_000;
+/// Certificates of devices that are made at the same time, each on a thread for what takes long.
+pub const CERTIFICATES_AT_ONCE: usize = 4;
 /// Port of HTTPS.
 pub const HTTPS_PORT: u16 = 443;
 /// Connections to the provisioning service that may be open at once.

@@ -13,7 +13,8 @@ const HEAD: &str = "\
 # (`--group-key`, `DRAWSPAN_GROUP_KEY` for `group_key`); paths are relative to it. `drawspan config check --config
 # THIS-FILE` shows what the settings come to, and every mistake.
 #
-# Needed are api_key, and how devices connect: id_scope and group_key (or group_certificate), or hub_connection_string, or devices_file.
+# Needed are api_key, and how devices connect: id_scope and group_key or group_certificate, or
+# hub_connection_string, or devices_file.
 ";
 
 /// The file's text: TOML in which everything is a comment.
