@@ -7,16 +7,8 @@ use drawspan_emulator::cli::{self, CommandError, EmulatorArgs};
 use super::EXIT_USAGE;
 use super::{block_on, failed, log, say};
 
-/// Has the system give memory in small pages: huge ones double what an idle hub takes (11.6 MB of heap instead of 6.2).
-fn use_small_pages() {
-    // A kernel that refuses costs memory only.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::thread::disable_transparent_huge_pages(true);
-}
-
 pub(super) fn run(args: EmulatorArgs) -> ExitCode {
     let _log = log::start("info");
-    use_small_pages();
     block_on(async move {
         match cli::run(args).await {
             Ok(()) => ExitCode::SUCCESS,
