@@ -95,16 +95,27 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
             .map(|database| database.mqtt_sessions(host))
             .transpose()?;
         let sessions = sessions.unwrap_or_default();
-        parts.push((host.clone(), registry, messages, sessions, Arc::new(log)));
+        let stored = database
+            .as_ref()
+            .map(|database| database.authorities(host))
+            .transpose()?;
+        let authorities = authorities.clone().with_stored(stored.unwrap_or_default());
+        parts.push((
+            host.clone(),
+            authorities,
+            registry,
+            messages,
+            sessions,
+            Arc::new(log),
+        ));
     }
     let groups_with_keys = enrollment_groups(config, database.as_mut())?;
     let registrations = database.as_ref().map(Database::registrations).transpose()?;
     let store = database.map(Store::start).transpose()?.map(Arc::new);
     let logs = parts.iter().map(|(.., log)| Arc::clone(log)).collect();
     let events = Events::new(config.clock.clone(), config.observers.clone());
-    let hubs = parts
-        .into_iter()
-        .map(|(host, registry, messages, mqtt_sessions, log)| {
+    let hubs = parts.into_iter().map(
+        |(host, authorities, registry, messages, mqtt_sessions, log)| {
             let (policies, groups, store) =
                 (Policies { key: key.clone() }, groups.clone(), store.clone());
             Arc::new(Hub::new(Parts {
@@ -115,14 +126,15 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
                 created_unix_ms,
                 policies,
                 groups,
-                authorities: authorities.clone(),
+                authorities,
                 registry,
                 messages,
                 mqtt_sessions,
                 store,
                 log,
             }))
-        });
+        },
+    );
     let hubs: Vec<_> = hubs.collect();
     let provisioning = &config.provisioning;
     let parts = dps::Parts {

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use drawspan_emulator_hub::hub::AuthoritySpec;
 use drawspan_hub::{DeviceId, HostName, ModuleId};
 use drawspan_hub_model::module::ModuleSpec;
 use drawspan_hub_model::registry::Change;
+use drawspan_hub_model::x509::Certificate;
 use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, NewRecord, Origin};
 
 use super::{Opened, open};
@@ -59,6 +61,10 @@ fn content(opened: &Opened) -> Content {
         let subscriptions = hub.kept_subscriptions(&(&device.id).into());
         format!("{device:?} {keys:?} {twin:?} {waiting} {subscriptions:?}")
     });
+    // What is given at each start has a name with a colon.
+    let authorities = hub.authorities();
+    let kept = authorities.list().filter(|it| !it.name.contains(':'));
+    let kept: Vec<String> = kept.map(|it| format!("{it:?}")).collect();
     let telemetry = (0..hub.partition_count()).map(|partition| {
         let records = hub.read(partition, 0, 10_000, usize::MAX).unwrap();
         records.into_iter().map(|record| record.message).collect()
@@ -67,7 +73,7 @@ fn content(opened: &Opened) -> Content {
     let keys = strings.iter().map(|it| it.key.to_base64());
     let groups = opened.dps.groups().iter();
     Content {
-        devices: devices.chain(modules).collect(),
+        devices: devices.chain(modules).chain(kept).collect(),
         telemetry: telemetry.collect(),
         keys: keys
             .chain(groups.map(|group| group.primary.to_base64()))
@@ -117,6 +123,14 @@ async fn fill(opened: &Opened, round: u32) {
         hub.ingest(&[record]).unwrap();
     }
     fill_module(opened, round).await;
+    let certificate = Certificate::from_text(&opened.tls.ca_pem).unwrap();
+    let spec = AuthoritySpec {
+        certificate,
+        is_verified: false,
+    };
+    let name = format!("authority-{round}");
+    let put = hub.put_authority(&name, None, spec).await.unwrap();
+    assert!(put.is_ok(), "{put:?}");
 }
 
 /// A module of a device, with a twin and subscriptions.

@@ -167,7 +167,7 @@ fn put(
 }
 
 /// `None` if a row is malformed.
-fn rows<T>(
+pub(super) fn rows<T>(
     connection: &Connection,
     hub: &HostName,
     query: &str,
@@ -214,10 +214,10 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Option<Arc<Record>>> {
 }
 
 /// SQLite's integers have a sign; no number here comes near it.
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn unsigned(number: i64) -> u64 {
+pub(super) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }

@@ -1,6 +1,7 @@
-//! The registry of hubs, modules, twins, cloud-to-device messages, MQTT sessions and registrations on disk: SQLite, written by one thread that puts
+//! The registry of hubs, modules, twins, cloud-to-device messages, MQTT sessions, authorities and registrations on disk: SQLite, written by one thread that puts
 //! waiting changes into one transaction.
 
+mod authorities;
 mod c2d;
 mod commits;
 mod dps;
@@ -25,6 +26,7 @@ use drawspan_hub_model::dps::{Group, Registration};
 use drawspan_hub_model::module::Module;
 use drawspan_hub_model::registry;
 use drawspan_hub_model::twin::Twin;
+use drawspan_hub_model::x509::Authority;
 use drawspan_state::sqlite;
 use drawspan_state::whole::{Cut, Files};
 use rusqlite::{Connection, TransactionBehavior};
@@ -41,6 +43,10 @@ pub enum Write {
     CloudToDevice(messages::Change),
     /// A device that registered at the provisioning service.
     Registration(Arc<Registration>),
+    /// A certificate authority is new or different.
+    Authority(Box<Authority>),
+    /// A certificate authority of that name is gone.
+    AuthorityGone(Arc<str>),
     /// A client's MQTT session is new or different.
     MqttSession(MqttSession),
     /// A client has no MQTT session that outlives its connection any more.
@@ -197,6 +203,14 @@ impl Database {
     /// When the database cannot be read.
     pub fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
         dps::load(&self.connection, &self.path)
+    }
+
+    /// The certificate authorities that callers added to a hub.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn authorities(&self, hub: &HostName) -> Result<Vec<Authority>, StoreError> {
+        authorities::load(&self.connection, hub, &self.path)
     }
 
     /// All modules of a hub.
