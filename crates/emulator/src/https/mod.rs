@@ -4,6 +4,7 @@
 mod body;
 mod bulk;
 mod caller;
+mod certificates;
 mod commands;
 mod device;
 mod devices;
@@ -105,6 +106,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/statistics/devices", get(statistics::devices))
         .route("/statistics/service", get(statistics::service))
         .merge(device::routes())
+        .merge(certificates::routes())
         .merge(dps::routes())
         .merge(not_served::routes())
         .fallback(unknown_route)
