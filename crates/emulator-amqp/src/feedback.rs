@@ -1,42 +1,18 @@
-//! Feedback for the senders of messages, and its receivers among services.
-
-use std::sync::{Arc, Mutex, PoisonError};
+//! Feedback for the senders of messages.
 
 use bytes::Bytes;
-use drawspan_amqp::engine::LinkId;
 use drawspan_amqp::message::{Body, Message, Properties};
 use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_emulator_hub::hub::Hub;
-use drawspan_hub::{HostName, UtcTime};
+use drawspan_hub::UtcTime;
 use drawspan_hub_model::c2d::{Batch, Queued, Record};
 use serde::Serialize;
-
-use super::signals::{Notice, Signals};
 
 /// The path of feedback, which a token must cover.
 pub(super) const PATH: &str = "/messages/servicebound/feedback";
 
 const CONTENT_TYPE: Symbol = Symbol::from_static("application/vnd.microsoft.iothub.feedback.json");
 const ENQUEUED_TIME: Symbol = Symbol::from_static("iothub-enqueuedtime");
-
-/// The links over which feedback is taken, of all hubs.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Receivers(Arc<Mutex<Vec<Receiver>>>);
-
-#[derive(Debug)]
-struct Receiver {
-    host: HostName,
-    signals: Arc<Signals>,
-    link: LinkId,
-}
-
-/// A link's place among them, until it is dropped.
-#[derive(Debug)]
-pub(super) struct ReceiverSlot {
-    receivers: Receivers,
-    signals: Arc<Signals>,
-    link: LinkId,
-}
 
 /// A record on the wire.
 #[derive(Serialize)]
@@ -48,51 +24,6 @@ struct RecordBody<'a> {
     enqueued_time_utc: String,
     status_code: &'static str,
     description: &'static str,
-}
-
-impl Receivers {
-    /// Notifies a link of feedback.
-    pub(super) fn enter(
-        &self,
-        host: &HostName,
-        signals: &Arc<Signals>,
-        link: LinkId,
-    ) -> ReceiverSlot {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Receiver {
-                host: host.clone(),
-                signals: Arc::clone(signals),
-                link,
-            });
-        ReceiverSlot {
-            receivers: self.clone(),
-            signals: Arc::clone(signals),
-            link,
-        }
-    }
-
-    /// There is feedback: the first link gets it.
-    pub(super) fn tell(&self, host: &HostName) {
-        let receivers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for receiver in receivers.iter().filter(|receiver| receiver.host == *host) {
-            receiver.signals.notify(Notice::Waiting(receiver.link));
-        }
-    }
-}
-
-impl Drop for ReceiverSlot {
-    fn drop(&mut self) {
-        let mut receivers = self
-            .receivers
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        receivers.retain(|receiver| {
-            receiver.link != self.link || !Arc::ptr_eq(&receiver.signals, &self.signals)
-        });
-    }
 }
 
 /// Encodes a batch.

@@ -1,8 +1,8 @@
 //! The AMQP head of the emulator: devices, the Event Hubs-compatible endpoint, and devices that register at DPS, on one port.
 //!
 //! `head` handles a connection's events. `links` is the table from (address, direction) to link kind; each kind has its own
-//! file: `cbs`, `telemetry`, `methods`, `twin`, `locked_delivery` (messages to devices, `c2d_message`, and `feedback`
-//! on them), `service_send` (messages from services), `events`, `management`, `redirect`. `registration` is a device at
+//! file: `cbs`, `telemetry`, `methods`, `twin`, `locked_delivery` (messages to devices, `c2d_message`, `feedback`
+//! on them, and each `file_notification`), `service_send` (messages from services), `events`, `management`, `redirect`. `registration` is a device at
 //! DPS. `access` holds the rights of the connection, `device_session` the links of a device on it, `readers` the readers of
 //! each partition; through `signals`, connections reach each other, and services reach them by way of the hub
 //! ([`drawspan_emulator_hub::sessions`]).
@@ -16,6 +16,7 @@ mod error;
 mod event_message;
 mod events;
 mod feedback;
+mod file_notification;
 mod filter;
 mod head;
 pub mod limits;
@@ -24,6 +25,7 @@ mod locked_delivery;
 mod management;
 mod methods;
 mod readers;
+mod receivers;
 mod redirect;
 mod registration;
 mod sasl;
@@ -49,6 +51,7 @@ use tokio::sync::mpsc;
 
 use head::Head;
 use readers::Readers;
+use receivers::Receivers;
 use signals::{Signals, Wake};
 
 /// State shared by all connections.
@@ -59,13 +62,14 @@ pub struct Shared {
     hubs: HubSet,
     dps: Arc<Dps>,
     readers: Readers,
-    feedback: feedback::Receivers,
+    feedback: Receivers,
+    file_notifications: Receivers,
     refusals: Arc<Refusals>,
     faults: Faults,
 }
 
 impl Shared {
-    /// Also lets the hubs notify of feedback.
+    /// Also lets the hubs notify of feedback and uploaded files.
     pub fn new(
         clock: Clock,
         limits: Limits,
@@ -80,13 +84,16 @@ impl Shared {
             hubs,
             dps,
             readers: Readers::default(),
-            feedback: feedback::Receivers::default(),
+            feedback: Receivers::default(),
+            file_notifications: Receivers::default(),
             refusals,
             faults,
         });
         for hub in shared.hubs.hubs() {
             let (host, receivers) = (hub.host().clone(), shared.feedback.clone());
             hub.tell_of_feedback(move || receivers.tell(&host));
+            let (host, receivers) = (hub.host().clone(), shared.file_notifications.clone());
+            hub.tell_of_file_notifications(move || receivers.tell(&host));
         }
         shared
     }

@@ -40,6 +40,8 @@ pub(super) enum Wanted {
     ServiceSend,
     /// Feedback on them.
     Feedback,
+    /// News of uploaded files.
+    FileNotifications,
 }
 
 /// A link as it is served.
@@ -205,6 +207,9 @@ pub(super) fn wanted(attach: &Attach) -> Result<Wanted, Error> {
         }),
         (Address::Service(ServiceFunction::DeviceBound), true) => Ok(Wanted::ServiceSend),
         (Address::Service(ServiceFunction::Feedback), false) => Ok(Wanted::Feedback),
+        (Address::Service(ServiceFunction::FileNotifications), false) => {
+            Ok(Wanted::FileNotifications)
+        }
         (Address::Service(_), _) => Err(not_yet()),
         (Address::EventHub { .. }, _) => Err(not_found(
             "the event endpoint can be read by partition only",

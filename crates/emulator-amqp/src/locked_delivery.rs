@@ -1,4 +1,4 @@
-//! Links that deliver messages under locks: those of devices, and those for feedback.
+//! Links that deliver messages under locks: those of devices, and those for feedback and file notifications.
 //!
 //! A receiver that settles first is finished with a message when it settles; one that settles second waits for the hub, which
 //! answers once the outcome is stored, or reports that the lock was lost (specification 2.6.12).
@@ -18,8 +18,9 @@ use super::c2d_message;
 use super::device_session::Owner;
 use super::error::{LOCK_LOST, refusal};
 use super::events::Pumped;
-use super::feedback::{self, ReceiverSlot};
+use super::receivers::ReceiverSlot;
 use super::signals::{Signals, Stored, Word};
+use super::{feedback, file_notification};
 use crate::limits;
 
 /// A link that delivers under locks.
@@ -51,6 +52,8 @@ pub(super) enum Queue {
     Device(Owner),
     /// Feedback to services.
     Feedback(#[expect(dead_code, reason = "dropping it is its use")] ReceiverSlot),
+    /// News of uploaded files to services.
+    FileNotifications(#[expect(dead_code, reason = "dropping it is its use")] ReceiverSlot),
 }
 
 /// A receiver's word on what it was handed.
@@ -80,7 +83,16 @@ impl LockedDelivery {
     pub(super) fn owner(&self) -> Option<&Owner> {
         match &self.queue {
             Queue::Device(owner) => Some(owner),
-            Queue::Feedback(_) => None,
+            Queue::Feedback(_) | Queue::FileNotifications(_) => None,
+        }
+    }
+
+    /// The path that a service's token must cover, if the messages are for services.
+    pub(super) fn service_path(&self) -> Option<&'static str> {
+        match &self.queue {
+            Queue::Device(_) => None,
+            Queue::Feedback(_) => Some(feedback::PATH),
+            Queue::FileNotifications(_) => Some(file_notification::PATH),
         }
     }
 
@@ -184,6 +196,7 @@ impl LockedDelivery {
         match &self.queue {
             Queue::Device(owner) => hub.settle_message(&owner.client.device, token, outcome, done),
             Queue::Feedback(_) => hub.settle_feedback(token, outcome, done),
+            Queue::FileNotifications(_) => hub.settle_file_notification(token, outcome, done),
         }
     }
 
@@ -198,6 +211,12 @@ impl LockedDelivery {
             Queue::Feedback(_) => hub.lock_feedback().map(|locked| {
                 locked.map(|(token, batch)| (token, batch.sequence, feedback::encode(&batch, hub)))
             }),
+            Queue::FileNotifications(_) => hub.lock_file_notification().map(|locked| {
+                locked.map(|(token, queued)| {
+                    let payload = file_notification::encode(&queued, hub);
+                    (token, queued.sequence, payload)
+                })
+            }),
         };
         match next {
             Ok(Some((token, sequence, Ok(payload)))) => Some(Next {
@@ -207,7 +226,7 @@ impl LockedDelivery {
             }),
             Ok(None) => None,
             Ok(Some((_, _, Err(error)))) => {
-                tracing::error!(hub = %hub.host(), %error, "feedback cannot be written");
+                tracing::error!(hub = %hub.host(), %error, "a message for services cannot be written");
                 None
             }
             Err(error) => {
@@ -262,6 +281,9 @@ impl LockedDelivery {
                 hub.settle_message(&owner.client.device, token, Outcome::Complete, |_| {})
             }
             Queue::Feedback(_) => hub.settle_feedback(token, Outcome::Complete, |_| {}),
+            Queue::FileNotifications(_) => {
+                hub.settle_file_notification(token, Outcome::Complete, |_| {})
+            }
         };
         if let Err(error) = settled {
             tracing::warn!(hub = %hub.host(), ?error, "a message that was sent settled will be sent again");
@@ -272,6 +294,7 @@ impl LockedDelivery {
         match &self.queue {
             Queue::Device(owner) => hub.release_message(&owner.client.device, token),
             Queue::Feedback(_) => hub.release_feedback(token),
+            Queue::FileNotifications(_) => hub.release_file_notification(token),
         }
     }
 }

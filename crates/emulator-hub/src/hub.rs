@@ -7,6 +7,7 @@ mod methods;
 mod mqtt_sessions;
 mod news;
 mod sessions;
+mod uploads;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -25,6 +26,7 @@ use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::module::Module;
 use drawspan_hub_model::policy::{POLICIES, Policies};
 use drawspan_hub_model::registry::{Change, Entry, Registry};
+use drawspan_hub_model::uploads::Uploads;
 use drawspan_hub_model::x509::{Authorities, Presented};
 use drawspan_hub_store::{MqttSession, Store, StoreError};
 use drawspan_segment_log::{
@@ -36,11 +38,14 @@ use crate::clock::Clock;
 use crate::observe::Events;
 use crate::random::{self, NoRandomness};
 use crate::sessions::Sessions;
+use crate::storage::Storage;
 pub use authorities::AuthoritySpec;
 use c2d::Messages;
 pub use c2d::{SendError, SettleError};
 pub use methods::InvokeError;
 use mqtt_sessions::KeptSubscriptions;
+use uploads::HeldUploads;
+pub use uploads::{UploadError, UploadPlace};
 
 /// Devices that are created together, at start.
 const CREATE_GROUP: usize = 1000;
@@ -62,8 +67,12 @@ pub struct Hub {
     log: Arc<TelemetryLog>,
     sessions: Arc<Sessions>,
     subscriptions: KeptSubscriptions,
+    uploads: HeldUploads,
+    storage: Storage,
     /// Called when there is feedback for services.
     feedback_waits: OnceLock<Told>,
+    /// Called when there are file notifications for services.
+    file_notifications_wait: OnceLock<Told>,
     /// Without a store: held during a change, until devices are notified. Taken before the registry's lock.
     telling: Mutex<()>,
 }
@@ -96,6 +105,10 @@ pub struct Parts {
     pub messages: CloudToDevice,
     /// MQTT sessions that go on.
     pub mqtt_sessions: Vec<MqttSession>,
+    /// File uploads.
+    pub uploads: Uploads,
+    /// Where uploaded files go.
+    pub storage: Storage,
     /// `None` keeps the registry in memory only.
     pub store: Option<Arc<Store>>,
     /// Telemetry.
@@ -134,6 +147,8 @@ impl Hub {
             mut registry,
             messages,
             mut mqtt_sessions,
+            uploads,
+            storage,
             store,
             log,
         } = parts;
@@ -155,7 +170,10 @@ impl Hub {
             log,
             sessions: Arc::default(),
             subscriptions: KeptSubscriptions::from_stored(mqtt_sessions),
+            uploads: HeldUploads::new(uploads),
+            storage,
             feedback_waits: OnceLock::new(),
+            file_notifications_wait: OnceLock::new(),
             telling: Mutex::default(),
         }
     }

@@ -28,6 +28,8 @@ fn set(names: &[&str]) -> HubSet {
             registry: Registry::default(),
             messages: drawspan_hub_model::c2d::CloudToDevice::default(),
             mqtt_sessions: Vec::new(),
+            uploads: drawspan_hub_model::uploads::Uploads::default(),
+            storage: crate::test_hub::storage(&Clock::system()),
             store: None,
             log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
         }))

@@ -6,6 +6,7 @@
 //!
 //! The protocol heads stand on this crate: AMQP in `drawspan-emulator-amqp`, MQTT and HTTPS in `drawspan-emulator`.
 
+pub mod blobs;
 pub mod certificate_chain;
 pub mod clock;
 pub mod device_message;
@@ -24,6 +25,7 @@ pub mod reached;
 pub mod refusals;
 pub mod sessions;
 pub mod stop;
+pub mod storage;
 #[cfg(any(test, feature = "test-hub"))]
 pub mod test_hub;
 pub mod tracking_id;

@@ -32,3 +32,14 @@ pub const PUSHES_MAX: usize = 4_096;
 pub const KEEP_MESSAGES_MS: u64 = 60_000;
 /// Pause before messages to devices are looked after again when that could not be stored.
 pub const KEEP_RETRY_MS: u64 = 1_000;
+
+/// Characters of a blob's name that the name of its file shows.
+pub const BLOB_FILE_NAME_CHARS: usize = 100;
+/// Requests to a storage account that are under way at once.
+pub const STORAGE_CONNECTIONS: usize = 16;
+/// Longest time of a request to a storage account.
+pub const STORAGE_TIME_MS: u64 = 10_000;
+/// Largest body of an answer of a storage account.
+pub const STORAGE_ANSWER_BYTES: usize = 64 * 1024;
+/// Life of the signature by which a user reads and deletes uploaded files: a year.
+pub const USER_SIGNATURE_S: u64 = 365 * 24 * 60 * 60;

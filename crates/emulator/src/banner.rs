@@ -36,7 +36,7 @@ fn write(
     ca: &Path,
 ) -> std::fmt::Result {
     for hub in hubs.hubs() {
-        write_hub(out, config, hub)?;
+        write_hub(out, config, hub, addresses)?;
     }
     write_dps(out, config, dps)?;
     writeln!(out, "amqps  {}", addresses.amqps)?;
@@ -87,7 +87,12 @@ fn write_ipv6(out: &mut String, addresses: Addresses) -> std::fmt::Result {
     Ok(())
 }
 
-fn write_hub(out: &mut String, config: &Config, hub: &Hub) -> std::fmt::Result {
+fn write_hub(
+    out: &mut String,
+    config: &Config,
+    hub: &Hub,
+    addresses: Addresses,
+) -> std::fmt::Result {
     writeln!(out, "IoT hub {}", hub.host())?;
     for connection in hub.connection_strings() {
         writeln!(
@@ -103,6 +108,7 @@ fn write_hub(out: &mut String, config: &Config, hub: &Hub) -> std::fmt::Result {
         "Event Hubs",
         hub.event_hubs_connection_string()
     )?;
+    write_uploads(out, hub, addresses)?;
     let devices = config.devices.iter().take(DEVICES_SHOWN);
     for connection in devices.filter_map(|id| hub.device_connection_string(id)) {
         let label = format!("device {}", connection.device_id);
@@ -114,6 +120,22 @@ fn write_hub(out: &mut String, config: &Config, hub: &Hub) -> std::fmt::Result {
         writeln!(out, "  and {others} more {noun}")?;
     }
     writeln!(out)
+}
+
+/// Where uploaded files are: for users, who read and delete them.
+fn write_uploads(out: &mut String, hub: &Hub, addresses: Addresses) -> std::fmt::Result {
+    let storage = hub.storage();
+    let port = addresses.https.port();
+    let authority = match port {
+        HTTPS_PORT => hub.host().to_string(),
+        port => format!("{}:{port}", hub.host()),
+    };
+    writeln!(
+        out,
+        "  {:<12} {}",
+        "uploads",
+        storage.container_uri(&authority, hub.now_unix_ms())
+    )
 }
 
 /// The name to give to SDKs, and what a fleet is configured with.

@@ -5,13 +5,16 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use drawspan_emulator_hub::blobs::CONTAINER;
 use drawspan_emulator_hub::faults::Fault;
+use drawspan_hub::storage::StorageAccount;
 use drawspan_hub::{HostName, SymmetricKey};
 use drawspan_hub_model::dps::{Allocation, GroupSpec, ID_SCOPE, Provisioning};
+use drawspan_hub_model::limits::BLOB_BYTES;
 use drawspan_segment_log::LogError;
 
 use crate::cert::{self, CertCommand, CertError};
-use crate::config::{AMQPS_PORT, Config, Mistake};
+use crate::config::{AMQPS_PORT, Config, Mistake, UploadAccount};
 use crate::device_range;
 use crate::emulator::Emulator;
 use crate::retention::RetentionArgs;
@@ -21,6 +24,7 @@ use crate::x509_args::X509Args;
 
 const DEFAULT_HUB: &str = "localhost";
 const HASHED: &str = "hashed";
+const MIB: u64 = 1024 * 1024;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -97,9 +101,24 @@ pub struct EmulatorArgs {
     /// Folder for devices, messages and the certificate authority; without it the hub lives in memory
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Remove devices, messages and telemetry from --state first; the certificate authority stays
+    /// Remove devices, messages, telemetry and uploaded files from --state first; the certificate authority stays
     #[arg(long, requires = "state")]
     reset: bool,
+    /// Mebibytes of uploaded files that each hub keeps; beyond that uploads are refused
+    #[arg(long, value_name = "MIB", default_value_t = BLOB_BYTES / MIB)]
+    upload_size: u64,
+    /// Connection string of a storage account or an Azurite that takes uploaded files instead of the emulator;
+    /// UseDevelopmentStorage=true is a local Azurite
+    #[arg(
+        long,
+        value_name = "CONNECTION_STRING",
+        env = "DRAWSPAN_UPLOAD_STORAGE",
+        hide_env_values = true
+    )]
+    upload_storage: Option<String>,
+    /// Container of --upload-storage, which must be there
+    #[arg(long, value_name = "NAME", default_value = CONTAINER)]
+    upload_container: String,
     /// Address to listen at
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
     bind: String,
@@ -232,6 +251,13 @@ impl EmulatorArgs {
         config.policy_key = self
             .policy_key
             .and_then(|text| check(&mut errors, "policy-key", SymmetricKey::from_base64(&text)));
+        config.limits.blob_bytes = self.upload_size.saturating_mul(MIB);
+        config.upload_account = self.upload_storage.and_then(|text| {
+            let account = StorageAccount::parse(&text);
+            let account = check(&mut errors, "upload-storage", account)?;
+            let container = self.upload_container;
+            Some(UploadAccount { account, container })
+        });
         config.state = self.state;
         config.reset = self.reset;
         if let Some(bind) = check(&mut errors, "bind", self.bind.parse::<IpAddr>()) {

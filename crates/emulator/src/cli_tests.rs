@@ -120,6 +120,33 @@ fn every_mistake_is_reported_and_no_key_shown() {
 }
 
 #[test]
+fn uploaded_files_have_a_quota_and_may_go_to_an_account() {
+    let config = parse("").unwrap();
+    assert_eq!(config.limits.blob_bytes, 1024 * 1024 * 1024);
+    assert!(config.upload_account.is_none());
+    let config = parse(&format!(
+        "--upload-size 2 --upload-container files --upload-storage AccountName=a;AccountKey={KEY}"
+    ));
+    let config = config.unwrap();
+    assert_eq!(config.limits.blob_bytes, 2 * 1024 * 1024);
+    let to = config.upload_account.unwrap();
+    assert_eq!(to.container, "files");
+    assert_eq!(to.account.host_name(), "a.blob.core.windows.net");
+
+    let mistakes = |line: &str| parse(line).unwrap_err().to_string();
+    let text = mistakes("--upload-storage AccountName=a;AccountKey=sEcReT");
+    assert!(text.starts_with("--upload-storage: AccountKey"), "{text}");
+    assert!(!text.contains("sEcReT"), "{text}");
+    let development = "--upload-storage UseDevelopmentStorage=true --upload-container=";
+    for name in ["a", "A-1", "a--b", "-ab", "ab-"] {
+        let text = mistakes(&format!("{development}{name}"));
+        assert!(text.starts_with("the container"), "{text}");
+    }
+    let text = mistakes("--id-scope uploads");
+    assert!(text.contains("the id scope uploads"), "{text}");
+}
+
+#[test]
 fn one_name_may_be_the_hubs_and_the_services() {
     let config = parse("--hub a.test --dps A.test").unwrap();
     assert_eq!(config.names(), config.hubs);

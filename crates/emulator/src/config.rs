@@ -5,16 +5,18 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use drawspan_emulator_hub::blobs::CONTAINER;
 use drawspan_emulator_hub::clock::Clock;
 use drawspan_emulator_hub::faults::Fault;
 use drawspan_emulator_hub::observe::Observer;
+use drawspan_hub::storage::StorageAccount;
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
-use drawspan_hub_model::c2d;
 use drawspan_hub_model::device::Authentication;
 use drawspan_hub_model::dps::{InvalidProvisioning, Provisioning};
 use drawspan_hub_model::groups::{ConsumerGroups, InvalidGroups};
 use drawspan_hub_model::limits::{C2D_DELIVERY_COUNTS, Limits};
 use drawspan_hub_model::x509::{Authorities, AuthorityError, Certificate};
+use drawspan_hub_model::{c2d, uploads};
 use drawspan_segment_log::LogLimits;
 use drawspan_segment_log::limits::PARTITIONS_MAX;
 
@@ -47,7 +49,7 @@ pub struct Config {
     pub policy_key: Option<SymmetricKey>,
     /// The state directory; `None` keeps the state in memory.
     pub state: Option<PathBuf>,
-    /// Whether devices, messages and telemetry that are there are removed first.
+    /// Whether devices, messages, telemetry and uploaded files that are there are removed first.
     pub reset: bool,
     /// Address to listen at.
     pub bind: IpAddr,
@@ -67,6 +69,10 @@ pub struct Config {
     pub telemetry: LogLimits,
     /// How messages to devices are treated.
     pub cloud_to_device: c2d::Settings,
+    /// How file uploads are treated.
+    pub uploads: uploads::Settings,
+    /// The storage account that takes uploaded files, with a container that is there; `None` keeps them in the emulator.
+    pub upload_account: Option<UploadAccount>,
     /// Limits of each hub.
     pub limits: Limits,
     /// The time by which it lives.
@@ -75,6 +81,15 @@ pub struct Config {
     pub observers: Vec<Arc<dyn Observer>>,
     /// Faults to cause.
     pub faults: Vec<Fault>,
+}
+
+/// A container of a storage account.
+#[derive(Clone, Debug)]
+pub struct UploadAccount {
+    /// The account.
+    pub account: StorageAccount,
+    /// The container's name.
+    pub container: String,
 }
 
 /// Ports to listen at; 0 lets the system choose.
@@ -109,6 +124,14 @@ pub enum Mistake {
     /// More than one share of renewals that fail.
     #[error("two faults set the share of renewals that fail; one is allowed")]
     TwoShares,
+    /// An id scope that is the first segment of other paths.
+    #[error("the id scope {CONTAINER}: uploaded files have that path; choose another one")]
+    IdScope,
+    /// A container's name that no account has.
+    #[error(
+        "the container of uploaded files: 3 to 63 lower-case letters, digits and single dashes in between are allowed"
+    )]
+    Container,
     /// Something about the provisioning service.
     #[error(transparent)]
     Provisioning(#[from] InvalidProvisioning),
@@ -144,6 +167,8 @@ impl Config {
             consumer_groups: Vec::new(),
             telemetry: LogLimits::default(),
             cloud_to_device: c2d::Settings::default(),
+            uploads: uploads::Settings::default(),
+            upload_account: None,
             limits: Limits::default(),
             clock: Clock::system(),
             observers: Vec::new(),
@@ -178,6 +203,13 @@ impl Config {
         if self.faults.iter().filter(shares).count() > 1 {
             mistakes.push(Mistake::TwoShares);
         }
+        if self.provisioning.id_scope == CONTAINER {
+            mistakes.push(Mistake::IdScope);
+        }
+        let container = self.upload_account.iter().map(|it| it.container.as_str());
+        if container.clone().any(|name| !is_container(name)) {
+            mistakes.push(Mistake::Container);
+        }
         let provisioning = self.provisioning.mistakes(&self.hubs);
         mistakes.extend(provisioning.into_iter().map(Mistake::Provisioning));
         mistakes.extend(self.authorities(None).err().map(Mistake::Authority));
@@ -209,4 +241,14 @@ impl Config {
         let own = self.dps_name.iter().filter(|dps| !self.hubs.contains(dps));
         self.hubs.iter().chain(own).cloned().collect()
     }
+}
+
+/// Azure's article "Naming and referencing containers, blobs, and metadata".
+fn is_container(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (3..=63).contains(&name.len())
+        && name.bytes().all(plain)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+        && !name.contains("--")
 }

@@ -115,6 +115,7 @@ impl Emulator {
         let mut servers = heads.serve(listeners, &stop);
         for hub in hubs.hubs() {
             servers.spawn(Arc::clone(hub).keep_messages(stop.clone()));
+            servers.spawn(Arc::clone(hub).keep_uploads(stop.clone()));
         }
         let ca_path = tls.ca_path;
         Ok(Running {

@@ -10,6 +10,8 @@ pub const PARTITIONS: u16 = 4;
 /// Most hubs that one emulator serves.
 pub const HUBS_MAX: usize = 64;
 
+/// Characters of a host name with its port.
+pub const AUTHORITY_CHARS: usize = 260;
 /// Body of an HTTPS request: the hub's largest, a bulk call of 100 devices, stays well below.
 pub const REQUEST_BODY_BYTES: usize = 1024 * 1024;
 /// Body of a device's message over HTTPS, or of a batch of them: 256 KB of what counts, as Base64 in JSON.
@@ -18,6 +20,19 @@ pub const HTTPS_BATCH_BYTES: usize = 512 * 1024;
 pub const DROPPED_BODY_BYTES: usize = 4 * 1024 * 1024;
 /// Head and body of an HTTPS request must have arrived within this time.
 pub const REQUEST_READ_MS: u64 = 30_000;
+
+/// Largest body of a request that puts a blob or a block. A blob of many blocks may be larger.
+pub const UPLOAD_REQUEST_BYTES: u64 = 256 * 1024 * 1024;
+/// What is read and discarded of a file that is refused, so that its sender sees the refusal.
+pub const UPLOAD_DROPPED_BYTES: usize = 16 * 1024 * 1024;
+/// The next piece of a file must have arrived within this time.
+pub const UPLOAD_PIECE_MS: u64 = 30_000;
+/// Body of a list of blocks: 50,000 ids.
+pub const UPLOAD_LIST_BYTES: usize = 8 * 1024 * 1024;
+/// What is read of a file at once.
+pub const DOWNLOAD_PIECE_BYTES: usize = 64 * 1024;
+/// Blobs on one page of a list (Azure Storage's own limit).
+pub const UPLOAD_LIST_PAGE: usize = 5_000;
 
 /// Connections that one listener serves at a time; more wait in the backlog.
 pub const CONNECTIONS_MAX: usize = 16_384;

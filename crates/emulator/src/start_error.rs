@@ -9,6 +9,7 @@ use drawspan_emulator_hub::random::NoRandomness;
 use drawspan_hub::key::InvalidKey;
 use drawspan_hub_model::x509::InvalidCertificate;
 use drawspan_hub_store::StoreError;
+use drawspan_net::TrustError;
 use drawspan_segment_log::LogError;
 
 use crate::ca::CaError;
@@ -48,9 +49,12 @@ pub enum StartError {
     /// No keys can be made.
     #[error(transparent)]
     Random(#[from] NoRandomness),
-    /// The stored policy key is invalid.
-    #[error("the policy key in the state directory cannot be read: {0}")]
-    PolicyKey(#[from] InvalidKey),
+    /// A stored key is invalid.
+    #[error("a key in the state directory cannot be read: {0}")]
+    StoredKey(#[from] InvalidKey),
+    /// A storage account cannot be reached over TLS.
+    #[error("uploaded files: {0}")]
+    Trust(#[from] TrustError),
     /// A port cannot be had.
     #[error("cannot listen for {protocol} at {address}: {cause}")]
     Listen {

@@ -24,6 +24,10 @@ use crate::config::{Config, Mistake};
 use crate::start_error::StartError;
 use crate::state::StateFolder;
 
+mod uploads;
+
+use uploads::Storages;
+
 const POLICY_KEY: &str = "policy-key";
 const CREATED: &str = "created-unix-ms";
 /// In front of a hub's name.
@@ -100,22 +104,27 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
             .map(|database| database.authorities(host))
             .transpose()?;
         let authorities = authorities.clone().with_stored(stored.unwrap_or_default());
+        let uploads = uploads::kept(config, &state, host, database.as_ref())?;
         parts.push((
             host.clone(),
             authorities,
             registry,
             messages,
             sessions,
+            uploads,
             Arc::new(log),
         ));
     }
+    let storages = Storages::open(config, database.as_mut())?;
     let groups_with_keys = enrollment_groups(config, database.as_mut())?;
     let registrations = database.as_ref().map(Database::registrations).transpose()?;
     let store = database.map(Store::start).transpose()?.map(Arc::new);
     let logs = parts.iter().map(|(.., log)| Arc::clone(log)).collect();
     let events = Events::new(config.clock.clone(), config.observers.clone());
     let hubs = parts.into_iter().map(
-        |(host, authorities, registry, messages, mqtt_sessions, log)| {
+        |(host, authorities, registry, messages, mqtt_sessions, uploads, log)| {
+            let (uploads, blobs) = uploads;
+            let storage = storages.of_hub(&host, state.uploads(&host), blobs, store.clone());
             let (policies, groups, store) =
                 (Policies { key: key.clone() }, groups.clone(), store.clone());
             Arc::new(Hub::new(Parts {
@@ -130,6 +139,8 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
                 registry,
                 messages,
                 mqtt_sessions,
+                uploads,
+                storage,
                 store,
                 log,
             }))

@@ -390,21 +390,44 @@ async fn a_partition_that_is_gone_with_its_mark_is_missed() {
 
 #[test]
 fn a_directory_of_format_4_opens_with_everything_in_it() {
-    opens_with_everything_in_it("f1d6e09", "7cMWYeC7DweEesbu1MQZJUcJjhAsMRAsFBm2CLV2vtY=");
+    let _ =
+        opens_with_everything_in_it("f1d6e09", "7cMWYeC7DweEesbu1MQZJUcJjhAsMRAsFBm2CLV2vtY=", 0);
 }
 
 #[test]
 fn a_directory_of_format_5_opens_with_everything_in_it() {
-    opens_with_everything_in_it("b5bab52", "RT89W5Tj7Xj9N8P4NHwx7mbpcfQL9mWgEmw/HNVxl9s=");
+    let _ =
+        opens_with_everything_in_it("b5bab52", "RT89W5Tj7Xj9N8P4NHwx7mbpcfQL9mWgEmw/HNVxl9s=", 0);
 }
 
 #[test]
 fn a_directory_of_format_6_opens_with_everything_in_it() {
-    opens_with_everything_in_it("227dcb7", "cqPqKF+FDCr5mQ5yUIlCB2HIq3Fe6eeCd9imIeOIegU=");
+    let _ =
+        opens_with_everything_in_it("227dcb7", "cqPqKF+FDCr5mQ5yUIlCB2HIq3Fe6eeCd9imIeOIegU=", 0);
 }
 
-/// A directory that `drawspan emulator` of `commit` made: three devices, a twin, messages to devices, telemetry.
-fn opens_with_everything_in_it(commit: &str, policy_key: &str) {
+#[test]
+fn a_directory_of_format_7_opens_with_everything_in_it() {
+    let _ =
+        opens_with_everything_in_it("56fc64e", "cqPqKF+FDCr5mQ5yUIlCB2HIq3Fe6eeCd9imIeOIegU=", 1);
+}
+
+/// That of format 7, with a file that a device uploaded since.
+#[test]
+fn a_directory_of_format_8_opens_with_everything_in_it() {
+    let folder =
+        opens_with_everything_in_it("64c4027", "cqPqKF+FDCr5mQ5yUIlCB2HIq3Fe6eeCd9imIeOIegU=", 1);
+    let uploaded = "uploads/localhost/0000000000000001-first-1_kept.txt";
+    let uploaded = fs::read(folder.path().join(uploaded));
+    assert_eq!(uploaded.unwrap(), b"kept");
+}
+
+/// A directory that `drawspan emulator` of `commit` made: three devices, these modules, a twin, messages to devices, telemetry.
+fn opens_with_everything_in_it(
+    commit: &str,
+    policy_key: &str,
+    modules: usize,
+) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let made = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("src/fixtures")
@@ -416,7 +439,7 @@ fn opens_with_everything_in_it(commit: &str, policy_key: &str) {
     for _ in 0..2 {
         let opened = open(&config).unwrap();
         let found = content(&opened);
-        assert_eq!(found.devices.len(), 3, "{found:?}");
+        assert_eq!(found.devices.len(), 3 + modules, "{found:?}");
         assert_eq!(found.keys[0], policy_key);
         let level = found.devices.iter().filter(|it| it.contains("level"));
         assert_eq!(level.count(), 1);
@@ -428,6 +451,7 @@ fn opens_with_everything_in_it(commit: &str, policy_key: &str) {
         assert_eq!(found.authority, kept);
         close(opened);
     }
+    folder
 }
 
 #[cfg(unix)]

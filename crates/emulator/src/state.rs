@@ -15,6 +15,7 @@ use temporary::TemporaryFolder;
 const LOCK_FILE: &str = "lock";
 const REGISTRY_FILE: &str = "registry.db";
 const HUBS_FOLDER: &str = "hubs";
+const UPLOADS_FOLDER: &str = "uploads";
 /// The registry last: until it is gone, the rest is missed.
 const REGISTRY_FILES: [&str; 5] = [
     "registry.db-wal",
@@ -29,7 +30,7 @@ const REGISTRY_FILES: [&str; 5] = [
 pub(crate) enum StateFolder {
     /// Kept, and locked against other processes.
     Kept { path: PathBuf, _lock: Lock },
-    /// For the authority's certificate only; deleted at the end.
+    /// For the authority's certificate and uploaded files; deleted at the end.
     Temporary(TemporaryFolder),
 }
 
@@ -82,14 +83,16 @@ impl StateFolder {
         }
     }
 
-    /// Removes devices, messages and telemetry. The certificate authority stays, so that clients trust it still.
+    /// Removes devices, messages, telemetry and uploaded files. The certificate authority stays, so that clients trust it still.
     pub(crate) fn reset(&self) -> Result<(), StateError> {
         let failed = |path: &Path| {
             let path = path.to_path_buf();
             move |cause| StateError::Io { path, cause }
         };
-        let hubs = self.path().join(HUBS_FOLDER);
-        absent(fs::remove_dir_all(&hubs)).map_err(failed(&hubs))?;
+        for folder in [HUBS_FOLDER, UPLOADS_FOLDER] {
+            let path = self.path().join(folder);
+            absent(fs::remove_dir_all(&path)).map_err(failed(&path))?;
+        }
         for file in REGISTRY_FILES {
             let path = self.path().join(file);
             absent(fs::remove_file(&path)).map_err(failed(&path))?;
@@ -100,6 +103,11 @@ impl StateFolder {
     /// Whether there is telemetry.
     pub(crate) fn has_telemetry(&self) -> bool {
         self.path().join(HUBS_FOLDER).exists()
+    }
+
+    /// The folder of the files that a hub's devices upload. Without a state directory it goes at the end.
+    pub(crate) fn uploads(&self, hub: &HostName) -> PathBuf {
+        self.path().join(UPLOADS_FOLDER).join(hub.as_str())
     }
 
     /// The directory.
@@ -131,6 +139,7 @@ impl StateFolder {
 fn is_ours(name: &str) -> bool {
     name == LOCK_FILE
         || name == HUBS_FOLDER
+        || name == UPLOADS_FOLDER
         || name.starts_with("registry.")
         || name.starts_with("ca.")
         || name.starts_with("ca-key.")

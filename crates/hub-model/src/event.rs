@@ -4,12 +4,14 @@
 //! or token.
 
 use std::fmt;
+use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, ErrorCode, HostName, ModuleId, RegistrationId};
 
 use crate::access::Denied;
 use crate::client_id::ClientId;
 use crate::dps::Substatus;
+use crate::uploads::NotificationEnd;
 
 /// An event, with when and where it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +119,33 @@ pub enum HubEvent {
         code: ErrorCode,
     },
 
+    /// A device began to upload a file.
+    FileUploadBegun { device: DeviceId, blob: Arc<str> },
+    /// A device may not begin to upload a file, or to end an upload as it did.
+    FileUploadRefused { device: DeviceId, code: ErrorCode },
+    /// A device has uploaded a file.
+    FileUploadCompleted {
+        device: DeviceId,
+        blob: Arc<str>,
+        bytes: u64,
+    },
+    /// A device could not upload a file. `status` is the storage's, as the device says.
+    FileUploadFailed {
+        device: DeviceId,
+        blob: Arc<str>,
+        status: i64,
+    },
+    /// A device did not say how an upload ended.
+    FileUploadExpired { device: DeviceId, blob: Arc<str> },
+    /// News of a file waits for services.
+    FileNotificationEnqueued { device: DeviceId, number: u64 },
+    /// News of a file does not wait for services any more.
+    FileNotificationEnded {
+        device: DeviceId,
+        number: u64,
+        end: NotificationEnd,
+    },
+
     /// The provisioning service assigned a device to this hub.
     RegistrationAssigned {
         registration: RegistrationId,
@@ -206,6 +235,13 @@ impl HubEvent {
             Self::MethodAnswered { .. } => "methodAnswered",
             Self::MethodTimedOut { .. } => "methodTimedOut",
             Self::MethodFailed { .. } => "methodFailed",
+            Self::FileUploadBegun { .. } => "fileUploadBegun",
+            Self::FileUploadRefused { .. } => "fileUploadRefused",
+            Self::FileUploadCompleted { .. } => "fileUploadCompleted",
+            Self::FileUploadFailed { .. } => "fileUploadFailed",
+            Self::FileUploadExpired { .. } => "fileUploadExpired",
+            Self::FileNotificationEnqueued { .. } => "fileNotificationEnqueued",
+            Self::FileNotificationEnded { .. } => "fileNotificationEnded",
             Self::RegistrationAssigned { .. } => "registrationAssigned",
             Self::RegistrationRefused { .. } => "registrationRefused",
             Self::RegistrationThrottled { .. } => "registrationThrottled",
@@ -229,6 +265,13 @@ impl HubEvent {
             | Self::C2dDeliveryCountExceeded { device, .. }
             | Self::C2dExpired { device, .. }
             | Self::C2dPurged { device, .. }
+            | Self::FileUploadBegun { device, .. }
+            | Self::FileUploadRefused { device, .. }
+            | Self::FileUploadCompleted { device, .. }
+            | Self::FileUploadFailed { device, .. }
+            | Self::FileUploadExpired { device, .. }
+            | Self::FileNotificationEnqueued { device, .. }
+            | Self::FileNotificationEnded { device, .. }
             | Self::RegistrationAssigned { device, .. } => Some(device),
             _ => match self.client() {
                 Some(client) => Some(&client.device),
@@ -277,6 +320,13 @@ impl HubEvent {
             | Self::C2dDeliveryCountExceeded { .. }
             | Self::C2dExpired { .. }
             | Self::C2dPurged { .. }
+            | Self::FileUploadBegun { .. }
+            | Self::FileUploadRefused { .. }
+            | Self::FileUploadCompleted { .. }
+            | Self::FileUploadFailed { .. }
+            | Self::FileUploadExpired { .. }
+            | Self::FileNotificationEnqueued { .. }
+            | Self::FileNotificationEnded { .. }
             | Self::RegistrationAssigned { .. }
             | Self::RegistrationRefused { .. }
             | Self::RegistrationThrottled { .. } => None,
@@ -333,6 +383,20 @@ impl fmt::Display for HubEvent {
                 write!(f, "method={method} status={status}")
             }
             Self::MethodFailed { method, code, .. } => write!(f, "method={method} code={code}"),
+            Self::FileUploadBegun { blob, .. } | Self::FileUploadExpired { blob, .. } => {
+                write!(f, "blob={blob:?}")
+            }
+            Self::FileUploadRefused { code, .. } => write!(f, "code={code}"),
+            Self::FileUploadCompleted { blob, bytes, .. } => {
+                write!(f, "blob={blob:?} bytes={bytes}")
+            }
+            Self::FileUploadFailed { blob, status, .. } => {
+                write!(f, "blob={blob:?} status={status}")
+            }
+            Self::FileNotificationEnqueued { number, .. } => write!(f, "number={number}"),
+            Self::FileNotificationEnded { number, end, .. } => {
+                write!(f, "number={number} end={end:?}")
+            }
             Self::RegistrationAssigned {
                 registration,
                 substatus,

@@ -1,10 +1,11 @@
 //! An IoT Hub as a value: identity registry, modules, twins, policies, access, certificate authorities, consumer groups,
-//! cloud-to-device queues; the
-//! provisioning service in front of hubs; and [`event`], everything that happens there.
+//! cloud-to-device queues, file uploads and their blobs; the provisioning service in front of hubs; and [`event`], everything
+//! that happens there.
 //!
 //! The crate has no clocks, random sources, files or sockets: time and fresh names are arguments.
 
 pub mod access;
+pub mod blobs;
 pub mod bulk;
 pub mod c2d;
 pub mod client_id;
@@ -21,4 +22,5 @@ pub mod registry;
 mod tests;
 pub mod twin;
 pub mod twins;
+pub mod uploads;
 pub mod x509;

@@ -37,6 +37,12 @@ pub struct Limits {
     pub c2d_message_bytes: u64,
     /// How long any message to a device waits.
     pub c2d_ttl_max_ms: u64,
+    /// File uploads that one device may have under way (403006).
+    pub uploads_per_device: usize,
+    /// File uploads that the devices of a hub may begin in a minute (429001); `None` sets no limit. A unit of S1 has 100.
+    pub uploads_per_minute: Option<u32>,
+    /// Bytes of uploaded files that a hub keeps, and of such as are being uploaded.
+    pub blob_bytes: u64,
     /// Devices of one bulk registry call.
     pub bulk_devices: usize,
     /// Devices of one list call, and what a call gets that names no number.
@@ -63,6 +69,9 @@ impl Default for Limits {
             c2d_depth: 50,
             c2d_message_bytes: 64 * 1024,
             c2d_ttl_max_ms: 48 * 60 * 60 * 1000,
+            uploads_per_device: 10,
+            uploads_per_minute: None,
+            blob_bytes: BLOB_BYTES,
             bulk_devices: 100,
             list_devices: 1000,
             query_page: 1_000,
@@ -94,6 +103,38 @@ pub const FEEDBACK_LOCK_MS: u64 = 60_000;
 pub const FEEDBACK_TTL_MS: u64 = 60 * 60 * 1000;
 /// Feedback messages that wait for services; beyond that the oldest goes.
 pub const FEEDBACK_BATCHES_MAX: usize = 1_024;
+
+/// How long a device has for a file upload (the hub's default).
+pub const UPLOAD_TTL_MS: u64 = 60 * 60 * 1000;
+/// File uploads under way at a hub, and those whose time was over lately.
+pub const UPLOADS_MAX: usize = 100_000;
+/// Characters of a correlation id that is looked up at all.
+pub const UPLOAD_CORRELATION_ID_MAX_CHARS: usize = 256;
+/// How long a service has a file notification before others may get it (the hub's default).
+pub const UPLOAD_LOCK_MS: u64 = 60_000;
+/// How long a file notification waits (the hub's default).
+pub const UPLOAD_NOTICE_TTL_MS: u64 = 60 * 60 * 1000;
+/// How often a file notification may be given back (the hub's default).
+pub const UPLOAD_NOTICE_DELIVERY_COUNT: u32 = 100;
+/// File notifications that wait for services; beyond that the oldest goes.
+pub const UPLOAD_NOTICES_MAX: usize = 10_000;
+
+/// Characters of a blob's name (Azure Storage's own limit).
+pub const BLOB_NAME_MAX_CHARS: usize = 1_024;
+/// Bytes of uploaded files that a hub keeps, unless its limits say otherwise.
+pub const BLOB_BYTES: u64 = 1024 * 1024 * 1024;
+/// Uploaded files that a hub keeps.
+pub const BLOBS_MAX: usize = 100_000;
+/// Blocks of one blob (Azure Storage's own limit).
+pub const BLOB_BLOCKS_MAX: usize = 50_000;
+/// Blocks of all blobs that are not committed.
+pub const BLOCKS_MAX: usize = 100_000;
+/// Bytes of a block's id (Azure Storage's own limit).
+pub const BLOCK_ID_BYTES: usize = 64;
+/// How long blocks wait to be committed after the last of their blob; Azure Storage keeps them for a week.
+pub const BLOCKS_TTL_MS: u64 = 24 * 60 * 60 * 1000;
+/// Headers that are kept with a blob: names and values.
+pub const BLOB_HEADERS_BYTES: usize = 8 * 1024;
 
 /// Desired properties of a twin, and reported ones: names and values, metadata apart.
 pub const TWIN_PROPERTIES_BYTES: usize = 32 * 1024;

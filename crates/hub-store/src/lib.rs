@@ -1,7 +1,8 @@
-//! The registry of hubs, modules, twins, cloud-to-device messages, MQTT sessions, authorities and registrations on disk: SQLite, written by one thread that puts
-//! waiting changes into one transaction.
+//! The registry of hubs, modules, twins, cloud-to-device messages, MQTT sessions, file uploads, authorities and registrations on disk:
+//! SQLite, written by one thread that puts waiting changes into one transaction.
 
 mod authorities;
+mod blobs;
 mod c2d;
 mod commits;
 mod dps;
@@ -13,6 +14,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod twins;
+mod uploads;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +29,7 @@ use drawspan_hub_model::module::Module;
 use drawspan_hub_model::registry;
 use drawspan_hub_model::twin::Twin;
 use drawspan_hub_model::x509::Authority;
+use drawspan_hub_model::{blobs as files, uploads as file_uploads};
 use drawspan_state::sqlite;
 use drawspan_state::whole::{Cut, Files};
 use rusqlite::{Connection, TransactionBehavior};
@@ -47,6 +50,10 @@ pub enum Write {
     Authority(Box<Authority>),
     /// A certificate authority of that name is gone.
     AuthorityGone(Arc<str>),
+    /// A file upload, or a notification of one.
+    Upload(file_uploads::Change),
+    /// A blob, or a block of one.
+    Blob(files::Change),
     /// A client's MQTT session is new or different.
     MqttSession(MqttSession),
     /// A client has no MQTT session that outlives its connection any more.
@@ -247,6 +254,22 @@ impl Database {
         Ok(sessions)
     }
 
+    /// File uploads of a hub, and notifications of them.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn uploads(&self, hub: &HostName) -> Result<file_uploads::Kept, StoreError> {
+        uploads::load(&self.connection, hub, &self.path)
+    }
+
+    /// Blobs of a hub, and blocks of such.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn blobs(&self, hub: &HostName) -> Result<files::Kept, StoreError> {
+        blobs::load(&self.connection, hub, &self.path)
+    }
+
     /// A value kept under `name`, for all hubs.
     ///
     /// # Errors
@@ -317,5 +340,17 @@ impl From<registry::Change> for Write {
 impl From<messages::Change> for Write {
     fn from(change: messages::Change) -> Self {
         Self::CloudToDevice(change)
+    }
+}
+
+impl From<file_uploads::Change> for Write {
+    fn from(change: file_uploads::Change) -> Self {
+        Self::Upload(change)
+    }
+}
+
+impl From<files::Change> for Write {
+    fn from(change: files::Change) -> Self {
+        Self::Blob(change)
     }
 }

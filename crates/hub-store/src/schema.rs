@@ -10,14 +10,16 @@ use drawspan_state::{sqlite, sums};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::commits::{self, Stored};
-use super::{StoreError, Write, authorities, c2d, dps, modules, mqtt_sessions, twins};
+use super::{
+    StoreError, Write, authorities, blobs, c2d, dps, modules, mqtt_sessions, twins, uploads,
+};
 
 /// Raised with every change of the tables. What was added since format 1 are tables only, which are made when they are
 /// missing.
 ///
 /// 1: settings and devices. 2: messages to devices. 3: the provisioning service. 4: twins. 5: counted commits, summed rows.
 /// 6: MQTT sessions. 7: modules, and their messages in the telemetry log.
-/// 9: certificate authorities.
+/// 8: file uploads and blobs. 9: certificate authorities.
 pub(super) const FORMAT: i64 = 9;
 
 /// The columns that are summed of each table: all.
@@ -31,6 +33,11 @@ pub(super) const SUMMED: &[Summed] = &[
     Summed { table: "dps_group", columns: &["name", "primary_key", "secondary_key"] },
     Summed { table: "dps_registration", columns: &["id", "group_name", "hub", "device", "substatus", "created_unix_ms", "updated_unix_ms", "etag", "operation", "payload"] },
     Summed { table: "twin", columns: &["hub", "device", "version", "etag_number", "tags", "desired", "reported"] },
+    Summed { table: "upload", columns: &["hub", "correlation_id", "device", "blob", "host", "expires_unix_ms"] },
+    Summed { table: "file_notification", columns: &["hub", "number", "device", "blob", "host", "bytes", "modified_unix_ms", "enqueued_unix_ms", "expires_unix_ms", "delivery_count"] },
+    Summed { table: "file_notification_number", columns: &["hub", "last"] },
+    Summed { table: "blob", columns: &["hub", "name", "file", "bytes", "created_unix_ms", "modified_unix_ms", "headers"] },
+    Summed { table: "blob_block", columns: &["hub", "blob", "id", "file", "bytes", "at_unix_ms"] },
     Summed { table: "mqtt_session", columns: &["hub", "device", "subscriptions"] },
     Summed { table: "module", columns: &["hub", "device", "id", "generation_id", "etag", "managed_by", "authentication", "first_credential", "second_credential"] },
     Summed { table: "module_twin", columns: &["hub", "device", "module", "version", "etag_number", "tags", "desired", "reported"] },
@@ -117,6 +124,8 @@ fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
         mqtt_sessions::TABLE,
         modules::TABLES,
         authorities::TABLE,
+        uploads::TABLES,
+        blobs::TABLES,
         commits::TABLE,
         sums::TABLE,
     ];
@@ -263,6 +272,7 @@ pub(super) fn apply(
             twins::delete(connection, hub, id)?;
             mqtt_sessions::delete(connection, hub, id)?;
             modules::delete_of(connection, hub, id)?;
+            uploads::forget(connection, hub, id)?;
             connection
                 .prepare_cached("DELETE FROM device WHERE hub = ?1 AND id = ?2")?
                 .execute([hub.as_str(), id.as_str()])
@@ -271,6 +281,8 @@ pub(super) fn apply(
         Write::CloudToDevice(change) => c2d::apply(connection, hub, change),
         Write::Authority(authority) => authorities::put(connection, hub, authority),
         Write::AuthorityGone(name) => authorities::delete(connection, hub, name),
+        Write::Upload(change) => uploads::apply(connection, hub, change),
+        Write::Blob(change) => blobs::apply(connection, hub, change),
         Write::Registration(registration) => dps::put(connection, registration),
         Write::MqttSession(session) => mqtt_sessions::put(connection, hub, session),
         Write::MqttSessionGone(client) => match &client.module {

@@ -12,6 +12,7 @@ mod c2d;
 mod modules;
 mod mqtt_sessions;
 mod twins;
+mod uploads;
 
 fn hub(name: &str) -> HostName {
     HostName::parse(name).unwrap()

@@ -36,6 +36,14 @@ codes! {
     DEVICE_DEFINED_MULTIPLE_TIMES = 400_011, "DeviceDefinedMultipleTimes";
     /// Some items of a bulk call failed.
     BULK_REGISTRY_OPERATION_FAILURE = 400_013, "BulkRegistryOperationFailure";
+    /// A correlation id of a file upload that the hub did not give to this device, or that is done with.
+    INVALID_FILE_UPLOAD_CORRELATION_ID = 400_015, "InvalidFileUploadCorrelationId";
+    /// A correlation id of a file upload whose time is over.
+    EXPIRED_FILE_UPLOAD_CORRELATION_ID = 400_016, "ExpiredFileUploadCorrelationId";
+    /// A file upload whose end does not say whether it succeeded.
+    INVALID_FILE_UPLOAD_COMPLETION_STATUS = 400_019, "InvalidFileUploadCompletionStatus";
+    /// The blob of a file upload is not there, or its storage cannot be asked.
+    INVALID_STORAGE_ENDPOINT_OR_BLOB = 400_020, "InvalidStorageEndpointOrBlob";
     /// The request took too long.
     REQUEST_TIMED_OUT = 400_024, "RequestTimedOut";
     /// A newer connection of the same identity took over.
@@ -62,6 +70,8 @@ codes! {
     DEVICE_MAXIMUM_QUEUE_DEPTH_EXCEEDED = 403_004, "DeviceMaximumQueueDepthExceeded";
     /// Too many tokens on one AMQP connection.
     MAX_CBS_TOKEN_EXCEEDED = 403_005, "IotHubMaxCbsTokenExceeded";
+    /// The device has as many file uploads under way as it may have.
+    DEVICE_MAXIMUM_ACTIVE_FILE_UPLOAD_LIMIT_EXCEEDED = 403_006, "DeviceMaximumActiveFileUploadLimitExceeded";
     /// The device is disabled in the registry.
     DEVICE_DISABLED = 403_012, "DeviceDisabled";
     /// Tags, desired or reported properties of a twin that are too large together.

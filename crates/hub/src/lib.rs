@@ -3,6 +3,7 @@
 //! * [`ids`]: device, module, host and registration names, checked once.
 //! * [`key`], [`sas`], [`connection_string`]: credentials and their signatures.
 //! * [`address`]: the meaning of AMQP link addresses, in the spelling of any client.
+//! * [`storage`]: accounts and blob signatures of Azure Storage, to which devices upload files.
 //! * [`fleet_keys`]: the keys with which a fleet of devices connects.
 //! * [`subscription`]: the kinds of events that callers subscribe to.
 //! * [`session`]: a device's session at its hub while it is connected.
@@ -30,6 +31,7 @@ pub mod limits;
 pub mod sas;
 pub mod session;
 pub mod status;
+pub mod storage;
 pub mod subscription;
 pub mod telemetry;
 pub mod text;

@@ -13,6 +13,8 @@ pub const HOST_NAME_MAX_CHARS: usize = 253;
 pub const ADDRESS_MAX_CHARS: usize = 2048;
 /// Characters of a connection string.
 pub const CONNECTION_STRING_MAX_CHARS: usize = 4096;
+/// Query of a request that carries the signature of a blob.
+pub const BLOB_SIGNATURE_MAX_CHARS: usize = 4096;
 /// Characters of a SAS token.
 pub const TOKEN_MAX_CHARS: usize = 4096;
 /// Characters of a time: date, time, 16 digits of a second and an offset, the longest that .NET's `System.Text.Json` takes.

@@ -31,8 +31,12 @@ const REFUSALS: Program = Node("refusals.js", &[]);
 const RENEWALS: Program = Node("renewals.js", &[]);
 /// And what modules do.
 const MODULES: Program = Node("modules.js", &[]);
-/// Everything of Python's clients comes from two.
-const PYTHON: &[Program] = &[Python("device_mqtt.py", &[]), Python("modules.py", &[])];
+/// Everything of Python's clients comes from three.
+const PYTHON: &[Program] = &[
+    Python("device_mqtt.py", &[]),
+    Python("modules.py", &[]),
+    Python("uploads.py", &[]),
+];
 /// And of the old generation.
 const OLD: &[Program] = &[Node("old_device.js", &[])];
 /// And of paho.
@@ -54,6 +58,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("methods.js", &[]),
                     Node("twin.js", &[]),
                     Node("provisioning.js", &["amqp"]),
+                    Node("uploads.js", &[]),
                     REFUSALS,
                     RENEWALS,
                     MODULES,
@@ -68,6 +73,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("methods.js", &["ws"]),
                     Node("twin.js", &["ws"]),
                     Node("provisioning.js", &["ws"]),
+                    Node("uploads.js", &["ws"]),
                     REFUSALS,
                     RENEWALS,
                     MODULES,
@@ -82,6 +88,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("methods.js", &["mqtt"]),
                     Node("twin.js", &["mqtt"]),
                     Node("provisioning.js", &["mqtt"]),
+                    Node("uploads.js", &["mqtt"]),
                     REFUSALS,
                     RENEWALS,
                     MODULES,
@@ -96,6 +103,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("methods.js", &["mqtt-ws"]),
                     Node("twin.js", &["mqtt-ws"]),
                     Node("provisioning.js", &["mqtt-ws"]),
+                    Node("uploads.js", &["mqtt-ws"]),
                     REFUSALS,
                     RENEWALS,
                     MODULES,
@@ -107,6 +115,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                 programs: &[
                     Node("http_device.js", &[]),
                     Node("provisioning.js", &[]),
+                    Node("uploads.js", &["http"]),
                     REFUSALS,
                 ],
             },

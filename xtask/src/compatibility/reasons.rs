@@ -25,7 +25,16 @@ const REASONS: &[(&[&str], &[&str], &str)] = &[
         &["rhea", "uamqp", "paho", "mosquitto"],
         "not driven by this client",
     ),
-    (&["file upload"], &[""], "the emulator takes no files yet"),
+    (
+        &["file upload"],
+        &["node-1.3"],
+        "not driven by this version",
+    ),
+    (
+        &["file upload"],
+        &["rhea", "uamqp", "paho", "mosquitto"],
+        "it is requests over HTTPS, which this client does not make",
+    ),
     (
         &["registration by an individual key"],
         &[""],

@@ -196,6 +196,20 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Node("http_device.js", &[]), Node("read.js", &[])],
     },
     Scenario {
+        name: "uploads",
+        about: "azure-iot-device uploads files by every transport, @azure/storage-blob puts and reads them, azure-iothub hears of them",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[
+            Node("uploads.js", &[]),
+            Node("uploads.js", &["ws"]),
+            Node("uploads.js", &["mqtt"]),
+            Node("uploads.js", &["mqtt-ws"]),
+            Node("uploads.js", &["http"]),
+            Python("uploads.py", &[]),
+        ],
+    },
+    Scenario {
         name: "mqtt-rules",
         about: "MQTT.js sees who may connect, which topics there are, sessions that go on, wills, and connections taken over",
         servers: &[Emulator],

@@ -27,7 +27,7 @@ use crate::methods::{self, MethodCalls};
 use crate::readers;
 use crate::telemetry::{self, TelemetryLink};
 use crate::twin::{self, TwinAnswers};
-use crate::{feedback, filter, redirect, service_send};
+use crate::{feedback, file_notification, filter, redirect, service_send};
 
 impl Head {
     pub(super) fn on_attach(
@@ -109,6 +109,13 @@ impl Head {
                     .map_err(|reason| deny(hub, None, reason))?;
                 let place = self.shared.feedback.enter(hub.host(), &self.signals, id);
                 Ok(locked_delivery(id, attach, Queue::Feedback(place)))
+            }
+            Wanted::FileNotifications => {
+                self.check_service(hub, file_notification::PATH)
+                    .map_err(|reason| deny(hub, None, reason))?;
+                let receivers = &self.shared.file_notifications;
+                let place = receivers.enter(hub.host(), &self.signals, id);
+                Ok(locked_delivery(id, attach, Queue::FileNotifications(place)))
             }
             Wanted::Events {
                 entity,

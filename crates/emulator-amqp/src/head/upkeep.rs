@@ -16,8 +16,8 @@ use crate::error::{denied, refusal};
 use crate::limits;
 use crate::links::Link;
 use crate::readers;
+use crate::service_send;
 use crate::signals::{Notice, Push, Stored, Word};
-use crate::{feedback, service_send};
 
 impl Head {
     /// Does what others asked for.
@@ -119,8 +119,8 @@ impl Head {
                 return self.check_service(hub, &path);
             }
             Some(Link::ServiceSend) => return self.check_service(hub, service_send::PATH),
-            Some(Link::LockedDelivery(locked)) if locked.owner().is_none() => {
-                return self.check_service(hub, feedback::PATH);
+            Some(Link::LockedDelivery(locked)) if let Some(path) = locked.service_path() => {
+                return self.check_service(hub, path);
             }
             Some(link) => link,
             None => return Ok(()),

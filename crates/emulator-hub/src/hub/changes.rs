@@ -71,6 +71,7 @@ impl Hub {
                 Change::Delete(device) => {
                     self.messages.forget(device);
                     self.subscriptions.forget(&device.into());
+                    self.uploads.forget(device);
                 }
                 Change::DeleteModule(device, module) => {
                     let client = ClientId::of_module(device, module);

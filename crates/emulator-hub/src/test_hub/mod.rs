@@ -8,6 +8,7 @@ pub mod damage;
 use std::sync::Arc;
 
 use drawspan_hub::{DeviceId, HostName, ModuleId, SymmetricKey, sas};
+use drawspan_hub_model::blobs::{Blobs, Kept};
 use drawspan_hub_model::device::{DeviceSpec, Fresh};
 use drawspan_hub_model::dps::{Allocation, Enrollment, Enrollments, Group, Registrations};
 use drawspan_hub_model::groups::ConsumerGroups;
@@ -15,13 +16,16 @@ use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::module::ModuleSpec;
 use drawspan_hub_model::policy::Policies;
 use drawspan_hub_model::registry::{Change, Registry};
+use drawspan_hub_model::uploads::Uploads;
 use drawspan_hub_model::x509::Authorities;
 use drawspan_segment_log::{LogLimits, TelemetryLog};
 
+use crate::blobs::{self, BlobStore};
 use crate::clock::Clock;
 use crate::dps::{self, Dps};
 use crate::hub::{Hub, Parts};
 use crate::observe::Events;
+use crate::storage::Storage;
 
 /// Name of [`hub`].
 pub const HUB: &str = "hub.localtest";
@@ -44,6 +48,7 @@ pub fn hub_at(clock: Clock, devices: &[&str]) -> Arc<Hub> {
     for id in devices {
         create(&mut registry, id, "1");
     }
+    let storage = storage(&clock);
     Arc::new(Hub::new(Parts {
         host: HostName::parse(HUB).unwrap(),
         events: Events::new(clock.clone(), Vec::new()),
@@ -56,8 +61,22 @@ pub fn hub_at(clock: Clock, devices: &[&str]) -> Arc<Hub> {
         registry,
         messages: drawspan_hub_model::c2d::CloudToDevice::default(),
         mqtt_sessions: Vec::new(),
+        uploads: Uploads::default(),
+        storage,
         store: None,
         log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
+    }))
+}
+
+/// A storage without room.
+pub fn storage(clock: &Clock) -> Storage {
+    Storage::BuiltIn(BlobStore::new(blobs::Parts {
+        host: HostName::parse(HUB).unwrap(),
+        clock: clock.clone(),
+        key: key(4),
+        folder: std::env::temp_dir().join("drawspan-test-hub-without-files"),
+        blobs: Blobs::restore(0, Kept::default()),
+        store: None,
     }))
 }
 

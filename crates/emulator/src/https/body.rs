@@ -82,3 +82,19 @@ pub(super) async fn whole(mut body: Body, limit: usize) -> Result<Bytes, Unreada
     }
     Ok(bytes.freeze())
 }
+
+/// Reads and discards what is left of a body, at most so many bytes. Says whether that was all.
+pub(super) async fn drop_within(mut body: Body, limit: usize) -> bool {
+    let mut length = 0_usize;
+    let rest = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            length = length.saturating_add(frame.data_ref().map_or(0, Bytes::len));
+            if length > limit {
+                return false;
+            }
+        }
+        true
+    };
+    let limit = Duration::from_millis(REQUEST_READ_MS);
+    tokio::time::timeout(limit, rest).await.unwrap_or(false)
+}

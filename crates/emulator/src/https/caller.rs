@@ -1,5 +1,6 @@
 //! The caller of a request: host, API version, and token or certificate.
 
+use std::convert::Infallible;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use drawspan_hub_model::policy::Right;
 use super::refusal::Refusal;
 use super::request::{query, text};
 use super::{ClientCertificate, Shared, Sni};
+use crate::limits::AUTHORITY_CHARS;
 
 /// A caller whose token is good. The hub is given out together with the check of what it is wanted for.
 #[derive(Debug)]
@@ -59,7 +61,7 @@ impl FromRequestParts<Shared> for Caller {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Refusal> {
-        let hub = hub(parts, shared)?;
+        let hub = hub_of(parts, shared)?;
         check_api_version(&parts.uri)?;
         Self::new(parts, hub)
     }
@@ -108,7 +110,7 @@ impl FromRequestParts<Shared> for AnyVersion {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Refusal> {
-        let hub = hub(parts, shared)?;
+        let hub = hub_of(parts, shared)?;
         let token = text(&parts.headers, header::AUTHORIZATION.as_str());
         let proof = match (token, parts.extensions.get::<ClientCertificate>()) {
             (None, Some(certificate)) => Proof::Certificate(certificate.clone()),
@@ -119,11 +121,33 @@ impl FromRequestParts<Shared> for AnyVersion {
     }
 }
 
-fn hub(parts: &Parts, shared: &Shared) -> Result<Arc<Hub>, Refusal> {
-    let named = match parts.uri.authority() {
+/// Where a request was sent: host, and port unless it is the usual one.
+#[derive(Debug)]
+pub(super) struct Authority(pub(super) Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for Authority {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+        let named = named(parts).filter(|named| {
+            let is_short = (1..=AUTHORITY_CHARS).contains(&named.len());
+            is_short && named.bytes().all(plain)
+        });
+        Ok(Self(named.map(str::to_owned)))
+    }
+}
+
+fn named(parts: &Parts) -> Option<&str> {
+    match parts.uri.authority() {
         Some(authority) => Some(authority.as_str()),
         None => text(&parts.headers, header::HOST.as_str()),
-    };
+    }
+}
+
+/// The hub that a request is for.
+pub(super) fn hub_of(parts: &Parts, shared: &Shared) -> Result<Arc<Hub>, Refusal> {
+    let named = named(parts);
     let sni = parts
         .extensions
         .get::<Sni>()

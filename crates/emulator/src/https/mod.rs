@@ -1,6 +1,7 @@
-//! The HTTPS head: the REST interface for services (registry, twins, methods, purge of queues), and the authority's
-//! certificate.
+//! The HTTPS head: the REST interface for services (registry, twins, methods, purge of queues), that for devices, the storage of
+//! uploaded files, and the authority's certificate.
 
+mod blobs;
 mod body;
 mod bulk;
 mod caller;
@@ -107,6 +108,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/statistics/service", get(statistics::service))
         .merge(device::routes())
         .merge(certificates::routes())
+        .merge(blobs::routes())
         .merge(dps::routes())
         .merge(not_served::routes())
         .fallback(unknown_route)

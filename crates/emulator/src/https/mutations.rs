@@ -86,7 +86,7 @@ async fn talk(router: &Router, sent: &[u8], seen: &mut Seen) {
     let output = String::from_utf8_lossy(&output);
     for (at, _) in output.match_indices("HTTP/1.1 ") {
         match output.get(at + 9..at + 12) {
-            Some("200" | "202" | "204") => seen.done += 1,
+            Some("200" | "201" | "202" | "204") => seen.done += 1,
             Some("501") => seen.not_served += 1,
             Some(status) if status.starts_with('4') => seen.refused += 1,
             other => panic!("{other:?}: {sent:?} was answered {output:?}"),

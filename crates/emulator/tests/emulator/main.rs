@@ -15,4 +15,5 @@ mod lifecycle;
 mod modules;
 mod support;
 mod twins;
+mod uploads;
 mod x509;

@@ -8,7 +8,7 @@
 
 mod feedback;
 mod message;
-mod queue;
+pub(crate) mod queue;
 #[cfg(test)]
 mod tests;
 

@@ -27,7 +27,7 @@ pub struct LockLost;
 
 /// The result of abandoning a message.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Abandoned<T> {
+pub(crate) enum Abandoned<T> {
     /// It waits again, in its old place.
     Waits {
         /// Its place.
@@ -41,16 +41,16 @@ pub(super) enum Abandoned<T> {
 
 /// The effects of time on a queue.
 #[derive(Debug)]
-pub(super) struct Swept<T> {
+pub(crate) struct Swept<T> {
     /// Messages that have expired.
-    pub(super) expired: Vec<Queued<T>>,
+    pub(crate) expired: Vec<Queued<T>>,
     /// Whether messages wait again because their receivers were too slow.
-    pub(super) freed: bool,
+    pub(crate) freed: bool,
 }
 
 /// Messages with locks. Every method takes the time; a lock whose time is over counts for nothing, swept or not.
 #[derive(Clone, Debug)]
-pub(super) struct LockQueue<T> {
+pub(crate) struct LockQueue<T> {
     slots: VecDeque<Slot<T>>,
 }
 
@@ -76,23 +76,23 @@ impl<T> Default for LockQueue<T> {
 
 impl<T: Clone> LockQueue<T> {
     /// How many messages there are, locked ones included.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
 
     /// All messages, in their order.
     #[cfg(test)]
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Queued<T>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Queued<T>> {
         self.slots.iter().map(|slot| &slot.queued)
     }
 
     /// Adds a message behind all others; its sequence must be higher than theirs.
-    pub(super) fn push(&mut self, queued: Queued<T>) {
+    pub(crate) fn push(&mut self, queued: Queued<T>) {
         self.slots.push_back(Slot { queued, lock: None });
     }
 
     /// Locks and returns the first unlocked message, until `until_unix_ms`.
-    pub(super) fn lock(
+    pub(crate) fn lock(
         &mut self,
         token: LockToken,
         now: u64,
@@ -108,7 +108,7 @@ impl<T: Clone> LockQueue<T> {
     }
 
     /// Removes a message permanently.
-    pub(super) fn take(&mut self, token: LockToken, now: u64) -> Result<Queued<T>, LockLost> {
+    pub(crate) fn take(&mut self, token: LockToken, now: u64) -> Result<Queued<T>, LockLost> {
         let at = self.locked(token, now)?;
         self.slots
             .remove(at)
@@ -117,7 +117,7 @@ impl<T: Clone> LockQueue<T> {
     }
 
     /// Has a message wait again and counts that, unless it is the `max`th time.
-    pub(super) fn abandon(
+    pub(crate) fn abandon(
         &mut self,
         token: LockToken,
         now: u64,
@@ -138,7 +138,7 @@ impl<T: Clone> LockQueue<T> {
     }
 
     /// Has a message wait again as if it had not been handed out.
-    pub(super) fn release(&mut self, token: LockToken) {
+    pub(crate) fn release(&mut self, token: LockToken) {
         let held = |slot: &&mut Slot<T>| slot.lock.is_some_and(|lock| lock.token == token);
         if let Some(slot) = self.slots.iter_mut().find(held) {
             slot.lock = None;
@@ -146,7 +146,7 @@ impl<T: Clone> LockQueue<T> {
     }
 
     /// Applies the time. A message that a receiver has does not expire before its lock does.
-    pub(super) fn sweep(&mut self, now: u64) -> Swept<T> {
+    pub(crate) fn sweep(&mut self, now: u64) -> Swept<T> {
         let mut freed = false;
         for slot in &mut self.slots {
             if slot.lock.is_some() && !slot.is_locked(now) {
@@ -166,18 +166,18 @@ impl<T: Clone> LockQueue<T> {
     }
 
     /// Removes the oldest unlocked message.
-    pub(super) fn drop_oldest(&mut self, now: u64) -> Option<Queued<T>> {
+    pub(crate) fn drop_oldest(&mut self, now: u64) -> Option<Queued<T>> {
         let at = self.slots.iter().position(|slot| !slot.is_locked(now))?;
         self.slots.remove(at).map(|slot| slot.queued)
     }
 
     /// Takes everything out, locked or not.
-    pub(super) fn drain(&mut self) -> Vec<Queued<T>> {
+    pub(crate) fn drain(&mut self) -> Vec<Queued<T>> {
         self.slots.drain(..).map(|slot| slot.queued).collect()
     }
 
     /// When [`sweep`](Self::sweep) has something to do.
-    pub(super) fn deadline(&self) -> Option<u64> {
+    pub(crate) fn deadline(&self) -> Option<u64> {
         let due = |slot: &Slot<T>| match slot.lock {
             Some(lock) => lock.until_unix_ms,
             None => slot.queued.expires_unix_ms,

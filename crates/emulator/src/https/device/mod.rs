@@ -1,7 +1,8 @@
-//! What devices do over HTTPS: they send messages, and take those that wait for them one by one.
+//! What devices do over HTTPS: they send messages, take those that wait for them one by one, and begin and end file uploads.
 //!
 //! Rules: Azure's REST reference "IoT Hub device". Devices are never refused for a version of the interface, or for want of one.
 
+mod files;
 mod messages;
 mod telemetry;
 
@@ -36,7 +37,7 @@ pub(super) fn routes() -> Router<Shared> {
             .route(&message, delete(messages::complete_or_reject))
             .route(&format!("{message}/abandon"), post(messages::abandon));
     }
-    router
+    router.merge(files::routes())
 }
 
 /// A device that asks for itself.
@@ -50,8 +51,13 @@ impl Sender {
     /// The device that a request is of, if the caller may speak for it.
     fn new(caller: &AnyVersion, id: DeviceId, what: &str) -> Result<Self, Refusal> {
         let path = format!("/devices/{id}/messages/{what}");
+        Self::at(caller, &path, id)
+    }
+
+    /// The same, for a path of the device.
+    fn at(caller: &AnyVersion, path: &str, id: DeviceId) -> Result<Self, Refusal> {
         let caller = caller.of(&id)?;
-        let hub = caller.hub(&[Right::DeviceConnect], &path)?;
+        let hub = caller.hub(&[Right::DeviceConnect], path)?;
         let (scope, generation_id) = hub.admit(caller.grant(), &(&id).into())?;
         Ok(Self {
             hub: Arc::clone(hub),

@@ -80,7 +80,7 @@ async fn addresses_that_mean_nothing_are_not_found() {
     for options in [
         receiver("/devices/a/modules/m/messages/events"),
         receiver("/devices/a/modules/m/messages/devicebound"),
-        receiver("/messages/servicebound/filenotifications"),
+        sender("/messages/servicebound/filenotifications"),
     ] {
         let error = client.attach(options).await.unwrap_err();
         assert_eq!(error.condition.as_str(), "amqp:not-implemented");

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod feedback;
+mod file_notifications;
 mod locks;
 mod restart;
 mod service;
