@@ -7,7 +7,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const iothub = require('azure-iothub');
-const { Client, Message } = require('azure-iot-device');
+const { Client, Message, ModuleClient } = require('azure-iot-device');
 const { Amqp, AmqpWs } = require('azure-iot-device-amqp');
 const { Http } = require('azure-iot-device-http');
 const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
@@ -16,6 +16,7 @@ const dpsAmqp = require('azure-iot-provisioning-device-amqp');
 const dpsHttp = require('azure-iot-provisioning-device-http');
 const dpsMqtt = require('azure-iot-provisioning-device-mqtt');
 const { run, env, same, holds, refused } = require('./lib/check');
+const { line } = require('./lib/capability');
 
 const TRANSPORTS = { amqp: Amqp, 'amqp-ws': AmqpWs, mqtt: Mqtt, 'mqtt-ws': MqttWs, http: Http };
 
@@ -37,8 +38,9 @@ function made(id, ...flags) {
   const read = (name) => fs.readFileSync(path.join(out, name), 'utf8');
   const thumbprint = (kind) => printed.match(new RegExp(`^${kind} +([0-9A-F]+)$`, 'm'))[1];
   return {
-    cert: read(`${id}.pem`),
-    key: read(`${id}-key.pem`),
+    // A module's is `device/module`, of which no file can be named.
+    cert: read(`${id.replace('/', '-')}.pem`),
+    key: read(`${id.replace('/', '-')}-key.pem`),
     sha1: thumbprint('SHA-1'),
     sha256: thumbprint('SHA-256'),
   };
@@ -85,6 +87,30 @@ async function atHub(registry, name, Transport) {
   await isRefused(byThumbprint, issued, name, `${name}: another thumbprint`);
   await isRefused(`old-${name}`, old, name, `${name}: a certificate that has expired`);
   await isRefused(`keys-${name}`, issued, name, `${name}: a certificate where a key is expected`);
+  console.log(line(`node-${name}`, 'a device with a certificate'));
+}
+
+/** A module by an authority and one by its thumbprint. */
+async function ofModules(registry, name, Transport) {
+  const deviceId = `keys-${name}`;
+  const [issued, own] = [made(`${deviceId}/ca`, '--state', state), made('any-name', '--self-signed')];
+  await registry.addModule({ deviceId, moduleId: 'ca', authentication: { type: 'certificateAuthority' } });
+  const x509Thumbprint = { primaryThumbprint: own.sha256 };
+  await registry.addModule({ deviceId, moduleId: 'print', authentication: { type: 'selfSigned', x509Thumbprint } });
+  const open = async (moduleId, identity) => {
+    const text = `HostName=${env('HUB')};DeviceId=${deviceId};ModuleId=${moduleId};x509=true`;
+    const module = ModuleClient.fromConnectionString(text, Transport);
+    module.setOptions({ cert: identity.cert, key: identity.key });
+    module.setRetryPolicy({ shouldRetry: () => false, nextRetryTimeout: () => -1 });
+    await module.open();
+    const sent = await module.sendEvent(new Message('{"by":"certificate"}'));
+    same(sent.constructor.name, 'MessageEnqueued', `${name}: sent by module ${moduleId}`);
+    await module.close();
+  };
+  await open('ca', issued);
+  await open('print', own);
+  const error = await refused(open('ca', own), `${name}: another module's certificate`);
+  same(error.name, 'UnauthorizedError', 'by name');
 }
 
 /** The interface of `azure-iot-security-x509`, which is no more than this. */
@@ -107,6 +133,7 @@ async function atDps(registry, name, Registering) {
   const { primaryThumbprint } = device.authentication.x509Thumbprint;
   holds([identity.sha1, identity.sha256].includes(primaryThumbprint.toUpperCase()), 'the hub has the thumbprint of the leaf');
   await send(id, identity, TRANSPORTS[name], `${name}: sent by a device that registered`);
+  console.log(line(`node-${name}`, 'registration by a certificate'));
   // Over AMQP the service refuses the link, of which this SDK does not hear: it would wait for 45 s and say TimeoutError.
   if (name.startsWith('amqp')) return;
   const error = await refused(register(id, made(id, '--self-signed'), Registering), `${name}: a certificate of no enrollment`);
@@ -118,5 +145,6 @@ async function atDps(registry, name, Registering) {
 run(async () => {
   const registry = iothub.Registry.fromConnectionString(env('HUB_CONNECTION_STRING'));
   for (const [name, Transport] of Object.entries(TRANSPORTS)) await atHub(registry, name, Transport);
+  for (const [name, Transport] of Object.entries(TRANSPORTS)) if (name !== 'http') await ofModules(registry, name, Transport);
   for (const [name, Registering] of Object.entries(REGISTERING)) await atDps(registry, name, Registering);
 }, 120);

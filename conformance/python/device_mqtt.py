@@ -116,6 +116,11 @@ def register(column):
         state = result.registration_state
         same([state.device_id, state.assigned_hub], [device, env("HUB")], "device and hub")
     column.shows("registration by a group key")
+    result = column.provisioning("single", env("INDIVIDUAL_KEY")).register()
+    same(result.registration_state.device_id, "single-device", "device of an enrollment of its own")
+    what, key = "a group's key for a device of its own enrollment", derived("single")
+    refused(CredentialError, what, column.provisioning("single", key).register)
+    column.shows("registration by an individual key")
     what, key = "a registration with a wrong key", derived("other")
     error = refused(CredentialError, what, column.provisioning(column.device, key).register)
     column.shows(what, type(error).__name__)
