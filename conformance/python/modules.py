@@ -42,11 +42,11 @@ def create(module):
     return created["authentication"]["symmetricKey"]["primaryKey"]
 
 
-def client(kind, module, key, websockets):
+def client(kind, module, key, websockets, **options):
     with open(env("CA"), encoding="ascii") as file:
         authority = file.read()
     text = f"HostName={env('HUB')};DeviceId={DEVICE};ModuleId={module};SharedAccessKey={key}"
-    return kind.create_from_connection_string(text, websockets=websockets, server_verification_cert=authority)
+    return kind.create_from_connection_string(text, websockets=websockets, server_verification_cert=authority, **options)
 
 
 def refused(error, what, do, *arguments):
@@ -120,7 +120,8 @@ def main():
         key, other = create(module), base64.b64encode(b"no key of anybody").decode()
         refused(CredentialError, "a wrong key", client(IoTHubModuleClient, module, other, websockets).connect)
         refused(CredentialError, "a module that there is not", client(IoTHubModuleClient, "nobody", key, websockets).connect)
-        connected = client(IoTHubModuleClient, module, key, websockets)
+        # It must not come back, else it would take the module over again.
+        connected = client(IoTHubModuleClient, module, key, websockets, connection_retry=False)
         connected.connect()
         connected.send_message(Message("by a thread"))
         check_twin(module, connected)
