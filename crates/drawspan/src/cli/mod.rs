@@ -112,6 +112,14 @@ Examples:
 /// Runs the command line of this process. Exit codes: 0 done, 1 failed, 64 not understood.
 #[must_use]
 pub fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|command| command == "emulator")
+    {
+        // Huge pages would add 2 MB to what an idle hub takes. A kernel that refuses costs memory only.
+        let _ = rustix::thread::disable_transparent_huge_pages(true);
+    }
     log::watch_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
