@@ -71,6 +71,8 @@ run(async () => {
     same(primaryKey, derived(env('GROUP_KEY'), id), "the hub has the group's derived primary key");
     same(secondaryKey, derived(env('GROUP_SECONDARY_KEY'), id), 'and the derived secondary key');
     same((await told(`/emulator/registrations/${id}`)).payload, payload, 'kept payload');
+    const { responseBody: twin } = await registry.getTwin(id);
+    same(twin.modelId, payload.modelId, "the twin's model");
 
     const again = await register(id, key);
     same([again.assignedHub, again.deviceId], [first.assignedHub, first.deviceId], 'assigned again');
@@ -79,6 +81,14 @@ run(async () => {
   }
 
   capability(column, 'registration by a group key');
+
+  const single = await register('single', env('INDIVIDUAL_KEY'));
+  same([single.assignedHub, single.deviceId, single.registrationId], [env('HUB'), 'single-device', 'single'], 'assigned by its own enrollment');
+  const { responseBody: own } = await registry.get('single-device');
+  same(own.authentication.symmetricKey.primaryKey, env('INDIVIDUAL_KEY'), "the hub has the enrollment's key");
+  await send(single, env('INDIVIDUAL_KEY'));
+  await refused(register('single', derived(env('GROUP_KEY'), 'single')), "a group's key for a device of its own enrollment");
+  capability(column, 'registration by an individual key');
 
   const right = derived(env('GROUP_KEY'), 'meter-3');
   const attempts = [
@@ -104,6 +114,6 @@ run(async () => {
   }
   await refused(registry.get('meter-3'), 'nothing came of it');
   // Over MQTT and AMQP those are refused before they can ask.
-  const registrations = Registering === Http ? 8 : 4;
-  same((await told('/emulator/observations')).dps, { registrations, polls: 4, lookups: 0 }, 'the service was asked');
+  const registrations = Registering === Http ? 10 : 5;
+  same((await told('/emulator/observations')).dps, { registrations, polls: 5, lookups: 0 }, 'the service was asked');
 });

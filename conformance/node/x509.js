@@ -1,6 +1,7 @@
 'use strict';
 // Devices with certificates, by the unmodified device and provisioning SDKs over every transport that they have: one that the hub's
 // authority signed, one that is known by its thumbprint, and those that are refused. `drawspan emulator cert` makes the certificates.
+// This SDK's ModuleClient takes none: Python's has them in x509.py.
 
 const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -16,6 +17,7 @@ const dpsAmqp = require('azure-iot-provisioning-device-amqp');
 const dpsHttp = require('azure-iot-provisioning-device-http');
 const dpsMqtt = require('azure-iot-provisioning-device-mqtt');
 const { run, env, same, holds, refused } = require('./lib/check');
+const { line } = require('./lib/capability');
 
 const TRANSPORTS = { amqp: Amqp, 'amqp-ws': AmqpWs, mqtt: Mqtt, 'mqtt-ws': MqttWs, http: Http };
 
@@ -85,6 +87,7 @@ async function atHub(registry, name, Transport) {
   await isRefused(byThumbprint, issued, name, `${name}: another thumbprint`);
   await isRefused(`old-${name}`, old, name, `${name}: a certificate that has expired`);
   await isRefused(`keys-${name}`, issued, name, `${name}: a certificate where a key is expected`);
+  console.log(line(`node-${name}`, 'a device with a certificate'));
 }
 
 /** The interface of `azure-iot-security-x509`, which is no more than this. */
@@ -107,6 +110,7 @@ async function atDps(registry, name, Registering) {
   const { primaryThumbprint } = device.authentication.x509Thumbprint;
   holds([identity.sha1, identity.sha256].includes(primaryThumbprint.toUpperCase()), 'the hub has the thumbprint of the leaf');
   await send(id, identity, TRANSPORTS[name], `${name}: sent by a device that registered`);
+  console.log(line(`node-${name}`, 'registration by a certificate'));
   // Over AMQP the service refuses the link, of which this SDK does not hear: it would wait for 45 s and say TimeoutError.
   if (name.startsWith('amqp')) return;
   const error = await refused(register(id, made(id, '--self-signed'), Registering), `${name}: a certificate of no enrollment`);

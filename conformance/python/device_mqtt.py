@@ -124,6 +124,15 @@ def register(column):
     column.shows(what, type(error).__name__)
 
 
+def register_single(column):
+    """The one device that has an enrollment of its own, so that one column after the other registers it."""
+    result = column.provisioning("single", env("INDIVIDUAL_KEY")).register()
+    same(result.registration_state.device_id, "single-device", "device of an enrollment of its own")
+    what, key = "a group's key for a device of its own enrollment", derived("single")
+    refused(CredentialError, what, column.provisioning("single", key).register)
+    column.shows("registration by an individual key")
+
+
 def refusals(column):
     token = sas(f"{env('HUB')}/devices/{column.device}", derived(column.device), life_s=-3600)
     # The SDK looks at the expiry itself, so that nothing reaches the hub.
@@ -290,6 +299,8 @@ def main():
         Column("aio-mqtt", aio, False),
         Column("aio-mqtt-ws", aio, True),
     ]
+    for column in columns:
+        register_single(column)
     with concurrent.futures.ThreadPoolExecutor(len(columns)) as pool:
         entries = [one for all_of_one in pool.map(drive, columns) for one in all_of_one]
     read = [line(column.name, what) for column in columns for what in ("telemetry", "a model id")]

@@ -23,7 +23,7 @@ pub(super) struct Access {
     clients: HashMap<ClientId, Grant>,
     policies: Vec<Grant>,
     certificate: Option<Arc<Presented>>,
-    /// The one device that the certificate is taken for, once there is one.
+    /// The one device or module that the certificate is taken for, once there is one.
     certified: Option<ClientId>,
 }
 
@@ -55,10 +55,10 @@ impl Access {
         self.certificate.as_ref()
     }
 
-    /// Takes the connection's certificate for a device that has no token here. Does nothing without a certificate.
+    /// Takes the connection's certificate for a client that has no token here. Does nothing without a certificate.
     ///
     /// # Errors
-    /// When the certificate is not the device's, or is taken for another one.
+    /// When the certificate is not the client's, or is taken for another one.
     pub(super) fn certify(&mut self, hub: &Hub, client: &ClientId) -> Result<(), Denied> {
         let has_token = self.clients.contains_key(client) || !self.policies.is_empty();
         let Some(certificate) = self.certificate.as_ref().filter(|_| !has_token) else {

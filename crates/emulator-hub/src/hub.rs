@@ -1,5 +1,6 @@
 //! One running hub: the model, its store and its telemetry, as the protocol heads see it.
 
+mod authorities;
 mod c2d;
 mod changes;
 mod methods;
@@ -38,6 +39,7 @@ use crate::observe::Events;
 use crate::random::{self, NoRandomness};
 use crate::sessions::Sessions;
 use crate::storage::Storage;
+pub use authorities::AuthoritySpec;
 use c2d::Messages;
 pub use c2d::{SendError, SettleError};
 pub use methods::InvokeError;
@@ -213,10 +215,10 @@ impl Hub {
         })
     }
 
-    /// Verifies that a client's certificate is the device's. What it may do, [`Grant::allows`] tells.
+    /// Verifies that a client's certificate is the device's or module's. What it may do, [`Grant::allows`] tells.
     ///
     /// # Errors
-    /// When the device cannot connect by this certificate.
+    /// When the client cannot connect by this certificate.
     pub fn authenticate_certificate(
         &self,
         presented: &Arc<Presented>,
@@ -230,13 +232,6 @@ impl Hub {
         verified.inspect_err(|reason| {
             self.emit(HubEvent::AuthenticationFailed { reason: *reason });
         })
-    }
-
-    /// Its certificate authorities.
-    pub fn authorities(&self) -> RwLockReadGuard<'_, Authorities> {
-        self.authorities
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A device, if it is registered.
@@ -281,9 +276,7 @@ impl Hub {
         let scope = match (&grant.principal, &module) {
             (Principal::Policy(_), _) => AuthScope::Hub,
             (Principal::Device(_), None) if grant.is_of(&device) => AuthScope::Device,
-            (Principal::Module(_), Some(module)) if grant.is_signed_by(module.keys()) => {
-                AuthScope::Module
-            }
+            (Principal::Module(_), Some(module)) if grant.is_of_module(module) => AuthScope::Module,
             // Its keys or thumbprints may have changed since, or it may be another client of the same name.
             (Principal::Device(_) | Principal::Module(_), _) => return Err(Denied::WrongKey),
         };

@@ -58,6 +58,18 @@ pub fn hex() -> Result<String, NoRandomness> {
     Ok(format!("{:032x}", u128::from_le_bytes(bytes()?)))
 }
 
+/// What a certificate must have as its common name to prove possession of its authority's key: 48 hex digits in capitals, as a hub
+/// makes them.
+pub fn verification_code() -> Result<String, NoRandomness> {
+    use std::fmt::Write as _;
+    let bytes = bytes::<24>()?;
+    Ok(bytes.iter().fold(String::new(), |mut code, byte| {
+        // Writing to a text cannot fail.
+        let _ = write!(code, "{byte:02X}");
+        code
+    }))
+}
+
 /// A random UUID (RFC 9562, version 4), in network order.
 pub fn uuid() -> Result<[u8; 16], NoRandomness> {
     const VERSION_4: u128 = 4 << 76;

@@ -32,7 +32,7 @@ pub const HTTPS_PORT: u16 = 443;
 pub const HTTPS_PORT_UNPRIVILEGED: u16 = 8443;
 
 /// The name of the emulator's own authority among those of its hubs.
-const OWN_AUTHORITY: &str = "drawspan-emulator";
+const OWN_AUTHORITY: &str = "emulator:ca";
 
 /// The configuration of an emulator. Made by [`Config::new`], then adjusted.
 #[derive(Clone, Debug)]
@@ -228,11 +228,10 @@ impl Config {
     ) -> Result<Authorities, AuthorityError> {
         let mut authorities = Authorities::default();
         let given = self.authorities.iter().enumerate();
-        let given = given.map(|(at, it)| (format!("ca-{}", at + 1), it));
+        let given = given.map(|(at, it)| (format!("x509-ca:{}", at + 1), it));
         let own = own.map(|own| (OWN_AUTHORITY.to_owned(), own));
         for (name, certificate) in own.into_iter().chain(given) {
-            let (certificate, etag) = (certificate.clone(), name.clone());
-            authorities.put(&name, certificate, true, etag, self.clock.unix_ms())?;
+            authorities.give(&name, certificate.clone(), self.clock.unix_ms())?;
         }
         Ok(authorities)
     }

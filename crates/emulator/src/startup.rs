@@ -99,9 +99,15 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
             .map(|database| database.mqtt_sessions(host))
             .transpose()?;
         let sessions = sessions.unwrap_or_default();
+        let stored = database
+            .as_ref()
+            .map(|database| database.authorities(host))
+            .transpose()?;
+        let authorities = authorities.clone().with_stored(stored.unwrap_or_default());
         let uploads = uploads::kept(config, &state, host, database.as_ref())?;
         parts.push((
             host.clone(),
+            authorities,
             registry,
             messages,
             sessions,
@@ -115,9 +121,8 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
     let store = database.map(Store::start).transpose()?.map(Arc::new);
     let logs = parts.iter().map(|(.., log)| Arc::clone(log)).collect();
     let events = Events::new(config.clock.clone(), config.observers.clone());
-    let hubs = parts
-        .into_iter()
-        .map(|(host, registry, messages, mqtt_sessions, uploads, log)| {
+    let hubs = parts.into_iter().map(
+        |(host, authorities, registry, messages, mqtt_sessions, uploads, log)| {
             let (uploads, blobs) = uploads;
             let storage = storages.of_hub(&host, state.uploads(&host), blobs, store.clone());
             let (policies, groups, store) =
@@ -130,7 +135,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
                 created_unix_ms,
                 policies,
                 groups,
-                authorities: authorities.clone(),
+                authorities,
                 registry,
                 messages,
                 mqtt_sessions,
@@ -139,7 +144,8 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
                 store,
                 log,
             }))
-        });
+        },
+    );
     let hubs: Vec<_> = hubs.collect();
     let provisioning = &config.provisioning;
     let parts = dps::Parts {

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use drawspan_emulator_hub::hub::AuthoritySpec;
 use drawspan_hub::{DeviceId, HostName, ModuleId};
 use drawspan_hub_model::module::ModuleSpec;
 use drawspan_hub_model::registry::Change;
+use drawspan_hub_model::x509::Certificate;
 use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, NewRecord, Origin};
 
 use super::{Opened, open};
@@ -59,6 +61,10 @@ fn content(opened: &Opened) -> Content {
         let subscriptions = hub.kept_subscriptions(&(&device.id).into());
         format!("{device:?} {keys:?} {twin:?} {waiting} {subscriptions:?}")
     });
+    // What is given at each start has a name with a colon.
+    let authorities = hub.authorities();
+    let kept = authorities.list().filter(|it| !it.name.contains(':'));
+    let kept: Vec<String> = kept.map(|it| format!("{it:?}")).collect();
     let telemetry = (0..hub.partition_count()).map(|partition| {
         let records = hub.read(partition, 0, 10_000, usize::MAX).unwrap();
         records.into_iter().map(|record| record.message).collect()
@@ -67,7 +73,7 @@ fn content(opened: &Opened) -> Content {
     let keys = strings.iter().map(|it| it.key.to_base64());
     let groups = opened.dps.groups().iter();
     Content {
-        devices: devices.chain(modules).collect(),
+        devices: devices.chain(modules).chain(kept).collect(),
         telemetry: telemetry.collect(),
         keys: keys
             .chain(groups.map(|group| group.primary.to_base64()))
@@ -117,6 +123,14 @@ async fn fill(opened: &Opened, round: u32) {
         hub.ingest(&[record]).unwrap();
     }
     fill_module(opened, round).await;
+    let certificate = Certificate::from_text(&opened.tls.ca_pem).unwrap();
+    let spec = AuthoritySpec {
+        certificate,
+        is_verified: false,
+    };
+    let name = format!("authority-{round}");
+    let put = hub.put_authority(&name, None, spec).await.unwrap();
+    assert!(put.is_ok(), "{put:?}");
 }
 
 /// A module of a device, with a twin and subscriptions.
@@ -376,26 +390,44 @@ async fn a_partition_that_is_gone_with_its_mark_is_missed() {
 
 #[test]
 fn a_directory_of_format_4_opens_with_everything_in_it() {
-    opens_with_everything_in_it("f1d6e09", "7cMWYeC7DweEesbu1MQZJUcJjhAsMRAsFBm2CLV2vtY=", 0);
+    let _ =
+        opens_with_everything_in_it("f1d6e09", "7cMWYeC7DweEesbu1MQZJUcJjhAsMRAsFBm2CLV2vtY=", 0);
 }
 
 #[test]
 fn a_directory_of_format_5_opens_with_everything_in_it() {
-    opens_with_everything_in_it("b5bab52", "RT89W5Tj7Xj9N8P4NHwx7mbpcfQL9mWgEmw/HNVxl9s=", 0);
+    let _ =
+        opens_with_everything_in_it("b5bab52", "RT89W5Tj7Xj9N8P4NHwx7mbpcfQL9mWgEmw/HNVxl9s=", 0);
 }
 
 #[test]
 fn a_directory_of_format_6_opens_with_everything_in_it() {
-    opens_with_everything_in_it("227dcb7", "cqPqKF+FDCr5mQ5yUIlCB2HIq3Fe6eeCd9imIeOIegU=", 0);
+    let _ =
+        opens_with_everything_in_it("227dcb7", "cqPqKF+FDCr5mQ5yUIlCB2HIq3Fe6eeCd9imIeOIegU=", 0);
 }
 
 #[test]
 fn a_directory_of_format_7_opens_with_everything_in_it() {
-    opens_with_everything_in_it("56fc64e", "cqPqKF+FDCr5mQ5yUIlCB2HIq3Fe6eeCd9imIeOIegU=", 1);
+    let _ =
+        opens_with_everything_in_it("56fc64e", "cqPqKF+FDCr5mQ5yUIlCB2HIq3Fe6eeCd9imIeOIegU=", 1);
+}
+
+/// That of format 7, with a file that a device uploaded since.
+#[test]
+fn a_directory_of_format_8_opens_with_everything_in_it() {
+    let folder =
+        opens_with_everything_in_it("64c4027", "cqPqKF+FDCr5mQ5yUIlCB2HIq3Fe6eeCd9imIeOIegU=", 1);
+    let uploaded = "uploads/localhost/0000000000000001-first-1_kept.txt";
+    let uploaded = fs::read(folder.path().join(uploaded));
+    assert_eq!(uploaded.unwrap(), b"kept");
 }
 
 /// A directory that `drawspan emulator` of `commit` made: three devices, these modules, a twin, messages to devices, telemetry.
-fn opens_with_everything_in_it(commit: &str, policy_key: &str, modules: usize) {
+fn opens_with_everything_in_it(
+    commit: &str,
+    policy_key: &str,
+    modules: usize,
+) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let made = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("src/fixtures")
@@ -419,6 +451,7 @@ fn opens_with_everything_in_it(commit: &str, policy_key: &str, modules: usize) {
         assert_eq!(found.authority, kept);
         close(opened);
     }
+    folder
 }
 
 #[cfg(unix)]

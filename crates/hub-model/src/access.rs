@@ -12,7 +12,7 @@ use super::policy::{Policies, Policy, Right};
 use super::registry::Registry;
 use super::x509::{Authorities, Presented, Validity};
 
-/// A token whose signature and time were found good, or a certificate that is a device's: what its holder may do as long as it lasts.
+/// A token whose signature and time were found good, or a certificate that is a device's or module's: what its holder may do as long as it lasts.
 #[derive(Clone, Debug)]
 pub struct Grant {
     /// The owner of the token's key, or of the certificate.
@@ -34,7 +34,7 @@ pub enum Principal {
     Policy(&'static Policy),
     /// A device, with its own key or certificate.
     Device(Arc<Device>),
-    /// A module, with its own key.
+    /// A module, with its own key or certificate.
     Module(Arc<Module>),
 }
 
@@ -74,8 +74,8 @@ pub enum Denied {
     /// The policy does not include this.
     #[error("the token's policy does not allow this")]
     MissingRight,
-    /// The device brought a certificate, and proves itself in another way.
-    #[error("the device does not authenticate by certificate, and there is no token")]
+    /// The device or module brought a certificate, and proves itself in another way.
+    #[error("the device or module does not authenticate by certificate, and there is no token")]
     CertificateNotTaken,
     /// The certificate's time is over.
     #[error("the certificate has expired")]
@@ -83,11 +83,11 @@ pub enum Denied {
     /// The certificate's time has not come.
     #[error("the certificate is not yet valid")]
     CertificateNotYetValid,
-    /// The certificate is none of the device's two.
-    #[error("the certificate has neither of the device's thumbprints")]
+    /// The certificate is none of the two of the device or module.
+    #[error("the certificate has neither of the thumbprints of the device or module")]
     OtherThumbprint,
-    /// The certificate is another device's.
-    #[error("the certificate's common name is not the device id")]
+    /// The certificate is another's.
+    #[error("the certificate's common name is not the device id, or device/module for a module")]
     OtherCommonName,
     /// None of the hub's authorities issued the certificate.
     #[error(
@@ -142,13 +142,14 @@ pub fn verify(
     })
 }
 
-/// Verifies that what a client presented in its TLS handshake is its certificate, at time `now_unix_s`. Modules have none here.
+/// Verifies that what a client presented in its TLS handshake is its certificate, at time `now_unix_s`.
 ///
 /// A hub checks no more of a certificate that it knows by thumbprint than its time: who signed it does not matter, nor its
-/// subject (Azure/iotedge #621).
+/// subject (Azure/iotedge #621). A module's common name is `device/module` where an authority vouches for it
+/// (MicrosoftDocs/azure-docs #63273, #111494).
 ///
 /// # Errors
-/// When the device does not exist, is disabled, or proves itself in another way.
+/// When the client does not exist, its device is disabled, or it proves itself in another way.
 pub fn verify_certificate(
     presented: &Arc<Presented>,
     client: &ClientId,
@@ -158,33 +159,45 @@ pub fn verify_certificate(
 ) -> Result<Grant, Denied> {
     let entry = registry.get(&client.device);
     let device = &entry.ok_or(Denied::UnknownDevice)?.device;
-    if client.module.is_some() {
-        return Err(Denied::CertificateNotTaken);
-    }
-    is_certificate_of(presented, device)?;
+    let principal = match &client.module {
+        None => Principal::Device(Arc::clone(device)),
+        Some(id) => {
+            let entry = registry.module(&client.device, id);
+            Principal::Module(Arc::clone(&entry.ok_or(Denied::UnknownModule)?.module))
+        }
+    };
+    let authentication = match &principal {
+        Principal::Module(module) => &module.authentication,
+        Principal::Device(_) | Principal::Policy(_) => &device.authentication,
+    };
+    is_certificate_of(presented, authentication, client)?;
     match presented.leaf().validity(now_unix_s) {
         Validity::Valid => {}
         Validity::NotYet => return Err(Denied::CertificateNotYetValid),
         Validity::Expired => return Err(Denied::CertificateExpired),
     }
-    if matches!(device.authentication, Authentication::CertificateAuthority)
+    if matches!(authentication, Authentication::CertificateAuthority)
         && !authorities.vouch_for(presented, now_unix_s)
     {
         return Err(Denied::UntrustedCertificate);
     }
     match device.status {
         DeviceStatus::Enabled => Ok(Grant {
-            principal: Principal::Device(Arc::clone(device)),
+            principal,
             proof: Proof::Certificate(Arc::clone(presented)),
         }),
         DeviceStatus::Disabled => Err(Denied::DeviceDisabled),
     }
 }
 
-/// Whether a device's identity is for this certificate, its time and its issuer apart.
-fn is_certificate_of(presented: &Presented, device: &Device) -> Result<(), Denied> {
+/// Whether a client's identity is for this certificate, its time and its issuer apart.
+fn is_certificate_of(
+    presented: &Presented,
+    authentication: &Authentication,
+    client: &ClientId,
+) -> Result<(), Denied> {
     let leaf = presented.leaf();
-    match &device.authentication {
+    match authentication {
         Authentication::SelfSigned { primary, secondary } => {
             let mut known = [Some(primary), secondary.as_ref()].into_iter().flatten();
             match known.any(|thumbprint| leaf.has_thumbprint(thumbprint)) {
@@ -193,7 +206,7 @@ fn is_certificate_of(presented: &Presented, device: &Device) -> Result<(), Denie
             }
         }
         Authentication::CertificateAuthority => match leaf.common_name() {
-            Some(name) if name == device.id.as_str() => Ok(()),
+            Some(name) if name == client.to_string() => Ok(()),
             _ => Err(Denied::OtherCommonName),
         },
         Authentication::Sas { .. } | Authentication::None => Err(Denied::CertificateNotTaken),
@@ -267,14 +280,25 @@ impl Grant {
 
     /// Whether one of the keys that `device` has now signed the token, or its certificate still is the one that was presented.
     pub fn is_of(&self, device: &Device) -> bool {
+        self.is_by(&device.authentication, || ClientId::from(&device.id))
+    }
+
+    /// As [`is_of`](Self::is_of), of a module.
+    pub fn is_of_module(&self, module: &Module) -> bool {
+        self.is_by(&module.authentication, || module.client())
+    }
+
+    fn is_by(&self, authentication: &Authentication, client: impl FnOnce() -> ClientId) -> bool {
         match &self.proof {
-            Proof::Token(_) => self.is_signed_by(device.keys()),
-            Proof::Certificate(presented) => is_certificate_of(presented, device).is_ok(),
+            Proof::Token(_) => self.is_signed_by(authentication.keys()),
+            Proof::Certificate(presented) => {
+                is_certificate_of(presented, authentication, &client()).is_ok()
+            }
         }
     }
 
     /// Whether one of these keys, which its owner has now, signed the token.
-    pub fn is_signed_by<'k>(&self, mut keys: impl Iterator<Item = &'k SymmetricKey>) -> bool {
+    fn is_signed_by<'k>(&self, mut keys: impl Iterator<Item = &'k SymmetricKey>) -> bool {
         match &self.proof {
             Proof::Token(token) => keys.any(|key| token.signed_by(key)),
             Proof::Certificate(_) => false,

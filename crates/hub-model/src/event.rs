@@ -95,6 +95,8 @@ pub enum HubEvent {
         sequence: u64,
         delivery_count: u32,
     },
+    /// The device settled a message whose lock it had not, or not any more: it waits again, or is gone.
+    C2dLockLost { device: DeviceId },
     /// The device abandoned a message for the last time that it may.
     C2dDeliveryCountExceeded { device: DeviceId, sequence: u64 },
     /// A message was not completed in time.
@@ -228,6 +230,7 @@ impl HubEvent {
             Self::C2dCompleted { .. } => "c2dCompleted",
             Self::C2dRejected { .. } => "c2dRejected",
             Self::C2dAbandoned { .. } => "c2dAbandoned",
+            Self::C2dLockLost { .. } => "c2dLockLost",
             Self::C2dDeliveryCountExceeded { .. } => "c2dDeliveryCountExceeded",
             Self::C2dExpired { .. } => "c2dExpired",
             Self::C2dPurged { .. } => "c2dPurged",
@@ -262,6 +265,7 @@ impl HubEvent {
             | Self::C2dCompleted { device, .. }
             | Self::C2dRejected { device, .. }
             | Self::C2dAbandoned { device, .. }
+            | Self::C2dLockLost { device }
             | Self::C2dDeliveryCountExceeded { device, .. }
             | Self::C2dExpired { device, .. }
             | Self::C2dPurged { device, .. }
@@ -317,6 +321,7 @@ impl HubEvent {
             | Self::C2dCompleted { .. }
             | Self::C2dRejected { .. }
             | Self::C2dAbandoned { .. }
+            | Self::C2dLockLost { .. }
             | Self::C2dDeliveryCountExceeded { .. }
             | Self::C2dExpired { .. }
             | Self::C2dPurged { .. }
@@ -352,7 +357,8 @@ impl fmt::Display for HubEvent {
             | Self::DeviceDeleted { .. }
             | Self::ModuleCreated { .. }
             | Self::ModuleUpdated { .. }
-            | Self::ModuleDeleted { .. } => Ok(()),
+            | Self::ModuleDeleted { .. }
+            | Self::C2dLockLost { .. } => Ok(()),
             Self::TwinUpdated {
                 version,
                 tags,

@@ -1,6 +1,7 @@
-//! The registry of hubs, modules, twins, cloud-to-device messages, MQTT sessions, file uploads and registrations on disk: SQLite, written by one thread that puts
-//! waiting changes into one transaction.
+//! The registry of hubs, modules, twins, cloud-to-device messages, MQTT sessions, file uploads, authorities and registrations on disk:
+//! SQLite, written by one thread that puts waiting changes into one transaction.
 
+mod authorities;
 mod blobs;
 mod c2d;
 mod commits;
@@ -27,6 +28,7 @@ use drawspan_hub_model::dps::{Group, Registration};
 use drawspan_hub_model::module::Module;
 use drawspan_hub_model::registry;
 use drawspan_hub_model::twin::Twin;
+use drawspan_hub_model::x509::Authority;
 use drawspan_hub_model::{blobs as files, uploads as file_uploads};
 use drawspan_state::sqlite;
 use drawspan_state::whole::{Cut, Files};
@@ -44,6 +46,10 @@ pub enum Write {
     CloudToDevice(messages::Change),
     /// A device that registered at the provisioning service.
     Registration(Arc<Registration>),
+    /// A certificate authority is new or different.
+    Authority(Box<Authority>),
+    /// A certificate authority of that name is gone.
+    AuthorityGone(Arc<str>),
     /// A file upload, or a notification of one.
     Upload(file_uploads::Change),
     /// A blob, or a block of one.
@@ -204,6 +210,14 @@ impl Database {
     /// When the database cannot be read.
     pub fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
         dps::load(&self.connection, &self.path)
+    }
+
+    /// The certificate authorities that callers added to a hub.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn authorities(&self, hub: &HostName) -> Result<Vec<Authority>, StoreError> {
+        authorities::load(&self.connection, hub, &self.path)
     }
 
     /// All modules of a hub.

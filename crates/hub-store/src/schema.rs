@@ -10,15 +10,17 @@ use drawspan_state::{sqlite, sums};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::commits::{self, Stored};
-use super::{StoreError, Write, blobs, c2d, dps, modules, mqtt_sessions, twins, uploads};
+use super::{
+    StoreError, Write, authorities, blobs, c2d, dps, modules, mqtt_sessions, twins, uploads,
+};
 
 /// Raised with every change of the tables. What was added since format 1 are tables only, which are made when they are
 /// missing.
 ///
 /// 1: settings and devices. 2: messages to devices. 3: the provisioning service. 4: twins. 5: counted commits, summed rows.
 /// 6: MQTT sessions. 7: modules, and their messages in the telemetry log.
-/// 8: file uploads and blobs.
-pub(super) const FORMAT: i64 = 8;
+/// 8: file uploads and blobs. 9: certificate authorities.
+pub(super) const FORMAT: i64 = 9;
 
 /// The columns that are summed of each table: all.
 #[rustfmt::skip] // a table
@@ -39,6 +41,7 @@ pub(super) const SUMMED: &[Summed] = &[
     Summed { table: "mqtt_session", columns: &["hub", "device", "subscriptions"] },
     Summed { table: "module", columns: &["hub", "device", "id", "generation_id", "etag", "managed_by", "authentication", "first_credential", "second_credential"] },
     Summed { table: "module_twin", columns: &["hub", "device", "module", "version", "etag_number", "tags", "desired", "reported"] },
+    Summed { table: "authority", columns: &["hub", "name", "certificate", "verified", "verification_code", "etag", "created_unix_ms", "updated_unix_ms"] },
     Summed { table: "module_mqtt_session", columns: &["hub", "device", "module", "subscriptions"] },
 ];
 
@@ -120,6 +123,7 @@ fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
         twins::TABLE,
         mqtt_sessions::TABLE,
         modules::TABLES,
+        authorities::TABLE,
         uploads::TABLES,
         blobs::TABLES,
         commits::TABLE,
@@ -275,6 +279,8 @@ pub(super) fn apply(
                 .map(drop)
         }
         Write::CloudToDevice(change) => c2d::apply(connection, hub, change),
+        Write::Authority(authority) => authorities::put(connection, hub, authority),
+        Write::AuthorityGone(name) => authorities::delete(connection, hub, name),
         Write::Upload(change) => uploads::apply(connection, hub, change),
         Write::Blob(change) => blobs::apply(connection, hub, change),
         Write::Registration(registration) => dps::put(connection, registration),

@@ -7,6 +7,7 @@ use drawspan_hub_model::registry::Change;
 use super::schema::FORMAT;
 use super::{Database, Store, StoreError, Write};
 
+mod authorities;
 mod c2d;
 mod modules;
 mod mqtt_sessions;

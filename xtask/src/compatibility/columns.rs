@@ -31,11 +31,14 @@ const REFUSALS: Program = Node("refusals.js", &[]);
 const RENEWALS: Program = Node("renewals.js", &[]);
 /// And what modules do.
 const MODULES: Program = Node("modules.js", &[]);
-/// Everything of Python's clients comes from three.
+/// And what devices with certificates do.
+const X509: Program = Node("x509.js", &[]);
+/// Everything of Python's clients comes from four.
 const PYTHON: &[Program] = &[
     Python("device_mqtt.py", &[]),
     Python("modules.py", &[]),
     Python("uploads.py", &[]),
+    Python("x509.py", &[]),
 ];
 /// And of the old generation.
 const OLD: &[Program] = &[Node("old_device.js", &[])];
@@ -62,6 +65,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     REFUSALS,
                     RENEWALS,
                     MODULES,
+                    X509,
                 ],
             },
             Column {
@@ -77,6 +81,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     REFUSALS,
                     RENEWALS,
                     MODULES,
+                    X509,
                 ],
             },
             Column {
@@ -92,6 +97,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     REFUSALS,
                     RENEWALS,
                     MODULES,
+                    X509,
                 ],
             },
             Column {
@@ -107,6 +113,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     REFUSALS,
                     RENEWALS,
                     MODULES,
+                    X509,
                 ],
             },
             Column {
@@ -117,6 +124,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("provisioning.js", &[]),
                     Node("uploads.js", &["http"]),
                     REFUSALS,
+                    X509,
                 ],
             },
         ],

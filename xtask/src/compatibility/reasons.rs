@@ -3,12 +3,43 @@
 /// Rows, beginnings of columns' ids, and the reason. The first that fits counts.
 const REASONS: &[(&[&str], &[&str], &str)] = &[
     (
+        &["a device with a certificate"],
+        &["node-1.3"],
+        "not driven by this version",
+    ),
+    (
+        &["a device with a certificate"],
+        &["rhea"],
+        "a device with a certificate has a connection of its own, so that there is nothing to pool",
+    ),
+    (
+        &["a device with a certificate"],
+        &["uamqp", "paho", "mosquitto"],
+        "not driven by this client",
+    ),
+    (
         &[
+            "registration by an individual key",
             "registration by a certificate",
-            "a device with a certificate",
         ],
-        &[""],
-        "the emulator takes no certificates of devices yet",
+        &["node-1.3"],
+        "the provisioning SDK came later than this version",
+    ),
+    (
+        &[
+            "registration by an individual key",
+            "registration by a certificate",
+        ],
+        &["rhea"],
+        "a registration has a connection of its own, so that there is nothing to pool",
+    ),
+    (
+        &[
+            "registration by an individual key",
+            "registration by a certificate",
+        ],
+        &["uamqp", "paho", "mosquitto"],
+        "not driven by this client",
     ),
     (
         &["a module"],
@@ -34,11 +65,6 @@ const REASONS: &[(&[&str], &[&str], &str)] = &[
         &["file upload"],
         &["rhea", "uamqp", "paho", "mosquitto"],
         "it is requests over HTTPS, which this client does not make",
-    ),
-    (
-        &["registration by an individual key"],
-        &[""],
-        "the emulator has enrollment groups, and no individual enrollments yet",
     ),
     (
         &[

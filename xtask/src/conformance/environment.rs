@@ -16,6 +16,8 @@ pub(crate) const GROUP_SECONDARY_KEY: &str = "c2Vjb25kIGtleSBvZiBhIGdyb3VwLCAzMi
 pub(crate) const POLICY_KEY: &str = "Y29uZm9ybWFuY2UgcG9saWN5IGtleSwgMzIgYnl0ZXM=";
 /// Id scope of the provisioning service.
 pub(crate) const ID_SCOPE: &str = "0ne00C0DE00";
+/// Key of the one device that has an enrollment of its own, for tests only: `single`, which becomes the device `single-device`.
+pub(crate) const INDIVIDUAL_KEY: &str = "a2V5IG9mIGEgc2luZ2xlIGVucm9sbG1lbnQ=";
 /// Key of its enrollment group, for tests only.
 pub(crate) const GROUP_KEY: &str = "Y29uZm9ybWFuY2UgZW5yb2xsbWVudCBncm91cCBrZXk=";
 /// API key of the bridge, for tests only.
@@ -80,6 +82,7 @@ pub(crate) fn variables(
             ("HUB", HUB.into()),
             ("DPS", DPS.into()),
             ("ID_SCOPE", ID_SCOPE.into()),
+            ("INDIVIDUAL_KEY", INDIVIDUAL_KEY.into()),
             ("GROUP_KEY", GROUP_KEY.into()),
             ("GROUP_SECONDARY_KEY", GROUP_SECONDARY_KEY.into()),
             ("HUB_CONNECTION_STRING", (&strings.hub).into()),

@@ -1,18 +1,32 @@
 //! Starts the servers of a scenario, and makes commands of programs.
 
 use std::ffi::OsString;
+use std::fs;
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::environment::{
     API_KEY, BRIDGE, ConnectionStrings, DPS, GROUP_KEY, GROUP_SECONDARY_KEY, HUB, ID_SCOPE,
-    POLICY_KEY, authority, state,
+    INDIVIDUAL_KEY, POLICY_KEY, authority, state,
 };
 use super::scenario::{self, Program};
 use crate::error::{Error, Result};
 use crate::process::{Server, bound_to_us};
 use crate::workspace::Workspace;
+
+/// The file of enrollments of single devices.
+fn enrollments(folder: &Path) -> PathBuf {
+    folder.join("enrollments.json")
+}
+
+/// One device with an enrollment of its own.
+fn individual() -> String {
+    format!(
+        r#"{{"enrollments":[{{"registrationId":"single","deviceId":"single-device","attestation":{{"type":"symmetricKey",
+            "symmetricKey":{{"primaryKey":"{INDIVIDUAL_KEY}","secondaryKey":"{GROUP_KEY}"}}}}}}]}}"#
+    )
+}
 
 /// What runs during a scenario.
 #[derive(Default)]
@@ -66,6 +80,8 @@ impl Running {
 
     /// Starts the emulator, with the state that an earlier one left.
     pub(crate) fn start_emulator(&mut self, workspace: &Workspace, folder: &Path) -> Result<()> {
+        let enrollments = enrollments(folder);
+        fs::write(&enrollments, individual()).map_err(Error::io("writing", &enrollments))?;
         let mut command = bound_to_us(workspace.program("drawspan"));
         command.args(self.emulator_arguments(folder));
         let (server, output) = Server::start("emulator", command, folder)?;
@@ -99,6 +115,7 @@ impl Running {
         let mut arguments = vec![OsString::from("emulator")];
         arguments.extend(flags.concat().into_iter().map(OsString::from));
         arguments.extend(["--state".into(), state(folder).into()]);
+        arguments.extend(["--dps-enrollments".into(), enrollments(folder).into()]);
         arguments.extend(self.emulator_flags.iter().map(OsString::from));
         arguments
     }

@@ -14,7 +14,7 @@ use drawspan_hub_model::dps::{
 use drawspan_hub_model::event::HubEvent;
 use drawspan_hub_model::registry::{Change, IfMatch, Registry, RegistryError};
 use drawspan_hub_store::{Store, StoreError, Write};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::hub::{ChangeError, Hub};
@@ -269,6 +269,9 @@ impl Dps {
         };
         let (authentication, iot_edge) = (admission.authentication, admission.iot_edge);
         ensure(&hub, &device, authentication, iot_edge).await?;
+        if let Some(model) = payload.as_deref().and_then(model_id) {
+            hub.set_model(&(&device).into(), &model);
+        }
         let left = before.as_ref().map(|before| &before.hub);
         let left = left.filter(|left| *left != hub.host());
         if let Some(left) = left.and_then(|left| self.hub(left)) {
@@ -368,6 +371,19 @@ async fn ensure(
         (result.map(drop), changes)
     };
     Ok(hub.change(change).await??)
+}
+
+/// The model that a device says it follows in what it registers with: `{"modelId": "dtmi:…"}` (article "How to provision a Plug and
+/// Play device").
+fn model_id(payload: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Payload {
+        model_id: String,
+    }
+    // The payload is the device's own: one of another form names no model.
+    let Payload { model_id } = serde_json::from_str(payload).ok()?;
+    model_id.starts_with("dtmi:").then_some(model_id)
 }
 
 async fn remove(hub: &Hub, id: &DeviceId) -> Result<(), ChangeError> {

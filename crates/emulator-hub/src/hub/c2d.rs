@@ -133,8 +133,12 @@ impl Hub {
         let settle = |model: &mut CloudToDevice, now, effects: &mut Effects| {
             model.settle(device, token, outcome, now, effects)
         };
-        let settled = self.apply(slot, settle, done);
-        self.tell_of_messages(&settled.map_err(|LockLost| SettleError::LockLost)?.1);
+        let Ok((_, effects)) = self.apply(slot, settle, done) else {
+            let device = device.clone();
+            self.emit(HubEvent::C2dLockLost { device });
+            return Err(SettleError::LockLost);
+        };
+        self.tell_of_messages(&effects);
         Ok(())
     }
 

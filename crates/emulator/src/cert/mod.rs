@@ -30,6 +30,9 @@ Examples:
     drawspan emulator --state ./emulator --x509-enrollment-group cars
     drawspan emulator cert device car-1 --state ./emulator
 
+  A module, which an authority or its thumbprint vouches for as for a device:
+    drawspan emulator cert device sensor-2/meter --state ./emulator
+
   An authority of your own, and a device whose certificate has expired:
     drawspan emulator cert authority 'My devices'
     drawspan emulator --x509-ca 'My devices.pem' --x509-device old-1
@@ -49,7 +52,7 @@ pub(crate) enum CertCommand {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES, group = ArgGroup::new("signer").required(true).args(["state", "ca", "self_signed"]))]
 pub(crate) struct DeviceArgs {
-    /// Device id or registration id; becomes the common name
+    /// Device id, DEVICE/MODULE, registration id or verification code; becomes the common name
     #[arg(value_name = "ID")]
     id: String,
     /// Folder of the emulator whose authority is to sign; it was started with it before
@@ -152,24 +155,32 @@ pub(crate) fn run(command: &CertCommand) -> Result<String, CertError> {
 }
 
 fn device(args: &DeviceArgs) -> Result<String, CertError> {
-    let files = Files::new(&args.made.out, &args.id)?;
+    // A file name has no slash.
+    let files = Files::new(&args.made.out, &args.id.replacen('/', "-", 1))?;
     let days = args.made.days;
+    let is_module = args.id.contains('/');
     let (made, advice) = match args.signer()? {
         None => {
             let made = issue::self_signed(&args.id, days).map_err(CertError::Make)?;
             let thumbprint = made.certificate.sha256_thumbprint();
-            let advice = format!(
-                "The emulator knows the device by its thumbprint:\n  drawspan emulator --x509-device {}={thumbprint}\n",
-                quoted(&args.id)
-            );
+            let advice = match is_module {
+                true => "The hub knows the module by its thumbprint: create it with authentication.type selfSigned.\n".to_owned(),
+                false => format!(
+                    "The emulator knows the device by its thumbprint:\n  drawspan emulator --x509-device {}={thumbprint}\n",
+                    quoted(&args.id)
+                ),
+            };
             (made, advice)
         }
         Some((signer, emulator)) => {
             let made = signer.issue(&args.id, days).map_err(CertError::Make)?;
-            let advice = format!(
-                "The emulator knows the device by this authority:\n  drawspan emulator {emulator} --x509-device {}\n",
-                quoted(&args.id)
-            );
+            let advice = match is_module {
+                true => "The hub knows the module by this authority: create it with authentication.type certificateAuthority.\n".to_owned(),
+                false => format!(
+                    "The emulator knows the device by this authority:\n  drawspan emulator {emulator} --x509-device {}\n",
+                    quoted(&args.id)
+                ),
+            };
             (made, advice)
         }
     };

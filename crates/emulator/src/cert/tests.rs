@@ -61,6 +61,15 @@ fn a_device_signs_for_itself() {
 }
 
 #[test]
+fn a_module_is_named_in_its_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run_line(&["device", "a/m", "--self-signed"], folder.path()).unwrap();
+    assert!(said.contains("create it with"), "{said}");
+    let certificate = read(&folder.path().join("a-m.pem"));
+    assert_eq!(certificate.common_name(), Some("a/m"));
+}
+
+#[test]
 fn an_authority_signs_for_its_devices_alone() {
     let folder = tempfile::tempdir().unwrap();
     run_line(&["authority", "one"], folder.path()).unwrap();
@@ -104,7 +113,7 @@ fn a_folder_without_an_emulator_and_names_of_other_folders_are_refused() {
     let state = folder.path().to_str().unwrap();
     let refused = run_line(&["device", "a", "--state", state], folder.path()).unwrap_err();
     assert!(refused.to_string().contains("which makes it"), "{refused}");
-    for name in ["a/b", "../a", ""] {
+    for name in ["a/b/c", "../../a", ""] {
         let refused = run_line(&["device", name, "--self-signed"], folder.path());
         assert!(matches!(refused, Err(CertError::Name(_))));
     }

@@ -93,6 +93,17 @@ impl AnyVersion {
         let hub = Arc::clone(&self.hub);
         Ok(Caller { hub, grant })
     }
+
+    /// The caller of a request that no device makes: one with a token.
+    pub(super) fn with_token(self) -> Result<Caller, Refusal> {
+        match self.proof {
+            Proof::Token(grant) => Ok(Caller {
+                hub: self.hub,
+                grant,
+            }),
+            Proof::Certificate(_) => Err(Denied::NoToken.into()),
+        }
+    }
 }
 
 impl FromRequestParts<Shared> for AnyVersion {

@@ -5,6 +5,7 @@ mod blobs;
 mod body;
 mod bulk;
 mod caller;
+mod certificates;
 mod commands;
 mod device;
 mod devices;
@@ -106,6 +107,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/statistics/devices", get(statistics::devices))
         .route("/statistics/service", get(statistics::service))
         .merge(device::routes())
+        .merge(certificates::routes())
         .merge(blobs::routes())
         .merge(dps::routes())
         .merge(not_served::routes())

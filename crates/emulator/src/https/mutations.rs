@@ -8,6 +8,7 @@ use drawspan_emulator_hub::hub_set::HubSet;
 use drawspan_emulator_hub::test_hub::damage::{Conversation, Random, damage, damage_bytes, rounds};
 use drawspan_emulator_hub::test_hub::{HUB, SCOPE, dps, hub, owner, registration_token};
 use hyper::body::Incoming;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
@@ -20,6 +21,9 @@ const ROUNDS_PER_HUB: usize = 200;
 const OUTPUT_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// What requests, paths, headers and JSON are made of.
 const TELLING: &[u8] = b"\r\n :/?%&=*\"{}[],.$#\\\x00\xff09eE-nt";
+
+/// An authority of an emulator.
+const AUTHORITY: &str = include_str!("../fixtures/227dcb7/ca.pem");
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -82,7 +86,7 @@ async fn talk(router: &Router, sent: &[u8], seen: &mut Seen) {
     let output = String::from_utf8_lossy(&output);
     for (at, _) in output.match_indices("HTTP/1.1 ") {
         match output.get(at + 9..at + 12) {
-            Some("200" | "202" | "204") => seen.done += 1,
+            Some("200" | "201" | "202" | "204") => seen.done += 1,
             Some("501") => seen.not_served += 1,
             Some(status) if status.starts_with('4') => seen.refused += 1,
             other => panic!("{other:?}: {sent:?} was answered {output:?}"),
@@ -158,6 +162,20 @@ fn conversations() -> Vec<Conversation> {
         ),
         ask("DELETE", "/devices/d/modules/m", any, ""),
     ];
+    let name = "/emulator/certificates/c";
+    let authority = json!({ "properties": { "certificate": AUTHORITY, "isVerified": true } });
+    let certificates = vec![
+        ask("PUT", name, "", &authority.to_string()),
+        ask("GET", "/emulator/certificates", "", ""),
+        ask("POST", &format!("{name}/generateVerificationCode"), any, ""),
+        ask(
+            "POST",
+            &format!("{name}/verify"),
+            "",
+            &json!({ "certificate": AUTHORITY }).to_string(),
+        ),
+        ask("DELETE", name, any, ""),
+    ];
     let twins = vec![
         ask("GET", "/twins/d", "", ""),
         ask(
@@ -226,5 +244,5 @@ fn conversations() -> Vec<Conversation> {
         ask("GET", &format!("{registration}/operations/4.x"), "", ""),
         ask("POST", &registration, "", r#"{"registrationId":"r"}"#),
     ];
-    vec![registry, modules, twins, device, registering]
+    vec![registry, modules, certificates, twins, device, registering]
 }

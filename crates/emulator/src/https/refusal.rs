@@ -12,6 +12,7 @@ use drawspan_hub::error_body::HubError;
 use drawspan_hub::{ErrorCode, UtcTime};
 use drawspan_hub_model::access::Denied;
 use drawspan_hub_model::registry::RegistryError;
+use drawspan_hub_model::x509::AuthorityError;
 use serde_json::Value;
 
 use super::refused::Reason;
@@ -87,6 +88,12 @@ impl From<Denied> for Refusal {
 
 impl From<RegistryError> for Refusal {
     fn from(error: RegistryError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<AuthorityError> for Refusal {
+    fn from(error: AuthorityError) -> Self {
         Self::new(error.code(), error.to_string())
     }
 }

@@ -138,6 +138,8 @@ async fn a_new_device_gets_its_hub_and_an_identity_there() {
     assert_eq!(running.dps().observations(), expected);
     let kept = send(&running, "GET", "/emulator/registrations/Dev-1", "", "").await;
     assert_eq!(kept.json()["payload"], json!({"modelId": "dtmi:a;1"}));
+    let twin = ask(&running, "GET", "/twins/Dev-1", &[], "").await;
+    assert_eq!(twin.json()["modelId"], "dtmi:a;1");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 )]
 
 mod amqp;
+mod authorities;
 mod bulk;
 mod dps;
 mod https;

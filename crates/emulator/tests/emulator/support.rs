@@ -89,11 +89,16 @@ pub(crate) fn owner() -> String {
 }
 
 pub(crate) fn policy(key: &SymmetricKey, name: &str) -> String {
+    policy_of(HUB, key, name)
+}
+
+/// A token of a policy of another hub.
+pub(crate) fn policy_of(hub: &str, key: &SymmetricKey, name: &str) -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
         .as_secs();
-    sas::sign(HUB, key, now + 3600, Some(name))
+    sas::sign(hub, key, now + 3600, Some(name))
 }
 
 #[derive(Debug)]

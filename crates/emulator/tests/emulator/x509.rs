@@ -5,7 +5,7 @@ use drawspan_hub::{DeviceId, ErrorCode, RegistrationId};
 use drawspan_hub_model::device::Authentication;
 use drawspan_hub_model::dps::{Attestation, Enrollment, EnrollmentGroup, Terms};
 use drawspan_hub_model::x509::Certificate;
-use drawspan_segment_log::AuthKind;
+use drawspan_segment_log::{AuthKind, AuthScope};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
 };
@@ -34,6 +34,10 @@ impl Authority {
         Self { params, key, der }
     }
 
+    pub(crate) fn pem(&self) -> String {
+        pem(&self.der)
+    }
+
     pub(crate) fn certificate(&self) -> Certificate {
         Certificate::from_der(&self.der).unwrap()
     }
@@ -45,6 +49,12 @@ impl Authority {
         let made = params(name, days).signed_by(&key, &issuer).unwrap();
         identity(made.der().clone(), &key)
     }
+}
+
+pub(crate) fn pem(der: &CertificateDer<'_>) -> String {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }
 
 /// A device that signs for itself.
@@ -120,7 +130,7 @@ impl Fleet {
     }
 }
 
-async fn send(
+pub(crate) async fn send(
     running: &Running,
     identity: Option<&Identity>,
     device: &str,
@@ -165,7 +175,7 @@ fn text(text: &str) -> Vec<u8> {
 }
 
 /// The return code of CONNECT without a password, and the connection.
-async fn mqtt(
+pub(crate) async fn mqtt(
     running: &Running,
     identity: Option<&Identity>,
     client: &str,
@@ -206,6 +216,64 @@ async fn over_mqtt_a_certificate_takes_the_place_of_the_password() {
         let (code, _) = mqtt(&running, identity, device, &user).await;
         assert_eq!(code, expected, "{device}");
     }
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn over_mqtt_a_module_has_a_certificate_of_its_own() {
+    let fleet = Fleet::new();
+    let running = fleet.start().await;
+    let print = thumbprint(&fleet.print);
+    for (path, authentication) in [
+        (
+            "/devices/ca/modules/m",
+            r#"{"type":"certificateAuthority"}"#.to_owned(),
+        ),
+        (
+            "/devices/keys/modules/print",
+            format!(
+                r#"{{"type":"selfSigned","x509Thumbprint":{{"primaryThumbprint":"{print}"}}}}"#
+            ),
+        ),
+        ("/devices/ca/modules/keys", r#"{"type":"sas"}"#.to_owned()),
+    ] {
+        let body = format!(r#"{{"authentication":{authentication}}}"#);
+        let answer = ask(&running, "PUT", path, &[], &body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let m = fleet.authority.device("ca/m", 1);
+    let stranger = Authority::new("devices").device("ca/m", 1);
+    let cases = [
+        (&m, "ca/m", 0),
+        (&fleet.print, "keys/print", 0),
+        (&fleet.ca, "ca/m", 5),
+        (&m, "ca", 5),
+        (&m, "keys/print", 5),
+        (&stranger, "ca/m", 5),
+        (&m, "ca/keys", 5),
+        (&m, "ca/missing", 5),
+    ];
+    for (identity, client, expected) in cases {
+        let user = format!("{HUB}/{client}/?api-version=2021-04-12");
+        let (code, mut stream) = mqtt(&running, Some(identity), client, &user).await;
+        assert_eq!(code, expected, "{client}");
+        if client == "ca/m" && code == 0 {
+            let topic = text("devices/ca/modules/m/messages/events/");
+            let body = [&topic[..], &[0, 7], b"x"].concat();
+            let packet = [&[0x32, body.len() as u8][..], &body].concat();
+            stream.write_all(&packet).await.unwrap();
+            stream.flush().await.unwrap();
+            let mut answer = [0; 4];
+            stream.read_exact(&mut answer).await.unwrap();
+            assert_eq!(answer, [0x40, 2, 0, 7]);
+        }
+    }
+    let stored = running.hubs().hubs()[0].read(0, 0, 10, 10_000).unwrap();
+    let origin = &stored[0].origin;
+    assert_eq!(
+        (origin.scope, origin.kind),
+        (AuthScope::Module, AuthKind::X509)
+    );
     running.shutdown().await;
 }
 

@@ -28,7 +28,8 @@ pub struct Authority {
     pub updated_unix_ms: u64,
 }
 
-/// All authorities of a hub. Names compare without case.
+/// All authorities of a hub. Names compare without case. Those that its configuration names are given: their names have a `:`, which no
+/// other name has, and they do not change while the hub runs.
 #[derive(Clone, Debug, Default)]
 pub struct Authorities {
     by_name: BTreeMap<String, Authority>,
@@ -52,6 +53,12 @@ pub enum AuthorityError {
     /// There is no such authority.
     #[error("the hub has no certificate named {0}")]
     NotFound(String),
+    /// The hub's configuration names it.
+    #[error("the certificate {0} is given when the hub starts, and changes there alone")]
+    Given(Arc<str>),
+    /// It is there, and the caller names no version of it.
+    #[error("the hub has a certificate named {0}; name its ETag in If-Match to replace it")]
+    AlreadyExists(Arc<str>),
     /// It is another version of it that the caller means.
     #[error("the certificate has changed, its ETag is {existing}")]
     PreconditionFailed {
@@ -74,40 +81,79 @@ impl AuthorityError {
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::NotFound(_) => ErrorCode::GENERIC_NOT_FOUND,
-            Self::PreconditionFailed { .. } => ErrorCode::PRECONDITION_FAILED,
+            Self::PreconditionFailed { .. } | Self::AlreadyExists(_) => {
+                ErrorCode::PRECONDITION_FAILED
+            }
             _ => ErrorCode::ARGUMENT_INVALID,
         }
     }
 }
 
 impl Authorities {
-    /// Adds an authority, or replaces the one of that name. One that is replaced must be verified again, unless `is_verified`.
+    /// Adds the authority that the hub's configuration names so, as verified. `name` must have a `:`.
     ///
     /// # Errors
-    /// When the name or the certificate will not do, or there are too many.
+    /// When the certificate will not do, or there are too many.
+    pub fn give(
+        &mut self,
+        name: &str,
+        certificate: Certificate,
+        now_unix_ms: u64,
+    ) -> Result<(), AuthorityError> {
+        check(&certificate, now_unix_ms)?;
+        self.check_room(name)?;
+        let authority = Authority {
+            name: name.into(),
+            certificate,
+            is_verified: true,
+            verification_code: None,
+            etag: "given".to_owned(),
+            created_unix_ms: now_unix_ms,
+            updated_unix_ms: now_unix_ms,
+        };
+        self.by_name.insert(name.to_ascii_lowercase(), authority);
+        Ok(())
+    }
+
+    /// Adds authorities as they were stored, beside those that are there. One whose time is over stays, and vouches for none.
+    #[must_use]
+    pub fn with_stored(mut self, stored: Vec<Authority>) -> Self {
+        for authority in stored {
+            let key = authority.name.to_ascii_lowercase();
+            self.by_name.insert(key, authority);
+        }
+        self
+    }
+
+    /// Adds an authority, or replaces the one of that name, if it has the ETag `if_match`. One that is replaced must be verified
+    /// again, unless `is_verified`.
+    ///
+    /// # Errors
+    /// When the name or the certificate will not do, there are too many, or it is another version that is to be replaced.
     pub fn put(
         &mut self,
         name: &str,
+        if_match: Option<&str>,
         certificate: Certificate,
         is_verified: bool,
         etag: String,
         now_unix_ms: u64,
     ) -> Result<&Authority, AuthorityError> {
+        match (self.version_mut(name, if_match), if_match) {
+            (Err(AuthorityError::NotFound(_)), None) => {}
+            (Ok(existing), None) => {
+                return Err(AuthorityError::AlreadyExists(Arc::clone(&existing.name)));
+            }
+            (Ok(_), Some(_)) => {}
+            (Err(error), _) => return Err(error),
+        }
         if !is_name(name) {
             return Err(AuthorityError::Name);
         }
-        if !certificate.is_authority() {
-            let subject = certificate.subject().to_owned();
-            return Err(AuthorityError::NotAnAuthority(subject));
-        }
-        if certificate.validity(now_unix_ms / 1_000) != Validity::Valid {
-            return Err(AuthorityError::NotValid(certificate.subject().to_owned()));
-        }
+        check(&certificate, now_unix_ms)?;
+        self.check_room(name)?;
         let key = name.to_ascii_lowercase();
         let before = self.by_name.get(&key);
-        if before.is_none() && self.by_name.len() >= AUTHORITIES_MAX {
-            return Err(AuthorityError::TooMany);
-        }
         let authority = Authority {
             name: before.map_or_else(|| name.into(), |before| Arc::clone(&before.name)),
             certificate,
@@ -200,6 +246,14 @@ impl Authorities {
         verified.any(|authority| presented.is_issued_by(&authority.certificate, now_unix_s))
     }
 
+    fn check_room(&self, name: &str) -> Result<(), AuthorityError> {
+        let is_new = !self.by_name.contains_key(&name.to_ascii_lowercase());
+        match is_new && self.by_name.len() >= AUTHORITIES_MAX {
+            true => Err(AuthorityError::TooMany),
+            false => Ok(()),
+        }
+    }
+
     fn version_mut(
         &mut self,
         name: &str,
@@ -207,6 +261,9 @@ impl Authorities {
     ) -> Result<&mut Authority, AuthorityError> {
         let found = self.by_name.get_mut(&name.to_ascii_lowercase());
         let found = found.ok_or_else(|| AuthorityError::NotFound(name.to_owned()))?;
+        if !is_name(&found.name) {
+            return Err(AuthorityError::Given(Arc::clone(&found.name)));
+        }
         match if_match {
             Some(etag) if etag != "*" && etag != found.etag => {
                 Err(AuthorityError::PreconditionFailed {
@@ -221,4 +278,15 @@ impl Authorities {
 fn is_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     (1..=AUTHORITY_NAME_MAX_CHARS).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+fn check(certificate: &Certificate, now_unix_ms: u64) -> Result<(), AuthorityError> {
+    let subject = || certificate.subject().to_owned();
+    if !certificate.is_authority() {
+        return Err(AuthorityError::NotAnAuthority(subject()));
+    }
+    match certificate.validity(now_unix_ms / 1_000) {
+        Validity::Valid => Ok(()),
+        Validity::NotYet | Validity::Expired => Err(AuthorityError::NotValid(subject())),
+    }
 }

@@ -79,21 +79,29 @@ impl Certificate {
         })
     }
 
-    /// Reads the first certificate of a PEM text, or DER in base64: the management interfaces take both.
+    /// Reads the first certificate of a PEM text, or DER or such a text in base64: the management interfaces take all of these.
     ///
     /// # Errors
     /// When there is none.
     pub fn from_text(text: &str) -> Result<Self, InvalidCertificate> {
         use base64::Engine as _;
         if text.contains("-----BEGIN") {
-            let der = CertificateDer::from_pem_slice(text.as_bytes());
-            return Self::from_der(&der.map_err(|_| InvalidCertificate::Encoding)?);
+            return Self::from_pem(text.as_bytes());
         }
         let text: String = text.split_ascii_whitespace().collect();
         if text.is_empty() {
             return Err(InvalidCertificate::Missing);
         }
-        let der = base64::engine::general_purpose::STANDARD.decode(text);
+        let decoded = base64::engine::general_purpose::STANDARD.decode(text);
+        let decoded = decoded.map_err(|_| InvalidCertificate::Encoding)?;
+        match decoded.starts_with(b"-----BEGIN") {
+            true => Self::from_pem(&decoded),
+            false => Self::from_der(&decoded),
+        }
+    }
+
+    fn from_pem(text: &[u8]) -> Result<Self, InvalidCertificate> {
+        let der = CertificateDer::from_pem_slice(text);
         Self::from_der(&der.map_err(|_| InvalidCertificate::Encoding)?)
     }
 

@@ -1,5 +1,8 @@
 //! Certificates as devices have them, and what a hub makes of them.
 
+mod authorities;
+mod modules;
+
 use std::sync::Arc;
 
 use drawspan_hub::ErrorCode;
@@ -9,7 +12,6 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::access::{Denied, verify_certificate};
-use crate::client_id::ClientId;
 use crate::device::{Authentication, AuthenticationSpec, DeviceStatus};
 use crate::policy::Right;
 use crate::registry::Registry;
@@ -104,7 +106,14 @@ fn trusting(authority: &Made, is_verified: bool) -> Authorities {
     let mut authorities = Authorities::default();
     let certificate = authority.certificate.clone();
     authorities
-        .put("root", certificate, is_verified, "1".into(), NOW_S * 1_000)
+        .put(
+            "root",
+            None,
+            certificate,
+            is_verified,
+            "1".into(),
+            NOW_S * 1_000,
+        )
         .unwrap();
     authorities
 }
@@ -322,12 +331,6 @@ fn each_device_proves_itself_in_its_own_way_at_its_own_time() {
     check("none", &leaf, NOW_S, Some(Denied::CertificateNotTaken));
     check("other", &leaf, NOW_S, Some(Denied::UnknownDevice));
     check("off", &own, NOW_S, Some(Denied::DeviceDisabled));
-    let module = ClientId {
-        device: id("print"),
-        module: drawspan_hub::ModuleId::parse("m").ok(),
-    };
-    let refused = verify_certificate(&own.presented(&[]), &module, &authorities, &registry, NOW_S);
-    assert_eq!(refused.err(), Some(Denied::CertificateNotTaken), "a module");
     for (device, made) in [("ca", &leaf), ("print", &own)] {
         check(
             device,
@@ -364,80 +367,4 @@ fn a_grant_ends_with_the_thumbprint_that_it_is_for() {
     let any = crate::registry::IfMatch::Any;
     let changed = registry.update(changed, &any, fresh(2), 1).unwrap();
     assert!(!grant.is_of(&changed.device));
-}
-
-#[test]
-fn possession_of_an_authority_is_proved_by_a_signed_code() {
-    let root = Made::authority("root");
-    let mut authorities = trusting(&root, false);
-    let now_ms = NOW_S * 1_000;
-    let proof = root.below("CODE", false).presented(&[]);
-    let verify = |authorities: &mut Authorities, proof: &Presented, now_ms| {
-        let result = authorities.verify("Root", None, proof, "3".into(), now_ms);
-        result.map(|authority| authority.is_verified)
-    };
-    assert_eq!(
-        verify(&mut authorities, &proof, now_ms),
-        Err(AuthorityError::NoCode)
-    );
-    let coded = authorities.set_code("ROOT", Some("1"), "code", "2".into(), now_ms);
-    assert_eq!(coded.unwrap().verification_code.as_deref(), Some("code"));
-    let other = root.below("other", false).presented(&[]);
-    let expected = AuthorityError::OtherCode("code".into());
-    assert_eq!(verify(&mut authorities, &other, now_ms), Err(expected));
-    for wrong in [
-        Made::self_signed("code"),
-        Made::authority("root").below("code", false),
-    ] {
-        let result = verify(&mut authorities, &wrong.presented(&[]), now_ms);
-        assert_eq!(result, Err(AuthorityError::NotSigned));
-    }
-    let late = verify(&mut authorities, &proof, now_ms + 2 * DAY_S * 1_000);
-    assert_eq!(late, Err(AuthorityError::NotSigned));
-    assert!(!authorities.get("root").unwrap().is_verified);
-    assert_eq!(verify(&mut authorities, &proof, now_ms), Ok(true));
-    // Replaced, it must be proved anew.
-    let certificate = Made::authority("root").certificate;
-    let replaced = authorities.put("root", certificate, false, "4".into(), now_ms);
-    assert!(!replaced.unwrap().is_verified);
-}
-
-#[test]
-fn authorities_are_refused_by_name() {
-    let root = Made::authority("root");
-    let now_ms = NOW_S * 1_000;
-    let mut authorities = Authorities::default();
-    let mut put = |name: &str, certificate: &Certificate, now_ms| {
-        let result = authorities.put(name, certificate.clone(), false, "e".into(), now_ms);
-        result.map(|authority| authority.name.to_string())
-    };
-    for name in ["", "a b", "a/b", &"x".repeat(65)] {
-        assert_eq!(
-            put(name, &root.certificate, now_ms),
-            Err(AuthorityError::Name)
-        );
-    }
-    let leaf = root.below("leaf", false).certificate;
-    let expected = AuthorityError::NotAnAuthority("CN=leaf".into());
-    assert_eq!(put("a", &leaf, now_ms), Err(expected));
-    let expected = AuthorityError::NotValid("CN=root".into());
-    assert_eq!(put("a", &root.certificate, now_ms * 2), Err(expected));
-    for number in 0..crate::limits::AUTHORITIES_MAX {
-        let name = format!("ca-{number}");
-        assert_eq!(put(&name, &root.certificate, now_ms), Ok(name));
-    }
-    assert_eq!(
-        put("more", &root.certificate, now_ms),
-        Err(AuthorityError::TooMany)
-    );
-    assert_eq!(put("CA-0", &root.certificate, now_ms), Ok("ca-0".into()));
-    let stale = authorities.delete("ca-0", Some("other"));
-    assert_eq!(stale.unwrap_err().code(), ErrorCode::PRECONDITION_FAILED);
-    assert_eq!(authorities.delete("Ca-0", Some("e")), Ok(()));
-    let gone = authorities.delete("ca-0", None).unwrap_err();
-    assert_eq!(gone.code(), ErrorCode::GENERIC_NOT_FOUND);
-    assert_eq!(
-        authorities.list().count(),
-        crate::limits::AUTHORITIES_MAX - 1
-    );
 }

@@ -5,11 +5,13 @@ use drawspan_amqp::message::Message;
 use drawspan_amqp::performative::{DeliveryState, condition};
 use drawspan_amqp::value::{Map, Value};
 use drawspan_emulator::GroupSpec;
+use drawspan_hub_model::device::Authentication;
 use drawspan_hub_model::dps::{Attestation, EnrollmentGroup, Terms};
 use drawspan_net::Transport;
 
 use super::client::{body_of, code_in, data, device_token, hub, open_as, start_with, stored};
-use crate::support::Identity;
+use crate::authorities::{add, verify};
+use crate::support::{Identity, ask};
 use crate::x509::{Authority, Fleet};
 
 fn events(id: &str) -> LinkOptions {
@@ -84,6 +86,73 @@ async fn what_a_certificate_does_not_prove_is_refused_at_the_link() {
             .device(&super::client::device("nobody"))
             .is_none()
     );
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_module_has_a_certificate_of_its_own() {
+    let fleet = Fleet::new();
+    let running = start_with(&[], |config| fleet.configure(config)).await;
+    let path = "/devices/ca/modules/m";
+    let body = r#"{"authentication":{"type":"certificateAuthority"}}"#;
+    let created = ask(&running, "PUT", path, &[], body).await;
+    assert_eq!(created.status, 200, "{created:?}");
+    let module = fleet.authority.device("ca/m", 1);
+    for transport in [Transport::Amqps, Transport::WebSocket] {
+        let mut client = open_as(&running, &module, transport).await;
+        let link = client.telemetry("ca/modules/m").await;
+        let outcome = client.deliver(link, 0, &data("x").to_bytes()).await;
+        assert_eq!(outcome, DeliveryState::Accepted);
+        // Its device and its siblings prove themselves.
+        let error = client.attach(events("ca")).await.unwrap_err();
+        assert_eq!(error.condition, condition::UNAUTHORIZED_ACCESS, "{error}");
+        client.close().await;
+    }
+    let mut client = open_as(&running, &fleet.ca, Transport::Amqps).await;
+    let error = client.attach(events("ca/modules/m")).await.unwrap_err();
+    assert_eq!(error.condition, condition::UNAUTHORIZED_ACCESS, "{error}");
+    assert_eq!(code_in(&error), 401_003, "{error}");
+    client.close().await;
+
+    let messages = stored(&running, 2).await;
+    let method = messages[0].message_annotations.as_ref().unwrap();
+    let method = method.get("iothub-connection-auth-method");
+    let method = method.and_then(Value::as_str).unwrap();
+    assert!(
+        method.starts_with(r#"{"scope":"module","type":"x509""#),
+        "{method}"
+    );
+    // Another certificate than that of the module as it is now is detached.
+    let mut client = open_as(&running, &module, Transport::Amqps).await;
+    client.telemetry("ca/modules/m").await;
+    let body = r#"{"authentication":{"type":"sas"}}"#;
+    let changed = ask(&running, "PUT", path, &[("If-Match", "*")], body).await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    let error = client.attach(events("ca/modules/m")).await.unwrap_err();
+    assert_eq!(error.condition, condition::UNAUTHORIZED_ACCESS, "{error}");
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_authority_counts_once_it_is_verified() {
+    let authority = Authority::new("devices");
+    let running = start_with(&[], |config| {
+        let device = (
+            super::client::device("a"),
+            Authentication::CertificateAuthority,
+        );
+        config.certificate_devices = vec![device];
+    })
+    .await;
+    add(&running, "devices", &authority).await;
+    let identity = authority.device("a", 1);
+    let mut client = open_as(&running, &identity, Transport::Amqps).await;
+    let error = client.attach(events("a")).await.unwrap_err();
+    assert_eq!(error.condition, condition::UNAUTHORIZED_ACCESS, "{error}");
+    assert_eq!(code_in(&error), 401_003, "{error}");
+    verify(&running, "devices", &authority).await;
+    // On the connection that was refused, too.
+    client.telemetry("a").await;
     running.shutdown().await;
 }
 

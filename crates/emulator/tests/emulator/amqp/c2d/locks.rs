@@ -1,5 +1,11 @@
 //! Who has a message, and for how long.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use drawspan_emulator::Observer;
+use drawspan_hub_model::event::{Event, HubEvent};
+
 use super::super::client::{code_in, start, start_with};
 use super::*;
 
@@ -38,9 +44,27 @@ async fn an_abandoned_message_comes_again_and_ends_as_a_dead_letter() {
     assert_eq!(count(&running, "a").await, 0);
 }
 
+/// Counts locks that were lost.
+#[derive(Debug, Default)]
+struct LostLocks(AtomicUsize);
+
+impl Observer for LostLocks {
+    fn observe(&self, event: &Event) {
+        if let HubEvent::C2dLockLost { device } = &event.what {
+            assert_eq!(device.as_str(), "a");
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_lock_runs_out_and_its_holder_is_told() {
-    let running = start_with(&["a"], |config| config.cloud_to_device.lock_ms = 200).await;
+    let lost = Arc::new(LostLocks::default());
+    let running = start_with(&["a"], |config| {
+        config.cloud_to_device.lock_ms = 200;
+        config.observers = vec![Arc::<LostLocks>::clone(&lost) as Arc<dyn Observer>];
+    })
+    .await;
     let mut service = service_of(&running).await;
     send(&mut service, &[message("a", "1", "none")]).await;
     let (mut device, link) = device_of(&running, "a", 1_000).await;
@@ -55,6 +79,7 @@ async fn a_lock_runs_out_and_its_holder_is_told() {
     };
     assert_eq!(error.condition.as_str(), "com.microsoft:message-lock-lost");
     assert_eq!(code_in(&error), 412_002);
+    assert_eq!(lost.0.load(Ordering::SeqCst), 1);
     // A slow machine may be too late more often.
     while agree(&mut device, &latest, DeliveryState::Accepted).await != DeliveryState::Accepted {
         latest = got(&mut device, link).await;
