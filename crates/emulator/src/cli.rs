@@ -11,6 +11,7 @@ use drawspan_hub::storage::StorageAccount;
 use drawspan_hub::{HostName, SymmetricKey};
 use drawspan_hub_model::dps::{Allocation, GroupSpec, ID_SCOPE, Provisioning};
 use drawspan_hub_model::limits::BLOB_BYTES;
+use drawspan_mqtt::server::UNSUPPORTED_PROTOCOL_VERSION;
 use drawspan_segment_log::LogError;
 
 use crate::cert::{self, CertCommand, CertError};
@@ -141,6 +142,9 @@ pub struct EmulatorArgs {
     /// stall=DEVICE_ID makes the AMQP sessions of a device accept nothing from it
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<String>,
+    /// Reason code by which clients of MQTT 5 are refused, 128 to 255; a hub's own is not documented
+    #[arg(long, value_name = "CODE", default_value_t = UNSUPPORTED_PROTOCOL_VERSION, value_parser = clap::value_parser!(u8).range(128..))]
+    mqtt5_reason: u8,
     #[command(flatten)]
     retention: RetentionArgs,
     /// Print a line for every message that reaches a hub
@@ -269,6 +273,7 @@ impl EmulatorArgs {
         let (devices, invalid) = device_range::parse_all(&self.devices);
         errors.extend(invalid.iter().map(|error| format!("--device: {error}")));
         config.devices = devices;
+        config.mqtt_5_reason = self.mqtt5_reason;
         config.telemetry = self.retention.limits(config.partitions);
         let faults = self.faults.iter();
         config.faults = faults

@@ -17,6 +17,7 @@ use drawspan_hub_model::groups::{ConsumerGroups, InvalidGroups};
 use drawspan_hub_model::limits::{C2D_DELIVERY_COUNTS, Limits};
 use drawspan_hub_model::x509::{Authorities, AuthorityError, Certificate};
 use drawspan_hub_model::{c2d, uploads};
+use drawspan_mqtt::server::UNSUPPORTED_PROTOCOL_VERSION;
 use drawspan_segment_log::LogLimits;
 use drawspan_segment_log::limits::PARTITIONS_MAX;
 
@@ -65,6 +66,8 @@ pub struct Config {
     pub partitions: u16,
     /// Consumer groups in addition to `$Default`.
     pub consumer_groups: Vec<String>,
+    /// The reason code by which clients of MQTT 5 are refused; a hub's own is not documented.
+    pub mqtt_5_reason: u8,
     /// How much telemetry each hub keeps.
     pub telemetry: LogLimits,
     /// How messages to devices are treated.
@@ -165,6 +168,7 @@ impl Config {
             authorities: Vec::new(),
             partitions: PARTITIONS,
             consumer_groups: Vec::new(),
+            mqtt_5_reason: UNSUPPORTED_PROTOCOL_VERSION,
             telemetry: LogLimits::default(),
             cloud_to_device: c2d::Settings::default(),
             uploads: uploads::Settings::default(),

@@ -104,6 +104,7 @@ impl Emulator {
                 hubs: hubs.clone(),
                 dps: Arc::clone(&dps),
                 refusals: Arc::clone(&refusals),
+                mqtt_5_reason: config.mqtt_5_reason,
             }),
             router: https::router(https::Shared {
                 hubs: hubs.clone(),

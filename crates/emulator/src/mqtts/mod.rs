@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) hubs: HubSet,
     pub(crate) dps: Arc<Dps>,
     pub(crate) refusals: Arc<Refusals>,
+    /// The reason code by which clients of MQTT 5 are refused.
+    pub(crate) mqtt_5_reason: u8,
 }
 
 /// Serves one connection until it ends, or until the emulator stops.
@@ -51,8 +53,9 @@ where
     } = connection;
     let peer = reached.peer;
     let (wake, wakes) = mpsc::channel::<Wake>(1);
+    let mqtt_5_reason = shared.mqtt_5_reason;
     let mut head = Head::new(shared, reached, wake);
-    let reason = run(stream, &mut head, wakes, stop).await;
+    let reason = run(stream, (&mut head, mqtt_5_reason), wakes, stop).await;
     tracing::debug!(%peer, ?reason, "MQTT connection over");
     head.leave(reason);
 }
@@ -60,7 +63,7 @@ where
 /// Reads, writes and waits; all that is decided is decided by `head`.
 async fn run<S>(
     stream: S,
-    head: &mut Head,
+    (head, mqtt_5_reason): (&mut Head, u8),
     mut wakes: mpsc::Receiver<Wake>,
     mut stop: Stop,
 ) -> DisconnectReason
@@ -69,7 +72,8 @@ where
 {
     let clock = drawspan_net::Clock::start();
     let (mut reader, mut writer) = tokio::io::split(stream);
-    let mut server = Server::new(limits::MQTT_PACKET_BYTES, clock.now());
+    let mut server =
+        Server::new(limits::MQTT_PACKET_BYTES, clock.now()).with_mqtt_5_reason(mqtt_5_reason);
     let connect_by = clock.now() + Duration::from_millis(limits::MQTT_CONNECT_MS);
     let mut buffer = vec![0; limits::MQTT_READ_BYTES];
     loop {

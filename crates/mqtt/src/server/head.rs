@@ -65,11 +65,11 @@ fn level(bytes: &[u8]) -> Result<Option<u8>, ServerError> {
 }
 
 /// CONNACK, in the form of the client's version, that refuses that version.
-pub(super) const fn refusal_of(level: u8) -> &'static [u8] {
+pub(super) fn refusal_of(level: u8, mqtt_5_reason: u8) -> Vec<u8> {
     match level {
-        // Reason code 0x84, no properties.
-        LEVEL_5 => &[0x20, 3, 0, 0x84, 0],
+        // No properties.
+        LEVEL_5 => vec![0x20, 3, 0, mqtt_5_reason, 0],
         // Return code 1.
-        _ => &[0x20, 2, 0, 1],
+        _ => vec![0x20, 2, 0, 1],
     }
 }

@@ -59,7 +59,11 @@ pub struct Server {
     heard_at: Duration,
     events: VecDeque<Event>,
     output: BytesMut,
+    mqtt_5_reason: u8,
 }
+
+/// The reason code of MQTT 5 for a version that a server does not speak.
+pub const UNSUPPORTED_PROTOCOL_VERSION: u8 = 0x84;
 
 impl Server {
     /// For a connection that is there since `now`, whose client may send packets of so many bytes.
@@ -73,7 +77,15 @@ impl Server {
             heard_at: now,
             events: VecDeque::new(),
             output: BytesMut::new(),
+            mqtt_5_reason: UNSUPPORTED_PROTOCOL_VERSION,
         }
+    }
+
+    /// The same, with another reason code by which clients of MQTT 5 are refused.
+    #[must_use]
+    pub const fn with_mqtt_5_reason(mut self, code: u8) -> Self {
+        self.mqtt_5_reason = code;
+        self
     }
 
     /// Takes what came.
@@ -93,7 +105,8 @@ impl Server {
             }
             Err(error) => {
                 if let ServerError::UnsupportedVersion(level) = error {
-                    self.output.extend_from_slice(head::refusal_of(level));
+                    let refusal = head::refusal_of(level, self.mqtt_5_reason);
+                    self.output.extend_from_slice(&refusal);
                 }
                 Err(error)
             }

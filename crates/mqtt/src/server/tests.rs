@@ -68,6 +68,9 @@ fn other_versions_are_refused_in_their_own_words() {
         assert_eq!(server.output()[..], *expected);
     };
     check(5, &[0x20, 3, 0, 0x84, 0]);
+    let mut server = Server::new(300_000, NOW).with_mqtt_5_reason(0x9d);
+    assert!(server.received(&connect(5), NOW).is_err());
+    assert_eq!(server.output()[..], [0x20, 3, 0, 0x9d, 0]);
     check(3, &[0x20, 2, 0, 1]);
     let mut server = Server::new(300_000, NOW);
     let old = [&[0x10, 12, 0, 6][..], b"MQIsdp", &[3, 2]].concat();

@@ -32,6 +32,7 @@ fn shared(hub: &Arc<Hub>) -> Arc<Shared> {
         hubs: HubSet::new(vec![Arc::clone(hub)], None),
         dps: dps(hub, None),
         refusals: Refusals::new("ca.pem".into(), Clock::system()),
+        mqtt_5_reason: 0x84,
     })
 }
 
