@@ -60,6 +60,8 @@ pub struct Server {
     events: VecDeque<Event>,
     output: BytesMut,
     mqtt_5_reason: u8,
+    /// What came behind a CONNECT that is not answered yet: nothing may be sent before CONNACK.
+    behind_connect: Option<Vec<u8>>,
 }
 
 /// The reason code of MQTT 5 for a version that a server does not speak.
@@ -78,6 +80,7 @@ impl Server {
             events: VecDeque::new(),
             output: BytesMut::new(),
             mqtt_5_reason: UNSUPPORTED_PROTOCOL_VERSION,
+            behind_connect: None,
         }
     }
 
@@ -116,6 +119,11 @@ impl Server {
     fn feed(&mut self, bytes: &[u8]) -> Result<(), ServerError> {
         let mut cursor = Cursor::new(bytes);
         while (cursor.position() as usize) < bytes.len() {
+            if let Some(behind) = &mut self.behind_connect {
+                behind
+                    .extend_from_slice(bytes.get(cursor.position() as usize..).unwrap_or_default());
+                return Ok(());
+            }
             for event in self.connection.recv(&mut cursor) {
                 match event {
                     CoreEvent::NotifyPacketReceived(packet) => self.take(packet)?,
@@ -145,6 +153,7 @@ impl Server {
         };
         if let Event::Connect(connect) = &event {
             self.keep_alive = Some(silence_of(connect.keep_alive_s));
+            self.behind_connect = Some(Vec::new());
         }
         self.events.push_back(event);
         Ok(())
@@ -203,7 +212,11 @@ impl Server {
             .session_present(session_present)
             .return_code(code)
             .build();
-        self.send(answer.map(Packet::from))
+        self.send(answer.map(Packet::from))?;
+        match self.behind_connect.take() {
+            Some(behind) if code == ConnectReturnCode::Accepted => self.feed(&behind),
+            _ => Ok(()),
+        }
     }
 
     /// Acknowledges a message of QoS 1.

@@ -59,6 +59,21 @@ fn packets_may_come_in_pieces_and_several_at_a_time() {
     assert_eq!(server.output()[..], [0x40, 2, 0, 9]);
 }
 
+/// A client need not wait for CONNACK (MQTT 3.1.1, section 3.1).
+#[test]
+fn what_comes_with_connect_is_answered_behind_it() {
+    let mut server = Server::new(300_000, NOW);
+    let ping = [0xc0, 0];
+    let all = [&connect(4)[..], &ping, &ping].concat();
+    server.received(&all, NOW).unwrap();
+    assert!(matches!(server.event(), Some(Event::Connect(_))));
+    assert_eq!(server.output().len(), 0, "nothing goes out before CONNACK");
+    server.accept(false).unwrap();
+    assert_eq!(server.output()[..], [0x20, 2, 0, 0, 0xd0, 0, 0xd0, 0]);
+    server.received(&ping, NOW).unwrap();
+    assert_eq!(server.output()[..], [0xd0, 0]);
+}
+
 #[test]
 fn other_versions_are_refused_in_their_own_words() {
     let check = |level, expected: &[u8]| {
