@@ -21,6 +21,8 @@ use crate::limits;
 
 /// Annotation of a message for an output of its module, which IoT Edge routes.
 const OUTPUT: &str = "x-opt-output-name";
+/// Property that says the same; the Node client sends it.
+const OUTPUT_PROPERTY: &str = "iothub-outputname";
 /// Link property by which a device names the model that it follows.
 const MODEL_ID: &str = "com.microsoft:model-id";
 /// Annotation by which its events name it.
@@ -202,7 +204,10 @@ pub(super) fn malformed(error: DecodeError) -> Error {
 fn check(encoded: &Bytes, hub: &Limits, of_module: bool) -> Result<(), Error> {
     let message = Message::decode(encoded).map_err(malformed)?;
     let annotations = message.message_annotations.as_ref();
-    if of_module && annotations.is_some_and(|it| it.get(OUTPUT).is_some()) {
+    let own = message.application_properties.as_ref();
+    let is_for_output = annotations.is_some_and(|it| it.get(OUTPUT).is_some())
+        || own.is_some_and(|it| it.get(OUTPUT_PROPERTY).is_some());
+    if of_module && is_for_output {
         let text = "the outputs of modules are served by IoT Edge alone";
         let code = ErrorCode::INVALID_OPERATION;
         return Err(refusal(condition::NOT_IMPLEMENTED, code, text));

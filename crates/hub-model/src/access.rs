@@ -269,11 +269,11 @@ impl Grant {
         }
     }
 
-    /// Whether the grant still holds. A token's does until the hub's tolerance for clocks after its expiry. A certificate's time is
+    /// Whether the grant still holds the connection on which it was given: by a token, until some minutes after its expiry. A certificate's time is
     /// looked at when a device connects, and its connection may outlive it (azure-iot-sdk-python #968).
     pub fn is_current(&self, now_unix_s: u64) -> bool {
         match &self.proof {
-            Proof::Token(token) => token.is_current(now_unix_s),
+            Proof::Token(token) => token.holds_connection(now_unix_s),
             Proof::Certificate(_) => true,
         }
     }

@@ -27,6 +27,8 @@ pub const KEY_MAX_BYTES: usize = 64;
 
 /// How long after its expiry a token is still taken, for clocks that differ.
 pub const SAS_GRACE_S: u64 = 300;
+/// How long after its expiry a token still holds a connection that stands (Azure/azure-iot-sdk-csharp #564, #565).
+pub const SAS_CONNECTED_GRACE_S: u64 = 600;
 
 /// A device-to-cloud message: body, system values, and names and values of the application properties.
 pub const D2C_MESSAGE_MAX_BYTES: usize = 262_144;

@@ -1,7 +1,7 @@
 //! Links and connections that end when a token expires.
 
 use drawspan_amqp::engine::{Closed, Credit, Event, LinkId, LinkOptions, SessionId};
-use drawspan_hub::limits::SAS_GRACE_S;
+use drawspan_hub::limits::SAS_CONNECTED_GRACE_S;
 
 use super::{HUB, Pair, device_token, hub, owner, shared, unix_s};
 
@@ -16,7 +16,7 @@ fn telemetry(pair: &mut Pair, session: SessionId, id: &str) -> LinkId {
 
 /// Looks for tokens that have expired `seconds` from now, the tolerance for clocks included.
 fn sweep(pair: &mut Pair, seconds: u64) {
-    let at = unix_s() + SAS_GRACE_S + seconds;
+    let at = unix_s() + SAS_CONNECTED_GRACE_S + seconds;
     pair.end
         .head
         .sweep_tokens(&mut pair.end.connection, pair.end.now, at);

@@ -16,7 +16,7 @@ use drawspan_emulator_hub::sessions::MethodCall;
 use drawspan_emulator_hub::test_hub::{
     HUB, create, device_token, dps, hub, hub_at, key, owner, unix_s,
 };
-use drawspan_hub::limits::SAS_GRACE_S;
+use drawspan_hub::limits::SAS_CONNECTED_GRACE_S;
 use drawspan_hub::{DeviceId, HostName};
 use drawspan_hub_model::c2d::{Ack, NewMessage};
 use drawspan_hub_model::registry::{Change, IfMatch};
@@ -208,7 +208,7 @@ fn a_connection_ends_with_its_token() {
         link.head.on_time(&mut link.server, now);
         link.head.ended()
     };
-    hand.advance(Duration::from_secs(600 + SAS_GRACE_S - 1));
+    hand.advance(Duration::from_secs(600 + SAS_CONNECTED_GRACE_S - 1));
     assert_eq!(sweep(&mut link), None);
     hand.advance(Duration::from_secs(2));
     assert_eq!(sweep(&mut link), Some(DisconnectReason::TokenExpired));

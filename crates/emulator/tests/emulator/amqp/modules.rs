@@ -75,16 +75,22 @@ async fn telemetry_names_its_module() {
 async fn outputs_are_of_iot_edge() {
     let running = start(&["a"]).await;
     let mut client = connected(&running).await;
-    let mut message = data("x");
+    let mut annotated = data("x");
     let name = Value::Symbol(Symbol::from_static("x-opt-output-name"));
-    message.message_annotations = Some(Map(vec![(name, Value::from("out"))]));
+    annotated.message_annotations = Some(Map(vec![(name, Value::from("out"))]));
+    // As Node's client does it.
+    let mut named = data("x");
+    let name = Value::from("iothub-outputname");
+    named.application_properties = Some(Map(vec![(name, Value::from("out"))]));
     let link = client.telemetry("a/modules/m").await;
-    let state = client.deliver(link, 0, &message.to_bytes()).await;
-    let DeliveryState::Rejected(Some(error)) = state else {
-        panic!("{state:?}")
-    };
-    assert_eq!(error.condition.as_str(), "amqp:not-implemented");
-    assert!(error.description.unwrap().contains("IoT Edge"));
+    for message in [annotated, named] {
+        let state = client.deliver(link, 0, &message.to_bytes()).await;
+        let DeliveryState::Rejected(Some(error)) = state else {
+            panic!("{state:?}")
+        };
+        assert_eq!(error.condition.as_str(), "amqp:not-implemented");
+        assert!(error.description.unwrap().contains("IoT Edge"));
+    }
 }
 
 #[tokio::test]
