@@ -67,10 +67,10 @@ pub fn sign(
 #[derive(Clone)]
 pub struct Token {
     /// `sr` as written, then decoded once and twice as far as that changes anything.
-    readings: Vec<String>,
-    signature: Vec<u8>,
+    readings: Box<[Box<str>]>,
+    signature: Box<[u8]>,
     /// As written, because it was signed as written.
-    expiry: String,
+    expiry: Box<str>,
     expiry_unix_s: u64,
     policy: Option<String>,
 }
@@ -127,9 +127,10 @@ impl Token {
         let expiry = fields.se.ok_or(InvalidToken::Missing { field: "se" })?;
         let signature = fields.sig.ok_or(InvalidToken::Missing { field: "sig" })?;
         Ok(Self {
-            readings: readings(literal)?,
-            signature: parse_signature(signature)?,
-            expiry: expiry.to_owned(),
+            // A hub keeps one for each device of a connection: nothing is allocated in excess.
+            readings: readings(literal)?.into_iter().map(Into::into).collect(),
+            signature: parse_signature(signature)?.into(),
+            expiry: expiry.into(),
             expiry_unix_s: parse_expiry(expiry)?,
             policy: fields.skn.map(parse_policy).transpose()?,
         })
@@ -139,12 +140,12 @@ impl Token {
     /// every reading.
     #[must_use]
     pub fn resource(&self) -> &str {
-        self.readings.last().map_or("", String::as_str)
+        self.readings.last().map_or("", |reading| reading)
     }
 
     /// Every reading of `sr`: as written, decoded once, decoded twice, without repetitions.
     pub fn readings(&self) -> impl Iterator<Item = &str> {
-        self.readings.iter().map(String::as_str)
+        self.readings.iter().map(|reading| &**reading)
     }
 
     /// The policy, or `None` for a device's own key (`skn` missing or empty).
@@ -175,7 +176,7 @@ impl Token {
     /// clients sign.
     #[must_use]
     pub fn signed_by(&self, key: &SymmetricKey) -> bool {
-        let literal = self.readings.first().map_or("", String::as_str);
+        let literal = self.readings.first().map_or("", |reading| reading);
         let text = signed_text(literal, &self.expiry);
         let as_bytes = key.verify(text.as_bytes(), &self.signature);
         let as_text = key.verify_as_text(text.as_bytes(), &self.signature);
