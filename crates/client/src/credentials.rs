@@ -100,7 +100,7 @@ impl Credentials {
     /// registers by.
     ///
     /// # Errors
-    /// [`FailureKind::Unauthorized`] when there is none, or the authority's certificate has expired;
+    /// [`FailureKind::Unauthorized`] when no certificate can be made or found for the device, or the authority's has expired;
     /// [`FailureKind::InvalidRequest`] for an id that does not fit into a certificate.
     pub async fn identity(
         &self,

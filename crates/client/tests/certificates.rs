@@ -99,7 +99,7 @@ impl Bench {
         }
     }
 
-    /// A connection for one device, and what came of it.
+    /// Opens a connection for one device. Returns it, and its session or why there is no session.
     async fn open(
         &self,
         key: u32,

@@ -83,7 +83,7 @@ impl DpsClient {
     /// What the service said, with its code, tracking id and `Retry-After`; [`FailureKind::HubUnreachable`] when it
     /// cannot be reached, [`FailureKind::Timeout`] at the deadline, [`FailureKind::ServerError`] for an answer that makes
     /// no sense, [`FailureKind::InvalidRequest`] for a name or payload that it would not take, and
-    /// [`FailureKind::Unauthorized`] when there is no key or certificate for the device. The last two are told without asking it.
+    /// [`FailureKind::Unauthorized`] when there is no key or certificate for the device. The last two are returned without asking the service.
     pub async fn register(
         &self,
         device: &DeviceId,

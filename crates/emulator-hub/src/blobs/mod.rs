@@ -141,7 +141,7 @@ impl BlobStore {
     /// A blob with its contents.
     ///
     /// # Errors
-    /// When there is none, or its file cannot be read.
+    /// When no blob has this name, or its file cannot be read.
     pub async fn open(&self, name: &str) -> Result<(Arc<Blob>, File), BlobError> {
         let blob = Arc::clone(self.held().get(name)?);
         let file = File::open(self.folder.path(&blob.contents())).await?;
@@ -174,7 +174,7 @@ impl BlobStore {
     /// Begins to write the contents of a block, of so many bytes.
     ///
     /// # Errors
-    /// When there is no room, the id is none, or there is no file.
+    /// When the quota is used up, the block id is not valid, or its file cannot be created.
     pub async fn write_block(
         self: &Arc<Self>,
         name: &str,
@@ -263,7 +263,7 @@ impl BlobStore {
     /// Deletes a blob.
     ///
     /// # Errors
-    /// When there is none, or the index cannot be stored.
+    /// When no blob has this name, or the index cannot be stored.
     pub async fn delete(self: &Arc<Self>, name: &str) -> Result<(), BlobError> {
         self.change(|blobs, _, effects| blobs.delete(name, effects))
             .await
@@ -274,7 +274,7 @@ impl BlobStore {
         self.held().deadline()
     }
 
-    /// Drops blocks that nobody commits.
+    /// Deletes blocks that were not committed in time.
     pub(crate) async fn tick(self: &Arc<Self>) -> Result<(), BlobError> {
         self.change(|blobs, now, effects| {
             blobs.tick(now, effects);

@@ -285,7 +285,7 @@ impl Blobs {
         self.deadlines.first().map(|(at, _)| *at)
     }
 
-    /// Drops blocks that nobody commits.
+    /// Deletes blocks that were not committed in time.
     pub fn tick(&mut self, now: u64, effects: &mut Effects) {
         while let Some((at, name)) = self.deadlines.first().cloned() {
             if at > now {
