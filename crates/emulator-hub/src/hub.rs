@@ -3,6 +3,7 @@
 mod authorities;
 mod c2d;
 mod changes;
+mod kept;
 mod methods;
 mod mqtt_sessions;
 mod news;

@@ -3,8 +3,7 @@
 //! Only [`Hub::purge_messages`] and [`Hub::keep_messages`] wait. Callers that cannot wait pass a callback for when the change is
 //! stored; changes of a hub's messages are stored in the order in which they were made.
 
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_hub::{DeviceId, ErrorCode};
@@ -14,25 +13,15 @@ use drawspan_hub_model::c2d::{
 };
 use drawspan_hub_model::event::HubEvent;
 use drawspan_hub_store::{NoSlot, Slot, StoreError, Write};
-use tokio::sync::Notify;
 
+use super::kept::Kept;
 use super::{ChangeError, Hub};
 use crate::limits::{KEEP_MESSAGES_MS, KEEP_RETRY_MS};
 use crate::random::{self, NoRandomness};
 use crate::stop::Stop;
 
 /// The messages of a hub.
-pub(super) struct Messages {
-    held: Mutex<Held>,
-    /// Notified when something is due earlier than the keeper knows.
-    earlier: Notify,
-}
-
-struct Held {
-    model: CloudToDevice,
-    /// When the keeper looks next.
-    looks_at: Option<u64>,
-}
+pub(super) type Messages = Kept<CloudToDevice>;
 
 /// Why a message for a device is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -284,47 +273,5 @@ impl SendError {
             Self::Refused(refused) => refused.code(),
             Self::Store(_) => ErrorCode::SERVER_BUSY,
         }
-    }
-}
-
-impl Messages {
-    pub(super) fn new(model: CloudToDevice) -> Self {
-        Self {
-            held: Mutex::new(Held {
-                model,
-                looks_at: None,
-            }),
-            earlier: Notify::new(),
-        }
-    }
-
-    /// The device was deleted; the store forgets its messages together with it.
-    pub(super) fn forget(&self, device: &DeviceId) {
-        self.held().model.forget(device);
-    }
-
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Has the keeper look before the time that it knows, if that is too late now.
-    fn look_earlier(&self, held: &Held) {
-        let due = held.model.deadline();
-        if due.is_some_and(|due| held.looks_at.is_none_or(|at| due < at)) {
-            self.earlier.notify_one();
-        }
-    }
-
-    /// When the keeper is to look, which is taken note of.
-    fn look_later(&self) -> Option<u64> {
-        let mut held = self.held();
-        held.looks_at = held.model.deadline();
-        held.looks_at
-    }
-}
-
-impl fmt::Debug for Messages {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Messages")
     }
 }

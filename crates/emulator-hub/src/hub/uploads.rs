@@ -3,8 +3,7 @@
 //! [`Hub::begin_upload`] and [`Hub::end_upload`] wait until they are stored. Receivers of notifications cannot wait, so they pass a
 //! callback; changes of a hub's uploads are stored in the order in which they were made.
 
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_hub::{DeviceId, ErrorCode};
@@ -14,8 +13,9 @@ use drawspan_hub_model::uploads::{
     Effects, End, NewUpload, QueuedNotification, Refused, Upload, Uploads,
 };
 use drawspan_hub_store::{Slot, StoreError, Write};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
+use super::kept::Kept;
 use super::{Hub, SettleError, Told};
 use crate::limits::{KEEP_MESSAGES_MS, KEEP_RETRY_MS};
 use crate::random::{self, NoRandomness};
@@ -23,17 +23,7 @@ use crate::stop::Stop;
 use crate::storage::Storage;
 
 /// The uploads of a hub.
-pub(super) struct HeldUploads {
-    held: Mutex<Held>,
-    /// Notified when something is due earlier than the keeper knows.
-    earlier: Notify,
-}
-
-struct Held {
-    model: Uploads,
-    /// When the keeper looks next.
-    looks_at: Option<u64>,
-}
+pub(super) type HeldUploads = Kept<Uploads>;
 
 /// Where a device puts a file.
 #[derive(Debug)]
@@ -331,47 +321,5 @@ impl UploadError {
             Self::NoBlob | Self::Storage(_) => ErrorCode::INVALID_STORAGE_ENDPOINT_OR_BLOB,
             Self::Store(_) | Self::Random(_) => ErrorCode::SERVER_ERROR,
         }
-    }
-}
-
-impl HeldUploads {
-    pub(super) fn new(model: Uploads) -> Self {
-        Self {
-            held: Mutex::new(Held {
-                model,
-                looks_at: None,
-            }),
-            earlier: Notify::new(),
-        }
-    }
-
-    /// The device was deleted; the store forgets its uploads together with it.
-    pub(super) fn forget(&self, device: &DeviceId) {
-        self.held().model.forget(device);
-    }
-
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Has the keeper look before the time that it knows, if that is too late now.
-    fn look_earlier(&self, held: &Held) {
-        let due = held.model.deadline();
-        if due.is_some_and(|due| held.looks_at.is_none_or(|at| due < at)) {
-            self.earlier.notify_one();
-        }
-    }
-
-    /// When the keeper is to look, which is taken note of.
-    fn look_later(&self) -> Option<u64> {
-        let mut held = self.held();
-        held.looks_at = held.model.deadline();
-        held.looks_at
-    }
-}
-
-impl fmt::Debug for HeldUploads {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HeldUploads")
     }
 }
