@@ -28,6 +28,7 @@ pub mod stop;
 pub mod storage;
 #[cfg(any(test, feature = "test-hub"))]
 pub mod test_hub;
+pub mod throttle_text;
 pub mod tracking_id;
 pub mod twin_refusal;
 

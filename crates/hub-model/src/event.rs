@@ -11,6 +11,7 @@ use drawspan_hub::{DeviceId, ErrorCode, HostName, ModuleId, RegistrationId};
 use crate::access::Denied;
 use crate::client_id::ClientId;
 use crate::dps::Substatus;
+use crate::throttle::OperationClass;
 use crate::uploads::NotificationEnd;
 
 /// An event, with when and where it happened.
@@ -159,7 +160,19 @@ pub enum HubEvent {
         registration: RegistrationId,
         code: u32,
     },
-    /// The provisioning service did not register a device, because too many register.
+    /// Operations were not taken, because they are above a rate of the hub.
+    Throttled {
+        client: Option<ClientId>,
+        class: OperationClass,
+        code: ErrorCode,
+    },
+    /// Operations were not taken, because the hub's daily quota is used up.
+    QuotaExceeded {
+        client: Option<ClientId>,
+        class: OperationClass,
+    },
+
+    /// The provisioning service did not answer a device, because it is asked too often.
     RegistrationThrottled {
         registration: RegistrationId,
         retry_after_s: u32,
@@ -198,6 +211,10 @@ pub enum DisconnectReason {
     ModuleDeleted,
     /// Its token does not allow the session any more, for instance because keys were exchanged.
     AccessRevoked,
+    /// It was above a rate of the hub.
+    Throttled,
+    /// It sent more than the hub's daily quota has left.
+    QuotaExceeded,
     /// The client broke the protocol's rules, or did not take what was sent to it.
     ClientFault,
     /// The hub stops.
@@ -248,6 +265,8 @@ impl HubEvent {
             Self::RegistrationAssigned { .. } => "registrationAssigned",
             Self::RegistrationRefused { .. } => "registrationRefused",
             Self::RegistrationThrottled { .. } => "registrationThrottled",
+            Self::Throttled { .. } => "throttled",
+            Self::QuotaExceeded { .. } => "quotaExceeded",
         }
     }
 
@@ -308,7 +327,9 @@ impl HubEvent {
             | Self::MethodAnswered { client, .. }
             | Self::MethodTimedOut { client, .. }
             | Self::MethodFailed { client, .. } => Some(client),
-            Self::AccessDenied { client, .. } => client.as_ref(),
+            Self::AccessDenied { client, .. }
+            | Self::Throttled { client, .. }
+            | Self::QuotaExceeded { client, .. } => client.as_ref(),
             Self::AuthenticationFailed { .. }
             | Self::DeviceCreated { .. }
             | Self::DeviceUpdated { .. }
@@ -422,6 +443,8 @@ impl fmt::Display for HubEvent {
                 f,
                 "registration={registration} retry_after_s={retry_after_s}"
             ),
+            Self::Throttled { class, code, .. } => write!(f, "class={class} code={code}"),
+            Self::QuotaExceeded { class, .. } => write!(f, "class={class}"),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! An IoT Hub as a value: identity registry, modules, twins, policies, access, certificate authorities, consumer groups,
-//! cloud-to-device queues, file uploads and their blobs; the provisioning service in front of hubs; and [`event`], everything
+//! cloud-to-device queues, file uploads and their blobs, rates and quota; the provisioning service in front of hubs; and [`event`], everything
 //! that happens there.
 //!
 //! The crate has no clocks, random sources, files or sockets: time and fresh names are arguments.
@@ -20,6 +20,7 @@ pub mod policy;
 pub mod registry;
 #[cfg(test)]
 mod tests;
+pub mod throttle;
 pub mod twin;
 pub mod twins;
 pub mod uploads;
