@@ -126,6 +126,7 @@ where
         tokio::pin!(driven);
         tokio::select! {
             ended = &mut driven => ended,
+            never = signals.ring() => match never {},
             () = stop.stopped() => {
                 signals.stop();
                 driven.await

@@ -31,6 +31,7 @@ pub mod test_hub;
 pub mod throttle_text;
 pub mod tracking_id;
 pub mod twin_refusal;
+pub mod waiting;
 
 pub use clock::Clock;
 pub use dps::Dps;

@@ -66,6 +66,11 @@ impl HeldThrottle {
 }
 
 impl Hub {
+    /// Whether anything is limited at the hub.
+    pub fn is_throttled(&self) -> bool {
+        self.throttle.is_on()
+    }
+
     /// Asks whether operations of a class that come together may pass: now, at a time of [`Hub::elapsed`], or not at all. `cost`
     /// counts for the rate, the `sizes` of the data in bytes for the quota. A refusal is an event of `client`, if it is known.
     pub fn throttle(
