@@ -1,5 +1,14 @@
 //! Limits of a running hub, and those that all its protocol heads share.
 
+use std::ops::RangeInclusive;
+
+/// Speeds of an emulator's clock, as multiples of the machine's.
+pub const CLOCK_SCALES: RangeInclusive<f64> = 0.01..=1_000.0;
+/// Longest step of an emulator's clock: ten years.
+pub const CLOCK_ADVANCE_MAX_S: u64 = 10 * 366 * 86_400;
+/// How far an emulator's time of day may be ahead of the machine's: a hundred years.
+pub const CLOCK_AHEAD_MAX_S: u64 = 100 * 366 * 86_400;
+
 /// Body of a registration (the service's own limit).
 pub const REGISTRATION_BODY_BYTES: usize = 96 * 1024;
 
