@@ -9,7 +9,6 @@ use std::time::Duration;
 use drawspan_hub::{DeviceId, ErrorCode};
 use drawspan_hub_model::c2d::{LockLost, LockToken, Outcome};
 use drawspan_hub_model::event::HubEvent;
-use drawspan_hub_model::throttle::{OperationClass, Refusal};
 use drawspan_hub_model::uploads::{
     Effects, End, NewUpload, QueuedNotification, Refused, Upload, Uploads,
 };
@@ -22,7 +21,6 @@ use crate::limits::{KEEP_MESSAGES_MS, KEEP_RETRY_MS};
 use crate::random::{self, NoRandomness};
 use crate::stop::Stop;
 use crate::storage::Storage;
-use crate::throttle_text::throttled_text;
 
 /// The uploads of a hub.
 pub(super) type HeldUploads = Kept<Uploads>;
@@ -48,9 +46,6 @@ pub enum UploadError {
     /// It is not allowed.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// The hub takes no more operations of this class at the moment.
-    #[error("{}", throttled_text(.0.code))]
-    Throttled(Refusal),
     /// The device was deleted meanwhile.
     #[error("The device does not exist any more")]
     UnknownDevice,
@@ -103,9 +98,6 @@ impl Hub {
         name: String,
         authority: &str,
     ) -> Result<Arc<Upload>, UploadError> {
-        let client = device.into();
-        let passed = self.pass(Some(&client), OperationClass::Uploads, 1, [0]);
-        passed.await.map_err(UploadError::Throttled)?;
         let new = NewUpload {
             correlation_id: random::hex()?.into(),
             device: device.clone(),
@@ -327,7 +319,6 @@ impl UploadError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Refused(refused) => refused.code(),
-            Self::Throttled(refusal) => refusal.code,
             Self::UnknownDevice => ErrorCode::DEVICE_NOT_FOUND,
             Self::NoBlob | Self::Storage(_) => ErrorCode::INVALID_STORAGE_ENDPOINT_OR_BLOB,
             Self::Store(_) | Self::Random(_) => ErrorCode::SERVER_ERROR,
