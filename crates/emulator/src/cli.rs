@@ -19,6 +19,7 @@ use crate::config::{AMQPS_PORT, Config, Mistake, UploadAccount};
 use crate::control::ctl::{self, CtlArgs, CtlError};
 use crate::device_range;
 use crate::emulator::Emulator;
+use crate::limit_args::LimitArgs;
 use crate::retention::RetentionArgs;
 use crate::start_error::StartError;
 use crate::tail::{self, Paint};
@@ -47,6 +48,10 @@ Examples:
   A device that proves itself by a certificate, and the certificate:
     drawspan emulator --state ./emulator --x509-device sensor-2
     drawspan emulator cert device sensor-2 --state ./emulator
+
+  A hub with the limits of two units of S1, and one with limits of your own:
+    drawspan emulator --sku S1 --units 2 --device sensor-1
+    drawspan emulator --limit d2c=5/s --limit burst.d2c=0 --device sensor-1
 
   A tenth of all token renewals fail, and the sessions of one device are
   stalled:
@@ -146,6 +151,8 @@ pub struct EmulatorArgs {
     /// Reason code by which clients of MQTT 5 are refused, 128 to 255; a hub's own is not documented
     #[arg(long, value_name = "CODE", default_value_t = UNSUPPORTED_PROTOCOL_VERSION, value_parser = clap::value_parser!(u8).range(128..))]
     mqtt5_reason: u8,
+    #[command(flatten)]
+    limits: LimitArgs,
     #[command(flatten)]
     retention: RetentionArgs,
     /// Print a line for every message that reaches a hub
@@ -268,6 +275,7 @@ impl EmulatorArgs {
             ..Provisioning::default()
         };
         self.x509.apply(&mut config, &mut errors);
+        self.limits.apply(&mut config, &mut errors);
         config.group_key = self
             .group_key
             .and_then(|text| check(&mut errors, "group-key", SymmetricKey::from_base64(&text)));

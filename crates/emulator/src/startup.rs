@@ -163,7 +163,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
         parts,
         provisioning.allocation.clone(),
         Registrations::from_stored(registrations.unwrap_or_default()),
-        &config.all_rate_limits(),
+        config.all_rate_limits(),
     );
     Ok(Opened {
         state,

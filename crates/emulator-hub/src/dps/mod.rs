@@ -125,7 +125,7 @@ impl Dps {
         parts: Parts,
         allocation: Allocation,
         registrations: Registrations,
-        limits: &RateLimits,
+        limits: RateLimits,
     ) -> Self {
         let throttle = DpsThrottle::new(limits, parts.clock.elapsed());
         Self {
@@ -298,8 +298,13 @@ impl Dps {
         Ok(registration)
     }
 
+    /// The limits in force.
+    pub fn rate_limits(&self) -> RateLimits {
+        self.throttle().limits().clone()
+    }
+
     /// Puts other limits in force, at once.
-    pub fn set_rate_limits(&self, limits: &RateLimits) {
+    pub fn set_rate_limits(&self, limits: RateLimits) {
         self.throttle().replace(limits, self.parts.clock.elapsed());
     }
 

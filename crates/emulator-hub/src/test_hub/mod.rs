@@ -121,7 +121,7 @@ pub fn dps_with(
         parts,
         Allocation::Hashed,
         Registrations::default(),
-        &limits,
+        limits,
     ))
 }
 

@@ -13,6 +13,7 @@ use crate::throttle::{Admission, ClassLimit, OperationClass, RateLimits, Shape, 
 /// says when to come again.
 #[derive(Debug, Default)]
 pub struct DpsThrottle {
+    limits: RateLimits,
     registrations: Option<Shaper>,
     operations: Option<Shaper>,
     polls: Option<(Rate, Shape)>,
@@ -22,14 +23,14 @@ pub struct DpsThrottle {
 
 impl DpsThrottle {
     /// A service under these limits, of which nothing is used.
-    pub fn new(limits: &RateLimits, now: Duration) -> Self {
+    pub fn new(limits: RateLimits, now: Duration) -> Self {
         let mut throttle = Self::default();
         throttle.replace(limits, now);
         throttle
     }
 
     /// Puts other limits in force.
-    pub fn replace(&mut self, limits: &RateLimits, now: Duration) {
+    pub fn replace(&mut self, limits: RateLimits, now: Duration) {
         let shaper = |class, before: Option<Shaper>| match (limits.class(class), before) {
             (ClassLimit::Shaped(rate, shape), Some(mut shaper)) => {
                 shaper.replace(rate, shape, now);
@@ -46,6 +47,12 @@ impl DpsThrottle {
             ClassLimit::Unlimited | ClassLimit::NotInTier => None,
         };
         self.by_device.clear();
+        self.limits = limits;
+    }
+
+    /// The limits in force.
+    pub const fn limits(&self) -> &RateLimits {
+        &self.limits
     }
 
     /// Takes a registration in.
@@ -89,6 +96,10 @@ impl DpsThrottle {
 }
 
 fn take(shaper: Option<&mut Shaper>, now: Duration) -> Result<(), u32> {
+    if shaper.as_ref().is_some_and(|it| it.rate().per_minute == 0) {
+        // Not even one in a minute.
+        return Err(60);
+    }
     match shaper.map_or(Admission::Now, |shaper| shaper.admit(1, now)) {
         Admission::Now => Ok(()),
         Admission::At(at) => Err(seconds(at.saturating_sub(now))),
@@ -114,7 +125,7 @@ mod tests {
         for word in words.split(' ') {
             limits.apply(word).unwrap();
         }
-        DpsThrottle::new(&limits, Duration::ZERO)
+        DpsThrottle::new(limits, Duration::ZERO)
     }
 
     #[test]
@@ -159,10 +170,23 @@ mod tests {
 
     #[test]
     fn a_limit_says_when_to_come_again() {
-        let mut dps = throttle("dps-registrations=2/min");
-        assert_eq!(dps.register(at(5)), Ok(()));
-        assert_eq!(dps.register(at(5)), Ok(()));
-        assert_eq!(dps.register(at(5)), Err(30));
-        assert_eq!(dps.register(at(35)), Ok(()));
+        let ms = Duration::from_millis;
+        let mut dps = throttle("dps-registrations=120/min");
+        assert!((0..120).all(|_| dps.register(ms(0)).is_ok()));
+        assert_eq!(dps.register(ms(0)), Err(1));
+        assert_eq!(dps.register(ms(499)), Err(1));
+        assert_eq!(dps.register(ms(500)), Ok(()));
+        assert_eq!(dps.register(ms(500)), Err(1));
+        assert!((0..120).all(|_| dps.register(at(3_600)).is_ok()));
+        assert_eq!(dps.register(at(3_600)), Err(1));
+        let mut slow = throttle("dps-registrations=1/min");
+        assert_eq!(
+            (slow.register(at(0)), slow.register(at(1))),
+            (Ok(()), Err(59))
+        );
+        let none = Rate::per_minute(0);
+        let none = RateLimits::default().with_rate(OperationClass::DpsRegistrations, none);
+        let mut none = DpsThrottle::new(none, Duration::ZERO);
+        assert_eq!(none.register(at(1)), Err(60));
     }
 }
