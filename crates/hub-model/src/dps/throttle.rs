@@ -151,8 +151,8 @@ mod tests {
                 left -= 1;
             }
         }
-        // The first minute's are taken at once.
-        assert_eq!(now, 6_000 - 60);
+        // The first minute's are taken at once, in the first second.
+        assert_eq!(now, 1 + 6_000 - 60);
     }
 
     #[test]

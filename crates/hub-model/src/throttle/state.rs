@@ -130,7 +130,7 @@ impl Throttle {
         let messages = quota.as_ref().map_or(0, |quota| quota.blocks(sizes));
         if quota
             .as_ref()
-            .is_some_and(|it| !it.has_room(messages, now.unix_ms))
+            .is_some_and(|it| !it.has_room(messages.max(1), now.unix_ms))
         {
             return Admission::Refused(Refusal {
                 code: ErrorCode::QUOTA_EXCEEDED,

@@ -2,6 +2,7 @@
 
 mod modules;
 mod mutations;
+mod throttling;
 
 use std::path::Path;
 use std::sync::Arc;
