@@ -16,6 +16,7 @@ use drawspan_segment_log::LogError;
 
 use crate::cert::{self, CertCommand, CertError};
 use crate::config::{AMQPS_PORT, Config, Mistake, UploadAccount};
+use crate::control::ctl::{self, CtlArgs, CtlError};
 use crate::device_range;
 use crate::emulator::Emulator;
 use crate::retention::RetentionArgs;
@@ -158,6 +159,8 @@ enum EmulatorCommand {
     /// Make certificates of devices, to try
     #[command(subcommand)]
     Cert(CertCommand),
+    /// Ask something of a running emulator: cause faults, change limits and time, observe, reset
+    Ctl(Box<CtlArgs>),
 }
 
 /// The mistakes in a command line.
@@ -180,6 +183,9 @@ pub enum CommandError {
     /// No certificate was made.
     #[error(transparent)]
     Cert(#[from] CertError),
+    /// A running emulator does not do what was asked.
+    #[error(transparent)]
+    Ctl(CtlError),
     /// The terminal, or what took its place, is gone.
     #[error("cannot print: {0}")]
     Print(#[source] io::Error),
@@ -188,13 +194,26 @@ pub enum CommandError {
     Signal(#[source] io::Error),
 }
 
+impl From<CtlError> for CommandError {
+    fn from(error: CtlError) -> Self {
+        match error.is_usage() {
+            true => Self::Args(InvalidArgs(vec![error.to_string()])),
+            false => Self::Ctl(error),
+        }
+    }
+}
+
 /// Runs `drawspan emulator` until it is interrupted or terminated.
 ///
 /// # Errors
 /// When the command line is wrong or the emulator does not start.
 pub async fn run(args: EmulatorArgs) -> Result<(), CommandError> {
-    if let Some(EmulatorCommand::Cert(command)) = args.command {
-        let text = cert::run(&command)?;
+    let text = match &args.command {
+        Some(EmulatorCommand::Cert(command)) => Some(cert::run(command)?),
+        Some(EmulatorCommand::Ctl(args)) => Some(ctl::run(args).await?),
+        None => None,
+    };
+    if let Some(text) = text {
         return io::stdout()
             .write_all(text.as_bytes())
             .map_err(CommandError::Print);

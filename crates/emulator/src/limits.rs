@@ -34,6 +34,15 @@ pub const DOWNLOAD_PIECE_BYTES: usize = 64 * 1024;
 /// Blobs on one page of a list (Azure Storage's own limit).
 pub const UPLOAD_LIST_PAGE: usize = 5_000;
 
+/// Body of a request to the control API.
+pub const CONTROL_BODY_BYTES: usize = 64 * 1024;
+/// Longest time of a request of `drawspan emulator ctl`, connecting included.
+pub const CONTROL_CALL_MS: u64 = 60_000;
+/// Largest answer that `drawspan emulator ctl` takes.
+pub const CONTROL_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// Life of the token by which `drawspan emulator ctl` asks.
+pub const CONTROL_TOKEN_S: u64 = 300;
+
 /// Connections that one listener serves at a time; more wait in the backlog.
 pub const CONNECTIONS_MAX: usize = 16_384;
 /// A TLS handshake must be over within this time.

@@ -1,0 +1,8 @@
+//! The verbs, one file each, and the list of them.
+
+mod devices;
+
+use super::verb::Verb;
+
+/// All verbs, in the order of the help.
+pub(super) const VERBS: &[&Verb] = &[&devices::DISABLE, &devices::ENABLE];
