@@ -19,6 +19,7 @@ use crate::config::{AMQPS_PORT, Config, Mistake, UploadAccount};
 use crate::control::ctl::{self, CtlArgs, CtlError};
 use crate::device_range;
 use crate::emulator::Emulator;
+use crate::lifecycle_args::LifecycleArgs;
 use crate::retention::RetentionArgs;
 use crate::start_error::StartError;
 use crate::tail::{self, Paint};
@@ -146,6 +147,8 @@ pub struct EmulatorArgs {
     /// Reason code by which clients of MQTT 5 are refused, 128 to 255; a hub's own is not documented
     #[arg(long, value_name = "CODE", default_value_t = UNSUPPORTED_PROTOCOL_VERSION, value_parser = clap::value_parser!(u8).range(128..))]
     mqtt5_reason: u8,
+    #[command(flatten)]
+    lifecycle: LifecycleArgs,
     #[command(flatten)]
     retention: RetentionArgs,
     /// Print a line for every message that reaches a hub
@@ -293,6 +296,7 @@ impl EmulatorArgs {
         errors.extend(invalid.iter().map(|error| format!("--device: {error}")));
         config.devices = devices;
         config.mqtt_5_reason = self.mqtt5_reason;
+        config.limits.sas_grace = self.lifecycle.sas_grace();
         config.telemetry = self.retention.limits(config.partitions);
         let faults = self.faults.iter();
         config.faults = faults
