@@ -19,6 +19,7 @@ use crate::config::{AMQPS_PORT, Config, Mistake, UploadAccount};
 use crate::control::ctl::{self, CtlArgs, CtlError};
 use crate::device_range;
 use crate::emulator::Emulator;
+use crate::lifecycle_args::LifecycleArgs;
 use crate::limit_args::LimitArgs;
 use crate::retention::RetentionArgs;
 use crate::start_error::StartError;
@@ -153,6 +154,8 @@ pub struct EmulatorArgs {
     mqtt5_reason: u8,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    lifecycle: LifecycleArgs,
     #[command(flatten)]
     retention: RetentionArgs,
     /// Print a line for every message that reaches a hub
@@ -301,6 +304,7 @@ impl EmulatorArgs {
         errors.extend(invalid.iter().map(|error| format!("--device: {error}")));
         config.devices = devices;
         config.mqtt_5_reason = self.mqtt5_reason;
+        config.limits.sas_grace = self.lifecycle.sas_grace();
         config.telemetry = self.retention.limits(config.partitions);
         let faults = self.faults.iter();
         config.faults = faults

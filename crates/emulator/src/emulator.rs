@@ -104,6 +104,7 @@ impl Emulator {
                 Faults::new(&config.faults),
             ),
             mqtts: Arc::new(mqtts::Shared {
+                clock: config.clock.clone(),
                 hubs: hubs.clone(),
                 dps: Arc::clone(&dps),
                 refusals: Arc::clone(&refusals),

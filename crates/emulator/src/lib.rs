@@ -18,6 +18,7 @@ mod control;
 mod device_range;
 mod emulator;
 mod https;
+mod lifecycle_args;
 mod limit_args;
 pub mod limits;
 mod mqtts;

@@ -18,9 +18,11 @@ pub mod module;
 pub mod modules;
 pub mod policy;
 pub mod registry;
+mod session_end;
 #[cfg(test)]
 mod tests;
 pub mod throttle;
+pub mod token_life;
 pub mod twin;
 pub mod twins;
 pub mod uploads;

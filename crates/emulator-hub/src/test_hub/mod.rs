@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 pub mod damage;
+pub mod witness;
 
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use crate::blobs::{self, BlobStore};
 use crate::clock::Clock;
 use crate::dps::{self, Dps};
 use crate::hub::{Hub, Parts};
-use crate::observe::Events;
+use crate::observe::{Events, Observer};
 use crate::storage::Storage;
 
 /// Name of [`hub`].
@@ -46,6 +47,16 @@ pub fn hub(devices: &[&str]) -> Arc<Hub> {
 
 /// The same, which lives by this clock.
 pub fn hub_at(clock: Clock, devices: &[&str]) -> Arc<Hub> {
+    hub_watched(clock, devices, Vec::new(), Limits::default())
+}
+
+/// The same with other limits, whose events go to these.
+pub fn hub_watched(
+    clock: Clock,
+    devices: &[&str],
+    observers: Vec<Arc<dyn Observer>>,
+    limits: Limits,
+) -> Arc<Hub> {
     let mut registry = Registry::default();
     for id in devices {
         create(&mut registry, id, "1");
@@ -53,9 +64,9 @@ pub fn hub_at(clock: Clock, devices: &[&str]) -> Arc<Hub> {
     let storage = storage(&clock);
     Arc::new(Hub::new(Parts {
         host: HostName::parse(HUB).unwrap(),
-        events: Events::new(clock.clone(), Vec::new()),
+        events: Events::new(clock.clone(), observers),
         clock,
-        limits: Limits::default(),
+        limits,
         rate_limits: RateLimits::default(),
         created_unix_ms: 0,
         policies: Policies { key: key(1) },

@@ -1,9 +1,15 @@
 //! The verbs, one file each, and the list of them.
 
+mod clock;
 mod devices;
 mod limits;
 
 use super::verb::Verb;
 
 /// All verbs, in the order of the help.
-pub(super) const VERBS: &[&Verb] = &[&limits::LIMITS, &devices::DISABLE, &devices::ENABLE];
+pub(super) const VERBS: &[&Verb] = &[
+    &limits::LIMITS,
+    &clock::CLOCK,
+    &devices::DISABLE,
+    &devices::ENABLE,
+];
