@@ -135,6 +135,7 @@ where
                     break driven.await;
                 }
                 () = changes.changed() => signals.wake(),
+                never = signals.ring() => match never {},
             }
         }
     };

@@ -132,6 +132,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
                 clock: config.clock.clone(),
                 events: events.clone(),
                 limits: config.limits.clone(),
+                rate_limits: config.all_rate_limits(),
                 created_unix_ms,
                 policies,
                 groups,
@@ -162,7 +163,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
         parts,
         provisioning.allocation.clone(),
         Registrations::from_stored(registrations.unwrap_or_default()),
-        provisioning.registrations_per_minute,
+        config.all_rate_limits(),
     );
     Ok(Opened {
         state,

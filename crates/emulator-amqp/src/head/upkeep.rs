@@ -32,6 +32,7 @@ impl Head {
             connection.close(Some(error), now);
             return;
         }
+        self.release(connection, now);
         for notice in self.signals.take_notices() {
             match notice {
                 Notice::DeviceTaken(link) => {

@@ -2,8 +2,14 @@
 
 mod clock;
 mod devices;
+mod limits;
 
 use super::verb::Verb;
 
 /// All verbs, in the order of the help.
-pub(super) const VERBS: &[&Verb] = &[&clock::CLOCK, &devices::DISABLE, &devices::ENABLE];
+pub(super) const VERBS: &[&Verb] = &[
+    &clock::CLOCK,
+    &limits::LIMITS,
+    &devices::DISABLE,
+    &devices::ENABLE,
+];
