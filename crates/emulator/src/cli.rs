@@ -154,9 +154,9 @@ pub struct EmulatorArgs {
     #[arg(long, value_name = "CODE", default_value_t = UNSUPPORTED_PROTOCOL_VERSION, value_parser = clap::value_parser!(u8).range(128..))]
     mqtt5_reason: u8,
     #[command(flatten)]
-    lifecycle: LifecycleArgs,
-    #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    lifecycle: LifecycleArgs,
     #[command(flatten)]
     retention: RetentionArgs,
     /// Print a line for every message that reaches a hub

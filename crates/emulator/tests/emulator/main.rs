@@ -12,6 +12,7 @@ mod bulk;
 mod dps;
 mod https;
 mod lifecycle;
+mod limits;
 mod modules;
 mod support;
 mod twins;
