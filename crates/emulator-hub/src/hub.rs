@@ -3,6 +3,7 @@
 mod authorities;
 mod c2d;
 mod changes;
+mod failover;
 mod kept;
 mod methods;
 mod mqtt_sessions;
@@ -11,6 +12,7 @@ mod sessions;
 mod uploads;
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use drawspan_hub::{
@@ -44,6 +46,7 @@ use crate::storage::Storage;
 pub use authorities::AuthoritySpec;
 use c2d::Messages;
 pub use c2d::{SendError, SettleError};
+pub use failover::{FailoverError, Lost};
 pub use methods::InvokeError;
 use mqtt_sessions::KeptSubscriptions;
 use uploads::HeldUploads;
@@ -71,6 +74,9 @@ pub struct Hub {
     subscriptions: KeptSubscriptions,
     uploads: HeldUploads,
     storage: Storage,
+    is_failing_over: AtomicBool,
+    /// Called when the hub begins to fail over.
+    failover_begins: OnceLock<Told>,
     /// Called when there is feedback for services.
     feedback_waits: OnceLock<Told>,
     /// Called when there are file notifications for services.
@@ -174,6 +180,8 @@ impl Hub {
             subscriptions: KeptSubscriptions::from_stored(mqtt_sessions),
             uploads: HeldUploads::new(uploads),
             storage,
+            is_failing_over: AtomicBool::new(false),
+            failover_begins: OnceLock::new(),
             feedback_waits: OnceLock::new(),
             file_notifications_wait: OnceLock::new(),
             telling: Mutex::default(),

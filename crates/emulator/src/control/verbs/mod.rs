@@ -2,8 +2,15 @@
 
 mod clock;
 mod devices;
+mod hubs;
 
 use super::verb::Verb;
 
 /// All verbs, in the order of the help.
-pub(super) const VERBS: &[&Verb] = &[&clock::CLOCK, &devices::DISABLE, &devices::ENABLE];
+pub(super) const VERBS: &[&Verb] = &[
+    &clock::CLOCK,
+    &devices::DISABLE,
+    &devices::ENABLE,
+    &hubs::MOVE,
+    &hubs::FAILOVER,
+];
