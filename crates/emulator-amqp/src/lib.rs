@@ -136,6 +136,7 @@ where
                 }
                 () = changes.changed() => signals.wake(),
                 () = failovers.begun() => signals.wake(),
+                never = signals.ring() => match never {},
             }
         }
     };

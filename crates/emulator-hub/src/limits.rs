@@ -49,6 +49,11 @@ pub const AMQP_SILENCE_MS: u32 = 255_000;
 /// Method calls and the like that may wait for one connection's task.
 pub const PUSHES_MAX: usize = 4_096;
 
+/// Bytes of all operations of a hub that wait because of its rates; further ones are refused.
+pub const THROTTLED_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// The same of one connection.
+pub const THROTTLED_CONNECTION_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Messages to devices are looked after at least this often, in case the time of day is set.
 pub const KEEP_MESSAGES_MS: u64 = 60_000;
 /// Pause before messages to devices are looked after again when that could not be stored.

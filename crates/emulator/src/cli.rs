@@ -20,6 +20,7 @@ use crate::control::ctl::{self, CtlArgs, CtlError};
 use crate::device_range;
 use crate::emulator::Emulator;
 use crate::lifecycle_args::LifecycleArgs;
+use crate::limit_args::LimitArgs;
 use crate::retention::RetentionArgs;
 use crate::start_error::StartError;
 use crate::tail::{self, Paint};
@@ -48,6 +49,10 @@ Examples:
   A device that proves itself by a certificate, and the certificate:
     drawspan emulator --state ./emulator --x509-device sensor-2
     drawspan emulator cert device sensor-2 --state ./emulator
+
+  A hub with the limits of two units of S1, and one with limits of your own:
+    drawspan emulator --sku S1 --units 2 --device sensor-1
+    drawspan emulator --limit d2c=5/s --limit burst.d2c=0 --device sensor-1
 
   A tenth of all token renewals fail, and the sessions of one device are
   stalled:
@@ -149,6 +154,8 @@ pub struct EmulatorArgs {
     mqtt5_reason: u8,
     #[command(flatten)]
     lifecycle: LifecycleArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
     #[command(flatten)]
     retention: RetentionArgs,
     /// Print a line for every message that reaches a hub
@@ -271,6 +278,7 @@ impl EmulatorArgs {
             ..Provisioning::default()
         };
         self.x509.apply(&mut config, &mut errors);
+        self.limits.apply(&mut config, &mut errors);
         config.group_key = self
             .group_key
             .and_then(|text| check(&mut errors, "group-key", SymmetricKey::from_base64(&text)));

@@ -19,6 +19,7 @@ mod device_range;
 mod emulator;
 mod https;
 mod lifecycle_args;
+mod limit_args;
 pub mod limits;
 mod mqtts;
 mod retention;

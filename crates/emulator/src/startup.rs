@@ -133,6 +133,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
                 clock: config.clock.clone(),
                 events: events.clone(),
                 limits: config.limits.clone(),
+                rate_limits: config.all_rate_limits(),
                 created_unix_ms,
                 policies,
                 groups,
@@ -164,7 +165,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
         parts,
         provisioning.allocation.clone(),
         Registrations::from_stored(registrations.unwrap_or_default()),
-        provisioning.registrations_per_minute,
+        config.all_rate_limits(),
     );
     Ok(Opened {
         state,

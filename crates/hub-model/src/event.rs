@@ -12,6 +12,7 @@ use crate::access::Denied;
 use crate::client_id::ClientId;
 use crate::dps::Substatus;
 pub use crate::session_end::{DisconnectReason, Protocol};
+use crate::throttle::OperationClass;
 use crate::uploads::NotificationEnd;
 
 /// An event, with when and where it happened.
@@ -177,7 +178,19 @@ pub enum HubEvent {
         registration: RegistrationId,
         code: u32,
     },
-    /// The provisioning service did not register a device, because too many register.
+    /// Operations were not taken, because they are above a rate of the hub.
+    Throttled {
+        client: Option<ClientId>,
+        class: OperationClass,
+        code: ErrorCode,
+    },
+    /// Operations were not taken, because the hub's daily quota is used up.
+    QuotaExceeded {
+        client: Option<ClientId>,
+        class: OperationClass,
+    },
+
+    /// The provisioning service did not answer a device, because it is asked too often.
     RegistrationThrottled {
         registration: RegistrationId,
         retry_after_s: u32,
@@ -232,6 +245,8 @@ impl HubEvent {
             Self::RegistrationAssigned { .. } => "registrationAssigned",
             Self::RegistrationRefused { .. } => "registrationRefused",
             Self::RegistrationThrottled { .. } => "registrationThrottled",
+            Self::Throttled { .. } => "throttled",
+            Self::QuotaExceeded { .. } => "quotaExceeded",
         }
     }
 
@@ -294,7 +309,9 @@ impl HubEvent {
             | Self::MethodAnswered { client, .. }
             | Self::MethodTimedOut { client, .. }
             | Self::MethodFailed { client, .. } => Some(client),
-            Self::AccessDenied { client, .. } => client.as_ref(),
+            Self::AccessDenied { client, .. }
+            | Self::Throttled { client, .. }
+            | Self::QuotaExceeded { client, .. } => client.as_ref(),
             Self::HubFailingOver { .. }
             | Self::HubFailedOver
             | Self::DeviceMoved { .. }
@@ -430,6 +447,8 @@ impl fmt::Display for HubEvent {
                 f,
                 "registration={registration} retry_after_s={retry_after_s}"
             ),
+            Self::Throttled { class, code, .. } => write!(f, "class={class} code={code}"),
+            Self::QuotaExceeded { class, .. } => write!(f, "class={class}"),
         }
     }
 }

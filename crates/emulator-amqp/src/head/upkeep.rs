@@ -37,6 +37,7 @@ impl Head {
             connection.close(Some(failing_over()), now);
             return;
         }
+        self.release(connection, now);
         for notice in self.signals.take_notices() {
             match notice {
                 Notice::DeviceTaken(link) => {

@@ -5,15 +5,16 @@ pub mod requests;
 mod transfer;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use drawspan_hub::{DeviceId, ErrorCode, HostName, RegistrationId};
 use drawspan_hub_model::dps::{
-    Admission, Allocation, Credential, Denied, Enrollments, Group, Rate, Registration,
+    Admission, Allocation, Credential, Denied, DpsThrottle, Enrollments, Group, Registration,
     Registrations, Substatus,
 };
 use drawspan_hub_model::event::HubEvent;
 use drawspan_hub_model::registry::RegistryError;
+use drawspan_hub_model::throttle::RateLimits;
 use drawspan_hub_store::{Store, StoreError, Write};
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +36,7 @@ pub struct Dps {
     parts: Parts,
     allocation: RwLock<Allocation>,
     registrations: RwLock<Registrations>,
-    rate: Option<Mutex<Rate>>,
+    throttle: Mutex<DpsThrottle>,
     moves: Moves,
     counts: Counts,
 }
@@ -95,8 +96,8 @@ pub enum Asked {
 /// Why a device was not registered.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
-    /// Too many register; there is room after so many seconds.
-    #[error("too many devices register")]
+    /// The service is asked too often; there is room after so many seconds.
+    #[error("too many requests")]
     TooMany {
         /// Seconds after which to ask again.
         retry_after_s: u32,
@@ -125,20 +126,20 @@ impl RegisterError {
 }
 
 impl Dps {
-    /// A service with registrations from an earlier run. `registrations_per_minute` bounds how many it takes.
+    /// A service with registrations from an earlier run, under these limits.
     pub fn new(
         mut parts: Parts,
         allocation: Allocation,
         registrations: Registrations,
-        registrations_per_minute: Option<u32>,
+        limits: RateLimits,
     ) -> Self {
-        let rate = registrations_per_minute.map(|limit| Rate::new(limit, parts.clock.unix_ms()));
+        let throttle = DpsThrottle::new(limits, parts.clock.elapsed());
         Self {
             moves: std::mem::take(&mut parts.moves),
             parts,
             allocation: RwLock::new(allocation),
             registrations: RwLock::new(registrations),
-            rate: rate.map(Mutex::new),
+            throttle: Mutex::new(throttle),
             counts: Counts::default(),
         }
     }
@@ -261,7 +262,8 @@ impl Dps {
         payload: Option<Arc<str>>,
     ) -> Result<Arc<Registration>, RegisterError> {
         let now = self.parts.clock.unix_ms();
-        self.take_turn(now)?;
+        let throttled = self.throttle().register(self.parts.clock.elapsed());
+        throttled.map_err(|retry_after_s| RegisterError::TooMany { retry_after_s })?;
         let before = self.registration(&id);
         let moved_to = self.moves.get(id.as_str());
         let hub = match moved_to.as_ref().or(admission.hub.as_ref()) {
@@ -305,13 +307,35 @@ impl Dps {
         Ok(registration)
     }
 
-    fn take_turn(&self, now_unix_ms: u64) -> Result<(), RegisterError> {
-        let Some(rate) = &self.rate else {
-            return Ok(());
+    /// The limits in force.
+    pub fn rate_limits(&self) -> RateLimits {
+        self.throttle().limits().clone()
+    }
+
+    /// Puts other limits in force, at once.
+    pub fn set_rate_limits(&self, limits: RateLimits) {
+        self.throttle().replace(limits, self.parts.clock.elapsed());
+    }
+
+    /// Takes in what a device asks for other than to register, if it is not asked too often.
+    fn take_in(&self, asked: Asked, id: &RegistrationId) -> Result<(), RegisterError> {
+        let now = self.parts.clock.elapsed();
+        let taken = match asked {
+            Asked::Poll => self.throttle().poll(id, now),
+            Asked::LookUp => self.throttle().look_up(now),
+            Asked::Register => Ok(()),
         };
-        let mut rate = rate.lock().unwrap_or_else(PoisonError::into_inner);
-        rate.take(now_unix_ms)
-            .map_err(|retry_after_s| RegisterError::TooMany { retry_after_s })
+        taken.map_err(|retry_after_s| {
+            self.emit(HubEvent::RegistrationThrottled {
+                registration: id.clone(),
+                retry_after_s,
+            });
+            RegisterError::TooMany { retry_after_s }
+        })
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, DpsThrottle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn choose(&self, id: &RegistrationId) -> Option<Arc<Hub>> {

@@ -11,6 +11,7 @@ mod head;
 mod methods;
 mod registration;
 mod telemetry;
+mod throttling;
 mod twin;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use drawspan_emulator_hub::clock::Clock;
 use drawspan_emulator_hub::dps::Dps;
+use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::hub_set::{Failovers, HubSet};
 use drawspan_emulator_hub::reached::Secured;
 use drawspan_emulator_hub::refusals::Refusals;
@@ -121,16 +123,21 @@ where
             let _ = writer.shutdown().await;
             return reason;
         }
-        let silent_at = server.deadline().unwrap_or(connect_by);
+        let silent_at = match head.waits_to_connect() {
+            // The client waits for the hub, not the hub for it.
+            true => clock.now() + Duration::from_millis(limits::MQTT_WRITE_MS),
+            false => server.deadline().unwrap_or(connect_by),
+        };
         let due = head.due().map_or(silent_at, |due| due.min(silent_at));
         tokio::select! {
-            read = reader.read(&mut buffer) => match read {
+            read = reader.read(&mut buffer), if head.reads(&server) => match read {
                 Ok(0) | Err(_) => return DisconnectReason::ConnectionLost,
                 Ok(length) => {
                     let bytes = buffer.get(..length).unwrap_or_default();
                     head.received(&mut server, bytes, clock.now());
                 }
             },
+            () = released(head.next_release()) => head.look(&mut server, clock.now()),
             _ = wakes.recv() => head.look(&mut server, clock.now()),
             () = failovers.begun() => head.look(&mut server, clock.now()),
             () = changes.changed() => {
@@ -138,6 +145,9 @@ where
                 head.clock_changed(clock.now());
             }
             () = tokio::time::sleep(due.saturating_sub(clock.now())) => {
+                if head.waits_to_connect() {
+                    continue;
+                }
                 if clock.now() >= silent_at {
                     head.silent(server.deadline().is_some());
                 } else {
@@ -146,6 +156,14 @@ where
             }
             () = stop.stopped() => head.end(DisconnectReason::HubStopped),
         }
+    }
+}
+
+/// Waits until something that waits because of a hub's rates is due; for ever if nothing waits.
+async fn released(next: Option<(Arc<Hub>, Duration)>) {
+    match next {
+        Some((hub, at)) => hub.until_due(at).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -6,9 +6,9 @@ mod access;
 mod enrollment;
 mod enrollment_json;
 mod provisioning;
-mod rate;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub use access::{Admission, Credential, Denied};
 pub use enrollment::{Attestation, Enrollment, EnrollmentGroup, Enrollments, Terms};
 pub use enrollment_json::{EnrollmentFile, InvalidEnrollment};
 pub use provisioning::{ENROLLMENT_GROUP, GroupSpec, ID_SCOPE, InvalidProvisioning, Provisioning};
-pub use rate::Rate;
+pub use throttle::DpsThrottle;
 
 /// An enrollment group whose devices prove themselves by keys derived from the group's.
 #[derive(Clone, Debug)]

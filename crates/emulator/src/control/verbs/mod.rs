@@ -3,12 +3,14 @@
 mod clock;
 mod devices;
 mod hubs;
+mod limits;
 
 use super::verb::Verb;
 
 /// All verbs, in the order of the help.
 pub(super) const VERBS: &[&Verb] = &[
     &clock::CLOCK,
+    &limits::LIMITS,
     &devices::DISABLE,
     &devices::ENABLE,
     &hubs::MOVE,
