@@ -431,6 +431,7 @@ impl<B: Context> Fleet<B> {
             epoch,
             hub,
             since: now.monotonic,
+            asked: now.monotonic,
         });
         Some((AttemptId { device, serial }, hub))
     }
