@@ -29,7 +29,7 @@ pub mod send_quota;
 pub mod time;
 
 pub use credential_scope::CredentialScope;
-pub use device::{Device, Effect, Effects, Epoch, Input, State};
+pub use device::{Act, Device, Effect, Effects, Epoch, Input, State, Why};
 pub use fleet::{
     Action, CallerId, Context, Fleet, FleetConfig, FleetFull, News, ServiceId, StateCounts,
 };
