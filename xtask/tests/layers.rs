@@ -36,6 +36,7 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ("drawspan-amqp", &[], &[]),
     ("drawspan-mqtt", &[], &[]),
     ("drawspan-hub", &[], &[]),
+    ("drawspan-chart", &[], &[]),
     ("drawspan-ceiling", &["api", "gateway", "hub", "metrics", "settings"], &[]),
     ("drawspan-sim", &["bridge", "fleet", "hub"], &[]),
     ("xtask", &[], &[]),

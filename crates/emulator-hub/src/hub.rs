@@ -27,6 +27,7 @@ use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::module::Module;
 use drawspan_hub_model::policy::{POLICIES, Policies};
 use drawspan_hub_model::registry::{Change, Entry, Registry};
+use drawspan_hub_model::token_life::Presentation;
 use drawspan_hub_model::uploads::Uploads;
 use drawspan_hub_model::x509::{Authorities, Presented};
 use drawspan_hub_store::{MqttSession, Store, StoreError};
@@ -199,6 +200,20 @@ impl Hub {
         &self.limits
     }
 
+    /// The clock by which this hub lives.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Credentials that are presented now.
+    fn presentation(&self) -> Presentation {
+        Presentation {
+            machine_unix_ms: self.clock.machine_unix_ms(),
+            elapsed: self.clock.elapsed(),
+            grace: self.limits.sas_grace,
+        }
+    }
+
     /// The time of day by which this hub lives, Unix milliseconds.
     pub fn now_unix_ms(&self) -> u64 {
         self.clock.unix_ms()
@@ -209,8 +224,8 @@ impl Hub {
     /// # Errors
     /// When nothing can be done with the token at this hub.
     pub fn authenticate(&self, token: &str) -> Result<Grant, Denied> {
-        let now = self.clock.unix_s();
-        let verified = access::verify(token, &self.host, &self.policies, &self.registry(), now);
+        let now = self.presentation();
+        let verified = access::verify(token, &self.host, &self.policies, &self.registry(), &now);
         verified.inspect_err(|reason| {
             self.emit(HubEvent::AuthenticationFailed { reason: *reason });
         })
@@ -225,7 +240,7 @@ impl Hub {
         presented: &Arc<Presented>,
         client: &ClientId,
     ) -> Result<Grant, Denied> {
-        let now = self.clock.unix_s();
+        let now = self.presentation().machine_unix_s();
         let verified = {
             let (authorities, registry) = (self.authorities(), self.registry());
             access::verify_certificate(presented, client, &authorities, &registry, now)

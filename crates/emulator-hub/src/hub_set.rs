@@ -70,6 +70,19 @@ impl HubSet {
         }
     }
 
+    /// Whether `named` (a `Host` header; the port is ignored) is a name that only this emulator has or that always means this machine:
+    /// a hub's, the provisioning service's, `localhost` or a loopback address.
+    pub fn is_own_name(&self, named: &str) -> bool {
+        let name = without_port(named);
+        let address = name.trim_start_matches('[').trim_end_matches(']');
+        self.find(name).is_some()
+            || self.is_dps(name)
+            || name.eq_ignore_ascii_case("localhost")
+            || address
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+    }
+
     fn is_dps(&self, name: &str) -> bool {
         self.dps_name
             .as_ref()

@@ -11,6 +11,7 @@ use drawspan_hub::{DeviceId, ErrorCode, HostName, ModuleId, RegistrationId};
 use crate::access::Denied;
 use crate::client_id::ClientId;
 use crate::dps::Substatus;
+pub use crate::session_end::{DisconnectReason, Protocol};
 use crate::uploads::NotificationEnd;
 
 /// An event, with when and where it happened.
@@ -38,6 +39,12 @@ pub enum HubEvent {
         client: ClientId,
         protocol: Protocol,
         reason: DisconnectReason,
+    },
+    /// The hub found that the token of a connected device or module has run out (401003 in the hub's logs), and ends its session: a
+    /// [`DeviceDisconnected`](Self::DeviceDisconnected) follows.
+    TokenExpired {
+        client: ClientId,
+        protocol: Protocol,
     },
     /// A token was not accepted.
     AuthenticationFailed { reason: Denied },
@@ -166,50 +173,13 @@ pub enum HubEvent {
     },
 }
 
-/// The protocol of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// AMQP over TLS.
-    Amqps,
-    /// AMQP over TLS in a WebSocket.
-    AmqpsWebSocket,
-    /// MQTT over TLS.
-    Mqtts,
-    /// MQTT over TLS in a WebSocket.
-    MqttsWebSocket,
-}
-
-/// Why a device's session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DisconnectReason {
-    /// The client closed it.
-    ClientClosed,
-    /// The network connection broke, or the client was silent for too long.
-    ConnectionLost,
-    /// The device has a newer session.
-    Replaced,
-    /// Its token expired.
-    TokenExpired,
-    /// The device was disabled.
-    DeviceDisabled,
-    /// The device was deleted.
-    DeviceDeleted,
-    /// The module was deleted.
-    ModuleDeleted,
-    /// Its token does not allow the session any more, for instance because keys were exchanged.
-    AccessRevoked,
-    /// The client broke the protocol's rules, or did not take what was sent to it.
-    ClientFault,
-    /// The hub stops.
-    HubStopped,
-}
-
 impl HubEvent {
     /// The event's name.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::DeviceConnected { .. } => "deviceConnected",
             Self::DeviceDisconnected { .. } => "deviceDisconnected",
+            Self::TokenExpired { .. } => "tokenExpired",
             Self::AuthenticationFailed { .. } => "authenticationFailed",
             Self::AccessDenied { .. } => "accessDenied",
             Self::DeviceCreated { .. } => "deviceCreated",
@@ -297,6 +267,7 @@ impl HubEvent {
         match self {
             Self::DeviceConnected { client, .. }
             | Self::DeviceDisconnected { client, .. }
+            | Self::TokenExpired { client, .. }
             | Self::ModuleCreated { client }
             | Self::ModuleUpdated { client }
             | Self::ModuleDeleted { client }
@@ -344,9 +315,18 @@ impl fmt::Display for HubEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DeviceConnected { protocol, .. } => write!(f, "protocol={protocol:?}"),
+            Self::TokenExpired { protocol, .. } => {
+                write!(f, "protocol={protocol:?} code={}", ErrorCode::UNAUTHORIZED)
+            }
             Self::DeviceDisconnected {
                 protocol, reason, ..
-            } => write!(f, "protocol={protocol:?} reason={reason:?}"),
+            } => {
+                write!(f, "protocol={protocol:?} reason={reason:?}")?;
+                match reason.code(*protocol) {
+                    Some(code) => write!(f, " code={code}"),
+                    None => Ok(()),
+                }
+            }
             Self::AuthenticationFailed { reason } | Self::AccessDenied { reason, .. } => {
                 write!(f, "reason={reason:?}")
             }

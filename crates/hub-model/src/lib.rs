@@ -18,8 +18,10 @@ pub mod module;
 pub mod modules;
 pub mod policy;
 pub mod registry;
+mod session_end;
 #[cfg(test)]
 mod tests;
+pub mod token_life;
 pub mod twin;
 pub mod twins;
 pub mod uploads;

@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use super::token_life::SasGrace;
+
 /// The limits of a hub that a hub's tier, or a test, may want to be others. The default is what Microsoft documents
 /// (articles "IoT Hub quotas and throttling" and those of each feature), or what was seen of real hubs where it documents
 /// nothing.
@@ -49,6 +51,8 @@ pub struct Limits {
     pub list_devices: usize,
     /// Twins on one page of a query.
     pub query_page: usize,
+    /// What a token has beyond its expiry.
+    pub sas_grace: SasGrace,
 }
 
 impl Default for Limits {
@@ -75,6 +79,7 @@ impl Default for Limits {
             bulk_devices: 100,
             list_devices: 1000,
             query_page: 1_000,
+            sas_grace: SasGrace::default(),
         }
     }
 }

@@ -65,7 +65,7 @@ impl Head {
                 connection.refuse(id, error)
             }
         };
-        self.sweep_soon(now);
+        self.sweep_when_due(now);
     }
 
     fn take_link(
@@ -214,7 +214,7 @@ impl Head {
             hub.host(),
             &path,
             Some(client),
-            self.shared.clock.unix_s(),
+            self.shared.clock.elapsed(),
         )?;
         hub.admit(grant, client)
     }
@@ -293,7 +293,7 @@ impl Head {
     /// Whether a service may use `path` now.
     pub(super) fn check_service(&self, hub: &Hub, path: &str) -> Result<(), Denied> {
         let right = Right::ServiceConnect;
-        let now = self.shared.clock.unix_s();
+        let now = self.shared.clock.elapsed();
         let grant = self.access.check(right, hub.host(), path, None, now);
         grant.map(|_| ())
     }

@@ -66,7 +66,10 @@ pub(super) struct Head {
     pump: bool,
     pump_at: Option<Duration>,
     hand_out_at: Option<Duration>,
+    /// When the first token on the connection expires, unless the clock is changed.
     sweep_at: Option<Duration>,
+    /// What that is in the hub's time.
+    sweep_for: Duration,
 }
 
 impl Head {
@@ -105,6 +108,7 @@ impl Head {
             pump_at: None,
             hand_out_at: None,
             sweep_at: None,
+            sweep_for: Duration::MAX,
         }
     }
 
@@ -195,6 +199,9 @@ impl Handler for Head {
         if self.pump {
             self.pump(connection, now);
         }
+        if self.sweep_for != self.access.look_at() {
+            self.sweep_when_due(now);
+        }
     }
 
     fn deadline(&self) -> Option<Duration> {
@@ -205,7 +212,7 @@ impl Handler for Head {
 
     fn on_deadline(&mut self, connection: &mut Connection, now: Duration) {
         if self.sweep_at.is_some_and(|at| at <= now) {
-            self.sweep_tokens(connection, now, self.shared.clock.unix_s());
+            self.sweep_tokens(connection, now, self.shared.clock.elapsed());
         }
         if self.pump_at.is_some_and(|at| at <= now) {
             self.pump = true;

@@ -78,7 +78,6 @@ impl Head {
             Served::Hub(_) | Served::Dps if self.registration.is_some() => {}
             Served::Hub(hub) => {
                 self.hub = Some(hub);
-                self.sweep_soon(now);
             }
             // The address of its first link says who it is.
             Served::Dps if self.access.certificate().is_some() => {}

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 pub mod damage;
+pub mod witness;
 
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use crate::blobs::{self, BlobStore};
 use crate::clock::Clock;
 use crate::dps::{self, Dps};
 use crate::hub::{Hub, Parts};
-use crate::observe::Events;
+use crate::observe::{Events, Observer};
 use crate::storage::Storage;
 
 /// Name of [`hub`].
@@ -44,6 +45,16 @@ pub fn hub(devices: &[&str]) -> Arc<Hub> {
 
 /// The same, which lives by this clock.
 pub fn hub_at(clock: Clock, devices: &[&str]) -> Arc<Hub> {
+    hub_watched(clock, devices, Vec::new(), Limits::default())
+}
+
+/// The same with other limits, whose events go to these.
+pub fn hub_watched(
+    clock: Clock,
+    devices: &[&str],
+    observers: Vec<Arc<dyn Observer>>,
+    limits: Limits,
+) -> Arc<Hub> {
     let mut registry = Registry::default();
     for id in devices {
         create(&mut registry, id, "1");
@@ -51,9 +62,9 @@ pub fn hub_at(clock: Clock, devices: &[&str]) -> Arc<Hub> {
     let storage = storage(&clock);
     Arc::new(Hub::new(Parts {
         host: HostName::parse(HUB).unwrap(),
-        events: Events::new(clock.clone(), Vec::new()),
+        events: Events::new(clock.clone(), observers),
         clock,
-        limits: Limits::default(),
+        limits,
         created_unix_ms: 0,
         policies: Policies { key: key(1) },
         groups: ConsumerGroups::new(&[], &Limits::default()).unwrap(),

@@ -418,10 +418,14 @@ impl Device {
         }
     }
 
+    /// Until when its token holds the connection, in the hub's time.
+    pub(super) const fn holds_until(&self) -> Duration {
+        self.grant.holds_until()
+    }
+
     /// Whether the client may still be connected.
     pub(super) fn check(&self) -> Result<(), Fault> {
-        let unix_s = self.hub.now_unix_ms() / 1_000;
-        let allowed = match self.grant.is_current(unix_s) {
+        let allowed = match self.grant.is_current(self.hub.clock().elapsed()) {
             true => check(&self.hub, &self.id, &self.grant),
             false => Err(Denied::Expired),
         };
@@ -434,6 +438,9 @@ impl Device {
             Ok(_) => return Ok(()),
             Err(denied) => denied,
         };
+        if denied == Denied::Expired {
+            self.hub.token_expired(&self.id, &self.session);
+        }
         Err(Fault {
             reason: match denied {
                 Denied::Expired => DisconnectReason::TokenExpired,
@@ -442,7 +449,10 @@ impl Device {
                 Denied::UnknownModule => DisconnectReason::ModuleDeleted,
                 _ => DisconnectReason::AccessRevoked,
             },
-            code: ErrorCode::UNAUTHORIZED_ACCESS,
+            code: match denied {
+                Denied::Expired => ErrorCode::UNAUTHORIZED,
+                _ => ErrorCode::UNAUTHORIZED_ACCESS,
+            },
             text: denied.to_string(),
         })
     }

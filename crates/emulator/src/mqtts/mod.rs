@@ -16,6 +16,7 @@ mod twin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_emulator_hub::clock::Clock;
 use drawspan_emulator_hub::dps::Dps;
 use drawspan_emulator_hub::hub_set::HubSet;
 use drawspan_emulator_hub::reached::Secured;
@@ -34,6 +35,7 @@ use head::Head;
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    pub(crate) clock: Clock,
     pub(crate) hubs: HubSet,
     pub(crate) dps: Arc<Dps>,
     pub(crate) refusals: Arc<Refusals>,
@@ -54,8 +56,9 @@ where
     let peer = reached.peer;
     let (wake, wakes) = mpsc::channel::<Wake>(1);
     let mqtt_5_reason = shared.mqtt_5_reason;
+    let of_hub = shared.clock.clone();
     let mut head = Head::new(shared, reached, wake);
-    let reason = run(stream, (&mut head, mqtt_5_reason), wakes, stop).await;
+    let reason = run(stream, (&mut head, mqtt_5_reason), wakes, (&of_hub, stop)).await;
     tracing::debug!(%peer, ?reason, "MQTT connection over");
     head.leave(reason);
 }
@@ -65,7 +68,7 @@ async fn run<S>(
     stream: S,
     (head, mqtt_5_reason): (&mut Head, u8),
     mut wakes: mpsc::Receiver<Wake>,
-    mut stop: Stop,
+    (of_hub, mut stop): (&Clock, Stop),
 ) -> DisconnectReason
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -74,6 +77,8 @@ where
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut server =
         Server::new(limits::MQTT_PACKET_BYTES, clock.now()).with_mqtt_5_reason(mqtt_5_reason);
+    let mut changes = of_hub.changes();
+    server.set_pace(of_hub.scale(), clock.now());
     let connect_by = clock.now() + Duration::from_millis(limits::MQTT_CONNECT_MS);
     let mut buffer = vec![0; limits::MQTT_READ_BYTES];
     loop {
@@ -107,6 +112,10 @@ where
                 }
             },
             _ = wakes.recv() => head.look(&mut server, clock.now()),
+            () = changes.changed() => {
+                server.set_pace(of_hub.scale(), clock.now());
+                head.clock_changed(clock.now());
+            }
             () = tokio::time::sleep(due.saturating_sub(clock.now())) => {
                 if clock.now() >= silent_at {
                     head.silent(server.deadline().is_some());

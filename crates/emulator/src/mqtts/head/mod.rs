@@ -32,6 +32,8 @@ pub(super) struct Head {
     ended: Option<DisconnectReason>,
     /// When it is looked at whether the device may still be connected.
     sweep_at: Option<Duration>,
+    /// When its token expires, unless the clock is changed.
+    expires_at: Option<Duration>,
 }
 
 /// Who is on the other side.
@@ -57,6 +59,7 @@ impl Head {
             client: Client::Unknown,
             ended: None,
             sweep_at: None,
+            expires_at: None,
         }
     }
 
@@ -199,7 +202,8 @@ impl Head {
         let Client::Device(device) = &self.client else {
             return None;
         };
-        [device.due(), self.sweep_at].into_iter().flatten().min()
+        let all = [device.due(), self.sweep_at, self.expires_at];
+        all.into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -208,7 +212,8 @@ impl Head {
             return;
         };
         device.on_time(server, now);
-        if self.sweep_at.is_some_and(|at| at <= now) {
+        let due = [self.sweep_at, self.expires_at];
+        if due.into_iter().flatten().any(|at| at <= now) {
             let allowed = device.check();
             self.sweep_soon(now);
             if let Err(fault) = allowed {
@@ -217,8 +222,23 @@ impl Head {
         }
     }
 
+    /// The hub's clock was changed: what is to be done by it is due at another time.
+    pub(super) fn clock_changed(&mut self, now: Duration) {
+        if self.expires_at.is_some() || self.sweep_at.is_some() {
+            self.sweep_soon(now);
+        }
+    }
+
+    /// Has it looked at in a while whether the device may still be connected, and when its token expires.
     fn sweep_soon(&mut self, now: Duration) {
+        let Client::Device(device) = &self.client else {
+            return;
+        };
         self.sweep_at = Some(now + Duration::from_millis(limits::TOKEN_SWEEP_MS));
+        let left = (self.shared.clock).machine_time_until(device.holds_until());
+        // Tokens may last for ever.
+        let left = left.map(|left| left.min(Duration::from_millis(limits::TOKEN_SWEEP_MAX_MS)));
+        self.expires_at = left.map(|left| now + left);
     }
 
     /// The client was silent for too long.
@@ -228,7 +248,7 @@ impl Head {
             false => "there was no CONNECT in time",
         };
         self.log(Door::Protocol, "Silent", reason);
-        self.end(DisconnectReason::ConnectionLost);
+        self.end(DisconnectReason::Silent);
     }
 
     /// Ends the connection for a fault, which is logged.
