@@ -31,7 +31,7 @@ pub mod time;
 pub mod usage;
 
 pub use credential_scope::CredentialScope;
-pub use device::{Device, Effect, Effects, Epoch, Input, State};
+pub use device::{Act, Device, Effect, Effects, Epoch, Input, State, Why};
 pub use fleet::{
     Action, CallerId, Context, Fleet, FleetConfig, FleetFull, News, ServiceId, StateCounts,
 };
