@@ -3,6 +3,7 @@
 mod authorities;
 mod c2d;
 mod changes;
+mod failover;
 mod kept;
 mod methods;
 mod mqtt_sessions;
@@ -12,6 +13,7 @@ mod throttle;
 mod uploads;
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use drawspan_hub::{
@@ -46,6 +48,7 @@ use crate::storage::Storage;
 pub use authorities::AuthoritySpec;
 use c2d::Messages;
 pub use c2d::{SendError, SettleError};
+pub use failover::{FailoverError, Lost};
 pub use methods::InvokeError;
 use mqtt_sessions::KeptSubscriptions;
 use throttle::HeldThrottle;
@@ -75,6 +78,9 @@ pub struct Hub {
     subscriptions: KeptSubscriptions,
     uploads: HeldUploads,
     storage: Storage,
+    is_failing_over: AtomicBool,
+    /// Called when the hub begins to fail over.
+    failover_begins: OnceLock<Told>,
     throttle: HeldThrottle,
     /// Called when there is feedback for services.
     feedback_waits: OnceLock<Told>,
@@ -187,6 +193,8 @@ impl Hub {
             subscriptions: KeptSubscriptions::from_stored(mqtt_sessions),
             uploads: HeldUploads::new(uploads),
             storage,
+            is_failing_over: AtomicBool::new(false),
+            failover_begins: OnceLock::new(),
             feedback_waits: OnceLock::new(),
             file_notifications_wait: OnceLock::new(),
             telling: Mutex::default(),

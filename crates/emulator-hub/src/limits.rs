@@ -28,6 +28,13 @@ pub const REFUSAL_TEXT_CHARS: usize = 200;
 /// Addresses whose user was already told how to trust the authority.
 pub const UNTRUSTING_PEERS_MAX: usize = 1_024;
 
+/// Longest failover of a hub: Microsoft names up to 26 hours.
+pub const FAILOVER_MAX_S: u64 = 26 * 60 * 60;
+/// How long a hub fails over when nothing is said about it.
+pub const FAILOVER_S: u64 = 30;
+/// Moves of devices that the provisioning service keeps.
+pub const MOVES_MAX: usize = 100_000;
+
 /// Messages in one batch.
 pub const BATCH_MESSAGES_MAX: usize = 500;
 /// Pause of a reader's link while much waits to be written.

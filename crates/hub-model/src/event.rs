@@ -47,6 +47,17 @@ pub enum HubEvent {
         client: ClientId,
         protocol: Protocol,
     },
+    /// The hub fails over to another region for so many seconds: connections end, new ones are refused (404012), and messages to devices
+    /// and feedback on them are lost.
+    HubFailingOver {
+        seconds: u64,
+        messages: usize,
+        feedback: usize,
+    },
+    /// The hub is served again.
+    HubFailedOver,
+    /// A device went to another hub with its twin. It was deleted at this one.
+    DeviceMoved { device: DeviceId, to: HostName },
     /// A token was not accepted.
     AuthenticationFailed { reason: Denied },
     /// A caller with an accepted token, or without one, is not authorized for its request.
@@ -193,6 +204,9 @@ impl HubEvent {
             Self::DeviceConnected { .. } => "deviceConnected",
             Self::DeviceDisconnected { .. } => "deviceDisconnected",
             Self::TokenExpired { .. } => "tokenExpired",
+            Self::HubFailingOver { .. } => "hubFailingOver",
+            Self::HubFailedOver => "hubFailedOver",
+            Self::DeviceMoved { .. } => "deviceMoved",
             Self::AuthenticationFailed { .. } => "authenticationFailed",
             Self::AccessDenied { .. } => "accessDenied",
             Self::DeviceCreated { .. } => "deviceCreated",
@@ -244,6 +258,7 @@ impl HubEvent {
             | Self::DeviceEnabled { device }
             | Self::DeviceDisabled { device }
             | Self::DeviceDeleted { device }
+            | Self::DeviceMoved { device, .. }
             | Self::C2dEnqueued { device, .. }
             | Self::C2dRefused { device, .. }
             | Self::C2dDelivered { device, .. }
@@ -297,7 +312,10 @@ impl HubEvent {
             Self::AccessDenied { client, .. }
             | Self::Throttled { client, .. }
             | Self::QuotaExceeded { client, .. } => client.as_ref(),
-            Self::AuthenticationFailed { .. }
+            Self::HubFailingOver { .. }
+            | Self::HubFailedOver
+            | Self::DeviceMoved { .. }
+            | Self::AuthenticationFailed { .. }
             | Self::DeviceCreated { .. }
             | Self::DeviceUpdated { .. }
             | Self::DeviceEnabled { .. }
@@ -347,7 +365,17 @@ impl fmt::Display for HubEvent {
             Self::AuthenticationFailed { reason } | Self::AccessDenied { reason, .. } => {
                 write!(f, "reason={reason:?}")
             }
-            Self::DeviceCreated { .. }
+            Self::HubFailingOver {
+                seconds,
+                messages,
+                feedback,
+            } => write!(
+                f,
+                "seconds={seconds} messages={messages} feedback={feedback}"
+            ),
+            Self::DeviceMoved { to, .. } => write!(f, "to={to}"),
+            Self::HubFailedOver
+            | Self::DeviceCreated { .. }
             | Self::DeviceUpdated { .. }
             | Self::DeviceEnabled { .. }
             | Self::DeviceDisabled { .. }

@@ -87,6 +87,8 @@ pub const DEVICES_MAX: usize = 1_000_000;
 
 /// Messages to all devices of a hub together: they are held in memory.
 pub const C2D_QUEUED_BYTES: usize = 512 * 1024 * 1024;
+/// By so much the time of day may be set back without anything ending that began later.
+pub const TIME_STEP_MS: u64 = 60_000;
 /// How long a device has a message before others may get it (the hub's own).
 pub const C2D_LOCK_MS: u64 = 60_000;
 /// How long a message waits that does not say how long it should (the hub's default).

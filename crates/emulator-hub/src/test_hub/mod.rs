@@ -125,6 +125,7 @@ pub fn dps_with(
         enrollments: Enrollments::new(vec![group.clone().into()], individual),
         groups: vec![group],
         hubs: vec![Arc::clone(hub)],
+        moves: dps::Moves::default(),
         retry_after_s: 3,
         store: None,
     };

@@ -330,6 +330,13 @@ impl Device {
         server: &mut Server,
         now: Duration,
     ) -> Result<Vec<TwinRefusal>, Fault> {
+        if self.hub.is_failing_over() {
+            return Err(Fault {
+                reason: DisconnectReason::FailingOver,
+                code: ErrorCode::HUB_FAILING_OVER,
+                text: "the hub is failing over to another region".to_owned(),
+            });
+        }
         self.release();
         let news = self.session.take_news();
         if news.replaced {

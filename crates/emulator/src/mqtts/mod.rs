@@ -21,7 +21,7 @@ use std::time::Duration;
 use drawspan_emulator_hub::clock::Clock;
 use drawspan_emulator_hub::dps::Dps;
 use drawspan_emulator_hub::hub::Hub;
-use drawspan_emulator_hub::hub_set::HubSet;
+use drawspan_emulator_hub::hub_set::{Failovers, HubSet};
 use drawspan_emulator_hub::reached::Secured;
 use drawspan_emulator_hub::refusals::Refusals;
 use drawspan_emulator_hub::stop::Stop;
@@ -60,22 +60,42 @@ where
     let (wake, wakes) = mpsc::channel::<Wake>(1);
     let mqtt_5_reason = shared.mqtt_5_reason;
     let of_hub = shared.clock.clone();
+    let failovers = shared.hubs.failovers();
     let mut head = Head::new(shared, reached, wake);
-    let reason = run(stream, (&mut head, mqtt_5_reason), wakes, (&of_hub, stop)).await;
+    let outside = Outside {
+        wakes,
+        stop,
+        clock: of_hub,
+        failovers,
+    };
+    let reason = run(stream, (&mut head, mqtt_5_reason), outside).await;
     tracing::debug!(%peer, ?reason, "MQTT connection over");
     head.leave(reason);
+}
+
+/// What a connection's task waits for besides the client.
+struct Outside {
+    wakes: mpsc::Receiver<Wake>,
+    stop: Stop,
+    clock: Clock,
+    failovers: Failovers,
 }
 
 /// Reads, writes and waits; all that is decided is decided by `head`.
 async fn run<S>(
     stream: S,
     (head, mqtt_5_reason): (&mut Head, u8),
-    mut wakes: mpsc::Receiver<Wake>,
-    (of_hub, mut stop): (&Clock, Stop),
+    outside: Outside,
 ) -> DisconnectReason
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let Outside {
+        mut wakes,
+        mut stop,
+        clock: of_hub,
+        mut failovers,
+    } = outside;
     let clock = drawspan_net::Clock::start();
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut server =
@@ -120,6 +140,7 @@ where
             },
             () = released(head.next_release()) => head.look(&mut server, clock.now()),
             _ = wakes.recv() => head.look(&mut server, clock.now()),
+            () = failovers.begun() => head.look(&mut server, clock.now()),
             () = changes.changed() => {
                 server.set_pace(of_hub.scale(), clock.now());
                 head.clock_changed(clock.now());

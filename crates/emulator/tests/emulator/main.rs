@@ -9,6 +9,7 @@
 mod amqp;
 mod authorities;
 mod bulk;
+mod clock;
 mod dps;
 mod https;
 mod lifecycle;

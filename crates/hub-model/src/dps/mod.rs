@@ -147,6 +147,12 @@ impl Registrations {
         self.by_name.get(&id.as_str().to_ascii_lowercase())
     }
 
+    /// The registration of a device, by its name at its hub.
+    pub fn of_device(&self, device: &DeviceId) -> Option<&Arc<Registration>> {
+        let mut all = self.by_name.values();
+        all.find(|registration| registration.device == *device)
+    }
+
     /// Takes note of a registration, in place of the one that there was.
     pub fn put(&mut self, registration: Arc<Registration>) {
         let name = registration.id.as_str().to_ascii_lowercase();

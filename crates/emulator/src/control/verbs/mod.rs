@@ -2,6 +2,7 @@
 
 mod clock;
 mod devices;
+mod hubs;
 mod limits;
 
 use super::verb::Verb;
@@ -12,4 +13,6 @@ pub(super) const VERBS: &[&Verb] = &[
     &clock::CLOCK,
     &devices::DISABLE,
     &devices::ENABLE,
+    &hubs::MOVE,
+    &hubs::FAILOVER,
 ];

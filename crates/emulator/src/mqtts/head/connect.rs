@@ -62,6 +62,13 @@ impl Head {
             ),
         };
         let what = format!("{what} at {}", hub.host());
+        if hub.is_failing_over() {
+            let reason = "the hub is failing over to another region";
+            let code = ErrorCode::HUB_FAILING_OVER.to_string();
+            self.log_refusal(&what, &code, reason);
+            self.sent(server.refuse(ConnectRefusal::Unavailable));
+            return self.end(DisconnectReason::FailingOver);
+        }
         if connect.client_id != client_id {
             let reason =
                 "the client id is not the device, or device/module, that the user name names";
@@ -152,10 +159,14 @@ impl Head {
 
     /// Refuses CONNECT. Clients hear no more than that they are not authorized: the reason is in the log.
     fn refuse(&mut self, server: &mut Server, what: &str, code: &str, reason: &str) {
-        let refusals = &self.shared.refusals;
-        refusals.log(Door::Connect, code, self.reached.peer, what, reason);
+        self.log_refusal(what, code, reason);
         self.sent(server.refuse(ConnectRefusal::NotAuthorized));
         self.end(DisconnectReason::ClientFault);
+    }
+
+    fn log_refusal(&self, what: &str, code: &str, reason: &str) {
+        let refusals = &self.shared.refusals;
+        refusals.log(Door::Connect, code, self.reached.peer, what, reason);
     }
 
     fn is_scope(&self, id_scope: &str) -> bool {
