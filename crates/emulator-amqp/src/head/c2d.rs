@@ -29,8 +29,14 @@ impl Head {
         hub: &Arc<Hub>,
         arrived: &Arrived,
     ) {
-        let now = hub.now_unix_ms();
+        // The sender counts by the machine's time.
+        let now = hub.clock().machine_unix_ms();
         let read = service_send::read(arrived.message_format, &arrived.payload, hub.limits(), now);
+        let read = read.map(|(device, mut message)| {
+            let expires = message.expires_unix_ms;
+            message.expires_unix_ms = expires.map(|at| hub.clock().of_machine(at));
+            (device, message)
+        });
         match read {
             Ok(message) => self.take_message_to_device(connection, hub, arrived, message),
             Err(error) => self.reject(connection, arrived, "message to a device", error),
