@@ -15,6 +15,7 @@ mod device_session;
 mod error;
 mod event_message;
 mod events;
+mod faulted;
 mod feedback;
 mod file_notification;
 mod filter;
@@ -34,6 +35,7 @@ mod signals;
 mod telemetry;
 mod twin;
 
+use std::io;
 use std::sync::Arc;
 
 use drawspan_amqp::engine::{Closed, Config, Connection};
@@ -65,7 +67,7 @@ pub struct Shared {
     feedback: Receivers,
     file_notifications: Receivers,
     refusals: Arc<Refusals>,
-    faults: Faults,
+    faults: Arc<Faults>,
 }
 
 impl Shared {
@@ -76,7 +78,7 @@ impl Shared {
         hubs: HubSet,
         dps: Arc<Dps>,
         refusals: Arc<Refusals>,
-        faults: Faults,
+        faults: Arc<Faults>,
     ) -> Arc<Self> {
         let shared = Arc::new(Self {
             clock,
@@ -118,9 +120,11 @@ where
     let (wake, commands) = mpsc::channel::<Wake>(1);
     let signals = Arc::new(Signals::new(wake));
     let peer = reached.peer;
+    let _present = shared.faults.connections().present().await;
     let clock = drawspan_net::Clock::start();
     let engine = Connection::server(engine_config(), sasl::mechanisms(), clock.now());
     let mut head = Head::new(shared, reached, Arc::clone(&signals));
+    let entered = Arc::clone(head.connection());
     let ended = {
         let driven = drive(stream, engine, &mut head, commands, clock);
         tokio::pin!(driven);
@@ -130,6 +134,7 @@ where
                 signals.stop();
                 driven.await
             }
+            () = entered.severed() => Ended::Stream(io::ErrorKind::ConnectionAborted.into()),
         }
     };
     tracing::debug!(%peer, ?ended, "AMQP connection over");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use drawspan_emulator_amqp as amqps;
+use drawspan_emulator_hub::connections::Connections;
 use drawspan_emulator_hub::dps::Dps;
 use drawspan_emulator_hub::faults::Faults;
 use drawspan_emulator_hub::hub_set::HubSet;
@@ -88,11 +89,10 @@ impl Emulator {
         let hubs = HubSet::new(hubs, config.dps_name.clone());
         let banner = banner::text(&config, &hubs, &dps, addresses, &tls.ca_path);
 
-        for fault in &config.faults {
-            tracing::warn!(%fault, "a fault is caused on request");
-        }
         let (stopper, stop) = Stop::new();
         let refusals = Refusals::new(tls.ca_path.clone(), config.clock.clone());
+        let connections = Connections::new(config.clock.clone());
+        let faults = Faults::new(config.clock.clone(), connections, &config.faults);
         let heads = Heads {
             tls: tls.server,
             amqps: amqps::Shared::new(
@@ -101,12 +101,13 @@ impl Emulator {
                 hubs.clone(),
                 Arc::clone(&dps),
                 Arc::clone(&refusals),
-                Faults::new(&config.faults),
+                Arc::clone(&faults),
             ),
             mqtts: Arc::new(mqtts::Shared {
                 hubs: hubs.clone(),
                 dps: Arc::clone(&dps),
                 refusals: Arc::clone(&refusals),
+                faults: Arc::clone(&faults),
                 mqtt_5_reason: config.mqtt_5_reason,
             }),
             router: https::router(https::Shared {
@@ -115,6 +116,7 @@ impl Emulator {
                 ca_pem: tls.ca_pem.into(),
                 control: Arc::new(Control {
                     clock: config.clock.clone(),
+                    faults,
                     state: state.is_kept().then(|| state.path().to_path_buf()),
                 }),
             }),

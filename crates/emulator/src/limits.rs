@@ -74,6 +74,8 @@ pub const MQTT_WRITE_MS: u64 = 30_000;
 pub const MQTT_OUTPUT_BYTES: usize = 1024 * 1024;
 /// An MQTT connection ends when so many bytes wait to be written to it.
 pub const MQTT_OUTPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Messages of an MQTT client that are stored later, because a fault is asked for.
+pub const MQTT_SLOWED_MAX: usize = 1_000;
 /// Messages that a device has over MQTT without having acknowledged them.
 pub const MQTT_MESSAGES_UNACKNOWLEDGED: usize = 50;
 

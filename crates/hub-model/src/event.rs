@@ -200,6 +200,8 @@ pub enum DisconnectReason {
     AccessRevoked,
     /// The client broke the protocol's rules, or did not take what was sent to it.
     ClientFault,
+    /// The hub ended it because a fault was asked for.
+    FaultInjected,
     /// The hub stops.
     HubStopped,
 }

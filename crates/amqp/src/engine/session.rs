@@ -215,12 +215,22 @@ impl Connection {
         Ok(())
     }
 
-    /// Announces an incoming window of 0 for the rest of a session's life, so that the peer may send no more transfers (specification
-    /// 2.5.6). Transfers that are on their way already are accepted.
+    /// Announces an incoming window of 0 until [`Self::open_window`], so that the peer may send no more transfers (specification 2.5.6).
+    /// Transfers that are on their way already are accepted.
     pub fn shut_window(&mut self, session: SessionId) -> Result<(), CommandError> {
         self.check_open()?;
         let found = self.session_mut(session)?;
         if !std::mem::replace(&mut found.window_shut, true) {
+            self.emit_session_flow(session.index);
+        }
+        Ok(())
+    }
+
+    /// Announces the usual incoming window again.
+    pub fn open_window(&mut self, session: SessionId) -> Result<(), CommandError> {
+        self.check_open()?;
+        let found = self.session_mut(session)?;
+        if std::mem::replace(&mut found.window_shut, false) {
             self.emit_session_flow(session.index);
         }
         Ok(())

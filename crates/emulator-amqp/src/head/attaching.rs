@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{AcceptOptions, Connection, Credit, LinkId, SessionId};
 use drawspan_amqp::performative::{Attach, Error, SenderSettleMode, condition};
+use drawspan_emulator_hub::faults::Operation;
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::refusals::Door;
 use drawspan_hub::address::Entity;
@@ -20,6 +21,7 @@ use crate::answers::Answers;
 use crate::device_session::{AmqpSession, DeviceLink, Owner};
 use crate::error::{ARGUMENT_ERROR, denied};
 use crate::events::{self, Reader};
+use crate::faulted::faulted;
 use crate::limits;
 use crate::links::{self, Link, Wanted, event_path, not_found};
 use crate::locked_delivery::{LockedDelivery, Queue};
@@ -47,9 +49,9 @@ impl Head {
         let _ = match taken {
             Ok((link, options)) => {
                 if let Some((_, owner)) = link.of_client()
-                    && self.shared.faults.stalls(&owner.client.device)
+                    && self.shared.faults.stalls(hub.host(), &owner.client)
                 {
-                    let (client, why) = (owner.client.to_string(), "as asked for by --fault");
+                    let (client, why) = (owner.client.to_string(), "a fault is asked for");
                     self.refused_with(Door::Session, &client, "stall", why);
                     // Before the link's credit, which would let the device send.
                     let _ = connection.shut_window(session);
@@ -143,6 +145,7 @@ impl Head {
             .certify(hub, &client)
             .and_then(|()| self.check_client(hub, &client, kind))
             .map_err(|reason| deny(hub, Some(&client), reason))?;
+        self.check_connects(hub, &client)?;
         let session_of_client = self
             .clients
             .entry(client.clone())
@@ -198,6 +201,18 @@ impl Head {
             ),
             DeviceLink::Messages => locked_delivery(id, attach, Queue::Device(owner)),
         })
+    }
+
+    /// Whether a client's first link here is refused because a fault was asked for.
+    fn check_connects(&self, hub: &Hub, client: &ClientId) -> Result<(), Error> {
+        if self.clients.contains_key(client) {
+            return Ok(());
+        }
+        let faults = &self.shared.faults;
+        match faults.refusal(Operation::Connects, hub.host(), Some(client)) {
+            Some(code) => Err(faulted(code)),
+            None => Ok(()),
+        }
     }
 
     /// Whether a device or module may have such a link now. Says by whose token, and which of the clients of that name it is.

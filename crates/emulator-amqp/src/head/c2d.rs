@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{Connection, LinkId};
 use drawspan_amqp::performative::{DeliveryState, condition};
+use drawspan_emulator_hub::faults::Operation;
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_hub::ErrorCode;
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_store::StoreError;
 
 use super::Head;
 use super::messages::Arrived;
 use crate::error::refusal;
 use crate::events::Pumped;
+use crate::faulted::faulted;
 use crate::limits;
 use crate::links::Link;
 use crate::locked_delivery::Said;
@@ -30,6 +33,11 @@ impl Head {
         let now = hub.now_unix_ms();
         let read = service_send::read(arrived.message_format, &arrived.payload, hub.limits(), now);
         let sent = read.and_then(|(device, message)| {
+            let client = ClientId::from(&device);
+            let faults = &self.shared.faults;
+            if let Some(code) = faults.refusal(Operation::C2d, hub.host(), Some(&client)) {
+                return Err(faulted(code));
+            }
             let (link, owed, signals) = (arrived.link, arrived.owed, Arc::clone(&self.signals));
             let done = move |result: Result<(), StoreError>| {
                 let word = Word::Receiver(end(result));

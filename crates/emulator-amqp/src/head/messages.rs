@@ -6,6 +6,7 @@ use bytes::Bytes;
 use drawspan_amqp::engine::{Connection, DeliveryId, LinkId, SessionId};
 use drawspan_amqp::message::Message;
 use drawspan_amqp::performative::{DeliveryState, Error, condition};
+use drawspan_emulator_hub::faults::Operation;
 use drawspan_emulator_hub::refusals::Door;
 use drawspan_hub::ErrorCode;
 use drawspan_hub::error_body::ErrorDescription;
@@ -17,6 +18,7 @@ use crate::access::Access;
 use crate::answers::Answers;
 use crate::device_session::DeviceLink;
 use crate::events::Pumped;
+use crate::faulted::faulted;
 use crate::limits;
 use crate::links::{Link, Links};
 use crate::{cbs, management, telemetry};
@@ -40,24 +42,43 @@ impl Arrived {
 }
 
 impl Head {
-    pub(super) fn on_delivery(&mut self, connection: &mut Connection, arrived: &Arrived) {
+    pub(super) fn on_delivery(
+        &mut self,
+        connection: &mut Connection,
+        arrived: &Arrived,
+        now: Duration,
+    ) {
         let Some(hub) = self.hub.clone() else {
             return self.on_registration_request(connection, arrived);
         };
         match self.links.get_mut(arrived.link) {
             Some(Link::Telemetry(link)) => {
+                let (faults, host) = (&self.shared.faults, hub.host());
+                let client = Some(&link.client);
+                let arrivals = match faults.delay(Operation::D2c, host, client) {
+                    None => &mut self.arrivals,
+                    Some(delay) => self.slowed.later(now + delay, &mut self.arrivals),
+                };
                 let at = arrived.owed.map(|delivery| (arrived.link, delivery));
                 let format = arrived.message_format;
-                let taken = self
-                    .arrivals
-                    .take(link, at, format, &arrived.payload, hub.limits());
-                if let Err(error) = taken {
-                    hub.emit(HubEvent::TelemetryRefused {
-                        client: link.client.clone(),
-                        code: code_of(&error),
-                    });
-                    let of = format!("telemetry of {}", link.client.described());
-                    self.reject(connection, arrived, &of, error);
+                let taken = match faults.refusal(Operation::D2c, host, client) {
+                    None => arrivals.take(link, at, format, &arrived.payload, hub.limits()),
+                    Some(code) => Err(faulted(code)),
+                };
+                match taken {
+                    Ok(None) => {}
+                    Ok(Some(injection)) => {
+                        let connection = self.entered.connection();
+                        faults.inject(host, &link.client, connection, injection);
+                    }
+                    Err(error) => {
+                        hub.emit(HubEvent::TelemetryRefused {
+                            client: link.client.clone(),
+                            code: code_of(&error),
+                        });
+                        let of = format!("telemetry of {}", link.client.described());
+                        self.reject(connection, arrived, &of, error);
+                    }
                 }
             }
             Some(Link::CbsRequests) => {
@@ -66,9 +87,12 @@ impl Head {
                 };
                 let (shared, links) = (&self.shared, &self.links);
                 let fails = |access: &Access, grant: &Grant| {
-                    shared.faults.fail_renewals()
-                        && is_renewal(access, links, grant)
-                        && shared.faults.fails_next_renewal()
+                    if !is_renewal(access, links, grant) {
+                        return None;
+                    }
+                    let client = grant.principal.client();
+                    let faults = &shared.faults;
+                    faults.refusal(Operation::Renewals, hub.host(), client.as_ref())
                 };
                 let (answer, refused) = cbs::answer(&request, &hub, &mut self.access, fails);
                 if let Some((status, description)) = refused {
@@ -97,6 +121,11 @@ impl Head {
             Some(Link::ServiceSend) => self.on_message_to_device(connection, &hub, arrived),
             Some(Link::TwinRequests(owner)) => {
                 let owner = (**owner).clone();
+                let faults = &self.shared.faults;
+                let client = Some(&owner.client);
+                if let Some(code) = faults.refusal(Operation::Twins, hub.host(), client) {
+                    return self.reject(connection, arrived, "twin request", faulted(code));
+                }
                 self.on_twin_request(connection, arrived, owner);
             }
             Some(Link::MethodAnswers(owner)) => {

@@ -77,6 +77,7 @@ impl Head {
             // DPS is found by the id scope, so that the name of a hub is as good as its own.
             Served::Hub(_) | Served::Dps if self.registration.is_some() => {}
             Served::Hub(hub) => {
+                self.connection().set_hub(hub.host());
                 self.hub = Some(hub);
                 self.sweep_soon(now);
             }

@@ -27,14 +27,18 @@ pub(crate) use file::ControlFile;
 pub(crate) use routes::routes;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use drawspan_emulator_hub::clock::Clock;
+use drawspan_emulator_hub::faults::Faults;
 
 /// What the control API reaches, besides the hubs.
 #[derive(Debug)]
 pub(crate) struct Control {
     /// The emulator's clock.
     pub(crate) clock: Clock,
+    /// The faults that are caused.
+    pub(crate) faults: Arc<Faults>,
     /// The state directory, if the state is kept.
     pub(crate) state: Option<PathBuf>,
 }
@@ -48,6 +52,7 @@ impl Control {
     pub(crate) fn of_test() -> Self {
         Self {
             clock: Clock::system(),
+            faults: Faults::none(),
             state: None,
         }
     }

@@ -117,7 +117,7 @@ fn the_document_describes_every_type_that_it_names() {
 #[test]
 fn words_that_are_not_understood_say_what_is() {
     let error = ctl::parse(&["fly"]).unwrap_err();
-    assert!(error.contains("disable, enable"), "{error}");
+    assert!(error.contains("fault, disable, enable"), "{error}");
     for verb in VERBS {
         for (form, about) in verb.usages {
             let first = form.split(' ').next().unwrap();

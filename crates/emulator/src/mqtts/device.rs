@@ -1,16 +1,19 @@
 //! What a device or module of a hub has on its connection.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use drawspan_emulator_hub::connections::{Connection, LinkLine, Report, TokenLine};
+use drawspan_emulator_hub::faults::{Faults, Injection, Operation};
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::message_size::counted_bytes;
 use drawspan_emulator_hub::twin_refusal::TwinRefusal;
 use drawspan_hub::{DeviceId, ErrorCode, ModuleId};
 use drawspan_hub_model::access::{Denied, Grant};
 use drawspan_hub_model::client_id::ClientId;
-use drawspan_hub_model::event::{DisconnectReason, HubEvent, Protocol};
+use drawspan_hub_model::event::{DisconnectReason, HubEvent};
 use drawspan_hub_model::policy::Right;
 use drawspan_hub_model::x509::Presented;
 use drawspan_mqtt::server::{Connect, Publish, Will};
@@ -46,6 +49,11 @@ pub(super) struct Device {
     arrived: Vec<NewRecord>,
     /// To be acknowledged then.
     owed: Vec<u16>,
+    /// What is stored later, because a fault is asked for, by when that is.
+    slowed: BTreeMap<(Duration, u64), (NewRecord, Option<u16>)>,
+    slowed_last: u64,
+    faults: Arc<Faults>,
+    connection: Arc<Connection>,
 }
 
 /// Why the hub closes a device's connection.
@@ -63,7 +71,8 @@ impl Device {
         user: &HubUser<'_>,
         connect: &Connect,
         certificate: Option<&Arc<Presented>>,
-        (protocol, wake): (Protocol, mpsc::Sender<Wake>),
+        wake: mpsc::Sender<Wake>,
+        (faults, connection): (&Arc<Faults>, &Arc<Connection>),
     ) -> Result<Self, Denied> {
         let id = ClientId {
             device: DeviceId::parse(user.device).map_err(|_| Denied::UnknownDevice)?,
@@ -83,7 +92,11 @@ impl Device {
         };
         let (scope, generation_id) = check(&hub, &id, &grant)?;
         Ok(Self {
-            session: Arc::new(MqttSession::new(protocol, wake)),
+            session: Arc::new(MqttSession::new(
+                connection.protocol,
+                connection.number,
+                wake,
+            )),
             hub,
             id,
             generation_id,
@@ -97,6 +110,10 @@ impl Device {
             model_id: user.model_id.clone(),
             arrived: Vec::new(),
             owed: Vec::new(),
+            slowed: BTreeMap::new(),
+            slowed_last: 0,
+            faults: Arc::clone(faults),
+            connection: Arc::clone(connection),
         })
     }
 
@@ -161,7 +178,12 @@ impl Device {
     // What the client sends.
 
     /// Takes a message.
-    pub(super) fn publish(&mut self, server: &mut Server, publish: Publish) -> Result<(), Fault> {
+    pub(super) fn publish(
+        &mut self,
+        server: &mut Server,
+        publish: Publish,
+        now: Duration,
+    ) -> Result<(), Fault> {
         if publish.qos == Qos::ExactlyOnce {
             return Err(fault("QoS 2 is not served"));
         }
@@ -170,14 +192,20 @@ impl Device {
                 if !self.is(&sender) {
                     return Err(fault("the topic is another client's"));
                 }
-                self.take_telemetry(bag, &publish)?;
-                self.owed.extend(publish.packet_id);
+                let record = self.take_telemetry(bag, &publish)?;
+                self.arrive(record, publish.packet_id, now);
                 return Ok(());
             }
             Some(Published::MethodAnswer { status, request_id }) => {
                 let limits = self.hub.limits();
                 self.methods
                     .answered(request_id, status, publish.payload.clone(), limits);
+            }
+            Some(Published::TwinGet { request_id } | Published::TwinReport { request_id, .. })
+                if let Some(code) = self.refusal(Operation::Twins) =>
+            {
+                let answer = twin::faulted(request_id, code);
+                self.session.push(Push::Twin(answer));
             }
             Some(Published::TwinGet { request_id }) => {
                 let answer = twin::get(&self.hub, &self.id, request_id);
@@ -207,7 +235,37 @@ impl Device {
         }
     }
 
-    fn take_telemetry(&mut self, bag: &str, publish: &Publish) -> Result<(), Fault> {
+    /// The refusal that a fault asks for.
+    pub(super) fn refusal(&self, operation: Operation) -> Option<ErrorCode> {
+        self.faults
+            .refusal(operation, self.hub.host(), Some(&self.id))
+    }
+
+    /// Whether nothing is to be accepted from it.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.faults.stalls(self.hub.host(), &self.id)
+    }
+
+    /// Has a message stored, now or later.
+    fn arrive(&mut self, record: NewRecord, packet_id: Option<u16>, now: Duration) {
+        let has_room = self.slowed.len() < limits::MQTT_SLOWED_MAX;
+        let delay = self
+            .faults
+            .delay(Operation::D2c, self.hub.host(), Some(&self.id));
+        match delay.filter(|_| has_room) {
+            Some(delay) => {
+                self.slowed_last += 1;
+                let due = (now + delay, self.slowed_last);
+                self.slowed.insert(due, (record, packet_id));
+            }
+            None => {
+                self.arrived.push(record);
+                self.owed.extend(packet_id);
+            }
+        }
+    }
+
+    fn take_telemetry(&mut self, bag: &str, publish: &Publish) -> Result<NewRecord, Fault> {
         let kind = Kind {
             retain: publish.retain,
             will: false,
@@ -224,6 +282,9 @@ impl Device {
                 text,
             })
         };
+        if let Some(code) = self.refusal(Operation::D2c) {
+            return refuse(code, "a fault is asked for".to_owned());
+        }
         let message = match telemetry::message(bag, publish.payload.clone(), kind) {
             Ok(message) => message,
             Err(error) => return refuse(ErrorCode::ARGUMENT_INVALID, error.to_string()),
@@ -237,9 +298,12 @@ impl Device {
             let text = format!("a message has at most {limit} bytes");
             return refuse(ErrorCode::MESSAGE_TOO_LARGE, text);
         }
-        let record = self.record(message.to_bytes());
-        self.arrived.push(record);
-        Ok(())
+        let own = message.application_properties.as_ref();
+        if let Some(injection) = own.and_then(Injection::of_properties) {
+            self.faults
+                .inject(self.hub.host(), &self.id, &self.connection, injection);
+        }
+        Ok(self.record(message.to_bytes()))
     }
 
     fn record(&self, message: Bytes) -> NewRecord {
@@ -407,14 +471,45 @@ impl Device {
 
     /// When something is due.
     pub(super) fn due(&self) -> Option<Duration> {
-        self.messages.retry_at
+        let slowed = self.slowed.first_key_value().map(|((due, _), _)| *due);
+        [self.messages.retry_at, slowed].into_iter().flatten().min()
     }
 
     /// Does what is due.
-    pub(super) fn on_time(&mut self, server: &mut Server, now: Duration) {
+    pub(super) fn on_time(&mut self, server: &mut Server, now: Duration) -> Result<(), Fault> {
         if self.messages.retry_at.is_some_and(|at| at <= now) {
             self.messages.retry(&self.hub, &self.id.device);
             self.hand_out(server, now);
+        }
+        while let Some(first) = self.slowed.first_entry()
+            && first.key().0 <= now
+        {
+            let (record, packet_id) = first.remove();
+            self.arrived.push(record);
+            self.owed.extend(packet_id);
+        }
+        self.store(server)
+    }
+
+    /// Its subscriptions and what it proved itself by.
+    pub(super) fn report(&self) -> Report {
+        let topics = [
+            HubTopic::Messages,
+            HubTopic::Methods,
+            HubTopic::TwinAnswers,
+            HubTopic::Desired,
+        ];
+        let line = |topic: HubTopic| {
+            let qos = self.subscriptions.get(topic)?;
+            Some(LinkLine {
+                client: Some(self.id.clone()),
+                kind: format!("{topic:?} ({qos:?})"),
+                credit: None,
+            })
+        };
+        Report {
+            links: topics.into_iter().filter_map(line).collect(),
+            tokens: vec![TokenLine::of(Some(self.id.clone()), &self.grant)],
         }
     }
 

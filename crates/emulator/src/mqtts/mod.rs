@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_emulator_hub::dps::Dps;
+use drawspan_emulator_hub::faults::Faults;
 use drawspan_emulator_hub::hub_set::HubSet;
 use drawspan_emulator_hub::reached::Secured;
 use drawspan_emulator_hub::refusals::Refusals;
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) hubs: HubSet,
     pub(crate) dps: Arc<Dps>,
     pub(crate) refusals: Arc<Refusals>,
+    pub(crate) faults: Arc<Faults>,
     /// The reason code by which clients of MQTT 5 are refused.
     pub(crate) mqtt_5_reason: u8,
 }
@@ -52,10 +54,15 @@ where
         stop,
     } = connection;
     let peer = reached.peer;
+    let _present = shared.faults.connections().present().await;
     let (wake, wakes) = mpsc::channel::<Wake>(1);
     let mqtt_5_reason = shared.mqtt_5_reason;
     let mut head = Head::new(shared, reached, wake);
-    let reason = run(stream, (&mut head, mqtt_5_reason), wakes, stop).await;
+    let entered = Arc::clone(head.connection());
+    let reason = tokio::select! {
+        reason = run(stream, (&mut head, mqtt_5_reason), wakes, stop) => reason,
+        () = entered.severed() => DisconnectReason::ConnectionLost,
+    };
     tracing::debug!(%peer, ?reason, "MQTT connection over");
     head.leave(reason);
 }
@@ -99,7 +106,7 @@ where
         let silent_at = server.deadline().unwrap_or(connect_by);
         let due = head.due().map_or(silent_at, |due| due.min(silent_at));
         tokio::select! {
-            read = reader.read(&mut buffer) => match read {
+            read = reader.read(&mut buffer), if !head.is_stalled() => match read {
                 Ok(0) | Err(_) => return DisconnectReason::ConnectionLost,
                 Ok(length) => {
                     let bytes = buffer.get(..length).unwrap_or_default();

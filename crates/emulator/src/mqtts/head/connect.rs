@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use drawspan_emulator_hub::dps::requests::Caller;
+use drawspan_emulator_hub::faults::Operation;
 use drawspan_emulator_hub::hub_set::Served;
 use drawspan_emulator_hub::refusals::Door;
-use drawspan_hub::{DeviceId, ModuleId};
+use drawspan_hub::{DeviceId, ErrorCode, ModuleId};
 use drawspan_hub_model::access::Denied;
 use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::event::{DisconnectReason, HubEvent};
@@ -64,15 +65,18 @@ impl Head {
                 "the client id is not the device, or device/module, that the user name names";
             return self.refuse(server, &what, "IdMismatch", reason);
         }
-        let of_session = (self.protocol, self.wake.clone());
         match Device::new(
             hub.clone(),
             &user,
             connect,
             certificate.as_ref(),
-            of_session,
+            self.wake.clone(),
+            (&self.shared.faults, self.connection()),
         ) {
-            Ok(device) => self.accept(server, device, now),
+            Ok(device) => match device.refusal(Operation::Connects) {
+                None => self.accept(server, device, now),
+                Some(code) => self.refuse_on_request(server, &what, code),
+            },
             Err(denied) => {
                 hub.emit(denied_event(&user, denied));
                 let code = denied.code().to_string();
@@ -82,6 +86,11 @@ impl Head {
     }
 
     fn accept(&mut self, server: &mut Server, mut device: Device, now: Duration) {
+        self.connection().set_hub(device.hub.host());
+        self.stalled = device.is_stalled();
+        if self.stalled {
+            self.log(Door::Session, "stall", "a fault is asked for");
+        }
         let session_present = device.attach();
         self.client = Client::Device(Box::new(device));
         self.sent(server.accept(session_present));
@@ -115,6 +124,19 @@ impl Head {
         refusals.log(Door::Connect, code, self.reached.peer, what, reason);
         self.sent(server.refuse(ConnectRefusal::NotAuthorized));
         self.end(DisconnectReason::ClientFault);
+    }
+
+    /// Refuses CONNECT because a fault is asked for.
+    fn refuse_on_request(&mut self, server: &mut Server, what: &str, code: ErrorCode) {
+        let refusals = &self.shared.refusals;
+        let (number, peer) = (code.to_string(), self.reached.peer);
+        refusals.log(Door::Connect, &number, peer, what, "a fault is asked for");
+        let why = match code.http_status() {
+            401..=404 => ConnectRefusal::NotAuthorized,
+            _ => ConnectRefusal::Unavailable,
+        };
+        self.sent(server.refuse(why));
+        self.end(DisconnectReason::FaultInjected);
     }
 
     fn is_scope(&self, id_scope: &str) -> bool {
